@@ -1,0 +1,53 @@
+# The first Python on this machine that is new enough; PYTHON=... names another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python; done) python3)
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+JOBS ?= 2
+PURE := $(wildcard tests/unit tests/properties tests/cases)
+
+.PHONY: demo test check crash bench schemas coverage lock
+
+demo: $(INSTALLED)
+	$(BIN)/reconciler demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Every crash schedule, where `make test` holds a floor and a time budget.
+crash: $(INSTALLED)
+	CRASH_COMPLETE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/crash
+
+bench: $(INSTALLED)
+	$(BIN)/python -m tests.bench
+
+schemas: $(INSTALLED)
+	$(BIN)/python -m reconciler.schemas
+
+coverage: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report= $(PURE)
+	$(BIN)/coverage report --fail-under=100 \
+		--include='reconciler/model/*,reconciler/steps/*,reconciler/core/*,reconciler/store/*'
+
+# One file for every platform and Python that the project runs on, with the hashes of all their wheels.
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c '$(NEW_ENOUGH)' || { \
+		echo "reconciler needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there)." >&2; \
+		echo "Name a newer one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

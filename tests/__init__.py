@@ -1,0 +1,1 @@
+"""Tests of reconciler; `tests.bench` is also a program."""

@@ -1,0 +1,79 @@
+"""The project's own source, parsed once, for the rules that read it."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "reconciler"
+LEFT_OUT = {"__pycache__", "build", "dist"}
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file: its path from the root, and what it says."""
+
+    path: str
+    text: str
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text, filename=self.path)
+
+    @property
+    def name(self) -> str:
+        return self.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+@cache
+def modules(folder: str = "") -> tuple[Module, ...]:
+    """Return the modules under a folder of the root, or of the package and the tests when none is named."""
+    if not folder:
+        return modules(PACKAGE) + modules("tests")
+    paths = sorted((ROOT / folder).rglob("*.py"))
+    return tuple(Module(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in paths)
+
+
+@cache
+def texts() -> dict[str, str]:
+    """Return every text file of the project by its path; hidden folders other than .ci are caches, not the project."""
+    found = {}
+    for path in _files(ROOT):
+        content = path.read_bytes()
+        if b"\0" not in content:
+            found[str(path.relative_to(ROOT))] = content.decode("utf-8", errors="replace")
+    return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() or path.name in LEFT_OUT:
+            continue
+        if path.is_file() and not path.name.startswith(".coverage"):
+            yield path
+        elif path.is_dir() and (not path.name.startswith(".") or path.name == ".ci"):
+            yield from _files(path)
+
+
+def imports(module: Module) -> Iterator[tuple[str, int]]:
+    """Yield every module that a module imports, wherever in it and under TYPE_CHECKING too, with the line."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = _start(module, node)
+            yield from ((f"{start}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def _start(module: Module, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = module.name.split(".") if module.path.endswith("__init__.py") else module.name.split(".")[:-1]
+    return ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
