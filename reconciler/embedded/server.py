@@ -1,0 +1,192 @@
+"""Run a llama-server look-alike: the flags, routes, logs and signals of llama.cpp's server, over the xllamacpp wheel.
+
+Started by its path (`python .../server.py -m MODEL --port 8080`), so that nothing but the standard library, xllamacpp
+and the file beside this one is imported. Two things differ from llama-server on purpose: the first SIGTERM or SIGINT
+always ends the process at once, with status 0, where llama-server may wait for its clients; and `--random-weights SEED`
+writes the model file when it is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+if TYPE_CHECKING or __package__:
+    from reconciler.embedded.weights import write_weights
+else:
+    from weights import write_weights
+
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+_FLASH_ATTENTION = {"on": "ENABLED", "off": "DISABLED", "auto": "AUTO"}
+_POOLING_TYPES = ("none", "mean", "cls", "last", "rank")
+_AUTOMATIC_PARALLEL = 4
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuse arguments the way llama-server does: one sentence, exit status 1."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 1 and the reason on stderr."""
+        fail(message)
+
+
+def fail(reason: str) -> NoReturn:
+    """Exit with status 1 and one line on stderr."""
+    print(f"error: {reason}", file=sys.stderr, flush=True)  # noqa: T201  stderr is this program's log
+    raise SystemExit(1)
+
+
+def one_of(values: Mapping[str, Any]) -> Callable[[str], Any]:
+    """Make a reader of flag values that accepts these words only."""
+
+    def read(word: str) -> Any:  # noqa: ANN401  the binding's enumerations have no types
+        if word not in values:
+            raise argparse.ArgumentTypeError(f"{word!r} is not one of {', '.join(values)}")
+        return values[word]
+
+    return read
+
+
+def names(text: str) -> list[str]:
+    """Split a list at its commas."""
+    return [name for name in text.split(",") if name]
+
+
+def gpu_layers(text: str) -> int:
+    """Read a number of layers, `auto` or `all`; raise ValueError for anything else."""
+    return {"auto": -1, "all": -2}.get(text) or int(text)
+
+
+def directory(text: str) -> str:
+    """Read the path of an existing directory, with the slash at its end that llama.cpp needs."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is not an existing directory; create it first")
+    return str(Path(text)) + "/"
+
+
+def parser(binding: Any) -> argparse.ArgumentParser:  # noqa: ANN401
+    """Build the parser; a flag's destination is the field of `CommonParams` that it sets."""
+    flags = _Parser(prog="server.py", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    add = flags.add_argument
+    add("-m", "--model", dest="model.path", required=True, metavar="PATH")
+    add("--alias", dest="model_alias", type=names)
+    add("--host", dest="hostnames", type=lambda text: [text])
+    add("--port", dest="port", type=int, default=8080)
+    add("--api-key", dest="api_keys", type=names, default=os.environ.get("LLAMA_API_KEY", ""))
+    add("--metrics", dest="endpoint_metrics", action="store_true")
+    add("--slots", dest="endpoint_slots", action="store_true", default=True)
+    add("--no-webui", dest="ui", action="store_false")
+    add("--sleep-idle-seconds", dest="sleep_idle_seconds", type=int)
+    add("--embedding", "--embeddings", dest="embedding", action="store_true")
+    add("--reranking", "--rerank", dest="pooling_type", action="store_const", const=_rank(binding))
+    pooling = {word: f"LLAMA_POOLING_TYPE_{word.upper()}" for word in _POOLING_TYPES}
+    add("--pooling", dest="pooling_type", type=one_of(_members(binding.llama_pooling_type, pooling)))
+    _add_compute(flags, binding)
+    _add_cache(flags, binding)
+    return flags
+
+
+def _add_compute(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa: ANN401
+    add = flags.add_argument
+    flash = {word: f"LLAMA_FLASH_ATTN_TYPE_{name}" for word, name in _FLASH_ATTENTION.items()}
+    add("-fa", "--flash-attn", dest="flash_attn_type", type=one_of(_members(binding.llama_flash_attn_type, flash)))
+    add("-ngl", "--gpu-layers", "--n-gpu-layers", dest="n_gpu_layers", type=gpu_layers)
+    add("-t", "--threads", dest="cpuparams.n_threads", type=int)
+    add("-b", "--batch-size", dest="n_batch", type=int)
+    add("-ub", "--ubatch-size", dest="n_ubatch", type=int)
+    add("--rope-freq-base", dest="rope_freq_base", type=float)
+    add("--fit", dest="fit_params", type=one_of({"on": True, "off": False}))
+    add("--no-warmup", dest="warmup", action="store_false")
+
+
+def _add_cache(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa: ANN401
+    add = flags.add_argument
+    kinds = one_of(_members(binding.ggml_type, {word: f"GGML_TYPE_{word.upper()}" for word in _CACHE_TYPES}))
+    add("-c", "--ctx-size", dest="n_ctx", type=int)
+    add("-np", "--parallel", dest="n_parallel", type=int, default=-1)
+    add("-ctk", "--cache-type-k", dest="cache_type_k", type=kinds)
+    add("-ctv", "--cache-type-v", dest="cache_type_v", type=kinds)
+    add("-kvu", "--kv-unified", dest="kv_unified", action="store_true")
+    add("--swa-full", dest="swa_full", action="store_true")
+    add("--ctx-checkpoints", "--swa-checkpoints", dest="n_ctx_checkpoints", type=int)
+    add("--cache-ram", dest="cache_ram_mib", type=int)
+    add("--no-cache-idle-slots", dest="cache_idle_slots", action="store_false")
+    add("--slot-save-path", dest="slot_save_path", type=directory, metavar="DIR")
+
+
+def _members(enumeration: Any, spelling: Mapping[str, str]) -> dict[str, Any]:  # noqa: ANN401
+    return {word: getattr(enumeration, name) for word, name in spelling.items()}
+
+
+def _rank(binding: Any) -> Any:  # noqa: ANN401
+    return binding.llama_pooling_type.LLAMA_POOLING_TYPE_RANK
+
+
+def parameters(binding: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Set the given fields of a fresh `CommonParams`; what llama-server derives from them is derived here too."""
+    params = binding.CommonParams()
+    for path, value in fields.items():
+        *parents, field = path.split(".")
+        setattr(functools.reduce(getattr, parents, params), field, value)
+    params.embedding = params.embedding or params.pooling_type == _rank(binding)
+    if params.n_parallel < 0:
+        params.n_parallel, params.kv_unified = _AUTOMATIC_PARALLEL, True
+    return params
+
+
+def write_missing(model: Path, seed: int | None) -> None:
+    """Write random weights where no model file is, given a seed; exit with status 1 without one."""
+    if model.is_file():
+        return
+    if seed is None:
+        fail(f"model file {model} does not exist; give -m a GGUF file or add --random-weights SEED")
+    try:
+        write_weights(model, seed=seed)
+    except OSError as error:
+        fail(f"cannot write random weights to {model}: {error.strerror}")
+
+
+def serve(binding: Any, fields: Mapping[str, Any]) -> NoReturn:  # noqa: ANN401
+    """Load the model and serve it until a signal; exit with status 1 when it cannot be loaded or the port is taken."""
+    try:
+        server = binding.Server(parameters(binding, fields))
+    except RuntimeError:
+        fail(f"cannot serve {fields['model.path']} on port {fields['port']}; the reason is in the lines above")
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, lambda *_: os._exit(0))  # the binding's own ending waits for requests in flight
+    while server:
+        signal.pause()
+    raise AssertionError
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Run the program."""
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)  # loading keeps the interpreter busy: only the kernel can end it
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+    try:
+        binding = importlib.import_module("xllamacpp")
+    except ImportError as error:
+        fail(f"the embedded engine needs the Python package xllamacpp: {error}; install it, or use a real llama-server")
+    flags = parser(binding)
+    flags.add_argument("--random-weights", dest="seed", type=int, default=None)
+    given, unknown = flags.parse_known_args(arguments)
+    if unknown:
+        fail(f"invalid argument: {unknown[0]}")
+    fields = vars(given)
+    write_missing(Path(fields["model.path"]), fields.pop("seed"))
+    serve(binding, fields)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
