@@ -1,0 +1,44 @@
+"""Attention: which facts a pass looks at, the cheap ones always and the costly ones only where they matter."""
+
+from __future__ import annotations
+
+from reconciler.model.facts import FactKey, FactKind, Health, Observed, Unit
+from reconciler.model.spec import ModelSpec, Slice
+from reconciler.steps.restore_slots import fitting_slots
+
+HOST_FACTS: tuple[FactKind, ...] = ("contact", "power", "claim", "gpu", "orphans")
+MODEL_FACTS: tuple[FactKind, ...] = ("unit", "health", "saved", "weights", "binary", "fingerprint")
+
+
+def cheap_facts(slice_: Slice) -> tuple[FactKey, ...]:
+    """Return the facts that every pass over a host reads."""
+    host = slice_.host.name
+    ports = sorted({model.port for model in slice_.models})
+    return (
+        *(FactKey(kind, host) for kind in HOST_FACTS),
+        *(FactKey(kind, host, model.name) for model in slice_.models for kind in MODEL_FACTS),
+        *(FactKey("port", host, str(port)) for port in ports),
+    )
+
+
+def costly_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
+    """Return the slots worth asking for: of units that may be stopped, or that are owed a conversation. Never of a sleeper."""
+    host = slice_.host.name
+    return tuple(
+        FactKey("activity", host, model.name) for model in slice_.models if _is_worth_asking(slice_, model, observed)
+    )
+
+
+def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:
+    host = slice_.host.name
+    unit = observed.value(FactKey("unit", host, model.name), Unit)
+    health = observed.value(FactKey("health", host, model.name), Health)
+    if unit is None or health is None or health.phase != "ready":
+        return False
+    stays = slice_.power in {"on", None} and (slice_.active is None or model.name in slice_.active)
+    if not stays or unit.mark.digest != model.digest:
+        return True
+    return any(
+        all(tried.identity != unit.identity or tried.outcome == "open" for tried in slot.attempts)
+        for slot in fitting_slots(observed, host, model.name)
+    )

@@ -1,0 +1,165 @@
+"""Diff: the differences between a slice and what was observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.core.recovery import Hints
+from reconciler.model.change import (
+    Change,
+    Ignored,
+    PowerChange,
+    ProveChange,
+    RestoreChange,
+    StartChange,
+    StopChange,
+)
+from reconciler.model.facts import FactKey, Health, Observed, PortState, Saved, Unit
+from reconciler.model.spec import ModelSpec, Slice
+from reconciler.steps.restore_slots import owed_slots
+
+DIGEST_VERSION = "v1:"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Hold what must change, and the facts that could not be compared because they are unknown."""
+
+    changes: tuple[Change, ...]
+    unknown: tuple[str, ...] = ()
+
+
+def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False) -> Difference:
+    """Return every difference between a slice and the world, in a stable order."""
+    host = wanted.host.name
+    power = _power(wanted, observed)
+    if isinstance(power, str):
+        return Difference((), (power,))
+    asleep = observed.value(FactKey("power", host), str) in {"off", "suspended"} or bool(power and power.have == "silent")
+    changes: list[Change] = [power] if power else []
+    unknown: list[str] = []
+    for model in sorted(wanted.models, key=lambda model: model.name):
+        if asleep:
+            changes += _when_asleep(wanted, model)
+            continue
+        missing = observed.unknown(FactKey("unit", host, model.name))
+        if missing is not None:
+            unknown.append(f"{FactKey('unit', host, model.name)}: {missing.reason}")
+            continue
+        changes += _model_changes(wanted, model, observed, hints)
+    changes += [] if asleep else _orphan_changes(wanted, observed, changes, prune=prune)
+    return Difference(tuple(changes), tuple(unknown))
+
+
+def _power(wanted: Slice, observed: Observed) -> PowerChange | str | None:
+    host = wanted.host.name
+    key = FactKey("power", host)
+    unknown = observed.unknown(key)
+    if unknown is not None:
+        if wanted.power == "on" and wanted.host.capabilities.can_wake:
+            return PowerChange(host=host, have="silent", want="on")
+        return f"{key}: {unknown.reason}"
+    have = observed.value(key, str) or ""
+    names = {"on": "on", "off": "off", "suspend": "suspended"}
+    if wanted.power is None or have == names[wanted.power] or (wanted.power == "suspend" and have == "off"):
+        return None
+    return PowerChange(host=host, have=have, want=names[wanted.power])
+
+
+def _should_run(wanted: Slice, model: ModelSpec) -> bool | None:
+    """Return whether a model should run, None when that is not managed."""
+    if wanted.power in {"off", "suspend"}:
+        return False
+    return None if wanted.active is None else model.name in wanted.active
+
+
+def _when_asleep(wanted: Slice, model: ModelSpec) -> list[Change]:
+    if wanted.power == "on" and _should_run(wanted, model):
+        return [StartChange(host=wanted.host.name, model=model.name, cause="host wakes")]
+    return []
+
+
+def _model_changes(wanted: Slice, model: ModelSpec, observed: Observed, hints: Hints) -> list[Change]:
+    host = wanted.host.name
+    unit = observed.value(FactKey("unit", host, model.name), Unit)
+    should_run = _should_run(wanted, model)
+    if should_run is None:
+        return []
+    if unit is None:
+        return [StartChange(host=host, model=model.name, cause=_start_cause(wanted, observed))] if should_run else []
+    if not should_run:
+        cause = "power is to be off" if wanted.power in {"off", "suspend"} else "active model changes"
+        return [StopChange(host=host, model=model.name, identity=unit.identity, cause=cause)]
+    cause = _replacement_cause(model, unit, observed, host)
+    if cause:
+        stop = StopChange(host=host, model=model.name, identity=unit.identity, cause=cause)
+        return [stop, StartChange(host=host, model=model.name, cause=cause)]
+    return _running_changes(host, model, unit, observed, hints)
+
+
+def _start_cause(wanted: Slice, observed: Observed) -> str:
+    host = wanted.host.name
+    others = (model.name for model in wanted.models if model.name not in (wanted.active or ()))
+    runs = any(observed.value(FactKey("unit", host, other), Unit) is not None for other in others)
+    return "active model changes" if runs else "not running"
+
+
+def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: str) -> str:
+    """Return why a running unit must be replaced, empty when it may stay."""
+    health = observed.value(FactKey("health", host, model.name), Health)
+    saved = observed.value(FactKey("saved", host, model.name), Saved) or Saved()
+    if not unit.leader:
+        return "it died and left processes behind"
+    if unit.mark.digest != model.digest and unit.mark.digest.startswith(DIGEST_VERSION):
+        return "its definition changed"
+    if health is not None and health.phase == "unresponsive":
+        return f"it does not answer: {health.message}"
+    if health is not None and health.phase == "stranger":
+        return f"its port is not its own: {health.message}"
+    poisoned = any(
+        tried.identity == unit.identity and tried.outcome == "failed" for slot in saved.slots for tried in slot.attempts
+    )
+    return "a failed restore may have left it damaged" if poisoned else ""
+
+
+def _running_changes(host: str, model: ModelSpec, unit: Unit, observed: Observed, hints: Hints) -> list[Change]:
+    health = observed.value(FactKey("health", host, model.name), Health)
+    changes: list[Change] = []
+    if not unit.mark.digest.startswith(DIGEST_VERSION):
+        cause = f"its mark is of another version ({unit.mark.digest.partition(':')[0]}): adopted as it is"
+        changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
+    if health is not None and health.phase == "loading":
+        changes.append(ProveChange(host=host, model=model.name, cause="it is still loading"))
+    elif model.name in hints.unproven:
+        changes.append(ProveChange(host=host, model=model.name, cause="it has not shown yet that it works"))
+    if owed_slots(observed, host, model.name):
+        changes.append(RestoreChange(host=host, model=model.name, cause="a saved conversation is owed to it"))
+    return changes
+
+
+def _orphan_changes(wanted: Slice, observed: Observed, changes: list[Change], *, prune: bool) -> list[Change]:
+    host = wanted.host.name
+    orphans = observed.fact(FactKey("orphans", host))
+    units = getattr(orphans, "value", ())
+    starting = {change.model for change in changes if isinstance(change, StartChange)}
+    ports = {str(model.port) for model in wanted.models if model.name in starting}
+    found: list[Change] = []
+    for unit in sorted(units, key=lambda unit: (unit.mark.model, unit.identity.pid)):
+        name = unit.mark.model
+        if prune or wanted.power in {"off", "suspend"}:
+            found.append(_orphan_stop(host, unit, "it is in no inventory"))
+        elif any(_listens(observed, host, port, name) for port in ports):
+            found.append(_orphan_stop(host, unit, "it is in no inventory and its port is needed"))
+        else:
+            cause = f"runs (pid {unit.identity.pid}) and is in no inventory; `reconciler apply --prune` stops it"
+            found.append(Ignored(host=host, subject=f"unit {name}", cause=cause))
+    return found
+
+
+def _orphan_stop(host: str, unit: Unit, cause: str) -> StopChange:
+    return StopChange(host=host, model=unit.mark.model, identity=unit.identity, cause=cause, listed=False)
+
+
+def _listens(observed: Observed, host: str, port: str, model_name: str) -> bool:
+    state = observed.value(FactKey("port", host, port), PortState)
+    return state is not None and state.owner is not None and state.owner.model == model_name

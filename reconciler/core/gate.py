@@ -1,0 +1,21 @@
+"""Gate: whether a plan may run now, with every reason when it may not. Never changes anything."""
+
+from __future__ import annotations
+
+from reconciler.model.facts import Claim, FactKey, Observed
+from reconciler.steps.plan import HostPlan
+
+
+def refusals(plan: HostPlan, observed: Observed, controller: str, *, take_over: bool) -> tuple[str, ...]:
+    """Return why a plan must not run. One with nothing to do may always run."""
+    if not plan.steps and not plan.refusals:
+        return ()
+    return (*plan.refusals, *_claimed(plan, observed, controller, take_over=take_over))
+
+
+def _claimed(plan: HostPlan, observed: Observed, controller: str, *, take_over: bool) -> tuple[str, ...]:
+    claim = observed.value(FactKey("claim", plan.host), Claim)
+    if claim is None or claim.controller == controller or take_over:
+        return ()
+    owner = f"host {plan.host} is claimed by {claim.name} (data directory {claim.directory})"
+    return (f"{owner}; stop that controller, then use `reconciler apply --take-over`",)

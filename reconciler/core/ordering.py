@@ -1,0 +1,38 @@
+"""Ordering: a stable order of steps, and what each one waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.core.recipes import Draft
+from reconciler.steps.plan import PlannedStep
+
+PHASES = (
+    "wake", "prefetch", "drain", "save_slots", "stop", "await_vram", "start", "await_healthy", "restore_slots", "suspend",
+    "shutdown",
+)  # fmt: skip
+
+
+def order(drafts: Iterable[Draft]) -> tuple[PlannedStep, ...]:
+    """Return the drafts by phase, then by target, numbered from 1. Two drafts of the same key are one step."""
+    unique = {draft.key: draft for draft in drafts}
+    ordered = sorted(unique.values(), key=lambda draft: (PHASES.index(draft.step.kind), draft.step.target))
+    numbers = {draft.key: number for number, draft in enumerate(ordered, start=1)}
+    return tuple(
+        PlannedStep(
+            number=numbers[draft.key], step=draft.step, cause=draft.cause, note=draft.note, after=_after(draft, numbers)
+        )
+        for draft in ordered
+    )
+
+
+def _after(draft: Draft, numbers: dict[tuple[str, str], int]) -> tuple[int, ...]:
+    """Return the numbers of what a draft waits for; an empty target stands for every step of that kind."""
+    waits = {
+        number
+        for kind, target in draft.after
+        for key, number in numbers.items()
+        if key[0] == kind and target in {"", key[1]} and number < numbers[draft.key]
+    }
+    vram = {number for key, number in numbers.items() if key[0] == "await_vram"}
+    return tuple(sorted(waits & vram or waits))

@@ -1,0 +1,72 @@
+"""Planner: the steps that bring a host to its target, each checked in the world it is predicted to meet."""
+
+from __future__ import annotations
+
+from reconciler.core.diff import diff
+from reconciler.core.ordering import order
+from reconciler.core.recipes import recipe
+from reconciler.core.recovery import Hints
+from reconciler.core.safety import violations
+from reconciler.model.change import Change, Ignored, PowerChange, StartChange, StopChange
+from reconciler.model.facts import Observed, Predicted
+from reconciler.model.spec import Slice
+from reconciler.model.target import Target
+from reconciler.steps.plan import HostPlan, PlannedStep
+
+
+def plan(target: Target, observed: Observed, hints: Hints, *, prune: bool = False) -> HostPlan:
+    """Return the plan of one host. Its refusals name every reason why it must not run as it is."""
+    wanted = target.slice
+    difference = diff(wanted, observed, hints, prune=prune)
+    cooked = recipe(difference.changes, wanted, observed)
+    steps, blocked = _simulate(order(cooked.drafts), observed, wanted)
+    return HostPlan(
+        host=wanted.host.name,
+        mode=target.mode,
+        digest=target.digest,
+        headline=_headline(wanted, difference.changes),
+        steps=steps,
+        ignored=tuple(change for change in difference.changes if isinstance(change, Ignored)),
+        notes=cooked.notes,
+        refusals=(*difference.unknown, *cooked.refusals, *blocked),
+        lost_conversations=cooked.lost_conversations,
+        seconds=_seconds(steps, hints),
+    )
+
+
+def _simulate(
+    steps: tuple[PlannedStep, ...], observed: Observed, wanted: Slice
+) -> tuple[tuple[PlannedStep, ...], tuple[str, ...]]:
+    """Walk the plan through predicted worlds; return the steps as seen there, and what blocks them."""
+    world = observed
+    seen: list[PlannedStep] = []
+    blocked: list[str] = []
+    for planned in steps:
+        step = planned.step
+        by_wake = any(isinstance(fact := world.fact(key), Predicted) and fact.by == "wake" for key in step.reads())
+        seen.append(planned.model_copy(update={"predicted": by_wake}))
+        blocked += [f"{step.kind} {step.target}: {reason}" for reason in step.blocked_by(world)]
+        world = step.predict(world)
+        blocked += [f"{step.kind} {step.target}: {reason}" for reason in violations(world, wanted)]
+    return tuple(seen), tuple(dict.fromkeys(blocked))
+
+
+def _headline(wanted: Slice, changes: tuple[Change, ...]) -> str:
+    stops = [change.model for change in changes if isinstance(change, StopChange)]
+    starts = [change.model for change in changes if isinstance(change, StartChange)]
+    power = [change for change in changes if isinstance(change, PowerChange)]
+    parts = [f"power {change.have} -> {change.want}" for change in power]
+    if stops or starts:
+        parts.append(f"{', '.join(stops) or 'nothing'} -> {', '.join(starts) or 'nothing'}")
+    elif any(not isinstance(change, Ignored) for change in changes) and not power:
+        parts.append("to be completed")
+    if not parts:
+        active = "active not managed" if wanted.active is None else ", ".join(wanted.active) or "nothing active"
+        parts.append(f"in sync ({active})")
+    return ", ".join(parts)
+
+
+def _seconds(steps: tuple[PlannedStep, ...], hints: Hints) -> float | None:
+    known = [hints.typical_seconds(planned.step.kind, planned.step.target) for planned in steps]
+    lengths = [seconds for seconds in known if seconds is not None]
+    return sum(lengths) if lengths else None

@@ -1,0 +1,251 @@
+"""Recipes: which steps bring about each change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from reconciler.model.change import Change, PowerChange, ProveChange, RestoreChange, StartChange, StopChange
+from reconciler.model.facts import Activity, FactKey, Gpu, Health, Observed, Saved, Weights
+from reconciler.model.spec import ModelSpec, Slice
+from reconciler.steps.await_healthy import AwaitHealthy
+from reconciler.steps.await_vram import AwaitVram
+from reconciler.steps.drain import Drain
+from reconciler.steps.plan import AnyStep
+from reconciler.steps.prefetch import Prefetch
+from reconciler.steps.restore_slots import RestoreSlots, fitting_slots
+from reconciler.steps.save_slots import SaveSlots
+from reconciler.steps.shutdown import Shutdown
+from reconciler.steps.start import Start
+from reconciler.steps.stop import Stop
+from reconciler.steps.suspend import Suspend
+from reconciler.steps.wake import Sleeper, Wake
+
+SLOWEST_SAVE = 50e6
+SLOWEST_LOAD = 50e6
+SAVE_ALLOWANCE = 15.0
+LOAD_ALLOWANCE = 120.0
+
+DraftKey: TypeAlias = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Be a step before it has a number. `after` names the drafts it waits for, those that exist."""
+
+    step: AnyStep
+    cause: str
+    note: str = ""
+    after: tuple[DraftKey, ...] = ()
+
+    @property
+    def key(self) -> DraftKey:
+        """Return kind and target, which are unique in one host's plan."""
+        return (self.step.kind, self.step.target)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Be all drafts of one host, what is lost by them, and what a person should know."""
+
+    drafts: tuple[Draft, ...]
+    notes: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    lost_conversations: int = 0
+
+
+def recipe(changes: Iterable[Change], wanted: Slice, observed: Observed) -> Recipe:
+    """Return the steps for all changes of one host."""
+    ordered = tuple(changes)
+    stops = [change for change in ordered if isinstance(change, StopChange)]
+    starts = [change for change in ordered if isinstance(change, StartChange)]
+    parts = [_stop(change, wanted, observed) for change in stops]
+    parts.append(_memory(starts, stops, wanted, observed))
+    parts += [_start(change, wanted, observed, first=bool(stops)) for change in starts]
+    parts += [_prove(change, wanted) for change in ordered if isinstance(change, ProveChange)]
+    parts += [_restore(change, observed) for change in ordered if isinstance(change, RestoreChange)]
+    parts += [_power(change, wanted, stops) for change in ordered if isinstance(change, PowerChange)]
+    return Recipe(
+        drafts=tuple(draft for part in parts for draft in part.drafts),
+        notes=tuple(note for part in parts for note in part.notes),
+        refusals=tuple(refusal for part in parts for refusal in part.refusals),
+        lost_conversations=sum(part.lost_conversations for part in parts),
+    )
+
+
+def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
+    host, name = change.host, change.model
+    model = wanted.model(name)
+    keeps, why_not = _keeps(model, change, observed)
+    activity = observed.value(FactKey("activity", host, name), Activity) or Activity()
+    holding = [slot for slot in activity.slots if slot.holds_conversation]
+    stop = Stop(host=host, model=name, port=model.port if model else 0, keeps=keeps, identity=change.identity)
+    if not keeps:
+        lost = len(holding)
+        notes = (f"{name}: conversations end here: {why_not}",) if why_not else ()
+        required = bool(why_not and model and model.conversations == "require")
+        refusals = (f"{name} has `conversations: require`, but {why_not}",) if required else ()
+        drain = (_drain(change, activity),) if _is_ready(observed, host, name) else ()
+        after = (("drain", name),)
+        return Recipe((*drain, Draft(stop, change.cause, after=after)), notes, refusals, lost)
+    tokens = sum(slot.tokens or 0 for slot in holding)
+    save = SaveSlots(
+        host=host, model=name, deadline=_save_deadline(tokens, observed, host, name),
+        required=model is not None and model.conversations == "require",
+    )  # fmt: skip
+    note = f"{_count(len(holding), 'slot')} hold {tokens:,} tokens" if holding else "no slot holds a conversation"
+    return Recipe(
+        (
+            _drain(change, activity),
+            Draft(save, change.cause, note, after=(("drain", name),)),
+            Draft(stop, change.cause, after=(("save_slots", name),)),
+        )
+    )
+
+
+def _drain(change: StopChange, activity: Activity) -> Draft:
+    in_flight = activity.in_flight
+    note = f"{_count(in_flight, 'request')} in flight" if in_flight else ""
+    return Draft(Drain(host=change.host, model=change.model), change.cause, note)
+
+
+def _is_ready(observed: Observed, host: str, model_name: str) -> bool:
+    health = observed.value(FactKey("health", host, model_name), Health)
+    return health is not None and health.phase == "ready"
+
+
+def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> tuple[bool, str]:
+    """Return whether conversations can be saved before a stop, and if not, why that is worth saying."""
+    if model is None:
+        return False, "" if change.listed else "its definition is gone"
+    if model.conversations == "drop" or not model.capabilities.keeps_conversations:
+        return False, ""
+    health = observed.value(FactKey("health", change.host, change.model), Health)
+    weights = observed.value(FactKey("weights", change.host, change.model), Weights)
+    if health is None or health.phase in {"absent", "unresponsive", "stranger"}:
+        return False, f"the engine does not answer ({health.message if health else 'not seen'})"
+    if health.phase == "sleeping":
+        return False, ""
+    if health.phase == "loading":
+        return False, ""
+    if weights is not None and not weights.keepable:
+        return False, f"{weights.architecture or 'this model'} cannot restore them" + _remedy(weights)
+    return True, ""
+
+
+def _remedy(weights: Weights) -> str:
+    return f"; {weights.remedy}" if weights.remedy else ""
+
+
+def _save_deadline(tokens: int, observed: Observed, host: str, model_name: str) -> float:
+    weights = observed.value(FactKey("weights", host, model_name), Weights)
+    per_token = weights.kv_bytes_per_token if weights else 0
+    return SAVE_ALLOWANCE + 2 * tokens * per_token / SLOWEST_SAVE
+
+
+def _memory(starts: list[StartChange], stops: list[StopChange], wanted: Slice, observed: Observed) -> Recipe:
+    key = FactKey("gpu", wanted.host.name)
+    gpu = observed.value(key, Gpu)
+    if not starts or (gpu is not None and gpu.memory is None):
+        return Recipe(())
+    need = sum(_memory_bytes(change.model, wanted, observed) for change in starts)
+    frees = sum(_memory_bytes(change.model, wanted, observed) for change in stops)
+    step = AwaitVram(host=wanted.host.name, need_bytes=need, frees_bytes=frees)
+    names = " and ".join(change.model for change in starts)
+    cause = f"{names} needs {step.target}"
+    return Recipe((Draft(step, cause, after=(*(("stop", change.model) for change in stops), ("wake", wanted.host.name))),))
+
+
+def _memory_bytes(model_name: str, wanted: Slice, observed: Observed) -> int:
+    model = wanted.model(model_name)
+    if model is not None and model.vram_bytes is not None:
+        return model.vram_bytes
+    weights = observed.value(FactKey("weights", wanted.host.name, model_name), Weights)
+    return weights.memory_bytes if weights else 0
+
+
+def _start(change: StartChange, wanted: Slice, observed: Observed, *, first: bool) -> Recipe:
+    host, name = change.host, change.model
+    model = wanted.model(name)
+    if model is None:
+        return Recipe((), refusals=(f"{name} has no definition on {host}",))
+    weights = observed.value(FactKey("weights", host, name), Weights)
+    start = Start(host=host, model=name, port=model.port, digest=model.digest)
+    waits = tuple(("stop", other.name) for other in wanted.models)
+    before = (("await_vram", ""), *waits, ("wake", host))
+    drafts = [Draft(start, change.cause, after=before), _healthy(model, host, change.cause, weights)]
+    if first and weights is not None and weights.exists:
+        drafts.insert(0, Draft(Prefetch(host=host, model=name), change.cause))
+    notes: tuple[str, ...] = ()
+    if _may_restore(model, weights):
+        fitting = fitting_slots(observed, host, name)
+        if fitting:
+            drafts.append(_restore_draft(change.host, name, observed, change.cause))
+        notes = _unfit(observed, host, name, len(fitting))
+    elif weights is not None and not weights.keepable and model.conversations != "drop":
+        what = weights.architecture or "this model"
+        notes = (f"{name}: conversations cannot be kept with {what}{_remedy(weights)}",)
+    return Recipe(tuple(drafts), notes)
+
+
+def _may_restore(model: ModelSpec, weights: Weights | None) -> bool:
+    keeps = model.conversations != "drop" and model.capabilities.keeps_conversations
+    return keeps and (weights is None or weights.keepable)
+
+
+def _unfit(observed: Observed, host: str, model_name: str, fitting: int) -> tuple[str, ...]:
+    saved = observed.value(FactKey("saved", host, model_name), Saved) or Saved()
+    misfits = len(saved.slots) - fitting
+    notes = tuple(f"{model_name}: {problem}" for problem in saved.problems)
+    if misfits:
+        text = f"{model_name}: {_count(misfits, 'saved slot')} will not be restored: made by another build, model or settings"
+        return (*notes, text + ", or failed before")
+    return notes
+
+
+def _healthy(model: ModelSpec, host: str, cause: str, weights: Weights | None) -> Draft:
+    deadline = LOAD_ALLOWANCE + (weights.size if weights else 0) / SLOWEST_LOAD
+    step = AwaitHealthy(host=host, model=model.name, port=model.port, digest=model.digest, deadline=deadline)
+    return Draft(step, cause, after=(("start", model.name),))
+
+
+def _prove(change: ProveChange, wanted: Slice) -> Recipe:
+    model = wanted.model(change.model)
+    return Recipe((_healthy(model, change.host, change.cause, None),)) if model else Recipe(())
+
+
+def _restore(change: RestoreChange, observed: Observed) -> Recipe:
+    return Recipe((_restore_draft(change.host, change.model, observed, change.cause),))
+
+
+def _restore_draft(host: str, model_name: str, observed: Observed, cause: str) -> Draft:
+    fitting = fitting_slots(observed, host, model_name)
+    tokens = sum(slot.tokens for slot in fitting)
+    note = f"{_count(len(fitting), 'slot')} saved ({tokens:,} tokens)"
+    deadline = SAVE_ALLOWANCE + 2 * sum(slot.bytes for slot in fitting) / SLOWEST_SAVE
+    step = RestoreSlots(host=host, model=model_name, deadline=deadline)
+    return Draft(step, cause, note, after=(("await_healthy", model_name),))
+
+
+def _power(change: PowerChange, wanted: Slice, stops: list[StopChange]) -> Recipe:
+    names = tuple(sorted({model.name for model in wanted.models} | {stop.model for stop in stops}))
+    after = tuple(("stop", stop.model) for stop in stops)
+    cause = f"power is {change.have}, wanted is {change.want}"
+    can = wanted.host.capabilities
+    if change.want == "on":
+        sleepers = tuple(Sleeper(model=model.name, port=model.port) for model in wanted.models)
+        return _if_able(can.can_wake, Draft(Wake(host=change.host, models=sleepers), cause), change)
+    if change.want == "off":
+        return _if_able(can.can_shut_down, Draft(Shutdown(host=change.host, models=names), cause, after=after), change)
+    return _if_able(can.can_suspend, Draft(Suspend(host=change.host, models=names), cause, after=after), change)
+
+
+def _if_able(able: bool, draft: Draft, change: PowerChange) -> Recipe:
+    if able:
+        return Recipe((draft,))
+    return Recipe((), refusals=(f"power of {change.host} is {change.have} and its driver cannot make it {change.want}",))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

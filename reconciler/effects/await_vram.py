@@ -1,0 +1,16 @@
+"""Await VRAM: nothing is done here, watching the memory is the step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.effects.effect import Acting
+    from reconciler.ports import Evidence
+    from reconciler.steps.await_vram import AwaitVram
+
+
+async def perform(step: AwaitVram, acting: Acting) -> Evidence:
+    """Do nothing: freed memory comes back by itself. Observable."""
+    _ = step, acting
+    return {}

@@ -1,0 +1,44 @@
+"""What every effect is given, and how it says that the world moved under it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reconciler.errors import DriverError
+from reconciler.model.facts import FactKey, Observed, Unit
+from reconciler.model.spec import ModelSpec, Slice
+from reconciler.ports import Evidence, HostPorts
+from reconciler.steps.step import ModelStep, Step
+
+StepT = TypeVar("StepT", bound=Step)
+Perform = Callable[[StepT, "Acting"], Awaitable[Evidence]]
+
+MISSED = "missed"
+"""The key of the evidence by which an effect says that it did nothing, because the plan no longer fits."""
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Give an effect its ports, the definitions it may use, and the world as it was seen a moment ago."""
+
+    ports: HostPorts
+    slice: Slice
+    controller: str
+    world: Observed
+    gave_up: frozenset[tuple[str, str]] = frozenset()
+
+    def model(self, step: ModelStep) -> ModelSpec:
+        """Return the definition of a step's model; raise DriverError."""
+        model = self.slice.model(step.model)
+        if model is None:
+            raise DriverError(f"{step.model} has no definition on {step.host}")
+        return model
+
+    def unit(self, step: ModelStep) -> Unit:
+        """Return the running unit of a step's model; raise DriverError."""
+        unit = self.world.value(FactKey("unit", step.host, step.model), Unit)
+        if unit is None:
+            raise DriverError(f"{step.model} does not run on {step.host}")
+        return unit

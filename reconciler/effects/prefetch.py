@@ -1,0 +1,21 @@
+"""Prefetch weights into the page cache of their host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model.facts import FactKey, Weights
+from reconciler.model.onhost import Prefetch as PrefetchFile
+
+if TYPE_CHECKING:
+    from reconciler.effects.effect import Acting
+    from reconciler.ports import Evidence
+    from reconciler.steps.prefetch import Prefetch
+
+
+async def perform(step: Prefetch, acting: Acting) -> Evidence:
+    """Ask the kernel to read the weights. Repeatable."""
+    weights = acting.world.value(FactKey("weights", step.host, step.model), Weights)
+    if weights is None or not weights.exists:
+        return {}
+    return await acting.ports.access.act(PrefetchFile(path=weights.path))

@@ -1,0 +1,16 @@
+"""Wake a host through its power driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.effects.effect import Acting
+    from reconciler.ports import Evidence
+    from reconciler.steps.wake import Wake
+
+
+async def perform(step: Wake, acting: Acting) -> Evidence:
+    """Ask the host to come up. Repeatable."""
+    _ = step
+    return await acting.ports.power.wake()

@@ -1,0 +1,86 @@
+"""Every error that may reach a person, drawn once.
+
+ReconcilerError                    exit
+  Misused                            64   the command line is wrong
+  ConfigError                         1   the files are wrong: every problem with its place
+  Unreachable                         1   a program, host or file that is needed cannot be reached
+  Refused                             4   nothing was changed, with every reason
+    LockHeld                          4   another process acts on this data directory
+    PlanStale                         4   the world moved since the plan was saved
+    NotApproved                       4   nobody said yes
+  DriverError                         3   a port tried something and it did not work
+  DurabilityError                     5   what happened cannot be recorded: stop acting at once
+    JournalDamaged                    5   the journal is not what was written
+    WriteFailed                       5   the disk refused a write
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ReconcilerError(Exception):
+    """Carry one sentence for a person, a CamelCase reason and an exit code."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    @property
+    def reason(self) -> str:
+        """Return the stable CamelCase name that docs/errors.md explains."""
+        return type(self).__name__
+
+
+class Misused(ReconcilerError):
+    """Say that the command line cannot be understood."""
+
+    exit_code: ClassVar[int] = 64
+
+
+class ConfigError(ReconcilerError):
+    """Say that desired state or inventory is wrong, with all problems at once."""
+
+
+class Unreachable(ReconcilerError):
+    """Say that something needed to answer at all cannot be reached."""
+
+
+class Refused(ReconcilerError):
+    """Say that nothing was changed, and every reason why."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class LockHeld(Refused):
+    """Say which process acts on this data directory now."""
+
+
+class PlanStale(Refused):
+    """Say how the saved plan differs from what would be done now."""
+
+
+class NotApproved(Refused):
+    """Say that nobody approved the plan."""
+
+
+class DriverError(ReconcilerError):
+    """Say what a driver tried on the outside world and what came of it."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class DurabilityError(ReconcilerError):
+    """Say that what happened can no longer be recorded."""
+
+    exit_code: ClassVar[int] = 5
+
+
+class JournalDamaged(DurabilityError):
+    """Say where the journal is not what was written, and the way out."""
+
+
+class WriteFailed(DurabilityError):
+    """Say which durable write failed."""

@@ -1,0 +1,67 @@
+"""Changes: the differences between target and observed that a plan must cover."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from reconciler.model.facts import UnitIdentity
+from reconciler.model.names import Value
+
+
+class PowerChange(Value):
+    """Say that a host's power is not as wanted."""
+
+    kind: Literal["power"] = "power"
+    host: str
+    have: str
+    want: str
+
+
+class StopChange(Value):
+    """Say that a unit runs that should not, or not like this. `identity` is None when it is only predicted."""
+
+    kind: Literal["stop"] = "stop"
+    host: str
+    model: str
+    identity: UnitIdentity | None
+    cause: str
+    listed: bool = True
+
+
+class StartChange(Value):
+    """Say that a wanted model has no unit."""
+
+    kind: Literal["start"] = "start"
+    host: str
+    model: str
+    cause: str
+
+
+class ProveChange(Value):
+    """Say that a wanted unit runs but has not yet shown that it works."""
+
+    kind: Literal["prove"] = "prove"
+    host: str
+    model: str
+    cause: str
+
+
+class RestoreChange(Value):
+    """Say that a running unit is owed a saved conversation."""
+
+    kind: Literal["restore"] = "restore"
+    host: str
+    model: str
+    cause: str
+
+
+class Ignored(Value):
+    """Say that a difference was seen and is left alone, and why."""
+
+    kind: Literal["ignored"] = "ignored"
+    host: str
+    subject: str
+    cause: str
+
+
+Change: TypeAlias = PowerChange | StopChange | StartChange | ProveChange | RestoreChange | Ignored

@@ -1,0 +1,75 @@
+"""Desired: what the operator wants, as desired.yaml says it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from reconciler.model.names import HostName, ModelName, Value
+from reconciler.model.quantity import expected
+
+Power: TypeAlias = Literal["on", "off", "suspend", "auto"]
+ApplyFrom: TypeAlias = Literal["saved", "committed", "signed"]
+
+_BOOLEANS = {"on": "on", "yes": "on", "true": "on", "off": "off", "no": "off", "false": "off"}
+"""What YAML 1.1 tools take for booleans, and may write in place of each other."""
+
+
+def _power(value: object) -> object:
+    if value is None:
+        raise expected("on, off, suspend or auto; leave the key out when power is not to be managed")
+    return _BOOLEANS.get(str(value).lower(), value)
+
+
+def _names(value: object) -> object:
+    if value is None:
+        raise expected("a model, a list of models, or [] to run none; leave the key out when models are not to be managed")
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, list) and len({str(name) for name in names}) < len(names):
+        raise expected("every model once")
+    return names
+
+
+def _empty_mapping(value: object) -> object:
+    return {} if value is None else value
+
+
+class HostWish(Value):
+    """Say what is wanted of one host. A key that is not there is not managed."""
+
+    power: Annotated[Power | None, BeforeValidator(_power, json_schema_input_type=Power | bool)] = Field(
+        default=None, description="on, off or suspend; without the key, power is left alone."
+    )
+    active: Annotated[
+        tuple[ModelName, ...] | None, BeforeValidator(_names, json_schema_input_type=ModelName | tuple[ModelName, ...])
+    ] = Field(
+        default=None,
+        description="The model that runs, or a list of them; [] stops all. Without the key, models are left alone.",
+    )
+    enforce: bool = Field(
+        default=False, strict=True, description="Power off a host that somebody else switched on after `power: off` was written."
+    )
+    description: str = Field(default="", description="Free text for people; changes nothing.")
+
+
+class Desired(HostWish):
+    """Say what is wanted: of the only host at the top level, or of several under `hosts`."""
+
+    version: Literal[1] = Field(description="The version of this file's format.")
+    apply_from: ApplyFrom = Field(
+        default="saved",
+        description="What may be applied: the files as saved, only as committed to git, or only when that commit is signed.",
+    )
+    hosts: dict[HostName, Annotated[HostWish, BeforeValidator(_empty_mapping)]] | None = Field(
+        default=None, description="What is wanted of each host. A host that is not named is not managed."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_place(cls, written: Any) -> Any:  # noqa: ANN401 - whatever a file may hold
+        if isinstance(written, dict) and written.get("hosts") is not None:
+            both = sorted({"power", "active", "enforce"} & written.keys())
+            if both:
+                raise expected(f"{' and '.join(both)} under each host, because there is a hosts: mapping")
+        return written

@@ -1,0 +1,300 @@
+"""Facts: what was seen of the world, and the map that holds them.
+
+A fact is Known, Predicted (by a step that has not run yet) or Unknown. Unknown is never the same as absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
+
+from reconciler.model.names import Value
+
+T_co = TypeVar("T_co", covariant=True)
+
+TRIVIAL_TOKENS = 8
+"""A slot that holds at most this many tokens holds no conversation: a health canary leaves fewer, re-reading them is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[T_co]):
+    """Hold a value that was observed `at` seconds of the controller's boot clock."""
+
+    value: T_co
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted(Generic[T_co]):
+    """Hold a value that the step `by` will bring about."""
+
+    value: T_co
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Hold the reason why something could not be observed, and since when (boot clock seconds)."""
+
+    reason: str
+    since: float = 0.0
+
+
+Fact: TypeAlias = Known[T_co] | Predicted[T_co] | Unknown
+
+FactKind: TypeAlias = Literal[
+    "contact", "power", "claim", "gpu", "orphans", "unit", "port", "health", "answered", "activity", "saved", "weights",
+    "binary", "fingerprint",
+]  # fmt: skip
+
+
+class FactKey(NamedTuple):
+    """Address one fact: its kind, the host, and on it a model name or a port number."""
+
+    kind: FactKind
+    host: str
+    subject: str = ""
+
+    def __str__(self) -> str:
+        """Return the key as people read it, such as `unit local/gemma3`."""
+        return f"{self.kind} {self.host}/{self.subject}" if self.subject else f"{self.kind} {self.host}"
+
+
+PowerState: TypeAlias = Literal["on", "off", "suspended"]
+Phase: TypeAlias = Literal["absent", "loading", "ready", "sleeping", "unresponsive", "stranger"]
+
+
+class Contact(Value):
+    """Say that a host answered: which boot it is in."""
+
+    boot_id: str
+
+
+class Claim(Value):
+    """Name the controller that acts on a host."""
+
+    controller: str
+    name: str
+    directory: str
+    at: float
+
+
+class UnitIdentity(Value):
+    """Tell one process from every other, also after its pid was reused.
+
+    `start` is in clock ticks since boot, `inode` the pidfd's (unique on Linux 6.9 and later, constant before).
+    """
+
+    pid: int
+    start: int
+    inode: int
+    boot_id: str
+
+
+class Mark(Value):
+    """Say who started a unit, for which model, from which command."""
+
+    controller: str
+    model: str
+    digest: str
+
+
+class Unit(Value):
+    """Describe a running unit. `leader` is False when only members of its group are left; `argv` is what really runs."""
+
+    identity: UnitIdentity
+    mark: Mark
+    members: tuple[int, ...]
+    uptime: float
+    leader: bool = True
+    restarts: int = 0
+    launcher: str = "process"
+    argv: tuple[str, ...] = ()
+
+
+class PortOwner(Value):
+    """Say who listens on a port; the pid is None when it belongs to another user."""
+
+    pid: int | None
+    name: str
+    model: str | None = None
+
+
+class PortState(Value):
+    """Say who listens on a port, or that nobody does."""
+
+    owner: PortOwner | None = None
+
+
+class Health(Value):
+    """Say how far an engine is. `ready` means that it says so itself; a real answer is the fact `answered`."""
+
+    phase: Phase
+    message: str = ""
+    identity: UnitIdentity | None = None
+
+
+class Answer(Value):
+    """Say which unit gave a real answer of its task, or None when it has not yet."""
+
+    identity: UnitIdentity | None = None
+    message: str = ""
+
+
+class Slot(Value):
+    """Describe one conversation slot. `tokens` and `task` are None when it has run nothing in this process."""
+
+    id: int
+    busy: bool
+    tokens: int | None = None
+    task: int | None = None
+
+    @property
+    def holds_conversation(self) -> bool:
+        """Return whether something worth saving is in the slot."""
+        return (self.tokens or 0) > TRIVIAL_TOKENS
+
+
+class Activity(Value):
+    """Say what an engine is doing: its slots, and requests that wait for one."""
+
+    identity: UnitIdentity | None = None
+    slots: tuple[Slot, ...] = ()
+    deferred: int = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests run or wait."""
+        return sum(slot.busy for slot in self.slots) + self.deferred
+
+
+class RestoreAttempt(Value):
+    """Record that a saved slot was put into a unit: still open, proven, cold, unverified or failed."""
+
+    identity: UnitIdentity
+    outcome: Literal["open", "proven", "cold", "unverified", "failed"]
+    reason: str = ""
+
+
+class SavedSlot(Value):
+    """Describe a slot file on the host, from its sidecar."""
+
+    file: str
+    slot: int
+    tokens: int
+    bytes: int
+    sha256: str
+    fingerprint: str
+    saved_at: float
+    identity: UnitIdentity
+    slot_tokens: int
+    task: int | None
+    attempts: tuple[RestoreAttempt, ...] = ()
+
+
+class Saved(Value):
+    """List the newest saved slot for every slot id, and the space that is left beside them."""
+
+    slots: tuple[SavedSlot, ...] = ()
+    free_bytes: int | None = None
+    problems: tuple[str, ...] = ()
+
+
+class Weights(Value):
+    """Describe a model's weights file. `keepable` says whether a saved conversation can come back, `remedy` what would help."""
+
+    path: str
+    exists: bool
+    size: int = 0
+    modified_ns: int = 0
+    problem: str = ""
+    architecture: str = ""
+    context: int = 0
+    kv_bytes_per_token: int = 0
+    memory_bytes: int = 0
+    keepable: bool = True
+    remedy: str = ""
+    written_on_start: bool = False
+
+
+class Binary(Value):
+    """Describe a program file that a unit runs."""
+
+    path: str
+    problem: str = ""
+    size: int = 0
+    modified_ns: int = 0
+
+
+class Memory(Value):
+    """Describe accelerator memory in bytes, and who holds it."""
+
+    total: int
+    free: int
+    holders: tuple[str, ...] = ()
+
+
+class Gpu(Value):
+    """Describe the accelerators of a host; `memory` is None when it has none to look after."""
+
+    memory: Memory | None = None
+
+
+class Fingerprint(Value):
+    """Identify everything that a saved conversation depends on. `changed_at` is when a file among it last changed (wall clock)."""
+
+    digest: str
+    changed_at: float = 0.0
+
+
+FactValue: TypeAlias = (
+    Contact | PowerState | Claim | None | Gpu | tuple[Unit, ...] | Unit | PortState | Health | Answer | Activity | Saved
+    | Weights | Binary | Fingerprint
+)  # fmt: skip
+
+
+class Observed:
+    """Map fact keys to facts; a key that nobody looked at is Unknown."""
+
+    __slots__ = ("_facts",)
+
+    def __init__(self, facts: Mapping[FactKey, Fact[FactValue]] | None = None) -> None:
+        self._facts: dict[FactKey, Fact[FactValue]] = dict(facts or {})
+
+    def __iter__(self) -> Iterator[FactKey]:
+        return iter(sorted(self._facts))
+
+    def __contains__(self, key: FactKey) -> bool:
+        return key in self._facts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Observed) and self._facts == other._facts
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._facts))
+
+    def fact(self, key: FactKey) -> Fact[FactValue]:
+        """Return the fact under `key`, Unknown when nobody looked."""
+        return self._facts.get(key, Unknown("not observed"))
+
+    def value(self, key: FactKey, of: type[V]) -> V | None:
+        """Return the known or predicted value under `key` when it is an `of`, else None."""
+        fact = self.fact(key)
+        return fact.value if not isinstance(fact, Unknown) and isinstance(fact.value, of) else None
+
+    def unknown(self, key: FactKey) -> Unknown | None:
+        """Return the fact under `key` when it is Unknown."""
+        fact = self.fact(key)
+        return fact if isinstance(fact, Unknown) else None
+
+    def seeing(self, changed: Mapping[FactKey, Fact[FactValue]]) -> Observed:
+        """Return this world with the facts of `changed` in place."""
+        return Observed({**self._facts, **changed})
+
+    def predicting(self, by: str, changed: Mapping[FactKey, FactValue]) -> Observed:
+        """Return this world with the values of `changed` as predictions of the step `by`."""
+        return self.seeing({key: Predicted(value, by) for key, value in changed.items()})
+
+
+V = TypeVar("V")

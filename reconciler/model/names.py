@@ -1,0 +1,19 @@
+"""Names: what operators may call things, and how facts are addressed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
+
+HostName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+ModelName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Digest = Annotated[str, StringConstraints(pattern=r"^v[0-9]+:[0-9a-z]+:[0-9a-f]{8,64}$")]
+
+
+class Value(BaseModel):
+    """Be a frozen value that prints as JSON and refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", ser_json_inf_nan="constants")

@@ -1,0 +1,180 @@
+"""What may be asked of and done on a host: the contract between drivers and the onhost program.
+
+Each value becomes one JSON line `{"do": kind, ...fields}`; the answer is `{"ok": {...}}` or `{"error": "sentence"}`. Paths are absolute or
+relative to the host directory, where everything that belongs to the host (claim, logs, slots) lives.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeAlias
+
+from pydantic import JsonValue
+
+from reconciler.model.facts import Claim, Mark, UnitIdentity
+from reconciler.model.names import Value
+
+InDoubt: TypeAlias = Literal["repeatable", "observable", "once", "irreversible"]
+
+
+class AskContact(Value):
+    """Ask for boot id, clocks, python version and the absolute host directory."""
+
+    do: Literal["contact"] = "contact"
+
+
+class AskUnits(Value):
+    """Ask for every process group that carries our mark. `pids` limits the look to these leaders and their groups (faster)."""
+
+    do: Literal["units"] = "units"
+    pids: tuple[int, ...] | None = None
+
+
+class AskPort(Value):
+    """Ask who listens on a TCP port, on any address."""
+
+    do: Literal["port"] = "port"
+    port: int
+
+
+class AskProgram(Value):
+    """Ask where a program is (a path, or a name to find on PATH) and whether it can run."""
+
+    do: Literal["program"] = "program"
+    program: str
+
+
+class AskGguf(Value):
+    """Ask for size, time and the bounded header of a GGUF file."""
+
+    do: Literal["gguf"] = "gguf"
+    path: str
+
+
+class AskFingerprint(Value):
+    """Ask for one digest over weights (all shards), program files and folders of shared libraries, and `flags`."""
+
+    do: Literal["fingerprint"] = "fingerprint"
+    weights: tuple[str, ...]
+    programs: tuple[str, ...]
+    flags: tuple[str, ...]
+
+
+class AskSaved(Value):
+    """Ask for the sidecars of a slot directory, newest for each slot, and the free space there."""
+
+    do: Literal["saved"] = "saved"
+    directory: str
+
+
+class AskTail(Value):
+    """Ask for the last lines of a file."""
+
+    do: Literal["tail"] = "tail"
+    path: str
+    lines: int = 20
+
+
+class AskClaim(Value):
+    """Ask who acts on this host."""
+
+    do: Literal["claim"] = "claim"
+
+
+class AskGpus(Value):
+    """Ask which accelerator device nodes the host has."""
+
+    do: Literal["gpus"] = "gpus"
+
+
+Question: TypeAlias = (
+    AskContact | AskUnits | AskPort | AskProgram | AskGguf | AskFingerprint | AskSaved | AskTail | AskClaim | AskGpus
+)
+
+
+class Spawn(Value):
+    """Start a process in a session of its own, in `directory`, writing to `log`; answers its identity."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+    do: Literal["spawn"] = "spawn"
+    mark: Mark
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    scrub: tuple[str, ...]
+    directory: str
+    folders: tuple[str, ...]
+    log: str
+
+
+class Stop(Value):
+    """End a process and its whole group: TERM, wait, TERM, wait, KILL until nobody is left. Seconds."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+    do: Literal["stop"] = "stop"
+    identity: UnitIdentity
+    grace: float
+    again: float
+    kill: float
+
+
+class SealSlot(Value):
+    """Make a freshly saved slot file durable: check its size, fsync, sha256, write its sidecar, rename both, drop what it replaces."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["seal"] = "seal"
+    directory: str
+    temporary: str
+    file: str
+    size: int
+    sidecar: dict[str, JsonValue]
+
+
+class CheckSlot(Value):
+    """Read a saved slot file whole and compare size and sha256 with its sidecar; answers the token record it starts with."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["check"] = "check"
+    directory: str
+    file: str
+
+
+class NoteAttempt(Value):
+    """Write durably into a sidecar that its file was put into a unit, and what came of it."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["note"] = "note"
+    directory: str
+    file: str
+    identity: UnitIdentity
+    outcome: Literal["open", "proven", "cold", "unverified", "failed"]
+    reason: str = ""
+
+
+class MakeRoom(Value):
+    """Delete leftovers, then oldest slot files, until `needed` bytes fit in `budget` and on the disk; never one named in `keep`."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["room"] = "room"
+    directory: str
+    needed: int
+    budget: int
+    keep: tuple[str, ...]
+
+
+class Prefetch(Value):
+    """Ask the kernel to read a file into the page cache."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["prefetch"] = "prefetch"
+    path: str
+
+
+class WriteClaim(Value):
+    """Claim the host. Refused when another controller's claim stands, unless `take_over`."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["write-claim"] = "write-claim"
+    claim: Claim
+    take_over: bool = False
+
+
+Action: TypeAlias = Spawn | Stop | SealSlot | CheckSlot | NoteAttempt | MakeRoom | Prefetch | WriteClaim

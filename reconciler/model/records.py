@@ -1,0 +1,128 @@
+"""Records: what the journal keeps, because it cannot be observed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, JsonValue
+
+from reconciler.model.facts import UnitIdentity
+from reconciler.model.names import Digest, HostName, Value
+from reconciler.model.spec import Slice
+from reconciler.model.target import Provenance
+
+Mode: TypeAlias = Literal["forward", "rollback", "heal"]
+Verdict: TypeAlias = Literal["promoted", "failed", "interrupted", "stopped", "unknown"]
+
+
+class RunOpened(Value):
+    """Open one execution of one host's plan. `key` is what a failure of it would quarantine."""
+
+    kind: Literal["run-opened"] = "run-opened"
+    host: HostName
+    mode: Mode
+    slice: Slice
+    digest: Digest
+    key: Digest
+    generation: int
+    trigger: str
+    provenance: Provenance
+    plan: tuple[str, ...]
+    continues: int | None = None
+
+
+class StepIntent(Value):
+    """Announce an effect before it happens."""
+
+    kind: Literal["step-intent"] = "step-intent"
+    host: HostName
+    run: int
+    number: int
+    step: str
+    model: str = ""
+    in_doubt: Literal["repeatable", "observable", "once", "irreversible"]
+
+
+class StepDone(Value):
+    """Record how a step ended, with its evidence and duration in seconds."""
+
+    kind: Literal["step-done"] = "step-done"
+    host: HostName
+    run: int
+    number: int
+    step: str
+    model: str = ""
+    outcome: Literal["done", "skipped", "gave-up", "failed", "missed", "cancelled"]
+    message: str = ""
+    seconds: float = 0.0
+    evidence: dict[str, JsonValue] = {}
+    identity: UnitIdentity | None = None
+
+
+class TrialOpened(Value):
+    """Start watching whether what was started stays healthy."""
+
+    kind: Literal["trial-opened"] = "trial-opened"
+    host: HostName
+    run: int
+    units: dict[str, UnitIdentity]
+
+
+class RunClosed(Value):
+    """Close a run with its verdict. `log` holds the engine's last lines when one failed."""
+
+    kind: Literal["run-closed"] = "run-closed"
+    host: HostName
+    run: int
+    verdict: Verdict
+    reason: str = ""
+    message: str = ""
+    key: Digest | None = None
+    quarantines: bool = False
+    torn_down: bool = False
+    log: tuple[str, ...] = ()
+
+
+class Adopted(Value):
+    """Record that a host was found to be as wanted, and healthy, without a run."""
+
+    kind: Literal["adopted"] = "adopted"
+    host: HostName
+    slice: Slice
+    digest: Digest
+    generation: int
+    provenance: Provenance
+
+
+class Retry(Value):
+    """Forget the failures of a host."""
+
+    kind: Literal["retry"] = "retry"
+    host: HostName
+
+
+class RollBack(Value):
+    """Ask for an earlier state of a host, and quarantine the one that is left (its key)."""
+
+    kind: Literal["roll-back"] = "roll-back"
+    host: HostName
+    slice: Slice
+    digest: Digest
+    leaves: Digest
+
+
+Record: TypeAlias = Annotated[
+    RunOpened | StepIntent | StepDone | TrialOpened | RunClosed | Adopted | Retry | RollBack, Field(discriminator="kind")
+]
+
+
+class Row(Value):
+    """Be one journal row: a record, its sequence number, and when and in which boot it was written.
+
+    `at` is wall clock seconds since the epoch. A run is named by the sequence number of the row that opened it.
+    """
+
+    seq: int
+    at: float
+    boot_id: str
+    record: Record

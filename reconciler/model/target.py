@@ -1,0 +1,44 @@
+"""Wanted and target: what the files ask for, closed, with where it came from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from reconciler.model.names import Digest, HostName, Value
+from reconciler.model.spec import Slice
+
+
+class Provenance(Value):
+    """Say which bytes were read, and what git knows of exactly those bytes.
+
+    `digest` covers the bytes of both files. `commit` is HEAD; `state` compares the blob ids of the bytes with HEAD's tree.
+    """
+
+    digest: Digest
+    state: Literal["committed", "modified", "untracked", "not in git"]
+    commit: str = ""
+    author: str = ""
+    subject: str = ""
+
+    def __str__(self) -> str:
+        """Return the provenance as one phrase."""
+        if self.state == "committed":
+            return f"desired {self.commit[:7]} (committed, clean)"
+        if self.commit:
+            return f"desired {self.commit[:7]} + uncommitted changes ({self.state})"
+        return f"desired {self.digest.rpartition(':')[2][:7]} ({self.state})"
+
+
+class Wanted(Value):
+    """Be desired and inventory, resolved: one slice per host that desired manages."""
+
+    slices: dict[HostName, Slice]
+    provenance: Provenance
+
+
+class Target(Value):
+    """Be what one host should be at one moment: a slice, and which wish it carries out."""
+
+    slice: Slice
+    digest: Digest
+    mode: Literal["forward", "rollback"] = "forward"

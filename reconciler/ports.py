@@ -1,0 +1,297 @@
+"""Every question and effect the core needs of the outside world, readers apart from actors.
+
+A reader returns facts and never changes anything. An actor returns evidence, raises DriverError when it knows that it failed, and is
+never believed: what counts is the fact observed afterwards. `steps` says which effects are repeatable, once or irreversible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from pydantic import BaseModel, JsonValue
+
+from reconciler.model.facts import (
+    Activity,
+    Answer,
+    Binary,
+    Claim,
+    Contact,
+    Fact,
+    Fingerprint,
+    Gpu,
+    Health,
+    PortState,
+    PowerState,
+    Saved,
+    Unit,
+    UnitIdentity,
+    Weights,
+)
+from reconciler.model.onhost import Action, Question
+from reconciler.model.records import Record, Row
+from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec
+from reconciler.model.target import Wanted
+
+Json: TypeAlias = dict[str, JsonValue]
+Evidence: TypeAlias = Json
+
+
+class Clock(Protocol):
+    """Tell time and wait."""
+
+    def wall(self) -> float:
+        """Return wall clock seconds since the epoch."""
+        ...
+
+    def boot(self) -> float:
+        """Return seconds since the controller booted, suspended time included."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Random(Protocol):
+    """Give chance."""
+
+    def fraction(self) -> float:
+        """Return a number in [0, 1)."""
+        ...
+
+
+class Source(Protocol):
+    """Read desired state and inventory."""
+
+    def read(self) -> Wanted:
+        """Return both files as one resolved value; raise ConfigError with every problem."""
+        ...
+
+
+class JournalReader(Protocol):
+    """Read what was recorded."""
+
+    def rows(self) -> Sequence[Row]:
+        """Return all rows, oldest first; raise JournalDamaged."""
+        ...
+
+
+class Journal(JournalReader, Protocol):
+    """Record durably."""
+
+    def append(self, record: Record) -> Row:
+        """Write one record and return when it is durable; raise WriteFailed."""
+        ...
+
+
+class Lock(Protocol):
+    """Guard acting on one data directory."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Hold the lock inside the context; raise LockHeld naming the holder."""
+        ...
+
+
+class AccessReader(Protocol):
+    """Look at a host."""
+
+    async def contact(self) -> Fact[Contact]:
+        """Return which boot the host is in."""
+        ...
+
+    async def ask(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
+        """Answer all questions in one round trip, one fact each, in order."""
+        ...
+
+    async def claim(self) -> Fact[Claim | None]:
+        """Return who acts on this host."""
+        ...
+
+    def changes(self, identity: UnitIdentity) -> AsyncIterator[None]:
+        """Yield whenever it is worth looking at a unit again; end when it is gone."""
+        ...
+
+
+class Access(AccessReader, Protocol):
+    """Act on a host."""
+
+    async def act(self, action: Action) -> Evidence:
+        """Perform one action; raise DriverError."""
+        ...
+
+    def dial(self, port: int) -> AbstractAsyncContextManager[str]:
+        """Give `http://address:port` that reaches the host's loopback port from here."""
+        ...
+
+
+class PowerReader(Protocol):
+    """Judge the power of a host."""
+
+    async def power(self) -> Fact[PowerState]:
+        """Return the power state, Unknown when nothing testifies."""
+        ...
+
+
+class Power(PowerReader, Protocol):
+    """Change the power of a host."""
+
+    async def wake(self) -> Evidence:
+        """Ask the host to come up. Repeatable."""
+        ...
+
+    async def shut_down(self) -> Evidence:
+        """Ask the host to go down. Irreversible."""
+        ...
+
+    async def suspend(self) -> Evidence:
+        """Ask the host to suspend to RAM. Irreversible."""
+        ...
+
+
+class GpuReader(Protocol):
+    """Read accelerators."""
+
+    async def gpu(self) -> Fact[Gpu]:
+        """Return the memory of the accelerators."""
+        ...
+
+
+class LauncherReader(Protocol):
+    """See units."""
+
+    async def units(self) -> Fact[tuple[Unit, ...]]:
+        """Return every unit of this launcher on the host that carries a mark."""
+        ...
+
+    async def port(self, port: int) -> Fact[PortState]:
+        """Return who listens on a port of the host."""
+        ...
+
+    async def binary(self, model: ModelSpec) -> Fact[Binary]:
+        """Return the program that would be started."""
+        ...
+
+    async def log(self, model_name: str) -> Fact[tuple[str, ...]]:
+        """Return the last lines that the unit wrote."""
+        ...
+
+
+class Launcher(LauncherReader, Protocol):
+    """Start and stop units."""
+
+    async def start(self, model: ModelSpec, controller: str) -> Evidence:
+        """Start the unit with its mark. Observable."""
+        ...
+
+    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+        """End the unit and its whole group: TERM, `grace` seconds, TERM, KILL. Observable."""
+        ...
+
+
+class EngineReader(Protocol):
+    """Look at an inference engine. `unit` is the unit that must own the port."""
+
+    async def health(self, unit: Unit) -> Fact[Health]:
+        """Return how far the engine is, without waking or disturbing it."""
+        ...
+
+    async def activity(self, unit: Unit) -> Fact[Activity]:
+        """Return slots and requests. Costly: may wake a sleeping engine."""
+        ...
+
+    async def answer(self, unit: Unit) -> Fact[Answer]:
+        """Return whether the engine gives a real answer of its task. Costly: generates one token, never over a conversation."""
+        ...
+
+
+class Engine(EngineReader, Protocol):
+    """Use an inference engine."""
+
+    async def save(self, unit: Unit, activity: Activity) -> Evidence:
+        """Save every slot that holds a conversation, sealed with sidecar and checksum. Repeatable."""
+        ...
+
+    async def restore(self, unit: Unit, saved: Saved) -> Evidence:
+        """Put saved slots back and prove each one; note every attempt before and after. Once."""
+        ...
+
+
+class Shelf(Protocol):
+    """Look at what a model keeps on its host: weights, saved slots, and what both depend on."""
+
+    async def weights(self) -> Fact[Weights]:
+        """Return the weights file, from its header."""
+        ...
+
+    async def saved(self) -> Fact[Saved]:
+        """Return the newest saved slots."""
+        ...
+
+    async def fingerprint(self) -> Fact[Fingerprint]:
+        """Return the identity of all that a saved slot depends on."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelReaders:
+    """Gather what can be asked about one model."""
+
+    launcher: LauncherReader
+    engine: EngineReader
+    shelf: Shelf
+
+
+@dataclass(frozen=True)
+class ModelPorts(ModelReaders):
+    """Gather what can be asked of and done to one model."""
+
+    launcher: Launcher
+    engine: Engine
+
+
+@dataclass(frozen=True)
+class HostReaders:
+    """Gather what can be asked about one host. `launchers` holds one of each kind."""
+
+    access: AccessReader
+    power: PowerReader
+    gpu: GpuReader
+    launchers: Mapping[str, LauncherReader]
+    models: Mapping[str, ModelReaders]
+
+
+@dataclass(frozen=True)
+class HostPorts(HostReaders):
+    """Gather what can be asked of and done to one host."""
+
+    access: Access
+    power: Power
+    launchers: Mapping[str, Launcher]
+    models: Mapping[str, ModelPorts]
+
+
+class Catalog(Protocol):
+    """Know the drivers by kind."""
+
+    def kinds(self, role: str) -> tuple[str, ...]:
+        """Return the kinds of a role: access, power, gpu, launcher or engine."""
+        ...
+
+    def options(self, role: str, kind: str) -> type[BaseModel]:
+        """Return the model that a kind's options must fit; raise KeyError."""
+        ...
+
+    def capabilities(self, role: str, kind: Kind) -> Capabilities:
+        """Return what the planner must know of a driver."""
+        ...
+
+    def command(self, kind: Kind, model_name: str, port: int) -> Command:
+        """Return what an engine of this kind is started with. Pure."""
+        ...
+
+    def hosts(self, host: HostSpec, models: Sequence[ModelSpec]) -> HostPorts:
+        """Return the ports of one host."""
+        ...

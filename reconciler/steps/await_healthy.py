@@ -1,0 +1,69 @@
+"""Await healthy: the port answers, belongs to our unit, and gave one real answer of its task."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.facts import Answer, FactKey, Health, Observed, PortOwner, PortState, Unit
+from reconciler.model.onhost import InDoubt
+from reconciler.steps.step import ModelStep
+
+
+class AwaitHealthy(ModelStep):
+    """Wait until an engine has shown that it works."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+    poll: ClassVar[tuple[float, float]] = (0.005, 0.25)
+
+    kind: Literal["await_healthy"] = "await_healthy"
+    deadline: float = 300.0
+    port: int
+    digest: str
+
+    def reads(self) -> tuple[FactKey, ...]:
+        """Return unit, port, health and the real answer."""
+        return (*(self.key(kind) for kind in ("unit", "health", "answered")), self._port)
+
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return that there is nothing to wait for, or that somebody else has the port."""
+        unit = world.value(self.key("unit"), Unit)
+        if unit is None:
+            unknown = world.unknown(self.key("unit"))
+            return (f"{self.key('unit')}: {unknown.reason if unknown else 'not running'}",)
+        if not unit.leader:
+            return (f"{self.key('unit')}: died, only members of its group are left",)
+        health = world.value(self.key("health"), Health)
+        return (f"{self.key('health')}: {health.message}",) if health and health.phase == "stranger" else ()
+
+    def predict(self, world: Observed) -> Observed:
+        """Return the world with an engine that answered."""
+        unit = world.value(self.key("unit"), Unit)
+        if unit is None:
+            return world
+        return world.predicting(
+            self.kind,
+            {
+                self.key("health"): Health(phase="ready", identity=unit.identity),
+                self.key("answered"): Answer(identity=unit.identity),
+                self._port: PortState(owner=PortOwner(pid=unit.identity.pid, name=self.model, model=self.model)),
+            },
+        )
+
+    def holds(self, world: Observed) -> bool:
+        """Return whether this very unit answered over its own port."""
+        unit = world.value(self.key("unit"), Unit)
+        health = world.value(self.key("health"), Health)
+        answer = world.value(self.key("answered"), Answer)
+        state = world.value(self._port, PortState)
+        owner = state.owner if state else None
+        if unit is None or not unit.leader or health is None or answer is None or owner is None:
+            return False
+        return health.phase in {"ready", "sleeping"} and answer.identity == unit.identity and owner.model == self.model
+
+    def hopeless(self, world: Observed) -> str:
+        """Return that the unit died, or that somebody else has its port."""
+        return "; ".join(self.blockers(world)) if world.unknown(self.key("unit")) is None else ""
+
+    @property
+    def _port(self) -> FactKey:
+        return FactKey("port", self.host, str(self.port))

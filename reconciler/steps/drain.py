@@ -1,0 +1,42 @@
+"""Drain: nothing is in flight, or the deadline passed."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.facts import Activity, FactKey, Observed
+from reconciler.model.onhost import InDoubt
+from reconciler.steps.step import ModelStep
+
+
+class Drain(ModelStep):
+    """Wait until an engine is idle. The engine's own word is asked at most every 1.5 s: faster polling hides aborted requests."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    best_effort: ClassVar[bool] = True
+    poll: ClassVar[tuple[float, float]] = (1.5, 1.5)
+
+    kind: Literal["drain"] = "drain"
+    deadline: float = 60.0
+
+    def reads(self) -> tuple[FactKey, ...]:
+        """Return the unit and what it is doing."""
+        return (self.key("unit"), self.key("activity"))
+
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return that nobody can say whether the engine is idle."""
+        unknown = world.unknown(self.key("activity"))
+        return (f"{self.key('activity')}: {unknown.reason}",) if unknown else ()
+
+    def predict(self, world: Observed) -> Observed:
+        """Return the world with every slot idle."""
+        activity = world.value(self.key("activity"), Activity) or Activity()
+        idle = tuple(slot.model_copy(update={"busy": False}) for slot in activity.slots)
+        return world.predicting(
+            self.kind, {self.key("activity"): activity.model_copy(update={"slots": idle, "deferred": 0})}
+        )
+
+    def holds(self, world: Observed) -> bool:
+        """Return whether nothing runs and nothing waits."""
+        activity = world.value(self.key("activity"), Activity)
+        return activity is not None and activity.in_flight == 0

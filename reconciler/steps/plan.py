@@ -1,0 +1,90 @@
+"""The plan: steps in a graph per host, each with its cause, and the evidence beside them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from reconciler.model.change import Ignored
+from reconciler.model.names import Digest, Value
+from reconciler.model.target import Provenance
+from reconciler.steps.await_healthy import AwaitHealthy
+from reconciler.steps.await_vram import AwaitVram
+from reconciler.steps.drain import Drain
+from reconciler.steps.prefetch import Prefetch
+from reconciler.steps.restore_slots import RestoreSlots
+from reconciler.steps.save_slots import SaveSlots
+from reconciler.steps.shutdown import Shutdown
+from reconciler.steps.start import Start
+from reconciler.steps.stop import Stop
+from reconciler.steps.suspend import Suspend
+from reconciler.steps.wake import Wake
+
+AnyStep: TypeAlias = Annotated[
+    Wake | Prefetch | Drain | SaveSlots | Stop | AwaitVram | Start | AwaitHealthy | RestoreSlots | Suspend | Shutdown,
+    Field(discriminator="kind"),
+]
+
+
+class PlannedStep(Value):
+    """Place a step in a plan: its number, what it waits for, why it is there, and what is expected of it."""
+
+    number: int
+    step: AnyStep
+    after: tuple[int, ...] = ()
+    cause: str
+    note: str = ""
+    predicted: bool = False
+
+
+class StepMeaning(Value):
+    """Be what of a planned step decides whether two plans are the same."""
+
+    kind: str
+    target: str
+    digest: str
+    after: tuple[int, ...]
+    irreversible: bool
+
+
+class HostPlan(Value):
+    """Plan one host. `refusals` are the reasons why it may not run at all."""
+
+    host: str
+    mode: Literal["forward", "rollback", "heal"]
+    digest: Digest
+    headline: str
+    steps: tuple[PlannedStep, ...]
+    ignored: tuple[Ignored, ...] = ()
+    notes: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    lost_conversations: int = 0
+    seconds: float | None = None
+
+    @property
+    def meaning(self) -> tuple[StepMeaning, ...]:
+        """Return what decides whether this plan equals another."""
+        return tuple(
+            StepMeaning(
+                kind=planned.step.kind,
+                target=planned.step.target,
+                digest=planned.step.wanted_digest,
+                after=planned.after,
+                irreversible=planned.step.in_doubt == "irreversible",
+            )
+            for planned in self.steps
+        )
+
+
+class Plan(Value):
+    """Plan everything that desired manages, one host plan each."""
+
+    version: Literal[1] = 1
+    provenance: Provenance
+    hosts: tuple[HostPlan, ...]
+
+    @property
+    def has_changes(self) -> bool:
+        """Return whether there is anything to do."""
+        return any(host.steps for host in self.hosts)

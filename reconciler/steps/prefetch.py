@@ -1,0 +1,38 @@
+"""Prefetch: the next weights are being read into the host's page cache."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.facts import FactKey, Observed
+from reconciler.model.onhost import InDoubt
+from reconciler.steps.step import ModelStep
+
+
+class Prefetch(ModelStep):
+    """Ask for weights ahead of time. Nothing depends on it, so it always counts as done."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    best_effort: ClassVar[bool] = True
+    skippable: ClassVar[bool] = False
+
+    kind: Literal["prefetch"] = "prefetch"
+    deadline: float = 10.0
+
+    def reads(self) -> tuple[FactKey, ...]:
+        """Return the weights file."""
+        return (self.key("weights"),)
+
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return nothing."""
+        _ = world
+        return ()
+
+    def predict(self, world: Observed) -> Observed:
+        """Return the same world."""
+        return world
+
+    def holds(self, world: Observed) -> bool:
+        """Return True: the page cache is not worth a look."""
+        _ = world
+        return True

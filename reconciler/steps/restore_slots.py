@@ -1,0 +1,106 @@
+"""Restore slots: slots hold the saved tokens, proven by replaying them; else cold, never garbage."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.facts import (
+    TRIVIAL_TOKENS,
+    Activity,
+    FactKey,
+    Fingerprint,
+    Health,
+    Observed,
+    RestoreAttempt,
+    Saved,
+    SavedSlot,
+    Unit,
+    Weights,
+)
+from reconciler.model.onhost import InDoubt
+from reconciler.steps.step import ModelStep
+
+MOST_OPEN_ATTEMPTS = 2
+"""A restore whose outcome died with its unit this often is blamed for the death."""
+
+
+class RestoreSlots(ModelStep):
+    """Put conversations back into a fresh engine."""
+
+    in_doubt: ClassVar[InDoubt] = "once"
+    best_effort: ClassVar[bool] = True
+
+    kind: Literal["restore_slots"] = "restore_slots"
+    deadline: float = 120.0
+
+    def reads(self) -> tuple[FactKey, ...]:
+        """Return unit, health, slots, saved slots and what they must fit."""
+        kinds = ("unit", "health", "activity", "saved", "weights", "fingerprint")
+        return tuple(self.key(kind) for kind in kinds)
+
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return that no engine is ready to take anything."""
+        health = world.value(self.key("health"), Health)
+        ready = health is not None and health.phase in {"ready", "sleeping"}
+        unknown = [key for key in self.reads() if world.unknown(key)]
+        if unknown:
+            return tuple(f"{key}: {fact.reason}" for key in unknown if (fact := world.unknown(key)))
+        return () if ready else (f"{self.key('health')}: not ready",)
+
+    def predict(self, world: Observed) -> Observed:
+        """Return the world with every owed slot proven."""
+        unit = world.value(self.key("unit"), Unit)
+        saved = world.value(self.key("saved"), Saved)
+        if unit is None or saved is None:
+            return world
+        owed = {slot.slot for slot in owed_slots(world, self.host, self.model)}
+        proven = RestoreAttempt(identity=unit.identity, outcome="proven")
+        slots = tuple(
+            slot.model_copy(update={"attempts": (*slot.attempts, proven)}) if slot.slot in owed else slot
+            for slot in saved.slots
+        )
+        return world.predicting(self.kind, {self.key("saved"): saved.model_copy(update={"slots": slots})})
+
+    def holds(self, world: Observed) -> bool:
+        """Return whether nothing is owed any more."""
+        return not self.blocked_by(world) and not owed_slots(world, self.host, self.model)
+
+
+def owed_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
+    """Return the saved slots that fit the running unit, were not decided for it, and whose place no client has used."""
+    unit = world.value(FactKey("unit", host, model_name), Unit)
+    activity = world.value(FactKey("activity", host, model_name), Activity)
+    if unit is None or activity is None:
+        return ()
+    return tuple(
+        slot for slot in fitting_slots(world, host, model_name) if not _decided(slot, unit) and _is_free(slot, unit, activity)
+    )
+
+
+def fitting_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
+    """Return the saved slots that the model, as it would run now, can take."""
+    saved = world.value(FactKey("saved", host, model_name), Saved)
+    weights = world.value(FactKey("weights", host, model_name), Weights)
+    fingerprint = world.value(FactKey("fingerprint", host, model_name), Fingerprint)
+    if saved is None or fingerprint is None or weights is None or not weights.keepable:
+        return ()
+    return tuple(slot for slot in saved.slots if slot.fingerprint == fingerprint.digest and not _gave_up(slot))
+
+
+def _gave_up(slot: SavedSlot) -> bool:
+    failed = any(tried.outcome == "failed" for tried in slot.attempts)
+    return failed or sum(tried.outcome == "open" for tried in slot.attempts) > MOST_OPEN_ATTEMPTS
+
+
+def _decided(slot: SavedSlot, unit: Unit) -> bool:
+    return any(tried.identity == unit.identity and tried.outcome != "open" for tried in slot.attempts)
+
+
+def _is_free(saved: SavedSlot, unit: Unit, activity: Activity) -> bool:
+    place = next((slot for slot in activity.slots if slot.id == saved.slot), None)
+    if place is None:
+        return not activity.slots
+    if (place.tokens or 0) <= TRIVIAL_TOKENS:
+        return not place.busy
+    tried = any(attempt.identity == unit.identity and attempt.outcome == "open" for attempt in saved.attempts)
+    return tried and place.tokens == saved.tokens

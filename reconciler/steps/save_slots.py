@@ -1,0 +1,71 @@
+"""Save slots: every slot that holds a conversation is in a file with sidecar and checksum."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.facts import Activity, FactKey, Fingerprint, Observed, Saved, SavedSlot, Slot, Unit
+from reconciler.model.onhost import InDoubt
+from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
+
+
+class SaveSlots(ModelStep):
+    """Save what an engine remembers. With `required` a failure ends the plan before anything is stopped."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    destructive: ClassVar[bool] = True
+
+    kind: Literal["save_slots"] = "save_slots"
+    deadline: float = 120.0
+    required: bool = False
+
+    def reads(self) -> tuple[FactKey, ...]:
+        """Return unit, slots, what is saved already and what it would depend on."""
+        return tuple(self.key(kind) for kind in ("unit", "activity", "saved", "fingerprint"))
+
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return nothing more than unknown facts."""
+        _ = world
+        return ()
+
+    def predict(self, world: Observed) -> Observed:
+        """Return the world with a saved slot for everything unsaved."""
+        unit = world.value(self.key("unit"), Unit)
+        saved = world.value(self.key("saved"), Saved) or Saved()
+        fingerprint = world.value(self.key("fingerprint"), Fingerprint)
+        fresh = {
+            slot.id: _expected(slot, unit, fingerprint.digest if fingerprint else "") for slot in unsaved(world, self)
+        }
+        kept = tuple(slot for slot in saved.slots if slot.slot not in fresh)
+        slots = tuple(sorted((*kept, *fresh.values()), key=lambda slot: slot.slot))
+        return world.predicting(self.kind, {self.key("saved"): saved.model_copy(update={"slots": slots})})
+
+    def holds(self, world: Observed) -> bool:
+        """Return whether nothing is left that only the engine knows."""
+        return not self.blocked_by(world) and not unsaved(world, self)
+
+
+def unsaved(world: Observed, step: ModelStep) -> tuple[Slot, ...]:
+    """Return the slots whose conversation is in no file, or has moved on since."""
+    activity = world.value(step.key("activity"), Activity) or Activity()
+    saved = world.value(step.key("saved"), Saved) or Saved()
+    unit = world.value(step.key("unit"), Unit)
+    if unit is None:
+        return ()
+    files = {slot.slot: slot for slot in saved.slots}
+    return tuple(slot for slot in activity.slots if slot.holds_conversation and not _is_in(files.get(slot.id), slot, unit))
+
+
+def _is_in(file: SavedSlot | None, slot: Slot, unit: Unit) -> bool:
+    if file is None:
+        return False
+    saved_from_here = file.identity == unit.identity and file.task == slot.task and file.slot_tokens == slot.tokens
+    restored = any(tried.identity == unit.identity and tried.outcome == "proven" for tried in file.attempts)
+    return saved_from_here or (restored and slot.tokens == file.tokens)
+
+
+def _expected(slot: Slot, unit: Unit | None, fingerprint: str) -> SavedSlot:
+    return SavedSlot(
+        file="", slot=slot.id, tokens=slot.tokens or 0, bytes=0, sha256="", fingerprint=fingerprint, saved_at=0.0,
+        identity=unit.identity if unit else PREDICTED_IDENTITY, slot_tokens=slot.tokens or 0, task=slot.task,
+    )  # fmt: skip

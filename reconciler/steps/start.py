@@ -1,0 +1,90 @@
+"""Start: the unit runs with the wanted digest."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.facts import (
+    Activity,
+    Binary,
+    FactKey,
+    Health,
+    Mark,
+    Observed,
+    PortState,
+    Unit,
+    Weights,
+)
+from reconciler.model.onhost import InDoubt
+from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
+
+
+class Start(ModelStep):
+    """Start a unit. Refuses a port that somebody holds, a missing program or missing weights, and a host that is not up."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+
+    kind: Literal["start"] = "start"
+    deadline: float = 30.0
+    port: int
+    digest: str
+
+    @property
+    def wanted_digest(self) -> str:
+        """Return the digest of the command."""
+        return self.digest
+
+    def reads(self) -> tuple[FactKey, ...]:
+        """Return unit, port, program, weights, power, and what a fresh process changes."""
+        mine = tuple(self.key(kind) for kind in ("unit", "binary", "weights", "health", "activity"))
+        return (*mine, self._port, FactKey("power", self.host))
+
+    def needs(self) -> tuple[FactKey, ...]:
+        """Return the facts without which starting could harm: two units, or a port taken from somebody."""
+        return (self.key("unit"), self._port, FactKey("power", self.host))
+
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return everything that would make the start fail or harm."""
+        return tuple(reason for reason in (*self._occupied(world), *self._missing(world)) if reason)
+
+    def predict(self, world: Observed) -> Observed:
+        """Return the world with a fresh unit that is loading."""
+        mark = Mark(controller="", model=self.model, digest=self.digest)
+        unit = Unit(identity=PREDICTED_IDENTITY, mark=mark, members=(), uptime=0.0)
+        return world.predicting(
+            self.kind,
+            {
+                self.key("unit"): unit,
+                self.key("health"): Health(phase="loading", identity=PREDICTED_IDENTITY),
+                self.key("activity"): Activity(identity=PREDICTED_IDENTITY),
+            },
+        )
+
+    def holds(self, world: Observed) -> bool:
+        """Return whether a unit of the wanted digest lives."""
+        unit = world.value(self.key("unit"), Unit)
+        return unit is not None and unit.leader and unit.mark.digest == self.digest
+
+    @property
+    def _port(self) -> FactKey:
+        return FactKey("port", self.host, str(self.port))
+
+    def _occupied(self, world: Observed) -> tuple[str, ...]:
+        reasons: list[str] = []
+        unit = world.value(self.key("unit"), Unit)
+        if unit is not None and not self.holds(world):
+            reasons.append(f"{self.key('unit')}: still there (pid {unit.identity.pid})")
+        state = world.value(self._port, PortState)
+        if state is not None and state.owner is not None and state.owner.model != self.model:
+            reasons.append(f"port {self.port} is held by {state.owner.name} (pid {state.owner.pid or 'unknown'})")
+        return tuple(reasons)
+
+    def _missing(self, world: Observed) -> tuple[str, ...]:
+        binary = world.value(self.key("binary"), Binary)
+        weights = world.value(self.key("weights"), Weights)
+        power = world.value(FactKey("power", self.host), str)
+        return (
+            binary.problem if binary else "",
+            weights.problem if weights else "",
+            "" if power == "on" else f"host {self.host} is {power}",
+        )

@@ -1,0 +1,87 @@
+"""The step: one idempotent action as data, with four pure functions.
+
+`reads` names the facts it depends on or changes, `blocked_by` says why it may not run in a world, `predict` returns the world after it, and
+`holds` says whether its postcondition is seen. Laws, tested for every kind: what is not blocked holds in its predicted world; nothing
+outside `reads` is looked at; an Unknown among the reads of a destructive step blocks it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from reconciler.model.facts import FactKey, FactKind, Observed, UnitIdentity
+from reconciler.model.names import Value
+from reconciler.model.onhost import InDoubt
+
+PREDICTED_IDENTITY = UnitIdentity(pid=0, start=0, inode=0, boot_id="")
+"""Stands for the identity of a unit that has not been started yet."""
+
+
+class Step(Value):
+    """Be one action on one host. `deadline` is in seconds, `poll` the first and the longest wait between two looks."""
+
+    in_doubt: ClassVar[InDoubt]
+    destructive: ClassVar[bool] = False
+    best_effort: ClassVar[bool] = False
+    skippable: ClassVar[bool] = True
+    poll: ClassVar[tuple[float, float]] = (0.02, 0.5)
+
+    kind: str
+    host: str
+    deadline: float
+
+    @property
+    @abstractmethod
+    def target(self) -> str:
+        """Return what the step is about, for the plan's column."""
+
+    @property
+    def wanted_digest(self) -> str:
+        """Return the digest of the command that the step brings about, when it does."""
+        return ""
+
+    @abstractmethod
+    def reads(self) -> tuple[FactKey, ...]:
+        """Return the facts that the step depends on or changes."""
+
+    @abstractmethod
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return why the step may not run in a world whose facts it reads are known well enough."""
+
+    @abstractmethod
+    def predict(self, world: Observed) -> Observed:
+        """Return the world after the step."""
+
+    @abstractmethod
+    def holds(self, world: Observed) -> bool:
+        """Return whether the postcondition is seen."""
+
+    def blocked_by(self, world: Observed) -> tuple[str, ...]:
+        """Return every reason why the step may not run, none when it may."""
+        unknown = tuple(f"{key}: {fact.reason}" for key in self.needs() if (fact := world.unknown(key)) is not None)
+        return unknown or self.blockers(world)
+
+    def needs(self) -> tuple[FactKey, ...]:
+        """Return the facts that must not be Unknown: all it reads when it destroys something, none otherwise."""
+        return self.reads() if self.destructive else ()
+
+
+class ModelStep(Step):
+    """Be a step about one model."""
+
+    model: str
+
+    @property
+    def target(self) -> str:
+        """Return the model's name."""
+        return self.model
+
+    def key(self, kind: FactKind) -> FactKey:
+        """Return the key of a fact about this model."""
+        return FactKey(kind, self.host, self.model)
+
+    def hopeless(self, world: Observed) -> str:
+        """Return why waiting longer cannot help, empty while it may."""
+        _ = world
+        return ""

@@ -1,0 +1,53 @@
+"""Stop: the unit is gone, nobody is on its port, no process of its group is left."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.facts import FactKey, FactValue, Health, Observed, PortState, Unit, UnitIdentity
+from reconciler.model.onhost import InDoubt
+from reconciler.steps.step import ModelStep
+
+
+class Stop(ModelStep):
+    """End a unit. `keeps` says that its conversations were saved before, so what grew since must be saved again."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+    destructive: ClassVar[bool] = True
+
+    kind: Literal["stop"] = "stop"
+    deadline: float = 60.0
+    port: int
+    keeps: bool = False
+    identity: UnitIdentity | None = None
+
+    def reads(self) -> tuple[FactKey, ...]:
+        """Return the unit, its port and its health."""
+        return (self.key("unit"), self._port, self.key("health"))
+
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return that the unit is not the one the plan meant."""
+        unit = world.value(self.key("unit"), Unit)
+        if unit is not None and self.identity is not None and unit.identity != self.identity:
+            return (f"{self.key('unit')}: another unit runs now (pid {unit.identity.pid})",)
+        return ()
+
+    def predict(self, world: Observed) -> Observed:
+        """Return the world without the unit."""
+        facts: dict[FactKey, FactValue] = {self.key("unit"): None, self.key("health"): Health(phase="absent")}
+        if self._owns_port(world):
+            facts[self._port] = PortState()
+        return world.predicting(self.kind, facts)
+
+    def holds(self, world: Observed) -> bool:
+        """Return whether the unit is gone and holds its port no more."""
+        gone = world.unknown(self.key("unit")) is None and world.value(self.key("unit"), Unit) is None
+        return gone and world.unknown(self._port) is None and not self._owns_port(world)
+
+    @property
+    def _port(self) -> FactKey:
+        return FactKey("port", self.host, str(self.port))
+
+    def _owns_port(self, world: Observed) -> bool:
+        state = world.value(self._port, PortState)
+        return state is not None and state.owner is not None and state.owner.model == self.model

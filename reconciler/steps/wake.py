@@ -1,0 +1,70 @@
+"""Wake: the host is reachable and usable."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.facts import Contact, FactKey, FactValue, Gpu, Health, Observed, PortState, Saved
+from reconciler.model.names import Value
+from reconciler.model.onhost import InDoubt
+from reconciler.steps.step import Step
+
+
+class Sleeper(Value):
+    """Name what a fresh boot is predicted to look like for one model."""
+
+    model: str
+    port: int
+
+
+class Wake(Step):
+    """Bring a host up. Predicts a fresh boot: nothing runs, nothing listens, no memory is held."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    poll: ClassVar[tuple[float, float]] = (0.5, 2.0)
+
+    kind: Literal["wake"] = "wake"
+    deadline: float = 300.0
+    models: tuple[Sleeper, ...]
+
+    @property
+    def target(self) -> str:
+        """Return the host's name."""
+        return self.host
+
+    def reads(self) -> tuple[FactKey, ...]:
+        """Return power and contact, and all that a fresh boot decides."""
+        return tuple(self._fresh_boot())
+
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return nothing: a packet to a host that is up does no harm."""
+        _ = world
+        return ()
+
+    def predict(self, world: Observed) -> Observed:
+        """Return the world of a fresh boot."""
+        return world if self.holds(world) else world.predicting(self.kind, self._fresh_boot())
+
+    def holds(self, world: Observed) -> bool:
+        """Return whether the host is on and answers."""
+        on = world.value(FactKey("power", self.host), str) == "on"
+        return on and world.value(FactKey("contact", self.host), Contact) is not None
+
+    def _fresh_boot(self) -> dict[FactKey, FactValue]:
+        facts: dict[FactKey, FactValue] = {
+            FactKey("power", self.host): "on",
+            FactKey("contact", self.host): Contact(boot_id=""),
+            FactKey("gpu", self.host): Gpu(),
+            FactKey("claim", self.host): None,
+            FactKey("orphans", self.host): (),
+        }
+        for model in self.models:
+            facts |= {
+                FactKey("unit", self.host, model.model): None,
+                FactKey("health", self.host, model.model): Health(phase="absent"),
+                FactKey("saved", self.host, model.model): Saved(),
+                FactKey("port", self.host, str(model.port)): PortState(),
+            }
+        return facts
+
+
