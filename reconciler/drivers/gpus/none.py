@@ -1,0 +1,35 @@
+"""Look after no accelerator memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from reconciler.model.facts import Gpu, Known
+from reconciler.model.spec import Capabilities
+
+if TYPE_CHECKING:
+    from reconciler.model.facts import Fact
+    from reconciler.ports import AccessReader
+
+CAPABILITIES = Capabilities()
+
+
+class Options(BaseModel):
+    """Take no options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Driver:
+    """Say that there is nothing to look after."""
+
+    def __init__(self, options: Options, access: AccessReader) -> None:
+        """Use a host."""
+        self.options = options
+        self._access = access
+
+    async def gpu(self) -> Fact[Gpu]:
+        """Return that no memory is looked after."""
+        return Known(Gpu())

@@ -1,0 +1,110 @@
+"""Run a unit as a plain process in a session of its own, found again by the mark in its environment."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from reconciler.model.facts import Binary, Fact, Known, Mark, PortState, Unit, Unknown
+from reconciler.model.onhost import AskPort, AskProgram, AskTail, AskUnits, Spawn, Stop
+from reconciler.model.spec import Capabilities
+
+if TYPE_CHECKING:
+    from reconciler.model.facts import UnitIdentity
+    from reconciler.model.spec import ModelSpec
+    from reconciler.ports import Access, Evidence
+
+CAPABILITIES = Capabilities()
+
+AGAIN_SECONDS = 5.0
+KILL_SECONDS = 10.0
+SCRUB = ("LLAMA_ARG_",)
+
+_UNITS = TypeAdapter(tuple[Unit, ...])
+
+
+class Options(BaseModel):
+    """Take no options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Driver:
+    """Launch processes on the host behind `access`; each model has the directory `models/MODEL` there."""
+
+    def __init__(self, options: Options, access: Access) -> None:
+        """Use a host."""
+        self.options = options
+        self._access = access
+
+    async def units(self) -> Fact[tuple[Unit, ...]]:
+        """Return every process group on the host that carries a mark. Source: /proc/PID/environ."""
+        (fact,) = await self._access.ask([AskUnits()])
+        if isinstance(fact, Unknown):
+            return fact
+        try:
+            return Known(_UNITS.validate_python(fact.value["units"]))
+        except ValidationError as error:
+            return Unknown(f"the host's units cannot be understood: {error.error_count()} fields are wrong")
+
+    async def port(self, port: int) -> Fact[PortState]:
+        """Return who listens on a port. Source: /proc/net/tcp, /proc/net/tcp6 and /proc/PID/fd."""
+        (fact,) = await self._access.ask([AskPort(port=port)])
+        if isinstance(fact, Unknown):
+            return fact
+        try:
+            return Known(PortState.model_validate(fact.value))
+        except ValidationError:
+            return Unknown(f"the owner of port {port} cannot be understood")
+
+    async def binary(self, model: ModelSpec) -> Fact[Binary]:
+        """Return the program that would be started, or the script it runs when that is what is wrong or newer."""
+        facts = await self._access.ask([AskProgram(program=name) for name in _programs(model)])
+        binaries = []
+        for fact in facts:
+            if isinstance(fact, Unknown):
+                return fact
+            binaries.append(Binary.model_validate(fact.value))
+        return Known(next((one for one in binaries if one.problem), binaries[-1]))
+
+    async def log(self, model_name: str) -> Fact[tuple[str, ...]]:
+        """Return the last lines that the unit wrote."""
+        (fact,) = await self._access.ask([AskTail(path=f"{_directory(model_name)}/log")])
+        if isinstance(fact, Unknown):
+            return fact
+        lines = fact.value["lines"]
+        return Known(tuple(str(line) for line in lines) if isinstance(lines, list) else ())
+
+    async def start(self, model: ModelSpec, controller: str) -> Evidence:
+        """Start the unit with its mark, in its own directory; raise DriverError."""
+        directory = _directory(model.name)
+        return await self._access.act(
+            Spawn(
+                mark=Mark(controller=controller, model=model.name, digest=model.digest),
+                argv=model.command.argv,
+                env=model.command.env,
+                scrub=SCRUB,
+                directory=directory,
+                folders=(f"{directory}/slots",),
+                log=f"{directory}/log",
+            )
+        )
+
+    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+        """End the unit and its group: TERM, `grace` seconds, TERM, KILL; raise DriverError when somebody is left."""
+        return await self._access.act(Stop(identity=identity, grace=grace, again=AGAIN_SECONDS, kill=KILL_SECONDS))
+
+
+def _directory(model_name: str) -> str:
+    """Return where a model's own files are, relative to the host directory."""
+    return f"models/{model_name}"
+
+
+def _programs(model: ModelSpec) -> list[str]:
+    """Return the files that must be there to start a model: a relative one is taken from the model's directory."""
+    program, *rest = model.command.argv
+    if "/" in program:
+        program = posixpath.normpath(posixpath.join(_directory(model.name), program))
+    return [program, *(word for word in rest[:1] if word.startswith("/") and word.endswith(".py"))]

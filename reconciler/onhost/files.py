@@ -1,0 +1,209 @@
+"""Files that are small or only looked at: claim, log, program, page cache; and how a file is replaced durably."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import json
+import os
+import re
+import shutil
+import stat
+import time
+from typing import TYPE_CHECKING, Any
+
+from reconciler.onhost.problem import Problem, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CLAIM = "claim.json"
+CLAIM_LIMIT = 64 * 1024
+TAIL_LIMIT = 256 * 1024
+LINE_LIMIT = 2000
+LINES_LIMIT = 1000
+PREFETCH_CHUNK = 16 * 1024 * 1024
+SHARDS_LIMIT = 1000
+
+_CLAIM_TEXTS = ("controller", "name", "directory")
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)$")
+
+
+def absolute(path: str, directory: str) -> str:
+    """Return a path that is relative to the host directory as an absolute one."""
+    return os.path.join(directory, path)
+
+
+def write_durably(path: str, content: bytes) -> None:
+    """Replace a file so that after any crash it is either the old one or the new one; private to its owner."""
+    temporary = path + ".tmp"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, path)
+        sync_folder(os.path.dirname(path))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise Problem(f"cannot write {path}: {explain(error)}") from error
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_bounded(path: str, limit: int) -> bytes:
+    """Return a whole regular file; raise Problem when it is larger than `limit`, or FileNotFoundError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Problem(f"{path} is not a regular file")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise Problem(f"{path} is larger than the {limit} bytes that are expected of it at most")
+    return content
+
+
+def claim(directory: str) -> dict[str, Any]:
+    """Answer which controller acts on this host, None when nobody does."""
+    path = os.path.join(directory, CLAIM)
+    try:
+        content = json.loads(read_bounded(path, CLAIM_LIMIT))
+        return {"claim": {**{name: _text(content[name]) for name in _CLAIM_TEXTS}, "at": float(content["at"])}}
+    except FileNotFoundError:
+        return {"claim": None}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Problem(
+            f"the claim {path} cannot be understood; find out who wrote it, then remove it or take over"
+        ) from error
+
+
+def _text(value: object) -> str:
+    """Return a text; raise TypeError for anything else."""
+    if isinstance(value, str):
+        return value
+    raise TypeError(value)
+
+
+def write_claim(request: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Claim the host; raise Problem naming another controller whose claim stands, unless `take_over`."""
+    wanted = request["claim"]
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    with _alone(directory):
+        if not request.get("take_over"):
+            standing = claim(directory)["claim"]
+            if standing is not None and standing["controller"] != wanted["controller"]:
+                raise Problem(
+                    f"the host is claimed by controller {standing['name']} ({standing['directory']}); "
+                    "stop that one, or take over"
+                )
+        write_durably(os.path.join(directory, CLAIM), json.dumps(wanted, sort_keys=True).encode())
+    return {"claim": wanted}
+
+
+@contextlib.contextmanager
+def _alone(directory: str) -> Iterator[None]:
+    """Let one writer in at a time."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def tail(path: str, lines: int) -> dict[str, Any]:
+    """Answer the last lines of a file, none when it does not exist yet."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return {"lines": []}
+    with open(descriptor, "rb") as file:
+        size = os.fstat(descriptor).st_size
+        start = max(0, size - TAIL_LIMIT)
+        file.seek(start)
+        text = file.read(TAIL_LIMIT).decode("utf-8", "replace")
+    whole = text.splitlines()[1 if start else 0 :]
+    count = max(0, min(lines, LINES_LIMIT))
+    return {"lines": [line[:LINE_LIMIT] for line in whole[len(whole) - min(count, len(whole)) :]]}
+
+
+def program(name: str, directory: str) -> dict[str, Any]:
+    """Answer where a program file is, its size and time, and in words why it cannot run."""
+    if os.sep in name:
+        path: str | None = absolute(name, directory)
+    else:
+        path = shutil.which(name)
+        if path is None:
+            searched = os.environ.get("PATH", "")
+            problem = f"there is no program {name} on this host's PATH ({searched}); install it, or give its path"
+            return {"path": name, "problem": problem, "size": 0, "modified_ns": 0}
+    return _judged(str(path))
+
+
+def _judged(path: str) -> dict[str, Any]:
+    """Describe a program file; one that an interpreter reads need not be executable."""
+    answer = {"path": path, "problem": "", "size": 0, "modified_ns": 0}
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return {**answer, "problem": f"the program {path} cannot be used: {explain(error)}"}
+    if not stat.S_ISREG(status.st_mode):
+        answer["problem"] = f"the program {path} is not a file"
+    elif not os.access(path, os.R_OK if path.endswith(".py") else os.X_OK):
+        wanted = "readable" if path.endswith(".py") else "executable"
+        answer["problem"] = f"the program {path} is not {wanted} for this user; check its permission bits"
+    return {**answer, "size": status.st_size, "modified_ns": status.st_mtime_ns}
+
+
+def shards(path: str) -> list[str]:
+    """Return all files of a model that is split as `-00001-of-0000N.gguf`, or just this one."""
+    match = _SHARD.search(path)
+    count = int(match[2]) if match else 1
+    if match is None or not 1 < count <= SHARDS_LIMIT:
+        return [path]
+    return [f"{path[: match.start()]}-{number:05d}-of-{match[2]}{match[3]}" for number in range(1, count + 1)]
+
+
+def prefetch(path: str) -> dict[str, Any]:
+    """Ask the kernel to read a model into the page cache, as much as fits; answer the bytes asked for."""
+    began, room, asked = time.monotonic(), available_memory(), 0
+    for shard in shards(path):
+        descriptor = os.open(shard, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            size = min(os.fstat(descriptor).st_size, room - asked)
+            for offset in range(0, size, PREFETCH_CHUNK):
+                os.posix_fadvise(descriptor, offset, PREFETCH_CHUNK, os.POSIX_FADV_WILLNEED)
+            asked += max(0, size)
+        finally:
+            os.close(descriptor)
+    return {"bytes": asked, "seconds": time.monotonic() - began}
+
+
+def available_memory() -> int:
+    """Return three quarters of the memory that can be used without swapping, so that the page cache pushes nobody."""
+    with open("/proc/meminfo", "rb") as file:
+        found = re.search(rb"^MemAvailable:\s+(\d+) kB", file.read(65536), re.MULTILINE)
+    return int(found[1]) * 1024 * 3 // 4 if found else 0
+
+
+def free_bytes(path: str) -> int | None:
+    """Return the space an ordinary user has left where a path is or would be."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path) or os.sep
+    return shutil.disk_usage(path).free
+
+
+def libraries(folder: str) -> list[str]:
+    """Return the shared libraries in a folder, sorted."""
+    return sorted(glob.glob(os.path.join(glob.escape(folder), "*.so*")))

@@ -1,0 +1,74 @@
+"""Who listens on a TCP port: the sockets that do, then the process that holds one of them.
+
+The process is sought among our own units and the last answers before anywhere else, because this is polled.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import TYPE_CHECKING, Any
+
+from reconciler.onhost import procfs, sockets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RECENT_LIMIT = 64
+
+_recent: dict[int, None] = {}
+
+
+def owner(port: int) -> dict[str, Any]:
+    """Answer who listens on `port` on any address; the pid is None when the process cannot be seen."""
+    found = sockets.listening(port)
+    if not found:
+        return {"owner": None}
+    links = {f"socket:[{one.inode}]" for one in found}
+    pid = _holder(_expected(), links) or _holder(procfs.pids(), links)
+    if pid is None:
+        return {"owner": {"pid": None, "name": f"a program of {_user(found[0].user)}", "model": None}}
+    expect(pid)
+    text = procfs.mark_text(pid)
+    mark = procfs.parse_mark(text) if text is not None else None
+    name = procfs.read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
+    return {"owner": {"pid": pid, "name": name, "model": mark["model"] if mark else None}}
+
+
+def expect(pid: int) -> None:
+    """Look at this process and what descends from it first from now on."""
+    _recent.pop(pid, None)
+    _recent[pid] = None
+    while len(_recent) > RECENT_LIMIT:
+        _recent.pop(next(iter(_recent)), None)
+
+
+def _expected() -> Iterable[int]:
+    """Yield the expected processes, newest first, each before what descends from it."""
+    for pid in reversed(list(_recent)):
+        if os.path.exists(f"/proc/{pid}"):
+            yield pid
+            yield from procfs.offspring(pid)
+        else:
+            _recent.pop(pid, None)
+
+
+def _holder(pids: Iterable[int], links: set[str]) -> int | None:
+    """Return the first process that has one of these sockets open."""
+    return next((pid for pid in pids if _holds(f"/proc/{pid}/fd", links)), None)
+
+
+def _holds(folder: str, links: set[str]) -> bool:
+    """Return whether one of a process's descriptors is one of these sockets."""
+    try:
+        return any(os.readlink(f"{folder}/{descriptor}") in links for descriptor in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def _user(number: int) -> str:
+    """Return a user as people know it."""
+    try:
+        return f"user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"user {number}"

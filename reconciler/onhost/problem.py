@@ -1,0 +1,29 @@
+"""The one exception of this program: a sentence for a person."""
+
+from __future__ import annotations
+
+import errno
+
+
+class Problem(Exception):
+    """Say what was found, where, what was expected and what to do next."""
+
+
+_SENTENCES = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file may not grow that large here (see `ulimit -f`)",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission is denied",
+    errno.EPERM: "permission is denied",
+    errno.ENOENT: "there is no such file or directory",
+    errno.EISDIR: "it is a directory",
+    errno.ENOTDIR: "a part of the path is not a directory",
+    errno.ELOOP: "it is a symbolic link, which is not followed here",
+    errno.EIO: "the disk reports an input/output error",
+}
+
+
+def explain(error: OSError) -> str:
+    """Return what an operating system error means, without its number and file."""
+    return _SENTENCES.get(error.errno or 0, error.strerror or type(error).__name__)

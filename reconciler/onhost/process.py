@@ -1,0 +1,197 @@
+"""Processes that outlive whoever started them: spawn, identity, exit.
+
+A process is told from every other by pid, start ticks, boot id and the inode of its pidfd, because a pid is reused
+and two processes can start in one tick. Whoever signals opens the pidfd first, compares, and then uses only the
+pidfd.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from reconciler.onhost import procfs
+from reconciler.onhost.problem import Problem, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOG_LIMIT = 8 * 1024 * 1024
+
+_SUPERVISOR = ("RECONCILER_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM")
+"""What a supervisor told *us* about ourselves; an engine that believed it would speak in our name."""
+
+
+class _Child(subprocess.Popen):  # type: ignore[type-arg]
+    """Be a child that may outlive this object: the inherited warning about that does not apply."""
+
+    def __del__(self) -> None:
+        """Leave the process alone."""
+
+
+_children: dict[int, _Child] = {}
+_children_lock = threading.Lock()
+
+
+def identity(pid: int) -> dict[str, Any] | None:
+    """Return the identity of a process, also of a zombie, None when it is gone."""
+    descriptor = pidfd(pid)
+    if descriptor is None:
+        return None
+    try:
+        one = procfs.process(pid)
+        inode = os.fstat(descriptor).st_ino
+        return one and {"pid": pid, "start": one.start, "inode": inode, "boot_id": procfs.boot_id()}
+    finally:
+        os.close(descriptor)
+
+
+def pidfd(pid: int) -> int | None:
+    """Open a pidfd, None when there is no such process; raise Problem where the kernel has none."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in {errno.ESRCH, errno.EINVAL}:
+            return None
+        raise Problem(f"cannot open a pidfd: {explain(error)}; Linux 5.3 or later is needed") from error
+
+
+def opened(wanted: dict[str, Any]) -> int | None:
+    """Open a pidfd of the living process with this identity, None when it is gone or its pid belongs to another now."""
+    pid = int(wanted["pid"])
+    if pid <= 1 or wanted["boot_id"] != procfs.boot_id():
+        return None
+    descriptor = pidfd(pid)
+    if descriptor is None:
+        return None
+    one = procfs.process(pid)
+    same = one is not None and one.alive and one.start == wanted["start"]
+    if same and os.fstat(descriptor).st_ino == wanted["inode"]:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+@contextlib.contextmanager
+def holding(wanted: dict[str, Any]) -> Iterator[int | None]:
+    """Hold the pidfd of `opened` inside the context."""
+    descriptor = opened(wanted)
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def exited(descriptor: int, seconds: float) -> bool:
+    """Wait until the process of a pidfd exits; return whether it did."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
+
+
+def exit_code(pid: int) -> int | None:
+    """Reap the process if it is a child of ours that ended; return its code, negative for a signal."""
+    with _children_lock:
+        child = _children.get(pid)
+        if child is None or child.poll() is None:
+            return None
+        del _children[pid]
+        return int(child.returncode)
+
+
+def reap() -> None:
+    """Reap children of ours that ended, each by its own pid, but remember their codes."""
+    with _children_lock:
+        for child in _children.values():
+            child.poll()
+
+
+def wait_exit(wanted: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """Wait until a process is gone, at most `timeout` seconds; answer whether it is, and our child's exit code."""
+    with holding(wanted) as descriptor:
+        gone = descriptor is None or exited(descriptor, timeout)
+    return {"gone": gone, "exit_code": exit_code(int(wanted["pid"])) if gone else None}
+
+
+def spawn(request: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Start a process in a session of its own; answer its identity."""
+    argv = [str(word) for word in request["argv"]]
+    if not argv:
+        raise Problem("the command to start is empty")
+    for folder in (request["directory"], *request["folders"]):
+        os.makedirs(os.path.join(directory, folder), mode=0o700, exist_ok=True)
+    with _log(os.path.join(directory, request["log"])) as log:
+        child = _start(argv, os.path.join(directory, request["directory"]), _environment(request), log)
+    started = _own(child)
+    return {"identity": started, "at": time.time()}
+
+
+def _own(child: _Child) -> dict[str, Any]:
+    """Remember a child before anybody else can reap it, and return its identity."""
+    with _children_lock:
+        _children[child.pid] = child
+        started = identity(child.pid)
+    if started is None:
+        raise Problem(f"process {child.pid} was gone before it could be identified")
+    return started
+
+
+def _start(argv: list[str], directory: str, environment: dict[str, str], log: int) -> _Child:
+    """Start a program; raise Problem in words when that cannot be done."""
+    try:
+        return _Child(
+            argv, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, close_fds=True, umask=0o077,
+        )  # fmt: skip
+    except OSError as error:
+        words = {
+            errno.ENOENT: "there is no such program, or its interpreter is missing",
+            errno.EACCES: "it may not be executed; check its permission bits",
+            errno.ENOEXEC: "this machine cannot run that kind of file",
+        }.get(error.errno or 0, explain(error))
+        raise Problem(f"cannot start {argv[0]}: {words}") from error
+    except ValueError as error:
+        raise Problem(
+            f"cannot start {argv[0]!r}: its arguments or environment hold a character that no process can be given"
+        ) from error
+
+
+def _environment(request: dict[str, Any]) -> dict[str, str]:
+    """Return our environment without what must not reach an engine, with what the command asks for and the mark."""
+    scrubbed = (*_SUPERVISOR, *request["scrub"])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(scrubbed)}
+    mark = json.dumps(request["mark"], sort_keys=True, separators=(",", ":"))
+    # The mark stands first, where a bounded read finds it; SPT_NOENV keeps Python's setproctitle from overwriting it.
+    return {procfs.MARK: mark, "SPT_NOENV": "1", **kept, **request["env"], procfs.MARK: mark}
+
+
+@contextlib.contextmanager
+def _log(path: str) -> Iterator[int]:
+    """Open a log for appending, so that truncating it in place is safe; begin a new one when the old is large."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(path, follow_symlinks=False).st_size > LOG_LIMIT:
+            os.replace(path, path + ".1")
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        os.set_blocking(descriptor, True)
+        os.fchmod(descriptor, 0o600)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def send(descriptor: int, number: signal.Signals) -> None:
+    """Send a signal through a pidfd; a process that is gone meanwhile is fine."""
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(descriptor, number)

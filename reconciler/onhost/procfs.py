@@ -1,0 +1,130 @@
+"""What /proc says about processes: read in few system calls, because it is polled."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from typing import NamedTuple
+
+MARK = "RECONCILER_MARK"
+ENVIRON_LIMIT = 128 * 1024
+
+_PREFIX = MARK.encode() + b"="
+_DEAD = b"ZXx"
+_PARENT, _SESSION, _START = 1, 3, 19
+_FIELDS = ("controller", "model", "digest")
+
+
+class Process(NamedTuple):
+    """Describe a process: `start` is in clock ticks since boot; a zombie is not alive."""
+
+    pid: int
+    parent: int
+    session: int
+    start: int
+    alive: bool
+
+
+def read(path: str, limit: int = 4096) -> bytes:
+    """Return at most `limit` bytes of a file that gives its content in one read; b"" when it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, limit)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def parse_stat(pid: int, content: bytes) -> Process | None:
+    """Return the process that a /proc/PID/stat describes; a program's name may hold spaces and parentheses."""
+    fields = content.rpartition(b")")[2].split()
+    if len(fields) <= _START:
+        return None
+    return Process(pid, int(fields[_PARENT]), int(fields[_SESSION]), int(fields[_START]), fields[0] not in _DEAD)
+
+
+def process(pid: int) -> Process | None:
+    """Return the process with this pid, zombies included."""
+    return parse_stat(pid, read(f"/proc/{pid}/stat"))
+
+
+def pids() -> list[int]:
+    """Return the pids of all processes that can be seen."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def living() -> dict[int, Process]:
+    """Return every process that is alive, by pid."""
+    found = {}
+    for pid in pids():
+        one = process(pid)
+        if one is not None and one.alive:
+            found[pid] = one
+    return found
+
+
+def mark_text(pid: int) -> str | None:
+    """Return the mark in a process's environment as it was written, None when there is none or it is not ours."""
+    environment = read(f"/proc/{pid}/environ", ENVIRON_LIMIT)
+    if not environment.startswith(_PREFIX) and b"\0" + _PREFIX not in environment:
+        return None
+    text = next(entry for entry in environment.split(b"\0") if entry.startswith(_PREFIX))[len(_PREFIX) :]
+    return text.decode("utf-8", "replace") if parse_mark(text.decode("utf-8", "replace")) else None
+
+
+@lru_cache(maxsize=64)
+def parse_mark(text: str) -> dict[str, str] | None:
+    """Return the fields of a mark, None when it is not one of ours."""
+    try:
+        mark = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(mark, dict) or not all(isinstance(mark.get(field), str) for field in _FIELDS):
+        return None
+    return {field: mark[field] for field in _FIELDS}
+
+
+def descendants(leaders: set[int], processes: dict[int, Process]) -> set[int]:
+    """Return the pids of `leaders` and everything below them in the tree of `processes`."""
+    children: dict[int, list[int]] = {}
+    for one in processes.values():
+        children.setdefault(one.parent, []).append(one.pid)
+    found, waiting = set(leaders), list(leaders)
+    while waiting:
+        below = [pid for pid in children.get(waiting.pop(), ()) if pid not in found]
+        found.update(below)
+        waiting += below
+    return found
+
+
+def offspring(pid: int) -> list[int]:
+    """Return the pids below a process, asking only its own tree: fast, but blind to a daemon that left the tree."""
+    found, waiting = [], [pid]
+    while waiting:
+        current = waiting.pop()
+        try:
+            threads = os.listdir(f"/proc/{current}/task")
+        except OSError:
+            continue
+        for thread in threads:
+            below = [int(child) for child in read(f"/proc/{current}/task/{thread}/children", 65536).split()]
+            found += below
+            waiting += below
+    return found
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str:
+    """Return the id that the kernel chose at this boot."""
+    return read("/proc/sys/kernel/random/boot_id").decode().strip()
+
+
+@lru_cache(maxsize=1)
+def ticks() -> int:
+    """Return how many clock ticks a second has."""
+    return os.sysconf("SC_CLK_TCK")

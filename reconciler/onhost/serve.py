@@ -1,0 +1,134 @@
+"""Answer requests: in-process as a function, elsewhere as a loop over JSON lines.
+
+A line is `{"id": n, "do": kind, ...}`; its answer is `{"id": n, "ok": {...}}` or `{"id": n, "error": "sentence"}`,
+and answers come in the order in which they are ready. The loop ends quietly when either end of it closes; whatever it
+started stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from reconciler.onhost import digests, ending, files, gguf, look, ports, process, slots, units
+from reconciler.onhost.problem import Problem, explain
+
+LINE_LIMIT = 16 * 1024 * 1024
+AT_ONCE = 32
+EACH_LIMIT = 1000
+
+Request = dict[str, Any]
+Served = Callable[[Request, str], Request]
+
+
+def answer(request: Request, directory: str) -> Request:
+    """Answer one request about the host whose own files live in `directory`; never raise for what it finds."""
+    kind = request.get("do")
+    serve = _KINDS.get(kind) if isinstance(kind, str) else None
+    if serve is None:
+        return {"error": f"this host knows no request {kind!r}; is the program there of another version?"}
+    try:
+        return {"ok": serve(request, directory)}
+    except Problem as problem:
+        return {"error": str(problem)}
+    except OSError as error:
+        return {"error": f"{kind} failed: {error.filename or 'on this host'}: {explain(error)}"}
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        return {"error": f"the request {kind} cannot be understood: {type(error).__name__} {error}"}
+
+
+def _spawn(request: Request, directory: str) -> Request:
+    """Start a unit, and look at it first when a port is asked about."""
+    evidence = process.spawn(request, directory)
+    ports.expect(evidence["identity"]["pid"])
+    return evidence
+
+
+def _each(request: Request, directory: str) -> Request:
+    """Answer many requests in one round trip, in order."""
+    return {"answers": [answer(one, directory) for one in request["requests"][:EACH_LIMIT]]}
+
+
+_KINDS: dict[str, Served] = {
+    "each": _each,
+    "contact": lambda _, directory: look.contact(directory),
+    "units": lambda request, _: {"units": units.units(request.get("pids"))},
+    "port": lambda request, _: ports.owner(int(request["port"])),
+    "program": lambda request, directory: files.program(request["program"], directory),
+    "gguf": lambda request, directory: gguf.header(files.absolute(request["path"], directory)),
+    "fingerprint": digests.fingerprint,
+    "saved": slots.saved,
+    "tail": lambda request, directory: files.tail(files.absolute(request["path"], directory), int(request["lines"])),
+    "claim": lambda _, directory: files.claim(directory),
+    "gpus": lambda *_: look.gpus(),
+    "spawn": _spawn,
+    "stop": lambda request, _: ending.stop(request),
+    "exit": lambda request, _: process.wait_exit(request["identity"], float(request["timeout"])),
+    "seal": slots.seal,
+    "check": slots.check,
+    "note": slots.note,
+    "room": slots.room,
+    "prefetch": lambda request, directory: files.prefetch(files.absolute(request["path"], directory)),
+    "write-claim": files.write_claim,
+}
+
+
+class Loop:
+    """Serve lines from one stream to another, each in a thread of its own, so that a long stop delays no question."""
+
+    def __init__(self, source: BinaryIO, sink: BinaryIO, directory: str) -> None:
+        """Serve the host whose own files live in `directory`."""
+        self._source, self._sink, self._directory = source, sink, directory
+        self._writing = threading.Lock()
+        self._free = threading.BoundedSemaphore(AT_ONCE)
+
+    def run(self) -> None:
+        """Serve until the source ends."""
+        for line in iter(lambda: self._source.readline(LINE_LIMIT + 1), b""):
+            if len(line) > LINE_LIMIT:
+                self._send({"id": None, "error": f"a request is longer than {LINE_LIMIT} bytes"})
+                return
+            self._free.acquire()
+            threading.Thread(target=self._serve, args=(line,), daemon=True).start()
+
+    def _serve(self, line: bytes) -> None:
+        """Answer one line."""
+        try:
+            try:
+                request = json.loads(line)
+            except (ValueError, RecursionError):
+                request = None
+            if isinstance(request, dict):
+                self._send({"id": request.get("id"), **answer(request, self._directory)})
+            else:
+                self._send({"id": None, "error": "a request is not a JSON object"})
+        finally:
+            self._free.release()
+
+    def _send(self, value: Request) -> None:
+        """Write one line; leave at once when nobody reads any more."""
+        content = json.dumps(value, separators=(",", ":")).encode() + b"\n"
+        if len(content) > LINE_LIMIT:
+            content = (
+                json.dumps({"id": value["id"], "error": f"the answer is longer than {LINE_LIMIT} bytes"}).encode()
+                + b"\n"
+            )
+        try:
+            with self._writing:
+                self._sink.write(content)
+                self._sink.flush()
+        except (OSError, ValueError):
+            os._exit(0)
+
+
+def main(directory: str) -> None:
+    """Serve stdin to stdout, for the host whose own files live in `directory` (`~` is the user's home)."""
+    try:
+        Loop(sys.stdin.buffer, sys.stdout.buffer, os.path.expanduser(directory)).run()
+    finally:
+        # Threads that still work are left behind: a stop in flight is observed again by whoever comes next.
+        os._exit(0)

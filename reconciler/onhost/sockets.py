@@ -1,0 +1,92 @@
+"""Which sockets listen on a TCP port: asked of the kernel, or read from its tables where it does not answer.
+
+The question (sock_diag(7)) looks at listening sockets alone; /proc/net/tcp6 walks every bucket of the table of
+connections.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+TABLE_LIMIT = 4 * 1024 * 1024
+SECONDS = 2.0
+
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_NETLINK_DIAG, _BY_FAMILY, _DUMP = 4, 20, 0x301
+_ERROR, _DONE = 2, 3
+_LISTEN = 10
+_HEADER = struct.Struct("=IHHII")
+_ASKED = struct.Struct("=BBBxI2s46x")
+_FOUND = struct.Struct("=4xH46x12xII")
+
+_LISTEN_CODE = b"0A"
+_STATE, _USER, _INODE = 3, 7, 9
+
+
+class Socket(NamedTuple):
+    """Describe a listening socket."""
+
+    inode: int
+    user: int
+
+
+def listening(port: int) -> list[Socket]:
+    """Return the sockets that listen on `port` on any address, IPv4 or IPv6."""
+    try:
+        return [found for family in _FAMILIES for found in _asked(family, port)]
+    except OSError:
+        tables = ("/proc/net/tcp", "/proc/net/tcp6")
+        return [found for table in tables for found in among(_rows(table), port)]
+
+
+def _asked(family: int, port: int) -> list[Socket]:
+    """Ask the kernel; raise OSError when it does not answer."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_DIAG) as kernel:
+        kernel.settimeout(SECONDS)
+        question = _ASKED.pack(family, socket.IPPROTO_TCP, 0, 1 << _LISTEN, port.to_bytes(2, "big"))
+        kernel.send(_HEADER.pack(_HEADER.size + len(question), _BY_FAMILY, _DUMP, 1, 0) + question)
+        found: list[Socket] = []
+        while True:
+            for kind, body in _messages(kernel.recv(65536)):
+                if kind == _DONE:
+                    return found
+                if kind == _ERROR:
+                    raise OSError(-struct.unpack_from("=i", body)[0], "the kernel does not tell which sockets listen")
+                listens, user, inode = _FOUND.unpack_from(body)
+                if socket.ntohs(listens) == port:
+                    found.append(Socket(inode, user))
+
+
+def _messages(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the kind and body of each message in a datagram."""
+    at = 0
+    while at + _HEADER.size <= len(content):
+        length, kind, *_ = _HEADER.unpack_from(content, at)
+        if length < _HEADER.size:
+            return
+        yield kind, content[at + _HEADER.size : at + length]
+        at += (length + 3) & ~3
+
+
+def among(rows: Iterable[bytes], port: int) -> list[Socket]:
+    """Return the sockets that listen on `port` among rows of /proc/net/tcp."""
+    ending = b":%04X" % port
+    found = []
+    for row in rows:
+        fields = row.split()
+        if len(fields) > _INODE and fields[1].endswith(ending) and fields[_STATE] == _LISTEN_CODE:
+            found.append(Socket(int(fields[_INODE]), int(fields[_USER])))
+    return found
+
+
+def _rows(path: str) -> list[bytes]:
+    """Return the rows of a socket table, listening sockets first."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:  # IPv6 may be switched off
+        return file.read(TABLE_LIMIT).splitlines()[1:]
+    return []

@@ -1,0 +1,183 @@
+"""What every access to a host promises, here and through an interpreter of its own."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from reconciler.drivers.access import local
+from reconciler.drivers.gpus import auto
+from reconciler.drivers.gpus import none as no_gpu
+from reconciler.drivers.power import none as no_power
+from reconciler.errors import DriverError
+from reconciler.model.facts import Claim, Gpu, Known, Mark, UnitIdentity, Unknown
+from reconciler.model.onhost import AskContact, AskGguf, AskGpus, AskTail, AskUnits, Spawn, Stop, WriteClaim
+from tests import running
+from tests.contracts.hosts import WAYS, reached
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from pydantic import JsonValue
+
+    from reconciler.model.onhost import Question
+    from reconciler.ports import Access, GpuReader, Power
+
+CLAIM = Claim(controller="c1", name="attic", directory="/var/lib/reconciler", at=1.0)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_process_survives_a_test() -> Iterator[None]:
+    with running.ending_all():
+        yield
+
+
+@pytest.fixture(params=WAYS)
+async def access(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Access]:
+    async with reached(request.param, tmp_path) as driver:
+        yield driver
+
+
+def spawn(program: str) -> Spawn:
+    return Spawn(
+        mark=Mark(**running.mark("m")), argv=(*running.PYTHON, program), env={}, scrub=(),
+        directory="models/m", folders=(), log="models/m/log",
+    )  # fmt: skip
+
+
+async def started(access: Access, program: str, directory: Path) -> UnitIdentity:
+    evidence = await access.act(spawn(program))
+    running.wait_for_line(directory / "models/m/log")
+    return UnitIdentity.model_validate(evidence["identity"])
+
+
+async def test_contact_names_the_boot(access: Access) -> None:
+    fact = await access.contact()
+    assert isinstance(fact, Known)
+    assert len(fact.value.boot_id) == 36
+
+
+async def test_questions_are_answered_in_order(access: Access, tmp_path: Path) -> None:
+    asked: list[Question] = [AskGpus(), AskContact(), AskGguf(path="x.gguf"), AskUnits()]
+    gpus, contact, weights, units = await access.ask(asked)
+    assert isinstance(gpus, Known)
+    assert isinstance(contact, Known)
+    assert isinstance(weights, Known)
+    assert isinstance(units, Known)
+    assert contact.value["directory"] == str(tmp_path)
+    assert weights.value["exists"] is False
+    assert set(units.value) == {"units"}
+
+
+async def test_no_question_has_no_answer(access: Access) -> None:
+    assert await access.ask([]) == ()
+
+
+async def test_a_question_that_fails_is_unknown_and_spoils_no_other(access: Access, tmp_path: Path) -> None:
+    bad, good = await access.ask([AskTail(path=str(tmp_path)), AskGpus()])
+    assert isinstance(bad, Unknown)
+    assert "it is a directory" in bad.reason
+    assert isinstance(good, Known)
+
+
+async def test_a_claim_is_nobodys_then_ours_then_refused_to_others(access: Access) -> None:
+    assert await access.claim() == Known(None)
+    await access.act(WriteClaim(claim=CLAIM))
+    assert await access.claim() == Known(CLAIM)
+    with pytest.raises(DriverError, match="claimed by controller attic"):
+        await access.act(WriteClaim(claim=CLAIM.model_copy(update={"controller": "c2"})))
+    assert await access.claim() == Known(CLAIM)
+
+
+async def test_a_damaged_claim_is_unknown(access: Access, tmp_path: Path) -> None:
+    (tmp_path / "claim.json").write_text("{")
+    assert isinstance(await access.claim(), Unknown)
+
+
+async def test_changes_end_when_the_unit_is_gone(access: Access, tmp_path: Path) -> None:
+    identity = await started(access, running.SLEEPER, tmp_path)
+    looks = 0
+    with anyio.fail_after(running.DEADLINE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(access.act, Stop(identity=identity, grace=5, again=5, kill=5))
+            async for _ in access.changes(identity):
+                looks += 1
+    assert looks <= 1
+    assert not running.lives(identity.pid)
+    assert [look async for look in access.changes(identity)] == []
+
+
+async def test_a_long_action_delays_no_question(access: Access, tmp_path: Path) -> None:
+    identity = await started(access, running.STUBBORN, tmp_path)
+    with anyio.fail_after(running.DEADLINE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(access.act, Stop(identity=identity, grace=0.3, again=0.3, kill=5))
+            assert isinstance(await access.contact(), Known)
+            assert running.lives(identity.pid)
+    assert not running.lives(identity.pid)
+
+
+async def test_an_action_that_fails_raises_its_sentence(access: Access) -> None:
+    with pytest.raises(DriverError, match="cannot start /nowhere/x: there is no such program"):
+        await access.act(spawn("").model_copy(update={"argv": ("/nowhere/x",)}))
+
+
+async def test_dialling_reaches_a_loopback_port(access: Access) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with access.dial(listener.getsockname()[1]) as url:
+            assert url == f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_power_none_is_on_while_the_host_answers(access: Access) -> None:
+    power: Power = no_power.Driver(no_power.Options(), access)
+    assert await power.power() == Known("on")
+    for act in (power.wake, power.shut_down, power.suspend):
+        with pytest.raises(DriverError, match="its power driver is none"):
+            await act()
+
+
+async def test_gpu_drivers_look_after_nothing_where_nothing_is(access: Access) -> None:
+    none: GpuReader = no_gpu.Driver(no_gpu.Options(), access)
+    assert await none.gpu() == Known(Gpu())
+    (nodes,) = await access.ask([AskGpus()])
+    assert isinstance(nodes, Known)
+    found = await auto.Driver(auto.Options(), access).gpu()
+    assert isinstance(found, Unknown if nodes.value["nodes"] else Known)
+
+
+def answering(answer: dict[str, JsonValue]) -> local.Driver:
+    async def exchange(_: dict[str, JsonValue], __: float) -> dict[str, JsonValue]:
+        return answer
+
+    return local.Driver(local.Options(), "/nowhere", exchange)
+
+
+async def test_device_nodes_make_memory_unknown_and_are_named() -> None:
+    answer: JsonValue = {"ok": {"nodes": ["/dev/nvidia0", "/dev/kfd"]}}
+    fact = await auto.Driver(auto.Options(), answering({"ok": {"answers": [answer]}})).gpu()
+    assert isinstance(fact, Unknown)
+    assert "found /dev/nvidia0, /dev/kfd" in fact.reason
+    assert "`gpu: none`" in fact.reason
+
+
+async def test_a_host_that_does_not_answer_is_unknown_not_off() -> None:
+    access = answering({"error": "no route to host"})
+    assert await access.contact() == Unknown("no route to host")
+    assert await no_power.Driver(no_power.Options(), access).power() == Unknown("no route to host")
+    assert await auto.Driver(auto.Options(), access).gpu() == Unknown("no route to host")
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"ok": 1}, {"ok": {"answers": []}}, {"ok": {"answers": 1}}, {"ok": {"answers": [1]}}]
+)
+async def test_an_answer_that_makes_no_sense_is_unknown(answer: dict[str, JsonValue]) -> None:
+    assert isinstance(await answering(answer).contact(), Unknown)

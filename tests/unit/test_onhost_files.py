@@ -1,0 +1,185 @@
+"""Small files of a host: claim, log, programs, page cache, digests, and requests that make no sense."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model.facts import Binary
+from reconciler.onhost import files, look
+from reconciler.onhost.serve import answer
+from tests.running import ok
+
+OURS = {"controller": "c1", "name": "attic", "directory": "/var/lib/reconciler", "at": 1.5}
+THEIRS = {**OURS, "controller": "c2", "name": "cellar"}
+
+
+def ask(directory: Path, kind: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    return answer({"do": kind, **fields}, str(directory))
+
+
+def test_a_host_that_nobody_claimed_can_be_claimed_again_and_again(tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    assert ok(ask(host, "claim")) == {"claim": None}
+    for _ in range(2):
+        ok(ask(host, "write-claim", claim=OURS, take_over=False))
+    assert ok(ask(host, "claim")) == {"claim": OURS}
+    assert (host / "claim.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_anothers_claim_stands_until_it_is_taken_over(tmp_path: Path) -> None:
+    ok(ask(tmp_path, "write-claim", claim=OURS))
+    found = ask(tmp_path, "write-claim", claim=THEIRS)
+    assert "claimed by controller attic (/var/lib/reconciler)" in found["error"]
+    assert ok(ask(tmp_path, "claim")) == {"claim": OURS}
+    ok(ask(tmp_path, "write-claim", claim=THEIRS, take_over=True))
+    assert ok(ask(tmp_path, "claim")) == {"claim": THEIRS}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"controller": 1}', "x" * (files.CLAIM_LIMIT + 1)])
+def test_a_damaged_claim_is_nobodys_permission(tmp_path: Path, text: str) -> None:
+    (tmp_path / "claim.json").write_text(text)
+    assert "claim.json" in ask(tmp_path, "claim")["error"]
+    assert "claim.json" in ask(tmp_path, "write-claim", claim=OURS)["error"]
+    ok(ask(tmp_path, "write-claim", claim=OURS, take_over=True))
+
+
+def test_a_tail_is_the_last_whole_lines(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"one\ntwo\xff\nthree")
+    assert ok(ask(tmp_path, "tail", path="log", lines=2)) == {"lines": ["two\ufffd", "three"]}
+    assert ok(ask(tmp_path, "tail", path="log", lines=0)) == {"lines": []}
+    assert ok(ask(tmp_path, "tail", path="nothing", lines=2)) == {"lines": []}
+
+
+def test_a_tail_of_a_huge_line_is_bounded(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("x" * 10**6 + "\n" + "y" * 10**5)
+    (line,) = ok(ask(tmp_path, "tail", path="log", lines=9))["lines"]
+    assert line == "y" * files.LINE_LIMIT
+
+
+def test_a_program_is_found_by_name_and_by_path(tmp_path: Path) -> None:
+    by_name = Binary.model_validate(ok(ask(tmp_path, "program", program="sh")))
+    assert by_name.path.startswith("/")
+    assert (by_name.problem, by_name.size > 0) == ("", True)
+    assert ok(ask(tmp_path, "program", program=sys.executable))["problem"] == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no-such-llama-server", "there is no program no-such-llama-server on this host's PATH"),
+        ("./plain", "is not executable for this user"),
+        ("/nowhere/x", "there is no such file"),
+        ("/", "is not a file"),
+    ],
+)
+def test_a_program_that_cannot_run_is_explained(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "plain").write_text("x")
+    assert said in ok(ask(tmp_path, "program", program=name))["problem"]
+
+
+def test_a_script_need_not_be_executable(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text("x")
+    assert ok(ask(tmp_path, "program", program=str(tmp_path / "server.py")))["problem"] == ""
+
+
+def test_all_shards_of_a_model_are_named() -> None:
+    assert files.shards("/m/x-00001-of-00003.gguf")[1:] == ["/m/x-00002-of-00003.gguf", "/m/x-00003-of-00003.gguf"]
+    assert files.shards("/m/x.gguf") == ["/m/x.gguf"]
+    assert files.shards("/m/x-00001-of-99999.gguf") == ["/m/x-00001-of-99999.gguf"]
+
+
+def test_prefetch_asks_for_every_shard(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"x-0000{number}-of-00002.gguf").write_bytes(b"x" * 5000)
+    assert ok(ask(tmp_path, "prefetch", path="x-00001-of-00002.gguf"))["bytes"] == 10_000
+    assert "there is no such file" in ask(tmp_path, "prefetch", path="y.gguf")["error"]
+
+
+def fingerprint(directory: Path, *flags: str) -> str:
+    digest: str = ok(ask(directory, "fingerprint", weights=["w.gguf"], programs=["./server", "./lib"], flags=flags))[
+        "digest"
+    ]
+    return digest
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    (tmp_path / "w.gguf").write_bytes(os.urandom(8 * 1024 * 1024))
+    (tmp_path / "server").write_bytes(b"elf")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/a.so.1").write_bytes(b"1")
+    return tmp_path
+
+
+def test_a_fingerprint_is_stable(host: Path) -> None:
+    assert fingerprint(host, "-c", "1").startswith("v1:sha256:")
+    assert fingerprint(host, "-c", "1") == fingerprint(host, "-c", "1")
+
+
+@pytest.mark.parametrize("name", ["w.gguf", "server", "lib/a.so.1", "lib/b.so", "flags"])
+def test_a_fingerprint_moves_with_everything_it_covers(host: Path, name: str) -> None:
+    before = fingerprint(host)
+    if name == "flags":
+        assert fingerprint(host, "x") != before
+    else:
+        with (host / name).open("ab") as file:
+            file.write(b"y")
+        assert fingerprint(host) != before
+
+
+@pytest.mark.parametrize("offset", [0, 1024 * 1024 - 1, 7 * 1024 * 1024, 8 * 1024 * 1024 - 1])
+def test_a_fingerprint_reads_content_not_times_alone(host: Path, offset: int) -> None:
+    before, times = fingerprint(host), (host / "w.gguf").stat()
+    with (host / "w.gguf").open("r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 1]))
+    os.utime(host / "w.gguf", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert fingerprint(host) != before
+
+
+def test_a_fingerprint_of_something_missing_says_what(host: Path) -> None:
+    (host / "w.gguf").unlink()
+    found = ask(host, "fingerprint", weights=["w.gguf"], programs=[], flags=[])
+    assert found["error"] == f"{host}/w.gguf cannot be read: there is no such file or directory"
+
+
+def test_device_nodes_are_what_is_there(tmp_path: Path) -> None:
+    assert look.gpus(str(tmp_path)) == {"nodes": []}
+    (tmp_path / "dev/dri").mkdir(parents=True)
+    for name in ("nvidia0", "nvidiactl", "dri/renderD128", "dri/card0"):
+        (tmp_path / "dev" / name).touch()
+    assert look.gpus(str(tmp_path)) == {"nodes": [f"{tmp_path}/dev/dri/renderD128", f"{tmp_path}/dev/nvidia0"]}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{}, {"do": None}, {"do": ["units"]}, {"do": "nothing"}, {"do": "port"}, {"do": "port", "port": "x"},
+     {"do": "spawn"}, {"do": "stop", "identity": 1}, {"do": "stop", "identity": {"pid": 10**30}},
+     {"do": "tail", "path": 1, "lines": 1}, {"do": "room", "directory": "/"}, {"do": "units", "pids": [-1, "x"]},
+     {"do": "gguf", "path": "a\0b"}],
+)  # fmt: skip
+def test_a_request_that_makes_no_sense_is_a_sentence(tmp_path: Path, request_: dict[str, Any]) -> None:
+    found = answer(request_, str(tmp_path))
+    assert set(found) == {"error"}
+    assert isinstance(found["error"], str)
+
+
+def test_one_bad_request_among_many_spoils_no_other(tmp_path: Path) -> None:
+    found = ok(ask(tmp_path, "each", requests=[{"do": "gpus"}, {"do": "nothing"}, {"do": "contact"}]))["answers"]
+    assert [set(one) for one in found] == [{"ok"}, {"error"}, {"ok"}]
+
+
+def test_the_program_uses_the_standard_library_alone() -> None:
+    code = "import sys; import reconciler.onhost.serve; print([n for n in sys.modules if n.partition('.')[0] in"
+    code += " ('pydantic', 'anyio')] + [n for n in sys.modules if n.startswith('reconciler.') and 'onhost' not in n])"
+    root = Path(files.__file__).parents[2]
+    found = subprocess.run([sys.executable, "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,84 @@
+"""Who listens on a port of a host."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.onhost import sockets
+from reconciler.onhost.serve import answer
+from tests import running
+from tests.running import LISTENER, ok, start, stop_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROWS = b"""\
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0
+   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4712 1 0
+   2: 0100007F:1F90 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 4713 1 0
+   3: 0100007F:1F9
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_process_survives_a_test() -> Iterator[None]:
+    with running.ending_all():
+        yield
+
+
+def owner(port: int) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = ok(answer({"do": "port", "port": port}, "/nowhere"))["owner"]
+    return found
+
+
+def test_a_unit_that_listens_is_named_with_its_model(tmp_path: Path) -> None:
+    identity = start(tmp_path, LISTENER, model="gemma3")
+    port = int(running.wait_for_line(tmp_path / "models/gemma3/log").split()[1])
+    found = owner(port)
+    assert found is not None
+    assert (found["pid"], found["model"]) == (identity["pid"], "gemma3")
+    assert found["name"].startswith("python")
+    ok(answer(stop_request(identity), str(tmp_path)))
+    assert owner(port) is None
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1")])  # noqa: S104
+def test_a_stranger_is_named_on_both_families(family: socket.AddressFamily, address: str) -> None:
+    with socket.create_server((address, 0), family=family) as listener:
+        found = owner(listener.getsockname()[1])
+        assert found is not None
+        assert (found["pid"], found["model"]) == (os.getpid(), None)
+
+
+def test_a_connection_is_no_listener() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        accepted, (_, port) = listener.accept()
+        with client, accepted:
+            assert owner(port) is None
+
+
+def test_nobody_is_nobody() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        assert owner(bound.getsockname()[1]) is None
+
+
+def test_rows_of_the_kernel_are_read_by_port_and_state() -> None:
+    assert sockets.among(ROWS.splitlines(), 8080) == [sockets.Socket(4711, 1000)]
+    assert sockets.among(ROWS.splitlines(), 22) == [sockets.Socket(4712, 0)]
+    assert sockets.among(ROWS.splitlines(), 40000) == []
+
+
+def test_the_kernels_answer_and_its_tables_agree() -> None:
+    with socket.create_server(("::", 0), family=socket.AF_INET6) as listener:
+        port = listener.getsockname()[1]
+        table = Path("/proc/net/tcp6").read_bytes().splitlines()[1:]
+        (found,) = sockets.listening(port)
+        assert [found] == sockets.among(table, port)
+        assert found.inode == os.fstat(listener.fileno()).st_ino

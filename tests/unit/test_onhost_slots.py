@@ -1,0 +1,291 @@
+"""Saved slots on a host: sealed, checked, noted, listed, evicted, and what damage does to each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import signal
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.model.facts import Saved
+from reconciler.onhost.serve import answer
+from tests.running import ok
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+IDENTITY = {"pid": 7, "start": 8, "inode": 9, "boot_id": "b"}
+TOKENS = list(range(100, 140))
+
+
+def slot_content(tokens: list[int], state: bytes = b"state" * 100) -> bytes:
+    record = struct.pack(f"<{3 + len(tokens)}i", -1, 1, len(tokens), *tokens)
+    return struct.pack("<3i", 0x67677371, 4, len(record) // 4) + record + state
+
+
+def sidecar(slot: int = 0, saved_at: float = 1.0) -> dict[str, Any]:
+    return {
+        "slot": slot, "tokens": len(TOKENS), "fingerprint": "v1:sha256:00000000", "saved_at": saved_at,
+        "identity": IDENTITY, "slot_tokens": 4096, "task": None,
+    }  # fmt: skip
+
+
+def ask(directory: Path, kind: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    return answer({"do": kind, "directory": "slots", **fields}, str(directory))
+
+
+def seal(
+    directory: Path, file: str, slot: int = 0, saved_at: float = 1.0, content: bytes | None = None
+) -> dict[str, Any]:
+    content = slot_content(TOKENS) if content is None else content
+    (directory / "slots").mkdir(exist_ok=True)
+    (directory / "slots" / f"{file}.tmp").write_bytes(content)
+    return ask(
+        directory, "seal", temporary=f"{file}.tmp", file=file, size=len(content), sidecar=sidecar(slot, saved_at)
+    )  # fmt: skip
+
+
+def room(directory: Path, needed: int, budget: int, *keep: str) -> dict[str, Any]:
+    return ask(directory, "room", needed=needed, budget=budget, keep=keep)
+
+
+def saved(directory: Path) -> Saved:
+    return Saved.model_validate(ok(ask(directory, "saved")))
+
+
+def names(directory: Path) -> set[str]:
+    return {path.name for path in (directory / "slots").iterdir()}
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_sealed_slot_is_private_listed_and_proves_its_tokens(tmp_path: Path) -> None:
+    evidence = ok(seal(tmp_path, "a"))
+    assert evidence["sha256"] == hashlib.sha256(slot_content(TOKENS)).hexdigest()
+    assert names(tmp_path) == {"a", "a.slot.json"}
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "slots").iterdir()} == {0o600}
+    (slot,) = saved(tmp_path).slots
+    assert (slot.file, slot.tokens, slot.bytes, slot.attempts) == ("a", 40, len(slot_content(TOKENS)), ())
+    checked = ok(ask(tmp_path, "check", file="a"))
+    assert (checked["tokens"], checked["n"]) == (TOKENS, 40)
+
+
+def test_sealing_twice_is_the_same(tmp_path: Path) -> None:
+    first = ok(seal(tmp_path, "a"))
+    size = len(slot_content(TOKENS))
+    assert ok(ask(tmp_path, "seal", temporary="a.tmp", file="a", size=size, sidecar=sidecar())) == first
+    ok(ask(tmp_path, "check", file="a"))
+
+
+def test_a_file_of_another_size_than_the_engine_said_is_not_sealed(tmp_path: Path) -> None:
+    ok(seal(tmp_path, "old"))
+    (tmp_path / "slots/new.tmp").write_bytes(b"short")
+    found = ask(tmp_path, "seal", temporary="new.tmp", file="new", size=6, sidecar=sidecar(saved_at=2))
+    assert "wrote 5 bytes" in found["error"]
+    assert [slot.file for slot in saved(tmp_path).slots] == ["old"]
+
+
+def test_a_newer_file_replaces_the_older_of_its_slot_only(tmp_path: Path) -> None:
+    ok(seal(tmp_path, "a", slot=0, saved_at=1))
+    ok(seal(tmp_path, "b", slot=1, saved_at=1))
+    assert ok(seal(tmp_path, "c", slot=0, saved_at=2))["removed"] == ["a"]
+    assert [slot.file for slot in saved(tmp_path).slots] == ["c", "b"]
+
+
+def test_an_incomplete_description_seals_nothing(tmp_path: Path) -> None:
+    (tmp_path / "slots").mkdir()
+    (tmp_path / "slots/a.tmp").write_bytes(b"x")
+    found = ask(tmp_path, "seal", temporary="a.tmp", file="a", size=1, sidecar={"slot": 0})
+    assert "not complete: its keys differ in fingerprint" in found["error"]
+    assert names(tmp_path) == {"a.tmp"}
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "", ".", "..", "a/b", "a\0b"])
+def test_a_name_that_leaves_the_directory_is_refused(tmp_path: Path, name: str) -> None:
+    assert "not a plain file name" in ask(tmp_path, "check", file=name)["error"]
+    assert "not a plain file name" in ask(tmp_path, "seal", temporary="a.tmp", file=name, size=0, sidecar={})["error"]
+
+
+@pytest.mark.parametrize("limit", [0, 40])
+def test_a_full_disk_seals_nothing_and_loses_nothing(tmp_path: Path, limit: int) -> None:
+    ok(seal(tmp_path, "old"))
+    content = slot_content(TOKENS)
+    (tmp_path / "slots/new.tmp").write_bytes(content)
+    with files_no_larger_than(limit):
+        found = ask(tmp_path, "seal", temporary="new.tmp", file="new", size=len(content), sidecar=sidecar(saved_at=2))
+    assert "cannot write" in found["error"]
+    assert "Traceback" not in found["error"]
+    assert names(tmp_path) == {"old", "old.slot.json", "new.tmp"}
+    ok(ask(tmp_path, "check", file="old"))
+
+
+def test_a_note_on_a_full_disk_keeps_the_old_sidecar(tmp_path: Path) -> None:
+    ok(seal(tmp_path, "a"))
+    with files_no_larger_than(10):
+        assert "cannot write" in ask(tmp_path, "note", file="a", identity=IDENTITY, outcome="open")["error"]
+    assert saved(tmp_path).slots[0].attempts == ()
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_cut_and_no_flipped_bit_is_ever_accepted(
+    tmp_path_factory: pytest.TempPathFactory, drawn: st.DataObject
+) -> None:
+    directory = tmp_path_factory.mktemp("slots")
+    ok(seal(directory, "a"))
+    path = directory / "slots/a"
+    content = bytearray(path.read_bytes())
+    if drawn.draw(st.booleans()):
+        content = content[: drawn.draw(st.integers(0, len(content) - 1))]
+    else:
+        place = drawn.draw(st.integers(0, len(content) * 8 - 1))
+        content[place // 8] ^= 1 << place % 8
+    path.write_bytes(content)
+    assert "damaged and will not be used" in ask(directory, "check", file="a")["error"]
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_sidecar_is_a_problem_or_another_slot_but_never_an_exception(
+    tmp_path_factory: pytest.TempPathFactory, drawn: st.DataObject
+) -> None:
+    directory = tmp_path_factory.mktemp("slots")
+    ok(seal(directory, "a"))
+    path = directory / "slots/a.slot.json"
+    content = bytearray(path.read_bytes())
+    content[drawn.draw(st.integers(0, len(content) - 1))] = drawn.draw(st.integers(0, 255))
+    path.write_bytes(content[: drawn.draw(st.integers(0, len(content)))])
+    found = saved(directory)
+    assert len(found.slots) + len(found.problems) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "[" * 50_000,
+        '{"file": "a"}',
+        "\udcff".encode("utf-8", "surrogateescape").decode("latin1"),
+    ],
+)
+def test_a_sidecar_that_says_nothing_is_reported(tmp_path: Path, text: str) -> None:
+    ok(seal(tmp_path, "a"))
+    (tmp_path / "slots/a.slot.json").write_text(text)
+    (problem,) = saved(tmp_path).problems
+    assert "a.slot.json is damaged" in problem
+
+
+def test_a_sidecar_without_its_file_is_reported(tmp_path: Path) -> None:
+    ok(seal(tmp_path, "a"))
+    (tmp_path / "slots/a").unlink()
+    assert saved(tmp_path).problems == (
+        f"slot file a is missing, but {len(slot_content(TOKENS))} bytes were saved; it will not be used",
+    )
+
+
+def test_leftovers_and_foreign_files_are_not_listed(tmp_path: Path) -> None:
+    ok(seal(tmp_path, "a"))
+    for name in ("b.tmp", "b.slot.json.tmp", "notes.txt", "other.json"):
+        (tmp_path / "slots" / name).write_text("x")
+    found = saved(tmp_path)
+    assert ([slot.file for slot in found.slots], found.problems) == (["a"], ())
+
+
+def test_a_directory_that_does_not_exist_yet_is_empty(tmp_path: Path) -> None:
+    found = saved(tmp_path)
+    assert (found.slots, found.problems) == ((), ())
+    assert (found.free_bytes or 0) > 0
+
+
+def test_an_attempt_is_open_before_it_is_anything_else(tmp_path: Path) -> None:
+    ok(seal(tmp_path, "a"))
+    other = {**IDENTITY, "pid": 8}
+    for identity, outcome in (
+        (IDENTITY, "open"),
+        (IDENTITY, "open"),
+        (IDENTITY, "cold"),
+        (other, "open"),
+        (other, "proven"),
+    ):
+        ok(ask(tmp_path, "note", file="a", identity=identity, outcome=outcome, reason="r"))
+    attempts = saved(tmp_path).slots[0].attempts
+    assert [(attempt.identity.pid, attempt.outcome) for attempt in attempts] == [(7, "cold"), (8, "proven")]
+
+
+def test_room_deletes_leftovers_then_the_oldest_but_never_what_is_kept(tmp_path: Path) -> None:
+    size = len(slot_content(TOKENS))
+    for number in range(4):
+        ok(seal(tmp_path, f"s{number}", slot=number, saved_at=number))
+    (tmp_path / "slots/x.tmp").write_text("x")
+    (tmp_path / "slots/notes.txt").write_text("x")
+    assert ok(room(tmp_path, size, 4 * size, "s0"))["removed"] == ["x.tmp", "s1"]
+    assert names(tmp_path) == {name for file in ("s0", "s2", "s3") for name in (file, f"{file}.slot.json")} | {
+        "notes.txt"
+    }
+
+
+def test_room_that_cannot_be_made_deletes_nothing(tmp_path: Path) -> None:
+    size = len(slot_content(TOKENS))
+    ok(seal(tmp_path, "a"))
+    before = names(tmp_path)
+    assert "or make space" in room(tmp_path, size + 1, size)["error"]
+    assert "or make space" in room(tmp_path, size, size, "a")["error"]
+    assert "or make space" in room(tmp_path, 2**60, 2**61)["error"]
+    assert names(tmp_path) == before
+
+
+def test_damaged_slots_are_the_first_to_go(tmp_path: Path) -> None:
+    ok(seal(tmp_path, "a", slot=0))
+    ok(seal(tmp_path, "b", slot=1))
+    (tmp_path / "slots/b.slot.json").write_text("{")
+    assert ok(room(tmp_path, 1, 10**6))["removed"] == ["b.slot.json", "b"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"qsgg", slot_content(TOKENS)[:40], struct.pack("<6i", 0x67677371, 4, 9, -1, 1, 2**31 - 1), b"\0" * 100,
+     struct.pack("<6i", 0x67677371, 5, 3, -1, 1, 0), struct.pack("<6i", 0x67677371, 4, 3, -1, 1, -5)],
+)  # fmt: skip
+def test_a_token_record_that_is_not_known_is_not_guessed(tmp_path: Path, content: bytes) -> None:
+    ok(seal(tmp_path, "a", content=content))
+    assert ok(ask(tmp_path, "check", file="a"))["tokens"] is None
+
+
+def test_a_link_in_place_of_a_slot_file_is_not_followed(tmp_path: Path) -> None:
+    ok(seal(tmp_path, "a"))
+    (tmp_path / "slots/a").rename(tmp_path / "elsewhere")
+    (tmp_path / "slots/a").symlink_to(tmp_path / "elsewhere")
+    assert "symbolic link" in ask(tmp_path, "check", file="a")["error"]
+
+
+def test_the_sidecar_names_what_was_sealed(tmp_path: Path) -> None:
+    evidence = ok(seal(tmp_path, "a"))
+    written = json.loads((tmp_path / "slots/a.slot.json").read_bytes())
+    assert written == {
+        **sidecar(),
+        "file": "a",
+        "bytes": evidence["bytes"],
+        "sha256": evidence["sha256"],
+        "attempts": [],
+    }
