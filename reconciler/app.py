@@ -1,1 +1,73 @@
-"""The composition root: build the ports from settings and specs, and nothing else."""
+"""Composition root: build the ports from settings and specs, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.drivers import DriverCatalog
+from reconciler.edge.clock import SystemClock
+from reconciler.model.facts import Claim
+from reconciler.store.journal import SqliteJournal
+from reconciler.store.lock import FileLock
+from reconciler.store.source import FileSource
+
+if TYPE_CHECKING:
+    from reconciler.model.spec import Slice
+    from reconciler.ports import Clock, HostPorts, HostReaders, Journal, Lock, Source
+    from reconciler.settings import Settings
+
+
+@dataclass(frozen=True)
+class App:
+    """Hold the ports that every verb may use."""
+
+    source: Source
+    catalog: DriverCatalog
+    journal: Journal
+    lock: Lock
+    clock: Clock
+    claim: Claim
+
+    def readers(self, slice_: Slice) -> HostReaders:
+        """Return what can be asked about a host: looking is all that its type allows."""
+        return self.catalog.hosts(slice_.host, slice_.models)
+
+    def ports(self, slice_: Slice) -> HostPorts:
+        """Return what can be asked of and done to a host."""
+        return self.catalog.hosts(slice_.host, slice_.models)
+
+
+def build(settings: Settings) -> App:
+    """Return the app of this machine."""
+    clock = SystemClock()
+    catalog = DriverCatalog(str(settings.host_directory), clock)
+    boot_id = _text("/proc/sys/kernel/random/boot_id")
+    holder = f"reconciler {' '.join(sys.argv[1:2])} (pid {os.getpid()})"
+    return App(
+        source=FileSource(settings.state, catalog),
+        catalog=catalog,
+        journal=SqliteJournal(settings.data / "journal", clock, boot_id),
+        lock=FileLock(settings.data / "lock", holder),
+        clock=clock,
+        claim=Claim(
+            controller=_controller(settings.data), name=socket.gethostname(), directory=str(settings.data), at=clock.wall()
+        ),
+    )
+
+
+def _controller(data: Path) -> str:
+    """Return who acts from this data directory: the same machine and directory are the same controller, always."""
+    return hashlib.sha256(f"{_text('/etc/machine-id')}:{data.resolve()}".encode()).hexdigest()[:12]
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

@@ -273,8 +273,8 @@ class HostPorts(HostReaders):
     models: Mapping[str, ModelPorts]
 
 
-class Catalog(Protocol):
-    """Know the drivers by kind."""
+class OptionsCatalog(Protocol):
+    """Know what each kind of driver takes and can do."""
 
     def kinds(self, role: str) -> tuple[str, ...]:
         """Return the kinds of a role: access, power, gpu, launcher or engine."""
@@ -291,6 +291,10 @@ class Catalog(Protocol):
     def command(self, kind: Kind, model_name: str, port: int) -> Command:
         """Return what an engine of this kind is started with. Pure."""
         ...
+
+
+class Catalog(OptionsCatalog, Protocol):
+    """Know the drivers by kind."""
 
     def hosts(self, host: HostSpec, models: Sequence[ModelSpec]) -> HostPorts:
         """Return the ports of one host."""

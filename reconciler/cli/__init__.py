@@ -1,1 +1,7 @@
-"""Cli."""
+"""The command line: parse, choose text or JSON, map outcomes to exit codes; decides nothing else."""
+
+from __future__ import annotations
+
+from reconciler.cli.main import main
+
+__all__ = ["main"]

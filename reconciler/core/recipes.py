@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from reconciler.model.change import Change, PowerChange, ProveChange, RestoreChange, StartChange, StopChange
-from reconciler.model.facts import Activity, FactKey, Gpu, Health, Observed, Saved, Weights
+from reconciler.model.facts import Activity, FactKey, Gpu, Health, Observed, Saved, Unit, Weights
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.await_healthy import AwaitHealthy
 from reconciler.steps.await_vram import AwaitVram
@@ -125,9 +125,10 @@ def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> t
     weights = observed.value(FactKey("weights", change.host, change.model), Weights)
     if health is None or health.phase in {"absent", "unresponsive", "stranger"}:
         return False, f"the engine does not answer ({health.message if health else 'not seen'})"
-    if health.phase == "sleeping":
-        return False, ""
-    if health.phase == "loading":
+    unit = observed.value(FactKey("unit", change.host, change.model), Unit)
+    if unit is not None and unit.mark.digest != model.digest:
+        return False, "it runs with an older definition, and what it remembers may not fit the new one"
+    if health.phase in {"sleeping", "loading"}:
         return False, ""
     if weights is not None and not weights.keepable:
         return False, f"{weights.architecture or 'this model'} cannot restore them" + _remedy(weights)

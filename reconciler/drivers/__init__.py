@@ -1,1 +1,76 @@
-"""Drivers."""
+"""The catalog: which drivers there are, by role and kind. One file is one kind, and its name is the `kind:` in YAML."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+from reconciler.ports import HostPorts, ModelPorts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+    from pydantic import BaseModel
+
+    from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec
+    from reconciler.ports import Access, Clock, GpuReader, Launcher, Power
+
+FOLDERS = {"access": "access", "power": "power", "gpu": "gpus", "launcher": "launchers", "engine": "engines"}
+
+
+class DriverCatalog:
+    """Find drivers by kind. `host_directory` is where this machine keeps what belongs to it as a host."""
+
+    def __init__(self, host_directory: str, clock: Clock) -> None:
+        """Use a directory and a clock."""
+        self._host_directory = host_directory
+        self._clock = clock
+
+    def kinds(self, role: str) -> tuple[str, ...]:
+        """Return the kinds of a role."""
+        folder = str(Path(__file__).parent / FOLDERS[role])
+        return tuple(sorted(module.name for module in iter_modules([folder]) if not module.ispkg))
+
+    def options(self, role: str, kind: str) -> type[BaseModel]:
+        """Return the model that a kind's options must fit; raise KeyError."""
+        options: type[BaseModel] = self._module(role, kind).Options
+        return options
+
+    def capabilities(self, role: str, kind: Kind) -> Capabilities:
+        """Return what the planner must know of a driver."""
+        capabilities: Capabilities = self._module(role, kind.kind).CAPABILITIES
+        return capabilities
+
+    def command(self, kind: Kind, model_name: str, port: int) -> Command:
+        """Return what an engine of this kind is started with."""
+        module = self._module("engine", kind.kind)
+        command: Command = module.command(module.Options.model_validate(kind.options), model_name, port)
+        return command
+
+    def hosts(self, host: HostSpec, models: Sequence[ModelSpec]) -> HostPorts:
+        """Return the ports of one host."""
+        access: Access = self._driver("access", host.access, self._host_directory)
+        power: Power = self._driver("power", host.power, access)
+        gpu: GpuReader = self._driver("gpu", host.gpu, access)
+        kinds = {model.launcher.kind: model.launcher for model in models}
+        launchers: dict[str, Launcher] = {
+            name: self._driver("launcher", kind, access) for name, kind in sorted(kinds.items())
+        }
+        ports = {model.name: self._model(model, access, launchers) for model in models}
+        return HostPorts(access, power, gpu, launchers, ports)
+
+    def _model(self, model: ModelSpec, access: Access, launchers: dict[str, Launcher]) -> ModelPorts:
+        engine = self._driver("engine", model.engine, model, access, self._clock.wall)
+        return ModelPorts(launcher=launchers[model.launcher.kind], engine=engine, shelf=engine)
+
+    def _driver(self, role: str, kind: Kind, *rest: object) -> Any:  # noqa: ANN401 - the kind decides which port it is
+        module = self._module(role, kind.kind)
+        return module.Driver(module.Options.model_validate(kind.options), *rest)
+
+    def _module(self, role: str, kind: str) -> ModuleType:
+        if kind not in self.kinds(role):
+            raise KeyError(kind)
+        return import_module(f"reconciler.drivers.{FOLDERS[role]}.{kind}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from reconciler.model.names import HostName, ModelName, Value
 from reconciler.model.quantity import expected
@@ -23,10 +23,12 @@ def _power(value: object) -> object:
 
 
 def _names(value: object) -> object:
-    if value is None:
-        raise expected("a model, a list of models, or [] to run none; leave the key out when models are not to be managed")
     names = [value] if isinstance(value, str) else value
-    if isinstance(names, list) and len({str(name) for name in names}) < len(names):
+    if not isinstance(names, (list, tuple)):
+        raise expected(
+            "a model, a list of models, or [] to run none; leave the key out when models are not to be managed"
+        )
+    if len({str(name) for name in names}) < len(names):
         raise expected("every model once")
     return names
 
@@ -48,7 +50,9 @@ class HostWish(Value):
         description="The model that runs, or a list of them; [] stops all. Without the key, models are left alone.",
     )
     enforce: bool = Field(
-        default=False, strict=True, description="Power off a host that somebody else switched on after `power: off` was written."
+        default=False,
+        strict=True,
+        description="Power off a host that somebody else switched on after `power: off` was written.",
     )
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
@@ -59,17 +63,17 @@ class Desired(HostWish):
     version: Literal[1] = Field(description="The version of this file's format.")
     apply_from: ApplyFrom = Field(
         default="saved",
-        description="What may be applied: the files as saved, only as committed to git, or only when that commit is signed.",
+        description="What may be applied: the files as saved, as committed to git, or only as committed and signed.",
     )
-    hosts: dict[HostName, Annotated[HostWish, BeforeValidator(_empty_mapping)]] | None = Field(
-        default=None, description="What is wanted of each host. A host that is not named is not managed."
-    )
+    hosts: (
+        dict[HostName, Annotated[HostWish, BeforeValidator(_empty_mapping, json_schema_input_type=HostWish | None)]]
+        | None
+    ) = Field(default=None, description="What is wanted of each host. A host that is not named is not managed.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _one_place(cls, written: Any) -> Any:  # noqa: ANN401 - whatever a file may hold
-        if isinstance(written, dict) and written.get("hosts") is not None:
-            both = sorted({"power", "active", "enforce"} & written.keys())
-            if both:
-                raise expected(f"{' and '.join(both)} under each host, because there is a hosts: mapping")
-        return written
+    def wishes(self, only_host: HostName | None) -> dict[HostName, HostWish]:
+        """Return what is wanted by host; the top level speaks of the only host."""
+        if self.hosts is not None:
+            return self.hosts
+        if only_host is None or (self.power is None and self.active is None):
+            return {}
+        return {only_host: self}

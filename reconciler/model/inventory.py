@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, JsonValue
 
@@ -40,8 +40,12 @@ class Host(Value):
     """Describe a machine: how to reach it, power it and read its accelerators."""
 
     access: KindOf = Field(default=Kind(kind="local"), description="How to reach the host; local is this machine.")
-    power: KindOf = Field(default=Kind(kind="none"), description="How to switch the host on and off; none leaves power alone.")
-    gpu: KindOf = Field(default=Kind(kind="auto"), description="How to read the accelerators; auto goes by the device nodes.")
+    power: KindOf = Field(
+        default=Kind(kind="none"), description="How to switch the host on and off; none leaves power alone."
+    )
+    gpu: KindOf = Field(
+        default=Kind(kind="auto"), description="How to read the accelerators; auto goes by the device nodes."
+    )
     engines: dict[str, dict[str, JsonValue]] = Field(
         default={}, description="Options that every model of an engine kind has on this host, unless it says otherwise."
     )
@@ -51,20 +55,29 @@ class Host(Value):
 class Model(Value):
     """Describe weights, the engine that runs them, what launches it, and where it answers."""
 
-    host: HostName | None = Field(default=None, description="The host of this model; not needed when there is only one.")
+    host: HostName | None = Field(
+        default=None, description="The host of this model; not needed when there is only one."
+    )
     engine: KindOf = Field(description="The inference program and its options.")
     launcher: KindOf = Field(default=Kind(kind="process"), description="What runs the engine on its host.")
-    port: int = Field(default=8080, strict=True, ge=1, le=65535, description="The loopback port of the host that it answers on.")
+    port: int = Field(
+        default=8080, strict=True, ge=1, le=65535, description="The loopback port of the host that it answers on."
+    )
     task: Task = Field(default="chat", description="What the model is asked for, and tested with.")
     vram: Bytes | None = Field(
-        default=None, description='Accelerator memory it needs, such as "44 GiB"; without it, estimated and then measured.'
+        default=None,
+        description='Accelerator memory it needs, such as "44 GiB"; without it, estimated and then measured.',
     )
     conversations: Conversations = Field(
         default="keep",
-        description="Whether conversations survive a switch: keep tries, require stops nothing it cannot save, drop does not try.",
+        description="Conversations in a switch: keep tries to save, require stops nothing unsaved, drop does not try.",
     )
-    stable_for: Seconds = Field(default=10.0, description='How long it must stay healthy to count as good, such as "10s".')
-    serves: str | None = Field(default=None, description="The model name that the engine must report, when it is not ours.")
+    stable_for: Seconds = Field(
+        default=10.0, description='How long it must stay healthy to count as good, such as "10s".'
+    )
+    serves: str | None = Field(
+        default=None, description="The model name that the engine must report, when it is not ours."
+    )
     gpus: tuple[Annotated[int, Field(strict=True, ge=0)], ...] = Field(
         default=(), description="The cards it uses, by number; without it, what the engine takes by itself."
     )
@@ -75,15 +88,17 @@ class Inventory(Value):
     """Describe every host and every model."""
 
     version: Literal[1] = Field(description="The version of this file's format.")
-    hosts: dict[HostName, Annotated[Host, BeforeValidator(_empty_mapping)]] = Field(
+    hosts: dict[HostName, Annotated[Host, BeforeValidator(_empty_mapping, json_schema_input_type=Host | None)]] = Field(
         default={LOCAL: Host()}, min_length=1, description="Every host; without the key, this machine, called local."
     )
     models: dict[ModelName, Model] = Field(description="Every model, by the name that desired.yaml calls it.")
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
-    def host_name_of(self, model: Model) -> str | None:
+    @property
+    def only_host(self) -> HostName | None:
+        """Return the name of the host where there is only one."""
+        return next(iter(self.hosts)) if len(self.hosts) == 1 else None
+
+    def host_name_of(self, model: Model) -> HostName | None:
         """Return the host of a model: as written, or the only one there is."""
-        return model.host or (next(iter(self.hosts)) if len(self.hosts) == 1 else None)
-
-
-Written: TypeAlias = dict[str, Any]
+        return model.host or self.only_host

@@ -79,7 +79,7 @@ class Driver:
 
     async def start(self, model: ModelSpec, controller: str) -> Evidence:
         """Start the unit with its mark, in its own directory; raise DriverError."""
-        directory = _directory(model.name)
+        directory = model.directory
         return await self._access.act(
             Spawn(
                 mark=Mark(controller=controller, model=model.name, digest=model.digest),
@@ -87,7 +87,7 @@ class Driver:
                 env=model.command.env,
                 scrub=SCRUB,
                 directory=directory,
-                folders=(f"{directory}/slots",),
+                folders=tuple(f"{directory}/{folder}" if not folder.startswith("/") else folder for folder in model.command.folders),
                 log=f"{directory}/log",
             )
         )

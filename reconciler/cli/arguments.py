@@ -1,0 +1,64 @@
+"""What may be said on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, NoReturn
+
+from reconciler.errors import Misused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Parser(argparse.ArgumentParser):
+    """Parse, and raise Misused instead of leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong, with the way to help."""
+        raise Misused(f"{message}; `{self.prog} --help` shows what can be said")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed command line; raise Misused."""
+    parser = Parser(prog="reconciler", description="Keep a local-LLM GPU stack the way a file in git says it should be.")
+    parser.add_argument("--version", action="store_true", help="print the version")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+    shared = _shared()
+    verbs.add_parser("demo", help="switch a real engine between two models and back", parents=[shared])
+    verbs.add_parser("validate", help="check both files", parents=[shared])
+    _plan(verbs.add_parser("plan", help="show what would be done; touches nothing", parents=[shared]))
+    _apply(verbs.add_parser("apply", help="do it", parents=[shared]))
+    status = verbs.add_parser("status", help="what is, against what is wanted", parents=[shared])
+    status.add_argument("--exit-code", action="store_true", help="exit 1 when a host is not ready")
+    history = verbs.add_parser("history", help="the runs and how they ended", parents=[shared])
+    history.add_argument("run", nargs="?", type=int, help="one run only")
+    rollback = verbs.add_parser("rollback", help="go back to an earlier state", parents=[shared])
+    rollback.add_argument("run", nargs="?", type=int, help="the run to go back to; the one before by default")
+    rollback.add_argument("--host", help="the host, when there are several")
+    rollback.add_argument("--yes", action="store_true", help="do not ask")
+    retry = verbs.add_parser("retry", help="forget a failure and try again", parents=[shared])
+    retry.add_argument("host", nargs="?", help="one host only")
+    retry.add_argument("--yes", action="store_true", help="do not ask")
+    return parser.parse_args(words)
+
+
+def _shared() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (text)")
+    shared.add_argument("--state", metavar="DIR", help="where desired.yaml and inventory.yaml are (state)")
+    shared.add_argument("--data", metavar="DIR", help="where journal and lock are (XDG state directory)")
+    return shared
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when there is something to do")
+    parser.add_argument("--save", metavar="FILE", help="write the plan to a file that apply takes")
+
+
+def _apply(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", nargs="?", metavar="PLAN", help="a saved plan: applied only if it still means the same")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--timeout", type=float, metavar="S", help="end waits after so many seconds")
+    parser.add_argument("--prune", action="store_true", help="also stop units of ours that are in no inventory")
+    parser.add_argument("--take-over", action="store_true", help="replace another controller's claim on a host")

@@ -1,0 +1,159 @@
+"""One face for all verbs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from reconciler import __version__
+from reconciler.cli.arguments import parse
+from reconciler.errors import Misused, ReconcilerError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from reconciler.app import App
+    from reconciler.verbs.outcome import Outcome
+
+INTERRUPTED = 130
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code. Data goes to stdout, everything else to stderr."""
+    try:
+        asked = parse(sys.argv[1:] if words is None else words)
+        if asked.version:
+            sys.stdout.write(f"reconciler {__version__}\n")
+            return 0
+        if asked.verb is None:
+            raise Misused("say what to do, such as `reconciler plan`; `reconciler --help` shows all")
+        return _run(asked)
+    except ReconcilerError as error:
+        sys.stderr.write(f"reconciler: {error.reason}: {error.message}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("reconciler: left at once; what was begun stands in the journal, the next command looks again\n")
+        return INTERRUPTED
+    except BaseExceptionGroup as group:
+        return _grouped(group)
+
+
+def _grouped(group: BaseExceptionGroup[BaseException]) -> int:
+    """Say what several tasks said, once each."""
+    if group.subgroup(KeyboardInterrupt):
+        sys.stderr.write("reconciler: left at once; what was begun stands in the journal, the next command looks again\n")
+        return INTERRUPTED
+    known, rest = group.split(ReconcilerError)
+    if rest is not None or known is None:
+        raise group
+    errors = _leaves(known)
+    for error in errors:
+        sys.stderr.write(f"reconciler: {error.reason}: {error.message}\n")
+    return max(error.exit_code for error in errors)
+
+
+def _leaves(group: BaseExceptionGroup[ReconcilerError]) -> list[ReconcilerError]:
+    found: list[ReconcilerError] = []
+    for one in group.exceptions:
+        found += _leaves(one) if isinstance(one, BaseExceptionGroup) else [one]
+    return found
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from reconciler.app import build  # noqa: PLC0415 - --version and usage errors must not pay for it
+    from reconciler.render import text  # noqa: PLC0415 - as above
+    from reconciler.settings import settings  # noqa: PLC0415 - as above
+
+    if asked.verb == "demo":
+        from reconciler.verbs import demo  # noqa: PLC0415 - as above
+
+        return demo.run(_say)
+    app = build(settings(os.environ, asked.state, asked.data))
+    outcome: Outcome
+    shown: Callable[[dict[str, Any]], str] = _plain
+    match asked.verb:
+        case "plan":
+            from reconciler.verbs import plan  # noqa: PLC0415 - each verb pays for itself only
+
+            outcome, shown = plan.run(app, detailed=asked.detailed_exitcode), text.plan_text
+            _save(asked.save, outcome.document)
+        case "status":
+            from reconciler.verbs import status  # noqa: PLC0415 - as above
+
+            outcome, shown = status.run(app, exit_code=asked.exit_code), text.status_text
+        case "history":
+            from reconciler.verbs import history  # noqa: PLC0415 - as above
+
+            outcome, shown = history.run(app.journal, asked.run), text.history_text
+        case "validate":
+            from reconciler.verbs import validate  # noqa: PLC0415 - as above
+
+            outcome = validate.run(app.source)
+        case _:
+            outcome, shown = _act(asked, app), text.verdict_text
+    _print(asked, outcome, shown)
+    return outcome.exit_code
+
+
+def _act(asked: argparse.Namespace, app: App) -> Outcome:
+    from reconciler.verbs import apply, retry, rollback  # noqa: PLC0415 - each verb pays for itself only
+
+    approve = _approver(asked)
+    match asked.verb:
+        case "apply":
+            wishes = apply.Wishes(
+                saved=_load(asked.plan), timeout=asked.timeout, prune=asked.prune, take_over=asked.take_over
+            )
+            return apply.run(app, wishes, approve, _say)
+        case "retry":
+            return retry.run(app, asked.host, approve, _say)
+        case _:
+            return rollback.run(app, asked.run, asked.host, approve, _say)
+
+
+def _approver(asked: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:
+    def approve(document: dict[str, Any]) -> bool:
+        from reconciler.render import text  # noqa: PLC0415 - as above
+
+        sys.stderr.write(text.plan_text(document) + "\n")
+        if asked.yes:
+            return True
+        if not sys.stdin.isatty():
+            return False
+        sys.stderr.write("Apply this? [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+    return approve
+
+
+def _print(asked: argparse.Namespace, outcome: Outcome, shown: Callable[[dict[str, Any]], str]) -> None:
+    as_json = json.dumps(outcome.document, indent=2, ensure_ascii=False)
+    sys.stdout.write((as_json if asked.output == "json" else shown(outcome.document)) + "\n")
+
+
+def _plain(document: dict[str, Any]) -> str:
+    return f"valid: {', '.join(document['hosts']) or 'nothing managed'} ({document['provenance']})"
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _save(file: str | None, document: dict[str, Any]) -> None:
+    if file is not None:
+        from reconciler.store import planfile  # noqa: PLC0415 - as above
+
+        planfile.write(file, document)
+
+
+def _load(file: str | None) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    from reconciler.store import planfile  # noqa: PLC0415 - as above
+
+    return planfile.read(file)

@@ -1,0 +1,102 @@
+"""Coherence: what is wrong between two files that are each well formed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model.problem import Path, Problem, found, nearest, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reconciler.core.resolve import Definitions
+    from reconciler.model.desired import Desired, HostWish
+    from reconciler.model.inventory import Inventory, Model
+    from reconciler.model.spec import HostSpec
+
+
+def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> tuple[Problem, ...]:
+    """Return everything that is wrong between the files. A host or model without a definition was reported already."""
+    problems = list(_places(desired, inventory))
+    for model_name, model in inventory.models.items():
+        problems += _model(model_name, model, inventory, definitions)
+    for host_name, wish in desired.wishes(inventory.only_host).items():
+        at: Path = () if desired.hosts is None else ("hosts", host_name)
+        if host_name not in inventory.hosts:
+            problems.append(Problem("desired", at, _unknown_host(host_name, inventory.hosts), at_key=True))
+            continue
+        problems += _power(wish, at, definitions.hosts.get(host_name))
+        problems += _active(host_name, wish, at, inventory)
+    return tuple(problems)
+
+
+def _unknown_host(name: str, known: Iterable[str]) -> str:
+    return f"found {found(name)}, expected a host of the inventory ({one_of(known)}){nearest(name, known)}"
+
+
+def _places(desired: Desired, inventory: Inventory) -> Iterator[Problem]:
+    """Find keys that stand at the top level although there are several hosts, or a `hosts:` mapping."""
+    if desired.hosts is None and inventory.only_host is not None:
+        return
+    for key in sorted({"power", "active", "enforce"} & desired.model_fields_set):
+        place = "each host of hosts:" if desired.hosts is not None else f"hosts: and one of {one_of(inventory.hosts)}"
+        yield Problem("desired", (key,), f"found {key} at the top level, expected it under {place}", at_key=True)
+
+
+def _model(model_name: str, model: Model, inventory: Inventory, definitions: Definitions) -> Iterator[Problem]:
+    at: Path = ("models", model_name)
+    host_name = inventory.host_name_of(model)
+    if host_name is None:
+        sentence = f"host is missing; expected one of the inventory's hosts ({one_of(inventory.hosts)})"
+        yield Problem("inventory", at, sentence, at_key=True)
+    elif host_name not in inventory.hosts:
+        yield Problem("inventory", (*at, "host"), _unknown_host(host_name, inventory.hosts))
+    if model.gpus:
+        sentence = "choosing cards is not in this version; remove gpus, the engine takes what it finds"
+        yield Problem("inventory", (*at, "gpus"), sentence, at_key=True)
+    definition = definitions.models.get(model_name)
+    if model.conversations == "require" and definition and not definition.capabilities.keeps_conversations:
+        sentence = (
+            f"found require, but the engine {definition.engine.kind} cannot keep conversations; expected keep or drop"
+        )
+        yield Problem("inventory", (*at, "conversations"), sentence)
+
+
+def _power(wish: HostWish, at: Path, host: HostSpec | None) -> Iterator[Problem]:
+    place = (*at, "power")
+    if wish.power == "auto":
+        sentence = "found auto, which needs the gateway and is not in this version; expected on, off or suspend"
+        yield Problem("desired", place, sentence)
+    elif host and wish.power == "off" and not host.capabilities.can_shut_down:
+        sentence = f"found off, but the power driver {host.power.kind} of {host.name} cannot shut a host down"
+        yield Problem("desired", place, f"{sentence}; set power: for it in the inventory, or leave the key out")
+    elif host and wish.power == "suspend" and not host.capabilities.can_suspend:
+        sentence = f"found suspend, but the power driver {host.power.kind} of {host.name} cannot suspend a host"
+        yield Problem("desired", place, f"{sentence}; set another power: for it in the inventory, or leave the key out")
+
+
+def _active(host_name: str, wish: HostWish, at: Path, inventory: Inventory) -> Iterator[Problem]:
+    here = {name: model for name, model in inventory.models.items() if inventory.host_name_of(model) == host_name}
+    taken: dict[int, str] = {}
+    for index, model_name in enumerate(wish.active or ()):
+        place = (*at, "active", index)
+        model = here.get(model_name)
+        if model_name in inventory.models and inventory.host_name_of(inventory.models[model_name]) is None:
+            continue
+        if model is None:
+            yield Problem("desired", place, _misplaced(model_name, host_name, inventory, list(here)))
+        elif model.port in taken:
+            both = f"{model_name} and {taken[model.port]} both use port {model.port}"
+            yield Problem("desired", place, f"{both}; expected one of them, or another port: in the inventory")
+        else:
+            taken[model.port] = model_name
+
+
+def _misplaced(model_name: str, host_name: str, inventory: Inventory, here: list[str]) -> str:
+    elsewhere = inventory.models.get(model_name)
+    other = inventory.host_name_of(elsewhere) if elsewhere else None
+    if other:
+        return f"{model_name} is a model of {other}, expected a model of {host_name} ({one_of(here)})"
+    return (
+        f"found {found(model_name)}, expected a model of {host_name}{nearest(model_name, here) or f' ({one_of(here)})'}"
+    )

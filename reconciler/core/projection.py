@@ -1,0 +1,95 @@
+"""Projection: status and history as pure folds of journal and observation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.core.recovery import Hints
+from reconciler.model.facts import FactKey, Health, Observed, Unit
+from reconciler.model.records import Row, RunClosed, RunOpened, StepDone
+from reconciler.model.spec import ModelSpec, Slice
+from reconciler.model.status import Condition, HostStatus, ModelStatus
+from reconciler.steps.plan import HostPlan
+
+
+def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> HostStatus:
+    """Return the status of one host: is it as wanted, is somebody at it, is it stuck."""
+    host = slice_.host.name
+    failure = hints.quarantine
+    return HostStatus(
+        host=host,
+        power=observed.value(FactKey("power", host), str) or "unknown",
+        generation=hints.generation,
+        observed_generation=hints.judged_generation,
+        conditions=_conditions(hints, plan),
+        models=tuple(_model(slice_, model, observed) for model in slice_.models),
+        failure=f"{failure.reason}: {failure.message}" if failure else "",
+        log=failure.log if failure else (),
+    )
+
+
+def _conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
+    seen = hints.judged_generation
+    failure = hints.quarantine
+    if plan.refusals:
+        ready = Condition(type="Ready", status="Unknown", reason="Refused", message="; ".join(plan.refusals))
+    elif plan.steps:
+        ready = Condition(type="Ready", status="False", reason="ChangesPending", message=plan.headline)
+    else:
+        ready = Condition(type="Ready", status="True", reason="InSync", message=plan.headline)
+    run = hints.open_run
+    busy = Condition(type="Reconciling", status="True", reason="RunOpen", message=f"run {run.seq}") if run else None
+    stalled = Condition(type="Stalled", status="True", reason=failure.reason, message=failure.message) if failure else None
+    found = [condition for condition in (ready, busy, stalled) if condition]
+    return tuple(condition.model_copy(update={"observed_generation": seen}) for condition in found)
+
+
+def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:
+    unit_key = FactKey("unit", slice_.host.name, model.name)
+    health = observed.value(FactKey("health", slice_.host.name, model.name), Health)
+    running = observed.value(unit_key, Unit) is not None
+    phase = "unknown" if observed.unknown(unit_key) else health.phase if health and running else "absent"
+    wanted = None if slice_.active is None else model.name in slice_.active
+    return ModelStatus(model=model.name, wanted=wanted, phase=phase, conditions=())
+
+
+def history(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return every run with its provenance, steps and verdict, oldest first."""
+    runs: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        record = row.record
+        if isinstance(record, RunOpened):
+            runs[row.seq] = _opened(row, record)
+        elif isinstance(record, StepDone) and record.run in runs:
+            runs[record.run]["steps"].append(_step(record))
+        elif isinstance(record, RunClosed) and record.run in runs:
+            closed = {"verdict": record.verdict, "message": record.message, "log": list(record.log)}
+            runs[record.run].update(closed)
+    return list(runs.values())
+
+
+def _opened(row: Row, record: RunOpened) -> dict[str, Any]:
+    provenance = record.provenance
+    return {
+        "run": row.seq, "at": row.at, "host": record.host, "mode": record.mode, "trigger": record.trigger,
+        "active": list(record.slice.active or ()), "provenance": f"{provenance} {provenance.subject}".strip(),
+        "digest": record.digest, "continues": record.continues, "plan": list(record.plan), "steps": [], "verdict": "open",
+        "message": "", "log": [],
+    }  # fmt: skip
+
+
+def _step(record: StepDone) -> dict[str, Any]:
+    return {
+        "step": record.step, "model": record.model, "outcome": record.outcome, "seconds": record.seconds,
+        "said": record.message or _said(record.evidence), "evidence": record.evidence,
+    }  # fmt: skip
+
+
+def _said(evidence: Mapping[str, Any]) -> str:
+    """Return what a person wants to know of a step's evidence: the conversations in it."""
+    slots = evidence.get("slots")
+    if not isinstance(slots, list):
+        return ""
+    parts = [f"slot {slot.get('slot')}: {slot.get('tokens')} tokens {slot.get('outcome', '')}".strip() for slot in slots]
+    return ", ".join(parts)

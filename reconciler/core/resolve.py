@@ -1,0 +1,76 @@
+"""Resolve: turn both files, with what their drivers say, into one closed value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.core.canonical import digest
+from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec, Slice
+from reconciler.model.target import Provenance, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.model.desired import Desired, HostWish
+    from reconciler.model.inventory import Inventory, Model
+    from reconciler.model.names import HostName, ModelName
+
+
+class Definition(NamedTuple):
+    """Hold what drivers say of a model: accepted and completed options, the command line, what the engine can do."""
+
+    engine: Kind
+    launcher: Kind
+    command: Command
+    capabilities: Capabilities
+
+
+class Definitions(NamedTuple):
+    """Hold what drivers say of every host and model of an inventory."""
+
+    hosts: Mapping[HostName, HostSpec]
+    models: Mapping[ModelName, Definition]
+
+
+def resolve(desired: Desired, inventory: Inventory, definitions: Definitions, provenance: Provenance) -> Wanted:
+    """Return one slice for every host that desired manages. `coherence.check` must have found nothing to object to."""
+    slices = {
+        host_name: _slice(definitions.hosts[host_name], wish, _models(host_name, inventory, definitions))
+        for host_name, wish in sorted(desired.wishes(inventory.only_host).items())
+    }
+    return Wanted(slices=slices, provenance=provenance)
+
+
+def _models(host_name: HostName, inventory: Inventory, definitions: Definitions) -> tuple[ModelSpec, ...]:
+    return tuple(
+        _model(model_name, model, definitions.models[model_name])
+        for model_name, model in sorted(inventory.models.items())
+        if inventory.host_name_of(model) == host_name
+    )
+
+
+def _slice(host: HostSpec, wish: HostWish, models: tuple[ModelSpec, ...]) -> Slice:
+    return Slice(
+        host=host,
+        power=None if wish.power == "auto" else wish.power,
+        enforce=wish.enforce,
+        active=None if wish.active is None else tuple(sorted(wish.active)),
+        models=models,
+    )
+
+
+def _model(model_name: ModelName, model: Model, definition: Definition) -> ModelSpec:
+    return ModelSpec(
+        name=model_name,
+        engine=definition.engine,
+        launcher=definition.launcher,
+        port=model.port,
+        task=model.task,
+        conversations=model.conversations,
+        stable_for=model.stable_for,
+        vram_bytes=model.vram,
+        serves=model.serves,
+        command=definition.command,
+        digest=digest({"command": definition.command, "port": model.port}),
+        capabilities=definition.capabilities,
+    )

@@ -1,0 +1,78 @@
+"""Run the embedded engine: llama.cpp in a Python wheel, with the flags, routes and slot files of `llama-server`.
+
+For trying things out and for tests, on the controller's own machine. A `seed` makes random weights when it starts.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from reconciler.drivers.engines.llama import setup
+from reconciler.drivers.engines.llama.engine import LlamaEngine
+from reconciler.drivers.engines.llama.setup import Setup
+from reconciler.drivers.engines.llamacpp import Args, FolderOfOne
+from reconciler.model.spec import Capabilities, Command, ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.ports import Access
+
+CAPABILITIES = Capabilities(keeps_conversations=True)
+
+SERVER = Path(__file__).parents[2] / "embedded" / "server.py"
+WRITTEN_WEIGHTS = "weights.gguf"
+
+
+class Options(BaseModel):
+    """Say what to run: a `weights` file, or random ones of a `seed`. Paths and sizes as for llamacpp."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: Annotated[int, Field(ge=0)] | None = None
+    weights: Annotated[str, Field(min_length=1)] | None = None
+    context: Annotated[int, Field(ge=1)] = 4096
+    parallel: Annotated[int, Field(ge=1)] = 1
+    slots: FolderOfOne = "slots"
+    slots_budget: Annotated[int, Field(ge=0)] = 64 * setup.GIB
+    args: Args = ()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.seed is None) == (self.weights is None):
+            raise ValueError("give either weights (a GGUF file) or seed (a number that random weights are made from)")
+        return self
+
+    def setup(self) -> Setup:
+        """Return what every engine of this protocol is described by."""
+        random = () if self.seed is None else ("--random-weights", str(self.seed))
+        return Setup(
+            program=(sys.executable, str(SERVER), *random), code=_code(), weights=self.weights or WRITTEN_WEIGHTS,
+            context=self.context, parallel=self.parallel, slots=self.slots, budget=self.slots_budget, args=self.args,
+            written_on_start=self.seed is not None,
+        )  # fmt: skip
+
+
+def command(options: Options, model_name: str, port: int) -> Command:
+    """Return what the embedded engine is started with. Pure but for where Python and this package are installed."""
+    return setup.command(options.setup(), model_name, port)
+
+
+class Driver(LlamaEngine):
+    """Look at and use one embedded engine."""
+
+    def __init__(self, options: Options, model: ModelSpec, access: Access, wall: Callable[[], float]) -> None:
+        """Use the host behind `access`; `wall` tells seconds since the epoch."""
+        super().__init__(options.setup(), model, access, wall)
+
+
+def _code() -> tuple[str, ...]:
+    """Return the files that decide what a slot file means: the server, and the folder of the library that it loads."""
+    library = find_spec("xllamacpp")
+    folder = (f"{Path(library.origin).parent}/",) if library and library.origin else ()
+    return (str(SERVER), *folder)

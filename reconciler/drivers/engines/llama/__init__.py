@@ -1,0 +1,1 @@
+"""What every engine that speaks llama.cpp's server protocol shares; not a kind."""

@@ -1,0 +1,81 @@
+"""One real answer of an engine's task: a token, a vector or scores; no slot that holds a conversation is touched."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from reconciler.errors import DriverError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pydantic import JsonValue
+
+    from reconciler.drivers.engines.llama.api import Api
+    from reconciler.model.facts import Slot
+    from reconciler.model.spec import Task
+
+PROMPT = "Hi"
+DOCUMENTS = ("yes", "no")
+REMEDIES = {"embedding": 'add "--embedding" to args', "rerank": 'add "--reranking" to args'}
+
+
+async def answered(api: Api, task: Task, avoided: Collection[int]) -> str:
+    """Return "" when the engine gave an answer, else why none could be had; raise DriverError when it answered wrongly.
+
+    `avoided` names slots that may hold more than they say.
+    """
+    if task == "embedding":
+        return _judged_vector(await _asked(task, api))
+    if task == "rerank":
+        return _judged_scores(await _asked(task, api))
+    slots = [place.slot for place in await api.places()]
+    free = [slot for slot in slots if not slot.busy and not slot.holds_conversation and slot.id not in avoided]
+    if not free:
+        return await _traffic(api, slots)
+    content = await api.complete(free[0].id, PROMPT)
+    if content.get("tokens_predicted") != 1 or not isinstance(content.get("content"), str):
+        raise DriverError(f"asked for one token, it gave {str(content)[:120]!r}")
+    return ""
+
+
+async def _traffic(api: Api, slots: list[Slot]) -> str:
+    """Return "" when clients have had tokens from this process, which is as good as an answer to us."""
+    if (await api.counters()).get("tokens_predicted_total", 0) > 0:
+        return ""
+    return f"all {len(slots)} slots are in use or hold conversations, and no token was generated yet"
+
+
+async def _asked(task: Task, api: Api) -> JsonValue:
+    try:
+        return await (api.embed(PROMPT) if task == "embedding" else api.rerank(PROMPT, [*DOCUMENTS]))
+    except DriverError as error:
+        hint = f"; {REMEDIES[task]}" if " answered 501" in error.message else ""
+        raise DriverError(f"{error.message}{hint}") from error
+
+
+def _judged_vector(content: JsonValue) -> str:
+    """Raise DriverError for anything but a finite vector whose numbers differ."""
+    first = content[0] if isinstance(content, list) and content else None
+    vector = first.get("embedding") if isinstance(first, dict) else None
+    if isinstance(vector, list) and vector and isinstance(vector[0], list):
+        vector = vector[0]
+    if not isinstance(vector, list) or len(_finite(vector)) < len(vector) or len(set(_finite(vector))) <= 1:
+        raise DriverError(f"asked for an embedding, it gave {str(content)[:120]!r}")
+    return ""
+
+
+def _judged_scores(content: JsonValue) -> str:
+    """Raise DriverError for anything but a finite score for each document."""
+    results = content.get("results") if isinstance(content, dict) else None
+    scores = (
+        [one.get("relevance_score") for one in results if isinstance(one, dict)] if isinstance(results, list) else []
+    )
+    if len(_finite(scores)) != len(DOCUMENTS):
+        raise DriverError(f"asked for two scores, it gave {str(content)[:120]!r}")
+    return ""
+
+
+def _finite(values: list[JsonValue]) -> list[float]:
+    return [float(one) for one in values if isinstance(one, int | float) and math.isfinite(one)]

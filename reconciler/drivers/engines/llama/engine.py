@@ -1,0 +1,204 @@
+"""The engine port and the shelf port over llama.cpp's server protocol."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from reconciler.drivers.engines.llama.answers import answered
+from reconciler.drivers.engines.llama.api import Api
+from reconciler.drivers.engines.llama.restoring import Restoring, own_attempt
+from reconciler.drivers.engines.llama.saving import Saving
+from reconciler.drivers.engines.llama.weights import judged, kv_bytes_per_token
+from reconciler.edge.http import HttpClient, HttpFault
+from reconciler.errors import DriverError
+from reconciler.model.facts import (
+    Activity,
+    Answer,
+    Fact,
+    Fingerprint,
+    Health,
+    Known,
+    Phase,
+    PortOwner,
+    PortState,
+    Saved,
+    Unit,
+    Unknown,
+    Weights,
+)
+from reconciler.model.onhost import AskGguf, AskPort, AskSaved
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from reconciler.drivers.engines.llama.setup import Setup
+    from reconciler.model.spec import ModelSpec
+    from reconciler.ports import Access, Json
+
+YOUNG_SECONDS = 120.0
+"""A server listens before it loads its model; one that does not by then never will."""
+
+
+class LlamaEngine:
+    """Look at and use one model's engine; `wall` tells seconds since the epoch."""
+
+    def __init__(self, setup: Setup, model: ModelSpec, access: Access, wall: Callable[[], float]) -> None:
+        """Use the host behind `access`."""
+        self.setup, self.model = setup, model
+        self._access, self._wall = access, wall
+        self._http = HttpClient()
+
+    async def health(self, unit: Unit) -> Fact[Health]:
+        """Return how far the engine is: who owns the port first, then what it says there."""
+        (port,) = await self._access.ask([AskPort(port=self.model.port)])
+        try:
+            owner = _owner(port)
+            obstacle = self._obstacle(owner, unit)
+            if obstacle:
+                return Known(obstacle)
+            async with self._access.dial(self.model.port) as root:
+                phase, message = await self._phase(Api(self._http, root), unit)
+        except DriverError as error:
+            return Unknown(error.message)
+        return Known(Health(phase=phase, message=message, identity=unit.identity))
+
+    async def activity(self, unit: Unit) -> Fact[Activity]:
+        """Return slots and waiting requests. Wakes a sleeping engine; looks within 1.5 s hide clients that left."""
+        try:
+            async with self._reached(unit) as api:
+                slots = tuple(place.slot for place in await api.places())
+                deferred = (await api.counters()).get("requests_deferred", 0)
+        except DriverError as error:
+            return Unknown(error.message)
+        return Known(Activity(identity=unit.identity, slots=slots, deferred=int(deferred)))
+
+    async def answer(self, unit: Unit) -> Fact[Answer]:
+        """Return whether the engine does its task, from one answer that touches no conversation."""
+        try:
+            async with self._reached(unit) as api:
+                missing = await answered(api, self.model.task, await self._half_restored(unit))
+        except HttpFault as error:
+            return Unknown(error.message)
+        except DriverError as error:
+            missing = error.message
+        return Known(Answer(identity=None if missing else unit.identity, message=missing))
+
+    async def save(self, unit: Unit, activity: Activity) -> Json:
+        """Save every slot of `activity` that holds a conversation; raise DriverError when none can be."""
+        async with self._reached(unit) as api:
+            fingerprint, header = await self._access.ask([self.setup.fingerprint_on(self.model), self._gguf()])
+            props = await api.props()
+            if props and props.sleeping:
+                raise DriverError(f"{self.model.name} sleeps: what its slots held is gone already")
+            saving = Saving(
+                api, self._access, unit, self.setup.slots_on(self.model), self.setup.budget,
+                str(_value(fingerprint).get("digest")),
+                0 if isinstance(header, Unknown) else kv_bytes_per_token(header.value, self.setup), self._wall,
+            )  # fmt: skip
+            return await saving.save(activity.slots)
+
+    async def restore(self, unit: Unit, saved: Saved) -> Json:
+        """Put saved slots back and prove them; raise DriverError when an attempt cannot be recorded."""
+        async with self._reached(unit) as api:
+            (fingerprint,) = await self._access.ask([self.setup.fingerprint_on(self.model)])
+            digest = str(_value(fingerprint).get("digest"))
+            return await Restoring(api, self._access, unit, self.setup.slots_on(self.model), digest).restore(
+                saved.slots
+            )
+
+    async def weights(self) -> Fact[Weights]:
+        """Return the weights file, from its header."""
+        (header,) = await self._access.ask([self._gguf()])
+        return header if isinstance(header, Unknown) else Known(judged(header.value, self.setup, self.model))
+
+    async def saved(self) -> Fact[Saved]:
+        """Return the newest saved slots."""
+        (answer,) = await self._access.ask([AskSaved(directory=self.setup.slots_on(self.model))])
+        try:
+            return answer if isinstance(answer, Unknown) else Known(Saved.model_validate(answer.value))
+        except ValidationError as error:
+            return Unknown(
+                f"the host's list of saved slots cannot be understood: {error.error_count()} of its fields are wrong"
+            )
+
+    async def fingerprint(self) -> Fact[Fingerprint]:
+        """Return the identity of all that a saved slot depends on."""
+        (answer,) = await self._access.ask([self.setup.fingerprint_on(self.model)])
+        try:
+            return answer if isinstance(answer, Unknown) else Known(Fingerprint.model_validate(answer.value))
+        except ValidationError as error:
+            return Unknown(
+                f"the host's fingerprint cannot be understood: {error.error_count()} of its fields are wrong"
+            )
+
+    def _gguf(self) -> AskGguf:
+        return AskGguf(path=self.setup.weights_on(self.model))
+
+    def _obstacle(self, owner: PortOwner | None, unit: Unit) -> Health | None:
+        """Return why nothing on the port may be believed, None when it is the unit's own."""
+        port = f"127.0.0.1:{self.model.port}"
+        if owner is None:
+            phase: Phase = "loading" if unit.uptime < YOUNG_SECONDS else "unresponsive"
+            return Health(
+                phase=phase,
+                message=f"nobody listens on {port} yet, {unit.uptime:.0f} s after the start",
+                identity=unit.identity,
+            )
+        if owner.pid not in {unit.identity.pid, *unit.members}:
+            who = f"{owner.name} (pid {owner.pid})" if owner.pid else owner.name
+            return Health(
+                phase="stranger", message=f"{who} listens on {port}, not {self.model.name}", identity=unit.identity
+            )
+        return None
+
+    async def _phase(self, api: Api, unit: Unit) -> tuple[Phase, str]:
+        """Return what a server on the unit's own port says of itself."""
+        try:
+            props = await api.props()
+        except HttpFault as error:
+            # Between taking the port and listening on it nobody accepts connections yet.
+            young = error.fault == "refused" and unit.uptime < YOUNG_SECONDS
+            return ("loading" if young else "unresponsive"), error.message
+        except DriverError as error:
+            return "unresponsive", error.message
+        if props is None:
+            return "loading", "it loads its model"
+        expected = self.model.serves or (self.model.name if unit.mark.digest == self.model.digest else props.alias)
+        if props.alias and props.alias != expected:
+            return "stranger", f"it serves {props.alias}, not {expected}"
+        return ("sleeping", "it sleeps until it is asked something") if props.sleeping else ("ready", "")
+
+    @asynccontextmanager
+    async def _reached(self, unit: Unit) -> AsyncIterator[Api]:
+        """Give the API of the unit's own port; raise DriverError when that is another's."""
+        (port,) = await self._access.ask([AskPort(port=self.model.port)])
+        obstacle = self._obstacle(_owner(port), unit)
+        if obstacle:
+            raise DriverError(obstacle.message)
+        async with self._access.dial(self.model.port) as root:
+            yield Api(self._http, root)
+
+    async def _half_restored(self, unit: Unit) -> set[int]:
+        """Return the slots that a restore filled, perhaps, before it was cut short: they do not say what they hold."""
+        saved = await self.saved()
+        slots = () if isinstance(saved, Unknown) else saved.value.slots
+        return {one.slot for one in slots if own_attempt(one, unit)}
+
+
+def _owner(port: Fact[Json]) -> PortOwner | None:
+    """Return who listens; raise DriverError when that cannot be seen."""
+    try:
+        return PortState.model_validate(_value(port)).owner
+    except ValidationError as error:
+        raise DriverError(
+            f"the host's answer about a port cannot be understood: {error.error_count()} fields are wrong"
+        ) from error
+
+
+def _value(fact: Fact[Json]) -> Json:
+    if isinstance(fact, Unknown):
+        raise DriverError(fact.reason)
+    return fact.value

@@ -1,0 +1,149 @@
+"""Restore slots: checked before, noted before and after, proven by replaying the tokens without generating.
+
+The server answers 200 to restores that restore nothing (sliding windows, recurrent states), aborts on a file that is
+cut short, and answers garbage from one whose values changed; a failed restore may damage later inference, so that the
+engine must be started again.
+A slot file that does not fit or is damaged is never put in: the slot stays cold, and the engine as good as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from reconciler.drivers.engines.llama.saving import BYTES_PER_SECOND, SLACK_SECONDS
+from reconciler.edge.http import HttpFault
+from reconciler.errors import DriverError
+from reconciler.model.facts import TRIVIAL_TOKENS, RestoreAttempt, SavedSlot, Unit
+from reconciler.model.onhost import CheckSlot, NoteAttempt
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from reconciler.drivers.engines.llama.api import Api, Place
+    from reconciler.ports import Access, Json
+
+Outcome: TypeAlias = Literal["open", "proven", "cold", "unverified", "failed"]
+
+REPLAY_SECONDS = 15.0
+REUSED = 0.95
+
+
+class Verdict(NamedTuple):
+    """Hold what came of one slot."""
+
+    outcome: Outcome
+    reason: str = ""
+    milliseconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Restoring:
+    """Put saved slots of one directory back into one unit."""
+
+    api: Api
+    access: Access
+    unit: Unit
+    directory: str
+    fingerprint: str
+
+    async def restore(self, saved: tuple[SavedSlot, ...]) -> Json:
+        """Return what came of every slot; `restart` says that the engine must not be used any more."""
+        slots: list[JsonValue] = []
+        for one in saved:
+            verdict = await self._restored(one)
+            await self._note(one, verdict.outcome, verdict.reason)
+            slots.append({
+                "slot": one.slot, "tokens": one.tokens, "outcome": verdict.outcome, "reason": verdict.reason,
+                "restore_ms": round(verdict.milliseconds, 1),
+            })  # fmt: skip
+            if verdict.outcome == "failed":
+                return {"slots": slots, "restart": True}
+        return {"slots": slots}
+
+    async def _restored(self, one: SavedSlot) -> Verdict:
+        """Return what came of one slot; its file is put in only when nothing speaks against it."""
+        tried = own_attempt(one, self.unit)
+        obstacle = self._obstacle(one, tried, await self._place(one))
+        if obstacle:
+            return Verdict("cold", obstacle)
+        try:
+            tokens = await self._checked(one)
+        except DriverError as error:
+            return Verdict("cold", error.message)
+        if tried and tokens is not None and (await self._proof(one, tokens)).outcome == "proven":
+            return Verdict("proven", "it had been put in before")
+        # Reading a large file takes long enough for a client to come; after a replay of our own the slot is ours.
+        late = "" if tried else self._obstacle(one, None, await self._place(one))
+        return Verdict("cold", late) if late else await self._put_in(one, tokens)
+
+    async def _put_in(self, one: SavedSlot, tokens: list[JsonValue] | None) -> Verdict:
+        """Return what came of putting a file into its slot, noted durably before it is tried."""
+        await self._note(one, "open", "")
+        try:
+            count, milliseconds = await self.api.restore(one.slot, one.file, _deadline(one))
+        except DriverError as error:
+            return Verdict("failed", error.message)
+        if count != one.tokens:
+            return Verdict("failed", f"the engine took {count} of {one.tokens} tokens", milliseconds)
+        if tokens is None:
+            return Verdict("unverified", "the file does not say which tokens it holds", milliseconds)
+        return (await self._proof(one, tokens))._replace(milliseconds=milliseconds)
+
+    def _obstacle(self, one: SavedSlot, tried: RestoreAttempt | None, place: Place | None) -> str:
+        """Return why a slot file must not be put in, "" when it may."""
+        if one.fingerprint != self.fingerprint:
+            return "it was saved with other weights, program or flags"
+        if place is None:
+            return f"the engine has no slot {one.slot} any more"
+        if one.tokens > place.capacity:
+            return f"it holds {one.tokens} tokens, and {place.capacity} fit in the slot"
+        ours = tried is not None and place.slot.tokens == one.tokens
+        if place.slot.busy or ((place.slot.tokens or 0) > TRIVIAL_TOKENS and not ours):
+            return "clients use the slot already"
+        return ""
+
+    async def _place(self, one: SavedSlot) -> Place | None:
+        return next((place for place in await self.api.places() if place.slot.id == one.slot), None)
+
+    async def _checked(self, one: SavedSlot) -> list[JsonValue] | None:
+        """Return the tokens in a file that is as it was saved, None when it does not say; raise DriverError."""
+        answer = await self.access.act(CheckSlot(directory=self.directory, file=one.file))
+        tokens = answer.get("tokens")
+        return tokens if isinstance(tokens, list) and len(tokens) == one.tokens else None
+
+    async def _proof(self, one: SavedSlot, tokens: list[JsonValue]) -> Verdict:
+        """Replay the tokens: a slot that holds them has to read one at most. A cold one is cut off at the deadline."""
+        try:
+            reused = await self.api.replay(one.slot, tokens, REPLAY_SECONDS)
+            place = await self._place(one)
+        except HttpFault as error:
+            if error.fault == "timeout":
+                return Verdict("cold", f"the slot was reading its {one.tokens} tokens again after {REPLAY_SECONDS:g} s")
+            return Verdict("failed", error.message)
+        except DriverError as error:
+            return Verdict("unverified", error.message)
+        if reused < min(one.tokens - 1, REUSED * one.tokens):
+            return Verdict("cold", f"the engine said that it restored {one.tokens} tokens, and remembered {reused}")
+        if place is None or place.slot.tokens != one.tokens:
+            return Verdict(
+                "unverified", f"a client used the slot meanwhile: {place.slot.tokens if place else 0} tokens"
+            )
+        return Verdict("proven")
+
+    async def _note(self, one: SavedSlot, outcome: Outcome, reason: str) -> None:
+        """Write the attempt into the sidecar; raise DriverError when it cannot be recorded."""
+        action = NoteAttempt(
+            directory=self.directory, file=one.file, identity=self.unit.identity, outcome=outcome, reason=reason[:1000]
+        )
+        await self.access.act(action)
+
+
+def own_attempt(one: SavedSlot, unit: Unit) -> RestoreAttempt | None:
+    """Return the open attempt of this very unit: the file may be in the slot already."""
+    last = one.attempts[-1] if one.attempts else None
+    return last if last and last.identity == unit.identity and last.outcome == "open" else None
+
+
+def _deadline(one: SavedSlot) -> float:
+    return one.bytes / BYTES_PER_SECOND + SLACK_SECONDS

@@ -1,0 +1,107 @@
+"""Save slots: room, a fresh file, the engine's word checked, then sealed; a failed save leaves the last good one.
+
+The server truncates its target in place and writes without fsync, so it never writes to a name that counts. It defers a
+save until the slot is free, so that a busy one is not even tried. A sleeping server would wake and save empty slots.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from reconciler.errors import DriverError
+from reconciler.model.onhost import MakeRoom, SealSlot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import JsonValue
+
+    from reconciler.drivers.engines.llama.api import Api
+    from reconciler.model.facts import Slot, Unit
+    from reconciler.ports import Access, Json
+
+BYTES_PER_SECOND = 100_000_000
+SLACK_SECONDS = 15.0
+HEADER_BYTES = 1024**2
+SPARE = 1.1
+UNKNOWN_BYTES_PER_TOKEN = 256 * 1024
+
+
+@dataclass
+class Saving:
+    """Save the slots of one unit into one directory. `bytes_per_token` is 0 when not known."""
+
+    api: Api
+    access: Access
+    unit: Unit
+    directory: str
+    budget: int
+    fingerprint: str
+    bytes_per_token: int
+    wall: Callable[[], float]
+    kept: list[str] = field(default_factory=list)
+
+    async def save(self, wanted: tuple[Slot, ...]) -> Json:
+        """Return what was saved, and a sentence for every slot that could not be."""
+        now = {place.slot.id: place.slot for place in await self.api.places()}
+        saved: list[JsonValue] = []
+        failed: list[JsonValue] = []
+        for slot in (now.get(one.id, one) for one in wanted if one.holds_conversation):
+            try:
+                saved.append(await self._save(slot))
+            except DriverError as error:
+                failed.append(f"slot {slot.id} was not saved: {error.message}")
+        if failed:
+            await self._clear_leftovers()
+        return {"slots": saved, "failed": failed}
+
+    async def _save(self, slot: Slot) -> Json:
+        if slot.busy:
+            raise DriverError("it is generating; a save would wait for it")
+        if not slot.holds_conversation:
+            raise DriverError("its conversation is gone")
+        expected = self._expected_bytes(slot)
+        await self.access.act(self._room(expected))
+        file = self._file(slot)
+        deadline = expected / BYTES_PER_SECOND + SLACK_SECONDS
+        tokens, size, save_ms = await self.api.save(slot.id, f"{file}.tmp", deadline)
+        if not tokens:
+            raise DriverError("the engine wrote no tokens; it holds nothing")
+        began = anyio.current_time()
+        await self.access.act(self._seal(slot, file, size, tokens))
+        self.kept.append(file)
+        seal_ms = (anyio.current_time() - began) * 1000
+        return {
+            "slot": slot.id,
+            "tokens": tokens,
+            "bytes": size,
+            "save_ms": round(save_ms, 1),
+            "seal_ms": round(seal_ms, 1),
+        }
+
+    def _expected_bytes(self, slot: Slot) -> int:
+        return int((slot.tokens or 0) * (self.bytes_per_token or UNKNOWN_BYTES_PER_TOKEN) * SPARE) + HEADER_BYTES
+
+    def _file(self, slot: Slot) -> str:
+        """Return a name that no other content ever had: the process, and how far it was."""
+        identity = self.unit.identity
+        return f"slot{slot.id}-{identity.boot_id[:8]}-{identity.pid}-{identity.start}-{slot.task}-{slot.tokens}.kv"
+
+    def _room(self, needed: int) -> MakeRoom:
+        return MakeRoom(directory=self.directory, needed=needed, budget=self.budget, keep=tuple(self.kept))
+
+    def _seal(self, slot: Slot, file: str, size: int, tokens: int) -> SealSlot:
+        sidecar: Json = {
+            "slot": slot.id, "tokens": tokens, "fingerprint": self.fingerprint, "saved_at": self.wall(),
+            "identity": self.unit.identity.model_dump(), "slot_tokens": slot.tokens or 0, "task": slot.task,
+        }  # fmt: skip
+        return SealSlot(directory=self.directory, temporary=f"{file}.tmp", file=file, size=size, sidecar=sidecar)
+
+    async def _clear_leftovers(self) -> None:
+        """Remove what a failed save left; the next save would do it too."""
+        with suppress(DriverError):
+            await self.access.act(self._room(0))

@@ -1,0 +1,61 @@
+"""What an engine of this protocol is run with, whatever kind it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from posixpath import isabs, join
+
+from reconciler.drivers.engines.llama.flags import state_files, state_flags
+from reconciler.model.onhost import AskFingerprint
+from reconciler.model.spec import Command, ModelSpec
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Hold an engine's settings; paths are as the operator wrote them. `budget` is in bytes, `context` in tokens."""
+
+    program: tuple[str, ...]
+    code: tuple[str, ...]
+    weights: str
+    context: int | None
+    parallel: int
+    slots: str
+    budget: int
+    args: tuple[str, ...]
+    written_on_start: bool = False
+
+    def weights_on(self, model: ModelSpec) -> str:
+        """Return the weights' path on the host."""
+        return join(model.directory, self.weights)
+
+    def slots_on(self, model: ModelSpec) -> str:
+        """Return the slot directory's path on the host."""
+        return join(model.directory, _slots(self.slots, model.name))
+
+    def fingerprint_on(self, model: ModelSpec) -> AskFingerprint:
+        """Return the question for what a saved slot depends on."""
+        return AskFingerprint(
+            weights=(self.weights_on(model), *state_files(self.args, model.directory)),
+            programs=tuple(join(model.directory, path) if "/" in path else path for path in self.code),
+            flags=state_flags(self.args, self.parallel),
+        )
+
+
+def command(setup: Setup, model_name: str, port: int) -> Command:
+    """Return the command line, with every default spelled out that would lose conversations."""
+    slots = _slots(setup.slots, model_name)
+    flags = [
+        "--model", setup.weights, "--alias", model_name, "--host", "127.0.0.1", "--port", str(port),
+        "--parallel", str(setup.parallel), "--slot-save-path", slots, "--metrics",
+        "--fit", "off", "--cache-ram", "0", "--no-cache-idle-slots",
+    ]  # fmt: skip
+    context = [] if setup.context is None else ["--ctx-size", str(setup.context)]
+    argv = (*setup.program, *flags, *context, *setup.args)
+    return Command(argv=argv, env={"GGML_NO_BACKTRACE": "1"}, folders=(slots,))
+
+
+def _slots(slots: str, model_name: str) -> str:
+    """Return a slot directory of this model alone: a place that may be shared gets a folder for each."""
+    return join(slots, model_name) if isabs(slots) else slots

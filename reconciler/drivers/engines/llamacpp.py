@@ -1,0 +1,87 @@
+"""Run llama.cpp's `llama-server`.
+
+Flags, routes and slot files as measured on llama-server 0.6.0-dev (slot file version 4). Needs slots that say
+`is_processing` (b4027, October 2024) and, to know what they hold, `n_prompt_tokens` (May 2026).
+"""
+
+from __future__ import annotations
+
+from posixpath import dirname
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from reconciler.drivers.engines.llama import setup
+from reconciler.drivers.engines.llama.engine import LlamaEngine
+from reconciler.drivers.engines.llama.flags import refused
+from reconciler.drivers.engines.llama.setup import Setup
+from reconciler.model.spec import Capabilities, Command, ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.ports import Access
+
+CAPABILITIES = Capabilities(keeps_conversations=True)
+
+
+def _inside(path: str) -> str:
+    if ".." in path.split("/"):
+        raise ValueError(f"{path!r} leaves the model's own directory; give a path without `..`, or an absolute one")
+    return path
+
+
+def _theirs(args: tuple[str, ...]) -> tuple[str, ...]:
+    found = list(refused(args))
+    if found:
+        raise ValueError("; ".join(found))
+    return args
+
+
+Args = Annotated[tuple[str, ...], AfterValidator(_theirs)]
+FolderOfOne = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+
+
+class Options(BaseModel):
+    """Say what to run. Relative paths are taken from the model's own directory on its host.
+
+    `context` counts the tokens of all slots together; `slots_budget` is in bytes. An absolute `slots` may be shared by
+    models: each has a folder of its own in it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    binary: Annotated[str, Field(min_length=1)] = "llama-server"
+    weights: Annotated[str, Field(min_length=1)]
+    context: Annotated[int, Field(ge=1)] | None = None
+    parallel: Annotated[int, Field(ge=1)] = 1
+    slots: FolderOfOne = "slots"
+    slots_budget: Annotated[int, Field(ge=0)] = 64 * setup.GIB
+    args: Args = ()
+
+    def setup(self) -> Setup:
+        """Return what every engine of this protocol is described by."""
+        folder = dirname(self.binary)
+        return Setup(
+            program=(self.binary,),
+            code=(self.binary, f"{folder}/") if folder else (self.binary,),
+            weights=self.weights,
+            context=self.context,
+            parallel=self.parallel,
+            slots=self.slots,
+            budget=self.slots_budget,
+            args=self.args,
+        )
+
+
+def command(options: Options, model_name: str, port: int) -> Command:
+    """Return what llama-server is started with. Pure."""
+    return setup.command(options.setup(), model_name, port)
+
+
+class Driver(LlamaEngine):
+    """Look at and use one llama-server."""
+
+    def __init__(self, options: Options, model: ModelSpec, access: Access, wall: Callable[[], float]) -> None:
+        """Use the host behind `access`; `wall` tells seconds since the epoch."""
+        super().__init__(options.setup(), model, access, wall)

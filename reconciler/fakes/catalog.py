@@ -1,0 +1,83 @@
+"""A catalog of drivers that exist only as options and capabilities."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, Field
+
+from reconciler.model.names import Value
+from reconciler.model.spec import Capabilities, Command, Kind
+
+
+class NoOptions(Value):
+    """Take nothing."""
+
+
+class FakeAccess(Value):
+    """Reach a host that is not there."""
+
+    address: str = Field(default="", description="Where the host answers.")
+
+
+class FakePower(Value):
+    """Power a host that is not there."""
+
+    password: dict[str, str] = Field(default={}, description="Where the secret is.")
+    suspends: bool = Field(default=False, strict=True, description="Whether it can suspend.")
+    plug: int = Field(default=0, strict=True, description="The socket it is on.")
+
+
+class FakeLauncher(Value):
+    """Run nothing."""
+
+    scope: Literal["user", "system"] = Field(default="user", description="Whose unit it is.")
+
+
+class FakeEngine(Value):
+    """Answer nothing."""
+
+    weights: str = Field(default="", description="The weights file.")
+    context: int = Field(default=4096, strict=True, ge=1, description="Tokens in a conversation.")
+    args: tuple[str, ...] = Field(default=(), description="More words for its command line.")
+
+
+class StrictEngine(FakeEngine):
+    """Insist on its weights, and keep no conversations."""
+
+    weights: str = Field(description="The weights file.")
+
+
+class FakeCatalog:
+    """Know one driver of every role, and a few that can less."""
+
+    _options: ClassVar[dict[str, dict[str, type[BaseModel]]]] = {
+        "access": {"local": NoOptions, "fake": FakeAccess},
+        "power": {"none": NoOptions, "fake": FakePower},
+        "gpu": {"auto": NoOptions, "fake": NoOptions},
+        "launcher": {"process": NoOptions, "fake": FakeLauncher},
+        "engine": {"fake": FakeEngine, "strict": StrictEngine},
+    }
+
+    def kinds(self, role: str) -> tuple[str, ...]:
+        """Return the kinds of a role."""
+        return tuple(self._options[role])
+
+    def options(self, role: str, kind: str) -> type[BaseModel]:
+        """Return what a kind's options must fit."""
+        return self._options[role][kind]
+
+    def capabilities(self, role: str, kind: Kind) -> Capabilities:
+        """Return what a driver can do."""
+        powers = role == "power" and kind.kind == "fake"
+        return Capabilities(
+            keeps_conversations=role == "engine" and kind.kind == "fake",
+            can_wake=powers,
+            can_suspend=powers and bool(kind.options["suspends"]),
+            can_shut_down=powers,
+        )
+
+    def command(self, kind: Kind, model_name: str, port: int) -> Command:
+        """Return a command line out of all options."""
+        words = [f"--{name}={value}" for name, value in sorted(kind.options.items())]
+        return Command(argv=("fake-engine", model_name, f"--port={port}", *words))

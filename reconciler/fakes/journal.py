@@ -1,0 +1,31 @@
+"""A journal in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.model.records import Record, Row
+
+if TYPE_CHECKING:
+    from reconciler.ports import Clock
+
+
+class MemoryJournal:
+    """Keep rows in a list, which outlives whoever writes to it."""
+
+    def __init__(self, clock: Clock, boot_id: str = "boot") -> None:
+        """Start empty."""
+        self._rows: list[Row] = []
+        self._clock = clock
+        self._boot_id = boot_id
+
+    def rows(self) -> Sequence[Row]:
+        """Return all rows, oldest first."""
+        return tuple(self._rows)
+
+    def append(self, record: Record) -> Row:
+        """Write one record."""
+        row = Row(seq=len(self._rows) + 1, at=self._clock.wall(), boot_id=self._boot_id, record=record)
+        self._rows.append(row)
+        return row

@@ -1,0 +1,169 @@
+"""Observer: ask the readers of one host side by side, each within its time; what fails becomes Unknown with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+import anyio
+
+from reconciler.core.attention import cheap_facts, costly_facts
+from reconciler.model.facts import Activity, Answer, Fact, FactKey, FactValue, Health, Known, Observed, Unit, Unknown
+from reconciler.model.spec import Slice
+from reconciler.ports import Clock, HostReaders
+
+Facts: TypeAlias = dict[FactKey, Fact[FactValue]]
+Reader: TypeAlias = Callable[[], Awaitable[Fact[FactValue]]]
+
+READ_SECONDS = 30.0
+
+
+class Observer:
+    """Look at one host through its readers; every fact is stamped with the controller's boot clock."""
+
+    def __init__(self, readers: HostReaders, slice_: Slice, clock: Clock) -> None:
+        """Look through `readers` for what `slice_` names."""
+        self._readers = readers
+        self._slice = slice_
+        self._clock = clock
+
+    async def everything(self) -> Observed:
+        """Return every cheap fact of the host, and the costly ones that matter."""
+        observed = await self.look(cheap_facts(self._slice))
+        return observed.seeing(await self._engine_facts(costly_facts(self._slice, observed), observed))
+
+    async def look(self, keys: Iterable[FactKey], world: Observed | None = None) -> Observed:
+        """Return `world` with the facts under `keys` seen anew; an engine is asked once its unit is known."""
+        wanted = tuple(keys)
+        of_engines = [key for key in wanted if key.kind in {"health", "activity", "answered"}]
+        units = {FactKey("unit", key.host, key.subject) for key in of_engines}
+        fresh = await self._side_by_side({key for key in wanted if key not in of_engines} | units)
+        seen = (world or Observed()).seeing(fresh)
+        health = {FactKey("health", key.host, key.subject) for key in of_engines if key.kind != "activity"}
+        seen = seen.seeing(await self._engine_facts(health, seen))
+        return seen.seeing(await self._engine_facts([key for key in of_engines if key.kind != "health"], seen))
+
+    async def _side_by_side(self, keys: Iterable[FactKey]) -> Facts:
+        readers: dict[FactKey, Reader] = {}
+        grouped = [key for key in keys if key.kind in {"unit", "orphans"}]
+        for key in keys:
+            if key not in grouped:
+                readers[key] = self._reader(key)
+        facts: Facts = {}
+        async with anyio.create_task_group() as group:
+            for key, reader in readers.items():
+                group.start_soon(self._read, key, reader, facts)
+            if grouped:
+                group.start_soon(self._units, grouped, facts)
+        return facts
+
+    async def _read(self, key: FactKey, reader: Reader, into: Facts) -> None:
+        fact: Fact[FactValue] = Unknown(f"no answer within {READ_SECONDS:.0f} s")
+        with anyio.move_on_after(READ_SECONDS):
+            fact = await reader()
+        into[key] = self._stamped(fact)
+
+    def _stamped(self, fact: Fact[FactValue]) -> Fact[FactValue]:
+        match fact:
+            case Known():
+                return replace(fact, at=self._clock.boot())
+            case Unknown():
+                return replace(fact, since=self._clock.boot())
+            case _:
+                return fact
+
+    def _reader(self, key: FactKey) -> Reader:
+        readers = self._readers
+        match key.kind:
+            case "contact":
+                return readers.access.contact
+            case "power":
+                return readers.power.power
+            case "claim":
+                return readers.access.claim
+            case "gpu":
+                return readers.gpu.gpu
+            case "port":
+                launcher = next(iter(readers.launchers.values()))
+                return lambda: launcher.port(int(key.subject))
+            case _:
+                return self._model_reader(key)
+
+    def _model_reader(self, key: FactKey) -> Reader:
+        model = self._readers.models.get(key.subject)
+        spec = self._slice.model(key.subject)
+        if model is None or spec is None:
+            return _not_defined
+        match key.kind:
+            case "weights":
+                return model.shelf.weights
+            case "saved":
+                return model.shelf.saved
+            case "fingerprint":
+                return model.shelf.fingerprint
+            case _:
+                return lambda: model.launcher.binary(spec)
+
+    async def _units(self, keys: Iterable[FactKey], into: Facts) -> None:
+        units: list[Unit] = []
+        for launcher in self._readers.launchers.values():
+            fact = await launcher.units()
+            if isinstance(fact, Unknown):
+                into.update(dict.fromkeys(keys, self._stamped(fact)))
+                return
+            units += fact.value
+        chosen = {model.name: _chosen(units, model.name, model.digest) for model in self._slice.models}
+        orphans = tuple(unit for unit in units if chosen.get(unit.mark.model) is not unit)
+        by_name = {unit.mark.model: unit for unit in reversed(orphans)} | chosen
+        for key in keys:
+            value = orphans if key.kind == "orphans" else by_name.get(key.subject)
+            into[key] = Known(value, self._clock.boot())
+
+    async def _engine_facts(self, keys: Iterable[FactKey], world: Observed) -> Facts:
+        facts: Facts = {}
+        async with anyio.create_task_group() as group:
+            for key in keys:
+                group.start_soon(self._read, key, self._engine_reader(key, world), facts)
+        return facts
+
+    def _engine_reader(self, key: FactKey, world: Observed) -> Reader:
+        unit_key = FactKey("unit", key.host, key.subject)
+        unit = world.value(unit_key, Unit)
+        unknown = world.unknown(unit_key)
+        model = self._readers.models.get(key.subject)
+        if unknown is not None:
+            return _always(Unknown(f"{unit_key}: {unknown.reason}"))
+        if unit is None:
+            return _always(Known(ABSENT[key.kind]))
+        if model is None:
+            return _always(Known(Health(phase="unresponsive", message="it is in no inventory", identity=unit.identity)))
+        engine = model.engine
+        if key.kind == "health":
+            return lambda: engine.health(unit)
+        if key.kind == "activity":
+            return lambda: engine.activity(unit)
+        health = world.value(FactKey("health", key.host, key.subject), Health)
+        if health is None or health.phase != "ready":
+            return _always(Known(Answer(message="it is not ready")))
+        return lambda: engine.answer(unit)
+
+
+ABSENT: Mapping[str, FactValue] = {"health": Health(phase="absent"), "activity": Activity(), "answered": Answer()}
+
+
+def _chosen(units: Iterable[Unit], model_name: str, digest: str) -> Unit | None:
+    """Return the unit of a model: the one with the wanted digest, then the oldest, whatever the order they were seen in."""
+    mine = [unit for unit in units if unit.mark.model == model_name]
+    return min(mine, key=lambda unit: (unit.mark.digest != digest, unit.identity.start, unit.identity.pid), default=None)
+
+
+def _always(fact: Fact[FactValue]) -> Reader:
+    async def read() -> Fact[FactValue]:
+        return fact
+
+    return read
+
+
+async def _not_defined() -> Fact[FactValue]:
+    return Unknown("it has no definition here")

@@ -1,0 +1,296 @@
+"""One pass over one host: observe, aim, plan, gate, execute, judge; and back to last good when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from reconciler.core import gate, planner, policy
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import Hints, attempt_key, fold
+from reconciler.errors import PlanStale
+from reconciler.loop import trial
+from reconciler.loop.executor import Ending, Executor, Interrupt
+from reconciler.loop.observer import Observer
+from reconciler.model.facts import Claim, FactKey, Observed, Unit, UnitIdentity, Unknown
+from reconciler.model.names import Value
+from reconciler.model.onhost import WriteClaim
+from reconciler.model.records import Adopted, Mode, RunClosed, RunOpened, TrialOpened, Verdict
+from reconciler.model.spec import Slice
+from reconciler.model.target import Provenance, Target
+from reconciler.ports import Clock, HostPorts, Journal
+from reconciler.steps.plan import HostPlan, StepMeaning
+
+MOST_PLANS = 8
+"""A world that moves under this many plans of one run is not going to hold still."""
+
+Outcome: TypeAlias = Literal[
+    "in_sync", "applied", "rolled_back", "unhealthy", "refused", "stalled", "interrupted", "unknown"
+]
+EXIT_CODES: dict[str, int] = {
+    "in_sync": 0, "applied": 0, "rolled_back": 3, "unhealthy": 3, "stalled": 3, "refused": 4, "unknown": 5, "interrupted": 130,
+}  # fmt: skip
+
+
+class HostVerdict(Value):
+    """Say how a pass over one host ended. `runs` are the journal's names of what was executed."""
+
+    host: str
+    outcome: Outcome
+    message: str = ""
+    reasons: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+    runs: tuple[int, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of this verdict alone."""
+        return EXIT_CODES[self.outcome]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Say what a pass is to bring about, who asks, and what was approved (None: anything)."""
+
+    slice: Slice
+    provenance: Provenance
+    trigger: str
+    approved: tuple[StepMeaning, ...] | None = None
+    prune: bool = False
+    take_over: bool = False
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Hold what a pass needs to act. `say` is told what is going on."""
+
+    ports: HostPorts
+    journal: Journal
+    clock: Clock
+    claim: Claim
+    interrupt: Interrupt
+    say: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Say how one run ended, and whether something that served was stopped in it."""
+
+    kind: Literal["in_sync", "done", "refused", "failed", "interrupted"]
+    run: int | None = None
+    message: str = ""
+    reasons: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+    torn_down: bool = False
+
+    @property
+    def runs(self) -> tuple[int, ...]:
+        """Return the run as a tuple."""
+        return () if self.run is None else (self.run,)
+
+
+async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
+    """Bring one host to what is wanted, or back to last good; raise PlanStale before the first effect when approval does not fit."""
+    host = wish.slice.host.name
+    hints = _hints(actor, host)
+    if hints.open_run is not None:
+        effect = hints.open_run.in_flight
+        during = f" during {effect.step} {effect.model}".rstrip() if effect else ""
+        actor.say(f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on from what is there")
+    observed = await Observer(actor.ports, wish.slice, actor.clock).everything()
+    aim = policy.aim(wish.slice, hints, observed, actor.clock.wall())
+    if aim.quarantined:
+        return await _healed(wish, actor, hints, aim)
+    attempt = await _attempt(wish, actor, Target(slice=wish.slice, digest=digest(wish.slice)), "forward", aim.key)
+    match attempt.kind:
+        case "in_sync":
+            return HostVerdict(host=host, outcome="in_sync")
+        case "done":
+            return HostVerdict(host=host, outcome="applied", runs=attempt.runs)
+        case "refused":
+            return HostVerdict(host=host, outcome="refused", message=attempt.message, reasons=attempt.reasons)
+        case _:
+            return await _rolled_back(wish, actor, attempt)
+
+
+async def _healed(wish: Wish, actor: Actor, hints: Hints, aim: policy.Aim) -> HostVerdict:
+    """Keep a host whose wish is quarantined at last good."""
+    host = wish.slice.host.name
+    log = hints.quarantine.log if hints.quarantine else ()
+    ways = f"fix the cause and apply again, or `reconciler retry {host}`"
+    reasons = (aim.quarantined, ways)
+    if aim.target is None:
+        return HostVerdict(host=host, outcome="refused", message="the wanted state failed before", reasons=reasons, log=log)
+    attempt = await _attempt(wish, actor, aim.target, "heal", aim.key)
+    if attempt.kind == "in_sync":
+        message = "the wanted state failed before; last good keeps serving"
+        return HostVerdict(host=host, outcome="refused", message=message, reasons=reasons, log=log)
+    outcome: Outcome = "rolled_back" if attempt.kind == "done" else "stalled"
+    return HostVerdict(host=host, outcome=outcome, message=attempt.message, reasons=reasons, log=log, runs=attempt.runs)
+
+
+async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict:
+    """Go back to last good after a failed or interrupted run; without one, stop what failed."""
+    host = wish.slice.host.name
+    interrupted = failed.kind == "interrupted"
+    hints = _hints(actor, host)
+    if interrupted and not failed.torn_down:
+        return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
+    calm = Actor(actor.ports, actor.journal, actor.clock, actor.claim, Interrupt(), actor.say)
+    good = hints.last_good
+    if good is None or hints.last_good_digest == digest(wish.slice):
+        good = wish.slice.model_copy(update={"active": (), "power": None})
+    actor.say(f"{host}: {failed.message}; going back to {', '.join(good.active or ()) or 'nothing running'}")
+    target = Target(slice=good, digest=digest(good), mode="rollback")
+    back = await _attempt(wish, calm, target, "rollback", attempt_key(good, target.digest, Observed()))
+    runs = (*failed.runs, *back.runs)
+    if back.kind not in {"done", "in_sync"}:
+        message = f"{failed.message}; going back failed too: {back.message or '; '.join(back.reasons)}"
+        return HostVerdict(host=host, outcome="stalled", message=message, log=failed.log, runs=runs)
+    outcome: Outcome = "interrupted" if interrupted else "rolled_back" if hints.last_good else "unhealthy"
+    return HostVerdict(host=host, outcome=outcome, message=failed.message, log=failed.log, runs=runs)
+
+
+async def _attempt(wish: Wish, actor: Actor, target: Target, mode: Mode, key: str) -> Attempt:
+    """Plan and execute until the host is at the target, for at most so many plans; judge the trial."""
+    observer = Observer(actor.ports, target.slice, actor.clock)
+    host = target.slice.host.name
+    hints = _hints(actor, host)
+    observed = await observer.everything()
+    plan = planner.plan(target, observed, hints, prune=wish.prune)
+    reasons = gate.refusals(plan, observed, actor.claim.controller, take_over=wish.take_over)
+    if reasons:
+        return Attempt("refused", message="nothing was changed", reasons=reasons)
+    if mode == "forward" and wish.approved is not None and plan.meaning != wish.approved:
+        raise PlanStale(f"{host}: the plan is not the one that was approved; look again with `reconciler plan`")
+    if not plan.steps and hints.open_run is None:
+        _adopt(wish, actor, target, mode, hints)
+        return Attempt("in_sync")
+    executor = await _open(wish, actor, target, mode, key, plan, hints)
+    ending = await _execute(wish, executor, target, plan, observed)
+    if ending.kind == "completed":
+        ending = await _trial(executor, target, hints)
+    return await _close(executor, ending, mode, target)
+
+
+async def _open(
+    wish: Wish, actor: Actor, target: Target, mode: Mode, key: str, plan: HostPlan, hints: Hints
+) -> Executor:
+    host = target.slice.host.name
+    if plan.steps and not any(planned.step.kind == "wake" for planned in plan.steps):
+        await actor.ports.access.act(WriteClaim(claim=actor.claim, take_over=wish.take_over))
+    opened = actor.journal.append(
+        RunOpened(
+            host=host,
+            mode=mode,
+            slice=target.slice,
+            digest=target.digest,
+            key=key,
+            generation=_generation(hints, target, mode),
+            trigger=wish.trigger,
+            provenance=wish.provenance,
+            plan=tuple(f"{planned.step.kind} {planned.step.target}" for planned in plan.steps),
+            continues=hints.open_run.seq if hints.open_run else None,
+        )
+    )
+    observer = Observer(actor.ports, target.slice, actor.clock)
+    return Executor(
+        actor.ports, observer, actor.journal, actor.clock, actor.claim.controller, target.slice, opened.seq,
+        actor.interrupt, actor.say,
+    )  # fmt: skip
+
+
+async def _execute(wish: Wish, executor: Executor, target: Target, plan: HostPlan, observed: Observed) -> Ending:
+    """Execute, and plan again for as long as something is left to do or a prediction missed."""
+    for _ in range(MOST_PLANS):
+        ending = await executor.execute(plan, observed)
+        if ending.kind in {"failed", "interrupted"}:
+            return ending
+        observed = await executor.observer.everything()
+        hints = fold(executor.journal.rows()).get(target.slice.host.name, Hints())
+        plan = planner.plan(target, observed, hints, prune=wish.prune)
+        if plan.refusals:
+            return Ending("failed", ending.step, "; ".join(plan.refusals))
+        if not plan.steps:
+            return Ending("completed")
+    return Ending("failed", None, f"the world moved under {MOST_PLANS} plans; last: {ending.message or plan.headline}")
+
+
+async def _trial(executor: Executor, target: Target, hints: Hints) -> Ending:
+    host = target.slice.host.name
+    names = target.slice.active or ()
+    world = await executor.observer.look([FactKey("unit", host, name) for name in names])
+    units: dict[str, UnitIdentity] = {}
+    for name in names:
+        unit = world.value(FactKey("unit", host, name), Unit)
+        if unit is not None and (executor.number or hints.open_run):
+            units[name] = unit.identity
+    executor.journal.append(TrialOpened(host=host, run=executor.run, units=units))
+    trouble = await trial.judge(units, target.slice, executor.observer, executor.clock, executor.interrupt)
+    if trouble:
+        return Ending("failed", None, trouble)
+    if executor.interrupt.reason:
+        return Ending("interrupted", None, executor.interrupt.reason)
+    return Ending("completed")
+
+
+async def _close(executor: Executor, ending: Ending, mode: Mode, target: Target) -> Attempt:
+    verdicts: dict[str, Verdict] = {"completed": "promoted", "interrupted": "interrupted"}
+    failed = ending.kind not in verdicts
+    log = await _last_words(executor, ending, target) if failed else ()
+    key = attempt_key(target.slice, target.digest, await executor.observer.everything()) if failed else ""
+    step = f"{ending.step.kind} {ending.step.target}: " if ending.step else ""
+    message = f"{step}{ending.message}" if ending.kind != "completed" else ""
+    executor.journal.append(
+        RunClosed(
+            host=target.slice.host.name,
+            run=executor.run,
+            verdict=verdicts.get(ending.kind, "failed"),
+            reason=_reason(ending) if failed else "",
+            message=message,
+            key=key if failed else None,
+            quarantines=failed and mode == "forward",
+            torn_down=executor.torn_down,
+            log=log,
+        )
+    )
+    if failed:
+        return Attempt("failed", executor.run, message, log=log, torn_down=executor.torn_down)
+    if ending.kind == "interrupted":
+        return Attempt("interrupted", executor.run, message, torn_down=executor.torn_down)
+    return Attempt("done", executor.run)
+
+
+def _reason(ending: Ending) -> str:
+    return "".join(word.title() for word in f"{ending.step.kind if ending.step else 'trial'}_failed".split("_"))
+
+
+async def _last_words(executor: Executor, ending: Ending, target: Target) -> tuple[str, ...]:
+    """Return the engine's last log lines of the model that failed."""
+    model_name = getattr(ending.step, "model", None) or next(iter(target.slice.active or ()), None)
+    model = executor.ports.models.get(model_name or "")
+    if model is None or model_name is None:
+        return ()
+    fact = await model.launcher.log(model_name)
+    return () if isinstance(fact, Unknown) else tuple(fact.value)
+
+
+def _adopt(wish: Wish, actor: Actor, target: Target, mode: Mode, hints: Hints) -> None:
+    """Record that a host is as wanted without a run, when the journal does not know that yet."""
+    if mode != "forward" or (hints.last_good_digest == target.digest and hints.wanted_digest == target.digest):
+        return
+    generation = _generation(hints, target, mode)
+    adopted = Adopted(
+        host=target.slice.host.name, slice=target.slice, digest=target.digest, generation=generation, provenance=wish.provenance
+    )
+    actor.journal.append(adopted)
+
+
+def _generation(hints: Hints, target: Target, mode: Mode) -> int:
+    moved = mode == "forward" and hints.wanted_digest != target.digest
+    return hints.generation + 1 if moved else hints.generation
+
+
+def _hints(actor: Actor, host: str) -> Hints:
+    return fold(actor.journal.rows()).get(host, Hints())

@@ -1,0 +1,100 @@
+"""JSON Schema of what operators write, for editors: `python -m reconciler.schemas` writes the folder `schemas`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from pydantic import JsonValue
+
+from reconciler.drivers import DriverCatalog
+from reconciler.edge.clock import SystemClock
+from reconciler.model.desired import Desired
+from reconciler.model.inventory import Inventory
+
+if TYPE_CHECKING:
+    from reconciler.ports import OptionsCatalog
+
+Schema: TypeAlias = dict[str, JsonValue]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_FIELDS = {"Host": ("access", "power", "gpu"), "Model": ("engine", "launcher")}
+
+
+def schemas(catalog: OptionsCatalog) -> dict[str, Schema]:
+    """Return the schemas of desired.yaml and inventory.yaml by name, with the options of every driver of the catalog."""
+    desired = _tidy(Desired.model_json_schema())
+    inventory = _tidy(_with_drivers(Inventory.model_json_schema(), catalog))
+    return {
+        name: {"$schema": DIALECT, "title": f"{name}.yaml", **schema}
+        for name, schema in (("desired", desired), ("inventory", inventory))
+        if isinstance(schema, dict)
+    }
+
+
+def written(schema: Schema) -> str:
+    """Return a schema as the text of its file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write the schemas of the real drivers."""
+    for name, schema in schemas(DriverCatalog("", SystemClock())).items():
+        Path("schemas", f"{name}.schema.json").write_text(written(schema), encoding="utf-8")
+
+
+def _with_drivers(schema: Schema, catalog: OptionsCatalog) -> Schema:
+    """Put the kinds of every role, with their options, where the files' own schema holds any mapping."""
+    definitions = _mapping(schema, "$defs")
+    for owner, roles in _FIELDS.items():
+        properties = _mapping(_mapping(definitions, owner), "properties")
+        for role in roles:
+            properties[role] = {"$ref": f"#/$defs/{role}", "description": _mapping(properties, role)["description"]}
+            definitions[role] = {
+                "anyOf": [
+                    {"enum": list(catalog.kinds(role))},
+                    *(_kind(role, kind, catalog, definitions) for kind in catalog.kinds(role)),
+                ]
+            }
+    engines = _mapping(_mapping(_mapping(definitions, "Host"), "properties"), "engines")
+    engines["additionalProperties"] = False
+    engines["properties"] = {kind: _options("engine", kind, catalog, definitions) for kind in catalog.kinds("engine")}
+    return schema
+
+
+def _kind(role: str, kind: str, catalog: OptionsCatalog, definitions: Schema) -> Schema:
+    options = _options(role, kind, catalog, definitions)
+    return {**options, "properties": {"kind": {"const": kind}, **_mapping(options, "properties")}, "required": ["kind"]}
+
+
+def _options(role: str, kind: str, catalog: OptionsCatalog, definitions: Schema) -> Schema:
+    """Return the options of a kind. None is required: an engine's may come from its host."""
+    options: Schema = catalog.options(role, kind).model_json_schema(ref_template=f"#/$defs/{role}.{kind}.{{model}}")
+    for name, nested in _mapping(options, "$defs").items():
+        definitions[f"{role}.{kind}.{name}"] = nested
+    return {key: value for key, value in options.items() if key not in {"$defs", "required"}}
+
+
+def _mapping(schema: Schema, key: str) -> Schema:
+    value = schema.get(key, {})
+    return value if isinstance(value, dict) else {}
+
+
+def _tidy(schema: JsonValue) -> JsonValue:
+    """Leave out titles made up from names, and defaults that only mean absent."""
+    if isinstance(schema, list):
+        return [_tidy(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    noise = {
+        key
+        for key, value in schema.items()
+        if (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
+    }
+    return {key: _tidy(value) for key, value in schema.items() if key not in noise}
+
+
+if __name__ == "__main__":
+    main()

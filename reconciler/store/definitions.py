@@ -1,0 +1,115 @@
+"""Definitions: what drivers make of an inventory, and everything they object to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import JsonValue, ValidationError
+
+from reconciler.core.resolve import Definition, Definitions
+from reconciler.model.problem import Path, Problem, found, nearest, one_of
+from reconciler.model.spec import HostSpec, Kind
+from reconciler.store.sentences import problems_of
+
+if TYPE_CHECKING:
+    from reconciler.model.inventory import Host, Inventory, Model
+    from reconciler.ports import OptionsCatalog
+
+_PLANNED = {
+    "docker",
+    "podman",
+    "systemd",
+    "lxc",
+    "vllm",
+    "sglang",
+    "ollama",
+    "ssh",
+    "wol",
+    "redfish",
+    "ipmi",
+    "plug",
+    "proxmox",
+}
+
+
+def define(inventory: Inventory, catalog: OptionsCatalog) -> tuple[Definitions, list[Problem]]:
+    """Return the definitions of all hosts and models whose drivers accept them, and a problem for everything else."""
+    drivers = _Drivers(catalog)
+    hosts = {name: spec for name, host in inventory.hosts.items() if (spec := drivers.host(name, host))}
+    models = {}
+    for name, model in inventory.models.items():
+        host_name = inventory.host_name_of(model)
+        host = inventory.hosts.get(host_name) if host_name else None
+        defaults = _Defaults(host_name, host.engines) if host_name and host else None
+        definition = drivers.model(name, model, defaults)
+        if definition:
+            models[name] = definition
+    return Definitions(hosts, models), list(dict.fromkeys(drivers.problems))
+
+
+class _Defaults(NamedTuple):
+    """Hold the engine options that a host gives to its models."""
+
+    host_name: str
+    by_kind: dict[str, dict[str, JsonValue]]
+
+
+class _Drivers:
+    """Ask the catalog, and gather what it objects to."""
+
+    def __init__(self, catalog: OptionsCatalog) -> None:
+        self._catalog = catalog
+        self.problems: list[Problem] = []
+
+    def host(self, name: str, host: Host) -> HostSpec | None:
+        """Return the definition of a host, None when a driver objects."""
+        at: Path = ("hosts", name)
+        for kind in host.engines:
+            self._knows("engine", kind, (*at, "engines", kind), at_key=True)
+        access = self._kind("access", host.access, at)
+        power = self._kind("power", host.power, at)
+        gpu = self._kind("gpu", host.gpu, at)
+        if not (access and power and gpu):
+            return None
+        capabilities = self._catalog.capabilities("power", power)
+        return HostSpec(name=name, access=access, power=power, gpu=gpu, capabilities=capabilities)
+
+    def model(self, name: str, model: Model, defaults: _Defaults | None) -> Definition | None:
+        """Return the definition of a model, None when a driver objects or its host, and so defaults, is unknown."""
+        at: Path = ("models", name)
+        launcher = self._kind("launcher", model.launcher, at)
+        if defaults is None:
+            self._knows("engine", model.engine.kind, (*at, "engine", "kind"))
+            return None
+        engine = self._kind("engine", model.engine, at, defaults)
+        if not (engine and launcher):
+            return None
+        command = self._catalog.command(engine, name, model.port)
+        return Definition(engine, launcher, command, self._catalog.capabilities("engine", engine))
+
+    def _knows(self, role: str, kind: str, path: Path, *, at_key: bool = False) -> bool:
+        kinds = self._catalog.kinds(role)
+        if kind in kinds:
+            return True
+        later = " which is not in this version," if kind in _PLANNED else ""
+        sentence = f"found {found(kind)},{later} expected {one_of(kinds)}{nearest(kind, kinds)}"
+        self.problems.append(Problem("inventory", path, sentence, at_key))
+        return False
+
+    def _kind(self, role: str, written: Kind, at: Path, defaults: _Defaults | None = None) -> Kind | None:
+        """Return a kind with its options accepted and completed."""
+        if not self._knows(role, written.kind, (*at, role, "kind")):
+            return None
+        schema = self._catalog.options(role, written.kind)
+        given = defaults.by_kind.get(written.kind, {}) if defaults else {}
+        try:
+            options = schema.model_validate({**given, **written.options})
+        except ValidationError as error:
+            for problem in problems_of(error, "inventory", schema):
+                inherited = defaults and problem.path[:1] and problem.path[0] in given.keys() - written.options.keys()
+                start = (
+                    ("hosts", defaults.host_name, "engines", written.kind) if defaults and inherited else (*at, role)
+                )
+                self.problems.append(problem._replace(path=(*start, *problem.path)))
+            return None
+        return Kind(kind=written.kind, options=options.model_dump(mode="json"))

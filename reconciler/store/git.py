@@ -1,0 +1,109 @@
+"""Git: what it knows of exactly the bytes that were read.
+
+The ids of those bytes are compared with HEAD's tree, so nothing depends on the moment at which git looks. Hooks,
+prompts, locks and pagers are off, and an environment left by a calling git is not passed on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+GIT_PATIENCE = 5.0
+"""Seconds that git may take; a repository that cannot answer by then counts as none."""
+
+_LONGEST_TEXT = 200
+_SHA1_WIDTH = 40
+_MISSING = " missing"
+_QUIET = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.safecrlf=false")
+
+
+class Trace(NamedTuple):
+    """Say what git knows: HEAD, and who last committed one of the files, and why."""
+
+    state: Literal["committed", "modified", "untracked", "not in git"]
+    commit: str = ""
+    author: str = ""
+    subject: str = ""
+
+
+def trace(contents: Mapping[Path, bytes]) -> Trace:
+    """Return what git knows of these contents of these files; no git, no repository or no answer is `not in git`."""
+    paths = {path.resolve(): content for path, content in contents.items()}
+    directory = next(iter(paths)).parent
+    names = {_relative(path, directory): content for path, content in paths.items()}
+    questions = "".join(f"{name}\n" for name in ("HEAD", *(f"HEAD:{name}" for name in names)))
+    answer = _git(directory, ["cat-file", "--batch-check=%(objectname)"], questions.encode())
+    if answer is None:
+        return Trace("not in git")
+    commit, *blobs = answer.splitlines()
+    if commit.endswith(_MISSING):
+        return Trace("untracked")
+    last = _git(directory, ["log", "-1", "--no-show-signature", "--format=%an%x00%s", commit, "--", *names])
+    author, _, subject = (last or "").rstrip("\n").partition("\0")
+    if any(blob.endswith(_MISSING) for blob in blobs):
+        return Trace("untracked", commit, _shown(author), _shown(subject))
+    same = all(
+        _is_blob(directory, name, content, blob) for (name, content), blob in zip(names.items(), blobs, strict=True)
+    )
+    return Trace("committed" if same else "modified", commit, _shown(author), _shown(subject))
+
+
+def is_signed(directory: Path, commit: str) -> bool:
+    """Return whether git vouches for the signature of a commit."""
+    return _git(directory, ["verify-commit", commit]) is not None
+
+
+def blob_id(content: bytes, width: int) -> str:
+    """Return the id git gives to a file with this content; `width` tells SHA-1 (40) from SHA-256 (64) repositories."""
+    blob = b"blob %d\0%b" % (len(content), content)
+    return (
+        hashlib.sha256(blob).hexdigest()
+        if width > _SHA1_WIDTH
+        else hashlib.sha1(blob, usedforsecurity=False).hexdigest()
+    )
+
+
+def _is_blob(directory: Path, name: str, content: bytes, blob: str) -> bool:
+    """Compare as it is first, then as git would store it: line endings may be converted on the way in."""
+    if blob_id(content, len(blob)) == blob:
+        return True
+    stored = _git(directory, ["hash-object", "--stdin", "--path", name], content)
+    return stored is not None and stored.strip() == blob
+
+
+def _relative(path: Path, directory: Path) -> str:
+    return f"./{os.path.relpath(path, directory)}"
+
+
+def _shown(text: str) -> str:
+    return "".join(character for character in text[:_LONGEST_TEXT] if character.isprintable())
+
+
+def _git(directory: Path, words: list[str], given: bytes = b"") -> str | None:
+    settings = [word for setting in _QUIET for word in ("-c", setting)]
+    command = [
+        "git",
+        "-C",
+        str(directory),
+        "--no-pager",
+        "--no-optional-locks",
+        "--literal-pathspecs",
+        *settings,
+        *words,
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C.UTF-8"}
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
+            command, input=given, capture_output=True, check=True, timeout=GIT_PATIENCE, env=environment
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", "replace")

@@ -1,0 +1,152 @@
+"""The journal: one SQLite file of rows, each with a digest over its content and its predecessor's, and a small head file.
+
+Opening checks the whole chain against the head, so that a lost tail or a flipped bit is seen and never acted upon.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
+
+from reconciler.edge.atomic import write_file
+from reconciler.errors import JournalDamaged, WriteFailed
+from reconciler.model.records import Record, Row, StepIntent
+
+if TYPE_CHECKING:
+    from reconciler.ports import Clock
+
+VERSION = 1
+BUSY_SECONDS = 10.0
+HEADED = {"run-opened", "run-closed", "adopted", "retry", "roll-back"}
+NOTHING = "0" * 64
+
+SCHEMA = """
+CREATE TABLE record (
+  seq INTEGER PRIMARY KEY, at REAL NOT NULL, boot_id TEXT NOT NULL, kind TEXT NOT NULL, host TEXT NOT NULL,
+  body TEXT NOT NULL, previous TEXT NOT NULL, digest TEXT NOT NULL
+) STRICT
+"""
+COLUMNS = "seq, at, boot_id, kind, host, body, previous, digest"
+RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+Raw: TypeAlias = tuple[int, float, str, str, str, str, str, str]
+
+
+class SqliteJournal:
+    """Keep rows in `directory`/journal.sqlite, which is made by the first append."""
+
+    def __init__(self, directory: Path, clock: Clock, boot_id: str) -> None:
+        """Use a directory; `boot_id` names the boot that rows are written in."""
+        self._file = directory / "journal.sqlite"
+        self._head = directory / "head"
+        self._clock = clock
+        self._boot_id = boot_id
+        self._failed = ""
+
+    def rows(self) -> Sequence[Row]:
+        """Return all rows, oldest first; raise JournalDamaged."""
+        if not self._file.exists():
+            if self._head.exists():
+                raise self._damaged("the head file is there, the journal is not")
+            return ()
+        raw = self._reading(
+            lambda connection: connection.execute(f"SELECT {COLUMNS} FROM record ORDER BY seq").fetchall()
+        )  # noqa: S608 - constants
+        self._check(raw)
+        try:
+            return tuple(Row(seq=row[0], at=row[1], boot_id=row[2], record=RECORD.validate_json(row[5])) for row in raw)
+        except ValidationError as error:
+            raise self._damaged(
+                f"a row cannot be understood ({error.error_count()} fields); was it written by a newer version?"
+            ) from error
+
+    def append(self, record: Record) -> Row:
+        """Write one record and return when it is durable; raise WriteFailed, and refuse to go on after that."""
+        if self._failed:
+            raise WriteFailed(self._failed)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            row, digest = self._write(record)
+            if record.kind in HEADED or (isinstance(record, StepIntent) and record.in_doubt == "irreversible"):
+                write_file(self._head, json.dumps({"seq": row.seq, "digest": digest}).encode())
+        except (sqlite3.Error, OSError, WriteFailed) as error:
+            self._failed = f"{self._file} cannot be written: {error}; nothing more is done until that is mended"
+            raise WriteFailed(self._failed) from error
+        return row
+
+    def _write(self, record: Record) -> tuple[Row, str]:
+        connection = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                connection.execute(SCHEMA)
+                connection.execute(f"PRAGMA user_version={VERSION}")
+            last = connection.execute("SELECT seq, digest FROM record ORDER BY seq DESC LIMIT 1").fetchone()
+            seq, previous = (last[0] + 1, last[1]) if last else (1, NOTHING)
+            at = self._clock.wall()
+            body = record.model_dump_json()
+            fields = (seq, at, self._boot_id, record.kind, record.host, body, previous)
+            digest = _digest(fields)
+            connection.execute(f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?)", (*fields, digest))  # noqa: S608 - constants
+            connection.execute("COMMIT")
+            self._file.chmod(0o600)
+        finally:
+            connection.close()
+        return Row(seq=seq, at=at, boot_id=self._boot_id, record=record), digest
+
+    def _reading(self, query: Callable[[sqlite3.Connection], list[Raw]]) -> list[Raw]:
+        try:
+            connection = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+            try:
+                version = connection.execute("PRAGMA user_version").fetchone()[0]
+                if version > VERSION:
+                    raise self._damaged(
+                        f"it has format {version}, written by a newer version than this one ({VERSION})"
+                    )
+                return query(connection) if version else []
+            finally:
+                connection.close()
+        except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
+            raise self._damaged(str(error)) from error
+
+    def _check(self, raw: Sequence[Raw]) -> None:
+        previous = NOTHING
+        for number, row in enumerate(raw, start=1):
+            if row[0] != number or row[6] != previous or row[7] != _digest(row[:7]):
+                raise self._damaged(f"row {number} is not what was written")
+            previous = row[7]
+        head = self._read_head()
+        if head is None and any(row[3] in HEADED for row in raw):
+            raise self._damaged("the head file is missing")
+        if head is not None and (len(raw) < head[0] or raw[head[0] - 1][7] != head[1]):
+            raise self._damaged(f"rows up to {head[0]} were written, {len(raw)} are there or they are not the same")
+
+    def _read_head(self) -> tuple[int, str] | None:
+        if not self._head.exists():
+            return None
+        try:
+            head = json.loads(self._head.read_bytes())
+            seq, digest = head["seq"], head["digest"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged("its head file cannot be read") from error
+        if not isinstance(seq, int) or isinstance(seq, bool) or seq < 1 or not isinstance(digest, str):
+            raise self._damaged("its head file makes no sense")
+        return seq, digest
+
+    def _damaged(self, found: str) -> JournalDamaged:
+        folder = self._file.parent
+        return JournalDamaged(
+            f"the journal {self._file} is damaged: {found}. Nothing was done. To go on, move it aside"
+            f" (mv {folder} {folder}.damaged): engines that run are adopted by their marks, only history and last good are lost"
+        )
+
+
+def _digest(fields: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(list(fields), ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,49 @@
+"""The lock: one process acts on a data directory, held by a descriptor that no child inherits and no crash leaves behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reconciler.errors import LockHeld, WriteFailed
+
+HOLDER_BYTES = 200
+
+
+class FileLock:
+    """Hold `path` with flock. What is written inside is for the message only."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        """Use a path; `holder` says who we are."""
+        self._path = path
+        self._holder = holder
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock inside the context; raise LockHeld naming the holder, or WriteFailed."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise WriteFailed(
+                f"{self._path} cannot be opened: {error.strerror}; choose another place with --data"
+            ) from error
+        try:
+            self._take(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _take(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(descriptor, HOLDER_BYTES).decode(errors="replace").strip()
+            raise LockHeld(
+                f"{holder or 'another process'} acts on this data directory now; wait for it, or stop it"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, self._holder.encode()[:HOLDER_BYTES])

@@ -1,0 +1,32 @@
+"""Saved plans: a JSON document in a file of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from reconciler.edge.atomic import write_file
+from reconciler.errors import ConfigError
+
+MOST_BYTES = 4 * 1024**2
+
+
+def write(file: str, document: dict[str, Any]) -> None:
+    """Write a plan's document; raise WriteFailed."""
+    write_file(Path(file).absolute(), json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def read(file: str) -> dict[str, Any]:
+    """Return a plan's document; raise ConfigError when the file is not one."""
+    try:
+        with Path(file).open("rb") as opened:
+            content = opened.read(MOST_BYTES + 1)
+        document = json.loads(content) if len(content) <= MOST_BYTES else None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}; `reconciler plan --save FILE` writes a plan") from error
+    except ValueError as error:
+        raise ConfigError(f"{file} is not a saved plan: {error}; `reconciler plan --save FILE` writes one") from error
+    if not isinstance(document, dict) or document.get("version") != 1 or not isinstance(document.get("hosts"), list):
+        raise ConfigError(f"{file} is not a saved plan of version 1; `reconciler plan --save FILE` writes one")
+    return document

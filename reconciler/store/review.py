@@ -1,0 +1,96 @@
+"""Review: gather what is wrong with both files, as lines that name file, line, column and path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from reconciler.store.sentences import problems_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.model.problem import FileName, Path, Problem
+    from reconciler.store.yaml_positions import Document, Place
+
+_Schema = TypeVar("_Schema", bound=BaseModel)
+
+_ENTITIES = {"hosts", "models"}
+
+
+class _Line(NamedTuple):
+    """Hold one problem with its place, in the order in which people read."""
+
+    file: FileName
+    place: Place
+    text: str
+
+
+class Review:
+    """Judge documents as far as they can be judged, and report every problem once."""
+
+    def __init__(self, documents: Mapping[FileName, Document]) -> None:
+        """Begin with what is wrong with the text of the documents."""
+        self._documents = documents
+        self._left_out: set[tuple[FileName, Path]] = set()
+        self._lines: set[_Line] = set()
+        for file, document in documents.items():
+            self._lines |= {_Line(file, flaw.place, _text(flaw.path, flaw.sentence)) for flaw in document.flaws}
+
+    def fit(self, file: FileName, schema: type[_Schema]) -> tuple[_Schema | None, bool]:
+        """Return a document as its schema, and whether every host and model is in it.
+
+        What does not fit is reported and left out, a key if that is enough, else the host or model around it, so that
+        the rest can be judged in the same run. None when nothing can be judged.
+        """
+        document = self._documents[file]
+        if not document.complete:
+            return None, False
+        try:
+            return schema.model_validate(document.value), True
+        except ValidationError as error:
+            problems = problems_of(error, file, schema)
+        self.add(problems)
+        keys = {problem.path for problem in problems}
+        entities = {path[:2] for path in keys if path[:1] and path[0] in _ENTITIES}
+        if not any(path in keys for path in entities):
+            fitted = self._try(file, schema, keys)
+            if fitted:
+                return fitted, True
+        return self._try(file, schema, keys | entities), False
+
+    def _try(self, file: FileName, schema: type[_Schema], unfit: set[Path]) -> _Schema | None:
+        try:
+            fitted = schema.model_validate(_without(self._documents[file].value, (), unfit))
+        except ValidationError:
+            return None
+        self._left_out |= {(file, path) for path in unfit}
+        return fitted
+
+    def add(self, problems: Iterable[Problem]) -> None:
+        """Report problems, except about what was left out because it was reported before."""
+        for problem in problems:
+            around = {(problem.file, problem.path[:depth]) for depth in range(len(problem.path) + 1)}
+            if not around & self._left_out:
+                document = self._documents[problem.file]
+                path = problem.path if problem.at_key else document.written(problem.path)
+                place = document.place(problem.path, at_key=problem.at_key)
+                self._lines.add(_Line(problem.file, place, _text(path, problem.sentence)))
+
+    def lines(self, shown: Mapping[FileName, str]) -> list[str]:
+        """Return all problems by file and line, with the names that the files are shown by."""
+        return [
+            f"{shown[line.file]}:{line.place.line}:{line.place.column}: {line.text}" for line in sorted(self._lines)
+        ]
+
+
+def _text(path: Path, sentence: str) -> str:
+    text = f"{'.'.join(map(str, path))}: {sentence}" if path else sentence
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _without(value: JsonValue, at: Path, unfit: set[Path]) -> JsonValue:
+    if not isinstance(value, dict):
+        return value
+    return {key: _without(value[key], (*at, key), unfit) for key in value if (*at, key) not in unfit}

@@ -1,0 +1,84 @@
+"""Sentences: what a schema objects to, in words an operator can act on."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from reconciler.model.names import NAME_PATTERN
+from reconciler.model.problem import FileName, Path, Problem, found, nearest, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
+_SECRET = re.compile(r"pass|secret|token|credential|key")
+_ARTICLES = {"valid ": "", "dictionary": "mapping", "tuple": "list", "boolean": "true or false", "string": "text"}
+_NAME = "up to 63 lower case letters, digits, dots, dashes and underscores, with a letter or digit at both ends"
+
+
+def problems_of(error: ValidationError, file: FileName, schema: type[BaseModel]) -> list[Problem]:
+    """Return every objection of a schema as a problem, with its path from the top of what was validated."""
+    return [_problem(details, file, schema) for details in error.errors(include_url=False)]
+
+
+def _problem(details: ErrorDetails, file: FileName, schema: type[BaseModel]) -> Problem:
+    path = tuple(part for part in details["loc"] if part != "[key]")
+    if details["type"] == "missing":
+        described = keys_at(schema, path[:-1])[str(path[-1])].description
+        return Problem(file, path, f"is missing; expected: {described}" if described else "is missing", at_key=True)
+    if details["type"] == "extra_forbidden":
+        keys = keys_at(schema, path[:-1])
+        last = str(path[-1])
+        return Problem(file, path, f"unknown key{nearest(last, keys) or f'; expected {one_of(keys)}'}", at_key=True)
+    at_key = "[key]" in details["loc"]
+    return Problem(file, path, _sentence(details, path), at_key=at_key)
+
+
+def _sentence(details: ErrorDetails, path: Path) -> str:
+    message = details["msg"]
+    if details["type"] == "value_error":
+        return message.removeprefix("Value error, ")
+    given = "a value" if _is_secret(path) else found(details["input"])
+    if details.get("ctx", {}).get("pattern") == NAME_PATTERN:
+        return f"found {given}, expected {_NAME}"
+    return f"found {given}, expected {_plain(message)}"
+
+
+def _is_secret(path: Path) -> bool:
+    words = [part for part in path if isinstance(part, str)]
+    return bool(words and _SECRET.search(words[-1]))
+
+
+def _plain(message: str) -> str:
+    phrase = re.sub(r"^(?=less|greater)", "a number ", message.removeprefix("Input should be "))
+    phrase = re.sub(r" or instance of \w+", "", phrase)
+    for technical, word in _ARTICLES.items():
+        phrase = phrase.replace(technical, word)
+    return phrase.replace("a true", "true").replace("a text", "text").replace("a integer", "a whole number")
+
+
+def keys_at(schema: type[BaseModel], path: Path) -> Mapping[str, FieldInfo]:
+    """Return the keys that a schema knows at a path."""
+    parts = list(path)
+    while parts:
+        annotation = schema.model_fields[str(parts.pop(0))].annotation
+        if _is_keyed(annotation):
+            parts.pop(0)
+        schema = next(_models(annotation))
+    return schema.model_fields
+
+
+def _is_keyed(annotation: object) -> bool:
+    return get_origin(annotation) in {dict, list, tuple} or any(_is_keyed(part) for part in get_args(annotation))
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)

@@ -1,0 +1,110 @@
+"""Source: read desired.yaml and inventory.yaml as one pair, with every problem at once and where it stands."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from reconciler.core.canonical import digest
+from reconciler.core.coherence import check
+from reconciler.core.resolve import Definitions, resolve
+from reconciler.errors import ConfigError
+from reconciler.model.desired import Desired
+from reconciler.model.inventory import Inventory
+from reconciler.model.target import Provenance, Wanted
+from reconciler.store import definitions, git, yaml_positions
+from reconciler.store.review import Review
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.model.problem import FileName
+    from reconciler.ports import OptionsCatalog
+
+LARGEST = 2**20
+"""Bytes that a file may have."""
+
+_FILES: tuple[FileName, FileName] = ("desired", "inventory")
+
+
+class FileSource:
+    """Read both files of a state directory."""
+
+    def __init__(self, directory: Path, catalog: OptionsCatalog) -> None:
+        """Use a directory, and the drivers whose options the inventory may hold."""
+        self._directory = directory
+        self._catalog = catalog
+
+    def path(self, file: FileName) -> Path:
+        """Return where a file is."""
+        return self._directory / f"{file}.yaml"
+
+    def read(self) -> Wanted:
+        """Return both files as one resolved value; raise ConfigError with every problem of both."""
+        pair = self._pair()
+        review = Review({file: yaml_positions.parse(pair[file]) for file in _FILES})
+        desired, _ = review.fit("desired", Desired)
+        inventory, whole = review.fit("inventory", Inventory)
+        defined = Definitions({}, {})
+        if inventory:
+            defined, problems = definitions.define(inventory, self._catalog)
+            review.add(problems)
+        if desired and inventory and whole:
+            review.add(check(desired, inventory, defined))
+        lines = review.lines({file: str(self.path(file)) for file in _FILES})
+        if lines or not (desired and inventory):
+            raise ConfigError("\n".join(lines))
+        return resolve(desired, inventory, defined, self._provenance(pair))
+
+    def _pair(self) -> dict[FileName, bytes]:
+        """Return the bytes of both files, read once more when either changed meanwhile."""
+        before = [_identity(self.path(file)) for file in _FILES]
+        pair = self._contents()
+        return pair if [_identity(self.path(file)) for file in _FILES] == before else self._contents()
+
+    def _contents(self) -> dict[FileName, bytes]:
+        contents: dict[FileName, bytes] = {}
+        refused = []
+        for file in _FILES:
+            try:
+                contents[file] = _content(self.path(file))
+            except OSError as error:
+                refused.append(f"{self.path(file)}: {_refusal(error)}")
+        if refused:
+            raise ConfigError("\n".join(refused))
+        return contents
+
+    def _provenance(self, pair: dict[FileName, bytes]) -> Provenance:
+        traced = git.trace({self.path(file): pair[file] for file in _FILES})
+        read = digest({file: hashlib.sha256(pair[file]).hexdigest() for file in _FILES})
+        return Provenance(
+            digest=read, state=traced.state, commit=traced.commit, author=traced.author, subject=traced.subject
+        )
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    try:
+        seen = path.stat()
+    except OSError:
+        return ()
+    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns
+
+
+def _content(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file")
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise OSError(errno.EFBIG, "is larger than 1 MiB")
+    return content
+
+
+def _refusal(error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return "not found; write it, let `reconciler init` write both files, or name their directory with --state"
+    return str(error.strerror)

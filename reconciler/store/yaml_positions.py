@@ -1,0 +1,244 @@
+"""YAML with positions: plain JSON values out of a YAML 1.2 document, and where each of them stands.
+
+Built on the parser's events, so that no tag constructs anything and every refusal knows its line. Scalars follow the
+core schema of YAML 1.2: `on`, `off`, `yes` and `no` are words.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+)
+from ruamel.yaml.reader import ReaderError
+
+from reconciler.model.problem import Path, found
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import JsonValue
+
+Foreign: TypeAlias = Any
+"""An event or a mark of the parser; ruamel.yaml does not type their fields."""
+
+DEEPEST = 20
+MOST_ALIASES = 16
+
+_INTEGER = re.compile(r"[-+]?[0-9]{1,19}|0o[0-7]{1,21}|0x[0-9a-fA-F]{1,16}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, JsonValue] = {"": None, "~": None, "true": True, "false": False}
+_WORDS |= {"null": None, "Null": None, "NULL": None, "True": True, "TRUE": True, "False": False, "FALSE": False}
+_INDENTED_BY_TAB = re.compile(r"^ *\t\s*[^\s#]", re.MULTILINE)
+_LINE_ENDS = re.compile(r"\r\n|\r|\n")
+
+
+class Place(NamedTuple):
+    """Point into a file; both count from 1."""
+
+    line: int
+    column: int
+
+
+class Flaw(NamedTuple):
+    """Say what is wrong with the text at a place."""
+
+    place: Place
+    path: Path
+    sentence: str
+
+
+@dataclass
+class Document:
+    """Hold the value of a document, where its keys and values stand, and what is wrong with its text."""
+
+    value: JsonValue = None
+    keys: dict[Path, Place] = field(default_factory=dict)
+    values: dict[Path, Place] = field(default_factory=dict)
+    flaws: list[Flaw] = field(default_factory=list)
+    complete: bool = False
+
+    def place(self, path: Path, *, at_key: bool = False) -> Place:
+        """Return where a path stands, or the nearest thing around it: inside what is missing, the enclosing key."""
+        if path in self.values:
+            return self.keys.get(path, self.values[path]) if at_key else self.values[path]
+        while path and path not in self.keys:
+            path = path[:-1]
+        return self.keys.get(path, Place(1, 1))
+
+    def written(self, path: Path) -> Path:
+        """Return the part of a path that somebody wrote: a schema may see `a: x` as `a: {kind: x}` or `a: [x]`."""
+        while path and path not in self.values:
+            path = path[:-1]
+        return path
+
+
+class _Broken(Exception):
+    """Carry the flaw that ends reading."""
+
+    def __init__(self, flaw: Flaw) -> None:
+        super().__init__(flaw.sentence)
+        self.flaw = flaw
+
+
+def parse(content: bytes) -> Document:
+    """Return the one document in `content`: what is wrong stands in `flaws`, whether all was read in `complete`."""
+    document = Document()
+    text = ""
+    try:
+        text = _text(content)
+        document.value = _Builder(document, YAML(typ="safe", pure=True).parse(text)).document()
+        document.complete = True
+    except _Broken as broken:
+        document.flaws.append(broken.flaw)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        document.flaws.append(Flaw(_place(mark), (), f"this is not YAML: {error.problem or error.context}"))
+    except ReaderError as error:
+        place = _place_of(text, error.position)
+        document.flaws.append(
+            Flaw(place, (), f"found the control character #x{ord(text[error.position]):02x}; remove it")
+        )
+    except (YAMLError, ValueError, IndexError) as error:
+        document.flaws.append(Flaw(Place(1, 1), (), f"this is not YAML: {error}"))
+    return document
+
+
+def _text(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _Broken(Flaw(Place(1, 1), (), "the file is UTF-16; save it as UTF-8"))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8", "replace")
+        sentence = f"found the byte 0x{content[error.start]:02x}, which is not UTF-8; save the file as UTF-8"
+        raise _Broken(Flaw(_place_of(before, len(before)), (), sentence)) from None
+    tab = _INDENTED_BY_TAB.search(text)
+    if tab:
+        place = _place_of(text, text.index("\t", tab.start()))
+        raise _Broken(
+            Flaw(place, (), "found a tab before the first word, expected spaces; YAML does not indent with tabs")
+        )
+    return text
+
+
+def _place_of(text: str, position: int) -> Place:
+    before = _LINE_ENDS.split(text[:position])
+    return Place(len(before), len(before[-1]) + 1)
+
+
+def _place(mark: Foreign) -> Place:
+    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+
+
+class _Builder:
+    """Build values from events, depth first, noting places and flaws on the way."""
+
+    def __init__(self, document: Document, events: Iterator[Foreign]) -> None:
+        self._document = document
+        self._events = events
+        self._anchored: dict[str, JsonValue] = {}
+        self._aliases = 0
+
+    def document(self) -> JsonValue:
+        """Return the value of the only document."""
+        next(self._events)
+        if not isinstance(next(self._events), DocumentStartEvent):
+            raise _Broken(Flaw(Place(1, 1), (), "the file is empty; expected at least `version: 1`"))
+        value = self._node(next(self._events), ())
+        next(self._events)
+        after = next(self._events)
+        if isinstance(after, DocumentStartEvent):
+            self._flaw(
+                after, (), "found a second document, expected one per file; remove the `---` line and what follows"
+            )
+        return value
+
+    def _flaw(self, event: Foreign, path: Path, sentence: str) -> None:
+        self._document.flaws.append(Flaw(_place(event.start_mark), path, sentence))
+
+    def _node(self, event: Foreign, path: Path) -> JsonValue:
+        self._document.values[path] = _place(event.start_mark)
+        if isinstance(event, AliasEvent):
+            return self._alias(event, path)
+        if event.tag is not None:
+            self._flaw(event, path, f"found the tag {event.tag}, expected a plain value; tags are refused")
+        if len(path) > DEEPEST:
+            raise _Broken(Flaw(_place(event.start_mark), path[:3], f"nested deeper than {DEEPEST} levels"))
+        aliases = self._aliases
+        value = self._content(event, path)
+        if event.anchor is not None:
+            if self._aliases > aliases:
+                self._flaw(event, path, f"&{event.anchor} holds aliases itself; write its content out")
+            self._anchored[event.anchor] = value
+        return value
+
+    def _content(self, event: Foreign, path: Path) -> JsonValue:
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(path)
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event, path)
+        items: list[JsonValue] = []
+        while not isinstance(item := next(self._events), SequenceEndEvent):
+            items.append(self._node(item, (*path, len(items))))
+        return items
+
+    def _mapping(self, path: Path) -> JsonValue:
+        mapping: dict[str, JsonValue] = {}
+        while not isinstance(event := next(self._events), MappingEndEvent):
+            if not isinstance(event, ScalarEvent):
+                raise _Broken(
+                    Flaw(_place(event.start_mark), path, "found a key that is not a word, expected `key: value`")
+                )
+            key = str(event.value)
+            if self._scalar(event, path) is None and not key:
+                self._flaw(event, path, "found a value without a key")
+            place = _place(event.start_mark)
+            here = (*path, key)
+            if key in mapping:
+                first = self._document.keys[here]
+                self._flaw(event, here, f"found {found(key)} twice, first in line {first.line}; remove one")
+            else:
+                self._document.keys[here] = place
+            value = self._node(next(self._events), here)
+            mapping.setdefault(key, value)
+        return mapping
+
+    def _alias(self, event: Foreign, path: Path) -> JsonValue:
+        self._aliases += 1
+        if self._aliases > MOST_ALIASES:
+            raise _Broken(
+                Flaw(_place(event.start_mark), path, f"more than {MOST_ALIASES} aliases; write the content out")
+            )
+        if event.anchor not in self._anchored:
+            self._flaw(event, path, f"found *{event.anchor}, but no &{event.anchor} is complete before it")
+        return self._anchored.get(event.anchor)
+
+    def _scalar(self, event: Foreign, path: Path) -> JsonValue:
+        text = str(event.value)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            self._flaw(event, path, "found half of a surrogate pair; write the character itself")
+            return ""
+        return text if event.style else plain(text)
+
+
+def plain(text: str) -> JsonValue:
+    """Return what an unquoted word means."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text, 0) if text[:2] in {"0o", "0x"} else int(text)
+    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
+    return text

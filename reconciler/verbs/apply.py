@@ -1,0 +1,119 @@
+"""Apply: bring every host to what desired.yaml says, or back."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from reconciler.app import App
+from reconciler.errors import ConfigError, NotApproved, PlanStale
+from reconciler.loop.executor import Interrupt
+from reconciler.loop.reconcile import Actor, HostVerdict, Wish, reconcile
+from reconciler.model.target import Wanted
+from reconciler.render.json import plan_document
+from reconciler.steps.plan import HostPlan, Plan
+from reconciler.verbs import plan as plan_verb
+from reconciler.verbs.outcome import OK, Outcome, worst
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Hold how apply was asked: a saved plan's document, seconds until it gives up waiting, pruning, taking over."""
+
+    saved: Mapping[str, Any] | None = None
+    timeout: float | None = None
+    prune: bool = False
+    take_over: bool = False
+    trigger: str = "apply"
+
+
+Approve = Callable[[dict[str, Any]], bool]
+Say = Callable[[str], None]
+
+
+def run(app: App, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
+    """Plan, ask for approval, act; raise LockHeld, NotApproved, PlanStale, ConfigError or DurabilityError."""
+    with app.lock.held():
+        return anyio.run(_apply, app, wishes, approve, say)
+
+
+async def _apply(app: App, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
+    wanted = app.source.read()
+    seen = await plan_verb.look(app, wanted, prune=wishes.prune, take_over=wishes.take_over)
+    plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
+    document = plan_document(plan)
+    _compare(document, wishes.saved)
+    if plan.has_changes and wishes.saved is None and not approve(document):
+        raise NotApproved("nothing was changed: the plan was not approved; `reconciler apply --yes` applies without asking")
+    verdicts = await _all_hosts(app, wishes, wanted, plan_verb.meanings(seen), say)
+    hosts = [verdict.model_dump(mode="json") | {"exit_code": verdict.exit_code} for verdict in verdicts]
+    return Outcome({"version": 1, "hosts": hosts}, worst(verdicts) if verdicts else OK)
+
+
+def _compare(document: Mapping[str, Any], saved: Mapping[str, Any] | None) -> None:
+    """Refuse a saved plan whose meaning is not that of the plan made now."""
+    if saved is None:
+        return
+    if "hosts" not in saved:
+        raise ConfigError("this is not a saved plan: it names no hosts; `reconciler plan --save FILE` writes one")
+    if saved["hosts"] == document["hosts"]:
+        return
+    before, now = _lines(saved), _lines(document)
+    gone = [f"  - {line}" for line in before if line not in now]
+    new = [f"  + {line}" for line in now if line not in before]
+    raise PlanStale("the saved plan no longer fits; it differs so:\n" + "\n".join([*gone, *new] or ["  the wanted state"]))
+
+
+def _lines(document: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{host['host']}: {step['kind']} {step['target']} {step['digest'][-8:]}".rstrip()
+        for host in document["hosts"]
+        for step in host["steps"]
+    ]
+
+
+async def _all_hosts(
+    app: App, wishes: Wishes, wanted: Wanted, plans: Mapping[str, HostPlan], say: Say
+) -> list[HostVerdict]:
+    interrupt = Interrupt()
+    verdicts: dict[str, HostVerdict] = {}
+
+    async def one(name: str) -> None:
+        slice_ = wanted.slices[name]
+        wish = Wish(
+            slice_, wanted.provenance, wishes.trigger, plans[name].meaning, prune=wishes.prune, take_over=wishes.take_over
+        )
+        actor = Actor(app.ports(slice_), app.journal, app.clock, app.claim, interrupt, say)
+        verdicts[name] = await reconcile(wish, actor)
+
+    async with anyio.create_task_group() as watching:
+        watching.start_soon(_interrupted, interrupt, say)
+        if wishes.timeout is not None:
+            watching.start_soon(_timed_out, interrupt, wishes.timeout)
+        async with anyio.create_task_group() as group:
+            for name in wanted.slices:
+                group.start_soon(one, name)
+        watching.cancel_scope.cancel()
+    ordered = [verdicts[name] for name in sorted(verdicts)]
+    if interrupt.reason.startswith("no end"):
+        return [v.model_copy(update={"outcome": "unhealthy"}) if v.outcome == "interrupted" else v for v in ordered]
+    return ordered
+
+
+async def _interrupted(interrupt: Interrupt, say: Say) -> None:
+    """End waits at the first SIGINT or SIGTERM; leave at once at the second, with the run open in the journal."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            if interrupt.reason:
+                raise KeyboardInterrupt
+            interrupt.reason = "interrupted by a signal"
+            say("ending the wait and going back if something was stopped; once more leaves at once")
+
+
+async def _timed_out(interrupt: Interrupt, seconds: float) -> None:
+    await anyio.sleep(seconds)
+    interrupt.reason = interrupt.reason or f"no end within the {seconds:.0f} s of --timeout"

@@ -1,0 +1,33 @@
+"""What every verb gives back: a document, and the exit code of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from reconciler.loop.reconcile import HostVerdict
+
+OK = 0
+ERROR = 1
+PENDING = 2
+REFUSED = 4
+WORST_FIRST = (5, 130, 3, 1)
+
+
+class Outcome(NamedTuple):
+    """Hold a document for stdout and an exit code."""
+
+    document: dict[str, Any]
+    exit_code: int = OK
+
+
+def worst(verdicts: Iterable[HostVerdict]) -> int:
+    """Return the exit code of several hosts: the worst; refused only when nothing at all was changed."""
+    found = list(verdicts)
+    codes = {verdict.exit_code for verdict in found}
+    for code in WORST_FIRST:
+        if code in codes:
+            return code
+    changed = any(verdict.outcome == "applied" for verdict in found)
+    return ERROR if REFUSED in codes and changed else REFUSED if REFUSED in codes else OK

@@ -1,0 +1,98 @@
+"""Plan: show what would be done, and touch nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+
+from reconciler.core import gate, planner, policy
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import Hints, fold
+from reconciler.loop.observer import Observer
+from reconciler.model.facts import Claim, Observed
+from reconciler.model.spec import Slice
+from reconciler.model.target import Target, Wanted
+from reconciler.ports import Clock, HostReaders, JournalReader, Source
+from reconciler.render.json import plan_document
+from reconciler.steps.plan import HostPlan, Plan
+from reconciler.verbs.outcome import OK, PENDING, REFUSED, Outcome
+
+
+class Looking(Protocol):
+    """Be what `plan` and `status` are given: readers only."""
+
+    @property
+    def source(self) -> Source:
+        """Return where the files are read."""
+
+    @property
+    def journal(self) -> JournalReader:
+        """Return what was recorded."""
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock."""
+
+    @property
+    def claim(self) -> Claim:
+        """Return who we are."""
+
+    def readers(self, slice_: Slice) -> HostReaders:
+        """Return what can be asked about a host."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Hold what was found out about one host, and planned from it."""
+
+    slice: Slice
+    observed: Observed
+    hints: Hints
+    plan: HostPlan
+    quarantined: str = ""
+
+
+async def look(looking: Looking, wanted: Wanted, *, prune: bool = False, take_over: bool = False) -> tuple[Seen, ...]:
+    """Observe and plan every host, side by side, in the order of their names."""
+    hints = fold(looking.journal.rows())
+    seen: dict[str, Seen] = {}
+
+    async def one(slice_: Slice) -> None:
+        observed = await Observer(looking.readers(slice_), slice_, looking.clock).everything()
+        mine = hints.get(slice_.host.name, Hints())
+        seen[slice_.host.name] = _planned(looking, slice_, observed, mine, prune=prune, take_over=take_over)
+
+    async with anyio.create_task_group() as group:
+        for slice_ in wanted.slices.values():
+            group.start_soon(one, slice_)
+    return tuple(seen[name] for name in sorted(seen))
+
+
+def _planned(
+    looking: Looking, slice_: Slice, observed: Observed, hints: Hints, *, prune: bool, take_over: bool
+) -> Seen:
+    aim = policy.aim(slice_, hints, observed, looking.clock.wall())
+    target = aim.target or Target(slice=slice_, digest=digest(slice_))
+    plan = planner.plan(target, observed, hints, prune=prune)
+    reasons = gate.refusals(plan, observed, looking.claim.controller, take_over=take_over)
+    if aim.quarantined:
+        reasons = (aim.quarantined, *reasons)
+    return Seen(slice_, observed, hints, plan.model_copy(update={"refusals": reasons}), aim.quarantined)
+
+
+def run(looking: Looking, *, detailed: bool) -> Outcome:
+    """Return the plan; with `detailed`, exit 2 says that there is something to do."""
+    wanted = looking.source.read()
+    seen = anyio.run(look, looking, wanted)
+    plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
+    refused = any(host.refusals for host in plan.hosts)
+    code = REFUSED if refused else PENDING if detailed and plan.has_changes else OK
+    return Outcome(plan_document(plan), code)
+
+
+def meanings(seen: tuple[Seen, ...]) -> Mapping[str, HostPlan]:
+    """Return the plans by host."""
+    return {one.slice.host.name: one.plan for one in seen}

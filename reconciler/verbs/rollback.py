@@ -1,0 +1,58 @@
+"""Rollback: go back to an earlier state of a host, and leave the present wish alone until it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import anyio
+
+from reconciler.app import App
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import attempt_key
+from reconciler.errors import Misused
+from reconciler.loop.observer import Observer
+from reconciler.model.records import RollBack, Row, RunClosed, RunOpened
+from reconciler.verbs import apply
+from reconciler.verbs.outcome import Outcome
+
+
+def run(app: App, run_number: int | None, host: str | None, approve: apply.Approve, say: apply.Say) -> Outcome:
+    """Aim a host at a promoted run, the one before the present by default; raise Misused when there is none."""
+    wanted = app.source.read()
+    name = host or (next(iter(wanted.slices)) if len(wanted.slices) == 1 else None)
+    if name not in wanted.slices:
+        raise Misused(f"name the host with --host; managed are: {', '.join(sorted(wanted.slices)) or 'none'}")
+    now = wanted.slices[name]
+    chosen = _chosen(promoted(app.journal.rows(), name), run_number, digest(now))
+    with app.lock.held():
+        observed = anyio.run(Observer(app.readers(now), now, app.clock).everything)
+        leaves = attempt_key(now, digest(now), observed)
+        app.journal.append(RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves))
+    commit = chosen.provenance.commit[:12]
+    if commit:
+        say(f"to make it permanent: git checkout {commit} -- desired.yaml inventory.yaml, and commit")
+    return apply.run(app, apply.Wishes(trigger="rollback"), approve, say)
+
+
+def promoted(rows: Iterable[Row], host: str) -> dict[int, RunOpened]:
+    """Return the runs of a host that stayed healthy, oldest first."""
+    opened: dict[int, RunOpened] = {}
+    good: dict[int, RunOpened] = {}
+    for row in rows:
+        record = row.record
+        if isinstance(record, RunOpened) and record.host == host:
+            opened[row.seq] = record
+        elif isinstance(record, RunClosed) and record.verdict == "promoted" and record.run in opened:
+            good[record.run] = opened[record.run]
+    return good
+
+
+def _chosen(good: dict[int, RunOpened], run_number: int | None, present: str) -> RunOpened:
+    if run_number is not None and run_number in good:
+        return good[run_number]
+    others = [record for record in good.values() if record.digest != present]
+    if run_number is None and others:
+        return others[-1]
+    numbers = ", ".join(map(str, good)) or "none"
+    raise Misused(f"there is no such earlier state; runs that stayed healthy: {numbers}")
+

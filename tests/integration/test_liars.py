@@ -1,0 +1,359 @@
+"""Engines that lie, slot files that are not what was saved, full disks: seen, said, and nothing lost over it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from reconciler.drivers.access import local
+from reconciler.drivers.engines import llamacpp
+from reconciler.drivers.engines.llama.engine import LlamaEngine
+from reconciler.edge.http import HttpClient, HttpFault
+from reconciler.errors import DriverError
+from reconciler.model.facts import Known, Saved, Unit, Unknown
+from reconciler.model.onhost import AskUnits
+from tests import running
+from tests.engine import weights_in
+from tests.liars import always, before, lying, never, routes, this_process
+from tests.rig import DIGEST, rig, spec, value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.liars import Lie
+    from tests.rig import Rig
+
+PROPS = {"default_generation_settings": {}, "total_slots": 1, "model_alias": "m"}
+SLOT = {"id": 0, "n_ctx": 64, "is_processing": False}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_process_survives_a_test() -> Iterator[None]:
+    with running.ending_all():
+        yield
+
+
+def engine_on(port: int, directory: Path) -> LlamaEngine:
+    """Define an engine on a port where something listens already."""
+    options = llamacpp.Options(weights=str(directory / "w.gguf"), binary="/bin/true")
+    access = local.Driver(local.Options(), str(directory))
+    return llamacpp.Driver(options, spec(llamacpp.command(options, "m", port), port), access, time.time)
+
+
+def behind(model: Rig, port: int) -> LlamaEngine:
+    """Define the same engine as seen through another port."""
+    seen = model.model.model_copy(update={"port": port})
+    return LlamaEngine(model.engine.setup, seen, model.access, time.time)
+
+
+def with_this_process(unit: Unit) -> Unit:
+    """Let this process listen in the unit's name."""
+    return unit.model_copy(update={"members": (*unit.members, os.getpid())})
+
+
+@pytest.mark.parametrize(
+    ("lie", "phase", "said"),
+    [
+        (always(200, {}), "unresponsive", "not with the settings of a llama.cpp server"),
+        (always(200, b"<html>"), "unresponsive", "not with JSON"),
+        (always(404, {}), "unresponsive", "answered 404"),
+        (always(500, {"error": {"message": "out of memory"}}), "unresponsive", "out of memory"),
+        (always(503, {"error": {"message": "Loading model"}}), "loading", "loads its model"),
+        (always(503, {"error": {"message": "overloaded"}}), "unresponsive", "overloaded"),
+        (routes({"/props": (200, {**PROPS, "model_alias": "other"})}), "stranger", "serves other, not m"),
+        (routes({"/props": (200, PROPS)}), "ready", ""),
+        (routes({"/props": (200, {**PROPS, "is_sleeping": True})}), "sleeping", "sleeps"),
+    ],
+    ids=["empty", "html", "404", "500", "loading", "503", "alias", "ready", "sleeping"],
+)
+async def test_health_believes_only_what_a_llama_server_says(tmp_path: Path, lie: Lie, phase: str, said: str) -> None:
+    async with lying(lie) as port:
+        health = value(await engine_on(port, tmp_path).health(this_process(DIGEST)))
+    assert (health.phase, said in health.message) == (phase, True), health
+
+
+async def test_an_engine_that_never_answers_is_unresponsive(tmp_path: Path) -> None:
+    async with lying(never) as port:
+        health = value(await engine_on(port, tmp_path).health(this_process(DIGEST)))
+    assert health.phase == "unresponsive"
+    assert "within 5 s" in health.message
+
+
+async def test_a_stranger_on_the_port_is_named_however_healthy_it_seems(tmp_path: Path) -> None:
+    model = rig(tmp_path)
+    async with (
+        model.running() as unit,
+        lying(routes({"/health": (200, {"status": "ok"}), "/props": (200, PROPS)})) as port,
+    ):
+        engine = engine_on(port, tmp_path)
+        health = value(await engine.health(unit))
+        assert health.phase == "stranger"
+        assert f"pid {os.getpid()}" in health.message
+        answer, activity = await engine.answer(unit), await engine.activity(unit)
+        assert isinstance(answer, Known)
+        assert answer.value.identity is None
+        assert isinstance(activity, Unknown)
+        with pytest.raises(DriverError, match="listens on"):
+            await engine.restore(unit, Saved())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, [], {"tokens_predicted": 0, "content": ""}, {"tokens_predicted": 1}, {"tokens_predicted": True, "content": 3}],
+    ids=["empty", "list", "none", "wordless", "types"],
+)
+async def test_an_answer_without_a_token_is_none(tmp_path: Path, content: Any) -> None:  # noqa: ANN401
+    answers: dict[str, tuple[int, object]] = {"/slots": (200, [SLOT]), "/completion": (200, content)}
+    async with lying(routes(answers)) as port:
+        answer = value(await engine_on(port, tmp_path).answer(this_process(DIGEST)))
+    assert answer.identity is None
+    assert answer.message
+
+
+@pytest.mark.parametrize("vector", [[], [0.5, 0.5], [1.0, float("nan")], "x"], ids=["none", "constant", "nan", "text"])
+async def test_a_vector_that_is_none_is_no_answer(tmp_path: Path, vector: Any) -> None:  # noqa: ANN401
+    async with lying(always(200, [{"embedding": vector}])) as port:
+        engine = engine_on(port, tmp_path)
+        engine.model = engine.model.model_copy(update={"task": "embedding"})
+        answer = value(await engine.answer(this_process(DIGEST)))
+    assert answer.identity is None
+
+
+@pytest.mark.parametrize("slots", [{}, [], [{}], [{"id": -1, "is_processing": False}], [{**SLOT, "id": "0"}]])
+async def test_slots_that_make_no_sense_are_unknown(tmp_path: Path, slots: Any) -> None:  # noqa: ANN401
+    async with lying(routes({"/slots": (200, slots), "/metrics": (200, "")})) as port:
+        activity = await engine_on(port, tmp_path).activity(this_process(DIGEST))
+    assert isinstance(activity, Unknown)
+    assert "/slots answered" in activity.reason
+
+
+async def saved_by(model: Rig) -> Saved:
+    """Have a conversation and save it."""
+    async with model.running() as unit:
+        await model.converse()
+        assert (await model.save(unit))["failed"] == []
+    found: Saved = value(await model.engine.saved())
+    assert len(found.slots) == 1
+    return found
+
+
+async def test_a_restore_that_restores_nothing_is_seen(tmp_path: Path) -> None:
+    model = rig(tmp_path)
+    saved = await saved_by(model)
+    tokens, size = saved.slots[0].tokens, saved.slots[0].bytes
+    done = always(200, {"id_slot": 0, "n_restored": tokens, "n_read": size, "timings": {"restore_ms": 1.0}})
+    async with model.running() as unit:
+        liar = before(model.model.port, lambda _, path: done if "action=restore" in path else None)
+        async with lying(liar) as port:
+            evidence: Any = await behind(model, port).restore(with_this_process(unit), saved)
+    assert evidence["slots"][0]["outcome"] == "cold"
+    assert "remembered 0" in evidence["slots"][0]["reason"]
+    assert "restart" not in evidence
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (always(200, {"n_restored": 3}), "took 3 of"),
+        (always(200, {}), "without a number of n_restored"),
+        (always(400, {"error": {"message": "Unable to restore slot"}}), "Unable to restore slot"),
+        (always(500, b"oops"), "oops"),
+    ],
+    ids=["short", "empty", "400", "500"],
+)
+async def test_a_restore_that_fails_asks_for_a_fresh_engine(tmp_path: Path, answer: Lie, said: str) -> None:
+    model = rig(tmp_path)
+    saved = await saved_by(model)
+    async with model.running() as unit:
+        liar = before(model.model.port, lambda _, path: answer if "action=restore" in path else None)
+        async with lying(liar) as port:
+            evidence: Any = await behind(model, port).restore(with_this_process(unit), saved)
+        assert evidence["restart"] is True
+        (attempt,) = value(await model.engine.saved()).slots[0].attempts
+        assert (attempt.outcome, attempt.identity) == ("failed", unit.identity)
+        assert said in attempt.reason
+
+
+async def test_an_engine_that_dies_over_a_restore_is_a_failed_restore(tmp_path: Path) -> None:
+    model = rig(tmp_path)
+    saved = await saved_by(model)
+    async with model.running() as unit:
+
+        async def dies(_method: str, _path: str, _body: bytes) -> tuple[int, bytes]:
+            await model.stop(unit)
+            return 200, json.dumps({"n_restored": saved.slots[0].tokens}).encode()
+
+        async with lying(before(model.model.port, lambda _, path: dies if "action=restore" in path else None)) as port:
+            evidence: Any = await behind(model, port).restore(with_this_process(unit), saved)
+    assert evidence["restart"] is True
+    (attempt,) = value(await model.engine.saved()).slots[0].attempts
+    assert attempt.outcome == "failed"
+
+
+async def test_an_attempt_is_on_record_before_the_engine_is_asked(tmp_path: Path) -> None:
+    model = rig(tmp_path)
+    saved = await saved_by(model)
+    recorded: list[str] = []
+
+    async def looks(_method: str, _path: str, _body: bytes) -> tuple[int, bytes]:
+        (one,) = value(await model.engine.saved()).slots
+        recorded.extend(tried.outcome for tried in one.attempts)
+        return 500, b""
+
+    def lies(_method: str, path: str) -> Lie | None:
+        return looks if "action=restore" in path else None
+
+    async with model.running() as unit, lying(before(model.model.port, lies)) as port:
+        await behind(model, port).restore(with_this_process(unit), saved)
+    assert recorded == ["open"]
+
+
+def truncate(file: Path) -> None:
+    os.truncate(file, file.stat().st_size - 1)
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(("damage", "said"), [(truncate, "bytes"), (flip, "sha256 differs")])
+async def test_a_damaged_file_never_reaches_the_engine(
+    tmp_path: Path, damage: Callable[[Path], None], said: str
+) -> None:
+    model = rig(tmp_path)
+    saved = await saved_by(model)
+    damage(model.slots / saved.slots[0].file)
+    async with model.running() as unit:
+        asked: list[Any] = []
+        async with lying(before(model.model.port, lambda *_: None, asked)) as port:
+            evidence: Any = await behind(model, port).restore(with_this_process(unit), saved)
+        assert evidence["slots"][0]["outcome"] == "cold"
+        assert said in evidence["slots"][0]["reason"]
+        assert not [one for one in asked if "restore" in one.path or one.path == "/completion"]
+        assert (await model.converse())["tokens_predicted"] == 8
+
+
+async def test_a_conversation_of_other_weights_is_never_restored(tmp_path: Path) -> None:
+    one, other = (rig(tmp_path, weights=str(weights_in(tmp_path, seed=seed))) for seed in (1, 2))
+    saved = await saved_by(one)
+    assert value(await other.engine.fingerprint()) != value(await one.engine.fingerprint())
+    async with other.running() as unit:
+        evidence: Any = await other.engine.restore(unit, saved)
+        assert evidence["slots"][0]["outcome"] == "cold"
+        assert "other weights" in evidence["slots"][0]["reason"]
+        assert (await other.slot(unit)).tokens is None
+
+
+def limited(model: Rig, size: int) -> Rig:
+    """Let no file of the engine grow beyond `size` bytes, as on a disk that is full."""
+    words = "import os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    words += f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); os.execv(sys.argv[1], sys.argv[1:])"
+    command = model.model.command
+    argv = (sys.executable, "-I", "-c", words, *command.argv)
+    return replace(model, model=model.model.model_copy(update={"command": command.model_copy(update={"argv": argv})}))
+
+
+async def test_a_full_disk_loses_no_earlier_save_and_leaves_no_rest(tmp_path: Path) -> None:
+    model = rig(tmp_path, weights=str(weights_in(tmp_path)))
+    saved = await saved_by(model)
+    kept = {path.name for path in model.slots.iterdir()}
+    full = limited(model, saved.slots[0].bytes // 2)
+    async with full.running() as unit:
+        await full.converse(words=600)
+        held = await full.slot(unit)
+        evidence = await full.save(unit)
+        assert evidence["slots"] == []
+        assert "slot 0 was not saved" in str(evidence["failed"])
+        assert {path.name for path in full.slots.iterdir()} == kept
+        assert await full.slot(unit) == held, "the conversation itself goes on"
+    assert value(await model.engine.saved()).slots == saved.slots
+
+
+async def test_a_budget_that_is_too_small_refuses_before_anything_is_written(tmp_path: Path) -> None:
+    model = rig(tmp_path, slots_budget=1000)
+    async with model.running() as unit:
+        await model.converse()
+        evidence = await model.save(unit)
+    assert "raise the budget" in str(evidence["failed"])
+    assert list(model.slots.iterdir()) == []
+
+
+async def test_an_engine_that_writes_less_than_it_says_is_not_believed(tmp_path: Path) -> None:
+    model = rig(tmp_path)
+    async with model.running() as unit:
+        await model.converse()
+        wrote = always(200, {"n_saved": 300, "n_written": 5, "timings": {"save_ms": 1.0}})
+        async with lying(before(model.model.port, lambda _, path: wrote if "action=save" in path else None)) as port:
+            engine = behind(model, port)
+            seen = with_this_process(unit)
+            evidence: Any = await engine.save(seen, value(await engine.activity(seen)))
+    assert evidence["slots"] == []
+    assert "slot 0 was not saved" in str(evidence["failed"])
+
+
+async def test_no_connection_stays_open_between_exchanges(tmp_path: Path) -> None:
+    model = rig(tmp_path)
+    async with model.running() as unit:
+        await model.engine.health(unit)
+        await model.engine.activity(unit)
+        port = f"{model.model.port:04X}"
+        rows = [row.split() for row in (await anyio.Path("/proc/net/tcp").read_text()).splitlines()[1:]]
+        assert not [row for row in rows if row[2].endswith(f":{port}") and row[3] == "01"]
+
+
+async def test_a_clients_idle_connection_does_not_keep_an_engine_alive(tmp_path: Path) -> None:
+    model = rig(tmp_path)
+    async with model.running() as unit:
+        with closing(socket.create_connection(("127.0.0.1", model.model.port))) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: m\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+            await model.stop(unit)
+        (fact,) = await model.access.ask([AskUnits(pids=(unit.identity.pid,))])
+        assert value(fact)["units"] == []
+
+
+async def test_the_client_tells_its_faults_apart() -> None:
+    client = HttpClient()
+    faults = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = listener.getsockname()[1]
+    async with lying(never) as stuck, lying(always(200, b"x" * 5000)) as chatty:
+        for port, deadline, limit in ((closed, 2, 10), (stuck, 0.1, 10), (chatty, 2, 4999), (chatty, 2, 5000)):
+            try:
+                (await client.get(f"http://127.0.0.1:{port}/", deadline, limit)).json()
+            except HttpFault as fault:
+                faults.append(fault.fault)
+    assert faults == ["refused", "timeout", "too large", "not json"]
+
+
+async def test_a_question_given_up_is_closed() -> None:
+    gone = anyio.Event()
+
+    async def stuck(_method: str, _path: str, _body: bytes) -> tuple[int, bytes]:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            gone.set()
+        return 200, b""
+
+    async with lying(stuck) as port:
+        with pytest.raises(HttpFault, match="within"):
+            await HttpClient().get(f"http://127.0.0.1:{port}/", 0.1)
+    assert gone.is_set()

@@ -1,0 +1,162 @@
+"""One model on this machine: its engine driver over local access, started the way a launcher starts it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from reconciler.drivers.access import local
+from reconciler.drivers.engines import embedded, llamacpp
+from reconciler.drivers.launchers import process
+from reconciler.edge.http import HttpClient
+from reconciler.model.facts import Known, Unit, UnitIdentity
+from reconciler.model.onhost import AskUnits
+from reconciler.model.spec import Capabilities, Kind, ModelSpec
+from tests import running
+from tests.engine import LLAMA_SERVER, free_port, weights_in
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from reconciler.drivers.engines.llama.engine import LlamaEngine
+    from reconciler.model.facts import Activity, Answer, Fact, Health, Slot
+    from reconciler.model.spec import Command, Task
+
+DIGEST = "v1:sha256:" + "0" * 16
+HEALTHY_WITHIN = 60.0
+
+
+def spec(command: Command, port: int, *, task: Task = "completion") -> ModelSpec:
+    """Define a model around a command line."""
+    return ModelSpec(
+        name="m",
+        engine=Kind(kind="embedded"),
+        launcher=Kind(kind="process"),
+        port=port,
+        task=task,
+        conversations="keep",
+        stable_for=0,
+        vram_bytes=None,
+        serves=None,
+        command=command,
+        digest=DIGEST,
+        capabilities=Capabilities(),
+    )
+
+
+def value(fact: Fact[Any]) -> Any:  # noqa: ANN401
+    """Give what is known; fails with the reason when it is not."""
+    assert isinstance(fact, Known), fact
+    return fact.value
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A model that can be started again and again in one host directory."""
+
+    model: ModelSpec
+    access: local.Driver
+    launcher: process.Driver
+    engine: LlamaEngine
+    directory: Path
+
+    @property
+    def slots(self) -> Path:
+        """Give the slot directory."""
+        return self.directory / self.model.directory / "slots"
+
+    @property
+    def log(self) -> str:
+        """Read what the engine wrote."""
+        path = self.directory / self.model.directory / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    async def start(self) -> Unit:
+        """Start the engine and return its unit without waiting for it."""
+        started = await self.launcher.start(self.model, running.mark("")["controller"])
+        return await self.look(UnitIdentity.model_validate(started["identity"]))
+
+    async def look(self, identity: UnitIdentity) -> Unit:
+        """Observe a unit again."""
+        (fact,) = await self.access.ask([AskUnits(pids=(identity.pid,))])
+        units = value(fact)["units"]
+        assert units, f"gone:\n{self.log}"
+        return Unit.model_validate(units[0])
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Unit]:
+        """Run the engine, ready on entry and gone on exit."""
+        unit = await self.start()
+        try:
+            await self.ready(unit)
+            yield unit
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.stop(unit)
+
+    async def ready(self, unit: Unit) -> Health:
+        """Wait until the engine says that it is ready."""
+        deadline = time.monotonic() + HEALTHY_WITHIN
+        while True:
+            health: Health = value(await self.engine.health(await self.look(unit.identity)))
+            if health.phase in {"ready", "sleeping"}:
+                return health
+            assert health.phase == "loading", f"{health}\n{self.log}"
+            assert time.monotonic() < deadline, f"{health}\n{self.log}"
+            await anyio.sleep(0.005)
+
+    async def stop(self, unit: Unit) -> None:
+        """End the engine and its group."""
+        await self.launcher.stop(unit.identity, grace=2)
+
+    async def slot(self, unit: Unit, number: int = 0) -> Slot:
+        """Look at a slot."""
+        activity: Activity = value(await self.engine.activity(unit))
+        return activity.slots[number]
+
+    async def save(self, unit: Unit) -> Any:  # noqa: ANN401
+        """Save what the slots hold now."""
+        evidence: Any = await self.engine.save(unit, value(await self.engine.activity(unit)))
+        return evidence
+
+    async def restore(self, unit: Unit) -> Any:  # noqa: ANN401
+        """Restore what is saved now."""
+        evidence: Any = await self.engine.restore(unit, value(await self.engine.saved()))
+        return evidence
+
+    async def converse(self, words: int = 300, tokens: int = 8, slot: int = 0, **options: Any) -> Any:  # noqa: ANN401
+        """Let a client say something, and read the answer."""
+        asked = {"prompt": "ba " * words, "n_predict": tokens, "id_slot": slot, "temperature": 0, **options}
+        return await self.post(f"http://127.0.0.1:{self.model.port}/completion", asked)
+
+    async def post(self, url: str, content: Any) -> Any:  # noqa: ANN401
+        """Send a request as a client would."""
+        reply = await HttpClient().post(url, content, HEALTHY_WITHIN)
+        assert reply.status == 200, reply
+        return reply.json()
+
+    async def answer(self, unit: Unit) -> Answer:
+        """Ask for a real answer."""
+        answered: Answer = value(await self.engine.answer(unit))
+        return answered
+
+
+def rig(directory: Path, way: local.Driver | None = None, *, task: Task = "completion", **options: Any) -> Rig:  # noqa: ANN401
+    """Define a model of random weights, or of the file `weights`; LLAMA_SERVER names a real llama-server to use."""
+    port, access = free_port(), way or local.Driver(local.Options(), str(directory))
+    if LLAMA_SERVER:
+        options.setdefault("context", 4096)
+        options.setdefault("weights", str(weights_in(directory)))
+        real = llamacpp.Options(binary=LLAMA_SERVER, **options)
+        model = spec(llamacpp.command(real, "m", port), port, task=task)
+        engine: LlamaEngine = llamacpp.Driver(real, model, access, time.time)
+    else:
+        chosen = embedded.Options(**{"seed": None if "weights" in options else 1, **options})
+        model = spec(embedded.command(chosen, "m", port), port, task=task)
+        engine = embedded.Driver(chosen, model, access, time.time)
+    return Rig(model, access, process.Driver(process.Options(), access), engine, directory)
