@@ -1,16 +1,153 @@
-"""Demo: a real switch between two models and back, driven by git commits, in a folder of its own."""
+"""Demo: a real switch between two models and back, driven by git commits, in a folder of its own that it removes."""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.edge.http import post_json
+import anyio
+from pydantic import BaseModel
+
+from reconciler.edge.http import HttpClient
+from reconciler.errors import Unreachable
+
+Say = Callable[[str], None]
+
+COMMAND_SECONDS = 120
+ANSWER_SECONDS = 30.0
+ENOUGH = 0.95
+NOTHING_ACTIVE = "[]"
+FIRST, SECOND = "tiny-a", "tiny-b"
+
+CONVERSATION = " ".join(
+    f"In chapter {number} the lighthouse keeper counts {number * 7} ships." for number in range(1, 31)
+)
+
+INVENTORY = """version: 1
+models:
+  tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 1s}}
+  tiny-b: {{engine: {{kind: embedded, seed: 2}}, port: {port}, stable_for: 1s}}
+"""
+
+
+class Timings(BaseModel):
+    """Read from the server's answer how many prompt tokens it had to read, and how many it remembered."""
+
+    cache_n: int
+    prompt_n: int
+
+
+class Completion(BaseModel):
+    """Read what the demo needs of a completion."""
+
+    timings: Timings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Hold the demo's folder and port, and run commands in it as a person would."""
+
+    folder: Path
+    port: int
+    say: Say
+
+    def desire(self, active: str) -> None:
+        """Write desired.yaml and commit it."""
+        (self.folder / "state" / "desired.yaml").write_text(f"version: 1\npower: on\nactive: {active}\n")
+        self._git("add", "state")
+        self._git("commit", "--quiet", "--message", f"serve {active}")
+
+    def begin(self) -> None:
+        """Make the repository and the inventory."""
+        (self.folder / "state").mkdir()
+        (self.folder / "state" / "inventory.yaml").write_text(INVENTORY.format(port=self.port))
+        self._git("init", "--quiet", ".")
+
+    def reconciler(self, *words: str) -> int:
+        """Run one reconciler command, shown as it is; return its exit code."""
+        self.say(f"\n$ reconciler {' '.join(words)}")
+        argv = [sys.executable, "-m", "reconciler", *words, "--state", "state", "--data", "data"]
+        return self._run(argv, {"XDG_STATE_HOME": str(self.folder / "host")})
+
+    def ask(self, model_name: str) -> Timings:
+        """Send the conversation to whatever serves, and say what the server had to read for it."""
+        wish = {"prompt": CONVERSATION, "n_predict": 8, "cache_prompt": True}
+        reply = anyio.run(HttpClient().post, f"http://127.0.0.1:{self.port}/completion", wish, ANSWER_SECONDS)
+        timings = Completion.model_validate(reply.json()).timings
+        self.say(
+            f"\n{model_name}: {timings.prompt_n} tokens read, {timings.cache_n} remembered (the server's own timings)"
+        )
+        return timings
+
+    def _git(self, *words: str) -> None:
+        self.say(f"\n$ git {' '.join(words)}")
+        who = ["-c", "user.name=Demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false"]
+        if self._run(["git", *who, *words], {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}):
+            raise Unreachable(f"git {words[0]} failed in {self.folder}")
+
+    def _run(self, argv: Sequence[str], environment: dict[str, str]) -> int:
+        sys.stdout.flush()
+        try:
+            done = subprocess.run(  # noqa: S603 - fixed words, no shell
+                argv,
+                cwd=self.folder,
+                env={**os.environ, **environment},
+                check=False,
+                timeout=COMMAND_SECONDS,
+                stdin=subprocess.DEVNULL,
+            )
+        except FileNotFoundError as error:
+            raise Unreachable(f"{argv[0]} is not installed, and the demo needs it") from error
+        except subprocess.TimeoutExpired as error:
+            raise Unreachable(f"{' '.join(argv[:4])} did not end within {COMMAND_SECONDS} s") from error
+        return done.returncode
+
+
+def run(say: Say) -> int:
+    """Show A -> B -> A with the conversation kept, leave nothing behind; return 0 when the server proved it."""
+    folder = Path(tempfile.mkdtemp(prefix="reconciler-demo-"))
+    stage = Stage(folder, _free_port(), say)
+    try:
+        return _play(stage)
+    finally:
+        say("\nCleaning up: nothing is to be active any more.")
+        stage.desire(NOTHING_ACTIVE)
+        left = stage.reconciler("apply", "--yes")
+        if left:
+            say(f"engines may be left running; their logs are in {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _play(stage: Stage) -> int:
+    stage.begin()
+    stage.desire(FIRST)
+    codes = [stage.reconciler("plan"), stage.reconciler("apply", "--yes")]
+    stage.ask(FIRST)
+    held = stage.ask(FIRST)
+    stage.desire(SECOND)
+    codes += [stage.reconciler("plan"), stage.reconciler("apply", "--yes")]
+    stage.ask(SECOND)
+    stage.desire(FIRST)
+    codes.append(stage.reconciler("apply", "--yes"))
+    back = stage.ask(FIRST)
+    codes.append(stage.reconciler("history"))
+    share = back.cache_n / (held.cache_n or 1)
+    stage.say(
+        f"\nThe first request after switching back reused {back.cache_n} of {held.cache_n} saved tokens ({share:.0%})."
+    )
+    return 0 if not any(codes) and held.cache_n and share >= ENOUGH else 1
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
