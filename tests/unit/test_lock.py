@@ -1,0 +1,59 @@
+"""One process acts on a data directory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import LockHeld, WriteFailed
+from reconciler.store.lock import FileLock
+
+HOLD = """
+import pathlib, sys
+from reconciler.store.lock import FileLock
+with FileLock(pathlib.Path(sys.argv[1]), "the other one").held():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def holder(path: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_holder_is_refused_and_told_who_holds(tmp_path: Path) -> None:
+    with FileLock(tmp_path / "lock", "the first").held():
+        with pytest.raises(LockHeld, match="the first acts"), FileLock(tmp_path / "lock", "the second").held():
+            pass
+
+
+def test_the_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:
+    with holder(tmp_path / "lock") as process:
+        with pytest.raises(LockHeld, match="the other one"), FileLock(tmp_path / "lock", "me").held():
+            pass
+        process.kill()
+        process.wait()
+    with FileLock(tmp_path / "lock", "me").held():
+        assert (tmp_path / "lock").read_text() == "me"
+
+
+def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
+    with FileLock(tmp_path / "lock", "me").held():
+        child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    with child, FileLock(tmp_path / "lock", "again").held():
+        assert child.poll() is None
+        child.kill()
+
+
+def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteFailed, match="--data"), FileLock(tmp_path / "file" / "lock", "me").held():
+        pass
