@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.model.facts import Claim
+from reconciler.store import planfile
 from reconciler.store.journal import SqliteJournal
 from reconciler.store.lock import FileLock
 from reconciler.store.source import FileSource
 
 if TYPE_CHECKING:
     from reconciler.model.spec import Slice
-    from reconciler.ports import Clock, HostPorts, HostReaders, Journal, Lock, Source
+    from reconciler.ports import Clock, HostPorts, HostReaders, Journal, Lock, PlanFiles, Source
     from reconciler.settings import Settings
 
 
@@ -33,6 +34,7 @@ class App:
     lock: Lock
     clock: Clock
     claim: Claim
+    plans: PlanFiles
 
     def readers(self, slice_: Slice) -> HostReaders:
         """Return what can be asked about a host: looking is all that its type allows."""
@@ -52,18 +54,22 @@ def build(settings: Settings) -> App:
     return App(
         source=FileSource(settings.state, catalog),
         catalog=catalog,
-        journal=SqliteJournal(settings.data / "journal", clock, boot_id),
-        lock=FileLock(settings.data / "lock", holder),
+        journal=SqliteJournal(settings.data_directory / "journal", clock, boot_id),
+        lock=FileLock(settings.data_directory / "lock", holder),
         clock=clock,
+        plans=planfile,
         claim=Claim(
-            controller=_controller(settings.data), name=socket.gethostname(), directory=str(settings.data), at=clock.wall()
+            controller=_controller(settings.data_directory),
+            name=socket.gethostname(),
+            directory=str(settings.data_directory),
+            at=clock.wall(),
         ),
     )
 
 
-def _controller(data: Path) -> str:
+def _controller(data_directory: Path) -> str:
     """Return who acts from this data directory: the same machine and directory are the same controller, always."""
-    return hashlib.sha256(f"{_text('/etc/machine-id')}:{data.resolve()}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{_text('/etc/machine-id')}:{data_directory.resolve()}".encode()).hexdigest()[:12]
 
 
 def _text(path: str) -> str:

@@ -25,6 +25,7 @@ class ReconcilerError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str) -> None:
+        """Keep the sentence."""
         super().__init__(message)
         self.message = message
 

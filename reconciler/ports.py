@@ -1,7 +1,8 @@
 """Every question and effect the core needs of the outside world, readers apart from actors.
 
-A reader returns facts and never changes anything. An actor returns evidence, raises DriverError when it knows that it failed, and is
-never believed: what counts is the fact observed afterwards. `steps` says which effects are repeatable, once or irreversible.
+A reader returns facts and never changes anything. An actor returns evidence, raises DriverError when it knows that it
+failed, and is never believed: what counts is the fact observed afterwards. `steps` says which effects are repeatable,
+once or irreversible.
 """
 
 from __future__ import annotations
@@ -271,6 +272,18 @@ class HostPorts(HostReaders):
     power: Power
     launchers: Mapping[str, Launcher]
     models: Mapping[str, ModelPorts]
+
+
+class PlanFiles(Protocol):
+    """Keep plans in files."""
+
+    def write(self, file: str, document: Json) -> None:
+        """Write a plan's document; raise WriteFailed."""
+        ...
+
+    def read(self, file: str) -> Json:
+        """Return a plan's document; raise ConfigError when the file is not one."""
+        ...
 
 
 class OptionsCatalog(Protocol):

@@ -24,7 +24,7 @@ _FIELDS = {"Host": ("access", "power", "gpu"), "Model": ("engine", "launcher")}
 
 
 def schemas(catalog: OptionsCatalog) -> dict[str, Schema]:
-    """Return the schemas of desired.yaml and inventory.yaml by name, with the options of every driver of the catalog."""
+    """Return the schemas of desired.yaml and inventory.yaml by name, with the options of every driver."""
     desired = _tidy(Desired.model_json_schema())
     inventory = _tidy(_with_drivers(Inventory.model_json_schema(), catalog))
     return {

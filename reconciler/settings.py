@@ -15,15 +15,15 @@ class Settings:
     """Name the folder of the files, the folder of journal and lock, and what belongs to this machine as a host."""
 
     state: Path
-    data: Path
+    data_directory: Path
     host_directory: Path
 
 
-def settings(environment: Mapping[str, str], state: str | None, data: str | None) -> Settings:
+def settings(environment: Mapping[str, str], state: str | None, data_directory: str | None) -> Settings:
     """Return the settings: an option, then RECONCILER_STATE and RECONCILER_DATA, then the XDG state directory."""
     home = Path(environment.get("XDG_STATE_HOME") or Path(environment.get("HOME", "/")) / ".local" / "state")
     return Settings(
         state=Path(state or environment.get("RECONCILER_STATE") or "state"),
-        data=Path(data or environment.get("RECONCILER_DATA") or home / "reconciler").absolute(),
+        data_directory=Path(data_directory or environment.get("RECONCILER_DATA") or home / "reconciler").absolute(),
         host_directory=home / "reconciler-host",
     )

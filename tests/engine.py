@@ -31,9 +31,7 @@ def program() -> list[str]:
     return [LLAMA_SERVER] if LLAMA_SERVER else [sys.executable, str(EMBEDDED_SERVER)]
 
 
-def weights_in(
-    directory: Path, architecture: str = "llama", *, seed: int = 1, width: int = 64, layers: int = 2
-) -> Path:
+def weights_in(directory: Path, architecture: str = "llama", *, seed: int = 1, width: int = 64, layers: int = 2) -> Path:
     """Write a model file into `directory` and return its path (1024 x 4 layers: 110 MB; 2048 x 10: 1.1 GB)."""
     path = directory / f"{architecture}-{seed}-{width}x{layers}.gguf"
     write_weights(path, seed=seed, architecture=architecture, width=width, layers=layers)
@@ -67,9 +65,7 @@ class EngineProcess:
     def start(cls, argv: Sequence[str], port: int, log: Path) -> EngineProcess:
         """Start a program whose flags already name the port."""
         with log.open("ab") as output:
-            process = subprocess.Popen(  # noqa: S603  the test chose the words
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
         return cls(process, port, log)
 
     @property
@@ -89,15 +85,15 @@ class EngineProcess:
             response = connection.getresponse()
             return Answer(response.status, json.loads(response.read()))
 
-    def get(self, path: str) -> Any:  # noqa: ANN401
+    def get(self, path: str) -> Any:
         """Read a JSON document that must be there."""
         return self._expect(self.request("GET", path))
 
-    def post(self, path: str, body: object) -> Any:  # noqa: ANN401
+    def post(self, path: str, body: object) -> Any:
         """Send a JSON document that must be accepted."""
         return self._expect(self.request("POST", path, body))
 
-    def complete(self, prompt: str | Sequence[int], tokens: int = 8, **options: object) -> Any:  # noqa: ANN401
+    def complete(self, prompt: str | Sequence[int], tokens: int = 8, **options: object) -> Any:
         """Generate greedily from a prompt."""
         return self.post("/completion", {"prompt": prompt, "n_predict": tokens, "temperature": 0, **options})
 
@@ -135,7 +131,7 @@ class EngineProcess:
         raise AssertionError(f"ended with status {status}:\n{self.output()}")
 
     @staticmethod
-    def _expect(answer: Answer) -> Any:  # noqa: ANN401
+    def _expect(answer: Answer) -> Any:
         assert answer.status == http.HTTPStatus.OK, answer
         return answer.body
 

@@ -83,9 +83,7 @@ async def lying(lie: Lie) -> AsyncIterator[int]:
             method, path, _ = head[0].split(" ", 2)
             sizes = [int(line.split(":")[1]) for line in head if line.lower().startswith("content-length:")]
             status, content = await lie(method, path, await reader.readexactly(sum(sizes)))
-            writer.write(
-                b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, len(content))
-            )
+            writer.write(b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, len(content)))
             writer.write(content)
             await writer.drain()
         writer.close()
@@ -108,7 +106,7 @@ async def lying(lie: Lie) -> AsyncIterator[int]:
         await server.wait_closed()
 
 
-def this_process(digest: str, **changed: Any) -> Unit:  # noqa: ANN401
+def this_process(digest: str, **changed: Any) -> Unit:
     """Describe this process as a unit, so that what it listens on is its own."""
     identity = UnitIdentity.model_validate(process.identity(os.getpid()))
     mark = Mark(controller="c", model="m", digest=digest)

@@ -49,7 +49,7 @@ def spec(command: Command, port: int, *, task: Task = "completion") -> ModelSpec
     )
 
 
-def value(fact: Fact[Any]) -> Any:  # noqa: ANN401
+def value(fact: Fact[Any]) -> Any:
     """Give what is known; fails with the reason when it is not."""
     assert isinstance(fact, Known), fact
     return fact.value
@@ -119,22 +119,22 @@ class Rig:
         activity: Activity = value(await self.engine.activity(unit))
         return activity.slots[number]
 
-    async def save(self, unit: Unit) -> Any:  # noqa: ANN401
+    async def save(self, unit: Unit) -> Any:
         """Save what the slots hold now."""
         evidence: Any = await self.engine.save(unit, value(await self.engine.activity(unit)))
         return evidence
 
-    async def restore(self, unit: Unit) -> Any:  # noqa: ANN401
+    async def restore(self, unit: Unit) -> Any:
         """Restore what is saved now."""
         evidence: Any = await self.engine.restore(unit, value(await self.engine.saved()))
         return evidence
 
-    async def converse(self, words: int = 300, tokens: int = 8, slot: int = 0, **options: Any) -> Any:  # noqa: ANN401
+    async def converse(self, words: int = 300, tokens: int = 8, slot: int = 0, **options: Any) -> Any:
         """Let a client say something, and read the answer."""
         asked = {"prompt": "ba " * words, "n_predict": tokens, "id_slot": slot, "temperature": 0, **options}
         return await self.post(f"http://127.0.0.1:{self.model.port}/completion", asked)
 
-    async def post(self, url: str, content: Any) -> Any:  # noqa: ANN401
+    async def post(self, url: str, content: Any) -> Any:
         """Send a request as a client would."""
         reply = await HttpClient().post(url, content, HEALTHY_WITHIN)
         assert reply.status == 200, reply
@@ -146,7 +146,7 @@ class Rig:
         return answered
 
 
-def rig(directory: Path, way: local.Driver | None = None, *, task: Task = "completion", **options: Any) -> Rig:  # noqa: ANN401
+def rig(directory: Path, way: local.Driver | None = None, *, task: Task = "completion", **options: Any) -> Rig:
     """Define a model of random weights, or of the file `weights`; LLAMA_SERVER names a real llama-server to use."""
     port, access = free_port(), way or local.Driver(local.Options(), str(directory))
     if LLAMA_SERVER:

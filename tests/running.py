@@ -60,7 +60,7 @@ def mark(model: str, digest: str = "v1:sha256:00000000") -> dict[str, str]:
     return {"controller": f"test-{os.getpid()}", "model": model, "digest": digest}
 
 
-def spawn_request(program: str, model: str = "m", **changed: Any) -> dict[str, Any]:  # noqa: ANN401
+def spawn_request(program: str, model: str = "m", **changed: Any) -> dict[str, Any]:
     return {
         "do": "spawn", "mark": mark(model), "argv": [*PYTHON, program], "env": {}, "scrub": ["LLAMA_ARG_"],
         "directory": f"models/{model}", "folders": [f"models/{model}/slots"], "log": f"models/{model}/log", **changed,
@@ -89,14 +89,14 @@ def wait_for_line(log: Path, word: str = "ready") -> str:
     raise AssertionError(f"{log} never said {word}: {log.read_text() if log.exists() else 'no log'}")
 
 
-def start(directory: Path, program: str, model: str = "m", **changed: Any) -> dict[str, Any]:  # noqa: ANN401
+def start(directory: Path, program: str, model: str = "m", **changed: Any) -> dict[str, Any]:
     """Start a program in this process and return its identity once it is ready."""
     identity: dict[str, Any] = ok(answer(spawn_request(program, model, **changed), str(directory)))["identity"]
     wait_for_line(directory / "models" / model / "log")
     return identity
 
 
-def our_units(**asked: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+def our_units(**asked: Any) -> list[dict[str, Any]]:
     units = ok(answer({"do": "units", **asked}, "/nowhere"))["units"]
     return [unit for unit in units if unit["mark"]["controller"] == f"test-{os.getpid()}"]
 

@@ -43,8 +43,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _shared() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
+def _shared() -> Parser:
+    shared = Parser(add_help=False)
     shared.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (text)")
     shared.add_argument("--state", metavar="DIR", help="where desired.yaml and inventory.yaml are (state)")
     shared.add_argument("--data", metavar="DIR", help="where journal and lock are (XDG state directory)")

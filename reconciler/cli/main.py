@@ -79,7 +79,8 @@ def _run(asked: argparse.Namespace) -> int:
             from reconciler.verbs import plan  # noqa: PLC0415 - each verb pays for itself only
 
             outcome, shown = plan.run(app, detailed=asked.detailed_exitcode), text.plan_text
-            _save(asked.save, outcome.document)
+            if asked.save is not None:
+                app.plans.write(asked.save, outcome.document)
         case "status":
             from reconciler.verbs import status  # noqa: PLC0415 - as above
 
@@ -105,7 +106,10 @@ def _act(asked: argparse.Namespace, app: App) -> Outcome:
     match asked.verb:
         case "apply":
             wishes = apply.Wishes(
-                saved=_load(asked.plan), timeout=asked.timeout, prune=asked.prune, take_over=asked.take_over
+                saved=None if asked.plan is None else app.plans.read(asked.plan),
+                timeout=asked.timeout,
+                prune=asked.prune,
+                take_over=asked.take_over,
             )
             return apply.run(app, wishes, approve, _say)
         case "retry":
@@ -142,18 +146,3 @@ def _plain(document: dict[str, Any]) -> str:
 def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
-
-
-def _save(file: str | None, document: dict[str, Any]) -> None:
-    if file is not None:
-        from reconciler.store import planfile  # noqa: PLC0415 - as above
-
-        planfile.write(file, document)
-
-
-def _load(file: str | None) -> dict[str, Any] | None:
-    if file is None:
-        return None
-    from reconciler.store import planfile  # noqa: PLC0415 - as above
-
-    return planfile.read(file)

@@ -24,9 +24,7 @@ def cheap_facts(slice_: Slice) -> tuple[FactKey, ...]:
 def costly_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
     """Return the slots worth asking for: of units that may be stopped, or that are owed a conversation. Never of a sleeper."""
     host = slice_.host.name
-    return tuple(
-        FactKey("activity", host, model.name) for model in slice_.models if _is_worth_asking(slice_, model, observed)
-    )
+    return tuple(FactKey("activity", host, model.name) for model in slice_.models if _is_worth_asking(slice_, model, observed))
 
 
 def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:

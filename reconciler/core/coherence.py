@@ -47,8 +47,8 @@ def _model(model_name: str, model: Model, inventory: Inventory, definitions: Def
     at: Path = ("models", model_name)
     host_name = inventory.host_name_of(model)
     if host_name is None:
-        sentence = f"host is missing; expected one of the inventory's hosts ({one_of(inventory.hosts)})"
-        yield Problem("inventory", at, sentence, at_key=True)
+        sentence = f"is missing; expected one of the inventory's hosts ({one_of(inventory.hosts)})"
+        yield Problem("inventory", (*at, "host"), sentence, at_key=True)
     elif host_name not in inventory.hosts:
         yield Problem("inventory", (*at, "host"), _unknown_host(host_name, inventory.hosts))
     if model.gpus:
@@ -56,9 +56,7 @@ def _model(model_name: str, model: Model, inventory: Inventory, definitions: Def
         yield Problem("inventory", (*at, "gpus"), sentence, at_key=True)
     definition = definitions.models.get(model_name)
     if model.conversations == "require" and definition and not definition.capabilities.keeps_conversations:
-        sentence = (
-            f"found require, but the engine {definition.engine.kind} cannot keep conversations; expected keep or drop"
-        )
+        sentence = f"found require, but the engine {definition.engine.kind} cannot keep conversations; expected keep or drop"
         yield Problem("inventory", (*at, "conversations"), sentence)
 
 
@@ -97,6 +95,4 @@ def _misplaced(model_name: str, host_name: str, inventory: Inventory, here: list
     other = inventory.host_name_of(elsewhere) if elsewhere else None
     if other:
         return f"{model_name} is a model of {other}, expected a model of {host_name} ({one_of(here)})"
-    return (
-        f"found {found(model_name)}, expected a model of {host_name}{nearest(model_name, here) or f' ({one_of(here)})'}"
-    )
+    return f"found {found(model_name)}, expected a model of {host_name}{nearest(model_name, here) or f' ({one_of(here)})'}"

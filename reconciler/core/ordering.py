@@ -19,9 +19,7 @@ def order(drafts: Iterable[Draft]) -> tuple[PlannedStep, ...]:
     ordered = sorted(unique.values(), key=lambda draft: (PHASES.index(draft.step.kind), draft.step.target))
     numbers = {draft.key: number for number, draft in enumerate(ordered, start=1)}
     return tuple(
-        PlannedStep(
-            number=numbers[draft.key], step=draft.step, cause=draft.cause, note=draft.note, after=_after(draft, numbers)
-        )
+        PlannedStep(number=numbers[draft.key], step=draft.step, cause=draft.cause, note=draft.note, after=_after(draft, numbers))
         for draft in ordered
     )
 

@@ -17,7 +17,10 @@ RETRY = Backoff()
 
 @dataclass(frozen=True)
 class Aim:
-    """Be the target of one pass, and why it is not what is wanted when it is not. `target` is None when there is nothing good to aim at."""
+    """Be the target of one pass, and why it is not what is wanted when it is not.
+
+    `target` is None when there is nothing good to aim at.
+    """
 
     target: Target | None
     key: Digest

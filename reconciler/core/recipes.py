@@ -156,9 +156,7 @@ def _memory(starts: list[StartChange], stops: list[StopChange], wanted: Slice, o
     step = AwaitVram(host=wanted.host.name, need_bytes=need, frees_bytes=frees)
     names = " and ".join(change.model for change in starts)
     cause = f"{names} needs {step.target}"
-    return Recipe(
-        (Draft(step, cause, after=(*(("stop", change.model) for change in stops), ("wake", wanted.host.name))),)
-    )
+    return Recipe((Draft(step, cause, after=(*(("stop", change.model) for change in stops), ("wake", wanted.host.name))),))
 
 
 def _memory_bytes(model_name: str, wanted: Slice, observed: Observed) -> int:
@@ -248,9 +246,7 @@ def _power(change: PowerChange, wanted: Slice, stops: list[StopChange]) -> Recip
 def _if_able(able: bool, draft: Draft, change: PowerChange) -> Recipe:
     if able:
         return Recipe((draft,))
-    return Recipe(
-        (), refusals=(f"power of {change.host} is {change.have} and its driver cannot make it {change.want}",)
-    )
+    return Recipe((), refusals=(f"power of {change.host} is {change.have} and its driver cannot make it {change.want}",))
 
 
 def _count(number: int, noun: str) -> str:

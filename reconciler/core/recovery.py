@@ -1,7 +1,7 @@
 """Recovery: fold the journal into hints, the part of the past that cannot be observed.
 
-A pass always observes and plans again. Hints only say where it should aim (last good, failures), what was cut short (an open run, units
-that never showed that they work) and how long things took.
+A pass always observes and plans again. Hints only say where it should aim (last good, failures), what was cut short
+(an open run, units that never showed that they work) and how long things took.
 """
 
 from __future__ import annotations
@@ -169,4 +169,3 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
 
 def _judged(hints: Hints) -> Hints:
     return replace(hints, judged_generation=hints.generation)
-

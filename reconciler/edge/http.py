@@ -54,9 +54,7 @@ class Reply(NamedTuple):
         try:
             parsed: JsonValue = json.loads(self.body)
         except (ValueError, RecursionError) as error:
-            raise HttpFault(
-                "not json", f"{self.asked} answered {self.status} with {self.excerpt!r}, not with JSON"
-            ) from error
+            raise HttpFault("not json", f"{self.asked} answered {self.status} with {self.excerpt!r}, not with JSON") from error
         return parsed
 
 

@@ -54,9 +54,7 @@ class Interpreter:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Close its stdin, at which it ends; kill it when it does not."""
         await self._stack.__aexit__(kind, error, trace)
 

@@ -53,15 +53,11 @@ class Shape:
     def __post_init__(self) -> None:
         """Raise ValueError for a shape that llama.cpp would refuse."""
         if self.architecture not in ARCHITECTURES:
-            raise ValueError(
-                f"architecture {self.architecture!r} is unknown; expected one of {', '.join(ARCHITECTURES)}"
-            )
+            raise ValueError(f"architecture {self.architecture!r} is unknown; expected one of {', '.join(ARCHITECTURES)}")
         if self.width < 64 or self.width % 64:  # noqa: PLR2004  two heads of 32, then heads of 64
             raise ValueError(f"width is {self.width}; expected a positive multiple of 64")
         if self.layers < 1 or self.context_length < 1:
-            raise ValueError(
-                f"layers is {self.layers} and context_length {self.context_length}; expected both to be at least 1"
-            )
+            raise ValueError(f"layers is {self.layers} and context_length {self.context_length}; expected both to be at least 1")
 
     @property
     def heads(self) -> int:
@@ -98,7 +94,7 @@ class Tensor:
         return math.prod(self.dimensions) * (4 if self.element_type == _F32 else 2)
 
 
-def write_weights(  # noqa: PLR0913  the sizes are keyword-only and have defaults
+def write_weights(
     path: Path,
     *,
     seed: int,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from reconciler.model.names import Value
 from reconciler.model.spec import Capabilities, Command, Kind
@@ -20,18 +20,44 @@ class FakeAccess(Value):
     address: str = Field(default="", description="Where the host answers.")
 
 
+class FromFile(Value):
+    """Find a secret in a file."""
+
+    from_file: str
+
+
+class FromEnvironment(Value):
+    """Find a secret in the environment."""
+
+    from_env: str
+
+
 class FakePower(Value):
     """Power a host that is not there."""
 
-    password: dict[str, str] = Field(default={}, description="Where the secret is.")
+    password: FromFile | FromEnvironment | None = Field(default=None, description="Where the secret is.")
     suspends: bool = Field(default=False, strict=True, description="Whether it can suspend.")
     plug: int = Field(default=0, strict=True, description="The socket it is on.")
+
+
+class Limit(Value):
+    """Bound what a launcher gives."""
+
+    cores: int = Field(strict=True)
 
 
 class FakeLauncher(Value):
     """Run nothing."""
 
+    limits: tuple[Limit, ...] = Field(default=(), description="What each unit may use.")
+    total: Limit | None = Field(default=None, description="What all units may use.")
     scope: Literal["user", "system"] = Field(default="user", description="Whose unit it is.")
+
+
+def _no_port(args: tuple[str, ...]) -> tuple[str, ...]:
+    if "--port" in args:
+        raise ValueError("--port is set by the key port")
+    return args
 
 
 class FakeEngine(Value):
@@ -39,7 +65,7 @@ class FakeEngine(Value):
 
     weights: str = Field(default="", description="The weights file.")
     context: int = Field(default=4096, strict=True, ge=1, description="Tokens in a conversation.")
-    args: tuple[str, ...] = Field(default=(), description="More words for its command line.")
+    args: Annotated[tuple[str, ...], AfterValidator(_no_port)] = Field(default=(), description="More words for its command line.")
 
 
 class StrictEngine(FakeEngine):

@@ -61,7 +61,7 @@ class Ending:
 
 @dataclass
 class Executor:
-    """Execute plans of one run on one host. `say` is told what is being done; `touched` collects what the run started or stopped."""
+    """Execute plans of one run on one host. `say` is told what is being done."""
 
     ports: HostPorts
     observer: Observer
@@ -99,7 +99,12 @@ class Executor:
             return Ending("missed", step, "; ".join(reasons)), world
         self.journal.append(
             StepIntent(
-                host=step.host, run=self.run, number=self.number, step=step.kind, model=_model(step), in_doubt=step.in_doubt
+                host=step.host,
+                run=self.run,
+                number=self.number,
+                step=step.kind,
+                model=_model(step),
+                in_doubt=step.in_doubt,
             )
         )
         self.say(f"{step.kind} {step.target}: {planned.cause}")
@@ -162,7 +167,13 @@ class Executor:
         return step.kind == "await_vram" and self.torn_down and any(world.unknown(key) for key in step.reads())
 
     def _record(
-        self, step: AnyStep, outcome: Outcome, began: float, world: Observed, message: str = "", evidence: Evidence | None = None
+        self,
+        step: AnyStep,
+        outcome: Outcome,
+        began: float,
+        world: Observed,
+        message: str = "",
+        evidence: Evidence | None = None,
     ) -> None:
         unit = world.value(FactKey("unit", step.host, _model(step)), Unit)
         gives_up = outcome == "failed" and (step.best_effort or (step.kind == "save_slots" and not step.required))

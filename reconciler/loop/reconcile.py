@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from reconciler.core import gate, planner, policy
 from reconciler.core.canonical import digest
@@ -25,9 +25,7 @@ from reconciler.steps.plan import HostPlan, StepMeaning
 MOST_PLANS = 8
 """A world that moves under this many plans of one run is not going to hold still."""
 
-Outcome: TypeAlias = Literal[
-    "in_sync", "applied", "rolled_back", "unhealthy", "refused", "stalled", "interrupted", "unknown"
-]
+Outcome: TypeAlias = Literal["in_sync", "applied", "rolled_back", "unhealthy", "refused", "stalled", "interrupted", "unknown"]
 EXIT_CODES: dict[str, int] = {
     "in_sync": 0, "applied": 0, "rolled_back": 3, "unhealthy": 3, "stalled": 3, "refused": 4, "unknown": 5, "interrupted": 130,
 }  # fmt: skip
@@ -73,6 +71,14 @@ class Actor:
     say: Callable[[str], None]
 
 
+class Goal(NamedTuple):
+    """Say where a run aims, in which mode, and what its failure would quarantine."""
+
+    target: Target
+    mode: Mode
+    key: str
+
+
 @dataclass(frozen=True)
 class Attempt:
     """Say how one run ended, and whether something that served was stopped in it."""
@@ -91,7 +97,10 @@ class Attempt:
 
 
 async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
-    """Bring one host to what is wanted, or back to last good; raise PlanStale before the first effect when approval does not fit."""
+    """Bring one host to what is wanted, or back to last good.
+
+    Raise PlanStale before the first effect when the plan is not the one that was approved.
+    """
     host = wish.slice.host.name
     hints = _hints(actor, host)
     if hints.open_run is not None:
@@ -167,16 +176,15 @@ async def _attempt(wish: Wish, actor: Actor, target: Target, mode: Mode, key: st
     if not plan.steps and hints.open_run is None:
         _adopt(wish, actor, target, mode, hints)
         return Attempt("in_sync")
-    executor = await _open(wish, actor, target, mode, key, plan, hints)
+    executor = await _open(wish, actor, Goal(target, mode, key), plan, hints)
     ending = await _execute(wish, executor, target, plan, observed)
     if ending.kind == "completed":
         ending = await _trial(executor, target, hints)
     return await _close(executor, ending, mode, target)
 
 
-async def _open(
-    wish: Wish, actor: Actor, target: Target, mode: Mode, key: str, plan: HostPlan, hints: Hints
-) -> Executor:
+async def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) -> Executor:
+    target, mode, key = goal
     host = target.slice.host.name
     if plan.steps and not any(planned.step.kind == "wake" for planned in plan.steps):
         await actor.ports.access.act(WriteClaim(claim=actor.claim, take_over=wish.take_over))
@@ -203,6 +211,7 @@ async def _open(
 
 async def _execute(wish: Wish, executor: Executor, target: Target, plan: HostPlan, observed: Observed) -> Ending:
     """Execute, and plan again for as long as something is left to do or a prediction missed."""
+    ending = Ending("missed")
     for _ in range(MOST_PLANS):
         ending = await executor.execute(plan, observed)
         if ending.kind in {"failed", "interrupted"}:
@@ -282,7 +291,11 @@ def _adopt(wish: Wish, actor: Actor, target: Target, mode: Mode, hints: Hints) -
         return
     generation = _generation(hints, target, mode)
     adopted = Adopted(
-        host=target.slice.host.name, slice=target.slice, digest=target.digest, generation=generation, provenance=wish.provenance
+        host=target.slice.host.name,
+        slice=target.slice,
+        digest=target.digest,
+        generation=generation,
+        provenance=wish.provenance,
     )
     actor.journal.append(adopted)
 

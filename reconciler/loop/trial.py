@@ -16,9 +16,7 @@ FORGIVEN = 3
 """A health that cannot be read this often in a row fails a trial; fewer are a hiccup."""
 
 
-async def judge(
-    units: Mapping[str, UnitIdentity], slice_: Slice, observer: Observer, clock: Clock, interrupt: Interrupt
-) -> str:
+async def judge(units: Mapping[str, UnitIdentity], slice_: Slice, observer: Observer, clock: Clock, interrupt: Interrupt) -> str:
     """Watch units for as long as their models ask for; return why one failed, empty when all stayed healthy."""
     host = slice_.host.name
     stable_for = max((model.stable_for for model in slice_.models if model.name in units), default=0.0)

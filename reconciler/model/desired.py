@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from reconciler.model.names import HostName, ModelName, Value
-from reconciler.model.quantity import expected
+from reconciler.model.quantity import Version, expected
 
 Power: TypeAlias = Literal["on", "off", "suspend", "auto"]
 ApplyFrom: TypeAlias = Literal["saved", "committed", "signed"]
@@ -25,9 +25,7 @@ def _power(value: object) -> object:
 def _names(value: object) -> object:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)):
-        raise expected(
-            "a model, a list of models, or [] to run none; leave the key out when models are not to be managed"
-        )
+        raise expected("a model, a list of models, or [] to run none; leave the key out when models are not to be managed")
     if len({str(name) for name in names}) < len(names):
         raise expected("every model once")
     return names
@@ -60,15 +58,14 @@ class HostWish(Value):
 class Desired(HostWish):
     """Say what is wanted: of the only host at the top level, or of several under `hosts`."""
 
-    version: Literal[1] = Field(description="The version of this file's format.")
+    version: Version = Field(description="The version of this file's format.")
     apply_from: ApplyFrom = Field(
         default="saved",
         description="What may be applied: the files as saved, as committed to git, or only as committed and signed.",
     )
-    hosts: (
-        dict[HostName, Annotated[HostWish, BeforeValidator(_empty_mapping, json_schema_input_type=HostWish | None)]]
-        | None
-    ) = Field(default=None, description="What is wanted of each host. A host that is not named is not managed.")
+    hosts: dict[HostName, Annotated[HostWish, BeforeValidator(_empty_mapping, json_schema_input_type=HostWish | None)]] | None = (
+        Field(default=None, description="What is wanted of each host. A host that is not named is not managed.")
+    )
 
     def wishes(self, only_host: HostName | None) -> dict[HostName, HostWish]:
         """Return what is wanted by host; the top level speaks of the only host."""

@@ -202,7 +202,10 @@ class Saved(Value):
 
 
 class Weights(Value):
-    """Describe a model's weights file. `keepable` says whether a saved conversation can come back, `remedy` what would help."""
+    """Describe a model's weights file.
+
+    `keepable` says whether a saved conversation can come back, `remedy` what would help.
+    """
 
     path: str
     exists: bool
@@ -242,15 +245,15 @@ class Gpu(Value):
 
 
 class Fingerprint(Value):
-    """Identify everything that a saved conversation depends on. `changed_at` is when a file among it last changed (wall clock)."""
+    """Identify all that a saved conversation depends on. `changed_at`: when a file among it last changed (wall clock)."""
 
     digest: str
     changed_at: float = 0.0
 
 
 FactValue: TypeAlias = (
-    Contact | PowerState | Claim | None | Gpu | tuple[Unit, ...] | Unit | PortState | Health | Answer | Activity | Saved
-    | Weights | Binary | Fingerprint
+    Contact | PowerState | Claim | Gpu | tuple[Unit, ...] | Unit | PortState | Health | Answer | Activity | Saved
+    | Weights | Binary | Fingerprint | None
 )  # fmt: skip
 
 
@@ -260,6 +263,7 @@ class Observed:
     __slots__ = ("_facts",)
 
     def __init__(self, facts: Mapping[FactKey, Fact[FactValue]] | None = None) -> None:
+        """Hold a copy of `facts`."""
         self._facts: dict[FactKey, Fact[FactValue]] = dict(facts or {})
 
     def __iter__(self) -> Iterator[FactKey]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, Field, JsonValue
 
 from reconciler.model.names import HostName, ModelName, Value
-from reconciler.model.quantity import Bytes, Seconds, expected
+from reconciler.model.quantity import Bytes, Seconds, Version, expected
 from reconciler.model.spec import Conversations, Kind, Task
 
 LOCAL = "local"
@@ -24,8 +24,6 @@ def _kind(value: object) -> object:
             return {"kind": value["kind"], "options": {key: value[key] for key in value if key != "kind"}}
         if _ROLES & value.keys():
             raise expected("one driver for all of power; wake, stop and proof apart are not in this version")
-    if isinstance(value, Kind):
-        return value
     raise expected("the name of a driver, or a mapping with `kind` and its options")
 
 
@@ -40,12 +38,8 @@ class Host(Value):
     """Describe a machine: how to reach it, power it and read its accelerators."""
 
     access: KindOf = Field(default=Kind(kind="local"), description="How to reach the host; local is this machine.")
-    power: KindOf = Field(
-        default=Kind(kind="none"), description="How to switch the host on and off; none leaves power alone."
-    )
-    gpu: KindOf = Field(
-        default=Kind(kind="auto"), description="How to read the accelerators; auto goes by the device nodes."
-    )
+    power: KindOf = Field(default=Kind(kind="none"), description="How to switch the host on and off; none leaves power alone.")
+    gpu: KindOf = Field(default=Kind(kind="auto"), description="How to read the accelerators; auto goes by the device nodes.")
     engines: dict[str, dict[str, JsonValue]] = Field(
         default={}, description="Options that every model of an engine kind has on this host, unless it says otherwise."
     )
@@ -55,14 +49,10 @@ class Host(Value):
 class Model(Value):
     """Describe weights, the engine that runs them, what launches it, and where it answers."""
 
-    host: HostName | None = Field(
-        default=None, description="The host of this model; not needed when there is only one."
-    )
+    host: HostName | None = Field(default=None, description="The host of this model; not needed when there is only one.")
     engine: KindOf = Field(description="The inference program and its options.")
     launcher: KindOf = Field(default=Kind(kind="process"), description="What runs the engine on its host.")
-    port: int = Field(
-        default=8080, strict=True, ge=1, le=65535, description="The loopback port of the host that it answers on."
-    )
+    port: int = Field(default=8080, strict=True, ge=1, le=65535, description="The loopback port of the host that it answers on.")
     task: Task = Field(default="chat", description="What the model is asked for, and tested with.")
     vram: Bytes | None = Field(
         default=None,
@@ -72,12 +62,8 @@ class Model(Value):
         default="keep",
         description="Conversations in a switch: keep tries to save, require stops nothing unsaved, drop does not try.",
     )
-    stable_for: Seconds = Field(
-        default=10.0, description='How long it must stay healthy to count as good, such as "10s".'
-    )
-    serves: str | None = Field(
-        default=None, description="The model name that the engine must report, when it is not ours."
-    )
+    stable_for: Seconds = Field(default=10.0, description='How long it must stay healthy to count as good, such as "10s".')
+    serves: str | None = Field(default=None, description="The model name that the engine must report, when it is not ours.")
     gpus: tuple[Annotated[int, Field(strict=True, ge=0)], ...] = Field(
         default=(), description="The cards it uses, by number; without it, what the engine takes by itself."
     )
@@ -87,7 +73,7 @@ class Model(Value):
 class Inventory(Value):
     """Describe every host and every model."""
 
-    version: Literal[1] = Field(description="The version of this file's format.")
+    version: Version = Field(description="The version of this file's format.")
     hosts: dict[HostName, Annotated[Host, BeforeValidator(_empty_mapping, json_schema_input_type=Host | None)]] = Field(
         default={LOCAL: Host()}, min_length=1, description="Every host; without the key, this machine, called local."
     )

@@ -1,7 +1,8 @@
 """What may be asked of and done on a host: the contract between drivers and the onhost program.
 
-Each value becomes one JSON line `{"do": kind, ...fields}`; the answer is `{"ok": {...}}` or `{"error": "sentence"}`. Paths are absolute or
-relative to the host directory, where everything that belongs to the host (claim, logs, slots) lives.
+Each value becomes one JSON line `{"do": kind, ...fields}`; the answer is `{"ok": {...}}` or `{"error": "sentence"}`.
+Paths are absolute or relative to the host directory, where everything that belongs to the host (claim, logs, slots)
+lives.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class Stop(Value):
 
 
 class SealSlot(Value):
-    """Make a freshly saved slot file durable: check its size, fsync, sha256, write its sidecar, rename both, drop what it replaces."""
+    """Make a saved slot file durable: check its size, fsync, sha256, write its sidecar, rename both, drop what it replaces."""
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     do: Literal["seal"] = "seal"
@@ -150,7 +151,7 @@ class NoteAttempt(Value):
 
 
 class MakeRoom(Value):
-    """Delete leftovers, then oldest slot files, until `needed` bytes fit in `budget` and on the disk; never one named in `keep`."""
+    """Delete leftovers, then oldest slot files, until `needed` bytes fit in `budget` and on the disk; never one in `keep`."""
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     do: Literal["room"] = "room"

@@ -1,9 +1,9 @@
-"""Quantities: sizes and durations as operators write them."""
+"""Quantities: sizes, durations and versions as operators write them."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -55,5 +55,12 @@ def _amount(value: object, units: dict[str, float]) -> float | None:
     return float(written[1]) * unit if written and unit else None
 
 
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise expected("1")
+    return value
+
+
+Version: TypeAlias = Annotated[Literal[1], BeforeValidator(_number)]
 Bytes: TypeAlias = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=int | str), Field(ge=0)]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(parse_seconds, json_schema_input_type=float | str), Field(ge=0)]

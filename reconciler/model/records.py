@@ -112,7 +112,8 @@ class RollBack(Value):
 
 
 Record: TypeAlias = Annotated[
-    RunOpened | StepIntent | StepDone | TrialOpened | RunClosed | Adopted | Retry | RollBack, Field(discriminator="kind")
+    RunOpened | StepIntent | StepDone | TrialOpened | RunClosed | Adopted | Retry | RollBack,
+    Field(discriminator="kind"),
 ]
 
 

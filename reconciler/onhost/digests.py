@@ -40,10 +40,7 @@ def _described(path: str, sampled: bool) -> list[Any]:
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            return [
-                [os.path.basename(each), os.stat(each).st_size, os.stat(each).st_mtime_ns]
-                for each in files.libraries(path)
-            ]
+            return [[os.path.basename(each), os.stat(each).st_size, os.stat(each).st_mtime_ns] for each in files.libraries(path)]
         if not stat.S_ISREG(status.st_mode):
             raise Problem(f"{path} is not a regular file")
         inode = [status.st_ino] if sampled else []

@@ -83,9 +83,7 @@ def claim(directory: str) -> dict[str, Any]:
     except FileNotFoundError:
         return {"claim": None}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Problem(
-            f"the claim {path} cannot be understood; find out who wrote it, then remove it or take over"
-        ) from error
+        raise Problem(f"the claim {path} cannot be understood; find out who wrote it, then remove it or take over") from error
 
 
 def _text(value: object) -> str:
@@ -104,8 +102,7 @@ def write_claim(request: dict[str, Any], directory: str) -> dict[str, Any]:
             standing = claim(directory)["claim"]
             if standing is not None and standing["controller"] != wanted["controller"]:
                 raise Problem(
-                    f"the host is claimed by controller {standing['name']} ({standing['directory']}); "
-                    "stop that one, or take over"
+                    f"the host is claimed by controller {standing['name']} ({standing['directory']}); stop that one, or take over"
                 )
         write_durably(os.path.join(directory, CLAIM), json.dumps(wanted, sort_keys=True).encode())
     return {"claim": wanted}

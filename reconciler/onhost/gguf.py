@@ -214,9 +214,7 @@ def _parse(cursor: _Cursor) -> Header:
     total = None if None in sizes else sum(size or 0 for size in sizes)
     alignment = min(max(_whole(values, "general.alignment", 32), 1), _CHUNK)
     start = -(-cursor.position // alignment) * alignment
-    return Header(
-        values, start if tensors else 0, max((offset + (size or 0) for offset, size in ends), default=0), total
-    )
+    return Header(values, start if tensors else 0, max((offset + (size or 0) for offset, size in ends), default=0), total)
 
 
 def _text(cursor: _Cursor, limit: int, keep: int) -> str:
@@ -286,9 +284,7 @@ def _described(values: dict[str, Any]) -> dict[str, Any]:
     width = _whole(short, "embedding_length", 0) // heads if heads else 0
     key_length, value_length = (_whole(short, f"attention.{part}_length", width) for part in ("key", "value"))
     count = sum(by_layer) if isinstance(by_layer, list) else layers * _whole(short, "attention.head_count_kv", heads)
-    recurrent = any(".ssm." in key or ".shortconv." in key for key in values) or (
-        isinstance(by_layer, list) and 0 in by_layer
-    )
+    recurrent = any(".ssm." in key or ".shortconv." in key for key in values) or (isinstance(by_layer, list) and 0 in by_layer)
     return {
         "architecture": architecture,
         "name": values.get("general.name") if isinstance(values.get("general.name"), str) else "",

@@ -113,10 +113,7 @@ class Loop:
         """Write one line; leave at once when nobody reads any more."""
         content = json.dumps(value, separators=(",", ":")).encode() + b"\n"
         if len(content) > LINE_LIMIT:
-            content = (
-                json.dumps({"id": value["id"], "error": f"the answer is longer than {LINE_LIMIT} bytes"}).encode()
-                + b"\n"
-            )
+            content = json.dumps({"id": value["id"], "error": f"the answer is longer than {LINE_LIMIT} bytes"}).encode() + b"\n"
         try:
             with self._writing:
                 self._sink.write(content)

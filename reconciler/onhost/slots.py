@@ -48,9 +48,7 @@ def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
     folder = files.absolute(request["directory"], directory)
     temporary, name, size = _name(request["temporary"]), _name(request["file"]), int(request["size"])
     if not temporary.endswith(TEMPORARY):
-        raise Problem(
-            f"a slot file that is not sealed yet must end in {TEMPORARY}, so that it can be recognised: {temporary}"
-        )
+        raise Problem(f"a slot file that is not sealed yet must end in {TEMPORARY}, so that it can be recognised: {temporary}")
     source, target = os.path.join(folder, temporary), os.path.join(folder, name)
     if not os.path.lexists(source) and os.path.lexists(target):
         source = target
@@ -78,9 +76,7 @@ def check(request: dict[str, Any], directory: str) -> dict[str, Any]:
             wanted = sidecar["bytes"]
             raise Problem(f"slot file {name} has {size} bytes, not {wanted}; it is damaged and will not be used")
         if _sha256(file) != sidecar["sha256"]:
-            raise Problem(
-                f"slot file {name} is not what was saved: its sha256 differs; it is damaged and will not be used"
-            )
+            raise Problem(f"slot file {name} is not what was saved: its sha256 differs; it is damaged and will not be used")
         tokens = _tokens(file, size)
     return {"file": name, "bytes": size, "tokens": tokens, "n": None if tokens is None else len(tokens)}
 
@@ -181,9 +177,7 @@ def _sidecar(folder: str, file: str) -> dict[str, Any]:
         raise Problem(f"the description {path} is damaged: it is not JSON; its slot file will not be used") from error
     fault = _fault(sidecar, _FIELDS) or (f"it describes {sidecar['file']}" if sidecar["file"] != file else "")
     if fault:
-        raise Problem(
-            f"the description {path} is damaged or from another version: {fault}; its slot file will not be used"
-        )
+        raise Problem(f"the description {path} is damaged or from another version: {fault}; its slot file will not be used")
     return dict(sidecar)
 
 
@@ -211,9 +205,7 @@ def _drop_older(folder: str, newest: dict[str, Any]) -> list[str]:
     older = [
         sidecar["file"]
         for sidecar in _listing(folder).good
-        if sidecar["slot"] == newest["slot"]
-        and sidecar["file"] != newest["file"]
-        and sidecar["saved_at"] <= newest["saved_at"]
+        if sidecar["slot"] == newest["slot"] and sidecar["file"] != newest["file"] and sidecar["saved_at"] <= newest["saved_at"]
     ]
     for file in older:
         _remove(folder, [file + SIDECAR, file])

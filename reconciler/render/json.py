@@ -21,9 +21,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 
 
 def _meaning(host: HostPlan) -> dict[str, Any]:
-    steps = [
-        {"number": number, **step.model_dump(mode="json")} for number, step in enumerate(host.meaning, start=1)
-    ]
+    steps = [{"number": number, **step.model_dump(mode="json")} for number, step in enumerate(host.meaning, start=1)]
     return {"host": host.host, "mode": host.mode, "digest": host.digest, "steps": steps}
 
 

@@ -35,7 +35,12 @@ def _total(document: dict[str, Any]) -> str:
         return "Plan: nothing to do."
     counted = [
         (kinds.count(kind), words)
-        for kind, words in (("wake", "to wake"), ("stop", "to stop"), ("start", "to start"), ("shutdown", "to shut down"))
+        for kind, words in (
+            ("wake", "to wake"),
+            ("stop", "to stop"),
+            ("start", "to start"),
+            ("shutdown", "to shut down"),
+        )
     ]
     parts = ", ".join(f"{count} {words}" for count, words in counted if count) or f"{len(kinds)} to complete"
     beside = document["evidence"]["hosts"]
@@ -72,8 +77,10 @@ def _run(run: dict[str, Any]) -> str:
     lines = [f"{run['run']:>5}  {when}  {run['host']:<10} {run['mode']:<9} {run['verdict']:<12} {run['provenance']}"]
     if run["message"]:
         lines.append(f"       {run['message']}")
-    for step in run["steps"]:
-        lines.append(f"       {step['step']:<14} {step['model']:<16} {step['outcome']:<8} {step['seconds']:.2f} s  {step['said']}".rstrip())
+    lines += [
+        f"       {step['step']:<14} {step['model']:<16} {step['outcome']:<8} {step['seconds']:.2f} s  {step['said']}".rstrip()
+        for step in run["steps"]
+    ]
     lines += [f"       | {line}" for line in run["log"]]
     return "\n".join(lines)
 

@@ -53,9 +53,7 @@ class AwaitVram(Step):
         if memory is None or self._is_enough(memory):
             return world
         free = min(memory.total, memory.free + self.frees_bytes)
-        return world.predicting(
-            self.kind, {FactKey("gpu", self.host): Gpu(memory=memory.model_copy(update={"free": free}))}
-        )
+        return world.predicting(self.kind, {FactKey("gpu", self.host): Gpu(memory=memory.model_copy(update={"free": free}))})
 
     def holds(self, world: Observed) -> bool:
         """Return whether enough is free, or there is no memory to look after."""

@@ -32,9 +32,7 @@ class Drain(ModelStep):
         """Return the world with every slot idle."""
         activity = world.value(self.key("activity"), Activity) or Activity()
         idle = tuple(slot.model_copy(update={"busy": False}) for slot in activity.slots)
-        return world.predicting(
-            self.kind, {self.key("activity"): activity.model_copy(update={"slots": idle, "deferred": 0})}
-        )
+        return world.predicting(self.kind, {self.key("activity"): activity.model_copy(update={"slots": idle, "deferred": 0})})
 
     def holds(self, world: Observed) -> bool:
         """Return whether nothing runs and nothing waits."""

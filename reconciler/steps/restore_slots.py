@@ -8,6 +8,7 @@ from reconciler.model.facts import (
     TRIVIAL_TOKENS,
     Activity,
     FactKey,
+    FactKind,
     Fingerprint,
     Health,
     Observed,
@@ -35,7 +36,7 @@ class RestoreSlots(ModelStep):
 
     def reads(self) -> tuple[FactKey, ...]:
         """Return unit, health, slots, saved slots and what they must fit."""
-        kinds = ("unit", "health", "activity", "saved", "weights", "fingerprint")
+        kinds: tuple[FactKind, ...] = ("unit", "health", "activity", "saved", "weights", "fingerprint")
         return tuple(self.key(kind) for kind in kinds)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
@@ -56,8 +57,7 @@ class RestoreSlots(ModelStep):
         owed = {slot.slot for slot in owed_slots(world, self.host, self.model)}
         proven = RestoreAttempt(identity=unit.identity, outcome="proven")
         slots = tuple(
-            slot.model_copy(update={"attempts": (*slot.attempts, proven)}) if slot.slot in owed else slot
-            for slot in saved.slots
+            slot.model_copy(update={"attempts": (*slot.attempts, proven)}) if slot.slot in owed else slot for slot in saved.slots
         )
         return world.predicting(self.kind, {self.key("saved"): saved.model_copy(update={"slots": slots})})
 

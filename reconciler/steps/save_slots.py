@@ -33,9 +33,7 @@ class SaveSlots(ModelStep):
         unit = world.value(self.key("unit"), Unit)
         saved = world.value(self.key("saved"), Saved) or Saved()
         fingerprint = world.value(self.key("fingerprint"), Fingerprint)
-        fresh = {
-            slot.id: _expected(slot, unit, fingerprint.digest if fingerprint else "") for slot in unsaved(world, self)
-        }
+        fresh = {slot.id: _expected(slot, unit, fingerprint.digest if fingerprint else "") for slot in unsaved(world, self)}
         kept = tuple(slot for slot in saved.slots if slot.slot not in fresh)
         slots = tuple(sorted((*kept, *fresh.values()), key=lambda slot: slot.slot))
         return world.predicting(self.kind, {self.key("saved"): saved.model_copy(update={"slots": slots})})

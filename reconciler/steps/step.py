@@ -1,8 +1,9 @@
 """The step: one idempotent action as data, with four pure functions.
 
-`reads` names the facts it depends on or changes, `blocked_by` says why it may not run in a world, `predict` returns the world after it, and
-`holds` says whether its postcondition is seen. Laws, tested for every kind: what is not blocked holds in its predicted world; nothing
-outside `reads` is looked at; an Unknown among the reads of a destructive step blocks it.
+`reads` names the facts it depends on or changes, `blocked_by` says why it may not run in a world, `predict` returns
+the world after it, and `holds` says whether its postcondition is seen. Laws, tested for every kind: what is not
+blocked holds in its predicted world; nothing outside `reads` is looked at; an Unknown among the reads of a
+destructive step blocks it.
 """
 
 from __future__ import annotations
@@ -66,6 +67,11 @@ class Step(Value):
         """Return the facts that must not be Unknown: all it reads when it destroys something, none otherwise."""
         return self.reads() if self.destructive else ()
 
+    def hopeless(self, world: Observed) -> str:
+        """Return why waiting longer cannot help, empty while it may."""
+        _ = world
+        return ""
+
 
 class ModelStep(Step):
     """Be a step about one model."""
@@ -80,8 +86,3 @@ class ModelStep(Step):
     def key(self, kind: FactKind) -> FactKey:
         """Return the key of a fact about this model."""
         return FactKey(kind, self.host, self.model)
-
-    def hopeless(self, world: Observed) -> str:
-        """Return why waiting longer cannot help, empty while it may."""
-        _ = world
-        return ""

@@ -66,5 +66,3 @@ class Wake(Step):
                 FactKey("port", self.host, str(model.port)): PortState(),
             }
         return facts
-
-

@@ -107,9 +107,7 @@ class _Drivers:
         except ValidationError as error:
             for problem in problems_of(error, "inventory", schema):
                 inherited = defaults and problem.path[:1] and problem.path[0] in given.keys() - written.options.keys()
-                start = (
-                    ("hosts", defaults.host_name, "engines", written.kind) if defaults and inherited else (*at, role)
-                )
+                start = ("hosts", defaults.host_name, "engines", written.kind) if defaults and inherited else (*at, role)
                 self.problems.append(problem._replace(path=(*start, *problem.path)))
             return None
         return Kind(kind=written.kind, options=options.model_dump(mode="json"))

@@ -49,9 +49,7 @@ def trace(contents: Mapping[Path, bytes]) -> Trace:
     author, _, subject = (last or "").rstrip("\n").partition("\0")
     if any(blob.endswith(_MISSING) for blob in blobs):
         return Trace("untracked", commit, _shown(author), _shown(subject))
-    same = all(
-        _is_blob(directory, name, content, blob) for (name, content), blob in zip(names.items(), blobs, strict=True)
-    )
+    same = all(_is_blob(directory, name, content, blob) for (name, content), blob in zip(names.items(), blobs, strict=True))
     return Trace("committed" if same else "modified", commit, _shown(author), _shown(subject))
 
 
@@ -63,11 +61,7 @@ def is_signed(directory: Path, commit: str) -> bool:
 def blob_id(content: bytes, width: int) -> str:
     """Return the id git gives to a file with this content; `width` tells SHA-1 (40) from SHA-256 (64) repositories."""
     blob = b"blob %d\0%b" % (len(content), content)
-    return (
-        hashlib.sha256(blob).hexdigest()
-        if width > _SHA1_WIDTH
-        else hashlib.sha1(blob, usedforsecurity=False).hexdigest()
-    )
+    return hashlib.sha256(blob).hexdigest() if width > _SHA1_WIDTH else hashlib.sha1(blob, usedforsecurity=False).hexdigest()
 
 
 def _is_blob(directory: Path, name: str, content: bytes, blob: str) -> bool:

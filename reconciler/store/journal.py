@@ -54,9 +54,7 @@ class SqliteJournal:
             if self._head.exists():
                 raise self._damaged("the head file is there, the journal is not")
             return ()
-        raw = self._reading(
-            lambda connection: connection.execute(f"SELECT {COLUMNS} FROM record ORDER BY seq").fetchall()
-        )  # noqa: S608 - constants
+        raw = self._reading(lambda connection: connection.execute(f"SELECT {COLUMNS} FROM record ORDER BY seq").fetchall())  # noqa: S608 - constants
         self._check(raw)
         try:
             return tuple(Row(seq=row[0], at=row[1], boot_id=row[2], record=RECORD.validate_json(row[5])) for row in raw)
@@ -107,9 +105,7 @@ class SqliteJournal:
             try:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
                 if version > VERSION:
-                    raise self._damaged(
-                        f"it has format {version}, written by a newer version than this one ({VERSION})"
-                    )
+                    raise self._damaged(f"it has format {version}, written by a newer version than this one ({VERSION})")
                 return query(connection) if version else []
             finally:
                 connection.close()

@@ -28,9 +28,7 @@ class FileLock:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise WriteFailed(
-                f"{self._path} cannot be opened: {error.strerror}; choose another place with --data"
-            ) from error
+            raise WriteFailed(f"{self._path} cannot be opened: {error.strerror}; choose another place with --data") from error
         try:
             self._take(descriptor)
             yield
@@ -42,8 +40,6 @@ class FileLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.read(descriptor, HOLDER_BYTES).decode(errors="replace").strip()
-            raise LockHeld(
-                f"{holder or 'another process'} acts on this data directory now; wait for it, or stop it"
-            ) from error
+            raise LockHeld(f"{holder or 'another process'} acts on this data directory now; wait for it, or stop it") from error
         os.ftruncate(descriptor, 0)
         os.write(descriptor, self._holder.encode()[:HOLDER_BYTES])

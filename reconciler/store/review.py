@@ -75,14 +75,12 @@ class Review:
             if not around & self._left_out:
                 document = self._documents[problem.file]
                 path = problem.path if problem.at_key else document.written(problem.path)
-                place = document.place(problem.path, at_key=problem.at_key)
+                place = document.place(path, at_key=problem.at_key)
                 self._lines.add(_Line(problem.file, place, _text(path, problem.sentence)))
 
     def lines(self, shown: Mapping[FileName, str]) -> list[str]:
         """Return all problems by file and line, with the names that the files are shown by."""
-        return [
-            f"{shown[line.file]}:{line.place.line}:{line.place.column}: {line.text}" for line in sorted(self._lines)
-        ]
+        return [f"{shown[line.file]}:{line.place.line}:{line.place.column}: {line.text}" for line in sorted(self._lines)]
 
 
 def _text(path: Path, sentence: str) -> str:

@@ -29,8 +29,9 @@ def problems_of(error: ValidationError, file: FileName, schema: type[BaseModel])
 def _problem(details: ErrorDetails, file: FileName, schema: type[BaseModel]) -> Problem:
     path = tuple(part for part in details["loc"] if part != "[key]")
     if details["type"] == "missing":
-        described = keys_at(schema, path[:-1])[str(path[-1])].description
-        return Problem(file, path, f"is missing; expected: {described}" if described else "is missing", at_key=True)
+        field = keys_at(schema, path[:-1]).get(str(path[-1]))
+        described = f"; expected: {field.description}" if field and field.description else ""
+        return Problem(file, path, f"is missing{described}", at_key=True)
     if details["type"] == "extra_forbidden":
         keys = keys_at(schema, path[:-1])
         last = str(path[-1])
@@ -50,8 +51,9 @@ def _sentence(details: ErrorDetails, path: Path) -> str:
 
 
 def _is_secret(path: Path) -> bool:
-    words = [part for part in path if isinstance(part, str)]
-    return bool(words and _SECRET.search(words[-1]))
+    """Judge the keys of a driver's options: the names of hosts and models are the operator's."""
+    keys = path[2:] if path[:1] in {("hosts",), ("models",)} else path
+    return any(_SECRET.search(str(key)) for key in keys)
 
 
 def _plain(message: str) -> str:
@@ -63,13 +65,13 @@ def _plain(message: str) -> str:
 
 
 def keys_at(schema: type[BaseModel], path: Path) -> Mapping[str, FieldInfo]:
-    """Return the keys that a schema knows at a path."""
-    parts = list(path)
-    while parts:
-        annotation = schema.model_fields[str(parts.pop(0))].annotation
-        if _is_keyed(annotation):
-            parts.pop(0)
-        schema = next(_models(annotation))
+    """Return the keys that a schema knows at a path, which may name the branches of a union on its way."""
+    parts = iter(path)
+    for part in parts:
+        field = schema.model_fields.get(str(part))
+        if field and _is_keyed(field.annotation):
+            next(parts, None)
+        schema = next(_models(field.annotation), schema) if field else schema
     return schema.model_fields
 
 

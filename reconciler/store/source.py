@@ -80,9 +80,7 @@ class FileSource:
     def _provenance(self, pair: dict[FileName, bytes]) -> Provenance:
         traced = git.trace({self.path(file): pair[file] for file in _FILES})
         read = digest({file: hashlib.sha256(pair[file]).hexdigest() for file in _FILES})
-        return Provenance(
-            digest=read, state=traced.state, commit=traced.commit, author=traced.author, subject=traced.subject
-        )
+        return Provenance(digest=read, state=traced.state, commit=traced.commit, author=traced.author, subject=traced.subject)
 
 
 def _identity(path: Path) -> tuple[int, ...]:

@@ -36,11 +36,11 @@ Foreign: TypeAlias = Any
 DEEPEST = 20
 MOST_ALIASES = 16
 
-_INTEGER = re.compile(r"[-+]?[0-9]{1,19}|0o[0-7]{1,21}|0x[0-9a-fA-F]{1,16}")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,21}|0x[0-9a-fA-F]{1,16}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, JsonValue] = {"": None, "~": None, "true": True, "false": False}
 _WORDS |= {"null": None, "Null": None, "NULL": None, "True": True, "TRUE": True, "False": False, "FALSE": False}
-_INDENTED_BY_TAB = re.compile(r"^ *\t\s*[^\s#]", re.MULTILINE)
+_INDENTED_BY_TAB = re.compile(r"^ *\t[ \t]*[^\s#]", re.MULTILINE)
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 
@@ -70,12 +70,10 @@ class Document:
     complete: bool = False
 
     def place(self, path: Path, *, at_key: bool = False) -> Place:
-        """Return where a path stands, or the nearest thing around it: inside what is missing, the enclosing key."""
-        if path in self.values:
-            return self.keys.get(path, self.values[path]) if at_key else self.values[path]
-        while path and path not in self.keys:
-            path = path[:-1]
-        return self.keys.get(path, Place(1, 1))
+        """Return where a value or its key stands; what nobody wrote stands where the nearest thing around it does."""
+        path = self.written(path)
+        value = self.values.get(path, Place(1, 1))
+        return self.keys.get(path, value) if at_key else value
 
     def written(self, path: Path) -> Path:
         """Return the part of a path that somebody wrote: a schema may see `a: x` as `a: {kind: x}` or `a: [x]`."""
@@ -107,10 +105,8 @@ def parse(content: bytes) -> Document:
         document.flaws.append(Flaw(_place(mark), (), f"this is not YAML: {error.problem or error.context}"))
     except ReaderError as error:
         place = _place_of(text, error.position)
-        document.flaws.append(
-            Flaw(place, (), f"found the control character #x{ord(text[error.position]):02x}; remove it")
-        )
-    except (YAMLError, ValueError, IndexError) as error:
+        document.flaws.append(Flaw(place, (), f"found the control character #x{ord(text[error.position]):02x}; remove it"))
+    except (YAMLError, ValueError, OverflowError, AssertionError) as error:  # the parser asserts what a directive says
         document.flaws.append(Flaw(Place(1, 1), (), f"this is not YAML: {error}"))
     return document
 
@@ -127,9 +123,7 @@ def _text(content: bytes) -> str:
     tab = _INDENTED_BY_TAB.search(text)
     if tab:
         place = _place_of(text, text.index("\t", tab.start()))
-        raise _Broken(
-            Flaw(place, (), "found a tab before the first word, expected spaces; YAML does not indent with tabs")
-        )
+        raise _Broken(Flaw(place, (), "found a tab before the first word, expected spaces; YAML does not indent with tabs"))
     return text
 
 
@@ -160,9 +154,7 @@ class _Builder:
         next(self._events)
         after = next(self._events)
         if isinstance(after, DocumentStartEvent):
-            self._flaw(
-                after, (), "found a second document, expected one per file; remove the `---` line and what follows"
-            )
+            self._flaw(after, (), "found a second document, expected one per file; remove the `---` line and what follows")
         return value
 
     def _flaw(self, event: Foreign, path: Path, sentence: str) -> None:
@@ -198,9 +190,7 @@ class _Builder:
         mapping: dict[str, JsonValue] = {}
         while not isinstance(event := next(self._events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
-                raise _Broken(
-                    Flaw(_place(event.start_mark), path, "found a key that is not a word, expected `key: value`")
-                )
+                raise _Broken(Flaw(_place(event.start_mark), path, "found a key that is not a word, expected `key: value`"))
             key = str(event.value)
             if self._scalar(event, path) is None and not key:
                 self._flaw(event, path, "found a value without a key")
@@ -218,9 +208,7 @@ class _Builder:
     def _alias(self, event: Foreign, path: Path) -> JsonValue:
         self._aliases += 1
         if self._aliases > MOST_ALIASES:
-            raise _Broken(
-                Flaw(_place(event.start_mark), path, f"more than {MOST_ALIASES} aliases; write the content out")
-            )
+            raise _Broken(Flaw(_place(event.start_mark), path, f"more than {MOST_ALIASES} aliases; write the content out"))
         if event.anchor not in self._anchored:
             self._flaw(event, path, f"found *{event.anchor}, but no &{event.anchor} is complete before it")
         return self._anchored.get(event.anchor)

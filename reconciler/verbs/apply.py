@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio
 
-from reconciler.app import App
 from reconciler.errors import ConfigError, NotApproved, PlanStale
 from reconciler.loop.executor import Interrupt
 from reconciler.loop.reconcile import Actor, HostVerdict, Wish, reconcile
@@ -17,6 +16,7 @@ from reconciler.model.target import Wanted
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
 from reconciler.verbs import plan as plan_verb
+from reconciler.verbs.given import Acting
 from reconciler.verbs.outcome import OK, Outcome, worst
 
 
@@ -35,13 +35,13 @@ Approve = Callable[[dict[str, Any]], bool]
 Say = Callable[[str], None]
 
 
-def run(app: App, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
+def run(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
     """Plan, ask for approval, act; raise LockHeld, NotApproved, PlanStale, ConfigError or DurabilityError."""
     with app.lock.held():
         return anyio.run(_apply, app, wishes, approve, say)
 
 
-async def _apply(app: App, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
+async def _apply(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
     wanted = app.source.read()
     seen = await plan_verb.look(app, wanted, prune=wishes.prune, take_over=wishes.take_over)
     plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
@@ -76,16 +76,19 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
-async def _all_hosts(
-    app: App, wishes: Wishes, wanted: Wanted, plans: Mapping[str, HostPlan], say: Say
-) -> list[HostVerdict]:
+async def _all_hosts(app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping[str, HostPlan], say: Say) -> list[HostVerdict]:
     interrupt = Interrupt()
     verdicts: dict[str, HostVerdict] = {}
 
     async def one(name: str) -> None:
         slice_ = wanted.slices[name]
         wish = Wish(
-            slice_, wanted.provenance, wishes.trigger, plans[name].meaning, prune=wishes.prune, take_over=wishes.take_over
+            slice_,
+            wanted.provenance,
+            wishes.trigger,
+            plans[name].meaning,
+            prune=wishes.prune,
+            take_over=wishes.take_over,
         )
         actor = Actor(app.ports(slice_), app.journal, app.clock, app.claim, interrupt, say)
         verdicts[name] = await reconcile(wish, actor)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from reconciler.edge.http import HttpClient
 from reconciler.errors import Unreachable
@@ -26,9 +26,7 @@ ENOUGH = 0.95
 NOTHING_ACTIVE = "[]"
 FIRST, SECOND = "tiny-a", "tiny-b"
 
-CONVERSATION = " ".join(
-    f"In chapter {number} the lighthouse keeper counts {number * 7} ships." for number in range(1, 31)
-)
+CONVERSATION = " ".join(f"In chapter {number} the lighthouse keeper counts {number * 7} ships." for number in range(1, 31))
 
 INVENTORY = """version: 1
 models:
@@ -78,12 +76,10 @@ class Stage:
 
     def ask(self, model_name: str) -> Timings:
         """Send the conversation to whatever serves, and say what the server had to read for it."""
-        wish = {"prompt": CONVERSATION, "n_predict": 8, "cache_prompt": True}
+        wish: JsonValue = {"prompt": CONVERSATION, "n_predict": 8, "cache_prompt": True}
         reply = anyio.run(HttpClient().post, f"http://127.0.0.1:{self.port}/completion", wish, ANSWER_SECONDS)
         timings = Completion.model_validate(reply.json()).timings
-        self.say(
-            f"\n{model_name}: {timings.prompt_n} tokens read, {timings.cache_n} remembered (the server's own timings)"
-        )
+        self.say(f"\n{model_name}: {timings.prompt_n} tokens read, {timings.cache_n} remembered (the server's own timings)")
         return timings
 
     def _git(self, *words: str) -> None:
@@ -140,9 +136,7 @@ def _play(stage: Stage) -> int:
     back = stage.ask(FIRST)
     codes.append(stage.reconciler("history"))
     share = back.cache_n / (held.cache_n or 1)
-    stage.say(
-        f"\nThe first request after switching back reused {back.cache_n} of {held.cache_n} saved tokens ({share:.0%})."
-    )
+    stage.say(f"\nThe first request after switching back reused {back.cache_n} of {held.cache_n} saved tokens ({share:.0%}).")
     return 0 if not any(codes) and held.cache_n and share >= ENOUGH else 1
 
 

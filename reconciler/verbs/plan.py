@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import anyio
 
@@ -12,36 +11,13 @@ from reconciler.core import gate, planner, policy
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, fold
 from reconciler.loop.observer import Observer
-from reconciler.model.facts import Claim, Observed
+from reconciler.model.facts import Observed
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target, Wanted
-from reconciler.ports import Clock, HostReaders, JournalReader, Source
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
+from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import OK, PENDING, REFUSED, Outcome
-
-
-class Looking(Protocol):
-    """Be what `plan` and `status` are given: readers only."""
-
-    @property
-    def source(self) -> Source:
-        """Return where the files are read."""
-
-    @property
-    def journal(self) -> JournalReader:
-        """Return what was recorded."""
-
-    @property
-    def clock(self) -> Clock:
-        """Return the clock."""
-
-    @property
-    def claim(self) -> Claim:
-        """Return who we are."""
-
-    def readers(self, slice_: Slice) -> HostReaders:
-        """Return what can be asked about a host."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +47,7 @@ async def look(looking: Looking, wanted: Wanted, *, prune: bool = False, take_ov
     return tuple(seen[name] for name in sorted(seen))
 
 
-def _planned(
-    looking: Looking, slice_: Slice, observed: Observed, hints: Hints, *, prune: bool, take_over: bool
-) -> Seen:
+def _planned(looking: Looking, slice_: Slice, observed: Observed, hints: Hints, *, prune: bool, take_over: bool) -> Seen:
     aim = policy.aim(slice_, hints, observed, looking.clock.wall())
     target = aim.target or Target(slice=slice_, digest=digest(slice_))
     plan = planner.plan(target, observed, hints, prune=prune)

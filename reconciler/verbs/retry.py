@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from reconciler.app import App
 from reconciler.errors import Misused
 from reconciler.model.records import Retry
 from reconciler.verbs import apply
+from reconciler.verbs.given import Acting
 from reconciler.verbs.outcome import Outcome
 
 
-def run(app: App, host: str | None, approve: apply.Approve, say: apply.Say) -> Outcome:
+def run(app: Acting, host: str | None, approve: apply.Approve, say: apply.Say) -> Outcome:
     """Lift the quarantine of one host, or of all, and apply; raise Misused for a host that is not managed."""
     slices = app.source.read().slices
     if host is not None and host not in slices:

@@ -6,17 +6,17 @@ from collections.abc import Iterable
 
 import anyio
 
-from reconciler.app import App
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import attempt_key
 from reconciler.errors import Misused
 from reconciler.loop.observer import Observer
 from reconciler.model.records import RollBack, Row, RunClosed, RunOpened
 from reconciler.verbs import apply
+from reconciler.verbs.given import Acting
 from reconciler.verbs.outcome import Outcome
 
 
-def run(app: App, run_number: int | None, host: str | None, approve: apply.Approve, say: apply.Say) -> Outcome:
+def run(app: Acting, run_number: int | None, host: str | None, approve: apply.Approve, say: apply.Say) -> Outcome:
     """Aim a host at a promoted run, the one before the present by default; raise Misused when there is none."""
     wanted = app.source.read()
     name = host or (next(iter(wanted.slices)) if len(wanted.slices) == 1 else None)
@@ -55,4 +55,3 @@ def _chosen(good: dict[int, RunOpened], run_number: int | None, present: str) ->
         return others[-1]
     numbers = ", ".join(map(str, good)) or "none"
     raise Misused(f"there is no such earlier state; runs that stayed healthy: {numbers}")
-

@@ -6,8 +6,9 @@ import anyio
 
 from reconciler.core.projection import host_status
 from reconciler.model.status import Status
+from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import ERROR, OK, Outcome
-from reconciler.verbs.plan import Looking, look
+from reconciler.verbs.plan import look
 
 
 def run(looking: Looking, *, exit_code: bool) -> Outcome:

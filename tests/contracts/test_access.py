@@ -176,8 +176,6 @@ async def test_a_host_that_does_not_answer_is_unknown_not_off() -> None:
     assert await auto.Driver(auto.Options(), access).gpu() == Unknown("no route to host")
 
 
-@pytest.mark.parametrize(
-    "answer", [{}, {"ok": 1}, {"ok": {"answers": []}}, {"ok": {"answers": 1}}, {"ok": {"answers": [1]}}]
-)
+@pytest.mark.parametrize("answer", [{}, {"ok": 1}, {"ok": {"answers": []}}, {"ok": {"answers": 1}}, {"ok": {"answers": [1]}}])
 async def test_an_answer_that_makes_no_sense_is_unknown(answer: dict[str, JsonValue]) -> None:
     assert isinstance(await answering(answer).contact(), Unknown)

@@ -179,9 +179,7 @@ async def test_a_restore_that_was_cut_short_after_the_engine_took_it_is_proven(t
     async with model.running() as unit:
         (one,) = value(await model.engine.saved()).slots
         await model.access.act(
-            NoteAttempt(
-                directory=f"{model.model.directory}/slots", file=one.file, identity=unit.identity, outcome="open"
-            )
+            NoteAttempt(directory=f"{model.model.directory}/slots", file=one.file, identity=unit.identity, outcome="open")
         )
         assert (await model.answer(unit)).identity is None, "the only slot may hold more than it says"
         url = f"http://127.0.0.1:{model.model.port}/slots/0?action=restore"
@@ -199,9 +197,7 @@ async def test_a_restore_that_was_cut_short_before_the_engine_took_it_is_done(tm
     async with model.running() as unit:
         (one,) = value(await model.engine.saved()).slots
         await model.access.act(
-            NoteAttempt(
-                directory=f"{model.model.directory}/slots", file=one.file, identity=unit.identity, outcome="open"
-            )
+            NoteAttempt(directory=f"{model.model.directory}/slots", file=one.file, identity=unit.identity, outcome="open")
         )
         await model.restore(unit)
         assert (await model.converse())["timings"]["prompt_n"] == 1

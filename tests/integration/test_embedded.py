@@ -50,7 +50,7 @@ def save_and_replay(model: Path, *flags: str) -> tuple[int, int]:
 
 def refusal(*flags: str) -> str:
     """Run a server that must end by itself with status 1, and return what it said."""
-    ended = subprocess.run([*program(), *flags], capture_output=True, timeout=30, check=False)  # noqa: S603
+    ended = subprocess.run([*program(), *flags], capture_output=True, timeout=30, check=False)
     assert ended.returncode == 1, ended
     return (ended.stderr + ended.stdout).decode()
 

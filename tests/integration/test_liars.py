@@ -117,7 +117,7 @@ async def test_a_stranger_on_the_port_is_named_however_healthy_it_seems(tmp_path
     [{}, [], {"tokens_predicted": 0, "content": ""}, {"tokens_predicted": 1}, {"tokens_predicted": True, "content": 3}],
     ids=["empty", "list", "none", "wordless", "types"],
 )
-async def test_an_answer_without_a_token_is_none(tmp_path: Path, content: Any) -> None:  # noqa: ANN401
+async def test_an_answer_without_a_token_is_none(tmp_path: Path, content: Any) -> None:
     answers: dict[str, tuple[int, object]] = {"/slots": (200, [SLOT]), "/completion": (200, content)}
     async with lying(routes(answers)) as port:
         answer = value(await engine_on(port, tmp_path).answer(this_process(DIGEST)))
@@ -126,7 +126,7 @@ async def test_an_answer_without_a_token_is_none(tmp_path: Path, content: Any) -
 
 
 @pytest.mark.parametrize("vector", [[], [0.5, 0.5], [1.0, float("nan")], "x"], ids=["none", "constant", "nan", "text"])
-async def test_a_vector_that_is_none_is_no_answer(tmp_path: Path, vector: Any) -> None:  # noqa: ANN401
+async def test_a_vector_that_is_none_is_no_answer(tmp_path: Path, vector: Any) -> None:
     async with lying(always(200, [{"embedding": vector}])) as port:
         engine = engine_on(port, tmp_path)
         engine.model = engine.model.model_copy(update={"task": "embedding"})
@@ -135,7 +135,7 @@ async def test_a_vector_that_is_none_is_no_answer(tmp_path: Path, vector: Any) -
 
 
 @pytest.mark.parametrize("slots", [{}, [], [{}], [{"id": -1, "is_processing": False}], [{**SLOT, "id": "0"}]])
-async def test_slots_that_make_no_sense_are_unknown(tmp_path: Path, slots: Any) -> None:  # noqa: ANN401
+async def test_slots_that_make_no_sense_are_unknown(tmp_path: Path, slots: Any) -> None:
     async with lying(routes({"/slots": (200, slots), "/metrics": (200, "")})) as port:
         activity = await engine_on(port, tmp_path).activity(this_process(DIGEST))
     assert isinstance(activity, Unknown)
@@ -234,9 +234,7 @@ def flip(file: Path) -> None:
 
 
 @pytest.mark.parametrize(("damage", "said"), [(truncate, "bytes"), (flip, "sha256 differs")])
-async def test_a_damaged_file_never_reaches_the_engine(
-    tmp_path: Path, damage: Callable[[Path], None], said: str
-) -> None:
+async def test_a_damaged_file_never_reaches_the_engine(tmp_path: Path, damage: Callable[[Path], None], said: str) -> None:
     model = rig(tmp_path)
     saved = await saved_by(model)
     damage(model.slots / saved.slots[0].file)

@@ -99,7 +99,7 @@ def test_whole_models_agree_with_the_reference_reader(tmp_path: Path, architectu
     write_weights(path, seed=1, architecture=architecture)
     oracle, found = reference.GGUFReader(path), gguf.header(str(path))
 
-    def value(key: str) -> Any:  # noqa: ANN401
+    def value(key: str) -> Any:
         field = oracle.fields.get(f"{architecture}.{key}")
         return field.contents() if field else None
 

@@ -70,9 +70,7 @@ def test_a_telling_line_is_named(line: str) -> None:
     assert found.startswith("a.md:2")
 
 
-@pytest.mark.parametrize(
-    "line", [f"net{WORK}/x", f"state{ROOT}/a", "/sys/class/net", "--no-emit-index-url", f"{WORK}ers"]
-)
+@pytest.mark.parametrize("line", [f"net{WORK}/x", f"state{ROOT}/a", "/sys/class/net", "--no-emit-index-url", f"{WORK}ers"])
 def test_a_line_that_tells_nothing_is_allowed(line: str) -> None:
     assert list(told("a.md", line)) == []
 

@@ -91,9 +91,7 @@ async def test_it_ends_when_its_input_ends(tmp_path: Path) -> None:
 
 
 def test_it_ends_when_nobody_reads(tmp_path: Path) -> None:
-    process = subprocess.Popen(  # noqa: S603  the test chose the words
-        [*RUN, bundle.BOOTSTRAP], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    process = subprocess.Popen([*RUN, bundle.BOOTSTRAP], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
     with process.stdin:

@@ -20,15 +20,13 @@ HEADER: dict[str, Any] = {
 }  # fmt: skip
 
 
-def weights(header: dict[str, Any], *args: str, context: int | None = None, task: Any = "chat") -> Any:  # noqa: ANN401
+def weights(header: dict[str, Any], *args: str, context: int | None = None, task: Any = "chat") -> Any:
     options = llamacpp.Options(weights="/w.gguf", args=args, context=context)
     return judged(header, options.setup(), spec(llamacpp.command(options, "m", 8080), 8080, task=task))
 
 
 def test_every_default_that_loses_conversations_is_spelled_out() -> None:
-    command = llamacpp.command(
-        llamacpp.Options(weights="/models/a.gguf", context=65536, args=("-ngl", "99")), "qwen", 8081
-    )
+    command = llamacpp.command(llamacpp.Options(weights="/models/a.gguf", context=65536, args=("-ngl", "99")), "qwen", 8081)
     assert " ".join(command.argv) == (
         "llama-server --model /models/a.gguf --alias qwen --host 127.0.0.1 --port 8081 --parallel 1 "
         "--slot-save-path slots --metrics --fit off --cache-ram 0 --no-cache-idle-slots --ctx-size 65536 -ngl 99"

@@ -21,18 +21,16 @@ with FileLock(pathlib.Path(sys.argv[1]), "the other one").held():
 
 
 def holder(path: Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     return process
 
 
 def test_a_second_holder_is_refused_and_told_who_holds(tmp_path: Path) -> None:
-    with FileLock(tmp_path / "lock", "the first").held():
-        with pytest.raises(LockHeld, match="the first acts"), FileLock(tmp_path / "lock", "the second").held():
-            pass
+    first, second = FileLock(tmp_path / "lock", "the first"), FileLock(tmp_path / "lock", "the second")
+    with first.held(), pytest.raises(LockHeld, match="the first acts"), second.held():
+        pass
 
 
 def test_the_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ OURS = {"controller": "c1", "name": "attic", "directory": "/var/lib/reconciler",
 THEIRS = {**OURS, "controller": "c2", "name": "cellar"}
 
 
-def ask(directory: Path, kind: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+def ask(directory: Path, kind: str, **fields: Any) -> dict[str, Any]:
     return answer({"do": kind, **fields}, str(directory))
 
 
@@ -102,9 +102,7 @@ def test_prefetch_asks_for_every_shard(tmp_path: Path) -> None:
 
 
 def fingerprint(directory: Path, *flags: str) -> str:
-    digest: str = ok(ask(directory, "fingerprint", weights=["w.gguf"], programs=["./server", "./lib"], flags=flags))[
-        "digest"
-    ]
+    digest: str = ok(ask(directory, "fingerprint", weights=["w.gguf"], programs=["./server", "./lib"], flags=flags))["digest"]
     return digest
 
 
@@ -181,5 +179,5 @@ def test_the_program_uses_the_standard_library_alone() -> None:
     code = "import sys; import reconciler.onhost.serve; print([n for n in sys.modules if n.partition('.')[0] in"
     code += " ('pydantic', 'anyio')] + [n for n in sys.modules if n.startswith('reconciler.') and 'onhost' not in n])"
     root = Path(files.__file__).parents[2]
-    found = subprocess.run([sys.executable, "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True)  # noqa: S603
+    found = subprocess.run([sys.executable, "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -42,9 +42,7 @@ def test_a_unit_runs_in_a_session_of_its_own_with_mark_log_and_folders(tmp_path:
     assert (tmp_path / "models/m/slots").stat().st_mode & 0o777 == 0o700
 
 
-def test_environment_is_scrubbed_and_the_units_own_variables_win(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_is_scrubbed_and_the_units_own_variables_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLAMA_ARG_PORT", "1")
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
     monkeypatch.setenv("RECONCILER_STATE", "x")
@@ -190,7 +188,7 @@ def test_a_pid_that_the_kernel_reused_is_never_signalled(tmp_path: Path) -> None
 def _take_pid(pid: int) -> subprocess.Popen[bytes]:
     for _ in range(200):
         LAST_PID.write_text(str(pid - 1))
-        found = subprocess.Popen([*running.PYTHON, SLEEPER], stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+        found = subprocess.Popen([*running.PYTHON, SLEEPER], stdout=subprocess.DEVNULL, start_new_session=True)
         if found.pid == pid:
             return found
         found.kill()
@@ -224,9 +222,7 @@ def test_exit_codes_of_children_are_told(tmp_path: Path) -> None:
 
 
 def test_engines_survive_the_loop_and_are_adopted(tmp_path: Path) -> None:
-    loop = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-I", "-c", bundle.BOOTSTRAP], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    loop = subprocess.Popen([sys.executable, "-I", "-c", bundle.BOOTSTRAP], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert loop.stdin is not None
     assert loop.stdout is not None
     with loop, loop.stdin as requests, loop.stdout as answers:

@@ -38,13 +38,11 @@ def sidecar(slot: int = 0, saved_at: float = 1.0) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def ask(directory: Path, kind: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+def ask(directory: Path, kind: str, **fields: Any) -> dict[str, Any]:
     return answer({"do": kind, "directory": "slots", **fields}, str(directory))
 
 
-def seal(
-    directory: Path, file: str, slot: int = 0, saved_at: float = 1.0, content: bytes | None = None
-) -> dict[str, Any]:
+def seal(directory: Path, file: str, slot: int = 0, saved_at: float = 1.0, content: bytes | None = None) -> dict[str, Any]:
     content = slot_content(TOKENS) if content is None else content
     (directory / "slots").mkdir(exist_ok=True)
     (directory / "slots" / f"{file}.tmp").write_bytes(content)
@@ -146,9 +144,7 @@ def test_a_note_on_a_full_disk_keeps_the_old_sidecar(tmp_path: Path) -> None:
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_no_cut_and_no_flipped_bit_is_ever_accepted(
-    tmp_path_factory: pytest.TempPathFactory, drawn: st.DataObject
-) -> None:
+def test_no_cut_and_no_flipped_bit_is_ever_accepted(tmp_path_factory: pytest.TempPathFactory, drawn: st.DataObject) -> None:
     directory = tmp_path_factory.mktemp("slots")
     ok(seal(directory, "a"))
     path = directory / "slots/a"
@@ -240,9 +236,7 @@ def test_room_deletes_leftovers_then_the_oldest_but_never_what_is_kept(tmp_path:
     (tmp_path / "slots/x.tmp").write_text("x")
     (tmp_path / "slots/notes.txt").write_text("x")
     assert ok(room(tmp_path, size, 4 * size, "s0"))["removed"] == ["x.tmp", "s1"]
-    assert names(tmp_path) == {name for file in ("s0", "s2", "s3") for name in (file, f"{file}.slot.json")} | {
-        "notes.txt"
-    }
+    assert names(tmp_path) == {name for file in ("s0", "s2", "s3") for name in (file, f"{file}.slot.json")} | {"notes.txt"}
 
 
 def test_room_that_cannot_be_made_deletes_nothing(tmp_path: Path) -> None:

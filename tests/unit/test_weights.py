@@ -120,6 +120,6 @@ def test_impossible_shape_is_refused(tmp_path: Path, shape: dict[str, object], s
 def test_program_writes_the_same_file(tmp_path: Path) -> None:
     script, made = str(weights.__file__), tmp_path / "made.gguf"
     arguments = [str(made), "--seed", "3", "--architecture", "lfm2"]
-    subprocess.run([sys.executable, script, *arguments], check=True, timeout=30)  # noqa: S603
+    subprocess.run([sys.executable, script, *arguments], check=True, timeout=30)
     write_weights(tmp_path / "w.gguf", seed=3, architecture="lfm2")
     assert made.read_bytes() == (tmp_path / "w.gguf").read_bytes()

@@ -96,9 +96,7 @@ class Driver:
         """Answer in a worker thread; raise DriverError at the deadline, after which the thread's answer is dropped."""
         try:
             with anyio.fail_after(seconds):
-                return await anyio.to_thread.run_sync(
-                    partial(serve.answer, request, self._directory), abandon_on_cancel=True
-                )
+                return await anyio.to_thread.run_sync(partial(serve.answer, request, self._directory), abandon_on_cancel=True)
         except TimeoutError as error:
             raise DriverError(f"this host did not finish {request.get('do')} within {seconds:g} s") from error
 

@@ -40,6 +40,4 @@ class Driver:
         if not nodes:
             return Known(Gpu())
         seen = ", ".join(str(node) for node in nodes) if isinstance(nodes, list) else str(nodes)
-        return Unknown(
-            f"found {seen}, whose memory cannot be read yet; `gpu: none` starts models without checking memory"
-        )
+        return Unknown(f"found {seen}, whose memory cannot be read yet; `gpu: none` starts models without checking memory")

@@ -87,7 +87,9 @@ class Driver:
                 env=model.command.env,
                 scrub=SCRUB,
                 directory=directory,
-                folders=tuple(f"{directory}/{folder}" if not folder.startswith("/") else folder for folder in model.command.folders),
+                folders=tuple(
+                    f"{directory}/{folder}" if not folder.startswith("/") else folder for folder in model.command.folders
+                ),
                 log=f"{directory}/log",
             )
         )

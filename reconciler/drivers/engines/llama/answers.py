@@ -69,9 +69,7 @@ def _judged_vector(content: JsonValue) -> str:
 def _judged_scores(content: JsonValue) -> str:
     """Raise DriverError for anything but a finite score for each document."""
     results = content.get("results") if isinstance(content, dict) else None
-    scores = (
-        [one.get("relevance_score") for one in results if isinstance(one, dict)] if isinstance(results, list) else []
-    )
+    scores = [one.get("relevance_score") for one in results if isinstance(one, dict)] if isinstance(results, list) else []
     if len(_finite(scores)) != len(DOCUMENTS):
         raise DriverError(f"asked for two scores, it gave {str(content)[:120]!r}")
     return ""

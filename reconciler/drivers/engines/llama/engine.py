@@ -105,9 +105,7 @@ class LlamaEngine:
         async with self._reached(unit) as api:
             (fingerprint,) = await self._access.ask([self.setup.fingerprint_on(self.model)])
             digest = str(_value(fingerprint).get("digest"))
-            return await Restoring(api, self._access, unit, self.setup.slots_on(self.model), digest).restore(
-                saved.slots
-            )
+            return await Restoring(api, self._access, unit, self.setup.slots_on(self.model), digest).restore(saved.slots)
 
     async def weights(self) -> Fact[Weights]:
         """Return the weights file, from its header."""
@@ -120,9 +118,7 @@ class LlamaEngine:
         try:
             return answer if isinstance(answer, Unknown) else Known(Saved.model_validate(answer.value))
         except ValidationError as error:
-            return Unknown(
-                f"the host's list of saved slots cannot be understood: {error.error_count()} of its fields are wrong"
-            )
+            return Unknown(f"the host's list of saved slots cannot be understood: {error.error_count()} of its fields are wrong")
 
     async def fingerprint(self) -> Fact[Fingerprint]:
         """Return the identity of all that a saved slot depends on."""
@@ -130,9 +126,7 @@ class LlamaEngine:
         try:
             return answer if isinstance(answer, Unknown) else Known(Fingerprint.model_validate(answer.value))
         except ValidationError as error:
-            return Unknown(
-                f"the host's fingerprint cannot be understood: {error.error_count()} of its fields are wrong"
-            )
+            return Unknown(f"the host's fingerprint cannot be understood: {error.error_count()} of its fields are wrong")
 
     def _gguf(self) -> AskGguf:
         return AskGguf(path=self.setup.weights_on(self.model))
@@ -149,9 +143,7 @@ class LlamaEngine:
             )
         if owner.pid not in {unit.identity.pid, *unit.members}:
             who = f"{owner.name} (pid {owner.pid})" if owner.pid else owner.name
-            return Health(
-                phase="stranger", message=f"{who} listens on {port}, not {self.model.name}", identity=unit.identity
-            )
+            return Health(phase="stranger", message=f"{who} listens on {port}, not {self.model.name}", identity=unit.identity)
         return None
 
     async def _phase(self, api: Api, unit: Unit) -> tuple[Phase, str]:

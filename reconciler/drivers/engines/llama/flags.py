@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 OURS = {
-    **dict.fromkeys(
-        ("-m", "--model", "-mu", "--model-url", "-hf", "-hfr", "--hf-repo", "-hff", "--hf-file"), "weights"
-    ),
+    **dict.fromkeys(("-m", "--model", "-mu", "--model-url", "-hf", "-hfr", "--hf-repo", "-hff", "--hf-file"), "weights"),
     **dict.fromkeys(("--models-dir", "--models-preset", "--models-max", "--random-weights"), "weights"),
     **dict.fromkeys(("-c", "--ctx-size"), "context"),
     **dict.fromkeys(("-np", "--parallel"), "parallel"),
@@ -32,9 +30,7 @@ FIXED = {
     **dict.fromkeys(("-cram", "--cache-ram"), "it is 0: what is moved there cannot be saved"),
     **dict.fromkeys(("--cache-idle-slots", "--no-cache-idle-slots"), "it is off: idle conversations would be cleared"),
     **dict.fromkeys(("--api-key", "--api-key-file"), "an engine answers on loopback only"),
-    **dict.fromkeys(
-        ("--api-prefix", "--ssl-key-file", "--ssl-cert-file"), "the engine is reached at the root of plain http"
-    ),
+    **dict.fromkeys(("--api-prefix", "--ssl-key-file", "--ssl-cert-file"), "the engine is reached at the root of plain http"),
 }
 """Flags whose value is not open to choice, and why."""
 

@@ -126,9 +126,7 @@ class Restoring:
         if reused < min(one.tokens - 1, REUSED * one.tokens):
             return Verdict("cold", f"the engine said that it restored {one.tokens} tokens, and remembered {reused}")
         if place is None or place.slot.tokens != one.tokens:
-            return Verdict(
-                "unverified", f"a client used the slot meanwhile: {place.slot.tokens if place else 0} tokens"
-            )
+            return Verdict("unverified", f"a client used the slot meanwhile: {place.slot.tokens if place else 0} tokens")
         return Verdict("proven")
 
     async def _note(self, one: SavedSlot, outcome: Outcome, reason: str) -> None:

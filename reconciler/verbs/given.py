@@ -1,0 +1,47 @@
+"""What a verb is given: to look, or to act as well. A verb that only looks cannot act, and mypy proves it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from reconciler.model.facts import Claim
+from reconciler.model.spec import Slice
+from reconciler.ports import Clock, HostPorts, HostReaders, Journal, JournalReader, Lock, Source
+
+
+class Looking(Protocol):
+    """Look, through readers only."""
+
+    @property
+    def source(self) -> Source:
+        """Return where the files are read."""
+
+    @property
+    def journal(self) -> JournalReader:
+        """Return what was recorded."""
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock."""
+
+    @property
+    def claim(self) -> Claim:
+        """Return who we are."""
+
+    def readers(self, slice_: Slice) -> HostReaders:
+        """Return what can be asked about a host."""
+
+
+class Acting(Looking, Protocol):
+    """Act as well."""
+
+    @property
+    def journal(self) -> Journal:
+        """Return where things are recorded."""
+
+    @property
+    def lock(self) -> Lock:
+        """Return what guards acting."""
+
+    def ports(self, slice_: Slice) -> HostPorts:
+        """Return what can be asked of and done to a host."""

@@ -1,0 +1,180 @@
+"""Measure the numbers that the project holds itself to, and print them as a Markdown table."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+from pydantic import JsonValue
+
+from reconciler.app import App, build
+from reconciler.edge.http import HttpClient
+from reconciler.loop.executor import Interrupt
+from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.model.records import StepDone
+from reconciler.settings import Settings
+from tests.engine import free_port, program, weights_in
+
+BASELINE = "import pydantic, ruamel.yaml, anyio, httpx; pydantic.create_model('M', a=(int, 1))"
+ROUNDS = 7
+PROMPT_TOKENS = 4000
+ANSWER_SECONDS = 300.0
+GIB = 1024**3
+
+
+def seconds(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def process(*argv: str) -> Callable[[], object]:
+    return lambda: subprocess.run([sys.executable, *argv], check=True, capture_output=True)
+
+
+def median_pair(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
+    """Return the medians of two actions, run in turn."""
+    pairs = [(seconds(first), seconds(second)) for _ in range(ROUNDS)]
+    return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
+
+
+@contextmanager
+def stack(width: int, layers: int, context: int) -> Iterator[tuple[Path, App, int]]:
+    """Give a folder with two models of one size, and the app over it; stop everything afterwards."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        port = free_port()
+        models = []
+        for model, seed in (("a", 1), ("b", 2)):
+            (folder / model).mkdir()
+            weights = weights_in(folder / model, seed=seed, width=width, layers=layers)
+            engine = f"{{kind: embedded, weights: {weights}, context: {context}}}"
+            models.append(f"  {model}: {{engine: {engine}, port: {port}, stable_for: 0s}}\n")
+        (folder / "inventory.yaml").write_text("version: 1\nmodels:\n" + "".join(models))
+        app = build(Settings(folder, folder / "data", folder / "host"))
+        try:
+            yield folder, app, port
+        finally:
+            switch(folder, app, "[]")
+
+
+def switch(folder: Path, app: App, active: str) -> float:
+    """Return the seconds from a wish to its verdict."""
+    (folder / "desired.yaml").write_text(f"version: 1\nactive: {active}\n")
+    wanted = app.source.read()
+    slice_ = wanted.slices["local"]
+    actor = Actor(app.ports(slice_), app.journal, app.clock, app.claim, Interrupt(), lambda _: None)
+    wish = Wish(slice_, wanted.provenance, "bench")
+    return seconds(lambda: anyio.run(reconcile, wish, actor))
+
+
+def ask(port: int, tokens: int, predict: int = 1) -> float:
+    """Return the seconds to one answer over a prompt of about so many tokens."""
+    prompt: list[JsonValue] = [300 + (number * 7) % 97 for number in range(tokens)]
+    wish: JsonValue = {"prompt": prompt, "n_predict": predict, "cache_prompt": True}
+    return seconds(lambda: anyio.run(HttpClient().post, f"http://127.0.0.1:{port}/completion", wish, ANSWER_SECONDS))
+
+
+def bare_switch(port: int, old: subprocess.Popen[bytes], model: Path, context: int) -> tuple[float, subprocess.Popen[bytes]]:
+    """Return the seconds of TERM, wait, exec, health every 10 ms, and one token."""
+    began = time.perf_counter()
+    old.terminate()
+    old.wait()
+    new = engine(port, model, context)
+    while not healthy(port):
+        time.sleep(0.01)
+    ask(port, 4)
+    return time.perf_counter() - began, new
+
+
+def engine(port: int, model: Path, context: int) -> subprocess.Popen[bytes]:
+    argv = [
+        *program(),
+        "-m",
+        str(model),
+        "--port",
+        str(port),
+        "-c",
+        str(context),
+        "-np",
+        "1",
+        "--cache-ram",
+        "0",
+        "--fit",
+        "off",
+    ]
+    return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def healthy(port: int) -> bool:
+    try:
+        return anyio.run(HttpClient().get, f"http://127.0.0.1:{port}/health", 1.0).status == 200
+    except Exception:  # noqa: BLE001 - not there yet
+        return False
+
+
+def commands() -> Iterator[str]:
+    with stack(64, 2, 1024) as (folder, app, _):
+        switch(folder, app, "a")
+        plan = process("-m", "reconciler", "plan", "--state", str(folder), "--data", str(folder / "data"))
+        os.environ["XDG_STATE_HOME"] = str(folder)
+        (folder / "reconciler-host").symlink_to(folder / "host")
+        reference, planned = median_pair(process("-c", BASELINE), plan)
+        _, version = median_pair(process("-c", BASELINE), process("-m", "reconciler", "--version"))
+        row = "| `plan`, nothing to do, ÷ baseline | ≤ 2 | "
+        yield row + f"{planned / reference:.2f} ({planned * 1000:.0f} ms ÷ {reference * 1000:.0f} ms) |"
+        yield f"| `--version` ÷ baseline | ≤ 0.7 | {version / reference:.2f} |"
+
+
+def overhead() -> Iterator[str]:
+    with stack(64, 2, 1024) as (folder, app, _):
+        switch(folder, app, "a")
+        ours = statistics.median(switch(folder, app, name) for name in "bababab")
+        model, port = next((folder / "a").glob("*.gguf")), free_port()
+        running = engine(port, model, 1024)
+        bare = []
+        for _ in range(ROUNDS):
+            took, running = bare_switch(port, running, model, 1024)
+            bare.append(took)
+        running.kill()
+        running.wait()
+        bare_seconds = statistics.median(bare)
+        gap = f"{(ours - bare_seconds) * 1000:+.0f} ms ({ours * 1000:.0f} - {bare_seconds * 1000:.0f})"
+        yield f"| switch, tiny model, empty slots, minus bare loop | ≤ +50 ms | {gap} |"
+
+
+def conversation() -> Iterator[str]:
+    with stack(512, 8, PROMPT_TOKENS + 512) as (folder, app, port):
+        switch(folder, app, "a")
+        cold = ask(port, PROMPT_TOKENS)
+        switch(folder, app, "b")
+        switch(folder, app, "a")
+        warm = ask(port, PROMPT_TOKENS)
+        ratio = f"{warm / cold:.3f} ({warm:.2f} s ÷ {cold:.2f} s)"
+        yield f"| first token after switching back to {PROMPT_TOKENS} tokens ÷ cold | ≤ 0.05 | {ratio} |"
+        for row in app.journal.rows():
+            done = row.record
+            if isinstance(done, StepDone) and done.step in {"save_slots", "restore_slots"} and done.evidence.get("slots"):
+                size = max(path.stat().st_size for path in (folder / "host" / "models" / "a" / "slots").iterdir())
+                each = f"{done.seconds * GIB / size:.1f} s/GiB ({size / 2**20:.0f} MiB in {done.seconds:.2f} s)"
+                yield f"| `{done.step}`, per GiB | own line | {each} |"
+
+
+def main() -> None:
+    sys.stdout.write("| what | goal | measured |\n|---|---|---|\n")
+    for part in (commands, overhead, conversation):
+        for line in part():
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

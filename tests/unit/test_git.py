@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.fakes.catalog import FakeCatalog
+from reconciler.store.git import blob_id, is_signed, trace
+from reconciler.store.source import FileSource
+from tests.pairs import source, wanted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.model.target import Provenance
+
+WHO = {"NAME": "Ana \x1b[31m", "EMAIL": "ana@example.org"}
+IDENTITY = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in WHO.items()}
+
+
+def git(directory: Path, *words: str) -> str:
+    settings = {**IDENTITY, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    environment = {**os.environ, **settings}
+    return subprocess.run(
+        ["git", "-C", str(directory), *words],  # noqa: S607
+        check=True, capture_output=True, text=True, env=environment,
+    ).stdout.strip()  # fmt: skip
+
+
+def committed(directory: Path, *words: str) -> Path:
+    """Return a state directory inside a new repository, with both files committed."""
+    git(directory, "init", "-q", *words)
+    state = directory / "state"
+    state.mkdir()
+    source(state)
+    git(directory, "add", ".")
+    git(directory, "commit", "-qm", "Run the small model")
+    return state
+
+
+def provenance(state: Path) -> Provenance:
+    return FileSource(state, FakeCatalog()).read().provenance
+
+
+@pytest.mark.parametrize("words", [(), ("--object-format=sha256",)], ids=["sha1", "sha256"])
+def test_files_as_committed_are_committed(tmp_path: Path, words: tuple[str, ...]) -> None:
+    state = committed(tmp_path, *words)
+    seen = provenance(state)
+    assert (seen.state, seen.commit) == ("committed", git(tmp_path, "rev-parse", "HEAD"))
+    assert (seen.author, seen.subject) == ("Ana [31m", "Run the small model")
+
+
+def test_the_last_commit_that_touched_the_pair_is_told(tmp_path: Path) -> None:
+    state = committed(tmp_path)
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "Something else")
+    assert (provenance(state).subject, provenance(state).commit) == (
+        "Run the small model",
+        git(tmp_path, "rev-parse", "HEAD"),
+    )
+
+
+def test_changed_bytes_are_modified_whether_or_not_they_are_staged(tmp_path: Path) -> None:
+    state = committed(tmp_path)
+    assert wanted(state, "version: 1\nactive: large\n").provenance.state == "modified"
+    git(tmp_path, "add", ".")
+    assert provenance(state).state == "modified"
+
+
+def test_bytes_are_judged_as_they_were_read(tmp_path: Path) -> None:
+    state = committed(tmp_path)
+    paths = [state / "desired.yaml", state / "inventory.yaml"]
+    read = {path: path.read_bytes() for path in paths}
+    paths[0].write_text("version: 1\nactive: large\n")
+    assert trace(read).state == "committed"
+    assert trace({path: path.read_bytes() for path in paths}).state == "modified"
+
+
+def test_a_file_that_git_does_not_know_is_untracked(tmp_path: Path) -> None:
+    state = committed(tmp_path)
+    git(tmp_path, "rm", "-q", "--cached", "state/desired.yaml")
+    git(tmp_path, "commit", "-qm", "Forget it")
+    assert provenance(state).state == "untracked"
+
+
+def test_a_repository_without_commits_knows_no_file(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    source(tmp_path)
+    seen = provenance(tmp_path)
+    assert (seen.state, seen.commit) == ("untracked", "")
+
+
+def test_a_directory_outside_git_is_no_error(tmp_path: Path) -> None:
+    assert wanted(tmp_path).provenance.state == "not in git"
+
+
+def test_a_machine_without_git_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = committed(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance(state).state == "not in git"
+
+
+def test_line_ends_that_git_converts_are_no_change(tmp_path: Path) -> None:
+    state = committed(tmp_path)
+    path = state / "desired.yaml"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert provenance(state).state == "modified"
+    git(tmp_path, "config", "core.autocrlf", "true")
+    assert provenance(state).state == "committed"
+
+
+def test_the_environment_of_a_calling_git_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = committed(tmp_path)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
+    assert provenance(state).state == "committed"
+
+
+def test_hooks_and_filters_of_the_index_do_not_run(tmp_path: Path) -> None:
+    state = committed(tmp_path)
+    hook = tmp_path / "monitor"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    git(tmp_path, "config", "core.fsmonitor", str(hook))
+    assert provenance(state).state == "committed"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_link_is_traced_to_the_file_that_was_read(tmp_path: Path) -> None:
+    state = committed(tmp_path)
+    elsewhere = tmp_path / "run"
+    elsewhere.mkdir()
+    for name in ("desired.yaml", "inventory.yaml"):
+        (elsewhere / name).symlink_to(state / name)
+    assert provenance(elsewhere).state == "committed"
+
+
+def test_a_link_out_of_the_repository_is_not_in_git(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    state = committed(repository)
+    (state / "inventory.yaml").rename(tmp_path / "inventory.yaml")
+    (state / "inventory.yaml").symlink_to(tmp_path / "inventory.yaml")
+    assert provenance(state).state == "not in git"
+
+
+def test_an_unsigned_commit_is_not_signed(tmp_path: Path) -> None:
+    committed(tmp_path)
+    assert not is_signed(tmp_path, git(tmp_path, "rev-parse", "HEAD"))
+
+
+SIGNS_AND_VOUCHES = """\
+#!/bin/sh
+case "$*" in
+  *--verify*) cat > /dev/null; echo "[GNUPG:] NEWSIG"; echo "[GNUPG:] GOODSIG 0 Ana"; echo "[GNUPG:] VALIDSIG 0" ;;
+  *) cat > /dev/null; echo "[GNUPG:] SIG_CREATED D" >&2
+     printf -- "-----BEGIN PGP SIGNATURE-----\\n\\nx\\n-----END PGP SIGNATURE-----\\n" ;;
+esac
+"""
+
+
+def test_a_commit_that_git_vouches_for_is_signed(tmp_path: Path) -> None:
+    committed(tmp_path)
+    signer = tmp_path / "signer"
+    signer.write_text(SIGNS_AND_VOUCHES)
+    signer.chmod(0o755)
+    git(tmp_path, "config", "gpg.program", str(signer))
+    git(tmp_path, "commit", "-q", "--allow-empty", "-S", "-m", "Signed")
+    assert is_signed(tmp_path, git(tmp_path, "rev-parse", "HEAD"))
+
+
+def test_blob_ids_are_those_of_git(tmp_path: Path) -> None:
+    assert blob_id(b"", 40) == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+    git(tmp_path, "init", "-q", "--object-format=sha256")
+    (tmp_path / "a").write_bytes(b"content")
+    assert blob_id(b"content", 64) == git(tmp_path, "hash-object", "a")

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from reconciler.model.inventory import Inventory, Model
+from reconciler.model.problem import found, nearest, one_of
+from reconciler.model.quantity import parse_bytes, parse_seconds
+from reconciler.model.spec import Kind
+
+
+def inventory(**written: Any) -> Inventory:
+    return Inventory.model_validate({"version": 1, "models": {}, **written})
+
+
+def model(**written: Any) -> Model:
+    return Model.model_validate({"engine": "fake", **written})
+
+
+def test_without_hosts_there_is_this_machine() -> None:
+    assert inventory().only_host == "local"
+    assert inventory().host_name_of(model()) == "local"
+
+
+def test_the_only_host_has_every_model() -> None:
+    assert inventory(hosts={"box": None}).host_name_of(model()) == "box"
+
+
+def test_among_several_hosts_a_model_is_where_it_says() -> None:
+    several = inventory(hosts={"a": {}, "b": {}})
+    assert (several.host_name_of(model()), several.host_name_of(model(host="b"))) == (None, "b")
+
+
+def test_a_string_stands_for_a_kind() -> None:
+    assert model(engine="vllm").engine == model(engine={"kind": "vllm"}).engine == Kind(kind="vllm")
+
+
+def test_what_stands_beside_kind_are_its_options() -> None:
+    assert model(engine={"kind": "x", "a": [1]}).engine == Kind(kind="x", options={"a": [1]})
+
+
+def test_defaults_are_those_of_the_documentation() -> None:
+    plain = model()
+    assert (plain.launcher.kind, plain.port, plain.task, plain.conversations) == ("process", 8080, "chat", "keep")
+    assert (plain.stable_for, plain.vram, plain.serves, plain.gpus) == (10.0, None, None, ())
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"engine": None},
+        {"engine": {"context": 1}},
+        {"engine": {"kind": 3}},
+        {"port": "8080"},
+        {"port": True},
+        {"port": 0},
+        {"port": 65536},
+        {"gpus": [-1]},
+        {"task": "chatting"},
+        {"vram": "44"},
+        {"surprise": 1},
+    ],
+)
+def test_a_model_that_cannot_be_meant_is_refused(written: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        model(**written)
+
+
+def test_an_empty_hosts_mapping_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        inventory(hosts={})
+
+
+def test_power_in_roles_is_refused_by_name() -> None:
+    with pytest.raises(ValidationError, match="wake, stop and proof"):
+        inventory(hosts={"a": {"power": {"wake": "wol"}}})
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [
+        (7, 7),
+        (0, 0),
+        ("44 GiB", 44 * 2**30),
+        ("1.5gib", 3 * 2**29),
+        ("500 MB", 500_000_000),
+        (" 2 KiB ", 2048),
+        ("9B", 9),
+    ],
+)
+def test_sizes_are_bytes(written: object, size: int) -> None:
+    assert parse_bytes(written) == size
+
+
+@pytest.mark.parametrize("written", ["44", "GiB", "44 GB/s", -1, True, 1.5, None, "44 parsec", "1e3 GB", 2**70, "9" * 15 + "TiB"])
+def test_a_size_without_meaning_is_refused(written: object) -> None:
+    with pytest.raises(Exception, match="44 GiB"):
+        parse_bytes(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [(3, 3.0), (0.5, 0.5), ("10s", 10.0), ("2m", 120.0), ("1.5 h", 5400.0), ("250ms", 0.25)]
+)
+def test_durations_are_seconds(written: object, seconds: float) -> None:
+    assert parse_seconds(written) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("written", ["10", "soon", -1, False, None, float("inf"), float("nan"), "-3s", []])
+def test_a_duration_without_meaning_is_refused(written: object) -> None:
+    with pytest.raises(Exception, match="10s"):
+        parse_seconds(written)
+
+
+@pytest.mark.parametrize(
+    ("value", "phrase"),
+    [(None, "nothing"), ({}, "a mapping"), ([1], "a list"), ("x", '"x"'), (True, "true"), (1.5, "1.5")],
+)
+def test_what_was_found_reads_like_yaml(value: object, phrase: str) -> None:
+    assert found(value) == phrase
+
+
+def test_what_was_found_fits_on_a_line() -> None:
+    assert len(found("x" * 1000)) == 60
+
+
+def test_choices_read_as_a_phrase() -> None:
+    assert [one_of([]), one_of("a"), one_of("ba"), one_of("cab")] == ["nothing", "a", "a or b", "a, b or c"]
+
+
+def test_only_a_near_name_is_suggested() -> None:
+    assert (nearest("qwen3-codr", ["qwen3-coder", "x"]), nearest("zzz", ["x"])) == ('; did you mean "qwen3-coder"?', "")

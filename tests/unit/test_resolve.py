@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.core.canonical import canonical, digest
+from reconciler.model.spec import Command, Kind
+from tests.pairs import TWO_HOSTS, problems, wanted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_canonical_bytes_have_sorted_keys_and_no_whitespace() -> None:
+    assert canonical({"b": [1, "é"], "a": None}) == '{"a":null,"b":[1,"é"]}'.encode()
+
+
+def test_models_dataclasses_and_tuples_are_written_alike() -> None:
+    @dataclass
+    class Named:
+        kind: str
+        options: dict[str, int]
+
+    assert canonical(Kind(kind="x")) == canonical(Named("x", {})) == canonical({"options": {}, "kind": "x"})
+    assert canonical((1, 2)) == canonical([1, 2])
+
+
+def test_not_a_number_has_no_canonical_form() -> None:
+    with pytest.raises(ValueError, match="not JSON"):
+        canonical(float("nan"))
+
+
+def test_a_digest_names_its_version() -> None:
+    assert digest({}) == "v1:sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+
+def test_the_only_host_gets_one_slice_with_every_model(tmp_path: Path) -> None:
+    (slice_,) = wanted(tmp_path).slices.values()
+    assert (slice_.host.name, slice_.power, slice_.active) == ("local", None, ("small",))
+    assert [model.name for model in slice_.models] == ["large", "small"]
+
+
+def test_nothing_wanted_is_nothing_managed(tmp_path: Path) -> None:
+    assert wanted(tmp_path, "version: 1").slices == {}
+
+
+def test_a_host_that_is_not_named_has_no_slice(tmp_path: Path) -> None:
+    resolved = wanted(tmp_path, "{version: 1, hosts: {tower: {power: suspend, enforce: true}}}", TWO_HOSTS)
+    assert list(resolved.slices) == ["tower"]
+    tower = resolved.slices["tower"]
+    assert (tower.power, tower.active, tower.enforce) == ("suspend", None, True)
+
+
+def test_a_model_is_defined_completely(tmp_path: Path) -> None:
+    inventory = """
+        version: 1
+        models:
+          small:
+            {engine: {kind: fake, context: 7}, launcher: fake, port: 9000, vram: 1 KiB, serves: s, stable_for: 2m, task: rerank}
+        """
+    model = wanted(tmp_path, inventory=inventory).slices["local"].models[0]
+    assert model.engine == Kind(kind="fake", options={"weights": "", "context": 7, "args": []})
+    assert model.launcher == Kind(kind="fake", options={"limits": [], "total": None, "scope": "user"})
+    assert (model.port, model.vram_bytes, model.serves, model.stable_for, model.task) == (
+        9000,
+        1024,
+        "s",
+        120,
+        "rerank",
+    )
+    assert model.capabilities.keeps_conversations
+    assert model.digest == digest({"command": model.command, "port": 9000})
+    assert isinstance(model.command, Command)
+
+
+def test_host_defaults_stand_under_each_models_own_options(tmp_path: Path) -> None:
+    inventory = """
+        version: 1
+        hosts: {box: {engines: {fake: {context: 100, weights: /w}, strict: {weights: /s}}}}
+        models:
+          small: {engine: {kind: fake, context: 7}}
+          other: {engine: strict}
+        """
+    models = wanted(tmp_path, "{version: 1, active: []}", inventory).slices["box"].models
+    assert {model.name: model.engine.options for model in models} == {
+        "other": {"weights": "/s", "context": 4096, "args": []},
+        "small": {"weights": "/w", "context": 7, "args": []},
+    }
+
+
+def test_the_power_driver_decides_what_a_host_can(tmp_path: Path) -> None:
+    resolved = wanted(tmp_path, "{version: 1, hosts: {tower: {power: off}, nuc: {power: on}}}", TWO_HOSTS)
+    assert resolved.slices["tower"].host.capabilities.can_shut_down
+    assert not resolved.slices["nuc"].host.capabilities.can_wake
+
+
+def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
+    inventory = "{version: 1, models: {a: {engine: fake}, b: {engine: fake, port: 1}}}"
+    first, second = (wanted(tmp_path, f"{{version: 1, active: {names}}}", inventory) for names in ("[a, b]", "[b, a]"))
+    assert digest(first.slices) == digest(second.slices)
+
+
+@pytest.mark.parametrize(
+    ("desired", "inventory", "line"),
+    [
+        (
+            "version: 1\nactive: smal",
+            None,
+            'desired.yaml:2:9: active: found "smal", expected a model of local; did you mean "small"?',
+        ),
+        (
+            "version: 1\nactive: [small, zz]",
+            None,
+            'desired.yaml:2:17: active.1: found "zz", expected a model of local (large or small)',
+        ),
+        (
+            "version: 1\nactive: [small, large]",
+            None,
+            "desired.yaml:2:17: active.1: large and small both use port 8080; expected one of them, or another port: in "
+            "the inventory",
+        ),
+        (
+            "version: 1\npower: auto",
+            None,
+            "desired.yaml:2:8: power: found auto, which needs the gateway and is not in this version; expected on, off or "
+            "suspend",
+        ),
+        (
+            "version: 1\npower: off",
+            None,
+            "desired.yaml:2:8: power: found off, but the power driver none of local cannot shut a host down; set power: "
+            "for it in the inventory, or leave the key out",
+        ),
+        (
+            "version: 1\npower: suspend",
+            "{version: 1, hosts: {a: {power: fake}}, models: {}}",
+            "desired.yaml:2:8: power: found suspend, but the power driver fake of a cannot suspend a host; set another "
+            "power: for it in the inventory, or leave the key out",
+        ),
+        (
+            "version: 1\nhosts:\n  towr: {}",
+            TWO_HOSTS,
+            'desired.yaml:3:3: hosts.towr: found "towr", expected a host of the inventory (nuc or tower); did you mean "tower"?',
+        ),
+        (
+            "version: 1\nhosts:\n  nuc: {active: coder}",
+            TWO_HOSTS,
+            "desired.yaml:3:17: hosts.nuc.active: coder is a model of tower, expected a model of nuc (embed)",
+        ),
+        (
+            "version: 1\nactive: coder",
+            TWO_HOSTS,
+            "desired.yaml:2:1: active: found active at the top level, expected it under hosts: and one of nuc or tower",
+        ),
+        (
+            "version: 1\nenforce: true\nhosts:\n  nuc: {}",
+            TWO_HOSTS,
+            "desired.yaml:2:1: enforce: found enforce at the top level, expected it under each host of hosts:",
+        ),
+        (
+            None,
+            "version: 1\nmodels:\n  small: {engine: fake, gpus: [0]}",
+            "inventory.yaml:3:25: models.small.gpus: choosing cards is not in this version; remove gpus, the engine takes "
+            "what it finds",
+        ),
+        (
+            None,
+            "version: 1\nmodels:\n  small: {engine: {kind: strict, weights: w}, conversations: require}",
+            "inventory.yaml:3:62: models.small.conversations: found require, but the engine strict cannot keep "
+            "conversations; expected keep or drop",
+        ),
+        (
+            "version: 1\nhosts: {a: {active: small}}",
+            "version: 1\nhosts: {a: {}, b: {}}\nmodels:\n  small: {engine: fake}",
+            "inventory.yaml:4:3: models.small.host: is missing; expected one of the inventory's hosts (a or b)",
+        ),
+        (
+            "version: 1",
+            "version: 1\nhosts: {a: {}, b: {}}\nmodels:\n  small: {host: c, engine: fake}",
+            'inventory.yaml:4:17: models.small.host: found "c", expected a host of the inventory (a or b)',
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_named_with_its_place(
+    tmp_path: Path, desired: str | None, inventory: str | None, line: str
+) -> None:
+    given = {name: text for name, text in (("desired", desired), ("inventory", inventory)) if text}
+    assert problems(tmp_path, **given) == [line]
