@@ -19,8 +19,11 @@ RECENT_LIMIT = 64
 _recent: dict[int, None] = {}
 
 
-def owner(port: int) -> dict[str, Any]:
-    """Answer who listens on `port` on any address; the pid is None when the process cannot be seen."""
+def owner(port: int, directory: str | None = None) -> dict[str, Any]:
+    """Answer who listens on `port` on any address; the pid is None when the process cannot be seen.
+
+    With a `directory`, the model is named only for a unit that was started from there.
+    """
     found = sockets.listening(port)
     if not found:
         return {"owner": None}
@@ -30,7 +33,8 @@ def owner(port: int) -> dict[str, Any]:
         return {"owner": {"pid": None, "name": f"a program of {_user(found[0].user)}", "model": None}}
     expect(pid)
     text = procfs.mark_text(pid)
-    mark = procfs.parse_mark(text) if text is not None else None
+    ours = text is not None and (directory is None or procfs.works_in(pid, directory))
+    mark = procfs.parse_mark(text) if ours and text is not None else None
     name = procfs.read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
     return {"owner": {"pid": pid, "name": name, "model": mark["model"] if mark else None}}
 

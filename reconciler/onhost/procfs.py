@@ -128,3 +128,12 @@ def boot_id() -> str:
 def ticks() -> int:
     """Return how many clock ticks a second has."""
     return os.sysconf("SC_CLK_TCK")
+
+
+def works_in(pid: int, directory: str) -> bool:
+    """Return whether a process's working directory lies in `directory`, as every unit's does that was started from there."""
+    try:
+        place = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return False
+    return place.removesuffix(" (deleted)").startswith(os.path.realpath(directory).rstrip("/") + "/")

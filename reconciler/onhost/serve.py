@@ -56,8 +56,8 @@ def _each(request: Request, directory: str) -> Request:
 _KINDS: dict[str, Served] = {
     "each": _each,
     "contact": lambda _, directory: look.contact(directory),
-    "units": lambda request, _: {"units": units.units(request.get("pids"))},
-    "port": lambda request, _: ports.owner(int(request["port"])),
+    "units": lambda request, directory: {"units": units.units(request.get("pids"), directory)},
+    "port": lambda request, directory: ports.owner(int(request["port"]), directory),
     "program": lambda request, directory: files.program(request["program"], directory),
     "gguf": lambda request, directory: gguf.header(files.absolute(request["path"], directory)),
     "fingerprint": digests.fingerprint,

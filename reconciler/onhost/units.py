@@ -46,22 +46,34 @@ def _group(text: str, texts: dict[int, str], processes: dict[int, Process]) -> G
     return Group(mark, (leaders or by_age)[0], bool(leaders), members)
 
 
-def units(pids: Iterable[int] | None = None) -> list[dict[str, Any]]:
-    """Return the units as values of the model. `pids` limits the look to these leaders and their descendants."""
+def units(pids: Iterable[int] | None = None, directory: str | None = None) -> list[dict[str, Any]]:
+    """Return the units as values of the model. `pids` limits the look to these leaders and their descendants.
+
+    With a `directory`, units that were started from another one, and so are another controller's, are left out.
+    """
+    found = _found(pids)
+    return _described([group for group in found if directory is None or _is_from(directory, group)])
+
+
+def _is_from(directory: str, group: Group) -> bool:
+    return any(procfs.works_in(pid, directory) for pid in (group.first.pid, *group.members))
+
+
+def _found(pids: Iterable[int] | None) -> list[Group]:
     process.reap()
     if pids is None:
-        return _described(groups(procfs.living()))
+        return groups(procfs.living())
     wanted = set(pids)
     quick = [_quick(pid) for pid in sorted(wanted)]
     if all(group is not None for group in quick):
-        return _described([group for group in quick if group is not None])
+        return [group for group in quick if group is not None]
     processes = procfs.living()
     sessions = {one.pid: one.session for one in processes.values()}
-    return _described(
+    return [
         group
         for group in groups(processes)
         if wanted & (group.members | {group.first.pid} | {sessions[pid] for pid in group.members})
-    )
+    ]
 
 
 def _quick(pid: int) -> Group | None:

@@ -35,6 +35,7 @@ Foreign: TypeAlias = Any
 
 DEEPEST = 20
 MOST_ALIASES = 16
+MOST_VALUES = 20_000
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,21}|0x[0-9a-fA-F]{1,16}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -168,6 +169,8 @@ class _Builder:
             self._flaw(event, path, f"found the tag {event.tag}, expected a plain value; tags are refused")
         if len(path) > DEEPEST:
             raise _Broken(Flaw(_place(event.start_mark), path[:3], f"nested deeper than {DEEPEST} levels"))
+        if len(self._document.values) > MOST_VALUES:
+            raise _Broken(Flaw(_place(event.start_mark), path[:3], f"more than {MOST_VALUES:,} values in one file"))
         aliases = self._aliases
         value = self._content(event, path)
         if event.anchor is not None:

@@ -44,7 +44,7 @@ def model(*argv: str, name: str = "gemma3") -> ModelSpec:
     return ModelSpec(
         name=name, engine=Kind(kind="llamacpp"), launcher=Kind(kind="process"), port=8080, task="chat",
         conversations="keep", stable_for=10.0, vram_bytes=None, serves=None, digest="v1:sha256:00000000",
-        command=Command(argv=argv, env={"OWN": "1"}), capabilities=Capabilities(),
+        command=Command(argv=argv, env={"OWN": "1"}, folders=("slots",)), capabilities=Capabilities(),
     )  # fmt: skip
 
 

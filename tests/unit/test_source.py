@@ -14,7 +14,7 @@ from reconciler.errors import ConfigError
 from reconciler.fakes.catalog import FakeCatalog
 from reconciler.model.target import Provenance
 from reconciler.store.source import LARGEST, FileSource
-from reconciler.store.yaml_positions import DEEPEST, MOST_ALIASES, Place, parse, plain
+from reconciler.store.yaml_positions import DEEPEST, MOST_ALIASES, MOST_VALUES, Place, parse, plain
 from tests.pairs import DESIRED, INVENTORY, problems, source, wanted
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ DEEP = b"[" * (DEEPEST + 2) + b"]" * (DEEPEST + 2)
         (b"a: &x [*x]", (1, 8), "found *x, but no &x is complete before it"),
         (b"a: &x 1\nb: &y [*x]\nc: *y", (2, 4), "&y holds aliases itself"),
         (BOMB, (2, 5 + 4 * MOST_ALIASES), f"more than {MOST_ALIASES} aliases"),
+        (b"[" + b"1," * MOST_VALUES + b"]", (1, 2 * MOST_VALUES), "more than 20,000 values"),
         (DEEP, (1, DEEPEST + 2), f"nested deeper than {DEEPEST} levels"),
         (b'a: "\\ud800"', (1, 4), "found half of a surrogate pair"),
         (b'a: "\\UFFFFFFFF"', (1, 1), "this is not YAML"),

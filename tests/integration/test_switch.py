@@ -1,0 +1,206 @@
+"""A switch and back on a real engine, through the command line, and what kill -9, liars and mistakes cannot do to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack import COMMAND_SECONDS, Stack, stack
+
+ENOUGH = 0.95
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Stack]:
+    with stack(tmp_path) as made:
+        yield made
+
+
+def tokens_of(here: Stack) -> int:
+    """Hold the conversation, and return how many tokens of it the engine remembers."""
+    here.talk()
+    return here.talk()["cache_n"]
+
+
+def test_an_applied_state_is_a_fixpoint(here: Stack) -> None:
+    assert here.run("plan", "--detailed-exitcode").returncode == 2
+    here.apply()
+    assert here.run("plan", "--detailed-exitcode").returncode == 0
+    rows, engines = here.rows(), here.engines()
+    assert "in sync" in here.apply().stdout
+    assert (here.rows(), here.engines()) == (rows, engines)
+
+
+def test_a_conversation_survives_a_switch_and_back(here: Stack) -> None:
+    here.apply()
+    held = tokens_of(here)
+    here.desire("tiny-b")
+    here.apply()
+    assert list(here.engines()) == ["tiny-b"]
+    here.desire("tiny-a")
+    here.apply()
+    assert here.talk()["cache_n"] >= ENOUGH * held > 100
+
+
+def test_a_plan_is_the_same_bytes_under_any_hash_seed(here: Stack) -> None:
+    plans = set()
+    for seed in range(10):
+        document = json.loads(here.run("plan", "-o", "json", PYTHONHASHSEED=str(seed)).stdout)
+        document.pop("evidence")
+        plans.add(json.dumps(document))
+    assert len(plans) == 1
+
+
+@pytest.mark.parametrize("moment", ["save_slots", "stop", "start", "await_healthy", "restore_slots"])
+def test_kill_9_of_apply_loses_no_conversation(here: Stack, moment: str) -> None:
+    here.apply()
+    held = tokens_of(here)
+    here.desire("tiny-b")
+    if moment == "restore_slots":
+        here.apply()
+        here.desire("tiny-a")
+    with here.start("apply", "--yes") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith(f"{moment} "):
+                break
+        process.kill()
+    assert "was cut short" in here.apply().stderr
+    here.desire("tiny-a")
+    here.apply()
+    assert list(here.engines()) == ["tiny-a"]
+    assert here.talk()["cache_n"] >= ENOUGH * held
+
+
+def test_engines_are_adopted_when_the_journal_is_gone(here: Stack) -> None:
+    here.apply()
+    engines = here.engines()
+    shutil.rmtree(here.folder / "data")
+    assert here.run("plan", "--detailed-exitcode").returncode == 0
+    here.apply()
+    assert here.engines() == engines
+
+
+def test_a_failed_start_brings_the_previous_model_back(here: Stack) -> None:
+    here.apply()
+    held = tokens_of(here)
+    here.inventory(', args: ["--bogus"]')
+    here.desire("tiny-b")
+    failed = here.apply(3)
+    assert "rolled back" in failed.stdout
+    assert "invalid argument: --bogus" in failed.stdout
+    assert here.talk()["cache_n"] >= ENOUGH * held
+    engines = here.engines()
+    assert "quarantined" in here.apply(4).stdout
+    assert here.engines() == engines
+    for verb in ("status", "history"):
+        assert "invalid argument: --bogus" in here.run(verb).stdout
+    here.inventory()
+    here.apply()
+    assert list(here.engines()) == ["tiny-b"]
+
+
+def test_retry_forgets_a_failure_and_tries_again(here: Stack) -> None:
+    here.apply()
+    here.inventory(', args: ["--bogus"]')
+    here.desire("tiny-b")
+    here.apply(3)
+    assert here.run("retry", "--yes").returncode == 3
+    assert len([run for run in here.document("history")["runs"] if run["verdict"] == "failed"]) == 2
+
+
+def test_a_first_start_that_fails_is_stopped(here: Stack) -> None:
+    here.inventory(', args: ["--bogus"]')
+    here.desire("tiny-b")
+    here.apply(3)
+    assert here.engines() == {}
+
+
+def test_rollback_goes_back_and_leaves_the_wish_alone(here: Stack) -> None:
+    here.apply()
+    here.desire("tiny-b")
+    here.apply()
+    done = here.run("rollback", "--yes")
+    assert list(here.engines()) == ["tiny-a"], done.stdout + done.stderr
+    here.apply(4)
+    assert list(here.engines()) == ["tiny-a"]
+
+
+def test_a_stranger_on_the_port_is_named_and_left_alone(here: Stack) -> None:
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.1", here.port))
+        stranger.listen()
+        refused = here.apply(4)
+        assert f"pid {os.getpid()}" in refused.stdout
+    assert here.engines() == {}
+
+
+def test_a_second_apply_is_refused_and_told_who_acts(here: Stack) -> None:
+    with here.start("apply", "--yes") as first:
+        assert first.stderr is not None
+        assert any(line.startswith("start ") for line in first.stderr)
+        second = here.apply(4)
+        assert f"pid {first.pid}" in second.stderr
+        assert first.wait(COMMAND_SECONDS) == 0
+
+
+def test_a_second_data_directory_is_refused_until_it_takes_over(here: Stack) -> None:
+    here.apply()
+    here.desire("tiny-b")
+    refused = here.run("apply", "--yes", directory="other")
+    assert refused.returncode == 4
+    assert str(here.folder / "data") in refused.stdout
+    assert here.run("apply", "--yes", "--take-over", directory="other").returncode == 0
+
+
+def test_nothing_happens_without_approval(here: Stack) -> None:
+    refused = here.run("apply")
+    assert refused.returncode == 4
+    assert "--yes" in refused.stderr
+    assert here.engines() == {}
+
+
+def test_a_typo_is_placed_and_answered_with_the_nearest_name(here: Stack) -> None:
+    here.desire("tiny-aa")
+    wrong = here.run("plan")
+    assert wrong.returncode == 1
+    assert "desired.yaml:3:9" in wrong.stderr
+    assert "tiny-a" in wrong.stderr
+
+
+def test_a_word_that_nobody_knows_is_a_usage_error(here: Stack) -> None:
+    assert here.run("plan", "--bogus").returncode == 64
+    assert here.run("rollback", "--host", "nowhere").returncode == 64
+    assert here.run("retry", "nowhere").returncode == 64
+    assert here.run("history", "7").returncode == 64
+
+
+def test_a_saved_plan_is_judged_by_its_meaning(here: Stack) -> None:
+    assert here.run("plan", "--save", "plan.json").returncode == 0
+    assert here.run("apply", "plan.json").returncode == 0
+    stale = here.run("apply", "plan.json")
+    assert stale.returncode == 4
+    assert "  - local: start tiny-a" in stale.stderr
+
+
+def test_a_damaged_journal_stops_everything_and_says_the_way_out(here: Stack) -> None:
+    here.apply()
+    with sqlite3.connect(here.folder / "data" / "journal" / "journal.sqlite") as connection:
+        connection.execute("UPDATE record SET host = 'other' WHERE seq = 2")
+    connection.close()
+    here.desire("tiny-b")
+    damaged = here.apply(5)
+    assert "move it aside" in damaged.stderr
+    assert list(here.engines()) == ["tiny-a"]
+
+
+def test_validate_reads_both_files(here: Stack) -> None:
+    assert "valid: local" in here.run("validate").stdout

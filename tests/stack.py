@@ -1,0 +1,120 @@
+"""The command line on a small stack of its own: two embedded models that share a free port."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from reconciler.onhost import units
+from tests.engine import free_port
+
+COMMAND_SECONDS = 120
+CONVERSATION = " ".join(f"In chapter {number} the keeper counts {number * 7} ships." for number in range(1, 21))
+
+INVENTORY = """version: 1
+models:
+  tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 200ms}}
+  tiny-b: {{engine: {{kind: embedded, seed: 2{more}}}, port: {port}, stable_for: 200ms}}
+"""
+
+
+class Stack:
+    """Run `reconciler` in a folder, as a person would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        (folder / "state").mkdir()
+        self.inventory()
+        self.desire("tiny-a")
+
+    def desire(self, active: str) -> None:
+        (self.folder / "state" / "desired.yaml").write_text(f"version: 1\npower: on\nactive: {active}\n")
+
+    def inventory(self, more: str = "") -> None:
+        text = INVENTORY.format(port=self.port, more=more)
+        (self.folder / "state" / "inventory.yaml").write_text(text)
+
+    def argv(self, *words: str, directory: str = "data") -> list[str]:
+        return [sys.executable, "-m", "reconciler", *words, "--state", "state", "--data", directory]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {**os.environ, "XDG_STATE_HOME": str(self.folder / "host"), **more}
+
+    def run(self, *words: str, directory: str = "data", **more: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.argv(*words, directory=directory),
+            cwd=self.folder,
+            env=self.environment(**more),
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=COMMAND_SECONDS,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def apply(self, code: int = 0, *words: str) -> subprocess.CompletedProcess[str]:
+        done = self.run("apply", "--yes", *words)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.argv(*words),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def engines(self) -> dict[str, int]:
+        """Return the pids of what runs here, by model."""
+        return {unit["mark"]["model"]: unit["identity"]["pid"] for unit in units.units() if self._is_ours(unit)}
+
+    def _is_ours(self, unit: dict[str, Any]) -> bool:
+        try:
+            return Path(f"/proc/{unit['identity']['pid']}/cwd").resolve().is_relative_to(self.folder.resolve())
+        except OSError:
+            return False
+
+    def talk(self) -> dict[str, int]:
+        """Send the conversation, and return the server's own timings."""
+        body = json.dumps({"prompt": CONVERSATION, "n_predict": 4, "temperature": 0})
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request("POST", "/completion", body, {"Content-Type": "application/json"})
+            timings: dict[str, int] = json.loads(connection.getresponse().read())["timings"]
+        return timings
+
+    def rows(self) -> int:
+        with sqlite3.connect(self.folder / "data" / "journal" / "journal.sqlite") as connection:
+            count: int = connection.execute("SELECT count(*) FROM record").fetchone()[0]
+        connection.close()
+        return count
+
+    def document(self, *words: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.run(*words, "-o", "json").stdout)
+        return document
+
+
+@contextmanager
+def stack(folder: Path) -> Iterator[Stack]:
+    """Give a stack, and end its engines afterwards."""
+    made = Stack(folder)
+    try:
+        yield made
+    finally:
+        for pid in made.engines().values():
+            os.kill(pid, signal.SIGKILL)
