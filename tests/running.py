@@ -97,7 +97,7 @@ def start(directory: Path, program: str, model: str = "m", **changed: Any) -> di
 
 
 def our_units(**asked: Any) -> list[dict[str, Any]]:
-    units = ok(answer({"do": "units", **asked}, "/nowhere"))["units"]
+    units = ok(answer({"do": "units", **asked}, "/"))["units"]
     return [unit for unit in units if unit["mark"]["controller"] == f"test-{os.getpid()}"]
 
 

@@ -32,7 +32,7 @@ def _no_process_survives_a_test() -> Iterator[None]:
 
 
 def owner(port: int) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = ok(answer({"do": "port", "port": port}, "/nowhere"))["owner"]
+    found: dict[str, Any] | None = ok(answer({"do": "port", "port": port}, "/"))["owner"]
     return found
 
 
