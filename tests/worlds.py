@@ -1,0 +1,123 @@
+"""Small slices and worlds for tests of the pure parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import Hints
+from reconciler.model.facts import (
+    Activity,
+    Binary,
+    Contact,
+    FactKey,
+    FactKind,
+    FactValue,
+    Fingerprint,
+    Gpu,
+    Health,
+    Known,
+    Mark,
+    Observed,
+    PortOwner,
+    PortState,
+    Saved,
+    SavedSlot,
+    Slot,
+    Unit,
+    UnitIdentity,
+    Weights,
+)
+from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec, Slice
+from reconciler.model.target import Provenance, Target
+from reconciler.steps.plan import HostPlan, Plan
+
+HOST = "box"
+PORT = 8080
+KINDS: dict[str, FactKind] = {
+    "power": "power", "gpu": "gpu", "strays": "orphans", "unit": "unit", "port": "port", "health": "health",
+    "activity": "activity", "saved": "saved", "weights": "weights",
+}  # fmt: skip
+PROVENANCE = Provenance(digest=digest("files"), state="committed", commit="4f1c2ab" + "0" * 33)
+
+
+def model(name: str, **changed: Any) -> ModelSpec:
+    command = Command(argv=("llama-server", "-m", f"{name}.gguf"))
+    fields: dict[str, Any] = {
+        "name": name, "engine": Kind(kind="llamacpp"), "launcher": Kind(kind="process"), "port": PORT, "task": "chat",
+        "conversations": "keep", "stable_for": 1.0, "vram_bytes": None, "serves": None, "command": command,
+        "digest": digest(name), "capabilities": Capabilities(keeps_conversations=True),
+    }  # fmt: skip
+    return ModelSpec(**fields | changed)
+
+
+def slice_of(active: tuple[str, ...] | None, *models: ModelSpec, **changed: Any) -> Slice:
+    can = changed.pop("capabilities", Capabilities())
+    host = HostSpec(name=HOST, access=Kind(kind="local"), power=Kind(kind="fake"), gpu=Kind(kind="none"), capabilities=can)
+    fields: dict[str, Any] = {"host": host, "power": None, "enforce": False, "active": active, "models": models}
+    return Slice(**fields | changed)
+
+
+def identity(pid: int) -> UnitIdentity:
+    return UnitIdentity(pid=pid, start=pid, inode=pid, boot_id="boot")
+
+
+def unit(name: str, pid: int = 100, **changed: Any) -> Unit:
+    mark = Mark(controller="me", model=name, digest=changed.pop("digest", digest(name)))
+    return Unit(identity=identity(pid), mark=mark, members=(pid,), uptime=60.0, **changed)
+
+
+def saved_slot(name: str, tokens: int = 500, pid: int = 50, **changed: Any) -> SavedSlot:
+    fields: dict[str, Any] = {
+        "file": f"{name}.bin", "slot": 0, "tokens": tokens, "bytes": 1000, "sha256": "", "fingerprint": name, "saved_at": 1.0,
+        "identity": identity(pid), "slot_tokens": tokens, "task": 1,
+    }  # fmt: skip
+    return SavedSlot(**fields | changed)
+
+
+def world(slice_: Slice, running: dict[str, Unit] | None = None, **changed: FactValue) -> Observed:
+    """Return what is seen of a host that is on; `changed` names facts such as `weights_a` or `power`."""
+    running = running or {}
+    facts: dict[FactKey, FactValue] = {
+        FactKey("contact", HOST): Contact(boot_id="boot"), FactKey("power", HOST): "on", FactKey("claim", HOST): None,
+        FactKey("gpu", HOST): Gpu(), FactKey("orphans", HOST): (),
+    }  # fmt: skip
+    for spec in slice_.models:
+        facts |= _model_facts(spec, running.get(spec.name))
+    for name, value in changed.items():
+        kind, _, subject = name.partition("_")
+        facts[FactKey(KINDS[kind], HOST, subject)] = value
+    return Observed({key: Known(value) for key, value in facts.items()})
+
+
+def _model_facts(spec: ModelSpec, found: Unit | None) -> dict[FactKey, FactValue]:
+    def key(kind: FactKind) -> FactKey:
+        return FactKey(kind, HOST, spec.name)
+
+    phase: Any = "ready" if found else "absent"
+    listens = PortOwner(pid=found.identity.pid, name="llama-server", model=spec.name) if found else None
+    port: dict[FactKey, FactValue] = {FactKey("port", HOST, str(spec.port)): PortState(owner=listens)} if found else {}
+    return {
+        FactKey("port", HOST, str(spec.port)): PortState(),
+        **port,
+        key("unit"): found,
+        key("health"): Health(phase=phase, identity=found.identity if found else None),
+        key("activity"): Activity(identity=found.identity, slots=(Slot(id=0, busy=False, tokens=500, task=7),))
+        if found
+        else Activity(),
+        key("saved"): Saved(),
+        key("weights"): Weights(path=f"{spec.name}.gguf", exists=True, size=1000, architecture="llama", kv_bytes_per_token=1),
+        key("binary"): Binary(path="llama-server"),
+        key("fingerprint"): Fingerprint(digest=spec.name),
+    }
+
+
+def target(slice_: Slice) -> Target:
+    return Target(slice=slice_, digest=digest(slice_))
+
+
+def whole(*hosts: HostPlan) -> Plan:
+    return Plan(provenance=PROVENANCE, hosts=hosts)
+
+
+NO_HINTS = Hints()
