@@ -152,7 +152,7 @@ def test_a_second_apply_is_refused_and_told_who_acts(here: Stack) -> None:
         assert first.wait(COMMAND_SECONDS) == 0
 
 
-def test_a_second_data_directory_is_refused_until_it_takes_over(here: Stack) -> None:
+def test_a_second_controller_is_refused_until_it_takes_over(here: Stack) -> None:
     here.apply()
     here.desire("tiny-b")
     refused = here.run("apply", "--yes", directory="other")
