@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> tuple[Problem, ...]:
     """Return everything that is wrong between the files. A host or model without a definition was reported already."""
-    problems = list(_places(desired, inventory))
+    problems = [*_places(desired, inventory), *_apply_from(desired)]
     for model_name, model in inventory.models.items():
         problems += _model(model_name, model, inventory, definitions)
     for host_name, wish in desired.wishes(inventory.only_host).items():
@@ -28,6 +28,13 @@ def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> t
         problems += _power(wish, at, definitions.hosts.get(host_name))
         problems += _active(host_name, wish, at, inventory)
     return tuple(problems)
+
+
+def _apply_from(desired: Desired) -> Iterator[Problem]:
+    """Refuse what would be a promise that nobody keeps."""
+    if desired.apply_from != "saved":
+        sentence = f"found {desired.apply_from}, which is not in this version; expected saved, or leave the key out"
+        yield Problem("desired", ("apply_from",), sentence)
 
 
 def _unknown_host(name: str, known: Iterable[str]) -> str:

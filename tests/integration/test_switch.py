@@ -204,3 +204,12 @@ def test_a_damaged_journal_stops_everything_and_says_the_way_out(here: Stack) ->
 
 def test_validate_reads_both_files(here: Stack) -> None:
     assert "valid: local" in here.run("validate").stdout
+
+
+@pytest.mark.parametrize("source", ["committed", "signed"])
+def test_a_promise_about_commits_that_nobody_keeps_is_refused(here: Stack, source: str) -> None:
+    with (here.folder / "state" / "desired.yaml").open("a") as file:
+        file.write(f"apply_from: {source}\n")
+    refused = here.run("plan")
+    assert refused.returncode == 1
+    assert "not in this version" in refused.stderr
