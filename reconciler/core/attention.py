@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from reconciler.model.facts import FactKey, FactKind, Health, Observed, Unit
+from reconciler.model.facts import FactKey, FactKind, Health, Known, Observed, Unit
 from reconciler.model.spec import ModelSpec, Slice
-from reconciler.steps.restore_slots import fitting_slots
+from reconciler.steps.restore_slots import fitting_slots, is_poisoned
 
 HOST_FACTS: tuple[FactKind, ...] = ("contact", "power", "claim", "gpu", "orphans")
+ORPHAN_FACTS: tuple[FactKind, ...] = ("unit", "health")
 MODEL_FACTS: tuple[FactKind, ...] = ("unit", "health", "saved", "weights", "binary", "fingerprint")
 
 
@@ -19,6 +20,15 @@ def cheap_facts(slice_: Slice) -> tuple[FactKey, ...]:
         *(FactKey(kind, host, model.name) for model in slice_.models for kind in MODEL_FACTS),
         *(FactKey("port", host, str(port)) for port in ports),
     )
+
+
+def orphan_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
+    """Return what a stop of the orphans would read: they are in no slice, so nobody else asks."""
+    host = slice_.host.name
+    fact = observed.fact(FactKey("orphans", host))
+    units = fact.value if isinstance(fact, Known) and isinstance(fact.value, tuple) else ()
+    strays = sorted({unit.mark.model for unit in units if slice_.model(unit.mark.model) is None})
+    return tuple(FactKey(kind, host, name) for name in strays for kind in ORPHAN_FACTS)
 
 
 def costly_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
@@ -34,7 +44,7 @@ def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> boo
     if unit is None or health is None or health.phase != "ready":
         return False
     stays = slice_.power in {"on", None} and (slice_.active is None or model.name in slice_.active)
-    if not stays or unit.mark.digest != model.digest:
+    if not stays or unit.mark.digest != model.digest or is_poisoned(observed, host, model.name):
         return True
     return any(
         all(tried.identity != unit.identity or tried.outcome == "open" for tried in slot.attempts)

@@ -14,9 +14,9 @@ from reconciler.model.change import (
     StartChange,
     StopChange,
 )
-from reconciler.model.facts import FactKey, Health, Observed, PortState, Saved, Unit
+from reconciler.model.facts import FactKey, Health, Observed, PortState, Unit
 from reconciler.model.spec import ModelSpec, Slice
-from reconciler.steps.restore_slots import owed_slots
+from reconciler.steps.restore_slots import is_poisoned, owed_slots
 
 DIGEST_VERSION = "v1:"
 
@@ -88,13 +88,18 @@ def _model_changes(wanted: Slice, model: ModelSpec, observed: Observed, hints: H
     if unit is None:
         return [StartChange(host=host, model=model.name, cause=_start_cause(wanted, observed))] if should_run else []
     if not should_run:
-        cause = "power is to be off" if wanted.power in {"off", "suspend"} else "active model changes"
-        return [StopChange(host=host, model=model.name, identity=unit.identity, cause=cause)]
+        return [StopChange(host=host, model=model.name, identity=unit.identity, cause=_stop_cause(wanted))]
     cause = _replacement_cause(model, unit, observed, host)
     if cause:
         stop = StopChange(host=host, model=model.name, identity=unit.identity, cause=cause)
         return [stop, StartChange(host=host, model=model.name, cause=cause)]
     return _running_changes(host, model, unit, observed, hints)
+
+
+def _stop_cause(wanted: Slice) -> str:
+    if wanted.power in {"off", "suspend"}:
+        return f"power is to be {wanted.power}"
+    return "active model changes" if wanted.active else "no model is to be active"
 
 
 def _start_cause(wanted: Slice, observed: Observed) -> str:
@@ -107,7 +112,6 @@ def _start_cause(wanted: Slice, observed: Observed) -> str:
 def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: str) -> str:
     """Return why a running unit must be replaced, empty when it may stay."""
     health = observed.value(FactKey("health", host, model.name), Health)
-    saved = observed.value(FactKey("saved", host, model.name), Saved) or Saved()
     if not unit.leader:
         return "it died and left processes behind"
     if unit.mark.digest != model.digest and unit.mark.digest.startswith(DIGEST_VERSION):
@@ -116,10 +120,7 @@ def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: s
         return f"it does not answer: {health.message}"
     if health is not None and health.phase == "stranger":
         return f"its port is not its own: {health.message}"
-    poisoned = any(
-        tried.identity == unit.identity and tried.outcome == "failed" for slot in saved.slots for tried in slot.attempts
-    )
-    return "a failed restore may have left it damaged" if poisoned else ""
+    return "a failed restore may have left it damaged" if is_poisoned(observed, host, model.name) else ""
 
 
 def _running_changes(host: str, model: ModelSpec, unit: Unit, observed: Observed, hints: Hints) -> list[Change]:
@@ -142,24 +143,25 @@ def _orphan_changes(wanted: Slice, observed: Observed, changes: list[Change], *,
     orphans = observed.fact(FactKey("orphans", host))
     units = getattr(orphans, "value", ())
     starting = {change.model for change in changes if isinstance(change, StartChange)}
-    ports = {str(model.port) for model in wanted.models if model.name in starting}
+    ports = [model.port for model in wanted.models if model.name in starting]
     found: list[Change] = []
     for unit in sorted(units, key=lambda unit: (unit.mark.model, unit.identity.pid)):
         name = unit.mark.model
+        needed = next((port for port in ports if _listens(observed, host, port, name)), None)
         if prune or wanted.power in {"off", "suspend"}:
-            found.append(_orphan_stop(host, unit, "it is in no inventory"))
-        elif any(_listens(observed, host, port, name) for port in ports):
-            found.append(_orphan_stop(host, unit, "it is in no inventory and its port is needed"))
+            found.append(_orphan_stop(host, unit, "it is in no inventory", needed))
+        elif needed is not None:
+            found.append(_orphan_stop(host, unit, "it is in no inventory and its port is needed", needed))
         else:
             cause = f"runs (pid {unit.identity.pid}) and is in no inventory; `reconciler apply --prune` stops it"
             found.append(Ignored(host=host, subject=f"unit {name}", cause=cause))
     return found
 
 
-def _orphan_stop(host: str, unit: Unit, cause: str) -> StopChange:
-    return StopChange(host=host, model=unit.mark.model, identity=unit.identity, cause=cause, listed=False)
+def _orphan_stop(host: str, unit: Unit, cause: str, port: int | None) -> StopChange:
+    return StopChange(host=host, model=unit.mark.model, identity=unit.identity, cause=cause, port=port)
 
 
-def _listens(observed: Observed, host: str, port: str, model_name: str) -> bool:
-    state = observed.value(FactKey("port", host, port), PortState)
+def _listens(observed: Observed, host: str, port: int, model_name: str) -> bool:
+    state = observed.value(FactKey("port", host, str(port)), PortState)
     return state is not None and state.owner is not None and state.owner.model == model_name

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from reconciler.core.diff import diff
+from reconciler.core.diff import Difference, diff
 from reconciler.core.ordering import order
 from reconciler.core.recipes import recipe
 from reconciler.core.recovery import Hints
 from reconciler.core.safety import violations
-from reconciler.model.change import Change, Ignored, PowerChange, StartChange, StopChange
+from reconciler.model.change import Ignored, PowerChange, StartChange, StopChange
 from reconciler.model.facts import Observed, Predicted
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
@@ -24,7 +24,7 @@ def plan(target: Target, observed: Observed, hints: Hints, *, prune: bool = Fals
         host=wanted.host.name,
         mode=target.mode,
         digest=target.digest,
-        headline=_headline(wanted, difference.changes),
+        headline=_headline(wanted, difference),
         steps=steps,
         ignored=tuple(change for change in difference.changes if isinstance(change, Ignored)),
         notes=cooked.notes,
@@ -51,7 +51,8 @@ def _simulate(
     return tuple(seen), tuple(dict.fromkeys(blocked))
 
 
-def _headline(wanted: Slice, changes: tuple[Change, ...]) -> str:
+def _headline(wanted: Slice, difference: Difference) -> str:
+    changes = difference.changes
     stops = [change.model for change in changes if isinstance(change, StopChange)]
     starts = [change.model for change in changes if isinstance(change, StartChange)]
     power = [change for change in changes if isinstance(change, PowerChange)]
@@ -60,6 +61,8 @@ def _headline(wanted: Slice, changes: tuple[Change, ...]) -> str:
         parts.append(f"{', '.join(stops) or 'nothing'} -> {', '.join(starts) or 'nothing'}")
     elif any(not isinstance(change, Ignored) for change in changes) and not power:
         parts.append("to be completed")
+    if not parts and difference.unknown:
+        parts.append("not known")
     if not parts:
         active = "active not managed" if wanted.active is None else ", ".join(wanted.active) or "nothing active"
         parts.append(f"in sync ({active})")

@@ -47,12 +47,12 @@ class Draft:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Be all drafts of one host, what is lost by them, and what a person should know."""
+    """Be all drafts of one host, what a person should know, and how many conversations are lost (None: nobody can say)."""
 
     drafts: tuple[Draft, ...]
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
-    lost_conversations: int = 0
+    lost_conversations: int | None = 0
 
 
 def recipe(changes: Iterable[Change], wanted: Slice, observed: Observed) -> Recipe:
@@ -66,11 +66,12 @@ def recipe(changes: Iterable[Change], wanted: Slice, observed: Observed) -> Reci
     parts += [_prove(change, wanted) for change in ordered if isinstance(change, ProveChange)]
     parts += [_restore(change, observed) for change in ordered if isinstance(change, RestoreChange)]
     parts += [_power(change, wanted, stops) for change in ordered if isinstance(change, PowerChange)]
+    lost = [part.lost_conversations for part in parts]
     return Recipe(
         drafts=tuple(draft for part in parts for draft in part.drafts),
         notes=tuple(note for part in parts for note in part.notes),
         refusals=tuple(refusal for part in parts for refusal in part.refusals),
-        lost_conversations=sum(part.lost_conversations for part in parts),
+        lost_conversations=None if None in lost else sum(number or 0 for number in lost),
     )
 
 
@@ -79,16 +80,15 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
     model = wanted.model(name)
     keeps, why_not = _keeps(model, change, observed)
     activity = observed.value(FactKey("activity", host, name), Activity) or Activity()
-    holding = [slot for slot in activity.slots if slot.holds_conversation]
-    stop = Stop(host=host, model=name, port=model.port if model else 0, keeps=keeps, identity=change.identity)
+    stop = Stop(host=host, model=name, port=model.port if model else change.port, keeps=keeps, identity=change.identity)
     if not keeps:
-        lost = len(holding)
         notes = (f"{name}: conversations end here: {why_not}",) if why_not else ()
         required = bool(why_not and model and model.conversations == "require")
         refusals = (f"{name} has `conversations: require`, but {why_not}",) if required else ()
         drain = (_drain(change, activity),) if _is_ready(observed, host, name) else ()
         after = (("drain", name),)
-        return Recipe((*drain, Draft(stop, change.cause, after=after)), notes, refusals, lost)
+        return Recipe((*drain, Draft(stop, change.cause, after=after)), notes, refusals, _lost(change, observed))
+    holding = [slot for slot in activity.slots if slot.holds_conversation]
     tokens = sum(slot.tokens or 0 for slot in holding)
     save = SaveSlots(
         host=host, model=name, deadline=_save_deadline(tokens, observed, host, name),
@@ -111,6 +111,15 @@ def _drain(change: StopChange, activity: Activity) -> Draft:
     return Draft(Drain(host=change.host, model=change.model), change.cause, note)
 
 
+def _lost(change: StopChange, observed: Observed) -> int | None:
+    """Return how many conversations end with a unit; one that sleeps or loads remembers nothing."""
+    health = observed.value(FactKey("health", change.host, change.model), Health)
+    if health is not None and health.phase in {"sleeping", "loading"}:
+        return 0
+    activity = observed.value(FactKey("activity", change.host, change.model), Activity)
+    return None if activity is None else sum(slot.holds_conversation for slot in activity.slots)
+
+
 def _is_ready(observed: Observed, host: str, model_name: str) -> bool:
     health = observed.value(FactKey("health", host, model_name), Health)
     return health is not None and health.phase == "ready"
@@ -119,7 +128,7 @@ def _is_ready(observed: Observed, host: str, model_name: str) -> bool:
 def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> tuple[bool, str]:
     """Return whether conversations can be saved before a stop, and if not, why that is worth saying."""
     if model is None:
-        return False, "" if change.listed else "its definition is gone"
+        return False, "its definition is gone"
     if model.conversations == "drop" or not model.capabilities.keeps_conversations:
         return False, ""
     health = observed.value(FactKey("health", change.host, change.model), Health)
@@ -155,7 +164,8 @@ def _memory(starts: list[StartChange], stops: list[StopChange], wanted: Slice, o
     frees = sum(_memory_bytes(change.model, wanted, observed) for change in stops)
     step = AwaitVram(host=wanted.host.name, need_bytes=need, frees_bytes=frees)
     names = " and ".join(change.model for change in starts)
-    cause = f"{names} needs {step.target}"
+    verb = "needs" if len(starts) == 1 else "need"
+    cause = f"{names} {verb} {step.target}" if need else f"what {names} {verb} is not known yet"
     return Recipe((Draft(step, cause, after=(*(("stop", change.model) for change in stops), ("wake", wanted.host.name))),))
 
 
@@ -174,8 +184,7 @@ def _start(change: StartChange, wanted: Slice, observed: Observed, *, first: boo
         return Recipe((), refusals=(f"{name} has no definition on {host}",))
     weights = observed.value(FactKey("weights", host, name), Weights)
     start = Start(host=host, model=name, port=model.port, digest=model.digest)
-    waits = tuple(("stop", other.name) for other in wanted.models)
-    before = (("await_vram", ""), *waits, ("wake", host))
+    before = (("await_vram", ""), ("stop", ""), ("wake", host))
     drafts = [Draft(start, change.cause, after=before), _healthy(model, host, change.cause, weights)]
     if first and weights is not None and weights.exists:
         drafts.insert(0, Draft(Prefetch(host=host, model=name), change.cause))

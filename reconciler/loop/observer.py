@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import anyio
 
-from reconciler.core.attention import cheap_facts, costly_facts
+from reconciler.core.attention import cheap_facts, costly_facts, orphan_facts
 from reconciler.model.facts import Activity, Answer, Fact, FactKey, FactValue, Health, Known, Observed, Unit, Unknown
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, HostReaders
@@ -31,6 +31,7 @@ class Observer:
     async def everything(self) -> Observed:
         """Return every cheap fact of the host, and the costly ones that matter."""
         observed = await self.look(cheap_facts(self._slice))
+        observed = await self.look(orphan_facts(self._slice, observed), observed)
         return observed.seeing(await self._engine_facts(costly_facts(self._slice, observed), observed))
 
     async def look(self, keys: Iterable[FactKey], world: Observed | None = None) -> Observed:

@@ -18,14 +18,14 @@ class PowerChange(Value):
 
 
 class StopChange(Value):
-    """Say that a unit runs that should not, or not like this. `identity` is None when it is only predicted."""
+    """Say that a unit runs that should not, or not like this. `port`: where one that has no definition was seen to listen."""
 
     kind: Literal["stop"] = "stop"
     host: str
     model: str
-    identity: UnitIdentity | None
+    identity: UnitIdentity
     cause: str
-    listed: bool = True
+    port: int | None = None
 
 
 class StartChange(Value):

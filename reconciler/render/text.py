@@ -31,22 +31,34 @@ def _step(step: dict[str, Any], more: dict[str, Any]) -> str:
 
 def _total(document: dict[str, Any]) -> str:
     kinds = [step["kind"] for host in document["hosts"] for step in host["steps"]]
+    beside = document["evidence"]["hosts"]
     if not kinds:
-        return "Plan: nothing to do."
+        return "Plan: nothing will be done." if any(host["refusals"] for host in beside) else "Plan: nothing to do."
     counted = [
         (kinds.count(kind), words)
         for kind, words in (
             ("wake", "to wake"),
             ("stop", "to stop"),
             ("start", "to start"),
+            ("suspend", "to suspend"),
             ("shutdown", "to shut down"),
         )
     ]
-    parts = ", ".join(f"{count} {words}" for count, words in counted if count) or f"{len(kinds)} to complete"
-    beside = document["evidence"]["hosts"]
+    parts = ", ".join(f"{count} {words}" for count, words in counted if count) or _count(len(kinds), "step")
     seconds = sum(host["seconds"] or 0 for host in beside)
     about = f" About {seconds:.0f} s." if seconds else ""
-    return f"Plan: {parts}.{about} {sum(host['lost_conversations'] for host in beside)} conversations lost."
+    return f"Plan: {parts}.{about} {_lost([host['lost_conversations'] for host in beside])} lost."
+
+
+def _lost(numbers: list[int | None]) -> str:
+    least = sum(number or 0 for number in numbers)
+    if None not in numbers:
+        return _count(least, "conversation")
+    return f"At least {_count(least, 'conversation')}" if least else "An unknown number of conversations"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def status_text(document: dict[str, Any]) -> str:

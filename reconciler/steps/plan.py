@@ -49,7 +49,10 @@ class StepMeaning(Value):
 
 
 class HostPlan(Value):
-    """Plan one host. `refusals` are the reasons why it may not run at all."""
+    """Plan one host. `refusals` are the reasons why it may not run at all.
+
+    `lost_conversations` is None when nobody can say how many end.
+    """
 
     host: str
     mode: Literal["forward", "rollback", "heal"]
@@ -59,7 +62,7 @@ class HostPlan(Value):
     ignored: tuple[Ignored, ...] = ()
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
-    lost_conversations: int = 0
+    lost_conversations: int | None = 0
     seconds: float | None = None
 
     @property

@@ -87,6 +87,15 @@ def fitting_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlo
     return tuple(slot for slot in saved.slots if slot.fingerprint == fingerprint.digest and not _gave_up(slot))
 
 
+def is_poisoned(world: Observed, host: str, model_name: str) -> bool:
+    """Return whether a restore into the running unit failed, which may have left it damaged."""
+    unit = world.value(FactKey("unit", host, model_name), Unit)
+    saved = world.value(FactKey("saved", host, model_name), Saved) or Saved()
+    return unit is not None and any(
+        tried.identity == unit.identity and tried.outcome == "failed" for slot in saved.slots for tried in slot.attempts
+    )
+
+
 def _gave_up(slot: SavedSlot) -> bool:
     failed = any(tried.outcome == "failed" for tried in slot.attempts)
     return failed or sum(tried.outcome == "open" for tried in slot.attempts) > MOST_OPEN_ATTEMPTS

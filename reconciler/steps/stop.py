@@ -10,20 +10,24 @@ from reconciler.steps.step import ModelStep
 
 
 class Stop(ModelStep):
-    """End a unit. `keeps` says that its conversations were saved before, so what grew since must be saved again."""
+    """End a unit. `port` is None when nobody knows where it listens.
+
+    `keeps` says that its conversations were saved before, so what grew since must be saved again.
+    """
 
     in_doubt: ClassVar[InDoubt] = "observable"
     destructive: ClassVar[bool] = True
 
     kind: Literal["stop"] = "stop"
     deadline: float = 60.0
-    port: int
+    port: int | None
     keeps: bool = False
     identity: UnitIdentity | None = None
 
     def reads(self) -> tuple[FactKey, ...]:
         """Return the unit, its port and its health."""
-        return (self.key("unit"), self._port, self.key("health"))
+        mine = (self.key("unit"), self.key("health"))
+        return mine if self._port is None else (*mine, self._port)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return that the unit is not the one the plan meant."""
@@ -35,19 +39,19 @@ class Stop(ModelStep):
     def predict(self, world: Observed) -> Observed:
         """Return the world without the unit."""
         facts: dict[FactKey, FactValue] = {self.key("unit"): None, self.key("health"): Health(phase="absent")}
-        if self._owns_port(world):
+        if self._port is not None and self._owns(self._port, world):
             facts[self._port] = PortState()
         return world.predicting(self.kind, facts)
 
     def holds(self, world: Observed) -> bool:
         """Return whether the unit is gone and holds its port no more."""
         gone = world.unknown(self.key("unit")) is None and world.value(self.key("unit"), Unit) is None
-        return gone and world.unknown(self._port) is None and not self._owns_port(world)
+        return gone and (self._port is None or (world.unknown(self._port) is None and not self._owns(self._port, world)))
 
     @property
-    def _port(self) -> FactKey:
-        return FactKey("port", self.host, str(self.port))
+    def _port(self) -> FactKey | None:
+        return None if self.port is None else FactKey("port", self.host, str(self.port))
 
-    def _owns_port(self, world: Observed) -> bool:
-        state = world.value(self._port, PortState)
+    def _owns(self, port: FactKey, world: Observed) -> bool:
+        state = world.value(port, PortState)
         return state is not None and state.owner is not None and state.owner.model == self.model
