@@ -230,6 +230,9 @@ class Binary(Value):
     modified_ns: int = 0
 
 
+GIB = 1024**3
+
+
 class Memory(Value):
     """Describe accelerator memory in bytes, and who holds it."""
 
@@ -242,6 +245,14 @@ class Gpu(Value):
     """Describe the accelerators of a host; `memory` is None when it has none to look after."""
 
     memory: Memory | None = None
+
+    @property
+    def message(self) -> str:
+        """Say how much is free and who holds the rest, empty when there is nothing to look after."""
+        if self.memory is None:
+            return ""
+        holders = ", ".join(self.memory.holders) or "nobody that can be named"
+        return f"{self.memory.free / GIB:.1f} GiB are free; memory is held by {holders}"
 
 
 class Fingerprint(Value):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import FactKey, Gpu, Memory, Observed
+from reconciler.model.facts import GIB, FactKey, Gpu, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import Step
 
 MARGIN_BYTES = 512 * 1024**2
-GIB = 1024**3
 
 
 class AwaitVram(Step):
@@ -33,38 +32,36 @@ class AwaitVram(Step):
         return (FactKey("gpu", self.host),)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return that the memory is not there even when everything of ours is gone."""
+        """Return that the memory will not be there.
+
+        What nobody holds any more comes back by itself after an engine died; nothing is stopped in the hope of that.
+        """
         unknown = world.unknown(FactKey("gpu", self.host))
         if unknown:
             return (f"{FactKey('gpu', self.host)}: {unknown.reason}",)
-        memory = self._memory(world)
-        if memory is None or self._is_enough(memory):
+        gpu = world.value(FactKey("gpu", self.host), Gpu) or Gpu()
+        memory = gpu.memory
+        if memory is None or self._is_enough(memory.free):
             return ()
-        if memory.total < self.need_bytes + MARGIN_BYTES:
+        if not self._is_enough(memory.total):
             return (f"{self.target} and a margin of 0.5 GiB are needed, the card has {memory.total / GIB:.1f} GiB",)
-        if memory.free + self.frees_bytes < self.need_bytes + MARGIN_BYTES:
-            holders = ", ".join(memory.holders) or "nobody that can be named"
-            return (f"{self.target} are needed, {memory.free / GIB:.1f} GiB are free; memory is held by {holders}",)
-        return ()
+        if self._is_enough(memory.free + self.frees_bytes) or not (memory.holders or self.frees_bytes):
+            return ()
+        return (f"{self.target} are needed, {gpu.message}",)
 
     def predict(self, world: Observed) -> Observed:
-        """Return the world with the memory of stopped units free."""
-        memory = self._memory(world)
-        if memory is None or self._is_enough(memory):
+        """Return the world with enough memory free."""
+        gpu = world.value(FactKey("gpu", self.host), Gpu)
+        if gpu is None or gpu.memory is None or self._is_enough(gpu.memory.free):
             return world
-        free = min(memory.total, memory.free + self.frees_bytes)
-        return world.predicting(self.kind, {FactKey("gpu", self.host): Gpu(memory=memory.model_copy(update={"free": free}))})
+        free = min(gpu.memory.total, max(gpu.memory.free + self.frees_bytes, self.need_bytes + MARGIN_BYTES))
+        memory = gpu.memory.model_copy(update={"free": free})
+        return world.predicting(self.kind, {FactKey("gpu", self.host): Gpu(memory=memory)})
 
     def holds(self, world: Observed) -> bool:
         """Return whether enough is free, or there is no memory to look after."""
-        if world.unknown(FactKey("gpu", self.host)):
-            return False
-        memory = self._memory(world)
-        return memory is None or self._is_enough(memory)
-
-    def _memory(self, world: Observed) -> Memory | None:
         gpu = world.value(FactKey("gpu", self.host), Gpu)
-        return gpu.memory if gpu else None
+        return gpu is not None and (gpu.memory is None or self._is_enough(gpu.memory.free))
 
-    def _is_enough(self, memory: Memory) -> bool:
-        return memory.free >= self.need_bytes + MARGIN_BYTES
+    def _is_enough(self, free: int) -> bool:
+        return free >= self.need_bytes + MARGIN_BYTES
