@@ -20,6 +20,12 @@ class MemoryJournal:
         self._clock = clock
         self._boot_id = boot_id
 
+    def copied(self, clock: Clock) -> MemoryJournal:
+        """Return a journal of its own with the same rows, that tells time by `clock`."""
+        twin = MemoryJournal(clock, self._boot_id)
+        twin._rows = list(self._rows)
+        return twin
+
     def rows(self) -> Sequence[Row]:
         """Return all rows, oldest first."""
         return tuple(self._rows)

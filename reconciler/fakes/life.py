@@ -1,0 +1,64 @@
+"""One life of the controller: every call that it makes at a port, and at which of them it is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.model.records import Record, Row
+    from reconciler.ports import Journal
+
+
+class Killed(BaseException):
+    """Be kill -9: nothing catches it, and nothing that is dead does anything more."""
+
+
+class Life:
+    """Count the calls of one controller process. It dies at the call numbered `dies_at`, None for never.
+
+    A call that acts is crossed before its effect, within it wherever the real one takes several steps, and after it:
+    the last is the moment when the effect is there and nobody knows yet.
+    """
+
+    def __init__(self, dies_at: int | None = None) -> None:
+        """Begin to live."""
+        self.calls: list[str] = []
+        self.acts: list[str] = []
+        self.dead = False
+        self._dies_at = dies_at
+
+    def cross(self, call: str) -> None:
+        """Note a call; raise Killed at the last one of this life, and at every one after it."""
+        if self.dead or len(self.calls) == self._dies_at:
+            self.dead = True
+            raise Killed(call)
+        self.calls.append(call)
+
+    def acting(self, call: str) -> None:
+        """Note a call that changes the world, before it does."""
+        self.cross(call)
+        self.acts.append(call)
+
+
+class MortalJournal:
+    """Write to a journal for as long as its writer lives."""
+
+    def __init__(self, journal: Journal, life: Life, then: Callable[[Row], None]) -> None:
+        """Write to `journal`; `then` is told every row that is durable."""
+        self._journal = journal
+        self._life = life
+        self._then = then
+
+    def rows(self) -> Sequence[Row]:
+        """Return all rows, oldest first."""
+        self._life.cross("rows")
+        return self._journal.rows()
+
+    def append(self, record: Record) -> Row:
+        """Write one record."""
+        self._life.cross(f"append {record.kind}")
+        row = self._journal.append(record)
+        self._then(row)
+        self._life.cross(f"appended {record.kind}")
+        return row

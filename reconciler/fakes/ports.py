@@ -1,0 +1,211 @@
+"""Every port over one World. Readers tell the truth unless the world hides it; actors do what the world's faults let them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import anyio.lowlevel
+
+from reconciler.errors import DriverError
+from reconciler.fakes.engine import FakeEngine
+from reconciler.fakes.host import Host
+from reconciler.fakes.life import Life
+from reconciler.fakes.world import World
+from reconciler.model.facts import (
+    Binary,
+    Claim,
+    Contact,
+    Fact,
+    Gpu,
+    Known,
+    Memory,
+    PortOwner,
+    PortState,
+    PowerState,
+    Unit,
+    UnitIdentity,
+    Unknown,
+)
+from reconciler.model.onhost import Action, Prefetch, Question, WriteClaim
+from reconciler.model.spec import ModelSpec, Slice
+from reconciler.ports import Evidence, HostPorts, Json, ModelPorts
+
+
+@dataclass(frozen=True)
+class FakeAccess:
+    """Reach a world."""
+
+    host: Host
+
+    async def contact(self) -> Fact[Contact]:
+        """Return which boot it is in."""
+        return await self.host.see("contact", lambda: Contact(boot_id=self.host.world.boot_id))
+
+    async def ask(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
+        """Answer nothing: a world has no files to look into."""
+        return tuple(Unknown(f"nobody answers {question.do} here") for question in questions)
+
+    async def claim(self) -> Fact[Claim | None]:
+        """Return who acts on it."""
+        return await self.host.see("claim", lambda: self.host.world.claim)
+
+    async def changes(self, identity: UnitIdentity) -> AsyncIterator[None]:
+        """Yield when a unit is gone."""
+        clock = self.host.world.clock
+        while any(one.identity == identity for one in self.host.world.units()):
+            await clock.sleep(0.1)
+        yield None
+
+    async def act(self, action: Action) -> Evidence:
+        """Claim the host or read ahead; raise DriverError for everything else."""
+        match action:
+            case WriteClaim():
+                world = self.host.world
+                await self.host.act("claims", lambda: world.claimed(action.claim, take_over=action.take_over))
+            case Prefetch():
+                self.host.world.intended("prefetch")
+                await self.host.act("prefetch", lambda: None)
+            case _:
+                raise DriverError(f"nobody does {action.do} here")
+        return {}
+
+    @asynccontextmanager
+    async def dial(self, port: int) -> AsyncIterator[str]:
+        """Refuse: nothing in a world listens on a real port."""
+        raise DriverError(f"port {port} of a world that is not there cannot be dialled")
+        yield ""
+
+
+@dataclass(frozen=True)
+class FakePower:
+    """Turn a world on and off."""
+
+    host: Host
+
+    async def power(self) -> Fact[PowerState]:
+        """Return its power state."""
+        self.host.life.cross("power")
+        await anyio.lowlevel.checkpoint()
+        _ = self.host.world.now
+        hidden = self.host.world.unseen.get("power")
+        return Unknown(hidden) if hidden else Known(self.host.world.power)
+
+    async def wake(self) -> Evidence:
+        """Let it boot."""
+        return await self._turn("wake", "on")
+
+    async def shut_down(self) -> Evidence:
+        """Let it go down."""
+        return await self._turn("shutdown", "off")
+
+    async def suspend(self) -> Evidence:
+        """Let it sleep."""
+        return await self._turn("suspend", "suspended")
+
+    async def _turn(self, kind: str, state: PowerState) -> Evidence:
+        self.host.world.intended(kind)
+        await self.host.act(kind, lambda: self.host.world.turn(state))
+        return {}
+
+
+@dataclass(frozen=True)
+class FakeGpu:
+    """Read a world's memory."""
+
+    host: Host
+
+    async def gpu(self) -> Fact[Gpu]:
+        """Return it, None when it has none to look after."""
+        return await self.host.see("gpu", self._memory)
+
+    def _memory(self) -> Gpu:
+        world = self.host.world
+        if world.memory_bytes is None:
+            return Gpu()
+        holders = tuple(f"pid {one.identity.pid}" for one in world.processes if one.nature.memory_bytes)
+        return Gpu(memory=Memory(total=world.memory_bytes, free=world.free_bytes(), holders=holders))
+
+
+@dataclass(frozen=True)
+class FakeLauncher:
+    """Start and end processes of a world."""
+
+    host: Host
+
+    async def units(self) -> Fact[tuple[Unit, ...]]:
+        """Return every process with a mark."""
+        return await self.host.see("units", self._units)
+
+    def _units(self) -> tuple[Unit, ...]:
+        now = self.host.world.now
+        return tuple(
+            Unit(identity=one.identity, mark=one.mark, members=(one.identity.pid,), uptime=now - one.started)
+            for one in self.host.world.units()
+            if one.mark
+        )
+
+    async def port(self, port: int) -> Fact[PortState]:
+        """Return who listens on a port."""
+        return await self.host.see("port", lambda: self._owner(port))
+
+    def _owner(self, port: int) -> PortState:
+        process = self.host.world.on_port(port)
+        if process is None:
+            return PortState()
+        model = process.mark.model if process.mark else None
+        return PortState(owner=PortOwner(pid=process.identity.pid, name=model or "nginx", model=model))
+
+    async def binary(self, model: ModelSpec) -> Fact[Binary]:
+        """Return the program that would be started."""
+        return await self.host.see("binary", lambda: self.host.world.binaries.get(model.name, Binary(path="engine")))
+
+    async def log(self, model_name: str) -> Fact[tuple[str, ...]]:
+        """Return what the model's engine wrote."""
+        return await self.host.see("log", lambda: self.host.world.logs.get(model_name, ()))
+
+    async def start(self, model: ModelSpec, controller: str) -> Evidence:
+        """Start a unit; raise DriverError when its program cannot run."""
+        self.host.world.intended("start")
+        problem = self.host.world.binaries.get(model.name, Binary(path="engine")).problem
+        if problem:
+            raise DriverError(problem)
+        await self.host.act("start", lambda: self._start(model, controller))
+        return {}
+
+    def _start(self, model: ModelSpec, controller: str) -> None:
+        self.host.world.start(model, controller)
+
+    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+        """End a unit that is still the one that was meant: TERM, then KILL after `grace` seconds."""
+        world = self.host.world
+        world.intended("stop")
+        process = next((one for one in world.processes if one.identity == identity), None)
+        if process is None:
+            return {"gone": True, "rungs": []}
+        await self.host.act("stop", lambda: world.term(process, process.nature.ends_in))
+        if world.faults.get("stop") == "lies":
+            return {"gone": True, "rungs": ["TERM"]}
+        with anyio.move_on_after(grace):
+            while process in world.processes:
+                await world.clock.sleep(0.05)
+                self.host.life.cross("stop, waiting")
+                _ = world.now
+            return {"gone": True, "rungs": ["TERM"]}
+        world.term(process, 0)
+        self.host.life.cross("stop, killed")
+        return {"gone": True, "rungs": ["TERM", "KILL"]}
+
+
+def ports(world: World, slice_: Slice, life: Life) -> HostPorts:
+    """Return the ports of a world in one life of the controller."""
+    host = Host(world, life)
+    launcher = FakeLauncher(host)
+    kinds = sorted({model.launcher.kind for model in slice_.models}) or ["process"]
+    models: dict[str, ModelPorts] = {}
+    for model in slice_.models:
+        engine = FakeEngine(host, model)
+        models[model.name] = ModelPorts(launcher=launcher, engine=engine, shelf=engine)
+    return HostPorts(FakeAccess(host), FakePower(host), FakeGpu(host), dict.fromkeys(kinds, launcher), models)

@@ -1,0 +1,313 @@
+"""One host that is not there: its power, memory, processes, conversations and slot files, and what must never happen to them.
+
+Time passes by the world's clock alone. Whatever a controller does to it that it must not is kept as a violation.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from reconciler.fakes.clock import TurnedClock
+from reconciler.model.facts import (
+    TRIVIAL_TOKENS,
+    Binary,
+    Claim,
+    Mark,
+    PowerState,
+    SavedSlot,
+    UnitIdentity,
+    Weights,
+)
+from reconciler.model.records import Adopted, Row, RunClosed, RunOpened, StepIntent
+from reconciler.model.spec import ModelSpec, Slice
+
+Fault: TypeAlias = Literal["refuses", "lies", "late", "hangs"]
+"""What an actor does instead of its work: fail, report success, fail after succeeding, or never answer."""
+
+BOOT_SECONDS = 20.0
+NEVER = float("inf")
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Be what a client said so far: its name, and its length in tokens."""
+
+    name: str
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Nature:
+    """Say how engines of one command behave. Seconds count from their start, or from what they are asked."""
+
+    loads_in: float = 1.0
+    dies_after: float = NEVER
+    hangs_after: float = NEVER
+    ends_in: float = 0.2
+    frees_in: float = 0.0
+    restores: Literal["well", "nothing", "badly"] = "well"
+    slots: int = 1
+    memory_bytes: int = 0
+    log: tuple[str, ...] = ()
+
+
+@dataclass
+class Place:
+    """Be one slot of an engine: the conversation in it, the number of its last task, and until when it is busy."""
+
+    held: Conversation | None = None
+    task: int | None = None
+    busy_until: float = 0.0
+
+
+@dataclass
+class Process:
+    """Be a process, or a stranger's when it has no mark."""
+
+    identity: UnitIdentity
+    mark: Mark | None
+    port: int | None
+    nature: Nature
+    started: float
+    ends_at: float
+    places: list[Place] = field(default_factory=list)
+
+    @property
+    def ready_at(self) -> float:
+        """Return when it began, or will begin, to serve."""
+        return self.started + self.nature.loads_in
+
+    def is_ready(self, now: float) -> bool:
+        """Return whether it serves."""
+        return self.ready_at <= now < self.started + self.nature.hangs_after
+
+
+@dataclass
+class SlotFile:
+    """Be a file in a model's slot directory: what is really in it, and its sidecar once it is sealed."""
+
+    model: str
+    holds: Conversation | None
+    fingerprint: str
+    sidecar: SavedSlot | None = None
+
+
+class World:
+    """Be one host and everything on it. Natures go by the digest of the command, everything else by the model's name."""
+
+    def __init__(self, clock: TurnedClock) -> None:
+        """Be a host that is on and does nothing."""
+        self.clock = clock
+        self.power: PowerState = "on"
+        self.boots = 1
+        self.natures: dict[str, Nature] = {}
+        self.processes: list[Process] = []
+        self.files: list[SlotFile] = []
+        self.claim: Claim | None = None
+        self.weights: dict[str, Weights] = {}
+        self.binaries: dict[str, Binary] = {}
+        self.fingerprints: dict[str, str] = {}
+        self.memory_bytes: int | None = None
+        self.faults: dict[str, Fault] = {}
+        self.unseen: dict[str, str] = {}
+        self.violations: list[str] = []
+        self.logs: dict[str, tuple[str, ...]] = {}
+        self._lingering: list[tuple[float, int]] = []
+        self._power_at: tuple[float, PowerState] | None = None
+        self._pid = 100
+        self._opened: dict[int, Slice] = {}
+        self._last_row: dict[str, Row] = {}
+
+    def copied(self) -> World:
+        """Return a world of its own that is the same in everything, on a clock of its own."""
+        twin = copy.copy(self)
+        twin.clock = TurnedClock(self.clock.now)
+        twin.clock.ahead = self.clock.ahead
+        twin.processes = [replace(one, places=[replace(place) for place in one.places]) for one in self.processes]
+        twin.files = [replace(file) for file in self.files]
+        for name in ("natures", "weights", "binaries", "fingerprints", "faults", "unseen", "logs", "_opened", "_last_row"):
+            setattr(twin, name, dict(getattr(self, name)))
+        for name in ("violations", "_lingering"):
+            setattr(twin, name, list(getattr(self, name)))
+        return twin
+
+    @property
+    def now(self) -> float:
+        """Return the time, with everything that was to happen by now done."""
+        now = self.clock.now
+        if self._power_at is not None and self._power_at[0] <= now:
+            self._turn(self._power_at[1])
+        for process in self.processes:
+            if process.ends_at <= now and process.nature.frees_in:
+                self._lingering.append((process.ends_at + process.nature.frees_in, process.nature.memory_bytes))
+        self.processes = [process for process in self.processes if process.ends_at > now]
+        return now
+
+    @property
+    def boot_id(self) -> str:
+        """Return the name of this boot."""
+        return f"boot-{self.boots}"
+
+    def units(self, model_name: str | None = None) -> list[Process]:
+        """Return the processes that carry a mark, of one model or of all."""
+        _ = self.now
+        return [one for one in self.processes if one.mark and model_name in {None, one.mark.model}]
+
+    def serving(self) -> dict[str, int]:
+        """Return the pids of the models that serve."""
+        now = self.now
+        return {one.mark.model: one.identity.pid for one in self.units() if one.mark and one.is_ready(now)}
+
+    def on_port(self, port: int) -> Process | None:
+        """Return who listens on a port."""
+        _ = self.now
+        return next((one for one in self.processes if one.port == port), None)
+
+    def free_bytes(self) -> int:
+        """Return how much accelerator memory nobody holds."""
+        now = self.now
+        held = sum(one.nature.memory_bytes for one in self.processes)
+        return (self.memory_bytes or 0) - held - sum(size for until, size in self._lingering if until > now)
+
+    def fingerprint(self, model_name: str) -> str:
+        """Return what a saved slot of a model depends on now."""
+        return self.fingerprints.get(model_name, model_name)
+
+    # What happens to it by itself, or by its clients.
+
+    def talk(self, model_name: str, conversation: Conversation, seconds: float = 0.0) -> int:
+        """Let a client send a conversation to a model that serves; return how many of its tokens were remembered."""
+        now = self.now
+        process = next(one for one in self.units(model_name) if one.is_ready(now))
+        places = process.places
+        place = next((one for one in places if one.held and one.held.name == conversation.name), None)
+        place = place or min(places, key=lambda one: one.held.tokens if one.held else 0)
+        known = place.held if place.held and place.held.name == conversation.name else None
+        place.held, place.task, place.busy_until = conversation, (place.task or 0) + 1, now + seconds
+        return min(known.tokens, conversation.tokens) if known else 0
+
+    def stranger(self, port: int | None = None, pid: int | None = None) -> Process:
+        """Let somebody else's process run, on a port, or under a pid that was another's before."""
+        process = Process(self._identity(pid), None, port, Nature(), self.now, NEVER)
+        self.processes.append(process)
+        return process
+
+    def crash(self, model_name: str) -> None:
+        """Let a model's engine die."""
+        for process in self.units(model_name):
+            process.ends_at = self.clock.now
+
+    def reboot(self) -> None:
+        """Let the host boot again: files stay."""
+        self._turn("off")
+        self._turn("on")
+
+    def cut_power(self) -> None:
+        """Let the host lose its power."""
+        self._turn("off")
+
+    def flip(self, model_name: str) -> None:
+        """Let the content of a model's slot files change under their sidecars."""
+        for file in self.files:
+            if file.model == model_name:
+                file.holds = None
+
+    # What is done to it.
+
+    def start(self, model: ModelSpec, controller: str) -> Process:
+        """Let a launcher start a unit."""
+        nature = self.natures.get(model.digest, Nature())
+        mark = Mark(controller=controller, model=model.name, digest=model.digest)
+        ends_at = self.now + nature.dies_after
+        if self.on_port(model.port) is not None:
+            self.wrong(f"{model.name} was started on port {model.port}, which is taken")
+            ends_at = self.now
+        if self.memory_bytes is not None and nature.memory_bytes > self.free_bytes():
+            self.wrong(f"{model.name} was started without enough memory")
+            ends_at = self.now
+        places = [Place() for _ in range(nature.slots)]
+        process = Process(self._identity(), mark, model.port, nature, self.now, ends_at, places)
+        self.logs[model.name] = (*nature.log, f"{model.name} started")
+        self.processes.append(process)
+        return process
+
+    def term(self, process: Process, seconds: float) -> None:
+        """Let a process end within so many seconds."""
+        if process.mark is None:
+            self.wrong(f"pid {process.identity.pid}, which is a stranger's, was killed")
+        if any(place.busy_until > self.now for place in process.places):
+            self.logs["cut"] = (*self.logs.get("cut", ()), f"{self.now}")
+        process.ends_at = min(process.ends_at, self.now + seconds)
+
+    def put(self, file: SlotFile, process: Process, place: Place) -> None:
+        """Let an engine take a slot file into a slot."""
+        if place.held is not None and place.held.tokens > TRIVIAL_TOKENS and place.held != file.holds:
+            self.wrong(f"{file.model}: a restore went over {place.held.name}, which a client had in the slot")
+        if place.held == file.holds and file.holds is not None:
+            self.wrong(f"{file.model}: {place.held} was restored twice into one process")
+        if file.fingerprint != self.fingerprint(file.model):
+            self.wrong(f"{file.model}: a slot of {file.fingerprint} was restored into {self.fingerprint(file.model)}")
+        if file.holds is None:
+            self.wrong(f"{file.model}: a damaged file was restored")
+        place.held = file.holds if process.nature.restores == "well" else None
+        place.task = (place.task or 0) + 1
+
+    def turn(self, state: PowerState) -> None:
+        """Let a power driver bring the host into a state, which takes its time."""
+        if state != "on" and (running := self.units()):
+            self.wrong(f"the host was sent to be {state} with {running[0].mark} on it")
+        self._power_at = (self.now + BOOT_SECONDS, state)
+
+    def claimed(self, claim: Claim, *, take_over: bool) -> None:
+        """Let a controller claim the host."""
+        if self.claim is not None and self.claim.controller != claim.controller and not take_over:
+            self.wrong(f"the claim of {self.claim.name} was overwritten")
+        self.claim = claim
+
+    # What must not happen.
+
+    def wrong(self, sentence: str) -> None:
+        """Keep a violation."""
+        self.violations.append(sentence)
+
+    def intended(self, kind: str) -> None:
+        """Keep a violation unless the newest durable row announces a step of this kind."""
+        record = self._last_row["row"].record if self._last_row else None
+        if not isinstance(record, StepIntent) or record.step != kind:
+            self.wrong(f"{kind} happened without its intent in the journal")
+
+    def noted(self, row: Row) -> None:
+        """Look at a row that became durable: nothing may be called good that was not healthy for long enough."""
+        self._last_row["row"] = row
+        match row.record:
+            case RunOpened():
+                self._opened[row.seq] = row.record.slice
+            case Adopted():
+                self._proven(row.record.slice)
+            case RunClosed(verdict="promoted"):
+                self._proven(self._opened[row.record.run])
+            case _:
+                pass
+
+    def _proven(self, slice_: Slice) -> None:
+        now = self.now
+        models: Iterable[ModelSpec] = (model for model in slice_.models if model.name in (slice_.active or ()))
+        for model in models:
+            good = [one for one in self.units(model.name) if one.is_ready(now) and now - one.ready_at >= model.stable_for - 1e-6]
+            if not good and self.power == "on":
+                self.wrong(f"{model.name} was called good before it had been healthy for {model.stable_for} s")
+
+    def _turn(self, state: PowerState) -> None:
+        self._power_at = None
+        if state == "on" and self.power == "off":
+            self.boots += 1
+        if state == "off":
+            self.processes, self._lingering, self._pid = [], [], 100
+        self.power = state
+
+    def _identity(self, pid: int | None = None) -> UnitIdentity:
+        self._pid += 1
+        return UnitIdentity(pid=pid or self._pid, start=int(self.now * 1000), inode=self._pid, boot_id=self.boot_id)
