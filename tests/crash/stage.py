@@ -1,0 +1,91 @@
+"""A controller over a world: commands that live through, commands that are killed, and what must be so afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from reconciler.core.canonical import digest
+from reconciler.fakes.clock import TurnedClock
+from reconciler.fakes.journal import MemoryJournal
+from reconciler.fakes.life import Killed, Life, MortalJournal
+from reconciler.fakes.ports import ports
+from reconciler.fakes.world import Conversation, Nature, World
+from reconciler.loop.executor import Interrupt
+from reconciler.loop.reconcile import Actor, HostVerdict, Wish, reconcile
+from reconciler.model.facts import Claim
+from reconciler.model.spec import Capabilities, Slice
+from reconciler.ports import HostPorts, Journal
+from tests.worlds import PROVENANCE, model, slice_of
+
+ME = Claim(controller="me", name="nuc", directory="/var/lib/reconciler", at=0.0)
+TALK = Conversation("tea", 500)
+A, B = model("a"), model("b")
+POWER = Capabilities(can_wake=True, can_shut_down=True, can_suspend=True)
+
+
+def want(*active: str, **changed: object) -> Slice:
+    return slice_of(active, A, B, capabilities=POWER, **changed)
+
+
+def nothing_wrong(given: HostPorts) -> HostPorts:
+    return given
+
+
+def as_it_is(journal: Journal) -> Journal:
+    return journal
+
+
+@dataclass
+class Stage:
+    """Hold a world, the journal that outlives every controller, and what is wanted now."""
+
+    world: World = field(default_factory=lambda: World(TurnedClock()))
+    journal: MemoryJournal | None = None
+    wanted: Slice = field(default_factory=lambda: want("a"))
+    ports_fault: Callable[[HostPorts], HostPorts] = nothing_wrong
+    journal_fault: Callable[[Journal], Journal] = as_it_is
+    said: list[str] = field(default_factory=list)
+
+    def copied(self) -> Stage:
+        world = self.world.copied()
+        return replace(self, world=world, journal=self._kept().copied(world.clock), said=[])
+
+    def command(self, dies_at: int | None = None) -> tuple[Life, HostVerdict | None]:
+        """Run one `apply`; the verdict is None when it was killed."""
+        life = Life(dies_at)
+        try:
+            return life, self.world.clock.run(self._apply, life)
+        except BaseException:
+            if not life.dead:
+                raise
+            return life, None
+
+    def ends(self, outcome: str) -> HostVerdict:
+        _, verdict = self.command()
+        assert verdict is not None
+        assert verdict.outcome == outcome, verdict
+        return verdict
+
+    def _kept(self) -> MemoryJournal:
+        if self.journal is None:
+            self.journal = MemoryJournal(self.world.clock)
+        return self.journal
+
+    async def _apply(self, life: Life) -> HostVerdict:
+        journal = self.journal_fault(MortalJournal(self._kept(), life, self.world.noted))
+        given = self.ports_fault(ports(self.world, self.wanted, life))
+        actor = Actor(given, journal, self.world.clock, ME, Interrupt(), self.said.append)
+        return await reconcile(Wish(self.wanted, PROVENANCE, "apply"), actor)
+
+
+def serving_a() -> Stage:
+    """Return a stage where a serves, was found good, and holds a conversation."""
+    stage = Stage()
+    stage.ends("applied")
+    stage.world.talk("a", TALK)
+    stage.world.clock.now += 60
+    return stage
+
+
+__all__ = ["ME", "TALK", "A", "B", "Conversation", "Killed", "Nature", "Stage", "digest", "serving_a", "want"]

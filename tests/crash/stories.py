@@ -1,0 +1,246 @@
+"""The stories that are cut short at every call: how each begins, and what must be so when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reconciler.core.canonical import digest
+from reconciler.fakes.world import Conversation, Nature
+from reconciler.model.spec import ModelSpec
+from tests.crash.stage import TALK, A, B, Stage, serving_a, want
+from tests.worlds import model
+
+GIB = 1024**3
+TEA, CAKE = TALK, Conversation("cake", 300)
+
+
+@dataclass(frozen=True)
+class Story:
+    """Be one thing that is wanted: `begin` sets the stage, `over` checks what came of it. A `long` one waits for minutes."""
+
+    begin: Callable[[], Stage]
+    over: Callable[[Stage], None]
+    long: bool = False
+
+
+STORIES: dict[str, Story] = {}
+
+
+def story(over: Callable[[Stage], None], *, long: bool = False) -> Callable[[Callable[[], Stage]], Callable[[], Stage]]:
+    def add(begin: Callable[[], Stage]) -> Callable[[], Stage]:
+        STORIES[begin.__name__] = Story(begin, over, long)
+        return begin
+
+    return add
+
+
+def serves(*names: str) -> Callable[[Stage], None]:
+    def over(stage: Stage) -> None:
+        assert sorted(stage.world.serving()) == sorted(names)
+        assert len(stage.world.units()) == len(names)
+
+    return over
+
+
+def remembers(*conversations: Conversation) -> Callable[[Stage], None]:
+    def over(stage: Stage) -> None:
+        serves("a")(stage)
+        for one in conversations:
+            assert stage.world.talk("a", one) == one.tokens, f"{one.name} is lost"
+
+    return over
+
+
+def keeps_on_disk(*names: str) -> Callable[[Stage], None]:
+    def over(stage: Stage) -> None:
+        serves(*names)(stage)
+        kept = [file.sidecar.tokens for file in stage.world.files if file.model == "a" and file.sidecar and file.holds]
+        assert kept == [TEA.tokens]
+
+    return over
+
+
+def wants(stage: Stage, *active: str, **changed: object) -> Stage:
+    stage.wanted = want(*active, **changed)
+    return stage
+
+
+def changed(spec: ModelSpec, nature: Nature, stage: Stage) -> ModelSpec:
+    """Give a model another command, of an engine of another nature."""
+    other = spec.model_copy(update={"digest": digest([spec.digest, "changed"])})
+    stage.world.natures[other.digest] = nature
+    return other
+
+
+@story(serves("a"))
+def first_start() -> Stage:
+    return Stage()
+
+
+@story(keeps_on_disk("b"))
+def switch() -> Stage:
+    return wants(serving_a(), "b")
+
+
+@story(remembers(TEA))
+def switch_back() -> Stage:
+    stage = wants(serving_a(), "b")
+    stage.ends("applied")
+    return wants(stage, "a")
+
+
+@story(keeps_on_disk())
+def stop_all() -> Stage:
+    return wants(serving_a())
+
+
+@story(remembers(TEA))
+def failed_start() -> Stage:
+    stage = serving_a()
+    stage.world.natures[B.digest] = Nature(dies_after=0.1, log=("error: bad magic",))
+    return wants(stage, "b")
+
+
+@story(remembers(TEA), long=True)
+def never_healthy() -> Stage:
+    stage = serving_a()
+    stage.world.natures[B.digest] = Nature(loads_in=float("inf"))
+    return wants(stage, "b")
+
+
+@story(remembers(TEA))
+def death_in_the_trial() -> Stage:
+    stage = serving_a()
+    stage.world.natures[B.digest] = Nature(dies_after=1.5)
+    return wants(stage, "b")
+
+
+@story(serves())
+def failed_first_start() -> Stage:
+    stage = Stage()
+    stage.world.natures[A.digest] = Nature(dies_after=0.1)
+    return stage
+
+
+@story(serves("a"))
+def new_definition() -> Stage:
+    stage = serving_a()
+    stage.wanted = stage.wanted.model_copy(update={"models": (changed(A, Nature(), stage), B)})
+    return stage
+
+
+@story(remembers(TEA))
+def bad_definition() -> Stage:
+    stage = serving_a()
+    stage.wanted = stage.wanted.model_copy(update={"models": (changed(A, Nature(dies_after=0.1), stage), B)})
+    stage.wanted = stage.wanted.model_copy(update={"active": ("a",)})
+    return wants_back(stage)
+
+
+def wants_back(stage: Stage) -> Stage:
+    """Save the conversation of a before its definition changes, as a switch does; a change of it does not."""
+    bad, stage.wanted = stage.wanted, want("b")
+    stage.ends("applied")
+    stage.wanted = want("a")
+    stage.ends("applied")
+    stage.wanted = bad
+    return stage
+
+
+@story(remembers(TEA))
+def dead_engine() -> Stage:
+    stage = wants(serving_a(), "b")
+    stage.ends("applied")
+    wants(stage, "a").ends("applied")
+    stage.world.crash("a")
+    return stage
+
+
+@story(serves("a"))
+def silent_engine() -> Stage:
+    stage = Stage()
+    stage.world.natures[A.digest] = Nature(hangs_after=100)
+    stage.ends("applied")
+    stage.world.clock.now += 100
+    stage.world.natures[A.digest] = Nature()
+    return stage
+
+
+@story(keeps_on_disk("b"))
+def stubborn_engine() -> Stage:
+    stage = Stage()
+    stage.world.natures[A.digest] = Nature(ends_in=1e9)
+    stage.ends("applied")
+    stage.world.talk("a", TEA)
+    return wants(stage, "b")
+
+
+@story(remembers(TEA, CAKE))
+def two_conversations() -> Stage:
+    stage = Stage()
+    stage.world.natures[A.digest] = Nature(slots=2)
+    stage.ends("applied")
+    stage.world.talk("a", TEA)
+    stage.world.talk("a", CAKE)
+    wants(stage, "b").ends("applied")
+    return wants(stage, "a")
+
+
+@story(keeps_on_disk("b"))
+def busy_engine() -> Stage:
+    stage = serving_a()
+    stage.world.talk("a", TEA, seconds=5.0)
+    return wants(stage, "b")
+
+
+@story(keeps_on_disk("b"))
+def tight_memory() -> Stage:
+    stage = Stage()
+    stage.world.memory_bytes = 24 * GIB
+    for spec in (A, B):
+        stage.world.natures[spec.digest] = Nature(memory_bytes=20 * GIB, frees_in=0.7)
+    models = tuple(spec.model_copy(update={"vram_bytes": 20 * GIB}) for spec in (A, B))
+    stage.wanted = want("a").model_copy(update={"models": models})
+    stage.ends("applied")
+    stage.world.talk("a", TEA)
+    stage.wanted = want("b").model_copy(update={"models": models})
+    return stage
+
+
+@story(serves("a"))
+def poisoned_restore() -> Stage:
+    stage = switch_back()
+    stage.world.natures[A.digest] = Nature(restores="badly")
+    return stage
+
+
+@story(serves("a"))
+def lying_restore() -> Stage:
+    stage = switch_back()
+    stage.world.natures[A.digest] = Nature(restores="nothing")
+    return stage
+
+
+@story(serves("a", "b"))
+def second_model() -> Stage:
+    stage = serving_a()
+    stage.wanted = want("a", "b").model_copy(update={"models": (A, model("b", port=8081))})
+    return stage
+
+
+def is_off(stage: Stage) -> None:
+    assert stage.world.power == "off"
+    assert [file.holds for file in stage.world.files if file.sidecar] == [TEA]
+
+
+@story(is_off)
+def power_off() -> Stage:
+    return wants(serving_a(), "a", power="off")
+
+
+@story(remembers(TEA))
+def power_on() -> Stage:
+    stage = power_off()
+    stage.ends("applied")
+    return wants(stage, "a", power="on")

@@ -1,0 +1,78 @@
+"""A controller is killed at every call it makes and every row it writes, again during recovery: the world comes out as wanted.
+
+Every story is cut short at each of its calls; then pairs and triples of deaths are drawn by a seed, the story's name,
+until the floor is reached. `make crash` cuts every pair.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from itertools import accumulate, product
+
+import pytest
+
+from tests.crash.stage import Stage
+from tests.crash.stories import STORIES, Story
+
+FLOOR = 5000
+EACH = FLOOR // sum(not story.long for story in STORIES.values()) + 1
+STRIDE = 8
+MOST_COMMANDS = 6
+LONGEST_WAIT = 60
+COMPLETE = "CRASH_COMPLETE" in os.environ
+
+
+def moments(stage: Stage) -> tuple[int, ...]:
+    """Return the calls that differ of the next command, when nothing kills it: a long wait looks again and again."""
+    life, _ = stage.copied().command()
+    same = list(accumulate(life.calls, lambda since, call: 0 if call in life.acts or "append" in call else since + 1, initial=0))
+    return tuple(number for number in range(len(life.calls)) if same[number] < LONGEST_WAIT)
+
+
+def schedules(story: Story, stage: Stage, chance: random.Random) -> Iterator[tuple[int, ...]]:
+    """Yield the calls at which one command after the other dies: every single one, then pairs and triples."""
+    calls = moments(stage)
+    if story.long:
+        yield from ((call,) for call in calls[::STRIDE])
+        return
+    yield from ((call,) for call in calls)
+    if COMPLETE:
+        yield from product(calls, repeat=2)
+        return
+    for number in range(max(0, EACH - len(calls))):
+        yield tuple(chance.choice(calls) for _ in range(2 + number % 2))
+
+
+def played(stage: Stage, deaths: tuple[int, ...]) -> Stage:
+    """Let one command after the other die, then go on until one has nothing left to do."""
+    here = stage.copied()
+    for call in deaths:
+        here.command(call)
+    for _ in range(MOST_COMMANDS):
+        life, verdict = here.command()
+        assert verdict is not None
+        if not life.acts and verdict.outcome in {"in_sync", "refused"}:
+            return here
+    raise AssertionError(f"still acting after {MOST_COMMANDS} commands: {here.said}")
+
+
+def check(story: Story, stage: Stage, deaths: tuple[int, ...]) -> None:
+    try:
+        here = played(stage, deaths)
+        assert here.world.violations == []
+        story.over(here)
+    except AssertionError as error:
+        raise AssertionError(f"killed at {deaths}: {error}") from error
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_controller_that_is_killed_anywhere_still_brings_about_what_is_wanted(name: str) -> None:
+    story = STORIES[name]
+    stage = story.begin()
+    count = 0
+    for deaths in schedules(story, stage, random.Random(name)):  # noqa: S311 - a seed that can be said again
+        check(story, stage, deaths)
+        count += 1
+    assert story.long or count >= EACH
