@@ -107,7 +107,7 @@ class FakeEngine:
         self._note(one.file, one, "open", process)
         self.host.life.cross("restore, about to")
         await self.host.act("restore", lambda: self.host.world.put(file, process, place))
-        return "failed" if process.nature.restores == "badly" else "proven" if place.held == file.holds else "cold"
+        return "failed" if process.nature.restores in {"badly", "deadly"} else "proven" if place.held == file.holds else "cold"
 
     def _note(self, name: str, unit: Unit | SavedSlot, outcome: str, process: Process | None = None) -> None:
         """Write an attempt into a sidecar in place of the one before for the same unit."""

@@ -15,13 +15,13 @@ class Killed(BaseException):
 
 
 class Life:
-    """Count the calls of one controller process. It dies at the call numbered `dies_at`, None for never.
+    """Count the calls of one controller process. It dies at the call of this number or, first, of this name; None for never.
 
     A call that acts is crossed before its effect, within it wherever the real one takes several steps, and after it:
     the last is the moment when the effect is there and nobody knows yet.
     """
 
-    def __init__(self, dies_at: int | None = None) -> None:
+    def __init__(self, dies_at: int | str | None = None) -> None:
         """Begin to live."""
         self.calls: list[str] = []
         self.acts: list[str] = []
@@ -30,7 +30,7 @@ class Life:
 
     def cross(self, call: str) -> None:
         """Note a call; raise Killed at the last one of this life, and at every one after it."""
-        if self.dead or len(self.calls) == self._dies_at:
+        if self.dead or self._dies_at in {len(self.calls), call}:
             self.dead = True
             raise Killed(call)
         self.calls.append(call)

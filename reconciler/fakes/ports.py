@@ -199,13 +199,27 @@ class FakeLauncher:
         return {"gone": True, "rungs": ["TERM", "KILL"]}
 
 
-def ports(world: World, slice_: Slice, life: Life) -> HostPorts:
+@dataclass(frozen=True)
+class Parts:
+    """Say which class stands behind each port."""
+
+    access: type[FakeAccess] = FakeAccess
+    power: type[FakePower] = FakePower
+    gpu: type[FakeGpu] = FakeGpu
+    launcher: type[FakeLauncher] = FakeLauncher
+    engine: type[FakeEngine] = FakeEngine
+
+
+ALL_FAKE = Parts()
+
+
+def ports(world: World, slice_: Slice, life: Life, parts: Parts = ALL_FAKE) -> HostPorts:
     """Return the ports of a world in one life of the controller."""
     host = Host(world, life)
-    launcher = FakeLauncher(host)
+    launcher = parts.launcher(host)
     kinds = sorted({model.launcher.kind for model in slice_.models}) or ["process"]
     models: dict[str, ModelPorts] = {}
     for model in slice_.models:
-        engine = FakeEngine(host, model)
+        engine = parts.engine(host, model)
         models[model.name] = ModelPorts(launcher=launcher, engine=engine, shelf=engine)
-    return HostPorts(FakeAccess(host), FakePower(host), FakeGpu(host), dict.fromkeys(kinds, launcher), models)
+    return HostPorts(parts.access(host), parts.power(host), parts.gpu(host), dict.fromkeys(kinds, launcher), models)

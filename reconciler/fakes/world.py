@@ -28,6 +28,7 @@ Fault: TypeAlias = Literal["refuses", "lies", "late", "hangs"]
 """What an actor does instead of its work: fail, report success, fail after succeeding, or never answer."""
 
 BOOT_SECONDS = 20.0
+MOST_DEATHS = 3
 NEVER = float("inf")
 
 
@@ -48,7 +49,7 @@ class Nature:
     hangs_after: float = NEVER
     ends_in: float = 0.2
     frees_in: float = 0.0
-    restores: Literal["well", "nothing", "badly"] = "well"
+    restores: Literal["well", "nothing", "badly", "deadly"] = "well"
     slots: int = 1
     memory_bytes: int = 0
     log: tuple[str, ...] = ()
@@ -93,6 +94,7 @@ class SlotFile:
     holds: Conversation | None
     fingerprint: str
     sidecar: SavedSlot | None = None
+    deadly: int = 0
 
 
 class World:
@@ -252,6 +254,11 @@ class World:
             self.wrong(f"{file.model}: a slot of {file.fingerprint} was restored into {self.fingerprint(file.model)}")
         if file.holds is None:
             self.wrong(f"{file.model}: a damaged file was restored")
+        if process.nature.restores == "deadly":
+            file.deadly += 1
+            process.ends_at = self.now
+        if file.deadly > MOST_DEATHS:
+            self.wrong(f"{file.model}: a file that killed {MOST_DEATHS} engines was restored again")
         place.held = file.holds if process.nature.restores == "well" else None
         place.task = (place.task or 0) + 1
 

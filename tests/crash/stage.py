@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from reconciler.core.canonical import digest
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.journal import MemoryJournal
-from reconciler.fakes.life import Killed, Life, MortalJournal
-from reconciler.fakes.ports import ports
-from reconciler.fakes.world import Conversation, Nature, World
+from reconciler.fakes.life import Life, MortalJournal
+from reconciler.fakes.ports import ALL_FAKE, Parts, ports
+from reconciler.fakes.world import Conversation, World
 from reconciler.loop.executor import Interrupt
 from reconciler.loop.reconcile import Actor, HostVerdict, Wish, reconcile
 from reconciler.model.facts import Claim
 from reconciler.model.spec import Capabilities, Slice
-from reconciler.ports import HostPorts, Journal
+from reconciler.ports import Clock, Journal
 from tests.worlds import PROVENANCE, model, slice_of
 
 ME = Claim(controller="me", name="nuc", directory="/var/lib/reconciler", at=0.0)
@@ -28,30 +28,33 @@ def want(*active: str, **changed: object) -> Slice:
     return slice_of(active, A, B, capabilities=POWER, **changed)
 
 
-def nothing_wrong(given: HostPorts) -> HostPorts:
+T = TypeVar("T")
+
+
+def as_it_is(given: T) -> T:
     return given
-
-
-def as_it_is(journal: Journal) -> Journal:
-    return journal
 
 
 @dataclass
 class Stage:
-    """Hold a world, the journal that outlives every controller, and what is wanted now."""
+    """Hold a world, the journal that outlives every controller, and what is wanted now.
+
+    What a controller gets instead of its ports, its journal and its clock is what a seeded fault replaces.
+    """
 
     world: World = field(default_factory=lambda: World(TurnedClock()))
     journal: MemoryJournal | None = None
     wanted: Slice = field(default_factory=lambda: want("a"))
-    ports_fault: Callable[[HostPorts], HostPorts] = nothing_wrong
-    journal_fault: Callable[[Journal], Journal] = as_it_is
+    parts: Parts = ALL_FAKE
+    given_journal: Callable[[Journal], Journal] = as_it_is
+    given_clock: Callable[[Clock], Clock] = as_it_is
     said: list[str] = field(default_factory=list)
 
     def copied(self) -> Stage:
         world = self.world.copied()
         return replace(self, world=world, journal=self._kept().copied(world.clock), said=[])
 
-    def command(self, dies_at: int | None = None) -> tuple[Life, HostVerdict | None]:
+    def command(self, dies_at: int | str | None = None) -> tuple[Life, HostVerdict | None]:
         """Run one `apply`; the verdict is None when it was killed."""
         life = Life(dies_at)
         try:
@@ -73,9 +76,9 @@ class Stage:
         return self.journal
 
     async def _apply(self, life: Life) -> HostVerdict:
-        journal = self.journal_fault(MortalJournal(self._kept(), life, self.world.noted))
-        given = self.ports_fault(ports(self.world, self.wanted, life))
-        actor = Actor(given, journal, self.world.clock, ME, Interrupt(), self.said.append)
+        journal = self.given_journal(MortalJournal(self._kept(), life, self.world.noted))
+        given = ports(self.world, self.wanted, life, self.parts)
+        actor = Actor(given, journal, self.given_clock(self.world.clock), ME, Interrupt(), self.said.append)
         return await reconcile(Wish(self.wanted, PROVENANCE, "apply"), actor)
 
 
@@ -86,6 +89,3 @@ def serving_a() -> Stage:
     stage.world.talk("a", TALK)
     stage.world.clock.now += 60
     return stage
-
-
-__all__ = ["ME", "TALK", "A", "B", "Conversation", "Killed", "Nature", "Stage", "digest", "serving_a", "want"]

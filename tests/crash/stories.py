@@ -6,13 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reconciler.core.canonical import digest
+from reconciler.fakes.ports import FakeLauncher, Parts
 from reconciler.fakes.world import Conversation, Nature
+from reconciler.model.facts import Claim, UnitIdentity
 from reconciler.model.spec import ModelSpec
+from reconciler.ports import Evidence
 from tests.crash.stage import TALK, A, B, Stage, serving_a, want
 from tests.worlds import model
 
 GIB = 1024**3
 TEA, CAKE = TALK, Conversation("cake", 300)
+ANOTHER = Claim(controller="another", name="den", directory="/var/lib/another", at=0.0)
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,12 @@ def two_conversations() -> Stage:
     return wants(stage, "a")
 
 
-@story(keeps_on_disk("b"))
+def nobody_is_cut(stage: Stage) -> None:
+    keeps_on_disk("b")(stage)
+    assert "cut" not in stage.world.logs
+
+
+@story(nobody_is_cut)
 def busy_engine() -> Stage:
     stage = serving_a()
     stage.world.talk("a", TEA, seconds=5.0)
@@ -216,6 +225,13 @@ def poisoned_restore() -> Stage:
 
 
 @story(serves("a"))
+def deadly_restore() -> Stage:
+    stage = switch_back()
+    stage.world.natures[A.digest] = Nature(restores="deadly")
+    return stage
+
+
+@story(serves("a"))
 def lying_restore() -> Stage:
     stage = switch_back()
     stage.world.natures[A.digest] = Nature(restores="nothing")
@@ -226,6 +242,51 @@ def lying_restore() -> Stage:
 def second_model() -> Stage:
     stage = serving_a()
     stage.wanted = want("a", "b").model_copy(update={"models": (A, model("b", port=8081))})
+    return stage
+
+
+@story(serves("a"))
+def other_build() -> Stage:
+    stage = switch_back()
+    stage.world.fingerprints["a"] = "another build"
+    return stage
+
+
+@story(serves("a"))
+def damaged_file() -> Stage:
+    stage = switch_back()
+    stage.world.flip("a")
+    return stage
+
+
+def nothing_is_touched(stage: Stage) -> None:
+    assert stage.world.units() == []
+    assert stage.world.claim == ANOTHER
+
+
+@story(nothing_is_touched)
+def claimed_by_another() -> Stage:
+    stage = Stage()
+    stage.world.claim = ANOTHER
+    return stage
+
+
+class Reused(FakeLauncher):
+    """Lose the race: the unit dies just before it is told to end, and a stranger gets its pid."""
+
+    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+        world = self.host.world
+        for process in world.processes:
+            if process.identity == identity:
+                process.ends_at = world.clock.now
+                world.stranger(pid=identity.pid)
+        return await super().stop(identity, grace)
+
+
+@story(serves("b"))
+def reused_pid() -> Stage:
+    stage = wants(serving_a(), "b")
+    stage.parts = Parts(launcher=Reused)
     return stage
 
 

@@ -21,6 +21,7 @@ EACH = FLOOR // sum(not story.long for story in STORIES.values()) + 1
 STRIDE = 8
 MOST_COMMANDS = 6
 LONGEST_WAIT = 60
+DEADLY = ("restore, done",) * 5
 COMPLETE = "CRASH_COMPLETE" in os.environ
 
 
@@ -45,7 +46,7 @@ def schedules(story: Story, stage: Stage, chance: random.Random) -> Iterator[tup
         yield tuple(chance.choice(calls) for _ in range(2 + number % 2))
 
 
-def played(stage: Stage, deaths: tuple[int, ...]) -> Stage:
+def played(stage: Stage, deaths: tuple[int | str, ...]) -> Stage:
     """Let one command after the other die, then go on until one has nothing left to do."""
     here = stage.copied()
     for call in deaths:
@@ -58,7 +59,7 @@ def played(stage: Stage, deaths: tuple[int, ...]) -> Stage:
     raise AssertionError(f"still acting after {MOST_COMMANDS} commands: {here.said}")
 
 
-def check(story: Story, stage: Stage, deaths: tuple[int, ...]) -> None:
+def check(story: Story, stage: Stage, deaths: tuple[int | str, ...]) -> None:
     try:
         here = played(stage, deaths)
         assert here.world.violations == []
@@ -76,3 +77,8 @@ def test_a_controller_that_is_killed_anywhere_still_brings_about_what_is_wanted(
         check(story, stage, deaths)
         count += 1
     assert story.long or count >= EACH
+
+
+def test_a_saved_file_that_kills_engines_and_their_controller_is_given_up() -> None:
+    story = STORIES["deadly_restore"]
+    check(story, story.begin(), DEADLY)

@@ -1,0 +1,269 @@
+"""Every defect that is put in on purpose is noticed by the same checks that find nothing in the controller as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from reconciler.fakes.engine import FakeEngine
+from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher
+from reconciler.fakes.world import Place, Process, SlotFile
+from reconciler.model.facts import (
+    Activity,
+    Claim,
+    Fact,
+    Fingerprint,
+    Gpu,
+    Health,
+    Known,
+    Memory,
+    PortState,
+    SavedSlot,
+    Unit,
+    UnitIdentity,
+)
+from reconciler.model.records import Record, Row, RunClosed, StepIntent
+from reconciler.ports import Clock, Evidence, Journal
+from tests.crash.stage import Stage
+from tests.crash.stories import GIB, STORIES, Reused
+from tests.crash.test_every_boundary import DEADLY, check, moments
+
+
+class Asleep(FakeLauncher):
+    """See no units."""
+
+    async def units(self) -> Fact[tuple[Unit, ...]]:
+        return Known(())
+
+
+class Blind(Asleep):
+    """See neither units nor listeners."""
+
+    async def port(self, port: int) -> Fact[PortState]:
+        return Known(PortState())
+
+
+class Trusting(FakeLauncher):
+    """Believe that what was told to end, and lives on, has ended."""
+
+    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+        self.host.world.faults["stop"] = "lies"
+        return await super().stop(identity, grace)
+
+    async def units(self) -> Fact[tuple[Unit, ...]]:
+        return Known(()) if "stop" in self.host.world.faults else await super().units()
+
+    async def port(self, port: int) -> Fact[PortState]:
+        return Known(PortState()) if "stop" in self.host.world.faults else await super().port(port)
+
+
+class ByNumber(Reused):
+    """Kill whoever has the pid now."""
+
+    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+        await super().stop(identity, grace)
+        now = (one.identity for one in self.host.world.processes if one.identity.pid == identity.pid)
+        return await FakeLauncher.stop(self, next(now, identity), grace)
+
+
+class Flattered(FakeEngine):
+    """Take every engine that listens for a healthy one."""
+
+    def _health(self, unit: Unit) -> Health:
+        return Health(phase="ready", identity=unit.identity)
+
+
+class Deaf(FakeEngine):
+    """Take every engine for an idle one."""
+
+    async def activity(self, unit: Unit) -> Fact[Activity]:
+        seen = await super().activity(unit)
+        if not isinstance(seen, Known):
+            return seen
+        return Known(
+            Activity(identity=unit.identity, slots=tuple(slot.model_copy(update={"busy": False}) for slot in seen.value.slots))
+        )
+
+
+class Forgetful(FakeEngine):
+    """Note no attempt before it is over."""
+
+    def _note(self, name: str, unit: Unit | SavedSlot, outcome: str, process: Process | None = None) -> None:
+        if outcome != "open":
+            super()._note(name, unit, outcome, process)
+
+
+class Careless(FakeEngine):
+    """Put every file into every engine."""
+
+    async def fingerprint(self) -> Fact[Fingerprint]:
+        return Known(Fingerprint(digest=self.model.name))
+
+    async def _restored(self, one: SavedSlot, process: Process) -> str:
+        file = self._file(one.file)
+        if file is None:
+            return "cold"
+        self.host.world.put(file, process, process.places[one.slot])
+        return "proven"
+
+
+class Boastful(FakeEngine):
+    """Call a restore proven that never was."""
+
+    async def _restored(self, one: SavedSlot, process: Process) -> str:
+        return "proven"
+
+
+class Hollow(FakeEngine):
+    """Seal files that nothing was written into."""
+
+    def _seal(self, file: SlotFile, slot: int, place: Place, unit: Unit) -> None:
+        super()._seal(file, slot, place, unit)
+        file.holds = None
+
+
+class Roomy(FakeGpu):
+    """Find all memory free."""
+
+    def _memory(self) -> Gpu:
+        return Gpu(memory=Memory(total=64 * GIB, free=64 * GIB))
+
+
+class Selfish(FakeAccess):
+    """See no claim of anybody else."""
+
+    async def claim(self) -> Fact[Claim | None]:
+        return Known(None)
+
+
+@dataclass
+class Broken:
+    """Keep a journal that is not kept as it should be: `passes` says what becomes of each record on its way."""
+
+    journal: Journal
+    passes: Callable[[Record], Record | None]
+
+    def rows(self) -> Sequence[Row]:
+        kept = ((row, self.passes(row.record)) for row in self.journal.rows())
+        return [row.model_copy(update={"record": record}) for row, record in kept if record is not None]
+
+    def append(self, record: Record) -> Row:
+        kept = self.passes(record)
+        if kept is None:
+            return Row(seq=len(self.journal.rows()) + 1, at=0.0, boot_id="boot", record=record)
+        return self.journal.append(kept)
+
+
+@dataclass
+class Late:
+    """Make every row durable only when the next is written."""
+
+    journal: Journal
+    waiting: Record | None = None
+
+    def rows(self) -> Sequence[Row]:
+        self._catch_up()
+        return self.journal.rows()
+
+    def append(self, record: Record) -> Row:
+        self._catch_up()
+        self.waiting = record
+        return Row(seq=len(self.journal.rows()) + 1, at=0.0, boot_id="boot", record=record)
+
+    def _catch_up(self) -> None:
+        if self.waiting is not None:
+            self.journal.append(self.waiting)
+        self.waiting = None
+
+
+@dataclass
+class Hasty:
+    """Think that time passes a hundred times faster than it does."""
+
+    clock: Clock
+
+    def wall(self) -> float:
+        return self.clock.wall()
+
+    def boot(self) -> float:
+        return self.clock.boot() * 100
+
+    async def sleep(self, seconds: float) -> None:
+        await self.clock.sleep(seconds / 100)
+
+
+def without_intents(record: Record) -> Record | None:
+    return None if isinstance(record, StepIntent) else record
+
+
+def without_promotions(record: Record) -> Record | None:
+    return (
+        record.model_copy(update={"verdict": "interrupted"})
+        if isinstance(record, RunClosed) and record.verdict == "promoted"
+        else record
+    )
+
+
+def without_quarantine(record: Record) -> Record | None:
+    return record.model_copy(update={"quarantines": False}) if isinstance(record, RunClosed) else record
+
+
+def behind(**parts: Any) -> Callable[[Stage], None]:
+    return lambda stage: setattr(stage, "parts", replace(stage.parts, **parts))
+
+
+def journal(given: Callable[[Journal], Journal]) -> Callable[[Stage], None]:
+    return lambda stage: setattr(stage, "given_journal", given)
+
+
+def rows(passes: Callable[[Record], Record | None]) -> Callable[[Stage], None]:
+    return journal(lambda kept: Broken(kept, passes))
+
+
+def clock(given: Callable[[Clock], Clock]) -> Callable[[Stage], None]:
+    return lambda stage: setattr(stage, "given_clock", given)
+
+
+FAULTS: dict[str, tuple[str, Callable[[Stage], None]]] = {
+    "an intent is never written": ("switch", rows(without_intents)),
+    "a row is durable only when the next is": ("switch", journal(Late)),
+    "a row that promotes is lost": ("failed_start", rows(without_promotions)),
+    "a quarantine is lost": ("failed_start", rows(without_quarantine)),
+    "a trial is cut short": ("first_start", clock(Hasty)),
+    "a unit is not seen": ("switch", behind(launcher=Asleep)),
+    "neither a unit nor its port is seen": ("first_start", behind(launcher=Blind)),
+    "a host goes down with a unit that is not seen": ("power_off", behind(launcher=Asleep)),
+    "a launcher is believed that something ended": ("switch", behind(launcher=Trusting)),
+    "a pid is taken for a process": ("reused_pid", behind(launcher=ByNumber)),
+    "whatever listens is taken for healthy": ("never_healthy", behind(engine=Flattered)),
+    "a busy engine is taken for idle": ("busy_engine", behind(engine=Deaf)),
+    "a restore is not noted before it begins": ("deadly_restore", behind(engine=Forgetful)),
+    "a slot of another build is restored": ("other_build", behind(engine=Careless)),
+    "a damaged file is restored": ("damaged_file", behind(engine=Careless)),
+    "a restore is called proven that never was": ("switch_back", behind(engine=Boastful)),
+    "an empty file is sealed": ("switch", behind(engine=Hollow)),
+    "memory is taken for free": ("tight_memory", behind(gpu=Roomy)),
+    "a claim is overwritten": ("claimed_by_another", behind(access=Selfish)),
+}
+
+
+def is_noticed(name: str, break_it: Callable[[Stage], None]) -> bool:
+    """Return whether any single death, none at all or one that comes back shows a defect in a story."""
+    story = STORIES[name]
+    stage = story.begin()
+    break_it(stage)
+    schedules: list[tuple[int | str, ...]] = [(), DEADLY, *((call,) for call in moments(stage))]
+    for deaths in schedules:
+        try:
+            check(story, stage, deaths)
+        except AssertionError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_defect_that_is_put_in_is_noticed(fault: str) -> None:
+    assert is_noticed(*FAULTS[fault])
