@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import anyio
 
+from reconciler.core import words
 from reconciler.effects import (
     await_healthy,
     await_vram,
@@ -38,6 +40,10 @@ PERFORM: dict[str, Callable[..., Any]] = {
     )
 }  # fmt: skip
 SLACK_SECONDS = 30.0
+DOUBT_SECONDS = 2.0
+MOST_GIVEN_UP = 2
+"""What is best left undone is tried once more by the next plan of a run, and then left."""
+
 GROWTH = 1.5
 
 Outcome: TypeAlias = Literal["done", "skipped", "gave-up", "failed", "missed", "cancelled"]
@@ -74,11 +80,15 @@ class Executor:
     say: Callable[[str], None]
     number: int = 0
     torn_down: bool = False
-    gave_up: set[tuple[str, str]] = field(default_factory=set)
+    gave_up: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def left(self, plan: HostPlan) -> tuple[PlannedStep, ...]:
+        """Return the steps of a plan that were not given up for good in this run."""
+        return tuple(one for one in plan.steps if self.gave_up[one.step.kind, _model(one.step)] < MOST_GIVEN_UP)
 
     async def execute(self, plan: HostPlan, world: Observed) -> Ending:
         """Carry out all steps in order, up to the first that does not work out."""
-        for planned in plan.steps:
+        for planned in self.left(plan):
             if self.interrupt.reason:
                 return Ending("interrupted", planned.step, self.interrupt.reason)
             ending, world = await self._step(planned, world)
@@ -134,17 +144,20 @@ class Executor:
         return evidence, ""
 
     async def _verify(self, step: AnyStep, world: Observed, trouble: str) -> tuple[Observed, Outcome, str]:
-        """Look until the postcondition is seen, hopeless, interrupted or late."""
-        until = self.clock.boot() + step.deadline
+        """Look until the postcondition is seen, hopeless, interrupted or late; an effect that broke off may still come."""
+        patience = DOUBT_SECONDS if trouble and step.in_doubt != "irreversible" else step.deadline
+        until = self.clock.boot() + min(patience, step.deadline)
         pause, longest = step.poll
         while True:
             world = await self.observer.look(step.reads(), world)
             if step.holds(world):
                 return world, "done", trouble
-            hopeless = trouble or step.hopeless(world)
+            hopeless = step.hopeless(world)
             if hopeless or self.clock.boot() >= until:
-                late = f"not so after {step.deadline:.0f} s: " + ("; ".join(step.blocked_by(world)) or _seen(step, world))
-                return world, "failed", hopeless or late
+                late = f"not so after {step.deadline:.0f} s: " + (
+                    "; ".join(step.blocked_by(world)) or words.seen(step.reads(), world)
+                )
+                return world, "failed", trouble or hopeless or late
             if self.interrupt.reason:
                 return world, "cancelled", self.interrupt.reason
             await self.clock.sleep(min(pause, max(0.0, until - self.clock.boot())))
@@ -157,7 +170,7 @@ class Executor:
             return None
         required = step.kind == "save_slots" and step.required
         if not required and (step.best_effort or step.kind == "save_slots" or self._may_go_on(step, world)):
-            self.gave_up.add((step.kind, _model(step)))
+            self.gave_up[step.kind, _model(step)] += 1
             self.say(f"{step.kind} {step.target}: went on without it: {message}")
             return None
         return Ending("failed", step, message)
@@ -195,10 +208,3 @@ class Executor:
 
 def _model(step: AnyStep) -> str:
     return step.model if isinstance(step, ModelStep) else ""
-
-
-def _seen(step: AnyStep, world: Observed) -> str:
-    """Return what was seen last of the facts that a step waits for."""
-    unknown = (f"{key}: {fact.reason}" for key in step.reads() if (fact := world.unknown(key)) is not None)
-    messages = (getattr(getattr(world.fact(key), "value", None), "message", "") for key in step.reads())
-    return "; ".join(part for part in (*unknown, *messages) if part) or "nothing more is known"

@@ -11,11 +11,11 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, attempt_key, fold
 from reconciler.errors import PlanStale
 from reconciler.loop import trial
+from reconciler.loop.claiming import claim_host
 from reconciler.loop.executor import Ending, Executor, Interrupt
 from reconciler.loop.observer import Observer
 from reconciler.model.facts import Claim, FactKey, Observed, Unit, UnitIdentity, Unknown
 from reconciler.model.names import Value
-from reconciler.model.onhost import WriteClaim
 from reconciler.model.records import Adopted, Mode, RunClosed, RunOpened, TrialOpened, Verdict
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Target
@@ -176,18 +176,20 @@ async def _attempt(wish: Wish, actor: Actor, target: Target, mode: Mode, key: st
     if not plan.steps and hints.open_run is None:
         _adopt(wish, actor, target, mode, hints)
         return Attempt("in_sync")
-    executor = await _open(wish, actor, Goal(target, mode, key), plan, hints)
+    if plan.steps and not any(planned.step.kind == "wake" for planned in plan.steps):
+        obstacle = await claim_host(actor.ports.access, actor.claim, take_over=wish.take_over)
+        if obstacle:
+            return Attempt("refused", message="nothing was changed", reasons=(f"{host}: {obstacle}",))
+    executor = _open(wish, actor, Goal(target, mode, key), plan, hints)
     ending = await _execute(wish, executor, target, plan, observed)
     if ending.kind == "completed":
         ending = await _trial(executor, target, hints)
     return await _close(executor, ending, mode, target)
 
 
-async def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) -> Executor:
+def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) -> Executor:
     target, mode, key = goal
     host = target.slice.host.name
-    if plan.steps and not any(planned.step.kind == "wake" for planned in plan.steps):
-        await actor.ports.access.act(WriteClaim(claim=actor.claim, take_over=wish.take_over))
     opened = actor.journal.append(
         RunOpened(
             host=host,
@@ -221,7 +223,7 @@ async def _execute(wish: Wish, executor: Executor, target: Target, plan: HostPla
         plan = planner.plan(target, observed, hints, prune=wish.prune)
         if plan.refusals:
             return Ending("failed", ending.step, "; ".join(plan.refusals))
-        if not plan.steps:
+        if not executor.left(plan):
             return Ending("completed")
     return Ending("failed", None, f"the world moved under {MOST_PLANS} plans; last: {ending.message or plan.headline}")
 

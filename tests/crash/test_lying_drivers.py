@@ -1,0 +1,50 @@
+"""An actor that refuses, lies, breaks off or never answers is not believed, and what it spoiled is mended once it is itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from reconciler.fakes.journal import MemoryJournal
+from reconciler.fakes.world import Fault
+from reconciler.model.records import Retry
+from tests.crash.stage import Stage
+from tests.crash.stories import STORIES, TEA, Story, is_off, remembers, serves
+from tests.crash.test_every_boundary import check
+
+FAULTS: tuple[Fault, ...] = ("refuses", "lies", "late", "hangs")
+OUTCOMES = {
+    "claims": ("switch_back", ("refused", "applied", "refused", "refused"), remembers(TEA)),
+    "prefetch": ("switch_back", ("applied", "applied", "applied", "applied"), remembers(TEA)),
+    "stop": ("switch_back", ("rolled_back", "rolled_back", "applied", "rolled_back"), remembers(TEA)),
+    "start": ("switch_back", ("stalled", "stalled", "applied", "stalled"), remembers(TEA)),
+    "restore": ("switch_back", ("applied", "applied", "applied", "applied"), serves("a")),
+    "save": ("switch", ("applied", "applied", "applied", "applied"), serves("b")),
+    "shutdown": ("power_off", ("rolled_back", "rolled_back", "applied", "rolled_back"), is_off),
+    "wake": ("power_on", ("rolled_back", "rolled_back", "rolled_back", "rolled_back"), remembers(TEA)),
+}
+CASES = [(actor, fault, OUTCOMES[actor][1][number]) for actor in OUTCOMES for number, fault in enumerate(FAULTS)]
+
+
+@pytest.mark.parametrize(("actor", "fault", "outcome"), CASES)
+def test_an_actor_that_does_not_do_its_work_is_seen_through(actor: str, fault: Fault, outcome: str) -> None:
+    name, _, over = OUTCOMES[actor]
+    stage = STORIES[name].begin()
+    stage.world.faults[actor] = fault
+    before = stage.world.serving()
+    _, verdict = stage.command()
+    assert verdict is not None
+    assert verdict.outcome == outcome
+    assert stage.world.violations == []
+    if outcome == "rolled_back":
+        assert set(stage.world.serving()) == set(before)
+    mended(stage, over)
+
+
+def mended(stage: Stage, over: Callable[[Stage], None]) -> None:
+    """Let every actor do its work again, forget the failure and apply."""
+    stage.world.faults.clear()
+    assert isinstance(stage.journal, MemoryJournal)
+    stage.journal.append(Retry(host="box"))
+    check(Story(lambda: stage, over), stage, ())
