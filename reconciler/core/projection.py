@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import FactKey, Health, Observed, Unit
-from reconciler.model.records import Row, RunClosed, RunOpened, StepDone
+from reconciler.model.records import Carried, OpenRun, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.status import Condition, HostStatus, ModelStatus
 from reconciler.steps.plan import HostPlan
@@ -54,14 +54,12 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:
     return ModelStatus(model=model.name, wanted=wanted, phase=phase, conditions=())
 
 
-def history(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def history(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return every run with its provenance, steps and verdict, oldest first."""
-    runs: dict[int, dict[str, Any]] = {}
+    runs = {run.seq: _opened(run) for run in sorted(_runs(rows), key=lambda run: run.seq)}
     for row in rows:
         record = row.record
-        if isinstance(record, RunOpened):
-            runs[row.seq] = _opened(row, record)
-        elif isinstance(record, StepDone) and record.run in runs:
+        if isinstance(record, StepDone) and record.run in runs:
             runs[record.run]["steps"].append(_step(record))
         elif isinstance(record, RunClosed) and record.run in runs:
             closed = {"verdict": record.verdict, "message": record.message, "log": list(record.log)}
@@ -69,10 +67,21 @@ def history(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return list(runs.values())
 
 
-def _opened(row: Row, record: RunOpened) -> dict[str, Any]:
+def _runs(rows: Iterable[Row]) -> Iterator[OpenRun]:
+    """Yield every run that was opened; the row that opened one may be forgotten, and the run restated after its first steps."""
+    for row in rows:
+        record = row.record
+        if isinstance(record, RunOpened):
+            yield OpenRun(seq=row.seq, at=row.at, opened=record)
+        elif isinstance(record, Carried) and record.open_run is not None:
+            yield record.open_run
+
+
+def _opened(run: OpenRun) -> dict[str, Any]:
+    record = run.opened
     provenance = record.provenance
     return {
-        "run": row.seq, "at": row.at, "host": record.host, "mode": record.mode, "trigger": record.trigger,
+        "run": run.seq, "at": run.at, "host": record.host, "mode": record.mode, "trigger": record.trigger,
         "active": list(record.slice.active or ()), "provenance": f"{provenance} {provenance.subject}".strip(),
         "digest": record.digest, "continues": record.continues, "plan": list(record.plan), "steps": [], "verdict": "open",
         "message": "", "log": [],

@@ -15,6 +15,9 @@ from reconciler.model.facts import Binary, FactKey, Observed, Weights
 from reconciler.model.names import Digest
 from reconciler.model.records import (
     Adopted,
+    Carried,
+    OpenRun,
+    Quarantine,
     Record,
     Retry,
     RollBack,
@@ -28,29 +31,6 @@ from reconciler.model.records import (
 from reconciler.model.spec import Slice
 
 REMEMBERED_DURATIONS = 5
-
-
-@dataclass(frozen=True)
-class Quarantine:
-    """Remember a slice that failed: its key, why, how often, and since when (wall clock)."""
-
-    key: Digest
-    reason: str
-    message: str
-    run: int
-    at: float
-    attempts: int = 1
-    log: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class OpenRun:
-    """Remember a run that never closed: the row that opened it, and the effect that may have been in flight."""
-
-    seq: int
-    opened: RunOpened
-    in_flight: StepIntent | None = None
-    trial: TrialOpened | None = None
 
 
 @dataclass(frozen=True)
@@ -107,13 +87,13 @@ def fold(rows: Iterable[Row]) -> dict[str, Hints]:
 def _after(hints: Hints, row: Row, record: Record) -> Hints:
     match record:
         case RunOpened():
-            return _opened(hints, row.seq, record)
+            return _opened(hints, row, record)
         case StepIntent():
             return _intended(hints, record)
         case StepDone():
             return _done(hints, record)
         case TrialOpened():
-            return replace(hints, open_run=replace(hints.open_run, trial=record)) if hints.open_run else hints
+            return replace(hints, open_run=_running(hints.open_run, trial=record))
         case RunClosed():
             return _closed(hints, row, record)
         case Adopted():
@@ -122,26 +102,50 @@ def _after(hints: Hints, row: Row, record: Record) -> Hints:
         case Retry():
             return replace(hints, quarantine=None)
         case RollBack():
-            left = Quarantine(record.leaves, "RolledBack", "left by `reconciler rollback`", row.seq, row.at, attempts=0)
-            return replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=left)
+            return replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=_left(row, record))
+        case Carried():
+            return _carried(hints, record)
 
 
-def _opened(hints: Hints, seq: int, record: RunOpened) -> Hints:
-    opened = replace(hints, open_run=OpenRun(seq, record))
+def _left(row: Row, record: RollBack) -> Quarantine:
+    message = "left by `reconciler rollback`"
+    return Quarantine(key=record.leaves, reason="RolledBack", message=message, run=row.seq, at=row.at, attempts=0)
+
+
+def _carried(hints: Hints, record: Carried) -> Hints:
+    return Hints(
+        last_good=record.last_good,
+        last_good_digest=record.last_good_digest,
+        wanted_digest=record.wanted_digest,
+        generation=record.generation,
+        judged_generation=record.judged_generation,
+        quarantine=record.quarantine,
+        open_run=record.open_run,
+        unproven=frozenset(record.unproven),
+        durations=hints.durations,
+    )
+
+
+def _opened(hints: Hints, row: Row, record: RunOpened) -> Hints:
+    opened = replace(hints, open_run=OpenRun(seq=row.seq, at=row.at, opened=record))
     if record.mode != "forward":
         return opened
     kept = hints.quarantine if hints.quarantine and hints.quarantine.key == record.key else None
     return replace(opened, wanted_digest=record.digest, generation=record.generation, quarantine=kept)
 
 
+def _running(run: OpenRun | None, **moved: StepIntent | TrialOpened | None) -> OpenRun | None:
+    return run.model_copy(update=moved) if run else None
+
+
 def _intended(hints: Hints, record: StepIntent) -> Hints:
-    run = replace(hints.open_run, in_flight=record) if hints.open_run else None
+    run = _running(hints.open_run, in_flight=record)
     unproven = hints.unproven | {record.model} if record.step == "start" else hints.unproven
     return replace(hints, open_run=run, unproven=unproven)
 
 
 def _done(hints: Hints, record: StepDone) -> Hints:
-    run = replace(hints.open_run, in_flight=None) if hints.open_run else None
+    run = _running(hints.open_run, in_flight=None)
     unproven = hints.unproven
     if record.outcome in {"done", "skipped"} and record.step in {"await_healthy", "stop"}:
         unproven -= {record.model}
@@ -163,7 +167,15 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
     if not record.quarantines or record.key is None:
         return _judged(closed) if opened.mode == "forward" else closed
     before = hints.quarantine.attempts if hints.quarantine and hints.quarantine.key == record.key else 0
-    failure = Quarantine(record.key, record.reason, record.message, record.run, row.at, before + 1, record.log)
+    failure = Quarantine(
+        key=record.key,
+        reason=record.reason,
+        message=record.message,
+        run=record.run,
+        at=row.at,
+        attempts=before + 1,
+        log=record.log,
+    )
     return _judged(replace(closed, quarantine=failure))
 
 

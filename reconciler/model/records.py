@@ -111,8 +111,45 @@ class RollBack(Value):
     leaves: Digest
 
 
+class Quarantine(Value):
+    """Remember a slice that failed: its key, why, how often, and since when (wall clock)."""
+
+    key: Digest
+    reason: str
+    message: str
+    run: int
+    at: float
+    attempts: int = 1
+    log: tuple[str, ...] = ()
+
+
+class OpenRun(Value):
+    """Remember a run that never closed: the row that opened it, and the effect that may have been in flight."""
+
+    seq: int
+    at: float
+    opened: RunOpened
+    in_flight: StepIntent | None = None
+    trial: TrialOpened | None = None
+
+
+class Carried(Value):
+    """Restate what is known of a host, because rows that said so are no longer kept."""
+
+    kind: Literal["carried"] = "carried"
+    host: HostName
+    last_good: Slice | None
+    last_good_digest: Digest | None
+    wanted_digest: Digest | None
+    generation: int
+    judged_generation: int
+    quarantine: Quarantine | None
+    open_run: OpenRun | None
+    unproven: tuple[str, ...]
+
+
 Record: TypeAlias = Annotated[
-    RunOpened | StepIntent | StepDone | TrialOpened | RunClosed | Adopted | Retry | RollBack,
+    RunOpened | StepIntent | StepDone | TrialOpened | RunClosed | Adopted | Retry | RollBack | Carried,
     Field(discriminator="kind"),
 ]
 

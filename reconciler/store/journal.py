@@ -1,6 +1,8 @@
 """The journal: one SQLite file of rows, each with a digest over its content and its predecessor's, and a small head file.
 
 Opening checks the whole chain against the head, so that a lost tail or a flipped bit is seen and never acted upon.
+When a run opens, what is too old is forgotten in the same transaction: of the last forgotten row only number and digest
+stay, as the foot that the chain stands on, and what is still known of hosts is restated at the end.
 """
 
 from __future__ import annotations
@@ -8,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.edge.atomic import write_file
 from reconciler.errors import JournalDamaged, WriteFailed
-from reconciler.model.records import Record, Row, StepIntent
+from reconciler.model.records import Record, Row, RunOpened, StepIntent
 
 if TYPE_CHECKING:
     from reconciler.ports import Clock
@@ -25,6 +28,10 @@ VERSION = 1
 BUSY_SECONDS = 10.0
 HEADED = {"run-opened", "run-closed", "adopted", "retry", "roll-back"}
 NOTHING = "0" * 64
+FOOT = "forgotten"
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError, OverflowError)
+"""What the bindings raise: a broken file may also break the message about it."""
+ALL_KEPT = Retention()
 
 SCHEMA = """
 CREATE TABLE record (
@@ -40,12 +47,13 @@ Raw: TypeAlias = tuple[int, float, str, str, str, str, str, str]
 class SqliteJournal:
     """Keep rows in `directory`/journal.sqlite, which is made by the first append."""
 
-    def __init__(self, directory: Path, clock: Clock, boot_id: str) -> None:
+    def __init__(self, directory: Path, clock: Clock, boot_id: str, retention: Retention = ALL_KEPT) -> None:
         """Use a directory; `boot_id` names the boot that rows are written in."""
         self._file = directory / "journal.sqlite"
         self._head = directory / "head"
         self._clock = clock
         self._boot_id = boot_id
+        self._retention = retention
         self._failed = ""
 
     def rows(self) -> Sequence[Row]:
@@ -54,10 +62,12 @@ class SqliteJournal:
             if self._head.exists():
                 raise self._damaged("the head file is there, the journal is not")
             return ()
-        raw = self._reading(lambda connection: connection.execute(f"SELECT {COLUMNS} FROM record ORDER BY seq").fetchall())  # noqa: S608 - constants
-        self._check(raw)
+        return self._checked(self._reading(_all))
+
+    def _checked(self, raw: Sequence[Raw]) -> tuple[Row, ...]:
+        kept = self._check(raw)
         try:
-            return tuple(Row(seq=row[0], at=row[1], boot_id=row[2], record=RECORD.validate_json(row[5])) for row in raw)
+            return tuple(Row(seq=row[0], at=row[1], boot_id=row[2], record=RECORD.validate_json(row[5])) for row in kept)
         except ValidationError as error:
             raise self._damaged(
                 f"a row cannot be understood ({error.error_count()} fields); was it written by a newer version?"
@@ -70,9 +80,9 @@ class SqliteJournal:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             row, digest = self._write(record)
-            if record.kind in HEADED or (isinstance(record, StepIntent) and record.in_doubt == "irreversible"):
+            if _promised(record) or not self._head.exists():
                 write_file(self._head, json.dumps({"seq": row.seq, "digest": digest}).encode())
-        except (sqlite3.Error, OSError, WriteFailed) as error:
+        except (*SQLITE_ERRORS, OSError, WriteFailed) as error:
             self._failed = f"{self._file} cannot be written: {error}; nothing more is done until that is mended"
             raise WriteFailed(self._failed) from error
         return row
@@ -86,18 +96,38 @@ class SqliteJournal:
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
                 connection.execute(SCHEMA)
                 connection.execute(f"PRAGMA user_version={VERSION}")
-            last = connection.execute("SELECT seq, digest FROM record ORDER BY seq DESC LIMIT 1").fetchone()
-            seq, previous = (last[0] + 1, last[1]) if last else (1, NOTHING)
-            at = self._clock.wall()
-            body = record.model_dump_json()
-            fields = (seq, at, self._boot_id, record.kind, record.host, body, previous)
-            digest = _digest(fields)
-            connection.execute(f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?)", (*fields, digest))  # noqa: S608 - constants
+            if isinstance(record, RunOpened):
+                self._forget(connection)
+            written = self._insert(connection, record)
             connection.execute("COMMIT")
             self._file.chmod(0o600)
         finally:
             connection.close()
+        return written
+
+    def _insert(self, connection: sqlite3.Connection, record: Record) -> tuple[Row, str]:
+        last = connection.execute("SELECT seq, digest FROM record ORDER BY seq DESC LIMIT 1").fetchone()
+        seq, previous = (last[0] + 1, last[1]) if last else (1, NOTHING)
+        at = self._clock.wall()
+        fields = (seq, at, self._boot_id, record.kind, record.host, record.model_dump_json(), previous)
+        digest = _digest(fields)
+        connection.execute(f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?)", (*fields, digest))  # noqa: S608 - constants
         return Row(seq=seq, at=at, boot_id=self._boot_id, record=record), digest
+
+    def _forget(self, connection: sqlite3.Connection) -> None:
+        """Restate what is known of hosts, then forget what is too old; raise JournalDamaged rather than restate what is wrong."""
+        outlines = connection.execute("SELECT seq, at, kind = 'run-opened' FROM record WHERE kind != ? ORDER BY seq", (FOOT,))
+        kept = [Outline(*outline) for outline in outlines]
+        first = first_kept(kept, self._clock.wall(), self._retention)
+        if not kept or first == kept[0].seq:
+            return
+        for record in carried(self._checked(_all(connection)), first):
+            self._insert(connection, record)
+        connection.execute("DELETE FROM record WHERE seq < ?", (first - 1,))
+        foot = (FOOT, first - 1)
+        connection.execute(
+            "UPDATE record SET at = 0, boot_id = '', kind = ?, host = '', body = '', previous = '' WHERE seq = ?", foot
+        )
 
     def _reading(self, query: Callable[[sqlite3.Connection], list[Raw]]) -> list[Raw]:
         try:
@@ -109,20 +139,28 @@ class SqliteJournal:
                 return query(connection) if version else []
             finally:
                 connection.close()
-        except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
+        except SQLITE_ERRORS as error:
             raise self._damaged(str(error)) from error
 
-    def _check(self, raw: Sequence[Raw]) -> None:
-        previous = NOTHING
-        for number, row in enumerate(raw, start=1):
-            if row[0] != number or row[6] != previous or row[7] != _digest(row[:7]):
+    def _check(self, raw: Sequence[Raw]) -> Sequence[Raw]:
+        """Return the rows above the foot; raise JournalDamaged when chain or head are not what was written."""
+        known = {raw[0][0]: raw[0][7]} if raw and raw[0][3] == FOOT else {0: NOTHING}
+        (foot,) = known
+        kept = raw[1:] if foot else raw
+        for number, row in enumerate(kept, start=foot + 1):
+            if row[0] != number or row[6] != known[number - 1] or row[7] != _digest(row[:7]):
                 raise self._damaged(f"row {number} is not what was written")
-            previous = row[7]
+            known[number] = row[7]
+        self._check_head(known, foot)
+        return kept
+
+    def _check_head(self, known: Mapping[int, str], foot: int) -> None:
+        """Hold the chain against the head; a writer killed after a commit leaves an older head, or none beside the first row."""
         head = self._read_head()
-        if head is None and any(row[3] in HEADED for row in raw):
+        if head is None and max(known) > 1:
             raise self._damaged("the head file is missing")
-        if head is not None and (len(raw) < head[0] or raw[head[0] - 1][7] != head[1]):
-            raise self._damaged(f"rows up to {head[0]} were written, {len(raw)} are there or they are not the same")
+        if head is not None and head[0] >= foot and known.get(head[0]) != head[1]:
+            raise self._damaged(f"rows up to {head[0]} were written, {max(known)} are there or they are not the same")
 
     def _read_head(self) -> tuple[int, str] | None:
         if not self._head.exists():
@@ -142,6 +180,14 @@ class SqliteJournal:
             f"the journal {self._file} is damaged: {found}. Nothing was done. To go on, move it aside"
             f" (mv {folder} {folder}.damaged): engines that run are adopted by their marks, only history and last good are lost"
         )
+
+
+def _promised(record: Record) -> bool:
+    return record.kind in HEADED or (isinstance(record, StepIntent) and record.in_doubt == "irreversible")
+
+
+def _all(connection: sqlite3.Connection) -> list[Raw]:
+    return connection.execute(f"SELECT {COLUMNS} FROM record ORDER BY seq").fetchall()  # noqa: S608 - constants
 
 
 def _digest(fields: Sequence[object]) -> str:

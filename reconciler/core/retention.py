@@ -1,0 +1,65 @@
+"""Retention: which of the oldest rows a journal may forget, and what it must restate before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from reconciler.core.recovery import Hints, fold
+from reconciler.model.records import Carried, Row
+
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Bound what is kept: at most so many runs (2 or more), and nothing older than so many seconds."""
+
+    runs: int = 500
+    seconds: float = 90 * DAY_SECONDS
+
+
+class Outline(NamedTuple):
+    """Be what retention must know of a row: its number, its wall clock seconds, and whether it opens a run."""
+
+    seq: int
+    at: float
+    opens_run: bool
+
+
+def first_kept(outlines: Sequence[Outline], now: float, retention: Retention) -> int:
+    """Return the number of the first row to keep when one more run is about to open; 1 when there is none.
+
+    A clock that was set back forgets nothing too early, and neither does one that jumped ahead since the newest row.
+    """
+    if not outlines:
+        return 1
+    oldest = min(now, outlines[-1].at) - retention.seconds
+    young = next(outline.seq for outline in outlines if outline.at >= oldest)
+    runs = [outline.seq for outline in outlines if outline.opens_run]
+    surplus = len(runs) + 1 - retention.runs
+    return max(young, runs[surplus]) if surplus > 0 else young
+
+
+def carried(rows: Sequence[Row], first: int) -> tuple[Carried, ...]:
+    """Return what must be restated of hosts so that the rows from `first` on say the same as all rows; durations may shrink."""
+    whole, rest = fold(rows), fold(row for row in rows if row.seq >= first)
+    known = {host: replace(hints, durations={}) for host, hints in sorted(whole.items())}
+    return tuple(
+        _restated(host, hints) for host, hints in known.items() if hints != replace(rest.get(host, Hints()), durations={})
+    )
+
+
+def _restated(host: str, hints: Hints) -> Carried:
+    return Carried(
+        host=host,
+        last_good=hints.last_good,
+        last_good_digest=hints.last_good_digest,
+        wanted_digest=hints.wanted_digest,
+        generation=hints.generation,
+        judged_generation=hints.judged_generation,
+        quarantine=hints.quarantine,
+        open_run=hints.open_run,
+        unproven=tuple(sorted(hints.unproven)),
+    )

@@ -1,0 +1,128 @@
+"""Whatever is written, and whenever old rows are forgotten: what is kept says the same of every host."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import Hints, fold
+from reconciler.core.retention import Outline, Retention, carried, first_kept
+from reconciler.model.records import (
+    Adopted,
+    Record,
+    Retry,
+    RollBack,
+    Row,
+    RunClosed,
+    RunOpened,
+    StepDone,
+    StepIntent,
+    TrialOpened,
+)
+from reconciler.store.journal import SqliteJournal
+from tests.clocks import StoppedClock
+from tests.worlds import PROVENANCE, identity, model, slice_of
+
+SLICES = [slice_of((), model("a")), slice_of(("a",), model("a")), slice_of(None, model("a"), model("b"))]
+DIGESTS = [digest(slice_) for slice_ in SLICES]
+FEW = Retention(runs=3, seconds=100.0)
+
+HOSTS = st.sampled_from(["box", "den"])
+MODELS = st.sampled_from(["a", "b"])
+RUNS = st.integers(1, 12)
+WISHES = st.integers(0, 2).map(lambda index: {"slice": SLICES[index], "digest": DIGESTS[index]})
+KEYS = st.sampled_from(DIGESTS)
+STEPS = st.sampled_from(["start", "stop", "await_healthy", "shutdown"])
+SECONDS = st.floats(0, 60)
+
+
+def run_opened(host: str, wish: dict[str, Any], mode: Any, key: str, generation: int) -> RunOpened:
+    return RunOpened(
+        host=host, mode=mode, key=key, generation=generation, trigger="apply", provenance=PROVENANCE, plan=("start a",), **wish
+    )
+
+
+OPENED = st.builds(run_opened, HOSTS, WISHES, st.sampled_from(["forward", "rollback", "heal"]), KEYS, st.integers(1, 5))
+CLOSED = st.builds(
+    RunClosed, host=HOSTS, run=RUNS, verdict=st.sampled_from(["promoted", "failed", "interrupted"]), reason=st.just("Failed"),
+    key=st.none() | KEYS, quarantines=st.booleans(), log=st.just(("last line",)),
+)  # fmt: skip
+RECORDS: st.SearchStrategy[Record] = st.one_of(
+    OPENED,
+    OPENED,
+    CLOSED,
+    st.builds(StepIntent, host=HOSTS, run=RUNS, number=RUNS, step=STEPS, model=MODELS, in_doubt=st.just("once")),
+    st.builds(
+        StepDone, host=HOSTS, run=RUNS, number=RUNS, step=STEPS, model=MODELS, outcome=st.sampled_from(["done", "failed"]),
+        seconds=SECONDS,
+    ),
+    st.builds(TrialOpened, host=HOSTS, run=RUNS, units=st.just({"a": identity(7)})),
+    st.builds(
+        lambda host, wish: Adopted(host=host, generation=1, provenance=PROVENANCE, **wish), HOSTS, WISHES
+    ),
+    st.builds(Retry, host=HOSTS),
+    st.builds(lambda host, wish, key: RollBack(host=host, leaves=key, **wish), HOSTS, WISHES, KEYS),
+)  # fmt: skip
+PASSING = st.floats(-50, 150)
+"""Seconds until the next row: a wall clock may be set back."""
+
+
+def known(rows: Iterable[Row]) -> dict[str, Hints]:
+    """Return all that is known but durations, of hosts of which anything is."""
+    hints = {host: replace(hints, durations={}) for host, hints in fold(rows).items()}
+    return {host: one for host, one in hints.items() if one != Hints()}
+
+
+def outlines(rows: Iterable[Row]) -> list[Outline]:
+    return [Outline(row.seq, row.at, isinstance(row.record, RunOpened)) for row in rows]
+
+
+def written(records: Iterable[tuple[Record, float]]) -> list[Row]:
+    rows: list[Row] = []
+    for record, passed in records:
+        rows.append(Row(seq=len(rows) + 1, at=(rows[-1].at if rows else 1000.0) + passed, boot_id="boot", record=record))
+    return rows
+
+
+@given(st.lists(st.tuples(RECORDS, PASSING), min_size=1, max_size=30), st.data())
+def test_what_is_restated_makes_up_for_any_rows_that_are_forgotten(records: Any, chance: Any) -> None:
+    rows = written(records)
+    first = chance.draw(st.integers(1, len(rows)))
+    restated = [Row(seq=rows[-1].seq + 1, at=0.0, boot_id="boot", record=record) for record in carried(rows, first)]
+    assert known([*rows[first - 1 :], *restated]) == known(rows)
+
+
+@given(st.lists(st.tuples(RECORDS, PASSING), min_size=1, max_size=30), PASSING)
+def test_neither_more_runs_nor_older_rows_than_allowed_are_kept_and_none_is_forgotten_early(records: Any, passed: float) -> None:
+    rows = written(records)
+    now = rows[-1].at + passed
+    first = first_kept(outlines(rows), now, FEW)
+    kept = rows[first - 1 :]
+    runs = [row for row in kept if isinstance(row.record, RunOpened)]
+    assert kept
+    assert len(runs) < FEW.runs
+    oldest = min(now, rows[-1].at) - FEW.seconds
+    assert kept[0].at >= oldest
+    too_many = len([row for row in rows if isinstance(row.record, RunOpened)]) >= FEW.runs
+    assert first == 1 or rows[first - 2].at < oldest or (too_many and len(runs) == FEW.runs - 1)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(RECORDS, PASSING), min_size=1, max_size=25))
+def test_a_journal_that_forgets_says_what_one_that_keeps_everything_says(records: Any) -> None:
+    clock = StoppedClock()
+    with tempfile.TemporaryDirectory() as folder:
+        short = SqliteJournal(Path(folder, "short"), clock, "boot", FEW)
+        whole: list[Row] = []
+        for record, passed in records:
+            clock.now += passed
+            whole.append(short.append(record))
+            assert known(short.rows()) == known(whole)
+        assert len([row for row in short.rows() if isinstance(row.record, RunOpened)]) <= FEW.runs
