@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.canonical import digest
 from reconciler.core.projection import history
 from reconciler.core.recovery import fold
 from reconciler.core.retention import DAY_SECONDS, Retention
 from reconciler.errors import JournalDamaged, WriteFailed
 from reconciler.fakes.journal import MemoryJournal
-from reconciler.model.records import Carried, Retry, RunClosed, RunOpened, StepDone, StepIntent
+from reconciler.model.records import Carried, Retry, RunClosed, StepDone, StepIntent
 from reconciler.ports import Journal
 from reconciler.store.journal import SqliteJournal
 from tests.clocks import StoppedClock
-from tests.worlds import PROVENANCE, model, slice_of
+from tests.runs import run_opened
 
 
 def sqlite_journal(directory: Path) -> SqliteJournal:
@@ -28,15 +27,6 @@ def sqlite_journal(directory: Path) -> SqliteJournal:
 @pytest.fixture(params=["sqlite", "memory"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
     return sqlite_journal(tmp_path / "journal") if request.param == "sqlite" else MemoryJournal(StoppedClock())
-
-
-def open_run(trigger: str = "apply") -> RunOpened:
-    slice_ = slice_of(("a",), model("a"))
-    made = digest(slice_)
-    return RunOpened(
-        host="box", mode="forward", slice=slice_, digest=made, key=made, generation=1, trigger=trigger,
-        provenance=PROVENANCE, plan=("start a",),
-    )  # fmt: skip
 
 
 def short_journal(directory: Path, clock: StoppedClock | None = None) -> SqliteJournal:
@@ -167,7 +157,7 @@ def test_a_folder_in_the_way_ends_all_writing(tmp_path: Path) -> None:
 def test_of_more_runs_than_are_kept_the_oldest_are_forgotten_when_the_next_one_opens(tmp_path: Path) -> None:
     journal = short_journal(tmp_path)
     for number in range(5):
-        journal.append(open_run(str(number)))
+        journal.append(run_opened("box", str(number)))
         journal.append(StepDone(host="box", run=2 * number + 1, number=1, step="start", model="a", outcome="done"))
     assert [run["trigger"] for run in history(journal.rows())] == ["3", "4"]
     assert journal.append(Retry(host="box")).seq == 11
@@ -176,10 +166,10 @@ def test_of_more_runs_than_are_kept_the_oldest_are_forgotten_when_the_next_one_o
 def test_a_run_that_never_closed_is_known_and_shown_with_its_steps_when_its_row_is_too_old(tmp_path: Path) -> None:
     clock = StoppedClock()
     journal = short_journal(tmp_path, clock)
-    opened = journal.append(open_run("first"))
+    opened = journal.append(run_opened("box", "first"))
     clock.now += DAY_SECONDS + 1
     step = journal.append(StepDone(host="box", run=opened.seq, number=1, step="start", model="a", outcome="done", seconds=2.0))
-    journal.append(open_run("second").model_copy(update={"host": "den"}))
+    journal.append(run_opened("den", "second"))
     rows = journal.rows()
     assert [row.seq for row in rows] == [step.seq, 3, 4]
     assert isinstance(rows[1].record, Carried)
@@ -196,10 +186,10 @@ def test_a_run_that_never_closed_is_known_and_shown_with_its_steps_when_its_row_
 
 def test_a_writer_that_was_killed_between_forgetting_and_its_head_leaves_a_journal_that_opens(tmp_path: Path) -> None:
     journal = short_journal(tmp_path)
-    journal.append(open_run("0"))
+    journal.append(run_opened("box", "0"))
     older = (tmp_path / "head").read_bytes()
     for number in range(1, 6):
-        journal.append(open_run(str(number)))
+        journal.append(run_opened("box", str(number)))
         rows = journal.rows()
         newer = (tmp_path / "head").read_bytes()
         (tmp_path / "head").write_bytes(older)
@@ -221,7 +211,7 @@ def test_a_writer_that_was_killed_between_forgetting_and_its_head_leaves_a_journ
 def test_rows_that_are_gone_without_having_been_forgotten_are_seen(tmp_path: Path, loss: str) -> None:
     journal = short_journal(tmp_path)
     for number in range(5):
-        journal.append(open_run(str(number)))
+        journal.append(run_opened("box", str(number)))
     assert [row.seq for row in journal.rows()] == [4, 5]
     with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
         connection.execute(loss)
@@ -233,13 +223,13 @@ def test_rows_that_are_gone_without_having_been_forgotten_are_seen(tmp_path: Pat
 def test_nothing_is_forgotten_on_top_of_a_row_that_was_changed(tmp_path: Path) -> None:
     journal = short_journal(tmp_path)
     for number in range(2):
-        journal.append(open_run(str(number)))
+        journal.append(run_opened("box", str(number)))
     with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
         connection.execute("UPDATE record SET host = 'other' WHERE seq = 1")
     before = connection.execute("SELECT * FROM record").fetchall()
     connection.close()
     with pytest.raises(JournalDamaged, match="row 1 is not what was written"):
-        journal.append(open_run("2"))
+        journal.append(run_opened("box", "2"))
     with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
         assert connection.execute("SELECT * FROM record").fetchall() == before
     connection.close()

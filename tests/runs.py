@@ -1,0 +1,16 @@
+"""Runs to write into journals."""
+
+from __future__ import annotations
+
+from reconciler.core.canonical import digest
+from reconciler.model.records import RunOpened
+from tests.worlds import PROVENANCE, model, slice_of
+
+
+def run_opened(host: str, trigger: str = "apply") -> RunOpened:
+    slice_ = slice_of(("a",), model("a"))
+    made = digest(slice_)
+    return RunOpened(
+        host=host, mode="forward", slice=slice_, digest=made, key=made, generation=1, trigger=trigger,
+        provenance=PROVENANCE, plan=("start a",),
+    )  # fmt: skip
