@@ -12,6 +12,7 @@ ReconcilerError                    exit
   DurabilityError                     5   what happened cannot be recorded: stop acting at once
     JournalDamaged                    5   the journal is not what was written
     WriteFailed                       5   the disk refused a write
+    NetworkFileSystem                 5   the journal would not lie on a local disk
 """
 
 from __future__ import annotations
@@ -85,3 +86,7 @@ class JournalDamaged(DurabilityError):
 
 class WriteFailed(DurabilityError):
     """Say which durable write failed."""
+
+
+class NetworkFileSystem(DurabilityError):
+    """Say which mount keeps the journal on another machine, and where else it may lie."""

@@ -18,8 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.edge.atomic import write_file
-from reconciler.errors import JournalDamaged, WriteFailed
+from reconciler.errors import JournalDamaged, NetworkFileSystem, WriteFailed
 from reconciler.model.records import Record, Row, RunOpened, StepIntent
+from reconciler.store.filesystem import MOUNTS, mounted_on
 
 if TYPE_CHECKING:
     from reconciler.ports import Clock
@@ -47,17 +48,21 @@ Raw: TypeAlias = tuple[int, float, str, str, str, str, str, str]
 class SqliteJournal:
     """Keep rows in `directory`/journal.sqlite, which is made by the first append."""
 
-    def __init__(self, directory: Path, clock: Clock, boot_id: str, retention: Retention = ALL_KEPT) -> None:
-        """Use a directory; `boot_id` names the boot that rows are written in."""
+    def __init__(
+        self, directory: Path, clock: Clock, boot_id: str, retention: Retention = ALL_KEPT, mounts: Path = MOUNTS
+    ) -> None:
+        """Use a directory; `boot_id` names the boot that rows are written in, `mounts` is where the kernel lists its mounts."""
         self._file = directory / "journal.sqlite"
         self._head = directory / "head"
         self._clock = clock
         self._boot_id = boot_id
         self._retention = retention
+        self._mounts = mounts
         self._failed = ""
 
     def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first; raise JournalDamaged."""
+        """Return all rows, oldest first; raise JournalDamaged or NetworkFileSystem."""
+        self._refuse_network()
         if not self._file.exists():
             if self._head.exists():
                 raise self._damaged("the head file is there, the journal is not")
@@ -74,7 +79,11 @@ class SqliteJournal:
             ) from error
 
     def append(self, record: Record) -> Row:
-        """Write one record and return when it is durable; raise WriteFailed, and refuse to go on after that."""
+        """Write one record and return when it is durable; raise WriteFailed, and refuse to go on after that.
+
+        Raise NetworkFileSystem where nothing can be durable, JournalDamaged when rows that are to be forgotten are not right.
+        """
+        self._refuse_network()
         if self._failed:
             raise WriteFailed(self._failed)
         try:
@@ -173,6 +182,14 @@ class SqliteJournal:
         if not isinstance(seq, int) or isinstance(seq, bool) or seq < 1 or not isinstance(digest, str):
             raise self._damaged("its head file makes no sense")
         return seq, digest
+
+    def _refuse_network(self) -> None:
+        mount = mounted_on(self._file.parent, self._mounts)
+        if mount and mount.over_network:
+            raise NetworkFileSystem(
+                f"the journal {self._file} would lie on a network file system ({mount.kind}, mounted on {mount.point}), where a"
+                " crash may lose what was recorded. Nothing was done. Choose a local disk: --data DIR, or RECONCILER_DATA"
+            )
 
     def _damaged(self, found: str) -> JournalDamaged:
         folder = self._file.parent
