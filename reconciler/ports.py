@@ -76,7 +76,7 @@ class JournalReader(Protocol):
     """Read what was recorded."""
 
     def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first; raise JournalDamaged."""
+        """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when they cannot be read now."""
         ...
 
 

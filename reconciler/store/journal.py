@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.edge.atomic import write_file
-from reconciler.errors import JournalDamaged, NetworkFileSystem, WriteFailed
+from reconciler.errors import DurabilityError, JournalDamaged, NetworkFileSystem, WriteFailed
 from reconciler.model.records import Record, Row, RunOpened, StepIntent
 from reconciler.store.filesystem import MOUNTS, mounted_on
 
@@ -33,6 +33,11 @@ FOOT = "forgotten"
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError, OverflowError)
 """What the bindings raise: a broken file may also break the message about it."""
 ALL_KEPT = Retention()
+PRIMARY = 0xFF
+PASSING = {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY),
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR),
+}
 
 SCHEMA = """
 CREATE TABLE record (
@@ -61,13 +66,16 @@ class SqliteJournal:
         self._failed = ""
 
     def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first; raise JournalDamaged or NetworkFileSystem."""
+        """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when it cannot be read now."""
         self._refuse_network()
-        if not self._file.exists():
-            if self._head.exists():
-                raise self._damaged("the head file is there, the journal is not")
-            return ()
-        return self._checked(self._reading(_all))
+        try:
+            if not self._file.exists():
+                if self._head.exists():
+                    raise self._damaged("the head file is there, the journal is not")
+                return ()
+            return self._checked(self._reading(_all))
+        except OSError as error:
+            raise self._unreadable(str(error.strerror)) from error
 
     def _checked(self, raw: Sequence[Raw]) -> tuple[Row, ...]:
         kept = self._check(raw)
@@ -92,7 +100,8 @@ class SqliteJournal:
             if _promised(record) or not self._head.exists():
                 write_file(self._head, json.dumps({"seq": row.seq, "digest": digest}).encode())
         except (*SQLITE_ERRORS, OSError, WriteFailed) as error:
-            self._failed = f"{self._file} cannot be written: {error}; nothing more is done until that is mended"
+            refused = f"{self._file} cannot be written: {error}; free space or mend the permissions"
+            self._failed = f"{error if isinstance(error, WriteFailed) else refused}. Nothing more is done until then"
             raise WriteFailed(self._failed) from error
         return row
 
@@ -149,7 +158,7 @@ class SqliteJournal:
             finally:
                 connection.close()
         except SQLITE_ERRORS as error:
-            raise self._damaged(str(error)) from error
+            raise (self._unreadable if _is_passing(error) else self._damaged)(str(error)) from error
 
     def _check(self, raw: Sequence[Raw]) -> Sequence[Raw]:
         """Return the rows above the foot; raise JournalDamaged when chain or head are not what was written."""
@@ -177,7 +186,7 @@ class SqliteJournal:
         try:
             head = json.loads(self._head.read_bytes())
             seq, digest = head["seq"], head["digest"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise self._damaged("its head file cannot be read") from error
         if not isinstance(seq, int) or isinstance(seq, bool) or seq < 1 or not isinstance(digest, str):
             raise self._damaged("its head file makes no sense")
@@ -191,12 +200,24 @@ class SqliteJournal:
                 " crash may lose what was recorded. Nothing was done. Choose a local disk: --data DIR, or RECONCILER_DATA"
             )
 
+    def _unreadable(self, found: str) -> DurabilityError:
+        return DurabilityError(
+            f"the journal {self._file} cannot be read: {found}. Nothing was done, and nothing says that it is damaged:"
+            " free space, mend the permissions or the disk, or wait for who holds it; then run the command again"
+        )
+
     def _damaged(self, found: str) -> JournalDamaged:
         folder = self._file.parent
         return JournalDamaged(
             f"the journal {self._file} is damaged: {found}. Nothing was done. To go on, move it aside"
             f" (mv {folder} {folder}.damaged): engines that run are adopted by their marks, only history and last good are lost"
         )
+
+
+def _is_passing(error: Exception) -> bool:
+    """Tell whether the machine is in the way, and not the bytes: a read past the end of a file is the bytes."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    return code & PRIMARY in PASSING and code != sqlite3.SQLITE_IOERR_SHORT_READ
 
 
 def _promised(record: Record) -> bool:

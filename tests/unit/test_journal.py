@@ -11,7 +11,7 @@ import pytest
 from reconciler.core.projection import history
 from reconciler.core.recovery import fold
 from reconciler.core.retention import DAY_SECONDS, Retention
-from reconciler.errors import JournalDamaged, WriteFailed
+from reconciler.errors import DurabilityError, JournalDamaged, WriteFailed
 from reconciler.fakes.journal import MemoryJournal
 from reconciler.model.records import Carried, Retry, RunClosed, StepDone, StepIntent
 from reconciler.ports import Journal
@@ -144,6 +144,22 @@ def test_a_head_without_a_journal_is_damage(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").unlink()
     with pytest.raises(JournalDamaged, match="the journal is not"):
         journal.rows()
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite", "head"])
+def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path: Path, name: str) -> None:
+    journal = sqlite_journal(tmp_path)
+    journal.append(Retry(host="local"))
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    with pytest.raises(DurabilityError, match="cannot be read.*run the command again") as refused:
+        journal.rows()
+    assert not isinstance(refused.value, JournalDamaged)
+
+
+def test_a_folder_whose_name_is_too_long_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DurabilityError, match="File name too long"):
+        sqlite_journal(tmp_path / ("x" * 300)).rows()
 
 
 def test_a_folder_in_the_way_ends_all_writing(tmp_path: Path) -> None:

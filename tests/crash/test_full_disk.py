@@ -1,0 +1,97 @@
+"""A disk that is really full: what cannot be recorded is said, and nothing that was recorded is lost."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from reconciler.errors import DurabilityError, WriteFailed
+from reconciler.model.records import Row
+from reconciler.store.journal import SqliteJournal
+from tests.clocks import StoppedClock
+from tests.runs import run_opened
+
+SMALL = 256 * 1024
+LARGEST_FILE = 48 * 1024
+"""Room for the memory that SQLite's connections share, and for some rows."""
+MANY = 1000
+
+Full: TypeAlias = AbstractContextManager[None]
+Disk: TypeAlias = tuple[Path, Callable[[int], Full]]
+
+
+def sqlite_journal(directory: Path) -> SqliteJournal:
+    return SqliteJournal(directory / "journal", StoppedClock(), "boot")
+
+
+@contextmanager
+def no_larger_files(_spare: int) -> Iterator[None]:
+    """Let the kernel refuse every byte of a file beyond a size, as a full disk does; root has no way around it either."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def filled(directory: Path) -> Callable[[int], Full]:
+    @contextmanager
+    def fill(spare: int) -> Iterator[None]:
+        """Take all space but some spare bytes."""
+        filler = directory / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        with filler.open("r+b") as file:
+            file.truncate(filler.stat().st_size - spare)
+        yield
+        filler.unlink()
+
+    return fill
+
+
+@pytest.fixture(params=["a small file system", "a limit"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    """Give a folder and the way to fill it; who may not mount has the kernel's limit instead."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(tmp_path)]
+    if request.param == "a limit" or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        yield tmp_path, no_larger_files
+        return
+    yield tmp_path, filled(tmp_path)
+    subprocess.run(["umount", str(tmp_path)], check=True)  # noqa: S607 - as above
+
+
+def reading(directory: Path) -> str:
+    """Return what reading comes to: SQLite needs room for it, and a journal that lacks room must not be called damaged."""
+    try:
+        sqlite_journal(directory).rows()
+    except DurabilityError as error:
+        return error.reason
+    return "it opens"
+
+
+@pytest.mark.parametrize("spare", [0, 4096, 64 * 1024])
+def test_a_full_disk_ends_all_writing_and_keeps_every_row(disk: Disk, spare: int) -> None:
+    directory, full = disk
+    journal = sqlite_journal(directory)
+    rows: list[Row] = [journal.append(run_opened("box"))]
+    with full(spare):
+        with pytest.raises(WriteFailed, match="cannot be written: .*free space.*Nothing more is done") as refused:
+            rows.extend(journal.append(run_opened("box")) for _ in range(MANY))
+        assert refused.value.exit_code == 5
+        with pytest.raises(WriteFailed, match="Nothing more is done"):
+            journal.append(run_opened("box"))
+        assert reading(directory) in {"it opens", "DurabilityError"}
+    kept = sqlite_journal(directory).rows()
+    assert list(kept[: len(rows)]) == rows
+    assert len(kept) - len(rows) in {0, 1}
+    again = sqlite_journal(directory)
+    written = again.append(run_opened("box"))
+    assert again.rows() == (*kept, written)
