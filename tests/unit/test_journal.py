@@ -214,6 +214,19 @@ def test_a_writer_that_was_killed_between_forgetting_and_its_head_leaves_a_journ
         (tmp_path / "head").write_bytes(newer)
 
 
+def test_an_older_head_may_speak_of_a_row_that_is_forgotten_since(tmp_path: Path) -> None:
+    clock = StoppedClock()
+    journal = short_journal(tmp_path, clock)
+    journal.append(run_opened("box"))
+    older = (tmp_path / "head").read_bytes()
+    for passed in (0, DAY_SECONDS + 1):
+        clock.now += passed
+        journal.append(StepDone(host="box", run=1, number=1, step="start", model="a", outcome="done"))
+    journal.append(run_opened("box"))
+    (tmp_path / "head").write_bytes(older)
+    assert [row.seq for row in short_journal(tmp_path).rows()] == [3, 4, 5]
+
+
 @pytest.mark.parametrize(
     "loss",
     [
