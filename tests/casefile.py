@@ -1,0 +1,285 @@
+"""Golden cases: a host, a wish and the plan that follows, in one small YAML file that reads as documentation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, cast
+
+from ruamel.yaml import YAML
+
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import Hints, attempt_key, fold
+from reconciler.model.facts import (
+    Activity,
+    Binary,
+    Claim,
+    FactKey,
+    FactKind,
+    FactValue,
+    Fingerprint,
+    Gpu,
+    Health,
+    Known,
+    Memory,
+    Observed,
+    Phase,
+    PortOwner,
+    PortState,
+    PowerState,
+    RestoreAttempt,
+    Saved,
+    SavedSlot,
+    Slot,
+    Unit,
+    Unknown,
+    Weights,
+)
+from reconciler.model.names import Value
+from reconciler.model.quantity import Bytes
+from reconciler.model.records import Record, Retry, RollBack, Row, RunClosed, RunOpened, StepDone, StepIntent
+from reconciler.model.spec import Capabilities, Conversations, Slice, WantedPower
+from reconciler.render.json import plan_document
+from reconciler.render.text import plan_text
+from reconciler.verbs.given import Looking
+from reconciler.verbs.outcome import OK, PENDING, REFUSED
+from reconciler.verbs.plan import _planned
+from tests.worlds import HOST, PROVENANCE, identity, model, saved_slot, slice_of, unit, whole, world
+
+FOLDER = Path(__file__).parent / "cases"
+NOW = 1_000_000.0
+EXITS = {OK: "0, nothing to do", PENDING: "2, something to do", REFUSED: "4, refused"}
+OLDER, FOREIGN = "v1:sha256:" + "0" * 64, "v9:blake:00000000"
+
+
+class ModelGiven(Value):
+    """Define a model where it differs from the others: those keep conversations and share port 8080."""
+
+    port: int = 8080
+    vram: Bytes | None = None
+    conversations: Conversations = "keep"
+    engine_keeps: bool = True
+
+
+class WantedGiven(Value):
+    power: WantedPower | None = None
+    active: tuple[str, ...] | None = None
+    models: dict[str, ModelGiven] = {"a": ModelGiven(), "b": ModelGiven()}
+
+
+class SlotGiven(Value):
+    tokens: int | None = None
+    busy: bool = False
+
+
+class RunningGiven(Value):
+    """Describe a unit; `definition` is what it was started from, seen from what is wanted now."""
+
+    pid: int = 100
+    definition: Literal["wanted", "older", "of another version"] = "wanted"
+    phase: Phase = "ready"
+    message: str = ""
+    slots: tuple[SlotGiven, ...] = ()
+    deferred: int = 0
+    died: bool = False
+    port: int | None = None
+
+
+class SavedGiven(Value):
+    """Describe a saved slot; `tried` says by pid what came of restoring it."""
+
+    slot: int = 0
+    tokens: int = 500
+    fits: bool = True
+    tried: dict[int, tuple[Literal["open", "proven", "cold", "unverified", "failed"], ...]] = {}
+
+
+class Given(Value):
+    """Describe a host as it was found. Power cannot be changed by `cannot`."""
+
+    power: PowerState = "on"
+    cannot: tuple[Literal["wake", "shut_down", "suspend"], ...] = ()
+    running: dict[str, RunningGiven] = {}
+    orphans: dict[str, RunningGiven] = {}
+    saved: dict[str, tuple[SavedGiven, ...]] = {}
+    damaged: dict[str, tuple[str, ...]] = {}
+    weights: dict[str, Weights] = {}
+    program: dict[str, str] = {}
+    gpu: Memory | None = None
+    ports: dict[int, PortOwner] = {}
+    claimed_by: str | None = None
+    unknown: dict[str, str] = {}
+
+
+class Happened(Value):
+    """Describe what the journal says happened: a run that aimed at `run`, and how it ended."""
+
+    run: tuple[str, ...]
+    ended: Literal["promoted", "failed", "cut short"]
+    said: str = ""
+    hours_ago: float = 1.0
+    seconds: dict[str, float] = {}
+    during: str = ""
+    then: Literal["", "retry", "rollback"] = ""
+
+
+class Expected(Value):
+    exit: str
+    plan: str
+
+
+class Case(Value):
+    """Be one golden case: `wanted` and `given` make `expected`."""
+
+    says: str
+    wanted: WantedGiven
+    given: Given = Given()
+    journal: tuple[Happened, ...] = ()
+    prune: bool = False
+    take_over: bool = False
+    expected: Expected = Expected(exit="", plan="")
+
+
+def read(path: Path) -> Case:
+    """Return a case; raise ValidationError for a word that the notation does not have."""
+    return Case.model_validate(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))
+
+
+def outcome(case: Case) -> Expected:
+    """Return what `reconciler plan --detailed-exitcode` says of a case."""
+    wanted, observed = wanted_slice(case), seen(case)
+    looking = cast(
+        "Looking",
+        SimpleNamespace(clock=SimpleNamespace(wall=lambda: NOW), claim=Claim(controller="me", name="", directory="", at=0.0)),
+    )
+    made = _planned(looking, wanted, observed, hints(case), prune=case.prune, take_over=case.take_over).plan
+    code = REFUSED if made.refusals else PENDING if made.steps else OK
+    text = "\n".join(line.rstrip() for line in plan_text(plan_document(whole(made))).splitlines())
+    return Expected(exit=EXITS[code], plan=text + "\n")
+
+
+def rewritten(text: str, expected: Expected) -> str:
+    """Return the text of a case with another expectation, and every other line as a person wrote it."""
+    kept = re.split(r"^expected:.*", text, maxsplit=1, flags=re.MULTILINE | re.DOTALL)[0]
+    plan = "".join(f"    {line}\n" for line in expected.plan.splitlines())
+    indented = "2" if plan.startswith("     ") else ""
+    return f"{kept}expected:\n  exit: {expected.exit}\n  plan: |{indented}\n{plan}"
+
+
+def wanted_slice(case: Case) -> Slice:
+    wish, cannot = case.wanted, case.given.cannot
+    able = {f"can_{what}": what not in cannot for what in ("wake", "shut_down", "suspend")}
+    models = [
+        model(
+            name,
+            port=one.port,
+            vram_bytes=one.vram,
+            conversations=one.conversations,
+            capabilities=Capabilities(keeps_conversations=one.engine_keeps),
+        )
+        for name, one in wish.models.items()
+    ]
+    return slice_of(wish.active, *models, power=wish.power, capabilities=Capabilities(**able))
+
+
+def seen(case: Case) -> Observed:
+    wanted, given = wanted_slice(case), case.given
+    running = {name: _unit(name, one) for name, one in given.running.items()}
+    found = world(wanted, running)
+    facts: dict[FactKey, FactValue] = {FactKey("power", HOST): given.power, FactKey("gpu", HOST): Gpu(memory=given.gpu)}
+    for name, one in (given.running | given.orphans).items():
+        facts |= _running_facts(name, one)
+    for name, one in given.orphans.items():
+        facts |= _port(one.port or 0, PortOwner(pid=one.pid, name="llama-server", model=name)) if one.port else {}
+    for port, owner in given.ports.items():
+        facts |= _port(port, owner)
+    for name in given.saved.keys() | given.damaged.keys():
+        slots = tuple(_saved(name, one) for one in given.saved.get(name, ()))
+        facts[_key("saved", name)] = Saved(slots=slots, problems=given.damaged.get(name, ()))
+    facts |= {_key("weights", name): weights for name, weights in given.weights.items()}
+    facts |= {_key("binary", name): Binary(path="llama-server", problem=problem) for name, problem in given.program.items()}
+    facts[_key("orphans")] = tuple(_unit(name, one) for name, one in given.orphans.items())
+    if given.claimed_by:
+        facts[_key("claim")] = Claim(controller="another", name=given.claimed_by, directory="/var/lib/theirs", at=0.0)
+    found = found.seeing({key: Known(value) for key, value in facts.items()})
+    if given.power != "on":
+        found = found.seeing({key: Unknown(f"{HOST} does not answer") for key in found if key.kind != "power"})
+    return found.seeing({_named(name): Unknown(reason) for name, reason in given.unknown.items()})
+
+
+def _key(kind: FactKind, subject: str = "") -> FactKey:
+    return FactKey(kind, HOST, subject)
+
+
+def _named(name: str) -> FactKey:
+    """Return the key that is written as `unit a` or `gpu`."""
+    kind, _, subject = name.partition(" ")
+    return FactKey(cast("FactKind", kind), HOST, subject)
+
+
+def _port(port: int, owner: PortOwner | None) -> dict[FactKey, FactValue]:
+    return {_key("port", str(port)): PortState(owner=owner)}
+
+
+def _unit(name: str, one: RunningGiven) -> Unit:
+    made_from = {"wanted": digest(name), "older": OLDER, "of another version": FOREIGN}[one.definition]
+    return unit(name, pid=one.pid, digest=made_from, leader=not one.died)
+
+
+def _running_facts(name: str, one: RunningGiven) -> dict[FactKey, FactValue]:
+    slots = tuple(Slot(id=number, busy=slot.busy, tokens=slot.tokens, task=7) for number, slot in enumerate(one.slots))
+    return {
+        _key("unit", name): _unit(name, one),
+        _key("health", name): Health(phase=one.phase, message=one.message, identity=identity(one.pid)),
+        _key("activity", name): Activity(identity=identity(one.pid), slots=slots, deferred=one.deferred),
+    }
+
+
+def _saved(name: str, one: SavedGiven) -> SavedSlot:
+    attempts = tuple(
+        RestoreAttempt(identity=identity(pid), outcome=came) for pid, outcomes in one.tried.items() for came in outcomes
+    )
+    made_by = Fingerprint(digest=name if one.fits else "another build")
+    return saved_slot(name, one.tokens, slot=one.slot, fingerprint=made_by.digest, attempts=attempts)
+
+
+def hints(case: Case) -> Hints:
+    rows: list[Row] = []
+    for happened in case.journal:
+        for record in _records(case, happened, len(rows) + 1):
+            rows.append(Row(seq=len(rows) + 1, at=NOW - 3600 * happened.hours_ago, boot_id="boot", record=record))
+    return fold(rows).get(HOST, Hints())
+
+
+def _records(case: Case, happened: Happened, run: int) -> list[Record]:
+    aimed = wanted_slice(case).model_copy(update={"active": happened.run})
+    aimed_digest = digest(aimed)
+    key = attempt_key(aimed, aimed_digest, seen(case))
+    given: dict[str, Any] = {"host": HOST, "run": run}
+    records: list[Record] = [
+        RunOpened(
+            host=HOST, mode="forward", slice=aimed, digest=aimed_digest, key=key, generation=1, trigger="apply",
+            provenance=PROVENANCE, plan=(),
+        )
+    ]  # fmt: skip
+    for number, (what, seconds) in enumerate(happened.seconds.items(), start=1):
+        step, _, name = what.partition(" ")
+        records.append(StepDone(**given, number=number, step=step, model=name, outcome="done", seconds=seconds))
+    if happened.during:
+        step, _, name = happened.during.partition(" ")
+        records.append(StepIntent(**given, number=1, step=step, model=name, in_doubt="observable"))
+    if happened.ended == "promoted":
+        records.append(RunClosed(**given, verdict="promoted"))
+    elif happened.ended == "failed":
+        closed = RunClosed(
+            **given, verdict="failed", reason="AwaitHealthyFailed", message=happened.said, key=key, quarantines=True
+        )
+        records.append(closed)
+    if happened.then == "retry":
+        records.append(Retry(host=HOST))
+    elif happened.then == "rollback":
+        now = wanted_slice(case)
+        leaves = attempt_key(now, digest(now), seen(case))
+        records.append(RollBack(host=HOST, slice=aimed, digest=aimed_digest, leaves=leaves))
+    return records
