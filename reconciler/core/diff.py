@@ -47,7 +47,9 @@ def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False
             unknown.append(f"{FactKey('unit', host, model.name)}: {missing.reason}")
             continue
         changes += _model_changes(wanted, model, observed, hints)
-    changes += [] if asleep else _orphan_changes(wanted, observed, changes, prune=prune)
+    if not asleep:
+        unknown += _unseen_orphans(wanted, observed, prune=prune)
+        changes += _orphan_changes(wanted, observed, changes, prune=prune)
     return Difference(tuple(changes), tuple(unknown))
 
 
@@ -136,6 +138,13 @@ def _running_changes(host: str, model: ModelSpec, unit: Unit, observed: Observed
     if owed_slots(observed, host, model.name):
         changes.append(RestoreChange(host=host, model=model.name, cause="a saved conversation is owed to it"))
     return changes
+
+
+def _unseen_orphans(wanted: Slice, observed: Observed, *, prune: bool) -> list[str]:
+    """Return that nobody can say what else runs, where all of it is to be stopped."""
+    key = FactKey("orphans", wanted.host.name)
+    missing = observed.unknown(key)
+    return [f"{key}: {missing.reason}"] if missing and (prune or wanted.power in {"off", "suspend"}) else []
 
 
 def _orphan_changes(wanted: Slice, observed: Observed, changes: list[Change], *, prune: bool) -> list[Change]:
