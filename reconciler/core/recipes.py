@@ -79,7 +79,7 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
     host, name = change.host, change.model
     model = wanted.model(name)
     keeps, why_not = _keeps(model, change, observed)
-    activity = observed.value(FactKey("activity", host, name), Activity) or Activity()
+    activity = observed.value(FactKey("activity", host, name), Activity)
     stop = Stop(host=host, model=name, port=model.port if model else change.port, keeps=keeps, identity=change.identity)
     if not keeps:
         notes = (f"{name}: conversations end here: {why_not}",) if why_not else ()
@@ -88,25 +88,33 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
         drain = (_drain(change, activity),) if _is_ready(observed, host, name) else ()
         after = (("drain", name),)
         return Recipe((*drain, Draft(stop, change.cause, after=after)), notes, refusals, _lost(change, observed))
-    holding = [slot for slot in activity.slots if slot.holds_conversation]
-    tokens = sum(slot.tokens or 0 for slot in holding)
     save = SaveSlots(
-        host=host, model=name, deadline=_save_deadline(tokens, observed, host, name),
+        host=host, model=name, deadline=_save_deadline(activity, observed, host, name),
         required=model is not None and model.conversations == "require",
     )  # fmt: skip
-    verb = "holds" if len(holding) == 1 else "hold"
-    note = f"{_count(len(holding), 'slot')} {verb} {tokens:,} tokens" if holding else "no slot holds a conversation"
     return Recipe(
         (
             _drain(change, activity),
-            Draft(save, change.cause, note, after=(("drain", name),)),
+            Draft(save, change.cause, _held(activity), after=(("drain", name),)),
             Draft(stop, change.cause, after=(("save_slots", name),)),
-        )
+        ),
+        lost_conversations=0 if activity else None,
     )
 
 
-def _drain(change: StopChange, activity: Activity) -> Draft:
-    in_flight = activity.in_flight
+def _held(activity: Activity | None) -> str:
+    """Return what a person should know of what an engine remembers."""
+    if activity is None:
+        return "what it remembers is not known"
+    holding = [slot for slot in activity.slots if slot.holds_conversation]
+    if not holding:
+        return "no slot holds a conversation"
+    verb = "holds" if len(holding) == 1 else "hold"
+    return f"{_count(len(holding), 'slot')} {verb} {sum(slot.tokens or 0 for slot in holding):,} tokens"
+
+
+def _drain(change: StopChange, activity: Activity | None) -> Draft:
+    in_flight = activity.in_flight if activity else 0
     note = f"{_count(in_flight, 'request')} in flight" if in_flight else ""
     return Draft(Drain(host=change.host, model=change.model), change.cause, note)
 
@@ -149,9 +157,10 @@ def _remedy(weights: Weights) -> str:
     return f"; {weights.remedy}" if weights.remedy else ""
 
 
-def _save_deadline(tokens: int, observed: Observed, host: str, model_name: str) -> float:
+def _save_deadline(activity: Activity | None, observed: Observed, host: str, model_name: str) -> float:
     weights = observed.value(FactKey("weights", host, model_name), Weights)
     per_token = weights.kv_bytes_per_token if weights else 0
+    tokens = sum(slot.tokens or 0 for slot in activity.slots if slot.holds_conversation) if activity else 0
     return SAVE_ALLOWANCE + 2 * tokens * per_token / SLOWEST_SAVE
 
 
