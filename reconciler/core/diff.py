@@ -19,6 +19,8 @@ from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.restore_slots import is_poisoned, owed_slots
 
 DIGEST_VERSION = "v1:"
+POWER_STATES = {"on": "on", "off": "off", "suspend": "suspended"}
+"""What a host is once a wish for its power is fulfilled."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,9 @@ def _power(wanted: Slice, observed: Observed) -> PowerChange | str | None:
             return PowerChange(host=host, have="silent", want="on")
         return f"{key}: {unknown.reason}"
     have = observed.value(key, str) or ""
-    names = {"on": "on", "off": "off", "suspend": "suspended"}
-    if wanted.power is None or have == names[wanted.power] or (wanted.power == "suspend" and have == "off"):
+    if wanted.power is None or have == POWER_STATES[wanted.power] or (wanted.power == "suspend" and have == "off"):
         return None
-    return PowerChange(host=host, have=have, want=names[wanted.power])
+    return PowerChange(host=host, have=have, want=POWER_STATES[wanted.power])
 
 
 def _should_run(wanted: Slice, model: ModelSpec) -> bool | None:
@@ -100,7 +101,7 @@ def _model_changes(wanted: Slice, model: ModelSpec, observed: Observed, hints: H
 
 def _stop_cause(wanted: Slice) -> str:
     if wanted.power in {"off", "suspend"}:
-        return f"power is to be {wanted.power}"
+        return f"power is to be {POWER_STATES[wanted.power]}"
     return "active model changes" if wanted.active else "no model is to be active"
 
 

@@ -8,13 +8,18 @@ from reconciler.steps.plan import HostPlan
 
 def refusals(plan: HostPlan, observed: Observed, controller: str, *, take_over: bool) -> tuple[str, ...]:
     """Return why a plan must not run. One with nothing to do may always run."""
-    if not plan.steps and not plan.refusals:
-        return ()
+    if not plan.steps:
+        return plan.refusals
     return (*plan.refusals, *_claimed(plan, observed, controller, take_over=take_over))
 
 
 def _claimed(plan: HostPlan, observed: Observed, controller: str, *, take_over: bool) -> tuple[str, ...]:
-    claim = observed.value(FactKey("claim", plan.host), Claim)
+    key = FactKey("claim", plan.host)
+    missing = observed.unknown(key)
+    # A host that has to be woken first is looked at again before anything else is done to it.
+    if missing and not take_over and not any(planned.step.kind == "wake" for planned in plan.steps):
+        return (f"{key}: {missing.reason}",)
+    claim = observed.value(key, Claim)
     if claim is None or claim.controller == controller or take_over:
         return ()
     owner = f"host {plan.host} is claimed by {claim.name} (data directory {claim.directory})"
