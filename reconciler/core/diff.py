@@ -77,9 +77,13 @@ def _should_run(wanted: Slice, model: ModelSpec) -> bool | None:
 
 
 def _when_asleep(wanted: Slice, model: ModelSpec) -> list[Change]:
-    if wanted.power == "on" and _should_run(wanted, model):
-        return [StartChange(host=wanted.host.name, model=model.name, cause="host wakes")]
-    return []
+    host = wanted.host
+    if not _should_run(wanted, model):
+        return []
+    if wanted.power == "on":
+        return [StartChange(host=host.name, model=model.name, cause="host wakes")] if host.capabilities.can_wake else []
+    cause = f"waits until {host.name} is on; its power is not managed"
+    return [Ignored(host=host.name, subject=f"model {model.name}", cause=cause)]
 
 
 def _model_changes(wanted: Slice, model: ModelSpec, observed: Observed, hints: Hints) -> list[Change]:

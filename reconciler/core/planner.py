@@ -64,9 +64,15 @@ def _headline(wanted: Slice, difference: Difference) -> str:
     if not parts and difference.unknown:
         parts.append("not known")
     if not parts:
-        active = "active not managed" if wanted.active is None else ", ".join(wanted.active) or "nothing active"
-        parts.append(f"in sync ({active})")
+        parts.append(f"in sync ({_kept(wanted)})")
     return ", ".join(parts)
+
+
+def _kept(wanted: Slice) -> str:
+    """Return what a host that is as wanted is kept at."""
+    if wanted.power in {"off", "suspend"}:
+        return f"power {wanted.power}"
+    return "active not managed" if wanted.active is None else ", ".join(wanted.active) or "nothing active"
 
 
 def _seconds(steps: tuple[PlannedStep, ...], hints: Hints) -> float | None:
