@@ -35,7 +35,7 @@ class AwaitHealthy(ModelStep):
         health = world.value(self.key("health"), Health)
         return (f"{self.key('health')}: {health.message}",) if health and health.phase == "stranger" else ()
 
-    def predict(self, world: Observed) -> Observed:
+    def outcome(self, world: Observed) -> Observed:
         """Return the world with an engine that answered."""
         unit = world.value(self.key("unit"), Unit)
         if unit is None:

@@ -49,10 +49,10 @@ class AwaitVram(Step):
             return ()
         return (f"{self.target} are needed, {gpu.message}",)
 
-    def predict(self, world: Observed) -> Observed:
+    def outcome(self, world: Observed) -> Observed:
         """Return the world with enough memory free."""
         gpu = world.value(FactKey("gpu", self.host), Gpu)
-        if gpu is None or gpu.memory is None or self._is_enough(gpu.memory.free):
+        if gpu is None or gpu.memory is None:
             return world
         free = min(gpu.memory.total, max(gpu.memory.free + self.frees_bytes, self.need_bytes + MARGIN_BYTES))
         memory = gpu.memory.model_copy(update={"free": free})

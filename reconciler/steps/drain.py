@@ -28,7 +28,7 @@ class Drain(ModelStep):
         unknown = world.unknown(self.key("activity"))
         return (f"{self.key('activity')}: {unknown.reason}",) if unknown else ()
 
-    def predict(self, world: Observed) -> Observed:
+    def outcome(self, world: Observed) -> Observed:
         """Return the world with every slot idle."""
         activity = world.value(self.key("activity"), Activity) or Activity()
         idle = tuple(slot.model_copy(update={"busy": False}) for slot in activity.slots)

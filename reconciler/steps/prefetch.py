@@ -28,7 +28,7 @@ class Prefetch(ModelStep):
         _ = world
         return ()
 
-    def predict(self, world: Observed) -> Observed:
+    def outcome(self, world: Observed) -> Observed:
         """Return the same world."""
         return world
 

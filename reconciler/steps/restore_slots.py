@@ -48,7 +48,7 @@ class RestoreSlots(ModelStep):
             return tuple(f"{key}: {fact.reason}" for key in unknown if (fact := world.unknown(key)))
         return () if ready else (f"{self.key('health')}: not ready",)
 
-    def predict(self, world: Observed) -> Observed:
+    def outcome(self, world: Observed) -> Observed:
         """Return the world with every owed slot proven."""
         unit = world.value(self.key("unit"), Unit)
         saved = world.value(self.key("saved"), Saved)

@@ -28,7 +28,7 @@ class SaveSlots(ModelStep):
         _ = world
         return ()
 
-    def predict(self, world: Observed) -> Observed:
+    def outcome(self, world: Observed) -> Observed:
         """Return the world with a saved slot for everything unsaved."""
         unit = world.value(self.key("unit"), Unit)
         saved = world.value(self.key("saved"), Saved) or Saved()

@@ -33,7 +33,7 @@ class Shutdown(Step):
         """Return the units that still run."""
         return shutdown_blockers(world, self.host, self.models)
 
-    def predict(self, world: Observed) -> Observed:
+    def outcome(self, world: Observed) -> Observed:
         """Return the world with the host off."""
         return world.predicting(self.kind, {FactKey("power", self.host): "off"})
 

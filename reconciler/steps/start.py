@@ -47,7 +47,7 @@ class Start(ModelStep):
         """Return everything that would make the start fail or harm."""
         return tuple(reason for reason in (*self._occupied(world), *self._missing(world)) if reason)
 
-    def predict(self, world: Observed) -> Observed:
+    def outcome(self, world: Observed) -> Observed:
         """Return the world with a fresh unit that is loading."""
         mark = Mark(controller="", model=self.model, digest=self.digest)
         unit = Unit(identity=PREDICTED_IDENTITY, mark=mark, members=(), uptime=0.0)

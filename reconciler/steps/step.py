@@ -2,8 +2,8 @@
 
 `reads` names the facts it depends on or changes, `blocked_by` says why it may not run in a world, `predict` returns
 the world after it, and `holds` says whether its postcondition is seen. Laws, tested for every kind: what is not
-blocked holds in its predicted world; nothing outside `reads` is looked at; an Unknown among the reads of a
-destructive step blocks it.
+blocked holds in its predicted world; what holds is predicted to change nothing; nothing outside `reads` is looked
+at or changed; an Unknown among the reads of a destructive step blocks it.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Step(Value):
         """Return why the step may not run in a world whose facts it reads are known well enough."""
 
     @abstractmethod
-    def predict(self, world: Observed) -> Observed:
-        """Return the world after the step."""
+    def outcome(self, world: Observed) -> Observed:
+        """Return the world that carrying out the step brings about."""
 
     @abstractmethod
     def holds(self, world: Observed) -> bool:
@@ -62,6 +62,10 @@ class Step(Value):
         """Return every reason why the step may not run, none when it may."""
         unknown = tuple(f"{key}: {fact.reason}" for key in self.needs() if (fact := world.unknown(key)) is not None)
         return unknown or self.blockers(world)
+
+    def predict(self, world: Observed) -> Observed:
+        """Return the world after the step: the same where it holds already and is skipped."""
+        return world if self.skippable and self.holds(world) else self.outcome(world)
 
     def needs(self) -> tuple[FactKey, ...]:
         """Return the facts that must not be Unknown: all it reads when it destroys something, none otherwise."""

@@ -36,7 +36,7 @@ class Stop(ModelStep):
             return (f"{self.key('unit')}: another unit runs now (pid {unit.identity.pid})",)
         return ()
 
-    def predict(self, world: Observed) -> Observed:
+    def outcome(self, world: Observed) -> Observed:
         """Return the world without the unit."""
         facts: dict[FactKey, FactValue] = {self.key("unit"): None, self.key("health"): Health(phase="absent")}
         if self._port is not None and self._owns(self._port, world):

@@ -34,7 +34,7 @@ class Suspend(Step):
         """Return the units that still run."""
         return shutdown_blockers(world, self.host, self.models)
 
-    def predict(self, world: Observed) -> Observed:
+    def outcome(self, world: Observed) -> Observed:
         """Return the world with the host suspended."""
         return world.predicting(self.kind, {FactKey("power", self.host): "suspended"})
 

@@ -41,9 +41,9 @@ class Wake(Step):
         _ = world
         return ()
 
-    def predict(self, world: Observed) -> Observed:
+    def outcome(self, world: Observed) -> Observed:
         """Return the world of a fresh boot."""
-        return world if self.holds(world) else world.predicting(self.kind, self._fresh_boot())
+        return world.predicting(self.kind, self._fresh_boot())
 
     def holds(self, world: Observed) -> bool:
         """Return whether the host is on and answers."""

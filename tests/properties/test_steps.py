@@ -1,0 +1,277 @@
+"""The laws of a step, for every kind there is: a kind that is added is held to them without another line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any, Literal, TypeAlias, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.model.facts import (
+    GIB,
+    Activity,
+    Answer,
+    Binary,
+    Claim,
+    Contact,
+    Fact,
+    FactKey,
+    FactKind,
+    FactValue,
+    Fingerprint,
+    Gpu,
+    Health,
+    Known,
+    Memory,
+    Observed,
+    Phase,
+    PortOwner,
+    PortState,
+    PowerState,
+    RestoreAttempt,
+    Saved,
+    Slot,
+    Unit,
+    Unknown,
+    Weights,
+)
+from reconciler.steps.plan import AnyStep
+from reconciler.steps.prefetch import Prefetch
+from reconciler.steps.step import PREDICTED_IDENTITY, Step
+from reconciler.steps.wake import Sleeper, Wake
+from tests.worlds import HOST, identity, saved_slot, unit
+
+Situation: TypeAlias = tuple[Step, Observed]
+Restored: TypeAlias = Literal["open", "proven", "cold", "unverified", "failed"]
+
+
+def name_of(kind: type[Step]) -> str:
+    return kind.__name__
+
+
+KINDS: tuple[type[Step], ...] = get_args(get_args(AnyStep)[0])
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=name_of)
+QUICK = settings(deadline=None, max_examples=60)
+
+MODELS, PORTS = ("a", "b"), (8080, 8081)
+IDENTITIES = (identity(1), identity(2), PREDICTED_IDENTITY)
+DIGESTS = ("v1:sha256:" + "1" * 64, "v1:sha256:" + "2" * 64)
+SIZES = (0, GIB, 16 * GIB, 24 * GIB)
+TRIED: tuple[tuple[Restored, ...], ...] = ((), ("open",), ("proven",), ("failed",), ("open", "open", "open"))
+SLEEPERS = tuple(Sleeper(model=model, port=port) for model, port in zip(MODELS, PORTS, strict=True))
+NOT_SEEN = Unknown("it hid")
+
+FIELDS: dict[str, tuple[Any, ...]] = {
+    "host": (HOST,), "model": ("a",), "port": (8080,), "digest": DIGESTS, "deadline": (60.0,), "need_bytes": SIZES,
+    "frees_bytes": SIZES, "required": (True, False), "keeps": (True, False), "identity": (None, *IDENTITIES),
+    "models": ((), ("a",), MODELS),
+}  # fmt: skip
+"""What each field of any step may be."""
+
+
+def units() -> Iterator[Unit | None]:
+    yield None
+    for who, made_from, leader in product(IDENTITIES, DIGESTS, (True, False)):
+        yield unit("a", 1, digest=made_from, leader=leader).model_copy(update={"identity": who})
+
+
+def activities() -> Iterator[Activity]:
+    yield Activity()
+    for tokens, busy, deferred in product((None, 5, 500), (True, False), (0, 1)):
+        first = Slot(id=0, busy=busy, tokens=tokens, task=1)
+        yield Activity(slots=(first,), deferred=deferred)
+        yield Activity(slots=(first, Slot(id=1, busy=False, tokens=800, task=7)), deferred=deferred)
+
+
+def saves() -> Iterator[Saved]:
+    yield Saved()
+    for made_by, outcomes, who in product(MODELS, TRIED, IDENTITIES):
+        attempts = tuple(RestoreAttempt(identity=who, outcome=outcome) for outcome in outcomes)
+        first = saved_slot(made_by, identity=who, attempts=attempts)
+        yield Saved(slots=(first,))
+        yield Saved(slots=(first, saved_slot("a", 800, slot=1, task=7)))
+
+
+def gpus() -> Iterator[Gpu]:
+    yield Gpu()
+    for total, free, holders in product(SIZES, SIZES, ((), ("blender (pid 7)",))):
+        yield Gpu(memory=Memory(total=total, free=min(free, total), holders=holders))
+
+
+VALUES: dict[FactKind, tuple[FactValue, ...]] = {
+    "contact": (Contact(boot_id="boot"),),
+    "power": get_args(PowerState),
+    "claim": (None, Claim(controller="x", name="x", directory="/", at=0.0)),
+    "gpu": tuple(gpus()),
+    "orphans": ((), (unit("gone"),)),
+    "unit": tuple(units()),
+    "port": (PortState(), *(PortState(owner=PortOwner(pid=9, name="it", model=model)) for model in (None, *MODELS))),
+    "health": tuple(Health(phase=phase, message="as it is") for phase in ("ready", *get_args(Phase))),
+    "answered": tuple(Answer(identity=who) for who in (None, *IDENTITIES)),
+    "activity": tuple(activities()),
+    "saved": tuple(saves()),
+    "weights": tuple(
+        Weights(path="a", exists=True, problem=bad, keepable=keep) for bad in ("", "gone") for keep in (True, False)
+    ),
+    "binary": (Binary(path="llama-server"), Binary(path="llama-server", problem="gone")),
+    "fingerprint": tuple(Fingerprint(digest=model) for model in MODELS),
+}
+"""What may be seen of each kind of fact, the ordinary first."""
+
+
+class Watched(Observed):
+    """Be a world that remembers what was looked at."""
+
+    __slots__ = ("looked",)
+
+    def __init__(self, world: Observed) -> None:
+        super().__init__({key: world.fact(key) for key in world})
+        self.looked: set[FactKey] = set()
+
+    def fact(self, key: FactKey) -> Fact[FactValue]:
+        self.looked.add(key)
+        return super().fact(key)
+
+
+def steps(kind: type[Step]) -> st.SearchStrategy[Step]:
+    fields = FIELDS | ({"models": (SLEEPERS,)} if kind is Wake else {})
+    return st.builds(kind, **{name: st.sampled_from(fields[name]) for name in kind.model_fields if name != "kind"})
+
+
+def ordinary(values: tuple[FactValue, ...]) -> st.SearchStrategy[FactValue]:
+    """Return the first value two times in three, or a world of many facts would nearly always be a broken one."""
+    return st.sampled_from(values[:1] * 2 * len(values) + values)
+
+
+@st.composite
+def situations(draw: st.DrawFn, kind: type[Step]) -> Situation:
+    """Return a step and a world around it, in which one fact in a while is hidden and one lies beside what is read."""
+    step = draw(steps(kind))
+    beside = (FactKey("claim", HOST), FactKey("answered", HOST, "b"))
+    facts: dict[FactKey, Fact[FactValue]] = {
+        key: Known(draw(ordinary(VALUES[key.kind]))) for key in dict.fromkeys((*step.reads(), *beside))
+    }
+    hidden = draw(st.none() | st.sampled_from(list(facts)))
+    return step, Observed(facts | ({hidden: NOT_SEEN} if hidden else {}))
+
+
+def every(kind: type[Step], law: Callable[[Step, Observed], bool]) -> None:
+    """Hold a law in many situations; it returns whether it had anything to say, and must have had at least once."""
+    spoke: list[bool] = []
+
+    @QUICK
+    @given(situations(kind))
+    def hold(situation: Situation) -> None:
+        spoke.append(law(*situation))
+
+    hold()
+    assert any(spoke), "no situation was one that the law speaks of"
+
+
+def changed(before: Observed, after: Observed) -> set[FactKey]:
+    """Return the keys whose facts differ, a prediction of what is seen already being no difference."""
+    return {key for key in {*before, *after} if value(before, key) != value(after, key)}
+
+
+def value(world: Observed, key: FactKey) -> object:
+    fact = world.fact(key)
+    return fact if isinstance(fact, Unknown) else fact.value
+
+
+def test_there_is_a_value_for_every_kind_of_fact() -> None:
+    assert set(VALUES) == set(get_args(FactKind))
+
+
+@EVERY_KIND
+def test_a_step_that_is_not_blocked_holds_in_the_world_it_predicts(kind: type[Step]) -> None:
+    def law(step: Step, world: Observed) -> bool:
+        free = not step.blocked_by(world)
+        assert not free or step.holds(step.predict(world))
+        return free
+
+    every(kind, law)
+
+
+@EVERY_KIND
+def test_a_step_that_holds_is_predicted_to_change_nothing(kind: type[Step]) -> None:
+    def law(step: Step, world: Observed) -> bool:
+        after = step.predict(world)
+        for seen in (world, after):
+            assert not step.holds(seen) or changed(seen, step.predict(seen)) == set()
+        return step.holds(after)
+
+    every(kind, law)
+
+
+@EVERY_KIND
+def test_a_step_predicts_nothing_outside_what_it_reads_and_signs_what_it_predicts(kind: type[Step]) -> None:
+    def law(step: Step, world: Observed) -> bool:
+        after = step.predict(world)
+        touched = {key for key in after if after.fact(key) != world.fact(key)}
+        assert touched <= set(step.reads())
+        assert {getattr(after.fact(key), "by", "nobody") for key in touched} <= {step.kind}
+        return bool(touched) or kind is Prefetch
+
+    every(kind, law)
+
+
+@EVERY_KIND
+def test_a_step_looks_at_nothing_outside_what_it_reads(kind: type[Step]) -> None:
+    def law(step: Step, world: Observed) -> bool:
+        watched = Watched(world)
+        step.blocked_by(watched)
+        step.holds(watched)
+        step.hopeless(watched)
+        step.outcome(watched)
+        assert watched.looked <= set(step.reads())
+        return bool(watched.looked) or kind is Prefetch
+
+    every(kind, law)
+
+
+@EVERY_KIND
+def test_what_a_step_says_depends_on_its_reads_alone_and_not_on_their_order(kind: type[Step]) -> None:
+    def law(step: Step, world: Observed) -> bool:
+        same = Observed({key: world.fact(key) for key in reversed(step.reads())})
+        assert step.blocked_by(same) == step.blocked_by(world) == step.blocked_by(world)
+        assert (step.holds(same), step.hopeless(same)) == (step.holds(world), step.hopeless(world))
+        return True
+
+    every(kind, law)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not Prefetch], ids=name_of)
+def test_hiding_a_fact_never_makes_a_step_hold(kind: type[Step]) -> None:
+    """Nobody looks at the page cache, so a prefetch always counts as done."""
+
+    def law(step: Step, world: Observed) -> bool:
+        assert not step.holds(Observed())
+        holds_when_hidden = [key for key in step.reads() if step.holds(world.seeing({key: NOT_SEEN}))]
+        assert not holds_when_hidden or step.holds(world)
+        return not step.holds(world)
+
+    every(kind, law)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.destructive], ids=name_of)
+def test_any_unknown_among_the_reads_of_a_destructive_step_blocks_it_by_name(kind: type[Step]) -> None:
+    def law(step: Step, world: Observed) -> bool:
+        for key in step.reads():
+            assert f"{key}: it hid" in step.blocked_by(world.seeing({key: NOT_SEEN}))
+        return True
+
+    every(kind, law)
+
+
+@EVERY_KIND
+def test_a_step_survives_being_written_down(kind: type[Step]) -> None:
+    def law(step: Step, world: Observed) -> bool:
+        again = kind.model_validate_json(step.model_dump_json())
+        assert again == step
+        assert again.blocked_by(world) == step.blocked_by(world)
+        return True
+
+    every(kind, law)
