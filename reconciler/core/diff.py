@@ -140,7 +140,7 @@ def _running_changes(host: str, model: ModelSpec, unit: Unit, observed: Observed
         changes.append(ProveChange(host=host, model=model.name, cause="it is still loading"))
     elif model.name in hints.unproven:
         changes.append(ProveChange(host=host, model=model.name, cause="it has not shown yet that it works"))
-    if owed_slots(observed, host, model.name):
+    if model.keeps_conversations and owed_slots(observed, host, model.name):
         changes.append(RestoreChange(host=host, model=model.name, cause="a saved conversation is owed to it"))
     return changes
 

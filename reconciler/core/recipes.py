@@ -137,7 +137,7 @@ def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> t
     """Return whether conversations can be saved before a stop, and if not, why that is worth saying."""
     if model is None:
         return False, "its definition is gone"
-    if model.conversations == "drop" or not model.capabilities.keeps_conversations:
+    if not model.keeps_conversations:
         return False, ""
     health = observed.value(FactKey("health", change.host, change.model), Health)
     weights = observed.value(FactKey("weights", change.host, change.model), Weights)
@@ -210,8 +210,7 @@ def _start(change: StartChange, wanted: Slice, observed: Observed, *, first: boo
 
 
 def _may_restore(model: ModelSpec, weights: Weights | None) -> bool:
-    keeps = model.conversations != "drop" and model.capabilities.keeps_conversations
-    return keeps and (weights is None or weights.keepable)
+    return model.keeps_conversations and (weights is None or weights.keepable)
 
 
 def _unfit(observed: Observed, host: str, model_name: str, fitting: int) -> tuple[str, ...]:

@@ -61,6 +61,11 @@ class ModelSpec(Value):
         """Return the model's own directory, relative to the host directory."""
         return f"models/{self.name}"
 
+    @property
+    def keeps_conversations(self) -> bool:
+        """Return whether conversations are saved and restored: that is wanted, and the engine can."""
+        return self.conversations != "drop" and self.capabilities.keeps_conversations
+
 
 class HostSpec(Value):
     """Define how to reach a host, power it and read its accelerators."""
