@@ -148,11 +148,14 @@ class Executor:
         patience = DOUBT_SECONDS if trouble and step.in_doubt != "irreversible" else step.deadline
         until = self.clock.boot() + min(patience, step.deadline)
         pause, longest = step.poll
+        doubt = ""
         while True:
             world = await self.observer.look(step.reads(), world)
             if step.holds(world):
                 return world, "done", trouble
-            hopeless = step.hopeless(world)
+            # A process that becomes another program shows no mark for a moment: what is hopeless is seen twice.
+            before, doubt = doubt, step.hopeless(world)
+            hopeless = doubt if before else ""
             if hopeless or self.clock.boot() >= until:
                 late = f"not so after {step.deadline:.0f} s: " + (
                     "; ".join(step.blocked_by(world)) or words.seen(step.reads(), world)

@@ -65,6 +65,12 @@ class Start(ModelStep):
         unit = world.value(self.key("unit"), Unit)
         return unit is not None and unit.leader and unit.mark.digest == self.digest
 
+    def hopeless(self, world: Observed) -> str:
+        """Return that the unit is gone already: a launcher returns once it runs."""
+        key = self.key("unit")
+        gone = world.unknown(key) is None and world.value(key, Unit) is None
+        return f"{key}: ended at once, or was never started" if gone else ""
+
     @property
     def _port(self) -> FactKey:
         return FactKey("port", self.host, str(self.port))

@@ -42,6 +42,12 @@ def test_a_unit_runs_in_a_session_of_its_own_with_mark_log_and_folders(tmp_path:
     assert (tmp_path / "models/m/slots").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_unit_is_seen_as_soon_as_its_start_is_answered(tmp_path: Path) -> None:
+    for _ in range(50):
+        identity = ok(answer(spawn_request("", argv=["/bin/sleep", "60"]), str(tmp_path)))["identity"]
+        assert [unit["identity"] for unit in our_units(pids=[identity["pid"]])] == [identity]
+
+
 def test_environment_is_scrubbed_and_the_units_own_variables_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLAMA_ARG_PORT", "1")
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
