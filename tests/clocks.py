@@ -1,6 +1,8 @@
-"""Clocks that tests turn by hand."""
+"""Clocks that tests turn by hand, or that run ahead."""
 
 from __future__ import annotations
+
+from reconciler.edge.clock import SystemClock
 
 
 class StoppedClock:
@@ -17,3 +19,16 @@ class StoppedClock:
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+
+class HurriedClock(SystemClock):
+    """Let durations pass so many times faster than they do; the wall clock is the real one."""
+
+    def __init__(self, times: float) -> None:
+        self.times = times
+
+    def boot(self) -> float:
+        return super().boot() * self.times
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds / self.times)

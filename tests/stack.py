@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,15 @@ from reconciler.onhost import units
 from tests.engine import free_port
 
 COMMAND_SECONDS = 120
+ENOUGH = 0.95
+"""The share of a conversation's tokens that must be remembered."""
+
 CONVERSATION = " ".join(f"In chapter {number} the keeper counts {number * 7} ships." for number in range(1, 21))
 
 INVENTORY = """version: 1
 models:
   tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 200ms}}
-  tiny-b: {{engine: {{kind: embedded, seed: 2{more}}}, port: {port}, stable_for: 200ms}}
+  tiny-b: {{engine: {{{engine}{more}}}, port: {port}, stable_for: {stable_for}}}
 """
 
 
@@ -40,8 +43,9 @@ class Stack:
     def desire(self, active: str) -> None:
         (self.folder / "state" / "desired.yaml").write_text(f"version: 1\npower: on\nactive: {active}\n")
 
-    def inventory(self, more: str = "") -> None:
-        text = INVENTORY.format(port=self.port, more=more)
+    def inventory(self, more: str = "", *, engine: str = "kind: embedded, seed: 2", stable_for: str = "200ms") -> None:
+        """Define both models; what is given is about tiny-b."""
+        text = INVENTORY.format(port=self.port, engine=engine, more=more, stable_for=stable_for)
         (self.folder / "state" / "inventory.yaml").write_text(text)
 
     def argv(self, *words: str, directory: str = "data") -> list[str]:
@@ -74,7 +78,7 @@ class Stack:
             self.argv(*words),
             cwd=self.folder,
             env=self.environment(),
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -98,11 +102,30 @@ class Stack:
             timings: dict[str, int] = json.loads(connection.getresponse().read())["timings"]
         return timings
 
+    def remembered(self) -> int:
+        """Hold the conversation, and return how many tokens of it the engine remembers."""
+        self.talk()
+        return self.talk()["cache_n"]
+
+    def kinds(self, after: int = 0) -> list[str]:
+        """Return what the journal's rows are, oldest first, without writing to it."""
+        file = self.folder / "data" / "journal" / "journal.sqlite"
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=COMMAND_SECONDS)) as connection:
+            rows = connection.execute("SELECT kind FROM record WHERE seq > ? ORDER BY seq", (after,)).fetchall()
+        return [kind for (kind,) in rows]
+
     def rows(self) -> int:
-        with sqlite3.connect(self.folder / "data" / "journal" / "journal.sqlite") as connection:
-            count: int = connection.execute("SELECT count(*) FROM record").fetchone()[0]
-        connection.close()
-        return count
+        return len(self.kinds())
+
+    def until(self, process: subprocess.Popen[str], seen: Callable[[list[str]], bool], after: int) -> bool:
+        """Wait for what a command writes after so many rows; return whether it was seen before the command ended."""
+        while not seen(self.kinds(after)):
+            try:
+                process.wait(0.001)
+            except subprocess.TimeoutExpired:
+                continue
+            return seen(self.kinds(after))
+        return True
 
     def document(self, *words: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.run(*words, "-o", "json").stdout)

@@ -25,6 +25,9 @@ async def judge(units: Mapping[str, UnitIdentity], slice_: Slice, observer: Obse
     unreadable = 0
     while True:
         world = await observer.look(keys)
+        if any(_trouble(world, host, name, identity) for name, identity in units.items()):
+            # One that dies stops answering a moment before it is gone.
+            world = await observer.look([FactKey("unit", host, name) for name in units], world)
         trouble = [_trouble(world, host, name, identity) for name, identity in units.items()]
         unreadable = unreadable + 1 if any(reason is None for reason in trouble) else 0
         failed = next((reason for reason in trouble if reason), "")

@@ -1,0 +1,79 @@
+"""A program with the flags and routes of llama-server that never becomes healthy, or stops being so at SIGUSR1.
+
+`--frail silent` never listens, `--frail busy` answers 503 for ever; without either it is well until the signal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+WORDS = "the keeper lost the key"
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Answer what a healthy server of one idle slot would, or that it is overloaded."""
+
+    busy = False
+    alias = ""
+
+    def do_GET(self) -> None:
+        content: dict[str, Any] = {
+            "/props": {"default_generation_settings": {}, "total_slots": 1, "model_alias": self.alias},
+            "/slots": [{"id": 0, "n_ctx": 4096, "is_processing": False, "n_prompt_tokens": 0}],
+        }
+        self._answer(content.get(self.path, {}))
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer({"content": "ba", "tokens_predicted": 1})
+
+    def _answer(self, content: Any) -> None:
+        body = json.dumps({"error": {"message": WORDS}} if Answers.busy else content).encode()
+        self.send_response(503 if Answers.busy else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing of single requests."""
+
+
+def worsen(*_: object) -> None:
+    """Answer nothing useful from now on."""
+    Answers.busy = True
+    print(WORDS, flush=True)  # noqa: T201 - stdout is this program's log
+
+
+def main() -> None:
+    """Serve until a signal ends the process."""
+    flags = argparse.ArgumentParser()
+    flags.add_argument("--port", type=int)
+    flags.add_argument("--alias")
+    flags.add_argument("--frail", default="")
+    given, _ = flags.parse_known_args()
+    signal.signal(signal.SIGUSR1, worsen)
+    Answers.alias = given.alias
+    if given.frail:
+        worsen()
+    if given.frail == "silent":
+        signal.pause()
+    ThreadingHTTPServer(("127.0.0.1", given.port), Answers).serve_forever()
+
+
+def program_in(folder: Path) -> Path:
+    """Write this program as an executable file into `folder` and return its path."""
+    path = folder / "bin" / "llama-server"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!{sys.executable}\n{Path(__file__).read_text()}")
+    path.chmod(0o755)
+    return path
+
+
+if __name__ == "__main__":
+    main()

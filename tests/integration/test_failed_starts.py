@@ -1,0 +1,188 @@
+"""A model that cannot serve costs nobody a conversation: it is refused before anything stops, or the previous one is back."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from reconciler.app import build
+from reconciler.render.text import plan_text, verdict_text
+from reconciler.settings import settings
+from reconciler.verbs import apply
+from tests import frail
+from tests.clocks import HurriedClock
+from tests.engine import weights_in
+from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
+
+LONG = "60s"
+"""A trial that nothing outlives which is killed in it."""
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Stack]:
+    with stack(tmp_path) as made:
+        made.apply()
+        yield made
+
+
+def cut_in_its_tensors(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def cut_in_its_header(path: Path) -> None:
+    os.truncate(path, 100)
+
+
+def another_format(path: Path) -> None:
+    path.write_bytes(b"PK\x03\x04" + bytes(10_000))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (cut_in_its_tensors, "was the download interrupted?"),
+        (cut_in_its_header, "its header is cut short"),
+        (another_format, "it is not a GGUF file"),
+        (Path.unlink, "there is no such file"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_refused_before_anything_stops(
+    here: Stack, damage: Callable[[Path], None], said: str
+) -> None:
+    held = here.remembered()
+    weights = weights_in(here.folder)
+    damage(weights)
+    here.inventory(engine=f"kind: embedded, weights: {weights}")
+    here.desire("tiny-b")
+    rows, engines = here.rows(), here.engines()
+    refused = here.apply(4)
+    assert (str(weights) in refused.stdout, said in refused.stdout) == (True, True), refused.stdout
+    assert said in here.run("status").stdout
+    assert (here.rows(), here.engines()) == (rows, engines)
+    assert here.talk()["cache_n"] >= ENOUGH * held
+    here.inventory()
+    here.apply()
+    assert list(here.engines()) == ["tiny-b"]
+
+
+def goes_back(here: Stack, held: int, failed: CompletedProcess[str], said: str, last_word: str) -> None:
+    """Show that a failure cost nothing, is remembered with its reason, and is forgotten when the inventory is mended."""
+    assert failed.returncode == 3
+    assert "rolled back" in failed.stdout
+    assert said in failed.stdout, failed.stdout + failed.stderr
+    assert here.talk()["cache_n"] >= ENOUGH * held > 100, failed.stderr + here.run("history").stdout
+    engines = here.engines()
+    assert list(engines) == ["tiny-a"]
+    again = here.apply(4)
+    assert "quarantined" in again.stdout
+    assert here.engines() == engines
+    for shown in (failed.stdout, again.stdout, here.run("status").stdout, here.run("history").stdout):
+        assert said in shown, shown
+        assert any(line.lstrip().startswith("|") and last_word in line for line in shown.splitlines()), shown
+    here.inventory()
+    here.apply()
+    assert list(here.engines()) == ["tiny-b"]
+
+
+def of_no_known_architecture(folder: Path) -> Path:
+    """Write weights whose header is in order, and which no engine can load."""
+    path = weights_in(folder)
+    before, key, after = path.read_bytes().partition(b"general.architecture")
+    path.write_bytes(before + key + after.replace(b"llama", b"xlama", 1))
+    return path
+
+
+def test_weights_that_only_the_engine_can_judge_bring_the_previous_model_back(here: Stack) -> None:
+    held = here.remembered()
+    here.inventory(engine=f"kind: embedded, weights: {of_no_known_architecture(here.folder)}")
+    here.desire("tiny-b")
+    goes_back(here, held, here.run("apply", "--yes"), "await_healthy tiny-b", "xlama")
+
+
+def test_a_bad_flag_brings_the_previous_model_back(here: Stack) -> None:
+    held = here.remembered()
+    here.inventory(', args: ["--bogus"]')
+    here.desire("tiny-b")
+    goes_back(here, held, here.run("apply", "--yes"), "await_healthy tiny-b", "invalid argument: --bogus")
+
+
+def test_a_program_that_ends_at_once_brings_the_previous_model_back(here: Stack) -> None:
+    held = here.remembered()
+    program = here.folder / "llama-server"
+    program.write_text("#!/bin/sh\necho no such device\nexit 1\n")
+    program.chmod(0o755)
+    here.inventory(engine=f"kind: llamacpp, binary: {program}, weights: {weights_in(here.folder)}")
+    here.desire("tiny-b")
+    goes_back(here, held, here.run("apply", "--yes"), "start tiny-b: unit local/tiny-b: ended at once", "no such device")
+
+
+def frail_engine(here: Stack, mood: str = "well") -> str:
+    """Return the definition of an engine that is not what it seems."""
+    args = f', args: ["--frail", "{mood}"]' if mood != "well" else ""
+    return f"kind: llamacpp, binary: {frail.program_in(here.folder)}, weights: {weights_in(here.folder)}{args}"
+
+
+def hurried(here: Stack) -> CompletedProcess[str]:
+    """Apply in this process with a clock on which two minutes are a few seconds."""
+    app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
+    said: list[str] = []
+
+    def approve(document: dict[str, Any]) -> bool:
+        said.append(plan_text(document))
+        return True
+
+    outcome = apply.run(replace(app, clock=HurriedClock(30)), apply.Wishes(), approve, said.append)
+    return CompletedProcess([], outcome.exit_code, verdict_text(outcome.document), "\n".join(said))
+
+
+@pytest.mark.parametrize(
+    ("mood", "said"),
+    [("busy", "answered 503: the keeper lost the key"), ("silent", "nobody listens on")],
+)
+def test_an_engine_that_is_never_healthy_brings_the_previous_model_back(here: Stack, mood: str, said: str) -> None:
+    held = here.remembered()
+    here.inventory(engine=frail_engine(here, mood))
+    here.desire("tiny-b")
+    goes_back(here, held, hurried(here), said, frail.WORDS)
+
+
+def test_a_person_who_waits_no_longer_gets_the_previous_model_back(here: Stack) -> None:
+    held = here.remembered()
+    here.inventory(engine=frail_engine(here, "silent"))
+    here.desire("tiny-b")
+    ended = here.apply(3, "--timeout", "3")
+    assert "no end within the 3 s of --timeout" in ended.stdout
+    assert "no end within the 3 s of --timeout" in here.run("history").stdout
+    assert list(here.engines()) == ["tiny-a"]
+    assert here.talk()["cache_n"] >= ENOUGH * held
+
+
+def tried(here: Stack, number: signal.Signals) -> CompletedProcess[str]:
+    """Apply, and send the engine a signal as soon as it is on trial."""
+    rows = here.rows()
+    with here.start("apply", "--yes") as process:
+        assert here.until(process, lambda kinds: "trial-opened" in kinds, rows)
+        os.kill(here.engines()["tiny-b"], number)
+        stdout, stderr = process.communicate(timeout=COMMAND_SECONDS)
+    return CompletedProcess([], process.returncode, stdout, stderr)
+
+
+def test_an_engine_that_dies_in_its_trial_brings_the_previous_model_back(here: Stack) -> None:
+    held = here.remembered()
+    here.inventory(stable_for=LONG)
+    here.desire("tiny-b")
+    goes_back(here, held, tried(here, signal.SIGKILL), "tiny-b died in its trial", "listening on")
+
+
+def test_an_engine_that_stops_answering_in_its_trial_brings_the_previous_model_back(here: Stack) -> None:
+    held = here.remembered()
+    here.inventory(engine=frail_engine(here), stable_for=LONG)
+    here.desire("tiny-b")
+    goes_back(here, held, tried(here, signal.SIGUSR1), "tiny-b became unresponsive in its trial", frail.WORDS)
