@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Stack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
+        self.conversation = CONVERSATION
         (folder / "state").mkdir()
         self.inventory()
         self.desire("tiny-a")
@@ -86,7 +87,14 @@ class Stack:
 
     def engines(self) -> dict[str, int]:
         """Return the pids of what runs here, by model."""
-        return {unit["mark"]["model"]: unit["identity"]["pid"] for unit in units.units() if self._is_ours(unit)}
+        return {unit["mark"]["model"]: unit["identity"]["pid"] for unit in self._units()}
+
+    def processes(self) -> list[int]:
+        """Return the pids of everything that belongs to an engine here."""
+        return [pid for unit in self._units() for pid in unit["members"]]
+
+    def _units(self) -> list[dict[str, Any]]:
+        return [unit for unit in units.units() if self._is_ours(unit)]
 
     def _is_ours(self, unit: dict[str, Any]) -> bool:
         try:
@@ -96,7 +104,7 @@ class Stack:
 
     def talk(self) -> dict[str, int]:
         """Send the conversation, and return the server's own timings."""
-        body = json.dumps({"prompt": CONVERSATION, "n_predict": 4, "temperature": 0})
+        body = json.dumps({"prompt": self.conversation, "n_predict": 4, "temperature": 0})
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.request("POST", "/completion", body, {"Content-Type": "application/json"})
             timings: dict[str, int] = json.loads(connection.getresponse().read())["timings"]
@@ -107,37 +115,67 @@ class Stack:
         self.talk()
         return self.talk()["cache_n"]
 
-    def kinds(self, after: int = 0) -> list[str]:
-        """Return what the journal's rows are, oldest first, without writing to it."""
-        file = self.folder / "data" / "journal" / "journal.sqlite"
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=COMMAND_SECONDS)) as connection:
-            rows = connection.execute("SELECT kind FROM record WHERE seq > ? ORDER BY seq", (after,)).fetchall()
-        return [kind for (kind,) in rows]
+    def moments(self, after: int = 0) -> list[str]:
+        """Return what the journal says after so many rows, such as "forward opened", "intent stop" or "done stop"."""
+        with self._journal() as connection:
+            return _moments(connection, after)
 
     def rows(self) -> int:
-        return len(self.kinds())
+        return len(self.moments())
 
-    def until(self, process: subprocess.Popen[str], seen: Callable[[list[str]], bool], after: int) -> bool:
-        """Wait for what a command writes after so many rows; return whether it was seen before the command ended."""
-        while not seen(self.kinds(after)):
-            try:
-                process.wait(0.001)
-            except subprocess.TimeoutExpired:
-                continue
-            return seen(self.kinds(after))
+    def run_number(self) -> int:
+        """Return the journal's name of the newest run."""
+        with self._journal() as connection:
+            number: int = connection.execute("SELECT max(seq) FROM record WHERE kind = 'run-opened'").fetchone()[0]
+        return number
+
+    def until(self, process: subprocess.Popen[str], after: int, *sought: str) -> bool:
+        """Wait until a command has written these moments in this order, among others; return False when it ends without."""
+        with self._journal() as connection:
+            while not _in_order(sought, _moments(connection, after)):
+                try:
+                    process.wait(0.001)
+                except subprocess.TimeoutExpired:
+                    continue
+                return _in_order(sought, _moments(connection, after))
         return True
+
+    def _journal(self) -> closing[sqlite3.Connection]:
+        """Open the journal so that nothing can be written to it."""
+        file = self.folder / "data" / "journal" / "journal.sqlite"
+        return closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=COMMAND_SECONDS))
 
     def document(self, *words: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.run(*words, "-o", "json").stdout)
         return document
 
 
+def _moments(connection: sqlite3.Connection, after: int) -> list[str]:
+    """Name rows by what they are about: a run by its mode, a step by its kind."""
+    about = "coalesce(body ->> '$.step', body ->> '$.mode', '')"
+    rows = connection.execute(f"SELECT kind, {about} FROM record WHERE seq > ? ORDER BY seq", (after,)).fetchall()  # noqa: S608 - constants
+    words = {"run-opened": "{} opened", "step-intent": "intent {}", "step-done": "done {}"}
+    return [words.get(kind, kind).format(about) for kind, about in rows]
+
+
+def _in_order(sought: Sequence[str], moments: Sequence[str]) -> bool:
+    rest = iter(moments)
+    return all(moment in rest for moment in sought)
+
+
 @contextmanager
 def stack(folder: Path) -> Iterator[Stack]:
     """Give a stack, and end its engines afterwards."""
     made = Stack(folder)
-    try:
+    with ending(made):
         yield made
+
+
+@contextmanager
+def ending(made: Stack) -> Iterator[None]:
+    """End the engines of a stack afterwards."""
+    try:
+        yield
     finally:
         for pid in made.engines().values():
             os.kill(pid, signal.SIGKILL)

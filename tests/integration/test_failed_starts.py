@@ -168,7 +168,7 @@ def tried(here: Stack, number: signal.Signals) -> CompletedProcess[str]:
     """Apply, and send the engine a signal as soon as it is on trial."""
     rows = here.rows()
     with here.start("apply", "--yes") as process:
-        assert here.until(process, lambda kinds: "trial-opened" in kinds, rows)
+        assert here.until(process, rows, "trial-opened")
         os.kill(here.engines()["tiny-b"], number)
         stdout, stderr = process.communicate(timeout=COMMAND_SECONDS)
     return CompletedProcess([], process.returncode, stdout, stderr)
