@@ -23,7 +23,7 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Every byte of the journal and its log, where `make test` takes a sample of a fixed seed.
+# Every byte of the journal and its log, and 100,000 schedules of deaths, where `make test` takes samples of fixed seeds.
 crash: $(INSTALLED)
 	CRASH_COMPLETE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/crash
 
