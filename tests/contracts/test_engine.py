@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from reconciler.drivers.access.local import Driver
     from reconciler.model.spec import Task
     from tests.rig import Rig
 
@@ -37,9 +38,14 @@ def _no_process_survives_a_test() -> Iterator[None]:
 
 
 @pytest.fixture(params=WAYS)
-async def model(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    async with reached(request.param, tmp_path) as access:
-        yield rig(tmp_path, access)
+async def access(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
+    async with reached(request.param, tmp_path) as driver:
+        yield driver
+
+
+@pytest.fixture
+def model(tmp_path: Path, access: Driver) -> Rig:
+    return rig(tmp_path, access)
 
 
 async def outcomes(model: Rig) -> list[tuple[str, str]]:
@@ -109,16 +115,15 @@ async def test_a_unit_that_never_listens_is_unresponsive(model: Rig) -> None:
     assert isinstance(await model.engine.activity(unit), Unknown)
 
 
-async def test_an_answer_leaves_no_conversation_behind(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_an_answer_leaves_no_conversation_behind(model: Rig) -> None:
     async with model.running() as unit:
         assert (await model.slot(unit)).tokens is None
         assert (await model.answer(unit)).identity == unit.identity
         assert 0 < ((await model.slot(unit)).tokens or 0) <= TRIVIAL_TOKENS
 
 
-async def test_an_answer_never_touches_a_conversation(tmp_path: Path) -> None:
-    model = rig(tmp_path, parallel=2)
+async def test_an_answer_never_touches_a_conversation(tmp_path: Path, access: Driver) -> None:
+    model = rig(tmp_path, access, parallel=2)
     async with model.running() as unit:
         await model.converse(slot=0)
         before = await model.slot(unit, 0)
@@ -130,8 +135,8 @@ async def test_an_answer_never_touches_a_conversation(tmp_path: Path) -> None:
         assert value(await model.engine.activity(unit)).slots == slots
 
 
-async def test_every_slot_comes_back_in_its_place(tmp_path: Path) -> None:
-    model = rig(tmp_path, parallel=2)
+async def test_every_slot_comes_back_in_its_place(tmp_path: Path, access: Driver) -> None:
+    model = rig(tmp_path, access, parallel=2)
     async with model.running() as unit:
         await model.converse(words=200, slot=0)
         await model.converse(words=300, slot=1)
@@ -142,8 +147,7 @@ async def test_every_slot_comes_back_in_its_place(tmp_path: Path) -> None:
         assert (await model.converse(words=300, slot=1))["timings"]["prompt_n"] == 1
 
 
-async def test_a_busy_slot_is_not_saved(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_a_busy_slot_is_not_saved(model: Rig) -> None:
     async with model.running() as unit:
         await model.converse()
         held = value(await model.engine.activity(unit))
@@ -158,8 +162,7 @@ async def test_a_busy_slot_is_not_saved(tmp_path: Path) -> None:
         assert value(await model.engine.saved()).slots == ()
 
 
-async def test_nothing_is_put_over_what_clients_said(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_nothing_is_put_over_what_clients_said(model: Rig) -> None:
     async with model.running() as unit:
         await model.converse()
         await model.save(unit)
@@ -171,8 +174,7 @@ async def test_nothing_is_put_over_what_clients_said(tmp_path: Path) -> None:
         assert await model.slot(unit) == held
 
 
-async def test_a_restore_that_was_cut_short_after_the_engine_took_it_is_proven(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_a_restore_that_was_cut_short_after_the_engine_took_it_is_proven(model: Rig) -> None:
     async with model.running() as unit:
         await model.converse()
         await model.save(unit)
@@ -189,8 +191,7 @@ async def test_a_restore_that_was_cut_short_after_the_engine_took_it_is_proven(t
     assert [outcome for outcome, _ in await outcomes(model)] == ["proven"]
 
 
-async def test_a_restore_that_was_cut_short_before_the_engine_took_it_is_done(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_a_restore_that_was_cut_short_before_the_engine_took_it_is_done(model: Rig) -> None:
     async with model.running() as unit:
         await model.converse()
         await model.save(unit)
@@ -204,9 +205,9 @@ async def test_a_restore_that_was_cut_short_before_the_engine_took_it_is_done(tm
     assert [outcome for outcome, _ in await outcomes(model)] == ["proven"]
 
 
-async def test_a_conversation_that_no_longer_fits_stays_where_it_is(tmp_path: Path) -> None:
+async def test_a_conversation_that_no_longer_fits_stays_where_it_is(tmp_path: Path, access: Driver) -> None:
     weights = str(weights_in(tmp_path))
-    roomy, tight = rig(tmp_path, weights=weights), rig(tmp_path, weights=weights, context=256)
+    roomy, tight = rig(tmp_path, access, weights=weights), rig(tmp_path, access, weights=weights, context=256)
     async with roomy.running() as unit:
         await roomy.converse()
         await roomy.save(unit)
@@ -219,19 +220,19 @@ async def test_a_conversation_that_no_longer_fits_stays_where_it_is(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("architecture", "args", "outcome", "keepable", "remedy"),
+    ("architecture", "args", "outcome", "remedy"),
     [
-        ("gemma3", ("--ctx-checkpoints", "0"), "cold", False, 'add "--swa-full" to args'),
-        ("gemma3", ("--swa-full",), "proven", True, ""),
-        ("lfm2", ("--ctx-checkpoints", "0"), "cold", False, ""),
+        ("gemma3", ("--ctx-checkpoints", "0"), "cold", 'add "--swa-full" to args'),
+        ("gemma3", ("--swa-full",), "proven", ""),
+        ("lfm2", ("--ctx-checkpoints", "0"), "cold", ""),
     ],
 )
 async def test_what_cannot_come_back_is_said_before_and_seen_after(
-    tmp_path: Path, architecture: str, args: tuple[str, ...], outcome: str, keepable: bool, remedy: str
+    tmp_path: Path, access: Driver, architecture: str, args: tuple[str, ...], outcome: str, remedy: str
 ) -> None:
-    model = rig(tmp_path, weights=str(weights_in(tmp_path, architecture)), args=args)
+    model = rig(tmp_path, access, weights=str(weights_in(tmp_path, architecture)), args=args)
     weights = value(await model.engine.weights())
-    assert (weights.keepable, weights.remedy) == (keepable, remedy)
+    assert (weights.keepable, weights.remedy) == (outcome == "proven", remedy)
     async with model.running() as unit:
         await model.converse(words=1500)
         await model.save(unit)
@@ -242,19 +243,19 @@ async def test_what_cannot_come_back_is_said_before_and_seen_after(
 
 
 @pytest.mark.parametrize(("task", "flag"), [("embedding", "--embedding"), ("rerank", "--reranking")])
-async def test_an_engine_answers_the_task_it_is_for(tmp_path: Path, task: Task, flag: str) -> None:
-    able = rig(tmp_path, task=task, args=(flag,))
+async def test_an_engine_answers_the_task_it_is_for(tmp_path: Path, access: Driver, task: Task, flag: str) -> None:
+    able = rig(tmp_path, access, task=task, args=(flag,))
     async with able.running() as unit:
         assert (await able.answer(unit)).identity == unit.identity
-    unable = rig(tmp_path, task=task)
+    unable = rig(tmp_path, access, task=task)
     async with unable.running() as unit:
         answer = await unable.answer(unit)
         assert answer.identity is None
         assert f'add "{flag}" to args' in answer.message
 
 
-async def test_a_sleeping_engine_is_seen_asleep_and_not_saved(tmp_path: Path) -> None:
-    model = rig(tmp_path, args=("--sleep-idle-seconds", "1"))
+async def test_a_sleeping_engine_is_seen_asleep_and_not_saved(tmp_path: Path, access: Driver) -> None:
+    model = rig(tmp_path, access, args=("--sleep-idle-seconds", "1"))
     async with model.running() as unit:
         await model.converse()
         held = value(await model.engine.activity(unit))
@@ -267,10 +268,10 @@ async def test_a_sleeping_engine_is_seen_asleep_and_not_saved(tmp_path: Path) ->
         assert not any(model.slots.iterdir())
 
 
-async def test_weights_that_are_not_there_are_a_problem_unless_they_are_written_on_start(tmp_path: Path) -> None:
-    missing = value(await rig(tmp_path, weights="none.gguf").engine.weights())
+async def test_weights_that_are_not_there_are_a_problem_unless_they_are_written_on_start(tmp_path: Path, access: Driver) -> None:
+    missing = value(await rig(tmp_path, access, weights="none.gguf").engine.weights())
     assert not missing.exists
     assert "none.gguf" in missing.problem
     if not LLAMA_SERVER:
-        written = value(await rig(tmp_path).engine.weights())
+        written = value(await rig(tmp_path, access).engine.weights())
         assert (written.exists, written.problem, written.written_on_start) == (False, "", True)

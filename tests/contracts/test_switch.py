@@ -1,0 +1,71 @@
+"""A whole switch is the same over each access to a host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.app import App, build
+from reconciler.drivers import DriverCatalog
+from reconciler.edge.clock import SystemClock
+from reconciler.loop.executor import Interrupt
+from reconciler.loop.reconcile import Actor, HostVerdict, Wish, reconcile
+from reconciler.settings import settings
+from tests.contracts.hosts import WAYS, reached
+from tests.stack import ENOUGH, Stack, stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reconciler.ports import Access
+
+
+class Reaching(DriverCatalog):
+    """Build every driver over one access."""
+
+    def __init__(self, access: Access) -> None:
+        super().__init__("/nowhere", SystemClock())
+        self._access = access
+
+    def _driver(self, role: str, *rest: Any) -> Any:
+        return self._access if role == "access" else super()._driver(role, *rest)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Stack]:
+    with stack(tmp_path) as made:
+        yield made
+
+
+async def applied(app: App, access: Access) -> HostVerdict:
+    wanted = app.source.read()
+    slice_ = wanted.slices["local"]
+    ports = Reaching(access).hosts(slice_.host, slice_.models)
+    said: list[str] = []
+    return await reconcile(
+        Wish(slice_, wanted.provenance, "apply"), Actor(ports, app.journal, app.clock, app.claim, Interrupt(), said.append)
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_conversation_survives_a_switch_and_back(here: Stack, way: str) -> None:
+    places = settings(here.environment(), str(here.folder / "state"), str(here.folder / "data"))
+    app = build(places)
+    async with reached(way, places.host_directory) as access:
+        assert (await applied(app, access)).outcome == "applied"
+        held = here.remembered()
+        for model in ("tiny-b", "tiny-a"):
+            here.desire(model)
+            assert (await applied(app, access)).outcome == "applied"
+            assert list(here.engines()) == [model]
+        assert here.talk()["cache_n"] >= ENOUGH * held > 100
+        engines = here.engines()
+        assert (await applied(app, access)).outcome == "in_sync"
+    assert here.engines() == engines
