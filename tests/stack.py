@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.onhost import units
-from tests.engine import free_port
+from tests.engine import free_port, weights_in
+from tests.frail import program_in
 
 COMMAND_SECONDS = 120
 ENOUGH = 0.95
@@ -48,6 +49,11 @@ class Stack:
         """Define both models; what is given is about tiny-b."""
         text = INVENTORY.format(port=self.port, engine=engine, more=more, stable_for=stable_for)
         (self.folder / "state" / "inventory.yaml").write_text(text)
+
+    def frail_engine(self, mood: str = "well") -> str:
+        """Return the definition of an engine that is not what it seems: well until SIGUSR1, busy or silent."""
+        args = f', args: ["--frail", "{mood}"]' if mood != "well" else ""
+        return f"kind: llamacpp, binary: {program_in(self.folder)}, weights: {weights_in(self.folder)}{args}"
 
     def argv(self, *words: str, directory: str = "data") -> list[str]:
         return [sys.executable, "-m", "reconciler", *words, "--state", "state", "--data", directory]

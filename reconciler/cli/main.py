@@ -43,9 +43,6 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _grouped(group: BaseExceptionGroup[BaseException]) -> int:
     """Say what several tasks said, once each."""
-    if group.subgroup(KeyboardInterrupt):
-        sys.stderr.write("reconciler: left at once; what was begun stands in the journal, the next command looks again\n")
-        return INTERRUPTED
     known, rest = group.split(ReconcilerError)
     if rest is not None or known is None:
         raise group

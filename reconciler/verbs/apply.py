@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import anyio
 
 from reconciler.errors import ConfigError, NotApproved, PlanStale
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.reconcile import Actor, HostVerdict, Wish, reconcile
+from reconciler.loop.reconcile import EXIT_CODES, Actor, HostVerdict, Wish, reconcile
 from reconciler.model.target import Wanted
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
@@ -112,7 +113,9 @@ async def _interrupted(interrupt: Interrupt, say: Say) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             if interrupt.reason:
-                raise KeyboardInterrupt
+                # Nothing may hold this up: an effect in flight is observed by whoever comes next, as after kill -9.
+                say("reconciler: left at once; what was begun stands in the journal, the next command looks again")
+                os._exit(EXIT_CODES["interrupted"])
             interrupt.reason = "interrupted by a signal"
             say("ending the wait and going back if something was stopped; once more leaves at once")
 

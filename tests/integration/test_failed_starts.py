@@ -123,12 +123,6 @@ def test_a_program_that_ends_at_once_brings_the_previous_model_back(here: Stack)
     goes_back(here, held, here.run("apply", "--yes"), "start tiny-b: unit local/tiny-b: ended at once", "no such device")
 
 
-def frail_engine(here: Stack, mood: str = "well") -> str:
-    """Return the definition of an engine that is not what it seems."""
-    args = f', args: ["--frail", "{mood}"]' if mood != "well" else ""
-    return f"kind: llamacpp, binary: {frail.program_in(here.folder)}, weights: {weights_in(here.folder)}{args}"
-
-
 def hurried(here: Stack) -> CompletedProcess[str]:
     """Apply in this process with a clock on which two minutes are a few seconds."""
     app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
@@ -148,14 +142,14 @@ def hurried(here: Stack) -> CompletedProcess[str]:
 )
 def test_an_engine_that_is_never_healthy_brings_the_previous_model_back(here: Stack, mood: str, said: str) -> None:
     held = here.remembered()
-    here.inventory(engine=frail_engine(here, mood))
+    here.inventory(engine=here.frail_engine(mood))
     here.desire("tiny-b")
     goes_back(here, held, hurried(here), said, frail.WORDS)
 
 
 def test_a_person_who_waits_no_longer_gets_the_previous_model_back(here: Stack) -> None:
     held = here.remembered()
-    here.inventory(engine=frail_engine(here, "silent"))
+    here.inventory(engine=here.frail_engine("silent"))
     here.desire("tiny-b")
     ended = here.apply(3, "--timeout", "3")
     assert "no end within the 3 s of --timeout" in ended.stdout
@@ -183,6 +177,6 @@ def test_an_engine_that_dies_in_its_trial_brings_the_previous_model_back(here: S
 
 def test_an_engine_that_stops_answering_in_its_trial_brings_the_previous_model_back(here: Stack) -> None:
     held = here.remembered()
-    here.inventory(engine=frail_engine(here), stable_for=LONG)
+    here.inventory(engine=here.frail_engine(), stable_for=LONG)
     here.desire("tiny-b")
     goes_back(here, held, tried(here, signal.SIGUSR1), "tiny-b became unresponsive in its trial", frail.WORDS)
