@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -99,8 +100,11 @@ def test_a_second_apply_is_refused_and_told_who_acts(here: Stack) -> None:
     with here.start("apply", "--yes") as first:
         assert first.stderr is not None
         assert any(line.startswith("start ") for line in first.stderr)
+        first.send_signal(signal.SIGSTOP)
         second = here.apply(4)
-        assert f"pid {first.pid}" in second.stderr
+        first.send_signal(signal.SIGCONT)
+        assert f"LockHeld: reconciler apply (pid {first.pid}) acts on this data directory now" in second.stderr
+        assert "wait for it, or stop it" in second.stderr
         assert first.wait(COMMAND_SECONDS) == 0
 
 
@@ -109,7 +113,9 @@ def test_a_second_controller_is_refused_until_it_takes_over(here: Stack) -> None
     here.desire("tiny-b")
     refused = here.run("apply", "--yes", directory="other")
     assert refused.returncode == 4
-    assert str(here.folder / "data") in refused.stdout
+    assert f"claimed by {socket.gethostname()} (data directory {here.folder / 'data'})" in refused.stdout
+    assert "stop that controller, then use `reconciler apply --take-over`" in refused.stdout
+    assert list(here.engines()) == ["tiny-a"]
     assert here.run("apply", "--yes", "--take-over", directory="other").returncode == 0
 
 

@@ -1,0 +1,66 @@
+"""What is wrong around the installed command is said in one sentence, nothing is harmed, and apply works once it is mended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack import Stack, ending
+
+NOWHERE = "/proc/sys/reconciler"
+"""Nobody can write here, not even root."""
+
+
+class Installed(Stack):
+    """Run the command that an installation puts on the path."""
+
+    def argv(self, *words: str, directory: str = "data") -> list[str]:
+        command = str(Path(sys.executable).with_name("reconciler"))
+        return [command, *super().argv(*words, directory=directory)[3:]]
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Stack]:
+    made = Installed(tmp_path)
+    with ending(made):
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("directory", "sentence"),
+    [
+        (NOWHERE, f"{NOWHERE}/lock cannot be opened: No such file or directory; choose another place with --data"),
+        ("state/desired.yaml", "desired.yaml/lock cannot be opened: File exists; choose another place with --data"),
+    ],
+)
+def test_a_journal_that_cannot_be_written_stops_apply_but_no_look(here: Stack, directory: str, sentence: str) -> None:
+    for verb in ("plan", "status", "history", "validate"):
+        assert here.run(verb, directory=directory).returncode == 0
+    refused = here.run("apply", "--yes", directory=directory)
+    assert refused.returncode == 5
+    assert sentence in refused.stderr
+    assert here.engines() == {}
+    here.apply()
+    assert list(here.engines()) == ["tiny-a"]
+
+
+def test_a_host_directory_that_cannot_be_written_is_named_before_anything_starts(here: Stack) -> None:
+    refused = here.run("apply", "--yes", XDG_STATE_HOME=NOWHERE)
+    assert refused.returncode == 4
+    assert f"the host could not be claimed: write-claim failed: {NOWHERE}" in refused.stdout
+    assert here.engines() == {}
+    here.apply()
+    assert list(here.engines()) == ["tiny-a"]
+
+
+def test_without_git_a_switch_is_the_same_and_nothing_is_said_of_commits(here: Stack) -> None:
+    subprocess.run(["git", "init", "--quiet", str(here.folder)], check=True)  # noqa: S607 - the git of whoever runs the tests
+    assert "(untracked)" in here.run("plan").stdout
+    assert "(not in git)" in here.run("plan", PATH="/nowhere").stdout
+    applied = here.run("apply", "--yes", PATH="/nowhere")
+    assert applied.returncode == 0, applied.stderr
+    assert list(here.engines()) == ["tiny-a"]
