@@ -14,7 +14,7 @@ from reconciler.steps.await_vram import AwaitVram
 from reconciler.steps.drain import Drain
 from reconciler.steps.plan import AnyStep
 from reconciler.steps.prefetch import Prefetch
-from reconciler.steps.restore_slots import RestoreSlots, fitting_slots
+from reconciler.steps.restore_slots import RestoreSlots, fitting_slots, is_poisoned
 from reconciler.steps.save_slots import SaveSlots
 from reconciler.steps.shutdown import Shutdown
 from reconciler.steps.start import Start
@@ -83,11 +83,12 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
     stop = Stop(host=host, model=name, port=model.port if model else change.port, keeps=keeps, identity=change.identity)
     if not keeps:
         notes = (f"{name}: conversations end here: {why_not}",) if why_not else ()
-        required = bool(why_not and model and model.conversations == "require")
+        lost = _lost(change, observed)
+        required = bool(why_not and lost != 0 and model and model.conversations == "require")
         refusals = (f"{name} has `conversations: require`, but {why_not}",) if required else ()
         drain = (_drain(change, activity),) if _is_ready(observed, host, name) else ()
         after = (("drain", name),)
-        return Recipe((*drain, Draft(stop, change.cause, after=after)), notes, refusals, _lost(change, observed))
+        return Recipe((*drain, Draft(stop, change.cause, after=after)), notes, refusals, lost)
     save = SaveSlots(
         host=host, model=name, deadline=_save_deadline(activity, observed, host, name),
         required=model is not None and model.conversations == "require",
@@ -144,6 +145,10 @@ def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> t
     if health is None or health.phase in {"absent", "unresponsive", "stranger"}:
         return False, f"the engine does not answer ({health.message if health else 'not seen'})"
     unit = observed.value(FactKey("unit", change.host, change.model), Unit)
+    if unit is not None and not unit.leader:
+        return False, "it died and left processes behind"
+    if is_poisoned(observed, change.host, change.model):
+        return False, "a failed restore may have left it damaged"
     if unit is not None and unit.mark.digest != model.digest:
         return False, "it runs with an older definition, and what it remembers may not fit the new one"
     if health.phase in {"sleeping", "loading"}:
