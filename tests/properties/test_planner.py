@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,19 +12,15 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from reconciler.core import gate, policy
-from reconciler.core.backoff import Backoff, next_delay
-from reconciler.core.canonical import digest
+from reconciler.core import gate
 from reconciler.core.diff import diff
 from reconciler.core.planner import plan
-from reconciler.core.recovery import Hints, attempt_key
 from reconciler.core.safety import violations
 from reconciler.errors import PlanStale
 from reconciler.model.change import Ignored
-from reconciler.model.facts import GIB, Fact, FactKey, FactValue, Gpu, Known, Memory, Observed, PortOwner, Unit, Unknown
-from reconciler.model.records import Quarantine
+from reconciler.model.facts import Fact, FactKey, FactValue, Gpu, Known, Observed, Unit, Unknown
 from reconciler.model.spec import Slice
-from reconciler.model.target import Provenance, Target
+from reconciler.model.target import Provenance
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
 from reconciler.steps.plan import HostPlan, Plan, PlannedStep
@@ -32,89 +28,21 @@ from reconciler.steps.step import ModelStep
 from reconciler.verbs.apply import _compare
 from tests.casefile import (
     Case,
-    Given,
-    Happened,
-    ModelGiven,
-    RunningGiven,
-    SavedGiven,
-    SlotGiven,
     WantedGiven,
-    hints,
     seen,
     wanted_slice,
 )
+from tests.situations import cases, document, made
 from tests.worlds import HOST, NO_HINTS, PROVENANCE, target, whole
 
-QUICK = settings(deadline=None, max_examples=120)
 T = TypeVar("T")
+QUICK = settings(deadline=None, max_examples=120)
 COVERED_BY = {
     "stop": {"stop"}, "start": {"start"}, "prove": {"await_healthy"}, "restore": {"restore_slots"},
     "power": {"wake", "shutdown", "suspend"},
 }  # fmt: skip
 DISRUPTIVE = {"stop", "start", "suspend", "shutdown"}
 NOT_SEEN = Unknown("it hid")
-
-
-def ordinary(first: T, *others: T) -> st.SearchStrategy[T]:
-    """Return the first value every other time, or hosts would nearly always be broken."""
-    return st.sampled_from([first] * len(others) + list(others))
-
-
-SLOT = st.builds(SlotGiven, tokens=ordinary(500, None, 4, 1200), busy=ordinary(False, True))
-UNIT = st.builds(
-    RunningGiven,
-    pid=st.just(100),
-    definition=ordinary("wanted", "older", "of another version"),
-    phase=ordinary("ready", "loading", "sleeping", "unresponsive"),
-    message=st.just("as it is"),
-    slots=st.lists(SLOT, max_size=2).map(tuple),
-    died=ordinary(False, True),
-)
-SAVED = st.builds(
-    SavedGiven,
-    slot=st.integers(0, 1),
-    tokens=st.sampled_from([500, 800]),
-    fits=ordinary(True, False),
-    tried=ordinary({}, {100: ("proven",)}, {100: ("open",)}, {100: ("failed",)}),
-)
-SAVES = st.lists(SAVED, max_size=2, unique_by=lambda slot: slot.slot).map(tuple)
-MEMORY = st.builds(Memory, total=st.just(24 * GIB), free=st.sampled_from([24 * GIB, 8 * GIB, GIB]), holders=ordinary((), ("x",)))
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Return a host that could be found, and a wish that the files could say."""
-    apart = draw(st.booleans())
-    models = {
-        name: ModelGiven(
-            port=8081 if apart and name == "b" else 8080,
-            vram=draw(ordinary(None, 4 * GIB, 20 * GIB)),
-            conversations=draw(ordinary("keep", "drop", "require")),
-        )
-        for name in ("a", "b")
-    }
-    both = [("a", "b")] if apart else []
-    active = draw(st.sampled_from([None, (), ("a",), ("b",), *both]))
-    runs = draw(st.sampled_from([(), ("a",), ("b",), *both]))
-    found = Given(
-        power=draw(ordinary("on", "off", "suspended")),
-        cannot=draw(ordinary((), ("wake",), ("shut_down",))),
-        running={name: draw(UNIT).model_copy(update={"pid": 100 + "ab".index(name)}) for name in runs},
-        orphans=draw(ordinary({}, {"gone": RunningGiven(pid=7)}, {"gone": RunningGiven(pid=7, phase="unresponsive")})),
-        saved={name: draw(SAVES) for name in models},
-        gpu=draw(st.none() | MEMORY),
-        ports=draw(ordinary({}, {8080: PortOwner(pid=9, name="nginx")})) if not runs else {},
-    )
-    wish = WantedGiven(power=draw(ordinary(None, "on", "off", "suspend")), active=active, models=models)
-    return Case(says="", wanted=wish, given=found, prune=draw(st.booleans()))
-
-
-def made(case: Case, world: Observed | None = None, known: Hints = NO_HINTS) -> HostPlan:
-    return plan(target(wanted_slice(case)), seen(case) if world is None else world, known, prune=case.prune)
-
-
-def document(made_: HostPlan) -> dict[str, Any]:
-    return plan_document(whole(made_))
 
 
 def worlds_of(planned: HostPlan, world: Observed) -> Iterator[tuple[PlannedStep, Observed, Observed]]:
@@ -341,73 +269,6 @@ def test_a_stale_plan_shows_what_is_no_longer_done_and_what_is_new() -> None:
         _compare(document(made(now)), document(made(saved)))
     assert "  - box: start a" in refused.value.message
     assert "  + box: start b" in refused.value.message
-
-
-@QUICK
-@given(cases())
-def test_a_rollback_is_the_plan_that_would_lead_to_last_good(case: Case) -> None:
-    good = wanted_slice(case)
-    failing = good.model_copy(update={"active": ("a",) if good.active != ("a",) else ("b",)})
-    world = seen(case)
-    failure = Quarantine(key=attempt_key(failing, digest(failing), world), reason="StartFailed", message="it died", run=1, at=0.0)
-    known = Hints(last_good=good, last_good_digest=digest(good), quarantine=failure)
-    aim = policy.aim(failing, known, world, wall=1.0)
-    assert aim.target == Target(slice=good, digest=digest(good), mode="rollback")
-    back = plan(aim.target, world, known, prune=case.prune)
-    assert back.model_copy(update={"mode": "forward"}) == plan(target(good), world, known, prune=case.prune)
-
-
-def retold(case: Case) -> Hints:
-    """Return what another process reads from the same journal."""
-    return hints(Case.model_validate_json(case.model_dump_json()))
-
-
-@given(st.integers(1, 200), st.floats(0, 1, exclude_max=True))
-def test_every_wait_lies_within_the_policy(attempts: int, random: float) -> None:
-    rule = Backoff()
-    least = min(rule.initial * rule.factor ** min(attempts - 1, 64), rule.longest)
-    assert least <= next_delay(rule, attempts, random) <= least * (1 + rule.jitter)
-    assert next_delay(rule, attempts, random) <= next_delay(rule, attempts + 1, random)
-
-
-@pytest.mark.parametrize("failures", [1, 2, 5, 9])
-def test_failures_are_counted_across_restarts_and_grow_the_wait(failures: int) -> None:
-    failed = Happened(run=("b",), ended="failed", said="it died", hours_ago=0.0)
-    case = Case(says="", wanted=WantedGiven(active=("b",)), journal=(failed,) * failures)
-    quarantine = retold(case).quarantine
-    assert quarantine is not None
-    assert quarantine.attempts == failures
-    aim = policy.aim(wanted_slice(case), retold(case), seen(case), wall=quarantine.at)
-    assert aim.retry_in == next_delay(policy.RETRY, failures, 0.0)
-    later = policy.aim(wanted_slice(case), retold(case), seen(case), wall=quarantine.at + 5.0)
-    assert later.retry_in == aim.retry_in - 5.0
-    assert policy.aim(wanted_slice(case), retold(case), seen(case), wall=quarantine.at + 1e6).retry_in == 0.0
-
-
-def test_another_wish_and_a_retry_begin_to_count_anew() -> None:
-    failed = Happened(run=("b",), ended="failed", said="it died")
-    other = Happened(run=("a",), ended="failed", said="it died")
-    counted: Callable[..., int] = lambda *journal: (  # noqa: E731 - a fold in one line
-        quarantine.attempts
-        if (quarantine := retold(Case(says="", wanted=WantedGiven(active=("b",)), journal=journal)).quarantine)
-        else 0
-    )
-    assert counted(failed, failed) == 2
-    assert counted(failed, other, failed) == 1
-    assert counted(failed, failed.model_copy(update={"then": "retry"})) == 0
-    assert counted(failed, failed.model_copy(update={"then": "retry"}), failed) == 1
-
-
-def test_a_file_that_changed_lifts_a_quarantine() -> None:
-    failed = Happened(run=("b",), ended="failed", said="it died")
-    case = Case(says="", wanted=WantedGiven(active=("b",)), journal=(failed,))
-    key = FactKey("weights", HOST, "b")
-    world = seen(case)
-    fact = world.fact(key)
-    assert isinstance(fact, Known)
-    assert policy.aim(wanted_slice(case), hints(case), world, wall=0.0).quarantined
-    newer = world.seeing({key: Known(fact.value.model_copy(update={"modified_ns": 1}))})  # type: ignore[union-attr]
-    assert not policy.aim(wanted_slice(case), hints(case), newer, wall=0.0).quarantined
 
 
 ORIGINS = [

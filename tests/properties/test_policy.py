@@ -1,0 +1,96 @@
+"""Where a pass aims: failures are remembered, waits grow, and going back is a plan like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.core import policy
+from reconciler.core.backoff import Backoff, next_delay
+from reconciler.core.canonical import digest
+from reconciler.core.planner import plan
+from reconciler.core.recovery import Hints, Quarantine, attempt_key
+from reconciler.model.facts import FactKey, Known
+from reconciler.model.target import Target
+from tests.casefile import (
+    Case,
+    Happened,
+    WantedGiven,
+    hints,
+    seen,
+    wanted_slice,
+)
+from tests.situations import cases
+from tests.worlds import HOST, target
+
+QUICK = settings(deadline=None, max_examples=120)
+
+
+@QUICK
+@given(cases())
+def test_a_rollback_is_the_plan_that_would_lead_to_last_good(case: Case) -> None:
+    good = wanted_slice(case)
+    failing = good.model_copy(update={"active": ("a",) if good.active != ("a",) else ("b",)})
+    world = seen(case)
+    failure = Quarantine(attempt_key(failing, digest(failing), world), "StartFailed", "it died", run=1, at=0.0)
+    known = Hints(last_good=good, last_good_digest=digest(good), quarantine=failure)
+    aim = policy.aim(failing, known, world, wall=1.0)
+    assert aim.target == Target(slice=good, digest=digest(good), mode="rollback")
+    back = plan(aim.target, world, known, prune=case.prune)
+    assert back.model_copy(update={"mode": "forward"}) == plan(target(good), world, known, prune=case.prune)
+
+
+def retold(case: Case) -> Hints:
+    """Return what another process reads from the same journal."""
+    return hints(Case.model_validate_json(case.model_dump_json()))
+
+
+@given(st.integers(1, 200), st.floats(0, 1, exclude_max=True))
+def test_every_wait_lies_within_the_policy(attempts: int, random: float) -> None:
+    rule = Backoff()
+    least = min(rule.initial * rule.factor ** min(attempts - 1, 64), rule.longest)
+    assert least <= next_delay(rule, attempts, random) <= least * (1 + rule.jitter)
+    assert next_delay(rule, attempts, random) <= next_delay(rule, attempts + 1, random)
+
+
+@pytest.mark.parametrize("failures", [1, 2, 5, 9])
+def test_failures_are_counted_across_restarts_and_grow_the_wait(failures: int) -> None:
+    failed = Happened(run=("b",), ended="failed", said="it died", hours_ago=0.0)
+    case = Case(says="", wanted=WantedGiven(active=("b",)), journal=(failed,) * failures)
+    quarantine = retold(case).quarantine
+    assert quarantine is not None
+    assert quarantine.attempts == failures
+    aim = policy.aim(wanted_slice(case), retold(case), seen(case), wall=quarantine.at)
+    assert aim.retry_in == next_delay(policy.RETRY, failures, 0.0)
+    later = policy.aim(wanted_slice(case), retold(case), seen(case), wall=quarantine.at + 5.0)
+    assert later.retry_in == aim.retry_in - 5.0
+    assert policy.aim(wanted_slice(case), retold(case), seen(case), wall=quarantine.at + 1e6).retry_in == 0.0
+
+
+def test_another_wish_and_a_retry_begin_to_count_anew() -> None:
+    failed = Happened(run=("b",), ended="failed", said="it died")
+    other = Happened(run=("a",), ended="failed", said="it died")
+    counted: Callable[..., int] = lambda *journal: (  # noqa: E731 - a fold in one line
+        quarantine.attempts
+        if (quarantine := retold(Case(says="", wanted=WantedGiven(active=("b",)), journal=journal)).quarantine)
+        else 0
+    )
+    assert counted(failed, failed) == 2
+    assert counted(failed, other, failed) == 1
+    assert counted(failed, failed.model_copy(update={"then": "retry"})) == 0
+    assert counted(failed, failed.model_copy(update={"then": "retry"}), failed) == 1
+
+
+def test_a_file_that_changed_lifts_a_quarantine() -> None:
+    failed = Happened(run=("b",), ended="failed", said="it died")
+    case = Case(says="", wanted=WantedGiven(active=("b",)), journal=(failed,))
+    key = FactKey("weights", HOST, "b")
+    world = seen(case)
+    fact = world.fact(key)
+    assert isinstance(fact, Known)
+    assert policy.aim(wanted_slice(case), hints(case), world, wall=0.0).quarantined
+    newer = world.seeing({key: Known(fact.value.model_copy(update={"modified_ns": 1}))})  # type: ignore[union-attr]
+    assert not policy.aim(wanted_slice(case), hints(case), newer, wall=0.0).quarantined

@@ -1,0 +1,89 @@
+"""Hosts that could be found, with wishes that the files could say, for hypothesis to draw."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from reconciler.core.planner import plan
+from reconciler.core.recovery import Hints
+from reconciler.model.facts import GIB, Memory, Observed, PortOwner
+from reconciler.render.json import plan_document
+from reconciler.steps.plan import HostPlan
+from tests.casefile import (
+    Case,
+    Given,
+    ModelGiven,
+    RunningGiven,
+    SavedGiven,
+    SlotGiven,
+    WantedGiven,
+    seen,
+    wanted_slice,
+)
+from tests.worlds import NO_HINTS, target, whole
+
+T = TypeVar("T")
+
+
+def ordinary(first: T, *others: T) -> st.SearchStrategy[T]:
+    """Return the first value every other time, or hosts would nearly always be broken."""
+    return st.sampled_from([first] * len(others) + list(others))
+
+
+SLOT = st.builds(SlotGiven, tokens=ordinary(500, None, 4, 1200), busy=ordinary(False, True))
+UNIT = st.builds(
+    RunningGiven,
+    pid=st.just(100),
+    definition=ordinary("wanted", "older", "of another version"),
+    phase=ordinary("ready", "loading", "sleeping", "unresponsive"),
+    message=st.just("as it is"),
+    slots=st.lists(SLOT, max_size=2).map(tuple),
+    died=ordinary(False, True),
+)
+SAVED = st.builds(
+    SavedGiven,
+    slot=st.integers(0, 1),
+    tokens=st.sampled_from([500, 800]),
+    fits=ordinary(True, False),
+    tried=ordinary({}, {100: ("proven",)}, {100: ("open",)}, {100: ("failed",)}),
+)
+SAVES = st.lists(SAVED, max_size=2, unique_by=lambda slot: slot.slot).map(tuple)
+MEMORY = st.builds(Memory, total=st.just(24 * GIB), free=st.sampled_from([24 * GIB, 8 * GIB, GIB]), holders=ordinary((), ("x",)))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Return a host that could be found, and a wish that the files could say."""
+    apart = draw(st.booleans())
+    models = {
+        name: ModelGiven(
+            port=8081 if apart and name == "b" else 8080,
+            vram=draw(ordinary(None, 4 * GIB, 20 * GIB)),
+            conversations=draw(ordinary("keep", "drop", "require")),
+        )
+        for name in ("a", "b")
+    }
+    both = [("a", "b")] if apart else []
+    active = draw(st.sampled_from([None, (), ("a",), ("b",), *both]))
+    runs = draw(st.sampled_from([(), ("a",), ("b",), *both]))
+    found = Given(
+        power=draw(ordinary("on", "off", "suspended")),
+        cannot=draw(ordinary((), ("wake",), ("shut_down",))),
+        running={name: draw(UNIT).model_copy(update={"pid": 100 + "ab".index(name)}) for name in runs},
+        orphans=draw(ordinary({}, {"gone": RunningGiven(pid=7)}, {"gone": RunningGiven(pid=7, phase="unresponsive")})),
+        saved={name: draw(SAVES) for name in models},
+        gpu=draw(st.none() | MEMORY),
+        ports=draw(ordinary({}, {8080: PortOwner(pid=9, name="nginx")})) if not runs else {},
+    )
+    wish = WantedGiven(power=draw(ordinary(None, "on", "off", "suspend")), active=active, models=models)
+    return Case(says="", wanted=wish, given=found, prune=draw(st.booleans()))
+
+
+def made(case: Case, world: Observed | None = None, known: Hints = NO_HINTS) -> HostPlan:
+    return plan(target(wanted_slice(case)), seen(case) if world is None else world, known, prune=case.prune)
+
+
+def document(made_: HostPlan) -> dict[str, Any]:
+    return plan_document(whole(made_))
