@@ -193,9 +193,7 @@ def _memory_bytes(model_name: str, wanted: Slice, observed: Observed) -> int:
 
 def _start(change: StartChange, wanted: Slice, observed: Observed, *, first: bool) -> Recipe:
     host, name = change.host, change.model
-    model = wanted.model(name)
-    if model is None:
-        return Recipe((), refusals=(f"{name} has no definition on {host}",))
+    model = _defined(wanted, name)
     weights = observed.value(FactKey("weights", host, name), Weights)
     start = Start(host=host, model=name, port=model.port, digest=model.digest)
     before = (("await_vram", ""), ("stop", ""), ("wake", host))
@@ -212,6 +210,11 @@ def _start(change: StartChange, wanted: Slice, observed: Observed, *, first: boo
         what = weights.architecture or "this model"
         notes = (f"{name}: conversations cannot be kept with {what}{_remedy(weights)}",)
     return Recipe(tuple(drafts), notes)
+
+
+def _defined(wanted: Slice, model_name: str) -> ModelSpec:
+    """Return the definition of a model of the slice: only such a one is ever started or waited for."""
+    return {model.name: model for model in wanted.models}[model_name]
 
 
 def _may_restore(model: ModelSpec, weights: Weights | None) -> bool:
@@ -235,8 +238,7 @@ def _healthy(model: ModelSpec, host: str, cause: str, weights: Weights | None) -
 
 
 def _prove(change: ProveChange, wanted: Slice) -> Recipe:
-    model = wanted.model(change.model)
-    return Recipe((_healthy(model, change.host, change.cause, None),)) if model else Recipe(())
+    return Recipe((_healthy(_defined(wanted, change.model), change.host, change.cause, None),))
 
 
 def _restore(change: RestoreChange, observed: Observed) -> Recipe:

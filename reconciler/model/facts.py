@@ -280,14 +280,11 @@ class Observed:
     def __iter__(self) -> Iterator[FactKey]:
         return iter(sorted(self._facts))
 
-    def __contains__(self, key: FactKey) -> bool:
-        return key in self._facts
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Observed) and self._facts == other._facts
 
     def __hash__(self) -> int:
-        return hash(tuple(self._facts))
+        return hash(frozenset(self._facts))
 
     def fact(self, key: FactKey) -> Fact[FactValue]:
         """Return the fact under `key`, Unknown when nobody looked."""

@@ -128,6 +128,11 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
             "suspend",
         ),
         (
+            "version: 1\napply_from: signed",
+            None,
+            "desired.yaml:2:13: apply_from: found signed, which is not in this version; expected saved, or leave the key out",
+        ),
+        (
             "version: 1\npower: off",
             None,
             "desired.yaml:2:8: power: found off, but the power driver none of local cannot shut a host down; set power: "

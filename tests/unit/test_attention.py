@@ -1,0 +1,90 @@
+"""What a pass looks at: the cheap facts of a host always, slots only where they matter, and a sleeper never."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.core.attention import cheap_facts, costly_facts, orphan_facts
+from reconciler.model.facts import FactKey, Health, RestoreAttempt, Saved, Unknown
+from tests.worlds import HOST, identity, model, saved_slot, slice_of, unit, world
+
+A, B = model("a"), model("b", port=8081)
+ACTIVITY = FactKey("activity", HOST, "a")
+RUNS = {"a": unit("a")}
+
+
+def asked(active: tuple[str, ...] | None, runs: Any = None, power: Any = None, **seen: Any) -> bool:
+    wanted = slice_of(active, A, B, power=power)
+    return ACTIVITY in costly_facts(wanted, world(wanted, RUNS if runs is None else runs, **seen))
+
+
+def saved(*outcomes: Any, pid: int = 100) -> Saved:
+    tried = tuple(RestoreAttempt(identity=identity(pid), outcome=outcome) for outcome in outcomes)
+    return Saved(slots=(saved_slot("a", attempts=tried),))
+
+
+def test_every_pass_reads_the_host_its_ports_and_its_models() -> None:
+    keys = cheap_facts(slice_of(("a",), A, B))
+    assert {key.kind for key in keys if not key.subject} == {"contact", "power", "claim", "gpu", "orphans"}
+    assert [key.subject for key in keys if key.kind == "port"] == ["8080", "8081"]
+    for name in ("a", "b"):
+        of_it = {key.kind for key in keys if key.subject == name}
+        assert of_it == {"unit", "health", "saved", "weights", "binary", "fingerprint"}
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_port_that_two_models_share_is_read_once() -> None:
+    keys = cheap_facts(slice_of(("a",), A, model("b")))
+    assert [key.subject for key in keys if key.kind == "port"] == ["8080"]
+
+
+def test_of_an_orphan_all_is_read_that_its_stop_would_read() -> None:
+    wanted = slice_of(("a",), A)
+    seen = world(wanted, strays=(unit("gone"), unit("gone", pid=101), unit("a", pid=102)))
+    assert orphan_facts(wanted, seen) == (FactKey("unit", HOST, "gone"), FactKey("health", HOST, "gone"))
+
+
+def test_of_orphans_that_cannot_be_seen_nothing_is_read() -> None:
+    wanted = slice_of(("a",), A)
+    assert orphan_facts(wanted, world(wanted).seeing({FactKey("orphans", HOST): Unknown("it hid")})) == ()
+
+
+def test_the_slots_of_a_model_that_stays_are_left_alone() -> None:
+    assert not asked(("a",))
+    assert not asked(None)
+
+
+@pytest.mark.parametrize("wish", [{"active": ("b",)}, {"active": ("a",), "power": "off"}, {"active": None, "power": "suspend"}])
+def test_the_slots_of_a_model_that_is_to_go_are_asked_for(wish: Any) -> None:
+    assert asked(**wish)
+
+
+def test_the_slots_of_a_model_that_is_to_be_replaced_are_asked_for() -> None:
+    assert asked(("a",), {"a": unit("a", digest="v1:sha256:" + "0" * 64)})
+    assert asked(("a",), saved_a=saved("failed"))
+
+
+def test_a_model_that_does_not_run_is_not_asked() -> None:
+    assert not asked(("b",), runs={})
+
+
+@pytest.mark.parametrize("phase", ["sleeping", "loading", "unresponsive", "stranger", "absent"])
+def test_a_model_that_is_not_ready_is_not_asked(phase: Any) -> None:
+    assert not asked(("b",), health_a=Health(phase=phase))
+
+
+@pytest.mark.parametrize(
+    ("tried", "worth"),
+    [(saved(), True), (saved("open"), True), (saved("proven"), False), (saved("cold"), False), (saved("proven", pid=9), True)],
+    ids=["never tried", "cut short", "proven", "cold", "proven in another unit"],
+)
+def test_the_slots_of_a_model_are_asked_for_while_a_conversation_may_be_owed_to_it(tried: Saved, worth: bool) -> None:
+    assert asked(("a",), saved_a=tried) is worth
+
+
+def test_every_saved_slot_that_is_still_to_be_tried_makes_slots_worth_asking_for() -> None:
+    done = RestoreAttempt(identity=identity(100), outcome="proven")
+    slots = (saved_slot("a", attempts=(done,)), saved_slot("a", slot=1))
+    assert asked(("a",), saved_a=Saved(slots=slots))

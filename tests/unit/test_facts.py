@@ -1,0 +1,58 @@
+"""Worlds compare by what was seen, and facts say what a person wants to know of them."""
+
+from __future__ import annotations
+
+from reconciler.core.safety import violations
+from reconciler.model.facts import GIB, FactKey, Gpu, Known, Memory, Observed, Unknown
+from tests.casefile import Case, WantedGiven
+from tests.situations import made
+from tests.worlds import HOST, model, slice_of, unit, whole, world
+
+POWER, CLAIM = FactKey("power", HOST), FactKey("claim", HOST)
+
+
+def test_worlds_are_equal_whatever_order_they_were_seen_in() -> None:
+    one = Observed({POWER: Known("on"), CLAIM: Known(None)})
+    other = Observed({CLAIM: Known(None), POWER: Known("on")})
+    assert one == other
+    assert hash(one) == hash(other)
+    assert list(one) == list(other) == [CLAIM, POWER]
+    assert one != one.seeing({POWER: Known("off")})
+    assert one != "power box: on"
+
+
+def test_what_nobody_looked_at_is_unknown() -> None:
+    assert Observed().fact(POWER) == Unknown("not observed")
+    assert POWER not in Observed()
+
+
+def test_a_host_without_accelerators_has_nothing_to_say_of_memory() -> None:
+    assert Gpu().message == ""
+
+
+def test_memory_says_how_much_is_free_and_who_holds_the_rest() -> None:
+    held = Memory(total=24 * GIB, free=2 * GIB, holders=("blender (pid 7)", "llama-server (pid 8)"))
+    assert Gpu(memory=held).message == "2.0 GiB are free; memory is held by blender (pid 7), llama-server (pid 8)"
+    nobody = held.model_copy(update={"holders": ()})
+    assert Gpu(memory=nobody).message == "2.0 GiB are free; memory is held by nobody that can be named"
+
+
+def test_a_unit_on_a_host_that_is_off_is_no_safe_world() -> None:
+    wanted = slice_of(("a",), model("a"))
+    off = world(wanted, {"a": unit("a")}, power="off")
+    assert violations(off, wanted) == (f"{HOST} would be off with a on it",)
+
+
+def test_two_units_on_one_port_are_no_safe_world() -> None:
+    wanted = slice_of(("a",), model("a"), model("b"))
+    both = world(wanted, {"a": unit("a"), "b": unit("b", pid=101)})
+    assert violations(both, wanted) == (f"two units would share port 8080 of {HOST}",)
+
+
+def test_every_model_has_a_directory_of_its_own_on_its_host() -> None:
+    assert model("a").directory == "models/a"
+
+
+def test_a_plan_says_whether_there_is_anything_to_do() -> None:
+    assert whole(made(Case(says="", wanted=WantedGiven(active=("a",))))).has_changes
+    assert not whole(made(Case(says="", wanted=WantedGiven(active=())))).has_changes
