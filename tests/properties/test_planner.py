@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core import gate
@@ -36,7 +37,8 @@ from tests.situations import cases, document, made
 from tests.worlds import HOST, NO_HINTS, PROVENANCE, target, whole
 
 T = TypeVar("T")
-QUICK = settings(deadline=None, max_examples=120)
+QUICK = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+"""How busy the machine is decides nothing."""
 COVERED_BY = {
     "stop": {"stop"}, "start": {"start"}, "prove": {"await_healthy"}, "restore": {"restore_slots"},
     "power": {"wake", "shutdown", "suspend"},
@@ -63,11 +65,12 @@ def settled(world: Observed) -> Observed:
 
 
 ACTIVITIES: list[str] = []
-LISTENING: list[bool] = []
+LISTENING: list[int] = []
+"""The thread that is listened to; others, of the test runner, may do what they like."""
 
 
 def _listen(name: str, _arguments: object) -> None:
-    if LISTENING and not name.startswith("object."):
+    if threading.get_ident() in LISTENING and not name.startswith("object."):
         ACTIVITIES.append(name)
 
 
@@ -78,7 +81,7 @@ sys.addaudithook(_listen)
 def listened() -> Iterator[list[str]]:
     """Yield what Python's own audit sees inside: files opened, sockets, processes."""
     ACTIVITIES.clear()
-    LISTENING.append(True)
+    LISTENING.append(threading.get_ident())
     try:
         yield ACTIVITIES
     finally:

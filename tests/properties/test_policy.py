@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core import policy
@@ -26,7 +26,8 @@ from tests.casefile import (
 from tests.situations import cases
 from tests.worlds import HOST, target
 
-QUICK = settings(deadline=None, max_examples=120)
+QUICK = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+"""How busy the machine is decides nothing."""
 
 
 @QUICK

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any, Literal, TypeAlias, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.facts import (
@@ -54,7 +54,8 @@ def name_of(kind: type[Step]) -> str:
 
 KINDS: tuple[type[Step], ...] = get_args(get_args(AnyStep)[0])
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=name_of)
-QUICK = settings(deadline=None, max_examples=60)
+QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+"""How busy the machine is decides nothing."""
 
 MODELS, PORTS = ("a", "b"), (8080, 8081)
 IDENTITIES = (identity(1), identity(2), PREDICTED_IDENTITY)
