@@ -49,6 +49,7 @@ def retold(case: Case) -> Hints:
     return hints(Case.model_validate_json(case.model_dump_json()))
 
 
+@QUICK
 @given(st.integers(1, 200), st.floats(0, 1, exclude_max=True))
 def test_every_wait_lies_within_the_policy(attempts: int, random: float) -> None:
     rule = Backoff()
