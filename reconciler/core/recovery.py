@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median
+from typing import assert_never
 
 from reconciler.core.canonical import digest
 from reconciler.model.facts import Binary, FactKey, Observed, Weights
@@ -105,6 +106,8 @@ def _after(hints: Hints, row: Row, record: Record) -> Hints:
             return replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=_left(row, record))
         case Carried():
             return _carried(hints, record)
+        case _:
+            assert_never(record)
 
 
 def _left(row: Row, record: RollBack) -> Quarantine:

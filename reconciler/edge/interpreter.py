@@ -47,10 +47,10 @@ class Interpreter:
             except OSError as error:
                 raise DriverError(f"cannot start {self._argv[0]}: {error.strerror}") from error
             stack.push_async_callback(self._leave)
+            await self._write(self._program)
             readers = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(readers.cancel_scope.cancel)
             readers.start_soon(self._read)
-            await self._write(self._program)
             self._stack = stack.pop_all()
         return self
 

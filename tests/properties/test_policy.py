@@ -12,8 +12,9 @@ from reconciler.core import policy
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.planner import plan
-from reconciler.core.recovery import Hints, Quarantine, attempt_key
+from reconciler.core.recovery import Hints, attempt_key
 from reconciler.model.facts import FactKey, Known
+from reconciler.model.records import Quarantine
 from reconciler.model.target import Target
 from tests.casefile import (
     Case,
@@ -36,7 +37,7 @@ def test_a_rollback_is_the_plan_that_would_lead_to_last_good(case: Case) -> None
     good = wanted_slice(case)
     failing = good.model_copy(update={"active": ("a",) if good.active != ("a",) else ("b",)})
     world = seen(case)
-    failure = Quarantine(attempt_key(failing, digest(failing), world), "StartFailed", "it died", run=1, at=0.0)
+    failure = Quarantine(key=attempt_key(failing, digest(failing), world), reason="StartFailed", message="it died", run=1, at=0.0)
     known = Hints(last_good=good, last_good_digest=digest(good), quarantine=failure)
     aim = policy.aim(failing, known, world, wall=1.0)
     assert aim.target == Target(slice=good, digest=digest(good), mode="rollback")

@@ -24,6 +24,7 @@ OF_ERRORS = {
     "DurabilityError": 5,
     "JournalDamaged": 5,
     "WriteFailed": 5,
+    "NetworkFileSystem": 5,
 }
 OF_OUTCOMES: dict[Outcome, int] = {
     "in_sync": 0,
