@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from reconciler.core.conditions import host_conditions, model_conditions
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import FactKey, Health, Observed, Unit
 from reconciler.model.records import Carried, OpenRun, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import ModelSpec, Slice
-from reconciler.model.status import Condition, HostStatus, ModelStatus
+from reconciler.model.status import HostStatus, ModelStatus
 from reconciler.steps.plan import HostPlan
 
 
@@ -22,27 +23,11 @@ def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan)
         power=observed.value(FactKey("power", host), str) or "unknown",
         generation=hints.generation,
         observed_generation=hints.judged_generation,
-        conditions=_conditions(hints, plan),
+        conditions=host_conditions(hints, plan),
         models=tuple(_model(slice_, model, observed) for model in slice_.models),
         failure=f"{failure.reason}: {failure.message}" if failure else "",
         log=failure.log if failure else (),
     )
-
-
-def _conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
-    seen = hints.judged_generation
-    failure = hints.quarantine
-    if plan.refusals:
-        ready = Condition(type="Ready", status="Unknown", reason="Refused", message="; ".join(plan.refusals))
-    elif plan.steps:
-        ready = Condition(type="Ready", status="False", reason="ChangesPending", message=plan.headline)
-    else:
-        ready = Condition(type="Ready", status="True", reason="InSync", message=plan.headline)
-    run = hints.open_run
-    busy = Condition(type="Reconciling", status="True", reason="RunOpen", message=f"run {run.seq}") if run else None
-    stalled = Condition(type="Stalled", status="True", reason=failure.reason, message=failure.message) if failure else None
-    found = [condition for condition in (ready, busy, stalled) if condition]
-    return tuple(condition.model_copy(update={"observed_generation": seen}) for condition in found)
 
 
 def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:
@@ -51,7 +36,7 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:
     running = observed.value(unit_key, Unit) is not None
     phase = "unknown" if observed.unknown(unit_key) else health.phase if health and running else "absent"
     wanted = None if slice_.active is None else model.name in slice_.active
-    return ModelStatus(model=model.name, wanted=wanted, phase=phase, conditions=())
+    return ModelStatus(model=model.name, wanted=wanted, phase=phase, conditions=model_conditions(slice_, model, observed))
 
 
 def history(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -43,6 +43,7 @@ class Hints:
     wanted_digest: Digest | None = None
     generation: int = 0
     judged_generation: int = 0
+    judged_at: float | None = None
     quarantine: Quarantine | None = None
     open_run: OpenRun | None = None
     unproven: frozenset[str] = frozenset()
@@ -99,7 +100,7 @@ def _after(hints: Hints, row: Row, record: Record) -> Hints:
             return _closed(hints, row, record)
         case Adopted():
             good = replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=None)
-            return _judged(replace(good, wanted_digest=record.digest, generation=record.generation))
+            return _judged(replace(good, wanted_digest=record.digest, generation=record.generation), row)
         case Retry():
             return replace(hints, quarantine=None)
         case RollBack():
@@ -122,6 +123,7 @@ def _carried(hints: Hints, record: Carried) -> Hints:
         wanted_digest=record.wanted_digest,
         generation=record.generation,
         judged_generation=record.judged_generation,
+        judged_at=record.judged_at,
         quarantine=record.quarantine,
         open_run=record.open_run,
         unproven=frozenset(record.unproven),
@@ -166,9 +168,9 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
     closed = replace(hints, open_run=None)
     if record.verdict == "promoted":
         good = replace(closed, last_good=opened.slice, last_good_digest=opened.digest)
-        return _judged(replace(good, quarantine=None) if opened.mode == "forward" else good)
+        return _judged(replace(good, quarantine=None) if opened.mode == "forward" else good, row)
     if not record.quarantines or record.key is None:
-        return _judged(closed) if opened.mode == "forward" else closed
+        return _judged(closed, row) if opened.mode == "forward" else closed
     before = hints.quarantine.attempts if hints.quarantine and hints.quarantine.key == record.key else 0
     failure = Quarantine(
         key=record.key,
@@ -179,8 +181,8 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
         attempts=before + 1,
         log=record.log,
     )
-    return _judged(replace(closed, quarantine=failure))
+    return _judged(replace(closed, quarantine=failure), row)
 
 
-def _judged(hints: Hints) -> Hints:
-    return replace(hints, judged_generation=hints.generation)
+def _judged(hints: Hints, row: Row) -> Hints:
+    return replace(hints, judged_generation=hints.generation, judged_at=row.at)

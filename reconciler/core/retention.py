@@ -59,6 +59,7 @@ def _restated(host: str, hints: Hints) -> Carried:
         wanted_digest=hints.wanted_digest,
         generation=hints.generation,
         judged_generation=hints.judged_generation,
+        judged_at=hints.judged_at,
         quarantine=hints.quarantine,
         open_run=hints.open_run,
         unproven=tuple(sorted(hints.unproven)),

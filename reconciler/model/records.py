@@ -143,6 +143,7 @@ class Carried(Value):
     wanted_digest: Digest | None
     generation: int
     judged_generation: int
+    judged_at: float | None
     quarantine: Quarantine | None
     open_run: OpenRun | None
     unproven: tuple[str, ...]

@@ -1,0 +1,62 @@
+"""Conditions: is a host or model as wanted, is somebody at it, is it stuck, has it strayed; each with a reason."""
+
+from __future__ import annotations
+
+from reconciler.core.recovery import Hints
+from reconciler.model.facts import FactKey, Health, Observed, Unit
+from reconciler.model.spec import ModelSpec, Slice
+from reconciler.model.status import Condition
+from reconciler.steps.plan import HostPlan
+
+SERVES = {"ready", "sleeping"}
+
+
+def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
+    """Return the conditions of a host: Ready always, the others when they are so."""
+    found = [_ready(hints, plan)]
+    run, failure = hints.open_run, hints.quarantine
+    if run:
+        message = f"run {run.seq} was opened and has not ended"
+        found.append(Condition(type="Reconciling", status="True", reason="RunOpen", message=message, since=run.at))
+    if failure:
+        found.append(Condition(type="Stalled", status="True", reason=failure.reason, message=failure.message, since=failure.at))
+    return tuple(condition.model_copy(update={"observed_generation": hints.judged_generation}) for condition in found)
+
+
+def _ready(hints: Hints, plan: HostPlan) -> Condition:
+    since = hints.judged_at
+    if plan.refusals:
+        return Condition(type="Ready", status="Unknown", reason="Refused", message="; ".join(plan.refusals), since=since)
+    if plan.steps:
+        return Condition(type="Ready", status="False", reason="ChangesPending", message=plan.headline, since=since)
+    return Condition(type="Ready", status="True", reason="InSync", message=plan.headline, since=since)
+
+
+def model_conditions(slice_: Slice, model: ModelSpec, observed: Observed) -> tuple[Condition, ...]:
+    """Return the conditions of a model: Ready always, Drifted when it is not what the file says."""
+    unit_key, health_key = FactKey("unit", slice_.host.name, model.name), FactKey("health", slice_.host.name, model.name)
+    unknown = observed.unknown(unit_key) or observed.unknown(health_key)
+    if unknown:
+        return (Condition(type="Ready", status="Unknown", reason="NotSeen", message=unknown.reason),)
+    unit = observed.value(unit_key, Unit)
+    health = observed.value(health_key, Health) or Health(phase="absent")
+    drift = _drift(slice_, model, unit)
+    if unit is None:
+        return (Condition(type="Ready", status="False", reason="NotRunning"), *drift)
+    serves = health.phase in SERVES
+    reason = "Serving" if serves else health.phase.title()
+    return (Condition(type="Ready", status="True" if serves else "False", reason=reason, message=health.message), *drift)
+
+
+def _drift(slice_: Slice, model: ModelSpec, unit: Unit | None) -> tuple[Condition, ...]:
+    if slice_.active is None:
+        return ()
+    wanted = model.name in slice_.active
+    if wanted and unit is None:
+        return (Condition(type="Drifted", status="True", reason="NotRunning", message="it is to be active"),)
+    if unit is not None and not wanted:
+        return (Condition(type="Drifted", status="True", reason="Running", message="it is not to be active"),)
+    if unit is not None and unit.mark.digest != model.digest:
+        message = "it was started with another definition"
+        return (Condition(type="Drifted", status="True", reason="OtherDefinition", message=message),)
+    return ()

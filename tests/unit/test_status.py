@@ -1,0 +1,172 @@
+"""What a person is told about hosts, models and runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.core.canonical import digest
+from reconciler.core.planner import plan
+from reconciler.core.projection import history, host_status
+from reconciler.core.recovery import Hints, fold
+from reconciler.core.words import seen
+from reconciler.model.facts import (
+    FactKey,
+    FactKind,
+    FactValue,
+    Fingerprint,
+    Gpu,
+    Health,
+    Known,
+    Memory,
+    Observed,
+    PortOwner,
+    PortState,
+    Unknown,
+)
+from reconciler.model.records import Record, Row, RunClosed, RunOpened, StepDone
+from reconciler.model.spec import Slice
+from reconciler.model.status import Condition
+from tests.worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, unit, world
+
+A = model("a")
+WANTED = slice_of(("a",), A)
+CARD = Gpu(memory=Memory(total=2**31, free=2**30))
+
+
+def rows(*records: Record) -> list[Row]:
+    return [Row(seq=seq, at=100.0 + seq, boot_id="boot", record=record) for seq, record in enumerate(records, start=1)]
+
+
+def opened() -> RunOpened:
+    return RunOpened(
+        host=HOST, mode="forward", slice=WANTED, digest=digest(WANTED), key=digest("key"), generation=3, trigger="apply",
+        provenance=PROVENANCE, plan=("start a",),
+    )  # fmt: skip
+
+
+def done(**changed: Any) -> StepDone:
+    fields: dict[str, Any] = {
+        "host": HOST,
+        "run": 1,
+        "number": 1,
+        "step": "start",
+        "model": "a",
+        "outcome": "done",
+        "seconds": 1.0,
+    }
+    return StepDone(**fields | changed)
+
+
+FAILED = RunClosed(
+    host=HOST, run=1, verdict="failed", reason="StartFailed", message="it died", key=digest("key"), quarantines=True, log=("bad",)
+)
+
+
+def told(slice_: Slice, observed: Observed, hints: Hints = NO_HINTS) -> dict[str, Condition]:
+    status = host_status(slice_, observed, hints, plan(target(slice_), observed, hints))
+    (of_model,) = (one.conditions for one in status.models)
+    return {one.type: one for one in status.conditions} | {f"model {one.type}": one for one in of_model}
+
+
+def words(condition: Condition) -> tuple[str, str, str]:
+    return condition.status, condition.reason, condition.message
+
+
+def test_a_host_that_serves_what_is_wanted_is_ready() -> None:
+    conditions = told(WANTED, world(WANTED, {"a": unit("a")}))
+    assert words(conditions["Ready"]) == ("True", "InSync", "in sync (a)")
+    assert words(conditions["model Ready"]) == ("True", "Serving", "")
+    assert len(conditions) == 2
+
+
+def test_a_model_that_is_missing_has_drifted() -> None:
+    conditions = told(WANTED, world(WANTED))
+    assert words(conditions["Ready"]) == ("False", "ChangesPending", "nothing -> a")
+    assert words(conditions["model Ready"]) == ("False", "NotRunning", "")
+    assert words(conditions["model Drifted"]) == ("True", "NotRunning", "it is to be active")
+
+
+def test_a_model_that_runs_and_should_not_has_drifted() -> None:
+    none = slice_of((), A)
+    assert told(none, world(none, {"a": unit("a")}))["model Drifted"].reason == "Running"
+    assert "model Drifted" not in told(none, world(none))
+
+
+def test_a_model_of_another_definition_has_drifted() -> None:
+    conditions = told(WANTED, world(WANTED, {"a": unit("a", digest=digest("before"))}))
+    assert conditions["model Drifted"].reason == "OtherDefinition"
+
+
+def test_a_model_that_nobody_manages_never_drifts() -> None:
+    unmanaged = slice_of(None, A)
+    assert "model Drifted" not in told(unmanaged, world(unmanaged, {"a": unit("a")}))
+
+
+def test_a_model_that_loads_is_not_ready_and_says_so() -> None:
+    loading = world(WANTED, {"a": unit("a")}, health_a=Health(phase="loading", message="half of it"))
+    assert words(told(WANTED, loading)["model Ready"]) == ("False", "Loading", "half of it")
+
+
+def test_a_model_that_cannot_be_seen_is_unknown() -> None:
+    hidden = world(WANTED).seeing({FactKey("unit", HOST, "a"): Unknown("no answer")})
+    conditions = told(WANTED, hidden)
+    assert words(conditions["model Ready"]) == ("Unknown", "NotSeen", "no answer")
+    assert conditions["Ready"].status == "Unknown"
+    assert conditions["Ready"].reason == "Refused"
+
+
+def test_a_run_that_is_open_is_said_with_its_time() -> None:
+    conditions = told(WANTED, world(WANTED), fold(rows(opened()))[HOST])
+    assert words(conditions["Reconciling"]) == ("True", "RunOpen", "run 1 was opened and has not ended")
+    assert conditions["Reconciling"].since == 101.0
+
+
+def test_a_failure_is_said_with_its_time_and_the_generation_it_was_judged_at() -> None:
+    hints = fold(rows(opened(), FAILED))[HOST]
+    observed = world(WANTED)
+    status = host_status(WANTED, observed, hints, plan(target(WANTED), observed, hints))
+    stalled = status.conditions[-1]
+    assert (stalled.reason, stalled.since, stalled.observed_generation) == ("StartFailed", 102.0, 3)
+    assert status.conditions[0].since == 102.0
+    assert (status.failure, status.log) == ("StartFailed: it died", ("bad",))
+
+
+def test_history_tells_every_run_with_its_steps_and_its_end() -> None:
+    slots = {"slots": [{"slot": 0, "tokens": 500, "outcome": "proven"}]}
+    (run,) = history(rows(opened(), done(), done(step="restore_slots", evidence=slots), FAILED))
+    assert [step["said"] for step in run["steps"]] == ["", "slot 0: 500 tokens proven"]
+    assert (run["verdict"], run["message"], run["log"]) == ("failed", "it died", ["bad"])
+
+
+def test_history_leaves_out_the_end_of_a_run_that_it_does_not_know() -> None:
+    assert history(rows(done(run=7), FAILED.model_copy(update={"run": 7}))) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "phrase"),
+    [
+        ("power", "on", "power box: on"),
+        ("unit", unit("a", 7), "unit box: runs (pid 7)"),
+        ("unit", None, "unit box: not there"),
+        ("port", PortState(), "port box: nobody listens"),
+        ("port", PortState(owner=PortOwner(pid=None, name="nginx")), "port box: nginx listens (pid unknown)"),
+        ("health", Health(phase="ready"), "health box: ready"),
+        ("health", Health(phase="loading", message="half"), "health box: loading: half"),
+        ("gpu", Gpu(), ""),
+        ("gpu", CARD, "gpu box: 1.0 GiB are free; memory is held by nobody that can be named"),
+        ("fingerprint", Fingerprint(digest="x"), ""),
+    ],
+)  # fmt: skip
+def test_what_was_seen_is_said_in_words(kind: FactKind, value: FactValue, phrase: str) -> None:
+    key = FactKey(kind, HOST)
+    assert seen([key], Observed({key: Known(value)})) == phrase
+
+
+def test_what_is_unknown_for_one_reason_is_said_once() -> None:
+    keys = [FactKey("power", HOST), FactKey("unit", HOST), FactKey("health", HOST)]
+    observed = Observed(
+        {keys[0]: Unknown("it is silent"), keys[1]: Unknown("it is silent"), keys[2]: Known(Health(phase="ready"))}
+    )
+    assert seen(keys, observed) == "power box is not known: it is silent; health box: ready"
