@@ -84,7 +84,10 @@ class Journal(JournalReader, Protocol):
     """Record durably."""
 
     def append(self, record: Record) -> Row:
-        """Write one record and return when it is durable; raise WriteFailed."""
+        """Write one record and return when kill -9 cannot take it; raise WriteFailed.
+
+        What a power cut must not take is durable too: only what will be observed again may wait for the next record.
+        """
         ...
 
 

@@ -12,7 +12,8 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from weakref import finalize
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 VERSION = 1
 BUSY_SECONDS = 10.0
 HEADED = {"run-opened", "run-closed", "adopted", "retry", "roll-back"}
+SEEN_AGAIN = {"step-done", "trial-opened"}
+"""What is observed again when a power cut takes it: these rows are durable with the next one that is not."""
+
 NOTHING = "0" * 64
 FOOT = "forgotten"
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError, OverflowError)
@@ -50,6 +54,17 @@ RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 Raw: TypeAlias = tuple[int, float, str, str, str, str, str, str]
 
 
+class Seen(NamedTuple):
+    """Be what was read and checked: how the file begins, the digest of every row and of what they stand on, all rows."""
+
+    first: tuple[int, str, str] | None
+    digests: Mapping[int, str]
+    rows: tuple[Row, ...]
+
+
+UNSEEN = Seen(None, {0: NOTHING}, ())
+
+
 class SqliteJournal:
     """Keep rows in `directory`/journal.sqlite, which is made by the first append."""
 
@@ -63,31 +78,70 @@ class SqliteJournal:
         self._boot_id = boot_id
         self._retention = retention
         self._mounts = mounts
+        self._is_local = False
         self._failed = ""
+        self._seen = UNSEEN
+        self._writer: sqlite3.Connection | None = None
 
     def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when it cannot be read now."""
+        """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when it cannot be read now.
+
+        Rows that were checked by an earlier call are not read again while those after them continue their chain.
+        """
         self._refuse_network()
         try:
             if not self._file.exists():
                 if self._head.exists():
                     raise self._damaged("the head file is there, the journal is not")
                 return ()
-            return self._checked(self._reading(_all))
+            self._seen = self._reading(self._look)
         except OSError as error:
             raise self._unreadable(str(error.strerror)) from error
+        return self._seen.rows
 
-    def _checked(self, raw: Sequence[Raw]) -> tuple[Row, ...]:
-        kept = self._check(raw)
+    def _look(self, connection: sqlite3.Connection) -> Seen:
+        first = connection.execute("SELECT seq, kind, digest FROM record ORDER BY seq LIMIT 1").fetchone()
+        if first == self._seen.first and self._seen.rows:
+            last = self._seen.rows[-1].seq
+            newer = _from(connection, last)
+            if newer and newer[0][7] == self._seen.digests[last]:
+                return self._continued(self._seen, newer[1:])
+        return self._checked(_from(connection, 0))
+
+    def _checked(self, raw: Sequence[Raw]) -> Seen:
+        """Return all rows of a journal once chain and head are found to be what was written; raise JournalDamaged."""
+        first = (raw[0][0], raw[0][3], raw[0][7]) if raw else None
+        if first and first[1] == FOOT:
+            return self._continued(Seen(first, {first[0]: first[2]}, ()), raw[1:])
+        return self._continued(Seen(first, {0: NOTHING}, ()), raw)
+
+    def _continued(self, seen: Seen, raw: Sequence[Raw]) -> Seen:
+        digests = dict(seen.digests)
+        for number, row in enumerate(raw, start=max(digests) + 1):
+            if row[0] != number or row[6] != digests[number - 1] or row[7] != _digest(row[:7]):
+                raise self._damaged(f"row {number} is not what was written")
+            digests[number] = row[7]
+        self._check_head(digests)
+        return Seen(seen.first, digests, (*seen.rows, *self._understood(raw)))
+
+    def _understood(self, raw: Sequence[Raw]) -> tuple[Row, ...]:
         try:
-            return tuple(Row(seq=row[0], at=row[1], boot_id=row[2], record=RECORD.validate_json(row[5])) for row in kept)
+            return tuple(Row(seq=row[0], at=row[1], boot_id=row[2], record=RECORD.validate_json(row[5])) for row in raw)
         except ValidationError as error:
             raise self._damaged(
                 f"a row cannot be understood ({error.error_count()} fields); was it written by a newer version?"
             ) from error
 
+    def close(self) -> None:
+        """Let go of the file until the next append."""
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
     def append(self, record: Record) -> Row:
-        """Write one record and return when it is durable; raise WriteFailed, and refuse to go on after that.
+        """Write one record and return when kill -9 cannot take it, nor a power cut unless it is `SEEN_AGAIN`.
+
+        Raise WriteFailed, and refuse to go on after that.
 
         Raise NetworkFileSystem where nothing can be durable, JournalDamaged when rows that are to be forgotten are not right.
         """
@@ -100,28 +154,33 @@ class SqliteJournal:
             if _promised(record) or not self._head.exists():
                 write_file(self._head, json.dumps({"seq": row.seq, "digest": digest}).encode())
         except (*SQLITE_ERRORS, OSError, WriteFailed) as error:
+            self.close()
             refused = f"{self._file} cannot be written: {error}; free space or mend the permissions"
             self._failed = f"{error if isinstance(error, WriteFailed) else refused}. Nothing more is done until then"
             raise WriteFailed(self._failed) from error
         return row
 
     def _write(self, record: Record) -> tuple[Row, str]:
-        connection = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("BEGIN IMMEDIATE")
-            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                connection.execute(SCHEMA)
-                connection.execute(f"PRAGMA user_version={VERSION}")
-            if isinstance(record, RunOpened):
-                self._forget(connection)
-            written = self._insert(connection, record)
-            connection.execute("COMMIT")
-            self._file.chmod(0o600)
-        finally:
-            connection.close()
+        connection = self._writer = self._writer or self._opened()
+        connection.execute(f"PRAGMA synchronous={'NORMAL' if record.kind in SEEN_AGAIN else 'FULL'}")
+        connection.execute("BEGIN IMMEDIATE")
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            connection.execute(SCHEMA)
+            connection.execute(f"PRAGMA user_version={VERSION}")
+        if isinstance(record, RunOpened):
+            self._forget(connection)
+        written = self._insert(connection, record)
+        connection.execute("COMMIT")
         return written
+
+    def _opened(self) -> sqlite3.Connection:
+        """Return a connection that writes durably, and is closed with this object or at exit at the latest."""
+        self._file.touch(mode=0o600)
+        self._file.chmod(0o600)
+        connection = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
+        finalize(self, connection.close)
+        connection.execute("PRAGMA journal_mode=WAL")
+        return connection
 
     def _insert(self, connection: sqlite3.Connection, record: Record) -> tuple[Row, str]:
         last = connection.execute("SELECT seq, digest FROM record ORDER BY seq DESC LIMIT 1").fetchone()
@@ -139,7 +198,7 @@ class SqliteJournal:
         first = first_kept(kept, self._clock.wall(), self._retention)
         if not kept or first == kept[0].seq:
             return
-        for record in carried(self._checked(_all(connection)), first):
+        for record in carried(self._checked(_from(connection, 0)).rows, first):
             self._insert(connection, record)
         connection.execute("DELETE FROM record WHERE seq < ?", (first - 1,))
         foot = (FOOT, first - 1)
@@ -147,38 +206,26 @@ class SqliteJournal:
             "UPDATE record SET at = 0, boot_id = '', kind = ?, host = '', body = '', previous = '' WHERE seq = ?", foot
         )
 
-    def _reading(self, query: Callable[[sqlite3.Connection], list[Raw]]) -> list[Raw]:
+    def _reading(self, query: Callable[[sqlite3.Connection], Seen]) -> Seen:
         try:
             connection = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=BUSY_SECONDS)
             try:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
                 if version > VERSION:
                     raise self._damaged(f"it has format {version}, written by a newer version than this one ({VERSION})")
-                return query(connection) if version else []
+                return query(connection) if version else self._checked(())
             finally:
                 connection.close()
         except SQLITE_ERRORS as error:
             raise (self._unreadable if _is_passing(error) else self._damaged)(str(error)) from error
 
-    def _check(self, raw: Sequence[Raw]) -> Sequence[Raw]:
-        """Return the rows above the foot; raise JournalDamaged when chain or head are not what was written."""
-        known = {raw[0][0]: raw[0][7]} if raw and raw[0][3] == FOOT else {0: NOTHING}
-        (foot,) = known
-        kept = raw[1:] if foot else raw
-        for number, row in enumerate(kept, start=foot + 1):
-            if row[0] != number or row[6] != known[number - 1] or row[7] != _digest(row[:7]):
-                raise self._damaged(f"row {number} is not what was written")
-            known[number] = row[7]
-        self._check_head(known, foot)
-        return kept
-
-    def _check_head(self, known: Mapping[int, str], foot: int) -> None:
+    def _check_head(self, digests: Mapping[int, str]) -> None:
         """Hold the chain against the head; a writer killed after a commit leaves an older head, or none beside the first row."""
         head = self._read_head()
-        if head is None and max(known) > 1:
+        if head is None and max(digests) > 1:
             raise self._damaged("the head file is missing")
-        if head is not None and head[0] >= foot and known.get(head[0]) != head[1]:
-            raise self._damaged(f"rows up to {head[0]} were written, {max(known)} are there or they are not the same")
+        if head is not None and head[0] >= min(digests) and digests.get(head[0]) != head[1]:
+            raise self._damaged(f"rows up to {head[0]} were written, {max(digests)} are there or they are not the same")
 
     def _read_head(self) -> tuple[int, str] | None:
         if not self._head.exists():
@@ -193,12 +240,15 @@ class SqliteJournal:
         return seq, digest
 
     def _refuse_network(self) -> None:
+        if self._is_local:
+            return
         mount = mounted_on(self._file.parent, self._mounts)
         if mount and mount.over_network:
             raise NetworkFileSystem(
                 f"the journal {self._file} would lie on a network file system ({mount.kind}, mounted on {mount.point}), where a"
                 " crash may lose what was recorded. Nothing was done. Choose a local disk: --data DIR, or RECONCILER_DATA"
             )
+        self._is_local = True
 
     def _unreadable(self, found: str) -> DurabilityError:
         return DurabilityError(
@@ -224,8 +274,8 @@ def _promised(record: Record) -> bool:
     return record.kind in HEADED or (isinstance(record, StepIntent) and record.in_doubt == "irreversible")
 
 
-def _all(connection: sqlite3.Connection) -> list[Raw]:
-    return connection.execute(f"SELECT {COLUMNS} FROM record ORDER BY seq").fetchall()  # noqa: S608 - constants
+def _from(connection: sqlite3.Connection, seq: int) -> list[Raw]:
+    return connection.execute(f"SELECT {COLUMNS} FROM record WHERE seq >= ? ORDER BY seq", (seq,)).fetchall()  # noqa: S608
 
 
 def _digest(fields: Sequence[object]) -> str:

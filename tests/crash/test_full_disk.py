@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -92,6 +92,6 @@ def test_a_full_disk_ends_all_writing_and_keeps_every_row(disk: Disk, spare: int
     kept = sqlite_journal(directory).rows()
     assert list(kept[: len(rows)]) == rows
     assert len(kept) - len(rows) in {0, 1}
-    again = sqlite_journal(directory)
-    written = again.append(run_opened("box"))
-    assert again.rows() == (*kept, written)
+    with closing(sqlite_journal(directory)) as again:
+        written = again.append(run_opened("box"))
+        assert again.rows() == (*kept, written)
