@@ -26,7 +26,7 @@ from reconciler.effects import (
 from reconciler.effects.effect import MISSED, Acting
 from reconciler.errors import DurabilityError, ReconcilerError
 from reconciler.loop.observer import Observer
-from reconciler.model.facts import FactKey, Observed, Unit
+from reconciler.model.facts import Fact, FactKey, FactValue, Known, Observed, Unit
 from reconciler.model.records import StepDone, StepIntent
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, Evidence, HostPorts, Journal
@@ -41,10 +41,11 @@ PERFORM: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 SLACK_SECONDS = 30.0
 DOUBT_SECONDS = 2.0
+FRESH_SECONDS = 0.2
 MOST_GIVEN_UP = 2
 """What is best left undone is tried once more by the next plan of a run, and then left."""
 
-GROWTH = 1.5
+GROWTH = 1.2
 
 Outcome: TypeAlias = Literal["done", "skipped", "gave-up", "failed", "missed", "cancelled"]
 
@@ -100,7 +101,7 @@ class Executor:
         step = planned.step
         self.number += 1
         began = self.clock.boot()
-        world = await self.observer.look(step.reads(), world)
+        world = await self.observer.look([key for key in step.reads() if self._is_old(world.fact(key))], world)
         if step.skippable and step.holds(world):
             self._record(step, "skipped", began, world)
             return None, world
@@ -126,6 +127,10 @@ class Executor:
         self.torn_down = self.torn_down or step.kind == "stop"
         self._record(step, outcome, began, world, message, evidence)
         return self._judge(step, outcome, message, world), world
+
+    def _is_old(self, fact: Fact[FactValue]) -> bool:
+        """Return whether a fact must be looked at again before it is acted upon; what an effect touches is read after it."""
+        return not isinstance(fact, Known) or self.clock.boot() - fact.at > FRESH_SECONDS
 
     async def _perform(self, step: AnyStep, world: Observed) -> tuple[Evidence, str]:
         """Run the effect to its end; return its evidence and what went wrong, which alone decides nothing."""

@@ -111,7 +111,8 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
     aim = policy.aim(wish.slice, hints, observed, actor.clock.wall())
     if aim.quarantined:
         return await _healed(wish, actor, hints, aim)
-    attempt = await _attempt(wish, actor, Target(slice=wish.slice, digest=digest(wish.slice)), "forward", aim.key)
+    goal = Goal(Target(slice=wish.slice, digest=digest(wish.slice)), "forward", aim.key)
+    attempt = await _attempt(wish, actor, goal, observed)
     match attempt.kind:
         case "in_sync":
             return HostVerdict(host=host, outcome="in_sync")
@@ -131,7 +132,7 @@ async def _healed(wish: Wish, actor: Actor, hints: Hints, aim: policy.Aim) -> Ho
     reasons = (aim.quarantined, ways)
     if aim.target is None:
         return HostVerdict(host=host, outcome="refused", message="the wanted state failed before", reasons=reasons, log=log)
-    attempt = await _attempt(wish, actor, aim.target, "heal", aim.key)
+    attempt = await _attempt(wish, actor, Goal(aim.target, "heal", aim.key))
     if attempt.kind == "in_sync":
         message = "the wanted state failed before; last good keeps serving"
         return HostVerdict(host=host, outcome="refused", message=message, reasons=reasons, log=log)
@@ -152,7 +153,7 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
         good = wish.slice.model_copy(update={"active": (), "power": None})
     actor.say(f"{host}: {failed.message}; going back to {', '.join(good.active or ()) or 'nothing running'}")
     target = Target(slice=good, digest=digest(good), mode="rollback")
-    back = await _attempt(wish, calm, target, "rollback", attempt_key(good, target.digest, Observed()))
+    back = await _attempt(wish, calm, Goal(target, "rollback", attempt_key(good, target.digest, Observed())))
     runs = (*failed.runs, *back.runs)
     if back.kind not in {"done", "in_sync"}:
         message = f"{failed.message}; going back failed too: {back.message or '; '.join(back.reasons)}"
@@ -161,12 +162,12 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
     return HostVerdict(host=host, outcome=outcome, message=failed.message, log=failed.log, runs=runs)
 
 
-async def _attempt(wish: Wish, actor: Actor, target: Target, mode: Mode, key: str) -> Attempt:
-    """Plan and execute until the host is at the target, for at most so many plans; judge the trial."""
-    observer = Observer(actor.ports, target.slice, actor.clock)
+async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | None = None) -> Attempt:
+    """Plan and execute until the host is at the goal, for at most so many plans; judge the trial."""
+    target, mode, _ = goal
     host = target.slice.host.name
     hints = _hints(actor, host)
-    observed = await observer.everything()
+    observed = observed or await Observer(actor.ports, target.slice, actor.clock).everything()
     plan = planner.plan(target, observed, hints, prune=wish.prune)
     reasons = gate.refusals(plan, observed, actor.claim.controller, take_over=wish.take_over)
     if reasons:
@@ -180,7 +181,7 @@ async def _attempt(wish: Wish, actor: Actor, target: Target, mode: Mode, key: st
         obstacle = await claim_host(actor.ports.access, actor.claim, take_over=wish.take_over)
         if obstacle:
             return Attempt("refused", message="nothing was changed", reasons=(f"{host}: {obstacle}",))
-    executor = _open(wish, actor, Goal(target, mode, key), plan, hints)
+    executor = _open(wish, actor, goal, plan, hints)
     ending = await _execute(wish, executor, target, plan, observed)
     if ending.kind == "completed":
         ending = await _trial(executor, target, hints)

@@ -65,7 +65,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
         yield tmp_path, no_larger_files
         return
     yield tmp_path, filled(tmp_path)
-    subprocess.run(["umount", str(tmp_path)], check=True)  # noqa: S607 - as above
+    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)  # noqa: S607 - as above
 
 
 def reading(directory: Path) -> str:
