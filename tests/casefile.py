@@ -49,6 +49,7 @@ from tests.worlds import HOST, PROVENANCE, identity, model, saved_slot, slice_of
 
 FOLDER = Path(__file__).parent / "cases"
 NOW = 1_000_000.0
+STARTED = NOW - 60.0
 EXITS = {OK: "0, nothing to do", PENDING: "2, something to do", REFUSED: "4, refused"}
 OLDER, FOREIGN = "v1:sha256:" + "0" * 64, "v9:blake:00000000"
 
@@ -74,7 +75,7 @@ class SlotGiven(Value):
 
 
 class RunningGiven(Value):
-    """Describe a unit; `definition` is what it was started from, seen from what is wanted now."""
+    """Describe a unit; `definition` is what it was started from, seen from what is wanted now; `replaced` are its files."""
 
     pid: int = 100
     definition: Literal["wanted", "older", "of another version"] = "wanted"
@@ -83,6 +84,7 @@ class RunningGiven(Value):
     slots: tuple[SlotGiven, ...] = ()
     deferred: int = 0
     died: bool = False
+    replaced: bool = False
     port: int | None = None
 
 
@@ -224,13 +226,15 @@ def _port(port: int, owner: PortOwner | None) -> dict[FactKey, FactValue]:
 
 def _unit(name: str, one: RunningGiven) -> Unit:
     made_from = {"wanted": digest(name), "older": OLDER, "of another version": FOREIGN}[one.definition]
-    return unit(name, pid=one.pid, digest=made_from, leader=not one.died)
+    return unit(name, pid=one.pid, digest=made_from, leader=not one.died, started_at=STARTED)
 
 
 def _running_facts(name: str, one: RunningGiven) -> dict[FactKey, FactValue]:
     slots = tuple(Slot(id=number, busy=slot.busy, tokens=slot.tokens, task=7) for number, slot in enumerate(one.slots))
+    changed_at = STARTED + 1 if one.replaced else STARTED - 1
     return {
         _key("unit", name): _unit(name, one),
+        _key("fingerprint", name): Fingerprint(digest=name, changed_at=changed_at),
         _key("health", name): Health(phase=one.phase, message=one.message, identity=identity(one.pid)),
         _key("activity", name): Activity(identity=identity(one.pid), slots=slots, deferred=one.deferred),
     }

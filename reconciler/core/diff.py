@@ -14,9 +14,10 @@ from reconciler.model.change import (
     StartChange,
     StopChange,
 )
-from reconciler.model.facts import FactKey, Health, Observed, PortState, Unit
+from reconciler.model.facts import FactKey, Fingerprint, Health, Observed, PortState, Unit
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.restore_slots import is_poisoned, owed_slots
+from reconciler.steps.save_slots import REPLACED
 
 DIGEST_VERSION = "v1:"
 POWER_STATES = {"on": "on", "off": "off", "suspend": "suspended"}
@@ -135,6 +136,10 @@ def _running_changes(host: str, model: ModelSpec, unit: Unit, observed: Observed
     changes: list[Change] = []
     if not unit.mark.digest.startswith(DIGEST_VERSION):
         cause = f"its mark is of another version ({unit.mark.digest.partition(':')[0]}): adopted as it is"
+        changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
+    fingerprint = observed.value(FactKey("fingerprint", host, model.name), Fingerprint)
+    if model.keeps_conversations and fingerprint is not None and not fingerprint.fits(unit):
+        cause = f"{REPLACED}; conversations cannot be kept until it is started again"
         changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
     if health is not None and health.phase == "loading":
         changes.append(ProveChange(host=host, model=model.name, cause="it is still loading"))

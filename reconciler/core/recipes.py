@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from reconciler.model.change import Change, PowerChange, ProveChange, RestoreChange, StartChange, StopChange
-from reconciler.model.facts import Activity, FactKey, Gpu, Health, Observed, Saved, Unit, Weights
+from reconciler.model.facts import Activity, FactKey, Fingerprint, Gpu, Health, Observed, Saved, Unit, Weights
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.await_healthy import AwaitHealthy
 from reconciler.steps.await_vram import AwaitVram
@@ -15,7 +15,7 @@ from reconciler.steps.drain import Drain
 from reconciler.steps.plan import AnyStep
 from reconciler.steps.prefetch import Prefetch
 from reconciler.steps.restore_slots import RestoreSlots, fitting_slots, is_poisoned
-from reconciler.steps.save_slots import SaveSlots
+from reconciler.steps.save_slots import REPLACED, SaveSlots
 from reconciler.steps.shutdown import Shutdown
 from reconciler.steps.start import Start
 from reconciler.steps.stop import Stop
@@ -155,6 +155,9 @@ def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> t
         return False, ""
     if weights is not None and not weights.keepable:
         return False, f"{weights.architecture or 'this model'} cannot restore them" + _remedy(weights)
+    fingerprint = observed.value(FactKey("fingerprint", change.host, change.model), Fingerprint)
+    if unit is not None and fingerprint is not None and not fingerprint.fits(unit):
+        return False, REPLACED
     return True, ""
 
 

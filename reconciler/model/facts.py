@@ -101,12 +101,16 @@ class Mark(Value):
 
 
 class Unit(Value):
-    """Describe a running unit. `leader` is False when only members of its group are left; `argv` is what really runs."""
+    """Describe a running unit. `leader` is False when only members of its group are left; `argv` is what really runs.
+
+    `uptime` is in seconds, `started_at` the host's wall clock then, None when nobody can say.
+    """
 
     identity: UnitIdentity
     mark: Mark
     members: tuple[int, ...]
     uptime: float
+    started_at: float | None = None
     leader: bool = True
     restarts: int = 0
     launcher: str = "process"
@@ -256,10 +260,14 @@ class Gpu(Value):
 
 
 class Fingerprint(Value):
-    """Identify all that a saved conversation depends on. `changed_at`: when a file among it last changed (wall clock)."""
+    """Identify all that a saved conversation depends on. `changed_at`: when a file among it last changed (host's wall clock)."""
 
     digest: str
     changed_at: float = 0.0
+
+    def fits(self, unit: Unit) -> bool:
+        """Return whether a unit runs these very files: none of them changed since it started."""
+        return unit.started_at is None or self.changed_at <= unit.started_at
 
 
 FactValue: TypeAlias = (

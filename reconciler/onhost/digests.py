@@ -7,10 +7,13 @@ import json
 import os
 import stat
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import files
 from reconciler.onhost.problem import Problem, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 EDGE = 1024 * 1024
 SAMPLE = 64 * 1024
@@ -22,9 +25,12 @@ _known: dict[tuple[Any, ...], str] = {}
 _known_lock = threading.Lock()
 
 
-def fingerprint(request: dict[str, Any], directory: str) -> dict[str, str]:
-    """Answer one digest over weights (every shard, sampled), programs (whole) or folders of libraries, and flags."""
-    weights = [shard for path in request["weights"] for shard in files.shards(files.absolute(path, directory))]
+def fingerprint(request: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Answer one digest over weights (every shard, sampled), programs (whole) or folders of libraries, and flags.
+
+    And when any of them last changed, which no digest of the files as they are now tells of a process that runs already.
+    """
+    weights = _shards(request["weights"], directory)
     programs = [files.program(name, directory)["path"] for name in request["programs"]]
     content = {
         "weights": [_described(path, sampled=True) for path in weights],
@@ -32,7 +38,40 @@ def fingerprint(request: dict[str, Any], directory: str) -> dict[str, str]:
         "flags": list(request["flags"]),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return {"digest": "v1:sha256:" + hashlib.sha256(text.encode()).hexdigest()}
+    undated = _shards(request.get("undated", ()), directory)
+    dated = [file for path in (*weights, *programs) if path not in undated for file in _files(path)]
+    return {
+        "digest": "v1:sha256:" + hashlib.sha256(text.encode()).hexdigest(),
+        "changed_at": max(map(_changed_at, dated), default=0.0),
+    }
+
+
+def _shards(paths: Iterable[str], directory: str) -> list[str]:
+    return [shard for path in paths for shard in files.shards(files.absolute(path, directory))]
+
+
+def _files(path: str) -> list[str]:
+    """Return a file, or the libraries of a folder."""
+    return files.libraries(path) if os.path.isdir(path) else [path]
+
+
+def _changed_at(path: str) -> float:
+    """Return when a file, or a link on the way to it, was last written, renamed or replaced (wall clock)."""
+    seen = [os.lstat(place) for place in (*_links(path), os.path.realpath(path))]
+    return max(max(one.st_mtime, one.st_ctime) for one in seen)
+
+
+def _links(path: str) -> list[str]:
+    """Return every symbolic link on the way to a file that is there, and on the way to what they name."""
+    found, waiting = [], [path]
+    while waiting:
+        place = waiting.pop()
+        while place != os.path.dirname(place):
+            if os.path.islink(place):
+                found.append(place)
+                waiting.append(os.path.join(os.path.dirname(place), os.readlink(place)))
+            place = os.path.dirname(place)
+    return found
 
 
 def _described(path: str, sampled: bool) -> list[Any]:

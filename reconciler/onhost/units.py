@@ -87,18 +87,20 @@ def _quick(pid: int) -> Group | None:
 
 def _described(found: Iterable[Group]) -> list[dict[str, Any]]:
     """Return groups as values of the model, without those that ended meanwhile."""
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
     answers = []
     for group in found:
         identity = process.identity(group.first.pid)
         if identity is None or identity["start"] != group.first.start:
             continue
+        uptime = max(0.0, now - group.first.start / procfs.ticks())
         answers.append(
             {
                 "identity": identity,
                 "mark": group.mark,
                 "members": sorted(group.members),
-                "uptime": max(0.0, now - group.first.start / procfs.ticks()),
+                "uptime": uptime,
+                "started_at": wall - uptime,
                 "leader": group.leader,
             }
         )

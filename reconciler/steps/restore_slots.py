@@ -70,7 +70,8 @@ def owed_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, 
     """Return the saved slots that fit the running unit, were not decided for it, and whose place no client has used."""
     unit = world.value(FactKey("unit", host, model_name), Unit)
     activity = world.value(FactKey("activity", host, model_name), Activity)
-    if unit is None or activity is None:
+    fingerprint = world.value(FactKey("fingerprint", host, model_name), Fingerprint)
+    if unit is None or activity is None or fingerprint is None or not fingerprint.fits(unit):
         return ()
     return tuple(
         slot for slot in fitting_slots(world, host, model_name) if not _decided(slot, unit) and _is_free(slot, unit, activity)

@@ -8,6 +8,8 @@ from reconciler.model.facts import Activity, FactKey, Fingerprint, Observed, Sav
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
 
+REPLACED = "its weights or its program changed since it started"
+
 
 class SaveSlots(ModelStep):
     """Save what an engine remembers. With `required` a failure ends the plan before anything is stopped."""
@@ -24,9 +26,10 @@ class SaveSlots(ModelStep):
         return tuple(self.key(kind) for kind in ("unit", "activity", "saved", "fingerprint"))
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return nothing more than unknown facts."""
-        _ = world
-        return ()
+        """Return that the files it runs are gone: what it holds would be taken for a state of those that replaced them."""
+        unit = world.value(self.key("unit"), Unit)
+        fingerprint = world.value(self.key("fingerprint"), Fingerprint)
+        return (REPLACED,) if unit and fingerprint and not fingerprint.fits(unit) else ()
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with a saved slot for everything unsaved."""

@@ -75,8 +75,8 @@ FIELDS: dict[str, tuple[Any, ...]] = {
 
 def units() -> Iterator[Unit | None]:
     yield None
-    for who, made_from, leader in product(IDENTITIES, DIGESTS, (True, False)):
-        yield unit("a", 1, digest=made_from, leader=leader).model_copy(update={"identity": who})
+    for who, made_from, leader, started_at in product(IDENTITIES, DIGESTS, (True, False), (None, 5.0)):
+        yield unit("a", 1, digest=made_from, leader=leader, started_at=started_at).model_copy(update={"identity": who})
 
 
 def activities() -> Iterator[Activity]:
@@ -118,7 +118,7 @@ VALUES: dict[FactKind, tuple[FactValue, ...]] = {
         Weights(path="a", exists=True, problem=bad, keepable=keep) for bad in ("", "gone") for keep in (True, False)
     ),
     "binary": (Binary(path="llama-server"), Binary(path="llama-server", problem="gone")),
-    "fingerprint": tuple(Fingerprint(digest=model) for model in MODELS),
+    "fingerprint": tuple(Fingerprint(digest=model, changed_at=at) for model in MODELS for at in (0.0, 9.0)),
 }
 """What may be seen of each kind of fact, the ordinary first."""
 

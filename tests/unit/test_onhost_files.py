@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from reconciler.model.facts import Binary
 from reconciler.onhost import files, look
 from reconciler.onhost.serve import answer
+from tests import running
 from tests.running import ok
 
 OURS = {"controller": "c1", "name": "attic", "directory": "/var/lib/reconciler", "at": 1.5}
@@ -141,6 +144,62 @@ def test_a_fingerprint_reads_content_not_times_alone(host: Path, offset: int) ->
         file.write(bytes([byte[0] ^ 1]))
     os.utime(host / "w.gguf", ns=(times.st_atime_ns, times.st_mtime_ns))
     assert fingerprint(host) != before
+
+
+def changed_at(directory: Path, **asked: Any) -> float:
+    question = {"weights": ["w.gguf"], "programs": ["./server", "./lib"], "flags": [], **asked}
+    at: float = ok(ask(directory, "fingerprint", **question))["changed_at"]
+    return at
+
+
+def aged(directory: Path) -> float:
+    """Wait until the kernel's clock for files has moved, and return the time."""
+    before, clock = changed_at(directory), directory / "clock"
+    deadline = time.monotonic() + running.DEADLINE
+    clock.touch()
+    while clock.stat().st_ctime <= before:
+        assert time.monotonic() < deadline
+        clock.touch()
+    return clock.stat().st_ctime
+
+
+def replaced(path: Path) -> None:
+    """Put an older file in the place of one, as a download that keeps times does."""
+    other = path.with_suffix(".other")
+    other.write_bytes(path.read_bytes())
+    os.utime(other, (1, 1))
+    other.replace(path)
+
+
+def relinked(path: Path) -> None:
+    """Let a name lead to a file that was there all along."""
+    path.with_suffix(".link").symlink_to(path.with_suffix(".old"))
+    path.with_suffix(".link").replace(path)
+
+
+@pytest.mark.parametrize("change", [replaced, relinked])
+@pytest.mark.parametrize("name", ["w.gguf", "server", "lib/a.so.1"])
+def test_a_fingerprint_says_when_the_newest_file_it_covers_came_there(
+    host: Path, name: str, change: Callable[[Path], None]
+) -> None:
+    (host / name).with_suffix(".old").write_bytes((host / name).read_bytes())
+    then = aged(host)
+    assert changed_at(host) < then
+    change(host / name)
+    assert then <= changed_at(host) <= time.time()
+
+
+def test_a_file_that_is_no_part_of_a_fingerprint_says_nothing_of_when_it_changed(host: Path) -> None:
+    before, _ = changed_at(host), aged(host)
+    (host / "lib/README").write_text("x")
+    assert changed_at(host) == before
+
+
+def test_weights_that_their_program_writes_when_it_starts_do_not_count_as_changed(host: Path) -> None:
+    before, then = changed_at(host, undated=["w.gguf"]), aged(host)
+    replaced(host / "w.gguf")
+    assert changed_at(host, undated=["w.gguf"]) == before
+    assert changed_at(host) >= then
 
 
 def test_a_fingerprint_of_something_missing_says_what(host: Path) -> None:

@@ -38,6 +38,7 @@ def test_a_unit_runs_in_a_session_of_its_own_with_mark_log_and_folders(tmp_path:
     assert (unit["members"], unit["leader"]) == ([identity["pid"]], True)
     assert os.getsid(identity["pid"]) == identity["pid"]
     assert 0 <= unit["uptime"] < running.DEADLINE
+    assert 0 <= (tmp_path / "models/m/log").stat().st_ctime - unit["started_at"] < running.DEADLINE
     assert (tmp_path / "models/m/log").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "models/m/slots").stat().st_mode & 0o777 == 0o700
 

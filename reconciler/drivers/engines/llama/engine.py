@@ -95,7 +95,7 @@ class LlamaEngine:
                 raise DriverError(f"{self.model.name} sleeps: what its slots held is gone already")
             saving = Saving(
                 api, self._access, unit, self.setup.slots_on(self.model), self.setup.budget,
-                str(_value(fingerprint).get("digest")),
+                self._digest(fingerprint, unit),
                 0 if isinstance(header, Unknown) else kv_bytes_per_token(header.value, self.setup), self._wall,
             )  # fmt: skip
             return await saving.save(activity.slots)
@@ -104,7 +104,7 @@ class LlamaEngine:
         """Put saved slots back and prove them; raise DriverError when an attempt cannot be recorded."""
         async with self._reached(unit) as api:
             (fingerprint,) = await self._access.ask([self.setup.fingerprint_on(self.model)])
-            digest = str(_value(fingerprint).get("digest"))
+            digest = self._digest(fingerprint, unit)
             return await Restoring(api, self._access, unit, self.setup.slots_on(self.model), digest).restore(saved.slots)
 
     async def weights(self) -> Fact[Weights]:
@@ -123,10 +123,16 @@ class LlamaEngine:
     async def fingerprint(self) -> Fact[Fingerprint]:
         """Return the identity of all that a saved slot depends on."""
         (answer,) = await self._access.ask([self.setup.fingerprint_on(self.model)])
-        try:
-            return answer if isinstance(answer, Unknown) else Known(Fingerprint.model_validate(answer.value))
-        except ValidationError as error:
-            return Unknown(f"the host's fingerprint cannot be understood: {error.error_count()} of its fields are wrong")
+        return _fingerprint(answer)
+
+    def _digest(self, answer: Fact[Json], unit: Unit) -> str:
+        """Return what a slot of this unit depends on; raise DriverError when that cannot be known any more."""
+        fingerprint = _fingerprint(answer)
+        if isinstance(fingerprint, Unknown):
+            raise DriverError(fingerprint.reason)
+        if not fingerprint.value.fits(unit):
+            raise DriverError(f"{self.model.name}: its weights or its program changed since it started; start it again first")
+        return fingerprint.value.digest
 
     def _gguf(self) -> AskGguf:
         return AskGguf(path=self.setup.weights_on(self.model))
@@ -188,6 +194,13 @@ def _owner(port: Fact[Json]) -> PortOwner | None:
         raise DriverError(
             f"the host's answer about a port cannot be understood: {error.error_count()} fields are wrong"
         ) from error
+
+
+def _fingerprint(answer: Fact[Json]) -> Fact[Fingerprint]:
+    try:
+        return answer if isinstance(answer, Unknown) else Known(Fingerprint.model_validate(answer.value))
+    except ValidationError as error:
+        return Unknown(f"the host's fingerprint cannot be understood: {error.error_count()} of its fields are wrong")
 
 
 def _value(fact: Fact[Json]) -> Json:

@@ -40,6 +40,7 @@ class Setup:
             weights=(self.weights_on(model), *state_files(self.args, model.directory)),
             programs=tuple(join(model.directory, path) if "/" in path else path for path in self.code),
             flags=state_flags(self.args, self.parallel),
+            undated=(self.weights_on(model),) if self.written_on_start else (),
         )
 
 
