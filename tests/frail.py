@@ -1,6 +1,7 @@
 """A program with the flags and routes of llama-server that never becomes healthy, or stops being so at SIGUSR1.
 
-`--frail silent` never listens, `--frail busy` answers 503 for ever; without either it is well until the signal.
+`--frail silent` never listens, `--frail busy` answers 503 for ever; without either it is well until the signal, and
+`--frail hiccup` is well again after one answer.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ WORDS = "the keeper lost the key"
 class Answers(BaseHTTPRequestHandler):
     """Answer what a healthy server of one idle slot would, or that it is overloaded."""
 
-    busy = False
+    refused = 0.0
     alias = ""
 
     def do_GET(self) -> None:
@@ -34,8 +35,10 @@ class Answers(BaseHTTPRequestHandler):
         self._answer({"content": "ba", "tokens_predicted": 1})
 
     def _answer(self, content: Any) -> None:
-        body = json.dumps({"error": {"message": WORDS}} if Answers.busy else content).encode()
-        self.send_response(503 if Answers.busy else 200)
+        busy = Answers.refused > 0
+        Answers.refused -= busy
+        body = json.dumps({"error": {"message": WORDS}} if busy else content).encode()
+        self.send_response(503 if busy else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -44,9 +47,9 @@ class Answers(BaseHTTPRequestHandler):
         """Say nothing of single requests."""
 
 
-def worsen(*_: object) -> None:
-    """Answer nothing useful from now on."""
-    Answers.busy = True
+def worsen(answers: float) -> None:
+    """Answer nothing useful for so many requests."""
+    Answers.refused = answers
     print(WORDS, flush=True)  # noqa: T201 - stdout is this program's log
 
 
@@ -57,10 +60,11 @@ def main() -> None:
     flags.add_argument("--alias")
     flags.add_argument("--frail", default="")
     given, _ = flags.parse_known_args()
-    signal.signal(signal.SIGUSR1, worsen)
+    for_ever = float("inf")
+    signal.signal(signal.SIGUSR1, lambda *_: worsen(1 if given.frail == "hiccup" else for_ever))
     Answers.alias = given.alias
-    if given.frail:
-        worsen()
+    if given.frail in {"silent", "busy"}:
+        worsen(for_ever)
     if given.frail == "silent":
         signal.pause()
     ThreadingHTTPServer(("127.0.0.1", given.port), Answers).serve_forever()

@@ -22,6 +22,12 @@ def cheap_facts(slice_: Slice) -> tuple[FactKey, ...]:
     )
 
 
+def silent_engines(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
+    """Return the health of the engines that did not answer a single look, which may have met them busy."""
+    keys = (FactKey("health", slice_.host.name, model.name) for model in slice_.models)
+    return tuple(key for key in keys if (health := observed.value(key, Health)) and health.phase == "unresponsive")
+
+
 def orphan_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
     """Return what a stop of the orphans would read: they are in no slice, so nobody else asks."""
     host = slice_.host.name

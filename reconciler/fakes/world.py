@@ -47,6 +47,7 @@ class Nature:
     loads_in: float = 1.0
     dies_after: float = NEVER
     hangs_after: float = NEVER
+    hangs_for: float = NEVER
     ends_in: float = 0.2
     frees_in: float = 0.0
     restores: Literal["well", "nothing", "badly", "deadly"] = "well"
@@ -83,7 +84,8 @@ class Process:
 
     def is_ready(self, now: float) -> bool:
         """Return whether it serves."""
-        return self.ready_at <= now < self.started + self.nature.hangs_after
+        hung = self.started + self.nature.hangs_after <= now < self.started + self.nature.hangs_after + self.nature.hangs_for
+        return self.ready_at <= now and not hung
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import anyio
 
-from reconciler.core.attention import cheap_facts, costly_facts, orphan_facts
+from reconciler.core.attention import cheap_facts, costly_facts, orphan_facts, silent_engines
 from reconciler.model.facts import Activity, Answer, Fact, FactKey, FactValue, Health, Known, Observed, Unit, Unknown
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, HostReaders
@@ -17,6 +17,8 @@ Facts: TypeAlias = dict[FactKey, Fact[FactValue]]
 Reader: TypeAlias = Callable[[], Awaitable[Fact[FactValue]]]
 
 READ_SECONDS = 30.0
+SECOND_LOOK_SECONDS = 3.0
+"""A plan replaces an engine that does not answer; a machine that is busy for a moment must not look like one."""
 
 
 class Observer:
@@ -29,8 +31,12 @@ class Observer:
         self._clock = clock
 
     async def everything(self) -> Observed:
-        """Return every cheap fact of the host, and the costly ones that matter."""
+        """Return every cheap fact of the host, and the costly ones that matter; an engine that does not answer is asked twice."""
         observed = await self.look(cheap_facts(self._slice))
+        silent = silent_engines(self._slice, observed)
+        if silent:
+            await self._clock.sleep(SECOND_LOOK_SECONDS)
+            observed = await self.look(silent, observed)
         observed = await self.look(orphan_facts(self._slice, observed), observed)
         return observed.seeing(await self._engine_facts(costly_facts(self._slice, observed), observed))
 

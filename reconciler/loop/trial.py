@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from reconciler.loop.executor import Interrupt
 from reconciler.loop.observer import Observer
@@ -13,7 +14,14 @@ from reconciler.ports import Clock
 LONGEST_LOOK = 0.5
 HEALTHY = {"ready", "sleeping"}
 FORGIVEN = 3
-"""A health that cannot be read this often in a row fails a trial; fewer are a hiccup."""
+"""An engine that does not answer, or cannot be asked, fails a trial when that is seen more often in a row than this."""
+
+
+class Trouble(NamedTuple):
+    """Say what is wrong with a unit; what is not `certain` may be a hiccup."""
+
+    reason: str
+    certain: bool
 
 
 async def judge(units: Mapping[str, UnitIdentity], slice_: Slice, observer: Observer, clock: Clock, interrupt: Interrupt) -> str:
@@ -22,32 +30,40 @@ async def judge(units: Mapping[str, UnitIdentity], slice_: Slice, observer: Obse
     stable_for = max((model.stable_for for model in slice_.models if model.name in units), default=0.0)
     keys = [FactKey("health", host, name) for name in units]
     until = clock.boot() + stable_for
-    unreadable = 0
+    hiccups = 0
     while True:
         world = await observer.look(keys)
-        if any(_trouble(world, host, name, identity) for name, identity in units.items()):
+        if _troubles(world, host, units):
             # One that dies stops answering a moment before it is gone.
             world = await observer.look([FactKey("unit", host, name) for name in units], world)
-        trouble = [_trouble(world, host, name, identity) for name, identity in units.items()]
-        unreadable = unreadable + 1 if any(reason is None for reason in trouble) else 0
-        failed = next((reason for reason in trouble if reason), "")
-        if failed or unreadable > FORGIVEN:
-            return failed or "its health could not be read"
+        troubles = _troubles(world, host, units)
+        hiccups = hiccups + 1 if troubles else 0
+        if troubles and (troubles[0].certain or hiccups > FORGIVEN):
+            return troubles[0].reason
         remaining = until - clock.boot()
-        if (remaining <= 0 and not unreadable) or interrupt.reason:
+        if (remaining <= 0 and not hiccups) or interrupt.reason:
             return ""
-        await clock.sleep(min(LONGEST_LOOK, max(remaining, 0.05)))
+        await clock.sleep(LONGEST_LOOK if hiccups else min(LONGEST_LOOK, max(remaining, 0.05)))
 
 
-def _trouble(world: Observed, host: str, model_name: str, identity: UnitIdentity) -> str | None:
-    """Return why a unit is not what it was, empty when it is, None when that cannot be seen."""
+def _troubles(world: Observed, host: str, units: Mapping[str, UnitIdentity]) -> list[Trouble]:
+    """Return what is wrong with the units, what is certain first."""
+    found = [_trouble(world, host, name, identity) for name, identity in units.items()]
+    return sorted((one for one in found if one), key=lambda one: not one.certain)
+
+
+def _trouble(world: Observed, host: str, model_name: str, identity: UnitIdentity) -> Trouble | None:
+    """Return why a unit is not what it was, None when it is."""
     unit_key, health_key = FactKey("unit", host, model_name), FactKey("health", host, model_name)
-    if world.unknown(unit_key) or world.unknown(health_key):
-        return None
+    for key in (unit_key, health_key):
+        unknown = world.unknown(key)
+        if unknown is not None:
+            return Trouble(f"{key} could not be read in the trial: {unknown.reason}", certain=False)
     unit = world.value(unit_key, Unit)
     if unit is None or unit.identity != identity or not unit.leader:
-        return f"{model_name} died in its trial"
+        return Trouble(f"{model_name} died in its trial", certain=True)
     health = world.value(health_key, Health)
-    if health is None or health.phase not in HEALTHY:
-        return f"{model_name} became {health.phase if health else 'unhealthy'} in its trial: {health.message if health else ''}"
-    return ""
+    if health is not None and health.phase in HEALTHY:
+        return None
+    phase, message = (health.phase, health.message) if health else ("unhealthy", "")
+    return Trouble(f"{model_name} became {phase} in its trial: {message}", certain=phase != "unresponsive")

@@ -171,6 +171,27 @@ def silent_engine() -> Stage:
     return stage
 
 
+def is_the_first_still(stage: Stage) -> None:
+    serves("a")(stage)
+    assert [one.identity.pid for one in stage.world.units()] == [101]
+
+
+@story(is_the_first_still)
+def engine_out_of_breath() -> Stage:
+    stage = Stage()
+    stage.world.natures[A.digest] = Nature(hangs_after=100, hangs_for=2)
+    stage.ends("applied")
+    stage.world.clock.now = stage.world.units()[0].started + 100
+    return stage
+
+
+@story(is_the_first_still)
+def engine_out_of_breath_in_its_trial() -> Stage:
+    stage = Stage()
+    stage.world.natures[A.digest] = Nature(hangs_after=1.5, hangs_for=1)
+    return stage
+
+
 @story(keeps_on_disk("b"))
 def stubborn_engine() -> Stage:
     stage = Stage()

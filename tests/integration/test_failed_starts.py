@@ -16,7 +16,7 @@ from reconciler.app import build
 from reconciler.render.text import plan_text, verdict_text
 from reconciler.settings import settings
 from reconciler.verbs import apply
-from tests import frail
+from tests import frail, running
 from tests.clocks import HurriedClock
 from tests.engine import weights_in
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
@@ -173,6 +173,17 @@ def test_an_engine_that_dies_in_its_trial_brings_the_previous_model_back(here: S
     here.inventory(stable_for=LONG)
     here.desire("tiny-b")
     goes_back(here, held, tried(here, signal.SIGKILL), "tiny-b died in its trial", "listening on")
+
+
+def test_an_engine_that_does_not_answer_one_look_is_left_alone(here: Stack) -> None:
+    here.inventory(engine=here.frail_engine("hiccup"))
+    here.desire("tiny-b")
+    here.apply()
+    engines, rows = here.engines(), here.rows()
+    os.kill(engines["tiny-b"], signal.SIGUSR1)
+    running.wait_for_line(here.folder / "host/reconciler-host/models/tiny-b/log", frail.WORDS)
+    here.apply()
+    assert (here.engines(), here.rows()) == (engines, rows)
 
 
 def test_an_engine_that_stops_answering_in_its_trial_brings_the_previous_model_back(here: Stack) -> None:

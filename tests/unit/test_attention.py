@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from reconciler.core.attention import cheap_facts, costly_facts, orphan_facts
-from reconciler.model.facts import FactKey, Health, RestoreAttempt, Saved, Unknown
+from reconciler.core.attention import cheap_facts, costly_facts, orphan_facts, silent_engines
+from reconciler.model.facts import FactKey, Health, Phase, RestoreAttempt, Saved, Unknown
 from tests.worlds import HOST, identity, model, saved_slot, slice_of, unit, world
 
 A, B = model("a"), model("b", port=8081)
@@ -49,6 +49,13 @@ def test_of_an_orphan_all_is_read_that_its_stop_would_read() -> None:
 def test_of_orphans_that_cannot_be_seen_nothing_is_read() -> None:
     wanted = slice_of(("a",), A)
     assert orphan_facts(wanted, world(wanted).seeing({FactKey("orphans", HOST): Unknown("it hid")})) == ()
+
+
+@pytest.mark.parametrize("phase", get_args(Phase))
+def test_only_an_engine_that_did_not_answer_is_asked_again(phase: Phase) -> None:
+    wanted = slice_of(("a",), A, B)
+    seen = world(wanted, RUNS, health_a=Health(phase=phase))
+    assert silent_engines(wanted, seen) == ((FactKey("health", HOST, "a"),) if phase == "unresponsive" else ())
 
 
 def test_the_slots_of_a_model_that_stays_are_left_alone() -> None:
