@@ -81,6 +81,7 @@ class Executor:
     say: Callable[[str], None]
     number: int = 0
     torn_down: bool = False
+    started: set[str] = field(default_factory=set)
     gave_up: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def left(self, plan: HostPlan) -> tuple[PlannedStep, ...]:
@@ -106,7 +107,7 @@ class Executor:
             self._record(step, "skipped", began, world)
             return None, world
         reasons = step.blocked_by(world)
-        if reasons and not self._may_go_on(step, world):
+        if reasons and not self._may_go_on(step, world) and not self._started(step):
             return Ending("missed", step, "; ".join(reasons)), world
         self.journal.append(
             StepIntent(
@@ -125,6 +126,8 @@ class Executor:
             return Ending("missed", step, str(evidence[MISSED])), world
         world, outcome, message = await self._verify(step, world, trouble)
         self.torn_down = self.torn_down or step.kind == "stop"
+        if step.kind == "start" and outcome == "done":
+            self.started.add(step.model)
         self._record(step, outcome, began, world, message, evidence)
         return self._judge(step, outcome, message, world), world
 
@@ -186,6 +189,10 @@ class Executor:
     def _may_go_on(self, step: AnyStep, world: Observed) -> bool:
         """Return whether starting beats waiting: the memory cannot be read any more, after something was stopped."""
         return step.kind == "await_vram" and self.torn_down and any(world.unknown(key) for key in step.reads())
+
+    def _started(self, step: AnyStep) -> bool:
+        """Return whether this run started what is waited for: one that is gone by now has failed, and is not started anew."""
+        return step.kind == "await_healthy" and step.model in self.started
 
     def _record(
         self,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from reconciler.core.canonical import digest
 from reconciler.fakes.ports import FakeLauncher, Parts
 from reconciler.fakes.world import Conversation, Nature
-from reconciler.model.facts import Claim, UnitIdentity
+from reconciler.model.facts import Claim, Fact, Unit, UnitIdentity
+from reconciler.model.records import RunClosed, StepIntent
 from reconciler.model.spec import ModelSpec
 from reconciler.ports import Evidence
 from tests.crash.stage import TALK, A, B, Stage, serving_a, want
@@ -118,6 +119,34 @@ def death_in_the_trial() -> Stage:
     stage = serving_a()
     stage.world.natures[B.digest] = Nature(dies_after=1.5)
     return wants(stage, "b")
+
+
+class SeenOnce(FakeLauncher):
+    """Let b end as soon as it was seen to run, which is before anybody waits for it."""
+
+    async def units(self) -> Fact[tuple[Unit, ...]]:
+        seen = await super().units()
+        self.host.world.crash("b")
+        return seen
+
+
+def is_started_once_in_a_run(stage: Stage) -> None:
+    remembers(TEA)(stage)
+    assert stage.journal is not None
+    records = [row.record for row in stage.journal.rows()]
+    runs = [record.run for record in records if isinstance(record, StepIntent) and (record.step, record.model) == ("start", "b")]
+    assert len(runs) == len(set(runs))
+    logs = [record.log for record in records if isinstance(record, RunClosed) and record.verdict == "failed"]
+    assert logs
+    assert all("error: no such device" in log for log in logs)
+
+
+@story(is_started_once_in_a_run)
+def death_before_it_is_waited_for() -> Stage:
+    stage = wants(serving_a(), "b")
+    stage.world.natures[B.digest] = Nature(log=("error: no such device",))
+    stage.parts = Parts(launcher=SeenOnce)
+    return stage
 
 
 @story(serves())
