@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> tuple[Problem, ...]:
     """Return everything that is wrong between the files. A host or model without a definition was reported already."""
-    problems = [*_places(desired, inventory), *_apply_from(desired)]
+    problems = [*_places(desired, inventory), *_apply_from(desired), *_enforce(desired)]
     for model_name, model in inventory.models.items():
         problems += _model(model_name, model, inventory, definitions)
     for host_name, wish in desired.wishes(inventory.only_host).items():
@@ -35,6 +35,15 @@ def _apply_from(desired: Desired) -> Iterator[Problem]:
     if desired.apply_from != "saved":
         sentence = f"found {desired.apply_from}, which is not in this version; expected saved, or leave the key out"
         yield Problem("desired", ("apply_from",), sentence)
+
+
+def _enforce(desired: Desired) -> Iterator[Problem]:
+    """Refuse, as above: no driver of this version can power a host off, so that nobody judges who switched one on."""
+    wishes: dict[Path, HostWish] = {(): desired, **{("hosts", name): wish for name, wish in (desired.hosts or {}).items()}}
+    for at, wish in wishes.items():
+        if wish.enforce:
+            sentence = "found true, which is not in this version; expected false, or leave the key out"
+            yield Problem("desired", (*at, "enforce"), sentence)
 
 
 def _unknown_host(name: str, known: Iterable[str]) -> str:

@@ -47,10 +47,10 @@ def test_nothing_wanted_is_nothing_managed(tmp_path: Path) -> None:
 
 
 def test_a_host_that_is_not_named_has_no_slice(tmp_path: Path) -> None:
-    resolved = wanted(tmp_path, "{version: 1, hosts: {tower: {power: suspend, enforce: true}}}", TWO_HOSTS)
+    resolved = wanted(tmp_path, "{version: 1, hosts: {tower: {power: suspend}}}", TWO_HOSTS)
     assert list(resolved.slices) == ["tower"]
     tower = resolved.slices["tower"]
-    assert (tower.power, tower.active, tower.enforce) == ("suspend", None, True)
+    assert (tower.power, tower.active, tower.enforce) == ("suspend", None, False)
 
 
 def test_a_model_is_defined_completely(tmp_path: Path) -> None:
@@ -133,6 +133,17 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
             "desired.yaml:2:13: apply_from: found signed, which is not in this version; expected saved, or leave the key out",
         ),
         (
+            "version: 1\nenforce: true",
+            None,
+            "desired.yaml:2:10: enforce: found true, which is not in this version; expected false, or leave the key out",
+        ),
+        (
+            "version: 1\nhosts:\n  tower: {power: off, enforce: true}",
+            TWO_HOSTS,
+            "desired.yaml:3:32: hosts.tower.enforce: found true, which is not in this version; expected false, or leave the "
+            "key out",
+        ),
+        (
             "version: 1\npower: off",
             None,
             "desired.yaml:2:8: power: found off, but the power driver none of local cannot shut a host down; set power: "
@@ -160,7 +171,7 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
             "desired.yaml:2:1: active: found active at the top level, expected it under hosts: and one of nuc or tower",
         ),
         (
-            "version: 1\nenforce: true\nhosts:\n  nuc: {}",
+            "version: 1\nenforce: false\nhosts:\n  nuc: {}",
             TWO_HOSTS,
             "desired.yaml:2:1: enforce: found enforce at the top level, expected it under each host of hosts:",
         ),
