@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> tuple[Problem, ...]:
     """Return everything that is wrong between the files. A host or model without a definition was reported already."""
-    problems = [*_places(desired, inventory), *_apply_from(desired), *_enforce(desired)]
+    problems = [*_places(desired, inventory), *_enforce(desired)]
     for model_name, model in inventory.models.items():
         problems += _model(model_name, model, inventory, definitions)
     for host_name, wish in desired.wishes(inventory.only_host).items():
@@ -30,15 +30,8 @@ def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> t
     return tuple(problems)
 
 
-def _apply_from(desired: Desired) -> Iterator[Problem]:
-    """Refuse what would be a promise that nobody keeps."""
-    if desired.apply_from != "saved":
-        sentence = f"found {desired.apply_from}, which is not in this version; expected saved, or leave the key out"
-        yield Problem("desired", ("apply_from",), sentence)
-
-
 def _enforce(desired: Desired) -> Iterator[Problem]:
-    """Refuse, as above: no driver of this version can power a host off, so that nobody judges who switched one on."""
+    """Refuse what would be a promise that nobody keeps: no driver of this version can power a host off."""
     wishes: dict[Path, HostWish] = {(): desired, **{("hosts", name): wish for name, wish in (desired.hosts or {}).items()}}
     for at, wish in wishes.items():
         if wish.enforce:

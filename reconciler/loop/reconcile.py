@@ -102,6 +102,8 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
     Raise PlanStale before the first effect when the plan is not the one that was approved.
     """
     host = wish.slice.host.name
+    if wish.provenance.objection:
+        return HostVerdict(host=host, outcome="refused", message="nothing was changed", reasons=(wish.provenance.objection,))
     hints = _hints(actor, host)
     if hints.open_run is not None:
         effect = hints.open_run.in_flight

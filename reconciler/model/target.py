@@ -12,6 +12,7 @@ class Provenance(Value):
     """Say which bytes were read, and what git knows of exactly those bytes.
 
     `digest` covers the bytes of both files. `commit` is HEAD; `state` compares the blob ids of the bytes with HEAD's tree.
+    `objection` is why they must not be applied, empty when they may.
     """
 
     digest: Digest
@@ -19,6 +20,7 @@ class Provenance(Value):
     commit: str = ""
     author: str = ""
     subject: str = ""
+    objection: str = ""
 
     def __str__(self) -> str:
         """Return the provenance as one phrase."""

@@ -21,11 +21,22 @@ from reconciler.store.review import Review
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from reconciler.model.desired import ApplyFrom
     from reconciler.model.problem import FileName
     from reconciler.ports import OptionsCatalog
 
 LARGEST = 2**20
 """Bytes that a file may have."""
+
+_UNCOMMITTED = {
+    "not in git": "no git repository answers for both files; commit desired.yaml and inventory.yaml, or write `saved` there",
+    "untracked": "git has no commit of desired.yaml and inventory.yaml; add and commit both",
+    "modified": "desired.yaml or inventory.yaml is not as in commit {commit}; commit what changed, or check it out again",
+}
+_UNSIGNED = (
+    "git does not vouch for commit {commit}; sign it (`git commit -S`), or let git know whose signature it is: "
+    "`git verify-commit {commit}` says why"
+)
 
 _FILES: tuple[FileName, FileName] = ("desired", "inventory")
 
@@ -57,7 +68,7 @@ class FileSource:
         lines = review.lines({file: str(self.path(file)) for file in _FILES})
         if lines or not (desired and inventory):
             raise ConfigError("\n".join(lines))
-        return resolve(desired, inventory, defined, self._provenance(pair))
+        return resolve(desired, inventory, defined, self._provenance(pair, desired.apply_from))
 
     def _pair(self) -> dict[FileName, bytes]:
         """Return the bytes of both files, read once more when either changed meanwhile."""
@@ -77,10 +88,23 @@ class FileSource:
             raise ConfigError("\n".join(refused))
         return contents
 
-    def _provenance(self, pair: dict[FileName, bytes]) -> Provenance:
+    def _provenance(self, pair: dict[FileName, bytes], apply_from: ApplyFrom) -> Provenance:
         traced = git.trace({self.path(file): pair[file] for file in _FILES})
         read = digest({file: hashlib.sha256(pair[file]).hexdigest() for file in _FILES})
-        return Provenance(digest=read, state=traced.state, commit=traced.commit, author=traced.author, subject=traced.subject)
+        return Provenance(
+            digest=read, state=traced.state, commit=traced.commit, author=traced.author, subject=traced.subject,
+            objection=self._objection(apply_from, traced),
+        )  # fmt: skip
+
+    def _objection(self, apply_from: ApplyFrom, traced: git.Trace) -> str:
+        """Return why files that ask to be applied only as committed, or signed, must not be, empty when they may."""
+        if apply_from == "saved":
+            return ""
+        found = _UNCOMMITTED.get(traced.state, "").format(commit=traced.commit[:7])
+        if not found and apply_from == "signed":
+            directory = self.path("desired").resolve().parent
+            found = "" if git.is_signed(directory, traced.commit) else _UNSIGNED.format(commit=traced.commit[:7])
+        return f"desired.yaml says `apply_from: {apply_from}`, but {found}" if found else ""
 
 
 def _identity(path: Path) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -34,17 +34,23 @@ class Seen:
 async def look(looking: Looking, wanted: Wanted, *, prune: bool = False, take_over: bool = False) -> tuple[Seen, ...]:
     """Observe and plan every host, side by side, in the order of their names."""
     hints = fold(looking.journal.rows())
+    objection = wanted.provenance.objection
     seen: dict[str, Seen] = {}
 
     async def one(slice_: Slice) -> None:
         observed = await Observer(looking.readers(slice_), slice_, looking.clock).everything()
         mine = hints.get(slice_.host.name, Hints())
-        seen[slice_.host.name] = _planned(looking, slice_, observed, mine, prune=prune, take_over=take_over)
+        planned = _planned(looking, slice_, observed, mine, prune=prune, take_over=take_over)
+        seen[slice_.host.name] = _refused(planned, objection) if objection else planned
 
     async with anyio.create_task_group() as group:
         for slice_ in wanted.slices.values():
             group.start_soon(one, slice_)
     return tuple(seen[name] for name in sorted(seen))
+
+
+def _refused(seen: Seen, reason: str) -> Seen:
+    return replace(seen, plan=seen.plan.model_copy(update={"refusals": (reason, *seen.plan.refusals)}))
 
 
 def _planned(looking: Looking, slice_: Slice, observed: Observed, hints: Hints, *, prune: bool, take_over: bool) -> Seen:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.repository import git, repository
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
 
 
@@ -164,10 +165,24 @@ def test_validate_reads_both_files(here: Stack) -> None:
     assert "valid: local" in here.run("validate").stdout
 
 
-@pytest.mark.parametrize("source", ["committed", "signed"])
-def test_a_promise_about_commits_that_nobody_keeps_is_refused(here: Stack, source: str) -> None:
+def test_what_is_not_committed_is_shown_and_not_applied_where_commits_are_asked_for(here: Stack) -> None:
     with (here.folder / "state" / "desired.yaml").open("a") as file:
-        file.write(f"apply_from: {source}\n")
-    refused = here.run("plan")
-    assert refused.returncode == 1
-    assert "not in this version" in refused.stderr
+        file.write("apply_from: committed\n")
+    repository(here.folder)
+    here.apply()
+    rows, engines = here.rows(), here.engines()
+    with (here.folder / "state" / "desired.yaml").open("a") as file:
+        file.write("description: not committed yet\n")
+    changed = (here.folder / "state" / "desired.yaml").read_text()
+    for text in (changed, changed.replace("tiny-a", "tiny-b")):
+        (here.folder / "state" / "desired.yaml").write_text(text)
+        for words in (("plan",), ("apply", "--yes")):
+            refused = here.run(*words)
+            assert refused.returncode == 4
+            assert "desired.yaml says `apply_from: committed`, but desired.yaml or inventory.yaml is not as in" in refused.stdout
+        assert "is not as in commit" in here.run("status").stdout
+        assert here.run("validate").returncode == 0
+    assert (here.rows(), here.engines()) == (rows, engines)
+    git(here.folder, "commit", "-qam", "Run the other model")
+    here.apply()
+    assert list(here.engines()) == ["tiny-b"]

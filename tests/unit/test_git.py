@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,23 +8,12 @@ from reconciler.fakes.catalog import FakeCatalog
 from reconciler.store.git import blob_id, is_signed, trace
 from reconciler.store.source import FileSource
 from tests.pairs import source, wanted
+from tests.repository import git
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.model.target import Provenance
-
-WHO = {"NAME": "Ana \x1b[31m", "EMAIL": "ana@example.org"}
-IDENTITY = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in WHO.items()}
-
-
-def git(directory: Path, *words: str) -> str:
-    settings = {**IDENTITY, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    environment = {**os.environ, **settings}
-    return subprocess.run(
-        ["git", "-C", str(directory), *words],  # noqa: S607
-        check=True, capture_output=True, text=True, env=environment,
-    ).stdout.strip()  # fmt: skip
 
 
 def committed(directory: Path, *words: str) -> Path:

@@ -128,11 +128,6 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
             "suspend",
         ),
         (
-            "version: 1\napply_from: signed",
-            None,
-            "desired.yaml:2:13: apply_from: found signed, which is not in this version; expected saved, or leave the key out",
-        ),
-        (
             "version: 1\nenforce: true",
             None,
             "desired.yaml:2:10: enforce: found true, which is not in this version; expected false, or leave the key out",
