@@ -58,7 +58,7 @@ class HostWish(Value):
 class Desired(HostWish):
     """Say what is wanted: of the only host at the top level, or of several under `hosts`."""
 
-    version: Version = Field(description="The version of this file's format.")
+    version: Version = Field(description="1, the version of this file's format.")
     apply_from: ApplyFrom = Field(
         default="saved",
         description="What may be applied: the files as saved, as committed to git, or only as committed and signed.",

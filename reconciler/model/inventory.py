@@ -73,7 +73,7 @@ class Model(Value):
 class Inventory(Value):
     """Describe every host and every model."""
 
-    version: Version = Field(description="The version of this file's format.")
+    version: Version = Field(description="1, the version of this file's format.")
     hosts: dict[HostName, Annotated[Host, BeforeValidator(_empty_mapping, json_schema_input_type=Host | None)]] = Field(
         default={LOCAL: Host()}, min_length=1, description="Every host; without the key, this machine, called local."
     )

@@ -55,12 +55,14 @@ def _amount(value: object, units: dict[str, float]) -> float | None:
     return float(written[1]) * unit if written and unit else None
 
 
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise expected("1")
+def _version(value: object) -> object:
+    if isinstance(value, str) and value.strip() == "1":
+        raise expected("the number 1, without quotes")
+    if isinstance(value, bool) or value != 1:
+        raise expected("1, the only version that this reconciler reads")
     return value
 
 
-Version: TypeAlias = Annotated[Literal[1], BeforeValidator(_number)]
+Version: TypeAlias = Annotated[Literal[1], BeforeValidator(_version, json_schema_input_type=Literal[1])]
 Bytes: TypeAlias = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=int | str), Field(ge=0)]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(parse_seconds, json_schema_input_type=float | str), Field(ge=0)]

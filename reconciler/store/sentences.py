@@ -58,7 +58,7 @@ def _is_secret(path: Path) -> bool:
 
 def _plain(message: str) -> str:
     phrase = re.sub(r"^(?=less|greater)", "a number ", message.removeprefix("Input should be "))
-    phrase = re.sub(r" or instance of \w+", "", phrase)
+    phrase = re.sub(r" or instance of \w+|, unable to parse .*", "", phrase)
     for technical, word in _ARTICLES.items():
         phrase = phrase.replace(technical, word)
     return phrase.replace("a true", "true").replace("a text", "text").replace("a integer", "a whole number")

@@ -77,6 +77,8 @@ class FileSource:
         return pair if [_identity(self.path(file)) for file in _FILES] == before else self._contents()
 
     def _contents(self) -> dict[FileName, bytes]:
+        if not self._directory.is_dir():
+            raise ConfigError(f"{self._directory} is not a directory; name the one that holds both files with --state")
         contents: dict[FileName, bytes] = {}
         refused = []
         for file in _FILES:
@@ -119,14 +121,14 @@ def _content(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
-        raise OSError(errno.EFBIG, "is larger than 1 MiB")
+        raise OSError(errno.EFBIG, "it is larger than 1 MiB")
     return content
 
 
 def _refusal(error: OSError) -> str:
     if error.errno == errno.ENOENT:
-        return "not found; write it, let `reconciler init` write both files, or name their directory with --state"
-    return str(error.strerror)
+        return "not found; write it, or name the directory of both files with --state"
+    return f"cannot be read: {error.strerror}"

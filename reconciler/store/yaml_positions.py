@@ -41,6 +41,19 @@ _INTEGER = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,21}|0x[0-9a-fA-F]{1,16}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, JsonValue] = {"": None, "~": None, "true": True, "false": False}
 _WORDS |= {"null": None, "Null": None, "NULL": None, "True": True, "TRUE": True, "False": False, "FALSE": False}
+_BEGUN = {
+    "could not find expected ':'": "expected `key: value` here, with a space after the colon",
+    "but got '<stream end>'": "a list or mapping begins here and is never closed",
+    "found unexpected end of stream": "a text in quotes begins here and is never closed",
+}
+"""What the parser says at the end of the file, and how a person would, at the beginning of what is not finished."""
+
+_MISPLACED = {
+    "mapping values are not allowed here": "found `key:` where none can stand; check indentation and quotes, here and before",
+    "expected <block end>": "this does not fit what stands around it; check indentation, brackets and quotes",
+}
+"""What the parser says at its place, and how a person would."""
+
 _INDENTED_BY_TAB = re.compile(r"^ *\t[ \t]*[^\s#]", re.MULTILINE)
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
@@ -102,14 +115,21 @@ def parse(content: bytes) -> Document:
     except _Broken as broken:
         document.flaws.append(broken.flaw)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        document.flaws.append(Flaw(_place(mark), (), f"this is not YAML: {error.problem or error.context}"))
+        document.flaws.append(_unreadable(error))
     except ReaderError as error:
         place = _place_of(text, error.position)
         document.flaws.append(Flaw(place, (), f"found the control character #x{ord(text[error.position]):02x}; remove it"))
     except (YAMLError, ValueError, OverflowError, AssertionError) as error:  # the parser asserts what a directive says
         document.flaws.append(Flaw(Place(1, 1), (), f"this is not YAML: {error}"))
     return document
+
+
+def _unreadable(error: Foreign) -> Flaw:
+    problem = str(error.problem or error.context)
+    begun = next((said for phrase, said in _BEGUN.items() if phrase in problem), None)
+    sentence = begun or next((said for phrase, said in _MISPLACED.items() if phrase in problem), problem)
+    marks = (error.context_mark, error.problem_mark) if begun else (error.problem_mark, error.context_mark)
+    return Flaw(_place(marks[0] or marks[1]), (), f"this is not YAML: {sentence}")
 
 
 def _text(content: bytes) -> str:

@@ -87,7 +87,12 @@ DEEP = b"[" * (DEEPEST + 2) + b"]" * (DEEPEST + 2)
         (b"a:\n \tb: 1", (2, 2), "found a tab"),
         (b"a: [1,\n\t2]", (2, 1), "found a tab"),
         (b"a: 1\nb: \x07", (2, 4), "found the control character #x07"),
-        (b"a: 'x", (1, 6), "this is not YAML: found unexpected end of stream"),
+        (b"a: 1\nb: 'x", (2, 4), "this is not YAML: a text in quotes begins here and is never closed"),
+        (b"a: 1\nb: [x\n", (2, 4), "this is not YAML: a list or mapping begins here and is never closed"),
+        (b"a: 1\nb:x\n", (2, 1), "this is not YAML: expected `key: value` here, with a space after the colon"),
+        (b"a: 1\n b: x\n", (2, 3), "this is not YAML: found `key:` where none can stand; check indentation and quotes"),
+        (b"a:\n  b: 1\n c: 2\n", (3, 2), "this is not YAML: this does not fit what stands around it; check indentation"),
+        (b"a: @x", (1, 4), "this is not YAML: found character '@'"),
         (b"%YAML 9.1\n---\na: 1", (1, 1), "this is not YAML: found incompatible YAML document"),
         (b"a: 1\n---\nb: 2", (2, 1), "found a second document"),
         (b"a: !secret b", (1, 4), "found the tag !secret, expected a plain value"),
@@ -260,6 +265,32 @@ def test_missing_files_are_both_named(tmp_path: Path) -> None:
         "not found",
         "not found",
     ]
+
+
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_a_state_directory_that_is_none_is_named_once(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError) as caught:
+        FileSource(tmp_path / name, FakeCatalog()).read()
+    assert caught.value.message == f"{tmp_path / name} is not a directory; name the one that holds both files with --state"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('"1"', 'found "1", expected the number 1, without quotes'),
+        ("2", "found 2, expected 1, the only version that this reconciler reads"),
+        ("on", 'found "on", expected 1, the only version that this reconciler reads'),
+    ],
+)
+def test_another_version_is_said_so_that_it_can_be_mended(tmp_path: Path, written: str, said: str) -> None:
+    assert problems(tmp_path, f"version: {written}\nactive: small\n") == [f"desired.yaml:1:10: version: {said}"]
+
+
+def test_a_number_with_a_unit_is_no_whole_number(tmp_path: Path) -> None:
+    inventory = "version: 1\nmodels:\n  small: {engine: {kind: fake, context: 64k}}\n"
+    (line,) = problems(tmp_path, "version: 1\nactive: small\n", inventory)
+    assert line.endswith('context: found "64k", expected a whole number')
 
 
 @pytest.mark.parametrize("what", ["pipe", "directory", "large"])
