@@ -24,7 +24,6 @@ from reconciler.onhost.problem import Problem, explain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LOG_LIMIT = 8 * 1024 * 1024
 MARK_SECONDS = 2.0
 MARK_PAUSE = 0.001
 
@@ -188,11 +187,10 @@ def _environment(request: dict[str, Any]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _log(path: str) -> Iterator[int]:
-    """Open a log for appending, so that truncating it in place is safe; begin a new one when the old is large."""
+    """Begin a log of this process alone, open for appending, so that truncating it in place is safe; keep the one before."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
-        if os.stat(path, follow_symlinks=False).st_size > LOG_LIMIT:
-            os.replace(path, path + ".1")
+        os.replace(path, path + ".1")
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     descriptor = os.open(path, flags, 0o600)
     try:

@@ -72,14 +72,13 @@ def test_a_lock_that_we_hold_is_not_passed_on(tmp_path: Path) -> None:
     assert links == {"/dev/null", str(tmp_path / "models/m/log")}
 
 
-def test_a_log_that_grew_large_is_rotated(tmp_path: Path) -> None:
+def test_a_log_holds_the_words_of_one_process_and_the_log_before_is_kept(tmp_path: Path) -> None:
     log = tmp_path / "models/m/log"
     log.parent.mkdir(parents=True)
-    with log.open("wb") as file:
-        file.truncate(process.LOG_LIMIT + 1)
+    log.write_text("an earlier process\n")
     start(tmp_path, SLEEPER)
-    assert log.stat().st_size < 100
-    assert log.with_name("log.1").stat().st_size == process.LOG_LIMIT + 1
+    assert "an earlier process" not in log.read_text()
+    assert log.with_name("log.1").read_text() == "an earlier process\n"
 
 
 @pytest.mark.parametrize(
