@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import anyio
 
 from reconciler.core import gate, planner, policy
+from reconciler.core.attention import costly_facts
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, fold
 from reconciler.loop.observer import Observer
@@ -40,6 +41,11 @@ async def look(looking: Looking, wanted: Wanted, *, prune: bool = False, take_ov
     async def one(slice_: Slice) -> None:
         observed = await Observer(looking.readers(slice_), slice_, looking.clock).everything()
         mine = hints.get(slice_.host.name, Hints())
+        target = policy.aim(slice_, mine, observed, looking.clock.wall()).target
+        if target is not None and target.slice != slice_:
+            # Going back may stop what the wish would keep running: only now is what that remembers worth asking.
+            seeing = Observer(looking.readers(slice_), target.slice, looking.clock)
+            observed = await seeing.look(costly_facts(target.slice, observed), observed)
         planned = _planned(looking, slice_, observed, mine, prune=prune, take_over=take_over)
         seen[slice_.host.name] = _refused(planned, objection) if objection else planned
 

@@ -81,7 +81,10 @@ def test_rollback_goes_back_and_leaves_the_wish_alone(here: Stack) -> None:
     here.apply()
     here.desire("tiny-b")
     here.apply()
+    here.remembered()
     done = here.run("rollback", "--yes")
+    assert "1 slot holds" in done.stderr
+    assert "0 conversations lost" in done.stderr
     assert list(here.engines()) == ["tiny-a"], done.stdout + done.stderr
     here.apply(4)
     assert list(here.engines()) == ["tiny-a"]
@@ -115,7 +118,7 @@ def test_a_second_controller_is_refused_until_it_takes_over(here: Stack) -> None
     refused = here.run("apply", "--yes", directory="other")
     assert refused.returncode == 4
     assert f"claimed by {socket.gethostname()} (data directory {here.folder / 'data'})" in refused.stdout
-    assert "stop that controller, then use `reconciler apply --take-over`" in refused.stdout
+    assert "stop that controller and use `reconciler apply --take-over`" in refused.stdout
     assert list(here.engines()) == ["tiny-a"]
     assert here.run("apply", "--yes", "--take-over", directory="other").returncode == 0
 
