@@ -281,7 +281,7 @@ class PlanFiles(Protocol):
     """Keep plans in files."""
 
     def write(self, file: str, document: Json) -> None:
-        """Write a plan's document; raise WriteFailed."""
+        """Write a plan's document; raise Unreachable."""
         ...
 
     def read(self, file: str) -> Json:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import math
 from typing import TYPE_CHECKING, NoReturn
 
 from reconciler.errors import Misused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,15 +34,42 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     status = verbs.add_parser("status", help="what is, against what is wanted", parents=[shared])
     status.add_argument("--exit-code", action="store_true", help="exit 1 when a host is not ready")
     history = verbs.add_parser("history", help="the runs and how they ended", parents=[shared])
-    history.add_argument("run", nargs="?", type=int, help="one run only")
+    history.add_argument("run", nargs="?", type=_run_number, help="one run only")
     rollback = verbs.add_parser("rollback", help="go back to an earlier state", parents=[shared])
-    rollback.add_argument("run", nargs="?", type=int, help="the run to go back to; the one before by default")
+    rollback.add_argument("run", nargs="?", type=_run_number, help="the run to go back to; the one before by default")
     rollback.add_argument("--host", help="the host, when there are several")
     rollback.add_argument("--yes", action="store_true", help="do not ask")
     retry = verbs.add_parser("retry", help="forget a failure and try again", parents=[shared])
     retry.add_argument("host", nargs="?", help="one host only")
     retry.add_argument("--yes", action="store_true", help="do not ask")
-    return parser.parse_args(words)
+    verb = next((word for word in words if not word.startswith("-")), None)
+    if verb is not None and verb not in verbs.choices:
+        raise Misused(f"{verb} is not something to do{_nearest(verb, verbs.choices)}; `reconciler --help` shows all")
+    asked, unknown = parser.parse_known_args(words)
+    if unknown:
+        raise Misused(f"{' '.join(unknown)} is not known here; `reconciler {asked.verb or ''} --help` shows what is")
+    return asked
+
+
+def _nearest(word: str, words: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, sorted(words), n=1)
+    return f', did you mean "{near[0]}"?' if near else ""
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number of seconds, such as 120")
+    return seconds
+
+
+def _run_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"found {text}, expected the number of a run; `reconciler history` shows them")
+    return int(text)
 
 
 def _shared() -> Parser:
@@ -59,6 +88,6 @@ def _plan(parser: argparse.ArgumentParser) -> None:
 def _apply(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", nargs="?", metavar="PLAN", help="a saved plan: applied only if it still means the same")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--timeout", type=float, metavar="S", help="end waits after so many seconds")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="end waits after so many seconds")
     parser.add_argument("--prune", action="store_true", help="also stop units of ours that are in no inventory")
     parser.add_argument("--take-over", action="store_true", help="replace another controller's claim on a host")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler import __version__
 from reconciler.cli.arguments import parse
-from reconciler.errors import Misused, ReconcilerError
+from reconciler.errors import Misused, NotApproved, ReconcilerError, Unreachable
 
 if TYPE_CHECKING:
     import argparse
@@ -32,10 +33,10 @@ def main(words: Sequence[str] | None = None) -> int:
             raise Misused("say what to do, such as `reconciler plan`; `reconciler --help` shows all")
         return _run(asked)
     except ReconcilerError as error:
-        sys.stderr.write(f"reconciler: {error.reason}: {error.message}\n")
+        _say(f"reconciler: {error.reason}: {error.message}")
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("reconciler: left at once; what was begun stands in the journal, the next command looks again\n")
+        _say("reconciler: left at once; what was begun stands in the journal, the next command looks again")
         return INTERRUPTED
     except BaseExceptionGroup as group:
         return _grouped(group)
@@ -48,7 +49,7 @@ def _grouped(group: BaseExceptionGroup[BaseException]) -> int:
         raise group
     errors = _leaves(known)
     for error in errors:
-        sys.stderr.write(f"reconciler: {error.reason}: {error.message}\n")
+        _say(f"reconciler: {error.reason}: {error.message}")
     return max(error.exit_code for error in errors)
 
 
@@ -119,11 +120,12 @@ def _approver(asked: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:
     def approve(document: dict[str, Any]) -> bool:
         from reconciler.render import text  # noqa: PLC0415 - as above
 
-        sys.stderr.write(text.plan_text(document) + "\n")
+        _say(text.plan_text(document))
         if asked.yes:
             return True
         if not sys.stdin.isatty():
-            return False
+            without = f"`reconciler {asked.verb} --yes` applies without asking"
+            raise NotApproved(f"nothing was done: there is no terminal to ask for approval; {without}")
         sys.stderr.write("Apply this? [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
@@ -133,7 +135,14 @@ def _approver(asked: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:
 
 def _print(asked: argparse.Namespace, outcome: Outcome, shown: Callable[[dict[str, Any]], str]) -> None:
     as_json = json.dumps(outcome.document, indent=2, ensure_ascii=False)
-    sys.stdout.write((as_json if asked.output == "json" else shown(outcome.document)) + "\n")
+    try:
+        sys.stdout.write((as_json if asked.output == "json" else shown(outcome.document)) + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        # Python writes what is left once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise Unreachable(f"the answer cannot be written to standard output: {error.strerror}") from error
 
 
 def _plain(document: dict[str, Any]) -> str:
@@ -141,5 +150,7 @@ def _plain(document: dict[str, Any]) -> str:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    # A run that is under way does not end because nobody reads along any more.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()

@@ -23,4 +23,4 @@ def _claimed(plan: HostPlan, observed: Observed, controller: str, *, take_over: 
     if claim is None or claim.controller == controller or take_over:
         return ()
     owner = f"host {plan.host} is claimed by {claim.name} (data directory {claim.directory})"
-    return (f"{owner}; stop that controller, then use `reconciler apply --take-over`",)
+    return (f"{owner}; name that directory with --data, or stop that controller and use `reconciler apply --take-over`",)

@@ -119,7 +119,7 @@ class Executor:
                 in_doubt=step.in_doubt,
             )
         )
-        self.say(f"{step.kind} {step.target}: {planned.cause}")
+        self.say(f"{step.kind} {step.target} ({planned.cause})")
         evidence, trouble = await self._perform(step, world)
         if MISSED in evidence:
             self._record(step, "missed", began, world, str(evidence[MISSED]))

@@ -143,7 +143,7 @@ def program(name: str, directory: str) -> dict[str, Any]:
         path = shutil.which(name)
         if path is None:
             searched = os.environ.get("PATH", "")
-            problem = f"there is no program {name} on this host's PATH ({searched}); install it, or give its path"
+            problem = f"there is no program {name} on this host's PATH ({searched}); install it, or name its path with binary:"
             return {"path": name, "problem": problem, "size": 0, "modified_ns": 0}
     return _judged(str(path))
 

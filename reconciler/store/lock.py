@@ -27,6 +27,8 @@ class FileLock:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise WriteFailed(f"{self._path.parent} is not a directory; choose another place with --data") from error
         except OSError as error:
             raise WriteFailed(f"{self._path} cannot be opened: {error.strerror}; choose another place with --data") from error
         try:

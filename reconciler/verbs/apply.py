@@ -49,7 +49,9 @@ async def _apply(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Out
     document = plan_document(plan)
     _compare(document, wishes.saved)
     if plan.has_changes and wishes.saved is None and not approve(document):
-        raise NotApproved("nothing was changed: the plan was not approved; `reconciler apply --yes` applies without asking")
+        raise NotApproved(
+            f"nothing was done: the plan was not approved; `reconciler {wishes.trigger} --yes` applies without asking"
+        )
     verdicts = await _all_hosts(app, wishes, wanted, plan_verb.meanings(seen), say)
     hosts = [verdict.model_dump(mode="json") | {"exit_code": verdict.exit_code} for verdict in verdicts]
     return Outcome({"version": 1, "hosts": hosts}, worst(verdicts) if verdicts else OK)
@@ -66,7 +68,10 @@ def _compare(document: Mapping[str, Any], saved: Mapping[str, Any] | None) -> No
     before, now = _lines(saved), _lines(document)
     gone = [f"  - {line}" for line in before if line not in now]
     new = [f"  + {line}" for line in now if line not in before]
-    raise PlanStale("the saved plan no longer fits; it differs so:\n" + "\n".join([*gone, *new] or ["  the wanted state"]))
+    how = "\n".join([*gone, *new] or ["  the wanted state"])
+    raise PlanStale(
+        f"the saved plan no longer fits; look at what would be done now with `reconciler plan`. It differs so:\n{how}"
+    )
 
 
 def _lines(document: Mapping[str, Any]) -> list[str]:

@@ -108,6 +108,8 @@ class Stage:
 
 def run(say: Say) -> int:
     """Show A -> B -> A with the conversation kept, leave nothing behind; return 0 when the server proved it."""
+    if shutil.which("git") is None:
+        raise Unreachable("git is not installed, and the demo needs it")
     folder = Path(tempfile.mkdtemp(prefix="reconciler-demo-"))
     stage = Stage(folder, _free_port(), say)
     try:

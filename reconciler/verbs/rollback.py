@@ -21,7 +21,8 @@ def run(app: Acting, run_number: int | None, host: str | None, approve: apply.Ap
     wanted = app.source.read()
     name = host or (next(iter(wanted.slices)) if len(wanted.slices) == 1 else None)
     if name not in wanted.slices:
-        raise Misused(f"name the host with --host; managed are: {', '.join(sorted(wanted.slices)) or 'none'}")
+        wrong = f"host {host} is not managed" if host else "name the host with --host"
+        raise Misused(f"{wrong}; managed are: {', '.join(sorted(wanted.slices)) or 'none'}")
     now = wanted.slices[name]
     chosen = _chosen(promoted(app.journal.rows(), name), run_number, digest(now))
     with app.lock.held():
@@ -30,7 +31,7 @@ def run(app: Acting, run_number: int | None, host: str | None, approve: apply.Ap
         app.journal.append(RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves))
     commit = chosen.provenance.commit[:12]
     if commit:
-        say(f"to make it permanent: git checkout {commit} -- desired.yaml inventory.yaml, and commit")
+        say(f"to make it permanent, where both files are: git checkout {commit} -- desired.yaml inventory.yaml, and commit")
     return apply.run(app, apply.Wishes(trigger="rollback"), approve, say)
 
 
@@ -53,5 +54,6 @@ def _chosen(good: dict[int, RunOpened], run_number: int | None, present: str) ->
     others = [record for record in good.values() if record.digest != present]
     if run_number is None and others:
         return others[-1]
+    which = "earlier state to go back to" if run_number is None else f"run {run_number} that stayed healthy"
     numbers = ", ".join(map(str, good)) or "none"
-    raise Misused(f"there is no such earlier state; runs that stayed healthy: {numbers}")
+    raise Misused(f"there is no {which}; runs that stayed healthy: {numbers}")

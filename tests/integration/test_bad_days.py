@@ -34,7 +34,7 @@ def here(tmp_path: Path) -> Iterator[Stack]:
     ("directory", "sentence"),
     [
         (NOWHERE, f"{NOWHERE}/lock cannot be opened: No such file or directory; choose another place with --data"),
-        ("state/desired.yaml", "desired.yaml/lock cannot be opened: File exists; choose another place with --data"),
+        ("state/desired.yaml", "desired.yaml is not a directory; choose another place with --data"),
     ],
 )
 def test_a_journal_that_cannot_be_written_stops_apply_but_no_look(here: Stack, directory: str, sentence: str) -> None:

@@ -35,6 +35,12 @@ def test_every_default_that_loses_conversations_is_spelled_out() -> None:
     assert command.folders == ("slots",)
 
 
+@pytest.mark.parametrize("key", ["binary", "weights", "slots"])
+def test_a_path_of_somebodys_home_is_refused_because_nobody_expands_it(key: str) -> None:
+    with pytest.raises(ValidationError, match="expected a path that begins with /; nobody expands ~ here"):
+        llamacpp.Options.model_validate({"weights": "/w.gguf", key: "~/llama"})
+
+
 def test_a_context_that_is_not_given_is_the_models_own() -> None:
     command = llamacpp.command(llamacpp.Options(weights="a.gguf"), "m", 8080)
     assert "--ctx-size" not in command.argv

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from reconciler.drivers.engines.llama import setup
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.setup import Setup
-from reconciler.drivers.engines.llamacpp import Args, FolderOfOne
+from reconciler.drivers.engines.llamacpp import Args, File, FolderOfOne
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: Annotated[int, Field(ge=0)] | None = None
-    weights: Annotated[str, Field(min_length=1)] | None = None
+    weights: File | None = None
     context: Annotated[int, Field(ge=1)] = 4096
     parallel: Annotated[int, Field(ge=1)] = 1
     slots: FolderOfOne = "slots"

@@ -31,6 +31,12 @@ def _inside(path: str) -> str:
     return path
 
 
+def _without_home(path: str) -> str:
+    if path.startswith("~"):
+        raise ValueError(f'found "{path}", expected a path that begins with /; nobody expands ~ here')
+    return path
+
+
 def _theirs(args: tuple[str, ...]) -> tuple[str, ...]:
     found = list(refused(args))
     if found:
@@ -39,7 +45,8 @@ def _theirs(args: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Args = Annotated[tuple[str, ...], AfterValidator(_theirs)]
-FolderOfOne = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+File = Annotated[str, Field(min_length=1), AfterValidator(_without_home)]
+FolderOfOne = Annotated[str, Field(min_length=1), AfterValidator(_without_home), AfterValidator(_inside)]
 
 
 class Options(BaseModel):
@@ -51,8 +58,8 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    binary: Annotated[str, Field(min_length=1)] = "llama-server"
-    weights: Annotated[str, Field(min_length=1)]
+    binary: File = "llama-server"
+    weights: File
     context: Annotated[int, Field(ge=1)] | None = None
     parallel: Annotated[int, Field(ge=1)] = 1
     slots: FolderOfOne = "slots"

@@ -1,0 +1,130 @@
+"""What is wrong with a command line is said in one sentence that names the word and the next thing to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.arguments import parse
+from reconciler.cli.main import main
+from reconciler.errors import Misused
+
+FILES = {
+    "desired.yaml": "version: 1\nactive: tiny\n",
+    "inventory.yaml": "version: 1\nmodels: {tiny: {engine: {kind: embedded, seed: 1}}}\n",
+}
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "state").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / "state" / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "host"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("aply", 'aply is not something to do, did you mean "apply"?; `reconciler --help` shows all'),
+        ("frobnicate", "frobnicate is not something to do; `reconciler --help` shows all"),
+        ("plan --foo", "--foo is not known here; `reconciler plan --help` shows what is"),
+        ("apply --timeout soon", "found soon, expected a number of seconds, such as 120"),
+        ("apply --timeout -3", "found -3, expected a number of seconds, such as 120"),
+        ("apply --timeout inf", "found inf, expected a number of seconds"),
+        ("history last", "found last, expected the number of a run; `reconciler history` shows them"),
+        ("plan -o yaml", "choose from"),
+    ],
+)
+def test_a_wrong_word_is_named_with_what_to_say_instead(line: str, said: str) -> None:
+    with pytest.raises(Misused) as caught:
+        parse(line.split())
+    assert said in caught.value.message
+
+
+def test_nothing_to_do_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 64
+    assert "say what to do, such as `reconciler plan`" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("there")
+@pytest.mark.parametrize("verb", ["apply", "retry"])
+def test_without_a_terminal_nobody_is_asked_and_the_way_without_asking_is_named(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb]) == 4
+    said = capsys.readouterr().err
+    assert "there is no terminal to ask for approval" in said
+    assert f"`reconciler {verb} --yes` applies without asking" in said
+
+
+@pytest.mark.usefixtures("there")
+def test_a_host_or_an_earlier_state_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rollback", "--host", "tower"]) == 64
+    assert "host tower is not managed; managed are: local" in capsys.readouterr().err
+    assert main(["rollback"]) == 64
+    assert "there is no earlier state to go back to; runs that stayed healthy: none" in capsys.readouterr().err
+    assert main(["rollback", "7"]) == 64
+    assert "there is no run 7 that stayed healthy" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_plan_is_told_from_the_way_to_apply_the_files(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("tiny", str(there / "state" / "desired.yaml")):
+        assert main(["apply", name]) == 1
+        said = capsys.readouterr().err
+        assert "saved plan" in said
+        assert "`reconciler plan --save FILE` writes one, `reconciler apply` alone takes the files" in said
+
+
+@pytest.mark.usefixtures("there")
+def test_a_plan_that_cannot_be_saved_is_an_error_and_no_doubt_about_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--save", "/proc/sys/plan.json"]) == 1
+    assert "Unreachable: the plan was not saved: /proc/sys/plan.json cannot be written" in capsys.readouterr().err
+
+
+def test_a_plan_that_no_longer_fits_says_how_to_look_again(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--save", "plan.json"]) == 0
+    (there / "state" / "desired.yaml").write_text("version: 1\nactive: []\n")
+    capsys.readouterr()
+    assert main(["apply", "plan.json"]) == 4
+    assert (
+        "look at what would be done now with `reconciler plan`. It differs so:\n  - local: start tiny" in capsys.readouterr().err
+    )
+
+
+def in_a_shell(words: str) -> subprocess.CompletedProcess[str]:
+    command = words.replace("reconciler", f"{sys.executable} -m reconciler")
+    return subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.usefixtures("there")
+def test_a_reader_who_has_seen_enough_is_no_error() -> None:
+    done = in_a_shell("reconciler plan --detailed-exitcode | true; exit ${PIPESTATUS[0]}")
+    assert (done.returncode, done.stderr) == (2, "")
+
+
+@pytest.mark.usefixtures("there")
+def test_an_answer_that_does_not_fit_on_the_disk_is_said_in_words() -> None:
+    done = in_a_shell("reconciler plan > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == ("reconciler: Unreachable: the answer cannot be written to standard output: No space left on device\n")
+
+
+@pytest.mark.usefixtures("there")
+def test_a_demo_without_git_says_so_before_it_does_anything(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err == "reconciler: Unreachable: git is not installed, and the demo needs it\n"
+
+
+@pytest.mark.usefixtures("there")
+def test_nobody_reading_along_ends_nothing() -> None:
+    done = in_a_shell("reconciler apply 2>&1 | true; exit ${PIPESTATUS[0]}")
+    assert done.returncode == 4
