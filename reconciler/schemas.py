@@ -1,4 +1,4 @@
-"""JSON Schema of what operators write, for editors: `python -m reconciler.schemas` writes the folder `schemas`."""
+"""JSON Schema of what operators write and of what scripts read: `python -m reconciler.schemas` writes the folder `schemas`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.model.desired import Desired
 from reconciler.model.inventory import Inventory
+from reconciler.model.status import Status
+from reconciler.render.documents import PlanDocument
 
 if TYPE_CHECKING:
     from reconciler.ports import OptionsCatalog
@@ -24,13 +26,17 @@ _FIELDS = {"Host": ("access", "power", "gpu"), "Model": ("engine", "launcher")}
 
 
 def schemas(catalog: OptionsCatalog) -> dict[str, Schema]:
-    """Return the schemas of desired.yaml and inventory.yaml by name, with the options of every driver."""
-    desired = _tidy(Desired.model_json_schema())
-    inventory = _tidy(_with_drivers(Inventory.model_json_schema(), catalog))
+    """Return the schemas of both files, with the options of every driver, and of the documents of `plan` and `status`."""
+    described = {
+        "desired": ("desired.yaml", Desired.model_json_schema()),
+        "inventory": ("inventory.yaml", _with_drivers(Inventory.model_json_schema(), catalog)),
+        "plan": ("reconciler plan -o json", PlanDocument.model_json_schema(mode="serialization")),
+        "status": ("reconciler status -o json", Status.model_json_schema(mode="serialization")),
+    }
     return {
-        name: {"$schema": DIALECT, "title": f"{name}.yaml", **schema}
-        for name, schema in (("desired", desired), ("inventory", inventory))
-        if isinstance(schema, dict)
+        name: {"$schema": DIALECT, "title": title, **tidied}
+        for name, (title, schema) in described.items()
+        if isinstance(tidied := _tidy(schema), dict)
     }
 
 

@@ -44,7 +44,7 @@ from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
 from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import OK, PENDING, REFUSED
-from reconciler.verbs.plan import _planned
+from reconciler.verbs.plan import Seen, _planned
 from tests.worlds import HOST, PROVENANCE, identity, model, saved_slot, slice_of, unit, whole, world
 
 FOLDER = Path(__file__).parent / "cases"
@@ -150,15 +150,19 @@ def read(path: Path) -> Case:
 
 def outcome(case: Case) -> Expected:
     """Return what `reconciler plan --detailed-exitcode` says of a case."""
-    wanted, observed = wanted_slice(case), seen(case)
+    made = looked(case).plan
+    code = REFUSED if made.refusals else PENDING if made.steps else OK
+    text = "\n".join(line.rstrip() for line in plan_text(plan_document(whole(made))).splitlines())
+    return Expected(exit=EXITS[code], plan=text + "\n")
+
+
+def looked(case: Case) -> Seen:
+    """Return what every verb that looks makes of a case."""
     looking = cast(
         "Looking",
         SimpleNamespace(clock=SimpleNamespace(wall=lambda: NOW), claim=Claim(controller="me", name="", directory="", at=0.0)),
     )
-    made = _planned(looking, wanted, observed, hints(case), prune=case.prune, take_over=case.take_over).plan
-    code = REFUSED if made.refusals else PENDING if made.steps else OK
-    text = "\n".join(line.rstrip() for line in plan_text(plan_document(whole(made))).splitlines())
-    return Expected(exit=EXITS[code], plan=text + "\n")
+    return _planned(looking, wanted_slice(case), seen(case), hints(case), prune=case.prune, take_over=case.take_over)
 
 
 def rewritten(text: str, expected: Expected) -> str:

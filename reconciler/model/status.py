@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from pydantic import Field
+
 from reconciler.model.names import Value
 
 ConditionType: TypeAlias = Literal["Ready", "Reconciling", "Stalled", "Drifted"]
@@ -12,38 +14,38 @@ ConditionType: TypeAlias = Literal["Ready", "Reconciling", "Stalled", "Drifted"]
 class Condition(Value):
     """State one thing about a subject, and why. `since` is wall clock seconds, of the journal row that last changed it."""
 
-    type: ConditionType
-    status: Literal["True", "False", "Unknown"]
-    reason: str
-    message: str = ""
-    since: float | None = None
-    observed_generation: int = 0
+    type: ConditionType = Field(description="What it is about.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it is so.")
+    reason: str = Field(description="Why, as one stable word; docs/errors.md explains each.")
+    message: str = Field(default="", description="Why, as a sentence.")
+    since: float | None = Field(default=None, description="Since when, in wall clock seconds; null when nobody recorded it.")
+    observed_generation: int = Field(default=0, description="The generation of the wish that it was judged for.")
 
 
 class ModelStatus(Value):
     """Describe one model of a host."""
 
-    model: str
-    wanted: bool | None
-    phase: str
-    conditions: tuple[Condition, ...]
+    model: str = Field(description="The model.")
+    wanted: bool | None = Field(description="Whether it is to run; null when models are not managed.")
+    phase: str = Field(description="What was seen of it: absent, loading, ready, sleeping, unresponsive, stranger or unknown.")
+    conditions: tuple[Condition, ...] = Field(description="What is so of this model.")
 
 
 class HostStatus(Value):
     """Describe one host: power, generation, what serves, what failed last with the engine's last words."""
 
-    host: str
-    power: str
-    generation: int
-    observed_generation: int
-    conditions: tuple[Condition, ...]
-    models: tuple[ModelStatus, ...]
-    failure: str = ""
-    log: tuple[str, ...] = ()
+    host: str = Field(description="The host.")
+    power: str = Field(description="Its power as seen: on, off, suspended or unknown.")
+    generation: int = Field(description="How often what is wanted of it has changed.")
+    observed_generation: int = Field(description="The newest generation that was judged.")
+    conditions: tuple[Condition, ...] = Field(description="What is so of this host; Ready comes first.")
+    models: tuple[ModelStatus, ...] = Field(description="Its models.")
+    failure: str = Field(default="", description="What failed last, while that stands in the way.")
+    log: tuple[str, ...] = Field(default=(), description="The engine's last words then.")
 
 
 class Status(Value):
     """Describe everything that desired manages."""
 
-    version: Literal[1] = 1
-    hosts: tuple[HostStatus, ...]
+    version: Literal[1] = Field(default=1, description="The version of this document's format.")
+    hosts: tuple[HostStatus, ...] = Field(description="One for each managed host, by name.")

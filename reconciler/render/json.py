@@ -4,37 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reconciler.render.documents import Beside, Cause, Evidence, Meaning, Origin, PlanDocument, Step
+
 if TYPE_CHECKING:
     from reconciler.steps.plan import HostPlan, Plan
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
     """Return a plan: its meaning, and under `evidence` what may differ between two equal plans."""
-    return {
-        "version": plan.version,
-        "hosts": [_meaning(host) for host in plan.hosts],
-        "evidence": {
-            "provenance": plan.provenance.model_dump(mode="json") | {"text": str(plan.provenance)},
-            "hosts": [_evidence(host) for host in plan.hosts],
-        },
-    }
+    origin = Origin(**plan.provenance.model_dump(), text=str(plan.provenance))
+    evidence = Evidence(provenance=origin, hosts=tuple(_beside(host) for host in plan.hosts))
+    hosts = tuple(_meaning(host) for host in plan.hosts)
+    return PlanDocument(version=plan.version, hosts=hosts, evidence=evidence).model_dump(mode="json")
 
 
-def _meaning(host: HostPlan) -> dict[str, Any]:
-    steps = [{"number": number, **step.model_dump(mode="json")} for number, step in enumerate(host.meaning, start=1)]
-    return {"host": host.host, "mode": host.mode, "digest": host.digest, "steps": steps}
+def _meaning(host: HostPlan) -> Meaning:
+    steps = tuple(Step(number=number, **step.model_dump()) for number, step in enumerate(host.meaning, start=1))
+    return Meaning(host=host.host, mode=host.mode, digest=host.digest, steps=steps)
 
 
-def _evidence(host: HostPlan) -> dict[str, Any]:
-    return {
-        "host": host.host,
-        "headline": host.headline,
-        "steps": [
-            {"number": step.number, "cause": step.cause, "note": step.note, "predicted": step.predicted} for step in host.steps
-        ],
-        "ignored": [change.model_dump(mode="json") for change in host.ignored],
-        "notes": list(host.notes),
-        "refusals": list(host.refusals),
-        "lost_conversations": host.lost_conversations,
-        "seconds": host.seconds,
-    }
+def _beside(host: HostPlan) -> Beside:
+    return Beside(
+        host=host.host,
+        headline=host.headline,
+        steps=tuple(Cause(number=step.number, cause=step.cause, note=step.note, predicted=step.predicted) for step in host.steps),
+        ignored=host.ignored,
+        notes=host.notes,
+        refusals=host.refusals,
+        lost_conversations=host.lost_conversations,
+        seconds=host.seconds,
+    )

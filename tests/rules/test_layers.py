@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {"", "app", "verbs"} | VERBS,
     "app": {"", "verbs", "store", "drivers"} | VERBS,
-    "schemas": {"drivers", "edge", "ports"} | PURE,
+    "schemas": {"drivers", "edge", "ports", "render"} | PURE,
     "verbs": {""} | VERBS,
     "loop": LOOP,
     "effects": {"ports"} | PURE,
