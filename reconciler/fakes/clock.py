@@ -36,7 +36,11 @@ class TurnedClock:
 
     def run(self, function: Callable[..., Awaitable[T]], *args: object) -> T:
         """Run an async function whose every wait and deadline is told by this clock, in no time."""
-        return anyio.run(function, *args, backend_options={"loop_factory": lambda: _Loop(self)})
+        return anyio.run(function, *args, backend_options={"loop_factory": self.loop})
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return an event loop in the time of this clock."""
+        return _Loop(self)
 
 
 class _Waiting(DefaultSelector):

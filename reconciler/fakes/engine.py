@@ -16,11 +16,13 @@ from reconciler.model.facts import (
     Fact,
     Fingerprint,
     Health,
+    Phase,
     RestoreAttempt,
     Saved,
     SavedSlot,
     Slot,
     Unit,
+    UnitIdentity,
     Weights,
 )
 from reconciler.model.spec import ModelSpec
@@ -28,6 +30,8 @@ from reconciler.ports import Evidence
 
 BYTES_PER_TOKEN = 1000
 CANARY = Conversation("canary", 1)
+YOUNG_SECONDS = 120.0
+"""A unit that has no port by then never will."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +58,32 @@ class FakeEngine:
         self.host.world.intended("save_slots")
         process = self._reached(unit)
         saved: list[JsonValue] = []
+        failed: list[JsonValue] = []
         for slot in activity.slots:
-            place = process.places[slot.id]
-            if place.held is None or place.held.tokens <= TRIVIAL_TOKENS or place.busy_until > self.host.world.now:
-                continue
-            file = SlotFile(self.model.name, place.held, self.host.world.fingerprint(self.model.name))
-            await self.host.act("save", lambda file=file: self.host.world.files.append(file))  # type: ignore[misc]
-            self._seal(file, slot.id, place, unit)
-            self.host.life.cross("save, sealed")
-            saved.append({"slot": slot.id, "tokens": place.held.tokens})
-        return {"slots": saved, "failed": []}
+            if slot.holds_conversation:
+                try:
+                    saved.append(await self._save(slot.id, process, unit))
+                except DriverError as error:
+                    failed.append(f"slot {slot.id} was not saved: {error.message}")
+        return {"slots": saved, "failed": failed}
+
+    async def _save(self, slot: int, process: Process, unit: Unit) -> Evidence:
+        world, place = self.host.world, process.places[slot]
+        if place.busy_until > world.now:
+            raise DriverError("it is generating; a save would wait for it")
+        if place.held is None or place.held.tokens <= TRIVIAL_TOKENS:
+            raise DriverError("its conversation is gone")
+        file = SlotFile(self.model.name, place.held, world.fingerprint(self.model.name))
+        await self.host.act("save", lambda: world.files.append(file))
+        self._seal(file, slot, place, unit)
+        self.host.life.cross("save, sealed")
+        return {"slot": slot, "tokens": place.held.tokens}
 
     def _seal(self, file: SlotFile, slot: int, place: Place, unit: Unit) -> None:
         """Give a file that is there its sidecar, and drop the one that it replaces."""
         world = self.host.world
         if file not in world.files:
-            raise DriverError(f"slot {slot} was not saved: the engine wrote no file")
+            raise DriverError("the engine wrote no file")
         tokens = file.holds.tokens if file.holds else 0
         file.sidecar = SavedSlot(
             file=f"{self.model.name}-{slot}-{unit.identity.pid}-{unit.identity.start}-{place.task}-{tokens}.kv",
@@ -91,33 +105,40 @@ class FakeEngine:
             self._note(one.file, unit, outcome)
             self.host.life.cross("restore, noted")
             slots.append({"slot": one.slot, "tokens": one.tokens, "outcome": outcome})
+            if outcome == "failed":
+                return {"slots": slots, "restart": True}
         return {"slots": slots}
 
     async def _restored(self, one: SavedSlot, process: Process) -> str:
         """Return what came of one slot: its file is put in only when nothing speaks against it, and noted before."""
         file = self._file(one.file)
-        place = process.places[one.slot]
-        held = place.held
         if file is None or file.holds is None or one.fingerprint != self.host.world.fingerprint(self.model.name):
             return "cold"
-        if held == file.holds:
+        if one.slot >= len(process.places):
+            return "cold"
+        place = process.places[one.slot]
+        if _is_open(one, process.identity) and place.held == file.holds:
             return "proven"
-        if held is not None and held.tokens > TRIVIAL_TOKENS:
+        if place.held is not None and place.held.tokens > TRIVIAL_TOKENS:
             return "cold"
         self._note(one.file, one, "open", process)
         self.host.life.cross("restore, about to")
-        await self.host.act("restore", lambda: self.host.world.put(file, process, place))
+        try:
+            await self.host.act("restore", lambda: self.host.world.put(file, process, place))
+        except DriverError:
+            return "failed"
         return "failed" if process.nature.restores in {"badly", "deadly"} else "proven" if place.held == file.holds else "cold"
 
     def _note(self, name: str, unit: Unit | SavedSlot, outcome: str, process: Process | None = None) -> None:
-        """Write an attempt into a sidecar in place of the one before for the same unit."""
+        """Write an attempt into a sidecar, in place of this unit's open one."""
         identity = process.identity if process else unit.identity
         file = self._file(name)
         if file is None or file.sidecar is None:
             raise DriverError(f"{name} is gone")
-        others = tuple(tried for tried in file.sidecar.attempts if tried.identity != identity)
+        before = file.sidecar.attempts[:-1] if _is_open(file.sidecar, identity) else file.sidecar.attempts
         tried = RestoreAttempt.model_validate({"identity": identity, "outcome": outcome})
-        file.sidecar = file.sidecar.model_copy(update={"attempts": (*others, tried)})
+        attempts = before if before and before[-1] == tried else (*before, tried)
+        file.sidecar = file.sidecar.model_copy(update={"attempts": attempts})
 
     async def weights(self) -> Fact[Weights]:
         """Return the weights file."""
@@ -139,13 +160,10 @@ class FakeEngine:
     def _file(self, name: str) -> SlotFile | None:
         return next((file for file in self.host.world.files if file.sidecar and file.sidecar.file == name), None)
 
-    def _process(self, unit: Unit) -> Process | None:
-        _ = self.host.world.now
-        return next((one for one in self.host.world.processes if one.identity == unit.identity), None)
-
     def _serving(self, unit: Unit) -> Process | None:
-        process = self._process(unit)
-        return process if process and process.is_ready(self.host.world.now) else None
+        process = self.host.world.on_port(self.model.port)
+        ready = process and process.identity == unit.identity and process.is_ready(self.host.world.now)
+        return process if ready else None
 
     def _reached(self, unit: Unit) -> Process:
         process = self._serving(unit)
@@ -154,18 +172,19 @@ class FakeEngine:
         return process
 
     def _health(self, unit: Unit) -> Health:
-        process = self._process(unit)
-        now = self.host.world.now
-        owner = self.host.world.on_port(self.model.port)
-        if process is None:
-            return Health(phase="absent")
-        if owner is not process:
-            return Health(phase="stranger", message=f"{owner.identity.pid if owner else 'nobody'} has its port")
-        if process.is_ready(now):
-            return Health(phase="ready", identity=unit.identity)
-        if now < process.ready_at:
-            return Health(phase="loading", identity=unit.identity, message="it loads its model")
-        return Health(phase="unresponsive", identity=unit.identity, message="it does not answer")
+        phase, message = self._phase(unit)
+        return Health(phase=phase, identity=unit.identity, message=message)
+
+    def _phase(self, unit: Unit) -> tuple[Phase, str]:
+        now, port = self.host.world.now, self.model.port
+        owner = self.host.world.on_port(port)
+        if owner is None:
+            return ("loading" if unit.uptime < YOUNG_SECONDS else "unresponsive"), f"nobody listens on {port}"
+        if owner.identity != unit.identity:
+            return "stranger", f"pid {owner.identity.pid} listens on {port}, not {self.model.name}"
+        if owner.is_ready(now):
+            return "ready", ""
+        return ("loading", "it loads its model") if now < owner.ready_at else ("unresponsive", "it does not answer")
 
     def _slots(self, process: Process) -> tuple[Slot, ...]:
         now = self.host.world.now
@@ -180,8 +199,29 @@ class FakeEngine:
     def _answer(self, unit: Unit) -> Answer:
         process = self._serving(unit)
         if process is None:
-            return Answer(message="it does not answer")
-        free = next((place for place in process.places if place.held is None), None)
-        if free is not None:
-            free.held, free.task = CANARY, (free.task or 0) + 1
+            return self._unanswered(unit)
+        now = self.host.world.now
+        avoided = {one.slot for one in self._sealed() if _is_open(one, unit.identity)}
+        free = [place for number, place in enumerate(process.places) if number not in avoided and _is_free(place, now)]
+        if free:
+            free[0].held, free[0].task, process.spoke = CANARY, (free[0].task or 0) + 1, True
+        if not process.spoke:
+            return Answer(message="all slots are in use or hold conversations, and no token was generated yet")
         return Answer(identity=unit.identity)
+
+    def _unanswered(self, unit: Unit) -> Answer:
+        """Say why there is no answer; raise DriverError when a unit that has its port is silent."""
+        phase, message = self._phase(unit)
+        if phase == "unresponsive" and self.host.world.on_port(self.model.port):
+            raise DriverError(message)
+        return Answer(message=message)
+
+
+def _is_free(place: Place, now: float) -> bool:
+    return place.busy_until <= now and (place.held is None or place.held.tokens <= TRIVIAL_TOKENS)
+
+
+def _is_open(one: SavedSlot, identity: UnitIdentity) -> bool:
+    """Return whether the last attempt was this very unit's, and is not over."""
+    last = one.attempts[-1] if one.attempts else None
+    return last is not None and last.identity == identity and last.outcome == "open"

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
+from pydantic import JsonValue
 
 from reconciler.errors import DriverError
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.host import Host
 from reconciler.fakes.life import Life
-from reconciler.fakes.world import World
+from reconciler.fakes.world import Process, World
 from reconciler.model.facts import (
     Binary,
     Claim,
@@ -32,6 +33,9 @@ from reconciler.model.facts import (
 from reconciler.model.onhost import Action, Prefetch, Question, WriteClaim
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.ports import Evidence, HostPorts, Json, ModelPorts
+
+AGAIN_SECONDS = 5.0
+"""Seconds between the second TERM and KILL."""
 
 
 @dataclass(frozen=True)
@@ -53,24 +57,31 @@ class FakeAccess:
         return await self.host.see("claim", lambda: self.host.world.claim)
 
     async def changes(self, identity: UnitIdentity) -> AsyncIterator[None]:
-        """Yield when a unit is gone."""
-        clock = self.host.world.clock
+        """Yield when a unit goes, and end."""
+        clock, lived = self.host.world.clock, False
         while any(one.identity == identity for one in self.host.world.units()):
+            lived = True
             await clock.sleep(0.1)
-        yield None
+        if lived:
+            yield None
 
     async def act(self, action: Action) -> Evidence:
         """Claim the host or read ahead; raise DriverError for everything else."""
         match action:
             case WriteClaim():
-                world = self.host.world
-                await self.host.act("claims", lambda: world.claimed(action.claim, take_over=action.take_over))
+                await self.host.act("claims", lambda: self._claim(action))
             case Prefetch():
                 self.host.world.intended("prefetch")
                 await self.host.act("prefetch", lambda: None)
             case _:
                 raise DriverError(f"nobody does {action.do} here")
         return {}
+
+    def _claim(self, action: WriteClaim) -> None:
+        held = self.host.world.claim
+        if held is not None and held.controller != action.claim.controller and not action.take_over:
+            raise DriverError(f"this host is claimed by controller {held.name}")
+        self.host.world.claimed(action.claim, take_over=action.take_over)
 
     @asynccontextmanager
     async def dial(self, port: int) -> AsyncIterator[str]:
@@ -172,14 +183,12 @@ class FakeLauncher:
         problem = self.host.world.binaries.get(model.name, Binary(path="engine")).problem
         if problem:
             raise DriverError(problem)
-        await self.host.act("start", lambda: self._start(model, controller))
-        return {}
-
-    def _start(self, model: ModelSpec, controller: str) -> None:
-        self.host.world.start(model, controller)
+        started: list[Process] = []
+        await self.host.act("start", lambda: started.append(self.host.world.start(model, controller)))
+        return {"identity": started[0].identity.model_dump()} if started else {}
 
     async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
-        """End a unit that is still the one that was meant: TERM, then KILL after `grace` seconds."""
+        """End a unit that is still the one that was meant: TERM, `grace` seconds, TERM, KILL."""
         world = self.host.world
         world.intended("stop")
         process = next((one for one in world.processes if one.identity == identity), None)
@@ -187,16 +196,25 @@ class FakeLauncher:
             return {"gone": True, "rungs": []}
         await self.host.act("stop", lambda: world.term(process, process.nature.ends_in))
         if world.faults.get("stop") == "lies":
-            return {"gone": True, "rungs": ["TERM"]}
-        with anyio.move_on_after(grace):
+            return {"gone": True, "rungs": ["term"]}
+        rungs: list[JsonValue] = []
+        for seconds in (grace, AGAIN_SECONDS):
+            rungs.append("term")
+            if await self._ends(process, seconds):
+                return {"gone": True, "rungs": rungs}
+        world.term(process, 0)
+        self.host.life.cross("stop, killed")
+        return {"gone": True, "rungs": [*rungs, "kill"]}
+
+    async def _ends(self, process: Process, seconds: float) -> bool:
+        world = self.host.world
+        with anyio.move_on_after(seconds):
             while process in world.processes:
                 await world.clock.sleep(0.05)
                 self.host.life.cross("stop, waiting")
                 _ = world.now
-            return {"gone": True, "rungs": ["TERM"]}
-        world.term(process, 0)
-        self.host.life.cross("stop, killed")
-        return {"gone": True, "rungs": ["TERM", "KILL"]}
+            return True
+        return False
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ Fault: TypeAlias = Literal["refuses", "lies", "late", "hangs"]
 
 BOOT_SECONDS = 20.0
 MOST_DEATHS = 3
+TAIL = 20
+"""As many lines of a log are shown as on a real host."""
+
 NEVER = float("inf")
 
 
@@ -76,6 +79,7 @@ class Process:
     started: float
     ends_at: float
     places: list[Place] = field(default_factory=list)
+    spoke: bool = False
 
     @property
     def ready_at(self) -> float:
@@ -186,9 +190,10 @@ class World:
         """Let a client send a conversation to a model that serves; return how many of its tokens were remembered."""
         now = self.now
         process = next(one for one in self.units(model_name) if one.is_ready(now))
+        process.spoke = True
         places = process.places
         place = next((one for one in places if one.held and one.held.name == conversation.name), None)
-        place = place or min(places, key=lambda one: one.held.tokens if one.held else 0)
+        place = place or min(places, key=lambda one: one.held.tokens if one.held and one.held.tokens > TRIVIAL_TOKENS else 0)
         known = place.held if place.held and place.held.name == conversation.name else None
         place.held, place.task, place.busy_until = conversation, (place.task or 0) + 1, now + seconds
         return min(known.tokens, conversation.tokens) if known else 0
@@ -234,7 +239,7 @@ class World:
             ends_at = self.now
         places = [Place() for _ in range(nature.slots)]
         process = Process(self._identity(), mark, model.port, nature, self.now, ends_at, places)
-        self.logs[model.name] = (*nature.log, f"{model.name} started")
+        self.logs[model.name] = (*self.logs.get(model.name, ()), *nature.log, f"{model.name} started")[-TAIL:]
         self.processes.append(process)
         return process
 

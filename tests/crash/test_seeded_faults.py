@@ -25,6 +25,7 @@ from reconciler.model.facts import (
     Unit,
     UnitIdentity,
 )
+from reconciler.model.onhost import WriteClaim
 from reconciler.model.records import Record, Row, RunClosed, StepIntent
 from reconciler.ports import Clock, Evidence, Journal
 from tests.crash.stage import Stage
@@ -133,10 +134,13 @@ class Roomy(FakeGpu):
 
 
 class Selfish(FakeAccess):
-    """See no claim of anybody else."""
+    """See no claim of anybody else, and write over it."""
 
     async def claim(self) -> Fact[Claim | None]:
         return Known(None)
+
+    def _claim(self, action: WriteClaim) -> None:
+        self.host.world.claimed(action.claim, take_over=action.take_over)
 
 
 @dataclass

@@ -1,0 +1,209 @@
+"""Two benches to put the same promises to: a world that is not there, and this machine with a real engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import anyio.lowlevel
+
+from reconciler.drivers.gpus import none as no_gpu
+from reconciler.drivers.power import none as no_power
+from reconciler.embedded.weights import write_weights
+from reconciler.fakes.engine import FakeEngine
+from reconciler.fakes.host import Host
+from reconciler.fakes.life import Life
+from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher, FakePower
+from reconciler.fakes.world import Conversation, Nature, World
+from reconciler.model.facts import Binary, Unit
+from reconciler.model.spec import ModelSpec
+from reconciler.onhost import process
+from reconciler.ports import Access, Engine, GpuReader, Launcher, PowerReader, Shelf
+from tests import running
+from tests.rig import rig
+from tests.worlds import model
+
+STRANGER = """
+import signal, socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+class Bench(Protocol):
+    """Be a host with one model, and whatever happens to both by itself. An engine of the model has two slots."""
+
+    model: ModelSpec
+    access: Access
+    power: PowerReader
+    gpu: GpuReader
+    launcher: Launcher
+    engine: Engine
+    shelf: Shelf
+
+    def narrow(self) -> Bench:
+        """Give the same host with a model of one slot."""
+        ...
+
+    async def talk(self, words: int, slot: int = 0) -> float:
+        """Let a client send a conversation, longer or shorter than before; return which share of it was remembered."""
+        ...
+
+    def talking(self) -> AbstractAsyncContextManager[None]:
+        """Let a client keep the first slot busy."""
+        ...
+
+    def stranger(self) -> AbstractAsyncContextManager[int]:
+        """Let somebody else listen on the model's port; give the pid."""
+        ...
+
+    def crash(self, unit: Unit) -> None:
+        """Let a unit die."""
+        ...
+
+    def silence(self, unit: Unit) -> None:
+        """Let a unit hang: it neither answers nor ends when it is asked to."""
+        ...
+
+    def rebuild(self) -> None:
+        """Let something change that saved slots depend on."""
+        ...
+
+    def damage(self) -> None:
+        """Let the content of slot files change under their sidecars."""
+        ...
+
+    def lose_program(self) -> ModelSpec:
+        """Give the model with a program that is not there."""
+        ...
+
+
+class WorldBench:
+    """Be a bench in a world."""
+
+    def __init__(self, world: World, slots: int = 2) -> None:
+        self.world = world
+        self.model = model("m")
+        self.host = Host(world, Life())
+        engine = FakeEngine(self.host, self.model)
+        self.access: Access = FakeAccess(self.host)
+        self.power: PowerReader = FakePower(self.host)
+        self.gpu: GpuReader = FakeGpu(self.host)
+        self.launcher: Launcher = FakeLauncher(self.host)
+        self.engine: Engine = engine
+        self.shelf: Shelf = engine
+        world.natures[self.model.digest] = Nature(slots=slots)
+
+    def narrow(self) -> Bench:
+        return WorldBench(self.world, slots=1)
+
+    async def talk(self, words: int, slot: int = 0) -> float:
+        return self.world.talk("m", Conversation(f"client {slot}", words)) / words
+
+    @asynccontextmanager
+    async def talking(self) -> AsyncIterator[None]:
+        self.world.talk("m", Conversation("client 0", 320), seconds=60)
+        yield
+
+    @asynccontextmanager
+    async def stranger(self) -> AsyncIterator[int]:
+        yield self.world.stranger(self.model.port).identity.pid
+
+    def crash(self, unit: Unit) -> None:
+        self.world.crash(unit.mark.model)
+
+    def silence(self, unit: Unit) -> None:
+        (one,) = self.world.units(unit.mark.model)
+        one.nature = replace(one.nature, hangs_after=0, ends_in=float("inf"))
+
+    def rebuild(self) -> None:
+        self.world.fingerprints["m"] = "another build"
+
+    def damage(self) -> None:
+        self.world.flip("m")
+
+    def lose_program(self) -> ModelSpec:
+        self.world.binaries["m"] = Binary(path="engine", problem="there is no program engine")
+        return self.model
+
+
+class MachineBench:
+    """Be a bench on this machine: a directory of its own, and an engine with random weights."""
+
+    def __init__(self, directory: Path, slots: int = 2) -> None:
+        self.directory = directory
+        self.weights = directory / "weights.gguf"
+        if not self.weights.exists():
+            write_weights(self.weights, seed=1)
+        self._rig = rig(directory, weights=str(self.weights), parallel=slots, context=2048 * slots)
+        self.model = self._rig.model
+        self.access: Access = self._rig.access
+        self.power: PowerReader = no_power.Driver(no_power.Options(), self.access)
+        self.gpu: GpuReader = no_gpu.Driver(no_gpu.Options(), self.access)
+        self.launcher: Launcher = self._rig.launcher
+        self.engine: Engine = self._rig.engine
+        self.shelf: Shelf = self._rig.engine
+
+    def narrow(self) -> Bench:
+        return MachineBench(self.directory, slots=1)
+
+    async def talk(self, words: int, slot: int = 0) -> float:
+        timings = (await self._rig.converse(words, slot=slot))["timings"]
+        share: float = timings["cache_n"] / (timings["cache_n"] + timings["prompt_n"])
+        return share
+
+    @asynccontextmanager
+    async def talking(self) -> AsyncIterator[None]:
+        asked = {"prompt": "ba " * 320, "n_predict": 1500, "id_slot": 0, "ignore_eos": True}
+        async with anyio.create_task_group() as clients:
+            clients.start_soon(self._rig.post, f"http://127.0.0.1:{self.model.port}/completion", asked)
+            (unit,) = running.our_units()
+            while not (await self._rig.slot(Unit.model_validate(unit))).busy:
+                await anyio.lowlevel.checkpoint()
+            yield
+            clients.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def stranger(self) -> AsyncIterator[int]:
+        argv = [*running.PYTHON, STRANGER, str(self.model.port)]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as other:  # noqa: ASYNC220 - waits for one line
+            try:
+                assert other.stdout is not None
+                assert other.stdout.readline() == b"ready\n"
+                yield other.pid
+            finally:
+                other.kill()
+
+    def crash(self, unit: Unit) -> None:
+        os.kill(unit.identity.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, unit.identity.pid, os.WEXITED | os.WNOWAIT)
+        process.reap()
+
+    def silence(self, unit: Unit) -> None:
+        os.kill(unit.identity.pid, signal.SIGSTOP)
+
+    def rebuild(self) -> None:
+        write_weights(self.weights, seed=2)
+
+    def damage(self) -> None:
+        for file in self._rig.slots.glob("*.kv"):
+            content = bytearray(file.read_bytes())
+            content[len(content) // 2] ^= 1
+            file.write_bytes(content)
+
+    def lose_program(self) -> ModelSpec:
+        command = self.model.command.model_copy(update={"argv": ("no-such-engine",)})
+        return self.model.model_copy(update={"command": command})
+
+
+def bench_of(place: str, world: World, directory: Path) -> Bench:
+    """Build a bench by its name."""
+    return WorldBench(world) if place == "world" else MachineBench(directory)
