@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reconciler.model.records import Record, Row
+from reconciler.model.records import SEEN_AGAIN, Record, Row
 
 if TYPE_CHECKING:
     from reconciler.ports import Clock
@@ -25,6 +25,11 @@ class MemoryJournal:
         twin = MemoryJournal(clock, self._boot_id)
         twin._rows = list(self._rows)
         return twin
+
+    def cut_power(self) -> None:
+        """Lose what a power cut may take: the newest rows that will be seen again."""
+        while self._rows and isinstance(self._rows[-1].record, SEEN_AGAIN):
+            self._rows.pop()
 
     def rows(self) -> Sequence[Row]:
         """Return all rows, oldest first."""

@@ -154,6 +154,9 @@ Record: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 
+SEEN_AGAIN = (StepDone, TrialOpened)
+"""What is observed again when a power cut takes it: these rows are durable with the next one that is none of them."""
+
 
 class Row(Value):
     """Be one journal row: a record, its sequence number, and when and in which boot it was written.

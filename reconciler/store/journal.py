@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.edge.atomic import write_file
 from reconciler.errors import DurabilityError, JournalDamaged, NetworkFileSystem, WriteFailed
-from reconciler.model.records import Record, Row, RunOpened, StepIntent
+from reconciler.model.records import SEEN_AGAIN, Record, Row, RunOpened, StepIntent
 from reconciler.store.filesystem import MOUNTS, mounted_on
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 VERSION = 1
 BUSY_SECONDS = 10.0
 HEADED = {"run-opened", "run-closed", "adopted", "retry", "roll-back"}
-SEEN_AGAIN = {"step-done", "trial-opened"}
-"""What is observed again when a power cut takes it: these rows are durable with the next one that is not."""
-
 NOTHING = "0" * 64
 FOOT = "forgotten"
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError, OverflowError)
@@ -162,7 +159,7 @@ class SqliteJournal:
 
     def _write(self, record: Record) -> tuple[Row, str]:
         connection = self._writer = self._writer or self._opened()
-        connection.execute(f"PRAGMA synchronous={'NORMAL' if record.kind in SEEN_AGAIN else 'FULL'}")
+        connection.execute(f"PRAGMA synchronous={'NORMAL' if isinstance(record, SEEN_AGAIN) else 'FULL'}")
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             connection.execute(SCHEMA)

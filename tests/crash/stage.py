@@ -52,7 +52,7 @@ class Stage:
 
     def copied(self) -> Stage:
         world = self.world.copied()
-        return replace(self, world=world, journal=self._kept().copied(world.clock), said=[])
+        return replace(self, world=world, journal=self.kept().copied(world.clock), said=[])
 
     def command(self, dies_at: int | str | None = None) -> tuple[Life, HostVerdict | None]:
         """Run one `apply`; the verdict is None when it was killed."""
@@ -70,13 +70,13 @@ class Stage:
         assert verdict.outcome == outcome, verdict
         return verdict
 
-    def _kept(self) -> MemoryJournal:
+    def kept(self) -> MemoryJournal:
         if self.journal is None:
             self.journal = MemoryJournal(self.world.clock)
         return self.journal
 
     async def _apply(self, life: Life) -> HostVerdict:
-        journal = self.given_journal(MortalJournal(self._kept(), life, self.world.noted))
+        journal = self.given_journal(MortalJournal(self.kept(), life, self.world.noted))
         given = ports(self.world, self.wanted, life, self.parts)
         actor = Actor(given, journal, self.given_clock(self.world.clock), ME, Interrupt(), self.said.append)
         return await reconcile(Wish(self.wanted, PROVENANCE, "apply"), actor)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 
 import pytest
 
-from tests.crash.stage import Stage
+from tests.crash.stage import Stage, as_it_is
 from tests.crash.stories import STORIES, Story
 
 FLOOR = 100_000 if "CRASH_COMPLETE" in os.environ else 5000
@@ -42,11 +42,12 @@ def schedules(story: Story, stage: Stage, chance: random.Random) -> Iterator[tup
         yield tuple(chance.choice(calls) for _ in range(2 + number % 2))
 
 
-def played(stage: Stage, deaths: tuple[int | str, ...]) -> Stage:
+def played(stage: Stage, deaths: tuple[int | str, ...], after_each: Callable[[Stage], object] = as_it_is) -> Stage:
     """Let one command after the other die, then go on until one has nothing left to do."""
     here = stage.copied()
     for call in deaths:
         here.command(call)
+        after_each(here)
     for _ in range(MOST_COMMANDS):
         life, verdict = here.command()
         assert verdict is not None
@@ -55,9 +56,9 @@ def played(stage: Stage, deaths: tuple[int | str, ...]) -> Stage:
     raise AssertionError(f"still acting after {MOST_COMMANDS} commands: {here.said}")
 
 
-def check(story: Story, stage: Stage, deaths: tuple[int | str, ...]) -> None:
+def check(story: Story, stage: Stage, deaths: tuple[int | str, ...], after_each: Callable[[Stage], object] = as_it_is) -> None:
     try:
-        here = played(stage, deaths)
+        here = played(stage, deaths, after_each)
         assert here.world.violations == []
         story.over(here)
     except AssertionError as error:

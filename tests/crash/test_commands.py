@@ -1,0 +1,98 @@
+"""What holds of every story besides coming out well: nothing is done twice, a plan does nothing, a power cut takes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+
+from reconciler.fakes.life import Life, MortalJournal
+from reconciler.fakes.ports import ports
+from reconciler.fakes.world import World
+from reconciler.model.facts import Claim
+from reconciler.model.records import RunOpened
+from reconciler.model.spec import Slice
+from reconciler.model.target import Wanted
+from reconciler.ports import Clock, HostReaders, JournalReader, Source
+from reconciler.verbs.plan import Seen, look
+from tests.crash.stage import ME, Stage
+from tests.crash.stories import STORIES
+from tests.crash.test_every_boundary import check, moments, played
+from tests.worlds import HOST, PROVENANCE
+
+BRIEF = [name for name, story in STORIES.items() if not story.long]
+UNSYNCED = ["switch_back", "death_in_the_trial", "power_off"]
+
+
+@dataclass(frozen=True)
+class Looking:
+    """Be given to a verb that only looks."""
+
+    world: World
+    journal: JournalReader
+    life: Life
+    source: Source
+    clock: Clock
+    claim: Claim = ME
+
+    def readers(self, slice_: Slice) -> HostReaders:
+        return ports(self.world, slice_, self.life)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Be what an operator wrote."""
+
+    wanted: Wanted
+
+    def read(self) -> Wanted:
+        return self.wanted
+
+
+def planned(stage: Stage) -> tuple[Life, Seen]:
+    """Plan what a stage wants."""
+    life = Life()
+    wanted = Wanted(slices={HOST: stage.wanted}, provenance=PROVENANCE)
+    journal = MortalJournal(stage.kept(), life, stage.world.noted)
+    looking = Looking(stage.world, journal, life, Files(wanted), stage.world.clock)
+    (seen,) = stage.world.clock.run(partial(look, looking, wanted))
+    return life, seen
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_second_apply_makes_no_call_that_changes_anything(name: str) -> None:
+    stage = played(STORIES[name].begin(), ())
+    rows = stage.kept().rows()
+    life, _ = stage.command()
+    assert life.acts == []
+    assert stage.kept().rows() == rows
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_plan_makes_no_call_that_changes_anything_and_writes_no_row(name: str) -> None:
+    stage = STORIES[name].begin()
+    rows = stage.kept().rows()
+    life, _ = planned(stage)
+    assert life.acts == []
+    assert not [call for call in life.calls if "append" in call]
+    assert stage.kept().rows() == rows
+
+
+@pytest.mark.parametrize("name", BRIEF)
+def test_what_is_planned_is_what_the_run_is_opened_with(name: str) -> None:
+    stage = STORIES[name].begin().copied()
+    _, seen = planned(stage)
+    before = len(stage.kept().rows())
+    stage.command()
+    opened = [row.record.plan for row in stage.kept().rows()[before:] if isinstance(row.record, RunOpened)]
+    steps = tuple(f"{planned.step.kind} {planned.step.target}" for planned in seen.plan.steps)
+    assert opened[:1] == ([steps] if steps and not seen.plan.refusals else [])
+
+
+@pytest.mark.parametrize("name", UNSYNCED)
+def test_a_power_cut_of_the_controller_takes_nothing_that_is_needed(name: str) -> None:
+    story = STORIES[name]
+    stage = story.begin()
+    for call in moments(stage):
+        check(story, stage, (call,), after_each=lambda here: here.kept().cut_power())
