@@ -8,7 +8,7 @@ import anyio
 
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import attempt_key
-from reconciler.errors import Misused
+from reconciler.errors import Misused, Refused
 from reconciler.loop.observer import Observer
 from reconciler.model.records import RollBack, Row, RunClosed, RunOpened
 from reconciler.verbs import apply
@@ -17,8 +17,10 @@ from reconciler.verbs.outcome import Outcome
 
 
 def run(app: Acting, run_number: int | None, host: str | None, approve: apply.Approve, say: apply.Say) -> Outcome:
-    """Aim a host at a promoted run, the one before the present by default; raise Misused when there is none."""
+    """Aim a host at a promoted run, the one before the present by default; raise Misused when there is none, or Refused."""
     wanted = app.source.read()
+    if wanted.provenance.objection:
+        raise Refused(wanted.provenance.objection)
     name = host or (next(iter(wanted.slices)) if len(wanted.slices) == 1 else None)
     if name not in wanted.slices:
         wrong = f"host {host} is not managed" if host else "name the host with --host"

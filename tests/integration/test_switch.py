@@ -184,6 +184,8 @@ def test_what_is_not_committed_is_shown_and_not_applied_where_commits_are_asked_
             assert refused.returncode == 4
             assert "desired.yaml says `apply_from: committed`, but desired.yaml or inventory.yaml is not as in" in refused.stdout
         assert "is not as in commit" in here.run("status").stdout
+        back = here.run("rollback", "--yes")
+        assert (back.returncode, "reconciler: Refused: desired.yaml says" in back.stderr) == (4, True)
         assert here.run("validate").returncode == 0
     assert (here.rows(), here.engines()) == (rows, engines)
     git(here.folder, "commit", "-qam", "Run the other model")
