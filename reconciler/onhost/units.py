@@ -100,7 +100,8 @@ def _described(found: Iterable[Group]) -> list[dict[str, Any]]:
                 "mark": group.mark,
                 "members": sorted(group.members),
                 "uptime": uptime,
-                "started_at": wall - uptime,
+                # The end of its first tick: what was written just before the start must not seem to be newer than it.
+                "started_at": wall - uptime + 1 / procfs.ticks(),
                 "leader": group.leader,
             }
         )

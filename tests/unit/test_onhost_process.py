@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,16 @@ def test_a_unit_runs_in_a_session_of_its_own_with_mark_log_and_folders(tmp_path:
     assert (unit["members"], unit["leader"]) == ([identity["pid"]], True)
     assert os.getsid(identity["pid"]) == identity["pid"]
     assert 0 <= unit["uptime"] < running.DEADLINE
-    assert 0 <= (tmp_path / "models/m/log").stat().st_ctime - unit["started_at"] < running.DEADLINE
+    assert (tmp_path / "models/m/log").stat().st_ctime - running.DEADLINE < unit["started_at"] < time.time()
+
+
+def test_what_was_written_before_a_start_is_older_than_the_unit_and_what_comes_after_it_is_not(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.touch()
+    start(tmp_path, SLEEPER)
+    after.touch()
+    (unit,) = our_units()
+    assert before.stat().st_ctime <= unit["started_at"] < after.stat().st_ctime
     assert (tmp_path / "models/m/log").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "models/m/slots").stat().st_mode & 0o777 == 0o700
 
