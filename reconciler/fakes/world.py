@@ -103,6 +103,17 @@ class SlotFile:
     deadly: int = 0
 
 
+@dataclass(frozen=True)
+class Loss:
+    """Be a conversation that ended with its unit and is in no sealed file: `answered` and `busy` say how its slot was then."""
+
+    identity: UnitIdentity
+    mark: Mark
+    conversation: Conversation
+    answered: bool
+    busy: bool
+
+
 class World:
     """Be one host and everything on it. Natures go by the digest of the command, everything else by the model's name."""
 
@@ -122,6 +133,7 @@ class World:
         self.faults: dict[str, Fault] = {}
         self.unseen: dict[str, str] = {}
         self.violations: list[str] = []
+        self.lost: list[Loss] = []
         self.logs: dict[str, tuple[str, ...]] = {}
         self._lingering: list[tuple[float, int]] = []
         self._power_at: tuple[float, PowerState] | None = None
@@ -138,7 +150,7 @@ class World:
         twin.files = [replace(file) for file in self.files]
         for name in ("natures", "weights", "binaries", "fingerprints", "faults", "unseen", "logs", "_opened", "_last_row"):
             setattr(twin, name, dict(getattr(self, name)))
-        for name in ("violations", "_lingering"):
+        for name in ("violations", "lost", "_lingering"):
             setattr(twin, name, list(getattr(self, name)))
         return twin
 
@@ -250,6 +262,20 @@ class World:
         if any(place.busy_until > self.now for place in process.places):
             self.logs["cut"] = (*self.logs.get("cut", ()), f"{self.now}")
         process.ends_at = min(process.ends_at, self.now + seconds)
+        self.lost += self._losses(process)
+
+    def _losses(self, process: Process) -> Iterable[Loss]:
+        """Return what nobody has but a process that is told to end; a file that was damaged since was good when it was sealed."""
+        now, mark = self.now, process.mark
+        sealed = [file for file in self.files if file.sidecar and mark and file.model == mark.model]
+        for place in process.places:
+            held = place.held
+            kept = any(
+                file.holds == held or (file.holds is None and held and file.sidecar and file.sidecar.tokens == held.tokens)
+                for file in sealed
+            )
+            if mark and held and held.tokens > TRIVIAL_TOKENS and not kept:
+                yield Loss(process.identity, mark, held, process.is_ready(now), place.busy_until > now)
 
     def put(self, file: SlotFile, process: Process, place: Place) -> None:
         """Let an engine take a slot file into a slot."""

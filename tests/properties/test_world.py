@@ -1,0 +1,205 @@
+"""Whatever people, clients and the world do to one host, in any order, its controller keeps its promises."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from reconciler.core.canonical import digest
+from reconciler.fakes.life import Life
+from reconciler.fakes.world import Conversation, Fault, Loss
+from reconciler.loop.reconcile import HostVerdict
+from reconciler.model.records import Retry
+from reconciler.model.spec import ModelSpec, Slice
+from tests.crash.stage import Stage, want
+from tests.worlds import PORT, model
+
+ACTIVES = ((), ("a",), ("b",), ("a", "b"))
+POWERS = (None, None, "on", "off", "suspend")
+ACTORS = ("claims", "prefetch", "stop", "start", "restore", "save", "shutdown", "suspend", "wake")
+FAULTS: tuple[Fault, ...] = ("refuses", "lies", "late", "hangs")
+FACTS = (
+    "contact", "claim", "power", "gpu", "units", "port", "binary", "log", "health", "activity", "answer", "weights", "saved",
+    "fingerprint",
+)  # fmt: skip
+ENOUGH = 5
+"""As many commands bring about what is wanted once nothing goes wrong any more."""
+
+names = st.sampled_from(("a", "b"))
+
+
+def defined(name: str, version: int, port: int) -> ModelSpec:
+    return model(name, port=port, digest=digest([name, version, port]))
+
+
+class WorldMachine(RuleBasedStateMachine):
+    """One controller on one host, and everybody else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage = Stage()
+        self.world = self.stage.world
+        self.versions = {"a": 0, "b": 0}
+        self.tokens = 100
+        self.before = self.want(("a",), None)
+        self.applied()
+
+    def want(self, active: tuple[str, ...], power: str | None) -> Slice:
+        """Define both models, on ports of their own only when both are wanted."""
+        port = PORT + 1 if len(active) > 1 else PORT
+        models = (defined("a", self.versions["a"], PORT), defined("b", self.versions["b"], port))
+        self.before, self.stage.wanted = self.stage.wanted, want(*active, power=power).model_copy(update={"models": models})
+        return self.before
+
+    # What people do.
+
+    @rule(active=st.sampled_from(ACTIVES), power=st.sampled_from(POWERS))
+    def wants(self, active: tuple[str, ...], power: str | None) -> None:
+        self.want(active, power)
+
+    @rule()
+    def wants_what_was_before(self) -> None:
+        self.before, self.stage.wanted = self.stage.wanted, self.before
+
+    @rule(name=names)
+    def changes_a_definition(self, name: str) -> None:
+        self.versions[name] += 1
+        self.want(self.stage.wanted.active or (), self.stage.wanted.power)
+
+    @rule()
+    def retries(self) -> None:
+        self.retry()
+
+    def retry(self) -> None:
+        self.stage._kept().append(Retry(host="box"))
+
+    # What the controller does.
+
+    @rule()
+    def applies(self) -> None:
+        self.applied()
+
+    @rule(actor=st.sampled_from(ACTORS), fault=st.sampled_from(FAULTS))
+    def applies_with_an_actor_that_fails(self, actor: str, fault: Fault) -> None:
+        self.world.faults[actor] = fault
+        self.applied()
+        self.world.faults.clear()
+
+    @rule(fact=st.sampled_from(FACTS))
+    def applies_without_seeing(self, fact: str) -> None:
+        self.world.unseen[fact] = "it is hidden"
+        self.applied()
+        self.world.unseen.clear()
+
+    @rule(call=st.integers(0, 150))
+    def applies_and_is_killed(self, call: int) -> None:
+        self.applied(call)
+
+    def applied(self, dies_at: int | None = None) -> str:
+        """Apply; judge what it said and did, and that applying again changes nothing."""
+        life, verdict = self.command(dies_at)
+        if verdict is None:
+            return "killed"
+        claims = {"claims"} if self.world.faults or self.world.unseen else set()
+        if verdict.outcome == "refused":
+            assert set(life.acts) <= claims, verdict
+        if verdict.outcome in {"applied", "in_sync"}:
+            assert self.is_as_wanted(), verdict
+            again, same = self.command()
+            assert again.acts == [], same
+            assert same is not None
+            assert same.outcome == "in_sync", same
+        return verdict.outcome
+
+    def command(self, dies_at: int | None = None) -> tuple[Life, HostVerdict | None]:
+        life, verdict = self.stage.command(dies_at)
+        assert [loss for loss in self.world.lost if not self.is_excused(loss)] == [], verdict
+        self.world.lost.clear()
+        return life, verdict
+
+    def is_excused(self, loss: Loss) -> bool:
+        """Return whether a conversation could not have been saved."""
+        spec = self.stage.wanted.model(loss.mark.model)
+        tried = [
+            attempt
+            for file in self.world.files
+            for attempt in (file.sidecar.attempts if file.sidecar else ())
+            if attempt.identity == loss.identity
+        ]
+        damaged = any(attempt.outcome in {"failed", "open"} for attempt in tried)
+        changed = spec is None or spec.digest != loss.mark.digest
+        hindered = bool(self.world.faults or self.world.unseen)
+        return changed or hindered or damaged or loss.busy or not loss.answered
+
+    def is_as_wanted(self) -> bool:
+        wanted, state = self.stage.wanted, self.world.power
+        asleep = {"off": {"off"}, "suspend": {"off", "suspended"}}.get(wanted.power or "")
+        if asleep is not None:
+            return state in asleep
+        if state != "on":
+            return wanted.power is None
+        running = {one.mark.model: one.mark.digest for one in self.world.units() if one.mark}
+        expected = {one.name: one.digest for one in wanted.models if one.name in (wanted.active or ())}
+        return running == expected and set(self.world.serving()) == set(expected)
+
+    # What clients and the world do.
+
+    @rule(name=names, client=st.sampled_from(("tea", "cake")), seconds=st.sampled_from((0.0, 0.0, 3.0, 1000.0)))
+    def talks(self, name: str, client: str, seconds: float) -> None:
+        """Let a conversation be longer than all before it, so that none is taken for another."""
+        if name in self.world.serving():
+            self.tokens += 10
+            self.world.talk(name, Conversation(client, self.tokens), seconds)
+
+    @rule(name=names)
+    def crashes(self, name: str) -> None:
+        self.world.crash(name)
+
+    @rule()
+    def reboots(self) -> None:
+        self.world.reboot()
+
+    @rule()
+    def loses_power(self) -> None:
+        self.world.cut_power()
+
+    @rule(port=st.sampled_from((PORT, PORT + 1)))
+    def is_visited_by_a_stranger(self, port: int) -> None:
+        if self.world.power == "on" and self.world.on_port(port) is None:
+            self.world.stranger(port)
+
+    @rule()
+    def is_left_by_strangers(self) -> None:
+        self.world.processes = [one for one in self.world.processes if one.mark]
+
+    @rule(name=names)
+    def damages_files(self, name: str) -> None:
+        self.world.flip(name)
+
+    @rule(seconds=st.sampled_from((0.5, 20.0, 1000.0, 100_000.0)))
+    def waits(self, seconds: float) -> None:
+        self.world.clock.now += seconds
+
+    @invariant()
+    def nothing_happened_that_must_not(self) -> None:
+        assert self.world.violations == []
+
+    def teardown(self) -> None:
+        """Let nothing go wrong any more: what is wanted comes about."""
+        self.is_left_by_strangers()
+        self.world.clock.now += 1000.0
+        self.stage.command()
+        self.retry()
+        outcomes = [""]
+        while outcomes[-1] not in {"in_sync", "applied"} and len(outcomes) <= ENOUGH:
+            outcomes.append(self.applied())
+        assert self.world.violations == []
+        assert self.is_as_wanted(), outcomes
+
+
+class TestWorld(WorldMachine.TestCase):  # type: ignore[misc, valid-type]
+    settings = settings(
+        max_examples=60, stateful_step_count=15, derandomize=True, deadline=None, database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
