@@ -32,6 +32,7 @@ bench: $(INSTALLED)
 
 schemas: $(INSTALLED)
 	$(BIN)/python -m reconciler.schemas
+	$(BIN)/python -m reconciler.reference
 
 coverage: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report= $(PURE)

@@ -45,9 +45,14 @@ def written(schema: Schema) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+def real() -> dict[str, Schema]:
+    """Return the schemas with the drivers that there are."""
+    return schemas(DriverCatalog("", SystemClock()))
+
+
 def main() -> None:
     """Write the schemas of the real drivers."""
-    for name, schema in schemas(DriverCatalog("", SystemClock())).items():
+    for name, schema in real().items():
         Path("schemas", f"{name}.schema.json").write_text(written(schema), encoding="utf-8")
 
 
@@ -57,7 +62,9 @@ def _with_drivers(schema: Schema, catalog: OptionsCatalog) -> Schema:
     for owner, roles in _FIELDS.items():
         properties = _mapping(_mapping(definitions, owner), "properties")
         for role in roles:
-            properties[role] = {"$ref": f"#/$defs/{role}", "description": _mapping(properties, role)["description"]}
+            described = _mapping(properties, role)
+            default = {"default": kind} if (kind := _mapping(described, "default").get("kind")) else {}
+            properties[role] = {"$ref": f"#/$defs/{role}", "description": described["description"], **default}
             definitions[role] = {
                 "anyOf": [
                     {"enum": list(catalog.kinds(role))},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from reconciler.errors import Misused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,32 +23,42 @@ class Parser(argparse.ArgumentParser):
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Return the parsed command line; raise Misused."""
-    parser = Parser(prog="reconciler", description="Keep a local-LLM GPU stack the way a file in git says it should be.")
-    parser.add_argument("--version", action="store_true", help="print the version")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
-    shared = _shared()
-    verbs.add_parser("demo", help="switch a real engine between two models and back", parents=[shared])
-    verbs.add_parser("validate", help="check both files", parents=[shared])
-    _plan(verbs.add_parser("plan", help="show what would be done; touches nothing", parents=[shared]))
-    _apply(verbs.add_parser("apply", help="do it", parents=[shared]))
-    status = verbs.add_parser("status", help="what is, against what is wanted", parents=[shared])
-    status.add_argument("--exit-code", action="store_true", help="exit 1 when a host is not ready")
-    history = verbs.add_parser("history", help="the runs and how they ended", parents=[shared])
-    history.add_argument("run", nargs="?", type=_run_number, help="one run only")
-    rollback = verbs.add_parser("rollback", help="go back to an earlier state", parents=[shared])
-    rollback.add_argument("run", nargs="?", type=_run_number, help="the run to go back to; the one before by default")
-    rollback.add_argument("--host", help="the host, when there are several")
-    rollback.add_argument("--yes", action="store_true", help="do not ask")
-    retry = verbs.add_parser("retry", help="forget a failure and try again", parents=[shared])
-    retry.add_argument("host", nargs="?", help="one host only")
-    retry.add_argument("--yes", action="store_true", help="do not ask")
+    parser, verbs = parsers()
     verb = next((word for word in words if not word.startswith("-")), None)
-    if verb is not None and verb not in verbs.choices:
-        raise Misused(f"{verb} is not something to do{_nearest(verb, verbs.choices)}; `reconciler --help` shows all")
+    if verb is not None and verb not in verbs:
+        raise Misused(f"{verb} is not something to do{_nearest(verb, verbs)}; `reconciler --help` shows all")
     asked, unknown = parser.parse_known_args(words)
     if unknown:
         raise Misused(f"{' '.join(unknown)} is not known here; `reconciler {asked.verb or ''} --help` shows what is")
     return asked
+
+
+def parsers() -> tuple[Parser, Mapping[str, Parser]]:
+    """Return what reads a command line, and the part of it that reads each verb's words."""
+    parser = Parser(prog="reconciler", description="Keep a local-LLM GPU stack the way a file in git says it should be.")
+    parser.add_argument("--version", action="store_true", help="print the version")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+    shared = _shared()
+
+    def verb(name: str, what: str) -> Parser:
+        return verbs.add_parser(name, help=what, description=what, parents=[shared])
+
+    verb("demo", "switch a real engine between two models and back")
+    verb("validate", "check both files")
+    _plan(verb("plan", "show what would be done; touches nothing"))
+    _apply(verb("apply", "do it, and stay until it is judged healthy"))
+    status = verb("status", "what is, against what is wanted")
+    status.add_argument("--exit-code", action="store_true", help="exit 1 when a host is not ready")
+    history = verb("history", "the runs and how they ended")
+    history.add_argument("run", nargs="?", type=_run_number, help="one run only")
+    rollback = verb("rollback", "go back to an earlier state")
+    rollback.add_argument("run", nargs="?", type=_run_number, help="the run to go back to; the one before by default")
+    rollback.add_argument("--host", help="the host, when there are several")
+    rollback.add_argument("--yes", action="store_true", help="do not ask")
+    retry = verb("retry", "forget a failure and try again")
+    retry.add_argument("host", nargs="?", help="one host only")
+    retry.add_argument("--yes", action="store_true", help="do not ask")
+    return parser, verbs.choices
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:

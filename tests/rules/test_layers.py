@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"", "app", "verbs"} | VERBS,
     "app": {"", "verbs", "store", "drivers"} | VERBS,
     "schemas": {"drivers", "edge", "ports", "render"} | PURE,
+    "reference": {"cli", "schemas"},
     "verbs": {""} | VERBS,
     "loop": LOOP,
     "effects": {"ports"} | PURE,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from reconciler.drivers.engines.llama import setup
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.setup import Setup
-from reconciler.drivers.engines.llamacpp import Args, File, FolderOfOne
+from reconciler.drivers.engines.llamacpp import CONTEXT, WEIGHTS, Args, Budget, File, FolderOfOne, Parallel
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seed: Annotated[int, Field(ge=0)] | None = None
-    weights: File | None = None
-    context: Annotated[int, Field(ge=1)] = 4096
-    parallel: Annotated[int, Field(ge=1)] = 1
+    seed: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="A number that random weights are made from when it starts, instead of `weights`."
+    )
+    weights: File | None = Field(default=None, description=WEIGHTS)
+    context: Annotated[int, Field(ge=1, description=CONTEXT)] = 4096
+    parallel: Parallel = 1
     slots: FolderOfOne = "slots"
-    slots_budget: Annotated[int, Field(ge=0)] = 64 * setup.GIB
+    slots_budget: Budget = 64 * setup.GIB
     args: Args = ()
 
     @model_validator(mode="after")

@@ -44,26 +44,38 @@ def _theirs(args: tuple[str, ...]) -> tuple[str, ...]:
     return args
 
 
-Args = Annotated[tuple[str, ...], AfterValidator(_theirs)]
+Args = Annotated[
+    tuple[str, ...],
+    AfterValidator(_theirs),
+    Field(description="Further flags of llama-server, as they would be typed. Flags that another key sets are refused."),
+]
 File = Annotated[str, Field(min_length=1), AfterValidator(_without_home)]
-FolderOfOne = Annotated[str, Field(min_length=1), AfterValidator(_without_home), AfterValidator(_inside)]
+WEIGHTS = "The GGUF file, or the first part of one that is split; a relative path is taken from the model's own directory."
+Parallel = Annotated[int, Field(ge=1, description="How many conversations it holds at a time, each in a slot of its own.")]
+FolderOfOne = Annotated[
+    str,
+    Field(
+        min_length=1,
+        description="Where conversations are saved; in an absolute path, which models may share, each gets its own folder.",
+    ),
+    AfterValidator(_without_home),
+    AfterValidator(_inside),
+]
+Budget = Annotated[int, Field(ge=0, description="The bytes that saved conversations may take; the oldest go first.")]
+CONTEXT = "How many tokens all slots hold together."
 
 
 class Options(BaseModel):
-    """Say what to run. Relative paths are taken from the model's own directory on its host.
-
-    `context` counts the tokens of all slots together; `slots_budget` is in bytes. An absolute `slots` may be shared by
-    models: each has a folder of its own in it.
-    """
+    """Say what to run. Relative paths are taken from the model's own directory on its host."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    binary: File = "llama-server"
-    weights: File
-    context: Annotated[int, Field(ge=1)] | None = None
-    parallel: Annotated[int, Field(ge=1)] = 1
+    binary: File = Field(default="llama-server", description="The program: a name on the PATH, or a path.")
+    weights: File = Field(description=WEIGHTS)
+    context: Annotated[int, Field(ge=1)] | None = Field(default=None, description=f"{CONTEXT} Without it, the model's own.")
+    parallel: Parallel = 1
     slots: FolderOfOne = "slots"
-    slots_budget: Annotated[int, Field(ge=0)] = 64 * setup.GIB
+    slots_budget: Budget = 64 * setup.GIB
     args: Args = ()
 
     def setup(self) -> Setup:

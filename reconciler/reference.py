@@ -1,0 +1,155 @@
+"""The reference of every verb, flag and key: `python -m reconciler.reference` writes docs/reference.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from reconciler.cli.arguments import parsers
+from reconciler.schemas import real
+
+if TYPE_CHECKING:
+    from argparse import Action, ArgumentParser
+
+Schema: TypeAlias = Mapping[str, Any]
+
+EXIT_CODES = {
+    "0": "in sync, or applied, or shown",
+    "1": "error: nothing was changed; or with `status --exit-code` a host is not ready",
+    "2": "changes pending (`plan --detailed-exitcode`)",
+    "3": "applied, but rolled back or not healthy",
+    "4": "refused, nothing was changed",
+    "5": "outcome unknown, or it cannot be recorded; needs a person",
+    "64": "the command line cannot be understood",
+    "130": "interrupted",
+}
+LOOKS = ("0", "1", "5", "64")
+ACTS = ("0", "1", "3", "4", "5", "64", "130")
+ENDS = {
+    "demo": ("0", "1", "64", "130"), "validate": ("0", "1", "64"), "plan": ("0", "1", "2", "4", "5", "64"), "apply": ACTS,
+    "status": LOOKS, "history": LOOKS, "rollback": ACTS, "retry": ACTS,
+}  # fmt: skip
+
+ROLES = ("access", "power", "gpu", "engine", "launcher")
+KINDS = {"integer": "whole number", "string": "text", "boolean": "true or false", "object": "mapping"}
+INTRODUCTION = """# Reference
+
+Every verb, flag and key. `make schemas` writes this file from the code; change it there.
+"""
+
+
+def reference() -> str:
+    """Return the whole page."""
+    return "\n".join([INTRODUCTION, *_commands(), *_files()])
+
+
+def main() -> None:
+    """Write the page."""
+    Path("docs", "reference.md").write_text(reference(), encoding="utf-8")
+
+
+def _commands() -> Iterator[str]:
+    parser, verbs = parsers()
+    yield "## Commands\n"
+    yield f"{parser.description} `reconciler VERB`, with these in every verb:\n"
+    shared = set(_flags(verbs["validate"]))
+    yield from _table(("option", "meaning"), sorted(shared))
+    for name, verb in verbs.items():
+        yield f"### reconciler {name}\n"
+        yield f"{(verb.description or '').capitalize()}. Exit codes: {', '.join(ENDS[name])}.\n"
+        own = [row for row in _flags(verb) if row not in shared]
+        yield from _table(("option", "meaning"), own) if own else ()
+    yield "## Exit codes\n"
+    yield from _table(("code", "means"), EXIT_CODES.items())
+
+
+def _flags(parser: ArgumentParser) -> list[tuple[str, str]]:
+    actions: list[Action] = parser._actions  # noqa: SLF001 - argparse lists what it was given nowhere else
+    return [(_flag(action), action.help or "") for action in actions if "--help" not in action.option_strings]
+
+
+def _flag(action: Action) -> str:
+    words = ", ".join(action.option_strings)
+    value = "" if action.nargs == 0 else (action.metavar or "\\|".join(action.choices or ()) or action.dest.upper())
+    return f"`{words} {value}`".replace("` ", "`").replace(" `", "`") if words else f"`[{value}]`"
+
+
+def _files() -> Iterator[str]:
+    schemas = real()
+    desired, inventory = schemas["desired"], schemas["inventory"]
+    of_desired, of_inventory = _mapping(desired["$defs"]), _mapping(inventory["$defs"])
+    yield "## desired.yaml\n"
+    yield from _keys(desired, "")
+    yield "### hosts.NAME of desired.yaml\n"
+    yield from _keys(of_desired["HostWish"], "")
+    yield "## inventory.yaml\n"
+    yield from _keys(inventory, "")
+    yield "### hosts.NAME of inventory.yaml\n"
+    yield from _keys(of_inventory["Host"], "")
+    yield "### models.NAME\n"
+    yield from _keys(of_inventory["Model"], "")
+    for role in ROLES:
+        names, *kinds = of_inventory[role]["anyOf"]
+        yield f"### {role}\n"
+        yield f"{_words(names['enum'])}: the name alone, or a mapping with `kind` and options.\n"
+        for kind in kinds:
+            yield from _keys(kind, f"{role} {kind['properties']['kind']['const']}")
+
+
+def _keys(schema: Schema, title: str) -> Iterator[str]:
+    """Yield a table of the keys of a mapping; nothing when a driver has no options."""
+    # The schema of a driver's options requires none of them: they may come from the host.
+    bare = [key for key, value in schema["properties"].items() if "default" not in value and "anyOf" not in value]
+    required = bare if title else schema.get("required", ())
+    rows = [
+        (f"`{key}`", _kind(value), _default(key, value, required), value.get("description", ""))
+        for key, value in schema["properties"].items()
+        if key != "kind"
+    ]
+    if title and rows:
+        yield f"`{title}`: {schema['description']}\n"
+    yield from _table(("key", "type", "default", "meaning"), rows) if rows else ()
+
+
+def _default(key: str, value: Schema, required: Iterable[str]) -> str:
+    """Return a default as one would write it; an empty one, or one of several keys, is as good as none."""
+    if "default" in value:
+        told = value["default"] not in ("", []) and not isinstance(value["default"], dict)
+        return f"`{json.dumps(value['default'], ensure_ascii=False)}`" if told else "none"
+    return "needed" if key in required else "none"
+
+
+def _kind(value: Schema) -> str:
+    """Return the type of a key in words."""
+    if "anyOf" in value:
+        return " or ".join(dict.fromkeys(_kind(one) for one in value["anyOf"] if one.get("type") != "null"))
+    if "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        return f"see {name}" if name in ROLES else "mapping"
+    if "enum" in value or "const" in value:
+        return _words(value.get("enum") or [value["const"]])
+    if value.get("type") == "array":
+        return f"list of {_kind(value['items'])}"
+    kind: str = value.get("type", "")
+    return KINDS.get(kind, kind)
+
+
+def _words(values: list[object]) -> str:
+    return ", ".join(f"`{value}`" for value in values)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield ""
+
+
+if __name__ == "__main__":
+    main()
