@@ -1,18 +1,66 @@
-"""Every error that may reach a person has a heading in docs/errors.md."""
+"""Every error and every reason that may reach a person has a heading in docs/errors.md: what was found, what to do."""
 
 from __future__ import annotations
+
+import ast
+import re
+from typing import get_args
 
 import pytest
 
 import reconciler.edge.http  # noqa: F401 - defines an error of its own
 from reconciler.errors import ReconcilerError
-from tests.rules.tree import ROOT
+from reconciler.loop.executor import Ending
+from reconciler.loop.reconcile import _reason
+from reconciler.steps.plan import AnyStep
+from tests.rules.tree import PACKAGE, ROOT, Module, modules
+
+GIVES_REASONS = {"Condition", "Quarantine", "RunClosed"}
 
 
 def tree(error: type[ReconcilerError]) -> list[type[ReconcilerError]]:
     return [one for child in error.__subclasses__() for one in (child, *tree(child))]
 
 
-@pytest.mark.parametrize("error", tree(ReconcilerError), ids=lambda error: error.__name__)
-def test_every_error_has_a_heading(error: type[ReconcilerError]) -> None:
-    assert f"\n## {error.__name__}\n" in (ROOT / "docs" / "errors.md").read_text()
+def of_runs() -> set[str]:
+    """Return why a run may fail: at a step of any kind, or in its trial."""
+    steps, _ = get_args(AnyStep)
+    endings = [Ending("failed", step.model_construct()) for step in get_args(steps)]
+    return {_reason(ending) for ending in (*endings, Ending("failed"))}
+
+
+def written(module: Module) -> set[str]:
+    """Return the reasons that a module writes out."""
+    calls = (node for node in ast.walk(module.tree) if isinstance(node, ast.Call))
+    return {
+        str(word.value.value)
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id in GIVES_REASONS
+        for word in call.keywords
+        if word.arg == "reason" and isinstance(word.value, ast.Constant)
+    }
+
+
+ERRORS = {error.__name__ for error in tree(ReconcilerError)}
+REASONS = of_runs() | {reason for module in modules(PACKAGE) for reason in written(module)}
+
+
+def sections() -> dict[str, str]:
+    """Return what stands under each name."""
+    _, *parts = re.split(r"^## (\w+)\n", (ROOT / "docs" / "errors.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS | REASONS))
+def test_every_error_and_every_reason_has_a_heading(name: str) -> None:
+    assert name in sections()
+
+
+@pytest.mark.parametrize("name", sorted(sections()))
+def test_every_heading_is_of_something_that_may_be_said_and_tells_what_to_do(name: str) -> None:
+    assert name in ERRORS | REASONS
+    assert re.match(r"- Found: (.|\n)+\n- Do: ", sections()[name])
+
+
+def test_the_rule_sees_the_reasons_of_runs_and_of_status() -> None:
+    assert {"StartFailed", "AwaitVramFailed", "TrialFailed", "InSync", "RolledBack", "RunOpen"} <= REASONS
