@@ -13,6 +13,7 @@ import anyio
 from reconciler.errors import ConfigError, NotApproved, PlanStale
 from reconciler.loop.executor import Interrupt
 from reconciler.loop.reconcile import EXIT_CODES, Actor, HostVerdict, Wish, reconcile
+from reconciler.model.records import Retry, RollBack
 from reconciler.model.target import Wanted
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
@@ -23,13 +24,17 @@ from reconciler.verbs.outcome import OK, Outcome, worst
 
 @dataclass(frozen=True)
 class Wishes:
-    """Hold how apply was asked: a saved plan's document, seconds until it gives up waiting, pruning, taking over."""
+    """Hold how apply was asked: a saved plan's document, seconds until it gives up waiting, pruning, taking over.
+
+    `noting` is recorded once it is approved, and planned with before.
+    """
 
     saved: Mapping[str, Any] | None = None
     timeout: float | None = None
     prune: bool = False
     take_over: bool = False
     trigger: str = "apply"
+    noting: tuple[Retry | RollBack, ...] = ()
 
 
 Approve = Callable[[dict[str, Any]], bool]
@@ -44,7 +49,7 @@ def run(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
 
 async def _apply(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
     wanted = app.source.read()
-    seen = await plan_verb.look(app, wanted, prune=wishes.prune, take_over=wishes.take_over)
+    seen = await plan_verb.look(app, wanted, wishes.noting, prune=wishes.prune, take_over=wishes.take_over)
     plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
     document = plan_document(plan)
     _compare(document, wishes.saved)
@@ -52,6 +57,8 @@ async def _apply(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Out
         raise NotApproved(
             f"nothing was done: the plan was not approved; `reconciler {wishes.trigger} --yes` applies without asking"
         )
+    for record in wishes.noting:
+        app.journal.append(record)
     verdicts = await _all_hosts(app, wishes, wanted, plan_verb.meanings(seen), say)
     hosts = [verdict.model_dump(mode="json") | {"exit_code": verdict.exit_code} for verdict in verdicts]
     return Outcome({"version": 1, "hosts": hosts}, worst(verdicts) if verdicts else OK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import anyio
@@ -13,6 +13,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, fold
 from reconciler.loop.observer import Observer
 from reconciler.model.facts import Observed
+from reconciler.model.records import Record, Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target, Wanted
 from reconciler.render.json import plan_document
@@ -32,9 +33,14 @@ class Seen:
     quarantined: str = ""
 
 
-async def look(looking: Looking, wanted: Wanted, *, prune: bool = False, take_over: bool = False) -> tuple[Seen, ...]:
-    """Observe and plan every host, side by side, in the order of their names."""
-    hints = fold(looking.journal.rows())
+async def look(
+    looking: Looking, wanted: Wanted, noting: Iterable[Record] = (), *, prune: bool = False, take_over: bool = False
+) -> tuple[Seen, ...]:
+    """Observe and plan every host, side by side, in the order of their names, as if `noting` were recorded already."""
+    rows = list(looking.journal.rows())
+    for record in noting:
+        rows.append(Row(seq=rows[-1].seq + 1 if rows else 1, at=looking.clock.wall(), boot_id="", record=record))
+    hints = fold(rows)
     objection = wanted.provenance.objection
     seen: dict[str, Seen] = {}
 

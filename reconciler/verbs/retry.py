@@ -14,8 +14,5 @@ def run(app: Acting, host: str | None, approve: apply.Approve, say: apply.Say) -
     slices = app.source.read().slices
     if host is not None and host not in slices:
         raise Misused(f"host {host} is not managed; managed are: {', '.join(sorted(slices)) or 'none'}")
-    with app.lock.held():
-        for name in sorted(slices):
-            if host in {None, name}:
-                app.journal.append(Retry(host=name))
-    return apply.run(app, apply.Wishes(trigger="retry"), approve, say)
+    noting = tuple(Retry(host=name) for name in sorted(slices) if host in {None, name})
+    return apply.run(app, apply.Wishes(trigger="retry", noting=noting), approve, say)

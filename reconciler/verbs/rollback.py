@@ -27,14 +27,13 @@ def run(app: Acting, run_number: int | None, host: str | None, approve: apply.Ap
         raise Misused(f"{wrong}; managed are: {', '.join(sorted(wanted.slices)) or 'none'}")
     now = wanted.slices[name]
     chosen = _chosen(promoted(app.journal.rows(), name), run_number, digest(now))
-    with app.lock.held():
-        observed = anyio.run(Observer(app.readers(now), now, app.clock).everything)
-        leaves = attempt_key(now, digest(now), observed)
-        app.journal.append(RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves))
+    observed = anyio.run(Observer(app.readers(now), now, app.clock).everything)
+    leaves = attempt_key(now, digest(now), observed)
+    asked = RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves)
     commit = chosen.provenance.commit[:12]
     if commit:
         say(f"to make it permanent, where both files are: git checkout {commit} -- desired.yaml inventory.yaml, and commit")
-    return apply.run(app, apply.Wishes(trigger="rollback"), approve, say)
+    return apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,)), approve, say)
 
 
 def promoted(rows: Iterable[Row], host: str) -> dict[int, RunOpened]:

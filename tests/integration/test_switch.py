@@ -66,6 +66,8 @@ def test_retry_forgets_a_failure_and_tries_again(here: Stack) -> None:
     here.inventory(', args: ["--bogus"]')
     here.desire("tiny-b")
     here.apply(3)
+    assert here.run("retry").returncode == 4
+    here.apply(4)
     assert here.run("retry", "--yes").returncode == 3
     assert len([run for run in here.document("history")["runs"] if run["verdict"] == "failed"]) == 2
 
@@ -82,6 +84,9 @@ def test_rollback_goes_back_and_leaves_the_wish_alone(here: Stack) -> None:
     here.desire("tiny-b")
     here.apply()
     here.remembered()
+    assert here.run("rollback").returncode == 4
+    here.apply()
+    assert list(here.engines()) == ["tiny-b"]
     done = here.run("rollback", "--yes")
     assert "1 slot holds" in done.stderr
     assert "0 conversations lost" in done.stderr
