@@ -72,7 +72,7 @@ class WorldMachine(RuleBasedStateMachine):
         self.retry()
 
     def retry(self) -> None:
-        self.stage._kept().append(Retry(host="box"))
+        self.stage.kept().append(Retry(host="box"))
 
     # What the controller does.
 
