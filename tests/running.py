@@ -111,6 +111,9 @@ def ending_all() -> Iterator[None]:
             for pid in unit["members"]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + DEADLINE
+        while our_units() and time.monotonic() < until:
+            select.select([], [], [], 0.005)
         process.reap()
 
 
