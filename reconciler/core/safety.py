@@ -11,11 +11,13 @@ from reconciler.model.spec import Slice
 def violations(world: Observed, slice_: Slice) -> tuple[str, ...]:
     """Return what is wrong with a world, nothing when it is safe to be in."""
     host = slice_.host.name
-    running = [model for model in slice_.models if world.value(FactKey("unit", host, model.name), Unit) is not None]
+    units = {model.name: world.value(FactKey("unit", host, model.name), Unit) for model in slice_.models}
+    running = [(model, unit) for model in slice_.models if (unit := units[model.name]) is not None]
     found: list[str] = []
     power = world.value(FactKey("power", host), str)
     if running and power in {"off", "suspended"}:
-        found.append(f"{host} would be {power} with {running[0].name} on it")
-    ports = Counter(model.port for model in running)
+        found.append(f"{host} would be {power} with {running[0][0].name} on it")
+    # A unit of another definition listens where that one told it to.
+    ports = Counter(model.port for model, unit in running if unit.mark.digest == model.digest)
     found += [f"two units would share port {port} of {host}" for port, count in sorted(ports.items()) if count > 1]
     return tuple(found)
