@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.core.recovery import Hints
+from reconciler.core.words import said
 from reconciler.model.facts import FactKey, Health, Observed, Unit
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.status import Condition
@@ -43,9 +44,9 @@ def model_conditions(slice_: Slice, model: ModelSpec, observed: Observed) -> tup
     drift = _drift(slice_, model, unit)
     if unit is None:
         return (Condition(type="Ready", status="False", reason="NotRunning"), *drift)
-    serves = health.phase in SERVES
-    reason = "Serving" if serves else health.phase.title()
-    return (Condition(type="Ready", status="True" if serves else "False", reason=reason, message=health.message), *drift)
+    if health.phase in SERVES:
+        return (Condition(type="Ready", status="True", reason="Serving", message=health.message), *drift)
+    return (Condition(type="Ready", status="False", reason="NotServing", message=said(health)), *drift)
 
 
 def _drift(slice_: Slice, model: ModelSpec, unit: Unit | None) -> tuple[Condition, ...]:

@@ -106,7 +106,7 @@ def test_a_model_that_nobody_manages_never_drifts() -> None:
 
 def test_a_model_that_loads_is_not_ready_and_says_so() -> None:
     loading = world(WANTED, {"a": unit("a")}, health_a=Health(phase="loading", message="half of it"))
-    assert words(told(WANTED, loading)["model Ready"]) == ("False", "Loading", "half of it")
+    assert words(told(WANTED, loading)["model Ready"]) == ("False", "NotServing", "loading: half of it")
 
 
 def test_a_model_that_cannot_be_seen_is_unknown() -> None:
