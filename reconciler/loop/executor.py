@@ -42,6 +42,7 @@ PERFORM: dict[str, Callable[..., Any]] = {
 SLACK_SECONDS = 30.0
 DOUBT_SECONDS = 2.0
 FRESH_SECONDS = 0.2
+MOST_STARTS = 3
 MOST_GIVEN_UP = 2
 """What is best left undone is tried once more by the next plan of a run, and then left."""
 
@@ -81,7 +82,7 @@ class Executor:
     say: Callable[[str], None]
     number: int = 0
     torn_down: bool = False
-    started: set[str] = field(default_factory=set)
+    started: Counter[str] = field(default_factory=Counter)
     gave_up: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def left(self, plan: HostPlan) -> tuple[PlannedStep, ...]:
@@ -106,6 +107,8 @@ class Executor:
         if step.skippable and step.holds(world):
             self._record(step, "skipped", began, world)
             return None, world
+        if step.kind == "start" and self.started[step.model] >= MOST_STARTS:
+            return Ending("failed", step, f"it was started {MOST_STARTS} times in this run, and was gone each time"), world
         reasons = step.blocked_by(world)
         if reasons and not self._may_go_on(step, world) and not self._started(step):
             return Ending("missed", step, "; ".join(reasons)), world
@@ -127,7 +130,7 @@ class Executor:
         world, outcome, message = await self._verify(step, world, trouble)
         self.torn_down = self.torn_down or step.kind == "stop"
         if step.kind == "start" and outcome == "done":
-            self.started.add(step.model)
+            self.started[step.model] += 1
         self._record(step, outcome, began, world, message, evidence)
         return self._judge(step, outcome, message, world), world
 

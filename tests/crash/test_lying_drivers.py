@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.journal import MemoryJournal
+from reconciler.fakes.ports import Parts
 from reconciler.fakes.world import Fault
+from reconciler.model.facts import Activity, Fact, Unit
 from reconciler.model.records import Retry
 from tests.crash.stage import Stage
 from tests.crash.stories import STORIES, TEA, Story, is_off, remembers, serves
@@ -40,6 +43,28 @@ def test_an_actor_that_does_not_do_its_work_is_seen_through(actor: str, fault: F
     if outcome == "rolled_back":
         assert set(stage.world.serving()) == set(before)
     mended(stage, over)
+
+
+class Fragile(FakeEngine):
+    """Let a look into the slots of `a` kill its engine."""
+
+    async def activity(self, unit: Unit) -> Fact[Activity]:
+        if self.model.name == "a" and "a" in self.host.world.serving():
+            self.host.world.crash("a")
+        return await super().activity(unit)
+
+
+def test_an_engine_that_is_always_gone_again_is_not_started_for_ever() -> None:
+    stage = STORIES["switch_back"].begin()
+    stage.parts = Parts(engine=Fragile)
+    life, verdict = stage.command()
+    assert verdict is not None
+    assert (verdict.outcome, verdict.message) == (
+        "rolled_back",
+        "start a: it was started 3 times in this run, and was gone each time",
+    )
+    assert life.acts.count("start") == 4
+    assert list(stage.world.serving()) == ["b"]
 
 
 def mended(stage: Stage, over: Callable[[Stage], None]) -> None:
