@@ -127,19 +127,26 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
 
 
 async def _healed(wish: Wish, actor: Actor, hints: Hints, aim: policy.Aim) -> HostVerdict:
-    """Keep a host whose wish is quarantined at last good."""
+    """Bring a host whose wish is quarantined to last good, and keep it there."""
     host = wish.slice.host.name
-    log = hints.quarantine.log if hints.quarantine else ()
-    ways = f"fix the cause and apply again, or `reconciler retry {host}`"
-    reasons = (aim.quarantined, ways)
+    asked = wish.trigger == "rollback"
+    failure = hints.quarantine
+    log = failure.log if failure else ()
+    left = failure is not None and failure.reason == "RolledBack"
+    way = "write into desired.yaml what is to stay" if left else "fix the cause and apply again"
+    message = f"the wanted state {'was left by `reconciler rollback`' if left else 'failed before'}"
+    refused = HostVerdict(
+        host=host, outcome="refused", reasons=(aim.quarantined, f"{way}, or `reconciler retry {host}`"), log=log
+    )
     if aim.target is None:
-        return HostVerdict(host=host, outcome="refused", message="the wanted state failed before", reasons=reasons, log=log)
+        return refused.model_copy(update={"message": message})
     attempt = await _attempt(wish, actor, Goal(aim.target, "heal", aim.key))
     if attempt.kind == "in_sync":
-        message = "the wanted state failed before; last good keeps serving"
-        return HostVerdict(host=host, outcome="refused", message=message, reasons=reasons, log=log)
+        return refused.model_copy(update={"message": f"{message}; last good keeps serving"})
+    if attempt.kind == "done" and asked:
+        return HostVerdict(host=host, outcome="applied", runs=attempt.runs)
     outcome: Outcome = "rolled_back" if attempt.kind == "done" else "stalled"
-    return HostVerdict(host=host, outcome=outcome, message=attempt.message, reasons=reasons, log=log, runs=attempt.runs)
+    return refused.model_copy(update={"outcome": outcome, "message": attempt.message, "runs": attempt.runs})
 
 
 async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict:

@@ -53,7 +53,7 @@ async def _apply(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Out
     plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
     document = plan_document(plan)
     _compare(document, wishes.saved)
-    if plan.has_changes and wishes.saved is None and not approve(document):
+    if any(one.acts for one in seen) and wishes.saved is None and not approve(document):
         raise NotApproved(
             f"nothing was done: the plan was not approved; `reconciler {wishes.trigger} --yes` applies without asking"
         )

@@ -32,6 +32,11 @@ class Seen:
     plan: HostPlan
     quarantined: str = ""
 
+    @property
+    def acts(self) -> bool:
+        """Return whether applying would do anything: a quarantine keeps the wish away, and still brings back last good."""
+        return bool(self.plan.steps) and all(reason == self.quarantined for reason in self.plan.refusals)
+
 
 async def look(
     looking: Looking, wanted: Wanted, noting: Iterable[Record] = (), *, prune: bool = False, take_over: bool = False

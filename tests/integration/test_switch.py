@@ -91,7 +91,8 @@ def test_rollback_goes_back_and_leaves_the_wish_alone(here: Stack) -> None:
     assert "1 slot holds" in done.stderr
     assert "0 conversations lost" in done.stderr
     assert list(here.engines()) == ["tiny-a"], done.stdout + done.stderr
-    here.apply(4)
+    assert (done.returncode, "fix the cause" in done.stdout) == (0, False)
+    assert "the wanted state was left by `reconciler rollback`" in here.apply(4).stdout
     assert list(here.engines()) == ["tiny-a"]
 
 
