@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from reconciler.model.change import Change, PowerChange, ProveChange, RestoreChange, StartChange, StopChange
-from reconciler.model.facts import Activity, FactKey, Fingerprint, Gpu, Health, Observed, Saved, Unit, Weights
+from reconciler.model.facts import Activity, FactKey, Fingerprint, Gpu, Health, Observed, PortState, Saved, Unit, Weights
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.await_healthy import AwaitHealthy
 from reconciler.steps.await_vram import AwaitVram
@@ -80,7 +80,7 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
     model = wanted.model(name)
     keeps, why_not = _keeps(model, change, observed)
     activity = observed.value(FactKey("activity", host, name), Activity)
-    stop = Stop(host=host, model=name, port=model.port if model else change.port, keeps=keeps, identity=change.identity)
+    stop = Stop(host=host, model=name, port=_port(change, wanted, observed), keeps=keeps, identity=change.identity)
     if not keeps:
         notes = (f"{name}: conversations end here: {why_not}",) if why_not else ()
         lost = _lost(change, observed)
@@ -101,6 +101,16 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
         ),
         lost_conversations=0 if activity else None,
     )
+
+
+def _port(change: StopChange, wanted: Slice, observed: Observed) -> int | None:
+    """Return where a unit listens: a definition that moved its model to another port did not move the unit."""
+    for port in (one.port for one in wanted.models):
+        state = observed.value(FactKey("port", change.host, str(port)), PortState)
+        if state is not None and state.owner is not None and state.owner.model == change.model:
+            return port
+    model = wanted.model(change.model)
+    return model.port if model else change.port
 
 
 def _held(activity: Activity | None) -> str:
