@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 import anyio
@@ -52,24 +53,20 @@ class Observer:
         return seen.seeing(await self._engine_facts([key for key in of_engines if key.kind != "health"], seen))
 
     async def _side_by_side(self, keys: Iterable[FactKey]) -> Facts:
-        readers: dict[FactKey, Reader] = {}
-        grouped = [key for key in keys if key.kind in {"unit", "orphans"}]
-        for key in keys:
-            if key not in grouped:
-                readers[key] = self._reader(key)
-        facts: Facts = {}
-        async with anyio.create_task_group() as group:
-            for key, reader in readers.items():
-                group.start_soon(self._read, key, reader, facts)
-            if grouped:
-                group.start_soon(self._units, grouped, facts)
+        wanted = tuple(keys)
+        grouped = [key for key in wanted if key.kind in {"unit", "orphans"}]
+        facts = self._unanswered(wanted)
+        asked = [partial(self._read, key, self._reader(key), facts) for key in wanted if key not in grouped]
+        if grouped:
+            asked.append(partial(self._units, grouped, facts))
+        await _all(asked)
         return facts
 
+    def _unanswered(self, keys: Iterable[FactKey]) -> Facts:
+        return dict.fromkeys(keys, Unknown(f"no answer within {READ_SECONDS:.0f} s", since=self._clock.boot()))
+
     async def _read(self, key: FactKey, reader: Reader, into: Facts) -> None:
-        fact: Fact[FactValue] = Unknown(f"no answer within {READ_SECONDS:.0f} s")
-        with anyio.move_on_after(READ_SECONDS):
-            fact = await reader()
-        into[key] = self._stamped(fact)
+        into[key] = self._stamped(await reader())
 
     def _stamped(self, fact: Fact[FactValue]) -> Fact[FactValue]:
         match fact:
@@ -128,23 +125,24 @@ class Observer:
             into[key] = Known(value, self._clock.boot())
 
     async def _engine_facts(self, keys: Iterable[FactKey], world: Observed) -> Facts:
-        facts: Facts = {}
-        async with anyio.create_task_group() as group:
-            for key in keys:
-                group.start_soon(self._read, key, self._engine_reader(key, world), facts)
+        answers = {key: self._engine_answer(key, world) for key in keys}
+        facts = self._unanswered(answers)
+        facts.update({key: self._stamped(answer) for key, answer in answers.items() if not callable(answer)})
+        await _all([partial(self._read, key, answer, facts) for key, answer in answers.items() if callable(answer)])
         return facts
 
-    def _engine_reader(self, key: FactKey, world: Observed) -> Reader:
+    def _engine_answer(self, key: FactKey, world: Observed) -> Reader | Fact[FactValue]:
+        """Return who can answer, or the answer where the engine need not be asked."""
         unit_key = FactKey("unit", key.host, key.subject)
         unit = world.value(unit_key, Unit)
         unknown = world.unknown(unit_key)
         model = self._readers.models.get(key.subject)
         if unknown is not None:
-            return _always(Unknown(f"{unit_key}: {unknown.reason}"))
+            return Unknown(f"{unit_key}: {unknown.reason}")
         if unit is None:
-            return _always(Known(ABSENT[key.kind]))
+            return Known(ABSENT[key.kind])
         if model is None:
-            return _always(Known(Health(phase="unresponsive", message="it is in no inventory", identity=unit.identity)))
+            return Known(Health(phase="unresponsive", message="it is in no inventory", identity=unit.identity))
         engine = model.engine
         if key.kind == "health":
             return lambda: engine.health(unit)
@@ -152,7 +150,7 @@ class Observer:
             return lambda: engine.activity(unit)
         health = world.value(FactKey("health", key.host, key.subject), Health)
         if health is None or health.phase != "ready":
-            return _always(Known(Answer(message="it is not ready")))
+            return Known(Answer(message="it is not ready"))
         return lambda: engine.answer(unit)
 
 
@@ -165,11 +163,17 @@ def _chosen(units: Iterable[Unit], model_name: str, digest: str) -> Unit | None:
     return min(mine, key=lambda unit: (unit.mark.digest != digest, unit.identity.start, unit.identity.pid), default=None)
 
 
-def _always(fact: Fact[FactValue]) -> Reader:
-    async def read() -> Fact[FactValue]:
-        return fact
-
-    return read
+async def _all(asked: Sequence[Callable[[], Coroutine[object, object, None]]]) -> None:
+    """Wait until everybody has answered side by side, or it is late; one alone needs no task."""
+    if not asked:
+        return
+    with anyio.move_on_after(READ_SECONDS):
+        if len(asked) == 1:
+            await asked[0]()
+            return
+        async with anyio.create_task_group() as group:
+            for one in asked:
+                group.start_soon(one)
 
 
 async def _not_defined() -> Fact[FactValue]:
