@@ -46,7 +46,7 @@ MOST_STARTS = 3
 MOST_GIVEN_UP = 2
 """What is best left undone is tried once more by the next plan of a run, and then left."""
 
-GROWTH = 1.2
+GROWTH = 1.1
 
 Outcome: TypeAlias = Literal["done", "skipped", "gave-up", "failed", "missed", "cancelled"]
 

@@ -37,17 +37,18 @@ class Observer:
         silent = silent_engines(self._slice, observed)
         if silent:
             await self._clock.sleep(SECOND_LOOK_SECONDS)
-            observed = await self.look(silent, observed)
+            observed = await self.look((*silent, *(FactKey("unit", key.host, key.subject) for key in silent)), observed)
         observed = await self.look(orphan_facts(self._slice, observed), observed)
         return observed.seeing(await self._engine_facts(costly_facts(self._slice, observed), observed))
 
     async def look(self, keys: Iterable[FactKey], world: Observed | None = None) -> Observed:
-        """Return `world` with the facts under `keys` seen anew; an engine is asked once its unit is known."""
+        """Return `world` with the facts under `keys` seen anew; an engine is asked as the unit that is known, or looked for."""
         wanted = tuple(keys)
+        seen = world or Observed()
         of_engines = [key for key in wanted if key.kind in {"health", "activity", "answered"}]
-        units = {FactKey("unit", key.host, key.subject) for key in of_engines}
+        units = {unit for key in of_engines if (unit := FactKey("unit", key.host, key.subject)) not in seen}
         fresh = await self._side_by_side({key for key in wanted if key not in of_engines} | units)
-        seen = (world or Observed()).seeing(fresh)
+        seen = seen.seeing(fresh)
         health = {FactKey("health", key.host, key.subject) for key in of_engines if key.kind != "activity"}
         seen = seen.seeing(await self._engine_facts(health, seen))
         return seen.seeing(await self._engine_facts([key for key in of_engines if key.kind != "health"], seen))

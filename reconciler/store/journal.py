@@ -174,7 +174,8 @@ class SqliteJournal:
         """Return a connection that writes durably, and is closed with this object or at exit at the latest."""
         self._file.touch(mode=0o600)
         self._file.chmod(0o600)
-        connection = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
+        # The last reference may be dropped in any thread; nobody writes in two at once.
+        connection = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         finalize(self, connection.close)
         connection.execute("PRAGMA journal_mode=WAL")
         return connection

@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from pydantic import JsonValue
 
 from reconciler.app import App, build
@@ -53,10 +55,31 @@ def median_pair(first: Callable[[], object], second: Callable[[], object]) -> tu
     return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
 
 
+class Bench(NamedTuple):
+    """Be a folder with two models, the app over it, their port, and a loop that runs all the time, as that of `watch` does."""
+
+    folder: Path
+    app: App
+    port: int
+    loop: BlockingPortal
+
+    def switch(self, active: str) -> float:
+        """Carry out a wish; return when that began, in wall clock seconds."""
+        (self.folder / "desired.yaml").write_text(f"version: 1\nactive: {active}\n")
+        wanted = self.app.source.read()
+        slice_ = wanted.slices["local"]
+        ports = self.loop.call(self.app.ports, slice_)
+        actor = Actor(ports, self.app.journal, self.app.clock, self.app.claim, Interrupt(), lambda _: None)
+        wish = Wish(slice_, wanted.provenance, "bench")
+        began = self.app.clock.wall()
+        self.loop.call(reconcile, wish, actor)
+        return began
+
+
 @contextmanager
-def stack(width: int, layers: int, context: int) -> Iterator[tuple[Path, App, int]]:
-    """Give a folder with two models of one size, and the app over it; stop everything afterwards."""
-    with tempfile.TemporaryDirectory() as name:
+def stack(width: int, layers: int, context: int) -> Iterator[Bench]:
+    """Give two models of one size, and the app over them; stop everything afterwards."""
+    with tempfile.TemporaryDirectory() as name, start_blocking_portal() as loop:
         folder = Path(name)
         port = free_port()
         models = []
@@ -67,20 +90,16 @@ def stack(width: int, layers: int, context: int) -> Iterator[tuple[Path, App, in
             models.append(f"  {model}: {{engine: {engine}, port: {port}, stable_for: 0s}}\n")
         (folder / "inventory.yaml").write_text("version: 1\nmodels:\n" + "".join(models))
         app = build(Settings(folder, folder / "data", folder / "host"))
+        bench = Bench(folder, app, port, loop)
         try:
-            yield folder, app, port
+            yield bench
         finally:
-            switch(folder, app, "[]")
+            bench.switch("[]")
 
 
-def switch(folder: Path, app: App, active: str) -> float:
-    """Return the seconds from a wish to its verdict."""
-    (folder / "desired.yaml").write_text(f"version: 1\nactive: {active}\n")
-    wanted = app.source.read()
-    slice_ = wanted.slices["local"]
-    actor = Actor(app.ports(slice_), app.journal, app.clock, app.claim, Interrupt(), lambda _: None)
-    wish = Wish(slice_, wanted.provenance, "bench")
-    return seconds(lambda: anyio.run(reconcile, wish, actor))
+def answered(app: App) -> float:
+    """Return when the model of the last switch had given its first answer, in wall clock seconds."""
+    return max(row.at for row in app.journal.rows() if isinstance(row.record, StepDone) and row.record.step == "await_healthy")
 
 
 def ask(port: int, tokens: int, predict: int = 1) -> float:
@@ -129,12 +148,12 @@ def healthy(port: int) -> bool:
 
 
 def commands() -> Iterator[str]:
-    with stack(64, 2, 1024) as (folder, app, _):
-        switch(folder, app, "a")
-        os.environ["XDG_STATE_HOME"] = str(folder)
-        (folder / "reconciler-host").symlink_to(folder / "host")
+    with stack(64, 2, 1024) as bench:
+        bench.switch("a")
+        os.environ["XDG_STATE_HOME"] = str(bench.folder)
+        (bench.folder / "reconciler-host").symlink_to(bench.folder / "host")
         baseline = process("-c", BASELINE)
-        plan = process("-m", "reconciler", "plan", "--state", str(folder), "--data", str(folder / "data"))
+        plan = process("-m", "reconciler", "plan", "--state", str(bench.folder), "--data", str(bench.folder / "data"))
         reference, planned = median_pair(baseline, plan)
         _, version = median_pair(baseline, process("-m", "reconciler", "--version"))
         row = "| `plan`, nothing to do, ÷ baseline | ≤ 2 | "
@@ -143,36 +162,39 @@ def commands() -> Iterator[str]:
 
 
 def overhead() -> Iterator[str]:
-    with stack(64, 2, 1024) as (folder, app, _):
-        switch(folder, app, "a")
-        model, port = next((folder / "a").glob("*.gguf")), free_port()
+    with stack(64, 2, 1024) as bench:
+        bench.switch("a")
+        model, port = next((bench.folder / "a").glob("*.gguf")), free_port()
         running = engine(port, model, 1024)
-        ours, bare = [], []
+        ours, judged, bare = [], [], []
         for number in range(2 * ROUNDS):
-            ours.append(switch(folder, app, "ba"[number % 2]))
+            began = bench.switch("ba"[number % 2])
+            judged.append(bench.app.clock.wall() - began)
+            ours.append(answered(bench.app) - began)
             took, running = bare_switch(port, running, model, 1024)
             bare.append(took)
         running.kill()
         running.wait()
         between = statistics.median(mine - other for mine, other in zip(ours, bare, strict=True))
         medians = f"{statistics.median(ours) * 1000:.0f} - {statistics.median(bare) * 1000:.0f}"
-        gap = f"{between * 1000:+.0f} ms (medians {medians})"
+        verdict = statistics.median(late - mine for late, mine in zip(judged, ours, strict=True))
+        gap = f"{between * 1000:+.0f} ms (medians {medians}); {verdict * 1000:.0f} ms more to the verdict"
         yield f"| switch, tiny model, empty slots, minus a bare loop | ≤ +50 ms | {gap} |"
 
 
 def conversation() -> Iterator[str]:
-    with stack(512, 8, PROMPT_TOKENS + 512) as (folder, app, port):
-        switch(folder, app, "a")
-        cold = ask(port, PROMPT_TOKENS)
-        switch(folder, app, "b")
-        switch(folder, app, "a")
-        warm = ask(port, PROMPT_TOKENS)
+    with stack(512, 8, PROMPT_TOKENS + 512) as bench:
+        bench.switch("a")
+        cold = ask(bench.port, PROMPT_TOKENS)
+        bench.switch("b")
+        bench.switch("a")
+        warm = ask(bench.port, PROMPT_TOKENS)
         ratio = f"{warm / cold:.3f} ({warm:.2f} s ÷ {cold:.2f} s)"
         yield f"| first token after switching back to {PROMPT_TOKENS} tokens ÷ cold | ≤ 0.05 | {ratio} |"
-        for row in app.journal.rows():
+        for row in bench.app.journal.rows():
             done = row.record
             if isinstance(done, StepDone) and done.step in {"save_slots", "restore_slots"} and done.evidence.get("slots"):
-                size = max(path.stat().st_size for path in (folder / "host" / "models" / "a" / "slots").iterdir())
+                size = max(path.stat().st_size for path in (bench.folder / "host" / "models" / "a" / "slots").iterdir())
                 each = f"{done.seconds * GIB / size:.1f} s/GiB ({size / 2**20:.0f} MiB in {done.seconds:.2f} s)"
                 yield f"| `{done.step}`, per GiB | own line | {each} |"
 

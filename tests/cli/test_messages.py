@@ -11,10 +11,11 @@ import pytest
 from reconciler.cli.arguments import parse
 from reconciler.cli.main import main
 from reconciler.errors import Misused
+from tests.engine import free_port
 
 FILES = {
     "desired.yaml": "version: 1\nactive: tiny\n",
-    "inventory.yaml": "version: 1\nmodels: {tiny: {engine: {kind: embedded, seed: 1}}}\n",
+    "inventory.yaml": "version: 1\nmodels: {tiny: {engine: {kind: embedded, seed: 1}, port: PORT}}\n",
 }
 
 
@@ -22,7 +23,7 @@ FILES = {
 def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "state").mkdir()
     for name, text in FILES.items():
-        (tmp_path / "state" / name).write_text(text)
+        (tmp_path / "state" / name).write_text(text.replace("PORT", str(free_port())))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "host"))
     return tmp_path

@@ -149,13 +149,15 @@ def ordinary(values: tuple[FactValue, ...]) -> st.SearchStrategy[FactValue]:
 
 @st.composite
 def situations(draw: st.DrawFn, kind: type[Step]) -> Situation:
-    """Return a step and a world around it, in which one fact in a while is hidden and one lies beside what is read."""
+    """Return a step and a world around it: all is well, or one fact in a while is odd and one is hidden."""
     step = draw(steps(kind))
+    well = draw(st.booleans())
     beside = (FactKey("claim", HOST), FactKey("answered", HOST, "b"))
     facts: dict[FactKey, Fact[FactValue]] = {
-        key: Known(draw(ordinary(VALUES[key.kind]))) for key in dict.fromkeys((*step.reads(), *beside))
+        key: Known(VALUES[key.kind][0] if well else draw(ordinary(VALUES[key.kind])))
+        for key in dict.fromkeys((*step.reads(), *beside))
     }
-    hidden = draw(st.none() | st.sampled_from(list(facts)))
+    hidden = None if well else draw(st.none() | st.sampled_from(list(facts)))
     return step, Observed(facts | ({hidden: NOT_SEEN} if hidden else {}))
 
 
