@@ -132,6 +132,13 @@ def test_a_plan_is_the_same_whatever_order_things_were_seen_in(case: Case, rando
 
 @QUICK
 @given(cases())
+def test_no_plan_does_a_thing_twice(case: Case) -> None:
+    done = [(planned.step.kind, planned.step.target) for planned in made(case).steps]
+    assert len(done) == len(set(done))
+
+
+@QUICK
+@given(cases())
 def test_after_its_own_steps_a_plan_is_empty(case: Case) -> None:
     planned = made(case)
     event(f"refused: {bool(planned.refusals)}, steps: {bool(planned.steps)}")
