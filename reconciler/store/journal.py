@@ -138,9 +138,8 @@ class SqliteJournal:
     def append(self, record: Record) -> Row:
         """Write one record and return when kill -9 cannot take it, nor a power cut unless it is `SEEN_AGAIN`.
 
-        Raise WriteFailed, and refuse to go on after that.
-
-        Raise NetworkFileSystem where nothing can be durable, JournalDamaged when rows that are to be forgotten are not right.
+        Raise WriteFailed, and refuse to go on after that; NetworkFileSystem where nothing can be durable; JournalDamaged when
+        rows that are to be forgotten are not right.
         """
         self._refuse_network()
         if self._failed:

@@ -53,6 +53,15 @@ def test_rows_survive_being_opened_again(tmp_path: Path) -> None:
     assert sqlite_journal(tmp_path).rows() == (row,)
 
 
+def test_a_journal_that_let_go_of_its_file_goes_on_at_the_next_row(tmp_path: Path) -> None:
+    journal = sqlite_journal(tmp_path)
+    first = journal.append(Retry(host="local"))
+    journal.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"head", "journal.sqlite"}
+    second = journal.append(Retry(host="local"))
+    assert journal.rows() == (first, second)
+
+
 def test_two_writers_share_one_chain(tmp_path: Path) -> None:
     first, second = sqlite_journal(tmp_path), sqlite_journal(tmp_path)
     for _ in range(3):

@@ -55,3 +55,12 @@ def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteFailed, match="--data"), FileLock(tmp_path / "file" / "lock", "me").held():
         pass
+
+
+def test_a_folder_in_the_place_of_the_lock_is_said(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with (
+        pytest.raises(WriteFailed, match="lock cannot be opened: Is a directory; .*--data"),
+        FileLock(tmp_path / "lock", "me").held(),
+    ):
+        pass
