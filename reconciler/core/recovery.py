@@ -95,7 +95,7 @@ def _after(hints: Hints, row: Row, record: Record) -> Hints:
         case StepDone():
             return _done(hints, record)
         case TrialOpened():
-            return replace(hints, open_run=_running(hints.open_run, trial=record))
+            return hints
         case RunClosed():
             return _closed(hints, row, record)
         case Adopted():
@@ -139,8 +139,8 @@ def _opened(hints: Hints, row: Row, record: RunOpened) -> Hints:
     return replace(opened, wanted_digest=record.digest, generation=record.generation, quarantine=kept)
 
 
-def _running(run: OpenRun | None, **moved: StepIntent | TrialOpened | None) -> OpenRun | None:
-    return run.model_copy(update=moved) if run else None
+def _running(run: OpenRun | None, in_flight: StepIntent | None) -> OpenRun | None:
+    return run.model_copy(update={"in_flight": in_flight}) if run else None
 
 
 def _intended(hints: Hints, record: StepIntent) -> Hints:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 
 from reconciler.errors import ReconcilerError
-from reconciler.model.facts import Claim, Known
+from reconciler.model.facts import Claim, Unknown
 from reconciler.model.onhost import WriteClaim
 from reconciler.ports import Access
 
@@ -22,8 +22,8 @@ async def claim_host(access: Access, claim: Claim, *, take_over: bool) -> str:
         return f"the host could not be claimed: no answer within {CLAIM_SECONDS:.0f} s"
     except ReconcilerError as error:
         return f"the host could not be claimed: {error.message}"
-    if not isinstance(seen, Known):
-        return f"the host could not be claimed: {getattr(seen, 'reason', 'its claim cannot be read')}"
+    if isinstance(seen, Unknown):
+        return f"the host could not be claimed: {seen.reason}"
     if seen.value is None or seen.value.controller != claim.controller:
         holder = f"{seen.value.name} (data directory {seen.value.directory})" if seen.value else "nobody"
         return f"the host could not be claimed: after writing ours, the claim is of {holder}"

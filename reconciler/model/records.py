@@ -130,7 +130,6 @@ class OpenRun(Value):
     at: float
     opened: RunOpened
     in_flight: StepIntent | None = None
-    trial: TrialOpened | None = None
 
 
 class Carried(Value):

@@ -33,7 +33,7 @@ class Meaning(Value):
     steps: tuple[Step, ...] = Field(description="What would be done, in this order. Empty: nothing.")
 
 
-class Cause(Value):
+class StepEvidence(Value):
     """Say why a step is there and what is expected of it."""
 
     number: int = Field(description="The step's number.")
@@ -42,12 +42,12 @@ class Cause(Value):
     predicted: bool = Field(description="Whether it was planned from what a wake is expected to bring, not from what was seen.")
 
 
-class Beside(Value):
+class HostEvidence(Value):
     """Say what is known about the plan of one host, and may differ between two plans that mean the same."""
 
     host: str = Field(description="The host.")
     headline: str = Field(description="The plan in a few words.")
-    steps: tuple[Cause, ...] = Field(description="One for each step.")
+    steps: tuple[StepEvidence, ...] = Field(description="One for each step.")
     ignored: tuple[Ignored, ...] = Field(description="Differences that are left alone, and why.")
     notes: tuple[str, ...] = Field(description="What a person should know before saying yes.")
     refusals: tuple[str, ...] = Field(description="Every reason why this plan may not run. Empty: it may.")
@@ -65,7 +65,7 @@ class Evidence(Value):
     """Hold what stands beside the meaning: causes, counts, estimates, provenance."""
 
     provenance: Origin = Field(description="Which bytes were read, and what git knows of them.")
-    hosts: tuple[Beside, ...] = Field(description="One for each host, in the same order.")
+    hosts: tuple[HostEvidence, ...] = Field(description="One for each host, in the same order.")
 
 
 class PlanDocument(Value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reconciler.render.documents import Beside, Cause, Evidence, Meaning, Origin, PlanDocument, Step
+from reconciler.render.documents import Evidence, HostEvidence, Meaning, Origin, PlanDocument, Step, StepEvidence
 
 if TYPE_CHECKING:
     from reconciler.steps.plan import HostPlan, Plan
@@ -23,11 +23,13 @@ def _meaning(host: HostPlan) -> Meaning:
     return Meaning(host=host.host, mode=host.mode, digest=host.digest, steps=steps)
 
 
-def _beside(host: HostPlan) -> Beside:
-    return Beside(
+def _beside(host: HostPlan) -> HostEvidence:
+    return HostEvidence(
         host=host.host,
         headline=host.headline,
-        steps=tuple(Cause(number=step.number, cause=step.cause, note=step.note, predicted=step.predicted) for step in host.steps),
+        steps=tuple(
+            StepEvidence(number=step.number, cause=step.cause, note=step.note, predicted=step.predicted) for step in host.steps
+        ),
         ignored=host.ignored,
         notes=host.notes,
         refusals=host.refusals,

@@ -62,6 +62,19 @@ def test_a_journal_that_let_go_of_its_file_goes_on_at_the_next_row(tmp_path: Pat
     assert journal.rows() == (first, second)
 
 
+def test_every_intent_is_synced_before_it_is_returned_and_outcomes_are_with_the_next(tmp_path: Path) -> None:
+    journal = sqlite_journal(tmp_path)
+    journal.append(run_opened("box"))
+    told: list[str] = []
+    assert journal._writer is not None
+    journal._writer.set_trace_callback(told.append)
+    journal.append(StepIntent(host="box", run=1, number=1, step="start", model="a", in_doubt="observable"))
+    journal.append(StepDone(host="box", run=1, number=1, step="start", model="a", outcome="done"))
+    journal.append(RunClosed(host="box", run=1, verdict="promoted"))
+    asked = [line.rpartition("=")[2] for line in told if line.startswith("PRAGMA synchronous=")]
+    assert asked == ["FULL", "NORMAL", "FULL"]
+
+
 def test_two_writers_share_one_chain(tmp_path: Path) -> None:
     first, second = sqlite_journal(tmp_path), sqlite_journal(tmp_path)
     for _ in range(3):
