@@ -91,7 +91,10 @@ class Start(ModelStep):
         weights = world.value(self.key("weights"), Weights)
         power = world.value(FactKey("power", self.host), str)
         return (
-            binary.problem if binary else "",
-            weights.problem if weights else "",
+            self._mending(binary.problem) if binary else "",
+            self._mending(weights.problem) if weights else "",
             "" if power == "on" else f"host {self.host} is {power}",
         )
+
+    def _mending(self, problem: str) -> str:
+        return f"{problem} (mend it, or what inventory.yaml says of {self.model})" if problem else ""
