@@ -81,15 +81,27 @@ class Stack:
         return done
 
     def start(self, *words: str) -> subprocess.Popen[str]:
+        return self._started(self.argv(*words), self.environment())
+
+    def _started(self, argv: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            self.argv(*words),
+            argv,
             cwd=self.folder,
-            env=self.environment(),
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             stdin=subprocess.DEVNULL,
         )
+
+    def killed_at(self, moments: Sequence[str], *words: str) -> int:
+        """Run a command that is killed once these moments stand in its journal, and return its exit code."""
+        argv = [sys.executable, "-m", "tests.mortal", ",".join(moments), *self.argv(*words)[3:]]
+        root = str(Path(__file__).parent.parent)
+        environment = self.environment(PYTHONPATH=root)
+        with self._started(argv, environment) as process:
+            process.communicate(timeout=COMMAND_SECONDS)
+        return process.returncode
 
     def engines(self) -> dict[str, int]:
         """Return the pids of what runs here, by model."""

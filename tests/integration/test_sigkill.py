@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,14 +51,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talked]:
 
 
 def cut_short(here: Talked, *moments: str) -> None:
-    """Kill an apply as soon as these moments stand in its journal, and before its run is closed."""
+    """Kill an apply once these moments stand in its journal, before its run is closed."""
     rows = here.rows()
-    with here.start("apply", "--yes") as process:
-        seen = here.until(process, rows, *moments)
-        process.kill()
-    written = here.moments(rows)
-    assert seen, written
-    assert written[-1] != "run-closed", written
+    code = here.killed_at(moments, "apply", "--yes")
+    assert code == -signal.SIGKILL, here.moments(rows)
+    assert here.moments(rows)[-1] != "run-closed"
 
 
 def goes_on(here: Talked, model: str, code: int = 0) -> None:
@@ -86,7 +84,7 @@ def test_kill_9_on_the_way_there_and_back_loses_no_conversation(here: Talked, th
 
 def test_kill_9_of_what_goes_on_after_kill_9_loses_no_conversation(here: Talked) -> None:
     here.desire("tiny-b")
-    for moment in ("intent save_slots", "done stop", "intent start", "intent await_healthy", "trial-opened"):
+    for moment in ("intent save_slots", "done stop", "intent start", "done await_healthy", "trial-opened"):
         cut_short(here, moment)
     goes_on(here, "tiny-b")
     here.desire("tiny-a")

@@ -74,6 +74,7 @@ FIELDS: dict[str, tuple[Any, ...]] = {
 
 
 def units() -> Iterator[Unit | None]:
+    """Return both ordinary ones first: no unit, and one whose leader runs."""
     yield None
     for who, made_from, leader, started_at in product(IDENTITIES, DIGESTS, (True, False), (None, 5.0)):
         yield unit("a", 1, digest=made_from, leader=leader, started_at=started_at).model_copy(update={"identity": who})
@@ -122,6 +123,9 @@ VALUES: dict[FactKind, tuple[FactValue, ...]] = {
 }
 """What may be seen of each kind of fact, the ordinary first."""
 
+ORDINARY: dict[FactKind, int] = {"unit": 2}
+"""How many values of a kind are ordinary, where it is not one."""
+
 
 class Watched(Observed):
     """Be a world that remembers what was looked at."""
@@ -142,9 +146,14 @@ def steps(kind: type[Step]) -> st.SearchStrategy[Step]:
     return st.builds(kind, **{name: st.sampled_from(fields[name]) for name in kind.model_fields if name != "kind"})
 
 
-def ordinary(values: tuple[FactValue, ...]) -> st.SearchStrategy[FactValue]:
-    """Return the first value two times in three, or a world of many facts would nearly always be a broken one."""
-    return st.sampled_from(values[:1] * 2 * len(values) + values)
+def ordinary(kind: FactKind) -> st.SearchStrategy[FactValue]:
+    """Return what is seen when all is well."""
+    return st.sampled_from(VALUES[kind][: ORDINARY.get(kind, 1)])
+
+
+def mostly_ordinary(kind: FactKind) -> st.SearchStrategy[FactValue]:
+    """Return what is ordinary two times in three, or a world of many facts would nearly always be a broken one."""
+    return st.sampled_from((True, True, False)).flatmap(lambda well: ordinary(kind) if well else st.sampled_from(VALUES[kind]))
 
 
 @st.composite
@@ -154,7 +163,7 @@ def situations(draw: st.DrawFn, kind: type[Step]) -> Situation:
     well = draw(st.booleans())
     beside = (FactKey("claim", HOST), FactKey("answered", HOST, "b"))
     facts: dict[FactKey, Fact[FactValue]] = {
-        key: Known(VALUES[key.kind][0] if well else draw(ordinary(VALUES[key.kind])))
+        key: Known(draw(ordinary(key.kind) if well else mostly_ordinary(key.kind)))
         for key in dict.fromkeys((*step.reads(), *beside))
     }
     hidden = None if well else draw(st.none() | st.sampled_from(list(facts)))

@@ -1,0 +1,57 @@
+"""`python -m tests.mortal MOMENTS COMMAND...`: reconciler, killed by SIGKILL once these moments stand in its journal.
+
+It sends the signal itself, so that no machine is too fast or too slow for it: at once, or a little later where the last
+moment is an intent, when its effect is under way. Moments are separated by commas, such as "done stop,intent start".
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from reconciler.cli import main
+from reconciler.model.records import Record, Row, RunOpened, StepDone, StepIntent
+from reconciler.store.journal import SqliteJournal
+
+LATER_SECONDS = 0.003
+
+
+def moment(record: Record) -> str:
+    """Name a record by what it is about: a run by its mode, a step by its kind."""
+    match record:
+        case RunOpened(mode=mode):
+            return f"{mode} opened"
+        case StepIntent(step=step):
+            return f"intent {step}"
+        case StepDone(step=step):
+            return f"done {step}"
+        case _:
+            return record.kind
+
+
+def die_after(moments: list[str]) -> None:
+    """Arrange the end of this process."""
+    append = SqliteJournal.append
+
+    def appending(journal: SqliteJournal, record: Record) -> Row:
+        row = append(journal, record)
+        if moments and moment(record) == moments[0]:
+            last = moments.pop(0)
+            if not moments:
+                end = threading.Timer(LATER_SECONDS, die).start if last.startswith("intent") else die
+                end()
+        return row
+
+    SqliteJournal.append = appending  # type: ignore[assignment, method-assign]
+
+
+def die() -> None:
+    """Be gone without another word."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    die_after(sys.argv.pop(1).split(","))
+    sys.exit(main())
