@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from reconciler.store.source import FileSource
 
 if TYPE_CHECKING:
     from reconciler.model.spec import Slice
-    from reconciler.ports import Clock, HostPorts, HostReaders, Journal, Lock, PlanFiles, Source
+    from reconciler.ports import Clock, Edits, HostPorts, HostReaders, Journal, Lock, PlanFiles, Random, Supervisor
     from reconciler.settings import Settings
 
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class App:
     """Hold the ports that every verb may use."""
 
-    source: Source
+    source: FileSource
     catalog: DriverCatalog
     journal: Journal
     lock: Lock
@@ -43,6 +44,27 @@ class App:
     def ports(self, slice_: Slice) -> HostPorts:
         """Return what can be asked of and done to a host."""
         return self.catalog.hosts(slice_.host, slice_.models)
+
+    @cached_property
+    def edits(self) -> Edits:
+        """Return what notices a change of the files."""
+        from reconciler.store.edits import FileEdits  # noqa: PLC0415 - only who watches pays for it
+
+        return FileEdits(self.source)
+
+    @cached_property
+    def supervisor(self) -> Supervisor:
+        """Return who started this process, if that is somebody who listens."""
+        from reconciler.edge import notify  # noqa: PLC0415 - as above
+
+        return notify.Supervisor(os.environ)
+
+    @cached_property
+    def random(self) -> Random:
+        """Return chance."""
+        from reconciler.edge.chance import SystemRandom  # noqa: PLC0415 - as above
+
+        return SystemRandom()
 
 
 def build(settings: Settings) -> App:

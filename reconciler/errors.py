@@ -57,7 +57,12 @@ class Refused(ReconcilerError):
 
 
 class LockHeld(Refused):
-    """Say which process acts on this data directory now."""
+    """Say which process acts on this data directory now, and whether it does what others ask for."""
+
+    def __init__(self, message: str, *, obeys: bool = False) -> None:
+        """Keep the sentence for people, and what others may expect."""
+        super().__init__(message)
+        self.obeys = obeys
 
 
 class PlanStale(Refused):

@@ -7,7 +7,7 @@ once or irreversible.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -72,11 +72,52 @@ class Source(Protocol):
         ...
 
 
+class Edits(Protocol):
+    """Notice what becomes of both files."""
+
+    async def follow(self, tell: Callable[[Wanted | str], None]) -> None:
+        """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled."""
+        ...
+
+    def look(self) -> None:
+        """Read the files again now, changed or not."""
+        ...
+
+
+class Supervisor(Protocol):
+    """Keep whoever started this process informed."""
+
+    def ready(self) -> None:
+        """Say that the work has begun."""
+        ...
+
+    def status(self, text: str) -> None:
+        """Say in one line what is going on."""
+        ...
+
+    def alive(self) -> None:
+        """Say that nothing hangs."""
+        ...
+
+    def stopping(self) -> None:
+        """Say that this process is about to end."""
+        ...
+
+    @property
+    def watchdog_seconds(self) -> float | None:
+        """Return after how much silence this process is taken for hung, None when nobody listens."""
+        ...
+
+
 class JournalReader(Protocol):
     """Read what was recorded."""
 
     def rows(self) -> Sequence[Row]:
         """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when they cannot be read now."""
+        ...
+
+    def newest(self) -> int:
+        """Return the number of the newest row, 0 when there is none; raise DurabilityError. Cheap enough to ask all the time."""
         ...
 
 
@@ -94,8 +135,8 @@ class Journal(JournalReader, Protocol):
 class Lock(Protocol):
     """Guard acting on one data directory."""
 
-    def held(self) -> AbstractContextManager[None]:
-        """Hold the lock inside the context; raise LockHeld naming the holder."""
+    def held(self, *, obeys: bool = False) -> AbstractContextManager[None]:
+        """Hold the lock inside the context; raise LockHeld naming the holder. `obeys` tells others that they may ask."""
         ...
 
 

@@ -55,9 +55,10 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
     rollback.add_argument("run", nargs="?", type=_run_number, help="the run to go back to; the one before by default")
     rollback.add_argument("--host", help="the host, when there are several")
     rollback.add_argument("--yes", action="store_true", help="do not ask")
-    retry = verb("retry", "forget a failure and try again")
-    retry.add_argument("host", nargs="?", help="one host only")
-    retry.add_argument("--yes", action="store_true", help="do not ask")
+    _one_host(verb("retry", "forget a failure and try again"))
+    verb("watch", "do it by itself whenever the file changes")
+    _hold(_one_host(verb("hold", "keep hands off a host")))
+    _one_host(verb("resume", "end a hold"))
     return parser, verbs.choices
 
 
@@ -88,6 +89,19 @@ def _shared() -> Parser:
     shared.add_argument("--state", metavar="DIR", help="where desired.yaml and inventory.yaml are (state)")
     shared.add_argument("--data", metavar="DIR", help="where journal and lock are (XDG state directory)")
     return shared
+
+
+def _one_host(parser: Parser) -> Parser:
+    parser.add_argument("host", nargs="?", help="one host only")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+def _hold(parser: Parser) -> None:
+    parser.add_argument("--reason", required=True, help="why, for whoever wonders")
+    parser.add_argument("--until", metavar="T", help='when it ends by itself: "2h", "18:30" or "2026-12-24 18:30"')
+    parser.add_argument("--release", action="store_true", help="save conversations and stop what runs there first")
+    parser.add_argument("--now", action="store_true", help="end a wait that is under way")
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:

@@ -95,6 +95,10 @@ def _run(asked: argparse.Namespace) -> int:
             from reconciler.verbs import validate  # noqa: PLC0415 - as above
 
             outcome = validate.run(app.source)
+        case "watch":
+            from reconciler.verbs import watch  # noqa: PLC0415 - as above
+
+            outcome, shown = watch.run(app, _say), text.ended_text
         case _:
             outcome, shown = _act(asked, app), text.verdict_text
     _print(asked, outcome, shown)
@@ -102,7 +106,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _act(asked: argparse.Namespace, app: App) -> Outcome:
-    from reconciler.verbs import apply, retry, rollback  # noqa: PLC0415 - each verb pays for itself only
+    from reconciler.verbs import apply, hold, retry, rollback  # noqa: PLC0415 - each verb pays for itself only
 
     approve = _approver(asked)
     match asked.verb:
@@ -112,12 +116,18 @@ def _act(asked: argparse.Namespace, app: App) -> Outcome:
                 timeout=asked.timeout,
                 prune=asked.prune,
                 take_over=asked.take_over,
+                approved=asked.yes,
             )
             return apply.run(app, wishes, approve, _say)
         case "retry":
-            return retry.run(app, asked.host, approve, _say)
+            return retry.run(app, asked.host, approve, _say, approved=asked.yes)
+        case "hold":
+            words = hold.HoldWords(asked.reason, asked.until, release=asked.release, now=asked.now, approved=asked.yes)
+            return hold.hold(app, asked.host, words, approve, _say)
+        case "resume":
+            return hold.resume(app, asked.host, approve, _say, approved=asked.yes)
         case _:
-            return rollback.run(app, asked.run, asked.host, approve, _say)
+            return rollback.run(app, asked.run, asked.host, approve, _say, approved=asked.yes)
 
 
 def _approver(asked: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:

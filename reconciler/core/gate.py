@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from reconciler.core.canonical import digest
 from reconciler.model.facts import Claim, FactKey, Observed
+from reconciler.model.names import Digest
 from reconciler.steps.plan import HostPlan
+
+
+def approval(plan: HostPlan) -> Digest:
+    """Return what a person who approves a plan has approved: its meaning, as a digest."""
+    return digest([meaning.model_dump() for meaning in plan.meaning])
 
 
 def refusals(plan: HostPlan, observed: Observed, controller: str, *, take_over: bool) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Policy: what a host should be at this moment, given what is wanted and what failed before."""
+"""Policy: what a host should be at this moment, given what is wanted, what a person holds, and what failed before."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.model.facts import Observed
 from reconciler.model.names import Digest
+from reconciler.model.records import Held, Quarantine
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
 
 RETRY = Backoff()
+HASH_SPAN = 16.0**8
 
 
 @dataclass(frozen=True)
 class Aim:
-    """Be the target of one pass, and why it is not what is wanted when it is not.
+    """Be the target of one pass, and why it is not what is wanted when it is not: held first, then quarantined.
 
     `target` is None when there is nothing good to aim at.
     """
@@ -25,19 +27,68 @@ class Aim:
     target: Target | None
     key: Digest
     quarantined: str = ""
-    retry_in: float = 0.0
+    held: str = ""
+
+    @property
+    def instead(self) -> str:
+        """Return why something else than the wish is aimed at, empty where the wish is or nothing may be done."""
+        forward = self.target is None or self.target.mode == "forward"
+        return "" if forward else self.held or self.quarantined
 
 
 def aim(wanted: Slice, hints: Hints, observed: Observed, wall: float) -> Aim:
-    """Return where a pass over one host should aim: what is wanted, or last good while that is quarantined."""
+    """Return where a pass over one host should aim: what is wanted; nothing while held, last good while quarantined."""
     wanted_digest = digest(wanted)
     key = attempt_key(wanted, wanted_digest, observed)
+    held = holding(hints, wall)
+    if held is not None:
+        return Aim(_released(wanted) if held.hold.release else None, key, held=_said(held))
     failure = hints.quarantine
     if failure is None or failure.key != key:
         return Aim(Target(slice=wanted, digest=wanted_digest), key)
     why = f"quarantined since run {failure.run}: {failure.reason}: {failure.message}"
-    remaining = failure.at + next_delay(RETRY, failure.attempts, 0.0) - wall if failure.attempts else 0.0
     last_good = None
     if hints.last_good is not None and hints.last_good_digest not in {None, wanted_digest}:
         last_good = Target(slice=hints.last_good, digest=hints.last_good_digest or "", mode="rollback")
-    return Aim(last_good, key, why, max(0.0, remaining))
+    return Aim(last_good, key, why)
+
+
+def holding(hints: Hints, wall: float) -> Held | None:
+    """Return the hold of a host; one with an end lasts until then, and while the clock is behind what was recorded."""
+    held = hints.held
+    if held is None or held.hold.until is None:
+        return held
+    return held if wall < max(held.hold.until, hints.newest_at) else None
+
+
+def retry_is_due(hints: Hints, wall: float) -> bool:
+    """Return whether a failed wish has waited long enough to be tried again without being asked."""
+    failure = hints.quarantine
+    return failure is not None and failure.attempts > 0 and wall >= max(_retry_at(failure), hints.newest_at)
+
+
+def next_look(hints: Hints, wall: float) -> float | None:
+    """Return the seconds until a hold ends or a failed wish may be tried again, None when neither is to come."""
+    moments = []
+    if hints.held is not None and hints.held.hold.until is not None:
+        moments.append(hints.held.hold.until)
+    if hints.quarantine is not None and hints.quarantine.attempts:
+        moments.append(_retry_at(hints.quarantine))
+    coming = [max(moment, hints.newest_at) - wall for moment in moments if max(moment, hints.newest_at) > wall]
+    return min(coming, default=None)
+
+
+def _retry_at(failure: Quarantine) -> float:
+    spread = int(failure.key[-8:], 16) / HASH_SPAN
+    return failure.at + next_delay(RETRY, failure.attempts, spread)
+
+
+def _released(wanted: Slice) -> Target:
+    """Return a host that runs nothing, its power left as it is."""
+    empty = wanted.model_copy(update={"active": (), "power": None})
+    return Target(slice=empty, digest=digest(empty), mode="release")
+
+
+def _said(held: Held) -> str:
+    hold = held.hold
+    return f"held: {hold.reason}; `reconciler resume {hold.host}` ends it"

@@ -16,10 +16,15 @@ from reconciler.model.facts import Binary, FactKey, Observed, Weights
 from reconciler.model.names import Digest
 from reconciler.model.records import (
     Adopted,
+    Answered,
+    Asked,
     Carried,
+    Held,
+    Hold,
     OpenRun,
     Quarantine,
     Record,
+    Resume,
     Retry,
     RollBack,
     Row,
@@ -47,6 +52,9 @@ class Hints:
     quarantine: Quarantine | None = None
     open_run: OpenRun | None = None
     unproven: frozenset[str] = frozenset()
+    held: Held | None = None
+    asked: Mapping[int, Asked] = field(default_factory=dict)
+    newest_at: float = 0.0
     durations: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
 
     def typical_seconds(self, kind: str, target: str) -> float | None:
@@ -80,10 +88,12 @@ def _binary(observed: Observed, host: str, model_name: str) -> list[str | int]:
 def fold(rows: Iterable[Row]) -> dict[str, Hints]:
     """Return the hints of every host the journal knows."""
     hints: dict[str, Hints] = {}
+    newest_at = 0.0
     for row in rows:
         host = row.record.host
         hints[host] = _after(hints.get(host, Hints()), row, row.record)
-    return hints
+        newest_at = row.at
+    return {host: replace(known, newest_at=newest_at) for host, known in hints.items()}
 
 
 def _after(hints: Hints, row: Row, record: Record) -> Hints:
@@ -101,12 +111,27 @@ def _after(hints: Hints, row: Row, record: Record) -> Hints:
         case Adopted():
             good = replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=None)
             return _judged(replace(good, wanted_digest=record.digest, generation=record.generation), row)
+        case Carried():
+            return _carried(hints, record)
+        case _:
+            return _told(hints, row, record)
+
+
+def _told(hints: Hints, row: Row, record: Retry | RollBack | Hold | Resume | Asked | Answered) -> Hints:
+    """Return the hints after a person said something, or was answered."""
+    match record:
         case Retry():
             return replace(hints, quarantine=None)
         case RollBack():
             return replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=_left(row, record))
-        case Carried():
-            return _carried(hints, record)
+        case Hold():
+            return replace(hints, held=Held(hold=record, at=row.at))
+        case Resume():
+            return replace(hints, held=None)
+        case Asked():
+            return replace(hints, asked={**hints.asked, row.seq: record})
+        case Answered():
+            return replace(hints, asked={seq: asked for seq, asked in hints.asked.items() if seq != record.asked})
         case _:
             assert_never(record)
 
@@ -127,6 +152,8 @@ def _carried(hints: Hints, record: Carried) -> Hints:
         quarantine=record.quarantine,
         open_run=record.open_run,
         unproven=frozenset(record.unproven),
+        held=record.held,
+        asked=hints.asked,
         durations=hints.durations,
     )
 
@@ -167,6 +194,8 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
     opened = hints.open_run.opened
     closed = replace(hints, open_run=None)
     if record.verdict == "promoted":
+        if opened.mode == "release":
+            return closed
         good = replace(closed, last_good=opened.slice, last_good_digest=opened.digest)
         return _judged(replace(good, quarantine=None) if opened.mode == "forward" else good, row)
     if not record.quarantines or record.key is None:

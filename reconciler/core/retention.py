@@ -14,9 +14,10 @@ DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True)
 class Retention:
-    """Bound what is kept: at most so many runs (2 or more), and nothing older than so many seconds."""
+    """Bound what is kept: at most so many runs (2 or more) and rows, and nothing older than so many seconds."""
 
     runs: int = 500
+    rows: int = 20_000
     seconds: float = 90 * DAY_SECONDS
 
 
@@ -39,16 +40,20 @@ def first_kept(outlines: Sequence[Outline], now: float, retention: Retention) ->
     young = next(outline.seq for outline in outlines if outline.at >= oldest)
     runs = [outline.seq for outline in outlines if outline.opens_run]
     surplus = len(runs) + 1 - retention.runs
-    return max(young, runs[surplus]) if surplus > 0 else young
+    fits = outlines[-retention.rows :][0].seq
+    return max(young, fits, runs[surplus] if surplus > 0 else 0)
 
 
 def carried(rows: Sequence[Row], first: int) -> tuple[Carried, ...]:
     """Return what must be restated of hosts so that the rows from `first` on say the same as all rows; durations may shrink."""
     whole, rest = fold(rows), fold(row for row in rows if row.seq >= first)
-    known = {host: replace(hints, durations={}) for host, hints in sorted(whole.items())}
-    return tuple(
-        _restated(host, hints) for host, hints in known.items() if hints != replace(rest.get(host, Hints()), durations={})
-    )
+    known = {host: _lasting(hints) for host, hints in sorted(whole.items())}
+    return tuple(_restated(host, hints) for host, hints in known.items() if hints != _lasting(rest.get(host, Hints())))
+
+
+def _lasting(hints: Hints) -> Hints:
+    """Return what must not be forgotten: durations are learnt again, and who asked so long ago waits no longer."""
+    return replace(hints, durations={}, asked={}, newest_at=0.0)
 
 
 def _restated(host: str, hints: Hints) -> Carried:
@@ -63,4 +68,5 @@ def _restated(host: str, hints: Hints) -> Carried:
         quarantine=hints.quarantine,
         open_run=hints.open_run,
         unproven=tuple(sorted(hints.unproven)),
+        held=hints.held,
     )

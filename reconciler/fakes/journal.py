@@ -35,6 +35,10 @@ class MemoryJournal:
         """Return all rows, oldest first."""
         return tuple(self._rows)
 
+    def newest(self) -> int:
+        """Return the number of the newest row."""
+        return len(self._rows)
+
     def append(self, record: Record) -> Row:
         """Write one record."""
         row = Row(seq=len(self._rows) + 1, at=self._clock.wall(), boot_id=self._boot_id, record=record)

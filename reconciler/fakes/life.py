@@ -55,6 +55,11 @@ class MortalJournal:
         self._life.cross("rows")
         return self._journal.rows()
 
+    def newest(self) -> int:
+        """Return the number of the newest row."""
+        self._life.cross("newest")
+        return self._journal.newest()
+
     def append(self, record: Record) -> Row:
         """Write one record."""
         self._life.cross(f"append {record.kind}")

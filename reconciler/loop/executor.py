@@ -48,14 +48,24 @@ MOST_GIVEN_UP = 2
 
 GROWTH = 1.1
 
+Way: TypeAlias = Literal["back", "superseded", "left"]
 Outcome: TypeAlias = Literal["done", "skipped", "gave-up", "failed", "missed", "cancelled"]
 
 
 @dataclass
 class Interrupt:
-    """Ask a run to end its wait. `reason` is empty while nobody asked."""
+    """Ask a run to end its wait. `reason` is empty while nobody asked.
+
+    Then it goes `back` to last good, is `superseded` as far as it came by another run, or is `left` open in the journal.
+    """
 
     reason: str = ""
+    way: Way = "back"
+
+    def cut(self, reason: str, way: Way) -> None:
+        """Ask, and say why; leaving comes before all else."""
+        if not self.reason or way == "left":
+            self.reason, self.way = reason, way
 
 
 @dataclass(frozen=True)

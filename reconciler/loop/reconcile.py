@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 from reconciler.core import gate, planner, policy
 from reconciler.core.canonical import digest
@@ -15,48 +15,32 @@ from reconciler.loop.claiming import claim_host
 from reconciler.loop.executor import Ending, Executor, Interrupt
 from reconciler.loop.observer import Observer
 from reconciler.model.facts import Claim, FactKey, Observed, Unit, UnitIdentity, Unknown
-from reconciler.model.names import Value
+from reconciler.model.names import Digest
 from reconciler.model.records import Adopted, Mode, RunClosed, RunOpened, TrialOpened, Verdict
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Target
+from reconciler.model.verdict import HostVerdict, Outcome
 from reconciler.ports import Clock, HostPorts, Journal
-from reconciler.steps.plan import HostPlan, StepMeaning
+from reconciler.steps.plan import HostPlan
 
 MOST_PLANS = 8
 """A world that moves under this many plans of one run is not going to hold still."""
 
-Outcome: TypeAlias = Literal["in_sync", "applied", "rolled_back", "unhealthy", "refused", "stalled", "interrupted", "unknown"]
-EXIT_CODES: dict[str, int] = {
-    "in_sync": 0, "applied": 0, "rolled_back": 3, "unhealthy": 3, "stalled": 3, "refused": 4, "unknown": 5, "interrupted": 130,
-}  # fmt: skip
-
-
-class HostVerdict(Value):
-    """Say how a pass over one host ended. `runs` are the journal's names of what was executed."""
-
-    host: str
-    outcome: Outcome
-    message: str = ""
-    reasons: tuple[str, ...] = ()
-    log: tuple[str, ...] = ()
-    runs: tuple[int, ...] = ()
-
-    @property
-    def exit_code(self) -> int:
-        """Return the exit code of this verdict alone."""
-        return EXIT_CODES[self.outcome]
-
 
 @dataclass(frozen=True)
 class Wish:
-    """Say what a pass is to bring about, who asks, and what was approved (None: anything)."""
+    """Say what a pass is to bring about, who asks, and what was approved (None: anything).
+
+    `retries` tries a failed wish again once it has waited, where nothing that serves would be stopped for it.
+    """
 
     slice: Slice
     provenance: Provenance
     trigger: str
-    approved: tuple[StepMeaning, ...] | None = None
+    approved: Digest | None = None
     prune: bool = False
     take_over: bool = False
+    retries: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +95,9 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
         actor.say(f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on from what is there")
     observed = await Observer(actor.ports, wish.slice, actor.clock).everything()
     aim = policy.aim(wish.slice, hints, observed, actor.clock.wall())
-    if aim.quarantined:
+    if aim.held:
+        return await _held(wish, actor, aim)
+    if aim.quarantined and not (wish.retries and _may_retry(wish, actor, hints, observed)):
         return await _healed(wish, actor, hints, aim)
     goal = Goal(Target(slice=wish.slice, digest=digest(wish.slice)), "forward", aim.key)
     attempt = await _attempt(wish, actor, goal, observed)
@@ -124,6 +110,34 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
             return HostVerdict(host=host, outcome="refused", message=attempt.message, reasons=attempt.reasons)
         case _:
             return await _rolled_back(wish, actor, attempt)
+
+
+def _may_retry(wish: Wish, actor: Actor, hints: Hints, observed: Observed) -> bool:
+    """Return whether a failed wish has waited long enough, and nothing that serves would be stopped for it."""
+    target = Target(slice=wish.slice, digest=digest(wish.slice))
+    plan = planner.plan(target, observed, hints)
+    return policy.retry_is_due(hints, actor.clock.wall()) and not any(planned.step.kind == "stop" for planned in plan.steps)
+
+
+async def _held(wish: Wish, actor: Actor, aim: policy.Aim) -> HostVerdict:
+    """Leave a held host alone, or free it first where that was asked."""
+    host = wish.slice.host.name
+    outcome: Outcome = "in_sync" if wish.trigger == "hold" else "refused"
+    left_alone = HostVerdict(host=host, outcome=outcome, message="the host is left as it is", reasons=(aim.held,))
+    if aim.target is None:
+        return left_alone
+    attempt = await _attempt(wish, actor, Goal(aim.target, "release", aim.key))
+    match attempt.kind:
+        case "in_sync":
+            return left_alone.model_copy(update={"message": "nothing runs there"})
+        case "done":
+            return HostVerdict(host=host, outcome="applied", message="nothing runs there", reasons=(aim.held,), runs=attempt.runs)
+        case "refused" | "interrupted":
+            return HostVerdict(
+                host=host, outcome=attempt.kind, message=attempt.message, reasons=attempt.reasons, runs=attempt.runs
+            )
+        case _:
+            return HostVerdict(host=host, outcome="stalled", message=attempt.message, log=attempt.log, runs=attempt.runs)
 
 
 async def _healed(wish: Wish, actor: Actor, hints: Hints, aim: policy.Aim) -> HostVerdict:
@@ -154,7 +168,7 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
     host = wish.slice.host.name
     interrupted = failed.kind == "interrupted"
     hints = _hints(actor, host)
-    if interrupted and not failed.torn_down:
+    if interrupted and not (failed.torn_down and actor.interrupt.way == "back"):
         return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
     calm = Actor(actor.ports, actor.journal, actor.clock, actor.claim, Interrupt(), actor.say)
     good = hints.last_good
@@ -181,7 +195,7 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
     reasons = gate.refusals(plan, observed, actor.claim.controller, take_over=wish.take_over)
     if reasons:
         return Attempt("refused", message="nothing was changed", reasons=reasons)
-    if mode == "forward" and wish.approved is not None and plan.meaning != wish.approved:
+    if mode == "forward" and wish.approved is not None and gate.approval(plan) != wish.approved:
         raise PlanStale(f"{host}: the plan is not the one that was approved; look again with `reconciler plan`")
     if not plan.steps and hints.open_run is None:
         _adopt(wish, actor, target, mode, hints)
@@ -257,8 +271,11 @@ async def _trial(executor: Executor, target: Target, hints: Hints) -> Ending:
 
 
 async def _close(executor: Executor, ending: Ending, mode: Mode, target: Target) -> Attempt:
-    verdicts: dict[str, Verdict] = {"completed": "promoted", "interrupted": "interrupted"}
+    on_the_way: Verdict = "interrupted" if executor.interrupt.way == "back" else "superseded"
+    verdicts: dict[str, Verdict] = {"completed": "promoted", "interrupted": on_the_way}
     failed = ending.kind not in verdicts
+    if ending.kind == "interrupted" and executor.interrupt.way == "left":
+        return Attempt("interrupted", executor.run, ending.message, torn_down=executor.torn_down)
     log = await _last_words(executor, ending, target) if failed else ()
     key = attempt_key(target.slice, target.digest, await executor.observer.everything()) if failed else ""
     step = f"{ending.step.kind} {ending.step.target}: " if ending.step else ""

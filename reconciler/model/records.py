@@ -10,9 +10,10 @@ from reconciler.model.facts import UnitIdentity
 from reconciler.model.names import Digest, HostName, Value
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
+from reconciler.model.verdict import HostVerdict
 
-Mode: TypeAlias = Literal["forward", "rollback", "heal"]
-Verdict: TypeAlias = Literal["promoted", "failed", "interrupted", "stopped", "unknown"]
+Mode: TypeAlias = Literal["forward", "rollback", "heal", "release"]
+Verdict: TypeAlias = Literal["promoted", "failed", "interrupted", "superseded"]
 
 
 class RunOpened(Value):
@@ -111,6 +112,47 @@ class RollBack(Value):
     leaves: Digest
 
 
+class Hold(Value):
+    """Keep hands off a host until a moment (wall clock) or for good; `release` saves and stops what runs there first.
+
+    `now` ends a wait of the run that is under way.
+    """
+
+    kind: Literal["hold"] = "hold"
+    host: HostName
+    reason: str
+    until: float | None = None
+    release: bool = False
+    now: bool = False
+
+
+class Resume(Value):
+    """End the hold of a host."""
+
+    kind: Literal["resume"] = "resume"
+    host: HostName
+
+
+class Asked(Value):
+    """Ask whoever acts to look at a host now, and to say how that ended. `approved` is the digest of a plan's meaning."""
+
+    kind: Literal["asked"] = "asked"
+    host: HostName
+    trigger: str
+    approved: Digest | None = None
+    prune: bool = False
+    take_over: bool = False
+
+
+class Answered(Value):
+    """Answer the row that asked."""
+
+    kind: Literal["answered"] = "answered"
+    host: HostName
+    asked: int
+    verdict: HostVerdict
+
+
 class Quarantine(Value):
     """Remember a slice that failed: its key, why, how often, and since when (wall clock)."""
 
@@ -132,6 +174,13 @@ class OpenRun(Value):
     in_flight: StepIntent | None = None
 
 
+class Held(Value):
+    """Remember a hold, and since when (wall clock)."""
+
+    hold: Hold
+    at: float
+
+
 class Carried(Value):
     """Restate what is known of a host, because rows that said so are no longer kept."""
 
@@ -146,10 +195,23 @@ class Carried(Value):
     quarantine: Quarantine | None
     open_run: OpenRun | None
     unproven: tuple[str, ...]
+    held: Held | None = None
 
 
 Record: TypeAlias = Annotated[
-    RunOpened | StepIntent | StepDone | TrialOpened | RunClosed | Adopted | Retry | RollBack | Carried,
+    RunOpened
+    | StepIntent
+    | StepDone
+    | TrialOpened
+    | RunClosed
+    | Adopted
+    | Retry
+    | RollBack
+    | Hold
+    | Resume
+    | Asked
+    | Answered
+    | Carried,
     Field(discriminator="kind"),
 ]
 

@@ -43,4 +43,4 @@ class Target(Value):
 
     slice: Slice
     digest: Digest
-    mode: Literal["forward", "rollback"] = "forward"
+    mode: Literal["forward", "rollback", "release"] = "forward"

@@ -26,7 +26,7 @@ class Meaning(Value):
     """Say what would be done to one host."""
 
     host: str = Field(description="The host.")
-    mode: Literal["forward", "rollback", "heal"] = Field(
+    mode: Literal["forward", "rollback", "heal", "release"] = Field(
         description="forward goes to what is wanted, rollback to the last good state because what is wanted failed."
     )
     digest: Digest = Field(description="The state that it leads to, with every definition in it.")

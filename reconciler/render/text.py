@@ -5,6 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+INSTEAD = {
+    "rollback": "the wanted state is quarantined: this goes to the last good one",
+    "release": "the host is held and released: this stops what runs there",
+}
+"""What a plan says when it does not go where the file says."""
+
 
 def plan_text(document: dict[str, Any]) -> str:
     """Return a plan as a person reads it."""
@@ -13,8 +19,8 @@ def plan_text(document: dict[str, Any]) -> str:
     for host, beside in zip(document["hosts"], evidence["hosts"], strict=True):
         headline = f"{host['host']}: {beside['headline']}"
         lines.append(f"{headline:<60}  {evidence['provenance']['text']}")
-        if host["mode"] != "forward":
-            lines.append("  the wanted state is quarantined: this goes to the last good one")
+        if host["mode"] in INSTEAD:
+            lines.append(f"  {INSTEAD[host['mode']]}")
         lines += [_step(step, more) for step, more in zip(host["steps"], beside["steps"], strict=True)]
         lines += [f"  ignored: {change['subject']}: {change['cause']}" for change in beside["ignored"]]
         lines += [f"  note: {note}" for note in beside["notes"]]
@@ -106,3 +112,8 @@ def verdict_text(document: dict[str, Any]) -> str:
         lines += [f"  {reason}" for reason in host["reasons"]]
         lines += [f"  | {line}" for line in host["log"]]
     return "\n".join(lines)
+
+
+def ended_text(document: dict[str, Any]) -> str:
+    """Return why a watch ended, as a person reads it."""
+    return f"ended by {document['ended']}"

@@ -55,7 +55,7 @@ class HostPlan(Value):
     """
 
     host: str
-    mode: Literal["forward", "rollback", "heal"]
+    mode: Literal["forward", "rollback", "heal", "release"]
     digest: Digest
     headline: str
     steps: tuple[PlannedStep, ...]

@@ -24,6 +24,18 @@ _MISSING = " missing"
 _QUIET = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.safecrlf=false")
 
 
+_TRACES = ("HEAD", "index", "logs/HEAD")
+_HALF_WAY = {
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase, or of applying patches",
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "BISECT_LOG": "a bisect",
+    "index.lock": "writing its index; if no git runs there, remove index.lock",
+}
+
+
 class Trace(NamedTuple):
     """Say what git knows: HEAD, and who last committed one of the files, and why."""
 
@@ -56,6 +68,33 @@ def trace(contents: Mapping[Path, bytes]) -> Trace:
 def is_signed(directory: Path, commit: str) -> bool:
     """Return whether git vouches for the signature of a commit."""
     return _git(directory, ["verify-commit", commit]) is not None
+
+
+def half_way(directory: Path) -> str:
+    """Return what git is in the middle of, which may leave files that belong together apart; empty when it is at rest."""
+    folder = _folder(directory)
+    if folder is None:
+        return ""
+    found = next((what for name, what in _HALF_WAY.items() if (folder / name).exists()), "")
+    return f"git is in the middle of {found} ({folder}); nothing is read until that has ended" if found else ""
+
+
+def traces(directory: Path) -> tuple[Path, ...]:
+    """Return the files that change when git commits, checks out or moves on, whatever becomes of the files themselves."""
+    folder = _folder(directory)
+    return () if folder is None else tuple(folder / name for name in _TRACES)
+
+
+def _folder(directory: Path) -> Path | None:
+    """Return where git keeps what it knows of a working tree; a file there names the place elsewhere."""
+    for parent in (directory.resolve(), *directory.resolve().parents):
+        found = parent / ".git"
+        if found.is_dir():
+            return found
+        if found.is_file():
+            named = found.read_text(errors="replace").removeprefix("gitdir:").strip()
+            return parent / named
+    return None
 
 
 def blob_id(content: bytes, width: int) -> str:

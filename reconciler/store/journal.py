@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.edge.atomic import write_file
 from reconciler.errors import DurabilityError, JournalDamaged, NetworkFileSystem, WriteFailed
-from reconciler.model.records import SEEN_AGAIN, Record, Row, RunOpened, StepIntent
+from reconciler.model.records import SEEN_AGAIN, Asked, Record, Row, RunOpened, StepIntent
 from reconciler.store.filesystem import MOUNTS, mounted_on
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 BUSY_SECONDS = 10.0
-HEADED = {"run-opened", "run-closed", "adopted", "retry", "roll-back"}
+HEADED = {"run-opened", "run-closed", "adopted", "retry", "roll-back", "hold", "resume"}
 NOTHING = "0" * 64
 FOOT = "forgotten"
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError, OverflowError)
@@ -48,6 +48,7 @@ CREATE TABLE record (
 """
 COLUMNS = "seq, at, boot_id, kind, host, body, previous, digest"
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+Head: TypeAlias = tuple[int, str] | None
 Raw: TypeAlias = tuple[int, float, str, str, str, str, str, str]
 
 
@@ -79,6 +80,7 @@ class SqliteJournal:
         self._failed = ""
         self._seen = UNSEEN
         self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
 
     def rows(self) -> Sequence[Row]:
         """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when it cannot be read now.
@@ -91,34 +93,48 @@ class SqliteJournal:
                 if self._head.exists():
                     raise self._damaged("the head file is there, the journal is not")
                 return ()
-            self._seen = self._reading(self._look)
+            # Another process may write meanwhile: what the head named before must be among the rows that are read after it.
+            head = self._read_head()
+            self._seen = self._reading(lambda connection: self._look(connection, head or self._read_head()))
         except OSError as error:
             raise self._unreadable(str(error.strerror)) from error
         return self._seen.rows
 
-    def _look(self, connection: sqlite3.Connection) -> Seen:
+    def newest(self) -> int:
+        """Return the number of the newest row, 0 when there is none: cheap, and unchecked; raise DurabilityError."""
+        if not self._file.exists():
+            return 0
+        try:
+            self._reader = self._reader or sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+            version = self._reader.execute("PRAGMA user_version").fetchone()[0]
+            newest = self._reader.execute("SELECT max(seq) FROM record").fetchone()[0] if version else 0
+        except SQLITE_ERRORS as error:
+            raise self._unreadable(str(error)) from error
+        return int(newest or 0)
+
+    def _look(self, connection: sqlite3.Connection, head: Head) -> Seen:
         first = connection.execute("SELECT seq, kind, digest FROM record ORDER BY seq LIMIT 1").fetchone()
         if first == self._seen.first and self._seen.rows:
             last = self._seen.rows[-1].seq
             newer = _from(connection, last)
             if newer and newer[0][7] == self._seen.digests[last]:
-                return self._continued(self._seen, newer[1:])
-        return self._checked(_from(connection, 0))
+                return self._continued(self._seen, newer[1:], head)
+        return self._checked(_from(connection, 0), head)
 
-    def _checked(self, raw: Sequence[Raw]) -> Seen:
+    def _checked(self, raw: Sequence[Raw], head: Head) -> Seen:
         """Return all rows of a journal once chain and head are found to be what was written; raise JournalDamaged."""
         first = (raw[0][0], raw[0][3], raw[0][7]) if raw else None
         if first and first[1] == FOOT:
-            return self._continued(Seen(first, {first[0]: first[2]}, ()), raw[1:])
-        return self._continued(Seen(first, {0: NOTHING}, ()), raw)
+            return self._continued(Seen(first, {first[0]: first[2]}, ()), raw[1:], head)
+        return self._continued(Seen(first, {0: NOTHING}, ()), raw, head)
 
-    def _continued(self, seen: Seen, raw: Sequence[Raw]) -> Seen:
+    def _continued(self, seen: Seen, raw: Sequence[Raw], head: Head) -> Seen:
         digests = dict(seen.digests)
         for number, row in enumerate(raw, start=max(digests) + 1):
             if row[0] != number or row[6] != digests[number - 1] or row[7] != _digest(row[:7]):
                 raise self._damaged(f"row {number} is not what was written")
             digests[number] = row[7]
-        self._check_head(digests)
+        self._check_head(digests, head)
         return Seen(seen.first, digests, (*seen.rows, *self._understood(raw)))
 
     def _understood(self, raw: Sequence[Raw]) -> tuple[Row, ...]:
@@ -131,9 +147,10 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Let go of the file until the next append."""
-        if self._writer is not None:
-            self._writer.close()
-        self._writer = None
+        for connection in (self._writer, self._reader):
+            if connection is not None:
+                connection.close()
+        self._writer = self._reader = None
 
     def append(self, record: Record) -> Row:
         """Write one record and return when kill -9 cannot take it, nor a power cut unless it is `SEEN_AGAIN`.
@@ -163,7 +180,7 @@ class SqliteJournal:
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             connection.execute(SCHEMA)
             connection.execute(f"PRAGMA user_version={VERSION}")
-        if isinstance(record, RunOpened):
+        if isinstance(record, RunOpened | Asked):
             self._forget(connection)
         written = self._insert(connection, record)
         connection.execute("COMMIT")
@@ -195,7 +212,7 @@ class SqliteJournal:
         first = first_kept(kept, self._clock.wall(), self._retention)
         if not kept or first == kept[0].seq:
             return
-        for record in carried(self._checked(_from(connection, 0)).rows, first):
+        for record in carried(self._checked(_from(connection, 0), self._read_head()).rows, first):
             self._insert(connection, record)
         connection.execute("DELETE FROM record WHERE seq < ?", (first - 1,))
         foot = (FOOT, first - 1)
@@ -210,21 +227,20 @@ class SqliteJournal:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
                 if version > VERSION:
                     raise self._damaged(f"it has format {version}, written by a newer version than this one ({VERSION})")
-                return query(connection) if version else self._checked(())
+                return query(connection) if version else self._checked((), self._read_head())
             finally:
                 connection.close()
         except SQLITE_ERRORS as error:
             raise (self._unreadable if _is_passing(error) else self._damaged)(str(error)) from error
 
-    def _check_head(self, digests: Mapping[int, str]) -> None:
+    def _check_head(self, digests: Mapping[int, str], head: Head) -> None:
         """Hold the chain against the head; a writer killed after a commit leaves an older head, or none beside the first row."""
-        head = self._read_head()
         if head is None and max(digests) > 1:
             raise self._damaged("the head file is missing")
         if head is not None and head[0] >= min(digests) and digests.get(head[0]) != head[1]:
             raise self._damaged(f"rows up to {head[0]} were written, {max(digests)} are there or they are not the same")
 
-    def _read_head(self) -> tuple[int, str] | None:
+    def _read_head(self) -> Head:
         if not self._head.exists():
             return None
         try:

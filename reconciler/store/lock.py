@@ -10,7 +10,9 @@ from pathlib import Path
 
 from reconciler.errors import LockHeld, WriteFailed
 
-HOLDER_BYTES = 200
+HOLDER_BYTES = 4096
+HOLDER_CHARACTERS = 200
+OBEYS = "obeys"
 
 
 class FileLock:
@@ -22,8 +24,8 @@ class FileLock:
         self._holder = holder
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the lock inside the context; raise LockHeld naming the holder, or WriteFailed."""
+    def held(self, *, obeys: bool = False) -> Iterator[None]:
+        """Hold the lock inside the context; raise LockHeld naming the holder, or WriteFailed. `obeys` is told to others."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -32,16 +34,18 @@ class FileLock:
         except OSError as error:
             raise WriteFailed(f"{self._path} cannot be opened: {error.strerror}; choose another place with --data") from error
         try:
-            self._take(descriptor)
+            self._take(descriptor, f"{self._holder[:HOLDER_CHARACTERS]}\n{OBEYS if obeys else ''}")
             yield
+            os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
 
-    def _take(self, descriptor: int) -> None:
+    def _take(self, descriptor: int, text: str) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.read(descriptor, HOLDER_BYTES).decode(errors="replace").strip()
-            raise LockHeld(f"{holder or 'another process'} acts on this data directory now; wait for it, or stop it") from error
+            holder, _, manner = os.read(descriptor, HOLDER_BYTES).decode(errors="replace").partition("\n")
+            message = f"{holder or 'another process'} acts on this data directory now; wait for it, or stop it"
+            raise LockHeld(message, obeys=manner == OBEYS) from error
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, self._holder.encode()[:HOLDER_BYTES])
+        os.write(descriptor, text.encode())

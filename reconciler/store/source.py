@@ -49,6 +49,16 @@ class FileSource:
         self._directory = directory
         self._catalog = catalog
 
+    @property
+    def directory(self) -> Path:
+        """Return where both files are."""
+        return self._directory
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Return where each file is."""
+        return tuple(self.path(file) for file in _FILES)
+
     def path(self, file: FileName) -> Path:
         """Return where a file is."""
         return self._directory / f"{file}.yaml"

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
 
-from reconciler.errors import ConfigError, NotApproved, PlanStale
+from reconciler.core import gate
+from reconciler.errors import ConfigError, LockHeld, NotApproved, PlanStale
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.reconcile import EXIT_CODES, Actor, HostVerdict, Wish, reconcile
-from reconciler.model.records import Retry, RollBack
+from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
 from reconciler.model.target import Wanted
+from reconciler.model.verdict import EXIT_CODES, HostVerdict
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
+from reconciler.verbs import asking
 from reconciler.verbs import plan as plan_verb
 from reconciler.verbs.given import Acting
 from reconciler.verbs.outcome import OK, Outcome, worst
@@ -26,7 +29,7 @@ from reconciler.verbs.outcome import OK, Outcome, worst
 class Wishes:
     """Hold how apply was asked: a saved plan's document, seconds until it gives up waiting, pruning, taking over.
 
-    `noting` is recorded once it is approved, and planned with before.
+    `noting` is recorded once it is approved, and planned with before. `approved` is whatever would be done.
     """
 
     saved: Mapping[str, Any] | None = None
@@ -34,7 +37,8 @@ class Wishes:
     prune: bool = False
     take_over: bool = False
     trigger: str = "apply"
-    noting: tuple[Retry | RollBack, ...] = ()
+    noting: tuple[Retry | RollBack | Hold | Resume, ...] = ()
+    approved: bool = False
 
 
 Approve = Callable[[dict[str, Any]], bool]
@@ -42,13 +46,58 @@ Say = Callable[[str], None]
 
 
 def run(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
-    """Plan, ask for approval, act; raise LockHeld, NotApproved, PlanStale, ConfigError or DurabilityError."""
-    with app.lock.held():
-        return anyio.run(_apply, app, wishes, approve, say)
+    """Plan, ask for approval, act, or let who acts already do it.
+
+    Raise LockHeld by one that takes no requests, NotApproved, PlanStale, ConfigError or DurabilityError.
+    """
+    try:
+        with app.lock.held():
+            return anyio.run(_apply, app, wishes, approve, say)
+    except LockHeld as held:
+        if not held.obeys:
+            raise
+    outcome = anyio.run(_ask, app, wishes, approve, say)
+    if outcome is not None:
+        return outcome
+    say("whoever acted on this data directory is gone; acting here")
+    return run(app, replace(wishes, noting=()), lambda _: True, say)
+
+
+async def _ask(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome | None:
+    """Let the one that acts do it; return None when it is gone."""
+    wanted = app.source.read()
+    plans = {} if wishes.approved and wishes.saved is None else await _approved(app, wishes, wanted, approve)
+    for record in wishes.noting:
+        app.journal.append(record)
+    asked = [
+        Asked(
+            host=name,
+            trigger=wishes.trigger,
+            approved=gate.approval(plans[name]) if name in plans else None,
+            prune=wishes.prune,
+            take_over=wishes.take_over,
+        )
+        for name in wanted.slices
+    ]
+    verdicts = await asking.ask(app, asked, say, wishes.timeout)
+    if verdicts is None:
+        return None
+    late = f"no end within the {wishes.timeout or 0:.0f} s of --timeout; who acts here goes on with it"
+    return _outcome(
+        [verdicts.get(name) or HostVerdict(host=name, outcome="unhealthy", message=late) for name in sorted(wanted.slices)]
+    )
 
 
 async def _apply(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
     wanted = app.source.read()
+    plans = await _approved(app, wishes, wanted, approve)
+    for record in wishes.noting:
+        app.journal.append(record)
+    return _outcome(await _all_hosts(app, wishes, wanted, plans, say))
+
+
+async def _approved(app: Acting, wishes: Wishes, wanted: Wanted, approve: Approve) -> Mapping[str, HostPlan]:
+    """Return the plans of all hosts, approved where there is anything to approve; raise NotApproved or PlanStale."""
     seen = await plan_verb.look(app, wanted, wishes.noting, prune=wishes.prune, take_over=wishes.take_over)
     plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
     document = plan_document(plan)
@@ -57,9 +106,10 @@ async def _apply(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Out
         raise NotApproved(
             f"nothing was done: the plan was not approved; `reconciler {wishes.trigger} --yes` applies without asking"
         )
-    for record in wishes.noting:
-        app.journal.append(record)
-    verdicts = await _all_hosts(app, wishes, wanted, plan_verb.meanings(seen), say)
+    return plan_verb.meanings(seen)
+
+
+def _outcome(verdicts: Sequence[HostVerdict]) -> Outcome:
     hosts = [verdict.model_dump(mode="json") | {"exit_code": verdict.exit_code} for verdict in verdicts]
     return Outcome({"version": 1, "hosts": hosts}, worst(verdicts) if verdicts else OK)
 
@@ -99,7 +149,7 @@ async def _all_hosts(app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping
             slice_,
             wanted.provenance,
             wishes.trigger,
-            plans[name].meaning,
+            gate.approval(plans[name]),
             prune=wishes.prune,
             take_over=wishes.take_over,
         )

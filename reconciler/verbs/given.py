@@ -6,7 +6,18 @@ from typing import Protocol
 
 from reconciler.model.facts import Claim
 from reconciler.model.spec import Slice
-from reconciler.ports import Clock, HostPorts, HostReaders, Journal, JournalReader, Lock, Source
+from reconciler.ports import (
+    Clock,
+    Edits,
+    HostPorts,
+    HostReaders,
+    Journal,
+    JournalReader,
+    Lock,
+    Random,
+    Source,
+    Supervisor,
+)
 
 
 class Looking(Protocol):
@@ -45,3 +56,19 @@ class Acting(Looking, Protocol):
 
     def ports(self, slice_: Slice) -> HostPorts:
         """Return what can be asked of and done to a host."""
+
+
+class Staying(Acting, Protocol):
+    """Act for as long as it runs."""
+
+    @property
+    def edits(self) -> Edits:
+        """Return what notices a change of the files."""
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Return who wants to know how it goes."""
+
+    @property
+    def random(self) -> Random:
+        """Return chance."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from reconciler.loop.reconcile import HostVerdict
+    from reconciler.model.verdict import HostVerdict
 
 OK = 0
 ERROR = 1

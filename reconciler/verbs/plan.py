@@ -30,12 +30,12 @@ class Seen:
     observed: Observed
     hints: Hints
     plan: HostPlan
-    quarantined: str = ""
+    instead: str = ""
 
     @property
     def acts(self) -> bool:
-        """Return whether applying would do anything: a quarantine keeps the wish away, and still brings back last good."""
-        return bool(self.plan.steps) and all(reason == self.quarantined for reason in self.plan.refusals)
+        """Return whether applying would do anything: what keeps a wish away may still bring back last good, or free the host."""
+        return bool(self.plan.steps) and all(reason == self.instead for reason in self.plan.refusals)
 
 
 async def look(
@@ -75,9 +75,9 @@ def _planned(looking: Looking, slice_: Slice, observed: Observed, hints: Hints, 
     target = aim.target or Target(slice=slice_, digest=digest(slice_))
     plan = planner.plan(target, observed, hints, prune=prune)
     reasons = gate.refusals(plan, observed, looking.claim.controller, take_over=take_over)
-    if aim.quarantined:
-        reasons = (aim.quarantined, *reasons)
-    return Seen(slice_, observed, hints, plan.model_copy(update={"refusals": reasons}), aim.quarantined)
+    if aim.held or aim.quarantined:
+        reasons = (aim.held or aim.quarantined, *reasons)
+    return Seen(slice_, observed, hints, plan.model_copy(update={"refusals": reasons}), aim.instead)
 
 
 def run(looking: Looking, *, detailed: bool) -> Outcome:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Misused
 from reconciler.model.records import Retry
 from reconciler.verbs import apply
 from reconciler.verbs.given import Acting
+from reconciler.verbs.hosts import chosen
 from reconciler.verbs.outcome import Outcome
 
 
-def run(app: Acting, host: str | None, approve: apply.Approve, say: apply.Say) -> Outcome:
+def run(app: Acting, host: str | None, approve: apply.Approve, say: apply.Say, *, approved: bool) -> Outcome:
     """Lift the quarantine of one host, or of all, and apply; raise Misused for a host that is not managed."""
-    slices = app.source.read().slices
-    if host is not None and host not in slices:
-        raise Misused(f"host {host} is not managed; managed are: {', '.join(sorted(slices)) or 'none'}")
-    noting = tuple(Retry(host=name) for name in sorted(slices) if host in {None, name})
-    return apply.run(app, apply.Wishes(trigger="retry", noting=noting), approve, say)
+    noting = tuple(Retry(host=name) for name in chosen(app, host))
+    return apply.run(app, apply.Wishes(trigger="retry", noting=noting, approved=approved), approve, say)

@@ -16,7 +16,9 @@ from reconciler.verbs.given import Acting
 from reconciler.verbs.outcome import Outcome
 
 
-def run(app: Acting, run_number: int | None, host: str | None, approve: apply.Approve, say: apply.Say) -> Outcome:
+def run(
+    app: Acting, run_number: int | None, host: str | None, approve: apply.Approve, say: apply.Say, *, approved: bool
+) -> Outcome:
     """Aim a host at a promoted run, the one before the present by default; raise Misused when there is none, or Refused."""
     wanted = app.source.read()
     if wanted.provenance.objection:
@@ -33,7 +35,7 @@ def run(app: Acting, run_number: int | None, host: str | None, approve: apply.Ap
     commit = chosen.provenance.commit[:12]
     if commit:
         say(f"to make it permanent, where both files are: git checkout {commit} -- desired.yaml inventory.yaml, and commit")
-    return apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,)), approve, say)
+    return apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,), approved=approved), approve, say)
 
 
 def promoted(rows: Iterable[Row], host: str) -> dict[int, RunOpened]:

@@ -10,7 +10,8 @@ from reconciler.app import App, build
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.reconcile import Actor, HostVerdict, Wish, reconcile
+from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.model.verdict import HostVerdict
 from reconciler.settings import settings
 from tests.contracts.hosts import WAYS, reached
 from tests.stack import ENOUGH, Stack, stack

@@ -12,9 +12,10 @@ from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ALL_FAKE, Parts, ports
 from reconciler.fakes.world import Conversation, World
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.reconcile import Actor, HostVerdict, Wish, reconcile
+from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.facts import Claim
 from reconciler.model.spec import Capabilities, Slice
+from reconciler.model.verdict import HostVerdict
 from reconciler.ports import Clock, Journal
 from tests.worlds import PROVENANCE, model, slice_of
 

@@ -154,6 +154,9 @@ class Broken:
         kept = ((row, self.passes(row.record)) for row in self.journal.rows())
         return [row.model_copy(update={"record": record}) for row, record in kept if record is not None]
 
+    def newest(self) -> int:
+        return self.journal.newest()
+
     def append(self, record: Record) -> Row:
         kept = self.passes(record)
         if kept is None:
@@ -171,6 +174,9 @@ class Late:
     def rows(self) -> Sequence[Row]:
         self._catch_up()
         return self.journal.rows()
+
+    def newest(self) -> int:
+        return self.journal.newest()
 
     def append(self, record: Record) -> Row:
         self._catch_up()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +15,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.model.facts import FactKey, Known
-from reconciler.model.records import Quarantine
+from reconciler.model.records import Held, Hold, Quarantine
 from reconciler.model.target import Target
 from tests.casefile import (
     Case,
@@ -66,11 +67,26 @@ def test_failures_are_counted_across_restarts_and_grow_the_wait(failures: int) -
     quarantine = retold(case).quarantine
     assert quarantine is not None
     assert quarantine.attempts == failures
-    aim = policy.aim(wanted_slice(case), retold(case), seen(case), wall=quarantine.at)
-    assert aim.retry_in == next_delay(policy.RETRY, failures, 0.0)
-    later = policy.aim(wanted_slice(case), retold(case), seen(case), wall=quarantine.at + 5.0)
-    assert later.retry_in == aim.retry_in - 5.0
-    assert policy.aim(wanted_slice(case), retold(case), seen(case), wall=quarantine.at + 1e6).retry_in == 0.0
+    wait = policy.next_look(retold(case), wall=quarantine.at)
+    assert wait is not None
+    least = next_delay(policy.RETRY, failures, 0.0)
+    assert least <= wait <= least * (1 + policy.RETRY.jitter)
+    assert policy.next_look(retold(case), wall=quarantine.at + 5.0) == pytest.approx(wait - 5.0)
+    assert not policy.retry_is_due(retold(case), quarantine.at + wait * 0.99)
+    assert policy.retry_is_due(retold(case), quarantine.at + wait * 1.01)
+    assert policy.next_look(retold(case), wall=quarantine.at + wait * 1.01) is None
+
+
+@pytest.mark.parametrize("failures", [1, 5])
+def test_nothing_expires_while_the_clock_is_behind_the_journal(failures: int) -> None:
+    failed = Happened(run=("b",), ended="failed", said="it died", hours_ago=0.0)
+    known = retold(Case(says="", wanted=WantedGiven(active=("b",)), journal=(failed,) * failures))
+    held = replace(known, newest_at=1e12, held=Held(hold=Hold(host=HOST, reason="a game", until=5.0), at=1.0))
+    assert policy.holding(held, wall=1e11) is not None
+    assert not policy.retry_is_due(held, wall=1e11)
+    assert policy.holding(held, wall=1e12) is None
+    assert policy.retry_is_due(held, wall=1e12)
+    assert policy.next_look(held, wall=1e12 - 3.0) == 3.0
 
 
 def test_another_wish_and_a_retry_begin_to_count_anew() -> None:

@@ -16,7 +16,9 @@ from reconciler.core.recovery import Hints, fold
 from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.model.records import (
     Adopted,
+    Hold,
     Record,
+    Resume,
     Retry,
     RollBack,
     Row,
@@ -49,7 +51,9 @@ def run_opened(host: str, wish: dict[str, Any], mode: Any, key: str, generation:
     )
 
 
-OPENED = st.builds(run_opened, HOSTS, WISHES, st.sampled_from(["forward", "rollback", "heal"]), KEYS, st.integers(1, 5))
+OPENED = st.builds(
+    run_opened, HOSTS, WISHES, st.sampled_from(["forward", "rollback", "heal", "release"]), KEYS, st.integers(1, 5)
+)
 CLOSED = st.builds(
     RunClosed, host=HOSTS, run=RUNS, verdict=st.sampled_from(["promoted", "failed", "interrupted"]), reason=st.just("Failed"),
     key=st.none() | KEYS, quarantines=st.booleans(), log=st.just(("last line",)),
@@ -68,6 +72,8 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         lambda host, wish: Adopted(host=host, generation=1, provenance=PROVENANCE, **wish), HOSTS, WISHES
     ),
     st.builds(Retry, host=HOSTS),
+    st.builds(Hold, host=HOSTS, reason=st.just("a game"), until=st.none() | st.floats(0, 9e3), release=st.booleans()),
+    st.builds(Resume, host=HOSTS),
     st.builds(lambda host, wish, key: RollBack(host=host, leaves=key, **wish), HOSTS, WISHES, KEYS),
 )  # fmt: skip
 PASSING = st.floats(-50, 150)
@@ -75,8 +81,8 @@ PASSING = st.floats(-50, 150)
 
 
 def known(rows: Iterable[Row]) -> dict[str, Hints]:
-    """Return all that is known but durations, of hosts of which anything is."""
-    hints = {host: replace(hints, durations={}) for host, hints in fold(rows).items()}
+    """Return all that is known but durations and the moment, of hosts of which anything is."""
+    hints = {host: replace(hints, durations={}, newest_at=0.0) for host, hints in fold(rows).items()}
     return {host: one for host, one in hints.items() if one != Hints()}
 
 

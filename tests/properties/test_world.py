@@ -11,9 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from reconciler.core.canonical import digest
 from reconciler.fakes.life import Life
 from reconciler.fakes.world import Conversation, Fault, Loss
-from reconciler.loop.reconcile import HostVerdict
 from reconciler.model.records import Retry
 from reconciler.model.spec import ModelSpec, Slice
+from reconciler.model.verdict import HostVerdict
 from tests.crash.stage import Stage, want
 from tests.worlds import PORT, model
 

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.cli.arguments import parsers
 from reconciler.errors import ReconcilerError
-from reconciler.loop.reconcile import EXIT_CODES as OF_OUTCOMES
+from reconciler.model.verdict import EXIT_CODES as OF_OUTCOMES
 from reconciler.reference import ENDS, EXIT_CODES, main, reference
 from tests.rules.test_errors import tree
 from tests.rules.tree import ROOT

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.errors import ReconcilerError
-from reconciler.loop.reconcile import EXIT_CODES, HostVerdict, Outcome
+from reconciler.model.verdict import EXIT_CODES, HostVerdict, Outcome
 from reconciler.verbs.outcome import worst
 
 OF_ERRORS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from reconciler.core.canonical import digest
@@ -61,7 +62,7 @@ def test_an_interrupted_run_is_no_failure() -> None:
 
 
 def test_the_close_of_a_run_that_nobody_opened_says_nothing() -> None:
-    assert after(RunClosed(host=HOST, run=1, verdict="promoted")) == Hints()
+    assert replace(after(RunClosed(host=HOST, run=1, verdict="promoted")), newest_at=0.0) == Hints()
 
 
 def test_only_a_step_that_was_carried_out_says_how_long_it_takes() -> None:

@@ -1,0 +1,45 @@
+"""Moments: when something is to end, as people say it."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+from pydantic_core import PydanticCustomError
+
+from reconciler.errors import Misused
+from reconciler.model.quantity import parse_seconds
+
+DAY = timedelta(days=1)
+
+
+def parse_until(text: str, wall: float) -> float:
+    """Return wall clock seconds from `2h`, `18:30` (the next one, here) or `2026-12-24 18:30`; raise Misused."""
+    now = datetime.fromtimestamp(wall).astimezone()
+    moment = _after(text, now) or _today(text, now) or _dated(text)
+    if moment is None:
+        raise Misused(f'found {text}, expected when it ends: "2h", "18:30" or "2026-12-24 18:30"')
+    if moment <= now:
+        raise Misused(f"{text} has passed; it is {now:%Y-%m-%d %H:%M} here")
+    return moment.timestamp()
+
+
+def _after(text: str, now: datetime) -> datetime | None:
+    try:
+        return now + timedelta(seconds=parse_seconds(text))
+    except (PydanticCustomError, OverflowError):
+        return None
+
+
+def _today(text: str, now: datetime) -> datetime | None:
+    try:
+        moment = datetime.combine(now.date(), time.fromisoformat(text)).astimezone() if ":" in text[:3] else None
+    except ValueError:
+        return None
+    return moment + DAY if moment is not None and moment <= now else moment
+
+
+def _dated(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        return None

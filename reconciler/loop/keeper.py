@@ -1,0 +1,191 @@
+"""Keeper: keep one host as the file says, pass after pass; between passes it rests until something stirs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import anyio
+
+from reconciler.core import policy
+from reconciler.core.backoff import next_delay
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import Hints, fold
+from reconciler.errors import DurabilityError, ReconcilerError
+from reconciler.loop.executor import Interrupt
+from reconciler.loop.observer import Observer
+from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.model.facts import Claim, FactKey, Unit, UnitIdentity
+from reconciler.model.records import Answered, Asked, Hold, Record
+from reconciler.model.spec import Slice
+from reconciler.model.target import Provenance
+from reconciler.model.verdict import HostVerdict
+from reconciler.ports import Clock, HostPorts, Journal, Random
+
+RESYNC_SECONDS = 60.0
+UNSETTLED_SECONDS = 10.0
+"""How long a host is left alone that is as it should be, and one that is not."""
+
+JITTER = 0.2
+LOOK_BACK_SECONDS = 600.0
+"""How long a repair counts when the next one is needed: units that keep dying are started ever more rarely."""
+
+AT_REST = {"in_sync", "applied"}
+
+
+@dataclass(frozen=True)
+class Means:
+    """Hold what all keepers share. `say` is told what is going on."""
+
+    ports: Callable[[Slice], HostPorts]
+    journal: Journal
+    clock: Clock
+    random: Random
+    claim: Claim
+    say: Callable[[str], None]
+
+
+class Keeper:
+    """Keep one host. All that others may do is say what is wanted, and stir."""
+
+    def __init__(self, means: Means, slice_: Slice, provenance: Provenance) -> None:
+        """Begin with what is wanted now."""
+        self._means = means
+        self._slice, self._provenance = slice_, provenance
+        self._host = slice_.host.name
+        self._stirred, self._interrupt = anyio.Event(), Interrupt()
+        self._asked_for = True
+        self._leaving = False
+        self._reached = ""
+        self._repairs: list[float] = []
+        self._said = ""
+
+    def want(self, slice_: Slice, provenance: Provenance) -> None:
+        """Take what is wanted now; a wait for something else ends."""
+        moved = digest(slice_) != digest(self._slice)
+        lifted = provenance.objection != self._provenance.objection
+        self._slice, self._provenance = slice_, provenance
+        if moved:
+            self._interrupt.cut("the files ask for something else now", "superseded")
+        if moved or lifted:
+            self.look()
+
+    def hear(self, records: Iterable[Record]) -> None:
+        """Take what was recorded about this host: that somebody asks, or a hold that does not wait."""
+        for record in records:
+            if isinstance(record, Hold) and record.now:
+                self._interrupt.cut("the host is held", "superseded")
+            if isinstance(record, Asked):
+                self.look()
+
+    def look(self) -> None:
+        """Look at once."""
+        self._asked_for = True
+        self._stirred.set()
+
+    def leave(self) -> None:
+        """End when the effect in flight has ended; an open run stays open."""
+        self._leaving = True
+        self._interrupt.cut("leaving", "left")
+        self.look()
+
+    def drop(self) -> None:
+        """End when the effect in flight has ended: the host is not managed any more."""
+        self._leaving = True
+        self._interrupt.cut("the files do not name the host any more", "superseded")
+        self.look()
+
+    async def run(self) -> None:
+        """Keep the host until told to leave; raise DurabilityError."""
+        while not self._leaving:
+            self._stirred, self._interrupt, self._asked_for = anyio.Event(), Interrupt(), False
+            verdict = await self._pass()
+            if not self._interrupt.reason:
+                await self._rest(verdict)
+
+    async def _pass(self) -> HostVerdict:
+        slice_, provenance, means = self._slice, self._provenance, self._means
+        waiting = self._hints().asked
+        number, asked = next(iter(waiting.items()), (0, None))
+        wish = _wish(slice_, provenance, asked)
+        actor = Actor(means.ports(slice_), means.journal, means.clock, means.claim, self._interrupt, means.say)
+        try:
+            verdict = await reconcile(wish, actor)
+        except DurabilityError:
+            raise
+        except ReconcilerError as error:
+            verdict = HostVerdict(host=self._host, outcome="refused", message=error.message)
+        if verdict.outcome == "interrupted":
+            return verdict
+        if asked is not None:
+            means.journal.append(Answered(host=self._host, asked=number, verdict=verdict))
+        if len(waiting) > 1:
+            self.look()
+        self._tell(verdict)
+        self._remember(verdict, digest(slice_))
+        return verdict
+
+    def _remember(self, verdict: HostVerdict, reached: str) -> None:
+        """Count what had to be done to a host that was as it should be."""
+        if verdict.runs and self._reached == reached:
+            self._repairs.append(self._means.clock.boot())
+        self._reached = reached if verdict.outcome in AT_REST else self._reached
+
+    def _tell(self, verdict: HostVerdict) -> None:
+        parts = [verdict.outcome.replace("_", " "), verdict.message, *verdict.reasons]
+        said = f"{self._host}: {'; '.join(part for part in parts if part)}"
+        if verdict.runs or said != self._said:
+            self._means.say(said)
+        self._said = said
+
+    async def _rest(self, verdict: HostVerdict) -> None:
+        """Wait until somebody asks, a unit ends, or it is time; units that keep ending are left alone for a while."""
+        calm = self._calm_seconds()
+        async with anyio.create_task_group() as group:
+            for identity in await self._identities():
+                group.start_soon(self._attend, identity)
+            with anyio.move_on_after(max(calm, self._rest_seconds(verdict))):
+                await self._stirred.wait()
+                while not self._asked_for and calm > 0:
+                    self._stirred = anyio.Event()
+                    with anyio.move_on_after(calm):
+                        await self._stirred.wait()
+                    calm = self._calm_seconds()
+            group.cancel_scope.cancel()
+
+    async def _identities(self) -> list[UnitIdentity]:
+        """Return the units whose end is worth another look."""
+        keys = [FactKey("unit", self._host, name) for name in self._slice.active or ()]
+        if not keys or self._asked_for:
+            return []
+        world = await Observer(self._means.ports(self._slice), self._slice, self._means.clock).look(keys)
+        return [unit.identity for key in keys if (unit := world.value(key, Unit)) is not None]
+
+    async def _attend(self, identity: UnitIdentity) -> None:
+        async for _ in self._means.ports(self._slice).access.changes(identity):
+            self._stirred.set()
+        self._stirred.set()
+
+    def _rest_seconds(self, verdict: HostVerdict) -> float:
+        resync = RESYNC_SECONDS if verdict.outcome in AT_REST else UNSETTLED_SECONDS
+        spread = resync * (1 + JITTER * (2 * self._means.random.fraction() - 1))
+        due = policy.next_look(self._hints(), self._means.clock.wall())
+        return spread if due is None else min(spread, due)
+
+    def _calm_seconds(self) -> float:
+        """Return how long repairs are still to be left alone."""
+        now = self._means.clock.boot()
+        self._repairs = [at for at in self._repairs if now - at < LOOK_BACK_SECONDS]
+        again = len(self._repairs) - 1
+        if again < 1:
+            return 0.0
+        return max(0.0, self._repairs[-1] + next_delay(policy.RETRY, again, 0.0) - now)
+
+    def _hints(self) -> Hints:
+        return fold(self._means.journal.rows()).get(self._host, Hints())
+
+
+def _wish(slice_: Slice, provenance: Provenance, asked: Asked | None) -> Wish:
+    if asked is None:
+        return Wish(slice_, provenance, "watch", retries=True)
+    return Wish(slice_, provenance, asked.trigger, asked.approved, prune=asked.prune, take_over=asked.take_over, retries=True)

@@ -1,0 +1,93 @@
+"""Watcher: hear what changes (the files, what people ask for) and let the keeper of each host know. Nothing else acts."""
+
+from __future__ import annotations
+
+import anyio
+from anyio.abc import TaskGroup
+
+from reconciler.loop.keeper import Keeper, Means
+from reconciler.model.records import Record
+from reconciler.model.target import Wanted
+from reconciler.ports import Edits, Supervisor
+
+LISTEN_SECONDS = 0.25
+BEATS_PER_WATCHDOG = 3
+
+
+class Watcher:
+    """Keep every host that the files name."""
+
+    def __init__(self, means: Means, edits: Edits, supervisor: Supervisor) -> None:
+        """Act by `means`, follow `edits`, report to `supervisor`."""
+        self._means = means
+        self._edits = edits
+        self._supervisor = supervisor
+        self._keepers: dict[str, Keeper] = {}
+        self._heard = 0
+        self._said = ""
+        self._left = anyio.Event()
+
+    async def run(self) -> None:
+        """Watch until told to leave, then wait for the effects in flight; raise DurabilityError."""
+        self._heard = self._means.journal.newest()
+        async with anyio.create_task_group() as keeping:
+            async with anyio.create_task_group() as listening:
+                listening.start_soon(self._edits.follow, lambda told: self._take(told, keeping))
+                listening.start_soon(self._listen)
+                listening.start_soon(self._beat)
+                self._supervisor.ready()
+                await self._left.wait()
+                listening.cancel_scope.cancel()
+            self._supervisor.stopping()
+            for keeper in self._keepers.values():
+                keeper.leave()
+
+    def leave(self) -> None:
+        """End as soon as nothing is half done."""
+        self._left.set()
+
+    def look(self) -> None:
+        """Read the files and look at every host now."""
+        self._edits.look()
+        for keeper in self._keepers.values():
+            keeper.look()
+
+    def _take(self, told: Wanted | str, keeping: TaskGroup) -> None:
+        if isinstance(told, str):
+            self._say(told)
+            return
+        self._say(f"following {told.provenance}: {', '.join(told.slices) or 'no host'}")
+        for name in self._keepers.keys() - told.slices.keys():
+            self._keepers.pop(name).drop()
+        for name, slice_ in told.slices.items():
+            if name in self._keepers:
+                self._keepers[name].want(slice_, told.provenance)
+            else:
+                self._keepers[name] = Keeper(self._means, slice_, told.provenance)
+                keeping.start_soon(self._keepers[name].run)
+
+    def _say(self, line: str) -> None:
+        if line != self._said:
+            self._means.say(line)
+            self._supervisor.status(line)
+        self._said = line
+
+    async def _listen(self) -> None:
+        """Hear what others write into the journal."""
+        while True:
+            await anyio.sleep(LISTEN_SECONDS)
+            newest = self._means.journal.newest()
+            if newest != self._heard:
+                self._heard, before = newest, self._heard
+                self._pass_on([row.record for row in self._means.journal.rows() if row.seq > before])
+
+    def _pass_on(self, records: list[Record]) -> None:
+        for name, keeper in self._keepers.items():
+            keeper.hear(record for record in records if record.host == name)
+
+    async def _beat(self) -> None:
+        """Show that the loop turns, a few times within what is taken for a hang."""
+        seconds = self._supervisor.watchdog_seconds
+        while seconds is not None:
+            self._supervisor.alive()
+            await anyio.sleep(seconds / BEATS_PER_WATCHDOG)

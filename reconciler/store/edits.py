@@ -1,0 +1,145 @@
+"""Edits: notice what becomes of both files, and read them as one pair once they stand still.
+
+The folders are watched, not the files: editors and git replace a file by rename. Where no event comes (a network file
+system, a folder that was itself replaced) a look at times and sizes finds the change a little later.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
+import anyio.to_thread
+from watchfiles import awatch
+
+from reconciler.errors import ConfigError
+from reconciler.store import git
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.model.target import Wanted
+    from reconciler.store.source import FileSource
+
+STANDS_STILL_SECONDS = 0.02
+COMPLAINT_SECONDS = 1.0
+"""How long a pair that cannot be used must stand before it is worth a word."""
+
+BACKSTOP_SECONDS = 2.0
+HALF_WAY_SECONDS = 0.1
+STEP_MILLISECONDS = 30
+"""How often the watching library looks for events: more often costs more at rest."""
+
+LONGEST_BURST_MILLISECONDS = 200
+
+
+class Print(NamedTuple):
+    """Tell two states of files apart: device, inode, size and times of each; and when one of the pair changed last."""
+
+    files: dict[str, tuple[int, ...]]
+    newest: float
+
+
+class FileEdits:
+    """Follow both files of a source, and what git says of them."""
+
+    def __init__(self, source: FileSource) -> None:
+        """Follow what `source` reads."""
+        self._source = source
+        self._stirred = anyio.Event()
+        self._again = False
+
+    def look(self) -> None:
+        """Read the files again now, changed or not."""
+        self._again = True
+        self._stirred.set()
+
+    async def follow(self, tell: Callable[[Wanted | str], None]) -> None:
+        """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._watch_folders)
+            read: Print | None = None
+            while True:
+                self._stirred = anyio.Event()
+                now = await self._still()
+                if now != read or self._again:
+                    self._again = False
+                    read = await self._read(now, tell)
+                with anyio.move_on_after(BACKSTOP_SECONDS):
+                    await self._stirred.wait()
+
+    async def _read(self, now: Print, tell: Callable[[Wanted | str], None]) -> Print | None:
+        """Read the pair and tell; return the print it had, None when it must be looked at again."""
+        half_way = git.half_way(self._source.directory)
+        if half_way:
+            if await self._stands(now):
+                tell(f"waiting: {half_way}")
+            await anyio.sleep(HALF_WAY_SECONDS)
+            return None
+        try:
+            wanted = await anyio.to_thread.run_sync(self._source.read)
+        except ConfigError as error:
+            if not await self._stands(now):
+                return None
+            tell(f"{error.reason}: {error.message}")
+        else:
+            tell(wanted)
+        return now
+
+    async def _stands(self, now: Print) -> bool:
+        """Return whether nothing changes for a while."""
+        with anyio.move_on_after(COMPLAINT_SECONDS):
+            while self._print() == now and not self._again:
+                await self._stirred.wait()
+                self._stirred = anyio.Event()
+            return False
+        return True
+
+    async def _still(self) -> Print:
+        """Return the print of the files once they have not changed for a moment."""
+        while True:
+            seen = self._print()
+            age = time.time() - seen.newest
+            if not 0 <= age < STANDS_STILL_SECONDS:
+                return seen
+            await anyio.sleep(STANDS_STILL_SECONDS - age)
+
+    def _print(self) -> Print:
+        files = {str(path): _stat(path) for path in self._source.paths}
+        traces = {str(path): _stat(path) for path in git.traces(self._source.directory)}
+        changed = [seen[-1] / 1e9 for seen in files.values() if seen]
+        return Print(files | traces, max(changed, default=0.0))
+
+    async def _watch_folders(self) -> None:
+        """Stir at every event in the folders; begin anew when one of them is replaced."""
+        while True:
+            folders = _folders(self._source)
+            # What cannot be watched, such as a folder that vanishes or one too many for the kernel, is looked at by the backstop.
+            with suppress(OSError, RuntimeError):
+                async for _ in awatch(
+                    *folders, step=STEP_MILLISECONDS, debounce=LONGEST_BURST_MILLISECONDS, watch_filter=None,
+                    recursive=False, rust_timeout=int(BACKSTOP_SECONDS * 1000), yield_on_timeout=True,
+                ):  # fmt: skip
+                    self._stirred.set()
+                    if folders != _folders(self._source):
+                        break
+                continue
+            await anyio.sleep(BACKSTOP_SECONDS)
+
+
+def _folders(source: FileSource) -> dict[Path, tuple[int, ...]]:
+    """Return the folders in which something may happen to the files, as they are: their own, those of links, and git's."""
+    of_files = {source.directory, *(path.resolve().parent for path in source.paths)}
+    of_git = {path.parent for path in git.traces(source.directory)}
+    return {folder: _stat(folder)[:2] for folder in sorted(of_files | of_git) if folder.is_dir()}
+
+
+def _stat(path: Path) -> tuple[int, ...]:
+    try:
+        seen = path.stat()
+    except OSError:
+        return ()
+    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns

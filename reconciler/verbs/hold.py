@@ -1,0 +1,50 @@
+"""Hold: keep hands off a host, and free it first where that is asked; `resume` ends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.core.moments import parse_until
+from reconciler.errors import LockHeld
+from reconciler.model.records import Hold, Resume
+from reconciler.verbs import apply
+from reconciler.verbs.given import Acting
+from reconciler.verbs.hosts import chosen
+from reconciler.verbs.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class HoldWords:
+    """Hold how a hold was asked for: why, until when, whether to free the host, whether to end a wait for it."""
+
+    reason: str
+    until: str | None = None
+    release: bool = False
+    now: bool = False
+    approved: bool = False
+
+
+def hold(app: Acting, host: str | None, words: HoldWords, approve: apply.Approve, say: apply.Say) -> Outcome:
+    """Hold one host, or all; raise Misused for a host that is not managed or an end that has passed."""
+    until = None if words.until is None else parse_until(words.until, app.clock.wall())
+    noting = tuple(
+        Hold(host=name, reason=words.reason, until=until, release=words.release, now=words.now) for name in chosen(app, host)
+    )
+    return _tell(app, apply.Wishes(trigger="hold", noting=noting, approved=words.approved), approve, say)
+
+
+def resume(app: Acting, host: str | None, approve: apply.Approve, say: apply.Say, *, approved: bool) -> Outcome:
+    """End the hold of one host, or of all, and bring it to what the file says; raise Misused."""
+    noting = tuple(Resume(host=name) for name in chosen(app, host))
+    return _tell(app, apply.Wishes(trigger="resume", noting=noting, approved=approved), approve, say)
+
+
+def _tell(app: Acting, wishes: apply.Wishes, approve: apply.Approve, say: apply.Say) -> Outcome:
+    """Record it at any rate: whoever acts alone now ends what it does, and what comes next sees it."""
+    try:
+        return apply.run(app, wishes, approve, say)
+    except LockHeld as held:
+        for record in wishes.noting:
+            app.journal.append(record)
+        say(f"recorded; it counts from the next command on: {held.message}")
+        return Outcome({"version": 1, "hosts": []})
