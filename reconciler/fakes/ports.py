@@ -34,6 +34,7 @@ from reconciler.model.onhost import Action, Prefetch, Question, WriteClaim
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.ports import Evidence, HostPorts, Json, ModelPorts
 
+NOTICED_SECONDS = 0.5
 AGAIN_SECONDS = 5.0
 """Seconds between the second TERM and KILL."""
 
@@ -61,7 +62,7 @@ class FakeAccess:
         clock, lived = self.host.world.clock, False
         while any(one.identity == identity for one in self.host.world.units()):
             lived = True
-            await clock.sleep(0.1)
+            await clock.sleep(NOTICED_SECONDS)
         if lived:
             yield None
 

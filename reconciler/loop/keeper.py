@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import anyio
 
 from reconciler.core import policy
-from reconciler.core.backoff import next_delay
+from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, fold
 from reconciler.errors import DurabilityError, ReconcilerError
@@ -23,8 +23,10 @@ from reconciler.model.verdict import HostVerdict
 from reconciler.ports import Clock, HostPorts, Journal, Random
 
 RESYNC_SECONDS = 60.0
-UNSETTLED_SECONDS = 10.0
-"""How long a host is left alone that is as it should be, and one that is not."""
+"""How long a host is left alone that is as it should be."""
+
+UNSETTLED = Backoff(initial=5.0, factor=2.0, longest=RESYNC_SECONDS, jitter=0.0)
+"""How long one that is not."""
 
 JITTER = 0.2
 LOOK_BACK_SECONDS = 600.0
@@ -58,6 +60,7 @@ class Keeper:
         self._leaving = False
         self._reached = ""
         self._repairs: list[float] = []
+        self._unsettled = 0
         self._said = ""
 
     def want(self, slice_: Slice, provenance: Provenance) -> None:
@@ -99,11 +102,11 @@ class Keeper:
         """Keep the host until told to leave; raise DurabilityError."""
         while not self._leaving:
             self._stirred, self._interrupt, self._asked_for = anyio.Event(), Interrupt(), False
-            verdict = await self._pass()
+            await self._pass()
             if not self._interrupt.reason:
-                await self._rest(verdict)
+                await self._rest()
 
-    async def _pass(self) -> HostVerdict:
+    async def _pass(self) -> None:
         slice_, provenance, means = self._slice, self._provenance, self._means
         waiting = self._hints().asked
         number, asked = next(iter(waiting.items()), (0, None))
@@ -116,20 +119,20 @@ class Keeper:
         except ReconcilerError as error:
             verdict = HostVerdict(host=self._host, outcome="refused", message=error.message)
         if verdict.outcome == "interrupted":
-            return verdict
+            return
         if asked is not None:
             means.journal.append(Answered(host=self._host, asked=number, verdict=verdict))
         if len(waiting) > 1:
             self.look()
         self._tell(verdict)
         self._remember(verdict, digest(slice_))
-        return verdict
 
     def _remember(self, verdict: HostVerdict, reached: str) -> None:
         """Count what had to be done to a host that was as it should be."""
         if verdict.runs and self._reached == reached:
             self._repairs.append(self._means.clock.boot())
         self._reached = reached if verdict.outcome in AT_REST else self._reached
+        self._unsettled = 0 if verdict.outcome in AT_REST or verdict.runs else self._unsettled + 1
 
     def _tell(self, verdict: HostVerdict) -> None:
         parts = [verdict.outcome.replace("_", " "), verdict.message, *verdict.reasons]
@@ -138,13 +141,13 @@ class Keeper:
             self._means.say(said)
         self._said = said
 
-    async def _rest(self, verdict: HostVerdict) -> None:
+    async def _rest(self) -> None:
         """Wait until somebody asks, a unit ends, or it is time; units that keep ending are left alone for a while."""
         calm = self._calm_seconds()
         async with anyio.create_task_group() as group:
             for identity in await self._identities():
                 group.start_soon(self._attend, identity)
-            with anyio.move_on_after(max(calm, self._rest_seconds(verdict))):
+            with anyio.move_on_after(max(calm, self._rest_seconds())):
                 await self._stirred.wait()
                 while not self._asked_for and calm > 0:
                     self._stirred = anyio.Event()
@@ -166,8 +169,8 @@ class Keeper:
             self._stirred.set()
         self._stirred.set()
 
-    def _rest_seconds(self, verdict: HostVerdict) -> float:
-        resync = RESYNC_SECONDS if verdict.outcome in AT_REST else UNSETTLED_SECONDS
+    def _rest_seconds(self) -> float:
+        resync = next_delay(UNSETTLED, self._unsettled, 0.0) if self._unsettled else RESYNC_SECONDS
         spread = resync * (1 + JITTER * (2 * self._means.random.fraction() - 1))
         due = policy.next_look(self._hints(), self._means.clock.wall())
         return spread if due is None else min(spread, due)

@@ -71,6 +71,18 @@ class Stage:
         assert verdict.outcome == outcome, verdict
         return verdict
 
+    def is_as_wanted(self) -> bool:
+        """Return whether the world is as the file says."""
+        wanted, state = self.wanted, self.world.power
+        asleep = {"off": {"off"}, "suspend": {"off", "suspended"}}.get(wanted.power or "")
+        if asleep is not None:
+            return state in asleep
+        if state != "on":
+            return wanted.power is None
+        running = {one.mark.model: one.mark.digest for one in self.world.units() if one.mark}
+        expected = {one.name: one.digest for one in wanted.models if one.name in (wanted.active or ())}
+        return running == expected and set(self.world.serving()) == set(expected)
+
     def kept(self) -> MemoryJournal:
         if self.journal is None:
             self.journal = MemoryJournal(self.world.clock)

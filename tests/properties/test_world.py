@@ -116,7 +116,7 @@ class WorldMachine(RuleBasedStateMachine):
         if verdict.outcome == "refused":
             assert set(life.acts) <= claims, verdict
         if verdict.outcome in {"applied", "in_sync"}:
-            assert self.is_as_wanted(), verdict
+            assert self.stage.is_as_wanted(), verdict
             again, same = self.command()
             assert again.acts == [], same
             assert same is not None
@@ -142,17 +142,6 @@ class WorldMachine(RuleBasedStateMachine):
         changed = spec is None or spec.digest != loss.mark.digest
         hindered = bool(self.world.faults or self.world.unseen)
         return changed or hindered or damaged or loss.busy or not loss.answered
-
-    def is_as_wanted(self) -> bool:
-        wanted, state = self.stage.wanted, self.world.power
-        asleep = {"off": {"off"}, "suspend": {"off", "suspended"}}.get(wanted.power or "")
-        if asleep is not None:
-            return state in asleep
-        if state != "on":
-            return wanted.power is None
-        running = {one.mark.model: one.mark.digest for one in self.world.units() if one.mark}
-        expected = {one.name: one.digest for one in wanted.models if one.name in (wanted.active or ())}
-        return running == expected and set(self.world.serving()) == set(expected)
 
     # What clients and the world do.
 
@@ -204,7 +193,7 @@ class WorldMachine(RuleBasedStateMachine):
         while outcomes[-1] not in {"in_sync", "applied"} and len(outcomes) <= ENOUGH:
             outcomes.append(self.applied())
         assert self.world.violations == []
-        assert self.is_as_wanted(), outcomes
+        assert self.stage.is_as_wanted(), outcomes
 
 
 class TestWorld(WorldMachine.TestCase):  # type: ignore[misc, valid-type]

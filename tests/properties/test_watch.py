@@ -1,0 +1,125 @@
+"""Whatever is edited and asked for while a watch runs, in any order: in the end the world is as the file says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import anyio
+from anyio.abc import TaskGroup
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.core.canonical import digest
+from reconciler.fakes.world import Conversation, Nature
+from reconciler.model.records import Hold, Resume, Retry
+from tests.crash.stage import Stage, want
+from tests.vigil import Vigil
+from tests.worlds import HOST, PORT, PROVENANCE, model
+
+ACTIVES = ((), ("a",), ("b",), ("a", "b"))
+ACTS = 100
+SETTLED = 1500.0
+"""Longer than the longest wait after a failure."""
+
+Deed: TypeAlias = Literal[
+    "edit", "other edit", "broken", "definition", "apply", "retry", "hold", "release", "hold now", "resume", "rollback",
+    "crash", "talk", "bad model", "good models",
+]  # fmt: skip
+DEEDS = ("edit", "edit", *get_args(Deed))
+
+
+@dataclass(frozen=True)
+class Act:
+    """Be something that somebody does, and how long they wait before the next."""
+
+    deed: Deed
+    active: tuple[str, ...]
+    then: float
+
+
+acts = st.builds(
+    Act, st.sampled_from(DEEDS), st.sampled_from(ACTIVES), st.sampled_from((0.0, 0.01, 0.3, 2.0, 20.0))
+)
+
+
+class Somebody:
+    """Edit and ask, without waiting for an answer."""
+
+    def __init__(self, vigil: Vigil, asking: TaskGroup) -> None:
+        self.vigil, self.asking = vigil, asking
+        self.versions = {"a": 0, "b": 0}
+        self.active: tuple[str, ...] = ("a",)
+        self.tokens = 100
+
+    def write(self) -> None:
+        """Define both models, on ports of their own only when both are wanted."""
+        ports = {"a": PORT, "b": PORT + 1 if len(self.active) > 1 else PORT}
+        models = tuple(model(name, port=ports[name], digest=digest([name, self.versions[name], ports[name]])) for name in "ab")
+        self.vigil.edit(want(*self.active).model_copy(update={"models": models}))
+
+    def does(self, act: Act) -> None:
+        match act.deed:
+            case "edit":
+                self.active = act.active
+                self.write()
+            case "other edit":
+                self.vigil.edit(self.vigil.stage.wanted, PROVENANCE.model_copy(update={"commit": "f" * 40}))
+            case "broken":
+                self.vigil.edits.write("ConfigError: it is broken")
+                self.vigil.edits.write(self.vigil.now())
+            case "definition":
+                self.versions[(act.active or ("a",))[0]] += 1
+                self.write()
+            case "crash" | "talk" | "bad model" | "good models":
+                self.disturbs(act)
+            case _:
+                self.asks(act)
+
+    def disturbs(self, act: Act) -> None:
+        world = self.vigil.world
+        match act.deed:
+            case "crash":
+                world.crash((act.active or ("a",))[0])
+            case "talk":
+                self.tokens += 10
+                for name in world.serving():
+                    world.talk(name, Conversation("tea", self.tokens))
+            case "bad model":
+                for spec in self.vigil.stage.wanted.models[:1]:
+                    world.natures[spec.digest] = Nature(dies_after=0.5)
+            case _:
+                world.natures.clear()
+
+    def asks(self, act: Act) -> None:
+        noting = {
+            "retry": (Retry(host=HOST),), "resume": (Resume(host=HOST),), "hold": (Hold(host=HOST, reason="a game"),),
+            "release": (Hold(host=HOST, reason="a game", release=True),),
+            "hold now": (Hold(host=HOST, reason="a game", now=True, until=self.vigil.world.clock.wall() + 50.0),),
+        }  # fmt: skip
+        if act.deed == "rollback":
+            self.asking.start_soon(self.vigil.roll_back)
+        else:
+            self.asking.start_soon(self.vigil.ask, act.deed, *noting.get(act.deed, ()))
+
+
+async def all_of_it(vigil: Vigil, deeds: list[Act]) -> None:
+    async with vigil.watching(), anyio.create_task_group() as asking:
+        somebody = Somebody(vigil, asking)
+        for act in deeds:
+            somebody.does(act)
+            await anyio.sleep(act.then)
+        vigil.world.natures.clear()
+        asking.start_soon(vigil.ask, "resume", Resume(host=HOST))
+        somebody.versions["a"] += 1
+        somebody.write()
+        await anyio.sleep(SETTLED)
+
+
+@settings(max_examples=10, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+@given(st.lists(acts, min_size=ACTS, max_size=ACTS))
+def test_after_a_hundred_edits_and_requests_the_world_is_as_the_file_says(deeds: list[Act]) -> None:
+    vigil = Vigil(Stage())
+    vigil.world.clock.run(all_of_it, vigil, deeds)
+    assert vigil.world.violations == []
+    assert vigil.stage.is_as_wanted(), vigil.said[-20:]

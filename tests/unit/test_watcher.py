@@ -1,0 +1,280 @@
+"""Watch, on a clock of its own: what starts a pass, what ends a wait, and what leaves a host alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+
+import anyio
+
+from reconciler.fakes.world import Conversation, Nature
+from reconciler.loop import keeper
+from reconciler.model.records import Hold, Resume, RunClosed, RunOpened, StepDone
+from tests.crash.stage import Stage, serving_a, want
+from tests.vigil import Vigil
+from tests.worlds import HOST, PROVENANCE, model
+
+SETTLED = 30.0
+"""By then a switch in this world has ended."""
+
+QUICK = 1.0
+"""Within this many seconds whoever asks is heard."""
+
+
+def serving() -> Vigil:
+    return Vigil(serving_a())
+
+
+def run(vigil: Vigil, script: Callable[[Vigil], Awaitable[None]]) -> None:
+    async def all_of_it() -> None:
+        async with vigil.watching():
+            await script(vigil)
+
+    vigil.world.clock.run(all_of_it)
+    assert vigil.world.violations == []
+
+
+def serves(vigil: Vigil) -> set[str]:
+    return set(vigil.world.serving())
+
+
+def test_an_edit_is_carried_out_by_itself() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        at = vigil.world.clock.wall()
+        vigil.edit(want("b"))
+        await anyio.sleep(SETTLED)
+        assert serves(vigil) == {"b"}
+        assert vigil.first_effect_after(at) < 0.1
+
+    run(serving(), script)
+
+
+def test_an_edit_that_changes_no_slice_touches_nothing() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        rows, units = vigil.journal.newest(), vigil.world.units()
+        vigil.edit(want("a"), PROVENANCE.model_copy(update={"commit": "f" * 40}))
+        await anyio.sleep(SETTLED)
+        assert (vigil.journal.newest(), vigil.world.units()) == (rows, units)
+
+    run(serving(), script)
+
+
+def test_a_watch_at_rest_writes_nothing() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        rows = vigil.journal.newest()
+        await anyio.sleep(10_000.0)
+        assert vigil.journal.newest() == rows
+
+    run(serving(), script)
+
+
+def test_files_that_cannot_be_used_change_nothing_and_are_reported_once() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        rows = vigil.journal.newest()
+        for _ in range(3):
+            vigil.edits.write("ConfigError: line 3 is wrong")
+            await anyio.sleep(SETTLED)
+        assert vigil.journal.newest() == rows
+        assert vigil.said.count("ConfigError: line 3 is wrong") == 1
+        vigil.edit(want("b"))
+        await anyio.sleep(SETTLED)
+        assert serves(vigil) == {"b"}
+
+    run(serving(), script)
+
+
+def test_a_unit_that_dies_is_started_again_at_once() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        at = vigil.world.clock.wall()
+        vigil.world.crash("a")
+        await anyio.sleep(SETTLED)
+        assert serves(vigil) == {"a"}
+        assert vigil.first_effect_after(at) < QUICK
+
+    run(serving(), script)
+
+
+def test_a_unit_that_keeps_dying_is_started_ever_more_rarely() -> None:
+    vigil = Vigil(Stage())
+    vigil.world.natures[model("a").digest] = Nature(dies_after=5.0)
+
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(keeper.LOOK_BACK_SECONDS)
+        opened = [row.at for row in vigil.journal.rows() if isinstance(row.record, RunOpened)]
+        waits = [round(later - earlier) for earlier, later in pairwise(opened)]
+        assert waits[0] < 10.0
+        assert waits == sorted(waits)
+        assert waits[-1] > 80.0
+
+    run(vigil, script)
+
+
+def test_a_newer_wish_ends_the_wait_for_an_older_one() -> None:
+    async def script(vigil: Vigil) -> None:
+        vigil.world.natures[model("b").digest] = Nature(loads_in=1000.0)
+        await anyio.sleep(SETTLED)
+        vigil.edit(want("b"))
+        await anyio.sleep(SETTLED)
+        at = vigil.world.clock.wall()
+        vigil.edit(want("a"))
+        await anyio.sleep(SETTLED)
+        assert serves(vigil) == {"a"}
+        assert vigil.first_effect_after(at) < QUICK
+        closed = [row.record for row in vigil.journal.rows() if isinstance(row.record, RunClosed)]
+        assert [run.verdict for run in closed[-2:]] == ["superseded", "promoted"]
+
+    run(serving(), script)
+
+
+def test_what_is_superseded_loses_no_conversation() -> None:
+    async def script(vigil: Vigil) -> None:
+        vigil.world.natures[model("b").digest] = Nature(loads_in=1000.0)
+        await anyio.sleep(SETTLED)
+        vigil.world.talk("a", Conversation("tea", 900))
+        await anyio.sleep(5.0)
+        vigil.edit(want("b"))
+        await anyio.sleep(SETTLED)
+        vigil.edit(want("a"))
+        await anyio.sleep(SETTLED)
+        assert vigil.world.talk("a", Conversation("tea", 910)) == 900
+
+    run(serving(), script)
+
+
+def test_who_asks_is_heard_within_a_second_and_told_how_it_ended() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        at = vigil.world.clock.wall()
+        assert (await vigil.ask("apply")).outcome == "in_sync"
+        assert vigil.world.clock.wall() - at < QUICK
+
+    run(serving(), script)
+
+
+def test_a_hold_leaves_the_host_alone_until_it_is_resumed() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        assert (await vigil.ask("hold", Hold(host=HOST, reason="a game"))).outcome == "in_sync"
+        vigil.edit(want("b"))
+        await anyio.sleep(10_000.0)
+        assert serves(vigil) == {"a"}
+        refused = await vigil.ask("apply")
+        assert (refused.outcome, refused.exit_code) == ("refused", 4)
+        assert "a game" in refused.reasons[0]
+        assert (await vigil.ask("resume", Resume(host=HOST))).outcome == "applied"
+        assert serves(vigil) == {"b"}
+
+    run(serving(), script)
+
+
+def test_a_hold_that_releases_frees_the_host_and_resume_brings_the_conversation_back() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        assert (await vigil.ask("hold", Hold(host=HOST, reason="a game", release=True))).outcome == "applied"
+        await anyio.sleep(10_000.0)
+        assert vigil.world.units() == []
+        assert (await vigil.ask("resume", Resume(host=HOST))).outcome == "applied"
+        assert vigil.world.talk("a", Conversation("tea", 510)) == 500
+
+    run(serving(), script)
+
+
+def test_a_hold_ends_by_itself_when_its_time_has_come() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        until = vigil.world.clock.wall() + 500.0
+        await vigil.ask("hold", Hold(host=HOST, reason="a game", until=until))
+        vigil.edit(want("b"))
+        await anyio.sleep(450.0)
+        assert serves(vigil) == {"a"}
+        await anyio.sleep(80.0)
+        assert serves(vigil) == {"b"}
+        assert vigil.first_effect_after(until) < QUICK
+
+    run(serving(), script)
+
+
+def test_a_hold_now_ends_a_wait_and_another_hold_does_not() -> None:
+    async def script(vigil: Vigil) -> None:
+        vigil.world.natures[model("b").digest] = Nature(loads_in=100.0)
+        await anyio.sleep(SETTLED)
+        vigil.edit(want("b"))
+        await anyio.sleep(SETTLED)
+        at = vigil.world.clock.wall()
+        await vigil.ask("hold", Hold(host=HOST, reason="a game", now=True))
+        assert vigil.world.clock.wall() - at < QUICK
+        await vigil.ask("resume", Resume(host=HOST))
+        assert serves(vigil) == {"b"}
+
+    run(serving(), script)
+
+
+def test_a_failed_wish_is_left_alone_while_last_good_serves() -> None:
+    async def script(vigil: Vigil) -> None:
+        vigil.world.natures[model("b").digest] = Nature(dies_after=0.5)
+        await anyio.sleep(SETTLED)
+        vigil.edit(want("b"))
+        await anyio.sleep(10_000.0)
+        assert serves(vigil) == {"a"}
+        failures = [row.record for row in vigil.journal.rows() if isinstance(row.record, RunClosed) and row.record.quarantines]
+        assert len(failures) == 1
+
+    run(serving(), script)
+
+
+def test_a_failed_wish_is_tried_again_ever_more_rarely_where_nothing_serves() -> None:
+    async def script(vigil: Vigil) -> None:
+        vigil.world.natures[model("a").digest] = Nature(dies_after=0.5)
+        await anyio.sleep(10_000.0)
+        failed = [row.at for row in vigil.journal.rows() if isinstance(row.record, RunClosed) and row.record.quarantines]
+        waits = [later - earlier for earlier, later in pairwise(failed)]
+        assert 5 < len(failed) < 30
+        assert waits[:4] == sorted(waits[:4])
+        vigil.world.natures.clear()
+        await anyio.sleep(2000.0)
+        assert serves(vigil) == {"a"}
+
+    run(Vigil(Stage()), script)
+
+
+def test_leaving_ends_no_engine_and_leaves_the_run_open() -> None:
+    vigil = serving()
+    vigil.world.natures[model("b").digest] = Nature(loads_in=100.0)
+
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        vigil.edit(want("b"))
+        await anyio.sleep(SETTLED)
+
+    run(vigil, script)
+    last = vigil.journal.rows()[-1].record
+    assert isinstance(last, StepDone)
+    assert last.outcome == "cancelled"
+    assert [unit.mark.model for unit in vigil.world.units() if unit.mark] == ["b"]
+
+    async def again(vigil: Vigil) -> None:
+        await anyio.sleep(200.0)
+        assert serves(vigil) == {"b"}
+
+    run(vigil, again)
+    assert "cut short" in "\n".join(vigil.said)
+
+
+def test_an_engine_that_hangs_is_found_out_by_looking_again() -> None:
+    vigil = Vigil(Stage())
+    vigil.world.natures[model("a").digest] = Nature(hangs_after=50.0)
+
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        assert len(vigil.runs()) == 1
+        vigil.world.natures.clear()
+        await anyio.sleep(50.0 + 2 * keeper.RESYNC_SECONDS)
+        assert len(vigil.runs()) == 2
+        assert serves(vigil) == {"a"}
+
+    run(vigil, script)

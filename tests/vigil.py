@@ -1,0 +1,118 @@
+"""A watch over a world that is not there, in no time: edits, requests, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import cast
+
+import anyio
+
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import attempt_key
+from reconciler.edge.notify import Supervisor
+from reconciler.errors import LockHeld
+from reconciler.fakes.edits import FakeEdits
+from reconciler.fakes.life import Life, MortalJournal
+from reconciler.fakes.ports import ports
+from reconciler.loop.keeper import Means
+from reconciler.loop.observer import Observer
+from reconciler.loop.watcher import Watcher
+from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack, RunOpened, StepIntent
+from reconciler.model.spec import Slice
+from reconciler.model.target import Provenance, Wanted
+from reconciler.model.verdict import HostVerdict
+from reconciler.ports import Clock, HostPorts, Journal
+from reconciler.verbs import asking
+from reconciler.verbs.given import Acting
+from reconciler.verbs.rollback import promoted
+from tests.chance import SeededRandom
+from tests.crash.stage import ME, Stage
+from tests.worlds import HOST, PROVENANCE
+
+PATIENCE = 10_000.0
+"""No request waits longer than this, of the world's seconds."""
+
+
+class TakenLock:
+    """Be held by somebody who obeys."""
+
+    @contextmanager
+    def held(self, *, obeys: bool = False) -> Iterator[None]:
+        raise LockHeld("watch acts", obeys=obeys)
+        yield
+
+
+@dataclass
+class Asker:
+    """Be what an asking verb needs."""
+
+    journal: Journal
+    clock: Clock
+    lock: TakenLock = field(default_factory=TakenLock)
+
+
+def wanted(*slices: Slice, provenance: Provenance = PROVENANCE) -> Wanted:
+    return Wanted(slices={slice_.host.name: slice_ for slice_ in slices}, provenance=provenance)
+
+
+class Vigil:
+    """Watch a stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.world = stage, stage.world
+        self.edits = FakeEdits(wanted(stage.wanted))
+        self.journal = stage.kept()
+        self.life = Life()
+        self.said: list[str] = []
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[Watcher]:
+        """Run the watch beside what is in the context, and let it leave afterwards."""
+        journal = MortalJournal(self.journal, self.life, self.world.noted)
+        means = Means(self._ports, journal, self.world.clock, SeededRandom(), ME, self.said.append)
+        watcher = Watcher(means, self.edits, Supervisor({}))
+        async with anyio.create_task_group() as group:
+            group.start_soon(watcher.run)
+            yield watcher
+            watcher.leave()
+
+    def now(self) -> Wanted:
+        """Return what is wanted now."""
+        return wanted(self.stage.wanted)
+
+    def edit(self, slice_: Slice, provenance: Provenance = PROVENANCE) -> None:
+        """Write what is wanted."""
+        self.stage.wanted = slice_
+        self.edits.write(wanted(slice_, provenance=provenance))
+
+    async def ask(self, trigger: str, *noting: Retry | RollBack | Hold | Resume) -> HostVerdict:
+        """Ask, as another process does, and wait for the verdict."""
+        for record in noting:
+            self.journal.append(record)
+        asker = cast("Acting", Asker(self.journal, self.world.clock))
+        verdicts = await asking.ask(asker, [Asked(host=HOST, trigger=trigger)], self.said.append, PATIENCE)
+        assert verdicts, "nobody answered"
+        return verdicts[HOST]
+
+    async def roll_back(self) -> HostVerdict | None:
+        """Ask for the state before, when there is one."""
+        now = self.stage.wanted
+        others = [run for run in promoted(self.journal.rows(), HOST).values() if run.digest != digest(now)]
+        if not others:
+            return None
+        observed = await Observer(self._ports(now), now, self.world.clock).everything()
+        leaves = attempt_key(now, digest(now), observed)
+        return await self.ask("rollback", RollBack(host=HOST, slice=others[-1].slice, digest=others[-1].digest, leaves=leaves))
+
+    def runs(self) -> list[str]:
+        """Return what opened each run."""
+        return [row.record.trigger for row in self.journal.rows() if isinstance(row.record, RunOpened)]
+
+    def first_effect_after(self, at: float) -> float:
+        """Return how many seconds passed until the first effect."""
+        return next(row.at for row in self.journal.rows() if row.at >= at and isinstance(row.record, StepIntent)) - at
+
+    def _ports(self, slice_: Slice) -> HostPorts:
+        return ports(self.world, slice_, self.life, self.stage.parts)
