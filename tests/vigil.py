@@ -18,6 +18,7 @@ from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.loop.keeper import Means
 from reconciler.loop.observer import Observer
+from reconciler.loop.past import Past
 from reconciler.loop.watcher import Watcher
 from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack, RunOpened, StepIntent
 from reconciler.model.spec import Slice
@@ -60,10 +61,10 @@ def wanted(*slices: Slice, provenance: Provenance = PROVENANCE) -> Wanted:
 class Vigil:
     """Watch a stage."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, journal: Journal | None = None) -> None:
         self.stage, self.world = stage, stage.world
         self.edits = FakeEdits(wanted(stage.wanted))
-        self.journal = stage.kept()
+        self.journal: Journal = journal or stage.kept()
         self.life = Life()
         self.said: list[str] = []
 
@@ -71,7 +72,7 @@ class Vigil:
     async def watching(self) -> AsyncIterator[Watcher]:
         """Run the watch beside what is in the context, and let it leave afterwards."""
         journal = MortalJournal(self.journal, self.life, self.world.noted)
-        means = Means(self._ports, journal, self.world.clock, SeededRandom(), ME, self.said.append)
+        means = Means(self._ports, Past(journal), self.world.clock, SeededRandom(), ME, self.said.append)
         watcher = Watcher(means, self.edits, Supervisor({}))
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)

@@ -63,6 +63,9 @@ class Hints:
         return median(seen) if seen else None
 
 
+NOTHING: Mapping[str, Hints] = {}
+
+
 def attempt_key(slice_: Slice, slice_digest: Digest, observed: Observed) -> Digest:
     """Return what a failure is remembered by: the slice, and the files it would run as they are now."""
     host = slice_.host.name
@@ -85,15 +88,15 @@ def _binary(observed: Observed, host: str, model_name: str) -> list[str | int]:
     return [binary.path, binary.size, binary.modified_ns] if binary else []
 
 
-def fold(rows: Iterable[Row]) -> dict[str, Hints]:
-    """Return the hints of every host the journal knows."""
-    hints: dict[str, Hints] = {}
+def fold(rows: Iterable[Row], known: Mapping[str, Hints] = NOTHING) -> dict[str, Hints]:
+    """Return the hints of every host the journal knows; `known` is what the rows before say."""
+    hints = dict(known)
     newest_at = 0.0
     for row in rows:
         host = row.record.host
         hints[host] = _after(hints.get(host, Hints()), row, row.record)
         newest_at = row.at
-    return {host: replace(known, newest_at=newest_at) for host, known in hints.items()}
+    return {host: replace(one, newest_at=newest_at) for host, one in hints.items()} if newest_at else hints
 
 
 def _after(hints: Hints, row: Row, record: Record) -> Hints:

@@ -14,11 +14,15 @@ DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True)
 class Retention:
-    """Bound what is kept: at most so many runs (2 or more) and rows, and nothing older than so many seconds."""
+    """Bound what is kept: at most so many runs (2 or more) and rows, and nothing older than so many seconds.
+
+    All is checked before anything is forgotten, so it waits until a share of `slack` more has come together.
+    """
 
     runs: int = 500
     rows: int = 20_000
     seconds: float = 90 * DAY_SECONDS
+    slack: float = 0.1
 
 
 class Outline(NamedTuple):
@@ -36,9 +40,12 @@ def first_kept(outlines: Sequence[Outline], now: float, retention: Retention) ->
     """
     if not outlines:
         return 1
-    oldest = min(now, outlines[-1].at) - retention.seconds
-    young = next(outline.seq for outline in outlines if outline.at >= oldest)
+    now, more = min(now, outlines[-1].at), 1 + retention.slack
     runs = [outline.seq for outline in outlines if outline.opens_run]
+    too_old = outlines[0].at < now - retention.seconds * more
+    if not (too_old or len(runs) + 1 > retention.runs * more or len(outlines) > retention.rows * more):
+        return outlines[0].seq
+    young = next(outline.seq for outline in outlines if outline.at >= now - retention.seconds)
     surplus = len(runs) + 1 - retention.runs
     fits = outlines[-retention.rows :][0].seq
     return max(young, fits, runs[surplus] if surplus > 0 else 0)

@@ -10,17 +10,18 @@ import anyio
 from reconciler.core import policy
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
-from reconciler.core.recovery import Hints, fold
+from reconciler.core.recovery import Hints
 from reconciler.errors import DurabilityError, ReconcilerError
 from reconciler.loop.executor import Interrupt
 from reconciler.loop.observer import Observer
+from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.facts import Claim, FactKey, Unit, UnitIdentity
 from reconciler.model.records import Answered, Asked, Hold, Record
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
-from reconciler.ports import Clock, HostPorts, Journal, Random
+from reconciler.ports import Clock, HostPorts, Random
 
 RESYNC_SECONDS = 60.0
 """How long a host is left alone that is as it should be."""
@@ -40,7 +41,7 @@ class Means:
     """Hold what all keepers share. `say` is told what is going on."""
 
     ports: Callable[[Slice], HostPorts]
-    journal: Journal
+    past: Past
     clock: Clock
     random: Random
     claim: Claim
@@ -111,7 +112,7 @@ class Keeper:
         waiting = self._hints().asked
         number, asked = next(iter(waiting.items()), (0, None))
         wish = _wish(slice_, provenance, asked)
-        actor = Actor(means.ports(slice_), means.journal, means.clock, means.claim, self._interrupt, means.say)
+        actor = Actor(means.ports(slice_), means.past, means.clock, means.claim, self._interrupt, means.say)
         try:
             verdict = await reconcile(wish, actor)
         except DurabilityError:
@@ -121,7 +122,7 @@ class Keeper:
         if verdict.outcome == "interrupted":
             return
         if asked is not None:
-            means.journal.append(Answered(host=self._host, asked=number, verdict=verdict))
+            means.past.journal.append(Answered(host=self._host, asked=number, verdict=verdict))
         if len(waiting) > 1:
             self.look()
         self._tell(verdict)
@@ -185,7 +186,7 @@ class Keeper:
         return max(0.0, self._repairs[-1] + next_delay(policy.RETRY, again, 0.0) - now)
 
     def _hints(self) -> Hints:
-        return fold(self._means.journal.rows()).get(self._host, Hints())
+        return self._means.past.hints(self._host)
 
 
 def _wish(slice_: Slice, provenance: Provenance, asked: Asked | None) -> Wish:

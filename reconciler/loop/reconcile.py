@@ -8,19 +8,20 @@ from typing import Literal, NamedTuple
 
 from reconciler.core import gate, planner, policy
 from reconciler.core.canonical import digest
-from reconciler.core.recovery import Hints, attempt_key, fold
+from reconciler.core.recovery import Hints, attempt_key
 from reconciler.errors import PlanStale
 from reconciler.loop import trial
 from reconciler.loop.claiming import claim_host
 from reconciler.loop.executor import Ending, Executor, Interrupt
 from reconciler.loop.observer import Observer
+from reconciler.loop.past import Past
 from reconciler.model.facts import Claim, FactKey, Observed, Unit, UnitIdentity, Unknown
 from reconciler.model.names import Digest
 from reconciler.model.records import Adopted, Mode, RunClosed, RunOpened, TrialOpened, Verdict
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Target
 from reconciler.model.verdict import HostVerdict, Outcome
-from reconciler.ports import Clock, HostPorts, Journal
+from reconciler.ports import Clock, HostPorts
 from reconciler.steps.plan import HostPlan
 
 MOST_PLANS = 8
@@ -48,7 +49,7 @@ class Actor:
     """Hold what a pass needs to act. `say` is told what is going on."""
 
     ports: HostPorts
-    journal: Journal
+    past: Past
     clock: Clock
     claim: Claim
     interrupt: Interrupt
@@ -88,7 +89,7 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
     host = wish.slice.host.name
     if wish.provenance.objection:
         return HostVerdict(host=host, outcome="refused", message="nothing was changed", reasons=(wish.provenance.objection,))
-    hints = _hints(actor, host)
+    hints = actor.past.hints(host)
     if hints.open_run is not None:
         effect = hints.open_run.in_flight
         during = f" during {effect.step} {effect.model}".rstrip() if effect else ""
@@ -167,10 +168,10 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
     """Go back to last good after a failed or interrupted run; without one, stop what failed."""
     host = wish.slice.host.name
     interrupted = failed.kind == "interrupted"
-    hints = _hints(actor, host)
+    hints = actor.past.hints(host)
     if interrupted and not (failed.torn_down and actor.interrupt.way == "back"):
         return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
-    calm = Actor(actor.ports, actor.journal, actor.clock, actor.claim, Interrupt(), actor.say)
+    calm = Actor(actor.ports, actor.past, actor.clock, actor.claim, Interrupt(), actor.say)
     good = hints.last_good
     if good is None or hints.last_good_digest == digest(wish.slice):
         good = wish.slice.model_copy(update={"active": (), "power": None})
@@ -189,7 +190,7 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
     """Plan and execute until the host is at the goal, for at most so many plans; judge the trial."""
     target, mode, _ = goal
     host = target.slice.host.name
-    hints = _hints(actor, host)
+    hints = actor.past.hints(host)
     observed = observed or await Observer(actor.ports, target.slice, actor.clock).everything()
     plan = planner.plan(target, observed, hints, prune=wish.prune)
     reasons = gate.refusals(plan, observed, actor.claim.controller, take_over=wish.take_over)
@@ -205,7 +206,7 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
         if obstacle:
             return Attempt("refused", message="nothing was changed", reasons=(f"{host}: {obstacle}",))
     executor = _open(wish, actor, goal, plan, hints)
-    ending = await _execute(wish, executor, target, plan, observed)
+    ending = await _execute(wish, actor, executor, target, plan, observed)
     if ending.kind == "completed":
         ending = await _trial(executor, target, hints)
     return await _close(executor, ending, mode, target)
@@ -214,7 +215,7 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
 def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) -> Executor:
     target, mode, key = goal
     host = target.slice.host.name
-    opened = actor.journal.append(
+    opened = actor.past.journal.append(
         RunOpened(
             host=host,
             mode=mode,
@@ -230,12 +231,12 @@ def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) ->
     )
     observer = Observer(actor.ports, target.slice, actor.clock)
     return Executor(
-        actor.ports, observer, actor.journal, actor.clock, actor.claim.controller, target.slice, opened.seq,
+        actor.ports, observer, actor.past.journal, actor.clock, actor.claim.controller, target.slice, opened.seq,
         actor.interrupt, actor.say,
     )  # fmt: skip
 
 
-async def _execute(wish: Wish, executor: Executor, target: Target, plan: HostPlan, observed: Observed) -> Ending:
+async def _execute(wish: Wish, actor: Actor, executor: Executor, target: Target, plan: HostPlan, observed: Observed) -> Ending:
     """Execute, and plan again for as long as something is left to do or a prediction missed."""
     ending = Ending("missed")
     for _ in range(MOST_PLANS):
@@ -243,7 +244,7 @@ async def _execute(wish: Wish, executor: Executor, target: Target, plan: HostPla
         if ending.kind in {"failed", "interrupted"}:
             return ending
         observed = await executor.observer.everything()
-        hints = fold(executor.journal.rows()).get(target.slice.host.name, Hints())
+        hints = actor.past.hints(target.slice.host.name)
         plan = planner.plan(target, observed, hints, prune=wish.prune)
         if plan.refusals:
             return Ending("failed", ending.step, "; ".join(plan.refusals))
@@ -326,13 +327,9 @@ def _adopt(wish: Wish, actor: Actor, target: Target, mode: Mode, hints: Hints) -
         generation=generation,
         provenance=wish.provenance,
     )
-    actor.journal.append(adopted)
+    actor.past.journal.append(adopted)
 
 
 def _generation(hints: Hints, target: Target, mode: Mode) -> int:
     moved = mode == "forward" and hints.wanted_digest != target.digest
     return hints.generation + 1 if moved else hints.generation
-
-
-def _hints(actor: Actor, host: str) -> Hints:
-    return fold(actor.journal.rows()).get(host, Hints())

@@ -29,7 +29,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until told to leave, then wait for the effects in flight; raise DurabilityError."""
-        self._heard = self._means.journal.newest()
+        self._heard = self._means.past.journal.newest()
         async with anyio.create_task_group() as keeping:
             async with anyio.create_task_group() as listening:
                 listening.start_soon(self._edits.follow, lambda told: self._take(told, keeping))
@@ -76,10 +76,11 @@ class Watcher:
         """Hear what others write into the journal."""
         while True:
             await anyio.sleep(LISTEN_SECONDS)
-            newest = self._means.journal.newest()
+            newest = self._means.past.journal.newest()
             if newest != self._heard:
                 self._heard, before = newest, self._heard
-                self._pass_on([row.record for row in self._means.journal.rows() if row.seq > before])
+                rows = self._means.past.journal.rows()
+                self._pass_on([row.record for row in rows[max(0, before + 1 - rows[0].seq) :]])
 
     def _pass_on(self, records: list[Record]) -> None:
         for name, keeper in self._keepers.items():

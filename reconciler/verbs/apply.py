@@ -13,6 +13,7 @@ import anyio
 from reconciler.core import gate
 from reconciler.errors import ConfigError, LockHeld, NotApproved, PlanStale
 from reconciler.loop.executor import Interrupt
+from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
 from reconciler.model.target import Wanted
@@ -140,7 +141,7 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
 
 
 async def _all_hosts(app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping[str, HostPlan], say: Say) -> list[HostVerdict]:
-    interrupt = Interrupt()
+    interrupt, past = Interrupt(), Past(app.journal)
     verdicts: dict[str, HostVerdict] = {}
 
     async def one(name: str) -> None:
@@ -153,7 +154,7 @@ async def _all_hosts(app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping
             prune=wishes.prune,
             take_over=wishes.take_over,
         )
-        actor = Actor(app.ports(slice_), app.journal, app.clock, app.claim, interrupt, say)
+        actor = Actor(app.ports(slice_), past, app.clock, app.claim, interrupt, say)
         verdicts[name] = await reconcile(wish, actor)
 
     async with anyio.create_task_group() as watching:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import anyio
 
 from reconciler.loop.keeper import Means
+from reconciler.loop.past import Past
 from reconciler.loop.watcher import Watcher
 from reconciler.verbs.given import Staying
 from reconciler.verbs.outcome import Outcome
@@ -24,7 +25,7 @@ def run(app: Staying, say: Callable[[str], None]) -> Outcome:
 
 
 async def _watch(app: Staying, say: Callable[[str], None]) -> signal.Signals:
-    watcher = Watcher(Means(app.ports, app.journal, app.clock, app.random, app.claim, say), app.edits, app.supervisor)
+    watcher = Watcher(Means(app.ports, Past(app.journal), app.clock, app.random, app.claim, say), app.edits, app.supervisor)
     async with anyio.create_task_group() as group:
         with anyio.open_signal_receiver(*SIGNALS) as signals:
             group.start_soon(watcher.run)

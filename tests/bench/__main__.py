@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from reconciler.app import App, build
 from reconciler.edge.http import HttpClient
 from reconciler.loop.executor import Interrupt
+from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.records import StepDone
 from reconciler.settings import Settings
@@ -69,7 +70,7 @@ class Bench(NamedTuple):
         wanted = self.app.source.read()
         slice_ = wanted.slices["local"]
         ports = self.loop.call(self.app.ports, slice_)
-        actor = Actor(ports, self.app.journal, self.app.clock, self.app.claim, Interrupt(), lambda _: None)
+        actor = Actor(ports, Past(self.app.journal), self.app.clock, self.app.claim, Interrupt(), lambda _: None)
         wish = Wish(slice_, wanted.provenance, "bench")
         began = self.app.clock.wall()
         self.loop.call(reconcile, wish, actor)

@@ -12,6 +12,7 @@ from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ALL_FAKE, Parts, ports
 from reconciler.fakes.world import Conversation, World
 from reconciler.loop.executor import Interrupt
+from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.facts import Claim
 from reconciler.model.spec import Capabilities, Slice
@@ -91,7 +92,7 @@ class Stage:
     async def _apply(self, life: Life) -> HostVerdict:
         journal = self.given_journal(MortalJournal(self.kept(), life, self.world.noted))
         given = ports(self.world, self.wanted, life, self.parts)
-        actor = Actor(given, journal, self.given_clock(self.world.clock), ME, Interrupt(), self.said.append)
+        actor = Actor(given, Past(journal), self.given_clock(self.world.clock), ME, Interrupt(), self.said.append)
         return await reconcile(Wish(self.wanted, PROVENANCE, "apply"), actor)
 
 

@@ -34,7 +34,7 @@ from tests.worlds import PROVENANCE, identity, model, slice_of
 
 SLICES = [slice_of((), model("a")), slice_of(("a",), model("a")), slice_of(None, model("a"), model("b"))]
 DIGESTS = [digest(slice_) for slice_ in SLICES]
-FEW = Retention(runs=3, seconds=100.0)
+FEW = Retention(runs=3, seconds=100.0, slack=0.0)
 
 HOSTS = st.sampled_from(["box", "den"])
 MODELS = st.sampled_from(["a", "b"])

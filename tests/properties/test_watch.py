@@ -38,9 +38,7 @@ class Act:
     then: float
 
 
-acts = st.builds(
-    Act, st.sampled_from(DEEDS), st.sampled_from(ACTIVES), st.sampled_from((0.0, 0.01, 0.3, 2.0, 20.0))
-)
+acts = st.builds(Act, st.sampled_from(DEEDS), st.sampled_from(ACTIVES), st.sampled_from((0.0, 0.01, 0.3, 2.0, 20.0)))
 
 
 class Somebody:
