@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,11 @@ from reconciler.onhost import process, procfs
 from reconciler.onhost.serve import answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 DEADLINE = 20.0
+PAUSE_SECONDS = 0.01
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
 
@@ -54,6 +56,14 @@ listener = socket.create_server(("127.0.0.1", 0))
 print("ready", listener.getsockname()[1], flush=True)
 signal.pause()
 """
+
+
+def until(condition: Callable[[], bool], within: float = 10.0) -> None:
+    """Ask again and again until the condition is true, and leave time to what it waits for."""
+    deadline, pause = time.monotonic() + within, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within} s"
+        pause.wait(PAUSE_SECONDS)
 
 
 def mark(model: str, digest: str = "v1:sha256:00000000") -> dict[str, str]:

@@ -17,6 +17,7 @@ from typing import Any
 from reconciler.onhost import units
 from tests.engine import free_port, weights_in
 from tests.frail import program_in
+from tests.running import until
 
 COMMAND_SECONDS = 120
 ENOUGH = 0.95
@@ -43,7 +44,11 @@ class Stack:
         self.desire("tiny-a")
 
     def desire(self, active: str) -> None:
-        (self.folder / "state" / "desired.yaml").write_text(f"version: 1\npower: on\nactive: {active}\n")
+        self.desired(f"version: 1\npower: on\nactive: {active}\n")
+
+    def desired(self, text: str) -> None:
+        """Write desired.yaml."""
+        (self.folder / "state" / "desired.yaml").write_text(text)
 
     def inventory(self, more: str = "", *, engine: str = "kind: embedded, seed: 2", stable_for: str = "200ms") -> None:
         """Define both models; what is given is about tiny-b."""
@@ -93,6 +98,38 @@ class Stack:
             text=True,
             stdin=subprocess.DEVNULL,
         )
+
+    @contextmanager
+    def watching(self, code: int | None = 0, words: Sequence[str] = ("-m", "reconciler")) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a watch until the context ends, and let it leave with a code; `words` is the program, None is killed before."""
+        log = self.folder / "watch.log"
+        argv = [sys.executable, *words, *self.argv("watch")[3:]]
+        environment = self.environment(PYTHONPATH=str(Path(__file__).parent.parent))
+        with log.open("wb") as written:
+            process = subprocess.Popen(argv, cwd=self.folder, env=environment, stderr=written, stdin=subprocess.DEVNULL)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            ended = process.wait(COMMAND_SECONDS)
+        assert "Traceback" not in self.watched(), self.watched()
+        assert code is None or ended == code, self.watched()
+
+    def watched(self) -> str:
+        """Return what the watch said."""
+        return (self.folder / "watch.log").read_text()
+
+    def has_followed(self, times: int) -> bool:
+        """Return whether the watch has read the files so often."""
+        return self.watched().count("following") >= times
+
+    def becomes(self, *serving: str) -> None:
+        """Wait until these models serve and the watch has judged them."""
+        until(lambda: self._judged() == sorted(serving), within=COMMAND_SECONDS)
+
+    def _judged(self) -> list[str]:
+        runs = self.moments() if (self.folder / "data" / "journal" / "head").exists() else []
+        return sorted(self.engines()) if runs and runs[-1] in {"run-closed", "answered", "adopted"} else []
 
     def killed_at(self, moments: Sequence[str], *words: str) -> int:
         """Run a command that is killed once these moments stand in its journal, and return its exit code."""

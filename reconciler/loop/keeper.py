@@ -62,6 +62,7 @@ class Keeper:
         self._reached = ""
         self._repairs: list[float] = []
         self._unsettled = 0
+        self._doubted = False
         self._said = ""
 
     def want(self, slice_: Slice, provenance: Provenance) -> None:
@@ -144,11 +145,16 @@ class Keeper:
 
     async def _rest(self) -> None:
         """Wait until somebody asks, a unit ends, or it is time; units that keep ending are left alone for a while."""
-        calm = self._calm_seconds()
+        calm, keys = self._calm_seconds(), [FactKey("unit", self._host, name) for name in self._slice.active or ()]
+        world = await Observer(self._means.ports(self._slice), self._slice, self._means.clock).look(keys)
+        units = [unit for key in keys if (unit := world.value(key, Unit)) is not None]
+        # What died between the pass and this look tells nobody; what is not there for longer is as it should be.
+        at_once = len(units) < len(keys) and not self._doubted
+        self._doubted = at_once
         async with anyio.create_task_group() as group:
-            for identity in await self._identities():
-                group.start_soon(self._attend, identity)
-            with anyio.move_on_after(max(calm, self._rest_seconds())):
+            for unit in units:
+                group.start_soon(self._attend, unit.identity)
+            with anyio.move_on_after(max(calm, 0.0 if at_once else self._rest_seconds())):
                 await self._stirred.wait()
                 while not self._asked_for and calm > 0:
                     self._stirred = anyio.Event()
@@ -156,14 +162,6 @@ class Keeper:
                         await self._stirred.wait()
                     calm = self._calm_seconds()
             group.cancel_scope.cancel()
-
-    async def _identities(self) -> list[UnitIdentity]:
-        """Return the units whose end is worth another look."""
-        keys = [FactKey("unit", self._host, name) for name in self._slice.active or ()]
-        if not keys or self._asked_for:
-            return []
-        world = await Observer(self._means.ports(self._slice), self._slice, self._means.clock).look(keys)
-        return [unit.identity for key in keys if (unit := world.value(key, Unit)) is not None]
 
     async def _attend(self, identity: UnitIdentity) -> None:
         async for _ in self._means.ports(self._slice).access.changes(identity):

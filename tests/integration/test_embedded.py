@@ -8,16 +8,16 @@ import os
 import signal
 import struct
 import subprocess
-import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.engine import LLAMA_SERVER, EngineProcess, program, running, started, weights_in
+from tests.running import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 PROMPT = "the quick brown fox jumps over the lazy dog. " * 12
@@ -53,13 +53,6 @@ def refusal(*flags: str) -> str:
     ended = subprocess.run([*program(), *flags], capture_output=True, timeout=30, check=False)
     assert ended.returncode == 1, ended
     return (ended.stderr + ended.stdout).decode()
-
-
-def until(condition: Callable[[], bool], within: float = 10.0) -> None:
-    """Ask again and again until the condition is true."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within} s"
 
 
 def health(engine: EngineProcess) -> int:
