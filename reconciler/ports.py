@@ -345,8 +345,8 @@ class OptionsCatalog(Protocol):
         """Return what the planner must know of a driver."""
         ...
 
-    def command(self, kind: Kind, model_name: str, port: int) -> Command:
-        """Return what an engine of this kind is started with. Pure."""
+    def command(self, kind: Kind, model_name: str, port: int, gpus: Sequence[int]) -> Command:
+        """Return what an engine of this kind is started with, on the cards it may use (none named: any). Pure."""
         ...
 
 

@@ -14,6 +14,7 @@ from reconciler.core.recovery import Hints, attempt_key, fold
 from reconciler.model.facts import (
     Activity,
     Binary,
+    Card,
     Claim,
     FactKey,
     FactKind,
@@ -22,7 +23,6 @@ from reconciler.model.facts import (
     Gpu,
     Health,
     Known,
-    Memory,
     Observed,
     Phase,
     PortOwner,
@@ -59,6 +59,7 @@ class ModelGiven(Value):
 
     port: int = 8080
     vram: Bytes | None = None
+    gpus: tuple[int, ...] = ()
     conversations: Conversations = "keep"
     engine_keeps: bool = True
 
@@ -108,7 +109,7 @@ class Given(Value):
     damaged: dict[str, tuple[str, ...]] = {}
     weights: dict[str, Weights] = {}
     program: dict[str, str] = {}
-    gpu: Memory | None = None
+    gpu: tuple[Card, ...] = ()
     ports: dict[int, PortOwner] = {}
     claimed_by: str | None = None
     unknown: dict[str, str] = {}
@@ -181,6 +182,7 @@ def wanted_slice(case: Case) -> Slice:
             name,
             port=one.port,
             vram_bytes=one.vram,
+            gpus=one.gpus,
             conversations=one.conversations,
             capabilities=Capabilities(keeps_conversations=one.engine_keeps),
         )
@@ -193,7 +195,7 @@ def seen(case: Case) -> Observed:
     wanted, given = wanted_slice(case), case.given
     running = {name: _unit(name, one) for name, one in given.running.items()}
     found = world(wanted, running)
-    facts: dict[FactKey, FactValue] = {FactKey("power", HOST): given.power, FactKey("gpu", HOST): Gpu(memory=given.gpu)}
+    facts: dict[FactKey, FactValue] = {FactKey("power", HOST): given.power, FactKey("gpu", HOST): Gpu(cards=given.gpu)}
     for name, one in (given.running | given.orphans).items():
         facts |= _running_facts(name, one)
     for name, one in given.orphans.items():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import GIB, Memory, Observed, PortOwner
+from reconciler.model.facts import GIB, Card, Holder, Observed, PortOwner
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan
 from tests.casefile import (
@@ -50,7 +50,10 @@ SAVED = st.builds(
     tried=ordinary({}, {100: ("proven",)}, {100: ("open",)}, {100: ("failed",)}),
 )
 SAVES = st.lists(SAVED, max_size=2, unique_by=lambda slot: slot.slot).map(tuple)
-MEMORY = st.builds(Memory, total=st.just(24 * GIB), free=st.sampled_from([24 * GIB, 8 * GIB, GIB]), holders=ordinary((), ("x",)))
+HOLDERS = ordinary((), (Holder(pid=7, name="x"),), (Holder(pid=100, bytes=15 * GIB),))
+CARDS = st.lists(
+    st.builds(Card, total=st.just(24 * GIB), free=st.sampled_from([24 * GIB, 8 * GIB, GIB]), holders=HOLDERS), max_size=2
+).map(lambda cards: tuple(card.model_copy(update={"index": index}) for index, card in enumerate(cards)))
 
 
 @st.composite
@@ -61,6 +64,7 @@ def cases(draw: st.DrawFn) -> Case:
         name: ModelGiven(
             port=8081 if apart and name == "b" else 8080,
             vram=draw(ordinary(None, 4 * GIB, 20 * GIB)),
+            gpus=draw(ordinary((), (0,), (1, 0))),
             conversations=draw(ordinary("keep", "drop", "require")),
         )
         for name in ("a", "b")
@@ -74,7 +78,7 @@ def cases(draw: st.DrawFn) -> Case:
         running={name: draw(UNIT).model_copy(update={"pid": 100 + "ab".index(name)}) for name in runs},
         orphans=draw(ordinary({}, {"gone": RunningGiven(pid=7)}, {"gone": RunningGiven(pid=7, phase="unresponsive")})),
         saved={name: draw(SAVES) for name in models},
-        gpu=draw(st.none() | MEMORY),
+        gpu=draw(CARDS),
         ports=draw(ordinary({}, {8080: PortOwner(pid=9, name="nginx")})) if not runs else {},
     )
     wish = WantedGiven(power=draw(ordinary(None, "on", "off", "suspend")), active=active, models=models)

@@ -60,9 +60,9 @@ def _model(model_name: str, model: Model, inventory: Inventory, definitions: Def
         yield Problem("inventory", (*at, "host"), sentence, at_key=True)
     elif host_name not in inventory.hosts:
         yield Problem("inventory", (*at, "host"), _unknown_host(host_name, inventory.hosts))
-    if model.gpus:
-        sentence = "choosing cards is not in this version; remove gpus, the engine takes what it finds"
-        yield Problem("inventory", (*at, "gpus"), sentence, at_key=True)
+    for place, card in enumerate(model.gpus):
+        if card in model.gpus[:place]:
+            yield Problem("inventory", (*at, "gpus", place), f"found {card} again, expected each card once")
     definition = definitions.models.get(model_name)
     if model.conversations == "require" and definition and not definition.capabilities.keeps_conversations:
         sentence = f"found require, but the engine {definition.engine.kind} cannot keep conversations; expected keep or drop"

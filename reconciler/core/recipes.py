@@ -6,11 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from reconciler.core.memory import awaited
 from reconciler.model.change import Change, PowerChange, ProveChange, RestoreChange, StartChange, StopChange
-from reconciler.model.facts import Activity, FactKey, Fingerprint, Gpu, Health, Observed, PortState, Saved, Unit, Weights
+from reconciler.model.facts import (
+    GIB,
+    Activity,
+    FactKey,
+    Fingerprint,
+    Gpu,
+    Health,
+    Observed,
+    PortState,
+    Saved,
+    Unit,
+    Weights,
+)  # fmt: skip
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.await_healthy import AwaitHealthy
-from reconciler.steps.await_vram import AwaitVram
 from reconciler.steps.drain import Drain
 from reconciler.steps.plan import AnyStep
 from reconciler.steps.prefetch import Prefetch
@@ -183,25 +195,17 @@ def _save_deadline(activity: Activity | None, observed: Observed, host: str, mod
 
 
 def _memory(starts: list[StartChange], stops: list[StopChange], wanted: Slice, observed: Observed) -> Recipe:
-    key = FactKey("gpu", wanted.host.name)
-    gpu = observed.value(key, Gpu)
-    if not starts or (gpu is not None and gpu.memory is None):
+    gpu = observed.value(FactKey("gpu", wanted.host.name), Gpu)
+    if not starts or (gpu is not None and not gpu.cards):
         return Recipe(())
-    need = sum(_memory_bytes(change.model, wanted, observed) for change in starts)
-    frees = sum(_memory_bytes(change.model, wanted, observed) for change in stops)
-    step = AwaitVram(host=wanted.host.name, need_bytes=need, frees_bytes=frees)
+    step = awaited(starts, stops, wanted, observed)
     names = " and ".join(change.model for change in starts)
     verb = "needs" if len(starts) == 1 else "need"
-    cause = f"{names} {verb} {step.target}" if need else f"what {names} {verb} is not known yet"
-    return Recipe((Draft(step, cause, after=(*(("stop", change.model) for change in stops), ("wake", wanted.host.name))),))
-
-
-def _memory_bytes(model_name: str, wanted: Slice, observed: Observed) -> int:
-    model = wanted.model(model_name)
-    if model is not None and model.vram_bytes is not None:
-        return model.vram_bytes
-    weights = observed.value(FactKey("weights", wanted.host.name, model_name), Weights)
-    return weights.memory_bytes if weights else 0
+    each = ", ".join(f"{share.need_bytes / GIB:.1f} GiB on card {share.card}" for share in step.shares)
+    need = f"{names} {verb} {step.target}{f' ({each})' if each else ''}"
+    cause = need if step.need_bytes else f"what {names} {verb} is not known yet"
+    after = (*(("stop", change.model) for change in stops), ("wake", wanted.host.name))
+    return Recipe((Draft(step, cause, after=after),))
 
 
 def _start(change: StartChange, wanted: Slice, observed: Observed, *, first: bool) -> Recipe:

@@ -69,6 +69,7 @@ def _model(model_name: ModelName, model: Model, definition: Definition) -> Model
         conversations=model.conversations,
         stable_for=model.stable_for,
         vram_bytes=model.vram,
+        gpus=model.gpus,
         serves=model.serves,
         command=definition.command,
         digest=digest({"command": definition.command, "port": model.port}),

@@ -44,10 +44,10 @@ class DriverCatalog:
         capabilities: Capabilities = self._module(role, kind.kind).CAPABILITIES
         return capabilities
 
-    def command(self, kind: Kind, model_name: str, port: int) -> Command:
+    def command(self, kind: Kind, model_name: str, port: int, gpus: Sequence[int]) -> Command:
         """Return what an engine of this kind is started with."""
         module = self._module("engine", kind.kind)
-        command: Command = module.command(module.Options.model_validate(kind.options), model_name, port)
+        command: Command = module.command(module.Options.model_validate(kind.options), model_name, port, gpus)
         return command
 
     def hosts(self, host: HostSpec, models: Sequence[ModelSpec]) -> HostPorts:

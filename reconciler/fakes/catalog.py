@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -103,7 +104,8 @@ class FakeCatalog:
             can_shut_down=powers,
         )
 
-    def command(self, kind: Kind, model_name: str, port: int) -> Command:
+    def command(self, kind: Kind, model_name: str, port: int, gpus: Sequence[int]) -> Command:
         """Return a command line out of all options."""
         words = [f"--{name}={value}" for name, value in sorted(kind.options.items())]
-        return Command(argv=("fake-engine", model_name, f"--port={port}", *words))
+        cards = [f"--cards={','.join(map(str, gpus))}"] if gpus else []
+        return Command(argv=("fake-engine", model_name, f"--port={port}", *cards, *words))

@@ -17,12 +17,13 @@ from reconciler.fakes.life import Life
 from reconciler.fakes.world import Process, World
 from reconciler.model.facts import (
     Binary,
+    Card,
     Claim,
     Contact,
     Fact,
     Gpu,
+    Holder,
     Known,
-    Memory,
     PortOwner,
     PortState,
     PowerState,
@@ -137,8 +138,9 @@ class FakeGpu:
         world = self.host.world
         if world.memory_bytes is None:
             return Gpu()
-        holders = tuple(f"pid {one.identity.pid}" for one in world.processes if one.nature.memory_bytes)
-        return Gpu(memory=Memory(total=world.memory_bytes, free=world.free_bytes(), holders=holders))
+        held = [(one.identity.pid, one.nature.memory_bytes) for one in world.processes if one.nature.memory_bytes]
+        holders = tuple(Holder(pid=pid, bytes=size) for pid, size in held)
+        return Gpu(cards=(Card(total=world.memory_bytes, free=world.free_bytes(), holders=holders),))
 
 
 @dataclass(frozen=True)

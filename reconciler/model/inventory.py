@@ -65,7 +65,9 @@ class Model(Value):
     stable_for: Seconds = Field(default=10.0, description='How long it must stay healthy to count as good, such as "10s".')
     serves: str | None = Field(default=None, description="The model name that the engine must report, when it is not ours.")
     gpus: tuple[Annotated[int, Field(strict=True, ge=0)], ...] = Field(
-        default=(), description="The cards it uses, by number; without it, what the engine takes by itself."
+        default=(),
+        description="The cards it uses, numbered as nvidia-smi does; its memory is taken to be in even parts on them. "
+        "Without it, what the engine takes by itself.",
     )
     description: str = Field(default="", description="Free text for people; changes nothing.")
 

@@ -51,6 +51,7 @@ class ModelSpec(Value):
     conversations: Conversations
     stable_for: float
     vram_bytes: int | None
+    gpus: tuple[int, ...] = ()
     serves: str | None
     command: Command
     digest: Digest

@@ -1,18 +1,63 @@
-"""Await VRAM: enough accelerator memory is free."""
+"""Await VRAM: enough accelerator memory is free, on every card that is meant."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import GIB, FactKey, Gpu, Observed
+from reconciler.model.names import Value
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import Step
 
 MARGIN_BYTES = 512 * 1024**2
 
 
+class Share(Value):
+    """Say what must be free, on one card or for None on all together, and what comes back of what is stopped, in bytes."""
+
+    card: int | None = None
+    need_bytes: int
+    frees_bytes: int = 0
+
+    @property
+    def goal(self) -> int:
+        """Return the bytes that must be free, with a margin."""
+        return self.need_bytes + MARGIN_BYTES
+
+    def is_met(self, gpu: Gpu) -> bool:
+        """Return whether enough is free."""
+        return gpu.only(self.card).free >= self.goal
+
+    def blocker(self, gpu: Gpu) -> str:
+        """Return why the memory will not be there, empty when it is or comes.
+
+        What nobody holds any more comes back by itself after an engine died; nothing is stopped in the hope of that.
+        """
+        mine, where = gpu.only(self.card), "" if self.card is None else f" on card {self.card}"
+        needed = f"{self.need_bytes / GIB:.1f} GiB{{}} are needed{where}, "
+        if not mine.cards:
+            there = ", ".join(str(card.index) for card in gpu.cards)
+            return f"card {self.card} is not there, the host has {there}; mend `gpus:` in the inventory"
+        if self.goal > mine.total:
+            has = "the card has" if len(mine.cards) == 1 else f"the {len(mine.cards)} cards have"
+            return needed.format(" and a margin of 0.5 GiB") + f"{has} {mine.total / GIB:.1f} GiB"
+        comes = self.frees_bytes or sum(card.unclaimed for card in mine.cards)
+        return "" if mine.free + comes >= self.goal else needed.format("") + mine.message
+
+    def brought_about(self, gpu: Gpu, seen: Gpu) -> Gpu:
+        """Return the cards with what the share needs free, and with what comes back of what was `seen` before."""
+        missing = max(seen.only(self.card).free + self.frees_bytes, self.goal) - gpu.only(self.card).free
+        cards = []
+        for card in gpu.cards:
+            gain = max(0, min(missing, card.total - card.free)) if self.card in {None, card.index} else 0
+            missing -= gain
+            cards.append(card.model_copy(update={"free": card.free + gain}))
+        return Gpu(cards=tuple(cards))
+
+
 class AwaitVram(Step):
-    """Wait until `need_bytes` and a margin are free."""
+    """Wait until `need_bytes` and a margin are free on all cards together, and each of `shares` on its own card."""
 
     in_doubt: ClassVar[InDoubt] = "observable"
     poll: ClassVar[tuple[float, float]] = (0.1, 0.5)
@@ -21,6 +66,7 @@ class AwaitVram(Step):
     deadline: float = 60.0
     need_bytes: int
     frees_bytes: int = 0
+    shares: tuple[Share, ...] = ()
 
     @property
     def target(self) -> str:
@@ -31,37 +77,32 @@ class AwaitVram(Step):
         """Return the accelerators."""
         return (FactKey("gpu", self.host),)
 
-    def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return that the memory will not be there.
+    def needs(self) -> tuple[FactKey, ...]:
+        """Return the accelerators: what cannot be seen is not free."""
+        return self.reads()
 
-        What nobody holds any more comes back by itself after an engine died; nothing is stopped in the hope of that.
-        """
-        unknown = world.unknown(FactKey("gpu", self.host))
-        if unknown:
-            return (f"{FactKey('gpu', self.host)}: {unknown.reason}",)
-        gpu = world.value(FactKey("gpu", self.host), Gpu) or Gpu()
-        memory = gpu.memory
-        if memory is None or self._is_enough(memory.free):
-            return ()
-        if not self._is_enough(memory.total):
-            return (f"{self.target} and a margin of 0.5 GiB are needed, the card has {memory.total / GIB:.1f} GiB",)
-        if self._is_enough(memory.free + self.frees_bytes) or not (memory.holders or self.frees_bytes):
-            return ()
-        return (f"{self.target} are needed, {gpu.message}",)
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return where the memory will not be there, and who holds it."""
+        gpu = world.value(FactKey("gpu", self.host), Gpu)
+        return tuple(filter(None, (share.blocker(gpu) for share in self._all()))) if gpu and gpu.cards else ()
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with enough memory free."""
-        gpu = world.value(FactKey("gpu", self.host), Gpu)
-        if gpu is None or gpu.memory is None:
+        seen = world.value(FactKey("gpu", self.host), Gpu)
+        if seen is None or not seen.cards:
             return world
-        free = min(gpu.memory.total, max(gpu.memory.free + self.frees_bytes, self.need_bytes + MARGIN_BYTES))
-        memory = gpu.memory.model_copy(update={"free": free})
-        return world.predicting(self.kind, {FactKey("gpu", self.host): Gpu(memory=memory)})
+        gpu = seen
+        for share in self._all():
+            gpu = share.brought_about(gpu, seen)
+        return world.predicting(self.kind, {FactKey("gpu", self.host): gpu})
 
     def holds(self, world: Observed) -> bool:
-        """Return whether enough is free, or there is no memory to look after."""
+        """Return whether enough is free everywhere, or there is no memory to look after."""
         gpu = world.value(FactKey("gpu", self.host), Gpu)
-        return gpu is not None and (gpu.memory is None or self._is_enough(gpu.memory.free))
+        return gpu is not None and (not gpu.cards or all(share.is_met(gpu) for share in self._all()))
 
-    def _is_enough(self, free: int) -> bool:
-        return free >= self.need_bytes + MARGIN_BYTES
+    def _all(self) -> Iterator[Share]:
+        """Yield the shares of single cards, then that of all cards, where the others do not say it already."""
+        yield from self.shares
+        if not self.shares or self.need_bytes > sum(share.need_bytes for share in self.shares):
+            yield Share(need_bytes=self.need_bytes, frees_bytes=self.frees_bytes)

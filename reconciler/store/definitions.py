@@ -84,7 +84,7 @@ class _Drivers:
         engine = self._kind("engine", model.engine, at, defaults)
         if not (engine and launcher):
             return None
-        command = self._catalog.command(engine, name, model.port)
+        command = self._catalog.command(engine, name, model.port, model.gpus)
         return Definition(engine, launcher, command, self._catalog.capabilities("engine", engine))
 
     def _knows(self, role: str, kind: str, path: Path, *, at_key: bool = False) -> bool:

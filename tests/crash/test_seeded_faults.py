@@ -13,13 +13,13 @@ from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher
 from reconciler.fakes.world import Place, Process, SlotFile
 from reconciler.model.facts import (
     Activity,
+    Card,
     Claim,
     Fact,
     Fingerprint,
     Gpu,
     Health,
     Known,
-    Memory,
     PortState,
     SavedSlot,
     Unit,
@@ -130,7 +130,7 @@ class Roomy(FakeGpu):
     """Find all memory free."""
 
     def _memory(self) -> Gpu:
-        return Gpu(memory=Memory(total=64 * GIB, free=64 * GIB))
+        return Gpu(cards=(Card(total=64 * GIB, free=64 * GIB),))
 
 
 class Selfish(FakeAccess):

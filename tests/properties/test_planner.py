@@ -180,7 +180,10 @@ def test_every_prefix_of_a_plan_is_safe(case: Case) -> None:
 def memory_is_enough(wanted: Slice, model_name: str, world: Observed) -> bool:
     model = wanted.model(model_name)
     gpu = world.value(FactKey("gpu", HOST), Gpu)
-    return model is None or gpu is None or gpu.memory is None or gpu.memory.free >= (model.vram_bytes or 0)
+    if model is None or gpu is None or not gpu.cards:
+        return True
+    need = model.vram_bytes or 0
+    return gpu.free >= need and all(gpu.only(card).free * len(model.gpus) >= need for card in model.gpus)
 
 
 def running(world: Observed, wanted: Slice) -> list[str]:

@@ -15,6 +15,7 @@ from reconciler.model.facts import (
     Activity,
     Answer,
     Binary,
+    Card,
     Claim,
     Contact,
     Fact,
@@ -24,8 +25,8 @@ from reconciler.model.facts import (
     Fingerprint,
     Gpu,
     Health,
+    Holder,
     Known,
-    Memory,
     Observed,
     Phase,
     PortOwner,
@@ -38,6 +39,7 @@ from reconciler.model.facts import (
     Unknown,
     Weights,
 )
+from reconciler.steps.await_vram import Share
 from reconciler.steps.plan import AnyStep
 from reconciler.steps.prefetch import Prefetch
 from reconciler.steps.step import PREDICTED_IDENTITY, Step
@@ -65,9 +67,13 @@ TRIED: tuple[tuple[Restored, ...], ...] = ((), ("open",), ("proven",), ("failed"
 SLEEPERS = tuple(Sleeper(model=model, port=port) for model, port in zip(MODELS, PORTS, strict=True))
 NOT_SEEN = Unknown("it hid")
 
+SHARES = (
+    (), (Share(card=0, need_bytes=GIB),), (Share(card=1, need_bytes=GIB), Share(card=0, need_bytes=16 * GIB, frees_bytes=GIB)),
+)  # fmt: skip
+
 FIELDS: dict[str, tuple[Any, ...]] = {
     "host": (HOST,), "model": ("a",), "port": (8080,), "digest": DIGESTS, "deadline": (60.0,), "need_bytes": SIZES,
-    "frees_bytes": SIZES, "required": (True, False), "keeps": (True, False), "identity": (None, *IDENTITIES),
+    "frees_bytes": SIZES, "shares": SHARES, "required": (True, False), "keeps": (True, False), "identity": (None, *IDENTITIES),
     "models": ((), ("a",), MODELS),
 }  # fmt: skip
 """What each field of any step may be."""
@@ -99,8 +105,11 @@ def saves() -> Iterator[Saved]:
 
 def gpus() -> Iterator[Gpu]:
     yield Gpu()
-    for total, free, holders in product(SIZES, SIZES, ((), ("blender (pid 7)",))):
-        yield Gpu(memory=Memory(total=total, free=min(free, total), holders=holders))
+    for total, free, holders in product(SIZES, SIZES, ((), (Holder(pid=7),), (Holder(pid=7, bytes=GIB),))):
+        card = Card(total=total, free=min(free, total), holders=holders)
+        yield Gpu(cards=(card,))
+        yield Gpu(cards=(card, Card(index=1, total=16 * GIB, free=16 * GIB)))
+        yield Gpu(cards=(card, Card(index=1, total=24 * GIB, free=0)))
 
 
 VALUES: dict[FactKind, tuple[FactValue, ...]] = {

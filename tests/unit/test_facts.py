@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.core.safety import violations
-from reconciler.model.facts import GIB, FactKey, Gpu, Known, Memory, Observed, Unknown
+from reconciler.model.facts import GIB, Card, FactKey, Gpu, Holder, Known, Observed, Unknown
 from tests.casefile import Case, WantedGiven
 from tests.situations import made
 from tests.worlds import HOST, model, slice_of, unit, whole, world
@@ -31,10 +31,26 @@ def test_a_host_without_accelerators_has_nothing_to_say_of_memory() -> None:
 
 
 def test_memory_says_how_much_is_free_and_who_holds_the_rest() -> None:
-    held = Memory(total=24 * GIB, free=2 * GIB, holders=("blender (pid 7)", "llama-server (pid 8)"))
-    assert Gpu(memory=held).message == "2.0 GiB are free; memory is held by blender (pid 7), llama-server (pid 8)"
-    nobody = held.model_copy(update={"holders": ()})
-    assert Gpu(memory=nobody).message == "2.0 GiB are free; memory is held by nobody that can be named"
+    holders = (Holder(pid=7, name="blender"), Holder(pid=8, name="llama-server", bytes=20 * GIB), Holder(pid=9))
+    held = Card(total=24 * GIB, free=2 * GIB, holders=holders)
+    named = "2.0 GiB are free; memory is held by blender (pid 7), llama-server (pid 8, 20.0 GiB), a process (pid 9)"
+    assert Gpu(cards=(held,)).message == named
+    nobody = Card(index=1, total=24 * GIB, free=2 * GIB)
+    unnamed = "2.0 GiB are free; memory is held by nobody that can be named"
+    assert Gpu(cards=(nobody,)).message == unnamed
+    assert Gpu(cards=(held, nobody)).message == f"card 0: {named}; card 1: {unnamed}"
+    assert Gpu(cards=(held, nobody)).only(1) == Gpu(cards=(nobody,))
+    everybody = nobody.model_copy(update={"unified": True})
+    assert everybody.message == "2.0 GiB are free; memory is held by the programs of this host"
+
+
+def test_only_what_nobody_holds_comes_back_by_itself() -> None:
+    half = (Holder(pid=7, bytes=10 * GIB),)
+    assert Card(total=24 * GIB, free=2 * GIB).unclaimed == 22 * GIB
+    assert Card(total=24 * GIB, free=2 * GIB, holders=half).unclaimed == 12 * GIB
+    assert Card(total=24 * GIB, free=16 * GIB, holders=half).unclaimed == 0
+    assert Card(total=24 * GIB, free=2 * GIB, holders=(*half, Holder(pid=8))).unclaimed == 0
+    assert Card(total=24 * GIB, free=2 * GIB, unified=True).unclaimed == 0
 
 
 def test_a_unit_on_a_host_that_is_off_is_no_safe_world() -> None:

@@ -35,6 +35,11 @@ def test_every_default_that_loses_conversations_is_spelled_out() -> None:
     assert command.folders == ("slots",)
 
 
+def test_an_engine_sees_the_cards_of_its_model_by_the_numbers_of_the_driver() -> None:
+    env = llamacpp.command(llamacpp.Options(weights="/w.gguf"), "m", 8080, (1, 0)).env
+    assert env == {"GGML_NO_BACKTRACE": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": "1,0"}
+
+
 @pytest.mark.parametrize("key", ["binary", "weights", "slots"])
 def test_a_path_of_somebodys_home_is_refused_because_nobody_expands_it(key: str) -> None:
     with pytest.raises(ValidationError, match="expected a path that begins with /; nobody expands ~ here"):

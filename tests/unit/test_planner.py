@@ -7,10 +7,11 @@ import pytest
 from reconciler.core.planner import plan
 from reconciler.model.facts import (
     Activity,
+    Card,
     FactKey,
     Gpu,
     Health,
-    Memory,
+    Holder,
     Observed,
     PortOwner,
     PortState,
@@ -108,7 +109,7 @@ def test_unknown_vram_refuses_start() -> None:
 def test_memory_that_a_stranger_holds_refuses_start() -> None:
     big = model("b", vram_bytes=20 * GIB)
     want = slice_of(("b",), A, big)
-    full = Gpu(memory=Memory(total=24 * GIB, free=2 * GIB, holders=("blender (pid 7)",)))
+    full = Gpu(cards=(Card(total=24 * GIB, free=2 * GIB, holders=(Holder(pid=7, name="blender"),)),))
     assert any("blender (pid 7)" in reason for reason in plan(target(want), world(want, A_RUNS, gpu=full), NO_HINTS).refusals)
 
 

@@ -75,6 +75,15 @@ def test_a_model_is_defined_completely(tmp_path: Path) -> None:
     assert isinstance(model.command, Command)
 
 
+def test_other_cards_are_another_unit_and_no_cards_are_none(tmp_path: Path) -> None:
+    written = "version: 1\nmodels: {small: {engine: fake%s}, large: {engine: fake}}"
+    anywhere, one, other = (
+        wanted(tmp_path, inventory=written % gpus).slices["local"].models[1] for gpus in ("", ", gpus: [0]", ", gpus: [1]")
+    )
+    assert (anywhere.gpus, one.gpus, other.gpus) == ((), (0,), (1,))
+    assert len({anywhere.digest, one.digest, other.digest}) == 3
+
+
 def test_host_defaults_stand_under_each_models_own_options(tmp_path: Path) -> None:
     inventory = """
         version: 1
@@ -172,9 +181,8 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
         ),
         (
             None,
-            "version: 1\nmodels:\n  small: {engine: fake, gpus: [0]}",
-            "inventory.yaml:3:25: models.small.gpus: choosing cards is not in this version; remove gpus, the engine takes "
-            "what it finds",
+            "version: 1\nmodels:\n  small: {engine: fake, gpus: [0, 1, 0]}",
+            "inventory.yaml:3:38: models.small.gpus.2: found 0 again, expected each card once",
         ),
         (
             None,

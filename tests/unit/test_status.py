@@ -12,6 +12,7 @@ from reconciler.core.projection import history, host_status
 from reconciler.core.recovery import Hints, fold
 from reconciler.core.words import seen
 from reconciler.model.facts import (
+    Card,
     FactKey,
     FactKind,
     FactValue,
@@ -19,7 +20,6 @@ from reconciler.model.facts import (
     Gpu,
     Health,
     Known,
-    Memory,
     Observed,
     PortOwner,
     PortState,
@@ -32,7 +32,7 @@ from tests.worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, un
 
 A = model("a")
 WANTED = slice_of(("a",), A)
-CARD = Gpu(memory=Memory(total=2**31, free=2**30))
+CARD = Gpu(cards=(Card(total=2**31, free=2**30),))
 
 
 def rows(*records: Record) -> list[Row]:

@@ -19,7 +19,7 @@ from reconciler.drivers.engines.llamacpp import CONTEXT, WEIGHTS, Args, Budget, 
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from reconciler.ports import Access
 
@@ -60,9 +60,9 @@ class Options(BaseModel):
         )  # fmt: skip
 
 
-def command(options: Options, model_name: str, port: int) -> Command:
+def command(options: Options, model_name: str, port: int, gpus: Sequence[int] = ()) -> Command:
     """Return what the embedded engine is started with. Pure but for where Python and this package are installed."""
-    return setup.command(options.setup(), model_name, port)
+    return setup.command(options.setup(), model_name, port, gpus)
 
 
 class Driver(LlamaEngine):

@@ -18,7 +18,7 @@ from reconciler.drivers.engines.llama.setup import Setup
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from reconciler.ports import Access
 
@@ -93,9 +93,9 @@ class Options(BaseModel):
         )
 
 
-def command(options: Options, model_name: str, port: int) -> Command:
+def command(options: Options, model_name: str, port: int, gpus: Sequence[int] = ()) -> Command:
     """Return what llama-server is started with. Pure."""
-    return setup.command(options.setup(), model_name, port)
+    return setup.command(options.setup(), model_name, port, gpus)
 
 
 class Driver(LlamaEngine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from posixpath import isabs, join
 
@@ -44,7 +45,7 @@ class Setup:
         )
 
 
-def command(setup: Setup, model_name: str, port: int) -> Command:
+def command(setup: Setup, model_name: str, port: int, gpus: Sequence[int]) -> Command:
     """Return the command line, with every default spelled out that would lose conversations."""
     slots = _slots(setup.slots, model_name)
     flags = [
@@ -54,7 +55,13 @@ def command(setup: Setup, model_name: str, port: int) -> Command:
     ]  # fmt: skip
     context = [] if setup.context is None else ["--ctx-size", str(setup.context)]
     argv = (*setup.program, *flags, *context, *setup.args)
-    return Command(argv=argv, env={"GGML_NO_BACKTRACE": "1"}, folders=(slots,))
+    return Command(argv=argv, env={"GGML_NO_BACKTRACE": "1", **_on_cards(gpus)}, folders=(slots,))
+
+
+def _on_cards(gpus: Sequence[int]) -> dict[str, str]:
+    """Return the environment that shows an engine no other cards. CUDA numbers them by speed unless it is told otherwise."""
+    visible = ",".join(str(card) for card in gpus)
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": visible} if visible else {}
 
 
 def _slots(slots: str, model_name: str) -> str:

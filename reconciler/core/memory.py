@@ -1,0 +1,73 @@
+"""Memory: what starts need of each card, and what stops give back of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from reconciler.model.change import StartChange, StopChange
+from reconciler.model.facts import FactKey, Gpu, Observed, Unit, Weights
+from reconciler.model.spec import Slice
+from reconciler.steps.await_vram import AwaitVram, Share
+
+
+class Parts(NamedTuple):
+    """Hold bytes: of all cards together, and of single cards by their number."""
+
+    whole: int
+    cards: Counter[int]
+
+
+def awaited(starts: Iterable[StartChange], stops: Iterable[StopChange], wanted: Slice, observed: Observed) -> AwaitVram:
+    """Return the wait for all that the starts need, given what the stops give back."""
+    needs = _sum(_estimated(change.model, wanted, observed) for change in starts)
+    frees = _sum(_given_back(change, wanted, observed) for change in stops)
+    return AwaitVram(
+        host=wanted.host.name,
+        need_bytes=needs.whole,
+        frees_bytes=frees.whole,
+        shares=tuple(
+            Share(card=card, need_bytes=size, frees_bytes=frees.cards[card]) for card, size in sorted(needs.cards.items())
+        ),
+    )
+
+
+def _sum(parts: Iterable[Parts]) -> Parts:
+    whole, cards = 0, Counter[int]()
+    for one in parts:
+        whole += one.whole
+        for card, size in one.cards.items():
+            cards[card] += size
+    return Parts(whole, cards)
+
+
+def _estimated(model_name: str, wanted: Slice, observed: Observed) -> Parts:
+    """Return what a model needs: as the inventory says, else as its weights say, in even parts on the cards that it names."""
+    model = wanted.model(model_name)
+    weights = observed.value(FactKey("weights", wanted.host.name, model_name), Weights)
+    size = weights.memory_bytes if weights else 0
+    if model is None:
+        return Parts(size, Counter())
+    size = size if model.vram_bytes is None else model.vram_bytes
+    return Parts(size, Counter({card: -(-size // len(model.gpus)) for card in model.gpus}))
+
+
+def _given_back(change: StopChange, wanted: Slice, observed: Observed) -> Parts:
+    """Return what a unit is seen to hold, else what its model is estimated to; that may be on any card if it names none."""
+    gpu = observed.value(FactKey("gpu", change.host), Gpu) or Gpu()
+    pids = set(_pids(change, observed))
+    held = Counter({card.index: sum(holder.bytes or 0 for holder in card.holders if holder.pid in pids) for card in gpu.cards})
+    if held.total() and not any(card.unified for card in gpu.cards):
+        return Parts(held.total(), held)
+    whole, cards = _estimated(change.model, wanted, observed)
+    return Parts(whole, cards or Counter({card.index: whole for card in gpu.cards}))
+
+
+def _pids(change: StopChange, observed: Observed) -> Iterator[int]:
+    """Yield the pids of a unit and of all that it started."""
+    yield change.identity.pid
+    orphans = observed.value(FactKey("orphans", change.host), tuple) or ()
+    for unit in (observed.value(FactKey("unit", change.host, change.model), Unit), *orphans):
+        if isinstance(unit, Unit) and unit.identity == change.identity:
+            yield from unit.members
