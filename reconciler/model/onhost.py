@@ -87,7 +87,7 @@ class AskClaim(Value):
 
 
 class AskGpus(Value):
-    """Ask which accelerator device nodes the host has."""
+    """Ask which accelerator device nodes the host has, and how much memory of its own."""
 
     do: Literal["gpus"] = "gpus"
 

@@ -13,6 +13,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any
 
+from reconciler.onhost import procfs
 from reconciler.onhost.problem import Problem, explain
 
 if TYPE_CHECKING:
@@ -189,9 +190,7 @@ def prefetch(path: str) -> dict[str, Any]:
 
 def available_memory() -> int:
     """Return three quarters of the memory that can be used without swapping, so that the page cache pushes nobody."""
-    with open("/proc/meminfo", "rb") as file:
-        found = re.search(rb"^MemAvailable:\s+(\d+) kB", file.read(65536), re.MULTILINE)
-    return int(found[1]) * 1024 * 3 // 4 if found else 0
+    return procfs.memory_bytes("MemAvailable") * 3 // 4
 
 
 def free_bytes(path: str) -> int | None:

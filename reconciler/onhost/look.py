@@ -26,7 +26,11 @@ def contact(directory: str) -> dict[str, Any]:
     }
 
 
-def gpus(root: str = "/") -> dict[str, list[str]]:
-    """Answer which accelerator device nodes exist."""
+def gpus(root: str = "/") -> dict[str, Any]:
+    """Answer which accelerator device nodes exist, and the memory of the host in bytes, which some of them use."""
     found = (glob.glob(os.path.join(root, pattern[1:])) for pattern in DEVICE_NODES)
-    return {"nodes": sorted(node for nodes in found for node in nodes)}
+    return {
+        "nodes": sorted(node for nodes in found for node in nodes),
+        "memory_total": procfs.memory_bytes("MemTotal"),
+        "memory_available": procfs.memory_bytes("MemAvailable"),
+    }

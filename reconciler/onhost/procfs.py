@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -38,6 +39,12 @@ def read(path: str, limit: int = 4096) -> bytes:
         return b""
     finally:
         os.close(descriptor)
+
+
+def memory_bytes(field: str) -> int:
+    """Return a line of /proc/meminfo in bytes, 0 when there is none."""
+    found = re.search(rf"^{field}:\s+(\d+) kB".encode(), read("/proc/meminfo", 65536), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 def parse_stat(pid: int, content: bytes) -> Process | None:

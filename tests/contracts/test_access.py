@@ -162,10 +162,10 @@ def answering(answer: dict[str, JsonValue]) -> local.Driver:
 
 
 async def test_device_nodes_make_memory_unknown_and_are_named() -> None:
-    answer: JsonValue = {"ok": {"nodes": ["/dev/nvidia0", "/dev/kfd"]}}
+    answer: JsonValue = {"ok": {"nodes": ["/dev/dri/renderD128", "/dev/kfd"]}}
     fact = await auto.Driver(auto.Options(), answering({"ok": {"answers": [answer]}})).gpu()
     assert isinstance(fact, Unknown)
-    assert "found /dev/nvidia0, /dev/kfd" in fact.reason
+    assert "found /dev/dri/renderD128, /dev/kfd" in fact.reason
     assert "`gpu: none`" in fact.reason
 
 

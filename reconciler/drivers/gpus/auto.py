@@ -1,43 +1,48 @@
-"""Let the host's device nodes decide: without any there is no accelerator memory to look after."""
+"""Let the host's device nodes decide: NVIDIA's cards are read, and without any node there is no memory to look after."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
-
-from reconciler.model.facts import Gpu, Known, Unknown
+from reconciler.drivers.gpus import nvidia
+from reconciler.drivers.gpus.nvidia import CAPABILITIES, LAST_RESORT, Options
+from reconciler.model.facts import Card, Gpu, Known, Unknown
 from reconciler.model.onhost import AskGpus
-from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.model.facts import Fact
     from reconciler.ports import AccessReader
 
-CAPABILITIES = Capabilities()
+__all__ = ["CAPABILITIES", "Driver", "Options"]
 
-
-class Options(BaseModel):
-    """Take no options."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+HOST_MEMORY = Gpu(cards=(Card(name="the host's memory", total=0, free=0, unified=True),))
 
 
 class Driver:
-    """Read which accelerators a host has."""
+    """Read which accelerators a host has, and their memory where somebody can read it."""
 
-    def __init__(self, options: Options, access: AccessReader) -> None:
-        """Use a host."""
+    def __init__(self, options: Options, access: AccessReader, nvml: Callable[[], Any] | None = None) -> None:
+        """Use a host; `nvml` loads NVIDIA's library."""
         self.options = options
         self._access = access
+        self._nvidia = nvidia.Driver(options, access, nvml)
 
     async def gpu(self) -> Fact[Gpu]:
-        """Return nothing to look after when no device node exists. Source: nodes under /dev."""
+        """Return nothing to look after when no device node exists. Source: nodes under /dev, then as kind `nvidia`."""
         (fact,) = await self._access.ask([AskGpus()])
         if isinstance(fact, Unknown):
             return fact
-        nodes = fact.value["nodes"]
+        found = fact.value["nodes"]
+        nodes = [str(node) for node in found] if isinstance(found, list) else []
         if not nodes:
             return Known(Gpu())
-        seen = ", ".join(str(node) for node in nodes) if isinstance(nodes, list) else str(nodes)
-        return Unknown(f"found {seen}, whose memory cannot be read yet; `gpu: none` starts models without checking memory")
+        if any(node.startswith("/dev/nvidia") for node in nodes):
+            return await self._nvidia.gpu()
+        if self.options.memory == "unified":
+            return await nvidia.with_host_memory(HOST_MEMORY, self._access)
+        return Unknown(
+            f"found {', '.join(nodes)}, whose memory cannot be read yet; `gpu: {{kind: auto, memory: unified}}` counts the "
+            f"host's memory in its place, {LAST_RESORT}"
+        )

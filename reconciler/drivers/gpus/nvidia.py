@@ -1,0 +1,152 @@
+"""Read NVIDIA cards through NVML, the library of their driver, in this process.
+
+It speaks of the cards of the machine that the controller runs on. What is not known of a card makes all of them unknown.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib import import_module
+from posixpath import basename
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconciler.edge.aside import Aside
+from reconciler.model.facts import Card, Gpu, Holder, Known, Unknown
+from reconciler.model.onhost import AskGpus
+from reconciler.model.spec import Capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.model.facts import Fact
+    from reconciler.ports import AccessReader
+
+CAPABILITIES = Capabilities()
+
+READ_SECONDS = 20.0
+"""A driver that nobody kept loaded takes up to 3 s to begin, for each card."""
+
+LAST_RESORT = "`gpu: none` starts models without checking memory"
+ADVICE = {
+    "LIBRARY_NOT_FOUND": "libnvidia-ml.so.1 is not here; install the NVIDIA driver, in a container its `utility` part",
+    "DRIVER_NOT_LOADED": "run `modprobe nvidia` or reboot; if that fails, `dmesg` says why",
+    "LIB_RM_VERSION_MISMATCH": "the driver was updated under the running one; reboot, or load its module anew",
+    "GPU_IS_LOST": "the card does not answer its bus any more; `dmesg` says why, a reboot brings it back",
+    "RESET_REQUIRED": "run `nvidia-smi --gpu-reset`, or reboot",
+    "NO_PERMISSION": "let this user open /dev/nvidia*",
+}
+
+
+class Options(BaseModel):
+    """Say which memory the accelerator has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    memory: Literal["card", "unified"] = Field(
+        default="card",
+        description="card: its own, or the host's where its driver says that it has none; unified: the host's (MemAvailable).",
+    )
+
+
+class Driver:
+    """Read the memory of every NVIDIA card, and who holds it."""
+
+    def __init__(self, options: Options, access: AccessReader, nvml: Callable[[], Any] | None = None) -> None:
+        """Use a host; `nvml` loads the library, which costs time and is done at the first look."""
+        self.options = options
+        self._access = access
+        self._nvml = nvml or (lambda: import_module("pynvml"))
+        self._cards = Aside(self._look)
+
+    async def gpu(self) -> Fact[Gpu]:
+        """Return every card. Source: NVML; /proc/meminfo for a card that has no memory of its own."""
+        try:
+            fact = await self._cards.answer(READ_SECONDS)
+        except TimeoutError:
+            return Unknown("the NVIDIA driver does not answer; if `nvidia-smi` hangs too, `dmesg` says why, and a reboot ends it")
+        if isinstance(fact, Unknown) or not any(card.unified for card in fact.value.cards):
+            return fact
+        return await with_host_memory(fact.value, self._access)
+
+    def _look(self) -> Fact[Gpu]:
+        """Return every card; one without memory of its own says 0 bytes."""
+        try:
+            nvml = self._nvml()
+        except ImportError:
+            return Unknown(f"the Python package nvidia-ml-py is not installed beside reconciler; {LAST_RESORT}")
+        asked = "NVIDIA's driver"
+        try:
+            nvml.nvmlInit()
+            try:
+                cards = []
+                for index in range(nvml.nvmlDeviceGetCount()):
+                    asked = f"NVIDIA's driver, asked for card {index},"
+                    cards.append(_card(nvml, index, unified=self.options.memory == "unified"))
+            finally:
+                nvml.nvmlShutdown()
+        except nvml.NVMLError as error:
+            return Unknown(f"{asked} says {error}: {_advice(nvml, error)}; {LAST_RESORT}")
+        if not cards:
+            return Unknown(f"NVIDIA's driver finds no card; `nvidia-smi` and `dmesg` say more; {LAST_RESORT}")
+        return Known(Gpu(cards=tuple(cards)))
+
+
+async def with_host_memory(gpu: Gpu, access: AccessReader) -> Fact[Gpu]:
+    """Return the cards with the host's memory in place of what those have that use it."""
+    (fact,) = await access.ask([AskGpus()])
+    if isinstance(fact, Unknown):
+        return fact
+    memory = {"total": fact.value["memory_total"], "free": fact.value["memory_available"]}
+    return Known(Gpu(cards=tuple(card.model_copy(update=memory) if card.unified else card for card in gpu.cards)))
+
+
+def _card(nvml: Any, index: int, *, unified: bool) -> Card:  # noqa: ANN401 - the library comes without types
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    total = free = 0
+    if not unified:
+        try:
+            memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+            total, free = memory.total, memory.free
+        except nvml.NVMLError_NotSupported:
+            unified = True
+    return Card(
+        index=index,
+        name=nvml.nvmlDeviceGetName(handle),
+        uuid=nvml.nvmlDeviceGetUUID(handle),
+        total=total,
+        free=free,
+        unified=unified,
+        holders=_holders(nvml, handle),
+    )
+
+
+def _holders(nvml: Any, handle: Any) -> tuple[Holder, ...]:  # noqa: ANN401 - as above
+    """Return who computes and who draws, each process once; nobody where the driver does not say."""
+    held: dict[int, int | None] = {}
+    for what in ("Compute", "Graphics"):
+        for process in _processes(nvml, what, handle):
+            held[process.pid] = max(held.get(process.pid) or 0, process.usedGpuMemory or 0) or None
+    return tuple(Holder(pid=pid, name=_name(nvml, pid), bytes=size) for pid, size in sorted(held.items()))
+
+
+def _processes(nvml: Any, what: str, handle: Any) -> list[Any]:  # noqa: ANN401 - as above
+    """Return the processes of a card; drivers before 510 know only the second version of the question."""
+    for version in ("v3", "v2"):
+        with suppress(nvml.NVMLError_FunctionNotFound, nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission):
+            found: list[Any] = getattr(nvml, f"nvmlDeviceGet{what}RunningProcesses_{version}")(handle)
+            return found
+    return []
+
+
+def _name(nvml: Any, pid: int) -> str:  # noqa: ANN401 - as above
+    """Return a process's program, empty when it is gone by now or another's."""
+    with suppress(nvml.NVMLError, UnicodeDecodeError):
+        return basename(str(nvml.nvmlSystemGetProcessName(pid)))
+    return ""
+
+
+def _advice(nvml: Any, error: Any) -> str:  # noqa: ANN401 - as above
+    said = (advice for name, advice in ADVICE.items() if getattr(nvml, f"NVML_ERROR_{name}") == error.value)
+    return next(said, "`nvidia-smi` and `dmesg` say more")
