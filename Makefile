@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 PURE := $(wildcard tests/unit tests/properties tests/cases)
 
-.PHONY: demo test check crash bench schemas coverage lock
+.PHONY: demo test test-gpu check crash bench schemas coverage lock
 
 demo: $(INSTALLED)
 	$(BIN)/reconciler demo
@@ -26,6 +26,10 @@ check: $(INSTALLED)
 # Every byte of the journal and its log, and 100,000 schedules of deaths, where `make test` takes samples of fixed seeds.
 crash: $(INSTALLED)
 	CRASH_COMPLETE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/crash
+
+# Needs an NVIDIA GPU, and nvcc, cmake and a C++ compiler to build llama.cpp once; ends with 1 where there is none.
+test-gpu: $(INSTALLED)
+	$(BIN)/python -m tests.gpu
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench
