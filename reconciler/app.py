@@ -17,11 +17,24 @@ from reconciler.model.facts import Claim
 from reconciler.store import planfile
 from reconciler.store.journal import SqliteJournal
 from reconciler.store.lock import FileLock
+from reconciler.store.repository import Folder
 from reconciler.store.source import FileSource
 
 if TYPE_CHECKING:
+    from reconciler.model.machine import Adopted, Server
     from reconciler.model.spec import Slice
-    from reconciler.ports import Clock, Edits, HostPorts, HostReaders, Journal, Lock, PlanFiles, Random, Supervisor
+    from reconciler.ports import (
+        Clock,
+        Edits,
+        HostPorts,
+        HostReaders,
+        Journal,
+        Lock,
+        PlanFiles,
+        Random,
+        StateFolder,
+        Supervisor,
+    )
     from reconciler.settings import Settings
 
 
@@ -36,6 +49,11 @@ class App:
     clock: Clock
     claim: Claim
     plans: PlanFiles
+    folder: StateFolder
+
+    def adopted(self, server: Server) -> Adopted:
+        """Return what the flags of a running server say as keys of a model."""
+        return self.catalog.adopted(server)
 
     def readers(self, slice_: Slice) -> HostReaders:
         """Return what can be asked about a host: looking is all that its type allows."""
@@ -80,6 +98,7 @@ def build(settings: Settings) -> App:
         lock=FileLock(settings.data_directory / "lock", holder),
         clock=clock,
         plans=planfile,
+        folder=Folder(settings.state),
         claim=Claim(
             controller=_controller(settings.data_directory),
             name=socket.gethostname(),

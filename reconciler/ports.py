@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel, JsonValue
@@ -327,6 +328,23 @@ class PlanFiles(Protocol):
 
     def read(self, file: str) -> Json:
         """Return a plan's document; raise ConfigError when the file is not one."""
+        ...
+
+
+class StateFolder(Protocol):
+    """Begin the folder of both files."""
+
+    @property
+    def directory(self) -> Path:
+        """Return where it is."""
+        ...
+
+    def refuse_taken(self) -> None:
+        """Raise Refused when what would be written is there already."""
+        ...
+
+    def begin(self, files: Mapping[str, str]) -> str:
+        """Write the files by name and commit them; return a sentence on what git has. Raise Refused or WriteFailed."""
         ...
 
 

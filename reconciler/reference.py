@@ -28,10 +28,19 @@ EXIT_CODES = {
 LOOKS = ("0", "1", "5", "64")
 ACTS = ("0", "1", "3", "4", "5", "64", "130")
 ENDS = {
-    "demo": ("0", "1", "64", "130"), "validate": ("0", "1", "64"), "plan": ("0", "1", "2", "4", "5", "64"), "apply": ACTS,
-    "status": LOOKS, "history": LOOKS, "rollback": ACTS, "retry": ACTS, "hold": ACTS,
-    "resume": ACTS, "watch": ("0", "1", "4", "5", "64", "130"),
-}  # fmt: skip
+    "demo": ("0", "1", "64", "130"),
+    "init": ("0", "1", "4", "5", "64", "130"),
+    "validate": ("0", "1", "64"),
+    "plan": ("0", "1", "2", "4", "5", "64"),
+    "apply": ACTS,
+    "watch": ("0", "1", "4", "5", "64", "130"),
+    "status": LOOKS,
+    "history": LOOKS,
+    "rollback": ACTS,
+    "retry": ACTS,
+    "hold": ACTS,
+    "resume": ACTS,
+}
 
 ROLES = ("access", "power", "gpu", "engine", "launcher")
 KINDS = {"integer": "whole number", "string": "text", "boolean": "true or false", "object": "mapping"}

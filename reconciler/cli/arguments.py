@@ -44,6 +44,9 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
         return verbs.add_parser(name, help=what, description=what, parents=[shared])
 
     verb("demo", "switch a real engine between two models and back")
+    init = verb("init", "write both files for what this machine serves")
+    init.add_argument("directory", metavar="DIR", help="a folder that holds neither file yet; it becomes a git repository")
+    init.add_argument("--yes", action="store_true", help="do not ask; what cannot be seen is left for you to write")
     verb("validate", "check both files")
     _plan(verb("plan", "show what would be done; touches nothing"))
     _apply(verb("apply", "do it, and stay until it is judged healthy"))

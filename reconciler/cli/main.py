@@ -73,7 +73,8 @@ def _run(asked: argparse.Namespace) -> int:
         from reconciler.verbs import demo  # noqa: PLC0415 - as above
 
         return demo.run(_say)
-    app = build(settings(os.environ, asked.state, asked.data))
+    state = asked.directory if asked.verb == "init" else asked.state
+    app = build(settings(os.environ, state, asked.data))
     outcome: Outcome
     shown: Callable[[dict[str, Any]], str] = _plain
     match asked.verb:
@@ -91,6 +92,12 @@ def _run(asked: argparse.Namespace) -> int:
             from reconciler.verbs import history  # noqa: PLC0415 - as above
 
             outcome, shown = history.run(app.journal, asked.run), text.history_text
+        case "init":
+            from reconciler.render import beginning  # noqa: PLC0415 - as above
+            from reconciler.verbs import init  # noqa: PLC0415 - as above
+
+            asking = _ask if sys.stdin.isatty() and not asked.yes else None
+            outcome, shown = init.run(app, asking), beginning.init_text
         case "validate":
             from reconciler.verbs import validate  # noqa: PLC0415 - as above
 
@@ -128,6 +135,12 @@ def _act(asked: argparse.Namespace, app: App) -> Outcome:
             return hold.resume(app, asked.host, approve, _say, approved=asked.yes)
         case _:
             return rollback.run(app, asked.run, asked.host, approve, _say, approved=asked.yes)
+
+
+def _ask(question: str) -> str:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
 
 
 def _approver(asked: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:

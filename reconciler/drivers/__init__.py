@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from reconciler.model.machine import Adopted, Server
     from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec
     from reconciler.ports import Access, Clock, GpuReader, Launcher, Power
 
@@ -49,6 +50,11 @@ class DriverCatalog:
         module = self._module("engine", kind.kind)
         command: Command = module.command(module.Options.model_validate(kind.options), model_name, port, gpus)
         return command
+
+    def adopted(self, server: Server) -> Adopted:
+        """Return what the flags of a running llama-server say as keys of a model. Pure."""
+        found: Adopted = self._module("engine", "llamacpp").adopted(server)
+        return found
 
     def hosts(self, host: HostSpec, models: Sequence[ModelSpec]) -> HostPorts:
         """Return the ports of one host."""

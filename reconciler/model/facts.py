@@ -117,12 +117,32 @@ class Unit(Value):
     argv: tuple[str, ...] = ()
 
 
+class Service(Value):
+    """Name a systemd service, of the system or of a user."""
+
+    name: str
+    scope: Literal["system", "user"]
+
+    @property
+    def ending(self) -> str:
+        """Return the command that ends it and keeps it from coming back."""
+        return f"systemctl {'--user ' if self.scope == 'user' else ''}disable --now {self.name}"
+
+
 class PortOwner(Value):
     """Say who listens on a port; the pid is None when it belongs to another user."""
 
     pid: int | None
     name: str
     model: str | None = None
+    service: Service | None = None
+
+    @property
+    def remedy(self) -> str:
+        """Return how to end it, as a phrase with the exact command."""
+        if self.service is not None:
+            return f"`{self.service.ending}`{' (as root)' if self.service.scope == 'system' else ''} ends it for good"
+        return f"`kill {self.pid}` ends it" if self.pid is not None else "end that"
 
 
 class PortState(Value):

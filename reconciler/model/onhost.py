@@ -92,9 +92,21 @@ class AskGpus(Value):
     do: Literal["gpus"] = "gpus"
 
 
+class AskMachine(Value):
+    """Ask what there is for serving models, as `model.machine.Machine` holds it.
+
+    `search` says whether to look for GGUF files, which may take some seconds; `folders` names folders to judge.
+    """
+
+    do: Literal["machine"] = "machine"
+    search: bool = True
+    folders: tuple[str, ...] = ()
+
+
 Question: TypeAlias = (
     AskContact | AskUnits | AskPort | AskProgram | AskGguf | AskFingerprint | AskSaved | AskTail | AskClaim | AskGpus
-)
+    | AskMachine
+)  # fmt: skip
 
 
 class Spawn(Value):

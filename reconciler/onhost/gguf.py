@@ -287,6 +287,7 @@ def _described(values: dict[str, Any]) -> dict[str, Any]:
     recurrent = any(".ssm." in key or ".shortconv." in key for key in values) or (isinstance(by_layer, list) and 0 in by_layer)
     return {
         "architecture": architecture,
+        "type": values.get("general.type") if isinstance(values.get("general.type"), str) else "",
         "name": values.get("general.name") if isinstance(values.get("general.name"), str) else "",
         "context_length": _whole(short, "context_length", 0),
         "block_count": layers,

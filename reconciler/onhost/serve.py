@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from reconciler.onhost import digests, ending, files, gguf, look, ports, process, slots, units
+from reconciler.onhost import digests, ending, files, gguf, look, machine, ports, process, slots, units
 from reconciler.onhost.problem import Problem, explain
 
 LINE_LIMIT = 16 * 1024 * 1024
@@ -65,6 +65,7 @@ _KINDS: dict[str, Served] = {
     "tail": lambda request, directory: files.tail(files.absolute(request["path"], directory), int(request["lines"])),
     "claim": lambda _, directory: files.claim(directory),
     "gpus": lambda *_: look.gpus(),
+    "machine": machine.machine,
     "spawn": _spawn,
     "stop": lambda request, _: ending.stop(request),
     "exit": lambda request, _: process.wait_exit(request["identity"], float(request["timeout"])),

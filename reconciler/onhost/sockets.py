@@ -42,7 +42,7 @@ def listening(port: int) -> list[Socket]:
         return [found for family in _FAMILIES for found in _asked(family, port)]
     except OSError:
         tables = ("/proc/net/tcp", "/proc/net/tcp6")
-        return [found for table in tables for found in among(_rows(table), port)]
+        return [found for table in tables for found in among(rows(table), port)]
 
 
 def _asked(family: int, port: int) -> list[Socket]:
@@ -76,17 +76,19 @@ def _messages(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 def among(rows: Iterable[bytes], port: int) -> list[Socket]:
     """Return the sockets that listen on `port` among rows of /proc/net/tcp."""
-    ending = b":%04X" % port
-    found = []
+    return [found for listens, found in ports(rows) if listens == port]
+
+
+def ports(rows: Iterable[bytes]) -> Iterator[tuple[int, Socket]]:
+    """Yield every listening socket, with its port, among rows of /proc/net/tcp."""
     for row in rows:
         fields = row.split()
-        if len(fields) > _INODE and fields[1].endswith(ending) and fields[_STATE] == _LISTEN_CODE:
-            found.append(Socket(int(fields[_INODE]), int(fields[_USER])))
-    return found
+        if len(fields) > _INODE and fields[_STATE] == _LISTEN_CODE:
+            yield int(fields[1].rpartition(b":")[2], 16), Socket(int(fields[_INODE]), int(fields[_USER]))
 
 
-def _rows(path: str) -> list[bytes]:
-    """Return the rows of a socket table, listening sockets first."""
+def rows(path: str) -> list[bytes]:
+    """Return the rows of a socket table."""
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:  # IPv6 may be switched off
         return file.read(TABLE_LIMIT).splitlines()[1:]
     return []

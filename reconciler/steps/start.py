@@ -82,8 +82,9 @@ class Start(ModelStep):
             reasons.append(f"{self.key('unit')}: still there (pid {unit.identity.pid})")
         state = world.value(self._port, PortState)
         if state is not None and state.owner is not None and state.owner.model != self.model:
-            held = f"port {self.port} is held by {state.owner.name} (pid {state.owner.pid or 'unknown'})"
-            reasons.append(f"{held}; end that, or give {self.model} another port: in the inventory")
+            service = f", {state.owner.service.name}" if state.owner.service else ""
+            held = f"port {self.port} is held by {state.owner.name} (pid {state.owner.pid or 'unknown'}{service})"
+            reasons.append(f"{held}; {state.owner.remedy}, or give {self.model} another port: in the inventory")
         return tuple(reasons)
 
     def _missing(self, world: Observed) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from reconciler.drivers.engines.llama import setup
+from reconciler.drivers.engines.llama import adopting, setup
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.flags import refused
 from reconciler.drivers.engines.llama.setup import Setup
@@ -20,6 +20,7 @@ from reconciler.model.spec import Capabilities, Command, ModelSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from reconciler.model.machine import Adopted, Server
     from reconciler.ports import Access
 
 CAPABILITIES = Capabilities(keeps_conversations=True)
@@ -96,6 +97,11 @@ class Options(BaseModel):
 def command(options: Options, model_name: str, port: int, gpus: Sequence[int] = ()) -> Command:
     """Return what llama-server is started with. Pure."""
     return setup.command(options.setup(), model_name, port, gpus)
+
+
+def adopted(server: Server) -> Adopted:
+    """Return what the flags of a running server say as keys. Pure."""
+    return adopting.adopted(server.flags, server.mapped, server.directory)
 
 
 class Driver(LlamaEngine):

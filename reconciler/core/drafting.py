@@ -1,0 +1,254 @@
+"""Drafting: both files for a machine as it was found, every guess with its reason beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from reconciler.core import naming
+from reconciler.model.machine import Adopted, Machine, Server, WeightsFile
+
+GIB = 1024**3
+CONTEXT = 8192
+"""Tokens that a model is given when nobody said: enough to talk, and small enough to fit beside most weights."""
+
+PROGRAM = "llama-server"
+BESIDE = {"mmproj", "adapter", "imatrix", "vocab"}
+"""What a GGUF file may be that is no model of its own."""
+
+EMBEDDING = ("bert", "nomic-bert", "jina-bert", "eurobert", "gemma-embedding", "t5encoder")
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9/._+-]*")
+_WORDS_OF_YAML = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+
+DEMO = """version: 1
+models:
+  tiny-a: {engine: {kind: embedded, seed: 1}, port: PORT, stable_for: 2s}
+  tiny-b: {engine: {kind: embedded, seed: 2}, port: PORT, stable_for: 2s}
+  # Your own, with llama-server on the PATH or `binary:` beside the weights:
+  # my-model: {engine: {kind: llamacpp, weights: /path/to/my-model.gguf, context: 8192}, port: PORT}
+"""
+
+
+class Candidate(NamedTuple):
+    """Be a model that could be written: where it comes from, and who serves it now."""
+
+    name: str
+    file: WeightsFile
+    adopted: Adopted | None = None
+    server: Server | None = None
+
+
+class Answers(NamedTuple):
+    """Hold what a person said, or nobody: the models that shall run, and where llama-server is."""
+
+    active: tuple[str, ...] | None = None
+    program: str = ""
+
+
+class Draft(NamedTuple):
+    """Hold the texts of both files."""
+
+    desired: str
+    inventory: str
+
+
+def candidates(machine: Machine, adopted: Mapping[int, Adopted]) -> tuple[Candidate, ...]:
+    """Return the models that can be written: what is served first, then the other weights that were found."""
+    files = {file.path: file for file in machine.weights}
+    served = [(one, adopted[one.pid]) for one in machine.servers if adopted[one.pid].weights]
+    told = [one.model or (said.alias if naming.is_name(said.alias) else "") for one, said in served]
+    told = [name if told.count(name) == 1 else "" for name in told]
+    rest = [file for file in machine.weights if _is_model(file) and file.path not in {said.weights for _, said in served}]
+    unnamed = [said.weights for (_, said), name in zip(served, told, strict=True) if not name]
+    chosen = iter(naming.names([*unnamed, *(file.path for file in rest)], filter(None, told)))
+    first = [
+        Candidate(name or next(chosen), files.get(said.weights) or _unread(said.weights), said, one)
+        for (one, said), name in zip(served, told, strict=True)
+    ]
+    return (*first, *(Candidate(next(chosen), file) for file in rest))
+
+
+def draft(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_problem: str) -> Draft:
+    """Return both files. `gpu_problem` is why the memory of the accelerators cannot be read, empty when it can."""
+    if not found:
+        return Draft(
+            _desired(machine, "tiny-a", "nothing of its own was found here: this engine runs on random weights"), _demo(machine)
+        )
+    return Draft(_wish(machine, found, answers), "\n".join(_inventory(machine, found, answers, gpu_problem)) + "\n")
+
+
+def _wish(machine: Machine, found: Sequence[Candidate], answers: Answers) -> str:
+    serving = [one.name for one in found if one.server is not None]
+    if serving:
+        return _desired(machine, _list(serving), "what was served when `reconciler init` looked")
+    if answers.active is not None:
+        return _desired(machine, _list(answers.active), "as you answered")
+    why = f"nobody said which model shall run; write one of inventory.yaml here, such as {found[0].name}"
+    return _desired(machine, "[]", why)
+
+
+def _desired(machine: Machine, active: str, why: str) -> str:
+    return (
+        f"# What should be so on {machine.name}: change it, look at `reconciler plan`, run `reconciler apply`.\n"
+        "version: 1\n"
+        f"# {why}\n"
+        f"active: {active}\n"
+    )
+
+
+def _list(names: Sequence[str]) -> str:
+    written = [_text(name) for name in names]
+    return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
+
+
+def _demo(machine: Machine) -> str:
+    return (
+        "# What exists. No llama-server listens here and no GGUF file was found, so these are two models of random weights.\n"
+        + DEMO.replace("PORT", str(machine.free_port))
+    )
+
+
+def _inventory(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_problem: str) -> list[str]:
+    program, why = _program(machine, found, answers)
+    lines = [
+        f"# What exists on {machine.name}, as `reconciler init` found it. Every guess says why; change what is wrong.",
+        "version: 1",
+    ]
+    if gpu_problem or program:
+        lines += ["hosts:", "  local:"]
+    if gpu_problem:
+        lines += [f"    # {gpu_problem}.", "    gpu: none   # without this key its memory is looked after, where it can be read"]
+    if program:
+        lines += ["    engines:", f"      llamacpp: {{binary: {_text(program)}}}   # {why}"]
+    else:
+        lines.append(f"# {why}")
+    lines.append("models:")
+    for one in found:
+        lines += _model(one, machine, program, _port(machine, found))
+    return [*lines, *_left(machine, found)]
+
+
+def _program(machine: Machine, found: Sequence[Candidate], answers: Answers) -> tuple[str, str]:
+    """Return the program of every model and why this one, or "" and what to do."""
+    if answers.program:
+        return answers.program, "as you answered"
+    serving = [one.server.program for one in found if one.server is not None and one.server.program]
+    if serving:
+        return serving[0], "what serves now"
+    if machine.programs:
+        others = f"; also found: {', '.join(machine.programs[1:])}" if machine.programs[1:] else ""
+        return machine.programs[0], f"the first that was found{others}"
+    return "", f"No {PROGRAM} was found here: put it on the PATH, or name it with `binary:` beside the weights."
+
+
+def _model(one: Candidate, machine: Machine, program: str, port: int) -> list[str]:
+    adopted, server = one.adopted, one.server
+    lines = ["", *(f"  # {line}" for line in _origin(one))]
+    lines += [f"  {_text(one.name)}:", "    engine:", "      kind: llamacpp"]
+    if server is not None and server.program not in {"", program}:
+        lines.append(f"      binary: {_text(server.program)}")
+    lines.append(f"      weights: {_text(one.file.path)}")
+    lines += [f"      {line}" for line in _sizes(one)]
+    if adopted is not None and adopted.slots:
+        lines.append(f"      slots: {_text(adopted.slots)}")
+    args = adopted.args if adopted is not None else _guessed_args(one, machine)
+    if args:
+        why = "" if adopted is not None else f"   # {_why_args(one, machine)}"
+        lines.append(f"      args: {json.dumps(args, ensure_ascii=False)}{why}")
+    task = adopted.task if adopted is not None else "embedding" if _embeds(one.file) else "chat"
+    lines += [f"    task: {task}"] if task != "chat" else []
+    lines.append(f"    port: {port if server is None else server.port}")
+    return lines
+
+
+def _origin(one: Candidate) -> list[str]:
+    said = [f"{_size(one.file)}{', ' + one.file.architecture if one.file.architecture else ''}{_own_context(one.file)}."]
+    if one.file.problem:
+        said.append(f"Look at this one before it is used: {one.file.problem}.")
+    if one.server is None or one.adopted is None:
+        return said
+    by = f", {one.server.service.name}" if one.server.service else ""
+    said.insert(0, f"Served now on port {one.server.port} by pid {one.server.pid} of {one.server.user}{by}.")
+    if one.adopted.alias and one.adopted.alias != one.name:
+        said.append(f"It called itself {_text(one.adopted.alias)}; from now on the name that clients see is the one below.")
+    return [*said, *(f"Left out {flag}." for flag in one.adopted.left_out)]
+
+
+def _sizes(one: Candidate) -> list[str]:
+    """Return context and parallel, with the reason where nobody said."""
+    lines: list[str] = []
+    own = one.file.context_length
+    if one.adopted is not None and one.adopted.context is not None:
+        lines.append(f"context: {one.adopted.context}")
+    else:
+        guess = min(CONTEXT, own) if own else CONTEXT
+        cost = f"; 1000 tokens take {one.file.kv_bytes_per_token * 1000 / 1024**2:.0f} MiB" if one.file.kv_bytes_per_token else ""
+        lines.append(f"context: {guess}   # a guess: all slots together{cost}. Without this key it is the model's own")
+    if one.adopted is not None and one.adopted.parallel is not None:
+        lines.append(f"parallel: {one.adopted.parallel}")
+    elif one.adopted is not None:
+        lines.append("parallel: 1   # a guess: how many conversations at a time; nothing on its command line says")
+    return lines
+
+
+def _guessed_args(one: Candidate, machine: Machine) -> tuple[str, ...]:
+    layers = ("-ngl", "99") if machine.nodes or machine.cards else ()
+    return (*layers, "--embedding") if _embeds(one.file) else layers
+
+
+def _why_args(one: Candidate, machine: Machine) -> str:
+    layers = "all layers on the accelerator that was found; fewer when they do not fit"
+    embeds = f"{one.file.architecture} gives vectors, it does not talk"
+    parts = ([layers] if machine.nodes or machine.cards else []) + ([embeds] if _embeds(one.file) else [])
+    return "; ".join(parts)
+
+
+def _port(machine: Machine, found: Sequence[Candidate]) -> int:
+    """Return the port of a model that nobody serves: that of what is served, to take turns with it, or a free one."""
+    return next((one.server.port for one in found if one.server is not None), machine.free_port)
+
+
+def _left(machine: Machine, found: Sequence[Candidate]) -> list[str]:
+    """Return comments on what was seen and not written."""
+    beside = [file.path for file in machine.weights if not _is_model(file)]
+    named = {one.server.pid for one in found if one.server is not None}
+    lines = [f"# {one} is no model of its own: an mmproj or adapter belongs into `args` of one." for one in beside]
+    lines += [
+        f"# pid {one.pid} on port {one.port} serves weights that could not be seen."
+        for one in machine.servers
+        if one.pid not in named
+    ]
+    lines += [f"# {machine.cut}; add what is missing."] if machine.cut else []
+    return ["", *lines] if lines else []
+
+
+def _is_model(file: WeightsFile) -> bool:
+    return file.type not in BESIDE and file.architecture != "clip" and "mmproj" not in file.path.rpartition("/")[2].lower()
+
+
+def _embeds(file: WeightsFile) -> bool:
+    return file.architecture.startswith(EMBEDDING)
+
+
+def _unread(path: str) -> WeightsFile:
+    return WeightsFile(
+        path=path, size=0, problem="it could not be read here", architecture="", type="", context_length=0, kv_bytes_per_token=0
+    )
+
+
+def _size(file: WeightsFile) -> str:
+    if not file.size:
+        return "Its size is not known"
+    return f"{file.size / GIB:.1f} GiB" if file.size >= GIB / 10 else f"{file.size / 1024**2:.1f} MiB"
+
+
+def _own_context(file: WeightsFile) -> str:
+    return f", a context of up to {file.context_length} tokens" if file.context_length else ""
+
+
+def _text(value: str) -> str:
+    """Return a text as YAML reads it back."""
+    plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS_OF_YAML
+    return value if plain else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,102 @@
+"""Takeover: what to do about servers that somebody else started, before ours can have their ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from reconciler.core.drafting import Candidate
+from reconciler.model.machine import Machine, Server
+
+_SECRETS = ("--api-key", "-hft", "--hf-token")
+"""Flags whose values a machine does not give away."""
+
+UNIT = """# A unit that runs exactly what pid {pid} ran by hand, for whoever wants systemd to keep it instead of reconciler:
+#   cp {file} ~/.config/systemd/user/ && kill {pid}
+#   systemctl --user daemon-reload && systemctl --user enable --now {file}
+#   loginctl enable-linger                # it stays when you log out
+# Its environment is not in here; add what it needs with Environment= lines.{secrets}
+[Unit]
+Description=llama-server {name}
+
+[Service]
+WorkingDirectory={directory}
+ExecStart={command}
+Restart=on-failure
+
+[Install]
+WantedBy=default.target
+"""
+
+
+class Step(NamedTuple):
+    """Be one command, and why."""
+
+    command: str
+    why: str
+
+
+def steps(machine: Machine, found: Iterable[Candidate]) -> tuple[Step, ...]:
+    """Return what to run before `reconciler apply`, one command for every server that is not ours."""
+    return tuple(_step(machine, one.name, one.server) for one in found if one.server is not None and one.server.model is None)
+
+
+def units(found: Iterable[Candidate]) -> Mapping[str, str]:
+    """Return a unit file for every server that was started by hand, by file name."""
+    started = [(f"{one.name}.service", one) for one in found if one.server is not None and one.server.model is None]
+    return {file: _unit(file, one.name, one.server) for file, one in started if one.server and _by_hand(one.server)}
+
+
+def _by_hand(server: Server) -> bool:
+    return server.service is None and bool(server.program)
+
+
+def _step(machine: Machine, name: str, server: Server) -> Step:
+    why = f"{name} is served by pid {server.pid}, which reconciler did not start; its conversations end with it"
+    service = server.service
+    mine = server.user == machine.user
+    if service is None:
+        return Step(f"{'' if mine or machine.user == 'root' else 'sudo '}kill {server.pid}", why)
+    if service.scope == "user":
+        of_whom = "" if mine else f"-M {server.user}@ "
+        command = f"{'' if mine or machine.user == 'root' else 'sudo '}systemctl --user {of_whom}disable --now {service.name}"
+    else:
+        command = f"{'' if machine.user == 'root' else 'sudo '}{service.ending}"
+    return Step(command, f"{why}, and {service.name} would start it again")
+
+
+def _unit(file: str, name: str, server: Server) -> str:
+    kept, hidden = _public(server.flags)
+    secrets = "".join(
+        f"\n# {flag} is a secret and was left out; LLAMA_API_KEY in an EnvironmentFile= can hold a key." for flag in hidden
+    )
+    command = " ".join(_word(word) for word in (server.program, *kept))
+    directory = _specifiers(server.directory or "~")
+    return UNIT.format(pid=server.pid, file=file, name=name, directory=directory, command=command, secrets=secrets)
+
+
+def _public(flags: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the flags without secrets, and the names of those."""
+    kept: list[str] = []
+    hidden: list[str] = []
+    value_follows = False
+    for word in flags:
+        name, equals, _ = word.partition("=")
+        if name in _SECRETS:
+            hidden.append(name)
+            value_follows = not equals
+        elif value_follows:
+            value_follows = False
+        else:
+            kept.append(word)
+    return kept, hidden
+
+
+def _word(word: str) -> str:
+    """Return a word as systemd reads it back (systemd.service(5), command lines)."""
+    escaped = _specifiers(word).replace("$", "$$").replace("\\", "\\\\").replace('"', '\\"')
+    return escaped if escaped and not any(one in escaped for one in " '\";\t") else f'"{escaped}"'
+
+
+def _specifiers(text: str) -> str:
+    return text.replace("%", "%%")

@@ -1,0 +1,82 @@
+"""Read the flags of a running llama-server as the keys that would start it again."""
+
+from __future__ import annotations
+
+from posixpath import isabs, join, normpath
+from typing import TYPE_CHECKING
+
+from reconciler.drivers.engines.llama.flags import FIXED, OURS, flags, has
+from reconciler.model.machine import Adopted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reconciler.model.spec import Task
+
+_FILES = {
+    *("--mmproj", "-mm", "--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled", "--model-draft", "-md"),
+    *("--chat-template-file", "--grammar-file", "--json-schema-file", "-jf", "--log-file", "--path"),
+}
+_SAME = {"--metrics", "--slots", "--no-cache-idle-slots", "--alias", "-a", "--port"}
+"""Flags that come out as they were, or are a key of their own: nothing is lost without them."""
+
+
+def adopted(words: Sequence[str], mapped: Sequence[str], directory: str) -> Adopted:
+    """Return what flags say. `mapped` are the files in the server's memory, `directory` is where relative paths begin."""
+    found: dict[str, str] = {}
+    args: list[str] = []
+    left_out: list[str] = []
+    for flag, *values in _typed(words):
+        if flag in {"-m", "--model", "--slot-save-path"}:
+            found[OURS[flag]] = _absolute("".join(values[:1]), directory)
+        elif flag in {"-c", "--ctx-size", "-np", "--parallel"}:
+            found[OURS[flag]] = "".join(values[:1])
+        elif flag in {"-a", "--alias"}:
+            found["alias"] = "".join(values[:1]).partition(",")[0]
+        elif flag in FIXED and flag not in _SAME:
+            left_out.append(f"{flag}: {FIXED[flag]}")
+        elif flag in OURS and flag not in _SAME:
+            left_out.append(f"{flag}: the key {OURS[flag]} names it")
+        elif flag not in _SAME:
+            args += [flag, *(_absolute(one, directory) if flag in _FILES else one for one in values)]
+    return Adopted(
+        weights=found.get("weights") or next((path for path in mapped if "mmproj" not in path), ""),
+        alias=found.get("alias", ""),
+        context=_whole(found.get("context", "")),
+        parallel=_whole(found.get("parallel", "")),
+        slots=found.get("slots", ""),
+        task=_task(words),
+        args=tuple(args),
+        left_out=tuple(left_out),
+    )
+
+
+def _typed(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield every flag as it was typed, with the words that follow it."""
+    group: list[str] = []
+    for word in words:
+        begins = bool(flags((word,)))
+        if begins and group:
+            yield tuple(group)
+        if begins:
+            name, equals, value = word.partition("=")
+            group = [name, value] if equals else [name]
+        elif group:
+            group.append(word)
+    if group:
+        yield tuple(group)
+
+
+def _absolute(path: str, directory: str) -> str:
+    return path if not path or isabs(path) or not directory else normpath(join(directory, path))
+
+
+def _whole(text: str) -> int | None:
+    """Return a number that was given; 0 and -1 leave it to the program."""
+    return int(text) if text.isdecimal() and int(text) > 0 else None
+
+
+def _task(words: Sequence[str]) -> Task:
+    if any(has(words, flag) for flag in ("--embedding", "--embeddings")):
+        return "embedding"
+    return "rerank" if any(has(words, flag) for flag in ("--rerank", "--reranking")) else "chat"

@@ -1,0 +1,121 @@
+"""What a machine has for serving models: accelerators, engines, weights, who serves already, and where there is room."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import grp
+import os
+import pwd
+import re
+import shutil
+import socket
+from typing import Any
+
+from reconciler.onhost import files, look, procfs, search, servers
+
+FIRST_PORT = 8080
+PROGRAM_PLACES = (
+    "/usr/local/bin",
+    "/opt/llama*",
+    "/opt/llama*/bin",
+    "~/bin",
+    "~/.local/bin",
+    "~/llama.cpp/build/bin",
+    "~/llama*/build/bin",
+)
+
+_VENDORS = {"0x10de": "nvidia", "0x1002": "amd", "0x8086": "intel"}
+_MODEL = re.compile(r"^Model:\s+(.*)$", re.MULTILINE)
+_TOTAL = re.compile(rb"^MemTotal:\s+(\d+) kB", re.MULTILINE)
+
+
+def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[str, Any]:
+    """Answer what there is; `search` says whether to look for weights, `folders` which folders to judge."""
+    proc, home = os.path.join(root, "proc"), os.path.expanduser("~")
+    serving = servers.servers(proc)
+    wanted = request.get("search", True)
+    named = [path for one in serving for path in _weights(one)]
+    found = search.search(search.places(home, root), named) if wanted else search.Search([], "")
+    return {
+        "name": socket.gethostname(),
+        "user": _user(),
+        "memory_bytes": _memory(proc),
+        "cards": cards(root),
+        "nodes": [_node(path) for path in look.gpus(root)["nodes"]],
+        "programs": _programs(),
+        "servers": serving,
+        "weights": found.files,
+        "cut": found.cut,
+        "folders": [_folder(files.absolute(path, directory)) for path in request.get("folders", ())],
+        "free_port": _free_port(proc),
+    }
+
+
+def cards(root: str = "/") -> list[dict[str, Any]]:
+    """Return every accelerator that the kernel lists, with its memory in bytes where it tells."""
+    found = []
+    for path in sorted(glob.glob(os.path.join(root, "proc/driver/nvidia/gpus/*/information"))):
+        model = _MODEL.search(_text(path))
+        found.append({"vendor": "nvidia", "name": model[1].strip() if model else "", "memory_bytes": None})
+    for device in sorted(glob.glob(os.path.join(root, "sys/class/drm/card[0-9]*/device"))):
+        vendor = _VENDORS.get(_text(f"{device}/vendor").strip())
+        if vendor is None or (vendor == "nvidia" and found) or "-" in os.path.basename(os.path.dirname(device)):
+            continue
+        total = _text(f"{device}/mem_info_vram_total").strip()
+        name = _text(f"{device}/product_name").strip()
+        found.append({"vendor": vendor, "name": name, "memory_bytes": int(total) if total.isdecimal() else None})
+    return found
+
+
+def _weights(server: dict[str, Any]) -> list[str]:
+    """Return the GGUF files that a server has in memory or was told of."""
+    told = [os.path.join(server["directory"], word) for word in server["flags"] if word.endswith(".gguf")]
+    return [*server["mapped"], *(path for path in told if os.path.isabs(path) and path.isprintable())]
+
+
+def _programs() -> list[str]:
+    """Return the llama-servers that can be run: the one on the PATH first, then those in well-known places."""
+    folders = [place for pattern in PROGRAM_PLACES for place in sorted(glob.glob(os.path.expanduser(pattern)))]
+    on_path = shutil.which(servers.PROGRAM)
+    beside = [path for folder in folders for path in [shutil.which(servers.PROGRAM, path=folder)] if path]
+    return list(dict.fromkeys([*([on_path] if on_path else ()), *beside]))
+
+
+def _free_port(proc: str) -> int:
+    """Return the first port from 8080 on that nobody listens on."""
+    taken = {port for port, _ in servers.listening(proc).values()}
+    return next(port for port in range(FIRST_PORT, 65_536) if port not in taken)
+
+
+def _node(path: str) -> dict[str, Any]:
+    """Return a device node, whether this user may use it, and the group that may."""
+    group = ""
+    with contextlib.suppress(OSError, KeyError):
+        group = grp.getgrgid(os.stat(path).st_gid).gr_name
+    return {"path": path, "usable": os.access(path, os.R_OK | os.W_OK), "group": group}
+
+
+def _folder(path: str) -> dict[str, Any]:
+    """Return whether a folder, or the one that it would be made in, can be written, and the bytes left there."""
+    above = path
+    while not os.path.lexists(above):
+        above = os.path.dirname(above) or os.sep
+    writable = os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)
+    return {"path": path, "nearest": above, "writable": writable, "free_bytes": files.free_bytes(path) or 0}
+
+
+def _memory(proc: str) -> int:
+    total = _TOTAL.search(procfs.read(f"{proc}/meminfo", 65536))
+    return int(total[1]) * 1024 if total else 0
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _text(path: str) -> str:
+    return procfs.read(path).decode("utf-8", "replace")

@@ -1,0 +1,134 @@
+"""Where GGUF files lie: a search that is bounded in time, depth and number, and follows no link to a folder."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.onhost import gguf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SECONDS = 4.0
+DEPTH = 6
+FOLDERS_LIMIT = 20_000
+FILES_LIMIT = 200
+
+HOME_FOLDERS = (
+    "models",
+    "Models",
+    ".cache/llama.cpp",
+    ".cache/huggingface/hub",
+    ".lmstudio/models",
+    ".cache/lm-studio/models",
+    "",
+)
+PLACES = (
+    "/models",
+    "/srv/models",
+    "/srv/llm*",
+    "/opt/models",
+    "/mnt/models",
+    "/data/models",
+    "/var/lib/models",
+    "/var/lib/*llama*",
+    "/var/lib/llm*",
+)
+DULL = {"node_modules", "site-packages", "__pycache__", "blobs", "lost+found", "proc", "sys"}
+
+_LATER_SHARD = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
+
+
+class Search(NamedTuple):
+    """Hold what a search found, and why it ended before it had looked everywhere, "" when it had."""
+
+    files: list[dict[str, Any]]
+    cut: str
+
+
+def places(home: str, root: str = "/") -> list[str]:
+    """Return the folders where models are kept, the likeliest first."""
+    mine = [os.path.join(home, folder) for folder in HOME_FOLDERS]
+    shared = [place for pattern in PLACES for place in sorted(glob.glob(os.path.join(root, pattern[1:])))]
+    named = [path for name in ("LLAMA_CACHE", "HF_HOME") for path in [os.environ.get(name)] if path]
+    return [*named, *mine[:-1], *shared, *mine[-1:]]
+
+
+def search(folders: Iterable[str], files: Iterable[str], seconds: float = SECONDS) -> Search:
+    """Return the GGUF files that are named or lie in the folders, with what their headers say while there is time."""
+    until = time.monotonic() + seconds
+    found: dict[tuple[int, int], str] = {}
+    cut = ""
+    for path in (*files, *_walk(folders, until)):
+        if not path:
+            cut = f"the search for GGUF files ended after {seconds:g} s or {FOLDERS_LIMIT} folders"
+        elif len(found) >= FILES_LIMIT:
+            cut = f"the search for GGUF files ended after {FILES_LIMIT} files"
+            break
+        elif (identity := _identity(path)) is not None:
+            found.setdefault(identity, path)
+    return Search([_described(path, until) for path in sorted(found.values())], cut)
+
+
+def _walk(folders: Iterable[str], until: float) -> Iterator[str]:
+    """Yield the GGUF files below folders, shallow ones first, and "" when it has to end before it is done."""
+    seen: set[tuple[int, int]] = set()
+    waiting = deque((folder, 0) for folder in folders)
+    while waiting:
+        if time.monotonic() > until or len(seen) >= FOLDERS_LIMIT:
+            yield ""
+            return
+        folder, depth = waiting.popleft()
+        identity = _identity(folder)
+        if identity is None or identity in seen:
+            continue
+        seen.add(identity)
+        below, files = _entries(folder)
+        yield from files
+        waiting.extend((one, depth + 1) for one in below if depth < DEPTH)
+
+
+def _entries(folder: str) -> tuple[list[str], list[str]]:
+    """Return the folders worth looking into and the GGUF files of a folder."""
+    below, files = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".gguf") and not _LATER_SHARD.search(entry.name) and _is_text(entry.path):
+                    files.append(entry.path)
+                elif not entry.name.startswith(".") and entry.name not in DULL and entry.is_dir(follow_symlinks=False):
+                    below.append(entry.path)
+    except OSError:
+        return [], []
+    return sorted(below), sorted(files)
+
+
+def _is_text(path: str) -> bool:
+    """Return whether a path can be written into a file of text."""
+    return path.isprintable()
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _described(path: str, until: float) -> dict[str, Any]:
+    """Return a file with what its header says; a header that there was no time for says nothing."""
+    late = time.monotonic() > until
+    header = {} if late else gguf.header(path)
+    return {
+        "path": path,
+        "size": header.get("size") or os.stat(path).st_size,
+        "problem": "its header was not read in time" if late else header["problem"],
+        **{key: header.get(key, "") for key in ("architecture", "type")},
+        **{key: header.get(key, 0) for key in ("context_length", "kv_bytes_per_token")},
+    }

@@ -1,0 +1,167 @@
+"""Which llama-servers listen, whoever started them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.onhost import procfs, services, sockets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PROGRAM = "llama-server"
+DEFAULT_PORT = 8080
+SERVERS_LIMIT = 32
+ARGV_LIMIT = 64 * 1024
+MAPS_LIMIT = 4 * 1024 * 1024
+
+_SECRETS = ("--api-key", "-hft", "--hf-token")
+_HIDDEN = "(hidden)"
+_MAPPED = re.compile(rb"^\S+ \S+ \S+ \S+ \d+ +(/.*\.gguf)$", re.MULTILINE)
+
+
+class _Program(NamedTuple):
+    """Hold a command line, split after the words that name the program."""
+
+    words: list[str]
+    flags: list[str]
+
+
+def listening(proc: str = "/proc") -> dict[int, tuple[int, int]]:
+    """Return port and user of every listening TCP socket, by inode."""
+    rows = [row for table in ("tcp", "tcp6") for row in sockets.rows(f"{proc}/net/{table}")]
+    return {one.inode: (port, one.user) for port, one in sockets.ports(rows)}
+
+
+def servers(proc: str = "/proc") -> list[dict[str, Any]]:
+    """Return every listening llama-server, by pid; one that another one started is left out."""
+    open_sockets = listening(proc)
+    pids = sorted(int(name) for name in os.listdir(proc) if name.isdigit())
+    programs = {pid: program for pid in pids for program in [_program(pid, proc)] if program is not None}
+    found = []
+    for pid, program in programs.items():
+        one = procfs.parse_stat(pid, procfs.read(f"{proc}/{pid}/stat"))
+        port = _port(pid, program, open_sockets, proc)
+        if one is not None and one.alive and one.parent not in programs and port is not None:
+            found.append(_described(pid, program, port, proc))
+    return found[:SERVERS_LIMIT]
+
+
+def _described(pid: int, program: _Program, port: int, proc: str) -> dict[str, Any]:
+    directory = _link(f"{proc}/{pid}/cwd")
+    mark = procfs.mark_text(pid) if proc == "/proc" else None
+    return {
+        "pid": pid,
+        "port": port,
+        "user": _user(pid, proc),
+        "directory": directory,
+        "program": _file(program.words[-1], directory) or _on_path(_link(f"{proc}/{pid}/exe")),
+        "flags": _without_secrets(program.flags),
+        "mapped": _mapped(pid, proc),
+        "service": services.service(pid, proc),
+        "model": (procfs.parse_mark(mark) or {}).get("model") if mark else None,
+    }
+
+
+def _program(pid: int, proc: str) -> _Program | None:
+    """Return the command line of a llama-server, or of a script of that name, None for any other program."""
+    content = procfs.read(f"{proc}/{pid}/cmdline", ARGV_LIMIT)
+    words = [word.decode("utf-8", "replace") for word in content.rstrip(b"\0").split(b"\0")]
+    for at, word in enumerate(words[:2]):
+        if os.path.basename(word).startswith(PROGRAM) and (at == 0 or _interprets(words[0])):
+            return _Program(words[: at + 1], words[at + 1 :])
+    return None
+
+
+def _interprets(word: str) -> bool:
+    return os.path.basename(word).startswith(("python", "sh", "bash", "dash"))
+
+
+def _port(pid: int, program: _Program, open_sockets: dict[int, tuple[int, int]], proc: str) -> int | None:
+    """Return the port that a process listens on; of another user's process, whose sockets are hidden, the one it was told."""
+    folder = f"{proc}/{pid}/fd"
+    try:
+        links = {os.readlink(f"{folder}/{descriptor}") for descriptor in os.listdir(folder)}
+    except FileNotFoundError:
+        return None
+    except OSError:
+        told = _told_port(program.flags)
+        user = _owner(pid, proc)
+        return told if (told, user) in open_sockets.values() else None
+    ports = sorted(port for inode, (port, _) in open_sockets.items() if f"socket:[{inode}]" in links)
+    return ports[0] if ports else None
+
+
+def _told_port(flags: list[str]) -> int:
+    for at, word in enumerate(flags):
+        name, equals, value = word.partition("=")
+        text = value if equals else "".join(flags[at + 1 : at + 2])
+        if name == "--port" and text.isdecimal():
+            return int(text)
+    return DEFAULT_PORT
+
+
+def _without_secrets(flags: Iterable[str]) -> list[str]:
+    """Return the flags without what must not leave this host."""
+    kept: list[str] = []
+    for word in flags:
+        name, equals, _ = word.partition("=")
+        follows = bool(kept) and kept[-1] in _SECRETS
+        kept.append(_HIDDEN if follows else f"{name}={_HIDDEN}" if equals and name in _SECRETS else word)
+    return kept
+
+
+def _mapped(pid: int, proc: str) -> list[str]:
+    """Return the GGUF files that a process has in memory, largest first."""
+    content = b""
+    try:
+        with open(f"{proc}/{pid}/maps", "rb") as file:
+            content = file.read(MAPS_LIMIT)
+    except OSError:
+        return []
+    paths = {path.decode("utf-8", "replace") for path in _MAPPED.findall(content)}
+    return sorted(paths, key=lambda path: (-_size(path), path))
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _file(word: str, directory: str) -> str:
+    """Return the program that a word names as a path, "" for a name that was found on some PATH."""
+    return os.path.normpath(os.path.join(directory, word)) if os.sep in word and (directory or word.startswith(os.sep)) else ""
+
+
+def _on_path(program: str) -> str:
+    """Return the name on the PATH that leads to a program, or the program itself."""
+    known = shutil.which(PROGRAM)
+    return known if known and os.path.realpath(known) == program else program
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def _owner(pid: int, proc: str) -> int:
+    try:
+        return os.stat(f"{proc}/{pid}").st_uid
+    except OSError:
+        return -1
+
+
+def _user(pid: int, proc: str) -> str:
+    number = _owner(pid, proc)
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
