@@ -17,7 +17,7 @@ Schema: TypeAlias = Mapping[str, Any]
 
 EXIT_CODES = {
     "0": "in sync, or applied, or shown",
-    "1": "error: nothing was changed; or with `status --exit-code` a host is not ready",
+    "1": "error: nothing was changed; or with `status --exit-code` a host is not ready, or `doctor` found something",
     "2": "changes pending (`plan --detailed-exitcode`)",
     "3": "applied, but rolled back or not healthy",
     "4": "refused, nothing was changed",
@@ -40,6 +40,7 @@ ENDS = {
     "retry": ACTS,
     "hold": ACTS,
     "resume": ACTS,
+    "doctor": ("0", "1", "64"),
 }
 
 ROLES = ("access", "power", "gpu", "engine", "launcher")

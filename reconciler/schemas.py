@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.model.desired import Desired
+from reconciler.model.findings import Findings
 from reconciler.model.inventory import Inventory
 from reconciler.model.status import Status
 from reconciler.render.documents import PlanDocument
@@ -26,11 +27,12 @@ _FIELDS = {"Host": ("access", "power", "gpu"), "Model": ("engine", "launcher")}
 
 
 def schemas(catalog: OptionsCatalog) -> dict[str, Schema]:
-    """Return the schemas of both files, with the options of every driver, and of the documents of `plan` and `status`."""
+    """Return the schemas of both files, with the options of every driver, and of the documents of the verbs that look."""
     described = {
         "desired": ("desired.yaml", Desired.model_json_schema()),
         "inventory": ("inventory.yaml", _with_drivers(Inventory.model_json_schema(), catalog)),
         "plan": ("reconciler plan -o json", PlanDocument.model_json_schema(mode="serialization")),
+        "doctor": ("reconciler doctor -o json", Findings.model_json_schema(mode="serialization")),
         "status": ("reconciler status -o json", Status.model_json_schema(mode="serialization")),
     }
     return {

@@ -48,6 +48,8 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
     init.add_argument("directory", metavar="DIR", help="a folder that holds neither file yet; it becomes a git repository")
     init.add_argument("--yes", action="store_true", help="do not ask; what cannot be seen is left for you to write")
     verb("validate", "check both files")
+    doctor = verb("doctor", "look for everything that is wrong, with its fix; changes nothing")
+    doctor.add_argument("host", nargs="?", help="one host only")
     _plan(verb("plan", "show what would be done; touches nothing"))
     _apply(verb("apply", "do it, and stay until it is judged healthy"))
     status = verb("status", "what is, against what is wanted")

@@ -98,6 +98,11 @@ def _run(asked: argparse.Namespace) -> int:
 
             asking = _ask if sys.stdin.isatty() and not asked.yes else None
             outcome, shown = init.run(app, asking), beginning.init_text
+        case "doctor":
+            from reconciler.render import beginning  # noqa: PLC0415 - as above
+            from reconciler.verbs import doctor  # noqa: PLC0415 - as above
+
+            outcome, shown = doctor.run(app, asked.host), beginning.doctor_text
         case "validate":
             from reconciler.verbs import validate  # noqa: PLC0415 - as above
 

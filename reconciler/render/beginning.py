@@ -25,5 +25,17 @@ def init_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def doctor_text(document: dict[str, Any]) -> str:
+    """Return every finding with its fix, and a last line that counts, as a person reads it."""
+    lines: list[str] = []
+    for finding in document["findings"]:
+        about = "/".join(filter(None, (finding["host"], finding["model"])))
+        lines += [f"{finding['level']:<5}  {finding['subject']}{f' {about}' if about else ''}: {finding['found']}"]
+        lines += [f"       do: {finding['fix']}"]
+    wrong = [finding for finding in document["findings"] if finding["level"] == "wrong"]
+    looked = f"Looked at files, journal and {', '.join(document['hosts']) or 'no host'}"
+    return "\n".join([*lines, f"{looked}: {_count(wrong, 'thing') if wrong else 'nothing'} wrong."])
+
+
 def _count(items: list[Any], noun: str) -> str:
     return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"

@@ -7,33 +7,19 @@ from pathlib import Path
 from typing import Protocol
 
 import anyio
-from pydantic import ValidationError
 
 from reconciler.core import drafting, takeover
 from reconciler.core.drafting import Answers, Candidate
-from reconciler.errors import Unreachable
 from reconciler.model.facts import Fact, Gpu, Unknown
-from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import Adopted, Machine, Server
 from reconciler.model.onhost import AskMachine
-from reconciler.model.spec import Capabilities, HostSpec, Kind, Slice
-from reconciler.ports import HostReaders, Json, StateFolder
+from reconciler.ports import HostReaders, StateFolder
+from reconciler.verbs import here
 from reconciler.verbs import plan as plan_verb
 from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import Outcome
 
 Ask = Callable[[str], str]
-
-HERE = Slice(
-    host=HostSpec(
-        name=LOCAL, access=Kind(kind="local"), power=Kind(kind="none"), gpu=Kind(kind="auto"), capabilities=Capabilities()
-    ),
-    power=None,
-    enforce=False,
-    active=None,
-    models=(),
-)
-"""This machine, before anything is written about it."""
 
 
 class Beginning(Looking, Protocol):
@@ -50,7 +36,7 @@ class Beginning(Looking, Protocol):
 def run(app: Beginning, ask: Ask | None) -> Outcome:
     """Write both files and plan over them; `ask` puts a question to a person. Raise Refused when files are there already."""
     app.folder.refuse_taken()
-    machine, gpu_problem = anyio.run(_look, app.readers(HERE))
+    machine, gpu_problem = anyio.run(_look, app.readers(here.HERE))
     found = drafting.candidates(machine, {one.pid: app.adopted(one) for one in machine.servers})
     texts = drafting.draft(machine, found, _answers(machine, found, ask), gpu_problem)
     files = {"desired.yaml": texts.desired, "inventory.yaml": texts.inventory, **takeover.units(found)}
@@ -70,21 +56,9 @@ def run(app: Beginning, ask: Ask | None) -> Outcome:
 
 async def _look(readers: HostReaders) -> tuple[Machine, str]:
     """Return what is here, and why the memory of its accelerators cannot be read, empty when it can; raise Unreachable."""
-    (machine,) = await readers.access.ask([AskMachine()])
+    machine = await here.machine(readers.access, AskMachine())
     gpu: Fact[Gpu] = await readers.gpu.gpu()
-    return seen(machine), gpu.reason if isinstance(gpu, Unknown) else ""
-
-
-def seen(fact: Fact[Json]) -> Machine:
-    """Return an answer to AskMachine as a value; raise Unreachable."""
-    if isinstance(fact, Unknown):
-        raise Unreachable(f"this machine cannot be looked at: {fact.reason}")
-    try:
-        return Machine.model_validate(fact.value)
-    except ValidationError as error:
-        raise Unreachable(
-            f"what was seen of this machine cannot be understood: {error.error_count()} fields are wrong"
-        ) from error
+    return machine, gpu.reason if isinstance(gpu, Unknown) else ""
 
 
 def _answers(machine: Machine, found: Sequence[Candidate], ask: Ask | None) -> Answers:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Header: TypeAlias = dict[str, JsonValue]
 
 COMPUTE_BYTES = 256 * 1024**2
+PARTS = {"mmproj", "adapter", "imatrix"}
 SPARE = 1.05
 """Compute buffers and rounding, on top of tensors and KV cache. An estimate: `vram` in the inventory replaces it."""
 
@@ -27,6 +28,7 @@ def judged(header: Header, setup: Setup, model: ModelSpec) -> Weights:
     path, size, modified_ns = str(header.get("path", "")), _whole(header, "size"), _whole(header, "modified_ns")
     if not exists and setup.written_on_start:
         problem = ""
+    problem = problem or _no_model(path, header)
     if problem or not exists:
         return Weights(path=path, exists=exists, problem=problem, written_on_start=setup.written_on_start)
     context = setup.context or _whole(header, "context_length")
@@ -38,6 +40,12 @@ def judged(header: Header, setup: Setup, model: ModelSpec) -> Weights:
         memory_bytes=int((_whole(header, "tensor_bytes") + context * bytes_per_token) * SPARE) + COMPUTE_BYTES,
         keepable=keepable, remedy=remedy, written_on_start=setup.written_on_start,
     )  # fmt: skip
+
+
+def _no_model(path: str, header: Header) -> str:
+    """Return why a GGUF file is none that can be served, empty when it can."""
+    kind = "mmproj" if header.get("architecture") == "clip" else str(header.get("type", ""))
+    return f"the weights {path} are no model but a part of one ({kind}); name it in args of its model" if kind in PARTS else ""
 
 
 def kv_bytes_per_token(header: Header, setup: Setup) -> int:

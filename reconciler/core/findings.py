@@ -1,0 +1,191 @@
+"""Findings: facts about controller and hosts as what is wrong, each with its fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from reconciler.core.recovery import Hints
+from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Observed, PortState, Weights
+from reconciler.model.findings import Finding, Subject
+from reconciler.model.machine import Folder, Machine, Node
+from reconciler.model.records import Row
+from reconciler.model.spec import ModelSpec, Slice
+from reconciler.model.target import Provenance
+
+GIB = 1024**3
+LEAST_FREE = GIB // 4
+"""Bytes without which a journal may find no room during a run."""
+
+CLOCK_SLACK = 1.0
+VECTORS = ("bert", "nomic-bert", "jina-bert", "eurobert", "gemma-embedding")
+
+_COMMIT = "git add desired.yaml inventory.yaml && git commit"
+_UNRECORDED = {
+    "not in git": ("both files are in no git repository, so nothing remembers what they were", f"git init && {_COMMIT}"),
+    "untracked": ("git has no commit of both files", _COMMIT),
+    "modified": ("desired.yaml or inventory.yaml is not as git has it", "git diff shows how; commit what is to stay"),
+}
+HOST_FACTS: tuple[FactKind, ...] = ("contact", "claim", "gpu")
+MODEL_FACTS: tuple[FactKind, ...] = ("weights", "binary")
+
+
+def questions(slice_: Slice) -> tuple[FactKey, ...]:
+    """Return the facts of a host that are worth judging."""
+    host = slice_.host.name
+    return (
+        *(FactKey(kind, host) for kind in HOST_FACTS),
+        *(FactKey(kind, host, model.name) for model in slice_.models for kind in MODEL_FACTS),
+        *(FactKey("port", host, str(port)) for port in sorted({model.port for model in slice_.models})),
+    )
+
+
+def slot_folders(slice_: Slice) -> tuple[str, ...]:
+    """Return where the models of a host keep conversations, relative to the host directory or absolute."""
+    return tuple(folder for model in slice_.models for folder in _folders(model))
+
+
+def of_provenance(provenance: Provenance) -> Iterator[Finding]:
+    """Yield what git does not know of the files."""
+    if provenance.objection:
+        yield Finding(level="wrong", subject="git", found=provenance.objection, fix="nothing is applied until then")
+    elif provenance.state in _UNRECORDED:
+        found, fix = _UNRECORDED[provenance.state]
+        yield Finding(level="note", subject="git", found=found, fix=f"where both files are: {fix}")
+
+
+def of_data_directory(machine: Machine) -> Iterator[Finding]:
+    """Yield why the journal could not be written; the first folder of `machine` is the data directory."""
+    for folder in machine.folders[:1]:
+        yield from _unwritable("data directory", folder, machine.user, "or choose another with --data")
+
+
+def of_time(rows: Sequence[Row], wall: float) -> Iterator[Finding]:
+    """Yield that the clock runs behind what was recorded."""
+    behind = rows[-1].at - wall if rows else 0.0
+    if behind > CLOCK_SLACK:
+        found = f"the clock is {behind:.0f} s behind the newest row of the journal, so nothing that waits for a time can end"
+        yield Finding(level="wrong", subject="clock", found=found, fix="`timedatectl set-ntp true`, or set it by hand")
+
+
+def of_run(host: str, hints: Hints) -> Iterator[Finding]:
+    """Yield the run that never ended."""
+    if hints.open_run is not None:
+        found = f"run {hints.open_run.seq} was opened and has not ended"
+        fix = "when no other command is at it, `reconciler apply` looks at what is there and goes on"
+        yield Finding(level="wrong", host=host, subject="run", found=found, fix=fix)
+
+
+def of_host(slice_: Slice, observed: Observed, machine: Machine, controller: str) -> Iterator[Finding]:
+    """Yield what is wrong on a host that was reached; the folders of `machine` are its slot folders."""
+    yield from _unseen(slice_, observed)
+    yield from _claimed(slice_.host.name, observed, controller)
+    yield from _gpu(slice_.host.name, observed, machine)
+    for model in slice_.models:
+        yield from _model(slice_, model, observed)
+    folders = iter(machine.folders)
+    for model in slice_.models:
+        for folder in (next(folders) for _ in _folders(model)):
+            for one in (*_unwritable("slots", folder, machine.user, ""), *_room(slice_, model, folder, observed)):
+                yield one.model_copy(update={"host": slice_.host.name, "model": model.name})
+
+
+def of_silence(slice_: Slice, reason: str) -> Finding:
+    """Return that a host cannot be looked at."""
+    host = slice_.host.name
+    fix = f"switch it on, or mend `access:` of {host} in inventory.yaml; then run this again"
+    return Finding(level="wrong", host=host, subject="access", found=f"it cannot be looked at: {reason}", fix=fix)
+
+
+def _folders(model: ModelSpec) -> tuple[str, ...]:
+    return tuple(folder if folder.startswith("/") else f"{model.directory}/{folder}" for folder in model.command.folders)
+
+
+def _unwritable(subject: Subject, folder: Folder, user: str, otherwise: str) -> Iterator[Finding]:
+    if not folder.writable:
+        found = f"{folder.path} cannot be written by {user}"
+        fix = f"`sudo chown {user} {folder.nearest}`{f', {otherwise}' if otherwise else ''}"
+        yield Finding(level="wrong", subject=subject, found=found, fix=fix)
+    elif folder.free_bytes < LEAST_FREE:
+        found = f"{_size(folder.free_bytes)} are left where {folder.path} is"
+        yield Finding(level="wrong", subject=subject, found=found, fix=f"free space there{f', {otherwise}' if otherwise else ''}")
+
+
+def _room(slice_: Slice, model: ModelSpec, folder: Folder, observed: Observed) -> Iterator[Finding]:
+    """Yield that the conversations of a model would not all fit on the disk when it is full of them."""
+    weights = observed.value(FactKey("weights", slice_.host.name, model.name), Weights)
+    most = weights.context * weights.kv_bytes_per_token if weights and weights.keepable and model.keeps_conversations else 0
+    if LEAST_FREE <= folder.free_bytes < most:
+        found = f"{_size(folder.free_bytes)} are left where {folder.path} is; a full context takes {_size(most)} to save"
+        yield Finding(level="note", subject="slots", found=found, fix="free space there, or name a larger disk with `slots:`")
+
+
+def _unseen(slice_: Slice, observed: Observed) -> Iterator[Finding]:
+    """Yield what could not be seen, once for each reason; that a card's memory cannot be read is said of the card."""
+    reasons = {fact.reason: key for key in questions(slice_) if key.kind != "gpu" and (fact := observed.unknown(key))}
+    for reason, key in reasons.items():
+        yield Finding(
+            level="wrong", host=slice_.host.name, subject="access", found=f"{key}: {reason}", fix="mend that, then run this again"
+        )
+
+
+def _claimed(host: str, observed: Observed, controller: str) -> Iterator[Finding]:
+    claim = observed.value(FactKey("claim", host), Claim)
+    if claim is not None and claim.controller != controller:
+        found = f"it is claimed by {claim.name} (data directory {claim.directory})"
+        fix = f"act from there, with `--data {claim.directory}`; or stop that controller and run `reconciler apply --take-over`"
+        yield Finding(level="wrong", host=host, subject="claim", found=found, fix=fix)
+
+
+def _gpu(host: str, observed: Observed, machine: Machine) -> Iterator[Finding]:
+    closed = [node for node in machine.nodes if not node.usable]
+    for group in sorted({node.group for node in closed}):
+        nodes = ", ".join(node.path for node in closed if node.group == group)
+        found = f"{machine.user} may not use {nodes}"
+        yield Finding(level="wrong", host=host, subject="gpu", found=found, fix=_admission(group, machine.user, closed))
+    unknown = observed.unknown(FactKey("gpu", host))
+    if unknown is not None:
+        fix = f"mend that; or write `gpu: none` at {host} in inventory.yaml to start models without checking memory"
+        yield Finding(level="wrong", host=host, subject="gpu", found=unknown.reason, fix=fix)
+
+
+def _admission(group: str, user: str, closed: Iterable[Node]) -> str:
+    if group in {"", "root"}:
+        paths = " ".join(node.path for node in closed if node.group == group)
+        return f"`ls -l {paths}` shows who may; a rule of udev lets others"
+    return f"`sudo usermod -aG {group} {user}`, then log in again"
+
+
+def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> Iterator[Finding]:
+    host = slice_.host.name
+    binary = observed.value(FactKey("binary", host, model.name), Binary)
+    weights = observed.value(FactKey("weights", host, model.name), Weights)
+    problems: list[tuple[Subject, str, str]] = []
+    if binary is not None and binary.problem:
+        problems.append(("program", binary.problem, f"mend it, or name another with `binary:` of {model.name}"))
+    if weights is not None and weights.problem:
+        problems.append(("weights", weights.problem, f"mend it, or name others with `weights:` of {model.name}"))
+    if weights is not None and model.task in {"chat", "completion"} and weights.architecture.startswith(VECTORS):
+        fix = f'write `task: embedding` at {model.name}, and "--embedding" into its args'
+        problems.append(("weights", f"{weights.path} ({weights.architecture}) gives vectors, and its task is {model.task}", fix))
+    yield from (
+        Finding(level="wrong", host=host, model=model.name, subject=subject, found=found, fix=fix)
+        for subject, found, fix in problems
+    )
+    yield from _port(slice_, model, observed)
+
+
+def _port(slice_: Slice, model: ModelSpec, observed: Observed) -> Iterator[Finding]:
+    host = slice_.host.name
+    state = observed.value(FactKey("port", host, str(model.port)), PortState)
+    owner = state.owner if state else None
+    if owner is None or owner.model is not None:
+        return
+    active = model.name in (slice_.active or ())
+    service = f", {owner.service.name}" if owner.service else ""
+    found = f"port {model.port} is held by {owner.name} (pid {owner.pid or 'unknown'}{service})"
+    fix = f"{owner.remedy}; or give {model.name} another port: in inventory.yaml"
+    yield Finding(level="wrong" if active else "note", host=host, model=model.name, subject="port", found=found, fix=fix)
+
+
+def _size(count: int) -> str:
+    return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 1024**2:.1f} MiB"

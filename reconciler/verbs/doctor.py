@@ -1,0 +1,71 @@
+"""Doctor: look at files, journal and hosts, and say everything that is wrong with its fix. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+
+from reconciler.core import findings
+from reconciler.core.recovery import Hints, fold
+from reconciler.errors import ConfigError, DurabilityError, Misused, Unreachable
+from reconciler.loop.observer import Observer
+from reconciler.model.findings import Finding, Findings
+from reconciler.model.onhost import AskMachine
+from reconciler.model.records import Row
+from reconciler.model.spec import Slice
+from reconciler.model.target import Wanted
+from reconciler.verbs import here
+from reconciler.verbs.given import Looking
+from reconciler.verbs.outcome import ERROR, OK, Outcome
+
+
+def run(looking: Looking, host: str | None) -> Outcome:
+    """Return every finding of the controller and of one host, or all; exit 1 when anything is wrong. Raise Misused."""
+    wanted, of_files = _files(looking)
+    slices = wanted.slices if wanted else {}
+    if wanted and host is not None and host not in slices:
+        raise Misused(f"host {host} is not managed; managed are: {', '.join(sorted(slices)) or 'none'}")
+    rows, of_journal = _rows(looking)
+    chosen = [slice_ for name, slice_ in sorted(slices.items()) if host in {None, name}]
+    hints = fold(rows)
+    of_hosts = anyio.run(_all, looking, chosen, hints)
+    found = (*of_files, *of_journal, *findings.of_time(rows, looking.clock.wall()), *of_hosts)
+    document = Findings(hosts=tuple(slice_.host.name for slice_ in chosen), findings=found)
+    return Outcome(document.model_dump(mode="json"), ERROR if document.wrong else OK)
+
+
+def _files(looking: Looking) -> tuple[Wanted | None, tuple[Finding, ...]]:
+    try:
+        wanted = looking.source.read()
+    except ConfigError as error:
+        fix = "mend the lines that are named; `reconciler validate` reads them again"
+        return None, (Finding(level="wrong", subject="files", found=error.message, fix=fix),)
+    return wanted, tuple(findings.of_provenance(wanted.provenance))
+
+
+def _rows(looking: Looking) -> tuple[Sequence[Row], tuple[Finding, ...]]:
+    try:
+        return looking.journal.rows(), ()
+    except DurabilityError as error:
+        found, _, fix = error.message.partition(". Nothing was done")
+        return (), (Finding(level="wrong", subject="journal", found=found, fix=fix.lstrip(",. ")),)
+
+
+async def _all(looking: Looking, slices: Sequence[Slice], hints: dict[str, Hints]) -> tuple[Finding, ...]:
+    access = looking.readers(here.HERE).access
+    own = await here.machine(access, AskMachine(search=False, folders=(looking.claim.directory,)))
+    found = list(findings.of_data_directory(own))
+    for slice_ in slices:
+        found += [*findings.of_run(slice_.host.name, hints.get(slice_.host.name, Hints())), *await _host(looking, slice_)]
+    return tuple(found)
+
+
+async def _host(looking: Looking, slice_: Slice) -> Sequence[Finding]:
+    readers = looking.readers(slice_)
+    try:
+        machine = await here.machine(readers.access, AskMachine(search=False, folders=findings.slot_folders(slice_)))
+    except Unreachable as error:
+        return [findings.of_silence(slice_, error.message)]
+    observed = await Observer(readers, slice_, looking.clock).look(findings.questions(slice_))
+    return list(findings.of_host(slice_, observed, machine, looking.claim.controller))
