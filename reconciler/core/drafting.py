@@ -74,7 +74,8 @@ def draft(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_pr
     """Return both files. `gpu_problem` is why the memory of the accelerators cannot be read, empty when it can."""
     if not found:
         return Draft(
-            _desired(machine, "tiny-a", "nothing of its own was found here: this engine runs on random weights"), _demo(machine)
+            _desired(machine, "tiny-a", "Nothing was found here that could serve: this one runs on random weights."),
+            _demo(machine),
         )
     return Draft(_wish(machine, found, answers), "\n".join(_inventory(machine, found, answers, gpu_problem)) + "\n")
 
@@ -82,10 +83,10 @@ def draft(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_pr
 def _wish(machine: Machine, found: Sequence[Candidate], answers: Answers) -> str:
     serving = [one.name for one in found if one.server is not None]
     if serving:
-        return _desired(machine, _list(serving), "what was served when `reconciler init` looked")
+        return _desired(machine, _list(serving), "What was served when `reconciler init` looked.")
     if answers.active is not None:
-        return _desired(machine, _list(answers.active), "as you answered")
-    why = f"nobody said which model shall run; write one of inventory.yaml here, such as {found[0].name}"
+        return _desired(machine, _list(answers.active), "As you answered.")
+    why = f"Nobody said which model shall run, so none does; write one of inventory.yaml here, such as {found[0].name}."
     return _desired(machine, "[]", why)
 
 
@@ -165,15 +166,14 @@ def _model(one: Candidate, machine: Machine, program: str, port: int) -> list[st
 
 def _origin(one: Candidate) -> list[str]:
     said = [f"{_size(one.file)}{', ' + one.file.architecture if one.file.architecture else ''}{_own_context(one.file)}."]
-    if one.file.problem:
-        said.append(f"Look at this one before it is used: {one.file.problem}.")
     if one.server is None or one.adopted is None:
         return said
     by = f", {one.server.service.name}" if one.server.service else ""
     said.insert(0, f"Served now on port {one.server.port} by pid {one.server.pid} of {one.server.user}{by}.")
     if one.adopted.alias and one.adopted.alias != one.name:
         said.append(f"It called itself {_text(one.adopted.alias)}; from now on the name that clients see is the one below.")
-    return [*said, *(f"Left out {flag}." for flag in one.adopted.left_out)]
+    told = f"Its environment says more: write {', '.join(one.server.variables)} as flags into args."
+    return [*said, *(f"Left out {flag}." for flag in one.adopted.left_out), *([told] if one.server.variables else [])]
 
 
 def _sizes(one: Candidate) -> list[str]:
@@ -212,9 +212,11 @@ def _port(machine: Machine, found: Sequence[Candidate]) -> int:
 
 def _left(machine: Machine, found: Sequence[Candidate]) -> list[str]:
     """Return comments on what was seen and not written."""
-    beside = [file.path for file in machine.weights if not _is_model(file)]
+    beside = [file.path for file in machine.weights if not file.problem and not _is_model(file)]
     named = {one.server.pid for one in found if one.server is not None}
-    lines = [f"# {one} is no model of its own: an mmproj or adapter belongs into `args` of one." for one in beside]
+    broken = [file for file in machine.weights if file.problem]
+    lines = [f"# Not written, because {file.problem}" for file in broken]
+    lines += [f"# {one} is no model of its own: an mmproj or adapter belongs into `args` of one." for one in beside]
     lines += [
         f"# pid {one.pid} on port {one.port} serves weights that could not be seen."
         for one in machine.servers
@@ -225,7 +227,12 @@ def _left(machine: Machine, found: Sequence[Candidate]) -> list[str]:
 
 
 def _is_model(file: WeightsFile) -> bool:
-    return file.type not in BESIDE and file.architecture != "clip" and "mmproj" not in file.path.rpartition("/")[2].lower()
+    return (
+        not file.problem
+        and file.type not in BESIDE
+        and file.architecture != "clip"
+        and "mmproj" not in file.path.rpartition("/")[2].lower()
+    )
 
 
 def _embeds(file: WeightsFile) -> bool:
@@ -233,14 +240,12 @@ def _embeds(file: WeightsFile) -> bool:
 
 
 def _unread(path: str) -> WeightsFile:
-    return WeightsFile(
-        path=path, size=0, problem="it could not be read here", architecture="", type="", context_length=0, kv_bytes_per_token=0
-    )
+    return WeightsFile(path=path, size=0, problem="", architecture="", type="", context_length=0, kv_bytes_per_token=0)
 
 
 def _size(file: WeightsFile) -> str:
     if not file.size:
-        return "Its size is not known"
+        return "It could not be read here"
     return f"{file.size / GIB:.1f} GiB" if file.size >= GIB / 10 else f"{file.size / 1024**2:.1f} MiB"
 
 

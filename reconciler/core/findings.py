@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Observed, PortState, Weights
-from reconciler.model.findings import Finding, Subject
+from reconciler.model.findings import Finding, Level, Subject
 from reconciler.model.machine import Folder, Machine, Node
 from reconciler.model.records import Row
 from reconciler.model.spec import ModelSpec, Slice
@@ -82,6 +82,7 @@ def of_host(slice_: Slice, observed: Observed, machine: Machine, controller: str
     yield from _gpu(slice_.host.name, observed, machine)
     for model in slice_.models:
         yield from _model(slice_, model, observed)
+    yield from _ports(slice_, observed)
     folders = iter(machine.folders)
     for model in slice_.models:
         for folder in (next(folders) for _ in _folders(model)):
@@ -171,20 +172,20 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> Iterator[Find
         Finding(level="wrong", host=host, model=model.name, subject=subject, found=found, fix=fix)
         for subject, found, fix in problems
     )
-    yield from _port(slice_, model, observed)
 
 
-def _port(slice_: Slice, model: ModelSpec, observed: Observed) -> Iterator[Finding]:
-    host = slice_.host.name
-    state = observed.value(FactKey("port", host, str(model.port)), PortState)
-    owner = state.owner if state else None
-    if owner is None or owner.model is not None:
-        return
-    active = model.name in (slice_.active or ())
-    service = f", {owner.service.name}" if owner.service else ""
-    found = f"port {model.port} is held by {owner.name} (pid {owner.pid or 'unknown'}{service})"
-    fix = f"{owner.remedy}; or give {model.name} another port: in inventory.yaml"
-    yield Finding(level="wrong" if active else "note", host=host, model=model.name, subject="port", found=found, fix=fix)
+def _ports(slice_: Slice, observed: Observed) -> Iterator[Finding]:
+    """Yield every port that a stranger holds, once, of the model that is to have it now if there is one."""
+    host, active = slice_.host.name, slice_.active or ()
+    for model in {one.port: one for one in sorted(slice_.models, key=lambda one: one.name in active)}.values():
+        state = observed.value(FactKey("port", host, str(model.port)), PortState)
+        owner = state.owner if state else None
+        if owner is not None and owner.model is None:
+            service = f", {owner.service.name}" if owner.service else ""
+            found = f"port {model.port} is held by {owner.name} (pid {owner.pid or 'unknown'}{service})"
+            fix = f"{owner.remedy}; or give {model.name} another port: in inventory.yaml"
+            level: Level = "wrong" if model.name in active else "note"
+            yield Finding(level=level, host=host, model=model.name, subject="port", found=found, fix=fix)
 
 
 def _size(count: int) -> str:

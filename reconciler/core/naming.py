@@ -11,6 +11,7 @@ from reconciler.model.names import NAME_PATTERN
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 _QUANTISED = re.compile(r"[-._](ud-)?(i?q\d(_\w+)*|bf16|f16|fp16|f32|mxfp4(_\w+)?|nvfp4|tq\d(_\w+)*)$")
 _SAYS_NOTHING = {"ggml-model", "model", "weights", "gguf", "ggml"}
+_REVISION = re.compile(r"[0-9a-f]{40}")
 _LONGEST = 63
 
 
@@ -41,7 +42,8 @@ def _full(path: str) -> str:
 
 def _short(path: str) -> str:
     name = _QUANTISED.sub("", _full(path))
-    return slug(basename(dirname(path))) if name in _SAYS_NOTHING and dirname(path).strip("/") else name
+    folders = [part for part in dirname(path).split("/") if part and part != "snapshots" and not _REVISION.fullmatch(part)]
+    return slug(folders[-1].rpartition("--")[2]) if name in _SAYS_NOTHING and folders else name
 
 
 def _free(name: str, used: set[str]) -> str:

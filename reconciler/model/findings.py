@@ -8,6 +8,7 @@ from pydantic import Field
 
 from reconciler.model.names import Value
 
+Level: TypeAlias = Literal["wrong", "note"]
 Subject: TypeAlias = Literal[
     "files", "git", "data directory", "journal", "clock", "access", "claim", "run", "gpu", "program", "weights", "slots", "port"
 ]
@@ -16,7 +17,7 @@ Subject: TypeAlias = Literal[
 class Finding(Value):
     """State one thing that is not as it should be, and what to do about it."""
 
-    level: Literal["wrong", "note"] = Field(description="wrong stands in the way, now or at the next switch; note does not.")
+    level: Level = Field(description="wrong stands in the way, now or at the next switch; note does not.")
     host: str = Field(default="", description="The host, empty for what belongs to the controller.")
     model: str = Field(default="", description="The model, empty for what belongs to a whole host.")
     subject: Subject = Field(description="What it is about.")

@@ -24,7 +24,7 @@ class Node(Value):
 
 
 class Server(Value):
-    """Describe a listening llama-server that somebody started: its flags without secrets, the GGUF files in its memory.
+    """Describe a listening llama-server: its flags without secrets, the GGUF files in its memory, variables that are flags.
 
     `model` is set when it is a unit of ours.
     """
@@ -36,6 +36,7 @@ class Server(Value):
     program: str
     flags: tuple[str, ...]
     mapped: tuple[str, ...]
+    variables: tuple[str, ...]
     service: Service | None
     model: str | None
 

@@ -37,6 +37,7 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
     wanted = request.get("search", True)
     named = [path for one in serving for path in _weights(one)]
     found = search.search(search.places(home, root), named) if wanted else search.Search([], "")
+    known = {search.identity(file["path"]): file["path"] for file in found.files}
     return {
         "name": socket.gethostname(),
         "user": _user(),
@@ -44,7 +45,7 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
         "cards": cards(root),
         "nodes": [_node(path) for path in look.gpus(root)["nodes"]],
         "programs": _programs(),
-        "servers": serving,
+        "servers": [{**one, "mapped": _as_found(one["mapped"], known)} for one in serving],
         "weights": found.files,
         "cut": found.cut,
         "folders": [_folder(files.absolute(path, directory)) for path in request.get("folders", ())],
@@ -69,9 +70,16 @@ def cards(root: str = "/") -> list[dict[str, Any]]:
 
 
 def _weights(server: dict[str, Any]) -> list[str]:
-    """Return the GGUF files that a server has in memory or was told of."""
-    told = [os.path.join(server["directory"], word) for word in server["flags"] if word.endswith(".gguf")]
-    return [*server["mapped"], *(path for path in told if os.path.isabs(path) and path.isprintable())]
+    """Return the GGUF files that a server was told of, then those that it has in memory."""
+    told = [os.path.join(server["directory"], word) for word in server["flags"]]
+    paths = [*told, *server["mapped"]]
+    return [path for path in paths if path.endswith(".gguf") and os.path.isabs(path) and path.isprintable()]
+
+
+def _as_found(mapped: list[str], known: dict[tuple[int, int] | None, str]) -> list[str]:
+    """Return the files in a server's memory by the names under which they were found, without the later parts of one."""
+    paths = [known.get(search.identity(path), path) for path in mapped]
+    return [path for path in paths if not search.LATER_SHARD.search(path)]
 
 
 def _programs() -> list[str]:

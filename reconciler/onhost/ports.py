@@ -9,7 +9,7 @@ import os
 import pwd
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import procfs, services, sockets
+from reconciler.onhost import procfs, servers, services, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ def owner(port: int, directory: str | None = None) -> dict[str, Any]:
     if not found:
         return {"owner": None}
     links = {f"socket:[{one.inode}]" for one in found}
-    pid = _holder(_expected(), links) or _holder(procfs.pids(), links)
+    pid = _holder(_expected(), links) or _holder(procfs.pids(), links) or servers.of_user(port, found[0].user)
     if pid is None:
         return {"owner": {"pid": None, "name": f"a program of {_user(found[0].user)}", "model": None}}
     expect(pid)

@@ -75,9 +75,9 @@ def living() -> dict[int, Process]:
     return found
 
 
-def mark_text(pid: int) -> str | None:
+def mark_text(pid: int, proc: str = "/proc") -> str | None:
     """Return the mark in a process's environment as it was written, None when there is none or it is not ours."""
-    environment = read(f"/proc/{pid}/environ", ENVIRON_LIMIT)
+    environment = read(f"{proc}/{pid}/environ", ENVIRON_LIMIT)
     if not environment.startswith(_PREFIX) and b"\0" + _PREFIX not in environment:
         return None
     text = next(entry for entry in environment.split(b"\0") if entry.startswith(_PREFIX))[len(_PREFIX) :]

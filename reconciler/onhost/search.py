@@ -41,7 +41,7 @@ PLACES = (
 )
 DULL = {"node_modules", "site-packages", "__pycache__", "blobs", "lost+found", "proc", "sys"}
 
-_LATER_SHARD = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
+LATER_SHARD = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 
 
 class Search(NamedTuple):
@@ -70,9 +70,13 @@ def search(folders: Iterable[str], files: Iterable[str], seconds: float = SECOND
         elif len(found) >= FILES_LIMIT:
             cut = f"the search for GGUF files ended after {FILES_LIMIT} files"
             break
-        elif (identity := _identity(path)) is not None:
-            found.setdefault(identity, path)
-    return Search([_described(path, until) for path in sorted(found.values())], cut)
+        elif (which := identity(path)) is not None:
+            found.setdefault(which, path)
+    described = [_described(path, until) for path in sorted(found.values())]
+    unread = sum(one["architecture"] is None for one in described)
+    if unread:
+        cut = f"of {unread} GGUF files the header was not read in time"
+    return Search([{**one, "architecture": one["architecture"] or ""} for one in described], cut)
 
 
 def _walk(folders: Iterable[str], until: float) -> Iterator[str]:
@@ -84,10 +88,10 @@ def _walk(folders: Iterable[str], until: float) -> Iterator[str]:
             yield ""
             return
         folder, depth = waiting.popleft()
-        identity = _identity(folder)
-        if identity is None or identity in seen:
+        which = identity(folder)
+        if which is None or which in seen:
             continue
-        seen.add(identity)
+        seen.add(which)
         below, files = _entries(folder)
         yield from files
         waiting.extend((one, depth + 1) for one in below if depth < DEPTH)
@@ -99,7 +103,7 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".gguf") and not _LATER_SHARD.search(entry.name) and _is_text(entry.path):
+                if entry.name.endswith(".gguf") and not LATER_SHARD.search(entry.name) and _is_text(entry.path):
                     files.append(entry.path)
                 elif not entry.name.startswith(".") and entry.name not in DULL and entry.is_dir(follow_symlinks=False):
                     below.append(entry.path)
@@ -113,7 +117,8 @@ def _is_text(path: str) -> bool:
     return path.isprintable()
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from every other, None when it cannot be seen."""
     try:
         status = os.stat(path)
     except OSError:
@@ -123,12 +128,13 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 def _described(path: str, until: float) -> dict[str, Any]:
     """Return a file with what its header says; a header that there was no time for says nothing."""
-    late = time.monotonic() > until
-    header = {} if late else gguf.header(path)
+    header = gguf.header(path) if time.monotonic() < until else {}
+    architecture = str(header.get("architecture", ""))
     return {
         "path": path,
         "size": header.get("size") or os.stat(path).st_size,
-        "problem": "its header was not read in time" if late else header["problem"],
-        **{key: header.get(key, "") for key in ("architecture", "type")},
+        "problem": header.get("problem", ""),
+        "architecture": (architecture if architecture.isprintable() else "") if header else None,
+        "type": str(header.get("type", "")),
         **{key: header.get(key, 0) for key in ("context_length", "kv_bytes_per_token")},
     }

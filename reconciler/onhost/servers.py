@@ -21,7 +21,8 @@ MAPS_LIMIT = 4 * 1024 * 1024
 
 _SECRETS = ("--api-key", "-hft", "--hf-token")
 _HIDDEN = "(hidden)"
-_MAPPED = re.compile(rb"^\S+ \S+ \S+ \S+ \d+ +(/.*\.gguf)$", re.MULTILINE)
+_MAPPED = re.compile(rb"^\S+ \S+ \S+ \S+ \d+ +(/.*(?:\.gguf|/blobs/[0-9a-f]{40,}))$", re.MULTILINE)
+"""A model file, by its name or as a cache of downloads keeps it."""
 
 
 class _Program(NamedTuple):
@@ -51,9 +52,19 @@ def servers(proc: str = "/proc") -> list[dict[str, Any]]:
     return found[:SERVERS_LIMIT]
 
 
+def of_user(port: int, user: int, proc: str = "/proc") -> int | None:
+    """Return the llama-server of a user that was told to listen on a port: whose sockets are hidden, its words tell."""
+    for name in os.listdir(proc):
+        if name.isdigit() and _owner(int(name), proc) == user:
+            program = _program(int(name), proc)
+            if program is not None and _told_port(program.flags) == port:
+                return int(name)
+    return None
+
+
 def _described(pid: int, program: _Program, port: int, proc: str) -> dict[str, Any]:
     directory = _link(f"{proc}/{pid}/cwd")
-    mark = procfs.mark_text(pid) if proc == "/proc" else None
+    mark = procfs.mark_text(pid, proc)
     return {
         "pid": pid,
         "port": port,
@@ -62,6 +73,7 @@ def _described(pid: int, program: _Program, port: int, proc: str) -> dict[str, A
         "program": _file(program.words[-1], directory) or _on_path(_link(f"{proc}/{pid}/exe")),
         "flags": _without_secrets(program.flags),
         "mapped": _mapped(pid, proc),
+        "variables": _variables(pid, proc),
         "service": services.service(pid, proc),
         "model": (procfs.parse_mark(mark) or {}).get("model") if mark else None,
     }
@@ -125,6 +137,12 @@ def _mapped(pid: int, proc: str) -> list[str]:
         return []
     paths = {path.decode("utf-8", "replace") for path in _MAPPED.findall(content)}
     return sorted(paths, key=lambda path: (-_size(path), path))
+
+
+def _variables(pid: int, proc: str) -> list[str]:
+    """Return the names of the variables that stand for flags; their values stay here."""
+    entries = procfs.read(f"{proc}/{pid}/environ", procfs.ENVIRON_LIMIT).decode("utf-8", "replace").split("\0")
+    return sorted({name for name, _, _ in (one.partition("=") for one in entries) if name.startswith("LLAMA_ARG_")})
 
 
 def _size(path: str) -> int:

@@ -14,9 +14,12 @@ from reconciler.drivers.gpus import none as no_gpu
 from reconciler.drivers.power import none as no_power
 from reconciler.errors import DriverError
 from reconciler.model.facts import Claim, Gpu, Known, Mark, UnitIdentity, Unknown
-from reconciler.model.onhost import AskContact, AskGguf, AskGpus, AskTail, AskUnits, Spawn, Stop, WriteClaim
+from reconciler.model.machine import Machine
+from reconciler.model.onhost import AskContact, AskGguf, AskGpus, AskMachine, AskTail, AskUnits, Spawn, Stop, WriteClaim
 from tests import running
 from tests.contracts.hosts import WAYS, reached
+from tests.engine import EngineProcess, free_port
+from tests.frail import program_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -64,6 +67,23 @@ async def test_contact_names_the_boot(access: Access) -> None:
     fact = await access.contact()
     assert isinstance(fact, Known)
     assert len(fact.value.boot_id) == 36
+
+
+async def test_a_machine_names_who_serves_on_it(access: Access, tmp_path: Path) -> None:
+    port = free_port()
+    argv = [str(program_in(tmp_path)), "-m", "a.gguf", "--port", str(port)]
+    by_hand = EngineProcess.start(argv, port, tmp_path / "log")
+    try:
+        by_hand.wait_healthy()
+        (fact,) = await access.ask([AskMachine(search=False, folders=("slots",))])
+    finally:
+        by_hand.kill()
+    assert isinstance(fact, Known)
+    found = Machine.model_validate(fact.value)
+    (server,) = [one for one in found.servers if one.pid == by_hand.pid]
+    assert (server.port, server.program, server.flags) == (port, argv[0], tuple(argv[1:]))
+    assert (server.service, server.model) == (None, None)
+    assert [folder.path for folder in found.folders] == [str(tmp_path / "slots")]
 
 
 async def test_questions_are_answered_in_order(access: Access, tmp_path: Path) -> None:

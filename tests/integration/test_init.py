@@ -1,0 +1,191 @@
+"""From a server that somebody started by hand to one that is kept: init, what it says to do, apply, and a doctor at ease."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.app import App, build
+from reconciler.model.facts import Known
+from reconciler.model.machine import Machine
+from reconciler.onhost import units
+from reconciler.render.beginning import init_text
+from reconciler.settings import settings
+from reconciler.verbs import init
+from tests.engine import EngineProcess, free_port, weights_in
+from tests.frail import program_in
+from tests.stack import COMMAND_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from reconciler.model.facts import Fact
+    from reconciler.model.onhost import Question
+    from reconciler.model.spec import Slice
+    from reconciler.ports import AccessReader, HostReaders, Json
+
+HUSH = "hush-hush"
+
+
+@dataclass(frozen=True)
+class Alone(App):
+    """Be the app of a machine on which only one process serves, and where models are that one's alone."""
+
+    pid: int
+
+    def readers(self, slice_: Slice) -> HostReaders:
+        readers = super().readers(slice_)
+        return replace(readers, access=AloneThere(readers.access, self.pid))
+
+
+@dataclass(frozen=True)
+class AloneThere:
+    """Leave every other server out of what a machine answers."""
+
+    access: AccessReader
+    pid: int
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.access, name)
+
+    async def ask(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
+        return tuple(self._alone(fact) for fact in await self.access.ask(questions))
+
+    def _alone(self, fact: Fact[Json]) -> Fact[Json]:
+        if not isinstance(fact, Known) or "servers" not in fact.value:
+            return fact
+        found = Machine.model_validate(fact.value)
+        mine = tuple(one for one in found.servers if one.pid == self.pid)
+        weights = tuple(one for one in found.weights if "/home/models/" in one.path)
+        return Known(found.model_copy(update={"servers": mine, "weights": weights}).model_dump(mode="json"))
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home with weights and a llama-server, in which commands run."""
+
+    folder: Path
+    port: int
+    server: EngineProcess
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        home = {"HOME": str(self.folder / "home"), "XDG_STATE_HOME": str(self.folder / "xdg")}
+        done = subprocess.run(
+            [sys.executable, "-m", "reconciler", *words],
+            cwd=self.folder,
+            env={**os.environ, **home},
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=COMMAND_SECONDS,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def document(self, *words: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run(*words, "-o", "json").stdout)
+        return found
+
+    def engines(self) -> list[int]:
+        found = units.units(directory=str(self.folder))
+        return [unit["identity"]["pid"] for unit in found]
+
+    def begin(self) -> dict[str, Any]:
+        """Run init on a machine where nobody else serves: other tests may, beside this one."""
+        asked = settings({"XDG_STATE_HOME": str(self.folder / "xdg")}, str(self.folder / "stack"), None)
+        return init.run(Alone(**vars(build(asked)), pid=self.server.pid), None).document
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    (tmp_path / "home" / "models").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    weights = weights_in(tmp_path / "home" / "models")
+    weights_in(tmp_path / "home" / "models", seed=2)
+    port = free_port()
+    argv = [str(program_in(tmp_path)), "-m", str(weights), "-a", "first", "-c", "2048", "--api-key", HUSH, "--port", str(port)]
+    engine = EngineProcess.start(argv, port, tmp_path / "by-hand.log")
+    made = Home(tmp_path, port, engine)
+    try:
+        engine.wait_healthy()
+        yield made
+    finally:
+        engine.kill()
+        for pid in made.engines():
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_what_was_started_by_hand_is_served_after_the_one_command_that_init_names(home: Home) -> None:
+    begun = home.begin()
+    assert f"  kill {home.server.pid}\n" in init_text(begun)
+    (step,) = begun["steps"]
+    assert step["command"] == f"kill {home.server.pid}"
+    refused = home.run("plan", "--state", "stack")
+    assert refused.returncode == 4
+    assert f"(pid {home.server.pid}); `kill {home.server.pid}` ends it" in refused.stdout
+    (port,) = home.document("doctor", "--state", "stack")["findings"]
+    assert (port["subject"], port["model"]) == ("port", "first")
+    subprocess.run(shlex.split(step["command"]), check=True)
+    home.server.wait_exit(COMMAND_SECONDS)
+    applied = home.run("apply", "--yes", "--state", "stack")
+    assert applied.returncode == 0, applied.stdout + applied.stderr
+    assert home.run("plan", "--detailed-exitcode", "--state", "stack").returncode == 0
+    assert home.server.get("/props")["model_alias"] == "first"
+    well = home.run("doctor", "--state", "stack")
+    assert (well.returncode, well.stdout) == (0, "Looked at files, journal and local: nothing wrong.\n")
+
+
+def test_no_secret_is_written_or_shown(home: Home) -> None:
+    shown = home.run("init", "stack")
+    shown_as_json = home.run("init", "stack-2", "-o", "json").stdout
+    texts = [path.read_text() for path in (home.folder / "stack").iterdir() if path.is_file()]
+    assert len(texts) >= len(["desired", "inventory", "unit"])
+    assert not any(HUSH in text for text in (shown.stdout, shown.stderr, shown_as_json, *texts))
+
+
+def test_a_folder_that_is_taken_is_refused_and_nothing_is_looked_at(home: Home) -> None:
+    home.run("init", "stack")
+    before = {path.name: path.read_bytes() for path in (home.folder / "stack").iterdir() if path.is_file()}
+    refused = home.run("init", "stack")
+    assert refused.returncode == 4
+    assert "stack holds desired.yaml and inventory.yaml already, and nothing was written" in refused.stderr
+    assert {path.name: path.read_bytes() for path in (home.folder / "stack").iterdir() if path.is_file()} == before
+
+
+def test_doctor_finds_what_is_wrong_and_changes_nothing(home: Home) -> None:
+    home.begin()
+    home.server.kill()
+    inventory = home.folder / "stack" / "inventory.yaml"
+    inventory.write_text(inventory.read_text().replace("llama-2-", "gone-"))
+    found = home.run("doctor", "--state", "stack", "--data", "data")
+    assert found.returncode == 1
+    assert "wrong  weights local/gone-64x2" in found.stdout
+    assert "note   git: desired.yaml or inventory.yaml is not as git has it" in found.stdout
+    assert not (home.folder / "data").exists()
+    assert home.run("doctor", "attic", "--state", "stack").returncode == 64
+    broken = home.document("doctor", "--state", "nowhere")
+    assert [one["subject"] for one in broken["findings"]] == ["files"]
+
+
+def test_doctor_names_a_damaged_journal_with_the_way_out(home: Home) -> None:
+    home.begin()
+    home.server.kill()
+    journal = home.folder / "data" / "journal"
+    journal.mkdir(parents=True)
+    (journal / "head").write_text("{}")
+    (found,) = home.document("doctor", "--state", "stack", "--data", "data")["findings"]
+    assert (found["subject"], found["found"].endswith("is damaged: the head file is there, the journal is not")) == (
+        "journal",
+        True,
+    )
+    assert found["fix"].startswith("To go on, move it aside (mv ")

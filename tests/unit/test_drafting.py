@@ -1,0 +1,103 @@
+"""Both files as they are drafted for machines of all kinds: each is what tests/drafts holds, and can be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from reconciler.core.drafting import Answers, candidates, draft
+from reconciler.drivers import DriverCatalog
+from reconciler.drivers.engines.llamacpp import adopted
+from reconciler.edge.clock import SystemClock
+from reconciler.model.facts import Service
+from reconciler.model.machine import Card, Machine, Node
+from reconciler.store.source import FileSource
+from tests.machines import file, machine, server
+from tests.rules.tree import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DRAFTS = ROOT / "tests" / "drafts"
+
+QWEN = file("/home/ann/models/Qwen3-8B-Q4_K_M.gguf")
+GEMMA = file("/srv/models/gemma-3-27b-it-Q4_0.gguf", architecture="gemma3", context_length=131072)
+BGE = file("/srv/models/bge-m3-F16.gguf", architecture="bert", size=1024**3, context_length=8192, kv_bytes_per_token=0)
+MMPROJ = file("/srv/models/mmproj-gemma-3.gguf", architecture="clip", type="mmproj")
+CUT = file(
+    "/srv/models/cut.gguf",
+    problem="the weights /srv/models/cut.gguf cannot be used: its header is cut short",
+    size=10,
+    context_length=0,
+)
+CARD = Card(vendor="nvidia", name="NVIDIA H200", memory_bytes=None)
+NODE = Node(path="/dev/nvidia0", usable=True, group="root")
+BY_HAND = server(
+    flags=("-m", "models/Qwen3-8B-Q4_K_M.gguf", "-c", "16384", "--host", "10.0.0.7", "-ngl", "99"),
+    variables=("LLAMA_ARG_FLASH_ATTN",),
+)
+A_SERVICE = server(
+    pid=99, port=8081, user="llama", program="/usr/bin/llama-server", service=Service(name="gemma.service", scope="system"),
+    flags=("-m", GEMMA.path, "-a", "Gemma 3", "-np", "4", "--slot-save-path", "/srv/slots"),
+)  # fmt: skip
+
+
+class Case(NamedTuple):
+    """Be a machine, what was answered, and what is known of its accelerators' memory."""
+
+    machine: Machine
+    answers: Answers = Answers()
+    gpu_problem: str = ""
+
+
+CASES = {
+    "nothing": Case(machine()),
+    "one_started_by_hand": Case(machine(servers=(BY_HAND,), weights=(QWEN, GEMMA), programs=("/opt/llama/llama-server",))),
+    "two_side_by_side": Case(machine(servers=(BY_HAND, A_SERVICE), weights=(QWEN, GEMMA, MMPROJ))),
+    "weights_alone": Case(
+        machine(weights=(QWEN, GEMMA, BGE, CUT), cards=(CARD,), nodes=(NODE,), programs=("/usr/bin/llama-server", "/opt/b"))
+    ),
+    "weights_and_answers": Case(machine(weights=(QWEN,)), Answers(("qwen3-8b",), "/opt/my llama/llama-server")),
+    "memory_that_cannot_be_read": Case(
+        machine(weights=(QWEN,), nodes=(NODE,), cut="the search for GGUF files ended after 200 files"),
+        gpu_problem="found /dev/nvidia0, whose memory cannot be read yet",
+    ),
+    "a_server_of_unseen_weights": Case(machine(servers=(server(flags=("--models-dir", "/srv/models")),), weights=(GEMMA,))),
+    "a_unit_of_ours": Case(machine(servers=(server(model="mine"),))),
+}
+
+
+def drafted(name: str) -> dict[str, str]:
+    case = CASES[name]
+    found = candidates(case.machine, {one.pid: adopted(one) for one in case.machine.servers})
+    texts = draft(case.machine, found, case.answers, case.gpu_problem)
+    return {"desired": texts.desired, "inventory": texts.inventory}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_machine_is_drafted_as_the_golden_files_say(name: str) -> None:
+    assert drafted(name) == {
+        part: (DRAFTS / f"{name}.{part}.yaml").read_text(encoding="utf-8") for part in ("desired", "inventory")
+    }
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_drafted_can_be_read(name: str, tmp_path: Path) -> None:
+    for part, text in drafted(name).items():
+        (tmp_path / f"{part}.yaml").write_text(text)
+    (slice_,) = FileSource(tmp_path, DriverCatalog("", SystemClock())).read().slices.values()
+    assert slice_.models
+
+
+@pytest.mark.parametrize("path", ["/srv/a b/x.gguf", "/srv/#1.gguf", '/srv/it\'s: "this".gguf', "/srv/模型.gguf", "/srv/1.gguf"])
+def test_every_path_is_read_back_as_it_is(path: str, tmp_path: Path) -> None:
+    texts = draft(machine(weights=(file(path),)), candidates(machine(weights=(file(path),)), {}), Answers(), "")
+    (tmp_path / "desired.yaml").write_text(texts.desired)
+    (tmp_path / "inventory.yaml").write_text(texts.inventory)
+    (slice_,) = FileSource(tmp_path, DriverCatalog("", SystemClock())).read().slices.values()
+    assert slice_.models[0].engine.options["weights"] == path
+
+
+def test_there_is_no_golden_file_without_its_machine() -> None:
+    assert {path.name.partition(".")[0] for path in DRAFTS.iterdir()} == set(CASES)

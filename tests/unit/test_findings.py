@@ -1,0 +1,199 @@
+"""What is not as it should be is found, with what to do; what is well is not mentioned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from reconciler.core import findings
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import Hints
+from reconciler.model.facts import Binary, Claim, FactKey, Observed, PortOwner, PortState, Service, Unknown, Weights
+from reconciler.model.findings import Finding, Findings
+from reconciler.model.machine import Machine, Node
+from reconciler.model.records import OpenRun, Retry, Row, RunOpened
+from reconciler.model.spec import Command
+from reconciler.model.target import Provenance
+from reconciler.render.beginning import doctor_text
+from tests.machines import folder, machine
+from tests.worlds import HOST, PROVENANCE, model, slice_of, world
+
+A = model("a", command=Command(argv=("llama-server",), folders=("slots",)))
+B = model("b", command=Command(argv=("llama-server",), folders=("/srv/slots/b",)), port=8081)
+SLICE = slice_of(("a",), A, B)
+PLACES = (folder("/host/models/a/slots"), folder("/srv/slots/b"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """Be what was seen of a host."""
+
+    observed: Observed
+    machine: Machine
+
+    def found(self) -> list[Finding]:
+        return list(findings.of_host(SLICE, self.observed, self.machine, "me"))
+
+
+def seen(**changed: Any) -> list[Finding]:
+    """Judge a host on which all is well but for facts such as `weights_a`, or parts of the machine."""
+    parts = {name: changed.pop(name) for name in ("nodes", "folders") if name in changed}
+    return Case(world(SLICE, **changed), machine(**{"folders": PLACES, **parts})).found()
+
+
+def with_unknown(key: FactKey, reason: str) -> list[Finding]:
+    return Case(world(SLICE).seeing({key: Unknown(reason)}), machine(folders=PLACES)).found()
+
+
+def told(found: list[Finding]) -> list[tuple[str, str, str]]:
+    return [(one.level, one.subject, one.model) for one in found]
+
+
+def test_where_all_is_well_nothing_is_found() -> None:
+    assert seen() == []
+
+
+def test_the_questions_are_about_every_model_and_port() -> None:
+    keys = findings.questions(SLICE)
+    assert {(key.kind, key.subject) for key in keys} >= {("weights", "b"), ("binary", "a"), ("port", "8081"), ("claim", "")}
+    assert findings.slot_folders(SLICE) == ("models/a/slots", "/srv/slots/b")
+
+
+def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
+    found = seen(weights_b=Weights(path="b.gguf", exists=False, problem="the weights b.gguf cannot be read"))
+    assert told(found) == [("wrong", "weights", "b")]
+    key = FactKey("binary", HOST, "a")
+    observed = world(SLICE).predicting("test", {key: Binary(path="x", problem="the program x is not executable")})
+    found = Case(observed, machine(folders=PLACES)).found()
+    assert told(found) == [("wrong", "program", "a")]
+    assert found[0].fix == "mend it, or name another with `binary:` of a"
+
+
+def test_weights_of_another_task_are_named() -> None:
+    found = seen(weights_a=Weights(path="a.gguf", exists=True, architecture="nomic-bert-moe"))
+    assert told(found) == [("wrong", "weights", "a")]
+    assert "`task: embedding`" in found[0].fix
+
+
+@pytest.mark.parametrize(("port", "level", "of"), [("port_8080", "wrong", "a"), ("port_8081", "note", "b")])
+def test_a_port_that_a_stranger_holds_stands_in_the_way_of_what_is_wanted(port: str, level: str, of: str) -> None:
+    owner = PortOwner(pid=9, name="llama-server", service=Service(name="x.service", scope="user"))
+    found = seen(**{port: PortState(owner=owner)})
+    assert told(found) == [(level, "port", of)]
+    assert "llama-server (pid 9, x.service)" in found[0].found
+    assert found[0].fix.startswith("`systemctl --user disable --now x.service` ends it for good; or give")
+
+
+def test_a_port_of_ours_is_well() -> None:
+    assert seen(port_8080=PortState(owner=PortOwner(pid=9, name="llama-server", model="a"))) == []
+
+
+def test_a_claim_of_another_controller_is_named_with_its_directory() -> None:
+    mine, theirs = (Claim(controller=who, name="attic", directory="/d", at=1.0) for who in ("me", "you"))
+    key = FactKey("claim", HOST)
+    assert Case(world(SLICE).predicting("test", {key: mine}), machine(folders=PLACES)).found() == []
+    found = Case(world(SLICE).predicting("test", {key: theirs}), machine(folders=PLACES)).found()
+    assert told(found) == [("wrong", "claim", "")]
+    assert "`--data /d`" in found[0].fix
+
+
+def test_device_nodes_that_may_not_be_used_are_named_with_the_group() -> None:
+    nodes = [
+        Node(path=f"/dev/{name}", usable=name == "ok", group=group)
+        for name, group in (("a", "render"), ("b", "video"), ("ok", "x"))
+    ]
+    found = seen(nodes=(*nodes, Node(path="/dev/c", usable=False, group="root")))
+    assert [one.fix for one in found] == [
+        "`sudo usermod -aG render ann`, then log in again",
+        "`ls -l /dev/c` shows who may; a rule of udev lets others",
+        "`sudo usermod -aG video ann`, then log in again",
+    ]
+
+
+def test_memory_that_cannot_be_read_is_said_of_the_card() -> None:
+    found = with_unknown(FactKey("gpu", HOST), "its memory cannot be read")
+    assert told(found) == [("wrong", "gpu", "")]
+    assert "`gpu: none`" in found[0].fix
+
+
+def test_what_cannot_be_seen_is_said_once() -> None:
+    observed = world(SLICE).seeing({FactKey(kind, HOST, "a"): Unknown("it is silent") for kind in ("weights", "binary")})
+    found = Case(observed, machine(folders=PLACES)).found()
+    assert told(found) == [("wrong", "access", "")]
+    assert "it is silent" in found[0].found
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "said"),
+    [
+        ({"writable": False}, "wrong", "cannot be written by ann"),
+        ({"free_bytes": 1024**2}, "wrong", "1.0 MiB are left"),
+        ({"free_bytes": 2 * 1024**3}, "note", "2.0 GiB are left"),
+    ],
+)
+def test_a_slot_folder_must_be_writable_and_have_room(changed: dict[str, Any], level: str, said: str) -> None:
+    large = Weights(path="a.gguf", exists=True, context=131072, kv_bytes_per_token=147456)
+    found = seen(folders=(folder("/host/models/a/slots", **changed), PLACES[1]), weights_a=large)
+    assert [(one.level, one.subject, one.model, one.host) for one in found] == [(level, "slots", "a", HOST)]
+    assert said in found[0].found
+
+
+def test_conversations_that_nobody_keeps_need_no_room() -> None:
+    hybrid = Weights(path="a.gguf", exists=True, context=131072, kv_bytes_per_token=147456, keepable=False)
+    assert seen(folders=(folder("/host/models/a/slots", free_bytes=1024**3), PLACES[1]), weights_a=hybrid) == []
+
+
+def test_a_data_directory_that_cannot_be_written_is_named() -> None:
+    (found,) = findings.of_data_directory(machine(folders=(folder("/d", writable=False),)))
+    assert (found.level, found.subject) == ("wrong", "data directory")
+    assert found.fix == "`sudo chown ann /var`, or choose another with --data"
+
+
+@pytest.mark.parametrize(("wall", "said"), [(100.0, ""), (99.5, ""), (40.0, "the clock is 60 s behind the newest row")])
+def test_a_clock_behind_the_journal_is_named(wall: float, said: str) -> None:
+    rows = [Row(seq=1, at=100.0, boot_id="", record=Retry(host=HOST))]
+    assert "".join(one.found for one in findings.of_time(rows, wall)).startswith(said)
+    assert bool(list(findings.of_time(rows, wall))) == bool(said)
+    assert list(findings.of_time([], wall)) == []
+
+
+def test_a_run_that_never_ended_is_named() -> None:
+    opened = RunOpened(
+        host=HOST, mode="forward", trigger="apply", slice=SLICE, digest=digest(SLICE), plan=(), provenance=PROVENANCE,
+        key=digest(SLICE), generation=1,
+    )  # fmt: skip
+    assert list(findings.of_run(HOST, Hints())) == []
+    (found,) = findings.of_run(HOST, Hints(open_run=OpenRun(seq=7, at=1.0, opened=opened)))
+    assert (found.level, found.subject, found.host) == ("wrong", "run", HOST)
+
+
+@pytest.mark.parametrize(
+    ("changed", "level"),
+    [({"state": "modified"}, "note"), ({"state": "not in git"}, "note"), ({"state": "untracked", "objection": "but"}, "wrong")],
+)
+def test_files_that_git_does_not_know_are_a_note_unless_they_must_be_committed(changed: dict[str, str], level: str) -> None:
+    (found,) = findings.of_provenance(Provenance(**{**PROVENANCE.model_dump(), **changed}))
+    assert (found.level, found.subject) == (level, "git")
+    assert list(findings.of_provenance(PROVENANCE)) == []
+
+
+def test_a_host_that_is_silent_is_named() -> None:
+    found = findings.of_silence(SLICE, "no route")
+    assert (found.level, found.subject, found.host, found.found) == ("wrong", "access", HOST, "it cannot be looked at: no route")
+
+
+def test_a_person_reads_every_finding_with_its_fix() -> None:
+    note = Finding(level="note", subject="git", found="f", fix="do it")
+    wrong = Finding(level="wrong", host="box", model="a", subject="port", found="held", fix="kill 9")
+    document = Findings(hosts=("box",), findings=(note, wrong))
+    assert document.wrong
+    assert doctor_text(document.model_dump(mode="json")).splitlines() == [
+        "note   git: f",
+        "       do: do it",
+        "wrong  port box/a: held",
+        "       do: kill 9",
+        "Looked at files, journal and box: 1 thing wrong.",
+    ]
+    assert doctor_text(Findings(hosts=(), findings=()).model_dump()) == "Looked at files, journal and no host: nothing wrong."

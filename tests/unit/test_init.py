@@ -1,0 +1,50 @@
+"""Init asks only what it could not see."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+
+from reconciler.cli.main import _ask
+from reconciler.core.drafting import Answers, Candidate
+from reconciler.verbs.init import _answers
+from tests.machines import adopted, file, machine, server
+
+FOUND = (Candidate("a", file("/m/a.gguf")), Candidate("b", file("/m/b.gguf")))
+SERVED = (Candidate("a", file("/m/a.gguf"), adopted(), server()),)
+WITH_PROGRAM = machine(programs=("/usr/bin/llama-server",))
+
+
+def saying(*answers: str) -> Callable[[str], str]:
+    """Answer one question after the other; fail when more are put."""
+    rest = iter(answers)
+    return lambda _: next(rest)
+
+
+@pytest.mark.parametrize(
+    ("said", "active"), [(("2",), ("b",)), (("a",), ("a",)), (("",), None), (("7", "c", "b"), ("b",)), (("c", ""), None)]
+)
+def test_which_model_shall_run_is_asked_until_it_is_understood(said: tuple[str, ...], active: tuple[str, ...] | None) -> None:
+    assert _answers(WITH_PROGRAM, FOUND, saying(*said)) == Answers(active, "")
+
+
+def test_where_the_program_is_is_asked_when_none_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert _answers(machine(), FOUND, saying("~/llama-server", "1")) == Answers(("a",), "/home/ann/llama-server")
+    assert _answers(machine(), FOUND, saying("", "")) == Answers(None, "")
+
+
+def test_nothing_is_asked_of_what_is_served_or_where_nothing_is_or_without_a_person() -> None:
+    assert _answers(machine(), SERVED, saying()) == Answers(None, "")
+    assert _answers(machine(), (), saying()) == Answers()
+    assert _answers(machine(), FOUND, None) == Answers()
+
+
+def test_a_question_goes_to_stderr_and_the_answer_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(" 2 \n3\n"))
+    assert (_ask("Which? "), _ask("And? "), _ask("Still? ")) == ("2", "3", "")
+    assert capsys.readouterr() == ("", "Which? And? Still? ")
