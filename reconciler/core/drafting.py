@@ -184,7 +184,8 @@ def _sizes(one: Candidate) -> list[str]:
         lines.append(f"context: {one.adopted.context}")
     else:
         guess = min(CONTEXT, own) if own else CONTEXT
-        cost = f"; 1000 tokens take {one.file.kv_bytes_per_token * 1000 / 1024**2:.0f} MiB" if one.file.kv_bytes_per_token else ""
+        megabytes = round(one.file.kv_bytes_per_token * 1000 / 1024**2)
+        cost = f"; 1000 tokens take {megabytes} MiB" if megabytes else ""
         lines.append(f"context: {guess}   # a guess: all slots together{cost}. Without this key it is the model's own")
     if one.adopted is not None and one.adopted.parallel is not None:
         lines.append(f"parallel: {one.adopted.parallel}")

@@ -53,7 +53,7 @@ def of_provenance(provenance: Provenance) -> Iterator[Finding]:
         yield Finding(level="note", subject="git", found=found, fix=f"where both files are: {fix}")
 
 
-def of_data_directory(machine: Machine) -> Iterator[Finding]:
+def of_journal_place(machine: Machine) -> Iterator[Finding]:
     """Yield why the journal could not be written; the first folder of `machine` is the data directory."""
     for folder in machine.folders[:1]:
         yield from _unwritable("data directory", folder, machine.user, "or choose another with --data")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from reconciler.core.drafting import Candidate
-from reconciler.model.machine import Machine, Server
+from reconciler.model.machine import LOOPBACK, Machine, Server
 
 _SECRETS = ("--api-key", "-hft", "--hf-token")
 """Flags whose values a machine does not give away."""
@@ -30,10 +31,10 @@ WantedBy=default.target
 
 
 class Step(NamedTuple):
-    """Be one command, and why."""
+    """Be one command, and why, in sentences."""
 
     command: str
-    why: str
+    why: tuple[str, ...]
 
 
 def steps(machine: Machine, found: Iterable[Candidate]) -> tuple[Step, ...]:
@@ -52,7 +53,10 @@ def _by_hand(server: Server) -> bool:
 
 
 def _step(machine: Machine, name: str, server: Server) -> Step:
-    why = f"{name} is served by pid {server.pid}, which reconciler did not start; its conversations end with it"
+    why = (
+        f"{name} is served by pid {server.pid}, which reconciler did not start; its conversations end with it.",
+        *_reach(server),
+    )
     service = server.service
     mine = server.user == machine.user
     if service is None:
@@ -62,7 +66,15 @@ def _step(machine: Machine, name: str, server: Server) -> Step:
         command = f"{'' if mine or machine.user == 'root' else 'sudo '}systemctl --user {of_whom}disable --now {service.name}"
     else:
         command = f"{'' if machine.user == 'root' else 'sudo '}{service.ending}"
-    return Step(command, f"{why}, and {service.name} would start it again")
+    return Step(command, (*why, f"{service.name} would start it again after a kill."))
+
+
+def _reach(server: Server) -> tuple[str, ...]:
+    """Say who cannot reach it any more."""
+    words = [part for word in server.flags for part in word.split("=", 1)]
+    place = next((value for flag, value in pairwise(words) if flag == "--host"), "127.0.0.1")
+    away = f"Clients on other machines reach it on {place}; ours listens on loopback alone, so put a proxy before it."
+    return () if place in LOOPBACK else (away,)
 
 
 def _unit(file: str, name: str, server: Server) -> str:

@@ -6,6 +6,8 @@ from reconciler.model.facts import Service
 from reconciler.model.names import Value
 from reconciler.model.spec import Task
 
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
 
 class Card(Value):
     """Describe an accelerator; its memory in bytes is None where the kernel does not tell."""

@@ -18,7 +18,7 @@ def init_text(document: dict[str, Any]) -> str:
         lines.append("Nothing of your own was found: these are two demo models. inventory.yaml says how to add your own.")
     lines += ["", f"$ reconciler plan --state {directory}", plan_text(document["plan"]), "", "Next:"]
     for step in document["steps"]:
-        lines += [f"  # {step['why']}", f"  {step['command']}"]
+        lines += [*(f"  # {sentence}" for sentence in step["why"]), f"  {step['command']}"]
     lines.append(f"  reconciler apply --state {directory}")
     units = [name for name in document["files"] if name.endswith(".service")]
     lines += [f"Or keep it under systemd as it is: {directory}/{name} is a unit that does, and says how." for name in units]

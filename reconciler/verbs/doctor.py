@@ -55,7 +55,7 @@ def _rows(looking: Looking) -> tuple[Sequence[Row], tuple[Finding, ...]]:
 async def _all(looking: Looking, slices: Sequence[Slice], hints: dict[str, Hints]) -> tuple[Finding, ...]:
     access = looking.readers(here.HERE).access
     own = await here.machine(access, AskMachine(search=False, folders=(looking.claim.directory,)))
-    found = list(findings.of_data_directory(own))
+    found = list(findings.of_journal_place(own))
     for slice_ in slices:
         found += [*findings.of_run(slice_.host.name, hints.get(slice_.host.name, Hints())), *await _host(looking, slice_)]
     return tuple(found)

@@ -145,6 +145,16 @@ def test_what_was_started_by_hand_is_served_after_the_one_command_that_init_name
     assert (well.returncode, well.stdout) == (0, "Looked at files, journal and local: nothing wrong.\n")
 
 
+def test_where_nothing_is_found_the_demo_models_are_written_and_can_be_planned(home: Home) -> None:
+    home.server.kill()
+    for weights in (home.folder / "home" / "models").iterdir():
+        weights.unlink()
+    begun = home.begin()
+    assert begun["models"] == begun["steps"] == []
+    assert "Nothing of your own was found" in init_text(begun)
+    assert "start          tiny-a" in home.run("plan", "--state", "stack").stdout
+
+
 def test_no_secret_is_written_or_shown(home: Home) -> None:
     shown = home.run("init", "stack")
     shown_as_json = home.run("init", "stack-2", "-o", "json").stdout

@@ -28,6 +28,10 @@ def test_what_is_refused_is_left_out_with_the_reason_and_without_its_value() -> 
     assert "10.0.0.7" not in str(found.left_out)
 
 
+def test_a_server_on_loopback_loses_nothing() -> None:
+    assert adopted(("--host", "127.0.0.1"), (), "/").left_out == ()
+
+
 def test_what_is_adopted_is_accepted() -> None:
     found = adopted(WORDS, (), "/home/ann")
     assert list(refused(found.args)) == []

@@ -145,8 +145,8 @@ def test_conversations_that_nobody_keeps_need_no_room() -> None:
     assert seen(folders=(folder("/host/models/a/slots", free_bytes=1024**3), PLACES[1]), weights_a=hybrid) == []
 
 
-def test_a_data_directory_that_cannot_be_written_is_named() -> None:
-    (found,) = findings.of_data_directory(machine(folders=(folder("/d", writable=False),)))
+def test_a_place_for_the_journal_that_cannot_be_written_is_named() -> None:
+    (found,) = findings.of_journal_place(machine(folders=(folder("/d", writable=False),)))
     assert (found.level, found.subject) == ("wrong", "data directory")
     assert found.fix == "`sudo chown ann /var`, or choose another with --data"
 

@@ -34,7 +34,16 @@ def candidate(**changed: Any) -> Candidate:
 def test_a_stranger_is_ended_by_one_command(user: str, changed: dict[str, Any], command: str) -> None:
     (step,) = steps(machine(user=user), [candidate(**changed)])
     assert step.command == command
-    assert "pid 812" in step.why
+    assert "pid 812" in step.why[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [(("--host", "10.0.0.7"), True), (("--host=10.0.0.7",), True), (("--host", "127.0.0.1"), False), ((), False)],
+)
+def test_clients_that_lose_their_way_are_mentioned(flags: tuple[str, ...], told: bool) -> None:
+    (step,) = steps(machine(), [candidate(flags=flags)])
+    assert any("Clients on other machines reach it on 10.0.0.7" in sentence for sentence in step.why) is told
 
 
 def test_a_unit_of_ours_and_a_model_that_nobody_serves_need_nothing() -> None:

@@ -6,7 +6,7 @@ from posixpath import isabs, join, normpath
 from typing import TYPE_CHECKING
 
 from reconciler.drivers.engines.llama.flags import FIXED, OURS, flags, has
-from reconciler.model.machine import Adopted
+from reconciler.model.machine import LOOPBACK, Adopted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +33,8 @@ def adopted(words: Sequence[str], mapped: Sequence[str], directory: str) -> Adop
             found[OURS[flag]] = "".join(values[:1])
         elif flag in {"-a", "--alias"}:
             found["alias"] = "".join(values[:1]).partition(",")[0]
+        elif flag == "--host" and set(values) & LOOPBACK:
+            continue
         elif flag in FIXED and flag not in _SAME:
             left_out.append(f"{flag}: {FIXED[flag]}")
         elif flag in OURS and flag not in _SAME:
