@@ -103,18 +103,14 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".gguf") and not LATER_SHARD.search(entry.name) and _is_text(entry.path):
+                if entry.name.endswith(".gguf") and entry.is_file():
                     files.append(entry.path)
                 elif not entry.name.startswith(".") and entry.name not in DULL and entry.is_dir(follow_symlinks=False):
                     below.append(entry.path)
     except OSError:
         return [], []
-    return sorted(below), sorted(files)
-
-
-def _is_text(path: str) -> bool:
-    """Return whether a path can be written into a file of text."""
-    return path.isprintable()
+    # A later part of a model is found with its first, and what cannot be printed cannot be written into a file of text.
+    return sorted(below), sorted(path for path in files if path.isprintable() and not LATER_SHARD.search(path))
 
 
 def identity(path: str) -> tuple[int, int] | None:
@@ -132,7 +128,7 @@ def _described(path: str, until: float) -> dict[str, Any]:
     architecture = str(header.get("architecture", ""))
     return {
         "path": path,
-        "size": header.get("size") or os.stat(path).st_size,
+        "size": header.get("size", 0),
         "problem": header.get("problem", ""),
         "architecture": (architecture if architecture.isprintable() else "") if header else None,
         "type": str(header.get("type", "")),

@@ -17,6 +17,8 @@ def init_text(document: dict[str, Any]) -> str:
     if not document["models"]:
         lines.append("Nothing of your own was found: these are two demo models. inventory.yaml says how to add your own.")
     lines += ["", f"$ reconciler plan --state {directory}", plan_text(document["plan"]), "", "Next:"]
+    if document["models"] and not machine["servers"] and not any(host["steps"] for host in document["plan"]["hosts"]):
+        lines.append("  # Nothing is to run yet: write a model of inventory.yaml into desired.yaml, under `active:`.")
     for step in document["steps"]:
         lines += [*(f"  # {sentence}" for sentence in step["why"]), f"  {step['command']}"]
     lines.append(f"  reconciler apply --state {directory}")

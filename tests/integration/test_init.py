@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,10 +146,17 @@ def test_what_was_started_by_hand_is_served_after_the_one_command_that_init_name
     assert (well.returncode, well.stdout) == (0, "Looked at files, journal and local: nothing wrong.\n")
 
 
+def test_weights_that_nobody_serves_run_once_desired_names_one(home: Home) -> None:
+    home.server.kill()
+    begun = home.begin()
+    assert len(begun["models"]) == len(["first", "second"])
+    assert "Nothing is to run yet" in init_text(begun)
+    assert "active: []" in (home.folder / "stack" / "desired.yaml").read_text()
+
+
 def test_where_nothing_is_found_the_demo_models_are_written_and_can_be_planned(home: Home) -> None:
     home.server.kill()
-    for weights in (home.folder / "home" / "models").iterdir():
-        weights.unlink()
+    shutil.rmtree(home.folder / "home")
     begun = home.begin()
     assert begun["models"] == begun["steps"] == []
     assert "Nothing of your own was found" in init_text(begun)

@@ -28,8 +28,9 @@ def test_what_is_refused_is_left_out_with_the_reason_and_without_its_value() -> 
     assert "10.0.0.7" not in str(found.left_out)
 
 
-def test_a_server_on_loopback_loses_nothing() -> None:
-    assert adopted(("--host", "127.0.0.1"), (), "/").left_out == ()
+def test_a_server_that_runs_as_ours_would_loses_nothing() -> None:
+    found = adopted(("--host", "127.0.0.1", "--fit", "off", "--cache-ram", "0"), (), "/")
+    assert (found.left_out, found.args) == ((), ())
 
 
 def test_what_is_adopted_is_accepted() -> None:

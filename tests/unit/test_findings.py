@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,9 @@ from reconciler.model.records import OpenRun, Retry, Row, RunOpened
 from reconciler.model.spec import Command
 from reconciler.model.target import Provenance
 from reconciler.render.beginning import doctor_text
+from tests.jsonschema import unfit
 from tests.machines import folder, machine
+from tests.rules.tree import ROOT
 from tests.worlds import HOST, PROVENANCE, model, slice_of, world
 
 A = model("a", command=Command(argv=("llama-server",), folders=("slots",)))
@@ -189,6 +192,8 @@ def test_a_person_reads_every_finding_with_its_fix() -> None:
     wrong = Finding(level="wrong", host="box", model="a", subject="port", found="held", fix="kill 9")
     document = Findings(hosts=("box",), findings=(note, wrong))
     assert document.wrong
+    schema = json.loads((ROOT / "schemas" / "doctor.schema.json").read_text(encoding="utf-8"))
+    assert list(unfit(document.model_dump(mode="json"), schema)) == []
     assert doctor_text(document.model_dump(mode="json")).splitlines() == [
         "note   git: f",
         "       do: do it",

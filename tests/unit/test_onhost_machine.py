@@ -181,6 +181,13 @@ def test_what_is_no_gguf_is_said_to_be_none(tmp_path: Path) -> None:
     assert "its header is cut short" in file["problem"]
 
 
+def test_a_folder_that_is_called_like_a_file_is_looked_into(tmp_path: Path) -> None:
+    one = gguf(tmp_path / "repo.gguf" / "a.gguf")
+    (tmp_path / "gone.gguf").symlink_to(tmp_path / "nowhere")
+    gguf(tmp_path / "line\nbreak.gguf", seed=2)
+    assert [file["path"] for file in search.search([str(tmp_path)], []).files] == [str(one)]
+
+
 def test_the_search_goes_only_so_deep(tmp_path: Path) -> None:
     gguf(tmp_path.joinpath(*"abcdefg", "x.gguf"))
     assert search.search([str(tmp_path)], []).files == []

@@ -20,6 +20,12 @@ _FILES = {
 _SAME = {"--metrics", "--slots", "--no-cache-idle-slots", "--alias", "-a", "--port"}
 """Flags that come out as they were, or are a key of their own: nothing is lost without them."""
 
+_AS_OURS = {
+    *(("--host", place) for place in LOOPBACK),
+    *(("-fit", "off"), ("--fit", "off"), ("-cram", "0"), ("--cache-ram", "0")),
+}
+"""Flags that nobody may choose, with the value that they have anyway."""
+
 
 def adopted(words: Sequence[str], mapped: Sequence[str], directory: str) -> Adopted:
     """Return what flags say. `mapped` are the files in the server's memory, `directory` is where relative paths begin."""
@@ -33,7 +39,7 @@ def adopted(words: Sequence[str], mapped: Sequence[str], directory: str) -> Adop
             found[OURS[flag]] = "".join(values[:1])
         elif flag in {"-a", "--alias"}:
             found["alias"] = "".join(values[:1]).partition(",")[0]
-        elif flag == "--host" and set(values) & LOOPBACK:
+        elif (flag, *values) in _AS_OURS:
             continue
         elif flag in FIXED and flag not in _SAME:
             left_out.append(f"{flag}: {FIXED[flag]}")
