@@ -110,6 +110,38 @@ class Supervisor(Protocol):
         ...
 
 
+class Proposal(Source, Protocol):
+    """Be desired.yaml as it would read after an edit: read like any source, written only when asked."""
+
+    @property
+    def host(self) -> str:
+        """Return the host that the edit is about."""
+
+    @property
+    def path(self) -> str:
+        """Return the file that would be written."""
+
+    @property
+    def diff(self) -> str:
+        """Return the edit as a unified diff, empty when there is none."""
+
+    def write(self) -> None:
+        """Replace the file; raise PlanStale when somebody changed it meanwhile, or WriteFailed."""
+        ...
+
+    def commit(self, message: str) -> None:
+        """Commit the file alone; raise Unreachable."""
+        ...
+
+
+class EditableSource(Source, Protocol):
+    """Read desired state and inventory, and propose edits."""
+
+    def propose(self, model_name: str, host: str | None) -> Proposal:
+        """Return the edit that makes a model the active one of its host; raise Misused, or ConfigError."""
+        ...
+
+
 class JournalReader(Protocol):
     """Read what was recorded."""
 

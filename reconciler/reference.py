@@ -40,6 +40,7 @@ ENDS = {
     "retry": ACTS,
     "hold": ACTS,
     "resume": ACTS,
+    "use": ACTS,
     "doctor": ("0", "1", "64"),
 }
 

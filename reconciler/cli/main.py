@@ -131,6 +131,11 @@ def _act(asked: argparse.Namespace, app: App) -> Outcome:
                 approved=asked.yes,
             )
             return apply.run(app, wishes, approve, _say)
+        case "use":
+            from reconciler.verbs import use  # noqa: PLC0415 - as above
+
+            message = f"active: {asked.model}" if asked.commit else ""
+            return use.run(app, app.source.propose(asked.model, asked.host), message, approve, _say)
         case "retry":
             return retry.run(app, asked.host, approve, _say, approved=asked.yes)
         case "hold":

@@ -11,6 +11,8 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from reconciler.errors import Unreachable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 GIT_PATIENCE = 5.0
 """Seconds that git may take; a repository that cannot answer by then counts as none."""
 
+COMMIT_PATIENCE = 120.0
+"""Seconds that a commit may take: the operator's hooks, and a person at their key."""
+
+_OF_A_CALLING_GIT = {"GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE"}
 _LONGEST_TEXT = 200
 _SHA1_WIDTH = 40
 _MISSING = " missing"
@@ -63,6 +69,32 @@ def trace(contents: Mapping[Path, bytes]) -> Trace:
         return Trace("untracked", commit, _shown(author), _shown(subject))
     same = all(_is_blob(directory, name, content, blob) for (name, content), blob in zip(names.items(), blobs, strict=True))
     return Trace("committed" if same else "modified", commit, _shown(author), _shown(subject))
+
+
+def commit(path: Path, message: str) -> None:
+    """Commit one file alone, unless git has it as it is; raise Unreachable with what git said and what to do.
+
+    This is the operator's own commit: their hooks, identity and signature apply.
+    """
+    words = [["status", "--porcelain", "--", path.name], ["add", "--", path.name]]
+    words.append(["commit", "--quiet", "--only", f"--message={message}", "--", path.name])
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_A_CALLING_GIT}
+    environment |= {"GIT_TERMINAL_PROMPT": "0"}
+    for command in words:
+        try:
+            done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
+                ["git", "-C", str(path.parent), "--literal-pathspecs", *command],  # noqa: S607 - git is found on the PATH
+                stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=COMMIT_PATIENCE, env=environment,
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError) as error:
+            heard = getattr(error, "stderr", None) or str(error).encode()
+            why = "; ".join(line.strip() for line in heard.decode("utf-8", "replace").splitlines() if line.strip())
+            raise Unreachable(
+                f"git did not commit {path}: {why}. The file stays as it was written, nothing was applied: mend what git says, "
+                f"then say the same once more, or commit it yourself and `reconciler apply`"
+            ) from error
+        if command[0] == "status" and not done.stdout:
+            return
 
 
 def is_signed(directory: Path, commit: str) -> bool:

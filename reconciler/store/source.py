@@ -6,16 +6,19 @@ import errno
 import hashlib
 import os
 import stat
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.core.canonical import digest
 from reconciler.core.coherence import check
 from reconciler.core.resolve import Definitions, resolve
-from reconciler.errors import ConfigError
+from reconciler.errors import ConfigError, Misused
 from reconciler.model.desired import Desired
 from reconciler.model.inventory import Inventory
+from reconciler.model.problem import nearest
 from reconciler.model.target import Provenance, Wanted
-from reconciler.store import definitions, git, yaml_positions
+from reconciler.store import definitions, git, splice, yaml_positions
+from reconciler.store.proposal import FileProposal
 from reconciler.store.review import Review
 
 if TYPE_CHECKING:
@@ -65,7 +68,24 @@ class FileSource:
 
     def read(self) -> Wanted:
         """Return both files as one resolved value; raise ConfigError with every problem of both."""
+        return self._resolved(self._pair())
+
+    def propose(self, model_name: str, host: str | None) -> FileProposal:
+        """Return desired.yaml with this model as the active one of its host; raise Misused, or ConfigError."""
         pair = self._pair()
+        desired = yaml_positions.parse(pair["desired"])
+        review = Review({"desired": desired, "inventory": yaml_positions.parse(pair["inventory"])})
+        inventory, _ = review.fit("inventory", Inventory)
+        lines = self._lines(review)
+        if lines or inventory is None:
+            raise ConfigError("\n".join(lines))
+        name = _host_of(inventory, model_name, host)
+        apart = inventory.only_host is None or (isinstance(desired.value, dict) and "hosts" in desired.value)
+        after = splice.put(pair["desired"], ("hosts", name, "active") if apart else ("active",), model_name)
+        proposed: dict[FileName, bytes] = {**pair, "desired": after}
+        return FileProposal(self.path("desired"), name, pair["desired"], after, partial(self._resolved, proposed))
+
+    def _resolved(self, pair: dict[FileName, bytes]) -> Wanted:
         review = Review({file: yaml_positions.parse(pair[file]) for file in _FILES})
         desired, _ = review.fit("desired", Desired)
         inventory, whole = review.fit("inventory", Inventory)
@@ -75,10 +95,13 @@ class FileSource:
             review.add(problems)
         if desired and inventory and whole:
             review.add(check(desired, inventory, defined))
-        lines = review.lines({file: str(self.path(file)) for file in _FILES})
+        lines = self._lines(review)
         if lines or not (desired and inventory):
             raise ConfigError("\n".join(lines))
         return resolve(desired, inventory, defined, self._provenance(pair, desired.apply_from))
+
+    def _lines(self, review: Review) -> list[str]:
+        return review.lines({file: str(self.path(file)) for file in _FILES})
 
     def _pair(self) -> dict[FileName, bytes]:
         """Return the bytes of both files, read once more when either changed meanwhile."""
@@ -117,6 +140,18 @@ class FileSource:
             directory = self.path("desired").resolve().parent
             found = "" if git.is_signed(directory, traced.commit) else _UNSIGNED.format(commit=traced.commit[:7])
         return f"desired.yaml says `apply_from: {apply_from}`, but {found}" if found else ""
+
+
+def _host_of(inventory: Inventory, model_name: str, host: str | None) -> str:
+    """Return the host of a model; raise Misused with the nearest names, or the host that it is on."""
+    model = inventory.models.get(model_name)
+    if model is None:
+        models = ", ".join(sorted(inventory.models)) or "none"
+        raise Misused(f"the inventory has no model {model_name}{nearest(model_name, inventory.models)}; it has: {models}")
+    here = inventory.host_name_of(model)
+    if host is not None and here is not None and host != here:
+        raise Misused(f"{model_name} is a model of {here}, not of {host}; leave --host out")
+    return here or host or ""
 
 
 def _identity(path: Path) -> tuple[int, ...]:

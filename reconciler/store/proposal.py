@@ -1,0 +1,60 @@
+"""Proposal: desired.yaml as it would read with another active model. Read like the files, and written only when asked."""
+
+from __future__ import annotations
+
+import difflib
+import stat
+from typing import TYPE_CHECKING
+
+from reconciler.edge.atomic import write_file
+from reconciler.errors import PlanStale, WriteFailed
+from reconciler.store import git
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from reconciler.model.target import Wanted
+
+
+class FileProposal:
+    """Hold what desired.yaml is and would be, the host that it is about, and how it would be resolved."""
+
+    def __init__(self, path: Path, host: str, before: bytes, after: bytes, resolved: Callable[[], Wanted]) -> None:
+        """Propose to replace `before` by `after` in the file at `path`."""
+        self._path = path
+        self.host = host
+        self._before = before
+        self._after = after
+        self._resolved = resolved
+
+    @property
+    def path(self) -> str:
+        """Return the name of the file, as it was given."""
+        return str(self._path)
+
+    @property
+    def diff(self) -> str:
+        """Return the change as a unified diff, empty when there is none."""
+        before, after = (content.decode("utf-8-sig").splitlines() for content in (self._before, self._after))
+        return "\n".join(difflib.unified_diff(before, after, self.path, f"{self.path} (proposed)", lineterm=""))
+
+    def read(self) -> Wanted:
+        """Return both files resolved as if this were written; raise ConfigError with every problem."""
+        return self._resolved()
+
+    def write(self) -> None:
+        """Replace the file, or what a link there leads to, with its mode kept; raise PlanStale, or WriteFailed."""
+        try:
+            target = self._path.resolve(strict=True)
+            mode = stat.S_IMODE(target.stat().st_mode)
+            now = target.read_bytes()
+        except OSError as error:
+            raise WriteFailed(f"{self.path} cannot be read any more: {error.strerror}; nothing was written") from error
+        if now != self._before:
+            raise PlanStale(f"{self.path} was changed by somebody else meanwhile; nothing was written. Look at it and try again")
+        write_file(target, self._after, mode)
+
+    def commit(self, message: str) -> None:
+        """Commit this file alone, unless git has it as it is; raise Unreachable with what git said."""
+        git.commit(self._path.resolve(), message)

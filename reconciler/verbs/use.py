@@ -1,0 +1,58 @@
+"""Use: make a model the active one of its host. Edits desired.yaml, shows what follows, asks, writes, applies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+
+from reconciler.errors import NotApproved, Refused
+from reconciler.ports import Proposal
+from reconciler.render.json import plan_document
+from reconciler.steps.plan import Plan
+from reconciler.verbs import apply
+from reconciler.verbs.given import Acting
+from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.plan import look
+
+AGAIN = "`--yes` does it without asking"
+
+
+def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> Outcome:
+    """Write the proposal once it is approved, commit it when there is a `message`, and apply.
+
+    Raise Refused or NotApproved before anything is written; then PlanStale, WriteFailed, Unreachable, and as apply.
+    """
+    approved: list[Any] = []
+    if proposal.diff:
+        approved = _approved(app, proposal, message, approve, say)
+        proposal.write()
+        say(f"{proposal.path} is written")
+    else:
+        say(f"{proposal.path} says so already; nothing is to be written")
+    if message:
+        proposal.commit(message)
+    # What was approved is asked about again only when the world moved while it was written.
+    return apply.run(app, apply.Wishes(trigger="use"), lambda plan: plan["hosts"] == approved or approve(plan), say)
+
+
+def _approved(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> list[Any]:
+    """Return the meaning of the plan that follows from the proposal, approved."""
+    wanted = proposal.read()
+    provenance = wanted.provenance
+    if message and provenance.state == "not in git":
+        raise Refused(f"nothing was written: no git repository answers for {proposal.path}; leave --commit out, or `git init`")
+    if provenance.objection and not message:
+        raise Refused(f"nothing was written: {provenance.objection}; with --commit the change is committed")
+    say(proposal.diff)
+    # What git objects to is that the change is not committed yet.
+    wanted = wanted.model_copy(update={"provenance": provenance.model_copy(update={"objection": ""})})
+    seen = anyio.run(look, app, wanted)
+    reasons = next(one.plan.refusals for one in seen if one.slice.host.name == proposal.host)
+    if reasons:
+        raise Refused(f"nothing was written: {'; '.join(reasons)}")
+    document = plan_document(Plan(provenance=provenance, hosts=tuple(one.plan for one in seen)))
+    if not approve(document):
+        raise NotApproved(f"nothing was written: the change was not approved; {AGAIN}")
+    meaning: list[Any] = document["hosts"]
+    return meaning

@@ -1,0 +1,148 @@
+"""The daily act: `use` edits one word of desired.yaml after showing what follows, and applies it."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.main import main
+from reconciler.drivers import DriverCatalog
+from reconciler.edge.clock import SystemClock
+from reconciler.errors import PlanStale
+from reconciler.store.source import FileSource
+from tests.engine import free_port
+from tests.stack import Stack, stack
+
+DESIRED = "# what we serve\nversion: 1\nactive: 'tiny'   # the small one\n"
+INVENTORY = """version: 1
+models:
+  tiny: {engine: {kind: embedded, seed: 1}, port: PORT}
+  tinier: {engine: {kind: embedded, seed: 2}, port: PORT}
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    (folder / "desired.yaml").write_text(DESIRED)
+    (folder / "inventory.yaml").write_text(INVENTORY.replace("PORT", str(free_port())))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "host"))
+    return folder
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ["-c", "user.name=T", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
+    command = ["git", "-C", str(folder), *who, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout
+
+
+def committed(folder: Path) -> None:
+    git(folder, "init", "--quiet", ".")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "begin")
+
+
+def test_without_a_terminal_the_change_and_its_plan_are_shown_and_nothing_is_written(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["use", "tinier"]) == 4
+    said = capsys.readouterr().err
+    assert "-active: 'tiny'   # the small one\n+active: 'tinier'   # the small one" in said
+    assert "start          tinier" in said
+    assert "there is no terminal to ask for approval" in said
+    assert (state / "desired.yaml").read_text() == DESIRED
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tinyer"], 'the inventory has no model tinyer; did you mean "tinier"?; it has: tinier, tiny'),
+        (["tinier", "--host", "tower"], "tinier is a model of local, not of tower"),
+    ],
+)
+def test_a_model_that_is_not_there_is_answered_with_the_nearest(
+    state: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["use", *words]) == 64
+    assert said in capsys.readouterr().err
+    assert (state / "desired.yaml").read_text() == DESIRED
+
+
+def test_files_that_are_applied_only_as_committed_are_not_written_without_a_commit(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strict = DESIRED + "apply_from: committed\n"
+    (state / "desired.yaml").write_text(strict)
+    committed(state)
+    assert main(["use", "tinier", "--yes"]) == 4
+    assert "says `apply_from: committed`" in (said := capsys.readouterr().err)
+    assert "with --commit the change is committed" in said
+    assert (state / "desired.yaml").read_text() == strict
+
+
+def test_what_could_not_be_done_is_refused_before_it_is_written(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lost = INVENTORY.replace("kind: embedded, seed: 2", "kind: llamacpp, binary: /nowhere, weights: /nothing.gguf")
+    (state / "inventory.yaml").write_text(lost.replace("PORT", str(free_port())))
+    assert main(["use", "tinier", "--yes"]) == 4
+    assert "Refused: nothing was written: " in capsys.readouterr().err
+    assert (state / "desired.yaml").read_text() == DESIRED
+
+
+def test_a_commit_where_there_is_no_repository_is_refused_before_it_is_written(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(state.parent))
+    assert main(["use", "tinier", "--yes", "--commit"]) == 4
+    assert "nothing was written: no git repository answers for state/desired.yaml" in capsys.readouterr().err
+    assert (state / "desired.yaml").read_text() == DESIRED
+
+
+def test_what_somebody_else_wrote_meanwhile_is_not_overwritten(state: Path) -> None:
+    proposal = FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)
+    (state / "desired.yaml").write_text("version: 1\n")
+    with pytest.raises(PlanStale, match="changed by somebody else"):
+        proposal.write()
+    assert (state / "desired.yaml").read_text() == "version: 1\n"
+
+
+def test_a_link_and_the_mode_of_its_file_stay(state: Path) -> None:
+    target = state.parent / "elsewhere.yaml"
+    (state / "desired.yaml").rename(target)
+    target.chmod(0o664)
+    (state / "desired.yaml").symlink_to("../elsewhere.yaml")
+    FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None).write()
+    assert (state / "desired.yaml").readlink() == Path("../elsewhere.yaml")
+    assert target.read_text() == DESIRED.replace("'tiny'", "'tinier'")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o664
+
+
+def test_a_switch_is_one_command_that_is_committed_applied_and_said_again(tmp_path: Path) -> None:
+    with stack(tmp_path) as made:
+        committed(made.folder / "state")
+        identity = {f"GIT_{role}_{what}": "t@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        done = made.run("use", "tiny-b", "--yes", "--commit", **identity)
+        assert done.returncode == 0, done.stderr
+        assert set(made.engines()) == {"tiny-b"}
+        assert git(made.folder / "state", "log", "-1", "--format=%s") == "active: tiny-b\n"
+        again = made.run("use", "tiny-b", "--commit", **identity)
+        assert again.returncode == 0, again.stderr
+        assert "says so already" in again.stderr
+        assert again.stdout == "local: in sync\n"
+
+
+def test_a_commit_that_git_refuses_leaves_the_file_as_written_and_applies_nothing(tmp_path: Path) -> None:
+    made = Stack(tmp_path)
+    committed(made.folder / "state")
+    git(made.folder / "state", "config", "user.useConfigOnly", "true")
+    done = made.run("use", "tiny-b", "--yes", "--commit", GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null")
+    assert done.returncode == 1
+    assert "git did not commit" in done.stderr
+    assert "or commit it yourself and `reconciler apply`" in done.stderr
+    assert "active: tiny-b" in (made.folder / "state" / "desired.yaml").read_text()
+    assert made.engines() == {}
