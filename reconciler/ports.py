@@ -25,6 +25,7 @@ from reconciler.model.facts import (
     Fingerprint,
     Gpu,
     Health,
+    LogPart,
     PortState,
     PowerState,
     Saved,
@@ -252,8 +253,8 @@ class LauncherReader(Protocol):
         """Return the program that would be started."""
         ...
 
-    async def log(self, model_name: str) -> Fact[tuple[str, ...]]:
-        """Return the last lines that the unit wrote."""
+    async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
+        """Return the last lines that the unit wrote; after the `end` of an earlier part, only those since, of a new start too."""
         ...
 
 

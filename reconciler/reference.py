@@ -26,6 +26,7 @@ EXIT_CODES = {
     "130": "interrupted",
 }
 LOOKS = ("0", "1", "5", "64")
+FOLLOWS = (*LOOKS, "130")
 ACTS = ("0", "1", "3", "4", "5", "64", "130")
 ENDS = {
     "demo": ("0", "1", "64", "130"),
@@ -40,6 +41,7 @@ ENDS = {
     "retry": ACTS,
     "hold": ACTS,
     "resume": ACTS,
+    "logs": LOOKS,
     "use": ACTS,
     "doctor": ("0", "1", "64"),
 }

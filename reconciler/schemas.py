@@ -14,7 +14,7 @@ from reconciler.model.desired import Desired
 from reconciler.model.findings import Findings
 from reconciler.model.inventory import Inventory
 from reconciler.model.status import Status
-from reconciler.render.documents import PlanDocument
+from reconciler.render.documents import HistoryDocument, LogDocument, PlanDocument, ValidDocument, VerdictDocument
 
 if TYPE_CHECKING:
     from reconciler.ports import OptionsCatalog
@@ -27,12 +27,16 @@ _FIELDS = {"Host": ("access", "power", "gpu"), "Model": ("engine", "launcher")}
 
 
 def schemas(catalog: OptionsCatalog) -> dict[str, Schema]:
-    """Return the schemas of both files, with the options of every driver, and of the documents of the verbs that look."""
+    """Return the schemas of both files, with the options of every driver, and of the documents that verbs print."""
     described = {
         "desired": ("desired.yaml", Desired.model_json_schema()),
         "inventory": ("inventory.yaml", _with_drivers(Inventory.model_json_schema(), catalog)),
         "plan": ("reconciler plan -o json", PlanDocument.model_json_schema(mode="serialization")),
         "doctor": ("reconciler doctor -o json", Findings.model_json_schema(mode="serialization")),
+        "history": ("reconciler history -o json", HistoryDocument.model_json_schema(mode="serialization")),
+        "logs": ("reconciler logs -o json", LogDocument.model_json_schema(mode="serialization")),
+        "valid": ("reconciler validate -o json", ValidDocument.model_json_schema(mode="serialization")),
+        "verdict": ("reconciler apply -o json", VerdictDocument.model_json_schema(mode="serialization")),
         "status": ("reconciler status -o json", Status.model_json_schema(mode="serialization")),
     }
     return {

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
+MOST_LINES = 1000
+"""As many lines of a log a host gives at a time."""
+
+
 class Parser(argparse.ArgumentParser):
     """Parse, and raise Misused instead of leaving."""
 
@@ -47,9 +51,10 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
     init = verb("init", "write both files for what this machine serves")
     init.add_argument("directory", metavar="DIR", help="a folder that holds neither file yet; it becomes a git repository")
     init.add_argument("--yes", action="store_true", help="do not ask; what cannot be seen is left for you to write")
-    verb("validate", "check both files")
     doctor = verb("doctor", "look for everything that is wrong, with its fix; changes nothing")
     doctor.add_argument("host", nargs="?", help="one host only")
+    validate = verb("validate", "check both files")
+    validate.add_argument("--schema", metavar="NAME", nargs="?", const="", help="print the JSON Schema of a file or an answer")
     use = verb("use", "switch to a model: edit desired.yaml, show what follows, and apply it")
     use.add_argument("model", metavar="MODEL", help="the model that is to be active on its host")
     use.add_argument("--host", help="only if it is a model of this host")
@@ -58,7 +63,13 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
     _plan(verb("plan", "show what would be done; touches nothing"))
     _apply(verb("apply", "do it, and stay until it is judged healthy"))
     status = verb("status", "what is, against what is wanted")
-    status.add_argument("--exit-code", action="store_true", help="exit 1 when a host is not ready")
+    either = status.add_mutually_exclusive_group()
+    either.add_argument("-f", "--follow", action="store_true", help="show it again whenever it changes, until Ctrl-C")
+    either.add_argument("--exit-code", action="store_true", help="exit 1 when a host is not ready")
+    logs = verb("logs", "what the engine of a model wrote")
+    logs.add_argument("model", metavar="MODEL", help="the model")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C, also when the model is started anew")
+    logs.add_argument("-n", "--lines", type=_lines, default=20, metavar="LINES", help="how many lines, up to 1000 (20)")
     history = verb("history", "the runs and how they ended")
     history.add_argument("run", nargs="?", type=_run_number, help="one run only")
     rollback = verb("rollback", "go back to an earlier state")
@@ -90,6 +101,12 @@ def _seconds(text: str) -> float:
 def _run_number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"found {text}, expected the number of a run; `reconciler history` shows them")
+    return int(text)
+
+
+def _lines(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= MOST_LINES:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number of lines from 1 to {MOST_LINES}")
     return int(text)
 
 

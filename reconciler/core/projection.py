@@ -47,7 +47,7 @@ def history(rows: Sequence[Row]) -> list[dict[str, Any]]:
         if isinstance(record, StepDone) and record.run in runs:
             runs[record.run]["steps"].append(_step(record))
         elif isinstance(record, RunClosed) and record.run in runs:
-            closed = {"verdict": record.verdict, "message": record.message, "log": list(record.log)}
+            closed = {"verdict": record.verdict, "reason": record.reason, "message": record.message, "log": list(record.log)}
             runs[record.run].update(closed)
     return list(runs.values())
 
@@ -69,7 +69,7 @@ def _opened(run: OpenRun) -> dict[str, Any]:
         "run": run.seq, "at": run.at, "host": record.host, "mode": record.mode, "trigger": record.trigger,
         "active": list(record.slice.active or ()), "provenance": f"{provenance} {provenance.subject}".strip(),
         "digest": record.digest, "continues": record.continues, "plan": list(record.plan), "steps": [], "verdict": "open",
-        "message": "", "log": [],
+        "reason": "", "message": "", "log": [],
     }  # fmt: skip
 
 

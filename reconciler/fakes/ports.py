@@ -24,6 +24,7 @@ from reconciler.model.facts import (
     Gpu,
     Holder,
     Known,
+    LogPart,
     PortOwner,
     PortState,
     PowerState,
@@ -176,9 +177,14 @@ class FakeLauncher:
         """Return the program that would be started."""
         return await self.host.see("binary", lambda: self.host.world.binaries.get(model.name, Binary(path="engine")))
 
-    async def log(self, model_name: str) -> Fact[tuple[str, ...]]:
+    async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """Return what the model's engine wrote."""
-        return await self.host.see("log", lambda: self.host.world.logs.get(model_name, ()))
+
+        def seen() -> LogPart:
+            written = self.host.world.logs.get(model_name, ())
+            return LogPart(lines=written[int(after or 0) :][-lines:], end=str(len(written)))
+
+        return await self.host.see("log", seen)
 
     async def start(self, model: ModelSpec, controller: str) -> Evidence:
         """Start a unit; raise DriverError when its program cannot run."""

@@ -29,8 +29,6 @@ Fault: TypeAlias = Literal["refuses", "lies", "late", "hangs"]
 
 BOOT_SECONDS = 20.0
 MOST_DEATHS = 3
-TAIL = 20
-"""As many lines of a log are shown as on a real host."""
 
 NEVER = float("inf")
 
@@ -251,7 +249,7 @@ class World:
             ends_at = self.now
         places = [Place() for _ in range(nature.slots)]
         process = Process(self._identity(), mark, model.port, nature, self.now, ends_at, places)
-        self.logs[model.name] = (*self.logs.get(model.name, ()), *nature.log, f"{model.name} started")[-TAIL:]
+        self.logs[model.name] = (*self.logs.get(model.name, ()), *nature.log, f"{model.name} started")
         self.processes.append(process)
         return process
 

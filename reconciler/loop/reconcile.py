@@ -312,7 +312,7 @@ async def _last_words(executor: Executor, ending: Ending, target: Target) -> tup
     if model is None or model_name is None:
         return ()
     fact = await model.launcher.log(model_name)
-    return () if isinstance(fact, Unknown) else tuple(fact.value)
+    return () if isinstance(fact, Unknown) else fact.value.lines
 
 
 def _adopt(wish: Wish, actor: Actor, target: Target, mode: Mode, hints: Hints) -> None:

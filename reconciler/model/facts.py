@@ -254,6 +254,13 @@ class Binary(Value):
     modified_ns: int = 0
 
 
+class LogPart(Value):
+    """Hold lines that a unit wrote. Whoever gives `end` back is told what came after."""
+
+    lines: tuple[str, ...] = ()
+    end: str = ""
+
+
 GIB = 1024**3
 
 

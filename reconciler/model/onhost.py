@@ -73,11 +73,12 @@ class AskSaved(Value):
 
 
 class AskTail(Value):
-    """Ask for the last lines of a file."""
+    """Ask for the last lines of a log, or for what came after an earlier answer's `end`."""
 
     do: Literal["tail"] = "tail"
     path: str
-    lines: int = 20
+    lines: int
+    after: str = ""
 
 
 class AskClaim(Value):

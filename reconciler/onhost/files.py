@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 import time
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from reconciler.onhost import procfs
 from reconciler.onhost.problem import Problem, explain
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 CLAIM = "claim.json"
 CLAIM_LIMIT = 64 * 1024
+LOG_BEFORE = ".1"
+"""What the name of a log ends with that was begun before the present one."""
+
 TAIL_LIMIT = 256 * 1024
 LINE_LIMIT = 2000
 LINES_LIMIT = 1000
@@ -120,20 +123,38 @@ def _alone(directory: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def tail(path: str, lines: int) -> dict[str, Any]:
-    """Answer the last lines of a file, none when it does not exist yet."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return {"lines": []}
-    with open(descriptor, "rb") as file:
-        size = os.fstat(descriptor).st_size
-        start = max(0, size - TAIL_LIMIT)
-        file.seek(start)
-        text = file.read(TAIL_LIMIT).decode("utf-8", "replace")
-    whole = text.splitlines()[1 if start else 0 :]
-    count = max(0, min(lines, LINES_LIMIT))
-    return {"lines": [line[:LINE_LIMIT] for line in whole[len(whole) - min(count, len(whole)) :]]}
+def tail(path: str, lines: int, after: str = "") -> dict[str, Any]:
+    """Answer the last lines of a log, none when it does not exist yet, and the `end` of its last whole line.
+
+    After an earlier end, only the whole lines since: of the log before too when it was begun anew meanwhile.
+    """
+    found: list[str] = []
+    end = after
+    for name in (path + LOG_BEFORE, path) if after else (path,):
+        with contextlib.suppress(FileNotFoundError), open(name, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            number, _, offset = end.partition(":")
+            known = number == str(status.st_ino) and int(offset) <= status.st_size
+            if known or name == path:
+                more, length = _lines(file, int(offset) if known else 0, status.st_size, whole=bool(after))
+                found += more
+                end = f"{status.st_ino}:{length}"
+    count = max(0, min(lines, LINES_LIMIT, len(found)))
+    return {"lines": [line[:LINE_LIMIT] for line in found[len(found) - count :]], "end": end}
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _lines(file: IO[bytes], begin: int, size: int, *, whole: bool) -> tuple[list[str], int]:
+    """Return the lines of a file from a place on, as many as fit into the limit, and where the last whole one ends."""
+    start = max(begin, size - TAIL_LIMIT)
+    file.seek(start)
+    content = file.read(TAIL_LIMIT)
+    end = content.rfind(b"\n") + 1
+    text = (content[:end] if whole else content).decode("utf-8", "replace")
+    return text.splitlines()[1 if start > begin else 0 :], start + end
 
 
 def program(name: str, directory: str) -> dict[str, Any]:

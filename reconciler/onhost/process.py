@@ -18,7 +18,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import procfs
+from reconciler.onhost import files, procfs
 from reconciler.onhost.problem import Problem, explain
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _log(path: str) -> Iterator[int]:
     """Begin a log of this process alone, open for appending, so that truncating it in place is safe; keep the one before."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
-        os.replace(path, path + ".1")
+        os.replace(path, path + files.LOG_BEFORE)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     descriptor = os.open(path, flags, 0o600)
     try:

@@ -62,7 +62,9 @@ _KINDS: dict[str, Served] = {
     "gguf": lambda request, directory: gguf.header(files.absolute(request["path"], directory)),
     "fingerprint": digests.fingerprint,
     "saved": slots.saved,
-    "tail": lambda request, directory: files.tail(files.absolute(request["path"], directory), int(request["lines"])),
+    "tail": lambda request, directory: files.tail(
+        files.absolute(request["path"], directory), int(request["lines"]), request.get("after", "")
+    ),
     "claim": lambda _, directory: files.claim(directory),
     "gpus": lambda *_: look.gpus(),
     "machine": machine.machine,

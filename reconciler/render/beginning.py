@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from reconciler.render.look import PLAIN, Look
 from reconciler.render.text import plan_text
 
 
-def init_text(document: dict[str, Any]) -> str:
+def init_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Return what was seen and written, the plan over it, and what to do next, as a person reads it."""
     machine, directory = document["machine"], shlex.quote(document["directory"])
     lines = [f"Wrote {', '.join(document['files'])} in {directory}: {document['git']}."]
@@ -16,7 +17,7 @@ def init_text(document: dict[str, Any]) -> str:
     lines += [f"Note: {machine['cut']}."] if machine["cut"] else []
     if not document["models"]:
         lines.append("Nothing of your own was found: these are two demo models. inventory.yaml says how to add your own.")
-    lines += ["", f"$ reconciler plan --state {directory}", plan_text(document["plan"]), "", "Next:"]
+    lines += ["", f"$ reconciler plan --state {directory}", plan_text(document["plan"], look), "", "Next:"]
     if document["models"] and not machine["servers"] and not any(host["steps"] for host in document["plan"]["hosts"]):
         lines.append("  # Nothing is to run yet: write a model of inventory.yaml into desired.yaml, under `active:`.")
     for step in document["steps"]:
@@ -27,12 +28,13 @@ def init_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def doctor_text(document: dict[str, Any]) -> str:
+def doctor_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Return every finding with its fix, and a last line that counts, as a person reads it."""
     lines: list[str] = []
     for finding in document["findings"]:
         about = "/".join(filter(None, (finding["host"], finding["model"])))
-        lines += [f"{finding['level']:<5}  {finding['subject']}{f' {about}' if about else ''}: {finding['found']}"]
+        level = look.paint(f"{finding['level']:<5}", "bad" if finding["level"] == "wrong" else "doubtful")
+        lines += [f"{level}  {finding['subject']}{f' {about}' if about else ''}: {finding['found']}"]
         lines += [f"       do: {finding['fix']}"]
     wrong = [finding for finding in document["findings"] if finding["level"] == "wrong"]
     looked = f"Looked at files, journal and {', '.join(document['hosts']) or 'no host'}"

@@ -1,10 +1,10 @@
-"""The plan's document: what `plan -o json` prints, `plan --save` writes, and schemas/plan.schema.json describes."""
+"""The documents that verbs print with `-o json`, `plan --save` writes, and schemas/ describes; that of status is model/status."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from reconciler.model.change import Ignored
 from reconciler.model.names import Digest, Value
@@ -74,3 +74,88 @@ class PlanDocument(Value):
     version: Literal[1] = Field(description="The version of this document's format.")
     hosts: tuple[Meaning, ...] = Field(description="One for each managed host, by name.")
     evidence: Evidence = Field(description="Why, how many and how long.")
+
+
+class RunStep(Value):
+    """Say how one step of a run went."""
+
+    step: str = Field(description="Its kind; docs/lifecycle.md names every kind.")
+    model: str = Field(description="The model that it was about, empty for a step about the host.")
+    outcome: str = Field(description="done, skipped, gave-up, failed, missed or cancelled.")
+    seconds: float = Field(description="How long it took.")
+    said: str = Field(description="What went wrong, or which conversations were in it.")
+    evidence: dict[str, JsonValue] = Field(description="What was measured.")
+
+
+class RunDocument(Value):
+    """Be one run: what caused it, what was done and how it ended."""
+
+    run: int = Field(description="Its number, by which `history`, `explain` and `rollback` know it.")
+    at: float = Field(description="When it was opened, in wall clock seconds.")
+    host: str = Field(description="The host.")
+    mode: Literal["forward", "rollback", "heal"] = Field(description="forward to what was wanted, else to the last good state.")
+    trigger: str = Field(description="What caused it, such as apply or use.")
+    active: tuple[str, ...] = Field(description="The models that it was to make active.")
+    provenance: str = Field(description="Which files it followed.")
+    digest: Digest = Field(description="The state that it led to, with every definition in it.")
+    continues: int | None = Field(description="The run that was cut short before it; null when there is none.")
+    plan: tuple[str, ...] = Field(description="What was to be done.")
+    steps: tuple[RunStep, ...] = Field(description="What was done.")
+    verdict: str = Field(description="promoted, failed, interrupted, stopped, unknown, or open while it has none.")
+    reason: str = Field(description="Why it failed, as one stable word that docs/errors.md explains; empty when it did not.")
+    message: str = Field(description="Why, as a sentence.")
+    log: tuple[str, ...] = Field(description="The engine's last words when it failed.")
+
+
+class HistoryDocument(Value):
+    """Be the runs that the journal keeps, oldest first."""
+
+    version: Literal[1] = Field(default=1, description="The version of this document's format.")
+    directory: str = Field(description="Where the journal is.")
+    runs: tuple[RunDocument, ...] = Field(description="Every run, or the one that was asked for.")
+
+
+class HostEnd(Value):
+    """Say how a pass over one host ended."""
+
+    host: str = Field(description="The host.")
+    outcome: str = Field(
+        description="in_sync, applied, rolled_back, unhealthy, refused, stalled, interrupted or unknown; exit_code says how bad."
+    )
+    message: str = Field(description="Why, as a sentence.")
+    reasons: tuple[str, ...] = Field(description="Every reason for a refusal.")
+    log: tuple[str, ...] = Field(description="The engine's last words when it failed.")
+    runs: tuple[int, ...] = Field(description="The runs that it took.")
+    exit_code: int = Field(description="The exit code that this host alone would give.")
+
+
+class VerdictDocument(Value):
+    """Be how `apply`, `use`, `retry` or `rollback` ended."""
+
+    version: Literal[1] = Field(default=1, description="The version of this document's format.")
+    hosts: tuple[HostEnd, ...] = Field(description="One for each managed host, by name.")
+
+
+class Managed(Value):
+    """Say what is wanted of one host."""
+
+    power: str | None = Field(description="on, off or suspend; null when power is not managed.")
+    active: tuple[str, ...] | None = Field(description="The models that are to run; null when models are not managed.")
+
+
+class ValidDocument(Value):
+    """Say that both files are right, and what they manage."""
+
+    version: Literal[1] = Field(default=1, description="The version of this document's format.")
+    valid: Literal[True] = Field(default=True, description="True; files that are wrong are an error.")
+    provenance: str = Field(description="Which files were read.")
+    hosts: dict[str, Managed] = Field(description="What is wanted, by host.")
+
+
+class LogDocument(Value):
+    """Be lines that the engine of a model wrote; with `-f` one such document follows another, one a line."""
+
+    version: Literal[1] = Field(default=1, description="The version of this document's format.")
+    host: str = Field(description="The host.")
+    model: str = Field(description="The model.")
+    lines: tuple[str, ...] = Field(description="The lines, oldest first.")

@@ -5,34 +5,45 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.render.look import PLAIN, Look, Mood, wide
+
 INSTEAD = {
     "rollback": "the wanted state is quarantined: this goes to the last good one",
     "release": "the host is held and released: this stops what runs there",
 }
 """What a plan says when it does not go where the file says."""
 
+_MOODS: dict[str, Mood] = {
+    "promoted": "good", "failed": "bad", "interrupted": "doubtful", "open": "doubtful", "unknown": "bad",
+    "in_sync": "good", "applied": "good", "rolled_back": "bad", "unhealthy": "bad", "stalled": "bad", "refused": "bad",
+}  # fmt: skip
+_OF_CONDITIONS: dict[tuple[str, str], Mood] = {
+    ("Ready", "True"): "good", ("Ready", "False"): "bad", ("Stalled", "True"): "bad", ("Drifted", "True"): "doubtful",
+}  # fmt: skip
 
-def plan_text(document: dict[str, Any]) -> str:
+
+def plan_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Return a plan as a person reads it."""
     evidence = document["evidence"]
     lines: list[str] = []
     for host, beside in zip(document["hosts"], evidence["hosts"], strict=True):
         headline = f"{host['host']}: {beside['headline']}"
-        lines.append(f"{headline:<60}  {evidence['provenance']['text']}")
+        lines.append(look.row(f"{headline:<60}  {evidence['provenance']['text']}"))
         if host["mode"] in INSTEAD:
             lines.append(f"  {INSTEAD[host['mode']]}")
-        lines += [_step(step, more) for step, more in zip(host["steps"], beside["steps"], strict=True)]
+        column = wide((step["target"] for step in host["steps"]), 20)
+        lines += [look.row(_step(step, more, column)) for step, more in zip(host["steps"], beside["steps"], strict=True)]
         lines += [f"  ignored: {change['subject']}: {change['cause']}" for change in beside["ignored"]]
         lines += [f"  note: {note}" for note in beside["notes"]]
-        lines += [f"  refused: {reason}" for reason in beside["refusals"]]
+        lines += [f"  {look.paint('refused', 'bad')}: {reason}" for reason in beside["refusals"]]
     return "\n".join([*lines, _total(document)])
 
 
-def _step(step: dict[str, Any], more: dict[str, Any]) -> str:
+def _step(step: dict[str, Any], more: dict[str, Any], column: int) -> str:
     after = f"after {','.join(map(str, step['after']))}" if step["after"] else ""
     mark = "~" if more["predicted"] else " "
     reason = more["note"] or more["cause"]
-    return f" {mark}{step['number']:>2}  {step['kind']:<14} {step['target']:<20} {after:<12} {reason}".rstrip()
+    return f" {mark}{step['number']:>2}  {step['kind']:<14} {step['target']:<{column}} {after:<12} {reason}"
 
 
 def _total(document: dict[str, Any]) -> str:
@@ -67,53 +78,74 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def status_text(document: dict[str, Any]) -> str:
+def status_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Return status as a person reads it."""
     lines: list[str] = []
     for host in document["hosts"]:
         lines.append(f"{host['host']}: power {host['power']}, generation {host['generation']}")
         for condition in host["conditions"]:
             what = f"{condition['type']}={condition['status']}"
-            lines.append(f"  {what:<20} {condition['reason']}: {condition['message']}".rstrip(": "))
+            painted = look.paint(what, _OF_CONDITIONS.get((condition["type"], condition["status"])))
+            lines.append(f"  {painted}{' ' * (20 - len(what))} {condition['reason']}: {condition['message']}".rstrip(": "))
+        column = wide((model["model"] for model in host["models"]), 20)
         for model in host["models"]:
             wanted = {True: "wanted", False: "not wanted", None: "not managed"}[model["wanted"]]
-            lines.append(f"  model {model['model']:<20} {model['phase']:<14} {wanted}")
+            lines.append(look.row(f"  model {model['model']:<{column}} {model['phase']:<14} {wanted}"))
         if host["failure"]:
             lines.append(f"  last failure: {host['failure']}")
         lines += [f"    | {line}" for line in host["log"]]
     return "\n".join(lines)
 
 
-def history_text(document: dict[str, Any]) -> str:
+def history_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Return runs, newest last, as a person reads them."""
-    lines = [_run(run) for run in document["runs"]]
-    return "\n".join(lines) if lines else "No runs yet."
+    column = wide((run["host"] for run in document["runs"]), 10)
+    lines = [_run(run, look, column) for run in document["runs"]]
+    return "\n".join(lines) if lines else f"No runs yet in {document['directory']}; `--data DIR` looks elsewhere."
 
 
-def _run(run: dict[str, Any]) -> str:
+def _run(run: dict[str, Any], look: Look, column: int) -> str:
     when = datetime.fromtimestamp(run["at"], UTC).strftime("%Y-%m-%d %H:%M:%S")
-    lines = [f"{run['run']:>5}  {when}  {run['host']:<10} {run['mode']:<9} {run['verdict']:<12} {run['provenance']}"]
+    verdict = run["verdict"]
+    row = f"{run['run']:>5}  {when}  {run['host']:<{column}} {run['mode']:<9} {verdict:<12} {run['provenance']}"
+    lines = [look.row(row, verdict, _MOODS.get(verdict))]
     if run["message"]:
         lines.append(f"       {run['message']}")
+    model = wide((step["model"] for step in run["steps"]), 16)
     lines += [
-        f"       {step['step']:<14} {step['model']:<16} {step['outcome']:<8} {step['seconds']:.2f} s  {step['said']}".rstrip()
+        look.row(
+            f"       {step['step']:<14} {step['model']:<{model}} {step['outcome']:<8} {step['seconds']:.2f} s  {step['said']}"
+        )
         for step in run["steps"]
     ]
     lines += [f"       | {line}" for line in run["log"]]
     return "\n".join(lines)
 
 
-def verdict_text(document: dict[str, Any]) -> str:
+def verdict_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Return how a pass ended, as a person reads it."""
     lines: list[str] = []
     for host in document["hosts"]:
-        what = host["outcome"].replace("_", " ")
+        what = look.paint(host["outcome"].replace("_", " "), _MOODS.get(host["outcome"]))
         lines.append(f"{host['host']}: {what}{': ' if host['message'] else ''}{host['message']}")
         lines += [f"  {reason}" for reason in host["reasons"]]
         lines += [f"  | {line}" for line in host["log"]]
     return "\n".join(lines)
 
 
-def ended_text(document: dict[str, Any]) -> str:
+def ended_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Return why a watch ended, as a person reads it."""
+    _ = look
     return f"ended by {document['ended']}"
+
+
+def valid_text(document: dict[str, Any], look: Look = PLAIN) -> str:
+    """Return that both files are right, and what they manage."""
+    _ = look
+    return f"valid: {', '.join(document['hosts']) or 'nothing managed'} ({document['provenance']})"
+
+
+def logs_text(document: dict[str, Any], look: Look = PLAIN) -> str:
+    """Return the lines of a log as they were written."""
+    _ = look
+    return "\n".join(document["lines"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from reconciler.model.verdict import HostVerdict
+
+Show: TypeAlias = Callable[[dict[str, Any]], bool]
+"""Shows one document of several, and says whether anybody reads on."""
 
 OK = 0
 ERROR = 1

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import anyio
 
 from reconciler.core.projection import host_status
+from reconciler.errors import ConfigError
 from reconciler.model.status import Status
 from reconciler.verbs.given import Looking
-from reconciler.verbs.outcome import ERROR, OK, Outcome
+from reconciler.verbs.outcome import ERROR, OK, Outcome, Show
 from reconciler.verbs.plan import look
+
+LOOK_SECONDS = 2.0
 
 
 def run(looking: Looking, *, exit_code: bool) -> Outcome:
     """Return the status of every managed host; with `exit_code`, 1 says that one is not ready."""
-    seen = anyio.run(look, looking, looking.source.read())
-    hosts = tuple(host_status(one.slice, one.observed, one.hints, one.plan) for one in seen)
-    ready = all(host.conditions[0].status == "True" for host in hosts)
-    return Outcome(Status(hosts=hosts).model_dump(mode="json"), ERROR if exit_code and not ready else OK)
+    status = anyio.run(_status, looking)
+    ready = all(host.conditions[0].status == "True" for host in status.hosts)
+    return Outcome(status.model_dump(mode="json"), ERROR if exit_code and not ready else OK)
+
+
+def follow(looking: Looking, show: Show, say: Callable[[str], None]) -> None:
+    """Show the status, and again whenever it changes, for as long as somebody reads; files that are half written are said."""
+    anyio.run(_follow, looking, show, say)
+
+
+async def _follow(looking: Looking, show: Show, say: Callable[[str], None]) -> None:
+    shown: dict[str, Any] | str = {}
+    while True:
+        try:
+            now: dict[str, Any] | str = (await _status(looking)).model_dump(mode="json")
+        except ConfigError as error:
+            now = error.message
+        if now != shown:
+            if isinstance(now, str):
+                say(now)
+            elif not show(now):
+                return
+        shown = now
+        await looking.clock.sleep(LOOK_SECONDS)
+
+
+async def _status(looking: Looking) -> Status:
+    seen = await look(looking, looking.source.read())
+    return Status(hosts=tuple(host_status(one.slice, one.observed, one.hints, one.plan) for one in seen))

@@ -103,7 +103,7 @@ async def test_no_question_has_no_answer(access: Access) -> None:
 
 
 async def test_a_question_that_fails_is_unknown_and_spoils_no_other(access: Access, tmp_path: Path) -> None:
-    bad, good = await access.ask([AskTail(path=str(tmp_path)), AskGpus()])
+    bad, good = await access.ask([AskTail(path=str(tmp_path), lines=1), AskGpus()])
     assert isinstance(bad, Unknown)
     assert "it is a directory" in bad.reason
     assert isinstance(good, Known)

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.drivers.launchers import process
 from reconciler.errors import DriverError
-from reconciler.model.facts import Known, Mark, PortState, Unit, UnitIdentity
+from reconciler.model.facts import Known, LogPart, Mark, PortState, Unit, UnitIdentity
 from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
 from tests import running
 from tests.contracts.hosts import WAYS, reached
@@ -89,9 +89,13 @@ async def test_the_owner_of_a_port_is_its_unit_then_nobody(launcher: Launcher, t
 
 
 async def test_the_log_is_what_the_unit_wrote_last(launcher: Launcher, tmp_path: Path) -> None:
-    assert await launcher.log("gemma3") == Known(())
+    assert await launcher.log("gemma3") == Known(LogPart())
     await started(launcher, "import signal; print('x'); print('ready', flush=True); signal.pause()", tmp_path)
-    assert await launcher.log("gemma3") == Known(("x", "ready"))
+    first = await launcher.log("gemma3", lines=1)
+    assert isinstance(first, Known)
+    assert first.value.lines == ("ready",)
+    again = await launcher.log("gemma3", after=first.value.end)
+    assert again == Known(LogPart(end=first.value.end))
 
 
 async def test_a_program_that_cannot_start_is_an_error_and_no_unit(launcher: Launcher) -> None:

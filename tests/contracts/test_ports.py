@@ -202,12 +202,22 @@ async def test_a_program_that_is_not_there_is_said_and_starts_nothing(bench: Ben
 
 
 async def test_a_log_is_of_what_engines_wrote_one_after_the_other(bench: Bench) -> None:
-    assert await bench.launcher.log("m") == Known(())
+    assert value(await bench.launcher.log("m")).lines == ()
     async with serving(bench) as unit:
-        first = value(await bench.launcher.log("m"))
+        first = value(await bench.launcher.log("m")).lines
         bench.crash(unit)
-        assert value(await bench.launcher.log("m"))[-1:] == first[-1:]
+        assert value(await bench.launcher.log("m")).lines[-1:] == first[-1:]
     assert 0 < len(first) <= 20
+
+
+async def test_after_the_end_of_a_part_of_a_log_comes_what_was_written_since(bench: Bench) -> None:
+    async with serving(bench):
+        first = value(await bench.launcher.log("m", 1))
+    assert len(first.lines) == 1
+    async with serving(bench):
+        more = value(await bench.launcher.log("m", 1000, first.end))
+        whole = value(await bench.launcher.log("m", 1000))
+    assert more.lines[-1:] == whole.lines[-1:]
 
 
 async def test_an_engine_that_died_has_left_its_port_to_whoever_takes_it(bench: Bench) -> None:

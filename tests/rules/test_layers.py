@@ -26,7 +26,7 @@ VERBS = {"loop", "render", "edge", "settings"} | LOOP
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "__main__": {"cli"},
-    "cli": {"", "app", "verbs"} | VERBS,
+    "cli": {"", "app", "schemas", "verbs"} | VERBS,
     "app": {"", "verbs", "store", "drivers"} | VERBS,
     "schemas": {"drivers", "edge", "ports", "render"} | PURE,
     "reference": {"cli", "schemas"},

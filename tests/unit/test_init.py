@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.cli.main import _ask
+from reconciler.cli.terminal import ask
 from reconciler.core.drafting import Answers, Candidate
 from reconciler.verbs.init import _answers
 from tests.machines import adopted, file, machine, server
@@ -46,5 +46,5 @@ def test_a_question_goes_to_stderr_and_the_answer_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(" 2 \n3\n"))
-    assert (_ask("Which? "), _ask("And? "), _ask("Still? ")) == ("2", "3", "")
+    assert (ask("Which? "), ask("And? "), ask("Still? ")) == ("2", "3", "")
     assert capsys.readouterr() == ("", "Which? And? Still? ")

@@ -54,9 +54,34 @@ def test_a_damaged_claim_is_nobodys_permission(tmp_path: Path, text: str) -> Non
 
 def test_a_tail_is_the_last_whole_lines(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"one\ntwo\xff\nthree")
-    assert ok(ask(tmp_path, "tail", path="log", lines=2)) == {"lines": ["two\ufffd", "three"]}
-    assert ok(ask(tmp_path, "tail", path="log", lines=0)) == {"lines": []}
-    assert ok(ask(tmp_path, "tail", path="nothing", lines=2)) == {"lines": []}
+    assert ok(ask(tmp_path, "tail", path="log", lines=2))["lines"] == ["two\ufffd", "three"]
+    assert ok(ask(tmp_path, "tail", path="log", lines=0))["lines"] == []
+    assert ok(ask(tmp_path, "tail", path="nothing", lines=2)) == {"lines": [], "end": ""}
+
+
+def test_after_an_end_come_the_whole_lines_since_also_those_of_a_log_that_was_begun_anew(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def since(end: str) -> tuple[list[str], str]:
+        answer = ok(ask(tmp_path, "tail", path="log", lines=9, after=end))
+        return answer["lines"], answer["end"]
+
+    log.write_text("one\nhal")
+    end = ok(ask(tmp_path, "tail", path="log", lines=9))["end"]
+    assert since(end) == ([], end)
+    log.write_text("one\nhalf\n")
+    lines, end = since(end)
+    assert lines == ["half"]
+    with log.open("a") as file:
+        file.write("its last words\n")
+    log.rename(tmp_path / "log.1")
+    log.write_text("anew\n")
+    lines, end = since(end)
+    assert lines == ["its last words", "anew"]
+    log.write_text("cut\n")
+    assert since(end)[0] == ["cut"]
+    log.unlink()
+    assert since(end) == ([], end)
 
 
 def test_a_tail_of_a_huge_line_is_bounded(tmp_path: Path) -> None:

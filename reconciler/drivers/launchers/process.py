@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from reconciler.model.facts import Binary, Fact, Known, Mark, PortState, Unit, Unknown
+from reconciler.model.facts import Binary, Fact, Known, LogPart, Mark, PortState, Unit, Unknown
 from reconciler.model.onhost import AskPort, AskProgram, AskTail, AskUnits, Spawn, Stop
 from reconciler.model.spec import Capabilities
 
@@ -69,13 +69,15 @@ class Driver:
             binaries.append(Binary.model_validate(fact.value))
         return Known(next((one for one in binaries if one.problem), binaries[-1]))
 
-    async def log(self, model_name: str) -> Fact[tuple[str, ...]]:
-        """Return the last lines that the unit wrote."""
-        (fact,) = await self._access.ask([AskTail(path=f"{_directory(model_name)}/log")])
+    async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
+        """Return the last lines that the unit wrote, or those since `after`."""
+        (fact,) = await self._access.ask([AskTail(path=f"{_directory(model_name)}/log", lines=lines, after=after)])
         if isinstance(fact, Unknown):
             return fact
-        lines = fact.value["lines"]
-        return Known(tuple(str(line) for line in lines) if isinstance(lines, list) else ())
+        try:
+            return Known(LogPart.model_validate(fact.value))
+        except ValidationError:
+            return Unknown(f"the log of {model_name} cannot be understood")
 
     async def start(self, model: ModelSpec, controller: str) -> Evidence:
         """Start the unit with its mark, in its own directory; raise DriverError."""

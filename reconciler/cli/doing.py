@@ -1,0 +1,141 @@
+"""Doing: which verb is called with what of a command line. Each verb is loaded when it is asked for, and pays for itself only."""
+
+# ruff: noqa: PLC0415 - see above
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli.terminal import approver, ask, say, told, write
+from reconciler.errors import Misused
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.app import App
+    from reconciler.verbs.outcome import Outcome
+
+INTERRUPTED = 130
+CLEAR = "\x1b[H\x1b[2J"
+ACTS = {"apply", "use", "retry", "rollback", "hold", "resume", "watch", "init"}
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Do what was asked, print its answer and return its exit code; raise ReconcilerError."""
+    if asked.verb == "validate" and asked.schema is not None:
+        write(_schema(asked.schema))
+        return 0
+    if asked.verb == "demo":
+        from reconciler.verbs import demo
+
+        return demo.run(say)
+    from reconciler.app import build
+    from reconciler.settings import settings
+
+    app = build(settings(os.environ, asked.directory if asked.verb == "init" else asked.state, asked.data))
+    if getattr(asked, "follow", False):
+        return _follow(asked, app)
+    outcome = _act(asked, app) if asked.verb in ACTS else _look(asked, app)
+    write(told(asked, outcome.document))
+    return outcome.exit_code
+
+
+def _look(asked: argparse.Namespace, app: App) -> Outcome:
+    from reconciler.verbs import doctor, history, logs, plan, status, validate
+
+    match asked.verb:
+        case "plan":
+            outcome = plan.run(app, detailed=asked.detailed_exitcode)
+            if asked.save is not None:
+                app.plans.write(asked.save, outcome.document)
+            return outcome
+        case "status":
+            return status.run(app, exit_code=asked.exit_code)
+        case "history":
+            return history.run(app, asked.run)
+        case "logs":
+            return logs.run(app, asked.model, asked.lines)
+        case "doctor":
+            return doctor.run(app, asked.host)
+        case _:
+            return validate.run(app.source)
+
+
+def _follow(asked: argparse.Namespace, app: App) -> int:
+    from reconciler.verbs import logs, status
+
+    redraws = asked.verb == "status" and asked.output == "text" and sys.stdout.isatty()
+
+    def show(document: dict[str, Any]) -> bool:
+        return write(f"{CLEAR if redraws else ''}{told(asked, document, indent=None)}") == 0
+
+    try:
+        if asked.verb == "logs":
+            logs.follow(app, asked.model, asked.lines, show)
+        else:
+            status.follow(app, show, say)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _schema(name: str) -> str:
+    from reconciler.schemas import real
+
+    schemas = real()
+    if name not in schemas:
+        raise Misused(f"found {name or 'nothing'}, expected the name of a schema: {', '.join(schemas)}")
+    return json.dumps(schemas[name], indent=2, ensure_ascii=False)
+
+
+def _act(asked: argparse.Namespace, app: App) -> Outcome:
+    match asked.verb:
+        case "apply":
+            return _apply(asked, app)
+        case "watch":
+            from reconciler.verbs import watch
+
+            return watch.run(app, say)
+        case "init":
+            from reconciler.verbs import init
+
+            return init.run(app, ask if sys.stdin.isatty() and not asked.yes else None)
+        case "use":
+            from reconciler.verbs import use
+
+            message = f"active: {asked.model}" if asked.commit else ""
+            return use.run(app, app.source.propose(asked.model, asked.host), message, approver(asked), say)
+        case _:
+            return _steer(asked, app)
+
+
+def _apply(asked: argparse.Namespace, app: App) -> Outcome:
+    from reconciler.verbs import apply
+
+    wishes = apply.Wishes(
+        saved=None if asked.plan is None else app.plans.read(asked.plan),
+        timeout=asked.timeout,
+        prune=asked.prune,
+        take_over=asked.take_over,
+        approved=asked.yes,
+    )
+    return apply.run(app, wishes, approver(asked), say)
+
+
+def _steer(asked: argparse.Namespace, app: App) -> Outcome:
+    from reconciler.verbs import hold, retry, rollback
+
+    approve = approver(asked)
+    match asked.verb:
+        case "retry":
+            return retry.run(app, asked.host, approve, say, approved=asked.yes)
+        case "hold":
+            words = hold.HoldWords(asked.reason, asked.until, release=asked.release, now=asked.now, approved=asked.yes)
+            return hold.hold(app, asked.host, words, approve, say)
+        case "resume":
+            return hold.resume(app, asked.host, approve, say, approved=asked.yes)
+        case _:
+            return rollback.run(app, asked.run, asked.host, approve, say, approved=asked.yes)

@@ -1,0 +1,92 @@
+"""The terminal: what is written to standard output and standard error, and what is asked there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from reconciler.errors import NotApproved, Unreachable
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping
+
+    from reconciler.render.look import Look
+
+
+def write(text: str) -> int:
+    """Write to standard output; return 1 when nobody reads there any more."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        # Python writes what is left once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise Unreachable(f"the answer cannot be written to standard output: {error.strerror}") from error
+        return 1
+    return 0
+
+
+def say(line: str) -> None:
+    """Write a line to standard error."""
+    # A run that is under way does not end because nobody reads along any more.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+def ask(question: str) -> str:
+    """Return what a person answers."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def approver(asked: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:
+    """Return what shows a plan and asks whether to apply it; raise NotApproved where nobody can be asked."""
+
+    def approve(document: dict[str, Any]) -> bool:
+        from reconciler.render import text  # noqa: PLC0415 - only who acts pays for it
+
+        say(text.plan_text(document, look_of(sys.stderr)))
+        if asked.yes:
+            return True
+        if not sys.stdin.isatty():
+            without = f"`reconciler {asked.verb} --yes` applies without asking"
+            raise NotApproved(f"nothing was done: there is no terminal to ask for approval; {without}")
+        return ask("Apply this? [y/N] ").lower() in {"y", "yes"}
+
+    return approve
+
+
+def told(asked: argparse.Namespace, document: dict[str, Any], indent: int | None = 2) -> str:
+    """Return a document as it was asked for: as JSON, or as the text of its verb."""
+    if asked.output == "json":
+        return json.dumps(document, indent=indent, ensure_ascii=False)
+    from reconciler.render import beginning, text  # noqa: PLC0415 - JSON does not pay for it
+
+    shown: Mapping[str, Callable[[dict[str, Any], Look], str]] = {
+        "plan": text.plan_text,
+        "status": text.status_text,
+        "history": text.history_text,
+        "validate": text.valid_text,
+        "logs": text.logs_text,
+        "watch": text.ended_text,
+        "init": beginning.init_text,
+        "doctor": beginning.doctor_text,
+    }
+    return shown.get(asked.verb, text.verdict_text)(document, look_of(sys.stdout))
+
+
+def look_of(stream: TextIO) -> Look:
+    """Return how wide and colourful a stream may be: on a terminal as it is, elsewhere everything plain."""
+    from reconciler.render.look import PLAIN, Look  # noqa: PLC0415 - JSON does not pay for it
+
+    if not stream.isatty():
+        return PLAIN
+    return Look(width=shutil.get_terminal_size().columns, colour=not os.environ.get("NO_COLOR"))

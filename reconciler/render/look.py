@@ -1,0 +1,40 @@
+"""Look: how wide a text may be, and whether it may be coloured. Off a terminal nothing is cut and nothing coloured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Mood: TypeAlias = Literal["good", "bad", "doubtful"]
+
+_COLOURS: dict[Mood, str] = {"good": "32", "bad": "31", "doubtful": "33"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Shape lines for where they are read. `width` counts characters, None cuts nothing."""
+
+    width: int | None = None
+    colour: bool = False
+
+    def row(self, text: str, word: str = "", mood: Mood | None = None) -> str:
+        """Return a line of a table, cut to the width, with the first `word` in it in the colour of its mood."""
+        line = text.rstrip()
+        if self.width is not None and len(line) > self.width:
+            line = f"{line[: max(self.width - 1, 0)].rstrip()}…"
+        return line.replace(word, self.paint(word, mood), 1) if word else line
+
+    def paint(self, word: str, mood: Mood | None) -> str:
+        """Return a word in the colour of its mood, where there are colours."""
+        return f"\x1b[{_COLOURS[mood]}m{word}\x1b[0m" if self.colour and mood else word
+
+
+PLAIN = Look()
+
+
+def wide(words: Iterable[str], least: int) -> int:
+    """Return how wide a column must be for its words, `least` when they are short."""
+    return max([least, *map(len, words)])

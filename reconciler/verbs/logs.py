@@ -1,0 +1,60 @@
+"""Logs: what the engine of a model wrote, and what it goes on writing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+
+from reconciler.errors import Misused, Unreachable
+from reconciler.model.facts import LogPart, Unknown
+from reconciler.model.problem import nearest
+from reconciler.model.spec import Slice
+from reconciler.ports import LauncherReader
+from reconciler.render.documents import LogDocument
+from reconciler.verbs.given import Looking
+from reconciler.verbs.outcome import Outcome, Show
+
+LOOK_SECONDS = 0.5
+AT_A_TIME = 1000
+"""More lines than a host gives at a time."""
+
+
+def run(looking: Looking, model_name: str, lines: int) -> Outcome:
+    """Return the last lines of a model's log; raise Misused naming the models there are, or Unreachable."""
+    slice_, launcher = _found(looking, model_name)
+    return Outcome(_document(slice_, model_name, anyio.run(_part, launcher, model_name, lines)))
+
+
+def follow(looking: Looking, model_name: str, lines: int, show: Show) -> None:
+    """Show the last lines, then whatever comes, also of the next start of the model, for as long as somebody reads."""
+    anyio.run(_follow, looking, model_name, lines, show)
+
+
+async def _follow(looking: Looking, model_name: str, lines: int, show: Show) -> None:
+    slice_, launcher = _found(looking, model_name)
+    part = await _part(launcher, model_name, lines)
+    while not part.lines or show(_document(slice_, model_name, part)):
+        await looking.clock.sleep(LOOK_SECONDS)
+        part = await _part(launcher, model_name, AT_A_TIME, part.end)
+
+
+def _found(looking: Looking, model_name: str) -> tuple[Slice, LauncherReader]:
+    slices = looking.source.read().slices.values()
+    for slice_ in slices:
+        if slice_.model(model_name) is not None:
+            return slice_, looking.readers(slice_).models[model_name].launcher
+    models = sorted(model.name for slice_ in slices for model in slice_.models)
+    near = nearest(model_name, models)
+    raise Misused(f"no managed host has a model {model_name}{near}; there are: {', '.join(models) or 'none'}")
+
+
+async def _part(launcher: LauncherReader, model_name: str, lines: int, after: str = "") -> LogPart:
+    fact = await launcher.log(model_name, lines, after)
+    if isinstance(fact, Unknown):
+        raise Unreachable(f"the log of {model_name} cannot be read: {fact.reason}")
+    return fact.value
+
+
+def _document(slice_: Slice, model_name: str, part: LogPart) -> dict[str, Any]:
+    return LogDocument(host=slice_.host.name, model=model_name, lines=part.lines).model_dump(mode="json")

@@ -1,0 +1,69 @@
+"""On a terminal rows are cut to its width and a few words coloured; elsewhere nothing is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.render.look import PLAIN, Look
+from reconciler.render.text import history_text, plan_text, status_text, verdict_text
+from tests.casefile import FOLDER
+from tests.unit.test_documents import plan_of
+
+NARROW = Look(width=30)
+COLOURED = Look(colour=True)
+RUN = {
+    "run": 1, "at": 0.0, "host": "tower-under-the-desk", "mode": "forward", "verdict": "failed", "provenance": "desired 4f1c2ab",
+    "message": "a sentence that is longer than the terminal is wide", "log": [],
+    "steps": [{"step": "start", "model": "a", "outcome": "failed", "seconds": 1.0, "said": "what it said at length"}],
+}  # fmt: skip
+
+
+def test_rows_are_cut_to_the_width_and_sentences_are_not() -> None:
+    head, message, step = history_text({"runs": [RUN]}, NARROW).splitlines()
+    assert (len(head), head[-1]) == (30, "…")
+    assert (len(step) <= 30, step[-1]) == (True, "…")
+    assert message.strip() == RUN["message"]
+
+
+def test_nothing_is_cut_where_nobody_says_how_wide_it_is() -> None:
+    assert "…" not in history_text({"runs": [RUN]}, PLAIN)
+    assert "what it said at length" in history_text({"runs": [RUN]})
+
+
+def test_a_row_that_just_fits_stays_whole() -> None:
+    assert Look(width=5).row("12345  ") == "12345"
+    assert Look(width=4).row("12345") == "123…"
+
+
+def test_a_long_name_moves_its_column_and_not_its_neighbours() -> None:
+    short = {**RUN, "host": "nuc"}
+    long, other = (line for line in history_text({"runs": [RUN, short]}).splitlines() if "forward" in line)
+    assert long.index("forward") == other.index("forward")
+
+
+def test_colour_is_only_where_it_is_asked_for_and_says_how_it_went() -> None:
+    end = {"host": "box", "outcome": "rolled_back", "message": "", "reasons": [], "log": []}
+    assert verdict_text({"hosts": [end]}) == "box: rolled back"
+    assert verdict_text({"hosts": [end]}, COLOURED) == "box: \x1b[31mrolled back\x1b[0m"
+    assert "\x1b[31mfailed\x1b[0m" in history_text({"runs": [RUN]}, COLOURED)
+
+
+@pytest.mark.parametrize("name", ["switch", "program_missing", "quarantined"])
+def test_colour_changes_no_word(name: str) -> None:
+    path = FOLDER / f"{name}.yaml"
+    document = plan_of(path)
+    assert bare(plan_text(document, COLOURED)) == plan_text(document)
+
+
+def test_the_conditions_of_a_host_are_coloured_by_what_they_mean() -> None:
+    condition = {"type": "Ready", "status": "True", "reason": "InSync", "message": ""}
+    host = {"host": "box", "power": "on", "generation": 1, "conditions": [condition], "models": [], "failure": "", "log": []}
+    coloured = status_text({"hosts": [host]}, COLOURED)
+    assert "\x1b[32mReady=True\x1b[0m" in coloured
+    assert bare(coloured) == status_text({"hosts": [host]})
+
+
+def bare(text: str) -> str:
+    for code in ("31", "32", "33", "0"):
+        text = text.replace(f"\x1b[{code}m", "")
+    return text
