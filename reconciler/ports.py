@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel, JsonValue
 
+from reconciler.model.explanation import Written
 from reconciler.model.facts import (
     Activity,
     Answer,
@@ -34,6 +35,7 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.onhost import Action, Question
+from reconciler.model.problem import FileName, Path
 from reconciler.model.records import Record, Row
 from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec
 from reconciler.model.target import Wanted
@@ -136,7 +138,11 @@ class Proposal(Source, Protocol):
 
 
 class EditableSource(Source, Protocol):
-    """Read desired state and inventory, and propose edits."""
+    """Read desired state and inventory, say where what is written, and propose edits."""
+
+    def written(self) -> Mapping[tuple[FileName, Path], Written]:
+        """Return what is written at every key of both files, as far as they can be read; raise ConfigError without files."""
+        ...
 
     def propose(self, model_name: str, host: str | None) -> Proposal:
         """Return the edit that makes a model the active one of its host; raise Misused, or ConfigError."""

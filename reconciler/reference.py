@@ -32,18 +32,19 @@ ENDS = {
     "demo": ("0", "1", "64", "130"),
     "init": ("0", "1", "4", "5", "64", "130"),
     "validate": ("0", "1", "64"),
+    "doctor": ("0", "1", "64"),
+    "use": ACTS,
     "plan": ("0", "1", "2", "4", "5", "64"),
     "apply": ACTS,
     "watch": ("0", "1", "4", "5", "64", "130"),
-    "status": LOOKS,
+    "status": FOLLOWS,
+    "explain": LOOKS,
+    "logs": FOLLOWS,
     "history": LOOKS,
     "rollback": ACTS,
     "retry": ACTS,
     "hold": ACTS,
     "resume": ACTS,
-    "logs": LOOKS,
-    "use": ACTS,
-    "doctor": ("0", "1", "64"),
 }
 
 ROLES = ("access", "power", "gpu", "engine", "launcher")

@@ -14,7 +14,14 @@ from reconciler.model.desired import Desired
 from reconciler.model.findings import Findings
 from reconciler.model.inventory import Inventory
 from reconciler.model.status import Status
-from reconciler.render.documents import HistoryDocument, LogDocument, PlanDocument, ValidDocument, VerdictDocument
+from reconciler.render.documents import (
+    ExplainDocument,
+    HistoryDocument,
+    LogDocument,
+    PlanDocument,
+    ValidDocument,
+    VerdictDocument,
+)
 
 if TYPE_CHECKING:
     from reconciler.ports import OptionsCatalog
@@ -33,6 +40,7 @@ def schemas(catalog: OptionsCatalog) -> dict[str, Schema]:
         "inventory": ("inventory.yaml", _with_drivers(Inventory.model_json_schema(), catalog)),
         "plan": ("reconciler plan -o json", PlanDocument.model_json_schema(mode="serialization")),
         "doctor": ("reconciler doctor -o json", Findings.model_json_schema(mode="serialization")),
+        "explain": ("reconciler explain -o json", ExplainDocument.model_json_schema(mode="serialization")),
         "history": ("reconciler history -o json", HistoryDocument.model_json_schema(mode="serialization")),
         "logs": ("reconciler logs -o json", LogDocument.model_json_schema(mode="serialization")),
         "valid": ("reconciler validate -o json", ValidDocument.model_json_schema(mode="serialization")),

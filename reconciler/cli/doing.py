@@ -56,6 +56,11 @@ def _look(asked: argparse.Namespace, app: App) -> Outcome:
             return status.run(app, exit_code=asked.exit_code)
         case "history":
             return history.run(app, asked.run)
+        case "explain":
+            from reconciler.schemas import real
+            from reconciler.verbs import explain
+
+            return explain.run(app, app.source, real(), asked.subject)
         case "logs":
             return logs.run(app, asked.model, asked.lines)
         case "doctor":

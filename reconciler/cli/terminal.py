@@ -76,6 +76,7 @@ def told(asked: argparse.Namespace, document: dict[str, Any], indent: int | None
         "history": text.history_text,
         "validate": text.valid_text,
         "logs": text.logs_text,
+        "explain": text.explain_text,
         "watch": text.ended_text,
         "init": beginning.init_text,
         "doctor": beginning.doctor_text,

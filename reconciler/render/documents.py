@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from reconciler.model.change import Ignored
+from reconciler.model.explanation import Explanation
 from reconciler.model.names import Digest, Value
 from reconciler.model.target import Provenance
 
@@ -159,3 +160,11 @@ class LogDocument(Value):
     host: str = Field(description="The host.")
     model: str = Field(description="The model.")
     lines: tuple[str, ...] = Field(description="The lines, oldest first.")
+
+
+class ExplainDocument(Value):
+    """Be what is known of whatever has a name; several things may share one."""
+
+    version: Literal[1] = Field(default=1, description="The version of this document's format.")
+    subject: str = Field(description="What was asked about.")
+    explanations: tuple[Explanation, ...] = Field(description="One for each thing of that name.")

@@ -14,6 +14,7 @@ from reconciler.core.coherence import check
 from reconciler.core.resolve import Definitions, resolve
 from reconciler.errors import ConfigError, Misused
 from reconciler.model.desired import Desired
+from reconciler.model.explanation import Written
 from reconciler.model.inventory import Inventory
 from reconciler.model.problem import nearest
 from reconciler.model.target import Provenance, Wanted
@@ -24,8 +25,11 @@ from reconciler.store.review import Review
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pydantic import JsonValue
+
     from reconciler.model.desired import ApplyFrom
     from reconciler.model.problem import FileName
+    from reconciler.model.problem import Path as KeyPath
     from reconciler.ports import OptionsCatalog
 
 LARGEST = 2**20
@@ -69,6 +73,15 @@ class FileSource:
     def read(self) -> Wanted:
         """Return both files as one resolved value; raise ConfigError with every problem of both."""
         return self._resolved(self._pair())
+
+    def written(self) -> dict[tuple[FileName, KeyPath], Written]:
+        """Return what is written at every key of both files, as far as they can be read; raise ConfigError without files."""
+        keys: dict[tuple[FileName, KeyPath], Written] = {}
+        for file, content in self._pair().items():
+            document = yaml_positions.parse(content)
+            for path, place in document.keys.items():
+                keys[file, path] = Written(_at(document.value, path), f"{self.path(file)}:{place.line}")
+        return keys
 
     def propose(self, model_name: str, host: str | None) -> FileProposal:
         """Return desired.yaml with this model as the active one of its host; raise Misused, or ConfigError."""
@@ -152,6 +165,12 @@ def _host_of(inventory: Inventory, model_name: str, host: str | None) -> str:
     if host is not None and here is not None and host != here:
         raise Misused(f"{model_name} is a model of {here}, not of {host}; leave --host out")
     return here or host or ""
+
+
+def _at(value: JsonValue, path: KeyPath) -> JsonValue:
+    for part in path:
+        value = value.get(str(part)) if isinstance(value, dict) else None
+    return value
 
 
 def _identity(path: Path) -> tuple[int, ...]:

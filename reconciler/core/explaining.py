@@ -1,0 +1,178 @@
+"""Explaining: what is known of a model, a host, a run or a kind of step, as sentences a person can act on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from reconciler.core.conditions import host_conditions, model_conditions
+from reconciler.core.recovery import Hints
+from reconciler.core.words import said
+from reconciler.model.explanation import Explanation, Said
+from reconciler.model.facts import GIB, FactKey, Fingerprint, Gpu, Health, Observed, Saved, Unit, Weights
+from reconciler.model.spec import Kind, ModelSpec, Slice
+from reconciler.steps.plan import AnyStep, HostPlan
+from reconciler.steps.save_slots import REPLACED
+
+ENDS = {
+    "promoted": "it was reached and stayed healthy: this is a state to go back to",
+    "failed": "it failed",
+    "interrupted": "it was ended before it was done",
+    "open": "it has not ended: its controller is at it, or was killed; the next `reconciler apply` goes on from what is there",
+}
+IN_DOUBT = {
+    "repeatable": "doing it twice does no harm",
+    "observable": "whether it happened is looked for before it is done again",
+    "once": "it is not done twice",
+    "irreversible": "nothing can take it back",
+}
+
+
+def of_model(slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints) -> Explanation:
+    """Return what is known of a model of a host."""
+    host, name = slice_.host.name, model.name
+    unit = observed.value(FactKey("unit", host, name), Unit)
+    health = observed.value(FactKey("health", host, name), Health)
+    wanted = (
+        "its host's models are not managed"
+        if slice_.active is None
+        else "to be active"
+        if name in slice_.active
+        else "not to be active"
+    )
+    facts = [
+        Said(about="host", says=host),
+        Said(about="defined as", says=f"{_kind(model.engine)}, run by {_kind(model.launcher)}, port {model.port}, {model.task}"),
+        Said(about="wanted", says=wanted),
+        Said(about="seen", says=f"{said(unit)}, {said(health)}" if unit and health else said(unit)),
+        *(
+            Said(about=f"{one.type} {one.status}", says=f"{one.reason}: {one.message}".rstrip(": "))
+            for one in model_conditions(slice_, model, observed)
+        ),
+        Said(about="memory", says=_memory(model, observed, host)),
+        Said(about="conversations", says=_conversations(model, unit, observed, host)),
+    ]
+    seconds = [known for kind in ("start", "await_healthy") if (known := hints.typical_seconds(kind, name)) is not None]
+    if seconds:
+        facts.append(Said(about="to start", says=f"usually about {sum(seconds):.1f} s"))
+    return Explanation(kind="model", subject=name, facts=tuple(facts))
+
+
+def _kind(kind: Kind) -> str:
+    options = ", ".join(f"{key} {value}" for key, value in kind.options.items() if value not in (None, "", []))
+    return f"{kind.kind} ({options})" if options else kind.kind
+
+
+def _memory(model: ModelSpec, observed: Observed, host: str) -> str:
+    weights = observed.value(FactKey("weights", host, model.name), Weights)
+    if model.vram_bytes is not None:
+        return f"{model.vram_bytes / GIB:.1f} GiB, as `vram:` in inventory.yaml says"
+    if weights is None or not weights.memory_bytes:
+        return f"not known: {weights.problem or 'its weights are not there yet'}" if weights else "not known"
+    return f"about {weights.memory_bytes / GIB:.1f} GiB, estimated from its weights and a context of {weights.context} tokens"
+
+
+def _conversations(model: ModelSpec, unit: Unit | None, observed: Observed, host: str) -> str:
+    weights = observed.value(FactKey("weights", host, model.name), Weights)
+    fingerprint = observed.value(FactKey("fingerprint", host, model.name), Fingerprint)
+    if model.conversations == "drop":
+        return "not kept: it says `conversations: drop`"
+    if not model.capabilities.keeps_conversations:
+        return f"not kept: the engine {model.engine.kind} cannot save them"
+    if weights is not None and not weights.keepable:
+        remedy = f"; {weights.remedy}" if weights.remedy else ""
+        return f"not kept: {weights.architecture or 'this model'} cannot restore them{remedy}"
+    if unit is not None and unit.mark.digest != model.digest:
+        return "not kept: it runs with an older definition, and what it remembers may not fit the new one"
+    if unit is not None and fingerprint is not None and not fingerprint.fits(unit):
+        return f"not kept: {REPLACED}"
+    saved = observed.value(FactKey("saved", host, model.name), Saved)
+    tokens = sum(slot.tokens for slot in saved.slots) if saved else 0
+    beside = f"; saved now: {len(saved.slots)} with {tokens:,} tokens" if saved and saved.slots else "; none is saved now"
+    return f"kept: saved before a stop, and proven by replaying them after the start{beside}"
+
+
+def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> Explanation:
+    """Return what is known of a host."""
+    gpu = observed.value(FactKey("gpu", slice_.host.name), Gpu)
+    good, failure, run = hints.last_good, hints.quarantine, hints.open_run
+    active = "models are not managed" if slice_.active is None else f"active: {', '.join(slice_.active) or 'nothing'}"
+    facts = [
+        Said(about="reached", says=_kind(slice_.host.access)),
+        Said(about="wanted", says=f"power {slice_.power or 'is not managed'}, {active}"),
+        Said(about="power", says=observed.value(FactKey("power", slice_.host.name), str) or "not known"),
+        *([Said(about="memory", says=gpu.message)] if gpu and gpu.message else ()),
+        *(
+            Said(about=f"{one.type} {one.status}", says=f"{one.reason}: {one.message}".rstrip(": "))
+            for one in host_conditions(hints, plan)
+        ),
+        Said(about="last good", says=", ".join(good.active or ()) or "nothing active" if good else "none yet"),
+    ]
+    if failure:
+        tried = f", {failure.attempts} times" if failure.attempts > 1 else ""
+        says = f"since run {failure.run}{tried}: {failure.reason}: {failure.message}"
+        facts.append(Said(about="quarantined", says=f"{says}; it is left alone until it changes, or `reconciler retry`"))
+    if run:
+        during = f", in {run.in_flight.step} {run.in_flight.model}".rstrip() if run.in_flight else ""
+        facts.append(Said(about="open run", says=f"run {run.seq} has not ended{during}; the next apply looks and goes on"))
+    facts.append(Said(about="next", says=_next(plan)))
+    return Explanation(kind="host", subject=slice_.host.name, facts=tuple(facts), log=failure.log if failure else ())
+
+
+def _next(plan: HostPlan) -> str:
+    steps = ", ".join(f"{planned.step.kind} {planned.step.target}" for planned in plan.steps)
+    if plan.refusals:
+        return f"nothing: {'; '.join(plan.refusals)}"
+    return f"`reconciler apply` would {steps}" if steps else f"nothing: {plan.headline}"
+
+
+def of_run(run: Mapping[str, Any], reasons: Mapping[str, str]) -> Explanation:
+    """Return a run as sentences: what caused it, each step, how it ended and what to do."""
+    active = ", ".join(run["active"]) or "nothing"
+    ended = ENDS.get(run["verdict"], run["verdict"])
+    goal = "to" if run["mode"] == "forward" else "back to"
+    again = f", going on from run {run['continues']}, which was cut short" if run["continues"] else ""
+    facts = [
+        Said(about="cause", says=f"`reconciler {run['trigger']}` of {run['provenance']} on {run['host']}{again}"),
+        Said(about="goal", says=f"{goal} {active}: {', '.join(run['plan']) or 'to look whether it is so'}"),
+        *(Said(about=f"{step['step']} {step['model']}".rstrip(), says=_step(step)) for step in run["steps"]),
+        Said(about="end", says=": ".join(filter(None, (ended, run["reason"], run["message"])))),
+    ]
+    if todo := _todo(reasons.get(run["reason"], "")):
+        facts.append(Said(about="to do", says=todo))
+    return Explanation(kind="run", subject=str(run["run"]), facts=tuple(facts), log=tuple(run["log"]))
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    how = {"skipped": "was so already", "gave-up": "was given up, and the run went on"}.get(step["outcome"], step["outcome"])
+    return f"{how} after {step['seconds']:.2f} s{': ' if step['said'] else ''}{step['said']}"
+
+
+def of_reason(name: str, text: str) -> Explanation:
+    """Return what docs/errors.md says of an error or reason."""
+    found, _, todo = " ".join(text.split()).partition("- Do: ")
+    says = found.removeprefix("- Found: ").strip()
+    return Explanation(kind="reason", subject=name, facts=(Said(about="found", says=says), Said(about="to do", says=todo)))
+
+
+def _todo(text: str) -> str:
+    return " ".join(text.split()).partition("- Do: ")[2]
+
+
+def step_kinds() -> Iterator[str]:
+    """Yield every kind of step."""
+    yield from (step.model_fields["kind"].default for step in get_args(get_args(AnyStep)[0]))
+
+
+def of_step(kind: str) -> Explanation:
+    """Return what a kind of step does."""
+    step = next(one for one in get_args(get_args(AnyStep)[0]) if one.model_fields["kind"].default == kind)
+    fails = "the run goes on without it" if step.best_effort else "the run fails, and goes back to last good"
+    facts = (
+        Said(about="ensures", says=str(sys.modules[step.__module__].__doc__).partition("\n")[0].partition(": ")[2]),
+        Said(about="within", says=f"{step.model_fields['deadline'].default:.0f} s, unless the plan knows better"),
+        Said(about="when late", says=fails),
+        Said(about="when cut short", says=IN_DOUBT[step.in_doubt]),
+    )
+    return Explanation(kind="step", subject=kind, facts=facts)

@@ -1,0 +1,73 @@
+"""Explain: everything that is known of a model, host, run, error, reason, step or key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import anyio
+
+from reconciler.core.explaining import of_host, of_model, of_reason, of_run, of_step, step_kinds
+from reconciler.core.keys import Guide
+from reconciler.core.projection import history
+from reconciler.edge.manual import reasons
+from reconciler.errors import ConfigError, Misused
+from reconciler.model.explanation import Explanation
+from reconciler.model.problem import FileName, nearest
+from reconciler.model.target import Wanted
+from reconciler.ports import EditableSource
+from reconciler.render.documents import ExplainDocument
+from reconciler.verbs.given import Looking
+from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.plan import look
+
+FILES: tuple[FileName, FileName] = ("desired", "inventory")
+SUBJECTS = "a model, a host, the number of a run, an error or reason, a step, or a key such as models.NAME.port"
+
+
+def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome:
+    """Return all that is known of whatever has this name; raise Misused with the nearest name, or ConfigError."""
+    texts = reasons()
+    found = list(_general(texts, subject))
+    found += [of_run(one, texts) for one in history(looking.journal.rows()) if str(one["run"]) == subject]
+    near = [*texts, *step_kinds()]
+    try:
+        guides = [Guide(file, schemas[file], source.written()) for file in FILES]
+        found += [one for guide in guides for one in guide.explain(subject)]
+        near += [key for guide in guides for key in guide.near]
+        wanted = looking.source.read()
+    except ConfigError:
+        if found:
+            return _told(subject, found)
+        raise
+    slices = wanted.slices
+    near += [*slices, *(model.name for slice_ in slices.values() for model in slice_.models)]
+    found = [*anyio.run(_seen, looking, wanted, subject), *found]
+    if not found:
+        raise Misused(f"nothing is called {subject}{nearest(subject, near)}; what can be explained is {SUBJECTS}")
+    return _told(subject, found)
+
+
+def _told(subject: str, found: list[Explanation]) -> Outcome:
+    return Outcome(ExplainDocument(subject=subject, explanations=tuple(found)).model_dump(mode="json"))
+
+
+def _general(texts: Mapping[str, str], subject: str) -> Iterator[Explanation]:
+    """Yield what is so on every machine."""
+    if subject in texts:
+        yield of_reason(subject, texts[subject])
+    if subject in step_kinds():
+        yield of_step(subject)
+
+
+async def _seen(looking: Looking, wanted: Wanted, subject: str) -> list[Explanation]:
+    """Return what is known of a model or host of that name; only where it is one is looked at now."""
+    found = []
+    slices = {name: one for name, one in wanted.slices.items() if subject == name or one.model(subject) is not None}
+    for one in await look(looking, wanted.model_copy(update={"slices": slices})):
+        model = one.slice.model(subject)
+        if model is not None:
+            found.append(of_model(one.slice, model, one.observed, one.hints))
+        if one.slice.host.name == subject:
+            found.append(of_host(one.slice, one.observed, one.hints, one.plan))
+    return found

@@ -1,0 +1,99 @@
+"""`explain` answers for whatever a person may have met: a name, a number, a reason, a step, a key."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.main import main
+from tests.engine import free_port
+from tests.jsonschema import unfit
+from tests.rules.tree import ROOT
+from tests.unit.test_documents import schema
+
+INVENTORY = """version: 1
+hosts:
+  local:
+    gpu: none
+    engines: {llamacpp: {context: 2048}}
+models:
+  qwen2.5: {engine: {kind: llamacpp, weights: /w.gguf, context: 512}, port: PORT}
+  gemma3:
+    engine: {kind: llamacpp, weights: /w.gguf}
+    port: PORT
+"""
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "desired.yaml").write_text("version: 1\nactive: gemma3\n")
+    (tmp_path / "state" / "inventory.yaml").write_text(INVENTORY.replace("PORT", str(free_port())))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "host"))
+    return tmp_path / "state"
+
+
+def told(subject: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["explain", subject]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        ("gemma3", "  wanted          to be active\n"),
+        ("gemma3", "defined as      llamacpp (binary llama-server, weights /w.gguf, context 2048"),
+        ("local", "  next            nothing: "),
+        ("StartFailed", "  to do           read its last words."),
+        ("await_vram", "  ensures         enough accelerator memory is free."),
+        ("active", '  written         "gemma3", in state/desired.yaml:2\n'),
+        ("models.qwen2.5.engine.context", "  written         512, in state/inventory.yaml:7\n"),
+        ("models.gemma3.engine.context", "  written         2048, in state/inventory.yaml:5\n"),
+        ("models.gemma3.stable_for", "  default         10.0\n  written         nowhere, so the default holds\n"),
+        ("models.NAME.port", "  means           The loopback port of the host that it answers on.\n"),
+        ("models.NAME.engine.seed", "  option of       embedded\n"),
+        ("hosts.local.gpu", '  written         "none", in state/inventory.yaml:4\n'),
+    ],
+)
+def test_a_subject_is_explained(subject: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said in told(subject, capsys)
+
+
+def test_a_key_that_both_files_know_is_explained_for_both(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told("hosts.local.power", capsys)
+    assert "desired.yaml" in said
+    assert "inventory.yaml" in said
+
+
+@pytest.mark.parametrize("subject", ["gemma3", "local", "ConfigError", "stop", "models.gemma3.port"])
+def test_what_is_explained_as_json_is_what_its_schema_says(subject: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", subject, "-o", "json"]) == 0
+    assert list(unfit(json.loads(capsys.readouterr().out), schema("explain"))) == []
+
+
+@pytest.mark.parametrize(
+    ("subject", "near"),
+    [("gema3", "gemma3"), ("StartFaild", "StartFailed"), ("models.gemma3.prot", "models.gemma3.port"), ("activ", "active")],
+)
+def test_what_nobody_knows_is_answered_with_the_nearest(subject: str, near: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", subject]) == 64
+    assert f'nothing is called {subject}; did you mean "{near}"?' in capsys.readouterr().err
+
+
+def test_an_error_is_explained_also_while_the_files_are_wrong(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (state / "desired.yaml").write_text("version: 2\n")
+    assert "reconciler validate" in told("ConfigError", capsys)
+    (state / "desired.yaml").unlink()
+    assert "reconciler validate" in told("ConfigError", capsys)
+    assert main(["explain", "gemma3"]) == 1
+    assert "desired.yaml: not found" in capsys.readouterr().err
+
+
+def test_the_installed_package_carries_the_page_that_is_written_once() -> None:
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert built["force-include"] == {"docs/errors.md": "reconciler/docs/errors.md"}
+    assert (ROOT / "docs" / "errors.md").is_file()

@@ -1,0 +1,122 @@
+"""An explanation says what is known of a thing, why it is so, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.core.explaining import of_host, of_model, of_reason, of_run, of_step, step_kinds
+from reconciler.edge.manual import reasons
+from reconciler.model.explanation import Explanation
+from reconciler.model.facts import GIB, Weights
+from tests.casefile import FOLDER, Case, Given, ModelGiven, RunningGiven, SavedGiven, SlotGiven, WantedGiven, looked, read
+from tests.rules.test_errors import ERRORS, REASONS
+
+
+def says(explanation: Explanation) -> dict[str, str]:
+    return {fact.about: fact.says for fact in explanation.facts}
+
+
+def model_a(*, model: ModelGiven | None = None, **given: Any) -> dict[str, str]:
+    case = Case(says="", wanted=WantedGiven(active=("a",), models={"a": model or ModelGiven()}), given=Given(**given))
+    seen = looked(case)
+    return says(of_model(seen.slice, seen.slice.models[0], seen.observed, seen.hints))
+
+
+def host_of(name: str) -> Explanation:
+    seen = looked(read(FOLDER / f"{name}.yaml"))
+    return of_host(seen.slice, seen.observed, seen.hints, seen.plan)
+
+
+def test_a_model_is_told_by_what_is_wanted_and_seen_of_it() -> None:
+    told = model_a(running={"a": RunningGiven(slots=(SlotGiven(tokens=500),))})
+    assert told["wanted"] == "to be active"
+    assert told["seen"] == "runs (pid 100), ready"
+    assert told["Ready True"] == "Serving"
+
+
+def test_memory_says_whether_it_is_written_or_estimated_or_not_known() -> None:
+    weights = Weights(path="a.gguf", exists=True, memory_bytes=3 * GIB, context=4096)
+    assert model_a(model=ModelGiven(vram=4 * GIB))["memory"] == "4.0 GiB, as `vram:` in inventory.yaml says"
+    assert model_a(weights={"a": weights})["memory"].startswith("about 3.0 GiB, estimated from its weights and a context of 4096")
+    assert model_a(weights={"a": Weights(path="a", exists=False, problem="gone")})["memory"] == "not known: gone"
+    assert model_a(unknown={"weights a": "nobody answers"})["memory"] == "not known"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"model": ModelGiven(conversations="drop")}, "not kept: it says `conversations: drop`"),
+        ({"model": ModelGiven(engine_keeps=False)}, "not kept: the engine llamacpp cannot save them"),
+        (
+            {"weights": {"a": Weights(path="a", exists=True, architecture="mamba", keepable=False, remedy="use another")}},
+            "not kept: mamba cannot restore them; use another",
+        ),
+        ({"running": {"a": RunningGiven(definition="older")}}, "not kept: it runs with an older definition"),
+        ({"running": {"a": RunningGiven(replaced=True)}}, "not kept: its weights or its program changed since it started"),
+        ({"saved": {"a": (SavedGiven(tokens=8112),)}}, "kept: saved before a stop, and proven by replaying them"),
+        ({"saved": {"a": (SavedGiven(tokens=8112),)}}, "saved now: 1 with 8,112 tokens"),
+        ({}, "none is saved now"),
+    ],
+)
+def test_conversations_are_kept_or_it_is_said_why_not(given: dict[str, Any], said: str) -> None:
+    assert said in model_a(**given)["conversations"]
+
+
+def test_a_host_is_told_with_last_good_what_failed_and_what_would_come() -> None:
+    told = says(host_of("quarantined"))
+    assert told["last good"] == "a"
+    assert told["quarantined"].startswith("since run 3: AwaitHealthyFailed: out of memory; it is left alone until it changes")
+    assert told["next"].startswith("nothing: quarantined since run 3")
+    assert told["Stalled True"] == "AwaitHealthyFailed: out of memory"
+
+
+def test_a_host_whose_run_was_cut_short_says_in_which_step() -> None:
+    told = says(host_of("cut_short_after_start"))
+    assert told["open run"] == "run 1 has not ended, in start b; the next apply looks and goes on"
+    assert told["next"] == "`reconciler apply` would await_healthy b"
+    assert told["last good"] == "none yet"
+
+
+def run_that(verdict: str, reason: str = "", **more: Any) -> Explanation:
+    step = {"step": "start", "model": "b", "outcome": "failed", "seconds": 0.5, "said": "ended at once"}
+    run = {
+        "run": 7, "trigger": "use", "provenance": "desired 4f1c2ab", "host": "box", "continues": 3, "mode": "forward",
+        "active": ["b"], "plan": ["start b"], "steps": [step], "verdict": verdict, "reason": reason, "message": "start b: gone",
+        "log": ["error: no such flag"],
+    }  # fmt: skip
+    return of_run(run | more, reasons())
+
+
+def test_a_run_is_told_from_its_cause_to_what_to_do() -> None:
+    explained = run_that("failed", "StartFailed")
+    told = says(explained)
+    assert told["cause"] == "`reconciler use` of desired 4f1c2ab on box, going on from run 3, which was cut short"
+    assert told["goal"] == "to b: start b"
+    assert told["start b"] == "failed after 0.50 s: ended at once"
+    assert told["end"] == "it failed: StartFailed: start b: gone"
+    assert told["to do"].startswith("read its last words.")
+    assert explained.log == ("error: no such flag",)
+
+
+def test_a_run_that_went_well_leaves_nothing_to_do() -> None:
+    told = says(run_that("promoted", message="", continues=None, mode="rollback"))
+    assert told["end"] == "it was reached and stayed healthy: this is a state to go back to"
+    assert told["goal"].startswith("back to b")
+    assert "to do" not in told
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS | REASONS))
+def test_every_error_and_reason_is_told_with_what_to_do(name: str) -> None:
+    told = says(of_reason(name, reasons()[name]))
+    assert told["found"]
+    assert told["to do"]
+    assert "#" not in told["to do"]
+
+
+@pytest.mark.parametrize("kind", list(step_kinds()))
+def test_every_step_is_told_by_what_it_ensures(kind: str) -> None:
+    told = says(of_step(kind))
+    assert told["ensures"].endswith(".")
+    assert told["when cut short"]
