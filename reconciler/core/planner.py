@@ -11,7 +11,8 @@ from reconciler.model.change import Ignored, PowerChange, StartChange, StopChang
 from reconciler.model.facts import Observed, Predicted
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
-from reconciler.steps.plan import HostPlan, PlannedStep
+from reconciler.steps.plan import AnyStep, HostPlan, PlannedStep
+from reconciler.steps.step import ModelStep
 
 
 def plan(target: Target, observed: Observed, hints: Hints, *, prune: bool = False) -> HostPlan:
@@ -19,7 +20,7 @@ def plan(target: Target, observed: Observed, hints: Hints, *, prune: bool = Fals
     wanted = target.slice
     difference = diff(wanted, observed, hints, prune=prune)
     cooked = recipe(difference.changes, wanted, observed)
-    steps, blocked = _simulate(order(cooked.drafts), observed, wanted)
+    steps, blocked = _simulate(_timed(order(cooked.drafts), hints), observed, wanted)
     return HostPlan(
         host=wanted.host.name,
         mode=target.mode,
@@ -30,7 +31,7 @@ def plan(target: Target, observed: Observed, hints: Hints, *, prune: bool = Fals
         notes=cooked.notes,
         refusals=(*difference.unknown, *cooked.refusals, *blocked),
         lost_conversations=cooked.lost_conversations,
-        seconds=_seconds(steps, hints),
+        seconds=sum(known) if (known := [one.seconds for one in steps if one.seconds is not None]) else None,
     )
 
 
@@ -75,7 +76,10 @@ def _kept(wanted: Slice) -> str:
     return "active not managed" if wanted.active is None else ", ".join(wanted.active) or "nothing active"
 
 
-def _seconds(steps: tuple[PlannedStep, ...], hints: Hints) -> float | None:
-    known = [hints.typical_seconds(planned.step.kind, planned.step.target) for planned in steps]
-    lengths = [seconds for seconds in known if seconds is not None]
-    return sum(lengths) if lengths else None
+def _timed(steps: tuple[PlannedStep, ...], hints: Hints) -> tuple[PlannedStep, ...]:
+    """Return the steps with how long each took before; the journal knows a step about the host by no model."""
+
+    def seconds(step: AnyStep) -> float | None:
+        return hints.typical_seconds(step.kind, step.model if isinstance(step, ModelStep) else "")
+
+    return tuple(planned.model_copy(update={"seconds": seconds(planned.step)}) for planned in steps)

@@ -26,6 +26,7 @@ from reconciler.effects import (
 from reconciler.effects.effect import MISSED, Acting
 from reconciler.errors import DurabilityError, ReconcilerError
 from reconciler.loop.observer import Observer
+from reconciler.loop.progress import Progress
 from reconciler.model.facts import Fact, FactKey, FactValue, Known, Observed, Unit
 from reconciler.model.records import StepDone, StepIntent
 from reconciler.model.spec import Slice
@@ -137,7 +138,7 @@ class Executor:
         if MISSED in evidence:
             self._record(step, "missed", began, world, str(evidence[MISSED]))
             return Ending("missed", step, str(evidence[MISSED])), world
-        world, outcome, message = await self._verify(step, world, trouble)
+        world, outcome, message = await self._verify(planned, world, trouble)
         self.torn_down = self.torn_down or step.kind == "stop"
         if step.kind == "start" and outcome == "done":
             self.started[step.model] += 1
@@ -164,8 +165,9 @@ class Executor:
             return {}, f"{type(error).__name__}: {error}"
         return evidence, ""
 
-    async def _verify(self, step: AnyStep, world: Observed, trouble: str) -> tuple[Observed, Outcome, str]:
+    async def _verify(self, planned: PlannedStep, world: Observed, trouble: str) -> tuple[Observed, Outcome, str]:
         """Look until the postcondition is seen, hopeless, interrupted or late; an effect that broke off may still come."""
+        step, progress = planned.step, Progress(planned, self.ports, self.clock, self.say)
         patience = DOUBT_SECONDS if trouble and step.in_doubt != "irreversible" else step.deadline
         until = self.clock.boot() + min(patience, step.deadline)
         pause, longest = step.poll
@@ -184,6 +186,7 @@ class Executor:
                 return world, "failed", trouble or hopeless or late
             if self.interrupt.reason:
                 return world, "cancelled", self.interrupt.reason
+            await progress.tell()
             await self.clock.sleep(min(pause, max(0.0, until - self.clock.boot())))
             pause = min(pause * GROWTH, longest)
 

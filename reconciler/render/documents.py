@@ -40,6 +40,7 @@ class StepEvidence(Value):
     number: int = Field(description="The step's number.")
     cause: str = Field(description="The difference that it closes.")
     note: str = Field(description="What is known about it, such as how many conversations it saves.")
+    seconds: float | None = Field(description="How long it took before, in seconds; null when it was never done.")
     predicted: bool = Field(description="Whether it was planned from what a wake is expected to bring, not from what was seen.")
 
 

@@ -28,7 +28,8 @@ def _beside(host: HostPlan) -> HostEvidence:
         host=host.host,
         headline=host.headline,
         steps=tuple(
-            StepEvidence(number=step.number, cause=step.cause, note=step.note, predicted=step.predicted) for step in host.steps
+            StepEvidence(number=step.number, cause=step.cause, note=step.note, seconds=step.seconds, predicted=step.predicted)
+            for step in host.steps
         ),
         ignored=host.ignored,
         notes=host.notes,

@@ -28,7 +28,10 @@ AnyStep: TypeAlias = Annotated[
 
 
 class PlannedStep(Value):
-    """Place a step in a plan: its number, what it waits for, why it is there, and what is expected of it."""
+    """Place a step in a plan: its number, what it waits for, why it is there, and what is expected of it.
+
+    `seconds` is how long it took before, None when it never ran.
+    """
 
     number: int
     step: AnyStep
@@ -36,6 +39,7 @@ class PlannedStep(Value):
     cause: str
     note: str = ""
     predicted: bool = False
+    seconds: float | None = None
 
 
 class StepMeaning(Value):

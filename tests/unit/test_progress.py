@@ -1,0 +1,47 @@
+"""A wait that takes its time is told: its deadline, how long it usually takes, and what the engine says."""
+
+from __future__ import annotations
+
+from reconciler.fakes.world import Nature
+from tests.crash.stage import A, B, Stage, want
+from tests.worlds import slice_of
+
+
+def told(stage: Stage) -> list[str]:
+    """Return what was told of waits."""
+    return [line for line in stage.said if " of at most " in line]
+
+
+def test_a_long_wait_names_its_deadline_and_the_last_line_of_the_log_less_and_less_often() -> None:
+    stage = Stage(wanted=want("a"))
+    stage.world.natures[A.digest] = Nature(loads_in=40.0)
+    stage.ends("applied")
+    lines = told(stage)
+    assert lines[0] == "await_healthy a: 1 s of at most 120 s; its log: a started"
+    assert [int(line.split()[2]) for line in lines] == [1, 3, 7, 15, 31]
+
+
+def test_a_wait_that_was_seen_before_says_how_long_it_usually_takes() -> None:
+    stage = Stage(wanted=want("a"))
+    stage.world.natures[A.digest] = Nature(loads_in=5.0)
+    stage.ends("applied")
+    stage.wanted = want()
+    stage.ends("applied")
+    stage.wanted = want("a")
+    stage.ends("applied")
+    assert ", usually 5 s; its log" in told(stage)[-1]
+
+
+def test_a_short_wait_says_nothing_more() -> None:
+    stage = Stage(wanted=want("a"))
+    stage.world.natures[A.digest] = Nature(loads_in=0.5)
+    stage.ends("applied")
+    assert stage.said == ["start a (not running)", "await_healthy a (not running)"]
+
+
+def test_a_log_that_cannot_be_read_holds_up_nothing() -> None:
+    stage = Stage(wanted=slice_of(("b",), A, B))
+    stage.world.natures[B.digest] = Nature(loads_in=3.0)
+    stage.world.unseen["log"] = "nobody answers"
+    stage.ends("applied")
+    assert told(stage)[0] == "await_healthy b: 1 s of at most 120 s"
