@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MARK_SECONDS = 2.0
 MARK_PAUSE = 0.001
 
-_SUPERVISOR = ("RECONCILER_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM")
+_SUPERVISOR = ("RECONCILER_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY")
 """What a supervisor told *us* about ourselves; an engine that believed it would speak in our name."""
 
 
