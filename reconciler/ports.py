@@ -35,7 +35,7 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.onhost import Action, Question
-from reconciler.model.problem import FileName, Path
+from reconciler.model.problem import FileName, KeyPath
 from reconciler.model.records import Record, Row
 from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec
 from reconciler.model.target import Wanted
@@ -140,7 +140,7 @@ class Proposal(Source, Protocol):
 class EditableSource(Source, Protocol):
     """Read desired state and inventory, say where what is written, and propose edits."""
 
-    def written(self) -> Mapping[tuple[FileName, Path], Written]:
+    def written(self) -> Mapping[tuple[FileName, KeyPath], Written]:
         """Return what is written at every key of both files, as far as they can be read; raise ConfigError without files."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model.problem import Path, Problem, found, nearest, one_of
+from reconciler.model.problem import KeyPath, Problem, found, nearest, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> t
     for model_name, model in inventory.models.items():
         problems += _model(model_name, model, inventory, definitions)
     for host_name, wish in desired.wishes(inventory.only_host).items():
-        at: Path = () if desired.hosts is None else ("hosts", host_name)
+        at: KeyPath = () if desired.hosts is None else ("hosts", host_name)
         if host_name not in inventory.hosts:
             problems.append(Problem("desired", at, _unknown_host(host_name, inventory.hosts), at_key=True))
             continue
@@ -32,7 +32,7 @@ def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> t
 
 def _enforce(desired: Desired) -> Iterator[Problem]:
     """Refuse what would be a promise that nobody keeps: no driver of this version can power a host off."""
-    wishes: dict[Path, HostWish] = {(): desired, **{("hosts", name): wish for name, wish in (desired.hosts or {}).items()}}
+    wishes: dict[KeyPath, HostWish] = {(): desired, **{("hosts", name): wish for name, wish in (desired.hosts or {}).items()}}
     for at, wish in wishes.items():
         if wish.enforce:
             sentence = "found true, which is not in this version; expected false, or leave the key out"
@@ -53,7 +53,7 @@ def _places(desired: Desired, inventory: Inventory) -> Iterator[Problem]:
 
 
 def _model(model_name: str, model: Model, inventory: Inventory, definitions: Definitions) -> Iterator[Problem]:
-    at: Path = ("models", model_name)
+    at: KeyPath = ("models", model_name)
     host_name = inventory.host_name_of(model)
     if host_name is None:
         sentence = f"is missing; expected one of the inventory's hosts ({one_of(inventory.hosts)})"
@@ -69,7 +69,7 @@ def _model(model_name: str, model: Model, inventory: Inventory, definitions: Def
         yield Problem("inventory", (*at, "conversations"), sentence)
 
 
-def _power(wish: HostWish, at: Path, host: HostSpec | None) -> Iterator[Problem]:
+def _power(wish: HostWish, at: KeyPath, host: HostSpec | None) -> Iterator[Problem]:
     place = (*at, "power")
     if wish.power == "auto":
         sentence = "found auto, which needs the gateway and is not in this version; expected on, off or suspend"
@@ -82,7 +82,7 @@ def _power(wish: HostWish, at: Path, host: HostSpec | None) -> Iterator[Problem]
         yield Problem("desired", place, f"{sentence}; set another power: for it in the inventory, or leave the key out")
 
 
-def _active(host_name: str, wish: HostWish, at: Path, inventory: Inventory) -> Iterator[Problem]:
+def _active(host_name: str, wish: HostWish, at: KeyPath, inventory: Inventory) -> Iterator[Problem]:
     here = {name: model for name, model in inventory.models.items() if inventory.host_name_of(model) == host_name}
     taken: dict[int, str] = {}
     for index, model_name in enumerate(wish.active or ()):

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from reconciler.model.explanation import Explanation, Said, Written
-from reconciler.model.problem import FileName, Path, found
+from reconciler.model.problem import FileName, KeyPath, found
 
-Keys = Mapping[tuple[FileName, Path], Written]
+Keys = Mapping[tuple[FileName, KeyPath], Written]
 """Everything that is written in both files."""
 
 
 class _Found(NamedTuple):
     """Hold a key that a schema knows, and the kind of driver that it is an option of."""
 
-    path: Path
+    path: KeyPath
     described: Mapping[str, Any]
     kind: str
 
@@ -37,7 +37,7 @@ class Guide:
         chosen = [one for one in known if (self._file, one.path) in self._keys] or known
         yield from (self._explanation(one, subject) for one in chosen)
 
-    def _known(self, schema: Mapping[str, Any], rest: str, path: Path) -> Iterator[_Found]:
+    def _known(self, schema: Mapping[str, Any], rest: str, path: KeyPath) -> Iterator[_Found]:
         for variant, kind in self._variants(schema, path):
             properties = variant.get("properties", {})
             for key, described in properties.items():
@@ -50,14 +50,14 @@ class Guide:
                 for name, after in self._named(rest, path):
                     yield from self._known(named, after, (*path, name))
 
-    def _named(self, rest: str, path: Path) -> Iterator[tuple[str, str]]:
+    def _named(self, rest: str, path: KeyPath) -> Iterator[tuple[str, str]]:
         """Yield a name and what comes after it: names may hold dots, so those that are written come first."""
         words = rest.split(".")
         splits = [(".".join(words[:count]), ".".join(words[count:])) for count in range(1, len(words))]
         written = [one for one in splits if (self._file, (*path, one[0])) in self._keys]
         yield from written or splits[:1]
 
-    def _variants(self, schema: Mapping[str, Any], path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
+    def _variants(self, schema: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[Mapping[str, Any], str]]:
         """Yield what a key may hold; of several drivers the one that is written there, if any is."""
         if "$ref" in schema:
             yield from self._variants(self._schema["$defs"][schema["$ref"].rpartition("/")[2]], path)
@@ -72,7 +72,7 @@ class Guide:
         else:
             yield schema, ""
 
-    def _kind(self, path: Path) -> str | None:
+    def _kind(self, path: KeyPath) -> str | None:
         value = self._keys[self._file, path].value if (self._file, path) in self._keys else None
         kind = value.get("kind") if isinstance(value, dict) else value
         return kind if isinstance(kind, str) else None
@@ -96,7 +96,7 @@ class Guide:
                 return f"{found(written.value)}, in {written.place}"
         return "nowhere" if one.described.get("default") in (None, "") else "nowhere, so the default holds"
 
-    def _defaults(self, one: _Found) -> Iterator[Path]:
+    def _defaults(self, one: _Found) -> Iterator[KeyPath]:
         """Yield where a host may say it for every model of an engine kind."""
         if one.path[:1] != ("models",) or one.path[2:3] != ("engine",):
             return

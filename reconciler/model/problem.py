@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FileName: TypeAlias = Literal["desired", "inventory"]
-Path: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 
 _LONGEST_FOUND = 60
 
@@ -19,7 +19,7 @@ class Problem(NamedTuple):
     """Say what is wrong at a path of one file. `at_key` points at the key, otherwise at its value."""
 
     file: FileName
-    path: Path
+    path: KeyPath
     sentence: str
     at_key: bool = False
 

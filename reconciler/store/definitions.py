@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import JsonValue, ValidationError
 
 from reconciler.core.resolve import Definition, Definitions
-from reconciler.model.problem import Path, Problem, found, nearest, one_of
+from reconciler.model.problem import KeyPath, Problem, found, nearest, one_of
 from reconciler.model.spec import HostSpec, Kind
 from reconciler.store.sentences import problems_of
 
@@ -63,7 +63,7 @@ class _Drivers:
 
     def host(self, name: str, host: Host) -> HostSpec | None:
         """Return the definition of a host, None when a driver objects."""
-        at: Path = ("hosts", name)
+        at: KeyPath = ("hosts", name)
         for kind in host.engines:
             self._knows("engine", kind, (*at, "engines", kind), at_key=True)
         access = self._kind("access", host.access, at)
@@ -76,7 +76,7 @@ class _Drivers:
 
     def model(self, name: str, model: Model, defaults: _Defaults | None) -> Definition | None:
         """Return the definition of a model, None when a driver objects or its host, and so defaults, is unknown."""
-        at: Path = ("models", name)
+        at: KeyPath = ("models", name)
         launcher = self._kind("launcher", model.launcher, at)
         if defaults is None:
             self._knows("engine", model.engine.kind, (*at, "engine", "kind"))
@@ -87,7 +87,7 @@ class _Drivers:
         command = self._catalog.command(engine, name, model.port, model.gpus)
         return Definition(engine, launcher, command, self._catalog.capabilities("engine", engine))
 
-    def _knows(self, role: str, kind: str, path: Path, *, at_key: bool = False) -> bool:
+    def _knows(self, role: str, kind: str, path: KeyPath, *, at_key: bool = False) -> bool:
         kinds = self._catalog.kinds(role)
         if kind in kinds:
             return True
@@ -96,7 +96,7 @@ class _Drivers:
         self.problems.append(Problem("inventory", path, sentence, at_key))
         return False
 
-    def _kind(self, role: str, written: Kind, at: Path, defaults: _Defaults | None = None) -> Kind | None:
+    def _kind(self, role: str, written: Kind, at: KeyPath, defaults: _Defaults | None = None) -> Kind | None:
         """Return a kind with its options accepted and completed."""
         if not self._knows(role, written.kind, (*at, role, "kind")):
             return None

@@ -11,7 +11,7 @@ from reconciler.store.sentences import problems_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.model.problem import FileName, Path, Problem
+    from reconciler.model.problem import FileName, KeyPath, Problem
     from reconciler.store.yaml_positions import Document, Place
 
 _Schema = TypeVar("_Schema", bound=BaseModel)
@@ -33,7 +33,7 @@ class Review:
     def __init__(self, documents: Mapping[FileName, Document]) -> None:
         """Begin with what is wrong with the text of the documents."""
         self._documents = documents
-        self._left_out: set[tuple[FileName, Path]] = set()
+        self._left_out: set[tuple[FileName, KeyPath]] = set()
         self._lines: set[_Line] = set()
         for file, document in documents.items():
             self._lines |= {_Line(file, flaw.place, _text(flaw.path, flaw.sentence)) for flaw in document.flaws}
@@ -60,7 +60,7 @@ class Review:
                 return fitted, True
         return self._try(file, schema, keys | entities), False
 
-    def _try(self, file: FileName, schema: type[_Schema], unfit: set[Path]) -> _Schema | None:
+    def _try(self, file: FileName, schema: type[_Schema], unfit: set[KeyPath]) -> _Schema | None:
         try:
             fitted = schema.model_validate(_without(self._documents[file].value, (), unfit))
         except ValidationError:
@@ -83,12 +83,12 @@ class Review:
         return [f"{shown[line.file]}:{line.place.line}:{line.place.column}: {line.text}" for line in sorted(self._lines)]
 
 
-def _text(path: Path, sentence: str) -> str:
+def _text(path: KeyPath, sentence: str) -> str:
     text = f"{'.'.join(map(str, path))}: {sentence}" if path else sentence
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-def _without(value: JsonValue, at: Path, unfit: set[Path]) -> JsonValue:
+def _without(value: JsonValue, at: KeyPath, unfit: set[KeyPath]) -> JsonValue:
     if not isinstance(value, dict):
         return value
     return {key: _without(value[key], (*at, key), unfit) for key in value if (*at, key) not in unfit}

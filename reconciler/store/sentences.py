@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from reconciler.model.names import NAME_PATTERN
-from reconciler.model.problem import FileName, Path, Problem, found, nearest, one_of
+from reconciler.model.problem import FileName, KeyPath, Problem, found, nearest, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ def _problem(details: ErrorDetails, file: FileName, schema: type[BaseModel]) -> 
     return Problem(file, path, _sentence(details, path), at_key=at_key)
 
 
-def _sentence(details: ErrorDetails, path: Path) -> str:
+def _sentence(details: ErrorDetails, path: KeyPath) -> str:
     message = details["msg"]
     if details["type"] == "value_error":
         return message.removeprefix("Value error, ")
@@ -50,7 +50,7 @@ def _sentence(details: ErrorDetails, path: Path) -> str:
     return f"found {given}, expected {_plain(message)}"
 
 
-def _is_secret(path: Path) -> bool:
+def _is_secret(path: KeyPath) -> bool:
     """Judge the keys of a driver's options: the names of hosts and models are the operator's."""
     keys = path[2:] if path[:1] in {("hosts",), ("models",)} else path
     return any(_SECRET.search(str(key)) for key in keys)
@@ -64,7 +64,7 @@ def _plain(message: str) -> str:
     return phrase.replace("a true", "true").replace("a text", "text").replace("a integer", "a whole number")
 
 
-def keys_at(schema: type[BaseModel], path: Path) -> Mapping[str, FieldInfo]:
+def keys_at(schema: type[BaseModel], path: KeyPath) -> Mapping[str, FieldInfo]:
     """Return the keys that a schema knows at a path, which may name the branches of a union on its way."""
     parts = iter(path)
     for part in parts:

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from reconciler.model.desired import ApplyFrom
-    from reconciler.model.problem import FileName
-    from reconciler.model.problem import Path as KeyPath
+    from reconciler.model.problem import FileName, KeyPath
     from reconciler.ports import OptionsCatalog
 
 LARGEST = 2**20

@@ -23,7 +23,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from reconciler.model.problem import Path, found
+from reconciler.model.problem import KeyPath, found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ class Flaw(NamedTuple):
     """Say what is wrong with the text at a place."""
 
     place: Place
-    path: Path
+    path: KeyPath
     sentence: str
 
 
@@ -78,18 +78,18 @@ class Document:
     """Hold the value of a document, where its keys and values stand, and what is wrong with its text."""
 
     value: JsonValue = None
-    keys: dict[Path, Place] = field(default_factory=dict)
-    values: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[KeyPath, Place] = field(default_factory=dict)
+    values: dict[KeyPath, Place] = field(default_factory=dict)
     flaws: list[Flaw] = field(default_factory=list)
     complete: bool = False
 
-    def place(self, path: Path, *, at_key: bool = False) -> Place:
+    def place(self, path: KeyPath, *, at_key: bool = False) -> Place:
         """Return where a value or its key stands; what nobody wrote stands where the nearest thing around it does."""
         path = self.written(path)
         value = self.values.get(path, Place(1, 1))
         return self.keys.get(path, value) if at_key else value
 
-    def written(self, path: Path) -> Path:
+    def written(self, path: KeyPath) -> KeyPath:
         """Return the part of a path that somebody wrote: a schema may see `a: x` as `a: {kind: x}` or `a: [x]`."""
         while path and path not in self.values:
             path = path[:-1]
@@ -178,10 +178,10 @@ class _Builder:
             self._flaw(after, (), "found a second document, expected one per file; remove the `---` line and what follows")
         return value
 
-    def _flaw(self, event: Foreign, path: Path, sentence: str) -> None:
+    def _flaw(self, event: Foreign, path: KeyPath, sentence: str) -> None:
         self._document.flaws.append(Flaw(_place(event.start_mark), path, sentence))
 
-    def _node(self, event: Foreign, path: Path) -> JsonValue:
+    def _node(self, event: Foreign, path: KeyPath) -> JsonValue:
         self._document.values[path] = _place(event.start_mark)
         if isinstance(event, AliasEvent):
             return self._alias(event, path)
@@ -199,7 +199,7 @@ class _Builder:
             self._anchored[event.anchor] = value
         return value
 
-    def _content(self, event: Foreign, path: Path) -> JsonValue:
+    def _content(self, event: Foreign, path: KeyPath) -> JsonValue:
         if isinstance(event, MappingStartEvent):
             return self._mapping(path)
         if isinstance(event, ScalarEvent):
@@ -209,7 +209,7 @@ class _Builder:
             items.append(self._node(item, (*path, len(items))))
         return items
 
-    def _mapping(self, path: Path) -> JsonValue:
+    def _mapping(self, path: KeyPath) -> JsonValue:
         mapping: dict[str, JsonValue] = {}
         while not isinstance(event := next(self._events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
@@ -228,7 +228,7 @@ class _Builder:
             mapping.setdefault(key, value)
         return mapping
 
-    def _alias(self, event: Foreign, path: Path) -> JsonValue:
+    def _alias(self, event: Foreign, path: KeyPath) -> JsonValue:
         self._aliases += 1
         if self._aliases > MOST_ALIASES:
             raise _Broken(Flaw(_place(event.start_mark), path, f"more than {MOST_ALIASES} aliases; write the content out"))
@@ -236,7 +236,7 @@ class _Builder:
             self._flaw(event, path, f"found *{event.anchor}, but no &{event.anchor} is complete before it")
         return self._anchored.get(event.anchor)
 
-    def _scalar(self, event: Foreign, path: Path) -> JsonValue:
+    def _scalar(self, event: Foreign, path: KeyPath) -> JsonValue:
         text = str(event.value)
         if any("\ud800" <= character <= "\udfff" for character in text):
             self._flaw(event, path, "found half of a surrogate pair; write the character itself")
