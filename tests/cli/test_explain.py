@@ -49,7 +49,7 @@ def told(subject: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("gemma3", "defined as      llamacpp (binary llama-server, weights /w.gguf, context 2048"),
         ("local", "  next            nothing: "),
         ("StartFailed", "  to do           read its last words."),
-        ("await_vram", "  ensures         enough accelerator memory is free."),
+        ("await_vram", "  ensures         enough accelerator memory is free, on every card that is meant."),
         ("active", '  written         "gemma3", in state/desired.yaml:2\n'),
         ("models.qwen2.5.engine.context", "  written         512, in state/inventory.yaml:7\n"),
         ("models.gemma3.engine.context", "  written         2048, in state/inventory.yaml:5\n"),

@@ -30,7 +30,7 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
 
 
 def short_journal(directory: Path, clock: StoppedClock | None = None) -> SqliteJournal:
-    return SqliteJournal(directory, clock or StoppedClock(), "boot", Retention(runs=2, seconds=DAY_SECONDS))
+    return SqliteJournal(directory, clock or StoppedClock(), "boot", Retention(runs=2, seconds=DAY_SECONDS, slack=0.0))
 
 
 def intent(number: int) -> StepIntent:

@@ -1,21 +1,14 @@
-"""Every question and effect the core needs of the outside world, readers apart from actors.
-
-A reader returns facts and never changes anything. An actor returns evidence, raises DriverError when it knows that it
-failed, and is never believed: what counts is the fact observed afterwards. `steps` says which effects are repeatable,
-once or irreversible.
-"""
+"""What can be asked of and done to a host and its models, and who knows the drivers that do it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel, JsonValue
 
-from reconciler.model.explanation import Written
 from reconciler.model.facts import (
     Activity,
     Answer,
@@ -35,149 +28,10 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.onhost import Action, Question
-from reconciler.model.problem import FileName, KeyPath
-from reconciler.model.records import Record, Row
 from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec
-from reconciler.model.target import Wanted
 
 Json: TypeAlias = dict[str, JsonValue]
 Evidence: TypeAlias = Json
-
-
-class Clock(Protocol):
-    """Tell time and wait."""
-
-    def wall(self) -> float:
-        """Return wall clock seconds since the epoch."""
-        ...
-
-    def boot(self) -> float:
-        """Return seconds since the controller booted, suspended time included."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        ...
-
-
-class Random(Protocol):
-    """Give chance."""
-
-    def fraction(self) -> float:
-        """Return a number in [0, 1)."""
-        ...
-
-
-class Source(Protocol):
-    """Read desired state and inventory."""
-
-    def read(self) -> Wanted:
-        """Return both files as one resolved value; raise ConfigError with every problem."""
-        ...
-
-
-class Edits(Protocol):
-    """Notice what becomes of both files."""
-
-    async def follow(self, tell: Callable[[Wanted | str], None]) -> None:
-        """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled."""
-        ...
-
-    def look(self) -> None:
-        """Read the files again now, changed or not."""
-        ...
-
-
-class Supervisor(Protocol):
-    """Keep whoever started this process informed."""
-
-    def ready(self) -> None:
-        """Say that the work has begun."""
-        ...
-
-    def status(self, text: str) -> None:
-        """Say in one line what is going on."""
-        ...
-
-    def alive(self) -> None:
-        """Say that nothing hangs."""
-        ...
-
-    def stopping(self) -> None:
-        """Say that this process is about to end."""
-        ...
-
-    @property
-    def watchdog_seconds(self) -> float | None:
-        """Return after how much silence this process is taken for hung, None when nobody listens."""
-        ...
-
-
-class Proposal(Source, Protocol):
-    """Be desired.yaml as it would read after an edit: read like any source, written only when asked."""
-
-    @property
-    def host(self) -> str:
-        """Return the host that the edit is about."""
-
-    @property
-    def path(self) -> str:
-        """Return the file that would be written."""
-
-    @property
-    def diff(self) -> str:
-        """Return the edit as a unified diff, empty when there is none."""
-
-    def write(self) -> None:
-        """Replace the file; raise PlanStale when somebody changed it meanwhile, or WriteFailed."""
-        ...
-
-    def commit(self, message: str) -> None:
-        """Commit the file alone; raise Unreachable."""
-        ...
-
-
-class EditableSource(Source, Protocol):
-    """Read desired state and inventory, say where what is written, and propose edits."""
-
-    def written(self) -> Mapping[tuple[FileName, KeyPath], Written]:
-        """Return what is written at every key of both files, as far as they can be read; raise ConfigError without files."""
-        ...
-
-    def propose(self, model_name: str, host: str | None) -> Proposal:
-        """Return the edit that makes a model the active one of its host; raise Misused, or ConfigError."""
-        ...
-
-
-class JournalReader(Protocol):
-    """Read what was recorded."""
-
-    def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when they cannot be read now."""
-        ...
-
-    def newest(self) -> int:
-        """Return the number of the newest row, 0 when there is none; raise DurabilityError. Cheap enough to ask all the time."""
-        ...
-
-
-class Journal(JournalReader, Protocol):
-    """Record durably."""
-
-    def append(self, record: Record) -> Row:
-        """Write one record and return when kill -9 cannot take it; raise WriteFailed.
-
-        What a power cut must not take is durable too: only what will be observed again may wait for the next record.
-        """
-        ...
-
-
-class Lock(Protocol):
-    """Guard acting on one data directory."""
-
-    def held(self, *, obeys: bool = False) -> AbstractContextManager[None]:
-        """Hold the lock inside the context; raise LockHeld naming the holder. `obeys` tells others that they may ask."""
-        ...
 
 
 class AccessReader(Protocol):
@@ -356,35 +210,6 @@ class HostPorts(HostReaders):
     power: Power
     launchers: Mapping[str, Launcher]
     models: Mapping[str, ModelPorts]
-
-
-class PlanFiles(Protocol):
-    """Keep plans in files."""
-
-    def write(self, file: str, document: Json) -> None:
-        """Write a plan's document; raise Unreachable."""
-        ...
-
-    def read(self, file: str) -> Json:
-        """Return a plan's document; raise ConfigError when the file is not one."""
-        ...
-
-
-class StateFolder(Protocol):
-    """Begin the folder of both files."""
-
-    @property
-    def directory(self) -> Path:
-        """Return where it is."""
-        ...
-
-    def refuse_taken(self) -> None:
-        """Raise Refused when what would be written is there already."""
-        ...
-
-    def begin(self, files: Mapping[str, str]) -> str:
-        """Write the files by name and commit them; return a sentence on what git has. Raise Refused or WriteFailed."""
-        ...
 
 
 class OptionsCatalog(Protocol):

@@ -1,0 +1,76 @@
+"""Every question and effect the core needs of the outside world, readers apart from actors.
+
+A reader returns facts and never changes anything. An actor returns evidence, raises DriverError when it knows that it
+failed, and is never believed: what counts is the fact observed afterwards. `steps` says which effects are repeatable,
+once or irreversible.
+"""
+
+from __future__ import annotations
+
+from reconciler.ports.controller import (
+    Clock,
+    EditableSource,
+    Edits,
+    Journal,
+    JournalReader,
+    Lock,
+    PlanFiles,
+    Proposal,
+    Random,
+    Source,
+    StateFolder,
+    Supervisor,
+)
+from reconciler.ports.host import (
+    Access,
+    AccessReader,
+    Catalog,
+    Engine,
+    EngineReader,
+    Evidence,
+    GpuReader,
+    HostPorts,
+    HostReaders,
+    Json,
+    Launcher,
+    LauncherReader,
+    ModelPorts,
+    ModelReaders,
+    OptionsCatalog,
+    Power,
+    PowerReader,
+    Shelf,
+)
+
+__all__ = [
+    "Access",
+    "AccessReader",
+    "Catalog",
+    "Clock",
+    "EditableSource",
+    "Edits",
+    "Engine",
+    "EngineReader",
+    "Evidence",
+    "GpuReader",
+    "HostPorts",
+    "HostReaders",
+    "Journal",
+    "JournalReader",
+    "Json",
+    "Launcher",
+    "LauncherReader",
+    "Lock",
+    "ModelPorts",
+    "ModelReaders",
+    "OptionsCatalog",
+    "PlanFiles",
+    "Power",
+    "PowerReader",
+    "Proposal",
+    "Random",
+    "Shelf",
+    "Source",
+    "StateFolder",
+    "Supervisor",
+]
