@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from reconciler.core import words
 from reconciler.core.recovery import Hints
-from reconciler.core.words import said
 from reconciler.model.facts import FactKey, Health, Observed, Unit
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.status import Condition
@@ -15,10 +15,12 @@ SERVES = {"ready", "sleeping"}
 def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
     """Return the conditions of a host: Ready always, the others when they are so."""
     found = [_ready(hints, plan)]
-    run, failure = hints.open_run, hints.quarantine
+    run, failure, held = hints.open_run, hints.quarantine, hints.held
     if run:
         message = f"run {run.seq} was opened and has not ended"
         found.append(Condition(type="Reconciling", status="True", reason="RunOpen", message=message, since=run.at))
+    if held:
+        found.append(Condition(type="Held", status="True", reason="Held", message=words.held(held.hold), since=held.at))
     if failure:
         found.append(Condition(type="Stalled", status="True", reason=failure.reason, message=failure.message, since=failure.at))
     return tuple(condition.model_copy(update={"observed_generation": hints.judged_generation}) for condition in found)
@@ -26,6 +28,8 @@ def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
 
 def _ready(hints: Hints, plan: HostPlan) -> Condition:
     since = hints.judged_at
+    if hints.held:
+        return Condition(type="Ready", status="False", reason="Held", message=plan.headline, since=hints.held.at)
     if plan.refusals:
         return Condition(type="Ready", status="Unknown", reason="Refused", message="; ".join(plan.refusals), since=since)
     if plan.steps:
@@ -46,7 +50,7 @@ def model_conditions(slice_: Slice, model: ModelSpec, observed: Observed) -> tup
         return (Condition(type="Ready", status="False", reason="NotRunning"), *drift)
     if health.phase in SERVES:
         return (Condition(type="Ready", status="True", reason="Serving", message=health.message), *drift)
-    return (Condition(type="Ready", status="False", reason="NotServing", message=said(health)), *drift)
+    return (Condition(type="Ready", status="False", reason="NotServing", message=words.said(health)), *drift)
 
 
 def _drift(slice_: Slice, model: ModelSpec, unit: Unit | None) -> tuple[Condition, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.core import words
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, attempt_key
@@ -42,7 +43,7 @@ def aim(wanted: Slice, hints: Hints, observed: Observed, wall: float) -> Aim:
     key = attempt_key(wanted, wanted_digest, observed)
     held = holding(hints, wall)
     if held is not None:
-        return Aim(_released(wanted) if held.hold.release else None, key, held=_said(held))
+        return Aim(_released(wanted) if held.hold.release else None, key, held=words.held(held.hold))
     failure = hints.quarantine
     if failure is None or failure.key != key:
         return Aim(Target(slice=wanted, digest=wanted_digest), key)
@@ -87,8 +88,3 @@ def _released(wanted: Slice) -> Target:
     """Return a host that runs nothing, its power left as it is."""
     empty = wanted.model_copy(update={"active": (), "power": None})
     return Target(slice=empty, digest=digest(empty), mode="release")
-
-
-def _said(held: Held) -> str:
-    hold = held.hold
-    return f"held: {hold.reason}; `reconciler resume {hold.host}` ends it"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from reconciler.model.facts import FactKey, FactValue, Gpu, Health, Observed, PortState, Unit, Unknown
+from reconciler.model.records import Hold
 
 
 def seen(keys: Iterable[FactKey], observed: Observed) -> str:
@@ -19,6 +21,12 @@ def seen(keys: Iterable[FactKey], observed: Observed) -> str:
         elif phrase := said(fact.value):
             known.append(f"{key}: {phrase}")
     return "; ".join((*unknown.values(), *known))
+
+
+def held(hold: Hold) -> str:
+    """Return why nothing is done to a host, until when, and what ends that."""
+    until = f" until {datetime.fromtimestamp(hold.until).astimezone():%Y-%m-%d %H:%M}" if hold.until else ""
+    return f"held{until}: {hold.reason}; `reconciler resume {hold.host}` ends it"
 
 
 def said(value: FactValue) -> str:

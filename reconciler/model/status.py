@@ -8,7 +8,7 @@ from pydantic import Field
 
 from reconciler.model.names import Value
 
-ConditionType: TypeAlias = Literal["Ready", "Reconciling", "Stalled", "Drifted"]
+ConditionType: TypeAlias = Literal["Ready", "Reconciling", "Stalled", "Held", "Drifted"]
 
 
 class Condition(Value):

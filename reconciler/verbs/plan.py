@@ -51,7 +51,8 @@ async def look(
 
     async def one(slice_: Slice) -> None:
         observed = await Observer(looking.readers(slice_), slice_, looking.clock).everything()
-        mine = hints.get(slice_.host.name, Hints())
+        known = hints.get(slice_.host.name, Hints())
+        mine = replace(known, held=policy.holding(known, looking.clock.wall()))
         target = policy.aim(slice_, mine, observed, looking.clock.wall()).target
         if target is not None and target.slice != slice_:
             # Going back may stop what the wish would keep running: only now is what that remembers worth asking.

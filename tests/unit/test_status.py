@@ -25,7 +25,7 @@ from reconciler.model.facts import (
     PortState,
     Unknown,
 )
-from reconciler.model.records import Record, Row, RunClosed, RunOpened, StepDone
+from reconciler.model.records import Hold, Record, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import Slice
 from reconciler.model.status import Condition
 from tests.worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, unit, world
@@ -170,3 +170,12 @@ def test_what_is_unknown_for_one_reason_is_said_once() -> None:
         {keys[0]: Unknown("it is silent"), keys[1]: Unknown("it is silent"), keys[2]: Known(Health(phase="ready"))}
     )
     assert seen(keys, observed) == "power box is not known: it is silent; health box: ready"
+
+
+def test_a_host_that_is_held_is_not_ready_and_says_why_and_until_when() -> None:
+    hints = fold(rows(opened(), Hold(host=HOST, reason="a game", until=86_400.0 * 400)))[HOST]
+    conditions = told(WANTED, world(WANTED), hints)
+    assert (conditions["Ready"].status, conditions["Ready"].reason) == ("False", "Held")
+    held = conditions["Held"]
+    assert held.message.startswith("held until 1971-02-0")
+    assert held.message.endswith(": a game; `reconciler resume box` ends it")
