@@ -48,6 +48,7 @@ class App:
     lock: Lock
     clock: Clock
     claim: Claim
+    journal_directory: Path
     plans: PlanFiles
     folder: StateFolder
 
@@ -68,7 +69,7 @@ class App:
         """Return what notices a change of the files."""
         from reconciler.store.edits import FileEdits  # noqa: PLC0415 - only who watches pays for it
 
-        return FileEdits(self.source)
+        return FileEdits(self.source, self.journal_directory)
 
     @cached_property
     def supervisor(self) -> Supervisor:
@@ -91,10 +92,12 @@ def build(settings: Settings) -> App:
     catalog = DriverCatalog(str(settings.host_directory), clock)
     boot_id = _text("/proc/sys/kernel/random/boot_id")
     holder = f"reconciler {' '.join(sys.argv[1:2])} (pid {os.getpid()})"
+    journal_directory = settings.data_directory / "journal"
     return App(
         source=FileSource(settings.state, catalog),
         catalog=catalog,
-        journal=SqliteJournal(settings.data_directory / "journal", clock, boot_id),
+        journal=SqliteJournal(journal_directory, clock, boot_id),
+        journal_directory=journal_directory,
         lock=FileLock(settings.data_directory / "lock", holder),
         clock=clock,
         plans=planfile,

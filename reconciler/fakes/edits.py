@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from reconciler.model.target import Wanted
 
 
+STIR_SECONDS = 0.25
+
+
 class FakeEdits:
     """Be followed, and tell what was written at once."""
 
@@ -20,11 +23,13 @@ class FakeEdits:
         self.now = now
         self._tell: Callable[[Wanted | str], None] = lambda _: None
 
-    async def follow(self, tell: Callable[[Wanted | str], None]) -> None:
-        """Tell what is written, until cancelled."""
+    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], None]) -> None:
+        """Tell what is written, and stir now and then, until cancelled."""
         self._tell = tell
         tell(self.now)
-        await anyio.sleep_forever()
+        while True:
+            await anyio.sleep(STIR_SECONDS)
+            stir()
 
     def write(self, now: Wanted | str) -> None:
         """Change the files."""

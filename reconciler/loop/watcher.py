@@ -10,7 +10,6 @@ from reconciler.model.records import Record
 from reconciler.model.target import Wanted
 from reconciler.ports import Edits, Supervisor
 
-LISTEN_SECONDS = 0.25
 BEATS_PER_WATCHDOG = 3
 
 
@@ -32,8 +31,7 @@ class Watcher:
         self._heard = self._means.past.journal.newest()
         async with anyio.create_task_group() as keeping:
             async with anyio.create_task_group() as listening:
-                listening.start_soon(self._edits.follow, lambda told: self._take(told, keeping))
-                listening.start_soon(self._listen)
+                listening.start_soon(self._edits.follow, lambda told: self._take(told, keeping), self._listen)
                 listening.start_soon(self._beat)
                 self._supervisor.ready()
                 await self._left.wait()
@@ -72,15 +70,13 @@ class Watcher:
             self._supervisor.status(line)
         self._said = line
 
-    async def _listen(self) -> None:
-        """Hear what others write into the journal."""
-        while True:
-            await anyio.sleep(LISTEN_SECONDS)
-            newest = self._means.past.journal.newest()
-            if newest != self._heard:
-                self._heard, before = newest, self._heard
-                rows = self._means.past.journal.rows()
-                self._pass_on([row.record for row in rows[max(0, before + 1 - rows[0].seq) :]])
+    def _listen(self) -> None:
+        """Hear what others have written into the journal."""
+        newest = self._means.past.journal.newest()
+        if newest != self._heard:
+            self._heard, before = newest, self._heard
+            rows = self._means.past.journal.rows()
+            self._pass_on([row.record for row in rows[max(0, before + 1 - rows[0].seq) :]])
 
     def _pass_on(self, records: list[Record]) -> None:
         for name, keeper in self._keepers.items():

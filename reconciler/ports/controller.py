@@ -50,10 +50,13 @@ class Source(Protocol):
 
 
 class Edits(Protocol):
-    """Notice what becomes of both files."""
+    """Notice what becomes of both files, and that somebody may have written into the journal."""
 
-    async def follow(self, tell: Callable[[Wanted | str], None]) -> None:
-        """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled."""
+    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], None]) -> None:
+        """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled.
+
+        `stir` is called whenever the journal may have moved, and now and then although it has not.
+        """
         ...
 
     def look(self) -> None:

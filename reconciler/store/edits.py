@@ -30,7 +30,7 @@ COMPLAINT_SECONDS = 1.0
 
 BACKSTOP_SECONDS = 2.0
 HALF_WAY_SECONDS = 0.1
-STEP_MILLISECONDS = 30
+STEP_MILLISECONDS = 40
 """How often the watching library looks for events: more often costs more at rest."""
 
 LONGEST_BURST_MILLISECONDS = 200
@@ -46,9 +46,9 @@ class Print(NamedTuple):
 class FileEdits:
     """Follow both files of a source, and what git says of them."""
 
-    def __init__(self, source: FileSource) -> None:
-        """Follow what `source` reads."""
-        self._source = source
+    def __init__(self, source: FileSource, journal: Path) -> None:
+        """Follow what `source` reads, and the folder of the journal."""
+        self._source, self._journal = source, journal
         self._stirred = anyio.Event()
         self._again = False
 
@@ -57,10 +57,13 @@ class FileEdits:
         self._again = True
         self._stirred.set()
 
-    async def follow(self, tell: Callable[[Wanted | str], None]) -> None:
-        """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled."""
+    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], None]) -> None:
+        """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled.
+
+        `stir` is called whenever something happened in a folder that is watched, or nothing for a while.
+        """
         async with anyio.create_task_group() as group:
-            group.start_soon(self._watch_folders)
+            group.start_soon(self._watch_folders, stir)
             read: Print | None = None
             while True:
                 self._stirred = anyio.Event()
@@ -68,8 +71,7 @@ class FileEdits:
                 if now != read or self._again:
                     self._again = False
                     read = await self._read(now, tell)
-                with anyio.move_on_after(BACKSTOP_SECONDS):
-                    await self._stirred.wait()
+                await self._stirred.wait()
 
     async def _read(self, now: Print, tell: Callable[[Wanted | str], None]) -> Print | None:
         """Read the pair and tell; return the print it had, None when it must be looked at again."""
@@ -113,28 +115,32 @@ class FileEdits:
         changed = [seen[-1] / 1e9 for seen in files.values() if seen]
         return Print(files | traces, max(changed, default=0.0))
 
-    async def _watch_folders(self) -> None:
-        """Stir at every event in the folders; begin anew when one of them is replaced."""
+    async def _watch_folders(self, stir: Callable[[], None]) -> None:
+        """Stir at every event in the folders, and when none comes for a while; begin anew when one of them is replaced."""
         while True:
-            folders = _folders(self._source)
+            folders = self._folders()
             # What cannot be watched, such as a folder that vanishes or one too many for the kernel, is looked at by the backstop.
             with suppress(OSError, RuntimeError):
                 async for _ in awatch(
                     *folders, step=STEP_MILLISECONDS, debounce=LONGEST_BURST_MILLISECONDS, watch_filter=None,
                     recursive=False, rust_timeout=int(BACKSTOP_SECONDS * 1000), yield_on_timeout=True,
                 ):  # fmt: skip
-                    self._stirred.set()
-                    if folders != _folders(self._source):
+                    self._stir(stir)
+                    if folders != self._folders():
                         break
                 continue
             await anyio.sleep(BACKSTOP_SECONDS)
+            self._stir(stir)
 
+    def _stir(self, stir: Callable[[], None]) -> None:
+        self._stirred.set()
+        stir()
 
-def _folders(source: FileSource) -> dict[Path, tuple[int, ...]]:
-    """Return the folders in which something may happen to the files, as they are: their own, those of links, and git's."""
-    of_files = {source.directory, *(path.resolve().parent for path in source.paths)}
-    of_git = {path.parent for path in git.traces(source.directory)}
-    return {folder: _stat(folder)[:2] for folder in sorted(of_files | of_git) if folder.is_dir()}
+    def _folders(self) -> dict[Path, tuple[int, ...]]:
+        """Return the folders where something may happen, as they are: of files, of what they link to, git's, the journal's."""
+        of_files = {self._source.directory, *(path.resolve().parent for path in self._source.paths)}
+        of_git = {path.parent for path in git.traces(self._source.directory)}
+        return {folder: _stat(folder)[:2] for folder in sorted(of_files | of_git | {self._journal}) if folder.is_dir()}
 
 
 def _stat(path: Path) -> tuple[int, ...]:
