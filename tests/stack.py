@@ -175,6 +175,14 @@ class Stack:
         with self._journal() as connection:
             return _moments(connection, after)
 
+    def first_intent(self, after: int) -> float:
+        """Return when the first effect after so many rows was announced, in wall clock seconds."""
+        with self._journal() as connection:
+            at: float = connection.execute(
+                "SELECT min(at) FROM record WHERE kind = 'step-intent' AND seq > ?", (after,)
+            ).fetchone()[0]
+        return at
+
     def rows(self) -> int:
         return len(self.moments())
 

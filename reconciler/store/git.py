@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from reconciler.errors import Unreachable
@@ -27,6 +28,7 @@ _OF_A_CALLING_GIT = {"GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE"}
 _LONGEST_TEXT = 200
 _SHA1_WIDTH = 40
 _MISSING = " missing"
+_LAST = ("log", "-1", "--no-show-signature", "--format=%an%x00%s")
 _QUIET = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.safecrlf=false")
 
 
@@ -57,13 +59,18 @@ def trace(contents: Mapping[Path, bytes]) -> Trace:
     directory = next(iter(paths)).parent
     names = {_relative(path, directory): content for path, content in paths.items()}
     questions = "".join(f"{name}\n" for name in ("HEAD", *(f"HEAD:{name}" for name in names)))
-    answer = _git(directory, ["cat-file", "--batch-check=%(objectname)"], questions.encode())
+    if _folder(directory) is None:
+        return Trace("not in git")
+    with ThreadPoolExecutor(1) as beside:
+        # Each takes git some milliseconds to start. Should HEAD move in between, that is an event which reads everything again.
+        history = beside.submit(_git, directory, [*_LAST, "HEAD", "--", *names])
+        answer = _git(directory, ["cat-file", "--batch-check=%(objectname)"], questions.encode())
+        last = history.result()
     if answer is None:
         return Trace("not in git")
     commit, *blobs = answer.splitlines()
     if commit.endswith(_MISSING):
         return Trace("untracked")
-    last = _git(directory, ["log", "-1", "--no-show-signature", "--format=%an%x00%s", commit, "--", *names])
     author, _, subject = (last or "").rstrip("\n").partition("\0")
     if any(blob.endswith(_MISSING) for blob in blobs):
         return Trace("untracked", commit, _shown(author), _shown(subject))

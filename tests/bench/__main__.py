@@ -24,10 +24,13 @@ from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.records import StepDone
 from reconciler.settings import Settings
+from tests.bench.crowd import hosts
+from tests.bench.vigil import watching
 from tests.engine import free_port, program, weights_in
 
 BASELINE = "import pydantic, ruamel.yaml, anyio, httpx; pydantic.create_model('M', a=(int, 1))"
 ROUNDS = 7
+HOSTS = 1000
 PROMPT_TOKENS = 4000
 ANSWER_SECONDS = 300.0
 GIB = 1024**3
@@ -202,7 +205,7 @@ def conversation() -> Iterator[str]:
 
 def main() -> None:
     sys.stdout.write("| what | goal | measured |\n|---|---|---|\n")
-    for part in (commands, overhead, conversation):
+    for part in (commands, overhead, conversation, lambda: hosts(HOSTS), watching):
         for line in part():
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
