@@ -30,7 +30,7 @@ COMPLAINT_SECONDS = 1.0
 
 BACKSTOP_SECONDS = 2.0
 HALF_WAY_SECONDS = 0.1
-STEP_MILLISECONDS = 40
+STEP_MILLISECONDS = 30
 """How often the watching library looks for events: more often costs more at rest."""
 
 LONGEST_BURST_MILLISECONDS = 200
@@ -79,7 +79,7 @@ class FileEdits:
         if half_way:
             if await self._stands(now):
                 tell(f"waiting: {half_way}")
-            await anyio.sleep(HALF_WAY_SECONDS)
+                await anyio.sleep(HALF_WAY_SECONDS)
             return None
         try:
             wanted = await anyio.to_thread.run_sync(self._source.read)

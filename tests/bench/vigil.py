@@ -22,6 +22,7 @@ def watching() -> Iterator[str]:
     """Measure edits by an editor and by git, then rest."""
     with tempfile.TemporaryDirectory() as name, stack(Path(name)) as here:
         repository(here.folder)
+        git(here.folder, "branch", "-m", "first")
         git(here.folder, "checkout", "-qb", "other")
         here.desire("tiny-b")
         git(here.folder, "commit", "-qam", "Run the other model")
@@ -48,7 +49,7 @@ def _renames(here: Stack) -> Iterator[str]:
 
 def _checkouts(here: Stack) -> Iterator[str]:
     for number in range(EDITS):
-        git(here.folder, "checkout", "-q", ("-", "other")[number % 2])
+        git(here.folder, "checkout", "-q", ("first", "other")[number % 2])
         yield ("tiny-a", "tiny-b")[number % 2]
 
 
