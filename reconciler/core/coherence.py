@@ -65,7 +65,8 @@ def _model(model_name: str, model: Model, inventory: Inventory, definitions: Def
             yield Problem("inventory", (*at, "gpus", place), f"found {card} again, expected each card once")
     definition = definitions.models.get(model_name)
     if model.conversations == "require" and definition and not definition.capabilities.keeps_conversations:
-        sentence = f"found require, but the engine {definition.engine.kind} cannot keep conversations; expected keep or drop"
+        who = f"the engine {definition.engine.kind} under the launcher {definition.launcher.kind}"
+        sentence = f"found require, but {who} cannot keep conversations; expected keep or drop"
         yield Problem("inventory", (*at, "conversations"), sentence)
 
 

@@ -62,7 +62,10 @@ class DriverCatalog:
         power: Power = self._driver("power", host.power, access)
         gpu: GpuReader = self._driver("gpu", host.gpu, access)
         kinds = {model.launcher.kind: model.launcher for model in models}
-        launchers: dict[str, Launcher] = {name: self._driver("launcher", kind, access) for name, kind in sorted(kinds.items())}
+        launchers: dict[str, Launcher] = {
+            name: self._driver("launcher", kind, access, [model for model in models if model.launcher.kind == name])
+            for name, kind in sorted(kinds.items())
+        }
         ports = {model.name: self._model(model, access, launchers) for model in models}
         return HostPorts(access, power, gpu, launchers, ports)
 

@@ -98,7 +98,7 @@ class FakeCatalog:
         """Return what a driver can do."""
         powers = role == "power" and kind.kind == "fake"
         return Capabilities(
-            keeps_conversations=role == "engine" and kind.kind == "fake",
+            keeps_conversations=role in {"engine", "launcher"} and kind.kind == "fake",
             can_wake=powers,
             can_suspend=powers and bool(kind.options["suspends"]),
             can_shut_down=powers,

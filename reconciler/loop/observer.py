@@ -90,10 +90,15 @@ class Observer:
             case "gpu":
                 return readers.gpu.gpu
             case "port":
-                launcher = next(iter(readers.launchers.values()))
-                return lambda: launcher.port(int(key.subject))
+                return partial(self._port, int(key.subject))
             case _:
                 return self._model_reader(key)
+
+    async def _port(self, port: int) -> Fact[FactValue]:
+        """Return who listens, in the words of the launcher that knows the unit."""
+        facts = [await launcher.port(port) for launcher in self._readers.launchers.values()]
+        named = (fact for fact in facts if not isinstance(fact, Unknown) and fact.value.owner and fact.value.owner.model)
+        return next(named, facts[0])
 
     def _model_reader(self, key: FactKey) -> Reader:
         model = self._readers.models.get(key.subject)

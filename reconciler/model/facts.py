@@ -83,13 +83,15 @@ class Claim(Value):
 class UnitIdentity(Value):
     """Tell one process from every other, also after its pid was reused.
 
-    `start` is in clock ticks since boot, `inode` the pidfd's (unique on Linux 6.9 and later, constant before).
+    `start` is in clock ticks since boot, `inode` the pidfd's (unique on Linux 6.9 and later, constant before),
+    `invocation` what systemd calls this run of a service. A service that waits to be started again has the pid 0.
     """
 
     pid: int
     start: int
     inode: int
     boot_id: str
+    invocation: str = ""
 
 
 class Mark(Value):
@@ -101,7 +103,9 @@ class Mark(Value):
 
 
 class Unit(Value):
-    """Describe a running unit. `leader` is False when only members of its group are left; `argv` is what really runs.
+    """Describe a running unit. `leader` is False when only members of its group are left, or it waits to be started again.
+
+    `argv` is what really runs where its command line is not ours, empty where it is.
 
     `uptime` is in seconds, `started_at` the host's wall clock then, None when nobody can say.
     """

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from reconciler.model.facts import Claim, Mark, UnitIdentity
+from reconciler.model.facts import Claim, Mark, Service, UnitIdentity
 from reconciler.model.names import Value
 
 InDoubt: TypeAlias = Literal["repeatable", "observable", "once", "irreversible"]
@@ -104,9 +104,24 @@ class AskMachine(Value):
     folders: tuple[str, ...] = ()
 
 
+class AskServices(Value):
+    """Ask of each service whether it could be started, and what runs of it, in the same order."""
+
+    do: Literal["services"] = "services"
+    services: tuple[Service, ...]
+
+
+class AskServiceLog(Service):
+    """Ask for the last lines of a service's newest start and their `end`; after an earlier one, for the first lines since."""
+
+    do: Literal["service-log"] = "service-log"
+    lines: int = 20
+    after: str = ""
+
+
 Question: TypeAlias = (
     AskContact | AskUnits | AskPort | AskProgram | AskGguf | AskFingerprint | AskSaved | AskTail | AskClaim | AskGpus
-    | AskMachine
+    | AskMachine | AskServices | AskServiceLog
 )  # fmt: skip
 
 
@@ -132,6 +147,23 @@ class Stop(Value):
     identity: UnitIdentity
     grace: float
     again: float
+    kill: float
+
+
+class StartService(Service):
+    """Start a service; answers its identity once its main process runs."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+    do: Literal["start-service"] = "start-service"
+
+
+class StopService(Service):
+    """End this invocation of a service: as its unit says, and after `grace` seconds KILL all that is left of it."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+    do: Literal["stop-service"] = "stop-service"
+    identity: UnitIdentity
+    grace: float
     kill: float
 
 
@@ -196,4 +228,6 @@ class WriteClaim(Value):
     take_over: bool = False
 
 
-Action: TypeAlias = Spawn | Stop | SealSlot | CheckSlot | NoteAttempt | MakeRoom | Prefetch | WriteClaim
+Action: TypeAlias = (
+    Spawn | Stop | StartService | StopService | SealSlot | CheckSlot | NoteAttempt | MakeRoom | Prefetch | WriteClaim
+)

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from reconciler.onhost import digests, ending, files, gguf, look, machine, ports, process, slots, units
+from reconciler.onhost import digests, ending, files, gguf, look, machine, ports, process, slots, systemd, units
 from reconciler.onhost.problem import Problem, explain
 
 LINE_LIMIT = 16 * 1024 * 1024
@@ -70,6 +70,10 @@ _KINDS: dict[str, Served] = {
     "machine": machine.machine,
     "spawn": _spawn,
     "stop": lambda request, _: ending.stop(request),
+    "services": systemd.services,
+    "service-log": systemd.log,
+    "start-service": systemd.start,
+    "stop-service": systemd.stop,
     "exit": lambda request, _: process.wait_exit(request["identity"], float(request["timeout"])),
     "seal": slots.seal,
     "check": slots.check,

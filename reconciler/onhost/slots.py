@@ -27,7 +27,9 @@ ENTRIES_LIMIT = 10_000
 _CHUNK = 4 * 1024 * 1024
 _MAGIC, _VERSION = 0x67677371, 4
 _HEADER = struct.Struct("<6i")
-_IDENTITY = {"pid": int, "start": int, "inode": int, "boot_id": str}
+_IDENTITY = {"pid": int, "start": int, "inode": int, "boot_id": str, "invocation": str}
+_PROCESS = {"invocation": ""}
+"""What an identity need not say: only a service of systemd has an invocation."""
 _FIELDS = {
     "file": str, "slot": int, "tokens": int, "bytes": int, "sha256": str, "fingerprint": str, "saved_at": (int, float),
     "identity": dict, "slot_tokens": int, "task": (int, type(None)), "attempts": list,
@@ -190,7 +192,7 @@ def _fault(value: object, fields: dict[str, Any]) -> str:
     for key, kind in fields.items():
         if not isinstance(value[key], kind) or isinstance(value[key], bool):
             return f"{key} is {json.dumps(value[key])[:80]}"
-    within = [_fault(value["identity"], _IDENTITY)] if "identity" in fields else []
+    within = [_fault({**_PROCESS, **value["identity"]}, _IDENTITY)] if "identity" in fields else []
     within += [_fault(attempt, _ATTEMPT) for attempt in value.get("attempts", ())]
     return next((fault for fault in within if fault), "")
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _PLANNED = {
     "docker",
     "podman",
-    "systemd",
     "lxc",
     "vllm",
     "sglang",
@@ -85,7 +84,10 @@ class _Drivers:
         if not (engine and launcher):
             return None
         command = self._catalog.command(engine, name, model.port, model.gpus)
-        return Definition(engine, launcher, command, self._catalog.capabilities("engine", engine))
+        capabilities = self._catalog.capabilities("engine", engine)
+        # Saved slots are proven against a command line that is known; a launcher may run one that is somebody else's.
+        keeps = capabilities.keeps_conversations and self._catalog.capabilities("launcher", launcher).keeps_conversations
+        return Definition(engine, launcher, command, capabilities.model_copy(update={"keeps_conversations": keeps}))
 
     def _knows(self, role: str, kind: str, path: KeyPath, *, at_key: bool = False) -> bool:
         kinds = self._catalog.kinds(role)

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
-from reconciler.drivers.launchers import process
+from reconciler.drivers.access import local
+from reconciler.drivers.launchers import process, systemd
+from reconciler.edge.interpreter import Interpreter
 from reconciler.errors import DriverError
 from reconciler.model.facts import Known, LogPart, Mark, PortState, Unit, UnitIdentity
 from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
+from reconciler.onhost import bundle
 from tests import running
+from tests.booted import Booted, booted_systemd
 from tests.contracts.hosts import WAYS, reached
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
-    from reconciler.ports import Launcher
+    from reconciler.ports import Access, Launcher
 
+SCOPES = ("system", "user")
 CONTROLLER = running.mark("")["controller"]
+INTERPRETER = str(Path(sys.executable).resolve())
+SUPERVISOR = """
+[Service]
+Type=notify
+Slice=user-%i.slice
+Delegate=yes
+RuntimeDirectory=user/%i
+Environment=XDG_RUNTIME_DIR=/run/user/%i
+ExecStart=/lib/systemd/systemd --user
+"""
+"""What starts the systemd of a user where logind does not."""
+
+TALKER = "import signal; print('{}'); print('ready', flush=True); signal.pause()"
 
 
 @pytest.fixture
@@ -34,10 +54,103 @@ def _no_process_survives_a_test() -> Iterator[None]:
         yield
 
 
+class Place:
+    """Be a launcher on a host, and know how a program becomes a model there."""
+
+    controller = CONTROLLER
+
+    def __init__(self, launcher: Launcher) -> None:
+        self.launcher = launcher
+
+    def model(self, text: str) -> ModelSpec:
+        return program(text)
+
+    async def ours(self) -> list[Unit]:
+        fact = await self.launcher.units()
+        assert isinstance(fact, Known)
+        return [unit for unit in fact.value if unit.mark.controller == self.controller]
+
+    async def said(self, word: str = "ready") -> str:
+        """Return the first line that begins with a word, once the model's program has written it."""
+        with anyio.fail_after(running.DEADLINE):
+            while True:
+                fact = await self.launcher.log("gemma3")
+                assert isinstance(fact, Known)
+                for line in fact.value.lines:
+                    if line.startswith(word):
+                        return line
+                await anyio.sleep(0.01)
+
+    async def started(self, text: str) -> UnitIdentity:
+        evidence = await self.launcher.start(self.model(text), self.controller)
+        await self.said()
+        return UnitIdentity.model_validate(evidence["identity"])
+
+
+class ServicePlace(Place):
+    """Be the launcher of services on a host that was booted for the tests."""
+
+    controller = ""
+
+    def __init__(self, access: Access, booted: Booted, scope: str) -> None:
+        kind = Kind(kind="systemd", options={"scope": scope})
+        self._model = program("").model_copy(update={"launcher": kind})
+        self._units = "/run/user/0/systemd/user" if scope == "user" else "/run/systemd/system"
+        self._systemctl = ("env", "XDG_RUNTIME_DIR=/run/user/0", "systemctl", f"--{scope}")
+        self.booted = booted
+        super().__init__(systemd.Driver(systemd.Options(), access, [self._model]))
+
+    def model(self, text: str) -> ModelSpec:
+        self.booted.write("/run/programs/gemma3.py", text)
+        self.define(f"ExecStart={INTERPRETER} -I -S -u /run/programs/gemma3.py")
+        return self._model
+
+    def define(self, *lines: str, name: str = "gemma3.service") -> None:
+        self.booted.write(f"{self._units}/{name}", "\n".join(["[Service]", *lines, ""]))
+        self.systemctl("daemon-reload")
+
+    def systemctl(self, *words: str) -> str:
+        return self.booted.run(*self._systemctl, *words)
+
+
+@pytest.fixture(scope="module")
+def booted() -> Iterator[Booted]:
+    with booted_systemd() as one:
+        one.define("user@.service", SUPERVISOR)
+        one.run("systemctl", "start", "user@0.service")
+        yield one
+
+
+@asynccontextmanager
+async def services(scope: str, booted: Booted, directory: Path) -> AsyncIterator[ServicePlace]:
+    argv = [*booted.entering, sys.executable, "-I", "-S", "-c", bundle.BOOTSTRAP]
+    async with Interpreter(argv, bundle.framed(str(directory))) as interpreter:
+        place = ServicePlace(local.Driver(local.Options(), str(directory), interpreter.exchange), booted, scope)
+        yield place
+        booted.path(f"{place._units}/gemma3.service").unlink(missing_ok=True)
+        place.systemctl("daemon-reload")
+
+
 @pytest.fixture(params=WAYS)
 async def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Launcher]:
     async with reached(request.param, tmp_path) as access:
         yield process.Driver(process.Options(), access)
+
+
+@pytest.fixture(params=SCOPES)
+async def service(request: pytest.FixtureRequest, booted: Booted, tmp_path: Path) -> AsyncIterator[ServicePlace]:
+    async with services(request.param, booted, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture(params=[*WAYS, *SCOPES])
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    if request.param in SCOPES:
+        async with services(request.param, request.getfixturevalue("booted"), tmp_path) as one:
+            yield one
+    else:
+        async with reached(request.param, tmp_path) as access:
+            yield Place(process.Driver(process.Options(), access))
 
 
 def model(*argv: str, name: str = "gemma3") -> ModelSpec:
@@ -53,49 +166,80 @@ def program(text: str) -> ModelSpec:
 
 
 async def ours(launcher: Launcher) -> list[Unit]:
-    fact = await launcher.units()
-    assert isinstance(fact, Known)
-    return [unit for unit in fact.value if unit.mark.controller == CONTROLLER]
+    return await Place(launcher).ours()
 
 
-async def started(launcher: Launcher, text: str, directory: Path) -> UnitIdentity:
-    evidence = await launcher.start(program(text), CONTROLLER)
-    running.wait_for_line(directory / "models/gemma3/log")
-    return UnitIdentity.model_validate(evidence["identity"])
-
-
-async def test_a_started_unit_is_seen_with_its_mark_and_gone_after_a_stop(launcher: Launcher, tmp_path: Path) -> None:
-    identity = await started(launcher, running.FAMILY, tmp_path)
-    (unit,) = await ours(launcher)
+async def test_a_started_unit_is_seen_as_its_models_and_gone_after_a_stop(place: Place) -> None:
+    assert await place.ours() == []
+    identity = await place.started(running.FAMILY)
+    (unit,) = await place.ours()
     assert unit.identity == identity
-    assert unit.mark == Mark(controller=CONTROLLER, model="gemma3", digest="v1:sha256:00000000")
+    assert unit.mark == Mark(controller=place.controller, model="gemma3", digest="v1:sha256:00000000")
     assert len(unit.members) == 5
-    assert (tmp_path / "models/gemma3/slots").is_dir()
-    evidence = await launcher.stop(identity, 5)
+    assert unit.leader
+    evidence = await place.launcher.stop(identity, 5)
     assert evidence["gone"] is True
-    assert await ours(launcher) == []
-    assert (await launcher.stop(identity, 5))["rungs"] == []
+    assert await place.ours() == []
+    assert (await place.launcher.stop(identity, 5))["rungs"] == []
 
 
-async def test_the_owner_of_a_port_is_its_unit_then_nobody(launcher: Launcher, tmp_path: Path) -> None:
-    identity = await started(launcher, running.LISTENER, tmp_path)
-    port = int(running.wait_for_line(tmp_path / "models/gemma3/log").split()[1])
-    fact = await launcher.port(port)
+async def test_a_stop_of_what_was_started_again_touches_nobody(place: Place) -> None:
+    first = await place.started(running.SLEEPER)
+    await place.launcher.stop(first, 5)
+    second = await place.started(running.SLEEPER)
+    evidence = await place.launcher.stop(first, 5)
+    assert (evidence["gone"], evidence["rungs"]) == (True, [])
+    assert [unit.identity for unit in await place.ours()] == [second]
+    await place.launcher.stop(second, 5)
+
+
+async def test_a_unit_that_does_not_obey_is_ended_all_the_same(place: Place) -> None:
+    identity = await place.started(running.STUBBORN)
+    evidence = await place.launcher.stop(identity, 0.1)
+    assert str(evidence["rungs"]).endswith("'kill']")
+    assert await place.ours() == []
+
+
+async def test_the_owner_of_a_port_is_its_unit_then_nobody(place: Place) -> None:
+    identity = await place.started(running.LISTENER)
+    port = int((await place.said()).split()[1])
+    fact = await place.launcher.port(port)
     assert isinstance(fact, Known)
     assert fact.value.owner is not None
     assert (fact.value.owner.pid, fact.value.owner.model) == (identity.pid, "gemma3")
-    await launcher.stop(identity, 5)
-    assert await launcher.port(port) == Known(PortState())
+    await place.launcher.stop(identity, 5)
+    assert await place.launcher.port(port) == Known(PortState())
 
 
-async def test_the_log_is_what_the_unit_wrote_last(launcher: Launcher, tmp_path: Path) -> None:
-    assert await launcher.log("gemma3") == Known(LogPart())
-    await started(launcher, "import signal; print('x'); print('ready', flush=True); signal.pause()", tmp_path)
-    first = await launcher.log("gemma3", lines=1)
-    assert isinstance(first, Known)
-    assert first.value.lines == ("ready",)
-    again = await launcher.log("gemma3", after=first.value.end)
-    assert again == Known(LogPart(end=first.value.end))
+async def test_the_log_is_what_the_unit_wrote_last(place: Place) -> None:
+    if isinstance(place, ServicePlace):
+        place.define("ExecStart=/bin/true")
+    assert await place.launcher.log("gemma3") == Known(LogPart())
+    for word in ("x", "y"):
+        identity = await place.started(TALKER.format(word))
+        whole, last = await place.launcher.log("gemma3"), await place.launcher.log("gemma3", lines=1)
+        assert isinstance(whole, Known)
+        assert whole.value.lines == (word, "ready")
+        assert last == Known(LogPart(lines=("ready",), end=whole.value.end))
+        await place.launcher.stop(identity, 5)
+
+
+async def test_a_log_is_followed_from_its_end_into_the_next_start(place: Place) -> None:
+    first = await place.started(TALKER.format("x"))
+    seen = await place.launcher.log("gemma3", lines=1)
+    assert isinstance(seen, Known)
+    assert await place.launcher.log("gemma3", after=seen.value.end) == Known(LogPart(end=seen.value.end))
+    await place.launcher.stop(first, 5)
+    second = await place.started(TALKER.format("y"))
+    more = await place.launcher.log("gemma3", after=seen.value.end)
+    assert isinstance(more, Known)
+    assert more.value.lines == ("y", "ready")
+    await place.launcher.stop(second, 5)
+
+
+async def test_a_unit_has_its_folders_before_it_starts(launcher: Launcher, tmp_path: Path) -> None:
+    await Place(launcher).started(running.SLEEPER)
+    assert (tmp_path / "models/gemma3/slots").is_dir()
 
 
 async def test_a_program_that_cannot_start_is_an_error_and_no_unit(launcher: Launcher) -> None:
@@ -132,3 +276,113 @@ async def test_a_binary_that_is_not_there_is_known_to_be_missing(launcher: Launc
     fact = await launcher.binary(model("no-such-llama-server"))
     assert isinstance(fact, Known)
     assert "there is no program no-such-llama-server" in fact.value.problem
+
+
+def problem(fact: object) -> str:
+    assert isinstance(fact, Known)
+    return str(fact.value.problem)
+
+
+async def test_a_service_that_is_not_there_is_known_to_be_missing_and_cannot_be_started(service: ServicePlace) -> None:
+    wanted = service._model
+    assert "there is no service gemma3.service" in problem(await service.launcher.binary(wanted))
+    with pytest.raises(DriverError, match=r"write it, or name another with unit:"):
+        await service.launcher.start(wanted, "")
+    assert await service.ours() == []
+
+
+async def test_a_service_whose_program_is_missing_says_so(service: ServicePlace) -> None:
+    service.define("ExecStart=/nowhere/llama-server")
+    assert problem(await service.launcher.binary(service._model)) == (
+        "there is no program /nowhere/llama-server, which gemma3.service runs"
+    )
+
+
+async def test_a_file_that_systemd_has_not_read_yet_is_not_started(service: ServicePlace) -> None:
+    identity = await service.started(running.SLEEPER)
+    assert problem(await service.launcher.binary(service._model)) == ""
+    service.booted.write(f"{service._units}/gemma3.service", "[Service]\nExecStart=/bin/true\n")
+    assert "daemon-reload`" in problem(await service.launcher.binary(service._model))
+    await service.launcher.stop(identity, 5)
+
+
+async def test_a_service_that_fails_before_its_program_runs_did_not_start(service: ServicePlace) -> None:
+    service.define("ExecStartPre=/bin/false", "ExecStart=/bin/sleep 60")
+    for _ in range(7):  # more often than systemd would try by itself
+        with pytest.raises(DriverError, match=r"gemma3\.service did not start: exit-code; `systemctl .*status gemma3\.service`"):
+            await service.launcher.start(service._model, "")
+    assert await service.ours() == []
+
+
+async def test_a_service_that_waits_to_be_started_again_is_a_unit_without_a_leader_and_can_be_stopped(
+    service: ServicePlace,
+) -> None:
+    wanted = service.model("raise SystemExit(7)")
+    file = service.booted.path(f"{service._units}/gemma3.service")
+    service.define(*file.read_text().splitlines()[1:], "Restart=always", "RestartSec=1h")
+    service.systemctl("start", "gemma3.service")
+    with anyio.fail_after(running.DEADLINE):
+        while True:
+            (unit,) = await service.ours()
+            if not unit.leader:
+                break
+    assert (unit.identity.pid, unit.members) == (0, ())
+    assert (await service.launcher.stop(unit.identity, 5))["rungs"] == ["term"]
+    assert await service.ours() == []
+    assert problem(await service.launcher.binary(wanted)) == ""
+
+
+async def test_a_service_that_systemd_started_again_is_another_unit(service: ServicePlace) -> None:
+    service.model(running.SLEEPER)
+    file = service.booted.path(f"{service._units}/gemma3.service")
+    service.define(*file.read_text().splitlines()[1:], "Restart=always", "RestartSec=0")
+    service.systemctl("start", "gemma3.service")
+    (first,) = await service.ours()
+    service.systemctl("kill", "--signal=KILL", "gemma3.service")
+    with anyio.fail_after(running.DEADLINE):
+        while True:
+            seen = await service.ours()
+            if seen and seen[0].identity.pid and seen[0].identity != first.identity:
+                break
+    (second,) = seen
+    assert (first.restarts, second.restarts) == (0, 1)
+    assert (await service.launcher.stop(first.identity, 5))["rungs"] == []
+    assert (await service.launcher.stop(second.identity, 5))["rungs"] == ["term"]
+
+
+async def test_what_a_service_leaves_behind_is_its_unit_and_is_ended(service: ServicePlace) -> None:
+    service.model(running.FAMILY)
+    file = service.booted.path(f"{service._units}/gemma3.service")
+    service.define(*file.read_text().splitlines()[1:], "KillMode=process")
+    service.systemctl("start", "gemma3.service")
+    await service.said()
+    service.systemctl("stop", "gemma3.service")
+    (left,) = await service.ours()
+    assert (left.leader, len(left.members)) == (False, 4)
+    assert (await service.launcher.stop(left.identity, 0.1))["rungs"] == ["term", "kill"]
+    assert await service.ours() == []
+
+
+async def test_a_service_whose_file_is_newer_than_its_process_runs_another_definition(booted: Booted, tmp_path: Path) -> None:
+    async with services("system", booted, tmp_path) as service:
+        await service.started(running.SLEEPER)
+        # Under /run are files that something writes anew all the time, so an operator's lies elsewhere.
+        generated = booted.path("/run/systemd/system/gemma3.service")
+        booted.write("/var/lib/gemma3.service", generated.read_text())
+        service.systemctl("daemon-reload")
+        assert [one.mark.digest for one in await service.ours()] == [service._model.digest]
+        generated.unlink()
+        generated.symlink_to("/var/lib/gemma3.service")
+        service.systemctl("daemon-reload")
+        (unit,) = await service.ours()
+        assert unit.mark.digest.startswith("v1:sha256:")
+        assert unit.mark.digest != service._model.digest
+        await service.launcher.stop(unit.identity, 5)
+
+
+async def test_what_runs_is_told_word_by_word(service: ServicePlace) -> None:
+    await service.started(running.SLEEPER)
+    (unit,) = await service.ours()
+    assert unit.argv == (INTERPRETER, "-I", "-S", "-u", "/run/programs/gemma3.py")
+    assert unit.launcher == "systemd"
+    await service.launcher.stop(unit.identity, 5)

@@ -283,3 +283,12 @@ def test_the_sidecar_names_what_was_sealed(tmp_path: Path) -> None:
         "sha256": evidence["sha256"],
         "attempts": [],
     }
+
+
+def test_a_description_may_say_which_invocation_its_unit_was(tmp_path: Path) -> None:
+    ok(seal(tmp_path, "a"))
+    file = tmp_path / "slots" / "a.slot.json"
+    said = json.loads(file.read_text())
+    for invocation, problems in (("1f", 0), (7, 1)):
+        file.write_text(json.dumps({**said, "identity": {**IDENTITY, "invocation": invocation}}))
+        assert len(saved(tmp_path).problems) == problems

@@ -187,8 +187,8 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
         (
             None,
             "version: 1\nmodels:\n  small: {engine: {kind: strict, weights: w}, conversations: require}",
-            "inventory.yaml:3:62: models.small.conversations: found require, but the engine strict cannot keep "
-            "conversations; expected keep or drop",
+            "inventory.yaml:3:62: models.small.conversations: found require, but the engine strict under the launcher process "
+            "cannot keep conversations; expected keep or drop",
         ),
         (
             "version: 1\nhosts: {a: {active: small}}",

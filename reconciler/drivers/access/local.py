@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from reconciler.errors import DriverError
 from reconciler.model.facts import Claim, Contact, Fact, Known, Unknown
-from reconciler.model.onhost import AskClaim, AskContact, AskFingerprint, Prefetch, Stop
+from reconciler.model.onhost import AskClaim, AskContact, AskFingerprint, Prefetch, Stop, StopService
 from reconciler.model.spec import Capabilities
 from reconciler.onhost import process, serve
 
@@ -105,6 +105,8 @@ def _seconds(action: Action) -> float:
     """Return how long an action may take before nobody waits for it any more."""
     if isinstance(action, Stop):
         return action.grace + action.again + action.kill + ASK_SECONDS
+    if isinstance(action, StopService):
+        return action.grace + action.kill + READ_SECONDS
     return READ_SECONDS if isinstance(action, Prefetch) else ACT_SECONDS
 
 

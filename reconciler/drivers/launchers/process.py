@@ -12,11 +12,13 @@ from reconciler.model.onhost import AskPort, AskProgram, AskTail, AskUnits, Spaw
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.model.facts import UnitIdentity
     from reconciler.model.spec import ModelSpec
     from reconciler.ports import Access, Evidence
 
-CAPABILITIES = Capabilities()
+CAPABILITIES = Capabilities(keeps_conversations=True)
 
 AGAIN_SECONDS = 5.0
 KILL_SECONDS = 10.0
@@ -34,8 +36,8 @@ class Options(BaseModel):
 class Driver:
     """Launch processes on the host behind `access`; each model has the directory `models/MODEL` there."""
 
-    def __init__(self, options: Options, access: Access) -> None:
-        """Use a host."""
+    def __init__(self, options: Options, access: Access, _: Sequence[ModelSpec] = ()) -> None:
+        """Use a host; which models there are says nothing that a mark does not."""
         self.options = options
         self._access = access
 

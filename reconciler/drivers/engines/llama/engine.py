@@ -164,7 +164,8 @@ class LlamaEngine:
             return "unresponsive", error.message
         if props is None:
             return "loading", "it loads its model"
-        expected = self.model.serves or (self.model.name if unit.mark.digest == self.model.digest else props.alias)
+        is_ours = not unit.argv and unit.mark.digest == self.model.digest
+        expected = self.model.serves or (self.model.name if is_ours else props.alias)
         if props.alias and props.alias != expected:
             return "stranger", f"it serves {props.alias}, not {expected}"
         return ("sleeping", "it sleeps until it is asked something") if props.sleeping else ("ready", "")

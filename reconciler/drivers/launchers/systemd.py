@@ -1,0 +1,152 @@
+"""Start and stop services of systemd that exist already: their unit files, and so their command lines, are the operator's.
+
+Such a service carries no mark. That it is a model's is what the model's definition says, and it runs as defined unless
+one of its unit files is newer than its process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from reconciler.errors import DriverError
+from reconciler.model.facts import Binary, Fact, Known, LogPart, Mark, PortState, Service, Unit, UnitIdentity, Unknown
+from reconciler.model.names import Value
+from reconciler.model.onhost import AskPort, AskServiceLog, AskServices, StartService, StopService
+from reconciler.model.spec import Capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.model.spec import ModelSpec
+    from reconciler.ports import Access, Evidence
+
+CAPABILITIES = Capabilities()
+"""Conversations are not kept: what a saved slot depends on stands in a command line that is not ours."""
+
+AGAIN_SECONDS = 5.0
+KILL_SECONDS = 10.0
+
+
+class Options(BaseModel):
+    """Run the model as a service of systemd that exists."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    unit: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9:_.@\\-]+\.service$", description="The service; MODEL.service unless it is named."
+    )
+    scope: Literal["system", "user"] = Field(default="system", description="Whose systemd knows it.")
+
+
+class _Running(Value):
+    """Describe what runs of a service. `outdated`: one of its unit files is newer."""
+
+    identity: UnitIdentity
+    members: tuple[int, ...]
+    uptime: float
+    started_at: float | None
+    leader: bool
+    restarts: int
+    argv: tuple[str, ...]
+    outdated: bool
+
+
+class _Seen(Service):
+    binary: Binary
+    unit: _Running | None
+
+
+_SEEN = TypeAdapter(tuple[_Seen, ...])
+
+
+class Driver:
+    """Run services on the host behind `access`, one for each of `models`."""
+
+    def __init__(self, options: Options, access: Access, models: Sequence[ModelSpec]) -> None:
+        """Use a host; each model's own options name its service."""
+        self.options = options
+        self._access = access
+        self._models = models
+
+    async def units(self) -> Fact[tuple[Unit, ...]]:
+        """Return every service of the models that runs, or that systemd means to start again. Source: systemctl show."""
+        seen = await self._seen(self._models)
+        if isinstance(seen, Unknown):
+            return seen
+        pairs = zip(self._models, seen.value, strict=True)
+        return Known(tuple(_unit(model, one.unit) for model, one in pairs if one.unit is not None))
+
+    async def port(self, port: int) -> Fact[PortState]:
+        """Return who listens on a port, and as which model when it is a service's process."""
+        (fact,) = await self._access.ask([AskPort(port=port)])
+        if isinstance(fact, Unknown):
+            return fact
+        try:
+            state = PortState.model_validate(fact.value)
+        except ValidationError:
+            return Unknown(f"the owner of port {port} cannot be understood")
+        if state.owner is None or state.owner.pid is None:
+            return Known(state)
+        units = await self.units()
+        if isinstance(units, Unknown):
+            return units
+        names = [unit.mark.model for unit in units.value if state.owner.pid in {unit.identity.pid, *unit.members}]
+        owner = state.owner.model_copy(update={"model": names[0]}) if names else state.owner
+        return Known(PortState(owner=owner))
+
+    async def binary(self, model: ModelSpec) -> Fact[Binary]:
+        """Return the program that the service runs, as new as its newest file; or why the service cannot be started."""
+        seen = await self._seen([model])
+        return seen if isinstance(seen, Unknown) else Known(seen.value[0].binary)
+
+    async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
+        """Return the last lines that the service wrote to the journal since it was started last, or those since `after`."""
+        service = next(_service(model) for model in self._models if model.name == model_name)
+        (fact,) = await self._access.ask([AskServiceLog(**service.model_dump(), lines=lines, after=after)])
+        if isinstance(fact, Unknown):
+            return fact
+        try:
+            return Known(LogPart.model_validate(fact.value))
+        except ValidationError:
+            return Unknown(f"the journal of {service.name} cannot be understood")
+
+    async def start(self, model: ModelSpec, controller: str) -> Evidence:  # noqa: ARG002 - a service is told nothing
+        """Start the service; raise DriverError."""
+        return await self._access.act(StartService(**_service(model).model_dump()))
+
+    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+        """End the service: as its unit says, KILL for what is left after `grace` seconds and some; raise DriverError."""
+        seen = await self._seen(self._models)
+        if isinstance(seen, Unknown):
+            raise DriverError(seen.reason)
+        mine = [one for one in seen.value if one.unit is not None and one.unit.identity == identity]
+        if not mine:
+            return {"gone": True, "rungs": [], "exit_code": None, "seconds": 0.0}
+        one, grace = mine[0], grace + AGAIN_SECONDS
+        return await self._access.act(
+            StopService(name=one.name, scope=one.scope, identity=identity, grace=grace, kill=KILL_SECONDS)
+        )
+
+    async def _seen(self, models: Sequence[ModelSpec]) -> Fact[tuple[_Seen, ...]]:
+        (fact,) = await self._access.ask([AskServices(services=tuple(_service(model) for model in models))])
+        if isinstance(fact, Unknown):
+            return fact
+        try:
+            seen = {(one.name, one.scope): one for one in _SEEN.validate_python(fact.value["services"])}
+            return Known(tuple(seen[service.name, service.scope] for service in map(_service, models)))
+        except (ValidationError, KeyError):
+            return Unknown("the host's services cannot be understood")
+
+
+def _service(model: ModelSpec) -> Service:
+    options = Options.model_validate(model.launcher.options)
+    return Service(name=options.unit or f"{model.name}.service", scope=options.scope)
+
+
+def _unit(model: ModelSpec, running: _Running) -> Unit:
+    # Any other digest of this version says that the definition changed, and the planner starts the service again.
+    digest = f"{model.digest.rpartition(':')[0]}:{'0' * 16}" if running.outdated else model.digest
+    mark = Mark(controller="", model=model.name, digest=digest)
+    return Unit(mark=mark, launcher="systemd", **running.model_dump(exclude={"outdated"}))

@@ -1,0 +1,253 @@
+"""Services of systemd that exist already: seen, started and ended through systemctl, told apart by their invocation.
+
+Their command line, their restarts and their way to end are their own; what runs is all that is in their control group.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+from reconciler.onhost import ports, process, procfs
+from reconciler.onhost.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECONDS = 10.0
+START_SECONDS = 60.0
+PAUSE = 0.02
+LINE_LIMIT = 4096
+
+_PROPERTIES = (
+    "LoadState", "ActiveState", "SubState", "Job", "MainPID", "InvocationID", "NRestarts", "ControlGroup", "Result",
+    "ExecMainStatus", "ExecStart", "FragmentPath", "DropInPaths", "NeedDaemonReload",
+)  # fmt: skip
+_GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
+_BETWEEN_TRIES = ("auto-restart", "auto-restart-queued")
+_OVER = ("inactive", "failed")
+_GENERATED = "/run/"
+_CURSOR = "-- cursor: "
+
+State = dict[str, str]
+
+
+def services(request: dict[str, Any], _: str) -> dict[str, Any]:
+    """Answer for each service whether it could be started, and what runs of it."""
+    answers = []
+    for scope in ("system", "user"):
+        names = [one["name"] for one in request["services"] if one["scope"] == scope]
+        for name, state in zip(names, _states(names, scope)):
+            answers.append({"name": name, "scope": scope, "binary": _binary(name, scope, state), "unit": _unit(state)})
+    return {"services": answers}
+
+
+def start(request: dict[str, Any], _: str) -> dict[str, Any]:
+    """Start a service and answer its identity as soon as its main process runs, ready or not."""
+    name, scope = request["name"], request["scope"]
+    problem = _binary(name, scope, _state(name, scope))["problem"]
+    if problem:
+        raise Problem(problem)
+    _systemctl(scope, "reset-failed", name, may_fail=True)
+    _systemctl(scope, "start", "--no-block", name)
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        state = _state(name, scope)
+        one = _main(state)
+        if one is not None:
+            ports.expect(one["pid"])
+            return {"identity": one, "at": time.time()}
+        ended = state["ActiveState"] in _OVER and not _waiting(state)
+        if ended or state["SubState"] in _BETWEEN_TRIES:
+            raise Problem(f"{name} did not start: {_ending(state)}; {_status(name, scope)} says more")
+        if time.monotonic() >= deadline:
+            raise Problem(f"{name} has no main process after {START_SECONDS:g} s: it is {state['SubState']}")
+        time.sleep(PAUSE)
+
+
+def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
+    """End a service and all that is in its control group, if it still is the invocation that is meant."""
+    name, scope, began = request["name"], request["scope"], time.monotonic()
+    rungs: list[str] = []
+    state = _state(name, scope)
+    if state["InvocationID"] == request["identity"]["invocation"] and not _gone(state):
+        rungs.append("term")
+        _systemctl(scope, "stop", "--no-block", name)
+        if not _until(lambda: _gone(_state(name, scope)), float(request["grace"])):
+            rungs.append("kill")
+            _systemctl(scope, "kill", "--kill-whom=all", "--signal=KILL", name, may_fail=True)
+            if not _until(lambda: _gone(_state(name, scope)), float(request["kill"])):
+                raise Problem(f"{name} is still there {request['kill']:g} s after SIGKILL; {_status(name, scope)} says more")
+    return {"gone": True, "rungs": rungs, "exit_code": None, "seconds": time.monotonic() - began}
+
+
+def log(request: dict[str, Any], _: str) -> dict[str, Any]:
+    """Answer the last lines that the newest invocation of a service wrote to the journal, and the cursor they `end` at.
+
+    After an earlier end, the first lines since, of a new invocation too.
+    """
+    scope, lines, end = request["scope"], int(request["lines"]), request.get("after", "")
+    which = _since(end, request["name"], scope) if end else _newest(request["name"], scope)
+    if not which:
+        return {"lines": [], "end": ""}
+    argv = ["journalctl", "--quiet", "--no-pager", "--output=cat", "--show-cursor", f"--lines={lines}", *which]
+    *written, cursor = _run(argv, scope).splitlines() or [""]
+    return {"lines": [line[:LINE_LIMIT] for line in written[-lines:]], "end": cursor.partition(_CURSOR)[2] or end}
+
+
+def _newest(name: str, scope: str) -> list[str]:
+    """Return what tells journalctl the newest invocation of a service, nothing where it has none."""
+    invocation = _state(name, scope)["InvocationID"]
+    return [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else []
+
+
+def _since(cursor: str, name: str, scope: str) -> list[str]:
+    mine = [f"_SYSTEMD_USER_UNIT={name}", f"_UID={os.getuid()}"] if scope == "user" else [f"_SYSTEMD_UNIT={name}"]
+    return [f"--after-cursor={cursor}", *mine]
+
+
+def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
+    """Return the program of a service, as new as its newest file, and in words why it cannot be started."""
+    path = state.get("ExecStart", "").partition("path=")[2].partition(" ;")[0]
+    answer = {"path": path or name, "problem": "", "size": 0, "modified_ns": _modified_ns(state)}
+    reload = "systemctl --user daemon-reload" if scope == "user" else "systemctl daemon-reload"
+    if state["LoadState"] == "not-found":
+        answer["problem"] = f"there is no service {name} in the {scope}'s systemd; write it, or name another with unit:"
+    elif state["LoadState"] != "loaded":
+        answer["problem"] = f"{name} is {state['LoadState']}; {_status(name, scope)} says why"
+    elif state["NeedDaemonReload"] == "yes":
+        answer["problem"] = f"the file of {name} changed and systemd has not read it yet; run `{reload}`"
+    elif not path:
+        answer["problem"] = f"{name} has no ExecStart=: it runs nothing"
+    else:
+        try:
+            status = os.stat(path)
+            answer.update(size=status.st_size, modified_ns=max(status.st_mtime_ns, _modified_ns(state)))
+        except FileNotFoundError:
+            answer["problem"] = f"there is no program {path}, which {name} runs"
+        except OSError:
+            pass  # another user's place: systemd may look there, and says at the start what is wrong
+    return answer
+
+
+def _unit(state: State) -> dict[str, Any] | None:
+    """Return what runs of a service, None when nothing does and systemd does not mean to start it again."""
+    if _gone(state):
+        return None
+    main, wall = _main(state), time.time()
+    one = procfs.process(main["pid"]) if main else None
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME) - one.start / procfs.ticks() if one else 0.0
+    nobody = {"pid": 0, "start": 0, "inode": 0, "boot_id": procfs.boot_id(), "invocation": state["InvocationID"]}
+    starts = state["ActiveState"] == "activating" and state["SubState"] not in _BETWEEN_TRIES
+    return {
+        "identity": main or nobody,
+        "members": sorted(_members(state)),
+        "uptime": max(0.0, uptime),
+        "started_at": wall - uptime + 1 / procfs.ticks() if one else None,
+        "leader": main is not None or starts,
+        "restarts": int(state["NRestarts"] or 0),
+        "argv": _argv(main["pid"]) if main else [],
+        # Files under /run are written anew at every reload, so their age says nothing.
+        "outdated": one is not None and _modified_ns(state) / 1e9 > wall - uptime + 1 / procfs.ticks(),
+    }
+
+
+def _main(state: State) -> dict[str, Any] | None:
+    """Return the identity of a service's main process, None when it has none."""
+    pid = int(state["MainPID"] or 0)
+    one = process.identity(pid) if pid > 1 else None
+    return {**one, "invocation": state["InvocationID"]} if one else None
+
+
+def _gone(state: State) -> bool:
+    """Return whether nothing of a service runs and systemd will not start it again by itself."""
+    return state["ActiveState"] in (*_OVER, "") and not _waiting(state) and not _members(state)
+
+
+def _waiting(state: State) -> bool:
+    return state["Job"] not in {"", "0"}
+
+
+def _ending(state: State) -> str:
+    status = state["ExecMainStatus"]
+    return state["Result"] + (f" (exit status {status})" if status not in {"", "0"} else "")
+
+
+def _members(state: State) -> set[int]:
+    """Return the processes in the control group of a service."""
+    group = state["ControlGroup"]
+    root = next((root for root in _GROUPS if group not in {"", "/"} and os.path.isdir(root + group)), None)
+    if root is None:
+        return set()
+    files = [os.path.join(folder, "cgroup.procs") for folder, _, _ in os.walk(root + group)]
+    return {int(pid) for file in files for pid in procfs.read(file, 65536).split() if int(pid) > 1}
+
+
+def _argv(pid: int) -> list[str]:
+    words = procfs.read(f"/proc/{pid}/cmdline", 65536).split(b"\0")[:-1]
+    return [word.decode("utf-8", "replace") for word in words]
+
+
+def _modified_ns(state: State) -> int:
+    """Return when a file of a service that a person writes was last changed."""
+    files = map(os.path.realpath, filter(None, (state["FragmentPath"], *state["DropInPaths"].split())))
+    written = [file for file in files if os.path.exists(file) and not file.startswith(_GENERATED)]
+    return max((os.stat(file).st_mtime_ns for file in written), default=0)
+
+
+def _until(true: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+def _state(name: str, scope: str) -> State:
+    return _states([name], scope)[0]
+
+
+def _states(names: list[str], scope: str) -> list[State]:
+    """Return the properties of services, in one question."""
+    if not names:
+        return []
+    text = _systemctl(scope, "show", f"--property={','.join(_PROPERTIES)}", *names)
+    blocks = text.strip("\n").split("\n\n")
+    if len(blocks) != len(names):
+        raise Problem(f"systemd told of {len(blocks)} services where it was asked about {len(names)}")
+    told = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
+    return [{**dict.fromkeys(_PROPERTIES, ""), **one} for one in told]
+
+
+def _systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> str:
+    argv = ["systemctl", f"--{scope}", "--no-pager", "--no-ask-password", "--quiet", verb, *words[:-1], "--", words[-1]]
+    if verb == "show":
+        argv = ["systemctl", f"--{scope}", "--no-pager", "show", *words]
+    return _run(argv, scope, may_fail=may_fail)
+
+
+def _run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
+    """Run a program of systemd's and return what it said; raise Problem with its own words."""
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
+    if scope == "user":
+        environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    try:
+        done = subprocess.run(  # noqa: S603 - the words are ours, and the names were matched against a pattern
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, env=environment, check=False
+        )
+    except FileNotFoundError:
+        raise Problem(f"there is no {argv[0]} on this host: it does not run systemd") from None
+    except subprocess.TimeoutExpired:
+        raise Problem(f"`{' '.join(argv[:2])}` did not answer within {SECONDS:g} s") from None
+    said = " ".join(done.stderr.decode("utf-8", "replace").split())
+    # Where there is no line to show, journalctl has no cursor to show either, and fails without a word.
+    if done.returncode and not may_fail and (said or argv[0] != "journalctl"):
+        raise Problem(f"{argv[0]} refused: {said or f'it ended with {done.returncode}'}")
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _status(name: str, scope: str) -> str:
+    return f"`systemctl --user status {name}`" if scope == "user" else f"`systemctl status {name}`"
