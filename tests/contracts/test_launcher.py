@@ -14,7 +14,7 @@ from reconciler.drivers.access import local
 from reconciler.drivers.launchers import process, systemd
 from reconciler.edge.interpreter import Interpreter
 from reconciler.errors import DriverError
-from reconciler.model.facts import Known, LogPart, Mark, PortState, Unit, UnitIdentity
+from reconciler.model.facts import Known, LogPart, Mark, PortState, Unit, UnitIdentity, Unknown
 from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
 from reconciler.onhost import bundle
 from tests import running
@@ -98,6 +98,7 @@ class ServicePlace(Place):
         self._units = "/run/user/0/systemd/user" if scope == "user" else "/run/systemd/system"
         self._systemctl = ("env", "XDG_RUNTIME_DIR=/run/user/0", "systemctl", f"--{scope}")
         self.booted = booted
+        self.access = access
         super().__init__(systemd.Driver(systemd.Options(), access, [self._model]))
 
     def model(self, text: str) -> ModelSpec:
@@ -386,3 +387,13 @@ async def test_what_runs_is_told_word_by_word(service: ServicePlace) -> None:
     assert unit.argv == (INTERPRETER, "-I", "-S", "-u", "/run/programs/gemma3.py")
     assert unit.launcher == "systemd"
     await service.launcher.stop(unit.identity, 5)
+
+
+async def test_two_models_of_one_service_are_told_apart_by_nobody(service: ServicePlace) -> None:
+    mine = service._model
+    named = mine.launcher.model_copy(update={"options": {**mine.launcher.options, "unit": "gemma3.service"}})
+    other = mine.model_copy(update={"name": "gemma3-long", "launcher": named})
+    driver = systemd.Driver(systemd.Options(), service.access, [mine, other])
+    fact = await driver.units()
+    assert isinstance(fact, Unknown)
+    assert "gemma3 and gemma3-long are both the service gemma3.service" in fact.reason

@@ -72,6 +72,9 @@ class Driver:
 
     async def units(self) -> Fact[tuple[Unit, ...]]:
         """Return every service of the models that runs, or that systemd means to start again. Source: systemctl show."""
+        shared = _shared(self._models)
+        if shared:
+            return Unknown(shared)
         seen = await self._seen(self._models)
         if isinstance(seen, Unknown):
             return seen
@@ -143,6 +146,17 @@ class Driver:
 def _service(model: ModelSpec) -> Service:
     options = Options.model_validate(model.launcher.options)
     return Service(name=options.unit or f"{model.name}.service", scope=options.scope)
+
+
+def _shared(models: Sequence[ModelSpec]) -> str:
+    """Return which models name one service, empty when each has its own: nobody could say which of them runs."""
+    first: dict[Service, str] = {}
+    for model in models:
+        other = first.setdefault(_service(model), model.name)
+        if other != model.name:
+            name = _service(model).name
+            return f"{other} and {model.name} are both the service {name}; give each its own with unit: in inventory.yaml"
+    return ""
 
 
 def _unit(model: ModelSpec, running: _Running) -> Unit:

@@ -1,0 +1,122 @@
+"""A model that is a service of systemd, beside one that is a process, through the command line on a host of its own."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.drivers.engines import embedded
+from tests.booted import Booted, booted_systemd
+from tests.engine import weights_in
+from tests.stack import Stack, ending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+INVENTORY = """version: 1
+models:
+  tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 200ms}}
+  tiny-b:
+    engine: {{kind: embedded, weights: {weights}}}
+    launcher: {{kind: systemd, unit: tiny.service}}
+    port: {port}
+    stable_for: 200ms
+"""
+
+
+class ServiceStack(Stack):
+    """Run `reconciler` beside a booted systemd; tiny-b is its service."""
+
+    def __init__(self, folder: Path, booted: Booted) -> None:
+        self.booted = booted
+        super().__init__(folder)
+        weights = weights_in(folder)
+        text = INVENTORY.format(port=self.port, weights=weights)
+        (folder / "state" / "inventory.yaml").write_text(text)
+        (folder / "slots").mkdir()
+        command = embedded.command(embedded.Options(weights=str(weights)), "another-name", self.port)
+        self.service(f"ExecStart={shlex.join(command.argv)}")
+
+    def argv(self, *words: str, directory: str = "data") -> list[str]:
+        return [*self.booted.entering, "env", f"--chdir={self.folder}", *super().argv(*words, directory=directory)]
+
+    def service(self, *lines: str) -> None:
+        """Write the service's file, where an operator would keep it."""
+        file = self.folder / "tiny.service"
+        file.write_text("\n".join(["[Service]", f"WorkingDirectory={self.folder}", *lines, ""]))
+        link = self.booted.path("/run/systemd/system/tiny.service")
+        link.unlink(missing_ok=True)
+        link.symlink_to(file)
+        self.booted.run("systemctl", "daemon-reload")
+
+    def serves(self) -> bool:
+        return self.booted.shows("tiny", "ActiveState") == "active"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[ServiceStack]:
+    with booted_systemd() as booted:
+        made = ServiceStack(tmp_path, booted)
+        with ending(made):
+            yield made
+
+
+def test_a_service_and_a_process_take_turns(here: ServiceStack) -> None:
+    here.apply()
+    here.desire("tiny-b")
+    assert "drop" not in here.apply().stderr
+    assert here.serves()
+    assert here.engines() == {}
+    assert here.run("plan", "--detailed-exitcode").returncode == 0
+    assert here.talk()["prompt_n"] > 0
+    here.desire("tiny-a")
+    assert "1 conversation lost" in here.run("plan").stdout
+    here.apply()
+    assert not here.serves()
+    assert list(here.engines()) == ["tiny-a"]
+
+
+def test_a_service_that_was_there_before_is_adopted(here: ServiceStack) -> None:
+    here.booted.run("systemctl", "start", "tiny")
+    before = here.booted.shows("tiny", "MainPID")
+    here.desire("tiny-b")
+    here.apply()
+    assert here.booted.shows("tiny", "MainPID") == before
+
+
+def test_a_changed_service_is_started_again_once_systemd_knows(here: ServiceStack) -> None:
+    here.desire("tiny-b")
+    here.apply()
+    before = here.booted.shows("tiny", "MainPID")
+    file = here.folder / "tiny.service"
+    file.write_text(file.read_text() + "Environment=MORE=1\n")
+    refused = here.apply(4)
+    assert "the file of tiny.service changed and systemd has not read it yet; run `systemctl daemon-reload`" in refused.stdout
+    assert here.booted.shows("tiny", "MainPID") == before
+    here.booted.run("systemctl", "daemon-reload")
+    assert "its definition changed" in here.apply().stderr
+    assert here.booted.shows("tiny", "MainPID") != before
+    assert here.run("plan", "--detailed-exitcode").returncode == 0
+
+
+def test_a_service_that_fails_again_and_again_is_stopped_and_the_model_before_serves(here: ServiceStack) -> None:
+    here.apply()
+    here.service("ExecStart=/bin/sh -c 'echo no such card; exit 3'", "Restart=always", "RestartSec=200ms")
+    here.desire("tiny-b")
+    here.apply(3)
+    assert "no such card" in here.run("status").stdout
+    assert here.booted.shows("tiny", "ActiveState") in {"inactive", "failed"}
+    assert list(here.engines()) == ["tiny-a"]
+
+
+def test_a_service_that_does_not_exist_refuses_the_plan_before_anything_is_stopped(here: ServiceStack) -> None:
+    here.apply()
+    engines = here.engines()
+    here.booted.path("/run/systemd/system/tiny.service").unlink()
+    here.booted.run("systemctl", "daemon-reload")
+    here.desire("tiny-b")
+    assert "there is no service tiny.service in the system's systemd" in here.apply(4).stdout
+    assert here.engines() == engines
