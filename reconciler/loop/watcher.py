@@ -67,7 +67,6 @@ class Watcher:
     def _say(self, line: str) -> None:
         if line != self._said:
             self._means.say(line)
-            self._supervisor.status(line)
         self._said = line
 
     def _listen(self) -> None:

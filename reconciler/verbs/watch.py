@@ -25,15 +25,19 @@ def run(app: Staying, say: Callable[[str], None]) -> Outcome:
 
 
 async def _watch(app: Staying, say: Callable[[str], None]) -> signal.Signals:
-    watcher = Watcher(Means(app.ports, Past(app.journal), app.clock, app.random, app.claim, say), app.edits, app.supervisor)
+    def tell(line: str) -> None:
+        say(line)
+        app.supervisor.status(line)
+
+    watcher = Watcher(Means(app.ports, Past(app.journal), app.clock, app.random, app.claim, tell), app.edits, app.supervisor)
     async with anyio.create_task_group() as group:
         with anyio.open_signal_receiver(*SIGNALS) as signals:
             group.start_soon(watcher.run)
             async for number in signals:
                 if number != signal.SIGHUP:
                     break
-                say("looking at everything again")
+                tell("looking at everything again")
                 watcher.look()
-            say("leaving; engines go on, what is under way ends first")
+            tell("leaving; engines go on, what is under way ends first")
             watcher.leave()
     return signal.Signals(number)
