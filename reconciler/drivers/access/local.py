@@ -11,9 +11,10 @@ import anyio
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from reconciler.edge.together import Together
 from reconciler.errors import DriverError
 from reconciler.model.facts import Claim, Contact, Fact, Known, Unknown
-from reconciler.model.onhost import AskClaim, AskContact, AskFingerprint, Prefetch, Stop, StopService
+from reconciler.model.onhost import AskClaim, AskContact, AskFingerprint, AskGpus, AskPort, AskUnits, Prefetch, Stop, StopService
 from reconciler.model.spec import Capabilities
 from reconciler.onhost import process, serve
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 CAPABILITIES = Capabilities()
 
 ASK_SECONDS = 10.0
+QUICK = (AskContact, AskUnits, AskPort, AskClaim, AskGpus)
+"""What no file system of an operator can hold up."""
+
 READ_SECONDS = 120.0
 ACT_SECONDS = 600.0
 
@@ -47,6 +51,7 @@ class Driver:
         self.options = options
         self._directory = str(Path(directory).absolute())
         self._exchange = exchange or self._in_thread
+        self._together: Together[Question, Fact[Json]] = Together(self._round_trip, Unknown("the question was given up"))
 
     async def contact(self) -> Fact[Contact]:
         """Return which boot the host is in."""
@@ -54,7 +59,11 @@ class Driver:
         return fact if isinstance(fact, Unknown) else Known(Contact(boot_id=str(fact.value["boot_id"])))
 
     async def ask(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
-        """Answer all questions in one round trip, one fact each, in order."""
+        """Answer all questions in one round trip, one fact each, in order; what needs the kernel alone, with all who ask now."""
+        quick = all(isinstance(one, QUICK) for one in questions)
+        return await self._together.ask(questions) if quick else await self._round_trip(questions)
+
+    async def _round_trip(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
         seconds = sum(READ_SECONDS if isinstance(one, AskFingerprint) else ASK_SECONDS for one in questions)
         requests: list[JsonValue] = [one.model_dump(mode="json") for one in questions]
         try:
