@@ -100,10 +100,12 @@ class Stack:
         )
 
     @contextmanager
-    def watching(self, code: int | None = 0, words: Sequence[str] = ("-m", "reconciler")) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a watch until the context ends, and let it leave with a code; `words` is the program, None is killed before."""
+    def watching(
+        self, *more: str, code: int | None = 0, words: Sequence[str] = ("-m", "reconciler")
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a watch until the context ends, and let it leave with a code, None for any; `words` is the program."""
         log = self.folder / "watch.log"
-        argv = [sys.executable, *words, *self.argv("watch")[3:]]
+        argv = [sys.executable, *words, *self.argv("watch", *more)[3:]]
         environment = self.environment(PYTHONPATH=str(Path(__file__).parent.parent))
         with log.open("wb") as written:
             process = subprocess.Popen(argv, cwd=self.folder, env=environment, stderr=written, stdin=subprocess.DEVNULL)

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli.terminal import approver, ask, say, told, write
+from reconciler.cli.terminal import approver, ask, say, teller, told, write
 from reconciler.errors import Misused
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _act(asked: argparse.Namespace, app: App) -> Outcome:
         case "watch":
             from reconciler.verbs import watch
 
-            return watch.run(app, say)
+            return watch.run(app, teller(asked))
         case "init":
             from reconciler.verbs import init
 

@@ -40,6 +40,24 @@ def say(line: str) -> None:
         sys.stderr.flush()
 
 
+def teller(asked: argparse.Namespace) -> Callable[[str], None]:
+    """Return what writes log lines to standard error: as they are, or as JSON objects with their time for who collects logs."""
+    if asked.output != "json":
+        return say
+    import structlog  # noqa: PLC0415 - who reads along pays nothing for it
+
+    lines = structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.JSONRenderer()],
+    )
+
+    def tell(line: str) -> None:
+        with contextlib.suppress(OSError):
+            lines.msg(line)
+
+    return tell
+
+
 def ask(question: str) -> str:
     """Return what a person answers."""
     sys.stderr.write(question)

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -171,6 +172,13 @@ def test_whoever_asked_a_watch_that_is_killed_acts_itself(here: Stack) -> None:
         assert asking.returncode == 0, stderr
         assert "acting here" in stderr
     assert list(here.engines()) == ["tiny-a"]
+
+
+def test_log_lines_are_json_for_whoever_collects_them(here: Stack) -> None:
+    with here.watching("-o", "json"):
+        here.becomes("tiny-a")
+    lines = [json.loads(line) for line in here.watched().splitlines()]
+    assert {"event": "local: applied", "timestamp": ANY} in lines
 
 
 def test_a_second_watch_is_refused(here: Stack) -> None:
