@@ -142,6 +142,15 @@ async def test_slots_that_make_no_sense_are_unknown(tmp_path: Path, slots: Any) 
     assert "/slots answered" in activity.reason
 
 
+@pytest.mark.parametrize("busy", [True, False])
+async def test_a_server_that_counts_nothing_is_judged_by_its_slots(tmp_path: Path, busy: bool) -> None:
+    used = {**SLOT, "is_processing": busy, "n_prompt_tokens": 100, "id_task": 3}
+    async with lying(routes({"/slots": (200, [used]), "/metrics": (501, {"error": {"message": "no metrics"}})})) as port:
+        engine, unit = engine_on(port, tmp_path), this_process(DIGEST)
+        assert value(await engine.activity(unit)).in_flight == int(busy)
+        assert (value(await engine.answer(unit)).identity is None) is busy
+
+
 async def saved_by(model: Rig) -> Saved:
     """Have a conversation and save it."""
     async with model.running() as unit:

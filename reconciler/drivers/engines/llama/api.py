@@ -27,7 +27,7 @@ QUEUE_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 60.0
 """For one token on a slow machine."""
 
-OK, UNAVAILABLE = 200, 503
+OK, NOT_IMPLEMENTED, UNAVAILABLE = 200, 501, 503
 
 _COUNTER = re.compile(r"^llamacpp:(\w+) (\d+(?:\.\d+)?(?:e\+\d+)?)$", re.MULTILINE)
 
@@ -76,8 +76,10 @@ class Api:
         return tuple(_place(reply, one) for one in content)
 
     async def counters(self) -> dict[str, float]:
-        """Return the numbers of /metrics by name, without their prefix."""
+        """Return the numbers of /metrics by name, without their prefix; none of a server that runs without --metrics."""
         reply = await self.http.get(f"{self.root}/metrics", QUEUE_SECONDS)
+        if reply.status == NOT_IMPLEMENTED:
+            return {}
         if reply.status != OK:
             raise _unexpected(reply)
         return {name: float(number) for name, number in _COUNTER.findall(reply.text)}

@@ -70,6 +70,7 @@ class LlamaEngine:
         try:
             async with self._reached(unit) as api:
                 slots = tuple(place.slot for place in await api.places())
+                # Requests wait only while every slot is busy: where nobody counts them, the slots say enough.
                 deferred = (await api.counters()).get("requests_deferred", 0)
         except DriverError as error:
             return Unknown(error.message)
