@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.core import naming
+from reconciler.model.facts import Service
 from reconciler.model.machine import Adopted, Machine, Server, WeightsFile
 
 GIB = 1024**3
@@ -146,12 +147,13 @@ def _program(machine: Machine, found: Sequence[Candidate], answers: Answers) -> 
 
 def _model(one: Candidate, machine: Machine, program: str, port: int) -> list[str]:
     adopted, server = one.adopted, one.server
-    lines = ["", *(f"  # {line}" for line in _origin(one))]
+    service = machine.service_of(server) if server is not None else None
+    lines = ["", *(f"  # {line}" for line in _origin(one, machine, service))]
     lines += [f"  {_text(one.name)}:", "    engine:", "      kind: llamacpp"]
     if server is not None and server.program not in {"", program}:
         lines.append(f"      binary: {_text(server.program)}")
     lines.append(f"      weights: {_text(one.file.path)}")
-    lines += [f"      {line}" for line in _sizes(one)]
+    lines += [f"      {line}" for line in _sizes(one, guesses=service is None)]
     if adopted is not None and adopted.slots:
         lines.append(f"      slots: {_text(adopted.slots)}")
     args = adopted.args if adopted is not None else _guessed_args(one, machine)
@@ -160,36 +162,44 @@ def _model(one: Candidate, machine: Machine, program: str, port: int) -> list[st
         lines.append(f"      args: {json.dumps(args, ensure_ascii=False)}{why}")
     task = adopted.task if adopted is not None else "embedding" if _embeds(one.file) else "chat"
     lines += [f"    task: {task}"] if task != "chat" else []
+    if service is not None:
+        lines.append(f"    launcher: {{kind: systemd, unit: {_text(service.name)}, scope: {service.scope}}}")
     lines.append(f"    port: {port if server is None else server.port}")
     return lines
 
 
-def _origin(one: Candidate) -> list[str]:
+def _origin(one: Candidate, machine: Machine, service: Service | None) -> list[str]:
     said = [f"{_size(one.file)}{', ' + one.file.architecture if one.file.architecture else ''}{_own_context(one.file)}."]
     if one.server is None or one.adopted is None:
         return said
     by = f", {one.server.service.name}" if one.server.service else ""
     said.insert(0, f"Served now on port {one.server.port} by pid {one.server.pid} of {one.server.user}{by}.")
+    if service is not None:
+        said.append(
+            f"{service.name} goes on as it is, with its own command line; what is said of it here has to be what that says."
+        )
+        allowed = f"Before a switch {machine.user} must be allowed to start and stop it: see docs/systemd.md."
+        return [*said, *([allowed] if service.scope == "system" and machine.user != "root" else [])]
     if one.adopted.alias and one.adopted.alias != one.name:
         said.append(f"It called itself {_text(one.adopted.alias)}; from now on the name that clients see is the one below.")
     told = f"Its environment says more: write {', '.join(one.server.variables)} as flags into args."
     return [*said, *(f"Left out {flag}." for flag in one.adopted.left_out), *([told] if one.server.variables else [])]
 
 
-def _sizes(one: Candidate) -> list[str]:
-    """Return context and parallel, with the reason where nobody said."""
+def _sizes(one: Candidate, *, guesses: bool) -> list[str]:
+    """Return context and parallel, with the reason where nobody said and a guess is wanted."""
     lines: list[str] = []
     own = one.file.context_length
     if one.adopted is not None and one.adopted.context is not None:
         lines.append(f"context: {one.adopted.context}")
-    else:
+    elif guesses:
         guess = min(CONTEXT, own) if own else CONTEXT
         megabytes = round(one.file.kv_bytes_per_token * 1000 / 1024**2)
         cost = f"; 1000 tokens take {megabytes} MiB" if megabytes else ""
         lines.append(f"context: {guess}   # a guess: all slots together{cost}. Without this key it is the model's own")
     if one.adopted is not None and one.adopted.parallel is not None:
         lines.append(f"parallel: {one.adopted.parallel}")
-    elif one.adopted is not None:
+    elif one.adopted is not None and guesses:
         lines.append("parallel: 1   # a guess: how many conversations at a time; nothing on its command line says")
     return lines
 

@@ -1,8 +1,8 @@
-"""Takeover: what to do about servers that somebody else started, before ours can have their ports."""
+"""Takeover: what to do about servers that somebody else started, before ours can have their ports or look at them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -11,6 +11,11 @@ from reconciler.model.machine import LOOPBACK, Machine, Server
 
 _SECRETS = ("--api-key", "-hft", "--hf-token")
 """Flags whose values a machine does not give away."""
+
+_HIDING = ("--api-key", "--api-key-file", "--api-prefix", "--no-slots", "--ssl-key-file", "--ssl-cert-file")
+"""Flags of a server that nobody can look at over plain http and without a key."""
+
+_SEEN = ("127.0.0.1", "localhost", "0.0.0.0", "::")  # noqa: S104 - what a server listens on that can be reached on loopback
 
 UNIT = """# A unit that runs exactly what pid {pid} ran by hand, for whoever wants systemd to keep it instead of reconciler:
 #   cp {file} ~/.config/systemd/user/ && kill {pid}
@@ -38,8 +43,9 @@ class Step(NamedTuple):
 
 
 def steps(machine: Machine, found: Iterable[Candidate]) -> tuple[Step, ...]:
-    """Return what to run before `reconciler apply`, one command for every server that is not ours."""
-    return tuple(_step(machine, one.name, one.server) for one in found if one.server is not None and one.server.model is None)
+    """Return what to run before `reconciler apply`, a command for every server that is in the way or cannot be looked at."""
+    strangers = [(one.name, one.server) for one in found if one.server is not None and one.server.model is None]
+    return tuple(step for name, server in strangers for step in _steps(machine, name, server))
 
 
 def units(found: Iterable[Candidate]) -> Mapping[str, str]:
@@ -50,6 +56,29 @@ def units(found: Iterable[Candidate]) -> Mapping[str, str]:
 
 def _by_hand(server: Server) -> bool:
     return server.service is None and bool(server.program)
+
+
+def _steps(machine: Machine, name: str, server: Server) -> Iterator[Step]:
+    service = machine.service_of(server)
+    hiding = _hiding(server)
+    if service is None:
+        yield _step(machine, name, server)
+    elif hiding:
+        systemctl = "systemctl --user" if service.scope == "user" else f"{'' if machine.user == 'root' else 'sudo '}systemctl"
+        yield Step(
+            f"{systemctl} edit --full {service.name} && {systemctl} restart {service.name}",
+            (
+                f"{name} goes on as {service.name}, and is looked at on 127.0.0.1 over plain http without a key.",
+                f"Take {', '.join(hiding)} out of its ExecStart=: with it, reconciler would take {name} for dead.",
+            ),
+        )
+
+
+def _hiding(server: Server) -> list[str]:
+    """Return the flags with which nobody can look at a server."""
+    place = _place(server)
+    flags = [name for name in dict.fromkeys(word.partition("=")[0] for word in server.flags) if name in _HIDING]
+    return [*flags, *([] if place in _SEEN else [f"--host {place}"])]
 
 
 def _step(machine: Machine, name: str, server: Server) -> Step:
@@ -71,10 +100,15 @@ def _step(machine: Machine, name: str, server: Server) -> Step:
 
 def _reach(server: Server) -> tuple[str, ...]:
     """Say who cannot reach it any more."""
-    words = [part for word in server.flags for part in word.split("=", 1)]
-    place = next((value for flag, value in pairwise(words) if flag == "--host"), "127.0.0.1")
+    place = _place(server)
     away = f"Clients on other machines reach it on {place}; ours listens on loopback alone, so put a proxy before it."
     return () if place in LOOPBACK else (away,)
+
+
+def _place(server: Server) -> str:
+    """Return the address that a server listens on."""
+    words = [part for word in server.flags for part in word.split("=", 1)]
+    return next((value for flag, value in pairwise(words) if flag == "--host"), "127.0.0.1")
 
 
 def _unit(file: str, name: str, server: Server) -> str:

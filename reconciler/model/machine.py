@@ -8,6 +8,9 @@ from reconciler.model.spec import Task
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
+TRANSIENT = "run-"
+"""How systemd-run names a service."""
+
 
 class Card(Value):
     """Describe an accelerator; its memory in bytes is None where the kernel does not tell."""
@@ -78,6 +81,17 @@ class Machine(Value):
     cut: str
     folders: tuple[Folder, ...]
     free_port: int
+
+    def service_of(self, server: Server) -> Service | None:
+        """Return the service that a model can be for a server, None where it is ours, started by hand, or not to be had.
+
+        Not to be had is a service of another user, one of several servers, and one that is gone for good once it is stopped.
+        """
+        service = server.service
+        if service is None or server.model is not None or service.name.startswith(TRANSIENT):
+            return None
+        alone = [one.service for one in self.servers].count(service) == 1
+        return service if alone and (service.scope == "system" or server.user == self.user) else None
 
 
 class Adopted(Value):

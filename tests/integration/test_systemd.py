@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from typing import TYPE_CHECKING
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reconciler.drivers.engines import embedded
 from tests.booted import Booted, booted_systemd
-from tests.engine import weights_in
-from tests.stack import Stack, ending
+from tests.engine import EMBEDDED_SERVER, weights_in
+from tests.running import until
+from tests.stack import COMMAND_SECONDS, Stack, ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +49,27 @@ class ServiceStack(Stack):
     def argv(self, *words: str, directory: str = "data") -> list[str]:
         return [*self.booted.entering, "env", f"--chdir={self.folder}", *super().argv(*words, directory=directory)]
 
+    def begin(self) -> dict[str, Any]:
+        """Run `init` in a home of its own; from now on its files are the ones that count."""
+        (self.folder / "state").rename(self.folder / "before")
+        argv = [*self.booted.entering, "env", f"--chdir={self.folder}", f"HOME={self.folder}"]
+        done = subprocess.run(
+            [*argv, sys.executable, "-m", "reconciler", "init", "state", "-o", "json"],
+            env=self.environment(), capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        begun: dict[str, Any] = json.loads(done.stdout)
+        return begun
+
+    def llama_server(self) -> Path:
+        """Write a llama-server into the folder, and return where it is."""
+        program = self.folder / "llama-server"
+        paths = f"sys.path.insert(0, {str(EMBEDDED_SERVER.parent)!r})"
+        run = f"runpy.run_path({str(EMBEDDED_SERVER)!r}, run_name='__main__')"
+        program.write_text(f"#!{sys.executable}\nimport runpy, sys\n{paths}\n{run}\n")
+        program.chmod(0o755)
+        return program
+
     def service(self, *lines: str) -> None:
         """Write the service's file, where an operator would keep it."""
         file = self.folder / "tiny.service"
@@ -51,6 +78,11 @@ class ServiceStack(Stack):
         link.unlink(missing_ok=True)
         link.symlink_to(file)
         self.booted.run("systemctl", "daemon-reload")
+
+    def listens(self) -> bool:
+        """Return whether somebody accepts connections on the models' port."""
+        with closing(socket.socket()) as asking:
+            return asking.connect_ex(("127.0.0.1", self.port)) == 0
 
     def serves(self) -> bool:
         return self.booted.shows("tiny", "ActiveState") == "active"
@@ -120,3 +152,44 @@ def test_a_service_that_does_not_exist_refuses_the_plan_before_anything_is_stopp
     here.desire("tiny-b")
     assert "there is no service tiny.service in the system's systemd" in here.apply(4).stdout
     assert here.engines() == engines
+
+
+def test_init_lets_a_service_go_on_as_it_is_and_it_takes_turns_from_then_on(here: ServiceStack) -> None:
+    """Its command line is an operator's: it names no alias, no metrics and no folder for slots."""
+    models = here.folder / "models"
+    models.mkdir()
+    served = weights_in(models, seed=7)
+    weights_in(models, seed=8)
+    argv = [str(here.llama_server()), "-m", str(served), "--port", str(here.port)]
+    here.service(f"ExecStart={shlex.join(argv)}")
+    here.booted.run("systemctl", "start", "tiny")
+    before = here.booted.shows("tiny", "MainPID")
+    until(here.listens, COMMAND_SECONDS)
+    begun = here.begin()
+    assert begun["steps"] == []
+    assert [host["steps"] for host in begun["plan"]["hosts"]] == [[]]
+    assert "launcher: {kind: systemd, unit: tiny.service, scope: system}" in (here.folder / "state/inventory.yaml").read_text()
+    here.apply()
+    assert here.booted.shows("tiny", "MainPID") == before
+    mine = begun["models"][0]
+    other = next(name for name in begun["models"] if "8" in name)
+    here.desire(other)
+    here.apply()
+    assert not here.serves()
+    assert list(here.engines()) == [other]
+    here.desire(mine)
+    here.apply()
+    assert here.serves()
+    assert here.run("plan", "--detailed-exitcode").returncode == 0
+
+
+def test_init_says_what_to_change_in_a_service_that_nobody_can_look_at(here: ServiceStack) -> None:
+    argv = [str(here.llama_server()), "-m", str(next(here.folder.glob("*.gguf"))), "--port", str(here.port), "--api-key", "k"]
+    here.service(f"ExecStart={shlex.join(argv)}")
+    here.booted.run("systemctl", "start", "tiny")
+    until(here.listens, COMMAND_SECONDS)
+    (step,) = here.begin()["steps"]
+    assert step["command"] == "systemctl edit --full tiny.service && systemctl restart tiny.service"
+    here.service(f"ExecStart={shlex.join(argv[:-2])}")
+    here.booted.run("systemctl", "restart", "tiny")
+    until(lambda: here.run("plan", "--detailed-exitcode").returncode == 0, COMMAND_SECONDS)

@@ -13,6 +13,7 @@ from tests.machines import adopted, file, machine, server
 
 OF_SYSTEM = Service(name="llama.service", scope="system")
 OF_USER = Service(name="llama.service", scope="user")
+RUN_ONCE = Service(name="run-u7.service", scope="user")
 
 
 def candidate(**changed: Any) -> Candidate:
@@ -25,16 +26,40 @@ def candidate(**changed: Any) -> Candidate:
         ("ann", {}, "kill 812"),
         ("bob", {}, "sudo kill 812"),
         ("root", {}, "kill 812"),
-        ("ann", {"service": OF_USER}, "systemctl --user disable --now llama.service"),
+        ("ann", {"service": RUN_ONCE}, "systemctl --user disable --now run-u7.service"),
         ("bob", {"service": OF_USER}, "sudo systemctl --user -M ann@ disable --now llama.service"),
-        ("ann", {"service": OF_SYSTEM}, "sudo systemctl disable --now llama.service"),
-        ("root", {"service": OF_SYSTEM}, "systemctl disable --now llama.service"),
+        ("root", {"service": OF_USER}, "systemctl --user -M ann@ disable --now llama.service"),
     ],
 )
 def test_a_stranger_is_ended_by_one_command(user: str, changed: dict[str, Any], command: str) -> None:
-    (step,) = steps(machine(user=user), [candidate(**changed)])
+    one = candidate(**changed)
+    (step,) = steps(machine(user=user, servers=(one.server,)), [one])
     assert step.command == command
     assert "pid 812" in step.why[0]
+
+
+@pytest.mark.parametrize(("user", "sudo"), [("ann", "sudo "), ("root", "")])
+def test_one_of_two_servers_of_a_service_is_ended_with_it(user: str, sudo: str) -> None:
+    both = [candidate(service=OF_SYSTEM), candidate(service=OF_SYSTEM, pid=813)]
+    found = steps(machine(user=user, servers=[one.server for one in both]), both)
+    assert [step.command for step in found] == [f"{sudo}systemctl disable --now llama.service"] * 2
+
+
+@pytest.mark.parametrize("service", [OF_USER, OF_SYSTEM])
+def test_a_service_goes_on_as_it_is(service: Service) -> None:
+    one = candidate(service=service, flags=("--host", "::"))
+    assert steps(machine(servers=(one.server,)), [one]) == ()
+
+
+@pytest.mark.parametrize(
+    ("user", "service", "systemctl"),
+    [("ann", OF_USER, "systemctl --user"), ("ann", OF_SYSTEM, "sudo systemctl"), ("root", OF_SYSTEM, "systemctl")],
+)
+def test_a_service_that_nobody_can_look_at_is_changed_and_not_ended(user: str, service: Service, systemctl: str) -> None:
+    one = candidate(service=service, flags=("--host=10.0.0.7", "--api-key", "(hidden)", "--api-key=(hidden)", "--no-slots"))
+    (step,) = steps(machine(user=user, servers=(one.server,)), [one])
+    assert step.command == f"{systemctl} edit --full llama.service && {systemctl} restart llama.service"
+    assert "Take --api-key, --no-slots, --host 10.0.0.7 out of its ExecStart=" in step.why[1]
 
 
 @pytest.mark.parametrize(
