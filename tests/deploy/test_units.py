@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import frail
-from tests.booted import Booted, booted_systemd
+from tests.booted import Booted, booted_systemd, need
 from tests.engine import free_port, weights_in
 from tests.running import until
 
@@ -112,6 +112,7 @@ ExecStart=/run/project/python/bin/INTERPRETER -m reconciler watch
 
 
 def analyze(*words: str, **environment: str) -> None:
+    need("systemd-analyze")
     argv = ["systemd-analyze", *words]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, **environment})
     assert (done.returncode, done.stderr) == (0, ""), (done.stdout, done.stderr)
