@@ -32,8 +32,9 @@ def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, s
         say(f"{proposal.path} says so already; nothing is to be written")
     if message:
         proposal.commit(message)
-    # What was approved is asked about again only when the world moved while it was written.
-    return apply.run(app, apply.Wishes(trigger="use"), lambda plan: plan["hosts"] == approved or approve(plan), say)
+    # What was approved is asked about again only when the world moved while it was written. A watch is at it since the write.
+    wishes = apply.Wishes(trigger="use", approved=True)
+    return apply.run(app, wishes, lambda plan: plan["hosts"] == approved or approve(plan), say)
 
 
 def _approved(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> list[Any]:

@@ -132,6 +132,15 @@ def test_who_asks_ends_as_the_run_ended(here: Stack) -> None:
         assert list(here.engines()) == ["tiny-b"]
 
 
+def test_use_ends_well_while_a_watch_carries_out_what_it_writes(here: Stack) -> None:
+    with here.watching():
+        here.becomes("tiny-a")
+        for model in ("tiny-b", "tiny-a"):
+            used = here.run("use", model, "--yes")
+            assert used.returncode == 0, used.stdout + used.stderr
+            assert list(here.engines()) == [model]
+
+
 def test_an_engine_that_dies_is_started_again_with_its_conversation_of_before(here: Stack) -> None:
     with here.watching():
         here.becomes("tiny-a")
