@@ -100,8 +100,7 @@ async def _apply(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Out
 async def _approved(app: Acting, wishes: Wishes, wanted: Wanted, approve: Approve) -> Mapping[str, HostPlan]:
     """Return the plans of all hosts, approved where there is anything to approve; raise NotApproved or PlanStale."""
     seen = await plan_verb.look(app, wanted, wishes.noting, prune=wishes.prune, take_over=wishes.take_over)
-    plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
-    document = plan_document(plan)
+    document = plan_document(Plan(provenance=wanted.provenance, hosts=tuple(one.shown for one in seen)))
     _compare(document, wishes.saved)
     if any(one.acts for one in seen) and wishes.saved is None and not approve(document):
         raise NotApproved(

@@ -37,6 +37,13 @@ class Seen:
         """Return whether applying would do anything: what keeps a wish away may still bring back last good, or free the host."""
         return bool(self.plan.steps) and all(reason == self.instead for reason in self.plan.refusals)
 
+    @property
+    def shown(self) -> HostPlan:
+        """Return the plan as one who is to approve it sees it: what keeps a wish away refuses nothing that will be done."""
+        if not self.acts:
+            return self.plan
+        return self.plan.model_copy(update={"notes": (*self.plan.notes, *self.plan.refusals), "refusals": ()})
+
 
 async def look(
     looking: Looking, wanted: Wanted, noting: Iterable[Record] = (), *, prune: bool = False, take_over: bool = False

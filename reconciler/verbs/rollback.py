@@ -32,19 +32,20 @@ def run(
     observed = anyio.run(Observer(app.readers(now), now, app.clock).everything)
     leaves = attempt_key(now, digest(now), observed)
     asked = RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves)
+    outcome = apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,), approved=approved), approve, say)
     commit = chosen.provenance.commit[:12]
     if commit:
         say(f"to make it permanent, where both files are: git checkout {commit} -- desired.yaml inventory.yaml, and commit")
-    return apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,), approved=approved), approve, say)
+    return outcome
 
 
 def promoted(rows: Iterable[Row], host: str) -> dict[int, RunOpened]:
-    """Return the runs of a host that stayed healthy, oldest first."""
+    """Return the runs of a host that stayed healthy, oldest first; that a hold emptied it was never a state to go back to."""
     opened: dict[int, RunOpened] = {}
     good: dict[int, RunOpened] = {}
     for row in rows:
         record = row.record
-        if isinstance(record, RunOpened) and record.host == host:
+        if isinstance(record, RunOpened) and record.host == host and record.mode != "release":
             opened[row.seq] = record
         elif isinstance(record, RunClosed) and record.verdict == "promoted" and record.run in opened:
             good[record.run] = opened[record.run]

@@ -96,6 +96,19 @@ def test_rollback_goes_back_and_leaves_the_wish_alone(here: Stack) -> None:
     assert list(here.engines()) == ["tiny-a"]
 
 
+def test_rollback_goes_to_what_served_before_and_not_to_a_host_that_was_held(here: Stack) -> None:
+    here.apply()
+    here.desire("tiny-b")
+    here.apply()
+    freed = here.run("hold", "--reason", "a game", "--release", "--yes")
+    assert ("note: held: a game" in freed.stderr, "refused" in freed.stderr) == (True, False)
+    assert here.run("resume", "--yes").returncode == 0
+    back = here.run("rollback", "--yes")
+    assert back.returncode == 0, back.stderr
+    assert list(here.engines()) == ["tiny-a"]
+    assert "refused" not in back.stderr
+
+
 def test_a_stranger_on_the_port_is_named_and_left_alone(here: Stack) -> None:
     with socket.socket() as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
