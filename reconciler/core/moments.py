@@ -19,8 +19,13 @@ def parse_until(text: str, wall: float) -> float:
     if moment is None:
         raise Misused(f'found {text}, expected when it ends: "2h", "18:30" or "2026-12-24 18:30"')
     if moment <= now:
-        raise Misused(f"{text} has passed; it is {now:%Y-%m-%d %H:%M} here")
+        raise Misused(f"{text} has passed; it is {said_at(wall)} here")
     return moment.timestamp()
+
+
+def said_at(wall: float) -> str:
+    """Return a moment as `parse_until` takes it, in the time of this place."""
+    return f"{datetime.fromtimestamp(wall).astimezone():%Y-%m-%d %H:%M}"
 
 
 def _after(text: str, now: datetime) -> datetime | None:

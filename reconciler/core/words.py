@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
+from reconciler.core.moments import said_at
 from reconciler.model.facts import FactKey, FactValue, Gpu, Health, Observed, PortState, Unit, Unknown
 from reconciler.model.records import Hold
 
@@ -25,7 +25,7 @@ def seen(keys: Iterable[FactKey], observed: Observed) -> str:
 
 def held(hold: Hold) -> str:
     """Return why nothing is done to a host, until when, and what ends that."""
-    until = f" until {datetime.fromtimestamp(hold.until).astimezone():%Y-%m-%d %H:%M}" if hold.until else ""
+    until = "" if hold.until is None else f" until {said_at(hold.until)}"
     return f"held{until}: {hold.reason}; `reconciler resume {hold.host}` ends it"
 
 

@@ -6,8 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.canonical import digest
+from reconciler.core.moments import parse_until, said_at
+from reconciler.core.policy import aim
 from reconciler.core.recovery import Hints, fold
-from reconciler.model.records import Adopted, Record, Row, RunClosed, RunOpened, StepDone, TrialOpened
+from reconciler.model.facts import Observed
+from reconciler.model.records import Adopted, Hold, Record, Row, RunClosed, RunOpened, StepDone, TrialOpened
 from tests.worlds import HOST, PROVENANCE, identity, model, slice_of
 
 WANTED = slice_of(("a",), model("a"))
@@ -69,3 +72,11 @@ def test_only_a_step_that_was_carried_out_says_how_long_it_takes() -> None:
     known = after(done(2.0), done(4.0), done(90.0, "failed"))
     assert known.typical_seconds("start", "a") == 3.0
     assert known.typical_seconds("stop", "a") is None
+
+
+def test_a_hold_with_an_end_says_when_and_one_without_does_not() -> None:
+    observed = Observed()
+    for until, said in ((None, "held: a game;"), (3_000_000.0, f"held until {said_at(3_000_000.0)}: a game;")):
+        held = after(Hold(host=HOST, reason="a game", until=until))
+        assert aim(WANTED, held, observed, 100.0).held.startswith(said)
+    assert parse_until(said_at(3_000_000.0), 100.0) == 3_000_000.0
