@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shlex
 import stat
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.core.canonical import digest
@@ -23,8 +25,6 @@ from reconciler.store.proposal import FileProposal
 from reconciler.store.review import Review
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pydantic import JsonValue
 
     from reconciler.model.desired import ApplyFrom
@@ -123,7 +123,7 @@ class FileSource:
 
     def _contents(self) -> dict[FileName, bytes]:
         if not self._directory.is_dir():
-            raise ConfigError(f"{self._directory} is not a directory; name the one that holds both files with --state")
+            raise ConfigError(f"{self._directory} is not a directory; {self._instead()}")
         contents: dict[FileName, bytes] = {}
         refused = []
         for file in _FILES:
@@ -134,6 +134,13 @@ class FileSource:
         if refused:
             raise ConfigError("\n".join(refused))
         return contents
+
+    def _instead(self) -> str:
+        """Return what whoever named a directory that is none may have meant."""
+        if all(Path(f"{file}.yaml").is_file() for file in _FILES):
+            return "both files lie here: name this directory with `--state .`"
+        beginning = "" if self._directory.exists() else f"; `reconciler init {shlex.quote(str(self._directory))}` writes both"
+        return f"name the one that holds both files with --state or RECONCILER_STATE{beginning}"
 
     def _provenance(self, pair: dict[FileName, bytes], apply_from: ApplyFrom) -> Provenance:
         traced = git.trace({self.path(file): pair[file] for file in _FILES})

@@ -39,7 +39,7 @@ def _files(looking: Looking) -> tuple[Wanted | None, tuple[Finding, ...]]:
     try:
         wanted = looking.source.read()
     except ConfigError as error:
-        fix = "mend the lines that are named; `reconciler validate` reads them again"
+        fix = "mend what is named; `reconciler validate` reads both files again"
         return None, (Finding(level="wrong", subject="files", found=error.message, fix=fix),)
     return wanted, tuple(findings.of_provenance(wanted.provenance))
 

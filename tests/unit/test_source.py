@@ -272,7 +272,18 @@ def test_a_state_directory_that_is_none_is_named_once(tmp_path: Path, name: str)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError) as caught:
         FileSource(tmp_path / name, FakeCatalog()).read()
-    assert caught.value.message == f"{tmp_path / name} is not a directory; name the one that holds both files with --state"
+    found, _, hint = caught.value.message.partition("; ")
+    assert found == f"{tmp_path / name} is not a directory"
+    assert hint.startswith("name the one that holds both files with --state or RECONCILER_STATE")
+    assert (f"; `reconciler init {tmp_path / name}` writes both" in hint) is (name == "missing")
+
+
+def test_who_stands_where_both_files_lie_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("desired", "inventory"):
+        (tmp_path / f"{file}.yaml").write_text("version: 1\n")
+    with pytest.raises(ConfigError, match=r"both files lie here: name this directory with `--state \.`"):
+        FileSource(Path("state"), FakeCatalog()).read()
 
 
 @pytest.mark.parametrize(
