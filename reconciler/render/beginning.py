@@ -19,13 +19,25 @@ def init_text(document: dict[str, Any], look: Look = PLAIN) -> str:
         lines.append("Nothing of your own was found: these are two demo models. inventory.yaml says how to add your own.")
     lines += ["", f"$ reconciler plan --state {directory}", plan_text(document["plan"], look), "", "Next:"]
     if document["models"] and not machine["servers"] and not any(host["steps"] for host in document["plan"]["hosts"]):
-        lines.append("  # Nothing is to run yet: write a model of inventory.yaml into desired.yaml, under `active:`.")
-    for step in document["steps"]:
-        lines += [*(f"  # {sentence}" for sentence in step["why"]), f"  {step['command']}"]
-    lines.append(f"  reconciler apply --state {directory}")
+        lines += _first(document, directory)
+    else:
+        for step in document["steps"]:
+            lines += [*(f"  # {sentence}" for sentence in step["why"]), f"  {step['command']}"]
+        lines.append(f"  reconciler apply --state {directory}")
     units = [name for name in document["files"] if name.endswith(".service")]
     lines += [f"Or keep it under systemd as it is: {directory}/{name} is a unit that does, and says how." for name in units]
     return "\n".join(lines)
+
+
+def _first(document: dict[str, Any], directory: str) -> list[str]:
+    """Return how a model is made to run where none is to run yet."""
+    programs = document["machine"]["programs"]
+    missing = "  # No llama-server was found: install it, or say in inventory.yaml where it is, with `binary:`."
+    return [
+        *([] if programs else [missing]),
+        "  # Nothing is to run yet: choose a model of inventory.yaml.",
+        f"  reconciler use {shlex.quote(document['models'][0])} --state {directory}",
+    ]
 
 
 def doctor_text(document: dict[str, Any], look: Look = PLAIN) -> str:
