@@ -29,7 +29,7 @@ IN_DOUBT = {
 }
 
 
-def of_model(slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints) -> Explanation:
+def of_model(slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints, plan: HostPlan) -> Explanation:
     """Return what is known of a model of a host."""
     host, name = slice_.host.name, model.name
     unit = observed.value(FactKey("unit", host, name), Unit)
@@ -56,6 +56,7 @@ def of_model(slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints) 
     seconds = [known for kind in ("start", "await_healthy") if (known := hints.typical_seconds(kind, name)) is not None]
     if seconds:
         facts.append(Said(about="to start", says=f"usually about {sum(seconds):.1f} s"))
+    facts.append(Said(about="next", says=_next(plan)))
     return Explanation(kind="model", subject=name, facts=tuple(facts))
 
 
@@ -168,7 +169,10 @@ def step_kinds() -> Iterator[str]:
 def of_step(kind: str) -> Explanation:
     """Return what a kind of step does."""
     step = next(one for one in get_args(get_args(AnyStep)[0]) if one.model_fields["kind"].default == kind)
-    fails = "the run goes on without it" if step.best_effort else "the run fails, and goes back to last good"
+    goes_on = "the run goes on without it"
+    fails = goes_on if step.best_effort else "the run fails, and goes back to last good"
+    if "required" in step.model_fields:
+        fails = f"{goes_on}; with `conversations: require` nothing is stopped"
     facts = (
         Said(about="ensures", says=str(sys.modules[step.__module__].__doc__).partition("\n")[0].partition(": ")[2]),
         Said(about="within", says=f"{step.model_fields['deadline'].default:.0f} s, unless the plan knows better"),

@@ -22,6 +22,7 @@ from reconciler.verbs.outcome import Outcome
 from reconciler.verbs.plan import look
 
 FILES: tuple[FileName, FileName] = ("desired", "inventory")
+PLACES = ("models.NAME.", "hosts.NAME.", "models.NAME.engine.")
 SUBJECTS = "a model, a host, the number of a run, an error or reason, a step, or a key such as models.NAME.port"
 
 
@@ -34,6 +35,8 @@ def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], su
     try:
         guides = [Guide(file, schemas[file], source.written()) for file in FILES]
         found += [one for guide in guides for one in guide.explain(subject)]
+        # A key of a model or host is also known by its last word, unless something else is called so.
+        found += [] if found else [one for guide in guides for place in PLACES for one in guide.explain(place + subject)]
         near += [key for guide in guides for key in guide.near]
         wanted = looking.source.read()
     except ConfigError:
@@ -67,7 +70,7 @@ async def _seen(looking: Looking, wanted: Wanted, subject: str) -> list[Explanat
     for one in await look(looking, wanted.model_copy(update={"slices": slices})):
         model = one.slice.model(subject)
         if model is not None:
-            found.append(of_model(one.slice, model, one.observed, one.hints))
+            found.append(of_model(one.slice, model, one.observed, one.hints, one.plan))
         if one.slice.host.name == subject:
             found.append(of_host(one.slice, one.observed, one.hints, one.plan))
     return found

@@ -21,7 +21,7 @@ def says(explanation: Explanation) -> dict[str, str]:
 def model_a(*, model: ModelGiven | None = None, **given: Any) -> dict[str, str]:
     case = Case(says="", wanted=WantedGiven(active=("a",), models={"a": model or ModelGiven()}), given=Given(**given))
     seen = looked(case)
-    return says(of_model(seen.slice, seen.slice.models[0], seen.observed, seen.hints))
+    return says(of_model(seen.slice, seen.slice.models[0], seen.observed, seen.hints, seen.plan))
 
 
 def host_of(name: str) -> Explanation:
@@ -34,6 +34,7 @@ def test_a_model_is_told_by_what_is_wanted_and_seen_of_it() -> None:
     assert told["wanted"] == "to be active"
     assert told["seen"] == "runs (pid 100), ready"
     assert told["Ready True"] == "Serving"
+    assert told["next"] == "nothing: in sync (a)"
 
 
 def test_memory_says_whether_it_is_written_or_estimated_or_not_known() -> None:
