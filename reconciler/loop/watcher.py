@@ -11,6 +11,7 @@ from reconciler.model.target import Wanted
 from reconciler.ports import Edits, Supervisor
 
 BEATS_PER_WATCHDOG = 3
+KEPT, IDLE = "what was wanted before is kept", "nothing is done"
 
 
 class Watcher:
@@ -52,7 +53,7 @@ class Watcher:
 
     def _take(self, told: Wanted | str, keeping: TaskGroup) -> None:
         if isinstance(told, str):
-            self._say(told)
+            self._say(f"{told}\n{KEPT if self._keepers else IDLE} until that changes")
             return
         self._say(f"following {told.provenance}: {', '.join(told.slices) or 'no host'}")
         for name in self._keepers.keys() - told.slices.keys():

@@ -79,12 +79,22 @@ def test_files_that_cannot_be_used_change_nothing_and_are_reported_once() -> Non
             vigil.edits.write("ConfigError: line 3 is wrong")
             await anyio.sleep(SETTLED)
         assert vigil.journal.newest() == rows
-        assert vigil.said.count("ConfigError: line 3 is wrong") == 1
+        assert vigil.said.count("ConfigError: line 3 is wrong\nwhat was wanted before is kept until that changes") == 1
         vigil.edit(want("b"))
         await anyio.sleep(SETTLED)
         assert serves(vigil) == {"b"}
 
     run(serving(), script)
+
+
+def test_a_watch_that_never_read_the_files_says_that_it_does_nothing() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        assert vigil.said == ["ConfigError: line 3 is wrong\nnothing is done until that changes"]
+
+    vigil = Vigil(Stage(wanted=want("a")))
+    vigil.edits.write("ConfigError: line 3 is wrong")
+    run(vigil, script)
 
 
 def test_a_unit_that_dies_is_started_again_at_once() -> None:
