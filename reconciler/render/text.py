@@ -105,9 +105,9 @@ def history_text(document: dict[str, Any], look: Look = PLAIN) -> str:
 
 
 def _run(run: dict[str, Any], look: Look, column: int) -> str:
-    when = datetime.fromtimestamp(run["at"], UTC).strftime("%Y-%m-%d %H:%M:%S")
+    when = datetime.fromtimestamp(run["at"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     verdict = run["verdict"]
-    row = f"{run['run']:>5}  {when}  {run['host']:<{column}} {run['mode']:<9} {verdict:<12} {run['provenance']}"
+    row = f"{run['run']:>5}  {when} {run['host']:<{column}} {run['mode']:<9} {verdict:<12} {run['provenance']}"
     lines = [look.row(row, verdict, _MOODS.get(verdict))]
     if run["message"]:
         lines.append(f"       {run['message']}")

@@ -25,6 +25,10 @@ def test_rows_are_cut_to_the_width_and_sentences_are_not() -> None:
     assert message.strip() == RUN["message"]
 
 
+def test_a_moment_says_that_it_is_of_utc() -> None:
+    assert "  1970-01-01 00:00:00Z tower-under-the-desk " in history_text({"runs": [RUN]})
+
+
 def test_nothing_is_cut_where_nobody_says_how_wide_it_is() -> None:
     assert "…" not in history_text({"runs": [RUN]}, PLAIN)
     assert "what it said at length" in history_text({"runs": [RUN]})
