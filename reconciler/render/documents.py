@@ -95,7 +95,9 @@ class RunDocument(Value):
     run: int = Field(description="Its number, by which `history`, `explain` and `rollback` know it.")
     at: float = Field(description="When it was opened, in wall clock seconds.")
     host: str = Field(description="The host.")
-    mode: Literal["forward", "rollback", "heal"] = Field(description="forward to what was wanted, else to the last good state.")
+    mode: Literal["forward", "rollback", "heal", "release"] = Field(
+        description="forward to what was wanted, release to nothing for a hold, else to the last good state."
+    )
     trigger: str = Field(description="What caused it, such as apply or use.")
     active: tuple[str, ...] = Field(description="The models that it was to make active.")
     provenance: str = Field(description="Which files it followed.")
