@@ -55,6 +55,11 @@ class Stack:
         text = INVENTORY.format(port=self.port, engine=engine, more=more, stable_for=stable_for)
         (self.folder / "state" / "inventory.yaml").write_text(text)
 
+    def forget(self, model: str) -> None:
+        """Take the definition of a model out of the inventory."""
+        file = self.folder / "state" / "inventory.yaml"
+        file.write_text("".join(line for line in file.read_text().splitlines(keepends=True) if model not in line))
+
     def frail_engine(self, mood: str = "well") -> str:
         """Return the definition of an engine that is not what it seems: well until SIGUSR1, busy or silent."""
         args = f', args: ["--frail", "{mood}"]' if mood != "well" else ""

@@ -50,8 +50,16 @@ def aim(wanted: Slice, hints: Hints, observed: Observed, wall: float) -> Aim:
     why = f"quarantined since run {failure.run}: {failure.reason}: {failure.message}"
     last_good = None
     if hints.last_good is not None and hints.last_good_digest not in {None, wanted_digest}:
-        last_good = Target(slice=hints.last_good, digest=hints.last_good_digest or "", mode="rollback")
+        back = going_back(hints.last_good, wanted)
+        last_good = Target(slice=back, digest=digest(back), mode="rollback")
     return Aim(last_good, key, why)
+
+
+def going_back(good: Slice, wanted: Slice) -> Slice:
+    """Return an earlier state as it is brought about now: what was defined since is known, and not active."""
+    known = {model.name for model in good.models}
+    newer = tuple(model for model in wanted.models if model.name not in known)
+    return good.model_copy(update={"models": (*good.models, *newer)}) if newer else good
 
 
 def holding(hints: Hints, wall: float) -> Held | None:

@@ -172,9 +172,10 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
     if interrupted and not (failed.torn_down and actor.interrupt.way == "back"):
         return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
     calm = Actor(actor.ports, actor.past, actor.clock, actor.claim, Interrupt(), actor.say)
-    good = hints.last_good
-    if good is None or hints.last_good_digest == digest(wish.slice):
+    if hints.last_good is None or hints.last_good_digest == digest(wish.slice):
         good = wish.slice.model_copy(update={"active": (), "power": None})
+    else:
+        good = policy.going_back(hints.last_good, wish.slice)
     actor.say(f"{host}: {failed.message}; going back to {', '.join(good.active or ()) or 'nothing running'}")
     target = Target(slice=good, digest=digest(good), mode="rollback")
     back = await _attempt(wish, calm, Goal(target, "rollback", attempt_key(good, target.digest, Observed())))

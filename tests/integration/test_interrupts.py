@@ -42,6 +42,20 @@ def test_one_signal_ends_an_apply_with_the_previous_model_serving(here: Stack, m
     assert "stop tiny-a" in stderr or here.engines() == engines
 
 
+def test_a_model_that_is_new_in_the_inventory_is_stopped_on_the_way_back(here: Stack) -> None:
+    here.forget("tiny-b")
+    here.apply()
+    here.inventory(engine=here.frail_engine("silent"))
+    here.desire("tiny-b")
+    rows = here.rows()
+    with here.start("apply", "--yes") as process:
+        assert here.until(process, rows, "intent await_healthy")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=COMMAND_SECONDS)
+    assert process.returncode == 130
+    assert list(here.engines()) == ["tiny-a"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_leaves_at_once_and_the_next_apply_goes_on(here: Stack, number: signal.Signals) -> None:
     held = here.remembered()

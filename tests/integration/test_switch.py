@@ -96,12 +96,27 @@ def test_rollback_goes_back_and_leaves_the_wish_alone(here: Stack) -> None:
     assert list(here.engines()) == ["tiny-a"]
 
 
+def test_rollback_from_a_model_that_is_new_in_the_inventory_keeps_its_conversation(here: Stack) -> None:
+    here.forget("tiny-b")
+    here.apply()
+    here.inventory()
+    here.desire("tiny-b")
+    here.apply()
+    held = here.remembered()
+    back = here.run("rollback", "--yes")
+    assert (back.returncode, list(here.engines())) == (0, ["tiny-a"]), back.stderr
+    assert "0 conversations lost" in back.stderr
+    assert here.run("retry", "--yes").returncode == 0
+    assert here.talk()["cache_n"] >= ENOUGH * held > 100
+
+
 def test_rollback_goes_to_what_served_before_and_not_to_a_host_that_was_held(here: Stack) -> None:
     here.apply()
     here.desire("tiny-b")
     here.apply()
     freed = here.run("hold", "--reason", "a game", "--release", "--yes")
     assert ("note: held: a game" in freed.stderr, "refused" in freed.stderr) == (True, False)
+    assert here.document("history")["runs"][-1]["mode"] == "release"
     assert here.run("resume", "--yes").returncode == 0
     back = here.run("rollback", "--yes")
     assert back.returncode == 0, back.stderr
