@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +28,6 @@ from tests.stack import COMMAND_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from reconciler.model.facts import Fact
     from reconciler.model.onhost import Question
@@ -42,10 +42,11 @@ class Alone(App):
     """Be the app of a machine on which only one process serves, and where models are that one's alone."""
 
     pid: int
+    models: Path
 
     def readers(self, slice_: Slice) -> HostReaders:
         readers = super().readers(slice_)
-        return replace(readers, access=AloneThere(readers.access, self.pid))
+        return replace(readers, access=AloneThere(readers.access, self.pid, self.models))
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class AloneThere:
 
     access: AccessReader
     pid: int
+    models: Path
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.access, name)
@@ -66,7 +68,7 @@ class AloneThere:
             return fact
         found = Machine.model_validate(fact.value)
         mine = tuple(one for one in found.servers if one.pid == self.pid)
-        weights = tuple(one for one in found.weights if "/home/models/" in one.path)
+        weights = tuple(one for one in found.weights if Path(one.path).is_relative_to(self.models))
         return Known(found.model_copy(update={"servers": mine, "weights": weights}).model_dump(mode="json"))
 
 
@@ -104,7 +106,7 @@ class Home:
     def begin(self) -> dict[str, Any]:
         """Run init on a machine where nobody else serves: other tests may, beside this one."""
         asked = settings({"XDG_STATE_HOME": str(self.folder / "xdg")}, str(self.folder / "stack"), None)
-        return init.run(Alone(**vars(build(asked)), pid=self.server.pid), None).document
+        return init.run(Alone(**vars(build(asked)), pid=self.server.pid, models=self.folder / "home" / "models"), None).document
 
 
 @pytest.fixture
