@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 JOBS ?= 2
-PURE := $(wildcard tests/unit tests/properties tests/cases)
+PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
 .PHONY: demo test test-gpu check crash bench schemas coverage lock
 

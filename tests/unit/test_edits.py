@@ -1,0 +1,184 @@
+"""The files are followed through every way in which they change, and told only when they stand still and can be used."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from reconciler.fakes.catalog import FakeCatalog
+from reconciler.model.target import Wanted
+from reconciler.store.edits import FileEdits
+from reconciler.store.source import FileSource
+from tests.repository import git, repository
+
+DESIRED = "version: 1\nactive: {active}\n"
+INVENTORY = "version: 1\nmodels:\n  a: {engine: fake}\n  b: {engine: fake}\n"
+PATIENCE = 30.0
+
+
+class Told:
+    """Remember what was told, and wait for more of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.heard = folder, 0
+        self.told: list[str] = []
+        self.moved = anyio.Event()
+
+    def take(self, told: Wanted | str) -> None:
+        self.told.append(told if isinstance(told, str) else ",".join(told.slices["local"].active or ()))
+        self.moved.set()
+
+    def stir(self) -> None:
+        self.heard += 1
+        self.moved.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until what was told or heard is so."""
+        with anyio.fail_after(PATIENCE):
+            while not condition():
+                self.moved = anyio.Event()
+                await self.moved.wait()
+
+    async def becomes(self, said: Callable[[str], bool]) -> None:
+        """Wait until the last thing told is this."""
+        await self.until(lambda: bool(self.told) and said(self.told[-1]))
+
+    async def is_active(self, name: str) -> None:
+        await self.becomes(lambda told: told == name)
+
+    def desire(self, active: str) -> None:
+        """Save as editors do: another file takes the name."""
+        beside = self.folder / ".desired.yaml.swp"
+        beside.write_text(DESIRED.format(active=active))
+        beside.replace(self.folder / "desired.yaml")
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Told:
+    made = Told(tmp_path / "state")
+    made.folder.mkdir()
+    (made.folder / "inventory.yaml").write_text(INVENTORY)
+    made.desire("a")
+    return made
+
+
+def follow(told: Told, script: Callable[[FileEdits], Awaitable[None]]) -> None:
+    """Follow the files while a script runs."""
+
+    async def all_of_it() -> None:
+        edits = FileEdits(FileSource(told.folder, FakeCatalog()), told.folder.parent)
+        async with anyio.create_task_group() as group:
+            group.start_soon(edits.follow, told.take, told.stir)
+            await told.is_active("a")
+            await script(edits)
+            group.cancel_scope.cancel()
+
+    anyio.run(all_of_it)
+
+
+def test_a_file_that_takes_the_name_and_one_that_is_written_in_place_are_told(told: Told) -> None:
+    async def script(_: FileEdits) -> None:
+        told.desire("b")
+        await told.is_active("b")
+        (told.folder / "desired.yaml").write_text(DESIRED.format(active="a"))
+        await told.is_active("a")
+
+    follow(told, script)
+    assert told.told == ["a", "b", "a"]
+
+
+def test_what_cannot_be_used_is_told_once_it_has_stood_and_not_when_it_is_mended_at_once(told: Told) -> None:
+    async def script(_: FileEdits) -> None:
+        told.desire("nobody")
+        told.desire("b")
+        await told.is_active("b")
+        told.desire("nobody")
+        await told.becomes(lambda said: said.startswith("ConfigError: "))
+        told.desire("a")
+        await told.is_active("a")
+
+    follow(told, script)
+    assert len(told.told) == 4
+
+
+def test_nothing_is_told_while_git_is_half_way(told: Told) -> None:
+    repository(told.folder)
+
+    async def script(_: FileEdits) -> None:
+        lock = told.folder / ".git" / "index.lock"
+        lock.touch()
+        told.desire("b")
+        await told.becomes(lambda said: said.startswith("waiting: git is in the middle of writing its index"))
+        assert "b" not in told.told
+        lock.unlink()
+        await told.is_active("b")
+
+    follow(told, script)
+
+
+def test_a_commit_of_what_is_there_already_is_told(told: Told) -> None:
+    repository(told.folder)
+
+    async def script(_: FileEdits) -> None:
+        told.desire("b")
+        await told.is_active("b")
+        before = len(told.told)
+        git(told.folder, "commit", "-qam", "Run the other model")
+        await told.until(lambda: len(told.told) > before)
+
+    follow(told, script)
+
+
+def test_files_behind_links_are_followed_where_they_are_and_when_the_link_moves(told: Told) -> None:
+    for name in ("one", "two"):
+        (told.folder.parent / name).mkdir()
+        (told.folder.parent / name / "desired.yaml").write_text(DESIRED.format(active="a"))
+    link = told.folder / "desired.yaml"
+    link.unlink()
+    link.symlink_to("../one/desired.yaml")
+
+    async def script(_: FileEdits) -> None:
+        (told.folder.parent / "one" / "desired.yaml").write_text(DESIRED.format(active="b"))
+        await told.is_active("b")
+        beside = told.folder / "beside"
+        beside.symlink_to("../two/desired.yaml")
+        beside.replace(link)
+        await told.is_active("a")
+
+    follow(told, script)
+
+
+def test_a_folder_that_goes_and_comes_back_is_followed_again(told: Told) -> None:
+    async def script(_: FileEdits) -> None:
+        away = told.folder.with_name("away")
+        told.folder.rename(away)
+        await told.becomes(lambda said: "is not a directory" in said)
+        shutil.copytree(away, told.folder)
+        await told.is_active("a")
+        told.desire("b")
+        await told.is_active("b")
+
+    follow(told, script)
+
+
+def test_whoever_asks_has_the_files_read_again(told: Told) -> None:
+    async def script(edits: FileEdits) -> None:
+        edits.look()
+        await told.until(lambda: len(told.told) == 2)
+
+    follow(told, script)
+    assert told.told == ["a", "a"]
+
+
+def test_something_that_happens_in_the_folder_of_the_journal_stirs_and_reads_nothing(told: Told) -> None:
+    async def script(_: FileEdits) -> None:
+        before = told.heard
+        (told.folder.parent / "journal.sqlite-wal").write_text("a row")
+        await told.until(lambda: told.heard > before)
+
+    follow(told, script)
+    assert told.told == ["a"]
