@@ -6,6 +6,7 @@ system, a folder that was itself replaced) a look at times and sizes finds the c
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -25,9 +26,14 @@ if TYPE_CHECKING:
     from reconciler.store.source import FileSource
 
 STANDS_STILL_SECONDS = 0.02
+LONGEST_STILL_SECONDS = 1.0
+STORM_SECONDS = 0.5
+"""A pair that is read again so soon must stand still for twice as long as before: a storm of saves is one edit."""
+
 COMPLAINT_SECONDS = 1.0
 """How long a pair that cannot be used must stand before it is worth a word."""
 
+UNCHANGED = "what runs goes on as it is; the files are read again when they change"
 BACKSTOP_SECONDS = 2.0
 HALF_WAY_SECONDS = 0.1
 STEP_MILLISECONDS = 30
@@ -51,6 +57,8 @@ class FileEdits:
         self._source, self._journal = source, journal
         self._stirred = anyio.Event()
         self._again = False
+        self._still_seconds = STANDS_STILL_SECONDS
+        self._read_at = -STORM_SECONDS
 
     def look(self) -> None:
         """Read the files again now, changed or not."""
@@ -67,7 +75,7 @@ class FileEdits:
             read: Print | None = None
             while True:
                 self._stirred = anyio.Event()
-                now = await self._still()
+                now = await self._still(tell)
                 if now != read or self._again:
                     self._again = False
                     read = await self._read(now, tell)
@@ -86,10 +94,17 @@ class FileEdits:
         except ConfigError as error:
             if not await self._stands(now):
                 return None
-            tell(f"{error.reason}: {error.message}")
+            tell(f"{error.reason}: {error.message}\n{UNCHANGED}")
         else:
+            self._grow_patient()
             tell(wanted)
         return now
+
+    def _grow_patient(self) -> None:
+        now = time.monotonic()
+        soon = now - self._read_at < STORM_SECONDS
+        self._still_seconds = min(2 * self._still_seconds, LONGEST_STILL_SECONDS) if soon else STANDS_STILL_SECONDS
+        self._read_at = now
 
     async def _stands(self, now: Print) -> bool:
         """Return whether nothing changes for a while."""
@@ -100,14 +115,19 @@ class FileEdits:
             return False
         return True
 
-    async def _still(self) -> Print:
-        """Return the print of the files once they have not changed for a moment."""
+    async def _still(self, tell: Callable[[Wanted | str], None]) -> Print:
+        """Return the print of the files once they have not changed for a moment; tell when that takes long."""
+        began = time.monotonic()
         while True:
             seen = self._print()
             age = time.time() - seen.newest
-            if not 0 <= age < STANDS_STILL_SECONDS:
+            if not 0 <= age < self._still_seconds:
                 return seen
-            await anyio.sleep(STANDS_STILL_SECONDS - age)
+            if time.monotonic() - began > LONGEST_STILL_SECONDS:
+                tell(
+                    f"waiting: somebody keeps writing the files in {self._source.directory}; they are read once they stand still"
+                )
+            await anyio.sleep(self._still_seconds - age)
 
     def _print(self) -> Print:
         files = {str(path): _stat(path) for path in self._source.paths}
@@ -138,7 +158,7 @@ class FileEdits:
 
     def _folders(self) -> dict[Path, tuple[int, ...]]:
         """Return the folders where something may happen, as they are: of files, of what they link to, git's, the journal's."""
-        of_files = {self._source.directory, *(path.resolve().parent for path in self._source.paths)}
+        of_files = {self._source.directory, *(Path(os.path.realpath(path)).parent for path in self._source.paths)}
         of_git = {path.parent for path in git.traces(self._source.directory)}
         return {folder: _stat(folder)[:2] for folder in sorted(of_files | of_git | {self._journal}) if folder.is_dir()}
 

@@ -10,13 +10,13 @@ import hashlib
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from reconciler.errors import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 GIT_PATIENCE = 5.0
 """Seconds that git may take; a repository that cannot answer by then counts as none."""
@@ -126,7 +126,8 @@ def traces(directory: Path) -> tuple[Path, ...]:
 
 def _folder(directory: Path) -> Path | None:
     """Return where git keeps what it knows of a working tree; a file there names the place elsewhere."""
-    for parent in (directory.resolve(), *directory.resolve().parents):
+    real = Path(os.path.realpath(directory))
+    for parent in (real, *real.parents):
         found = parent / ".git"
         if found.is_dir():
             return found

@@ -77,6 +77,7 @@ class SqliteJournal:
         self._retention = retention
         self._mounts = mounts
         self._is_local = False
+        self._which: tuple[int, int] | None = None
         self._failed = ""
         self._seen = UNSEEN
         self._writer: sqlite3.Connection | None = None
@@ -88,6 +89,7 @@ class SqliteJournal:
         Rows that were checked by an earlier call are not read again while those after them continue their chain.
         """
         self._refuse_network()
+        self._refuse_another()
         try:
             if not self._file.exists():
                 if self._head.exists():
@@ -102,6 +104,7 @@ class SqliteJournal:
 
     def newest(self) -> int:
         """Return the number of the newest row, 0 when there is none: cheap, and unchecked; raise DurabilityError."""
+        self._refuse_another()
         if not self._file.exists():
             return 0
         try:
@@ -109,7 +112,7 @@ class SqliteJournal:
             version = self._reader.execute("PRAGMA user_version").fetchone()[0]
             newest = self._reader.execute("SELECT max(seq) FROM record").fetchone()[0] if version else 0
         except SQLITE_ERRORS as error:
-            raise self._unreadable(str(error)) from error
+            raise self._fault(error) from error
         return int(newest or 0)
 
     def _look(self, connection: sqlite3.Connection, head: Head) -> Seen:
@@ -159,6 +162,7 @@ class SqliteJournal:
         rows that are to be forgotten are not right.
         """
         self._refuse_network()
+        self._refuse_another()
         if self._failed:
             raise WriteFailed(self._failed)
         try:
@@ -190,6 +194,7 @@ class SqliteJournal:
         """Return a connection that writes durably, and is closed with this object or at exit at the latest."""
         self._file.touch(mode=0o600)
         self._file.chmod(0o600)
+        self._refuse_another()
         # The last reference may be dropped in any thread; nobody writes in two at once.
         connection = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         finalize(self, connection.close)
@@ -231,7 +236,7 @@ class SqliteJournal:
             finally:
                 connection.close()
         except SQLITE_ERRORS as error:
-            raise (self._unreadable if _is_passing(error) else self._damaged)(str(error)) from error
+            raise self._fault(error) from error
 
     def _check_head(self, digests: Mapping[int, str], head: Head) -> None:
         """Hold the chain against the head; a writer killed after a commit leaves an older head, or none beside the first row."""
@@ -262,6 +267,27 @@ class SqliteJournal:
                 " crash may lose what was recorded. Nothing was done. Choose a local disk: --data DIR, or RECONCILER_DATA"
             )
         self._is_local = True
+
+    def _refuse_another(self) -> None:
+        """Refuse a file that is not the one that was read or written before: what is written to either is known to nobody."""
+        try:
+            now = self._file.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            which = None
+        except OSError:
+            return
+        else:
+            which = now.st_dev, now.st_ino
+        if self._which is not None and which != self._which:
+            what = "is gone" if which is None else "was replaced by another file"
+            raise DurabilityError(
+                f"the journal {self._file} {what}, so nothing more is done. Put the old one back and run the command again;"
+                " without it the next command begins a new one, adopts engines that run by their marks, and knows no history"
+            )
+        self._which = which
+
+    def _fault(self, error: Exception) -> DurabilityError:
+        return (self._unreadable if _is_passing(error) else self._damaged)(str(error))
 
     def _unreadable(self, found: str) -> DurabilityError:
         return DurabilityError(

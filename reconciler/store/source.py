@@ -44,6 +44,11 @@ _UNSIGNED = (
     "`git verify-commit {commit}` says why"
 )
 
+_WAYS_OUT = {
+    errno.EACCES: "; let the user that runs reconciler read it (chmod, chown), also the directories above it",
+    errno.ELOOP: "; let the link name the file itself",
+}
+
 _FILES: tuple[FileName, FileName] = ("desired", "inventory")
 
 
@@ -188,17 +193,19 @@ def _identity(path: Path) -> tuple[int, ...]:
 
 
 def _content(path: Path) -> bytes:
+    if path.is_dir():
+        raise OSError(errno.EISDIR, "it is a directory, expected a file")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
-        raise OSError(errno.EFBIG, "it is larger than 1 MiB")
+        raise OSError(errno.EFBIG, "it is larger than 1 MiB, expected a few kilobytes; is it the right file?")
     return content
 
 
 def _refusal(error: OSError) -> str:
     if error.errno == errno.ENOENT:
         return "not found; write it, or name the directory of both files with --state"
-    return f"cannot be read: {error.strerror}"
+    return f"cannot be read: {error.strerror}{_WAYS_OUT.get(error.errno or 0, '')}"

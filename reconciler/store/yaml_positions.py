@@ -55,6 +55,7 @@ _MISPLACED = {
 """What the parser says at its place, and how a person would."""
 
 _INDENTED_BY_TAB = re.compile(r"^ *\t[ \t]*[^\s#]", re.MULTILINE)
+_CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |\r?$)", re.MULTILINE)
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 
@@ -141,6 +142,10 @@ def _text(content: bytes) -> str:
         before = content[: error.start].decode("utf-8", "replace")
         sentence = f"found the byte 0x{content[error.start]:02x}, which is not UTF-8; save the file as UTF-8"
         raise _Broken(Flaw(_place_of(before, len(before)), (), sentence)) from None
+    conflict = _CONFLICT.search(text)
+    if conflict:
+        sentence = f"found {conflict[1]}, which git leaves where two versions differ; keep one of them and remove such lines"
+        raise _Broken(Flaw(_place_of(text, conflict.start()), (), sentence))
     tab = _INDENTED_BY_TAB.search(text)
     if tab:
         place = _place_of(text, text.index("\t", tab.start()))

@@ -23,7 +23,7 @@ from reconciler.steps.plan import HostPlan, Plan
 from reconciler.verbs import asking
 from reconciler.verbs import plan as plan_verb
 from reconciler.verbs.given import Acting
-from reconciler.verbs.outcome import OK, Outcome, worst
+from reconciler.verbs.outcome import LEFT_AT_ONCE, OK, Outcome, worst
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ async def _interrupted(interrupt: Interrupt, say: Say) -> None:
         async for _ in signals:
             if interrupt.reason:
                 # Nothing may hold this up: an effect in flight is observed by whoever comes next, as after kill -9.
-                say("reconciler: left at once; what was begun stands in the journal, the next command looks again")
+                say(LEFT_AT_ONCE)
                 os._exit(EXIT_CODES["interrupted"])
             interrupt.reason = "interrupted by a signal"
             say("ending the wait and going back if something was stopped; once more leaves at once")

@@ -12,6 +12,7 @@ Show: TypeAlias = Callable[[dict[str, Any]], bool]
 """Shows one document of several, and says whether anybody reads on."""
 
 OK = 0
+LEFT_AT_ONCE = "reconciler: left at once; what was begun stands in the journal, the next command looks again"
 ERROR = 1
 PENDING = 2
 REFUSED = 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -165,7 +166,7 @@ def test_a_head_without_a_journal_is_damage(tmp_path: Path) -> None:
     journal.append(Retry(host="local"))
     (tmp_path / "journal.sqlite").unlink()
     with pytest.raises(JournalDamaged, match="the journal is not"):
-        journal.rows()
+        sqlite_journal(tmp_path).rows()
 
 
 @pytest.mark.parametrize("name", ["journal.sqlite", "head"])
@@ -175,8 +176,34 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path: Path, name: 
     (tmp_path / name).unlink()
     (tmp_path / name).mkdir()
     with pytest.raises(DurabilityError, match="cannot be read.*run the command again") as refused:
-        journal.rows()
+        sqlite_journal(tmp_path).rows()
     assert not isinstance(refused.value, JournalDamaged)
+
+
+@pytest.mark.parametrize(("loss", "said"), [("gone", "is gone"), ("replaced", "was replaced by another file")])
+def test_a_journal_that_was_taken_away_is_written_and_read_no_more(tmp_path: Path, loss: str, said: str) -> None:
+    here, away = tmp_path / "here", tmp_path / "away"
+    journal = sqlite_journal(here)
+    journal.append(run_opened("box"))
+    here.rename(away)
+    if loss == "replaced":
+        sqlite_journal(here).append(run_opened("another"))
+    for use in (journal.rows, journal.newest, lambda: journal.append(run_opened("box"))):
+        with pytest.raises(DurabilityError, match=f"{said}, so nothing more is done"):
+            use()
+    shutil.rmtree(here, ignore_errors=True)
+    away.rename(here)
+    assert journal.append(run_opened("box")).seq == 2
+
+
+def test_a_journal_that_cannot_be_looked_for_is_not_called_gone(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    journal = sqlite_journal(here)
+    journal.append(run_opened("box"))
+    here.rename(tmp_path / "away")
+    here.symlink_to(here)
+    with pytest.raises(WriteFailed, match="cannot be written"):
+        journal.append(run_opened("box"))
 
 
 def test_a_folder_whose_name_is_too_long_is_said(tmp_path: Path) -> None:

@@ -86,6 +86,8 @@ DEEP = b"[" * (DEEPEST + 2) + b"]" * (DEEPEST + 2)
         (b"a: 1\nb: \xe9", (2, 4), "found the byte 0xe9, which is not UTF-8"),
         (b"a:\n \tb: 1", (2, 2), "found a tab"),
         (b"a: [1,\n\t2]", (2, 1), "found a tab"),
+        (b"a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> other\n", (2, 1), "found <<<<<<<, which git leaves"),
+        (b"a: 1\n=======\r\nb: 2\r\n", (2, 1), "found =======, which git leaves"),
         (b"a: 1\nb: \x07", (2, 4), "found the control character #x07"),
         (b"a: 1\nb: 'x", (2, 4), "this is not YAML: a text in quotes begins here and is never closed"),
         (b"a: 1\nb: [x\n", (2, 4), "this is not YAML: a list or mapping begins here and is never closed"),
@@ -304,7 +306,7 @@ def test_a_number_with_a_unit_is_no_whole_number(tmp_path: Path) -> None:
     assert line.endswith('context: found "64k", expected a whole number')
 
 
-@pytest.mark.parametrize("what", ["pipe", "directory", "large"])
+@pytest.mark.parametrize("what", ["pipe", "directory", "large", "loop"])
 def test_what_is_not_a_small_file_is_refused(tmp_path: Path, what: str) -> None:
     reader = source(tmp_path)
     path = reader.path("desired")
@@ -313,9 +315,11 @@ def test_what_is_not_a_small_file_is_refused(tmp_path: Path, what: str) -> None:
         os.mkfifo(path)
     elif what == "directory":
         path.mkdir()
+    elif what == "loop":
+        path.symlink_to(path)
     else:
         path.write_bytes(b"#" * (LARGEST + 1))
-    with pytest.raises(ConfigError, match="regular file|larger than 1 MiB|directory"):
+    with pytest.raises(ConfigError, match="regular file|larger than 1 MiB|expected a file|let the link name the file itself"):
         reader.read()
 
 
