@@ -18,6 +18,9 @@ Perform = Callable[[StepT, "Acting"], Awaitable[Evidence]]
 MISSED = "missed"
 """The key of the evidence by which an effect says that it did nothing, because the plan no longer fits."""
 
+FAILED = "failed"
+"""The key of the evidence under which an effect lists, in sentences, what it could not do."""
+
 
 @dataclass(frozen=True)
 class Acting:

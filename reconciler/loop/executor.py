@@ -23,7 +23,7 @@ from reconciler.effects import (
     suspend,
     wake,
 )
-from reconciler.effects.effect import MISSED, Acting
+from reconciler.effects.effect import FAILED, MISSED, Acting
 from reconciler.errors import DurabilityError, ReconcilerError
 from reconciler.loop.observer import Observer
 from reconciler.loop.progress import Progress
@@ -163,7 +163,8 @@ class Executor:
             return {}, error.message
         except Exception as error:  # noqa: BLE001 - whatever a driver does must end as a recorded failure, not as a dead loop
             return {}, f"{type(error).__name__}: {error}"
-        return evidence, ""
+        failed = evidence.get(FAILED)
+        return evidence, "; ".join(map(str, failed)) if isinstance(failed, list) else ""
 
     async def _verify(self, planned: PlannedStep, world: Observed, trouble: str) -> tuple[Observed, Outcome, str]:
         """Look until the postcondition is seen, hopeless, interrupted or late; an effect that broke off may still come."""

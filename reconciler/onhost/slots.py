@@ -110,12 +110,13 @@ def saved(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Delete leftovers, then the oldest slot files, until `needed` bytes fit; nothing when they never would."""
+    """Make the folder, delete leftovers, then the oldest slot files, until `needed` bytes fit; nothing when they never would."""
     folder, needed, budget = (
         files.absolute(request["directory"], directory),
         int(request["needed"]),
         int(request["budget"]),
     )
+    os.makedirs(folder, mode=0o700, exist_ok=True)
     keep = {name for kept in request["keep"] for name in (kept, kept + SIDECAR, kept + TEMPORARY)}
     listing = _listing(folder)
     useless = [name for name in listing.useless if name not in keep]

@@ -49,6 +49,7 @@ _BEGUN = {
 """What the parser says at the end of the file, and how a person would, at the beginning of what is not finished."""
 
 _MISPLACED = {
+    "expected the node content": "found the end of a list, a mapping or the file, expected a value; is something cut off?",
     "mapping values are not allowed here": "found `key:` where none can stand; check indentation and quotes, here and before",
     "expected <block end>": "this does not fit what stands around it; check indentation, brackets and quotes",
 }

@@ -239,6 +239,11 @@ def test_room_deletes_leftovers_then_the_oldest_but_never_what_is_kept(tmp_path:
     assert names(tmp_path) == {name for file in ("s0", "s2", "s3") for name in (file, f"{file}.slot.json")} | {"notes.txt"}
 
 
+def test_room_is_made_where_the_folder_was_deleted(tmp_path: Path) -> None:
+    assert ok(room(tmp_path, 1, 10**6))["removed"] == []
+    assert (tmp_path / "slots").stat().st_mode & 0o777 == 0o700
+
+
 def test_room_that_cannot_be_made_deletes_nothing(tmp_path: Path) -> None:
     size = len(slot_content(TOKENS))
     ok(seal(tmp_path, "a"))
