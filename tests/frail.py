@@ -1,7 +1,7 @@
 """A program with the flags and routes of llama-server that never becomes healthy, or stops being so at SIGUSR1.
 
 `--frail silent` never listens, `--frail busy` answers 503 for ever; without either it is well until the signal, and
-`--frail hiccup` is well again after one answer.
+`--frail hiccup` is well again after one answer. `--frail deaf` is well, and ends for nothing but KILL.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ def main() -> None:
     Answers.alias = given.alias
     if given.frail in {"silent", "busy"}:
         worsen(for_ever)
+    if given.frail == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if given.frail == "silent":
         signal.pause()
     ThreadingHTTPServer(("127.0.0.1", given.port), Answers).serve_forever()
