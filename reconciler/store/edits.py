@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +20,7 @@ from reconciler.errors import ConfigError
 from reconciler.store import git
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
     from reconciler.model.target import Wanted
     from reconciler.store.source import FileSource
@@ -35,6 +35,7 @@ COMPLAINT_SECONDS = 1.0
 
 UNCHANGED = "what runs goes on as it is; the files are read again when they change"
 BACKSTOP_SECONDS = 2.0
+ANEW_SECONDS = 0.5
 HALF_WAY_SECONDS = 0.1
 STEP_MILLISECONDS = 30
 """How often the watching library looks for events: more often costs more at rest."""
@@ -117,13 +118,14 @@ class FileEdits:
 
     async def _still(self, tell: Callable[[Wanted | str], None]) -> Print:
         """Return the print of the files once they have not changed for a moment; tell when that takes long."""
-        began = time.monotonic()
+        began, said = time.monotonic(), False
         while True:
             seen = self._print()
             age = time.time() - seen.newest
             if not 0 <= age < self._still_seconds:
                 return seen
-            if time.monotonic() - began > LONGEST_STILL_SECONDS:
+            if time.monotonic() - began > LONGEST_STILL_SECONDS and not said:
+                said = True
                 tell(
                     f"waiting: somebody keeps writing the files in {self._source.directory}; they are read once they stand still"
                 )
@@ -139,18 +141,20 @@ class FileEdits:
         """Stir at every event in the folders, and when none comes for a while; begin anew when one of them is replaced."""
         while True:
             folders = self._folders()
-            # What cannot be watched, such as a folder that vanishes or one too many for the kernel, is looked at by the backstop.
+            # What cannot be watched, such as a folder that vanishes or one too many for the kernel, is only looked at.
             with suppress(OSError, RuntimeError):
-                async for _ in awatch(
-                    *folders, step=STEP_MILLISECONDS, debounce=LONGEST_BURST_MILLISECONDS, watch_filter=None,
-                    recursive=False, rust_timeout=int(BACKSTOP_SECONDS * 1000), yield_on_timeout=True,
-                ):  # fmt: skip
-                    self._stir(stir)
-                    if folders != self._folders():
-                        break
-                continue
-            await anyio.sleep(BACKSTOP_SECONDS)
+                async with aclosing(self._events(folders)) as events:
+                    while folders == self._folders():
+                        await anext(events)
+                        self._stir(stir)
+            await anyio.sleep(ANEW_SECONDS)
             self._stir(stir)
+
+    def _events(self, folders: Iterable[Path]) -> AsyncGenerator[object, None]:
+        return awatch(
+            *folders, step=STEP_MILLISECONDS, debounce=LONGEST_BURST_MILLISECONDS, watch_filter=None, recursive=False,
+            rust_timeout=int(BACKSTOP_SECONDS * 1000), yield_on_timeout=True,
+        )  # fmt: skip
 
     def _stir(self, stir: Callable[[], None]) -> None:
         self._stirred.set()

@@ -100,3 +100,16 @@ def test_the_installed_package_carries_the_page_that_is_written_once() -> None:
     built = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert built["force-include"] == {"docs/errors.md": "reconciler/docs/errors.md"}
     assert (ROOT / "docs" / "errors.md").is_file()
+
+
+def test_a_default_of_one_of_several_hosts_is_not_taken_for_a_model_that_names_none(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = state / "inventory.yaml"
+    file.write_text(file.read_text().replace("models:\n", "  other: {gpu: none}\nmodels:\n", 1))
+    assert main(["explain", "models.gemma3.engine.context"]) == 0
+    assert "in state/inventory.yaml" not in capsys.readouterr().out
+
+
+def test_a_key_that_nobody_described_is_explained_by_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "  means" not in told("models.gemma3.engine.kind", capsys)

@@ -11,7 +11,7 @@ import pytest
 from reconciler.cli.main import main
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
-from reconciler.errors import PlanStale
+from reconciler.errors import ConfigError, PlanStale, WriteFailed
 from reconciler.store.source import FileSource
 from tests.engine import free_port
 from tests.stack import Stack, stack
@@ -146,3 +146,26 @@ def test_a_commit_that_git_refuses_leaves_the_file_as_written_and_applies_nothin
     assert "or commit it yourself and `reconciler apply`" in done.stderr
     assert "active: tiny-b" in (made.folder / "state" / "desired.yaml").read_text()
     assert made.engines() == {}
+
+
+def test_a_file_that_is_gone_by_the_time_it_is_written_is_said(state: Path) -> None:
+    proposal = FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)
+    (state / "desired.yaml").unlink()
+    with pytest.raises(WriteFailed, match="cannot be read any more: No such file or directory; nothing was written"):
+        proposal.write()
+
+
+def test_a_proposal_is_committed_alone(state: Path) -> None:
+    committed(state)
+    proposal = FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)
+    proposal.write()
+    git(state, "config", "user.name", "T")
+    git(state, "config", "user.email", "t@localhost")
+    proposal.commit("active: tinier")
+    assert git(state, "log", "-1", "--format=%s").strip() == "active: tinier"
+
+
+def test_a_model_of_an_inventory_that_is_wrong_cannot_be_proposed(state: Path) -> None:
+    (state / "inventory.yaml").write_text("version: 2\n")
+    with pytest.raises(ConfigError, match=r"inventory\.yaml"):
+        FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)

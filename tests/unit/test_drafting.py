@@ -101,3 +101,10 @@ def test_every_path_is_read_back_as_it_is(path: str, tmp_path: Path) -> None:
 
 def test_there_is_no_golden_file_without_its_machine() -> None:
     assert {path.name.partition(".")[0] for path in DRAFTS.iterdir()} == set(CASES)
+
+
+def test_a_server_that_called_itself_otherwise_is_told_what_clients_will_see() -> None:
+    seen = machine(servers=(server(flags=("-m", QWEN.path, "-a", "My Qwen")),), weights=(QWEN,))
+    found = candidates(seen, {one.pid: adopted(one) for one in seen.servers})
+    said = " ".join(draft(seen, found, Answers(), "").inventory.replace("#", " ").split())
+    assert "It called itself My Qwen; from now on the name that clients see is the one below." in said

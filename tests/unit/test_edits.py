@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from reconciler.fakes.catalog import FakeCatalog
@@ -18,6 +20,7 @@ from tests.repository import git, repository
 DESIRED = "version: 1\nactive: {active}\n"
 INVENTORY = "version: 1\nmodels:\n  a: {engine: fake}\n  b: {engine: fake}\n"
 PATIENCE = 30.0
+STORM = 200
 
 
 class Told:
@@ -42,6 +45,16 @@ class Told:
             while not condition():
                 self.moved = anyio.Event()
                 await self.moved.wait()
+
+    async def happens(self) -> None:
+        """Wait until what was written was seen, and read."""
+        for number in range(3):
+            before = self.heard
+            (self.folder / "beside").write_text(str(number))
+            await self.until(partial(self._has_heard, before + 1))
+
+    def _has_heard(self, times: int) -> bool:
+        return self.heard >= times
 
     async def becomes(self, said: Callable[[str], bool]) -> None:
         """Wait until the last thing told is this."""
@@ -182,3 +195,45 @@ def test_something_that_happens_in_the_folder_of_the_journal_stirs_and_reads_not
 
     follow(told, script)
     assert told.told == ["a"]
+
+
+def test_who_asks_while_something_is_wrong_has_it_read_again_at_once(told: Told) -> None:
+    async def script(edits: FileEdits) -> None:
+        told.desire("nobody")
+        await told.happens()
+        edits.look()
+        await told.becomes(lambda said: said.startswith("ConfigError: "))
+
+    follow(told, script)
+
+
+def test_what_is_wrong_or_half_way_for_a_moment_is_not_worth_a_word(told: Told) -> None:
+    repository(told.folder)
+
+    async def script(_: FileEdits) -> None:
+        told.desire("nobody")
+        await told.happens()
+        told.desire("b")
+        await told.is_active("b")
+        lock = told.folder / ".git" / "index.lock"
+        lock.touch()
+        await told.happens()
+        lock.unlink()
+        told.desire("a")
+        await told.is_active("a")
+
+    follow(told, script)
+    assert set(told.told) == {"a", "b"}
+
+
+def test_files_that_somebody_keeps_writing_are_read_when_they_stand_still(told: Told) -> None:
+    async def script(_: FileEdits) -> None:
+        for number in range(STORM):
+            told.desire("ab"[number % 2])
+            await anyio.sleep(0.01)
+        told.desire("b")
+        await told.is_active("b")
+
+    follow(told, script)
+    assert len(told.told) < STORM / 10
+    assert told.told[-1] == "b"

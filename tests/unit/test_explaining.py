@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,3 +122,10 @@ def test_every_step_is_told_by_what_it_ensures(kind: str) -> None:
     told = says(of_step(kind))
     assert told["ensures"].endswith(".")
     assert told["when cut short"]
+
+
+def test_a_model_that_was_started_before_says_how_long_that_takes() -> None:
+    seen = looked(Case(says="", wanted=WantedGiven(active=("a",)), given=Given()))
+    hints = replace(seen.hints, durations={("start", "a"): (1.0,), ("await_healthy", "a"): (4.5,)})
+    told = says(of_model(seen.slice, seen.slice.models[0], seen.observed, hints, seen.plan))
+    assert told["to start"] == "usually about 5.5 s"

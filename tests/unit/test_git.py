@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.errors import Unreachable
 from reconciler.fakes.catalog import FakeCatalog
-from reconciler.store.git import blob_id, is_signed, trace
+from reconciler.store.git import blob_id, commit, half_way, is_signed, trace, traces
 from reconciler.store.source import FileSource
 from tests.pairs import source, wanted
-from tests.repository import git
+from tests.repository import IDENTITY, git
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 def committed(directory: Path, *words: str) -> Path:
     """Return a state directory inside a new repository, with both files committed."""
+    directory.mkdir(exist_ok=True)
     git(directory, "init", "-q", *words)
     state = directory / "state"
     state.mkdir()
@@ -161,3 +163,31 @@ def test_blob_ids_are_those_of_git(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "--object-format=sha256")
     (tmp_path / "a").write_bytes(b"content")
     assert blob_id(b"content", 64) == git(tmp_path, "hash-object", "a")
+
+
+def test_a_commit_takes_the_one_file_and_a_second_one_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = committed(tmp_path)
+    for name, value in IDENTITY.items():
+        monkeypatch.setenv(name, value)
+    for file in ("desired.yaml", "inventory.yaml"):
+        (state / file).write_text((state / file).read_text() + "# more\n")
+    for _ in range(2):
+        commit(state / "desired.yaml", "active: a")
+    assert git(tmp_path, "log", "--format=%s") == "active: a\nRun the small model"
+    assert git(tmp_path, "status", "--porcelain") == "M state/inventory.yaml"
+
+
+def test_a_commit_that_git_refuses_says_what_git_said(tmp_path: Path) -> None:
+    (tmp_path / "desired.yaml").write_text("version: 1\n")
+    with pytest.raises(Unreachable, match=r"git did not commit .*not a git repository.*mend what git says"):
+        commit(tmp_path / "desired.yaml", "active: a")
+
+
+def test_a_working_tree_whose_repository_is_elsewhere_is_traced_there(tmp_path: Path) -> None:
+    committed(tmp_path / "main")
+    git(tmp_path / "main", "worktree", "add", "-q", "../beside")
+    folder = tmp_path / "main" / ".git" / "worktrees" / "beside"
+    assert {path.parent.resolve() for path in traces(tmp_path / "beside")} == {folder, folder / "logs"}
+    assert half_way(tmp_path / "beside") == ""
+    (folder / "MERGE_HEAD").touch()
+    assert "in the middle of a merge" in half_way(tmp_path / "beside")

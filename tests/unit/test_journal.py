@@ -311,3 +311,17 @@ def test_nothing_is_forgotten_on_top_of_a_row_that_was_changed(tmp_path: Path) -
     with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
         assert connection.execute("SELECT * FROM record").fetchall() == before
     connection.close()
+
+
+def test_the_newest_row_is_told_without_reading_any(tmp_path: Path) -> None:
+    reader, writer = sqlite_journal(tmp_path / "journal"), sqlite_journal(tmp_path / "journal")
+    assert reader.newest() == 0
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "journal.sqlite").touch()
+    assert reader.newest() == 0
+    for number in (1, 2):
+        writer.append(intent(number))
+        assert reader.newest() == number
+    (tmp_path / "other" / "journal.sqlite").mkdir(parents=True)
+    with pytest.raises(DurabilityError):
+        sqlite_journal(tmp_path / "other").newest()

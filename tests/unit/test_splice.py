@@ -38,6 +38,8 @@ EDITS = {
         "hosts:\n  # small\n  nuc: {active: a}\n\n# end\n",
         "hosts:\n  # small\n  nuc: {active: a}\n  tower: {active: new}\n\n# end\n",
     ),
+    "a key below one that says nothing at the end": (TOWER, "hosts:\n  tower: ~\n", "hosts:\n  tower:  {active: new}\n"),
+    "a mapping of lines above": (TOP, "hosts:\n  nuc:\n    power: on\n", "hosts:\n  nuc:\n    power: on\nactive: new\n"),
     "no hosts at all": (TOWER, "version: 1\n", "version: 1\nhosts: {tower: {active: new}}\n"),
 }
 
