@@ -1,4 +1,4 @@
-"""Every test that docs/properties.md names is there."""
+"""Every test that docs/properties.md names is there, and every promise of README.md has one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ import pytest
 from tests.rules.tree import ROOT
 
 NAMED = sorted(set(re.findall(r"tests/[\w/]+\.py(?:::\w+)?", (ROOT / "docs" / "properties.md").read_text(encoding="utf-8"))))
+
+
+PROMISED = re.findall(r"^- \*\*([^*]+?)\.?\*\*", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_every_promise_of_the_readme_is_in_the_table() -> None:
+    page = (ROOT / "docs" / "properties.md").read_text(encoding="utf-8")
+    shown = {row.split(" | ")[0].removeprefix("| ") for row in page.splitlines()}
+    assert PROMISED
+    assert [promise for promise in PROMISED if promise.partition(",")[0] not in shown] == []
 
 
 @pytest.mark.parametrize("named", NAMED)

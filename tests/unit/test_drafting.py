@@ -107,4 +107,4 @@ def test_a_server_that_called_itself_otherwise_is_told_what_clients_will_see() -
     seen = machine(servers=(server(flags=("-m", QWEN.path, "-a", "My Qwen")),), weights=(QWEN,))
     found = candidates(seen, {one.pid: adopted(one) for one in seen.servers})
     said = " ".join(draft(seen, found, Answers(), "").inventory.replace("#", " ").split())
-    assert "It called itself My Qwen; from now on the name that clients see is the one below." in said
+    assert 'It called itself "My Qwen"; from now on the name that clients see is the one below.' in said
