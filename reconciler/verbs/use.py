@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from reconciler.errors import NotApproved, Refused
+from reconciler.errors import LockHeld, NotApproved, Refused
 from reconciler.ports import Proposal
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import Plan
@@ -21,10 +21,11 @@ AGAIN = "`--yes` does it without asking"
 def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> Outcome:
     """Write the proposal once it is approved, commit it when there is a `message`, and apply.
 
-    Raise Refused or NotApproved before anything is written; then PlanStale, WriteFailed, Unreachable, and as apply.
+    Raise LockHeld, Refused or NotApproved before anything is written; then PlanStale, WriteFailed, Unreachable, and as apply.
     """
     approved: list[Any] = []
     if proposal.diff:
+        _refuse_beside_another(app)
         approved = _approved(app, proposal, message, approve, say)
         proposal.write()
         say(f"{proposal.path} is written")
@@ -35,6 +36,16 @@ def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, s
     # What was approved is asked about again only when the world moved while it was written. A watch is at it since the write.
     wishes = apply.Wishes(trigger="use", approved=True)
     return apply.run(app, wishes, lambda plan: plan["hosts"] == approved or approve(plan), say)
+
+
+def _refuse_beside_another(app: Acting) -> None:
+    """Raise LockHeld, with nothing written, while somebody acts who takes no requests."""
+    try:
+        with app.lock.held():
+            return
+    except LockHeld as held:
+        if not held.obeys:
+            raise LockHeld(f"nothing was written: {held.message}") from held
 
 
 def _approved(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> list[Any]:

@@ -12,6 +12,7 @@ from reconciler.cli.main import main
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.errors import ConfigError, PlanStale, WriteFailed
+from reconciler.store.lock import FileLock
 from reconciler.store.source import FileSource
 from tests.engine import free_port
 from tests.stack import Stack, stack
@@ -100,6 +101,13 @@ def test_a_commit_where_there_is_no_repository_is_refused_before_it_is_written(
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(state.parent))
     assert main(["use", "tinier", "--yes", "--commit"]) == 4
     assert "nothing was written: no git repository answers for state/desired.yaml" in capsys.readouterr().err
+    assert (state / "desired.yaml").read_text() == DESIRED
+
+
+def test_nothing_is_written_while_another_command_acts(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with FileLock(tmp_path / "host" / "reconciler" / "lock", "reconciler apply (pid 7)").held():
+        assert main(["use", "tinier", "--yes"]) == 4
+    assert "nothing was written: reconciler apply (pid 7) acts on this data directory now" in capsys.readouterr().err
     assert (state / "desired.yaml").read_text() == DESIRED
 
 
