@@ -72,7 +72,7 @@ class Vigil:
     async def watching(self) -> AsyncIterator[Watcher]:
         """Run the watch beside what is in the context, and let it leave afterwards."""
         journal = MortalJournal(self.journal, self.life, self.world.noted)
-        means = Means(self._ports, Past(journal), self.world.clock, SeededRandom(), ME, self.said.append)
+        means = Means(self._ports, Past(journal), self.world.clock, SeededRandom(), ME, self.said.append, self.read_again)
         watcher = Watcher(means, self.edits, Supervisor({}))
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)
@@ -83,6 +83,10 @@ class Vigil:
         """Return what is wanted now."""
         return wanted(self.stage.wanted)
 
+    def read_again(self) -> None:
+        """Let the watch read the files, which it does by itself a little later."""
+        self.edits.look()
+
     def edit(self, slice_: Slice, provenance: Provenance = PROVENANCE) -> None:
         """Write what is wanted."""
         self.stage.wanted = slice_
@@ -92,8 +96,12 @@ class Vigil:
         """Ask, as another process does, and wait for the verdict."""
         for record in noting:
             self.journal.append(record)
+        return await self.ask_with(Asked(host=HOST, trigger=trigger))
+
+    async def ask_with(self, asked: Asked) -> HostVerdict:
+        """Ask with a row of one's own."""
         asker = cast("Acting", Asker(self.journal, self.world.clock))
-        verdicts = await asking.ask(asker, [Asked(host=HOST, trigger=trigger)], self.said.append, PATIENCE)
+        verdicts = await asking.ask(asker, [asked], self.said.append, PATIENCE)
         assert verdicts, "nobody answered"
         return verdicts[HOST]
 

@@ -17,6 +17,7 @@ from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.facts import Claim, FactKey, Unit, UnitIdentity
+from reconciler.model.names import Digest
 from reconciler.model.records import Answered, Asked, Hold, Record
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
@@ -33,12 +34,16 @@ JITTER = 0.2
 LOOK_BACK_SECONDS = 600.0
 """How long a repair counts when the next one is needed: units that keep dying are started ever more rarely."""
 
+READ_AGAIN_SECONDS = 3.0
+"""How long the watch may take to read what somebody who asks has read already."""
+
+NOT_READ = "the watch does not follow the files as they were when this was asked: its log says why; then ask again"
 AT_REST = {"in_sync", "applied"}
 
 
 @dataclass(frozen=True)
 class Means:
-    """Hold what all keepers share. `say` is told what is going on."""
+    """Hold what all keepers share. `say` is told what is going on; `read_again` has the files read once more."""
 
     ports: Callable[[Slice], HostPorts]
     past: Past
@@ -46,6 +51,7 @@ class Means:
     random: Random
     claim: Claim
     say: Callable[[str], None]
+    read_again: Callable[[], None]
 
 
 class Keeper:
@@ -109,9 +115,15 @@ class Keeper:
                 await self._rest()
 
     async def _pass(self) -> None:
-        slice_, provenance, means = self._slice, self._provenance, self._means
+        means = self._means
         waiting = self._hints().asked
         number, asked = next(iter(waiting.items()), (0, None))
+        if asked is not None and not await self._is_read(asked.wanted):
+            refused = HostVerdict(host=self._host, outcome="refused", message="nothing was changed", reasons=(NOT_READ,))
+            means.past.journal.append(Answered(host=self._host, asked=number, verdict=refused))
+            self.look()
+            return
+        slice_, provenance = self._slice, self._provenance
         wish = _wish(slice_, provenance, asked)
         actor = Actor(means.ports(slice_), means.past, means.clock, means.claim, self._interrupt, means.say)
         try:
@@ -128,6 +140,19 @@ class Keeper:
             self.look()
         self._tell(verdict)
         self._remember(verdict, digest(slice_))
+
+    async def _is_read(self, read: Digest | None) -> bool:
+        """Return whether what somebody who asks has read is wanted here too, and wait a little for it."""
+        if read in {None, digest(self._slice)}:
+            return True
+        self._means.read_again()
+        with anyio.move_on_after(READ_AGAIN_SECONDS):
+            while read != digest(self._slice) and not self._leaving:
+                self._stirred = anyio.Event()
+                await self._stirred.wait()
+        # What was wanted meanwhile is what this pass is about: only leaving still cuts it short.
+        self._interrupt = Interrupt("leaving", "left") if self._leaving else Interrupt()
+        return read == digest(self._slice)
 
     def _remember(self, verdict: HostVerdict, reached: str) -> None:
         """Count what had to be done to a host that was as it should be."""

@@ -134,11 +134,15 @@ class Resume(Value):
 
 
 class Asked(Value):
-    """Ask whoever acts to look at a host now, and to say how that ended. `approved` is the digest of a plan's meaning."""
+    """Ask whoever acts to look at a host now, and to say how that ended.
+
+    `wanted` is the digest of the slice that the asker read, `approved` that of a plan's meaning.
+    """
 
     kind: Literal["asked"] = "asked"
     host: HostName
     trigger: str
+    wanted: Digest | None = None
     approved: Digest | None = None
     prune: bool = False
     take_over: bool = False

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from reconciler.core import gate
+from reconciler.core.canonical import digest
 from reconciler.errors import ConfigError, LockHeld, NotApproved, PlanStale
 from reconciler.loop.executor import Interrupt
 from reconciler.loop.past import Past
@@ -74,11 +75,12 @@ async def _ask(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outco
         Asked(
             host=name,
             trigger=wishes.trigger,
+            wanted=digest(slice_),
             approved=gate.approval(plans[name]) if name in plans else None,
             prune=wishes.prune,
             take_over=wishes.take_over,
         )
-        for name in wanted.slices
+        for name, slice_ in wanted.slices.items()
     ]
     verdicts = await asking.ask(app, asked, say, wishes.timeout)
     if verdicts is None:

@@ -7,11 +7,12 @@ from itertools import pairwise
 
 import anyio
 
+from reconciler.core.canonical import digest
 from reconciler.fakes.world import Conversation, Nature
 from reconciler.loop import keeper
-from reconciler.model.records import Hold, Resume, RunClosed, RunOpened, StepDone
+from reconciler.model.records import Asked, Hold, Resume, RunClosed, RunOpened, StepDone
 from tests.crash.stage import Stage, serving_a, want
-from tests.vigil import Vigil
+from tests.vigil import Vigil, wanted
 from tests.worlds import HOST, PROVENANCE, model
 
 SETTLED = 30.0
@@ -288,3 +289,25 @@ def test_an_engine_that_hangs_is_found_out_by_looking_again() -> None:
         assert serves(vigil) == {"a"}
 
     run(vigil, script)
+
+
+def test_who_read_sooner_than_the_watch_is_answered_for_what_they_read() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        vigil.edits.now = wanted(want("b"))
+        asked = Asked(host=HOST, trigger="apply", wanted=digest(want("b")))
+        assert (await vigil.ask_with(asked)).outcome == "applied"
+        assert serves(vigil) == {"b"}
+
+    run(serving(), script)
+
+
+def test_who_read_what_is_out_of_date_is_refused_within_seconds() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        at = vigil.world.clock.wall()
+        refused = await vigil.ask_with(Asked(host=HOST, trigger="apply", wanted=digest(want("b"))))
+        assert (refused.outcome, refused.reasons) == ("refused", (keeper.NOT_READ,))
+        assert vigil.world.clock.wall() - at < 2 * keeper.READ_AGAIN_SECONDS
+
+    run(serving(), script)
