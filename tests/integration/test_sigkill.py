@@ -1,4 +1,4 @@
-"""kill -9 of `apply` at every moment of its journal: the next one says so, finishes or goes back, and loses no conversation."""
+"""kill -9 of `apply` and `watch` at every moment of their journal: the next one finishes or goes back; nothing is forgotten."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import ENOUGH, Stack, ending
+from tests.running import until
+from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, ending
 
 THERE_AND_BACK = (
     ("forward opened", "trial-opened"),
@@ -21,6 +22,18 @@ THERE_AND_BACK = (
     ("done stop", "done stop"),
 )
 """Every row of a switch: what comes before the point of no return on the way there, what comes after it on the way back."""
+
+
+BEFORE_A_START = (
+    *("forward opened", "intent prefetch", "done prefetch", "done drain"),
+    *("intent save_slots", "done save_slots", "intent stop", "done stop", "intent start"),
+)
+"""Rows of a switch, each of which whoever finds the one before cut short comes to."""
+
+AFTER_A_START = (
+    *("done start", "intent await_healthy", "done await_healthy", "intent restore_slots", "done restore_slots"),
+    *("trial-opened", "run-closed"),
+)
 
 
 class Talked(Stack):
@@ -112,4 +125,36 @@ def test_kill_9_on_the_way_back_from_a_failed_start_loses_no_conversation(here: 
     here.inventory()
     here.desire("tiny-a")
     here.apply()
+    has_nothing_to_do(here)
+
+
+def killed_watch(here: Talked, moment: str) -> None:
+    with here.watching(code=-signal.SIGKILL, words=("-m", "tests.mortal", moment)) as process:
+        process.wait(COMMAND_SECONDS)
+
+
+def converges(here: Talked, model: str) -> None:
+    """Show that the next watch leaves one model serving, which remembers the conversation."""
+    with here.watching():
+        until(lambda: here.has_followed(1), within=COMMAND_SECONDS)
+        here.becomes(model)
+    assert here.processes() == list(here.engines().values())
+    here.talk_on(model)
+
+
+def test_kill_9_of_one_watch_after_another_loses_no_conversation(here: Talked) -> None:
+    for model in ("tiny-b", "tiny-a"):
+        here.desire(model)
+        for moment in BEFORE_A_START:
+            killed_watch(here, moment)
+        converges(here, model)
+    has_nothing_to_do(here)
+
+
+def test_kill_9_of_a_watch_that_has_started_an_engine_loses_no_conversation(here: Talked) -> None:
+    for number, moment in enumerate((*AFTER_A_START, "done start")):
+        model = ("tiny-b", "tiny-a")[number % 2]
+        here.desire(model)
+        killed_watch(here, moment)
+        converges(here, model)
     has_nothing_to_do(here)
