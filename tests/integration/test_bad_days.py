@@ -250,13 +250,14 @@ def test_the_folder_of_saved_conversations_is_made_anew_and_what_stands_in_its_p
     assert watched.talk()["cache_n"] >= ENOUGH * held > 100
 
 
-def test_a_switch_that_is_taken_back_half_way_ends_as_the_file_says(watched: Stack) -> None:
+@pytest.mark.parametrize("moment", ["intent stop", "intent await_healthy"])
+def test_a_switch_that_is_taken_back_half_way_ends_as_the_file_says(watched: Stack, moment: str) -> None:
     settled(watched)
-    held, rows = watched.remembered(), watched.rows()
-    for moment, wish in (("intent stop", "tiny-b"), ("run-closed", "tiny-a"), ("intent await_healthy", "tiny-b")):
-        watched.desire(wish)
-        until(lambda moment=moment: moment in watched.moments(rows), within=COMMAND_SECONDS)  # type: ignore[misc]
+    held, rows, before = watched.remembered(), watched.rows(), len(watched.watched())
+    watched.desire("tiny-b")
+    until(lambda: moment in watched.moments(rows), within=COMMAND_SECONDS)
     watched.desire("tiny-a")
+    said(watched, "local: applied", before)
     watched.becomes("tiny-a")
     assert watched.talk()["cache_n"] >= ENOUGH * held > 100
 
