@@ -97,7 +97,7 @@ FEW = 12
 """What a machine that is itself late may make of a storm; each save that is read was one that stood still for longer."""
 
 UNFIT = {
-    "weights missing": Day(faults.weights(Path.unlink), "there is no such file", faults.whole_weights, 4),
+    "weights missing": Day(faults.weights(Path.unlink), "there is no such file", faults.asked_again(faults.whole_weights), 4),
     "weights cut": Day(
         faults.weights(lambda path: os.truncate(path, 10_000)),
         "was the download interrupted?",
