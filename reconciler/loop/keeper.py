@@ -118,7 +118,10 @@ class Keeper:
         means = self._means
         waiting = self._hints().asked
         number, asked = next(iter(waiting.items()), (0, None))
-        if asked is not None and not await self._is_read(asked.wanted):
+        is_read = asked is None or await self._is_read(asked.wanted)
+        if self._leaving:
+            return
+        if not is_read:
             refused = HostVerdict(host=self._host, outcome="refused", message="nothing was changed", reasons=(NOT_READ,))
             means.past.journal.append(Answered(host=self._host, asked=number, verdict=refused))
             self.look()
