@@ -202,9 +202,7 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
     if not plan.steps and hints.open_run is None:
         _adopt(wish, actor, target, mode, hints)
         return Attempt("in_sync")
-    claim = observed.value(FactKey("claim", host), Claim)
-    ours = claim is not None and claim.controller == actor.claim.controller
-    if plan.steps and not ours and not any(planned.step.kind == "wake" for planned in plan.steps):
+    if plan.steps and not any(planned.step.kind == "wake" for planned in plan.steps):
         obstacle = await claim_host(actor.ports.access, actor.claim, take_over=wish.take_over)
         if obstacle:
             return Attempt("refused", message="nothing was changed", reasons=(f"{host}: {obstacle}",))

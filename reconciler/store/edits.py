@@ -33,7 +33,6 @@ STORM_SECONDS = 0.5
 COMPLAINT_SECONDS = 1.0
 """How long a pair that cannot be used must stand before it is worth a word."""
 
-UNCHANGED = "what runs goes on as it is; the files are read again when they change"
 BACKSTOP_SECONDS = 2.0
 ANEW_SECONDS = 0.5
 HALF_WAY_SECONDS = 0.1
@@ -95,7 +94,7 @@ class FileEdits:
         except ConfigError as error:
             if not await self._stands(now):
                 return None
-            tell(f"{error.reason}: {error.message}\n{UNCHANGED}")
+            tell(f"{error.reason}: {error.message}")
         else:
             self._grow_patient()
             tell(wanted)

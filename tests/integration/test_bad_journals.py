@@ -132,7 +132,7 @@ def test_a_journal_from_another_time_stops_no_switch_and_ends_no_hold(here: Stac
     journal.append(Hold(host="local", reason="a game", until=now + days * DAY_SECONDS / 2))
     with here.watching():
         if days > 0:
-            said(here, "held: a game; `reconciler resume local` ends it", 0)
+            said(here, ": a game; `reconciler resume local` ends it", 0)
             assert here.engines() == {}
             assert here.run("resume", "--yes").returncode == 0
         here.becomes("tiny-a")

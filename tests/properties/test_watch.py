@@ -114,7 +114,7 @@ async def all_of_it(vigil: Vigil, deeds: list[Act]) -> None:
         await anyio.sleep(SETTLED)
 
 
-@settings(max_examples=10, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(acts, min_size=ACTS, max_size=ACTS))
 def test_after_a_hundred_edits_and_requests_the_world_is_as_the_file_says(deeds: list[Act]) -> None:
     vigil = Vigil(Stage())
