@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.terminal import approver, ask, say, teller, told, write
 from reconciler.errors import Misused
+from reconciler.verbs.outcome import INTERRUPTED
 
 if TYPE_CHECKING:
     import argparse
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from reconciler.app import App
     from reconciler.verbs.outcome import Outcome
 
-INTERRUPTED = 130
 CLEAR = "\x1b[H\x1b[2J"
 ACTS = {"apply", "use", "retry", "rollback", "hold", "resume", "watch", "init"}
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from reconciler import __version__
 from reconciler.cli.arguments import parse
-from reconciler.cli.doing import INTERRUPTED, run
+from reconciler.cli.doing import run
 from reconciler.cli.terminal import say
 from reconciler.errors import Misused, ReconcilerError
+from reconciler.verbs.outcome import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

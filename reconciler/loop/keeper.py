@@ -63,7 +63,7 @@ class Keeper:
         self._slice, self._provenance = slice_, provenance
         self._host = slice_.host.name
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
-        self._asked_for = True
+        self._urgent = True
         self._leaving = False
         self._reached = ""
         self._repairs: list[float] = []
@@ -91,7 +91,7 @@ class Keeper:
 
     def look(self) -> None:
         """Look at once."""
-        self._asked_for = True
+        self._urgent = True
         self._stirred.set()
 
     def leave(self) -> None:
@@ -109,7 +109,7 @@ class Keeper:
     async def run(self) -> None:
         """Keep the host until told to leave; raise DurabilityError."""
         while not self._leaving:
-            self._stirred, self._interrupt, self._asked_for = anyio.Event(), Interrupt(), False
+            self._stirred, self._interrupt, self._urgent = anyio.Event(), Interrupt(), False
             await self._pass()
             if not self._interrupt.reason:
                 await self._rest()
@@ -184,7 +184,7 @@ class Keeper:
                 group.start_soon(self._attend, unit.identity)
             with anyio.move_on_after(max(calm, 0.0 if at_once else self._rest_seconds())):
                 await self._stirred.wait()
-                while not self._asked_for and calm > 0:
+                while not self._urgent and calm > 0:
                     self._stirred = anyio.Event()
                     with anyio.move_on_after(calm):
                         await self._stirred.wait()

@@ -8,7 +8,7 @@ import anyio
 
 from reconciler.core import findings
 from reconciler.core.recovery import Hints, fold
-from reconciler.errors import ConfigError, DurabilityError, Misused, Unreachable
+from reconciler.errors import ConfigError, DurabilityError, Unreachable
 from reconciler.loop.observer import Observer
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.onhost import AskMachine
@@ -17,6 +17,7 @@ from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.verbs import here
 from reconciler.verbs.given import Looking
+from reconciler.verbs.hosts import among
 from reconciler.verbs.outcome import ERROR, OK, Outcome
 
 
@@ -24,10 +25,8 @@ def run(looking: Looking, host: str | None) -> Outcome:
     """Return every finding of the controller and of one host, or all; exit 1 when anything is wrong. Raise Misused."""
     wanted, of_files = _files(looking)
     slices = wanted.slices if wanted else {}
-    if wanted and host is not None and host not in slices:
-        raise Misused(f"host {host} is not managed; managed are: {', '.join(sorted(slices)) or 'none'}")
+    chosen = [slices[name] for name in among(slices, host)] if wanted else []
     rows, of_journal = _rows(looking)
-    chosen = [slice_ for name, slice_ in sorted(slices.items()) if host in {None, name}]
     hints = fold(rows)
     of_hosts = anyio.run(_all, looking, chosen, hints)
     found = (*of_files, *of_journal, *findings.of_time(rows, looking.clock.wall()), *of_hosts)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reconciler.errors import Misused
 from reconciler.verbs.given import Looking
 
 
 def chosen(looking: Looking, host: str | None) -> tuple[str, ...]:
     """Return the named host, or all that are managed; raise Misused for one that is not."""
-    managed = sorted(looking.source.read().slices)
+    return among(looking.source.read().slices, host)
+
+
+def among(managed: Iterable[str], host: str | None) -> tuple[str, ...]:
+    """Return the named host of these, or all; raise Misused for one that is not among them."""
+    names = tuple(sorted(managed))
     if host is None:
-        return tuple(managed)
-    if host not in managed:
-        raise Misused(f"host {host} is not managed; managed are: {', '.join(managed) or 'none'}")
+        return names
+    if host not in names:
+        raise Misused(f"host {host} is not managed; managed are: {', '.join(names) or 'none'}")
     return (host,)

@@ -16,7 +16,8 @@ LEFT_AT_ONCE = "reconciler: left at once; what was begun stands in the journal, 
 ERROR = 1
 PENDING = 2
 REFUSED = 4
-WORST_FIRST = (5, 130, 3, 1)
+INTERRUPTED = 130
+WORST_FIRST = (5, INTERRUPTED, 3, 1)
 
 
 class Outcome(NamedTuple):

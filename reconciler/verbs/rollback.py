@@ -13,6 +13,7 @@ from reconciler.loop.observer import Observer
 from reconciler.model.records import RollBack, Row, RunClosed, RunOpened
 from reconciler.verbs import apply
 from reconciler.verbs.given import Acting
+from reconciler.verbs.hosts import among
 from reconciler.verbs.outcome import Outcome
 
 
@@ -23,10 +24,10 @@ def run(
     wanted = app.source.read()
     if wanted.provenance.objection:
         raise Refused(wanted.provenance.objection)
-    name = host or (next(iter(wanted.slices)) if len(wanted.slices) == 1 else None)
-    if name not in wanted.slices:
-        wrong = f"host {host} is not managed" if host else "name the host with --host"
-        raise Misused(f"{wrong}; managed are: {', '.join(sorted(wanted.slices)) or 'none'}")
+    names = among(wanted.slices, host)
+    if len(names) != 1:
+        raise Misused(f"name the host with --host; managed are: {', '.join(names) or 'none'}")
+    (name,) = names
     now = wanted.slices[name]
     chosen = _chosen(promoted(app.journal.rows(), name), run_number, digest(now))
     observed = anyio.run(Observer(app.readers(now), now, app.clock).everything)

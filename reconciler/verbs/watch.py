@@ -12,9 +12,8 @@ from reconciler.loop.keeper import Means
 from reconciler.loop.past import Past
 from reconciler.loop.watcher import Watcher
 from reconciler.verbs.given import Staying
-from reconciler.verbs.outcome import LEFT_AT_ONCE, Outcome
+from reconciler.verbs.outcome import INTERRUPTED, LEFT_AT_ONCE, OK, Outcome
 
-INTERRUPTED = 130
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -25,7 +24,7 @@ def run(app: Staying, say: Callable[[str], None]) -> Outcome:
     """
     with app.lock.held(obeys=True):
         ended = anyio.run(_watch, app, say)
-    return Outcome({"version": 1, "ended": ended.name}, INTERRUPTED if ended == signal.SIGINT else 0)
+    return Outcome({"version": 1, "ended": ended.name}, INTERRUPTED if ended == signal.SIGINT else OK)
 
 
 async def _watch(app: Staying, say: Callable[[str], None]) -> signal.Signals:
