@@ -86,26 +86,31 @@ def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
 def log(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Answer the last lines that the newest invocation of a service wrote to the journal, and the cursor they `end` at.
 
-    After an earlier end, the first lines since, of a new invocation too.
+    Where it wrote none, those of the one before; after an earlier end, the first lines since, of any.
     """
-    scope, lines, end = request["scope"], int(request["lines"]), request.get("after", "")
-    which = _since(end, request["name"], scope) if end else _newest(request["name"], scope)
-    if not which:
+    name, scope, lines, end = request["name"], request["scope"], int(request["lines"]), request.get("after", "")
+    if end:
+        return _journal(scope, lines, [f"--after-cursor={end}", *_of(name, scope)]) or {"lines": [], "end": end}
+    state = _state(name, scope)
+    if not state["InvocationID"]:
         return {"lines": [], "end": ""}
+    if state["ActiveState"] != "active":
+        # What just ended may have written what journald has not read yet; not every account may ask it to.
+        _run(["journalctl", "--quiet", "--sync"], "system", may_fail=True)
+    newest = _journal(scope, lines, [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}"])
+    return newest or _journal(scope, lines, _of(name, scope)) or {"lines": [], "end": ""}
+
+
+def _journal(scope: str, lines: int, which: list[str]) -> dict[str, Any] | None:
+    """Return the last lines of the journal that fit, None when none does."""
     argv = ["journalctl", "--quiet", "--no-pager", "--output=cat", "--show-cursor", f"--lines={lines}", *which]
     *written, cursor = _run(argv, scope).splitlines() or [""]
-    return {"lines": [line[:LINE_LIMIT] for line in written[-lines:]], "end": cursor.partition(_CURSOR)[2] or end}
+    return {"lines": [line[:LINE_LIMIT] for line in written[-lines:]], "end": cursor.partition(_CURSOR)[2]} if written else None
 
 
-def _newest(name: str, scope: str) -> list[str]:
-    """Return what tells journalctl the newest invocation of a service, nothing where it has none."""
-    invocation = _state(name, scope)["InvocationID"]
-    return [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else []
-
-
-def _since(cursor: str, name: str, scope: str) -> list[str]:
-    mine = [f"_SYSTEMD_USER_UNIT={name}", f"_UID={os.getuid()}"] if scope == "user" else [f"_SYSTEMD_UNIT={name}"]
-    return [f"--after-cursor={cursor}", *mine]
+def _of(name: str, scope: str) -> list[str]:
+    """Return what tells journalctl a service, whichever of its invocations wrote."""
+    return [f"_SYSTEMD_USER_UNIT={name}", f"_UID={os.getuid()}"] if scope == "user" else [f"_SYSTEMD_UNIT={name}"]
 
 
 def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
