@@ -90,13 +90,12 @@ def build(settings: Settings) -> App:
     """Return the app of this machine."""
     clock = SystemClock()
     catalog = DriverCatalog(str(settings.host_directory), clock)
-    boot_id = _text("/proc/sys/kernel/random/boot_id")
     holder = f"reconciler {' '.join(sys.argv[1:2])} (pid {os.getpid()})"
     journal_directory = settings.data_directory / "journal"
     return App(
         source=FileSource(settings.state, catalog),
         catalog=catalog,
-        journal=SqliteJournal(journal_directory, clock, boot_id),
+        journal=SqliteJournal(journal_directory, clock),
         journal_directory=journal_directory,
         lock=FileLock(settings.data_directory / "lock", holder),
         clock=clock,

@@ -38,7 +38,7 @@ from reconciler.model.facts import (
 )
 from reconciler.model.names import Value
 from reconciler.model.quantity import Bytes
-from reconciler.model.records import Record, Retry, RollBack, Row, RunClosed, RunOpened, StepDone, StepIntent
+from reconciler.model.records import Instant, Record, Retry, RollBack, Row, RunClosed, RunOpened, StepDone, StepIntent
 from reconciler.model.spec import Capabilities, Conversations, Slice, WantedPower
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
@@ -161,7 +161,10 @@ def looked(case: Case) -> Seen:
     """Return what every verb that looks makes of a case."""
     looking = cast(
         "Looking",
-        SimpleNamespace(clock=SimpleNamespace(wall=lambda: NOW), claim=Claim(controller="me", name="", directory="", at=0.0)),
+        SimpleNamespace(
+            clock=SimpleNamespace(wall=lambda: NOW, instant=lambda: instant(NOW)),
+            claim=Claim(controller="me", name="", directory="", at=0.0),
+        ),
     )
     return _planned(looking, wanted_slice(case), seen(case), hints(case), prune=case.prune, take_over=case.take_over)
 
@@ -254,11 +257,16 @@ def _saved(name: str, one: SavedGiven) -> SavedSlot:
     return saved_slot(name, one.tokens, slot=one.slot, fingerprint=made_by.digest, attempts=attempts)
 
 
+def instant(at: float) -> Instant:
+    """Return a moment of a machine whose clocks were never moved."""
+    return Instant(at=at, boot_id="boot", boot=at)
+
+
 def hints(case: Case) -> Hints:
     rows: list[Row] = []
     for happened in case.journal:
         for record in _records(case, happened, len(rows) + 1):
-            rows.append(Row(seq=len(rows) + 1, at=NOW - 3600 * happened.hours_ago, boot_id="boot", record=record))
+            rows.append(Row(seq=len(rows) + 1, when=instant(NOW - 3600 * happened.hours_ago), record=record))
     return fold(rows).get(HOST, Hints())
 
 

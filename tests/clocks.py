@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.edge.clock import SystemClock
+from reconciler.model.records import Instant
 
 
 class StoppedClock:
@@ -16,6 +17,9 @@ class StoppedClock:
 
     def boot(self) -> float:
         return self.now
+
+    def instant(self) -> Instant:
+        return Instant(at=self.now, boot_id="boot", boot=self.now)
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds

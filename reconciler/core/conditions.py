@@ -20,16 +20,18 @@ def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
         message = f"run {run.seq} was opened and has not ended"
         found.append(Condition(type="Reconciling", status="True", reason="RunOpen", message=message, since=run.at))
     if held:
-        found.append(Condition(type="Held", status="True", reason="Held", message=words.held(held.hold), since=held.at))
+        found.append(Condition(type="Held", status="True", reason="Held", message=words.held(held.hold), since=held.since.at))
     if failure:
-        found.append(Condition(type="Stalled", status="True", reason=failure.reason, message=failure.message, since=failure.at))
+        found.append(
+            Condition(type="Stalled", status="True", reason=failure.reason, message=failure.message, since=failure.since.at)
+        )
     return tuple(condition.model_copy(update={"observed_generation": hints.judged_generation}) for condition in found)
 
 
 def _ready(hints: Hints, plan: HostPlan) -> Condition:
     since = hints.judged_at
     if hints.held:
-        return Condition(type="Ready", status="False", reason="Held", message=plan.headline, since=hints.held.at)
+        return Condition(type="Ready", status="False", reason="Held", message=plan.headline, since=hints.held.since.at)
     if plan.refusals:
         return Condition(type="Ready", status="Unknown", reason="Refused", message="; ".join(plan.refusals), since=since)
     if plan.steps:

@@ -10,12 +10,14 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.model.facts import Observed
 from reconciler.model.names import Digest
-from reconciler.model.records import Held, Quarantine
+from reconciler.model.records import Held, Instant, Quarantine
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
 
 RETRY = Backoff()
 HASH_SPAN = 16.0**8
+TOLERATED_JUMP_SECONDS = 60.0
+"""How far the wall clock may be moved before nothing ends by it alone."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,11 @@ class Aim:
         return "" if forward else self.held or self.quarantined
 
 
-def aim(wanted: Slice, hints: Hints, observed: Observed, wall: float) -> Aim:
+def aim(wanted: Slice, hints: Hints, observed: Observed, now: Instant) -> Aim:
     """Return where a pass over one host should aim: what is wanted; nothing while held, last good while quarantined."""
     wanted_digest = digest(wanted)
     key = attempt_key(wanted, wanted_digest, observed)
-    held = holding(hints, wall)
+    held = holding(hints, now)
     if held is not None:
         return Aim(_released(wanted) if held.hold.release else None, key, held=words.held(held.hold))
     failure = hints.quarantine
@@ -62,34 +64,45 @@ def going_back(good: Slice, wanted: Slice) -> Slice:
     return good.model_copy(update={"models": (*good.models, *newer)}) if newer else good
 
 
-def holding(hints: Hints, wall: float) -> Held | None:
-    """Return the hold of a host; one with an end lasts until then, and while the clock is behind what was recorded."""
+def holding(hints: Hints, now: Instant) -> Held | None:
+    """Return the hold of a host, None once its end has come."""
     held = hints.held
     if held is None or held.hold.until is None:
         return held
-    return held if wall < max(held.hold.until, hints.newest_at) else None
+    return held if _seconds_until(held.hold.until, held.since, hints, now) > 0 else None
 
 
-def retry_is_due(hints: Hints, wall: float) -> bool:
+def retry_is_due(hints: Hints, now: Instant) -> bool:
     """Return whether a failed wish has waited long enough to be tried again without being asked."""
     failure = hints.quarantine
-    return failure is not None and failure.attempts > 0 and wall >= max(_retry_at(failure), hints.newest_at)
+    return failure is not None and failure.attempts > 0 and _seconds_until(_retry_at(failure), failure.since, hints, now) <= 0
 
 
-def next_look(hints: Hints, wall: float) -> float | None:
+def next_look(hints: Hints, now: Instant) -> float | None:
     """Return the seconds until a hold ends or a failed wish may be tried again, None when neither is to come."""
-    moments = []
-    if hints.held is not None and hints.held.hold.until is not None:
-        moments.append(hints.held.hold.until)
-    if hints.quarantine is not None and hints.quarantine.attempts:
-        moments.append(_retry_at(hints.quarantine))
-    coming = [max(moment, hints.newest_at) - wall for moment in moments if max(moment, hints.newest_at) > wall]
-    return min(coming, default=None)
+    held, failure, waits = hints.held, hints.quarantine, []
+    if held is not None and held.hold.until is not None:
+        waits.append(_seconds_until(held.hold.until, held.since, hints, now))
+    if failure is not None and failure.attempts:
+        waits.append(_seconds_until(_retry_at(failure), failure.since, hints, now))
+    return min((wait for wait in waits if wait > 0), default=None)
+
+
+def _seconds_until(moment: float, since: Instant, hints: Hints, now: Instant) -> float:
+    """Return how long something that began at `since` is still to wait for a moment of the wall clock, not above 0 once it came.
+
+    It has not come while the clock is behind what was recorded; nor, within one boot, when it was put forward.
+    """
+    by_wall = max(moment, hints.newest_at) - now.at
+    if since.boot_id != now.boot_id:
+        return by_wall
+    by_boot = (moment - since.at) - (now.boot - since.boot)
+    return max(by_wall, by_boot - TOLERATED_JUMP_SECONDS)
 
 
 def _retry_at(failure: Quarantine) -> float:
     spread = int(failure.key[-8:], 16) / HASH_SPAN
-    return failure.at + next_delay(RETRY, failure.attempts, spread)
+    return failure.since.at + next_delay(RETRY, failure.attempts, spread)
 
 
 def _released(wanted: Slice) -> Target:

@@ -128,7 +128,7 @@ def _told(hints: Hints, row: Row, record: Retry | RollBack | Hold | Resume | Ask
         case RollBack():
             return replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=_left(row, record))
         case Hold():
-            return replace(hints, held=Held(hold=record, at=row.at))
+            return replace(hints, held=Held(hold=record, since=row.when))
         case Resume():
             return replace(hints, held=None)
         case Asked():
@@ -141,7 +141,7 @@ def _told(hints: Hints, row: Row, record: Retry | RollBack | Hold | Resume | Ask
 
 def _left(row: Row, record: RollBack) -> Quarantine:
     message = "left by `reconciler rollback`"
-    return Quarantine(key=record.leaves, reason="RolledBack", message=message, run=row.seq, at=row.at, attempts=0)
+    return Quarantine(key=record.leaves, reason="RolledBack", message=message, run=row.seq, since=row.when, attempts=0)
 
 
 def _carried(hints: Hints, record: Carried) -> Hints:
@@ -209,7 +209,7 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
         reason=record.reason,
         message=record.message,
         run=record.run,
-        at=row.at,
+        since=row.when,
         attempts=before + 1,
         log=record.log,
     )

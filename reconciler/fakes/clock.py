@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import anyio
 
+from reconciler.model.records import Instant
+
 T = TypeVar("T")
 
 EPOCH = 1_800_000_000.0
@@ -29,6 +31,10 @@ class TurnedClock:
     def boot(self) -> float:
         """Return seconds since this world began."""
         return self.now
+
+    def instant(self) -> Instant:
+        """Return now, by both clocks of the one boot that this world has."""
+        return Instant(at=self.wall(), boot_id="boot", boot=self.now)
 
     async def sleep(self, seconds: float) -> None:
         """Wait until this clock says so."""

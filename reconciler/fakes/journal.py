@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 class MemoryJournal:
     """Keep rows in a list, which outlives whoever writes to it."""
 
-    def __init__(self, clock: Clock, boot_id: str = "boot") -> None:
+    def __init__(self, clock: Clock) -> None:
         """Start empty."""
         self._rows: list[Row] = []
         self._clock = clock
-        self._boot_id = boot_id
 
     def copied(self, clock: Clock) -> MemoryJournal:
         """Return a journal of its own with the same rows, that tells time by `clock`."""
-        twin = MemoryJournal(clock, self._boot_id)
+        twin = MemoryJournal(clock)
         twin._rows = list(self._rows)
         return twin
 
@@ -41,6 +40,6 @@ class MemoryJournal:
 
     def append(self, record: Record) -> Row:
         """Write one record."""
-        row = Row(seq=len(self._rows) + 1, at=self._clock.wall(), boot_id=self._boot_id, record=record)
+        row = Row(seq=len(self._rows) + 1, when=self._clock.instant(), record=record)
         self._rows.append(row)
         return row

@@ -95,7 +95,7 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
         during = f" during {effect.step} {effect.model}".rstrip() if effect else ""
         actor.say(f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on from what is there")
     observed = await Observer(actor.ports, wish.slice, actor.clock).everything()
-    aim = policy.aim(wish.slice, hints, observed, actor.clock.wall())
+    aim = policy.aim(wish.slice, hints, observed, actor.clock.instant())
     if aim.held:
         return await _held(wish, actor, aim)
     if aim.quarantined and not (wish.retries and _may_retry(wish, actor, hints, observed)):
@@ -117,7 +117,7 @@ def _may_retry(wish: Wish, actor: Actor, hints: Hints, observed: Observed) -> bo
     """Return whether a failed wish has waited long enough, and nothing that serves would be stopped for it."""
     target = Target(slice=wish.slice, digest=digest(wish.slice))
     plan = planner.plan(target, observed, hints)
-    return policy.retry_is_due(hints, actor.clock.wall()) and not any(planned.step.kind == "stop" for planned in plan.steps)
+    return policy.retry_is_due(hints, actor.clock.instant()) and not any(planned.step.kind == "stop" for planned in plan.steps)
 
 
 async def _held(wish: Wish, actor: Actor, aim: policy.Aim) -> HostVerdict:

@@ -157,14 +157,22 @@ class Answered(Value):
     verdict: HostVerdict
 
 
+class Instant(Value):
+    """Say when: wall clock seconds since the epoch (`at`), and seconds since boot, suspended time included, of which boot."""
+
+    at: float
+    boot_id: str
+    boot: float
+
+
 class Quarantine(Value):
-    """Remember a slice that failed: its key, why, how often, and since when (wall clock)."""
+    """Remember a slice that failed: its key, why, how often, and since when."""
 
     key: Digest
     reason: str
     message: str
     run: int
-    at: float
+    since: Instant
     attempts: int = 1
     log: tuple[str, ...] = ()
 
@@ -179,10 +187,10 @@ class OpenRun(Value):
 
 
 class Held(Value):
-    """Remember a hold, and since when (wall clock)."""
+    """Remember a hold, and since when."""
 
     hold: Hold
-    at: float
+    since: Instant
 
 
 class Carried(Value):
@@ -224,12 +232,16 @@ SEEN_AGAIN = (StepDone, TrialOpened)
 
 
 class Row(Value):
-    """Be one journal row: a record, its sequence number, and when and in which boot it was written.
+    """Be one journal row: a record, its sequence number, and when it was written.
 
-    `at` is wall clock seconds since the epoch. A run is named by the sequence number of the row that opened it.
+    A run is named by the sequence number of the row that opened it.
     """
 
     seq: int
-    at: float
-    boot_id: str
+    when: Instant
     record: Record
+
+    @property
+    def at(self) -> float:
+        """Return wall clock seconds since the epoch."""
+        return self.when.at

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from reconciler.model.explanation import Written
 from reconciler.model.problem import FileName, KeyPath
-from reconciler.model.records import Record, Row
+from reconciler.model.records import Instant, Record, Row
 from reconciler.model.target import Wanted
 
 Json: TypeAlias = dict[str, JsonValue]
@@ -26,6 +26,10 @@ class Clock(Protocol):
 
     def boot(self) -> float:
         """Return seconds since the controller booted, suspended time included."""
+        ...
+
+    def instant(self) -> Instant:
+        """Return now, by both clocks, and in which boot."""
         ...
 
     async def sleep(self, seconds: float) -> None:

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.edge.atomic import write_file
 from reconciler.errors import DurabilityError, JournalDamaged, NetworkFileSystem, WriteFailed
-from reconciler.model.records import SEEN_AGAIN, Asked, Record, Row, RunOpened, StepIntent
+from reconciler.model.records import SEEN_AGAIN, Asked, Instant, Record, Row, RunOpened, StepIntent
 from reconciler.store.filesystem import MOUNTS, mounted_on
 
 if TYPE_CHECKING:
@@ -42,14 +42,27 @@ PASSING = {
 
 SCHEMA = """
 CREATE TABLE record (
-  seq INTEGER PRIMARY KEY, at REAL NOT NULL, boot_id TEXT NOT NULL, kind TEXT NOT NULL, host TEXT NOT NULL,
+  seq INTEGER PRIMARY KEY, at REAL NOT NULL, boot_id TEXT NOT NULL, boot REAL NOT NULL, kind TEXT NOT NULL, host TEXT NOT NULL,
   body TEXT NOT NULL, previous TEXT NOT NULL, digest TEXT NOT NULL
 ) STRICT
 """
-COLUMNS = "seq, at, boot_id, kind, host, body, previous, digest"
+COLUMNS = "seq, at, boot_id, boot, kind, host, body, previous, digest"
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 Head: TypeAlias = tuple[int, str] | None
-Raw: TypeAlias = tuple[int, float, str, str, str, str, str, str]
+
+
+class Raw(NamedTuple):
+    """Be a row as it lies in the file."""
+
+    seq: int
+    at: float
+    boot_id: str
+    boot: float
+    kind: str
+    host: str
+    body: str
+    previous: str
+    digest: str
 
 
 class Seen(NamedTuple):
@@ -66,14 +79,11 @@ UNSEEN = Seen(None, {0: NOTHING}, ())
 class SqliteJournal:
     """Keep rows in `directory`/journal.sqlite, which is made by the first append."""
 
-    def __init__(
-        self, directory: Path, clock: Clock, boot_id: str, retention: Retention = ALL_KEPT, mounts: Path = MOUNTS
-    ) -> None:
-        """Use a directory; `boot_id` names the boot that rows are written in, `mounts` is where the kernel lists its mounts."""
+    def __init__(self, directory: Path, clock: Clock, retention: Retention = ALL_KEPT, mounts: Path = MOUNTS) -> None:
+        """Use a directory; `mounts` is where the kernel lists its mounts."""
         self._file = directory / "journal.sqlite"
         self._head = directory / "head"
         self._clock = clock
-        self._boot_id = boot_id
         self._retention = retention
         self._mounts = mounts
         self._is_local = False
@@ -120,13 +130,13 @@ class SqliteJournal:
         if first == self._seen.first and self._seen.rows:
             last = self._seen.rows[-1].seq
             newer = _from(connection, last)
-            if newer and newer[0][7] == self._seen.digests[last]:
+            if newer and newer[0].digest == self._seen.digests[last]:
                 return self._continued(self._seen, newer[1:], head)
         return self._checked(_from(connection, 0), head)
 
     def _checked(self, raw: Sequence[Raw], head: Head) -> Seen:
         """Return all rows of a journal once chain and head are found to be what was written; raise JournalDamaged."""
-        first = (raw[0][0], raw[0][3], raw[0][7]) if raw else None
+        first = (raw[0].seq, raw[0].kind, raw[0].digest) if raw else None
         if first and first[1] == FOOT:
             return self._continued(Seen(first, {first[0]: first[2]}, ()), raw[1:], head)
         return self._continued(Seen(first, {0: NOTHING}, ()), raw, head)
@@ -134,15 +144,15 @@ class SqliteJournal:
     def _continued(self, seen: Seen, raw: Sequence[Raw], head: Head) -> Seen:
         digests = dict(seen.digests)
         for number, row in enumerate(raw, start=max(digests) + 1):
-            if row[0] != number or row[6] != digests[number - 1] or row[7] != _digest(row[:7]):
+            if row.seq != number or row.previous != digests[number - 1] or row.digest != _digest(row[:-1]):
                 raise self._damaged(f"row {number} is not what was written")
-            digests[number] = row[7]
+            digests[number] = row.digest
         self._check_head(digests, head)
         return Seen(seen.first, digests, (*seen.rows, *self._understood(raw)))
 
     def _understood(self, raw: Sequence[Raw]) -> tuple[Row, ...]:
         try:
-            return tuple(Row(seq=row[0], at=row[1], boot_id=row[2], record=RECORD.validate_json(row[5])) for row in raw)
+            return tuple(_row(row) for row in raw)
         except ValidationError as error:
             raise self._damaged(
                 f"a row cannot be understood ({error.error_count()} fields); was it written by a newer version?"
@@ -204,11 +214,11 @@ class SqliteJournal:
     def _insert(self, connection: sqlite3.Connection, record: Record) -> tuple[Row, str]:
         last = connection.execute("SELECT seq, digest FROM record ORDER BY seq DESC LIMIT 1").fetchone()
         seq, previous = (last[0] + 1, last[1]) if last else (1, NOTHING)
-        at = self._clock.wall()
-        fields = (seq, at, self._boot_id, record.kind, record.host, record.model_dump_json(), previous)
+        now = self._clock.instant()
+        fields = (seq, now.at, now.boot_id, now.boot, record.kind, record.host, record.model_dump_json(), previous)
         digest = _digest(fields)
-        connection.execute(f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?)", (*fields, digest))  # noqa: S608 - constants
-        return Row(seq=seq, at=at, boot_id=self._boot_id, record=record), digest
+        connection.execute(f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", (*fields, digest))  # noqa: S608 - constants
+        return Row(seq=seq, when=now, record=record), digest
 
     def _forget(self, connection: sqlite3.Connection) -> None:
         """Restate what is known of hosts, then forget what is too old; raise JournalDamaged rather than restate what is wrong."""
@@ -222,7 +232,7 @@ class SqliteJournal:
         connection.execute("DELETE FROM record WHERE seq < ?", (first - 1,))
         foot = (FOOT, first - 1)
         connection.execute(
-            "UPDATE record SET at = 0, boot_id = '', kind = ?, host = '', body = '', previous = '' WHERE seq = ?", foot
+            "UPDATE record SET at = 0, boot_id = '', boot = 0, kind = ?, host = '', body = '', previous = '' WHERE seq = ?", foot
         )
 
     def _reading(self, query: Callable[[sqlite3.Connection], Seen]) -> Seen:
@@ -314,7 +324,14 @@ def _promised(record: Record) -> bool:
 
 
 def _from(connection: sqlite3.Connection, seq: int) -> list[Raw]:
-    return connection.execute(f"SELECT {COLUMNS} FROM record WHERE seq >= ? ORDER BY seq", (seq,)).fetchall()  # noqa: S608
+    found = connection.execute(f"SELECT {COLUMNS} FROM record WHERE seq >= ? ORDER BY seq", (seq,))  # noqa: S608
+    return [Raw(*row) for row in found]
+
+
+def _row(raw: Raw) -> Row:
+    """Return a row as a value; raise ValidationError."""
+    when = Instant(at=raw.at, boot_id=raw.boot_id, boot=raw.boot)
+    return Row(seq=raw.seq, when=when, record=RECORD.validate_json(raw.body))
 
 
 def _digest(fields: Sequence[object]) -> str:

@@ -51,7 +51,7 @@ async def look(
     """Observe and plan every host, side by side, in the order of their names, as if `noting` were recorded already."""
     rows = list(looking.journal.rows())
     for record in noting:
-        rows.append(Row(seq=rows[-1].seq + 1 if rows else 1, at=looking.clock.wall(), boot_id="", record=record))
+        rows.append(Row(seq=rows[-1].seq + 1 if rows else 1, when=looking.clock.instant(), record=record))
     hints = fold(rows)
     objection = wanted.provenance.objection
     seen: dict[str, Seen] = {}
@@ -59,8 +59,8 @@ async def look(
     async def one(slice_: Slice) -> None:
         observed = await Observer(looking.readers(slice_), slice_, looking.clock).everything()
         known = hints.get(slice_.host.name, Hints())
-        mine = replace(known, held=policy.holding(known, looking.clock.wall()))
-        target = policy.aim(slice_, mine, observed, looking.clock.wall()).target
+        mine = replace(known, held=policy.holding(known, looking.clock.instant()))
+        target = policy.aim(slice_, mine, observed, looking.clock.instant()).target
         if target is not None and target.slice != slice_:
             # Going back may stop what the wish would keep running: only now is what that remembers worth asking.
             seeing = Observer(looking.readers(slice_), target.slice, looking.clock)
@@ -79,7 +79,7 @@ def _refused(seen: Seen, reason: str) -> Seen:
 
 
 def _planned(looking: Looking, slice_: Slice, observed: Observed, hints: Hints, *, prune: bool, take_over: bool) -> Seen:
-    aim = policy.aim(slice_, hints, observed, looking.clock.wall())
+    aim = policy.aim(slice_, hints, observed, looking.clock.instant())
     target = aim.target or Target(slice=slice_, digest=digest(slice_))
     plan = planner.plan(target, observed, hints, prune=prune)
     reasons = gate.refusals(plan, observed, looking.claim.controller, take_over=take_over)

@@ -101,7 +101,7 @@ async def a_day(vigil: Vigil, chance: random.Random) -> None:
 
 def test_a_day_of_edits_and_faults_ends_in_sync_with_a_bounded_journal_and_memory(folder: Path) -> None:
     stage = Stage()
-    kept = SqliteJournal(folder / "journal", stage.world.clock, "boot", KEPT)
+    kept = SqliteJournal(folder / "journal", stage.world.clock, KEPT)
     vigil = Vigil(stage, kept)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = vigil.world.clock.boot()

@@ -26,7 +26,7 @@ DATABASE, LOG, SHARED, HEAD = "journal.sqlite", "journal.sqlite-wal", "journal.s
 
 
 def sqlite_journal(directory: Path) -> SqliteJournal:
-    return SqliteJournal(directory, StoppedClock(), "boot", Retention(runs=2))
+    return SqliteJournal(directory, StoppedClock(), Retention(runs=2))
 
 
 def intent(number: int) -> StepIntent:

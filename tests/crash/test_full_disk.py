@@ -27,7 +27,7 @@ Disk: TypeAlias = tuple[Path, Callable[[int], Full]]
 
 
 def sqlite_journal(directory: Path) -> SqliteJournal:
-    return SqliteJournal(directory / "journal", StoppedClock(), "boot")
+    return SqliteJournal(directory / "journal", StoppedClock())
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from reconciler.model.facts import (
     UnitIdentity,
 )
 from reconciler.model.onhost import WriteClaim
-from reconciler.model.records import Record, Row, RunClosed, StepIntent
+from reconciler.model.records import Instant, Record, Row, RunClosed, StepIntent
 from reconciler.ports import Clock, Evidence, Journal
 from tests.crash.stage import Stage
 from tests.crash.stories import GIB, STORIES, Reused
@@ -160,7 +160,7 @@ class Broken:
     def append(self, record: Record) -> Row:
         kept = self.passes(record)
         if kept is None:
-            return Row(seq=len(self.journal.rows()) + 1, at=0.0, boot_id="boot", record=record)
+            return Row(seq=len(self.journal.rows()) + 1, when=Instant(at=0.0, boot_id="boot", boot=0.0), record=record)
         return self.journal.append(kept)
 
 
@@ -181,7 +181,7 @@ class Late:
     def append(self, record: Record) -> Row:
         self._catch_up()
         self.waiting = record
-        return Row(seq=len(self.journal.rows()) + 1, at=0.0, boot_id="boot", record=record)
+        return Row(seq=len(self.journal.rows()) + 1, when=Instant(at=0.0, boot_id="boot", boot=0.0), record=record)
 
     def _catch_up(self) -> None:
         if self.waiting is not None:
@@ -200,6 +200,9 @@ class Hasty:
 
     def boot(self) -> float:
         return self.clock.boot() * 100
+
+    def instant(self) -> Instant:
+        return self.clock.instant().model_copy(update={"boot": self.boot()})
 
     async def sleep(self, seconds: float) -> None:
         await self.clock.sleep(seconds / 100)

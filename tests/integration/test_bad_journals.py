@@ -111,7 +111,7 @@ def test_a_journal_on_a_network_file_system_ends_the_watch_and_no_engine(here: S
     engines, mounts = here.engines(), here.folder / "mountinfo"
     mounts.write_text(f"25 1 8:1 / / rw - ext4 /dev/sda1 rw\n26 25 0:1 / {here.folder}/nas rw - nfs4 nas:/ rw\n")
     app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "nas")))
-    elsewhere = SqliteJournal(here.folder / "nas" / "journal", app.clock, "boot", mounts=mounts)
+    elsewhere = SqliteJournal(here.folder / "nas" / "journal", app.clock, mounts=mounts)
     with pytest.raises(ExceptionGroup) as refused:
         watch.run(replace(app, journal=elsewhere), lambda _: None)
     error = refused.value
@@ -128,7 +128,7 @@ def test_a_journal_on_a_network_file_system_ends_the_watch_and_no_engine(here: S
 @pytest.mark.parametrize("days", [1, -1])
 def test_a_journal_from_another_time_stops_no_switch_and_ends_no_hold(here: Stack, days: int) -> None:
     now = SystemClock().wall()
-    journal = SqliteJournal(here.folder / "data" / "journal", StoppedClock(now + days * DAY_SECONDS), "another boot")
+    journal = SqliteJournal(here.folder / "data" / "journal", StoppedClock(now + days * DAY_SECONDS))
     journal.append(Hold(host="local", reason="a game", until=now + days * DAY_SECONDS / 2))
     with here.watching():
         if days > 0:

@@ -15,13 +15,14 @@ from reconciler.core.canonical import digest
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.model.facts import FactKey, Known
-from reconciler.model.records import Held, Hold, Quarantine
+from reconciler.model.records import Held, Hold, Instant, Quarantine
 from reconciler.model.target import Target
 from tests.casefile import (
     Case,
     Happened,
     WantedGiven,
     hints,
+    instant,
     seen,
     wanted_slice,
 )
@@ -38,12 +39,18 @@ def test_a_rollback_is_the_plan_that_would_lead_to_last_good(case: Case) -> None
     good = wanted_slice(case)
     failing = good.model_copy(update={"active": ("a",) if good.active != ("a",) else ("b",)})
     world = seen(case)
-    failure = Quarantine(key=attempt_key(failing, digest(failing), world), reason="StartFailed", message="it died", run=1, at=0.0)
+    failure = Quarantine(
+        key=attempt_key(failing, digest(failing), world), reason="StartFailed", message="it died", run=1, since=instant(0.0)
+    )
     known = Hints(last_good=good, last_good_digest=digest(good), quarantine=failure)
-    aim = policy.aim(failing, known, world, wall=1.0)
+    aim = policy.aim(failing, known, world, now=instant(1.0))
     assert aim.target == Target(slice=good, digest=digest(good), mode="rollback")
     back = plan(aim.target, world, known, prune=case.prune)
     assert back.model_copy(update={"mode": "forward"}) == plan(target(good), world, known, prune=case.prune)
+
+
+def later(since: Instant, seconds: float) -> Instant:
+    return since.model_copy(update={"at": since.at + seconds, "boot": since.boot + seconds})
 
 
 def retold(case: Case) -> Hints:
@@ -67,26 +74,52 @@ def test_failures_are_counted_across_restarts_and_grow_the_wait(failures: int) -
     quarantine = retold(case).quarantine
     assert quarantine is not None
     assert quarantine.attempts == failures
-    wait = policy.next_look(retold(case), wall=quarantine.at)
+    wait = policy.next_look(retold(case), now=quarantine.since)
     assert wait is not None
     least = next_delay(policy.RETRY, failures, 0.0)
     assert least <= wait <= least * (1 + policy.RETRY.jitter)
-    assert policy.next_look(retold(case), wall=quarantine.at + 5.0) == pytest.approx(wait - 5.0)
-    assert not policy.retry_is_due(retold(case), quarantine.at + wait * 0.99)
-    assert policy.retry_is_due(retold(case), quarantine.at + wait * 1.01)
-    assert policy.next_look(retold(case), wall=quarantine.at + wait * 1.01) is None
+    assert policy.next_look(retold(case), now=later(quarantine.since, 5.0)) == pytest.approx(wait - 5.0)
+    assert not policy.retry_is_due(retold(case), later(quarantine.since, wait * 0.99))
+    assert policy.retry_is_due(retold(case), later(quarantine.since, wait * 1.01))
+    assert policy.next_look(retold(case), now=later(quarantine.since, wait * 1.01)) is None
 
 
 @pytest.mark.parametrize("failures", [1, 5])
 def test_nothing_expires_while_the_clock_is_behind_the_journal(failures: int) -> None:
     failed = Happened(run=("b",), ended="failed", said="it died", hours_ago=0.0)
     known = retold(Case(says="", wanted=WantedGiven(active=("b",)), journal=(failed,) * failures))
-    held = replace(known, newest_at=1e12, held=Held(hold=Hold(host=HOST, reason="a game", until=5.0), at=1.0))
-    assert policy.holding(held, wall=1e11) is not None
-    assert not policy.retry_is_due(held, wall=1e11)
-    assert policy.holding(held, wall=1e12) is None
-    assert policy.retry_is_due(held, wall=1e12)
-    assert policy.next_look(held, wall=1e12 - 3.0) == 3.0
+    held = replace(known, newest_at=1e12, held=Held(hold=Hold(host=HOST, reason="a game", until=5.0), since=instant(1.0)))
+    assert policy.holding(held, now=instant(1e11)) is not None
+    assert not policy.retry_is_due(held, now=instant(1e11))
+    assert policy.holding(held, now=instant(1e12)) is None
+    assert policy.retry_is_due(held, now=instant(1e12))
+    assert policy.next_look(held, now=instant(1e12 - 3.0)) == 3.0
+
+
+HOUR = 3600.0
+UNTIL = 1000.0 + 2 * HOUR
+GAME = Hints(held=Held(hold=Hold(host=HOST, reason="a game", until=UNTIL), since=instant(1000.0)))
+FAILED_ONCE = Quarantine(key="v1:slice:" + "f" * 64, reason="StartFailed", message="it died", run=1, since=instant(1000.0), attempts=5)
+
+
+@given(st.floats(-HOUR, 12 * HOUR), st.floats(0.0, 12 * HOUR))
+def test_a_clock_that_was_put_forward_ends_nothing_before_its_time(jump: float, passed: float) -> None:
+    now = Instant(at=1000.0 + passed + jump, boot_id="boot", boot=1000.0 + passed)
+    known = replace(GAME, quarantine=FAILED_ONCE)
+    early = policy.TOLERATED_JUMP_SECONDS
+    ended = policy.holding(known, now) is None
+    assert not ended or (passed >= 2 * HOUR - early and now.at >= UNTIL)
+    assert ended or passed < 2 * HOUR or now.at < UNTIL
+    assert not policy.retry_is_due(known, now) or passed >= policy.RETRY.longest - early
+    wait = policy.next_look(known, now)
+    then = later(now, (wait or 0.0) + 0.001)
+    assert wait is None or policy.holding(known, then) is None or policy.retry_is_due(known, then)
+
+
+def test_in_another_boot_the_wall_clock_alone_tells_what_has_ended() -> None:
+    again = Instant(at=UNTIL, boot_id="another", boot=5.0)
+    assert policy.holding(GAME, again) is None
+    assert policy.holding(GAME, again.model_copy(update={"at": UNTIL - 1.0})) is not None
 
 
 def test_another_wish_and_a_retry_begin_to_count_anew() -> None:
@@ -110,6 +143,6 @@ def test_a_file_that_changed_lifts_a_quarantine() -> None:
     world = seen(case)
     fact = world.fact(key)
     assert isinstance(fact, Known)
-    assert policy.aim(wanted_slice(case), hints(case), world, wall=0.0).quarantined
+    assert policy.aim(wanted_slice(case), hints(case), world, now=instant(0.0)).quarantined
     newer = world.seeing({key: Known(fact.value.model_copy(update={"modified_ns": 1}))})  # type: ignore[union-attr]
-    assert not policy.aim(wanted_slice(case), hints(case), newer, wall=0.0).quarantined
+    assert not policy.aim(wanted_slice(case), hints(case), newer, now=instant(0.0)).quarantined

@@ -17,6 +17,7 @@ from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.model.records import (
     Adopted,
     Hold,
+    Instant,
     Record,
     Resume,
     Retry,
@@ -93,7 +94,13 @@ def outlines(rows: Iterable[Row]) -> list[Outline]:
 def written(records: Iterable[tuple[Record, float]]) -> list[Row]:
     rows: list[Row] = []
     for record, passed in records:
-        rows.append(Row(seq=len(rows) + 1, at=(rows[-1].at if rows else 1000.0) + passed, boot_id="boot", record=record))
+        rows.append(
+            Row(
+                seq=len(rows) + 1,
+                when=Instant(at=(rows[-1].at if rows else 1000.0) + passed, boot_id="boot", boot=0.0),
+                record=record,
+            )
+        )
     return rows
 
 
@@ -101,7 +108,10 @@ def written(records: Iterable[tuple[Record, float]]) -> list[Row]:
 def test_what_is_restated_makes_up_for_any_rows_that_are_forgotten(records: Any, chance: Any) -> None:
     rows = written(records)
     first = chance.draw(st.integers(1, len(rows)))
-    restated = [Row(seq=rows[-1].seq + 1, at=0.0, boot_id="boot", record=record) for record in carried(rows, first)]
+    restated = [
+        Row(seq=rows[-1].seq + 1, when=Instant(at=0.0, boot_id="boot", boot=0.0), record=record)
+        for record in carried(rows, first)
+    ]
     assert known([*rows[first - 1 :], *restated]) == known(rows)
 
 
@@ -125,7 +135,7 @@ def test_neither_more_runs_nor_older_rows_than_allowed_are_kept_and_none_is_forg
 def test_a_journal_that_forgets_says_what_one_that_keeps_everything_says(records: Any) -> None:
     clock = StoppedClock()
     with tempfile.TemporaryDirectory() as folder:
-        short = SqliteJournal(Path(folder, "short"), clock, "boot", FEW)
+        short = SqliteJournal(Path(folder, "short"), clock, FEW)
         whole: list[Row] = []
         for record, passed in records:
             clock.now += passed

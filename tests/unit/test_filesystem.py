@@ -83,7 +83,7 @@ def listed(directory: Path, kind: str) -> Path:
 
 def test_a_journal_on_a_network_file_system_is_refused_with_the_reason_and_a_way_out(tmp_path: Path) -> None:
     (tmp_path / "state").symlink_to(tmp_path / "nas")
-    journal = SqliteJournal(tmp_path / "state" / "journal", StoppedClock(), "boot", mounts=listed(tmp_path, "nfs4"))
+    journal = SqliteJournal(tmp_path / "state" / "journal", StoppedClock(), mounts=listed(tmp_path, "nfs4"))
     with pytest.raises(NetworkFileSystem, match=f"nfs4, mounted on {tmp_path}/nas\\).*--data DIR") as refused:
         journal.rows()
     assert refused.value.exit_code == 5
@@ -93,6 +93,6 @@ def test_a_journal_on_a_network_file_system_is_refused_with_the_reason_and_a_way
 
 
 def test_a_journal_beside_a_network_file_system_opens(tmp_path: Path) -> None:
-    journal = SqliteJournal(tmp_path / "journal", StoppedClock(), "boot", mounts=listed(tmp_path, "nfs4"))
+    journal = SqliteJournal(tmp_path / "journal", StoppedClock(), mounts=listed(tmp_path, "nfs4"))
     row = journal.append(Retry(host="local"))
     assert journal.rows() == (row,)

@@ -22,7 +22,7 @@ from tests.runs import run_opened
 
 
 def sqlite_journal(directory: Path) -> SqliteJournal:
-    return SqliteJournal(directory, StoppedClock(), "boot")
+    return SqliteJournal(directory, StoppedClock())
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -31,7 +31,7 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
 
 
 def short_journal(directory: Path, clock: StoppedClock | None = None) -> SqliteJournal:
-    return SqliteJournal(directory, clock or StoppedClock(), "boot", Retention(runs=2, seconds=DAY_SECONDS, slack=0.0))
+    return SqliteJournal(directory, clock or StoppedClock(), Retention(runs=2, seconds=DAY_SECONDS, slack=0.0))
 
 
 def intent(number: int) -> StepIntent:
@@ -125,11 +125,11 @@ def test_a_row_of_an_unknown_kind_is_damage_with_a_way_out(tmp_path: Path) -> No
     from reconciler.store import journal as module  # noqa: PLC0415 - the digest of a forged row is made as the journal makes it
 
     journal = sqlite_journal(tmp_path)
-    fields = (1, 0.0, "boot", "strange", "local", '{"kind": "strange"}', module.NOTHING)
+    fields = (1, 0.0, "boot", 0.0, "strange", "local", '{"kind": "strange"}', module.NOTHING)
     with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
         connection.execute(module.SCHEMA)
         connection.execute("PRAGMA user_version = 1")
-        connection.execute("INSERT INTO record VALUES (?,?,?,?,?,?,?,?)", (*fields, module._digest(fields)))
+        connection.execute("INSERT INTO record VALUES (?,?,?,?,?,?,?,?,?)", (*fields, module._digest(fields)))
     connection.close()
     with pytest.raises(JournalDamaged, match="move it aside"):
         journal.rows()

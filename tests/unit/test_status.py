@@ -25,7 +25,7 @@ from reconciler.model.facts import (
     PortState,
     Unknown,
 )
-from reconciler.model.records import Hold, Record, Row, RunClosed, RunOpened, StepDone
+from reconciler.model.records import Hold, Instant, Record, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import Slice
 from reconciler.model.status import Condition
 from tests.worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, unit, world
@@ -36,7 +36,10 @@ CARD = Gpu(cards=(Card(total=2**31, free=2**30),))
 
 
 def rows(*records: Record) -> list[Row]:
-    return [Row(seq=seq, at=100.0 + seq, boot_id="boot", record=record) for seq, record in enumerate(records, start=1)]
+    return [
+        Row(seq=seq, when=Instant(at=100.0 + seq, boot_id="boot", boot=0.0), record=record)
+        for seq, record in enumerate(records, start=1)
+    ]
 
 
 def opened() -> RunOpened:
