@@ -38,13 +38,14 @@ from reconciler.model.facts import (
 )
 from reconciler.model.names import Value
 from reconciler.model.quantity import Bytes
-from reconciler.model.records import Instant, Record, Retry, RollBack, Row, RunClosed, RunOpened, StepDone, StepIntent
+from reconciler.model.records import Record, Retry, RollBack, Row, RunClosed, RunOpened, StepDone, StepIntent
 from reconciler.model.spec import Capabilities, Conversations, Slice, WantedPower
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
 from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import OK, PENDING, REFUSED
 from reconciler.verbs.plan import Seen, _planned
+from tests.clocks import instant
 from tests.worlds import HOST, PROVENANCE, identity, model, saved_slot, slice_of, unit, whole, world
 
 FOLDER = Path(__file__).parent / "cases"
@@ -255,11 +256,6 @@ def _saved(name: str, one: SavedGiven) -> SavedSlot:
     )
     made_by = Fingerprint(digest=name if one.fits else "another build")
     return saved_slot(name, one.tokens, slot=one.slot, fingerprint=made_by.digest, attempts=attempts)
-
-
-def instant(at: float) -> Instant:
-    """Return a moment of a machine whose clocks were never moved."""
-    return Instant(at=at, boot_id="boot", boot=at)
 
 
 def hints(case: Case) -> Hints:

@@ -6,6 +6,11 @@ from reconciler.edge.clock import SystemClock
 from reconciler.model.records import Instant
 
 
+def instant(at: float) -> Instant:
+    """Return a moment of a machine whose clocks were never moved."""
+    return Instant(at=at, boot_id="boot", boot=at)
+
+
 class StoppedClock:
     """Stand still until somebody moves it; sleeping moves it at once."""
 
@@ -19,7 +24,7 @@ class StoppedClock:
         return self.now
 
     def instant(self) -> Instant:
-        return Instant(at=self.now, boot_id="boot", boot=self.now)
+        return instant(self.now)
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from reconciler.core.recovery import Hints, fold
-from reconciler.model.records import Carried, Row
+from reconciler.core.recovery import Hints
+from reconciler.model.records import Carried
 
 DAY_SECONDS = 86_400.0
 
@@ -51,9 +51,8 @@ def first_kept(outlines: Sequence[Outline], now: float, retention: Retention) ->
     return max(young, fits, runs[surplus] if surplus > 0 else 0)
 
 
-def carried(rows: Sequence[Row], first: int) -> tuple[Carried, ...]:
-    """Return what must be restated of hosts so that the rows from `first` on say the same as all rows; durations may shrink."""
-    whole, rest = fold(rows), fold(row for row in rows if row.seq >= first)
+def carried(whole: Mapping[str, Hints], rest: Mapping[str, Hints]) -> tuple[Carried, ...]:
+    """Return what must be restated of hosts so that the rest says the same as the whole; durations may shrink."""
     known = {host: _lasting(hints) for host, hints in sorted(whole.items())}
     return tuple(_restated(host, hints) for host, hints in known.items() if hints != _lasting(rest.get(host, Hints())))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.model.records import SEEN_AGAIN, Record, Row
@@ -33,6 +33,10 @@ class MemoryJournal:
     def rows(self) -> Sequence[Row]:
         """Return all rows, oldest first."""
         return tuple(self._rows)
+
+    def since(self, after: int) -> Iterator[Row]:
+        """Yield the rows after a number, oldest first."""
+        return iter(self._rows[after:])
 
     def newest(self) -> int:
         """Return the number of the newest row."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ class MortalJournal:
         """Return all rows, oldest first."""
         self._life.cross("rows")
         return self._journal.rows()
+
+    def since(self, after: int) -> Iterator[Row]:
+        """Yield the rows after a number, oldest first."""
+        self._life.cross("rows")
+        return self._journal.since(after)
 
     def newest(self) -> int:
         """Return the number of the newest row."""

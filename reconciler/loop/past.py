@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from reconciler.core.recovery import Hints, fold
+from reconciler.model.records import Row
 from reconciler.ports import Journal
 
 
@@ -17,10 +20,14 @@ class Past:
 
     def hints(self, host: str) -> Hints:
         """Return what is known of a host now; raise JournalDamaged or DurabilityError."""
-        rows = self.journal.rows()
-        newest = rows[-1].seq if rows else 0
-        if newest != self._read:
-            first = max(0, self._read + 1 - rows[0].seq) if rows else 0
-            self._known = fold(rows[first:], self._known)
-            self._read = newest
+        read = self._read
+
+        def newer() -> Iterator[Row]:
+            nonlocal read
+            for row in self.journal.since(self._read):
+                yield row
+                read = row.seq
+
+        self._known = fold(newer(), self._known)
+        self._read = read
         return self._known.get(host, Hints())

@@ -75,8 +75,7 @@ class Watcher:
         newest = self._means.past.journal.newest()
         if newest != self._heard:
             self._heard, before = newest, self._heard
-            rows = self._means.past.journal.rows()
-            self._pass_on([row.record for row in rows[max(0, before + 1 - rows[0].seq) :]])
+            self._pass_on([row.record for row in self._means.past.journal.since(before)])
 
     def _pass_on(self, records: list[Record]) -> None:
         for name, keeper in self._keepers.items():

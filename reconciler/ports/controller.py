@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -134,6 +134,10 @@ class JournalReader(Protocol):
 
     def rows(self) -> Sequence[Row]:
         """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when they cannot be read now."""
+        ...
+
+    def since(self, after: int) -> Iterator[Row]:
+        """Yield the rows after a number, oldest first; raise as `rows` does."""
         ...
 
     def newest(self) -> int:

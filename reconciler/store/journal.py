@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from weakref import finalize
 
 from pydantic import TypeAdapter, ValidationError
 
+from reconciler.core.recovery import fold
 from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.edge.atomic import write_file
 from reconciler.errors import DurabilityError, JournalDamaged, NetworkFileSystem, WriteFailed
@@ -66,14 +68,10 @@ class Raw(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Be what was read and checked: how the file begins, the digest of every row and of what they stand on, all rows."""
+    """Be what was checked: how the file begins, and the digest of every row and of what they stand on."""
 
     first: tuple[int, str, str] | None
-    digests: Mapping[int, str]
-    rows: tuple[Row, ...]
-
-
-UNSEEN = Seen(None, {0: NOTHING}, ())
+    digests: dict[int, str]
 
 
 class SqliteJournal:
@@ -89,14 +87,18 @@ class SqliteJournal:
         self._is_local = False
         self._which: tuple[int, int] | None = None
         self._failed = ""
-        self._seen = UNSEEN
+        self._seen = Seen(None, {0: NOTHING})
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
 
     def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when it cannot be read now.
+        """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when it cannot be read now."""
+        return tuple(self.since(0))
 
-        Rows that were checked by an earlier call are not read again while those after them continue their chain.
+    def since(self, after: int) -> Iterator[Row]:
+        """Yield the rows after a number, oldest first; raise as `rows` does.
+
+        Rows up to one that was checked before are not read again while those after it continue its chain.
         """
         self._refuse_network()
         self._refuse_another()
@@ -104,13 +106,13 @@ class SqliteJournal:
             if not self._file.exists():
                 if self._head.exists():
                     raise self._damaged("the head file is there, the journal is not")
-                return ()
+                return
             # Another process may write meanwhile: what the head named before must be among the rows that are read after it.
             head = self._read_head()
-            self._seen = self._reading(lambda connection: self._look(connection, head or self._read_head()))
+            with self._reading() as connection:
+                yield from self._checked(connection, head or self._read_head(), after)
         except OSError as error:
             raise self._unreadable(str(error.strerror)) from error
-        return self._seen.rows
 
     def newest(self) -> int:
         """Return the number of the newest row, 0 when there is none: cheap, and unchecked; raise DurabilityError."""
@@ -119,40 +121,44 @@ class SqliteJournal:
             return 0
         try:
             self._reader = self._reader or sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=BUSY_SECONDS)
-            version = self._reader.execute("PRAGMA user_version").fetchone()[0]
-            newest = self._reader.execute("SELECT max(seq) FROM record").fetchone()[0] if version else 0
+            newest = self._reader.execute("SELECT max(seq) FROM record").fetchone()[0] if _version(self._reader) else 0
         except SQLITE_ERRORS as error:
             raise self._fault(error) from error
         return int(newest or 0)
 
-    def _look(self, connection: sqlite3.Connection, head: Head) -> Seen:
-        first = connection.execute("SELECT seq, kind, digest FROM record ORDER BY seq LIMIT 1").fetchone()
-        if first == self._seen.first and self._seen.rows:
-            last = self._seen.rows[-1].seq
-            newer = _from(connection, last)
-            if newer and newer[0].digest == self._seen.digests[last]:
-                return self._continued(self._seen, newer[1:], head)
-        return self._checked(_from(connection, 0), head)
-
-    def _checked(self, raw: Sequence[Raw], head: Head) -> Seen:
-        """Return all rows of a journal once chain and head are found to be what was written; raise JournalDamaged."""
-        first = (raw[0].seq, raw[0].kind, raw[0].digest) if raw else None
-        if first and first[1] == FOOT:
-            return self._continued(Seen(first, {first[0]: first[2]}, ()), raw[1:], head)
-        return self._continued(Seen(first, {0: NOTHING}, ()), raw, head)
-
-    def _continued(self, seen: Seen, raw: Sequence[Raw], head: Head) -> Seen:
-        digests = dict(seen.digests)
-        for number, row in enumerate(raw, start=max(digests) + 1):
-            if row.seq != number or row.previous != digests[number - 1] or row.digest != _digest(row[:-1]):
+    def _checked(self, connection: sqlite3.Connection, head: Head, after: int) -> Iterator[Row]:
+        """Yield the rows after a number once chain and, at the end, head are found to be as written; raise JournalDamaged."""
+        if not _version(connection):
+            self._check_head({0: NOTHING}, head)
+            return
+        number = self._known(connection, after)
+        digests = self._seen.digests
+        for raw in _from(connection, number + 1):
+            number += 1
+            if raw.seq != number or raw.previous != digests[number - 1] or raw.digest != _digest(raw[:-1]):
                 raise self._damaged(f"row {number} is not what was written")
-            digests[number] = row.digest
+            digests[number] = raw.digest
+            if number > after:
+                yield self._understood(raw)
         self._check_head(digests, head)
-        return Seen(seen.first, digests, (*seen.rows, *self._understood(raw)))
 
-    def _understood(self, raw: Sequence[Raw]) -> tuple[Row, ...]:
+    def _known(self, connection: sqlite3.Connection, after: int) -> int:
+        """Return the number of the row up to which nothing must be checked again: `after`, or where the file begins."""
+        first = connection.execute("SELECT seq, kind, digest FROM record ORDER BY seq LIMIT 1").fetchone()
+        found = connection.execute("SELECT digest FROM record WHERE seq = ?", (after,)).fetchone()
+        digests = self._seen.digests
+        if first == self._seen.first and found and found[0] == digests.get(after):
+            for number in range(after + 1, max(digests) + 1):
+                del digests[number]
+            return after
+        foot = {first[0]: first[2]} if first and first[1] == FOOT else {0: NOTHING}
+        self._seen = Seen(first, foot)
+        return max(foot)
+
+    def _understood(self, raw: Raw) -> Row:
         try:
-            return tuple(_row(row) for row in raw)
+            when = Instant(at=raw.at, boot_id=raw.boot_id, boot=raw.boot)
+            return Row(seq=raw.seq, when=when, record=RECORD.validate_json(raw.body))
         except ValidationError as error:
             raise self._damaged(
                 f"a row cannot be understood ({error.error_count()} fields); was it written by a newer version?"
@@ -191,7 +197,7 @@ class SqliteJournal:
         connection = self._writer = self._writer or self._opened()
         connection.execute(f"PRAGMA synchronous={'NORMAL' if isinstance(record, SEEN_AGAIN) else 'FULL'}")
         connection.execute("BEGIN IMMEDIATE")
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        if not _version(connection):
             connection.execute(SCHEMA)
             connection.execute(f"PRAGMA user_version={VERSION}")
         if isinstance(record, RunOpened | Asked):
@@ -227,7 +233,8 @@ class SqliteJournal:
         first = first_kept(kept, self._clock.wall(), self._retention)
         if not kept or first == kept[0].seq:
             return
-        for record in carried(self._checked(_from(connection, 0), self._read_head()).rows, first):
+        whole = fold(self._checked(connection, self._read_head(), 0))
+        for record in carried(whole, fold(map(self._understood, _from(connection, first)))):
             self._insert(connection, record)
         connection.execute("DELETE FROM record WHERE seq < ?", (first - 1,))
         foot = (FOOT, first - 1)
@@ -235,16 +242,15 @@ class SqliteJournal:
             "UPDATE record SET at = 0, boot_id = '', boot = 0, kind = ?, host = '', body = '', previous = '' WHERE seq = ?", foot
         )
 
-    def _reading(self, query: Callable[[sqlite3.Connection], Seen]) -> Seen:
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            connection = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=BUSY_SECONDS)
-            try:
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if version > VERSION:
-                    raise self._damaged(f"it has format {version}, written by a newer version than this one ({VERSION})")
-                return query(connection) if version else self._checked((), self._read_head())
-            finally:
-                connection.close()
+            with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as connection:
+                if _version(connection) > VERSION:
+                    raise self._damaged(
+                        f"it has format {_version(connection)}, written by a newer version than this one ({VERSION})"
+                    )
+                yield connection
         except SQLITE_ERRORS as error:
             raise self._fault(error) from error
 
@@ -323,15 +329,14 @@ def _promised(record: Record) -> bool:
     return record.kind in HEADED or (isinstance(record, StepIntent) and record.in_doubt == "irreversible")
 
 
-def _from(connection: sqlite3.Connection, seq: int) -> list[Raw]:
-    found = connection.execute(f"SELECT {COLUMNS} FROM record WHERE seq >= ? ORDER BY seq", (seq,))  # noqa: S608
-    return [Raw(*row) for row in found]
+def _version(connection: sqlite3.Connection) -> int:
+    """Return the format of a file, 0 for one that nothing was written to."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
 
 
-def _row(raw: Raw) -> Row:
-    """Return a row as a value; raise ValidationError."""
-    when = Instant(at=raw.at, boot_id=raw.boot_id, boot=raw.boot)
-    return Row(seq=raw.seq, when=when, record=RECORD.validate_json(raw.body))
+def _from(connection: sqlite3.Connection, seq: int) -> Iterator[Raw]:
+    return map(Raw._make, connection.execute(f"SELECT {COLUMNS} FROM record WHERE seq >= ? ORDER BY seq", (seq,)))  # noqa: S608
 
 
 def _digest(fields: Sequence[object]) -> str:

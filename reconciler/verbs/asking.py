@@ -47,7 +47,7 @@ async def ask(
             await app.clock.sleep(GLANCE_SECONDS)
             glances += 1
             if app.journal.newest() > read:
-                rows = [row for row in app.journal.rows() if row.seq > read]
+                rows = tuple(app.journal.since(read))
                 read = rows[-1].seq
                 following.read(rows)
             elif glances % GLANCES_PER_LOCK == 0 and _nobody_acts(app):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from reconciler.model.facts import (
 from reconciler.model.onhost import WriteClaim
 from reconciler.model.records import Instant, Record, Row, RunClosed, StepIntent
 from reconciler.ports import Clock, Evidence, Journal
+from tests.clocks import instant
 from tests.crash.stage import Stage
 from tests.crash.stories import GIB, STORIES, Reused
 from tests.crash.test_every_boundary import DEADLY, check, moments
@@ -151,8 +152,11 @@ class Broken:
     passes: Callable[[Record], Record | None]
 
     def rows(self) -> Sequence[Row]:
-        kept = ((row, self.passes(row.record)) for row in self.journal.rows())
-        return [row.model_copy(update={"record": record}) for row, record in kept if record is not None]
+        return tuple(self.since(0))
+
+    def since(self, after: int) -> Iterator[Row]:
+        kept = ((row, self.passes(row.record)) for row in self.journal.since(after))
+        return (row.model_copy(update={"record": record}) for row, record in kept if record is not None)
 
     def newest(self) -> int:
         return self.journal.newest()
@@ -160,7 +164,7 @@ class Broken:
     def append(self, record: Record) -> Row:
         kept = self.passes(record)
         if kept is None:
-            return Row(seq=len(self.journal.rows()) + 1, when=Instant(at=0.0, boot_id="boot", boot=0.0), record=record)
+            return Row(seq=len(self.journal.rows()) + 1, when=instant(0.0), record=record)
         return self.journal.append(kept)
 
 
@@ -172,8 +176,11 @@ class Late:
     waiting: Record | None = None
 
     def rows(self) -> Sequence[Row]:
+        return tuple(self.since(0))
+
+    def since(self, after: int) -> Iterator[Row]:
         self._catch_up()
-        return self.journal.rows()
+        return self.journal.since(after)
 
     def newest(self) -> int:
         return self.journal.newest()
@@ -181,7 +188,7 @@ class Late:
     def append(self, record: Record) -> Row:
         self._catch_up()
         self.waiting = record
-        return Row(seq=len(self.journal.rows()) + 1, when=Instant(at=0.0, boot_id="boot", boot=0.0), record=record)
+        return Row(seq=len(self.journal.rows()) + 1, when=instant(0.0), record=record)
 
     def _catch_up(self) -> None:
         if self.waiting is not None:

@@ -22,10 +22,10 @@ from tests.casefile import (
     Happened,
     WantedGiven,
     hints,
-    instant,
     seen,
     wanted_slice,
 )
+from tests.clocks import instant
 from tests.situations import cases
 from tests.worlds import HOST, target
 
@@ -99,7 +99,9 @@ def test_nothing_expires_while_the_clock_is_behind_the_journal(failures: int) ->
 HOUR = 3600.0
 UNTIL = 1000.0 + 2 * HOUR
 GAME = Hints(held=Held(hold=Hold(host=HOST, reason="a game", until=UNTIL), since=instant(1000.0)))
-FAILED_ONCE = Quarantine(key="v1:slice:" + "f" * 64, reason="StartFailed", message="it died", run=1, since=instant(1000.0), attempts=5)
+FAILED_ONCE = Quarantine(
+    key="v1:slice:" + "f" * 64, reason="StartFailed", message="it died", run=1, since=instant(1000.0), attempts=5
+)
 
 
 @given(st.floats(-HOUR, 12 * HOUR), st.floats(0.0, 12 * HOUR))

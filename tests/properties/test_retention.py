@@ -17,7 +17,6 @@ from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.model.records import (
     Adopted,
     Hold,
-    Instant,
     Record,
     Resume,
     Retry,
@@ -30,7 +29,7 @@ from reconciler.model.records import (
     TrialOpened,
 )
 from reconciler.store.journal import SqliteJournal
-from tests.clocks import StoppedClock
+from tests.clocks import StoppedClock, instant
 from tests.worlds import PROVENANCE, identity, model, slice_of
 
 SLICES = [slice_of((), model("a")), slice_of(("a",), model("a")), slice_of(None, model("a"), model("b"))]
@@ -94,13 +93,7 @@ def outlines(rows: Iterable[Row]) -> list[Outline]:
 def written(records: Iterable[tuple[Record, float]]) -> list[Row]:
     rows: list[Row] = []
     for record, passed in records:
-        rows.append(
-            Row(
-                seq=len(rows) + 1,
-                when=Instant(at=(rows[-1].at if rows else 1000.0) + passed, boot_id="boot", boot=0.0),
-                record=record,
-            )
-        )
+        rows.append(Row(seq=len(rows) + 1, when=instant((rows[-1].at if rows else 1000.0) + passed), record=record))
     return rows
 
 
@@ -108,10 +101,8 @@ def written(records: Iterable[tuple[Record, float]]) -> list[Row]:
 def test_what_is_restated_makes_up_for_any_rows_that_are_forgotten(records: Any, chance: Any) -> None:
     rows = written(records)
     first = chance.draw(st.integers(1, len(rows)))
-    restated = [
-        Row(seq=rows[-1].seq + 1, when=Instant(at=0.0, boot_id="boot", boot=0.0), record=record)
-        for record in carried(rows, first)
-    ]
+    carry = carried(fold(rows), fold(rows[first - 1 :]))
+    restated = [Row(seq=rows[-1].seq + 1, when=instant(0.0), record=record) for record in carry]
     assert known([*rows[first - 1 :], *restated]) == known(rows)
 
 

@@ -14,10 +14,11 @@ from reconciler.core.recovery import Hints
 from reconciler.model.facts import Binary, Claim, FactKey, Observed, PortOwner, PortState, Service, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.machine import Machine, Node
-from reconciler.model.records import Instant, OpenRun, Retry, Row, RunOpened
+from reconciler.model.records import OpenRun, Retry, Row, RunOpened
 from reconciler.model.spec import Command
 from reconciler.model.target import Provenance
 from reconciler.render.beginning import doctor_text
+from tests.clocks import instant
 from tests.jsonschema import unfit
 from tests.machines import folder, machine
 from tests.rules.tree import ROOT
@@ -156,7 +157,7 @@ def test_a_place_for_the_journal_that_cannot_be_written_is_named() -> None:
 
 @pytest.mark.parametrize(("wall", "said"), [(100.0, ""), (99.5, ""), (40.0, "the clock is 60 s behind the newest row")])
 def test_a_clock_behind_the_journal_is_named(wall: float, said: str) -> None:
-    rows = [Row(seq=1, when=Instant(at=100.0, boot_id="boot", boot=0.0), record=Retry(host=HOST))]
+    rows = [Row(seq=1, when=instant(100.0), record=Retry(host=HOST))]
     assert "".join(one.found for one in findings.of_time(rows, wall)).startswith(said)
     assert bool(list(findings.of_time(rows, wall))) == bool(said)
     assert list(findings.of_time([], wall)) == []

@@ -10,17 +10,15 @@ from reconciler.core.moments import parse_until, said_at
 from reconciler.core.policy import aim
 from reconciler.core.recovery import Hints, fold
 from reconciler.model.facts import Observed
-from reconciler.model.records import Adopted, Hold, Instant, Record, Row, RunClosed, RunOpened, StepDone, TrialOpened
+from reconciler.model.records import Adopted, Hold, Record, Row, RunClosed, RunOpened, StepDone, TrialOpened
+from tests.clocks import instant
 from tests.worlds import HOST, PROVENANCE, identity, model, slice_of
 
 WANTED = slice_of(("a",), model("a"))
 
 
 def after(*records: Record) -> Hints:
-    rows = [
-        Row(seq=seq, when=Instant(at=100.0, boot_id="boot", boot=0.0), record=record)
-        for seq, record in enumerate(records, start=1)
-    ]
+    rows = [Row(seq=seq, when=instant(100.0), record=record) for seq, record in enumerate(records, start=1)]
     return fold(rows).get(HOST, Hints())
 
 
@@ -81,5 +79,5 @@ def test_a_hold_with_an_end_says_when_and_one_without_does_not() -> None:
     observed = Observed()
     for until, said in ((None, "held: a game;"), (3_000_000.0, f"held until {said_at(3_000_000.0)}: a game;")):
         held = after(Hold(host=HOST, reason="a game", until=until))
-        assert aim(WANTED, held, observed, Instant(at=100.0, boot_id="boot", boot=0.0)).held.startswith(said)
+        assert aim(WANTED, held, observed, instant(100.0)).held.startswith(said)
     assert parse_until(said_at(3_000_000.0), 100.0) == 3_000_000.0

@@ -25,9 +25,10 @@ from reconciler.model.facts import (
     PortState,
     Unknown,
 )
-from reconciler.model.records import Hold, Instant, Record, Row, RunClosed, RunOpened, StepDone
+from reconciler.model.records import Hold, Record, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import Slice
 from reconciler.model.status import Condition
+from tests.clocks import instant
 from tests.worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, unit, world
 
 A = model("a")
@@ -36,10 +37,7 @@ CARD = Gpu(cards=(Card(total=2**31, free=2**30),))
 
 
 def rows(*records: Record) -> list[Row]:
-    return [
-        Row(seq=seq, when=Instant(at=100.0 + seq, boot_id="boot", boot=0.0), record=record)
-        for seq, record in enumerate(records, start=1)
-    ]
+    return [Row(seq=seq, when=instant(100.0 + seq), record=record) for seq, record in enumerate(records, start=1)]
 
 
 def opened() -> RunOpened:
