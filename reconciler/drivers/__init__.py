@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -32,8 +33,7 @@ class DriverCatalog:
 
     def kinds(self, role: str) -> tuple[str, ...]:
         """Return the kinds of a role."""
-        folder = str(Path(__file__).parent / FOLDERS[role])
-        return tuple(sorted(module.name for module in iter_modules([folder]) if not module.ispkg))
+        return _kinds(role)
 
     def options(self, role: str, kind: str) -> type[BaseModel]:
         """Return the model that a kind's options must fit; raise KeyError."""
@@ -78,6 +78,12 @@ class DriverCatalog:
         return module.Driver(module.Options.model_validate(kind.options), *rest)
 
     def _module(self, role: str, kind: str) -> ModuleType:
-        if kind not in self.kinds(role):
+        if kind not in _kinds(role):
             raise KeyError(kind)
         return import_module(f"reconciler.drivers.{FOLDERS[role]}.{kind}")
+
+
+@cache
+def _kinds(role: str) -> tuple[str, ...]:
+    folder = str(Path(__file__).parent / FOLDERS[role])
+    return tuple(sorted(module.name for module in iter_modules([folder]) if not module.ispkg))

@@ -24,10 +24,10 @@ from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
 from reconciler.ports import Clock, HostPorts, Random
 
-RESYNC_SECONDS = 60.0
+RESYNC_SECONDS = 120.0
 """How long a host is left alone that is as it should be."""
 
-UNSETTLED = Backoff(initial=5.0, factor=2.0, longest=RESYNC_SECONDS, jitter=0.0)
+UNSETTLED = Backoff(initial=5.0, factor=2.0, longest=60.0, jitter=0.0)
 """How long one that is not."""
 
 JITTER = 0.2
@@ -60,7 +60,7 @@ class Keeper:
     def __init__(self, means: Means, slice_: Slice, provenance: Provenance) -> None:
         """Begin with what is wanted now."""
         self._means = means
-        self._slice, self._provenance = slice_, provenance
+        self._slice, self._provenance, self._ports = slice_, provenance, means.ports(slice_)
         self._host = slice_.host.name
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
         self._urgent = True
@@ -77,6 +77,7 @@ class Keeper:
         lifted = provenance.objection != self._provenance.objection
         self._slice, self._provenance = slice_, provenance
         if moved:
+            self._ports = self._means.ports(slice_)
             self._interrupt.cut("the files ask for something else now", "superseded")
         if moved or lifted:
             self.look()
@@ -128,7 +129,7 @@ class Keeper:
             return
         slice_, provenance = self._slice, self._provenance
         wish = _wish(slice_, provenance, asked)
-        actor = Actor(means.ports(slice_), means.past, means.clock, means.claim, self._interrupt, means.say)
+        actor = Actor(self._ports, means.past, means.clock, means.claim, self._interrupt, means.say)
         try:
             verdict = await reconcile(wish, actor)
         except DurabilityError:
@@ -174,7 +175,7 @@ class Keeper:
     async def _rest(self) -> None:
         """Wait until somebody asks, a unit ends, or it is time; units that keep ending are left alone for a while."""
         calm, keys = self._calm_seconds(), [FactKey("unit", self._host, name) for name in self._slice.active or ()]
-        world = await Observer(self._means.ports(self._slice), self._slice, self._means.clock).look(keys)
+        world = await Observer(self._ports, self._slice, self._means.clock).look(keys)
         units = [unit for key in keys if (unit := world.value(key, Unit)) is not None]
         # What died between the pass and this look tells nobody; what is not there for longer is as it should be.
         at_once = len(units) < len(keys) and not self._doubted
@@ -192,14 +193,14 @@ class Keeper:
             group.cancel_scope.cancel()
 
     async def _attend(self, identity: UnitIdentity) -> None:
-        async for _ in self._means.ports(self._slice).access.changes(identity):
+        async for _ in self._ports.access.changes(identity):
             self._stirred.set()
         self._stirred.set()
 
     def _rest_seconds(self) -> float:
         resync = next_delay(UNSETTLED, self._unsettled, 0.0) if self._unsettled else RESYNC_SECONDS
         spread = resync * (1 + JITTER * (2 * self._means.random.fraction() - 1))
-        due = policy.next_look(self._hints(), self._means.clock.wall())
+        due = policy.next_look(self._hints(), self._means.clock.instant())
         return spread if due is None else min(spread, due)
 
     def _calm_seconds(self) -> float:

@@ -37,7 +37,7 @@ COMPLAINT_SECONDS = 1.0
 BACKSTOP_SECONDS = 2.0
 ANEW_SECONDS = 0.5
 HALF_WAY_SECONDS = 0.1
-STEP_MILLISECONDS = 30
+STEP_MILLISECONDS = 40
 """How often the watching library looks for events: more often costs more at rest."""
 
 LONGEST_BURST_MILLISECONDS = 200
