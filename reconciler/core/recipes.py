@@ -11,6 +11,7 @@ from reconciler.model.change import Change, PowerChange, ProveChange, RestoreCha
 from reconciler.model.facts import (
     GIB,
     Activity,
+    Binary,
     FactKey,
     Fingerprint,
     Gpu,
@@ -177,10 +178,19 @@ def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> t
         return False, ""
     if weights is not None and not weights.keepable:
         return False, f"{weights.architecture or 'this model'} cannot restore them" + _remedy(weights)
+    why_not = _replaced(change, weights, unit, observed)
+    return not why_not, why_not
+
+
+def _replaced(change: StopChange, weights: Weights | None, unit: Unit | None, observed: Observed) -> str:
+    """Return that a file which a saved conversation would depend on is gone, or is not the one that the unit runs."""
+    if weights is not None and not weights.exists:
+        return f"its weights are gone ({weights.path})"
+    binary = observed.value(FactKey("binary", change.host, change.model), Binary)
+    if binary is not None and binary.problem:
+        return binary.problem
     fingerprint = observed.value(FactKey("fingerprint", change.host, change.model), Fingerprint)
-    if unit is not None and fingerprint is not None and not fingerprint.fits(unit):
-        return False, REPLACED
-    return True, ""
+    return REPLACED if unit is not None and fingerprint is not None and not fingerprint.fits(unit) else ""
 
 
 def _remedy(weights: Weights) -> str:
