@@ -60,6 +60,7 @@ class FileEdits:
         self._again = False
         self._still_seconds = STANDS_STILL_SECONDS
         self._read_at = -STORM_SECONDS
+        self._places = self._named()
 
     def look(self) -> None:
         """Read the files again now, changed or not."""
@@ -84,6 +85,7 @@ class FileEdits:
 
     async def _read(self, now: Print, tell: Callable[[Wanted | str], None]) -> Print | None:
         """Read the pair and tell; return the print it had, None when it must be looked at again."""
+        self._places = self._named()
         half_way = git.half_way(self._source.directory)
         if half_way:
             if await self._stands(now):
@@ -163,10 +165,14 @@ class FileEdits:
         stir()
 
     def _folders(self) -> dict[Path, tuple[int, ...]]:
-        """Return the folders where something may happen, as they are: of files, of what they link to, git's, the journal's."""
+        """Return the folders where something may happen that are there, and which they are."""
+        return {folder: seen[:2] for folder in self._places if (seen := _stat(folder))}
+
+    def _named(self) -> tuple[Path, ...]:
+        """Return the folders where something may happen: of the files, of what they link to, git's, the journal's."""
         of_files = {self._source.directory, *(Path(os.path.realpath(path)).parent for path in self._source.paths)}
         of_git = {path.parent for path in git.traces(self._source.directory)}
-        return {folder: _stat(folder)[:2] for folder in sorted(of_files | of_git | {self._journal}) if folder.is_dir()}
+        return tuple(sorted(of_files | of_git | {self._journal}))
 
 
 def _stat(path: Path) -> tuple[int, ...]:
