@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from reconciler.core.recovery import Hints
 from reconciler.model.facts import FactKey, FactKind, Health, Known, Observed, Unit
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.restore_slots import fitting_slots, is_poisoned
 
 HOST_FACTS: tuple[FactKind, ...] = ("contact", "power", "claim", "gpu", "orphans")
 ORPHAN_FACTS: tuple[FactKind, ...] = ("unit", "health")
-MODEL_FACTS: tuple[FactKind, ...] = ("unit", "health", "saved", "weights", "binary", "fingerprint")
+UNIT_FACTS: tuple[FactKind, ...] = ("unit", "health")
+FILE_FACTS: tuple[FactKind, ...] = ("saved", "weights", "binary", "fingerprint")
 
 
-def cheap_facts(slice_: Slice) -> tuple[FactKey, ...]:
-    """Return the facts that every pass over a host reads."""
+def cheap_facts(slice_: Slice, model_names: Collection[str]) -> tuple[FactKey, ...]:
+    """Return the facts that every pass over a host reads: what runs of all models, and the files of those that are named."""
     host = slice_.host.name
+    names = [model.name for model in slice_.models]
     ports = sorted({model.port for model in slice_.models})
     return (
         *(FactKey(kind, host) for kind in HOST_FACTS),
-        *(FactKey(kind, host, model.name) for model in slice_.models for kind in MODEL_FACTS),
+        *(FactKey(kind, host, name) for name in names for kind in UNIT_FACTS),
+        *(FactKey(kind, host, name) for name in names if name in model_names for kind in FILE_FACTS),
         *(FactKey("port", host, str(port)) for port in ports),
     )
+
+
+def may_run(slice_: Slice, hints: Hints) -> tuple[str, ...]:
+    """Return the models that may be started, and those that ran before and so may have to be saved."""
+    return (*(slice_.active or ()), *((hints.last_good.active if hints.last_good else None) or ()))
+
+
+def found_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
+    """Return the files of models that turned out to run, where nobody has looked at them."""
+    host = slice_.host.name
+    running = [model.name for model in slice_.models if observed.value(FactKey("unit", host, model.name), Unit)]
+    return tuple(key for name in running for kind in FILE_FACTS if (key := FactKey(kind, host, name)) not in observed)
 
 
 def silent_engines(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import anyio
 
-from reconciler.core.attention import cheap_facts, costly_facts, orphan_facts, silent_engines
+from reconciler.core.attention import cheap_facts, costly_facts, found_facts, orphan_facts, silent_engines
 from reconciler.model.facts import Activity, Answer, Fact, FactKey, FactValue, Health, Known, Observed, Unit, Unknown
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, HostReaders
@@ -32,13 +32,21 @@ class Observer:
         self._clock = clock
 
     async def everything(self) -> Observed:
-        """Return every cheap fact of the host, and the costly ones that matter; an engine that does not answer is asked twice."""
-        observed = await self.look(cheap_facts(self._slice))
+        """Return all that can be said of the host and its models."""
+        return await self.what_matters(model.name for model in self._slice.models)
+
+    async def what_matters(self, model_names: Iterable[str]) -> Observed:
+        """Return what a plan reads when only these models may be started: costly facts only where they matter.
+
+        An engine that does not answer is asked twice.
+        """
+        observed = await self.look(cheap_facts(self._slice, frozenset(model_names)))
         silent = silent_engines(self._slice, observed)
         if silent:
             await self._clock.sleep(SECOND_LOOK_SECONDS)
             observed = await self.look((*silent, *(FactKey("unit", key.host, key.subject) for key in silent)), observed)
-        observed = await self.look(orphan_facts(self._slice, observed), observed)
+        more = (*found_facts(self._slice, observed), *orphan_facts(self._slice, observed))
+        observed = await self.look(more, observed) if more else observed
         return observed.seeing(await self._engine_facts(costly_facts(self._slice, observed), observed))
 
     async def look(self, keys: Iterable[FactKey], world: Observed | None = None) -> Observed:

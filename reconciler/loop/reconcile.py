@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from reconciler.core import gate, planner, policy
+from reconciler.core import attention, gate, planner, policy
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.errors import PlanStale
@@ -94,7 +94,7 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
         effect = hints.open_run.in_flight
         during = f" during {effect.step} {effect.model}".rstrip() if effect else ""
         actor.say(f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on from what is there")
-    observed = await Observer(actor.ports, wish.slice, actor.clock).everything()
+    observed = await Observer(actor.ports, wish.slice, actor.clock).what_matters(attention.may_run(wish.slice, hints))
     aim = policy.aim(wish.slice, hints, observed, actor.clock.instant())
     if aim.held:
         return await _held(wish, actor, aim)
@@ -192,7 +192,9 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
     target, mode, _ = goal
     host = target.slice.host.name
     hints = actor.past.hints(host)
-    observed = observed or await Observer(actor.ports, target.slice, actor.clock).everything()
+    observed = observed or await Observer(actor.ports, target.slice, actor.clock).what_matters(
+        attention.may_run(target.slice, hints)
+    )
     plan = planner.plan(target, observed, hints, prune=wish.prune)
     reasons = gate.refusals(plan, observed, actor.claim.controller, take_over=wish.take_over)
     if reasons:
@@ -244,8 +246,8 @@ async def _execute(wish: Wish, actor: Actor, executor: Executor, target: Target,
         ending = await executor.execute(plan, observed)
         if ending.kind in {"failed", "interrupted"}:
             return ending
-        observed = await executor.observer.everything()
         hints = actor.past.hints(target.slice.host.name)
+        observed = await executor.observer.what_matters(attention.may_run(target.slice, hints))
         plan = planner.plan(target, observed, hints, prune=wish.prune)
         if plan.refusals:
             return Ending("failed", ending.step, "; ".join(plan.refusals))
@@ -279,7 +281,11 @@ async def _close(executor: Executor, ending: Ending, mode: Mode, target: Target)
     if ending.kind == "interrupted" and executor.interrupt.way == "left":
         return Attempt("interrupted", executor.run, ending.message, torn_down=executor.torn_down)
     log = await _last_words(executor, ending, target) if failed else ()
-    key = attempt_key(target.slice, target.digest, await executor.observer.everything()) if failed else ""
+    key = (
+        attempt_key(target.slice, target.digest, await executor.observer.what_matters(target.slice.active or ()))
+        if failed
+        else ""
+    )
     step = f"{ending.step.kind} {ending.step.target}: " if ending.step else ""
     message = f"{step}{ending.message}" if ending.kind != "completed" else ""
     executor.journal.append(

@@ -363,6 +363,10 @@ class Observed:
     def __iter__(self) -> Iterator[FactKey]:
         return iter(sorted(self._facts))
 
+    def __contains__(self, key: FactKey) -> bool:
+        """Return whether somebody looked."""
+        return key in self._facts
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Observed) and self._facts == other._facts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from reconciler.core import gate
+from reconciler.core import attention, gate
 from reconciler.core.diff import diff
 from reconciler.core.planner import plan
 from reconciler.core.safety import violations
@@ -30,6 +30,7 @@ from reconciler.verbs.apply import _compare
 from tests.casefile import (
     Case,
     WantedGiven,
+    hints,
     seen,
     wanted_slice,
 )
@@ -45,6 +46,26 @@ COVERED_BY = {
 }  # fmt: skip
 DISRUPTIVE = {"stop", "start", "suspend", "shutdown"}
 NOT_SEEN = Unknown("it hid")
+
+
+def at_a_glance(wanted: Slice, world: Observed, model_names: Iterable[str]) -> Observed:
+    """Return of a world what is seen by one who looks at the files of these models."""
+
+    def looking(keys: Iterable[FactKey], before: Observed) -> Observed:
+        return before.seeing({key: world.fact(key) for key in keys})
+
+    first = looking(attention.cheap_facts(wanted, frozenset(model_names)), Observed())
+    second = looking((*attention.found_facts(wanted, first), *attention.orphan_facts(wanted, first)), first)
+    return looking(attention.costly_facts(wanted, second), second)
+
+
+@QUICK
+@given(cases())
+def test_a_pass_looks_at_all_that_its_plan_depends_on(case: Case) -> None:
+    wanted, known, world = target(wanted_slice(case)), hints(case), seen(case)
+    everything = at_a_glance(wanted.slice, world, [model.name for model in wanted.slice.models])
+    what_matters = at_a_glance(wanted.slice, world, attention.may_run(wanted.slice, known))
+    assert plan(wanted, what_matters, known, prune=case.prune) == plan(wanted, everything, known, prune=case.prune)
 
 
 def worlds_of(planned: HostPlan, world: Observed) -> Iterator[tuple[PlannedStep, Observed, Observed]]:

@@ -6,9 +6,10 @@ from typing import Any, get_args
 
 import pytest
 
-from reconciler.core.attention import cheap_facts, costly_facts, orphan_facts, silent_engines
-from reconciler.model.facts import FactKey, Health, Phase, RestoreAttempt, Saved, Unknown
-from tests.worlds import HOST, identity, model, saved_slot, slice_of, unit, world
+from reconciler.core.attention import cheap_facts, costly_facts, found_facts, may_run, orphan_facts, silent_engines
+from reconciler.core.recovery import Hints
+from reconciler.model.facts import FactKey, Health, Observed, Phase, RestoreAttempt, Saved, Unknown
+from tests.worlds import HOST, NO_HINTS, identity, model, saved_slot, slice_of, unit, world
 
 A, B = model("a"), model("b", port=8081)
 ACTIVITY = FactKey("activity", HOST, "a")
@@ -26,7 +27,7 @@ def saved(*outcomes: Any, pid: int = 100) -> Saved:
 
 
 def test_every_pass_reads_the_host_its_ports_and_its_models() -> None:
-    keys = cheap_facts(slice_of(("a",), A, B))
+    keys = cheap_facts(slice_of(("a",), A, B), ("a", "b"))
     assert {key.kind for key in keys if not key.subject} == {"contact", "power", "claim", "gpu", "orphans"}
     assert [key.subject for key in keys if key.kind == "port"] == ["8080", "8081"]
     for name in ("a", "b"):
@@ -35,8 +36,19 @@ def test_every_pass_reads_the_host_its_ports_and_its_models() -> None:
     assert len(set(keys)) == len(keys)
 
 
+def test_files_are_read_of_models_that_may_be_started_and_of_those_that_run() -> None:
+    wanted = slice_of(("a",), A, B)
+    keys = cheap_facts(wanted, may_run(wanted, NO_HINTS))
+    assert {key.kind for key in keys if key.subject == "b"} == {"unit", "health"}
+    assert {
+        key.kind for key in cheap_facts(wanted, may_run(wanted, Hints(last_good=slice_of(("b",), A, B)))) if key.subject == "b"
+    } > {"saved"}
+    seen = Observed({key: fact for key in keys if not isinstance(fact := world(wanted, {"b": unit("b")}).fact(key), Unknown)})
+    assert {key.subject for key in found_facts(wanted, seen)} == {"b"}
+
+
 def test_a_port_that_two_models_share_is_read_once() -> None:
-    keys = cheap_facts(slice_of(("a",), A, model("b")))
+    keys = cheap_facts(slice_of(("a",), A, model("b")), ())
     assert [key.subject for key in keys if key.kind == "port"] == ["8080"]
 
 
