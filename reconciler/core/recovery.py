@@ -23,7 +23,6 @@ from reconciler.model.records import (
     Hold,
     OpenRun,
     Quarantine,
-    Record,
     Resume,
     Retry,
     RollBack,
@@ -63,9 +62,6 @@ class Hints:
         return median(seen) if seen else None
 
 
-NOTHING: Mapping[str, Hints] = {}
-
-
 def attempt_key(slice_: Slice, slice_digest: Digest, observed: Observed) -> Digest:
     """Return what a failure is remembered by: the slice, and the files it would run as they are now."""
     host = slice_.host.name
@@ -88,18 +84,20 @@ def _binary(observed: Observed, host: str, model_name: str) -> list[str | int]:
     return [binary.path, binary.size, binary.modified_ns] if binary else []
 
 
-def fold(rows: Iterable[Row], known: Mapping[str, Hints] = NOTHING) -> dict[str, Hints]:
-    """Return the hints of every host the journal knows; `known` is what the rows before say."""
-    hints = dict(known)
+def fold(rows: Iterable[Row]) -> dict[str, Hints]:
+    """Return the hints of every host the journal knows."""
+    hints: dict[str, Hints] = {}
     newest_at = 0.0
     for row in rows:
         host = row.record.host
-        hints[host] = _after(hints.get(host, Hints()), row, row.record)
+        hints[host] = after(hints.get(host, Hints()), row)
         newest_at = row.at
-    return {host: replace(one, newest_at=newest_at) for host, one in hints.items()} if newest_at else hints
+    return {host: replace(one, newest_at=newest_at) for host, one in hints.items()}
 
 
-def _after(hints: Hints, row: Row, record: Record) -> Hints:
+def after(hints: Hints, row: Row) -> Hints:
+    """Return the hints of a host after one more row about it; when the journal's newest was written is not among them."""
+    record = row.record
     match record:
         case RunOpened():
             return _opened(hints, row, record)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 
-from reconciler.core.recovery import Hints, fold
-from reconciler.model.records import Row
+from reconciler.core.recovery import Hints, after
 from reconciler.ports import Journal
 
 
@@ -16,18 +15,12 @@ class Past:
         """Read nothing yet."""
         self.journal = journal
         self._known: dict[str, Hints] = {}
-        self._read = 0
+        self._read, self._newest_at = 0, 0.0
 
     def hints(self, host: str) -> Hints:
         """Return what is known of a host now; raise JournalDamaged or DurabilityError."""
-        read = self._read
-
-        def newer() -> Iterator[Row]:
-            nonlocal read
-            for row in self.journal.since(self._read):
-                yield row
-                read = row.seq
-
-        self._known = fold(newer(), self._known)
-        self._read = read
-        return self._known.get(host, Hints())
+        for row in self.journal.since(self._read):
+            name = row.record.host
+            self._known[name] = after(self._known.get(name, Hints()), row)
+            self._read, self._newest_at = row.seq, row.at
+        return replace(self._known.get(host, Hints()), newest_at=self._newest_at)
