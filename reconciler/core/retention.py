@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from reconciler.core.recovery import Hints
-from reconciler.model.records import Carried
+from reconciler.core.recovery import Hints, fold
+from reconciler.model.records import Carried, Row
 
 DAY_SECONDS = 86_400.0
 
@@ -51,10 +51,11 @@ def first_kept(outlines: Sequence[Outline], now: float, retention: Retention) ->
     return max(young, fits, runs[surplus] if surplus > 0 else 0)
 
 
-def carried(whole: Mapping[str, Hints], rest: Mapping[str, Hints]) -> tuple[Carried, ...]:
-    """Return what must be restated of hosts so that the rest says the same as the whole; durations may shrink."""
-    known = {host: _lasting(hints) for host, hints in sorted(whole.items())}
-    return tuple(_restated(host, hints) for host, hints in known.items() if hints != _lasting(rest.get(host, Hints())))
+def carried(rows: Iterable[Row], rest: Iterable[Row]) -> tuple[Carried, ...]:
+    """Return what must be restated of hosts so that the rest of the rows says the same as all; durations may shrink."""
+    known = {host: _lasting(hints) for host, hints in sorted(fold(rows).items())}
+    kept = fold(rest)
+    return tuple(_restated(host, hints) for host, hints in known.items() if hints != _lasting(kept.get(host, Hints())))
 
 
 def _lasting(hints: Hints) -> Hints:

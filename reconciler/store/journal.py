@@ -18,7 +18,6 @@ from weakref import finalize
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler.core.recovery import fold
 from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.edge.atomic import write_file
 from reconciler.errors import DurabilityError, JournalDamaged, NetworkFileSystem, WriteFailed
@@ -233,8 +232,8 @@ class SqliteJournal:
         first = first_kept(kept, self._clock.wall(), self._retention)
         if not kept or first == kept[0].seq:
             return
-        whole = fold(self._checked(connection, self._read_head(), 0))
-        for record in carried(whole, fold(map(self._understood, _from(connection, first)))):
+        whole = self._checked(connection, self._read_head(), 0)
+        for record in carried(whole, map(self._understood, _from(connection, first))):
             self._insert(connection, record)
         connection.execute("DELETE FROM record WHERE seq < ?", (first - 1,))
         foot = (FOOT, first - 1)

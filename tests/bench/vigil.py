@@ -15,6 +15,9 @@ from tests.stack import Stack, stack
 
 EDITS = 20
 REST_SECONDS = 300.0
+INSTALLED = "import sys; sys.modules['click'] = None; from reconciler.cli.main import main; sys.exit(main())"
+"""What people start: the HTTP client loads a command line of its own where the tools of development brought what it needs."""
+
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -26,7 +29,7 @@ def watching() -> Iterator[str]:
         git(here.folder, "checkout", "-qb", "other")
         here.desire("tiny-b")
         git(here.folder, "commit", "-qam", "Run the other model")
-        with here.watching() as process:
+        with here.watching(words=("-c", INSTALLED)) as process:
             here.becomes("tiny-b")
             for how, edits in (("rename", _renames), ("git checkout", _checkouts)):
                 waits = sorted(_waits(here, edits(here)))

@@ -101,7 +101,7 @@ def written(records: Iterable[tuple[Record, float]]) -> list[Row]:
 def test_what_is_restated_makes_up_for_any_rows_that_are_forgotten(records: Any, chance: Any) -> None:
     rows = written(records)
     first = chance.draw(st.integers(1, len(rows)))
-    carry = carried(fold(rows), fold(rows[first - 1 :]))
+    carry = carried(rows, rows[first - 1 :])
     restated = [Row(seq=rows[-1].seq + 1, when=instant(0.0), record=record) for record in carry]
     assert known([*rows[first - 1 :], *restated]) == known(rows)
 
