@@ -162,7 +162,7 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> Iterator[Find
     weights = observed.value(FactKey("weights", host, model.name), Weights)
     problems: list[tuple[Subject, str, str]] = []
     if binary is not None and binary.problem:
-        problems.append(("program", binary.problem, f"mend it, or name another with `binary:` of {model.name}"))
+        problems.append(("program", binary.problem, f"mend it, or what inventory.yaml says of {model.name}"))
     if weights is not None and weights.problem:
         problems.append(("weights", weights.problem, f"mend it, or name others with `weights:` of {model.name}"))
     if weights is not None and model.task in {"chat", "completion"} and weights.architecture.startswith(VECTORS):

@@ -72,7 +72,7 @@ def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
     observed = world(SLICE).predicting("test", {key: Binary(path="x", problem="the program x is not executable")})
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "program", "a")]
-    assert found[0].fix == "mend it, or name another with `binary:` of a"
+    assert found[0].fix == "mend it, or what inventory.yaml says of a"
 
 
 def test_weights_of_another_task_are_named() -> None:
