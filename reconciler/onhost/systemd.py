@@ -86,7 +86,7 @@ def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
 def log(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Answer the last lines that the newest invocation of a service wrote to the journal, and the cursor they `end` at.
 
-    Where it wrote none, those of the one before; after an earlier end, the first lines since, of any.
+    Where that ended without a word, those of the one before; after an earlier end, the first lines since, of any.
     """
     name, scope, lines, end = request["name"], request["scope"], int(request["lines"]), request.get("after", "")
     if end:
@@ -94,11 +94,12 @@ def log(request: dict[str, Any], _: str) -> dict[str, Any]:
     state = _state(name, scope)
     if not state["InvocationID"]:
         return {"lines": [], "end": ""}
-    if state["ActiveState"] != "active":
+    which = [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}"]
+    if state["ActiveState"] in _OVER or state["SubState"] in _BETWEEN_TRIES:
         # What just ended may have written what journald has not read yet; not every account may ask it to.
         _run(["journalctl", "--quiet", "--sync"], "system", may_fail=True)
-    newest = _journal(scope, lines, [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}"])
-    return newest or _journal(scope, lines, _of(name, scope)) or {"lines": [], "end": ""}
+        which = which if _journal(scope, 1, which) else _of(name, scope)
+    return _journal(scope, lines, which) or {"lines": [], "end": ""}
 
 
 def _journal(scope: str, lines: int, which: list[str]) -> dict[str, Any] | None:
