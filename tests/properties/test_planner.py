@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core import attention, gate
@@ -28,9 +28,11 @@ from reconciler.steps.plan import HostPlan, Plan, PlannedStep
 from reconciler.steps.step import ModelStep
 from reconciler.verbs.apply import _compare
 from tests.casefile import (
+    FOLDER,
     Case,
     WantedGiven,
     hints,
+    read,
     seen,
     wanted_slice,
 )
@@ -60,7 +62,8 @@ def at_a_glance(wanted: Slice, world: Observed, model_names: Iterable[str]) -> O
 
 
 @QUICK
-@given(cases())
+@given(cases() | st.sampled_from([read(path) for path in sorted(FOLDER.glob("*.yaml"))]))
+@example(read(FOLDER / "replaced_files_switch.yaml"))
 def test_a_pass_looks_at_all_that_its_plan_depends_on(case: Case) -> None:
     wanted, known, world = target(wanted_slice(case)), hints(case), seen(case)
     everything = at_a_glance(wanted.slice, world, [model.name for model in wanted.slice.models])
