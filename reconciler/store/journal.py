@@ -27,7 +27,7 @@ from reconciler.store.filesystem import MOUNTS, mounted_on
 if TYPE_CHECKING:
     from reconciler.ports import Clock
 
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 10.0
 HEADED = {"run-opened", "run-closed", "adopted", "retry", "roll-back", "hold", "resume"}
 NOTHING = "0" * 64
@@ -245,10 +245,10 @@ class SqliteJournal:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
             with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as connection:
-                if _version(connection) > VERSION:
-                    raise self._damaged(
-                        f"it has format {_version(connection)}, written by a newer version than this one ({VERSION})"
-                    )
+                version = _version(connection)
+                if version not in {0, VERSION}:
+                    age = "a newer" if version > VERSION else "an older"
+                    raise self._damaged(f"it has format {version}, written by {age} version than this one ({VERSION})")
                 yield connection
         except SQLITE_ERRORS as error:
             raise self._fault(error) from error

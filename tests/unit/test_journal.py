@@ -111,13 +111,14 @@ def test_a_changed_row_is_seen(tmp_path: Path) -> None:
         journal.rows()
 
 
-def test_a_newer_format_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "age"), [(1, "an older"), (3, "a newer")])
+def test_another_format_is_named(tmp_path: Path, version: int, age: str) -> None:
     journal = sqlite_journal(tmp_path)
     journal.append(intent(1))
     with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
-    with pytest.raises(JournalDamaged, match="newer version"):
+    with pytest.raises(JournalDamaged, match=f"written by {age} version"):
         journal.rows()
 
 
@@ -128,7 +129,7 @@ def test_a_row_of_an_unknown_kind_is_damage_with_a_way_out(tmp_path: Path) -> No
     fields = (1, 0.0, "boot", 0.0, "strange", "local", '{"kind": "strange"}', module.NOTHING)
     with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
         connection.execute(module.SCHEMA)
-        connection.execute("PRAGMA user_version = 1")
+        connection.execute("PRAGMA user_version = 2")
         connection.execute("INSERT INTO record VALUES (?,?,?,?,?,?,?,?,?)", (*fields, module._digest(fields)))
     connection.close()
     with pytest.raises(JournalDamaged, match="move it aside"):
