@@ -320,9 +320,48 @@ def test_the_newest_row_is_told_without_reading_any(tmp_path: Path) -> None:
     (tmp_path / "journal").mkdir()
     (tmp_path / "journal" / "journal.sqlite").touch()
     assert reader.newest() == 0
+    assert reader.rows() == ()
     for number in (1, 2):
         writer.append(intent(number))
         assert reader.newest() == number
     (tmp_path / "other" / "journal.sqlite").mkdir(parents=True)
     with pytest.raises(DurabilityError):
         sqlite_journal(tmp_path / "other").newest()
+
+
+def test_the_newest_row_of_what_is_no_database_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(b"of no format" * 100)
+    with pytest.raises(JournalDamaged):
+        sqlite_journal(tmp_path).newest()
+
+
+def test_rows_after_a_number_are_told_whether_or_not_those_before_were_read(journal: Journal) -> None:
+    written = [journal.append(intent(number)) for number in range(3)]
+    assert list(journal.since(2)) == written[2:]
+    assert list(journal.since(2)) == written[2:]
+    written += [journal.append(intent(number)) for number in range(3, 5)]
+    assert list(journal.since(3)) == written[3:]
+    assert list(journal.since(5)) == []
+    assert list(journal.since(0)) == written
+
+
+def test_rows_after_one_that_was_checked_must_continue_its_chain(tmp_path: Path) -> None:
+    journal = sqlite_journal(tmp_path)
+    for number in range(3):
+        journal.append(intent(number))
+    assert [row.seq for row in journal.since(0)] == [1, 2, 3]
+    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
+        connection.execute("UPDATE record SET previous = '' WHERE seq = 3")
+    connection.close()
+    with pytest.raises(JournalDamaged, match="row 3 is not what was written"):
+        list(journal.since(2))
+
+
+def test_rows_after_one_that_was_forgotten_meanwhile_are_told(tmp_path: Path) -> None:
+    reader, writer = short_journal(tmp_path), short_journal(tmp_path)
+    writer.append(run_opened("box", "0"))
+    assert [row.seq for row in reader.since(0)] == [1]
+    for number in range(1, 5):
+        writer.append(run_opened("box", str(number)))
+    assert [row.seq for row in reader.since(1)] == [4, 5]
+    assert [row.seq for row in reader.since(4)] == [5]
