@@ -115,7 +115,7 @@ class Executor:
         self.number += 1
         began = self.clock.boot()
         world = await self.observer.look([key for key in step.reads() if self._is_old(world.fact(key))], world)
-        if step.skippable and step.holds(world):
+        if step.skippable and step.sightings == 1 and step.holds(world):
             self._record(step, "skipped", began, world)
             return None, world
         if step.kind == "start" and self.started[step.model] >= MOST_STARTS:
@@ -172,10 +172,11 @@ class Executor:
         patience = DOUBT_SECONDS if trouble and step.in_doubt != "irreversible" else step.deadline
         until = self.clock.boot() + min(patience, step.deadline)
         pause, longest = step.poll
-        doubt = ""
+        doubt, sightings = "", 0
         while True:
             world = await self.observer.look(step.reads(), world)
-            if step.holds(world):
+            sightings = sightings + 1 if step.holds(world) else 0
+            if sightings == step.sightings:
                 return world, "done", trouble
             # A process that becomes another program shows no mark for a moment: what is hopeless is seen twice.
             before, doubt = doubt, step.hopeless(world)

@@ -60,7 +60,7 @@ class AwaitVram(Step):
     """Wait until `need_bytes` and a margin are free on all cards together, and each of `shares` on its own card."""
 
     in_doubt: ClassVar[InDoubt] = "observable"
-    poll: ClassVar[tuple[float, float]] = (0.1, 0.5)
+    poll: ClassVar[tuple[float, float]] = (0.05, 0.5)
 
     kind: Literal["await_vram"] = "await_vram"
     deadline: float = 60.0
@@ -72,6 +72,11 @@ class AwaitVram(Step):
     def target(self) -> str:
         """Return the amount."""
         return f"{self.need_bytes / GIB:.1f} GiB"
+
+    @property
+    def sightings(self) -> int:
+        """Return two where memory comes back: what a stopped process held may show as free, and then as taken, for a moment."""
+        return 2 if any(share.frees_bytes for share in self._all()) else 1
 
     def reads(self) -> tuple[FactKey, ...]:
         """Return the accelerators."""

@@ -42,6 +42,11 @@ class Step(Value):
         """Return the digest of the command that the step brings about, when it does."""
         return ""
 
+    @property
+    def sightings(self) -> int:
+        """Return how many looks in a row must see the postcondition before it counts."""
+        return 1
+
     @abstractmethod
     def reads(self) -> tuple[FactKey, ...]:
         """Return the facts that the step depends on or changes."""

@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.journal import MemoryJournal
-from reconciler.fakes.ports import Parts
+from reconciler.fakes.ports import FakeGpu, Parts
 from reconciler.fakes.world import Fault
-from reconciler.model.facts import Activity, Fact, Unit
+from reconciler.model.facts import Activity, Fact, Gpu, Unit
 from reconciler.model.records import Retry
 from tests.crash.stage import Stage
 from tests.crash.stories import STORIES, TEA, Story, is_off, remembers, serves
@@ -65,6 +65,23 @@ def test_an_engine_that_is_always_gone_again_is_not_started_for_ever() -> None:
     )
     assert life.acts.count("start") == 4
     assert list(stage.world.serving()) == ["b"]
+
+
+class Flickering(FakeGpu):
+    """Show memory that is still coming back as free at every other look."""
+
+    def _memory(self) -> Gpu:
+        card = super()._memory().cards[0]
+        held = sum(holder.bytes or 0 for holder in card.holders)
+        free = card.total - held if self.host.life.calls.count("gpu") % 2 else card.free
+        return Gpu(cards=(card.model_copy(update={"free": free}),))
+
+
+def test_memory_that_comes_back_is_believed_when_it_was_seen_twice() -> None:
+    stage = STORIES["tight_memory"].begin()
+    stage.parts = Parts(gpu=Flickering)
+    stage.ends("applied")
+    assert stage.world.violations == []
 
 
 def mended(stage: Stage, over: Callable[[Stage], None]) -> None:
