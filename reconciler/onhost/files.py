@@ -102,13 +102,13 @@ def write_claim(request: dict[str, Any], directory: str) -> dict[str, Any]:
     wanted = request["claim"]
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with _alone(directory):
-        if not request.get("take_over"):
-            standing = claim(directory)["claim"]
-            if standing is not None and standing["controller"] != wanted["controller"]:
-                raise Problem(
-                    f"the host is claimed by controller {standing['name']} ({standing['directory']}); stop that one, or take over"
-                )
-        write_durably(os.path.join(directory, CLAIM), json.dumps(wanted, sort_keys=True).encode())
+        standing = None if request.get("take_over") else claim(directory)["claim"]
+        if standing is not None and standing["controller"] != wanted["controller"]:
+            raise Problem(
+                f"the host is claimed by controller {standing['name']} ({standing['directory']}); stop that one, or take over"
+            )
+        if standing != wanted:
+            write_durably(os.path.join(directory, CLAIM), json.dumps(wanted, sort_keys=True).encode())
     return {"claim": wanted}
 
 

@@ -32,7 +32,10 @@ def test_a_host_that_nobody_claimed_can_be_claimed_again_and_again(tmp_path: Pat
     for _ in range(2):
         ok(ask(host, "write-claim", claim=OURS, take_over=False))
     assert ok(ask(host, "claim")) == {"claim": OURS}
-    assert (host / "claim.json").stat().st_mode & 0o777 == 0o600
+    written = (host / "claim.json").stat()
+    assert written.st_mode & 0o777 == 0o600
+    ok(ask(host, "write-claim", claim=OURS, take_over=False))
+    assert (host / "claim.json").stat().st_ino == written.st_ino, "what stands already is not written again"
 
 
 def test_anothers_claim_stands_until_it_is_taken_over(tmp_path: Path) -> None:
