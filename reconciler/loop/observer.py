@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import anyio
 
-from reconciler.core.attention import cheap_facts, costly_facts, found_facts, orphan_facts, silent_engines
+from reconciler.core.attention import FILE_FACTS, cheap_facts, costly_facts, found_facts, orphan_facts, silent_engines
 from reconciler.model.facts import Activity, Answer, Fact, FactKey, FactValue, Health, Known, Observed, Unit, Unknown
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, HostReaders
@@ -47,32 +47,36 @@ class Observer:
             observed = await self.look((*silent, *(FactKey("unit", key.host, key.subject) for key in silent)), observed)
         more = (*found_facts(self._slice, observed), *orphan_facts(self._slice, observed))
         observed = await self.look(more, observed) if more else observed
-        return observed.seeing(await self._engine_facts(costly_facts(self._slice, observed), observed))
+        return await self._side_by_side(costly_facts(self._slice, observed), observed)
 
     async def look(self, keys: Iterable[FactKey], world: Observed | None = None) -> Observed:
         """Return `world` with the facts under `keys` seen anew; an engine is asked as the unit that is known, or looked for."""
         wanted = tuple(keys)
         seen = world or Observed()
-        of_engines = [key for key in wanted if key.kind in {"health", "activity", "answered"}]
-        units = {unit for key in of_engines if (unit := FactKey("unit", key.host, key.subject)) not in seen}
-        fresh = await self._side_by_side({key for key in wanted if key not in of_engines} | units)
-        seen = seen.seeing(fresh)
+        of_engines = [key for key in wanted if key.kind in ENGINE_FACTS]
         health = {FactKey("health", key.host, key.subject) for key in of_engines if key.kind != "activity"}
-        seen = seen.seeing(await self._engine_facts(health, seen))
-        return seen.seeing(await self._engine_facts([key for key in of_engines if key.kind != "health"], seen))
+        units = {unit for key in of_engines if (unit := FactKey("unit", key.host, key.subject)) not in seen}
+        files = {key for key in wanted if key.kind in FILE_FACTS}
+        # Files are read while engines think: all at once would keep each other from the one interpreter that there is.
+        seen = await self._side_by_side({*wanted, *units} - {*of_engines, *files}, seen)
+        seen = await self._side_by_side({*files, *health}, seen)
+        return await self._side_by_side([key for key in of_engines if key.kind != "health"], seen)
 
-    async def _side_by_side(self, keys: Iterable[FactKey]) -> Facts:
+    async def _side_by_side(self, keys: Iterable[FactKey], world: Observed) -> Observed:
         wanted = tuple(keys)
+        if not wanted:
+            return world
         grouped = [key for key in wanted if key.kind in {"unit", "orphans"}]
-        facts = self._unanswered(wanted)
-        asked = [partial(self._read, key, self._reader(key), facts) for key in wanted if key not in grouped]
-        if grouped:
-            asked.append(partial(self._units, grouped, facts))
+        facts: Facts = dict.fromkeys(wanted, Unknown(f"no answer within {READ_SECONDS:.0f} s", since=self._clock.boot()))
+        asked: list[Callable[[], Coroutine[object, object, None]]] = [partial(self._units, grouped, facts)] if grouped else []
+        for key in (one for one in wanted if one not in grouped):
+            answer = self._engine_answer(key, world) if key.kind in ENGINE_FACTS else self._reader(key)
+            if callable(answer):
+                asked.append(partial(self._read, key, answer, facts))
+            else:
+                facts[key] = self._stamped(answer)
         await _all(asked)
-        return facts
-
-    def _unanswered(self, keys: Iterable[FactKey]) -> Facts:
-        return dict.fromkeys(keys, Unknown(f"no answer within {READ_SECONDS:.0f} s", since=self._clock.boot()))
+        return world.seeing(facts)
 
     async def _read(self, key: FactKey, reader: Reader, into: Facts) -> None:
         into[key] = self._stamped(await reader())
@@ -138,13 +142,6 @@ class Observer:
             value = orphans if key.kind == "orphans" else by_name.get(key.subject)
             into[key] = Known(value, self._clock.boot())
 
-    async def _engine_facts(self, keys: Iterable[FactKey], world: Observed) -> Facts:
-        answers = {key: self._engine_answer(key, world) for key in keys}
-        facts = self._unanswered(answers)
-        facts.update({key: self._stamped(answer) for key, answer in answers.items() if not callable(answer)})
-        await _all([partial(self._read, key, answer, facts) for key, answer in answers.items() if callable(answer)])
-        return facts
-
     def _engine_answer(self, key: FactKey, world: Observed) -> Reader | Fact[FactValue]:
         """Return who can answer, or the answer where the engine need not be asked."""
         unit_key = FactKey("unit", key.host, key.subject)
@@ -168,6 +165,7 @@ class Observer:
         return lambda: engine.answer(unit)
 
 
+ENGINE_FACTS = {"health", "activity", "answered"}
 ABSENT: Mapping[str, FactValue] = {"health": Health(phase="absent"), "activity": Activity(), "answered": Answer()}
 
 

@@ -15,12 +15,18 @@ class Past:
         """Read nothing yet."""
         self.journal = journal
         self._known: dict[str, Hints] = {}
-        self._read, self._newest_at = 0, 0.0
+        self._read: int | None = None
+        self._newest_at = 0.0
 
     def hints(self, host: str) -> Hints:
         """Return what is known of a host now; raise JournalDamaged or DurabilityError."""
+        if self._read is None or self.journal.newest() != self._read:
+            self._catch_up()
+        return replace(self._known.get(host, Hints()), newest_at=self._newest_at)
+
+    def _catch_up(self) -> None:
+        self._read = self._read or 0
         for row in self.journal.since(self._read):
             name = row.record.host
             self._known[name] = after(self._known.get(name, Hints()), row)
             self._read, self._newest_at = row.seq, row.at
-        return replace(self._known.get(host, Hints()), newest_at=self._newest_at)

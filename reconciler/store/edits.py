@@ -61,6 +61,7 @@ class FileEdits:
         self._still_seconds = STANDS_STILL_SECONDS
         self._read_at = -STORM_SECONDS
         self._places = self._named()
+        self._traces = git.traces(source.directory)
 
     def look(self) -> None:
         """Read the files again now, changed or not."""
@@ -85,7 +86,7 @@ class FileEdits:
 
     async def _read(self, now: Print, tell: Callable[[Wanted | str], None]) -> Print | None:
         """Read the pair and tell; return the print it had, None when it must be looked at again."""
-        self._places = self._named()
+        self._places, self._traces = self._named(), git.traces(self._source.directory)
         half_way = git.half_way(self._source.directory)
         if half_way:
             if await self._stands(now):
@@ -137,7 +138,8 @@ class FileEdits:
 
     def _print(self) -> Print:
         files = {str(path): _stat(path) for path in self._source.paths}
-        traces = {str(path): _stat(path) for path in git.traces(self._source.directory)}
+        # Where git has none of the files yet, it may have them by now; else those that it changes stay where they are.
+        traces = {str(path): _stat(path) for path in self._traces or git.traces(self._source.directory)}
         changed = [seen[-1] / 1e9 for seen in files.values() if seen]
         return Print(files | traces, max(changed, default=0.0))
 

@@ -119,7 +119,7 @@ class SqliteJournal:
         if not self._file.exists():
             return 0
         try:
-            self._reader = self._reader or sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+            self._reader = self._reader or self._reader_opened()
             newest = self._reader.execute("SELECT max(seq) FROM record").fetchone()[0] if _version(self._reader) else 0
         except SQLITE_ERRORS as error:
             raise self._fault(error) from error
@@ -164,8 +164,8 @@ class SqliteJournal:
             ) from error
 
     def close(self) -> None:
-        """Let go of the file until the next append."""
-        for connection in (self._writer, self._reader):
+        """Let go of the file until the next append: who writes last of all, so that its log is folded into it."""
+        for connection in (self._reader, self._writer):
             if connection is not None:
                 connection.close()
         self._writer = self._reader = None
@@ -214,6 +214,12 @@ class SqliteJournal:
         connection = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         finalize(self, connection.close)
         connection.execute("PRAGMA journal_mode=WAL")
+        return connection
+
+    def _reader_opened(self) -> sqlite3.Connection:
+        """Return a connection that reads, and is closed at exit before one that was opened sooner to write."""
+        connection = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+        finalize(self, connection.close)
         return connection
 
     def _insert(self, connection: sqlite3.Connection, record: Record) -> tuple[Row, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ruamel.yaml import YAML
@@ -106,8 +107,12 @@ class _Broken(Exception):
         self.flaw = flaw
 
 
+@lru_cache(maxsize=4)
 def parse(content: bytes) -> Document:
-    """Return the one document in `content`: what is wrong stands in `flaws`, whether all was read in `complete`."""
+    """Return the one document in `content`: what is wrong stands in `flaws`, whether all was read in `complete`.
+
+    What was parsed last is remembered, since of a pair of files that is followed mostly one changes; nobody changes a document.
+    """
     document = Document()
     text = ""
     try:
