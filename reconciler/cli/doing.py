@@ -44,17 +44,21 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def _look(asked: argparse.Namespace, app: App) -> Outcome:
-    from reconciler.verbs import doctor, history, logs, plan, status, validate
-
     match asked.verb:
         case "plan":
+            from reconciler.verbs import plan
+
             outcome = plan.run(app, detailed=asked.detailed_exitcode)
             if asked.save is not None:
                 app.plans.write(asked.save, outcome.document)
             return outcome
         case "status":
+            from reconciler.verbs import status
+
             return status.run(app, exit_code=asked.exit_code)
         case "history":
+            from reconciler.verbs import history
+
             return history.run(app, asked.run)
         case "explain":
             from reconciler.schemas import real
@@ -62,10 +66,16 @@ def _look(asked: argparse.Namespace, app: App) -> Outcome:
 
             return explain.run(app, app.source, real(), asked.subject)
         case "logs":
+            from reconciler.verbs import logs
+
             return logs.run(app, asked.model, asked.lines)
         case "doctor":
+            from reconciler.verbs import doctor
+
             return doctor.run(app, asked.host)
         case _:
+            from reconciler.verbs import validate
+
             return validate.run(app.source)
 
 

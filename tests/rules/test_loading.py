@@ -1,0 +1,45 @@
+"""A command loads what it needs: each verb pays for itself alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CODE = """
+import sys
+from reconciler.cli.main import main
+main(sys.argv[1:])
+print("verbs:", *sorted(name for name in sys.modules if name.startswith("reconciler.verbs.")))
+"""
+STATE = Path(__file__).parents[2] / "state"
+NOT_NEEDED = {
+    "apply",
+    "demo",
+    "doctor",
+    "explain",
+    "history",
+    "hold",
+    "init",
+    "logs",
+    "retry",
+    "rollback",
+    "status",
+    "use",
+    "watch",
+}
+
+
+def loaded(data: Path, verb: str) -> set[str]:
+    words = [sys.executable, "-c", CODE, verb, "--state", str(STATE), "--data", str(data)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    (names,) = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("verbs:")]
+    return {name.removeprefix("reconciler.verbs.") for name in names}
+
+
+def test_a_plan_loads_no_other_verb(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "plan") & NOT_NEEDED == set()
+
+
+def test_history_loads_no_other_verb(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "history") & (NOT_NEEDED | {"plan"}) == {"history"}
