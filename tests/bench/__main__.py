@@ -60,12 +60,13 @@ def median_pair(first: Callable[[], object], second: Callable[[], object]) -> tu
 
 
 class Bench(NamedTuple):
-    """Be a folder with two models, the app over it, their port, and a loop that runs all the time, as that of `watch` does."""
+    """Be a folder with two models, the app over it, their port, and a loop and a past that stay, as those of `watch` do."""
 
     folder: Path
     app: App
     port: int
     loop: BlockingPortal
+    past: Past
 
     def switch(self, active: str) -> float:
         """Carry out a wish; return when that began, in wall clock seconds."""
@@ -73,8 +74,10 @@ class Bench(NamedTuple):
         wanted = self.app.source.read()
         slice_ = wanted.slices["local"]
         ports = self.loop.call(self.app.ports, slice_)
-        actor = Actor(ports, Past(self.app.journal), self.app.clock, self.app.claim, Interrupt(), lambda _: None)
+        actor = Actor(ports, self.past, self.app.clock, self.app.claim, Interrupt(), lambda _: None)
         wish = Wish(slice_, wanted.provenance, "bench")
+        # A keeper that rests has read what the run before has left.
+        self.loop.call(self.past.hints, "local")
         began = self.app.clock.wall()
         self.loop.call(reconcile, wish, actor)
         return began
@@ -94,7 +97,7 @@ def stack(width: int, layers: int, context: int) -> Iterator[Bench]:
             models.append(f"  {model}: {{engine: {engine}, port: {port}, stable_for: 0s}}\n")
         (folder / "inventory.yaml").write_text("version: 1\nmodels:\n" + "".join(models))
         app = build(Settings(folder, folder / "data", folder / "host"))
-        bench = Bench(folder, app, port, loop)
+        bench = Bench(folder, app, port, loop, Past(app.journal))
         try:
             yield bench
         finally:
