@@ -70,11 +70,11 @@ class LlamaEngine:
         try:
             async with self._reached(unit) as api:
                 slots = tuple(place.slot for place in await api.places())
-                # Requests wait only while every slot is busy: where nobody counts them, the slots say enough.
-                deferred = (await api.counters()).get("requests_deferred", 0)
+                # Requests wait only while every slot is busy; where nobody counts them, the slots say enough.
+                counters = await api.counters() if all(slot.busy for slot in slots) else {}
         except DriverError as error:
             return Unknown(error.message)
-        return Known(Activity(identity=unit.identity, slots=slots, deferred=int(deferred)))
+        return Known(Activity(identity=unit.identity, slots=slots, deferred=int(counters.get("requests_deferred", 0))))
 
     async def answer(self, unit: Unit) -> Fact[Answer]:
         """Return whether the engine does its task, from one answer that touches no conversation."""
