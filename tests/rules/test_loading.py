@@ -30,8 +30,8 @@ NOT_NEEDED = {
 }
 
 
-def loaded(data: Path, verb: str) -> set[str]:
-    words = [sys.executable, "-c", CODE, verb, "--state", str(STATE), "--data", str(data)]
+def loaded(directory: Path, verb: str) -> set[str]:
+    words = [sys.executable, "-c", CODE, verb, "--state", str(STATE), "--data", str(directory)]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     (names,) = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("verbs:")]
     return {name.removeprefix("reconciler.verbs.") for name in names}
