@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
@@ -21,6 +21,8 @@ from reconciler.store.repository import Folder
 from reconciler.store.source import FileSource
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from reconciler.model.machine import Adopted, Server
     from reconciler.model.spec import Slice
     from reconciler.ports import (
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
         Supervisor,
     )
     from reconciler.settings import Settings
+
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,16 @@ class App:
     def adopted(self, server: Server) -> Adopted:
         """Return what the flags of a running server say as keys of a model."""
         return self.catalog.adopted(server)
+
+    def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
+        """Run in an event loop in which hosts can be reached."""
+        import anyio  # noqa: PLC0415 - not every command needs it
+
+        return anyio.run(self._connected, work, given)
+
+    async def _connected(self, work: Callable[..., Awaitable[Answer]], given: tuple[object, ...]) -> Answer:
+        async with self.catalog.links:
+            return await work(*given)
 
     def readers(self, slice_: Slice) -> HostReaders:
         """Return what can be asked about a host: looking is all that its type allows."""

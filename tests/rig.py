@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from reconciler.drivers.access import local
 from reconciler.drivers.engines import embedded, llamacpp
 from reconciler.drivers.launchers import process
 from reconciler.edge.http import HttpClient
@@ -17,6 +16,7 @@ from reconciler.model.facts import Known, Unit, UnitIdentity
 from reconciler.model.onhost import AskUnits
 from reconciler.model.spec import Capabilities, Kind, ModelSpec
 from tests import running
+from tests.contracts.hosts import here
 from tests.engine import LLAMA_SERVER, free_port, weights_in
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.drivers.engines.llama.engine import LlamaEngine
     from reconciler.model.facts import Activity, Answer, Fact, Health, Slot
     from reconciler.model.spec import Command, Task
+    from reconciler.ports import Access
 
 DIGEST = "v1:sha256:" + "0" * 16
 HEALTHY_WITHIN = 60.0
@@ -60,7 +61,7 @@ class Rig:
     """A model that can be started again and again in one host directory."""
 
     model: ModelSpec
-    access: local.Driver
+    access: Access
     launcher: process.Driver
     engine: LlamaEngine
     directory: Path
@@ -146,9 +147,9 @@ class Rig:
         return answered
 
 
-def rig(directory: Path, way: local.Driver | None = None, *, task: Task = "completion", **options: Any) -> Rig:
+def rig(directory: Path, way: Access | None = None, *, task: Task = "completion", **options: Any) -> Rig:
     """Define a model of random weights, or of the file `weights`; LLAMA_SERVER names a real llama-server to use."""
-    port, access = free_port(), way or local.Driver(local.Options(), str(directory))
+    port, access = free_port(), way or here(directory)
     if LLAMA_SERVER:
         options.setdefault("context", 4096)
         options.setdefault("weights", str(weights_in(directory)))

@@ -18,6 +18,7 @@ from reconciler.onhost import units
 from tests.engine import free_port, weights_in
 from tests.frail import program_in
 from tests.running import until
+from tests.sshd import Served
 
 COMMAND_SECONDS = 120
 ENOUGH = 0.95
@@ -26,7 +27,7 @@ ENOUGH = 0.95
 CONVERSATION = " ".join(f"In chapter {number} the keeper counts {number * 7} ships." for number in range(1, 21))
 
 INVENTORY = """version: 1
-models:
+{hosts}models:
   tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 200ms}}
   tiny-b: {{engine: {{{engine}{more}}}, port: {port}, stable_for: {stable_for}}}
 """
@@ -35,8 +36,10 @@ models:
 class Stack:
     """Run `reconciler` in a folder, as a person would."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, served: Served | None = None) -> None:
+        """Lay it out; the host is this machine, reached over ssh where somebody serves that."""
         self.folder = folder
+        self.served = served
         self.port = free_port()
         self.conversation = CONVERSATION
         (folder / "state").mkdir()
@@ -52,8 +55,14 @@ class Stack:
 
     def inventory(self, more: str = "", *, engine: str = "kind: embedded, seed: 2", stable_for: str = "200ms") -> None:
         """Define both models; what is given is about tiny-b."""
-        text = INVENTORY.format(port=self.port, engine=engine, more=more, stable_for=stable_for)
+        text = INVENTORY.format(hosts=self._hosts(), port=self.port, engine=engine, more=more, stable_for=stable_for)
         (self.folder / "state" / "inventory.yaml").write_text(text)
+
+    def _hosts(self) -> str:
+        if self.served is None:
+            return ""
+        options = self.served.options(self.folder / "host" / "reconciler-host")
+        return f"hosts:\n  local: {{access: {json.dumps({'kind': 'ssh', **options})}}}\n"
 
     def forget(self, model: str) -> None:
         """Take the definition of a model out of the inventory."""

@@ -1,14 +1,15 @@
 """Run a program of JSON lines in another interpreter, here or elsewhere, and exchange requests with it.
 
-The program goes in first, then one line for each request with an `id`; answers come in any order. The other side's
-stderr is ours.
+The program goes in first, then one line for each request with an `id`; answers come in any order. What comes before the
+program's own first line, such as the greeting of a login shell, is dropped; the end of stderr says why it ended.
 """
 
 from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Self
+from subprocess import PIPE
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
@@ -22,16 +23,26 @@ if TYPE_CHECKING:
     from anyio.abc import Process
     from pydantic import JsonValue
 
+Thing = TypeVar("Thing")
+
 LINE_LIMIT = 16 * 1024 * 1024
 LEAVE_SECONDS = 2.0
+NOISE_LIMIT = 64 * 1024
+WORDS_LIMIT = 4096
 
 
 class Interpreter:
-    """Hold one running interpreter inside an `async with`; `exchange` may be called side by side."""
+    """Hold one running interpreter inside an `async with`; `exchange` may be called side by side.
 
-    def __init__(self, argv: Sequence[str], program: bytes) -> None:
-        """Take the command of the interpreter and what it reads first."""
-        self._argv, self._program = tuple(argv), program
+    `ready` is set when its first line was read, `ended` when no answer will come any more; `words` is what it said then.
+    """
+
+    def __init__(self, argv: Sequence[str], program: bytes, hello: bytes) -> None:
+        """Take the command of the interpreter, what it reads first, and the line that it then writes first."""
+        self._argv, self._program, self._hello = tuple(argv), program, hello
+        self.ready, self.ended = anyio.Event(), anyio.Event()
+        self.words = ""
+        self._begun = anyio.Event()
         self._waiting: dict[int, tuple[anyio.Event, dict[str, JsonValue]]] = {}
         self._writing = anyio.Lock()
         self._next, self._ended = 0, ""
@@ -43,14 +54,15 @@ class Interpreter:
         async with AsyncExitStack() as stack:
             try:
                 # A session of its own: an interrupt at the terminal is ours to judge.
-                self._process = await anyio.open_process(self._argv, stderr=None, start_new_session=True)
+                self._process = await anyio.open_process(self._argv, stderr=PIPE, start_new_session=True)
             except OSError as error:
                 raise DriverError(f"cannot start {self._argv[0]}: {error.strerror}") from error
             stack.push_async_callback(self._leave)
-            await self._write(self._program)
             readers = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(readers.cancel_scope.cancel)
             readers.start_soon(self._read)
+            readers.start_soon(self._listen)
+            readers.start_soon(self._begin)
             self._stack = stack.pop_all()
         return self
 
@@ -65,6 +77,7 @@ class Interpreter:
         self._waiting[number] = (answered, {})
         try:
             with anyio.fail_after(seconds):
+                await self._begun.wait()
                 await self._write(json.dumps({**request, "id": number}, separators=(",", ":")).encode() + b"\n")
                 await answered.wait()
             answer = self._waiting[number][1]
@@ -75,6 +88,12 @@ class Interpreter:
         if not answer:
             raise DriverError(self._ended)
         return answer
+
+    async def _begin(self) -> None:
+        """Hand the program over; one that ends before has said so by itself."""
+        with suppress(DriverError):
+            await self._write(self._program)
+        self._begun.set()
 
     async def _write(self, content: bytes) -> None:
         """Write whole lines, one writer at a time."""
@@ -93,16 +112,36 @@ class Interpreter:
 
     async def _read(self) -> None:
         """Give each answer to who waits for it, until the output ends."""
-        assert self._process is not None  # noqa: S101  the reader starts after the process
-        assert self._process.stdout is not None  # noqa: S101
-        stream = BufferedByteReceiveStream(self._process.stdout)
+        stream = BufferedByteReceiveStream(_given(self._process.stdout if self._process else None))
         try:
+            await self._skip(stream)
             while True:
                 self._deliver(json.loads(await stream.receive_until(b"\n", LINE_LIMIT)))
         except (anyio.IncompleteRead, anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            await self._last_words()
             self._end("ended")
         except (anyio.DelimiterNotFound, ValueError, TypeError):
             self._end("wrote something that is not an answer")
+
+    async def _skip(self, stream: BufferedByteReceiveStream) -> None:
+        """Drop what others write before the program begins; raise DelimiterNotFound when that is too much."""
+        dropped = 0
+        while not (line := await stream.receive_until(b"\n", NOISE_LIMIT)).endswith(self._hello):
+            dropped += len(line)
+            if dropped > NOISE_LIMIT:
+                raise anyio.DelimiterNotFound(NOISE_LIMIT)
+        self.ready.set()
+
+    async def _listen(self) -> None:
+        """Keep the end of what it says on stderr."""
+        with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            async for part in _given(self._process.stderr if self._process else None):
+                self.words = (self.words + part.decode("utf-8", "replace"))[-WORDS_LIMIT:]
+
+    async def _last_words(self) -> None:
+        """Wait a moment for how it ended."""
+        with anyio.move_on_after(LEAVE_SECONDS):
+            await _given(self._process).wait()
 
     def _deliver(self, answer: JsonValue) -> None:
         """Hand one answer over; one that nobody waits for any more is dropped. Raise TypeError when it is none."""
@@ -116,7 +155,11 @@ class Interpreter:
 
     def _end(self, what: str) -> None:
         """Tell everybody who waits that no answer will come."""
-        self._ended = self._ended or f"{self._argv[0]}, which speaks for the host, {what}"
+        said = self.words.strip().splitlines()
+        self._ended = (
+            self._ended or f"{self._argv[0]}, which speaks for the host, {what}{f': {said[-1].strip()}' if said else ''}"
+        )
+        self.ended.set()
         for answered, _ in self._waiting.values():
             answered.set()
 
@@ -136,3 +179,9 @@ class Interpreter:
                     process.kill()
             await process.wait()
             await process.aclose()
+
+
+def _given(thing: Thing | None) -> Thing:
+    """Return what is there once the process runs."""
+    assert thing is not None  # noqa: S101  the readers start after the process
+    return thing

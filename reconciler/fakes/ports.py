@@ -47,6 +47,11 @@ class FakeAccess:
 
     host: Host
 
+    @property
+    def here(self) -> bool:
+        """Return that a world is somewhere else."""
+        return False
+
     async def contact(self) -> Fact[Contact]:
         """Return which boot it is in."""
         return await self.host.see("contact", lambda: Contact(boot_id=self.host.world.boot_id))

@@ -93,6 +93,12 @@ class AskGpus(Value):
     do: Literal["gpus"] = "gpus"
 
 
+class AskNvidia(Value):
+    """Ask nvidia-smi for every NVIDIA card: what `drivers/gpus/nvidia` reads itself where the host is its own machine."""
+
+    do: Literal["nvidia"] = "nvidia"
+
+
 class AskMachine(Value):
     """Ask what there is for serving models, as `model.machine.Machine` holds it.
 
@@ -120,7 +126,7 @@ class AskServiceLog(Service):
 
 
 Question: TypeAlias = (
-    AskContact | AskUnits | AskPort | AskProgram | AskGguf | AskFingerprint | AskSaved | AskTail | AskClaim | AskGpus
+    AskContact | AskUnits | AskPort | AskProgram | AskGguf | AskFingerprint | AskSaved | AskTail | AskClaim | AskGpus | AskNvidia
     | AskMachine | AskServices | AskServiceLog
 )  # fmt: skip
 

@@ -9,6 +9,9 @@ from functools import lru_cache
 BOOTSTRAP = "import sys; read = sys.stdin.buffer; exec(read.read(int(read.readline())))"
 """What `python3 -I -c` is given: on stdin follow the program's length, a newline, the program, and the requests."""
 
+HELLO = b"reconciler serves this host"
+"""The line that the program writes before all answers: a login shell may have greeted first."""
+
 _PACKAGE = "reconciler.onhost"
 _LOADER = """
 import importlib.abc, importlib.util, sys
@@ -19,7 +22,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(SOURCES[module.__name__], "<" + module.__name__ + ">", "exec"), module.__dict__)
 sys.meta_path.insert(0, Finder())
 from reconciler.onhost import serve
-serve.main(DIRECTORY)
+serve.main(DIRECTORY, HELLO)
 """
 
 
@@ -28,7 +31,8 @@ def source(directory: str) -> str:
     """Return the program that serves the host whose own files live in `directory`."""
     sources = {"reconciler": "", **_modules()}
     constants = (f"SOURCES = {_literal(sources)}", f"PACKAGES = {_literal(['reconciler', _PACKAGE])}")
-    return "\n".join((*constants, f"DIRECTORY = {_literal(directory)}", _LOADER))
+    settings = (f"DIRECTORY = {_literal(directory)}", f"HELLO = {_literal(HELLO.decode())}")
+    return "\n".join((*constants, *settings, _LOADER))
 
 
 def framed(directory: str) -> bytes:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from reconciler.onhost import digests, ending, files, gguf, look, machine, ports, process, slots, systemd, units
+from reconciler.onhost import digests, ending, files, gguf, look, machine, nvidia, ports, process, slots, systemd, units
 from reconciler.onhost.problem import Problem, explain
 
 LINE_LIMIT = 16 * 1024 * 1024
@@ -67,6 +67,7 @@ _KINDS: dict[str, Served] = {
     ),
     "claim": lambda _, directory: files.claim(directory),
     "gpus": lambda *_: look.gpus(),
+    "nvidia": lambda *_: nvidia.cards(),
     "machine": machine.machine,
     "spawn": _spawn,
     "stop": lambda request, _: ending.stop(request),
@@ -93,8 +94,9 @@ class Loop:
         self._writing = threading.Lock()
         self._free = threading.BoundedSemaphore(AT_ONCE)
 
-    def run(self) -> None:
-        """Serve until the source ends."""
+    def run(self, hello: str) -> None:
+        """Say hello on a line of its own, then serve until the source ends."""
+        self._write(hello.encode() + b"\n")
         for line in iter(lambda: self._source.readline(LINE_LIMIT + 1), b""):
             if len(line) > LINE_LIMIT:
                 self._send({"id": None, "error": f"a request is longer than {LINE_LIMIT} bytes"})
@@ -117,10 +119,14 @@ class Loop:
             self._free.release()
 
     def _send(self, value: Request) -> None:
-        """Write one line; leave at once when nobody reads any more."""
+        """Write one answer."""
         content = json.dumps(value, separators=(",", ":")).encode() + b"\n"
         if len(content) > LINE_LIMIT:
             content = json.dumps({"id": value["id"], "error": f"the answer is longer than {LINE_LIMIT} bytes"}).encode() + b"\n"
+        self._write(content)
+
+    def _write(self, content: bytes) -> None:
+        """Write whole lines; leave at once when nobody reads any more."""
         try:
             with self._writing:
                 self._sink.write(content)
@@ -129,10 +135,10 @@ class Loop:
             os._exit(0)
 
 
-def main(directory: str) -> None:
-    """Serve stdin to stdout, for the host whose own files live in `directory` (`~` is the user's home)."""
+def main(directory: str, hello: str) -> None:
+    """Say hello and serve stdin to stdout, for the host whose own files live in `directory` (`~` is the user's home)."""
     try:
-        Loop(sys.stdin.buffer, sys.stdout.buffer, os.path.expanduser(directory)).run()
+        Loop(sys.stdin.buffer, sys.stdout.buffer, os.path.expanduser(directory)).run(hello)
     finally:
         # Threads that still work are left behind: a stop in flight is observed again by whoever comes next.
         os._exit(0)

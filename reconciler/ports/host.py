@@ -37,6 +37,11 @@ Evidence: TypeAlias = Json
 class AccessReader(Protocol):
     """Look at a host."""
 
+    @property
+    def here(self) -> bool:
+        """Return whether the host is the machine of this process, whose libraries may be asked."""
+        ...
+
     async def contact(self) -> Fact[Contact]:
         """Return which boot the host is in."""
         ...

@@ -54,11 +54,11 @@ def run(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
     """
     try:
         with app.lock.held():
-            return anyio.run(_apply, app, wishes, approve, say)
+            return app.run(_apply, app, wishes, approve, say)
     except LockHeld as held:
         if not held.obeys:
             raise
-    outcome = anyio.run(_ask, app, wishes, approve, say)
+    outcome = app.run(_ask, app, wishes, approve, say)
     if outcome is not None:
         return outcome
     say("whoever acted on this data directory is gone; acting here")

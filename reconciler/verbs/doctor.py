@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import anyio
-
 from reconciler.core import findings
 from reconciler.core.recovery import Hints, fold
 from reconciler.errors import ConfigError, DurabilityError, Unreachable
@@ -28,7 +26,7 @@ def run(looking: Looking, host: str | None) -> Outcome:
     chosen = [slices[name] for name in among(slices, host)] if wanted else []
     rows, of_journal = _rows(looking)
     hints = fold(rows)
-    of_hosts = anyio.run(_all, looking, chosen, hints)
+    of_hosts = looking.run(_all, looking, chosen, hints)
     found = (*of_files, *of_journal, *findings.of_time(rows, looking.clock.wall()), *of_hosts)
     document = Findings(hosts=tuple(slice_.host.name for slice_ in chosen), findings=found)
     return Outcome(document.model_dump(mode="json"), ERROR if document.wrong else OK)

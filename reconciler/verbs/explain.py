@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import anyio
-
 from reconciler.core.explaining import of_host, of_model, of_reason, of_run, of_step, step_kinds
 from reconciler.core.keys import Guide
 from reconciler.core.projection import history
@@ -45,7 +43,7 @@ def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], su
         raise
     slices = wanted.slices
     near += [*slices, *(model.name for slice_ in slices.values() for model in slice_.models)]
-    found = [*anyio.run(_seen, looking, wanted, subject), *found]
+    found = [*looking.run(_seen, looking, wanted, subject), *found]
     if not found:
         raise Misused(f"nothing is called {subject}{nearest(subject, near)}; what can be explained is {SUBJECTS}")
     return _told(subject, found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 from reconciler.model.facts import Claim
 from reconciler.model.spec import Slice
@@ -18,6 +19,8 @@ from reconciler.ports import (
     Source,
     Supervisor,
 )
+
+Answer = TypeVar("Answer")
 
 
 class Looking(Protocol):
@@ -38,6 +41,9 @@ class Looking(Protocol):
     @property
     def claim(self) -> Claim:
         """Return who we are."""
+
+    def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
+        """Run in an event loop in which hosts can be reached."""
 
     def readers(self, slice_: Slice) -> HostReaders:
         """Return what can be asked about a host."""

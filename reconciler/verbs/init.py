@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import anyio
-
 from reconciler.core import drafting, takeover
 from reconciler.core.drafting import Answers, Candidate
 from reconciler.model.facts import Fact, Gpu, Unknown
@@ -36,7 +34,7 @@ class Beginning(Looking, Protocol):
 def run(app: Beginning, ask: Ask | None) -> Outcome:
     """Write both files and plan over them; `ask` puts a question to a person. Raise Refused when files are there already."""
     app.folder.refuse_taken()
-    machine, gpu_problem = anyio.run(_look, app.readers(here.HERE))
+    machine, gpu_problem = app.run(_look, app.readers(here.HERE))
     found = drafting.candidates(machine, {one.pid: app.adopted(one) for one in machine.servers})
     texts = drafting.draft(machine, found, _answers(machine, found, ask), gpu_problem)
     files = {"desired.yaml": texts.desired, "inventory.yaml": texts.inventory, **takeover.units(found)}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
-
 from reconciler.errors import Misused, Unreachable
 from reconciler.model.facts import LogPart, Unknown
 from reconciler.model.problem import nearest
@@ -23,12 +21,12 @@ AT_A_TIME = 1000
 def run(looking: Looking, model_name: str, lines: int) -> Outcome:
     """Return the last lines of a model's log; raise Misused naming the models there are, or Unreachable."""
     slice_, launcher = _found(looking, model_name)
-    return Outcome(_document(slice_, model_name, anyio.run(_part, launcher, model_name, lines)))
+    return Outcome(_document(slice_, model_name, looking.run(_part, launcher, model_name, lines)))
 
 
 def follow(looking: Looking, model_name: str, lines: int, show: Show) -> None:
     """Show the last lines, then whatever comes, also of the next start of the model, for as long as somebody reads."""
-    anyio.run(_follow, looking, model_name, lines, show)
+    looking.run(_follow, looking, model_name, lines, show)
 
 
 async def _follow(looking: Looking, model_name: str, lines: int, show: Show) -> None:

@@ -91,7 +91,7 @@ def _planned(looking: Looking, slice_: Slice, observed: Observed, hints: Hints, 
 def run(looking: Looking, *, detailed: bool) -> Outcome:
     """Return the plan; with `detailed`, exit 2 says that there is something to do."""
     wanted = looking.source.read()
-    seen = anyio.run(look, looking, wanted)
+    seen = looking.run(look, looking, wanted)
     plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
     refused = any(host.refusals for host in plan.hosts)
     code = REFUSED if refused else PENDING if detailed and plan.has_changes else OK

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import anyio
-
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import attempt_key
 from reconciler.errors import Misused, Refused
@@ -30,7 +28,7 @@ def run(
     (name,) = names
     now = wanted.slices[name]
     chosen = _chosen(promoted(app.journal.rows(), name), run_number, digest(now))
-    observed = anyio.run(Observer(app.readers(now), now, app.clock).everything)
+    observed = app.run(Observer(app.readers(now), now, app.clock).everything)
     leaves = attempt_key(now, digest(now), observed)
     asked = RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves)
     outcome = apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,), approved=approved), approve, say)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import anyio
-
 from reconciler.core.projection import host_status
 from reconciler.errors import ConfigError
 from reconciler.model.status import Status
@@ -19,14 +17,14 @@ LOOK_SECONDS = 2.0
 
 def run(looking: Looking, *, exit_code: bool) -> Outcome:
     """Return the status of every managed host; with `exit_code`, 1 says that one is not ready."""
-    status = anyio.run(_status, looking)
+    status = looking.run(_status, looking)
     ready = all(host.conditions[0].status == "True" for host in status.hosts)
     return Outcome(status.model_dump(mode="json"), ERROR if exit_code and not ready else OK)
 
 
 def follow(looking: Looking, show: Show, say: Callable[[str], None]) -> None:
     """Show the status, and again whenever it changes, for as long as somebody reads; files that are half written are said."""
-    anyio.run(_follow, looking, show, say)
+    looking.run(_follow, looking, show, say)
 
 
 async def _follow(looking: Looking, show: Show, say: Callable[[str], None]) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
-
 from reconciler.errors import LockHeld, NotApproved, Refused
 from reconciler.ports import Proposal
 from reconciler.render.json import plan_document
@@ -59,7 +57,7 @@ def _approved(app: Acting, proposal: Proposal, message: str, approve: apply.Appr
     say(proposal.diff)
     # What git objects to is that the change is not committed yet.
     wanted = wanted.model_copy(update={"provenance": provenance.model_copy(update={"objection": ""})})
-    seen = anyio.run(look, app, wanted)
+    seen = app.run(look, app, wanted)
     reasons = next(one.plan.refusals for one in seen if one.slice.host.name == proposal.host)
     if reasons:
         raise Refused(f"nothing was written: {'; '.join(reasons)}")

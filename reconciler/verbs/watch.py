@@ -23,7 +23,7 @@ def run(app: Staying, say: Callable[[str], None]) -> Outcome:
     Raise LockHeld or DurabilityError.
     """
     with app.lock.held(obeys=True):
-        ended = anyio.run(_watch, app, say)
+        ended = app.run(_watch, app, say)
     return Outcome({"version": 1, "ended": ended.name}, INTERRUPTED if ended == signal.SIGINT else OK)
 
 

@@ -6,23 +6,39 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from reconciler.drivers.access import local
+from reconciler.drivers.access import local, ssh
+from reconciler.drivers.access.exchange.driver import Place
 from reconciler.edge.interpreter import Interpreter
+from reconciler.edge.ssh import Links
 from reconciler.onhost import bundle
+from tests import sshd
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-WAYS = ("thread", "piped")
+    from reconciler.drivers.access.exchange.driver import Exchange
+    from reconciler.ports import Access
+
+WAYS = ("thread", "piped", "ssh")
+
+
+def here(directory: Path | str, exchange: Exchange | None = None) -> local.Driver:
+    """Be the access to this machine."""
+    return local.Driver(local.Options(), Place("local", str(directory), Links()), exchange)
 
 
 @asynccontextmanager
-async def reached(way: str, directory: Path) -> AsyncIterator[local.Driver]:
-    """Reach this machine in a worker thread, or through an interpreter that has nothing but the bundled program."""
+async def reached(way: str, directory: Path) -> AsyncIterator[Access]:
+    """Reach this machine in a worker thread, through an interpreter that has nothing but the bundled program, or over ssh."""
     if way == "thread":
-        yield local.Driver(local.Options(), str(directory))
+        yield here(directory)
+        return
+    if way == "ssh":
+        with sshd.running() as served:
+            async with Links() as links:
+                yield ssh.Driver(ssh.Options(**served.options(directory)), Place("box", "/nowhere", links))
         return
     argv = [sys.executable, "-I", "-S", "-c", bundle.BOOTSTRAP]
-    async with Interpreter(argv, bundle.framed(str(directory))) as interpreter:
-        yield local.Driver(local.Options(), str(directory), interpreter.exchange)
+    async with Interpreter(argv, bundle.framed(str(directory)), bundle.HELLO) as interpreter:
+        yield here(directory, interpreter.exchange)

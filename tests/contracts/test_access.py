@@ -17,7 +17,7 @@ from reconciler.model.facts import Claim, Gpu, Known, Mark, UnitIdentity, Unknow
 from reconciler.model.machine import Machine
 from reconciler.model.onhost import AskContact, AskGguf, AskGpus, AskMachine, AskTail, AskUnits, Spawn, Stop, WriteClaim
 from tests import running
-from tests.contracts.hosts import WAYS, reached
+from tests.contracts.hosts import WAYS, here, reached
 from tests.engine import EngineProcess, free_port
 from tests.frail import program_in
 
@@ -61,6 +61,11 @@ async def started(access: Access, program: str, directory: Path) -> UnitIdentity
     evidence = await access.act(spawn(program))
     running.wait_for_line(directory / "models/m/log")
     return UnitIdentity.model_validate(evidence["identity"])
+
+
+def address(url: str) -> tuple[str, int]:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    return host, int(port)
 
 
 async def test_contact_names_the_boot(access: Access) -> None:
@@ -153,8 +158,13 @@ async def test_an_action_that_fails_raises_its_sentence(access: Access) -> None:
 
 async def test_dialling_reaches_a_loopback_port(access: Access) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        async with access.dial(listener.getsockname()[1]) as url:
-            assert url == f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with access.dial(listener.getsockname()[1]) as url, await anyio.connect_tcp(*address(url)) as stream:
+            await stream.send(b"over there")
+            served, _ = listener.accept()
+            with served:
+                assert served.recv(100) == b"over there"
+        async with access.dial(listener.getsockname()[1]) as again:
+            assert again == url
 
 
 async def test_power_none_is_on_while_the_host_answers(access: Access) -> None:
@@ -178,7 +188,7 @@ def answering(answer: dict[str, JsonValue]) -> local.Driver:
     async def exchange(_: dict[str, JsonValue], __: float) -> dict[str, JsonValue]:
         return answer
 
-    return local.Driver(local.Options(), "/nowhere", exchange)
+    return here("/nowhere", exchange)
 
 
 async def test_device_nodes_make_memory_unknown_and_are_named() -> None:

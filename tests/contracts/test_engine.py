@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from reconciler.drivers.access.local import Driver
     from reconciler.model.spec import Task
+    from reconciler.ports import Access
     from tests.rig import Rig
 
 
@@ -38,13 +38,13 @@ def _no_process_survives_a_test() -> Iterator[None]:
 
 
 @pytest.fixture(params=WAYS)
-async def access(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
+async def access(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Access]:
     async with reached(request.param, tmp_path) as driver:
         yield driver
 
 
 @pytest.fixture
-def model(tmp_path: Path, access: Driver) -> Rig:
+def model(tmp_path: Path, access: Access) -> Rig:
     return rig(tmp_path, access)
 
 
@@ -122,7 +122,7 @@ async def test_an_answer_leaves_no_conversation_behind(model: Rig) -> None:
         assert 0 < ((await model.slot(unit)).tokens or 0) <= TRIVIAL_TOKENS
 
 
-async def test_an_answer_never_touches_a_conversation(tmp_path: Path, access: Driver) -> None:
+async def test_an_answer_never_touches_a_conversation(tmp_path: Path, access: Access) -> None:
     model = rig(tmp_path, access, parallel=2)
     async with model.running() as unit:
         await model.converse(slot=0)
@@ -135,7 +135,7 @@ async def test_an_answer_never_touches_a_conversation(tmp_path: Path, access: Dr
         assert value(await model.engine.activity(unit)).slots == slots
 
 
-async def test_every_slot_comes_back_in_its_place(tmp_path: Path, access: Driver) -> None:
+async def test_every_slot_comes_back_in_its_place(tmp_path: Path, access: Access) -> None:
     model = rig(tmp_path, access, parallel=2)
     async with model.running() as unit:
         await model.converse(words=200, slot=0)
@@ -205,7 +205,7 @@ async def test_a_restore_that_was_cut_short_before_the_engine_took_it_is_done(mo
     assert [outcome for outcome, _ in await outcomes(model)] == ["proven"]
 
 
-async def test_a_conversation_that_no_longer_fits_stays_where_it_is(tmp_path: Path, access: Driver) -> None:
+async def test_a_conversation_that_no_longer_fits_stays_where_it_is(tmp_path: Path, access: Access) -> None:
     weights = str(weights_in(tmp_path))
     roomy, tight = rig(tmp_path, access, weights=weights), rig(tmp_path, access, weights=weights, context=256)
     async with roomy.running() as unit:
@@ -228,7 +228,7 @@ async def test_a_conversation_that_no_longer_fits_stays_where_it_is(tmp_path: Pa
     ],
 )
 async def test_what_cannot_come_back_is_said_before_and_seen_after(
-    tmp_path: Path, access: Driver, architecture: str, args: tuple[str, ...], outcome: str, remedy: str
+    tmp_path: Path, access: Access, architecture: str, args: tuple[str, ...], outcome: str, remedy: str
 ) -> None:
     model = rig(tmp_path, access, weights=str(weights_in(tmp_path, architecture)), args=args)
     weights = value(await model.engine.weights())
@@ -243,7 +243,7 @@ async def test_what_cannot_come_back_is_said_before_and_seen_after(
 
 
 @pytest.mark.parametrize(("task", "flag"), [("embedding", "--embedding"), ("rerank", "--reranking")])
-async def test_an_engine_answers_the_task_it_is_for(tmp_path: Path, access: Driver, task: Task, flag: str) -> None:
+async def test_an_engine_answers_the_task_it_is_for(tmp_path: Path, access: Access, task: Task, flag: str) -> None:
     able = rig(tmp_path, access, task=task, args=(flag,))
     async with able.running() as unit:
         assert (await able.answer(unit)).identity == unit.identity
@@ -254,7 +254,7 @@ async def test_an_engine_answers_the_task_it_is_for(tmp_path: Path, access: Driv
         assert f'add "{flag}" to args' in answer.message
 
 
-async def test_a_sleeping_engine_is_seen_asleep_and_not_saved(tmp_path: Path, access: Driver) -> None:
+async def test_a_sleeping_engine_is_seen_asleep_and_not_saved(tmp_path: Path, access: Access) -> None:
     model = rig(tmp_path, access, args=("--sleep-idle-seconds", "1"))
     async with model.running() as unit:
         await model.converse()
@@ -268,7 +268,7 @@ async def test_a_sleeping_engine_is_seen_asleep_and_not_saved(tmp_path: Path, ac
         assert not any(model.slots.iterdir())
 
 
-async def test_weights_that_are_not_there_are_a_problem_unless_they_are_written_on_start(tmp_path: Path, access: Driver) -> None:
+async def test_weights_that_are_not_there_are_a_problem_unless_they_are_written_on_start(tmp_path: Path, access: Access) -> None:
     missing = value(await rig(tmp_path, access, weights="none.gguf").engine.weights())
     assert not missing.exists
     assert "none.gguf" in missing.problem

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from reconciler.drivers.access import local
 from reconciler.drivers.launchers import process, systemd
 from reconciler.edge.interpreter import Interpreter
 from reconciler.errors import DriverError
@@ -19,7 +18,7 @@ from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
 from reconciler.onhost import bundle
 from tests import running
 from tests.booted import Booted, booted_systemd
-from tests.contracts.hosts import WAYS, reached
+from tests.contracts.hosts import WAYS, here, reached
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -125,8 +124,8 @@ def booted() -> Iterator[Booted]:
 @asynccontextmanager
 async def services(scope: str, booted: Booted, directory: Path) -> AsyncIterator[ServicePlace]:
     argv = [*booted.entering, sys.executable, "-I", "-S", "-c", bundle.BOOTSTRAP]
-    async with Interpreter(argv, bundle.framed(str(directory))) as interpreter:
-        place = ServicePlace(local.Driver(local.Options(), str(directory), interpreter.exchange), booted, scope)
+    async with Interpreter(argv, bundle.framed(str(directory)), bundle.HELLO) as interpreter:
+        place = ServicePlace(here(directory, interpreter.exchange), booted, scope)
         yield place
         booted.path(f"{place._units}/gemma3.service").unlink(missing_ok=True)
         place.systemctl("daemon-reload")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +16,7 @@ from reconciler.model.records import RunOpened
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import Clock, HostReaders, JournalReader, Source
+from reconciler.verbs.given import Answer
 from reconciler.verbs.plan import Seen, look
 from tests.crash.stage import ME, Stage
 from tests.crash.stories import STORIES
@@ -35,6 +37,9 @@ class Looking:
     source: Source
     clock: Clock
     claim: Claim = ME
+
+    def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
+        return self.world.clock.run(work, *given)
 
     def readers(self, slice_: Slice) -> HostReaders:
         return ports(self.world, slice_, self.life)

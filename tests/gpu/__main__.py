@@ -20,10 +20,10 @@ from typing import Any
 
 import anyio
 
-from reconciler.drivers.access import local
 from reconciler.drivers.gpus import nvidia
 from reconciler.model.facts import GIB, Card, FactKey, Gpu, Known, Observed, Unknown
 from reconciler.steps.await_vram import MARGIN_BYTES, AwaitVram
+from tests.contracts.hosts import here
 from tests.engine import weights_in
 from tests.gpu.server import CACHE, llama_server
 from tests.stack import Stack, stack
@@ -45,7 +45,7 @@ models:
 
 def gpu() -> Known[Gpu] | Unknown:
     """Look at the cards as the driver does."""
-    fact = anyio.run(nvidia.Driver(nvidia.Options(), local.Driver(local.Options(), str(CACHE))).gpu)
+    fact = anyio.run(nvidia.Driver(nvidia.Options(), here(CACHE)).gpu)
     assert isinstance(fact, Known | Unknown)
     return fact
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from reconciler.drivers.access import local
 from reconciler.drivers.engines import llamacpp
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.edge.http import HttpClient, HttpFault
@@ -22,6 +21,7 @@ from reconciler.errors import DriverError
 from reconciler.model.facts import Known, Saved, Unit, Unknown
 from reconciler.model.onhost import AskUnits
 from tests import running
+from tests.contracts.hosts import here
 from tests.engine import weights_in
 from tests.liars import always, before, lying, never, routes, this_process
 from tests.rig import DIGEST, rig, spec, value
@@ -51,7 +51,7 @@ def _no_process_survives_a_test() -> Iterator[None]:
 def engine_on(port: int, directory: Path) -> LlamaEngine:
     """Define an engine on a port where something listens already."""
     options = llamacpp.Options(weights=str(directory / "w.gguf"), binary="/bin/true")
-    access = local.Driver(local.Options(), str(directory))
+    access = here(directory)
     return llamacpp.Driver(options, spec(llamacpp.command(options, "m", port), port), access, time.time)
 
 

@@ -28,7 +28,7 @@ def anyio_backend() -> str:
 
 
 def served(directory: Path) -> Interpreter:
-    return Interpreter([*RUN, bundle.BOOTSTRAP], bundle.framed(str(directory)))
+    return Interpreter([*RUN, bundle.BOOTSTRAP], bundle.framed(str(directory)), bundle.HELLO)
 
 
 async def test_answers_find_their_requests_in_any_order(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ async def test_answers_find_their_requests_in_any_order(tmp_path: Path) -> None:
 
 async def test_an_interpreter_that_is_missing_is_named() -> None:
     with pytest.raises(DriverError, match="cannot start /nowhere/python3"):
-        async with Interpreter(["/nowhere/python3"], b""):
+        async with Interpreter(["/nowhere/python3"], b"", b""):
             pytest.fail("it started")
 
 
@@ -63,20 +63,39 @@ async def test_a_deadline_ends_the_wait_and_a_late_answer_is_dropped(tmp_path: P
     ("program", "said"),
     [
         ("raise SystemExit(1)", "ended|closed its input"),
-        ("import sys; sys.stdin.readline(); print('hello', flush=True); sys.stdin.read()", "not an answer"),
-        ("import sys; sys.stdin.readline(); print('[1]', flush=True); sys.stdin.read()", "not an answer"),
+        ("import sys; sys.stdin.readline(); print('hello\\nhi', flush=True); sys.stdin.read()", "not an answer"),
+        ("import sys; sys.stdin.readline(); print('hello\\n[1]', flush=True); sys.stdin.read()", "not an answer"),
     ],
 )
 async def test_one_that_breaks_off_or_talks_nonsense_is_an_error(program: str, said: str) -> None:
-    async with Interpreter([*RUN, program], b"") as interpreter:
+    async with Interpreter([*RUN, program], b"", b"hello") as interpreter:
         with anyio.fail_after(running.DEADLINE), pytest.raises(DriverError, match=said):
+            await interpreter.exchange({"do": "gpus"}, running.DEADLINE)
+
+
+async def test_what_a_login_shell_says_before_the_program_begins_is_dropped(tmp_path: Path) -> None:
+    program = f"print('welcome\\n{{}}')\n{bundle.BOOTSTRAP}"
+    async with Interpreter([*RUN, program], bundle.framed(str(tmp_path)), bundle.HELLO) as interpreter:
+        assert "ok" in await interpreter.exchange({"do": "gpus"}, running.DEADLINE)
+        assert interpreter.ready.is_set()
+
+
+async def test_a_program_that_never_begins_for_all_the_noise_is_an_error() -> None:
+    async with Interpreter([*RUN, "while True: print('x' * 1000)"], b"", b"hello") as interpreter:
+        with anyio.fail_after(running.DEADLINE), pytest.raises(DriverError, match="not an answer"):
+            await interpreter.exchange({"do": "gpus"}, running.DEADLINE)
+
+
+async def test_its_last_words_say_why_it_ended() -> None:
+    async with Interpreter([*RUN, "import sys; sys.exit('no route to host')"], b"", b"") as interpreter:
+        with anyio.fail_after(running.DEADLINE), pytest.raises(DriverError, match="ended: no route to host"):
             await interpreter.exchange({"do": "gpus"}, running.DEADLINE)
 
 
 async def test_one_that_will_not_leave_is_killed() -> None:
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()"
     with anyio.fail_after(running.DEADLINE):
-        async with Interpreter([*RUN, stubborn], b""):
+        async with Interpreter([*RUN, stubborn], b"", b""):
             pass
 
 

@@ -243,6 +243,7 @@ def test_engines_survive_the_loop_and_are_adopted(tmp_path: Path) -> None:
     with loop, loop.stdin as requests, loop.stdout as answers:
         requests.write(bundle.framed(str(tmp_path)) + json.dumps({"id": 1, **spawn_request(FAMILY)}).encode() + b"\n")
         requests.flush()
+        assert answers.readline().strip() == bundle.HELLO
         identity: dict[str, Any] = ok(json.loads(answers.readline()))["identity"]
         running.wait_for_line(tmp_path / "models/m/log")
         loop.kill()

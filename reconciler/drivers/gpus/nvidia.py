@@ -1,6 +1,6 @@
-"""Read NVIDIA cards through NVML, the library of their driver, in this process.
+"""Read NVIDIA cards: through NVML, the library of their driver, on the controller's own machine, by nvidia-smi elsewhere.
 
-It speaks of the cards of the machine that the controller runs on. What is not known of a card makes all of them unknown.
+What is not known of a card makes all of them unknown.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from importlib import import_module
 from posixpath import basename
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.edge.aside import Aside
 from reconciler.model.facts import Card, Gpu, Holder, Known, Unknown
-from reconciler.model.onhost import AskGpus
+from reconciler.model.onhost import AskGpus, AskNvidia
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pydantic import JsonValue
 
     from reconciler.model.facts import Fact
     from reconciler.ports import AccessReader
@@ -61,14 +63,36 @@ class Driver:
         self._cards = Aside(self._look)
 
     async def gpu(self) -> Fact[Gpu]:
-        """Return every card. Source: NVML; /proc/meminfo for a card that has no memory of its own."""
-        try:
-            fact = await self._cards.answer(READ_SECONDS)
-        except TimeoutError:
-            return Unknown("the NVIDIA driver does not answer; if `nvidia-smi` hangs too, `dmesg` says why, and a reboot ends it")
+        """Return every card. Source: NVML or nvidia-smi; /proc/meminfo for a card that has no memory of its own."""
+        fact = await (self._asked_here() if self._access.here else self._asked_there())
         if isinstance(fact, Unknown) or not any(card.unified for card in fact.value.cards):
             return fact
         return await with_host_memory(fact.value, self._access)
+
+    async def _asked_here(self) -> Fact[Gpu]:
+        try:
+            return await self._cards.answer(READ_SECONDS)
+        except TimeoutError:
+            return Unknown("the NVIDIA driver does not answer; if `nvidia-smi` hangs too, `dmesg` says why, and a reboot ends it")
+
+    async def _asked_there(self) -> Fact[Gpu]:
+        (fact,) = await self._access.ask([AskNvidia()])
+        if isinstance(fact, Unknown):
+            return Unknown(f"{fact.reason}; {LAST_RESORT}")
+        found = fact.value["cards"]
+        if not isinstance(found, list) or not found:
+            return Unknown(f"nvidia-smi finds no card there; `dmesg` says more; {LAST_RESORT}")
+        try:
+            return Known(Gpu(cards=tuple(self._card_there(one) for one in found)))
+        except ValidationError as error:
+            return Unknown(f"the host's list of cards cannot be understood: {error.error_count()} of its fields are wrong")
+
+    def _card_there(self, found: JsonValue) -> Card:
+        """Return a card as the host told of it; one without memory of its own says 0 bytes. Raise ValidationError."""
+        told = found if isinstance(found, dict) else {}
+        unified = self.options.memory == "unified" or told.get("total") is None
+        own = {"total": 0, "free": 0} if unified else {}
+        return Card.model_validate({**told, **own, "unified": unified})
 
     def _look(self) -> Fact[Gpu]:
         """Return every card; one without memory of its own says 0 bytes."""

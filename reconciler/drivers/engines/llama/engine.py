@@ -158,8 +158,8 @@ class LlamaEngine:
         try:
             props = await api.props()
         except HttpFault as error:
-            # Between taking the port and listening on it nobody accepts connections yet.
-            young = error.fault == "refused" and unit.uptime < YOUNG_SECONDS
+            # Between taking the port and listening on it nobody accepts connections yet, or whoever forwards them hangs up.
+            young = error.fault in {"refused", "broken"} and unit.uptime < YOUNG_SECONDS
             return ("loading" if young else "unresponsive"), error.message
         except DriverError as error:
             return "unresponsive", error.message

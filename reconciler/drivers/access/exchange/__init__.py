@@ -1,0 +1,1 @@
+"""What every access that speaks with the program of a host has in common."""

@@ -1,0 +1,119 @@
+"""Ask and act through an exchange of requests and answers, wherever the program of the host runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from pydantic import JsonValue, ValidationError
+
+from reconciler.edge.together import Together
+from reconciler.errors import DriverError
+from reconciler.model.facts import Claim, Contact, Fact, Known, Unknown
+from reconciler.model.onhost import (
+    AskClaim,
+    AskContact,
+    AskFingerprint,
+    AskGpus,
+    AskNvidia,
+    AskPort,
+    AskUnits,
+    Prefetch,
+    Stop,
+    StopService,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from reconciler.edge.ssh import Links
+    from reconciler.model.onhost import Action, Question
+
+    Json: TypeAlias = dict[str, JsonValue]
+    Exchange: TypeAlias = Callable[[Json, float], Awaitable[Json]]
+
+ASK_SECONDS = 10.0
+QUICK = (AskContact, AskUnits, AskPort, AskClaim, AskGpus)
+"""What no file system of an operator can hold up."""
+
+SLOW = (AskFingerprint, AskNvidia)
+READ_SECONDS = 120.0
+ACT_SECONDS = 600.0
+
+
+class Place(NamedTuple):
+    """Say where a host is: its name, where this machine keeps what belongs to it as a host, and the ways to other machines."""
+
+    host_name: str
+    directory: str
+    links: Links
+
+
+class ExchangeDriver:
+    """Be the part of an access that looks and acts by `exchange`, which returns the answer to one request within seconds."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        """Ask through `exchange`."""
+        self.exchange = exchange
+        self._together: Together[Question, Fact[Json]] = Together(self._round_trip, Unknown("the question was given up"))
+
+    async def contact(self) -> Fact[Contact]:
+        """Return which boot the host is in."""
+        (fact,) = await self.ask([AskContact()])
+        return fact if isinstance(fact, Unknown) else Known(Contact(boot_id=str(fact.value["boot_id"])))
+
+    async def ask(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
+        """Answer all questions in one round trip, one fact each, in order; what needs the kernel alone, with all who ask now."""
+        quick = all(isinstance(one, QUICK) for one in questions)
+        return await self._together.ask(questions) if quick else await self._round_trip(questions)
+
+    async def _round_trip(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
+        seconds = sum(READ_SECONDS if isinstance(one, SLOW) else ASK_SECONDS for one in questions)
+        requests: list[JsonValue] = [one.model_dump(mode="json") for one in questions]
+        try:
+            answers = _ok(await self.exchange({"do": "each", "requests": requests}, seconds))["answers"]
+        except DriverError as error:
+            return tuple(Unknown(error.message) for _ in questions)
+        if not isinstance(answers, list) or len(answers) != len(requests):
+            return tuple(Unknown("the host did not answer every question") for _ in questions)
+        return tuple(_fact(one) for one in answers)
+
+    async def claim(self) -> Fact[Claim | None]:
+        """Return who acts on this host."""
+        (fact,) = await self.ask([AskClaim()])
+        if isinstance(fact, Unknown):
+            return fact
+        try:
+            return Known(None if fact.value["claim"] is None else Claim.model_validate(fact.value["claim"]))
+        except ValidationError as error:
+            return Unknown(f"the host's claim cannot be understood: {error.error_count()} of its fields are wrong")
+
+    async def act(self, action: Action) -> Json:
+        """Perform one action; raise DriverError."""
+        return _ok(await self.exchange(action.model_dump(mode="json"), _seconds(action)))
+
+
+def _seconds(action: Action) -> float:
+    """Return how long an action may take before nobody waits for it any more."""
+    if isinstance(action, Stop):
+        return action.grace + action.again + action.kill + ASK_SECONDS
+    if isinstance(action, StopService):
+        return action.grace + action.kill + READ_SECONDS
+    return READ_SECONDS if isinstance(action, Prefetch) else ACT_SECONDS
+
+
+def _ok(answer: JsonValue) -> Json:
+    """Return what was answered; raise DriverError with the host's sentence."""
+    if isinstance(answer, dict):
+        value = answer.get("ok")
+        if isinstance(value, dict):
+            return value
+        raise DriverError(str(answer.get("error", "the host gave an answer that says neither ok nor error")))
+    raise DriverError("the host gave an answer that is not an object")
+
+
+def _fact(answer: JsonValue) -> Fact[Json]:
+    """Return an answer as a fact."""
+    try:
+        return Known(_ok(answer))
+    except DriverError as error:
+        return Unknown(error.message)

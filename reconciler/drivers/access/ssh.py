@@ -1,0 +1,89 @@
+"""Reach a host over ssh, with the user's own client, keys, agent and configuration.
+
+The host needs sshd and python3 (3.9 or later); nothing is installed there. Measured with OpenSSH 9.2.
+"""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconciler.drivers.access.exchange.driver import ExchangeDriver
+from reconciler.edge.ssh import Destination, Program
+from reconciler.errors import DriverError
+from reconciler.model.spec import Capabilities
+from reconciler.onhost import bundle
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reconciler.drivers.access.exchange.driver import Json, Place
+    from reconciler.model.facts import UnitIdentity
+
+CAPABILITIES = Capabilities()
+
+WATCH_SECONDS = 60.0
+LATE_SECONDS = 15.0
+COMMAND = f"exec python3 -I -c {shlex.quote(bundle.BOOTSTRAP)}"
+"""The same words for every login shell: sh, bash, zsh, fish and csh read them alike."""
+
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:%-]*$", max_length=253)]
+Account = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*\$?$", max_length=64)]
+Path = Annotated[str, Field(pattern=r"^[~/]", max_length=4096)]
+
+
+class Options(BaseModel):
+    """Say how to get there, where ~/.ssh/config does not."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: Word | None = Field(
+        default=None, description="Its name or address, or its alias in ~/.ssh/config; the host's name without."
+    )
+    user: Account | None = Field(default=None, description="Who to log in as; as ~/.ssh/config says without.")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="Where its sshd listens.")
+    config: Path | None = Field(default=None, description="Another file than ~/.ssh/config, with an absolute path.")
+    directory: Path = Field(
+        default="~/.local/state/reconciler-host",
+        description="Where everything lives that belongs to the host, conversations too.",
+    )
+
+
+class Driver(ExchangeDriver):
+    """Be the access to a host over ssh."""
+
+    def __init__(self, options: Options, place: Place) -> None:
+        """Use the links of the place."""
+        destination = Destination(place.host_name, options.address or place.host_name, options.user, options.port, options.config)
+        program = Program(COMMAND, bundle.framed(options.directory), bundle.HELLO)
+        self._link = place.links.to(destination, program)
+        super().__init__(self._link.exchange)
+
+    @property
+    def here(self) -> bool:
+        """Return that it is another machine."""
+        return False
+
+    async def changes(self, identity: UnitIdentity) -> AsyncIterator[None]:
+        """Yield when the unit's process exits, or nobody knows any more, and end."""
+        seconds, known = 0.0, False
+        while True:
+            request: Json = {"do": "exit", "identity": identity.model_dump(), "timeout": seconds}
+            try:
+                answer = await self.exchange(request, seconds + LATE_SECONDS)
+            except DriverError:
+                break
+            evidence = answer.get("ok")
+            if not isinstance(evidence, dict) or evidence.get("gone"):
+                break
+            seconds, known = WATCH_SECONDS, True
+        if known:
+            yield
+
+    @asynccontextmanager
+    async def dial(self, port: int) -> AsyncIterator[str]:
+        """Give the URL of a port of this machine that reaches the port on the host's loopback."""
+        yield f"http://127.0.0.1:{await self._link.forwarded(port)}"

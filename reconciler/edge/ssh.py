@@ -1,0 +1,270 @@
+"""Reach other machines through the user's own OpenSSH client: one connection to each, kept open, and ports through it.
+
+The connection runs `python3` there, and is the master of a control socket of its own, through which ports are forwarded.
+The socket lies in a folder that is made for this connection, so one that a power cut left behind is in nobody's way. Keys,
+agent, jumps and aliases are as in the user's configuration; unknown host keys are never accepted.
+Source: ssh(1) and ssh_config(5) of OpenSSH 9.2.
+"""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import anyio
+
+from reconciler.edge.interpreter import Interpreter
+from reconciler.errors import DriverError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from anyio.abc import TaskGroup
+    from pydantic import JsonValue
+
+CONNECT_SECONDS = 15.0
+FORWARD_SECONDS = 10.0
+MOST_FORWARDS = 3
+"""How often a port of ours is chosen anew that somebody else took meanwhile."""
+
+AGAIN_SECONDS = 5.0
+"""How long a host that could not be reached counts as such, so that not every question waits for it anew."""
+
+SETTINGS = (
+    "BatchMode=yes", "StrictHostKeyChecking=yes", f"ConnectTimeout={CONNECT_SECONDS - 5:.0f}", "ServerAliveInterval=5",
+    "ServerAliveCountMax=3", "ControlPersist=no", "ClearAllForwardings=yes", "RemoteCommand=none", "PermitLocalCommand=no",
+    "RequestTTY=no", "ForwardAgent=no", "ForwardX11=no", "LogLevel=ERROR", "EscapeChar=none",
+)  # fmt: skip
+
+COMPARE = "compare it with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` says there"
+REMEDIES = {
+    "REMOTE HOST IDENTIFICATION HAS CHANGED": (
+        "its host key is another one than before; only if you know why, `ssh-keygen -R {known}`, then `ssh {to}` once: " + COMPARE
+    ),
+    "Host key verification failed": "its host key is not known yet; `ssh {to}` once shows it and asks: " + COMPARE,
+    "Permission denied": "ssh must get in without a question; load your key into the agent, or `ssh-copy-id {to}`",
+    "Could not resolve hostname": "mend `address:`, or the host's name in ~/.ssh/config",
+    "Bad owner or permissions": "mend the permissions of the file that ssh names",
+    "not found": "install python3 there",
+    "Unknown command": "install python3 there",
+}
+"""What ssh or a login shell says, and what to do about it."""
+
+
+class Destination(NamedTuple):
+    """Say where to, in the words of ssh_config; None is as the user's configuration says."""
+
+    name: str
+    address: str
+    user: str | None = None
+    port: int | None = None
+    config: str | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return the words of a command line that mean it."""
+        named = (("-F", self.config), ("-l", self.user), ("-p", self.port))
+        return (*(word for flag, value in named if value is not None for word in (flag, str(value))), "--", self.address)
+
+    @property
+    def known(self) -> str:
+        """Return what the host is called among the keys that are known."""
+        return self.address if self.port in {None, 22} else f"'[{self.address}]:{self.port}'"
+
+    @property
+    def shown(self) -> str:
+        """Return what a person would type after `ssh` to get there."""
+        named = (("-F", self.config), ("-p", self.port))
+        flags = (word for flag, value in named if value is not None for word in (flag, str(value)))
+        return shlex.join((*flags, f"{self.user}@{self.address}" if self.user else self.address))
+
+
+class Program(NamedTuple):
+    """Be what runs there: the command of its interpreter, what that reads first, and what it then says first."""
+
+    command: str
+    content: bytes
+    hello: bytes
+
+
+class Links:
+    """Hold the connections of one event loop, each opened when it is first needed, closed when the loop ends."""
+
+    def __init__(self) -> None:
+        """Hold none."""
+        self._group: TaskGroup | None = None
+        self._links: dict[tuple[Destination, Program], Link] = {}
+
+    async def __aenter__(self) -> Self:
+        """Allow connections."""
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close all connections. What went wrong inside is told as it is, not as part of a group."""
+        group, self._group = self._group, None
+        if group is not None:
+            group.cancel_scope.cancel()
+            await group.__aexit__(None, None, None)
+
+    def to(self, destination: Destination, program: Program) -> Link:
+        """Return the link to a destination that runs a program there, always the same one."""
+        return self._links.setdefault((destination, program), Link(destination, program, self))
+
+    def serve(self, connection: Connection) -> None:
+        """Keep a connection until it ends or the loop does; raise DriverError outside of a loop."""
+        if self._group is None:
+            raise DriverError(f"{connection.destination.name} is not reached any more: this command is ending")
+        self._group.start_soon(connection.serve)
+
+
+class Link:
+    """Speak with one machine; the connection is made, and made again, as it is needed."""
+
+    def __init__(self, destination: Destination, program: Program, links: Links) -> None:
+        """Connect to nothing yet."""
+        self._destination, self._program, self._links = destination, program, links
+        self._connection: Connection | None = None
+
+    async def exchange(self, request: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
+        """Send one request and return its answer; raise DriverError. `seconds` begin when the machine is reached."""
+        connection = await self._reached()
+        return await connection.exchange(request, seconds)
+
+    async def forwarded(self, port: int) -> int:
+        """Return the port of this machine's loopback that reaches a port of that machine's; raise DriverError."""
+        connection = await self._reached()
+        return await connection.forwarded(port)
+
+    async def _reached(self) -> Connection:
+        if self._connection is None or self._connection.is_over:
+            self._connection = Connection(self._destination, self._program)
+            self._links.serve(self._connection)
+        connection = self._connection
+        await connection.tried.wait()
+        if connection.trouble:
+            raise DriverError(connection.trouble)
+        return connection
+
+
+class Connection:
+    """Be one connection: `tried` is set when it stands or cannot be made, `trouble` says why it does not stand."""
+
+    def __init__(self, destination: Destination, program: Program) -> None:
+        """Connect to nothing yet."""
+        self.destination, self._program = destination, program
+        self.tried = anyio.Event()
+        self.trouble = ""
+        self._ended_at = 0.0
+        self._interpreter: Interpreter | None = None
+        self._socket = ""
+        self._forwarding = anyio.Lock()
+        self._ports: dict[int, int] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether another connection is worth a try."""
+        return self._ended_at > 0 and time.monotonic() - self._ended_at > (0 if self._interpreter else AGAIN_SECONDS)
+
+    async def serve(self) -> None:
+        """Connect, and stay until the connection ends."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="reconciler-") as folder:
+                self._socket = str(Path(folder) / "ssh")
+                argv = ("ssh", *_settings(self._socket), *self.destination.words, self._program.command)
+                await self._run(Interpreter(argv, self._program.content, self._program.hello))
+        except DriverError as error:
+            self.trouble = f"{self.destination.name} cannot be reached: {error}; is the OpenSSH client installed here?"
+        except OSError as error:
+            self.trouble = f"{self.destination.name} cannot be reached: no folder for its control socket: {error}"
+        finally:
+            self._ended_at = time.monotonic()
+            self.trouble = self.trouble or f"the connection to {self.destination.name} ended"
+            self.tried.set()
+
+    async def _run(self, interpreter: Interpreter) -> None:
+        async with interpreter:
+            with anyio.move_on_after(CONNECT_SECONDS):
+                await _first(interpreter.ready, interpreter.ended)
+            if interpreter.ready.is_set():
+                self._interpreter = interpreter
+                self.tried.set()
+                await interpreter.ended.wait()
+        self.trouble = self._said(interpreter.words)
+
+    def _said(self, words: str) -> str:
+        """Return why the machine cannot be reached, in ssh's own words, and what to do."""
+        lines = [line.strip() for line in words.splitlines() if line.strip()]
+        remedy = next((remedy for phrase, remedy in REMEDIES.items() if phrase in words), "")
+        what = (
+            lines[-1].rstrip(".")
+            if lines
+            else ("the connection ended" if self._interpreter else f"no answer in {CONNECT_SECONDS:.0f} s")
+        )
+        over = f"{self.destination.name} cannot be reached over ssh: {what}"
+        return f"{over}; {remedy.format(to=self.destination.shown, known=self.destination.known)}" if remedy else over
+
+    async def exchange(self, request: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
+        """Send one request and return its answer; raise DriverError."""
+        if self._interpreter is None:
+            raise DriverError(self.trouble)
+        try:
+            return await self._interpreter.exchange(request, seconds)
+        except DriverError as error:
+            if self._interpreter.ended.is_set():
+                raise DriverError(self._said(self._interpreter.words)) from error
+            raise
+
+    async def forwarded(self, port: int) -> int:
+        """Return a port of ours that reaches a port of that machine's loopback; raise DriverError."""
+        async with self._forwarding:
+            if port not in self._ports:
+                self._ports[port] = await self._forward(port)
+            return self._ports[port]
+
+    async def _forward(self, port: int) -> int:
+        said = ""
+        for _ in range(MOST_FORWARDS):
+            ours = _free_port()
+            # What the user's configuration forwards is not for this connection, and would be asked for with it.
+            words = ("-F", "none", "-S", self._socket, "-O", "forward", "-L", f"127.0.0.1:{ours}:127.0.0.1:{port}")
+            argv = ("ssh", *words, "--", self.destination.address)
+            try:
+                with anyio.fail_after(FORWARD_SECONDS):
+                    done = await anyio.run_process(argv, stdin=subprocess.DEVNULL, check=False)
+            except (OSError, TimeoutError) as error:
+                raise DriverError(f"port {port} of {self.destination.name} cannot be reached: {error}") from error
+            if done.returncode == 0:
+                return ours
+            said = done.stderr.decode("utf-8", "replace").strip()
+        raise DriverError(f"port {port} of {self.destination.name} cannot be reached over ssh: {said}")
+
+
+def _settings(path: str) -> tuple[str, ...]:
+    settings = (*SETTINGS, "ControlMaster=yes", f"ControlPath={path}")
+    return tuple(word for setting in settings for word in ("-o", setting))
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+async def _first(*events: anyio.Event) -> None:
+    """Wait for the first of these events."""
+    async with anyio.create_task_group() as group:
+
+        async def wait(event: anyio.Event) -> None:
+            await event.wait()
+            group.cancel_scope.cancel()
+
+        for event in events:
+            group.start_soon(wait, event)

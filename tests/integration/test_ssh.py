@@ -1,0 +1,135 @@
+"""Another machine, reached over a real ssh: what a person sees when it works, and when it does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests import sshd
+from tests.running import until
+from tests.stack import ENOUGH, Stack, ending
+
+
+@pytest.fixture
+def served() -> Iterator[sshd.Served]:
+    with sshd.running() as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def here(tmp_path: Path, served: sshd.Served) -> Iterator[Stack]:
+    made = Stack(tmp_path, served)
+    with ending(made):
+        yield made
+
+
+def test_a_conversation_survives_a_switch_and_back(here: Stack) -> None:
+    here.apply()
+    held = here.remembered()
+    here.desire("tiny-b")
+    here.apply()
+    here.desire("tiny-a")
+    here.apply()
+    assert here.talk()["cache_n"] >= ENOUGH * held
+    assert here.run("plan", "--detailed-exitcode").returncode == 0
+
+
+def test_engines_outlive_the_connection(here: Stack) -> None:
+    here.apply()
+    engines = here.engines()
+    assert list(engines) == ["tiny-a"]
+    assert connections(here) == []
+    here.apply()
+    assert here.engines() == engines
+
+
+def test_a_watch_gets_over_a_connection_that_breaks(here: Stack) -> None:
+    with here.watching():
+        here.becomes("tiny-a")
+        for pid in connections(here):
+            os.kill(pid, signal.SIGKILL)
+        here.desire("tiny-b")
+        here.becomes("tiny-b")
+
+
+def connections(here: Stack) -> list[int]:
+    """Return the pids of ssh processes that use the stack's configuration."""
+    assert here.served is not None
+    config, found = str(here.served.config), []
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = line.read_bytes().decode().split("\0")
+            found += [int(line.parent.name)] if words[0] == "ssh" and config in words else []
+    return found
+
+
+def test_a_host_whose_key_is_not_known_is_not_trusted(here: Stack, served: sshd.Served) -> None:
+    served.known_hosts.write_text("")
+    found = here.run("doctor")
+    assert found.returncode == 1
+    assert "No ED25519 host key is known" not in found.stdout
+    assert "its host key is not known yet" in found.stdout
+    assert f"-p {served.port} 127.0.0.1` once shows it and asks" in found.stdout
+    refused = here.run("apply", "--yes")
+    assert refused.returncode == 4
+    assert "its host key is not known yet" in refused.stdout + refused.stderr
+    assert here.engines() == {}
+
+
+def test_a_host_whose_key_changed_is_not_trusted(here: Stack, served: sshd.Served) -> None:
+    other = (served.folder / "id.pub").read_text().split()[:2]
+    served.known_hosts.write_text(f"[127.0.0.1]:{served.port} {' '.join(other)}\n")
+    found = here.run("status").stdout
+    assert "its host key is another one than before" in found
+    assert f"ssh-keygen -R '[127.0.0.1]:{served.port}'" in found
+
+
+def test_a_host_that_nobody_serves_is_unknown_and_nothing_is_done(here: Stack, served: sshd.Served) -> None:
+    here.apply()
+    engines = here.engines()
+    served.process.terminate()
+    served.process.wait()
+    here.desire("tiny-b")
+    refused = here.run("apply", "--yes")
+    assert refused.returncode == 4
+    assert "local cannot be reached over ssh" in refused.stdout + refused.stderr
+    assert "Connection refused" in refused.stdout + refused.stderr
+    assert here.engines() == engines
+
+
+@pytest.mark.parametrize("greeting", ["echo welcome", "printf '{}\\n[1]\\nno newline'", "echo complaint >&2"])
+def test_a_shell_that_greets_is_heard_out(tmp_path: Path, greeting: str) -> None:
+    with sshd.running(f'ForceCommand {greeting}; exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"') as served:
+        here = Stack(tmp_path, served)
+        with ending(here):
+            here.apply()
+            assert list(here.engines()) == ["tiny-a"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh", "fish"])
+def test_every_login_shell_is_good_enough(tmp_path: Path, shell: str) -> None:
+    with sshd.running(f'ForceCommand exec {shell} -c "$SSH_ORIGINAL_COMMAND"') as served:
+        here = Stack(tmp_path, served)
+        found = here.run("doctor").stdout
+    assert "Looked at files, journal and local: nothing wrong." in found, found
+
+
+def test_a_host_without_python_says_what_to_install(tmp_path: Path) -> None:
+    with sshd.running('ForceCommand PATH=/nowhere /bin/sh -c "$SSH_ORIGINAL_COMMAND"') as served:
+        here = Stack(tmp_path, served)
+        found = here.run("doctor").stdout
+    assert "install python3 there" in found, found
+
+
+def test_what_ssh_asks_or_forwards_by_configuration_is_not_in_the_way(here: Stack, served: sshd.Served) -> None:
+    with served.config.open("a") as config:
+        config.write(f"  LocalForward {here.port} 127.0.0.1:{here.port}\n  RemoteCommand echo no\n  RequestTTY force\n")
+        config.write("  ControlMaster auto\n  ControlPath ~/.nowhere/%C\n  PermitLocalCommand yes\n  LocalCommand echo hi\n")
+    here.apply()
+    assert list(here.engines()) == ["tiny-a"]
+    until(lambda: connections(here) == [])

@@ -1,0 +1,83 @@
+"""A real sshd on this machine's loopback, with keys of its own, for whoever runs the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.engine import free_port
+from tests.running import until
+
+SETTINGS = """
+ListenAddress 127.0.0.1
+PidFile none
+UsePAM no
+StrictModes no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+MaxStartups 100
+"""
+
+
+class Served(NamedTuple):
+    """Be a daemon that runs: where it keeps its keys, and where it listens."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def config(self) -> Path:
+        """Return what ssh needs to get in."""
+        return self.folder / "client"
+
+    @property
+    def known_hosts(self) -> Path:
+        """Return the keys of hosts that ssh trusts."""
+        return self.folder / "known"
+
+    def options(self, directory: Path) -> dict[str, Any]:
+        """Return the options of an access to this machine through it."""
+        return {"address": "127.0.0.1", "port": self.port, "config": str(self.config), "directory": str(directory)}
+
+
+@contextmanager
+def running(shell_setting: str = "") -> Iterator[Served]:
+    """Run a daemon that lets this user in by a key; `shell_setting` is a further line of its configuration."""
+    program, keygen = (shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") for name in ("sshd", "ssh-keygen"))
+    assert program is not None, "sshd is not there; tests/rigs/install brings it"
+    assert keygen is not None, "ssh-keygen is not there; tests/rigs/install brings it"
+    if os.getuid() == 0:
+        # Where its part without privileges lives; a machine that booted without its service has none.
+        Path("/run/sshd").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="sshd-") as name:
+        folder, port = Path(name), free_port()
+        for key in ("host", "id"):
+            subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
+        settings = f"Port {port}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/id.pub\n{SETTINGS}{shell_setting}\n"
+        (folder / "config").write_text(settings)
+        (folder / "client").write_text(
+            f"Host *\n  IdentityFile {folder}/id\n  IdentitiesOnly yes\n  UserKnownHostsFile {folder}/known\n"
+        )
+        algorithm, key = (folder / "host.pub").read_text().split()[:2]
+        (folder / "known").write_text(f"[127.0.0.1]:{port} {algorithm} {key}\n")
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "config")], stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            until(lambda: _listens(port))
+            yield Served(folder, port, process)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
