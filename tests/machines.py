@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.model.machine import Adopted, Folder, Machine, Server, WeightsFile
+from reconciler.model.machine import Adopted, Folder, Logins, Machine, Server, WeightsFile
 
 
 def machine(**changed: Any) -> Machine:
     fields: dict[str, Any] = {
         "name": "attic", "user": "ann", "memory_bytes": 64 * 1024**3, "cards": (), "nodes": (), "programs": (), "servers": (),
-        "weights": (), "cut": "", "folders": (), "free_port": 8080,
+        "weights": (), "cut": "", "folders": (), "free_port": 8080, "logins": Logins(kills=False, lingers=True),
     }  # fmt: skip
     return Machine(**fields | changed)
 

@@ -78,6 +78,7 @@ def of_run(host: str, hints: Hints) -> Iterator[Finding]:
 def of_host(slice_: Slice, observed: Observed, machine: Machine, controller: str) -> Iterator[Finding]:
     """Yield what is wrong on a host that was reached; the folders of `machine` are its slot folders."""
     yield from _unseen(slice_, observed)
+    yield from _logins(slice_, machine)
     yield from _claimed(slice_.host.name, observed, controller)
     yield from _gpu(slice_.host.name, observed, machine)
     for model in slice_.models:
@@ -127,6 +128,19 @@ def _unseen(slice_: Slice, observed: Observed) -> Iterator[Finding]:
         yield Finding(
             level="wrong", host=slice_.host.name, subject="access", found=f"{key}: {reason}", fix="mend that, then run this again"
         )
+
+
+def _logins(slice_: Slice, machine: Machine) -> Iterator[Finding]:
+    """Yield that engines end with the login under which they were started."""
+    user, host = machine.user, slice_.host.name
+    kinds = {(model.launcher.kind, model.launcher.options.get("scope")) for model in slice_.models}
+    if machine.logins.kills and any(kind == "process" for kind, _ in kinds):
+        found = f"when {user} logs out, all processes of {user} end, engines too (KillUserProcesses=yes)"
+        fix = "write `KillUserProcesses=no` into /etc/systemd/logind.conf and restart systemd-logind, or run models as services"
+        yield Finding(level="wrong", host=host, subject="logins", found=found, fix=fix)
+    if not machine.logins.lingers and ("systemd", "user") in kinds:
+        found = f"when {user} logs out, the services of {user} end, and none starts at boot"
+        yield Finding(level="wrong", host=host, subject="logins", found=found, fix=f"`sudo loginctl enable-linger {user}`")
 
 
 def _claimed(host: str, observed: Observed, controller: str) -> Iterator[Finding]:

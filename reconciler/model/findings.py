@@ -10,7 +10,20 @@ from reconciler.model.names import Value
 
 Level: TypeAlias = Literal["wrong", "note"]
 Subject: TypeAlias = Literal[
-    "files", "git", "data directory", "journal", "clock", "access", "claim", "run", "gpu", "program", "weights", "slots", "port"
+    "files",
+    "git",
+    "data directory",
+    "journal",
+    "clock",
+    "access",
+    "logins",
+    "claim",
+    "run",
+    "gpu",
+    "program",
+    "weights",
+    "slots",
+    "port",
 ]
 
 

@@ -67,11 +67,19 @@ class Folder(Value):
     free_bytes: int
 
 
+class Logins(Value):
+    """Say what logging out does: whether it ends the user's processes, and whether their services go on without them."""
+
+    kills: bool
+    lingers: bool
+
+
 class Machine(Value):
     """Describe a host. `cut` says why the search for weights ended early, empty when it looked everywhere."""
 
     name: str
     user: str
+    logins: Logins
     memory_bytes: int
     cards: tuple[Card, ...]
     nodes: tuple[Node, ...]

@@ -12,7 +12,7 @@ import shutil
 import socket
 from typing import Any
 
-from reconciler.onhost import files, look, procfs, search, servers
+from reconciler.onhost import files, logins, look, procfs, search, servers
 
 FIRST_PORT = 8080
 PROGRAM_PLACES = (
@@ -41,6 +41,7 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
     return {
         "name": socket.gethostname(),
         "user": _user(),
+        "logins": logins.logins(_user()),
         "memory_bytes": _memory(proc),
         "cards": cards(root),
         "nodes": [_node(path) for path in look.gpus(root)["nodes"]],

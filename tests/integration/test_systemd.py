@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+LOGIND = "/lib/systemd/systemd-logind"
 INVENTORY = """version: 1
 models:
   tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 200ms}}
@@ -193,3 +194,24 @@ def test_init_says_what_to_change_in_a_service_that_nobody_can_look_at(here: Ser
     here.service(f"ExecStart={shlex.join(argv[:-2])}")
     here.booted.run("systemctl", "restart", "tiny")
     until(lambda: here.run("plan", "--detailed-exitcode").returncode == 0, COMMAND_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kills"),
+    [
+        ("KillUserProcesses=no", False),
+        ("KillUserProcesses=yes", True),
+        ("KillUserProcesses=yes\nKillExcludeUsers=root ops", False),
+        ("KillUserProcesses=yes\nKillOnlyUsers=ops", False),
+        ("KillUserProcesses=yes\nKillOnlyUsers=root ops", True),
+    ],
+)
+def test_what_logging_out_ends_is_told_as_logind_goes_by_it(settings: str, kills: bool) -> None:
+    asked = "import json; from reconciler.onhost.logins import logins; print(json.dumps(logins('root')))"
+    with booted_systemd() as booted:
+        assert json.loads(booted.run(sys.executable, "-c", asked)) == {"kills": False, "lingers": False}
+        booted.write("/run/systemd/logind.conf.d/ours.conf", f"[Login]\nKillExcludeUsers=\n{settings}\n")
+        booted.define("logind.service", f"[Service]\nType=dbus\nBusName=org.freedesktop.login1\nExecStart={LOGIND}\n")
+        booted.run("systemctl", "start", "logind")
+        booted.run("loginctl", "enable-linger", "root")
+        assert json.loads(booted.run(sys.executable, "-c", asked)) == {"kills": kills, "lingers": True}

@@ -13,9 +13,9 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Binary, Claim, FactKey, Observed, PortOwner, PortState, Service, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
-from reconciler.model.machine import Machine, Node
+from reconciler.model.machine import Logins, Machine, Node
 from reconciler.model.records import OpenRun, Retry, Row, RunOpened
-from reconciler.model.spec import Command
+from reconciler.model.spec import Command, Kind
 from reconciler.model.target import Provenance
 from reconciler.render.beginning import doctor_text
 from tests.clocks import instant
@@ -53,6 +53,25 @@ def with_unknown(key: FactKey, reason: str) -> list[Finding]:
 
 def told(found: list[Finding]) -> list[tuple[str, str, str]]:
     return [(one.level, one.subject, one.model) for one in found]
+
+
+def of_launcher(launcher: Kind, logins: Logins) -> list[Finding]:
+    """Judge a host with one model that is started so."""
+    slice_ = slice_of(("a",), A.model_copy(update={"launcher": launcher}))
+    return list(findings.of_host(slice_, world(slice_), machine(folders=PLACES[:1], logins=logins), "me"))
+
+
+def test_a_logout_that_ends_engines_is_found() -> None:
+    (found,) = of_launcher(Kind(kind="process"), Logins(kills=True, lingers=True))
+    assert (found.level, found.subject) == ("wrong", "logins")
+    assert "KillUserProcesses=no" in found.fix
+    assert of_launcher(Kind(kind="systemd"), Logins(kills=True, lingers=False)) == []
+
+
+def test_services_of_a_user_that_end_with_their_login_are_found() -> None:
+    (found,) = of_launcher(Kind(kind="systemd", options={"scope": "user"}), Logins(kills=False, lingers=False))
+    assert found.fix == "`sudo loginctl enable-linger ann`"
+    assert of_launcher(Kind(kind="systemd", options={"scope": "user"}), Logins(kills=True, lingers=True)) == []
 
 
 def test_where_all_is_well_nothing_is_found() -> None:
