@@ -68,7 +68,7 @@ class App:
         return anyio.run(self._connected, work, given)
 
     async def _connected(self, work: Callable[..., Awaitable[Answer]], given: tuple[object, ...]) -> Answer:
-        async with self.catalog.links:
+        async with self.catalog.loop:
             return await work(*given)
 
     def readers(self, slice_: Slice) -> HostReaders:

@@ -8,8 +8,8 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from reconciler.drivers.access.exchange.driver import Place
-from reconciler.edge.ssh import Links
+from reconciler.drivers.access.exchange.place import Place
+from reconciler.edge.loop import Loop
 from reconciler.ports import HostPorts, ModelPorts
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ FOLDERS = {"access": "access", "power": "power", "gpu": "gpus", "launcher": "lau
 class DriverCatalog:
     """Find drivers by kind. `host_directory` is where this machine keeps what belongs to it as a host.
 
-    Hosts that are not this machine are reached through `links`, inside of which an event loop must be.
+    Connections to hosts live in `loop`, which is to be entered in an event loop first.
     """
 
     def __init__(self, host_directory: str, clock: Clock) -> None:
         """Use a directory and a clock."""
         self._host_directory = host_directory
         self._clock = clock
-        self.links = Links()
+        self.loop = Loop()
 
     def kinds(self, role: str) -> tuple[str, ...]:
         """Return the kinds of a role."""
@@ -64,7 +64,7 @@ class DriverCatalog:
 
     def hosts(self, host: HostSpec, models: Sequence[ModelSpec]) -> HostPorts:
         """Return the ports of one host."""
-        access: Access = self._driver("access", host.access, Place(host.name, self._host_directory, self.links))
+        access: Access = self._driver("access", host.access, Place(host.name, self._host_directory, self.loop))
         power: Power = self._driver("power", host.power, access)
         gpu: GpuReader = self._driver("gpu", host.gpu, access)
         kinds = {model.launcher.kind: model.launcher for model in models}

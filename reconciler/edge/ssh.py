@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
@@ -22,10 +22,9 @@ from reconciler.edge.interpreter import Interpreter
 from reconciler.errors import DriverError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from anyio.abc import TaskGroup
     from pydantic import JsonValue
+
+    from reconciler.edge.loop import Loop
 
 CONNECT_SECONDS = 15.0
 FORWARD_SECONDS = 10.0
@@ -92,44 +91,12 @@ class Program(NamedTuple):
     hello: bytes
 
 
-class Links:
-    """Hold the connections of one event loop, each opened when it is first needed, closed when the loop ends."""
-
-    def __init__(self) -> None:
-        """Hold none."""
-        self._group: TaskGroup | None = None
-        self._links: dict[tuple[Destination, Program], Link] = {}
-
-    async def __aenter__(self) -> Self:
-        """Allow connections."""
-        self._group = anyio.create_task_group()
-        await self._group.__aenter__()
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close all connections. What went wrong inside is told as it is, not as part of a group."""
-        group, self._group = self._group, None
-        if group is not None:
-            group.cancel_scope.cancel()
-            await group.__aexit__(None, None, None)
-
-    def to(self, destination: Destination, program: Program) -> Link:
-        """Return the link to a destination that runs a program there, always the same one."""
-        return self._links.setdefault((destination, program), Link(destination, program, self))
-
-    def serve(self, connection: Connection) -> None:
-        """Keep a connection until it ends or the loop does; raise DriverError outside of a loop."""
-        if self._group is None:
-            raise DriverError(f"{connection.destination.name} is not reached any more: this command is ending")
-        self._group.start_soon(connection.serve)
-
-
 class Link:
-    """Speak with one machine; the connection is made, and made again, as it is needed."""
+    """Speak with one machine; the connection is made, and made again, as it is needed, and stays as long as `loop` does."""
 
-    def __init__(self, destination: Destination, program: Program, links: Links) -> None:
+    def __init__(self, destination: Destination, program: Program, loop: Loop) -> None:
         """Connect to nothing yet."""
-        self._destination, self._program, self._links = destination, program, links
+        self._destination, self._program, self._loop = destination, program, loop
         self._connection: Connection | None = None
 
     async def exchange(self, request: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
@@ -145,7 +112,7 @@ class Link:
     async def _reached(self) -> Connection:
         if self._connection is None or self._connection.is_over:
             self._connection = Connection(self._destination, self._program)
-            self._links.serve(self._connection)
+            self._loop.start(self._connection.serve)
         connection = self._connection
         await connection.tried.wait()
         if connection.trouble:

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.drivers.access import local, ssh
-from reconciler.drivers.access.exchange.driver import Place
+from reconciler.drivers.access.exchange.place import Place
 from reconciler.edge.interpreter import Interpreter
-from reconciler.edge.ssh import Links
+from reconciler.edge.loop import Loop
 from reconciler.onhost import bundle
 from tests import sshd
 
@@ -25,7 +25,7 @@ WAYS = ("thread", "piped", "ssh")
 
 def here(directory: Path | str, exchange: Exchange | None = None) -> local.Driver:
     """Be the access to this machine."""
-    return local.Driver(local.Options(), Place("local", str(directory), Links()), exchange)
+    return local.Driver(local.Options(), Place("local", str(directory), Loop()), exchange)
 
 
 @asynccontextmanager
@@ -36,8 +36,8 @@ async def reached(way: str, directory: Path) -> AsyncIterator[Access]:
         return
     if way == "ssh":
         with sshd.running() as served:
-            async with Links() as links:
-                yield ssh.Driver(ssh.Options(**served.options(directory)), Place("box", "/nowhere", links))
+            async with Loop() as loop:
+                yield ssh.Driver(ssh.Options(**served.options(directory)), Place("box", "/nowhere", loop))
         return
     argv = [sys.executable, "-I", "-S", "-c", bundle.BOOTSTRAP]
     async with Interpreter(argv, bundle.framed(str(directory)), bundle.HELLO) as interpreter:

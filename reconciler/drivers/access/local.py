@@ -19,7 +19,8 @@ from reconciler.onhost import process, serve
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from reconciler.drivers.access.exchange.driver import Exchange, Json, Place
+    from reconciler.drivers.access.exchange.driver import Exchange, Json
+    from reconciler.drivers.access.exchange.place import Place
     from reconciler.model.facts import UnitIdentity
 
 CAPABILITIES = Capabilities()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconciler.drivers.access.exchange.driver import ExchangeDriver
-from reconciler.edge.ssh import Destination, Program
+from reconciler.edge.ssh import Destination, Link, Program
 from reconciler.errors import DriverError
 from reconciler.model.spec import Capabilities
 from reconciler.onhost import bundle
@@ -20,7 +20,8 @@ from reconciler.onhost import bundle
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from reconciler.drivers.access.exchange.driver import Json, Place
+    from reconciler.drivers.access.exchange.driver import Json
+    from reconciler.drivers.access.exchange.place import Place
     from reconciler.model.facts import UnitIdentity
 
 CAPABILITIES = Capabilities()
@@ -56,10 +57,10 @@ class Driver(ExchangeDriver):
     """Be the access to a host over ssh."""
 
     def __init__(self, options: Options, place: Place) -> None:
-        """Use the links of the place."""
+        """Share the connection with all who reach the host in the same way."""
         destination = Destination(place.host_name, options.address or place.host_name, options.user, options.port, options.config)
         program = Program(COMMAND, bundle.framed(options.directory), bundle.HELLO)
-        self._link = place.links.to(destination, program)
+        self._link = place.loop.one((destination, program), lambda: Link(destination, program, place.loop))
         super().__init__(self._link.exchange)
 
     @property

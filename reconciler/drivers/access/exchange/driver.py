@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import JsonValue, ValidationError
 
@@ -25,7 +25,6 @@ from reconciler.model.onhost import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from reconciler.edge.ssh import Links
     from reconciler.model.onhost import Action, Question
 
     Json: TypeAlias = dict[str, JsonValue]
@@ -38,14 +37,6 @@ QUICK = (AskContact, AskUnits, AskPort, AskClaim, AskGpus)
 SLOW = (AskFingerprint, AskNvidia)
 READ_SECONDS = 120.0
 ACT_SECONDS = 600.0
-
-
-class Place(NamedTuple):
-    """Say where a host is: its name, where this machine keeps what belongs to it as a host, and the ways to other machines."""
-
-    host_name: str
-    directory: str
-    links: Links
 
 
 class ExchangeDriver:

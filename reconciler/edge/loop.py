@@ -1,0 +1,52 @@
+"""What lives as long as an event loop: tasks that serve all of its work, and things of which there is one for each key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import anyio
+
+from reconciler.errors import DriverError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Hashable
+    from types import TracebackType
+
+    from anyio.abc import TaskGroup
+
+Thing = TypeVar("Thing")
+
+
+class Loop:
+    """Be entered once in every event loop; cheap where nothing is asked of it."""
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        self._group: TaskGroup | None = None
+        self._things: dict[Hashable, Any] = {}
+
+    async def __aenter__(self) -> Self:
+        """Let tasks begin."""
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End all tasks. What went wrong inside is told as it is, not as part of a group."""
+        group, self._group = self._group, None
+        if group is not None:
+            group.cancel_scope.cancel()
+            await group.__aexit__(None, None, None)
+
+    def start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Let a task run until it ends or the loop does; raise DriverError outside of a loop."""
+        if self._group is None:
+            raise DriverError("nothing is reached any more: this command is ending")
+        self._group.start_soon(task)
+
+    def one(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
+        """Return the thing of a key, which is made when it is first asked for."""
+        if key not in self._things:
+            self._things[key] = make()
+        thing: Thing = self._things[key]
+        return thing

@@ -1,0 +1,55 @@
+"""What lives as long as an event loop ends with it, and not before it was entered."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from reconciler.edge.loop import Loop
+from reconciler.errors import DriverError
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_tasks_end_with_the_loop() -> None:
+    began, ended = anyio.Event(), anyio.Event()
+
+    async def task() -> None:
+        began.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    async with Loop() as loop:
+        loop.start(task)
+        await began.wait()
+    assert ended.is_set()
+
+
+async def test_outside_of_the_loop_no_task_begins() -> None:
+    loop = Loop()
+    async with loop:
+        pass
+    with pytest.raises(DriverError, match="this command is ending"):
+        loop.start(anyio.sleep_forever)
+
+
+async def test_what_goes_wrong_inside_is_told_as_it_is() -> None:
+    async def fail() -> None:
+        async with Loop() as loop:
+            loop.start(anyio.sleep_forever)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+
+
+def test_there_is_one_thing_for_each_key() -> None:
+    loop = Loop()
+    first = loop.one("a", object)
+    assert loop.one("a", object) is first
+    assert loop.one("b", object) is not first
