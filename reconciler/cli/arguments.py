@@ -48,8 +48,9 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
         return verbs.add_parser(name, help=what, description=what, parents=[shared])
 
     verb("demo", "switch a real engine between two models and back")
-    init = verb("init", "write both files for what this machine serves")
+    init = verb("init", "write both files for what a machine serves")
     init.add_argument("directory", metavar="DIR", help="a folder that holds neither file yet; it becomes a git repository")
+    init.add_argument("--host", metavar="[USER@]ADDRESS", help="look at another machine, to which ssh needs no password")
     init.add_argument("--yes", action="store_true", help="do not ask; what cannot be seen is left for you to write")
     doctor = verb("doctor", "look for everything that is wrong, with its fix; changes nothing")
     doctor.add_argument("host", nargs="?", help="one host only")

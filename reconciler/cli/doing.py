@@ -117,7 +117,7 @@ def _act(asked: argparse.Namespace, app: App) -> Outcome:
         case "init":
             from reconciler.verbs import init
 
-            return init.run(app, ask if sys.stdin.isatty() and not asked.yes else None)
+            return init.run(app, ask if sys.stdin.isatty() and not asked.yes else None, asked.host)
         case "use":
             from reconciler.verbs import use
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from reconciler.core import naming
 from reconciler.model.facts import Service
+from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import Adopted, Machine, Server, WeightsFile
 
 GIB = 1024**3
@@ -48,6 +49,16 @@ class Answers(NamedTuple):
     program: str = ""
 
 
+class Where(NamedTuple):
+    """Say which host the files are about: its name, and how it is reached, None for this machine."""
+
+    host: str = LOCAL
+    access: Mapping[str, str] | None = None
+
+
+HERE = Where()
+
+
 class Draft(NamedTuple):
     """Hold the texts of both files."""
 
@@ -71,14 +82,14 @@ def candidates(machine: Machine, adopted: Mapping[int, Adopted]) -> tuple[Candid
     return (*first, *(Candidate(next(chosen), file) for file in rest))
 
 
-def draft(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_problem: str) -> Draft:
+def draft(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_problem: str, where: Where = HERE) -> Draft:
     """Return both files. `gpu_problem` is why the memory of the accelerators cannot be read, empty when it can."""
     if not found:
         return Draft(
             _desired(machine, "tiny-a", "Nothing was found here that could serve: this one runs on random weights."),
             _demo(machine),
         )
-    return Draft(_wish(machine, found, answers), "\n".join(_inventory(machine, found, answers, gpu_problem)) + "\n")
+    return Draft(_wish(machine, found, answers), "\n".join(_inventory(machine, found, answers, gpu_problem, where)) + "\n")
 
 
 def _wish(machine: Machine, found: Sequence[Candidate], answers: Answers) -> str:
@@ -112,14 +123,17 @@ def _demo(machine: Machine) -> str:
     )
 
 
-def _inventory(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_problem: str) -> list[str]:
+def _inventory(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_problem: str, where: Where) -> list[str]:
     program, why = _program(machine, found, answers)
     lines = [
         f"# What exists on {machine.name}, as `reconciler init` found it. Every guess says why; change what is wrong.",
         "version: 1",
     ]
-    if gpu_problem or program:
-        lines += ["hosts:", "  local:"]
+    if gpu_problem or program or where.access:
+        lines += ["hosts:", f"  {_text(where.host)}:"]
+    if where.access:
+        options = ", ".join(f"{key}: {_text(value)}" for key, value in where.access.items())
+        lines.append(f"    access: {{kind: ssh, {options}}}   # ~/.ssh/config says the rest")
     if gpu_problem:
         lines += [f"    # {gpu_problem}.", "    gpu: none   # without this key its memory is looked after, where it can be read"]
     if program:

@@ -1,4 +1,4 @@
-"""Here: the controller's own machine as a host, before or beside what the files say of it."""
+"""Here: a machine as a host before or beside what the files say of it: the controller's own, or one at an address."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from reconciler.model.onhost import AskMachine
 from reconciler.model.spec import Capabilities, HostSpec, Kind, Slice
 from reconciler.ports import AccessReader, Json
 
-HERE = Slice(
-    host=HostSpec(
-        name=LOCAL, access=Kind(kind="local"), power=Kind(kind="none"), gpu=Kind(kind="auto"), capabilities=Capabilities()
-    ),
-    power=None,
-    enforce=False,
-    active=None,
-    models=(),
-)
+
+def at(host: str, access: Kind) -> Slice:
+    """Return a host of which nothing is known but how to reach it."""
+    spec = HostSpec(name=host, access=access, power=Kind(kind="none"), gpu=Kind(kind="auto"), capabilities=Capabilities())
+    return Slice(host=spec, power=None, enforce=False, active=None, models=())
+
+
+HERE = at(LOCAL, Kind(kind="local"))
 
 
 async def machine(access: AccessReader, question: AskMachine) -> Machine:

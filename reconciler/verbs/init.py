@@ -1,16 +1,23 @@
-"""Init: look at this machine, write both files for what it serves, and say what is left to do."""
+"""Init: look at a machine, write both files for what it serves, and say what is left to do."""
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import ValidationError
+
 from reconciler.core import drafting, takeover
 from reconciler.core.drafting import Answers, Candidate
+from reconciler.errors import Misused, Refused
 from reconciler.model.facts import Fact, Gpu, Unknown
 from reconciler.model.machine import Adopted, Machine, Server
+from reconciler.model.names import NAME_PATTERN
 from reconciler.model.onhost import AskMachine
+from reconciler.model.spec import Kind
 from reconciler.ports import HostReaders, StateFolder
 from reconciler.verbs import here
 from reconciler.verbs import plan as plan_verb
@@ -31,12 +38,18 @@ class Beginning(Looking, Protocol):
         """Return what the flags of a server say as keys of a model."""
 
 
-def run(app: Beginning, ask: Ask | None) -> Outcome:
-    """Write both files and plan over them; `ask` puts a question to a person. Raise Refused when files are there already."""
+def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome:
+    """Write both files and plan over them; `ask` puts a question to a person, `to` is where ssh goes, here without it.
+
+    Raise Refused when files are there already, or nothing is there to write of; Unreachable; Misused.
+    """
     app.folder.refuse_taken()
-    machine, gpu_problem = app.run(_look, app.readers(here.HERE))
+    where = _where(to)
+    machine, gpu_problem = app.run(_look, _readers(app, where))
     found = drafting.candidates(machine, {one.pid: app.adopted(one) for one in machine.servers})
-    texts = drafting.draft(machine, found, _answers(machine, found, ask), gpu_problem)
+    if to is not None and not found:
+        raise Refused(f"no llama-server listens on {to} and no GGUF file was found there; put one there, then run this again")
+    texts = drafting.draft(machine, found, _answers(machine, found, ask), gpu_problem, where)
     files = {"desired.yaml": texts.desired, "inventory.yaml": texts.inventory, **takeover.units(found)}
     git = app.folder.begin(files)
     document = {
@@ -46,10 +59,36 @@ def run(app: Beginning, ask: Ask | None) -> Outcome:
         "git": git,
         "machine": machine.model_dump(mode="json"),
         "models": [one.name for one in found],
-        "steps": [step._asdict() for step in takeover.steps(machine, found)],
+        "steps": [{**step._asdict(), "command": _there(step.command, to)} for step in takeover.steps(machine, found)],
         "plan": plan_verb.run(app, detailed=False).document,
     }
     return Outcome(document)
+
+
+def _where(to: str | None) -> drafting.Where:
+    """Return which host is meant; an address that makes no name is called gpu-host."""
+    if to is None:
+        return drafting.HERE
+    user, _, address = to.rpartition("@")
+    label = address.partition(".")[0].lower()
+    is_name = re.fullmatch(NAME_PATTERN, label) and not label.isdecimal()
+    access = {"address": address, "user": user} if user else {"address": address}
+    return drafting.Where(label if is_name else "gpu-host", access)
+
+
+def _readers(app: Beginning, where: drafting.Where) -> HostReaders:
+    if where.access is None:
+        return app.readers(here.HERE)
+    try:
+        return app.readers(here.at(where.host, Kind(kind="ssh", options=dict(where.access))))
+    except ValidationError as error:
+        found = f"{where.access.get('user', '')}@{where.access['address']}".lstrip("@")
+        raise Misused(f"found --host {found}, expected an address that ssh can go to, such as llm@gpu-box.lan") from error
+
+
+def _there(command: str, to: str | None) -> str:
+    """Return a command as it is typed here."""
+    return command if to is None else f"ssh -t {to} {shlex.quote(command)}"
 
 
 async def _look(readers: HostReaders) -> tuple[Machine, str]:

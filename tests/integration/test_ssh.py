@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests import sshd
+from tests.engine import EngineProcess, free_port, weights_in
+from tests.frail import program_in
 from tests.running import until
-from tests.stack import ENOUGH, Stack, ending
+from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, ending
 
 
 @pytest.fixture
@@ -133,3 +138,35 @@ def test_what_ssh_asks_or_forwards_by_configuration_is_not_in_the_way(here: Stac
     here.apply()
     assert list(here.engines()) == ["tiny-a"]
     until(lambda: connections(here) == [])
+
+
+def test_init_writes_both_files_for_another_machine(tmp_path: Path, served: sshd.Served) -> None:
+    port, to = free_port(), f"{getpass.getuser()}@127.0.0.1"
+    # What ~/.ssh/config would say; ssh does not look for it where HOME is.
+    (tmp_path / "ssh").write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {served.config} -p {served.port} "$@"\n')
+    (tmp_path / "ssh").chmod(0o755)
+    argv = [str(program_in(tmp_path)), "-m", str(weights_in(tmp_path)), "--port", str(port)]
+    by_hand = EngineProcess.start(argv, port, tmp_path / "log")
+    try:
+        by_hand.wait_healthy()
+        done = initialized(tmp_path, to)
+    finally:
+        by_hand.kill()
+    assert done.returncode == 0, done.stderr
+    inventory = (tmp_path / "stack" / "inventory.yaml").read_text()
+    assert f'hosts:\n  gpu-host:\n    access: {{kind: ssh, address: "127.0.0.1", user: {to.partition("@")[0]}}}' in inventory
+    assert f"binary: {argv[0]}" in inventory
+    assert f"ssh -t {to} 'kill {by_hand.pid}'" in done.stdout
+
+
+def test_init_refuses_an_address_that_is_none(tmp_path: Path) -> None:
+    done = initialized(tmp_path, "-oProxyCommand=x")
+    assert done.returncode == 64
+    assert "found --host -oProxyCommand=x, expected an address that ssh can go to" in done.stderr
+    assert not (tmp_path / "stack").exists()
+
+
+def initialized(folder: Path, to: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "XDG_STATE_HOME": str(folder / "host")}
+    argv = [sys.executable, "-m", "reconciler", "init", str(folder / "stack"), "--yes", f"--host={to}"]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)

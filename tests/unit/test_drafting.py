@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from reconciler.core.drafting import Answers, candidates, draft
+from reconciler.core.drafting import HERE, Answers, Where, candidates, draft
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.engines.llamacpp import adopted
 from reconciler.edge.clock import SystemClock
@@ -49,12 +49,17 @@ class Case(NamedTuple):
     machine: Machine
     answers: Answers = Answers()
     gpu_problem: str = ""
+    where: Where = HERE
 
 
 CASES = {
     "nothing": Case(machine()),
     "one_started_by_hand": Case(machine(servers=(BY_HAND,), weights=(QWEN, GEMMA), programs=("/opt/llama/llama-server",))),
     "two_side_by_side": Case(machine(servers=(BY_HAND, A_SERVICE), weights=(QWEN, GEMMA, MMPROJ))),
+    "another_machine": Case(
+        machine(servers=(BY_HAND,), weights=(QWEN,), programs=("/opt/llama/llama-server",)),
+        where=Where("gpu-box", {"address": "gpu-box.lan", "user": "llm"}),
+    ),
     "weights_alone": Case(
         machine(weights=(QWEN, GEMMA, BGE, CUT), cards=(CARD,), nodes=(NODE,), programs=("/usr/bin/llama-server", "/opt/b"))
     ),
@@ -71,7 +76,7 @@ CASES = {
 def drafted(name: str) -> dict[str, str]:
     case = CASES[name]
     found = candidates(case.machine, {one.pid: adopted(one) for one in case.machine.servers})
-    texts = draft(case.machine, found, case.answers, case.gpu_problem)
+    texts = draft(case.machine, found, case.answers, case.gpu_problem, case.where)
     return {"desired": texts.desired, "inventory": texts.inventory}
 
 
