@@ -9,6 +9,7 @@ import shlex
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
+import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconciler.drivers.access.exchange.driver import ExchangeDriver
@@ -28,12 +29,16 @@ CAPABILITIES = Capabilities()
 
 WATCH_SECONDS = 60.0
 LATE_SECONDS = 15.0
+DOUBT_SECONDS = 5.0
+"""How long nobody looks again who just was not answered."""
+
 COMMAND = f"exec python3 -I -c {shlex.quote(bundle.BOOTSTRAP)}"
 """The same words for every login shell: sh, bash, zsh, fish and csh read them alike."""
 
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:%-]*$", max_length=253)]
 Account = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*\$?$", max_length=64)]
-Path = Annotated[str, Field(pattern=r"^[~/]", max_length=4096)]
+Path = Annotated[str, Field(pattern=r"^/", max_length=4096)]
+PathThere = Annotated[str, Field(pattern=r"^[~/]", max_length=4096)]
 
 
 class Options(BaseModel):
@@ -47,7 +52,7 @@ class Options(BaseModel):
     user: Account | None = Field(default=None, description="Who to log in as; as ~/.ssh/config says without.")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="Where its sshd listens.")
     config: Path | None = Field(default=None, description="Another file than ~/.ssh/config, with an absolute path.")
-    directory: Path = Field(
+    directory: PathThere = Field(
         default="~/.local/state/reconciler-host",
         description="Where everything lives that belongs to the host, conversations too.",
     )
@@ -70,19 +75,22 @@ class Driver(ExchangeDriver):
 
     async def changes(self, identity: UnitIdentity) -> AsyncIterator[None]:
         """Yield when the unit's process exits, or nobody knows any more, and end."""
-        seconds, known = 0.0, False
-        while True:
-            request: Json = {"do": "exit", "identity": identity.model_dump(), "timeout": seconds}
-            try:
-                answer = await self.exchange(request, seconds + LATE_SECONDS)
-            except DriverError:
-                break
-            evidence = answer.get("ok")
-            if not isinstance(evidence, dict) or evidence.get("gone"):
-                break
-            seconds, known = WATCH_SECONDS, True
-        if known:
+        seconds = 0.0
+        while (gone := await self._is_gone(identity, seconds)) is False:
+            seconds = WATCH_SECONDS
+        if gone is None:
+            await anyio.sleep(DOUBT_SECONDS)
+        if seconds or gone is None:
             yield
+
+    async def _is_gone(self, identity: UnitIdentity, seconds: float) -> bool | None:
+        """Return whether a process has exited within seconds, None when nobody can tell."""
+        request: Json = {"do": "exit", "identity": identity.model_dump(), "timeout": seconds}
+        try:
+            evidence = (await self.exchange(request, seconds + LATE_SECONDS)).get("ok")
+        except DriverError:
+            return None
+        return bool(evidence.get("gone")) if isinstance(evidence, dict) else None
 
     @asynccontextmanager
     async def dial(self, port: int) -> AsyncIterator[str]:
