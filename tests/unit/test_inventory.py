@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from reconciler.drivers.access import ssh
 from reconciler.model.inventory import Inventory, Model
 from reconciler.model.problem import found, nearest, one_of
 from reconciler.model.quantity import parse_bytes, parse_seconds
@@ -131,3 +133,18 @@ def test_choices_read_as_a_phrase() -> None:
 
 def test_only_a_near_name_is_suggested() -> None:
     assert (nearest("qwen3-codr", ["qwen3-coder", "x"]), nearest("zzz", ["x"])) == ('; did you mean "qwen3-coder"?', "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("address", "-oProxyCommand=x", "a name or an address, such as gpu-box.lan, without a user or a port"),
+        ("address", "llm@gpu-box.lan", "a name or an address, such as gpu-box.lan, without a user or a port"),
+        ("user", "-l", "the name of a user, such as llm"),
+        ("config", "~/.ssh/other", "a path that begins with /; nobody expands ~ here"),
+        ("directory", "host", "a path that begins with / or ~"),
+    ],
+)
+def test_words_of_an_ssh_command_line_are_refused_in_words(key: str, value: str, found: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(f'found "{value}", expected {found}')):
+        ssh.Options.model_validate({key: value})

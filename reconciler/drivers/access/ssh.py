@@ -5,12 +5,13 @@ The host needs sshd and python3 (3.9 or later); nothing is installed there. Meas
 
 from __future__ import annotations
 
+import re
 import shlex
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reconciler.drivers.access.exchange.driver import ExchangeDriver
 from reconciler.edge.ssh import Destination, Link, Program
@@ -35,10 +36,24 @@ DOUBT_SECONDS = 5.0
 COMMAND = f"exec python3 -I -c {shlex.quote(bundle.BOOTSTRAP)}"
 """The same words for every login shell: sh, bash, zsh, fish and csh read them alike."""
 
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:%-]*$", max_length=253)]
-Account = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*\$?$", max_length=64)]
-Path = Annotated[str, Field(pattern=r"^/", max_length=4096)]
-PathThere = Annotated[str, Field(pattern=r"^[~/]", max_length=4096)]
+
+def _fitting(pattern: str, expected: str) -> AfterValidator:
+    """Refuse a text that a pattern does not fit, in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f'found "{text}", expected {expected}')
+        return text
+
+    return AfterValidator(check)
+
+
+Address = Annotated[
+    str, Field(max_length=253), _fitting(r"\w[\w.:%-]*", "a name or an address, such as gpu-box.lan, without a user or a port")
+]
+Account = Annotated[str, Field(max_length=64), _fitting(r"[A-Za-z_][\w.-]*\$?", "the name of a user, such as llm")]
+Path = Annotated[str, Field(max_length=4096), _fitting(r"/.*", "a path that begins with /; nobody expands ~ here")]
+PathThere = Annotated[str, Field(max_length=4096), _fitting(r"[~/].*", "a path that begins with / or ~")]
 
 
 class Options(BaseModel):
@@ -46,7 +61,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    address: Word | None = Field(
+    address: Address | None = Field(
         default=None, description="Its name or address, or its alias in ~/.ssh/config; the host's name without."
     )
     user: Account | None = Field(default=None, description="Who to log in as; as ~/.ssh/config says without.")
