@@ -49,8 +49,7 @@ REMEDIES = {
     "Permission denied": "ssh must get in without a question; load your key into the agent, or `ssh-copy-id {to}`",
     "Could not resolve hostname": "mend `address:`, or the host's name in ~/.ssh/config",
     "Bad owner or permissions": "mend the permissions of the file that ssh names",
-    "not found": "install python3 there",
-    "Unknown command": "install python3 there",
+    "python3": "it needs python3, 3.9 or later, on the PATH there",
 }
 """What ssh or a login shell says, and what to do about it."""
 
@@ -67,8 +66,12 @@ class Destination(NamedTuple):
     @property
     def words(self) -> tuple[str, ...]:
         """Return the words of a command line that mean it."""
-        named = (("-F", self.config), ("-l", self.user), ("-p", self.port))
-        return (*(word for flag, value in named if value is not None for word in (flag, str(value))), "--", self.address)
+        return (*self._flags, "--", self._who)
+
+    @property
+    def shown(self) -> str:
+        """Return what a person would type after `ssh` to get there."""
+        return shlex.join((*self._flags, self._who))
 
     @property
     def known(self) -> str:
@@ -76,11 +79,13 @@ class Destination(NamedTuple):
         return self.address if self.port in {None, 22} else f"'[{self.address}]:{self.port}'"
 
     @property
-    def shown(self) -> str:
-        """Return what a person would type after `ssh` to get there."""
+    def _flags(self) -> tuple[str, ...]:
         named = (("-F", self.config), ("-p", self.port))
-        flags = (word for flag, value in named if value is not None for word in (flag, str(value)))
-        return shlex.join((*flags, f"{self.user}@{self.address}" if self.user else self.address))
+        return tuple(word for flag, value in named if value is not None for word in (flag, str(value)))
+
+    @property
+    def _who(self) -> str:
+        return f"{self.user}@{self.address}" if self.user else self.address
 
 
 class Program(NamedTuple):
@@ -169,11 +174,8 @@ class Connection:
         """Return why the machine cannot be reached, in ssh's own words, and what to do."""
         lines = [line.strip() for line in words.splitlines() if line.strip()]
         remedy = next((remedy for phrase, remedy in REMEDIES.items() if phrase in words), "")
-        what = (
-            lines[-1].rstrip(".")
-            if lines
-            else ("the connection ended" if self._interpreter else f"no answer in {CONNECT_SECONDS:.0f} s")
-        )
+        silence = "the connection ended" if self._interpreter else f"no answer in {CONNECT_SECONDS:.0f} s"
+        what = lines[-1].rstrip(".") if lines else silence
         over = f"{self.destination.name} cannot be reached over ssh: {what}"
         return f"{over}; {remedy.format(to=self.destination.shown, known=self.destination.known)}" if remedy else over
 
