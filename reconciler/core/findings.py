@@ -135,7 +135,7 @@ def _logins(slice_: Slice, machine: Machine) -> Iterator[Finding]:
     user, host = machine.user, slice_.host.name
     kinds = {(model.launcher.kind, model.launcher.options.get("scope")) for model in slice_.models}
     if machine.logins.kills and any(kind == "process" for kind, _ in kinds):
-        found = f"when {user} logs out, all processes of {user} end, engines too (KillUserProcesses=yes)"
+        found = f"what {user} starts from a login, or over ssh, ends with that login, engines too (KillUserProcesses=yes)"
         fix = "write `KillUserProcesses=no` into /etc/systemd/logind.conf and restart systemd-logind, or run models as services"
         yield Finding(level="wrong", host=host, subject="logins", found=found, fix=fix)
     if not machine.logins.lingers and ("systemd", "user") in kinds:
