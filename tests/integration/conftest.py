@@ -1,0 +1,37 @@
+"""Hosts that really boot and power off, and the command line beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.household import HOST, OTHER, Household, asleep
+from tests.rigs.hostrig.client import Mode, Rig, modes, plugged
+
+
+@pytest.fixture(scope="session")
+def plugs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Mode], Rig]]:
+    """Plug two hosts in, once for each mode that is asked for: a rig takes longer to make than most tests take."""
+    with ExitStack() as stack:
+
+        @cache
+        def rig_in(mode: Mode) -> Rig:
+            return stack.enter_context(plugged(tmp_path_factory.mktemp("hosts") / "rig", (HOST, OTHER), mode))
+
+        yield rig_in
+
+
+@pytest.fixture(params=modes())
+def rig(request: pytest.FixtureRequest, plugs: Callable[[Mode], Rig]) -> Rig:
+    """Return the rig in each mode that this machine has, or in the one that a test names."""
+    return plugs(request.param)
+
+
+@pytest.fixture
+def here(rig: Rig, tmp_path: Path) -> Household:
+    """Run the command line in a folder of its own, beside hosts that are off."""
+    return Household(tmp_path, asleep(rig))

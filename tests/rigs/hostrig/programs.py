@@ -1,0 +1,67 @@
+"""The programs that the rig runs: to their end, or watched until they end by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from shutil import which
+
+FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class RigError(Exception):
+    """The rig itself failed, which no simulated host can cause."""
+
+
+def program(name: str) -> str:
+    """Return where a program is; the folders of system programs are in no ordinary user's PATH."""
+    found = which(name, path=FOLDERS)
+    if found is None:
+        raise RigError(f"{name} is not there; tests/rigs/install brings it")
+    return found
+
+
+def run(name: str, *words: str | Path) -> str:
+    """Run a program to its end and return what it wrote."""
+    done = subprocess.run([program(name), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RigError(f"{name} {' '.join(map(str, words))}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def new_key(path: Path) -> str:
+    """Make a key pair in place of one that may be there, and return its public half: algorithm and key."""
+    path.unlink(missing_ok=True)
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path)
+    return " ".join(path.with_name(f"{path.name}.pub").read_text().split()[:2])
+
+
+async def gone(pids: Iterable[int]) -> None:
+    """Wait until none of these processes runs any more; one that nobody has waited for yet counts as gone."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            watched = os.pidfd_open(pid)
+            try:
+                await _readable(watched)
+            finally:
+                os.close(watched)
+
+
+async def ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait until a child of ours ends, and return its exit code."""
+    if process.poll() is None:
+        await gone([process.pid])
+    return process.wait()
+
+
+async def _readable(descriptor: int) -> None:
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
