@@ -9,6 +9,9 @@ ReconcilerError                    exit
     PlanStale                         4   the world moved since the plan was saved
     NotApproved                       4   nobody said yes
   DriverError                         3   a port tried something and it did not work
+    Declined                          3   a host was asked and said that it will not: nothing happened
+      Barred                          3   what powers it does not let in who asks: asked again, the account may be locked
+    HungUp                            3   a host ended the connection before it answered
   DurabilityError                     5   what happened cannot be recorded: stop acting at once
     JournalDamaged                    5   the journal is not what was written
     WriteFailed                       5   the disk refused a write
@@ -77,6 +80,18 @@ class DriverError(ReconcilerError):
     """Say what a driver tried on the outside world and what came of it."""
 
     exit_code: ClassVar[int] = 3
+
+
+class Declined(DriverError):
+    """Say why a host will not do what it was asked: nothing happened, and waiting changes nothing."""
+
+
+class Barred(Declined):
+    """Say who is not let in, or may not do this, and where the credentials are: whoever repeats them may lock the account."""
+
+
+class HungUp(DriverError):
+    """Say that a host ended the connection itself, and what was asked of it may have happened."""
 
 
 class DurabilityError(ReconcilerError):

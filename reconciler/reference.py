@@ -32,7 +32,7 @@ ENDS = {
     "demo": ("0", "1", "64", "130"),
     "init": ("0", "1", "4", "5", "64", "130"),
     "validate": ("0", "1", "64"),
-    "doctor": ("0", "1", "64"),
+    "doctor": ("0", "1", "3", "4", "5", "64"),
     "use": ACTS,
     "plan": ("0", "1", "2", "4", "5", "64"),
     "apply": ACTS,
@@ -110,7 +110,8 @@ def _files() -> Iterator[str]:
         yield f"### {role}\n"
         yield f"{_words(names['enum'])}: the name alone, or a mapping with `kind` and options.\n"
         for kind in kinds:
-            yield from _keys(kind, f"{role} {kind['properties']['kind']['const']}")
+            named = kind["properties"].get("kind")
+            yield from _keys(kind, f"{role} {named['const']}" if named else f"{role}, one driver for each")
 
 
 def _keys(schema: Schema, title: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.model.desired import Desired
 from reconciler.model.findings import Findings
-from reconciler.model.inventory import Inventory
+from reconciler.model.inventory import Inventory, PowerRoles
 from reconciler.model.status import Status
 from reconciler.render.documents import (
     ExplainDocument,
@@ -85,10 +85,29 @@ def _with_drivers(schema: Schema, catalog: OptionsCatalog) -> Schema:
                     *(_kind(role, kind, catalog, definitions) for kind in catalog.kinds(role)),
                 ]
             }
+    definitions["power"] = {"anyOf": [*_options_of(definitions["power"]), _roles()]}
     engines = _mapping(_mapping(_mapping(definitions, "Host"), "properties"), "engines")
     engines["additionalProperties"] = False
     engines["properties"] = {kind: _options("engine", kind, catalog, definitions) for kind in catalog.kinds("engine")}
     return schema
+
+
+def _options_of(schema: JsonValue) -> list[JsonValue]:
+    found = schema["anyOf"] if isinstance(schema, dict) else []
+    return found if isinstance(found, list) else []
+
+
+def _roles() -> Schema:
+    """Return the mapping that names a driver of power for each thing that it is for; a driver in it holds no other roles."""
+    schema: Schema = PowerRoles.model_json_schema()
+    properties = _mapping(schema, "properties")
+    one: Schema = {"$ref": "#/$defs/power"}
+    for role in ("stop", "proof", "force"):
+        optional: list[JsonValue] = [one, {"type": "null"}]
+        properties[role] = {"description": _mapping(properties, role)["description"], "anyOf": optional}
+    wake: list[JsonValue] = [one, {"type": "array", "items": one}]
+    properties["wake"] = {"description": _mapping(properties, "wake")["description"], "anyOf": wake}
+    return {key: value for key, value in schema.items() if key != "$defs"}
 
 
 def _kind(role: str, kind: str, catalog: OptionsCatalog, definitions: Schema) -> Schema:

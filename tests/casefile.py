@@ -10,24 +10,22 @@ from typing import Any, Literal, cast
 from ruamel.yaml import YAML
 
 from reconciler.core.canonical import digest
+from reconciler.core.power import judged
 from reconciler.core.recovery import Hints, attempt_key, fold
 from reconciler.model.facts import (
     Activity,
     Binary,
-    Card,
     Claim,
     FactKey,
     FactKind,
     FactValue,
     Fingerprint,
-    Gpu,
     Health,
     Known,
     Observed,
     Phase,
     PortOwner,
     PortState,
-    PowerState,
     RestoreAttempt,
     Saved,
     SavedSlot,
@@ -36,9 +34,12 @@ from reconciler.model.facts import (
     Unknown,
     Weights,
 )
+from reconciler.model.gpu import Card, Gpu
 from reconciler.model.names import Value
+from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
+from reconciler.model.preparation import Preparation, Prepared
 from reconciler.model.quantity import Bytes
-from reconciler.model.records import Record, Retry, RollBack, Row, RunClosed, RunOpened, StepDone, StepIntent
+from reconciler.model.records import Accepted, Record, Retry, RollBack, Row, RunClosed, RunOpened, StepDone, StepIntent
 from reconciler.model.spec import Capabilities, Conversations, Slice, WantedPower
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
@@ -67,6 +68,8 @@ class ModelGiven(Value):
 
 class WantedGiven(Value):
     power: WantedPower | None = None
+    enforce: bool = False
+    prepare: Preparation | None = None
     active: tuple[str, ...] | None = None
     models: dict[str, ModelGiven] = {"a": ModelGiven(), "b": ModelGiven()}
 
@@ -99,10 +102,21 @@ class SavedGiven(Value):
     tried: dict[int, tuple[Literal["open", "proven", "cold", "unverified", "failed"], ...]] = {}
 
 
+class EvidenceGiven(Value):
+    """Describe what says whether a host is on: how long it has been silent, a witness, and who answers on its network."""
+
+    silent_for: float | None = None
+    witness: Testimony | None = None
+    neighbour: str | None = None
+
+
 class Given(Value):
-    """Describe a host as it was found. Power cannot be changed by `cannot`."""
+    """Describe a host as it was found. Its power is `power`, or judged by `evidence`, and cannot be changed by `cannot`."""
 
     power: PowerState = "on"
+    evidence: EvidenceGiven | None = None
+    guards: Guards = Guards()
+    prepared: Literal["not yet", "as wanted", "otherwise"] = "not yet"
     cannot: tuple[Literal["wake", "shut_down", "suspend"], ...] = ()
     running: dict[str, RunningGiven] = {}
     orphans: dict[str, RunningGiven] = {}
@@ -125,6 +139,7 @@ class Happened(Value):
     hours_ago: float = 1.0
     seconds: dict[str, float] = {}
     during: str = ""
+    accepted: bool = False
     then: Literal["", "retry", "rollback"] = ""
 
 
@@ -192,14 +207,36 @@ def wanted_slice(case: Case) -> Slice:
         )
         for name, one in wish.models.items()
     ]
-    return slice_of(wish.active, *models, power=wish.power, capabilities=Capabilities(**able))
+    return slice_of(
+        wish.active, *models,
+        power=wish.power, enforce=wish.enforce, prepare=wish.prepare, capabilities=Capabilities(**able),
+    )  # fmt: skip
 
 
 def seen(case: Case) -> Observed:
+    """Return the world of a case, its power judged where there is evidence: nobody sees more of a host that is silent."""
+    found, evidence = _found(case), case.given.evidence
+    if evidence is None:
+        return found
+    if evidence.silent_for is not None:
+        found = found.seeing(dict.fromkeys(found, Unknown(f"{HOST} does not answer", since=NOW - evidence.silent_for)))
+    neighbour = Known(Canary(address=evidence.neighbour)) if evidence.neighbour else Unknown("the gateway does not answer")
+    found = found.seeing({_key("testimony"): Known(evidence.witness), _key("canary"): neighbour})
+    return found.seeing({_key("power"): judged(found, HOST, hints(case).sent_down, instant(NOW))})
+
+
+def _found(case: Case) -> Observed:
     wanted, given = wanted_slice(case), case.given
     running = {name: _unit(name, one) for name, one in given.running.items()}
     found = world(wanted, running)
-    facts: dict[FactKey, FactValue] = {FactKey("power", HOST): given.power, FactKey("gpu", HOST): Gpu(cards=given.gpu)}
+    facts: dict[FactKey, FactValue] = {
+        FactKey("power", HOST): Power(state=given.power),
+        FactKey("guards", HOST): given.guards,
+        FactKey("prepared", HOST): Prepared(
+            digest={"not yet": "", "as wanted": digest(wanted.host.prepare), "otherwise": OLDER}[given.prepared]
+        ),
+        FactKey("gpu", HOST): Gpu(cards=given.gpu),
+    }
     for name, one in (given.running | given.orphans).items():
         facts |= _running_facts(name, one)
     for name, one in given.orphans.items():
@@ -269,7 +306,7 @@ def hints(case: Case) -> Hints:
 def _records(case: Case, happened: Happened, run: int) -> list[Record]:
     aimed = wanted_slice(case).model_copy(update={"active": happened.run})
     aimed_digest = digest(aimed)
-    key = attempt_key(aimed, aimed_digest, seen(case))
+    key = attempt_key(aimed, aimed_digest, _found(case))
     given: dict[str, Any] = {"host": HOST, "run": run}
     records: list[Record] = [
         RunOpened(
@@ -283,6 +320,8 @@ def _records(case: Case, happened: Happened, run: int) -> list[Record]:
     if happened.during:
         step, _, name = happened.during.partition(" ")
         records.append(StepIntent(**given, number=1, step=step, model=name, in_doubt="observable"))
+    if happened.accepted:
+        records.append(Accepted(host=HOST, run=run, boot_id="boot"))
     if happened.ended == "promoted":
         records.append(RunClosed(**given, verdict="promoted"))
     elif happened.ended == "failed":
@@ -294,6 +333,6 @@ def _records(case: Case, happened: Happened, run: int) -> list[Record]:
         records.append(Retry(host=HOST))
     elif happened.then == "rollback":
         now = wanted_slice(case)
-        leaves = attempt_key(now, digest(now), seen(case))
+        leaves = attempt_key(now, digest(now), _found(case))
         records.append(RollBack(host=HOST, slice=aimed, digest=aimed_digest, leaves=leaves))
     return records

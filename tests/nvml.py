@@ -12,7 +12,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model.facts import GIB
+from reconciler.model.gpu import GIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -39,12 +39,15 @@ sleep = [sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"]
 subprocess.Popen(sleep)
 subprocess.Popen(sleep, start_new_session=True)
 subprocess.Popen(sleep, env={})
+until_exec, closes_then = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         os.execv(sleep[0], sleep)
     os._exit(0)
 os.wait()
+os.close(closes_then)
+os.read(until_exec, 1)
 print("ready", flush=True)
 signal.pause()
 """

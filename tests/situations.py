@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import GIB, Card, Holder, Observed, PortOwner
+from reconciler.model.facts import Observed, PortOwner
+from reconciler.model.gpu import GIB, Card, Holder
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan
 from tests.casefile import (

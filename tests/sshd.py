@@ -6,12 +6,14 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests import far
 from tests.engine import free_port
 from tests.running import until
 
@@ -31,6 +33,7 @@ class Served(NamedTuple):
 
     folder: Path
     port: int
+    other_port: int
     process: subprocess.Popen[bytes]
 
     @property
@@ -38,10 +41,19 @@ class Served(NamedTuple):
         """Return what ssh needs to get in."""
         return self.folder / "client"
 
+    def logins(self) -> int:
+        """Return how often somebody was let in."""
+        return (self.folder / "log").read_text().count("Accepted publickey")
+
     @property
     def known_hosts(self) -> Path:
         """Return the keys of hosts that ssh trusts."""
         return self.folder / "known"
+
+    def move_away(self, seconds: float) -> None:
+        """Let all that goes there or comes from there take `seconds` longer, each way."""
+        with self.config.open("a") as config:
+            config.write(f"  ProxyCommand {sys.executable} -I -S {far.__file__} %h %p {seconds}\n")
 
     def options(self, directory: Path) -> dict[str, Any]:
         """Return the options of an access to this machine through it."""
@@ -58,21 +70,23 @@ def running(shell_setting: str = "") -> Iterator[Served]:
         # Where its part without privileges lives; a machine that booted without its service has none.
         Path("/run/sshd").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sshd-") as name:
-        folder, port = Path(name), free_port()
+        folder, port, other = Path(name), free_port(), free_port()
         for key in ("host", "id"):
             subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
-        settings = f"Port {port}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/id.pub\n{SETTINGS}{shell_setting}\n"
+        settings = (
+            f"Port {port}\nPort {other}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/id.pub\n{SETTINGS}{shell_setting}\n"
+        )
         (folder / "config").write_text(settings)
         (folder / "client").write_text(
             f"Host *\n  IdentityFile {folder}/id\n  IdentitiesOnly yes\n  UserKnownHostsFile {folder}/known\n"
         )
         algorithm, key = (folder / "host.pub").read_text().split()[:2]
-        (folder / "known").write_text(f"[127.0.0.1]:{port} {algorithm} {key}\n")
+        (folder / "known").write_text("".join(f"[127.0.0.1]:{one} {algorithm} {key}\n" for one in (port, other)))
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "config")], stderr=log, stdin=subprocess.DEVNULL)
         try:
             until(lambda: _listens(port))
-            yield Served(folder, port, process)
+            yield Served(folder, port, other, process)
         finally:
             process.terminate()
             process.wait()

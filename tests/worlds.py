@@ -14,7 +14,6 @@ from reconciler.model.facts import (
     FactKind,
     FactValue,
     Fingerprint,
-    Gpu,
     Health,
     Known,
     Mark,
@@ -28,11 +27,15 @@ from reconciler.model.facts import (
     UnitIdentity,
     Weights,
 )
-from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec, Slice
+from reconciler.model.gpu import Gpu
+from reconciler.model.power import Guards, Power
+from reconciler.model.preparation import Prepared
+from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec, PowerDriver, PowerSpec, Slice
 from reconciler.model.target import Provenance, Target
 from reconciler.steps.plan import HostPlan, Plan
 
 HOST = "box"
+POWER = PowerSpec(wake=(PowerDriver(driver=Kind(kind="fake")),), stop=PowerDriver(driver=Kind(kind="fake")))
 PORT = 8080
 KINDS: dict[str, FactKind] = {
     "power": "power", "gpu": "gpu", "strays": "orphans", "unit": "unit", "port": "port", "health": "health",
@@ -52,8 +55,8 @@ def model(name: str, **changed: Any) -> ModelSpec:
 
 
 def slice_of(active: tuple[str, ...] | None, *models: ModelSpec, **changed: Any) -> Slice:
-    can = changed.pop("capabilities", Capabilities())
-    host = HostSpec(name=HOST, access=Kind(kind="local"), power=Kind(kind="fake"), gpu=Kind(kind="none"), capabilities=can)
+    can, prepare = changed.pop("capabilities", Capabilities()), changed.pop("prepare", None)
+    host = HostSpec(name=HOST, access=Kind(kind="local"), gpu=Kind(kind="none"), power=POWER, prepare=prepare, capabilities=can)
     fields: dict[str, Any] = {"host": host, "power": None, "enforce": False, "active": active, "models": models}
     return Slice(**fields | changed)
 
@@ -79,7 +82,8 @@ def world(slice_: Slice, running: dict[str, Unit] | None = None, **changed: Fact
     """Return what is seen of a host that is on; `changed` names facts such as `weights_a` or `power`."""
     running = running or {}
     facts: dict[FactKey, FactValue] = {
-        FactKey("contact", HOST): Contact(boot_id="boot"), FactKey("power", HOST): "on", FactKey("claim", HOST): None,
+        FactKey("contact", HOST): Contact(boot_id="boot"), FactKey("power", HOST): Power(state="on"),
+        FactKey("guards", HOST): Guards(), FactKey("prepared", HOST): Prepared(), FactKey("claim", HOST): None,
         FactKey("gpu", HOST): Gpu(), FactKey("orphans", HOST): (),
     }  # fmt: skip
     for spec in slice_.models:

@@ -54,6 +54,8 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
     init.add_argument("--yes", action="store_true", help="do not ask; what cannot be seen is left for you to write")
     doctor = verb("doctor", "look for everything that is wrong, with its fix; changes nothing")
     doctor.add_argument("host", nargs="?", help="one host only")
+    doctor.add_argument("--try-power", action="store_true", help="send the host down and wake it again once, while you look on")
+    doctor.add_argument("--yes", action="store_true", help="do not ask before that")
     validate = verb("validate", "check both files")
     validate.add_argument("--schema", metavar="NAME", nargs="?", const="", help="print the JSON Schema of a file or an answer")
     use = verb("use", "switch to a model: edit desired.yaml, show what follows, and apply it")

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli.terminal import approver, ask, say, teller, told, write
+from reconciler.cli.terminal import agreed, approver, ask, say, teller, told, write
 from reconciler.errors import Misused
 from reconciler.verbs.outcome import INTERRUPTED
 
@@ -38,7 +38,8 @@ def run(asked: argparse.Namespace) -> int:
     app = build(settings(os.environ, asked.directory if asked.verb == "init" else asked.state, asked.data))
     if getattr(asked, "follow", False):
         return _follow(asked, app)
-    outcome = _act(asked, app) if asked.verb in ACTS else _look(asked, app)
+    acts = asked.verb in ACTS or getattr(asked, "try_power", False)
+    outcome = _act(asked, app) if acts else _look(asked, app)
     write(told(asked, outcome.document))
     return outcome.exit_code
 
@@ -114,6 +115,10 @@ def _act(asked: argparse.Namespace, app: App) -> Outcome:
             from reconciler.verbs import watch
 
             return watch.run(app, teller(asked))
+        case "doctor":
+            from reconciler.verbs import try_power
+
+            return try_power.run(app, asked.host, agreed(asked), say)
         case "init":
             from reconciler.verbs import init
 

@@ -82,6 +82,19 @@ def approver(asked: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:
     return approve
 
 
+def agreed(asked: argparse.Namespace) -> Callable[[str], bool]:
+    """Return what asks a person a question, and whether they say yes; raise NotApproved where nobody can be asked."""
+
+    def agree(question: str) -> bool:
+        if asked.yes:
+            return True
+        if not sys.stdin.isatty():
+            raise NotApproved("nothing was done: there is no terminal to ask for approval; `--yes` goes on without asking")
+        return ask(question).lower() in {"y", "yes"}
+
+    return agree
+
+
 def told(asked: argparse.Namespace, document: dict[str, Any], indent: int | None = 2) -> str:
     """Return a document as it was asked for: as JSON, or as the text of its verb."""
     if asked.output == "json":
@@ -99,7 +112,8 @@ def told(asked: argparse.Namespace, document: dict[str, Any], indent: int | None
         "init": beginning.init_text,
         "doctor": beginning.doctor_text,
     }
-    return shown.get(asked.verb, text.verdict_text)(document, look_of(sys.stdout))
+    reader = text.verdict_text if getattr(asked, "try_power", False) else shown.get(asked.verb, text.verdict_text)
+    return reader(document, look_of(sys.stdout))
 
 
 def look_of(stream: TextIO) -> Look:

@@ -22,6 +22,7 @@ def cheap_facts(slice_: Slice, model_names: Collection[str]) -> tuple[FactKey, .
     ports = sorted({model.port for model in slice_.models})
     return (
         *(FactKey(kind, host) for kind in HOST_FACTS),
+        *((FactKey("prepared", host),) if slice_.host.prepare else ()),
         *(FactKey(kind, host, name) for name in names for kind in UNIT_FACTS),
         *(FactKey(kind, host, name) for name in names if name in model_names for kind in FILE_FACTS),
         *(FactKey("port", host, str(port)) for port in ports),
@@ -56,9 +57,14 @@ def orphan_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
 
 
 def costly_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
-    """Return the slots worth asking for: of units that may be stopped, or that are owed a conversation. Never of a sleeper."""
+    """Return the slots worth asking for, and what stands in the way of a host that is to go down.
+
+    The slots are those of units that may be stopped, or that are owed a conversation. Never of a sleeper.
+    """
     host = slice_.host.name
-    return tuple(FactKey("activity", host, model.name) for model in slice_.models if _is_worth_asking(slice_, model, observed))
+    slots = (FactKey("activity", host, model.name) for model in slice_.models if _is_worth_asking(slice_, model, observed))
+    goes = slice_.power in {"off", "suspend"} and observed.power(host) == "on"
+    return (*slots, *((FactKey("guards", host),) if goes else ()))
 
 
 def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> tuple[Problem, ...]:
     """Return everything that is wrong between the files. A host or model without a definition was reported already."""
-    problems = [*_places(desired, inventory), *_enforce(desired)]
+    problems = [*_places(desired, inventory)]
     for model_name, model in inventory.models.items():
         problems += _model(model_name, model, inventory, definitions)
     for host_name, wish in desired.wishes(inventory.only_host).items():
@@ -28,15 +28,6 @@ def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> t
         problems += _power(wish, at, definitions.hosts.get(host_name))
         problems += _active(host_name, wish, at, inventory)
     return tuple(problems)
-
-
-def _enforce(desired: Desired) -> Iterator[Problem]:
-    """Refuse what would be a promise that nobody keeps: no driver of this version can power a host off."""
-    wishes: dict[KeyPath, HostWish] = {(): desired, **{("hosts", name): wish for name, wish in (desired.hosts or {}).items()}}
-    for at, wish in wishes.items():
-        if wish.enforce:
-            sentence = "found true, which is not in this version; expected false, or leave the key out"
-            yield Problem("desired", (*at, "enforce"), sentence)
 
 
 def _unknown_host(name: str, known: Iterable[str]) -> str:
@@ -76,10 +67,13 @@ def _power(wish: HostWish, at: KeyPath, host: HostSpec | None) -> Iterator[Probl
         sentence = "found auto, which needs the gateway and is not in this version; expected on, off or suspend"
         yield Problem("desired", place, sentence)
     elif host and wish.power == "off" and not host.capabilities.can_shut_down:
-        sentence = f"found off, but the power driver {host.power.kind} of {host.name} cannot shut a host down"
+        sentence = f"found off, but nothing in `power:` of {host.name} can send it down"
         yield Problem("desired", place, f"{sentence}; set power: for it in the inventory, or leave the key out")
+    elif host and wish.power in {"off", "suspend"} and not host.power.wake:
+        sentence = f"found {wish.power}, but nothing in `power:` of {host.name} could bring it up again"
+        yield Problem("desired", place, f"{sentence}; name a driver under wake: there, or `wake: none` if a person does that")
     elif host and wish.power == "suspend" and not host.capabilities.can_suspend:
-        sentence = f"found suspend, but the power driver {host.power.kind} of {host.name} cannot suspend a host"
+        sentence = f"found suspend, but nothing in `power:` of {host.name} can suspend it"
         yield Problem("desired", place, f"{sentence}; set another power: for it in the inventory, or leave the key out")
 
 

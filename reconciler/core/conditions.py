@@ -14,7 +14,7 @@ SERVES = {"ready", "sleeping"}
 
 def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
     """Return the conditions of a host: Ready always, the others when they are so."""
-    found = [_ready(hints, plan)]
+    found = [_ready(hints, plan), *_drifted(hints, plan)]
     run, failure, held = hints.open_run, hints.quarantine, hints.held
     if run:
         message = f"run {run.seq} was opened and has not ended"
@@ -36,7 +36,17 @@ def _ready(hints: Hints, plan: HostPlan) -> Condition:
         return Condition(type="Ready", status="Unknown", reason="Refused", message="; ".join(plan.refusals), since=since)
     if plan.steps:
         return Condition(type="Ready", status="False", reason="ChangesPending", message=plan.headline, since=since)
+    if _drifted(hints, plan):
+        return Condition(type="Ready", status="False", reason="SwitchedOn", message=plan.headline, since=since)
     return Condition(type="Ready", status="True", reason="InSync", message=plan.headline, since=since)
+
+
+def _drifted(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
+    """Return that the power of a host is not as wanted, and is left as it is."""
+    causes = (one.cause for one in plan.ignored if one.subject == "power")
+    return tuple(
+        Condition(type="Drifted", status="True", reason="SwitchedOn", message=cause, since=hints.judged_at) for cause in causes
+    )
 
 
 def model_conditions(slice_: Slice, model: ModelSpec, observed: Observed) -> tuple[Condition, ...]:

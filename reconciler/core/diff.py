@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.model.change import (
     Change,
     Ignored,
     PowerChange,
+    PrepareChange,
     ProveChange,
     RestoreChange,
     StartChange,
     StopChange,
 )
 from reconciler.model.facts import FactKey, Fingerprint, Health, Observed, PortState, Unit
-from reconciler.model.spec import ModelSpec, Slice
+from reconciler.model.power import PowerState
+from reconciler.model.preparation import Prepared
+from reconciler.model.spec import ModelSpec, Slice, WantedPower
 from reconciler.steps.restore_slots import is_poisoned, owed_slots
 from reconciler.steps.save_slots import REPLACED
 
 DIGEST_VERSION = "v1:"
-POWER_STATES = {"on": "on", "off": "off", "suspend": "suspended"}
+POWER_STATES: Mapping[WantedPower, PowerState] = {"on": "on", "off": "off", "suspend": "suspended"}
 """What a host is once a wish for its power is fulfilled."""
+
+NOBODY_TELLS = "nothing says that it is off: name a witness under `proof:`, or switch it on, and it is sent down from there"
+
+SILENT, GOING_DOWN = "silent", "going down"
+"""What a host has of power that does not answer, and one that has accepted to go down and may still answer."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,15 @@ class Difference:
 def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False) -> Difference:
     """Return every difference between a slice and the world, in a stable order."""
     host = wanted.host.name
-    power = _power(wanted, observed)
+    power = _power(wanted, observed, hints)
     if isinstance(power, str):
         return Difference((), (power,))
-    asleep = observed.value(FactKey("power", host), str) in {"off", "suspended"} or bool(power and power.have == "silent")
+    if isinstance(power, Ignored):
+        return Difference((power,))
+    asleep = observed.power(host) in {"off", "suspended"} or bool(power and power.have in {SILENT, GOING_DOWN})
     changes: list[Change] = [power] if power else []
-    unknown: list[str] = []
+    changes += _preparation(wanted, observed, asleep=asleep)
+    unknown: list[str] = _unseen_preparation(wanted, observed, asleep=asleep)
     for model in sorted(wanted.models, key=lambda model: model.name):
         if asleep:
             changes += _when_asleep(wanted, model)
@@ -56,18 +69,67 @@ def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False
     return Difference(tuple(changes), tuple(unknown))
 
 
-def _power(wanted: Slice, observed: Observed) -> PowerChange | str | None:
-    host = wanted.host.name
-    key = FactKey("power", host)
-    unknown = observed.unknown(key)
-    if unknown is not None:
-        if wanted.power == "on" and wanted.host.capabilities.can_wake:
-            return PowerChange(host=host, have="silent", want="on")
-        return f"{key}: {unknown.reason}"
-    have = observed.value(key, str) or ""
+def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ignored | str | None:
+    """Return how the power of a host differs, why that is left alone, or why nobody can say."""
+    host, have = wanted.host.name, observed.power(wanted.host.name)
+    answers = observed.unknown(FactKey("contact", host)) is None
+    hidden = have is None or (have == "on" and not answers)
+    if wanted.power == "on" and wanted.host.capabilities.can_wake and hidden:
+        return PowerChange(host=host, have=GOING_DOWN if answers else SILENT, want="on")
+    if wanted.power is not None and hidden and _is_going(POWER_STATES[wanted.power], hints):
+        return PowerChange(host=host, have=GOING_DOWN, want=POWER_STATES[wanted.power])
+    if have is None:
+        return _unseen(wanted, observed, hints)
     if wanted.power is None or have == POWER_STATES[wanted.power] or (wanted.power == "suspend" and have == "off"):
         return None
+    if have == "on" and not wanted.enforce and _was_reached(wanted, hints):
+        cause = "somebody switched it on; it stays on until `power` in the file changes, or `enforce: true` stands beside it"
+        return Ignored(host=host, subject="power", cause=cause)
     return PowerChange(host=host, have=have, want=POWER_STATES[wanted.power])
+
+
+def _unseen(wanted: Slice, observed: Observed, hints: Hints) -> str:
+    """Return why the power of a host is not known."""
+    key = FactKey("power", wanted.host.name)
+    unknown = observed.unknown(key)
+    reason = f"{key}: {unknown.reason if unknown else 'not known'}"
+    told = wanted.power in {None, "on"} or hints.sent_down is not None or wanted.host.capabilities.can_testify
+    return reason if told else f"{reason}; {NOBODY_TELLS}"
+
+
+def _is_going(want: PowerState, hints: Hints) -> bool:
+    """Return whether a host has accepted to go down in this way, and was not seen to be down since."""
+    sent = hints.sent_down
+    return sent is not None and sent.is_heard and not sent.seen and sent.state == want
+
+
+def _was_reached(wanted: Slice, hints: Hints) -> bool:
+    """Return whether this very wish was fulfilled before and is the newest: what is otherwise now was done by somebody else."""
+    return hints.wanted_digest is not None and hints.wanted_digest == hints.last_good_digest == digest(wanted)
+
+
+def _is_prepared_for_work(wanted: Slice) -> bool:
+    """Return whether a host is to be prepared while it is up: not one that goes down, and not one that nobody manages."""
+    return wanted.power == "on" or (wanted.power is None and wanted.active is not None)
+
+
+def _preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> list[Change]:
+    host, preparation = wanted.host.name, wanted.host.prepare
+    if preparation is None or not _is_prepared_for_work(wanted) or (asleep and wanted.power is None):
+        return []
+    prepared = Prepared() if asleep else observed.value(FactKey("prepared", host), Prepared)
+    want = digest(preparation)
+    if prepared is None or prepared.digest == want:
+        return []
+    cause = "host wakes" if asleep else "its preparation changed" if prepared.digest else "not prepared since it came up"
+    return [PrepareChange(host=host, digest=want, seconds=preparation.seconds, cause=cause)]
+
+
+def _unseen_preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> list[str]:
+    """Return that nobody can say whether a host is prepared."""
+    key = FactKey("prepared", wanted.host.name)
+    missing = observed.unknown(key) if wanted.host.prepare and _is_prepared_for_work(wanted) and not asleep else None
+    return [f"{key}: {missing.reason}"] if missing else []
 
 
 def _should_run(wanted: Slice, model: ModelSpec) -> bool | None:

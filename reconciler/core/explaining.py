@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Mapping
+from typing import Any
 
 from reconciler.core.conditions import host_conditions, model_conditions
 from reconciler.core.recovery import Hints
 from reconciler.core.words import said
 from reconciler.model.explanation import Explanation, Said
-from reconciler.model.facts import GIB, FactKey, Fingerprint, Gpu, Health, Observed, Saved, Unit, Weights
+from reconciler.model.facts import FactKey, Fingerprint, Health, Observed, Saved, Unit, Weights
+from reconciler.model.gpu import GIB, Gpu
+from reconciler.model.power import Power
 from reconciler.model.spec import Kind, ModelSpec, Slice
-from reconciler.steps.plan import AnyStep, HostPlan
+from reconciler.steps.plan import STEPS, HostPlan
 from reconciler.steps.save_slots import REPLACED
 
 ENDS = {
@@ -102,7 +104,7 @@ def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> 
     facts = [
         Said(about="reached", says=_kind(slice_.host.access)),
         Said(about="wanted", says=f"power {slice_.power or 'is not managed'}, {active}"),
-        Said(about="power", says=observed.value(FactKey("power", slice_.host.name), str) or "not known"),
+        Said(about="power", says=_power(observed, slice_.host.name)),
         *([Said(about="memory", says=gpu.message)] if gpu and gpu.message else ()),
         *(
             Said(about=f"{one.type} {one.status}", says=f"{one.reason}: {one.message}".rstrip(": "))
@@ -119,6 +121,11 @@ def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> 
         facts.append(Said(about="open run", says=f"run {run.seq} has not ended{during}; the next apply looks and goes on"))
     facts.append(Said(about="next", says=_next(plan)))
     return Explanation(kind="host", subject=slice_.host.name, facts=tuple(facts), log=failure.log if failure else ())
+
+
+def _power(observed: Observed, host: str) -> str:
+    power, unknown = observed.value(FactKey("power", host), Power), observed.unknown(FactKey("power", host))
+    return str(power) if power is not None else f"not known: {unknown.reason if unknown else 'nobody looked'}"
 
 
 def _next(plan: HostPlan) -> str:
@@ -161,16 +168,12 @@ def _todo(text: str) -> str:
     return " ".join(text.split()).partition("- Do: ")[2]
 
 
-def step_kinds() -> Iterator[str]:
-    """Yield every kind of step."""
-    yield from (step.model_fields["kind"].default for step in get_args(get_args(AnyStep)[0]))
-
-
 def of_step(kind: str) -> Explanation:
     """Return what a kind of step does."""
-    step = next(one for one in get_args(get_args(AnyStep)[0]) if one.model_fields["kind"].default == kind)
+    step = STEPS[kind]
     goes_on = "the run goes on without it"
-    fails = goes_on if step.best_effort else "the run fails, and goes back to last good"
+    back = "the host is Stalled; nothing is gone back to" if step.of_power else "the run fails, and goes back to last good"
+    fails = goes_on if step.best_effort else back
     if "required" in step.model_fields:
         fails = f"{goes_on}; with `conversations: require` nothing is stopped"
     facts = (

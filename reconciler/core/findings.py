@@ -8,6 +8,7 @@ from reconciler.core.recovery import Hints
 from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Observed, PortState, Weights
 from reconciler.model.findings import Finding, Level, Subject
 from reconciler.model.machine import Folder, Machine, Node
+from reconciler.model.power import Guards
 from reconciler.model.records import Row
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.target import Provenance
@@ -32,8 +33,10 @@ MODEL_FACTS: tuple[FactKind, ...] = ("weights", "binary")
 def questions(slice_: Slice) -> tuple[FactKey, ...]:
     """Return the facts of a host that are worth judging."""
     host = slice_.host.name
+    goes_down = slice_.host.capabilities.can_shut_down
     return (
         *(FactKey(kind, host) for kind in HOST_FACTS),
+        *((FactKey("guards", host),) if goes_down else ()),
         *(FactKey(kind, host, model.name) for model in slice_.models for kind in MODEL_FACTS),
         *(FactKey("port", host, str(port)) for port in sorted({model.port for model in slice_.models})),
     )
@@ -67,6 +70,12 @@ def of_time(rows: Sequence[Row], wall: float) -> Iterator[Finding]:
         yield Finding(level="wrong", subject="clock", found=found, fix="`timedatectl set-ntp true`, or set it by hand")
 
 
+def of_preparation(host: str, problems: Iterable[str]) -> Iterator[Finding]:
+    """Yield what keeps a host from being prepared: programs that it cannot run."""
+    for problem in problems:
+        yield Finding(level="wrong", host=host, subject="prepare", found=problem, fix=f"install it, or mend `prepare:` of {host}")
+
+
 def of_run(host: str, hints: Hints) -> Iterator[Finding]:
     """Yield the run that never ended."""
     if hints.open_run is not None:
@@ -81,6 +90,7 @@ def of_host(slice_: Slice, observed: Observed, machine: Machine, controller: str
     yield from _logins(slice_, machine)
     yield from _claimed(slice_.host.name, observed, controller)
     yield from _gpu(slice_.host.name, observed, machine)
+    yield from _power(slice_, observed)
     for model in slice_.models:
         yield from _model(slice_, model, observed)
     yield from _ports(slice_, observed)
@@ -95,7 +105,8 @@ def of_silence(slice_: Slice, reason: str) -> Finding:
     """Return that a host cannot be looked at."""
     host = slice_.host.name
     fix = f"switch it on, or mend `access:` of {host} in inventory.yaml; then run this again"
-    return Finding(level="wrong", host=host, subject="access", found=f"it cannot be looked at: {reason}", fix=fix)
+    level: Level = "note" if slice_.power in {"off", "suspend"} else "wrong"
+    return Finding(level=level, host=host, subject="access", found=f"it cannot be looked at: {reason}", fix=fix)
 
 
 def _folders(model: ModelSpec) -> tuple[str, ...]:
@@ -161,6 +172,17 @@ def _gpu(host: str, observed: Observed, machine: Machine) -> Iterator[Finding]:
     if unknown is not None:
         fix = f"mend that; or write `gpu: none` at {host} in inventory.yaml to start models without checking memory"
         yield Finding(level="wrong", host=host, subject="gpu", found=unknown.reason, fix=fix)
+
+
+def _power(slice_: Slice, observed: Observed) -> Iterator[Finding]:
+    """Yield why the host could not be sent down, or not be woken again; where power is not managed that is worth a note."""
+    guards = observed.value(FactKey("guards", slice_.host.name), Guards)
+    level: Level = "wrong" if slice_.power is not None else "note"
+    for reason in (guards.barred, guards.deaf) if guards else ():
+        if reason:
+            found, _, fix = reason.partition("; ")
+            fix = fix or f"mend that, or `power:` of {slice_.host.name} in inventory.yaml"
+            yield Finding(level=level, host=slice_.host.name, subject="power", found=found, fix=fix)
 
 
 def _admission(group: str, user: str, closed: Iterable[Node]) -> str:

@@ -23,8 +23,8 @@ def refusals(plan: HostPlan, observed: Observed, controller: str, *, take_over: 
 def _claimed(plan: HostPlan, observed: Observed, controller: str, *, take_over: bool) -> tuple[str, ...]:
     key = FactKey("claim", plan.host)
     missing = observed.unknown(key)
-    # A host that has to be woken first is looked at again before anything else is done to it.
-    if missing and not take_over and not any(planned.step.kind == "wake" for planned in plan.steps):
+    # A host that has to be woken first, or is only waited for, is looked at again before anything else is done to it.
+    if missing and not take_over and not any(planned.step.kind in {"wake", "await_down"} for planned in plan.steps):
         return (f"{key}: {missing.reason}",)
     claim = observed.value(key, Claim)
     if claim is None or claim.controller == controller or take_over:

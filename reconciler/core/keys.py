@@ -66,6 +66,9 @@ class Guide:
             written = self._kind(path)
             if drivers:
                 yield from ((one, kind) for kind, one in drivers.items() if written in {None, kind})
+                yield from (
+                    (one, "") for one in schema["anyOf"] if written is None and "properties" in one and not _is_driver(one)
+                )
                 return
             for one in schema["anyOf"]:
                 yield from self._variants(one, path)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from reconciler.model.change import StartChange, StopChange
-from reconciler.model.facts import FactKey, Gpu, Observed, Unit, Weights
+from reconciler.model.facts import FactKey, Observed, Unit, Weights
+from reconciler.model.gpu import Gpu
 from reconciler.model.spec import Slice
 from reconciler.steps.await_vram import AwaitVram, Share
 

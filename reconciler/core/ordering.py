@@ -8,8 +8,8 @@ from reconciler.core.recipes import Draft
 from reconciler.steps.plan import PlannedStep
 
 PHASES = (
-    "wake", "prefetch", "drain", "save_slots", "stop", "await_vram", "start", "await_healthy", "restore_slots", "suspend",
-    "shutdown",
+    "wake", "prepare", "prefetch", "drain", "save_slots", "stop", "await_vram", "start", "await_healthy", "restore_slots",
+    "suspend", "shutdown", "await_down",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from reconciler.core.ordering import order
 from reconciler.core.recipes import recipe
 from reconciler.core.recovery import Hints
 from reconciler.core.safety import violations
-from reconciler.model.change import Ignored, PowerChange, StartChange, StopChange
+from reconciler.model.change import Ignored, PowerChange, PrepareChange, StartChange, StopChange
 from reconciler.model.facts import Observed, Predicted
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
@@ -60,10 +60,14 @@ def _headline(wanted: Slice, difference: Difference) -> str:
     parts = [f"power {change.have} -> {change.want}" for change in power]
     if stops or starts:
         parts.append(f"{', '.join(stops) or 'nothing'} -> {', '.join(starts) or 'nothing'}")
+    elif any(isinstance(change, PrepareChange) for change in changes) and not power:
+        parts.append("to be prepared")
     elif any(not isinstance(change, Ignored) for change in changes) and not power:
         parts.append("to be completed")
     if not parts and difference.unknown:
         parts.append("not known")
+    if any(isinstance(change, Ignored) and change.subject == "power" for change in changes):
+        parts.append("power is left as it is")
     if not parts:
         parts.append(f"in sync ({_kept(wanted)})")
     return ", ".join(parts)

@@ -13,9 +13,13 @@ from reconciler.model.names import Digest
 from reconciler.model.records import Held, Instant, Quarantine
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
+from reconciler.steps.plan import STEPS
 
 RETRY = Backoff()
 HASH_SPAN = 16.0**8
+OF_POWER = {words.failed(kind) for kind, step in STEPS.items() if step.of_power}
+"""Failures after which nothing is gone back to: a host that was asked to go down, or to come up, may still do so."""
+
 TOLERATED_JUMP_SECONDS = 60.0
 """How far the wall clock may be moved before nothing ends by it alone."""
 
@@ -51,17 +55,22 @@ def aim(wanted: Slice, hints: Hints, observed: Observed, now: Instant) -> Aim:
         return Aim(Target(slice=wanted, digest=wanted_digest), key)
     why = f"quarantined since run {failure.run}: {failure.reason}: {failure.message}"
     last_good = None
-    if hints.last_good is not None and hints.last_good_digest not in {None, wanted_digest}:
+    if failure.reason not in OF_POWER and hints.last_good is not None and hints.last_good_digest not in {None, wanted_digest}:
         back = going_back(hints.last_good, wanted)
         last_good = Target(slice=back, digest=digest(back), mode="rollback")
     return Aim(last_good, key, why)
 
 
 def going_back(good: Slice, wanted: Slice) -> Slice:
-    """Return an earlier state as it is brought about now: what was defined since is known, and not active."""
+    """Return an earlier state as it is brought about now: what was defined since is known, and not active.
+
+    Power is left as it is; on a host that was down then, nothing ran. It is prepared as it is to be now.
+    """
     known = {model.name for model in good.models}
     newer = tuple(model for model in wanted.models if model.name not in known)
-    return good.model_copy(update={"models": (*good.models, *newer)}) if newer else good
+    active = () if good.power in {"off", "suspend"} else good.active
+    host = good.host.model_copy(update={"prepare": wanted.host.prepare})
+    return good.model_copy(update={"host": host, "models": (*good.models, *newer), "power": None, "active": active})
 
 
 def holding(hints: Hints, now: Instant) -> Held | None:
@@ -106,6 +115,7 @@ def _retry_at(failure: Quarantine) -> float:
 
 
 def _released(wanted: Slice) -> Target:
-    """Return a host that runs nothing, its power left as it is."""
-    empty = wanted.model_copy(update={"active": (), "power": None})
+    """Return a host that runs nothing and is not prepared for anything, its power left as it is."""
+    host = wanted.host.model_copy(update={"prepare": None})
+    empty = wanted.model_copy(update={"host": host, "active": (), "power": None})
     return Target(slice=empty, digest=digest(empty), mode="release")

@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.core.conditions import host_conditions, model_conditions
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import FactKey, Health, Observed, Unit
+from reconciler.model.power import Power, Testimony
 from reconciler.model.records import Carried, OpenRun, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.status import HostStatus, ModelStatus
@@ -18,9 +19,13 @@ def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan)
     """Return the status of one host: is it as wanted, is somebody at it, is it stuck."""
     host = slice_.host.name
     failure = hints.quarantine
+    witness = observed.value(FactKey("testimony", host), Testimony)
     return HostStatus(
         host=host,
-        power=observed.value(FactKey("power", host), str) or "unknown",
+        power=observed.power(host) or "unknown",
+        power_evidence=_evidence(observed, host),
+        watts=witness.watts if witness else None,
+        watt_hours=witness.watt_hours if witness else None,
         generation=hints.generation,
         observed_generation=hints.judged_generation,
         conditions=host_conditions(hints, plan),
@@ -28,6 +33,15 @@ def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan)
         failure=f"{failure.reason}: {failure.message}" if failure else "",
         log=failure.log if failure else (),
     )
+
+
+def _evidence(observed: Observed, host: str) -> str:
+    """Return what the power of a host was judged by."""
+    power = observed.value(FactKey("power", host), Power)
+    unknown = observed.unknown(FactKey("power", host))
+    if power is None:
+        return unknown.reason if unknown else ""
+    return power.because if power.grade == "answers" else f"{power.grade}: {power.because}"
 
 
 def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:

@@ -6,27 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from reconciler.core.diff import GOING_DOWN
 from reconciler.core.memory import awaited
-from reconciler.model.change import Change, PowerChange, ProveChange, RestoreChange, StartChange, StopChange
-from reconciler.model.facts import (
-    GIB,
-    Activity,
-    Binary,
-    FactKey,
-    Fingerprint,
-    Gpu,
-    Health,
-    Observed,
-    PortState,
-    Saved,
-    Unit,
-    Weights,
-)  # fmt: skip
+from reconciler.model.change import Change, PowerChange, PrepareChange, ProveChange, RestoreChange, StartChange, StopChange
+from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Health, Observed, PortState, Saved, Unit, Weights
+from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.spec import ModelSpec, Slice
+from reconciler.steps.await_down import AwaitDown
 from reconciler.steps.await_healthy import AwaitHealthy
 from reconciler.steps.drain import Drain
 from reconciler.steps.plan import AnyStep
 from reconciler.steps.prefetch import Prefetch
+from reconciler.steps.prepare import Prepare
 from reconciler.steps.restore_slots import RestoreSlots, fitting_slots, is_poisoned
 from reconciler.steps.save_slots import REPLACED, SaveSlots
 from reconciler.steps.shutdown import Shutdown
@@ -78,7 +69,8 @@ def recipe(changes: Iterable[Change], wanted: Slice, observed: Observed) -> Reci
     parts += [_start(change, wanted, observed, first=bool(stops)) for change in starts]
     parts += [_prove(change, wanted) for change in ordered if isinstance(change, ProveChange)]
     parts += [_restore(change, observed) for change in ordered if isinstance(change, RestoreChange)]
-    parts += [_power(change, wanted, stops) for change in ordered if isinstance(change, PowerChange)]
+    parts += [_prepare(change, wanted, observed) for change in ordered if isinstance(change, PrepareChange)]
+    parts += [_power(change, wanted, stops, observed) for change in ordered if isinstance(change, PowerChange)]
     lost = [part.lost_conversations for part in parts]
     return Recipe(
         drafts=tuple(draft for part in parts for draft in part.drafts),
@@ -214,7 +206,7 @@ def _memory(starts: list[StartChange], stops: list[StopChange], wanted: Slice, o
     each = ", ".join(f"{share.need_bytes / GIB:.1f} GiB on card {share.card}" for share in step.shares)
     need = f"{names} {verb} {step.target}{f' ({each})' if each else ''}"
     cause = need if step.need_bytes else f"what {names} {verb} is not known yet"
-    after = (*(("stop", change.model) for change in stops), ("wake", wanted.host.name))
+    after = (*(("stop", change.model) for change in stops), ("prepare", wanted.host.name), ("wake", wanted.host.name))
     return Recipe((Draft(step, cause, after=after),))
 
 
@@ -223,7 +215,7 @@ def _start(change: StartChange, wanted: Slice, observed: Observed, *, first: boo
     model = _defined(wanted, name)
     weights = observed.value(FactKey("weights", host, name), Weights)
     start = Start(host=host, model=name, port=model.port, digest=model.digest)
-    before = (("await_vram", ""), ("stop", ""), ("wake", host))
+    before = (("await_vram", ""), ("stop", ""), ("prepare", host), ("wake", host))
     drafts = [Draft(start, change.cause, after=before), _healthy(model, host, change.cause, weights)]
     if first and weights is not None and weights.exists:
         drafts.insert(0, Draft(Prefetch(host=host, model=name), change.cause))
@@ -281,17 +273,41 @@ def _restore_draft(host: str, model_name: str, observed: Observed, cause: str) -
     return Draft(step, cause, note, after=(("await_healthy", model_name),))
 
 
-def _power(change: PowerChange, wanted: Slice, stops: list[StopChange]) -> Recipe:
-    names = tuple(sorted({model.name for model in wanted.models} | {stop.model for stop in stops}))
-    after = tuple(("stop", stop.model) for stop in stops)
+def _power(change: PowerChange, wanted: Slice, stops: list[StopChange], observed: Observed) -> Recipe:
     cause = f"power is {change.have}, wanted is {change.want}"
     can = wanted.host.capabilities
     if change.want == "on":
         sleepers = tuple(Sleeper(model=model.name, port=model.port) for model in wanted.models)
-        return _if_able(can.can_wake, Draft(Wake(host=change.host, models=sleepers), cause), change)
-    if change.want == "off":
-        return _if_able(can.can_shut_down, Draft(Shutdown(host=change.host, models=names), cause, after=after), change)
-    return _if_able(can.can_suspend, Draft(Suspend(host=change.host, models=names), cause, after=after), change)
+        wake = Wake(host=change.host, models=sleepers, checked=wanted.host.prepare is not None)
+        return _if_able(can.can_wake, Draft(wake, cause), change)
+    force = change.want == "off" and can.can_cut
+    if change.have == GOING_DOWN:
+        return Recipe((Draft(AwaitDown(host=change.host, ends=change.want, force=force), cause),))
+    names = tuple(sorted({model.name for model in wanted.models} | {stop.model for stop in stops}))
+    after = tuple(("stop", stop.model) for stop in stops)
+    units = (observed.value(FactKey("unit", change.host, name), Unit) for name in names)
+    own = tuple(sorted(pid for unit in units if unit is not None for pid in unit.members))
+    kind, able = (Shutdown, can.can_shut_down) if change.want == "off" else (Suspend, can.can_suspend)
+    step = kind(host=change.host, models=names, own=own, force=force)
+    return _if_able(able, Draft(step, cause, after=after), change)
+
+
+def _prepare(change: PrepareChange, wanted: Slice, observed: Observed) -> Recipe:
+    checks = _is_at_rest(wanted, observed)
+    step = Prepare(host=change.host, digest=change.digest, checks=checks, deadline=change.seconds)
+    beside = wanted.host.prepare is not None and wanted.host.prepare.check is not None and not checks
+    note = f"{change.cause}; nothing is checked beside what runs there" if beside else ""
+    return Recipe((Draft(step, change.cause, note, after=(("wake", change.host),)),))
+
+
+def _is_at_rest(wanted: Slice, observed: Observed) -> bool:
+    """Return whether nothing runs on a host that a check, or what helps where it fails, could hurt."""
+    host = wanted.host.name
+    runs = any(observed.value(FactKey("unit", host, model.name), Unit) for model in wanted.models)
+    gpu = observed.value(FactKey("gpu", host), Gpu) or Gpu()
+    computes = any(not holder.draws for card in gpu.cards for holder in card.holders)
+    strays: object = getattr(observed.fact(FactKey("orphans", host)), "value", ())
+    return not (runs or computes or strays)
 
 
 def _if_able(able: bool, draft: Draft, change: PowerChange) -> Recipe:

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import assert_never
+from typing import Literal, assert_never
 
 from reconciler.core.canonical import digest
 from reconciler.model.facts import Binary, FactKey, Observed, Weights
 from reconciler.model.names import Digest
 from reconciler.model.records import (
+    Accepted,
     Adopted,
     Answered,
+    Answers,
     Asked,
     Carried,
+    Gone,
     Held,
     Hold,
     OpenRun,
@@ -29,6 +32,7 @@ from reconciler.model.records import (
     Row,
     RunClosed,
     RunOpened,
+    SentDown,
     StepDone,
     StepIntent,
     TrialOpened,
@@ -36,6 +40,15 @@ from reconciler.model.records import (
 from reconciler.model.spec import Slice
 
 REMEMBERED_DURATIONS = 5
+
+DOWN: Mapping[str, Literal["off", "suspended"]] = {"shutdown": "off", "suspend": "suspended"}
+"""What a host is after each step that sends it down."""
+
+ENDS_DOWN = {*DOWN, "await_down"}
+"""The steps that end when a host is seen to be down."""
+
+SEEN = "seen"
+"""The key of a step's evidence that says how a host was seen to be down."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ class Hints:
     open_run: OpenRun | None = None
     unproven: frozenset[str] = frozenset()
     held: Held | None = None
+    sent_down: SentDown | None = None
     asked: Mapping[int, Asked] = field(default_factory=dict)
     newest_at: float = 0.0
     durations: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
@@ -102,9 +116,11 @@ def after(hints: Hints, row: Row) -> Hints:
         case RunOpened():
             return _opened(hints, row, record)
         case StepIntent():
-            return _intended(hints, record)
+            return _intended(hints, row, record)
         case StepDone():
             return _done(hints, record)
+        case Accepted() | Answers() | Gone():
+            return _heard(hints, record)
         case TrialOpened():
             return hints
         case RunClosed():
@@ -154,6 +170,7 @@ def _carried(hints: Hints, record: Carried) -> Hints:
         open_run=record.open_run,
         unproven=frozenset(record.unproven),
         held=record.held,
+        sent_down=record.sent_down,
         asked=hints.asked,
         durations=hints.durations,
     )
@@ -171,10 +188,26 @@ def _running(run: OpenRun | None, in_flight: StepIntent | None) -> OpenRun | Non
     return run.model_copy(update={"in_flight": in_flight}) if run else None
 
 
-def _intended(hints: Hints, record: StepIntent) -> Hints:
+def _intended(hints: Hints, row: Row, record: StepIntent) -> Hints:
     run = _running(hints.open_run, in_flight=record)
     unproven = hints.unproven | {record.model} if record.step == "start" else hints.unproven
-    return replace(hints, open_run=run, unproven=unproven)
+    return replace(hints, open_run=run, unproven=unproven, sent_down=_sent(hints.sent_down, row, record))
+
+
+def _sent(before: SentDown | None, row: Row, record: StepIntent) -> SentDown | None:
+    """Return what is remembered of a host's way down after an intent; to cut its power is no other way than it was on."""
+    state = DOWN.get(record.step)
+    if state is None or (before is not None and before.run == record.run and before.is_heard):
+        return before
+    return SentDown(state=state, run=record.run, asked=row.when)
+
+
+def _heard(hints: Hints, record: Accepted | Answers | Gone) -> Hints:
+    sent = hints.sent_down
+    if isinstance(record, Answers) or sent is None:
+        return replace(hints, sent_down=None)
+    told = {"seen": record.because} if isinstance(record, Gone) else {"boot_id": record.boot_id}
+    return replace(hints, sent_down=sent.model_copy(update=told))
 
 
 def _done(hints: Hints, record: StepDone) -> Hints:
@@ -186,7 +219,18 @@ def _done(hints: Hints, record: StepDone) -> Hints:
     if record.outcome == "done":
         key = (record.step, record.model)
         durations[key] = (*durations.get(key, ()), record.seconds)[-REMEMBERED_DURATIONS:]
-    return replace(hints, open_run=run, unproven=unproven, durations=durations)
+    return replace(hints, open_run=run, unproven=unproven, durations=durations, sent_down=_arrived(hints.sent_down, record))
+
+
+def _arrived(sent: SentDown | None, record: StepDone) -> SentDown | None:
+    """Return what is remembered of a host's way down once a step about its power has ended."""
+    if record.step == "wake" and record.outcome in {"done", "skipped"}:
+        return None
+    if record.step not in ENDS_DOWN or sent is None:
+        return sent
+    if record.outcome == "done":
+        return sent.model_copy(update={"seen": str(record.evidence.get(SEEN, ""))})
+    return sent if sent.is_heard else None
 
 
 def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:

@@ -76,4 +76,5 @@ def _restated(host: str, hints: Hints) -> Carried:
         open_run=hints.open_run,
         unproven=tuple(sorted(hints.unproven)),
         held=hints.held,
+        sent_down=hints.sent_down,
     )

@@ -14,7 +14,7 @@ def violations(world: Observed, slice_: Slice) -> tuple[str, ...]:
     units = {model.name: world.value(FactKey("unit", host, model.name), Unit) for model in slice_.models}
     running = [(model, unit) for model in slice_.models if (unit := units[model.name]) is not None]
     found: list[str] = []
-    power = world.value(FactKey("power", host), str)
+    power = world.power(host)
     if running and power in {"off", "suspended"}:
         found.append(f"{host} would be {power} with {running[0][0].name} on it")
     # A unit of another definition listens where that one told it to.

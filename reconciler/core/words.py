@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.core.moments import said_at
-from reconciler.model.facts import FactKey, FactValue, Gpu, Health, Observed, PortState, Unit, Unknown
+from reconciler.model.facts import FactKey, FactValue, Health, Observed, PortState, Unit, Unknown
+from reconciler.model.gpu import Gpu
+from reconciler.model.power import Power
 from reconciler.model.records import Hold
 
 
@@ -21,6 +23,11 @@ def seen(keys: Iterable[FactKey], observed: Observed) -> str:
         elif phrase := said(fact.value):
             known.append(f"{key}: {phrase}")
     return "; ".join((*unknown.values(), *known))
+
+
+def failed(step: str) -> str:
+    """Return the reason of a run that failed at a step of a kind, or in its `trial`."""
+    return "".join(word.title() for word in f"{step}_failed".split("_"))
 
 
 def held(hold: Hold) -> str:
@@ -44,5 +51,7 @@ def said(value: FactValue) -> str:
             return f"{value.phase}: {value.message}" if value.message else value.phase
         case Gpu():
             return value.message
+        case Power():
+            return str(value)
         case _:
             return ""

@@ -9,17 +9,21 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from reconciler.drivers.access.exchange.place import Place
+from reconciler.drivers.power.composed.driver import Composed, Parts
+from reconciler.drivers.power.composed.reach import Reach
+from reconciler.drivers.power.composed.refusals import Refusals
 from reconciler.edge.loop import Loop
+from reconciler.model.spec import Kind
 from reconciler.ports import HostPorts, ModelPorts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from types import ModuleType
 
     from pydantic import BaseModel
 
     from reconciler.model.machine import Adopted, Server
-    from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec
+    from reconciler.model.spec import Capabilities, Command, HostSpec, ModelSpec, PowerDriver, Via
     from reconciler.ports import Access, Clock, GpuReader, Launcher, Power
 
 FOLDERS = {"access": "access", "power": "power", "gpu": "gpus", "launcher": "launchers", "engine": "engines"}
@@ -35,6 +39,7 @@ class DriverCatalog:
         """Use a directory and a clock."""
         self._host_directory = host_directory
         self._clock = clock
+        self._refusals = Refusals(clock)
         self.loop = Loop()
 
     def kinds(self, role: str) -> tuple[str, ...]:
@@ -48,7 +53,9 @@ class DriverCatalog:
 
     def capabilities(self, role: str, kind: Kind) -> Capabilities:
         """Return what the planner must know of a driver."""
-        capabilities: Capabilities = self._module(role, kind.kind).CAPABILITIES
+        module = self._module(role, kind.kind)
+        told = getattr(module, "capabilities", None)
+        capabilities: Capabilities = told(module.Options.model_validate(kind.options)) if told else module.CAPABILITIES
         return capabilities
 
     def command(self, kind: Kind, model_name: str, port: int, gpus: Sequence[int]) -> Command:
@@ -64,8 +71,9 @@ class DriverCatalog:
 
     def hosts(self, host: HostSpec, models: Sequence[ModelSpec]) -> HostPorts:
         """Return the ports of one host."""
-        access: Access = self._driver("access", host.access, Place(host.name, self._host_directory, self.loop))
-        power: Power = self._driver("power", host.power, access)
+        reached = self._driver("access", host.access, Place(host.name, self._host_directory, self.loop, host.via))
+        access: Access = reached
+        power: Power = self._power(host, access, reached.where)
         gpu: GpuReader = self._driver("gpu", host.gpu, access)
         kinds = {model.launcher.kind: model.launcher for model in models}
         launchers: dict[str, Launcher] = {
@@ -74,6 +82,31 @@ class DriverCatalog:
         }
         ports = {model.name: self._model(model, access, launchers) for model in models}
         return HostPorts(access, power, gpu, launchers, ports)
+
+    def _power(self, host: HostSpec, access: Access, where: Callable[[], Awaitable[str]]) -> Composed:
+        """Return the power of a host, put together from its drivers."""
+        here: Access = self._driver("access", Kind(kind="local"), Place("", self._host_directory, self.loop))
+
+        def made(one: PowerDriver | None) -> Any:  # noqa: ANN401 - the kind decides what it can do
+            if one is None:
+                return None
+            return self._driver("power", one.driver, Reach(host.name, access, self._via(one.via, here), self._refusals))
+
+        power = host.power
+        relays = [one.via for one in power.wake if one.via is not None]
+        asker = self._via(relays[0] if relays else None, here)
+        parts = Parts(
+            wake=tuple(made(one) for one in power.wake), stop=made(power.stop), proof=made(power.proof), force=made(power.force),
+            canary=power.canary, where=where, asker=asker,
+        )  # fmt: skip
+        return Composed(host.name, access, parts)
+
+    def _via(self, via: Via | None, here: Access) -> Access:
+        """Return the access to the machine that works in the controller's place, which is its own without one."""
+        if via is None:
+            return here
+        access: Access = self._driver("access", via.access, Place(via.host, self._host_directory, self.loop))
+        return access
 
     def _model(self, model: ModelSpec, access: Access, launchers: dict[str, Launcher]) -> ModelPorts:
         engine = self._driver("engine", model.engine, model, access, self._clock.wall)

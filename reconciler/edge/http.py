@@ -7,20 +7,37 @@ because an idle one delays the end of some servers; nothing is taken from the en
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from urllib.parse import urlencode
 
 import anyio
 
 from reconciler.errors import DriverError
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
     from pydantic import JsonValue
 
 RESPONSE_LIMIT = 64 * 1024 * 1024
 EXCERPT = 120
+UNAUTHORIZED = 401
 
-Fault: TypeAlias = Literal["refused", "timeout", "broken", "too large", "not json"]
+NoAnswer: TypeAlias = Literal["refused", "timeout", "broken", "too large"]
+Fault: TypeAlias = NoAnswer | Literal["not json"]
+
+
+class Body(NamedTuple):
+    """Hold what is sent, and of what kind it is."""
+
+    kind: str
+    content: bytes = b""
+
+
+FORM = "application/x-www-form-urlencoded"
+JSON = Body("application/json")
 
 
 class HttpFault(DriverError):
@@ -32,12 +49,26 @@ class HttpFault(DriverError):
         self.fault = fault
 
 
+SENTENCES: Mapping[str, str] = {
+    "refused": "{asked}: nobody accepts connections there ({words})",
+    "timeout": "{asked} was not answered within {words}",
+    "broken": "{asked}: the connection broke ({words})",
+    "too large": "{asked} answered with more than {words}",
+}
+
+
+def unanswered(fault: NoAnswer, asked: str, words: str) -> HttpFault:
+    """Return what became of an exchange that had no answer, with what more there is to say."""
+    return HttpFault(fault, SENTENCES[fault].format(asked=asked, words=words))
+
+
 class Reply(NamedTuple):
-    """Hold an answer, whatever its status."""
+    """Hold an answer, whatever its status; `reason` is the text of its status line."""
 
     asked: str
     status: int
     body: bytes
+    reason: str = ""
 
     @property
     def text(self) -> str:
@@ -59,44 +90,94 @@ class Reply(NamedTuple):
 
 
 class HttpClient:
-    """Exchange requests and answers. Cheap to make; one is enough for everything that runs in one event loop."""
+    """Exchange requests and answers. Cheap to make; one is enough for everything that runs in one event loop.
 
-    def __init__(self) -> None:
+    `headers` go with every request. `digest` is a user and password for servers that ask for RFC 7616. `certificate` is a PEM
+    file that the certificate of an https server must be, or be signed by; without it, what this machine trusts counts.
+    """
+
+    def __init__(
+        self, headers: Mapping[str, str] | None = None, digest: tuple[str, str] | None = None, certificate: str | None = None
+    ) -> None:
         """Open nothing yet."""
         self._transport: httpx.AsyncHTTPTransport | None = None
+        self._headers = dict(headers or {})
+        self._digest = digest
+        self._certificate = certificate
 
     async def get(self, url: str, deadline: float, limit: int = RESPONSE_LIMIT) -> Reply:
         """Return the answer to a GET within `deadline` seconds; raise HttpFault."""
-        return await self._exchange("GET", url, b"", deadline, limit)
+        return await self._exchange("GET", url, JSON, deadline, limit)
+
+    async def send(self, method: str, url: str, form: Mapping[str, str], deadline: float) -> Reply:
+        """Return the answer to a form that was sent within `deadline` seconds; raise HttpFault."""
+        return await self._exchange(method, url, Body(FORM, urlencode(form).encode()), deadline, RESPONSE_LIMIT)
 
     async def post(self, url: str, content: JsonValue, deadline: float, limit: int = RESPONSE_LIMIT) -> Reply:
         """Return the answer to a POST of JSON within `deadline` seconds, or hang up and raise HttpFault."""
-        return await self._exchange("POST", url, json.dumps(content).encode(), deadline, limit)
+        return await self._exchange("POST", url, JSON._replace(content=json.dumps(content).encode()), deadline, limit)
 
-    async def _exchange(self, method: str, url: str, body: bytes, deadline: float, limit: int) -> Reply:
+    async def _exchange(self, method: str, url: str, body: Body, deadline: float, limit: int) -> Reply:
         import httpx  # noqa: PLC0415  heavy, and not every command speaks HTTP
 
-        asked = f"{method} {url}"
-        headers = {"Connection": "close", "Accept-Encoding": "identity", "Content-Type": "application/json"}
-        request = httpx.Request(method, url, headers=headers, content=body)
+        # What stands after the ? may be a secret.
+        asked = f"{method} {url.partition('?')[0]}"
+        headers = {"Connection": "close", "Accept-Encoding": "identity", "Content-Type": body.kind, **self._headers}
+        request = httpx.Request(method, url, headers=headers, content=body.content)
         try:
             with anyio.fail_after(deadline):
-                response = await self._open().handle_async_request(request)
-                return Reply(asked, response.status_code, await _read(response, asked, limit))
+                response = await self._answered(request)
+                reason = response.extensions.get("reason_phrase", b"").decode("latin-1")
+                return Reply(asked, response.status_code, await _read(response, asked, limit), reason)
         except TimeoutError as error:
-            raise HttpFault("timeout", f"{asked} was not answered within {deadline:g} s") from error
+            raise unanswered("timeout", asked, f"{deadline:g} s") from error
         except httpx.ConnectError as error:
-            raise HttpFault("refused", f"{asked}: nobody accepts connections there ({error})") from error
+            raise unanswered("refused", asked, str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise HttpFault("broken", f"{asked}: the connection broke ({type(error).__name__}: {error})") from error
+            raise unanswered("broken", asked, f"{type(error).__name__}: {error}") from error
 
-    def _open(self) -> httpx.AsyncHTTPTransport:
+    async def _answered(self, request: httpx.Request) -> httpx.Response:
+        """Return the answer to a request, which is made twice where the server asks for a digest."""
+        import httpx  # noqa: PLC0415  heavy, and not every command speaks HTTP
+
+        response = await self._open(request.url.scheme).handle_async_request(request)
+        if self._digest is None or response.status_code != UNAUTHORIZED:
+            return response
+        response.request = request
+        flow = httpx.DigestAuth(*self._digest).auth_flow(request)
+        next(flow)
+        try:
+            proved = flow.send(response)
+        except (StopIteration, LookupError, ValueError, NotImplementedError):
+            # It asks for no digest, or for one that nobody can make: its 401 is the answer.
+            return response
+        await response.aclose()
+        return await self._open(request.url.scheme).handle_async_request(proved)
+
+    def _open(self, scheme: str) -> httpx.AsyncHTTPTransport:
         import httpx  # noqa: PLC0415  heavy, and not every command speaks HTTP
 
         if self._transport is None:
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-            self._transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)
+            verify = _trusting(self._certificate) if scheme == "https" else False
+            self._transport = httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
         return self._transport
+
+
+def _trusting(certificate: str | None) -> ssl.SSLContext:
+    """Return what https servers must show; raise HttpFault. One certificate that is named is trusted whatever name it bears."""
+    import ssl  # noqa: PLC0415  only who speaks https pays for it
+
+    if certificate is None:
+        return ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise HttpFault("broken", f"the certificate {certificate} cannot be used: {error}") from error
+    return context
 
 
 async def _read(response: httpx.Response, asked: str, limit: int) -> bytes:
@@ -107,7 +188,7 @@ async def _read(response: httpx.Response, asked: str, limit: int) -> bytes:
         async for chunk in response.aiter_raw():
             size += len(chunk)
             if size > limit:
-                raise HttpFault("too large", f"{asked} answered with more than {limit} bytes")
+                raise unanswered("too large", asked, f"{limit} bytes")
             chunks.append(chunk)
         return b"".join(chunks)
     finally:

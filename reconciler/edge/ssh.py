@@ -13,26 +13,45 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
 from reconciler.edge.interpreter import Interpreter
-from reconciler.errors import DriverError
+from reconciler.edge.knock import Door, door, knock
+from reconciler.errors import DriverError, HungUp
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from pydantic import JsonValue
 
     from reconciler.edge.loop import Loop
 
 CONNECT_SECONDS = 15.0
+MOST_AT_ONCE = 10
+"""How many connections are made at the same moment: from as many on an sshd turns some away (MaxStartups 10:30:100), and that of
+a host which leads to many others sees them all. More at once keep two cores no busier."""
+
+TURN_SECONDS = 1.0
+"""How long a connection counts as being made: what takes longer waits for somebody silent, and holds nobody up."""
+
 FORWARD_SECONDS = 10.0
 MOST_FORWARDS = 3
 """How often a port of ours is chosen anew that somebody else took meanwhile."""
 
+KNOCK_SECONDS = 3.0
+QUICK_KNOCK_SECONDS = 0.5
+"""How long a host may take to be heard of at all, and how long one that was silent just now."""
+
+SHORTLY_SECONDS = 0.05
 AGAIN_SECONDS = 5.0
-"""How long a host that could not be reached counts as such, so that not every question waits for it anew."""
+"""How long a host that could not be reached counts as such at first and at most: not every question waits for it anew."""
+
+LOST = ("Timeout, server", "Broken pipe", "Connection reset", "Connection timed out")
+"""What ssh says when a host is gone without a word."""
 
 SETTINGS = (
     "BatchMode=yes", "StrictHostKeyChecking=yes", f"ConnectTimeout={CONNECT_SECONDS - 5:.0f}", "ServerAliveInterval=5",
@@ -62,6 +81,7 @@ class Destination(NamedTuple):
     user: str | None = None
     port: int | None = None
     config: str | None = None
+    jump: str | None = None
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -80,7 +100,7 @@ class Destination(NamedTuple):
 
     @property
     def _flags(self) -> tuple[str, ...]:
-        named = (("-F", self.config), ("-p", self.port))
+        named = (("-F", self.config), ("-J", self.jump), ("-p", self.port))
         return tuple(word for flag, value in named if value is not None for word in (flag, str(value)))
 
     @property
@@ -101,13 +121,23 @@ class Link:
 
     def __init__(self, destination: Destination, program: Program, loop: Loop) -> None:
         """Connect to nothing yet."""
-        self._destination, self._program, self._loop = destination, program, loop
+        self.destination, self._program, self._loop = destination, program, loop
+        self._turns = loop.one(Link, lambda: anyio.CapacityLimiter(MOST_AT_ONCE))
         self._connection: Connection | None = None
+        self._found: tuple[Door | None] | None = None
+        self._failures = 0
 
     async def exchange(self, request: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
         """Send one request and return its answer; raise DriverError. `seconds` begin when the machine is reached."""
         connection = await self._reached()
         return await connection.exchange(request, seconds)
+
+    async def door(self) -> Door | None:
+        """Return where ssh connects to, None where that is through others."""
+        if self._found is None:
+            async with self._turns:
+                self._found = (await door(self.destination.words),)
+        return self._found[0]
 
     async def forwarded(self, port: int) -> int:
         """Return the port of this machine's loopback that reaches a port of that machine's; raise DriverError."""
@@ -116,7 +146,9 @@ class Link:
 
     async def _reached(self) -> Connection:
         if self._connection is None or self._connection.is_over:
-            self._connection = Connection(self._destination, self._program)
+            before = self._connection
+            self._failures = self._failures + 1 if before is not None and not before.stood else 0
+            self._connection = Connection(self.destination, self._program, Way(self.door, self._turns), self._failures)
             self._loop.start(self._connection.serve)
         connection = self._connection
         await connection.tried.wait()
@@ -125,16 +157,27 @@ class Link:
         return connection
 
 
-class Connection:
-    """Be one connection: `tried` is set when it stands or cannot be made, `trouble` says why it does not stand."""
+class Way(NamedTuple):
+    """Tell where ssh connects to, and let so many connections at once be made."""
 
-    def __init__(self, destination: Destination, program: Program) -> None:
+    door: Callable[[], Awaitable[Door | None]]
+    turns: anyio.CapacityLimiter
+
+
+class Connection:
+    """Be one connection: `tried` is set when it stands or cannot be made, `trouble` says why it does not stand.
+
+    `failures` is how many before it could not be made.
+    """
+
+    def __init__(self, destination: Destination, program: Program, way: Way, failures: int) -> None:
         """Connect to nothing yet."""
-        self.destination, self._program = destination, program
+        self.destination, self._program, self._way, self._failures = destination, program, way, failures
         self.tried = anyio.Event()
         self.trouble = ""
         self._ended_at = 0.0
         self._interpreter: Interpreter | None = None
+        self._silent = False
         self._socket = ""
         self._forwarding = anyio.Lock()
         self._ports: dict[int, int] = {}
@@ -142,11 +185,24 @@ class Connection:
     @property
     def is_over(self) -> bool:
         """Return whether another connection is worth a try."""
-        return self._ended_at > 0 and time.monotonic() - self._ended_at > (0 if self._interpreter else AGAIN_SECONDS)
+        patience = (
+            0 if self.stood else SHORTLY_SECONDS if self._silent else min(AGAIN_SECONDS, SHORTLY_SECONDS * 2**self._failures)
+        )
+        return self._ended_at > 0 and time.monotonic() - self._ended_at > patience
+
+    @property
+    def stood(self) -> bool:
+        """Return whether it was ever made."""
+        return self._interpreter is not None
 
     async def serve(self) -> None:
         """Connect, and stay until the connection ends."""
         try:
+            silence = await self._silence()
+            self._silent = bool(silence)
+            if silence:
+                self.trouble = f"{self.destination.name} cannot be reached over ssh: {silence}"
+                return
             with tempfile.TemporaryDirectory(prefix="reconciler-") as folder:
                 self._socket = str(Path(folder) / "ssh")
                 argv = ("ssh", *_settings(self._socket), *self.destination.words, self._program.command)
@@ -160,10 +216,17 @@ class Connection:
             self.trouble = self.trouble or f"the connection to {self.destination.name} ended"
             self.tried.set()
 
+    async def _silence(self) -> str:
+        """Return why ssh is not worth a try, empty when it may be. What is behind a jump is for ssh itself to find out."""
+        at = await self._way.door()
+        return await knock(at, QUICK_KNOCK_SECONDS if self._failures else KNOCK_SECONDS) if at is not None else ""
+
     async def _run(self, interpreter: Interpreter) -> None:
-        async with interpreter:
-            with anyio.move_on_after(CONNECT_SECONDS):
-                await _first(interpreter.ready, interpreter.ended)
+        async with AsyncExitStack() as stack:
+            async with self._way.turns:
+                await stack.enter_async_context(interpreter)
+                await _first(TURN_SECONDS, interpreter.ready, interpreter.ended)
+            await _first(CONNECT_SECONDS - TURN_SECONDS, interpreter.ready, interpreter.ended)
             if interpreter.ready.is_set():
                 self._interpreter = interpreter
                 self.tried.set()
@@ -186,9 +249,11 @@ class Connection:
         try:
             return await self._interpreter.exchange(request, seconds)
         except DriverError as error:
-            if self._interpreter.ended.is_set():
-                raise DriverError(self._said(self._interpreter.words)) from error
-            raise
+            if not self._interpreter.ended.is_set():
+                raise
+            words = self._interpreter.words
+            lost = any(phrase in words for phrase in LOST)
+            raise (DriverError if lost else HungUp)(self._said(words)) from error
 
     async def forwarded(self, port: int) -> int:
         """Return a port of ours that reaches a port of that machine's loopback; raise DriverError."""
@@ -227,13 +292,14 @@ def _free_port() -> int:
         return port
 
 
-async def _first(*events: anyio.Event) -> None:
-    """Wait for the first of these events."""
-    async with anyio.create_task_group() as group:
+async def _first(seconds: float, *events: anyio.Event) -> None:
+    """Wait for the first of these events, and no longer than this."""
+    with anyio.move_on_after(seconds):
+        async with anyio.create_task_group() as group:
 
-        async def wait(event: anyio.Event) -> None:
-            await event.wait()
-            group.cancel_scope.cancel()
+            async def wait(event: anyio.Event) -> None:
+                await event.wait()
+                group.cancel_scope.cancel()
 
-        for event in events:
-            group.start_soon(wait, event)
+            for event in events:
+                group.start_soon(wait, event)

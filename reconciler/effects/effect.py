@@ -18,6 +18,9 @@ Perform = Callable[[StepT, "Acting"], Awaitable[Evidence]]
 MISSED = "missed"
 """The key of the evidence by which an effect says that it did nothing, because the plan no longer fits."""
 
+ACCEPTED = "accepted"
+"""The key of the evidence under which an effect says which boot of a host accepted to go down."""
+
 FAILED = "failed"
 """The key of the evidence under which an effect lists, in sentences, what it could not do."""
 
@@ -31,6 +34,7 @@ class Acting:
     controller: str
     world: Observed
     gave_up: frozenset[tuple[str, str]] = frozenset()
+    attempt: int = 0
 
     def model(self, step: ModelStep) -> ModelSpec:
         """Return the definition of a step's model; raise DriverError."""

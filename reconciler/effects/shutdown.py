@@ -1,16 +1,39 @@
-"""Power a host off through its power driver."""
+"""Power a host off through its power drivers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.effects.effect import ACCEPTED
+from reconciler.errors import Declined
+from reconciler.model.facts import Contact, FactKey
+from reconciler.model.power import Testimony
+
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from reconciler.effects.effect import Acting
     from reconciler.ports import Evidence
-    from reconciler.steps.shutdown import Shutdown
+    from reconciler.steps.shutdown import Descent, DownWait, Shutdown
 
 
 async def perform(step: Shutdown, acting: Acting) -> Evidence:
-    """Ask the host to go down. Irreversible."""
-    _ = step
-    return await acting.ports.power.shut_down()
+    """Ask the host, and where it hangs and that is allowed, cut its power. Irreversible."""
+    return await descend(step, acting, acting.ports.power.shut_down)
+
+
+async def descend(step: Descent, acting: Acting, ask: Callable[[], Awaitable[Evidence]]) -> Evidence:
+    """Ask a host to go down; when it is tried again, cut the power of one that is seen to be up. Raise DriverError."""
+    if acting.attempt:
+        return await cut(step, acting)
+    contact = acting.world.value(FactKey("contact", step.host), Contact)
+    return {**await ask(), ACCEPTED: contact.boot_id if contact is not None else "unknown"}
+
+
+async def cut(step: DownWait, acting: Acting) -> Evidence:
+    """Cut the power of a host that hangs on its way down; raise Declined where nothing proves that it is on, or DriverError."""
+    contact = acting.world.value(FactKey("contact", step.host), Contact)
+    witness = acting.world.value(FactKey("testimony", step.host), Testimony)
+    if contact is None and (witness is None or witness.state != "on"):
+        raise Declined("it hangs, and its power is not cut because nothing proves that it is on")
+    return {"cut": True, **await acting.ports.power.cut()}

@@ -1,8 +1,10 @@
-"""Suspend a host through its power driver."""
+"""Suspend a host through its power drivers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from reconciler.effects.shutdown import descend
 
 if TYPE_CHECKING:
     from reconciler.effects.effect import Acting
@@ -11,6 +13,5 @@ if TYPE_CHECKING:
 
 
 async def perform(step: Suspend, acting: Acting) -> Evidence:
-    """Ask the host to suspend. Irreversible."""
-    _ = step
-    return await acting.ports.power.suspend()
+    """Ask the host. Irreversible."""
+    return await descend(step, acting, acting.ports.power.suspend)

@@ -1,4 +1,4 @@
-"""Wake a host through its power driver."""
+"""Wake a host through its power drivers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 
 async def perform(step: Wake, acting: Acting) -> Evidence:
-    """Ask the host to come up. Repeatable."""
+    """Ask the host to come up, once more each time. Repeatable."""
     _ = step
-    return await acting.ports.power.wake()
+    return await acting.ports.power.wake(acting.attempt)

@@ -19,6 +19,7 @@ class FakeAccess(Value):
     """Reach a host that is not there."""
 
     address: str = Field(default="", description="Where the host answers.")
+    via: str | None = Field(default=None, description="The host that it is reached through.")
 
 
 class FromFile(Value):

@@ -28,10 +28,9 @@ class Host:
         """Return what a look sees, Unknown when it raises, the host is not on or the world hides it under this name."""
         self.life.cross(name)
         await anyio.lowlevel.checkpoint()
-        _ = self.world.now
         if name in self.world.unseen:
             return Unknown(self.world.unseen[name])
-        if self.world.power != "on":
+        if not self.world.answers:
             return Unknown("the host does not answer")
         try:
             return Known(look())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -15,26 +16,15 @@ from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.host import Host
 from reconciler.fakes.life import Life
 from reconciler.fakes.world import Process, World
-from reconciler.model.facts import (
-    Binary,
-    Card,
-    Claim,
-    Contact,
-    Fact,
-    Gpu,
-    Holder,
-    Known,
-    LogPart,
-    PortOwner,
-    PortState,
-    PowerState,
-    Unit,
-    UnitIdentity,
-    Unknown,
-)
-from reconciler.model.onhost import Action, Prefetch, Question, WriteClaim
+from reconciler.model.facts import Binary, Claim, Contact, Fact, Known, LogPart, PortOwner, PortState, Unit, UnitIdentity, Unknown
+from reconciler.model.gpu import Card, Gpu, Holder
+from reconciler.model.onhost import Action, Prefetch, PrepareHost, Question, WriteClaim
+from reconciler.model.power import Canary, Guards, PowerState, Testimony
+from reconciler.model.preparation import Prepared
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.ports import Evidence, HostPorts, Json, ModelPorts
+
+T = TypeVar("T")
 
 NOTICED_SECONDS = 0.5
 AGAIN_SECONDS = 5.0
@@ -64,6 +54,10 @@ class FakeAccess:
         """Return who acts on it."""
         return await self.host.see("claim", lambda: self.host.world.claim)
 
+    async def prepared(self) -> Fact[Prepared]:
+        """Return what it was prepared with since it came up."""
+        return await self.host.see("prepared", lambda: Prepared(digest=self.host.world.prepared))
+
     async def changes(self, identity: UnitIdentity) -> AsyncIterator[None]:
         """Yield when a unit goes, and end."""
         clock, lived = self.host.world.clock, False
@@ -74,13 +68,16 @@ class FakeAccess:
             yield None
 
     async def act(self, action: Action) -> Evidence:
-        """Claim the host or read ahead; raise DriverError for everything else."""
+        """Claim or prepare the host or read ahead; raise DriverError for everything else."""
         match action:
             case WriteClaim():
                 await self.host.act("claims", lambda: self._claim(action))
             case Prefetch():
                 self.host.world.intended("prefetch")
                 await self.host.act("prefetch", lambda: None)
+            case PrepareHost():
+                self.host.world.intended("prepare")
+                await self.host.act("prepare", lambda: self.host.world.prepare(action.digest, checks=action.check is not None))
             case _:
                 raise DriverError(f"nobody does {action.do} here")
         return {}
@@ -100,31 +97,56 @@ class FakeAccess:
 
 @dataclass(frozen=True)
 class FakePower:
-    """Turn a world on and off."""
+    """Turn a world on and off, and tell what those around it see."""
 
     host: Host
 
-    async def power(self) -> Fact[PowerState]:
-        """Return its power state."""
-        self.host.life.cross("power")
+    async def testimony(self) -> Fact[Testimony | None]:
+        """Return its power state, nothing where nobody watches it."""
+        return await self._outside("testimony", self._witness)
+
+    def _witness(self) -> Testimony | None:
+        state = self.host.world.witnessed
+        return Testimony(state=state, words="its socket says so") if state else None
+
+    async def canary(self) -> Fact[Canary]:
+        """Return its neighbour."""
+        return await self._outside("canary", lambda: Canary(address="the gateway"))
+
+    async def guards(self, way: Literal["off", "suspend"]) -> Fact[Guards]:
+        """Return what stands in the way of sending it down, either way."""
+        _ = way
+        return await self.host.see("guards", lambda: self.host.world.guards)
+
+    async def _outside(self, name: str, look: Callable[[], T]) -> Fact[T]:
+        """Return what is seen whether the host is on or not."""
+        self.host.life.cross(name)
         await anyio.lowlevel.checkpoint()
         _ = self.host.world.now
-        hidden = self.host.world.unseen.get("power")
-        return Unknown(hidden) if hidden else Known(self.host.world.power)
+        hidden = self.host.world.unseen.get(name)
+        return Unknown(hidden) if hidden else Known(look())
 
-    async def wake(self) -> Evidence:
+    async def wake(self, attempt: int) -> Evidence:
         """Let it boot."""
-        return await self._turn("wake", "on")
+        self.host.world.intended("wake")
+        await self.host.act("wake", self.host.world.woken)
+        return {"attempt": attempt}
 
     async def shut_down(self) -> Evidence:
         """Let it go down."""
-        return await self._turn("shutdown", "off")
+        return await self._down("shutdown", "off")
 
     async def suspend(self) -> Evidence:
         """Let it sleep."""
-        return await self._turn("suspend", "suspended")
+        return await self._down("suspend", "suspended")
 
-    async def _turn(self, kind: str, state: PowerState) -> Evidence:
+    async def cut(self) -> Evidence:
+        """Take its power."""
+        self.host.world.intended("shutdown", "await_down")
+        await self.host.act("cut", self.host.world.cut)
+        return {}
+
+    async def _down(self, kind: str, state: PowerState) -> Evidence:
         self.host.world.intended(kind)
         await self.host.act(kind, lambda: self.host.world.turn(state))
         return {}

@@ -11,23 +11,18 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from reconciler.fakes.clock import TurnedClock
-from reconciler.model.facts import (
-    TRIVIAL_TOKENS,
-    Binary,
-    Claim,
-    Mark,
-    PowerState,
-    SavedSlot,
-    UnitIdentity,
-    Weights,
-)
+from reconciler.model.facts import TRIVIAL_TOKENS, Binary, Claim, Mark, SavedSlot, UnitIdentity, Weights
+from reconciler.model.power import Guards, PowerState
 from reconciler.model.records import Adopted, Row, RunClosed, RunOpened, StepIntent
 from reconciler.model.spec import ModelSpec, Slice
 
 Fault: TypeAlias = Literal["refuses", "lies", "late", "hangs"]
 """What an actor does instead of its work: fail, report success, fail after succeeding, or never answer."""
 
-BOOT_SECONDS = 20.0
+Descent: TypeAlias = Literal["goes", "stays", "hangs"]
+"""What a host does that has accepted to go down: go, stay as it is, or fall silent with its power on."""
+
+DOWN_SECONDS = 20.0
 MOST_DEATHS = 3
 
 NEVER = float("inf")
@@ -120,6 +115,15 @@ class World:
         self.clock = clock
         self.power: PowerState = "on"
         self.boots = 1
+        self.watched = True
+        self.sees_sleep = True
+        self.boots_in = 12.0
+        self.hung = False
+        self.prepared = ""
+        self.is_to_be_prepared = False
+        self.descent: Descent = "goes"
+        self.guards = Guards()
+        self.packets: list[float] = []
         self.natures: dict[str, Nature] = {}
         self.processes: list[Process] = []
         self.files: list[SlotFile] = []
@@ -148,7 +152,7 @@ class World:
         twin.files = [replace(file) for file in self.files]
         for name in ("natures", "weights", "binaries", "fingerprints", "faults", "unseen", "logs", "_opened", "_last_row"):
             setattr(twin, name, dict(getattr(self, name)))
-        for name in ("violations", "lost", "_lingering"):
+        for name in ("violations", "lost", "packets", "_lingering"):
             setattr(twin, name, list(getattr(self, name)))
         return twin
 
@@ -163,6 +167,20 @@ class World:
                 self._lingering.append((process.ends_at + process.nature.frees_in, process.nature.memory_bytes))
         self.processes = [process for process in self.processes if process.ends_at > now]
         return now
+
+    @property
+    def answers(self) -> bool:
+        """Return whether the host answers."""
+        _ = self.now
+        return self.power == "on" and not self.hung
+
+    @property
+    def witnessed(self) -> PowerState | None:
+        """Return what its witness says of its power, None where nobody watches it; not every witness can tell sleep."""
+        _ = self.now
+        if not self.watched:
+            return None
+        return "on" if self.power == "suspended" and not self.sees_sleep else self.power
 
     @property
     def boot_id(self) -> str:
@@ -244,6 +262,8 @@ class World:
         if self.on_port(model.port) is not None:
             self.wrong(f"{model.name} was started on port {model.port}, which is taken")
             ends_at = self.now
+        if self.is_to_be_prepared and not self.prepared:
+            self.wrong(f"{model.name} was started on a host that was not prepared")
         if self.memory_bytes is not None and nature.memory_bytes > self.free_bytes():
             self.wrong(f"{model.name} was started without enough memory")
             ends_at = self.now
@@ -293,11 +313,35 @@ class World:
         place.held = file.holds if process.nature.restores == "well" else None
         place.task = (place.task or 0) + 1
 
+    def woken(self) -> None:
+        """Let a magic packet arrive: it boots a host that is down, which takes its time."""
+        self.packets.append(self.now)
+        if self.now >= 0 and self.power != "on" and self._power_at is None:
+            self._power_at = (self.now + self.boots_in, "on")
+
     def turn(self, state: PowerState) -> None:
-        """Let a power driver bring the host into a state, which takes its time."""
-        if state != "on" and (running := self.units()):
+        """Let a host be asked to go down, which takes its time."""
+        if running := self.units():
             self.wrong(f"the host was sent to be {state} with {running[0].mark} on it")
-        self._power_at = (self.now + BOOT_SECONDS, state)
+        if self.guards.reasons:
+            self.wrong(f"the host was sent to be {state} although {self.guards.reasons[0]}")
+        self.hung = self.hung or self.descent == "hangs"
+        if self.descent == "goes":
+            self._power_at = (self.now + DOWN_SECONDS, state)
+
+    def cut(self) -> None:
+        """Let somebody who may take the power of the host, because it hangs on its way down."""
+        if running := self.units():
+            self.wrong(f"the power of the host was cut with {running[0].mark} on it")
+        if not self.answers and self.witnessed != "on":
+            self.wrong("the power of the host was cut although nothing showed that it was on")
+        self.cut_power()
+
+    def prepare(self, digest: str, *, checks: bool) -> None:
+        """Let what prepares the host be run, and its accelerators be checked."""
+        if checks and (running := self.units()):
+            self.wrong(f"the accelerators were checked beside {running[0].mark}")
+        self.prepared = digest
 
     def claimed(self, claim: Claim, *, take_over: bool) -> None:
         """Let a controller claim the host."""
@@ -311,11 +355,11 @@ class World:
         """Keep a violation."""
         self.violations.append(sentence)
 
-    def intended(self, kind: str) -> None:
-        """Keep a violation unless the newest durable row announces a step of this kind."""
+    def intended(self, *kinds: str) -> None:
+        """Keep a violation unless the newest durable row announces a step of one of these kinds."""
         record = self._last_row["row"].record if self._last_row else None
-        if not isinstance(record, StepIntent) or record.step != kind:
-            self.wrong(f"{kind} happened without its intent in the journal")
+        if not isinstance(record, StepIntent) or record.step not in kinds:
+            self.wrong(f"{kinds[0]} happened without its intent in the journal")
 
     def noted(self, row: Row) -> None:
         """Look at a row that became durable: nothing may be called good that was not healthy for long enough."""
@@ -335,7 +379,7 @@ class World:
         models: Iterable[ModelSpec] = (model for model in slice_.models if model.name in (slice_.active or ()))
         for model in models:
             good = [one for one in self.units(model.name) if one.is_ready(now) and now - one.ready_at >= model.stable_for - 1e-6]
-            if not good and self.power == "on":
+            if not good and self.answers:
                 self.wrong(f"{model.name} was called good before it had been healthy for {model.stable_for} s")
 
     def _turn(self, state: PowerState) -> None:
@@ -344,7 +388,7 @@ class World:
             self.boots += 1
         if state == "off":
             self.processes, self._lingering, self._pid = [], [], 100
-        self.power = state
+        self.power, self.hung, self.prepared = state, False, ""
 
     def _identity(self, pid: int | None = None) -> UnitIdentity:
         self._pid += 1

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import anyio
 
 from reconciler.core import words
+from reconciler.core.recovery import ENDS_DOWN, SEEN
 from reconciler.effects import (
+    await_down,
     await_healthy,
     await_vram,
     drain,
     prefetch,
+    prepare,
     restore_slots,
     save_slots,
     shutdown,
@@ -23,12 +26,14 @@ from reconciler.effects import (
     suspend,
     wake,
 )
-from reconciler.effects.effect import FAILED, MISSED, Acting
-from reconciler.errors import DurabilityError, ReconcilerError
+from reconciler.effects.effect import ACCEPTED, FAILED, MISSED, Acting
+from reconciler.errors import Declined, DurabilityError, ReconcilerError
 from reconciler.loop.observer import Observer
 from reconciler.loop.progress import Progress
 from reconciler.model.facts import Fact, FactKey, FactValue, Known, Observed, Unit
-from reconciler.model.records import StepDone, StepIntent
+from reconciler.model.onhost import InDoubt
+from reconciler.model.power import Power
+from reconciler.model.records import Accepted, StepDone, StepIntent
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, Evidence, HostPorts, Journal
 from reconciler.steps.plan import AnyStep, HostPlan, PlannedStep
@@ -37,11 +42,15 @@ from reconciler.steps.step import ModelStep
 PERFORM: dict[str, Callable[..., Any]] = {
     module.__name__.rpartition(".")[2]: module.perform
     for module in (
-        await_healthy, await_vram, drain, prefetch, restore_slots, save_slots, shutdown, start, stop, suspend, wake,
+        await_down, await_healthy, await_vram, drain, prefetch, prepare, restore_slots, save_slots, shutdown, start, stop,
+        suspend, wake,
     )
 }  # fmt: skip
 SLACK_SECONDS = 30.0
 DOUBT_SECONDS = 2.0
+TRIES = 3
+"""How often an effect that failed is tried once more, where trying again is of use."""
+
 FRESH_SECONDS = 0.2
 MOST_STARTS = 3
 MOST_GIVEN_UP = 2
@@ -76,6 +85,14 @@ class Ending:
     kind: Literal["completed", "missed", "failed", "interrupted"]
     step: AnyStep | None = None
     message: str = ""
+
+
+class Came(NamedTuple):
+    """Say what came of an effect, in its own words; what was `declined` did not happen, and nothing comes of it later."""
+
+    evidence: Evidence
+    trouble: str = ""
+    declined: bool = False
 
 
 @dataclass
@@ -123,56 +140,58 @@ class Executor:
         reasons = step.blocked_by(world)
         if reasons and not self._may_go_on(step, world) and not self._started(step):
             return Ending("missed", step, "; ".join(reasons)), world
-        self.journal.append(
-            StepIntent(
-                host=step.host,
-                run=self.run,
-                number=self.number,
-                step=step.kind,
-                model=_model(step),
-                in_doubt=step.in_doubt,
-            )
-        )
+        self._intend(step, step.in_doubt)
         self.say(f"{step.kind} {step.target} ({planned.cause})")
-        evidence, trouble = await self._perform(step, world)
-        if MISSED in evidence:
-            self._record(step, "missed", began, world, str(evidence[MISSED]))
-            return Ending("missed", step, str(evidence[MISSED])), world
-        world, outcome, message = await self._verify(planned, world, trouble)
+        came = await self._perform(step, world)
+        if MISSED in came.evidence:
+            missed = str(came.evidence[MISSED])
+            self._record(step, "missed", began, world, missed)
+            return Ending("missed", step, missed), world
+        world, outcome, message = await self._verify(planned, world, came)
         self.torn_down = self.torn_down or step.kind == "stop"
         if step.kind == "start" and outcome == "done":
             self.started[step.model] += 1
-        self._record(step, outcome, began, world, message, evidence)
+        self._record(step, outcome, began, world, message, came.evidence)
         return self._judge(step, outcome, message, world), world
+
+    def _intend(self, step: AnyStep, in_doubt: InDoubt) -> None:
+        intent = StepIntent(
+            host=step.host, run=self.run, number=self.number, step=step.kind, model=_model(step), in_doubt=in_doubt
+        )
+        self.journal.append(intent)
 
     def _is_old(self, fact: Fact[FactValue]) -> bool:
         """Return whether a fact must be looked at again before it is acted upon; what an effect touches is read after it."""
         return not isinstance(fact, Known) or self.clock.boot() - fact.at > FRESH_SECONDS
 
-    async def _perform(self, step: AnyStep, world: Observed) -> tuple[Evidence, str]:
+    async def _perform(self, step: AnyStep, world: Observed, attempt: int = 0) -> Came:
         """Run the effect to its end; return its evidence and what went wrong, which alone decides nothing."""
-        acting = Acting(self.ports, self.slice, self.controller, world, frozenset(self.gave_up))
+        acting = Acting(self.ports, self.slice, self.controller, world, frozenset(self.gave_up), attempt)
         try:
             with anyio.fail_after(step.deadline + SLACK_SECONDS, shield=True):
                 evidence: Evidence = await PERFORM[step.kind](step, acting)
         except TimeoutError:
-            return {}, f"no answer within {step.deadline + SLACK_SECONDS:.0f} s"
+            return Came({}, f"no answer within {step.deadline + SLACK_SECONDS:.0f} s")
         except DurabilityError:
             raise
         except ReconcilerError as error:
-            return {}, error.message
+            return Came({}, error.message, declined=isinstance(error, Declined))
         except Exception as error:  # noqa: BLE001 - whatever a driver does must end as a recorded failure, not as a dead loop
-            return {}, f"{type(error).__name__}: {error}"
+            return Came({}, f"{type(error).__name__}: {error}")
+        if ACCEPTED in evidence:
+            self.journal.append(Accepted(host=step.host, run=self.run, boot_id=str(evidence[ACCEPTED])))
         failed = evidence.get(FAILED)
-        return evidence, "; ".join(map(str, failed)) if isinstance(failed, list) else ""
+        return Came(evidence, "; ".join(map(str, failed)) if isinstance(failed, list) else "")
 
-    async def _verify(self, planned: PlannedStep, world: Observed, trouble: str) -> tuple[Observed, Outcome, str]:
+    async def _verify(self, planned: PlannedStep, world: Observed, came: Came) -> tuple[Observed, Outcome, str]:
         """Look until the postcondition is seen, hopeless, interrupted or late; an effect that broke off may still come."""
         step, progress = planned.step, Progress(planned, self.ports, self.clock, self.say)
-        patience = DOUBT_SECONDS if trouble and step.in_doubt != "irreversible" else step.deadline
-        until = self.clock.boot() + min(patience, step.deadline)
+        doubtful = came.trouble and step.in_doubt != "irreversible"
+        patience = 0.0 if came.declined else (step.again or 0) * TRIES + DOUBT_SECONDS if doubtful else step.deadline
+        began, trouble = self.clock.boot(), came.trouble
+        until = began + min(patience, step.deadline)
         pause, longest = step.poll
-        doubt, sightings = "", 0
+        doubt, sightings, attempt = "", 0, 0
         while True:
             world = await self.observer.look(step.reads(), world)
             sightings = sightings + 1 if step.holds(world) else 0
@@ -182,15 +201,22 @@ class Executor:
             before, doubt = doubt, step.hopeless(world)
             hopeless = doubt if before else ""
             if hopeless or self.clock.boot() >= until:
-                late = f"not so after {step.deadline:.0f} s: " + (
-                    "; ".join(step.blocked_by(world)) or words.seen(step.reads(), world)
-                )
-                return world, "failed", trouble or hopeless or late
+                return world, "failed", trouble or hopeless or _late(step, world)
             if self.interrupt.reason:
-                return world, "cancelled", self.interrupt.reason
-            await progress.tell()
+                return world, "cancelled", _cut_short(step, world, self.interrupt.reason, trouble)
+            if step.again is not None and self.clock.boot() >= began + step.again * (attempt + 1):
+                attempt += 1
+                trouble = await self._again(step, world, attempt)
+            await progress.tell(world)
             await self.clock.sleep(min(pause, max(0.0, until - self.clock.boot())))
             pause = min(pause * GROWTH, longest)
+
+    async def _again(self, step: AnyStep, world: Observed, attempt: int) -> str:
+        """Try an effect once more, and return what went wrong."""
+        if step.kind in ENDS_DOWN:
+            self._intend(step, "irreversible")
+            self.say(f"{step.kind} {step.target}: it hangs; its power is to be cut")
+        return (await self._perform(step, world, attempt)).trouble
 
     def _judge(self, step: AnyStep, outcome: Outcome, message: str, world: Observed) -> Ending | None:
         if outcome == "cancelled":
@@ -222,6 +248,8 @@ class Executor:
         evidence: Evidence | None = None,
     ) -> None:
         unit = world.value(FactKey("unit", step.host, _model(step)), Unit)
+        power = world.value(FactKey("power", step.host), Power)
+        seen: Evidence = {SEEN: power.because} if outcome == "done" and step.kind in ENDS_DOWN and power else {}
         gives_up = outcome == "failed" and (step.best_effort or (step.kind == "save_slots" and not step.required))
         self.journal.append(
             StepDone(
@@ -233,10 +261,24 @@ class Executor:
                 outcome="gave-up" if gives_up else outcome,
                 message=message,
                 seconds=round(self.clock.boot() - began, 3),
-                evidence=evidence or {},
+                evidence={**(evidence or {}), **seen},
                 identity=unit.identity if unit else None,
             )
         )
+
+
+def _late(step: AnyStep, world: Observed) -> str:
+    """Return what stands in the way of a step that took too long; of a host's power, what that is judged to be."""
+    if step.kind in ENDS_DOWN:
+        return f"not so after {step.deadline:.0f} s: {words.seen([FactKey('power', step.host)], world)}"
+    return f"not so after {step.deadline:.0f} s: " + ("; ".join(step.blocked_by(world)) or words.seen(step.reads(), world))
+
+
+def _cut_short(step: AnyStep, world: Observed, reason: str, trouble: str) -> str:
+    """Return why a wait was ended, and what had gone wrong, or why a host that was waited for could not be reached until then."""
+    contact = FactKey("contact", step.host)
+    silence = world.unknown(contact) if contact in step.reads() else None
+    return "; ".join(filter(None, (reason, trouble or (silence.reason if silence else ""))))
 
 
 def _model(step: AnyStep) -> str:

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import anyio
 
-from reconciler.core.attention import FILE_FACTS, cheap_facts, costly_facts, found_facts, orphan_facts, silent_engines
+from reconciler.core import power
+from reconciler.core.attention import (
+    FILE_FACTS,
+    cheap_facts,
+    costly_facts,
+    found_facts,
+    orphan_facts,
+    silent_engines,
+)
 from reconciler.model.facts import Activity, Answer, Fact, FactKey, FactValue, Health, Known, Observed, Unit, Unknown
+from reconciler.model.records import SentDown
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, HostReaders
 
 Facts: TypeAlias = dict[FactKey, Fact[FactValue]]
+FactT = TypeVar("FactT")
 Reader: TypeAlias = Callable[[], Awaitable[Fact[FactValue]]]
 
 READ_SECONDS = 30.0
@@ -25,11 +35,14 @@ SECOND_LOOK_SECONDS = 3.0
 class Observer:
     """Look at one host through its readers; every fact is stamped with the controller's boot clock."""
 
-    def __init__(self, readers: HostReaders, slice_: Slice, clock: Clock) -> None:
-        """Look through `readers` for what `slice_` names."""
+    def __init__(
+        self, readers: HostReaders, slice_: Slice, clock: Clock, sent_down: Callable[[], SentDown | None] = lambda: None
+    ) -> None:
+        """Look through `readers` for what `slice_` names; `sent_down` remembers whether the host was asked to go down."""
         self._readers = readers
-        self._slice = slice_
+        self._slice, self._host = slice_, slice_.host.name
         self._clock = clock
+        self._sent_down = sent_down
 
     async def everything(self) -> Observed:
         """Return all that can be said of the host and its models."""
@@ -50,15 +63,25 @@ class Observer:
         return await self._side_by_side(costly_facts(self._slice, observed), observed)
 
     async def look(self, keys: Iterable[FactKey], world: Observed | None = None) -> Observed:
-        """Return `world` with the facts under `keys` seen anew; an engine is asked as the unit that is known, or looked for."""
-        wanted = tuple(keys)
-        seen = world or Observed()
+        """Return `world` with the facts under `keys` seen anew; an engine is asked as the unit that is known, or looked for.
+
+        The power of a host is judged; once that is silent, nobody asks for what stands on it.
+        """
+        wanted = {*keys}
+        seen, power_key, contact = world or Observed(), FactKey("power", self._host), FactKey("contact", self._host)
+        judges = power_key in wanted
+        wanted = (wanted | {contact}) - {power_key} if judges else wanted
         of_engines = [key for key in wanted if key.kind in ENGINE_FACTS]
         health = {FactKey("health", key.host, key.subject) for key in of_engines if key.kind != "activity"}
         units = {unit for key in of_engines if (unit := FactKey("unit", key.host, key.subject)) not in seen}
         files = {key for key in wanted if key.kind in FILE_FACTS}
         # Files are read while engines think: all at once would keep each other from the one interpreter that there is.
         seen = await self._side_by_side({*wanted, *units} - {*of_engines, *files}, seen)
+        if judges:
+            seen = await self._powered(seen, power_key)
+        silence = seen.unknown(contact) if contact in wanted else None
+        if silence is not None:
+            return seen.seeing(dict.fromkeys({*files, *of_engines}, silence))
         seen = await self._side_by_side({*files, *health}, seen)
         return await self._side_by_side([key for key in of_engines if key.kind != "health"], seen)
 
@@ -72,21 +95,34 @@ class Observer:
         for key in (one for one in wanted if one not in grouped):
             answer = self._engine_answer(key, world) if key.kind in ENGINE_FACTS else self._reader(key)
             if callable(answer):
-                asked.append(partial(self._read, key, answer, facts))
+                asked.append(partial(self._read, key, answer, facts, world.fact(key)))
             else:
-                facts[key] = self._stamped(answer)
+                facts[key] = self._stamped(answer, world.fact(key))
         await _all(asked)
         return world.seeing(facts)
 
-    async def _read(self, key: FactKey, reader: Reader, into: Facts) -> None:
-        into[key] = self._stamped(await reader())
+    async def _powered(self, seen: Observed, key: FactKey) -> Observed:
+        """Return a world in which contact was looked for, with the power judged; others are asked about a silent host."""
+        sent, before = self._sent_down(), seen.fact(key)
+        if seen.unknown(FactKey("contact", self._host)) is not None:
+            seen = await self._side_by_side([FactKey("testimony", self._host)], seen)
+            if power.needs_canary(seen, self._host, sent):
+                canary = FactKey("canary", self._host)
+                asked = await self._side_by_side([canary], seen)
+                seen = asked.seeing({canary: power.steady(seen.fact(canary), asked.fact(canary), self._clock.instant())})
+        judged = power.judged(seen, self._host, sent, self._clock.instant())
+        return seen.seeing({key: self._stamped(judged, before)})
 
-    def _stamped(self, fact: Fact[FactValue]) -> Fact[FactValue]:
+    async def _read(self, key: FactKey, reader: Reader, into: Facts, before: Fact[FactValue]) -> None:
+        into[key] = self._stamped(await reader(), before)
+
+    def _stamped(self, fact: Fact[FactT], before: Fact[FactValue]) -> Fact[FactT]:
+        """Return a fact with when it was seen; what was not known before already is not known for as long."""
         match fact:
             case Known():
                 return replace(fact, at=self._clock.boot())
             case Unknown():
-                return replace(fact, since=self._clock.boot())
+                return replace(fact, since=before.since if isinstance(before, Unknown) and before.since else self._clock.boot())
             case _:
                 return fact
 
@@ -95,8 +131,14 @@ class Observer:
         match key.kind:
             case "contact":
                 return readers.access.contact
-            case "power":
-                return readers.power.power
+            case "testimony":
+                return readers.power.testimony
+            case "canary":
+                return readers.power.canary
+            case "guards":
+                return partial(readers.power.guards, "suspend" if self._slice.power == "suspend" else "off")
+            case "prepared":
+                return readers.access.prepared
             case "claim":
                 return readers.access.claim
             case "gpu":
@@ -132,7 +174,7 @@ class Observer:
         for launcher in self._readers.launchers.values():
             fact = await launcher.units()
             if isinstance(fact, Unknown):
-                into.update(dict.fromkeys(keys, self._stamped(fact)))
+                into.update(dict.fromkeys(keys, self._stamped(fact, fact)))
                 return
             units += fact.value
         chosen = {model.name: _chosen(units, model.name, model.digest) for model in self._slice.models}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
-from reconciler.model.facts import Unknown
+from reconciler.model.facts import FactKey, Observed, Unknown
 from reconciler.ports import Clock, HostReaders
 from reconciler.steps.plan import PlannedStep
 from reconciler.steps.step import ModelStep
@@ -29,8 +29,8 @@ class Progress:
         self._pause = FIRST_SECONDS
         self._next = self._began + FIRST_SECONDS
 
-    async def tell(self) -> None:
-        """Say how the wait goes, when it is time to."""
+    async def tell(self, world: Observed) -> None:
+        """Say how the wait goes, when it is time to; `world` is what was seen last."""
         now = self._clock.boot()
         if now < self._next:
             return
@@ -38,8 +38,14 @@ class Progress:
         self._next = now + self._pause
         step, usual = self._planned.step, self._planned.seconds
         about = f", usually {usual:.0f} s" if usual is not None else ""
-        words = await self._last_words()
+        words = self._silence(world) or await self._last_words()
         self._say(f"{step.kind} {step.target}: {now - self._began:.0f} s of at most {step.deadline:.0f} s{about}{words}")
+
+    def _silence(self, world: Observed) -> str:
+        """Return why a host that is waited for does not answer."""
+        step = self._planned.step
+        silence = world.unknown(FactKey("contact", step.host)) if step.kind == "wake" else None
+        return f"; {silence.reason}" if silence else ""
 
     async def _last_words(self) -> str:
         """Return what the engine that is waited for wrote last."""

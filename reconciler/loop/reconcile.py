@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from reconciler.core import attention, gate, planner, policy
+from reconciler.core import attention, gate, planner, policy, words
 from reconciler.core.canonical import digest
+from reconciler.core.power import is_going
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.errors import PlanStale
 from reconciler.loop import trial
@@ -15,9 +16,10 @@ from reconciler.loop.claiming import claim_host
 from reconciler.loop.executor import Ending, Executor, Interrupt
 from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
-from reconciler.model.facts import Claim, FactKey, Observed, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import Claim, Contact, FactKey, Observed, Unit, UnitIdentity, Unknown
 from reconciler.model.names import Digest
-from reconciler.model.records import Adopted, Mode, RunClosed, RunOpened, TrialOpened, Verdict
+from reconciler.model.power import Power
+from reconciler.model.records import Adopted, Answers, Gone, Mode, RunClosed, RunOpened, SentDown, TrialOpened, Verdict
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Target
 from reconciler.model.verdict import HostVerdict, Outcome
@@ -66,7 +68,7 @@ class Goal(NamedTuple):
 
 @dataclass(frozen=True)
 class Attempt:
-    """Say how one run ended, and whether something that served was stopped in it."""
+    """Say how one run ended, whether something that served was stopped in it, and whether it was power that failed."""
 
     kind: Literal["in_sync", "done", "refused", "failed", "interrupted"]
     run: int | None = None
@@ -74,6 +76,7 @@ class Attempt:
     reasons: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
     torn_down: bool = False
+    of_power: bool = False
 
     @property
     def runs(self) -> tuple[int, ...]:
@@ -94,7 +97,8 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
         effect = hints.open_run.in_flight
         during = f" during {effect.step} {effect.model}".rstrip() if effect else ""
         actor.say(f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on from what is there")
-    observed = await Observer(actor.ports, wish.slice, actor.clock).what_matters(attention.may_run(wish.slice, hints))
+    observed = await _observer(actor, wish.slice).what_matters(attention.may_run(wish.slice, hints))
+    _note_power(actor, hints.sent_down, observed, host)
     aim = policy.aim(wish.slice, hints, observed, actor.clock.instant())
     if aim.held:
         return await _held(wish, actor, aim)
@@ -109,8 +113,26 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
             return HostVerdict(host=host, outcome="applied", runs=attempt.runs)
         case "refused":
             return HostVerdict(host=host, outcome="refused", message=attempt.message, reasons=attempt.reasons)
+        case "failed" | "interrupted" if attempt.of_power:
+            # Power is never gone back on: what a host was asked it may still do.
+            power: Outcome = "stalled" if attempt.kind == "failed" else "interrupted"
+            return HostVerdict(host=host, outcome=power, message=attempt.message, log=attempt.log, runs=attempt.runs)
         case _:
             return await _rolled_back(wish, actor, attempt)
+
+
+def _observer(actor: Actor, slice_: Slice) -> Observer:
+    host = slice_.host.name
+    return Observer(actor.ports, slice_, actor.clock, lambda: actor.past.hints(host).sent_down)
+
+
+def _note_power(actor: Actor, sent: SentDown | None, observed: Observed, host: str) -> None:
+    """Record what became of a host that was sent down: it answers, and what was inferred of it is void; or it is down."""
+    contact, power = observed.value(FactKey("contact", host), Contact), observed.value(FactKey("power", host), Power)
+    if sent is not None and contact is not None and not is_going(sent, contact, actor.clock.instant()):
+        actor.past.journal.append(Answers(host=host, boot_id=contact.boot_id))
+    elif sent is not None and sent.is_heard and not sent.seen and power is not None and power.state == sent.state:
+        actor.past.journal.append(Gone(host=host, because=power.because))
 
 
 def _may_retry(wish: Wish, actor: Actor, hints: Hints, observed: Observed) -> bool:
@@ -181,7 +203,7 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
     back = await _attempt(wish, calm, Goal(target, "rollback", attempt_key(good, target.digest, Observed())))
     runs = (*failed.runs, *back.runs)
     if back.kind not in {"done", "in_sync"}:
-        message = f"{failed.message}; going back failed too: {back.message or '; '.join(back.reasons)}"
+        message = f"{failed.message}; going back failed too: {'; '.join(back.reasons) or back.message}"
         return HostVerdict(host=host, outcome="stalled", message=message, log=failed.log, runs=runs)
     outcome: Outcome = "interrupted" if interrupted else "rolled_back" if hints.last_good else "unhealthy"
     return HostVerdict(host=host, outcome=outcome, message=failed.message, log=failed.log, runs=runs)
@@ -192,9 +214,7 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
     target, mode, _ = goal
     host = target.slice.host.name
     hints = actor.past.hints(host)
-    observed = observed or await Observer(actor.ports, target.slice, actor.clock).what_matters(
-        attention.may_run(target.slice, hints)
-    )
+    observed = observed or await _observer(actor, target.slice).what_matters(attention.may_run(target.slice, hints))
     plan = planner.plan(target, observed, hints, prune=wish.prune)
     reasons = gate.refusals(plan, observed, actor.claim.controller, take_over=wish.take_over)
     if reasons:
@@ -204,7 +224,7 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
     if not plan.steps and hints.open_run is None:
         _adopt(wish, actor, target, mode, hints)
         return Attempt("in_sync")
-    if plan.steps and not any(planned.step.kind == "wake" for planned in plan.steps):
+    if plan.steps and not _is_asleep(plan):
         obstacle = await claim_host(actor.ports.access, actor.claim, take_over=wish.take_over)
         if obstacle:
             return Attempt("refused", message="nothing was changed", reasons=(f"{host}: {obstacle}",))
@@ -232,28 +252,51 @@ def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) ->
             continues=hints.open_run.seq if hints.open_run else None,
         )
     )
-    observer = Observer(actor.ports, target.slice, actor.clock)
+    observer, controller = _observer(actor, target.slice), actor.claim.controller
     return Executor(
-        actor.ports, observer, actor.past.journal, actor.clock, actor.claim.controller, target.slice, opened.seq,
-        actor.interrupt, actor.say,
-    )  # fmt: skip
+        actor.ports, observer, actor.past.journal, actor.clock, controller, target.slice, opened.seq, actor.interrupt, actor.say
+    )
 
 
 async def _execute(wish: Wish, actor: Actor, executor: Executor, target: Target, plan: HostPlan, observed: Observed) -> Ending:
     """Execute, and plan again for as long as something is left to do or a prediction missed."""
     ending = Ending("missed")
     for _ in range(MOST_PLANS):
-        ending = await executor.execute(plan, observed)
+        ending = await executor.execute(_until_awake(plan), observed)
         if ending.kind in {"failed", "interrupted"}:
             return ending
-        hints = actor.past.hints(target.slice.host.name)
+        asleep, hints = _is_asleep(plan), actor.past.hints(target.slice.host.name)
         observed = await executor.observer.what_matters(attention.may_run(target.slice, hints))
         plan = planner.plan(target, observed, hints, prune=wish.prune)
-        if plan.refusals:
-            return Ending("failed", ending.step, "; ".join(plan.refusals))
+        refused = plan.refusals
+        if asleep and plan.steps and not _is_asleep(plan):
+            refused = await _not_ours(wish, actor, plan, observed)
+        if refused:
+            return Ending("failed", ending.step, "; ".join(refused))
         if not executor.left(plan):
             return Ending("completed")
     return Ending("failed", None, f"the world moved under {MOST_PLANS} plans; last: {ending.message or plan.headline}")
+
+
+def _is_asleep(plan: HostPlan) -> bool:
+    """Return whether nothing on the host can be done before it is up, or any more."""
+    return any(one.step.kind in {"wake", "await_down"} for one in plan.steps)
+
+
+def _until_awake(plan: HostPlan) -> HostPlan:
+    """Return a plan up to where the host is up: what was only predicted of it is seen before anything else is done."""
+    steps = plan.steps
+    wakes = next((number for number, one in enumerate(steps, start=1) if one.step.kind == "wake"), len(steps))
+    return plan.model_copy(update={"steps": steps[:wakes]})
+
+
+async def _not_ours(wish: Wish, actor: Actor, plan: HostPlan, observed: Observed) -> tuple[str, ...]:
+    """Return why a host that has just come up may not be acted on, nothing once it is claimed."""
+    reasons = gate.refusals(plan, observed, actor.claim.controller, take_over=wish.take_over)
+    if reasons:
+        return reasons
+    obstacle = await claim_host(actor.ports.access, actor.claim, take_over=wish.take_over)
+    return (obstacle,) if obstacle else ()
 
 
 async def _trial(executor: Executor, target: Target, hints: Hints) -> Ending:
@@ -280,7 +323,8 @@ async def _close(executor: Executor, ending: Ending, mode: Mode, target: Target)
     failed = ending.kind not in verdicts
     if ending.kind == "interrupted" and executor.interrupt.way == "left":
         return Attempt("interrupted", executor.run, ending.message, torn_down=executor.torn_down)
-    log = await _last_words(executor, ending, target) if failed else ()
+    of_power = ending.step is not None and ending.step.of_power
+    log = await _last_words(executor, ending, target) if failed and not of_power else ()
     key = (
         attempt_key(target.slice, target.digest, await executor.observer.what_matters(target.slice.active or ()))
         if failed
@@ -293,7 +337,7 @@ async def _close(executor: Executor, ending: Ending, mode: Mode, target: Target)
             host=target.slice.host.name,
             run=executor.run,
             verdict=verdicts.get(ending.kind, "failed"),
-            reason=_reason(ending) if failed else "",
+            reason=words.failed(ending.step.kind if ending.step else "trial") if failed else "",
             message=message,
             key=key if failed else None,
             quarantines=failed and mode == "forward",
@@ -302,14 +346,10 @@ async def _close(executor: Executor, ending: Ending, mode: Mode, target: Target)
         )
     )
     if failed:
-        return Attempt("failed", executor.run, message, log=log, torn_down=executor.torn_down)
+        return Attempt("failed", executor.run, message, log=log, torn_down=executor.torn_down, of_power=of_power)
     if ending.kind == "interrupted":
-        return Attempt("interrupted", executor.run, message, torn_down=executor.torn_down)
+        return Attempt("interrupted", executor.run, message, torn_down=executor.torn_down, of_power=of_power)
     return Attempt("done", executor.run)
-
-
-def _reason(ending: Ending) -> str:
-    return "".join(word.title() for word in f"{ending.step.kind if ending.step else 'trial'}_failed".split("_"))
 
 
 async def _last_words(executor: Executor, ending: Ending, target: Target) -> tuple[str, ...]:

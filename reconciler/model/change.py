@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from reconciler.model.facts import UnitIdentity
 from reconciler.model.names import Value
+from reconciler.model.power import PowerState
 
 
 class PowerChange(Value):
@@ -14,7 +15,17 @@ class PowerChange(Value):
     kind: Literal["power"] = "power"
     host: str
     have: str
-    want: str
+    want: PowerState
+
+
+class PrepareChange(Value):
+    """Say that a host was not prepared with what has this digest since it came up; that takes `seconds` at most."""
+
+    kind: Literal["prepare"] = "prepare"
+    host: str
+    digest: str
+    seconds: float
+    cause: str
 
 
 class StopChange(Value):
@@ -64,4 +75,4 @@ class Ignored(Value):
     cause: str
 
 
-Change: TypeAlias = PowerChange | StopChange | StartChange | ProveChange | RestoreChange | Ignored
+Change: TypeAlias = PowerChange | PrepareChange | StopChange | StartChange | ProveChange | RestoreChange | Ignored

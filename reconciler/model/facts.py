@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
+from reconciler.model.gpu import Gpu
 from reconciler.model.names import Value
+from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
+from reconciler.model.preparation import Prepared
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -44,8 +47,8 @@ class Unknown:
 Fact: TypeAlias = Known[T_co] | Predicted[T_co] | Unknown
 
 FactKind: TypeAlias = Literal[
-    "contact", "power", "claim", "gpu", "orphans", "unit", "port", "health", "answered", "activity", "saved", "weights",
-    "binary", "fingerprint",
+    "contact", "testimony", "canary", "power", "guards", "prepared", "claim", "gpu", "orphans", "unit", "port", "health",
+    "answered", "activity", "saved", "weights", "binary", "fingerprint",
 ]  # fmt: skip
 
 
@@ -61,7 +64,6 @@ class FactKey(NamedTuple):
         return f"{self.kind} {self.host}/{self.subject}" if self.subject else f"{self.kind} {self.host}"
 
 
-PowerState: TypeAlias = Literal["on", "off", "suspended"]
 Phase: TypeAlias = Literal["absent", "loading", "ready", "sleeping", "unresponsive", "stranger"]
 
 
@@ -265,75 +267,6 @@ class LogPart(Value):
     end: str = ""
 
 
-GIB = 1024**3
-
-
-class Holder(Value):
-    """Name a process that holds memory of a card, and how many bytes, None when nobody can say."""
-
-    pid: int
-    name: str = ""
-    bytes: int | None = None
-
-    def __str__(self) -> str:
-        """Return it as a person would name it."""
-        size = "" if self.bytes is None else f", {self.bytes / GIB:.1f} GiB"
-        return f"{self.name or 'a process'} (pid {self.pid}{size})"
-
-
-class Card(Value):
-    """Describe one accelerator by its number on the host: its memory in bytes, and who holds it.
-
-    `unified` means that its memory is the host's own, of which every program takes.
-    """
-
-    index: int = 0
-    name: str = ""
-    uuid: str = ""
-    total: int
-    free: int
-    unified: bool = False
-    holders: tuple[Holder, ...] = ()
-
-    @property
-    def unclaimed(self) -> int:
-        """Return the bytes that nobody holds and that are not free yet: they come back by themselves."""
-        held = [holder.bytes for holder in self.holders]
-        return 0 if self.unified or None in held else max(0, self.total - self.free - sum(size or 0 for size in held))
-
-    @property
-    def message(self) -> str:
-        """Say how much is free and who holds the rest."""
-        others = "the programs of this host" if self.unified else "nobody that can be named"
-        return f"{self.free / GIB:.1f} GiB are free; memory is held by {', '.join(map(str, self.holders)) or others}"
-
-
-class Gpu(Value):
-    """List the accelerators of a host; none when it has none to look after."""
-
-    cards: tuple[Card, ...] = ()
-
-    @property
-    def total(self) -> int:
-        """Return the bytes of all cards."""
-        return sum(card.total for card in self.cards)
-
-    @property
-    def free(self) -> int:
-        """Return the free bytes of all cards."""
-        return sum(card.free for card in self.cards)
-
-    @property
-    def message(self) -> str:
-        """Say of every card how much is free and who holds the rest, empty when there is nothing to look after."""
-        named = len(self.cards) > 1
-        return "; ".join(f"card {card.index}: {card.message}" if named else card.message for card in self.cards)
-
-    def only(self, index: int | None) -> Gpu:
-        """Return the card of a number alone, or all of them for None."""
-        return self if index is None else Gpu(cards=tuple(card for card in self.cards if card.index == index))
-
-
 class Fingerprint(Value):
     """Identify all that a saved conversation depends on. `changed_at`: when a file among it last changed (host's wall clock)."""
 
@@ -346,8 +279,8 @@ class Fingerprint(Value):
 
 
 FactValue: TypeAlias = (
-    Contact | PowerState | Claim | Gpu | tuple[Unit, ...] | Unit | PortState | Health | Answer | Activity | Saved
-    | Weights | Binary | Fingerprint | None
+    Contact | Testimony | Canary | Power | Guards | Prepared | Claim | Gpu | tuple[Unit, ...] | Unit | PortState | Health | Answer
+    | Activity | Saved | Weights | Binary | Fingerprint | None
 )  # fmt: skip
 
 
@@ -381,6 +314,11 @@ class Observed:
         """Return the known or predicted value under `key` when it is an `of`, else None."""
         fact = self.fact(key)
         return fact.value if not isinstance(fact, Unknown) and isinstance(fact.value, of) else None
+
+    def power(self, host: str) -> PowerState | None:
+        """Return the known or predicted power of a host, None while nobody can say."""
+        power = self.value(FactKey("power", host), Power)
+        return power.state if power is not None else None
 
     def unknown(self, key: FactKey) -> Unknown | None:
         """Return the fact under `key` when it is Unknown."""

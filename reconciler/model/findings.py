@@ -18,6 +18,8 @@ Subject: TypeAlias = Literal[
     "access",
     "logins",
     "claim",
+    "power",
+    "prepare",
     "run",
     "gpu",
     "program",

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, Field, JsonValue
+from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag
 
 from reconciler.model.names import HostName, ModelName, Value
+from reconciler.model.preparation import Preparation
 from reconciler.model.quantity import Bytes, Seconds, Version, expected
 from reconciler.model.spec import Conversations, Kind, Task
 
 LOCAL = "local"
 """The name of this machine where no hosts are named."""
 
-_ROLES = {"wake", "stop", "proof"}
-
 
 def _kind(value: object) -> object:
     if isinstance(value, str):
         return {"kind": value}
-    if isinstance(value, dict):
-        if isinstance(value.get("kind"), str):
-            return {"kind": value["kind"], "options": {key: value[key] for key in value if key != "kind"}}
-        if _ROLES & value.keys():
-            raise expected("one driver for all of power; wake, stop and proof apart are not in this version")
+    if isinstance(value, dict) and isinstance(value.get("kind"), str):
+        return {"kind": value["kind"], "options": {key: value[key] for key in value if key != "kind"}}
     raise expected("the name of a driver, or a mapping with `kind` and its options")
+
+
+def _way(value: object) -> str:
+    """Return whether drivers stand by what they are for, or one for all: what is wrong is said of that way alone."""
+    apart = isinstance(value, dict) and "kind" not in value and PowerRoles.model_fields.keys() & value.keys()
+    return "[apart]" if apart or isinstance(value, PowerRoles) else "[one]"
+
+
+def _power(value: object) -> object:
+    return value if _way(value) == "[apart]" else _kind(value)
+
+
+def _list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
 
 
 def _empty_mapping(value: object) -> object:
@@ -34,11 +44,42 @@ def _empty_mapping(value: object) -> object:
 KindOf: TypeAlias = Annotated[Kind, BeforeValidator(_kind, json_schema_input_type=str | dict[str, JsonValue])]
 
 
+class PowerRoles(Value):
+    """Say which driver is for what."""
+
+    wake: Annotated[tuple[KindOf, ...], BeforeValidator(_list, json_schema_input_type=KindOf | list[KindOf])] = Field(
+        default=(),
+        description="What brings the host up, one driver or several that are tried in order; none leaves that to a person.",
+    )
+    stop: KindOf | None = Field(default=None, description="What sends it down; without it, its own system, through its access.")
+    proof: KindOf | None = Field(default=None, description="What tells from outside whether it is on.")
+    force: KindOf | None = Field(
+        default=None,
+        description="What cuts the power when it hangs on its way down and is seen to be on; without it, nothing does.",
+    )
+    canary: str | None = Field(
+        default=None,
+        description="An address on the host's network that always answers, so that silence of the host alone says something; "
+        "without it, the gateway there.",
+    )
+
+
 class Host(Value):
     """Describe a machine: how to reach it, power it and read its accelerators."""
 
     access: KindOf = Field(default=Kind(kind="local"), description="How to reach the host; local is this machine.")
-    power: KindOf = Field(default=Kind(kind="none"), description="How to switch the host on and off; none leaves power alone.")
+    power: Annotated[
+        Annotated[PowerRoles, Tag("[apart]")] | Annotated[Kind, Tag("[one]")],
+        Discriminator(_way),
+        BeforeValidator(_power, json_schema_input_type=str | dict[str, JsonValue]),
+    ] = Field(
+        default=Kind(kind="none"),
+        description="How to switch the host on and off: one driver for all that it can, or one for each of wake, stop, proof and "
+        "force; none leaves power alone.",
+    )
+    prepare: Preparation | None = Field(
+        default=None, description="What is run there each time that it came up, before anything starts."
+    )
     gpu: KindOf = Field(default=Kind(kind="auto"), description="How to read the accelerators; auto goes by the device nodes.")
     engines: dict[str, dict[str, JsonValue]] = Field(
         default={}, description="Options that every model of an engine kind has on this host, unless it says otherwise."

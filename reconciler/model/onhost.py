@@ -37,6 +37,20 @@ class AskPort(Value):
     port: int
 
 
+class AskPage(Value):
+    """Ask who listens on a TCP port, and what an HTTP GET of `path` gives there on the loopback if that is one of `pids`.
+
+    The GET ends after `seconds`; its answer has at most `limit` bytes, with its head.
+    """
+
+    do: Literal["page"] = "page"
+    port: int
+    path: str
+    pids: tuple[int, ...]
+    seconds: float
+    limit: int
+
+
 class AskProgram(Value):
     """Ask where a program is (a path, or a name to find on PATH) and whether it can run."""
 
@@ -87,6 +101,12 @@ class AskClaim(Value):
     do: Literal["claim"] = "claim"
 
 
+class AskPrepared(Value):
+    """Ask with which preparation the host was made ready since it came up."""
+
+    do: Literal["prepared"] = "prepared"
+
+
 class AskGpus(Value):
     """Ask which accelerator device nodes the host has, and how much memory of its own."""
 
@@ -125,9 +145,31 @@ class AskServiceLog(Service):
     after: str = ""
 
 
+class AskGuards(Value):
+    """Ask who and what stands in the way of sending the host down in this way, and whether this user may."""
+
+    do: Literal["guards"] = "guards"
+    way: Literal["off", "suspend"]
+
+
+class AskWakeOn(Value):
+    """Ask which network card has an address, and what wakes it."""
+
+    do: Literal["wake-on"] = "wake-on"
+    mac: str
+
+
+class AskNeighbour(Value):
+    """Ask for an address that answers now: this one, or the gateway of the network in which `host` is."""
+
+    do: Literal["neighbour"] = "neighbour"
+    address: str | None
+    host: str
+
+
 Question: TypeAlias = (
-    AskContact | AskUnits | AskPort | AskProgram | AskGguf | AskFingerprint | AskSaved | AskTail | AskClaim | AskGpus | AskNvidia
-    | AskMachine | AskServices | AskServiceLog
+    AskContact | AskUnits | AskPort | AskPage | AskProgram | AskGguf | AskFingerprint | AskSaved | AskTail | AskClaim
+    | AskPrepared | AskGpus | AskNvidia | AskMachine | AskServices | AskServiceLog | AskGuards | AskWakeOn | AskNeighbour
 )  # fmt: skip
 
 
@@ -234,6 +276,50 @@ class WriteClaim(Value):
     take_over: bool = False
 
 
+class SendDown(Value):
+    """Ask the host's own system to go down; whatever inhibits that is heeded."""
+
+    in_doubt: ClassVar[InDoubt] = "irreversible"
+    do: Literal["send-down"] = "send-down"
+    way: Literal["off", "suspend"]
+
+
+class WakeOther(Value):
+    """Send magic packets to a network card: to `broadcast`, or without it to every network of this host and to everybody."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["wake"] = "wake"
+    mac: str
+    password: str | None = None
+    broadcast: str | None = None
+    port: int = 9
+    interface: str | None = None
+    source: str | None = None
+
+
+class PrepareHost(Value):
+    """Run programs, each within `seconds`, then a check, and remedies until it passes; remember the digest until it sleeps."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["prepare"] = "prepare"
+    run: tuple[tuple[str, ...], ...]
+    check: tuple[str, ...] | None
+    remedies: tuple[tuple[str, ...], ...]
+    seconds: float
+    digest: str
+
+
+class Run(Value):
+    """Run a program to its end within seconds; answers its exit code and what it said."""
+
+    in_doubt: ClassVar[InDoubt] = "irreversible"
+    do: Literal["run"] = "run"
+    argv: tuple[str, ...]
+    seconds: float
+    env: dict[str, str] = {}
+
+
 Action: TypeAlias = (
-    Spawn | Stop | StartService | StopService | SealSlot | CheckSlot | NoteAttempt | MakeRoom | Prefetch | WriteClaim
-)
+    Spawn | Stop | StartService | StopService | SealSlot | CheckSlot | NoteAttempt | MakeRoom | Prefetch | WriteClaim | SendDown
+    | WakeOther | PrepareHost | Run
+)  # fmt: skip

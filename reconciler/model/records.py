@@ -60,6 +60,31 @@ class StepDone(Value):
     identity: UnitIdentity | None = None
 
 
+class Accepted(Value):
+    """Record that a host said it would go down, and in which boot."""
+
+    kind: Literal["accepted"] = "accepted"
+    host: HostName
+    run: int
+    boot_id: str
+
+
+class Answers(Value):
+    """Record that a host which was sent down answers: it is up, and what was inferred of its power is void."""
+
+    kind: Literal["answers"] = "answers"
+    host: HostName
+    boot_id: str
+
+
+class Gone(Value):
+    """Record that a host which had accepted to go down was seen to be down, and by what evidence."""
+
+    kind: Literal["gone"] = "gone"
+    host: HostName
+    because: str
+
+
 class TrialOpened(Value):
     """Start watching whether what was started stays healthy."""
 
@@ -193,6 +218,24 @@ class Held(Value):
     since: Instant
 
 
+class SentDown(Value):
+    """Remember that a host was asked to go down: by which run and when, and which boot of it accepted, empty while none did.
+
+    `seen` says how it was seen to be down, empty while it was not.
+    """
+
+    state: Literal["off", "suspended"]
+    run: int
+    asked: Instant
+    boot_id: str = ""
+    seen: str = ""
+
+    @property
+    def is_heard(self) -> bool:
+        """Return whether it said that it would."""
+        return bool(self.boot_id)
+
+
 class Carried(Value):
     """Restate what is known of a host, because rows that said so are no longer kept."""
 
@@ -208,12 +251,16 @@ class Carried(Value):
     open_run: OpenRun | None
     unproven: tuple[str, ...]
     held: Held | None = None
+    sent_down: SentDown | None = None
 
 
 Record: TypeAlias = Annotated[
     RunOpened
     | StepIntent
     | StepDone
+    | Accepted
+    | Answers
+    | Gone
     | TrialOpened
     | RunClosed
     | Adopted

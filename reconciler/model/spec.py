@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import BeforeValidator, JsonValue
 
 from reconciler.model.names import Digest, HostName, ModelName, Value
+from reconciler.model.preparation import Preparation
 
 Task: TypeAlias = Literal["chat", "completion", "embedding", "rerank"]
 Conversations: TypeAlias = Literal["keep", "require", "drop"]
@@ -38,6 +39,8 @@ class Capabilities(Value):
     can_wake: bool = False
     can_suspend: bool = False
     can_shut_down: bool = False
+    can_testify: bool = False
+    can_cut: bool = False
 
 
 class ModelSpec(Value):
@@ -68,12 +71,46 @@ class ModelSpec(Value):
         return self.conversations != "drop" and self.capabilities.keeps_conversations
 
 
+class Via(Value):
+    """Name the host that does something in the place of the controller, and how it is reached."""
+
+    host: HostName
+    access: Kind
+
+
+class PowerDriver(Value):
+    """Define one driver of a host's power; `via` is where it works from, None for the controller's own machine."""
+
+    driver: Kind
+    via: Via | None = None
+
+
+class PowerSpec(Value):
+    """Define what brings a host up, tried in order, what sends it down, what tells its power and what may cut it.
+
+    `canary` is an address on the host's network that answers while the network does, None for the gateway there.
+    """
+
+    wake: tuple[PowerDriver, ...] = ()
+    stop: PowerDriver | None = None
+    proof: PowerDriver | None = None
+    force: PowerDriver | None = None
+    canary: str | None = None
+
+
+def _of_before(power: object) -> object:
+    """Return the power of a host as it is written now: once it was the one driver that left power alone."""
+    return {} if isinstance(power, dict) and "kind" in power else power
+
+
 class HostSpec(Value):
-    """Define how to reach a host, power it and read its accelerators."""
+    """Define how to reach a host, through which other one if any, how to power and prepare it and read its accelerators."""
 
     name: HostName
     access: Kind
-    power: Kind
+    via: Via | None = None
+    power: Annotated[PowerSpec, BeforeValidator(_of_before)] = PowerSpec()
+    prepare: Preparation | None = None
     gpu: Kind
     capabilities: Capabilities
 

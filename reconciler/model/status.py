@@ -32,10 +32,15 @@ class ModelStatus(Value):
 
 
 class HostStatus(Value):
-    """Describe one host: power, generation, what serves, what failed last with the engine's last words."""
+    """Describe one host: power and its evidence, generation, what serves, what failed last with the engine's last words."""
 
     host: str = Field(description="The host.")
-    power: str = Field(description="Its power as seen: on, off, suspended or unknown.")
+    power: str = Field(description="Its power as judged: on, off, suspended or unknown.")
+    power_evidence: str = Field(
+        default="", description="What that was judged by: who said so, or what was seen; or why nobody knows."
+    )
+    watts: float | None = Field(default=None, description="What it draws, in watts, where its witness has a meter.")
+    watt_hours: float | None = Field(default=None, description="What its witness has counted so far, in watt hours.")
     generation: int = Field(description="How often what is wanted of it has changed.")
     observed_generation: int = Field(description="The newest generation that was judged.")
     conditions: tuple[Condition, ...] = Field(description="What is so of this host; Ready comes first.")

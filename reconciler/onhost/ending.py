@@ -98,7 +98,7 @@ def _group(wanted: dict[str, Any], leads: bool, seen: set[Process] | None = None
     for group in units.groups(processes):
         if group.members & roots:
             roots |= group.members
-    roots = procfs.descendants(roots, processes)
+    roots = procfs.descendants(roots, procfs.children(processes))
     return {processes[each] for each in roots if each > 1 and each != os.getpid()}
 
 

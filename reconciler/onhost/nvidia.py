@@ -45,8 +45,10 @@ def _card(index: int, gpu: Element) -> dict[str, Any]:
     held: dict[int, dict[str, Any]] = {}
     for one in gpu.iterfind("processes/process_info"):
         pid, size = int(_text(one, "pid")), _bytes(_text(one, "used_memory"))
-        known = held.setdefault(pid, {"pid": pid, "name": os.path.basename(_text(one, "process_name")), "bytes": None})
+        name, draws = os.path.basename(_text(one, "process_name")), _text(one, "type") == "G"
+        known = held.setdefault(pid, {"pid": pid, "name": name, "bytes": None, "draws": draws})
         known["bytes"] = max(known["bytes"] or 0, size or 0) or None
+        known["draws"] = known["draws"] and draws
     return {
         "index": index,
         "name": _text(gpu, "product_name"),

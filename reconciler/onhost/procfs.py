@@ -12,13 +12,17 @@ MARK = "RECONCILER_MARK"
 ENVIRON_LIMIT = 128 * 1024
 
 _PREFIX = MARK.encode() + b"="
+_LATER_PREFIX = b"\0" + _PREFIX
 _DEAD = b"ZXx"
-_PARENT, _SESSION, _START = 1, 3, 19
+_PARENT, _SESSION, _FLAGS, _START = 1, 3, 6, 19
+_OF_THE_KERNEL = 0x00200000
+"""The flag of a thread of the kernel: PF_KTHREAD in its include/linux/sched.h. It is gone when such a thread runs a program."""
+
 _FIELDS = ("controller", "model", "digest")
 
 
 class Process(NamedTuple):
-    """Describe a process: `start` is in clock ticks since boot; a zombie is not alive."""
+    """Describe a process: `start` is in clock ticks since boot; a zombie is not alive, nor is a thread of the kernel."""
 
     pid: int
     parent: int
@@ -49,10 +53,11 @@ def memory_bytes(field: str) -> int:
 
 def parse_stat(pid: int, content: bytes) -> Process | None:
     """Return the process that a /proc/PID/stat describes; a program's name may hold spaces and parentheses."""
-    fields = content.rpartition(b")")[2].split()
+    fields = content.rpartition(b")")[2].split(None, _START + 1)
     if len(fields) <= _START:
         return None
-    return Process(pid, int(fields[_PARENT]), int(fields[_SESSION]), int(fields[_START]), fields[0] not in _DEAD)
+    alive = fields[0] not in _DEAD and not int(fields[_FLAGS]) & _OF_THE_KERNEL
+    return Process(pid, int(fields[_PARENT]), int(fields[_SESSION]), int(fields[_START]), alive)
 
 
 def process(pid: int) -> Process | None:
@@ -78,7 +83,7 @@ def living() -> dict[int, Process]:
 def mark_text(pid: int, proc: str = "/proc") -> str | None:
     """Return the mark in a process's environment as it was written, None when there is none or it is not ours."""
     environment = read(f"{proc}/{pid}/environ", ENVIRON_LIMIT)
-    if not environment.startswith(_PREFIX) and b"\0" + _PREFIX not in environment:
+    if not environment.startswith(_PREFIX) and _LATER_PREFIX not in environment:
         return None
     text = next(entry for entry in environment.split(b"\0") if entry.startswith(_PREFIX))[len(_PREFIX) :]
     return text.decode("utf-8", "replace") if parse_mark(text.decode("utf-8", "replace")) else None
@@ -96,14 +101,19 @@ def parse_mark(text: str) -> dict[str, str] | None:
     return {field: mark[field] for field in _FIELDS}
 
 
-def descendants(leaders: set[int], processes: dict[int, Process]) -> set[int]:
-    """Return the pids of `leaders` and everything below them in the tree of `processes`."""
-    children: dict[int, list[int]] = {}
+def children(processes: dict[int, Process]) -> dict[int, list[int]]:
+    """Return the pids right below each pid that has any, in the tree of `processes`."""
+    below: dict[int, list[int]] = {}
     for one in processes.values():
-        children.setdefault(one.parent, []).append(one.pid)
+        below.setdefault(one.parent, []).append(one.pid)
+    return below
+
+
+def descendants(leaders: set[int], tree: dict[int, list[int]]) -> set[int]:
+    """Return the pids of `leaders` and everything below them in a tree of `children`."""
     found, waiting = set(leaders), list(leaders)
     while waiting:
-        below = [pid for pid in children.get(waiting.pop(), ()) if pid not in found]
+        below = [pid for pid in tree.get(waiting.pop(), ()) if pid not in found]
         found.update(below)
         waiting += below
     return found

@@ -12,9 +12,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, BinaryIO
 
-from reconciler.onhost import digests, ending, files, gguf, look, machine, nvidia, ports, process, slots, systemd, units
+from reconciler.onhost import files, look, ports, process, units
 from reconciler.onhost.problem import Problem, explain
 
 LINE_LIMIT = 16 * 1024 * 1024
@@ -53,33 +54,47 @@ def _each(request: Request, directory: str) -> Request:
     return {"answers": [answer(one, directory) for one in request["requests"][:EACH_LIMIT]]}
 
 
+def _later(module: str) -> Any:  # noqa: ANN401 - it is a module
+    """Return a module that is loaded when it is first needed: a host that has just booted is to answer soon."""
+    return import_module(f"reconciler.onhost.{module}")
+
+
 _KINDS: dict[str, Served] = {
     "each": _each,
     "contact": lambda _, directory: look.contact(directory),
     "units": lambda request, directory: {"units": units.units(request.get("pids"), directory)},
     "port": lambda request, directory: ports.owner(int(request["port"]), directory),
+    "page": lambda request, directory: _later("pages").page(request, directory),
     "program": lambda request, directory: files.program(request["program"], directory),
-    "gguf": lambda request, directory: gguf.header(files.absolute(request["path"], directory)),
-    "fingerprint": digests.fingerprint,
-    "saved": slots.saved,
+    "gguf": lambda request, directory: _later("gguf").header(files.absolute(request["path"], directory)),
+    "fingerprint": lambda request, directory: _later("digests").fingerprint(request, directory),
+    "saved": lambda request, directory: _later("slots").saved(request, directory),
     "tail": lambda request, directory: files.tail(
         files.absolute(request["path"], directory), int(request["lines"]), request.get("after", "")
     ),
+    "prepared": lambda _, directory: _later("preparing").prepared(directory),
     "claim": lambda _, directory: files.claim(directory),
     "gpus": lambda *_: look.gpus(),
-    "nvidia": lambda *_: nvidia.cards(),
-    "machine": machine.machine,
+    "nvidia": lambda *_: _later("nvidia").cards(),
+    "machine": lambda request, directory: _later("machine").machine(request, directory),
+    "guards": lambda request, directory: _later("guards").guards(request, directory),
+    "wake-on": lambda request, directory: _later("network").wake_on(request, directory),
+    "neighbour": lambda request, directory: _later("network").neighbour(request, directory),
     "spawn": _spawn,
-    "stop": lambda request, _: ending.stop(request),
-    "services": systemd.services,
-    "service-log": systemd.log,
-    "start-service": systemd.start,
-    "stop-service": systemd.stop,
+    "stop": lambda request, _: _later("ending").stop(request),
+    "services": lambda request, directory: _later("systemd").services(request, directory),
+    "service-log": lambda request, directory: _later("systemd").log(request, directory),
+    "start-service": lambda request, directory: _later("systemd").start(request, directory),
+    "stop-service": lambda request, directory: _later("systemd").stop(request, directory),
+    "send-down": lambda request, directory: _later("guards").send_down(request, directory),
+    "wake": lambda request, directory: _later("network").wake(request, directory),
+    "prepare": lambda request, directory: _later("preparing").prepare(request, directory),
+    "run": lambda request, directory: _later("programs").run(request, directory),
     "exit": lambda request, _: process.wait_exit(request["identity"], float(request["timeout"])),
-    "seal": slots.seal,
-    "check": slots.check,
-    "note": slots.note,
-    "room": slots.room,
+    "seal": lambda request, directory: _later("slots").seal(request, directory),
+    "check": lambda request, directory: _later("slots").check(request, directory),
+    "note": lambda request, directory: _later("slots").note(request, directory),
+    "room": lambda request, directory: _later("slots").room(request, directory),
     "prefetch": lambda request, directory: files.prefetch(files.absolute(request["path"], directory)),
     "write-claim": files.write_claim,
 }

@@ -29,17 +29,18 @@ class Group(NamedTuple):
 def groups(processes: dict[int, Process]) -> list[Group]:
     """Return every group among living processes."""
     texts = {pid: text for pid in processes for text in [procfs.mark_text(pid)] if text is not None}
-    return [_group(text, texts, processes) for text in sorted(set(texts.values()))]
+    tree = procfs.children(processes)
+    return [_group(text, texts, processes, tree) for text in sorted(set(texts.values()))]
 
 
-def _group(text: str, texts: dict[int, str], processes: dict[int, Process]) -> Group:
+def _group(text: str, texts: dict[int, str], processes: dict[int, Process], tree: dict[int, list[int]]) -> Group:
     """Return the group of one mark."""
     marked = {pid for pid, own in texts.items() if own == text}
     # A session whose leader lives without our mark is somebody's terminal: only the marked processes in it are ours.
     sessions = {processes[pid].session for pid in marked}
     sessions = {leader for leader in sessions if leader in marked or leader not in processes}
     beside = {pid for pid, one in processes.items() if one.session in sessions and pid not in texts}
-    members = {pid for pid in procfs.descendants(marked | beside, processes) if texts.get(pid, text) == text}
+    members = {pid for pid in procfs.descendants(marked | beside, tree) if texts.get(pid, text) == text}
     by_age = sorted((processes[pid] for pid in marked), key=lambda one: (one.start, one.pid))
     leaders = [one for one in by_age if one.pid == one.session]
     mark = procfs.parse_mark(text) or {}

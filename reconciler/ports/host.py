@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from pydantic import BaseModel, JsonValue
 
@@ -17,17 +17,18 @@ from reconciler.model.facts import (
     Contact,
     Fact,
     Fingerprint,
-    Gpu,
     Health,
     LogPart,
     PortState,
-    PowerState,
     Saved,
     Unit,
     UnitIdentity,
     Weights,
 )
+from reconciler.model.gpu import Gpu
 from reconciler.model.onhost import Action, Question
+from reconciler.model.power import Canary, Guards, Testimony
+from reconciler.model.preparation import Prepared
 from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec
 
 Json: TypeAlias = dict[str, JsonValue]
@@ -48,6 +49,10 @@ class AccessReader(Protocol):
 
     async def ask(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
         """Answer all questions in one round trip, one fact each, in order."""
+        ...
+
+    async def prepared(self) -> Fact[Prepared]:
+        """Return what the host was prepared with since it came up."""
         ...
 
     async def claim(self) -> Fact[Claim | None]:
@@ -72,26 +77,38 @@ class Access(AccessReader, Protocol):
 
 
 class PowerReader(Protocol):
-    """Judge the power of a host."""
+    """Hear what others say of a host's power, and what stands in the way of changing it."""
 
-    async def power(self) -> Fact[PowerState]:
-        """Return the power state, Unknown when nothing testifies."""
+    async def testimony(self) -> Fact[Testimony | None]:
+        """Return what a witness outside of the host says, None where nobody watches it."""
+        ...
+
+    async def canary(self) -> Fact[Canary]:
+        """Return who answers on the host's network, Unknown when nobody does or can be asked."""
+        ...
+
+    async def guards(self, way: Literal["off", "suspend"]) -> Fact[Guards]:
+        """Return what stands in the way of sending the host down in this way."""
         ...
 
 
 class Power(PowerReader, Protocol):
     """Change the power of a host."""
 
-    async def wake(self) -> Evidence:
-        """Ask the host to come up. Repeatable."""
+    async def wake(self, attempt: int) -> Evidence:
+        """Ask the host to come up, the first time with `attempt` 0. Repeatable; raise DriverError when nobody could be asked."""
         ...
 
     async def shut_down(self) -> Evidence:
-        """Ask the host to go down. Irreversible."""
+        """Ask the host to go down. Irreversible; raise Declined when it will not, DriverError when nobody can say."""
         ...
 
     async def suspend(self) -> Evidence:
-        """Ask the host to suspend to RAM. Irreversible."""
+        """Ask the host to suspend to RAM. Irreversible; raise as `shut_down` does."""
+        ...
+
+    async def cut(self) -> Evidence:
+        """Take the power from the host, where the inventory allows that. Irreversible; raise as `shut_down` does."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +56,7 @@ def _total(document: dict[str, Any]) -> str:
         (kinds.count(kind), words)
         for kind, words in (
             ("wake", "to wake"),
+            ("prepare", "to prepare"),
             ("stop", "to stop"),
             ("start", "to start"),
             ("suspend", "to suspend"),
@@ -82,7 +84,7 @@ def status_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Return status as a person reads it."""
     lines: list[str] = []
     for host in document["hosts"]:
-        lines.append(f"{host['host']}: power {host['power']}, generation {host['generation']}")
+        lines += [f"{host['host']}: power {host['power']}, generation {host['generation']}", *_power(host)]
         for condition in host["conditions"]:
             what = f"{condition['type']}={condition['status']}"
             painted = look.paint(what, _OF_CONDITIONS.get((condition["type"], condition["status"])))
@@ -95,6 +97,15 @@ def status_text(document: dict[str, Any], look: Look = PLAIN) -> str:
             lines.append(f"  last failure: {host['failure']}")
         lines += [f"    | {line}" for line in host["log"]]
     return "\n".join(lines)
+
+
+def _power(host: dict[str, Any]) -> Iterator[str]:
+    """Yield what the power of a host was judged by, unless it simply answers, and what it draws."""
+    if host["power_evidence"] and host["power"] != "on":
+        yield f"  evidence             {host['power_evidence']}"
+    if host["watts"] is not None:
+        counted = "" if host["watt_hours"] is None else f", {host['watt_hours'] / 1000:,.1f} kWh counted"
+        yield f"  draws                {host['watts']:.1f} W{counted}"
 
 
 def history_text(document: dict[str, Any], look: Look = PLAIN) -> str:

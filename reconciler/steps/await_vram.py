@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import GIB, FactKey, Gpu, Observed
+from reconciler.model.facts import FactKey, Observed
+from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.names import Value
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import Step

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
 from reconciler.model.change import Ignored
 from reconciler.model.names import Digest, Value
 from reconciler.model.target import Provenance
+from reconciler.steps.await_down import AwaitDown
 from reconciler.steps.await_healthy import AwaitHealthy
 from reconciler.steps.await_vram import AwaitVram
 from reconciler.steps.drain import Drain
 from reconciler.steps.prefetch import Prefetch
+from reconciler.steps.prepare import Prepare
 from reconciler.steps.restore_slots import RestoreSlots
 from reconciler.steps.save_slots import SaveSlots
 from reconciler.steps.shutdown import Shutdown
 from reconciler.steps.start import Start
+from reconciler.steps.step import Step
 from reconciler.steps.stop import Stop
 from reconciler.steps.suspend import Suspend
 from reconciler.steps.wake import Wake
 
 AnyStep: TypeAlias = Annotated[
-    Wake | Prefetch | Drain | SaveSlots | Stop | AwaitVram | Start | AwaitHealthy | RestoreSlots | Suspend | Shutdown,
+    Wake
+    | Prepare
+    | Prefetch
+    | Drain
+    | SaveSlots
+    | Stop
+    | AwaitVram
+    | Start
+    | AwaitHealthy
+    | RestoreSlots
+    | Suspend
+    | Shutdown
+    | AwaitDown,
     Field(discriminator="kind"),
 ]
+
+STEPS: Mapping[str, type[Step]] = {step.model_fields["kind"].default: step for step in get_args(get_args(AnyStep)[0])}
+"""Every kind of step."""
 
 
 class PlannedStep(Value):

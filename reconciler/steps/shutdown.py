@@ -5,44 +5,77 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import FactKey, Observed, Unit
+from reconciler.model.gpu import Gpu
 from reconciler.model.onhost import InDoubt
+from reconciler.model.power import Guards, Power, PowerState
 from reconciler.steps.step import Step
 
+HANGS_SECONDS = 120.0
+"""How long a host may take to go down before that counts as hanging."""
 
-class Shutdown(Step):
-    """Power a host off. Irreversible once issued, and only when nothing of ours runs there."""
 
-    in_doubt: ClassVar[InDoubt] = "irreversible"
-    destructive: ClassVar[bool] = True
-    poll: ClassVar[tuple[float, float]] = (0.5, 2.0)
+class DownWait(Step):
+    """End when a host is seen to be down. `force` says that its power may be cut where it hangs."""
 
-    kind: Literal["shutdown"] = "shutdown"
-    deadline: float = 180.0
-    models: tuple[str, ...]
+    of_power: ClassVar[bool] = True
+    poll: ClassVar[tuple[float, float]] = (0.2, 2.0)
+
+    force: bool = False
 
     @property
     def target(self) -> str:
         """Return the host's name."""
         return self.host
 
+    @property
+    def again(self) -> float | None:
+        """Return when a host that hangs loses its power, where that is allowed."""
+        return HANGS_SECONDS if self.force else None
+
+
+class Descent(DownWait):
+    """Send a host down. Irreversible once issued, and only when nothing of ours runs there and nobody is in the way.
+
+    `own` are the processes that may hold its cards, because they are stopped before.
+    """
+
+    in_doubt: ClassVar[InDoubt] = "irreversible"
+    destructive: ClassVar[bool] = True
+    ends: ClassVar[PowerState]
+
+    models: tuple[str, ...]
+    own: tuple[int, ...] = ()
+
     def reads(self) -> tuple[FactKey, ...]:
-        """Return power and every unit of the host."""
-        return (FactKey("power", self.host), *(FactKey("unit", self.host, model) for model in self.models))
+        """Return power, all that stands in the way of changing it, and every unit of the host."""
+        units = (FactKey("unit", self.host, model) for model in self.models)
+        return (FactKey("power", self.host), FactKey("guards", self.host), FactKey("gpu", self.host), *units)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return the units that still run."""
-        return shutdown_blockers(world, self.host, self.models)
+        """Return who or what stands in the way: units that still run, people, programs, jobs on the cards, or no way back."""
+        running = (model for model in self.models if world.value(FactKey("unit", self.host, model), Unit) is not None)
+        guards = world.value(FactKey("guards", self.host), Guards) or Guards()
+        return (*(f"unit {self.host}/{model} still runs" for model in running), *guards.reasons, *self._jobs(world))
 
     def outcome(self, world: Observed) -> Observed:
-        """Return the world with the host off."""
-        return world.predicting(self.kind, {FactKey("power", self.host): "off"})
+        """Return the world with the host down."""
+        down = Power(state=self.ends, grade="inferred", because=f"after {self.kind}")
+        return world.predicting(self.kind, {FactKey("power", self.host): down})
 
     def holds(self, world: Observed) -> bool:
-        """Return whether the host is off."""
-        return world.value(FactKey("power", self.host), str) == "off"
+        """Return whether the host is down in the way that is meant."""
+        return world.power(self.host) == self.ends
+
+    def _jobs(self, world: Observed) -> tuple[str, ...]:
+        gpu = world.value(FactKey("gpu", self.host), Gpu) or Gpu()
+        held = {holder.pid: holder for card in gpu.cards for holder in card.holders if not holder.draws}
+        return tuple(f"{holder} uses a card" for pid, holder in held.items() if pid not in self.own)
 
 
-def shutdown_blockers(world: Observed, host: str, models: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the units that must be stopped before a host may go down."""
-    running = (model for model in models if world.value(FactKey("unit", host, model), Unit) is not None)
-    return tuple(f"unit {host}/{model} still runs" for model in running)
+class Shutdown(Descent):
+    """Power a host off."""
+
+    ends: ClassVar[PowerState] = "off"
+
+    kind: Literal["shutdown"] = "shutdown"
+    deadline: float = 180.0

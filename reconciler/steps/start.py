@@ -90,7 +90,7 @@ class Start(ModelStep):
     def _missing(self, world: Observed) -> tuple[str, ...]:
         binary = world.value(self.key("binary"), Binary)
         weights = world.value(self.key("weights"), Weights)
-        power = world.value(FactKey("power", self.host), str)
+        power = world.power(self.host)
         return (
             self._mending(binary.problem) if binary else "",
             self._mending(weights.problem) if weights else "",

@@ -26,6 +26,7 @@ class Step(Value):
     destructive: ClassVar[bool] = False
     best_effort: ClassVar[bool] = False
     skippable: ClassVar[bool] = True
+    of_power: ClassVar[bool] = False
     poll: ClassVar[tuple[float, float]] = (0.02, 0.5)
 
     kind: str
@@ -41,6 +42,11 @@ class Step(Value):
     def wanted_digest(self) -> str:
         """Return the digest of the command that the step brings about, when it does."""
         return ""
+
+    @property
+    def again(self) -> float | None:
+        """Return after how many seconds of waiting the effect is tried once more, None for never."""
+        return None
 
     @property
     def sightings(self) -> int:

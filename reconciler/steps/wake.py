@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Contact, FactKey, FactValue, Gpu, Health, Observed, PortState, Saved
+from reconciler.model.facts import Contact, FactKey, FactValue, Health, Observed, PortState, Saved
+from reconciler.model.gpu import Gpu
 from reconciler.model.names import Value
 from reconciler.model.onhost import InDoubt
+from reconciler.model.power import Power
+from reconciler.model.preparation import Prepared
 from reconciler.steps.step import Step
 
 
@@ -18,19 +21,29 @@ class Sleeper(Value):
 
 
 class Wake(Step):
-    """Bring a host up. Predicts a fresh boot: nothing runs, nothing listens, no memory is held."""
+    """Bring a host up. Predicts a fresh boot: nothing runs, nothing listens, no memory is held.
+
+    `checked` says that its accelerators are looked after by a step of their own, and need not be readable yet.
+    """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
-    poll: ClassVar[tuple[float, float]] = (0.5, 2.0)
+    of_power: ClassVar[bool] = True
+    poll: ClassVar[tuple[float, float]] = (0.02, 0.1)
 
     kind: Literal["wake"] = "wake"
     deadline: float = 300.0
     models: tuple[Sleeper, ...]
+    checked: bool = False
 
     @property
     def target(self) -> str:
         """Return the host's name."""
         return self.host
+
+    @property
+    def again(self) -> float | None:
+        """Return how long a host is given to answer before it is asked once more: packets are lost."""
+        return 10.0
 
     def reads(self) -> tuple[FactKey, ...]:
         """Return power and contact, and all that a fresh boot decides."""
@@ -46,15 +59,17 @@ class Wake(Step):
         return world.predicting(self.kind, self._fresh_boot())
 
     def holds(self, world: Observed) -> bool:
-        """Return whether the host is on and answers."""
-        on = world.value(FactKey("power", self.host), str) == "on"
-        return on and world.value(FactKey("contact", self.host), Contact) is not None
+        """Return whether the host is on and answers, and its accelerators can be read."""
+        answers = world.value(FactKey("contact", self.host), Contact) is not None
+        usable = self.checked or world.unknown(FactKey("gpu", self.host)) is None
+        return world.power(self.host) == "on" and answers and usable
 
     def _fresh_boot(self) -> dict[FactKey, FactValue]:
         facts: dict[FactKey, FactValue] = {
-            FactKey("power", self.host): "on",
+            FactKey("power", self.host): Power(state="on"),
             FactKey("contact", self.host): Contact(boot_id=""),
             FactKey("gpu", self.host): Gpu(),
+            FactKey("prepared", self.host): Prepared(),
             FactKey("claim", self.host): None,
             FactKey("orphans", self.host): (),
         }

@@ -8,10 +8,14 @@ from pydantic import JsonValue, ValidationError
 
 from reconciler.core.resolve import Definition, Definitions
 from reconciler.model.problem import KeyPath, Problem, found, nearest, one_of
-from reconciler.model.spec import HostSpec, Kind
+from reconciler.model.spec import Capabilities, HostSpec, Kind, Via
+from reconciler.store.powering import Powering
+from reconciler.store.relays import jump
 from reconciler.store.sentences import problems_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.model.inventory import Host, Inventory, Model
     from reconciler.ports import OptionsCatalog
 
@@ -22,19 +26,20 @@ _PLANNED = {
     "vllm",
     "sglang",
     "ollama",
-    "ssh",
-    "wol",
-    "redfish",
-    "ipmi",
-    "plug",
-    "proxmox",
 }
 
 
 def define(inventory: Inventory, catalog: OptionsCatalog) -> tuple[Definitions, list[Problem]]:
     """Return the definitions of all hosts and models whose drivers accept them, and a problem for everything else."""
     drivers = _Drivers(catalog)
-    hosts = {name: spec for name, host in inventory.hosts.items() if (spec := drivers.host(name, host))}
+    accesses = {
+        name: access
+        for name, host in inventory.hosts.items()
+        if (access := drivers.accepted("access", host.access, ("hosts", name, "access")))
+    }
+    powering = Powering(drivers, accesses)
+    ways = {name: drivers.way(name, access, accesses) for name, access in accesses.items()}
+    hosts = {name: spec for name, host in inventory.hosts.items() if (spec := drivers.host(name, host, ways.get(name), powering))}
     models = {}
     for name, model in inventory.models.items():
         host_name = inventory.host_name_of(model)
@@ -53,6 +58,13 @@ class _Defaults(NamedTuple):
     by_kind: dict[str, dict[str, JsonValue]]
 
 
+class _Way(NamedTuple):
+    """Hold how a host is reached, and through which other one."""
+
+    access: Kind
+    via: Via | None
+
+
 class _Drivers:
     """Ask the catalog, and gather what it objects to."""
 
@@ -60,27 +72,34 @@ class _Drivers:
         self._catalog = catalog
         self.problems: list[Problem] = []
 
-    def host(self, name: str, host: Host) -> HostSpec | None:
+    def way(self, name: str, access: Kind, accesses: Mapping[str, Kind]) -> _Way | None:
+        """Return how a host is reached, None when the one that it is reached through cannot be that."""
+        via = jump(name, access, accesses)
+        if isinstance(via, str):
+            self.problems.append(Problem("inventory", ("hosts", name, "access", "via"), via))
+            return None
+        return _Way(access, via)
+
+    def host(self, name: str, host: Host, way: _Way | None, powering: Powering) -> HostSpec | None:
         """Return the definition of a host, None when a driver objects."""
         at: KeyPath = ("hosts", name)
         for kind in host.engines:
             self._knows("engine", kind, (*at, "engines", kind), at_key=True)
-        access = self._kind("access", host.access, at)
-        power = self._kind("power", host.power, at)
-        gpu = self._kind("gpu", host.gpu, at)
-        if not (access and power and gpu):
+        power = powering.spec(name, host, at)
+        gpu = self.accepted("gpu", host.gpu, (*at, "gpu"))
+        if not (way and power and gpu):
             return None
-        capabilities = self._catalog.capabilities("power", power)
-        return HostSpec(name=name, access=access, power=power, gpu=gpu, capabilities=capabilities)
+        can = powering.capabilities(power)
+        return HostSpec(name=name, access=way.access, via=way.via, power=power, prepare=host.prepare, gpu=gpu, capabilities=can)
 
     def model(self, name: str, model: Model, defaults: _Defaults | None) -> Definition | None:
         """Return the definition of a model, None when a driver objects or its host, and so defaults, is unknown."""
         at: KeyPath = ("models", name)
-        launcher = self._kind("launcher", model.launcher, at)
+        launcher = self.accepted("launcher", model.launcher, (*at, "launcher"))
         if defaults is None:
             self._knows("engine", model.engine.kind, (*at, "engine", "kind"))
             return None
-        engine = self._kind("engine", model.engine, at, defaults)
+        engine = self.accepted("engine", model.engine, (*at, "engine"), defaults)
         if not (engine and launcher):
             return None
         command = self._catalog.command(engine, name, model.port, model.gpus)
@@ -98,9 +117,13 @@ class _Drivers:
         self.problems.append(Problem("inventory", path, sentence, at_key))
         return False
 
-    def _kind(self, role: str, written: Kind, at: KeyPath, defaults: _Defaults | None = None) -> Kind | None:
-        """Return a kind with its options accepted and completed."""
-        if not self._knows(role, written.kind, (*at, role, "kind")):
+    def able(self, role: str, kind: Kind) -> Capabilities:
+        """Return what a driver can do."""
+        return self._catalog.capabilities(role, kind)
+
+    def accepted(self, role: str, written: Kind, place: KeyPath, defaults: _Defaults | None = None) -> Kind | None:
+        """Return a kind with its options accepted and completed, None when its driver objects."""
+        if not self._knows(role, written.kind, (*place, "kind")):
             return None
         schema = self._catalog.options(role, written.kind)
         given = defaults.by_kind.get(written.kind, {}) if defaults else {}
@@ -109,7 +132,7 @@ class _Drivers:
         except ValidationError as error:
             for problem in problems_of(error, "inventory", schema):
                 inherited = defaults and problem.path[:1] and problem.path[0] in given.keys() - written.options.keys()
-                start = ("hosts", defaults.host_name, "engines", written.kind) if defaults and inherited else (*at, role)
+                start = ("hosts", defaults.host_name, "engines", written.kind) if defaults and inherited else place
                 self.problems.append(problem._replace(path=(*start, *problem.path)))
             return None
         return Kind(kind=written.kind, options=options.model_dump(mode="json"))

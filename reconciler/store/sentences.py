@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _SECRET = re.compile(r"pass|secret|token|credential|key")
+_UNWRITTEN = {"[key]", "[apart]", "[one]"}
+"""Parts of a path that nobody wrote: of a key itself, and of a choice that was made by what is written."""
+
 _ARTICLES = {"valid ": "", "dictionary": "mapping", "tuple": "list", "boolean": "true or false", "string": "text"}
 _NAME = "up to 63 lower case letters, digits, dots, dashes and underscores, with a letter or digit at both ends"
 
@@ -27,7 +30,7 @@ def problems_of(error: ValidationError, file: FileName, schema: type[BaseModel])
 
 
 def _problem(details: ErrorDetails, file: FileName, schema: type[BaseModel]) -> Problem:
-    path = tuple(part for part in details["loc"] if part != "[key]")
+    path = tuple(part for part in details["loc"] if part not in _UNWRITTEN)
     if details["type"] == "missing":
         field = keys_at(schema, path[:-1]).get(str(path[-1]))
         described = f"; expected: {field.description}" if field and field.description else ""
@@ -44,6 +47,8 @@ def _sentence(details: ErrorDetails, path: KeyPath) -> str:
     message = details["msg"]
     if details["type"] == "value_error":
         return message.removeprefix("Value error, ")
+    if details["type"] == "too_short":
+        return f"has {details['ctx']['actual_length']} entries, expected {details['ctx']['min_length']} or more"
     given = "a value" if _is_secret(path) else found(details["input"])
     if details.get("ctx", {}).get("pattern") == NAME_PATTERN:
         return f"found {given}, expected {_NAME}"

@@ -65,4 +65,7 @@ async def _host(looking: Looking, slice_: Slice) -> Sequence[Finding]:
     except Unreachable as error:
         return [findings.of_silence(slice_, error.message)]
     observed = await Observer(readers, slice_, looking.clock).look(findings.questions(slice_))
-    return list(findings.of_host(slice_, observed, machine, looking.claim.controller))
+    prepare = slice_.host.prepare
+    problems = await here.lacking(readers.access, prepare.programs) if prepare else ()
+    of_host = findings.of_host(slice_, observed, machine, looking.claim.controller)
+    return [*of_host, *findings.of_preparation(slice_.host.name, problems)]

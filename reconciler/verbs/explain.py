@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.core.explaining import of_host, of_model, of_reason, of_run, of_step, step_kinds
+from reconciler.core.explaining import of_host, of_model, of_reason, of_run, of_step
 from reconciler.core.keys import Guide
 from reconciler.core.projection import history
 from reconciler.edge.manual import reasons
@@ -15,6 +15,7 @@ from reconciler.model.problem import FileName, nearest
 from reconciler.model.target import Wanted
 from reconciler.ports import EditableSource
 from reconciler.render.documents import ExplainDocument
+from reconciler.steps.plan import STEPS
 from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import Outcome
 from reconciler.verbs.plan import look
@@ -29,7 +30,7 @@ def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], su
     texts = reasons()
     found = list(_general(texts, subject))
     found += [of_run(one, texts) for one in history(looking.journal.rows()) if str(one["run"]) == subject]
-    near = [*texts, *step_kinds()]
+    near = [*texts, *STEPS]
     try:
         guides = [Guide(file, schemas[file], source.written()) for file in FILES]
         found += [one for guide in guides for one in guide.explain(subject)]
@@ -57,7 +58,7 @@ def _general(texts: Mapping[str, str], subject: str) -> Iterator[Explanation]:
     """Yield what is so on every machine."""
     if subject in texts:
         yield of_reason(subject, texts[subject])
-    if subject in step_kinds():
+    if subject in STEPS:
         yield of_step(subject)
 
 

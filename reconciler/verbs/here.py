@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import ValidationError
 
 from reconciler.errors import Unreachable
-from reconciler.model.facts import Fact, Unknown
+from reconciler.model.facts import Fact, Known, Unknown
 from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import Machine
-from reconciler.model.onhost import AskMachine
+from reconciler.model.onhost import AskMachine, AskProgram
 from reconciler.model.spec import Capabilities, HostSpec, Kind, Slice
 from reconciler.ports import AccessReader, Json
 
 
 def at(host: str, access: Kind) -> Slice:
     """Return a host of which nothing is known but how to reach it."""
-    spec = HostSpec(name=host, access=access, power=Kind(kind="none"), gpu=Kind(kind="auto"), capabilities=Capabilities())
+    spec = HostSpec(name=host, access=access, gpu=Kind(kind="auto"), capabilities=Capabilities())
     return Slice(host=spec, power=None, enforce=False, active=None, models=())
 
 
@@ -26,6 +28,13 @@ async def machine(access: AccessReader, question: AskMachine) -> Machine:
     """Return what a host has; raise Unreachable."""
     (answer,) = await access.ask([question])
     return _understood(answer)
+
+
+async def lacking(access: AccessReader, programs: Sequence[str]) -> tuple[str, ...]:
+    """Return in words which programs a host cannot run, nothing of one of which it does not say."""
+    answers = await access.ask([AskProgram(program=name) for name in programs])
+    problems = (str(answer.value.get("problem", "")) for answer in answers if isinstance(answer, Known))
+    return tuple(problem.partition(";")[0] for problem in problems if problem)
 
 
 def _understood(answer: Fact[Json]) -> Machine:

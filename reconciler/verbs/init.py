@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from reconciler.core import drafting, takeover
 from reconciler.core.drafting import Answers, Candidate
 from reconciler.errors import Misused, Refused
-from reconciler.model.facts import Fact, Gpu, Unknown
+from reconciler.model.facts import Fact, Unknown
+from reconciler.model.gpu import Gpu
 from reconciler.model.machine import Adopted, Machine, Server
 from reconciler.model.names import NAME_PATTERN
 from reconciler.model.onhost import AskMachine

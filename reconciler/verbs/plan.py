@@ -57,8 +57,8 @@ async def look(
     seen: dict[str, Seen] = {}
 
     async def one(slice_: Slice) -> None:
-        observed = await Observer(looking.readers(slice_), slice_, looking.clock).everything()
         known = hints.get(slice_.host.name, Hints())
+        observed = await Observer(looking.readers(slice_), slice_, looking.clock, lambda: known.sent_down).everything()
         mine = replace(known, held=policy.holding(known, looking.clock.instant()))
         target = policy.aim(slice_, mine, observed, looking.clock.instant()).target
         if target is not None and target.slice != slice_:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import anyio
+
 from reconciler.core.projection import host_status
 from reconciler.errors import ConfigError
+from reconciler.loop.observer import Observer
+from reconciler.model.facts import FactKey
 from reconciler.model.status import Status
 from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import ERROR, OK, Outcome, Show
-from reconciler.verbs.plan import look
+from reconciler.verbs.plan import Seen, look
 
 LOOK_SECONDS = 2.0
 
@@ -45,4 +49,22 @@ async def _follow(looking: Looking, show: Show, say: Callable[[str], None]) -> N
 
 async def _status(looking: Looking) -> Status:
     seen = await look(looking, looking.source.read())
-    return Status(hosts=tuple(host_status(one.slice, one.observed, one.hints, one.plan) for one in seen))
+    async with anyio.create_task_group() as group:
+        metered = [_Metered(looking, one) for one in seen]
+        for one in metered:
+            group.start_soon(one.read)
+    return Status(hosts=tuple(host_status(one.seen.slice, one.observed, one.seen.hints, one.seen.plan) for one in metered))
+
+
+class _Metered:
+    """Be what was seen of a host, with what its witness says: while a host answers, nobody else needs that."""
+
+    def __init__(self, looking: Looking, seen: Seen) -> None:
+        self._looking, self.seen, self.observed = looking, seen, seen.observed
+
+    async def read(self) -> None:
+        """Ask the witness, if there is one that was not asked."""
+        slice_, key = self.seen.slice, FactKey("testimony", self.seen.slice.host.name)
+        if slice_.host.power.proof is not None and key not in self.observed:
+            readers = self._looking.readers(slice_)
+            self.observed = await Observer(readers, slice_, self._looking.clock).look([key], self.observed)

@@ -98,6 +98,17 @@ def test_a_plan_that_no_longer_fits_says_how_to_look_again(there: Path, capsys: 
     )
 
 
+def test_a_doctor_names_a_program_that_a_host_would_be_prepared_with_and_does_not_have(
+    there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inventory = there / "state" / "inventory.yaml"
+    prepare = '{run: [[no-such-program, "1"], ["true"]], check: [no-such-program], remedies: [["true"]]}'
+    inventory.write_text(f"{inventory.read_text()}hosts: {{local: {{prepare: {prepare}}}}}\n")
+    assert main(["doctor"]) == 1
+    (found,) = [line for line in capsys.readouterr().out.splitlines() if "prepare" in line and line.startswith("wrong")]
+    assert found.startswith("wrong  prepare local: there is no program no-such-program on this host's PATH")
+
+
 def in_a_shell(words: str) -> subprocess.CompletedProcess[str]:
     command = words.replace("reconciler", f"{sys.executable} -m reconciler")
     return subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)

@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from reconciler.drivers.gpus import none as no_gpu
-from reconciler.drivers.power import none as no_power
+from reconciler.drivers.power.composed.driver import Composed, Parts
 from reconciler.embedded.weights import write_weights
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.host import Host
@@ -27,6 +27,7 @@ from reconciler.model.spec import ModelSpec
 from reconciler.onhost import process
 from reconciler.ports import Access, Engine, GpuReader, Launcher, PowerReader, Shelf
 from tests import running
+from tests.contracts.hosts import nowhere
 from tests.rig import rig
 from tests.worlds import model
 
@@ -146,7 +147,8 @@ class MachineBench:
         self._rig = rig(directory, weights=str(self.weights), parallel=slots, context=2048 * slots)
         self.model = self._rig.model
         self.access: Access = self._rig.access
-        self.power: PowerReader = no_power.Driver(no_power.Options(), self.access)
+        parts = Parts(wake=(), stop=None, proof=None, force=None, canary=None, where=nowhere, asker=self.access)
+        self.power: PowerReader = Composed("local", self.access, parts)
         self.gpu: GpuReader = no_gpu.Driver(no_gpu.Options(), self.access)
         self.launcher: Launcher = self._rig.launcher
         self.engine: Engine = self._rig.engine

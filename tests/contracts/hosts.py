@@ -28,6 +28,11 @@ def here(directory: Path | str, exchange: Exchange | None = None) -> local.Drive
     return local.Driver(local.Options(), Place("local", str(directory), Loop()), exchange)
 
 
+async def nowhere() -> str:
+    """Be where nobody can say a host is."""
+    return ""
+
+
 @asynccontextmanager
 async def reached(way: str, directory: Path) -> AsyncIterator[Access]:
     """Reach this machine in a worker thread, through an interpreter that has nothing but the bundled program, or over ssh."""

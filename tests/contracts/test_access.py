@@ -11,13 +11,26 @@ import pytest
 from reconciler.drivers.access import local
 from reconciler.drivers.gpus import auto
 from reconciler.drivers.gpus import none as no_gpu
-from reconciler.drivers.power import none as no_power
-from reconciler.errors import DriverError
-from reconciler.model.facts import Claim, Gpu, Known, Mark, UnitIdentity, Unknown
+from reconciler.drivers.power.composed.driver import Composed, Parts
+from reconciler.errors import Declined, DriverError
+from reconciler.model.facts import Claim, Known, Mark, UnitIdentity, Unknown
+from reconciler.model.gpu import Gpu
 from reconciler.model.machine import Machine
-from reconciler.model.onhost import AskContact, AskGguf, AskGpus, AskMachine, AskTail, AskUnits, Spawn, Stop, WriteClaim
+from reconciler.model.onhost import (
+    AskContact,
+    AskGguf,
+    AskGpus,
+    AskMachine,
+    AskTail,
+    AskUnits,
+    PrepareHost,
+    Spawn,
+    Stop,
+    WriteClaim,
+)
+from reconciler.model.preparation import Prepared
 from tests import running
-from tests.contracts.hosts import WAYS, here, reached
+from tests.contracts.hosts import WAYS, here, nowhere, reached
 from tests.engine import EngineProcess, free_port
 from tests.frail import program_in
 
@@ -123,6 +136,20 @@ async def test_a_claim_is_nobodys_then_ours_then_refused_to_others(access: Acces
     assert await access.claim() == Known(CLAIM)
 
 
+async def test_a_host_remembers_what_it_was_prepared_with(access: Access, tmp_path: Path) -> None:
+    assert await access.prepared() == Known(Prepared())
+    setting = ("touch", str(tmp_path / "limit"))
+    done = await access.act(PrepareHost(run=(setting,), check=("true",), remedies=(), seconds=10.0, digest="d1"))
+    assert (done, (tmp_path / "limit").exists()) == ({"tried": []}, True)
+    assert await access.prepared() == Known(Prepared(digest="d1"))
+
+
+async def test_a_preparation_that_fails_is_declined_in_the_words_of_its_program(access: Access) -> None:
+    with pytest.raises(Declined, match="`ls /nowhere` ended with 2: ls: cannot access"):
+        await access.act(PrepareHost(run=(("ls", "/nowhere"),), check=None, remedies=(), seconds=10.0, digest="d1"))
+    assert await access.prepared() == Known(Prepared())
+
+
 async def test_a_damaged_claim_is_unknown(access: Access, tmp_path: Path) -> None:
     (tmp_path / "claim.json").write_text("{")
     assert isinstance(await access.claim(), Unknown)
@@ -167,11 +194,14 @@ async def test_dialling_reaches_a_loopback_port(access: Access) -> None:
             assert again == url
 
 
-async def test_power_none_is_on_while_the_host_answers(access: Access) -> None:
-    power: Power = no_power.Driver(no_power.Options(), access)
-    assert await power.power() == Known("on")
-    for act in (power.wake, power.shut_down, power.suspend):
-        with pytest.raises(DriverError, match="its power driver is none"):
+async def test_a_host_whose_power_nobody_looks_after_has_no_witness_and_is_not_changed(access: Access) -> None:
+    parts = Parts(wake=(), stop=None, proof=None, force=None, canary=None, where=nowhere, asker=access)
+    power: Power = Composed("box", access, parts)
+    assert await power.testimony() == Known(None)
+    with pytest.raises(DriverError, match="nothing can wake box"):
+        await power.wake(0)
+    for act in (power.shut_down, power.suspend, power.cut):
+        with pytest.raises(Declined, match="box"):
             await act()
 
 
@@ -202,7 +232,6 @@ async def test_device_nodes_make_memory_unknown_and_are_named() -> None:
 async def test_a_host_that_does_not_answer_is_unknown_not_off() -> None:
     access = answering({"error": "no route to host"})
     assert await access.contact() == Unknown("no route to host")
-    assert await no_power.Driver(no_power.Options(), access).power() == Unknown("no route to host")
     assert await auto.Driver(auto.Options(), access).gpu() == Unknown("no route to host")
 
 

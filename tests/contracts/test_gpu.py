@@ -13,7 +13,8 @@ from reconciler.fakes.host import Host
 from reconciler.fakes.life import Life
 from reconciler.fakes.ports import FakeGpu
 from reconciler.fakes.world import World
-from reconciler.model.facts import GIB, Gpu, Known, Unknown
+from reconciler.model.facts import Known, Unknown
+from reconciler.model.gpu import GIB, Gpu
 from tests import nvml
 from tests.rig import value
 from tests.unit.test_nvidia import host_with

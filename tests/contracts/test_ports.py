@@ -17,7 +17,6 @@ from reconciler.model.facts import (
     TRIVIAL_TOKENS,
     Activity,
     Claim,
-    Gpu,
     Known,
     Mark,
     PortState,
@@ -28,6 +27,7 @@ from reconciler.model.facts import (
     UnitIdentity,
     Unknown,
 )
+from reconciler.model.gpu import Gpu
 from reconciler.model.onhost import AskContact, AskGpus, CheckSlot, WriteClaim
 from tests import running
 from tests.contracts.benches import Bench, bench_of
@@ -128,7 +128,8 @@ async def test_every_question_has_one_answer(bench: Bench) -> None:
     assert await bench.access.contact() == Known(contact)
     assert len(await bench.access.ask([AskContact(), AskGpus(), AskContact()])) == 3
     assert await bench.access.ask([]) == ()
-    assert await bench.power.power() == Known("on")
+    assert isinstance(await bench.power.testimony(), Known)
+    assert isinstance(await bench.power.guards("off"), Known)
     assert await bench.gpu.gpu() == Known(Gpu())
 
 

@@ -2,73 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from reconciler.core.canonical import digest
 from reconciler.fakes.ports import FakeLauncher, Parts
-from reconciler.fakes.world import Conversation, Nature
+from reconciler.fakes.world import Nature
 from reconciler.model.facts import Claim, Fact, Unit, UnitIdentity
 from reconciler.model.records import RunClosed, StepIntent
 from reconciler.model.spec import ModelSpec
 from reconciler.ports import Evidence
-from tests.crash.stage import TALK, A, B, Stage, serving_a, want
+from tests.crash import sleepers  # noqa: F401 - adds its stories
+from tests.crash.stage import A, B, Stage, serving_a, want
+from tests.crash.story import CAKE, TEA, keeps_on_disk, remembers, serves, story, wants
 from tests.worlds import model
 
 GIB = 1024**3
-TEA, CAKE = TALK, Conversation("cake", 300)
 ANOTHER = Claim(controller="another", name="den", directory="/var/lib/another", at=0.0)
-
-
-@dataclass(frozen=True)
-class Story:
-    """Be one thing that is wanted: `begin` sets the stage, `over` checks what came of it. A `long` one waits for minutes."""
-
-    begin: Callable[[], Stage]
-    over: Callable[[Stage], None]
-    long: bool = False
-
-
-STORIES: dict[str, Story] = {}
-
-
-def story(over: Callable[[Stage], None], *, long: bool = False) -> Callable[[Callable[[], Stage]], Callable[[], Stage]]:
-    def add(begin: Callable[[], Stage]) -> Callable[[], Stage]:
-        STORIES[begin.__name__] = Story(begin, over, long)
-        return begin
-
-    return add
-
-
-def serves(*names: str) -> Callable[[Stage], None]:
-    def over(stage: Stage) -> None:
-        assert sorted(stage.world.serving()) == sorted(names)
-        assert len(stage.world.units()) == len(names)
-
-    return over
-
-
-def remembers(*conversations: Conversation) -> Callable[[Stage], None]:
-    def over(stage: Stage) -> None:
-        serves("a")(stage)
-        for one in conversations:
-            assert stage.world.talk("a", one) == one.tokens, f"{one.name} is lost"
-
-    return over
-
-
-def keeps_on_disk(*names: str) -> Callable[[Stage], None]:
-    def over(stage: Stage) -> None:
-        serves(*names)(stage)
-        kept = [file.sidecar.tokens for file in stage.world.files if file.model == "a" and file.sidecar and file.holds]
-        assert kept == [TEA.tokens]
-
-    return over
-
-
-def wants(stage: Stage, *active: str, **changed: object) -> Stage:
-    stage.wanted = want(*active, **changed)
-    return stage
 
 
 def changed(spec: ModelSpec, nature: Nature, stage: Stage) -> ModelSpec:
@@ -338,20 +285,3 @@ def reused_pid() -> Stage:
     stage = wants(serving_a(), "b")
     stage.parts = Parts(launcher=Reused)
     return stage
-
-
-def is_off(stage: Stage) -> None:
-    assert stage.world.power == "off"
-    assert [file.holds for file in stage.world.files if file.sidecar] == [TEA]
-
-
-@story(is_off)
-def power_off() -> Stage:
-    return wants(serving_a(), "a", power="off")
-
-
-@story(remembers(TEA))
-def power_on() -> Stage:
-    stage = power_off()
-    stage.ends("applied")
-    return wants(stage, "a", power="on")

@@ -18,8 +18,9 @@ from reconciler.model.target import Wanted
 from reconciler.ports import Clock, HostReaders, JournalReader, Source
 from reconciler.verbs.given import Answer
 from reconciler.verbs.plan import Seen, look
+from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import ME, Stage
-from tests.crash.stories import STORIES
+from tests.crash.story import STORIES
 from tests.crash.test_every_boundary import check, moments, played
 from tests.worlds import HOST, PROVENANCE
 

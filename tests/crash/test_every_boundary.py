@@ -13,8 +13,9 @@ from itertools import accumulate
 
 import pytest
 
+from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import Stage, as_it_is
-from tests.crash.stories import STORIES, Story
+from tests.crash.story import STORIES, Story
 
 FLOOR = 100_000 if "CRASH_COMPLETE" in os.environ else 5000
 EACH = FLOOR // sum(not story.long for story in STORIES.values()) + 1

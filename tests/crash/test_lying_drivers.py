@@ -6,14 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
+from reconciler.errors import Barred
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.journal import MemoryJournal
-from reconciler.fakes.ports import FakeGpu, Parts
+from reconciler.fakes.ports import FakeGpu, FakePower, Parts
 from reconciler.fakes.world import Fault
-from reconciler.model.facts import Activity, Fact, Gpu, Unit
+from reconciler.model.facts import Activity, Fact, Unit
+from reconciler.model.gpu import Gpu
 from reconciler.model.records import Retry
+from reconciler.ports import Evidence
+from tests.crash import stories  # noqa: F401 - adds them
+from tests.crash.sleepers import is_off
 from tests.crash.stage import Stage
-from tests.crash.stories import STORIES, TEA, Story, is_off, remembers, serves
+from tests.crash.story import STORIES, TEA, Story, remembers, serves
 from tests.crash.test_every_boundary import check
 
 FAULTS: tuple[Fault, ...] = ("refuses", "lies", "late", "hangs")
@@ -24,8 +29,8 @@ OUTCOMES = {
     "start": ("switch_back", ("stalled", "stalled", "applied", "stalled"), remembers(TEA)),
     "restore": ("switch_back", ("applied", "applied", "applied", "applied"), serves("a")),
     "save": ("switch", ("applied", "applied", "applied", "applied"), serves("b")),
-    "shutdown": ("power_off", ("rolled_back", "rolled_back", "applied", "rolled_back"), is_off),
-    "wake": ("power_on", ("rolled_back", "rolled_back", "rolled_back", "rolled_back"), remembers(TEA)),
+    "shutdown": ("power_off", ("stalled", "stalled", "applied", "stalled"), is_off),
+    "wake": ("power_on", ("stalled", "stalled", "applied", "stalled"), remembers(TEA)),
 }
 CASES = [(actor, fault, OUTCOMES[actor][1][number]) for actor in OUTCOMES for number, fault in enumerate(FAULTS)]
 
@@ -82,6 +87,25 @@ def test_memory_that_comes_back_is_believed_when_it_was_seen_twice() -> None:
     stage.parts = Parts(gpu=Flickering)
     stage.ends("applied")
     assert stage.world.violations == []
+
+
+class Locked(FakePower):
+    """Let nobody in who wakes the host."""
+
+    async def wake(self, attempt: int) -> Evidence:
+        await super().wake(attempt)
+        raise Barred("the BMC does not accept the password")
+
+
+def test_a_wake_that_nobody_is_let_in_for_is_tried_once_and_ends_at_once() -> None:
+    stage = STORIES["power_on"].begin()
+    stage.parts, stage.world.faults["wake"] = Parts(power=Locked), "lies"
+    began = stage.world.clock.boot()
+    life, verdict = stage.command()
+    assert verdict is not None
+    assert (verdict.outcome, verdict.message) == ("stalled", "wake box: the BMC does not accept the password")
+    assert life.acts.count("wake") == 1
+    assert stage.world.clock.boot() - began < 1.0
 
 
 def mended(stage: Stage, over: Callable[[Stage], None]) -> None:

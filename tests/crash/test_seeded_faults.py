@@ -11,26 +11,15 @@ import pytest
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher
 from reconciler.fakes.world import Place, Process, SlotFile
-from reconciler.model.facts import (
-    Activity,
-    Card,
-    Claim,
-    Fact,
-    Fingerprint,
-    Gpu,
-    Health,
-    Known,
-    PortState,
-    SavedSlot,
-    Unit,
-    UnitIdentity,
-)
+from reconciler.model.facts import Activity, Claim, Fact, Fingerprint, Health, Known, PortState, SavedSlot, Unit, UnitIdentity
+from reconciler.model.gpu import Card, Gpu
 from reconciler.model.onhost import WriteClaim
 from reconciler.model.records import Instant, Record, Row, RunClosed, StepIntent
 from reconciler.ports import Clock, Evidence, Journal
 from tests.clocks import instant
 from tests.crash.stage import Stage
-from tests.crash.stories import GIB, STORIES, Reused
+from tests.crash.stories import GIB, Reused
+from tests.crash.story import STORIES
 from tests.crash.test_every_boundary import DEADLY, check, moments
 
 

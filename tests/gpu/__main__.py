@@ -21,7 +21,8 @@ from typing import Any
 import anyio
 
 from reconciler.drivers.gpus import nvidia
-from reconciler.model.facts import GIB, Card, FactKey, Gpu, Known, Observed, Unknown
+from reconciler.model.facts import FactKey, Known, Observed, Unknown
+from reconciler.model.gpu import GIB, Card, Gpu
 from reconciler.steps.await_vram import MARGIN_BYTES, AwaitVram
 from tests.contracts.hosts import here
 from tests.engine import weights_in

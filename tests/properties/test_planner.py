@@ -19,7 +19,8 @@ from reconciler.core.planner import plan
 from reconciler.core.safety import violations
 from reconciler.errors import PlanStale
 from reconciler.model.change import Ignored
-from reconciler.model.facts import Fact, FactKey, FactValue, Gpu, Known, Observed, Unit, Unknown
+from reconciler.model.facts import Fact, FactKey, FactValue, Known, Observed, Unit, Unknown
+from reconciler.model.gpu import Gpu
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
 from reconciler.render.json import plan_document
@@ -191,7 +192,7 @@ def test_every_prefix_of_a_plan_is_safe(case: Case) -> None:
         assert step.blocked_by(before) == ()
         assert violations(after, wanted) == ()
         if step.kind == "start":
-            assert before.value(FactKey("power", HOST), str) == "on"
+            assert before.power(HOST) == "on"
             assert memory_is_enough(wanted, step.target, before)
         if step.kind in {"shutdown", "suspend"}:
             assert running(before, wanted) == []

@@ -15,7 +15,10 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, fold
 from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.model.records import (
+    Accepted,
     Adopted,
+    Answers,
+    Gone,
     Hold,
     Record,
     Resume,
@@ -41,7 +44,7 @@ MODELS = st.sampled_from(["a", "b"])
 RUNS = st.integers(1, 12)
 WISHES = st.integers(0, 2).map(lambda index: {"slice": SLICES[index], "digest": DIGESTS[index]})
 KEYS = st.sampled_from(DIGESTS)
-STEPS = st.sampled_from(["start", "stop", "await_healthy", "shutdown"])
+STEPS = st.sampled_from(["start", "stop", "await_healthy", "shutdown", "suspend", "await_down", "wake"])
 SECONDS = st.floats(0, 60)
 
 
@@ -67,6 +70,9 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         StepDone, host=HOSTS, run=RUNS, number=RUNS, step=STEPS, model=MODELS, outcome=st.sampled_from(["done", "failed"]),
         seconds=SECONDS,
     ),
+    st.builds(Accepted, host=HOSTS, run=RUNS, boot_id=st.just("boot")),
+    st.builds(Answers, host=HOSTS, boot_id=st.just("boot")),
+    st.builds(Gone, host=HOSTS, because=st.just("its plug draws 1 W")),
     st.builds(TrialOpened, host=HOSTS, run=RUNS, units=st.just({"a": identity(7)})),
     st.builds(
         lambda host, wish: Adopted(host=host, generation=1, provenance=PROVENANCE, **wish), HOSTS, WISHES

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler.model import power
 from reconciler.model.facts import (
-    GIB,
     Activity,
     Answer,
     Binary,
-    Card,
     Claim,
     Contact,
     Fact,
@@ -23,15 +22,12 @@ from reconciler.model.facts import (
     FactKind,
     FactValue,
     Fingerprint,
-    Gpu,
     Health,
-    Holder,
     Known,
     Observed,
     Phase,
     PortOwner,
     PortState,
-    PowerState,
     RestoreAttempt,
     Saved,
     Slot,
@@ -39,8 +35,11 @@ from reconciler.model.facts import (
     Unknown,
     Weights,
 )
+from reconciler.model.gpu import GIB, Card, Gpu, Holder
+from reconciler.model.power import Canary, Guards, Login, Power, PowerState
+from reconciler.model.preparation import Prepared
 from reconciler.steps.await_vram import Share
-from reconciler.steps.plan import AnyStep
+from reconciler.steps.plan import STEPS
 from reconciler.steps.prefetch import Prefetch
 from reconciler.steps.step import PREDICTED_IDENTITY, Step
 from reconciler.steps.wake import Sleeper, Wake
@@ -54,7 +53,7 @@ def name_of(kind: type[Step]) -> str:
     return kind.__name__
 
 
-KINDS: tuple[type[Step], ...] = get_args(get_args(AnyStep)[0])
+KINDS = tuple(STEPS.values())
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=name_of)
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 """How busy the machine is decides nothing."""
@@ -74,7 +73,9 @@ SHARES = (
 FIELDS: dict[str, tuple[Any, ...]] = {
     "host": (HOST,), "model": ("a",), "port": (8080,), "digest": DIGESTS, "deadline": (60.0,), "need_bytes": SIZES,
     "frees_bytes": SIZES, "shares": SHARES, "required": (True, False), "keeps": (True, False), "identity": (None, *IDENTITIES),
-    "models": ((), ("a",), MODELS),
+    "models": ((), ("a",), MODELS), "own": ((), (7,)), "force": (False, True),
+    "checks": (False, True), "checked": (False, True),
+    "ends": ("off", "suspended"),
 }  # fmt: skip
 """What each field of any step may be."""
 
@@ -114,7 +115,11 @@ def gpus() -> Iterator[Gpu]:
 
 VALUES: dict[FactKind, tuple[FactValue, ...]] = {
     "contact": (Contact(boot_id="boot"),),
-    "power": get_args(PowerState),
+    "testimony": (None, *(power.Testimony(state=state, words="it says so") for state in get_args(PowerState))),
+    "canary": (Canary(address="the gateway"),),
+    "power": tuple(Power(state=state) for state in get_args(PowerState)),
+    "guards": (Guards(), Guards(logins=(Login(user="ana", place="tty1"),)), Guards(deaf="its card is deaf")),
+    "prepared": tuple(Prepared(digest=digest) for digest in (*DIGESTS, "")),
     "claim": (None, Claim(controller="x", name="x", directory="/", at=0.0)),
     "gpu": tuple(gpus()),
     "orphans": ((), (unit("gone"),)),

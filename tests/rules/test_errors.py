@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import get_args
 
 import pytest
 
 import reconciler.edge.http  # noqa: F401 - defines an error of its own
+from reconciler.core import words
 from reconciler.errors import ReconcilerError
-from reconciler.loop.executor import Ending
-from reconciler.loop.reconcile import _reason
-from reconciler.steps.plan import AnyStep
+from reconciler.steps.plan import STEPS
 from tests.rules.tree import PACKAGE, ROOT, Module, modules
 
 GIVES_REASONS = {"Condition", "Quarantine", "RunClosed"}
@@ -24,9 +22,7 @@ def tree(error: type[ReconcilerError]) -> list[type[ReconcilerError]]:
 
 def of_runs() -> set[str]:
     """Return why a run may fail: at a step of any kind, or in its trial."""
-    steps, _ = get_args(AnyStep)
-    endings = [Ending("failed", step.model_construct()) for step in get_args(steps)]
-    return {_reason(ending) for ending in (*endings, Ending("failed"))}
+    return {words.failed(kind) for kind in (*STEPS, "trial")}
 
 
 def written(module: Module) -> set[str]:

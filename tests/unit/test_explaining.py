@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.explaining import of_host, of_model, of_reason, of_run, of_step, step_kinds
+from reconciler.core.explaining import of_host, of_model, of_reason, of_run, of_step
 from reconciler.edge.manual import reasons
 from reconciler.model.explanation import Explanation
-from reconciler.model.facts import GIB, Weights
+from reconciler.model.facts import Weights
+from reconciler.model.gpu import GIB
+from reconciler.steps.plan import STEPS
 from tests.casefile import FOLDER, Case, Given, ModelGiven, RunningGiven, SavedGiven, SlotGiven, WantedGiven, looked, read
 from tests.rules.test_errors import ERRORS, REASONS
 
@@ -81,6 +83,15 @@ def test_a_host_whose_run_was_cut_short_says_in_which_step() -> None:
     assert told["last good"] == "none yet"
 
 
+def test_the_power_of_a_host_is_told_with_what_it_was_judged_by() -> None:
+    assert says(host_of("power_off_empty"))["power"] == "on (it answers)"
+    assert says(host_of("power_off_proved"))["power"] == "off (proved: its plug draws 1 W)"
+    inferred = says(host_of("power_off_inferred"))["power"]
+    assert inferred.startswith("off (inferred: accepted to go down (run 1, ")
+    assert inferred.endswith("), then silent for 30 s while the gateway answered)")
+    assert says(host_of("power_nobody_asked"))["power"] == "not known: box does not answer"
+
+
 def run_that(verdict: str, reason: str = "", **more: Any) -> Explanation:
     step = {"step": "start", "model": "b", "outcome": "failed", "seconds": 0.5, "said": "ended at once"}
     run = {
@@ -117,7 +128,7 @@ def test_every_error_and_reason_is_told_with_what_to_do(name: str) -> None:
     assert "#" not in told["to do"]
 
 
-@pytest.mark.parametrize("kind", list(step_kinds()))
+@pytest.mark.parametrize("kind", STEPS)
 def test_every_step_is_told_by_what_it_ensures(kind: str) -> None:
     told = says(of_step(kind))
     assert told["ensures"].endswith(".")

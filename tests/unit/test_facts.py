@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from reconciler.core.safety import violations
-from reconciler.model.facts import GIB, Card, FactKey, Gpu, Holder, Known, Observed, Unknown
+from reconciler.model.facts import FactKey, Known, Observed, Unknown
+from reconciler.model.gpu import GIB, Card, Gpu, Holder
+from reconciler.model.power import Power
 from tests.casefile import Case, WantedGiven
 from tests.situations import made
 from tests.worlds import HOST, model, slice_of, unit, whole, world
 
+ON, OFF = Known(Power(state="on")), Known(Power(state="off"))
 POWER, CLAIM = FactKey("power", HOST), FactKey("claim", HOST)
 
 
 def test_worlds_are_equal_whatever_order_they_were_seen_in() -> None:
-    one = Observed({POWER: Known("on"), CLAIM: Known(None)})
-    other = Observed({CLAIM: Known(None), POWER: Known("on")})
+    one = Observed({POWER: ON, CLAIM: Known(None)})
+    other = Observed({CLAIM: Known(None), POWER: ON})
     assert one == other
     assert hash(one) == hash(other)
     assert list(one) == list(other) == [CLAIM, POWER]
-    assert one != one.seeing({POWER: Known("off")})
+    assert one != one.seeing({POWER: OFF})
     assert one != "power box: on"
 
 
@@ -53,9 +56,21 @@ def test_only_what_nobody_holds_comes_back_by_itself() -> None:
     assert Card(total=24 * GIB, free=2 * GIB, unified=True).unclaimed == 0
 
 
+def test_power_says_what_it_was_judged_by_and_how_sure_that_is() -> None:
+    assert str(Power(state="on")) == "on (it answers)"
+    assert str(Power(state="off", grade="proved", because="its plug draws 1 W")) == "off (proved: its plug draws 1 W)"
+    assert str(Power(state="suspended", grade="inferred", because="it is silent")) == "suspended (inferred: it is silent)"
+
+
+def test_a_world_without_power_says_nothing_of_it() -> None:
+    assert Observed({POWER: OFF}).power(HOST) == "off"
+    assert Observed({POWER: Unknown("it is silent")}).power(HOST) is None
+    assert Observed().power(HOST) is None
+
+
 def test_a_unit_on_a_host_that_is_off_is_no_safe_world() -> None:
     wanted = slice_of(("a",), model("a"))
-    off = world(wanted, {"a": unit("a")}, power="off")
+    off = world(wanted, {"a": unit("a")}, power=Power(state="off"))
     assert violations(off, wanted) == (f"{HOST} would be off with a on it",)
 
 

@@ -14,8 +14,9 @@ from reconciler.core.recovery import Hints
 from reconciler.model.facts import Binary, Claim, FactKey, Observed, PortOwner, PortState, Service, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.machine import Logins, Machine, Node
+from reconciler.model.power import Guards, Login
 from reconciler.model.records import OpenRun, Retry, Row, RunOpened
-from reconciler.model.spec import Command, Kind
+from reconciler.model.spec import Capabilities, Command, Kind, WantedPower
 from reconciler.model.target import Provenance
 from reconciler.render.beginning import doctor_text
 from tests.clocks import instant
@@ -92,6 +93,31 @@ def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "program", "a")]
     assert found[0].fix == "mend it, or what inventory.yaml says of a"
+
+
+DEAF = "Wake-on-LAN is off at eth0 of box; `sudo ethtool -s eth0 wol g` there arms it until the next boot"
+
+
+def of_guards(power: WantedPower | None, guards: Guards) -> list[Finding]:
+    """Judge a host whose power is wanted so, and what its system says against sending it down."""
+    slice_ = slice_of(("a",), A, power=power, capabilities=Capabilities(can_shut_down=True))
+    seen_ = world(slice_).predicting("test", {FactKey("guards", HOST): guards})
+    assert FactKey("guards", HOST) in findings.questions(slice_)
+    return list(findings.of_host(slice_, seen_, machine(folders=PLACES[:1]), "me"))
+
+
+@pytest.mark.parametrize(("power", "level"), [("off", "wrong"), ("on", "wrong"), (None, "note")])
+def test_what_keeps_a_host_from_going_down_or_coming_back_is_named_with_its_remedy(power: WantedPower | None, level: str) -> None:
+    (barred, deaf) = of_guards(power, Guards(barred="this user may not power it off", deaf=DEAF))
+    assert (barred.level, barred.subject, barred.found) == (level, "power", "this user may not power it off")
+    assert barred.fix == "mend that, or `power:` of box in inventory.yaml"
+    assert (deaf.level, deaf.found) == (level, "Wake-on-LAN is off at eth0 of box")
+    assert deaf.fix == "`sudo ethtool -s eth0 wol g` there arms it until the next boot"
+
+
+def test_somebody_who_uses_a_host_for_now_is_no_finding() -> None:
+    assert of_guards("off", Guards(logins=(Login(user="ana", place="tty1"),))) == []
+    assert FactKey("guards", HOST) not in findings.questions(SLICE)
 
 
 def test_weights_of_another_task_are_named() -> None:

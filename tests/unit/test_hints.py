@@ -10,7 +10,21 @@ from reconciler.core.moments import parse_until, said_at
 from reconciler.core.policy import aim
 from reconciler.core.recovery import Hints, fold
 from reconciler.model.facts import Observed
-from reconciler.model.records import Adopted, Hold, Record, Row, RunClosed, RunOpened, StepDone, TrialOpened
+from reconciler.model.records import (
+    Accepted,
+    Adopted,
+    Answers,
+    Gone,
+    Hold,
+    Record,
+    Row,
+    RunClosed,
+    RunOpened,
+    SentDown,
+    StepDone,
+    StepIntent,
+    TrialOpened,
+)
 from tests.clocks import instant
 from tests.worlds import HOST, PROVENANCE, identity, model, slice_of
 
@@ -31,6 +45,22 @@ def opened(mode: Any = "forward") -> RunOpened:
 
 def done(seconds: float, outcome: Any = "done") -> StepDone:
     return StepDone(host=HOST, run=1, number=1, step="start", model="a", outcome=outcome, seconds=seconds)
+
+
+ACCEPTED = Accepted(host=HOST, run=1, boot_id="boot")
+
+
+def going(step: str = "shutdown", run: int = 1) -> StepIntent:
+    return StepIntent(host=HOST, run=run, number=1, step=step, model="", in_doubt="irreversible")
+
+
+def went(outcome: Any, step: str = "shutdown", **evidence: Any) -> StepDone:
+    return StepDone(host=HOST, run=1, number=1, step=step, model="", outcome=outcome, seconds=9.0, evidence=evidence)
+
+
+def sent(**changed: Any) -> SentDown:
+    fields: dict[str, Any] = {"state": "off", "run": 1, "asked": instant(100.0)}
+    return SentDown(**fields | changed)
 
 
 def test_an_adopted_host_has_a_last_good_state_without_a_run() -> None:
@@ -81,3 +111,71 @@ def test_a_hold_with_an_end_says_when_and_one_without_does_not() -> None:
         held = after(Hold(host=HOST, reason="a game", until=until))
         assert aim(WANTED, held, observed, instant(100.0)).held.startswith(said)
     assert parse_until(said_at(3_000_000.0), 100.0) == 3_000_000.0
+
+
+def test_a_host_that_nobody_sent_down_is_remembered_as_such() -> None:
+    assert after().sent_down is None
+    assert after(opened(), StepIntent(host=HOST, run=1, number=1, step="stop", model="a", in_doubt="once")).sent_down is None
+
+
+def test_the_intent_to_send_a_host_down_is_remembered_before_anybody_knows_whether_it_heard() -> None:
+    known = after(going()).sent_down
+    assert known == sent()
+    assert not known.is_heard
+    assert after(going("suspend")).sent_down == sent(state="suspended")
+
+
+def test_a_host_that_said_it_would_go_down_is_remembered_with_its_boot() -> None:
+    known = after(going(), ACCEPTED).sent_down
+    assert known == sent(boot_id="boot")
+    assert known.is_heard
+
+
+def test_an_answer_to_nobodys_question_is_no_way_down() -> None:
+    assert after(ACCEPTED).sent_down is None
+
+
+def test_to_cut_the_power_of_a_host_that_accepted_is_no_other_way_than_it_was_on() -> None:
+    assert after(going(), ACCEPTED, going()).sent_down == sent(boot_id="boot")
+
+
+def test_another_run_asks_anew() -> None:
+    assert after(going(), ACCEPTED, going("suspend", run=2)).sent_down == sent(state="suspended", run=2)
+
+
+def test_one_run_that_was_not_heard_asks_anew() -> None:
+    assert after(going(), going("suspend")).sent_down == sent(state="suspended")
+
+
+def test_a_host_that_was_seen_to_be_down_is_remembered_with_who_saw_it() -> None:
+    assert after(going(), ACCEPTED, went("done", seen="its plug draws 1 W")).sent_down == sent(
+        boot_id="boot", seen="its plug draws 1 W"
+    )
+    assert after(going(), ACCEPTED, went("done", "await_down", seen="silence")).sent_down == sent(boot_id="boot", seen="silence")
+
+
+def test_a_host_that_a_later_controller_saw_to_be_down_is_remembered_with_how() -> None:
+    gone = Gone(host=HOST, because="it was silent for long enough")
+    assert after(going(), ACCEPTED, gone).sent_down == sent(boot_id="boot", seen="it was silent for long enough")
+    assert after(gone).sent_down is None
+
+
+def test_a_host_that_did_not_go_and_never_said_so_was_not_sent_down() -> None:
+    assert after(going(), went("failed")).sent_down is None
+    assert after(going(), ACCEPTED, went("failed")).sent_down == sent(boot_id="boot")
+
+
+def test_what_is_done_before_a_host_goes_down_changes_nothing_of_its_way() -> None:
+    assert after(going(), ACCEPTED, went("done", "stop")).sent_down == sent(boot_id="boot")
+
+
+def test_a_host_that_answers_or_was_woken_is_down_no_more() -> None:
+    down = (going(), ACCEPTED, went("done", seen="its plug draws 1 W"))
+    assert after(*down, Answers(host=HOST, boot_id="another boot")).sent_down is None
+    assert after(*down, went("done", "wake")).sent_down is None
+    assert after(*down, went("skipped", "wake")).sent_down is None
+
+
+def test_a_host_that_did_not_wake_is_still_down() -> None:
+    down = (going(), ACCEPTED, went("done", seen="its plug draws 1 W"))
+    assert after(*down, went("failed", "wake")).sent_down == sent(boot_id="boot", seen="its plug draws 1 W")

@@ -75,9 +75,18 @@ def test_an_empty_hosts_mapping_is_refused() -> None:
         inventory(hosts={})
 
 
-def test_power_in_roles_is_refused_by_name() -> None:
-    with pytest.raises(ValidationError, match="wake, stop and proof"):
-        inventory(hosts={"a": {"power": {"wake": "wol"}}})
+def test_power_is_one_driver_for_all_or_one_for_each_of_its_roles() -> None:
+    def power(written: object) -> Any:
+        return inventory(hosts={"a": {"power": written}}).hosts["a"].power
+
+    wol = Kind(kind="wol", options={"mac": "aa"})
+    assert power({"kind": "wol", "mac": "aa"}) == wol
+    apart = power({"wake": {"kind": "wol", "mac": "aa"}, "proof": "plug"})
+    assert (apart.wake, apart.stop, apart.proof, apart.force) == ((wol,), None, Kind(kind="plug"), None)
+    assert power({"wake": [{"kind": "wol", "mac": "aa"}, "ipmi"]}).wake == (wol, Kind(kind="ipmi"))
+    for wrong in ({"awake": "wol"}, {"wake": "wol", "stopp": "access"}, {"wake": [1]}, 7):
+        with pytest.raises(ValidationError):
+            power(wrong)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,10 @@ def test_colour_changes_no_word(name: str) -> None:
 
 def test_the_conditions_of_a_host_are_coloured_by_what_they_mean() -> None:
     condition = {"type": "Ready", "status": "True", "reason": "InSync", "message": ""}
-    host = {"host": "box", "power": "on", "generation": 1, "conditions": [condition], "models": [], "failure": "", "log": []}
+    host = {
+        "host": "box", "power": "on", "power_evidence": "it answers", "watts": None, "generation": 1, "conditions": [condition],
+        "models": [], "failure": "", "log": [],
+    }  # fmt: skip
     coloured = status_text({"hosts": [host]}, COLOURED)
     assert "\x1b[32mReady=True\x1b[0m" in coloured
     assert bare(coloured) == status_text({"hosts": [host]})

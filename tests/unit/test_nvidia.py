@@ -14,7 +14,8 @@ from reconciler.drivers.access import local
 from reconciler.drivers.access.exchange.driver import ExchangeDriver
 from reconciler.drivers.gpus import auto, nvidia
 from reconciler.edge.aside import Aside
-from reconciler.model.facts import GIB, Card, Fact, Gpu, Holder, Known, UnitIdentity, Unknown
+from reconciler.model.facts import Fact, Known, UnitIdentity, Unknown
+from reconciler.model.gpu import GIB, Card, Gpu, Holder
 from reconciler.onhost import serve
 from reconciler.onhost.nvidia import cards
 from reconciler.onhost.problem import Problem
@@ -81,6 +82,12 @@ async def test_a_process_that_computes_and_draws_is_named_once() -> None:
         Holder(pid=nvml.SERVER, name="llama-server", bytes=20 * GIB),
     )
     assert card.free == 24 * GIB - GIB // 4 - 20 * GIB - GIB // 2
+
+
+async def test_a_process_that_draws_alone_is_told_from_one_that_computes() -> None:
+    card = nvml.Card(computes={nvml.SERVER: GIB}, draws={nvml.DESKTOP: GIB, nvml.SERVER: GIB})
+    (seen,) = (await read(nvml.Library([card]))).value.cards
+    assert {holder.pid: holder.draws for holder in seen.holders} == {nvml.SERVER: False, nvml.DESKTOP: True}
 
 
 async def test_every_card_has_its_number_and_its_own_memory() -> None:
@@ -328,7 +335,7 @@ async def test_the_cards_of_another_machine_are_asked_there(tmp_path: Path, monk
     mib = 1024**2
     assert first == Card(
         index=0, name="NVIDIA GeForce RTX 3090", uuid="GPU-1", total=24576 * mib, free=23236 * mib,
-        holders=(Holder(pid=7, name="llama-server", bytes=512 * mib), Holder(pid=9, name="Xorg", bytes=None)),
+        holders=(Holder(pid=7, name="llama-server", bytes=512 * mib), Holder(pid=9, name="Xorg", bytes=None, draws=True)),
     )  # fmt: skip
     assert (second.index, second.unified) == (1, True)
     assert 0 < second.free < second.total

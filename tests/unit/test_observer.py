@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import anyio
 
+from reconciler.core.power import SILENCE_SECONDS
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.life import Life
 from reconciler.fakes.ports import FakeGpu, FakeLauncher, Parts, ports
 from reconciler.fakes.world import World
 from reconciler.loop.observer import READ_SECONDS, Observer
-from reconciler.model.facts import Contact, Fact, FactKey, Gpu, Observed, Unit
+from reconciler.model.facts import Contact, Fact, FactKey, Observed, Unit
+from reconciler.model.gpu import Gpu
+from reconciler.model.records import Instant, SentDown
 from tests.crash.stage import want
 from tests.worlds import HOST
 
@@ -36,6 +39,27 @@ def seen(parts: Parts) -> tuple[World, Observed]:
     world = World(TurnedClock())
     readers = ports(world, want("a"), Life(), parts)
     return world, world.clock.run(Observer(readers, want("a"), world.clock).everything)
+
+
+def test_a_host_is_silent_only_while_its_network_answers() -> None:
+    """A cable of the controller's that was out for a while says nothing of a host that had accepted to go down and hangs."""
+    world = World(TurnedClock())
+    world.watched = False
+    asked = Instant(at=world.clock.wall(), boot_id="boot", boot=world.clock.now)
+    sent = SentDown(state="off", run=1, asked=asked, boot_id=world.boot_id)
+    observer = Observer(ports(world, want("a"), Life()), want("a"), world.clock, lambda: sent)
+
+    def judged(before: Observed, seconds: float) -> Observed:
+        world.clock.now += seconds
+        return world.clock.run(observer.look, [FactKey("power", HOST)], before)
+
+    world.unseen = {"contact": "the cable is out", "canary": "the cable is out"}
+    out = judged(judged(Observed(), 0), 2 * SILENCE_SECONDS)
+    world.unseen = {"contact": "it has not answered yet"}
+    back = judged(out, 1)
+    assert back.unknown(FactKey("power", HOST)) is not None
+    assert judged(judged(back, SILENCE_SECONDS - 1), 0).power(HOST) is None
+    assert judged(judged(back, SILENCE_SECONDS - 1), 1).power(HOST) == "off"
 
 
 def test_a_reader_that_never_answers_is_unknown_and_hides_nobody_else() -> None:

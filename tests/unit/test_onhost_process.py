@@ -262,6 +262,11 @@ def test_names_with_spaces_and_parentheses_do_not_shift_the_fields() -> None:
     assert procfs.parse_stat(42, b"") is None
 
 
+def test_a_thread_of_the_kernel_does_not_count_among_the_living() -> None:
+    line = b"7 (kworker/u8:0) I 2 0 0 0 -1 69238880 0 0 0 0 0 0 0 0 20 0 1 0 12 0 0"
+    assert procfs.parse_stat(7, line) == procfs.Process(7, 2, 0, 12, False)
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"controller":1,"model":"m","digest":"d"}', "[" * 100_000])
 def test_a_foreign_mark_is_no_mark(text: str) -> None:
     assert procfs.parse_mark(text) is None

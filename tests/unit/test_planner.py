@@ -5,24 +5,13 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.planner import plan
-from reconciler.model.facts import (
-    Activity,
-    Card,
-    FactKey,
-    Gpu,
-    Health,
-    Holder,
-    Observed,
-    PortOwner,
-    PortState,
-    Saved,
-    Slot,
-    Unknown,
-    Weights,
-)
+from reconciler.model.facts import Activity, FactKey, Health, Observed, PortOwner, PortState, Saved, Slot, Unknown, Weights
+from reconciler.model.gpu import Card, Gpu, Holder
+from reconciler.model.power import Power
 from reconciler.model.spec import Capabilities
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
+from reconciler.steps.await_vram import AwaitVram, Share
 from reconciler.steps.plan import HostPlan
 from tests.worlds import HOST, NO_HINTS, model, saved_slot, slice_of, target, unit, whole, world
 
@@ -82,7 +71,7 @@ def test_a_slot_that_clients_used_is_never_restored_over() -> None:
 
 def test_off_to_on_is_planned_over_a_predicted_boot() -> None:
     want = slice_of(("a",), A, power="on", capabilities=Capabilities(can_wake=True))
-    made = plan(target(want), world(want, power="off"), NO_HINTS)
+    made = plan(target(want), world(want, power=Power(state="off")), NO_HINTS)
     assert kinds(made) == ["wake", "start", "await_healthy"]
     assert [planned.predicted for planned in made.steps] == [False, True, True]
     assert made.refusals == ()
@@ -98,6 +87,13 @@ def test_on_to_off_saves_and_stops_before_it_shuts_down() -> None:
 def test_power_that_no_driver_can_change_is_refused() -> None:
     want = slice_of((), A, power="off")
     assert "cannot make it off" in plan(target(want), world(want), NO_HINTS).refusals[0]
+
+
+def test_memory_that_comes_back_from_what_was_stopped_is_to_be_seen_twice() -> None:
+    assert AwaitVram(host=HOST, need_bytes=GIB).sightings == 1
+    assert AwaitVram(host=HOST, need_bytes=GIB, frees_bytes=GIB).sightings == 2
+    shares = (Share(card=0, need_bytes=GIB), Share(card=1, need_bytes=GIB, frees_bytes=GIB))
+    assert AwaitVram(host=HOST, need_bytes=2 * GIB, shares=shares).sightings == 2
 
 
 def test_unknown_vram_refuses_start() -> None:

@@ -137,26 +137,15 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
             "suspend",
         ),
         (
-            "version: 1\nenforce: true",
-            None,
-            "desired.yaml:2:10: enforce: found true, which is not in this version; expected false, or leave the key out",
-        ),
-        (
-            "version: 1\nhosts:\n  tower: {power: off, enforce: true}",
-            TWO_HOSTS,
-            "desired.yaml:3:32: hosts.tower.enforce: found true, which is not in this version; expected false, or leave the "
-            "key out",
-        ),
-        (
             "version: 1\npower: off",
             None,
-            "desired.yaml:2:8: power: found off, but the power driver none of local cannot shut a host down; set power: "
+            "desired.yaml:2:8: power: found off, but nothing in `power:` of local can send it down; set power: "
             "for it in the inventory, or leave the key out",
         ),
         (
             "version: 1\npower: suspend",
             "{version: 1, hosts: {a: {power: fake}}, models: {}}",
-            "desired.yaml:2:8: power: found suspend, but the power driver fake of a cannot suspend a host; set another "
+            "desired.yaml:2:8: power: found suspend, but nothing in `power:` of a can suspend it; set another "
             "power: for it in the inventory, or leave the key out",
         ),
         (

@@ -119,10 +119,29 @@ def test_text_that_is_not_plain_yaml_is_refused_at_its_place(content: bytes, pla
     assert (flaw.place, said in flaw.sentence) == (place, True), flaw
 
 
+PREPARED = "version: 1\nhosts:\n  box:\n    prepare: {}\nmodels: {{small: {{engine: fake}}}}"
+
+
 @pytest.mark.parametrize(
     ("inventory", "lines"),
     [
         ("version: 1\nmodels: 3", ["inventory.yaml:2:9: models: found 3, expected a mapping"]),
+        (
+            "version: 1\nhosts: {}\nmodels: {small: {engine: fake}}",
+            ["inventory.yaml:2:8: hosts: has 0 entries, expected 1 or more"],
+        ),
+        (
+            PREPARED.format("{run: [[./x]]}"),
+            [
+                'inventory.yaml:4:21: hosts.box.prepare.run.0: found the program "./x", '
+                "expected a name on the PATH or a path that begins with /"
+            ],
+        ),
+        (PREPARED.format("{remedies: [[a]]}"), ["inventory.yaml:4:14: hosts.box.prepare: give `run`, `check` or both"]),
+        (
+            PREPARED.format("{run: [[a]], remedies: [[a]]}"),
+            ["inventory.yaml:4:14: hosts.box.prepare: `remedies` are for what `check` finds: give it too"],
+        ),
         ("- 1", ["inventory.yaml:1:1: found a list, expected a mapping"]),
         (
             "version: 1\nmodels:\n  small: {engin: fake}",

@@ -12,12 +12,10 @@ from reconciler.core.projection import history, host_status
 from reconciler.core.recovery import Hints, fold
 from reconciler.core.words import seen
 from reconciler.model.facts import (
-    Card,
     FactKey,
     FactKind,
     FactValue,
     Fingerprint,
-    Gpu,
     Health,
     Known,
     Observed,
@@ -25,6 +23,8 @@ from reconciler.model.facts import (
     PortState,
     Unknown,
 )
+from reconciler.model.gpu import Card, Gpu
+from reconciler.model.power import Power
 from reconciler.model.records import Hold, Record, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import Slice
 from reconciler.model.status import Condition
@@ -157,6 +157,7 @@ def test_history_leaves_out_the_end_of_a_run_that_it_does_not_know() -> None:
         ("health", Health(phase="loading", message="half"), "health box: loading: half"),
         ("gpu", Gpu(), ""),
         ("gpu", CARD, "gpu box: 1.0 GiB are free; memory is held by nobody that can be named"),
+        ("power", Power(state="on"), "power box: on (it answers)"),
         ("fingerprint", Fingerprint(digest="x"), ""),
     ],
 )  # fmt: skip

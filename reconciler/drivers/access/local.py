@@ -46,6 +46,10 @@ class Driver(ExchangeDriver):
         """Return that it is."""
         return True
 
+    async def where(self) -> str:
+        """Return the address of this machine for itself."""
+        return "127.0.0.1"
+
     async def changes(self, identity: UnitIdentity) -> AsyncIterator[None]:
         """Yield when the unit's process exits, and end. Source: its pidfd, readable when it is gone (pidfd_open(2))."""
         with process.holding(identity.model_dump()) as descriptor:

@@ -66,6 +66,9 @@ class Options(BaseModel):
     )
     user: Account | None = Field(default=None, description="Who to log in as; as ~/.ssh/config says without.")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="Where its sshd listens.")
+    via: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="A host of the inventory that it is reached through, as by ssh -J; it is reached over ssh too."
+    )
     config: Path | None = Field(default=None, description="Another file than ~/.ssh/config, with an absolute path.")
     directory: PathThere = Field(
         default="~/.local/state/reconciler-host",
@@ -73,12 +76,23 @@ class Options(BaseModel):
     )
 
 
+def _jump(place: Place) -> str | None:
+    """Return the words of ssh for the host that a place is reached through."""
+    if place.via is None:
+        return None
+    options = Options.model_validate(place.via.access.options)
+    address = options.address or place.via.host
+    shown = f"[{address}]" if ":" in address and options.port else address
+    return f"{f'{options.user}@' if options.user else ''}{shown}{f':{options.port}' if options.port else ''}"
+
+
 class Driver(ExchangeDriver):
     """Be the access to a host over ssh."""
 
     def __init__(self, options: Options, place: Place) -> None:
         """Share the connection with all who reach the host in the same way."""
-        destination = Destination(place.host_name, options.address or place.host_name, options.user, options.port, options.config)
+        address, jump = options.address or place.host_name, _jump(place)
+        destination = Destination(place.host_name, address, options.user, options.port, options.config, jump)
         program = Program(COMMAND, bundle.framed(options.directory), bundle.HELLO)
         self._link = place.loop.one((destination, program), lambda: Link(destination, program, place.loop))
         super().__init__(self._link.exchange)
@@ -87,6 +101,11 @@ class Driver(ExchangeDriver):
     def here(self) -> bool:
         """Return that it is another machine."""
         return False
+
+    async def where(self) -> str:
+        """Return the address that ssh connects to, empty where it goes through others."""
+        at = await self._link.door()
+        return at.host if at is not None else ""
 
     async def changes(self, identity: UnitIdentity) -> AsyncIterator[None]:
         """Yield when the unit's process exits, or nobody knows any more, and end."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.drivers.gpus import nvidia
 from reconciler.drivers.gpus.nvidia import CAPABILITIES, LAST_RESORT, Options
-from reconciler.model.facts import Card, Gpu, Known, Unknown
+from reconciler.model.facts import Known, Unknown
+from reconciler.model.gpu import Card, Gpu
 from reconciler.model.onhost import AskGpus
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from reconciler.model.facts import Gpu, Known
+from reconciler.model.facts import Known
+from reconciler.model.gpu import Gpu
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.edge.aside import Aside
-from reconciler.model.facts import Card, Gpu, Holder, Known, Unknown
+from reconciler.model.facts import Known, Unknown
+from reconciler.model.gpu import Card, Gpu, Holder
 from reconciler.model.onhost import AskGpus, AskNvidia
 from reconciler.model.spec import Capabilities
 
@@ -149,10 +150,14 @@ def _card(nvml: Any, index: int, *, unified: bool) -> Card:  # noqa: ANN401 - th
 def _holders(nvml: Any, handle: Any) -> tuple[Holder, ...]:  # noqa: ANN401 - as above
     """Return who computes and who draws, each process once; nobody where the driver does not say."""
     held: dict[int, int | None] = {}
+    computes = set()
     for what in ("Compute", "Graphics"):
         for process in _processes(nvml, what, handle):
             held[process.pid] = max(held.get(process.pid) or 0, process.usedGpuMemory or 0) or None
-    return tuple(Holder(pid=pid, name=_name(nvml, pid), bytes=size) for pid, size in sorted(held.items()))
+            computes |= {process.pid} if what == "Compute" else set()
+    return tuple(
+        Holder(pid=pid, name=_name(nvml, pid), bytes=size, draws=pid not in computes) for pid, size in sorted(held.items())
+    )
 
 
 def _processes(nvml: Any, what: str, handle: Any) -> list[Any]:  # noqa: ANN401 - as above

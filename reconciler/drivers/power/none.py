@@ -1,18 +1,17 @@
-"""Leave power alone: a host that answers is on, and nothing else is known."""
+"""Leave power alone. Under `wake:` it says that a person brings the host up."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from reconciler.errors import DriverError
-from reconciler.model.facts import Known, Unknown
+from reconciler.errors import Declined
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
-    from reconciler.model.facts import Fact, PowerState
-    from reconciler.ports import AccessReader, Evidence
+    from reconciler.drivers.power.composed.reach import Reach
+    from reconciler.ports import Evidence
 
 CAPABILITIES = Capabilities()
 
@@ -24,30 +23,17 @@ class Options(BaseModel):
 
 
 class Driver:
-    """Judge power by contact alone."""
+    """Do nothing."""
 
-    def __init__(self, options: Options, access: AccessReader) -> None:
-        """Use a host."""
+    def __init__(self, options: Options, reach: Reach) -> None:
+        """Remember the host's name."""
         self.options = options
-        self._access = access
+        self._name = reach.name
 
-    async def power(self) -> Fact[PowerState]:
-        """Return on when the host answers. A host that is silent may be off, suspended or cut off: Unknown."""
-        fact = await self._access.contact()
-        return Unknown(fact.reason) if isinstance(fact, Unknown) else Known("on")
+    async def deaf(self) -> str:
+        """Return nothing: a person will do it."""
+        return ""
 
     async def wake(self) -> Evidence:
         """Refuse."""
-        _refuse("wake")
-
-    async def shut_down(self) -> Evidence:
-        """Refuse."""
-        _refuse("shut down")
-
-    async def suspend(self) -> Evidence:
-        """Refuse."""
-        _refuse("suspend")
-
-
-def _refuse(what: str) -> NoReturn:
-    raise DriverError(f"cannot {what} the host: its power driver is none; give it a `power:` that can")
+        raise Declined(f"a person has to switch {self._name} on: its `wake:` is none")

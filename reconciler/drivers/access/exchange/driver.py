@@ -7,20 +7,30 @@ from typing import TYPE_CHECKING, TypeAlias
 from pydantic import JsonValue, ValidationError
 
 from reconciler.edge.together import Together
-from reconciler.errors import DriverError
+from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Claim, Contact, Fact, Known, Unknown
 from reconciler.model.onhost import (
     AskClaim,
     AskContact,
     AskFingerprint,
+    AskGguf,
     AskGpus,
     AskNvidia,
+    AskPage,
     AskPort,
+    AskPrepared,
+    AskProgram,
+    AskSaved,
     AskUnits,
     Prefetch,
+    PrepareHost,
+    Run,
+    SendDown,
     Stop,
     StopService,
+    WakeOther,
 )
+from reconciler.model.preparation import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -31,12 +41,17 @@ if TYPE_CHECKING:
     Exchange: TypeAlias = Callable[[Json, float], Awaitable[Json]]
 
 ASK_SECONDS = 10.0
-QUICK = (AskContact, AskUnits, AskPort, AskClaim, AskGpus)
+QUICK = (AskContact, AskUnits, AskPort, AskPrepared, AskClaim, AskGpus)
 """What no file system of an operator can hold up."""
 
+OF_FILES = (AskProgram, AskGguf, AskSaved, AskFingerprint)
+"""What a file system may hold up, all of them alike."""
+
 SLOW = (AskFingerprint, AskNvidia)
+GIVEN_UP: Fact[Json] = Unknown("the question was given up")
 READ_SECONDS = 120.0
 ACT_SECONDS = 600.0
+POWER_SECONDS = 30.0
 
 
 class ExchangeDriver:
@@ -45,7 +60,7 @@ class ExchangeDriver:
     def __init__(self, exchange: Exchange) -> None:
         """Ask through `exchange`."""
         self.exchange = exchange
-        self._together: Together[Question, Fact[Json]] = Together(self._round_trip, Unknown("the question was given up"))
+        self._kernel, self._files = (Together(self._round_trip, GIVEN_UP) for _ in range(2))
 
     async def contact(self) -> Fact[Contact]:
         """Return which boot the host is in."""
@@ -53,12 +68,14 @@ class ExchangeDriver:
         return fact if isinstance(fact, Unknown) else Known(Contact(boot_id=str(fact.value["boot_id"])))
 
     async def ask(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
-        """Answer all questions in one round trip, one fact each, in order; what needs the kernel alone, with all who ask now."""
-        quick = all(isinstance(one, QUICK) for one in questions)
-        return await self._together.ask(questions) if quick else await self._round_trip(questions)
+        """Answer all questions in one round trip, one fact each, in order; those of one sort with all who ask them now."""
+        for sort, together in ((QUICK, self._kernel), (OF_FILES, self._files)):
+            if all(isinstance(one, sort) for one in questions):
+                return await together.ask(questions)
+        return await self._round_trip(questions)
 
     async def _round_trip(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
-        seconds = sum(READ_SECONDS if isinstance(one, SLOW) else ASK_SECONDS for one in questions)
+        seconds = sum(_patience(one) for one in questions)
         requests: list[JsonValue] = [one.model_dump(mode="json") for one in questions]
         try:
             answers = _ok(await self.exchange({"do": "each", "requests": requests}, seconds))["answers"]
@@ -67,6 +84,11 @@ class ExchangeDriver:
         if not isinstance(answers, list) or len(answers) != len(requests):
             return tuple(Unknown("the host did not answer every question") for _ in questions)
         return tuple(_fact(one) for one in answers)
+
+    async def prepared(self) -> Fact[Prepared]:
+        """Return what the host was prepared with since it came up."""
+        (fact,) = await self.ask([AskPrepared()])
+        return fact if isinstance(fact, Unknown) else Known(Prepared(digest=str(fact.value["digest"])))
 
     async def claim(self) -> Fact[Claim | None]:
         """Return who acts on this host."""
@@ -80,7 +102,19 @@ class ExchangeDriver:
 
     async def act(self, action: Action) -> Json:
         """Perform one action; raise DriverError."""
-        return _ok(await self.exchange(action.model_dump(mode="json"), _seconds(action)))
+        answer = await self.exchange(action.model_dump(mode="json"), _seconds(action))
+        try:
+            return _ok(answer)
+        except DriverError as error:
+            # An answer that is an error says of a way down that it was not taken, of a preparation that it ended.
+            raise Declined(error.message) if isinstance(action, (SendDown, PrepareHost)) else error from error
+
+
+def _patience(question: Question) -> float:
+    """Return how long an answer may take: what has a time of its own on the host says first that it is over."""
+    if isinstance(question, AskPage):
+        return question.seconds + ASK_SECONDS
+    return READ_SECONDS if isinstance(question, SLOW) else ASK_SECONDS
 
 
 def _seconds(action: Action) -> float:
@@ -89,6 +123,12 @@ def _seconds(action: Action) -> float:
         return action.grace + action.again + action.kill + ASK_SECONDS
     if isinstance(action, StopService):
         return action.grace + action.kill + READ_SECONDS
+    if isinstance(action, Run):
+        return action.seconds + ASK_SECONDS
+    if isinstance(action, PrepareHost):
+        return action.seconds * (len(action.run) + 1 + 2 * len(action.remedies)) + ASK_SECONDS
+    if isinstance(action, (SendDown, WakeOther)):
+        return POWER_SECONDS
     return READ_SECONDS if isinstance(action, Prefetch) else ACT_SECONDS
 
 

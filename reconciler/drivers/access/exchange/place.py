@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from reconciler.edge.loop import Loop
+    from reconciler.model.spec import Via
 
 
 class Place(NamedTuple):
-    """Name a host, where this machine keeps what belongs to it as a host, and the event loop that connections live in."""
+    """Name a host, where this machine keeps what belongs to it as a host, and the event loop that connections live in.
+
+    `via` is the host that it is reached through, None where it is reached at once.
+    """
 
     host_name: str
     directory: str
     loop: Loop
+    via: Via | None = None

@@ -27,6 +27,8 @@ QUEUE_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 60.0
 """For one token on a slow machine."""
 
+PROPS: Final = "/props"
+PROPS_LIMIT: Final = 1024 * 1024
 OK, NOT_IMPLEMENTED, UNAVAILABLE = 200, 501, 503
 
 _COUNTER = re.compile(r"^llamacpp:(\w+) (\d+(?:\.\d+)?(?:e\+\d+)?)$", re.MULTILINE)
@@ -54,18 +56,8 @@ class Api:
     root: str
 
     async def props(self) -> Props | None:
-        """Return name and sleep, None while the model is loaded; raise DriverError when this is no llama.cpp server.
-
-        Needs neither the queue nor wakes a server that sleeps. Every route answers 503 until the model is loaded.
-        """
-        reply = await self.http.get(f"{self.root}/props", QUICK_SECONDS)
-        if reply.status == UNAVAILABLE and "loading" in reply.text.lower():
-            return None
-        content = _object(reply)
-        settings, slots = content.get("default_generation_settings"), content.get("total_slots")
-        if not isinstance(settings, dict) or not isinstance(slots, int):
-            raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, not with the settings of a llama.cpp server")
-        return Props(str(content.get("model_alias") or ""), content.get("is_sleeping") is True)
+        """Return what the server says about itself, as `read_props` does."""
+        return read_props(await self.http.get(f"{self.root}{PROPS}", QUICK_SECONDS))
 
     async def places(self) -> tuple[Place, ...]:
         """Return every slot. Wakes a sleeping server."""
@@ -119,6 +111,20 @@ class Api:
 
     async def _slot(self, slot: int, action: str, file: str, deadline: float) -> Reply:
         return await self.http.post(f"{self.root}/slots/{slot}?action={action}", {"filename": file}, deadline)
+
+
+def read_props(reply: Reply) -> Props | None:
+    """Return name and sleep, None while the model is loaded; raise DriverError when this is no llama.cpp server.
+
+    /props needs neither the queue nor wakes a server that sleeps. Every route answers 503 until the model is loaded.
+    """
+    if reply.status == UNAVAILABLE and "loading" in reply.text.lower():
+        return None
+    content = _object(reply)
+    settings, slots = content.get("default_generation_settings"), content.get("total_slots")
+    if not isinstance(settings, dict) or not isinstance(slots, int):
+        raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, not with the settings of a llama.cpp server")
+    return Props(str(content.get("model_alias") or ""), content.get("is_sleeping") is True)
 
 
 def _place(reply: Reply, content: JsonValue) -> Place:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
 from reconciler.drivers.engines.llama.answers import answered
-from reconciler.drivers.engines.llama.api import Api
+from reconciler.drivers.engines.llama.api import PROPS, PROPS_LIMIT, QUICK_SECONDS, Api, read_props
 from reconciler.drivers.engines.llama.restoring import Restoring, own_attempt
 from reconciler.drivers.engines.llama.saving import Saving
+from reconciler.drivers.engines.llama.visit import Visit
 from reconciler.drivers.engines.llama.weights import judged, kv_bytes_per_token
 from reconciler.edge.http import HttpClient, HttpFault
 from reconciler.errors import DriverError
@@ -29,14 +30,17 @@ from reconciler.model.facts import (
     Unknown,
     Weights,
 )
-from reconciler.model.onhost import AskGguf, AskPort, AskSaved
+from reconciler.model.onhost import AskGguf, AskPage, AskPort, AskSaved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from reconciler.drivers.engines.llama.setup import Setup
+    from reconciler.drivers.engines.llama.visit import NoPage, Page
     from reconciler.model.spec import ModelSpec
     from reconciler.ports import Access, Json
+
+SeenT = TypeVar("SeenT", bound=PortState)
 
 YOUNG_SECONDS = 120.0
 """A server listens before it loads its model; one that does not by then never will."""
@@ -52,17 +56,18 @@ class LlamaEngine:
         self._http = HttpClient()
 
     async def health(self, unit: Unit) -> Fact[Health]:
-        """Return how far the engine is: who owns the port first, then what it says there."""
-        (port,) = await self._access.ask([AskPort(port=self.model.port)])
+        """Return how far the engine is: its host says in one answer who owns the port, and what it says there."""
+        (answer,) = await self._access.ask([self._props(unit)])
         try:
-            owner = _owner(port)
-            obstacle = self._obstacle(owner, unit)
-            if obstacle:
-                return Known(obstacle)
-            async with self._access.dial(self.model.port) as root:
-                phase, message = await self._phase(Api(self._http, root), unit)
+            visit = _seen(answer, Visit)
         except DriverError as error:
             return Unknown(error.message)
+        obstacle = self._obstacle(visit.owner, unit)
+        if obstacle:
+            return Known(obstacle)
+        if visit.page is None:
+            return Unknown(f"the host did not ask what {self.model.name} says on its port")
+        phase, message = self._phase(visit.page, unit)
         return Known(Health(phase=phase, message=message, identity=unit.identity))
 
     async def activity(self, unit: Unit) -> Fact[Activity]:
@@ -135,6 +140,9 @@ class LlamaEngine:
             raise DriverError(f"{self.model.name}: its weights or its program changed since it started; start it again first")
         return fingerprint.value.digest
 
+    def _props(self, unit: Unit) -> AskPage:
+        return AskPage(port=self.model.port, path=PROPS, pids=_pids(unit), seconds=QUICK_SECONDS, limit=PROPS_LIMIT)
+
     def _gguf(self) -> AskGguf:
         return AskGguf(path=self.setup.weights_on(self.model))
 
@@ -148,17 +156,17 @@ class LlamaEngine:
                 message=f"nobody listens on {port} yet, {unit.uptime:.0f} s after the start",
                 identity=unit.identity,
             )
-        if owner.pid not in {unit.identity.pid, *unit.members}:
+        if owner.pid not in _pids(unit):
             who = f"{owner.name} (pid {owner.pid})" if owner.pid else owner.name
             return Health(phase="stranger", message=f"{who} listens on {port}, not {self.model.name}", identity=unit.identity)
         return None
 
-    async def _phase(self, api: Api, unit: Unit) -> tuple[Phase, str]:
+    def _phase(self, page: Page | NoPage, unit: Unit) -> tuple[Phase, str]:
         """Return what a server on the unit's own port says of itself."""
         try:
-            props = await api.props()
+            props = read_props(page.reply(f"GET http://127.0.0.1:{self.model.port}{PROPS}"))
         except HttpFault as error:
-            # Between taking the port and listening on it nobody accepts connections yet, or whoever forwards them hangs up.
+            # Between taking the port and serving there, nobody accepts connections yet, or hangs up on them.
             young = error.fault in {"refused", "broken"} and unit.uptime < YOUNG_SECONDS
             return ("loading" if young else "unresponsive"), error.message
         except DriverError as error:
@@ -175,7 +183,7 @@ class LlamaEngine:
     async def _reached(self, unit: Unit) -> AsyncIterator[Api]:
         """Give the API of the unit's own port; raise DriverError when that is another's."""
         (port,) = await self._access.ask([AskPort(port=self.model.port)])
-        obstacle = self._obstacle(_owner(port), unit)
+        obstacle = self._obstacle(_seen(port, PortState).owner, unit)
         if obstacle:
             raise DriverError(obstacle.message)
         async with self._access.dial(self.model.port) as root:
@@ -188,10 +196,15 @@ class LlamaEngine:
         return {one.slot for one in slots if own_attempt(one, unit)}
 
 
-def _owner(port: Fact[Json]) -> PortOwner | None:
-    """Return who listens; raise DriverError when that cannot be seen."""
+def _pids(unit: Unit) -> tuple[int, ...]:
+    """Return the processes that may speak for a unit."""
+    return (unit.identity.pid, *unit.members)
+
+
+def _seen(port: Fact[Json], kind: type[SeenT]) -> SeenT:
+    """Return what a host saw on a port; raise DriverError when that cannot be had."""
     try:
-        return PortState.model_validate(_value(port)).owner
+        return kind.model_validate(_value(port))
     except ValidationError as error:
         raise DriverError(
             f"the host's answer about a port cannot be understood: {error.error_count()} fields are wrong"

@@ -1,0 +1,36 @@
+"""What a host says of a port and of the server there, checked before it is believed."""
+
+from __future__ import annotations
+
+from reconciler.edge.http import NoAnswer, Reply, unanswered
+from reconciler.model.facts import PortState
+from reconciler.model.names import Value
+
+
+class Page(Value):
+    """Hold what a server answered."""
+
+    status: int
+    reason: str
+    body: str
+
+    def reply(self, asked: str) -> Reply:
+        """Return the answer to what was `asked`."""
+        return Reply(asked, self.status, self.body.encode(), self.reason)
+
+
+class NoPage(Value):
+    """Say why a server did not answer, in more `words` than `fault` is."""
+
+    fault: NoAnswer
+    words: str
+
+    def reply(self, asked: str) -> Reply:
+        """Raise HttpFault."""
+        raise unanswered(self.fault, asked, self.words)
+
+
+class Visit(PortState):
+    """Hold who listens on a port, and what came of asking it for a page: None of a stranger, whom nobody asks."""
+
+    page: Page | NoPage | None

@@ -1,0 +1,130 @@
+"""Use several drivers as the one power of a host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import ValidationError
+
+from reconciler.errors import Barred, Declined, DriverError
+from reconciler.model.facts import Known, Unknown
+from reconciler.model.onhost import AskGuards, AskNeighbour
+from reconciler.model.power import Canary, Guards
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any, Literal
+
+    from reconciler.model.facts import Fact
+    from reconciler.model.power import Testimony
+    from reconciler.ports import Access, Evidence
+
+PATIENT = 3
+"""How often a driver asks for a host to come up before the next one asks too."""
+
+
+class Parts(NamedTuple):
+    """Hold the drivers by what they are for, who tells whether the network answers (or where the host is), and who asks."""
+
+    wake: tuple[Any, ...]
+    stop: Any | None
+    proof: Any | None
+    force: Any | None
+    canary: str | None
+    where: Callable[[], Awaitable[str]]
+    asker: Access
+
+
+class Composed:
+    """Be the power of one host."""
+
+    def __init__(self, name: str, access: Access, parts: Parts) -> None:
+        """Use the access to the host, and its drivers."""
+        self._name = name
+        self._access = access
+        self._parts = parts
+        self._barred: dict[int, str] = {}
+
+    async def testimony(self) -> Fact[Testimony | None]:
+        """Return what the witness says."""
+        if self._parts.proof is None:
+            return Known(None)
+        told: Fact[Testimony] = await self._parts.proof.testimony()
+        return told
+
+    async def canary(self) -> Fact[Canary]:
+        """Return who answers on the host's network."""
+        host = "" if self._parts.canary else await self._parts.where()
+        if not (self._parts.canary or host):
+            return Unknown(f"{self._name} is reached through others; name an address on its network with `canary:`")
+        (fact,) = await self._parts.asker.ask([AskNeighbour(address=self._parts.canary, host=host)])
+        return fact if isinstance(fact, Unknown) else Known(Canary(address=str(fact.value["address"])))
+
+    async def guards(self, way: Literal["off", "suspend"]) -> Fact[Guards]:
+        """Return what the host's system says, and why nothing could wake it again."""
+        (fact,) = await self._access.ask([AskGuards(way=way)])
+        if isinstance(fact, Unknown):
+            return fact
+        try:
+            told = Guards.model_validate({**fact.value, "deaf": await self._deaf()})
+        except ValidationError as error:
+            return Unknown(f"what is in the way of {self._name} cannot be understood: {error.error_count()} fields are wrong")
+        own = self._parts.stop is not None and self._parts.stop.needs_permission
+        return Known(told if own else told.model_copy(update={"barred": ""}))
+
+    async def _deaf(self) -> str:
+        """Return why no driver could wake the host again, empty when one could."""
+        reasons = [await driver.deaf() for driver in self._parts.wake]
+        return "" if "" in reasons else "; ".join(reasons)
+
+    async def wake(self, attempt: int) -> Evidence:
+        """Ask by the first driver, later by the next one too; one that fails is followed by the next at once.
+
+        One that is not let in is not asked again until the next wake; raise Barred when that is all of them.
+        """
+        if not attempt:
+            self._barred.clear()
+        failed: list[str] = []
+        asked: list[Any] = []
+        for place, driver in enumerate(self._parts.wake):
+            if place * PATIENT > attempt and asked:
+                break
+            try:
+                asked.append(await self._woken_by(place, driver))
+            except DriverError as error:
+                failed.append(error.message)
+        if not asked:
+            kind = Barred if failed and len(failed) == len(self._barred) else DriverError
+            raise kind("; ".join(failed) or f"nothing can wake {self._name}")
+        return {"asked": list(asked), "failed_to_ask": list(failed)}
+
+    async def _woken_by(self, place: int, driver: Any) -> Evidence:  # noqa: ANN401 - the kind decides what it can do
+        if place in self._barred:
+            raise Barred(self._barred[place])
+        try:
+            evidence: Evidence = await driver.wake()
+        except Barred as error:
+            self._barred[place] = error.message
+            raise
+        return evidence
+
+    async def shut_down(self) -> Evidence:
+        """Ask the host to power off."""
+        return await self._down("off")
+
+    async def suspend(self) -> Evidence:
+        """Ask the host to suspend."""
+        return await self._down("suspend")
+
+    async def _down(self, way: Literal["off", "suspend"]) -> Evidence:
+        if self._parts.stop is None:
+            raise Declined(f"nothing can send {self._name} down")
+        evidence: Evidence = await self._parts.stop.send_down(way)
+        return evidence
+
+    async def cut(self) -> Evidence:
+        """Take the power from the host."""
+        if self._parts.force is None:
+            raise Declined(f"nothing may cut the power of {self._name}; `force:` in the inventory would allow it")
+        evidence: Evidence = await self._parts.force.cut()
+        return evidence

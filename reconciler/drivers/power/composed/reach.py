@@ -1,0 +1,21 @@
+"""What a driver of a host's power may use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from reconciler.drivers.power.composed.refusals import Refusals
+    from reconciler.ports import Access
+
+
+class Reach(NamedTuple):
+    """Name a host, the access to it, and the access to the machine that works in the controller's place, which may be its own.
+
+    Then which passwords were refused lately.
+    """
+
+    name: str
+    host: Access
+    via: Access
+    refusals: Refusals

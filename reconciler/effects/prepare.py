@@ -1,0 +1,29 @@
+"""Prepare a host through its access."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.errors import DriverError
+from reconciler.model.onhost import PrepareHost
+
+if TYPE_CHECKING:
+    from reconciler.effects.effect import Acting
+    from reconciler.ports import Evidence
+    from reconciler.steps.prepare import Prepare
+
+
+async def perform(step: Prepare, acting: Acting) -> Evidence:
+    """Run what the host is prepared with, and its check where nothing runs that it could hurt. Repeatable."""
+    preparation = acting.slice.host.prepare
+    if preparation is None:
+        raise DriverError(f"{step.host} has no `prepare` any more")
+    return await acting.ports.access.act(
+        PrepareHost(
+            run=preparation.run,
+            check=preparation.check if step.checks else None,
+            remedies=preparation.remedies,
+            seconds=preparation.timeout,
+            digest=step.digest,
+        )
+    )

@@ -1,0 +1,88 @@
+"""Power: what witnesses say of a host's power, what it was judged to be, and what stands in the way of sending it down."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from reconciler.model.names import Value
+
+PowerState: TypeAlias = Literal["on", "off", "suspended"]
+Grade: TypeAlias = Literal["answers", "proved", "inferred"]
+
+
+class Power(Value):
+    """Say what the power of a host is, and why.
+
+    A host that answers is on. `proved`: something outside of it says so, such as a BMC, a hypervisor or a plug. `inferred`: it
+    was asked to go down, said that it would, and was silent from then on while its neighbours answered.
+    """
+
+    state: PowerState
+    grade: Grade = "answers"
+    because: str = "it answers"
+
+    def __str__(self) -> str:
+        """Return it as one phrase."""
+        return f"{self.state} ({self.because})" if self.grade == "answers" else f"{self.state} ({self.grade}: {self.because})"
+
+
+class Testimony(Value):
+    """Say what a witness outside of the host says of its power, None where it cannot tell, and in which words.
+
+    `watts` is what the host draws, `watt_hours` what it has drawn since the witness began to count.
+    """
+
+    state: PowerState | None
+    words: str
+    watts: float | None = None
+    watt_hours: float | None = None
+
+
+class Canary(Value):
+    """Name who answered on the network of a host, so that its own silence says something.
+
+    `since` is when it began to answer every time it was asked (boot clock seconds): silence before that may be the network's.
+    """
+
+    address: str
+    since: float = 0.0
+
+
+class Inhibitor(Value):
+    """Name a program that wants a host to stay up, and why it says so."""
+
+    who: str
+    why: str
+    pid: int
+
+    def __str__(self) -> str:
+        """Return it as a sentence."""
+        return f"{self.who} (pid {self.pid}) keeps it up: {self.why}"
+
+
+class Login(Value):
+    """Name somebody who is logged in, and where."""
+
+    user: str
+    place: str
+
+    def __str__(self) -> str:
+        """Return it as a sentence."""
+        return f"{self.user} is logged in ({self.place})"
+
+
+class Guards(Value):
+    """Say what stands in the way of sending a host down.
+
+    `barred` says why this user may not, with the remedy; `deaf` why nothing could wake it again. Empty: nothing is in the way.
+    """
+
+    logins: tuple[Login, ...] = ()
+    inhibitors: tuple[Inhibitor, ...] = ()
+    barred: str = ""
+    deaf: str = ""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return every reason as a sentence."""
+        return tuple(reason for reason in (self.barred, self.deaf, *map(str, self.logins), *map(str, self.inhibitors)) if reason)

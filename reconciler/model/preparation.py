@@ -1,0 +1,64 @@
+"""Preparation: what a boot forgets, and the check of accelerators that a resume may have left broken."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self, TypeAlias
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from reconciler.model.names import Value
+from reconciler.model.quantity import Seconds
+
+
+def _runnable(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a program that depends on where somebody stands."""
+    program = words[0]
+    if not program or ("/" in program and not program.startswith("/")):
+        raise ValueError(f'found the program "{program}", expected a name on the PATH or a path that begins with /')
+    return words
+
+
+Word: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+Words: TypeAlias = Annotated[tuple[Word, ...], Field(min_length=1), AfterValidator(_runnable)]
+"""A program and its words: an argument list, never a shell."""
+
+
+class Preparation(Value):
+    """Say what is run on a host each time that it came up, before anything starts there."""
+
+    run: tuple[Words, ...] = Field(
+        default=(), description="Programs that set what a boot forgets, such as [nvidia-smi, -pl, '250']; each ends with 0."
+    )
+    check: Words | None = Field(
+        default=None, description="One that ends with 0 if the accelerators work; it is not run beside an engine or a job."
+    )
+    remedies: tuple[Words, ...] = Field(
+        default=(), description="What may help where the check fails, tried in order; the check is run again after each."
+    )
+    timeout: Seconds = Field(default=60.0, gt=0, le=600, description='How long each program may take, such as "60s".')
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.run and self.check is None:
+            raise ValueError("give `run`, `check` or both")
+        if self.remedies and self.check is None:
+            raise ValueError("`remedies` are for what `check` finds: give it too")
+        return self
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Return the programs that it runs, each once."""
+        check = () if self.check is None else (self.check,)
+        return tuple(dict.fromkeys(words[0] for words in (*self.run, *check, *self.remedies)))
+
+    @property
+    def seconds(self) -> float:
+        """Return how long all of it takes at most."""
+        checks = 0 if self.check is None else 1 + 2 * len(self.remedies)
+        return self.timeout * (len(self.run) + checks)
+
+
+class Prepared(Value):
+    """Say with which preparation a host was made ready since it came up, empty where with none."""
+
+    digest: str = ""

@@ -1,0 +1,32 @@
+"""Secrets: where one is, never what it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Reference(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FromEnv(_Reference):
+    """Find a secret in an environment variable of the controller."""
+
+    from_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = Field(description="The variable's name.")
+
+
+class FromFile(_Reference):
+    """Find a secret in a file of the controller, without the newline at its end."""
+
+    from_file: Annotated[str, Field(pattern=r"^/")] = Field(description="The file's absolute path.")
+
+
+class FromCredential(_Reference):
+    """Find a secret among the credentials that systemd gave to the controller's service (LoadCredential=)."""
+
+    from_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(description="The credential's name.")
+
+
+Secret: TypeAlias = FromEnv | FromFile | FromCredential

@@ -1,0 +1,38 @@
+"""Await down: a host that has accepted to go down is seen to be down."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.facts import FactKey, Observed
+from reconciler.model.onhost import InDoubt
+from reconciler.model.power import Power, PowerState
+from reconciler.steps.shutdown import DownWait
+
+
+class AwaitDown(DownWait):
+    """Wait until a host is down in the way that it has accepted; nothing is asked of it any more."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+
+    kind: Literal["await_down"] = "await_down"
+    deadline: float = 180.0
+    ends: PowerState
+
+    def reads(self) -> tuple[FactKey, ...]:
+        """Return the power of the host."""
+        return (FactKey("power", self.host),)
+
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return nothing: to wait does no harm."""
+        _ = world
+        return ()
+
+    def outcome(self, world: Observed) -> Observed:
+        """Return the world with the host down."""
+        down = Power(state=self.ends, grade="inferred", because="it has accepted to go down")
+        return world.predicting(self.kind, {FactKey("power", self.host): down})
+
+    def holds(self, world: Observed) -> bool:
+        """Return whether the host is down in the way that is meant."""
+        return world.power(self.host) == self.ends

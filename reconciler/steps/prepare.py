@@ -1,0 +1,57 @@
+"""Prepare: what a boot forgets is set again, and the accelerators work."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.facts import FactKey, FactValue, Observed
+from reconciler.model.gpu import Gpu
+from reconciler.model.onhost import InDoubt
+from reconciler.model.preparation import Prepared
+from reconciler.steps.step import Step
+
+
+class Prepare(Step):
+    """Run what a host is prepared with. `checks`: nothing runs there that a check or its remedies could hurt."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    of_power: ClassVar[bool] = True
+
+    kind: Literal["prepare"] = "prepare"
+    deadline: float = 60.0
+    digest: str
+    checks: bool
+
+    @property
+    def target(self) -> str:
+        """Return the host's name."""
+        return self.host
+
+    @property
+    def wanted_digest(self) -> str:
+        """Return the digest of what it is prepared with."""
+        return self.digest
+
+    def reads(self) -> tuple[FactKey, ...]:
+        """Return what it was prepared with, and its accelerators."""
+        return (FactKey("prepared", self.host), FactKey("gpu", self.host))
+
+    def blockers(self, world: Observed) -> tuple[str, ...]:
+        """Return nothing: what prepares a host may be run again."""
+        _ = world
+        return ()
+
+    def outcome(self, world: Observed) -> Observed:
+        """Return the world in which the host is prepared, its accelerators as they are, or fresh where they were not seen."""
+        facts: dict[FactKey, FactValue] = {FactKey("prepared", self.host): Prepared(digest=self.digest)}
+        if self._is_broken(world):
+            facts[FactKey("gpu", self.host)] = Gpu()
+        return world.predicting(self.kind, facts)
+
+    def holds(self, world: Observed) -> bool:
+        """Return whether it was prepared with this since it came up, and where that was checked, its accelerators can be read."""
+        prepared = world.value(FactKey("prepared", self.host), Prepared)
+        return prepared is not None and prepared.digest == self.digest and not self._is_broken(world)
+
+    def _is_broken(self, world: Observed) -> bool:
+        return self.checks and world.unknown(FactKey("gpu", self.host)) is not None

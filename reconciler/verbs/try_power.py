@@ -1,0 +1,79 @@
+"""Try power: send one host down and bring it up again while a person looks on, before anything does so by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from reconciler.errors import Misused, NotApproved, Refused
+from reconciler.loop.executor import Interrupt
+from reconciler.loop.observer import Observer
+from reconciler.loop.past import Past
+from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.model.facts import FactKey
+from reconciler.model.power import Power
+from reconciler.model.spec import Slice, WantedPower
+from reconciler.model.target import Provenance
+from reconciler.model.verdict import HostVerdict
+from reconciler.verbs.given import Acting
+from reconciler.verbs.hosts import among
+from reconciler.verbs.outcome import Outcome, worst
+
+QUESTION = (
+    "This saves what {host} holds, stops its models, sends it down, wakes it, and brings back what is wanted. Go on? [y/N] "
+)
+ENOUGH = {"applied", "in_sync"}
+
+
+def run(app: Acting, host: str | None, approve: Callable[[str], bool], say: Callable[[str], None]) -> Outcome:
+    """Do the whole round once; raise Misused, Refused, NotApproved, LockHeld, ConfigError or DurabilityError."""
+    if host is None:
+        raise Misused("found no host, expected the one to try: `reconciler doctor HOST --try-power`")
+    wanted = app.source.read()
+    (name,) = among(wanted.slices, host)
+    slice_ = wanted.slices[name]
+    can = slice_.host.capabilities
+    if not (can.can_wake and can.can_shut_down):
+        lacks = "send it down" if can.can_wake else "wake it"
+        raise Refused(f"nothing in `power:` of {name} can {lacks}; name a driver for it in inventory.yaml")
+    if not approve(QUESTION.format(host=name)):
+        raise NotApproved(f"nothing was done: the try was not approved; `reconciler doctor {name} --try-power --yes` asks nobody")
+    with app.lock.held():
+        verdict: HostVerdict = app.run(_round, app, slice_, wanted.provenance, say)
+    hosts: list[dict[str, Any]] = [verdict.model_dump(mode="json") | {"exit_code": verdict.exit_code}]
+    return Outcome({"version": 1, "hosts": hosts}, worst([verdict]))
+
+
+async def _round(app: Acting, slice_: Slice, provenance: Provenance, say: Callable[[str], None]) -> HostVerdict:
+    """Send the host down, wake it, and bring it to what the file says; stop where one of these does not work out."""
+    said: list[str] = []
+    runs: tuple[int, ...] = ()
+    stations: tuple[WantedPower, ...] = ("off", "on")
+    for power in stations:
+        began = app.clock.boot()
+        verdict = await _brought(app, slice_.model_copy(update={"power": power, "enforce": True}), provenance, say)
+        runs += verdict.runs
+        if verdict.outcome not in ENOUGH:
+            message = f"{power} did not work out: {verdict.message}; `reconciler apply` brings it to what the file says"
+            return verdict.model_copy(update={"message": message, "runs": runs})
+        evidence = await _evidence(app, slice_)
+        said.append(f"{power} after {app.clock.boot() - began:.0f} s ({evidence})")
+        say(f"{slice_.host.name}: {said[-1]}")
+    verdict = await _brought(app, slice_, provenance, say)
+    return verdict.model_copy(
+        update={"message": "; ".join([*said, verdict.message]).rstrip("; "), "runs": (*runs, *verdict.runs)}
+    )
+
+
+async def _brought(app: Acting, slice_: Slice, provenance: Provenance, say: Callable[[str], None]) -> HostVerdict:
+    actor = Actor(app.ports(slice_), Past(app.journal), app.clock, app.claim, Interrupt(), say)
+    return await reconcile(Wish(slice_, provenance, "doctor"), actor)
+
+
+async def _evidence(app: Acting, slice_: Slice) -> str:
+    """Return by what the power of the host is judged now."""
+    host, past = slice_.host.name, Past(app.journal)
+    observer = Observer(app.ports(slice_), slice_, app.clock, lambda: past.hints(host).sent_down)
+    world = await observer.look([FactKey("power", host)])
+    power = world.value(FactKey("power", host), Power)
+    return power.because if power is not None else "nobody can say"
