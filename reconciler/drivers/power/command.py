@@ -1,0 +1,193 @@
+"""Run programs that an operator names: argument lists, never a shell, on the controller or on a host of the inventory.
+
+Ending with 0 says that what was asked for was accepted. Another code says that it was not and that nothing happened; 255, with
+which ssh says that its connection broke, and a signal say nothing. `state` says on by 0, off by 1 and suspended by 3; one that
+wrote to stderr alone has failed, whatever it ended with, because programs that crash end with 1. Source: ssh(1) of OpenSSH 9.2,
+exit(3).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from reconciler.drivers.power.composed.words import HostThere
+from reconciler.edge import secret
+from reconciler.errors import Declined, DriverError
+from reconciler.model.facts import Known, Unknown
+from reconciler.model.onhost import AskProgram, Run
+from reconciler.model.power import PowerState, Testimony
+from reconciler.model.preparation import Words
+from reconciler.model.secret import Secret
+from reconciler.model.spec import Capabilities
+
+if TYPE_CHECKING:
+    from typing import Literal, Self
+
+    from reconciler.drivers.power.composed.reach import Reach
+    from reconciler.model.facts import Fact
+    from reconciler.ports import Evidence
+
+CAPABILITIES = Capabilities(can_wake=True, can_shut_down=True, can_testify=True, can_cut=True)
+
+STATES: dict[int, PowerState] = {0: "on", 1: "off", 3: "suspended"}
+CONNECTION_BROKE = 255
+LAST_LINES = 3
+LINE = 200
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Options(BaseModel):
+    """Say what to run; at least one of the four."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    wake: Words | None = Field(
+        default=None, description="A program and its words that bring the host up; run again every 10 s until it answers."
+    )
+    stop: Words | None = Field(
+        default=None, description="One that shuts the host down; ending with 0 says that this was accepted."
+    )
+    state: Words | None = Field(
+        default=None,
+        description="One that ends with 0 while the host is on, 1 while it is off, 3 while it is suspended; others cannot tell.",
+    )
+    cut: Words | None = Field(default=None, description="One that takes the power away.")
+    seconds: Annotated[float, Field(gt=0, le=600)] = Field(default=30.0, description="How long each may take.")
+    via: HostThere | None = Field(default=None, description="A host of the inventory that runs them; the controller without.")
+    env: dict[Name, Secret] = Field(
+        default={},
+        description="Secrets for their environment, by variable; the words of a program are readable for everybody there.",
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        given = [words for words in (self.wake, self.stop, self.state, self.cut) if words is not None]
+        if not given:
+            raise ValueError("give at least one of `wake`, `stop`, `state` and `cut`")
+        return self
+
+
+def capabilities(options: Options) -> Capabilities:
+    """Return what the programs that are given can do."""
+    return Capabilities(
+        can_wake=options.wake is not None,
+        can_shut_down=options.stop is not None,
+        can_testify=options.state is not None,
+        can_cut=options.cut is not None,
+    )
+
+
+class Ran(NamedTuple):
+    """Hold how a program ended, and what it wrote without the secrets that it was given."""
+
+    program: str
+    code: int
+    out: list[str]
+    err: list[str]
+
+    def __str__(self) -> str:
+        """Return how it ended, with its last lines."""
+        end = f"ended with {self.code}" if self.code >= 0 else f"was ended by signal {-self.code}"
+        return f"`{self.program}` {end}: {' / '.join((self.err or self.out)[-LAST_LINES:]) or 'it wrote nothing'}"
+
+
+class Driver:
+    """Run what an operator gave."""
+
+    needs_permission = False
+
+    def __init__(self, options: Options, reach: Reach) -> None:
+        """Run where `reach` says."""
+        self.options = options
+        self._host = reach.name
+        self._via = reach.via
+
+    async def wake(self) -> Evidence:
+        """Run `wake`; raise DriverError unless it ended with 0."""
+        ran = await self._ran(self.options.wake)
+        if ran.code:
+            raise DriverError(f"waking {self._host}: {ran}")
+        return _evidence(ran)
+
+    async def deaf(self) -> str:
+        """Return why `wake` could not be run, empty when it could."""
+        if self.options.wake is None:
+            return f"no `wake` is given for {self._host}"
+        program = self.options.wake[0]
+        try:
+            self._secrets()
+        except DriverError as error:
+            return f"`{program}` could not wake {self._host} again: {error.message}"
+        problem = await self._lacks(program)
+        return f"`{program}` could not wake {self._host} again: {problem}" if problem else ""
+
+    async def _lacks(self, program: str) -> str:
+        """Return why a program cannot be run, empty when it can."""
+        (fact,) = await self._via.ask([AskProgram(program=program)])
+        if isinstance(fact, Unknown):
+            return f"whether `{program}` can be run is not known: {fact.reason}"
+        return str(fact.value["problem"]).partition(";")[0]
+
+    async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
+        """Run `stop`; raise Declined when it said no, DriverError when nobody can say."""
+        if way != "off":
+            raise Declined(f"`stop` shuts {self._host} down and suspends nothing")
+        return await self._ordered(f"shutting {self._host} down", self.options.stop)
+
+    async def testimony(self) -> Fact[Testimony]:
+        """Return what `state` says of the host."""
+        try:
+            ran = await self._ran(self.options.state)
+        except DriverError as error:
+            return Unknown(f"whether {self._host} is on was not told: {error.message}")
+        state = STATES.get(ran.code)
+        if state is None or (ran.err and not ran.out):
+            return Known(Testimony(state=None, words=str(ran)))
+        said = f'says "{ran.out[0]}"' if ran.out else f"ended with {ran.code}"
+        return Known(Testimony(state=state, words=f"`{ran.program}` {said}"))
+
+    async def cut(self) -> Evidence:
+        """Run `cut`; raise Declined when it said no, DriverError when nobody can say."""
+        return await self._ordered(f"cutting the power of {self._host}", self.options.cut)
+
+    async def _ordered(self, doing: str, words: tuple[str, ...] | None) -> Evidence:
+        if words is not None and (problem := await self._lacks(words[0])):
+            raise Declined(f"{doing}: {problem}")
+        ran = await self._ran(words)
+        if ran.code < 0 or ran.code == CONNECTION_BROKE:
+            raise DriverError(f"{doing}: {ran}; whether it happened is not known")
+        if ran.code:
+            raise Declined(f"{doing}: {ran}")
+        return _evidence(ran)
+
+    async def _ran(self, words: tuple[str, ...] | None) -> Ran:
+        """Return what came of running these words; raise Declined where they were not run, DriverError."""
+        if words is None:
+            raise Declined(f"no program is given for this by the inventory of {self._host}")
+        env = self._secrets()
+        done = await self._via.act(Run(argv=words, seconds=self.options.seconds, env=env))
+        code = done.get("code")
+        if not isinstance(code, int):
+            raise DriverError(f"how `{words[0]}` ended was not told")
+        out, err = (_lines(str(done.get(stream, "")), env) for stream in ("out", "err"))
+        return Ran(words[0], code, out, err)
+
+    def _secrets(self) -> dict[str, str]:
+        """Return the variables that programs find; raise Declined."""
+        return {name: secret.read(place) for name, place in self.options.env.items()}
+
+
+def _lines(text: str, env: dict[str, str]) -> list[str]:
+    """Return the lines of a text that say something, with every line of a secret hidden."""
+    hidden = {line for value in env.values() for line in (value, *value.splitlines()) if line.strip()}
+    for line in sorted(hidden, key=len, reverse=True):
+        text = text.replace(line, "***")
+    return [line.strip()[:LINE] for line in text.splitlines() if line.strip()]
+
+
+def _evidence(ran: Ran) -> Evidence:
+    """Return what is worth keeping of a program that ended well."""
+    return {"ran": ran.program, "said": " / ".join((ran.out or ran.err)[-LAST_LINES:])}
