@@ -1,0 +1,1 @@
+"""The dialects that smart plugs speak, one module each."""

@@ -1,0 +1,43 @@
+"""Speak the API of Shelly's first generation.
+
+A Shelly 1 has no meter and says 0 W all the same, but counts nothing: only what has a total measures. Source:
+shelly-api-docs.shelly.cloud/gen1, and what a Shelly 1 (firmware 1.12) and a Shelly Plug S answer to /status.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.drivers.power.dialects.wire import Reading, Wire, basic, inner, number
+from reconciler.errors import DriverError
+
+if TYPE_CHECKING:
+    from reconciler.drivers.power.plug import Options
+
+WATT_MINUTES = 60.0
+
+
+class Dialect:
+    """Be one relay of a Shelly; they are counted from 0."""
+
+    def __init__(self, options: Options, password: str | None, seconds: float) -> None:
+        """Ask within so many seconds."""
+        self._wire = Wire(options.url, seconds, basic(options.user, password))
+        self._channel = options.channel or 0
+
+    async def read(self) -> Reading:
+        """Return relay and meter, of one moment."""
+        answer = await self._wire.get("/status")
+        on, meter = inner(answer, "relays", self._channel, "ison"), inner(answer, "meters", self._channel)
+        if not isinstance(on, bool):
+            raise DriverError(f"it has no relay {self._channel}; check `dialect` and `channel`")
+        total = number(inner(meter, "total"))
+        if total is None or inner(meter, "is_valid") is not True:
+            return Reading(on)
+        return Reading(on, number(inner(meter, "power")), total / WATT_MINUTES)
+
+    async def switch(self, on: bool) -> None:
+        """Ask the relay to switch."""
+        answer = await self._wire.get(f"/relay/{self._channel}?turn={'on' if on else 'off'}")
+        if "ison" not in answer:
+            raise DriverError(f"it answered {str(answer)[:120]}, which says nothing of a relay; check `dialect`")

@@ -1,0 +1,228 @@
+"""Switch a host's socket, and tell from what it draws whether the host is on.
+
+Switching on brings up a host whose BIOS powers it on when power returns ("AC restore: power on"), and no other. A plug that is
+on already wakes nobody. What a meter says is 1 to 10 s old: a plug that accepts an order is asked, never believed.
+Sources: each dialect names its own.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import anyio
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from reconciler.drivers.power.composed.refusals import Account
+from reconciler.drivers.power.dialects import homeassistant, shelly1, shelly2, tasmota
+from reconciler.edge import secret
+from reconciler.errors import Barred, Declined, DriverError
+from reconciler.model.facts import Known, Unknown
+from reconciler.model.power import PowerState, Testimony
+from reconciler.model.secret import Secret
+from reconciler.model.spec import Capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Self
+
+    from reconciler.drivers.power.composed.reach import Reach
+    from reconciler.drivers.power.dialects.wire import Outlet, Reading
+    from reconciler.model.facts import Fact
+    from reconciler.ports import Evidence
+
+CAPABILITIES = Capabilities(can_wake=True, can_testify=True, can_cut=True)
+
+
+def _fitting(pattern: str, phrase: str) -> AfterValidator:
+    """Refuse a text that a pattern does not fit, without repeating it: some people write passwords into addresses."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"expected {phrase}")
+        return text
+
+    return AfterValidator(check)
+
+
+Address = Annotated[
+    str,
+    Field(max_length=253),
+    _fitting(
+        r"(https?://)?[A-Za-z0-9._:\[\]-]+/?", "a name or an address, such as plug1.lan or plug1.lan:8080, without user and path"
+    ),
+]
+Switch = Annotated[str, _fitting(r"switch\.[a-z0-9_]+", "the name of a switch, such as switch.gpu1")]
+Sensor = Annotated[str, _fitting(r"sensor\.[a-z0-9_]+", "the name of a sensor, such as sensor.gpu1_power")]
+User = Annotated[str, Field(max_length=64), _fitting(r"[^:\x00-\x1f]+", "the name of a user, such as admin")]
+
+
+class Options(BaseModel):
+    """Say which plug the host is in, and how to speak to it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dialect: Literal["tasmota", "shelly1", "shelly2", "homeassistant"] = Field(
+        description="What it speaks; shelly1 is Shelly's first generation, shelly2 every later one."
+    )
+    address: Address = Field(
+        description="The plug's name or address, with its port where that is not 80; for Home Assistant its URL, such as "
+        "http://ha.lan:8123."
+    )
+    channel: Annotated[int, Field(ge=0, le=31)] | None = Field(
+        default=None, description="Which of its sockets: Tasmota counts from 1, Shelly from 0; the first without."
+    )
+    entity: Switch | None = Field(default=None, description="The switch in Home Assistant, such as switch.gpu1.")
+    sensor: Sensor | None = Field(
+        default=None, description="What measures its power in Home Assistant, such as sensor.gpu1_power."
+    )
+    user: User = Field(default="admin", description="Who asks; Home Assistant knows by the token.")
+    password: Secret | None = Field(
+        default=None, description="Where its password is, if it has one; for Home Assistant, a long-lived access token."
+    )
+    below: Annotated[float, Field(gt=0, le=1000)] = Field(
+        default=10.0,
+        description="The host counts as off while it draws fewer watts than this: one that is off draws up to 5, one that idles "
+        "20 and more.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        assistant = self.dialect == "homeassistant"
+        if assistant and (self.entity is None or self.password is None):
+            raise ValueError("the dialect homeassistant needs `entity` (such as switch.gpu1) and `password` (where its token is)")
+        if assistant and self.channel is not None:
+            raise ValueError("`channel` is not for homeassistant, whose `entity` names one socket")
+        if not assistant and (self.entity or self.sensor):
+            raise ValueError(f"`entity` and `sensor` are for the dialect homeassistant, not for {self.dialect}")
+        if self.dialect == "tasmota" and self.channel == 0:
+            raise ValueError("Tasmota counts sockets from 1, and its channel 0 would be all of them")
+        return self
+
+    @property
+    def url(self) -> str:
+        """Return what every request begins with."""
+        return (self.address if "://" in self.address else f"http://{self.address}").rstrip("/")
+
+
+DIALECTS: dict[str, Callable[[Options, str | None, float], Outlet]] = {
+    "tasmota": tasmota.Dialect,
+    "shelly1": shelly1.Dialect,
+    "shelly2": shelly2.Dialect,
+    "homeassistant": homeassistant.Dialect,
+}
+
+
+class Driver:
+    """Use one plug."""
+
+    seconds: ClassVar[float] = 15.0
+    """How long one answer may take: Home Assistant waits for up to 10 s for a plug before it answers."""
+
+    rest: ClassVar[float] = 10.0
+    """How long power stays away before it returns, or the host may not notice that it was gone: power supplies store some."""
+
+    boot: ClassVar[float] = 300.0
+    """How long a host whose plug this driver has switched on may take to answer."""
+
+    def __init__(self, options: Options, reach: Reach) -> None:
+        """Ask from the controller's machine."""
+        self.options = options
+        self._host = reach.name
+        self._refusals = reach.refusals
+        self._switched_on = float("-inf")
+
+    async def wake(self) -> Evidence:
+        """Give the host power that it did not have; raise DriverError when the plug cannot be asked, or nobody can say.
+
+        A host that went down leaves its plug on. While its meter shows that it is down, the plug is switched off for a while.
+        """
+        try:
+            with self._outlet() as outlet:
+                asked = await self._switched(outlet)
+        except DriverError as error:
+            raise self._failed("on", error) from error
+        return {"plug": self.options.address, "asked": asked}
+
+    async def _switched(self, outlet: Outlet) -> str:
+        reading = await outlet.read()
+        if reading.on and anyio.current_time() - self._switched_on < self.boot:
+            return "nothing: it was switched on a moment ago"
+        if reading.on and not self._is_down(reading):
+            raise DriverError(f"it is on already, and nothing shows that {self._host} is down; its power button brings it up")
+        if reading.on:
+            await outlet.switch(False)
+        await anyio.sleep(self.rest)
+        await outlet.switch(True)
+        self._switched_on = anyio.current_time()
+        return "on"
+
+    async def deaf(self) -> str:
+        """Return why it could not wake the host: a plug that stays on must see by its meter when the host is down."""
+        try:
+            with self._outlet() as outlet:
+                reading = await outlet.read()
+        except DriverError as error:
+            return f"whether {self._plug} could wake {self._host} again is not known: {error.message}"
+        if reading.watts is not None:
+            return ""
+        return f"{self._plug} has no meter, so it could never tell that {self._host} is down and may lose its power to wake again"
+
+    def _is_down(self, reading: Reading) -> bool:
+        """Return whether so little power flows that the host must be down."""
+        return reading.watts is not None and abs(reading.watts) < self.options.below
+
+    async def testimony(self) -> Fact[Testimony]:
+        """Return what relay and meter say of the host."""
+        try:
+            with self._outlet() as outlet:
+                reading = await outlet.read()
+        except DriverError as error:
+            return Unknown(f"{self._plug} does not say whether {self._host} has power: {error.message}")
+        return Known(self._judged(reading))
+
+    async def cut(self) -> Evidence:
+        """Switch off; raise Declined when the plug said no."""
+        try:
+            with self._outlet() as outlet:
+                await outlet.switch(False)
+        except DriverError as error:
+            raise self._failed("off", error) from error
+        return {"plug": self.options.address, "asked": "off"}
+
+    def _failed(self, way: Literal["on", "off"], error: DriverError) -> DriverError:
+        """Return what came of an order; what was declined stays declined, and who is barred stays barred."""
+        kind = Barred if isinstance(error, Barred) else Declined if isinstance(error, Declined) else DriverError
+        return kind(f"{self._plug} could not be switched {way}: {error.message}")
+
+    @property
+    def _plug(self) -> str:
+        entity = f"{self.options.entity} at " if self.options.entity else ""
+        return f"the plug {entity}{self.options.address}"
+
+    @contextmanager
+    def _outlet(self) -> Iterator[Outlet]:
+        """Give the plug, with its password read anew; raise Barred where that is refused, or was a moment ago."""
+        options = self.options
+        password = None if options.password is None else secret.read(options.password)
+        refused = self._refusals.showing(Account(self._host, options.address, options.user), password or "")
+        try:
+            yield DIALECTS[options.dialect](options, password, self.seconds)
+        except Barred as error:
+            raise refused(error.message) from error
+
+    def _judged(self, reading: Reading) -> Testimony:
+        """Return what a reading says of the host: that power flows, that too little does, or nothing."""
+        watts, below = reading.watts, self.options.below
+        state: PowerState | None = None
+        if reading.on is False:
+            state, words = "off", "is switched off"
+        elif watts is not None:
+            # A meter that is wired the other way round counts backwards.
+            state = "off" if abs(watts) < below else "on"
+            words = f"gives {watts:g} W" + (f", less than {below:g} W" if state == "off" else "")
+        else:
+            known = "is on and measures nothing" if reading.on else "does not say whether it is on"
+            words = f"{known}: {reading.doubt}" if reading.doubt else known
+        return Testimony(state=state, words=f"{self._plug} {words}", watts=watts, watt_hours=reading.watt_hours)

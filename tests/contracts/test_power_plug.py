@@ -1,0 +1,327 @@
+"""What a smart plug promises as the power of a host, in every dialect, against servers that answer as real plugs do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import pytest
+
+from reconciler.drivers.power import plug
+from reconciler.drivers.power.composed.reach import Reach
+from reconciler.drivers.power.composed.refusals import Refusals
+from reconciler.edge.clock import SystemClock
+from reconciler.errors import Declined, DriverError
+from reconciler.model.facts import Known, Unknown
+from tests.contracts.hosts import here
+from tests.contracts.power import REFERENCE, VARIABLE
+from tests.contracts.relays import PRIVATE, TOKEN, Brisk
+from tests.rigs import plugs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model.power import Testimony
+
+
+class Forgetful(Brisk):
+    boot: ClassVar[float] = 0.0
+
+
+class Hasty(Brisk):
+    seconds: ClassVar[float] = 0.3
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Bench(NamedTuple):
+    """A plug that serves, and a driver of it."""
+
+    dialect: str
+    served: plugs.Plug
+    options: dict[str, Any]
+
+    def driver(self, kind: type[plug.Driver] = Brisk, **more: Any) -> plug.Driver:
+        access = here("/nowhere")
+        return kind(plug.Options.model_validate({**self.options, **more}), Reach("gpu1", access, access, Refusals(SystemClock())))
+
+    async def testimony(self, **more: Any) -> Testimony:
+        fact = await self.driver(**more).testimony()
+        assert isinstance(fact, Known)
+        return fact.value
+
+    async def reason(self, kind: type[plug.Driver] = Brisk, **more: Any) -> str:
+        fact = await self.driver(kind, **more).testimony()
+        assert isinstance(fact, Unknown)
+        return fact.reason
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    dialect = request.param
+    served = plugs.DIALECTS[dialect]()
+    served.password = PRIVATE[dialect]
+    monkeypatch.setenv(VARIABLE, served.password)
+    with plugs.serving(served):
+        options: dict[str, Any] = {"dialect": dialect, "address": served.address, "password": REFERENCE}
+        if dialect == "homeassistant":
+            named = {"address": f"http://{served.address}/", "entity": "switch.gpu1", "sensor": "sensor.gpu1_power"}
+            options |= named
+        yield Bench(dialect, served, options)
+
+
+def of(*dialects: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("bench", dialects, indirect=True)
+
+
+every = of(*plugs.DIALECTS)
+
+
+@every
+async def test_a_relay_that_is_off_proves_that_the_host_is_off(bench: Bench) -> None:
+    bench.served.turn(False)
+    told = await bench.testimony()
+    assert (told.state, told.watts) == ("off", 0.0)
+    assert told.words.endswith("is switched off")
+    assert bench.served.address in told.words
+
+
+@every
+async def test_a_host_that_draws_little_is_off_and_the_watts_are_named(bench: Bench) -> None:
+    bench.served.draw(3.2)
+    told = await bench.testimony()
+    assert (told.state, told.watts) == ("off", 3.2)
+    assert told.words.endswith("gives 3.2 W, less than 10 W")
+    assert (await bench.testimony(below=3.2)).state == "on"
+
+
+@every
+@pytest.mark.parametrize("watts", [85.0, -85.0], ids=["forwards", "backwards"])
+async def test_a_host_that_draws_power_is_on_even_where_the_meter_counts_backwards(bench: Bench, watts: float) -> None:
+    bench.served.draw(watts)
+    told = await bench.testimony()
+    assert (told.state, told.watts) == ("on", watts)
+    assert told.words.endswith(f"gives {watts:g} W")
+
+
+@every
+async def test_a_relay_that_is_on_without_a_meter_tells_nothing(bench: Bench) -> None:
+    bench.served.draw(None)
+    more = {"sensor": None} if bench.dialect == "homeassistant" else {}
+    told = await bench.testimony(**more)
+    assert (told.state, told.watts, told.watt_hours) == (None, None, None)
+    assert told.words.endswith("is on and measures nothing")
+
+
+@of("tasmota", "shelly1", "shelly2")
+async def test_what_was_drawn_is_counted_in_watt_hours(bench: Bench) -> None:
+    assert (await bench.testimony()).watt_hours == 1500.0
+
+
+@every
+async def test_an_order_to_cut_is_no_proof_until_the_plug_shows_it(bench: Bench) -> None:
+    bench.served.lag = 3600.0
+    assert (await bench.driver().cut())["asked"] == "off"
+    assert not bench.served.relay
+    assert (await bench.testimony()).state == "on"
+    bench.served.lag = 0.0
+    assert (await bench.testimony()).state == "off"
+
+
+@every
+async def test_power_stays_away_for_a_while_before_it_returns(bench: Bench) -> None:
+    driver = bench.driver()
+    await driver.cut()
+    assert await driver.wake() == {"plug": bench.options["address"], "asked": "on"}
+    (off_at, off), (on_at, on) = bench.served.switches
+    assert (off, on) == (False, True)
+    assert on_at - off_at >= Brisk.rest
+
+
+@every
+async def test_a_plug_whose_host_draws_power_is_never_switched_off_to_wake_it(bench: Bench) -> None:
+    with pytest.raises(DriverError, match="it is on already, and nothing shows that gpu1 is down"):
+        await bench.driver().wake()
+    assert bench.served.switches == []
+
+
+@every
+async def test_a_host_that_is_down_behind_a_plug_that_is_on_loses_its_power_for_a_while_and_gets_it_back(bench: Bench) -> None:
+    bench.served.draw(2.0)
+    await bench.driver().wake()
+    (off_at, off), (on_at, on) = bench.served.switches
+    assert (off, on) == (False, True)
+    assert on_at - off_at >= Brisk.rest
+
+
+@every
+async def test_a_plug_that_was_switched_on_counts_as_asked_while_its_host_boots(bench: Bench) -> None:
+    bench.served.turn(False)
+    driver = bench.driver()
+    assert (await driver.wake())["asked"] == "on"
+    assert (await driver.wake())["asked"] == "nothing: it was switched on a moment ago"
+    assert [on for _, on in bench.served.switches] == [False, True]
+    bench.served.turn(False)
+    driver = bench.driver(Forgetful)
+    await driver.wake()
+    with pytest.raises(DriverError, match="is on already"):
+        await driver.wake()
+
+
+@every
+async def test_only_a_plug_that_sees_when_its_host_is_down_could_wake_it(bench: Bench) -> None:
+    assert await bench.driver().deaf() == ""
+    bench.served.fault = "500"
+    assert "could wake gpu1 again is not known" in await bench.driver().deaf()
+
+
+@every
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("500", "answered 500 with 'Internal Server Error'"),
+        ("404", "answered 404 with 'File Not Found"),
+        ("garbage", "answered 200 with '<!DOCTYPE html>"),
+        ("list", "which is not what such a plug says; check `dialect`"),
+        ("empty", ""),
+        ("hangs up", "the connection broke"),
+        ("silent", "was not answered within 0.3 s"),
+    ],
+)
+async def test_a_plug_that_fails_is_unknown_and_is_not_switched(bench: Bench, fault: plugs.Fault, said: str) -> None:
+    bench.served.fault = fault
+    reason = await bench.reason(Hasty)
+    assert said in reason
+    assert bench.served.address in reason
+    for order in (bench.driver(Hasty).cut, bench.driver(Hasty).wake):
+        with pytest.raises(DriverError) as caught:
+            await order()
+        assert bench.served.address in caught.value.message
+        assert PRIVATE[bench.dialect] not in caught.value.message
+    assert PRIVATE[bench.dialect] not in reason
+    assert bench.served.switches == []
+
+
+@every
+async def test_a_secret_is_in_no_address_and_in_no_options(bench: Bench) -> None:
+    driver = bench.driver()
+    await driver.testimony()
+    evidence = await driver.cut()
+    private = PRIVATE[bench.dialect]
+    assert private not in json.dumps([evidence, driver.options.model_dump(mode="json")], ensure_ascii=False)
+    assert not any("password" in asked.target or "cret" in asked.target for asked in bench.served.asked)
+    assert private not in str(vars(driver))
+
+
+@of("tasmota", "shelly1", "shelly2")
+async def test_another_user_may_be_named_or_none(bench: Bench) -> None:
+    bench.served.user = "ops"
+    assert (await bench.testimony(user="ops")).state == "on"
+    bench.served.asked.clear()
+    bench.served.password = None
+    assert (await bench.testimony(password=None)).state == "on"
+    assert not any("Authorization" in asked.headers for asked in bench.served.asked)
+
+
+@of("shelly1", "shelly2")
+async def test_a_socket_that_a_plug_does_not_have_is_unknown(bench: Bench) -> None:
+    assert "1" in await bench.reason(channel=1)
+    with pytest.raises(DriverError, match="could not be switched off"):
+        await bench.driver(channel=1).cut()
+
+
+@of("shelly2")
+@pytest.mark.parametrize("challenge", ['Basic realm="a"', "Digest nonsense", 'Digest realm="a", nonce="b", algorithm=ROT13', ""])
+async def test_a_challenge_that_nobody_can_meet_is_a_refusal(bench: Bench, challenge: str) -> None:
+    assert isinstance(bench.served, plugs.Shelly2)
+    bench.served.challenge = challenge
+    assert "answered 401" in await bench.reason()
+    with pytest.raises(Declined, match="answered 401"):
+        await bench.driver().cut()
+
+
+@of("tasmota")
+@pytest.mark.parametrize(("names", "channel"), [(("POWER1",), None), (("POWER",), 1), (("POWER1", "POWER2"), 2)])
+async def test_tasmota_may_call_its_relay_by_its_number(bench: Bench, names: tuple[str, ...], channel: int | None) -> None:
+    assert isinstance(bench.served, plugs.Tasmota)
+    bench.served.names = names
+    assert (await bench.testimony(channel=channel)).state == "on"
+    await bench.driver(channel=channel).cut()
+    assert not bench.served.relay
+
+
+@of("tasmota")
+async def test_tasmota_answers_for_a_relay_that_it_does_not_have_with_an_error_that_is_no_state(bench: Bench) -> None:
+    assert "answered `Power2` with {'Command': 'Error'}; check `channel`" in await bench.reason(channel=2)
+    with pytest.raises(Declined, match="answered `Power2 Off` with"):
+        await bench.driver(channel=2).cut()
+
+
+@of("tasmota")
+async def test_tasmota_may_list_the_power_of_every_socket(bench: Bench) -> None:
+    assert isinstance(bench.served, plugs.Tasmota)
+    bench.served.names, bench.served.listed = ("POWER1", "POWER2"), True
+    told = await bench.testimony(channel=2)
+    assert (told.watts, told.watt_hours) == (85.0, 1500.0)
+
+
+@of("tasmota")
+async def test_a_state_that_its_owner_renamed_is_not_known_but_a_meter_still_tells(bench: Bench) -> None:
+    assert isinstance(bench.served, plugs.Tasmota)
+    bench.served.texts = ("AUS", "AN")
+    assert (await bench.testimony()).state == "on"
+    bench.served.draw(None)
+    told = await bench.testimony()
+    assert told.state is None
+    assert "it calls its state 'AN'; `StateText1 OFF` and `StateText2 ON` there undo that" in told.words
+
+
+@of("homeassistant")
+@pytest.mark.parametrize("word", ["unavailable", "unknown"])
+async def test_what_home_assistant_does_not_hear_of_is_not_known_and_not_switched(bench: Bench, word: str) -> None:
+    assert isinstance(bench.served, plugs.HomeAssistant)
+    bench.served.word = word
+    told = await bench.testimony()
+    assert (told.state, told.watts) == (None, None)
+    assert told.words.endswith(f"does not say whether it is on: switch.gpu1 is {word}")
+    with pytest.raises(Declined, match=f"switch.gpu1 is {word}, so Home Assistant cannot switch it"):
+        await bench.driver().cut()
+
+
+@of("homeassistant")
+async def test_a_switch_whose_state_is_assumed_proves_nothing_but_its_meter_does(bench: Bench) -> None:
+    assert isinstance(bench.served, plugs.HomeAssistant)
+    bench.served.assumed = True
+    assert (await bench.testimony()).state == "on"
+    told = await bench.testimony(sensor=None)
+    assert told.state is None
+    assert told.words.endswith("Home Assistant only assumes the state of switch.gpu1")
+    await bench.driver().cut()
+    assert not bench.served.relay
+
+
+@of("homeassistant")
+async def test_kilowatts_are_watts_and_what_is_neither_is_not_guessed(bench: Bench) -> None:
+    assert isinstance(bench.served, plugs.HomeAssistant)
+    bench.served.unit = "kW"
+    assert (await bench.testimony()).watts == 85.0
+    bench.served.unit = "A"
+    assert "sensor.gpu1_power says '85.0' in A, which is no power in W or kW; check `sensor`" in await bench.reason()
+
+
+@of("homeassistant")
+async def test_an_entity_that_home_assistant_does_not_have_is_declined(bench: Bench) -> None:
+    assert "states/switch.gpu9 answered 404" in await bench.reason(entity="switch.gpu9")
+    with pytest.raises(Declined, match="Entity not found"):
+        await bench.driver(entity="switch.gpu9").cut()
+
+
+@of("homeassistant")
+async def test_a_token_with_a_line_break_is_refused_without_being_shown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, f"{TOKEN}\n")
+    reason = await bench.reason()
+    assert "holds characters that no token has" in reason
+    assert TOKEN not in reason
