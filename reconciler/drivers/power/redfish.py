@@ -1,0 +1,307 @@
+"""Ask the BMC of a host by Redfish: to bring it up, to shut it down, to cut its power, and whether it is on.
+
+What the BMC accepts has not happened yet; its PowerState tells. GracefulShutdown is a press of the power button, which the host's
+system may ignore. Source: DMTF DSP0266 1.20 and ComputerSystem 1.22 (Reset, PowerState); tested with sushy-tools 2.2.0.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from reconciler.drivers.power.composed.refusals import Account
+from reconciler.edge import secret
+from reconciler.edge.http import UNAUTHORIZED, HttpClient, HttpFault
+from reconciler.errors import Barred, Declined, DriverError
+from reconciler.model.facts import Known, Unknown
+from reconciler.model.power import Testimony
+from reconciler.model.quantity import expected
+from reconciler.model.secret import Secret
+from reconciler.model.spec import Capabilities
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from reconciler.drivers.power.composed.reach import Reach
+    from reconciler.drivers.power.composed.refusals import Refused
+    from reconciler.edge.http import Reply
+    from reconciler.model.facts import Fact
+    from reconciler.model.power import PowerState
+    from reconciler.ports import Evidence
+
+CAPABILITIES = Capabilities(can_wake=True, can_shut_down=True, can_testify=True, can_cut=True)
+SYSTEMS = "/redfish/v1/Systems"
+SECONDS = 10.0
+SIZE_LIMIT = 1024 * 1024
+SENTENCE = 240
+OK, FORBIDDEN, IN_TROUBLE, NOT_IMPLEMENTED = 200, 403, 500, 501
+STATES: dict[str, PowerState] = {"On": "on", "Off": "off"}
+PRESS = "PushPowerButton"
+WAKING, DOWN, CUT = ("On", "ForceOn", PRESS), ("GracefulShutdown",), ("ForceOff",)
+_ADDRESS = re.compile(r"(?:https://)?((?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)/?")
+
+
+def _address(text: str) -> str:
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        raise expected('the address of a BMC, such as "bmc1.lan", "10.0.0.9:8443" or "https://bmc1.lan" (https, always)')
+    return found[1]
+
+
+class Options(BaseModel):
+    """Say where the BMC is, and who asks it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: Annotated[str, AfterValidator(_address)] = Field(
+        description='Where the BMC is, such as "bmc1.lan", "10.0.0.9:8443" or "https://bmc1.lan"; it is spoken to by https.'
+    )
+    user: str = Field(description="A user of the BMC, with the role Operator.")
+    password: Secret = Field(description="Where that user's password is.")
+    system: str | None = Field(default=None, description="Which system it is, for a BMC that has several; an error names them.")
+    certificate: Annotated[str, Field(pattern=r"^/")] | None = Field(
+        default=None, description="A PEM file with the certificate that the BMC shows, for one that nobody signed."
+    )
+
+
+# What a BMC names is asked of that BMC alone, so it is a path and nothing else.
+_Path = Annotated[str, Field(pattern=r"^/[!-~]*$")]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _Member(_Answer):
+    path: _Path = Field(alias="@odata.id")
+
+    @property
+    def name(self) -> str:
+        """Return its id, which its path ends with."""
+        return self.path.rstrip("/").rpartition("/")[2]
+
+
+class _Systems(_Answer):
+    members: tuple[_Member, ...] = Field(alias="Members")
+
+
+class _Reset(_Answer):
+    target: _Path
+    allowed: tuple[str, ...] | None = Field(default=None, alias="ResetType@Redfish.AllowableValues")
+
+
+class _Actions(_Answer):
+    reset: _Reset = Field(alias="#ComputerSystem.Reset")
+
+
+class _System(_Answer):
+    power_state: str | None = Field(default=None, alias="PowerState")
+    actions: _Actions = Field(alias="Actions")
+
+    @property
+    def reset(self) -> _Reset:
+        """Return how it is reset."""
+        return self.actions.reset
+
+    def way(self, wanted: tuple[str, ...]) -> str | None:
+        """Return the first of some ways that the BMC allows; one that does not say may allow all."""
+        return next((one for one in wanted if self.reset.allowed is None or one in self.reset.allowed), None)
+
+
+class _Detail(_Answer):
+    message: str = Field(default="", alias="Message")
+
+
+class _Error(_Answer):
+    message: str = ""
+    details: tuple[_Detail, ...] = Field(default=(), alias="@Message.ExtendedInfo")
+
+
+class _Failure(_Answer):
+    error: _Error
+
+
+_AnswerT = TypeVar("_AnswerT", bound=_Answer)
+
+
+class _Session(NamedTuple):
+    """Be what shows who asks, and is told when that is refused."""
+
+    client: HttpClient
+    refused: Refused
+
+
+class Driver:
+    """Be one system of a BMC."""
+
+    needs_permission = False
+    seconds = SECONDS
+
+    def __init__(self, options: Options, reach: Reach) -> None:
+        """Ask nothing yet."""
+        self.options = options
+        self._host = reach.name
+        self._refusals = reach.refusals
+        self._path = ""
+
+    @property
+    def _bmc(self) -> str:
+        return f"the BMC at {self.options.address}"
+
+    async def wake(self) -> Evidence:
+        """Ask for power; raise DriverError when the BMC cannot be asked, or refuses and does not say that the host is on."""
+        session = self._session()
+        system = await self._system(session)
+        way = self._way(system, WAKING)
+        if way == PRESS and system.power_state != "Off":
+            # Pressed while the host is up, or coming, the button would send it down.
+            return {"asked": None, "said": f"PowerState {system.power_state}"}
+        try:
+            return await self._reset(session, system, way)
+        except Declined:
+            # Some refuse to switch on what is on.
+            now = await self._system(session)
+            if now.power_state not in {"On", "PoweringOn"}:
+                raise
+            return {"asked": way, "said": f"PowerState {now.power_state}"}
+
+    async def deaf(self) -> str:
+        """Return why the BMC could not bring the host up again, empty when it could."""
+        try:
+            self._way(await self._system(self._session()), WAKING)
+        except DriverError as error:
+            return error.message
+        return ""
+
+    async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
+        """Press the power button; raise Declined when that did not happen, DriverError when nobody can say."""
+        if way == "suspend":
+            raise Declined(f"{self._bmc} can shut {self._host} down, but cannot suspend it")
+        return await self._take(DOWN)
+
+    async def cut(self) -> Evidence:
+        """Take the power away; raise Declined when that did not happen, DriverError when nobody can say."""
+        return await self._take(CUT)
+
+    async def testimony(self) -> Fact[Testimony]:
+        """Return what the BMC says of the host's power."""
+        try:
+            state = (await self._system(self._session())).power_state
+        except DriverError as error:
+            return Unknown(error.message)
+        if state is None:
+            return Unknown(f"{self._bmc} does not say whether {self._host} is on: its answer has no PowerState")
+        return Known(Testimony(state=STATES.get(state), words=f"{self._bmc} says PowerState {state}"))
+
+    async def _take(self, wanted: tuple[str, ...]) -> Evidence:
+        try:
+            session = self._session()
+            system = await self._system(session)
+            way = self._way(system, wanted)
+        except DriverError as error:
+            # Until here nothing was asked for that could happen.
+            raise Declined(error.message) from error
+        return await self._reset(session, system, way)
+
+    def _session(self) -> _Session:
+        """Return what shows who asks; raise Barred where that was refused a moment ago, DriverError without a password."""
+        password = secret.read(self.options.password)
+        refused = self._refusals.showing(Account(self._host, self.options.address, self.options.user), password)
+        shown = f"{self.options.user}:{password}".encode()
+        headers = {"Authorization": f"Basic {b64encode(shown).decode()}", "Accept": "application/json"}
+        return _Session(HttpClient(headers=headers, certificate=self.options.certificate), refused)
+
+    async def _system(self, session: _Session) -> _System:
+        """Return the system as it is now; raise DriverError. Where it is was found once, unless it is no longer there."""
+        self._path = self._path or self._pick(await self._get(session, SYSTEMS, _Systems))
+        try:
+            return await self._get(session, self._path, _System)
+        except DriverError:
+            self._path = ""
+            raise
+
+    def _pick(self, systems: _Systems) -> str:
+        """Return the path of the one system that is meant; raise DriverError."""
+        wanted = self.options.system
+        paths = [one.path for one in systems.members if wanted is None or one.name == wanted]
+        if len(paths) == 1:
+            return paths[0]
+        names = ", ".join(one.name for one in systems.members) or "none"
+        if wanted is None:
+            raise DriverError(f"{self._bmc} has not one system but these: {names}; `system:` says which one {self._host} is")
+        raise DriverError(f"{self._bmc} has no system {wanted}; `system:` of {self._host} may be one of: {names}")
+
+    def _way(self, system: _System, wanted: tuple[str, ...]) -> str:
+        """Return how to ask the BMC; raise Declined when it offers no such thing."""
+        way = system.way(wanted)
+        if way is None:
+            offered = ", ".join(system.reset.allowed or ()) or "nothing"
+            raise Declined(f"{self._bmc} does not offer {' or '.join(wanted)} for {self._host}, only {offered}")
+        return way
+
+    async def _get(self, session: _Session, path: str, kind: type[_AnswerT]) -> _AnswerT:
+        try:
+            reply = await session.client.get(f"https://{self.options.address}{path}", self.seconds, SIZE_LIMIT)
+            return kind.model_validate(self._accepted(reply, session).json())
+        except HttpFault as error:
+            raise DriverError(self._unanswered(error)) from error
+        except ValidationError as error:
+            (first, *_) = error.errors()
+            place = ".".join(map(str, first["loc"])) or "an object"
+            raise DriverError(f"{self._bmc} answered GET {path} with what cannot be understood: {place} is wrong") from error
+
+    async def _reset(self, session: _Session, system: _System, way: str) -> Evidence:
+        """Ask for a reset of this type; raise Declined when it certainly does not come, DriverError when it may."""
+        url = f"https://{self.options.address}{system.reset.target}"
+        try:
+            reply = await session.client.post(url, {"ResetType": way}, self.seconds, SIZE_LIMIT)
+        except HttpFault as error:
+            said = f"whether {way} was heard is not known: {self._unanswered(error)}"
+            raise Declined(self._unanswered(error)) if error.fault == "refused" else DriverError(said) from error
+        self._accepted(reply, session)
+        return {"asked": way, "said": f"{reply.status} {reply.reason}".strip()}
+
+    def _accepted(self, reply: Reply, session: _Session) -> Reply:
+        """Return a reply that grants what was asked; raise Declined for a clear no, DriverError for anything else.
+
+        One that is about who asks is Barred.
+        """
+        if OK <= reply.status < OK + 100:
+            return reply
+        if reply.status == UNAUTHORIZED:
+            ((kind, place),) = self.options.password.model_dump().items()
+            raise session.refused(
+                f"{self._bmc} does not accept the user {self.options.user} with the password that is {kind} {place}; "
+                f"`user:` and `password:` are in the power of {self._host} in the inventory"
+            )
+        said = f"{self._bmc} answered {reply.asked.partition(' ')[0]} with {reply.status}: {_message(reply)}"
+        if reply.status == FORBIDDEN:
+            raise Barred(f"{said}; the user {self.options.user} needs the role Operator there")
+        if reply.status < IN_TROUBLE or reply.status == NOT_IMPLEMENTED:
+            raise Declined(said)
+        raise DriverError(f"{said}; if that stays so, the BMC itself may need a reset, which leaves the host running")
+
+    def _unanswered(self, error: HttpFault) -> str:
+        """Return what came instead of an answer, and what to look at."""
+        if "CERTIFICATE_VERIFY_FAILED" not in error.message:
+            return f"{self._bmc} gave no usable answer: {error.message}"
+        address = self.options.address if re.search(r":\d+$", self.options.address) else f"{self.options.address}:443"
+        known = self.options.certificate
+        said = f"shows a certificate that is not the one in {known}" if known else "shows a certificate that nobody trusts here"
+        return (
+            f"{self._bmc} {said}, so it was not told the password; where it is the right one, save what "
+            f"`openssl s_client -connect {address} </dev/null | openssl x509` prints, and name the file as `certificate:`"
+        )
+
+
+def _message(reply: Reply) -> str:
+    """Return the BMC's own sentence, or the beginning of whatever it said."""
+    try:
+        error = _Failure.model_validate(reply.json()).error
+    except (HttpFault, ValidationError):
+        return reply.excerpt
+    said = next((one.message for one in error.details if one.message), error.message)
+    return " ".join(said.split())[:SENTENCE] or reply.excerpt
