@@ -1,0 +1,1 @@
+"""The HTTP API of Proxmox VE, and what it can do for the power of its guests and its nodes."""

@@ -1,0 +1,145 @@
+"""The power of a guest: a virtual machine or a container, wherever in the cluster it is.
+
+A task is accepted long before it fails: "VM 100 already running" and "can't lock file" come as its end. Suspending from
+outside is left out: `suspend` only stops the processors of a machine, whose cards go on drawing power, and with a card passed
+through `todisk` is refused. Source: qemu-server's API2/Qemu.pm and pve-ha-manager's Resources/PVEVM.pm, 8.2 to 9.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pydantic import BaseModel, TypeAdapter
+
+from reconciler.drivers.power.pve.api import failed
+from reconciler.errors import Declined, DriverError
+from reconciler.model.power import Testimony
+
+if TYPE_CHECKING:
+    from reconciler.drivers.power.pve.api import Api
+    from reconciler.model.power import PowerState
+    from reconciler.ports import Evidence
+
+POWER = "VM.PowerMgmt"
+
+HA_SECONDS = "600"
+"""After how long high availability kills a guest that it was asked to stop, which it does in any case."""
+
+NO_MATTER = ("already running", "can't lock file")
+"""How a start ends that another one has made needless: it runs, or is about to."""
+
+NAMES = {"qemu": "VM", "lxc": "container"}
+
+
+class _Resource(BaseModel):
+    type: Literal["qemu", "lxc"]
+    node: str
+    vmid: int
+
+
+class _Availability(BaseModel):
+    managed: bool = False
+
+
+class _Seen(BaseModel):
+    status: str
+    qmpstatus: str = ""
+    lock: str = ""
+    ha: _Availability = _Availability()
+
+    @property
+    def word(self) -> str:
+        """Return the most exact word for it."""
+        return "suspended to disk" if self.lock == "suspended" and self.status == "stopped" else self.qmpstatus or self.status
+
+    @property
+    def state(self) -> PowerState | None:
+        """Return its power: `prelaunch` is a machine that is off while it is backed up; one that crashed is still on."""
+        match self.status, self.word:
+            case _, "paused" | "suspended" | "suspended to disk":
+                return "suspended"
+            case "running", word if word != "prelaunch":
+                return "on"
+            case "stopped", _:
+                return "off"
+        return None
+
+
+RESOURCES = TypeAdapter(list[_Resource])
+SEEN = TypeAdapter(_Seen)
+
+
+class _Place(NamedTuple):
+    """Where a guest is, how it is called, and how it is now."""
+
+    path: str
+    name: str
+    seen: _Seen
+
+
+class Guest:
+    """Be one guest."""
+
+    def __init__(self, api: Api, number: int) -> None:
+        """Ask an API for a guest."""
+        self._api = api
+        self._number = number
+
+    async def _place(self) -> _Place:
+        """Find it: the cluster knows on which node it is, and of which type; raise Declined."""
+        resources = await self._api.get("cluster/resources?type=vm", RESOURCES)
+        found = next((one for one in resources if one.vmid == self._number), None)
+        if found is None:
+            raise Declined(
+                f"{self._api.address} shows no guest {self._number} to the token {self._api.token}: "
+                f"either there is none, or the token may not see it (VM.Audit at /vms/{self._number})"
+            )
+        path = f"nodes/{found.node}/{found.type}/{found.vmid}/status"
+        name = f"{NAMES[found.type]} {found.vmid} on node {found.node}"
+        return _Place(path, name, await self._api.get(f"{path}/current", SEEN))
+
+    async def testimony(self) -> Testimony:
+        """Return what the node says of it; raise Declined."""
+        place = await self._place()
+        return Testimony(state=place.seen.state, words=f"Proxmox at {self._api.address} says {place.name} is {place.seen.word}")
+
+    async def wake(self) -> Evidence:
+        """Start it, or resume it where it is paused; raise DriverError."""
+        place = await self._place()
+        if place.seen.state == "on":
+            return {"asked": "nothing", "said": f"{place.name} is {place.seen.word} already"}
+        verb = "resume" if place.seen.state == "suspended" and place.seen.status == "running" else "start"
+        task = await self._api.post(f"{place.path}/{verb}", {})
+        said = await self._api.exit_of(task, self._api.patience.task)
+        if failed(said) and not any(words in said for words in NO_MATTER):
+            raise DriverError(f"{self._api.address} could not {verb} {place.name}: {said} ({task})")
+        return _evidence(verb, place, task, said)
+
+    async def deaf(self) -> str:
+        """Return why it could not be started; raise Declined."""
+        await self._place()
+        return await self._api.lacks(POWER, f"/vms/{self._number}")
+
+    async def send_down(self) -> Evidence:
+        """Ask its system to shut down, within the time that is set for it there; raise Declined or DriverError."""
+        place = await self._place()
+        task = await self._api.post(f"{place.path}/shutdown", {"timeout": HA_SECONDS} if place.seen.ha.managed else {})
+        said = await self._api.exit_of(task, self._api.patience.beginning)
+        if failed(said):
+            raise Declined(f"{self._api.address} did not shut down {place.name}: {said} ({task})")
+        return _evidence("shutdown", place, task, said)
+
+    async def cut(self) -> Evidence:
+        """Take its power away, from under a shutdown that hangs too; raise DriverError."""
+        place = await self._place()
+        # High availability stops at once by itself, and refuses the word.
+        form = {} if place.seen.ha.managed else {"overrule-shutdown": "1"}
+        task = await self._api.post(f"{place.path}/stop", form)
+        said = await self._api.exit_of(task, self._api.patience.task)
+        if failed(said):
+            raise DriverError(f"{self._api.address} could not stop {place.name}: {said} ({task})")
+        return _evidence("stop", place, task, said)
+
+
+def _evidence(verb: str, place: _Place, task: str, said: str) -> Evidence:
+    return {"asked": f"{verb} {place.name}", "task": task, "said": said or "the task goes on"}
