@@ -94,6 +94,29 @@ async def test_an_engine_that_never_answers_is_unresponsive(tmp_path: Path) -> N
     assert "within 5 s" in health.message
 
 
+async def test_an_engine_that_hangs_up_is_loading_while_it_is_young(tmp_path: Path) -> None:
+    async def hangs_up(_method: str, _path: str, _body: bytes) -> tuple[int, bytes]:
+        raise ConnectionError
+
+    async with lying(hangs_up) as port:
+        engine, young = engine_on(port, tmp_path), this_process(DIGEST)
+        phases = [value(await engine.health(unit)).phase for unit in (young, this_process(DIGEST, uptime=1000.0))]
+    assert phases == ["loading", "unresponsive"]
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"page": 1}, {"page": None}, {"page": {"fault": "bored", "words": ""}}, {"page": {"status": 200}}]
+)
+async def test_a_host_that_does_not_say_what_its_engine_said_leaves_it_unknown(tmp_path: Path, answer: dict[str, Any]) -> None:
+    async def exchange(_: dict[str, Any], __: float) -> dict[str, Any]:
+        owner = {"pid": os.getpid(), "name": "python", "model": None, "service": None}
+        return {"ok": {"answers": [{"ok": {"owner": owner, **answer}}]}}
+
+    model = engine_on(1, tmp_path)
+    engine = LlamaEngine(model.setup, model.model, here(tmp_path, exchange), time.time)
+    assert isinstance(await engine.health(this_process(DIGEST)), Unknown)
+
+
 async def test_a_stranger_on_the_port_is_named_however_healthy_it_seems(tmp_path: Path) -> None:
     model = rig(tmp_path)
     async with (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import signal
 import subprocess
@@ -42,6 +43,18 @@ def test_a_conversation_survives_a_switch_and_back(here: Stack) -> None:
     here.apply()
     assert here.talk()["cache_n"] >= ENOUGH * held
     assert here.run("plan", "--detailed-exitcode").returncode == 0
+
+
+def test_a_host_is_reached_through_another(here: Stack, served: sshd.Served) -> None:
+    file = here.folder / "state" / "inventory.yaml"
+    near = json.dumps({"kind": "ssh", **served.options(here.folder / "near"), "port": served.other_port})
+    text = file.read_text().replace('"kind": "ssh"', '"kind": "ssh", "via": "near"')
+    file.write_text(text.replace("hosts:\n", f"hosts:\n  near: {{access: {near}}}\n").replace("{engine", "{host: local, engine"))
+    here.desired("version: 1\nhosts:\n  local: {active: tiny-a}\n")
+    before = served.logins()
+    here.apply()
+    assert list(here.engines()) == ["tiny-a"]
+    assert served.logins() - before == 2
 
 
 def test_engines_outlive_the_connection(here: Stack) -> None:

@@ -32,6 +32,15 @@ def test_an_applied_state_is_a_fixpoint(here: Stack) -> None:
     assert (here.rows(), here.engines()) == (rows, engines)
 
 
+def test_looking_at_an_engine_loads_no_http_client(here: Stack) -> None:
+    here.apply()
+    done = here.run("plan", "--detailed-exitcode", PYTHONPROFILEIMPORTTIME="1")
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert done.returncode == 0
+    assert "http.client" in loaded, "the engine was asked"
+    assert "httpx" not in loaded
+
+
 def test_a_conversation_survives_a_switch_and_back(here: Stack) -> None:
     here.apply()
     held = here.remembered()
