@@ -6,13 +6,18 @@ PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-JOBS ?= 2
+# Tests of hosts and engines mostly wait: more of them than a small machine has cores go side by side.
+JOBS ?= 3
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
-.PHONY: demo test test-gpu check crash bench schemas coverage lock
+.PHONY: demo demo-power test test-gpu check crash bench schemas coverage lock
 
 demo: $(INSTALLED)
 	$(BIN)/reconciler demo
+
+# Hosts that sleep: booted Debians where this is root and tests/rigs/install was run, hosts without privileges elsewhere.
+demo-power: $(INSTALLED)
+	$(BIN)/python -m tests.rigs.demo
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
