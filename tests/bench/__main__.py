@@ -24,7 +24,9 @@ from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.records import StepDone
 from reconciler.settings import Settings
+from tests.bench.afar import looking
 from tests.bench.crowd import hosts
+from tests.bench.sleeper import waking
 from tests.bench.vigil import watching
 from tests.engine import free_port, program, weights_in
 
@@ -208,7 +210,7 @@ def conversation() -> Iterator[str]:
 
 def main() -> None:
     sys.stdout.write("| what | goal | measured |\n|---|---|---|\n")
-    for part in (commands, overhead, conversation, lambda: hosts(HOSTS), watching):
+    for part in (commands, overhead, conversation, lambda: hosts(HOSTS), watching, looking, waking):
         for line in part():
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
