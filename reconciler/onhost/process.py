@@ -24,9 +24,6 @@ from reconciler.onhost.problem import Problem, explain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MARK_SECONDS = 2.0
-MARK_PAUSE = 0.001
-
 _SUPERVISOR = ("RECONCILER_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY")
 """What a supervisor told *us* about ourselves; an engine that believed it would speak in our name."""
 
@@ -143,17 +140,7 @@ def _own(child: _Child) -> dict[str, Any]:
         started = identity(child.pid)
     if started is None:
         raise Problem(f"process {child.pid} was gone before it could be identified")
-    _await_mark(started)
     return started
-
-
-def _await_mark(started: dict[str, Any]) -> None:
-    """Wait until a process shows its mark or exits: the kernel lets go of whoever started it before it shows its environment."""
-    until = time.monotonic() + MARK_SECONDS
-    with holding(started) as descriptor:
-        while descriptor is not None and procfs.mark_text(started["pid"]) is None and time.monotonic() < until:
-            if exited(descriptor, MARK_PAUSE):
-                return
 
 
 def _start(argv: list[str], directory: str, environment: dict[str, str], log: int) -> _Child:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from functools import lru_cache
 from typing import NamedTuple
 
 MARK = "RECONCILER_MARK"
 ENVIRON_LIMIT = 128 * 1024
+EXEC_SECONDS = 1.0
+"""How long a process may take from one program to the next, in which it shows no environment."""
+
+_EXEC_PAUSE = 0.001
 
 _PREFIX = MARK.encode() + b"="
 _LATER_PREFIX = b"\0" + _PREFIX
 _DEAD = b"ZXx"
-_PARENT, _SESSION, _FLAGS, _START = 1, 3, 6, 19
+_PARENT, _SESSION, _FLAGS, _START, _CODE = 1, 3, 6, 19, 23
 _OF_THE_KERNEL = 0x00200000
 """The flag of a thread of the kernel: PF_KTHREAD in its include/linux/sched.h. It is gone when such a thread runs a program."""
 
@@ -82,11 +87,30 @@ def living() -> dict[int, Process]:
 
 def mark_text(pid: int, proc: str = "/proc") -> str | None:
     """Return the mark in a process's environment as it was written, None when there is none or it is not ours."""
-    environment = read(f"{proc}/{pid}/environ", ENVIRON_LIMIT)
+    environment = _environment(pid, proc)
     if not environment.startswith(_PREFIX) and _LATER_PREFIX not in environment:
         return None
     text = next(entry for entry in environment.split(b"\0") if entry.startswith(_PREFIX))[len(_PREFIX) :]
     return text.decode("utf-8", "replace") if parse_mark(text.decode("utf-8", "replace")) else None
+
+
+def _environment(pid: int, proc: str) -> bytes:
+    """Return a process's environment as it was given; one that is about to run its next program is waited for."""
+    until = time.monotonic() + EXEC_SECONDS
+    while True:
+        environment = read(f"{proc}/{pid}/environ", ENVIRON_LIMIT)
+        if environment or not _is_in_exec(pid, proc) or time.monotonic() >= until:
+            return environment
+        time.sleep(_EXEC_PAUSE)
+
+
+def _is_in_exec(pid: int, proc: str) -> bool:
+    """Return whether a process has left its old program and not yet entered the next: its code begins nowhere.
+
+    Where a process may not be looked into, the kernel says 1 (fs/proc/array.c, seen with Linux 6.1).
+    """
+    fields = read(f"{proc}/{pid}/stat").rpartition(b")")[2].split(None, _CODE + 1)
+    return len(fields) > _CODE and fields[_CODE] == b"0" and fields[0] not in _DEAD
 
 
 @lru_cache(maxsize=64)

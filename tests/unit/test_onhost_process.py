@@ -59,6 +59,13 @@ def test_a_unit_is_seen_as_soon_as_its_start_is_answered(tmp_path: Path) -> None
         assert [unit["identity"] for unit in our_units(pids=[identity["pid"]])] == [identity]
 
 
+def test_a_unit_is_seen_while_it_goes_from_one_program_to_the_next(tmp_path: Path) -> None:
+    again = 'exec /bin/sh -c "$0" "$0"'
+    started = ok(answer(spawn_request("", argv=["/bin/sh", "-c", again, again]), str(tmp_path)))["identity"]
+    looks = [our_units(pids=[started["pid"]]) for _ in range(2000)]
+    assert sum([one["identity"] for one in units] != [started] for units in looks) == 0
+
+
 def test_environment_is_scrubbed_and_the_units_own_variables_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLAMA_ARG_PORT", "1")
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
