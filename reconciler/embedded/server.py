@@ -159,14 +159,21 @@ def write_missing(model: Path, seed: int | None) -> None:
 def serve(binding: Any, fields: Mapping[str, Any]) -> NoReturn:  # noqa: ANN401
     """Load the model and serve it until a signal; exit with status 1 when it cannot be loaded or the port is taken."""
     try:
-        server = binding.Server(parameters(binding, fields))
+        server = binding.Server(parameters(binding, fields))  # noqa: F841 - it serves as long as it is held
     except RuntimeError:
         fail(f"cannot serve {fields['model.path']} on port {fields['port']}; the reason is in the lines above")
+    _await_signal()
+    os._exit(0)  # the binding's own ending waits for requests in flight
+
+
+def _await_signal() -> None:
+    """Wait for a signal, also for one that comes just before the wait: it leaves a byte behind, where a pause would miss it."""
+    come, comes = os.pipe()
+    os.set_blocking(comes, False)
+    signal.set_wakeup_fd(comes)
     for number in _ENDING_SIGNALS:
-        signal.signal(number, lambda *_: os._exit(0))  # the binding's own ending waits for requests in flight
-    while server:
-        signal.pause()
-    raise AssertionError
+        signal.signal(number, lambda *_: None)
+    os.read(come, 1)
 
 
 def main(arguments: list[str]) -> NoReturn:
