@@ -191,6 +191,7 @@ class MachineBench:
 
     def silence(self, unit: Unit) -> None:
         os.kill(unit.identity.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, unit.identity.pid, os.WSTOPPED | os.WNOWAIT)  # until the last of its threads has stopped
 
     def rebuild(self) -> None:
         write_weights(self.weights, seed=2)
