@@ -305,9 +305,8 @@ def _is_at_rest(wanted: Slice, observed: Observed) -> bool:
     host = wanted.host.name
     runs = any(observed.value(FactKey("unit", host, model.name), Unit) for model in wanted.models)
     gpu = observed.value(FactKey("gpu", host), Gpu) or Gpu()
-    computes = any(not holder.draws for card in gpu.cards for holder in card.holders)
     strays: object = getattr(observed.fact(FactKey("orphans", host)), "value", ())
-    return not (runs or computes or strays)
+    return not (runs or gpu.jobs or strays)
 
 
 def _if_able(able: bool, draft: Draft, change: PowerChange) -> Recipe:

@@ -121,6 +121,7 @@ class World:
         self.hung = False
         self.prepared = ""
         self.is_to_be_prepared = False
+        self.job_begins = False
         self.descent: Descent = "goes"
         self.guards = Guards()
         self.packets: list[float] = []
@@ -226,9 +227,9 @@ class World:
         place.held, place.task, place.busy_until = conversation, (place.task or 0) + 1, now + seconds
         return min(known.tokens, conversation.tokens) if known else 0
 
-    def stranger(self, port: int | None = None, pid: int | None = None) -> Process:
-        """Let somebody else's process run, on a port, or under a pid that was another's before."""
-        process = Process(self._identity(pid), None, port, Nature(), self.now, NEVER)
+    def stranger(self, port: int | None = None, pid: int | None = None, memory_bytes: int = 0) -> Process:
+        """Let somebody else's process run, on a port, under a pid that was another's before, or as a job on the card."""
+        process = Process(self._identity(pid), None, port, Nature(memory_bytes=memory_bytes), self.now, NEVER)
         self.processes.append(process)
         return process
 
@@ -339,8 +340,9 @@ class World:
 
     def prepare(self, digest: str, *, checks: bool) -> None:
         """Let what prepares the host be run, and its accelerators be checked."""
-        if checks and (running := self.units()):
-            self.wrong(f"the accelerators were checked beside {running[0].mark}")
+        at_work = [one for one in self.processes if one.mark or one.nature.memory_bytes]
+        if checks and at_work:
+            self.wrong(f"the accelerators were checked beside {at_work[0].mark or 'a job of somebody else'}")
         self.prepared = digest
 
     def claimed(self, claim: Claim, *, take_over: bool) -> None:
@@ -389,6 +391,8 @@ class World:
         if state == "off":
             self.processes, self._lingering, self._pid = [], [], 100
         self.power, self.hung, self.prepared = state, False, ""
+        if state == "on" and self.job_begins:
+            self.stranger(memory_bytes=1)
 
     def _identity(self, pid: int | None = None) -> UnitIdentity:
         self._pid += 1

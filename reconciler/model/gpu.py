@@ -67,6 +67,11 @@ class Gpu(Value):
         return sum(card.free for card in self.cards)
 
     @property
+    def jobs(self) -> tuple[Holder, ...]:
+        """Return every process that computes on a card, each once; what draws a screen alone is none."""
+        return tuple({holder.pid: holder for card in self.cards for holder in card.holders if not holder.draws}.values())
+
+    @property
     def message(self) -> str:
         """Say of every card how much is free and who holds the rest, empty when there is nothing to look after."""
         named = len(self.cards) > 1

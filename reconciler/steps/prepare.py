@@ -37,9 +37,9 @@ class Prepare(Step):
         return (FactKey("prepared", self.host), FactKey("gpu", self.host))
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return nothing: what prepares a host may be run again."""
-        _ = world
-        return ()
+        """Return the jobs that a check, or what helps where it fails, could hurt."""
+        jobs = (world.value(FactKey("gpu", self.host), Gpu) or Gpu()).jobs if self.checks else ()
+        return tuple(f"{job} uses a card" for job in jobs)
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world in which the host is prepared, its accelerators as they are, or fresh where they were not seen."""

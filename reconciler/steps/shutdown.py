@@ -55,7 +55,9 @@ class Descent(DownWait):
         """Return who or what stands in the way: units that still run, people, programs, jobs on the cards, or no way back."""
         running = (model for model in self.models if world.value(FactKey("unit", self.host, model), Unit) is not None)
         guards = world.value(FactKey("guards", self.host), Guards) or Guards()
-        return (*(f"unit {self.host}/{model} still runs" for model in running), *guards.reasons, *self._jobs(world))
+        jobs = (job for job in (world.value(FactKey("gpu", self.host), Gpu) or Gpu()).jobs if job.pid not in self.own)
+        units = (f"unit {self.host}/{model} still runs" for model in running)
+        return (*units, *guards.reasons, *(f"{job} uses a card" for job in jobs))
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with the host down."""
@@ -65,11 +67,6 @@ class Descent(DownWait):
     def holds(self, world: Observed) -> bool:
         """Return whether the host is down in the way that is meant."""
         return world.power(self.host) == self.ends
-
-    def _jobs(self, world: Observed) -> tuple[str, ...]:
-        gpu = world.value(FactKey("gpu", self.host), Gpu) or Gpu()
-        held = {holder.pid: holder for card in gpu.cards for holder in card.holders if not holder.draws}
-        return tuple(f"{holder} uses a card" for pid, holder in held.items() if pid not in self.own)
 
 
 class Shutdown(Descent):

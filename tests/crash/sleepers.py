@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.core.canonical import digest
+from reconciler.model.gpu import GIB
 from tests.crash.stage import PREPARE, Stage, serving_a
 from tests.crash.story import TEA, remembers, story, wants
 
@@ -40,6 +41,13 @@ def power_on_to_a_host_that_has_to_be_prepared() -> Stage:
     stage.world.boots_in = SOON
     stage.world.is_to_be_prepared = True
     return wants(stage, "a", power="on", prepare=PREPARE)
+
+
+@story(is_prepared)
+def power_on_to_a_job_that_began_with_the_host() -> Stage:
+    stage = power_on_to_a_host_that_has_to_be_prepared()
+    stage.world.memory_bytes, stage.world.job_begins = GIB, True
+    return stage
 
 
 @story(is_prepared)
