@@ -51,9 +51,9 @@ def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False
     if isinstance(power, Ignored):
         return Difference((power,))
     asleep = observed.power(host) in {"off", "suspended"} or bool(power and power.have in {SILENT, GOING_DOWN})
-    changes: list[Change] = [power] if power else []
-    changes += _preparation(wanted, observed, asleep=asleep)
-    unknown: list[str] = _unseen_preparation(wanted, observed, asleep=asleep)
+    preparation = _preparation(wanted, observed, asleep=asleep)
+    unknown = [preparation] if isinstance(preparation, str) else []
+    changes: list[Change] = [change for change in (power, preparation) if change and not isinstance(change, str)]
     for model in sorted(wanted.models, key=lambda model: model.name):
         if asleep:
             changes += _when_asleep(wanted, model)
@@ -76,7 +76,7 @@ def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ign
     hidden = have is None or (have == "on" and not answers)
     if wanted.power == "on" and wanted.host.capabilities.can_wake and hidden:
         return PowerChange(host=host, have=GOING_DOWN if answers else SILENT, want="on")
-    if wanted.power is not None and hidden and _is_going(POWER_STATES[wanted.power], hints):
+    if wanted.power is not None and hidden and _has_accepted(POWER_STATES[wanted.power], hints):
         return PowerChange(host=host, have=GOING_DOWN, want=POWER_STATES[wanted.power])
     if have is None:
         return _unseen(wanted, observed, hints)
@@ -97,7 +97,7 @@ def _unseen(wanted: Slice, observed: Observed, hints: Hints) -> str:
     return reason if told else f"{reason}; {NOBODY_TELLS}"
 
 
-def _is_going(want: PowerState, hints: Hints) -> bool:
+def _has_accepted(want: PowerState, hints: Hints) -> bool:
     """Return whether a host has accepted to go down in this way, and was not seen to be down since."""
     sent = hints.sent_down
     return sent is not None and sent.is_heard and not sent.seen and sent.state == want
@@ -108,28 +108,21 @@ def _was_reached(wanted: Slice, hints: Hints) -> bool:
     return hints.wanted_digest is not None and hints.wanted_digest == hints.last_good_digest == digest(wanted)
 
 
-def _is_prepared_for_work(wanted: Slice) -> bool:
-    """Return whether a host is to be prepared while it is up: not one that goes down, and not one that nobody manages."""
-    return wanted.power == "on" or (wanted.power is None and wanted.active is not None)
-
-
-def _preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> list[Change]:
-    host, preparation = wanted.host.name, wanted.host.prepare
-    if preparation is None or not _is_prepared_for_work(wanted) or (asleep and wanted.power is None):
-        return []
-    prepared = Prepared() if asleep else observed.value(FactKey("prepared", host), Prepared)
+def _preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> PrepareChange | str | None:
+    """Return that a host is to be prepared for its work, or why nobody can say whether it is."""
+    key, preparation = FactKey("prepared", wanted.host.name), wanted.host.prepare
+    works = wanted.power == "on" or (wanted.power is None and wanted.active is not None and not asleep)
+    if preparation is None or not works:
+        return None
+    missing = None if asleep else observed.unknown(key)
+    if missing is not None:
+        return f"{key}: {missing.reason}"
+    prepared = (None if asleep else observed.value(key, Prepared)) or Prepared()
     want = digest(preparation)
-    if prepared is None or prepared.digest == want:
-        return []
+    if prepared.digest == want:
+        return None
     cause = "host wakes" if asleep else "its preparation changed" if prepared.digest else "not prepared since it came up"
-    return [PrepareChange(host=host, digest=want, seconds=preparation.seconds, cause=cause)]
-
-
-def _unseen_preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> list[str]:
-    """Return that nobody can say whether a host is prepared."""
-    key = FactKey("prepared", wanted.host.name)
-    missing = observed.unknown(key) if wanted.host.prepare and _is_prepared_for_work(wanted) and not asleep else None
-    return [f"{key}: {missing.reason}"] if missing else []
+    return PrepareChange(host=key.host, digest=want, seconds=preparation.seconds, cause=cause)
 
 
 def _should_run(wanted: Slice, model: ModelSpec) -> bool | None:
