@@ -18,12 +18,5 @@ async def perform(step: Prepare, acting: Acting) -> Evidence:
     preparation = acting.slice.host.prepare
     if preparation is None:
         raise DriverError(f"{step.host} has no `prepare` any more")
-    return await acting.ports.access.act(
-        PrepareHost(
-            run=preparation.run,
-            check=preparation.check if step.checks else None,
-            remedies=preparation.remedies,
-            seconds=preparation.timeout,
-            digest=step.digest,
-        )
-    )
+    carried_out = preparation if step.checks else preparation.unchecked
+    return await acting.ports.access.act(PrepareHost(preparation=carried_out, digest=step.digest))

@@ -77,7 +77,9 @@ class FakeAccess:
                 await self.host.act("prefetch", lambda: None)
             case PrepareHost():
                 self.host.world.intended("prepare")
-                await self.host.act("prepare", lambda: self.host.world.prepare(action.digest, checks=action.check is not None))
+                await self.host.act(
+                    "prepare", lambda: self.host.world.prepare(action.digest, checks=action.preparation.check is not None)
+                )
             case _:
                 raise DriverError(f"nobody does {action.do} here")
         return {}

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from reconciler.model.facts import Claim, Mark, Service, UnitIdentity
 from reconciler.model.names import Value
+from reconciler.model.preparation import Preparation
 
 InDoubt: TypeAlias = Literal["repeatable", "observable", "once", "irreversible"]
 
@@ -298,14 +299,11 @@ class WakeOther(Value):
 
 
 class PrepareHost(Value):
-    """Run programs, each within `seconds`, then a check, and remedies until it passes; remember the digest until it sleeps."""
+    """Run a preparation: its programs, its check, and remedies until that passes; remember the digest until the host sleeps."""
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     do: Literal["prepare"] = "prepare"
-    run: tuple[tuple[str, ...], ...]
-    check: tuple[str, ...] | None
-    remedies: tuple[tuple[str, ...], ...]
-    seconds: float
+    preparation: Preparation
     digest: str
 
 

@@ -46,6 +46,11 @@ class Preparation(Value):
         return self
 
     @property
+    def unchecked(self) -> Preparation:
+        """Return what of it may be run beside a job."""
+        return self.model_copy(update={"check": None, "remedies": ()})
+
+    @property
     def programs(self) -> tuple[str, ...]:
         """Return the programs that it runs, each once."""
         check = () if self.check is None else (self.check,)

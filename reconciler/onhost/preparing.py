@@ -29,12 +29,13 @@ def prepared(directory: str) -> dict[str, Any]:
 
 def prepare(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Run what is to be run, then the check and what helps; answer the remedies that were tried. Raise Problem."""
-    seconds = float(request["seconds"])
-    for words in request["run"]:
+    preparation = request["preparation"]
+    seconds = float(preparation["timeout"])
+    for words in preparation["run"]:
         complaint = _complaint(words, seconds)
         if complaint:
             raise Problem(complaint)
-    tried = _healed(request["check"], request["remedies"], seconds) if request["check"] else []
+    tried = _healed(preparation["check"], preparation["remedies"], seconds) if preparation["check"] else []
     os.makedirs(directory, mode=0o700, exist_ok=True)
     note = {"digest": request["digest"], "boot_id": procfs.boot_id(), "slept": _slept()}
     files.write_durably(os.path.join(directory, NOTE), json.dumps(note, sort_keys=True).encode())

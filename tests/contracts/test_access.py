@@ -28,7 +28,7 @@ from reconciler.model.onhost import (
     Stop,
     WriteClaim,
 )
-from reconciler.model.preparation import Prepared
+from reconciler.model.preparation import Preparation, Prepared
 from tests import running
 from tests.contracts.hosts import WAYS, here, nowhere, reached
 from tests.engine import EngineProcess, free_port
@@ -139,14 +139,14 @@ async def test_a_claim_is_nobodys_then_ours_then_refused_to_others(access: Acces
 async def test_a_host_remembers_what_it_was_prepared_with(access: Access, tmp_path: Path) -> None:
     assert await access.prepared() == Known(Prepared())
     setting = ("touch", str(tmp_path / "limit"))
-    done = await access.act(PrepareHost(run=(setting,), check=("true",), remedies=(), seconds=10.0, digest="d1"))
+    done = await access.act(PrepareHost(preparation=Preparation(run=(setting,), check=("true",)), digest="d1"))
     assert (done, (tmp_path / "limit").exists()) == ({"tried": []}, True)
     assert await access.prepared() == Known(Prepared(digest="d1"))
 
 
 async def test_a_preparation_that_fails_is_declined_in_the_words_of_its_program(access: Access) -> None:
     with pytest.raises(Declined, match="`ls /nowhere` ended with 2: ls: cannot access"):
-        await access.act(PrepareHost(run=(("ls", "/nowhere"),), check=None, remedies=(), seconds=10.0, digest="d1"))
+        await access.act(PrepareHost(preparation=Preparation(run=(("ls", "/nowhere"),)), digest="d1"))
     assert await access.prepared() == Known(Prepared())
 
 

@@ -16,9 +16,9 @@ from tests.running import ok
 LOG = ("sh", "-c", 'echo "$1" >> "$0"')
 
 
-def prepare(directory: Path, **fields: Any) -> dict[str, Any]:
-    whole = {"do": "prepare", "run": [], "check": None, "remedies": [], "seconds": 10.0, "digest": "d1", **fields}
-    return answer(whole, str(directory))
+def prepare(directory: Path, digest: str = "d1", **fields: Any) -> dict[str, Any]:
+    whole = {"run": [], "check": None, "remedies": [], "timeout": 10.0, **fields}
+    return answer({"do": "prepare", "preparation": whole, "digest": digest}, str(directory))
 
 
 def prepared(directory: Path) -> str:
@@ -48,7 +48,7 @@ def test_the_first_program_that_fails_ends_it_and_nothing_is_remembered(tmp_path
 
 def test_a_program_that_is_not_there_or_hangs_is_named(tmp_path: Path) -> None:
     assert prepare(tmp_path, run=[["no-such-program"]])["error"].startswith("`no-such-program` cannot be run: ")
-    assert prepare(tmp_path, run=[["sleep", "60"]], seconds=0.1)["error"] == "`sleep` did not end within 0.1 s"
+    assert prepare(tmp_path, run=[["sleep", "60"]], timeout=0.1)["error"] == "`sleep` did not end within 0.1 s"
 
 
 def test_remedies_are_tried_until_the_check_passes(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def _seconds(action: Action) -> float:
     if isinstance(action, Run):
         return action.seconds + ASK_SECONDS
     if isinstance(action, PrepareHost):
-        return action.seconds * (len(action.run) + 1 + 2 * len(action.remedies)) + ASK_SECONDS
+        return action.preparation.seconds + ASK_SECONDS
     if isinstance(action, (SendDown, WakeOther)):
         return POWER_SECONDS
     return READ_SECONDS if isinstance(action, Prefetch) else ACT_SECONDS
