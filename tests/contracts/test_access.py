@@ -46,11 +46,6 @@ if TYPE_CHECKING:
 CLAIM = Claim(controller="c1", name="attic", directory="/var/lib/reconciler", at=1.0)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _no_process_survives_a_test() -> Iterator[None]:
     with running.ending_all():

@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from tests.rig import Rig
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _no_process_survives_a_test() -> Iterator[None]:
     with running.ending_all():

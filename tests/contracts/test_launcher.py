@@ -42,11 +42,6 @@ ExecStart=/lib/systemd/systemd --user
 TALKER = "import signal; print('{}'); print('ready', flush=True); signal.pause()"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _no_process_survives_a_test() -> Iterator[None]:
     with running.ending_all():

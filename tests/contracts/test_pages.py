@@ -37,11 +37,6 @@ LIMIT = 10_000
 SOON = 0.3
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=WAYS)
 async def access(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Access]:
     async with reached(request.param, tmp_path) as driver:

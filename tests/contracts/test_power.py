@@ -35,11 +35,6 @@ ACTS = {
 IRREVERSIBLE = ("send_down", "cut")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with ground(tmp_path_factory.mktemp("power")) as made:

@@ -30,11 +30,6 @@ RIGHT, WRONG = "correct-horse", "correct-donkey"
 GUEST = 100
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Refusing(NamedTuple):
     """What is reached by a driver with these options, and how often somebody has shown a password there."""
 

@@ -30,11 +30,6 @@ PRIVATE = "hunter2-Wörd"
 NAME = f"`{sys.executable}`"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=WAYS)
 async def via(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Access]:
     async with reached(request.param, tmp_path) as access:

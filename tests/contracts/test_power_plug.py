@@ -32,11 +32,6 @@ class Hasty(Brisk):
     seconds: ClassVar[float] = 0.3
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Bench(NamedTuple):
     """A plug that serves, and a driver of it."""
 

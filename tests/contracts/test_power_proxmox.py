@@ -33,11 +33,6 @@ WHO = f"{USER}!{TOKEN}"
 OPTIONS = {"address": "pve1.lan", "token": WHO, "secret": {"from_env": "PVE_SECRET"}}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     folder = tmp_path_factory.mktemp("proxmox")

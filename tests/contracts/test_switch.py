@@ -36,11 +36,6 @@ class Reaching(DriverCatalog):
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def here(tmp_path: Path) -> Iterator[Stack]:
     with stack(tmp_path) as made:
         yield made

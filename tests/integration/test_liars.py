@@ -37,11 +37,6 @@ PROPS = {"default_generation_settings": {}, "total_slots": 1, "model_alias": "m"
 SLOT = {"id": 0, "n_ctx": 64, "is_processing": False}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _no_process_survives_a_test() -> Iterator[None]:
     with running.ending_all():

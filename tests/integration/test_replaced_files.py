@@ -16,11 +16,6 @@ from tests.stack import ENOUGH, Stack, stack
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def here(tmp_path: Path) -> Iterator[Stack]:
     with stack(tmp_path) as made, running.ending_all():
         yield made

@@ -16,11 +16,6 @@ from reconciler.onhost import guards
 from tests.contracts.hosts import here
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def host_whose_systemctl(does: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
     """Be a host on which this user may power off, and systemctl does this."""
     program = folder / "systemctl"

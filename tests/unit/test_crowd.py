@@ -34,11 +34,6 @@ PROGRAM = Program("program", b"program\n", b"hello")
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return what stands for ssh writes: when a connection is begun, and when it is made."""
     ssh, written = tmp_path / "ssh", tmp_path / "log"

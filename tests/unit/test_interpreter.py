@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 RUN = [sys.executable, "-I", "-S", "-c"]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def served(directory: Path) -> Interpreter:
     return Interpreter([*RUN, bundle.BOOTSTRAP], bundle.framed(str(directory)), bundle.HELLO)
 

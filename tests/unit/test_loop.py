@@ -9,11 +9,6 @@ from reconciler.edge.loop import Loop
 from reconciler.errors import DriverError
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_tasks_end_with_the_loop() -> None:
     began, ended = anyio.Event(), anyio.Event()
 

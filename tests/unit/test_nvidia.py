@@ -30,11 +30,6 @@ if TYPE_CHECKING:
 AVAILABLE, HOST_TOTAL = 90 * GIB, 120 * GIB
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def host_with(*nodes: str) -> local.Driver:
     """Return the access to a host with these device nodes and 90 of 120 GiB of memory."""
     seen: dict[str, JsonValue] = {"nodes": [*nodes], "memory_total": HOST_TOTAL, "memory_available": AVAILABLE}
