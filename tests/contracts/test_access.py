@@ -30,12 +30,12 @@ from reconciler.model.onhost import (
 )
 from reconciler.model.preparation import Preparation, Prepared
 from tests import running
-from tests.contracts.hosts import WAYS, here, nowhere, reached
+from tests.contracts.hosts import here, nowhere
 from tests.engine import EngineProcess, free_port
 from tests.frail import program_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pydantic import JsonValue
@@ -50,12 +50,6 @@ CLAIM = Claim(controller="c1", name="attic", directory="/var/lib/reconciler", at
 def _no_process_survives_a_test() -> Iterator[None]:
     with running.ending_all():
         yield
-
-
-@pytest.fixture(params=WAYS)
-async def access(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Access]:
-    async with reached(request.param, tmp_path) as driver:
-        yield driver
 
 
 def spawn(program: str) -> Spawn:

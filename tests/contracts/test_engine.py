@@ -13,12 +13,11 @@ from reconciler.errors import DriverError
 from reconciler.model.facts import TRIVIAL_TOKENS, Saved, Unknown
 from reconciler.model.onhost import NoteAttempt
 from tests import running
-from tests.contracts.hosts import WAYS, reached
 from tests.engine import LLAMA_SERVER, weights_in
 from tests.rig import rig, value
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from reconciler.model.spec import Task
@@ -30,12 +29,6 @@ if TYPE_CHECKING:
 def _no_process_survives_a_test() -> Iterator[None]:
     with running.ending_all():
         yield
-
-
-@pytest.fixture(params=WAYS)
-async def access(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Access]:
-    async with reached(request.param, tmp_path) as driver:
-        yield driver
 
 
 @pytest.fixture

@@ -17,13 +17,12 @@ from reconciler.drivers.access.exchange.driver import ASK_SECONDS
 from reconciler.model.facts import Known
 from reconciler.model.onhost import AskPage
 from tests import running
-from tests.contracts.hosts import WAYS, here, reached
+from tests.contracts.hosts import here
 from tests.engine import free_port
 from tests.rig import value
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from pydantic import JsonValue
 
@@ -35,12 +34,6 @@ HERE = "127.0.0.1"
 OTHER_LOOPBACK = "127.0.0.2"
 LIMIT = 10_000
 SOON = 0.3
-
-
-@pytest.fixture(params=WAYS)
-async def access(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Access]:
-    async with reached(request.param, tmp_path) as driver:
-        yield driver
 
 
 def asking(port: int, **changed: Any) -> AskPage:

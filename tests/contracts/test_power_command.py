@@ -17,23 +17,16 @@ from reconciler.errors import Declined, DriverError
 from reconciler.model import power
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.spec import Capabilities
-from tests.contracts.hosts import WAYS, here, reached
+from tests.contracts.hosts import here
 from tests.contracts.power import script
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from reconciler.ports import Access
 
 PRIVATE = "hunter2-Wörd"
 NAME = f"`{sys.executable}`"
-
-
-@pytest.fixture(params=WAYS)
-async def via(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Access]:
-    async with reached(request.param, tmp_path) as access:
-        yield access
 
 
 def driver(via: Access | None = None, **options: Any) -> command.Driver:
@@ -50,19 +43,19 @@ async def told(**options: Any) -> power.Testimony:
 
 
 async def test_a_program_runs_where_it_is_to_run_with_its_words_and_its_secrets(
-    via: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ILO_SECRET", PRIVATE)
     text = "open(sys.argv[1], 'w').write(repr([os.environ['ILO'], sys.argv[2:]])); print('asked')"
     words = script(text, str(tmp_path / "seen"), "{host}", "a b", "$HOME;*")
-    evidence = await driver(via, wake=words, env={"ILO": {"from_env": "ILO_SECRET"}}).wake()
+    evidence = await driver(access, wake=words, env={"ILO": {"from_env": "ILO_SECRET"}}).wake()
     assert evidence == {"ran": sys.executable, "said": "asked"}
     assert (tmp_path / "seen").read_text() == repr([PRIVATE, ["{host}", "a b", "$HOME;*"]])
 
 
 @pytest.mark.parametrize(("code", "state"), [(0, "on"), (1, "off"), (3, "suspended")])
-async def test_a_state_is_told_by_the_exit_code_and_the_first_line_is_quoted(via: Access, code: int, state: str) -> None:
-    fact = await driver(via, state=script(f"print('slot 3: yes'); print('more'); sys.exit({code})")).testimony()
+async def test_a_state_is_told_by_the_exit_code_and_the_first_line_is_quoted(access: Access, code: int, state: str) -> None:
+    fact = await driver(access, state=script(f"print('slot 3: yes'); print('more'); sys.exit({code})")).testimony()
     assert fact == Known(power.Testimony.model_validate({"state": state, "words": f'{NAME} says "slot 3: yes"'}))
 
 
@@ -87,13 +80,13 @@ async def test_a_program_that_a_signal_ended_tells_nothing() -> None:
     assert seen == power.Testimony(state=None, words=f"{NAME} was ended by signal 9: it wrote nothing")
 
 
-async def test_a_program_that_takes_too_long_tells_nothing(via: Access) -> None:
-    fact = await driver(via, state=script("time.sleep(60)"), seconds=0.3).testimony()
+async def test_a_program_that_takes_too_long_tells_nothing(access: Access) -> None:
+    fact = await driver(access, state=script("time.sleep(60)"), seconds=0.3).testimony()
     assert fact == Unknown(f"whether gpu1 is on was not told: {NAME} did not end within 0.3 s")
 
 
-async def test_a_program_that_is_not_there_tells_nothing(via: Access) -> None:
-    fact = await driver(via, state=["/nowhere/virsh"]).testimony()
+async def test_a_program_that_is_not_there_tells_nothing(access: Access) -> None:
+    fact = await driver(access, state=["/nowhere/virsh"]).testimony()
     assert fact == Unknown("whether gpu1 is on was not told: `/nowhere/virsh` cannot be run: there is no such file or directory")
 
 
@@ -139,11 +132,11 @@ async def test_what_is_not_given_is_declined() -> None:
     assert await driver(stop=script("")).deaf() == "no `wake` is given for gpu1"
 
 
-async def test_a_wake_that_could_not_run_is_known_before_the_host_goes_down(via: Access) -> None:
-    assert await driver(via, wake=script("")).deaf() == ""
-    said = await driver(via, wake=["no-such-waker", "gpu1"]).deaf()
+async def test_a_wake_that_could_not_run_is_known_before_the_host_goes_down(access: Access) -> None:
+    assert await driver(access, wake=script("")).deaf() == ""
+    said = await driver(access, wake=["no-such-waker", "gpu1"]).deaf()
     assert said.startswith("`no-such-waker` could not wake gpu1 again: there is no program no-such-waker on this host's PATH")
-    missing = await driver(via, wake=script(""), env={"A": {"from_env": "NOT_SET_ANYWHERE"}}).deaf()
+    missing = await driver(access, wake=script(""), env={"A": {"from_env": "NOT_SET_ANYWHERE"}}).deaf()
     assert "NOT_SET_ANYWHERE, which is not set here" in missing
 
 
