@@ -30,9 +30,7 @@ def hosts(number: int) -> Iterator[str]:
     gc.set_threshold(OBJECTS_PER_COLLECTION)
     few, many = _seconds(number // 4), _seconds(number)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    found = (
-        f"{many:.2f} s; {many / few:.1f} times as long as {number // 4}; at most {memory:.0f} MiB, the whole benchmark with it"
-    )
+    found = f"{many:.2f} s; {many / few:.1f} times as long as {number // 4}; at most {memory:.0f} MiB, the fakes with it"
     yield f"| no-op pass over {number} fake hosts, 5 % dead | ≤ 2 s, linear, ≤ 150 MiB | {found} |"
 
 
