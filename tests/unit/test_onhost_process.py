@@ -60,8 +60,8 @@ def test_a_unit_is_seen_as_soon_as_its_start_is_answered(tmp_path: Path) -> None
 
 
 def test_a_unit_is_seen_while_it_goes_from_one_program_to_the_next(tmp_path: Path) -> None:
-    again = 'exec /bin/sh -c "$0" "$0"'
-    started = ok(answer(spawn_request("", argv=["/bin/sh", "-c", again, again]), str(tmp_path)))["identity"]
+    again = '[ "$1" -gt 0 ] && exec /bin/sh -c "$0" "$0" $(($1 - 1))'
+    started = ok(answer(spawn_request("", argv=["/bin/sh", "-c", again, again, "60000"]), str(tmp_path)))["identity"]
     looks = [our_units(pids=[started["pid"]]) for _ in range(2000)]
     assert sum([one["identity"] for one in units] != [started] for units in looks) == 0
 
