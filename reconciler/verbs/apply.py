@@ -31,7 +31,8 @@ from reconciler.verbs.outcome import LEFT_AT_ONCE, OK, Outcome, worst
 class Wishes:
     """Hold how apply was asked: a saved plan's document, seconds until it gives up waiting, pruning, taking over.
 
-    `noting` is recorded once it is approved, and planned with before. `approved` is whatever would be done.
+    `noting` is recorded once it is approved, and planned with before. `approved` is whatever would be done, so that a plan
+    which was shown and no longer fits is planned anew, where another one would be refused.
     """
 
     saved: Mapping[str, Any] | None = None
@@ -41,6 +42,11 @@ class Wishes:
     trigger: str = "apply"
     noting: tuple[Retry | RollBack | Hold | Resume, ...] = ()
     approved: bool = False
+
+    @property
+    def binds_nothing(self) -> bool:
+        """Return whether no plan of before has to be the one that is carried out."""
+        return self.approved and self.saved is None
 
 
 Approve = Callable[[dict[str, Any]], bool]
@@ -68,7 +74,7 @@ def run(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
 async def _ask(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome | None:
     """Let the one that acts do it; return None when it is gone."""
     wanted = app.source.read()
-    plans = {} if wishes.approved and wishes.saved is None else await _approved(app, wishes, wanted, approve)
+    plans = {} if wishes.binds_nothing else await _approved(app, wishes, wanted, approve)
     for record in wishes.noting:
         app.journal.append(record)
     asked = [
@@ -96,7 +102,7 @@ async def _apply(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Out
     plans = await _approved(app, wishes, wanted, approve)
     for record in wishes.noting:
         app.journal.append(record)
-    return _outcome(await _all_hosts(app, wishes, wanted, plans, say))
+    return _outcome(await _all_hosts(app, wishes, wanted, {} if wishes.binds_nothing else plans, say))
 
 
 async def _approved(app: Acting, wishes: Wishes, wanted: Wanted, approve: Approve) -> Mapping[str, HostPlan]:
@@ -151,7 +157,7 @@ async def _all_hosts(app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping
             slice_,
             wanted.provenance,
             wishes.trigger,
-            gate.approval(plans[name]),
+            gate.approval(plans[name]) if name in plans else None,
             prune=wishes.prune,
             take_over=wishes.take_over,
         )

@@ -13,7 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.app import build
+from reconciler.errors import PlanStale
+from reconciler.settings import settings
+from reconciler.verbs import apply
 from tests.repository import git, repository
+from tests.running import lives, until
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
 
 
@@ -50,6 +55,29 @@ def test_a_conversation_survives_a_switch_and_back(here: Stack) -> None:
     here.desire("tiny-a")
     here.apply()
     assert here.talk()["cache_n"] >= ENOUGH * held > 100
+
+
+@pytest.mark.parametrize("whatever", [False, True])
+def test_a_plan_that_no_longer_fits_is_refused_unless_whatever_is_to_be_done_was_approved(here: Stack, whatever: bool) -> None:
+    here.apply()
+    here.desire("tiny-b")
+    (pid,) = here.engines().values()
+
+    def approve(_: object) -> bool:
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not lives(pid))
+        return True
+
+    app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
+    rows = here.rows()
+    if whatever:
+        assert apply.run(app, apply.Wishes(approved=True), approve, print).exit_code == 0
+        assert list(here.engines()) == ["tiny-b"]
+        return
+    with pytest.raises(ExceptionGroup) as refused:
+        apply.run(app, apply.Wishes(), approve, print)
+    assert refused.value.subgroup(PlanStale)
+    assert (here.rows(), here.engines()) == (rows, {})
 
 
 def test_a_plan_is_the_same_bytes_under_any_hash_seed(here: Stack) -> None:
