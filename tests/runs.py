@@ -7,10 +7,10 @@ from reconciler.model.records import RunOpened
 from tests.worlds import PROVENANCE, model, slice_of
 
 
-def run_opened(host: str, trigger: str = "apply") -> RunOpened:
+def run_opened(host: str, trigger: str = "apply", continues: int | None = None) -> RunOpened:
     slice_ = slice_of(("a",), model("a"))
     made = digest(slice_)
     return RunOpened(
         host=host, mode="forward", slice=slice_, digest=made, key=made, generation=1, trigger=trigger,
-        provenance=PROVENANCE, plan=("start a",),
+        provenance=PROVENANCE, plan=("start a",), continues=continues,
     )  # fmt: skip

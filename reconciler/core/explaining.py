@@ -21,6 +21,8 @@ ENDS = {
     "promoted": "it was reached and stayed healthy: this is a state to go back to",
     "failed": "it failed",
     "interrupted": "it was ended before it was done",
+    "superseded": "it went as far as it came when something else was wanted",
+    "cut short": "it never ended, because its controller was killed or left at once",
     "open": "it has not ended: its controller is at it, or was killed; the next `reconciler apply` goes on from what is there",
 }
 IN_DOUBT = {

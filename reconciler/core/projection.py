@@ -56,6 +56,9 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:
 def history(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return every run with its provenance, steps and verdict, oldest first."""
     runs = {run.seq: _opened(run) for run in sorted(_runs(rows), key=lambda run: run.seq)}
+    for number, run in runs.items():
+        if run["continues"] in runs:
+            runs[run["continues"]].update(verdict="cut short", message=f"run {number} went on from what was there")
     for row in rows:
         record = row.record
         if isinstance(record, StepDone) and record.run in runs:

@@ -105,7 +105,7 @@ class RunDocument(Value):
     continues: int | None = Field(description="The run that was cut short before it; null when there is none.")
     plan: tuple[str, ...] = Field(description="What was to be done.")
     steps: tuple[RunStep, ...] = Field(description="What was done.")
-    verdict: str = Field(description="promoted, failed, interrupted, stopped, unknown, or open while it has none.")
+    verdict: str = Field(description="promoted, failed, interrupted, superseded, cut short, or open while it has none.")
     reason: str = Field(description="Why it failed, as one stable word that docs/errors.md explains; empty when it did not.")
     message: str = Field(description="Why, as a sentence.")
     log: tuple[str, ...] = Field(description="The engine's last words when it failed.")

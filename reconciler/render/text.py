@@ -15,8 +15,10 @@ INSTEAD = {
 """What a plan says when it does not go where the file says."""
 
 _MOODS: dict[str, Mood] = {
-    "promoted": "good", "failed": "bad", "interrupted": "doubtful", "open": "doubtful", "unknown": "bad",
+    "promoted": "good", "failed": "bad",
+    "interrupted": "doubtful", "superseded": "doubtful", "cut short": "doubtful", "open": "doubtful",
     "in_sync": "good", "applied": "good", "rolled_back": "bad", "unhealthy": "bad", "stalled": "bad", "refused": "bad",
+    "unknown": "bad",
 }  # fmt: skip
 _OF_CONDITIONS: dict[tuple[str, str], Mood] = {
     ("Ready", "True"): "good", ("Ready", "False"): "bad", ("Stalled", "True"): "bad", ("Drifted", "True"): "doubtful",
