@@ -27,6 +27,9 @@ Thing = TypeVar("Thing")
 
 LINE_LIMIT = 16 * 1024 * 1024
 LEAVE_SECONDS = 2.0
+WORDS_SECONDS = 0.5
+"""How long its stderr is read on once it is gone: what it started may keep that open."""
+
 NOISE_LIMIT = 64 * 1024
 WORDS_LIMIT = 4096
 
@@ -42,7 +45,7 @@ class Interpreter:
         self._argv, self._program, self._hello = tuple(argv), program, hello
         self.ready, self.ended = anyio.Event(), anyio.Event()
         self.words = ""
-        self._begun = anyio.Event()
+        self._begun, self._heard = anyio.Event(), anyio.Event()
         self._waiting: dict[int, tuple[anyio.Event, dict[str, JsonValue]]] = {}
         self._writing = anyio.Lock()
         self._next, self._ended = 0, ""
@@ -107,6 +110,8 @@ class Interpreter:
                 with anyio.CancelScope(shield=True), anyio.fail_after(30):
                     await self._process.stdin.send(content)
             except (anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError) as error:
+                with anyio.move_on_after(LEAVE_SECONDS):
+                    await self.ended.wait()
                 self._end("closed its input")
                 raise DriverError(self._ended) from error
 
@@ -137,11 +142,14 @@ class Interpreter:
         with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
             async for part in _given(self._process.stderr if self._process else None):
                 self.words = (self.words + part.decode("utf-8", "replace"))[-WORDS_LIMIT:]
+        self._heard.set()
 
     async def _last_words(self) -> None:
-        """Wait a moment for how it ended."""
+        """Wait a moment for how it ended, and for all that it said of that."""
         with anyio.move_on_after(LEAVE_SECONDS):
             await _given(self._process).wait()
+        with anyio.move_on_after(WORDS_SECONDS):
+            await self._heard.wait()
 
     def _deliver(self, answer: JsonValue) -> None:
         """Hand one answer over; one that nobody waits for any more is dropped. Raise TypeError when it is none."""
