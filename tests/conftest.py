@@ -1,11 +1,39 @@
-"""What every test has."""
+"""What every test has, and in which order they run."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+EARLY = 0.7
+"""In which part of a worker's tests those stand that wait: what is begun last is to be short."""
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """Run tests that are coroutines on the loop that the commands use; worlds have one of their own, whose waits take no time."""
     return "asyncio"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the tests of hosts that boot, which wait, over all workers, among those that compute meanwhile."""
+    waiting = [one for one in items if "plugs" in getattr(one, "fixturenames", ())]
+    chosen = {*waiting}
+    working = [one for one in items if one not in chosen]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items.clear()
+    for worker in range(workers):
+        begin, end = (len(working) * at // workers for at in (worker, worker + 1))
+        items += spread(waiting[worker::workers], working[begin:end])
+
+
+def spread(waiting: list[pytest.Item], working: list[pytest.Item]) -> list[pytest.Item]:
+    """Return all in the order of each, with those that wait between modules, whose fixtures stay, from the beginning on."""
+    between = EARLY * len(working) / max(1, len(waiting))
+    begins: dict[object, float] = {}
+    for number, one in enumerate(working):
+        begins.setdefault(one.path, number)
+    places = [(number * between, 0, one) for number, one in enumerate(waiting)]
+    places += [(begins[one.path], 1, one) for one in working]
+    return [one for *_, one in sorted(places, key=lambda place: place[:2])]
