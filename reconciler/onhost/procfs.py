@@ -19,7 +19,7 @@ _EXEC_PAUSE = 0.001
 _PREFIX = MARK.encode() + b"="
 _LATER_PREFIX = b"\0" + _PREFIX
 _DEAD = b"ZXx"
-_PARENT, _SESSION, _FLAGS, _START, _CODE = 1, 3, 6, 19, 23
+_PARENT, _SESSION, _FLAGS, _START, _CODE, _STACK = 1, 3, 6, 19, 23, 25
 _OF_THE_KERNEL = 0x00200000
 """The flag of a thread of the kernel: PF_KTHREAD in its include/linux/sched.h. It is gone when such a thread runs a program."""
 
@@ -38,14 +38,19 @@ class Process(NamedTuple):
 
 def read(path: str, limit: int = 4096) -> bytes:
     """Return at most `limit` bytes of a file that gives its content in one read; b"" when it cannot be read."""
+    return _content(path, limit) or b""
+
+
+def _content(path: str, limit: int) -> bytes | None:
+    """Return what `read` does, but None when it cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return b""
+        return None
     try:
         return os.read(descriptor, limit)
     except OSError:
-        return b""
+        return None
     finally:
         os.close(descriptor)
 
@@ -95,22 +100,26 @@ def mark_text(pid: int, proc: str = "/proc") -> str | None:
 
 
 def _environment(pid: int, proc: str) -> bytes:
-    """Return a process's environment as it was given; one that is about to run its next program is waited for."""
-    until = time.monotonic() + EXEC_SECONDS
-    while True:
-        environment = read(f"{proc}/{pid}/environ", ENVIRON_LIMIT)
-        if environment or not _is_in_exec(pid, proc) or time.monotonic() >= until:
-            return environment
+    """Return a process's environment as it was given; one that is on its way to its next program is waited for."""
+    path, until = f"{proc}/{pid}/environ", time.monotonic() + EXEC_SECONDS
+    environment = _content(path, ENVIRON_LIMIT)
+    while environment == b"" and time.monotonic() < until:
+        before = _program(pid, proc)
+        environment = _content(path, ENVIRON_LIMIT)
+        if before == _program(pid, proc) and before[:1] != (b"0",):
+            break
         time.sleep(_EXEC_PAUSE)
+    return environment or b""
 
 
-def _is_in_exec(pid: int, proc: str) -> bool:
-    """Return whether a process has left its old program and not yet entered the next: its code begins nowhere.
+def _program(pid: int, proc: str) -> tuple[bytes, ...]:
+    """Return what differs between one program of a process and the next: where its code and its stack begin in memory.
 
-    Where a process may not be looked into, the kernel says 1 (fs/proc/array.c, seen with Linux 6.1).
+    From leaving one until entering the next its code begins at 0 (fs/proc/array.c, seen with Linux 6.18).
     """
-    fields = read(f"{proc}/{pid}/stat").rpartition(b")")[2].split(None, _CODE + 1)
-    return len(fields) > _CODE and fields[_CODE] == b"0" and fields[0] not in _DEAD
+    fields = read(f"{proc}/{pid}/stat").rpartition(b")")[2].split(None, _STACK + 1)
+    living = len(fields) > _STACK and fields[0] not in _DEAD
+    return (fields[_CODE], fields[_STACK]) if living else ()
 
 
 @lru_cache(maxsize=64)
