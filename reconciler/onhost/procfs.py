@@ -23,6 +23,9 @@ _PARENT, _SESSION, _FLAGS, _START, _CODE, _STACK = 1, 3, 6, 19, 23, 25
 _OF_THE_KERNEL = 0x00200000
 """The flag of a thread of the kernel: PF_KTHREAD in its include/linux/sched.h. It is gone when such a thread runs a program."""
 
+_ENDING = 0x00000004
+"""The flag of a process that lets go of its memory before it is a zombie: PF_EXITING, from the same place."""
+
 _FIELDS = ("controller", "model", "digest")
 
 
@@ -113,13 +116,13 @@ def _environment(pid: int, proc: str) -> bytes:
 
 
 def _program(pid: int, proc: str) -> tuple[bytes, ...]:
-    """Return what differs between one program of a process and the next: where its code and its stack begin in memory.
+    """Return what differs between one program of a process and the next: where its code and its stack begin; () without one.
 
     From leaving one until entering the next its code begins at 0 (fs/proc/array.c, seen with Linux 6.18).
     """
     fields = read(f"{proc}/{pid}/stat").rpartition(b")")[2].split(None, _STACK + 1)
-    living = len(fields) > _STACK and fields[0] not in _DEAD
-    return (fields[_CODE], fields[_STACK]) if living else ()
+    runs_one = len(fields) > _STACK and fields[0] not in _DEAD and not int(fields[_FLAGS]) & (_OF_THE_KERNEL | _ENDING)
+    return (fields[_CODE], fields[_STACK]) if runs_one else ()
 
 
 @lru_cache(maxsize=64)

@@ -66,6 +66,31 @@ def test_a_unit_is_seen_while_it_goes_from_one_program_to_the_next(tmp_path: Pat
     assert sum([one["identity"] for one in units] != [started] for units in looks) == 0
 
 
+@pytest.mark.parametrize(
+    ("state", "flags", "code", "waits"),
+    [
+        ("S", 0, 4096, False),
+        ("Z", 0, 0, False),
+        ("R", 4, 0, False),
+        ("S", 0x200000, 0, False),
+        ("S", 0, 1, False),
+        ("R", 0, 0, True),
+    ],
+    ids=["none was given", "a zombie", "it ends", "of the kernel", "somebody else's", "from one program to the next"],
+)
+def test_only_who_is_on_the_way_to_a_program_is_waited_for_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, flags: int, code: int, waits: bool
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(procfs, "EXEC_SECONDS", 0.005)
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "environ").touch()
+    (tmp_path / "7" / "stat").write_text(f"7 (it) {state} 1 7 7 0 -1 {flags} {'0 ' * 12}5 0 0 0 {code} 0 0 0\n")
+    assert procfs.mark_text(7, str(tmp_path)) is None
+    assert bool(pauses) is waits
+
+
 def test_environment_is_scrubbed_and_the_units_own_variables_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLAMA_ARG_PORT", "1")
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
