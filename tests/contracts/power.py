@@ -21,6 +21,7 @@ from reconciler.edge.clock import SystemClock
 from reconciler.edge.loop import Loop
 from reconciler.errors import Declined, DriverError
 from reconciler.model import power
+from reconciler.model.facts import Known, Unknown
 from reconciler.model.onhost import Action
 from reconciler.model.power import PowerState
 from reconciler.model.spec import Capabilities, Kind
@@ -36,6 +37,22 @@ REFERENCE = {"from_env": VARIABLE}
 CATALOG = DriverCatalog("/nowhere", SystemClock())
 NOTHING = cast("Access", None)
 """What no driver may touch that has no business there."""
+
+
+async def said(driver: Any) -> power.Testimony:
+    """Return what a driver tells of its host."""
+    fact = await driver.testimony()
+    assert isinstance(fact, Known), fact
+    testimony: power.Testimony = fact.value
+    return testimony
+
+
+async def why_unknown(secret: str, driver: Any) -> str:
+    """Return why a driver cannot tell, in words that do not give its secret away."""
+    fact = await driver.testimony()
+    assert isinstance(fact, Unknown), fact
+    assert secret not in fact.reason
+    return fact.reason
 
 
 class Bench:

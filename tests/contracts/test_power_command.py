@@ -18,7 +18,7 @@ from reconciler.model import power
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.spec import Capabilities
 from tests.contracts.hosts import here
-from tests.contracts.power import script
+from tests.contracts.power import said, script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,9 +37,7 @@ def driver(via: Access | None = None, **options: Any) -> command.Driver:
 
 
 async def told(**options: Any) -> power.Testimony:
-    fact = await driver(**options).testimony()
-    assert isinstance(fact, Known)
-    return fact.value
+    return await said(driver(**options))
 
 
 async def test_a_program_runs_where_it_is_to_run_with_its_words_and_its_secrets(

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from reconciler.drivers.power.ipmi import Driver, Options
 from reconciler.errors import Barred, Declined
 from reconciler.model import power
-from reconciler.model.facts import Known, Unknown
-from tests.contracts.power import REFERENCE, VARIABLE, standing
+from tests.contracts.power import REFERENCE, VARIABLE, said, standing, why_unknown
 from tests.contracts.relays import Ipmi, bmc_that_says
 from tests.rigs.ipmi import USER
 
@@ -40,31 +39,18 @@ def driver(**changed: Any) -> Driver:
     return made
 
 
-async def said(one: Driver) -> power.Testimony:
-    fact = await one.testimony()
-    assert isinstance(fact, Known)
-    return fact.value
-
-
-async def why_unknown(one: Driver) -> str:
-    fact = await one.testimony()
-    assert isinstance(fact, Unknown)
-    assert PASSWORD not in fact.reason
-    return fact.reason
-
-
 async def test_ipmitool_finds_a_cipher_suite_by_itself(bench: Ipmi) -> None:
     assert (await said(bench.driver(cipher=None))).state == "off"
 
 
 async def test_a_cipher_suite_that_the_bmc_does_not_know_is_said(bench: Ipmi) -> None:
-    reason = await why_unknown(bench.driver(cipher=17))
+    reason = await why_unknown(PASSWORD, bench.driver(cipher=17))
     assert "Error in open session response message : invalid authentication algorithm" in reason
     assert "the cipher suite (`cipher:`) is not accepted" in reason
 
 
 async def test_a_user_that_the_bmc_does_not_know_is_said(bench: Ipmi) -> None:
-    assert "answers, but lets nobody not in (RAKP 2 " in await why_unknown(bench.driver(user="nobody"))
+    assert "answers, but lets nobody not in (RAKP 2 " in await why_unknown(PASSWORD, bench.driver(user="nobody"))
 
 
 async def test_a_bmc_that_has_no_session_left_may_be_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,11 +77,11 @@ async def test_a_machine_without_ipmitool_is_told_how_to_get_it(tmp_path: Path, 
     monkeypatch.setenv("PATH", str(tmp_path))
     sentence = "the BMC at 127.0.0.1:623 cannot be asked: the controller has no ipmitool; `sudo apt install ipmitool` there"
     bmc = driver()
-    assert await why_unknown(bmc) == sentence
+    assert await why_unknown(PASSWORD, bmc) == sentence
     with pytest.raises(Declined) as refused:
         await bmc.send_down("off")
     assert refused.value.message == sentence
-    assert "attic has no ipmitool" in await why_unknown(driver(via="attic"))
+    assert "attic has no ipmitool" in await why_unknown(PASSWORD, driver(via="attic"))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +117,7 @@ async def test_a_state_between_is_neither_on_nor_off(tmp_path: Path, monkeypatch
 
 async def test_nothing_said_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bmc_that_says(tmp_path, "exit 0", monkeypatch)
-    assert "for the BMC at 127.0.0.1:623 ended with code 0 and said: nothing" in await why_unknown(driver())
+    assert "for the BMC at 127.0.0.1:623 ended with code 0 and said: nothing" in await why_unknown(PASSWORD, driver())
 
 
 @pytest.mark.parametrize("changed", [{"port": 0}, {"port": 70000}, {"cipher": 18}, {"password": "plain"}, {"privilege": "ADMIN"}])

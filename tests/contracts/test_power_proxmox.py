@@ -17,8 +17,8 @@ from reconciler.drivers.power.composed.refusals import Refusals
 from reconciler.drivers.power.pve.api import PATIENCE, Patience
 from reconciler.edge.clock import SystemClock
 from reconciler.errors import Declined, DriverError
-from reconciler.model import power
-from reconciler.model.facts import Known, Unknown
+from reconciler.model.facts import Unknown
+from tests.contracts.power import said
 from tests.rigs.hostrig.client import plugged
 from tests.rigs.proxmox import LOCAL, SECRET, TOKEN, USER, Cluster, Guest, Stand, serving
 
@@ -58,12 +58,6 @@ def driver(stand: Stand, patience: Patience = PATIENCE, **options: Any) -> proxm
 
 def of(stand: Stand, host: str, patience: Patience = PATIENCE) -> proxmox.Driver:
     return driver(stand, patience, **({"guest": 100} if host == VM else {"node": host}))
-
-
-async def said(one: proxmox.Driver) -> power.Testimony:
-    fact = await one.testimony()
-    assert isinstance(fact, Known), fact
-    return fact.value
 
 
 async def waited(stand: Stand, host: str, state: str) -> None:

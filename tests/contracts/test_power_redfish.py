@@ -15,8 +15,7 @@ from reconciler.drivers.power import redfish
 from reconciler.drivers.power.redfish import Driver
 from reconciler.errors import Declined, DriverError
 from reconciler.model import power
-from reconciler.model.facts import Known, Unknown
-from tests.contracts.power import HOST, VARIABLE
+from tests.contracts.power import HOST, VARIABLE, said, why_unknown
 from tests.contracts.relays import Redfish
 from tests.rigs.redfish import SYSTEM, SYSTEMS, Bmc, Faulty, emulated, self_signed, serving
 
@@ -44,39 +43,27 @@ def driver(bmc: Bmc, **changed: Any) -> Driver:
     return made
 
 
-async def said(one: Driver) -> power.Testimony:
-    fact = await one.testimony()
-    assert isinstance(fact, Known)
-    return fact.value
-
-
-async def why_unknown(one: Driver) -> str:
-    fact = await one.testimony()
-    assert isinstance(fact, Unknown)
-    assert PASSWORD not in fact.reason
-    return fact.reason
-
-
 # Who asks, and whom.
 
 
 async def test_a_certificate_that_nobody_signed_must_be_named(crowded: Bmc) -> None:
-    reason = await why_unknown(driver(crowded, certificate=None))
+    reason = await why_unknown(PASSWORD, driver(crowded, certificate=None))
     assert "shows a certificate that nobody trusts here, so it was not told the password" in reason
     assert f"`openssl s_client -connect {crowded.address} </dev/null | openssl x509`" in reason
 
 
 async def test_another_certificate_than_the_named_one_is_refused(crowded: Bmc, tmp_path: Path) -> None:
     other, _ = self_signed(tmp_path)
-    assert f"shows a certificate that is not the one in {other}" in await why_unknown(driver(crowded, certificate=str(other)))
+    reason = await why_unknown(PASSWORD, driver(crowded, certificate=str(other)))
+    assert f"shows a certificate that is not the one in {other}" in reason
 
 
 async def test_a_bmc_with_several_systems_wants_one_named(crowded: Bmc) -> None:
     names = f"system-{HOST}, system-{OTHER}"
-    assert await why_unknown(driver(crowded)) == (
+    assert await why_unknown(PASSWORD, driver(crowded)) == (
         f"the BMC at {crowded.address} has not one system but these: {names}; `system:` says which one gpu1 is"
     )
-    assert await why_unknown(driver(crowded, system="gpu3")) == (
+    assert await why_unknown(PASSWORD, driver(crowded, system="gpu3")) == (
         f"the BMC at {crowded.address} has no system gpu3; `system:` of gpu1 may be one of: {names}"
     )
     assert (await said(driver(crowded, system=f"system-{OTHER}"))).state == "off"
@@ -139,12 +126,12 @@ async def test_a_state_between_is_neither_on_nor_off(faulty: Faulty, state: str)
 
 async def test_no_state_is_not_known(faulty: Faulty) -> None:
     faulty.state = None
-    assert "does not say whether gpu1 is on" in await why_unknown(driver(faulty.bmc))
+    assert "does not say whether gpu1 is on" in await why_unknown(PASSWORD, driver(faulty.bmc))
 
 
 async def test_a_bmc_in_trouble_is_a_sentence(faulty: Faulty) -> None:
     faulty.answers["GET"] = (500, error("The service is resetting."))
-    reason = await why_unknown(driver(faulty.bmc))
+    reason = await why_unknown(PASSWORD, driver(faulty.bmc))
     assert f"the BMC at {faulty.bmc.address} answered GET with 500: The service is resetting." in reason
     assert "the BMC itself may need a reset, which leaves the host running" in reason
 
@@ -164,7 +151,7 @@ async def test_a_bmc_in_trouble_is_a_sentence(faulty: Faulty) -> None:
 )
 async def test_garbage_is_a_sentence(faulty: Faulty, body: bytes, reason: str) -> None:
     faulty.answers["GET"] = (200, body)
-    assert reason in await why_unknown(driver(faulty.bmc))
+    assert reason in await why_unknown(PASSWORD, driver(faulty.bmc))
 
 
 async def test_a_bmc_that_hangs_keeps_nobody(faulty: Faulty) -> None:
@@ -173,7 +160,7 @@ async def test_a_bmc_that_hangs_keeps_nobody(faulty: Faulty) -> None:
     await said(bmc)
     faulty.answering.clear()
     with anyio.fail_after(WITHIN):
-        assert "was not answered within 0.3 s" in await why_unknown(bmc)
+        assert "was not answered within 0.3 s" in await why_unknown(PASSWORD, bmc)
         assert "was not answered within 0.3 s" in await bmc.deaf()
 
 
@@ -252,7 +239,7 @@ async def test_a_system_that_moved_is_found_again(faulty: Faulty) -> None:
     bmc = driver(faulty.bmc)
     await said(bmc)
     faulty.answers["GET"] = (404, b"{}")
-    assert "answered GET with 404" in await why_unknown(bmc)
+    assert "answered GET with 404" in await why_unknown(PASSWORD, bmc)
     del faulty.answers["GET"]
     await said(bmc)
     assert faulty.heard[-2:] == [f"GET {SYSTEMS}", f"GET {SYSTEM}"]

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.household import HOST, OTHER, asleep
 from tests.rigs.hostrig.client import Mode, Rig, groups, modes, plugged
 from tests.rigs.hostrig.light import MARKER
 from tests.rigs.hostrig.members import members
 from tests.rigs.hostrig.packet import SYNC, octets, pattern
 from tests.running import until
-
-HOST, OTHER = "gpu1", "gpu2"
 
 # Nothing else on this machine sleeps as long: hosts of light mode see its other processes.
 SECONDS = str(4_000_000_000 + os.getpid())
@@ -35,11 +34,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def off(shared: Rig) -> Rig:
-    for host in (HOST, OTHER):
-        shared.cut(host)
-        shared.wait(host, "off")
-        shared.heal(host)
-    return shared
+    return asleep(shared)
 
 
 @pytest.fixture
