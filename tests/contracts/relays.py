@@ -108,7 +108,7 @@ class Redfish(Bench):
         with redfish.serving(redfish.Faulty(*redfish.self_signed(folder))) as served:
             served.on_reset = served.answering.clear
             driver = self.driver(address=served.bmc.address, certificate=served.bmc.certificate)
-            driver.seconds = 0.5
+            driver.seconds = 1.0
             yield driver
 
     @contextmanager

@@ -156,8 +156,8 @@ async def test_garbage_is_a_sentence(faulty: Faulty, body: bytes, reason: str) -
 
 async def test_a_bmc_that_hangs_keeps_nobody(faulty: Faulty) -> None:
     bmc = driver(faulty.bmc)
-    bmc.seconds = 0.3
     await said(bmc)
+    bmc.seconds = 0.3
     faulty.answering.clear()
     with anyio.fail_after(WITHIN):
         assert "was not answered within 0.3 s" in await why_unknown(PASSWORD, bmc)
@@ -166,7 +166,7 @@ async def test_a_bmc_that_hangs_keeps_nobody(faulty: Faulty) -> None:
 
 async def test_a_shutdown_whose_answer_is_lost_is_in_doubt(faulty: Faulty) -> None:
     bmc = driver(faulty.bmc)
-    bmc.seconds = 0.5
+    bmc.seconds = 1.0
     faulty.on_reset = faulty.answering.clear
     with pytest.raises(DriverError, match="whether GracefulShutdown was heard is not known") as lost:
         await bmc.send_down("off")
