@@ -179,7 +179,7 @@ def test_what_a_dead_leader_leaves_behind_is_seen_and_stopped(tmp_path: Path) ->
 
 def test_members_without_a_leader_say_so(tmp_path: Path) -> None:
     program = "import os, signal\nif os.fork(): os._exit(0)\nprint('ready', flush=True); signal.pause()"
-    start(tmp_path, program)
+    assert process.wait_exit(start(tmp_path, program), running.DEADLINE)["gone"]
     (unit,) = our_units()
     assert unit["leader"] is False
     assert ok(answer(stop_request(unit["identity"]), str(tmp_path)))["rungs"] == ["term"]
