@@ -42,9 +42,10 @@ class Progress:
         self._say(f"{step.kind} {step.target}: {now - self._began:.0f} s of at most {step.deadline:.0f} s{about}{words}")
 
     def _silence(self, world: Observed) -> str:
-        """Return why a host that is waited for does not answer."""
+        """Return why the power of a host that is waited for is not known, or else why the host does not answer."""
         step = self._planned.step
-        silence = world.unknown(FactKey("contact", step.host)) if step.kind == "wake" else None
+        asked = (FactKey("power", step.host), FactKey("contact", step.host))
+        silence = next((found for key in asked if key in step.reads() and (found := world.unknown(key))), None)
         return f"; {silence.reason}" if silence else ""
 
     async def _last_words(self) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from reconciler.fakes.world import Nature
+from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import A, B, Stage, want
+from tests.crash.story import STORIES
 from tests.worlds import slice_of
 
 
@@ -45,3 +47,12 @@ def test_a_log_that_cannot_be_read_holds_up_nothing() -> None:
     stage.world.unseen["log"] = "nobody answers"
     stage.ends("applied")
     assert told(stage)[0] == "await_healthy b: 1 s of at most 120 s"
+
+
+def test_a_wait_for_a_host_to_go_down_says_what_is_known_of_it_so_far() -> None:
+    stage = STORIES["power_off_unwatched"].begin()
+    stage.ends("applied")
+    first, *_, last = (line.partition("; ")[2] for line in told(stage))
+    assert first.startswith("it accepted to go down (run ")
+    assert first.endswith(") and has not gone yet")
+    assert ") and is silent; 30 s of that while " in last
