@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Tests of hosts and engines mostly wait: more of them than a small machine has cores go side by side.
-JOBS ?= 4
+JOBS ?= 6
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
 .PHONY: demo demo-power test test-gpu check crash bench schemas coverage lock
