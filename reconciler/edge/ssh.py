@@ -1,19 +1,21 @@
 """Reach other machines through the user's own OpenSSH client: one connection to each, kept open, and ports through it.
 
 The connection runs `python3` there, and is the master of a control socket of its own, through which ports are forwarded.
-The socket lies in a folder that is made for this connection, so one that a power cut left behind is in nobody's way. Keys,
-agent, jumps and aliases are as in the user's configuration; unknown host keys are never accepted.
+The socket has a new name each time, so one that a power cut left behind is in nobody's way; ssh takes it away when it ends,
+as it does when its controller is killed. Keys, agent, jumps and aliases are as in the user's configuration; unknown host keys
+are never accepted.
 Source: ssh(1) and ssh_config(5) of OpenSSH 9.2.
 """
 
 from __future__ import annotations
 
+import secrets
 import shlex
 import socket
 import subprocess
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +26,7 @@ from reconciler.edge.knock import Door, door, knock
 from reconciler.errors import DriverError, HungUp
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from pydantic import JsonValue
 
@@ -203,14 +205,13 @@ class Connection:
             if silence:
                 self.trouble = f"{self.destination.name} cannot be reached over ssh: {silence}"
                 return
-            with tempfile.TemporaryDirectory(prefix="reconciler-") as folder:
-                self._socket = str(Path(folder) / "ssh")
+            with _new_socket() as self._socket:
                 argv = ("ssh", *_settings(self._socket), *self.destination.words, self._program.command)
                 await self._run(Interpreter(argv, self._program.content, self._program.hello))
         except DriverError as error:
             self.trouble = f"{self.destination.name} cannot be reached: {error}; is the OpenSSH client installed here?"
         except OSError as error:
-            self.trouble = f"{self.destination.name} cannot be reached: no folder for its control socket: {error}"
+            self.trouble = f"{self.destination.name} cannot be reached: no place for its control socket: {error}"
         finally:
             self._ended_at = time.monotonic()
             self.trouble = self.trouble or f"the connection to {self.destination.name} ended"
@@ -283,6 +284,16 @@ class Connection:
 def _settings(path: str) -> tuple[str, ...]:
     settings = (*SETTINGS, "ControlMaster=yes", f"ControlPath={path}")
     return tuple(word for setting in settings for word in ("-o", setting))
+
+
+@contextmanager
+def _new_socket() -> Iterator[str]:
+    """Give a path that nobody can guess, for a socket that only we may use (ssh makes it so)."""
+    path = Path(tempfile.gettempdir(), f"reconciler-{secrets.token_hex(8)}")
+    try:
+        yield str(path)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _free_port() -> int:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -73,6 +74,16 @@ def test_a_watch_gets_over_a_connection_that_breaks(here: Stack) -> None:
             os.kill(pid, signal.SIGKILL)
         here.desire("tiny-b")
         here.becomes("tiny-b")
+
+
+def test_a_controller_that_is_killed_leaves_nothing_behind(here: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    with TemporaryDirectory() as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        with here.watching(code=-signal.SIGKILL) as watch:
+            here.becomes("tiny-a")
+            assert [path.is_socket() for path in Path(folder).iterdir()] == [True]
+            watch.kill()
+            until(lambda: list(Path(folder).iterdir()) == [] == connections(here))
 
 
 def connections(here: Stack) -> list[int]:
