@@ -378,7 +378,7 @@ class World:
 
     def _proven(self, slice_: Slice) -> None:
         now = self.now
-        models: Iterable[ModelSpec] = (model for model in slice_.models if model.name in (slice_.active or ()))
+        models = (one for one in slice_.models if one.name in (slice_.active or ()) and slice_.power in {None, "on"})
         for model in models:
             good = [one for one in self.units(model.name) if one.is_ready(now) and now - one.ready_at >= model.stable_for - 1e-6]
             if not good and self.answers:
