@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, cast
@@ -11,7 +12,7 @@ from ruamel.yaml import YAML
 
 from reconciler.core.canonical import digest
 from reconciler.core.power import judged
-from reconciler.core.recovery import Hints, attempt_key, fold
+from reconciler.core.recovery import SEEN, Hints, attempt_key, fold
 from reconciler.model.facts import (
     Activity,
     Binary,
@@ -41,6 +42,7 @@ from reconciler.model.preparation import Preparation, Prepared
 from reconciler.model.quantity import Bytes
 from reconciler.model.records import Accepted, Record, Retry, RollBack, Row, RunClosed, RunOpened, StepDone, StepIntent
 from reconciler.model.spec import Capabilities, Conversations, Slice, WantedPower
+from reconciler.ports import Evidence
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
 from reconciler.verbs.given import Looking
@@ -318,10 +320,7 @@ def _records(case: Case, happened: Happened, run: int) -> list[Record]:
         step, _, name = what.partition(" ")
         records.append(StepDone(**given, number=number, step=step, model=name, outcome="done", seconds=seconds))
     if happened.during:
-        step, _, name = happened.during.partition(" ")
-        records.append(StepIntent(**given, number=1, step=step, model=name, in_doubt="observable"))
-    if happened.accepted:
-        records.append(Accepted(host=HOST, run=run, boot_id="boot"))
+        records += _during(happened, given)
     if happened.ended == "promoted":
         records.append(RunClosed(**given, verdict="promoted"))
     elif happened.ended == "failed":
@@ -336,3 +335,14 @@ def _records(case: Case, happened: Happened, run: int) -> list[Record]:
         leaves = attempt_key(now, digest(now), _found(case))
         records.append(RollBack(host=HOST, slice=aimed, digest=aimed_digest, leaves=leaves))
     return records
+
+
+def _during(happened: Happened, given: dict[str, Any]) -> Iterator[Record]:
+    """Yield what a step left behind that was done in a run which succeeded, or in flight when one ended."""
+    step, _, name = happened.during.partition(" ")
+    yield StepIntent(**given, number=1, step=step, model=name, in_doubt="observable")
+    if happened.accepted:
+        yield Accepted(**given, boot_id="boot")
+    if happened.ended == "promoted":
+        evidence: Evidence = {SEEN: "it was silent for long enough"}
+        yield StepDone(**given, number=1, step=step, model=name, outcome="done", seconds=1.0, evidence=evidence)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.core.canonical import digest
+from reconciler.core.power import stayed_up
 from reconciler.core.recovery import Hints
 from reconciler.model.change import (
     Change,
@@ -17,7 +18,7 @@ from reconciler.model.change import (
     StartChange,
     StopChange,
 )
-from reconciler.model.facts import FactKey, Fingerprint, Health, Observed, PortState, Unit
+from reconciler.model.facts import Contact, FactKey, Fingerprint, Health, Observed, PortState, Unit
 from reconciler.model.power import PowerState
 from reconciler.model.preparation import Prepared
 from reconciler.model.spec import ModelSpec, Slice, WantedPower
@@ -82,7 +83,7 @@ def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ign
         return _unseen(wanted, observed, hints)
     if wanted.power is None or have == POWER_STATES[wanted.power] or (wanted.power == "suspend" and have == "off"):
         return None
-    if have == "on" and not wanted.enforce and _was_reached(wanted, hints):
+    if have == "on" and not wanted.enforce and _was_reached(wanted, observed, hints):
         cause = "somebody switched it on; it stays on until `power` in the file changes, or `enforce: true` stands beside it"
         return Ignored(host=host, subject="power", cause=cause)
     return PowerChange(host=host, have=have, want=POWER_STATES[wanted.power])
@@ -103,8 +104,10 @@ def _has_accepted(want: PowerState, hints: Hints) -> bool:
     return sent is not None and sent.is_heard and not sent.seen and sent.state == want
 
 
-def _was_reached(wanted: Slice, hints: Hints) -> bool:
+def _was_reached(wanted: Slice, observed: Observed, hints: Hints) -> bool:
     """Return whether this very wish was fulfilled before and is the newest: what is otherwise now was done by somebody else."""
+    if stayed_up(hints.sent_down, observed.value(FactKey("contact", wanted.host.name), Contact)):
+        return False
     return hints.wanted_digest is not None and hints.wanted_digest == hints.last_good_digest == digest(wanted)
 
 

@@ -46,6 +46,13 @@ def is_going(sent: SentDown, contact: Contact, now: Instant) -> bool:
     return accepted and elapsed(sent.asked, now) < GOING_SECONDS
 
 
+def stayed_up(sent: SentDown | None, contact: Contact | None) -> bool:
+    """Return whether a host that was taken for off answers in the boot that accepted to go down: it never went."""
+    if sent is None or contact is None:
+        return False
+    return sent.state == "off" and bool(sent.seen) and sent.boot_id == contact.boot_id
+
+
 def needs_canary(seen: Observed, host: str, sent: SentDown | None) -> bool:
     """Return whether the silence of a host decides, so that its neighbours are worth asking."""
     return _witness(seen, host, sent) is None and sent is not None and sent.is_heard and not sent.seen

@@ -12,7 +12,8 @@ from statistics import median
 from typing import Literal, assert_never
 
 from reconciler.core.canonical import digest
-from reconciler.model.facts import Binary, FactKey, Observed, Weights
+from reconciler.core.power import stayed_up
+from reconciler.model.facts import Binary, Contact, FactKey, Observed, Weights
 from reconciler.model.names import Digest
 from reconciler.model.records import (
     Accepted,
@@ -204,8 +205,12 @@ def _sent(before: SentDown | None, row: Row, record: StepIntent) -> SentDown | N
 
 def _heard(hints: Hints, record: Accepted | Answers | Gone) -> Hints:
     sent = hints.sent_down
-    if isinstance(record, Answers) or sent is None:
-        return replace(hints, sent_down=None)
+    if isinstance(record, Answers):
+        # What only seemed to be as wanted is wanted anew.
+        is_new = stayed_up(sent, Contact(boot_id=record.boot_id))
+        return replace(hints, sent_down=None, wanted_digest=None if is_new else hints.wanted_digest)
+    if sent is None:
+        return hints
     told = {"seen": record.because} if isinstance(record, Gone) else {"boot_id": record.boot_id}
     return replace(hints, sent_down=sent.model_copy(update=told))
 

@@ -14,7 +14,7 @@ from reconciler.model.verdict import HostVerdict
 from reconciler.steps.shutdown import HANGS_SECONDS
 from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.sleepers import is_off
-from tests.crash.stage import Stage
+from tests.crash.stage import Stage, serving_a
 from tests.crash.story import STORIES, TEA, remembers, wants
 from tests.crash.test_every_boundary import STRIDE, moments
 
@@ -280,3 +280,39 @@ def test_a_host_that_stays_up_after_it_accepted_is_asked_again_by_another_run() 
     is_off(stage)
     accepted = [row.record.run for row in stage.kept().rows() if isinstance(row.record, Accepted)]
     assert len(accepted) == len(set(accepted)) == 2
+
+
+def seemingly(way: str) -> Stage:
+    """Have a host that accepted to go down, stayed up, and was silent for long enough."""
+    stage = serving_a()
+    stage.world.watched, stage.world.descent = False, "stays"
+    wants(stage, "a", power=way).ends("stalled")
+    stage.world.unseen["contact"] = "its link is lost"
+    stage.ends("applied")
+    assert stage.world.violations == []
+    stage.world.unseen.clear()
+    stage.world.descent = "goes"
+    return stage
+
+
+def test_a_host_that_only_seemed_to_be_off_is_sent_down_once_it_answers_in_the_same_boot() -> None:
+    stage = seemingly("off")
+    stage.ends("applied")
+    is_off(stage)
+    stage.ends("in_sync")
+
+
+def test_a_host_that_only_seemed_to_be_off_stays_on_while_somebody_is_logged_in_and_is_not_forgotten() -> None:
+    stage = seemingly("off")
+    stage.world.guards = power.Guards(logins=(power.Login(user="ana", place="tty1"),))
+    for _ in range(3):
+        stage.ends("refused")
+    stage.world.guards = power.Guards()
+    stage.ends("applied")
+    is_off(stage)
+
+
+def test_a_host_that_sleeps_and_wakes_in_one_boot_is_left_to_who_woke_it() -> None:
+    stage = seemingly("suspend")
+    stage.ends("in_sync")
+    assert stage.world.power == "on"

@@ -16,7 +16,7 @@ from reconciler.fakes.world import Conversation, Descent, Fault, Loss
 from reconciler.loop.observer import Observer
 from reconciler.model.facts import FactKey
 from reconciler.model.power import Guards, Login, Power
-from reconciler.model.records import Retry
+from reconciler.model.records import Accepted, Retry
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.verdict import HostVerdict
 from tests.crash.stage import PREPARE, Stage, want
@@ -158,8 +158,13 @@ class WorldMachine(RuleBasedStateMachine):
 
     def is_left_on(self) -> bool:
         """Return whether somebody switched the host on after it went down as wanted, and nobody is to be thrown out."""
-        down = self.stage.wanted.power in {"off", "suspend"}
+        down = self.stage.wanted.power == "suspend" or (self.stage.wanted.power == "off" and not self.has_accepted())
         return down and not self.stage.wanted.enforce and self.world.power == "on" and self.hints().last_good == self.stage.wanted
+
+    def has_accepted(self) -> bool:
+        """Return whether the host accepted to go down in the boot that it is in."""
+        rows = (row.record for row in self.stage.kept().rows())
+        return any(isinstance(record, Accepted) and record.boot_id == self.world.boot_id for record in rows)
 
     def hints(self) -> Hints:
         return fold(self.stage.kept().rows()).get(HOST, Hints())

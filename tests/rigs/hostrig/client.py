@@ -1,8 +1,8 @@
 """A rig of hosts for tests: hosts that are really off, boot on a magic packet, and really power off.
 
 In nspawn mode, as root, each is a Debian with systemd at a network of its own; in light mode, without privileges, each is an
-sshd on a loopback address. What differs: light hosts share this machine's files and its network, have one user, who counts as
-root, and no systemd; processes that lose their power there still close their connections.
+sshd on a loopback address. What differs: light hosts share this machine's files, its network and its boot id, have one user, who
+counts as root, and no systemd; processes that lose their power there still close their connections.
 """
 
 from __future__ import annotations
