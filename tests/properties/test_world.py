@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from hypothesis import HealthCheck, settings
@@ -16,7 +17,7 @@ from reconciler.fakes.world import Conversation, Descent, Fault, Loss
 from reconciler.loop.observer import Observer
 from reconciler.model.facts import FactKey
 from reconciler.model.power import Guards, Login, Power
-from reconciler.model.records import Accepted, Retry
+from reconciler.model.records import Accepted, Retry, RunOpened
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.verdict import HostVerdict
 from tests.crash.stage import PREPARE, Stage, want
@@ -147,8 +148,11 @@ class WorldMachine(RuleBasedStateMachine):
         return verdict.outcome
 
     def command(self, dies_at: int | None = None) -> tuple[Life, HostVerdict | None]:
+        before = max((row.seq for row in self.stage.kept().rows()), default=0)
         life, verdict = self.stage.command(dies_at)
-        assert [loss for loss in self.world.lost if not self.is_excused(loss)] == [], verdict
+        begun = (row.record for row in self.stage.kept().rows() if row.seq > before)
+        aims = [self.stage.wanted, *(record.slice for record in begun if isinstance(record, RunOpened))]
+        assert [loss for loss in self.world.lost if not self.is_excused(loss, aims)] == [], verdict
         self.world.lost.clear()
         packets = self.world.packets
         assert all(sum(at <= other < at + 60.0 for other in packets) <= MOST_PACKETS for at in packets), packets
@@ -189,9 +193,8 @@ class WorldMachine(RuleBasedStateMachine):
             assert (judged.state, world.power) == ("suspended", "off"), judged
         return True
 
-    def is_excused(self, loss: Loss) -> bool:
-        """Return whether a conversation could not have been saved."""
-        spec = self.stage.wanted.model(loss.mark.model)
+    def is_excused(self, loss: Loss, aims: Sequence[Slice]) -> bool:
+        """Return whether a conversation could not have been saved: one with another definition than what was aimed at is not."""
         tried = [
             attempt
             for file in self.world.files
@@ -199,7 +202,8 @@ class WorldMachine(RuleBasedStateMachine):
             if attempt.identity == loss.identity
         ]
         damaged = any(attempt.outcome in {"failed", "open"} for attempt in tried)
-        changed = spec is None or spec.digest != loss.mark.digest
+        specs = [aim.model(loss.mark.model) for aim in aims]
+        changed = any(spec is None or spec.digest != loss.mark.digest for spec in specs)
         hindered = bool(self.world.faults or self.world.unseen)
         return changed or hindered or damaged or loss.busy or not loss.answered
 
