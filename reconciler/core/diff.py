@@ -77,11 +77,12 @@ def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ign
     hidden = have is None or (have == "on" and not answers)
     if wanted.power == "on" and wanted.host.capabilities.can_wake and hidden:
         return PowerChange(host=host, have=GOING_DOWN if answers else SILENT, want="on")
-    if wanted.power is not None and hidden and _has_accepted(POWER_STATES[wanted.power], hints):
-        return PowerChange(host=host, have=GOING_DOWN, want=POWER_STATES[wanted.power])
+    going = _going(hints)
+    if wanted.power is not None and hidden and going is not None and _does(wanted.power, going):
+        return PowerChange(host=host, have=GOING_DOWN, want=going)
     if have is None:
         return _unseen(wanted, observed, hints)
-    if wanted.power is None or have == POWER_STATES[wanted.power] or (wanted.power == "suspend" and have == "off"):
+    if wanted.power is None or _does(wanted.power, have):
         return None
     if have == "on" and not wanted.enforce and _was_reached(wanted, observed, hints):
         cause = "somebody switched it on; it stays on until `power` in the file changes, or `enforce: true` stands beside it"
@@ -98,10 +99,15 @@ def _unseen(wanted: Slice, observed: Observed, hints: Hints) -> str:
     return reason if told else f"{reason}; {NOBODY_TELLS}"
 
 
-def _has_accepted(want: PowerState, hints: Hints) -> bool:
-    """Return whether a host has accepted to go down in this way, and was not seen to be down since."""
+def _going(hints: Hints) -> PowerState | None:
+    """Return the state that a host has accepted to go to, None where it did not or was seen in it since."""
     sent = hints.sent_down
-    return sent is not None and sent.is_heard and not sent.seen and sent.state == want
+    return sent.state if sent is not None and sent.is_heard and not sent.seen else None
+
+
+def _does(wanted: WantedPower, have: PowerState) -> bool:
+    """Return whether a host in this state is as wanted; what is off need not be woken to sleep."""
+    return have == POWER_STATES[wanted] or (wanted == "suspend" and have == "off")
 
 
 def _was_reached(wanted: Slice, observed: Observed, hints: Hints) -> bool:

@@ -316,3 +316,12 @@ def test_a_host_that_sleeps_and_wakes_in_one_boot_is_left_to_who_woke_it() -> No
     stage = seemingly("suspend")
     stage.ends("in_sync")
     assert stage.world.power == "on"
+
+
+def test_a_host_that_goes_off_when_it_is_to_sleep_is_waited_for_and_left_off() -> None:
+    stage = STORIES["power_off_unwatched"].begin()
+    stage.command(HEARD)
+    stage.world.clock.now += LATER
+    wants(stage, "a", power="suspend").ends("applied")
+    is_off(stage)
+    stage.ends("in_sync")
