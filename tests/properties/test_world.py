@@ -166,9 +166,10 @@ class WorldMachine(RuleBasedStateMachine):
         return down and not self.stage.wanted.enforce and self.world.power == "on" and self.hints().last_good == self.stage.wanted
 
     def has_accepted(self) -> bool:
-        """Return whether the host accepted to go down in the boot that it is in."""
+        """Return whether the host accepted to go down in the boot in which it answers."""
         rows = (row.record for row in self.stage.kept().rows())
-        return any(isinstance(record, Accepted) and record.boot_id == self.world.boot_id for record in rows)
+        accepted = any(isinstance(record, Accepted) and record.boot_id == self.world.boot_id for record in rows)
+        return accepted and self.world.answers
 
     def hints(self) -> Hints:
         return fold(self.stage.kept().rows()).get(HOST, Hints())
