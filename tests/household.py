@@ -118,17 +118,28 @@ class Household:
         return done.stdout + done.stderr
 
     @contextmanager
-    def applying(self, *moments: str, code: int = 0, words: Sequence[str] = ()) -> Iterator[None]:
-        """Apply, and let something happen once these moments stand in the journal; `applied` is what was said in the end."""
+    def applying(self, *moments: str, code: int = 0, words: Sequence[str] = (), halts: bool = False) -> Iterator[None]:
+        """Apply, and let something happen once these moments stand in the journal; `applied` is what was said in the end.
+
+        Who `halts` does nothing more until it has happened.
+        """
         rows, errors = self.rows(), self.folder / "apply.log"
+        program = ("-m", "tests.mortal", ",".join(("halt", *moments))) if halts else ("-m", "reconciler")
         with errors.open("wb") as written:
             process = subprocess.Popen(
-                self.argv("apply", "--yes", *words), cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
-                stdout=written, stderr=written,
+                self.argv("apply", "--yes", *words, program=program), cwd=self.folder, env=self.environment,
+                stdin=subprocess.DEVNULL, stdout=written, stderr=written,
             )  # fmt: skip
+        stat = Path(f"/proc/{process.pid}/stat")
+
+        def is_there() -> bool:
+            stands = not halts or stat.read_text().rpartition(")")[2].split()[0] == "T"
+            return (stands and _in_order(moments, self.moments(rows))) or process.poll() is not None
+
         try:
-            until(lambda: _in_order(moments, self.moments(rows)) or process.poll() is not None, within=COMMAND_SECONDS)
+            until(is_there, within=COMMAND_SECONDS)
             yield
+            process.send_signal(signal.SIGCONT)
             ended = process.wait(COMMAND_SECONDS)
         finally:
             process.kill()

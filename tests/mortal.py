@@ -2,6 +2,7 @@
 
 It sends the signal itself, so that no machine is too fast or too slow for it: at once, or a little later where the last
 moment is an intent, when its effect is under way. Moments are separated by commas, such as "done stop,intent start".
+Where they begin with "halt,", it is stopped by SIGSTOP instead, always at once, until somebody lets it go on.
 """
 
 from __future__ import annotations
@@ -31,27 +32,27 @@ def moment(record: Record) -> str:
             return record.kind
 
 
-def die_after(moments: list[str]) -> None:
-    """Arrange the end of this process."""
+def end_after(moments: list[str], number: signal.Signals) -> None:
+    """Arrange that this process gets a signal."""
     append = SqliteJournal.append
+
+    def end() -> None:
+        os.kill(os.getpid(), number)
 
     def appending(journal: SqliteJournal, record: Record) -> Row:
         row = append(journal, record)
         if moments and moment(record) == moments[0]:
             last = moments.pop(0)
             if not moments:
-                end = threading.Timer(LATER_SECONDS, die).start if last.startswith("intent") else die
-                end()
+                later = number == signal.SIGKILL and last.startswith("intent")
+                (threading.Timer(LATER_SECONDS, end).start if later else end)()
         return row
 
     SqliteJournal.append = appending  # type: ignore[assignment, method-assign]
 
 
-def die() -> None:
-    """Be gone without another word."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 if __name__ == "__main__":
-    die_after(sys.argv.pop(1).split(","))
+    first, *others = sys.argv.pop(1).split(",")
+    halts = first == "halt"
+    end_after(others if halts else [first, *others], signal.SIGSTOP if halts else signal.SIGKILL)
     sys.exit(main())

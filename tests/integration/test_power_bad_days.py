@@ -55,7 +55,8 @@ class Day(NamedTuple):
     """Be one bad day: what is wanted, what happens and at which moments of the journal, and what is said of it.
 
     Then what is mended beside what the rig heals, and how often the power was cut. `lost` is a day that no conversation survives,
-    `given` what the inventory says. Who is killed at these moments says nothing: who goes on from there does.
+    `given` what the inventory says. Who is killed at these moments says nothing: who goes on from there does. Who `halts` does
+    nothing until it has happened: a host is sometimes faster than a test.
     """
 
     wish: Literal["on", "off"]
@@ -69,6 +70,7 @@ class Day(NamedTuple):
     modes: tuple[Mode, ...] = BOTH
     lost: bool = False
     given: Callable[[Household], AbstractContextManager[None]] = usually
+    halts: bool = False
 
 
 def has(**faults: float | str) -> Fault:
@@ -178,6 +180,13 @@ def emptied(here: Household) -> None:
 def inferring(here: Household) -> Iterator[None]:
     """Have no witness."""
     here.inventory(here.inferring)
+    yield
+
+
+@contextmanager
+def in_no_hurry(here: Household) -> Iterator[None]:
+    """Have a host that is on its way down until its power goes."""
+    here.rig.fault(HOST, shutdown_hang=1)
     yield
 
 
@@ -327,12 +336,14 @@ DAYS: dict[str, Day] = {
     "its power is cut while it saves": Day(
         "off", cut, "save_slots tiny", at=("intent save_slots",), cuts=1, lost=True, modes=ONE
     ),
-    "its power is cut while it shuts down": Day("off", cut, "shutdown box", at=("accepted",), cuts=1, modes=ONE),
+    "its power is cut while it shuts down": Day(
+        "off", cut, "shutdown box", at=("accepted",), cuts=1, given=in_no_hurry, modes=ONE
+    ),
     "its link is lost when it is asked to go down": Day(
-        "off", unplugged, LATE, 3, ("intent shutdown",), words=PATIENCE, modes=ONE
+        "off", unplugged, LATE, 3, ("intent shutdown",), words=PATIENCE, halts=True, modes=ONE
     ),
     "its link is lost when it is asked to go down, and nobody tells": Day(
-        "off", unplugged, LATE, 3, ("intent shutdown",), words=PATIENCE, given=inferring, modes=ONE
+        "off", unplugged, LATE, 3, ("intent shutdown",), words=PATIENCE, halts=True, given=inferring, modes=ONE
     ),
     "who sent it down is killed": Day("off", nothing, "was cut short during shutdown", KILLED, ("accepted",)),
 }
@@ -382,7 +393,7 @@ def befallen(here: Household, day: Day) -> str:
     if day.code == KILLED:
         here.killed_at(*day.at)
         return ""
-    with here.applying(*day.at, code=day.code, words=day.words):
+    with here.applying(*day.at, code=day.code, words=day.words, halts=day.halts):
         if day.at:
             day.fault(here)
     assert day.sentence in here.applied
