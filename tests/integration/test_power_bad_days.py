@@ -55,8 +55,7 @@ class Day(NamedTuple):
     """Be one bad day: what is wanted, what happens and at which moments of the journal, and what is said of it.
 
     Then what is mended beside what the rig heals, and how often the power was cut. `lost` is a day that no conversation survives,
-    `given` what the inventory says. Who is killed at these moments says nothing: who goes on from there does. Who `halts` does
-    nothing until it has happened: a host is sometimes faster than a test.
+    `given` what the inventory says. Who is killed at these moments says nothing, who goes on does. Who `halts` waits for it.
     """
 
     wish: Literal["on", "off"]
