@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from reconciler.core.diff import GOING_DOWN
+from reconciler.core.diff import GOING_DOWN, POWER_STATES
 from reconciler.core.memory import awaited
 from reconciler.model.change import Change, PowerChange, PrepareChange, ProveChange, RestoreChange, StartChange, StopChange
 from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Health, Observed, PortState, Saved, Unit, Weights
@@ -274,7 +274,7 @@ def _restore_draft(host: str, model_name: str, observed: Observed, cause: str) -
 
 
 def _power(change: PowerChange, wanted: Slice, stops: list[StopChange], observed: Observed) -> Recipe:
-    cause = f"power is {change.have}, wanted is {change.want}"
+    cause = f"power is {change.have}, wanted is {POWER_STATES[wanted.power] if wanted.power else change.want}"
     can = wanted.host.capabilities
     if change.want == "on":
         sleepers = tuple(Sleeper(model=model.name, port=model.port) for model in wanted.models)
