@@ -9,6 +9,7 @@ writes the model file when it is missing.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import functools
 import importlib
 import os
@@ -161,9 +162,22 @@ def serve(binding: Any, fields: Mapping[str, Any]) -> NoReturn:  # noqa: ANN401
     try:
         server = binding.Server(parameters(binding, fields))  # noqa: F841 - it serves as long as it is held
     except RuntimeError:
+        _finish_log(binding)
         fail(f"cannot serve {fields['model.path']} on port {fields['port']}; the reason is in the lines above")
     _await_signal()
     os._exit(0)  # the binding's own ending waits for requests in flight
+
+
+def _finish_log(binding: Any) -> None:  # noqa: ANN401
+    """Wait until llama.cpp has written what it logged: a thread of its own does, and an exit would end that before.
+
+    Source: common/log.cpp as in xllamacpp 2026.10; where a version has no such functions, an exit waits for the thread.
+    """
+    library = ctypes.CDLL(binding.xllamacpp.__file__)
+    log, flush = (getattr(library, name, None) for name in ("_Z15common_log_mainv", "_Z16common_log_flushP10common_log"))
+    if log and flush:
+        log.restype, flush.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+        flush(log())
 
 
 def _await_signal() -> None:

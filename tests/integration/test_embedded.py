@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
+import select
 import signal
 import struct
 import subprocess
+import sys
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 PROMPT = "the quick brown fox jumps over the lazy dog. " * 12
 KEEPING = ("-np", "1", "--no-cache-idle-slots", "--cache-ram", "0", "--fit", "off")
 ENDS_WITHIN = 2.0
+PIPE_BYTES = 4096
 
 embedded_only = pytest.mark.skipif(bool(LLAMA_SERVER), reason="llama-server itself does otherwise")
 
@@ -217,6 +221,24 @@ def test_truncated_model_is_named(tmp_path: Path) -> None:
     model = weights_in(tmp_path)
     os.truncate(model, 100_000)
     assert str(model) in refusal("-m", str(model), "--port", "0")
+
+
+@embedded_only
+def test_the_reason_is_written_before_the_last_word_and_the_end(tmp_path: Path) -> None:
+    """llama.cpp's log goes to a pipe that takes nothing yet; the program's own words go to another one."""
+    model = weights_in(tmp_path)
+    os.truncate(model, 100_000)
+    apart = "import os, sys; from reconciler.embedded import server; sys.stderr = os.fdopen(1, 'w'); server.main(sys.argv[1:])"
+    log, full = os.pipe()
+    os.write(full, bytes(fcntl.fcntl(full, fcntl.F_SETPIPE_SZ, PIPE_BYTES)))
+    words = [sys.executable, "-c", apart, "-m", str(model), "--port", "0"]
+    engine = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=full)
+    os.close(full)
+    with engine, os.fdopen(log, "rb") as reasons:
+        assert engine.stdout is not None
+        assert select.select([engine.stdout], [], [], ENDS_WITHIN)[0] == []
+        assert b"exiting due to model loading error" in reasons.read()
+        assert str(model) in engine.stdout.read().decode()
 
 
 def test_taken_port_is_named(tmp_path: Path) -> None:
