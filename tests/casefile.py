@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 from ruamel.yaml import YAML
 
 from reconciler.core.canonical import digest
+from reconciler.core.policy import aim
 from reconciler.core.power import judged
 from reconciler.core.recovery import SEEN, Hints, attempt_key, fold
 from reconciler.model.facts import (
@@ -47,7 +48,7 @@ from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
 from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import OK, PENDING, REFUSED
-from reconciler.verbs.plan import Seen, _planned
+from reconciler.verbs.plan import Seen, Sight, _planned
 from tests.clocks import instant
 from tests.worlds import HOST, PROVENANCE, identity, model, saved_slot, slice_of, unit, whole, world
 
@@ -184,7 +185,9 @@ def looked(case: Case) -> Seen:
             claim=Claim(controller="me", name="", directory="", at=0.0),
         ),
     )
-    return _planned(looking, wanted_slice(case), seen(case), hints(case), prune=case.prune, take_over=case.take_over)
+    wanted, found, known = wanted_slice(case), seen(case), hints(case)
+    sight = Sight(found, known, aim(wanted, known, found, instant(NOW)))
+    return _planned(looking, wanted, sight, prune=case.prune, take_over=case.take_over)
 
 
 def rewritten(text: str, expected: Expected) -> str:
@@ -241,8 +244,7 @@ def _found(case: Case) -> Observed:
     }
     for name, one in (given.running | given.orphans).items():
         facts |= _running_facts(name, one)
-    for name, one in given.orphans.items():
-        facts |= _port(one.port or 0, PortOwner(pid=one.pid, name="llama-server", model=name)) if one.port else {}
+        facts |= _port(one.port, PortOwner(pid=one.pid, name="llama-server", model=name)) if one.port else {}
     for port, owner in given.ports.items():
         facts |= _port(port, owner)
     for name in given.saved.keys() | given.damaged.keys():
@@ -275,7 +277,7 @@ def _port(port: int, owner: PortOwner | None) -> dict[FactKey, FactValue]:
 
 def _unit(name: str, one: RunningGiven) -> Unit:
     made_from = {"wanted": digest(name), "older": OLDER, "of another version": FOREIGN}[one.definition]
-    return unit(name, pid=one.pid, digest=made_from, leader=not one.died, started_at=STARTED)
+    return unit(name, pid=one.pid, digest=made_from, port=one.port, leader=not one.died, started_at=STARTED)
 
 
 def _running_facts(name: str, one: RunningGiven) -> dict[FactKey, FactValue]:

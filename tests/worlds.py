@@ -66,7 +66,7 @@ def identity(pid: int) -> UnitIdentity:
 
 
 def unit(name: str, pid: int = 100, **changed: Any) -> Unit:
-    mark = Mark(controller="me", model=name, digest=changed.pop("digest", digest(name)))
+    mark = Mark(controller="me", model=name, digest=changed.pop("digest", digest(name)), port=changed.pop("port", None))
     return Unit(identity=identity(pid), mark=mark, members=(pid,), uptime=60.0, **changed)
 
 

@@ -35,10 +35,12 @@ def may_run(slice_: Slice, hints: Hints) -> tuple[str, ...]:
 
 
 def found_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
-    """Return the files of models that turned out to run, where nobody has looked at them."""
+    """Return the files of models that turned out to run, and the ports where they do, where nobody has looked at them."""
     host = slice_.host.name
-    running = [model.name for model in slice_.models if observed.value(FactKey("unit", host, model.name), Unit)]
-    return tuple(key for name in running for kind in FILE_FACTS if (key := FactKey(kind, host, name)) not in observed)
+    units = [unit for model in slice_.models if (unit := observed.value(FactKey("unit", host, model.name), Unit))]
+    files = [FactKey(kind, host, unit.mark.model) for unit in units for kind in FILE_FACTS]
+    ports = [FactKey("port", host, str(unit.mark.port)) for unit in units if unit.mark.port]
+    return tuple(key for key in (*files, *ports) if key not in observed)
 
 
 def silent_engines(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:

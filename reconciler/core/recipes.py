@@ -9,7 +9,7 @@ from typing import TypeAlias
 from reconciler.core.diff import GOING_DOWN, POWER_STATES
 from reconciler.core.memory import awaited
 from reconciler.model.change import Change, PowerChange, PrepareChange, ProveChange, RestoreChange, StartChange, StopChange
-from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Health, Observed, PortState, Saved, Unit, Weights
+from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Health, Observed, Saved, Unit, Weights
 from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.await_down import AwaitDown
@@ -110,12 +110,9 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
 
 def _port(change: StopChange, wanted: Slice, observed: Observed) -> int | None:
     """Return where a unit listens: a definition that moved its model to another port did not move the unit."""
-    for port in (one.port for one in wanted.models):
-        state = observed.value(FactKey("port", change.host, str(port)), PortState)
-        if state is not None and state.owner is not None and state.owner.model == change.model:
-            return port
+    unit = observed.value(FactKey("unit", change.host, change.model), Unit)
     model = wanted.model(change.model)
-    return model.port if model else change.port
+    return (unit.mark.port if unit else None) or (model.port if model else change.port)
 
 
 def _held(activity: Activity | None) -> str:

@@ -160,8 +160,11 @@ class FakeEngine:
     def _file(self, name: str) -> SlotFile | None:
         return next((file for file in self.host.world.files if file.sidecar and file.sidecar.file == name), None)
 
+    def _port(self, unit: Unit) -> int:
+        return unit.mark.port or self.model.port
+
     def _serving(self, unit: Unit) -> Process | None:
-        process = self.host.world.on_port(self.model.port)
+        process = self.host.world.on_port(self._port(unit))
         ready = process and process.identity == unit.identity and process.is_ready(self.host.world.now)
         return process if ready else None
 
@@ -176,7 +179,7 @@ class FakeEngine:
         return Health(phase=phase, identity=unit.identity, message=message)
 
     def _phase(self, unit: Unit) -> tuple[Phase, str]:
-        now, port = self.host.world.now, self.model.port
+        now, port = self.host.world.now, self._port(unit)
         owner = self.host.world.on_port(port)
         if owner is None:
             return ("loading" if unit.uptime < YOUNG_SECONDS else "unresponsive"), f"nobody listens on {port}"
@@ -212,7 +215,7 @@ class FakeEngine:
     def _unanswered(self, unit: Unit) -> Answer:
         """Say why there is no answer; raise DriverError when a unit that has its port is silent."""
         phase, message = self._phase(unit)
-        if phase == "unresponsive" and self.host.world.on_port(self.model.port):
+        if phase == "unresponsive" and self.host.world.on_port(self._port(unit)):
             raise DriverError(message)
         return Answer(message=message)
 

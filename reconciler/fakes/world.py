@@ -258,7 +258,7 @@ class World:
     def start(self, model: ModelSpec, controller: str) -> Process:
         """Let a launcher start a unit."""
         nature = self.natures.get(model.digest, Nature())
-        mark = Mark(controller=controller, model=model.name, digest=model.digest)
+        mark = Mark(controller=controller, model=model.name, digest=model.digest, port=model.port)
         ends_at = self.now + nature.dies_after
         if self.on_port(model.port) is not None:
             self.wrong(f"{model.name} was started on port {model.port}, which is taken")

@@ -22,7 +22,7 @@ from reconciler.model.records import Answered, Asked, Hold, Record
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
-from reconciler.ports import Clock, HostPorts, Random
+from reconciler.ports import Access, Clock, HostPorts, Random
 
 RESYNC_SECONDS = 120.0
 """How long a host is left alone that is as it should be."""
@@ -60,7 +60,7 @@ class Keeper:
     def __init__(self, means: Means, slice_: Slice, provenance: Provenance) -> None:
         """Begin with what is wanted now."""
         self._means = means
-        self._slice, self._provenance, self._ports = slice_, provenance, means.ports(slice_)
+        self._slice, self._provenance = slice_, provenance
         self._host = slice_.host.name
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
         self._urgent = True
@@ -77,7 +77,6 @@ class Keeper:
         lifted = provenance.objection != self._provenance.objection
         self._slice, self._provenance = slice_, provenance
         if moved:
-            self._ports = self._means.ports(slice_)
             self._interrupt.cut("the files ask for something else now", "superseded")
         if moved or lifted:
             self.look()
@@ -129,7 +128,7 @@ class Keeper:
             return
         slice_, provenance = self._slice, self._provenance
         wish = _wish(slice_, provenance, asked)
-        actor = Actor(self._ports, means.past, means.clock, means.claim, self._interrupt, means.say)
+        actor = Actor(means.ports, means.past, means.clock, means.claim, self._interrupt, means.say)
         try:
             verdict = await reconcile(wish, actor)
         except DurabilityError:
@@ -175,14 +174,15 @@ class Keeper:
     async def _rest(self) -> None:
         """Wait until somebody asks, a unit ends, or it is time; units that keep ending are left alone for a while."""
         calm, keys = self._calm_seconds(), [FactKey("unit", self._host, name) for name in self._slice.active or ()]
-        world = await Observer(self._ports, self._slice, self._means.clock).look(keys)
+        ports = self._means.ports(self._slice)
+        world = await Observer(ports, self._slice, self._means.clock).look(keys)
         units = [unit for key in keys if (unit := world.value(key, Unit)) is not None]
         # What died between the pass and this look tells nobody; what is not there for longer is as it should be.
         at_once = len(units) < len(keys) and not self._doubted
         self._doubted = at_once
         async with anyio.create_task_group() as group:
             for unit in units:
-                group.start_soon(self._attend, unit.identity)
+                group.start_soon(self._attend, ports.access, unit.identity)
             with anyio.move_on_after(max(calm, 0.0 if at_once else self._rest_seconds())):
                 await self._stirred.wait()
                 while not self._urgent and calm > 0:
@@ -192,8 +192,8 @@ class Keeper:
                     calm = self._calm_seconds()
             group.cancel_scope.cancel()
 
-    async def _attend(self, identity: UnitIdentity) -> None:
-        async for _ in self._ports.access.changes(identity):
+    async def _attend(self, access: Access, identity: UnitIdentity) -> None:
+        async for _ in access.changes(identity):
             self._stirred.set()
         self._stirred.set()
 

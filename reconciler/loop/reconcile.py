@@ -48,9 +48,9 @@ class Wish:
 
 @dataclass(frozen=True)
 class Actor:
-    """Hold what a pass needs to act. `say` is told what is going on."""
+    """Hold what a pass needs to act. `ports` are those of the definitions that are aimed at, `say` is told what is going on."""
 
-    ports: HostPorts
+    ports: Callable[[Slice], HostPorts]
     past: Past
     clock: Clock
     claim: Claim
@@ -123,7 +123,7 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
 
 def _observer(actor: Actor, slice_: Slice) -> Observer:
     host = slice_.host.name
-    return Observer(actor.ports, slice_, actor.clock, lambda: actor.past.hints(host).sent_down)
+    return Observer(actor.ports(slice_), slice_, actor.clock, lambda: actor.past.hints(host).sent_down)
 
 
 def _note_power(actor: Actor, sent: SentDown | None, observed: Observed, host: str) -> None:
@@ -225,7 +225,7 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
         _adopt(wish, actor, target, mode, hints)
         return Attempt("in_sync")
     if plan.steps and not _is_asleep(plan):
-        obstacle = await claim_host(actor.ports.access, actor.claim, take_over=wish.take_over)
+        obstacle = await claim_host(actor.ports(target.slice).access, actor.claim, take_over=wish.take_over)
         if obstacle:
             return Attempt("refused", message="nothing was changed", reasons=(f"{host}: {obstacle}",))
     executor = _open(wish, actor, goal, plan, hints)
@@ -252,9 +252,9 @@ def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) ->
             continues=hints.open_run.seq if hints.open_run else None,
         )
     )
-    observer, controller = _observer(actor, target.slice), actor.claim.controller
+    ports, observer, controller = actor.ports(target.slice), _observer(actor, target.slice), actor.claim.controller
     return Executor(
-        actor.ports, observer, actor.past.journal, actor.clock, controller, target.slice, opened.seq, actor.interrupt, actor.say
+        ports, observer, actor.past.journal, actor.clock, controller, target.slice, opened.seq, actor.interrupt, actor.say
     )
 
 
@@ -295,7 +295,7 @@ async def _not_ours(wish: Wish, actor: Actor, plan: HostPlan, observed: Observed
     reasons = gate.refusals(plan, observed, actor.claim.controller, take_over=wish.take_over)
     if reasons:
         return reasons
-    obstacle = await claim_host(actor.ports.access, actor.claim, take_over=wish.take_over)
+    obstacle = await claim_host(actor.ports(wish.slice).access, actor.claim, take_over=wish.take_over)
     return (obstacle,) if obstacle else ()
 
 

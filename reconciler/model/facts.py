@@ -97,11 +97,12 @@ class UnitIdentity(Value):
 
 
 class Mark(Value):
-    """Say who started a unit, for which model, from which command."""
+    """Say who started a unit, for which model, from which command, and where it listens (None: where its definition says)."""
 
     controller: str
     model: str
     digest: str
+    port: int | None = None
 
 
 class Unit(Value):

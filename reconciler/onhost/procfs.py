@@ -7,7 +7,7 @@ import os
 import re
 import time
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MARK = "RECONCILER_MARK"
 ENVIRON_LIMIT = 128 * 1024
@@ -126,7 +126,7 @@ def _program(pid: int, proc: str) -> tuple[bytes, ...]:
 
 
 @lru_cache(maxsize=64)
-def parse_mark(text: str) -> dict[str, str] | None:
+def parse_mark(text: str) -> dict[str, Any] | None:
     """Return the fields of a mark, None when it is not one of ours."""
     try:
         mark = json.loads(text)
@@ -134,7 +134,7 @@ def parse_mark(text: str) -> dict[str, str] | None:
         return None
     if not isinstance(mark, dict) or not all(isinstance(mark.get(field), str) for field in _FIELDS):
         return None
-    return {field: mark[field] for field in _FIELDS}
+    return {**{field: mark[field] for field in _FIELDS}, "port": mark.get("port")}
 
 
 def children(processes: dict[int, Process]) -> dict[int, list[int]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Group(NamedTuple):
     """Hold one unit's processes."""
 
-    mark: dict[str, str]
+    mark: dict[str, Any]
     first: Process
     leader: bool
     members: set[int]

@@ -49,7 +49,7 @@ class Start(ModelStep):
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with a fresh unit that is loading."""
-        mark = Mark(controller="", model=self.model, digest=self.digest)
+        mark = Mark(controller="", model=self.model, digest=self.digest, port=self.port)
         unit = Unit(identity=PREDICTED_IDENTITY, mark=mark, members=(), uptime=0.0)
         return world.predicting(
             self.kind,

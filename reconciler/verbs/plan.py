@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import anyio
 
 from reconciler.core import gate, planner, policy
-from reconciler.core.attention import costly_facts
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, fold
 from reconciler.loop.observer import Observer
@@ -45,6 +45,14 @@ class Seen:
         return self.plan.model_copy(update={"notes": (*self.plan.notes, *self.plan.refusals), "refusals": ()})
 
 
+class Sight(NamedTuple):
+    """Hold what is seen and remembered of a host, and where it should aim."""
+
+    observed: Observed
+    hints: Hints
+    aim: policy.Aim
+
+
 async def look(
     looking: Looking, wanted: Wanted, noting: Iterable[Record] = (), *, prune: bool = False, take_over: bool = False
 ) -> tuple[Seen, ...]:
@@ -60,12 +68,12 @@ async def look(
         known = hints.get(slice_.host.name, Hints())
         observed = await Observer(looking.readers(slice_), slice_, looking.clock, lambda: known.sent_down).everything()
         mine = replace(known, held=policy.holding(known, looking.clock.instant()))
-        target = policy.aim(slice_, mine, observed, looking.clock.instant()).target
-        if target is not None and target.slice != slice_:
-            # Going back may stop what the wish would keep running: only now is what that remembers worth asking.
-            seeing = Observer(looking.readers(slice_), target.slice, looking.clock)
-            observed = await seeing.look(costly_facts(target.slice, observed), observed)
-        planned = _planned(looking, slice_, observed, mine, prune=prune, take_over=take_over)
+        aim = policy.aim(slice_, mine, observed, looking.clock.instant())
+        if aim.target is not None and aim.target.slice != slice_:
+            # What is gone back to has its own definitions: its weights, its programs, and what it keeps.
+            back = aim.target.slice
+            observed = await Observer(looking.readers(back), back, looking.clock, lambda: known.sent_down).everything()
+        planned = _planned(looking, slice_, Sight(observed, mine, aim), prune=prune, take_over=take_over)
         seen[slice_.host.name] = _refused(planned, objection) if objection else planned
 
     async with anyio.create_task_group() as group:
@@ -78,8 +86,8 @@ def _refused(seen: Seen, reason: str) -> Seen:
     return replace(seen, plan=seen.plan.model_copy(update={"refusals": (reason, *seen.plan.refusals)}))
 
 
-def _planned(looking: Looking, slice_: Slice, observed: Observed, hints: Hints, *, prune: bool, take_over: bool) -> Seen:
-    aim = policy.aim(slice_, hints, observed, looking.clock.instant())
+def _planned(looking: Looking, slice_: Slice, sight: Sight, *, prune: bool, take_over: bool) -> Seen:
+    observed, hints, aim = sight
     target = aim.target or Target(slice=slice_, digest=digest(slice_))
     plan = planner.plan(target, observed, hints, prune=prune)
     reasons = gate.refusals(plan, observed, looking.claim.controller, take_over=take_over)

@@ -75,8 +75,7 @@ class Bench(NamedTuple):
         (self.folder / "desired.yaml").write_text(f"version: 1\nactive: {active}\n")
         wanted = self.app.source.read()
         slice_ = wanted.slices["local"]
-        ports = self.loop.call(self.app.ports, slice_)
-        actor = Actor(ports, self.past, self.app.clock, self.app.claim, Interrupt(), lambda _: None)
+        actor = Actor(self.app.ports, self.past, self.app.clock, self.app.claim, Interrupt(), lambda _: None)
         wish = Wish(slice_, wanted.provenance, "bench")
         # A keeper that rests has read what the run before has left.
         self.loop.call(self.past.hints, "local")

@@ -6,6 +6,7 @@ import gc
 import resource
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import anyio
 
@@ -54,5 +55,5 @@ def _slice(name: str) -> Slice:
 async def _pass(crowd: list[tuple[World, Slice]], past: Past, clock: TurnedClock) -> None:
     async with anyio.create_task_group() as group:
         for world, slice_ in crowd:
-            actor = Actor(ports(world, slice_, Life()), past, clock, ME, Interrupt(), lambda _: None)
+            actor = Actor(partial(ports, world, life=Life()), past, clock, ME, Interrupt(), lambda _: None)
             group.start_soon(reconcile, Wish(slice_, PROVENANCE, "bench"), actor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Protocol
 import anyio
 import anyio.lowlevel
 
+from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.gpus import none as no_gpu
 from reconciler.drivers.power.composed.driver import Composed, Parts
 from reconciler.embedded.weights import write_weights
@@ -28,6 +30,7 @@ from reconciler.onhost import process
 from reconciler.ports import Access, Engine, GpuReader, Launcher, PowerReader, Shelf
 from tests import running
 from tests.contracts.hosts import nowhere
+from tests.engine import free_port
 from tests.rig import rig
 from tests.worlds import model
 
@@ -52,6 +55,10 @@ class Bench(Protocol):
 
     def narrow(self) -> Bench:
         """Give the same host with a model of one slot."""
+        ...
+
+    def moved(self) -> Engine:
+        """Give the engine as a definition has it that moved the model to another port."""
         ...
 
     async def talk(self, words: int, slot: int = 0) -> float:
@@ -87,6 +94,11 @@ class Bench(Protocol):
         ...
 
 
+def moved(one: ModelSpec) -> ModelSpec:
+    """Return a model that was given another port since."""
+    return one.model_copy(update={"port": free_port(), "digest": "v1:sha256:" + "0" * 64})
+
+
 class WorldBench:
     """Be a bench in a world."""
 
@@ -105,6 +117,9 @@ class WorldBench:
 
     def narrow(self) -> Bench:
         return WorldBench(self.world, slots=1)
+
+    def moved(self) -> Engine:
+        return FakeEngine(self.host, moved(self.model))
 
     async def talk(self, words: int, slot: int = 0) -> float:
         return self.world.talk("m", Conversation(f"client {slot}", words)) / words
@@ -156,6 +171,9 @@ class MachineBench:
 
     def narrow(self) -> Bench:
         return MachineBench(self.directory, slots=1)
+
+    def moved(self) -> Engine:
+        return LlamaEngine(self._rig.engine.setup, moved(self.model), self.access, time.time)
 
     async def talk(self, words: int, slot: int = 0) -> float:
         timings = (await self._rig.converse(words, slot=slot))["timings"]

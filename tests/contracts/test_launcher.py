@@ -169,7 +169,7 @@ async def test_a_started_unit_is_seen_as_its_models_and_gone_after_a_stop(place:
     identity = await place.started(running.FAMILY)
     (unit,) = await place.ours()
     assert unit.identity == identity
-    assert unit.mark == Mark(controller=place.controller, model="gemma3", digest="v1:sha256:00000000")
+    assert unit.mark == Mark(controller=place.controller, model="gemma3", digest="v1:sha256:00000000", port=8080)
     assert len(unit.members) == 5
     assert unit.leader
     evidence = await place.launcher.stop(identity, 5)

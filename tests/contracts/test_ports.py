@@ -103,8 +103,7 @@ async def save(bench: Bench, unit: Unit) -> Any:
 
 
 async def kept(bench: Bench) -> tuple[SavedSlot, ...]:
-    saved: Saved = value(await bench.shelf.saved())
-    return saved.slots
+    return tuple(value(await bench.shelf.saved()).slots)
 
 
 async def outcomes(bench: Bench, unit: Unit) -> list[str]:
@@ -155,7 +154,7 @@ async def test_a_unit_carries_its_mark_and_owns_its_port_until_it_is_stopped(ben
     assert await bench.launcher.port(bench.model.port) == Known(PortState())
     assert await ours(bench) == []
     unit = await until_ready(bench, await started(bench))
-    assert unit.mark == Mark(controller=CONTROLLER, model="m", digest=bench.model.digest)
+    assert unit.mark == Mark(controller=CONTROLLER, model="m", digest=bench.model.digest, port=bench.model.port)
     assert unit.identity.boot_id == value(await bench.access.contact()).boot_id
     assert unit.identity.pid in unit.members
     assert unit.leader
@@ -219,6 +218,11 @@ async def test_after_the_end_of_a_part_of_a_log_comes_what_was_written_since(ben
         more = value(await bench.launcher.log("m", 1000, first.end))
         whole = value(await bench.launcher.log("m", 1000))
     assert more.lines[-1:] == whole.lines[-1:]
+
+
+async def test_an_engine_is_asked_where_it_listens_and_not_where_its_definition_moved_it(bench: Bench) -> None:
+    async with serving(bench) as unit:
+        assert await bench.moved().health(unit) == await bench.engine.health(unit)
 
 
 async def test_an_engine_that_died_has_left_its_port_to_whoever_takes_it(bench: Bench) -> None:

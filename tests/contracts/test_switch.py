@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from reconciler.ports import Access
+    from reconciler.model.spec import Slice
+    from reconciler.ports import Access, HostPorts
 
 
 class Reaching(DriverCatalog):
@@ -44,8 +45,11 @@ def here(tmp_path: Path) -> Iterator[Stack]:
 async def applied(app: App, access: Access) -> HostVerdict:
     wanted = app.source.read()
     slice_ = wanted.slices["local"]
-    ports = Reaching(access).hosts(slice_.host, slice_.models)
     said: list[str] = []
+
+    def ports(slice_: Slice) -> HostPorts:
+        return Reaching(access).hosts(slice_.host, slice_.models)
+
     return await reconcile(
         Wish(slice_, wanted.provenance, "apply"), Actor(ports, Past(app.journal), app.clock, app.claim, Interrupt(), said.append)
     )

@@ -18,7 +18,7 @@ from reconciler.model.facts import Claim
 from reconciler.model.preparation import Preparation
 from reconciler.model.spec import Capabilities, Slice
 from reconciler.model.verdict import HostVerdict
-from reconciler.ports import Clock, Journal
+from reconciler.ports import Clock, HostPorts, Journal
 from tests.worlds import PROVENANCE, model, slice_of
 
 ME = Claim(controller="me", name="nuc", directory="/var/lib/reconciler", at=0.0)
@@ -94,7 +94,10 @@ class Stage:
 
     async def _apply(self, life: Life) -> HostVerdict:
         journal = self.given_journal(MortalJournal(self.kept(), life, self.world.noted))
-        given = ports(self.world, self.wanted, life, self.parts)
+
+        def given(slice_: Slice) -> HostPorts:
+            return ports(self.world, slice_, life, self.parts)
+
         actor = Actor(given, Past(journal), self.given_clock(self.world.clock), ME, Interrupt(), self.said.append)
         return await reconcile(Wish(self.wanted, PROVENANCE, "apply"), actor)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ from reconciler.settings import settings
 from reconciler.verbs import apply
 from tests import frail, running
 from tests.clocks import HurriedClock
-from tests.engine import weights_in
+from tests.engine import free_port, weights_in
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
 
 LONG = "60s"
@@ -111,6 +112,21 @@ def test_a_bad_flag_brings_the_previous_model_back(here: Stack) -> None:
     here.inventory(', args: ["--bogus"]')
     here.desire("tiny-b")
     goes_back(here, held, here.run("apply", "--yes"), "await_healthy tiny-b", "invalid argument: --bogus")
+
+
+def test_a_bad_definition_on_another_port_brings_the_one_before_back_where_that_listens(here: Stack) -> None:
+    file = here.folder / "state" / "inventory.yaml"
+    good = file.read_text()
+    bad = f'  tiny-a: {{engine: {{kind: embedded, seed: 1, args: ["--bogus"]}}, port: {free_port()}}}'
+    file.write_text(re.sub("  tiny-a: .*", bad, good))
+    assert "rolled back" in here.apply(3).stdout
+    here.talk()
+    assert "model tiny-a               ready" in here.run("status").stdout
+    assert "local: in sync (tiny-a)" in here.run("plan").stdout
+    engines = here.engines()
+    file.write_text(good)
+    here.apply()
+    assert here.engines() == engines
 
 
 def test_a_program_that_ends_at_once_brings_the_previous_model_back(here: Stack) -> None:

@@ -86,7 +86,7 @@ class Driver:
         directory = model.directory
         return await self._access.act(
             Spawn(
-                mark=Mark(controller=controller, model=model.name, digest=model.digest),
+                mark=Mark(controller=controller, model=model.name, digest=model.digest, port=model.port),
                 argv=model.command.argv,
                 env=model.command.env,
                 scrub=SCRUB,

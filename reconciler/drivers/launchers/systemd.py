@@ -162,5 +162,5 @@ def _shared(models: Sequence[ModelSpec]) -> str:
 def _unit(model: ModelSpec, running: _Running) -> Unit:
     # Any other digest of this version says that the definition changed, and the planner starts the service again.
     digest = f"{model.digest.rpartition(':')[0]}:{'0' * 16}" if running.outdated else model.digest
-    mark = Mark(controller="", model=model.name, digest=digest)
+    mark = Mark(controller="", model=model.name, digest=digest, port=model.port)
     return Unit(mark=mark, launcher="systemd", **running.model_dump(exclude={"outdated"}))

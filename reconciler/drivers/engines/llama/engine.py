@@ -140,15 +140,19 @@ class LlamaEngine:
             raise DriverError(f"{self.model.name}: its weights or its program changed since it started; start it again first")
         return fingerprint.value.digest
 
+    def _port(self, unit: Unit) -> int:
+        """Return where a unit listens: a definition that moved its model to another port did not move the unit."""
+        return unit.mark.port or self.model.port
+
     def _props(self, unit: Unit) -> AskPage:
-        return AskPage(port=self.model.port, path=PROPS, pids=_pids(unit), seconds=QUICK_SECONDS, limit=PROPS_LIMIT)
+        return AskPage(port=self._port(unit), path=PROPS, pids=_pids(unit), seconds=QUICK_SECONDS, limit=PROPS_LIMIT)
 
     def _gguf(self) -> AskGguf:
         return AskGguf(path=self.setup.weights_on(self.model))
 
     def _obstacle(self, owner: PortOwner | None, unit: Unit) -> Health | None:
         """Return why nothing on the port may be believed, None when it is the unit's own."""
-        port = f"127.0.0.1:{self.model.port}"
+        port = f"127.0.0.1:{self._port(unit)}"
         if owner is None:
             phase: Phase = "loading" if unit.uptime < YOUNG_SECONDS else "unresponsive"
             return Health(
@@ -164,7 +168,7 @@ class LlamaEngine:
     def _phase(self, page: Page | NoPage, unit: Unit) -> tuple[Phase, str]:
         """Return what a server on the unit's own port says of itself."""
         try:
-            props = read_props(page.reply(f"GET http://127.0.0.1:{self.model.port}{PROPS}"))
+            props = read_props(page.reply(f"GET http://127.0.0.1:{self._port(unit)}{PROPS}"))
         except HttpFault as error:
             # Between taking the port and serving there, nobody accepts connections yet, or hangs up on them.
             young = error.fault in {"refused", "broken"} and unit.uptime < YOUNG_SECONDS
@@ -182,11 +186,11 @@ class LlamaEngine:
     @asynccontextmanager
     async def _reached(self, unit: Unit) -> AsyncIterator[Api]:
         """Give the API of the unit's own port; raise DriverError when that is another's."""
-        (port,) = await self._access.ask([AskPort(port=self.model.port)])
+        (port,) = await self._access.ask([AskPort(port=self._port(unit))])
         obstacle = self._obstacle(_seen(port, PortState).owner, unit)
         if obstacle:
             raise DriverError(obstacle.message)
-        async with self._access.dial(self.model.port) as root:
+        async with self._access.dial(self._port(unit)) as root:
             yield Api(self._http, root)
 
     async def _half_restored(self, unit: Unit) -> set[int]:
