@@ -61,6 +61,11 @@ def aim(wanted: Slice, hints: Hints, observed: Observed, now: Instant) -> Aim:
     return Aim(last_good, key, why)
 
 
+def is_reached(wanted: Slice, observed: Observed) -> bool:
+    """Return whether a host with nothing left to do is as wanted: where models wait until somebody switches it on, it is not."""
+    return wanted.power is not None or not wanted.active or observed.power(wanted.host.name) == "on"
+
+
 def going_back(good: Slice, wanted: Slice) -> Slice:
     """Return an earlier state as it is brought about now: what was defined since is known, and not active.
 

@@ -222,7 +222,8 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
     if mode == "forward" and wish.approved is not None and gate.approval(plan) != wish.approved:
         raise PlanStale(f"{host}: the plan is not the one that was approved; look again with `reconciler plan`")
     if not plan.steps and hints.open_run is None:
-        _adopt(wish, actor, target, mode, hints)
+        if policy.is_reached(target.slice, observed):
+            _adopt(wish, actor, target, mode, hints)
         return Attempt("in_sync")
     if plan.steps and not _is_asleep(plan):
         obstacle = await claim_host(actor.ports(target.slice).access, actor.claim, take_over=wish.take_over)

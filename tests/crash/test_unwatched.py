@@ -325,3 +325,14 @@ def test_a_host_that_goes_off_when_it_is_to_sleep_is_waited_for_and_left_off() -
     wants(stage, "a", power="suspend").ends("applied")
     is_off(stage)
     stage.ends("in_sync")
+
+
+def test_a_model_that_waits_for_somebody_to_switch_its_host_on_is_called_good_once_it_serves() -> None:
+    stage = STORIES["power_off"].begin()
+    stage.ends("applied")
+    wants(stage, "b").ends("in_sync")
+    assert stage.world.violations == []
+    stage.world.reboot()
+    stage.ends("applied")
+    assert list(stage.world.serving()) == ["b"]
+    assert stage.world.violations == []
