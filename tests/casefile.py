@@ -83,7 +83,10 @@ class SlotGiven(Value):
 
 
 class RunningGiven(Value):
-    """Describe a unit; `definition` is what it was started from, seen from what is wanted now; `replaced` are its files."""
+    """Describe a unit; `definition` is what it was started from, seen from what is wanted now; `replaced` are its files.
+
+    `keeps` is what its mark says that its conversations depend on: nothing, what they would now, or something else.
+    """
 
     pid: int = 100
     definition: Literal["wanted", "older", "of another version"] = "wanted"
@@ -94,6 +97,7 @@ class RunningGiven(Value):
     died: bool = False
     replaced: bool = False
     port: int | None = None
+    keeps: Literal["unknown", "as wanted", "otherwise", "elsewhere"] = "unknown"
 
 
 class SavedGiven(Value):
@@ -277,7 +281,12 @@ def _port(port: int, owner: PortOwner | None) -> dict[FactKey, FactValue]:
 
 def _unit(name: str, one: RunningGiven) -> Unit:
     made_from = {"wanted": digest(name), "older": OLDER, "of another version": FOREIGN}[one.definition]
-    return unit(name, pid=one.pid, digest=made_from, port=one.port, leader=not one.died, started_at=STARTED)
+    depends_on = {"unknown": "", "as wanted": name, "otherwise": "another build", "elsewhere": name}[one.keeps]
+    slots = "/srv/slots" if one.keeps == "elsewhere" else ""
+    return unit(
+        name, pid=one.pid, digest=made_from, port=one.port, slots=slots, fingerprint=depends_on, leader=not one.died,
+        started_at=STARTED,
+    )  # fmt: skip
 
 
 def _running_facts(name: str, one: RunningGiven) -> dict[FactKey, FactValue]:

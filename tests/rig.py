@@ -18,6 +18,7 @@ from reconciler.model.spec import Capabilities, Kind, ModelSpec
 from tests import running
 from tests.contracts.hosts import here
 from tests.engine import LLAMA_SERVER, free_port, weights_in
+from tests.worlds import marked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,8 +79,9 @@ class Rig:
         return path.read_text(errors="replace") if path.exists() else ""
 
     async def start(self) -> Unit:
-        """Start the engine and return its unit without waiting for it."""
-        started = await self.launcher.start(self.model, running.mark("")["controller"])
+        """Start the engine and return its unit without waiting for it; its definition says where it listens, so that may lie."""
+        mark = marked(self.model, running.mark("")["controller"]).model_copy(update={"port": None})
+        started = await self.launcher.start(self.model, mark)
         return await self.look(UnitIdentity.model_validate(started["identity"]))
 
     async def look(self, identity: UnitIdentity) -> Unit:

@@ -70,7 +70,7 @@ def until(condition: Callable[[], bool], within: float = 10.0) -> None:
 
 
 def mark(model: str, digest: str = "v1:sha256:00000000") -> dict[str, Any]:
-    return {"controller": f"test-{os.getpid()}", "model": model, "digest": digest, "port": None}
+    return {"controller": f"test-{os.getpid()}", "model": model, "digest": digest}
 
 
 def spawn_request(program: str, model: str = "m", **changed: Any) -> dict[str, Any]:

@@ -42,6 +42,7 @@ UNIT = st.builds(
     message=st.just("as it is"),
     slots=st.lists(SLOT, max_size=2).map(tuple),
     died=ordinary(False, True),
+    keeps=ordinary("as wanted", "unknown", "otherwise", "elsewhere"),
 )
 SAVED = st.builds(
     SavedGiven,

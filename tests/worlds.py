@@ -54,6 +54,11 @@ def model(name: str, **changed: Any) -> ModelSpec:
     return ModelSpec(**fields | changed)
 
 
+def marked(one: ModelSpec, controller: str = "me") -> Mark:
+    """Return the mark of a unit of a model of which nobody knows what its conversations depend on."""
+    return Mark(controller=controller, model=one.name, digest=one.digest, port=one.port)
+
+
 def slice_of(active: tuple[str, ...] | None, *models: ModelSpec, **changed: Any) -> Slice:
     can, prepare = changed.pop("capabilities", Capabilities()), changed.pop("prepare", None)
     host = HostSpec(name=HOST, access=Kind(kind="local"), gpu=Kind(kind="none"), power=POWER, prepare=prepare, capabilities=can)
@@ -66,7 +71,8 @@ def identity(pid: int) -> UnitIdentity:
 
 
 def unit(name: str, pid: int = 100, **changed: Any) -> Unit:
-    mark = Mark(controller="me", model=name, digest=changed.pop("digest", digest(name)), port=changed.pop("port", None))
+    told = {key: changed.pop(key) for key in ("port", "slots", "fingerprint") if key in changed}
+    mark = Mark(controller="me", model=name, digest=changed.pop("digest", digest(name)), **told)
     return Unit(identity=identity(pid), mark=mark, members=(pid,), uptime=60.0, **changed)
 
 

@@ -15,7 +15,7 @@ from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.power import Power
 from reconciler.model.spec import Kind, ModelSpec, Slice
 from reconciler.steps.plan import STEPS, HostPlan
-from reconciler.steps.save_slots import REPLACED
+from reconciler.steps.save_slots import REPLACED, out_of_reach
 
 ENDS = {
     "promoted": "it was reached and stayed healthy: this is a state to go back to",
@@ -88,9 +88,10 @@ def _conversations(model: ModelSpec, unit: Unit | None, observed: Observed, host
     if weights is not None and not weights.keepable:
         remedy = f"; {weights.remedy}" if weights.remedy else ""
         return f"not kept: {weights.architecture or 'this model'} cannot restore them{remedy}"
-    if unit is not None and unit.mark.digest != model.digest:
-        return "not kept: it runs with an older definition, and what it remembers may not fit the new one"
-    if unit is not None and fingerprint is not None and not fingerprint.fits(unit):
+    outdated = unit is not None and unit.mark.digest != model.digest
+    if unit is not None and outdated and (why_not := out_of_reach(unit, fingerprint)):
+        return f"not kept: {why_not}"
+    if unit is not None and not outdated and fingerprint is not None and not fingerprint.fits(unit):
         return f"not kept: {REPLACED}"
     saved = observed.value(FactKey("saved", host, model.name), Saved)
     tokens = sum(slot.tokens for slot in saved.slots) if saved else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import TypeAlias
 
 from reconciler.core.diff import GOING_DOWN, POWER_STATES
@@ -19,7 +20,7 @@ from reconciler.steps.plan import AnyStep
 from reconciler.steps.prefetch import Prefetch
 from reconciler.steps.prepare import Prepare
 from reconciler.steps.restore_slots import RestoreSlots, fitting_slots, is_poisoned
-from reconciler.steps.save_slots import REPLACED, SaveSlots
+from reconciler.steps.save_slots import REPLACED, SaveSlots, out_of_reach
 from reconciler.steps.shutdown import Shutdown
 from reconciler.steps.start import Start
 from reconciler.steps.stop import Stop
@@ -65,8 +66,9 @@ def recipe(changes: Iterable[Change], wanted: Slice, observed: Observed) -> Reci
     stops = [change for change in ordered if isinstance(change, StopChange)]
     starts = [change for change in ordered if isinstance(change, StartChange)]
     parts = [_stop(change, wanted, observed) for change in stops]
+    saved = _with_saved(parts, observed)
     parts.append(_memory(starts, stops, wanted, observed))
-    parts += [_start(change, wanted, observed, first=bool(stops)) for change in starts]
+    parts += [_start(change, wanted, observed, saved, first=bool(stops)) for change in starts]
     parts += [_prove(change, wanted) for change in ordered if isinstance(change, ProveChange)]
     parts += [_restore(change, observed) for change in ordered if isinstance(change, RestoreChange)]
     parts += [_prepare(change, wanted, observed) for change in ordered if isinstance(change, PrepareChange)]
@@ -94,9 +96,10 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
         drain = (_drain(change, activity),) if _is_ready(observed, host, name) else ()
         after = (("drain", name),)
         return Recipe((*drain, Draft(stop, change.cause, after=after)), notes, refusals, lost)
+    own = _fingerprint_of_its_own(change, wanted, observed)
     save = SaveSlots(
         host=host, model=name, deadline=_save_deadline(activity, observed, host, name),
-        required=model is not None and model.conversations == "require",
+        required=model is not None and model.conversations == "require", fingerprint=own,
     )  # fmt: skip
     return Recipe(
         (
@@ -104,8 +107,29 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
             Draft(save, change.cause, _held(activity), after=(("drain", name),)),
             Draft(stop, change.cause, after=(("save_slots", name),)),
         ),
+        _set_aside(change, own, observed),
         lost_conversations=0 if activity else None,
     )
+
+
+def _fingerprint_of_its_own(change: StopChange, wanted: Slice, observed: Observed) -> str:
+    """Return what a conversation of a unit of another definition than the wanted one depends on, empty for all others."""
+    unit, model = observed.value(FactKey("unit", change.host, change.model), Unit), wanted.model(change.model)
+    return unit.mark.fingerprint if unit and model and unit.mark.digest != model.digest else ""
+
+
+def _set_aside(change: StopChange, own: str, observed: Observed) -> tuple[str, ...]:
+    """Return that what is saved of another definition does not fit the one that is wanted."""
+    fingerprint = observed.value(FactKey("fingerprint", change.host, change.model), Fingerprint)
+    if not own or (fingerprint is not None and fingerprint.digest == own):
+        return ()
+    return (f"{change.model}: its conversations fit only the definition that it runs with; saved, they come back with that one",)
+
+
+def _with_saved(parts: Iterable[Recipe], observed: Observed) -> Observed:
+    """Return the world in which what is to be saved before the stops has been."""
+    saves = (draft.step for part in parts for draft in part.drafts if isinstance(draft.step, SaveSlots))
+    return reduce(lambda world, save: save.predict(world), saves, observed)
 
 
 def _port(change: StopChange, wanted: Slice, observed: Observed) -> int | None:
@@ -161,10 +185,11 @@ def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> t
         return False, "it died and left processes behind"
     if is_poisoned(observed, change.host, change.model):
         return False, "a failed restore may have left it damaged"
-    if unit is not None and unit.mark.digest != model.digest:
-        return False, "it runs with an older definition, and what it remembers may not fit the new one"
     if health.phase in {"sleeping", "loading"}:
         return False, ""
+    if unit is not None and unit.mark.digest != model.digest:
+        why_not = out_of_reach(unit, observed.value(FactKey("fingerprint", change.host, change.model), Fingerprint))
+        return not why_not, why_not
     if weights is not None and not weights.keepable:
         return False, f"{weights.architecture or 'this model'} cannot restore them" + _remedy(weights)
     why_not = _replaced(change, weights, unit, observed)
@@ -207,7 +232,7 @@ def _memory(starts: list[StartChange], stops: list[StopChange], wanted: Slice, o
     return Recipe((Draft(step, cause, after=after),))
 
 
-def _start(change: StartChange, wanted: Slice, observed: Observed, *, first: bool) -> Recipe:
+def _start(change: StartChange, wanted: Slice, observed: Observed, saved: Observed, *, first: bool) -> Recipe:
     host, name = change.host, change.model
     model = _defined(wanted, name)
     weights = observed.value(FactKey("weights", host, name), Weights)
@@ -218,10 +243,9 @@ def _start(change: StartChange, wanted: Slice, observed: Observed, *, first: boo
         drafts.insert(0, Draft(Prefetch(host=host, model=name), change.cause))
     notes: tuple[str, ...] = ()
     if _may_restore(model, weights):
-        fitting = fitting_slots(observed, host, name)
-        if fitting:
-            drafts.append(_restore_draft(change.host, name, observed, change.cause))
-        notes = _unfit(observed, host, name, len(fitting))
+        if fitting_slots(saved, host, name):
+            drafts.append(_restore_draft(change.host, name, saved, change.cause))
+        notes = _unfit(observed, host, name)
     elif weights is not None and not weights.keepable and model.conversations != "drop":
         what = weights.architecture or "this model"
         notes = (f"{name}: conversations cannot be kept with {what}{_remedy(weights)}",)
@@ -237,9 +261,9 @@ def _may_restore(model: ModelSpec, weights: Weights | None) -> bool:
     return model.keeps_conversations and (weights is None or weights.keepable)
 
 
-def _unfit(observed: Observed, host: str, model_name: str, fitting: int) -> tuple[str, ...]:
+def _unfit(observed: Observed, host: str, model_name: str) -> tuple[str, ...]:
     saved = observed.value(FactKey("saved", host, model_name), Saved) or Saved()
-    misfits = len(saved.slots) - fitting
+    misfits = len(saved.slots) - len(fitting_slots(observed, host, model_name))
     notes = tuple(f"{model_name}: {problem}" for problem in saved.problems)
     if misfits:
         text = f"{model_name}: {_count(misfits, 'saved slot')} will not be restored: made by another build, model or settings"
@@ -265,7 +289,9 @@ def _restore_draft(host: str, model_name: str, observed: Observed, cause: str) -
     fitting = fitting_slots(observed, host, model_name)
     tokens = sum(slot.tokens for slot in fitting)
     note = f"{_count(len(fitting), 'slot')} saved ({tokens:,} tokens)"
-    deadline = SAVE_ALLOWANCE + 2 * sum(slot.bytes for slot in fitting) / SLOWEST_SAVE
+    weights = observed.value(FactKey("weights", host, model_name), Weights)
+    per_token = weights.kv_bytes_per_token if weights else 0
+    deadline = SAVE_ALLOWANCE + 2 * sum(slot.bytes or slot.tokens * per_token for slot in fitting) / SLOWEST_SAVE
     step = RestoreSlots(host=host, model=model_name, deadline=deadline)
     return Draft(step, cause, note, after=(("await_healthy", model_name),))
 

@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 async def perform(step: Start, acting: Acting) -> Evidence:
     """Start the unit with its mark. Observable."""
     model = acting.model(step)
-    return await acting.ports.models[step.model].launcher.start(model, acting.controller)
+    return await acting.ports.models[step.model].launcher.start(model, step.mark(acting.controller, acting.world))

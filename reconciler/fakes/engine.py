@@ -73,7 +73,7 @@ class FakeEngine:
             raise DriverError("it is generating; a save would wait for it")
         if place.held is None or place.held.tokens <= TRIVIAL_TOKENS:
             raise DriverError("its conversation is gone")
-        file = SlotFile(self.model.name, place.held, world.fingerprint(self.model.name))
+        file = SlotFile(self.model.name, place.held, process.fingerprint)
         await self.host.act("save", lambda: world.files.append(file))
         self._seal(file, slot, place, unit)
         self.host.life.cross("save, sealed")
@@ -85,14 +85,19 @@ class FakeEngine:
         if file not in world.files:
             raise DriverError("the engine wrote no file")
         tokens = file.holds.tokens if file.holds else 0
+        of_another = unit.mark.fingerprint if unit.mark.digest != self.model.digest else ""
+        fingerprint = of_another or world.fingerprint(self.model)
         file.sidecar = SavedSlot(
             file=f"{self.model.name}-{slot}-{unit.identity.pid}-{unit.identity.start}-{place.task}-{tokens}.kv",
-            slot=slot, tokens=tokens, bytes=tokens * BYTES_PER_TOKEN, sha256="", fingerprint=file.fingerprint,
+            slot=slot, tokens=tokens, bytes=tokens * BYTES_PER_TOKEN, sha256="", fingerprint=fingerprint,
             saved_at=world.clock.wall(), identity=unit.identity, slot_tokens=tokens, task=place.task,
         )  # fmt: skip
-        world.files = [one for one in world.files if one is file or not self._is_older(one, slot)]
+        of_slot = [one for one in world.files if one is not file and self._is_of(one, slot)]
+        before = [one for one in of_slot if one.sidecar and one.sidecar.fingerprint != fingerprint][-1:]
+        replaced = {id(one) for one in of_slot} - {id(one) for one in before}
+        world.files = [one for one in world.files if id(one) not in replaced]
 
-    def _is_older(self, file: SlotFile, slot: int) -> bool:
+    def _is_of(self, file: SlotFile, slot: int) -> bool:
         return file.model == self.model.name and (file.sidecar is None or file.sidecar.slot == slot)
 
     async def restore(self, unit: Unit, saved: Saved) -> Evidence:
@@ -112,7 +117,7 @@ class FakeEngine:
     async def _restored(self, one: SavedSlot, process: Process) -> str:
         """Return what came of one slot: its file is put in only when nothing speaks against it, and noted before."""
         file = self._file(one.file)
-        if file is None or file.holds is None or one.fingerprint != self.host.world.fingerprint(self.model.name):
+        if file is None or file.holds is None or one.fingerprint != self.host.world.fingerprint(self.model):
             return "cold"
         if one.slot >= len(process.places):
             return "cold"
@@ -151,7 +156,10 @@ class FakeEngine:
 
     async def fingerprint(self) -> Fact[Fingerprint]:
         """Return what a saved slot depends on now."""
-        return await self.host.see("fingerprint", lambda: Fingerprint(digest=self.host.world.fingerprint(self.model.name)))
+        slots = f"{self.model.directory}/slots"
+        return await self.host.see(
+            "fingerprint", lambda: Fingerprint(digest=self.host.world.fingerprint(self.model), slots=slots)
+        )
 
     def _sealed(self) -> tuple[SavedSlot, ...]:
         mine = (file.sidecar for file in self.host.world.files if file.model == self.model.name)

@@ -16,7 +16,20 @@ from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.host import Host
 from reconciler.fakes.life import Life
 from reconciler.fakes.world import Process, World
-from reconciler.model.facts import Binary, Claim, Contact, Fact, Known, LogPart, PortOwner, PortState, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import (
+    Binary,
+    Claim,
+    Contact,
+    Fact,
+    Known,
+    LogPart,
+    Mark,
+    PortOwner,
+    PortState,
+    Unit,
+    UnitIdentity,
+    Unknown,
+)
 from reconciler.model.gpu import Card, Gpu, Holder
 from reconciler.model.onhost import Action, Prefetch, PrepareHost, Question, WriteClaim
 from reconciler.model.power import Canary, Guards, PowerState, Testimony
@@ -215,14 +228,14 @@ class FakeLauncher:
 
         return await self.host.see("log", seen)
 
-    async def start(self, model: ModelSpec, controller: str) -> Evidence:
+    async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
         """Start a unit; raise DriverError when its program cannot run."""
         self.host.world.intended("start")
         problem = self.host.world.binaries.get(model.name, Binary(path="engine")).problem
         if problem:
             raise DriverError(problem)
         started: list[Process] = []
-        await self.host.act("start", lambda: started.append(self.host.world.start(model, controller)))
+        await self.host.act("start", lambda: started.append(self.host.world.start(model, mark)))
         return {"identity": started[0].identity.model_dump()} if started else {}
 
     async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:

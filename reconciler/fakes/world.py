@@ -72,6 +72,7 @@ class Process:
     started: float
     ends_at: float
     places: list[Place] = field(default_factory=list)
+    fingerprint: str = ""
     spoke: bool = False
 
     @property
@@ -108,7 +109,7 @@ class Loss:
 
 
 class World:
-    """Be one host and everything on it. Natures go by the digest of the command, everything else by the model's name."""
+    """Be one host and everything on it. Natures go by the digest of the command, most else by the model's name."""
 
     def __init__(self, clock: TurnedClock) -> None:
         """Be a host that is on and does nothing."""
@@ -209,9 +210,9 @@ class World:
         held = sum(one.nature.memory_bytes for one in self.processes)
         return (self.memory_bytes or 0) - held - sum(size for until, size in self._lingering if until > now)
 
-    def fingerprint(self, model_name: str) -> str:
-        """Return what a saved slot of a model depends on now."""
-        return self.fingerprints.get(model_name, model_name)
+    def fingerprint(self, model: ModelSpec) -> str:
+        """Return what a saved slot of a model depends on now: by its definition, or else by its name."""
+        return self.fingerprints.get(model.digest) or self.fingerprints.get(model.name, model.name)
 
     # What happens to it by itself, or by its clients.
 
@@ -255,10 +256,9 @@ class World:
 
     # What is done to it.
 
-    def start(self, model: ModelSpec, controller: str) -> Process:
+    def start(self, model: ModelSpec, mark: Mark) -> Process:
         """Let a launcher start a unit."""
         nature = self.natures.get(model.digest, Nature())
-        mark = Mark(controller=controller, model=model.name, digest=model.digest, port=model.port)
         ends_at = self.now + nature.dies_after
         if self.on_port(model.port) is not None:
             self.wrong(f"{model.name} was started on port {model.port}, which is taken")
@@ -269,7 +269,7 @@ class World:
             self.wrong(f"{model.name} was started without enough memory")
             ends_at = self.now
         places = [Place() for _ in range(nature.slots)]
-        process = Process(self._identity(), mark, model.port, nature, self.now, ends_at, places)
+        process = Process(self._identity(), mark, model.port, nature, self.now, ends_at, places, self.fingerprint(model))
         self.logs[model.name] = (*self.logs.get(model.name, ()), *nature.log, f"{model.name} started")
         self.processes.append(process)
         return process
@@ -302,8 +302,8 @@ class World:
             self.wrong(f"{file.model}: a restore went over {place.held.name}, which a client had in the slot")
         if place.held == file.holds and file.holds is not None:
             self.wrong(f"{file.model}: {place.held} was restored twice into one process")
-        if file.fingerprint != self.fingerprint(file.model):
-            self.wrong(f"{file.model}: a slot of {file.fingerprint} was restored into {self.fingerprint(file.model)}")
+        if file.fingerprint != process.fingerprint:
+            self.wrong(f"{file.model}: a slot of {file.fingerprint} was restored into {process.fingerprint}")
         if file.holds is None:
             self.wrong(f"{file.model}: a damaged file was restored")
         if process.nature.restores == "deadly":

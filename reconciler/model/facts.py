@@ -97,12 +97,18 @@ class UnitIdentity(Value):
 
 
 class Mark(Value):
-    """Say who started a unit, for which model, from which command, and where it listens (None: where its definition says)."""
+    """Say who started a unit, for which model and from which command, and what only the definition then could tell.
+
+    That is where it listens (`port`, None: not known), where it saves conversations (`slots`), and the digest of all that
+    those depend on (`fingerprint`, empty: not known, or it keeps none).
+    """
 
     controller: str
     model: str
     digest: str
     port: int | None = None
+    slots: str = ""
+    fingerprint: str = ""
 
 
 class Unit(Value):
@@ -269,10 +275,14 @@ class LogPart(Value):
 
 
 class Fingerprint(Value):
-    """Identify all that a saved conversation depends on. `changed_at`: when a file among it last changed (host's wall clock)."""
+    """Identify all that a saved conversation depends on, and name the folder that it is saved in.
+
+    `changed_at`: when a file among it last changed (host's wall clock).
+    """
 
     digest: str
     changed_at: float = 0.0
+    slots: str = ""
 
     def fits(self, unit: Unit) -> bool:
         """Return whether a unit runs these very files: none of them changed since it started."""

@@ -27,6 +27,7 @@ _ENDING = 0x00000004
 """The flag of a process that lets go of its memory before it is a zombie: PF_EXITING, from the same place."""
 
 _FIELDS = ("controller", "model", "digest")
+_MORE = {"port": int, "slots": str, "fingerprint": str}
 
 
 class Process(NamedTuple):
@@ -134,7 +135,8 @@ def parse_mark(text: str) -> dict[str, Any] | None:
         return None
     if not isinstance(mark, dict) or not all(isinstance(mark.get(field), str) for field in _FIELDS):
         return None
-    return {**{field: mark[field] for field in _FIELDS}, "port": mark.get("port")}
+    more = {field: mark[field] for field in _MORE if isinstance(mark.get(field), _MORE[field])}
+    return {**{field: mark[field] for field in _FIELDS}, **more}
 
 
 def children(processes: dict[int, Process]) -> dict[int, list[int]]:

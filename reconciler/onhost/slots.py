@@ -46,7 +46,7 @@ class Listing(NamedTuple):
 
 
 def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Make a freshly saved file durable under its name, with its sidecar; then drop the older files of its slot."""
+    """Make a freshly saved file durable under its name, with its sidecar; then drop the files of its slot that it replaces."""
     folder = files.absolute(request["directory"], directory)
     temporary, name, size = _name(request["temporary"]), _name(request["file"]), int(request["size"])
     if not temporary.endswith(TEMPORARY):
@@ -65,7 +65,7 @@ def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
         files.sync_folder(folder)
     except OSError as error:
         raise Problem(f"cannot put slot file {target} in place: {explain(error)}") from error
-    return {"file": name, "bytes": size, "sha256": digest, "removed": _drop_older(folder, sidecar)}
+    return {"file": name, "bytes": size, "sha256": digest, "removed": _drop_replaced(folder, sidecar)}
 
 
 def check(request: dict[str, Any], directory: str) -> dict[str, Any]:
@@ -98,12 +98,12 @@ def note(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def saved(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Answer the newest saved file of every slot, the free space, and in words what is damaged."""
+    """Answer the newest saved file of every slot and fingerprint, the free space, and in words what is damaged."""
     folder = files.absolute(request["directory"], directory)
     listing = _listing(folder)
-    newest = {sidecar["slot"]: sidecar for sidecar in listing.good}
+    newest = {(sidecar["slot"], sidecar["fingerprint"]): sidecar for sidecar in listing.good}
     return {
-        "slots": [newest[slot] for slot in sorted(newest)],
+        "slots": [newest[place] for place in sorted(newest)],
         "free_bytes": files.free_bytes(folder),
         "problems": listing.problems,
     }
@@ -203,16 +203,21 @@ def _write_sidecar(folder: str, sidecar: dict[str, Any]) -> None:
     files.write_durably(os.path.join(folder, sidecar["file"] + SIDECAR), json.dumps(sidecar, sort_keys=True).encode())
 
 
-def _drop_older(folder: str, newest: dict[str, Any]) -> list[str]:
-    """Delete the other files of the same slot that are not newer, sidecars first."""
+def _drop_replaced(folder: str, newest: dict[str, Any]) -> list[str]:
+    """Delete the files of a slot that are not newer, sidecars first, but for the last one of another fingerprint.
+
+    That is of the definition, or the build, before: who goes back to it finds it.
+    """
     older = [
-        sidecar["file"]
+        sidecar
         for sidecar in _listing(folder).good
         if sidecar["slot"] == newest["slot"] and sidecar["file"] != newest["file"] and sidecar["saved_at"] <= newest["saved_at"]
     ]
-    for file in older:
+    before = [sidecar["file"] for sidecar in older if sidecar["fingerprint"] != newest["fingerprint"]][-1:]
+    replaced = [sidecar["file"] for sidecar in older if sidecar["file"] not in before]
+    for file in replaced:
         _remove(folder, [file + SIDECAR, file])
-    return older
+    return replaced
 
 
 def _remove(folder: str, names: list[str]) -> None:

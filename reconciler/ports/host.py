@@ -19,6 +19,7 @@ from reconciler.model.facts import (
     Fingerprint,
     Health,
     LogPart,
+    Mark,
     PortState,
     Saved,
     Unit,
@@ -143,8 +144,8 @@ class LauncherReader(Protocol):
 class Launcher(LauncherReader, Protocol):
     """Start and stop units."""
 
-    async def start(self, model: ModelSpec, controller: str) -> Evidence:
-        """Start the unit with its mark. Observable."""
+    async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
+        """Start the unit with this mark. Observable."""
         ...
 
     async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:

@@ -12,7 +12,10 @@ REPLACED = "its weights or its program changed since it started"
 
 
 class SaveSlots(ModelStep):
-    """Save what an engine remembers. With `required` a failure ends the plan before anything is stopped."""
+    """Save what an engine remembers. With `required` a failure ends the plan before anything is stopped.
+
+    `fingerprint` is what a conversation of the unit depends on where its definition is not the wanted one, empty where it is.
+    """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     destructive: ClassVar[bool] = True
@@ -20,6 +23,7 @@ class SaveSlots(ModelStep):
     kind: Literal["save_slots"] = "save_slots"
     deadline: float = 120.0
     required: bool = False
+    fingerprint: str = ""
 
     def reads(self) -> tuple[FactKey, ...]:
         """Return unit, slots, what is saved already and what it would depend on."""
@@ -29,21 +33,31 @@ class SaveSlots(ModelStep):
         """Return that the files it runs are gone: what it holds would be taken for a state of those that replaced them."""
         unit = world.value(self.key("unit"), Unit)
         fingerprint = world.value(self.key("fingerprint"), Fingerprint)
-        return (REPLACED,) if unit and fingerprint and not fingerprint.fits(unit) else ()
+        replaced = unit and fingerprint and not self.fingerprint and not fingerprint.fits(unit)
+        return (REPLACED,) if replaced else ()
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with a saved slot for everything unsaved."""
         unit = world.value(self.key("unit"), Unit)
         saved = world.value(self.key("saved"), Saved) or Saved()
-        fingerprint = world.value(self.key("fingerprint"), Fingerprint)
-        fresh = {slot.id: _expected(slot, unit, fingerprint.digest if fingerprint else "") for slot in unsaved(world, self)}
-        kept = tuple(slot for slot in saved.slots if slot.slot not in fresh)
+        wanted = world.value(self.key("fingerprint"), Fingerprint) or Fingerprint(digest="")
+        fingerprint = self.fingerprint or wanted.digest
+        fresh = {slot.id: _expected(slot, unit, fingerprint) for slot in unsaved(world, self)}
+        kept = tuple(slot for slot in saved.slots if slot.slot not in fresh or slot.fingerprint != fingerprint)
         slots = tuple(sorted((*kept, *fresh.values()), key=lambda slot: slot.slot))
         return world.predicting(self.kind, {self.key("saved"): saved.model_copy(update={"slots": slots})})
 
     def holds(self, world: Observed) -> bool:
         """Return whether nothing is left that only the engine knows."""
         return not self.blocked_by(world) and not unsaved(world, self)
+
+
+def out_of_reach(unit: Unit, wanted: Fingerprint | None) -> str:
+    """Return why what a unit of another definition remembers cannot be saved, empty where its mark tells all that matters."""
+    if not unit.mark.fingerprint:
+        return "it runs with another definition, and nothing tells what a saved conversation of it would depend on"
+    elsewhere = wanted is None or wanted.slots != unit.mark.slots
+    return f"it runs with another definition, which saves them in another folder ({unit.mark.slots})" if elsewhere else ""
 
 
 def unsaved(world: Observed, step: ModelStep) -> tuple[Slot, ...]:
@@ -53,12 +67,14 @@ def unsaved(world: Observed, step: ModelStep) -> tuple[Slot, ...]:
     unit = world.value(step.key("unit"), Unit)
     if unit is None:
         return ()
-    files = {slot.slot: slot for slot in saved.slots}
-    return tuple(slot for slot in activity.slots if slot.holds_conversation and not _is_in(files.get(slot.id), slot, unit))
+    return tuple(
+        slot for slot in activity.slots if slot.holds_conversation and not any(_is_in(file, slot, unit) for file in saved.slots)
+    )
 
 
-def _is_in(file: SavedSlot | None, slot: Slot, unit: Unit) -> bool:
-    if file is None:
+def _is_in(file: SavedSlot, slot: Slot, unit: Unit) -> bool:
+    """Return whether a file holds what a slot holds."""
+    if file.slot != slot.id:
         return False
     saved_from_here = file.identity == unit.identity and file.task == slot.task and file.slot_tokens == slot.tokens
     restored = any(tried.identity == unit.identity and tried.outcome == "proven" for tried in file.attempts)

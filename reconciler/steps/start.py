@@ -8,6 +8,7 @@ from reconciler.model.facts import (
     Activity,
     Binary,
     FactKey,
+    Fingerprint,
     Health,
     Mark,
     Observed,
@@ -35,8 +36,8 @@ class Start(ModelStep):
         return self.digest
 
     def reads(self) -> tuple[FactKey, ...]:
-        """Return unit, port, program, weights, power, and what a fresh process changes."""
-        mine = tuple(self.key(kind) for kind in ("unit", "binary", "weights", "health", "activity"))
+        """Return unit, port, program, weights, what a conversation will depend on, power, and what a fresh process changes."""
+        mine = tuple(self.key(kind) for kind in ("unit", "binary", "weights", "fingerprint", "health", "activity"))
         return (*mine, self._port, FactKey("power", self.host))
 
     def needs(self) -> tuple[FactKey, ...]:
@@ -49,8 +50,7 @@ class Start(ModelStep):
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with a fresh unit that is loading."""
-        mark = Mark(controller="", model=self.model, digest=self.digest, port=self.port)
-        unit = Unit(identity=PREDICTED_IDENTITY, mark=mark, members=(), uptime=0.0)
+        unit = Unit(identity=PREDICTED_IDENTITY, mark=self.mark("", world), members=(), uptime=0.0)
         return world.predicting(
             self.kind,
             {
@@ -58,6 +58,14 @@ class Start(ModelStep):
                 self.key("health"): Health(phase="loading", identity=PREDICTED_IDENTITY),
                 self.key("activity"): Activity(identity=PREDICTED_IDENTITY),
             },
+        )
+
+    def mark(self, controller: str, world: Observed) -> Mark:
+        """Return what the unit is marked with: while it runs, its definition may change, and its own is then nowhere else."""
+        weights, fingerprint = world.value(self.key("weights"), Weights), world.value(self.key("fingerprint"), Fingerprint)
+        kept = fingerprint if fingerprint and weights and weights.keepable else Fingerprint(digest="")
+        return Mark(
+            controller=controller, model=self.model, digest=self.digest, port=self.port, slots=kept.slots, fingerprint=kept.digest
         )
 
     def holds(self, world: Observed) -> bool:

@@ -19,6 +19,7 @@ from reconciler.onhost import bundle
 from tests import running
 from tests.booted import Booted, booted_systemd
 from tests.contracts.hosts import WAYS, here, reached
+from tests.worlds import marked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SCOPES = ("system", "user")
 CONTROLLER = running.mark("")["controller"]
+MARK = Mark(**running.mark("gemma3"))
 INTERPRETER = str(Path(sys.executable).resolve())
 SUPERVISOR = """
 [Service]
@@ -76,7 +78,7 @@ class Place:
                 await anyio.sleep(0.01)
 
     async def started(self, text: str) -> UnitIdentity:
-        evidence = await self.launcher.start(self.model(text), self.controller)
+        evidence = await self.launcher.start(self.model(text), marked(self.model(text), self.controller))
         await self.said()
         return UnitIdentity.model_validate(evidence["identity"])
 
@@ -239,7 +241,7 @@ async def test_a_unit_has_its_folders_before_it_starts(launcher: Launcher, tmp_p
 
 async def test_a_program_that_cannot_start_is_an_error_and_no_unit(launcher: Launcher) -> None:
     with pytest.raises(DriverError, match="cannot start /nowhere/llama-server"):
-        await launcher.start(model("/nowhere/llama-server"), CONTROLLER)
+        await launcher.start(model("/nowhere/llama-server"), MARK)
     assert await ours(launcher) == []
 
 
@@ -252,7 +254,7 @@ async def test_a_relative_program_is_the_models_own(launcher: Launcher, tmp_path
     fact = await launcher.binary(wanted)
     assert isinstance(fact, Known)
     assert (fact.value.path, fact.value.problem) == (str(own), "")
-    await launcher.start(wanted, CONTROLLER)
+    await launcher.start(wanted, MARK)
     running.wait_for_line(tmp_path / "models/gemma3/log")
 
 
@@ -282,7 +284,7 @@ async def test_a_service_that_is_not_there_is_known_to_be_missing_and_cannot_be_
     wanted = service._model
     assert "there is no service gemma3.service" in problem(await service.launcher.binary(wanted))
     with pytest.raises(DriverError, match=r"write it, or name another with unit:"):
-        await service.launcher.start(wanted, "")
+        await service.launcher.start(wanted, MARK)
     assert await service.ours() == []
 
 
@@ -305,7 +307,7 @@ async def test_a_service_that_fails_before_its_program_runs_did_not_start(servic
     service.define("ExecStartPre=/bin/false", "ExecStart=/bin/sleep 60")
     for _ in range(7):  # more often than systemd would try by itself
         with pytest.raises(DriverError, match=r"gemma3\.service did not start: exit-code; `systemctl .*status gemma3\.service`"):
-            await service.launcher.start(service._model, "")
+            await service.launcher.start(service._model, MARK)
     assert await service.ours() == []
 
 

@@ -32,6 +32,7 @@ from reconciler.model.onhost import AskContact, AskGpus, CheckSlot, WriteClaim
 from tests import running
 from tests.contracts.benches import Bench, bench_of
 from tests.rig import value
+from tests.worlds import marked
 
 CONTROLLER = running.mark("")["controller"]
 CLAIM = Claim(controller="c1", name="attic", directory="/var/lib/reconciler", at=1.0)
@@ -64,8 +65,7 @@ def bench(place: str, world: World, tmp_path: Path) -> Iterator[Bench]:
 
 
 async def started(bench: Bench) -> Unit:
-    """Start the model; return its unit as it is seen."""
-    evidence = await bench.launcher.start(bench.model, CONTROLLER)
+    evidence = await bench.launcher.start(bench.model, marked(bench.model, CONTROLLER))
     (unit,) = await ours(bench)
     assert unit.identity == UnitIdentity.model_validate(evidence["identity"])
     return unit
@@ -197,7 +197,7 @@ async def test_a_program_that_is_not_there_is_said_and_starts_nothing(bench: Ben
     broken = bench.lose_program()
     assert "there is no program" in value(await bench.launcher.binary(broken)).problem
     with pytest.raises(DriverError, match="there is no"):
-        await bench.launcher.start(broken, CONTROLLER)
+        await bench.launcher.start(broken, marked(broken, CONTROLLER))
     assert await ours(bench) == []
 
 

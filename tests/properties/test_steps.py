@@ -72,7 +72,8 @@ SHARES = (
 
 FIELDS: dict[str, tuple[Any, ...]] = {
     "host": (HOST,), "model": ("a",), "port": (8080,), "digest": DIGESTS, "deadline": (60.0,), "need_bytes": SIZES,
-    "frees_bytes": SIZES, "shares": SHARES, "required": (True, False), "keeps": (True, False), "identity": (None, *IDENTITIES),
+    "frees_bytes": SIZES, "shares": SHARES, "required": (True, False), "keeps": (True, False), "fingerprint": ("", "another"),
+    "identity": (None, *IDENTITIES),
     "models": ((), ("a",), MODELS), "own": ((), (7,)), "force": (False, True),
     "checks": (False, True), "checked": (False, True),
     "ends": ("off", "suspended"),

@@ -63,6 +63,11 @@ def defined(name: str, version: int, port: int) -> ModelSpec:
     return model(name, port=port, digest=digest([name, version, port]))
 
 
+def fingerprints(name: str, version: int) -> dict[str, str]:
+    """Return what a conversation depends on with two definitions of which the second only moved the model's port, or whatever."""
+    return {defined(name, version, port).digest: f"{name}, build {version // 2}" for port in (PORT, PORT + 1)}
+
+
 class WorldMachine(RuleBasedStateMachine):
     """One controller on one host, and everybody else."""
 
@@ -103,6 +108,7 @@ class WorldMachine(RuleBasedStateMachine):
                 self.retry()
             case _:
                 self.versions[what] += 1
+                self.world.fingerprints |= fingerprints(what, self.versions[what])
                 self.want(self.stage.wanted.active or (), self.stage.wanted.power)
         self.applies(trouble)
 
@@ -195,7 +201,10 @@ class WorldMachine(RuleBasedStateMachine):
         return True
 
     def is_excused(self, loss: Loss, aims: Sequence[Slice]) -> bool:
-        """Return whether a conversation could not have been saved: one with another definition than what was aimed at is not."""
+        """Return whether a conversation could not have been saved.
+
+        One of another definition than what was aimed at cannot be where nobody knew, at its start, what it would depend on.
+        """
         tried = [
             attempt
             for file in self.world.files
@@ -204,7 +213,7 @@ class WorldMachine(RuleBasedStateMachine):
         ]
         damaged = any(attempt.outcome in {"failed", "open"} for attempt in tried)
         specs = [aim.model(loss.mark.model) for aim in aims]
-        changed = any(spec is None or spec.digest != loss.mark.digest for spec in specs)
+        changed = not loss.mark.fingerprint and any(spec is None or spec.digest != loss.mark.digest for spec in specs)
         hindered = bool(self.world.faults or self.world.unseen)
         return changed or hindered or damaged or loss.busy or not loss.answered
 

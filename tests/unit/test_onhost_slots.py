@@ -31,9 +31,9 @@ def slot_content(tokens: list[int], state: bytes = b"state" * 100) -> bytes:
     return struct.pack("<3i", 0x67677371, 4, len(record) // 4) + record + state
 
 
-def sidecar(slot: int = 0, saved_at: float = 1.0) -> dict[str, Any]:
+def sidecar(slot: int = 0, saved_at: float = 1.0, fingerprint: str = "v1:sha256:00000000") -> dict[str, Any]:
     return {
-        "slot": slot, "tokens": len(TOKENS), "fingerprint": "v1:sha256:00000000", "saved_at": saved_at,
+        "slot": slot, "tokens": len(TOKENS), "fingerprint": fingerprint, "saved_at": saved_at,
         "identity": IDENTITY, "slot_tokens": 4096, "task": None,
     }  # fmt: skip
 
@@ -106,6 +106,19 @@ def test_a_newer_file_replaces_the_older_of_its_slot_only(tmp_path: Path) -> Non
     ok(seal(tmp_path, "b", slot=1, saved_at=1))
     assert ok(seal(tmp_path, "c", slot=0, saved_at=2))["removed"] == ["a"]
     assert [slot.file for slot in saved(tmp_path).slots] == ["c", "b"]
+
+
+def test_of_each_slot_the_newest_file_of_one_other_fingerprint_stays(tmp_path: Path) -> None:
+    (tmp_path / "slots").mkdir()
+    removed = []
+    for number, fingerprint in enumerate(("one", "one", "two", "one", "three", "three"), start=1):
+        (tmp_path / f"slots/{number}.tmp").write_bytes(b"state")
+        described = sidecar(saved_at=number, fingerprint=fingerprint)
+        removed.append(
+            ok(ask(tmp_path, "seal", temporary=f"{number}.tmp", file=str(number), size=5, sidecar=described))["removed"]
+        )
+    assert removed == [[], ["1"], [], ["2"], ["3"], ["5"]]
+    assert [(slot.file, slot.fingerprint) for slot in saved(tmp_path).slots] == [("4", "one"), ("6", "three")]
 
 
 def test_an_incomplete_description_seals_nothing(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_a_changed_definition_is_replaced_and_its_conversations_are_said_to_end(
     old = {"a": unit("a", digest="v1:sha256:" + "0" * 64)}
     made = plan(target(want), world(want, old), NO_HINTS)
     assert "stop" in kinds(made)
-    assert "older definition" in made.notes[0]
+    assert "another definition" in made.notes[0]
 
 
 def test_a_mark_of_another_version_is_adopted() -> None:

@@ -81,12 +81,12 @@ class Driver:
         except ValidationError:
             return Unknown(f"the log of {model_name} cannot be understood")
 
-    async def start(self, model: ModelSpec, controller: str) -> Evidence:
+    async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
         """Start the unit with its mark, in its own directory; raise DriverError."""
         directory = model.directory
         return await self._access.act(
             Spawn(
-                mark=Mark(controller=controller, model=model.name, digest=model.digest, port=model.port),
+                mark=mark,
                 argv=model.command.argv,
                 env=model.command.env,
                 scrub=SCRUB,

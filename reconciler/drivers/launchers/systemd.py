@@ -115,7 +115,7 @@ class Driver:
         except ValidationError:
             return Unknown(f"the journal of {service.name} cannot be understood")
 
-    async def start(self, model: ModelSpec, controller: str) -> Evidence:  # noqa: ARG002 - a service is told nothing
+    async def start(self, model: ModelSpec, mark: Mark) -> Evidence:  # noqa: ARG002 - a service is told nothing
         """Start the service; raise DriverError."""
         return await self._access.act(StartService(**_service(model).model_dump()))
 

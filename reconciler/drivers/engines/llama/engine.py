@@ -129,10 +129,14 @@ class LlamaEngine:
     async def fingerprint(self) -> Fact[Fingerprint]:
         """Return the identity of all that a saved slot depends on."""
         (answer,) = await self._access.ask([self.setup.fingerprint_on(self.model)])
-        return _fingerprint(answer)
+        fact = _fingerprint(answer)
+        slots = {"slots": self.setup.slots_on(self.model)}
+        return fact if isinstance(fact, Unknown) else Known(fact.value.model_copy(update=slots))
 
     def _digest(self, answer: Fact[Json], unit: Unit) -> str:
         """Return what a slot of this unit depends on; raise DriverError when that cannot be known any more."""
+        if unit.mark.fingerprint and unit.mark.digest != self.model.digest:
+            return unit.mark.fingerprint
         fingerprint = _fingerprint(answer)
         if isinstance(fingerprint, Unknown):
             raise DriverError(fingerprint.reason)
