@@ -29,6 +29,8 @@ from reconciler.steps.plan import HostPlan
 MOST_PLANS = 8
 """A world that moves under this many plans of one run is not going to hold still."""
 
+WENT_DOWN = "the host went down, and its power is not managed: what is to run there waits until somebody switches it on"
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -221,8 +223,9 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
         return Attempt("refused", message="nothing was changed", reasons=reasons)
     if mode == "forward" and wish.approved is not None and gate.approval(plan) != wish.approved:
         raise PlanStale(f"{host}: the plan is not the one that was approved; look again with `reconciler plan`")
-    if not plan.steps and hints.open_run is None:
-        if policy.is_reached(target.slice, observed):
+    is_reached = policy.is_reached(target.slice, observed)
+    if not plan.steps and (hints.open_run is None or not is_reached):
+        if is_reached:
             _adopt(wish, actor, target, mode, hints)
         return Attempt("in_sync")
     if plan.steps and not _is_asleep(plan):
@@ -275,7 +278,7 @@ async def _execute(wish: Wish, actor: Actor, executor: Executor, target: Target,
         if refused:
             return Ending("failed", ending.step, "; ".join(refused))
         if not executor.left(plan):
-            return Ending("completed")
+            return Ending("completed") if policy.is_reached(target.slice, observed) else Ending("interrupted", None, WENT_DOWN)
     return Ending("failed", None, f"the world moved under {MOST_PLANS} plans; last: {ending.message or plan.headline}")
 
 

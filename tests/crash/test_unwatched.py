@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.power import SILENCE_SECONDS
+from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import FakePower, Parts
 from reconciler.fakes.world import DOWN_SECONDS
 from reconciler.model import power
-from reconciler.model.facts import Fact
+from reconciler.model.facts import Fact, Saved, Unit
 from reconciler.model.records import Accepted, Retry, StepDone, StepIntent
 from reconciler.model.verdict import HostVerdict
+from reconciler.ports import Evidence
 from reconciler.steps.shutdown import HANGS_SECONDS
 from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.sleepers import is_off
@@ -327,12 +329,37 @@ def test_a_host_that_goes_off_when_it_is_to_sleep_is_waited_for_and_left_off() -
     stage.ends("in_sync")
 
 
-def test_a_model_that_waits_for_somebody_to_switch_its_host_on_is_called_good_once_it_serves() -> None:
+@pytest.mark.parametrize("dies_at", [None, *range(0, 60, STRIDE)])
+def test_a_model_that_waits_for_somebody_to_switch_its_host_on_is_called_good_once_it_serves(dies_at: int | None) -> None:
     stage = STORIES["power_off"].begin()
-    stage.ends("applied")
+    stage.command(dies_at)
+    stage.world.cut_power()
     wants(stage, "b").ends("in_sync")
     assert stage.world.violations == []
     stage.world.reboot()
     stage.ends("applied")
     assert list(stage.world.serving()) == ["b"]
     assert stage.world.violations == []
+
+
+class Unplugged(FakeEngine):
+    """Be an engine whose host loses its power at the last step of a switch."""
+
+    async def restore(self, unit: Unit, saved: Saved) -> Evidence:
+        """Restore nothing any more."""
+        _ = unit, saved
+        self.host.world.cut_power()
+        return {"slots": []}
+
+
+def test_a_host_that_goes_down_at_the_end_of_a_switch_has_not_reached_it() -> None:
+    stage = serving_a()
+    wants(stage, "b").ends("applied")
+    stage.parts = Parts(engine=Unplugged)
+    verdict = wants(stage, "a").ends("interrupted")
+    assert "waits until somebody switches it on" in verdict.message
+    assert stage.world.violations == []
+    stage.parts = Parts()
+    stage.world.reboot()
+    stage.ends("applied")
+    remembers(TEA)(stage)
