@@ -69,15 +69,13 @@ class AskGguf(Value):
 class AskFingerprint(Value):
     """Ask for one digest over weights (all shards), program files and folders of shared libraries, and `flags`.
 
-    The answer says when a file among them last changed; of `undated` weights, which their program writes when it starts,
-    that says nothing.
+    The answer says when a file among them last changed.
     """
 
     do: Literal["fingerprint"] = "fingerprint"
     weights: tuple[str, ...]
     programs: tuple[str, ...]
     flags: tuple[str, ...]
-    undated: tuple[str, ...] = ()
 
 
 class AskSaved(Value):

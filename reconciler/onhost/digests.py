@@ -38,8 +38,7 @@ def fingerprint(request: dict[str, Any], directory: str) -> dict[str, Any]:
         "flags": list(request["flags"]),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    undated = _shards(request.get("undated", ()), directory)
-    dated = [file for path in (*weights, *programs) if path not in undated for file in _files(path)]
+    dated = [file for path in (*weights, *programs) for file in _files(path)]
     return {
         "digest": "v1:sha256:" + hashlib.sha256(text.encode()).hexdigest(),
         "changed_at": max(map(_changed_at, dated), default=0.0),

@@ -68,7 +68,7 @@ def test_a_slot_directory_does_not_leave_the_models_own() -> None:
 def test_the_embedded_engine_writes_random_weights_into_its_own_directory() -> None:
     words = embedded.command(embedded.Options(seed=7), "m", 8080).argv
     assert words[1].endswith("/reconciler/embedded/server.py")
-    assert words[2:6] == ("--random-weights", "7", "--model", "weights.gguf")
+    assert words[2:6] == ("--random-weights", "7", "--model", "weights-7.gguf")
     assert "4096" in words
 
 

@@ -174,8 +174,8 @@ def test_a_fingerprint_reads_content_not_times_alone(host: Path, offset: int) ->
     assert fingerprint(host) != before
 
 
-def changed_at(directory: Path, **asked: Any) -> float:
-    question = {"weights": ["w.gguf"], "programs": ["./server", "./lib"], "flags": [], **asked}
+def changed_at(directory: Path) -> float:
+    question = {"weights": ["w.gguf"], "programs": ["./server", "./lib"], "flags": []}
     at: float = ok(ask(directory, "fingerprint", **question))["changed_at"]
     return at
 
@@ -221,13 +221,6 @@ def test_a_file_that_is_no_part_of_a_fingerprint_says_nothing_of_when_it_changed
     before, _ = changed_at(host), aged(host)
     (host / "lib/README").write_text("x")
     assert changed_at(host) == before
-
-
-def test_weights_that_their_program_writes_when_it_starts_do_not_count_as_changed(host: Path) -> None:
-    before, then = changed_at(host, undated=["w.gguf"]), aged(host)
-    replaced(host / "w.gguf")
-    assert changed_at(host, undated=["w.gguf"]) == before
-    assert changed_at(host) >= then
 
 
 def test_a_fingerprint_of_something_missing_says_what(host: Path) -> None:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 CAPABILITIES = Capabilities(keeps_conversations=True)
 
 SERVER = Path(__file__).parents[2] / "embedded" / "server.py"
-WRITTEN_WEIGHTS = "weights.gguf"
 
 
 class Options(BaseModel):
@@ -54,9 +53,9 @@ class Options(BaseModel):
         """Return what every engine of this protocol is described by."""
         random = () if self.seed is None else ("--random-weights", str(self.seed))
         return Setup(
-            program=(sys.executable, str(SERVER), *random), code=_code(), weights=self.weights or WRITTEN_WEIGHTS,
+            program=(sys.executable, str(SERVER), *random), code=_code(), weights=self.weights or f"weights-{self.seed}.gguf",
             context=self.context, parallel=self.parallel, slots=self.slots, budget=self.slots_budget, args=self.args,
-            written_on_start=self.seed is not None,
+            made_from=random,
         )  # fmt: skip
 
 

@@ -15,7 +15,10 @@ GIB = 1024**3
 
 @dataclass(frozen=True)
 class Setup:
-    """Hold an engine's settings; paths are as the operator wrote them. `budget` is in bytes, `context` in tokens."""
+    """Hold an engine's settings; paths are as the operator wrote them. `budget` is in bytes, `context` in tokens.
+
+    `made_from` are the flags from which it makes its weights where they are missing: those say what is in them.
+    """
 
     program: tuple[str, ...]
     code: tuple[str, ...]
@@ -25,7 +28,7 @@ class Setup:
     slots: str
     budget: int
     args: tuple[str, ...]
-    written_on_start: bool = False
+    made_from: tuple[str, ...] = ()
 
     def weights_on(self, model: ModelSpec) -> str:
         """Return the weights' path on the host."""
@@ -38,10 +41,9 @@ class Setup:
     def fingerprint_on(self, model: ModelSpec) -> AskFingerprint:
         """Return the question for what a saved slot depends on."""
         return AskFingerprint(
-            weights=(self.weights_on(model), *state_files(self.args, model.directory)),
+            weights=(*(() if self.made_from else (self.weights_on(model),)), *state_files(self.args, model.directory)),
             programs=tuple(join(model.directory, path) if "/" in path else path for path in self.code),
-            flags=state_flags(self.args, self.parallel),
-            undated=(self.weights_on(model),) if self.written_on_start else (),
+            flags=(*state_flags(self.args, self.parallel), *self.made_from),
         )
 
 

@@ -26,11 +26,11 @@ def judged(header: Header, setup: Setup, model: ModelSpec) -> Weights:
     exists = header.get("exists") is True
     problem = str(header.get("problem", ""))
     path, size, modified_ns = str(header.get("path", "")), _whole(header, "size"), _whole(header, "modified_ns")
-    if not exists and setup.written_on_start:
+    if not exists and setup.made_from:
         problem = ""
     problem = problem or _no_model(path, header)
     if problem or not exists:
-        return Weights(path=path, exists=exists, problem=problem, written_on_start=setup.written_on_start)
+        return Weights(path=path, exists=exists, problem=problem, written_on_start=bool(setup.made_from))
     context = setup.context or _whole(header, "context_length")
     bytes_per_token = kv_bytes_per_token(header, setup)
     remedy, keepable = _keepable(header, setup, model)
@@ -38,7 +38,7 @@ def judged(header: Header, setup: Setup, model: ModelSpec) -> Weights:
         path=path, exists=True, size=size, modified_ns=modified_ns, architecture=str(header.get("architecture", "")),
         context=context, kv_bytes_per_token=bytes_per_token,
         memory_bytes=int((_whole(header, "tensor_bytes") + context * bytes_per_token) * SPARE) + COMPUTE_BYTES,
-        keepable=keepable, remedy=remedy, written_on_start=setup.written_on_start,
+        keepable=keepable, remedy=remedy, written_on_start=bool(setup.made_from),
     )  # fmt: skip
 
 
