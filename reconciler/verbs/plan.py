@@ -69,11 +69,13 @@ async def look(
         observed = await Observer(looking.readers(slice_), slice_, looking.clock, lambda: known.sent_down).everything()
         mine = replace(known, held=policy.holding(known, looking.clock.instant()))
         aim = policy.aim(slice_, mine, observed, looking.clock.instant())
+        there = observed
         if aim.target is not None and aim.target.slice != slice_:
             # What is gone back to has its own definitions: its weights, its programs, and what it keeps.
             back = aim.target.slice
-            observed = await Observer(looking.readers(back), back, looking.clock, lambda: known.sent_down).everything()
-        planned = _planned(looking, slice_, Sight(observed, mine, aim), prune=prune, take_over=take_over)
+            there = await Observer(looking.readers(back), back, looking.clock, lambda: known.sent_down).everything()
+        made = _planned(looking, slice_, Sight(there, mine, aim), prune=prune, take_over=take_over)
+        planned = replace(made, observed=observed)
         seen[slice_.host.name] = _refused(planned, objection) if objection else planned
 
     async with anyio.create_task_group() as group:
