@@ -13,6 +13,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.errors import DurabilityError, ReconcilerError
 from reconciler.loop.executor import Interrupt
+from reconciler.loop.lasting import Lasting
 from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
@@ -61,7 +62,7 @@ class Keeper:
         """Begin with what is wanted now."""
         self._means = means
         self._slice, self._provenance = slice_, provenance
-        self._host = slice_.host.name
+        self._host, self._ports = slice_.host.name, Lasting(means.ports)
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
         self._urgent = True
         self._leaving = False
@@ -128,7 +129,7 @@ class Keeper:
             return
         slice_, provenance = self._slice, self._provenance
         wish = _wish(slice_, provenance, asked)
-        actor = Actor(means.ports, means.past, means.clock, means.claim, self._interrupt, means.say)
+        actor = Actor(self._ports, means.past, means.clock, means.claim, self._interrupt, means.say)
         try:
             verdict = await reconcile(wish, actor)
         except DurabilityError:
@@ -174,7 +175,7 @@ class Keeper:
     async def _rest(self) -> None:
         """Wait until somebody asks, a unit ends, or it is time; units that keep ending are left alone for a while."""
         calm, keys = self._calm_seconds(), [FactKey("unit", self._host, name) for name in self._slice.active or ()]
-        ports = self._means.ports(self._slice)
+        ports = self._ports(self._slice)
         world = await Observer(ports, self._slice, self._means.clock).look(keys)
         units = [unit for key in keys if (unit := world.value(key, Unit)) is not None]
         # What died between the pass and this look tells nobody; what is not there for longer is as it should be.

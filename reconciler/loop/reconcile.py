@@ -14,6 +14,7 @@ from reconciler.errors import PlanStale
 from reconciler.loop import trial
 from reconciler.loop.claiming import claim_host
 from reconciler.loop.executor import Ending, Executor, Interrupt
+from reconciler.loop.lasting import Lasting
 from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
 from reconciler.model.facts import Claim, Contact, FactKey, Observed, Unit, UnitIdentity, Unknown
@@ -23,7 +24,7 @@ from reconciler.model.records import Adopted, Answers, Gone, Mode, RunClosed, Ru
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Target
 from reconciler.model.verdict import HostVerdict, Outcome
-from reconciler.ports import Clock, HostPorts
+from reconciler.ports import Clock
 from reconciler.steps.plan import HostPlan
 
 MOST_PLANS = 8
@@ -50,9 +51,9 @@ class Wish:
 
 @dataclass(frozen=True)
 class Actor:
-    """Hold what a pass needs to act. `ports` are those of the definitions that are aimed at, `say` is told what is going on."""
+    """Hold what a pass needs to act. `ports` gives those of the definitions that are aimed at, `say` is told what is going on."""
 
-    ports: Callable[[Slice], HostPorts]
+    ports: Lasting
     past: Past
     clock: Clock
     claim: Claim

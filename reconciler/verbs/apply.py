@@ -14,6 +14,7 @@ from reconciler.core import gate
 from reconciler.core.canonical import digest
 from reconciler.errors import ConfigError, LockHeld, NotApproved, PlanStale
 from reconciler.loop.executor import Interrupt
+from reconciler.loop.lasting import Lasting
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
@@ -161,7 +162,7 @@ async def _all_hosts(app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping
             prune=wishes.prune,
             take_over=wishes.take_over,
         )
-        actor = Actor(app.ports, past, app.clock, app.claim, interrupt, say)
+        actor = Actor(Lasting(app.ports), past, app.clock, app.claim, interrupt, say)
         verdicts[name] = await reconcile(wish, actor)
 
     async with anyio.create_task_group() as watching:

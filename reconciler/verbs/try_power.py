@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.errors import Misused, NotApproved, Refused
 from reconciler.loop.executor import Interrupt
+from reconciler.loop.lasting import Lasting
 from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
@@ -66,7 +67,7 @@ async def _round(app: Acting, slice_: Slice, provenance: Provenance, say: Callab
 
 
 async def _brought(app: Acting, slice_: Slice, provenance: Provenance, say: Callable[[str], None]) -> HostVerdict:
-    actor = Actor(app.ports, Past(app.journal), app.clock, app.claim, Interrupt(), say)
+    actor = Actor(Lasting(app.ports), Past(app.journal), app.clock, app.claim, Interrupt(), say)
     return await reconcile(Wish(slice_, provenance, "doctor"), actor)
 
 

@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from reconciler.app import App, build
 from reconciler.edge.http import HttpClient
 from reconciler.loop.executor import Interrupt
+from reconciler.loop.lasting import Lasting
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.records import StepDone
@@ -75,7 +76,7 @@ class Bench(NamedTuple):
         (self.folder / "desired.yaml").write_text(f"version: 1\nactive: {active}\n")
         wanted = self.app.source.read()
         slice_ = wanted.slices["local"]
-        actor = Actor(self.app.ports, self.past, self.app.clock, self.app.claim, Interrupt(), lambda _: None)
+        actor = Actor(Lasting(self.app.ports), self.past, self.app.clock, self.app.claim, Interrupt(), lambda _: None)
         wish = Wish(slice_, wanted.provenance, "bench")
         # A keeper that rests has read what the run before has left.
         self.loop.call(self.past.hints, "local")

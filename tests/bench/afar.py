@@ -16,6 +16,7 @@ import anyio
 
 from reconciler.app import App, build
 from reconciler.loop.executor import Interrupt
+from reconciler.loop.lasting import Lasting
 from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
@@ -64,7 +65,7 @@ def _look(seconds: float) -> Took:
 async def _measured(app: App, wanted: Wanted) -> Took:
     slice_ = wanted.slices["box"]
     ports = app.ports(slice_)
-    actor = Actor(app.ports, Past(app.journal), app.clock, app.claim, Interrupt(), lambda _: None)
+    actor = Actor(Lasting(app.ports), Past(app.journal), app.clock, app.claim, Interrupt(), lambda _: None)
     await reconcile(Wish(slice_, wanted.provenance, "bench"), actor)
     observer = Observer(ports, slice_, app.clock)
     true = ("ssh", "-F", "none", "-S", _control_path(), "127.0.0.1", "true")

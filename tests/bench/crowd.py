@@ -17,6 +17,7 @@ from reconciler.fakes.life import Life
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
 from reconciler.loop.executor import Interrupt
+from reconciler.loop.lasting import Lasting
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.spec import Slice
@@ -55,5 +56,5 @@ def _slice(name: str) -> Slice:
 async def _pass(crowd: list[tuple[World, Slice]], past: Past, clock: TurnedClock) -> None:
     async with anyio.create_task_group() as group:
         for world, slice_ in crowd:
-            actor = Actor(partial(ports, world, life=Life()), past, clock, ME, Interrupt(), lambda _: None)
+            actor = Actor(Lasting(partial(ports, world, life=Life())), past, clock, ME, Interrupt(), lambda _: None)
             group.start_soon(reconcile, Wish(slice_, PROVENANCE, "bench"), actor)

@@ -10,6 +10,7 @@ from reconciler.app import App, build
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.loop.executor import Interrupt
+from reconciler.loop.lasting import Lasting
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.verdict import HostVerdict
@@ -51,7 +52,8 @@ async def applied(app: App, access: Access) -> HostVerdict:
         return Reaching(access).hosts(slice_.host, slice_.models)
 
     return await reconcile(
-        Wish(slice_, wanted.provenance, "apply"), Actor(ports, Past(app.journal), app.clock, app.claim, Interrupt(), said.append)
+        Wish(slice_, wanted.provenance, "apply"),
+        Actor(Lasting(ports), Past(app.journal), app.clock, app.claim, Interrupt(), said.append),
     )
 
 

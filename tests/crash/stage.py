@@ -12,6 +12,7 @@ from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ALL_FAKE, Parts, ports
 from reconciler.fakes.world import Conversation, World
 from reconciler.loop.executor import Interrupt
+from reconciler.loop.lasting import Lasting
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.facts import Claim
@@ -98,7 +99,7 @@ class Stage:
         def given(slice_: Slice) -> HostPorts:
             return ports(self.world, slice_, life, self.parts)
 
-        actor = Actor(given, Past(journal), self.given_clock(self.world.clock), ME, Interrupt(), self.said.append)
+        actor = Actor(Lasting(given), Past(journal), self.given_clock(self.world.clock), ME, Interrupt(), self.said.append)
         return await reconcile(Wish(self.wanted, PROVENANCE, "apply"), actor)
 
 

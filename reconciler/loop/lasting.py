@@ -1,0 +1,30 @@
+"""Lasting: the ports of one host, the same for as long as it is defined so: drivers remember what they did, and what hangs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from reconciler.model.spec import Slice
+from reconciler.ports import HostPorts
+
+MOST = 2
+"""What is wanted of a host, and what it goes back to."""
+
+
+class Lasting:
+    """Give the ports of one host for a slice, made anew only where host or models are defined otherwise."""
+
+    def __init__(self, make: Callable[[Slice], HostPorts]) -> None:
+        """Make them with `make`."""
+        self._make = make
+        self._made: deque[tuple[Slice, HostPorts]] = deque(maxlen=MOST)
+
+    def __call__(self, slice_: Slice) -> HostPorts:
+        """Return the ports of a slice."""
+        for known, ports in self._made:
+            if known.host == slice_.host and known.models == slice_.models:
+                return ports
+        ports = self._make(slice_)
+        self._made.append((slice_, ports))
+        return ports
