@@ -42,12 +42,13 @@ class Show:
         self._household.desire(power)
 
     def reconciler(self, *words: str) -> None:
-        """Run one command, shown as it is."""
+        """Run one command, shown as it is; where it fails, the show ends."""
         self.say(f"\n$ reconciler {' '.join(words)}")
         argv, folder = self._household.argv(*words), self._household.folder
         environment = {**os.environ, "XDG_STATE_HOME": str(folder / "here")}
         done = subprocess.run(argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, timeout=COMMAND_SECONDS, check=False)
-        self.well = self.well and done.returncode == 0
+        if done.returncode:
+            sys.exit(f"\nthe demo ends here: `reconciler {words[0]}` ended with {done.returncode}; the lines above say why")
 
     def talk(self) -> tuple[int, int]:
         """Send the conversation, and return how many tokens were remembered and how many read."""
