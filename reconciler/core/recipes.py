@@ -115,7 +115,7 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
 def _fingerprint_of_its_own(change: StopChange, wanted: Slice, observed: Observed) -> str:
     """Return what a conversation of a unit of another definition than the wanted one depends on, empty for all others."""
     unit, model = observed.value(FactKey("unit", change.host, change.model), Unit), wanted.model(change.model)
-    return unit.mark.fingerprint if unit and model and unit.mark.digest != model.digest else ""
+    return unit.mark.fingerprint_apart(model.digest) if unit and model else ""
 
 
 def _set_aside(change: StopChange, own: str, observed: Observed) -> tuple[str, ...]:

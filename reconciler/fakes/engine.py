@@ -85,8 +85,7 @@ class FakeEngine:
         if file not in world.files:
             raise DriverError("the engine wrote no file")
         tokens = file.holds.tokens if file.holds else 0
-        of_another = unit.mark.fingerprint if unit.mark.digest != self.model.digest else ""
-        fingerprint = of_another or world.fingerprint(self.model)
+        fingerprint = unit.mark.fingerprint_apart(self.model.digest) or world.fingerprint(self.model)
         file.sidecar = SavedSlot(
             file=f"{self.model.name}-{slot}-{unit.identity.pid}-{unit.identity.start}-{place.task}-{tokens}.kv",
             slot=slot, tokens=tokens, bytes=tokens * BYTES_PER_TOKEN, sha256="", fingerprint=fingerprint,

@@ -110,6 +110,10 @@ class Mark(Value):
     slots: str = ""
     fingerprint: str = ""
 
+    def fingerprint_apart(self, digest: str) -> str:
+        """Return what conversations depend on that no definition with this digest could tell, empty where that could."""
+        return self.fingerprint if self.digest != digest else ""
+
 
 class Unit(Value):
     """Describe a running unit. `leader` is False when only members of its group are left, or it waits to be started again.

@@ -135,8 +135,8 @@ class LlamaEngine:
 
     def _digest(self, answer: Fact[Json], unit: Unit) -> str:
         """Return what a slot of this unit depends on; raise DriverError when that cannot be known any more."""
-        if unit.mark.fingerprint and unit.mark.digest != self.model.digest:
-            return unit.mark.fingerprint
+        if apart := unit.mark.fingerprint_apart(self.model.digest):
+            return apart
         fingerprint = _fingerprint(answer)
         if isinstance(fingerprint, Unknown):
             raise DriverError(fingerprint.reason)
