@@ -11,9 +11,16 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from reconciler.app import build
+from reconciler.drivers.launchers import process
+from reconciler.model.facts import Mark, UnitIdentity
+from reconciler.model.spec import ModelSpec
+from reconciler.onhost import procfs
+from reconciler.ports import Evidence
 from reconciler.render.text import plan_text, verdict_text
 from reconciler.settings import settings
 from reconciler.verbs import apply
@@ -130,6 +137,23 @@ def test_a_bad_definition_on_another_port_brings_the_one_before_back_where_that_
     assert here.engines() == engines
 
 
+@pytest.fixture
+def _seen_once_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tiny-b be looked at only after its program has ended: otherwise the next step may be the first to see that."""
+    start = process.Driver.start
+
+    async def ended(launcher: process.Driver, model: ModelSpec, mark: Mark) -> Evidence:
+        evidence = await start(launcher, model, mark)
+        pid = UnitIdentity.model_validate(evidence["identity"]).pid
+        with anyio.fail_after(COMMAND_SECONDS):
+            while model.name == "tiny-b" and (one := procfs.process(pid)) and one.alive:
+                await anyio.lowlevel.checkpoint()
+        return evidence
+
+    monkeypatch.setattr(process.Driver, "start", ended)
+
+
+@pytest.mark.usefixtures("_seen_once_it_ended")
 def test_a_program_that_ends_at_once_brings_the_previous_model_back(here: Stack) -> None:
     held = here.remembered()
     program = here.folder / "llama-server"
@@ -137,7 +161,7 @@ def test_a_program_that_ends_at_once_brings_the_previous_model_back(here: Stack)
     program.chmod(0o755)
     here.inventory(engine=f"kind: llamacpp, binary: {program}, weights: {weights_in(here.folder)}")
     here.desire("tiny-b")
-    goes_back(here, held, here.run("apply", "--yes"), "start tiny-b: unit local/tiny-b: ended at once", "no such device")
+    goes_back(here, held, hurried(here), "start tiny-b: unit local/tiny-b: ended at once", "no such device")
 
 
 def hurried(here: Stack) -> CompletedProcess[str]:
