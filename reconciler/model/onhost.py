@@ -227,7 +227,7 @@ class SealSlot(Value):
 
 
 class CheckSlot(Value):
-    """Read a saved slot file whole and compare size and sha256 with its sidecar; answers the token record it starts with."""
+    """Read a saved slot file whole and compare size and sha256 with its sidecar; answers its tokens, or how it begins."""
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     do: Literal["check"] = "check"

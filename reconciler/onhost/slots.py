@@ -25,8 +25,10 @@ TOKENS_LIMIT = 2 * 1024 * 1024
 ENTRIES_LIMIT = 10_000
 
 _CHUNK = 4 * 1024 * 1024
-_MAGIC, _VERSION = 0x67677371, 4
-_HEADER = struct.Struct("<6i")
+_MAGIC = 0x67677371
+_WORD, _LEAST = 4, 3
+_WRAPPED = (-1, 1)
+"""What stands before the count where a server wraps its tokens into a record of its own."""
 _IDENTITY = {"pid": int, "start": int, "inode": int, "boot_id": str, "invocation": str}
 _PROCESS = {"invocation": ""}
 """What an identity need not say: only a service of systemd has an invocation."""
@@ -69,7 +71,7 @@ def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def check(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Compare a slot file, read whole, with its sidecar; answer the tokens it starts with, None when not known."""
+    """Compare a slot file, read whole, with its sidecar; answer the tokens it starts with, or None and what it looks like."""
     folder, name = files.absolute(request["directory"], directory), _name(request["file"])
     sidecar = _sidecar(folder, name)
     with _open(os.path.join(folder, name)) as file:
@@ -79,8 +81,8 @@ def check(request: dict[str, Any], directory: str) -> dict[str, Any]:
             raise Problem(f"slot file {name} has {size} bytes, not {wanted}; it is damaged and will not be used")
         if _sha256(file) != sidecar["sha256"]:
             raise Problem(f"slot file {name} is not what was saved: its sha256 differs; it is damaged and will not be used")
-        tokens = _tokens(file, size)
-    return {"file": name, "bytes": size, "tokens": tokens, "n": None if tokens is None else len(tokens)}
+        tokens, layout = _tokens(file, sidecar["tokens"])
+    return {"file": name, "bytes": size, "tokens": tokens, "n": None if tokens is None else len(tokens), "layout": layout}
 
 
 def note(request: dict[str, Any], directory: str) -> dict[str, Any]:
@@ -276,14 +278,28 @@ def _sha256(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def _tokens(file: BinaryIO, size: int) -> list[int] | None:
-    """Return the token record of a llama.cpp slot file, None when it is not one that we know."""
+def _tokens(file: BinaryIO, count: int) -> tuple[list[int] | None, str]:
+    """Return the `count` tokens that a llama.cpp slot file says it holds, or None and in words how it begins.
+
+    Versions say little: one number had two layouts, one layout has two numbers. Both begin with magic and version. Then b10092
+    has the count and the tokens; b10434 (version 2) and b11549 (version 4) have the length of a record, which begins with
+    -1, 1, the count and the tokens. So what stands there has to agree with the count that the engine told at the save.
+    """
     file.seek(0)
-    head = file.read(_HEADER.size)
-    if len(head) < _HEADER.size:
-        return None
-    magic, version, _, first, second, count = _HEADER.unpack(head)
-    known = (magic, version, first, second) == (_MAGIC, _VERSION, -1, 1)
-    if not known or not 0 <= count <= min(TOKENS_LIMIT, (size - _HEADER.size) // 4):
-        return None
-    return list(struct.unpack(f"<{count}i", file.read(4 * count)))
+    head = _words(file.read(6 * _WORD))
+    if len(head) < _LEAST or head[0] != _MAGIC:
+        return None, "it does not begin like a slot file of llama.cpp"
+    looks = f"it is of version {head[1]}, "
+    wrapped = head[2] >= count + 3 and head[3:] == (*_WRAPPED, count)
+    if not (0 <= count <= TOKENS_LIMIT and (wrapped or head[2] == count)):
+        return None, f"{looks}whose layout is not known"
+    file.seek((6 if wrapped else _LEAST) * _WORD)
+    tokens = _words(file.read(count * _WORD))
+    if len(tokens) < count or min(tokens, default=0) < 0:
+        return None, f"{looks}and what stands in place of its tokens is none"
+    return list(tokens), ""
+
+
+def _words(content: bytes) -> tuple[int, ...]:
+    """Return bytes as the whole words that they hold."""
+    return struct.unpack(f"<{len(content) // _WORD}i", content[: len(content) // _WORD * _WORD])

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 IDENTITY = {"pid": 7, "start": 8, "inode": 9, "boot_id": "b"}
 TOKENS = list(range(100, 140))
+MAGIC = 0x67677371
 
 
 def slot_content(tokens: list[int], state: bytes = b"state" * 100) -> bytes:
     record = struct.pack(f"<{3 + len(tokens)}i", -1, 1, len(tokens), *tokens)
-    return struct.pack("<3i", 0x67677371, 4, len(record) // 4) + record + state
+    return struct.pack("<3i", MAGIC, 4, len(record) // 4) + record + state
 
 
 def sidecar(slot: int = 0, saved_at: float = 1.0, fingerprint: str = "v1:sha256:00000000") -> dict[str, Any]:
@@ -274,14 +275,35 @@ def test_damaged_slots_are_the_first_to_go(tmp_path: Path) -> None:
     assert ok(room(tmp_path, 1, 10**6))["removed"] == ["b.slot.json", "b"]
 
 
+@pytest.mark.parametrize("version", [2, 3, 4, 9])
+def test_tokens_are_read_from_both_layouts_whatever_their_version(tmp_path: Path, version: int) -> None:
+    count = len(TOKENS)
+    plain = struct.pack(f"<3i{count}i", MAGIC, version, count, *TOKENS) + b"state"
+    wrapped = struct.pack(f"<6i{count}i", MAGIC, version, count + 4, -1, 1, count, *TOKENS) + b"\1\0\0\0state"
+    for content in (plain, wrapped):
+        ok(seal(tmp_path, "a", content=content))
+        found = ok(ask(tmp_path, "check", file="a"))
+        assert (found["tokens"], found["n"], found["layout"]) == (TOKENS, count, "")
+
+
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"qsgg", slot_content(TOKENS)[:40], struct.pack("<6i", 0x67677371, 4, 9, -1, 1, 2**31 - 1), b"\0" * 100,
-     struct.pack("<6i", 0x67677371, 5, 3, -1, 1, 0), struct.pack("<6i", 0x67677371, 4, 3, -1, 1, -5)],
-)  # fmt: skip
-def test_a_token_record_that_is_not_known_is_not_guessed(tmp_path: Path, content: bytes) -> None:
+    ("content", "looks"),
+    [
+        (b"", "it does not begin like a slot file of llama.cpp"),
+        (b"qsgg", "it does not begin like a slot file of llama.cpp"),
+        (b"\0" * 100, "it does not begin like a slot file of llama.cpp"),
+        (slot_content(TOKENS)[:40], "it is of version 4, and what stands in place of its tokens is none"),
+        (slot_content([*TOKENS[:-1], -1]), "it is of version 4, and what stands in place of its tokens is none"),
+        (slot_content(TOKENS[:-1]), "it is of version 4, whose layout is not known"),
+        (struct.pack("<6i", MAGIC, 4, 3, -1, 1, 2**31 - 1), "it is of version 4, whose layout is not known"),
+        (struct.pack("<6i", MAGIC, 5, 44, -2, 1, 40), "it is of version 5, whose layout is not known"),
+        (struct.pack("<6i", MAGIC, 3, -5, -1, 1, -5), "it is of version 3, whose layout is not known"),
+    ],
+)
+def test_a_token_record_that_is_not_known_is_not_guessed(tmp_path: Path, content: bytes, looks: str) -> None:
     ok(seal(tmp_path, "a", content=content))
-    assert ok(ask(tmp_path, "check", file="a"))["tokens"] is None
+    found = ok(ask(tmp_path, "check", file="a"))
+    assert (found["tokens"], found["layout"]) == (None, looks)
 
 
 def test_a_link_in_place_of_a_slot_file_is_not_followed(tmp_path: Path) -> None:

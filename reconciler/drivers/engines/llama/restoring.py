@@ -37,6 +37,13 @@ class Verdict(NamedTuple):
     milliseconds: float = 0.0
 
 
+class Content(NamedTuple):
+    """Hold the tokens of a slot file, or None and in words how it is laid out."""
+
+    tokens: list[JsonValue] | None
+    layout: str
+
+
 @dataclass(frozen=True)
 class Restoring:
     """Put saved slots of one directory back into one unit."""
@@ -68,16 +75,16 @@ class Restoring:
         if obstacle:
             return Verdict("cold", obstacle)
         try:
-            tokens = await self._checked(one)
+            content = await self._checked(one)
         except DriverError as error:
             return Verdict("cold", error.message)
-        if tried and tokens is not None and (await self._proof(one, tokens)).outcome == "proven":
+        if tried and content.tokens is not None and (await self._proof(one, content.tokens)).outcome == "proven":
             return Verdict("proven", "it had been put in before")
         # Reading a large file takes long enough for a client to come; after a replay of our own the slot is ours.
         late = "" if tried else self._obstacle(one, None, await self._place(one))
-        return Verdict("cold", late) if late else await self._put_in(one, tokens)
+        return Verdict("cold", late) if late else await self._put_in(one, content)
 
-    async def _put_in(self, one: SavedSlot, tokens: list[JsonValue] | None) -> Verdict:
+    async def _put_in(self, one: SavedSlot, content: Content) -> Verdict:
         """Return what came of putting a file into its slot, noted durably before it is tried."""
         await self._note(one, "open", "")
         try:
@@ -86,9 +93,9 @@ class Restoring:
             return Verdict("failed", error.message)
         if count != one.tokens:
             return Verdict("failed", f"the engine took {count} of {one.tokens} tokens", milliseconds)
-        if tokens is None:
-            return Verdict("unverified", "the file does not say which tokens it holds", milliseconds)
-        return (await self._proof(one, tokens))._replace(milliseconds=milliseconds)
+        if content.tokens is None:
+            return Verdict("unverified", f"which tokens its file holds cannot be read: {content.layout}", milliseconds)
+        return (await self._proof(one, content.tokens))._replace(milliseconds=milliseconds)
 
     def _obstacle(self, one: SavedSlot, tried: RestoreAttempt | None, place: Place | None) -> str:
         """Return why a slot file must not be put in, "" when it may."""
@@ -106,11 +113,11 @@ class Restoring:
     async def _place(self, one: SavedSlot) -> Place | None:
         return next((place for place in await self.api.places() if place.slot.id == one.slot), None)
 
-    async def _checked(self, one: SavedSlot) -> list[JsonValue] | None:
-        """Return the tokens in a file that is as it was saved, None when it does not say; raise DriverError."""
+    async def _checked(self, one: SavedSlot) -> Content:
+        """Return what stands in a file that is as it was saved; raise DriverError."""
         answer = await self.access.act(CheckSlot(directory=self.directory, file=one.file))
         tokens = answer.get("tokens")
-        return tokens if isinstance(tokens, list) and len(tokens) == one.tokens else None
+        return Content(tokens if isinstance(tokens, list) else None, str(answer.get("layout", "")))
 
     async def _proof(self, one: SavedSlot, tokens: list[JsonValue]) -> Verdict:
         """Replay the tokens: a slot that holds them has to read one at most. A cold one is cut off at the deadline."""
