@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "reconciler"
-LEFT_OUT = {"__pycache__", "build", "dist"}
+LEFT_OUT = {".git", "__pycache__", "build", "dist"}
 
 
 @dataclass(frozen=True)
