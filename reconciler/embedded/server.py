@@ -190,8 +190,33 @@ def _await_signal() -> None:
     os.read(come, 1)
 
 
+class _Unbound:
+    """Stand in for the binding where only the names of flags matter: its import costs more than all else."""
+
+    def __getattr__(self, _: str) -> _Unbound:
+        """Return the same for every name."""
+        return self
+
+
+def every_flag(binding: Any) -> argparse.ArgumentParser:  # noqa: ANN401
+    """Build the parser of llama-server's flags and of those that are this program's own."""
+    flags = parser(binding)
+    flags.add_argument("--random-weights", dest="seed", type=int, default=None)
+    return flags
+
+
+def manual() -> str:
+    """Return a line for each flag with all its names, and a word for the value it takes, laid out as llama-server does."""
+    actions = every_flag(_Unbound())._actions  # noqa: SLF001  argparse lists them nowhere else
+    lines = [", ".join(one.option_strings) + ("" if one.nargs == 0 else " VALUE") for one in actions]
+    return "\n".join(("-h, --help", *lines))
+
+
 def main(arguments: list[str]) -> NoReturn:
     """Run the program."""
+    if {"-h", "--help"} & {*arguments}:
+        print(manual())  # noqa: T201  that is what was asked for
+        raise SystemExit(0)
     for number in _ENDING_SIGNALS:
         signal.signal(number, signal.SIG_DFL)  # loading keeps the interpreter busy: only the kernel can end it
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
@@ -199,9 +224,7 @@ def main(arguments: list[str]) -> NoReturn:
         binding = importlib.import_module("xllamacpp")
     except ImportError as error:
         fail(f"the embedded engine needs the Python package xllamacpp: {error}; install it, or use a real llama-server")
-    flags = parser(binding)
-    flags.add_argument("--random-weights", dest="seed", type=int, default=None)
-    given, unknown = flags.parse_known_args(arguments)
+    given, unknown = every_flag(binding).parse_known_args(arguments)
     if unknown:
         fail(f"invalid argument: {unknown[0]}")
     fields = vars(given)

@@ -212,6 +212,12 @@ def test_unknown_flag_is_named() -> None:
     assert "error: invalid argument: --bogus" in refusal("-m", "any.gguf", "--bogus", "3")
 
 
+@embedded_only
+def test_every_flag_and_whether_it_takes_a_value_is_listed_as_llama_server_does() -> None:
+    said = subprocess.run([*program(), "--help"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {"-c, --ctx-size VALUE", "--metrics", "--random-weights VALUE", "--reranking, --rerank"} <= {*said}
+
+
 def test_missing_model_is_named(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.gguf")
     assert missing in refusal("-m", missing, "--port", "0")
