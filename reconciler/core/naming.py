@@ -11,7 +11,8 @@ from reconciler.model.names import NAME_PATTERN
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 _QUANTISED = re.compile(r"[-._](ud-)?(i?q\d(_\w+)*|bf16|f16|fp16|f32|mxfp4(_\w+)?|nvfp4|tq\d(_\w+)*)$")
 _SAYS_NOTHING = {"ggml-model", "model", "weights", "gguf", "ggml"}
-_REVISION = re.compile(r"[0-9a-f]{40}")
+_DIGEST = re.compile(r"[0-9a-f]{40,64}")
+_OF_A_CACHE = {"", "snapshots", "blobs"}
 _LONGEST = 63
 
 
@@ -37,13 +38,19 @@ def is_name(text: str) -> bool:
 
 
 def _full(path: str) -> str:
-    return slug(_SHARD.sub("", basename(path).removesuffix(".gguf")))
+    name = slug(_SHARD.sub("", basename(path).removesuffix(".gguf")))
+    return _repository(path) if _DIGEST.fullmatch(name) else name
 
 
 def _short(path: str) -> str:
     name = _QUANTISED.sub("", _full(path))
-    folders = [part for part in dirname(path).split("/") if part and part != "snapshots" and not _REVISION.fullmatch(part)]
-    return slug(folders[-1].rpartition("--")[2]) if name in _SAYS_NOTHING and folders else name
+    return _repository(path) if name in _SAYS_NOTHING else name
+
+
+def _repository(path: str) -> str:
+    """Return the name of the folder that holds a file whose own name says nothing, past what a cache puts between."""
+    folders = [part for part in dirname(path).split("/") if part not in _OF_A_CACHE and not _DIGEST.fullmatch(part)]
+    return slug(folders[-1].rpartition("--")[2] if folders else "")
 
 
 def _free(name: str, used: set[str]) -> str:

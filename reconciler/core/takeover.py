@@ -108,7 +108,7 @@ def _reach(server: Server) -> tuple[str, ...]:
 def _place(server: Server) -> str:
     """Return the address that a server listens on."""
     words = [part for word in server.flags for part in word.split("=", 1)]
-    return next((value for flag, value in pairwise(words) if flag == "--host"), "127.0.0.1")
+    return ["127.0.0.1", *(value for flag, value in pairwise(words) if flag == "--host")][-1]
 
 
 def _unit(file: str, name: str, server: Server) -> str:

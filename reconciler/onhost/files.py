@@ -188,10 +188,16 @@ def _judged(path: str) -> dict[str, Any]:
 def shards(path: str) -> list[str]:
     """Return all files of a model that is split as `-00001-of-0000N.gguf`, or just this one."""
     match = _SHARD.search(path)
-    count = int(match[2]) if match else 1
-    if match is None or not 1 < count <= SHARDS_LIMIT:
+    if match is None or part(path) == 0:
         return [path]
-    return [f"{path[: match.start()]}-{number:05d}-of-{match[2]}{match[3]}" for number in range(1, count + 1)]
+    return [f"{path[: match.start()]}-{number:05d}-of-{match[2]}{match[3]}" for number in range(1, int(match[2]) + 1)]
+
+
+def part(path: str) -> int:
+    """Return which part of a split model a file is by its name, from 1 on; 0 for a model in one file."""
+    match = _SHARD.search(path)
+    number, count = (int(match[1]), int(match[2])) if match else (0, 1)
+    return number if 1 < count <= SHARDS_LIMIT and number <= count else 0
 
 
 def prefetch(path: str) -> dict[str, Any]:
@@ -223,4 +229,5 @@ def free_bytes(path: str) -> int | None:
 
 def libraries(folder: str) -> list[str]:
     """Return the shared libraries in a folder, sorted."""
-    return sorted(glob.glob(os.path.join(glob.escape(folder), "*.so*")))
+    found = sorted(glob.glob(os.path.join(glob.escape(folder), "*.so*")))
+    return [path for path in found if os.path.exists(path)]  # a link to nowhere is nothing that a program loads

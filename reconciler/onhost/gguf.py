@@ -141,8 +141,10 @@ def header(path: str) -> dict[str, Any]:
 
 
 def _model(path: str) -> dict[str, Any]:
-    """Describe a model from the headers of all its files."""
+    """Describe a model from the headers of all its files; raise Problem."""
     shards = files.shards(path)
+    if files.part(path) > 1:
+        raise Problem(f"the weights {path} are a later part of a split model; name its first, {shards[0]}")
     keys = [(shard, *_stamp(shard)) for shard in shards]
     with _known_lock:
         remembered = _known.get(tuple(keys))

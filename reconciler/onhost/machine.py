@@ -12,7 +12,7 @@ import shutil
 import socket
 from typing import Any
 
-from reconciler.onhost import files, logins, look, procfs, search, servers
+from reconciler.onhost import caches, files, logins, look, procfs, search, servers
 
 FIRST_PORT = 8080
 PROGRAM_PLACES = (
@@ -25,6 +25,7 @@ PROGRAM_PLACES = (
     "~/llama*/build/bin",
 )
 
+_OF_WEIGHTS = ("-m", "--model")
 _VENDORS = {"0x10de": "nvidia", "0x1002": "amd", "0x8086": "intel"}
 _MODEL = re.compile(r"^Model:\s+(.*)$", re.MULTILINE)
 _TOTAL = re.compile(rb"^MemTotal:\s+(\d+) kB", re.MULTILINE)
@@ -36,7 +37,8 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
     serving = servers.servers(proc)
     wanted = request.get("search", True)
     named = [path for one in serving for path in _weights(one)]
-    found = search.search(search.places(home, root), named) if wanted else search.Search([], "")
+    environments = [os.environ, *(servers.environment(one["pid"], proc) for one in serving)]
+    found = search.search(search.places(home, environments, root), named) if wanted else search.Search([], "")
     known = {search.identity(file["path"]): file["path"] for file in found.files}
     return {
         "name": socket.gethostname(),
@@ -71,16 +73,17 @@ def cards(root: str = "/") -> list[dict[str, Any]]:
 
 
 def _weights(server: dict[str, Any]) -> list[str]:
-    """Return the GGUF files that a server was told of, then those that it has in memory."""
-    told = [os.path.join(server["directory"], word) for word in server["flags"]]
-    paths = [*told, *server["mapped"]]
-    return [path for path in paths if path.endswith(".gguf") and os.path.isabs(path) and path.isprintable()]
+    """Return the files that a server was told of and that look like weights, then those that it has in memory."""
+    flags = [part for word in server["flags"] for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    told = [word for before, word in zip(["", *flags], flags) if before in _OF_WEIGHTS or word.endswith(".gguf")]
+    paths = [*(os.path.join(server["directory"], word) for word in told), *server["mapped"]]
+    return [path for path in paths if os.path.isabs(path) and path.isprintable()]
 
 
 def _as_found(mapped: list[str], known: dict[tuple[int, int] | None, str]) -> list[str]:
     """Return the files in a server's memory by the names under which they were found, without the later parts of one."""
-    paths = [known.get(search.identity(path), path) for path in mapped]
-    return [path for path in paths if not search.LATER_SHARD.search(path)]
+    paths = [known.get(search.identity(path)) or caches.named(path) for path in mapped]
+    return [path for path in paths if files.part(path) <= 1]
 
 
 def _programs() -> list[str]:

@@ -59,13 +59,13 @@ def _expected() -> Iterable[int]:
 
 def _holder(pids: Iterable[int], links: set[str]) -> int | None:
     """Return the first process that has one of these sockets open."""
-    return next((pid for pid in pids if _holds(f"/proc/{pid}/fd", links)), None)
+    return next((pid for pid in pids if _holds(pid, links)), None)
 
 
-def _holds(folder: str, links: set[str]) -> bool:
+def _holds(pid: int, links: set[str]) -> bool:
     """Return whether one of a process's descriptors is one of these sockets."""
     try:
-        return any(os.readlink(f"{folder}/{descriptor}") in links for descriptor in os.listdir(folder))
+        return any(one in links for one in procfs.descriptors(pid))
     except OSError:
         return False
 

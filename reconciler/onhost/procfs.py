@@ -7,7 +7,10 @@ import os
 import re
 import time
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MARK = "RECONCILER_MARK"
 ENVIRON_LIMIT = 128 * 1024
@@ -183,6 +186,20 @@ def boot_id() -> str:
 def ticks() -> int:
     """Return how many clock ticks a second has."""
     return os.sysconf("SC_CLK_TCK")
+
+
+def link(path: str) -> str:
+    """Return where a link leads, as text that can be written anywhere; "" when it cannot be read."""
+    try:
+        return os.readlink(os.fsencode(path)).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def descriptors(pid: int, proc: str = "/proc") -> Iterator[str]:
+    """Yield what a process has open; raise OSError when that is hidden. One that is closed meanwhile is ""."""
+    folder = f"{proc}/{pid}/fd"
+    return (link(f"{folder}/{descriptor}") for descriptor in os.listdir(folder))
 
 
 def works_in(pid: int, directory: str) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
-import re
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.onhost import gguf
+from reconciler.onhost import caches, files, gguf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 SECONDS = 4.0
 DEPTH = 6
@@ -41,8 +42,6 @@ PLACES = (
 )
 DULL = {"node_modules", "site-packages", "__pycache__", "blobs", "lost+found", "proc", "sys"}
 
-LATER_SHARD = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
-
 
 class Search(NamedTuple):
     """Hold what a search found, and why it ended before it had looked everywhere, "" when it had."""
@@ -51,26 +50,28 @@ class Search(NamedTuple):
     cut: str
 
 
-def places(home: str, root: str = "/") -> list[str]:
-    """Return the folders where models are kept, the likeliest first."""
+def places(home: str, environments: Iterable[Mapping[str, str]], root: str = "/") -> list[str]:
+    """Return the folders where models are kept, the likeliest first; `environments` may name caches."""
     mine = [os.path.join(home, folder) for folder in HOME_FOLDERS]
     shared = [place for pattern in PLACES for place in sorted(glob.glob(os.path.join(root, pattern[1:])))]
-    named = [path for name in ("LLAMA_CACHE", "HF_HOME") for path in [os.environ.get(name)] if path]
-    return [*named, *mine[:-1], *shared, *mine[-1:]]
+    cached = [folder for environment in environments for folder in caches.folders(environment)]
+    return [*cached, *mine[:-1], *shared, *mine[-1:]]
 
 
-def search(folders: Iterable[str], files: Iterable[str], seconds: float = SECONDS) -> Search:
+def search(folders: Iterable[str], named: Iterable[str], seconds: float = SECONDS) -> Search:
     """Return the GGUF files that are named or lie in the folders, with what their headers say while there is time."""
     until = time.monotonic() + seconds
     found: dict[tuple[int, int], str] = {}
     cut = ""
-    for path in (*files, *_walk(folders, until)):
+    paths = [caches.named(path) for path in named]
+    digests = [path for path in paths if caches.is_blob(path)]  # any other name of such a file is a better one
+    for path in (*(path for path in paths if path not in digests), *_walk(folders, until), *digests):
         if not path:
             cut = f"the search for GGUF files ended after {seconds:g} s or {FOLDERS_LIMIT} folders"
         elif len(found) >= FILES_LIMIT:
             cut = f"the search for GGUF files ended after {FILES_LIMIT} files"
             break
-        elif (which := identity(path)) is not None:
+        elif files.part(path) <= 1 and (which := identity(path)) is not None:
             found.setdefault(which, path)
     described = [_described(path, until) for path in sorted(found.values())]
     unread = sum(one["architecture"] is None for one in described)
@@ -92,25 +93,30 @@ def _walk(folders: Iterable[str], until: float) -> Iterator[str]:
         if which is None or which in seen:
             continue
         seen.add(which)
-        below, files = _entries(folder)
-        yield from files
+        below, models = _entries(folder)
+        yield from models
         waiting.extend((one, depth + 1) for one in below if depth < DEPTH)
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:
     """Return the folders worth looking into and the GGUF files of a folder."""
-    below, files = [], []
+    below, models = [], []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".gguf") and _so(entry.is_file):
+                models.append(entry.path)
+            elif not entry.name.startswith(".") and entry.name not in DULL and _so(partial(entry.is_dir, follow_symlinks=False)):
+                below.append(entry.path)
+    # What cannot be printed cannot be written into a file of text.
+    return sorted(below), sorted(path for path in models if path.isprintable())
+
+
+def _so(question: Callable[[], bool]) -> bool:
+    """Return the answer about one entry of many; one that cannot be looked at, such as a link to itself, is not so."""
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".gguf") and entry.is_file():
-                    files.append(entry.path)
-                elif not entry.name.startswith(".") and entry.name not in DULL and entry.is_dir(follow_symlinks=False):
-                    below.append(entry.path)
+        return question()
     except OSError:
-        return [], []
-    # A later part of a model is found with its first, and what cannot be printed cannot be written into a file of text.
-    return sorted(below), sorted(path for path in files if path.isprintable() and not LATER_SHARD.search(path))
+        return False
 
 
 def identity(path: str) -> tuple[int, int] | None:

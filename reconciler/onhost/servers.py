@@ -21,12 +21,21 @@ MAPS_LIMIT = 4 * 1024 * 1024
 
 _SECRETS = ("--api-key", "-hft", "--hf-token")
 _HIDDEN = "(hidden)"
+_VALUED = {
+    "LLAMA_ARG_MODEL": "--model", "LLAMA_ARG_ALIAS": "--alias", "LLAMA_ARG_CTX_SIZE": "--ctx-size",
+    "LLAMA_ARG_N_PARALLEL": "--parallel", "LLAMA_ARG_N_GPU_LAYERS": "--n-gpu-layers", "LLAMA_ARG_POOLING": "--pooling",
+    "LLAMA_ARG_HOST": "--host", "LLAMA_ARG_PORT": "--port",
+}  # fmt: skip
+_SWITCHES = {"LLAMA_ARG_EMBEDDINGS": "--embedding", "LLAMA_ARG_RERANKING": "--reranking"}
+_ON = ("on", "enabled", "true", "1")
+"""What is true in a variable (is_truthy in llama.cpp's common/arg.cpp)."""
+
 _MAPPED = re.compile(rb"^\S+ \S+ \S+ \S+ \d+ +(/.*(?:\.gguf|/blobs/[0-9a-f]{40,}))$", re.MULTILINE)
 """A model file, by its name or as a cache of downloads keeps it."""
 
 
 class _Program(NamedTuple):
-    """Hold a command line, split after the words that name the program."""
+    """Hold a command line, split after the words that name the program; variables that are flags come first among these."""
 
     words: list[str]
     flags: list[str]
@@ -62,15 +71,21 @@ def of_user(port: int, user: int, proc: str = "/proc") -> int | None:
     return None
 
 
+def environment(pid: int, proc: str = "/proc") -> dict[str, str]:
+    """Return the environment that a process was started with, empty where it is hidden. It may hold secrets."""
+    entries = procfs.read(f"{proc}/{pid}/environ", procfs.ENVIRON_LIMIT).decode("utf-8", "replace").split("\0")
+    return {name: value for name, _, value in (one.partition("=") for one in entries) if name}
+
+
 def _described(pid: int, program: _Program, port: int, proc: str) -> dict[str, Any]:
-    directory = _link(f"{proc}/{pid}/cwd")
+    directory = procfs.link(f"{proc}/{pid}/cwd")
     mark = procfs.mark_text(pid, proc)
     return {
         "pid": pid,
         "port": port,
         "user": _user(pid, proc),
         "directory": directory,
-        "program": _file(program.words[-1], directory) or _on_path(_link(f"{proc}/{pid}/exe")),
+        "program": _file(program.words[-1], directory) or _on_path(procfs.link(f"{proc}/{pid}/exe")),
         "flags": _without_secrets(program.flags),
         "mapped": _mapped(pid, proc),
         "variables": _variables(pid, proc),
@@ -85,8 +100,14 @@ def _program(pid: int, proc: str) -> _Program | None:
     words = [word.decode("utf-8", "replace") for word in content.rstrip(b"\0").split(b"\0")]
     for at, word in enumerate(words[:2]):
         if os.path.basename(word).startswith(PROGRAM) and (at == 0 or _interprets(words[0])):
-            return _Program(words[: at + 1], words[at + 1 :])
+            return _Program(words[: at + 1], [*_as_flags(environment(pid, proc)), *words[at + 1 :]])
     return None
+
+
+def _as_flags(variables: dict[str, str]) -> list[str]:
+    """Return the flags that variables stand for; what is typed wins over them, as whatever comes last does."""
+    valued = [word for name, flag in _VALUED.items() if variables.get(name) for word in (flag, variables[name])]
+    return [*valued, *(flag for name, flag in _SWITCHES.items() if variables.get(name, "").lower() in _ON)]
 
 
 def _interprets(word: str) -> bool:
@@ -95,9 +116,8 @@ def _interprets(word: str) -> bool:
 
 def _port(pid: int, program: _Program, open_sockets: dict[int, tuple[int, int]], proc: str) -> int | None:
     """Return the port that a process listens on; of another user's process, whose sockets are hidden, the one it was told."""
-    folder = f"{proc}/{pid}/fd"
     try:
-        links = {os.readlink(f"{folder}/{descriptor}") for descriptor in os.listdir(folder)}
+        links = set(procfs.descriptors(pid, proc))
     except FileNotFoundError:
         return None
     except OSError:
@@ -109,12 +129,9 @@ def _port(pid: int, program: _Program, open_sockets: dict[int, tuple[int, int]],
 
 
 def _told_port(flags: list[str]) -> int:
-    for at, word in enumerate(flags):
-        name, equals, value = word.partition("=")
-        text = value if equals else "".join(flags[at + 1 : at + 2])
-        if name == "--port" and text.isdecimal():
-            return int(text)
-    return DEFAULT_PORT
+    words = [part for word in flags for part in word.split("=", 1)]
+    told = [int(text) for flag, text in zip(words, words[1:]) if flag == "--port" and text.isdecimal()]
+    return told[-1] if told else DEFAULT_PORT
 
 
 def _without_secrets(flags: Iterable[str]) -> list[str]:
@@ -140,9 +157,9 @@ def _mapped(pid: int, proc: str) -> list[str]:
 
 
 def _variables(pid: int, proc: str) -> list[str]:
-    """Return the names of the variables that stand for flags; their values stay here."""
-    entries = procfs.read(f"{proc}/{pid}/environ", procfs.ENVIRON_LIMIT).decode("utf-8", "replace").split("\0")
-    return sorted({name for name, _, _ in (one.partition("=") for one in entries) if name.startswith("LLAMA_ARG_")})
+    """Return the names of the other variables that stand for flags; their values stay here."""
+    told = {*_VALUED, *_SWITCHES}
+    return sorted(name for name in environment(pid, proc) if name.startswith("LLAMA_ARG_") and name not in told)
 
 
 def _size(path: str) -> int:
@@ -161,13 +178,6 @@ def _on_path(program: str) -> str:
     """Return the name on the PATH that leads to a program, or the program itself."""
     known = shutil.which(PROGRAM)
     return known if known and os.path.realpath(known) == program else program
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
 
 
 def _owner(pid: int, proc: str) -> int:

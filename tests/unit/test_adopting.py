@@ -53,15 +53,32 @@ def test_numbers_that_leave_it_to_the_program_are_not_taken_over(words: tuple[st
 
 @pytest.mark.parametrize(
     ("flag", "task"),
-    [("--embedding", "embedding"), ("--embeddings", "embedding"), ("--reranking", "rerank"), ("--jinja", "chat")],
+    [
+        ("--embedding", "embedding"),
+        ("--embeddings", "embedding"),
+        ("--reranking", "rerank"),
+        ("--jinja", "chat"),
+        ("--embedding --pooling rank --reranking", "rerank"),
+        ("--rerank --embeddings", "rerank"),
+        ("--pooling rank", "rerank"),
+        ("--embedding --pooling mean", "embedding"),
+        ("--pooling rank --embedding --pooling cls", "embedding"),
+    ],
 )
-def test_the_task_is_told_by_a_flag(flag: str, task: str) -> None:
-    found = adopted((flag,), (), "/")
-    assert (found.task, found.args) == (task, (flag,))
+def test_the_task_is_told_by_flags_and_whoever_ranks_is_asked_to_rank(flag: str, task: str) -> None:
+    found = adopted(flag.split(), (), "/")
+    assert (found.task, found.args) == (task, tuple(flag.split()))
 
 
 def test_a_path_stays_as_it_is_where_nobody_knows_the_folder() -> None:
     assert adopted(("-m", "a.gguf"), (), "").weights == "a.gguf"
+
+
+@pytest.mark.parametrize("word", ["-hf", "--model-url=https://host/a.gguf"])
+def test_a_download_is_refused_with_the_way_to_have_it_before(word: str) -> None:
+    (sentence,) = refused((word, "org/repo"))
+    assert sentence.startswith(f"{word} downloads weights, and what is started here has to be there: ")
+    assert "set the key weights to the file, which is then in ~/.cache/huggingface/hub/" in sentence
 
 
 def test_words_before_the_first_flag_are_no_flags() -> None:

@@ -23,6 +23,8 @@ from reconciler.core.naming import is_name, names, slug
         ("model.gguf", "model"),
         ("/hub/models--org--Tiny-GGUF/snapshots/" + "0a" * 20 + "/model.gguf", "tiny-gguf"),
         ("/----.gguf", "model"),
+        ("/hub/models--acme--Tiny/blobs/" + "0f" * 32, "tiny"),
+        ("/blobs/" + "0f" * 20, "model"),
     ],
 )
 def test_a_file_is_named_without_its_quantisation(path: str, name: str) -> None:
@@ -31,6 +33,11 @@ def test_a_file_is_named_without_its_quantisation(path: str, name: str) -> None:
 
 def test_two_quantisations_keep_theirs() -> None:
     assert names(["/m/a-Q4_K_M.gguf", "/m/a-Q8_0.gguf", "/m/b-Q8_0.gguf"]) == ("a-q4_k_m", "a-q8_0", "b")
+
+
+def test_two_blobs_of_one_repository_are_numbered_and_no_digest_is_a_name() -> None:
+    blobs = [f"/hub/models--acme--Tiny/blobs/{number:064x}" for number in (1, 2)]
+    assert names(blobs) == ("tiny", "tiny-2")
 
 
 def test_names_that_are_still_the_same_are_numbered() -> None:

@@ -162,6 +162,12 @@ def test_a_fingerprint_moves_with_everything_it_covers(host: Path, name: str) ->
         assert fingerprint(host) != before
 
 
+def test_a_library_that_leads_nowhere_keeps_no_program_from_being_told(host: Path) -> None:
+    before = fingerprint(host)
+    (host / "lib/b.so").symlink_to("gone.so.2")
+    assert fingerprint(host) == before
+
+
 @pytest.mark.parametrize("offset", [0, 1024 * 1024 - 1, 7 * 1024 * 1024, 8 * 1024 * 1024 - 1])
 def test_a_fingerprint_reads_content_not_times_alone(host: Path, offset: int) -> None:
     before, times = fingerprint(host), (host / "w.gguf").stat()

@@ -4,58 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.embedded.weights import write_weights
 from reconciler.model.machine import Machine
-from reconciler.onhost import machine, search, servers, services
+from reconciler.onhost import machine, servers, services
 from reconciler.onhost.procfs import MARK
+from tests.fakeproc import Proc, gguf
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-STAT = "{pid} (llama-server) S {parent} {pid} {pid} {terminal} -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 {start} 0 0\n"
-HEADING = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 SYSTEM = "0::/system.slice/llama.service\n"
 USER = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/llama.service\n"
-
-
-class Proc:
-    """A /proc of processes that are not there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "net").mkdir(parents=True)
-        (folder / "net" / "tcp").write_text(HEADING)
-
-    def listen(self, port: int, inode: int) -> None:
-        row = f"   0: 0100007F:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {os.getuid():5} 0 {inode} 1 0\n"
-        with (self.folder / "net" / "tcp").open("a") as table:
-            table.write(row)
-
-    def process(self, pid: int, *argv: str, inode: int | None = None, **changed: Any) -> Path:
-        """Add a process; without an `inode` its sockets cannot be seen."""
-        own = self.folder / str(pid)
-        own.mkdir()
-        words = {"parent": 1, "terminal": 0, "start": 5, **changed}
-        (own / "stat").write_text(STAT.format(pid=pid, **words))
-        (own / "cmdline").write_bytes("".join(f"{word}\0" for word in argv).encode())
-        (own / "cgroup").write_text(changed.get("cgroup", "0::/user.slice/user-1000.slice/session-3.scope\n"))
-        (own / "maps").write_text(changed.get("maps", ""))
-        (own / "environ").write_text(changed.get("environ", ""))
-        (own / "cwd").symlink_to(changed.get("directory", "/home/ann"))
-        (own / "exe").symlink_to(changed.get("program", "/usr/bin/llama-server"))
-        if inode is None:
-            (own / "fd").write_text("closed")
-        else:
-            (own / "fd").mkdir()
-            (own / "fd" / "3").symlink_to(f"socket:[{inode}]")
-        return own
-
-    def servers(self) -> list[dict[str, Any]]:
-        return servers.servers(str(self.folder))
 
 
 @pytest.fixture
@@ -90,13 +52,13 @@ def test_a_server_is_told_with_all_that_starts_it_again(proc: Proc) -> None:
     proc.listen(8080, 4711)
     proc.process(
         9, "./llama-server", "-m", "a.gguf", "--api-key", "-hush", "--hf-token=hush", inode=4711, cgroup=USER,
-        maps="7f0 r--s 0 fd:01 12 /home/ann/a.gguf\n7f1 r--p 0 00:00 0\n", environ="LLAMA_ARG_CTX_SIZE=4\0LLAMA_API_KEY=hush\0",
+        maps="7f0 r--s 0 fd:01 12 /home/ann/a.gguf\n7f1 r--p 0 00:00 0\n", environ="LLAMA_ARG_FIT=off\0LLAMA_API_KEY=hush\0",
     )  # fmt: skip
     (found,) = proc.servers()
     assert found == {
         "pid": 9, "port": 8080, "user": found["user"], "directory": "/home/ann", "program": "/home/ann/llama-server",
         "flags": ["-m", "a.gguf", "--api-key", "(hidden)", "--hf-token=(hidden)"], "mapped": ["/home/ann/a.gguf"],
-        "variables": ["LLAMA_ARG_CTX_SIZE"], "service": {"name": "llama.service", "scope": "user"}, "model": None,
+        "variables": ["LLAMA_ARG_FIT"], "service": {"name": "llama.service", "scope": "user"}, "model": None,
     }  # fmt: skip
     assert "hush" not in json.dumps(found)
 
@@ -114,6 +76,21 @@ def test_a_server_is_known_by_its_name(proc: Proc, argv: tuple[str, ...], progra
     proc.process(9, *argv, inode=4711)
     (found,) = proc.servers()
     assert (found["program"], found["flags"]) == (program, ["-fa"])
+
+
+def test_variables_that_say_what_it_serves_are_told_as_flags_and_what_is_typed_wins(proc: Proc) -> None:
+    proc.listen(8080, 4711)
+    environ = "LLAMA_ARG_RERANKING=True\0LLAMA_ARG_EMBEDDINGS=0\0LLAMA_ARG_POOLING=rank\0LLAMA_ARG_CTX_SIZE=4096\0X=1\0"
+    proc.process(9, "llama-server", "-c", "512", inode=4711, environ=environ)
+    (found,) = proc.servers()
+    assert found["flags"] == ["--ctx-size", "4096", "--pooling", "rank", "--reranking", "-c", "512"]
+    assert found["variables"] == []
+
+
+def test_of_a_server_whose_sockets_are_hidden_a_variable_tells_the_port(proc: Proc) -> None:
+    proc.listen(9001, 2)
+    proc.process(9, "llama-server", environ="LLAMA_ARG_PORT=9001\0")
+    assert [one["port"] for one in proc.servers()] == [9001]
 
 
 @pytest.mark.parametrize("argv", [("nginx",), ("python3", "/x/server.py"), ("vim", "llama-server"), ()])
@@ -150,72 +127,17 @@ def test_a_unit_of_ours_is_named(proc: Proc) -> None:
     assert [one["model"] for one in proc.servers()] == ["qwen"]
 
 
-def gguf(path: Path, seed: int = 1) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_weights(path, seed=seed)
-    return path
+def test_a_descriptor_that_was_closed_meanwhile_hides_no_socket(proc: Proc) -> None:
+    proc.listen(8080, 4711)
+    own = proc.process(9, "llama-server", inode=4711)
+    (own / "fd" / "0").write_text("no link: as one that was closed since the folder was listed")
+    assert [one["port"] for one in proc.servers()] == [8080]
 
 
-def test_weights_are_found_once_and_only_the_first_part_of_many(tmp_path: Path) -> None:
-    one = gguf(tmp_path / "deep" / "er" / "a.gguf")
-    (tmp_path / "link.gguf").symlink_to(one)
-    (tmp_path / "b-00002-of-00002.gguf").write_bytes(b"")
-    (tmp_path / ".hidden").mkdir()
-    gguf(tmp_path / ".hidden" / "c.gguf", seed=2)
-    gguf(tmp_path / "node_modules" / "d.gguf", seed=3)
-    found = search.search([str(tmp_path), str(tmp_path / "deep"), str(tmp_path / "gone")], [])
-    assert [file["path"] for file in found.files] == [str(tmp_path / "link.gguf")]
-    assert (found.cut, found.files[0]["architecture"], found.files[0]["size"]) == ("", "llama", one.stat().st_size)
-
-
-def test_a_file_that_is_named_is_found_under_that_name(tmp_path: Path) -> None:
-    one = gguf(tmp_path / "a.gguf")
-    (tmp_path / "b.gguf").symlink_to(one)
-    found = search.search([str(tmp_path)], [str(tmp_path / "b.gguf"), str(tmp_path / "gone.gguf")])
-    assert [file["path"] for file in found.files] == [str(tmp_path / "b.gguf")]
-
-
-def test_what_is_no_gguf_is_said_to_be_none(tmp_path: Path) -> None:
-    (tmp_path / "a.gguf").write_bytes(b"PK")
-    (file,) = search.search([str(tmp_path)], []).files
-    assert "its header is cut short" in file["problem"]
-
-
-def test_a_folder_that_is_called_like_a_file_is_looked_into(tmp_path: Path) -> None:
-    one = gguf(tmp_path / "repo.gguf" / "a.gguf")
-    (tmp_path / "gone.gguf").symlink_to(tmp_path / "nowhere")
-    gguf(tmp_path / "line\nbreak.gguf", seed=2)
-    assert [file["path"] for file in search.search([str(tmp_path)], []).files] == [str(one)]
-
-
-def test_the_search_goes_only_so_deep(tmp_path: Path) -> None:
-    gguf(tmp_path.joinpath(*"abcdefg", "x.gguf"))
-    assert search.search([str(tmp_path)], []).files == []
-
-
-def test_a_search_without_time_says_so(tmp_path: Path) -> None:
-    gguf(tmp_path / "a.gguf")
-    found = search.search([str(tmp_path)], [], seconds=-1)
-    assert (found.files, found.cut) == ([], "the search for GGUF files ended after -1 s or 20000 folders")
-    named = search.search([], [str(tmp_path / "a.gguf")], seconds=-1)
-    assert (named.cut, named.files[0]["architecture"]) == ("of 1 GGUF files the header was not read in time", "")
-
-
-def test_a_search_that_finds_too_much_says_so(tmp_path: Path) -> None:
-    for number in range(search.FILES_LIMIT + 1):
-        (tmp_path / f"{number}.gguf").write_bytes(b"")
-    found = search.search([str(tmp_path)], [])
-    assert (len(found.files), found.cut) == (
-        search.FILES_LIMIT,
-        f"the search for GGUF files ended after {search.FILES_LIMIT} files",
-    )
-
-
-def test_home_is_searched_last_and_what_the_environment_names_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LLAMA_CACHE", "/cache")
-    (tmp_path / "srv" / "models").mkdir(parents=True)
-    places = search.places("/home/ann", str(tmp_path))
-    assert (places[0], places[-2], places[-1]) == ("/cache", str(tmp_path / "srv" / "models"), "/home/ann/")
+def test_a_folder_whose_name_is_no_text_can_still_be_told(proc: Proc) -> None:
+    proc.listen(8080, 4711)
+    proc.process(9, "./llama-server", inode=4711, directory="/srv/\udcff")
+    assert [(one["directory"], one["program"]) for one in proc.servers()] == [("/srv/\ufffd", "/srv/\ufffd/llama-server")]
 
 
 def write(path: Path, text: str) -> None:

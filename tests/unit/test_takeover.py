@@ -64,7 +64,14 @@ def test_a_service_that_nobody_can_look_at_is_changed_and_not_ended(user: str, s
 
 @pytest.mark.parametrize(
     ("flags", "told"),
-    [(("--host", "10.0.0.7"), True), (("--host=10.0.0.7",), True), (("--host", "127.0.0.1"), False), ((), False)],
+    [
+        (("--host", "10.0.0.7"), True),
+        (("--host=10.0.0.7",), True),
+        (("--host", "127.0.0.1"), False),
+        ((), False),
+        (("--host", "10.0.0.9", "--host", "10.0.0.7"), True),
+        (("--host", "10.0.0.7", "--host", "127.0.0.1"), False),
+    ],
 )
 def test_clients_that_lose_their_way_are_mentioned(flags: tuple[str, ...], told: bool) -> None:
     (step,) = steps(machine(), [candidate(flags=flags)])

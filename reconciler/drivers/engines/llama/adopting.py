@@ -5,7 +5,7 @@ from __future__ import annotations
 from posixpath import isabs, join, normpath
 from typing import TYPE_CHECKING
 
-from reconciler.drivers.engines.llama.flags import FIXED, OURS, flags, has
+from reconciler.drivers.engines.llama.flags import FIXED, OURS, flags, has, last_value
 from reconciler.model.machine import LOOPBACK, Adopted
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def _whole(text: str) -> int | None:
 
 
 def _task(words: Sequence[str]) -> Task:
-    if any(has(words, flag) for flag in ("--embedding", "--embeddings")):
-        return "embedding"
-    return "rerank" if any(has(words, flag) for flag in ("--rerank", "--reranking")) else "chat"
+    """Return what a server is asked for; one that ranks gives vectors too, and is asked for what it is there for."""
+    if has(words, "--rerank") or has(words, "--reranking") or last_value(words, "--pooling", "") == "rank":
+        return "rerank"
+    return "embedding" if has(words, "--embedding") or has(words, "--embeddings") else "chat"

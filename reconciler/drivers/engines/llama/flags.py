@@ -21,6 +21,15 @@ OURS = {
 }
 """Flags that a key of the inventory sets."""
 
+DOWNLOADS = ("-hf", "-hfr", "--hf-repo", "-hff", "--hf-file", "-mu", "--model-url")
+"""Flags with which llama-server fetches weights itself; then nobody could say before a start whether they are there and fit."""
+
+FIRST = (
+    "what is started here has to be there: download it first (`hf download`, or llama-server once by hand), remove this from "
+    "args, and set the key weights to the file, which is then in ~/.cache/huggingface/hub/models--*/snapshots/*/ "
+    "or ~/.cache/llama.cpp/"
+)
+
 FIXED = {
     **dict.fromkeys(("-a", "--alias"), "it is the model's name"),
     "--host": "engines listen on the loopback address of their host",
@@ -65,7 +74,9 @@ def refused(args: Sequence[str]) -> Iterator[str]:
     """Yield a sentence for every word of `args` that is not theirs to set."""
     for word in args:
         name = word.partition("=")[0]
-        if name in OURS:
+        if name in DOWNLOADS:
+            yield f"{word} downloads weights, and {FIRST}"
+        elif name in OURS:
             yield f"{word} is set by the key {OURS[name]}; remove it from args and set that"
         elif name in FIXED:
             yield f"{word} cannot be set in args: {FIXED[name]}"
