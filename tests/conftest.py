@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
+BOOTING_SECONDS = 600
+"""What a test may take that has hosts which boot; the first of them makes their Debian, and that is most of it."""
+
 EARLY = 0.7
 """In which part of a worker's tests those stand that wait: what is begun last is to be short."""
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C through: a script starts `make test &` with SIGINT ignored, and whatever a test starts inherits that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
@@ -19,6 +29,8 @@ def anyio_backend() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spread the tests of hosts that boot, which wait, over all workers, among those that compute meanwhile."""
     waiting = [one for one in items if "plugs" in getattr(one, "fixturenames", ())]
+    for one in waiting:
+        one.add_marker(pytest.mark.timeout(BOOTING_SECONDS))
     chosen = {*waiting}
     working = [one for one in items if one not in chosen]
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))

@@ -145,6 +145,7 @@ def test_a_shape_fits_what_differs_only_from_run_to_run(shown: str, printed: str
     assert fits(shown.split("|"), printed.split("|") if printed else []) is fitting
 
 
+@pytest.mark.timeout(SECONDS + 60)
 def test_the_quickstart_tells_what_happens(tmp_path: Path) -> None:
     if subprocess.run([*OWN, "true"], check=False, capture_output=True).returncode != 0:
         pytest.skip("namespaces of its own are not allowed here: run the tests as root to see it")
