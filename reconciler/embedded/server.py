@@ -1,9 +1,9 @@
 """Run a llama-server look-alike: the flags, routes, logs and signals of llama.cpp's server, over the xllamacpp wheel.
 
-Started by its path (`python .../server.py -m MODEL --port 8080`), so that nothing but the standard library, xllamacpp
-and the file beside this one is imported. Two things differ from llama-server on purpose: the first SIGTERM or SIGINT
-always ends the process at once, with status 0, where llama-server may wait for its clients; and `--random-weights SEED`
-writes the model file when it is missing.
+Runs on xllamacpp 2026.6 to 2026.10. Started by its path (`python .../server.py -m MODEL --port 8080`), so that nothing
+but the standard library, xllamacpp and the file beside this one is imported. Two things differ from llama-server on
+purpose: the first SIGTERM or SIGINT always ends the process at once, with status 0, where llama-server may wait for its
+clients; and `--random-weights SEED` writes the model file when it is missing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ctypes
 import functools
 import importlib
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -31,6 +32,9 @@ _CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", 
 _FLASH_ATTENTION = {"on": "ENABLED", "off": "DISABLED", "auto": "AUTO"}
 _POOLING_TYPES = ("none", "mean", "cls", "last", "rank")
 _AUTOMATIC_PARALLEL = 4
+_OLDEST = (2026, 6)
+"""The first of which slots say how many tokens they hold, and restores keep what they promise (llama.cpp b9538)."""
+_EXPECTED = "2026.6 or later, and before 2027; `pip install --upgrade 'xllamacpp>=2026.6,<2027'` gets one"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,12 +80,12 @@ def directory(text: str) -> str:
 
 
 def parser(binding: Any) -> argparse.ArgumentParser:  # noqa: ANN401
-    """Build the parser; a flag's destination is the field of `CommonParams` that it sets."""
+    """Build the parser; a flag's destination is the field of `CommonParams` that it sets, with the name that it had before."""
     flags = _Parser(prog="server.py", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     add = flags.add_argument
     add("-m", "--model", dest="model.path", required=True, metavar="PATH")
     add("--alias", dest="model_alias", type=names)
-    add("--host", dest="hostnames", type=lambda text: [text])
+    add("--host", dest="hostnames|hostname")
     add("--port", dest="port", type=int, default=8080)
     add("--api-key", dest="api_keys", type=names, default=os.environ.get("LLAMA_API_KEY", ""))
     add("--metrics", dest="endpoint_metrics", action="store_true")
@@ -137,12 +141,19 @@ def parameters(binding: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401
     """Set the given fields of a fresh `CommonParams`; what llama-server derives from them is derived here too."""
     params = binding.CommonParams()
     for path, value in fields.items():
-        *parents, field = path.split(".")
-        setattr(functools.reduce(getattr, parents, params), field, value)
+        *parents, names = path.split(".")
+        _set(functools.reduce(getattr, parents, params), names.split("|"), value)
     params.embedding = params.embedding or params.pooling_type == _rank(binding)
     if params.n_parallel < 0:
         params.n_parallel, params.kv_unified = _AUTOMATIC_PARALLEL, True
     return params
+
+
+def _set(owner: Any, names: list[str], value: Any) -> None:  # noqa: ANN401
+    """Set the first of these fields that this version has; a word becomes a list of one where the field holds a list."""
+    field = next((name for name in names if hasattr(owner, name)), names[0])
+    held = getattr(owner, field)
+    setattr(owner, field, [value] if isinstance(held, list) and isinstance(value, str) else value)
 
 
 def write_missing(model: Path, seed: int | None) -> None:
@@ -212,6 +223,12 @@ def manual() -> str:
     return "\n".join(("-h, --help", *lines))
 
 
+def is_older(version: str) -> bool:
+    """Return whether a version is before the oldest that does; one that does not tell its numbers is not."""
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    return numbers is not None and tuple(map(int, numbers.groups())) < _OLDEST
+
+
 def main(arguments: list[str]) -> NoReturn:
     """Run the program."""
     if {"-h", "--help"} & {*arguments}:
@@ -224,6 +241,17 @@ def main(arguments: list[str]) -> NoReturn:
         binding = importlib.import_module("xllamacpp")
     except ImportError as error:
         fail(f"the embedded engine needs the Python package xllamacpp: {error}; install it, or use a real llama-server")
+    found = f"found xllamacpp {binding.__version__}, expected {_EXPECTED}"
+    if is_older(binding.__version__):
+        fail(found)
+    try:
+        run(binding, arguments)
+    except AttributeError as error:
+        fail(f"{found}: {error}")
+
+
+def run(binding: Any, arguments: list[str]) -> NoReturn:  # noqa: ANN401
+    """Serve what the arguments say; raise AttributeError for what a version of the binding has under another name."""
     given, unknown = every_flag(binding).parse_known_args(arguments)
     if unknown:
         fail(f"invalid argument: {unknown[0]}")
