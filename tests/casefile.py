@@ -294,7 +294,7 @@ def _running_facts(name: str, one: RunningGiven) -> dict[FactKey, FactValue]:
     changed_at = STARTED + 1 if one.replaced else STARTED - 1
     return {
         _key("unit", name): _unit(name, one),
-        _key("fingerprint", name): Fingerprint(digest=name, changed_at=changed_at),
+        _key("fingerprint", name): Fingerprint(digest=name, changed_at=changed_at, places=4),
         _key("health", name): Health(phase=one.phase, message=one.message, identity=identity(one.pid)),
         _key("activity", name): Activity(identity=identity(one.pid), slots=slots, deferred=one.deferred),
     }

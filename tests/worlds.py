@@ -118,7 +118,7 @@ def _model_facts(spec: ModelSpec, found: Unit | None) -> dict[FactKey, FactValue
         key("saved"): Saved(),
         key("weights"): Weights(path=f"{spec.name}.gguf", exists=True, size=1000, architecture="llama", kv_bytes_per_token=1),
         key("binary"): Binary(path="llama-server"),
-        key("fingerprint"): Fingerprint(digest=spec.name),
+        key("fingerprint"): Fingerprint(digest=spec.name, places=4),
     }
 
 

@@ -263,12 +263,19 @@ def _may_restore(model: ModelSpec, weights: Weights | None) -> bool:
 
 def _unfit(observed: Observed, host: str, model_name: str) -> tuple[str, ...]:
     saved = observed.value(FactKey("saved", host, model_name), Saved) or Saved()
-    misfits = len(saved.slots) - len(fitting_slots(observed, host, model_name))
-    notes = tuple(f"{model_name}: {problem}" for problem in saved.problems)
+    placeless = _placeless(saved, observed.value(FactKey("fingerprint", host, model_name), Fingerprint))
+    misfits = len(saved.slots) - len(placeless) - len(fitting_slots(observed, host, model_name))
+    notes = tuple(f"{model_name}: {problem}" for problem in (*saved.problems, *placeless))
     if misfits:
         text = f"{model_name}: {_count(misfits, 'saved slot')} will not be restored: made by another build, model or settings"
         return (*notes, text + ", or failed before")
     return notes
+
+
+def _placeless(saved: Saved, wanted: Fingerprint | None) -> tuple[str, ...]:
+    """Return which saved slots would fit, and have no slot to be put into."""
+    placeless = [slot for slot in saved.slots if wanted and slot.fingerprint == wanted.digest and not wanted.has_place(slot)]
+    return tuple(f"there is no slot {slot.slot} for slot file {slot.file}; it will not be used" for slot in placeless)
 
 
 def _healthy(model: ModelSpec, host: str, cause: str, weights: Weights | None) -> Draft:

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from reconciler.errors import DriverError
 from reconciler.fakes.host import Host
-from reconciler.fakes.world import Conversation, Place, Process, SlotFile
+from reconciler.fakes.world import Conversation, Nature, Place, Process, SlotFile
 from reconciler.model.facts import (
     TRIVIAL_TOKENS,
     Activity,
@@ -155,9 +155,10 @@ class FakeEngine:
 
     async def fingerprint(self) -> Fact[Fingerprint]:
         """Return what a saved slot depends on now."""
-        slots = f"{self.model.directory}/slots"
+        world, folder = self.host.world, f"{self.model.directory}/slots"
+        places = world.natures.get(self.model.digest, Nature()).slots
         return await self.host.see(
-            "fingerprint", lambda: Fingerprint(digest=self.host.world.fingerprint(self.model), slots=slots)
+            "fingerprint", lambda: Fingerprint(digest=world.fingerprint(self.model), slots=folder, places=places)
         )
 
     def _sealed(self) -> tuple[SavedSlot, ...]:

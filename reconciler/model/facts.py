@@ -281,16 +281,21 @@ class LogPart(Value):
 class Fingerprint(Value):
     """Identify all that a saved conversation depends on, and name the folder that it is saved in.
 
-    `changed_at`: when a file among it last changed (host's wall clock).
+    `changed_at`: when a file among it last changed (host's wall clock). `places`: how many slots there are to put one into.
     """
 
     digest: str
     changed_at: float = 0.0
     slots: str = ""
+    places: int | None = None
 
     def fits(self, unit: Unit) -> bool:
         """Return whether a unit runs these very files: none of them changed since it started."""
         return unit.started_at is None or self.changed_at <= unit.started_at
+
+    def has_place(self, saved: SavedSlot) -> bool:
+        """Return whether there is a slot to put a saved one into."""
+        return self.places is None or saved.slot < self.places
 
 
 FactValue: TypeAlias = (

@@ -11,24 +11,18 @@ import hashlib
 import json
 import os
 import stat
-import struct
 from typing import Any, BinaryIO, NamedTuple
 
-from reconciler.onhost import files
+from reconciler.onhost import files, slotfile
 from reconciler.onhost.problem import Problem, explain
 
 SIDECAR = ".slot.json"
 TEMPORARY = ".tmp"
 SIDECAR_LIMIT = 1024 * 1024
 ATTEMPTS_LIMIT = 20
-TOKENS_LIMIT = 2 * 1024 * 1024
 ENTRIES_LIMIT = 10_000
 
 _CHUNK = 4 * 1024 * 1024
-_MAGIC = 0x67677371
-_WORD, _LEAST = 4, 3
-_WRAPPED = (-1, 1)
-"""What stands before the count where a server wraps its tokens into a record of its own."""
 _IDENTITY = {"pid": int, "start": int, "inode": int, "boot_id": str, "invocation": str}
 _PROCESS = {"invocation": ""}
 """What an identity need not say: only a service of systemd has an invocation."""
@@ -37,6 +31,8 @@ _FIELDS = {
     "identity": dict, "slot_tokens": int, "task": (int, type(None)), "attempts": list,
 }  # fmt: skip
 _ATTEMPT = {"identity": dict, "outcome": str, "reason": str}
+_COUNTS = ("slot", "tokens", "bytes")
+_OUTCOMES = ("open", "proven", "cold", "unverified", "failed")
 
 
 class Listing(NamedTuple):
@@ -81,7 +77,10 @@ def check(request: dict[str, Any], directory: str) -> dict[str, Any]:
             raise Problem(f"slot file {name} has {size} bytes, not {wanted}; it is damaged and will not be used")
         if _sha256(file) != sidecar["sha256"]:
             raise Problem(f"slot file {name} is not what was saved: its sha256 differs; it is damaged and will not be used")
-        tokens, layout = _tokens(file, sidecar["tokens"])
+        try:
+            tokens, layout = slotfile.tokens(file, sidecar["tokens"])
+        except Problem as problem:
+            raise Problem(f"slot file {name} is not what was described: {problem}; it will not be used") from problem
     return {"file": name, "bytes": size, "tokens": tokens, "n": None if tokens is None else len(tokens), "layout": layout}
 
 
@@ -193,11 +192,16 @@ def _fault(value: object, fields: dict[str, Any]) -> str:
     if set(value) != set(fields):
         return f"its keys differ in {', '.join(sorted(map(str, set(value) ^ set(fields))))}"
     for key, kind in fields.items():
-        if not isinstance(value[key], kind) or isinstance(value[key], bool):
+        if not isinstance(value[key], kind) or isinstance(value[key], bool) or not _possible(key, value[key]):
             return f"{key} is {json.dumps(value[key])[:80]}"
     within = [_fault({**_PROCESS, **value["identity"]}, _IDENTITY)] if "identity" in fields else []
     within += [_fault(attempt, _ATTEMPT) for attempt in value.get("attempts", ())]
     return next((fault for fault in within if fault), "")
+
+
+def _possible(key: str, value: int | str) -> bool:
+    """Return whether a field's value, which is of its kind, is ever written."""
+    return value in _OUTCOMES if key == "outcome" else key not in _COUNTS or int(value) >= 0
 
 
 def _write_sidecar(folder: str, sidecar: dict[str, Any]) -> None:
@@ -276,30 +280,3 @@ def _sha256(file: BinaryIO) -> str:
     for chunk in iter(lambda: file.read(_CHUNK), b""):
         digest.update(chunk)
     return digest.hexdigest()
-
-
-def _tokens(file: BinaryIO, count: int) -> tuple[list[int] | None, str]:
-    """Return the `count` tokens that a llama.cpp slot file says it holds, or None and in words how it begins.
-
-    Versions say little: one number had two layouts, one layout has two numbers. Both begin with magic and version. Then b10092
-    has the count and the tokens; b10434 (version 2) and b11549 (version 4) have the length of a record, which begins with
-    -1, 1, the count and the tokens. So what stands there has to agree with the count that the engine told at the save.
-    """
-    file.seek(0)
-    head = _words(file.read(6 * _WORD))
-    if len(head) < _LEAST or head[0] != _MAGIC:
-        return None, "it does not begin like a slot file of llama.cpp"
-    looks = f"it is of version {head[1]}, "
-    wrapped = head[2] >= count + 3 and head[3:] == (*_WRAPPED, count)
-    if not (0 <= count <= TOKENS_LIMIT and (wrapped or head[2] == count)):
-        return None, f"{looks}whose layout is not known"
-    file.seek((6 if wrapped else _LEAST) * _WORD)
-    tokens = _words(file.read(count * _WORD))
-    if len(tokens) < count or min(tokens, default=0) < 0:
-        return None, f"{looks}and what stands in place of its tokens is none"
-    return list(tokens), ""
-
-
-def _words(content: bytes) -> tuple[int, ...]:
-    """Return bytes as the whole words that they hold."""
-    return struct.unpack(f"<{len(content) // _WORD}i", content[: len(content) // _WORD * _WORD])

@@ -85,7 +85,8 @@ def fitting_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlo
     fingerprint = world.value(FactKey("fingerprint", host, model_name), Fingerprint)
     if saved is None or fingerprint is None or weights is None or not weights.keepable:
         return ()
-    return tuple(slot for slot in saved.slots if slot.fingerprint == fingerprint.digest and not _gave_up(slot))
+    fitting = (slot for slot in saved.slots if slot.fingerprint == fingerprint.digest and fingerprint.has_place(slot))
+    return tuple(slot for slot in fitting if not _gave_up(slot))
 
 
 def is_poisoned(world: Observed, host: str, model_name: str) -> bool:

@@ -294,7 +294,6 @@ def test_tokens_are_read_from_both_layouts_whatever_their_version(tmp_path: Path
         (b"\0" * 100, "it does not begin like a slot file of llama.cpp"),
         (slot_content(TOKENS)[:40], "it is of version 4, and what stands in place of its tokens is none"),
         (slot_content([*TOKENS[:-1], -1]), "it is of version 4, and what stands in place of its tokens is none"),
-        (slot_content(TOKENS[:-1]), "it is of version 4, whose layout is not known"),
         (struct.pack("<6i", MAGIC, 4, 3, -1, 1, 2**31 - 1), "it is of version 4, whose layout is not known"),
         (struct.pack("<6i", MAGIC, 5, 44, -2, 1, 40), "it is of version 5, whose layout is not known"),
         (struct.pack("<6i", MAGIC, 3, -5, -1, 1, -5), "it is of version 3, whose layout is not known"),
@@ -304,6 +303,29 @@ def test_a_token_record_that_is_not_known_is_not_guessed(tmp_path: Path, content
     ok(seal(tmp_path, "a", content=content))
     found = ok(ask(tmp_path, "check", file="a"))
     assert (found["tokens"], found["layout"]) == (None, looks)
+
+
+@pytest.mark.parametrize("described", [0, 20, 41, 10**12])
+def test_a_description_that_its_file_contradicts_is_not_put_in(tmp_path: Path, described: int) -> None:
+    count = len(TOKENS)
+    plain = struct.pack(f"<3i{count}i", MAGIC, 2, count, *TOKENS) + b"state"
+    for content in (plain, slot_content(TOKENS)):
+        ok(seal(tmp_path, "a", content=content))
+        file = tmp_path / "slots/a.slot.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "tokens": described}))
+        said = ask(tmp_path, "check", file="a")["error"]
+        assert f"it holds 40 tokens, and its description says {described}; it will not be used" in said
+
+
+@pytest.mark.parametrize(
+    "changed", [{"slot": -1}, {"tokens": -5}, {"attempts": [{"identity": IDENTITY, "outcome": "lucky", "reason": ""}]}]
+)
+def test_a_description_that_nobody_wrote_is_named_and_not_listed(tmp_path: Path, changed: dict[str, Any]) -> None:
+    ok(seal(tmp_path, "a"))
+    file = tmp_path / "slots/a.slot.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
+    found = saved(tmp_path)
+    assert (found.slots, "its slot file will not be used" in found.problems[0]) == ((), True)
 
 
 def test_a_link_in_place_of_a_slot_file_is_not_followed(tmp_path: Path) -> None:

@@ -130,8 +130,8 @@ class LlamaEngine:
         """Return the identity of all that a saved slot depends on."""
         (answer,) = await self._access.ask([self.setup.fingerprint_on(self.model)])
         fact = _fingerprint(answer)
-        slots = {"slots": self.setup.slots_on(self.model)}
-        return fact if isinstance(fact, Unknown) else Known(fact.value.model_copy(update=slots))
+        beside = {"slots": self.setup.slots_on(self.model), "places": self.setup.parallel}
+        return fact if isinstance(fact, Unknown) else Known(fact.value.model_copy(update=beside))
 
     def _digest(self, answer: Fact[Json], unit: Unit) -> str:
         """Return what a slot of this unit depends on; raise DriverError when that cannot be known any more."""

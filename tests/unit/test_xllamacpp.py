@@ -20,7 +20,7 @@ class Enumeration:
 
 
 @dataclass
-class Common:
+class Params:
     """What every version has of what a start sets."""
 
     model: Any = field(default_factory=lambda: SimpleNamespace(path=""))
@@ -34,12 +34,12 @@ class Common:
 
 
 @dataclass
-class Newer(Common):
+class Newer(Params):
     hostnames: list[str] = field(default_factory=list)
 
 
 @dataclass
-class Older(Common):
+class Older(Params):
     hostname: str = ""
 
 
@@ -66,7 +66,7 @@ def said(capsys: pytest.CaptureFixture[str], *flags: str) -> str:
 
 
 @pytest.mark.parametrize("kind", [Newer, Older])
-def test_the_address_is_set_under_the_name_that_the_version_has_for_it(kind: type[Common]) -> None:
+def test_the_address_is_set_under_the_name_that_the_version_has_for_it(kind: type[Params]) -> None:
     fields = {"hostnames|hostname": "127.0.0.2", "model.path": "m.gguf", "n_parallel": -1}
     params = server.parameters(SimpleNamespace(CommonParams=kind, llama_pooling_type=Enumeration()), fields)
     assert (vars(params).get("hostnames"), vars(params).get("hostname")) in ((["127.0.0.2"], None), (None, "127.0.0.2"))
@@ -82,7 +82,7 @@ def test_a_version_that_is_too_old_is_refused_in_one_sentence(
     assert line.startswith(f"error: found xllamacpp {version}, expected 2026.6 or later, and before 2027; `pip install")
 
 
-@pytest.mark.parametrize(("version", "contents"), [("2027.1.1", {"CommonParams": Common}), ("0+unknown", {})])
+@pytest.mark.parametrize(("version", "contents"), [("2027.1.1", {"CommonParams": Params}), ("0+unknown", {})])
 def test_a_version_whose_names_are_not_known_is_refused_in_one_sentence(
     binding: Callable[..., None], capsys: pytest.CaptureFixture[str], version: str, contents: dict[str, Any]
 ) -> None:

@@ -1,0 +1,57 @@
+"""What llama.cpp's server writes at the head of a slot file: the tokens that the slot held.
+
+Versions say little: one number had two layouts, one layout has two numbers. Both begin with magic and version. Then b10092
+has the count and the tokens; b10434 (version 2) and b11549 (version 4) have the length of a record, which begins with
+-1, 1, the count and the tokens.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+from reconciler.onhost.problem import Problem
+
+TOKENS_LIMIT = 2 * 1024 * 1024
+
+_MAGIC = 0x67677371
+_WORD = 4
+_BEFORE, _BEFORE_WRAPPED = 3, 6
+"""How many words stand before the tokens."""
+_PLAIN = 2
+"""The version that was seen to have the count without a record around it."""
+_WRAPPED = (-1, 1)
+"""What stands before the count where a server wraps its tokens into a record of its own."""
+
+
+def tokens(file: BinaryIO, count: int) -> tuple[list[int] | None, str]:
+    """Return the `count` tokens that the engine told of at the save, or None and in words how the file begins.
+
+    Raises Problem where the layout is known, and the file holds another number of them.
+    """
+    file.seek(0)
+    head = _words(file.read(_BEFORE_WRAPPED * _WORD))
+    if len(head) < _BEFORE or head[0] != _MAGIC:
+        return None, "it does not begin like a slot file of llama.cpp"
+    wrapped = head[3:5] == _WRAPPED and head[2] >= head[-1] + len(_WRAPPED) + 1
+    found, start = (head[-1], _BEFORE_WRAPPED) if wrapped else (head[2], _BEFORE)
+    held = _held(file, start, found)
+    if found != count and held is not None and (wrapped or head[1] == _PLAIN):
+        raise Problem(f"it holds {found} tokens, and its description says {count}")
+    if found != count:
+        return None, f"it is of version {head[1]}, whose layout is not known"
+    return held, "" if held is not None else f"it is of version {head[1]}, and what stands in place of its tokens is none"
+
+
+def _held(file: BinaryIO, start: int, count: int) -> list[int] | None:
+    """Return so many tokens from a word on, None where there are none."""
+    if not 0 <= count <= TOKENS_LIMIT:
+        return None
+    file.seek(start * _WORD)
+    held = _words(file.read(count * _WORD))
+    return list(held) if len(held) == count and min(held, default=0) >= 0 else None
+
+
+def _words(content: bytes) -> tuple[int, ...]:
+    """Return bytes as the whole words that they hold."""
+    return struct.unpack(f"<{len(content) // _WORD}i", content[: len(content) // _WORD * _WORD])
