@@ -7,11 +7,13 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.drivers import DriverCatalog
+from reconciler.drivers.contained import contained
+from reconciler.edge import trace
 from reconciler.edge.clock import SystemClock
 from reconciler.model.facts import Claim
 from reconciler.store import planfile
@@ -23,6 +25,7 @@ from reconciler.store.source import FileSource
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from reconciler.drivers.contained import Keep
     from reconciler.model.machine import Adopted, Server
     from reconciler.model.spec import Slice
     from reconciler.ports import (
@@ -56,6 +59,7 @@ class App:
     journal_directory: Path
     plans: PlanFiles
     folder: StateFolder
+    keep: Keep
 
     def adopted(self, server: Server) -> Adopted:
         """Return what the flags of a running server say as keys of a model."""
@@ -73,11 +77,11 @@ class App:
 
     def readers(self, slice_: Slice) -> HostReaders:
         """Return what can be asked about a host: looking is all that its type allows."""
-        return self.catalog.hosts(slice_.host, slice_.models)
+        return self.ports(slice_)
 
     def ports(self, slice_: Slice) -> HostPorts:
         """Return what can be asked of and done to a host."""
-        return self.catalog.hosts(slice_.host, slice_.models)
+        return contained(partial(self.catalog.hosts, slice_.host, slice_.models), slice_, self.keep)
 
     @cached_property
     def edits(self) -> Edits:
@@ -116,6 +120,7 @@ def build(settings: Settings) -> App:
         clock=clock,
         plans=planfile,
         folder=Folder(settings.state),
+        keep=partial(trace.write, settings.data_directory / "traces"),
         claim=Claim(
             controller=_controller(settings.data_directory),
             name=socket.gethostname(),

@@ -62,6 +62,12 @@ def of_journal_place(machine: Machine) -> Iterator[Finding]:
         yield from _unwritable("data directory", folder, machine.user, "or choose another with --data")
 
 
+def of_own_silence(reason: str) -> Finding:
+    """Return that the controller's own machine cannot be looked at."""
+    found = f"the machine that this runs on cannot be looked at: {reason}"
+    return Finding(level="wrong", subject="data directory", found=found, fix="mend what is named, then run this again")
+
+
 def of_time(rows: Sequence[Row], wall: float) -> Iterator[Finding]:
     """Yield that the clock runs behind what was recorded."""
     behind = rows[-1].at - wall if rows else 0.0

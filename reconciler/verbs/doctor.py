@@ -50,12 +50,20 @@ def _rows(looking: Looking) -> tuple[Sequence[Row], tuple[Finding, ...]]:
 
 
 async def _all(looking: Looking, slices: Sequence[Slice], hints: dict[str, Hints]) -> tuple[Finding, ...]:
-    access = looking.readers(here.HERE).access
-    own = await here.machine(access, AskMachine(search=False, folders=(looking.claim.directory,)))
-    found = list(findings.of_journal_place(own))
+    found = [*await _own(looking)]
     for slice_ in slices:
         found += [*findings.of_run(slice_.host.name, hints.get(slice_.host.name, Hints())), *await _host(looking, slice_)]
     return tuple(found)
+
+
+async def _own(looking: Looking) -> Sequence[Finding]:
+    """Return what is wrong with the machine that this runs on."""
+    access = looking.readers(here.HERE).access
+    try:
+        own = await here.machine(access, AskMachine(search=False, folders=(looking.claim.directory,)))
+    except Unreachable as error:
+        return [findings.of_own_silence(error.message)]
+    return list(findings.of_journal_place(own))
 
 
 async def _host(looking: Looking, slice_: Slice) -> Sequence[Finding]:

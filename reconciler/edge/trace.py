@@ -1,0 +1,39 @@
+"""Keep the traceback of what nobody expected in a file, for whoever mends the program: people are told its name."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+LARGEST = 64 * 1024
+"""Bytes of one traceback that are kept: its end, where the error is."""
+
+MOST = 20
+"""How many different tracebacks are kept: the latest."""
+
+
+def write(folder: Path, error: BaseException) -> Path | None:
+    """Write the traceback of an error where only its owner reads it, and return the file; None where nothing can be written.
+
+    The same traceback is the same file, so what goes wrong with every look fills no disk.
+    """
+    content = "".join(traceback.format_exception(error)).encode("utf-8", "replace")[-LARGEST:]
+    path = folder / f"{sha256(content).hexdigest()[:12]}.txt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(content)
+    except OSError:
+        return None
+    _forget(folder)
+    return path
+
+
+def _forget(folder: Path) -> None:
+    """Remove the oldest tracebacks beyond those that are kept; another process may be at it too."""
+    with suppress(OSError):
+        for old in sorted(folder.glob("*.txt"), key=lambda path: path.stat().st_mtime_ns)[:-MOST]:
+            old.unlink()

@@ -1,0 +1,67 @@
+"""Whatever a driver of one host raises, answers or never answers, the other hosts end as wanted and the watch lives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.verbs import apply, doctor, plan, status
+from tests.trio import BADNESS, MEMBERS, WORDS, Badness, Trio
+
+ALL = frozenset(MEMBERS)
+DAY = 600.0
+HEALTHY = ("one", "two")
+
+
+def applied(trio: Trio) -> dict[str, str]:
+    outcome = apply.run(trio.acting, apply.Wishes(), lambda _: True, trio.said.append)
+    return {host["host"]: host["outcome"] for host in outcome.document["hosts"]}
+
+
+def violations(trio: Trio) -> list[object]:
+    return [one for name in HEALTHY for one in trio.worlds[name].violations]
+
+
+@pytest.mark.parametrize("badness", ["raises", "hangs", "knows nonsense"])
+@pytest.mark.parametrize(("role", "name"), MEMBERS)
+def test_a_driver_that_is_bad_at_one_thing_is_the_trouble_of_its_host_alone(
+    tmp_path: Path, role: str, name: str, badness: Badness
+) -> None:
+    trio = Trio(tmp_path, frozenset({(role, name)}), badness)
+    outcomes = applied(trio)
+    assert {host: outcomes[host] for host in HEALTHY} == dict.fromkeys(HEALTHY, "applied")
+    assert {host["host"] for host in plan.run(trio.acting, detailed=True).document["hosts"]} == {"one", "bad", "two"}
+    assert trio.serving("one") == trio.serving("two") == ["a"]
+    assert violations(trio) == []
+
+
+@pytest.mark.parametrize("badness", BADNESS)
+def test_a_driver_that_is_bad_at_everything_is_said_of_its_host_by_every_command(tmp_path: Path, badness: Badness) -> None:
+    trio = Trio(tmp_path, ALL, badness)
+    assert applied(trio) == {"one": "applied", "bad": "refused", "two": "applied"}
+    shown = {
+        "plan": plan.run(trio.acting, detailed=False).document,
+        "status": status.run(trio.acting, exit_code=False).document,
+        "doctor": doctor.run(trio.acting, "bad").document,
+    }
+    for command, document in shown.items():
+        said = json.dumps(document)
+        if badness == "hangs":
+            assert "no answer within" in said or "did not answer" in said, command
+        else:
+            assert any(str(path) in said for path in tmp_path.iterdir()), command
+        if badness == "raises":
+            assert "bad: its access driver failed at `" in said, command
+            assert f"(ZeroDivisionError: {WORDS})" in said, command
+
+
+@pytest.mark.parametrize("badness", BADNESS)
+@pytest.mark.parametrize("bad", [ALL, frozenset({("access", "changes")}), frozenset({("engine", "health"), ("gpu", "gpu")})])
+def test_a_watch_outlives_a_bad_driver(tmp_path: Path, bad: frozenset[tuple[str, str]], badness: Badness) -> None:
+    trio = Trio(tmp_path, bad, badness)
+    trio.clock.run(trio.watched, DAY)
+    assert trio.serving("one") == trio.serving("two") == ["a"]
+    assert violations(trio) == []
+    assert trio.life.calls.count("contact") < DAY * 3
