@@ -53,6 +53,21 @@ INTRODUCTION = """# Reference
 
 Every verb, flag and key. `make schemas` writes this file from the code; change it there.
 """
+WRITING = """## How both files are written
+
+YAML 1.2: `on`, `off`, `yes` and `no` are words. A whole number may stand in quotes. Where text is expected, a number, `true`
+or `false` is taken as it was typed, so `args: [-ngl, 99, --temp, .6]` needs no quotes. Keys at the top that begin with `x-` are
+yours. Blocks that models share are written once, with an anchor, and merged in with `<<`; what stands beside `<<` wins, whole:
+lists are not joined.
+
+```yaml
+version: 1
+x-engine: &engine {kind: llamacpp, context: 16384, args: [-ngl, 99, --jinja]}
+models:
+  qwen: {engine: {<<: *engine, weights: /models/qwen.gguf}}
+  gemma: {engine: {<<: *engine, weights: /models/gemma.gguf, context: 8192}}
+```
+"""
 
 
 def reference() -> str:
@@ -95,6 +110,7 @@ def _files() -> Iterator[str]:
     schemas = real()
     desired, inventory = schemas["desired"], schemas["inventory"]
     of_desired, of_inventory = _mapping(desired["$defs"]), _mapping(inventory["$defs"])
+    yield WRITING
     yield "## desired.yaml\n"
     yield from _keys(desired, "")
     yield "### hosts.NAME of desired.yaml\n"
@@ -148,7 +164,8 @@ def _kind(value: Schema) -> str:
         return _words(value.get("enum") or [value["const"]])
     if value.get("type") == "array":
         return f"list of {_kind(value['items'])}"
-    kind: str = value.get("type", "")
+    kinds = value.get("type", "")
+    kind: str = kinds[0] if isinstance(kinds, list) else kinds
     return KINDS.get(kind, kind)
 
 

@@ -32,13 +32,19 @@ def main(words: Sequence[str] | None = None) -> int:
         gc.set_threshold(OBJECTS_PER_COLLECTION)
         return run(asked)
     except ReconcilerError as error:
-        say(f"reconciler: {error.reason}: {error.message}")
+        _say(error)
         return error.exit_code
     except KeyboardInterrupt:
         say("reconciler: left at once; what was begun stands in the journal, the next command looks again")
         return INTERRUPTED
     except BaseExceptionGroup as group:
         return _grouped(group)
+
+
+def _say(error: ReconcilerError) -> None:
+    """Say what is wrong, each of several problems with the same beginning: a search finds all. Indented lines belong to one."""
+    lines = error.message.split("\n")
+    say("\n".join(line if line.startswith(" ") else f"reconciler: {error.reason}: {line}" for line in lines))
 
 
 def _grouped(group: BaseExceptionGroup[BaseException]) -> int:
@@ -48,7 +54,7 @@ def _grouped(group: BaseExceptionGroup[BaseException]) -> int:
         raise group
     errors = _leaves(known)
     for error in errors:
-        say(f"reconciler: {error.reason}: {error.message}")
+        _say(error)
     return max(error.exit_code for error in errors)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from reconciler.model.names import Value
+from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities, Command, Kind
 
 
@@ -66,7 +67,7 @@ class FakeEngine(Value):
     """Answer nothing."""
 
     weights: str = Field(default="", description="The weights file.")
-    context: int = Field(default=4096, strict=True, ge=1, description="Tokens in a conversation.")
+    context: Annotated[int, Field(ge=1), WHOLE] = Field(default=4096, description="Tokens in a conversation.")
     args: Annotated[tuple[str, ...], AfterValidator(_no_port)] = Field(default=(), description="More words for its command line.")
 
 

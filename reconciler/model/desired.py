@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from reconciler.model.names import HostName, ModelName, Value
+from reconciler.model.names import ConfigFile, HostName, ModelName, Value
 from reconciler.model.quantity import Version, expected
 
 Power: TypeAlias = Literal["on", "off", "suspend", "auto"]
@@ -55,7 +55,7 @@ class HostWish(Value):
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
 
-class Desired(HostWish):
+class Desired(ConfigFile, HostWish):
     """Say what is wanted: of the only host at the top level, or of several under `hosts`."""
 
     version: Version = Field(description="1, the version of this file's format.")

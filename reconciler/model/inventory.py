@@ -6,9 +6,9 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag
 
-from reconciler.model.names import HostName, ModelName, Value
+from reconciler.model.names import ConfigFile, HostName, ModelName, Value
 from reconciler.model.preparation import Preparation
-from reconciler.model.quantity import Bytes, Seconds, Version, expected
+from reconciler.model.quantity import WHOLE, Bytes, Seconds, Version, expected
 from reconciler.model.spec import Conversations, Kind, Task
 
 LOCAL = "local"
@@ -35,6 +35,12 @@ def _power(value: object) -> object:
 
 def _list(value: object) -> object:
     return value if isinstance(value, list) else [value]
+
+
+def _by_name(value: object) -> object:
+    if isinstance(value, list):
+        raise expected("a mapping from names to what they are, such as `my-model: {engine: {kind: ...}}`, without dashes")
+    return value
 
 
 def _empty_mapping(value: object) -> object:
@@ -93,7 +99,9 @@ class Model(Value):
     host: HostName | None = Field(default=None, description="The host of this model; not needed when there is only one.")
     engine: KindOf = Field(description="The inference program and its options.")
     launcher: KindOf = Field(default=Kind(kind="process"), description="What runs the engine on its host.")
-    port: int = Field(default=8080, strict=True, ge=1, le=65535, description="The loopback port of the host that it answers on.")
+    port: Annotated[int, Field(ge=1, le=65535), WHOLE] = Field(
+        default=8080, description="The loopback port of the host that it answers on."
+    )
     task: Task = Field(default="chat", description="What the model is asked for, and tested with.")
     vram: Bytes | None = Field(
         default=None,
@@ -105,7 +113,7 @@ class Model(Value):
     )
     stable_for: Seconds = Field(default=10.0, description='How long it must stay healthy to count as good, such as "10s".')
     serves: str | None = Field(default=None, description="The model name that the engine must report, when it is not ours.")
-    gpus: tuple[Annotated[int, Field(strict=True, ge=0)], ...] = Field(
+    gpus: tuple[Annotated[int, Field(ge=0), WHOLE], ...] = Field(
         default=(),
         description="The cards it uses, numbered as nvidia-smi does; its memory is taken to be in even parts on them. "
         "Without it, what the engine takes by itself.",
@@ -113,14 +121,16 @@ class Model(Value):
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
 
-class Inventory(Value):
+class Inventory(ConfigFile):
     """Describe every host and every model."""
 
     version: Version = Field(description="1, the version of this file's format.")
     hosts: dict[HostName, Annotated[Host, BeforeValidator(_empty_mapping, json_schema_input_type=Host | None)]] = Field(
         default={LOCAL: Host()}, min_length=1, description="Every host; without the key, this machine, called local."
     )
-    models: dict[ModelName, Model] = Field(description="Every model, by the name that desired.yaml calls it.")
+    models: Annotated[dict[ModelName, Model], BeforeValidator(_by_name, json_schema_input_type=dict[ModelName, Model])] = Field(
+        description="Every model, by the name that desired.yaml calls it."
+    )
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
     @property

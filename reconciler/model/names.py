@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
 
@@ -19,3 +19,14 @@ class Value(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", defer_build=True, ser_json_bytes="base64", ser_json_inf_nan="constants"
     )
+
+
+class ConfigFile(Value):
+    """A whole file that operators write. Keys at its top that begin with `x-` are theirs, such as what merge keys bring in."""
+
+    model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_own_keys(cls, value: object) -> object:
+        return {key: part for key, part in value.items() if not str(key).startswith("x-")} if isinstance(value, dict) else value

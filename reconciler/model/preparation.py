@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model.names import Value
-from reconciler.model.quantity import Seconds
+from reconciler.model.quantity import Seconds, Word
 
 
 def _runnable(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -18,7 +18,6 @@ def _runnable(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-Word: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 Words: TypeAlias = Annotated[tuple[Word, ...], Field(min_length=1), AfterValidator(_runnable)]
 """A program and its words: an argument list, never a shell."""
 

@@ -1,12 +1,13 @@
-"""Quantities: sizes, durations and versions as operators write them."""
+"""Quantities: numbers, sizes, durations, versions and words of command lines as operators write them."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 _SIZES = {
     "b": 1,
@@ -21,7 +22,35 @@ _SIZES = {
 }
 _DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _WRITTEN = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]{1,3})")
+_WHOLE = re.compile(r"[-+]?[0-9]{1,18}")
+_SHORTENED = re.compile(r"([0-9]{1,9}) ?([km])")
+_THOUSANDS = {"k": 2**10, "m": 2**20}
+"""As people mean them who write how many tokens a context has."""
+
 _LARGEST = 2**62
+
+
+class _WholeNumber:
+    """Read a whole number, in quotes or not, and then judge it by what stands before this in Annotated."""
+
+    def __get_pydantic_core_schema__(self, source: object, around: GetCoreSchemaHandler) -> CoreSchema:
+        """Parse first."""
+        return core_schema.no_info_before_validator_function(parse_whole, around(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, around: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Tell editors that quotes are fine."""
+        return {**around(schema), "type": ["integer", "string"], "pattern": "^[-+]?[0-9]{1,18}$"}
+
+
+WHOLE = _WholeNumber()
+"""What makes `Annotated[int, Field(ge=1), WHOLE]` a number that operators write."""
+
+Word: TypeAlias = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\x00]*$"),
+    WithJsonSchema({"type": ["string", "number", "boolean"], "pattern": r"^[^\x00]*$"}),
+]
+"""A word of a command line; unquoted numbers, true and false are taken as they were typed."""
 
 
 def expected(phrase: str) -> PydanticCustomError:
@@ -29,8 +58,24 @@ def expected(phrase: str) -> PydanticCustomError:
     return PydanticCustomError("expected", "{phrase}", {"phrase": phrase})
 
 
+def parse_whole(value: object) -> int:
+    """Return a whole number, also one in quotes; `8k` is not one, though the sentence says which is meant."""
+    number = _unquoted(value)
+    if isinstance(number, int) and not isinstance(number, bool):
+        return number
+    short = _SHORTENED.fullmatch(value.strip().lower()) if isinstance(value, str) else None
+    meant = f"; write {int(short[1]) * _THOUSANDS[short[2]]}" if short else ""
+    raise expected(f"a whole number{meant}")
+
+
+def _unquoted(value: object) -> object:
+    """Return a whole number for one in quotes, which means the same everywhere."""
+    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value.strip()) else value
+
+
 def parse_bytes(value: object) -> int:
     """Return a size in bytes from `44 GiB`, `500 MB` or a whole number of bytes."""
+    value = _unquoted(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST:
         return value
     amount = _amount(value, {unit: float(size) for unit, size in _SIZES.items()})
@@ -41,6 +86,7 @@ def parse_bytes(value: object) -> int:
 
 def parse_seconds(value: object) -> float:
     """Return a duration in seconds from `10s`, `2m`, `1.5h` or a number of seconds."""
+    value = _unquoted(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _LARGEST:
         return float(value)
     amount = _amount(value, _DURATIONS)
@@ -56,13 +102,12 @@ def _amount(value: object, units: dict[str, float]) -> float | None:
 
 
 def _version(value: object) -> object:
-    if isinstance(value, str) and value.strip() == "1":
-        raise expected("the number 1, without quotes")
-    if isinstance(value, bool) or value != 1:
+    number = _unquoted(value)
+    if isinstance(number, bool) or number != 1:
         raise expected("1, the only version that this reconciler reads")
-    return value
+    return number
 
 
-Version: TypeAlias = Annotated[Literal[1], BeforeValidator(_version, json_schema_input_type=Literal[1])]
+Version: TypeAlias = Annotated[Literal[1], BeforeValidator(_version, json_schema_input_type=Literal[1, "1"])]
 Bytes: TypeAlias = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=int | str), Field(ge=0)]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(parse_seconds, json_schema_input_type=float | str), Field(ge=0)]

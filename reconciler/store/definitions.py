@@ -12,9 +12,10 @@ from reconciler.model.spec import Capabilities, HostSpec, Kind, Via
 from reconciler.store.powering import Powering
 from reconciler.store.relays import jump
 from reconciler.store.sentences import problems_of
+from reconciler.store.typed_text import validated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from reconciler.model.inventory import Host, Inventory, Model
     from reconciler.ports import OptionsCatalog
@@ -29,9 +30,14 @@ _PLANNED = {
 }
 
 
-def define(inventory: Inventory, catalog: OptionsCatalog) -> tuple[Definitions, list[Problem]]:
-    """Return the definitions of all hosts and models whose drivers accept them, and a problem for everything else."""
-    drivers = _Drivers(catalog)
+def define(
+    inventory: Inventory, catalog: OptionsCatalog, typed: Callable[[KeyPath], str | None]
+) -> tuple[Definitions, list[Problem]]:
+    """Return the definitions of all hosts and models whose drivers accept them, and a problem for everything else.
+
+    `typed` knows what was typed at a path of the inventory, where it means a number or true or false.
+    """
+    drivers = _Drivers(catalog, typed)
     accesses = {
         name: access
         for name, host in inventory.hosts.items()
@@ -68,8 +74,9 @@ class _Way(NamedTuple):
 class _Drivers:
     """Ask the catalog, and gather what it objects to."""
 
-    def __init__(self, catalog: OptionsCatalog) -> None:
+    def __init__(self, catalog: OptionsCatalog, typed: Callable[[KeyPath], str | None]) -> None:
         self._catalog = catalog
+        self._typed = typed
         self.problems: list[Problem] = []
 
     def way(self, name: str, access: Kind, accesses: Mapping[str, Kind]) -> _Way | None:
@@ -112,8 +119,9 @@ class _Drivers:
         kinds = self._catalog.kinds(role)
         if kind in kinds:
             return True
-        later = " which is not in this version," if kind in _PLANNED else ""
-        sentence = f"found {found(kind)},{later} expected {one_of(kinds)}{nearest(kind, kinds)}"
+        is_planned = kind in _PLANNED
+        later = " which is not in this version," if is_planned else ""
+        sentence = f"found {found(kind)},{later} expected {one_of(kinds)}{'' if is_planned else nearest(kind, kinds)}"
         self.problems.append(Problem("inventory", path, sentence, at_key))
         return False
 
@@ -127,12 +135,17 @@ class _Drivers:
             return None
         schema = self._catalog.options(role, written.kind)
         given = defaults.by_kind.get(written.kind, {}) if defaults else {}
+
+        def origin(path: KeyPath) -> KeyPath:
+            """Return where an option is written: with its model, or as a default of the model's host."""
+            inherited = defaults and path[:1] and path[0] in given.keys() - written.options.keys()
+            start = ("hosts", defaults.host_name, "engines", written.kind) if defaults and inherited else place
+            return (*start, *path)
+
         try:
-            options = schema.model_validate({**given, **written.options})
+            options = validated(schema, {**given, **written.options}, lambda path: self._typed(origin(path)))
         except ValidationError as error:
-            for problem in problems_of(error, "inventory", schema):
-                inherited = defaults and problem.path[:1] and problem.path[0] in given.keys() - written.options.keys()
-                start = ("hosts", defaults.host_name, "engines", written.kind) if defaults and inherited else place
-                self.problems.append(problem._replace(path=(*start, *problem.path)))
+            problems = problems_of(error, "inventory", schema)
+            self.problems += [problem._replace(path=origin(problem.path)) for problem in problems]
             return None
         return Kind(kind=written.kind, options=options.model_dump(mode="json"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from reconciler.store.sentences import problems_of
+from reconciler.store.typed_text import validated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +49,7 @@ class Review:
         if not document.complete:
             return None, False
         try:
-            return schema.model_validate(document.value), True
+            return validated(schema, document.value, document.typed.get), True
         except ValidationError as error:
             problems = problems_of(error, file, schema)
         self.add(problems)
@@ -61,12 +62,17 @@ class Review:
         return self._try(file, schema, keys | entities), False
 
     def _try(self, file: FileName, schema: type[_Schema], unfit: set[KeyPath]) -> _Schema | None:
+        document = self._documents[file]
         try:
-            fitted = schema.model_validate(_without(self._documents[file].value, (), unfit))
+            fitted = validated(schema, _without(document.value, (), unfit), document.typed.get)
         except ValidationError:
             return None
         self._left_out |= {(file, path) for path in unfit}
         return fitted
+
+    def typed(self, path: KeyPath) -> str | None:
+        """Return what was typed in the inventory at a path where an unquoted number, true or false stands."""
+        return self._documents["inventory"].typed.get(path)
 
     def add(self, problems: Iterable[Problem]) -> None:
         """Report problems, except about what was left out because it was reported before."""

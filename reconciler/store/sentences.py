@@ -29,8 +29,13 @@ def problems_of(error: ValidationError, file: FileName, schema: type[BaseModel])
     return [_problem(details, file, schema) for details in error.errors(include_url=False)]
 
 
+def path_of(details: ErrorDetails) -> KeyPath:
+    """Return where an objection is, of the keys that somebody wrote."""
+    return tuple(part for part in details["loc"] if part not in _UNWRITTEN)
+
+
 def _problem(details: ErrorDetails, file: FileName, schema: type[BaseModel]) -> Problem:
-    path = tuple(part for part in details["loc"] if part not in _UNWRITTEN)
+    path = path_of(details)
     if details["type"] == "missing":
         field = keys_at(schema, path[:-1]).get(str(path[-1]))
         described = f"; expected: {field.description}" if field and field.description else ""
@@ -49,6 +54,8 @@ def _sentence(details: ErrorDetails, path: KeyPath) -> str:
         return message.removeprefix("Value error, ")
     if details["type"] == "too_short":
         return f"has {details['ctx']['actual_length']} entries, expected {details['ctx']['min_length']} or more"
+    if details["type"] == "string_type" and isinstance(details["input"], list) and isinstance(path[-1], int):
+        return "found a list in a list, expected text; YAML joins no lists: write its words out here"
     given = "a value" if _is_secret(path) else found(details["input"])
     if details.get("ctx", {}).get("pattern") == NAME_PATTERN:
         return f"found {given}, expected {_NAME}"

@@ -84,7 +84,8 @@ class FileSource:
         for file, content in self._pair().items():
             document = yaml_positions.parse(content)
             for path, place in document.keys.items():
-                keys[file, path] = Written(_at(document.value, path), f"{self.path(file)}:{place.line}")
+                if yaml_positions.MERGE not in path:
+                    keys[file, path] = Written(_at(document.value, path), f"{self.path(file)}:{place.line}")
         return keys
 
     def propose(self, model_name: str, host: str | None) -> FileProposal:
@@ -108,7 +109,7 @@ class FileSource:
         inventory, whole = review.fit("inventory", Inventory)
         defined = Definitions({}, {})
         if inventory:
-            defined, problems = definitions.define(inventory, self._catalog)
+            defined, problems = definitions.define(inventory, self._catalog, review.typed)
             review.add(problems)
         if desired and inventory and whole:
             review.add(check(desired, inventory, defined))

@@ -11,6 +11,8 @@ import copy
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
+from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from reconciler.errors import ConfigError
@@ -35,13 +37,25 @@ class _Edit(NamedTuple):
     text: str
 
 
+class _Composer(Composer):
+    """Compose nodes in which an alias is a word at its own place, where the parser would give what it stands for."""
+
+    def compose_node(self, parent: Node, index: Node) -> Node:
+        if not self.parser.check_event(AliasEvent):
+            return super().compose_node(parent, index)
+        alias = self.parser.get_event()
+        return ScalarNode("tag:yaml.org,2002:str", f"*{alias.anchor}", alias.start_mark, alias.end_mark)
+
+
 def put(content: bytes, path: Sequence[str], word: str) -> bytes:
     """Return a document with a word as the value at a path, a list of one where a list was; raise ConfigError.
 
     Keys that are missing on the way are added. `content` must be without flaws.
     """
     text = content.decode()
-    edit = _edit(YAML(typ="safe", pure=True).compose(text), text, tuple(path), word)
+    reader = YAML(typ="safe", pure=True)
+    reader.Composer = _Composer
+    edit = _edit(reader.compose(text), text, tuple(path), word)
     spliced = (text[: edit.start] + edit.text + text[edit.end :]).encode()
     after = parse(spliced)
     if after.flaws or after.value != _with(parse(content).value, path, word):

@@ -1,7 +1,8 @@
 """YAML with positions: plain JSON values out of a YAML 1.2 document, and where each of them stands.
 
 Built on the parser's events, so that no tag constructs anything and every refusal knows its line. Scalars follow the
-core schema of YAML 1.2: `on`, `off`, `yes` and `no` are words.
+core schema of YAML 1.2: `on`, `off`, `yes` and `no` are words. Merge keys (`<<`) are those of YAML 1.1, as in compose files:
+what stands beside one wins over what it brings, and of several mappings the first wins.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ruamel.yaml.reader import ReaderError
 from reconciler.model.problem import KeyPath, found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pydantic import JsonValue
 
@@ -35,8 +36,10 @@ Foreign: TypeAlias = Any
 """An event or a mark of the parser; ruamel.yaml does not type their fields."""
 
 DEEPEST = 20
-MOST_ALIASES = 16
 MOST_VALUES = 20_000
+"""In one file, those that aliases stand for counted each time."""
+
+MERGE = "<<"
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,21}|0x[0-9a-fA-F]{1,16}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -78,11 +81,15 @@ class Flaw(NamedTuple):
 
 @dataclass
 class Document:
-    """Hold the value of a document, where its keys and values stand, and what is wrong with its text."""
+    """Hold the value of a document, where its keys and values stand, and what is wrong with its text.
+
+    What an alias or a merge key brings stands where it is written. `typed` holds the text of unquoted numbers, true and false.
+    """
 
     value: JsonValue = None
     keys: dict[KeyPath, Place] = field(default_factory=dict)
     values: dict[KeyPath, Place] = field(default_factory=dict)
+    typed: dict[KeyPath, str] = field(default_factory=dict)
     flaws: list[Flaw] = field(default_factory=list)
     complete: bool = False
 
@@ -168,14 +175,20 @@ def _place(mark: Foreign) -> Place:
     return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
 
 
+class _Anchored(NamedTuple):
+    """Hold what an anchor names, and where it was read."""
+
+    value: JsonValue
+    path: KeyPath
+
+
 class _Builder:
     """Build values from events, depth first, noting places and flaws on the way."""
 
     def __init__(self, document: Document, events: Iterator[Foreign]) -> None:
         self._document = document
         self._events = events
-        self._anchored: dict[str, JsonValue] = {}
-        self._aliases = 0
+        self._anchored: dict[str, _Anchored] = {}
 
     def document(self) -> JsonValue:
         """Return the value of the only document."""
@@ -192,29 +205,34 @@ class _Builder:
     def _flaw(self, event: Foreign, path: KeyPath, sentence: str) -> None:
         self._document.flaws.append(Flaw(_place(event.start_mark), path, sentence))
 
+    def _stands(self, path: KeyPath, place: Place, written_at: Place) -> None:
+        """Note where a value stands; end reading at `written_at` where there are too many, or too deep ones."""
+        self._document.values[path] = place
+        if len(path) > DEEPEST:
+            raise _Broken(Flaw(written_at, path[:3], f"nested deeper than {DEEPEST} levels"))
+        if len(self._document.values) > MOST_VALUES:
+            raise _Broken(Flaw(written_at, path[:3], f"more than {MOST_VALUES:,} values in one file"))
+
     def _node(self, event: Foreign, path: KeyPath) -> JsonValue:
-        self._document.values[path] = _place(event.start_mark)
+        place = _place(event.start_mark)
+        self._stands(path, place, place)
         if isinstance(event, AliasEvent):
             return self._alias(event, path)
         if event.tag is not None:
             self._flaw(event, path, f"found the tag {event.tag}, expected a plain value; tags are refused")
-        if len(path) > DEEPEST:
-            raise _Broken(Flaw(_place(event.start_mark), path[:3], f"nested deeper than {DEEPEST} levels"))
-        if len(self._document.values) > MOST_VALUES:
-            raise _Broken(Flaw(_place(event.start_mark), path[:3], f"more than {MOST_VALUES:,} values in one file"))
-        aliases = self._aliases
         value = self._content(event, path)
         if event.anchor is not None:
-            if self._aliases > aliases:
-                self._flaw(event, path, f"&{event.anchor} holds aliases itself; write its content out")
-            self._anchored[event.anchor] = value
+            self._anchored[event.anchor] = _Anchored(value, path)
         return value
 
     def _content(self, event: Foreign, path: KeyPath) -> JsonValue:
         if isinstance(event, MappingStartEvent):
             return self._mapping(path)
         if isinstance(event, ScalarEvent):
-            return self._scalar(event, path)
+            value = self._scalar(event, path)
+            if isinstance(value, (bool, int, float)):
+                self._document.typed[path] = str(event.value)
+            return value
         items: list[JsonValue] = []
         while not isinstance(item := next(self._events), SequenceEndEvent):
             items.append(self._node(item, (*path, len(items))))
@@ -222,30 +240,59 @@ class _Builder:
 
     def _mapping(self, path: KeyPath) -> JsonValue:
         mapping: dict[str, JsonValue] = {}
+        merge: Foreign = None
         while not isinstance(event := next(self._events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
                 raise _Broken(Flaw(_place(event.start_mark), path, "found a key that is not a word, expected `key: value`"))
             key = str(event.value)
             if self._scalar(event, path) is None and not key:
                 self._flaw(event, path, "found a value without a key")
-            place = _place(event.start_mark)
             here = (*path, key)
             if key in mapping:
                 first = self._document.keys[here]
                 self._flaw(event, here, f"found {found(key)} twice, first in line {first.line}; remove one")
             else:
-                self._document.keys[here] = place
+                self._document.keys[here] = _place(event.start_mark)
             value = self._node(next(self._events), here)
             mapping.setdefault(key, value)
+            merge = event if key == MERGE and not event.style else merge
+        if merge:
+            self._merge(merge, path, mapping)
         return mapping
 
+    def _merge(self, event: Foreign, path: KeyPath, mapping: dict[str, JsonValue]) -> None:
+        """Put what a merge key brings into its mapping, where that does not say it itself."""
+        here, brought = (*path, MERGE), mapping.pop(MERGE)
+        sources = [(here, brought)] if not isinstance(brought, list) else [((*here, at), one) for at, one in enumerate(brought)]
+        for place, source in sources:
+            if not isinstance(source, dict):
+                self._flaw(event, path, f"found {found(source)} behind <<, expected a mapping, or a list of them: `<<: *name`")
+                continue
+            for key, value in source.items():
+                if key not in mapping:
+                    mapping[key] = value
+                    self._repeat(value, (*place, key), (*path, key), _place(event.start_mark))
+
     def _alias(self, event: Foreign, path: KeyPath) -> JsonValue:
-        self._aliases += 1
-        if self._aliases > MOST_ALIASES:
-            raise _Broken(Flaw(_place(event.start_mark), path, f"more than {MOST_ALIASES} aliases; write the content out"))
-        if event.anchor not in self._anchored:
+        anchored = self._anchored.get(event.anchor)
+        if anchored is None:
             self._flaw(event, path, f"found *{event.anchor}, but no &{event.anchor} is complete before it")
-        return self._anchored.get(event.anchor)
+            return None
+        place = _place(event.start_mark)
+        self._repeat(anchored.value, anchored.path, path, place)
+        self._document.values[path] = place
+        return anchored.value
+
+    def _repeat(self, value: JsonValue, source: KeyPath, target: KeyPath, used_at: Place) -> None:
+        """Note that a value which stands at one path is that of another path too."""
+        document = self._document
+        self._stands(target, document.values[source], used_at)
+        if source in document.keys:
+            document.keys.setdefault(target, document.keys[source])
+        if source in document.typed:
+            document.typed[target] = document.typed[source]
+        for key, part in _parts(value):
+            self._repeat(part, (*source, key), (*target, key), used_at)
 
     def _scalar(self, event: Foreign, path: KeyPath) -> JsonValue:
         text = str(event.value)
@@ -253,6 +300,11 @@ class _Builder:
             self._flaw(event, path, "found half of a surrogate pair; write the character itself")
             return ""
         return text if event.style else plain(text)
+
+
+def _parts(value: JsonValue) -> Iterable[tuple[str | int, JsonValue]]:
+    """Return the values in a mapping or a list by their keys, none in a word."""
+    return value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
 
 
 def plain(text: str) -> JsonValue:

@@ -53,6 +53,14 @@ def test_nothing_to_do_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> N
     assert "say what to do, such as `reconciler plan`" in capsys.readouterr().err
 
 
+def test_every_problem_begins_alike_so_that_a_search_finds_all(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (there / "state" / "desired.yaml").write_text("version: 1\nactive: tinny\nenforced: 1\n")
+    assert main(["validate"]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("reconciler: ConfigError: state/desired.yaml:2:9: active: ")
+    assert second.startswith("reconciler: ConfigError: state/desired.yaml:3:1: enforced: ")
+
+
 @pytest.mark.usefixtures("there")
 @pytest.mark.parametrize("verb", ["apply", "retry"])
 def test_without_a_terminal_nobody_is_asked_and_the_way_without_asking_is_named(

@@ -55,13 +55,14 @@ def test_defaults_are_those_of_the_documentation() -> None:
         {"engine": None},
         {"engine": {"context": 1}},
         {"engine": {"kind": 3}},
-        {"port": "8080"},
+        {"port": "8080.0"},
+        {"port": 8080.0},
         {"port": True},
         {"port": 0},
         {"port": 65536},
         {"gpus": [-1]},
         {"task": "chatting"},
-        {"vram": "44"},
+        {"vram": "44 G"},
         {"surprise": 1},
     ],
 )
@@ -105,7 +106,7 @@ def test_sizes_are_bytes(written: object, size: int) -> None:
     assert parse_bytes(written) == size
 
 
-@pytest.mark.parametrize("written", ["44", "GiB", "44 GB/s", -1, True, 1.5, None, "44 parsec", "1e3 GB", 2**70, "9" * 15 + "TiB"])
+@pytest.mark.parametrize("written", ["GiB", "44 GB/s", -1, True, 1.5, None, "44 parsec", "1e3 GB", 2**70, "9" * 15 + "TiB"])
 def test_a_size_without_meaning_is_refused(written: object) -> None:
     with pytest.raises(Exception, match="44 GiB"):
         parse_bytes(written)
@@ -118,7 +119,7 @@ def test_durations_are_seconds(written: object, seconds: float) -> None:
     assert parse_seconds(written) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("written", ["10", "soon", -1, False, None, float("inf"), float("nan"), "-3s", []])
+@pytest.mark.parametrize("written", ["soon", -1, False, None, float("inf"), float("nan"), "-3s", []])
 def test_a_duration_without_meaning_is_refused(written: object) -> None:
     with pytest.raises(Exception, match="10s"):
         parse_seconds(written)

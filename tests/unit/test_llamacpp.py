@@ -92,6 +92,14 @@ def test_the_embedded_engine_has_one_source_of_weights(source: dict[str, Any]) -
         (("--slot-save-path", "x"), "key slots"),
         (("--alias=x",), "the model's name"),
         (("--host", "0.0.0.0"), "loopback"),  # noqa: S104
+        (("--host", "/run/llama.sock"), "reached over a TCP port on the loopback address of their host, not .* at a unix socket"),
+        (("--ctx_size", "1"), "--ctx_size is set by the key context"),
+        (("--port=1",), "key port"),
+        (("-np4",), "-np4 is set by the key parallel"),
+        (("-c=4096",), "key context"),
+        (("--port 9999",), "--port 9999 is set by the key port"),
+        (("--gpt-oss-20b-default",), "downloads weights"),
+        (("--list-devices",), "would print that and end"),
         (("--no-slots",), "how conversations are seen"),
         (("--metrics",), "always on"),
         (("--fit", "on"), "it is off"),
@@ -106,6 +114,34 @@ def test_a_flag_that_is_not_theirs_is_refused_naming_what_sets_it(words: tuple[s
         llamacpp.Options(weights="a.gguf", args=("-ngl", "99", *words))
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["-ngl 99"], '"-ngl 99" is one word, expected "-ngl", "99"'),
+        (["--jinja", "--temp\t0.5 "], r'"--temp\\t0.5 " is one word, expected "--temp", "0.5 "'),
+        (["-ngl ", "99"], '"-ngl " is one word, expected "-ngl"'),
+        (["ngl", "99"], "ngl stands before every flag"),
+        (["\u2013ngl", "99"], "begins with a long dash"),
+        ("-ngl 99 -ot 'a b'", r'a list of words, such as \["-ngl", "99", "-ot", "a b"\]'),
+        ("--it's", r'a list of words, such as \["--it\'s"\]'),
+        (["--jinja", "a\0b"], "pattern"),
+    ],
+)
+def test_words_that_no_program_would_take_for_a_flag_are_refused_with_how_to_write_them(args: object, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        llamacpp.Options.model_validate({"weights": "a.gguf", "args": args})
+
+
+LONG = (
+    *("--jinja", "-ot", r"blk\.(1[0-9]|2[0-9])\.ffn_.*_exps\.=CPU, output=CPU", "-ctk", "q8_0", "-fa", "on", "--temp", "-0.5"),
+    *("--chat-template-kwargs", '{"enable_thinking": false, "note": "it\'s"}', "-r", "- user: -c 5", "-l", "-5+1"),
+)
+
+
+def test_every_word_arrives_as_it_is_written() -> None:
+    assert llamacpp.command(llamacpp.Options(weights="a.gguf", args=LONG), "m", 8080).argv[-len(LONG) :] == LONG
+
+
 def test_all_refused_flags_are_named_at_once() -> None:
     with pytest.raises(ValidationError, match=r"--port is set.*; -c is set"):
         llamacpp.Options(weights="a.gguf", args=("--port", "1", "-c", "2"))
@@ -116,6 +152,8 @@ def test_all_refused_flags_are_named_at_once() -> None:
     [
         ("-ctk q8_0", "--cache-type-k q8_0"),
         ("-fa on -ctv f16", "-ctv f16 --flash-attn on"),
+        ("--cache_type_k q8_0", "-ctk q8_0"),
+        ("--rope-freq-base -.5", "--rope_freq_base=-.5"),
         ("--rope-freq-base 10000", "--rope-freq-base=10000"),
         ("--threads 4 --swa-full", "--swa-full --threads 8 --temp 0.1"),
     ],
@@ -143,7 +181,19 @@ def test_separate_caches_depend_on_their_number_and_a_unified_one_does_not() -> 
 
 
 def test_files_beside_the_weights_count_as_weights() -> None:
-    args = ["--lora", "a.gguf,/b.gguf", "--lora-scaled", "c.gguf:0.5", "--mmproj", "p.gguf", "--threads", "4"]
+    args = [
+        "--lora",
+        "a.gguf,/b.gguf",
+        "--lora-scaled",
+        "c.gguf:0.5",
+        "-mm",
+        "p.gguf",
+        "--threads",
+        "4",
+        "-md",
+        "d.gguf",
+        "--lora",
+    ]
     assert state_files(args, "models/m") == ("models/m/a.gguf", "/b.gguf", "models/m/c.gguf", "models/m/p.gguf")
 
 

@@ -12,9 +12,9 @@ from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.errors import ConfigError
 from reconciler.fakes.catalog import FakeCatalog
+from reconciler.model.explanation import Written
 from reconciler.model.target import Provenance
 from reconciler.store.source import LARGEST, FileSource
-from reconciler.store.yaml_positions import DEEPEST, MOST_ALIASES, MOST_VALUES, Place, parse, plain
 from tests.pairs import DESIRED, INVENTORY, problems, source, wanted
 
 if TYPE_CHECKING:
@@ -28,95 +28,71 @@ def test_the_files_that_come_with_the_project_are_right(directory: Path) -> None
     assert FileSource(directory, DriverCatalog("", SystemClock())).read().slices
 
 
-@pytest.mark.parametrize(
-    ("word", "value"),
-    [
-        ("on", "on"), ("off", "off"), ("no", "no"), ("true", True), ("False", False), ("~", None), ("", None),
-        ("null", None), ("12", 12), ("-3", -3), ("0o17", 15), ("0x1f", 31), ("010", 10), ("1.5", 1.5), (".5", 0.5),
-        ("1e3", 1000.0), ("1e999", "1e999"), (".inf", ".inf"), (".nan", ".nan"), ("1_000", "1_000"), ("12:30", "12:30"),
-        ("9" * 40, int("9" * 40)), ("9" * 41, 1e41), ("2026-01-01", "2026-01-01"), ("<<", "<<"),
-    ],
-)  # fmt: skip
-def test_plain_words_mean_what_yaml_1_2_says(word: str, value: object) -> None:
-    assert plain(word) == value
-    assert type(plain(word)) is type(value)
-
-
-def test_quoted_words_stay_words() -> None:
-    assert parse(b"""{a: "1", b: 'true', c: "~"}""").value == {"a": "1", "b": "true", "c": "~"}
-
-
-def test_a_version_directive_changes_no_word() -> None:
-    assert parse(b"%YAML 1.1\n---\npower: on\n").value == {"power": "on"}
-
-
-def test_every_key_and_value_knows_its_place() -> None:
-    document = parse(b"a:\n  b: [x, {c: 1}]\n")
-    assert document.place(("a", "b", 1, "c")) == Place(2, 14)
-    assert document.place(("a", "b", 1, "c"), at_key=True) == Place(2, 11)
-    assert document.place(("a", "b", 0), at_key=True) == Place(2, 7)
-    assert document.place(("a", "b", 1, "missing"), at_key=True) == Place(2, 10)
-    assert document.place(("nowhere",), at_key=True) == Place(1, 1)
-
-
-@pytest.mark.parametrize("content", [b"\xef\xbb\xbfa: 1", b"a: 1\r\n", b"a: 1\r\n# end", b"--- \na: 1\n...\n"])
-def test_marks_and_line_ends_of_other_systems_are_fine(content: bytes) -> None:
-    assert (parse(content).value, parse(content).flaws) == ({"a": 1}, [])
-
-
 def test_positions_hold_with_line_ends_of_other_systems(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, "version: 1\r\nactive: smal\r\n")
     assert line.startswith("desired.yaml:2:9: active")
 
 
-def test_aliases_stand_for_their_anchor() -> None:
-    assert parse(b"{a: &x {k: [1]}, b: *x}").value == {"a": {"k": [1]}, "b": {"k": [1]}}
+SHARED = """\
+version: 1
+x-defaults: &eng
+  kind: fake
+  context: {context}
+  args: &fast ["-ngl", 99]
+x-one: &one {{engine: *eng, stable_for: 5s}}
+models:
+  small: {{<<: *one, port: 18110}}
+  large: {{engine: {{<<: *eng, kind: strict, weights: /w, args: {args}}}}}
+"""
 
 
-BOMB = b"a: &a [1]\nb: [" + b", ".join([b"*a"] * (MOST_ALIASES + 1)) + b"]\n"
-DEEP = b"[" * (DEEPEST + 2) + b"]" * (DEEPEST + 2)
+def test_an_engine_of_several_models_is_written_once(tmp_path: Path) -> None:
+    slice_ = wanted(tmp_path, "version: 1\nx-mine: 1\nactive: small\n", SHARED.format(context=100, args="*fast")).slices["local"]
+    small, large = slice_.model("small"), slice_.model("large")
+    assert small is not None
+    assert large is not None
+    assert (small.port, small.stable_for, small.engine.options["context"]) == (18110, 5.0, 100)
+    assert (large.engine.options["weights"], large.engine.options["args"]) == ("/w", ["-ngl", "99"])
 
 
-@pytest.mark.parametrize(
-    ("content", "place", "said"),
-    [
-        (b"", (1, 1), "the file is empty"),
-        (b"# only a comment\n", (1, 1), "the file is empty"),
-        ("a: 1".encode("utf-16"), (1, 1), "is UTF-16; save it as UTF-8"),
-        (b"a: 1\nb: \xe9", (2, 4), "found the byte 0xe9, which is not UTF-8"),
-        (b"a:\n \tb: 1", (2, 2), "found a tab"),
-        (b"a: [1,\n\t2]", (2, 1), "found a tab"),
-        (b"a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> other\n", (2, 1), "found <<<<<<<, which git leaves"),
-        (b"a: 1\n=======\r\nb: 2\r\n", (2, 1), "found =======, which git leaves"),
-        (b"a: 1\nb: \x07", (2, 4), "found the control character #x07"),
-        (b"a: 1\nb: 'x", (2, 4), "this is not YAML: a text in quotes begins here and is never closed"),
-        (b"a: 1\nb: [x\n", (2, 4), "this is not YAML: a list or mapping begins here and is never closed"),
-        (b"a: 1\nb:x\n", (2, 1), "this is not YAML: expected `key: value` here, with a space after the colon"),
-        (b"a: 1\n b: x\n", (2, 3), "this is not YAML: found `key:` where none can stand; check indentation and quotes"),
-        (b"a:\n  b: 1\n c: 2\n", (3, 2), "this is not YAML: this does not fit what stands around it; check indentation"),
-        (b"a: @x", (1, 4), "this is not YAML: found character '@'"),
-        (b"%YAML 9.1\n---\na: 1", (1, 1), "this is not YAML: found incompatible YAML document"),
-        (b"a: 1\n---\nb: 2", (2, 1), "found a second document"),
-        (b"a: !secret b", (1, 4), "found the tag !secret, expected a plain value"),
-        (b"a: !!python/object:os.system [x]", (1, 4), "expected a plain value"),
-        (b"a: 1\na: 2", (2, 1), 'found "a" twice, first in line 1'),
-        (b"? [a]\n: 1", (1, 3), "found a key that is not a word"),
-        (b"{: 1}", (1, 3), "found a value without a key"),
-        (b"a: *x", (1, 4), "found *x, but no &x is complete before it"),
-        (b"a: &x [*x]", (1, 8), "found *x, but no &x is complete before it"),
-        (b"a: &x 1\nb: &y [*x]\nc: *y", (2, 4), "&y holds aliases itself"),
-        (BOMB, (2, 5 + 4 * MOST_ALIASES), f"more than {MOST_ALIASES} aliases"),
-        (b"[" + b"1," * MOST_VALUES + b"]", (1, 2 * MOST_VALUES), "more than 20,000 values"),
-        (DEEP, (1, DEEPEST + 2), f"nested deeper than {DEEPEST} levels"),
-        (b'a: "\\ud800"', (1, 4), "found half of a surrogate pair"),
-        (b'a: "\\UFFFFFFFF"', (1, 1), "this is not YAML"),
-        (b"%YAML 1.6\n---\na: 1", (1, 1), "this is not YAML: version minor part"),
-    ],
-    ids=lambda value: ascii(value)[:30],
-)  # fmt: skip
-def test_text_that_is_not_plain_yaml_is_refused_at_its_place(content: bytes, place: tuple[int, int], said: str) -> None:
-    flaw = parse(content).flaws[0]
-    assert (flaw.place, said in flaw.sentence) == (place, True), flaw
+def test_a_fault_of_a_shared_block_is_shown_where_it_is_written_and_one_of_its_use_where_it_is_used(tmp_path: Path) -> None:
+    assert problems(tmp_path, inventory=SHARED.format(context="x", args='[*fast, "--jinja"]')) == [
+        'inventory.yaml:4:12: models.large.engine.context: found "x", expected a whole number',
+        'inventory.yaml:4:12: models.small.engine.context: found "x", expected a whole number',
+        "inventory.yaml:9:64: models.large.engine.args.0: found a list in a list, expected text; YAML joins no lists: "
+        "write its words out here",
+    ]
+
+
+def test_where_a_shared_key_is_written_can_be_asked(tmp_path: Path) -> None:
+    written = source(tmp_path, inventory=SHARED.format(context=7, args="[]")).written()
+    assert written["inventory", ("models", "small", "engine", "context")] == Written(7, f"{tmp_path}/inventory.yaml:4")
+    assert not any("<<" in path for _, path in written)
+
+
+TYPED = ["99", "0.6", ".95", "1e-3", "0x10", "-1", "007", "true", "True", "on", "1.10", "'8'"]
+
+
+def test_numbers_among_words_are_taken_as_they_were_typed(tmp_path: Path) -> None:
+    shared = f"hosts: {{local: {{engines: {{fake: {{args: [{', '.join(TYPED)}]}}}}}}}}"
+    inventory = f"version: 1\n{shared}\nmodels: {{small: {{engine: fake}}}}"
+    small = wanted(tmp_path, inventory=inventory).slices["local"].model("small")
+    assert small is not None
+    assert small.engine.options["args"] == [*TYPED[:-1], "8"]
+
+
+def test_nothing_among_words_is_no_word(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, inventory="version: 1\nmodels:\n  small: {engine: {kind: fake, args: [1, ~]}}")
+    assert line == "inventory.yaml:3:42: models.small.engine.args.1: found nothing, expected text"
+
+
+def test_numbers_in_quotes_are_numbers_everywhere(tmp_path: Path) -> None:
+    keys = 'engine: {kind: fake, context: "4096"}, port: "18110", gpus: ["1"], vram: "44", stable_for: "3"'
+    inventory = f'version: "1"\nmodels: {{small: {{{keys}}}}}'
+    small = wanted(tmp_path, inventory=inventory).slices["local"].model("small")
+    assert small is not None
+    assert (small.engine.options["context"], small.port, small.gpus) == (4096, 18110, (1,))
+    assert (small.vram_bytes, small.stable_for) == (44, 3.0)
 
 
 PREPARED = "version: 1\nhosts:\n  box:\n    prepare: {}\nmodels: {{small: {{engine: fake}}}}"
@@ -125,6 +101,13 @@ PREPARED = "version: 1\nhosts:\n  box:\n    prepare: {}\nmodels: {{small: {{engi
 @pytest.mark.parametrize(
     ("inventory", "lines"),
     [
+        (
+            "version: 1\nmodels: [a]",
+            [
+                "inventory.yaml:2:9: models: found a list, expected a mapping from names to what they are, such as "
+                "`my-model: {engine: {kind: ...}}`, without dashes"
+            ],
+        ),
         ("version: 1\nmodels: 3", ["inventory.yaml:2:9: models: found 3, expected a mapping"]),
         (
             "version: 1\nhosts: {}\nmodels: {small: {engine: fake}}",
@@ -155,10 +138,10 @@ PREPARED = "version: 1\nhosts:\n  box:\n    prepare: {}\nmodels: {{small: {{engi
             ["inventory.yaml:3:31: models.small.port: found 99999, expected a number less than or equal to 65535"],
         ),
         (
-            "version: 1\nmodels:\n  small: {engine: fake, task: caht, serves: 3}",
+            "version: 1\nmodels:\n  small: {engine: fake, task: caht, serves: [3]}",
             [
                 "inventory.yaml:3:31: models.small.task: found \"caht\", expected 'chat', 'completion', 'embedding' or 'rerank'",
-                "inventory.yaml:3:45: models.small.serves: found 3, expected text",
+                "inventory.yaml:3:45: models.small.serves: found a list, expected text",
             ],
         ),
         (
@@ -274,9 +257,9 @@ def test_a_host_that_is_wrong_makes_no_other_host_unknown(tmp_path: Path) -> Non
 
 
 def test_a_host_that_cannot_be_read_is_not_missing_too(tmp_path: Path) -> None:
-    inventory = "version: 1\nhosts: {a: {}, b: {}}\nmodels: {small: {host: 7, engine: fake}}\n"
+    inventory = "version: 1\nhosts: {a: {}, b: {}}\nmodels: {small: {host: [7], engine: fake}}\n"
     lines = problems(tmp_path, "version: 1\nhosts: {a: {active: small}}", inventory)
-    assert lines == ["inventory.yaml:3:24: models.small.host: found 7, expected text"]
+    assert lines == ["inventory.yaml:3:24: models.small.host: found a list, expected text"]
 
 
 def test_missing_files_are_both_named(tmp_path: Path) -> None:
@@ -310,7 +293,7 @@ def test_who_stands_where_both_files_lie_is_told_so(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ('"1"', 'found "1", expected the number 1, without quotes'),
+        ('"2"', 'found "2", expected 1, the only version that this reconciler reads'),
         ("2", "found 2, expected 1, the only version that this reconciler reads"),
         ("on", 'found "on", expected 1, the only version that this reconciler reads'),
     ],
@@ -319,10 +302,11 @@ def test_another_version_is_said_so_that_it_can_be_mended(tmp_path: Path, writte
     assert problems(tmp_path, f"version: {written}\nactive: small\n") == [f"desired.yaml:1:10: version: {said}"]
 
 
-def test_a_number_with_a_unit_is_no_whole_number(tmp_path: Path) -> None:
-    inventory = "version: 1\nmodels:\n  small: {engine: {kind: fake, context: 64k}}\n"
+@pytest.mark.parametrize(("written", "meant"), [("64k", "; write 65536"), ("1M", "; write 1048576"), ("1.5", ""), ("4 GiB", "")])
+def test_a_number_with_a_unit_is_no_whole_number(tmp_path: Path, written: str, meant: str) -> None:
+    inventory = f"version: 1\nmodels:\n  small: {{engine: {{kind: fake, context: '{written}'}}}}\n"
     (line,) = problems(tmp_path, "version: 1\nactive: small\n", inventory)
-    assert line.endswith('context: found "64k", expected a whole number')
+    assert line.endswith(f'context: found "{written}", expected a whole number{meant}')
 
 
 @pytest.mark.parametrize("what", ["pipe", "directory", "large", "loop"])

@@ -40,6 +40,14 @@ EDITS = {
     ),
     "a key below one that says nothing at the end": (TOWER, "hosts:\n  tower: ~\n", "hosts:\n  tower:  {active: new}\n"),
     "a mapping of lines above": (TOP, "hosts:\n  nuc:\n    power: on\n", "hosts:\n  nuc:\n    power: on\nactive: new\n"),
+    "a name that stands elsewhere": (TOP, "x-a: &daily a\nactive: *daily  # x\n", "x-a: &daily a\nactive: new  # x\n"),
+    "a name in a list that stands elsewhere": (TOP, "x-a: &daily a\nactive: [*daily]\n", "x-a: &daily a\nactive: [new]\n"),
+    "an anchor that nobody uses": (TOP, "active: &daily a\n", "active: new\n"),
+    "a host that merges": (
+        TOWER,
+        "x-on: &on {power: on, active: a}\nhosts:\n  tower: {<<: *on}\n",
+        "x-on: &on {power: on, active: a}\nhosts:\n  tower: {<<: *on, active: new}\n",
+    ),
     "no hosts at all": (TOWER, "version: 1\n", "version: 1\nhosts: {tower: {active: new}}\n"),
 }
 
@@ -54,7 +62,7 @@ def test_a_name_that_yaml_would_take_for_something_else_stays_a_name(word: str) 
     assert parse(put(b"active: a\n", TOP, word)).value == {"active": word}
 
 
-@pytest.mark.parametrize("text", ["x: &m a\nactive: *m\n", "a: {b: &m [c]}\nactive: *m\n"])
+@pytest.mark.parametrize("text", ["active: &m a\nx: *m\n", "a: {b: &m [c]}\nactive: *m\n"])
 def test_a_file_in_which_the_word_stands_for_something_else_too_is_left_to_a_person(text: str) -> None:
     with pytest.raises(ConfigError, match="write active: new into it yourself"):
         put(text.encode(), TOP, "new")

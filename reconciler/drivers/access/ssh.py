@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from reconciler.drivers.access.exchange.driver import ExchangeDriver
 from reconciler.edge.ssh import Destination, Link, Program
 from reconciler.errors import DriverError
+from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities
 from reconciler.onhost import bundle
 
@@ -65,7 +66,7 @@ class Options(BaseModel):
         default=None, description="Its name or address, or its alias in ~/.ssh/config; the host's name without."
     )
     user: Account | None = Field(default=None, description="Who to log in as; as ~/.ssh/config says without.")
-    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="Where its sshd listens.")
+    port: Annotated[int, Field(ge=1, le=65535), WHOLE] | None = Field(default=None, description="Where its sshd listens.")
     via: Annotated[str, Field(max_length=253)] | None = Field(
         default=None, description="A host of the inventory that it is reached through, as by ssh -J; it is reached over ssh too."
     )

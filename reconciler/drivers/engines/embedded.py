@@ -16,6 +16,7 @@ from reconciler.drivers.engines.llama import setup
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.setup import Setup
 from reconciler.drivers.engines.llamacpp import CONTEXT, WEIGHTS, Args, Budget, File, FolderOfOne, Parallel
+from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seed: Annotated[int, Field(ge=0)] | None = Field(
+    seed: Annotated[int, Field(ge=0), WHOLE] | None = Field(
         default=None, description="A number that random weights are made from when it starts, instead of `weights`."
     )
     weights: File | None = Field(default=None, description=WEIGHTS)
-    context: Annotated[int, Field(ge=1, description=CONTEXT)] = 4096
+    context: Annotated[int, Field(ge=1, description=CONTEXT), WHOLE] = 4096
     parallel: Parallel = 1
     slots: FolderOfOne = "slots"
     slots_budget: Budget = 64 * setup.GIB

@@ -6,15 +6,18 @@ Flags, routes and slot files as measured on llama-server 0.6.0-dev (slot file ve
 
 from __future__ import annotations
 
+import json
+import shlex
 from posixpath import dirname
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from reconciler.drivers.engines.llama import adopting, setup
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.flags import refused
 from reconciler.drivers.engines.llama.setup import Setup
+from reconciler.model.quantity import WHOLE, Word, expected
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
 if TYPE_CHECKING:
@@ -38,6 +41,16 @@ def _without_home(path: str) -> str:
     return path
 
 
+def _listed(args: object) -> object:
+    if not isinstance(args, str):
+        return args
+    try:
+        words = shlex.split(args)
+    except ValueError:
+        words = args.split()
+    raise expected(f"a list of words, such as {json.dumps(words, ensure_ascii=False)}")
+
+
 def _theirs(args: tuple[str, ...]) -> tuple[str, ...]:
     found = list(refused(args))
     if found:
@@ -46,13 +59,17 @@ def _theirs(args: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Args = Annotated[
-    tuple[str, ...],
+    tuple[Word, ...],
+    BeforeValidator(_listed, json_schema_input_type=tuple[Word, ...]),
     AfterValidator(_theirs),
-    Field(description="Further flags of llama-server, as they would be typed. Flags that another key sets are refused."),
+    Field(
+        description="Further flags of llama-server, each word as it would be typed: `[-ngl, 99]`. Flags that another key sets "
+        "are refused, and so are, in a plan, flags that the program does not know and files that are not there."
+    ),
 ]
 File = Annotated[str, Field(min_length=1), AfterValidator(_without_home)]
 WEIGHTS = "The GGUF file, or the first part of one that is split; a relative path is taken from the model's own directory."
-Parallel = Annotated[int, Field(ge=1, description="How many conversations it holds at a time, each in a slot of its own.")]
+Parallel = Annotated[int, Field(ge=1, description="How many conversations it holds at a time, each in a slot of its own."), WHOLE]
 FolderOfOne = Annotated[
     str,
     Field(
@@ -62,7 +79,7 @@ FolderOfOne = Annotated[
     AfterValidator(_without_home),
     AfterValidator(_inside),
 ]
-Budget = Annotated[int, Field(ge=0, description="The bytes that saved conversations may take; the oldest go first.")]
+Budget = Annotated[int, Field(ge=0, description="The bytes that saved conversations may take; the oldest go first."), WHOLE]
 CONTEXT = "How many tokens all slots hold together."
 
 
@@ -73,7 +90,9 @@ class Options(BaseModel):
 
     binary: File = Field(default="llama-server", description="The program: a name on the PATH, or a path.")
     weights: File = Field(description=WEIGHTS)
-    context: Annotated[int, Field(ge=1)] | None = Field(default=None, description=f"{CONTEXT} Without it, the model's own.")
+    context: Annotated[int, Field(ge=1), WHOLE] | None = Field(
+        default=None, description=f"{CONTEXT} Without it, the model's own."
+    )
     parallel: Parallel = 1
     slots: FolderOfOne = "slots"
     slots_budget: Budget = 64 * setup.GIB

@@ -18,6 +18,7 @@ from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.onhost import AskProgram, Run
 from reconciler.model.power import Testimony
+from reconciler.model.quantity import WHOLE
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities
 
@@ -52,10 +53,10 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: str = Field(description='Where the BMC is, such as "bmc1.lan" or "10.0.0.9".')
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(default=623, description="The UDP port of the BMC.")
+    port: Annotated[int, Field(ge=1, le=65535), WHOLE] = Field(default=623, description="The UDP port of the BMC.")
     user: str = Field(description="A user of the BMC, with the privilege OPERATOR.")
     password: Secret = Field(description="Where that user's password is, at the controller.")
-    cipher: Annotated[int, Field(ge=0, le=17)] | None = Field(
+    cipher: Annotated[int, Field(ge=0, le=17), WHOLE] | None = Field(
         default=None, description="The cipher suite, where the BMC cannot agree on one: 17 for newer ones, 3 for older."
     )
     via: HostThere | None = Field(

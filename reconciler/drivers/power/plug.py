@@ -20,6 +20,7 @@ from reconciler.edge import secret
 from reconciler.errors import Barred, Declined, DriverError
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.power import PowerState, Testimony
+from reconciler.model.quantity import WHOLE
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities
 
@@ -70,7 +71,7 @@ class Options(BaseModel):
         description="The plug's name or address, with its port where that is not 80; for Home Assistant its URL, such as "
         "http://ha.lan:8123."
     )
-    channel: Annotated[int, Field(ge=0, le=31)] | None = Field(
+    channel: Annotated[int, Field(ge=0, le=31), WHOLE] | None = Field(
         default=None, description="Which of its sockets: Tasmota counts from 1, Shelly from 0; the first without."
     )
     entity: Switch | None = Field(default=None, description="The switch in Home Assistant, such as switch.gpu1.")

@@ -18,7 +18,7 @@ from reconciler.drivers.power.pve.guest import Guest
 from reconciler.drivers.power.pve.node import Node
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Known, Unknown
-from reconciler.model.quantity import expected
+from reconciler.model.quantity import WHOLE, expected
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities
 
@@ -67,7 +67,7 @@ class Options(BaseModel):
     )
     token: Annotated[str, AfterValidator(_token)] = Field(description='Who asks: "USER@REALM!TOKENID".')
     secret: Secret = Field(description="Where the token's secret is.")
-    guest: Annotated[int, Field(ge=100, le=999_999_999)] | None = Field(
+    guest: Annotated[int, Field(ge=100, le=999_999_999), WHOLE] | None = Field(
         default=None, description="The number of the virtual machine or container that is the host, on whichever node it is."
     )
     node: Annotated[str, AfterValidator(_node)] | None = Field(

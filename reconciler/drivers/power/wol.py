@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reconciler.drivers.power.composed.words import HostThere, Mac
 from reconciler.model.facts import Unknown
 from reconciler.model.onhost import AskWakeOn, WakeOther
+from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Options(BaseModel):
     broadcast: str | None = Field(
         default=None, description="Where packets are sent; without it, every network of the sender and 255.255.255.255."
     )
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(default=9, description="The UDP port of the packets.")
+    port: Annotated[int, Field(ge=1, le=65535), WHOLE] = Field(default=9, description="The UDP port of the packets.")
     interface: str | None = Field(default=None, description="The interface of the sender that they leave by, such as eth1.")
     source: str | None = Field(default=None, description="The address of the sender that they come from.")
     password: Mac | None = Field(default=None, description="The SecureOn password of the card, written like its address.")

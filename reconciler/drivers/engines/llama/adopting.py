@@ -5,7 +5,7 @@ from __future__ import annotations
 from posixpath import isabs, join, normpath
 from typing import TYPE_CHECKING
 
-from reconciler.drivers.engines.llama.flags import FIXED, OURS, flags, has, last_value
+from reconciler.drivers.engines.llama.flags import FIXED, OURS, READ, WRITTEN, flags, full_name, has, last_value
 from reconciler.model.machine import LOOPBACK, Adopted
 
 if TYPE_CHECKING:
@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
     from reconciler.model.spec import Task
 
-_FILES = {
-    *("--mmproj", "-mm", "--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled", "--model-draft", "-md"),
-    *("--chat-template-file", "--grammar-file", "--json-schema-file", "-jf", "--log-file", "--path"),
-}
 _SAME = {"--metrics", "--slots", "--no-cache-idle-slots", "--alias", "-a", "--port"}
 """Flags that come out as they were, or are a key of their own: nothing is lost without them."""
 
@@ -46,7 +42,8 @@ def adopted(words: Sequence[str], mapped: Sequence[str], directory: str) -> Adop
         elif flag in OURS and flag not in _SAME:
             left_out.append(f"{flag}: the key {OURS[flag]} names it")
         elif flag not in _SAME:
-            args += [flag, *(_absolute(one, directory) if flag in _FILES else one for one in values)]
+            names_a_place = full_name(flag) in {*READ, *WRITTEN}
+            args += [flag, *(_absolute(one, directory) if names_a_place else one for one in values)]
     return Adopted(
         weights=found.get("weights") or next((path for path in mapped if "mmproj" not in path), ""),
         alias=found.get("alias", ""),

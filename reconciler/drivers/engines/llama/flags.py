@@ -5,24 +5,32 @@ Flags and what they do to slot files were measured on llama-server 0.6.0-dev, st
 
 from __future__ import annotations
 
+import csv
+import json
+import re
 from posixpath import join
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+DOWNLOADS = (
+    *("-hf", "-hfr", "--hf-repo", "-hff", "--hf-file", "-mu", "--model-url", "-dr", "--docker-repo", "--embd-gemma-default"),
+    *(f"--fim-qwen-{name}" for name in ("1.5b-default", "3b-default", "7b-default", "30b-default", "7b-spec", "14b-spec")),
+    *("--gpt-oss-20b-default", "--gpt-oss-120b-default", "--vision-gemma-4b-default", "--vision-gemma-12b-default"),
+)
+"""Flags with which llama-server fetches weights itself; then nobody could say before a start whether they are there and fit."""
+
 OURS = {
-    **dict.fromkeys(("-m", "--model", "-mu", "--model-url", "-hf", "-hfr", "--hf-repo", "-hff", "--hf-file"), "weights"),
-    **dict.fromkeys(("--models-dir", "--models-preset", "--models-max", "--random-weights"), "weights"),
+    **dict.fromkeys(("-m", "--model", *DOWNLOADS), "weights"),
+    **dict.fromkeys(("--models-dir", "--models-preset", "--models-max", "--models-autoload", "--no-models-autoload"), "weights"),
+    "--random-weights": "weights",
     **dict.fromkeys(("-c", "--ctx-size"), "context"),
     **dict.fromkeys(("-np", "--parallel"), "parallel"),
     "--slot-save-path": "slots",
     "--port": "port (of the model, beside engine)",
 }
 """Flags that a key of the inventory sets."""
-
-DOWNLOADS = ("-hf", "-hfr", "--hf-repo", "-hff", "--hf-file", "-mu", "--model-url")
-"""Flags with which llama-server fetches weights itself; then nobody could say before a start whether they are there and fit."""
 
 FIRST = (
     "what is started here has to be there: download it first (`hf download`, or llama-server once by hand), remove this from "
@@ -32,13 +40,16 @@ FIRST = (
 
 FIXED = {
     **dict.fromkeys(("-a", "--alias"), "it is the model's name"),
-    "--host": "engines listen on the loopback address of their host",
+    "--host": "engines are reached over a TCP port on the loopback address of their host, not elsewhere or at a unix socket",
+    "--reuse-port": "a port has one owner",
     "--metrics": "it is always on",
     **dict.fromkeys(("--slots", "--no-slots"), "slots are how conversations are seen"),
     **dict.fromkeys(("-fit", "--fit"), "it is off: a context that changes between starts loses conversations"),
     **dict.fromkeys(("-cram", "--cache-ram"), "it is 0: what is moved there cannot be saved"),
     **dict.fromkeys(("--cache-idle-slots", "--no-cache-idle-slots"), "it is off: idle conversations would be cleared"),
     **dict.fromkeys(("--api-key", "--api-key-file"), "an engine answers on loopback only"),
+    **dict.fromkeys(("-h", "--help", "--usage", "--version", "--list-devices"), "the program would print that and end"),
+    **dict.fromkeys(("-cl", "--cache-list", "--completion-bash", "--license"), "the program would print that and end"),
     **dict.fromkeys(("--api-prefix", "--ssl-key-file", "--ssl-cert-file"), "the engine is reached at the root of plain http"),
 }
 """Flags whose value is not open to choice, and why."""
@@ -50,7 +61,9 @@ CACHE_BYTES = {
 """Bytes for each number in the KV cache, by cache type."""
 
 _FULL_NAMES = {
-    "-ctk": "--cache-type-k", "-ctv": "--cache-type-v", "-fa": "--flash-attn", "-mm": "--mmproj",
+    "-ctk": "--cache-type-k", "-ctv": "--cache-type-v", "-fa": "--flash-attn", "-mm": "--mmproj", "-mv": "--model-vocoder",
+    "-md": "--model-draft", "--spec-draft-model": "--model-draft", "-jf": "--json-schema-file", "-lcs": "--lookup-cache-static",
+    "-lcd": "--lookup-cache-dynamic", "--webui-config-file": "--ui-config-file",
     "-ngl": "--gpu-layers", "--n-gpu-layers": "--gpu-layers", "-sm": "--split-mode", "-ts": "--tensor-split",
     "-mg": "--main-gpu", "-dev": "--device", "-ot": "--override-tensor", "-nkvo": "--no-kv-offload",
     "-ncmoe": "--n-cpu-moe", "-cmoe": "--cpu-moe", "-kvu": "--kv-unified", "-no-kvu": "--no-kv-unified",
@@ -60,7 +73,27 @@ _MATTER = (
     "--mmproj", "--gpu-layers", "--split-mode", "--tensor-split", "--main-gpu", "--device", "--no-kv-offload",
     "--n-cpu-moe", "--cpu-moe",
 )  # fmt: skip
-_FILES = ("--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled", "--mmproj")
+_STATE_FILES = ("--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled", "--mmproj")
+_LISTS = ("--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled")
+
+PlaceKind: TypeAlias = Literal["gguf", "file", "folder"]
+
+READ: dict[str, PlaceKind] = {
+    **dict.fromkeys((*_STATE_FILES, "--model-draft", "--model-vocoder"), "gguf"),
+    **dict.fromkeys(("--chat-template-file", "--grammar-file", "--json-schema-file", "--lookup-cache-static"), "file"),
+    **dict.fromkeys(("--ui-config-file", "--mcp-servers-config"), "file"),
+    **dict.fromkeys(("--path", "--media-path"), "folder"),
+}
+"""Flags that name what must be there before the program starts. Source: --help of b10434 (August 2026), and a start without."""
+
+WRITTEN = ("--log-file", "--log-prompts-dir", "--lookup-cache-dynamic")
+"""Flags that name what the program makes itself."""
+
+_JOINED = re.compile(r"(--?[A-Za-z][\w.-]*)\s+(.*)", re.DOTALL)
+_GLUED = re.compile(r"(-[a-z]+)=?[0-9].*")
+_NUMBER = re.compile(r"-[0-9.].*", re.DOTALL)
+_LONG_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+"""What word processors and web pages make of dashes."""
 
 
 class Flag(NamedTuple):
@@ -70,25 +103,56 @@ class Flag(NamedTuple):
     values: tuple[str, ...]
 
 
+class Place(NamedTuple):
+    """Hold a file or folder that a flag names; a relative path is taken from the model's own directory."""
+
+    flag: str
+    path: str
+    kind: PlaceKind
+
+
 def refused(args: Sequence[str]) -> Iterator[str]:
-    """Yield a sentence for every word of `args` that is not theirs to set."""
+    """Yield a sentence for every word of `args` that is not theirs to set, or that cannot be a flag."""
+    if args and not args[0].startswith(("-", *_LONG_DASHES)):
+        yield f"{args[0]} stands before every flag; a flag begins with a dash"
     for word in args:
-        name = word.partition("=")[0]
+        name, joined = _name(word), _JOINED.fullmatch(word)
         if name in DOWNLOADS:
             yield f"{word} downloads weights, and {FIRST}"
         elif name in OURS:
             yield f"{word} is set by the key {OURS[name]}; remove it from args and set that"
         elif name in FIXED:
             yield f"{word} cannot be set in args: {FIXED[name]}"
+        elif joined:
+            parts = [part for part in joined.groups() if part]
+            yield f"{json.dumps(word, ensure_ascii=False)} is one word, expected {json.dumps(parts, ensure_ascii=False)[1:-1]}"
+        elif word.startswith(tuple(_LONG_DASHES)):
+            yield f"{word} begins with a long dash, expected - or --"
+
+
+def _name(word: str) -> str:
+    """Return which flag a word is meant to be, however it is spelled: llama-server takes `--ctx_size` for `--ctx-size`."""
+    joined = _JOINED.fullmatch(word)
+    name = (joined[1] if joined else word).partition("=")[0]
+    if name.startswith("--"):
+        return name.replace("_", "-")
+    glued = _GLUED.fullmatch(name)
+    return glued[1] if glued and glued[1] in {*OURS, *FIXED} else name
+
+
+def full_name(name: str) -> str:
+    """Return a flag's long name, spelled with dashes."""
+    name = name.replace("_", "-") if name.startswith("--") else name
+    return _FULL_NAMES.get(name, name)
 
 
 def flags(args: Sequence[str]) -> list[Flag]:
     """Return the flags among `args`; `--flag=value` and `--flag value` are the same, a negative number is a value."""
     found: list[Flag] = []
     for word in args:
-        if word.startswith("-") and not word[1:2].isdigit():
+        if word.startswith("-") and not _NUMBER.fullmatch(word):
             name, equals, value = word.partition("=")
-            found.append(Flag(_FULL_NAMES.get(name, name), (value,) if equals else ()))
+            found.append(Flag(full_name(name), (value,) if equals else ()))
         elif found:
             found[-1] = Flag(found[-1].name, (*found[-1].values, word))
     return found
@@ -118,12 +182,20 @@ def state_flags(args: Sequence[str], parallel: int) -> tuple[str, ...]:
 
 def state_files(args: Sequence[str], directory: str) -> tuple[str, ...]:
     """Return the files beside the weights that change what a slot holds; relative paths are taken from `directory`."""
-    named = [flag for flag in flags(args) if flag.name in _FILES and flag.values]
-    return tuple(join(directory, _path(flag, part)) for flag in named for part in flag.values[0].split(","))
+    return tuple(join(directory, place.path) for place in places(args) if place.flag in _STATE_FILES)
 
 
-def _path(flag: Flag, part: str) -> str:
-    return part.rpartition(":")[0] or part if flag.name.endswith("-scaled") else part
+def places(args: Sequence[str]) -> list[Place]:
+    """Return every file and folder that must be there before a program with these `args` starts."""
+    named = [flag for flag in flags(args) if flag.name in READ and flag.values]
+    return [Place(flag.name, path, READ[flag.name]) for flag in named for path in _paths(flag)]
+
+
+def _paths(flag: Flag) -> list[str]:
+    if flag.name not in _LISTS:
+        return [flag.values[0]]
+    parts = next(csv.reader([flag.values[0]]))
+    return [part.rpartition(":")[0] or part if flag.name.endswith("-scaled") else part for part in parts]
 
 
 def cache_bytes(args: Sequence[str]) -> tuple[float, float]:
