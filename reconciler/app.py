@@ -132,7 +132,7 @@ def build(settings: Settings) -> App:
 
 def _controller(data_directory: Path) -> str:
     """Return who acts from this data directory: the same machine and directory are the same controller, always."""
-    return hashlib.sha256(f"{_text('/etc/machine-id')}:{data_directory.resolve()}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{_text('/etc/machine-id')}:{os.path.realpath(data_directory)}".encode()).hexdigest()[:12]
 
 
 def _text(path: str) -> str:

@@ -4,6 +4,7 @@ ReconcilerError                    exit
   Misused                            64   the command line is wrong
   ConfigError                         1   the files are wrong: every problem with its place
   Unreachable                         1   a program, host or file that is needed cannot be reached
+  Unexpected                          1   nobody foresaw it; 5 where something may have been begun
   Refused                             4   nothing was changed, with every reason
     LockHeld                          4   another process acts on this data directory
     PlanStale                         4   the world moved since the plan was saved
@@ -51,6 +52,10 @@ class ConfigError(ReconcilerError):
 
 class Unreachable(ReconcilerError):
     """Say that something needed to answer at all cannot be reached."""
+
+
+class Unexpected(ReconcilerError):
+    """Name what nobody foresaw: it is said at the top of the program, and never raised."""
 
 
 class Refused(ReconcilerError):

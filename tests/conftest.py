@@ -10,6 +10,9 @@ import pytest
 BOOTING_SECONDS = 600
 """What a test may take that has hosts which boot; the first of them makes their Debian, and that is most of it."""
 
+# Programs that tests start are to buffer what they write as they do for people, whatever the one who starts the tests prefers.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 EARLY = 0.7
 """In which part of a worker's tests those stand that wait: what is begun last is to be short."""
 

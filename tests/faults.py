@@ -22,6 +22,17 @@ BOTH = ("desired.yaml", "inventory.yaml")
 SMALL = 1024 * 1024
 
 
+@contextmanager
+def under_limit(limit: int, value: int) -> Iterator[None]:
+    """Set a limit of this process; root has no way around it either."""
+    before = resource.getrlimit(limit)
+    resource.setrlimit(limit, (value, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(limit, before)
+
+
 def other(here: Stack) -> str:
     """Return the model that does not serve."""
     return "tiny-a" if "tiny-b" in here.engines() else "tiny-b"

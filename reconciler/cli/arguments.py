@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import difflib
 import math
+import os
 from typing import TYPE_CHECKING, NoReturn
 
+from reconciler.cli.terminal import write
 from reconciler.errors import Misused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from _typeshed import SupportsWrite
 
+
+NAMES_OF_FILES = {"state", "data", "directory", "plan", "save"}
 MOST_LINES = 1000
 """As many lines of a log a host gives at a time."""
 
@@ -20,21 +25,46 @@ MOST_LINES = 1000
 class Parser(argparse.ArgumentParser):
     """Parse, and raise Misused instead of leaving."""
 
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Write what can be said to standard output, as every answer is."""
+        _ = file
+        write(self.format_help().rstrip())
+
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong, with the way to help."""
         raise Misused(f"{message}; `{self.prog} --help` shows what can be said")
 
 
+def verb_of(words: Sequence[str]) -> str | None:
+    """Return what is asked for, known or not."""
+    return next((word for word in words if not word.startswith("-")), None)
+
+
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Return the parsed command line; raise Misused."""
     parser, verbs = parsers()
-    verb = next((word for word in words if not word.startswith("-")), None)
+    verb = verb_of(words)
     if verb is not None and verb not in verbs:
         raise Misused(f"{verb} is not something to do{_nearest(verb, verbs)}; `reconciler --help` shows all")
     asked, unknown = parser.parse_known_args(words)
     if unknown:
-        raise Misused(f"{' '.join(unknown)} is not known here; `reconciler {asked.verb or ''} --help` shows what is")
+        program = " ".join(filter(None, ("reconciler", asked.verb)))
+        raise Misused(f"{' '.join(unknown)} is not known here; `{program} --help` shows what is")
+    _refuse_no_text(asked)
     return asked
+
+
+def _refuse_no_text(asked: argparse.Namespace) -> None:
+    """Raise Misused for bytes that are no text where text is needed: only files may be called anything."""
+    for name, word in vars(asked).items():
+        try:
+            str(word).encode()
+        except UnicodeEncodeError as error:
+            if name not in NAMES_OF_FILES:
+                shown = os.fsencode(str(word)).decode(errors="backslashreplace")
+                raise Misused(
+                    f"found {shown}, expected text in UTF-8; `reconciler {asked.verb} --help` shows what is known"
+                ) from error
 
 
 def parsers() -> tuple[Parser, Mapping[str, Parser]]:

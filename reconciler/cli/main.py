@@ -1,4 +1,4 @@
-"""One face for all verbs."""
+"""One face for all verbs: whatever happens ends in a sentence and an exit code of the table."""
 
 from __future__ import annotations
 
@@ -7,59 +7,73 @@ import sys
 from typing import TYPE_CHECKING
 
 from reconciler import __version__
-from reconciler.cli.arguments import parse
-from reconciler.cli.doing import run
-from reconciler.cli.terminal import say
+from reconciler.cli.arguments import parse, verb_of
+from reconciler.cli.doing import ACTS, run
+from reconciler.cli.terminal import open_streams, say, settle_streams, write
 from reconciler.errors import Misused, ReconcilerError
-from reconciler.verbs.outcome import INTERRUPTED
+from reconciler.verbs.outcome import INTERRUPTED, LEFT_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+LEFT = "left; nothing was changed"
 OBJECTS_PER_COLLECTION = 50_000
 """Looking for garbage among what is being imported would take a tenth of a short command's time."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code. Data goes to stdout, everything else to stderr."""
+    given = list(sys.argv[1:] if words is None else words)
+    open_streams()
     try:
-        asked = parse(sys.argv[1:] if words is None else words)
-        if asked.version:
-            sys.stdout.write(f"reconciler {__version__}\n")
-            return 0
-        if asked.verb is None:
-            raise Misused("say what to do, such as `reconciler plan`; `reconciler --help` shows all")
-        gc.set_threshold(OBJECTS_PER_COLLECTION)
-        return run(asked)
-    except ReconcilerError as error:
+        return _answered(given)
+    except BaseExceptionGroup as group:
+        return _all_told(group, given)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where whatever is left ends
+        return _told(error, given)
+    finally:
+        settle_streams()
+
+
+def _answered(words: Sequence[str]) -> int:
+    asked = parse(words)
+    if asked.version:
+        write(f"reconciler {__version__}")
+        return 0
+    if asked.verb is None:
+        raise Misused("say what to do, such as `reconciler plan`; `reconciler --help` shows all")
+    gc.set_threshold(OBJECTS_PER_COLLECTION)
+    return run(asked)
+
+
+def _all_told(group: BaseExceptionGroup[BaseException], words: Sequence[str]) -> int:
+    """Say what several tasks raised, once each."""
+    return max(_told(error, words) for error in _leaves(group))
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
+
+
+def _told(error: BaseException, words: Sequence[str]) -> int:
+    """Say what ended a command, and return its exit code."""
+    if isinstance(error, ReconcilerError):
         _say(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        say("reconciler: left at once; what was begun stands in the journal, the next command looks again")
+    if isinstance(error, KeyboardInterrupt):
+        left = LEFT_AT_ONCE if verb_of(words) in ACTS else LEFT
+        say(f"reconciler: {str(error) or left}")
         return INTERRUPTED
-    except BaseExceptionGroup as group:
-        return _grouped(group)
+    from reconciler.cli import crash  # noqa: PLC0415 - only who needs it pays for it
+
+    return crash.told(error, words)
 
 
 def _say(error: ReconcilerError) -> None:
     """Say what is wrong, each of several problems with the same beginning: a search finds all. Indented lines belong to one."""
     lines = error.message.split("\n")
     say("\n".join(line if line.startswith(" ") else f"reconciler: {error.reason}: {line}" for line in lines))
-
-
-def _grouped(group: BaseExceptionGroup[BaseException]) -> int:
-    """Say what several tasks said, once each."""
-    known, rest = group.split(ReconcilerError)
-    if rest is not None or known is None:
-        raise group
-    errors = _leaves(known)
-    for error in errors:
-        _say(error)
-    return max(error.exit_code for error in errors)
-
-
-def _leaves(group: BaseExceptionGroup[ReconcilerError]) -> list[ReconcilerError]:
-    found: list[ReconcilerError] = []
-    for one in group.exceptions:
-        found += _leaves(one) if isinstance(one, BaseExceptionGroup) else [one]
-    return found

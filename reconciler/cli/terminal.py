@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
+import signal
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -18,26 +20,63 @@ if TYPE_CHECKING:
     from reconciler.render.look import Look
 
 
+NOTHING_BEGUN = "left at the question; nothing was begun, and nothing was changed"
+STREAMS = ("stdin", "stdout", "stderr")
+
+
+def open_streams() -> None:
+    """Open what was closed when this program was started, and let no letter be one that cannot be written.
+
+    Python gives None for a closed stream, and the next file that is opened, such as the journal, would get its number.
+    """
+    for number, (name, mode) in enumerate(zip(STREAMS, "rww", strict=True)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False, errors="backslashreplace"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def settle_streams() -> None:
+    """Write what is left, so that Python finds nothing to write when it ends, where a failure would change the exit code."""
+    _put(sys.stdout, "")
+    _put(sys.stderr, "")
+
+
 def write(text: str) -> int:
-    """Write to standard output; return 1 when nobody reads there any more."""
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except OSError as error:
-        # Python writes what is left once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise Unreachable(f"the answer cannot be written to standard output: {error.strerror}") from error
-        return 1
-    return 0
+    """Write to standard output; return 1 when nobody reads there any more, raise Unreachable when it cannot be written."""
+    error = _put(sys.stdout, text + "\n")
+    if error is not None and not isinstance(error, BrokenPipeError):
+        raise Unreachable(f"the answer cannot be written to standard output: {error.strerror}") from error
+    return 0 if error is None else 1
 
 
 def say(line: str) -> None:
-    """Write a line to standard error."""
-    # A run that is under way does not end because nobody reads along any more.
+    """Write a line to standard error. A run that is under way does not end because nobody reads along any more."""
+    _put(sys.stderr, line + "\n")
+
+
+def _put(stream: TextIO, text: str) -> OSError | None:
+    """Write to a stream at once; where that cannot be done, return why and let everything that follows go nowhere."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        _give_up(stream)
+        return error
+    return None
+
+
+def _give_up(stream: TextIO) -> None:
+    """Lead a stream nowhere, with what is left in it: Python writes that once more when it ends."""
     with contextlib.suppress(OSError):
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def teller(asked: argparse.Namespace) -> Callable[[str], None]:
@@ -52,17 +91,27 @@ def teller(asked: argparse.Namespace) -> Callable[[str], None]:
     )
 
     def tell(line: str) -> None:
-        with contextlib.suppress(OSError):
+        try:
             lines.msg(line)
+        except OSError:
+            _give_up(sys.stderr)
 
     return tell
 
 
 def ask(question: str) -> str:
-    """Return what a person answers."""
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    """Return what a person answers, nothing where a terminal went away; raise KeyboardInterrupt with what became of it."""
+    _put(sys.stderr, question)
+    # While an event loop runs, its own handler would note Ctrl-C and go on reading.
+    noting = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline().strip()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(NOTHING_BEGUN) from None
+    except OSError:
+        return ""
+    finally:
+        signal.signal(signal.SIGINT, noting)
 
 
 def approver(asked: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
 
 from reconciler.errors import WriteFailed
+
+_REMEDIES = {
+    errno.EMFILE: "let it open more files (`ulimit -n`)",
+    errno.ENFILE: "let this machine open more files (sysctl fs.file-max)",
+    errno.EFBIG: "let it write larger files (`ulimit -f`)",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def remedy(error: OSError) -> str:
+    """Return what to do about a write that the system refused."""
+    return _REMEDIES.get(error.errno or 0, "free space or mend the permissions")
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -30,4 +43,4 @@ def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        raise WriteFailed(f"{path} cannot be written: {error.strerror}; free space or mend the permissions") from error
+        raise WriteFailed(f"{path} cannot be written: {error.strerror}; {remedy(error)}") from error

@@ -109,7 +109,7 @@ class Proposal(Source, Protocol):
         """Return the edit as a unified diff, empty when there is none."""
 
     def write(self) -> None:
-        """Replace the file; raise PlanStale when somebody changed it meanwhile, or WriteFailed."""
+        """Replace the file; raise PlanStale when somebody changed it meanwhile, or Unreachable."""
         ...
 
     def commit(self, message: str) -> None:
@@ -189,5 +189,5 @@ class StateFolder(Protocol):
         ...
 
     def begin(self, files: Mapping[str, str]) -> str:
-        """Write the files by name and commit them; return a sentence on what git has. Raise Refused or WriteFailed."""
+        """Write the files by name and commit them; return a sentence on what git has. Raise Refused or Unreachable."""
         ...

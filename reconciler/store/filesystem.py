@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -44,7 +45,7 @@ def mounted_on(folder: Path, mounts: Path = MOUNTS) -> Mount | None:
         mountinfo = mounts.read_bytes()
     except OSError:
         return None
-    return mount_of(folder.resolve(), mountinfo.decode("utf-8", "surrogateescape"))
+    return mount_of(Path(os.path.realpath(folder)), mountinfo.decode("utf-8", "surrogateescape"))
 
 
 def _parsed(line: str) -> Mount:

@@ -55,7 +55,7 @@ class Trace(NamedTuple):
 
 def trace(contents: Mapping[Path, bytes]) -> Trace:
     """Return what git knows of these contents of these files; no git, no repository or no answer is `not in git`."""
-    paths = {path.resolve(): content for path, content in contents.items()}
+    paths = {Path(os.path.realpath(path)): content for path, content in contents.items()}
     directory = next(iter(paths)).parent
     names = {_relative(path, directory): content for path, content in paths.items()}
     questions = "".join(f"{name}\n" for name in ("HEAD", *(f"HEAD:{name}" for name in names)))
@@ -114,7 +114,7 @@ def half_way(directory: Path) -> str:
     folder = _folder(directory)
     if folder is None:
         return ""
-    found = next((what for name, what in _HALF_WAY.items() if (folder / name).exists()), "")
+    found = next((what for name, what in _HALF_WAY.items() if os.path.exists(folder / name)), "")
     return f"git is in the middle of {found} ({folder}); nothing is read until that has ended" if found else ""
 
 
@@ -129,12 +129,19 @@ def _folder(directory: Path) -> Path | None:
     real = Path(os.path.realpath(directory))
     for parent in (real, *real.parents):
         found = parent / ".git"
-        if found.is_dir():
+        if os.path.isdir(found):
             return found
-        if found.is_file():
-            named = found.read_text(errors="replace").removeprefix("gitdir:").strip()
-            return parent / named
+        if os.path.isfile(found):
+            return _named_in(found)
     return None
+
+
+def _named_in(file: Path) -> Path | None:
+    """Return the folder that a file named .git names, None where it cannot be read."""
+    try:
+        return file.parent / file.read_text(errors="replace").removeprefix("gitdir:").strip()
+    except (OSError, ValueError):
+        return None
 
 
 def blob_id(content: bytes, width: int) -> str:

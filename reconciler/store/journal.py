@@ -116,11 +116,13 @@ class SqliteJournal:
     def newest(self) -> int:
         """Return the number of the newest row, 0 when there is none: cheap, and unchecked; raise DurabilityError."""
         self._refuse_another()
-        if not self._file.exists():
-            return 0
         try:
+            if not self._file.exists():
+                return 0
             self._reader = self._reader or self._reader_opened()
             newest = self._reader.execute("SELECT max(seq) FROM record").fetchone()[0] if _version(self._reader) else 0
+        except OSError as error:
+            raise self._unreadable(str(error.strerror)) from error
         except SQLITE_ERRORS as error:
             raise self._fault(error) from error
         return int(newest or 0)
@@ -218,7 +220,9 @@ class SqliteJournal:
 
     def _reader_opened(self) -> sqlite3.Connection:
         """Return a connection that reads, and is closed at exit before one that was opened sooner to write."""
-        connection = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+        connection = sqlite3.connect(
+            f"{self._file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, check_same_thread=False
+        )
         finalize(self, connection.close)
         return connection
 
@@ -250,7 +254,9 @@ class SqliteJournal:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as connection:
+            with closing(
+                sqlite3.connect(f"{self._file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+            ) as connection:
                 version = _version(connection)
                 if version not in {0, VERSION}:
                     age = "a newer" if version > VERSION else "an older"

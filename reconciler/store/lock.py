@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from reconciler.errors import LockHeld, WriteFailed
+from reconciler.edge.atomic import remedy
+from reconciler.errors import LockHeld, Unreachable
 
 HOLDER_BYTES = 4096
 HOLDER_CHARACTERS = 200
@@ -25,27 +26,38 @@ class FileLock:
 
     @contextmanager
     def held(self, *, obeys: bool = False) -> Iterator[None]:
-        """Hold the lock inside the context; raise LockHeld naming the holder, or WriteFailed. `obeys` is told to others."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise WriteFailed(f"{self._path.parent} is not a directory; choose another place with --data") from error
-        except OSError as error:
-            raise WriteFailed(f"{self._path} cannot be opened: {error.strerror}; choose another place with --data") from error
+        """Hold the lock inside the context; raise LockHeld naming the holder, or Unreachable. `obeys` is told to others."""
+        descriptor = self._opened()
         try:
             self._take(descriptor, f"{self._holder[:HOLDER_CHARACTERS]}\n{OBEYS if obeys else ''}")
             yield
-            os.ftruncate(descriptor, 0)
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
+
+    def _opened(self) -> int:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise Unreachable(f"{self._path.parent} is not a directory; choose another place with --data") from error
+        except OSError as error:
+            raise self._refused("opened", error) from error
 
     def _take(self, descriptor: int, text: str) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, text.encode())
         except BlockingIOError as error:
             holder, _, manner = os.read(descriptor, HOLDER_BYTES).decode(errors="replace").partition("\n")
             message = f"{holder or 'another process'} acts on this data directory now; wait for it, or stop it"
             raise LockHeld(message, obeys=manner == OBEYS) from error
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, text.encode())
+        except OSError as error:
+            raise self._refused("written", error) from error
+
+    def _refused(self, tried: str, error: OSError) -> Unreachable:
+        """Return the error for a disk that says no: nothing was done yet."""
+        where = f"{self._path} cannot be {tried}: {error.strerror}"
+        return Unreachable(f"{where}; {remedy(error)}, or choose another place with --data. Nothing was done")

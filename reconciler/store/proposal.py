@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.edge.atomic import write_file
-from reconciler.errors import PlanStale, WriteFailed
+from reconciler.errors import PlanStale, Unreachable, WriteFailed
 from reconciler.store import git
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from reconciler.model.target import Wanted
 
@@ -44,17 +45,20 @@ class FileProposal:
         return self._resolved()
 
     def write(self) -> None:
-        """Replace the file, or what a link there leads to, with its mode kept; raise PlanStale, or WriteFailed."""
+        """Replace the file, or what a link there leads to, with its mode kept; raise PlanStale or Unreachable, unchanged."""
         try:
-            target = self._path.resolve(strict=True)
+            target = Path(os.path.realpath(self._path, strict=True))
             mode = stat.S_IMODE(target.stat().st_mode)
             now = target.read_bytes()
         except OSError as error:
-            raise WriteFailed(f"{self.path} cannot be read any more: {error.strerror}; nothing was written") from error
+            raise Unreachable(f"{self.path} cannot be read any more: {error.strerror}; nothing was written") from error
         if now != self._before:
             raise PlanStale(f"{self.path} was changed by somebody else meanwhile; nothing was written. Look at it and try again")
-        write_file(target, self._after, mode)
+        try:
+            write_file(target, self._after, mode)
+        except WriteFailed as error:
+            raise Unreachable(f"nothing was changed: {error.message}") from error
 
     def commit(self, message: str) -> None:
         """Commit this file alone, unless git has it as it is; raise Unreachable with what git said."""
-        git.commit(self._path.resolve(), message)
+        git.commit(Path(os.path.realpath(self._path)), message)

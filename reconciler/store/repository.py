@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.edge.atomic import write_file
-from reconciler.errors import Refused
+from reconciler.errors import Refused, Unreachable, WriteFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class Folder:
 
     def refuse_taken(self) -> None:
         """Raise Refused when what would be written is there already, or the directory is none."""
-        if self.directory.exists() and not self.directory.is_dir():
+        if os.path.exists(self.directory) and not os.path.isdir(self.directory):
             raise Refused(f"{self.directory} is not a directory; name one that is empty or not there yet")
         there = [name for name in OURS if os.path.lexists(self.directory / name)]
         if there:
@@ -36,15 +36,22 @@ class Folder:
             raise Refused(f"{found}; name another directory, or look at these with `reconciler plan --state {self.directory}`")
 
     def begin(self, files: Mapping[str, str]) -> str:
-        """Write the files and commit them; return a sentence on what git has. Raise Refused or WriteFailed."""
+        """Write the files and commit them; return a sentence on what git has. Raise Refused, or Unreachable with none left."""
         self.refuse_taken()
-        for name, content in files.items():
-            write_file(self.directory / name, content.encode(), READABLE)
+        written: list[Path] = []
+        try:
+            for name, content in files.items():
+                write_file(self.directory / name, content.encode(), READABLE)
+                written.append(self.directory / name)
+        except WriteFailed as error:
+            for path in written:
+                path.unlink()
+            raise Unreachable(f"nothing was written: {error.message}, or name another directory") from error
         return self._commit(sorted(files))
 
     def _commit(self, names: Sequence[str]) -> str:
         try:
-            if not (self.directory / ".git").exists():
+            if not os.path.exists(self.directory / ".git"):
                 self._git("init", "--quiet")
             who = () if self._git("config", "--get", "user.email", check=False) else NOBODY
             self._git("add", "--", *names)
@@ -53,7 +60,7 @@ class Folder:
             )
         except FileNotFoundError:
             return "git is not installed, so nothing remembers what the files were; install it, and run `git init` there"
-        except subprocess.SubprocessError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             said = getattr(error, "stderr", None) or b""
             why = said.decode("utf-8", "replace").strip().splitlines()
             return f"git did not commit them ({why[-1] if why else 'it did not end in time'}); commit both files there yourself"

@@ -128,7 +128,13 @@ class FileSource:
         return pair if [_identity(self.path(file)) for file in _FILES] == before else self._contents()
 
     def _contents(self) -> dict[FileName, bytes]:
-        if not self._directory.is_dir():
+        try:
+            self._directory.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise ConfigError(f"{self._directory} {_refusal(error)}") from error
+        if not os.path.isdir(self._directory):
             raise ConfigError(f"{self._directory} is not a directory; {self._instead()}")
         contents: dict[FileName, bytes] = {}
         refused = []
@@ -143,9 +149,11 @@ class FileSource:
 
     def _instead(self) -> str:
         """Return what whoever named a directory that is none may have meant."""
-        if all(Path(f"{file}.yaml").is_file() for file in _FILES):
+        if all(os.path.isfile(f"{file}.yaml") for file in _FILES):
             return "both files lie here: name this directory with `--state .`"
-        beginning = "" if self._directory.exists() else f"; `reconciler init {shlex.quote(str(self._directory))}` writes both"
+        beginning = (
+            "" if os.path.exists(self._directory) else f"; `reconciler init {shlex.quote(str(self._directory))}` writes both"
+        )
         return f"name the one that holds both files with --state or RECONCILER_STATE{beginning}"
 
     def _provenance(self, pair: dict[FileName, bytes], apply_from: ApplyFrom) -> Provenance:
@@ -162,7 +170,7 @@ class FileSource:
             return ""
         found = _UNCOMMITTED.get(traced.state, "").format(commit=traced.commit[:7])
         if not found and apply_from == "signed":
-            directory = self.path("desired").resolve().parent
+            directory = Path(os.path.realpath(self.path("desired"))).parent
             found = "" if git.is_signed(directory, traced.commit) else _UNSIGNED.format(commit=traced.commit[:7])
         return f"desired.yaml says `apply_from: {apply_from}`, but {found}" if found else ""
 

@@ -185,7 +185,7 @@ async def _interrupted(interrupt: Interrupt, say: Say) -> None:
         async for _ in signals:
             if interrupt.reason:
                 # Nothing may hold this up: an effect in flight is observed by whoever comes next, as after kill -9.
-                say(LEFT_AT_ONCE)
+                say(f"reconciler: {LEFT_AT_ONCE}")
                 os._exit(EXIT_CODES["interrupted"])
             interrupt.reason = "interrupted by a signal"
             say("ending the wait and going back if something was stopped; once more leaves at once")

@@ -12,12 +12,13 @@ Show: TypeAlias = Callable[[dict[str, Any]], bool]
 """Shows one document of several, and says whether anybody reads on."""
 
 OK = 0
-LEFT_AT_ONCE = "reconciler: left at once; what was begun stands in the journal, the next command looks again"
+LEFT_AT_ONCE = "left at once; what was begun stands in the journal, the next command looks again"
 ERROR = 1
 PENDING = 2
 REFUSED = 4
+UNKNOWN = 5
 INTERRUPTED = 130
-WORST_FIRST = (5, INTERRUPTED, 3, 1)
+WORST_FIRST = (UNKNOWN, INTERRUPTED, 3, 1)
 
 
 class Outcome(NamedTuple):

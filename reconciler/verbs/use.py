@@ -19,7 +19,7 @@ AGAIN = "`--yes` does it without asking"
 def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> Outcome:
     """Write the proposal once it is approved, commit it when there is a `message`, and apply.
 
-    Raise LockHeld, Refused or NotApproved before anything is written; then PlanStale, WriteFailed, Unreachable, and as apply.
+    Raise LockHeld, Refused or NotApproved before anything is written; then PlanStale, Unreachable, and as apply.
     """
     approved: list[Any] = []
     if proposal.diff:

@@ -54,7 +54,7 @@ async def _obey(
             watcher.look()
         elif ended:
             # Nothing may hold this up: an effect in flight is observed by whoever comes next, as after kill -9.
-            say(LEFT_AT_ONCE)
+            say(f"reconciler: {LEFT_AT_ONCE}")
             os._exit(INTERRUPTED)
         else:
             ended.append(number)

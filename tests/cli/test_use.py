@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import stat
 import subprocess
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from reconciler.cli.main import main
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
-from reconciler.errors import ConfigError, PlanStale, WriteFailed
+from reconciler.errors import ConfigError, PlanStale, Unreachable
 from reconciler.store.lock import FileLock
 from reconciler.store.source import FileSource
 from tests.engine import free_port
+from tests.faults import under_limit
 from tests.stack import Stack, stack
 
 DESIRED = "# what we serve\nversion: 1\nactive: 'tiny'   # the small one\n"
@@ -159,7 +161,7 @@ def test_a_commit_that_git_refuses_leaves_the_file_as_written_and_applies_nothin
 def test_a_file_that_is_gone_by_the_time_it_is_written_is_said(state: Path) -> None:
     proposal = FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)
     (state / "desired.yaml").unlink()
-    with pytest.raises(WriteFailed, match="cannot be read any more: No such file or directory; nothing was written"):
+    with pytest.raises(Unreachable, match="cannot be read any more: No such file or directory; nothing was written"):
         proposal.write()
 
 
@@ -177,3 +179,15 @@ def test_a_model_of_an_inventory_that_is_wrong_cannot_be_proposed(state: Path) -
     (state / "inventory.yaml").write_text("version: 2\n")
     with pytest.raises(ConfigError, match=r"inventory\.yaml"):
         FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)
+
+
+def test_a_change_that_the_disk_refuses_leaves_the_file_as_it_was_and_nothing_in_doubt(state: Path) -> None:
+    proposal = FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)
+    with (
+        under_limit(resource.RLIMIT_FSIZE, 0),
+        pytest.raises(Unreachable, match=r"nothing was changed: .*desired.yaml cannot be written") as refused,
+    ):
+        proposal.write()
+    assert refused.value.exit_code == 1
+    assert (state / "desired.yaml").read_text() == DESIRED
+    assert {path.name for path in state.iterdir()} == {"desired.yaml", "inventory.yaml"}

@@ -15,6 +15,7 @@ from reconciler.errors import DurabilityError, WriteFailed
 from reconciler.model.records import Row
 from reconciler.store.journal import SqliteJournal
 from tests.clocks import StoppedClock
+from tests.faults import under_limit
 from tests.runs import run_opened
 
 SMALL = 256 * 1024
@@ -33,12 +34,8 @@ def sqlite_journal(directory: Path) -> SqliteJournal:
 @contextmanager
 def no_larger_files(_spare: int) -> Iterator[None]:
     """Let the kernel refuse every byte of a file beyond a size, as a full disk does; root has no way around it either."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, before[1]))
-    try:
+    with under_limit(resource.RLIMIT_FSIZE, LARGEST_FILE):
         yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def filled(directory: Path) -> Callable[[int], Full]:

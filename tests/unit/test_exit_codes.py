@@ -16,6 +16,7 @@ OF_ERRORS = {
     "Misused": 64,
     "ConfigError": 1,
     "Unreachable": 1,
+    "Unexpected": 1,
     "Refused": 4,
     "LockHeld": 4,
     "PlanStale": 4,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from reconciler.errors import LockHeld, WriteFailed
+from reconciler.errors import LockHeld, Unreachable
 from reconciler.store.lock import FileLock
+from tests.faults import under_limit
 
 HOLD = """
 import pathlib, sys
@@ -53,14 +57,41 @@ def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
 
 def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(WriteFailed, match="--data"), FileLock(tmp_path / "file" / "lock", "me").held():
+    with pytest.raises(Unreachable, match="--data"), FileLock(tmp_path / "file" / "lock", "me").held():
         pass
 
 
 def test_a_folder_in_the_place_of_the_lock_is_said(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with (
-        pytest.raises(WriteFailed, match="lock cannot be opened: Is a directory; .*--data"),
+        pytest.raises(Unreachable, match="lock cannot be opened: Is a directory; .*--data"),
         FileLock(tmp_path / "lock", "me").held(),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "way"), [(resource.RLIMIT_FSIZE, 0, "ulimit -f"), (resource.RLIMIT_NOFILE, 3, "ulimit -n")]
+)
+def test_a_disk_or_a_limit_that_refuses_the_lock_is_said_before_anything_is_done(
+    tmp_path: Path, limit: int, value: int, way: str
+) -> None:
+    with (
+        under_limit(limit, value),
+        pytest.raises(Unreachable, match=f"{way}.*Nothing was done") as refused,
+        FileLock(tmp_path / "lock", "me").held(),
+    ):
+        pass
+    assert refused.value.exit_code == 1
+    with FileLock(tmp_path / "lock", "me").held():
+        assert (tmp_path / "lock").read_text().splitlines() == ["me"]
+
+
+def test_a_disk_that_is_full_when_the_lock_is_let_go_fails_nothing_that_was_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with FileLock(tmp_path / "lock", "me").held():
+        monkeypatch.setattr(os, "ftruncate", full)

@@ -1,0 +1,98 @@
+"""Streams that are closed, full or read by nobody change neither what a command does nor the code that it ends with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack import COMMAND_SECONDS, Stack, stack
+
+OPENS = "import os, reconciler.cli.terminal as terminal; terminal.open_streams(); print(os.open('.', 0))"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Stack]:
+    with stack(tmp_path) as made:
+        made.inventory(engine=made.frail_engine())
+        made.desire("tiny-b")
+        yield made
+
+
+def in_a_shell(here: Stack, words: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which `reconciler` is this one, on the folders of the stack."""
+    environment = here.environment(RECONCILER_DATA=str(here.folder / "data"))
+    command = words.replace("reconciler", f"{sys.executable} -m reconciler")
+    return subprocess.run(
+        ["/bin/bash", "-c", command], cwd=here.folder, env=environment, capture_output=True, text=True, check=False,
+        timeout=COMMAND_SECONDS,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "<&- >/dev/null 2>&-"])
+def test_a_switch_beside_closed_streams_is_carried_out_and_ends_with_its_own_code(here: Stack, closed: str) -> None:
+    done = in_a_shell(here, f"reconciler apply --yes {closed}")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert set(here.engines()) == {"tiny-b"}
+    assert in_a_shell(here, f"reconciler plan --detailed-exitcode {closed}").returncode == 0
+
+
+def closed() -> None:
+    """Close two of the streams, in the child."""
+    os.close(0)
+    os.close(2)
+
+
+def test_what_is_opened_beside_closed_streams_never_gets_their_numbers(here: Stack) -> None:
+    """Where the journal has the number of standard error, an engine's last words end in it."""
+    done = in_a_shell(here, "reconciler apply --yes <&- >&- 2>&-; reconciler history")
+    assert "promoted" in done.stdout
+    opened = subprocess.run(
+        [sys.executable, "-c", OPENS],
+        cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True, check=True,
+        preexec_fn=closed,
+    )  # fmt: skip
+    assert int(opened.stdout) > 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("reconciler plan --detailed-exitcode | true", 2),
+        ("reconciler status | true", 0),
+        ("reconciler --help | true", 0),
+        ("reconciler --version | true", 0),
+        ("reconciler apply 2>&1 | true", 4),
+        ("reconciler apply --yes 2>&1 | true", 0),
+        ("reconciler history 9 2>&1 | true", 64),
+    ],
+)
+def test_readers_who_have_seen_enough_change_no_code(here: Stack, words: str, code: int) -> None:
+    done = in_a_shell(here, f"{words}; exit ${{PIPESTATUS[0]}}")
+    assert (done.returncode, done.stderr) == (code, "" if "2>&1" in words else done.stderr)
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["plan", "--help", "--version", "status -o json"])
+def test_an_answer_that_does_not_fit_on_the_disk_is_said_in_words(here: Stack, words: str) -> None:
+    done = in_a_shell(here, f"reconciler {words} > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "reconciler: Unreachable: the answer cannot be written to standard output: No space left on device\n"
+
+
+def test_a_log_that_nobody_reads_ends_no_watch(here: Stack) -> None:
+    line = "timeout -s TERM 8 reconciler watch -o json 2> >(true); exit $?"
+    assert in_a_shell(here, line).returncode == 124, "timeout had to end it"
+    assert set(here.engines()) == {"tiny-b"}
+
+
+def test_letters_that_an_output_does_not_have_are_written_as_escapes(here: Stack) -> None:
+    (here.folder / "state" / "desired.yaml").write_bytes("version: 1\nactive: é\n".encode())
+    done = in_a_shell(here, "PYTHONIOENCODING=ascii reconciler validate; PYTHONIOENCODING=ascii reconciler explain é")
+    assert 'found "\\xe9"' in done.stderr
+    assert "Traceback" not in done.stderr
