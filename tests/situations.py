@@ -38,7 +38,7 @@ UNIT = st.builds(
     RunningGiven,
     pid=st.just(100),
     definition=ordinary("wanted", "older", "of another version"),
-    phase=ordinary("ready", "loading", "sleeping", "unresponsive"),
+    phase=ordinary("ready", "loading", "sleeping", "unresponsive", "locked", "unclear", "other"),
     message=st.just("as it is"),
     slots=st.lists(SLOT, max_size=2).map(tuple),
     died=ordinary(False, True),

@@ -73,7 +73,7 @@ def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> boo
     host = slice_.host.name
     unit = observed.value(FactKey("unit", host, model.name), Unit)
     health = observed.value(FactKey("health", host, model.name), Health)
-    if unit is None or health is None or health.phase != "ready":
+    if unit is None or health is None or not health.tells:
         return False
     stays = slice_.power in {"on", None} and (slice_.active is None or model.name in slice_.active)
     if not stays or unit.mark.digest != model.digest or is_poisoned(observed, host, model.name):

@@ -32,6 +32,9 @@ def _ready(hints: Hints, plan: HostPlan) -> Condition:
     since = hints.judged_at
     if hints.held:
         return Condition(type="Ready", status="False", reason="Held", message=plan.headline, since=hints.held.since.at)
+    if plan.unmet and not plan.steps:
+        message = "; ".join(plan.refusals or plan.unmet)
+        return Condition(type="Ready", status="False", reason="Unmet", message=message, since=since)
     if plan.refusals:
         return Condition(type="Ready", status="Unknown", reason="Refused", message="; ".join(plan.refusals), since=since)
     if plan.steps:
@@ -62,6 +65,13 @@ def model_conditions(slice_: Slice, model: ModelSpec, observed: Observed) -> tup
         return (Condition(type="Ready", status="False", reason="NotRunning"), *drift)
     if health.phase in SERVES:
         return (Condition(type="Ready", status="True", reason="Serving", message=health.message), *drift)
+    if health.phase == "locked":
+        return (Condition(type="Ready", status="Unknown", reason="Locked", message=health.message), *drift)
+    if health.phase == "unclear":
+        return (Condition(type="Ready", status="Unknown", reason="Unclear", message=health.message), *drift)
+    if health.phase == "other":
+        strayed = Condition(type="Drifted", status="True", reason="OtherModel", message=health.message)
+        return (Condition(type="Ready", status="False", reason="OtherModel", message=health.message), strayed, *drift)
     return (Condition(type="Ready", status="False", reason="NotServing", message=words.said(health)), *drift)
 
 

@@ -37,10 +37,11 @@ SILENT, GOING_DOWN = "silent", "going down"
 
 @dataclass(frozen=True)
 class Difference:
-    """Hold what must change, and the facts that could not be compared because they are unknown."""
+    """What must change, the facts that could not be compared because they are unknown, and what no step can mend (`unmet`)."""
 
     changes: tuple[Change, ...]
     unknown: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
 
 
 def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False) -> Difference:
@@ -67,7 +68,7 @@ def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False
     if not asleep:
         unknown += _unseen_orphans(wanted, observed, prune=prune)
         changes += _orphan_changes(wanted, observed, changes, prune=prune)
-    return Difference(tuple(changes), tuple(unknown))
+    return Difference(tuple(changes), tuple(unknown), () if asleep else _unmet(wanted, observed, changes))
 
 
 def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ignored | str | None:
@@ -159,13 +160,30 @@ def _model_changes(wanted: Slice, model: ModelSpec, observed: Observed, hints: H
         return []
     if unit is None:
         return [StartChange(host=host, model=model.name, cause=_start_cause(wanted, observed))] if should_run else []
+    cause = _replacement_cause(model, unit, observed, host) if should_run else _stop_cause(wanted)
+    unproven = model.name in hints.unproven
+    stop = StopChange(host=host, model=model.name, identity=unit.identity, cause=cause, unproven=unproven)
     if not should_run:
-        return [StopChange(host=host, model=model.name, identity=unit.identity, cause=_stop_cause(wanted))]
-    cause = _replacement_cause(model, unit, observed, host)
+        return [stop]
     if cause:
-        stop = StopChange(host=host, model=model.name, identity=unit.identity, cause=cause)
         return [stop, StartChange(host=host, model=model.name, cause=cause)]
     return _running_changes(host, model, unit, observed, hints)
+
+
+def _unmet(wanted: Slice, observed: Observed, changes: list[Change]) -> tuple[str, ...]:
+    """Return what is wrong with units that are to go on as they are: they answer, so they are never stopped for it."""
+    host = wanted.host.name
+    stopped = {change.model for change in changes if isinstance(change, StopChange)}
+    staying = [model.name for model in wanted.models if _should_run(wanted, model) and model.name not in stopped]
+    healths = {name: observed.value(FactKey("health", host, name), Health) for name in sorted(staying)}
+    return tuple(_complaint(name, health) for name, health in healths.items() if health and health.phase in {"other", "unclear"})
+
+
+def _complaint(model_name: str, health: Health) -> str:
+    if health.phase == "other":
+        return f"{model_name}: {health.message}"
+    look = f"`reconciler logs {model_name}` may say why; nothing that answers is restarted by itself"
+    return f"{model_name} answers, but not as an engine that works: {health.message}; {look}"
 
 
 def _stop_cause(wanted: Slice) -> str:
@@ -204,6 +222,9 @@ def _running_changes(host: str, model: ModelSpec, unit: Unit, observed: Observed
     fingerprint = observed.value(FactKey("fingerprint", host, model.name), Fingerprint)
     if model.keeps_conversations and fingerprint is not None and not fingerprint.fits(unit):
         cause = f"{REPLACED}; conversations cannot be kept until it is started again"
+        changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
+    if health is not None and health.phase == "locked":
+        cause = f"runs, and does not let anybody look: {health.message}"
         changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
     if health is not None and health.phase == "loading":
         changes.append(ProveChange(host=host, model=model.name, cause="it is still loading"))

@@ -14,9 +14,9 @@ def approval(plan: HostPlan) -> Digest:
 
 
 def refusals(plan: HostPlan, observed: Observed, controller: str, *, take_over: bool) -> tuple[str, ...]:
-    """Return why a plan must not run. One with nothing to do may always run."""
+    """Return why a plan must not run. One with nothing to do may always run, but is not in sync where something is unmet."""
     if not plan.steps:
-        return plan.refusals
+        return (*plan.refusals, *(plan.unmet if plan.mode == "forward" else ()))
     return (*plan.refusals, *_claimed(plan, observed, controller, take_over=take_over))
 
 

@@ -28,8 +28,9 @@ def plan(target: Target, observed: Observed, hints: Hints, *, prune: bool = Fals
         headline=_headline(wanted, difference),
         steps=steps,
         ignored=tuple(change for change in difference.changes if isinstance(change, Ignored)),
-        notes=cooked.notes,
+        notes=(*cooked.notes, *(difference.unmet if steps else ())),
         refusals=(*difference.unknown, *cooked.refusals, *blocked),
+        unmet=difference.unmet,
         lost_conversations=cooked.lost_conversations,
         seconds=sum(known) if (known := [one.seconds for one in steps if one.seconds is not None]) else None,
     )
@@ -66,6 +67,8 @@ def _headline(wanted: Slice, difference: Difference) -> str:
         parts.append("to be completed")
     if not parts and difference.unknown:
         parts.append("not known")
+    elif not parts and difference.unmet:
+        parts.append("not as wanted")
     if any(isinstance(change, Ignored) and change.subject == "power" for change in changes):
         parts.append("power is left as it is")
     if not parts:

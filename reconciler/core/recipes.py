@@ -85,6 +85,9 @@ def recipe(changes: Iterable[Change], wanted: Slice, observed: Observed) -> Reci
 def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
     host, name = change.host, change.model
     model = wanted.model(name)
+    unseen = _unseen(model, change, wanted, observed)
+    if unseen is not None:
+        return unseen
     keeps, why_not = _keeps(model, change, observed)
     activity = observed.value(FactKey("activity", host, name), Activity)
     stop = Stop(host=host, model=name, port=_port(change, wanted, observed), keeps=keeps, identity=change.identity)
@@ -110,6 +113,23 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
         _set_aside(change, own, observed),
         lost_conversations=0 if activity else None,
     )
+
+
+def _unseen(model: ModelSpec | None, change: StopChange, wanted: Slice, observed: Observed) -> Recipe | None:
+    """Return how a unit ends that lives and lets nobody look into it: never before somebody said that it may, unseen."""
+    name = change.model
+    health = observed.value(FactKey("health", change.host, name), Health)
+    unit = observed.value(FactKey("unit", change.host, name), Unit)
+    if model is None or health is None or not health.is_closed or unit is None or not unit.leader:
+        return None
+    if change.unproven and health.phase == "unclear":
+        return None
+    stop = Stop(host=change.host, model=name, port=_port(change, wanted, observed), identity=change.identity)
+    draft, lost = Draft(stop, change.cause), _lost(change, observed)
+    if model.conversations == "drop":
+        return Recipe((draft,), (f"{name} is stopped unseen, whatever it is doing: {health.message}",), (), lost)
+    way_out = f"or write `conversations: drop` at {name}, and it is stopped unseen"
+    return Recipe((draft,), (), (f"{name} runs, and what it is doing cannot be seen: {health.message}; {way_out}",), lost)
 
 
 def _fingerprint_of_its_own(change: StopChange, wanted: Slice, observed: Observed) -> str:
@@ -167,7 +187,7 @@ def _lost(change: StopChange, observed: Observed) -> int | None:
 
 def _is_ready(observed: Observed, host: str, model_name: str) -> bool:
     health = observed.value(FactKey("health", host, model_name), Health)
-    return health is not None and health.phase == "ready"
+    return health is not None and health.tells
 
 
 def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> tuple[bool, str]:
@@ -180,6 +200,8 @@ def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> t
     weights = observed.value(FactKey("weights", change.host, change.model), Weights)
     if health is None or health.phase in {"absent", "unresponsive", "stranger"}:
         return False, f"the engine does not answer ({health.message if health else 'not seen'})"
+    if health.phase == "unclear":
+        return False, f"the engine does not work ({health.message})"
     unit = observed.value(FactKey("unit", change.host, change.model), Unit)
     if unit is not None and not unit.leader:
         return False, "it died and left processes behind"

@@ -25,7 +25,7 @@ RESPONSE_LIMIT = 64 * 1024 * 1024
 EXCERPT = 120
 UNAUTHORIZED = 401
 
-NoAnswer: TypeAlias = Literal["refused", "timeout", "broken", "too large"]
+NoAnswer: TypeAlias = Literal["refused", "timeout", "broken", "too large", "tls"]
 Fault: TypeAlias = NoAnswer | Literal["not json"]
 
 
@@ -54,6 +54,7 @@ SENTENCES: Mapping[str, str] = {
     "timeout": "{asked} was not answered within {words}",
     "broken": "{asked}: the connection broke ({words})",
     "too large": "{asked} answered with more than {words}",
+    "tls": "{asked}: it speaks TLS there ({words})",
 }
 
 

@@ -202,7 +202,7 @@ class Observer:
         if key.kind == "activity":
             return lambda: engine.activity(unit)
         health = world.value(FactKey("health", key.host, key.subject), Health)
-        if health is None or health.phase != "ready":
+        if health is None or not health.tells:
             return Known(Answer(message="it is not ready"))
         return lambda: engine.answer(unit)
 

@@ -12,7 +12,6 @@ from reconciler.model.spec import Slice
 from reconciler.ports import Clock
 
 LONGEST_LOOK = 0.5
-HEALTHY = {"ready", "sleeping"}
 FORGIVEN = 3
 """An engine that does not answer, or cannot be asked, fails a trial when that is seen more often in a row than this."""
 
@@ -63,7 +62,8 @@ def _trouble(world: Observed, host: str, model_name: str, identity: UnitIdentity
     if unit is None or unit.identity != identity or not unit.leader:
         return Trouble(f"{model_name} died in its trial", certain=True)
     health = world.value(health_key, Health)
-    if health is not None and health.phase in HEALTHY:
+    # It gave a real answer a moment ago. What it says now that nobody understands is for the plan to name, and no death.
+    if health is not None and (health.serves or health.phase == "unclear"):
         return None
     phase, message = (health.phase, health.message) if health else ("unhealthy", "")
     return Trouble(f"{model_name} became {phase} in its trial: {message}", certain=phase != "unresponsive")

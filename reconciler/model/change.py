@@ -29,7 +29,10 @@ class PrepareChange(Value):
 
 
 class StopChange(Value):
-    """Say that a unit runs that should not, or not like this. `port`: where one that has no definition was seen to listen."""
+    """Say that a unit runs that should not, or not like this. `port`: where one that has no definition was seen to listen.
+
+    `unproven`: a run started it, and it has not shown yet that it works, so it holds nothing that anybody could miss.
+    """
 
     kind: Literal["stop"] = "stop"
     host: str
@@ -37,6 +40,7 @@ class StopChange(Value):
     identity: UnitIdentity
     cause: str
     port: int | None = None
+    unproven: bool = False
 
 
 class StartChange(Value):

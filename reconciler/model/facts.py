@@ -64,7 +64,13 @@ class FactKey(NamedTuple):
         return f"{self.kind} {self.host}/{self.subject}" if self.subject else f"{self.kind} {self.host}"
 
 
-Phase: TypeAlias = Literal["absent", "loading", "ready", "sleeping", "unresponsive", "stranger"]
+Phase: TypeAlias = Literal["absent", "loading", "ready", "sleeping", "other", "locked", "unclear", "unresponsive", "stranger"]
+"""How far an engine is. What a unit's own process answers on its own port proves that it lives, and it is never stopped for it:
+
+`other` serves something else than the inventory says; `locked` refuses to be looked at (it wants a key, or speaks TLS);
+`unclear` gives an answer that no engine gives which works. Only `unresponsive` (silence, or no HTTP) and `stranger`
+(another process has the port) are reasons to replace a unit.
+"""
 
 
 class Contact(Value):
@@ -169,11 +175,26 @@ class PortState(Value):
 
 
 class Health(Value):
-    """Say how far an engine is. `ready` means that it says so itself; a real answer is the fact `answered`."""
+    """How far an engine is. `ready` means that it says so itself; a real answer is the fact `answered`."""
 
     phase: Phase
     message: str = ""
     identity: UnitIdentity | None = None
+
+    @property
+    def serves(self) -> bool:
+        """Whether nothing speaks against it, as far as it lets itself be seen."""
+        return self.phase in {"ready", "sleeping", "other", "locked"}
+
+    @property
+    def tells(self) -> bool:
+        """Whether it may be asked for its slots, and for a real answer. A sleeping engine would wake up."""
+        return self.phase in {"ready", "other"}
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it lives, and nobody can see what it is doing or holds."""
+        return self.phase in {"locked", "unclear"}
 
 
 class Answer(Value):

@@ -13,6 +13,7 @@ from typing import Any
 from reconciler.onhost import ports
 
 LOOPBACK = "127.0.0.1"
+TLS_SECONDS = 2.0
 HEADERS = {"Connection": "close", "Accept-Encoding": "identity"}
 
 
@@ -65,8 +66,28 @@ def _fetched(request: dict[str, Any]) -> dict[str, Any]:
         return {"fault": "too large", "words": f"{limit} bytes"}
     except ConnectionRefusedError as error:
         return {"fault": "refused", "words": str(error.strerror)}
-    except (HTTPException, OSError, ValueError) as error:
-        return {"fault": "broken", "words": f"{type(error).__name__}: {error}"}
+    except (HTTPException, OSError) as error:
+        # A server that expects TLS hangs up on plain words, or answers with an alert: that is no sign of death.
+        tls = not isinstance(error, IncompleteRead) and _speaks_tls(int(request["port"]), min(seconds, TLS_SECONDS))
+        return {"fault": "tls" if tls else "broken", "words": f"{type(error).__name__}: {error}"}
+    except ValueError as error:
+        # Its words could quote what was to be sent, which may be a secret.
+        return {"fault": "broken", "words": type(error).__name__}
+
+
+def _speaks_tls(port: int, seconds: float) -> bool:
+    """Return whether a TLS handshake succeeds, or is refused in the way that TLS has for it."""
+    import ssl  # noqa: PLC0415  heavy, and hardly ever needed
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection((LOOPBACK, port), seconds) as raw, context.wrap_socket(raw):
+            return True
+    except ssl.SSLError as error:
+        return "ALERT" in (error.reason or "")
+    except (OSError, ValueError):
+        return False
 
 
 def _read(connection: Bounded, path: str, limit: int) -> dict[str, Any]:

@@ -50,15 +50,16 @@ class AwaitHealthy(ModelStep):
         )
 
     def holds(self, world: Observed) -> bool:
-        """Return whether this very unit answered over its own port."""
+        """Return whether this very unit answered over its own port; one that lets nobody look cannot do more than live."""
         unit = world.value(self.key("unit"), Unit)
         health = world.value(self.key("health"), Health)
         answer = world.value(self.key("answered"), Answer)
         state = world.value(self._port, PortState)
         owner = state.owner if state else None
-        if unit is None or not unit.leader or health is None or answer is None or owner is None:
+        if unit is None or not unit.leader or health is None or owner is None or owner.model != self.model:
             return False
-        return health.phase in {"ready", "sleeping"} and answer.identity == unit.identity and owner.model == self.model
+        answered = answer is not None and answer.identity == unit.identity
+        return health.serves and (answered or health.phase == "locked")
 
     def hopeless(self, world: Observed) -> str:
         """Return that the unit died, or that somebody else has its port."""

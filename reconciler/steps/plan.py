@@ -72,7 +72,7 @@ class StepMeaning(Value):
 
 
 class HostPlan(Value):
-    """Plan one host. `refusals` are the reasons why it may not run at all.
+    """Plan one host. `refusals` are the reasons why it may not run at all, `unmet` is what no step can bring about.
 
     `lost_conversations` is None when nobody can say how many end.
     """
@@ -85,6 +85,7 @@ class HostPlan(Value):
     ignored: tuple[Ignored, ...] = ()
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
     lost_conversations: int | None = 0
     seconds: float | None = None
 

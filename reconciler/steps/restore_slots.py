@@ -42,7 +42,7 @@ class RestoreSlots(ModelStep):
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return that no engine is ready to take anything."""
         health = world.value(self.key("health"), Health)
-        ready = health is not None and health.phase in {"ready", "sleeping"}
+        ready = health is not None and (health.tells or health.phase == "sleeping")
         unknown = [key for key in self.reads() if world.unknown(key)]
         if unknown:
             return tuple(f"{key}: {fact.reason}" for key in unknown if (fact := world.unknown(key)))

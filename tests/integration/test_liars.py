@@ -61,27 +61,6 @@ def with_this_process(unit: Unit) -> Unit:
     return unit.model_copy(update={"members": (*unit.members, os.getpid())})
 
 
-@pytest.mark.parametrize(
-    ("lie", "phase", "said"),
-    [
-        (always(200, {}), "unresponsive", "not with the settings of a llama.cpp server"),
-        (always(200, b"<html>"), "unresponsive", "not with JSON"),
-        (always(404, {}), "unresponsive", "answered 404"),
-        (always(500, {"error": {"message": "out of memory"}}), "unresponsive", "out of memory"),
-        (always(503, {"error": {"message": "Loading model"}}), "loading", "loads its model"),
-        (always(503, {"error": {"message": "overloaded"}}), "unresponsive", "overloaded"),
-        (routes({"/props": (200, {**PROPS, "model_alias": "other"})}), "stranger", "serves other, not m"),
-        (routes({"/props": (200, PROPS)}), "ready", ""),
-        (routes({"/props": (200, {**PROPS, "is_sleeping": True})}), "sleeping", "sleeps"),
-    ],
-    ids=["empty", "html", "404", "500", "loading", "503", "alias", "ready", "sleeping"],
-)
-async def test_health_believes_only_what_a_llama_server_says(tmp_path: Path, lie: Lie, phase: str, said: str) -> None:
-    async with lying(lie) as port:
-        health = value(await engine_on(port, tmp_path).health(this_process(DIGEST)))
-    assert (health.phase, said in health.message) == (phase, True), health
-
-
 async def test_an_engine_that_never_answers_is_unresponsive(tmp_path: Path) -> None:
     async with lying(never) as port:
         health = value(await engine_on(port, tmp_path).health(this_process(DIGEST)))

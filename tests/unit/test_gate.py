@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.core.gate import approval
+from reconciler.core.gate import approval, refusals
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints
+from reconciler.model.facts import Health
 from tests.worlds import model, slice_of, target, unit, world
 
 A, B = model("a"), model("b")
@@ -17,3 +18,12 @@ def test_the_same_steps_are_one_approval_and_others_are_another() -> None:
     other = plan(target(wanted), world(wanted), Hints())
     assert one.steps
     assert approval(one) == approval(same) != approval(other)
+
+
+def test_what_no_step_can_bring_about_refuses_an_empty_plan_but_no_way_back() -> None:
+    wanted = slice_of(("a",), A, B)
+    seen = world(wanted, {"a": unit("a")}, health_a=Health(phase="other", message="it serves c, not a"))
+    made = plan(target(wanted), seen, Hints())
+    assert refusals(made, seen, "me", take_over=False) == ("a: it serves c, not a",)
+    back = plan(target(wanted).model_copy(update={"mode": "rollback"}), seen, Hints())
+    assert refusals(back, seen, "me", take_over=False) == ()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from reconciler.core.canonical import digest
 from reconciler.core.planner import plan
-from reconciler.model.facts import Activity, FactKey, Health, Observed, PortOwner, PortState, Saved, Slot, Unknown, Weights
+from reconciler.model.facts import Activity, FactKey, Health, Observed, Phase, PortOwner, PortState, Saved, Slot, Unknown, Weights
 from reconciler.model.gpu import Card, Gpu, Holder
 from reconciler.model.power import Power
 from reconciler.model.spec import Capabilities
@@ -41,6 +44,27 @@ def test_a_switch_saves_stops_and_starts() -> None:
         "   6  await_healthy  b                    after 5      active model changes",
         "Plan: 1 to stop, 1 to start. 0 conversations lost.",
     ]
+
+
+@pytest.mark.parametrize("phase", get_args(Phase))
+@pytest.mark.parametrize("definition", ["wanted", "older"])
+def test_what_is_to_go_on_is_stopped_only_for_silence_for_a_stranger_or_for_another_definition(
+    phase: Phase, definition: str
+) -> None:
+    want = slice_of(("a",), A, B)
+    runs = {"a": unit("a", digest=digest("a" if definition == "wanted" else "older"))}
+    made = plan(target(want), world(want, runs, health_a=Health(phase=phase, message="so")), NO_HINTS)
+    stops = "stop" in kinds(made) and not made.refusals
+    closed = phase in {"locked", "unclear"}
+    assert stops == (phase in {"unresponsive", "stranger"} or (definition == "older" and not closed))
+
+
+@pytest.mark.parametrize("phase", get_args(Phase))
+def test_nothing_that_may_hold_a_conversation_is_stopped_before_anybody_could_look(phase: Phase) -> None:
+    made = plan(target(WANT_B), world(WANT_B, A_RUNS, health_a=Health(phase=phase, message="so")), NO_HINTS)
+    looked = "save_slots" in kinds(made)
+    holds_nothing = phase in {"absent", "sleeping", "loading", "unresponsive", "stranger"}
+    assert looked or holds_nothing or "`conversations: drop`" in made.refusals[0]
 
 
 def test_a_state_that_is_reached_needs_nothing() -> None:

@@ -19,6 +19,7 @@ from reconciler.model.facts import (
     Health,
     Known,
     Observed,
+    Phase,
     PortOwner,
     PortState,
     Unknown,
@@ -108,6 +109,23 @@ def test_a_model_that_nobody_manages_never_drifts() -> None:
 def test_a_model_that_loads_is_not_ready_and_says_so() -> None:
     loading = world(WANTED, {"a": unit("a")}, health_a=Health(phase="loading", message="half of it"))
     assert words(told(WANTED, loading)["model Ready"]) == ("False", "NotServing", "loading: half of it")
+
+
+@pytest.mark.parametrize(
+    ("phase", "of_host", "of_model"),
+    [
+        ("locked", ("True", "InSync"), ("Unknown", "Locked")),
+        ("unclear", ("False", "Unmet"), ("Unknown", "Unclear")),
+        ("other", ("False", "Unmet"), ("False", "OtherModel")),
+    ],
+)
+def test_a_model_that_answers_in_another_way_is_named_as_what_it_is(
+    phase: Phase, of_host: tuple[str, str], of_model: tuple[str, str]
+) -> None:
+    seen = told(WANTED, world(WANTED, {"a": unit("a")}, health_a=Health(phase=phase, message="so it says")))
+    assert words(seen["Ready"])[:2] == of_host
+    assert words(seen["model Ready"]) == (*of_model, "so it says")
+    assert ("model Drifted" in seen) == (phase == "other")
 
 
 def test_a_model_that_cannot_be_seen_is_unknown() -> None:

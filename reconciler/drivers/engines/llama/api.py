@@ -29,7 +29,11 @@ ANSWER_SECONDS: Final = 60.0
 
 PROPS: Final = "/props"
 PROPS_LIMIT: Final = 1024 * 1024
+HEALTH: Final = "/health"
+"""It wants no key, so it says of a server that refuses all else whether it still loads. Measured on b10434 and b11549."""
+
 OK, NOT_IMPLEMENTED, UNAVAILABLE = 200, 501, 503
+REFUSES: Final = frozenset({401, 403})
 
 _COUNTER = re.compile(r"^llamacpp:(\w+) (\d+(?:\.\d+)?(?:e\+\d+)?)$", re.MULTILINE)
 
@@ -73,7 +77,7 @@ class Api:
         if reply.status == NOT_IMPLEMENTED:
             return {}
         if reply.status != OK:
-            raise _unexpected(reply)
+            raise unexpected(reply)
         return {name: float(number) for name, number in _COUNTER.findall(reply.text)}
 
     async def complete(self, slot: int, prompt: str) -> dict[str, JsonValue]:
@@ -118,13 +122,29 @@ def read_props(reply: Reply) -> Props | None:
 
     /props needs neither the queue nor wakes a server that sleeps. Every route answers 503 until the model is loaded.
     """
-    if reply.status == UNAVAILABLE and "loading" in reply.text.lower():
+    if is_loading(reply):
         return None
     content = _object(reply)
     settings, slots = content.get("default_generation_settings"), content.get("total_slots")
     if not isinstance(settings, dict) or not isinstance(slots, int):
         raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, not with the settings of a llama.cpp server")
     return Props(str(content.get("model_alias") or ""), content.get("is_sleeping") is True)
+
+
+def is_loading(reply: Reply) -> bool:
+    """Return whether a server says that it loads its model."""
+    return reply.status == UNAVAILABLE and "loading" in reply.text.lower()
+
+
+def unexpected(reply: Reply) -> DriverError:
+    """Return what a refusal says, in the server's own words where it has some."""
+    try:
+        content = reply.json()
+    except DriverError:
+        content = None
+    error = content.get("error") if isinstance(content, dict) else None
+    words = error.get("message") if isinstance(error, dict) else None
+    return DriverError(f"{reply.asked} answered {reply.status}: {words if isinstance(words, str) else reply.excerpt}")
 
 
 def _place(reply: Reply, content: JsonValue) -> Place:
@@ -142,7 +162,7 @@ def _place(reply: Reply, content: JsonValue) -> Place:
 
 def _expect(reply: Reply) -> JsonValue:
     if reply.status != OK:
-        raise _unexpected(reply)
+        raise unexpected(reply)
     return reply.json()
 
 
@@ -151,17 +171,6 @@ def _object(reply: Reply) -> dict[str, JsonValue]:
     if not isinstance(content, dict):
         raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, not with an object")
     return content
-
-
-def _unexpected(reply: Reply) -> DriverError:
-    """Return what a refusal says, in the server's own words where it has some."""
-    try:
-        content = reply.json()
-    except DriverError:
-        content = None
-    error = content.get("error") if isinstance(content, dict) else None
-    words = error.get("message") if isinstance(error, dict) else None
-    return DriverError(f"{reply.asked} answered {reply.status}: {words if isinstance(words, str) else reply.excerpt}")
 
 
 def _whole(reply: Reply, content: dict[str, JsonValue], key: str) -> int:

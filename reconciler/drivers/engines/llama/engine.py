@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from reconciler.drivers.engines.llama.answers import answered
-from reconciler.drivers.engines.llama.api import PROPS, PROPS_LIMIT, QUICK_SECONDS, Api, read_props
+from reconciler.drivers.engines.llama.api import HEALTH, PROPS, PROPS_LIMIT, QUICK_SECONDS, Api, is_loading
+from reconciler.drivers.engines.llama.judging import Said, heard
 from reconciler.drivers.engines.llama.restoring import Restoring, own_attempt
 from reconciler.drivers.engines.llama.saving import Saving
 from reconciler.drivers.engines.llama.visit import Visit
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from reconciler.drivers.engines.llama.setup import Setup
-    from reconciler.drivers.engines.llama.visit import NoPage, Page
     from reconciler.model.spec import ModelSpec
     from reconciler.ports import Access, Json
 
@@ -57,7 +57,7 @@ class LlamaEngine:
 
     async def health(self, unit: Unit) -> Fact[Health]:
         """Return how far the engine is: its host says in one answer who owns the port, and what it says there."""
-        (answer,) = await self._access.ask([self._props(unit)])
+        (answer,) = await self._access.ask([self._page(unit, PROPS)])
         try:
             visit = _seen(answer, Visit)
         except DriverError as error:
@@ -67,8 +67,10 @@ class LlamaEngine:
             return Known(obstacle)
         if visit.page is None:
             return Unknown(f"the host did not ask what {self.model.name} says on its port")
-        phase, message = self._phase(visit.page, unit)
-        return Known(Health(phase=phase, message=message, identity=unit.identity))
+        said = heard(visit.page, self._asked(unit, PROPS), young=unit.uptime < YOUNG_SECONDS, key="")
+        if said.phase == "locked" and await self._loads(unit):
+            said = Said("loading", "it loads its model")
+        return Known(self._health(said, unit))
 
     async def activity(self, unit: Unit) -> Fact[Activity]:
         """Return slots and waiting requests. Wakes a sleeping engine; looks within 1.5 s hide clients that left."""
@@ -148,8 +150,20 @@ class LlamaEngine:
         """Return where a unit listens: a definition that moved its model to another port did not move the unit."""
         return unit.mark.port or self.model.port
 
-    def _props(self, unit: Unit) -> AskPage:
-        return AskPage(port=self._port(unit), path=PROPS, pids=_pids(unit), seconds=QUICK_SECONDS, limit=PROPS_LIMIT)
+    def _page(self, unit: Unit, path: str) -> AskPage:
+        return AskPage(port=self._port(unit), path=path, pids=_pids(unit), seconds=QUICK_SECONDS, limit=PROPS_LIMIT)
+
+    def _asked(self, unit: Unit, path: str) -> str:
+        return f"GET http://127.0.0.1:{self._port(unit)}{path}"
+
+    async def _loads(self, unit: Unit) -> bool:
+        """Return whether a server that refuses us says on the one page that is open to all that it loads its model."""
+        (answer,) = await self._access.ask([self._page(unit, HEALTH)])
+        try:
+            page = _seen(answer, Visit).page
+            return page is not None and is_loading(page.reply(self._asked(unit, HEALTH)))
+        except DriverError:
+            return False
 
     def _gguf(self) -> AskGguf:
         return AskGguf(path=self.setup.weights_on(self.model))
@@ -169,23 +183,15 @@ class LlamaEngine:
             return Health(phase="stranger", message=f"{who} listens on {port}, not {self.model.name}", identity=unit.identity)
         return None
 
-    def _phase(self, page: Page | NoPage, unit: Unit) -> tuple[Phase, str]:
-        """Return what a server on the unit's own port says of itself."""
-        try:
-            props = read_props(page.reply(f"GET http://127.0.0.1:{self._port(unit)}{PROPS}"))
-        except HttpFault as error:
-            # Between taking the port and serving there, nobody accepts connections yet, or hangs up on them.
-            young = error.fault in {"refused", "broken"} and unit.uptime < YOUNG_SECONDS
-            return ("loading" if young else "unresponsive"), error.message
-        except DriverError as error:
-            return "unresponsive", error.message
-        if props is None:
-            return "loading", "it loads its model"
+    def _health(self, said: Said, unit: Unit) -> Health:
+        """Return what a server's own word comes to, beside what the inventory says of it."""
+        props = said.props
         is_ours = not unit.argv and unit.mark.digest == self.model.digest
-        expected = self.model.serves or (self.model.name if is_ours else props.alias)
-        if props.alias and props.alias != expected:
-            return "stranger", f"it serves {props.alias}, not {expected}"
-        return ("sleeping", "it sleeps until it is asked something") if props.sleeping else ("ready", "")
+        expected = self.model.serves or (self.model.name if is_ours else "")
+        if props is not None and not props.sleeping and expected and props.alias and props.alias != expected:
+            message = f"it serves {props.alias}, not {expected}; change what it runs, or `serves:` of {self.model.name}"
+            return Health(phase="other", message=message, identity=unit.identity)
+        return Health(phase=said.phase, message=said.message, identity=unit.identity)
 
     @asynccontextmanager
     async def _reached(self, unit: Unit) -> AsyncIterator[Api]:

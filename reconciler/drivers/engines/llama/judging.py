@@ -1,0 +1,62 @@
+"""What a server's answer to /props says of it.
+
+The answer came from the unit's own process, so whatever it is, it is a sign of life: only silence, and words that are
+not HTTP, leave room for doubt.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.drivers.engines.llama.api import REFUSES, Props, read_props, unexpected
+from reconciler.edge.http import HttpFault
+from reconciler.errors import DriverError
+
+if TYPE_CHECKING:
+    from reconciler.drivers.engines.llama.visit import NoPage, Page
+    from reconciler.edge.http import Reply
+    from reconciler.model.facts import Phase
+
+TLS = "it is looked at over plain http: take --ssl-key-file and --ssl-cert-file away, or put a proxy in front for clients"
+
+
+class Said(NamedTuple):
+    """How far a server is by its own word, and all that it says of itself where it serves."""
+
+    phase: Phase
+    message: str = ""
+    props: Props | None = None
+
+
+def heard(page: Page | NoPage, asked: str, *, young: bool, key: str) -> Said:
+    """Return what an answer says. `young`: it may not have begun to listen; `key`: where ours is, empty without one."""
+    try:
+        reply = page.reply(asked)
+    except HttpFault as fault:
+        return _unanswered(fault, young=young)
+    if reply.status in REFUSES:
+        return Said("locked", _refused(reply, key))
+    try:
+        props = read_props(reply)
+    except DriverError as error:
+        return Said("unclear", error.message)
+    if props is None:
+        return Said("loading", "it loads its model")
+    return Said("sleeping", "it sleeps until it is asked something", props) if props.sleeping else Said("ready", "", props)
+
+
+def _unanswered(fault: HttpFault, *, young: bool) -> Said:
+    if fault.fault == "tls":
+        return Said("locked", f"{fault.message}; {TLS}")
+    if fault.fault == "too large":
+        return Said("unclear", fault.message)
+    # Between taking the port and serving there, nobody accepts connections yet, or hangs up on them.
+    starting = young and fault.fault in {"refused", "broken"}
+    return Said("loading" if starting else "unresponsive", fault.message)
+
+
+def _refused(reply: Reply, key: str) -> str:
+    said = unexpected(reply).message
+    if key:
+        return f"it does not take the key in {key}: {said}; name the key that it was started with"
+    return f"it wants a key: {said}; name it with `key:` of its engine in inventory.yaml"

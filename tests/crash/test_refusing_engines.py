@@ -1,0 +1,90 @@
+"""An engine that answers and refuses us, or says what nobody understands, lives: it is neither stopped nor gone back on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.fakes.engine import FakeEngine
+from reconciler.fakes.ports import Parts
+from reconciler.model.facts import Activity, Answer, Health, Unknown
+from tests.crash.stage import A, B, Stage, serving_a, want
+
+if TYPE_CHECKING:
+    from reconciler.model.facts import Fact, Phase, Unit
+
+
+def refusing(model_name: str, phase: Phase) -> Parts:
+    """Give engines of which one answers in this way as soon as it has loaded, and tells nothing else."""
+
+    class Refusing(FakeEngine):
+        @property
+        def refuses(self) -> bool:
+            return self.model.name == model_name
+
+        def _health(self, unit: Unit) -> Health:
+            health = super()._health(unit)
+            return health.model_copy(update={"phase": phase}) if self.refuses and health.phase == "ready" else health
+
+        async def activity(self, unit: Unit) -> Fact[Activity]:
+            return Unknown("it does not say") if self.refuses else await super().activity(unit)
+
+        async def answer(self, unit: Unit) -> Fact[Answer]:
+            return Unknown("it does not say") if self.refuses else await super().answer(unit)
+
+    return Parts(engine=Refusing)
+
+
+def switching() -> Stage:
+    """Return a stage where a serves and b is wanted."""
+    return replace(serving_a(), wanted=want("b"))
+
+
+def pids(stage: Stage) -> dict[str, int]:
+    return {one.mark.model: one.identity.pid for one in stage.world.units() if one.mark}
+
+
+@pytest.mark.parametrize(("phase", "outcome"), [("locked", "in_sync"), ("unclear", "refused"), ("other", "refused")])
+def test_an_engine_that_answers_is_left_alone(phase: Phase, outcome: str) -> None:
+    stage = serving_a()
+    before = pids(stage)
+    stage.parts = refusing("a", phase)
+    stage.ends(outcome)
+    assert pids(stage) == before
+
+
+@pytest.mark.parametrize("phase", ["locked", "unclear"])
+def test_nobody_is_stopped_for_another_while_nobody_can_see_what_it_does(phase: Phase) -> None:
+    stage = switching()
+    before = pids(stage)
+    stage.parts = refusing("a", phase)
+    verdict = stage.ends("refused")
+    assert "`conversations: drop`" in verdict.reasons[0]
+    assert pids(stage) == before
+
+
+def test_a_start_is_good_when_the_engine_lives_and_lets_nobody_look() -> None:
+    stage = switching()
+    stage.parts = refusing("b", "locked")
+    stage.ends("applied")
+    assert list(pids(stage)) == ["b"]
+    stage.ends("in_sync")
+
+
+def test_a_start_that_ends_in_answers_that_nobody_understands_is_gone_back_on() -> None:
+    stage = switching()
+    stage.parts = refusing("b", "unclear")
+    stage.ends("rolled_back")
+    assert list(stage.world.serving()) == ["a"]
+
+
+def test_an_engine_that_refuses_beside_the_one_that_is_started_fails_no_trial() -> None:
+    stage = serving_a()
+    other = B.model_copy(update={"port": B.port + 1})
+    stage.wanted = stage.wanted.model_copy(update={"active": ("a", "b"), "models": (A, other)})
+    before = pids(stage)
+    stage.parts = refusing("a", "unclear")
+    stage.ends("applied")
+    assert pids(stage) == {**before, "b": pids(stage)["b"]}
