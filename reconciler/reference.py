@@ -19,7 +19,7 @@ EXIT_CODES = {
     "0": "in sync, or applied, or shown",
     "1": "error: nothing was changed; or with `status --exit-code` a host is not ready, or `doctor` found something",
     "2": "changes pending (`plan --detailed-exitcode`)",
-    "3": "applied, but rolled back or not healthy",
+    "3": "applied, but rolled back, not healthy, or conversations were lost that the plan meant to keep",
     "4": "refused, nothing was changed",
     "5": "outcome unknown, or it cannot be recorded; needs a person",
     "64": "the command line cannot be understood",

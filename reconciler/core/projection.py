@@ -13,6 +13,7 @@ from reconciler.model.records import Carried, OpenRun, Row, RunClosed, RunOpened
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.status import HostStatus, ModelStatus
 from reconciler.steps.plan import HostPlan
+from reconciler.steps.save_slots import slots_named
 
 
 def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> HostStatus:
@@ -30,6 +31,7 @@ def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan)
         observed_generation=hints.judged_generation,
         conditions=host_conditions(hints, plan),
         models=tuple(_model(slice_, model, observed) for model in slice_.models),
+        notes=hints.notes,
         failure=f"{failure.reason}: {failure.message}" if failure else "",
         log=failure.log if failure else (),
     )
@@ -86,7 +88,7 @@ def _opened(run: OpenRun) -> dict[str, Any]:
         "run": run.seq, "at": run.at, "host": record.host, "mode": record.mode, "trigger": record.trigger,
         "active": list(record.slice.active or ()), "provenance": f"{provenance} {provenance.subject}".strip(),
         "digest": record.digest, "continues": record.continues, "plan": list(record.plan), "steps": [], "verdict": "open",
-        "reason": "", "message": "", "log": [],
+        "reason": "", "message": "", "log": [], "notes": list(record.notes),
     }  # fmt: skip
 
 
@@ -99,8 +101,16 @@ def _step(record: StepDone) -> dict[str, Any]:
 
 def _said(evidence: Mapping[str, Any]) -> str:
     """Return what a person wants to know of a step's evidence: the conversations in it."""
-    slots = evidence.get("slots")
+    slots, lost = evidence.get("slots"), evidence.get("lost")
+    if isinstance(lost, list):
+        return f"lost: what was in {slots_named(lost)}"
     if not isinstance(slots, list):
         return ""
-    parts = [f"slot {slot.get('slot')}: {slot.get('tokens')} tokens {slot.get('outcome', '')}".strip() for slot in slots]
+    parts = [f"slot {slot.get('slot')}: {slot.get('tokens')} tokens {_became(slot)}".strip() for slot in slots]
     return ", ".join(parts)
+
+
+def _became(slot: Mapping[str, Any]) -> str:
+    """Return what came of a saved slot, empty in a save; why is said of what was not proven."""
+    outcome, reason = slot.get("outcome", ""), slot.get("reason", "")
+    return f"{outcome} ({reason})" if reason and outcome != "proven" else outcome

@@ -54,7 +54,7 @@ SEEN = "seen"
 
 @dataclass(frozen=True)
 class Hints:
-    """Gather what the journal says of one host."""
+    """What the journal says of one host. `notes` and what was lost are of its last run, and of the one that it went back from."""
 
     last_good: Slice | None = None
     last_good_digest: Digest | None = None
@@ -67,6 +67,8 @@ class Hints:
     unproven: frozenset[str] = frozenset()
     held: Held | None = None
     sent_down: SentDown | None = None
+    notes: tuple[str, ...] = ()
+    lost_conversations: int = 0
     asked: Mapping[int, Asked] = field(default_factory=dict)
     newest_at: float = 0.0
     durations: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
@@ -172,6 +174,8 @@ def _carried(hints: Hints, record: Carried) -> Hints:
         unproven=frozenset(record.unproven),
         held=record.held,
         sent_down=record.sent_down,
+        notes=record.notes,
+        lost_conversations=record.lost_conversations,
         asked=hints.asked,
         durations=hints.durations,
     )
@@ -179,6 +183,8 @@ def _carried(hints: Hints, record: Carried) -> Hints:
 
 def _opened(hints: Hints, row: Row, record: RunOpened) -> Hints:
     opened = replace(hints, open_run=OpenRun(seq=row.seq, at=row.at, opened=record))
+    if record.mode != "rollback":
+        opened = replace(opened, notes=(), lost_conversations=0)
     if record.mode != "forward":
         return opened
     kept = hints.quarantine if hints.quarantine and hints.quarantine.key == record.key else None
@@ -242,7 +248,8 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
     if hints.open_run is None:
         return hints
     opened = hints.open_run.opened
-    closed = replace(hints, open_run=None)
+    lost = hints.lost_conversations + record.lost_conversations
+    closed = replace(hints, open_run=None, notes=(*hints.notes, *record.notes), lost_conversations=lost)
     if record.verdict == "promoted":
         if opened.mode == "release":
             return closed

@@ -77,4 +77,6 @@ def _restated(host: str, hints: Hints) -> Carried:
         unproven=tuple(sorted(hints.unproven)),
         held=hints.held,
         sent_down=hints.sent_down,
+        notes=hints.notes,
+        lost_conversations=hints.lost_conversations,
     )

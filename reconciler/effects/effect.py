@@ -25,6 +25,10 @@ FAILED = "failed"
 """The key of the evidence under which an effect lists, in sentences, what it could not do."""
 
 
+LOST = "lost"
+"""The key of the evidence under which a stop lists the slots that were to be kept and end with the unit."""
+
+
 @dataclass(frozen=True)
 class Acting:
     """Give an effect its ports, the definitions it may use, and the world as it was seen a moment ago."""

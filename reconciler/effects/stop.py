@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.effects.effect import MISSED
+from reconciler.effects.effect import LOST, MISSED
+from reconciler.model.facts import Unknown
 from reconciler.steps.save_slots import unsaved
 
 GRACE = 3.0
@@ -12,19 +13,23 @@ GRACE = 3.0
 
 if TYPE_CHECKING:
     from reconciler.effects.effect import Acting
-    from reconciler.model.facts import Unit
+    from reconciler.model.facts import Slot, Unit
     from reconciler.ports import Evidence
     from reconciler.steps.stop import Stop
 
 
 async def perform(step: Stop, acting: Acting) -> Evidence:
-    """End the unit and its group. Observable."""
+    """End the unit and its group, and tell which slots that should have been kept end with it. Observable."""
     unit = acting.unit(step)
-    if step.keeps and ("save_slots", step.model) not in acting.gave_up and await _grew(step, acting, unit):
+    left = await _left(step, acting, unit) if step.keeps else ()
+    if left and ("save_slots", step.model) not in acting.gave_up:
         return {MISSED: f"{step.model} went on talking after its conversations were saved"}
-    return await acting.ports.launchers[unit.launcher].stop(unit.identity, GRACE)
+    evidence = await acting.ports.launchers[unit.launcher].stop(unit.identity, GRACE)
+    return {**evidence, LOST: [slot.id for slot in left]} if left else evidence
 
 
-async def _grew(step: Stop, acting: Acting, unit: Unit) -> bool:
+async def _left(step: Stop, acting: Acting, unit: Unit) -> tuple[Slot, ...]:
+    """Return the slots whose conversation is in no file right now, or as it was seen last where the engine does not tell."""
     activity = await acting.ports.models[step.model].engine.activity(unit)
-    return bool(unsaved(acting.world.seeing({step.key("activity"): activity}), step))
+    world = acting.world if isinstance(activity, Unknown) else acting.world.seeing({step.key("activity"): activity})
+    return unsaved(world, step)

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from reconciler.errors import DriverError
 from reconciler.fakes.host import Host
-from reconciler.fakes.world import Conversation, Nature, Place, Process, SlotFile
+from reconciler.fakes.processes import Conversation, Nature, Place, Process, SlotFile
 from reconciler.model.facts import (
     TRIVIAL_TOKENS,
     Activity,

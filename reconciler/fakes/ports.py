@@ -15,7 +15,8 @@ from reconciler.errors import DriverError
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.host import Host
 from reconciler.fakes.life import Life
-from reconciler.fakes.world import Process, World
+from reconciler.fakes.processes import Process
+from reconciler.fakes.world import World
 from reconciler.model.facts import (
     Binary,
     Claim,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from reconciler.fakes.clock import TurnedClock
-from reconciler.model.facts import TRIVIAL_TOKENS, Binary, Claim, Mark, SavedSlot, UnitIdentity, Weights
+from reconciler.fakes.processes import NEVER, Chatter, Conversation, Loss, Nature, Place, Process, SlotFile
+from reconciler.model.facts import TRIVIAL_TOKENS, Binary, Claim, Mark, UnitIdentity, Weights
 from reconciler.model.power import Guards, PowerState
 from reconciler.model.records import Adopted, Row, RunClosed, RunOpened, StepIntent
 from reconciler.model.spec import ModelSpec, Slice
@@ -24,88 +25,6 @@ Descent: TypeAlias = Literal["goes", "stays", "hangs"]
 
 DOWN_SECONDS = 20.0
 MOST_DEATHS = 3
-
-NEVER = float("inf")
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """Be what a client said so far: its name, and its length in tokens."""
-
-    name: str
-    tokens: int
-
-
-@dataclass(frozen=True)
-class Nature:
-    """Say how engines of one command behave. Seconds count from their start, or from what they are asked."""
-
-    loads_in: float = 1.0
-    dies_after: float = NEVER
-    hangs_after: float = NEVER
-    hangs_for: float = NEVER
-    ends_in: float = 0.2
-    frees_in: float = 0.0
-    restores: Literal["well", "nothing", "badly", "deadly"] = "well"
-    slots: int = 1
-    memory_bytes: int = 0
-    log: tuple[str, ...] = ()
-
-
-@dataclass
-class Place:
-    """Be one slot of an engine: the conversation in it, the number of its last task, and until when it is busy."""
-
-    held: Conversation | None = None
-    task: int | None = None
-    busy_until: float = 0.0
-
-
-@dataclass
-class Process:
-    """Be a process, or a stranger's when it has no mark."""
-
-    identity: UnitIdentity
-    mark: Mark | None
-    port: int | None
-    nature: Nature
-    started: float
-    ends_at: float
-    places: list[Place] = field(default_factory=list)
-    fingerprint: str = ""
-    spoke: bool = False
-
-    @property
-    def ready_at(self) -> float:
-        """Return when it began, or will begin, to serve."""
-        return self.started + self.nature.loads_in
-
-    def is_ready(self, now: float) -> bool:
-        """Return whether it serves."""
-        hung = self.started + self.nature.hangs_after <= now < self.started + self.nature.hangs_after + self.nature.hangs_for
-        return self.ready_at <= now and not hung
-
-
-@dataclass
-class SlotFile:
-    """Be a file in a model's slot directory: what is really in it, and its sidecar once it is sealed."""
-
-    model: str
-    holds: Conversation | None
-    fingerprint: str
-    sidecar: SavedSlot | None = None
-    deadly: int = 0
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Be a conversation that ended with its unit and is in no sealed file: `answered` and `busy` say how its slot was then."""
-
-    identity: UnitIdentity
-    mark: Mark
-    conversation: Conversation
-    answered: bool
-    busy: bool
 
 
 class World:
@@ -168,6 +87,9 @@ class World:
             if process.ends_at <= now and process.nature.frees_in:
                 self._lingering.append((process.ends_at + process.nature.frees_in, process.nature.memory_bytes))
         self.processes = [process for process in self.processes if process.ends_at > now]
+        for process in self.processes:
+            for place in process.places:
+                place.goes_on(now)
         return now
 
     @property
@@ -216,8 +138,8 @@ class World:
 
     # What happens to it by itself, or by its clients.
 
-    def talk(self, model_name: str, conversation: Conversation, seconds: float = 0.0) -> int:
-        """Let a client send a conversation to a model that serves; return how many of its tokens were remembered."""
+    def talk(self, model_name: str, conversation: Conversation, seconds: float = 0.0, chatter: Chatter | None = None) -> int:
+        """Let a client send a conversation to a model that serves, and perhaps go on; return how many tokens were remembered."""
         now = self.now
         process = next(one for one in self.units(model_name) if one.is_ready(now))
         process.spoke = True
@@ -226,6 +148,7 @@ class World:
         place = place or min(places, key=lambda one: one.held.tokens if one.held and one.held.tokens > TRIVIAL_TOKENS else 0)
         known = place.held if place.held and place.held.name == conversation.name else None
         place.held, place.task, place.busy_until = conversation, (place.task or 0) + 1, now + seconds
+        place.chatter = chatter
         return min(known.tokens, conversation.tokens) if known else 0
 
     def stranger(self, port: int | None = None, pid: int | None = None, memory_bytes: int = 0) -> Process:

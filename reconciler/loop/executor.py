@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import anyio
 
-from reconciler.core import words
+from reconciler.core import conversations, words
 from reconciler.core.recovery import ENDS_DOWN, SEEN
 from reconciler.effects import (
     await_down,
@@ -26,7 +26,7 @@ from reconciler.effects import (
     suspend,
     wake,
 )
-from reconciler.effects.effect import ACCEPTED, FAILED, MISSED, Acting
+from reconciler.effects.effect import ACCEPTED, FAILED, LOST, MISSED, Acting
 from reconciler.errors import Declined, DurabilityError, ReconcilerError
 from reconciler.loop.observer import Observer
 from reconciler.loop.progress import Progress
@@ -37,6 +37,7 @@ from reconciler.model.records import Accepted, StepDone, StepIntent
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, Evidence, HostPorts, Journal
 from reconciler.steps.plan import AnyStep, HostPlan, PlannedStep
+from reconciler.steps.save_slots import unsaved, used_since
 from reconciler.steps.step import ModelStep
 
 PERFORM: dict[str, Callable[..., Any]] = {
@@ -51,7 +52,6 @@ DOUBT_SECONDS = 2.0
 TRIES = 3
 """How often an effect that failed is tried once more, where trying again is of use."""
 
-FRESH_SECONDS = 0.2
 MOST_STARTS = 3
 MOST_GIVEN_UP = 2
 """What is best left undone is tried once more by the next plan of a run, and then left."""
@@ -82,7 +82,7 @@ class Interrupt:
 class Ending:
     """Say how a plan ended: completed, or at which step and why not."""
 
-    kind: Literal["completed", "missed", "failed", "interrupted"]
+    kind: Literal["completed", "missed", "failed", "interrupted", "busy"]
     step: AnyStep | None = None
     message: str = ""
 
@@ -97,7 +97,10 @@ class Came(NamedTuple):
 
 @dataclass
 class Executor:
-    """Execute plans of one run on one host. `say` is told what is being done."""
+    """Execute plans of one run on one host. `say` is told what is being done.
+
+    Clients of a model are waited for until one moment of the run, however often a save finds that they use it again.
+    """
 
     ports: HostPorts
     observer: Observer
@@ -112,6 +115,16 @@ class Executor:
     torn_down: bool = False
     started: Counter[str] = field(default_factory=Counter)
     gave_up: Counter[tuple[str, str]] = field(default_factory=Counter)
+    drained_until: dict[str, float] = field(default_factory=dict)
+    promised: dict[str, int] = field(default_factory=dict)
+    lost: Counter[str] = field(default_factory=Counter)
+    not_restored: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what a person should know of the run: conversations that were lost, and such as did not come back."""
+        lost = (conversations.lost(model_name, count) for model_name, count in self.lost.items() if count)
+        return tuple(dict.fromkeys((*lost, *self.not_restored)))
 
     def left(self, plan: HostPlan) -> tuple[PlannedStep, ...]:
         """Return the steps of a plan that were not given up for good in this run."""
@@ -119,19 +132,35 @@ class Executor:
 
     async def execute(self, plan: HostPlan, world: Observed) -> Ending:
         """Carry out all steps in order, up to the first that does not work out."""
-        for planned in self.left(plan):
+        steps = self.left(plan)
+        self._promise(steps)
+        number = 0
+        while number < len(steps):
+            planned = steps[number]
             if self.interrupt.reason:
                 return Ending("interrupted", planned.step, self.interrupt.reason)
             ending, world = await self._step(planned, world)
-            if ending is not None:
+            if ending is None:
+                number += 1
+            elif ending.kind == "busy":
+                number = _drain_of(planned.step.target, steps)
+            else:
                 return ending
         return Ending("completed")
+
+    def _promise(self, steps: Sequence[PlannedStep]) -> None:
+        """Remember of how many conversations the first plan of the run said that they cannot be kept."""
+        for planned in steps:
+            if planned.step.kind == "stop" and planned.step.keeps:
+                self.promised.setdefault(planned.step.model, planned.step.unsavable)
 
     async def _step(self, planned: PlannedStep, world: Observed) -> tuple[Ending | None, Observed]:
         step = planned.step
         self.number += 1
         began = self.clock.boot()
-        world = await self.observer.look([key for key in step.reads() if self._is_old(world.fact(key))], world)
+        if step.kind == "drain":
+            self.drained_until.setdefault(step.model, began + step.deadline)
+        world = before = await self.observer.look([key for key in step.reads() if self._is_old(step, world.fact(key))], world)
         if step.skippable and step.sightings == 1 and step.holds(world):
             self._record(step, "skipped", began, world)
             return None, world
@@ -148,11 +177,35 @@ class Executor:
             self._record(step, "missed", began, world, missed)
             return Ending("missed", step, missed), world
         world, outcome, message = await self._verify(planned, world, came)
+        if outcome == "failed" and self._is_in_use(step, before, world):
+            self._record(step, "missed", began, world, message, came.evidence)
+            self.say(f"{step.kind} {step.target}: {message}; waiting for its clients once more")
+            return Ending("busy", step, message), world
         self.torn_down = self.torn_down or step.kind == "stop"
         if step.kind == "start" and outcome == "done":
             self.started[step.model] += 1
-        self._record(step, outcome, began, world, message, came.evidence)
+        evidence = self._counted(step, outcome, before, came.evidence)
+        self._record(step, outcome, began, world, message, evidence)
         return self._judge(step, outcome, message, world), world
+
+    def _is_in_use(self, step: AnyStep, before: Observed, after: Observed) -> bool:
+        """Return whether clients came between drain and save, and may still be waited for."""
+        if step.kind != "save_slots" or self.gave_up["drain", step.model]:
+            return False
+        return self.clock.boot() < self.drained_until[step.model] and used_since(before, after, step)
+
+    def _counted(self, step: AnyStep, outcome: Outcome, before: Observed, evidence: Evidence) -> Evidence:
+        """Return the evidence of a step with the slots that were lost in it, and count them and what did not come back."""
+        if step.kind == "restore_slots":
+            self.not_restored += conversations.not_proven(step.model, evidence)
+        if step.kind != "stop" or not step.keeps or outcome != "done":
+            return evidence
+        # A stop that broke off could not tell.
+        left: Evidence = {} if evidence else {LOST: [slot.id for slot in unsaved(before, step)]}
+        found = {**evidence, **left}
+        ended = found.get(LOST)
+        self.lost[step.model] += max(0, (len(ended) if isinstance(ended, list) else 0) - self.promised[step.model])
+        return found
 
     def _intend(self, step: AnyStep, in_doubt: InDoubt) -> None:
         intent = StepIntent(
@@ -160,9 +213,9 @@ class Executor:
         )
         self.journal.append(intent)
 
-    def _is_old(self, fact: Fact[FactValue]) -> bool:
+    def _is_old(self, step: AnyStep, fact: Fact[FactValue]) -> bool:
         """Return whether a fact must be looked at again before it is acted upon; what an effect touches is read after it."""
-        return not isinstance(fact, Known) or self.clock.boot() - fact.at > FRESH_SECONDS
+        return not isinstance(fact, Known) or self.clock.boot() - fact.at >= step.fresh_for
 
     async def _perform(self, step: AnyStep, world: Observed, attempt: int = 0) -> Came:
         """Run the effect to its end; return its evidence and what went wrong, which alone decides nothing."""
@@ -189,9 +242,11 @@ class Executor:
         doubtful = came.trouble and step.in_doubt != "irreversible"
         patience = 0.0 if came.declined else (step.again or 0) * TRIES + DOUBT_SECONDS if doubtful else step.deadline
         began, trouble = self.clock.boot(), came.trouble
-        until = began + min(patience, step.deadline)
+        until = self.drained_until[step.model] if step.kind == "drain" else began + min(patience, step.deadline)
         pause, longest = step.poll
         doubt, sightings, attempt = "", 0, 0
+        if not step.looks_at_once:
+            await self.clock.sleep(min(pause, max(0.0, until - began)))
         while True:
             world = await self.observer.look(step.reads(), world)
             sightings = sightings + 1 if step.holds(world) else 0
@@ -265,6 +320,11 @@ class Executor:
                 identity=unit.identity if unit else None,
             )
         )
+
+
+def _drain_of(model_name: str, steps: Sequence[PlannedStep]) -> int:
+    """Return the place of a model's drain."""
+    return next(place for place, one in enumerate(steps) if (one.step.kind, one.step.target) == ("drain", model_name))
 
 
 def _late(step: AnyStep, world: Observed) -> str:

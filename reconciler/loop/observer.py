@@ -114,7 +114,7 @@ class Observer:
         return seen.seeing({key: self._stamped(judged, before)})
 
     async def _read(self, key: FactKey, reader: Reader, into: Facts, before: Fact[FactValue]) -> None:
-        into[key] = self._stamped(await reader(), before)
+        into[key] = self._stamped(_following(await reader(), before), before)
 
     def _stamped(self, fact: Fact[FactT], before: Fact[FactValue]) -> Fact[FactT]:
         """Return a fact with when it was seen; what was not known before already is not known for as long."""
@@ -208,7 +208,15 @@ class Observer:
 
 
 ENGINE_FACTS = {"health", "activity", "answered"}
-ABSENT: Mapping[str, FactValue] = {"health": Health(phase="absent"), "activity": Activity(), "answered": Answer()}
+ABSENT: Mapping[str, FactValue] = {"health": Health(phase="absent"), "activity": Activity(calm=True), "answered": Answer()}
+
+
+def _following(fact: Fact[FactValue], before: Fact[FactValue]) -> Fact[FactValue]:
+    """Return what was seen of an engine's work with what the look before tells of it, any other fact as it is."""
+    if not (isinstance(fact, Known) and isinstance(fact.value, Activity)):
+        return fact
+    earlier = before.value if isinstance(before, Known) and isinstance(before.value, Activity) else None
+    return replace(fact, value=fact.value.following(earlier)) if earlier else fact
 
 
 def _chosen(units: Iterable[Unit], model_name: str, digest: str) -> Unit | None:

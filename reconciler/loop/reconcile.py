@@ -92,6 +92,14 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
 
     Raise PlanStale before the first effect when the plan is not the one that was approved.
     """
+    verdict = await _reconciled(wish, actor)
+    if not verdict.runs:
+        return verdict
+    hints = actor.past.hints(verdict.host)
+    return verdict.model_copy(update={"notes": hints.notes, "lost_conversations": hints.lost_conversations})
+
+
+async def _reconciled(wish: Wish, actor: Actor) -> HostVerdict:
     host = wish.slice.host.name
     if wish.provenance.objection:
         return HostVerdict(host=host, outcome="refused", message="nothing was changed", reasons=(wish.provenance.objection,))
@@ -254,6 +262,7 @@ def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) ->
             trigger=wish.trigger,
             provenance=wish.provenance,
             plan=tuple(f"{planned.step.kind} {planned.step.target}" for planned in plan.steps),
+            notes=plan.notes,
             continues=hints.open_run.seq if hints.open_run else None,
         )
     )
@@ -348,6 +357,8 @@ async def _close(executor: Executor, ending: Ending, mode: Mode, target: Target)
             quarantines=failed and mode == "forward",
             torn_down=executor.torn_down,
             log=log,
+            notes=executor.notes,
+            lost_conversations=executor.lost.total(),
         )
     )
     if failed:

@@ -219,16 +219,25 @@ class Slot(Value):
 
 
 class Activity(Value):
-    """Say what an engine is doing: its slots, and requests that wait for one."""
+    """What an engine is doing: its slots, and requests that wait for one.
+
+    `calm` says that the look before found the same: nothing runs, and nothing has run in between.
+    """
 
     identity: UnitIdentity | None = None
     slots: tuple[Slot, ...] = ()
     deferred: int = 0
+    calm: bool = False
 
     @property
     def in_flight(self) -> int:
         """Return how many requests run or wait."""
         return sum(slot.busy for slot in self.slots) + self.deferred
+
+    def following(self, before: Activity) -> Activity:
+        """Return this with what the look `before` it tells of it; a slot that ran a task in between has another task."""
+        same = (before.identity, before.slots) == (self.identity, self.slots)
+        return self.model_copy(update={"calm": same and self.in_flight == before.in_flight == 0})
 
 
 class RestoreAttempt(Value):

@@ -17,7 +17,7 @@ Verdict: TypeAlias = Literal["promoted", "failed", "interrupted", "superseded"]
 
 
 class RunOpened(Value):
-    """Open one execution of one host's plan. `key` is what a failure of it would quarantine."""
+    """Open one execution of one host's plan, with its `notes`. `key` is what a failure of it would quarantine."""
 
     kind: Literal["run-opened"] = "run-opened"
     host: HostName
@@ -29,6 +29,7 @@ class RunOpened(Value):
     trigger: str
     provenance: Provenance
     plan: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     continues: int | None = None
 
 
@@ -95,7 +96,10 @@ class TrialOpened(Value):
 
 
 class RunClosed(Value):
-    """Close a run with its verdict. `log` holds the engine's last lines when one failed."""
+    """Close a run with its verdict. `log` holds the engine's last lines when one failed.
+
+    `notes` say which conversations were lost against the plan, and which did not come back.
+    """
 
     kind: Literal["run-closed"] = "run-closed"
     host: HostName
@@ -107,6 +111,8 @@ class RunClosed(Value):
     quarantines: bool = False
     torn_down: bool = False
     log: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    lost_conversations: int = 0
 
 
 class Adopted(Value):
@@ -252,6 +258,8 @@ class Carried(Value):
     unproven: tuple[str, ...]
     held: Held | None = None
     sent_down: SentDown | None = None
+    notes: tuple[str, ...] = ()
+    lost_conversations: int = 0
 
 
 Record: TypeAlias = Annotated[

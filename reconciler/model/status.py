@@ -45,6 +45,9 @@ class HostStatus(Value):
     observed_generation: int = Field(description="The newest generation that was judged.")
     conditions: tuple[Condition, ...] = Field(description="What is so of this host; Ready comes first.")
     models: tuple[ModelStatus, ...] = Field(description="Its models.")
+    notes: tuple[str, ...] = Field(
+        default=(), description="Conversations that the last run lost against its plan, or that did not come back, and why."
+    )
     failure: str = Field(default="", description="What failed last, while that stands in the way.")
     log: tuple[str, ...] = Field(default=(), description="The engine's last words then.")
 

@@ -11,9 +11,14 @@ EXIT_CODES: dict[str, int] = {
     "in_sync": 0, "applied": 0, "rolled_back": 3, "unhealthy": 3, "stalled": 3, "refused": 4, "unknown": 5, "interrupted": 130,
 }  # fmt: skip
 
+LOST = 3
+
 
 class HostVerdict(Value):
-    """Say how a pass over one host ended. `runs` are the journal's names of what was executed."""
+    """How a pass over one host ended. `runs` are the journal's names of what was executed.
+
+    `lost_conversations` are those that the plan had meant to keep; `notes` say that, and which did not come back.
+    """
 
     host: str
     outcome: Outcome
@@ -21,8 +26,10 @@ class HostVerdict(Value):
     reasons: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
     runs: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    lost_conversations: int = 0
 
     @property
     def exit_code(self) -> int:
-        """Return the exit code of this verdict alone."""
-        return EXIT_CODES[self.outcome]
+        """Return the exit code of this verdict alone: what was lost against the plan is no success."""
+        return EXIT_CODES[self.outcome] or (LOST if self.lost_conversations else 0)

@@ -109,6 +109,7 @@ class RunDocument(Value):
     reason: str = Field(description="Why it failed, as one stable word that docs/errors.md explains; empty when it did not.")
     message: str = Field(description="Why, as a sentence.")
     log: tuple[str, ...] = Field(description="The engine's last words when it failed.")
+    notes: tuple[str, ...] = Field(description="What its plan said beforehand: conversations that would end, or not come back.")
 
 
 class HistoryDocument(Value):
@@ -130,6 +131,8 @@ class HostEnd(Value):
     reasons: tuple[str, ...] = Field(description="Every reason for a refusal.")
     log: tuple[str, ...] = Field(description="The engine's last words when it failed.")
     runs: tuple[int, ...] = Field(description="The runs that it took.")
+    notes: tuple[str, ...] = Field(description="Which conversations were lost against the plan, and which did not come back.")
+    lost_conversations: int = Field(description="How many were lost that the plan had meant to keep; more than 0 exits with 3.")
     exit_code: int = Field(description="The exit code that this host alone would give.")
 
 

@@ -95,6 +95,7 @@ def status_text(document: dict[str, Any], look: Look = PLAIN) -> str:
         for model in host["models"]:
             wanted = {True: "wanted", False: "not wanted", None: "not managed"}[model["wanted"]]
             lines.append(look.row(f"  model {model['model']:<{column}} {model['phase']:<14} {wanted}"))
+        lines += [f"  note: {note}" for note in host["notes"]]
         if host["failure"]:
             lines.append(f"  last failure: {host['failure']}")
         lines += [f"    | {line}" for line in host["log"]]
@@ -124,6 +125,7 @@ def _run(run: dict[str, Any], look: Look, column: int) -> str:
     lines = [look.row(row, verdict, _MOODS.get(verdict))]
     if run["message"]:
         lines.append(f"       {run['message']}")
+    lines += [f"       note: {note}" for note in run["notes"]]
     model = wide((step["model"] for step in run["steps"]), 16)
     lines += [
         look.row(
@@ -139,9 +141,11 @@ def verdict_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Return how a pass ended, as a person reads it."""
     lines: list[str] = []
     for host in document["hosts"]:
-        what = look.paint(host["outcome"].replace("_", " "), _MOODS.get(host["outcome"]))
+        mood = "bad" if host["lost_conversations"] else _MOODS.get(host["outcome"])
+        what = look.paint(host["outcome"].replace("_", " "), mood)
         lines.append(f"{host['host']}: {what}{': ' if host['message'] else ''}{host['message']}")
         lines += [f"  {reason}" for reason in host["reasons"]]
+        lines += [f"  note: {note}" for note in host["notes"]]
         lines += [f"  | {line}" for line in host["log"]]
     return "\n".join(lines)
 

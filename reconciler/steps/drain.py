@@ -1,4 +1,4 @@
-"""Drain: nothing is in flight, or the deadline passed."""
+"""Drain: nothing is in flight in two looks that follow each other, or the deadline passed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from reconciler.steps.step import ModelStep
 
 
 class Drain(ModelStep):
-    """Wait until an engine is idle. The engine's own word is asked at most every 1.5 s: faster polling hides aborted requests."""
+    """Wait until an engine is idle. The engine's own word is asked at most every 1.5 s: faster polling hides aborted requests.
+
+    Between two requests of clients that do not stop asking, a single look may meet no slot busy. An engine that was idle
+    when the plan was made, and has run nothing since, was seen twice already.
+    """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     best_effort: ClassVar[bool] = True
     poll: ClassVar[tuple[float, float]] = (1.5, 1.5)
+    fresh_for: ClassVar[float] = 0.0
+    looks_at_once: ClassVar[bool] = False
 
     kind: Literal["drain"] = "drain"
     deadline: float = 60.0
@@ -32,9 +38,10 @@ class Drain(ModelStep):
         """Return the world with every slot idle."""
         activity = world.value(self.key("activity"), Activity) or Activity()
         idle = tuple(slot.model_copy(update={"busy": False}) for slot in activity.slots)
-        return world.predicting(self.kind, {self.key("activity"): activity.model_copy(update={"slots": idle, "deferred": 0})})
+        drained = activity.model_copy(update={"slots": idle, "deferred": 0, "calm": True})
+        return world.predicting(self.kind, {self.key("activity"): drained})
 
     def holds(self, world: Observed) -> bool:
-        """Return whether nothing runs and nothing waits."""
+        """Return whether nothing runs, nothing waits, and nothing has run since the look before."""
         activity = world.value(self.key("activity"), Activity)
-        return activity is not None and activity.in_flight == 0
+        return activity is not None and activity.calm and activity.in_flight == 0

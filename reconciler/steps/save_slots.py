@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Activity, FactKey, Fingerprint, Observed, Saved, SavedSlot, Slot, Unit
@@ -19,6 +20,8 @@ class SaveSlots(ModelStep):
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     destructive: ClassVar[bool] = True
+
+    poll: ClassVar[tuple[float, float]] = (1.5, 1.5)
 
     kind: Literal["save_slots"] = "save_slots"
     deadline: float = 120.0
@@ -51,6 +54,11 @@ class SaveSlots(ModelStep):
         """Return whether nothing is left that only the engine knows."""
         return not self.blocked_by(world) and not unsaved(world, self)
 
+    def hopeless(self, world: Observed) -> str:
+        """Return which slots a save that has ended left out: nobody writes them any more."""
+        left = [slot.id for slot in unsaved(world, self)]
+        return f"{slots_named(left)} {'was' if len(left) == 1 else 'were'} not saved" if left else ""
+
 
 def out_of_reach(unit: Unit, wanted: Fingerprint | None) -> str:
     """Return why what a unit of another definition remembers cannot be saved, empty where its mark tells all that matters."""
@@ -70,6 +78,17 @@ def unsaved(world: Observed, step: ModelStep) -> tuple[Slot, ...]:
     return tuple(
         slot for slot in activity.slots if slot.holds_conversation and not any(_is_in(file, slot, unit) for file in saved.slots)
     )
+
+
+def used_since(before: Observed, after: Observed, step: ModelStep) -> bool:
+    """Return whether clients used what is still unsaved in `after`: with more patience, it can be saved."""
+    earlier = (before.value(step.key("activity"), Activity) or Activity()).slots
+    return any(slot.busy or slot not in earlier for slot in unsaved(after, step))
+
+
+def slots_named(numbers: Sequence[int]) -> str:
+    """Return one or more slots as a phrase."""
+    return f"slot {numbers[0]}" if len(numbers) == 1 else f"slots {', '.join(map(str, numbers))}"
 
 
 def _is_in(file: SavedSlot, slot: Slot, unit: Unit) -> bool:

@@ -12,7 +12,8 @@ from reconciler.steps.step import ModelStep
 class Stop(ModelStep):
     """End a unit. `port` is None when nobody knows where it listens.
 
-    `keeps` says that its conversations were saved before, so what grew since must be saved again.
+    `keeps` says that its conversations were saved before, so what grew since must be saved again; for `unsavable` of them
+    there is no room, as the plan knows.
     """
 
     in_doubt: ClassVar[InDoubt] = "observable"
@@ -22,6 +23,7 @@ class Stop(ModelStep):
     deadline: float = 60.0
     port: int | None
     keeps: bool = False
+    unsavable: int = 0
     identity: UnitIdentity | None = None
 
     def reads(self) -> tuple[FactKey, ...]:

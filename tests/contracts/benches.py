@@ -23,7 +23,8 @@ from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.host import Host
 from reconciler.fakes.life import Life
 from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher, FakePower
-from reconciler.fakes.world import Conversation, Nature, World
+from reconciler.fakes.processes import Conversation, Nature
+from reconciler.fakes.world import World
 from reconciler.model.facts import Binary, Unit
 from reconciler.model.spec import ModelSpec
 from reconciler.onhost import process

@@ -10,7 +10,8 @@ from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ALL_FAKE, Parts, ports
-from reconciler.fakes.world import Conversation, World
+from reconciler.fakes.processes import Conversation
+from reconciler.fakes.world import World
 from reconciler.loop.executor import Interrupt
 from reconciler.loop.lasting import Lasting
 from reconciler.loop.past import Past

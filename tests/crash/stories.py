@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.core.canonical import digest
 from reconciler.fakes.ports import FakeLauncher, Parts
-from reconciler.fakes.world import Nature
+from reconciler.fakes.processes import Chatter, Nature
 from reconciler.model.facts import Claim, Fact, Unit, UnitIdentity
 from reconciler.model.records import RunClosed, StepIntent
 from reconciler.model.spec import ModelSpec
@@ -197,6 +197,26 @@ def nobody_is_cut(stage: Stage) -> None:
 def busy_engine() -> Stage:
     stage = serving_a()
     stage.world.talk("a", TEA, seconds=5.0)
+    return wants(stage, "b")
+
+
+def nothing_is_lost(stage: Stage) -> None:
+    serves("b")(stage)
+    assert stage.world.lost == []
+    assert any(file.sidecar and file.holds for file in stage.world.files)
+
+
+@story(nothing_is_lost)
+def clients_that_end() -> Stage:
+    stage = serving_a()
+    stage.world.talk("a", TEA, 0.7, Chatter(answer=0.7, pause=0.1, until=stage.world.clock.now + 5.0))
+    return wants(stage, "b")
+
+
+@story(serves("b"), long=True)
+def clients_that_do_not_end() -> Stage:
+    stage = serving_a()
+    stage.world.talk("a", TEA, 0.7, Chatter(answer=0.7, pause=0.1))
     return wants(stage, "b")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reconciler.fakes.world import Conversation
+from reconciler.fakes.processes import Conversation
 from tests.crash.stage import TALK, Stage, want
 
 TEA, CAKE = TALK, Conversation("cake", 300)

@@ -12,7 +12,8 @@ import anyio
 import pytest
 
 from reconciler.core.retention import Retention
-from reconciler.fakes.world import Conversation, Fault, Nature
+from reconciler.fakes.processes import Conversation, Nature
+from reconciler.fakes.world import Fault
 from reconciler.store.journal import SqliteJournal
 from tests.crash.stage import Stage, want
 from tests.vigil import Vigil

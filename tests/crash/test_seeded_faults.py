@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher
-from reconciler.fakes.world import Place, Process, SlotFile
+from reconciler.fakes.processes import Place, Process, SlotFile
 from reconciler.model.facts import Activity, Claim, Fact, Fingerprint, Health, Known, PortState, SavedSlot, Unit, UnitIdentity
 from reconciler.model.gpu import Card, Gpu
 from reconciler.model.onhost import WriteClaim

@@ -72,8 +72,8 @@ SHARES = (
 
 FIELDS: dict[str, tuple[Any, ...]] = {
     "host": (HOST,), "model": ("a",), "port": (8080,), "digest": DIGESTS, "deadline": (60.0,), "need_bytes": SIZES,
-    "frees_bytes": SIZES, "shares": SHARES, "required": (True, False), "keeps": (True, False), "fingerprint": ("", "another"),
-    "identity": (None, *IDENTITIES),
+    "frees_bytes": SIZES, "shares": SHARES, "required": (True, False), "keeps": (True, False), "unsavable": (0, 2),
+    "fingerprint": ("", "another"), "identity": (None, *IDENTITIES),
     "models": ((), ("a",), MODELS), "own": ((), (7,)), "force": (False, True),
     "checks": (False, True), "checked": (False, True),
     "ends": ("off", "suspended"),
@@ -89,10 +89,10 @@ def units() -> Iterator[Unit | None]:
 
 
 def activities() -> Iterator[Activity]:
-    yield Activity()
+    yield Activity(calm=True)
     for tokens, busy, deferred in product((None, 5, 500), (True, False), (0, 1)):
         first = Slot(id=0, busy=busy, tokens=tokens, task=1)
-        yield Activity(slots=(first,), deferred=deferred)
+        yield Activity(slots=(first,), deferred=deferred, calm=not (busy or deferred))
         yield Activity(slots=(first, Slot(id=1, busy=False, tokens=800, task=7)), deferred=deferred)
 
 

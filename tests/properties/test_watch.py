@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.canonical import digest
-from reconciler.fakes.world import Conversation, Nature
+from reconciler.fakes.processes import Conversation, Nature
 from reconciler.model.records import Hold, Resume, Retry
 from tests.crash.stage import Stage, want
 from tests.vigil import Vigil

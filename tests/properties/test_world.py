@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from hypothesis import HealthCheck, settings
@@ -13,7 +14,8 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, fold
 from reconciler.fakes.life import Life
 from reconciler.fakes.ports import ports
-from reconciler.fakes.world import Conversation, Descent, Fault, Loss
+from reconciler.fakes.processes import Conversation, Loss
+from reconciler.fakes.world import Descent, Fault
 from reconciler.loop.observer import Observer
 from reconciler.model.facts import FactKey
 from reconciler.model.power import Guards, Login, Power
@@ -159,6 +161,9 @@ class WorldMachine(RuleBasedStateMachine):
         begun = (row.record for row in self.stage.kept().rows() if row.seq > before)
         aims = [self.stage.wanted, *(record.slice for record in begun if isinstance(record, RunOpened))]
         assert [loss for loss in self.world.lost if not self.is_excused(loss, aims)] == [], verdict
+        if verdict is not None:
+            told = [loss for loss in self.world.lost if loss.busy and not self.is_excused(replace(loss, busy=False), aims)]
+            assert len(told) <= verdict.lost_conversations, verdict
         self.world.lost.clear()
         packets = self.world.packets
         assert all(sum(at <= other < at + 60.0 for other in packets) <= MOST_PACKETS for at in packets), packets

@@ -13,7 +13,7 @@ NARROW = Look(width=30)
 COLOURED = Look(colour=True)
 RUN = {
     "run": 1, "at": 0.0, "host": "tower-under-the-desk", "mode": "forward", "verdict": "failed", "provenance": "desired 4f1c2ab",
-    "message": "a sentence that is longer than the terminal is wide", "log": [],
+    "message": "a sentence that is longer than the terminal is wide", "log": [], "notes": [],
     "steps": [{"step": "start", "model": "a", "outcome": "failed", "seconds": 1.0, "said": "what it said at length"}],
 }  # fmt: skip
 
@@ -46,10 +46,21 @@ def test_a_long_name_moves_its_column_and_not_its_neighbours() -> None:
 
 
 def test_colour_is_only_where_it_is_asked_for_and_says_how_it_went() -> None:
-    end = {"host": "box", "outcome": "rolled_back", "message": "", "reasons": [], "log": []}
+    end = {
+        "host": "box", "outcome": "rolled_back", "message": "", "reasons": [], "log": [], "notes": [], "lost_conversations": 0,
+    }  # fmt: skip
     assert verdict_text({"hosts": [end]}) == "box: rolled back"
     assert verdict_text({"hosts": [end]}, COLOURED) == "box: \x1b[31mrolled back\x1b[0m"
     assert "\x1b[31mfailed\x1b[0m" in history_text({"runs": [RUN]}, COLOURED)
+
+
+def test_a_switch_that_lost_what_it_meant_to_keep_looks_like_no_success_and_says_what() -> None:
+    note = "a: 2 conversations were lost that the plan meant to keep"
+    end = {
+        "host": "box", "outcome": "applied", "message": "", "reasons": [], "log": [], "notes": [note], "lost_conversations": 2,
+    }  # fmt: skip
+    assert verdict_text({"hosts": [end]}, COLOURED) == f"box: \x1b[31mapplied\x1b[0m\n  note: {note}"
+    assert f"       note: {note}" in history_text({"runs": [{**RUN, "notes": [note]}]}).splitlines()
 
 
 @pytest.mark.parametrize("name", ["switch", "program_missing", "quarantined"])
@@ -63,10 +74,11 @@ def test_the_conditions_of_a_host_are_coloured_by_what_they_mean() -> None:
     condition = {"type": "Ready", "status": "True", "reason": "InSync", "message": ""}
     host = {
         "host": "box", "power": "on", "power_evidence": "it answers", "watts": None, "generation": 1, "conditions": [condition],
-        "models": [], "failure": "", "log": [],
+        "models": [], "failure": "", "log": [], "notes": ["a: slot 0 (500 tokens) starts cold"],
     }  # fmt: skip
     coloured = status_text({"hosts": [host]}, COLOURED)
     assert "\x1b[32mReady=True\x1b[0m" in coloured
+    assert "  note: a: slot 0 (500 tokens) starts cold" in coloured
     assert bare(coloured) == status_text({"hosts": [host]})
 
 

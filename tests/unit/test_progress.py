@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.fakes.world import Nature
+from reconciler.fakes.processes import Nature
 from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import A, B, Stage, want
 from tests.crash.story import STORIES

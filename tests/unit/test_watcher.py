@@ -8,7 +8,7 @@ from itertools import pairwise
 import anyio
 
 from reconciler.core.canonical import digest
-from reconciler.fakes.world import Conversation, Nature
+from reconciler.fakes.processes import Conversation, Nature
 from reconciler.loop import keeper
 from reconciler.model.records import Asked, Hold, Resume, RunClosed, RunOpened, StepDone
 from tests.crash.stage import Stage, serving_a, want
