@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.core import naming
-from reconciler.model.facts import Service
 from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import Adopted, Machine, Server, WeightsFile
+from reconciler.model.origin import Service
 
 GIB = 1024**3
 CONTEXT = 8192
@@ -69,7 +69,8 @@ class Draft(NamedTuple):
 def candidates(machine: Machine, adopted: Mapping[int, Adopted]) -> tuple[Candidate, ...]:
     """Return the models that can be written: what is served first, then the other weights that were found."""
     files = {file.path: file for file in machine.weights}
-    served = [(one, adopted[one.pid]) for one in machine.servers if adopted[one.pid].weights]
+    seen = [(one, _seen_here(one, adopted[one.pid], files)) for one in machine.servers]
+    served = [(one, said) for one, said in seen if said.weights]
     told = [one.model or (said.alias if naming.is_name(said.alias) else "") for one, said in served]
     told = [name if told.count(name) == 1 else "" for name in told]
     rest = [file for file in machine.weights if _is_model(file) and file.path not in {said.weights for _, said in served}]
@@ -80,6 +81,13 @@ def candidates(machine: Machine, adopted: Mapping[int, Adopted]) -> tuple[Candid
         for (one, said), name in zip(served, told, strict=True)
     ]
     return (*first, *(Candidate(next(chosen), file) for file in rest))
+
+
+def _seen_here(server: Server, said: Adopted, files: Mapping[str, WeightsFile]) -> Adopted:
+    """Return what a server says, of one in a container with the path that its weights have outside."""
+    if server.container is None:
+        return said
+    return said.model_copy(update={"weights": next((path for path in server.mapped if path in files), "")})
 
 
 def draft(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_problem: str, where: Where = HERE) -> Draft:
@@ -187,7 +195,7 @@ def _origin(one: Candidate, machine: Machine, service: Service | None) -> list[s
     if one.server is None or one.adopted is None:
         return said
     by = f", {one.server.service.name}" if one.server.service else ""
-    said.insert(0, f"Served now on port {one.server.port} by pid {one.server.pid} of {one.server.user}{by}.")
+    said.insert(0, f"Served now {_where(one.server)} by pid {one.server.pid} of {one.server.user}{by}.")
     if service is not None:
         said.append(
             f"{service.name} goes on as it is, with its own command line; what is said of it here has to be what that says."
@@ -196,8 +204,17 @@ def _origin(one: Candidate, machine: Machine, service: Service | None) -> list[s
         return [*said, *([allowed] if service.scope == "system" and machine.user != "root" else [])]
     if one.adopted.alias and one.adopted.alias != one.name:
         said.append(f"It called itself {_text(one.adopted.alias)}; from now on the name that clients see is the one below.")
+    if one.server.container is not None:
+        said.append("Paths in args are those of the container: write them as they are on this host.")
     told = f"Its environment says more: write {', '.join(one.server.variables)} as flags into args."
     return [*said, *(f"Left out {flag}." for flag in one.adopted.left_out), *([told] if one.server.variables else [])]
+
+
+def _where(server: Server) -> str:
+    """Return where a server is reached."""
+    if server.container is not None:
+        return f"in {server.container.shown}"
+    return f"on the Unix socket {server.socket}" if server.socket else f"on port {server.port}"
 
 
 def _sizes(one: Candidate, *, guesses: bool) -> list[str]:
@@ -243,9 +260,7 @@ def _left(machine: Machine, found: Sequence[Candidate]) -> list[str]:
     lines = [f"# Not written, because {file.problem}" for file in broken]
     lines += [f"# {one} is no model of its own: an mmproj or adapter belongs into `args` of one." for one in beside]
     lines += [
-        f"# pid {one.pid} on port {one.port} serves weights that could not be seen."
-        for one in machine.servers
-        if one.pid not in named
+        f"# pid {one.pid} {_where(one)} serves weights that could not be seen." for one in machine.servers if one.pid not in named
     ]
     lines += [f"# {machine.cut}; add what is missing."] if machine.cut else []
     return ["", *lines] if lines else []

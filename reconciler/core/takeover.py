@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from reconciler.core.drafting import Candidate
 from reconciler.model.machine import LOOPBACK, Machine, Server
+from reconciler.model.origin import ROOT, Container, Service
 
 _SECRETS = ("--api-key", "-hft", "--hf-token")
 """Flags whose values a machine does not give away."""
@@ -36,7 +37,7 @@ WantedBy=default.target
 
 
 class Step(NamedTuple):
-    """Be one command, and why, in sentences."""
+    """Be one command, and why, in sentences; the command is empty where only those can say what to do."""
 
     command: str
     why: tuple[str, ...]
@@ -55,7 +56,7 @@ def units(found: Iterable[Candidate]) -> Mapping[str, str]:
 
 
 def _by_hand(server: Server) -> bool:
-    return server.service is None and bool(server.program)
+    return server.by_hand and not server.socket and bool(server.program)
 
 
 def _steps(machine: Machine, name: str, server: Server) -> Iterator[Step]:
@@ -70,6 +71,7 @@ def _steps(machine: Machine, name: str, server: Server) -> Iterator[Step]:
             (
                 f"{name} goes on as {service.name}, and is looked at on 127.0.0.1 over plain http without a key.",
                 f"Take {', '.join(hiding)} out of its ExecStart=: with it, reconciler would take {name} for dead.",
+                *([f"Write `--port {server.port}` there, which is the port in inventory.yaml."] if server.socket else []),
             ),
         )
 
@@ -86,20 +88,47 @@ def _step(machine: Machine, name: str, server: Server) -> Step:
         f"{name} is served by pid {server.pid}, which reconciler did not start; its conversations end with it.",
         *_reach(server),
     )
+    if server.container is not None:
+        return _of_container(machine, server.container, why)
+    if server.supervisor:
+        return Step("", (*why, f"{server.supervisor} started it and starts it again after a kill: end it there."))
     service = server.service
-    mine = server.user == machine.user
     if service is None:
-        return Step(f"{'' if mine or machine.user == 'root' else 'sudo '}kill {server.pid}", why)
-    if service.scope == "user":
-        of_whom = "" if mine else f"-M {server.user}@ "
-        command = f"{'' if mine or machine.user == 'root' else 'sudo '}systemctl --user {of_whom}disable --now {service.name}"
-    else:
-        command = f"{'' if machine.user == 'root' else 'sudo '}{service.ending}"
-    return Step(command, (*why, f"{service.name} would start it again after a kill."))
+        return Step(f"{_as(machine, server.user)}kill {server.pid}", why)
+    return Step(_disable(machine, service, server.user), (*why, f"{service.name} would start it again after a kill."))
+
+
+def _of_container(machine: Machine, container: Container, why: tuple[str, ...]) -> Step:
+    """Return how a container is ended by what runs it: after a kill, that may start it again."""
+    inside = f"It runs in {container.shown}, which cannot be taken over in this version: reconciler starts its weights outside."
+    if container.service is not None:
+        again = f"{container.service.name} runs the container, and would start it again after a kill."
+        return Step(_disable(machine, container.service, container.user), (*why, inside, again))
+    if not container.ending:
+        return Step("", (*why, inside, "End it where it is run: after a kill it is started again."))
+    sudo = "" if container.user == machine.user else "sudo " if container.user == ROOT else f"sudo -u {container.user} "
+    return Step(f"{sudo}{container.ending}", (*why, inside, "After a kill its restart policy may start it again."))
+
+
+def _disable(machine: Machine, service: Service, user: str) -> str:
+    """Return how a service, or one of a user's own, is ended for good."""
+    if service.scope == "system":
+        return f"{_as(machine, ROOT)}{service.ending}"
+    of_whom = "" if user == machine.user else f"-M {user}@ "
+    return f"{_as(machine, user)}systemctl --user {of_whom}disable --now {service.name}"
+
+
+def _as(machine: Machine, user: str) -> str:
+    """Return what a command begins with that acts on what is a user's."""
+    return "" if machine.user in {user, ROOT} else "sudo "
 
 
 def _reach(server: Server) -> tuple[str, ...]:
     """Say who cannot reach it any more."""
+    if server.socket:
+        return (
+            f"It listens on the Unix socket {server.socket}; ours listens on port {server.port} of loopback, for its clients.",
+        )
     place = _place(server)
     away = f"Clients on other machines reach it on {place}; ours listens on loopback alone, so put a proxy before it."
     return () if place in LOOPBACK else (away,)

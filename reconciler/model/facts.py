@@ -11,10 +11,14 @@ from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from reconciler.model.gpu import Gpu
 from reconciler.model.names import Value
+from reconciler.model.origin import Origin
 from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
 from reconciler.model.preparation import Prepared
 
 T_co = TypeVar("T_co", covariant=True)
+
+SYSTEMD = "systemd"
+"""What listens for a service that is started by its first connection."""
 
 TRIVIAL_TOKENS = 8
 """A slot that holds at most this many tokens holds no conversation: a health canary leaves fewer, re-reading them is free."""
@@ -140,32 +144,19 @@ class Unit(Value):
     argv: tuple[str, ...] = ()
 
 
-class Service(Value):
-    """Name a systemd service, of the system or of a user."""
-
-    name: str
-    scope: Literal["system", "user"]
-
-    @property
-    def ending(self) -> str:
-        """Return the command that ends it and keeps it from coming back."""
-        return f"systemctl {'--user ' if self.scope == 'user' else ''}disable --now {self.name}"
-
-
-class PortOwner(Value):
+class PortOwner(Origin):
     """Say who listens on a port; the pid is None when it belongs to another user."""
 
     pid: int | None
     name: str
     model: str | None = None
-    service: Service | None = None
 
     @property
     def remedy(self) -> str:
-        """Return how to end it, as a phrase with the exact command."""
-        if self.service is not None:
-            return f"`{self.service.ending}`{' (as root)' if self.service.scope == 'system' else ''} ends it for good"
-        return f"`kill {self.pid}` ends it" if self.pid is not None else "end that"
+        """Return how to end it so that it stays away, as a phrase with the exact command where there is one."""
+        if self.name == SYSTEMD:
+            return "`systemctl list-sockets` shows which socket unit holds it, and `systemctl disable --now` of that frees it"
+        return self.way_out or (f"`kill {self.pid}` ends it" if self.pid is not None else "end that")
 
 
 class PortState(Value):

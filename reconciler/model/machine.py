@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reconciler.model.facts import Service
 from reconciler.model.names import Value
+from reconciler.model.origin import Origin, Service
 from reconciler.model.spec import Task
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -28,10 +28,11 @@ class Node(Value):
     group: str
 
 
-class Server(Value):
+class Server(Origin):
     """Describe a listening llama-server: its flags without secrets, the GGUF files in its memory, variables that are flags.
 
-    `model` is set when it is a unit of ours.
+    `socket` is the Unix socket that it listens on, empty for a TCP port; without one, and in a container with a network of
+    its own, `port` is one that is free. `model` is set when it is a unit of ours.
     """
 
     pid: int
@@ -42,8 +43,8 @@ class Server(Value):
     flags: tuple[str, ...]
     mapped: tuple[str, ...]
     variables: tuple[str, ...]
-    service: Service | None
     model: str | None
+    socket: str = ""
 
 
 class WeightsFile(Value):

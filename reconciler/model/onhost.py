@@ -11,8 +11,9 @@ from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from reconciler.model.facts import Claim, Mark, Service, UnitIdentity
+from reconciler.model.facts import Claim, Mark, UnitIdentity
 from reconciler.model.names import Value
+from reconciler.model.origin import Service
 from reconciler.model.preparation import Preparation
 
 InDoubt: TypeAlias = Literal["repeatable", "observable", "once", "irreversible"]

@@ -36,7 +36,8 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
     proc, home = os.path.join(root, "proc"), os.path.expanduser("~")
     serving = servers.servers(proc)
     wanted = request.get("search", True)
-    named = [path for one in serving for path in _weights(one)]
+    free = _free_port(proc)
+    named = [path for one in serving for path in _weights(one, proc)]
     environments = [os.environ, *(servers.environment(one["pid"], proc) for one in serving)]
     found = search.search(search.places(home, environments, root), named) if wanted else search.Search([], "")
     known = {search.identity(file["path"]): file["path"] for file in found.files}
@@ -48,11 +49,11 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
         "cards": cards(root),
         "nodes": [_node(path) for path in look.gpus(root)["nodes"]],
         "programs": _programs(),
-        "servers": [{**one, "mapped": _as_found(one["mapped"], known)} for one in serving],
+        "servers": [{**one, "port": one["port"] or free, "mapped": _as_found(one, known, proc)} for one in serving],
         "weights": found.files,
         "cut": found.cut,
         "folders": [_folder(files.absolute(path, directory)) for path in request.get("folders", ())],
-        "free_port": _free_port(proc),
+        "free_port": free,
     }
 
 
@@ -72,18 +73,31 @@ def cards(root: str = "/") -> list[dict[str, Any]]:
     return found
 
 
-def _weights(server: dict[str, Any]) -> list[str]:
+def _weights(server: dict[str, Any], proc: str) -> list[str]:
     """Return the files that a server was told of and that look like weights, then those that it has in memory."""
     flags = [part for word in server["flags"] for part in (word.split("=", 1) if word.startswith("--") else [word])]
     told = [word for before, word in zip(["", *flags], flags) if before in _OF_WEIGHTS or word.endswith(".gguf")]
     paths = [*(os.path.join(server["directory"], word) for word in told), *server["mapped"]]
-    return [path for path in paths if os.path.isabs(path) and path.isprintable()]
+    return [path for path in paths if os.path.isabs(path) and path.isprintable() and _is_here(server, path, proc)]
 
 
-def _as_found(mapped: list[str], known: dict[tuple[int, int] | None, str]) -> list[str]:
+def _as_found(server: dict[str, Any], known: dict[tuple[int, int] | None, str], proc: str) -> list[str]:
     """Return the files in a server's memory by the names under which they were found, without the later parts of one."""
-    paths = [known.get(search.identity(path)) or caches.named(path) for path in mapped]
-    return [path for path in paths if files.part(path) <= 1]
+    found = [(path, known.get(_identity(server, path, proc))) for path in server["mapped"]]
+    paths = [here or ("" if server["container"] else caches.named(path)) for path, here in found]
+    return [path for path in paths if path and files.part(path) <= 1]
+
+
+def _is_here(server: dict[str, Any], path: str, proc: str) -> bool:
+    """Return whether a path leads to the same file here as it does for a server."""
+    here = search.identity(path)
+    return here is not None and here == _identity(server, path, proc)
+
+
+def _identity(server: dict[str, Any], path: str, proc: str) -> tuple[int, int] | None:
+    """Return which file a server means by a path; in a container, that is often another one than here."""
+    root = procfs.root(server["pid"], proc) if server["container"] else ""
+    return search.identity(root + path)
 
 
 def _programs() -> list[str]:

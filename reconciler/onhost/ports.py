@@ -9,7 +9,7 @@ import os
 import pwd
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import procfs, servers, services, sockets
+from reconciler.onhost import origins, procfs, servers, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ def owner(port: int, directory: str | None = None) -> dict[str, Any]:
     ours = text is not None and (directory is None or procfs.works_in(pid, directory))
     mark = procfs.parse_mark(text) if ours and text is not None else None
     name = procfs.read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
-    return {"owner": {"pid": pid, "name": name, "model": mark["model"] if mark else None, "service": services.service(pid)}}
+    return {"owner": {"pid": pid, "name": name, "model": mark["model"] if mark else None, **origins.origin(pid)}}
 
 
 def expect(pid: int) -> None:

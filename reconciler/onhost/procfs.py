@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import time
 from functools import lru_cache
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 MARK = "RECONCILER_MARK"
 ENVIRON_LIMIT = 128 * 1024
+ARGV_LIMIT = 64 * 1024
 EXEC_SECONDS = 1.0
 """How long a process may take from one program to the next, in which it shows no environment."""
 
@@ -82,9 +84,37 @@ def process(pid: int) -> Process | None:
     return parse_stat(pid, read(f"/proc/{pid}/stat"))
 
 
-def pids() -> list[int]:
+def pids(proc: str = "/proc") -> list[int]:
     """Return the pids of all processes that can be seen."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(name) for name in os.listdir(proc) if name.isdigit()]
+
+
+def argv(pid: int, proc: str = "/proc") -> list[str]:
+    """Return the words of a process's command line."""
+    content = read(f"{proc}/{pid}/cmdline", ARGV_LIMIT)
+    return content.decode("utf-8", "replace").removesuffix("\0").split("\0") if content else []
+
+
+def root(pid: int, proc: str = "/proc") -> str:
+    """Return where a process's own / is to be seen from outside."""
+    return os.path.join(proc, str(pid), "root")
+
+
+def owner(pid: int, proc: str = "/proc") -> int:
+    """Return the number of the user whose process it is, -1 when it is gone."""
+    try:
+        return os.stat(f"{proc}/{pid}").st_uid
+    except OSError:
+        return -1
+
+
+def user(pid: int, proc: str = "/proc") -> str:
+    """Return the user whose process it is, by name where it has one."""
+    number = owner(pid, proc)
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def living() -> dict[int, Process]:

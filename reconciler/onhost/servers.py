@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.onhost import procfs, services, sockets
+from reconciler.onhost import origins, procfs, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 PROGRAM = "llama-server"
 DEFAULT_PORT = 8080
 SERVERS_LIMIT = 32
-ARGV_LIMIT = 64 * 1024
 MAPS_LIMIT = 4 * 1024 * 1024
 
 _SECRETS = ("--api-key", "-hft", "--hf-token")
@@ -48,23 +46,25 @@ def listening(proc: str = "/proc") -> dict[int, tuple[int, int]]:
 
 
 def servers(proc: str = "/proc") -> list[dict[str, Any]]:
-    """Return every listening llama-server, by pid; one that another one started is left out."""
+    """Return every listening llama-server, by pid; one that another one started is left out.
+
+    The `port` is None where it listens on a Unix socket, or in a container with a network of its own.
+    """
     open_sockets = listening(proc)
     pids = sorted(int(name) for name in os.listdir(proc) if name.isdigit())
     programs = {pid: program for pid in pids for program in [_program(pid, proc)] if program is not None}
     found = []
     for pid, program in programs.items():
         one = procfs.parse_stat(pid, procfs.read(f"{proc}/{pid}/stat"))
-        port = _port(pid, program, open_sockets, proc)
-        if one is not None and one.alive and one.parent not in programs and port is not None:
-            found.append(_described(pid, program, port, proc))
-    return found[:SERVERS_LIMIT]
+        if one is not None and one.alive and one.parent not in programs:
+            found.append({**_described(pid, program, proc), "port": _port(pid, program, open_sockets, proc)})
+    return [one for one in found if one["port"] is not None or one["socket"] or one["container"]][:SERVERS_LIMIT]
 
 
 def of_user(port: int, user: int, proc: str = "/proc") -> int | None:
     """Return the llama-server of a user that was told to listen on a port: whose sockets are hidden, its words tell."""
     for name in os.listdir(proc):
-        if name.isdigit() and _owner(int(name), proc) == user:
+        if name.isdigit() and procfs.owner(int(name), proc) == user:
             program = _program(int(name), proc)
             if program is not None and _told_port(program.flags) == port:
                 return int(name)
@@ -77,27 +77,29 @@ def environment(pid: int, proc: str = "/proc") -> dict[str, str]:
     return {name: value for name, _, value in (one.partition("=") for one in entries) if name}
 
 
-def _described(pid: int, program: _Program, port: int, proc: str) -> dict[str, Any]:
+def _described(pid: int, program: _Program, proc: str) -> dict[str, Any]:
     directory = procfs.link(f"{proc}/{pid}/cwd")
     mark = procfs.mark_text(pid, proc)
+    origin = origins.origin(pid, proc)
+    path = _file(program.words[-1], directory) or _on_path(procfs.link(f"{proc}/{pid}/exe"))
     return {
         "pid": pid,
-        "port": port,
-        "user": _user(pid, proc),
-        "directory": directory,
-        "program": _file(program.words[-1], directory) or _on_path(procfs.link(f"{proc}/{pid}/exe")),
+        "socket": _socket(program.flags, directory),
+        "user": procfs.user(pid, proc),
+        # What is a path in a container leads nowhere outside of it.
+        "directory": "" if origin["container"] else directory,
+        "program": "" if origin["container"] else path,
         "flags": _without_secrets(program.flags),
         "mapped": _mapped(pid, proc),
         "variables": _variables(pid, proc),
-        "service": services.service(pid, proc),
+        **origin,
         "model": (procfs.parse_mark(mark) or {}).get("model") if mark else None,
     }
 
 
 def _program(pid: int, proc: str) -> _Program | None:
     """Return the command line of a llama-server, or of a script of that name, None for any other program."""
-    content = procfs.read(f"{proc}/{pid}/cmdline", ARGV_LIMIT)
-    words = [word.decode("utf-8", "replace") for word in content.rstrip(b"\0").split(b"\0")]
+    words = procfs.argv(pid, proc)
     for at, word in enumerate(words[:2]):
         if os.path.basename(word).startswith(PROGRAM) and (at == 0 or _interprets(words[0])):
             return _Program(words[: at + 1], [*_as_flags(environment(pid, proc)), *words[at + 1 :]])
@@ -122,16 +124,27 @@ def _port(pid: int, program: _Program, open_sockets: dict[int, tuple[int, int]],
         return None
     except OSError:
         told = _told_port(program.flags)
-        user = _owner(pid, proc)
+        user = procfs.owner(pid, proc)
         return told if (told, user) in open_sockets.values() else None
     ports = sorted(port for inode, (port, _) in open_sockets.items() if f"socket:[{inode}]" in links)
     return ports[0] if ports else None
 
 
 def _told_port(flags: list[str]) -> int:
+    told = _told(flags, "--port")
+    return int(told) if told.isdecimal() else DEFAULT_PORT
+
+
+def _told(flags: list[str], name: str) -> str:
+    """Return the last value of a flag, "" without one."""
     words = [part for word in flags for part in word.split("=", 1)]
-    told = [int(text) for flag, text in zip(words, words[1:]) if flag == "--port" and text.isdecimal()]
-    return told[-1] if told else DEFAULT_PORT
+    return next((value for flag, value in reversed(list(zip(words, words[1:]))) if flag == name), "")
+
+
+def _socket(flags: list[str], directory: str) -> str:
+    """Return the Unix socket that a server listens on: for llama-server, any host that ends in .sock is one."""
+    host = _told(flags, "--host")
+    return os.path.join(directory, host) if host.endswith(".sock") else ""
 
 
 def _without_secrets(flags: Iterable[str]) -> list[str]:
@@ -153,7 +166,7 @@ def _mapped(pid: int, proc: str) -> list[str]:
     except OSError:
         return []
     paths = {path.decode("utf-8", "replace") for path in _MAPPED.findall(content)}
-    return sorted(paths, key=lambda path: (-_size(path), path))
+    return sorted(paths, key=lambda path: (-max(_size(path), _size(procfs.root(pid, proc) + path)), path))
 
 
 def _variables(pid: int, proc: str) -> list[str]:
@@ -178,18 +191,3 @@ def _on_path(program: str) -> str:
     """Return the name on the PATH that leads to a program, or the program itself."""
     known = shutil.which(PROGRAM)
     return known if known and os.path.realpath(known) == program else program
-
-
-def _owner(pid: int, proc: str) -> int:
-    try:
-        return os.stat(f"{proc}/{pid}").st_uid
-    except OSError:
-        return -1
-
-
-def _user(pid: int, proc: str) -> str:
-    number = _owner(pid, proc)
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)

@@ -154,7 +154,7 @@ def _unit(state: State) -> dict[str, Any] | None:
         "started_at": wall - uptime + 1 / procfs.ticks() if one else None,
         "leader": main is not None or starts,
         "restarts": int(state["NRestarts"] or 0),
-        "argv": _argv(main["pid"]) if main else [],
+        "argv": procfs.argv(main["pid"]) if main else [],
         # Files under /run are written anew at every reload, so their age says nothing.
         "outdated": one is not None and _modified_ns(state) / 1e9 > wall - uptime + 1 / procfs.ticks(),
     }
@@ -189,11 +189,6 @@ def _members(state: State) -> set[int]:
         return set()
     files = [os.path.join(folder, "cgroup.procs") for folder, _, _ in os.walk(root + group)]
     return {int(pid) for file in files for pid in procfs.read(file, 65536).split() if int(pid) > 1}
-
-
-def _argv(pid: int) -> list[str]:
-    words = procfs.read(f"/proc/{pid}/cmdline", 65536).split(b"\0")[:-1]
-    return [word.decode("utf-8", "replace") for word in words]
 
 
 def _modified_ns(state: State) -> int:

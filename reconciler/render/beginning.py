@@ -22,7 +22,7 @@ def init_text(document: dict[str, Any], look: Look = PLAIN) -> str:
         lines += _first(document, directory)
     else:
         for step in document["steps"]:
-            lines += [*(f"  # {sentence}" for sentence in step["why"]), f"  {step['command']}"]
+            lines += [*(f"  # {sentence}" for sentence in step["why"]), *([f"  {step['command']}"] if step["command"] else [])]
         lines.append(f"  reconciler apply --state {directory}")
     units = [name for name in document["files"] if name.endswith(".service")]
     lines += [f"Or keep it under systemd as it is: {directory}/{name} is a unit that does, and says how." for name in units]

@@ -89,7 +89,7 @@ def _readers(app: Beginning, where: drafting.Where) -> HostReaders:
 
 def _there(command: str, to: str | None) -> str:
     """Return a command as it is typed here."""
-    return command if to is None else f"ssh -t {to} {shlex.quote(command)}"
+    return command if to is None or not command else f"ssh -t {to} {shlex.quote(command)}"
 
 
 async def _look(readers: HostReaders) -> tuple[Machine, str]:

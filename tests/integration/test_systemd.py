@@ -196,6 +196,41 @@ def test_init_says_what_to_change_in_a_service_that_nobody_can_look_at(here: Ser
     until(lambda: here.run("plan", "--detailed-exitcode").returncode == 0, COMMAND_SECONDS)
 
 
+DOCKER = """#!/bin/sh
+# Stands in for `docker run`: the server runs in a control group of its own, and the client waits for its end.
+server=$1; shift 6
+trap 'systemctl stop docker-{id}.scope' TERM
+systemd-run --scope --collect --quiet --unit=docker-{id} "$server" "$@" &
+while kill -0 $!; do wait $!; done
+"""
+
+
+def test_a_server_in_a_container_is_ended_by_the_service_that_runs_that_and_served_from_its_host(here: ServiceStack) -> None:
+    (here.folder / "models").mkdir()
+    weights = weights_in(here.folder / "models", seed=7)
+    (here.folder / "bin").mkdir()
+    (here.folder / "bin" / "llama-server").symlink_to(here.llama_server())
+    docker = here.folder / "docker"
+    docker.write_text(DOCKER.format(id="0f" * 32))
+    docker.chmod(0o755)
+    words = [str(here.folder / "llama-server"), "run", "--rm", "--name", "gemma", "image", "-m", str(weights), "-c", "2048"]
+    here.service(f"ExecStart={shlex.join([str(docker), *words, '--port', str(here.port)])}", "Restart=always")
+    here.booted.run("systemctl", "start", "tiny")
+    until(here.listens, COMMAND_SECONDS)
+    begun = here.begin()
+    (step,) = begun["steps"]
+    assert step["command"] == "systemctl disable --now tiny.service"
+    assert "It runs in a container of docker (gemma), which cannot be taken over in this version" in " ".join(step["why"])
+    assert begun["files"] == ["desired.yaml", "inventory.yaml"]
+    refused = here.apply(4).stdout
+    assert "it is in a container of docker (gemma), and `systemctl disable --now tiny.service` (as root) ends it" in refused
+    assert "kill" not in refused
+    here.booted.run(*shlex.split(step["command"]))
+    until(lambda: not here.listens(), COMMAND_SECONDS)
+    here.apply()
+    assert list(here.engines()) == begun["models"][:1]
+
+
 @pytest.mark.parametrize(
     ("settings", "kills"),
     [

@@ -10,8 +10,8 @@ from reconciler.core.drafting import HERE, Answers, Where, candidates, draft
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.engines.llamacpp import adopted
 from reconciler.edge.clock import SystemClock
-from reconciler.model.facts import Service
 from reconciler.model.machine import Card, Machine, Node
+from reconciler.model.origin import Container, Service
 from reconciler.store.source import FileSource
 from tests.machines import file, machine, server
 from tests.rules.tree import ROOT
@@ -69,6 +69,27 @@ CASES = {
         gpu_problem="found /dev/nvidia0, whose memory cannot be read yet",
     ),
     "a_server_of_unseen_weights": Case(machine(servers=(server(flags=("--models-dir", "/srv/models")),), weights=(GEMMA,))),
+    "in_containers": Case(
+        machine(
+            user="root",
+            weights=(QWEN, GEMMA),
+            servers=(
+                server(
+                    container=Container(runtime="docker", name="q", service=Service(name="q.service", scope="user")),
+                    program="",
+                    directory="",
+                    mapped=(QWEN.path,),
+                    flags=("-m", "/models/q.gguf", "-c", "4096", "--jinja"),
+                ),
+                server(pid=813, container=Container(runtime="Kubernetes"), program="", mapped=("/data/unseen.gguf",)),
+            ),
+        )
+    ),
+    "on_a_unix_socket": Case(
+        machine(
+            servers=(server(socket="/run/llama.sock", flags=("-m", QWEN.path, "--host", "/run/llama.sock")),), weights=(QWEN,)
+        )
+    ),
     "a_unit_of_ours": Case(machine(servers=(server(model="mine"),))),
 }
 

@@ -11,9 +11,10 @@ import pytest
 from reconciler.core import findings
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import Binary, Claim, FactKey, Observed, PortOwner, PortState, Service, Unknown, Weights
+from reconciler.model.facts import Binary, Claim, FactKey, Observed, PortOwner, PortState, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.machine import Logins, Machine, Node
+from reconciler.model.origin import Service
 from reconciler.model.power import Guards, Login
 from reconciler.model.records import OpenRun, Retry, Row, RunOpened
 from reconciler.model.spec import Capabilities, Command, Kind, WantedPower

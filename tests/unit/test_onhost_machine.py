@@ -59,6 +59,7 @@ def test_a_server_is_told_with_all_that_starts_it_again(proc: Proc) -> None:
         "pid": 9, "port": 8080, "user": found["user"], "directory": "/home/ann", "program": "/home/ann/llama-server",
         "flags": ["-m", "a.gguf", "--api-key", "(hidden)", "--hf-token=(hidden)"], "mapped": ["/home/ann/a.gguf"],
         "variables": ["LLAMA_ARG_FIT"], "service": {"name": "llama.service", "scope": "user"}, "model": None,
+        "container": None, "supervisor": "", "socket": "",
     }  # fmt: skip
     assert "hush" not in json.dumps(found)
 
@@ -91,6 +92,37 @@ def test_of_a_server_whose_sockets_are_hidden_a_variable_tells_the_port(proc: Pr
     proc.listen(9001, 2)
     proc.process(9, "llama-server", environ="LLAMA_ARG_PORT=9001\0")
     assert [one["port"] for one in proc.servers()] == [9001]
+
+
+def test_a_server_on_a_unix_socket_is_found_with_the_port_that_it_could_have(
+    proc: Proc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    proc.listen(8080, 1)
+    proc.process(9, "llama-server", "--host", "127.0.0.1", "--host=run/llama.sock", "--port", "9000", inode=4711)
+    proc.process(10, "llama-server", "--host", "sock", inode=4712)
+    (found,) = machine.machine({}, str(tmp_path), str(proc.folder.parent))["servers"]
+    assert (found["pid"], found["socket"], found["port"]) == (9, "/home/ann/run/llama.sock", 8081)
+
+
+def test_what_a_server_in_a_container_serves_is_told_by_the_file_that_it_has_there(
+    proc: Proc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path in there is also one here, of another file."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    served, other = gguf(tmp_path / "home/models/a.gguf"), gguf(tmp_path / "m/a.gguf", seed=2)
+    argv, maps = ("/app/llama-server", "-m", str(other)), f"7f0 r--s 0 fd:01 12 {other}\n"
+    for pid in (9, 10):
+        own = proc.process(pid, *argv, inode=4711, maps=maps, cgroup=f"0::/docker/{pid:064x}\n", directory="/app")
+        inside = own / "root" / str(other).lstrip("/")
+        inside.parent.mkdir(parents=True)
+        inside.hardlink_to(served if pid == 9 else gguf(tmp_path / "volume/b.gguf", seed=3))
+    found = machine.machine({}, str(tmp_path), str(proc.folder.parent))
+    assert [file["path"] for file in found["weights"]] == [str(served)]
+    assert [(one["mapped"], one["program"], one["port"]) for one in found["servers"]] == [
+        ([str(served)], "", 8080),
+        ([], "", 8080),
+    ]
 
 
 @pytest.mark.parametrize("argv", [("nginx",), ("python3", "/x/server.py"), ("vim", "llama-server"), ()])

@@ -8,11 +8,12 @@ import pytest
 
 from reconciler.core.drafting import Candidate
 from reconciler.core.takeover import steps, units
-from reconciler.model.facts import PortOwner, Service
+from reconciler.model.origin import Container, Service
 from tests.machines import adopted, file, machine, server
 
 OF_SYSTEM = Service(name="llama.service", scope="system")
 OF_USER = Service(name="llama.service", scope="user")
+DOCKER = Container(runtime="docker", name="gemma")
 RUN_ONCE = Service(name="run-u7.service", scope="user")
 
 
@@ -98,13 +99,49 @@ def test_a_unit_runs_exactly_what_ran_and_holds_no_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "remedy"),
+    ("user", "container", "command"),
     [
-        (PortOwner(pid=9, name="nginx"), "`kill 9` ends it"),
-        (PortOwner(pid=None, name="somebody"), "end that"),
-        (PortOwner(pid=9, name="x", service=OF_SYSTEM), "`systemctl disable --now llama.service` (as root) ends it for good"),
-        (PortOwner(pid=9, name="x", service=OF_USER), "`systemctl --user disable --now llama.service` ends it for good"),
+        ("root", DOCKER, "docker stop gemma"),
+        ("ann", DOCKER, "sudo docker stop gemma"),
+        ("ann", Container(runtime="podman", name="gemma", user="ann"), "podman stop gemma"),
+        ("bob", Container(runtime="podman", name="gemma", user="ann"), "sudo -u ann podman stop gemma"),
+        ("ann", Container(runtime="docker", name="gemma", service=OF_SYSTEM), "sudo systemctl disable --now llama.service"),
+        ("ann", Container(runtime="podman", user="ann", service=OF_USER), "systemctl --user disable --now llama.service"),
+        (
+            "bob",
+            Container(runtime="podman", user="ann", service=OF_USER),
+            "sudo systemctl --user -M ann@ disable --now llama.service",
+        ),
+        ("root", Container(runtime="Kubernetes"), ""),
+        ("root", Container(runtime="LXC", name="101"), ""),
     ],
 )
-def test_who_holds_a_port_is_named_with_the_command_that_ends_it(owner: PortOwner, remedy: str) -> None:
-    assert owner.remedy == remedy
+def test_what_runs_in_a_container_is_ended_by_what_runs_that_and_gets_no_unit(
+    user: str, container: Container, command: str
+) -> None:
+    one = candidate(container=container)
+    (step,) = steps(machine(user=user, servers=(one.server,)), [one])
+    assert step.command == command
+    assert f"It runs in a container of {container.runtime}" in " ".join(step.why)
+    assert "after a kill" in step.why[-1].lower()
+    assert units([one]) == {}
+
+
+def test_what_a_supervisor_starts_again_is_not_to_be_killed() -> None:
+    one = candidate(supervisor="llama-swap (pid 7)")
+    (step,) = steps(machine(servers=(one.server,)), [one])
+    assert (step.command, units([one])) == ("", {})
+    assert step.why[-1] == "llama-swap (pid 7) started it and starts it again after a kill: end it there."
+
+
+def test_a_server_on_a_unix_socket_is_named_with_the_port_that_it_is_to_have() -> None:
+    one = candidate(socket="/run/llama.sock", flags=("--host", "/run/llama.sock"), port=8081)
+    (step,) = steps(machine(servers=(one.server,)), [one])
+    assert step.command == "kill 812"
+    assert "It listens on the Unix socket /run/llama.sock; ours listens on port 8081" in step.why[-1]
+    assert units([one]) == {}
+    kept = candidate(socket="/run/llama.sock", flags=("--host", "/run/llama.sock"), port=8081, service=OF_USER)
+    (change,) = steps(machine(servers=(kept.server,)), [kept])
+    assert change.command.startswith("systemctl --user edit --full llama.service")
+    assert "Take --host /run/llama.sock out of its ExecStart=" in change.why[1]
+    assert change.why[-1] == "Write `--port 8081` there, which is the port in inventory.yaml."

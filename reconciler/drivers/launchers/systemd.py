@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from reconciler.errors import DriverError
-from reconciler.model.facts import Binary, Fact, Known, LogPart, Mark, PortState, Service, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import Binary, Fact, Known, LogPart, Mark, PortState, Unit, UnitIdentity, Unknown
 from reconciler.model.names import Value
 from reconciler.model.onhost import AskPort, AskServiceLog, AskServices, StartService, StopService
+from reconciler.model.origin import Service
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:

@@ -1,0 +1,91 @@
+"""Origin: what started a process and starts it again when it is ended, so that advice to end it can work."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from reconciler.model.names import Value
+
+_PROGRAMS = {"docker": "docker", "podman": "podman", "containerd": "nerdctl", "cri-o": "crictl"}
+"""For each runtime, the program that a person ends a container with."""
+
+ROOT = "root"
+
+
+class Service(Value):
+    """Name a systemd service, of the system or of a user."""
+
+    name: str
+    scope: Literal["system", "user"]
+
+    @property
+    def ending(self) -> str:
+        """Return the command that ends it and keeps it from coming back."""
+        return f"systemctl {'--user ' if self.scope == 'user' else ''}disable --now {self.name}"
+
+    @property
+    def way_out(self) -> str:
+        """Return how to end it, as a phrase."""
+        return f"`{self.ending}`{_by(ROOT if self.scope == 'system' else '')} ends it for good"
+
+
+class Container(Value):
+    """Name a container: its runtime, the user who runs that, and the service that runs the container, where one is known.
+
+    The name is what the runtime's commands take, empty where nobody can say.
+    """
+
+    runtime: str
+    name: str = ""
+    user: str = ROOT
+    service: Service | None = None
+
+    @property
+    def shown(self) -> str:
+        """Return it as people speak of it."""
+        return f"a container of {self.runtime}{f' ({self.name})' if self.name else ''}"
+
+    @property
+    def ending(self) -> str:
+        """Return the command that ends it, empty where there is none to be typed on its host."""
+        if self.service is not None:
+            return self.service.ending
+        program = _PROGRAMS.get(self.runtime)
+        return f"{program} stop {self.name}" if program and self.name else ""
+
+    @property
+    def way_out(self) -> str:
+        """Return how to end it, as a phrase."""
+        if self.service is not None:
+            return f"it is in {self.shown}, and {self.service.way_out}"
+        if self.ending:
+            return f"it is in {self.shown}, and `{self.ending}`{_by(self.user)} ends it"
+        program = _PROGRAMS.get(self.runtime)
+        if program:
+            return f"it listens for {self.shown}: `{program} ps`{_by(self.user)} shows which, `{program} stop` ends that"
+        return f"it is in {self.shown}, which starts it again after a kill, so end it there"
+
+
+class Origin(Value):
+    """Say what starts a process again: its container, the systemd service that it is, or a supervisor; none, by hand."""
+
+    service: Service | None = None
+    container: Container | None = None
+    supervisor: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """Return whether it stays away once it was ended."""
+        return self.service is None and self.container is None and not self.supervisor
+
+    @property
+    def way_out(self) -> str:
+        """Return how to end what something would start again, as a phrase; empty for what was started by hand."""
+        keeper = self.container or self.service
+        if keeper is not None:
+            return keeper.way_out
+        return f"{self.supervisor} starts it again after a kill, so end it there" if self.supervisor else ""
+
+
+def _by(user: str) -> str:
+    return f" (as {user})" if user else ""
