@@ -44,7 +44,6 @@ def test_active_is_a_name_or_a_list(written: object, names: tuple[str, ...]) -> 
         {"enforce": "yes"},
         {"apply_from": "anywhere"},
         {"version": True},
-        {"version": "1"},
         {"hosts": {"x": {"version": 1}}},
     ],
 )
