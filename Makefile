@@ -12,7 +12,9 @@ WORKSHOP := $(VENV)/.workshop
 JOBS ?= 6
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
-.PHONY: demo demo-power test test-gpu check crash bench schemas coverage lock
+.PHONY: demo demo-power test rigs test-gpu check crash bench schemas coverage lock
+# What tests need of the machine may be what makes the virtual environment.
+.NOTPARALLEL:
 
 demo: $(INSTALLED)
 	$(BIN)/reconciler demo
@@ -21,8 +23,12 @@ demo: $(INSTALLED)
 demo-power: $(WORKSHOP)
 	$(BIN)/python -m tests.rigs.demo
 
-test: $(WORKSHOP)
+# What the machine lacks is installed where this may; what needs it otherwise is left out, and the last line says so.
+test: rigs $(WORKSHOP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+rigs:
+	@tests/rigs/install || true
 
 check: $(WORKSHOP)
 	$(BIN)/ruff format --check .
@@ -65,6 +71,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c '$(NEW_ENOUGH)' || { \
 		echo "reconciler needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there)." >&2; \
 		echo "Name a newer one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make a virtual environment; on Debian or Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation --editable .

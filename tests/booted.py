@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
+from tests.needs import need, need_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,21 +48,11 @@ class Booted:
         self.run("systemctl", "daemon-reload")
 
 
-def need(*programs: str) -> None:
-    """Skip a test where programs are missing that this account could not install; where it could, that is a failure."""
-    missing = [program for program in programs if shutil.which(program) is None]
-    remedy = f"{', '.join(missing)} must be there: run tests/rigs/install as root"
-    if missing and os.geteuid() != 0:
-        pytest.skip(remedy)
-    assert not missing, remedy
-
-
 @contextmanager
 def booted_systemd() -> Iterator[Booted]:
     """Boot one; it is gone, with all it started, when the context ends."""
+    need_root()
     need(*NEEDED)
-    if os.geteuid() != 0:
-        pytest.skip("booting a systemd of its own needs root: run the tests as root to see it")
     with subprocess.Popen([RIG], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as rig:
         assert rig.stdin is not None
         assert rig.stdout is not None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
+
+from tests.needs import left_out
 
 BOOTING_SECONDS = 600
 """What a test may take that has hosts which boot; the first of them makes their Debian, and that is most of it."""
@@ -21,6 +24,18 @@ def pytest_configure() -> None:
     """Let Ctrl-C through: a script starts `make test &` with SIGINT ignored, and whatever a test starts inherits that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Say in the last line what was left out and what brings it; with TESTS_COMPLETE=1 that is a failure."""
+    yield
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    line = left_out(one.longrepr[2] for one in terminal.stats.get("skipped", ())) if terminal else ""
+    if terminal and line:
+        terminal.write_line(line)
+    if line and os.environ.get("TESTS_COMPLETE") == "1":
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from tests import far
 from tests.engine import free_port
+from tests.needs import need, program
 from tests.running import until
 
 SETTINGS = """
@@ -63,9 +63,8 @@ class Served(NamedTuple):
 @contextmanager
 def running(shell_setting: str = "") -> Iterator[Served]:
     """Run a daemon that lets this user in by a key; `shell_setting` is a further line of its configuration."""
-    program, keygen = (shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") for name in ("sshd", "ssh-keygen"))
-    assert program is not None, "sshd is not there; tests/rigs/install brings it"
-    assert keygen is not None, "ssh-keygen is not there; tests/rigs/install brings it"
+    need("ssh")
+    daemon, keygen = program("sshd"), program("ssh-keygen")
     if os.getuid() == 0:
         # Where its part without privileges lives; a machine that booted without its service has none.
         Path("/run/sshd").mkdir(exist_ok=True)
@@ -83,7 +82,7 @@ def running(shell_setting: str = "") -> Iterator[Served]:
         algorithm, key = (folder / "host.pub").read_text().split()[:2]
         (folder / "known").write_text("".join(f"[127.0.0.1]:{one} {algorithm} {key}\n" for one in (port, other)))
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "config")], stderr=log, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen([daemon, "-D", "-e", "-f", str(folder / "config")], stderr=log, stdin=subprocess.DEVNULL)
         try:
             until(lambda: _listens(port))
             yield Served(folder, port, other, process)

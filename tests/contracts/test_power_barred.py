@@ -16,9 +16,9 @@ from reconciler.edge.clock import SystemClock
 from reconciler.errors import Barred
 from reconciler.model.facts import Known, Unknown
 from tests.contracts.hosts import here
+from tests.needs import program
 from tests.rigs import ipmi, plugs, proxmox, redfish
 from tests.rigs.hostrig.client import Rig, plugged
-from tests.rigs.hostrig.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,6 +16,7 @@ from reconciler.model.records import Row
 from reconciler.store.journal import SqliteJournal
 from tests.clocks import StoppedClock
 from tests.faults import under_limit
+from tests.needs import Wanting, need_root, program
 from tests.runs import run_opened
 
 SMALL = 256 * 1024
@@ -56,11 +57,14 @@ def filled(directory: Path) -> Callable[[int], Full]:
 
 @pytest.fixture(params=["a small file system", "a limit"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
-    """Give a folder and the way to fill it; who may not mount has the kernel's limit instead."""
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(tmp_path)]
-    if request.param == "a limit" or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+    """Give a folder and the way to fill it."""
+    if request.param == "a limit":
         yield tmp_path, no_larger_files
         return
+    need_root()
+    mount = [program("mount"), "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        raise Wanting("a file system of its own", "this machine lets not even root mount one")
     yield tmp_path, filled(tmp_path)
     subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)  # noqa: S607 - as above
 

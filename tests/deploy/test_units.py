@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import frail
-from tests.booted import Booted, booted_systemd, need
+from tests.booted import Booted, booted_systemd
 from tests.engine import free_port, weights_in
+from tests.needs import need
 from tests.running import until
 
 if TYPE_CHECKING:

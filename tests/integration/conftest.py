@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.household import HOST, OTHER, Household, asleep
-from tests.rigs.hostrig.client import Mode, Rig, modes, plugged
+from tests.rigs.hostrig.client import MODES, Mode, Rig, plugged
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +25,9 @@ def plugs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Mode],
         yield rig_in
 
 
-@pytest.fixture(params=modes())
+@pytest.fixture(params=MODES)
 def rig(request: pytest.FixtureRequest, plugs: Callable[[Mode], Rig]) -> Rig:
-    """Return the rig in each mode that this machine has, or in the one that a test names."""
+    """Return the rig in each mode, or in the one that a test names."""
     return plugs(request.param)
 
 

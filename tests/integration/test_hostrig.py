@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.household import HOST, OTHER, asleep
-from tests.rigs.hostrig.client import Mode, Rig, groups, modes, plugged
+from tests.rigs.hostrig.client import MODES, Mode, Rig, groups, need_mode, plugged
 from tests.rigs.hostrig.light import MARKER
 from tests.rigs.hostrig.members import members
 from tests.rigs.hostrig.packet import SYNC, octets, pattern
@@ -26,7 +26,7 @@ SECONDS = str(4_000_000_000 + os.getpid())
 ENGINE = f"setsid sleep {SECONDS} >/dev/null 2>&1 </dev/null &"
 
 
-@pytest.fixture(scope="module", params=modes())
+@pytest.fixture(scope="module", params=MODES)
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     with plugged(tmp_path_factory.mktemp("hosts") / "rig", (HOST, OTHER), request.param) as made:
         yield made
@@ -208,7 +208,7 @@ def test_a_host_with_a_new_key_is_not_trusted(tmp_path: Path) -> None:
         assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in rig.ssh(HOST, "true").stderr
 
 
-@pytest.mark.parametrize("mode", modes())
+@pytest.mark.parametrize("mode", MODES)
 def test_a_user_may_do_what_sudo_allows_and_runs_the_engines_of_this_checkout(tmp_path: Path, mode: Mode) -> None:
     with plugged(tmp_path, (HOST,), mode) as rig:
         rig.on(HOST)
@@ -224,7 +224,7 @@ def test_a_user_may_do_what_sudo_allows_and_runs_the_engines_of_this_checkout(tm
         assert "the following arguments are required: -m/--model" in engine.stderr
 
 
-@pytest.mark.parametrize("mode", modes())
+@pytest.mark.parametrize("mode", MODES)
 def test_two_rigs_side_by_side_do_not_hear_each_other(tmp_path: Path, mode: Mode) -> None:
     with plugged(tmp_path / "one", (HOST,), mode) as one, plugged(tmp_path / "two", (HOST,), mode) as two:
         assert one.host(HOST).mac == two.host(HOST).mac
@@ -236,7 +236,7 @@ def test_two_rigs_side_by_side_do_not_hear_each_other(tmp_path: Path, mode: Mode
         assert one.count(HOST)["wol_seen"] == 1
 
 
-@pytest.mark.parametrize("mode", modes())
+@pytest.mark.parametrize("mode", MODES)
 def test_nothing_is_left_of_a_rig_whose_test_failed(tmp_path: Path, mode: Mode) -> None:
     def failing() -> None:
         with plugged(tmp_path, (HOST,), mode) as rig:
@@ -252,8 +252,9 @@ def test_nothing_is_left_of_a_rig_whose_test_failed(tmp_path: Path, mode: Mode) 
     assert remains(tmp_path, tokens[0]) == []
 
 
-@pytest.mark.parametrize("mode", modes())
+@pytest.mark.parametrize("mode", MODES)
 def test_nothing_is_left_of_a_rig_whose_test_was_killed(tmp_path: Path, mode: Mode) -> None:
+    need_mode(mode)
     program = f"""
 from pathlib import Path
 from tests.rigs.hostrig.client import plugged

@@ -17,7 +17,7 @@ import pytest
 from reconciler.verbs.outcome import PENDING, REFUSED
 from tests.household import COMMAND_SECONDS, HOST, MOST, Household
 from tests.rigs import outside
-from tests.rigs.hostrig.client import Mode, modes
+from tests.rigs.hostrig.client import MODES, Mode
 from tests.running import until
 
 Fault = Callable[[Household], None]
@@ -349,8 +349,8 @@ DAYS: dict[str, Day] = {
 
 
 def in_modes(days: dict[str, Day]) -> dict[str, tuple[Mode, Day]]:
-    """Return the days that there can be on this machine, each with its mode."""
-    return {f"{name}, {mode}": (mode, day) for mode in modes() for name, day in days.items() if mode in day.modes}
+    """Return the days, each with the modes in which it can be."""
+    return {f"{name}, {mode}": (mode, day) for mode in MODES for name, day in days.items() if mode in day.modes}
 
 
 @pytest.mark.parametrize(("rig", "day"), in_modes(DAYS).values(), ids=in_modes(DAYS), indirect=["rig"])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.engine import EMBEDDED_SERVER
+from tests.needs import Wanting, need, need_root
 from tests.rules.tree import ROOT
 
 if TYPE_CHECKING:
@@ -147,8 +148,10 @@ def test_a_shape_fits_what_differs_only_from_run_to_run(shown: str, printed: str
 
 @pytest.mark.timeout(SECONDS + 60)
 def test_the_quickstart_tells_what_happens(tmp_path: Path) -> None:
+    need("unshare", "hostname", "ip", "curl")
     if subprocess.run([*OWN, "true"], check=False, capture_output=True).returncode != 0:
-        pytest.skip("namespaces of its own are not allowed here: run the tests as root to see it")
+        need_root()
+        raise Wanting("namespaces of its own", "this machine lets not even root make them")
     page = told(PAGE.read_text(encoding="utf-8"))
     printed = run([one.command for one in page], tmp_path / "home")
     wrong = [(shown, real) for shown, real in zip(page, printed, strict=True) if not fits(shown.lines, real.lines)]

@@ -18,6 +18,7 @@ import pytest
 from tests import sshd
 from tests.engine import EngineProcess, free_port, weights_in
 from tests.frail import program_in
+from tests.needs import need
 from tests.running import until
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, ending
 
@@ -141,6 +142,7 @@ def test_a_shell_that_greets_is_heard_out(tmp_path: Path, greeting: str) -> None
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh", "fish"])
 def test_every_login_shell_is_good_enough(tmp_path: Path, shell: str) -> None:
+    need(shell)
     with sshd.running(f'ForceCommand exec {shell} -c "$SSH_ORIGINAL_COMMAND"') as served:
         here = Stack(tmp_path, served)
         found = here.run("doctor").stdout

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from tests.household import HOST, Household
+from tests.needs import Wanting
 from tests.rigs.hostrig.client import Rig, plugged
 
 COMMAND_SECONDS = 400
@@ -106,6 +107,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="reconciler-demo-power-"))
     try:
         return 0 if play(folder) else 1
+    except Wanting as lacking:
+        sys.exit(f"no demo {lacking}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

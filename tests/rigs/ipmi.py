@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.needs import need, program
 from tests.rigs import witness
 from tests.rigs.hostrig.client import Rig
-from tests.rigs.hostrig.programs import program
 from tests.running import until
 
 USER = "operator"
@@ -69,6 +69,7 @@ esac
 @contextmanager
 def simulated(folder: Path, password: str, rig: Rig, host: str = "gpu1") -> Iterator[int]:
     """Be the BMC of a host, at a UDP port of the loopback."""
+    need("ipmitool")
     folder.mkdir(parents=True, exist_ok=True)
     chassis, lan, machine = folder / "chassis", folder / "lan.conf", folder / "machine.emu"
     words = {"python": sys.executable, "witness": witness.__file__, "rig": rig.folder, "host": host}

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
+from tests.needs import program
 from tests.rigs.hostrig.client import Rig
 from tests.rigs.hostrig.programs import RigError
 
@@ -313,7 +314,7 @@ def serving(cluster: Cluster, folder: Path) -> Iterator[Stand]:
     certificate, key = folder / "pve-ssl.pem", folder / "pve-ssl.key"
     words = ["-subj", f"/CN={LOCAL}.lan", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-nodes"]
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    made = ["openssl", "req", "-x509", *curve, *words, "-keyout", str(key), "-out", str(certificate)]
+    made = [program("openssl"), "req", "-x509", *curve, *words, "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(made, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

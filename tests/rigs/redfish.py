@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.needs import program
 from tests.rigs.hostrig.client import Rig
 
 CHECKOUT = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-    words = ["openssl", "req", "-x509", *curve, "-nodes", "-days", "2", "-subj", "/CN=bmc"]
+    words = [program("openssl"), "req", "-x509", *curve, "-nodes", "-days", "2", "-subj", "/CN=bmc"]
     subprocess.run([*words, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     return certificate, key
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.needs import program
 from tests.pairs import DESIRED, source
 from tests.repository import git, repository
 
@@ -34,7 +35,7 @@ def signing(state: Path, *, known: bool = True) -> None:
     """Let commits be signed with a new ssh key that git knows, or not, as somebody's."""
     key, signers = state / "key", state / "signers"
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)],  # noqa: S607
+        [program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(key)],
         check=True,
     )
     signers.write_text(f"ana@example.org {key.with_suffix('.pub').read_text()}" if known else "")

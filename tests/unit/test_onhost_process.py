@@ -17,6 +17,7 @@ from reconciler.onhost import bundle, ending, process, procfs
 from reconciler.onhost.problem import Problem
 from reconciler.onhost.serve import answer
 from tests import running
+from tests.needs import need_root
 from tests.running import FAMILY, SLEEPER, STUBBORN, lives, ok, our_units, spawn_request, start, stop_request
 
 if TYPE_CHECKING:
@@ -218,8 +219,7 @@ def test_a_pid_with_another_identity_is_never_signalled(tmp_path: Path, field: s
 
 
 def test_a_pid_that_the_kernel_reused_is_never_signalled(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("choosing the next pid needs root; the forged identities above must do")
+    need_root()
     identity = start(tmp_path, SLEEPER)
     ok(answer(stop_request(identity), str(tmp_path)))
     stranger = _take_pid(identity["pid"])

@@ -24,16 +24,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from tests.needs import FOLDERS, Wanting, need, need_root
 from tests.rigs.hostrig import light, rootfs
 from tests.rigs.hostrig.lan import CONTROLLER
 from tests.rigs.hostrig.packet import pattern
-from tests.rigs.hostrig.programs import FOLDERS, RigError
+from tests.rigs.hostrig.programs import RigError
 from tests.rigs.hostrig.setup import Setup
 
 Mode = Literal["nspawn", "light"]
 
 START_SECONDS, STOP_SECONDS = 30.0, 30.0
 
+MODES: tuple[Mode, ...] = ("light", "nspawn")
+LIGHT_PROGRAMS = ("sshd", "ssh", "ssh-keygen")
 NSPAWN_PROGRAMS = ("systemd-nspawn", "mmdebstrap", "unshare", "nsenter", "ip", "mount", "umount", "sysctl", "ssh-keygen")
 
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -72,7 +75,7 @@ def nspawn_lacks() -> tuple[str, ...]:
 
 
 def modes() -> list[Mode]:
-    """Return the modes in which a rig runs on this machine."""
+    """Return those of the modes in which a rig runs on this machine."""
     return ["light"] if nspawn_lacks() else ["light", "nspawn"]
 
 
@@ -215,7 +218,10 @@ def _connected(folder: Path) -> Iterator[socket.socket]:
 
 @contextmanager
 def plugged(folder: Path, names: Sequence[str] = ("gpu1",), mode: Literal["auto", "nspawn", "light"] = "auto") -> Iterator[Rig]:
-    """Plug hosts in, all off; pull everything out again in the end."""
+    """Plug hosts in, all off; pull everything out again in the end.
+
+    Raises Wanting where this machine lacks what the mode needs.
+    """
     folder = folder.absolute()
     chosen, why, system = _chosen(mode)
     token = f"hostrig-{secrets.token_hex(4)}"
@@ -234,11 +240,10 @@ def plugged(folder: Path, names: Sequence[str] = ("gpu1",), mode: Literal["auto"
 
 
 def _chosen(mode: str) -> tuple[Mode, str, Path | None]:
+    need_mode(mode)
     if mode == "light":
         return "light", "it was asked for", None
     lacks = nspawn_lacks()
-    if mode == "nspawn" and lacks:
-        raise RigError(f"no nspawn mode: {', '.join(lacks)}")
     if lacks:
         return "light", ", ".join(lacks), None
     try:
@@ -247,6 +252,17 @@ def _chosen(mode: str) -> tuple[Mode, str, Path | None]:
         if mode == "nspawn":
             raise
         return "light", str(error), None
+
+
+def need_mode(mode: str) -> None:
+    """Leave the test out where this machine lacks what a mode needs."""
+    if mode != "nspawn":
+        need(*LIGHT_PROGRAMS)
+        return
+    need_root()
+    need(*NSPAWN_PROGRAMS)
+    if nspawn_lacks():
+        raise Wanting("whole systems as hosts", ", ".join(nspawn_lacks()))
 
 
 def _shown() -> list[str]:

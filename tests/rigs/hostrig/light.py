@@ -15,10 +15,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from tests.needs import FOLDERS, program
 from tests.rigs.hostrig import ethtool, stubs
 from tests.rigs.hostrig.host import HOST_KEY, SSHD_SETTINGS, Ending, Host, Place
 from tests.rigs.hostrig.members import members
-from tests.rigs.hostrig.programs import FOLDERS, RigError, ended, gone, new_key, program
+from tests.rigs.hostrig.programs import RigError, ended, gone, new_key
 
 MARKER = "HOSTRIG_HOST"
 SSH_PORT = 2222

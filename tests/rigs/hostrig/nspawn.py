@@ -12,11 +12,12 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from tests.needs import program
 from tests.rigs.hostrig import ethtool
 from tests.rigs.hostrig.host import HOST_KEY, SSHD_SETTINGS, Ending, Host, Place
 from tests.rigs.hostrig.lan import Lan
 from tests.rigs.hostrig.packet import octets, pattern
-from tests.rigs.hostrig.programs import ended, new_key, program, run
+from tests.rigs.hostrig.programs import ended, new_key, run
 from tests.rigs.hostrig.rootfs import USER, USER_ID
 from tests.rigs.hostrig.setup import Setup
 

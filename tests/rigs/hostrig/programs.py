@@ -8,21 +8,12 @@ import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from shutil import which
 
-FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+from tests.needs import program
 
 
 class RigError(Exception):
     """The rig itself failed, which no simulated host can cause."""
-
-
-def program(name: str) -> str:
-    """Return where a program is; the folders of system programs are in no ordinary user's PATH."""
-    found = which(name, path=FOLDERS)
-    if found is None:
-        raise RigError(f"{name} is not there; tests/rigs/install brings it")
-    return found
 
 
 def run(name: str, *words: str | Path) -> str:

@@ -1,0 +1,51 @@
+"""What tests need of a machine beyond Python and git: where it lacks something they are left out, and the last line says so."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from shutil import which
+from typing import TYPE_CHECKING
+
+from _pytest.outcomes import Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""The folders of system programs; those that end in `sbin` are in no ordinary user's PATH."""
+
+REASON = "for want of "
+
+
+class Wanting(Skipped):
+    """Something that this machine lacks: pytest skips the test that meets it."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{REASON}{what} ({remedy})")
+
+
+def need(*programs: str) -> None:
+    """Leave the test out where programs are missing."""
+    missing = [name for name in programs if which(name, path=FOLDERS) is None]
+    if missing:
+        raise Wanting(", ".join(missing), "`sudo tests/rigs/install` brings it")
+
+
+def program(name: str) -> str:
+    """Return where a program is."""
+    need(name)
+    return str(which(name, path=FOLDERS))
+
+
+def need_root() -> None:
+    """Leave the test out where an ordinary user runs it."""
+    if os.geteuid() != 0:
+        raise Wanting("root", "`sudo make test` has it")
+
+
+def left_out(reasons: Iterable[str]) -> str:
+    """Return the sentence that counts what was left out, by what was missing and what brings it; nothing where nothing was."""
+    counted = Counter(found + rest for _, found, rest in (text.partition(REASON) for text in reasons) if found)
+    found = [f"{number} {reason}" for reason, number in counted.most_common()]
+    return f"Left out: {counted.total()} tests, {'; '.join(found)}" if found else ""
