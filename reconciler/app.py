@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import socket
 import sys
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from reconciler.drivers import DriverCatalog
 from reconciler.drivers.contained import contained
 from reconciler.edge import trace
 from reconciler.edge.clock import SystemClock
-from reconciler.model.facts import Claim
+from reconciler.model.controller import Controller
 from reconciler.store import planfile
+from reconciler.store.controller_id import ControllerId
 from reconciler.store.journal import SqliteJournal
 from reconciler.store.lock import FileLock
 from reconciler.store.repository import Folder
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+ID_BYTES = 16
+
 
 @dataclass(frozen=True)
 class App:
@@ -55,7 +59,9 @@ class App:
     journal: Journal
     lock: Lock
     clock: Clock
-    claim: Claim
+    identity: ControllerId
+    former: str
+    data_directory: Path
     journal_directory: Path
     plans: PlanFiles
     folder: StateFolder
@@ -82,6 +88,12 @@ class App:
     def ports(self, slice_: Slice) -> HostPorts:
         """Return what can be asked of and done to a host."""
         return contained(partial(self.catalog.hosts, slice_.host, slice_.models), slice_, self.keep)
+
+    @cached_property
+    def controller(self) -> Controller:
+        """Return who acts here."""
+        name, directory = socket.gethostname(), str(self.data_directory)
+        return Controller(id=self.identity.text, name=name, directory=directory, former=self.former)
 
     @cached_property
     def edits(self) -> Edits:
@@ -111,27 +123,26 @@ def build(settings: Settings) -> App:
     catalog = DriverCatalog(str(settings.host_directory), clock)
     holder = f"reconciler {' '.join(sys.argv[1:2])} (pid {os.getpid()})"
     journal_directory = settings.data_directory / "journal"
+    journal = SqliteJournal(journal_directory, clock)
+    identity = ControllerId(settings.data_directory / "controller", journal, lambda: secrets.token_hex(ID_BYTES))
     return App(
         source=FileSource(settings.state, catalog),
         catalog=catalog,
-        journal=SqliteJournal(journal_directory, clock),
+        journal=journal,
         journal_directory=journal_directory,
-        lock=FileLock(settings.data_directory / "lock", holder),
+        lock=FileLock(settings.data_directory / "lock", holder, identity.keep),
         clock=clock,
         plans=planfile,
         folder=Folder(settings.state),
         keep=partial(trace.write, settings.data_directory / "traces"),
-        claim=Claim(
-            controller=_controller(settings.data_directory),
-            name=socket.gethostname(),
-            directory=str(settings.data_directory),
-            at=clock.wall(),
-        ),
+        identity=identity,
+        former=_former(settings.data_directory),
+        data_directory=settings.data_directory,
     )
 
 
-def _controller(data_directory: Path) -> str:
-    """Return who acts from this data directory: the same machine and directory are the same controller, always."""
+def _former(data_directory: Path) -> str:
+    """Return the id by which versions up to 0.1 claimed hosts: it is the same on machines without a machine id."""
     return hashlib.sha256(f"{_text('/etc/machine-id')}:{os.path.realpath(data_directory)}".encode()).hexdigest()[:12]
 
 

@@ -50,7 +50,7 @@ from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import OK, PENDING, REFUSED
 from reconciler.verbs.plan import Seen, Sight, _planned
 from tests.clocks import instant
-from tests.worlds import HOST, PROVENANCE, identity, model, saved_slot, slice_of, unit, whole, world
+from tests.worlds import HOST, ME, PROVENANCE, identity, model, saved_slot, slice_of, unit, whole, world
 
 FOLDER = Path(__file__).parent / "cases"
 NOW = 1_000_000.0
@@ -186,7 +186,7 @@ def looked(case: Case) -> Seen:
         "Looking",
         SimpleNamespace(
             clock=SimpleNamespace(wall=lambda: NOW, instant=lambda: instant(NOW)),
-            claim=Claim(controller="me", name="", directory="", at=0.0),
+            controller=ME,
         ),
     )
     wanted, found, known = wanted_slice(case), seen(case), hints(case)

@@ -24,15 +24,16 @@ from reconciler.fakes.world import World
 from reconciler.loop.keeper import Means
 from reconciler.loop.past import Past
 from reconciler.loop.watcher import Watcher
-from reconciler.model.facts import Claim, Known
+from reconciler.model.controller import Controller
+from reconciler.model.facts import Known
 from reconciler.model.records import Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import Access, Engine, GpuReader, HostPorts, Journal, Launcher, ModelPorts, Power, Shelf
 from reconciler.verbs.given import Acting, Answer
 from tests.chance import SeededRandom
-from tests.crash.stage import ME, want
-from tests.worlds import PROVENANCE
+from tests.crash.stage import want
+from tests.worlds import ME, PROVENANCE
 
 HOSTS = ("one", "bad", "two")
 PROTOCOLS = {"access": Access, "power": Power, "gpu": GpuReader, "launcher": Launcher, "engine": Engine, "shelf": Shelf}
@@ -115,7 +116,7 @@ class Trio:
     bad: frozenset[tuple[str, str]]
     badness: Badness
     clock: TurnedClock = field(default_factory=TurnedClock)
-    claim: Claim = ME
+    controller: Controller = ME
     lock: FreeLock = field(default_factory=FreeLock)
     said: list[str] = field(default_factory=list)
 

@@ -29,8 +29,8 @@ from reconciler.verbs import asking
 from reconciler.verbs.given import Acting
 from reconciler.verbs.rollback import promoted
 from tests.chance import SeededRandom
-from tests.crash.stage import ME, Stage
-from tests.worlds import HOST, PROVENANCE
+from tests.crash.stage import Stage
+from tests.worlds import HOST, ME, PROVENANCE
 
 PATIENCE = 10_000.0
 """No request waits longer than this, of the world's seconds."""

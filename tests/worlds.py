@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.core.canonical import digest
+from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints
+from reconciler.model.controller import Controller
 from reconciler.model.facts import (
     Activity,
     Binary,
@@ -52,6 +54,10 @@ def model(name: str, **changed: Any) -> ModelSpec:
         "digest": digest(name), "capabilities": Capabilities(keeps_conversations=True),
     }  # fmt: skip
     return ModelSpec(**fields | changed)
+
+
+ME = Controller(id="me", name="nuc", directory="/var/lib/reconciler")
+OURS = Ownership(ME, {"boot"})
 
 
 def marked(one: ModelSpec, controller: str = "me") -> Mark:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Observed, PortState, Weights
 from reconciler.model.findings import Finding, Level, Subject
@@ -90,11 +91,11 @@ def of_run(host: str, hints: Hints) -> Iterator[Finding]:
         yield Finding(level="wrong", host=host, subject="run", found=found, fix=fix)
 
 
-def of_host(slice_: Slice, observed: Observed, machine: Machine, controller: str) -> Iterator[Finding]:
+def of_host(slice_: Slice, observed: Observed, machine: Machine, ours: Ownership) -> Iterator[Finding]:
     """Yield what is wrong on a host that was reached; the folders of `machine` are its slot folders."""
     yield from _unseen(slice_, observed)
     yield from _logins(slice_, machine)
-    yield from _claimed(slice_.host.name, observed, controller)
+    yield from _claimed(slice_.host.name, observed, ours)
     yield from _gpu(slice_.host.name, observed, machine)
     yield from _power(slice_, observed)
     for model in slice_.models:
@@ -160,11 +161,10 @@ def _logins(slice_: Slice, machine: Machine) -> Iterator[Finding]:
         yield Finding(level="wrong", host=host, subject="logins", found=found, fix=f"`sudo loginctl enable-linger {user}`")
 
 
-def _claimed(host: str, observed: Observed, controller: str) -> Iterator[Finding]:
-    claim = observed.value(FactKey("claim", host), Claim)
-    if claim is not None and claim.controller != controller:
-        found = f"it is claimed by {claim.name} (data directory {claim.directory})"
-        fix = f"act from there, with `--data {claim.directory}`; or stop that controller and run `reconciler apply --take-over`"
+def _claimed(host: str, observed: Observed, ours: Ownership) -> Iterator[Finding]:
+    objection = ours.objection(host, observed.value(FactKey("claim", host), Claim))
+    if objection:
+        found, _, fix = objection.partition("; ")
         yield Finding(level="wrong", host=host, subject="claim", found=found, fix=fix)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.core.canonical import digest
+from reconciler.core.ownership import Ownership
 from reconciler.model.facts import Claim, FactKey, Observed
 from reconciler.model.names import Digest
 from reconciler.steps.plan import HostPlan
@@ -13,21 +14,18 @@ def approval(plan: HostPlan) -> Digest:
     return digest([meaning.model_dump() for meaning in plan.meaning])
 
 
-def refusals(plan: HostPlan, observed: Observed, controller: str, *, take_over: bool) -> tuple[str, ...]:
+def refusals(plan: HostPlan, observed: Observed, ours: Ownership, *, take_over: bool) -> tuple[str, ...]:
     """Return why a plan must not run. One with nothing to do may always run, but is not in sync where something is unmet."""
     if not plan.steps:
         return (*plan.refusals, *(plan.unmet if plan.mode == "forward" else ()))
-    return (*plan.refusals, *_claimed(plan, observed, controller, take_over=take_over))
+    return (*plan.refusals, *_claimed(plan, observed, ours, take_over=take_over))
 
 
-def _claimed(plan: HostPlan, observed: Observed, controller: str, *, take_over: bool) -> tuple[str, ...]:
+def _claimed(plan: HostPlan, observed: Observed, ours: Ownership, *, take_over: bool) -> tuple[str, ...]:
     key = FactKey("claim", plan.host)
     missing = observed.unknown(key)
     # A host that has to be woken first, or is only waited for, is looked at again before anything else is done to it.
-    if missing and not take_over and not any(planned.step.kind in {"wake", "await_down"} for planned in plan.steps):
+    if missing and not take_over and not plan.is_asleep:
         return (f"{key}: {missing.reason}",)
-    claim = observed.value(key, Claim)
-    if claim is None or claim.controller == controller or take_over:
-        return ()
-    owner = f"host {plan.host} is claimed by {claim.name} (data directory {claim.directory})"
-    return (f"{owner}; name that directory with --data, or stop that controller and use `reconciler apply --take-over`",)
+    objection = "" if take_over else ours.objection(plan.host, observed.value(key, Claim))
+    return (objection,) if objection else ()

@@ -22,6 +22,7 @@ from reconciler.model.records import (
     Answers,
     Asked,
     Carried,
+    Claimed,
     Gone,
     Held,
     Hold,
@@ -41,6 +42,8 @@ from reconciler.model.records import (
 from reconciler.model.spec import Slice
 
 REMEMBERED_DURATIONS = 5
+REMEMBERED_BOOTS = 10
+"""More than one: a claim that was announced may not have been written, and the host has the one before."""
 
 DOWN: Mapping[str, Literal["off", "suspended"]] = {"shutdown": "off", "suspend": "suspended"}
 """What a host is after each step that sends it down."""
@@ -69,6 +72,7 @@ class Hints:
     sent_down: SentDown | None = None
     notes: tuple[str, ...] = ()
     lost_conversations: int = 0
+    boots: tuple[str, ...] = ()
     asked: Mapping[int, Asked] = field(default_factory=dict)
     newest_at: float = 0.0
     durations: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
@@ -131,6 +135,8 @@ def after(hints: Hints, row: Row) -> Hints:
         case Adopted():
             good = replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=None)
             return _judged(replace(good, wanted_digest=record.digest, generation=record.generation), row)
+        case Claimed():
+            return replace(hints, boots=tuple(dict.fromkeys((*hints.boots, row.when.boot_id)))[-REMEMBERED_BOOTS:])
         case Carried():
             return _carried(hints, record)
         case _:
@@ -176,6 +182,7 @@ def _carried(hints: Hints, record: Carried) -> Hints:
         sent_down=record.sent_down,
         notes=record.notes,
         lost_conversations=record.lost_conversations,
+        boots=record.boots,
         asked=hints.asked,
         durations=hints.durations,
     )

@@ -79,4 +79,5 @@ def _restated(host: str, hints: Hints) -> Carried:
         sent_down=hints.sent_down,
         notes=hints.notes,
         lost_conversations=hints.lost_conversations,
+        boots=hints.boots,
     )

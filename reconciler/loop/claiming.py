@@ -2,29 +2,77 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import anyio
 
+from reconciler.core.ownership import Ownership
 from reconciler.errors import ReconcilerError
-from reconciler.model.facts import Claim, Unknown
+from reconciler.loop.past import Past
+from reconciler.model.controller import Controller
+from reconciler.model.facts import Claim, Fact, Unknown
 from reconciler.model.onhost import WriteClaim
-from reconciler.ports import Access
+from reconciler.model.records import Claimed
+from reconciler.ports import Access, Clock
 
 CLAIM_SECONDS = 30.0
 
 
-async def claim_host(access: Access, claim: Claim, *, take_over: bool) -> str:
-    """Write a claim and read it back; return why the host is not ours, empty when it is."""
-    try:
-        with anyio.fail_after(CLAIM_SECONDS):
-            await access.act(WriteClaim(claim=claim, take_over=take_over))
-            seen = await access.claim()
-    except TimeoutError:
-        return f"the host could not be claimed: no answer within {CLAIM_SECONDS:.0f} s"
-    except ReconcilerError as error:
-        return f"the host could not be claimed: {error.message}"
+@dataclass(frozen=True)
+class Claiming:
+    """Claim hosts for one controller, which remembers in its journal in which boots it did."""
+
+    controller: Controller
+    past: Past
+    clock: Clock
+
+    def ours(self, host: str) -> Ownership:
+        """Return by what a claim on this host is known as ours."""
+        return Ownership(self.controller, {*self.past.hints(host).boots, self.clock.instant().boot_id})
+
+    async def claim(self, host: str, access: Access, *, take_over: bool) -> str:
+        """Write our claim, announced in the journal, and read it back; return why the host is not ours, "" when it is."""
+        obstacle = "the host could not be claimed: "
+        try:
+            with anyio.fail_after(CLAIM_SECONDS):
+                reason = await self._claimed(host, access, take_over=take_over)
+        except TimeoutError:
+            return f"{obstacle}no answer within {CLAIM_SECONDS:.0f} s"
+        except ReconcilerError as error:
+            return f"{obstacle}{error.message}"
+        return f"{obstacle}{reason}" if reason else ""
+
+    async def _claimed(self, host: str, access: Access, *, take_over: bool) -> str:
+        wanted = self.controller.claim(self.clock.instant())
+        before = await access.claim()
+        standing = None if isinstance(before, Unknown) else before.value
+        if standing is not None and _same(standing, wanted):
+            return ""
+        reason = before.reason if isinstance(before, Unknown) else self.ours(host).objection(host, standing)
+        if reason and not take_over:
+            return reason
+        self._announce(host, wanted)
+        await access.act(WriteClaim(claim=wanted, replaces=standing, take_over=take_over))
+        return _unlike(wanted, await access.claim())
+
+    def _announce(self, host: str, claim: Claim) -> None:
+        """Make known to whoever comes after a crash or a reboot that this claim is ours."""
+        if claim.boot not in self.past.hints(host).boots:
+            record = Claimed(host=host, controller=claim.controller, name=claim.name, directory=claim.directory)
+            self.past.journal.append(record)
+
+
+def _same(one: Claim, other: Claim) -> bool:
+    """Return whether two claims are of one controller in one boot, whenever they were written."""
+    return one.model_copy(update={"at": other.at}) == other
+
+
+def _unlike(wanted: Claim, seen: Fact[Claim | None]) -> str:
+    """Return how what was read back is not what was written, "" when it is."""
     if isinstance(seen, Unknown):
-        return f"the host could not be claimed: {seen.reason}"
-    if seen.value is None or seen.value.controller != claim.controller:
-        holder = f"{seen.value.name} (data directory {seen.value.directory})" if seen.value else "nobody"
-        return f"the host could not be claimed: after writing ours, the claim is of {holder}"
-    return ""
+        return seen.reason
+    claim = seen.value
+    if claim is not None and _same(claim, wanted):
+        return ""
+    holder = f"{claim.name} (data directory {claim.directory})" if claim is not None else "nobody"
+    return f"after writing ours, the claim is of {holder}"

@@ -17,7 +17,8 @@ from reconciler.loop.lasting import Lasting
 from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
-from reconciler.model.facts import Claim, FactKey, Unit, UnitIdentity
+from reconciler.model.controller import Controller
+from reconciler.model.facts import FactKey, Unit, UnitIdentity
 from reconciler.model.names import Digest
 from reconciler.model.records import Answered, Asked, Hold, Record
 from reconciler.model.spec import Slice
@@ -50,7 +51,7 @@ class Means:
     past: Past
     clock: Clock
     random: Random
-    claim: Claim
+    controller: Controller
     say: Callable[[str], None]
     read_again: Callable[[], None]
 
@@ -129,7 +130,7 @@ class Keeper:
             return
         slice_, provenance = self._slice, self._provenance
         wish = _wish(slice_, provenance, asked)
-        actor = Actor(self._ports, means.past, means.clock, means.claim, self._interrupt, means.say)
+        actor = Actor(self._ports, means.past, means.clock, means.controller, self._interrupt, means.say)
         try:
             verdict = await reconcile(wish, actor)
         except DurabilityError:

@@ -12,12 +12,13 @@ from reconciler.core.power import is_going
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.errors import PlanStale
 from reconciler.loop import trial
-from reconciler.loop.claiming import claim_host
+from reconciler.loop.claiming import Claiming
 from reconciler.loop.executor import Ending, Executor, Interrupt
 from reconciler.loop.lasting import Lasting
 from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
-from reconciler.model.facts import Claim, Contact, FactKey, Observed, Unit, UnitIdentity, Unknown
+from reconciler.model.controller import Controller
+from reconciler.model.facts import Contact, FactKey, Observed, Unit, UnitIdentity, Unknown
 from reconciler.model.names import Digest
 from reconciler.model.power import Power
 from reconciler.model.records import Adopted, Answers, Gone, Mode, RunClosed, RunOpened, SentDown, TrialOpened, Verdict
@@ -56,9 +57,14 @@ class Actor:
     ports: Lasting
     past: Past
     clock: Clock
-    claim: Claim
+    controller: Controller
     interrupt: Interrupt
     say: Callable[[str], None]
+
+    @property
+    def claiming(self) -> Claiming:
+        """Return what claims hosts for this actor."""
+        return Claiming(self.controller, self.past, self.clock)
 
 
 class Goal(NamedTuple):
@@ -204,7 +210,7 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
     hints = actor.past.hints(host)
     if interrupted and not (failed.torn_down and actor.interrupt.way == "back"):
         return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
-    calm = Actor(actor.ports, actor.past, actor.clock, actor.claim, Interrupt(), actor.say)
+    calm = Actor(actor.ports, actor.past, actor.clock, actor.controller, Interrupt(), actor.say)
     if hints.last_good is None or hints.last_good_digest == digest(wish.slice):
         good = wish.slice.model_copy(update={"active": (), "power": None})
     else:
@@ -227,7 +233,7 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
     hints = actor.past.hints(host)
     observed = observed or await _observer(actor, target.slice).what_matters(attention.may_run(target.slice, hints))
     plan = planner.plan(target, observed, hints, prune=wish.prune)
-    reasons = gate.refusals(plan, observed, actor.claim.controller, take_over=wish.take_over)
+    reasons = gate.refusals(plan, observed, actor.claiming.ours(plan.host), take_over=wish.take_over)
     if reasons:
         return Attempt("refused", message="nothing was changed", reasons=reasons)
     if mode == "forward" and wish.approved is not None and gate.approval(plan) != wish.approved:
@@ -237,8 +243,8 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
         if is_reached:
             _adopt(wish, actor, target, mode, hints)
         return Attempt("in_sync")
-    if plan.steps and not _is_asleep(plan):
-        obstacle = await claim_host(actor.ports(target.slice).access, actor.claim, take_over=wish.take_over)
+    if plan.steps and not plan.is_asleep:
+        obstacle = await actor.claiming.claim(host, actor.ports(target.slice).access, take_over=wish.take_over)
         if obstacle:
             return Attempt("refused", message="nothing was changed", reasons=(f"{host}: {obstacle}",))
     executor = _open(wish, actor, goal, plan, hints)
@@ -266,7 +272,7 @@ def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) ->
             continues=hints.open_run.seq if hints.open_run else None,
         )
     )
-    ports, observer, controller = actor.ports(target.slice), _observer(actor, target.slice), actor.claim.controller
+    ports, observer, controller = actor.ports(target.slice), _observer(actor, target.slice), actor.controller.id
     return Executor(
         ports, observer, actor.past.journal, actor.clock, controller, target.slice, opened.seq, actor.interrupt, actor.say
     )
@@ -276,14 +282,14 @@ async def _execute(wish: Wish, actor: Actor, executor: Executor, target: Target,
     """Execute, and plan again for as long as something is left to do or a prediction missed."""
     ending = Ending("missed")
     for _ in range(MOST_PLANS):
-        ending = await executor.execute(_until_awake(plan), observed)
+        ending = await executor.execute(plan.until_awake(), observed)
         if ending.kind in {"failed", "interrupted"}:
             return ending
-        asleep, hints = _is_asleep(plan), actor.past.hints(target.slice.host.name)
+        asleep, hints = plan.is_asleep, actor.past.hints(target.slice.host.name)
         observed = await executor.observer.what_matters(attention.may_run(target.slice, hints))
         plan = planner.plan(target, observed, hints, prune=wish.prune)
         refused = plan.refusals
-        if asleep and plan.steps and not _is_asleep(plan):
+        if asleep and plan.steps and not plan.is_asleep:
             refused = await _not_ours(wish, actor, plan, observed)
         if refused:
             return Ending("failed", ending.step, "; ".join(refused))
@@ -292,24 +298,12 @@ async def _execute(wish: Wish, actor: Actor, executor: Executor, target: Target,
     return Ending("failed", None, f"the world moved under {MOST_PLANS} plans; last: {ending.message or plan.headline}")
 
 
-def _is_asleep(plan: HostPlan) -> bool:
-    """Return whether nothing on the host can be done before it is up, or any more."""
-    return any(one.step.kind in {"wake", "await_down"} for one in plan.steps)
-
-
-def _until_awake(plan: HostPlan) -> HostPlan:
-    """Return a plan up to where the host is up: what was only predicted of it is seen before anything else is done."""
-    steps = plan.steps
-    wakes = next((number for number, one in enumerate(steps, start=1) if one.step.kind == "wake"), len(steps))
-    return plan.model_copy(update={"steps": steps[:wakes]})
-
-
 async def _not_ours(wish: Wish, actor: Actor, plan: HostPlan, observed: Observed) -> tuple[str, ...]:
     """Return why a host that has just come up may not be acted on, nothing once it is claimed."""
-    reasons = gate.refusals(plan, observed, actor.claim.controller, take_over=wish.take_over)
+    reasons = gate.refusals(plan, observed, actor.claiming.ours(plan.host), take_over=wish.take_over)
     if reasons:
         return reasons
-    obstacle = await claim_host(actor.ports(wish.slice).access, actor.claim, take_over=wish.take_over)
+    obstacle = await actor.claiming.claim(plan.host, actor.ports(wish.slice).access, take_over=wish.take_over)
     return (obstacle,) if obstacle else ()
 
 

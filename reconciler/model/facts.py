@@ -84,11 +84,12 @@ class Contact(Value):
 
 
 class Claim(Value):
-    """Name the controller that acts on a host."""
+    """Name the controller that acts on a host: its id, host name, data directory, and the boot of its machine, "" if not told."""
 
     controller: str
     name: str
     directory: str
+    boot: str = ""
     at: float
 
 

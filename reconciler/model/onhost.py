@@ -268,11 +268,12 @@ class Prefetch(Value):
 
 
 class WriteClaim(Value):
-    """Claim the host. Refused when another controller's claim stands, unless `take_over`."""
+    """Claim the host. Refused when another one stands than this and what it `replaces`, unless `take_over`."""
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     do: Literal["write-claim"] = "write-claim"
     claim: Claim
+    replaces: Claim | None = None
     take_over: bool = False
 
 

@@ -242,6 +242,16 @@ class SentDown(Value):
         return bool(self.boot_id)
 
 
+class Claimed(Value):
+    """Announce that the host will be claimed, in the boot of this row, under this id."""
+
+    kind: Literal["claimed"] = "claimed"
+    host: HostName
+    controller: str
+    name: str
+    directory: str
+
+
 class Carried(Value):
     """Restate what is known of a host, because rows that said so are no longer kept."""
 
@@ -260,6 +270,7 @@ class Carried(Value):
     sent_down: SentDown | None = None
     notes: tuple[str, ...] = ()
     lost_conversations: int = 0
+    boots: tuple[str, ...] = ()
 
 
 Record: TypeAlias = Annotated[
@@ -272,6 +283,7 @@ Record: TypeAlias = Annotated[
     | TrialOpened
     | RunClosed
     | Adopted
+    | Claimed
     | Retry
     | RollBack
     | Hold

@@ -83,7 +83,8 @@ def claim(directory: str) -> dict[str, Any]:
     path = os.path.join(directory, CLAIM)
     try:
         content = json.loads(read_bounded(path, CLAIM_LIMIT))
-        return {"claim": {**{name: _text(content[name]) for name in _CLAIM_TEXTS}, "at": float(content["at"])}}
+        told = {name: _text(content[name]) for name in _CLAIM_TEXTS}
+        return {"claim": {**told, "boot": _text(content.get("boot", "")), "at": float(content["at"])}}
     except FileNotFoundError:
         return {"claim": None}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -98,12 +99,12 @@ def _text(value: object) -> str:
 
 
 def write_claim(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Claim the host; raise Problem naming another controller whose claim stands, unless `take_over`."""
-    wanted = request["claim"]
+    """Claim the host; raise Problem when a claim stands that is not the one to be replaced, unless `take_over`."""
+    wanted, replaced = request["claim"], request.get("replaces")
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with _alone(directory):
         standing = None if request.get("take_over") else claim(directory)["claim"]
-        if standing is not None and standing["controller"] != wanted["controller"]:
+        if standing is not None and standing not in (wanted, replaced):
             raise Problem(
                 f"the host is claimed by controller {standing['name']} ({standing['directory']}); stop that one, or take over"
             )

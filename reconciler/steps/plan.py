@@ -103,6 +103,17 @@ class HostPlan(Value):
             for planned in self.steps
         )
 
+    @property
+    def is_asleep(self) -> bool:
+        """Whether nothing on the host can be done before it is up, or any more."""
+        return any(planned.step.kind in {"wake", "await_down"} for planned in self.steps)
+
+    def until_awake(self) -> HostPlan:
+        """Return the plan up to where the host is up: what was only predicted of it is seen before anything else is done."""
+        kinds = [planned.step.kind for planned in self.steps]
+        last = kinds.index("wake") + 1 if "wake" in kinds else len(kinds)
+        return self.model_copy(update={"steps": self.steps[:last]})
+
 
 class Plan(Value):
     """Plan everything that desired manages, one host plan each."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,10 +19,11 @@ OBEYS = "obeys"
 class FileLock:
     """Hold `path` with flock. What is written inside is for the message only."""
 
-    def __init__(self, path: Path, holder: str) -> None:
-        """Use a path; `holder` says who we are."""
+    def __init__(self, path: Path, holder: str, prepare: Callable[[], None] = lambda: None) -> None:
+        """Use a path; `holder` says who we are, `prepare` is called once it is held and may raise WriteFailed."""
         self._path = path
         self._holder = holder
+        self._prepare = prepare
 
     @contextmanager
     def held(self, *, obeys: bool = False) -> Iterator[None]:
@@ -30,6 +31,7 @@ class FileLock:
         descriptor = self._opened()
         try:
             self._take(descriptor, f"{self._holder[:HOLDER_CHARACTERS]}\n{OBEYS if obeys else ''}")
+            self._prepare()
             yield
             with suppress(OSError):
                 os.ftruncate(descriptor, 0)

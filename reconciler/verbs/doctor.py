@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.core import findings
+from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints, fold
 from reconciler.errors import ConfigError, DurabilityError, Unreachable
 from reconciler.loop.observer import Observer
@@ -52,7 +53,8 @@ def _rows(looking: Looking) -> tuple[Sequence[Row], tuple[Finding, ...]]:
 async def _all(looking: Looking, slices: Sequence[Slice], hints: dict[str, Hints]) -> tuple[Finding, ...]:
     found = [*await _own(looking)]
     for slice_ in slices:
-        found += [*findings.of_run(slice_.host.name, hints.get(slice_.host.name, Hints())), *await _host(looking, slice_)]
+        known = hints.get(slice_.host.name, Hints())
+        found += [*findings.of_run(slice_.host.name, known), *await _host(looking, slice_, known)]
     return tuple(found)
 
 
@@ -60,13 +62,13 @@ async def _own(looking: Looking) -> Sequence[Finding]:
     """Return what is wrong with the machine that this runs on."""
     access = looking.readers(here.HERE).access
     try:
-        own = await here.machine(access, AskMachine(search=False, folders=(looking.claim.directory,)))
+        own = await here.machine(access, AskMachine(search=False, folders=(looking.controller.directory,)))
     except Unreachable as error:
         return [findings.of_own_silence(error.message)]
     return list(findings.of_journal_place(own))
 
 
-async def _host(looking: Looking, slice_: Slice) -> Sequence[Finding]:
+async def _host(looking: Looking, slice_: Slice, hints: Hints) -> Sequence[Finding]:
     readers = looking.readers(slice_)
     try:
         machine = await here.machine(readers.access, AskMachine(search=False, folders=findings.slot_folders(slice_)))
@@ -75,5 +77,6 @@ async def _host(looking: Looking, slice_: Slice) -> Sequence[Finding]:
     observed = await Observer(readers, slice_, looking.clock).look(findings.questions(slice_))
     prepare = slice_.host.prepare
     problems = await here.lacking(readers.access, prepare.programs) if prepare else ()
-    of_host = findings.of_host(slice_, observed, machine, looking.claim.controller)
+    ours = Ownership(looking.controller, {*hints.boots, looking.clock.instant().boot_id})
+    of_host = findings.of_host(slice_, observed, machine, ours)
     return [*of_host, *findings.of_preparation(slice_.host.name, problems)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from reconciler.model.facts import Claim
+from reconciler.model.controller import Controller
 from reconciler.model.spec import Slice
 from reconciler.ports import (
     Clock,
@@ -39,7 +39,7 @@ class Looking(Protocol):
         """Return the clock."""
 
     @property
-    def claim(self) -> Claim:
+    def controller(self) -> Controller:
         """Return who we are."""
 
     def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:

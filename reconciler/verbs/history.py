@@ -11,7 +11,7 @@ from reconciler.verbs.outcome import Outcome
 
 def run(looking: Looking, run_number: int | None) -> Outcome:
     """Return every run, or the one asked for; raise Misused naming the runs there are, and where they were looked for."""
-    directory = looking.claim.directory
+    directory = looking.controller.directory
     runs = history(looking.journal.rows())
     chosen = [one for one in runs if run_number in {None, one["run"]}]
     if run_number is not None and not chosen:

@@ -10,6 +10,7 @@ import anyio
 
 from reconciler.core import gate, planner, policy
 from reconciler.core.canonical import digest
+from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints, fold
 from reconciler.loop.observer import Observer
 from reconciler.model.facts import Observed
@@ -92,7 +93,8 @@ def _planned(looking: Looking, slice_: Slice, sight: Sight, *, prune: bool, take
     observed, hints, aim = sight
     target = aim.target or Target(slice=slice_, digest=digest(slice_))
     plan = planner.plan(target, observed, hints, prune=prune)
-    reasons = gate.refusals(plan, observed, looking.claim.controller, take_over=take_over)
+    ours = Ownership(looking.controller, {*hints.boots, looking.clock.instant().boot_id})
+    reasons = gate.refusals(plan, observed, ours, take_over=take_over)
     if aim.held or aim.quarantined:
         reasons = (aim.held or aim.quarantined, *reasons)
     return Seen(slice_, observed, hints, plan.model_copy(update={"refusals": reasons}), aim.instead)

@@ -33,7 +33,9 @@ async def _watch(app: Staying, say: Callable[[str], None]) -> signal.Signals:
         app.supervisor.status(line)
 
     watcher = Watcher(
-        Means(app.ports, Past(app.journal), app.clock, app.random, app.claim, tell, app.edits.look), app.edits, app.supervisor
+        Means(app.ports, Past(app.journal), app.clock, app.random, app.controller, tell, app.edits.look),
+        app.edits,
+        app.supervisor,
     )
     ended: list[signal.Signals] = []
     with anyio.open_signal_receiver(*SIGNALS) as signals:

@@ -76,7 +76,7 @@ class Bench(NamedTuple):
         (self.folder / "desired.yaml").write_text(f"version: 1\nactive: {active}\n")
         wanted = self.app.source.read()
         slice_ = wanted.slices["local"]
-        actor = Actor(Lasting(self.app.ports), self.past, self.app.clock, self.app.claim, Interrupt(), lambda _: None)
+        actor = Actor(Lasting(self.app.ports), self.past, self.app.clock, self.app.controller, Interrupt(), lambda _: None)
         wish = Wish(slice_, wanted.provenance, "bench")
         # A keeper that rests has read what the run before has left.
         self.loop.call(self.past.hints, "local")

@@ -65,7 +65,7 @@ def _look(seconds: float) -> Took:
 async def _measured(app: App, wanted: Wanted) -> Took:
     slice_ = wanted.slices["box"]
     ports = app.ports(slice_)
-    actor = Actor(Lasting(app.ports), Past(app.journal), app.clock, app.claim, Interrupt(), lambda _: None)
+    actor = Actor(Lasting(app.ports), Past(app.journal), app.clock, app.controller, Interrupt(), lambda _: None)
     await reconcile(Wish(slice_, wanted.provenance, "bench"), actor)
     observer = Observer(ports, slice_, app.clock)
     true = ("ssh", "-F", "none", "-S", _control_path(), "127.0.0.1", "true")

@@ -21,8 +21,8 @@ from reconciler.loop.lasting import Lasting
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.spec import Slice
-from tests.crash.stage import ME, want
-from tests.worlds import PROVENANCE
+from tests.crash.stage import want
+from tests.worlds import ME, PROVENANCE
 
 DEAD_ONE_IN = 20
 

@@ -53,7 +53,7 @@ async def applied(app: App, access: Access) -> HostVerdict:
 
     return await reconcile(
         Wish(slice_, wanted.provenance, "apply"),
-        Actor(Lasting(ports), Past(app.journal), app.clock, app.claim, Interrupt(), said.append),
+        Actor(Lasting(ports), Past(app.journal), app.clock, app.controller, Interrupt(), said.append),
     )
 
 

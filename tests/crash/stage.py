@@ -16,14 +16,12 @@ from reconciler.loop.executor import Interrupt
 from reconciler.loop.lasting import Lasting
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
-from reconciler.model.facts import Claim
 from reconciler.model.preparation import Preparation
 from reconciler.model.spec import Capabilities, Slice
 from reconciler.model.verdict import HostVerdict
 from reconciler.ports import Clock, HostPorts, Journal
-from tests.worlds import PROVENANCE, model, slice_of
+from tests.worlds import ME, PROVENANCE, model, slice_of
 
-ME = Claim(controller="me", name="nuc", directory="/var/lib/reconciler", at=0.0)
 TALK = Conversation("tea", 500)
 A, B = model("a"), model("b")
 POWER = Capabilities(can_wake=True, can_shut_down=True, can_suspend=True)

@@ -288,6 +288,13 @@ def claimed_by_another() -> Stage:
     return stage
 
 
+@story(remembers(TEA))
+def claim_lost() -> Stage:
+    stage = switch_back()
+    stage.world.claim = None
+    return stage
+
+
 class Reused(FakeLauncher):
     """Lose the race: the unit dies just before it is told to end, and a stranger gets its pid."""
 

@@ -11,7 +11,7 @@ import pytest
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
-from reconciler.model.facts import Claim
+from reconciler.model.controller import Controller
 from reconciler.model.records import RunOpened
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
@@ -19,10 +19,10 @@ from reconciler.ports import Clock, HostReaders, JournalReader, Source
 from reconciler.verbs.given import Answer
 from reconciler.verbs.plan import Seen, look
 from tests.crash import stories  # noqa: F401 - adds them
-from tests.crash.stage import ME, Stage
+from tests.crash.stage import Stage
 from tests.crash.story import STORIES
 from tests.crash.test_every_boundary import check, moments, played
-from tests.worlds import HOST, PROVENANCE
+from tests.worlds import HOST, ME, PROVENANCE
 
 BRIEF = [name for name, story in STORIES.items() if not story.long]
 UNSYNCED = ["switch_back", "death_in_the_trial", "power_off"]
@@ -37,7 +37,7 @@ class Looking:
     life: Life
     source: Source
     clock: Clock
-    claim: Claim = ME
+    controller: Controller = ME
 
     def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
         return self.world.clock.run(work, *given)

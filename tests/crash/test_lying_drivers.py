@@ -23,7 +23,7 @@ from tests.crash.test_every_boundary import check
 
 FAULTS: tuple[Fault, ...] = ("refuses", "lies", "late", "hangs")
 OUTCOMES = {
-    "claims": ("switch_back", ("refused", "applied", "refused", "refused"), remembers(TEA)),
+    "claims": ("claim_lost", ("refused", "refused", "refused", "refused"), remembers(TEA)),
     "prefetch": ("switch_back", ("applied", "applied", "applied", "applied"), remembers(TEA)),
     "stop": ("switch_back", ("rolled_back", "rolled_back", "applied", "rolled_back"), remembers(TEA)),
     "start": ("switch_back", ("stalled", "stalled", "applied", "stalled"), remembers(TEA)),

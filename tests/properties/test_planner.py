@@ -38,7 +38,7 @@ from tests.casefile import (
     wanted_slice,
 )
 from tests.situations import cases, document, made
-from tests.worlds import HOST, NO_HINTS, PROVENANCE, target, whole
+from tests.worlds import HOST, NO_HINTS, OURS, PROVENANCE, target, whole
 
 T = TypeVar("T")
 QUICK = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
@@ -224,7 +224,7 @@ def test_what_cannot_be_seen_is_never_taken_for_absent(case: Case) -> None:
     clear = disruptions(made(case))
     for key in world:
         blind = made(case, world.seeing({key: NOT_SEEN}))
-        reasons = gate.refusals(blind, world.seeing({key: NOT_SEEN}), "me", take_over=False)
+        reasons = gate.refusals(blind, world.seeing({key: NOT_SEEN}), OURS, take_over=False)
         if reasons:
             continue
         for one in blind.steps:
@@ -242,7 +242,7 @@ def test_a_refusal_names_what_cannot_be_seen(kind: str) -> None:
     case = Case(says="", wanted=WantedGiven(active=("a",)))
     key = next(key for key in seen(case) if key.kind == kind)
     world = seen(case).seeing({key: NOT_SEEN})
-    assert f"{key}: it hid" in "\n".join(gate.refusals(made(case, world), world, "me", take_over=False))
+    assert f"{key}: it hid" in "\n".join(gate.refusals(made(case, world), world, OURS, take_over=False))
 
 
 @QUICK

@@ -24,7 +24,7 @@ from tests.clocks import instant
 from tests.jsonschema import unfit
 from tests.machines import folder, machine
 from tests.rules.tree import ROOT
-from tests.worlds import HOST, PROVENANCE, model, slice_of, world
+from tests.worlds import HOST, ME, OURS, PROVENANCE, model, slice_of, world
 
 A = model("a", command=Command(argv=("llama-server",), folders=("slots",)))
 B = model("b", command=Command(argv=("llama-server",), folders=("/srv/slots/b",)), port=8081)
@@ -40,7 +40,7 @@ class Case:
     machine: Machine
 
     def found(self) -> list[Finding]:
-        return list(findings.of_host(SLICE, self.observed, self.machine, "me"))
+        return list(findings.of_host(SLICE, self.observed, self.machine, OURS))
 
 
 def seen(**changed: Any) -> list[Finding]:
@@ -60,7 +60,7 @@ def told(found: list[Finding]) -> list[tuple[str, str, str]]:
 def of_launcher(launcher: Kind, logins: Logins) -> list[Finding]:
     """Judge a host with one model that is started so."""
     slice_ = slice_of(("a",), A.model_copy(update={"launcher": launcher}))
-    return list(findings.of_host(slice_, world(slice_), machine(folders=PLACES[:1], logins=logins), "me"))
+    return list(findings.of_host(slice_, world(slice_), machine(folders=PLACES[:1], logins=logins), OURS))
 
 
 def test_a_logout_that_ends_engines_is_found() -> None:
@@ -104,7 +104,7 @@ def of_guards(power: WantedPower | None, guards: Guards) -> list[Finding]:
     slice_ = slice_of(("a",), A, power=power, capabilities=Capabilities(can_shut_down=True))
     seen_ = world(slice_).predicting("test", {FactKey("guards", HOST): guards})
     assert FactKey("guards", HOST) in findings.questions(slice_)
-    return list(findings.of_host(slice_, seen_, machine(folders=PLACES[:1]), "me"))
+    return list(findings.of_host(slice_, seen_, machine(folders=PLACES[:1]), OURS))
 
 
 @pytest.mark.parametrize(("power", "level"), [("off", "wrong"), ("on", "wrong"), (None, "note")])
@@ -141,12 +141,15 @@ def test_a_port_of_ours_is_well() -> None:
 
 
 def test_a_claim_of_another_controller_is_named_with_its_directory() -> None:
-    mine, theirs = (Claim(controller=who, name="attic", directory="/d", at=1.0) for who in ("me", "you"))
+    mine, theirs = ME.claim(instant(1.0)), Claim(controller="you", name="attic", directory="/d", at=1.0)
     key = FactKey("claim", HOST)
     assert Case(world(SLICE).predicting("test", {key: mine}), machine(folders=PLACES)).found() == []
     found = Case(world(SLICE).predicting("test", {key: theirs}), machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "claim", "")]
-    assert "`--data /d`" in found[0].fix
+    assert (found[0].found, found[0].fix) == (
+        f"host {HOST} is claimed by attic (data directory /d)",
+        "name that directory with --data, or stop that controller and use `reconciler apply --take-over`",
+    )
 
 
 def test_device_nodes_that_may_not_be_used_are_named_with_the_group() -> None:

@@ -6,7 +6,7 @@ from reconciler.core.gate import approval, refusals
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Health
-from tests.worlds import model, slice_of, target, unit, world
+from tests.worlds import OURS, model, slice_of, target, unit, world
 
 A, B = model("a"), model("b")
 
@@ -24,6 +24,6 @@ def test_what_no_step_can_bring_about_refuses_an_empty_plan_but_no_way_back() ->
     wanted = slice_of(("a",), A, B)
     seen = world(wanted, {"a": unit("a")}, health_a=Health(phase="other", message="it serves c, not a"))
     made = plan(target(wanted), seen, Hints())
-    assert refusals(made, seen, "me", take_over=False) == ("a: it serves c, not a",)
+    assert refusals(made, seen, OURS, take_over=False) == ("a: it serves c, not a",)
     back = plan(target(wanted).model_copy(update={"mode": "rollback"}), seen, Hints())
-    assert refusals(back, seen, "me", take_over=False) == ()
+    assert refusals(back, seen, OURS, take_over=False) == ()

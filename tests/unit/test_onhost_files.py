@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from reconciler.onhost.serve import answer
 from tests import running
 from tests.running import ok
 
-OURS = {"controller": "c1", "name": "attic", "directory": "/var/lib/reconciler", "at": 1.5}
+OURS = {"controller": "c1", "name": "attic", "directory": "/var/lib/reconciler", "boot": "b1", "at": 1.5}
 THEIRS = {**OURS, "controller": "c2", "name": "cellar"}
 
 
@@ -272,3 +273,17 @@ def test_the_program_uses_the_standard_library_alone() -> None:
     root = Path(files.__file__).parents[2]
     found = subprocess.run([sys.executable, "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_claim_is_replaced_only_by_who_has_seen_it(tmp_path: Path) -> None:
+    later = {**OURS, "boot": "b2", "at": 2.5}
+    ok(ask(tmp_path, "write-claim", claim=OURS))
+    assert "claimed by controller attic" in ask(tmp_path, "write-claim", claim=later, replaces=THEIRS)["error"]
+    ok(ask(tmp_path, "write-claim", claim=later, replaces=OURS))
+    assert ok(ask(tmp_path, "claim")) == {"claim": later}
+
+
+def test_a_claim_of_a_version_that_told_no_boot_is_read(tmp_path: Path) -> None:
+    told = {name: value for name, value in OURS.items() if name != "boot"}
+    (tmp_path / "claim.json").write_text(json.dumps(told))
+    assert ok(ask(tmp_path, "claim")) == {"claim": {**told, "boot": ""}}

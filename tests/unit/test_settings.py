@@ -51,4 +51,4 @@ def test_a_journal_is_read_and_written_whatever_its_folder_is_called(tmp_path: P
 def test_a_directory_of_the_journal_that_leads_to_itself_is_still_somebody(tmp_path: Path) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to("loop")
-    assert build(settings({"HOME": str(tmp_path)}, None, str(loop))).claim.controller
+    assert build(settings({"HOME": str(tmp_path)}, None, str(loop))).controller.former

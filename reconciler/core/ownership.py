@@ -1,0 +1,57 @@
+"""Ownership: whether a host's claim is this controller's own, and why not.
+
+An id alone does not tell: a cloned disk or a copied data directory has it too. So whoever differs in host name or directory is
+another, and so is a machine of the same name in a boot that this journal does not know. One that was copied and has not acted
+since cannot be told from a reboot; the original then finds a boot that it does not know, and refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from reconciler.model.controller import Controller
+from reconciler.model.facts import Claim
+
+TAKE_OVER = "`reconciler apply --take-over`"
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """What a claim on one host is compared with; `boots` are those in which this controller lives or has claimed that host."""
+
+    controller: Controller
+    boots: Collection[str]
+
+    def objection(self, host: str, claim: Claim | None) -> str:
+        """Return why a claim is not ours and what to do, "" when it is or there is none."""
+        if claim is None or self._is_ours(claim):
+            return ""
+        owner = f"host {host} is claimed by {claim.name} (data directory {claim.directory})"
+        return f"{owner}{self._difference(claim)}"
+
+    def _is_ours(self, claim: Claim) -> bool:
+        if not self._is_here(claim):
+            return False
+        if not claim.boot:  # written by a version that did not say it
+            return bool(claim.controller) and claim.controller in {self.controller.id, self.controller.former}
+        return claim.controller == self.controller.id and claim.boot in self.boots
+
+    def _is_here(self, claim: Claim) -> bool:
+        return (claim.name, claim.directory) == (self.controller.name, self.controller.directory)
+
+    def _difference(self, claim: Claim) -> str:
+        elsewhere = f"give this one a data directory of its own with --data, or stop the other and use {TAKE_OVER}"
+        if claim.controller != self.controller.id and self._is_here(claim):
+            return (
+                " like this one, but under another id: that directory was emptied, or another machine has the same name;"
+                f" where nothing else acts on the host, {TAKE_OVER}"
+            )
+        if claim.controller != self.controller.id:
+            return f"; name that directory with --data, or stop that controller and use {TAKE_OVER}"
+        if not self._is_here(claim):
+            me = f"{self.controller.name} (data directory {self.controller.directory})"
+            return f" under the id of {me}: one is a copy of the other, or was moved or renamed; {elsewhere}"
+        return (
+            f" in a boot that this journal does not know: a copy of this machine or of its data directory acts too; {elsewhere}"
+        )

@@ -1,0 +1,53 @@
+"""The id of a controller: made once by the first who acts on a data directory, and kept there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.edge.atomic import write_file
+from reconciler.errors import DurabilityError, Unreachable, WriteFailed
+from reconciler.model.records import Claimed
+
+if TYPE_CHECKING:
+    from reconciler.ports import JournalReader
+
+_LIMIT = 100
+_ID = re.compile(r"[0-9a-f]{12,64}")
+
+
+class ControllerId:
+    """The id in `file`; where that is lost, the one under which the journal says hosts were claimed; else one from `make`."""
+
+    def __init__(self, file: Path, journal: JournalReader, make: Callable[[], str]) -> None:
+        """Read nothing yet."""
+        self._file, self._journal, self._make = file, journal, make
+
+    @cached_property
+    def text(self) -> str:
+        """The id, the same for as long as this process runs."""
+        return self._kept() or self._journalled() or self._make()
+
+    def keep(self) -> None:
+        """Write the id down where it is not; raise Unreachable when it cannot be: nothing was done yet."""
+        try:
+            if self._kept() != self.text:
+                write_file(self._file, f"{self.text}\n".encode())
+        except WriteFailed as error:
+            raise Unreachable(f"{error.message}. Nothing was done") from error
+
+    def _kept(self) -> str:
+        with suppress(OSError), self._file.open("rb") as file:
+            found = _ID.fullmatch(file.read(_LIMIT).decode(errors="replace").strip())
+            return found.group() if found else ""
+        return ""
+
+    def _journalled(self) -> str:
+        with suppress(DurabilityError):
+            claims = [row.record.controller for row in self._journal.rows() if isinstance(row.record, Claimed)]
+            return claims[-1] if claims else ""
+        return ""
