@@ -285,12 +285,13 @@ class Weights(Value):
 
 
 class Binary(Value):
-    """Describe a program file that a unit runs."""
+    """A program file that a unit runs. `key`: what makes it want an API key, empty where nothing does or nobody can tell."""
 
     path: str
     problem: str = ""
     size: int = 0
     modified_ns: int = 0
+    key: str = ""
 
 
 class LogPart(Value):

@@ -10,11 +10,13 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import ports, process, procfs
+from reconciler.onhost import ports, process, procfs, properties
 from reconciler.onhost.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reconciler.onhost.properties import State
 
 SECONDS = 10.0
 START_SECONDS = 60.0
@@ -23,15 +25,13 @@ LINE_LIMIT = 4096
 
 _PROPERTIES = (
     "LoadState", "ActiveState", "SubState", "Job", "MainPID", "InvocationID", "NRestarts", "ControlGroup", "Result",
-    "ExecMainStatus", "ExecStart", "FragmentPath", "DropInPaths", "NeedDaemonReload",
+    "ExecMainStatus", "ExecStart", "FragmentPath", "DropInPaths", "EnvironmentFiles", "Environment", "NeedDaemonReload",
 )  # fmt: skip
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 _BETWEEN_TRIES = ("auto-restart", "auto-restart-queued")
 _OVER = ("inactive", "failed")
 _GENERATED = "/run/"
 _CURSOR = "-- cursor: "
-
-State = dict[str, str]
 
 
 def services(request: dict[str, Any], _: str) -> dict[str, Any]:
@@ -116,8 +116,10 @@ def _of(name: str, scope: str) -> list[str]:
 
 def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
     """Return the program of a service, as new as its newest file, and in words why it cannot be started."""
-    path = state.get("ExecStart", "").partition("path=")[2].partition(" ;")[0]
-    answer = {"path": path or name, "problem": "", "size": 0, "modified_ns": _modified_ns(state)}
+    path = properties.program(state)
+    answer = {
+        "path": path or name, "problem": "", "size": 0, "modified_ns": _modified_ns(state), "key": properties.key_source(state),
+    }  # fmt: skip
     reload = "systemctl --user daemon-reload" if scope == "user" else "systemctl daemon-reload"
     if state["LoadState"] == "not-found":
         answer["problem"] = f"there is no service {name} in the {scope}'s systemd; write it, or name another with unit:"
@@ -193,8 +195,7 @@ def _members(state: State) -> set[int]:
 
 def _modified_ns(state: State) -> int:
     """Return when a file of a service that a person writes was last changed."""
-    files = map(os.path.realpath, filter(None, (state["FragmentPath"], *state["DropInPaths"].split())))
-    written = [file for file in files if os.path.exists(file) and not file.startswith(_GENERATED)]
+    written = (file for file in properties.written_by_hand(state) if not file.startswith(_GENERATED))
     return max((os.stat(file).st_mtime_ns for file in written), default=0)
 
 
@@ -216,11 +217,10 @@ def _states(names: list[str], scope: str) -> list[State]:
     if not names:
         return []
     text = _systemctl(scope, "show", f"--property={','.join(_PROPERTIES)}", *names)
-    blocks = text.strip("\n").split("\n\n")
-    if len(blocks) != len(names):
-        raise Problem(f"systemd told of {len(blocks)} services where it was asked about {len(names)}")
-    told = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
-    return [{**dict.fromkeys(_PROPERTIES, ""), **one} for one in told]
+    told = properties.states(text, _PROPERTIES)
+    if len(told) != len(names):
+        raise Problem(f"systemd told of {len(told)} services where it was asked about {len(names)}")
+    return told
 
 
 def _systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> str:

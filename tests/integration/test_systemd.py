@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -133,6 +134,29 @@ def test_a_changed_service_is_started_again_once_systemd_knows(here: ServiceStac
     assert "its definition changed" in here.apply().stderr
     assert here.booted.shows("tiny", "MainPID") != before
     assert here.run("plan", "--detailed-exitcode").returncode == 0
+
+
+def test_a_service_is_started_again_for_every_file_that_says_how_it_runs(here: ServiceStack) -> None:
+    """Also for one with a blank in its name, for an optional one, and for those of a pattern."""
+    environment, optional, drop_in = (here.folder / name for name in ("my llm.env", "more-1.env", "my override.conf"))
+    for file in (environment, optional, drop_in):
+        file.write_text("[Service]\n" if file is drop_in else "A=1\n")
+    lines = (here.folder / "tiny.service").read_text().splitlines()[2:]
+    here.service(*lines, f"EnvironmentFile={environment}", f"EnvironmentFile=-{here.folder}/more-*.env", "EnvironmentFile=-/gone")
+    folder = here.booted.path("/run/systemd/system/tiny.service.d")
+    folder.mkdir()
+    (folder / drop_in.name).symlink_to(drop_in)
+    here.booted.run("systemctl", "daemon-reload")
+    here.desire("tiny-b")
+    here.apply()
+    for file in (environment, optional, drop_in):
+        written = file.stat().st_mtime
+        os.utime(file, (written + 3600, written + 3600))
+        here.booted.run("systemctl", "daemon-reload")
+        assert "its definition changed" in here.run("plan").stdout, file
+        os.utime(file, (written - 3600, written - 3600))
+        here.booted.run("systemctl", "daemon-reload")
+        assert here.run("plan", "--detailed-exitcode").returncode == 0, file
 
 
 def test_a_service_that_fails_again_and_again_is_stopped_and_the_model_before_serves(here: ServiceStack) -> None:
