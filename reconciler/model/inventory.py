@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag
 
+from reconciler.model.address import Machine
 from reconciler.model.names import ConfigFile, HostName, ModelName, Value
 from reconciler.model.preparation import Preparation
 from reconciler.model.quantity import WHOLE, Bytes, Seconds, Version, expected
@@ -63,7 +64,7 @@ class PowerRoles(Value):
         default=None,
         description="What cuts the power when it hangs on its way down and is seen to be on; without it, nothing does.",
     )
-    canary: str | None = Field(
+    canary: Machine | None = Field(
         default=None,
         description="An address on the host's network that always answers, so that silence of the host alone says something; "
         "without it, the gateway there.",

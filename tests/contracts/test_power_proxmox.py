@@ -297,7 +297,7 @@ def test_an_address_has_the_port_of_proxmox_unless_it_says_another(written: str,
     [
         ({}, "give either guest (the number of a virtual machine or container) or node (the name of a node)"),
         ({"guest": 100, "node": "pve1"}, "give either guest"),
-        ({"guest": 100, "address": "https://pve1.lan:8006"}, "a name or address, and a port when it is not 8006"),
+        ({"guest": 100, "address": "http://pve1.lan:8006"}, "a name or address, and a port when it is not 8006"),
         ({"guest": 100, "token": "root@pam"}, 'USER@REALM!TOKENID, such as "reconciler@pve!power"'),
         ({"guest": 100, "token": "root@pam!t=secret"}, "USER@REALM!TOKENID"),
         ({"node": "pve1/../pve2"}, 'the name of a node, such as "pve2"'),

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from reconciler.drivers.access.exchange.driver import ExchangeDriver
 from reconciler.edge.ssh import Destination, Link, Program
 from reconciler.errors import DriverError
+from reconciler.model.address import Machine
 from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities
 from reconciler.onhost import bundle
@@ -49,9 +50,6 @@ def _fitting(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Address = Annotated[
-    str, Field(max_length=253), _fitting(r"\w[\w.:%-]*", "a name or an address, such as gpu-box.lan, without a user or a port")
-]
 Account = Annotated[str, Field(max_length=64), _fitting(r"[A-Za-z_][\w.-]*\$?", "the name of a user, such as llm")]
 Path = Annotated[str, Field(max_length=4096), _fitting(r"/.*", "a path that begins with /; nobody expands ~ here")]
 PathThere = Annotated[str, Field(max_length=4096), _fitting(r"[~/].*", "a path that begins with / or ~")]
@@ -62,7 +60,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    address: Address | None = Field(
+    address: Machine | None = Field(
         default=None, description="Its name or address, or its alias in ~/.ssh/config; the host's name without."
     )
     user: Account | None = Field(default=None, description="Who to log in as; as ~/.ssh/config says without.")

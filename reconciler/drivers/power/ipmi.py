@@ -15,6 +15,7 @@ from reconciler.drivers.power.composed.refusals import Account
 from reconciler.drivers.power.composed.words import HostThere
 from reconciler.edge import secret
 from reconciler.errors import Declined, DriverError
+from reconciler.model.address import Machine
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.onhost import AskProgram, Run
 from reconciler.model.power import Testimony
@@ -52,7 +53,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    address: str = Field(description='Where the BMC is, such as "bmc1.lan" or "10.0.0.9".')
+    address: Machine = Field(description='Where the BMC is, such as "bmc1.lan" or "10.0.0.9".')
     port: Annotated[int, Field(ge=1, le=65535), WHOLE] = Field(default=623, description="The UDP port of the BMC.")
     user: str = Field(description="A user of the BMC, with the privilege OPERATOR.")
     password: Secret = Field(description="Where that user's password is, at the controller.")

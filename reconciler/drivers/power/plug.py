@@ -18,6 +18,7 @@ from reconciler.drivers.power.composed.refusals import Account
 from reconciler.drivers.power.dialects import homeassistant, shelly1, shelly2, tasmota
 from reconciler.edge import secret
 from reconciler.errors import Barred, Declined, DriverError
+from reconciler.model.address import endpoint
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.power import PowerState, Testimony
 from reconciler.model.quantity import WHOLE
@@ -47,13 +48,13 @@ def _fitting(pattern: str, phrase: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Address = Annotated[
-    str,
-    Field(max_length=253),
-    _fitting(
-        r"(https?://)?[A-Za-z0-9._:\[\]-]+/?", "a name or an address, such as plug1.lan or plug1.lan:8080, without user and path"
-    ),
-]
+def _address(text: str) -> str:
+    phrase = "a name or an address, such as plug1.lan, [fd00::5]:8080 or https://ha.lan, without user and path"
+    found = endpoint(text, phrase, ("http", "https"))
+    return f"{found.scheme}://{found.place}" if found.scheme else found.place
+
+
+Address = Annotated[str, AfterValidator(_address)]
 Switch = Annotated[str, _fitting(r"switch\.[a-z0-9_]+", "the name of a switch, such as switch.gpu1")]
 Sensor = Annotated[str, _fitting(r"sensor\.[a-z0-9_]+", "the name of a sensor, such as sensor.gpu1_power")]
 User = Annotated[str, Field(max_length=64), _fitting(r"[^:\x00-\x1f]+", "the name of a user, such as admin")]
@@ -104,7 +105,7 @@ class Options(BaseModel):
     @property
     def url(self) -> str:
         """Return what every request begins with."""
-        return (self.address if "://" in self.address else f"http://{self.address}").rstrip("/")
+        return self.address if "://" in self.address else f"http://{self.address}"
 
 
 DIALECTS: dict[str, Callable[[Options, str | None, float], Outlet]] = {

@@ -17,6 +17,7 @@ from reconciler.drivers.power.pve.api import PATIENCE, Api, Login, Patience
 from reconciler.drivers.power.pve.guest import Guest
 from reconciler.drivers.power.pve.node import Node
 from reconciler.errors import Declined, DriverError
+from reconciler.model.address import endpoint
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.quantity import WHOLE, expected
 from reconciler.model.secret import Secret
@@ -34,15 +35,13 @@ CAPABILITIES = Capabilities(can_wake=True, can_shut_down=True, can_testify=True)
 
 PORT = 8006
 
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?")
 _TOKEN = re.compile(r"[^\s:/@!=]+@[A-Za-z][A-Za-z0-9._-]+![A-Za-z][A-Za-z0-9._-]*")
 _NODE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 
 
 def _address(text: str) -> str:
-    if not (found := _ADDRESS.fullmatch(text)):
-        raise expected('a name or address, and a port when it is not 8006, such as "pve1.lan" or "[fd00::1]:443"')
-    return text if found[2] else f"{text}:{PORT}"
+    found = endpoint(text, 'a name or address, and a port when it is not 8006, such as "pve1.lan" or "https://[fd00::1]:443"')
+    return found.place if found.port else f"{found.host}:{PORT}"
 
 
 def _token(text: str) -> str:

@@ -16,9 +16,9 @@ from reconciler.drivers.power.composed.refusals import Account
 from reconciler.edge import secret
 from reconciler.edge.http import UNAUTHORIZED, HttpClient, HttpFault
 from reconciler.errors import Barred, Declined, DriverError
+from reconciler.model.address import endpoint
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.power import Testimony
-from reconciler.model.quantity import expected
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities
 
@@ -41,14 +41,10 @@ OK, FORBIDDEN, IN_TROUBLE, NOT_IMPLEMENTED = 200, 403, 500, 501
 STATES: dict[str, PowerState] = {"On": "on", "Off": "off"}
 PRESS = "PushPowerButton"
 WAKING, DOWN, CUT = ("On", "ForceOn", PRESS), ("GracefulShutdown",), ("ForceOff",)
-_ADDRESS = re.compile(r"(?:https://)?((?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)/?")
 
 
 def _address(text: str) -> str:
-    found = _ADDRESS.fullmatch(text)
-    if found is None:
-        raise expected('the address of a BMC, such as "bmc1.lan", "10.0.0.9:8443" or "https://bmc1.lan" (https, always)')
-    return found[1]
+    return endpoint(text, 'the address of a BMC, such as "bmc1.lan", "10.0.0.9:8443" or "https://bmc1.lan" (https, always)').place
 
 
 class Options(BaseModel):

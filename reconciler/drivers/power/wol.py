@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reconciler.drivers.power.composed.words import HostThere, Mac
+from reconciler.model.address import Broadcast, Local
 from reconciler.model.facts import Unknown
 from reconciler.model.onhost import AskWakeOn, WakeOther
 from reconciler.model.quantity import WHOLE
@@ -33,12 +34,12 @@ class Options(BaseModel):
     via: HostThere | None = Field(
         default=None, description="A host of the inventory that sends the packets; without it, the controller's own machine."
     )
-    broadcast: str | None = Field(
+    broadcast: Broadcast | None = Field(
         default=None, description="Where packets are sent; without it, every network of the sender and 255.255.255.255."
     )
     port: Annotated[int, Field(ge=1, le=65535), WHOLE] = Field(default=9, description="The UDP port of the packets.")
     interface: str | None = Field(default=None, description="The interface of the sender that they leave by, such as eth1.")
-    source: str | None = Field(default=None, description="The address of the sender that they come from.")
+    source: Local | None = Field(default=None, description="The address of the sender that they come from.")
     password: Mac | None = Field(default=None, description="The SecureOn password of the card, written like its address.")
     check: Literal["always", "never"] = Field(
         default="always",

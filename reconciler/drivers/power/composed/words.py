@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator, Field
 
 from reconciler.model.quantity import expected
 
-_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
+_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}|[0-9a-f]{4}([.:-][0-9a-f]{4}){2}|[0-9a-f]{12}", re.IGNORECASE)
+"""As systems show it, as switches do, and as some routers do."""
 
 
-def _mac(text: str) -> str:
+def _mac(text: object) -> str:
+    if not isinstance(text, str):
+        raise expected('six pairs of hexadecimal digits in quotes, such as "aa:bb:cc:dd:ee:ff"')
     if not _MAC.fullmatch(text):
         raise expected('six pairs of hexadecimal digits, such as "aa:bb:cc:dd:ee:ff"')
-    return text.lower().replace("-", ":")
+    digits = re.sub(r"[.:-]", "", text.lower())
+    return ":".join(digits[place : place + 2] for place in range(0, len(digits), 2))
 
 
-Mac = Annotated[str, AfterValidator(_mac)]
+Mac = Annotated[str, BeforeValidator(_mac, json_schema_input_type=str)]
 HostThere = Annotated[str, Field(max_length=253)]
