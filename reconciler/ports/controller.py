@@ -108,8 +108,11 @@ class Proposal(Source, Protocol):
     def diff(self) -> str:
         """Return the edit as a unified diff, empty when there is none."""
 
-    def write(self) -> None:
-        """Replace the file; raise PlanStale when somebody changed it meanwhile, or Unreachable."""
+    def write(self) -> tuple[str, ...]:
+        """Replace the content of the file, and return what else of it (its owner) could not be kept.
+
+        Raise PlanStale when somebody changed it meanwhile, Unreachable when it cannot be written.
+        """
         ...
 
     def commit(self, message: str) -> None:

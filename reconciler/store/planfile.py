@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reconciler.edge.atomic import write_file
+from reconciler.edge.atomic import rewrite, write_file
 from reconciler.errors import ConfigError, Unreachable, WriteFailed
 
 MOST_BYTES = 4 * 1024**2
@@ -16,7 +16,11 @@ REMEDY = "`reconciler plan --save FILE` writes one, `reconciler apply` alone tak
 def write(file: str, document: dict[str, Any]) -> None:
     """Write a plan's document; raise Unreachable: nothing is lost by it, and nothing was done."""
     try:
-        write_file(Path(file).absolute(), json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n")
+        path, content = Path(file).absolute(), json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+        if path.is_file():
+            rewrite(path, content)
+        else:
+            write_file(path, content)
     except WriteFailed as error:
         raise Unreachable(f"the plan was not saved: {error.message}, or name another file") from error
 

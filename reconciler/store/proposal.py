@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.edge.atomic import write_file
+from reconciler.edge.atomic import rewrite
 from reconciler.errors import PlanStale, Unreachable, WriteFailed
 from reconciler.store import git
 
@@ -44,18 +43,19 @@ class FileProposal:
         """Return both files resolved as if this were written; raise ConfigError with every problem."""
         return self._resolved()
 
-    def write(self) -> None:
-        """Replace the file, or what a link there leads to, with its mode kept; raise PlanStale or Unreachable, unchanged."""
+    def write(self) -> tuple[str, ...]:
+        """Replace the content of the file, or of what a link there leads to, and return what else of it could not be kept.
+
+        Raise PlanStale or Unreachable, with the file unchanged.
+        """
         try:
-            target = Path(os.path.realpath(self._path, strict=True))
-            mode = stat.S_IMODE(target.stat().st_mode)
-            now = target.read_bytes()
+            now = self._path.read_bytes()
         except OSError as error:
             raise Unreachable(f"{self.path} cannot be read any more: {error.strerror}; nothing was written") from error
         if now != self._before:
             raise PlanStale(f"{self.path} was changed by somebody else meanwhile; nothing was written. Look at it and try again")
         try:
-            write_file(target, self._after, mode)
+            return rewrite(self._path, self._after)
         except WriteFailed as error:
             raise Unreachable(f"nothing was changed: {error.message}") from error
 

@@ -25,8 +25,8 @@ def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, s
     if proposal.diff:
         _refuse_beside_another(app)
         approved = _approved(app, proposal, message, approve, say)
-        proposal.write()
-        say(f"{proposal.path} is written")
+        lost = proposal.write()
+        say(f"{proposal.path} is written{_without(lost) if lost else ''}")
     else:
         say(f"{proposal.path} says so already; nothing is to be written")
     if message:
@@ -34,6 +34,11 @@ def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, s
     # What was approved is asked about again only when the world moved while it was written. A watch is at it since the write.
     wishes = apply.Wishes(trigger="use", approved=True)
     return apply.run(app, wishes, lambda plan: plan["hosts"] == approved or approve(plan), say)
+
+
+def _without(lost: tuple[str, ...]) -> str:
+    what = " and ".join(lost)
+    return f", but {what} could not be kept, which this user may not set: set it again with `chown`, `chmod` or `setfacl`"
 
 
 def _refuse_beside_another(app: Acting) -> None:

@@ -12,7 +12,7 @@ import pytest
 from reconciler.cli.main import main
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
-from reconciler.errors import ConfigError, PlanStale, Unreachable
+from reconciler.errors import ConfigError, PlanStale, Unreachable, WriteFailed
 from reconciler.store.lock import FileLock
 from reconciler.store.source import FileSource
 from tests.engine import free_port
@@ -130,6 +130,27 @@ def test_a_link_and_the_mode_of_its_file_stay(state: Path) -> None:
     assert (state / "desired.yaml").readlink() == Path("../elsewhere.yaml")
     assert target.read_text() == DESIRED.replace("'tiny'", "'tinier'")
     assert stat.S_IMODE(target.stat().st_mode) == 0o664
+
+
+def test_what_cannot_be_kept_of_the_file_is_said(
+    state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("reconciler.store.proposal.rewrite", lambda *_: ("its owner", "its group"))
+    main(["use", "tinier", "--yes"])
+    assert "state/desired.yaml is written, but its owner and its group could not be kept" in capsys.readouterr().err
+    assert (state / "desired.yaml").read_text() == DESIRED
+
+
+def test_where_nothing_can_be_written_nothing_was_changed(
+    state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_only(path: Path, _: bytes) -> None:
+        raise WriteFailed(f"{path} cannot be written: Read-only file system; free space or mend the permissions")
+
+    monkeypatch.setattr("reconciler.store.proposal.rewrite", read_only)
+    assert main(["use", "tinier", "--yes"]) == 1
+    assert "nothing was changed: state/desired.yaml cannot be written: Read-only file system" in capsys.readouterr().err
+    assert (state / "desired.yaml").read_text() == DESIRED
 
 
 def test_a_switch_is_one_command_that_is_committed_applied_and_said_again(tmp_path: Path) -> None:
