@@ -95,6 +95,7 @@ class RunningGiven(Value):
     slots: tuple[SlotGiven, ...] = ()
     deferred: int = 0
     died: bool = False
+    ended: str = ""
     replaced: bool = False
     port: int | None = None
     keeps: Literal["unknown", "as wanted", "otherwise", "elsewhere"] = "unknown"
@@ -285,7 +286,7 @@ def _unit(name: str, one: RunningGiven) -> Unit:
     slots = "/srv/slots" if one.keeps == "elsewhere" else ""
     return unit(
         name, pid=one.pid, digest=made_from, port=one.port, slots=slots, fingerprint=depends_on, leader=not one.died,
-        started_at=STARTED,
+        started_at=STARTED, ended=one.ended,
     )  # fmt: skip
 
 

@@ -203,7 +203,7 @@ def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: s
     """Return why a running unit must be replaced, empty when it may stay."""
     health = observed.value(FactKey("health", host, model.name), Health)
     if not unit.leader:
-        return "it died and left processes behind"
+        return unit.ended or "it died and left processes behind"
     if unit.mark.digest != model.digest and unit.mark.digest.startswith(DIGEST_VERSION):
         return "its definition changed"
     if health is not None and health.phase == "unresponsive":

@@ -60,7 +60,8 @@ def _trouble(world: Observed, host: str, model_name: str, identity: UnitIdentity
             return Trouble(f"{key} could not be read in the trial: {unknown.reason}", certain=False)
     unit = world.value(unit_key, Unit)
     if unit is None or unit.identity != identity or not unit.leader:
-        return Trouble(f"{model_name} died in its trial", certain=True)
+        how = f": {unit.ended}" if unit is not None and unit.ended else ""
+        return Trouble(f"{model_name} died in its trial{how}", certain=True)
     health = world.value(health_key, Health)
     # It gave a real answer a moment ago. What it says now that nobody understands is for the plan to name, and no death.
     if health is not None and (health.serves or health.phase == "unclear"):

@@ -129,6 +129,8 @@ class Mark(Value):
 class Unit(Value):
     """Describe a running unit. `leader` is False when only members of its group are left, or it waits to be started again.
 
+    `ended` is how its main process ended, as a clause, where the launcher knows that and waits to start it again.
+
     `argv` is what really runs where its command line is not ours, empty where it is.
 
     `uptime` is in seconds, `started_at` the host's wall clock then, None when nobody can say.
@@ -143,6 +145,7 @@ class Unit(Value):
     restarts: int = 0
     launcher: str = "process"
     argv: tuple[str, ...] = ()
+    ended: str = ""
 
 
 class PortOwner(Origin):

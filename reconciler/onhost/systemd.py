@@ -10,7 +10,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import ports, process, procfs, properties
+from reconciler.onhost import ports, process, procfs, properties, results
 from reconciler.onhost.problem import Problem
 
 if TYPE_CHECKING:
@@ -24,12 +24,20 @@ PAUSE = 0.02
 LINE_LIMIT = 4096
 
 _PROPERTIES = (
-    "LoadState", "ActiveState", "SubState", "Job", "MainPID", "InvocationID", "NRestarts", "ControlGroup", "Result",
-    "ExecMainStatus", "ExecStart", "FragmentPath", "DropInPaths", "EnvironmentFiles", "Environment", "NeedDaemonReload",
+    "LoadState", "ActiveState", "SubState", "Job", "MainPID", "InvocationID", "NRestarts", "ControlGroup", "ExecStart",
+    "FragmentPath", "DropInPaths", "EnvironmentFiles", "Environment", "NeedDaemonReload", *results.PROPERTIES,
 )  # fmt: skip
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 _BETWEEN_TRIES = ("auto-restart", "auto-restart-queued")
 _OVER = ("inactive", "failed")
+_WAITS = {
+    "condition": "its ExecCondition= still runs",
+    "start-pre": "its ExecStartPre= still runs",
+    "start": "its ExecStart= has not left a main process yet",
+    "dead": "other units have to start or stop first (`systemctl list-jobs`)",
+}
+"""What keeps a service from having a main process, by the state that it is in meanwhile."""
+
 _GENERATED = "/run/"
 _CURSOR = "-- cursor: "
 
@@ -40,7 +48,10 @@ def services(request: dict[str, Any], _: str) -> dict[str, Any]:
     for scope in ("system", "user"):
         names = [one["name"] for one in request["services"] if one["scope"] == scope]
         for name, state in zip(names, _states(names, scope)):
-            answers.append({"name": name, "scope": scope, "binary": _binary(name, scope, state), "unit": _unit(state)})
+            unit = _unit(state)
+            if unit is not None and state["SubState"] in (*_BETWEEN_TRIES, "failed"):
+                unit["ended"] = results.ending(state, _controls(name, scope))
+            answers.append({"name": name, "scope": scope, "binary": _binary(name, scope, state), "unit": unit})
     return {"services": answers}
 
 
@@ -61,9 +72,11 @@ def start(request: dict[str, Any], _: str) -> dict[str, Any]:
             return {"identity": one, "at": time.time()}
         ended = state["ActiveState"] in _OVER and not _waiting(state)
         if ended or state["SubState"] in _BETWEEN_TRIES:
-            raise Problem(f"{name} did not start: {_ending(state)}; {_status(name, scope)} says more")
+            why = results.ending(state, _controls(name, scope), " before it served")
+            raise Problem(f"{name} did not start: {why}; {_status(name, scope)} says more")
         if time.monotonic() >= deadline:
-            raise Problem(f"{name} has no main process after {START_SECONDS:g} s: it is {state['SubState']}")
+            waits = _WAITS.get(state["SubState"], f"it is {state['SubState']}")
+            raise Problem(f"{name} is waited for: {waits}, after {START_SECONDS:g} s")
         time.sleep(PAUSE)
 
 
@@ -178,9 +191,9 @@ def _waiting(state: State) -> bool:
     return state["Job"] not in {"", "0"}
 
 
-def _ending(state: State) -> str:
-    status = state["ExecMainStatus"]
-    return state["Result"] + (f" (exit status {status})" if status not in {"", "0"} else "")
+def _controls(name: str, scope: str) -> dict[str, str]:
+    """Return what systemd shows of the programs beside a service's own. Each is asked alone: their words may hold any text."""
+    return {control: _systemctl(scope, "show", f"--property={control}", name, may_fail=True) for control in results.CONTROLS}
 
 
 def _members(state: State) -> set[int]:

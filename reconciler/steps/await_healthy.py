@@ -31,7 +31,7 @@ class AwaitHealthy(ModelStep):
             unknown = world.unknown(self.key("unit"))
             return (f"{self.key('unit')}: {unknown.reason if unknown else 'not running'}",)
         if not unit.leader:
-            return (f"{self.key('unit')}: died, only members of its group are left",)
+            return (f"{self.key('unit')}: {unit.ended or 'died, only members of its group are left'}",)
         health = world.value(self.key("health"), Health)
         return (f"{self.key('health')}: {health.message}",) if health and health.phase == "stranger" else ()
 

@@ -255,6 +255,34 @@ def test_a_server_in_a_container_is_ended_by_the_service_that_runs_that_and_serv
     assert list(here.engines()) == begun["models"][:1]
 
 
+ENDINGS = {
+    "liar": ("ExecStart=/bin/true\nRestart=always\nRestartSec=9", "it ended with status 0 before it served"),
+    "pre": ("ExecStartPre=/bin/sh -c 'exit 32'\nExecStart=/bin/sleep 9\nRestart=always\nRestartSec=9",
+            "its ExecStartPre= ended with status 32"),
+    "slow": ("TimeoutStartSec=100ms\nExecStartPre=/bin/sleep 9\nExecStart=/bin/sleep 9",
+             "its ExecStartPre= ran too long (TimeoutStartSec=)"),
+    "gate": ("ExecCondition=/bin/sh -c 'exit 255'\nExecStart=/bin/sleep 9", "its ExecCondition= ended with status 255"),
+    "once": ("ExecStart=/bin/true", "nothing of it ran, or it was over at once"),
+}  # fmt: skip
+
+
+def test_how_a_service_failed_to_start_is_told_as_systemd_saw_it() -> None:
+    asked = "import json; from reconciler.onhost.serve import answer; print(json.dumps([answer({'do': 'start-service', "
+    asked += f"'name': name + '.service', 'scope': 'system'}}, '/') for name in {list(ENDINGS)!r}]))"
+    seen = "import json; from reconciler.onhost.serve import answer; print(json.dumps(answer({'do': 'services', 'services': "
+    seen += "[{'name': 'pre.service', 'scope': 'system'}]}, '/')['ok']['services'][0]['unit']))"
+    with booted_systemd() as booted:
+        for name, (lines, _) in ENDINGS.items():
+            booted.write(f"/run/systemd/system/{name}.service", f"[Service]\n{lines}\n")
+        booted.run("systemctl", "daemon-reload")
+        answers = dict(zip(ENDINGS, json.loads(booted.run(sys.executable, "-c", asked)), strict=True))
+        tries = json.loads(booted.run(sys.executable, "-c", seen))
+    assert (tries["leader"], tries["ended"]) == (False, "its ExecStartPre= ended with status 32")
+    wrong = {name: answers[name] for name, (_, said) in ENDINGS.items() if f"did not start: {said}" not in str(answers[name])}
+    # What ends so fast may have been seen while it ran: then nothing is said, and the look after it says the rest.
+    assert {name for name, one in wrong.items() if "error" in one} == set(), wrong
+
+
 @pytest.mark.parametrize(
     ("settings", "kills"),
     [

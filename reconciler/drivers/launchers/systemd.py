@@ -52,6 +52,7 @@ class _Running(Value):
     restarts: int
     argv: tuple[str, ...]
     outdated: bool
+    ended: str = ""
 
 
 class _Seen(Service):
