@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from shlex import quote
 
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Observed, PortState, Weights
 from reconciler.model.findings import Finding, Level, Subject
-from reconciler.model.machine import Folder, Machine, Node
+from reconciler.model.machine import HOMELESS, Folder, Machine, Node
 from reconciler.model.power import Guards
 from reconciler.model.records import Row
 from reconciler.model.spec import ModelSpec, Slice
@@ -123,11 +124,25 @@ def _folders(model: ModelSpec) -> tuple[str, ...]:
 def _unwritable(subject: Subject, folder: Folder, user: str, otherwise: str) -> Iterator[Finding]:
     if not folder.writable:
         found = f"{folder.path} cannot be written by {user}"
-        fix = f"`sudo chown {user} {folder.nearest}`{f', {otherwise}' if otherwise else ''}"
-        yield Finding(level="wrong", subject=subject, found=found, fix=fix)
+        yield Finding(level="wrong", subject=subject, found=found, fix=_opening(folder, user, otherwise))
     elif folder.free_bytes < LEAST_FREE:
         found = f"{_size(folder.free_bytes)} are left where {folder.path} is"
         yield Finding(level="wrong", subject=subject, found=found, fix=f"free space there{f', {otherwise}' if otherwise else ''}")
+
+
+def _opening(folder: Folder, user: str, otherwise: str) -> str:
+    """Return how a user is let into a folder of theirs; what is there already and is not that folder stays its owner's."""
+    if folder.path.startswith(HOMELESS):
+        return f"HOME is not set; set it, or XDG_STATE_HOME{', or --data' if otherwise else ''}"
+    above = quote(folder.nearest)
+    remedies = {
+        "no folder": f"{folder.nearest} is not a folder; move it aside",
+        "closed": f"{user} may not enter {folder.nearest}; `ls -ld {above}` shows who may",
+        "read-only": f"the file system of {folder.nearest} is read-only; `findmnt -T {above}` shows why",
+        "": f"`sudo install -d -m 700 -o {quote(user)} {quote(folder.path)}`",
+    }
+    owned = f"`sudo chown {quote(user)} {above}`" if folder.nearest == folder.path and not folder.obstacle else ""
+    return f"{owned or remedies[folder.obstacle]}{f', {otherwise}' if otherwise else ''}"
 
 
 def _room(slice_: Slice, model: ModelSpec, folder: Folder, observed: Observed) -> Iterator[Finding]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from reconciler.model.names import Value
 from reconciler.model.origin import Origin, Service
 from reconciler.model.spec import Task
+
+HOMELESS = "/.local/state/"
+"""Where the XDG state directory lies of whoever has no HOME."""
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -60,12 +65,16 @@ class WeightsFile(Value):
 
 
 class Folder(Value):
-    """Say whether a folder can be written, or made below the `nearest` that is there, and the bytes that are left."""
+    """Say whether a folder can be written, or made below the `nearest` that is there, and the bytes that are left.
+
+    `obstacle` is what no other owner would change, where it cannot be written.
+    """
 
     path: str
     nearest: str
     writable: bool
     free_bytes: int
+    obstacle: Literal["", "no folder", "closed", "read-only"] = ""
 
 
 class Logins(Value):

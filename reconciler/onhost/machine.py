@@ -127,8 +127,19 @@ def _folder(path: str) -> dict[str, Any]:
     above = path
     while not os.path.lexists(above):
         above = os.path.dirname(above) or os.sep
-    writable = os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)
-    return {"path": path, "nearest": above, "writable": writable, "free_bytes": files.free_bytes(path) or 0}
+    obstacle = _obstacle(above)
+    writable = not obstacle and os.access(above, os.W_OK | os.X_OK)
+    free = files.free_bytes(path) or 0
+    return {"path": path, "nearest": above, "writable": writable, "free_bytes": free, "obstacle": obstacle}
+
+
+def _obstacle(folder: str) -> str:
+    """Return why nobody could write into a folder, or this user not even if it were theirs; "" for neither."""
+    if not os.path.isdir(folder):
+        return "no folder"
+    if not os.access(folder, os.X_OK):
+        return "closed"
+    return "read-only" if os.statvfs(folder).f_flag & os.ST_RDONLY else ""
 
 
 def _memory(proc: str) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reconciler.edge.atomic import remedy
 from reconciler.errors import LockHeld, Unreachable
+from reconciler.model.machine import HOMELESS
 
 HOLDER_BYTES = 4096
 HOLDER_CHARACTERS = 200
@@ -62,4 +63,6 @@ class FileLock:
     def _refused(self, tried: str, error: OSError) -> Unreachable:
         """Return the error for a disk that says no: nothing was done yet."""
         where = f"{self._path} cannot be {tried}: {error.strerror}"
+        if str(self._path).startswith(HOMELESS):
+            return Unreachable(f"{where}; HOME is not set: set it, or XDG_STATE_HOME, or --data. Nothing was done")
         return Unreachable(f"{where}; {remedy(error)}, or choose another place with --data. Nothing was done")

@@ -13,7 +13,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Binary, Claim, FactKey, Observed, PortOwner, PortState, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
-from reconciler.model.machine import Logins, Machine, Node
+from reconciler.model.machine import Folder, Logins, Machine, Node
 from reconciler.model.origin import Service
 from reconciler.model.power import Guards, Login
 from reconciler.model.records import OpenRun, Retry, Row, RunOpened
@@ -198,10 +198,39 @@ def test_conversations_that_nobody_keeps_need_no_room() -> None:
     assert seen(folders=(folder("/host/models/a/slots", free_bytes=1024**3), PLACES[1]), weights_a=hybrid) == []
 
 
-def test_a_place_for_the_journal_that_cannot_be_written_is_named() -> None:
-    (found,) = findings.of_journal_place(machine(folders=(folder("/d", writable=False),)))
-    assert (found.level, found.subject) == ("wrong", "data directory")
-    assert found.fix == "`sudo chown ann /var`, or choose another with --data"
+@pytest.mark.parametrize(
+    ("place", "fix"),
+    [
+        (folder("/var/my d", writable=False), "`sudo install -d -m 700 -o ann '/var/my d'`, or choose another with --data"),
+        (folder("/d", nearest="/d", writable=False), "`sudo chown ann /d`, or choose another with --data"),
+        (
+            folder("/d/e", nearest="/d", writable=False, obstacle="no folder"),
+            "/d is not a folder; move it aside, or choose another with --data",
+        ),
+        (
+            folder("/d", nearest="/d", writable=False, obstacle="closed"),
+            "ann may not enter /d; `ls -ld /d` shows who may, or choose another with --data",
+        ),
+        (
+            folder("/d", nearest="/d", writable=False, obstacle="read-only"),
+            "the file system of /d is read-only; `findmnt -T /d` shows why, or choose another with --data",
+        ),
+        (
+            folder("/.local/state/reconciler", nearest="/", writable=False),
+            "HOME is not set; set it, or XDG_STATE_HOME, or --data",
+        ),
+    ],
+)
+def test_a_place_for_the_journal_that_cannot_be_written_is_named_and_no_folder_of_others_is_given_away(
+    place: Folder, fix: str
+) -> None:
+    (found,) = findings.of_journal_place(machine(folders=(place,)))
+    assert (found.level, found.subject, found.fix) == ("wrong", "data directory", fix)
+
+
+def test_of_a_folder_for_conversations_without_a_home_the_option_for_the_journal_is_no_way_out() -> None:
+    place = folder("/.local/state/reconciler-host/models/a/slots", nearest="/", writable=False)
+    assert [one.fix for one in seen(folders=(place, PLACES[1]))] == ["HOME is not set; set it, or XDG_STATE_HOME"]
 
 
 @pytest.mark.parametrize(("wall", "said"), [(100.0, ""), (99.5, ""), (40.0, "the clock is 60 s behind the newest row")])

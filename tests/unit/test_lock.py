@@ -95,3 +95,11 @@ def test_a_disk_that_is_full_when_the_lock_is_let_go_fails_nothing_that_was_done
 
     with FileLock(tmp_path / "lock", "me").held():
         monkeypatch.setattr(os, "ftruncate", full)
+
+
+def test_who_has_no_home_is_told_so_and_nothing_about_the_root_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lock").mkdir()
+    monkeypatch.setattr("reconciler.store.lock.HOMELESS", str(tmp_path))
+    said = "HOME is not set: set it, or XDG_STATE_HOME, or --data. Nothing was done"
+    with pytest.raises(Unreachable, match=said), FileLock(tmp_path / "lock", "me").held():
+        pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -209,7 +210,29 @@ def test_a_whole_machine_is_what_the_model_expects(tmp_path: Path, monkeypatch: 
     assert found.servers[0].mapped == (str(weights),) == tuple(file.path for file in found.weights)
     assert [(node.path, node.usable) for node in found.nodes] == [(str(tmp_path / "root/dev/nvidia0"), True)]
     assert [(folder.nearest, folder.writable) for folder in found.folders] == [(str(tmp_path), True), (str(weights), False)]
+    assert [folder.obstacle for folder in found.folders] == ["", "no folder"]
     assert found.folders[0].path == str(tmp_path / "host" / "models/a/slots")
+
+
+def judged(folder: Path) -> tuple[bool, str]:
+    """Return whether a folder can be written, and what is in the way."""
+    found = machine.machine({"search": False, "folders": [str(folder)]}, "/", str(folder.parent))["folders"][0]
+    return found["writable"], found["obstacle"]
+
+
+def test_what_no_other_owner_of_a_folder_would_change_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Proc(tmp_path / "proc")
+    (tmp_path / "own").mkdir()
+    assert judged(tmp_path / "own") == (True, "")
+    closed = {os.X_OK, os.W_OK | os.X_OK}
+    monkeypatch.setattr(os, "access", lambda _, mode: mode not in closed)
+    assert judged(tmp_path / "own") == (False, "closed")
+    closed.remove(os.X_OK)
+    assert judged(tmp_path / "own") == (False, "")
+    monkeypatch.setattr(
+        os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY, f_bavail=0, f_frsize=1, f_blocks=1, f_bfree=0)
+    )
+    assert judged(tmp_path / "own") == (False, "read-only")
 
 
 def test_without_a_search_no_weights_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
