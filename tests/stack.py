@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.onhost import units
-from tests.engine import free_port, weights_in
+from tests.engine import EMBEDDED, Server, free_port, weights_in
 from tests.frail import program_in
 from tests.running import until
 from tests.sshd import Served
@@ -28,7 +28,7 @@ CONVERSATION = " ".join(f"In chapter {number} the keeper counts {number * 7} shi
 
 INVENTORY = """version: 1
 {hosts}models:
-  tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 200ms}}
+  tiny-a: {{engine: {{{first}}}, port: {port}, stable_for: 200ms}}
   tiny-b: {{engine: {{{engine}{more}}}, port: {port}, stable_for: {stable_for}}}
 """
 
@@ -36,9 +36,10 @@ INVENTORY = """version: 1
 class Stack:
     """Run `reconciler` in a folder, as a person would."""
 
-    def __init__(self, folder: Path, served: Served | None = None) -> None:
+    def __init__(self, folder: Path, served: Served | None = None, server: Server = EMBEDDED) -> None:
         """Lay it out; the host is this machine, reached over ssh where somebody serves that."""
         self.folder = folder
+        self.server = server
         self.served = served
         self.port = free_port()
         self.conversation = CONVERSATION
@@ -53,9 +54,11 @@ class Stack:
         """Write desired.yaml."""
         (self.folder / "state" / "desired.yaml").write_text(text)
 
-    def inventory(self, more: str = "", *, engine: str = "kind: embedded, seed: 2", stable_for: str = "200ms") -> None:
+    def inventory(self, more: str = "", *, engine: str = "", stable_for: str = "200ms") -> None:
         """Define both models; what is given is about tiny-b."""
-        text = INVENTORY.format(hosts=self._hosts(), port=self.port, engine=engine, more=more, stable_for=stable_for)
+        first, second = (self.server.of_seed(seed, self.folder) for seed in (1, 2))
+        given = {"engine": engine or second, "more": more, "stable_for": stable_for}
+        text = INVENTORY.format(hosts=self._hosts(), first=first, port=self.port, **given)
         (self.folder / "state" / "inventory.yaml").write_text(text)
 
     def _hosts(self) -> str:
@@ -243,9 +246,9 @@ def _in_order(sought: Sequence[str], moments: Sequence[str]) -> bool:
 
 
 @contextmanager
-def stack(folder: Path) -> Iterator[Stack]:
+def stack(folder: Path, server: Server = EMBEDDED) -> Iterator[Stack]:
     """Give a stack, and end its engines afterwards."""
-    made = Stack(folder)
+    made = Stack(folder, server=server)
     with ending(made):
         yield made
 

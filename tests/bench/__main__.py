@@ -29,7 +29,7 @@ from tests.bench.afar import looking
 from tests.bench.crowd import hosts
 from tests.bench.sleeper import waking
 from tests.bench.vigil import watching
-from tests.engine import free_port, program, weights_in
+from tests.engine import EMBEDDED, free_port, weights_in
 
 BASELINE = "import pydantic, ruamel.yaml, anyio, httpx; pydantic.create_model('M', a=(int, 1))"
 ROUNDS = 7
@@ -132,7 +132,7 @@ def bare_switch(port: int, old: subprocess.Popen[bytes], model: Path, context: i
 
 def engine(port: int, model: Path, context: int) -> subprocess.Popen[bytes]:
     argv = [
-        *program(),
+        *EMBEDDED.program,
         "-m",
         str(model),
         "--port",

@@ -1,4 +1,4 @@
-"""Two benches to put the same promises to: a world that is not there, and this machine with a real engine."""
+"""Two benches to put the same promises to: a world that is not there, and this machine with each server that it has."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from reconciler.onhost import process
 from reconciler.ports import Access, Engine, GpuReader, Launcher, PowerReader, Shelf
 from tests import running
 from tests.contracts.hosts import nowhere
-from tests.engine import free_port
+from tests.engine import Server, free_port
 from tests.rig import rig
 from tests.worlds import model
 
@@ -155,12 +155,12 @@ class WorldBench:
 class MachineBench:
     """Be a bench on this machine: a directory of its own, and an engine with random weights."""
 
-    def __init__(self, directory: Path, slots: int = 2) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, server: Server, slots: int = 2) -> None:
+        self.directory, self.server = directory, server
         self.weights = directory / "weights.gguf"
         if not self.weights.exists():
             write_weights(self.weights, seed=1)
-        self._rig = rig(directory, weights=str(self.weights), parallel=slots, context=2048 * slots)
+        self._rig = rig(directory, server=server, weights=str(self.weights), parallel=slots, context=2048 * slots)
         self.model = self._rig.model
         self.access: Access = self._rig.access
         parts = Parts(wake=(), stop=None, proof=None, force=None, canary=None, where=nowhere, asker=self.access)
@@ -171,7 +171,7 @@ class MachineBench:
         self.shelf: Shelf = self._rig.engine
 
     def narrow(self) -> Bench:
-        return MachineBench(self.directory, slots=1)
+        return MachineBench(self.directory, self.server, slots=1)
 
     def moved(self) -> Engine:
         return LlamaEngine(self._rig.engine.setup, moved(self.model), self.access, time.time)
@@ -226,6 +226,6 @@ class MachineBench:
         return self.model.model_copy(update={"command": command})
 
 
-def bench_of(place: str, world: World, directory: Path) -> Bench:
-    """Build a bench by its name."""
-    return WorldBench(world) if place == "world" else MachineBench(directory)
+def bench_of(server: Server | None, world: World, directory: Path) -> Bench:
+    """Build a bench: this machine with a server, or a world."""
+    return MachineBench(directory, server) if server else WorldBench(world)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,16 +14,18 @@ from reconciler.errors import DriverError
 from reconciler.model.facts import TRIVIAL_TOKENS, Saved, Unknown
 from reconciler.model.onhost import NoteAttempt
 from tests import running
-from tests.engine import LLAMA_SERVER, weights_in
+from tests.contracts.hosts import WAYS, reached
+from tests.engine import EMBEDDED, SERVERS, weights_in
 from tests.rig import rig, value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from reconciler.model.spec import Task
-    from reconciler.ports import Access
     from tests.rig import Rig
+
+    Define = Callable[..., Rig]
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +34,21 @@ def _no_process_survives_a_test() -> Iterator[None]:
         yield
 
 
+OVER = (*((way, EMBEDDED) for way in WAYS), *(("thread", server) for server in SERVERS[1:]))
+"""Each access with one server, and each server over one access: neither knows of the other."""
+
+
+@pytest.fixture(params=OVER, ids=lambda over: f"{over[1]}-{over[0]}")
+async def define(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Define]:
+    """Give what defines a model on this machine."""
+    way, server = request.param
+    async with reached(way, tmp_path) as access:
+        yield partial(rig, tmp_path, access, server=server)
+
+
 @pytest.fixture
-def model(tmp_path: Path, access: Access) -> Rig:
-    return rig(tmp_path, access)
+def model(define: Define) -> Rig:
+    return define()
 
 
 async def outcomes(model: Rig) -> list[tuple[str, str]]:
@@ -110,8 +125,8 @@ async def test_an_answer_leaves_no_conversation_behind(model: Rig) -> None:
         assert 0 < ((await model.slot(unit)).tokens or 0) <= TRIVIAL_TOKENS
 
 
-async def test_an_answer_never_touches_a_conversation(tmp_path: Path, access: Access) -> None:
-    model = rig(tmp_path, access, parallel=2)
+async def test_an_answer_never_touches_a_conversation(define: Define) -> None:
+    model = define(parallel=2)
     async with model.running() as unit:
         await model.converse(slot=0)
         before = await model.slot(unit, 0)
@@ -123,8 +138,8 @@ async def test_an_answer_never_touches_a_conversation(tmp_path: Path, access: Ac
         assert value(await model.engine.activity(unit)).slots == slots
 
 
-async def test_every_slot_comes_back_in_its_place(tmp_path: Path, access: Access) -> None:
-    model = rig(tmp_path, access, parallel=2)
+async def test_every_slot_comes_back_in_its_place(define: Define) -> None:
+    model = define(parallel=2)
     async with model.running() as unit:
         await model.converse(words=200, slot=0)
         await model.converse(words=300, slot=1)
@@ -193,9 +208,9 @@ async def test_a_restore_that_was_cut_short_before_the_engine_took_it_is_done(mo
     assert [outcome for outcome, _ in await outcomes(model)] == ["proven"]
 
 
-async def test_a_conversation_that_no_longer_fits_stays_where_it_is(tmp_path: Path, access: Access) -> None:
+async def test_a_conversation_that_no_longer_fits_stays_where_it_is(define: Define, tmp_path: Path) -> None:
     weights = str(weights_in(tmp_path))
-    roomy, tight = rig(tmp_path, access, weights=weights), rig(tmp_path, access, weights=weights, context=256)
+    roomy, tight = define(weights=weights), define(weights=weights, context=256)
     async with roomy.running() as unit:
         await roomy.converse()
         await roomy.save(unit)
@@ -216,9 +231,9 @@ async def test_a_conversation_that_no_longer_fits_stays_where_it_is(tmp_path: Pa
     ],
 )
 async def test_what_cannot_come_back_is_said_before_and_seen_after(
-    tmp_path: Path, access: Access, architecture: str, args: tuple[str, ...], outcome: str, remedy: str
+    define: Define, tmp_path: Path, architecture: str, args: tuple[str, ...], outcome: str, remedy: str
 ) -> None:
-    model = rig(tmp_path, access, weights=str(weights_in(tmp_path, architecture)), args=args)
+    model = define(weights=str(weights_in(tmp_path, architecture)), args=args)
     weights = value(await model.engine.weights())
     assert (weights.keepable, weights.remedy) == (outcome == "proven", remedy)
     async with model.running() as unit:
@@ -231,19 +246,19 @@ async def test_what_cannot_come_back_is_said_before_and_seen_after(
 
 
 @pytest.mark.parametrize(("task", "flag"), [("embedding", "--embedding"), ("rerank", "--reranking")])
-async def test_an_engine_answers_the_task_it_is_for(tmp_path: Path, access: Access, task: Task, flag: str) -> None:
-    able = rig(tmp_path, access, task=task, args=(flag,))
+async def test_an_engine_answers_the_task_it_is_for(define: Define, task: Task, flag: str) -> None:
+    able = define(task=task, args=(flag,))
     async with able.running() as unit:
         assert (await able.answer(unit)).identity == unit.identity
-    unable = rig(tmp_path, access, task=task)
+    unable = define(task=task)
     async with unable.running() as unit:
         answer = await unable.answer(unit)
         assert answer.identity is None
         assert f'add "{flag}" to args' in answer.message
 
 
-async def test_a_sleeping_engine_is_seen_asleep_and_not_saved(tmp_path: Path, access: Access) -> None:
-    model = rig(tmp_path, access, args=("--sleep-idle-seconds", "1"))
+async def test_a_sleeping_engine_is_seen_asleep_and_not_saved(define: Define) -> None:
+    model = define(args=("--sleep-idle-seconds", "1"))
     async with model.running() as unit:
         await model.converse()
         held = value(await model.engine.activity(unit))
@@ -256,10 +271,10 @@ async def test_a_sleeping_engine_is_seen_asleep_and_not_saved(tmp_path: Path, ac
         assert not any(model.slots.iterdir())
 
 
-async def test_weights_that_are_not_there_are_a_problem_unless_they_are_written_on_start(tmp_path: Path, access: Access) -> None:
-    missing = value(await rig(tmp_path, access, weights="none.gguf").engine.weights())
+async def test_weights_that_are_not_there_are_a_problem_unless_they_are_written_on_start(define: Define) -> None:
+    missing = value(await define(weights="none.gguf").engine.weights())
     assert not missing.exists
     assert "none.gguf" in missing.problem
-    if not LLAMA_SERVER:
-        written = value(await rig(tmp_path, access).engine.weights())
-        assert (written.exists, written.problem, written.written_on_start) == (False, "", True)
+    # One server makes weights where it is told to.
+    here = value(await define().engine.weights())
+    assert (here.problem, here.exists) == ("", not here.written_on_start)

@@ -31,6 +31,7 @@ from reconciler.model.gpu import Gpu
 from reconciler.model.onhost import AskContact, AskGpus, CheckSlot, WriteClaim
 from tests import running
 from tests.contracts.benches import Bench, bench_of
+from tests.engine import SERVERS, Server
 from tests.rig import value
 from tests.worlds import marked
 
@@ -40,10 +41,11 @@ READY_WITHIN = 60.0
 MOST = 0.95
 
 
-@pytest.fixture(params=["world", "machine"])
-def place(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
+@pytest.fixture(params=[None, *SERVERS], ids=lambda one: str(one or "world"))
+def place(request: pytest.FixtureRequest) -> Server | None:
+    """Be a server on this machine, or nothing but a world."""
+    one: Server | None = request.param
+    return one
 
 
 @pytest.fixture
@@ -52,13 +54,13 @@ def world() -> World:
 
 
 @pytest.fixture
-def anyio_backend(place: str, world: World) -> tuple[str, dict[str, Any]]:
+def anyio_backend(place: Server | None, world: World) -> tuple[str, dict[str, Any]]:
     """Let the waits of a world take no time."""
-    return "asyncio", {"loop_factory": world.clock.loop} if place == "world" else {}
+    return "asyncio", {"loop_factory": world.clock.loop} if place is None else {}
 
 
 @pytest.fixture
-def bench(place: str, world: World, tmp_path: Path) -> Iterator[Bench]:
+def bench(place: Server | None, world: World, tmp_path: Path) -> Iterator[Bench]:
     with running.ending_all():
         yield bench_of(place, world, tmp_path)
     assert {wrong for wrong in world.violations if "without its intent" not in wrong} == set()

@@ -16,6 +16,7 @@ from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.verdict import HostVerdict
 from reconciler.settings import settings
 from tests.contracts.hosts import WAYS, reached
+from tests.engine import Server
 from tests.stack import ENOUGH, Stack, stack
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Reaching(DriverCatalog):
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Stack]:
-    with stack(tmp_path) as made:
+def here(tmp_path: Path, server: Server) -> Iterator[Stack]:
+    with stack(tmp_path, server) as made:
         yield made
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import free_port, weights_in
+from tests.engine import Server, free_port, weights_in
 from tests.stack import ENOUGH, Stack, stack
 
 OTHER_CACHE = ', args: ["--cache-type-k", "q8_0", "--flash-attn", "on"]'
@@ -15,10 +15,10 @@ OTHER_CACHE = ', args: ["--cache-type-k", "q8_0", "--flash-attn", "on"]'
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Stack]:
+def here(tmp_path: Path, server: Server) -> Iterator[Stack]:
     """Give a stack whose model runs from a file of weights that was there before it."""
     weights_in(tmp_path, seed=2)
-    with stack(tmp_path) as made:
+    with stack(tmp_path, server) as made:
         define(made)
         made.desire("tiny-b")
         made.apply()
@@ -26,7 +26,7 @@ def here(tmp_path: Path) -> Iterator[Stack]:
 
 
 def define(here: Stack, more: str = "") -> None:
-    here.inventory(more, engine=f"kind: embedded, weights: {here.folder / 'llama-2-64x2.gguf'}")
+    here.inventory(more, engine=here.server.of_weights(here.folder / "llama-2-64x2.gguf"))
 
 
 def test_what_no_conversation_depends_on_may_change(here: Stack) -> None:

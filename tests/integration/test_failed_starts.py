@@ -26,7 +26,7 @@ from reconciler.settings import settings
 from reconciler.verbs import apply
 from tests import frail, running
 from tests.clocks import HurriedClock
-from tests.engine import free_port, weights_in
+from tests.engine import Server, free_port, weights_in
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
 
 LONG = "60s"
@@ -34,8 +34,8 @@ LONG = "60s"
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Stack]:
-    with stack(tmp_path) as made:
+def here(tmp_path: Path, server: Server) -> Iterator[Stack]:
+    with stack(tmp_path, server) as made:
         made.apply()
         yield made
 
@@ -67,7 +67,7 @@ def test_weights_that_cannot_be_used_are_refused_before_anything_stops(
     held = here.remembered()
     weights = weights_in(here.folder)
     damage(weights)
-    here.inventory(engine=f"kind: embedded, weights: {weights}")
+    here.inventory(engine=here.server.of_weights(weights))
     here.desire("tiny-b")
     rows, engines = here.rows(), here.engines()
     refused = here.apply(4)
@@ -109,7 +109,7 @@ def of_no_known_architecture(folder: Path) -> Path:
 
 def test_weights_that_only_the_engine_can_judge_bring_the_previous_model_back(here: Stack) -> None:
     held = here.remembered()
-    here.inventory(engine=f"kind: embedded, weights: {of_no_known_architecture(here.folder)}")
+    here.inventory(engine=here.server.of_weights(of_no_known_architecture(here.folder)))
     here.desire("tiny-b")
     goes_back(here, held, here.run("apply", "--yes"), "await_healthy tiny-b", "xlama")
 
@@ -125,8 +125,7 @@ def test_a_bad_definition_on_another_port_brings_the_one_before_back_where_that_
     held = here.remembered()
     file = here.folder / "state" / "inventory.yaml"
     good = file.read_text()
-    bad = f'  tiny-a: {{engine: {{kind: embedded, seed: 1, args: ["--bogus"]}}, port: {free_port()}}}'
-    file.write_text(re.sub("  tiny-a: .*", bad, good))
+    file.write_text(re.sub(r"(tiny-a: .*)}, port: \d+", rf'\1, args: ["--bogus"]}}, port: {free_port()}', good))
     assert "rolled back" in here.apply(3).stdout
     assert here.talk()["cache_n"] >= ENOUGH * held > 100
     assert "model tiny-a               ready" in here.run("status").stdout

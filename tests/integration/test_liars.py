@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.engine import Server
     from tests.liars import Lie
     from tests.rig import Rig
+
+    Define = Callable[..., Rig]
 
 PROPS = {"default_generation_settings": {}, "total_slots": 1, "model_alias": "m"}
 SLOT = {"id": 0, "n_ctx": 64, "is_processing": False}
@@ -41,6 +45,12 @@ SLOT = {"id": 0, "n_ctx": 64, "is_processing": False}
 def _no_process_survives_a_test() -> Iterator[None]:
     with running.ending_all():
         yield
+
+
+@pytest.fixture
+def define(tmp_path: Path, server: Server) -> Define:
+    """Give what defines a model on this machine."""
+    return partial(rig, tmp_path, server=server)
 
 
 def engine_on(port: int, directory: Path) -> LlamaEngine:
@@ -91,8 +101,8 @@ async def test_a_host_that_does_not_say_what_its_engine_said_leaves_it_unknown(t
     assert isinstance(await engine.health(this_process(DIGEST)), Unknown)
 
 
-async def test_a_stranger_on_the_port_is_named_however_healthy_it_seems(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_a_stranger_on_the_port_is_named_however_healthy_it_seems(define: Define, tmp_path: Path) -> None:
+    model = define()
     async with (
         model.running() as unit,
         lying(routes({"/health": (200, {"status": "ok"}), "/props": (200, PROPS)})) as port,
@@ -158,8 +168,8 @@ async def saved_by(model: Rig) -> Saved:
     return found
 
 
-async def test_a_restore_that_restores_nothing_is_seen(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_a_restore_that_restores_nothing_is_seen(define: Define) -> None:
+    model = define()
     saved = await saved_by(model)
     tokens, size = saved.slots[0].tokens, saved.slots[0].bytes
     done = always(200, {"id_slot": 0, "n_restored": tokens, "n_read": size, "timings": {"restore_ms": 1.0}})
@@ -182,8 +192,8 @@ async def test_a_restore_that_restores_nothing_is_seen(tmp_path: Path) -> None:
     ],
     ids=["short", "empty", "400", "500"],
 )
-async def test_a_restore_that_fails_asks_for_a_fresh_engine(tmp_path: Path, answer: Lie, said: str) -> None:
-    model = rig(tmp_path)
+async def test_a_restore_that_fails_asks_for_a_fresh_engine(define: Define, answer: Lie, said: str) -> None:
+    model = define()
     saved = await saved_by(model)
     async with model.running() as unit:
         liar = before(model.model.port, lambda _, path: answer if "action=restore" in path else None)
@@ -195,8 +205,8 @@ async def test_a_restore_that_fails_asks_for_a_fresh_engine(tmp_path: Path, answ
         assert said in attempt.reason
 
 
-async def test_an_engine_that_dies_over_a_restore_is_a_failed_restore(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_an_engine_that_dies_over_a_restore_is_a_failed_restore(define: Define) -> None:
+    model = define()
     saved = await saved_by(model)
     async with model.running() as unit:
 
@@ -211,8 +221,8 @@ async def test_an_engine_that_dies_over_a_restore_is_a_failed_restore(tmp_path: 
     assert attempt.outcome == "failed"
 
 
-async def test_an_attempt_is_on_record_before_the_engine_is_asked(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_an_attempt_is_on_record_before_the_engine_is_asked(define: Define) -> None:
+    model = define()
     saved = await saved_by(model)
     recorded: list[str] = []
 
@@ -240,8 +250,8 @@ def flip(file: Path) -> None:
 
 
 @pytest.mark.parametrize(("damage", "said"), [(truncate, "bytes"), (flip, "sha256 differs")])
-async def test_a_damaged_file_never_reaches_the_engine(tmp_path: Path, damage: Callable[[Path], None], said: str) -> None:
-    model = rig(tmp_path)
+async def test_a_damaged_file_never_reaches_the_engine(define: Define, damage: Callable[[Path], None], said: str) -> None:
+    model = define()
     saved = await saved_by(model)
     damage(model.slots / saved.slots[0].file)
     async with model.running() as unit:
@@ -254,8 +264,8 @@ async def test_a_damaged_file_never_reaches_the_engine(tmp_path: Path, damage: C
         assert (await model.converse())["tokens_predicted"] == 8
 
 
-async def test_a_conversation_of_other_weights_is_never_restored(tmp_path: Path) -> None:
-    one, other = (rig(tmp_path, weights=str(weights_in(tmp_path, seed=seed))) for seed in (1, 2))
+async def test_a_conversation_of_other_weights_is_never_restored(define: Define, tmp_path: Path) -> None:
+    one, other = (define(weights=str(weights_in(tmp_path, seed=seed))) for seed in (1, 2))
     saved = await saved_by(one)
     assert value(await other.engine.fingerprint()) != value(await one.engine.fingerprint())
     async with other.running() as unit:
@@ -274,8 +284,8 @@ def limited(model: Rig, size: int) -> Rig:
     return replace(model, model=model.model.model_copy(update={"command": command.model_copy(update={"argv": argv})}))
 
 
-async def test_a_full_disk_loses_no_earlier_save_and_leaves_no_rest(tmp_path: Path) -> None:
-    model = rig(tmp_path, weights=str(weights_in(tmp_path)))
+async def test_a_full_disk_loses_no_earlier_save_and_leaves_no_rest(define: Define, tmp_path: Path) -> None:
+    model = define(weights=str(weights_in(tmp_path)))
     saved = await saved_by(model)
     kept = {path.name for path in model.slots.iterdir()}
     full = limited(model, saved.slots[0].bytes // 2)
@@ -290,8 +300,8 @@ async def test_a_full_disk_loses_no_earlier_save_and_leaves_no_rest(tmp_path: Pa
     assert value(await model.engine.saved()).slots == saved.slots
 
 
-async def test_a_budget_that_is_too_small_refuses_before_anything_is_written(tmp_path: Path) -> None:
-    model = rig(tmp_path, slots_budget=1000)
+async def test_a_budget_that_is_too_small_refuses_before_anything_is_written(define: Define) -> None:
+    model = define(slots_budget=1000)
     async with model.running() as unit:
         await model.converse()
         evidence = await model.save(unit)
@@ -299,8 +309,8 @@ async def test_a_budget_that_is_too_small_refuses_before_anything_is_written(tmp
     assert list(model.slots.iterdir()) == []
 
 
-async def test_an_engine_that_writes_less_than_it_says_is_not_believed(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_an_engine_that_writes_less_than_it_says_is_not_believed(define: Define) -> None:
+    model = define()
     async with model.running() as unit:
         await model.converse()
         wrote = always(200, {"n_saved": 300, "n_written": 5, "timings": {"save_ms": 1.0}})
@@ -312,8 +322,8 @@ async def test_an_engine_that_writes_less_than_it_says_is_not_believed(tmp_path:
     assert "slot 0 was not saved" in str(evidence["failed"])
 
 
-async def test_no_connection_stays_open_between_exchanges(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_no_connection_stays_open_between_exchanges(define: Define) -> None:
+    model = define()
     async with model.running() as unit:
         await model.engine.health(unit)
         await model.engine.activity(unit)
@@ -322,8 +332,8 @@ async def test_no_connection_stays_open_between_exchanges(tmp_path: Path) -> Non
         assert not [row for row in rows if row[2].endswith(f":{port}") and row[3] == "01"]
 
 
-async def test_a_clients_idle_connection_does_not_keep_an_engine_alive(tmp_path: Path) -> None:
-    model = rig(tmp_path)
+async def test_a_clients_idle_connection_does_not_keep_an_engine_alive(define: Define) -> None:
+    model = define()
     async with model.running() as unit:
         with closing(socket.create_connection(("127.0.0.1", model.model.port))) as client:
             client.sendall(b"GET /health HTTP/1.1\r\nHost: m\r\n\r\n")

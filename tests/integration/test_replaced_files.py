@@ -10,14 +10,14 @@ import pytest
 
 from reconciler.errors import DriverError
 from tests import running
-from tests.engine import weights_in
+from tests.engine import Server, weights_in
 from tests.rig import rig, value
 from tests.stack import ENOUGH, Stack, stack
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Stack]:
-    with stack(tmp_path) as made, running.ending_all():
+def here(tmp_path: Path, server: Server) -> Iterator[Stack]:
+    with stack(tmp_path, server) as made, running.ending_all():
         yield made
 
 
@@ -40,7 +40,7 @@ def test_a_conversation_with_weights_that_were_replaced_is_not_saved_for_the_new
     here: Stack, replace: Callable[[Path], None]
 ) -> None:
     weights = weights_in(here.folder)
-    here.inventory(engine=f"kind: embedded, weights: {weights}")
+    here.inventory(engine=here.server.of_weights(weights))
     here.desire("tiny-b")
     here.apply()
     held = here.remembered()
@@ -66,9 +66,11 @@ def test_weights_that_the_engine_wrote_itself_keep_its_conversation(here: Stack)
     assert here.talk()["cache_n"] >= ENOUGH * held
 
 
-async def test_an_engine_whose_weights_are_replaced_at_the_last_moment_saves_and_restores_nothing(tmp_path: Path) -> None:
+async def test_an_engine_whose_weights_are_replaced_at_the_last_moment_saves_and_restores_nothing(
+    tmp_path: Path, server: Server
+) -> None:
     weights = weights_in(tmp_path, seed=4)
-    model = rig(tmp_path, weights=str(weights))
+    model = rig(tmp_path, server=server, weights=str(weights))
     with running.ending_all():
         async with model.running() as unit:
             await model.converse()

@@ -17,14 +17,15 @@ from reconciler.app import build
 from reconciler.errors import PlanStale
 from reconciler.settings import settings
 from reconciler.verbs import apply
+from tests.engine import Server
 from tests.repository import git, repository
 from tests.running import lives, until
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Stack]:
-    with stack(tmp_path) as made:
+def here(tmp_path: Path, server: Server) -> Iterator[Stack]:
+    with stack(tmp_path, server) as made:
         yield made
 
 
