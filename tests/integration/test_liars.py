@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from reconciler.drivers.engines import llamacpp
@@ -249,17 +251,46 @@ def flip(file: Path) -> None:
     file.write_bytes(content)
 
 
-@pytest.mark.parametrize(("damage", "said"), [(truncate, "bytes"), (flip, "sha256 differs")])
-async def test_a_damaged_file_never_reaches_the_engine(define: Define, damage: Callable[[Path], None], said: str) -> None:
+def link(file: Path) -> None:
+    """Put a link to the file, which is whole, in its place."""
+    file.with_suffix(".aside").hardlink_to(file)
+    file.unlink()
+    file.symlink_to(file.with_suffix(".aside"))
+
+
+def pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def misdescribe(file: Path) -> None:
+    """Let the description say half as many tokens."""
+    described = file.with_name(f"{file.name}.slot.json")
+    content = json.loads(described.read_text())
+    described.write_text(json.dumps({**content, "tokens": content["tokens"] // 2}))
+
+
+DAMAGE: tuple[tuple[Callable[[Path], None], str], ...] = (
+    (truncate, "bytes, not"), (flip, "sha256 differs"), (link, "symbolic link"), (pipe, "not a regular file"),
+    (misdescribe, "its description says"),
+)  # fmt: skip
+
+
+async def test_a_damaged_file_never_reaches_the_engine(define: Define) -> None:
     model = define()
     saved = await saved_by(model)
-    damage(model.slots / saved.slots[0].file)
+    file = model.slots / saved.slots[0].file
+    content = file.read_bytes()
     async with model.running() as unit:
         asked: list[Any] = []
         async with lying(before(model.model.port, lambda *_: None, asked)) as port:
-            evidence: Any = await behind(model, port).restore(with_this_process(unit), saved)
-        assert evidence["slots"][0]["outcome"] == "cold"
-        assert said in evidence["slots"][0]["reason"]
+            for damage, said in DAMAGE:
+                damage(file)
+                evidence: Any = await behind(model, port).restore(with_this_process(unit), saved)
+                assert evidence["slots"][0]["outcome"] == "cold"
+                assert said in evidence["slots"][0]["reason"]
+                file.unlink()
+                file.write_bytes(content)
         assert not [one for one in asked if "restore" in one.path or one.path == "/completion"]
         assert (await model.converse())["tokens_predicted"] == 8
 
@@ -339,6 +370,22 @@ async def test_a_clients_idle_connection_does_not_keep_an_engine_alive(define: D
             client.sendall(b"GET /health HTTP/1.1\r\nHost: m\r\n\r\n")
             assert client.recv(4096).startswith(b"HTTP/1.1 200")
             await model.stop(unit)
+        (fact,) = await model.access.ask([AskUnits(pids=(unit.identity.pid,))])
+        assert value(fact)["units"] == []
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_waits_for_an_answer_does_not_keep_an_engine_alive(define: Define, stream: bool) -> None:
+    """llama-server waits for its clients at the first SIGTERM, for 30 s where they stream, else for as long as they do."""
+    model = define()
+    endless = {"prompt": "ba " * 100, "n_predict": -1, "ignore_eos": True, "stream": stream}
+    async with model.running() as unit:
+        with closing(http.client.HTTPConnection("127.0.0.1", model.model.port)) as client:
+            client.request("POST", "/completion", json.dumps(endless), {"Content-Type": "application/json"})
+            while not (await model.slot(unit)).busy:
+                await anyio.lowlevel.checkpoint()
+            stopped = await model.launcher.stop(unit.identity, grace=0.2)
+        assert stopped["gone"] is True
         (fact,) = await model.access.ask([AskUnits(pids=(unit.identity.pid,))])
         assert value(fact)["units"] == []
 

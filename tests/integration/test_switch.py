@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,8 +25,8 @@ from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
 
 
 @pytest.fixture
-def here(tmp_path: Path, server: Server) -> Iterator[Stack]:
-    with stack(tmp_path, server) as made:
+def here(tmp_path: Path) -> Iterator[Stack]:
+    with stack(tmp_path) as made:
         yield made
 
 
@@ -47,15 +48,19 @@ def test_looking_at_an_engine_loads_no_http_client(here: Stack) -> None:
     assert "httpx" not in loaded
 
 
-def test_a_conversation_survives_a_switch_and_back(here: Stack) -> None:
-    here.apply()
-    held = here.remembered()
-    here.desire("tiny-b")
-    here.apply()
-    assert list(here.engines()) == ["tiny-b"]
-    here.desire("tiny-a")
-    here.apply()
-    assert here.talk()["cache_n"] >= ENOUGH * held > 100
+def test_a_conversation_survives_a_switch_and_back(tmp_path: Path, server: Server) -> None:
+    with stack(tmp_path, server) as here:
+        here.apply()
+        held = here.remembered()
+        here.desire("tiny-b")
+        here.apply()
+        assert list(here.engines()) == ["tiny-b"]
+        here.desire("tiny-a")
+        here.apply()
+        assert re.search(
+            r"^ +restore_slots +tiny-a +done .* slot 0: \d+ tokens proven$", here.run("history").stdout, re.MULTILINE
+        )
+        assert here.talk()["cache_n"] >= ENOUGH * held > 100
 
 
 @pytest.mark.parametrize("whatever", [False, True])
