@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from tests.engine import SERVERS, Server
 from tests.needs import left_out
+from tests.rig import Define, rig
 
 BOOTING_SECONDS = 600
 """What a test may take that has hosts which boot; the first of them makes their Debian, and that is most of it."""
@@ -50,6 +53,12 @@ def server(request: pytest.FixtureRequest) -> Server:
     """Run a test on each server that this machine has."""
     one: Server = request.param
     return one
+
+
+@pytest.fixture
+def define(tmp_path: Path, server: Server) -> Define:
+    """Give what defines a model on this machine, for each server."""
+    return partial(rig, tmp_path, server=server)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

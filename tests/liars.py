@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.edge.http import HttpClient, HttpFault
 from reconciler.model.facts import Mark, Unit, UnitIdentity
 from reconciler.onhost import process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from tests.rig import Rig
 
 Lie: TypeAlias = Callable[[str, str, bytes], Awaitable[tuple[int, bytes]]]
 """Takes method, path with query, and body; gives status and body."""
@@ -111,3 +115,14 @@ def this_process(digest: str, **changed: Any) -> Unit:
     identity = UnitIdentity.model_validate(process.identity(os.getpid()))
     mark = Mark(controller="c", model="m", digest=digest)
     return Unit(**{"identity": identity, "mark": mark, "members": (os.getpid(),), "uptime": 1.0, **changed})
+
+
+def with_this_process(unit: Unit) -> Unit:
+    """Let this process listen in the unit's name."""
+    return unit.model_copy(update={"members": (*unit.members, os.getpid())})
+
+
+def behind(model: Rig, port: int) -> LlamaEngine:
+    """Define the same engine as seen through another port."""
+    seen = model.model.model_copy(update={"port": port})
+    return LlamaEngine(model.engine.setup, seen, model.access, time.time)

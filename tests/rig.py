@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
 from reconciler.drivers.engines import embedded, llamacpp
 from reconciler.drivers.launchers import process
 from reconciler.edge.http import HttpClient
-from reconciler.model.facts import Known, Unit, UnitIdentity
+from reconciler.model.facts import Known, Saved, Unit, UnitIdentity
 from reconciler.model.onhost import AskUnits
 from reconciler.model.spec import Capabilities, Kind, ModelSpec
 from tests import running
@@ -149,6 +150,10 @@ class Rig:
         return answered
 
 
+Define: TypeAlias = Callable[..., Rig]
+"""Defines a model as `rig` does, with all that is the same in one test left out."""
+
+
 def rig(
     directory: Path, way: Access | None = None, *, server: Server = EMBEDDED, task: Task = "completion", **options: Any
 ) -> Rig:
@@ -164,3 +169,13 @@ def rig(
         model = spec(embedded.command(chosen, "m", port), port, task=task)
         engine = embedded.Driver(chosen, model, access, time.time)
     return Rig(model, access, process.Driver(process.Options(), access), engine, directory)
+
+
+async def saved_by(model: Rig) -> Saved:
+    """Have a conversation and save it."""
+    async with model.running() as unit:
+        await model.converse()
+        assert (await model.save(unit))["failed"] == []
+    found: Saved = value(await model.engine.saved())
+    assert len(found.slots) == 1
+    return found

@@ -19,13 +19,11 @@ from tests.engine import EMBEDDED, SERVERS, weights_in
 from tests.rig import rig, value
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from reconciler.model.spec import Task
-    from tests.rig import Rig
-
-    Define = Callable[..., Rig]
+    from tests.rig import Define, Rig
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -43,9 +43,7 @@ MOST = 0.95
 
 @pytest.fixture(params=[None, *SERVERS], ids=lambda one: str(one or "world"))
 def place(request: pytest.FixtureRequest) -> Server | None:
-    """Be a server on this machine, or nothing but a world."""
-    one: Server | None = request.param
-    return one
+    return cast("Server | None", request.param)
 
 
 @pytest.fixture

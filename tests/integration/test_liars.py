@@ -6,11 +6,8 @@ import http.client
 import json
 import os
 import socket
-import sys
 import time
 from contextlib import closing
-from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,23 +18,20 @@ from reconciler.drivers.engines import llamacpp
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.edge.http import HttpClient, HttpFault
 from reconciler.errors import DriverError
-from reconciler.model.facts import Known, Saved, Unit, Unknown
+from reconciler.model.facts import Known, Saved, Unknown
 from reconciler.model.onhost import AskUnits
 from tests import running
 from tests.contracts.hosts import here
-from tests.engine import weights_in
-from tests.liars import always, before, lying, never, routes, this_process
-from tests.rig import DIGEST, rig, spec, value
+from tests.liars import always, before, behind, lying, never, routes, this_process, with_this_process
+from tests.rig import DIGEST, saved_by, spec, value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.engine import Server
     from tests.liars import Lie
-    from tests.rig import Rig
+    from tests.rig import Define
 
-    Define = Callable[..., Rig]
 
 PROPS = {"default_generation_settings": {}, "total_slots": 1, "model_alias": "m"}
 SLOT = {"id": 0, "n_ctx": 64, "is_processing": False}
@@ -49,28 +43,11 @@ def _no_process_survives_a_test() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def define(tmp_path: Path, server: Server) -> Define:
-    """Give what defines a model on this machine."""
-    return partial(rig, tmp_path, server=server)
-
-
 def engine_on(port: int, directory: Path) -> LlamaEngine:
     """Define an engine on a port where something listens already."""
     options = llamacpp.Options(weights=str(directory / "w.gguf"), binary="/bin/true")
     access = here(directory)
     return llamacpp.Driver(options, spec(llamacpp.command(options, "m", port), port), access, time.time)
-
-
-def behind(model: Rig, port: int) -> LlamaEngine:
-    """Define the same engine as seen through another port."""
-    seen = model.model.model_copy(update={"port": port})
-    return LlamaEngine(model.engine.setup, seen, model.access, time.time)
-
-
-def with_this_process(unit: Unit) -> Unit:
-    """Let this process listen in the unit's name."""
-    return unit.model_copy(update={"members": (*unit.members, os.getpid())})
 
 
 async def test_an_engine_that_never_answers_is_unresponsive(tmp_path: Path) -> None:
@@ -160,16 +137,6 @@ async def test_a_server_that_counts_nothing_is_judged_by_its_slots(tmp_path: Pat
         assert (value(await engine.answer(unit)).identity is None) is busy
 
 
-async def saved_by(model: Rig) -> Saved:
-    """Have a conversation and save it."""
-    async with model.running() as unit:
-        await model.converse()
-        assert (await model.save(unit))["failed"] == []
-    found: Saved = value(await model.engine.saved())
-    assert len(found.slots) == 1
-    return found
-
-
 async def test_a_restore_that_restores_nothing_is_seen(define: Define) -> None:
     model = define()
     saved = await saved_by(model)
@@ -239,118 +206,6 @@ async def test_an_attempt_is_on_record_before_the_engine_is_asked(define: Define
     async with model.running() as unit, lying(before(model.model.port, lies)) as port:
         await behind(model, port).restore(with_this_process(unit), saved)
     assert recorded == ["open"]
-
-
-def truncate(file: Path) -> None:
-    os.truncate(file, file.stat().st_size - 1)
-
-
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def link(file: Path) -> None:
-    """Put a link to the file, which is whole, in its place."""
-    file.with_suffix(".aside").hardlink_to(file)
-    file.unlink()
-    file.symlink_to(file.with_suffix(".aside"))
-
-
-def pipe(file: Path) -> None:
-    file.unlink()
-    os.mkfifo(file)
-
-
-def misdescribe(file: Path) -> None:
-    """Let the description say half as many tokens."""
-    described = file.with_name(f"{file.name}.slot.json")
-    content = json.loads(described.read_text())
-    described.write_text(json.dumps({**content, "tokens": content["tokens"] // 2}))
-
-
-DAMAGE: tuple[tuple[Callable[[Path], None], str], ...] = (
-    (truncate, "bytes, not"), (flip, "sha256 differs"), (link, "symbolic link"), (pipe, "not a regular file"),
-    (misdescribe, "its description says"),
-)  # fmt: skip
-
-
-async def test_a_damaged_file_never_reaches_the_engine(define: Define) -> None:
-    model = define()
-    saved = await saved_by(model)
-    file = model.slots / saved.slots[0].file
-    content = file.read_bytes()
-    async with model.running() as unit:
-        asked: list[Any] = []
-        async with lying(before(model.model.port, lambda *_: None, asked)) as port:
-            for damage, said in DAMAGE:
-                damage(file)
-                evidence: Any = await behind(model, port).restore(with_this_process(unit), saved)
-                assert evidence["slots"][0]["outcome"] == "cold"
-                assert said in evidence["slots"][0]["reason"]
-                file.unlink()
-                file.write_bytes(content)
-        assert not [one for one in asked if "restore" in one.path or one.path == "/completion"]
-        assert (await model.converse())["tokens_predicted"] == 8
-
-
-async def test_a_conversation_of_other_weights_is_never_restored(define: Define, tmp_path: Path) -> None:
-    one, other = (define(weights=str(weights_in(tmp_path, seed=seed))) for seed in (1, 2))
-    saved = await saved_by(one)
-    assert value(await other.engine.fingerprint()) != value(await one.engine.fingerprint())
-    async with other.running() as unit:
-        evidence: Any = await other.engine.restore(unit, saved)
-        assert evidence["slots"][0]["outcome"] == "cold"
-        assert "other weights" in evidence["slots"][0]["reason"]
-        assert (await other.slot(unit)).tokens is None
-
-
-def limited(model: Rig, size: int) -> Rig:
-    """Let no file of the engine grow beyond `size` bytes, as on a disk that is full."""
-    words = "import os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-    words += f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); os.execv(sys.argv[1], sys.argv[1:])"
-    command = model.model.command
-    argv = (sys.executable, "-I", "-c", words, *command.argv)
-    return replace(model, model=model.model.model_copy(update={"command": command.model_copy(update={"argv": argv})}))
-
-
-async def test_a_full_disk_loses_no_earlier_save_and_leaves_no_rest(define: Define, tmp_path: Path) -> None:
-    model = define(weights=str(weights_in(tmp_path)))
-    saved = await saved_by(model)
-    kept = {path.name for path in model.slots.iterdir()}
-    full = limited(model, saved.slots[0].bytes // 2)
-    async with full.running() as unit:
-        await full.converse(words=600)
-        held = await full.slot(unit)
-        evidence = await full.save(unit)
-        assert evidence["slots"] == []
-        assert "slot 0 was not saved" in str(evidence["failed"])
-        assert {path.name for path in full.slots.iterdir()} == kept
-        assert await full.slot(unit) == held, "the conversation itself goes on"
-    assert value(await model.engine.saved()).slots == saved.slots
-
-
-async def test_a_budget_that_is_too_small_refuses_before_anything_is_written(define: Define) -> None:
-    model = define(slots_budget=1000)
-    async with model.running() as unit:
-        await model.converse()
-        evidence = await model.save(unit)
-    assert "raise the budget" in str(evidence["failed"])
-    assert list(model.slots.iterdir()) == []
-
-
-async def test_an_engine_that_writes_less_than_it_says_is_not_believed(define: Define) -> None:
-    model = define()
-    async with model.running() as unit:
-        await model.converse()
-        wrote = always(200, {"n_saved": 300, "n_written": 5, "timings": {"save_ms": 1.0}})
-        async with lying(before(model.model.port, lambda _, path: wrote if "action=save" in path else None)) as port:
-            engine = behind(model, port)
-            seen = with_this_process(unit)
-            evidence: Any = await engine.save(seen, value(await engine.activity(seen)))
-    assert evidence["slots"] == []
-    assert "slot 0 was not saved" in str(evidence["failed"])
 
 
 async def test_no_connection_stays_open_between_exchanges(define: Define) -> None:
