@@ -110,6 +110,13 @@ class SavedGiven(Value):
     tried: dict[int, tuple[Literal["open", "proven", "cold", "unverified", "failed"], ...]] = {}
 
 
+class RoomGiven(Value):
+    """Describe the folder of saved slots: what is free on its disk, and what its files may take."""
+
+    free: Bytes
+    budget: Bytes | None = None
+
+
 class EvidenceGiven(Value):
     """Describe what says whether a host is on: how long it has been silent, a witness, and who answers on its network."""
 
@@ -130,6 +137,7 @@ class Given(Value):
     orphans: dict[str, RunningGiven] = {}
     saved: dict[str, tuple[SavedGiven, ...]] = {}
     damaged: dict[str, tuple[str, ...]] = {}
+    room: dict[str, RoomGiven] = {}
     weights: dict[str, Weights] = {}
     program: dict[str, str] = {}
     gpu: tuple[Card, ...] = ()
@@ -252,9 +260,7 @@ def _found(case: Case) -> Observed:
         facts |= _port(one.port, PortOwner(pid=one.pid, name="llama-server", model=name)) if one.port else {}
     for port, owner in given.ports.items():
         facts |= _port(port, owner)
-    for name in given.saved.keys() | given.damaged.keys():
-        slots = tuple(_saved(name, one) for one in given.saved.get(name, ()))
-        facts[_key("saved", name)] = Saved(slots=slots, problems=given.damaged.get(name, ()))
+    facts |= {_key("saved", name): _shelf(name, given) for name in given.saved.keys() | given.damaged.keys() | given.room.keys()}
     facts |= {_key("weights", name): weights for name, weights in given.weights.items()}
     facts |= {_key("binary", name): Binary(path="llama-server", problem=problem) for name, problem in given.program.items()}
     facts[_key("orphans")] = tuple(_unit(name, one) for name, one in given.orphans.items())
@@ -299,6 +305,15 @@ def _running_facts(name: str, one: RunningGiven) -> dict[FactKey, FactValue]:
         _key("health", name): Health(phase=one.phase, message=one.message, identity=identity(one.pid)),
         _key("activity", name): Activity(identity=identity(one.pid), slots=slots, deferred=one.deferred),
     }
+
+
+def _shelf(name: str, given: Given) -> Saved:
+    slots = tuple(_saved(name, one) for one in given.saved.get(name, ()))
+    saved, room = Saved(slots=slots, problems=given.damaged.get(name, ())), given.room.get(name)
+    if room is None:
+        return saved
+    within = {"free_bytes": room.free, "budget_bytes": room.budget, "held_bytes": sum(slot.bytes for slot in slots)}
+    return saved.model_copy(update={**within, "folder": f"/srv/models/{name}/slots"})
 
 
 def _saved(name: str, one: SavedGiven) -> SavedSlot:

@@ -16,6 +16,7 @@ from tests.casefile import (
     Case,
     Given,
     ModelGiven,
+    RoomGiven,
     RunningGiven,
     SavedGiven,
     SlotGiven,
@@ -80,6 +81,7 @@ def cases(draw: st.DrawFn) -> Case:
         running={name: draw(UNIT).model_copy(update={"pid": 100 + "ab".index(name)}) for name in runs},
         orphans=draw(ordinary({}, {"gone": RunningGiven(pid=7)}, {"gone": RunningGiven(pid=7, phase="unresponsive")})),
         saved={name: draw(SAVES) for name in models},
+        room=draw(ordinary({}, {"a": RoomGiven(free=0)}, {"a": RoomGiven(free=10**9, budget=1200)})),
         gpu=draw(CARDS),
         ports=draw(ordinary({}, {8080: PortOwner(pid=9, name="nginx")})) if not runs else {},
     )

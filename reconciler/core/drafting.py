@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.core import naming
+from reconciler.core.words import size
 from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import Adopted, Machine, Server, WeightsFile
 from reconciler.model.origin import Service
 
-GIB = 1024**3
 CONTEXT = 8192
 """Tokens that a model is given when nobody said: enough to talk, and small enough to fit beside most weights."""
 
@@ -286,7 +286,7 @@ def _unread(path: str) -> WeightsFile:
 def _size(file: WeightsFile) -> str:
     if not file.size:
         return "It could not be read here"
-    return f"{file.size / GIB:.1f} GiB" if file.size >= GIB / 10 else f"{file.size / 1024**2:.1f} MiB"
+    return size(file.size)
 
 
 def _own_context(file: WeightsFile) -> str:

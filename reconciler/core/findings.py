@@ -7,6 +7,7 @@ from shlex import quote
 
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints
+from reconciler.core.words import size
 from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Observed, PortState, Weights
 from reconciler.model.findings import Finding, Level, Subject
 from reconciler.model.machine import HOMELESS, Folder, Machine, Node
@@ -126,7 +127,7 @@ def _unwritable(subject: Subject, folder: Folder, user: str, otherwise: str) -> 
         found = f"{folder.path} cannot be written by {user}"
         yield Finding(level="wrong", subject=subject, found=found, fix=_opening(folder, user, otherwise))
     elif folder.free_bytes < LEAST_FREE:
-        found = f"{_size(folder.free_bytes)} are left where {folder.path} is"
+        found = f"{size(folder.free_bytes)} are left where {folder.path} is"
         yield Finding(level="wrong", subject=subject, found=found, fix=f"free space there{f', {otherwise}' if otherwise else ''}")
 
 
@@ -150,7 +151,7 @@ def _room(slice_: Slice, model: ModelSpec, folder: Folder, observed: Observed) -
     weights = observed.value(FactKey("weights", slice_.host.name, model.name), Weights)
     most = weights.context * weights.kv_bytes_per_token if weights and weights.keepable and model.keeps_conversations else 0
     if LEAST_FREE <= folder.free_bytes < most:
-        found = f"{_size(folder.free_bytes)} are left where {folder.path} is; a full context takes {_size(most)} to save"
+        found = f"{size(folder.free_bytes)} are left where {folder.path} is; a full context takes {size(most)} to save"
         yield Finding(level="note", subject="slots", found=found, fix="free space there, or name a larger disk with `slots:`")
 
 
@@ -243,7 +244,3 @@ def _ports(slice_: Slice, observed: Observed) -> Iterator[Finding]:
             fix = f"{owner.remedy}; or give {model.name} another port: in inventory.yaml"
             level: Level = "wrong" if model.name in active else "note"
             yield Finding(level=level, host=host, model=model.name, subject="port", found=found, fix=fix)
-
-
-def _size(count: int) -> str:
-    return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 1024**2:.1f} MiB"

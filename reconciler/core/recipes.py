@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from reconciler.core.diff import GOING_DOWN, POWER_STATES
 from reconciler.core.memory import awaited
+from reconciler.core.room import Shortage, shortage
 from reconciler.model.change import Change, PowerChange, PrepareChange, ProveChange, RestoreChange, StartChange, StopChange
 from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Health, Observed, Saved, Unit, Weights
 from reconciler.model.gpu import GIB, Gpu
@@ -104,15 +105,33 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
         host=host, model=name, deadline=_save_deadline(activity, observed, host, name),
         required=model is not None and model.conversations == "require", fingerprint=own,
     )  # fmt: skip
+    short = shortage(save, observed)
+    stop = stop.model_copy(update={"unsavable": short.conversations})
     return Recipe(
         (
             _drain(change, activity),
             Draft(save, change.cause, _held(activity), after=(("drain", name),)),
             Draft(stop, change.cause, after=(("save_slots", name),)),
         ),
-        _set_aside(change, own, observed),
-        lost_conversations=0 if activity else None,
+        (*_set_aside(change, own, observed), *_not_saved(save, short), *_in_use(save, activity)),
+        (f"{name} has `conversations: require`, but {short.because}",) if save.required and short.conversations else (),
+        lost_conversations=short.conversations if activity else None,
     )
+
+
+def _not_saved(save: SaveSlots, short: Shortage) -> tuple[str, ...]:
+    """Return for how many conversations there is no room, and what to do, unless that refuses the plan."""
+    if save.required or not short.conversations:
+        return ()
+    return (f"{save.model}: {_count(short.conversations, 'conversation')} cannot be saved: {short.because}",)
+
+
+def _in_use(save: SaveSlots, activity: Activity | None) -> tuple[str, ...]:
+    """Return what becomes of a conversation whose client does not end while it is waited for."""
+    if activity is None or not activity.in_flight:
+        return ()
+    ends = "nothing is stopped" if save.required else "that conversation is lost"
+    return (f"{save.model}: where a client is not done within {Drain.model_fields['deadline'].default:.0f} s, {ends}",)
 
 
 def _unseen(model: ModelSpec | None, change: StopChange, wanted: Slice, observed: Observed) -> Recipe | None:

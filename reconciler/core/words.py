@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from reconciler.core.moments import said_at
 from reconciler.model.facts import FactKey, FactValue, Health, Observed, PortState, Unit, Unknown
-from reconciler.model.gpu import Gpu
+from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.power import Power
 from reconciler.model.records import Hold
 
@@ -23,6 +23,11 @@ def seen(keys: Iterable[FactKey], observed: Observed) -> str:
         elif phrase := said(fact.value):
             known.append(f"{key}: {phrase}")
     return "; ".join((*unknown.values(), *known))
+
+
+def size(count: int) -> str:
+    """Return bytes as a person reads them."""
+    return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 1024**2:.1f} MiB"
 
 
 def failed(step: str) -> str:

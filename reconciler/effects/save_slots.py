@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model.facts import Activity, FactKey
+from reconciler.steps.save_slots import in_files, unsaved
 
 if TYPE_CHECKING:
     from reconciler.effects.effect import Acting
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 
 async def perform(step: SaveSlots, acting: Acting) -> Evidence:
-    """Save and seal every slot that holds a conversation. Repeatable."""
+    """Save and seal every slot whose conversation is in no file; what is in one is not given up for it. Repeatable."""
     activity = acting.world.value(FactKey("activity", step.host, step.model), Activity) or Activity()
-    return await acting.ports.models[step.model].engine.save(acting.unit(step), activity)
+    left = activity.model_copy(update={"slots": unsaved(acting.world, step)})
+    keep = tuple(file.file for file in in_files(acting.world, step))
+    return await acting.ports.models[step.model].engine.save(acting.unit(step), left, keep)

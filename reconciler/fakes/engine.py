@@ -27,6 +27,7 @@ from reconciler.model.facts import (
 )
 from reconciler.model.spec import ModelSpec
 from reconciler.ports import Evidence
+from reconciler.steps.save_slots import file_bytes
 
 BYTES_PER_TOKEN = 1000
 CANARY = Conversation("canary", 1)
@@ -53,34 +54,51 @@ class FakeEngine:
         """Let it give one answer, which touches no conversation."""
         return await self.host.see("answer", lambda: self._answer(unit))
 
-    async def save(self, unit: Unit, activity: Activity) -> Evidence:
+    async def save(self, unit: Unit, activity: Activity, keep: tuple[str, ...] = ()) -> Evidence:
         """Save and seal what the slots hold; raise DriverError when the engine does not serve."""
         self.host.world.intended("save_slots")
         process = self._reached(unit)
         saved: list[JsonValue] = []
         failed: list[JsonValue] = []
+        kept = [*keep]
         for slot in activity.slots:
             if slot.holds_conversation:
                 try:
-                    saved.append(await self._save(slot.id, process, unit))
+                    saved.append(await self._save(slot.id, process, unit, kept))
                 except DriverError as error:
                     failed.append(f"slot {slot.id} was not saved: {error.message}")
         return {"slots": saved, "failed": failed}
 
-    async def _save(self, slot: int, process: Process, unit: Unit) -> Evidence:
+    async def _save(self, slot: int, process: Process, unit: Unit, kept: list[str]) -> Evidence:
         world, place = self.host.world, process.places[slot]
         if place.busy_until > world.now:
             raise DriverError("it is generating; a save would wait for it")
         if place.held is None or place.held.tokens <= TRIVIAL_TOKENS:
             raise DriverError("its conversation is gone")
+        self._make_room(file_bytes(place.held.tokens, BYTES_PER_TOKEN), kept)
         file = SlotFile(self.model.name, place.held, process.fingerprint)
         await self.host.act("save", lambda: world.files.append(file))
-        self._seal(file, slot, place, unit)
+        kept.append(self._seal(file, slot, place, unit))
         self.host.life.cross("save, sealed")
         return {"slot": slot, "tokens": place.held.tokens}
 
-    def _seal(self, file: SlotFile, slot: int, place: Place, unit: Unit) -> None:
-        """Give a file that is there its sidecar, and drop the one that it replaces."""
+    def _make_room(self, needed: int, kept: list[str]) -> None:
+        """Drop the oldest files until one of so many bytes fits; raise DriverError, with nothing dropped, where none would."""
+        world = self.host.world
+        sidecars = [file.sidecar for file in world.files if file.model == self.model.name and file.sidecar]
+        free = (world.shelf_bytes or 0) - sum(one.bytes for one in sidecars)
+        droppable = [one for one in sidecars if one.file not in kept]
+        if world.shelf_bytes is None:
+            return
+        if needed > free + sum(one.bytes for one in droppable):
+            raise DriverError(f"{needed} bytes are needed")
+        for one in droppable:
+            if needed > free:
+                world.files = [file for file in world.files if file.sidecar is not one]
+                free += one.bytes
+
+    def _seal(self, file: SlotFile, slot: int, place: Place, unit: Unit) -> str:
+        """Give a file that is there its sidecar, drop the one that it replaces, and return its name."""
         world = self.host.world
         if file not in world.files:
             raise DriverError("the engine wrote no file")
@@ -88,13 +106,14 @@ class FakeEngine:
         fingerprint = unit.mark.fingerprint_apart(self.model.digest) or world.fingerprint(self.model)
         file.sidecar = SavedSlot(
             file=f"{self.model.name}-{slot}-{unit.identity.pid}-{unit.identity.start}-{place.task}-{tokens}.kv",
-            slot=slot, tokens=tokens, bytes=tokens * BYTES_PER_TOKEN, sha256="", fingerprint=fingerprint,
+            slot=slot, tokens=tokens, bytes=file_bytes(tokens, BYTES_PER_TOKEN), sha256="", fingerprint=fingerprint,
             saved_at=world.clock.wall(), identity=unit.identity, slot_tokens=tokens, task=place.task,
         )  # fmt: skip
         of_slot = [one for one in world.files if one is not file and self._is_of(one, slot)]
         before = [one for one in of_slot if one.sidecar and one.sidecar.fingerprint != fingerprint][-1:]
         replaced = {id(one) for one in of_slot} - {id(one) for one in before}
         world.files = [one for one in world.files if id(one) not in replaced]
+        return file.sidecar.file
 
     def _is_of(self, file: SlotFile, slot: int) -> bool:
         return file.model == self.model.name and (file.sidecar is None or file.sidecar.slot == slot)
@@ -146,12 +165,20 @@ class FakeEngine:
 
     async def weights(self) -> Fact[Weights]:
         """Return the weights file."""
-        plain = Weights(path=f"{self.model.name}.gguf", exists=True, size=1000, architecture="llama", kv_bytes_per_token=1000)
+        plain = Weights(
+            path=f"{self.model.name}.gguf", exists=True, size=1000, architecture="llama", kv_bytes_per_token=BYTES_PER_TOKEN
+        )
         return await self.host.see("weights", lambda: self.host.world.weights.get(self.model.name, plain))
 
     async def saved(self) -> Fact[Saved]:
         """Return the sealed slots."""
-        return await self.host.see("saved", lambda: Saved(slots=self._sealed()))
+        return await self.host.see("saved", self._saved)
+
+    def _saved(self) -> Saved:
+        slots, room = self._sealed(), self.host.world.shelf_bytes
+        held = sum(slot.bytes for slot in slots)
+        free = None if room is None else max(0, room - held)
+        return Saved(slots=slots, free_bytes=free, held_bytes=held, folder=f"{self.model.directory}/slots")
 
     async def fingerprint(self) -> Fact[Fingerprint]:
         """Return what a saved slot depends on now."""

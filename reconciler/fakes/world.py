@@ -48,6 +48,7 @@ class World:
         self.natures: dict[str, Nature] = {}
         self.processes: list[Process] = []
         self.files: list[SlotFile] = []
+        self.shelf_bytes: int | None = None
         self.claim: Claim | None = None
         self.weights: dict[str, Weights] = {}
         self.binaries: dict[str, Binary] = {}

@@ -260,10 +260,16 @@ class SavedSlot(Value):
 
 
 class Saved(Value):
-    """List the newest saved slot for every slot id, and the space that is left beside them."""
+    """The newest saved slot for every slot id, and the room in their `folder`.
+
+    `held_bytes` is what all files there take, of which the oldest go first; `budget_bytes` what they may, None for anything.
+    """
 
     slots: tuple[SavedSlot, ...] = ()
     free_bytes: int | None = None
+    held_bytes: int = 0
+    budget_bytes: int | None = None
+    folder: str = ""
     problems: tuple[str, ...] = ()
 
 

@@ -249,7 +249,10 @@ class NoteAttempt(Value):
 
 
 class MakeRoom(Value):
-    """Delete leftovers, then oldest slot files, until `needed` bytes fit in `budget` and on the disk; never one in `keep`."""
+    """Delete leftovers, then oldest slot files, until `needed` bytes fit in `budget` and on the disk; never one in `keep`.
+
+    `spare` more bytes are made free where that is possible: nobody knows to the byte how long a file will be.
+    """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     do: Literal["room"] = "room"
@@ -257,6 +260,7 @@ class MakeRoom(Value):
     needed: int
     budget: int
     keep: tuple[str, ...]
+    spare: int = 0
 
 
 class Prefetch(Value):

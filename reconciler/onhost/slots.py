@@ -106,17 +106,19 @@ def saved(request: dict[str, Any], directory: str) -> dict[str, Any]:
     return {
         "slots": [newest[place] for place in sorted(newest)],
         "free_bytes": files.free_bytes(folder),
+        "held_bytes": sum(sidecar["bytes"] for sidecar in listing.good) + _sizes(folder, listing.useless),
+        "folder": folder,
         "problems": listing.problems,
     }
 
 
 def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Make the folder, delete leftovers, then the oldest slot files, until `needed` bytes fit; nothing when they never would."""
-    folder, needed, budget = (
-        files.absolute(request["directory"], directory),
-        int(request["needed"]),
-        int(request["budget"]),
-    )
+    """Make the folder, delete leftovers, then the oldest slot files, until `needed` bytes fit; nothing when they never would.
+
+    Where that is possible, `spare` bytes more are made free.
+    """
+    folder, budget = files.absolute(request["directory"], directory), int(request["budget"])
+    needed, spare = int(request["needed"]), int(request["spare"])
     os.makedirs(folder, mode=0o700, exist_ok=True)
     keep = {name for kept in request["keep"] for name in (kept, kept + SIDECAR, kept + TEMPORARY)}
     listing = _listing(folder)
@@ -125,8 +127,7 @@ def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
     held = sum(sidecar["bytes"] for sidecar in listing.good)
     gain = sum(sidecar["bytes"] for sidecar in evictable)
     free = files.free_bytes(folder) or 0
-    spare = free + gain + sum(_size(os.path.join(folder, name)) for name in useless)
-    possible = max(0, min(budget - held + gain, spare))
+    possible = max(0, min(budget - held + gain, free + gain + _sizes(folder, useless)))
     if needed > possible:
         raise Problem(
             f"{needed} bytes are needed for saved conversations in {folder}, but only "
@@ -134,9 +135,9 @@ def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
             "or make space"
         )
     _remove(folder, useless)
-    removed = list(useless)
+    removed, enough = list(useless), min(needed + spare, possible)
     for sidecar in evictable:
-        if needed <= min(budget - held, files.free_bytes(folder) or 0):
+        if enough <= min(budget - held, files.free_bytes(folder) or 0):
             break
         _remove(folder, [sidecar["file"] + SIDECAR, sidecar["file"]])
         removed.append(sidecar["file"])
@@ -257,6 +258,11 @@ def _size(path: str) -> int:
     with contextlib.suppress(OSError):
         return os.lstat(path).st_size
     return 0
+
+
+def _sizes(folder: str, names: list[str]) -> int:
+    """Return the size of files together."""
+    return sum(_size(os.path.join(folder, name)) for name in names)
 
 
 def _made_durable(path: str, size: int) -> str:

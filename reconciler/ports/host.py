@@ -172,8 +172,11 @@ class EngineReader(Protocol):
 class Engine(EngineReader, Protocol):
     """Use an inference engine."""
 
-    async def save(self, unit: Unit, activity: Activity) -> Evidence:
-        """Save every slot that holds a conversation, sealed with sidecar and checksum. Repeatable."""
+    async def save(self, unit: Unit, activity: Activity, keep: tuple[str, ...] = ()) -> Evidence:
+        """Save every slot of `activity` that holds a conversation, sealed with sidecar and checksum. Repeatable.
+
+        Older files make room for new ones, but none of `keep`.
+        """
         ...
 
     async def restore(self, unit: Unit, saved: Saved) -> Evidence:

@@ -9,6 +9,9 @@ from reconciler.model.facts import Activity, FactKey, Fingerprint, Observed, Sav
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
 
+TOKEN_BYTES = 16
+"""What a slot file holds of each token beside the cache: number, position and sequence. Measured on b10434 and b11549."""
+
 REPLACED = "its weights or its program changed since it started"
 
 
@@ -78,6 +81,19 @@ def unsaved(world: Observed, step: ModelStep) -> tuple[Slot, ...]:
     return tuple(
         slot for slot in activity.slots if slot.holds_conversation and not any(_is_in(file, slot, unit) for file in saved.slots)
     )
+
+
+def file_bytes(tokens: int, kv_bytes_per_token: int) -> int:
+    """Return how long the file of a slot is at least; some hundred bytes of header come to that."""
+    return tokens * (kv_bytes_per_token + TOKEN_BYTES)
+
+
+def in_files(world: Observed, step: ModelStep) -> tuple[SavedSlot, ...]:
+    """Return the files that hold what a slot holds now: those must stay."""
+    activity = world.value(step.key("activity"), Activity) or Activity()
+    saved = world.value(step.key("saved"), Saved) or Saved()
+    unit = world.value(step.key("unit"), Unit)
+    return tuple(file for file in saved.slots if unit and any(_is_in(file, slot, unit) for slot in activity.slots))
 
 
 def used_since(before: Observed, after: Observed, step: ModelStep) -> bool:

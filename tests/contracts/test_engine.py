@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from reconciler.drivers.engines.llama.saving import SPARE_BYTES
 from reconciler.errors import DriverError
 from reconciler.model.facts import TRIVIAL_TOKENS, Saved, Unknown
 from reconciler.model.onhost import NoteAttempt
+from reconciler.steps.save_slots import file_bytes
 from tests import running
 from tests.contracts.hosts import WAYS, reached
 from tests.engine import EMBEDDED, SERVERS, weights_in
@@ -84,6 +87,19 @@ async def test_a_saved_slot_says_where_it_came_from(model: Rig) -> None:
         assert one.fingerprint == value(await model.engine.fingerprint()).digest
         modes = {stat.S_IMODE(path.stat().st_mode) for path in model.slots.iterdir()}
         assert modes == {0o600}
+
+
+async def test_the_length_of_a_slot_file_is_known_before_it_is_written(define: Define, tmp_path: Path) -> None:
+    model = define(weights=str(weights_in(tmp_path)))
+    async with model.running() as unit:
+        await model.converse()
+        await model.save(unit)
+        (one,) = value(await model.engine.saved()).slots
+        least = file_bytes(one.tokens, value(await model.engine.weights()).kv_bytes_per_token)
+        assert least <= one.bytes <= least + SPARE_BYTES // 16
+        model.engine.setup = replace(model.engine.setup, budget=one.bytes)
+        assert (await model.save(unit))["failed"] == [], "what just fits is tried"
+        assert [slot.bytes for slot in value(await model.engine.saved()).slots] == [one.bytes]
 
 
 async def test_a_later_save_replaces_the_earlier_one(model: Rig) -> None:

@@ -10,7 +10,7 @@ from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import Parts
 from reconciler.fakes.processes import Chatter, Conversation, Nature
 from reconciler.model.facts import Activity, Unit
-from reconciler.model.records import RunClosed, StepDone
+from reconciler.model.records import Retry, RunClosed, RunOpened, StepDone
 from reconciler.model.verdict import HostVerdict
 from reconciler.ports import Evidence
 from tests.crash.stage import A, Stage, serving_a, want
@@ -78,11 +78,11 @@ class Overtaken(FakeEngine):
 
     times = 2
 
-    async def save(self, unit: Unit, activity: Activity) -> Evidence:
+    async def save(self, unit: Unit, activity: Activity, keep: tuple[str, ...] = ()) -> Evidence:
         if Overtaken.times:
             Overtaken.times -= 1
             self.host.world.talk("a", Conversation(TEA.name, TEA.tokens + 100), seconds=4.0)
-        return await super().save(unit, activity)
+        return await super().save(unit, activity, keep)
 
 
 def test_a_save_that_finds_a_slot_in_use_waits_for_its_client_and_saves_then(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +103,51 @@ def test_a_save_that_is_overtaken_again_and_again_ends_when_the_drain_does(monke
     verdict, seconds = ended(stage)
     assert (verdict.exit_code, verdict.lost_conversations) == (3, 1)
     assert DRAIN_SECONDS <= seconds < DRAIN_SECONDS + 15
+
+
+@pytest.mark.parametrize(("room", "lost"), [(2 * 510_000, 2), (510_000, 3), (0, 4), (4 * 510_000, 0)])
+def test_what_the_plan_said_there_is_no_room_for_is_lost_as_it_said_and_nothing_else(room: int, lost: int) -> None:
+    stage = talking(Chatter(1.0, 1.0, until=0.0), slots=4)
+    stage.world.shelf_bytes = room
+    stage.world.clock.now += 60
+    verdict, _ = ended(stage)
+    assert len(stage.world.lost) == lost
+    assert (verdict.exit_code, verdict.notes, verdict.lost_conversations) == (0, (), 0)
+    opened = [row.record for row in stage.kept().rows() if isinstance(row.record, RunOpened)][-1]
+    assert bool(opened.notes) == bool(lost)
+    assert all("cannot be saved: " in note and "make space there" in note for note in opened.notes)
+
+
+class Filled(FakeEngine):
+    """An engine whose folder somebody else fills just before the save."""
+
+    async def save(self, unit: Unit, activity: Activity, keep: tuple[str, ...] = ()) -> Evidence:
+        self.host.world.shelf_bytes = 0
+        return await super().save(unit, activity, keep)
+
+
+def test_room_that_was_there_when_the_plan_was_made_and_is_gone_then_is_a_loss_against_the_plan() -> None:
+    stage = wants(serving_a(), "b")
+    stage.parts = Parts(engine=Filled)
+    stage.world.shelf_bytes = 10**9
+    verdict, _ = ended(stage)
+    assert (verdict.exit_code, verdict.lost_conversations) == (3, 1)
+
+
+def test_a_conversation_that_is_in_a_file_is_not_given_up_for_one_that_is_not() -> None:
+    stage = talking(Chatter(1.0, 1.0, until=0.0), slots=2)
+    stage.world.clock.now += 60
+    stage.world.faults["stop"] = "refuses"
+    stage.ends("rolled_back")
+    stage.world.faults.clear()
+    sealed = {file.sidecar.file for file in stage.world.files if file.sidecar}
+    assert len(sealed) == 2
+    stage.world.shelf_bytes = 2 * 510_000
+    stage.world.talk("a", Conversation("client 1", 900))
+    stage.kept().append(Retry(host="box"))
+    ended(stage)
+    kept = [file.holds for file in stage.world.files if file.holds]
+    assert Conversation("client 0", 500) in kept
 
 
 def test_an_engine_that_is_idle_is_looked_at_once_more_and_not_waited_for() -> None:

@@ -111,9 +111,10 @@ class Boastful(FakeEngine):
 class Hollow(FakeEngine):
     """Seal files that nothing was written into."""
 
-    def _seal(self, file: SlotFile, slot: int, place: Place, unit: Unit) -> None:
-        super()._seal(file, slot, place, unit)
+    def _seal(self, file: SlotFile, slot: int, place: Place, unit: Unit) -> str:
+        name = super()._seal(file, slot, place, unit)
         file.holds = None
+        return name
 
 
 class Roomy(FakeGpu):

@@ -27,6 +27,7 @@ from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
 from reconciler.steps.plan import HostPlan, Plan, PlannedStep
 from reconciler.steps.step import ModelStep
+from reconciler.steps.stop import Stop
 from reconciler.verbs.apply import _compare
 from tests.casefile import (
     FOLDER,
@@ -200,6 +201,26 @@ def test_every_prefix_of_a_plan_is_safe(case: Case) -> None:
             assert ("save_slots", step.target) in {
                 (other.step.kind, other.step.target) for other in planned.steps if other.number in done
             }
+
+
+@QUICK
+@given(cases())
+def test_a_plan_counts_every_conversation_that_there_is_no_room_for(case: Case) -> None:
+    planned = made(case)
+    stops = [one.step for one in planned.steps if isinstance(one.step, Stop)]
+    without = sum(step.unsavable for step in stops)
+    event(f"without room: {bool(without)}")
+    assert planned.lost_conversations is None or planned.lost_conversations >= without
+    for step in stops:
+        if step.unsavable:
+            assert step.keeps
+            said = [
+                one for one in (*planned.notes, *planned.refusals) if one.startswith(step.model) and "can be made free" in one
+            ]
+            model = wanted_slice(case).model(step.model)
+            assert said
+            assert model is not None
+            assert bool(planned.refusals) >= (model.conversations == "require")
 
 
 def memory_is_enough(wanted: Slice, model_name: str, world: Observed) -> bool:

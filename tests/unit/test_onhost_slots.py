@@ -52,8 +52,8 @@ def seal(directory: Path, file: str, slot: int = 0, saved_at: float = 1.0, conte
     )  # fmt: skip
 
 
-def room(directory: Path, needed: int, budget: int, *keep: str) -> dict[str, Any]:
-    return ask(directory, "room", needed=needed, budget=budget, keep=keep)
+def room(directory: Path, needed: int, budget: int, *keep: str, spare: int = 0) -> dict[str, Any]:
+    return ask(directory, "room", needed=needed, budget=budget, keep=keep, spare=spare)
 
 
 def saved(directory: Path) -> Saved:
@@ -251,6 +251,25 @@ def test_room_deletes_leftovers_then_the_oldest_but_never_what_is_kept(tmp_path:
     (tmp_path / "slots/notes.txt").write_text("x")
     assert ok(room(tmp_path, size, 4 * size, "s0"))["removed"] == ["x.tmp", "s1"]
     assert names(tmp_path) == {name for file in ("s0", "s2", "s3") for name in (file, f"{file}.slot.json")} | {"notes.txt"}
+
+
+def test_more_room_is_made_where_that_is_possible_and_what_just_fits_is_not_refused(tmp_path: Path) -> None:
+    size = len(slot_content(TOKENS))
+    for number in range(3):
+        ok(seal(tmp_path, f"s{number}", slot=number, saved_at=float(number)))
+    assert ok(room(tmp_path, size, 4 * size, spare=size))["removed"] == ["s0"]
+    assert ok(room(tmp_path, size, 3 * size, "s2", spare=9 * size))["removed"] == ["s1"]
+    assert ok(room(tmp_path, 2 * size, 3 * size, "s2", spare=size))["removed"] == []
+
+
+def test_what_files_hold_is_told_with_their_folder_because_it_could_be_made_free(tmp_path: Path) -> None:
+    size = len(slot_content(TOKENS))
+    ok(seal(tmp_path, "a", slot=0))
+    ok(seal(tmp_path, "b", slot=1))
+    (tmp_path / "slots/x.tmp").write_text("leftover")
+    found = saved(tmp_path)
+    assert (found.held_bytes, found.folder) == (2 * size + len("leftover"), str(tmp_path / "slots"))
+    assert ok(room(tmp_path, 2 * size, 2 * size))["removed"] == ["x.tmp", "a", "b"]
 
 
 def test_room_is_made_where_the_folder_was_deleted(tmp_path: Path) -> None:

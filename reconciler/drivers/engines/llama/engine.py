@@ -94,7 +94,7 @@ class LlamaEngine:
             missing = error.message
         return Known(Answer(identity=None if missing else unit.identity, message=missing))
 
-    async def save(self, unit: Unit, activity: Activity) -> Json:
+    async def save(self, unit: Unit, activity: Activity, keep: tuple[str, ...] = ()) -> Json:
         """Save every slot of `activity` that holds a conversation; raise DriverError when none can be."""
         async with self._reached(unit) as api:
             fingerprint, header = await self._access.ask([self.setup.fingerprint_on(self.model), self._gguf()])
@@ -105,6 +105,7 @@ class LlamaEngine:
                 api, self._access, unit, self.setup.slots_on(self.model), self.setup.budget,
                 self._digest(fingerprint, unit),
                 0 if isinstance(header, Unknown) else kv_bytes_per_token(header.value, self.setup), self._wall,
+                [*keep],
             )  # fmt: skip
             return await saving.save(activity.slots)
 
@@ -124,7 +125,8 @@ class LlamaEngine:
         """Return the newest saved slots."""
         (answer,) = await self._access.ask([AskSaved(directory=self.setup.slots_on(self.model))])
         try:
-            return answer if isinstance(answer, Unknown) else Known(Saved.model_validate(answer.value))
+            within = {"budget_bytes": self.setup.budget}
+            return answer if isinstance(answer, Unknown) else Known(Saved.model_validate({**answer.value, **within}))
         except ValidationError as error:
             return Unknown(f"the host's list of saved slots cannot be understood: {error.error_count()} of its fields are wrong")
 

@@ -14,6 +14,7 @@ import anyio
 
 from reconciler.errors import DriverError
 from reconciler.model.onhost import MakeRoom, SealSlot
+from reconciler.steps.save_slots import file_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
 
 BYTES_PER_SECOND = 100_000_000
 SLACK_SECONDS = 15.0
-HEADER_BYTES = 1024**2
-SPARE = 1.1
+SPARE_BYTES = 64 * 1024
+"""For the header of a slot file, whose length depends on the layers of a model."""
+
 UNKNOWN_BYTES_PER_TOKEN = 256 * 1024
 
 
 @dataclass
 class Saving:
-    """Save the slots of one unit into one directory. `bytes_per_token` is 0 when not known."""
+    """Save the slots of one unit into one directory. `bytes_per_token` is 0 when not known, `kept` are files that must stay."""
 
     api: Api
     access: Access
@@ -64,10 +66,10 @@ class Saving:
             raise DriverError("it is generating; a save would wait for it")
         if not slot.holds_conversation:
             raise DriverError("its conversation is gone")
-        expected = self._expected_bytes(slot)
-        await self.access.act(self._room(expected))
+        needed, spare = self._bytes(slot)
+        await self.access.act(self._room(needed, spare))
         file = self._file(slot)
-        deadline = expected / BYTES_PER_SECOND + SLACK_SECONDS
+        deadline = (needed + spare) / BYTES_PER_SECOND + SLACK_SECONDS
         tokens, size, save_ms = await self.api.save(slot.id, f"{file}.tmp", deadline)
         if not tokens:
             raise DriverError("the engine wrote no tokens; it holds nothing")
@@ -83,16 +85,19 @@ class Saving:
             "seal_ms": round(seal_ms, 1),
         }
 
-    def _expected_bytes(self, slot: Slot) -> int:
-        return int((slot.tokens or 0) * (self.bytes_per_token or UNKNOWN_BYTES_PER_TOKEN) * SPARE) + HEADER_BYTES
+    def _bytes(self, slot: Slot) -> tuple[int, int]:
+        """Return how long a file will be at least, and how much longer it may be: what may just fit is tried."""
+        tokens = slot.tokens or 0
+        unknown = 0 if self.bytes_per_token else tokens * UNKNOWN_BYTES_PER_TOKEN
+        return file_bytes(tokens, self.bytes_per_token), SPARE_BYTES + unknown
 
     def _file(self, slot: Slot) -> str:
         """Return a name that no other content ever had: the process, and how far it was."""
         identity = self.unit.identity
         return f"slot{slot.id}-{identity.boot_id[:8]}-{identity.pid}-{identity.start}-{slot.task}-{slot.tokens}.kv"
 
-    def _room(self, needed: int) -> MakeRoom:
-        return MakeRoom(directory=self.directory, needed=needed, budget=self.budget, keep=tuple(self.kept))
+    def _room(self, needed: int, spare: int = 0) -> MakeRoom:
+        return MakeRoom(directory=self.directory, needed=needed, budget=self.budget, keep=tuple(self.kept), spare=spare)
 
     def _seal(self, slot: Slot, file: str, size: int, tokens: int) -> SealSlot:
         sidecar: Json = {

@@ -1,0 +1,41 @@
+"""Room: whether what an engine remembers fits into its folder of saved conversations, as far as that is known before."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from reconciler.core.words import size
+from reconciler.model.facts import Observed, Saved, Weights
+from reconciler.steps.save_slots import SaveSlots, file_bytes, in_files, unsaved
+
+
+class Shortage(NamedTuple):
+    """How many conversations cannot be saved for want of room, and why not."""
+
+    conversations: int
+    because: str
+
+
+ENOUGH = Shortage(0, "")
+
+
+def shortage(save: SaveSlots, observed: Observed) -> Shortage:
+    """Return what a save would have to leave out: it goes slot by slot, and deletes files that hold nothing current."""
+    saved, weights = observed.value(save.key("saved"), Saved), observed.value(save.key("weights"), Weights)
+    if saved is None or saved.free_bytes is None:
+        return ENOUGH
+    kept = sum(file.bytes for file in in_files(observed, save))
+    disk = saved.free_bytes + saved.held_bytes - kept
+    room = disk if saved.budget_bytes is None else min(disk, saved.budget_bytes - kept)
+    needs = [file_bytes(slot.tokens or 0, weights.kv_bytes_per_token if weights else 0) for slot in unsaved(observed, save)]
+    left, count = room, 0
+    for need in needs:
+        fits = need <= left
+        left, count = left - need * fits, count + (not fits)
+    return Shortage(count, _because(sum(needs), room, saved, is_budget=room < disk)) if count else ENOUGH
+
+
+def _because(needed: int, room: int, saved: Saved, *, is_budget: bool) -> str:
+    remedy = f"raise `slots_budget`, which is {size(saved.budget_bytes or 0)}" if is_budget else "make space there"
+    free = size(max(0, room))
+    return f"to save what it holds takes {size(needed)} in {saved.folder}, and {free} can be made free; {remedy}"
