@@ -8,6 +8,8 @@ from reconciler.model.facts import FactKey, Health, Observed, Unit
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.status import Condition
 from reconciler.steps.plan import HostPlan
+from reconciler.steps.start import Start
+from reconciler.steps.stop import Stop
 
 SERVES = {"ready", "sleeping"}
 
@@ -38,10 +40,19 @@ def _ready(hints: Hints, plan: HostPlan) -> Condition:
     if plan.refusals:
         return Condition(type="Ready", status="Unknown", reason="Refused", message="; ".join(plan.refusals), since=since)
     if plan.steps:
-        return Condition(type="Ready", status="False", reason="ChangesPending", message=plan.headline, since=since)
+        message = "; ".join([plan.headline, *(f"{name} served before, and is gone" for name in _gone(hints, plan))])
+        return Condition(type="Ready", status="False", reason="ChangesPending", message=message, since=since)
     if _drifted(hints, plan):
         return Condition(type="Ready", status="False", reason="SwitchedOn", message=plan.headline, since=since)
     return Condition(type="Ready", status="True", reason="InSync", message=plan.headline, since=since)
+
+
+def _gone(hints: Hints, plan: HostPlan) -> list[str]:
+    """Return the models that are to be started though they were part of what last served, and nobody here stops them."""
+    served = (hints.last_good.active if hints.last_good else None) or ()
+    steps = [planned.step for planned in plan.steps]
+    stopped = {step.model for step in steps if isinstance(step, Stop)}
+    return [step.model for step in steps if isinstance(step, Start) and step.model in {*served} - stopped]
 
 
 def _drifted(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
+from shlex import quote
 from typing import NamedTuple
 
 from reconciler.core.drafting import Candidate
@@ -67,7 +68,7 @@ def _steps(machine: Machine, name: str, server: Server) -> Iterator[Step]:
     elif hiding:
         systemctl = "systemctl --user" if service.scope == "user" else f"{'' if machine.user == 'root' else 'sudo '}systemctl"
         yield Step(
-            f"{systemctl} edit --full {service.name} && {systemctl} restart {service.name}",
+            f"{systemctl} edit --full {quote(service.name)} && {systemctl} restart {quote(service.name)}",
             (
                 f"{name} goes on as {service.name}, and is looked at on 127.0.0.1 over plain http without a key.",
                 f"Take {', '.join(hiding)} out of its ExecStart=: with it, reconciler would take {name} for dead.",
@@ -115,7 +116,7 @@ def _disable(machine: Machine, service: Service, user: str) -> str:
     if service.scope == "system":
         return f"{_as(machine, ROOT)}{service.ending}"
     of_whom = "" if user == machine.user else f"-M {user}@ "
-    return f"{_as(machine, user)}systemctl --user {of_whom}disable --now {service.name}"
+    return f"{_as(machine, user)}systemctl --user {of_whom}disable --now {quote(service.name)}"
 
 
 def _as(machine: Machine, user: str) -> str:

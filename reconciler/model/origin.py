@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Literal
 
 from reconciler.model.names import Value
@@ -21,7 +22,7 @@ class Service(Value):
     @property
     def ending(self) -> str:
         """Return the command that ends it and keeps it from coming back."""
-        return f"systemctl {'--user ' if self.scope == 'user' else ''}disable --now {self.name}"
+        return f"systemctl {'--user ' if self.scope == 'user' else ''}disable --now {quote(self.name)}"
 
     @property
     def way_out(self) -> str:
@@ -51,7 +52,7 @@ class Container(Value):
         if self.service is not None:
             return self.service.ending
         program = _PROGRAMS.get(self.runtime)
-        return f"{program} stop {self.name}" if program and self.name else ""
+        return f"{program} stop {quote(self.name)}" if program and self.name else ""
 
     @property
     def way_out(self) -> str:

@@ -153,10 +153,11 @@ def _seen_once_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_seen_once_it_ended")
-def test_a_program_that_ends_at_once_brings_the_previous_model_back(here: Stack) -> None:
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_program_that_ends_at_once_brings_the_previous_model_back(here: Stack, status: int) -> None:
     held = here.remembered()
     program = here.folder / "llama-server"
-    program.write_text("#!/bin/sh\necho no such device\nexit 1\n")
+    program.write_text(f"#!/bin/sh\necho no such device\nexit {status}\n")
     program.chmod(0o755)
     here.inventory(engine=f"kind: llamacpp, binary: {program}, weights: {weights_in(here.folder)}")
     here.desire("tiny-b")

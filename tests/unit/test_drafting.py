@@ -125,6 +125,16 @@ def test_every_path_is_read_back_as_it_is(path: str, tmp_path: Path) -> None:
     assert slice_.models[0].engine.options["weights"] == path
 
 
+def test_an_instance_of_a_template_is_written_so_that_its_name_is_read_back(tmp_path: Path) -> None:
+    name = "llama@my\\x2dmodel.service"
+    seen = machine(servers=(server(flags=("-m", QWEN.path), service=Service(name=name, scope="system")),), weights=(QWEN,))
+    texts = draft(seen, candidates(seen, {one.pid: adopted(one) for one in seen.servers}), Answers(), "")
+    for part, text in texts._asdict().items():
+        (tmp_path / f"{part}.yaml").write_text(text)
+    (slice_,) = FileSource(tmp_path, DriverCatalog("", SystemClock())).read().slices.values()
+    assert slice_.models[0].launcher.options["unit"] == name
+
+
 def test_there_is_no_golden_file_without_its_machine() -> None:
     assert {path.name.partition(".")[0] for path in DRAFTS.iterdir()} == set(CASES)
 

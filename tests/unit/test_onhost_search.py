@@ -187,6 +187,20 @@ def test_a_later_part_cannot_be_served_and_the_first_is_named(tmp_path: Path) ->
     assert problem.endswith(f"are a later part of a split model; name its first, {tmp_path}/a-00001-of-00002.gguf")
 
 
+def test_all_parts_behind_links_of_the_hub_are_read_and_the_one_that_is_missing_is_named(tmp_path: Path) -> None:
+    blobs = hub(tmp_path / "models--acme--Huge", *(f"huge-0000{number}-of-00005.gguf" for number in range(1, 6)))
+    first = tmp_path / "models--acme--Huge" / "snapshots" / REVISION / "huge-00001-of-00005.gguf"
+    whole = gguf_of_weights.header(str(first))
+    assert (whole["problem"], whole["shards"], whole["size"]) == ("", 5, sum(blob.stat().st_size for blob in blobs))
+    blobs[2].unlink()
+    assert "huge-00003-of-00005.gguf cannot be read: there is no such file" in gguf_of_weights.header(str(first))["problem"]
+
+
+def test_weights_that_are_a_pipe_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.gguf")
+    assert gguf_of_weights.header(str(tmp_path / "a.gguf"))["problem"].endswith("are not a regular file")
+
+
 def test_one_entry_that_cannot_be_looked_at_hides_no_other(tmp_path: Path) -> None:
     one, below = gguf(tmp_path / "good.gguf"), gguf(tmp_path / "below" / "other.gguf", seed=2)
     (tmp_path / "loop.gguf").symlink_to("loop.gguf")

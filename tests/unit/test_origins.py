@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -118,6 +119,14 @@ def test_a_program_that_listens_for_a_container_is_not_the_service_of_its_runtim
     (own / "comm").write_text("docker-proxy\n")
     found = origin(9, str(proc.folder))
     assert (found["container"]["runtime"], found["container"]["name"], found["service"]) == ("docker", "", None)
+
+
+@pytest.mark.parametrize("name", ["llama@a.service", "llama@my\\x2dmodel.service", "sshfs.service", "dockerized-llm.service"])
+def test_an_instance_of_a_template_is_a_service_by_its_whole_name(proc: Proc, name: str) -> None:
+    proc.process(9, "llama-server", cgroup=f"0::/system.slice/system-llama.slice/{name}\n")
+    found = origin(9, str(proc.folder))["service"]
+    assert found == {"name": name, "scope": "system"}
+    assert shlex.split(Service.model_validate(found).ending)[-1] == name
 
 
 @pytest.mark.parametrize("name", ["ssh", "sshd", "sshd@7-10.0.0.1", "cron", "crond", "atd", "getty@tty1", "user@1000", "docker"])

@@ -22,6 +22,7 @@ from reconciler.model.facts import (
     Phase,
     PortOwner,
     PortState,
+    Unit,
     Unknown,
 )
 from reconciler.model.gpu import Card, Gpu
@@ -88,6 +89,22 @@ def test_a_model_that_is_missing_has_drifted() -> None:
     assert words(conditions["Ready"]) == ("False", "ChangesPending", "nothing -> a")
     assert words(conditions["model Ready"]) == ("False", "NotRunning", "")
     assert words(conditions["model Drifted"]) == ("True", "NotRunning", "it is to be active")
+
+
+@pytest.mark.parametrize(
+    ("served", "running", "message"),
+    [
+        (("a",), {}, "nothing -> a; a served before, and is gone"),
+        (("b",), {}, "nothing -> a"),
+        (None, {}, "nothing -> a"),
+        (("a",), {"a": unit("a", digest="v1:older")}, "a -> a"),
+    ],
+)
+def test_a_model_that_served_and_that_nobody_here_stopped_is_said_to_be_gone(
+    served: tuple[str, ...] | None, running: dict[str, Unit], message: str
+) -> None:
+    hints = Hints(last_good=slice_of(served, A, model("b")), last_good_digest="v1:x")
+    assert told(WANTED, world(WANTED, running), hints)["Ready"].message == message
 
 
 def test_a_model_that_runs_and_should_not_has_drifted() -> None:
