@@ -29,8 +29,7 @@ def judged(seen: Observed, host: str, sent: SentDown | None, now: Instant) -> Fa
     witness = _witness(seen, host, sent)
     if witness is not None and witness.state is not None:
         return Known(Power(state="suspended" if _sleeps(sent) else witness.state, grade="proved", because=witness.words))
-    unheard = seen.unknown(FactKey("testimony", host))
-    reason = silence.reason if unheard is None else f"{silence.reason}; {unheard.reason}"
+    reason = "; ".join(filter(None, (silence.reason, _undecided(seen, host))))
     if sent is None:
         return Unknown(reason)
     if sent.seen:
@@ -72,6 +71,13 @@ def _witness(seen: Observed, host: str, sent: SentDown | None) -> Testimony | No
     witness = seen.value(FactKey("testimony", host), Testimony)
     tells = witness is not None and witness.state is not None and not (_sleeps(sent) and witness.state == "on")
     return witness if tells else None
+
+
+def _undecided(seen: Observed, host: str) -> str:
+    """Return what a witness says that decides nothing, or why it could not be asked; empty without one."""
+    key = FactKey("testimony", host)
+    unheard, heard = seen.unknown(key), seen.value(key, Testimony)
+    return unheard.reason if unheard is not None else heard.words if heard is not None else ""
 
 
 def steady(before: Fact[FactValue], canary: Fact[FactValue], now: Instant) -> Fact[FactValue]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.drivers.access.exchange.place import Place
 from reconciler.drivers.power.composed.driver import Composed, Parts
+from reconciler.drivers.power.composed.paced import Paced
 from reconciler.drivers.power.composed.reach import Reach
 from reconciler.drivers.power.composed.refusals import Refusals
 from reconciler.edge.loop import Loop
@@ -92,12 +93,15 @@ class DriverCatalog:
                 return None
             return self._driver("power", one.driver, Reach(host.name, access, self._via(one.via, here), self._refusals))
 
+        def witness(one: PowerDriver | None) -> Paced | None:
+            return None if one is None else Paced(made(one), self._module("power", one.driver.kind).PACE_SECONDS)
+
         power = host.power
         relays = [one.via for one in power.wake if one.via is not None]
         asker = self._via(relays[0] if relays else None, here)
         parts = Parts(
-            wake=tuple(made(one) for one in power.wake), stop=made(power.stop), proof=made(power.proof), force=made(power.force),
-            canary=power.canary, where=where, asker=asker,
+            wake=tuple(made(one) for one in power.wake), stop=made(power.stop), proof=witness(power.proof),
+            force=made(power.force), canary=power.canary, where=where, asker=asker,
         )  # fmt: skip
         return Composed(host.name, access, parts)
 

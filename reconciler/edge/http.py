@@ -1,12 +1,14 @@
 """Speak HTTP as a client, to servers that may lie, stall or die: every exchange has a deadline and a size.
 
 This is the only module that knows httpx, and it loads it at the first exchange. Connections are never kept open,
-because an idle one delays the end of some servers; nothing is taken from the environment; redirects are answers.
+because an idle one delays the end of some servers; nothing is taken from the environment. A redirect is an answer, and followed
+by a client that is to, on the same host alone: RFC 9110, section 15.4.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlencode
@@ -24,8 +26,12 @@ if TYPE_CHECKING:
 RESPONSE_LIMIT = 64 * 1024 * 1024
 EXCERPT = 120
 UNAUTHORIZED = 401
+REDIRECTS, KEEPING = {301, 302, 303, 307, 308}, {307, 308}
+"""Statuses that send whoever asks elsewhere, and those of them that keep what is asked as it is."""
 
-NoAnswer: TypeAlias = Literal["refused", "timeout", "broken", "too large", "tls"]
+MOST_HOPS = 3
+
+NoAnswer: TypeAlias = Literal["refused", "timeout", "broken", "too large", "tls", "untrusted", "no tls"]
 Fault: TypeAlias = NoAnswer | Literal["not json"]
 
 
@@ -48,6 +54,11 @@ class HttpFault(DriverError):
         super().__init__(message)
         self.fault = fault
 
+    @property
+    def unheard(self) -> bool:
+        """Return whether nobody was there to hear what was asked, so that nothing comes of it."""
+        return self.fault in {"refused", "untrusted", "no tls"}
+
 
 SENTENCES: Mapping[str, str] = {
     "refused": "{asked}: nobody accepts connections there ({words})",
@@ -55,6 +66,8 @@ SENTENCES: Mapping[str, str] = {
     "broken": "{asked}: the connection broke ({words})",
     "too large": "{asked} answered with more than {words}",
     "tls": "{asked}: it speaks TLS there ({words})",
+    "untrusted": "{asked}: it shows a certificate that {words}",
+    "no tls": "{asked}: it does not speak TLS there ({words}); check `address`",
 }
 
 
@@ -64,12 +77,16 @@ def unanswered(fault: NoAnswer, asked: str, words: str) -> HttpFault:
 
 
 class Reply(NamedTuple):
-    """Hold an answer, whatever its status; `reason` is the text of its status line."""
+    """Hold an answer, whatever its status; `reason` is the text of its status line.
+
+    `elsewhere` says where it sends whoever asks, and why nobody went there.
+    """
 
     asked: str
     status: int
     body: bytes
     reason: str = ""
+    elsewhere: str = ""
 
     @property
     def text(self) -> str:
@@ -78,8 +95,8 @@ class Reply(NamedTuple):
 
     @property
     def excerpt(self) -> str:
-        """Return the beginning of the body on one line, for a sentence."""
-        return " ".join(self.text[: 4 * EXCERPT].split())[:EXCERPT] or "nothing"
+        """Return the beginning of the body on one line, for a sentence; of one that sends elsewhere, that."""
+        return self.elsewhere or " ".join(self.text[: 4 * EXCERPT].split())[:EXCERPT] or "nothing"
 
     def json(self) -> JsonValue:
         """Return the parsed body; raise HttpFault."""
@@ -94,14 +111,21 @@ class HttpClient:
     """Exchange requests and answers. Cheap to make; one is enough for everything that runs in one event loop.
 
     `headers` go with every request. `digest` is a user and password for servers that ask for RFC 7616. `certificate` is a PEM
-    file that the certificate of an https server must be, or be signed by; without it, what this machine trusts counts.
+    file that the certificate of an https server must be, or be signed by; without it, what this machine trusts counts. One that
+    `follows` goes where it is sent on the same host, never from https to http.
     """
 
     def __init__(
-        self, headers: Mapping[str, str] | None = None, digest: tuple[str, str] | None = None, certificate: str | None = None
+        self,
+        headers: Mapping[str, str] | None = None,
+        digest: tuple[str, str] | None = None,
+        certificate: str | None = None,
+        *,
+        follows: bool = False,
     ) -> None:
         """Open nothing yet."""
-        self._transport: httpx.AsyncHTTPTransport | None = None
+        self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._hops = MOST_HOPS if follows else 0
         self._headers = dict(headers or {})
         self._digest = digest
         self._certificate = certificate
@@ -124,18 +148,35 @@ class HttpClient:
         # What stands after the ? may be a secret.
         asked = f"{method} {url.partition('?')[0]}"
         headers = {"Connection": "close", "Accept-Encoding": "identity", "Content-Type": body.kind, **self._headers}
-        request = httpx.Request(method, url, headers=headers, content=body.content)
         try:
             with anyio.fail_after(deadline):
-                response = await self._answered(request)
+                response, elsewhere = await self._followed(httpx.Request(method, url, headers=headers, content=body.content))
                 reason = response.extensions.get("reason_phrase", b"").decode("latin-1")
-                return Reply(asked, response.status_code, await _read(response, asked, limit), reason)
+                return Reply(asked, response.status_code, await _read(response, asked, limit), reason, elsewhere)
         except TimeoutError as error:
             raise unanswered("timeout", asked, f"{deadline:g} s") from error
         except httpx.ConnectError as error:
-            raise unanswered("refused", asked, str(error)) from error
+            raise self._unconnected(asked, url, str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unanswered("broken", asked, f"{type(error).__name__}: {error}") from error
+
+    def _unconnected(self, asked: str, url: str, words: str) -> HttpFault:
+        """Return why there is no connection: nobody is there, or somebody who is not the one that was meant."""
+        if "CERTIFICATE_VERIFY_FAILED" in words:
+            return unanswered("untrusted", asked, _mistrust(url, words, self._certificate))
+        return unanswered("no tls" if "SSL" in words else "refused", asked, words)
+
+    async def _followed(self, request: httpx.Request) -> tuple[httpx.Response, str]:
+        """Return the answer to a request, after a few redirects where they are followed, and where it sends us otherwise."""
+        response = await self._answered(request)
+        for _ in range(self._hops):
+            onward, _ = _onward(request, response)
+            if onward is None:
+                break
+            await response.aclose()
+            request = onward
+            response = await self._answered(request)
+        return response, _onward(request, response)[1]
 
     async def _answered(self, request: httpx.Request) -> httpx.Response:
         """Return the answer to a request, which is made twice where the server asks for a digest."""
@@ -158,11 +199,51 @@ class HttpClient:
     def _open(self, scheme: str) -> httpx.AsyncHTTPTransport:
         import httpx  # noqa: PLC0415  heavy, and not every command speaks HTTP
 
-        if self._transport is None:
+        if scheme not in self._transports:
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
             verify = _trusting(self._certificate) if scheme == "https" else False
-            self._transport = httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
-        return self._transport
+            self._transports[scheme] = httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
+        return self._transports[scheme]
+
+
+def _onward(request: httpx.Request, response: httpx.Response) -> tuple[httpx.Request | None, str]:
+    """Return the request that a redirect leads to where it may be followed, and the redirect in words."""
+    import httpx  # noqa: PLC0415  heavy, and not every command speaks HTTP
+
+    named = response.headers.get("Location")
+    if response.status_code not in REDIRECTS or named is None:
+        return None, ""
+    try:
+        to = request.url.join(named)
+    except httpx.InvalidURL:
+        return None, "go to what is no address"
+    place = f":{to.port}" if to.port else ""
+    where = f"go to {to.scheme}://{to.host}{place}{to.path}"[:EXCERPT]
+    if to.host != request.url.host:
+        return None, f"{where}, which is another host"
+    if to.scheme != "https" and request.url.scheme == "https":
+        return None, f"{where}, which is not encrypted"
+    if to.scheme == request.url.scheme and to.port != request.url.port:
+        return None, f"{where}, which is another port"
+    if request.method != "GET" and response.status_code not in KEEPING:
+        return None, where
+    kept = {name: value for name, value in request.headers.items() if name != "host"}
+    return httpx.Request(request.method, to, headers=kept, content=request.content), where
+
+
+def _mistrust(url: str, words: str, certificate: str | None) -> str:
+    """Return what is wrong with the certificate of a server, and what to do."""
+    found = re.search(r"verify failed: ([^(]+)", words)
+    why = found[1].strip() if found else "certificate verify failed"
+    if "expired" in why or "not yet valid" in why:
+        return f"does not count today ({why}), so it was not told the password; renew it there, or mend the clock here"
+    place = url.partition("://")[2].partition("/")[0]
+    place = place if re.search(r":\d+$", place) else f"{place}:443"
+    said = f"is not the one in {certificate}" if certificate else "nobody trusts here"
+    return (
+        f"{said}, so it was not told the password ({why}); where it is the right one, save what "
+        f"`openssl s_client -connect {place} </dev/null | openssl x509` prints, and name the file as `certificate:`"
+    )
 
 
 def _trusting(certificate: str | None) -> ssl.SSLContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pytest
@@ -17,9 +18,11 @@ from tests.contracts.hosts import here
 from tests.contracts.power import REFERENCE, VARIABLE
 from tests.contracts.relays import PRIVATE, TOKEN, Brisk
 from tests.rigs import plugs
+from tests.rigs.redfish import self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from reconciler.model.power import Testimony
 
@@ -320,3 +323,56 @@ async def test_a_token_with_a_line_break_is_refused_without_being_shown(bench: B
     reason = await bench.reason()
     assert "holds characters that no token has" in reason
     assert TOKEN not in reason
+
+
+@pytest.mark.parametrize("dialect", ["homeassistant", "shelly1"])
+async def test_a_plug_behind_a_certificate_of_its_own_is_trusted_by_name_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: str
+) -> None:
+    certificate, key = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    served = plugs.DIALECTS[dialect]()
+    served.password = PRIVATE[dialect]
+    monkeypatch.setenv(VARIABLE, served.password)
+    with plugs.serving(served, context):
+        options = {"dialect": dialect, "address": f"https://{served.address}/", "password": REFERENCE}
+        more = {"entity": "switch.gpu1", "sensor": "sensor.gpu1_power"} if dialect == "homeassistant" else {}
+        bench = Bench(dialect, served, options | more)
+        assert (await bench.testimony(certificate=str(certificate))).state == "on"
+        asked = len(served.asked)
+        reason = await bench.reason()
+    assert "it shows a certificate that nobody trusts here, so it was not told the password (self-signed certificate)" in reason
+    assert "name the file as `certificate:`" in reason
+    assert len(served.asked) == asked
+
+
+async def test_a_plug_that_sends_elsewhere_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "x")
+    moved = plugs.Answer("", 301, headers={"Location": "https://plug.example/status"})
+    monkeypatch.setattr(plugs.Shelly1, "respond", lambda *_: moved)
+    served = plugs.Shelly1()
+    with plugs.serving(served):
+        reason = await Bench("shelly1", served, {"dialect": "shelly1", "address": served.address}).reason()
+    assert "answered 301: go to https://plug.example/status, which is another host; check `address`" in reason
+
+
+async def test_a_plug_of_another_generation_is_told_by_its_dialect() -> None:
+    served = plugs.Shelly2()
+    with plugs.serving(served):
+        reason = await Bench("shelly2", served, {"dialect": "shelly1", "address": served.address}).reason()
+    assert "/status answered 404 with" in reason
+    assert reason.endswith(": it does not know that; check `dialect` and `address`")
+
+
+async def test_the_clamps_of_a_shelly_em_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a Shelly EM (firmware 1.14) answers: one relay, two clamps, which count watt hours."""
+    clamp = {"power": 0.0, "reactive": 0.0, "voltage": 231.2, "is_valid": True, "total": 0.0, "total_returned": 0.0}
+    status = {"relays": [{"ison": True}, {"ison": True}], "emeters": [clamp | {"power": 61.5, "total": 1500.5}, clamp]}
+    monkeypatch.setattr(plugs.Shelly1, "respond", lambda *_: plugs.Answer(status))
+    served = plugs.Shelly1()
+    with plugs.serving(served):
+        bench = Bench("shelly1", served, {"dialect": "shelly1", "address": served.address})
+        first, second = await bench.testimony(), await bench.testimony(channel=1)
+    assert (first.state, first.watts, first.watt_hours) == ("on", 61.5, 1500.5)
+    assert (second.state, second.watts, second.watt_hours) == ("off", 0.0, 0.0)

@@ -88,6 +88,33 @@ def test_a_password_goes_by_no_other_way(written: str) -> None:
         driver(Bmc(written, "/c.pem"))
 
 
+# A BMC that sends whoever asks elsewhere.
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("whole", [False, True], ids=["path", "url"])
+async def test_a_bmc_that_wants_a_slash_is_asked_with_one(faulty: Faulty, status: int, *, whole: bool) -> None:
+    faulty.slash, faulty.root, faulty.state = status, f"https://{faulty.bmc.address}" if whole else "", "On"
+    assert (await said(driver(faulty.bmc))).state == "on"
+    assert faulty.heard == [f"GET {SYSTEMS}", f"GET {SYSTEMS}/", f"GET {SYSTEM}"]
+
+
+@pytest.mark.parametrize(
+    ("root", "said_so"),
+    [
+        ("https://bmc.example", "go to https://bmc.example/redfish/v1/Systems/, which is another host"),
+        ("http://127.0.0.1", "go to http://127.0.0.1/redfish/v1/Systems/, which is not encrypted"),
+        ("https://127.0.0.1:1", "go to https://127.0.0.1:1/redfish/v1/Systems/, which is another port"),
+        ("https://bmc:http", "go to what is no address"),
+    ],
+)
+async def test_nobody_else_is_told_the_password_and_the_way_is_named(faulty: Faulty, root: str, said_so: str) -> None:
+    faulty.slash, faulty.root = 308, root
+    reason = await why_unknown(PASSWORD, driver(faulty.bmc))
+    assert reason == f"the BMC at {faulty.bmc.address} answered GET with 308: {said_so}"
+    assert faulty.heard == [f"GET {SYSTEMS}"]
+
+
 # A BMC that answers badly.
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import ssl
 import threading
 import time
 from base64 import b64encode
@@ -333,10 +334,12 @@ class _Asked(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(plug: Plug) -> Iterator[None]:
-    """Serve a plug on a loopback port."""
+def serving(plug: Plug, context: ssl.SSLContext | None = None) -> Iterator[None]:
+    """Serve a plug on a loopback port, over TLS with a context."""
     with _Server(("127.0.0.1", 0), _Asked) as server:
         server.plug = plug
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         plug.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

@@ -132,9 +132,17 @@ class Faulty(ThreadingHTTPServer):
         self.allowed: list[str] | None = ALL
         self.answers: dict[str, tuple[int, bytes]] = {}
         self.heard: list[str] = []
+        self.slash = 0
+        """The status by which it sends whoever leaves out the slash at the end of a path."""
+        self.root = ""
+        """What its redirects begin with: nothing, or a URL."""
         self.answering = threading.Event()
         self.answering.set()
         self.on_reset: Callable[[], None] = lambda: None
+
+    def known(self, path: str) -> str:
+        """Return the path under which a document is known, with or without a slash at the end."""
+        return path.rstrip("/") if path.rstrip("/") == SYSTEMS else path
 
     def documents(self) -> dict[str, object]:
         reset: dict[str, object] = {"target": f"{SYSTEM}Actions/ComputerSystem.Reset"}
@@ -151,8 +159,12 @@ class Answering(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.heard.append(f"GET {self.path}")
-        status, body = self.server.answers.get("GET", (200, json.dumps(self.server.documents()[self.path]).encode()))
-        self.answer(status, body)
+        if self.server.slash and not self.path.endswith("/"):
+            return self.answer(self.server.slash, b"<html>Moved</html>", Location=f"{self.server.root}{self.path}/")
+        status, body = self.server.answers.get(
+            "GET", (200, json.dumps(self.server.documents()[self.server.known(self.path)]).encode())
+        )
+        return self.answer(status, body)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -160,9 +172,11 @@ class Answering(BaseHTTPRequestHandler):
         self.server.on_reset()
         self.answer(*self.server.answers.get("POST", (202, b"")))
 
-    def answer(self, status: int, body: bytes) -> None:
+    def answer(self, status: int, body: bytes, **headers: str) -> None:
         self.server.answering.wait()
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from reconciler.ports import Evidence
 
 CAPABILITIES = Capabilities(can_wake=True, can_shut_down=True, can_testify=True, can_cut=True)
+PACE_SECONDS = 2.0
+"""How often it is asked at most whether the host is on. A question is a process."""
 
 STATES: dict[int, PowerState] = {0: "on", 1: "off", 3: "suspended"}
 CONNECTION_BROKE = 255

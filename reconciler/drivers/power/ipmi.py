@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from reconciler.ports import Evidence
 
 CAPABILITIES = Capabilities(can_wake=True, can_shut_down=True, can_testify=True, can_cut=True)
+PACE_SECONDS = 3.0
+"""How often it is asked at most whether the host is on. A question is a process and a session, of which some have four."""
+
 PROGRAM = "ipmitool"
 SECONDS = 20.0
 STATES: dict[str, PowerState] = {"on": "on", "off": "off"}

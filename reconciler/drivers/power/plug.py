@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from reconciler.ports import Evidence
 
 CAPABILITIES = Capabilities(can_wake=True, can_testify=True, can_cut=True)
+PACE_SECONDS = 2.0
+"""How often it is asked at most whether the host is on. What it says is as old as that anyway."""
 
 
 def _fitting(pattern: str, phrase: str) -> AfterValidator:
@@ -82,6 +84,9 @@ class Options(BaseModel):
     user: User = Field(default="admin", description="Who asks; Home Assistant knows by the token.")
     password: Secret | None = Field(
         default=None, description="Where its password is, if it has one; for Home Assistant, a long-lived access token."
+    )
+    certificate: Annotated[str, Field(pattern=r"^/")] | None = Field(
+        default=None, description="A PEM file with the certificate that it shows over https, for one that nobody signed."
     )
     below: Annotated[float, Field(gt=0, le=1000)] = Field(
         default=10.0,

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from reconciler.ports import Evidence
 
 CAPABILITIES = Capabilities(can_wake=True, can_shut_down=True, can_testify=True)
+PACE_SECONDS = 2.0
+"""How often it is asked at most whether the host is on. A question is two requests."""
 
 PORT = 8006
 

@@ -6,7 +6,6 @@ system may ignore. Source: DMTF DSP0266 1.20 and ComputerSystem 1.22 (Reset, Pow
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
     from reconciler.ports import Evidence
 
 CAPABILITIES = Capabilities(can_wake=True, can_shut_down=True, can_testify=True, can_cut=True)
+PACE_SECONDS = 2.0
+"""How often it is asked at most whether the host is on. A question logs in, and most have a log of logins."""
+
 SYSTEMS = "/redfish/v1/Systems"
 SECONDS = 10.0
 SIZE_LIMIT = 1024 * 1024
@@ -208,7 +210,7 @@ class Driver:
         refused = self._refusals.showing(Account(self._host, self.options.address, self.options.user), password)
         shown = f"{self.options.user}:{password}".encode()
         headers = {"Authorization": f"Basic {b64encode(shown).decode()}", "Accept": "application/json"}
-        return _Session(HttpClient(headers=headers, certificate=self.options.certificate), refused)
+        return _Session(HttpClient(headers=headers, certificate=self.options.certificate, follows=True), refused)
 
     async def _system(self, session: _Session) -> _System:
         """Return the system as it is now; raise DriverError. Where it is was found once, unless it is no longer there."""
@@ -256,7 +258,7 @@ class Driver:
             reply = await session.client.post(url, {"ResetType": way}, self.seconds, SIZE_LIMIT)
         except HttpFault as error:
             said = f"whether {way} was heard is not known: {self._unanswered(error)}"
-            raise Declined(self._unanswered(error)) if error.fault == "refused" else DriverError(said) from error
+            raise Declined(self._unanswered(error)) if error.unheard else DriverError(said) from error
         self._accepted(reply, session)
         return {"asked": way, "said": f"{reply.status} {reply.reason}".strip()}
 
@@ -282,15 +284,7 @@ class Driver:
 
     def _unanswered(self, error: HttpFault) -> str:
         """Return what came instead of an answer, and what to look at."""
-        if "CERTIFICATE_VERIFY_FAILED" not in error.message:
-            return f"{self._bmc} gave no usable answer: {error.message}"
-        address = self.options.address if re.search(r":\d+$", self.options.address) else f"{self.options.address}:443"
-        known = self.options.certificate
-        said = f"shows a certificate that is not the one in {known}" if known else "shows a certificate that nobody trusts here"
-        return (
-            f"{self._bmc} {said}, so it was not told the password; where it is the right one, save what "
-            f"`openssl s_client -connect {address} </dev/null | openssl x509` prints, and name the file as `certificate:`"
-        )
+        return f"{self._bmc} gave no usable answer: {error.message}"
 
 
 def _message(reply: Reply) -> str:

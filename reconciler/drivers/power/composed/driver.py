@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any, Literal
 
+    from reconciler.drivers.power.composed.paced import Paced
     from reconciler.model.facts import Fact
     from reconciler.model.power import Testimony
     from reconciler.ports import Access, Evidence
@@ -28,7 +29,7 @@ class Parts(NamedTuple):
 
     wake: tuple[Any, ...]
     stop: Any | None
-    proof: Any | None
+    proof: Paced | None
     force: Any | None
     canary: str | None
     where: Callable[[], Awaitable[str]]
@@ -51,6 +52,11 @@ class Composed:
             return Known(None)
         told: Fact[Testimony] = await self._parts.proof.testimony()
         return told
+
+    def _anew(self) -> None:
+        """Let the witness be asked anew, because the power is about to change."""
+        if self._parts.proof is not None:
+            self._parts.proof.forget()
 
     async def canary(self) -> Fact[Canary]:
         """Return who answers on the host's network."""
@@ -82,6 +88,7 @@ class Composed:
 
         One that is not let in is not asked again until the next wake; raise Barred when that is all of them.
         """
+        self._anew()
         if not attempt:
             self._barred.clear()
         failed: list[str] = []
@@ -119,6 +126,7 @@ class Composed:
     async def _down(self, way: Literal["off", "suspend"]) -> Evidence:
         if self._parts.stop is None:
             raise Declined(f"nothing can send {self._name} down")
+        self._anew()
         evidence: Evidence = await self._parts.stop.send_down(way)
         return evidence
 
@@ -126,5 +134,6 @@ class Composed:
         """Take the power from the host."""
         if self._parts.force is None:
             raise Declined(f"nothing may cut the power of {self._name}; `force:` in the inventory would allow it")
+        self._anew()
         evidence: Evidence = await self._parts.force.cut()
         return evidence

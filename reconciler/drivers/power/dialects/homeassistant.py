@@ -28,7 +28,7 @@ class Dialect:
         """Ask within so many seconds."""
         if password is not None and not (password.isascii() and password.isprintable()):
             raise Declined("its token holds characters that no token has, such as a line break")
-        self._wire = Wire(options.url, seconds, {} if password is None else {"Authorization": f"Bearer {password}"})
+        self._wire = Wire(options, seconds, {} if password is None else {"Authorization": f"Bearer {password}"})
         self._switch, self._sensor = str(options.entity), options.sensor
 
     async def read(self) -> Reading:

@@ -1,6 +1,7 @@
 """Speak the API of Shelly's first generation.
 
-A Shelly 1 has no meter and says 0 W all the same, but counts nothing: only what has a total measures. Source:
+A Shelly 1 has no meter and says 0 W all the same, but counts nothing: only what has a total measures. A meter counts watt
+minutes, the clamps of an EM watt hours. Source:
 shelly-api-docs.shelly.cloud/gen1, and what a Shelly 1 (firmware 1.12) and a Shelly Plug S answer to /status.
 """
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from reconciler.drivers.power.plug import Options
 
 WATT_MINUTES = 60.0
+"""Of the watt hour."""
 
 
 class Dialect:
@@ -22,19 +24,22 @@ class Dialect:
 
     def __init__(self, options: Options, password: str | None, seconds: float) -> None:
         """Ask within so many seconds."""
-        self._wire = Wire(options.url, seconds, basic(options.user, password))
+        self._wire = Wire(options, seconds, basic(options.user, password))
         self._channel = options.channel or 0
 
     async def read(self) -> Reading:
         """Return relay and meter, of one moment."""
         answer = await self._wire.get("/status")
         on, meter = inner(answer, "relays", self._channel, "ison"), inner(answer, "meters", self._channel)
+        clamp = inner(answer, "emeters", self._channel)
         if not isinstance(on, bool):
             raise DriverError(f"it has no relay {self._channel}; check `dialect` and `channel`")
+        per_hour = WATT_MINUTES if clamp is None else 1.0
+        meter = meter if clamp is None else clamp
         total = number(inner(meter, "total"))
         if total is None or inner(meter, "is_valid") is not True:
             return Reading(on)
-        return Reading(on, number(inner(meter, "power")), total / WATT_MINUTES)
+        return Reading(on, number(inner(meter, "power")), total / per_hour)
 
     async def switch(self, on: bool) -> None:
         """Ask the relay to switch."""

@@ -20,7 +20,7 @@ class Dialect:
 
     def __init__(self, options: Options, password: str | None, seconds: float) -> None:
         """Ask within so many seconds."""
-        self._wire = Wire(options.url, seconds, digest=None if password is None else (options.user, password))
+        self._wire = Wire(options, seconds, digest=None if password is None else (options.user, password))
         self._channel = options.channel or 0
 
     async def read(self) -> Reading:

@@ -28,7 +28,7 @@ class Dialect:
 
     def __init__(self, options: Options, password: str | None, seconds: float) -> None:
         """Ask within so many seconds."""
-        self._wire = Wire(options.url, seconds, basic(options.user, password))
+        self._wire = Wire(options, seconds, basic(options.user, password))
         self._channel = options.channel
         self._relay = f"Power{options.channel or ''}"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from reconciler.edge.http import Reply
 
-OK = 200
+OK, NOT_FOUND = 200, 404
 WRONG = range(400, 500)
 """Statuses by which a server says that it did nothing."""
 
@@ -36,6 +36,20 @@ class Reading(NamedTuple):
     doubt: str = ""
 
 
+class Place(Protocol):
+    """Say where a plug is, and which certificate it shows, by a PEM file."""
+
+    @property
+    def url(self) -> str:
+        """Return what every request begins with."""
+        ...
+
+    @property
+    def certificate(self) -> str | None:
+        """Return the file, None for what this machine trusts."""
+        ...
+
+
 class Outlet(Protocol):
     """Be one switched socket."""
 
@@ -52,12 +66,12 @@ class Wire:
     """Exchange requests and answers with one plug, each within `seconds`."""
 
     def __init__(
-        self, url: str, seconds: float, headers: Mapping[str, str] | None = None, digest: tuple[str, str] | None = None
+        self, place: Place, seconds: float, headers: Mapping[str, str] | None = None, digest: tuple[str, str] | None = None
     ) -> None:
         """Open nothing yet."""
-        self._url = url
+        self._url = place.url
         self._seconds = seconds
-        self._http = HttpClient(headers, digest)
+        self._http = HttpClient(headers, digest, place.certificate, follows=True)
 
     async def get(self, path: str) -> dict[str, JsonValue]:
         """Return the object that is answered to a GET; raise DriverError."""
@@ -74,15 +88,19 @@ async def _answered(exchange: Awaitable[Reply]) -> Reply:
     try:
         return await exchange
     except HttpFault as error:
-        raise Declined(error.message) if error.fault == "refused" else error from error
+        raise Declined(error.message) if error.unheard else error from error
 
 
 def _content(reply: Reply) -> JsonValue:
     """Return what was answered; raise Declined where the server did nothing, Barred because of who asked."""
     if reply.status in REFUSED:
         raise Barred(f"{reply.asked} answered {reply.status}: check `user` and `password` of the plug in the inventory")
+    if reply.status == NOT_FOUND:
+        raise Declined(f"{reply.asked} answered 404 with {reply.excerpt!r}: it does not know that; check `dialect` and `address`")
     if reply.status in WRONG:
         raise Declined(f"{reply.asked} answered {reply.status} with {reply.excerpt!r}; check `address` and what is there")
+    if reply.elsewhere:
+        raise Declined(f"{reply.asked} answered {reply.status}: {reply.elsewhere}; check `address`")
     if reply.status != OK:
         raise DriverError(f"{reply.asked} answered {reply.status} with {reply.excerpt!r}")
     return reply.json()

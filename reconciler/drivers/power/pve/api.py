@@ -73,7 +73,7 @@ class Api:
         self._refused = showing(secret)
         self._root = f"https://{login.address}/api2/json"
         authorization = {"Authorization": f"PVEAPIToken={login.token}={secret}"}
-        self._client = HttpClient(headers=authorization, certificate=login.certificate)
+        self._client = HttpClient(headers=authorization, certificate=login.certificate, follows=True)
 
     async def get(self, path: str, shape: TypeAdapter[Shape]) -> Shape:
         """Return what is at a path; raise Declined, because a question that fails did nothing."""
@@ -85,7 +85,7 @@ class Api:
         try:
             reply = await self._client.send("POST", f"{self._root}/{path}", form, self.patience.answer)
         except HttpFault as error:
-            raise Declined(error.message) if error.fault == "refused" else error from error
+            raise Declined(error.message) if error.unheard else error from error
         return self._taken(reply, NAME) or ""
 
     async def exit_of(self, task: str, seconds: float) -> str:
@@ -120,7 +120,7 @@ class Api:
     def _taken(self, reply: Reply, shape: TypeAdapter[Shape]) -> Shape:
         if reply.status != OK:
             raise self._failure(reply.status)(
-                f"{reply.asked} answered {reply.status} {reply.reason or reply.excerpt}{self._hint(reply)}"
+                f"{reply.asked} answered {reply.status} {reply.elsewhere or reply.reason or reply.excerpt}{self._hint(reply)}"
             )
         content = reply.json()
         try:

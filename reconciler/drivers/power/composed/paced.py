@@ -1,0 +1,32 @@
+"""Ask a witness at its own pace, however often somebody looks: a question is a login in the log of a BMC, or a new process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING:
+    from reconciler.model.facts import Fact
+    from reconciler.model.power import Testimony
+
+
+class Paced:
+    """Be a driver that testifies, asked once in so many seconds; in between it is as it said last."""
+
+    def __init__(self, driver: Any, seconds: float) -> None:  # noqa: ANN401 - the kind decides what else it can do
+        """Know nothing yet."""
+        self._driver, self._seconds = driver, seconds
+        self._last: Fact[Testimony] | None = None
+        self._until = 0.0
+
+    async def testimony(self) -> Fact[Testimony]:
+        """Return what the witness says, or said a moment ago."""
+        if self._last is None or anyio.current_time() >= self._until:
+            self._last = await self._driver.testimony()
+            self._until = anyio.current_time() + self._seconds
+        return self._last
+
+    def forget(self) -> None:
+        """Ask anew at the next question: something was done that changes the answer."""
+        self._last = None
