@@ -11,7 +11,7 @@ from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from reconciler.model.gpu import Gpu
 from reconciler.model.names import Value
-from reconciler.model.origin import Origin
+from reconciler.model.origin import Origin, by
 from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
 from reconciler.model.preparation import Prepared
 
@@ -149,18 +149,19 @@ class Unit(Value):
 
 
 class PortOwner(Origin):
-    """Say who listens on a port; the pid is None when it belongs to another user."""
+    """Say who listens on a port; the pid is None when nobody may know it. The `user` is empty for a process of one's own."""
 
     pid: int | None
     name: str
     model: str | None = None
+    user: str = ""
 
     @property
     def remedy(self) -> str:
         """Return how to end it so that it stays away, as a phrase with the exact command where there is one."""
         if self.name == SYSTEMD:
             return "`systemctl list-sockets` shows which socket unit holds it, and `systemctl disable --now` of that frees it"
-        return self.way_out or (f"`kill {self.pid}` ends it" if self.pid is not None else "end that")
+        return self.way_out(self.user) or (f"`kill {self.pid}`{by(self.user)} ends it" if self.pid is not None else "end that")
 
 
 class PortState(Value):

@@ -24,10 +24,9 @@ class Service(Value):
         """Return the command that ends it and keeps it from coming back."""
         return f"systemctl {'--user ' if self.scope == 'user' else ''}disable --now {quote(self.name)}"
 
-    @property
-    def way_out(self) -> str:
-        """Return how to end it, as a phrase."""
-        return f"`{self.ending}`{_by(ROOT if self.scope == 'system' else '')} ends it for good"
+    def way_out(self, user: str) -> str:
+        """Return how to end it, as a phrase; `user` has to do it, where it is a user's own."""
+        return f"`{self.ending}`{by(ROOT if self.scope == 'system' else user)} ends it for good"
 
 
 class Container(Value):
@@ -54,16 +53,15 @@ class Container(Value):
         program = _PROGRAMS.get(self.runtime)
         return f"{program} stop {quote(self.name)}" if program and self.name else ""
 
-    @property
-    def way_out(self) -> str:
-        """Return how to end it, as a phrase."""
+    def way_out(self, user: str) -> str:
+        """Return how to end it, as a phrase; `user` has to do it, where a service of a user's own runs it."""
         if self.service is not None:
-            return f"it is in {self.shown}, and {self.service.way_out}"
+            return f"it is in {self.shown}, and {self.service.way_out(user)}"
         if self.ending:
-            return f"it is in {self.shown}, and `{self.ending}`{_by(self.user)} ends it"
+            return f"it is in {self.shown}, and `{self.ending}`{by(self.user)} ends it"
         program = _PROGRAMS.get(self.runtime)
         if program:
-            return f"it listens for {self.shown}: `{program} ps`{_by(self.user)} shows which, `{program} stop` ends that"
+            return f"it listens for {self.shown}: `{program} ps`{by(self.user)} shows which, `{program} stop` ends that"
         return f"it is in {self.shown}, which starts it again after a kill, so end it there"
 
 
@@ -79,14 +77,17 @@ class Origin(Value):
         """Return whether it stays away once it was ended."""
         return self.service is None and self.container is None and not self.supervisor
 
-    @property
-    def way_out(self) -> str:
-        """Return how to end what something would start again, as a phrase; empty for what was started by hand."""
+    def way_out(self, user: str) -> str:
+        """Return how to end what something would start again, as a phrase; empty for what was started by hand.
+
+        `user` is whose process it is, empty for one's own.
+        """
         keeper = self.container or self.service
         if keeper is not None:
-            return keeper.way_out
+            return keeper.way_out(user)
         return f"{self.supervisor} starts it again after a kill, so end it there" if self.supervisor else ""
 
 
-def _by(user: str) -> str:
+def by(user: str) -> str:
+    """Return as whom a command is to be run, in brackets; nothing for oneself."""
     return f" (as {user})" if user else ""

@@ -36,7 +36,9 @@ def owner(port: int, directory: str | None = None) -> dict[str, Any]:
     ours = text is not None and (directory is None or procfs.works_in(pid, directory))
     mark = procfs.parse_mark(text) if ours and text is not None else None
     name = procfs.read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
-    return {"owner": {"pid": pid, "name": name, "model": mark["model"] if mark else None, **origins.origin(pid)}}
+    user = "" if procfs.owner(pid) == os.geteuid() else procfs.user(pid)
+    told = {"pid": pid, "name": name, "model": mark["model"] if mark else None, "user": user}
+    return {"owner": {**told, **origins.origin(pid)}}
 
 
 def expect(pid: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,17 @@ def test_a_stranger_is_named_on_both_families(family: socket.AddressFamily, addr
         found = owner(listener.getsockname()[1])
         assert found is not None
         assert (found["pid"], found["model"]) == (os.getpid(), None)
+
+
+def test_whose_a_strangers_process_is_is_told_only_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        mine = owner(port)
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+        theirs = owner(port)
+    assert mine is not None
+    assert theirs is not None
+    assert (mine["user"], theirs["user"]) == ("", pwd.getpwuid(os.getuid()).pw_name)
 
 
 def test_a_connection_is_no_listener() -> None:

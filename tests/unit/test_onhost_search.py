@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,6 +166,37 @@ def test_the_later_parts_of_a_served_model_are_no_models_wherever_they_are_seen(
     firsts = [str(tmp_path / "elsewhere/models--acme--Huge/snapshots" / REVISION / "huge-00001-of-00002.gguf"), str(plain[0])]
     assert [file["path"] for file in found["weights"]] == firsts
     assert [one["mapped"] for one in found["servers"]] == [firsts[1:], firsts[:1]]
+
+
+SERVER = """#!{python}
+import mmap, socket, sys, time
+files = [open(path, "rb") for path in sys.argv[2:]]
+held = [mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) for file in files]
+listener = socket.create_server(("127.0.0.1", 0))
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_of_a_real_process_that_has_all_parts_of_a_download_in_memory_the_first_is_found_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    program = tmp_path / "llama-server"
+    program.write_text(SERVER.format(python=sys.executable))
+    program.chmod(0o755)
+    cache = tmp_path / "cache" / "models--acme--Huge-GGUF"
+    blobs = hub(cache, *(f"Huge-Q8_0-0000{number}-of-00003.gguf" for number in (1, 2, 3)))
+    argv = [str(program), "-hf", *map(str, blobs)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env={**os.environ, "HF_HOME": str(tmp_path / "cache")}) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        found = machine.machine({}, str(tmp_path))
+        server.kill()
+    (one,) = (one for one in found["servers"] if one["pid"] == server.pid)
+    first = str(cache / "snapshots" / REVISION / "Huge-Q8_0-00001-of-00003.gguf")
+    assert one["mapped"] == [first]
+    assert [file["path"] for file in found["weights"] if str(tmp_path) in file["path"]] == [first]
 
 
 @pytest.mark.parametrize(

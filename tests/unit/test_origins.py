@@ -170,6 +170,9 @@ OF_USER = Service(name="llama.service", scope="user")
     [
         ({}, "`kill 9` ends it"),
         ({"pid": None}, "end that"),
+        ({"user": "bob"}, "`kill 9` (as bob) ends it"),
+        ({"service": OF_USER, "user": "bob"}, "`systemctl --user disable --now llama.service` (as bob) ends it for good"),
+        ({"service": OF_SYSTEM, "user": "bob"}, "`systemctl disable --now llama.service` (as root) ends it for good"),
         ({"service": OF_SYSTEM}, "`systemctl disable --now llama.service` (as root) ends it for good"),
         ({"service": OF_USER}, "`systemctl --user disable --now llama.service` ends it for good"),
         (
