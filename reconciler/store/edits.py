@@ -1,7 +1,8 @@
 """Edits: notice what becomes of both files, and read them as one pair once they stand still.
 
 The folders are watched, not the files: editors and git replace a file by rename. Where no event comes (a network file
-system, a folder that was itself replaced) a look at times and sizes finds the change a little later.
+system, a folder that was itself replaced) a look at times and sizes finds the change a little later. A file that holds what it
+held is no change, whoever touches it; one that never stands still is read all the same, within LATEST_SECONDS.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import os
 import time
 from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +22,7 @@ from watchfiles import awatch
 
 from reconciler.errors import ConfigError
 from reconciler.store import git
+from reconciler.store.source import content_of, pair_digest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
@@ -27,12 +31,20 @@ if TYPE_CHECKING:
     from reconciler.store.source import FileSource
 
 STANDS_STILL_SECONDS = 0.02
-LONGEST_STILL_SECONDS = 1.0
 STORM_SECONDS = 0.5
 """A pair that is read again so soon must stand still for twice as long as before: a storm of saves is one edit."""
 
+PATIENT_SECONDS = 1.4
+"""After so long in a storm a moment of stillness is enough: somebody keeps writing."""
+
+LATEST_SECONDS = 1.7
+"""After so long what is there is read, still or not; with the time until an event is heard that makes two seconds."""
+
 COMPLAINT_SECONDS = 1.0
 """How long a pair that cannot be used must stand before it is worth a word."""
+
+LONGEST_TROUBLE_SECONDS = 3.0
+"""How long it may be so under whatever is written meanwhile."""
 
 BACKSTOP_SECONDS = 2.0
 ANEW_SECONDS = 0.5
@@ -43,11 +55,35 @@ STEP_MILLISECONDS = 40
 LONGEST_BURST_MILLISECONDS = 200
 
 
-class Print(NamedTuple):
-    """Tell two states of files apart: device, inode, size and times of each; and when one of the pair changed last."""
+@dataclass(frozen=True)
+class Content:
+    """Be what a file holds: where it really is, and a digest; nothing when it cannot be read."""
 
-    files: dict[str, tuple[int, ...]]
-    newest: float
+    place: str
+    digest: str
+    seen: tuple[int, ...] = field(compare=False)
+    since: float = field(compare=False)
+
+
+class Print(NamedTuple):
+    """Tell two states of files apart: what each of the pair holds, and what git's look like."""
+
+    pair: tuple[Content, ...]
+    traces: dict[str, tuple[int, ...]]
+
+    @property
+    def newest(self) -> float:
+        """Return when one of the pair changed last, in wall clock seconds."""
+        return max(content.since for content in self.pair)
+
+    @property
+    def digest(self) -> str:
+        """Return the digest that whoever reads the pair finds."""
+        return pair_digest(content.digest for content in self.pair)
+
+    def is_untouched(self, later: Print) -> bool:
+        """Return whether nobody wrote any of the files since, not even what they held."""
+        return later == self and [one.seen for one in later.pair] == [one.seen for one in self.pair]
 
 
 class FileEdits:
@@ -58,8 +94,11 @@ class FileEdits:
         self._source, self._journal = source, journal
         self._stirred = anyio.Event()
         self._again = False
+        self._contents: dict[Path, Content] = {}
         self._still_seconds = STANDS_STILL_SECONDS
+        self._stood_still = True
         self._read_at = -STORM_SECONDS
+        self._trouble_since: float | None = None
         self._places = self._named()
         self._traces = git.traces(source.directory)
 
@@ -78,7 +117,7 @@ class FileEdits:
             read: Print | None = None
             while True:
                 self._stirred = anyio.Event()
-                now = await self._still(tell)
+                now = await self._still()
                 if now != read or self._again:
                     self._again = False
                     read = await self._read(now, tell)
@@ -89,31 +128,45 @@ class FileEdits:
         self._places, self._traces = self._named(), git.traces(self._source.directory)
         half_way = git.half_way(self._source.directory)
         if half_way:
-            if await self._stands(now):
+            if await self._lasts(now):
                 tell(f"waiting: {half_way}")
                 await anyio.sleep(HALF_WAY_SECONDS)
             return None
         try:
             wanted = await anyio.to_thread.run_sync(self._source.read)
         except ConfigError as error:
-            if not await self._stands(now):
+            if not await self._lasts(now):
                 return None
             tell(f"{error.reason}: {error.message}")
         else:
+            self._trouble_since = None
             self._grow_patient()
             tell(wanted)
+            # What was there before and after the read need not be what was read.
+            return now if wanted.provenance.digest == now.digest else None
         return now
 
     def _grow_patient(self) -> None:
+        """Ask for more stillness in a storm, and for as much until it is over."""
         now = time.monotonic()
-        soon = now - self._read_at < STORM_SECONDS
-        self._still_seconds = min(2 * self._still_seconds, LONGEST_STILL_SECONDS) if soon else STANDS_STILL_SECONDS
+        if now - self._read_at < STORM_SECONDS:
+            self._still_seconds = min(2 * self._still_seconds, PATIENT_SECONDS)
+        elif self._stood_still:
+            self._still_seconds = STANDS_STILL_SECONDS
         self._read_at = now
+
+    async def _lasts(self, now: Print) -> bool:
+        """Return whether a trouble is worth a word: nothing changes for a while, or too much does for too long."""
+        self._trouble_since = self._trouble_since or time.monotonic()
+        if not await self._stands(now) and time.monotonic() - self._trouble_since < LONGEST_TROUBLE_SECONDS:
+            return False
+        self._trouble_since = None
+        return True
 
     async def _stands(self, now: Print) -> bool:
         """Return whether nothing changes for a while."""
         with anyio.move_on_after(COMPLAINT_SECONDS):
-            while self._print() == now and not self._again:
+            while now.is_untouched(self._print()) and not self._again:
                 await self._stirred.wait()
                 self._stirred = anyio.Event()
             return False
@@ -121,27 +174,23 @@ class FileEdits:
         await anyio.lowlevel.checkpoint()
         return True
 
-    async def _still(self, tell: Callable[[Wanted | str], None]) -> Print:
-        """Return the print of the files once they have not changed for a moment; tell when that takes long."""
-        began, said = time.monotonic(), False
+    async def _still(self) -> Print:
+        """Return the print of the files once they have not changed for a moment, or when that takes too long."""
+        began = time.monotonic()
         while True:
-            seen = self._print()
+            seen, waited = self._print(), time.monotonic() - began
             age = time.time() - seen.newest
-            if not 0 <= age < self._still_seconds:
+            self._stood_still = not 0 <= age < self._still_seconds
+            enough = self._still_seconds if waited < PATIENT_SECONDS else STANDS_STILL_SECONDS
+            if not 0 <= age < enough or waited >= LATEST_SECONDS:
                 return seen
-            if time.monotonic() - began > LONGEST_STILL_SECONDS and not said:
-                said = True
-                tell(
-                    f"waiting: somebody keeps writing the files in {self._source.directory}; they are read once they stand still"
-                )
-            await anyio.sleep(self._still_seconds - age)
+            await anyio.sleep(min(enough - age, LATEST_SECONDS - waited))
 
     def _print(self) -> Print:
-        files = {str(path): _stat(path) for path in self._source.paths}
+        self._contents = {path: _content(path, self._contents.get(path)) for path in self._source.paths}
         # Where git has none of the files yet, it may have them by now; else those that it changes stay where they are.
         traces = {str(path): _stat(path) for path in self._traces or git.traces(self._source.directory)}
-        changed = [seen[-1] / 1e9 for seen in files.values() if seen]
-        return Print(files | traces, max(changed, default=0.0))
+        return Print(tuple(self._contents.values()), traces)
 
     async def _watch_folders(self, stir: Callable[[], None]) -> None:
         """Stir at every event in the folders, and when none comes for a while; begin anew when one of them is replaced."""
@@ -175,6 +224,20 @@ class FileEdits:
         of_files = {self._source.directory, *(Path(os.path.realpath(path)).parent for path in self._source.paths)}
         of_git = {path.parent for path in git.traces(self._source.directory)}
         return tuple(sorted(of_files | of_git | {self._journal}))
+
+
+def _content(path: Path, before: Content | None) -> Content:
+    """Return what a file holds; where it is as it was seen before, it is not read again."""
+    place, seen = os.path.realpath(path), _stat(path)
+    if before is not None and (before.place, before.seen) == (place, seen):
+        return before
+    try:
+        digest = sha256(content_of(path)).hexdigest()
+    except OSError as error:
+        digest = f"error {error.errno}"
+    same = before is not None and (before.place, before.digest) == (place, digest)
+    changed = seen[-1] / 1e9 if seen else 0.0
+    return Content(place, digest, seen, before.since if same and before is not None else changed)
 
 
 def _stat(path: Path) -> tuple[int, ...]:

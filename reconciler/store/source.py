@@ -25,9 +25,12 @@ from reconciler.store.proposal import FileProposal
 from reconciler.store.review import Review
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic import JsonValue
 
     from reconciler.model.desired import ApplyFrom
+    from reconciler.model.names import Digest
     from reconciler.model.problem import FileName, KeyPath
     from reconciler.ports import OptionsCatalog
 
@@ -140,7 +143,7 @@ class FileSource:
         refused = []
         for file in _FILES:
             try:
-                contents[file] = _content(self.path(file))
+                contents[file] = content_of(self.path(file))
             except OSError as error:
                 refused.append(f"{self.path(file)}: {_refusal(error)}")
         if refused:
@@ -158,7 +161,7 @@ class FileSource:
 
     def _provenance(self, pair: dict[FileName, bytes], apply_from: ApplyFrom) -> Provenance:
         traced = git.trace({self.path(file): pair[file] for file in _FILES})
-        read = digest({file: hashlib.sha256(pair[file]).hexdigest() for file in _FILES})
+        read = pair_digest(hashlib.sha256(pair[file]).hexdigest() for file in _FILES)
         return Provenance(
             digest=read, state=traced.state, commit=traced.commit, author=traced.author, subject=traced.subject,
             objection=self._objection(apply_from, traced),
@@ -201,7 +204,13 @@ def _identity(path: Path) -> tuple[int, ...]:
     return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns
 
 
-def _content(path: Path) -> bytes:
+def pair_digest(contents: Iterable[str]) -> Digest:
+    """Return what tells two pairs apart, from the SHA-256 of each file."""
+    return digest(dict(zip(_FILES, contents, strict=True)))
+
+
+def content_of(path: Path) -> bytes:
+    """Return the bytes of a file; raise OSError for what is no file, or too large to be one of both."""
     if path.is_dir():
         raise OSError(errno.EISDIR, "it is a directory, expected a file")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

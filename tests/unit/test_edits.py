@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,8 @@ DESIRED = "version: 1\nactive: {active}\n"
 INVENTORY = "version: 1\nmodels:\n  a: {engine: fake}\n  b: {engine: fake}\n"
 PATIENCE = 30.0
 STORM = 200
+UNSTARVED_SECONDS = 10.0
+"""What is read within 2 s may be told so late on a machine that is itself busy; a watch that starves is never told."""
 
 
 class Told:
@@ -63,11 +66,20 @@ class Told:
     async def is_active(self, name: str) -> None:
         await self.becomes(lambda told: told == name)
 
-    def desire(self, active: str) -> None:
+    def desire(self, active: str, comment: object = "") -> None:
         """Save as editors do: another file takes the name."""
         beside = self.folder / ".desired.yaml.swp"
-        beside.write_text(DESIRED.format(active=active))
+        beside.write_text(DESIRED.format(active=active) + f"# {comment}\n")
         beside.replace(self.folder / "desired.yaml")
+
+    def overwrite(self, active: str, comment: object = "") -> None:
+        """Save in place, whole at once."""
+        with (self.folder / "desired.yaml").open("r+b", buffering=0) as file:
+            file.write(f"{DESIRED.format(active=active)}# {comment:>30}\n".encode())
+
+    def touch(self, _active: str, _comment: object = "") -> None:
+        """Save nothing."""
+        (self.folder / "desired.yaml").touch()
 
 
 @pytest.fixture
@@ -79,11 +91,11 @@ def told(tmp_path: Path) -> Told:
     return made
 
 
-def follow(told: Told, script: Callable[[FileEdits], Awaitable[None]]) -> None:
+def follow(told: Told, script: Callable[[FileEdits], Awaitable[None]], source: FileSource | None = None) -> None:
     """Follow the files while a script runs."""
 
     async def all_of_it() -> None:
-        edits = FileEdits(FileSource(told.folder, FakeCatalog()), told.folder.parent)
+        edits = FileEdits(source or FileSource(told.folder, FakeCatalog()), told.folder.parent)
         async with anyio.create_task_group() as group:
             group.start_soon(edits.follow, told.take, told.stir)
             await told.is_active("a")
@@ -239,3 +251,129 @@ def test_files_that_somebody_keeps_writing_are_read_when_they_stand_still(told: 
     follow(told, script)
     assert len(told.told) < STORM / 10
     assert told.told[-1] == "b"
+
+
+@asynccontextmanager
+async def steadily(save: Callable[[str, object], None], wish: list[str], pause: float) -> AsyncIterator[None]:
+    """Save the last wish again and again, each time a little different, for as long as the context lasts."""
+
+    async def saving() -> None:
+        number = 0
+        while True:
+            save(wish[-1], number)
+            number += 1
+            await anyio.sleep(pause)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(saving)
+        yield
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("pause", [0.01, 0.2])
+@pytest.mark.parametrize("way", ["desire", "overwrite"])
+def test_who_keeps_writing_starves_nobody(told: Told, way: str, pause: float) -> None:
+    async def script(_: FileEdits) -> None:
+        wish = ["a"]
+        async with steadily(getattr(told, way), wish, pause):
+            for name in ("b", "a"):
+                await told.until(lambda: edits_grew_patient(told))
+                wish.append(name)
+                with anyio.fail_after(UNSTARVED_SECONDS):
+                    await told.is_active(name)
+
+    follow(told, script)
+
+
+def edits_grew_patient(told: Told) -> bool:
+    """Return whether the storm was noticed: the first reads of it come at once, and each later."""
+    return len(told.told) > 3
+
+
+def test_who_keeps_writing_what_cannot_be_used_is_told_so(told: Told) -> None:
+    async def script(_: FileEdits) -> None:
+        async with steadily(told.desire, ["nobody"], 0.1):
+            with anyio.fail_after(UNSTARVED_SECONDS):
+                await told.becomes(lambda said: said.startswith("ConfigError: "))
+
+    follow(told, script)
+
+
+def test_a_touch_or_the_same_content_in_another_file_is_no_edit_and_delays_none(told: Told) -> None:
+    async def script(_: FileEdits) -> None:
+        async with steadily(told.touch, ["a"], 0.01):
+            told.desire("b")
+            with anyio.fail_after(UNSTARVED_SECONDS):
+                await told.is_active("b")
+            await told.happens()
+            told.desire("b")
+            await told.happens()
+
+    follow(told, script)
+    assert told.told == ["a", "b"]
+
+
+def test_a_link_that_moves_to_a_file_that_holds_the_same_is_followed_there(told: Told) -> None:
+    for name in ("one", "two"):
+        (told.folder.parent / name).mkdir()
+        (told.folder.parent / name / "desired.yaml").write_text(DESIRED.format(active="a"))
+    link = told.folder / "desired.yaml"
+    link.unlink()
+    link.symlink_to("../one/desired.yaml")
+
+    async def script(_: FileEdits) -> None:
+        beside = told.folder / "beside"
+        beside.symlink_to("../two/desired.yaml")
+        beside.replace(link)
+        await told.until(lambda: len(told.told) > 1)
+        (told.folder.parent / "two" / "desired.yaml").write_text(DESIRED.format(active="b"))
+        await told.is_active("b")
+
+    follow(told, script)
+    assert told.told == ["a", "a", "b"]
+
+
+class Restless(FileSource):
+    """Be a pair of which the wish is another one while it is read, from the second time on for a while."""
+
+    told: Told
+    left = -1
+
+    def read(self) -> Wanted:
+        self.left -= 1
+        if self.left < 0:
+            return super().read()
+        self.told.desire("b")
+        try:
+            return super().read()
+        finally:
+            self.told.desire("a")
+
+
+def test_what_is_another_wish_only_while_it_is_read_is_not_what_is_told_last(told: Told) -> None:
+    source = Restless(told.folder, FakeCatalog())
+    source.told = told
+
+    async def script(edits: FileEdits) -> None:
+        source.left = 2
+        edits.look()
+        await told.until(lambda: "b" in told.told)
+        await told.is_active("a")
+
+    follow(told, script, source)
+    assert told.told[0] == told.told[-1] == "a"
+
+
+def test_what_is_wrong_only_while_it_is_read_is_not_complained_of(told: Told) -> None:
+    source = Restless(told.folder, FakeCatalog())
+    source.told = told
+
+    async def script(edits: FileEdits) -> None:
+        (told.folder / "inventory.yaml").write_text(INVENTORY.replace("  b:", "  c:"))
+        await told.happens()
+        before, source.left = len(told.told), 1
+        edits.look()
+        await told.until(lambda: len(told.told) > before)
+
+    follow(told, script, source)
+    assert set(told.told) == {"a"}
