@@ -101,10 +101,10 @@ def teller(asked: argparse.Namespace) -> Callable[[str], None]:
 
 def ask(question: str) -> str:
     """Return what a person answers, nothing where a terminal went away; raise KeyboardInterrupt with what became of it."""
-    _put(sys.stderr, question)
     # While an event loop runs, its own handler would note Ctrl-C and go on reading.
     noting = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        _put(sys.stderr, question)
         return sys.stdin.readline().strip()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(NOTHING_BEGUN) from None

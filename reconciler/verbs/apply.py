@@ -43,6 +43,7 @@ class Wishes:
     trigger: str = "apply"
     noting: tuple[Retry | RollBack | Hold | Resume, ...] = ()
     approved: bool = False
+    beside_one_that_died: bool = False
 
     @property
     def binds_nothing(self) -> bool:
@@ -54,22 +55,38 @@ Approve = Callable[[dict[str, Any]], bool]
 Say = Callable[[str], None]
 
 
+class _Approval:
+    """Ask a person about a plan, but not about the same one twice: who acted before may have died in between."""
+
+    def __init__(self, approve: Approve) -> None:
+        """Ask by `approve`."""
+        self._approve = approve
+        self._approved: object = None
+
+    def __call__(self, document: dict[str, Any]) -> bool:
+        if document["hosts"] != self._approved:
+            self._approved = document["hosts"] if self._approve(document) else None
+        return self._approved is not None
+
+
 def run(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
     """Plan, ask for approval, act, or let who acts already do it.
 
     Raise LockHeld by one that takes no requests, NotApproved, PlanStale, ConfigError or DurabilityError.
     """
-    try:
-        with app.lock.held():
-            return app.run(_apply, app, wishes, approve, say)
-    except LockHeld as held:
-        if not held.obeys:
-            raise
-    outcome = app.run(_ask, app, wishes, approve, say)
-    if outcome is not None:
-        return outcome
-    say("whoever acted on this data directory is gone; acting here")
-    return run(app, replace(wishes, noting=()), lambda _: True, say)
+    approval = _Approval(approve)
+    while True:
+        try:
+            with app.lock.held():
+                return app.run(_apply, app, wishes, approval, say)
+        except LockHeld as held:
+            if not held.obeys:
+                raise
+        outcome = app.run(_ask, app, wishes, approval, say)
+        if outcome is not None:
+            return outcome
+        say("whoever acted on this data directory is gone; acting here")
+        wishes = replace(wishes, noting=(), beside_one_that_died=True)
 
 
 async def _ask(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome | None:
@@ -112,8 +129,9 @@ async def _approved(app: Acting, wishes: Wishes, wanted: Wanted, approve: Approv
     document = plan_document(Plan(provenance=wanted.provenance, hosts=tuple(one.shown for one in seen)))
     _compare(document, wishes.saved)
     if any(one.acts for one in seen) and wishes.saved is None and not approve(document):
+        nothing = "nothing more" if wishes.beside_one_that_died else "nothing"
         raise NotApproved(
-            f"nothing was done: the plan was not approved; `reconciler {wishes.trigger} --yes` applies without asking"
+            f"{nothing} was done: the plan was not approved; `reconciler {wishes.trigger} --yes` applies without asking"
         )
     return plan_verb.meanings(seen)
 
@@ -180,8 +198,10 @@ async def _all_hosts(app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping
 
 
 async def _interrupted(interrupt: Interrupt, say: Say) -> None:
-    """End waits at the first SIGINT or SIGTERM; leave at once at the second, with the run open in the journal."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    """End waits at the first signal that ends; leave at once at the second, with the run open in the journal."""
+    # Who started this under nohup wants it to outlive the terminal.
+    hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hang_up) as signals:
         async for _ in signals:
             if interrupt.reason:
                 # Nothing may hold this up: an effect in flight is observed by whoever comes next, as after kill -9.

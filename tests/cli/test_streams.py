@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -96,3 +97,31 @@ def test_letters_that_an_output_does_not_have_are_written_as_escapes(here: Stack
     done = in_a_shell(here, "PYTHONIOENCODING=ascii reconciler validate; PYTHONIOENCODING=ascii reconciler explain é")
     assert 'found "\\xe9"' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["apply", "use tiny-a", "hold --release --reason r"])
+def test_ctrl_c_at_the_question_ends_at_once_and_says_that_nothing_was_begun(here: Stack, words: str) -> None:
+    if words != "apply":
+        here.apply()
+    engines, wish = here.engines(), (here.folder / "state" / "desired.yaml").read_text()
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        here.argv(*words.split()), cwd=here.folder, env=here.environment(),
+        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.close(theirs)
+    with process:
+        assert process.stderr is not None
+        heard = b""
+        while b"[y/N] " not in heard:
+            more = os.read(process.stderr.fileno(), 4096)
+            assert more, heard
+            heard += more
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=COMMAND_SECONDS)
+    os.close(ours)
+    assert process.returncode == 130
+    assert rest.decode() == "reconciler: left at the question; nothing was begun, and nothing was changed\n"
+    assert here.engines() == engines
+    assert (here.folder / "state" / "desired.yaml").read_text() == wish
+    assert here.run("status").stdout.count("Held") == 0

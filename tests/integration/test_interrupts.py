@@ -75,3 +75,21 @@ def test_a_second_signal_leaves_at_once_and_the_next_apply_goes_on(here: Stack, 
     assert "was cut short" in here.apply().stderr
     assert list(here.engines()) == ["tiny-a"]
     assert here.talk()["cache_n"] >= ENOUGH * held
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_terminal_that_goes_away_ends_an_apply_as_ctrl_c_does_and_under_nohup_it_goes_on(here: Stack, *, ignored: bool) -> None:
+    here.inventory(stable_for="2s")
+    here.desire("tiny-b")
+    rows, before = here.rows(), signal.getsignal(signal.SIGHUP)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        process = here.start("apply", "--yes")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with process:
+        assert here.until(process, rows, "trial-opened")
+        process.send_signal(signal.SIGHUP)
+        _, stderr = process.communicate(timeout=COMMAND_SECONDS)
+    assert process.returncode == (0 if ignored else 130), stderr
+    assert list(here.engines()) == ["tiny-b" if ignored else "tiny-a"]

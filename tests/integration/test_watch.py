@@ -9,10 +9,15 @@ import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import ANY
 
 import pytest
 
+from reconciler.app import build
+from reconciler.errors import NotApproved
+from reconciler.settings import settings
+from reconciler.verbs import apply
 from tests.repository import git, repository
 from tests.running import until
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
@@ -211,3 +216,27 @@ def test_ctrl_c_ends_a_watch_and_no_engine(here: Stack) -> None:
         process.send_signal(signal.SIGINT)
         process.wait(COMMAND_SECONDS)
     assert list(here.engines()) == ["tiny-a"]
+
+
+@pytest.mark.parametrize(("meanwhile", "asked"), [("tiny-b", 1), ("[]", 2)])
+def test_who_asked_a_watch_that_dies_is_asked_again_where_the_plan_is_another(here: Stack, meanwhile: str, asked: int) -> None:
+    shown: list[object] = []
+    with here.watching(code=-signal.SIGKILL) as process:
+        here.becomes("tiny-a")
+        os.kill(process.pid, signal.SIGSTOP)
+        here.desire("tiny-b")
+
+        def approve(document: dict[str, Any]) -> bool:
+            shown.append(document["hosts"])
+            here.desire(meanwhile)
+            process.kill()
+            return len(shown) == 1
+
+        app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
+        if asked > 1:
+            with pytest.raises(NotApproved, match="nothing more was done: the plan was not approved"):
+                apply.run(app, apply.Wishes(), approve, print)
+        else:
+            assert apply.run(app, apply.Wishes(), approve, print).exit_code == 0
+    assert len(shown) == asked
+    assert list(here.engines()) == ["tiny-a" if asked > 1 else "tiny-b"]
