@@ -139,7 +139,7 @@ class Given(Value):
     damaged: dict[str, tuple[str, ...]] = {}
     room: dict[str, RoomGiven] = {}
     weights: dict[str, Weights] = {}
-    program: dict[str, str] = {}
+    program: dict[str, str | Binary] = {}
     gpu: tuple[Card, ...] = ()
     ports: dict[int, PortOwner] = {}
     claimed_by: str | None = None
@@ -262,7 +262,7 @@ def _found(case: Case) -> Observed:
         facts |= _port(port, owner)
     facts |= {_key("saved", name): _shelf(name, given) for name in given.saved.keys() | given.damaged.keys() | given.room.keys()}
     facts |= {_key("weights", name): weights for name, weights in given.weights.items()}
-    facts |= {_key("binary", name): Binary(path="llama-server", problem=problem) for name, problem in given.program.items()}
+    facts |= {_key("binary", name): _program(seen) for name, seen in given.program.items()}
     facts[_key("orphans")] = tuple(_unit(name, one) for name, one in given.orphans.items())
     if given.claimed_by:
         facts[_key("claim")] = Claim(controller="another", name=given.claimed_by, directory="/var/lib/theirs", at=0.0)
@@ -270,6 +270,10 @@ def _found(case: Case) -> Observed:
     if given.power != "on":
         found = found.seeing({key: Unknown(f"{HOST} does not answer") for key in found if key.kind != "power"})
     return found.seeing({_named(name): Unknown(reason) for name, reason in given.unknown.items()})
+
+
+def _program(seen: str | Binary) -> Binary:
+    return Binary(path="llama-server", problem=seen) if isinstance(seen, str) else seen
 
 
 def _key(kind: FactKind, subject: str = "") -> FactKey:

@@ -219,10 +219,11 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> Iterator[Find
     binary = observed.value(FactKey("binary", host, model.name), Binary)
     weights = observed.value(FactKey("weights", host, model.name), Weights)
     problems: list[tuple[Subject, str, str]] = []
-    if binary is not None and binary.problem:
-        problems.append(("program", binary.problem, f"mend it, or what inventory.yaml says of {model.name}"))
+    mend = f"mend it, or what inventory.yaml says of {model.name}"
+    faults = (binary.problem, binary.refusal) if binary is not None else ()
+    problems += [("program", fault, mend) for fault in faults if fault]
     if weights is not None and weights.problem:
-        problems.append(("weights", weights.problem, f"mend it, or name others with `weights:` of {model.name}"))
+        problems.append(("weights", weights.problem, mend))
     if weights is not None and model.task in {"chat", "completion"} and weights.architecture.startswith(VECTORS):
         fix = f'write `task: embedding` at {model.name}, and "--embedding" into its args'
         problems.append(("weights", f"{weights.path} ({weights.architecture}) gives vectors, and its task is {model.task}", fix))

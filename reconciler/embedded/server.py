@@ -220,7 +220,7 @@ def manual() -> str:
     """Return a line for each flag with all its names, and a word for the value it takes, laid out as llama-server does."""
     actions = every_flag(_Unbound())._actions  # noqa: SLF001  argparse lists them nowhere else
     lines = [", ".join(one.option_strings) + ("" if one.nargs == 0 else " VALUE") for one in actions]
-    return "\n".join(("-h, --help", *lines))
+    return "\n".join(("----- common params -----", "-h, --help", *lines))
 
 
 def is_older(version: str) -> bool:

@@ -275,7 +275,7 @@ class Saved(Value):
 
 
 class Weights(Value):
-    """Describe a model's weights file.
+    """Describe a model's weights file; `problem` is also of a file that its command line names beside it.
 
     `keepable` says whether a saved conversation can come back, `remedy` what would help.
     """
@@ -295,10 +295,15 @@ class Weights(Value):
 
 
 class Binary(Value):
-    """A program file that a unit runs. `key`: what makes it want an API key, empty where nothing does or nobody can tell."""
+    """A program file that a unit runs.
+
+    `refusal`: why it would not take the command line that it is to be given. `key`: what makes it want an API key. Both are empty
+    where nothing does, or nobody can tell.
+    """
 
     path: str
     problem: str = ""
+    refusal: str = ""
     size: int = 0
     modified_ns: int = 0
     key: str = ""

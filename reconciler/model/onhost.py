@@ -60,6 +60,26 @@ class AskProgram(Value):
     program: str
 
 
+class AskFlags(Value):
+    """Ask why a program would refuse a command line, of one that lists its flags when it is run with `--help`.
+
+    `program` is the program with the words that make it one, such as an interpreter's script; `words` is what follows.
+    """
+
+    do: Literal["flags"] = "flags"
+    program: tuple[str, ...]
+    words: tuple[str, ...]
+    env: dict[str, str] = {}
+
+
+class AskPlace(Value):
+    """Ask why a file, or a folder, cannot be read."""
+
+    do: Literal["place"] = "place"
+    path: str
+    folder: bool = False
+
+
 class AskGguf(Value):
     """Ask for size, time and the bounded header of a GGUF file."""
 
@@ -168,8 +188,9 @@ class AskNeighbour(Value):
 
 
 Question: TypeAlias = (
-    AskContact | AskUnits | AskPort | AskPage | AskProgram | AskGguf | AskFingerprint | AskSaved | AskTail | AskClaim
-    | AskPrepared | AskGpus | AskNvidia | AskMachine | AskServices | AskServiceLog | AskGuards | AskWakeOn | AskNeighbour
+    AskContact | AskUnits | AskPort | AskPage | AskProgram | AskFlags | AskPlace | AskGguf | AskFingerprint | AskSaved | AskTail
+    | AskClaim | AskPrepared | AskGpus | AskNvidia | AskMachine | AskServices | AskServiceLog | AskGuards | AskWakeOn
+    | AskNeighbour
 )  # fmt: skip
 
 

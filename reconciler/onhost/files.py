@@ -186,6 +186,18 @@ def _judged(path: str) -> dict[str, Any]:
     return {**answer, "size": status.st_size, "modified_ns": status.st_mtime_ns}
 
 
+def place(path: str, folder: bool) -> dict[str, Any]:
+    """Answer in words why a file or a folder cannot be read, empty when it can."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return {"problem": f"{path} cannot be read: {explain(error)}"}
+    if not (stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)):
+        return {"problem": f"{path} cannot be read: it is not a {'folder' if folder else 'regular file'}"}
+    readable = os.access(path, os.R_OK | (os.X_OK if folder else 0))
+    return {"problem": "" if readable else f"{path} cannot be read by this user; check its permission bits"}
+
+
 def shards(path: str) -> list[str]:
     """Return all files of a model that is split as `-00001-of-0000N.gguf`, or just this one."""
     match = _SHARD.search(path)

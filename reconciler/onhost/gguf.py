@@ -131,7 +131,7 @@ def header(path: str) -> dict[str, Any]:
         }
     answer = {"path": path, "exists": True, "size": status.st_size, "modified_ns": status.st_mtime_ns, "problem": ""}
     if not stat.S_ISREG(status.st_mode):
-        return {**answer, "problem": f"the weights {path} are not a regular file"}
+        return {**answer, "problem": f"the weights {path} cannot be read: it is not a regular file"}
     try:
         return {**answer, **_model(path)}
     except Problem as problem:

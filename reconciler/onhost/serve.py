@@ -66,6 +66,8 @@ _KINDS: dict[str, Served] = {
     "port": lambda request, directory: ports.owner(int(request["port"]), directory),
     "page": lambda request, directory: _later("pages").page(request, directory),
     "program": lambda request, directory: files.program(request["program"], directory),
+    "flags": lambda request, directory: _later("flags").refusal(request, directory),
+    "place": lambda request, directory: files.place(files.absolute(request["path"], directory), request["folder"]),
     "gguf": lambda request, directory: _later("gguf").header(files.absolute(request["path"], directory)),
     "fingerprint": lambda request, directory: _later("digests").fingerprint(request, directory),
     "saved": lambda request, directory: _later("slots").saved(request, directory),

@@ -101,6 +101,7 @@ class Start(ModelStep):
         power = world.power(self.host)
         return (
             self._mending(binary.problem) if binary else "",
+            self._mending(binary.refusal) if binary else "",
             self._mending(weights.problem) if weights else "",
             "" if power == "on" else f"host {self.host} is {power}",
         )

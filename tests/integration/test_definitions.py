@@ -43,7 +43,7 @@ def test_what_no_conversation_depends_on_may_change(here: Stack) -> None:
 
 def test_a_bad_flag_costs_the_model_that_gets_it_no_conversation(here: Stack) -> None:
     held = here.remembered()
-    define(here, ', args: ["--bogus"]')
+    define(here, ', args: ["--threads", "many"]')
     assert "rolled back" in here.apply(3).stdout
     assert here.talk()["cache_n"] >= ENOUGH * held > 100
 

@@ -80,6 +80,28 @@ def test_weights_that_cannot_be_used_are_refused_before_anything_stops(
     assert list(here.engines()) == ["tiny-b"]
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ('["--flash-atn", "on"]', "--flash-atn: unknown to "),
+        (
+            '["--mmproj", "p.gguf"]',
+            "--mmproj: HERE/host/reconciler-host/models/tiny-b/p.gguf cannot be read",
+        ),
+    ],
+    ids=["a flag", "a file"],
+)
+def test_what_no_start_could_take_is_refused_before_anything_stops(here: Stack, args: str, said: str) -> None:
+    held = here.remembered()
+    here.inventory(f", args: {args}")
+    here.desire("tiny-b")
+    rows, engines = here.rows(), here.engines()
+    refused = here.apply(4)
+    assert said.replace("HERE", str(here.folder)) in refused.stdout, refused.stdout
+    assert (here.rows(), here.engines()) == (rows, engines)
+    assert here.talk()["cache_n"] >= ENOUGH * held
+
+
 def goes_back(here: Stack, held: int, failed: CompletedProcess[str], said: str, last_word: str) -> None:
     """Show that a failure cost nothing, is remembered with its reason, and is forgotten when the inventory is mended."""
     assert failed.returncode == 3
@@ -116,16 +138,16 @@ def test_weights_that_only_the_engine_can_judge_bring_the_previous_model_back(he
 
 def test_a_bad_flag_brings_the_previous_model_back(here: Stack) -> None:
     held = here.remembered()
-    here.inventory(', args: ["--bogus"]')
+    here.inventory(', args: ["--threads", "many"]')
     here.desire("tiny-b")
-    goes_back(here, held, here.run("apply", "--yes"), "await_healthy tiny-b", "invalid argument: --bogus")
+    goes_back(here, held, here.run("apply", "--yes"), "await_healthy tiny-b", "--threads")
 
 
 def test_a_bad_definition_on_another_port_brings_the_one_before_back_where_that_listens(here: Stack) -> None:
     held = here.remembered()
     file = here.folder / "state" / "inventory.yaml"
     good = file.read_text()
-    file.write_text(re.sub(r"(tiny-a: .*)}, port: \d+", rf'\1, args: ["--bogus"]}}, port: {free_port()}', good))
+    file.write_text(re.sub(r"(tiny-a: .*)}, port: \d+", rf'\1, args: ["--threads", "many"]}}, port: {free_port()}', good))
     assert "rolled back" in here.apply(3).stdout
     assert here.talk()["cache_n"] >= ENOUGH * held > 100
     assert "model tiny-a               ready" in here.run("status").stdout

@@ -117,7 +117,7 @@ def test_a_change_of_mind_after_kill_9_loses_no_conversation(here: Talked, momen
 
 @pytest.mark.parametrize("moment", ["rollback opened", "intent restore_slots"])
 def test_kill_9_on_the_way_back_from_a_failed_start_loses_no_conversation(here: Talked, moment: str) -> None:
-    here.inventory(f', args: ["--no-such-flag-{moment.replace(" ", "-")}"]')
+    here.inventory(f', args: ["--threads", "{moment}"]')
     here.desire("tiny-b")
     cut_short(here, "rollback opened", *([moment] if moment != "rollback opened" else ()))
     goes_on(here, "tiny-a", 3)

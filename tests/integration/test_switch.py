@@ -106,7 +106,7 @@ def test_engines_are_adopted_when_the_journal_is_gone(here: Stack) -> None:
 
 def test_retry_forgets_a_failure_and_tries_again(here: Stack) -> None:
     here.apply()
-    here.inventory(', args: ["--bogus"]')
+    here.inventory(', args: ["--threads", "many"]')
     here.desire("tiny-b")
     here.apply(3)
     assert here.run("retry").returncode == 4
@@ -116,7 +116,7 @@ def test_retry_forgets_a_failure_and_tries_again(here: Stack) -> None:
 
 
 def test_a_first_start_that_fails_is_stopped(here: Stack) -> None:
-    here.inventory(', args: ["--bogus"]')
+    here.inventory(', args: ["--threads", "many"]')
     here.desire("tiny-b")
     here.apply(3)
     assert here.engines() == {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from reconciler.model.facts import Binary, Fact, Known, LogPart, Mark, PortState, Unit, Unknown
-from reconciler.model.onhost import AskPort, AskProgram, AskTail, AskUnits, Spawn, Stop
+from reconciler.model.onhost import AskFlags, AskPort, AskProgram, AskTail, AskUnits, Spawn, Stop
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
@@ -63,13 +63,18 @@ class Driver:
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
         """Return the program that would be started, or the script it runs when that is what is wrong or newer."""
-        facts = await self._access.ask([AskProgram(program=name) for name in _programs(model)])
+        programs = _programs(model)
+        words, env = model.command.argv[len(programs) :], model.command.env
+        flags = AskFlags(program=tuple(programs), words=words, env=env)
+        *facts, refusal = await self._access.ask([*(AskProgram(program=name) for name in programs), flags])
         binaries = []
         for fact in facts:
             if isinstance(fact, Unknown):
                 return fact
             binaries.append(Binary.model_validate(fact.value))
-        return Known(next((one for one in binaries if one.problem), binaries[-1]))
+        seen = next((one for one in binaries if one.problem), binaries[-1])
+        why_not = "" if isinstance(refusal, Unknown) else refusal.value.get("problem", "")
+        return Known(seen.model_copy(update={"refusal": str(why_not)}))
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """Return the last lines that the unit wrote, or those since `after`."""

@@ -13,7 +13,7 @@ from reconciler.drivers.engines.llama.judging import Said, heard
 from reconciler.drivers.engines.llama.restoring import Restoring, own_attempt
 from reconciler.drivers.engines.llama.saving import Saving
 from reconciler.drivers.engines.llama.visit import Visit
-from reconciler.drivers.engines.llama.weights import judged, kv_bytes_per_token
+from reconciler.drivers.engines.llama.weights import judged, kv_bytes_per_token, unreadable
 from reconciler.edge.http import HttpClient, HttpFault
 from reconciler.errors import DriverError
 from reconciler.model.facts import (
@@ -117,9 +117,14 @@ class LlamaEngine:
             return await Restoring(api, self._access, unit, self.setup.slots_on(self.model), digest).restore(saved.slots)
 
     async def weights(self) -> Fact[Weights]:
-        """Return the weights file, from its header."""
-        (header,) = await self._access.ask([self._gguf()])
-        return header if isinstance(header, Unknown) else Known(judged(header.value, self.setup, self.model))
+        """Return the weights file, from its header, and what is wrong with the files that `args` names beside it."""
+        named = self.setup.named_on(self.model)
+        header, *answers = await self._access.ask([self._gguf(), *(question for _, question in named)])
+        if isinstance(header, Unknown):
+            return header
+        weights = judged(header.value, self.setup, self.model)
+        problems = [weights.problem, *(unreadable(flag, one) for (flag, _), one in zip(named, answers, strict=True))]
+        return Known(weights.model_copy(update={"problem": "; ".join(filter(None, problems))}))
 
     async def saved(self) -> Fact[Saved]:
         """Return the newest saved slots."""

@@ -61,7 +61,7 @@ CACHE_BYTES = {
 """Bytes for each number in the KV cache, by cache type."""
 
 _FULL_NAMES = {
-    "-ctk": "--cache-type-k", "-ctv": "--cache-type-v", "-fa": "--flash-attn", "-mm": "--mmproj", "-mv": "--model-vocoder",
+    "-ctk": "--cache-type-k", "-ctv": "--cache-type-v", "-fa": "--flash-attn", "-mm": "--mmproj",
     "-md": "--model-draft", "--spec-draft-model": "--model-draft", "-jf": "--json-schema-file", "-lcs": "--lookup-cache-static",
     "-lcd": "--lookup-cache-dynamic", "--webui-config-file": "--ui-config-file",
     "-ngl": "--gpu-layers", "--n-gpu-layers": "--gpu-layers", "-sm": "--split-mode", "-ts": "--tensor-split",
@@ -79,7 +79,7 @@ _LISTS = ("--lora", "--lora-scaled", "--control-vector", "--control-vector-scale
 PlaceKind: TypeAlias = Literal["gguf", "file", "folder"]
 
 READ: dict[str, PlaceKind] = {
-    **dict.fromkeys((*_STATE_FILES, "--model-draft", "--model-vocoder"), "gguf"),
+    **dict.fromkeys((*_STATE_FILES, "--model-draft"), "gguf"),
     **dict.fromkeys(("--chat-template-file", "--grammar-file", "--json-schema-file", "--lookup-cache-static"), "file"),
     **dict.fromkeys(("--ui-config-file", "--mcp-servers-config"), "file"),
     **dict.fromkeys(("--path", "--media-path"), "folder"),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from posixpath import isabs, join
 
-from reconciler.drivers.engines.llama.flags import state_files, state_flags
-from reconciler.model.onhost import AskFingerprint
+from reconciler.drivers.engines.llama.flags import Place, places, state_files, state_flags
+from reconciler.model.onhost import AskFingerprint, AskGguf, AskPlace
 from reconciler.model.spec import Command, ModelSpec
 
 GIB = 1024**3
@@ -34,6 +34,10 @@ class Setup:
         """Return the weights' path on the host."""
         return join(model.directory, self.weights)
 
+    def named_on(self, model: ModelSpec) -> tuple[tuple[str, AskGguf | AskPlace], ...]:
+        """Return the question for every file and folder that must be there beside the weights, by the flag that names it."""
+        return tuple((place.flag, _question(place, join(model.directory, place.path))) for place in places(self.args))
+
     def slots_on(self, model: ModelSpec) -> str:
         """Return the slot directory's path on the host."""
         return join(model.directory, _slots(self.slots, model.name))
@@ -45,6 +49,10 @@ class Setup:
             programs=tuple(join(model.directory, path) if "/" in path else path for path in self.code),
             flags=(*state_flags(self.args, self.parallel), *self.made_from),
         )
+
+
+def _question(place: Place, path: str) -> AskGguf | AskPlace:
+    return AskGguf(path=path) if place.kind == "gguf" else AskPlace(path=path, folder=place.kind == "folder")
 
 
 def command(setup: Setup, model_name: str, port: int, gpus: Sequence[int]) -> Command:

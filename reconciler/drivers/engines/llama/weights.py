@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from pydantic import JsonValue
 
 from reconciler.drivers.engines.llama.flags import cache_bytes, has
-from reconciler.model.facts import Weights
+from reconciler.model.facts import Unknown, Weights
 
 if TYPE_CHECKING:
     from reconciler.drivers.engines.llama.setup import Setup
+    from reconciler.model.facts import Fact
     from reconciler.model.spec import ModelSpec
 
 Header: TypeAlias = dict[str, JsonValue]
@@ -40,6 +41,13 @@ def judged(header: Header, setup: Setup, model: ModelSpec) -> Weights:
         memory_bytes=int((_whole(header, "tensor_bytes") + context * bytes_per_token) * SPARE) + COMPUTE_BYTES,
         keepable=keepable, remedy=remedy, written_on_start=bool(setup.made_from),
     )  # fmt: skip
+
+
+def unreadable(flag: str, answer: Fact[Header]) -> str:
+    """Return why a file that a flag names cannot be read, empty when it can or nobody knows."""
+    problem = "" if isinstance(answer, Unknown) else str(answer.value.get("problem", ""))
+    words = problem.removeprefix("the weights ").replace("the weights' part", "its part", 1)
+    return f"{flag}: {words}" if words else ""
 
 
 def _no_model(path: str, header: Header) -> str:

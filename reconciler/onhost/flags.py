@@ -1,0 +1,162 @@
+"""The flags that a program says it has: which words of a command line it would refuse, known before anything is stopped for it.
+
+Asked are ELF programs alone: a script may start something else whatever it is told. Believed is only the list that llama.cpp
+generates from its parser (`----- common params -----`, since September 2024; looked at in b10434), because other programs leave
+flags out of theirs. Whatever is not understood, or late, is no judgement.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import select
+import signal
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.onhost import files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GENERATED = "----- common params -----"
+SECONDS = 5.0
+OUTPUT_LIMIT = 1024 * 1024
+REMEMBERED = 64
+CLOSE = 0.75
+"""How alike a flag must be to have been meant, of 1."""
+
+_NO_CARDS = {"CUDA_VISIBLE_DEVICES": "-1", "HIP_VISIBLE_DEVICES": "-1", "ROCR_VISIBLE_DEVICES": "-1"}
+"""A list of flags needs no accelerator, which may sleep."""
+
+_ENTRY = re.compile(r"(-[^\s,]+(?:, *-[^\s,]+)*)")
+_TWO_WORDS = re.compile(r"[A-Z]+ [A-Z]+")
+_LIKE_A_FLAG = re.compile(r"--?[A-Za-z]")
+_REMOVED = re.compile(r"the argument has been removed\.?\s*(.*?)\s*(?:\(env: .*)?$")
+
+
+class Flag(NamedTuple):
+    """Hold how many words follow a flag, and what its program says of it."""
+
+    values: int
+    about: str
+
+
+_known: dict[tuple[Any, ...], dict[str, Flag]] = {}
+_known_lock = threading.Lock()
+
+
+def refusal(request: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Answer in words why a program would refuse a command line, empty when it would not or nobody can say.
+
+    `program` is the program and the words that make it one, such as an interpreter's script; `words` is what follows.
+    """
+    program = [files.program(request["program"][0], directory)["path"], *request["program"][1:]]
+    flags = _flags(program, request.get("env", {}))
+    return {"problem": "; ".join(_objections(request["words"], flags, program[-1])) if flags else ""}
+
+
+def _objections(words: list[str], flags: dict[str, Flag], program: str) -> Iterator[str]:
+    """Yield a sentence for every flag that is none, walking as llama.cpp's parser does."""
+    skip = 0
+    for word in words:
+        if skip:
+            skip -= 1
+            continue
+        flag = flags.get(word.replace("_", "-") if word.startswith("--") else word)
+        if flag is None:
+            if _LIKE_A_FLAG.match(word):
+                yield f"{word}: unknown to {program}{_instead(word, flags)}"
+            continue
+        removed = _REMOVED.search(flag.about)
+        if removed:
+            yield f"{word}: removed from {program}{'; ' if removed[1] else ''}{removed[1]}"
+        skip = flag.values
+
+
+def _instead(word: str, flags: dict[str, Flag]) -> str:
+    name, equals, value = word.partition("=")
+    if equals and name in flags:
+        return f"; write {name} and {value} as two words"
+    near = difflib.get_close_matches(word, flags, n=1, cutoff=CLOSE)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _flags(program: list[str], environment: dict[str, str]) -> dict[str, Flag]:
+    """Return the flags of a program, none where nobody can say; asked once for as long as its files stay as they are."""
+    try:
+        key = (*((path, *_identity(path)) for path in program), *sorted(environment.items()))
+        if not _is_elf(program[0]):
+            return {}
+    except OSError:
+        return {}
+    with _known_lock:
+        if key not in _known:
+            while len(_known) >= REMEMBERED:
+                _known.pop(next(iter(_known)))
+            _known[key] = listed(_said([*program, "--help"], environment))
+        return _known[key]
+
+
+def _identity(path: str) -> tuple[int, ...]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _is_elf(path: str) -> bool:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def listed(text: str) -> dict[str, Flag]:
+    """Return the flags in what llama.cpp says of them, none where the text is not of that kind."""
+    lines = text.splitlines()
+    if GENERATED not in lines:
+        return {}
+    flags: dict[str, Flag] = {}
+    names: list[str] = []
+    for line in lines:
+        entry = _ENTRY.match(line)
+        if entry and not line.startswith("---"):
+            names = [name.strip() for name in entry[1].split(",")]
+            value, _, about = line[entry.end(1) :].removeprefix(" ").partition("  ")
+            count = 2 if _TWO_WORDS.fullmatch(value) else 1 if value else 0
+            flags.update(dict.fromkeys(names, Flag(count, about.strip())))
+        elif line.startswith(" "):
+            flags.update({name: flags[name]._replace(about=f"{flags[name].about} {line.strip()}") for name in names})
+        else:
+            names = []
+    return flags
+
+
+def _said(argv: list[str], environment: dict[str, str]) -> str:
+    """Return what a program writes to its stdout, as far as it does so in time; nothing of it is left running."""
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith("LLAMA_")}
+    try:
+        child = subprocess.Popen(  # noqa: S603 - it is the program that is to be started with these words
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+            env={**inherited, **environment, **_NO_CARDS},
+        )  # fmt: skip
+    except (OSError, ValueError):
+        return ""
+    with child:
+        try:
+            return _read(child.stdout.fileno(), time.monotonic() + SECONDS) if child.stdout else ""
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+
+
+def _read(descriptor: int, deadline: float) -> str:
+    content = b""
+    while len(content) < OUTPUT_LIMIT:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        chunk = os.read(descriptor, OUTPUT_LIMIT) if ready else b""
+        if not chunk:
+            return content.decode("utf-8", "replace") if ready else ""
+        content += chunk
+    return ""
