@@ -42,7 +42,8 @@ from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
 from reconciler.model.preparation import Preparation, Prepared
 from reconciler.model.quantity import Bytes
 from reconciler.model.records import Accepted, Record, Retry, RollBack, Row, RunClosed, RunOpened, StepDone, StepIntent
-from reconciler.model.spec import Capabilities, Conversations, Slice, WantedPower
+from reconciler.model.secret import FromFile
+from reconciler.model.spec import Capabilities, Command, Conversations, Slice, WantedPower
 from reconciler.ports import Evidence
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
@@ -66,6 +67,7 @@ class ModelGiven(Value):
     vram: Bytes | None = None
     gpus: tuple[int, ...] = ()
     conversations: Conversations = "keep"
+    key: bool = False
     engine_keeps: bool = True
 
 
@@ -221,6 +223,7 @@ def wanted_slice(case: Case) -> Slice:
             vram_bytes=one.vram,
             gpus=one.gpus,
             conversations=one.conversations,
+            command=Command(argv=("x",), secrets={"KEY": FromFile(from_file="/key")} if one.key else {}),
             capabilities=Capabilities(keeps_conversations=one.engine_keeps),
         )
         for name, one in wish.models.items()

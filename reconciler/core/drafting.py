@@ -10,7 +10,7 @@ from typing import NamedTuple
 from reconciler.core import naming
 from reconciler.core.words import size
 from reconciler.model.inventory import LOCAL
-from reconciler.model.machine import Adopted, Machine, Server, WeightsFile
+from reconciler.model.machine import KEY_VARIABLE, Adopted, Machine, Server, WeightsFile
 from reconciler.model.origin import Service
 
 CONTEXT = 8192
@@ -175,6 +175,7 @@ def _model(one: Candidate, machine: Machine, program: str, port: int) -> list[st
     if server is not None and server.program not in {"", program}:
         lines.append(f"      binary: {_text(server.program)}")
     lines.append(f"      weights: {_text(one.file.path)}")
+    lines += [f"      {line}" for line in (_key(server) if server is not None else [])]
     lines += [f"      {line}" for line in _sizes(one, guesses=service is None)]
     if adopted is not None and adopted.slots:
         lines.append(f"      slots: {_text(adopted.slots)}")
@@ -206,8 +207,17 @@ def _origin(one: Candidate, machine: Machine, service: Service | None) -> list[s
         said.append(f"It called itself {_text(one.adopted.alias)}; from now on the name that clients see is the one below.")
     if one.server.container is not None:
         said.append("Paths in args are those of the container: write them as they are on this host.")
-    told = f"Its environment says more: write {', '.join(one.server.variables)} as flags into args."
-    return [*said, *(f"Left out {flag}." for flag in one.adopted.left_out), *([told] if one.server.variables else [])]
+    flags = [name for name in one.server.variables if name != KEY_VARIABLE]
+    told = f"Its environment says more: write {', '.join(flags)} as flags into args."
+    return [*said, *(f"Left out {flag}." for flag in one.adopted.left_out), *([told] if flags else [])]
+
+
+def _key(server: Server) -> list[str]:
+    """Return where the key of a server is, or how to say it where that cannot be seen; never the key."""
+    if server.key_file:
+        return [f"key: {{from_file: {_text(server.key_file)}}}   # {server.key_source} of what serves now"]
+    here = f"it wants an API key ({server.key_source}): put that into a file of your own, and name the file here"
+    return [f"# key: {{from_file: /PATH}}   # {here}"] if server.key_source else []
 
 
 def _where(server: Server) -> str:

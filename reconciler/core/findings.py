@@ -8,7 +8,7 @@ from shlex import quote
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints
 from reconciler.core.words import size
-from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Observed, PortState, Weights
+from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Health, Observed, PortState, Weights
 from reconciler.model.findings import Finding, Level, Subject
 from reconciler.model.machine import HOMELESS, Folder, Machine, Node
 from reconciler.model.power import Guards
@@ -30,7 +30,7 @@ _UNRECORDED = {
     "modified": ("desired.yaml or inventory.yaml is not as git has it", "git diff shows how; commit what is to stay"),
 }
 HOST_FACTS: tuple[FactKind, ...] = ("contact", "claim", "gpu")
-MODEL_FACTS: tuple[FactKind, ...] = ("weights", "binary")
+MODEL_FACTS: tuple[FactKind, ...] = ("weights", "binary", "unit", "health")
 
 
 def questions(slice_: Slice) -> tuple[FactKey, ...]:
@@ -102,6 +102,7 @@ def of_host(slice_: Slice, observed: Observed, machine: Machine, ours: Ownership
     yield from _power(slice_, observed)
     for model in slice_.models:
         yield from _model(slice_, model, observed)
+        yield from _engine(slice_.host.name, model, observed)
     yield from _ports(slice_, observed)
     folders = iter(machine.folders)
     for model in slice_.models:
@@ -231,6 +232,26 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> Iterator[Find
         Finding(level="wrong", host=host, model=model.name, subject=subject, found=found, fix=fix)
         for subject, found, fix in problems
     )
+
+
+def _engine(host: str, model: ModelSpec, observed: Observed) -> Iterator[Finding]:
+    """Yield what an engine that answers says, where it is not what is wanted of it, and that its key is not given."""
+    health = observed.value(FactKey("health", host, model.name), Health)
+    binary = observed.value(FactKey("binary", host, model.name), Binary)
+    where: dict[str, str] = {"host": host, "model": model.name}
+    phase, said = (health.phase, health.message) if health else ("absent", "")
+    if phase == "locked":
+        fix = "mend that; until then it goes on unseen, and is not stopped for another model"
+        yield Finding(level="wrong", subject="key", found=f"nobody may look at it: {said}", fix=fix, **where)
+    elif binary is not None and binary.key and not model.command.secrets:
+        fix = "name the key with `key:` of its engine in inventory.yaml"
+        yield Finding(level="note", subject="key", found=f"its service wants a key ({binary.key})", fix=fix, **where)
+    if phase == "unclear":
+        fix = f"`reconciler logs {model.name}` may say why; nothing that answers is restarted by itself"
+        yield Finding(level="wrong", subject="engine", found=f"it answers, but not as one that works: {said}", fix=fix, **where)
+    if phase == "other":
+        found, _, fix = said.partition("; ")
+        yield Finding(level="wrong", subject="engine", found=found, fix=fix, **where)
 
 
 def _ports(slice_: Slice, observed: Observed) -> Iterator[Finding]:

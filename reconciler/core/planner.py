@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.core.diff import Difference, diff
+from reconciler.core.locked import ends_what_lives, unseen_starts
 from reconciler.core.ordering import order
 from reconciler.core.recipes import recipe
 from reconciler.core.recovery import Hints
@@ -20,6 +21,9 @@ def plan(target: Target, observed: Observed, hints: Hints, *, prune: bool = Fals
     wanted = target.slice
     difference = diff(wanted, observed, hints, prune=prune)
     cooked = recipe(difference.changes, wanted, observed)
+    unseen = unseen_starts(difference.changes, wanted, observed)
+    # Nothing that is well is stopped for a start that nobody can look into; else, and on the way back, that beats none.
+    refused = unseen if target.mode == "forward" and ends_what_lives(difference.changes, observed) else ()
     steps, blocked = _simulate(_timed(order(cooked.drafts), hints), observed, wanted)
     return HostPlan(
         host=wanted.host.name,
@@ -28,8 +32,8 @@ def plan(target: Target, observed: Observed, hints: Hints, *, prune: bool = Fals
         headline=_headline(wanted, difference),
         steps=steps,
         ignored=tuple(change for change in difference.changes if isinstance(change, Ignored)),
-        notes=(*cooked.notes, *(difference.unmet if steps else ())),
-        refusals=(*difference.unknown, *cooked.refusals, *blocked),
+        notes=(*cooked.notes, *(() if refused else unseen), *(difference.unmet if steps else ())),
+        refusals=(*difference.unknown, *cooked.refusals, *refused, *blocked),
         unmet=difference.unmet,
         lost_conversations=cooked.lost_conversations,
         seconds=sum(known) if (known := [one.seconds for one in steps if one.seconds is not None]) else None,

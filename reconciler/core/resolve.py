@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from reconciler.model.desired import Desired, HostWish
     from reconciler.model.inventory import Inventory, Model
-    from reconciler.model.names import HostName, ModelName
+    from reconciler.model.names import Digest, HostName, ModelName
 
 
 class Definition(NamedTuple):
@@ -59,6 +59,12 @@ def _slice(host: HostSpec, wish: HostWish, models: tuple[ModelSpec, ...]) -> Sli
     )
 
 
+def _identity(command: Command, port: int) -> Digest:
+    """Return the digest of a command line. What it does not use of an addition is left out, or an upgrade would start it anew."""
+    unused = {name for name in ("secrets",) if not getattr(command, name)}
+    return digest({"command": command.model_dump(mode="json", exclude=unused), "port": port})
+
+
 def _model(model_name: ModelName, model: Model, definition: Definition) -> ModelSpec:
     return ModelSpec(
         name=model_name,
@@ -72,6 +78,6 @@ def _model(model_name: ModelName, model: Model, definition: Definition) -> Model
         gpus=model.gpus,
         serves=model.serves,
         command=definition.command,
-        digest=digest({"command": definition.command, "port": model.port}),
+        digest=_identity(definition.command, model.port),
         capabilities=definition.capabilities,
     )

@@ -14,8 +14,8 @@ from reconciler.model.origin import ROOT, Container, Service
 _SECRETS = ("--api-key", "-hft", "--hf-token")
 """Flags whose values a machine does not give away."""
 
-_HIDING = ("--api-key", "--api-key-file", "--api-prefix", "--no-slots", "--ssl-key-file", "--ssl-cert-file")
-"""Flags of a server that nobody can look at over plain http and without a key."""
+_HIDING = ("--api-prefix", "--no-slots", "--ssl-key-file", "--ssl-cert-file")
+"""Flags of a server that nobody can look at over plain http."""
 
 _SEEN = ("127.0.0.1", "localhost", "0.0.0.0", "::")  # noqa: S104 - what a server listens on that can be reached on loopback
 
@@ -65,16 +65,31 @@ def _steps(machine: Machine, name: str, server: Server) -> Iterator[Step]:
     hiding = _hiding(server)
     if service is None:
         yield _step(machine, name, server)
-    elif hiding:
+        return
+    if server.key_source and not server.key_file:
+        yield _named_key(machine, name, server, service)
+    if hiding:
         systemctl = "systemctl --user" if service.scope == "user" else f"{'' if machine.user == 'root' else 'sudo '}systemctl"
         yield Step(
             f"{systemctl} edit --full {quote(service.name)} && {systemctl} restart {quote(service.name)}",
             (
-                f"{name} goes on as {service.name}, and is looked at on 127.0.0.1 over plain http without a key.",
-                f"Take {', '.join(hiding)} out of its ExecStart=: with it, reconciler would take {name} for dead.",
+                f"{name} goes on as {service.name}, and is looked at on 127.0.0.1 over plain http.",
+                f"Take {', '.join(hiding)} out of its ExecStart=: with it, nobody could see what {name} is doing.",
                 *([f"Write `--port {server.port}` there, which is the port in inventory.yaml."] if server.socket else []),
             ),
         )
+
+
+def _named_key(machine: Machine, name: str, server: Server, service: Service) -> Step:
+    """Return what to do about a key that is nowhere but in a service: until it is named, the service goes on, unseen."""
+    return Step(
+        "",
+        (
+            f"{name} goes on as {service.name}, and wants an API key ({server.key_source}).",
+            f"Put the key into a file that only {machine.user} may read, and name that as `key:` of {name} in inventory.yaml.",
+            f"Until then nobody looks at {name}, and it is not stopped for another model.",
+        ),
+    )
 
 
 def _hiding(server: Server) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler.errors import Declined
-from reconciler.model.secret import FromCredential, FromEnv, FromFile, Secret
+from reconciler.model.secret import FromCredential, FromEnv, FromFile, Secret, where
 
 LIMIT = 64 * 1024
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
@@ -27,6 +28,31 @@ def read(secret: Secret) -> str:
             if not folder:
                 raise Declined(f"the credential {name} is given by systemd alone: `LoadCredential={name}:/path` in its unit")
             return _content(Path(folder) / name)
+
+
+def read_word(secret: Secret) -> str:
+    """Return a secret that is one word, fit for a header and for a variable; of a file of several, the first. Raise Declined.
+
+    What is no word would break what it is put into, and the sentence about that would show it.
+    """
+    word = next(iter(read(secret).split("\n")), "").rstrip("\r")
+    if not word or not word.isascii() or not word.isprintable() or " " in word:
+        raise Declined(f"what is in {where(secret)} is no key, which is one word")
+    return word
+
+
+def read_words(secrets: Mapping[str, Secret]) -> dict[str, str]:
+    """Return secrets by the names of the variables that they are for; raise Declined."""
+    return {name: read_word(secret) for name, secret in secrets.items()}
+
+
+def problem(secrets: Mapping[str, Secret]) -> str:
+    """Return why secrets cannot be had now, empty when they can."""
+    try:
+        read_words(secrets)
+    except Declined as error:
+        return error.message
+    return ""
 
 
 def _content(path: Path) -> str:

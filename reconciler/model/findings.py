@@ -26,6 +26,8 @@ Subject: TypeAlias = Literal[
     "weights",
     "slots",
     "port",
+    "key",
+    "engine",
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from posixpath import join
 from typing import Literal
 
 from reconciler.model.names import Value
@@ -33,6 +35,9 @@ class Node(Value):
     group: str
 
 
+KEY_VARIABLE, KEY_FLAG, KEY_FILE_FLAG = "LLAMA_API_KEY", "--api-key", "--api-key-file"
+
+
 class Server(Origin):
     """Describe a listening llama-server: its flags without secrets, the GGUF files in its memory, variables that are flags.
 
@@ -50,6 +55,19 @@ class Server(Origin):
     variables: tuple[str, ...]
     model: str | None
     socket: str = ""
+
+    @property
+    def key_source(self) -> str:
+        """What makes it want an API key, as far as can be seen; empty where nothing does."""
+        flags = [name for word in self.flags if (name := word.partition("=")[0]) in {KEY_FLAG, KEY_FILE_FLAG}]
+        return next(iter((*flags, *(name for name in self.variables if name == KEY_VARIABLE))), "")
+
+    @property
+    def key_file(self) -> str:
+        """The file that its keys are in, by its whole path; empty where they are elsewhere."""
+        words = [part for word in self.flags for part in word.split("=", 1)]
+        named = next((value for flag, value in pairwise(words) if flag == KEY_FILE_FLAG), "")
+        return join(self.directory, named) if named else ""
 
 
 class WeightsFile(Value):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from reconciler.model.facts import Claim, Mark, UnitIdentity
 from reconciler.model.names import Value
@@ -42,7 +42,7 @@ class AskPort(Value):
 class AskPage(Value):
     """Ask who listens on a TCP port, and what an HTTP GET of `path` gives there on the loopback if that is one of `pids`.
 
-    The GET ends after `seconds`; its answer has at most `limit` bytes, with its head.
+    The GET ends after `seconds`; its answer has at most `limit` bytes, with its head. `key` goes with it as a bearer token.
     """
 
     do: Literal["page"] = "page"
@@ -51,6 +51,7 @@ class AskPage(Value):
     pids: tuple[int, ...]
     seconds: float
     limit: int
+    key: str | None = Field(default=None, repr=False)
 
 
 class AskProgram(Value):
@@ -195,14 +196,18 @@ Question: TypeAlias = (
 
 
 class Spawn(Value):
-    """Start a process in a session of its own, in `directory`, writing to `log`; answers its identity."""
+    """Start a process in a session of its own, in `directory`, writing to `log`; answers its identity.
+
+    Of the environment there it is given nothing that begins with one of `scrub`, but for the names in `keep`.
+    """
 
     in_doubt: ClassVar[InDoubt] = "observable"
     do: Literal["spawn"] = "spawn"
     mark: Mark
     argv: tuple[str, ...]
-    env: dict[str, str]
+    env: dict[str, str] = Field(repr=False)
     scrub: tuple[str, ...]
+    keep: tuple[str, ...] = ()
     directory: str
     folders: tuple[str, ...]
     log: str

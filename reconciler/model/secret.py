@@ -30,3 +30,14 @@ class FromCredential(_Reference):
 
 
 Secret: TypeAlias = FromEnv | FromFile | FromCredential
+
+
+def where(secret: Secret) -> str:
+    """Return where a secret is, for a sentence."""
+    match secret:
+        case FromEnv(from_env=name):
+            return f"the environment variable {name}"
+        case FromFile(from_file=path):
+            return path
+        case FromCredential(from_credential=name):
+            return f"the credential {name}"

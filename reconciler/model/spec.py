@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, JsonValue
 
 from reconciler.model.names import Digest, HostName, ModelName, Value
 from reconciler.model.preparation import Preparation
+from reconciler.model.secret import Secret
 
 Task: TypeAlias = Literal["chat", "completion", "embedding", "rerank"]
 Conversations: TypeAlias = Literal["keep", "require", "drop"]
@@ -24,12 +25,13 @@ class Kind(Value):
 class Command(Value):
     """Describe what a launcher starts: relative paths are taken from the model's own directory on its host.
 
-    `folders` must exist before it starts.
+    `folders` must exist before it starts. `secrets` are variables whose values are read when it is started, and never kept.
     """
 
     argv: tuple[str, ...]
     env: dict[str, str] = {}
     folders: tuple[str, ...] = ()
+    secrets: dict[str, Secret] = {}
 
 
 class Capabilities(Value):

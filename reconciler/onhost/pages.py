@@ -59,7 +59,7 @@ def _fetched(request: dict[str, Any]) -> dict[str, Any]:
     try:
         with Bounded(seconds, limit) as connection:
             connection.connect((LOOPBACK, int(request["port"])))
-            return _read(connection, request["path"], limit)
+            return _read(connection, request["path"], _headers(request), limit)
     except socket.timeout:
         return {"fault": "timeout", "words": f"{seconds:g} s"}
     except TooLarge:
@@ -90,11 +90,16 @@ def _speaks_tls(port: int, seconds: float) -> bool:
         return False
 
 
-def _read(connection: Bounded, path: str, limit: int) -> dict[str, Any]:
+def _headers(request: dict[str, Any]) -> dict[str, str]:
+    key = request.get("key")
+    return {**HEADERS, "Authorization": f"Bearer {key}"} if key else HEADERS
+
+
+def _read(connection: Bounded, path: str, headers: dict[str, str], limit: int) -> dict[str, Any]:
     """Return the answer to a GET; raise IncompleteRead for a body that breaks off, which http.client lets pass."""
     http = HTTPConnection(*connection.getpeername())
     http.sock = connection
-    http.request("GET", path, headers=HEADERS)
+    http.request("GET", path, headers=headers)
     with http.getresponse() as response:
         body = response.read(limit)
         if response.length:

@@ -166,7 +166,8 @@ def _start(argv: list[str], directory: str, environment: dict[str, str], log: in
 def _environment(request: dict[str, Any]) -> dict[str, str]:
     """Return our environment without what must not reach an engine, with what the command asks for and the mark."""
     scrubbed = (*_SUPERVISOR, *request["scrub"])
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(scrubbed)}
+    passes = request.get("keep", ())
+    kept = {name: value for name, value in os.environ.items() if name in passes or not name.startswith(scrubbed)}
     mark = json.dumps(request["mark"], sort_keys=True, separators=(",", ":"))
     # The mark stands first, where a bounded read finds it; SPT_NOENV keeps Python's setproctitle from overwriting it.
     return {procfs.MARK: mark, "SPT_NOENV": "1", **kept, **request["env"], procfs.MARK: mark}

@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.onhost import origins, procfs, sockets
+from reconciler.onhost.properties import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -170,9 +171,10 @@ def _mapped(pid: int, proc: str) -> list[str]:
 
 
 def _variables(pid: int, proc: str) -> list[str]:
-    """Return the names of the other variables that stand for flags; their values stay here."""
+    """Return the names of the other variables that stand for flags, and of that for its keys; their values stay here."""
     told = {*_VALUED, *_SWITCHES}
-    return sorted(name for name in environment(pid, proc) if name.startswith("LLAMA_ARG_") and name not in told)
+    names = (name for name, value in environment(pid, proc).items() if value or name != KEY)
+    return sorted(name for name in names if (name.startswith("LLAMA_ARG_") and name not in told) or name == KEY)
 
 
 def _size(path: str) -> int:

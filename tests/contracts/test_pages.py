@@ -115,6 +115,16 @@ async def test_a_page_comes_with_the_owner_of_its_port(access: Access) -> None:
     assert {"connection: close", "accept-encoding: identity"} <= set(headers)
 
 
+async def test_a_key_goes_with_the_request_and_into_no_sentence(access: Access) -> None:
+    heard: list[bytes] = []
+    with saying(whole(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), heard) as port:
+        assert (await asked(access, port, key="sk-mine"))["page"]["status"] == 200
+        refused = (await asked(access, port, key="sk-mine\nX: y"))["page"]
+    assert [b"\r\nAuthorization: Bearer sk-mine\r\n" in request for request in heard] == [True, False]
+    assert refused == {"fault": "broken", "words": "ValueError"}
+    assert "sk-mine" not in repr(asking(1, key="sk-mine"))
+
+
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 

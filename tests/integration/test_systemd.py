@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+KEY = "sk-never-to-be-seen"
 LOGIND = "/lib/systemd/systemd-logind"
 INVENTORY = """version: 1
 models:
@@ -81,10 +82,10 @@ class ServiceStack(Stack):
         link.symlink_to(file)
         self.booted.run("systemctl", "daemon-reload")
 
-    def listens(self) -> bool:
+    def listens(self, address: str = "127.0.0.1") -> bool:
         """Return whether somebody accepts connections on the models' port."""
         with closing(socket.socket()) as asking:
-            return asking.connect_ex(("127.0.0.1", self.port)) == 0
+            return asking.connect_ex((address, self.port)) == 0
 
     def serves(self) -> bool:
         return self.booted.shows("tiny", "ActiveState") == "active"
@@ -208,11 +209,59 @@ def test_init_lets_a_service_go_on_as_it_is_and_it_takes_turns_from_then_on(here
     assert here.run("plan", "--detailed-exitcode").returncode == 0
 
 
-def test_init_says_what_to_change_in_a_service_that_nobody_can_look_at(here: ServiceStack) -> None:
-    argv = [str(here.llama_server()), "-m", str(next(here.folder.glob("*.gguf"))), "--port", str(here.port), "--api-key", "k"]
-    here.service(f"ExecStart={shlex.join(argv)}")
+def test_a_service_that_wants_a_key_is_never_stopped_and_with_the_key_takes_turns(here: ServiceStack) -> None:
+    lines = (here.folder / "tiny.service").read_text().splitlines()[2:]
+    environment, key = here.folder / "llm.env", here.folder / "key"
+    environment.write_text(f"LLAMA_API_KEY={KEY}\n")
+    here.service(*lines, f"EnvironmentFile={environment}")
+    here.booted.run("systemctl", "start", "tiny")
+    before = here.booted.shows("tiny", "MainPID")
+    here.desire("tiny-b")
+    until(lambda: "it wants a key" in here.run("plan").stdout, COMMAND_SECONDS)
+    here.apply()
+    assert "it wants a key: name it with `key:`" in here.run("doctor").stdout
+    assert "locked" in here.run("status").stdout
+    here.desire("tiny-a")
+    assert "or write `conversations: drop` at tiny-b" in here.apply(4).stdout
+    assert here.booted.shows("tiny", "MainPID") == before
+    key.write_text(KEY)
+    file = here.folder / "state" / "inventory.yaml"
+    file.write_text(file.read_text().replace("kind: embedded, weights", f"kind: embedded, key: {{from_file: {key}}}, weights"))
+    here.apply()
+    here.desire("tiny-b")
+    here.apply()
+    assert here.run("plan", "--detailed-exitcode").returncode == 0
+    kept = [path for path in here.folder.rglob("*") if path.is_file() and path not in {environment, key}]
+    assert not [path for path in kept if KEY.encode() in path.read_bytes()]
+
+
+def test_init_over_a_service_with_a_key_names_the_key_and_never_shows_it(here: ServiceStack) -> None:
+    environment = here.folder / "llm.env"
+    environment.write_text(f"LLAMA_API_KEY={KEY}\n")
+    argv = [str(here.llama_server()), "-m", str(next(here.folder.glob("*.gguf"))), "--port", str(here.port)]
+    here.service(f"ExecStart={shlex.join(argv)}", f"EnvironmentFile={environment}")
     here.booted.run("systemctl", "start", "tiny")
     until(here.listens, COMMAND_SECONDS)
+    begun = here.begin()
+    assert "wants an API key (LLAMA_API_KEY)" in begun["steps"][0]["why"][0]
+    written = (here.folder / "state" / "inventory.yaml").read_text()
+    assert "# key: {from_file: /PATH}   # it wants an API key (LLAMA_API_KEY)" in written
+    assert KEY not in written + json.dumps(begun)
+
+
+def test_init_says_what_to_change_in_a_service_that_nobody_can_look_at(here: ServiceStack) -> None:
+    argv = [
+        str(here.llama_server()),
+        "-m",
+        str(next(here.folder.glob("*.gguf"))),
+        "--port",
+        str(here.port),
+        "--host",
+        "127.0.0.2",
+    ]
+    here.service(f"ExecStart={shlex.join(argv)}")
+    here.booted.run("systemctl", "start", "tiny")
+    until(lambda: here.listens("127.0.0.2"), COMMAND_SECONDS)
     (step,) = here.begin()["steps"]
     assert step["command"] == "systemctl edit --full tiny.service && systemctl restart tiny.service"
     here.service(f"ExecStart={shlex.join(argv[:-2])}")

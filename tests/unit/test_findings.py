@@ -11,7 +11,7 @@ import pytest
 from reconciler.core import findings
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import Binary, Claim, FactKey, Observed, PortOwner, PortState, Unknown, Weights
+from reconciler.model.facts import Binary, Claim, FactKey, Health, Observed, Phase, PortOwner, PortState, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.machine import Folder, Logins, Machine, Node
 from reconciler.model.origin import Service
@@ -94,6 +94,29 @@ def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "program", "a")]
     assert found[0].fix == "mend it, or what inventory.yaml says of a"
+
+
+@pytest.mark.parametrize(
+    ("phase", "message", "told_as", "fix"),
+    [
+        ("locked", "it wants a key", ("wrong", "key", "a"), "mend that"),
+        ("unclear", "GET /props answered 500", ("wrong", "engine", "a"), "`reconciler logs a`"),
+        ("other", "it serves b, not a; change it", ("wrong", "engine", "a"), "change it"),
+    ],
+)
+def test_an_engine_that_answers_in_another_way_is_named(
+    phase: Phase, message: str, told_as: tuple[str, str, str], fix: str
+) -> None:
+    (found,) = seen(health_a=Health(phase=phase, message=message))
+    assert told([found]) == [told_as]
+    assert found.fix.startswith(fix)
+
+
+def test_a_service_with_a_key_that_nobody_named_is_mentioned() -> None:
+    binary = Binary(path="/opt/llama-server", key="LLAMA_API_KEY in /etc/llm.env")
+    observed = world(SLICE).predicting("test", {FactKey("binary", HOST, "a"): binary})
+    (found,) = Case(observed, machine(folders=PLACES)).found()
+    assert (found.level, found.found) == ("note", "its service wants a key (LLAMA_API_KEY in /etc/llm.env)")
 
 
 DEAF = "Wake-on-LAN is off at eth0 of box; `sudo ethtool -s eth0 wol g` there arms it until the next boot"

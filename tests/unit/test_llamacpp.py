@@ -105,7 +105,7 @@ def test_the_embedded_engine_has_one_source_of_weights(source: dict[str, Any]) -
         (("--fit", "on"), "it is off"),
         (("-cram", "10"), "cannot be saved"),
         (("--cache-idle-slots",), "cleared"),
-        (("--api-key", "x"), "loopback"),
+        (("--api-key", "x"), "is named with `key:`"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )

@@ -59,7 +59,7 @@ def test_a_server_is_told_with_all_that_starts_it_again(proc: Proc) -> None:
     assert found == {
         "pid": 9, "port": 8080, "user": found["user"], "directory": "/home/ann", "program": "/home/ann/llama-server",
         "flags": ["-m", "a.gguf", "--api-key", "(hidden)", "--hf-token=(hidden)"], "mapped": ["/home/ann/a.gguf"],
-        "variables": ["LLAMA_ARG_FIT"], "service": {"name": "llama.service", "scope": "user"}, "model": None,
+        "variables": ["LLAMA_API_KEY", "LLAMA_ARG_FIT"], "service": {"name": "llama.service", "scope": "user"}, "model": None,
         "container": None, "supervisor": "", "socket": "",
     }  # fmt: skip
     assert "hush" not in json.dumps(found)

@@ -96,11 +96,12 @@ def test_environment_is_scrubbed_and_the_units_own_variables_win(tmp_path: Path,
     monkeypatch.setenv("LLAMA_ARG_PORT", "1")
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
     monkeypatch.setenv("RECONCILER_STATE", "x")
+    monkeypatch.setenv("LLAMA_ARG_KEPT", "2")
     program = "import json, os; print('ready', json.dumps(dict(os.environ)), flush=True); import signal; signal.pause()"
-    start(tmp_path, program, env={"OWN": "1", "RECONCILER_MARK": "forged"})
+    start(tmp_path, program, env={"OWN": "1", "RECONCILER_MARK": "forged"}, keep=["LLAMA_ARG_KEPT"])
     seen = json.loads(running.wait_for_line(tmp_path / "models/m/log").removeprefix("ready "))
     assert not {"LLAMA_ARG_PORT", "NOTIFY_SOCKET", "RECONCILER_STATE"} & set(seen)
-    assert seen["OWN"] == "1"
+    assert (seen["OWN"], seen["LLAMA_ARG_KEPT"]) == ("1", "2")
     assert seen["RECONCILER_MARK"] == json.dumps(running.mark("m"), sort_keys=True, separators=(",", ":"))
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.core.canonical import canonical, digest
+from reconciler.core.resolve import _identity
+from reconciler.model.secret import FromFile
 from reconciler.model.spec import Command, Kind
 from tests.pairs import TWO_HOSTS, problems, wanted
 
@@ -71,8 +73,21 @@ def test_a_model_is_defined_completely(tmp_path: Path) -> None:
         "rerank",
     )
     assert model.capabilities.keeps_conversations
-    assert model.digest == digest({"command": model.command, "port": 9000})
+    assert model.digest == _identity(model.command, 9000)
     assert isinstance(model.command, Command)
+
+
+def test_what_an_upgrade_adds_to_a_command_and_nobody_uses_starts_no_engine_again() -> None:
+    """The digest was written down with the version that had no secrets."""
+    command = Command(argv=("llama-server", "-m", "a.gguf"), env={"A": "1"}, folders=("slots",))
+    before = {"command": {"argv": ["llama-server", "-m", "a.gguf"], "env": {"A": "1"}, "folders": ["slots"]}, "port": 8080}
+    assert _identity(command, 8080) == digest(before)
+
+
+def test_a_command_with_a_secret_is_identified_by_where_that_is() -> None:
+    plain = Command(argv=("llama-server",))
+    here, there = (plain.model_copy(update={"secrets": {"KEY": FromFile(from_file=path)}}) for path in ("/here", "/there"))
+    assert len({_identity(one, 8080) for one in (plain, here, there)}) == 3
 
 
 def test_other_cards_are_another_unit_and_no_cards_are_none(tmp_path: Path) -> None:

@@ -58,9 +58,26 @@ def test_a_service_goes_on_as_it_is(service: Service) -> None:
 )
 def test_a_service_that_nobody_can_look_at_is_changed_and_not_ended(user: str, service: Service, systemctl: str) -> None:
     one = candidate(service=service, flags=("--host=10.0.0.7", "--api-key", "(hidden)", "--api-key=(hidden)", "--no-slots"))
-    (step,) = steps(machine(user=user, servers=(one.server,)), [one])
+    key, step = steps(machine(user=user, servers=(one.server,)), [one])
     assert step.command == f"{systemctl} edit --full llama.service && {systemctl} restart llama.service"
-    assert "Take --api-key, --no-slots, --host 10.0.0.7 out of its ExecStart=" in step.why[1]
+    assert "Take --no-slots, --host 10.0.0.7 out of its ExecStart=" in step.why[1]
+    assert (key.command, key.why[0]) == ("", "qwen goes on as llama.service, and wants an API key (--api-key).")
+
+
+@pytest.mark.parametrize(
+    ("changed", "source"),
+    [
+        ({"variables": ("LLAMA_API_KEY", "LLAMA_ARG_PORT")}, "LLAMA_API_KEY"),
+        ({"flags": ("--api-key=(hidden)",)}, "--api-key"),
+        ({"flags": ("--api-key-file", "/keys/llm")}, None),
+        ({"variables": ("LLAMA_ARG_PORT",)}, None),
+    ],
+)
+def test_a_service_with_a_key_goes_on_and_it_is_said_how_to_name_that(changed: dict[str, Any], source: str | None) -> None:
+    one = candidate(service=OF_USER, **changed)
+    found = steps(machine(servers=(one.server,)), [one])
+    assert [step.command for step in found] == ([] if source is None else [""])
+    assert source is None or f"wants an API key ({source})" in found[0].why[0]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from reconciler.drivers.engines.llama import setup
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.setup import Setup
-from reconciler.drivers.engines.llamacpp import CONTEXT, WEIGHTS, Args, Budget, File, FolderOfOne, Parallel
+from reconciler.drivers.engines.llamacpp import CONTEXT, WEIGHTS, Args, Budget, File, FolderOfOne, Key, Parallel
 from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
@@ -43,6 +43,7 @@ class Options(BaseModel):
     slots: FolderOfOne = "slots"
     slots_budget: Budget = 64 * setup.GIB
     args: Args = ()
+    key: Key = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -56,7 +57,7 @@ class Options(BaseModel):
         return Setup(
             program=(sys.executable, str(SERVER), *random), code=_code(), weights=self.weights or f"weights-{self.seed}.gguf",
             context=self.context, parallel=self.parallel, slots=self.slots, budget=self.slots_budget, args=self.args,
-            made_from=random,
+            made_from=random, key=self.key,
         )  # fmt: skip
 
 

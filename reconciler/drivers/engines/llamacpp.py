@@ -18,6 +18,7 @@ from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.flags import refused
 from reconciler.drivers.engines.llama.setup import Setup
 from reconciler.model.quantity import WHOLE, Word, expected
+from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
 if TYPE_CHECKING:
@@ -80,6 +81,13 @@ FolderOfOne = Annotated[
     AfterValidator(_inside),
 ]
 Budget = Annotated[int, Field(ge=0, description="The bytes that saved conversations may take; the oldest go first."), WHOLE]
+Key = Annotated[
+    Secret | None,
+    Field(
+        description="Where its API key is. An engine that is started here is started with it, in its environment; a service that "
+        "is there already has its own, and is asked with this one."
+    ),
+]
 CONTEXT = "How many tokens all slots hold together."
 
 
@@ -97,6 +105,7 @@ class Options(BaseModel):
     slots: FolderOfOne = "slots"
     slots_budget: Budget = 64 * setup.GIB
     args: Args = ()
+    key: Key = None
 
     def setup(self) -> Setup:
         """Return what every engine of this protocol is described by."""
@@ -110,6 +119,7 @@ class Options(BaseModel):
             slots=self.slots,
             budget=self.slots_budget,
             args=self.args,
+            key=self.key,
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from reconciler.edge import secret
 from reconciler.model.facts import Binary, Fact, Known, LogPart, Mark, PortState, Unit, Unknown
 from reconciler.model.onhost import AskFlags, AskPort, AskProgram, AskTail, AskUnits, Spawn, Stop
 from reconciler.model.spec import Capabilities
@@ -22,7 +23,11 @@ CAPABILITIES = Capabilities(keeps_conversations=True)
 
 AGAIN_SECONDS = 5.0
 KILL_SECONDS = 10.0
-SCRUB = ("LLAMA_ARG_",)
+SCRUB = ("LLAMA_",)
+"""What llama.cpp's programs hear from an environment: flags, a key, and that they are the child of a router (b10434, b11549)."""
+
+KEEP = ("LLAMA_CACHE", "LLAMA_OFFLINE")
+"""What of it says nothing but where downloads are kept, and that there are to be none."""
 
 _UNITS = TypeAdapter(tuple[Unit, ...])
 
@@ -62,7 +67,10 @@ class Driver:
             return Unknown(f"the owner of port {port} cannot be understood")
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
-        """Return the program that would be started, or the script it runs when that is what is wrong or newer."""
+        """Return the program that would be started, or the script it runs when that is what is wrong or newer.
+
+        What is started with a secret cannot be without it.
+        """
         programs = _programs(model)
         words, env = model.command.argv[len(programs) :], model.command.env
         flags = AskFlags(program=tuple(programs), words=words, env=env)
@@ -74,7 +82,8 @@ class Driver:
             binaries.append(Binary.model_validate(fact.value))
         seen = next((one for one in binaries if one.problem), binaries[-1])
         why_not = "" if isinstance(refusal, Unknown) else refusal.value.get("problem", "")
-        return Known(seen.model_copy(update={"refusal": str(why_not)}))
+        missing = secret.problem(model.command.secrets)
+        return Known(seen.model_copy(update={"problem": seen.problem or missing, "refusal": str(why_not)}))
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """Return the last lines that the unit wrote, or those since `after`."""
@@ -87,14 +96,15 @@ class Driver:
             return Unknown(f"the log of {model_name} cannot be understood")
 
     async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
-        """Start the unit with its mark, in its own directory; raise DriverError."""
+        """Start the unit with its mark, in its own directory; raise DriverError, or Declined without its secrets."""
         directory = model.directory
         return await self._access.act(
             Spawn(
                 mark=mark,
                 argv=model.command.argv,
-                env=model.command.env,
+                env={**model.command.env, **secret.read_words(model.command.secrets)},
                 scrub=SCRUB,
+                keep=KEEP,
                 directory=directory,
                 folders=tuple(
                     f"{directory}/{folder}" if not folder.startswith("/") else folder for folder in model.command.folders

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from reconciler.edge import secret
 from reconciler.errors import DriverError
 from reconciler.model.facts import Binary, Fact, Known, LogPart, Mark, PortState, Unit, UnitIdentity, Unknown
 from reconciler.model.names import Value
@@ -102,9 +103,15 @@ class Driver:
         return Known(PortState(owner=owner))
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
-        """Return the program that the service runs, as new as its newest file; or why the service cannot be started."""
+        """Return the program that the service runs, as new as its newest file; or why the service cannot be started.
+
+        A service has its own key; but where ours cannot be read, nobody could see whether it works.
+        """
         seen = await self._seen([model])
-        return seen if isinstance(seen, Unknown) else Known(seen.value[0].binary)
+        if isinstance(seen, Unknown):
+            return seen
+        found, missing = seen.value[0].binary, secret.problem(model.command.secrets)
+        return Known(found.model_copy(update={"problem": found.problem or missing}))
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """Return the last lines that the service wrote to the journal since it was started last, or those since `after`."""

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
+from reconciler.drivers.engines.llama import key
 from reconciler.drivers.engines.llama.answers import answered
 from reconciler.drivers.engines.llama.api import HEALTH, PROPS, PROPS_LIMIT, QUICK_SECONDS, Api, is_loading
 from reconciler.drivers.engines.llama.judging import Said, heard
+from reconciler.drivers.engines.llama.key import Key
 from reconciler.drivers.engines.llama.restoring import Restoring, own_attempt
 from reconciler.drivers.engines.llama.saving import Saving
 from reconciler.drivers.engines.llama.visit import Visit
@@ -53,11 +55,11 @@ class LlamaEngine:
         """Use the host behind `access`."""
         self.setup, self.model = setup, model
         self._access, self._wall = access, wall
-        self._http = HttpClient()
 
     async def health(self, unit: Unit) -> Fact[Health]:
         """Return how far the engine is: its host says in one answer who owns the port, and what it says there."""
-        (answer,) = await self._access.ask([self._page(unit, PROPS)])
+        secret = key.read(self.setup.key)
+        (answer,) = await self._access.ask([self._page(unit, PROPS, secret)])
         try:
             visit = _seen(answer, Visit)
         except DriverError as error:
@@ -67,7 +69,7 @@ class LlamaEngine:
             return Known(obstacle)
         if visit.page is None:
             return Unknown(f"the host did not ask what {self.model.name} says on its port")
-        said = heard(visit.page, self._asked(unit, PROPS), young=unit.uptime < YOUNG_SECONDS, key="")
+        said = heard(visit.page, self._asked(unit, PROPS), secret, young=unit.uptime < YOUNG_SECONDS)
         if said.phase == "locked" and await self._loads(unit):
             said = Said("loading", "it loads its model")
         return Known(self._health(said, unit))
@@ -157,15 +159,22 @@ class LlamaEngine:
         """Return where a unit listens: a definition that moved its model to another port did not move the unit."""
         return unit.mark.port or self.model.port
 
-    def _page(self, unit: Unit, path: str) -> AskPage:
-        return AskPage(port=self._port(unit), path=path, pids=_pids(unit), seconds=QUICK_SECONDS, limit=PROPS_LIMIT)
+    def _page(self, unit: Unit, path: str, secret: Key) -> AskPage:
+        return AskPage(
+            port=self._port(unit),
+            path=path,
+            pids=_pids(unit),
+            seconds=QUICK_SECONDS,
+            limit=PROPS_LIMIT,
+            key=secret.word or None,
+        )
 
     def _asked(self, unit: Unit, path: str) -> str:
         return f"GET http://127.0.0.1:{self._port(unit)}{path}"
 
     async def _loads(self, unit: Unit) -> bool:
         """Return whether a server that refuses us says on the one page that is open to all that it loads its model."""
-        (answer,) = await self._access.ask([self._page(unit, HEALTH)])
+        (answer,) = await self._access.ask([self._page(unit, HEALTH, Key())])
         try:
             page = _seen(answer, Visit).page
             return page is not None and is_loading(page.reply(self._asked(unit, HEALTH)))
@@ -208,7 +217,7 @@ class LlamaEngine:
         if obstacle:
             raise DriverError(obstacle.message)
         async with self._access.dial(self._port(unit)) as root:
-            yield Api(self._http, root)
+            yield Api(HttpClient(headers=key.read(self.setup.key).headers), root)
 
     async def _half_restored(self, unit: Unit) -> set[int]:
         """Return the slots that a restore filled, perhaps, before it was cut short: they do not say what they hold."""

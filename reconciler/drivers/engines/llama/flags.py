@@ -47,7 +47,7 @@ FIXED = {
     **dict.fromkeys(("-fit", "--fit"), "it is off: a context that changes between starts loses conversations"),
     **dict.fromkeys(("-cram", "--cache-ram"), "it is 0: what is moved there cannot be saved"),
     **dict.fromkeys(("--cache-idle-slots", "--no-cache-idle-slots"), "it is off: idle conversations would be cleared"),
-    **dict.fromkeys(("--api-key", "--api-key-file"), "an engine answers on loopback only"),
+    **dict.fromkeys(("--api-key", "--api-key-file"), "its key is named with `key:`, which keeps it off the command line"),
     **dict.fromkeys(("-h", "--help", "--usage", "--version", "--list-devices"), "the program would print that and end"),
     **dict.fromkeys(("-cl", "--cache-list", "--completion-bash", "--license"), "the program would print that and end"),
     **dict.fromkeys(("--api-prefix", "--ssl-key-file", "--ssl-cert-file"), "the engine is reached at the root of plain http"),

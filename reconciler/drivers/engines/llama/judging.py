@@ -13,8 +13,8 @@ from reconciler.edge.http import HttpFault
 from reconciler.errors import DriverError
 
 if TYPE_CHECKING:
+    from reconciler.drivers.engines.llama.key import Key
     from reconciler.drivers.engines.llama.visit import NoPage, Page
-    from reconciler.edge.http import Reply
     from reconciler.model.facts import Phase
 
 TLS = "it is looked at over plain http: take --ssl-key-file and --ssl-cert-file away, or put a proxy in front for clients"
@@ -28,14 +28,14 @@ class Said(NamedTuple):
     props: Props | None = None
 
 
-def heard(page: Page | NoPage, asked: str, *, young: bool, key: str) -> Said:
-    """Return what an answer says. `young`: it may not have begun to listen; `key`: where ours is, empty without one."""
+def heard(page: Page | NoPage, asked: str, key: Key, *, young: bool) -> Said:
+    """Return what an answer says that was asked for with a key. `young`: it may not have begun to listen."""
     try:
         reply = page.reply(asked)
     except HttpFault as fault:
         return _unanswered(fault, young=young)
     if reply.status in REFUSES:
-        return Said("locked", _refused(reply, key))
+        return Said("locked", f"{key.lesson} ({unexpected(reply).message})")
     try:
         props = read_props(reply)
     except DriverError as error:
@@ -53,10 +53,3 @@ def _unanswered(fault: HttpFault, *, young: bool) -> Said:
     # Between taking the port and serving there, nobody accepts connections yet, or hangs up on them.
     starting = young and fault.fault in {"refused", "broken"}
     return Said("loading" if starting else "unresponsive", fault.message)
-
-
-def _refused(reply: Reply, key: str) -> str:
-    said = unexpected(reply).message
-    if key:
-        return f"it does not take the key in {key}: {said}; name the key that it was started with"
-    return f"it wants a key: {said}; name it with `key:` of its engine in inventory.yaml"

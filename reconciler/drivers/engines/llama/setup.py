@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from posixpath import isabs, join
 
 from reconciler.drivers.engines.llama.flags import Place, places, state_files, state_flags
+from reconciler.drivers.engines.llama.key import VARIABLE
 from reconciler.model.onhost import AskFingerprint, AskGguf, AskPlace
+from reconciler.model.secret import Secret
 from reconciler.model.spec import Command, ModelSpec
 
 GIB = 1024**3
@@ -29,6 +31,7 @@ class Setup:
     budget: int
     args: tuple[str, ...]
     made_from: tuple[str, ...] = ()
+    key: Secret | None = None
 
     def weights_on(self, model: ModelSpec) -> str:
         """Return the weights' path on the host."""
@@ -63,9 +66,10 @@ def command(setup: Setup, model_name: str, port: int, gpus: Sequence[int]) -> Co
         "--parallel", str(setup.parallel), "--slot-save-path", slots, "--metrics",
         "--fit", "off", "--cache-ram", "0", "--no-cache-idle-slots",
     ]  # fmt: skip
+    secrets = {} if setup.key is None else {VARIABLE: setup.key}
     context = [] if setup.context is None else ["--ctx-size", str(setup.context)]
     argv = (*setup.program, *flags, *context, *setup.args)
-    return Command(argv=argv, env={"GGML_NO_BACKTRACE": "1", **_on_cards(gpus)}, folders=(slots,))
+    return Command(argv=argv, env={"GGML_NO_BACKTRACE": "1", **_on_cards(gpus)}, folders=(slots,), secrets=secrets)
 
 
 def _on_cards(gpus: Sequence[int]) -> dict[str, str]:
