@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.core import conversations
 from reconciler.core.conditions import host_conditions, model_conditions
 from reconciler.core.recovery import Hints
 from reconciler.core.words import said
@@ -56,6 +57,7 @@ def of_model(slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints, 
         ),
         Said(about="memory", says=_memory(model, observed, host)),
         Said(about="conversations", says=_conversations(model, unit, observed, host)),
+        *(Said(about="saved", says=one) for one in conversations.saved_ones(observed, host, name)),
     ]
     seconds = [known for kind in ("start", "await_healthy") if (known := hints.typical_seconds(kind, name)) is not None]
     if seconds:
@@ -96,7 +98,7 @@ def _conversations(model: ModelSpec, unit: Unit | None, observed: Observed, host
     saved = observed.value(FactKey("saved", host, model.name), Saved)
     tokens = sum(slot.tokens for slot in saved.slots) if saved else 0
     beside = f"; saved now: {len(saved.slots)} with {tokens:,} tokens" if saved and saved.slots else "; none is saved now"
-    return f"kept: saved before a stop, and proven by replaying them after the start{beside}"
+    return f"kept: saved before a stop, and put back after the start{beside}"
 
 
 def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> Explanation:

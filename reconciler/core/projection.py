@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core.conditions import host_conditions, model_conditions
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import FactKey, Health, Observed, Unit
+from reconciler.model.facts import FactKey, Health, Observed, Saved, Unit
 from reconciler.model.power import Power, Testimony
 from reconciler.model.records import Carried, OpenRun, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import ModelSpec, Slice
@@ -31,10 +31,17 @@ def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan)
         observed_generation=hints.judged_generation,
         conditions=host_conditions(hints, plan),
         models=tuple(_model(slice_, model, observed) for model in slice_.models),
-        notes=hints.notes,
+        notes=(*hints.notes, *_damaged(slice_, observed)),
         failure=f"{failure.reason}: {failure.message}" if failure else "",
         log=failure.log if failure else (),
     )
+
+
+def _damaged(slice_: Slice, observed: Observed) -> Iterator[str]:
+    """Yield what is wrong with the folders of saved conversations: none of that comes back."""
+    for model in slice_.models:
+        saved = observed.value(FactKey("saved", slice_.host.name, model.name), Saved) or Saved()
+        yield from (f"{model.name}: {problem}" for problem in saved.problems)
 
 
 def _evidence(observed: Observed, host: str) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TypeAlias
 
+from reconciler.core import conversations
 from reconciler.core.diff import GOING_DOWN, POWER_STATES
 from reconciler.core.memory import awaited
 from reconciler.core.room import Shortage, shortage
 from reconciler.model.change import Change, PowerChange, PrepareChange, ProveChange, RestoreChange, StartChange, StopChange
-from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Health, Observed, Saved, Unit, Weights
+from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Health, Observed, Unit, Weights
 from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.await_down import AwaitDown
@@ -286,7 +287,7 @@ def _start(change: StartChange, wanted: Slice, observed: Observed, saved: Observ
     if _may_restore(model, weights):
         if fitting_slots(saved, host, name):
             drafts.append(_restore_draft(change.host, name, saved, change.cause))
-        notes = _unfit(observed, host, name)
+        notes = conversations.unfit(observed, host, name)
     elif weights is not None and not weights.keepable and model.conversations != "drop":
         what = weights.architecture or "this model"
         notes = (f"{name}: conversations cannot be kept with {what}{_remedy(weights)}",)
@@ -300,23 +301,6 @@ def _defined(wanted: Slice, model_name: str) -> ModelSpec:
 
 def _may_restore(model: ModelSpec, weights: Weights | None) -> bool:
     return model.keeps_conversations and (weights is None or weights.keepable)
-
-
-def _unfit(observed: Observed, host: str, model_name: str) -> tuple[str, ...]:
-    saved = observed.value(FactKey("saved", host, model_name), Saved) or Saved()
-    placeless = _placeless(saved, observed.value(FactKey("fingerprint", host, model_name), Fingerprint))
-    misfits = len(saved.slots) - len(placeless) - len(fitting_slots(observed, host, model_name))
-    notes = tuple(f"{model_name}: {problem}" for problem in (*saved.problems, *placeless))
-    if misfits:
-        text = f"{model_name}: {_count(misfits, 'saved slot')} will not be restored: made by another build, model or settings"
-        return (*notes, text + ", or failed before")
-    return notes
-
-
-def _placeless(saved: Saved, wanted: Fingerprint | None) -> tuple[str, ...]:
-    """Return which saved slots would fit, and have no slot to be put into."""
-    placeless = [slot for slot in saved.slots if wanted and slot.fingerprint == wanted.digest and not wanted.has_place(slot)]
-    return tuple(f"there is no slot {slot.slot} for slot file {slot.file}; it will not be used" for slot in placeless)
 
 
 def _healthy(model: ModelSpec, host: str, cause: str, weights: Weights | None) -> Draft:

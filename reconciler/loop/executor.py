@@ -118,13 +118,13 @@ class Executor:
     drained_until: dict[str, float] = field(default_factory=dict)
     promised: dict[str, int] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
-    not_restored: list[str] = field(default_factory=list)
+    not_restored: dict[tuple[str, int | None], str] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know of the run: conversations that were lost, and such as did not come back."""
         lost = (conversations.lost(model_name, count) for model_name, count in self.lost.items() if count)
-        return tuple(dict.fromkeys((*lost, *self.not_restored)))
+        return (*lost, *(sentence for sentence in self.not_restored.values() if sentence))
 
     def left(self, plan: HostPlan) -> tuple[PlannedStep, ...]:
         """Return the steps of a plan that were not given up for good in this run."""
@@ -162,7 +162,7 @@ class Executor:
             self.drained_until.setdefault(step.model, began + step.deadline)
         world = before = await self.observer.look([key for key in step.reads() if self._is_old(step, world.fact(key))], world)
         if step.skippable and step.sightings == 1 and step.holds(world):
-            self._record(step, "skipped", began, world)
+            self._record(step, "skipped", began, world, evidence=self._restored(step, world, {}))
             return None, world
         if step.kind == "start" and self.started[step.model] >= MOST_STARTS:
             return Ending("failed", step, f"it was started {MOST_STARTS} times in this run, and was gone each time"), world
@@ -184,7 +184,7 @@ class Executor:
         self.torn_down = self.torn_down or step.kind == "stop"
         if step.kind == "start" and outcome == "done":
             self.started[step.model] += 1
-        evidence = self._counted(step, outcome, before, came.evidence)
+        evidence = self._restored(step, world, self._counted(step, outcome, before, came.evidence))
         self._record(step, outcome, began, world, message, evidence)
         return self._judge(step, outcome, message, world), world
 
@@ -195,9 +195,7 @@ class Executor:
         return self.clock.boot() < self.drained_until[step.model] and used_since(before, after, step)
 
     def _counted(self, step: AnyStep, outcome: Outcome, before: Observed, evidence: Evidence) -> Evidence:
-        """Return the evidence of a step with the slots that were lost in it, and count them and what did not come back."""
-        if step.kind == "restore_slots":
-            self.not_restored += conversations.not_proven(step.model, evidence)
+        """Return the evidence of a stop with the slots that were lost in it, and count those."""
         if step.kind != "stop" or not step.keeps or outcome != "done":
             return evidence
         # A stop that broke off could not tell.
@@ -212,6 +210,15 @@ class Executor:
             host=step.host, run=self.run, number=self.number, step=step.kind, model=_model(step), in_doubt=in_doubt
         )
         self.journal.append(intent)
+
+    def _restored(self, step: AnyStep, world: Observed, evidence: Evidence) -> Evidence:
+        """Return the evidence of a restore with the slots that clients took before it, and note what did not come back."""
+        if step.kind != "restore_slots":
+            return evidence
+        tried = evidence.get("slots")
+        slots: list[Any] = [*(tried if isinstance(tried, list) else []), *conversations.left_out(world, step)]
+        self.not_restored |= {(step.model, one["slot"]): conversations.became(step.model, one) for one in slots}
+        return {**evidence, "slots": slots} if slots else evidence
 
     def _is_old(self, step: AnyStep, fact: Fact[FactValue]) -> bool:
         """Return whether a fact must be looked at again before it is acted upon; what an effect touches is read after it."""
@@ -281,6 +288,8 @@ class Executor:
         required = step.kind == "save_slots" and step.required
         if not required and (step.best_effort or step.kind == "save_slots" or self._may_go_on(step, world)):
             self.gave_up[step.kind, _model(step)] += 1
+            if step.kind == "restore_slots":
+                self.not_restored[step.model, None] = f"{step.model}: not every saved conversation was put back: {message}"
             self.say(f"{step.kind} {step.target}: went on without it: {message}")
             return None
         return Ending("failed", step, message)

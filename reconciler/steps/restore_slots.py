@@ -68,14 +68,23 @@ class RestoreSlots(ModelStep):
 
 def owed_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
     """Return the saved slots that fit the running unit, were not decided for it, and whose place no client has used."""
+    return tuple(slot for slot, is_free in _undecided(world, host, model_name) if is_free)
+
+
+def taken_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
+    """Return the saved slots that would be owed if clients had not used their place."""
+    return tuple(slot for slot, is_free in _undecided(world, host, model_name) if not is_free)
+
+
+def _undecided(world: Observed, host: str, model_name: str) -> tuple[tuple[SavedSlot, bool], ...]:
+    """Return the saved slots that fit the running unit and were not decided for it, each with whether its place is free."""
     unit = world.value(FactKey("unit", host, model_name), Unit)
     activity = world.value(FactKey("activity", host, model_name), Activity)
     fingerprint = world.value(FactKey("fingerprint", host, model_name), Fingerprint)
     if unit is None or activity is None or fingerprint is None or not fingerprint.fits(unit):
         return ()
-    return tuple(
-        slot for slot in fitting_slots(world, host, model_name) if not _decided(slot, unit) and _is_free(slot, unit, activity)
-    )
+    fitting = (slot for slot in fitting_slots(world, host, model_name) if not is_decided(slot, unit))
+    return tuple((slot, _is_free(slot, unit, activity)) for slot in fitting)
 
 
 def fitting_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
@@ -86,7 +95,7 @@ def fitting_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlo
     if saved is None or fingerprint is None or weights is None or not weights.keepable:
         return ()
     fitting = (slot for slot in saved.slots if slot.fingerprint == fingerprint.digest and fingerprint.has_place(slot))
-    return tuple(slot for slot in fitting if not _gave_up(slot))
+    return tuple(slot for slot in fitting if not gave_up(slot))
 
 
 def is_poisoned(world: Observed, host: str, model_name: str) -> bool:
@@ -98,12 +107,14 @@ def is_poisoned(world: Observed, host: str, model_name: str) -> bool:
     )
 
 
-def _gave_up(slot: SavedSlot) -> bool:
+def gave_up(slot: SavedSlot) -> bool:
+    """Return whether a saved slot is not put in any more: it failed, or engines died over it again and again."""
     failed = any(tried.outcome == "failed" for tried in slot.attempts)
     return failed or sum(tried.outcome == "open" for tried in slot.attempts) > MOST_OPEN_ATTEMPTS
 
 
-def _decided(slot: SavedSlot, unit: Unit) -> bool:
+def is_decided(slot: SavedSlot, unit: Unit) -> bool:
+    """Return whether a saved slot was tried in this unit to the end."""
     return any(tried.identity == unit.identity and tried.outcome != "open" for tried in slot.attempts)
 
 

@@ -59,7 +59,7 @@ def test_memory_says_whether_it_is_written_or_estimated_or_not_known() -> None:
         ),
         ({"running": {"a": RunningGiven(definition="older")}}, "not kept: it runs with another definition"),
         ({"running": {"a": RunningGiven(replaced=True)}}, "not kept: its weights or its program changed since it started"),
-        ({"saved": {"a": (SavedGiven(tokens=8112),)}}, "kept: saved before a stop, and proven by replaying them"),
+        ({"saved": {"a": (SavedGiven(tokens=8112),)}}, "kept: saved before a stop, and put back after the start"),
         ({"saved": {"a": (SavedGiven(tokens=8112),)}}, "saved now: 1 with 8,112 tokens"),
         ({}, "none is saved now"),
     ],

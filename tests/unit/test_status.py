@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from reconciler.model.facts import (
     Phase,
     PortOwner,
     PortState,
+    Saved,
     Unit,
     Unknown,
 )
@@ -82,6 +84,13 @@ def test_a_host_that_serves_what_is_wanted_is_ready() -> None:
     assert words(conditions["Ready"]) == ("True", "InSync", "in sync (a)")
     assert words(conditions["model Ready"]) == ("True", "Serving", "")
     assert len(conditions) == 2
+
+
+def test_what_did_not_come_back_and_what_is_damaged_is_noted() -> None:
+    seen = world(WANTED, {"a": unit("a")}, saved_a=Saved(problems=("slot file x is missing",)))
+    hints = replace(NO_HINTS, notes=("a: slot 0 (500 tokens) started cold",))
+    status = host_status(WANTED, seen, hints, plan(target(WANTED), seen, hints))
+    assert status.notes == ("a: slot 0 (500 tokens) started cold", "a: slot file x is missing")
 
 
 def test_a_model_that_is_missing_has_drifted() -> None:
@@ -174,6 +183,12 @@ def test_history_tells_every_run_with_its_steps_and_its_end() -> None:
     (run,) = history(rows(opened(), done(), done(step="restore_slots", evidence=slots), FAILED))
     assert [step["said"] for step in run["steps"]] == ["", "slot 0: 500 tokens proven"]
     assert (run["verdict"], run["message"], run["log"]) == ("failed", "it died", ["bad"])
+
+
+@pytest.mark.parametrize(("lost", "said"), [([2], "lost: what was in slot 2"), ([0, 3], "lost: what was in slots 0, 3")])
+def test_history_tells_what_ended_with_a_unit_although_it_was_to_be_kept(lost: list[int], said: str) -> None:
+    (run,) = history(rows(opened(), done(step="stop", evidence={"gone": True, "lost": lost})))
+    assert [step["said"] for step in run["steps"]] == [said]
 
 
 def test_history_leaves_out_the_end_of_a_run_that_it_does_not_know() -> None:
