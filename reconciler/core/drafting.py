@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.core import naming
@@ -93,10 +93,8 @@ def _seen_here(server: Server, said: Adopted, files: Mapping[str, WeightsFile]) 
 def draft(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_problem: str, where: Where = HERE) -> Draft:
     """Return both files. `gpu_problem` is why the memory of the accelerators cannot be read, empty when it can."""
     if not found:
-        return Draft(
-            _desired(machine, "tiny-a", "Nothing was found here that could serve: this one runs on random weights."),
-            _demo(machine),
-        )
+        why = "Nothing was found here that could serve: this one runs on random weights."
+        return Draft(_desired(machine, "tiny-a", why), "\n".join([_demo(machine).rstrip("\n"), *_left(machine, found)]) + "\n")
     return Draft(_wish(machine, found, answers), "\n".join(_inventory(machine, found, answers, gpu_problem, where)) + "\n")
 
 
@@ -265,15 +263,22 @@ def _port(machine: Machine, found: Sequence[Candidate]) -> int:
 def _left(machine: Machine, found: Sequence[Candidate]) -> list[str]:
     """Return comments on what was seen and not written."""
     beside = [file.path for file in machine.weights if not file.problem and not _is_model(file)]
-    named = {one.server.pid for one in found if one.server is not None}
     broken = [file for file in machine.weights if file.problem]
     lines = [f"# Not written, because {file.problem}" for file in broken]
     lines += [f"# {one} is no model of its own: an mmproj or adapter belongs into `args` of one." for one in beside]
-    lines += [
-        f"# pid {one.pid} {_where(one)} serves weights that could not be seen." for one in machine.servers if one.pid not in named
-    ]
+    lines += [f"# {sentence}" for sentence in unseen(machine, found)]
     lines += [f"# {machine.cut}; add what is missing."] if machine.cut else []
     return ["", *lines] if lines else []
+
+
+def unseen(machine: Machine, found: Iterable[Candidate]) -> Iterator[str]:
+    """Yield what serves and is not among the models, with what would end it where something starts it again."""
+    written = {one.server.pid for one in found if one.server is not None}
+    for server in machine.servers:
+        if server.pid not in written:
+            way_out = server.way_out("" if server.user == machine.user else server.user)
+            said = f"pid {server.pid}{'' if server.container else f' {_where(server)}'} serves weights that could not be seen"
+            yield f"{said}{f'; {way_out}' if way_out else ''}."
 
 
 def _is_model(file: WeightsFile) -> bool:

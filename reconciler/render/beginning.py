@@ -15,10 +15,11 @@ def init_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     lines = [f"Wrote {', '.join(document['files'])} in {directory}: {document['git']}."]
     lines += [f"{_count(machine['servers'], 'llama-server')} listening, {_count(machine['weights'], 'GGUF file')} found."]
     lines += [f"Note: {machine['cut']}."] if machine["cut"] else []
+    lines += [f"Note: {note}" for note in document["notes"]]
     if not document["models"]:
         lines.append("Nothing of your own was found: these are two demo models. inventory.yaml says how to add your own.")
     lines += ["", f"$ reconciler plan --state {directory}", plan_text(document["plan"], look), "", "Next:"]
-    if document["models"] and not machine["servers"] and not any(host["steps"] for host in document["plan"]["hosts"]):
+    if document["models"] and not document["served"] and not any(host["steps"] for host in document["plan"]["hosts"]):
         lines += _first(document, directory)
     else:
         for step in document["steps"]:

@@ -60,6 +60,8 @@ def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome:
         "git": git,
         "machine": machine.model_dump(mode="json"),
         "models": [one.name for one in found],
+        "served": [one.name for one in found if one.server is not None],
+        "notes": list(drafting.unseen(machine, found)),
         "steps": [{**step._asdict(), "command": _there(step.command, to)} for step in takeover.steps(machine, found)],
         "plan": plan_verb.run(app, detailed=False).document,
     }

@@ -85,6 +85,9 @@ CASES = {
             ),
         )
     ),
+    "a_container_of_unseen_weights": Case(
+        machine(servers=(server(container=Container(runtime="docker", name="q"), program=""),))
+    ),
     "on_a_unix_socket": Case(
         machine(
             servers=(server(socket="/run/llama.sock", flags=("-m", QWEN.path, "--host", "/run/llama.sock")),), weights=(QWEN,)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from reconciler.cli.terminal import ask
 from reconciler.core.drafting import Answers, Candidate
+from reconciler.render.beginning import init_text
 from reconciler.verbs.init import _answers
 from tests.machines import adopted, file, machine, server
 
@@ -40,6 +42,25 @@ def test_nothing_is_asked_of_what_is_served_or_where_nothing_is_or_without_a_per
     assert _answers(machine(), SERVED, saying()) == Answers(None, "")
     assert _answers(machine(), (), saying()) == Answers()
     assert _answers(machine(), FOUND, None) == Answers()
+
+
+def begun(**changed: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "machine": machine(servers=(server(),)).model_dump(mode="json"), "directory": "/s", "files": [], "git": "committed",
+        "models": ["a"], "served": ["a"], "notes": [], "steps": [], "plan": {"hosts": [], "evidence": {"hosts": []}},
+    }  # fmt: skip
+    return fields | changed
+
+
+def test_a_step_without_a_command_is_told_in_its_sentences_alone() -> None:
+    told = init_text(begun(steps=[{"command": "", "why": ["End it there."]}]))
+    assert told.endswith("Next:\n  # End it there.\n  reconciler apply --state /s")
+
+
+def test_what_serves_and_is_no_model_is_noted_and_the_models_that_are_there_wait_for_a_choice() -> None:
+    told = init_text(begun(served=[], notes=["pid 812 serves weights that could not be seen."]))
+    assert "\nNote: pid 812 serves weights that could not be seen.\n" in told
+    assert told.endswith("  reconciler use a --state /s")
 
 
 def test_a_question_goes_to_stderr_and_the_answer_is_one_line(
