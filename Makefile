@@ -12,7 +12,7 @@ WORKSHOP := $(VENV)/.workshop
 JOBS ?= 6
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
-.PHONY: demo demo-power test rigs test-gpu check crash bench schemas coverage lock
+.PHONY: demo demo-power test rigs test-builds test-gpu check crash bench schemas coverage lock
 # What tests need of the machine may be what makes the virtual environment.
 .NOTPARALLEL:
 
@@ -39,6 +39,10 @@ check: $(WORKSHOP)
 # Every byte of the journal and its log, and 100,000 schedules of deaths, where `make test` takes samples of fixed seeds.
 crash: $(WORKSHOP)
 	CRASH_COMPLETE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/crash
+
+# What every engine promises, on older builds of servers: each file of tests/builds is one, installed once into .venv/builds.
+test-builds: $(WORKSHOP)
+	$(BIN)/python -m tests.builds
 
 # Needs an NVIDIA GPU, and nvcc, cmake and a C++ compiler to build llama.cpp once; ends with 1 where there is none.
 test-gpu: $(WORKSHOP)

