@@ -82,6 +82,8 @@ class WantedGiven(Value):
 class SlotGiven(Value):
     tokens: int | None = None
     busy: bool = False
+    counted: bool = True
+    """Whether the server says how many tokens a slot holds that was used."""
 
 
 class RunningGiven(Value):
@@ -304,7 +306,10 @@ def _unit(name: str, one: RunningGiven) -> Unit:
 
 
 def _running_facts(name: str, one: RunningGiven) -> dict[FactKey, FactValue]:
-    slots = tuple(Slot(id=number, busy=slot.busy, tokens=slot.tokens, task=7) for number, slot in enumerate(one.slots))
+    slots = tuple(
+        Slot(id=number, busy=slot.busy, tokens=slot.tokens, task=7 if slot.tokens or not slot.counted else None)
+        for number, slot in enumerate(one.slots)
+    )
     changed_at = STARTED + 1 if one.replaced else STARTED - 1
     return {
         _key("unit", name): _unit(name, one),

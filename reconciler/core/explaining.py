@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +12,12 @@ from reconciler.core.conditions import host_conditions, model_conditions
 from reconciler.core.recovery import Hints
 from reconciler.core.words import said
 from reconciler.model.explanation import Explanation, Said
-from reconciler.model.facts import FactKey, Fingerprint, Health, Observed, Saved, Unit, Weights
+from reconciler.model.facts import Activity, FactKey, Fingerprint, Health, Observed, Saved, Unit, Weights
 from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.power import Power
 from reconciler.model.spec import Kind, ModelSpec, Slice
 from reconciler.steps.plan import STEPS, HostPlan
-from reconciler.steps.save_slots import REPLACED, out_of_reach
+from reconciler.steps.save_slots import REPLACED, UNCOUNTED, out_of_reach
 
 ENDS = {
     "promoted": "it was reached and stayed healthy: this is a state to go back to",
@@ -95,10 +96,21 @@ def _conversations(model: ModelSpec, unit: Unit | None, observed: Observed, host
         return f"not kept: {why_not}"
     if unit is not None and not outdated and fingerprint is not None and not fingerprint.fits(unit):
         return f"not kept: {REPLACED}"
-    saved = observed.value(FactKey("saved", host, model.name), Saved)
-    tokens = sum(slot.tokens for slot in saved.slots) if saved else 0
-    beside = f"; saved now: {len(saved.slots)} with {tokens:,} tokens" if saved and saved.slots else "; none is saved now"
-    return f"kept: saved before a stop, and put back after the start{beside}"
+    activity = observed.value(FactKey("activity", host, model.name), Activity)
+    if activity is not None and activity.uncounted:
+        return f"not kept: {UNCOUNTED}"
+    saved = observed.value(FactKey("saved", host, model.name), Saved) or Saved()
+    return f"kept: saved before a stop, and put back after the start; {_kept(saved)}"
+
+
+def _kept(saved: Saved) -> str:
+    """Return what is saved of a model, and what came of it when it was last put back."""
+    if not saved.slots:
+        return "none is saved now"
+    now = f"saved now: {len(saved.slots)} with {sum(slot.tokens for slot in saved.slots):,} tokens"
+    came = Counter(slot.attempts[-1].outcome for slot in saved.slots if slot.attempts)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(came.items()))
+    return f"{now}; last put back: {outcomes}" if outcomes else now
 
 
 def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> Explanation:

@@ -22,7 +22,7 @@ from reconciler.steps.plan import AnyStep
 from reconciler.steps.prefetch import Prefetch
 from reconciler.steps.prepare import Prepare
 from reconciler.steps.restore_slots import RestoreSlots, fitting_slots, is_poisoned
-from reconciler.steps.save_slots import REPLACED, SaveSlots, out_of_reach
+from reconciler.steps.save_slots import REPLACED, UNCOUNTED, SaveSlots, out_of_reach
 from reconciler.steps.shutdown import Shutdown
 from reconciler.steps.start import Start
 from reconciler.steps.stop import Stop
@@ -202,7 +202,7 @@ def _lost(change: StopChange, observed: Observed) -> int | None:
     if health is not None and health.phase in {"sleeping", "loading"}:
         return 0
     activity = observed.value(FactKey("activity", change.host, change.model), Activity)
-    return None if activity is None else sum(slot.holds_conversation for slot in activity.slots)
+    return None if activity is None or activity.uncounted else sum(slot.holds_conversation for slot in activity.slots)
 
 
 def _is_ready(observed: Observed, host: str, model_name: str) -> bool:
@@ -232,10 +232,16 @@ def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> t
     if unit is not None and unit.mark.digest != model.digest:
         why_not = out_of_reach(unit, observed.value(FactKey("fingerprint", change.host, change.model), Fingerprint))
         return not why_not, why_not
-    if weights is not None and not weights.keepable:
-        return False, f"{weights.architecture or 'this model'} cannot restore them" + _remedy(weights)
-    why_not = _replaced(change, weights, unit, observed)
+    activity = observed.value(FactKey("activity", change.host, change.model), Activity)
+    why_not = _unable(weights, activity) or _replaced(change, weights, unit, observed)
     return not why_not, why_not
+
+
+def _unable(weights: Weights | None, activity: Activity | None) -> str:
+    """Return why nothing of this model, or of any on its server, can ever come back."""
+    if weights is not None and not weights.keepable:
+        return f"{weights.architecture or 'this model'} cannot restore them" + _remedy(weights)
+    return UNCOUNTED if activity and activity.uncounted else ""
 
 
 def _replaced(change: StopChange, weights: Weights | None, unit: Unit | None, observed: Observed) -> str:

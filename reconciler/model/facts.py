@@ -213,6 +213,11 @@ class Slot(Value):
         """Return whether something worth saving is in the slot."""
         return (self.tokens or 0) > TRIVIAL_TOKENS
 
+    @property
+    def uncounted(self) -> bool:
+        """Return whether the slot was used, and its server does not say how much it holds: llama.cpp does since May 2026."""
+        return self.task is not None and self.tokens is None
+
 
 class Activity(Value):
     """What an engine is doing: its slots, and requests that wait for one.
@@ -224,6 +229,11 @@ class Activity(Value):
     slots: tuple[Slot, ...] = ()
     deferred: int = 0
     calm: bool = False
+
+    @property
+    def uncounted(self) -> bool:
+        """Return whether what the slots hold is not to be known."""
+        return any(slot.uncounted for slot in self.slots)
 
     @property
     def in_flight(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import (
-    TRIVIAL_TOKENS,
     Activity,
     FactKey,
     FactKind,
@@ -122,7 +121,7 @@ def _is_free(saved: SavedSlot, unit: Unit, activity: Activity) -> bool:
     place = next((slot for slot in activity.slots if slot.id == saved.slot), None)
     if place is None:
         return not activity.slots
-    if (place.tokens or 0) <= TRIVIAL_TOKENS:
-        return not place.busy
+    if not place.holds_conversation:
+        return not place.busy and not place.uncounted
     tried = any(attempt.identity == unit.identity and attempt.outcome == "open" for attempt in saved.attempts)
     return tried and place.tokens == saved.tokens

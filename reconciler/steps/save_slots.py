@@ -13,6 +13,7 @@ TOKEN_BYTES = 16
 """What a slot file holds of each token beside the cache: number, position and sequence. Measured on b10434 and b11549."""
 
 REPLACED = "its weights or its program changed since it started"
+UNCOUNTED = "its server does not say what its slots hold; llama.cpp does since May 2026 (b9294)"
 
 
 class SaveSlots(ModelStep):

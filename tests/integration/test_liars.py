@@ -137,6 +137,16 @@ async def test_a_server_that_counts_nothing_is_judged_by_its_slots(tmp_path: Pat
         assert (value(await engine.answer(unit)).identity is None) is busy
 
 
+async def test_a_slot_whose_server_does_not_say_what_it_holds_is_left_alone(tmp_path: Path) -> None:
+    says = routes({"/slots": (200, [{**SLOT, "id_task": 3}]), "/metrics": (501, {}), "/completion": (200, {})})
+    asked: list[Any] = []
+    async with lying(says) as behind_it, lying(before(behind_it, lambda *_: None, asked)) as port:
+        engine, unit = engine_on(port, tmp_path), this_process(DIGEST)
+        assert value(await engine.activity(unit)).uncounted
+        assert value(await engine.answer(unit)).identity is not None
+    assert "/completion" not in {one.path for one in asked}
+
+
 async def test_a_restore_that_restores_nothing_is_seen(define: Define) -> None:
     model = define()
     saved = await saved_by(model)

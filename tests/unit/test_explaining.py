@@ -61,6 +61,18 @@ def test_memory_says_whether_it_is_written_or_estimated_or_not_known() -> None:
         ({"running": {"a": RunningGiven(replaced=True)}}, "not kept: its weights or its program changed since it started"),
         ({"saved": {"a": (SavedGiven(tokens=8112),)}}, "kept: saved before a stop, and put back after the start"),
         ({"saved": {"a": (SavedGiven(tokens=8112),)}}, "saved now: 1 with 8,112 tokens"),
+        (
+            {
+                "saved": {
+                    "a": (SavedGiven(tried={90: ("failed",), 99: ("proven",)}), SavedGiven(slot=1, tried={99: ("unverified",)}))
+                }
+            },
+            "saved now: 2 with 1,000 tokens; last put back: 1 proven, 1 unverified",
+        ),
+        (
+            {"running": {"a": RunningGiven(slots=(SlotGiven(counted=False),))}},
+            "not kept: its server does not say what its slots hold",
+        ),
         ({}, "none is saved now"),
     ],
 )

@@ -1,7 +1,7 @@
 """Run llama.cpp's `llama-server`.
 
-Flags, routes and slot files as measured on llama-server 0.6.0-dev (slot file version 4). Needs slots that say
-`is_processing` (b4027, October 2024) and, to know what they hold, `n_prompt_tokens` (May 2026).
+Flags and routes as measured on llama-server 0.6.0-dev, b10068, b10092 and b10434 (docs/engines.md). Needs slots that say
+`is_processing` (b4027, October 2024) and, to know what they hold, `n_prompt_tokens` (b9294, May 2026).
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ async def answered(api: Api, task: Task, avoided: Collection[int]) -> str:
     if task == "rerank":
         return _judged_scores(await _asked(task, api))
     slots = [place.slot for place in await api.places()]
-    free = [slot for slot in slots if not slot.busy and not slot.holds_conversation and slot.id not in avoided]
+    free = [slot for slot in slots if not (slot.busy or slot.holds_conversation or slot.uncounted or slot.id in avoided)]
     if not free:
         return await _traffic(api, slots)
     content = await api.complete(free[0].id, PROMPT)

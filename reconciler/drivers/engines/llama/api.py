@@ -155,7 +155,7 @@ def _place(reply: Reply, content: JsonValue) -> Place:
         id=_whole(reply, content, "id"),
         busy=content["is_processing"] is True,
         tokens=tokens if isinstance(tokens, int) else None,
-        task=task if isinstance(task, int) else None,
+        task=task if isinstance(task, int) and task >= 0 else None,
     )
     return Place(slot, _whole(reply, content, "n_ctx"))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from reconciler.drivers.engines.llama.saving import BYTES_PER_SECOND, SLACK_SECONDS
 from reconciler.edge.http import HttpFault
 from reconciler.errors import DriverError
-from reconciler.model.facts import TRIVIAL_TOKENS, RestoreAttempt, SavedSlot, Unit
+from reconciler.model.facts import RestoreAttempt, SavedSlot, Unit
 from reconciler.model.onhost import CheckSlot, NoteAttempt
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Restoring:
         if one.tokens > place.capacity:
             return f"it holds {one.tokens} tokens, and {place.capacity} fit in the slot"
         ours = tried is not None and place.slot.tokens == one.tokens
-        if place.slot.busy or ((place.slot.tokens or 0) > TRIVIAL_TOKENS and not ours):
+        if place.slot.busy or place.slot.uncounted or (place.slot.holds_conversation and not ours):
             return "clients use the slot already"
         return ""
 
