@@ -23,7 +23,6 @@ from reconciler.model.facts import (
     Contact,
     Fact,
     Known,
-    LogPart,
     Mark,
     PortOwner,
     PortState,
@@ -32,6 +31,7 @@ from reconciler.model.facts import (
     Unknown,
 )
 from reconciler.model.gpu import Card, Gpu, Holder
+from reconciler.model.log import LogPart
 from reconciler.model.onhost import Action, Prefetch, PrepareHost, Question, WriteClaim
 from reconciler.model.power import Canary, Guards, PowerState, Testimony
 from reconciler.model.preparation import Prepared

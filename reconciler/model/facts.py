@@ -319,13 +319,6 @@ class Binary(Value):
     key: str = ""
 
 
-class LogPart(Value):
-    """Hold lines that a unit wrote. Whoever gives `end` back is told what came after."""
-
-    lines: tuple[str, ...] = ()
-    end: str = ""
-
-
 class Fingerprint(Value):
     """Identify all that a saved conversation depends on, and name the folder that it is saved in.
 

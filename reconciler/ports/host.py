@@ -18,7 +18,6 @@ from reconciler.model.facts import (
     Fact,
     Fingerprint,
     Health,
-    LogPart,
     Mark,
     PortState,
     Saved,
@@ -27,6 +26,7 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.gpu import Gpu
+from reconciler.model.log import LogPart
 from reconciler.model.onhost import Action, Question
 from reconciler.model.power import Canary, Guards, Testimony
 from reconciler.model.preparation import Prepared

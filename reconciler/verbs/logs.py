@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.errors import Misused, Unreachable
-from reconciler.model.facts import LogPart, Unknown
+from reconciler.model.facts import Unknown
+from reconciler.model.log import LogPart
 from reconciler.model.problem import nearest
 from reconciler.model.spec import Slice
 from reconciler.ports import LauncherReader

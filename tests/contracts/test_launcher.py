@@ -13,7 +13,8 @@ import pytest
 from reconciler.drivers.launchers import process, systemd
 from reconciler.edge.interpreter import Interpreter
 from reconciler.errors import DriverError
-from reconciler.model.facts import Known, LogPart, Mark, PortState, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import Known, Mark, PortState, Unit, UnitIdentity, Unknown
+from reconciler.model.log import LogPart
 from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
 from reconciler.onhost import bundle
 from tests import running

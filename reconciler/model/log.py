@@ -1,0 +1,12 @@
+"""What a unit wrote, in parts."""
+
+from __future__ import annotations
+
+from reconciler.model.names import Value
+
+
+class LogPart(Value):
+    """Hold lines that a unit wrote. Whoever gives `end` back is told what came after."""
+
+    lines: tuple[str, ...] = ()
+    end: str = ""
