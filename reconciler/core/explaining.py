@@ -68,7 +68,7 @@ def of_model(slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints, 
 
 
 def _kind(kind: Kind) -> str:
-    options = ", ".join(f"{key} {value}" for key, value in kind.options.items() if value not in (None, "", []))
+    options = ", ".join(f"{key} {value}" for key, value in kind.options.items() if value not in (None, "", [], {}))
     return f"{kind.kind} ({options})" if options else kind.kind
 
 

@@ -15,7 +15,7 @@ from reconciler.store.sentences import problems_of
 from reconciler.store.typed_text import validated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from reconciler.model.inventory import Host, Inventory, Model
     from reconciler.ports import OptionsCatalog
@@ -28,6 +28,10 @@ _PLANNED = {
     "sglang",
     "ollama",
 }
+
+
+CARDS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+"""Variables that `gpus` of a model sets."""
 
 
 def define(
@@ -71,6 +75,20 @@ class _Way(NamedTuple):
     via: Via | None
 
 
+def _of_environment(model: Model, engine: Kind, at: KeyPath, defaults: _Defaults, *, is_ours: bool) -> Iterator[Problem]:
+    """Yield what speaks against the variables of an engine, whose command line may be somebody else's."""
+    env = engine.options.get("env")
+    names = env.keys() if isinstance(env, dict) else set()
+    is_own = "env" in model.engine.options
+    place = (*at, "engine", "env") if is_own else ("hosts", defaults.host_name, "engines", engine.kind, "env")
+    if names and not is_ours:
+        found_ = f"found variables, but {at[-1]} is a service that is there already: set them in its unit, with Environment="
+        yield Problem("inventory", place, f"{found_}, and leave env out, or write `env: {{}}` at {at[-1]}")
+    for name in sorted({*CARDS} & names) if model.gpus else ():
+        sentence = f"found it beside `gpus` of {at[-1]}, which sets it; remove one of the two"
+        yield Problem("inventory", (*place, name), sentence, at_key=True)
+
+
 class _Drivers:
     """Ask the catalog, and gather what it objects to."""
 
@@ -109,10 +127,12 @@ class _Drivers:
         engine = self.accepted("engine", model.engine, (*at, "engine"), defaults)
         if not (engine and launcher):
             return None
+        is_ours = self._catalog.capabilities("launcher", launcher).keeps_conversations
+        self.problems += _of_environment(model, engine, at, defaults, is_ours=is_ours)
         command = self._catalog.command(engine, name, model.port, model.gpus)
         capabilities = self._catalog.capabilities("engine", engine)
         # Saved slots are proven against a command line that is known; a launcher may run one that is somebody else's.
-        keeps = capabilities.keeps_conversations and self._catalog.capabilities("launcher", launcher).keeps_conversations
+        keeps = capabilities.keeps_conversations and is_ours
         return Definition(engine, launcher, command, capabilities.model_copy(update={"keeps_conversations": keeps}))
 
     def _knows(self, role: str, kind: str, path: KeyPath, *, at_key: bool = False) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _SECRET = re.compile(r"pass|secret|token|credential|key")
-_UNWRITTEN = {"[key]", "[apart]", "[one]"}
+_UNWRITTEN = {"[key]", "[apart]", "[one]", "[word]", "[secret]"}
 """Parts of a path that nobody wrote: of a key itself, and of a choice that was made by what is written."""
 
 _ARTICLES = {"valid ": "", "dictionary": "mapping", "tuple": "list", "boolean": "true or false", "string": "text"}
@@ -70,6 +70,7 @@ def _is_secret(path: KeyPath) -> bool:
 
 def _plain(message: str) -> str:
     phrase = re.sub(r"^(?=less|greater)", "a number ", message.removeprefix("Input should be "))
+    phrase = re.sub(r"^String should match pattern", "text that matches", phrase)
     phrase = re.sub(r" or instance of \w+|, unable to parse .*", "", phrase)
     for technical, word in _ARTICLES.items():
         phrase = phrase.replace(technical, word)

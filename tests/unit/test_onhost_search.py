@@ -231,7 +231,7 @@ def test_all_parts_behind_links_of_the_hub_are_read_and_the_one_that_is_missing_
 
 def test_weights_that_are_a_pipe_are_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.gguf")
-    assert gguf_of_weights.header(str(tmp_path / "a.gguf"))["problem"].endswith("are not a regular file")
+    assert gguf_of_weights.header(str(tmp_path / "a.gguf"))["problem"].endswith("it is not a regular file")
 
 
 def test_one_entry_that_cannot_be_looked_at_hides_no_other(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reconciler.drivers.engines.llama import setup
 from reconciler.drivers.engines.llama.engine import LlamaEngine
+from reconciler.drivers.engines.llama.environment import Env
 from reconciler.drivers.engines.llama.setup import Setup
 from reconciler.drivers.engines.llamacpp import CONTEXT, WEIGHTS, Args, Budget, File, FolderOfOne, Key, Parallel
 from reconciler.model.quantity import WHOLE
@@ -44,6 +45,7 @@ class Options(BaseModel):
     slots_budget: Budget = 64 * setup.GIB
     args: Args = ()
     key: Key = None
+    env: Env = {}
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -57,7 +59,7 @@ class Options(BaseModel):
         return Setup(
             program=(sys.executable, str(SERVER), *random), code=_code(), weights=self.weights or f"weights-{self.seed}.gguf",
             context=self.context, parallel=self.parallel, slots=self.slots, budget=self.slots_budget, args=self.args,
-            made_from=random, key=self.key,
+            made_from=random, key=self.key, env=self.env,
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from reconciler.drivers.engines.llama import adopting, setup
 from reconciler.drivers.engines.llama.engine import LlamaEngine
+from reconciler.drivers.engines.llama.environment import Env
 from reconciler.drivers.engines.llama.flags import refused
 from reconciler.drivers.engines.llama.setup import Setup
 from reconciler.model.quantity import WHOLE, Word, expected
@@ -106,6 +107,7 @@ class Options(BaseModel):
     slots_budget: Budget = 64 * setup.GIB
     args: Args = ()
     key: Key = None
+    env: Env = {}
 
     def setup(self) -> Setup:
         """Return what every engine of this protocol is described by."""
@@ -120,6 +122,7 @@ class Options(BaseModel):
             budget=self.slots_budget,
             args=self.args,
             key=self.key,
+            env=self.env,
         )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from posixpath import isabs, join
 
 from reconciler.drivers.engines.llama.flags import Place, places, state_files, state_flags
@@ -32,6 +32,7 @@ class Setup:
     args: tuple[str, ...]
     made_from: tuple[str, ...] = ()
     key: Secret | None = None
+    env: Mapping[str, str | Secret] = field(default_factory=dict)
 
     def weights_on(self, model: ModelSpec) -> str:
         """Return the weights' path on the host."""
@@ -66,10 +67,21 @@ def command(setup: Setup, model_name: str, port: int, gpus: Sequence[int]) -> Co
         "--parallel", str(setup.parallel), "--slot-save-path", slots, "--metrics",
         "--fit", "off", "--cache-ram", "0", "--no-cache-idle-slots",
     ]  # fmt: skip
-    secrets = {} if setup.key is None else {VARIABLE: setup.key}
     context = [] if setup.context is None else ["--ctx-size", str(setup.context)]
     argv = (*setup.program, *flags, *context, *setup.args)
-    return Command(argv=argv, env={"GGML_NO_BACKTRACE": "1", **_on_cards(gpus)}, folders=(slots,), secrets=secrets)
+    words = {name: value for name, value in setup.env.items() if isinstance(value, str)}
+    return Command(
+        argv=argv,
+        env={"GGML_NO_BACKTRACE": "1", **words, **_on_cards(gpus)},
+        folders=(slots,),
+        secrets=_secrets(setup),
+    )
+
+
+def _secrets(setup: Setup) -> dict[str, Secret]:
+    """Return the variables whose values are read where they are when it is started."""
+    key = {} if setup.key is None else {VARIABLE: setup.key}
+    return {**key, **{name: value for name, value in setup.env.items() if not isinstance(value, str)}}
 
 
 def _on_cards(gpus: Sequence[int]) -> dict[str, str]:

@@ -1,0 +1,60 @@
+"""The environment of an engine that is started here: what an operator may set, and what is not theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, StringConstraints, Tag
+
+from reconciler.model.quantity import Word, expected
+from reconciler.model.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_STARTED_BY = (
+    *("LLAMA_SERVER_", "RECONCILER_", "SPT_NOENV", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM"),
+    "CREDENTIALS_DIRECTORY",
+)
+"""How variables begin that tell a process who started it."""
+
+
+def _listed(env: object) -> object:
+    if isinstance(env, list):
+        raise expected("a mapping from names to values, such as `{OMP_NUM_THREADS: 8}`, without dashes")
+    return env
+
+
+def _way(value: object) -> str:
+    return "[secret]" if isinstance(value, (dict, BaseModel)) else "[word]"
+
+
+def _refused(names: Mapping[str, object]) -> Iterator[str]:
+    for name in names:
+        if name.startswith("LLAMA_ARG_"):
+            yield f"{name} is a flag of llama-server; write that into args, or set the key that sets it"
+        elif name == "LLAMA_API_KEY":
+            yield f"{name} is set by the key `key`; remove it from env and set that"
+        elif name.startswith(_STARTED_BY):
+            yield f"{name} cannot be set in env: it tells a program who started it"
+
+
+def _theirs(env: dict[str, object]) -> dict[str, object]:
+    found = list(_refused(env))
+    if found:
+        raise ValueError("; ".join(found))
+    return env
+
+
+_Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+_Value: TypeAlias = Annotated[Annotated[Word, Tag("[word]")] | Annotated[Secret, Tag("[secret]")], Discriminator(_way)]
+
+Env: TypeAlias = Annotated[
+    dict[_Name, _Value],
+    BeforeValidator(_listed, json_schema_input_type=dict[_Name, _Value]),
+    AfterValidator(_theirs),
+    Field(
+        description="Variables for its environment, such as `{GGML_CUDA_ENABLE_UNIFIED_MEMORY: 1}`: each a word, or where a "
+        "secret is (from_env, from_file or from_credential)."
+    ),
+]
