@@ -54,6 +54,9 @@ def of_provenance(provenance: Provenance) -> Iterator[Finding]:
     """Yield what git does not know of the files."""
     if provenance.objection:
         yield Finding(level="wrong", subject="git", found=provenance.objection, fix="nothing is applied until then")
+    elif provenance.trouble:
+        found, _, fix = provenance.trouble.rpartition("; ")
+        yield Finding(level="note", subject="git", found=f"{found}, so nothing remembers what the files were", fix=fix)
     elif provenance.state in _UNRECORDED:
         found, fix = _UNRECORDED[provenance.state]
         yield Finding(level="note", subject="git", found=found, fix=f"where both files are: {fix}")

@@ -55,7 +55,8 @@ class Watcher:
         if isinstance(told, str):
             self._say(f"{told}\n{KEPT if self._keepers else IDLE} until that changes")
             return
-        self._say(f"following {told.provenance}: {', '.join(told.slices) or 'no host'}")
+        why = f"; {told.provenance.trouble}" if told.provenance.trouble else ""
+        self._say(f"following {told.provenance}: {', '.join(told.slices) or 'no host'}{why}")
         for name in self._keepers.keys() - told.slices.keys():
             self._keepers.pop(name).drop()
         for name, slice_ in told.slices.items():

@@ -12,6 +12,7 @@ class Provenance(Value):
     """Say which bytes were read, and what git knows of exactly those bytes.
 
     `digest` covers the bytes of both files. `commit` is HEAD; `state` compares the blob ids of the bytes with HEAD's tree.
+    `trouble` is why git does not answer for them where there is a repository, or what it is in the middle of, with what to do.
     `objection` is why they must not be applied, empty when they may.
     """
 
@@ -20,6 +21,7 @@ class Provenance(Value):
     commit: str = ""
     author: str = ""
     subject: str = ""
+    trouble: str = ""
     objection: str = ""
 
     def __str__(self) -> str:
@@ -28,7 +30,8 @@ class Provenance(Value):
             return f"desired {self.commit[:7]} (committed, clean)"
         if self.commit:
             return f"desired {self.commit[:7]} + uncommitted changes ({self.state})"
-        return f"desired {self.digest.rpartition(':')[2][:7]} ({self.state})"
+        known = "git does not answer" if self.trouble and self.state == "not in git" else self.state
+        return f"desired {self.digest.rpartition(':')[2][:7]} ({known})"
 
 
 class Wanted(Value):

@@ -39,6 +39,9 @@ def plan_text(document: dict[str, Any], look: Look = PLAIN) -> str:
         lines += [f"  ignored: {change['subject']}: {change['cause']}" for change in beside["ignored"]]
         lines += [f"  note: {note}" for note in beside["notes"]]
         lines += [f"  {look.paint('refused', 'bad')}: {reason}" for reason in beside["refusals"]]
+    origin = evidence["provenance"]
+    if origin["trouble"] and origin["trouble"] not in origin["objection"]:
+        lines.append(f"note: {origin['trouble']}")
     return "\n".join([*lines, _total(document)])
 
 

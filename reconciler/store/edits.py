@@ -129,7 +129,7 @@ class FileEdits:
         half_way = git.half_way(self._source.directory)
         if half_way:
             if await self._lasts(now):
-                tell(f"waiting: {half_way}")
+                tell(f"waiting: {half_way}; nothing is read until that has ended")
                 await anyio.sleep(HALF_WAY_SECONDS)
             return None
         try:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shlex
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +31,7 @@ _LONGEST_TEXT = 200
 _SHA1_WIDTH = 40
 _MISSING = " missing"
 _LAST = ("log", "-1", "--no-show-signature", "--format=%an%x00%s")
+_DUBIOUS = re.compile(r"dubious ownership in repository at '(.+)'")
 _QUIET = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.safecrlf=false")
 
 
@@ -40,34 +43,46 @@ _HALF_WAY = {
     "CHERRY_PICK_HEAD": "a cherry-pick",
     "REVERT_HEAD": "a revert",
     "BISECT_LOG": "a bisect",
-    "index.lock": "writing its index; if no git runs there, remove index.lock",
 }
+_WRITING = {"index.lock": "writing its index; if no git runs there, remove index.lock"}
 
 
 class Trace(NamedTuple):
-    """Say what git knows: HEAD, and who last committed one of the files, and why."""
+    """Say what git knows: HEAD, and who last committed one of the files, and why; `trouble` is why it could not be asked."""
 
     state: Literal["committed", "modified", "untracked", "not in git"]
     commit: str = ""
     author: str = ""
     subject: str = ""
+    trouble: str = ""
+
+
+class _SilentError(Exception):
+    """Say why git did not answer, and what to do."""
 
 
 def trace(contents: Mapping[Path, bytes]) -> Trace:
-    """Return what git knows of these contents of these files; no git, no repository or no answer is `not in git`."""
+    """Return what git knows of these contents of these files.
+
+    Without a repository, or an answer of git, that is `not in git`; where there is a repository, with the trouble.
+    """
     paths = {Path(os.path.realpath(path)): content for path, content in contents.items()}
     directory = next(iter(paths)).parent
     names = {_relative(path, directory): content for path, content in paths.items()}
     questions = "".join(f"{name}\n" for name in ("HEAD", *(f"HEAD:{name}" for name in names)))
-    if _folder(directory) is None:
+    folder = _folder(directory)
+    if folder is None:
         return Trace("not in git")
-    with ThreadPoolExecutor(1) as beside:
-        # Each takes git some milliseconds to start. Should HEAD move in between, that is an event which reads everything again.
-        history = beside.submit(_git, directory, [*_LAST, "HEAD", "--", *names])
-        answer = _git(directory, ["cat-file", "--batch-check=%(objectname)"], questions.encode())
-        last = history.result()
-    if answer is None:
-        return Trace("not in git")
+    if not os.path.isdir(folder):
+        return Trace("not in git", trouble=_missing(folder))
+    try:
+        with ThreadPoolExecutor(1) as beside:
+            # Each takes git some milliseconds to start. Should HEAD move in between, that is an event which reads all again.
+            history = beside.submit(_git, directory, [*_LAST, "HEAD", "--", *names])
+            answer = _asked(directory, ["cat-file", "--batch-check=%(objectname)"], questions.encode())
+            last = history.result()
+    except _SilentError as error:
+        return Trace("not in git", trouble=str(error))
     commit, *blobs = answer.splitlines()
     if commit.endswith(_MISSING):
         return Trace("untracked")
@@ -104,6 +119,13 @@ def commit(path: Path, message: str) -> None:
             return
 
 
+def _missing(folder: Path) -> str:
+    return (
+        f"the repository of the files is not here: .git names {folder}; mount that at the same place, "
+        f"or where it was moved, `git worktree repair` there"
+    )
+
+
 def is_signed(directory: Path, commit: str) -> bool:
     """Return whether git vouches for the signature of a commit."""
     return _git(directory, ["verify-commit", commit]) is not None
@@ -111,11 +133,19 @@ def is_signed(directory: Path, commit: str) -> bool:
 
 def half_way(directory: Path) -> str:
     """Return what git is in the middle of, which may leave files that belong together apart; empty when it is at rest."""
+    return _found(directory, {**_HALF_WAY, **_WRITING})
+
+
+def unfinished(directory: Path) -> str:
+    """Return which work of a person git is in the middle of, and how that ends; empty when it is at rest, or just writing."""
+    found = _found(directory, _HALF_WAY)
+    return f"{found}; end that (`git -C {directory} status` says how)" if found else ""
+
+
+def _found(directory: Path, traces: Mapping[str, str]) -> str:
     folder = _folder(directory)
-    if folder is None:
-        return ""
-    found = next((what for name, what in _HALF_WAY.items() if os.path.exists(folder / name)), "")
-    return f"git is in the middle of {found} ({folder}); nothing is read until that has ended" if found else ""
+    found = next((what for name, what in traces.items() if os.path.exists(folder / name)), "") if folder else ""
+    return f"git is in the middle of {found} ({folder})" if found else ""
 
 
 def traces(directory: Path) -> tuple[Path, ...]:
@@ -167,6 +197,15 @@ def _shown(text: str) -> str:
 
 
 def _git(directory: Path, words: list[str], given: bytes = b"") -> str | None:
+    """Return what git answers, None for a no, or no answer."""
+    try:
+        return _asked(directory, words, given)
+    except _SilentError:
+        return None
+
+
+def _asked(directory: Path, words: list[str], given: bytes = b"") -> str:
+    """Return what git answers; raise _SilentError."""
     settings = [word for setting in _QUIET for word in ("-c", setting)]
     command = [
         "git",
@@ -184,6 +223,23 @@ def _git(directory: Path, words: list[str], given: bytes = b"") -> str | None:
         done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
             command, input=given, capture_output=True, check=True, timeout=GIT_PATIENCE, env=environment
         )
-    except (OSError, subprocess.SubprocessError):
-        return None
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _SilentError("git is not installed here, or not on the PATH of this process; install it") from error
+    except subprocess.CalledProcessError as error:
+        raise _SilentError(_refusal(directory, error.stderr.decode("utf-8", "replace"))) from error
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _SilentError(f"git does not answer ({type(error).__name__}); `git -C {directory} status` says more") from error
     return done.stdout.decode("utf-8", "replace")
+
+
+def _refusal(directory: Path, words: str) -> str:
+    """Return why git refuses, in its own words, and what to do."""
+    lines = [line.strip().removeprefix("fatal: ") for line in words.splitlines() if line.strip()]
+    said = _shown(lines[0]) if lines else "it says nothing"
+    dubious = _DUBIOUS.search(words)
+    if dubious is None:
+        return f"git refuses: {said}; `git -C {directory} status` says more"
+    return (
+        f"git refuses: {said}, which belongs to another user; `git config --global --add safe.directory "
+        f"{shlex.quote(dubious[1])}` as the user that runs reconciler"
+    )

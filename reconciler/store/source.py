@@ -162,16 +162,17 @@ class FileSource:
     def _provenance(self, pair: dict[FileName, bytes], apply_from: ApplyFrom) -> Provenance:
         traced = git.trace({self.path(file): pair[file] for file in _FILES})
         read = pair_digest(hashlib.sha256(pair[file]).hexdigest() for file in _FILES)
+        unfinished = git.unfinished(self._directory)
         return Provenance(
             digest=read, state=traced.state, commit=traced.commit, author=traced.author, subject=traced.subject,
-            objection=self._objection(apply_from, traced),
+            trouble=unfinished or traced.trouble, objection=unfinished or self._objection(apply_from, traced),
         )  # fmt: skip
 
     def _objection(self, apply_from: ApplyFrom, traced: git.Trace) -> str:
         """Return why files that ask to be applied only as committed, or signed, must not be, empty when they may."""
         if apply_from == "saved":
             return ""
-        found = _UNCOMMITTED.get(traced.state, "").format(commit=traced.commit[:7])
+        found = traced.trouble or _UNCOMMITTED.get(traced.state, "").format(commit=traced.commit[:7])
         if not found and apply_from == "signed":
             directory = Path(os.path.realpath(self.path("desired"))).parent
             found = "" if git.is_signed(directory, traced.commit) else _UNSIGNED.format(commit=traced.commit[:7])

@@ -55,6 +55,8 @@ def _approved(app: Acting, proposal: Proposal, message: str, approve: apply.Appr
     """Return the meaning of the plan that follows from the proposal, approved."""
     wanted = proposal.read()
     provenance = wanted.provenance
+    if message and provenance.trouble:
+        raise Refused(f"nothing was written: {provenance.trouble}")
     if message and provenance.state == "not in git":
         raise Refused(f"nothing was written: no git repository answers for {proposal.path}; leave --commit out, or `git init`")
     if provenance.objection and not message:

@@ -359,10 +359,12 @@ def test_a_host_directory_that_cannot_be_written_is_named_before_anything_starts
     assert list(installed.engines()) == ["tiny-a"]
 
 
-def test_without_git_a_switch_is_the_same_and_nothing_is_said_of_commits(installed: Stack) -> None:
+def test_without_git_a_switch_is_the_same(installed: Stack) -> None:
     subprocess.run(["git", "init", "--quiet", str(installed.folder)], check=True)  # noqa: S607 - the git of whoever runs the tests
     assert "(untracked)" in installed.run("plan").stdout
-    assert "(not in git)" in installed.run("plan", PATH="/nowhere").stdout
+    without = installed.run("plan", PATH="/nowhere").stdout
+    assert "(git does not answer)" in without
+    assert "note: git is not installed here, or not on the PATH of this process; install it" in without
     applied = installed.run("apply", "--yes", PATH="/nowhere")
     assert applied.returncode == 0, applied.stderr
     assert list(installed.engines()) == ["tiny-a"]

@@ -276,7 +276,12 @@ def test_a_run_that_never_ended_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("changed", "level"),
-    [({"state": "modified"}, "note"), ({"state": "not in git"}, "note"), ({"state": "untracked", "objection": "but"}, "wrong")],
+    [
+        ({"state": "modified"}, "note"),
+        ({"state": "not in git"}, "note"),
+        ({"state": "not in git", "trouble": "git refuses; say so"}, "note"),
+        ({"state": "untracked", "objection": "but"}, "wrong"),
+    ],
 )
 def test_files_that_git_does_not_know_are_a_note_unless_they_must_be_committed(changed: dict[str, str], level: str) -> None:
     (found,) = findings.of_provenance(Provenance(**{**PROVENANCE.model_dump(), **changed}))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +10,7 @@ from reconciler.errors import Unreachable
 from reconciler.fakes.catalog import FakeCatalog
 from reconciler.store.git import blob_id, commit, half_way, is_signed, trace, traces
 from reconciler.store.source import FileSource
+from tests.needs import need_root
 from tests.pairs import source, wanted
 from tests.repository import IDENTITY, git
 
@@ -84,10 +87,18 @@ def test_a_directory_outside_git_is_no_error(tmp_path: Path) -> None:
     assert wanted(tmp_path).provenance.state == "not in git"
 
 
-def test_a_machine_without_git_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = committed(tmp_path)
+def test_a_machine_without_git_is_no_error_and_says_so_where_there_is_a_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = committed(tmp_path / "kept")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert provenance(state).state == "not in git"
+    seen = provenance(state)
+    assert (seen.state, seen.trouble) == (
+        "not in git",
+        "git is not installed here, or not on the PATH of this process; install it",
+    )
+    assert str(seen).endswith("(git does not answer)")
+    assert wanted(tmp_path).provenance.trouble == ""
 
 
 def test_line_ends_that_git_converts_are_no_change(tmp_path: Path) -> None:
@@ -191,3 +202,56 @@ def test_a_working_tree_whose_repository_is_elsewhere_is_traced_there(tmp_path: 
     assert half_way(tmp_path / "beside") == ""
     (folder / "MERGE_HEAD").touch()
     assert "in the middle of a merge" in half_way(tmp_path / "beside")
+
+
+def test_a_repository_of_another_user_is_named_in_gits_own_words_with_what_to_do(tmp_path: Path) -> None:
+    need_root()
+    state = committed(tmp_path / "it's theirs")
+    for path in (tmp_path / "it's theirs").rglob("*"):
+        os.chown(path, 65534, 65534)
+    os.chown(tmp_path / "it's theirs", 65534, 65534)
+    seen = provenance(state)
+    assert seen.state == "not in git"
+    assert seen.trouble.startswith("git refuses: detected dubious ownership in repository at '")
+    named = shlex.quote(str(tmp_path / "it's theirs"))
+    assert f"`git config --global --add safe.directory {named}`" in seen.trouble
+
+
+def test_a_repository_that_is_not_here_is_no_absent_one(tmp_path: Path) -> None:
+    committed(tmp_path / "main")
+    git(tmp_path / "main", "worktree", "add", "-q", "../beside")
+    (tmp_path / "main").rename(tmp_path / "away")
+    seen = provenance(tmp_path / "beside" / "state")
+    assert seen.state == "not in git"
+    assert seen.trouble.startswith("the repository of the files is not here: .git names ")
+    assert "main/.git/worktrees/beside" in seen.trouble
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("echo 'fatal: unable to read tree\n(more)' >&2; exit 128", "git refuses: unable to read tree; `git -C "),
+        ("exit 3", "git refuses: it says nothing; `git -C "),
+        ("exec sleep 60", "git does not answer (TimeoutExpired); `git -C "),
+    ],
+)
+def test_a_question_that_failed_is_no_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, said: str) -> None:
+    state = committed(tmp_path / "kept")
+    false = tmp_path / "git"
+    false.write_text(f"#!/bin/sh\n{program}\n")
+    false.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("reconciler.store.git.GIT_PATIENCE", 0.5)
+    assert provenance(state).trouble.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("trace", "what"), [("BISECT_LOG", "a bisect"), ("MERGE_HEAD", "a merge"), ("rebase-merge", "a rebase"), ("index.lock", "")]
+)
+def test_what_a_person_has_not_finished_in_git_is_not_applied(tmp_path: Path, trace: str, what: str) -> None:
+    state = committed(tmp_path)
+    (tmp_path / ".git" / trace).touch()
+    seen = provenance(state)
+    expected = f"git is in the middle of {what} ({tmp_path}/.git); end that (`git -C {state} status` says how)" if what else ""
+    assert (seen.trouble, seen.objection, seen.state) == (expected, expected, "committed")
+    assert half_way(state) != ""
