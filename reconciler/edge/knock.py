@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import anyio
@@ -23,14 +24,18 @@ class Door(NamedTuple):
     port: int
 
 
-async def door(words: tuple[str, ...]) -> Door | None:
-    """Return where these words of a command line lead, None where a jump or a command is on the way, or nobody can say."""
+async def in_effect(words: tuple[str, ...]) -> dict[str, str]:
+    """Return what ssh would do for these words of a command line, setting by setting; nothing where nobody can say."""
     try:
         with anyio.fail_after(RESOLVE_SECONDS):
             done = await anyio.run_process(("ssh", "-G", *words), stdin=subprocess.DEVNULL, check=False)
     except (OSError, TimeoutError):
-        return None
-    told = dict(line.split(" ", 1) for line in done.stdout.decode("utf-8", "replace").splitlines() if " " in line)
+        return {}
+    return dict(line.split(" ", 1) for line in done.stdout.decode("utf-8", "replace").splitlines() if " " in line)
+
+
+def door(told: Mapping[str, str]) -> Door | None:
+    """Return where ssh would connect to, None where a jump or a command is on the way, or nobody can say."""
     jumps = {told.get(name, "none") for name in ("proxyjump", "proxycommand")} - {"none"}
     if jumps or "hostname" not in told or not told.get("port", "").isdecimal():
         return None

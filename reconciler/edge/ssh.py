@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 
 from reconciler.edge.interpreter import Interpreter
-from reconciler.edge.knock import Door, door, knock
+from reconciler.edge.knock import Door, door, in_effect, knock
 from reconciler.errors import DriverError, HungUp
 
 if TYPE_CHECKING:
@@ -61,9 +61,14 @@ SETTINGS = (
     "RequestTTY=no", "ForwardAgent=no", "ForwardX11=no", "LogLevel=ERROR", "EscapeChar=none",
 )  # fmt: skip
 
+NEWER = {"stdinnull": "no", "sessiontype": "default", "forkafterauthentication": "no", "channeltimeout": "none"}
+"""What else must be so, of settings that not every client knows (8.7 and later; 9.4): one that does names them among those in
+effect, and they are given to no other, which would refuse them by name."""
+
+CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 COMPARE = "compare it with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` says there"
 REMEDIES = {
-    "REMOTE HOST IDENTIFICATION HAS CHANGED": (
+    CHANGED: (
         "its host key is another one than before; only if you know why, `ssh-keygen -R {known}`, then `ssh {to}` once: " + COMPARE
     ),
     "Host key verification failed": "its host key is not known yet; `ssh {to}` once shows it and asks: " + COMPARE,
@@ -126,7 +131,7 @@ class Link:
         self.destination, self._program, self._loop = destination, program, loop
         self._turns = loop.one(Link, lambda: anyio.CapacityLimiter(MOST_AT_ONCE))
         self._connection: Connection | None = None
-        self._found: tuple[Door | None] | None = None
+        self._told: dict[str, str] | None = None
         self._failures = 0
 
     async def exchange(self, request: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
@@ -136,10 +141,13 @@ class Link:
 
     async def door(self) -> Door | None:
         """Return where ssh connects to, None where that is through others."""
-        if self._found is None:
+        return door(await self._in_effect())
+
+    async def _in_effect(self) -> dict[str, str]:
+        if self._told is None:
             async with self._turns:
-                self._found = (await door(self.destination.words),)
-        return self._found[0]
+                self._told = await in_effect(self.destination.words)
+        return self._told
 
     async def forwarded(self, port: int) -> int:
         """Return the port of this machine's loopback that reaches a port of that machine's; raise DriverError."""
@@ -150,7 +158,7 @@ class Link:
         if self._connection is None or self._connection.is_over:
             before = self._connection
             self._failures = self._failures + 1 if before is not None and not before.stood else 0
-            self._connection = Connection(self.destination, self._program, Way(self.door, self._turns), self._failures)
+            self._connection = Connection(self.destination, self._program, Way(self._in_effect, self._turns), self._failures)
             self._loop.start(self._connection.serve)
         connection = self._connection
         await connection.tried.wait()
@@ -160,9 +168,9 @@ class Link:
 
 
 class Way(NamedTuple):
-    """Tell where ssh connects to, and let so many connections at once be made."""
+    """Tell what ssh does by its user's configuration, and let so many connections at once be made."""
 
-    door: Callable[[], Awaitable[Door | None]]
+    in_effect: Callable[[], Awaitable[dict[str, str]]]
     turns: anyio.CapacityLimiter
 
 
@@ -206,7 +214,8 @@ class Connection:
                 self.trouble = f"{self.destination.name} cannot be reached over ssh: {silence}"
                 return
             with _new_socket() as self._socket:
-                argv = ("ssh", *_settings(self._socket), *self.destination.words, self._program.command)
+                more = _newer(await self._way.in_effect())
+                argv = ("ssh", *_settings(self._socket, more), *self.destination.words, self._program.command)
                 await self._run(Interpreter(argv, self._program.content, self._program.hello))
         except DriverError as error:
             self.trouble = f"{self.destination.name} cannot be reached: {error}; is the OpenSSH client installed here?"
@@ -219,7 +228,7 @@ class Connection:
 
     async def _silence(self) -> str:
         """Return why ssh is not worth a try, empty when it may be. What is behind a jump is for ssh itself to find out."""
-        at = await self._way.door()
+        at = door(await self._way.in_effect())
         return await knock(at, QUICK_KNOCK_SECONDS if self._failures else KNOCK_SECONDS) if at is not None else ""
 
     async def _run(self, interpreter: Interpreter) -> None:
@@ -237,7 +246,9 @@ class Connection:
     def _said(self, words: str) -> str:
         """Return why the machine cannot be reached, in ssh's own words, and what to do."""
         lines = [line.strip() for line in words.splitlines() if line.strip()]
-        remedy = next((remedy for phrase, remedy in REMEDIES.items() if phrase in words), "")
+        # The last line says why it ended; others may be of a banner, or of what a login shell reads.
+        heard = (words,) if CHANGED in words else (*lines[-1:], words)
+        remedy = next((remedy for text in heard for phrase, remedy in REMEDIES.items() if phrase in text), "")
         silence = "the connection ended" if self._interpreter else f"no answer in {CONNECT_SECONDS:.0f} s"
         what = lines[-1].rstrip(".") if lines else silence
         over = f"{self.destination.name} cannot be reached over ssh: {what}"
@@ -281,8 +292,13 @@ class Connection:
         raise DriverError(f"port {port} of {self.destination.name} cannot be reached over ssh: {said}")
 
 
-def _settings(path: str) -> tuple[str, ...]:
-    settings = (*SETTINGS, "ControlMaster=yes", f"ControlPath={path}")
+def _newer(told: dict[str, str]) -> list[str]:
+    """Return the settings that this client knows and has otherwise than they must be."""
+    return [f"{name}={value}" for name, value in NEWER.items() if told.get(name, value) != value]
+
+
+def _settings(path: str, more: list[str]) -> tuple[str, ...]:
+    settings = (*SETTINGS, *more, "ControlMaster=yes", f"ControlPath={path}")
     return tuple(word for setting in settings for word in ("-o", setting))
 
 

@@ -13,8 +13,9 @@ from typing import Annotated, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator
 
-LONGEST_NAME, LONGEST_LABEL, LAST_PORT = 253, 63, 65535
+LONGEST_NAME, LONGEST_LABEL, LONGEST_ACCOUNT, LAST_PORT = 253, 63, 64, 65535
 _LABEL = re.compile(r"\w(?:[\w-]*\w)?")
+_ACCOUNT = re.compile(r"[A-Za-z_][\w.-]*\$?")
 _URL = re.compile(r"(?:(https?)://)?([^/%]*)/?")
 
 
@@ -60,6 +61,13 @@ def machine(text: str) -> str:
     why = "" if _is_ipv6(text) else _objection(text)
     if why:
         raise ValueError(f'found "{text}", expected a name or an address, such as gpu-box.lan, without a user or a port: {why}')
+    return text
+
+
+def account(text: str) -> str:
+    """Return the name of a user; raise ValueError."""
+    if len(text) > LONGEST_ACCOUNT or not _ACCOUNT.fullmatch(text):
+        raise ValueError(f'found "{text}", expected the name of a user, such as llm')
     return text
 
 
@@ -114,6 +122,7 @@ def _wrong(phrase: str, why: str) -> ValueError:
     return ValueError(f"expected {phrase}: {why}")
 
 
+Account: TypeAlias = Annotated[str, AfterValidator(account)]
 Machine: TypeAlias = Annotated[str, AfterValidator(machine)]
 Broadcast: TypeAlias = Annotated[str, AfterValidator(broadcast)]
 Local: TypeAlias = Annotated[str, AfterValidator(local)]

@@ -6,8 +6,15 @@ import json
 import os
 from functools import lru_cache
 
-BOOTSTRAP = "import sys; read = sys.stdin.buffer; exec(read.read(int(read.readline())))"
-"""What `python3 -I -c` is given: on stdin follow the program's length, a newline, the program, and the requests."""
+BOOTSTRAP = (
+    "import sys; read = sys.stdin.buffer; "
+    'sys.exit("python3 there is %d.%d (%s)" % (*sys.version_info[:2], sys.executable)) if sys.version_info < (3, 9) '
+    "else exec(read.read(int(read.readline())))"
+)
+"""What `python3 -I -c` is given: on stdin follow the program's length, a newline, the program, and the requests.
+
+Every Python 3 that can be met (3.6 and later) can read it: one that is too old for the program says so instead.
+"""
 
 HELLO = b"reconciler serves this host"
 """The line that the program writes before all answers: a login shell may have greeted first."""

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import ValidationError
-
 from reconciler.core import drafting, takeover
 from reconciler.core.drafting import Answers, Candidate
 from reconciler.errors import Misused, Refused
+from reconciler.model import address
 from reconciler.model.facts import Fact, Unknown
 from reconciler.model.gpu import Gpu
 from reconciler.model.machine import Adopted, Machine, Server
@@ -72,21 +71,25 @@ def _where(to: str | None) -> drafting.Where:
     """Return which host is meant; an address that makes no name is called gpu-host."""
     if to is None:
         return drafting.HERE
-    user, _, address = to.rpartition("@")
-    label = address.partition(".")[0].lower()
+    user, _, place = to.rpartition("@")
+    label = place.partition(".")[0].lower()
     is_name = re.fullmatch(NAME_PATTERN, label) and not label.isdecimal()
-    access = {"address": address, "user": user} if user else {"address": address}
+    access = {"address": place, "user": user} if user else {"address": place}
     return drafting.Where(label if is_name else "gpu-host", access)
 
 
 def _readers(app: Beginning, where: drafting.Where) -> HostReaders:
     if where.access is None:
         return app.readers(here.HERE)
+    user, machine = where.access.get("user", ""), where.access["address"]
     try:
-        return app.readers(here.at(where.host, Kind(kind="ssh", options=dict(where.access))))
-    except ValidationError as error:
-        found = f"{where.access.get('user', '')}@{where.access['address']}".lstrip("@")
+        address.machine(machine)
+        if user:
+            address.account(user)
+    except ValueError as error:
+        found = f"{user}@{machine}".lstrip("@")
         raise Misused(f"found --host {found}, expected an address that ssh can go to, such as llm@gpu-box.lan") from error
+    return app.readers(here.at(where.host, Kind(kind="ssh", options=dict(where.access))))
 
 
 def _there(command: str, to: str | None) -> str:

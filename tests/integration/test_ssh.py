@@ -156,6 +156,25 @@ def test_a_host_without_python_says_what_to_install(tmp_path: Path) -> None:
     assert "it needs python3, 3.9 or later, on the PATH there" in found, found
 
 
+def test_a_host_whose_python_is_too_old_says_which_it_has(tmp_path: Path) -> None:
+    old = tmp_path / "bin" / "python3"
+    old.parent.mkdir()
+    old.write_text(f"#!/bin/sh\nexec {sys.executable} -I -c \"import sys; sys.version_info = (3, 8, 18, 'final', 0); $3\"\n")
+    old.chmod(0o755)
+    setting = f"""ForceCommand echo "Permission denied" >&2; PATH={old.parent}:$PATH exec /bin/sh -c "$SSH_ORIGINAL_COMMAND\""""
+    with sshd.running(setting) as served:
+        found = Stack(tmp_path, served).run("doctor").stdout
+    assert "over ssh: python3 there is 3.8 (" in found, found
+    assert "; it needs python3, 3.9 or later, on the PATH there" in found, found
+
+
+def test_a_tunnel_of_the_user_is_no_session_without_a_command(here: Stack, served: sshd.Served) -> None:
+    with served.config.open("a") as config:
+        config.write("  IgnoreUnknown StdinNull,SessionType,ForkAfterAuthentication,Made*\n")
+        config.write("  StdinNull yes\n  SessionType none\n  ForkAfterAuthentication yes\n  MadeUpLater yes\n")
+    assert "nothing wrong" in here.run("doctor").stdout
+
+
 def test_what_ssh_asks_or_forwards_by_configuration_is_not_in_the_way(here: Stack, served: sshd.Served) -> None:
     with served.config.open("a") as config:
         config.write(f"  LocalForward {here.port} 127.0.0.1:{here.port}\n  RemoteCommand echo no\n  RequestTTY force\n")

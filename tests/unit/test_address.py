@@ -137,3 +137,14 @@ def test_half_an_address_of_a_card_is_refused(text: str) -> None:
 def test_an_address_of_a_card_that_is_read_as_a_number_is_to_be_quoted() -> None:
     with pytest.raises(ValidationError, match='six pairs of hexadecimal digits in quotes, such as "aa:bb:cc:dd:ee:ff"'):
         wol.Options.model_validate({"mac": 112233445566})
+
+
+@pytest.mark.parametrize("text", ["llm", "_svc", "first.last", "box$"])
+def test_a_user_is_named_as_systems_name_them(text: str) -> None:
+    assert address.account(text) == text
+
+
+@pytest.mark.parametrize("text", ["-l", "", "a b", "1st", "a" * 65, "a@b"])
+def test_what_names_no_user_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected the name of a user, such as llm"):
+        address.account(text)

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from reconciler.drivers.access.exchange.driver import ExchangeDriver
 from reconciler.edge.ssh import Destination, Link, Program
 from reconciler.errors import DriverError
-from reconciler.model.address import Machine
+from reconciler.model.address import Account, Machine
 from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities
 from reconciler.onhost import bundle
@@ -50,7 +50,6 @@ def _fitting(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Account = Annotated[str, Field(max_length=64), _fitting(r"[A-Za-z_][\w.-]*\$?", "the name of a user, such as llm")]
 Path = Annotated[str, Field(max_length=4096), _fitting(r"/.*", "a path that begins with /; nobody expands ~ here")]
 PathThere = Annotated[str, Field(max_length=4096), _fitting(r"[~/].*", "a path that begins with / or ~")]
 
