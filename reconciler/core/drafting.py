@@ -12,6 +12,7 @@ from reconciler.core.words import size
 from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import KEY_VARIABLE, Adopted, Machine, Server, WeightsFile
 from reconciler.model.origin import Service
+from reconciler.model.spec import Task
 
 CONTEXT = 8192
 """Tokens that a model is given when nobody said: enough to talk, and small enough to fit beside most weights."""
@@ -21,6 +22,9 @@ BESIDE = {"mmproj", "adapter", "imatrix", "vocab"}
 """What a GGUF file may be that is no model of its own."""
 
 EMBEDDING = ("bert", "nomic-bert", "jina-bert", "eurobert", "gemma-embedding", "t5encoder")
+_FLAGS: Mapping[Task, tuple[str, ...]] = {"chat": (), "completion": (), "embedding": ("--embedding",), "rerank": ("--reranking",)}
+"""Without which llama-server answers 501 to what a task asks."""
+
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9/._+-]*")
 _WORDS_OF_YAML = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 
@@ -181,7 +185,7 @@ def _model(one: Candidate, machine: Machine, program: str, port: int) -> list[st
     if args:
         why = "" if adopted is not None else f"   # {_why_args(one, machine)}"
         lines.append(f"      args: {json.dumps(args, ensure_ascii=False)}{why}")
-    task = adopted.task if adopted is not None else "embedding" if _embeds(one.file) else "chat"
+    task = adopted.task if adopted is not None else _task(one.file)
     lines += [f"    task: {task}"] if task != "chat" else []
     if service is not None:
         lines.append(f"    launcher: {{kind: systemd, unit: {_text(service.name)}, scope: {service.scope}}}")
@@ -245,14 +249,14 @@ def _sizes(one: Candidate, *, guesses: bool) -> list[str]:
 
 def _guessed_args(one: Candidate, machine: Machine) -> tuple[str, ...]:
     layers = ("-ngl", "99") if machine.nodes or machine.cards else ()
-    return (*layers, "--embedding") if _embeds(one.file) else layers
+    return (*layers, *_FLAGS[_task(one.file)])
 
 
 def _why_args(one: Candidate, machine: Machine) -> str:
     layers = "all layers on the accelerator that was found; fewer when they do not fit"
-    embeds = f"{one.file.architecture} gives vectors, it does not talk"
-    parts = ([layers] if machine.nodes or machine.cards else []) + ([embeds] if _embeds(one.file) else [])
-    return "; ".join(parts)
+    says = {"rerank": "its header says that it ranks", "embedding": f"{one.file.architecture} gives vectors, it does not talk"}
+    parts = [layers if machine.nodes or machine.cards else "", says.get(_task(one.file), "")]
+    return "; ".join(filter(None, parts))
 
 
 def _port(machine: Machine, found: Sequence[Candidate]) -> int:
@@ -290,8 +294,9 @@ def _is_model(file: WeightsFile) -> bool:
     )
 
 
-def _embeds(file: WeightsFile) -> bool:
-    return file.architecture.startswith(EMBEDDING)
+def _task(file: WeightsFile) -> Task:
+    """Return what weights that nobody serves are there for."""
+    return "rerank" if file.ranks else "embedding" if file.architecture.startswith(EMBEDDING) else "chat"
 
 
 def _unread(path: str) -> WeightsFile:

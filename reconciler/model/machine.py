@@ -80,6 +80,7 @@ class WeightsFile(Value):
     type: str
     context_length: int
     kv_bytes_per_token: int
+    ranks: bool = False
 
 
 class Folder(Value):

@@ -37,6 +37,8 @@ _CHUNK = 1024 * 1024
 _STRING, _ARRAY, _BOOL = 8, 9, 7
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 _F16_BYTES = 2
+_RANK = 4
+"""What `ARCHITECTURE.pooling_type` is of weights that score documents: LLAMA_POOLING_TYPE_RANK in llama.cpp."""
 
 Scalar = Union[int, float, str, list[int]]
 
@@ -292,6 +294,7 @@ def _described(values: dict[str, Any]) -> dict[str, Any]:
         "type": values.get("general.type") if isinstance(values.get("general.type"), str) else "",
         "name": values.get("general.name") if isinstance(values.get("general.name"), str) else "",
         "context_length": _whole(short, "context_length", 0),
+        "ranks": short.get("pooling_type") == _RANK,
         "block_count": layers,
         "head_count": heads,
         "head_count_kv": by_layer if isinstance(by_layer, (int, list)) else heads,

@@ -138,5 +138,6 @@ def _described(path: str, until: float) -> dict[str, Any]:
         "problem": header.get("problem", ""),
         "architecture": (architecture if architecture.isprintable() else "") if header else None,
         "type": str(header.get("type", "")),
+        "ranks": bool(header.get("ranks")),
         **{key: header.get(key, 0) for key in ("context_length", "kv_bytes_per_token")},
     }

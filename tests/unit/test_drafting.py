@@ -24,6 +24,7 @@ DRAFTS = ROOT / "tests" / "drafts"
 QWEN = file("/home/ann/models/Qwen3-8B-Q4_K_M.gguf")
 GEMMA = file("/srv/models/gemma-3-27b-it-Q4_0.gguf", architecture="gemma3", context_length=131072)
 BGE = file("/srv/models/bge-m3-F16.gguf", architecture="bert", size=1024**3, context_length=8192, kv_bytes_per_token=0)
+RERANKER = file("/srv/models/bge-reranker-v2-m3-F16.gguf", architecture="bert", context_length=8192, ranks=True)
 MMPROJ = file("/srv/models/mmproj-gemma-3.gguf", architecture="clip", type="mmproj")
 CUT = file(
     "/srv/models/cut.gguf",
@@ -61,7 +62,9 @@ CASES = {
         where=Where("gpu-box", {"address": "gpu-box.lan", "user": "llm"}),
     ),
     "weights_alone": Case(
-        machine(weights=(QWEN, GEMMA, BGE, CUT), cards=(CARD,), nodes=(NODE,), programs=("/usr/bin/llama-server", "/opt/b"))
+        machine(
+            weights=(QWEN, GEMMA, BGE, RERANKER, CUT), cards=(CARD,), nodes=(NODE,), programs=("/usr/bin/llama-server", "/opt/b")
+        )
     ),
     "weights_and_answers": Case(machine(weights=(QWEN,)), Answers(("qwen3-8b",), "/opt/my llama/llama-server")),
     "memory_that_cannot_be_read": Case(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from gguf import GGUFWriter, PoolingType
 
 from reconciler.onhost import caches, files, machine, search
 from reconciler.onhost import gguf as gguf_of_weights
@@ -227,6 +228,17 @@ def test_all_parts_behind_links_of_the_hub_are_read_and_the_one_that_is_missing_
     assert (whole["problem"], whole["shards"], whole["size"]) == ("", 5, sum(blob.stat().st_size for blob in blobs))
     blobs[2].unlink()
     assert "huge-00003-of-00005.gguf cannot be read: there is no such file" in gguf_of_weights.header(str(first))["problem"]
+
+
+@pytest.mark.parametrize(("pooling", "ranks"), [(PoolingType.RANK, True), (PoolingType.CLS, False)])
+def test_weights_that_score_documents_say_so(tmp_path: Path, pooling: PoolingType, ranks: bool) -> None:
+    writer = GGUFWriter(tmp_path / "bge.gguf", "bert")
+    writer.add_pooling_type(pooling)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert [one["ranks"] for one in search.search([str(tmp_path)], []).files] == [ranks]
 
 
 def test_weights_that_are_a_pipe_are_refused_and_not_waited_for(tmp_path: Path) -> None:
