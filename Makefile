@@ -12,7 +12,7 @@ WORKSHOP := $(VENV)/.workshop
 JOBS ?= 6
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
-.PHONY: demo demo-power test rigs test-builds test-gpu check crash bench schemas coverage lock
+.PHONY: demo demo-power test rigs test-builds test-install test-gpu check crash bench schemas coverage lock
 # What tests need of the machine may be what makes the virtual environment.
 .NOTPARALLEL:
 
@@ -43,6 +43,10 @@ crash: $(WORKSHOP)
 # What every engine promises, on older builds of servers: each file of tests/builds is one, installed once into .venv/builds.
 test-builds: $(WORKSHOP)
 	$(BIN)/python -m tests.builds
+
+# Both locks with old and new pips, a wheel, and the oldest versions that pyproject.toml allows, on every Python that is here.
+test-install: $(WORKSHOP)
+	$(BIN)/python -m tests.install
 
 # Needs an NVIDIA GPU, and nvcc, cmake and a C++ compiler to build llama.cpp once; ends with 1 where there is none.
 test-gpu: $(WORKSHOP)
