@@ -12,12 +12,15 @@ WORKSHOP := $(VENV)/.workshop
 JOBS ?= 6
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
-.PHONY: demo demo-power test rigs test-builds test-install test-gpu check crash bench schemas coverage lock
+.PHONY: demo engine demo-power test rigs test-builds test-install test-gpu check crash bench schemas coverage lock
 # What tests need of the machine may be what makes the virtual environment.
 .NOTPARALLEL:
 
-demo: $(INSTALLED)
+demo: engine $(INSTALLED)
 	$(BIN)/reconciler demo
+
+engine:
+	@tests/rigs/install demo || true
 
 # Hosts that sleep: booted Debians where this is root and tests/rigs/install was run, hosts without privileges elsewhere.
 demo-power: $(WORKSHOP)

@@ -84,7 +84,7 @@ def _commands() -> Iterator[str]:
     parser, verbs = parsers()
     yield "## Commands\n"
     yield f"{parser.description} `reconciler VERB`, with these in every verb:\n"
-    shared = set(_flags(verbs["validate"]))
+    shared = set.intersection(*(set(_flags(verb)) for verb in verbs.values()))
     yield from _table(("option", "meaning"), sorted(shared))
     for name, verb in verbs.items():
         yield f"### reconciler {name}\n"

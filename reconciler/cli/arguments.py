@@ -175,5 +175,7 @@ def _apply(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", nargs="?", metavar="PLAN", help="a saved plan: applied only if it still means the same")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--timeout", type=_seconds, metavar="S", help="end waits after so many seconds")
-    parser.add_argument("--prune", action="store_true", help="also stop units of ours that are in no inventory")
+    parser.add_argument(
+        "--prune", action="store_true", help="also stop units of ours that are in no inventory and in nobody's way"
+    )
     parser.add_argument("--take-over", action="store_true", help="replace another controller's claim on a host")

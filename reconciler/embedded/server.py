@@ -34,6 +34,8 @@ _POOLING_TYPES = ("none", "mean", "cls", "last", "rank")
 _AUTOMATIC_PARALLEL = 4
 _OLDEST = (2026, 6)
 """The first of which slots say how many tokens they hold, and restores keep what they promise (llama.cpp b9538)."""
+_INSTALL = "`pipx install --force '.[embedded]'` in a clone of the project brings it, or `pip install '.[embedded]'`"
+_LIBRARY = "`sudo apt-get install libgomp1` brings that to Debian and Ubuntu"
 _EXPECTED = "2026.6 or later, and before 2027; `pip install --upgrade 'xllamacpp>=2026.6,<2027'` gets one"
 
 
@@ -220,7 +222,7 @@ def manual() -> str:
     """Return a line for each flag with all its names, and a word for the value it takes, laid out as llama-server does."""
     actions = every_flag(_Unbound())._actions  # noqa: SLF001  argparse lists them nowhere else
     lines = [", ".join(one.option_strings) + ("" if one.nargs == 0 else " VALUE") for one in actions]
-    return "\n".join(("----- common params -----", "-h, --help", *lines))
+    return "\n".join(("----- common params -----", "-h, --help", "--version", *lines))
 
 
 def is_older(version: str) -> bool:
@@ -240,10 +242,14 @@ def main(arguments: list[str]) -> NoReturn:
     try:
         binding = importlib.import_module("xllamacpp")
     except ImportError as error:
-        fail(f"the embedded engine needs the Python package xllamacpp: {error}; install it, or use a real llama-server")
+        remedy = _LIBRARY if "libgomp" in str(error) else _INSTALL
+        fail(f"the embedded engine needs the Python package xllamacpp: {error}; {remedy}; or use a real llama-server")
     found = f"found xllamacpp {binding.__version__}, expected {_EXPECTED}"
     if is_older(binding.__version__):
         fail(found)
+    if "--version" in arguments:
+        print(f"xllamacpp {binding.__version__}")  # noqa: T201  that is what was asked for
+        raise SystemExit(0)
     try:
         run(binding, arguments)
     except AttributeError as error:

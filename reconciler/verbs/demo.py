@@ -110,6 +110,7 @@ def run(say: Say) -> int:
     """Show A -> B -> A with the conversation kept, leave nothing behind; return 0 when the server proved it."""
     if shutil.which("git") is None:
         raise Unreachable("git is not installed, and the demo needs it")
+    _check_engine()
     folder = Path(tempfile.mkdtemp(prefix="reconciler-demo-"))
     stage = Stage(folder, _free_port(), say)
     try:
@@ -122,6 +123,15 @@ def run(say: Say) -> int:
             say(f"engines may be left running; their logs are in {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_engine() -> None:
+    """Find out before anything else whether the engine can run at all; raise Unreachable with what it says."""
+    argv = [sys.executable, "-m", "reconciler.embedded.server", "--version"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)  # noqa: S603 - as above
+    if done.returncode:
+        said = done.stderr.strip().removeprefix("error: ") or f"its engine ended with {done.returncode} and no word"
+        raise Unreachable(f"the demo cannot run: {said}")
 
 
 def _play(stage: Stage) -> int:

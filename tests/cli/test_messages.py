@@ -124,3 +124,27 @@ def test_a_demo_without_git_says_so_before_it_does_anything(
     monkeypatch.setenv("PATH", "/nowhere")
     assert main(["demo"]) == 1
     assert capsys.readouterr().err == "reconciler: Unreachable: git is not installed, and the demo needs it\n"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "remedy"),
+    [
+        (
+            "ModuleNotFoundError(\"No module named 'xllamacpp'\")",
+            "`pipx install --force '.[embedded]'` in a clone of the project brings it",
+        ),
+        ("ImportError('libgomp.so.1: cannot open shared object file')", "`sudo apt-get install libgomp1` brings that"),
+    ],
+)
+def test_a_demo_whose_engine_cannot_run_names_the_remedy_before_it_does_anything(
+    lacking: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text(f"raise {lacking}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert main(["demo"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(
+        "reconciler: Unreachable: the demo cannot run: the embedded engine needs the Python package xllamacpp: "
+    )
+    assert remedy in said.err
