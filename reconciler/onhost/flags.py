@@ -1,5 +1,7 @@
 """The flags that a program says it has: which words of a command line it would refuse, known before anything is stopped for it.
 
+A program that lacks a library says so in the same run.
+
 Asked are ELF programs alone: a script may start something else whatever it is told. Believed is only the list that llama.cpp
 generates from its parser (`----- common params -----`, since September 2024; looked at in b10434), because other programs leave
 flags out of theirs. Whatever is not understood, or late, is no judgement.
@@ -36,6 +38,9 @@ _NO_CARDS = {"CUDA_VISIBLE_DEVICES": "-1", "HIP_VISIBLE_DEVICES": "-1", "ROCR_VI
 _ENTRY = re.compile(r"(-[^\s,]+(?:, *-[^\s,]+)*)")
 _TWO_WORDS = re.compile(r"[A-Z]+ [A-Z]+")
 _LIKE_A_FLAG = re.compile(r"--?[A-Za-z]")
+_UNLINKED = re.compile(r"[Ee]rror (?:while )?loading shared librar(?:ies|y):? .*|version `\S+' not found .*")
+"""What the dynamic linkers of glibc and musl say on stderr."""
+
 _REMOVED = re.compile(r"the argument has been removed\.?\s*(.*?)\s*(?:\(env: .*)?$")
 
 
@@ -46,7 +51,14 @@ class Flag(NamedTuple):
     about: str
 
 
-_known: dict[tuple[Any, ...], dict[str, Flag]] = {}
+class Listing(NamedTuple):
+    """Hold what a program lists, or why it cannot even be run; neither where nobody can say."""
+
+    flags: dict[str, Flag]
+    broken: str = ""
+
+
+_known: dict[tuple[Any, ...], Listing] = {}
 _known_lock = threading.Lock()
 
 
@@ -56,8 +68,9 @@ def refusal(request: dict[str, Any], directory: str) -> dict[str, Any]:
     `program` is the program and the words that make it one, such as an interpreter's script; `words` is what follows.
     """
     program = [files.program(request["program"][0], directory)["path"], *request["program"][1:]]
-    flags = _flags(program, request.get("env", {}))
-    return {"problem": "; ".join(_objections(request["words"], flags, program[-1])) if flags else ""}
+    listing = _listing(program, request.get("env", {}))
+    objections = _objections(request["words"], listing.flags, program[-1]) if listing.flags else ()
+    return {"problem": "; ".join(objections) or listing.broken}
 
 
 def _objections(words: list[str], flags: dict[str, Flag], program: str) -> Iterator[str]:
@@ -86,20 +99,30 @@ def _instead(word: str, flags: dict[str, Flag]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _flags(program: list[str], environment: dict[str, str]) -> dict[str, Flag]:
-    """Return the flags of a program, none where nobody can say; asked once for as long as its files stay as they are."""
+def _listing(program: list[str], environment: dict[str, str]) -> Listing:
+    """Return the flags of a program; it is asked once for as long as its files stay as they are."""
     try:
         key = (*((path, *_identity(path)) for path in program), *sorted(environment.items()))
         if not _is_elf(program[0]):
-            return {}
+            return Listing({})
     except OSError:
-        return {}
+        return Listing({})
     with _known_lock:
         if key not in _known:
             while len(_known) >= REMEMBERED:
                 _known.pop(next(iter(_known)))
-            _known[key] = listed(_said([*program, "--help"], environment))
+            _known[key] = _asked(program, environment)
         return _known[key]
+
+
+def _asked(program: list[str], environment: dict[str, str]) -> Listing:
+    argv = [*program, "--help"]
+    said = _said(argv, environment)
+    if said != "":
+        return Listing(listed(said or ""))
+    missing = _UNLINKED.search(_said(argv, environment, errors=True) or "")
+    remedy = "install what is missing, or name its folder with `env: {LD_LIBRARY_PATH: FOLDER}`"
+    return Listing({}, f"{program[-1]} cannot be run here: {missing[0]}; {remedy}" if missing else "")
 
 
 def _identity(path: str) -> tuple[int, ...]:
@@ -133,30 +156,32 @@ def listed(text: str) -> dict[str, Flag]:
     return flags
 
 
-def _said(argv: list[str], environment: dict[str, str]) -> str:
-    """Return what a program writes to its stdout, as far as it does so in time; nothing of it is left running."""
+def _said(argv: list[str], environment: dict[str, str], *, errors: bool = False) -> str | None:
+    """Return what a program writes to its stdout, or stderr; None where it does not end. Nothing of it is left running."""
+    out, err = (subprocess.DEVNULL, subprocess.PIPE) if errors else (subprocess.PIPE, subprocess.DEVNULL)
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("LLAMA_")}
     try:
         child = subprocess.Popen(  # noqa: S603 - it is the program that is to be started with these words
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+            argv, stdin=subprocess.DEVNULL, start_new_session=True, stdout=out, stderr=err,
             env={**inherited, **environment, **_NO_CARDS},
         )  # fmt: skip
     except (OSError, ValueError):
-        return ""
+        return None
     with child:
         try:
-            return _read(child.stdout.fileno(), time.monotonic() + SECONDS) if child.stdout else ""
+            stream = child.stderr if errors else child.stdout
+            return _read(stream.fileno(), time.monotonic() + SECONDS) if stream else None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
 
 
-def _read(descriptor: int, deadline: float) -> str:
+def _read(descriptor: int, deadline: float) -> str | None:
     content = b""
     while len(content) < OUTPUT_LIMIT:
         ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
         chunk = os.read(descriptor, OUTPUT_LIMIT) if ready else b""
         if not chunk:
-            return content.decode("utf-8", "replace") if ready else ""
+            return content.decode("utf-8", "replace") if ready else None
         content += chunk
-    return ""
+    return None

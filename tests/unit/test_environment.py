@@ -73,6 +73,7 @@ def test_a_secret_is_kept_as_where_it_is(tmp_path: Path, monkeypatch: pytest.Mon
         ("{LLAMA_ARG_CTX_SIZE: 1}", "models.a.engine.env: LLAMA_ARG_CTX_SIZE is a flag of llama-server; write that into args"),
         ("{LLAMA_API_KEY: x}", "models.a.engine.env: LLAMA_API_KEY is set by the key `key`"),
         ("{RECONCILER_UNIT: x, NOTIFY_SOCKET: y}", "NOTIFY_SOCKET cannot be set in env: it tells a program who started it"),
+        ("{HF_TOKEN: hf_x}", "HF_TOKEN sounds like a secret: say where it is, such as `HF_TOKEN: {from_env: HF_TOKEN}`"),
         ("{MY-VAR: 1}", 'models.a.engine.env.MY-VAR: found "MY-VAR", expected text that'),
         ("[A=b]", "models.a.engine.env: found a list, expected a mapping from names to values, such as `{OMP_NUM_THREADS: 8}`"),
         ("{A: [1]}", "models.a.engine.env.A: found a list, expected text"),

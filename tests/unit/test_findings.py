@@ -94,6 +94,9 @@ def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "program", "a")]
     assert found[0].fix == "mend it, or what inventory.yaml says of a"
+    observed = world(SLICE).predicting("test", {key: Binary(path="x", refusal="--flash-atn: unknown to x")})
+    (only,) = Case(observed, machine(folders=PLACES)).found()
+    assert (only.subject, only.found) == ("program", "--flash-atn: unknown to x")
 
 
 @pytest.mark.parametrize(

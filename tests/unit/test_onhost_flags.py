@@ -94,6 +94,24 @@ def test_a_script_is_never_run_because_it_may_start_something_else(tmp_path: Pat
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error while loading shared libraries: libcudart.so.12: cannot open shared object file: No such file or directory",
+        "version `GLIBC_2.38' not found (required by /opt/llama-server)",
+    ],
+)
+def test_a_program_that_lacks_a_library_is_known_before_it_is_started(tmp_path: Path, said: str) -> None:
+    program = program_saying(tmp_path, "", f"sys.exit({'llama-server: ' + said!r})")
+    assert refusal(program, "--jinja") == refusal(program, "--jinja")
+    assert refusal(program).startswith(f"{program[-1]} cannot be run here: {said}; install what is missing, or name its folder")
+    assert len((tmp_path / "ran").read_text().split()) == 2
+
+
+def test_a_program_that_fails_for_another_reason_is_no_judgement(tmp_path: Path) -> None:
+    assert refusal(program_saying(tmp_path, "", "sys.exit('no card')"), "--flash-atn") == ""
+
+
 @pytest.mark.parametrize("name", ["missing", "folder", "pipe"])
 def test_what_is_no_program_is_no_judgement(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, StringConstraints, Tag
@@ -19,6 +20,9 @@ _STARTED_BY = (
 """How variables begin that tell a process who started it."""
 
 
+_SECRET = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIALS?)$", re.IGNORECASE)
+
+
 def _listed(env: object) -> object:
     if isinstance(env, list):
         raise expected("a mapping from names to values, such as `{OMP_NUM_THREADS: 8}`, without dashes")
@@ -29,14 +33,16 @@ def _way(value: object) -> str:
     return "[secret]" if isinstance(value, (dict, BaseModel)) else "[word]"
 
 
-def _refused(names: Mapping[str, object]) -> Iterator[str]:
-    for name in names:
+def _refused(env: Mapping[str, object]) -> Iterator[str]:
+    for name, value in env.items():
         if name.startswith("LLAMA_ARG_"):
             yield f"{name} is a flag of llama-server; write that into args, or set the key that sets it"
         elif name == "LLAMA_API_KEY":
             yield f"{name} is set by the key `key`; remove it from env and set that"
         elif name.startswith(_STARTED_BY):
             yield f"{name} cannot be set in env: it tells a program who started it"
+        elif isinstance(value, str) and _SECRET.search(name):
+            yield f"{name} sounds like a secret: say where it is, such as `{name}: {{from_env: {name}}}`, not what it is"
 
 
 def _theirs(env: dict[str, object]) -> dict[str, object]:
