@@ -88,6 +88,19 @@ def test_a_password_goes_by_no_other_way(written: str) -> None:
         driver(Bmc(written, "/c.pem"))
 
 
+# A BMC that says things in its own way.
+
+
+async def test_a_bmc_that_names_its_ways_elsewhere_may_allow_all(faulty: Faulty) -> None:
+    """One that has `@Redfish.ActionInfo` instead of a list, and members without a slash at the end."""
+    member = SYSTEM.rstrip("/")
+    reset = {"target": f"{member}/Actions/ComputerSystem.Reset/", "@Redfish.ActionInfo": f"{member}/ResetActionInfo/"}
+    system = {"@odata.id": member, "PowerState": "Off", "Actions": {"#ComputerSystem.Reset": reset}}
+    faulty.more = {SYSTEMS: {"Members": [{"@odata.id": member}]}, member: system}
+    assert (await driver(faulty.bmc).wake())["asked"] == "On"
+    assert faulty.heard == [f"GET {SYSTEMS}", f"GET {member}", "On"]
+
+
 # A BMC that sends whoever asks elsewhere.
 
 

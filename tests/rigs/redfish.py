@@ -131,6 +131,8 @@ class Faulty(ThreadingHTTPServer):
         self.state: str | None = "Off"
         self.allowed: list[str] | None = ALL
         self.answers: dict[str, tuple[int, bytes]] = {}
+        self.more: dict[str, object] = {}
+        """Documents of its own."""
         self.heard: list[str] = []
         self.slash = 0
         """The status by which it sends whoever leaves out the slash at the end of a path."""
@@ -151,6 +153,7 @@ class Faulty(ThreadingHTTPServer):
         return {
             SYSTEMS: {"Members": [{"@odata.id": SYSTEM}]},
             SYSTEM: {"PowerState": self.state, "Actions": {"#ComputerSystem.Reset": reset}},
+            **self.more,
         }
 
 

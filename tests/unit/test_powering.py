@@ -124,6 +124,16 @@ def test_a_driver_may_work_from_another_host_which_is_reached_as_its_inventory_s
     assert wake.driver.options["mac"] == MAC
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["10:11:22:33:44:55", "52:54:00:12:34:56", "1C-11-11-11:11:BD", "112233445566", "0011.2233.4455", "001122334455"],
+)
+def test_an_address_of_a_card_needs_no_quotes_to_be_text(tmp_path: Path, written: str) -> None:
+    (wake,) = box(tmp_path, f"{{kind: wol, mac: {written}}}").power.wake
+    digits = written.lower().replace(":", "").replace("-", "").replace(".", "")
+    assert str(wake.driver.options["mac"]).replace(":", "") == digits
+
+
 def test_options_are_completed_by_their_driver(tmp_path: Path) -> None:
     (wake,) = box(tmp_path, '{kind: wol, mac: "AA-BB-CC-DD-EE-FF"}').power.wake
     assert wake.driver == Kind(
@@ -146,6 +156,14 @@ WRONG: dict[str, list[str]] = {
     f"{{wake: {WOL}, stopp: access}}": ['5:58: hosts.box.power.stopp: unknown key; did you mean "stop"?'],
     "{kind: wol, mac: x}": [
         '5:29: hosts.box.power.mac: found "x", expected six pairs of hexadecimal digits, such as "aa:bb:cc:dd:ee:ff"'
+    ],
+    "{kind: plug, dialect: shelly2, address: 'plug.lan:http'}": [
+        "5:52: hosts.box.power.address: expected a name or an address, such as plug1.lan, [fd00::5]:8080 or https://ha.lan, "
+        "without user and path: a port is a number from 1 to 65535"
+    ],
+    "{kind: wol, mac: 'aa:bb:cc:dd:ee:01', broadcast: 10.0.0.0/8}": [
+        "5:61: hosts.box.power.broadcast: expected the broadcast address of a network, such as 192.168.1.255; "
+        "that of the network 10.0.0.0/8 is 10.255.255.255"
     ],
     "{wake: access}": ['5:19: hosts.box.power.wake: found "access", which cannot bring a host up'],
     f"{{wake: [{WOL}, access]}}": ['5:59: hosts.box.power.wake.1: found "access", which cannot bring a host up'],

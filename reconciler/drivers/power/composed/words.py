@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from reconciler.model.quantity import expected
 
@@ -13,14 +13,12 @@ _MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}|[0-9a-f]{4}([.:-][0-9a-f]{4}
 """As systems show it, as switches do, and as some routers do."""
 
 
-def _mac(text: object) -> str:
-    if not isinstance(text, str):
-        raise expected('six pairs of hexadecimal digits in quotes, such as "aa:bb:cc:dd:ee:ff"')
+def _mac(text: str) -> str:
     if not _MAC.fullmatch(text):
         raise expected('six pairs of hexadecimal digits, such as "aa:bb:cc:dd:ee:ff"')
     digits = re.sub(r"[.:-]", "", text.lower())
     return ":".join(digits[place : place + 2] for place in range(0, len(digits), 2))
 
 
-Mac = Annotated[str, BeforeValidator(_mac, json_schema_input_type=str)]
+Mac = Annotated[str, AfterValidator(_mac)]
 HostThere = Annotated[str, Field(max_length=253)]
