@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 
 
 NAMES_OF_FILES = {"state", "data", "directory", "plan", "save"}
+ELSEWHERE = {
+    **dict.fromkeys(("ls", "ps", "list", "models", "show"), "status"),
+    **dict.fromkeys(("start", "switch", "run", "load"), "use MODEL"),
+    **dict.fromkeys(("stop", "unload", "pause"), "hold --release"),
+    "help": "--help",
+    "version": "--version",
+    "diff": "plan",
+    "up": "apply",
+    "check": "doctor",
+    "undo": "rollback",
+}
+"""What other programs call things."""
+
 MOST_LINES = 1000
 """As many lines of a log a host gives at a time."""
 
@@ -45,7 +58,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser, verbs = parsers()
     verb = verb_of(words)
     if verb is not None and verb not in verbs:
-        raise Misused(f"{verb} is not something to do{_nearest(verb, verbs)}; `reconciler --help` shows all")
+        raise Misused(f"unknown command: {verb}{_nearest(verb, verbs)}; `reconciler --help` lists all")
     asked, unknown = parser.parse_known_args(words)
     if unknown:
         program = " ".join(filter(None, ("reconciler", asked.verb)))
@@ -119,7 +132,7 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, sorted(words), n=1)
+    near = [ELSEWHERE[word]] if word in ELSEWHERE else difflib.get_close_matches(word, sorted(words), n=1)
     return f', did you mean "{near[0]}"?' if near else ""
 
 

@@ -12,6 +12,7 @@ from reconciler.steps.start import Start
 from reconciler.steps.stop import Stop
 
 SERVES = {"ready", "sleeping"}
+LEFT = "what desired.yaml says was left by `reconciler rollback`; write there what is to stay, or `reconciler retry`"
 
 
 def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
@@ -23,11 +24,22 @@ def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
         found.append(Condition(type="Reconciling", status="True", reason="RunOpen", message=message, since=run.at))
     if held:
         found.append(Condition(type="Held", status="True", reason="Held", message=words.held(held.hold), since=held.since.at))
-    if failure:
+    if failure and not left_by_rollback(hints):
         found.append(
             Condition(type="Stalled", status="True", reason=failure.reason, message=failure.message, since=failure.since.at)
         )
     return tuple(condition.model_copy(update={"observed_generation": hints.judged_generation}) for condition in found)
+
+
+def left_by_rollback(hints: Hints) -> bool:
+    """Return whether a wish was not left because it failed: a person went back from it."""
+    return hints.quarantine is not None and hints.quarantine.reason == "RolledBack"
+
+
+def _is_left(hints: Hints, plan: HostPlan) -> bool:
+    """Return whether that is what keeps the wish away now."""
+    left = hints.quarantine.message if hints.quarantine and left_by_rollback(hints) else None
+    return left is not None and any(left in reason for reason in plan.refusals)
 
 
 def _ready(hints: Hints, plan: HostPlan) -> Condition:
@@ -37,6 +49,8 @@ def _ready(hints: Hints, plan: HostPlan) -> Condition:
     if plan.unmet and not plan.steps:
         message = "; ".join(plan.refusals or plan.unmet)
         return Condition(type="Ready", status="False", reason="Unmet", message=message, since=since)
+    if _is_left(hints, plan):
+        return Condition(type="Ready", status="False", reason="RolledBack", message=LEFT, since=since)
     if plan.refusals:
         return Condition(type="Ready", status="Unknown", reason="Refused", message="; ".join(plan.refusals), since=since)
     if plan.steps:

@@ -28,6 +28,11 @@ def said_at(wall: float) -> str:
     return f"{datetime.fromtimestamp(wall).astimezone():%Y-%m-%d %H:%M}"
 
 
+def said_time(wall: float) -> str:
+    """Return a moment that is near, in the time of this place."""
+    return f"at {datetime.fromtimestamp(wall).astimezone():%H:%M:%S}"
+
+
 def _after(text: str, now: datetime) -> datetime | None:
     try:
         return now + timedelta(seconds=parse_seconds(text))

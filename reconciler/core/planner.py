@@ -9,7 +9,7 @@ from reconciler.core.recipes import recipe
 from reconciler.core.recovery import Hints
 from reconciler.core.safety import violations
 from reconciler.model.change import Ignored, PowerChange, PrepareChange, StartChange, StopChange
-from reconciler.model.facts import Observed, Predicted
+from reconciler.model.facts import FactKey, Observed, Predicted, Unit
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
 from reconciler.steps.plan import AnyStep, HostPlan, PlannedStep
@@ -29,14 +29,14 @@ def plan(target: Target, observed: Observed, hints: Hints, *, prune: bool = Fals
         host=wanted.host.name,
         mode=target.mode,
         digest=target.digest,
-        headline=_headline(wanted, difference),
+        headline=_headline(wanted, difference, observed),
         steps=steps,
         ignored=tuple(change for change in difference.changes if isinstance(change, Ignored)),
         notes=(*cooked.notes, *(() if refused else unseen), *(difference.unmet if steps else ())),
         refusals=(*difference.unknown, *cooked.refusals, *refused, *blocked),
         unmet=difference.unmet,
         lost_conversations=cooked.lost_conversations,
-        seconds=sum(known) if (known := [one.seconds for one in steps if one.seconds is not None]) else None,
+        seconds=_seconds(steps, wanted),
     )
 
 
@@ -57,14 +57,23 @@ def _simulate(
     return tuple(seen), tuple(dict.fromkeys(blocked))
 
 
-def _headline(wanted: Slice, difference: Difference) -> str:
+def _seconds(steps: tuple[PlannedStep, ...], wanted: Slice) -> float | None:
+    """Return how long steps took before, with the trial of what they start; None when none was ever done."""
+    known = [one.seconds for one in steps if one.seconds is not None]
+    starts = any(one.step.kind == "start" for one in steps)
+    return sum(known) + (wanted.stable_for(wanted.active or ()) if starts else 0.0) if known else None
+
+
+def _headline(wanted: Slice, difference: Difference, observed: Observed) -> str:
     changes = difference.changes
     stops = [change.model for change in changes if isinstance(change, StopChange)]
     starts = [change.model for change in changes if isinstance(change, StartChange)]
+    stay = [name for name in _running(wanted, observed) if name not in {*stops, *starts}]
     power = [change for change in changes if isinstance(change, PowerChange)]
     parts = [f"power {change.have} -> {change.want}" for change in power]
     if stops or starts:
-        parts.append(f"{', '.join(stops) or 'nothing'} -> {', '.join(starts) or 'nothing'}")
+        before, after = (", ".join(sorted({*stay, *some})) or "nothing" for some in (stops, starts))
+        parts.append(f"{before} -> {after}")
     elif any(isinstance(change, PrepareChange) for change in changes) and not power:
         parts.append("to be prepared")
     elif any(not isinstance(change, Ignored) for change in changes) and not power:
@@ -78,6 +87,12 @@ def _headline(wanted: Slice, difference: Difference) -> str:
     if not parts:
         parts.append(f"in sync ({_kept(wanted)})")
     return ", ".join(parts)
+
+
+def _running(wanted: Slice, observed: Observed) -> list[str]:
+    """Return what is wanted and runs."""
+    keys = {name: FactKey("unit", wanted.host.name, name) for name in wanted.active or ()}
+    return [name for name, key in keys.items() if observed.value(key, Unit) is not None]
 
 
 def _kept(wanted: Slice) -> str:

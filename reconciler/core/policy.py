@@ -89,7 +89,7 @@ def holding(hints: Hints, now: Instant) -> Held | None:
 def retry_is_due(hints: Hints, now: Instant) -> bool:
     """Return whether a failed wish has waited long enough to be tried again without being asked."""
     failure = hints.quarantine
-    return failure is not None and failure.attempts > 0 and _seconds_until(_retry_at(failure), failure.since, hints, now) <= 0
+    return failure is not None and failure.attempts > 0 and _seconds_until(retry_at(failure), failure.since, hints, now) <= 0
 
 
 def next_look(hints: Hints, now: Instant) -> float | None:
@@ -98,7 +98,7 @@ def next_look(hints: Hints, now: Instant) -> float | None:
     if held is not None and held.hold.until is not None:
         waits.append(_seconds_until(held.hold.until, held.since, hints, now))
     if failure is not None and failure.attempts:
-        waits.append(_seconds_until(_retry_at(failure), failure.since, hints, now))
+        waits.append(_seconds_until(retry_at(failure), failure.since, hints, now))
     return min((wait for wait in waits if wait > 0), default=None)
 
 
@@ -114,7 +114,8 @@ def _seconds_until(moment: float, since: Instant, hints: Hints, now: Instant) ->
     return max(by_wall, by_boot - TOLERATED_JUMP_SECONDS)
 
 
-def _retry_at(failure: Quarantine) -> float:
+def retry_at(failure: Quarantine) -> float:
+    """Return when a failed wish may be tried again without being asked, in wall clock seconds."""
     spread = int(failure.key[-8:], 16) / HASH_SPAN
     return failure.since.at + next_delay(RETRY, failure.attempts, spread)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.core.conditions import host_conditions, model_conditions
+from reconciler.core import words
+from reconciler.core.conditions import SERVES, host_conditions, left_by_rollback, model_conditions
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import FactKey, Health, Observed, Saved, Unit
 from reconciler.model.power import Power, Testimony
@@ -19,7 +20,7 @@ from reconciler.steps.save_slots import slots_named
 def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> HostStatus:
     """Return the status of one host: is it as wanted, is somebody at it, is it stuck."""
     host = slice_.host.name
-    failure = hints.quarantine
+    failure = None if left_by_rollback(hints) else hints.quarantine
     witness = observed.value(FactKey("testimony", host), Testimony)
     return HostStatus(
         host=host,
@@ -59,7 +60,9 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:
     running = observed.value(unit_key, Unit) is not None
     phase = "unknown" if observed.unknown(unit_key) else health.phase if health and running else "absent"
     wanted = None if slice_.active is None else model.name in slice_.active
-    return ModelStatus(model=model.name, wanted=wanted, phase=phase, conditions=model_conditions(slice_, model, observed))
+    url = words.url(model) if phase in SERVES else ""
+    conditions = model_conditions(slice_, model, observed)
+    return ModelStatus(model=model.name, wanted=wanted, phase=phase, conditions=conditions, url=url)
 
 
 def history(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from reconciler.model.facts import FactKey, FactValue, Health, Observed, PortSta
 from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.power import Power
 from reconciler.model.records import Hold
+from reconciler.model.spec import ModelSpec, Slice
 
 
 def seen(keys: Iterable[FactKey], observed: Observed) -> str:
@@ -28,6 +29,17 @@ def seen(keys: Iterable[FactKey], observed: Observed) -> str:
 def size(count: int) -> str:
     """Return bytes as a person reads them."""
     return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 1024**2:.1f} MiB"
+
+
+def urls(slice_: Slice) -> dict[str, str]:
+    """Return where each model of a host that is as wanted answers: the base URL of its OpenAI API, as seen on the host."""
+    active = () if slice_.power in {"off", "suspend"} else slice_.active or ()
+    return {model.name: url(model) for model in slice_.models if model.name in active}
+
+
+def url(model: ModelSpec) -> str:
+    """Return the base URL of a model's OpenAI API, as seen on its host."""
+    return f"http://127.0.0.1:{model.port}/v1"
 
 
 def failed(step: str) -> str:

@@ -167,7 +167,7 @@ class Keeper:
         self._unsettled = 0 if verdict.outcome in AT_REST or verdict.runs else self._unsettled + 1
 
     def _tell(self, verdict: HostVerdict) -> None:
-        parts = [verdict.outcome.replace("_", " "), verdict.message, *verdict.reasons, *verdict.notes]
+        parts = [verdict.word, verdict.message, *verdict.reasons, *verdict.notes]
         said = f"{self._host}: {'; '.join(part for part in parts if part)}"
         if verdict.runs or said != self._said:
             self._means.say(said)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from reconciler.core import attention, gate, planner, policy, words
 from reconciler.core.canonical import digest
+from reconciler.core.moments import said_time
 from reconciler.core.power import is_going
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.errors import PlanStale
 from reconciler.loop import trial
 from reconciler.loop.claiming import Claiming
+from reconciler.loop.closing import Attempt, close
 from reconciler.loop.executor import Ending, Executor, Interrupt
 from reconciler.loop.lasting import Lasting
 from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
 from reconciler.model.controller import Controller
-from reconciler.model.facts import Contact, FactKey, Observed, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import Contact, FactKey, Observed, Unit, UnitIdentity
 from reconciler.model.names import Digest
 from reconciler.model.power import Power
-from reconciler.model.records import Adopted, Answers, Gone, Mode, RunClosed, RunOpened, SentDown, TrialOpened, Verdict
+from reconciler.model.records import Adopted, Answers, Gone, Mode, RunOpened, SentDown, TrialOpened
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Target
 from reconciler.model.verdict import HostVerdict, Outcome
@@ -75,24 +77,6 @@ class Goal(NamedTuple):
     key: str
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """Say how one run ended, whether something that served was stopped in it, and whether it was power that failed."""
-
-    kind: Literal["in_sync", "done", "refused", "failed", "interrupted"]
-    run: int | None = None
-    message: str = ""
-    reasons: tuple[str, ...] = ()
-    log: tuple[str, ...] = ()
-    torn_down: bool = False
-    of_power: bool = False
-
-    @property
-    def runs(self) -> tuple[int, ...]:
-        """Return the run as a tuple."""
-        return () if self.run is None else (self.run,)
-
-
 async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
     """Bring one host to what is wanted, or back to last good.
 
@@ -119,15 +103,17 @@ async def _reconciled(wish: Wish, actor: Actor) -> HostVerdict:
     aim = policy.aim(wish.slice, hints, observed, actor.clock.instant())
     if aim.held:
         return await _held(wish, actor, aim)
-    if aim.quarantined and not (wish.retries and _may_retry(wish, actor, hints, observed)):
-        return await _healed(wish, actor, hints, aim)
+    if aim.quarantined:
+        retries = wish.retries and _stops_nothing(wish, hints, observed)
+        if not (retries and policy.retry_is_due(hints, actor.clock.instant())):
+            return await _healed(wish, actor, aim, retries=retries)
     goal = Goal(Target(slice=wish.slice, digest=digest(wish.slice)), "forward", aim.key)
     attempt = await _attempt(wish, actor, goal, observed)
     match attempt.kind:
         case "in_sync":
-            return HostVerdict(host=host, outcome="in_sync")
+            return HostVerdict(host=host, outcome="in_sync", serving=attempt.serving)
         case "done":
-            return HostVerdict(host=host, outcome="applied", runs=attempt.runs)
+            return HostVerdict(host=host, outcome="applied", runs=attempt.runs, serving=attempt.serving)
         case "refused":
             return HostVerdict(host=host, outcome="refused", message=attempt.message, reasons=attempt.reasons)
         case "failed" | "interrupted" if attempt.of_power:
@@ -152,18 +138,17 @@ def _note_power(actor: Actor, sent: SentDown | None, observed: Observed, host: s
         actor.past.journal.append(Gone(host=host, because=power.because))
 
 
-def _may_retry(wish: Wish, actor: Actor, hints: Hints, observed: Observed) -> bool:
-    """Return whether a failed wish has waited long enough, and nothing that serves would be stopped for it."""
-    target = Target(slice=wish.slice, digest=digest(wish.slice))
-    plan = planner.plan(target, observed, hints)
-    return policy.retry_is_due(hints, actor.clock.instant()) and not any(planned.step.kind == "stop" for planned in plan.steps)
+def _stops_nothing(wish: Wish, hints: Hints, observed: Observed) -> bool:
+    """Return whether nothing that serves would be stopped for a wish that failed before."""
+    plan = planner.plan(Target(slice=wish.slice, digest=digest(wish.slice)), observed, hints)
+    return not any(planned.step.kind == "stop" for planned in plan.steps)
 
 
 async def _held(wish: Wish, actor: Actor, aim: policy.Aim) -> HostVerdict:
     """Leave a held host alone, or free it first where that was asked."""
     host = wish.slice.host.name
     outcome: Outcome = "in_sync" if wish.trigger == "hold" else "refused"
-    left_alone = HostVerdict(host=host, outcome=outcome, message="the host is left as it is", reasons=(aim.held,))
+    left_alone = HostVerdict(host=host, outcome=outcome, held=True, message="the host is left as it is", reasons=(aim.held,))
     if aim.target is None:
         return left_alone
     attempt = await _attempt(wish, actor, Goal(aim.target, "release", aim.key))
@@ -180,27 +165,30 @@ async def _held(wish: Wish, actor: Actor, aim: policy.Aim) -> HostVerdict:
             return HostVerdict(host=host, outcome="stalled", message=attempt.message, log=attempt.log, runs=attempt.runs)
 
 
-async def _healed(wish: Wish, actor: Actor, hints: Hints, aim: policy.Aim) -> HostVerdict:
-    """Bring a host whose wish is quarantined to last good, and keep it there."""
+async def _healed(wish: Wish, actor: Actor, aim: policy.Aim, *, retries: bool) -> HostVerdict:
+    """Bring a host whose wish is quarantined to last good, and keep it there until that changes, or is tried again by itself."""
     host = wish.slice.host.name
     asked = wish.trigger == "rollback"
-    failure = hints.quarantine
+    failure = actor.past.hints(host).quarantine
     log = failure.log if failure else ()
     left = failure is not None and failure.reason == "RolledBack"
     way = "write into desired.yaml what is to stay" if left else "fix the cause and apply again"
     message = f"the wanted state {'was left by `reconciler rollback`' if left else 'failed before'}"
+    again = f"it is tried again {said_time(policy.retry_at(failure))}; " if retries and failure and failure.attempts else ""
     refused = HostVerdict(
-        host=host, outcome="refused", reasons=(aim.quarantined, f"{way}, or `reconciler retry {host}`"), log=log
+        host=host, outcome="refused", reasons=(aim.quarantined, f"{again}{way}, or `reconciler retry {host}`"), log=log
     )
     if aim.target is None:
         return refused.model_copy(update={"message": message})
     attempt = await _attempt(wish, actor, Goal(aim.target, "heal", aim.key))
     if attempt.kind == "in_sync":
-        return refused.model_copy(update={"message": f"{message}; last good keeps serving"})
+        goes_on = "last good keeps serving" if attempt.serving else "nothing serves"
+        return refused.model_copy(update={"message": f"{message}; {goes_on}", "serving": attempt.serving})
     if attempt.kind == "done" and asked:
-        return HostVerdict(host=host, outcome="applied", runs=attempt.runs)
+        return HostVerdict(host=host, outcome="applied", runs=attempt.runs, serving=attempt.serving)
     outcome: Outcome = "rolled_back" if attempt.kind == "done" else "stalled"
-    return refused.model_copy(update={"outcome": outcome, "message": attempt.message, "runs": attempt.runs})
+    now = {"outcome": outcome, "message": attempt.message, "runs": attempt.runs, "serving": attempt.serving}
+    return refused.model_copy(update=now)
 
 
 async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict:
@@ -223,7 +211,7 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
         message = f"{failed.message}; going back failed too: {'; '.join(back.reasons) or back.message}"
         return HostVerdict(host=host, outcome="stalled", message=message, log=failed.log, runs=runs)
     outcome: Outcome = "interrupted" if interrupted else "rolled_back" if hints.last_good else "unhealthy"
-    return HostVerdict(host=host, outcome=outcome, message=failed.message, log=failed.log, runs=runs)
+    return HostVerdict(host=host, outcome=outcome, message=failed.message, log=failed.log, runs=runs, serving=back.serving)
 
 
 async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | None = None) -> Attempt:
@@ -242,7 +230,7 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
     if not plan.steps and (hints.open_run is None or not is_reached):
         if is_reached:
             _adopt(wish, actor, target, mode, hints)
-        return Attempt("in_sync")
+        return Attempt("in_sync", serving={} if plan.unmet or not is_reached else words.urls(target.slice))
     if plan.steps and not plan.is_asleep:
         obstacle = await actor.claiming.claim(host, actor.ports(target.slice).access, take_over=wish.take_over)
         if obstacle:
@@ -251,7 +239,7 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
     ending = await _execute(wish, actor, executor, target, plan, observed)
     if ending.kind == "completed":
         ending = await _trial(executor, target, hints)
-    return await _close(executor, ending, mode, target)
+    return await close(executor, ending, mode, target)
 
 
 def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) -> Executor:
@@ -317,59 +305,13 @@ async def _trial(executor: Executor, target: Target, hints: Hints) -> Ending:
         if unit is not None and (executor.number or hints.open_run):
             units[name] = unit.identity
     executor.journal.append(TrialOpened(host=host, run=executor.run, units=units))
+    trial.tell(units, target.slice, executor.say)
     trouble = await trial.judge(units, target.slice, executor.observer, executor.clock, executor.interrupt)
     if trouble:
         return Ending("failed", None, trouble)
     if executor.interrupt.reason:
         return Ending("interrupted", None, executor.interrupt.reason)
     return Ending("completed")
-
-
-async def _close(executor: Executor, ending: Ending, mode: Mode, target: Target) -> Attempt:
-    on_the_way: Verdict = "interrupted" if executor.interrupt.way == "back" else "superseded"
-    verdicts: dict[str, Verdict] = {"completed": "promoted", "interrupted": on_the_way}
-    failed = ending.kind not in verdicts
-    if ending.kind == "interrupted" and executor.interrupt.way == "left":
-        return Attempt("interrupted", executor.run, ending.message, torn_down=executor.torn_down)
-    of_power = ending.step is not None and ending.step.of_power
-    log = await _last_words(executor, ending, target) if failed and not of_power else ()
-    key = (
-        attempt_key(target.slice, target.digest, await executor.observer.what_matters(target.slice.active or ()))
-        if failed
-        else ""
-    )
-    step = f"{ending.step.kind} {ending.step.target}: " if ending.step else ""
-    message = f"{step}{ending.message}" if ending.kind != "completed" else ""
-    executor.journal.append(
-        RunClosed(
-            host=target.slice.host.name,
-            run=executor.run,
-            verdict=verdicts.get(ending.kind, "failed"),
-            reason=words.failed(ending.step.kind if ending.step else "trial") if failed else "",
-            message=message,
-            key=key if failed else None,
-            quarantines=failed and mode == "forward",
-            torn_down=executor.torn_down,
-            log=log,
-            notes=executor.notes,
-            lost_conversations=executor.lost.total(),
-        )
-    )
-    if failed:
-        return Attempt("failed", executor.run, message, log=log, torn_down=executor.torn_down, of_power=of_power)
-    if ending.kind == "interrupted":
-        return Attempt("interrupted", executor.run, message, torn_down=executor.torn_down, of_power=of_power)
-    return Attempt("done", executor.run)
-
-
-async def _last_words(executor: Executor, ending: Ending, target: Target) -> tuple[str, ...]:
-    """Return the engine's last log lines of the model that failed."""
-    model_name = getattr(ending.step, "model", None) or next(iter(target.slice.active or ()), None)
-    model = executor.ports.models.get(model_name or "")
-    if model is None or model_name is None:
-        return ()
-    fact = await model.launcher.log(model_name)
-    return () if isinstance(fact, Unknown) else fact.value.lines
 
 
 def _adopt(wish: Wish, actor: Actor, target: Target, mode: Mode, hints: Hints) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from reconciler.loop.executor import Interrupt
@@ -12,6 +12,7 @@ from reconciler.model.spec import Slice
 from reconciler.ports import Clock
 
 LONGEST_LOOK = 0.5
+WORTH_SAYING_SECONDS = 1.0
 FORGIVEN = 3
 """An engine that does not answer, or cannot be asked, fails a trial when that is seen more often in a row than this."""
 
@@ -23,10 +24,18 @@ class Trouble(NamedTuple):
     certain: bool
 
 
+def tell(units: Iterable[str], slice_: Slice, say: Callable[[str], None]) -> None:
+    """Say that a wait begins that takes its time, and what for."""
+    names, seconds = sorted(units), slice_.stable_for(units)
+    if seconds > WORTH_SAYING_SECONDS:
+        is_up, it = ("are up", "they count") if len(names) > 1 else ("is up", "it counts")
+        say(f"{', '.join(names)} {is_up}; watched for {seconds:.0f} s (stable_for) before {it} as good")
+
+
 async def judge(units: Mapping[str, UnitIdentity], slice_: Slice, observer: Observer, clock: Clock, interrupt: Interrupt) -> str:
     """Watch units for as long as their models ask for; return why one failed, empty when all stayed healthy."""
     host = slice_.host.name
-    stable_for = max((model.stable_for for model in slice_.models if model.name in units), default=0.0)
+    stable_for = slice_.stable_for(units)
     keys = [FactKey("health", host, name) for name in units]
     until = clock.boot() + stable_for
     hiccups = 0

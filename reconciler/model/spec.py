@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, JsonValue
@@ -125,6 +126,11 @@ class Slice(Value):
     enforce: bool
     active: tuple[ModelName, ...] | None
     models: tuple[ModelSpec, ...]
+
+    def stable_for(self, names: Iterable[str]) -> float:
+        """Return for how many seconds models must stay healthy before what was started is good."""
+        chosen = set(names)
+        return max((model.stable_for for model in self.models if model.name in chosen), default=0.0)
 
     def model(self, model_name: str) -> ModelSpec | None:
         """Return the definition of a model of this host."""

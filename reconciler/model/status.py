@@ -29,6 +29,7 @@ class ModelStatus(Value):
     wanted: bool | None = Field(description="Whether it is to run; null when models are not managed.")
     phase: str = Field(description="What was seen of it: absent, loading, ready, sleeping, unresponsive, stranger or unknown.")
     conditions: tuple[Condition, ...] = Field(description="What is so of this model.")
+    url: str = Field(default="", description="The base URL of its OpenAI API as seen on the host; empty while it does not serve.")
 
 
 class HostStatus(Value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from reconciler.model.names import Value
@@ -18,6 +19,7 @@ class HostVerdict(Value):
     """How a pass over one host ended. `runs` are the journal's names of what was executed.
 
     `lost_conversations` are those that the plan had meant to keep; `notes` say that, and which did not come back.
+    `serving` is where each model answers that serves now, as seen on the host.
     """
 
     host: str
@@ -28,6 +30,13 @@ class HostVerdict(Value):
     runs: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     lost_conversations: int = 0
+    held: bool = False
+    serving: Mapping[str, str] = {}
+
+    @property
+    def word(self) -> str:
+        """Return the outcome as a person reads it: a host on hold was left alone, and nothing was refused."""
+        return "on hold" if self.held else self.outcome.replace("_", " ")
 
     @property
     def exit_code(self) -> int:

@@ -131,6 +131,10 @@ class HostEnd(Value):
     reasons: tuple[str, ...] = Field(description="Every reason for a refusal.")
     log: tuple[str, ...] = Field(description="The engine's last words when it failed.")
     runs: tuple[int, ...] = Field(description="The runs that it took.")
+    held: bool = Field(default=False, description="Whether it was left alone because it is on hold.")
+    serving: dict[str, str] = Field(
+        default={}, description="The models that serve now, each with the base URL of its OpenAI API as seen on the host."
+    )
     notes: tuple[str, ...] = Field(description="Which conversations were lost against the plan, and which did not come back.")
     lost_conversations: int = Field(description="How many were lost that the plan had meant to keep; more than 0 exits with 3.")
     exit_code: int = Field(description="The exit code that this host alone would give.")

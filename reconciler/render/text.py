@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.model.inventory import LOCAL
 from reconciler.render.look import PLAIN, Look, Mood, wide
 
 INSTEAD = {
@@ -97,9 +98,10 @@ def status_text(document: dict[str, Any], look: Look = PLAIN) -> str:
         column = wide((model["model"] for model in host["models"]), 20)
         for model in host["models"]:
             wanted = {True: "wanted", False: "not wanted", None: "not managed"}[model["wanted"]]
-            lines.append(look.row(f"  model {model['model']:<{column}} {model['phase']:<14} {wanted}"))
+            url = f"{model['url']}{_where(host['host'])}" if model["url"] else ""
+            lines.append(look.row(f"  model {model['model']:<{column}} {model['phase']:<14} {wanted:<12} {url}"))
         lines += [f"  note: {note}" for note in host["notes"]]
-        if host["failure"]:
+        if host["failure"] and not any(condition["type"] == "Stalled" for condition in host["conditions"]):
             lines.append(f"  last failure: {host['failure']}")
         lines += [f"    | {line}" for line in host["log"]]
     return "\n".join(lines)
@@ -144,13 +146,20 @@ def verdict_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Return how a pass ended, as a person reads it."""
     lines: list[str] = []
     for host in document["hosts"]:
-        mood = "bad" if host["lost_conversations"] else _MOODS.get(host["outcome"])
-        what = look.paint(host["outcome"].replace("_", " "), mood)
+        mood = "bad" if host["lost_conversations"] else "doubtful" if host["held"] else _MOODS.get(host["outcome"])
+        what = look.paint("on hold" if host["held"] else host["outcome"].replace("_", " "), mood)
         lines.append(f"{host['host']}: {what}{': ' if host['message'] else ''}{host['message']}")
         lines += [f"  {reason}" for reason in host["reasons"]]
         lines += [f"  note: {note}" for note in host["notes"]]
+        column = wide(host["serving"], 20)
+        lines += [f"  {model:<{column}} {url}{_where(host['host'])}" for model, url in host["serving"].items()]
         lines += [f"  | {line}" for line in host["log"]]
     return "\n".join(lines)
+
+
+def _where(host: str) -> str:
+    """Return on which machine an address holds, nothing for this one."""
+    return "" if host == LOCAL else f" on {host}"
 
 
 def ended_text(document: dict[str, Any], look: Look = PLAIN) -> str:

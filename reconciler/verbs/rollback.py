@@ -32,9 +32,10 @@ def run(
     leaves = attempt_key(now, digest(now), observed)
     asked = RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves)
     outcome = apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,), approved=approved), approve, say)
-    commit = chosen.provenance.commit[:12]
-    if commit:
-        say(f"to make it permanent, where both files are: git checkout {commit} -- desired.yaml inventory.yaml, and commit")
+    commit, active = chosen.provenance.commit[:12], ", ".join(chosen.slice.active or ())
+    by_hand = f"let desired.yaml say `active: [{active}]`"
+    way = f"git checkout {commit} -- desired.yaml inventory.yaml, and commit" if commit else by_hand
+    say(f"to make it permanent, where both files are: {way}")
     return outcome
 
 

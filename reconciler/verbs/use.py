@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from reconciler.errors import LockHeld, NotApproved, Refused
+from reconciler.errors import LockHeld, NotApproved, ReconcilerError, Refused
 from reconciler.ports import Proposal
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import Plan
@@ -13,6 +14,7 @@ from reconciler.verbs.given import Acting
 from reconciler.verbs.outcome import Outcome
 from reconciler.verbs.plan import look
 
+REACHED = {"in_sync", "applied"}
 AGAIN = "`--yes` does it without asking"
 
 
@@ -33,7 +35,24 @@ def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, s
         proposal.commit(message)
     # What was approved is asked about again only when the world moved while it was written. A watch is at it since the write.
     wishes = apply.Wishes(trigger="use", approved=True)
-    return apply.run(app, wishes, lambda plan: plan["hosts"] == approved or approve(plan), say)
+    try:
+        outcome = apply.run(app, wishes, lambda plan: plan["hosts"] == approved or approve(plan), say)
+    except ReconcilerError:
+        say(_still_says(proposal, {}))
+        raise
+    ends = {host["host"]: host for host in outcome.document["hosts"]}
+    if ends.get(proposal.host, {}).get("outcome") not in {None, *REACHED}:
+        say(_still_says(proposal, ends[proposal.host]))
+    return outcome
+
+
+def _still_says(proposal: Proposal, end: Mapping[str, Any]) -> str:
+    """Return what the file says that was not reached, what follows from that, and what keeps what serves instead."""
+    failed = end.get("outcome") in {"rolled_back", "unhealthy", "stalled"}
+    follows = "is left alone until it changes, or `reconciler retry`" if failed else "follows at the next apply, or by a watch"
+    serving = list(end.get("serving", {}))
+    instead = f"`reconciler use {serving[0]}` keeps {serving[0]}" if len(serving) == 1 else "edit it to say what is to run"
+    return f"{proposal.path} still says what was asked for, which {follows}; {instead}"
 
 
 def _without(lost: tuple[str, ...]) -> str:

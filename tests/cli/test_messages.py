@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.arguments import parse
+from reconciler.cli.arguments import ELSEWHERE, parse, parsers
 from reconciler.cli.main import main
 from reconciler.errors import Misused
 from tests.engine import free_port
@@ -30,8 +30,12 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("aply", 'aply is not something to do, did you mean "apply"?; `reconciler --help` shows all'),
-        ("frobnicate", "frobnicate is not something to do; `reconciler --help` shows all"),
+        ("aply", 'unknown command: aply, did you mean "apply"?; `reconciler --help` lists all'),
+        ("frobnicate", "unknown command: frobnicate; `reconciler --help` lists all"),
+        ("help", 'unknown command: help, did you mean "--help"?; '),
+        ("ps", 'unknown command: ps, did you mean "status"?; '),
+        ("stop", 'unknown command: stop, did you mean "hold --release"?; '),
+        ("run gemma3", 'unknown command: run, did you mean "use MODEL"?; '),
         ("--foo", "--foo is not known here; `reconciler --help` shows what is"),
         ("hold --reason \udcff", r"found \xff, expected text in UTF-8; `reconciler hold --help` shows what is known"),
         ("plan --foo", "--foo is not known here; `reconciler plan --help` shows what is"),
@@ -46,6 +50,14 @@ def test_a_wrong_word_is_named_with_what_to_say_instead(line: str, said: str) ->
     with pytest.raises(Misused) as caught:
         parse(line.split())
     assert said in caught.value.message
+
+
+@pytest.mark.parametrize("word", sorted(ELSEWHERE))
+def test_what_other_programs_call_a_command_leads_to_one_that_is_there(word: str) -> None:
+    _, verbs = parsers()
+    meant = ELSEWHERE[word].split()[0]
+    assert word not in verbs
+    assert meant in {*verbs, "--help", "--version"}
 
 
 def test_nothing_to_do_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -164,7 +164,7 @@ def test_a_switch_is_one_command_that_is_committed_applied_and_said_again(tmp_pa
         again = made.run("use", "tiny-b", "--commit", **identity)
         assert again.returncode == 0, again.stderr
         assert "says so already" in again.stderr
-        assert again.stdout == "local: in sync\n"
+        assert again.stdout == f"local: in sync\n  tiny-b               http://127.0.0.1:{made.port}/v1\n"
 
 
 def test_a_commit_that_git_refuses_leaves_the_file_as_written_and_applies_nothing(tmp_path: Path) -> None:
@@ -212,3 +212,17 @@ def test_a_change_that_the_disk_refuses_leaves_the_file_as_it_was_and_nothing_in
     assert refused.value.exit_code == 1
     assert (state / "desired.yaml").read_text() == DESIRED
     assert {path.name for path in state.iterdir()} == {"desired.yaml", "inventory.yaml"}
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_use_that_did_not_come_off_says_what_the_file_says_and_how_to_stay(tmp_path: Path, *, fails: bool) -> None:
+    with stack(tmp_path) as made:
+        made.apply()
+        made.inventory(', args: ["--bogus"]' if fails else "")
+        done = made.run("use", "tiny-b", "--yes")
+        assert done.returncode == (3 if fails else 0), done.stderr
+        follows = "state/desired.yaml still says what was asked for, which is left alone until it changes, or `reconciler retry`"
+        assert (f"{follows}; `reconciler use tiny-a` keeps tiny-a" in done.stderr) == fails
+        serves = "tiny-a" if fails else "tiny-b"
+        assert f"  {serves:<20} http://127.0.0.1:{made.port}/v1\n" in done.stdout
+        assert f"http://127.0.0.1:{made.port}/v1" in made.run("status").stdout

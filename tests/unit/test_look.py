@@ -48,6 +48,7 @@ def test_a_long_name_moves_its_column_and_not_its_neighbours() -> None:
 def test_colour_is_only_where_it_is_asked_for_and_says_how_it_went() -> None:
     end = {
         "host": "box", "outcome": "rolled_back", "message": "", "reasons": [], "log": [], "notes": [], "lost_conversations": 0,
+        "held": False, "serving": {},
     }  # fmt: skip
     assert verdict_text({"hosts": [end]}) == "box: rolled back"
     assert verdict_text({"hosts": [end]}, COLOURED) == "box: \x1b[31mrolled back\x1b[0m"
@@ -58,6 +59,7 @@ def test_a_switch_that_lost_what_it_meant_to_keep_looks_like_no_success_and_says
     note = "a: 2 conversations were lost that the plan meant to keep"
     end = {
         "host": "box", "outcome": "applied", "message": "", "reasons": [], "log": [], "notes": [note], "lost_conversations": 2,
+        "held": False, "serving": {},
     }  # fmt: skip
     assert verdict_text({"hosts": [end]}, COLOURED) == f"box: \x1b[31mapplied\x1b[0m\n  note: {note}"
     assert f"       note: {note}" in history_text({"runs": [{**RUN, "notes": [note]}]}).splitlines()

@@ -29,9 +29,10 @@ from reconciler.model.facts import (
 )
 from reconciler.model.gpu import Card, Gpu
 from reconciler.model.power import Power
-from reconciler.model.records import Hold, Record, Row, RunClosed, RunOpened, StepDone
+from reconciler.model.records import Hold, Record, RollBack, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import Slice
 from reconciler.model.status import Condition
+from reconciler.render.text import status_text
 from tests.clocks import instant
 from tests.worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, unit, world
 
@@ -231,3 +232,26 @@ def test_a_host_that_is_held_is_not_ready_and_says_why_and_until_when() -> None:
     held = conditions["Held"]
     assert held.message.startswith("held until 1971-02-0")
     assert held.message.endswith(": a game; `reconciler resume box` ends it")
+
+
+def test_a_wish_that_somebody_went_back_from_is_no_failure_and_the_way_on_is_said() -> None:
+    gone_back = RollBack(host=HOST, slice=WANTED, digest=digest(WANTED), leaves=digest("key"))
+    hints = fold(rows(opened(), gone_back))[HOST]
+    made = plan(target(WANTED), world(WANTED), NO_HINTS)
+    refused = made.model_copy(update={"refusals": ("quarantined since run 2: RolledBack: left by `reconciler rollback`",)})
+    status = host_status(WANTED, world(WANTED), hints, refused)
+    (ready,) = [one for one in status.conditions if one.type == "Ready"]
+    assert (ready.status, ready.reason) == ("False", "RolledBack")
+    assert "`reconciler retry`" in ready.message
+    assert (status.failure, [one.type for one in status.conditions if one.type == "Stalled"]) == ("", [])
+    (edited,) = [one for one in host_status(WANTED, world(WANTED), hints, made).conditions if one.type == "Ready"]
+    assert edited.reason == "ChangesPending"
+
+
+def test_a_model_that_serves_has_an_address_and_no_other_has() -> None:
+    both = slice_of(("a",), A, model("b"))
+    up = world(both, {"a": unit("a")})
+    told = host_status(both, up, NO_HINTS, plan(target(both), up, NO_HINTS)).model_dump(mode="json")
+    assert [one["url"] for one in told["models"]] == [f"http://127.0.0.1:{A.port}/v1", ""]
+    away = status_text({"hosts": [told | {"host": "tower"}]})
+    assert f"http://127.0.0.1:{A.port}/v1 on tower" in away

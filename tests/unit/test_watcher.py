@@ -175,8 +175,9 @@ def test_a_hold_leaves_the_host_alone_until_it_is_resumed() -> None:
         await anyio.sleep(10_000.0)
         assert serves(vigil) == {"a"}
         refused = await vigil.ask("apply")
-        assert (refused.outcome, refused.exit_code) == ("refused", 4)
+        assert (refused.outcome, refused.exit_code, refused.held, refused.word) == ("refused", 4, True, "on hold")
         assert "a game" in refused.reasons[0]
+        assert any(line.startswith("box: on hold; the host is left as it is; held: a game") for line in vigil.said)
         assert (await vigil.ask("resume", Resume(host=HOST))).outcome == "applied"
         assert serves(vigil) == {"b"}
 
@@ -234,6 +235,10 @@ def test_a_failed_wish_is_left_alone_while_last_good_serves() -> None:
         assert serves(vigil) == {"a"}
         failures = [row.record for row in vigil.journal.rows() if isinstance(row.record, RunClosed) and row.record.quarantines]
         assert len(failures) == 1
+        refused = await vigil.ask("apply")
+        assert refused.message == "the wanted state failed before; last good keeps serving"
+        assert list(refused.serving) == ["a"]
+        assert not any("it is tried again" in line for line in vigil.said)
 
     run(serving(), script)
 
@@ -245,6 +250,9 @@ def test_a_failed_wish_is_tried_again_ever_more_rarely_where_nothing_serves() ->
         failed = [row.at for row in vigil.journal.rows() if isinstance(row.record, RunClosed) and row.record.quarantines]
         waits = [later - earlier for earlier, later in pairwise(failed)]
         assert 5 < len(failed) < 30
+        told = [line for line in vigil.said if "it is tried again at " in line]
+        assert len(failed) - 1 <= len(told) <= len(failed)
+        assert not any("keeps serving" in line for line in vigil.said)
         assert waits[:4] == sorted(waits[:4])
         vigil.world.natures.clear()
         await anyio.sleep(2000.0)
@@ -309,5 +317,31 @@ def test_who_read_what_is_out_of_date_is_refused_within_seconds() -> None:
         refused = await vigil.ask_with(Asked(host=HOST, trigger="apply", wanted=digest(want("b"))))
         assert (refused.outcome, refused.reasons) == ("refused", (keeper.NOT_READ,))
         assert vigil.world.clock.wall() - at < 2 * keeper.READ_AGAIN_SECONDS
+
+    run(serving(), script)
+
+
+def test_where_the_last_good_state_is_that_nothing_runs_nobody_is_told_that_it_serves() -> None:
+    async def script(vigil: Vigil) -> None:
+        vigil.world.natures[model("b").digest] = Nature(dies_after=0.5)
+        vigil.edit(want())
+        await anyio.sleep(SETTLED)
+        vigil.edit(want("b"))
+        await anyio.sleep(SETTLED)
+        refused = [line for line in vigil.said if "the wanted state failed before" in line]
+        assert refused
+        assert all("the wanted state failed before; nothing serves; " in line for line in refused)
+
+    run(serving(), script)
+
+
+def test_what_serves_when_a_run_ends_is_told_with_its_address() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        vigil.edit(want("b"))
+        port = model("b").port
+        assert (await vigil.ask("apply")).serving == {"b": f"http://127.0.0.1:{port}/v1"}
+        vigil.edit(want())
+        assert (await vigil.ask("apply")).serving == {}
 
     run(serving(), script)
