@@ -218,7 +218,7 @@ def test_a_change_that_the_disk_refuses_leaves_the_file_as_it_was_and_nothing_in
 def test_a_use_that_did_not_come_off_says_what_the_file_says_and_how_to_stay(tmp_path: Path, *, fails: bool) -> None:
     with stack(tmp_path) as made:
         made.apply()
-        made.inventory(', args: ["--bogus"]' if fails else "")
+        made.inventory(', args: ["--threads", "many"]' if fails else "")
         done = made.run("use", "tiny-b", "--yes")
         assert done.returncode == (3 if fails else 0), done.stderr
         follows = "state/desired.yaml still says what was asked for, which is left alone until it changes, or `reconciler retry`"

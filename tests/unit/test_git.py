@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +16,6 @@ from tests.pairs import source, wanted
 from tests.repository import IDENTITY, git
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reconciler.model.target import Provenance
 
 
@@ -255,3 +254,13 @@ def test_what_a_person_has_not_finished_in_git_is_not_applied(tmp_path: Path, tr
     expected = f"git is in the middle of {what} ({tmp_path}/.git); end that (`git -C {state} status` says how)" if what else ""
     assert (seen.trouble, seen.objection, seen.state) == (expected, expected, "committed")
     assert half_way(state) != ""
+
+
+def test_a_git_file_that_cannot_be_read_names_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / ".git").write_text("gitdir: elsewhere")
+    assert traces(tmp_path)[0].parent == tmp_path / "elsewhere"
+    monkeypatch.setattr(Path, "read_text", closed)
+    assert traces(tmp_path) == ()

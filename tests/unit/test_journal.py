@@ -210,6 +210,8 @@ def test_a_journal_that_cannot_be_looked_for_is_not_called_gone(tmp_path: Path) 
 def test_a_folder_whose_name_is_too_long_is_said(tmp_path: Path) -> None:
     with pytest.raises(DurabilityError, match="File name too long"):
         sqlite_journal(tmp_path / ("x" * 300)).rows()
+    with pytest.raises(DurabilityError, match="File name too long"):
+        sqlite_journal(tmp_path / ("x" * 300)).newest()
 
 
 def test_a_folder_in_the_way_ends_all_writing(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.errors import Refused
+from reconciler.errors import Refused, Unreachable
 from reconciler.store.repository import Folder
+from tests.faults import under_limit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,3 +77,18 @@ def test_a_git_that_refuses_is_quoted(tmp_path: Path) -> None:
     said = Folder(tmp_path).begin(FILES)
     assert said.startswith("git did not commit them (fatal: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([".git", *FILES])
+
+
+def test_a_disk_that_takes_the_first_file_only_is_left_with_none(tmp_path: Path) -> None:
+    folder = tmp_path / "stack"
+    files = {"desired.yaml": "", "inventory.yaml": "version: 1\n"}
+    refusal = pytest.raises(Unreachable, match=r"nothing was written: .*inventory.yaml")
+    with under_limit(resource.RLIMIT_FSIZE, 4), refusal as refused:
+        Folder(folder).begin(files)
+    assert refused.value.exit_code == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_whose_name_is_too_long_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match="File name too long"):
+        Folder(tmp_path / ("x" * 300)).begin(FILES)

@@ -373,3 +373,8 @@ class Restless(FileSource):
 def test_a_file_that_changes_meanwhile_is_read_again(tmp_path: Path) -> None:
     source(tmp_path)
     assert Restless(tmp_path, FakeCatalog()).read().slices["local"].active == ()
+
+
+def test_a_directory_that_cannot_be_looked_at_is_said_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: File name too long"):
+        FileSource(tmp_path / ("x" * 300), FakeCatalog()).read()
