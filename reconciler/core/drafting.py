@@ -88,10 +88,10 @@ def candidates(machine: Machine, adopted: Mapping[int, Adopted]) -> tuple[Candid
 
 
 def _seen_here(server: Server, said: Adopted, files: Mapping[str, WeightsFile]) -> Adopted:
-    """Return what a server says, of one in a container with the path that its weights have outside."""
+    """Return what a server says, of one in a container with the path that its weights have outside, and no folder of its."""
     if server.container is None:
         return said
-    return said.model_copy(update={"weights": next((path for path in server.mapped if path in files), "")})
+    return said.model_copy(update={"weights": next((path for path in server.mapped if path in files), ""), "slots": ""})
 
 
 def draft(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_problem: str, where: Where = HERE) -> Draft:

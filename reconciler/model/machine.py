@@ -64,10 +64,10 @@ class Server(Origin):
 
     @property
     def key_file(self) -> str:
-        """The file that its keys are in, by its whole path; empty where they are elsewhere."""
+        """The file that its keys are in, by its whole path; empty where they are elsewhere, or in a container."""
         words = [part for word in self.flags for part in word.split("=", 1)]
         named = next((value for flag, value in pairwise(words) if flag == KEY_FILE_FLAG), "")
-        return join(self.directory, named) if named else ""
+        return join(self.directory, named) if named and self.container is None else ""
 
 
 class WeightsFile(Value):

@@ -47,9 +47,7 @@ class Container(Value):
 
     @property
     def ending(self) -> str:
-        """Return the command that ends it, empty where there is none to be typed on its host."""
-        if self.service is not None:
-            return self.service.ending
+        """Return the command that ends it where no service runs it, empty where there is none to be typed on its host."""
         program = _PROGRAMS.get(self.runtime)
         return f"{program} stop {quote(self.name)}" if program and self.name else ""
 

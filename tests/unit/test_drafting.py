@@ -82,7 +82,17 @@ CASES = {
                     program="",
                     directory="",
                     mapped=(QWEN.path,),
-                    flags=("-m", "/models/q.gguf", "-c", "4096", "--jinja"),
+                    flags=(
+                        "-m",
+                        "/models/q.gguf",
+                        "-c",
+                        "4096",
+                        "--jinja",
+                        "--slot-save-path",
+                        "/slots",
+                        "--api-key-file",
+                        "/run/key",
+                    ),
                 ),
                 server(pid=813, container=Container(runtime="Kubernetes"), program="", mapped=("/data/unseen.gguf",)),
             ),
@@ -93,7 +103,10 @@ CASES = {
     ),
     "on_a_unix_socket": Case(
         machine(
-            servers=(server(socket="/run/llama.sock", flags=("-m", QWEN.path, "--host", "/run/llama.sock")),), weights=(QWEN,)
+            servers=(
+                server(socket="/run/llama.sock", flags=("-m", QWEN.path, "--host", "/run/llama.sock", "--api-key-file=keys")),
+            ),
+            weights=(QWEN,),
         )
     ),
     "a_unit_of_ours": Case(machine(servers=(server(model="mine"),))),

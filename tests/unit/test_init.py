@@ -44,19 +44,27 @@ def test_nothing_is_asked_of_what_is_served_or_where_nothing_is_or_without_a_per
     assert _answers(machine(), FOUND, None) == Answers()
 
 
+@pytest.fixture
+def _plan_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the plan out of what init says."""
+    monkeypatch.setattr("reconciler.render.beginning.plan_text", lambda *_: "its plan")
+
+
 def begun(**changed: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "machine": machine(servers=(server(),)).model_dump(mode="json"), "directory": "/s", "files": [], "git": "committed",
-        "models": ["a"], "served": ["a"], "notes": [], "steps": [], "plan": {"hosts": [], "evidence": {"hosts": []}},
+        "models": ["a"], "served": ["a"], "notes": [], "steps": [], "plan": {"hosts": []},
     }  # fmt: skip
     return fields | changed
 
 
+@pytest.mark.usefixtures("_plan_elsewhere")
 def test_a_step_without_a_command_is_told_in_its_sentences_alone() -> None:
     told = init_text(begun(steps=[{"command": "", "why": ["End it there."]}]))
     assert told.endswith("Next:\n  # End it there.\n  reconciler apply --state /s")
 
 
+@pytest.mark.usefixtures("_plan_elsewhere")
 def test_what_serves_and_is_no_model_is_noted_and_the_models_that_are_there_wait_for_a_choice() -> None:
     told = init_text(begun(served=[], notes=["pid 812 serves weights that could not be seen."]))
     assert "\nNote: pid 812 serves weights that could not be seen.\n" in told
