@@ -96,6 +96,7 @@ class RunningGiven(Value):
     definition: Literal["wanted", "older", "of another version"] = "wanted"
     phase: Phase = "ready"
     message: str = ""
+    differs: tuple[str, ...] = ()
     slots: tuple[SlotGiven, ...] = ()
     deferred: int = 0
     died: bool = False
@@ -314,7 +315,7 @@ def _running_facts(name: str, one: RunningGiven) -> dict[FactKey, FactValue]:
     return {
         _key("unit", name): _unit(name, one),
         _key("fingerprint", name): Fingerprint(digest=name, changed_at=changed_at, places=4),
-        _key("health", name): Health(phase=one.phase, message=one.message, identity=identity(one.pid)),
+        _key("health", name): Health(phase=one.phase, message=one.message, identity=identity(one.pid), notes=one.differs),
         _key("activity", name): Activity(identity=identity(one.pid), slots=slots, deferred=one.deferred),
     }
 

@@ -89,7 +89,8 @@ def model_conditions(slice_: Slice, model: ModelSpec, observed: Observed) -> tup
     if unit is None:
         return (Condition(type="Ready", status="False", reason="NotRunning"), *drift)
     if health.phase in SERVES:
-        return (Condition(type="Ready", status="True", reason="Serving", message=health.message), *drift)
+        message = "; ".join(filter(None, (health.message, *health.notes)))
+        return (Condition(type="Ready", status="True", reason="Serving", message=message), *drift)
     if health.phase == "locked":
         return (Condition(type="Ready", status="Unknown", reason="Locked", message=health.message), *drift)
     if health.phase == "unclear":

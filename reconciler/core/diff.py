@@ -223,6 +223,7 @@ def _running_changes(host: str, model: ModelSpec, unit: Unit, observed: Observed
     if model.keeps_conversations and fingerprint is not None and not fingerprint.fits(unit):
         cause = f"{REPLACED}; conversations cannot be kept until it is started again"
         changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
+    changes += [Ignored(host=host, subject=f"unit {model.name}", cause=note) for note in (health.notes if health else ())]
     if health is not None and health.phase == "locked":
         cause = f"runs, and does not let anybody look: {health.message}"
         changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))

@@ -252,6 +252,9 @@ def _engine(host: str, model: ModelSpec, observed: Observed) -> Iterator[Finding
     if phase == "unclear":
         fix = f"`reconciler logs {model.name}` may say why; nothing that answers is restarted by itself"
         yield Finding(level="wrong", subject="engine", found=f"it answers, but not as one that works: {said}", fix=fix, **where)
+    for note in health.notes if health else ():
+        fix = f"change what it runs, or what inventory.yaml says of {model.name}"
+        yield Finding(level="note", subject="engine", found=note, fix=fix, **where)
     if phase == "other":
         found, _, fix = said.partition("; ")
         yield Finding(level="wrong", subject="engine", found=found, fix=fix, **where)

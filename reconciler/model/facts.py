@@ -69,12 +69,9 @@ class FactKey(NamedTuple):
 
 
 Phase: TypeAlias = Literal["absent", "loading", "ready", "sleeping", "other", "locked", "unclear", "unresponsive", "stranger"]
-"""How far an engine is. What a unit's own process answers on its own port proves that it lives, and it is never stopped for it:
-
-`other` serves something else than the inventory says; `locked` refuses to be looked at (it wants a key, or speaks TLS);
-`unclear` gives an answer that no engine gives which works. Only `unresponsive` (silence, or no HTTP) and `stranger`
-(another process has the port) are reasons to replace a unit.
-"""
+"""How far an engine is. `other` serves something else than the inventory says, `locked` refuses to be looked at (a key, TLS), and
+`unclear` answers as no engine does that works: those live. Only `unresponsive` (silence, or no HTTP) and `stranger` (another
+process has the port) are reasons to replace a unit."""
 
 
 class Contact(Value):
@@ -171,11 +168,12 @@ class PortState(Value):
 
 
 class Health(Value):
-    """How far an engine is. `ready` means that it says so itself; a real answer is the fact `answered`."""
+    """How far an engine is by its own word. `notes` are settings that are otherwise than the inventory says, and do no harm."""
 
     phase: Phase
     message: str = ""
     identity: UnitIdentity | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def serves(self) -> bool:

@@ -81,6 +81,15 @@ class AskPlace(Value):
     folder: bool = False
 
 
+class AskSameFile(Value):
+    """Ask whether two paths lead to one file: `theirs` as the process `pid` sees it, `ours` as the host does. None: not known."""
+
+    do: Literal["same-file"] = "same-file"
+    pid: int
+    theirs: str
+    ours: str
+
+
 class AskGguf(Value):
     """Ask for size, time and the bounded header of a GGUF file."""
 
@@ -189,9 +198,9 @@ class AskNeighbour(Value):
 
 
 Question: TypeAlias = (
-    AskContact | AskUnits | AskPort | AskPage | AskProgram | AskFlags | AskPlace | AskGguf | AskFingerprint | AskSaved | AskTail
-    | AskClaim | AskPrepared | AskGpus | AskNvidia | AskMachine | AskServices | AskServiceLog | AskGuards | AskWakeOn
-    | AskNeighbour
+    AskContact | AskUnits | AskPort | AskPage | AskProgram | AskFlags | AskPlace | AskSameFile | AskGguf | AskFingerprint
+    | AskSaved | AskTail | AskClaim | AskPrepared | AskGpus | AskNvidia | AskMachine | AskServices | AskServiceLog | AskGuards
+    | AskWakeOn | AskNeighbour
 )  # fmt: skip
 
 

@@ -68,6 +68,7 @@ _KINDS: dict[str, Served] = {
     "program": lambda request, directory: files.program(request["program"], directory),
     "flags": lambda request, directory: _later("flags").refusal(request, directory),
     "place": lambda request, directory: files.place(files.absolute(request["path"], directory), request["folder"]),
+    "same-file": lambda request, directory: _later("identity").same(request, directory),
     "gguf": lambda request, directory: _later("gguf").header(files.absolute(request["path"], directory)),
     "fingerprint": lambda request, directory: _later("digests").fingerprint(request, directory),
     "saved": lambda request, directory: _later("slots").saved(request, directory),

@@ -249,6 +249,33 @@ def test_init_over_a_service_with_a_key_names_the_key_and_never_shows_it(here: S
     assert KEY not in written + json.dumps(begun)
 
 
+def test_a_service_that_serves_other_weights_is_named_and_left_alone(here: ServiceStack) -> None:
+    link, other = here.folder / "link.gguf", here.folder / "other"
+    other.mkdir()
+    link.symlink_to(next(here.folder.glob("*.gguf")))
+    served = {str(link): 0, str(weights_in(other, seed=7)): 4}
+    here.desire("tiny-b")
+    for weights, code in served.items():
+        command = embedded.command(embedded.Options(weights=weights, context=512), "another-name", here.port)
+        here.service(f"ExecStart={shlex.join(command.argv)}")
+        here.booted.run("systemctl", "restart", "tiny")
+        before = here.booted.shows("tiny", "MainPID")
+        until(lambda: "is still loading" not in here.run("plan").stdout, COMMAND_SECONDS)
+        planned = here.run("plan", "--detailed-exitcode")
+        assert planned.returncode == code, planned.stdout
+        here.apply(code)
+        assert here.booted.shows("tiny", "MainPID") == before
+        if code:
+            assert f"tiny-b: it serves {weights}, not " in planned.stdout
+        else:
+            assert "each of its 1 slots holds 512 tokens; inventory.yaml says `context: 4096`" in planned.stdout
+            assert "note" in here.run("doctor").stdout
+    assert "Ready=False          Unmet" in here.run("status").stdout
+    here.desire("tiny-a")
+    here.apply()
+    assert not here.serves()
+
+
 def test_init_says_what_to_change_in_a_service_that_nobody_can_look_at(here: ServiceStack) -> None:
     argv = [
         str(here.llama_server()),

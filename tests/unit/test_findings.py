@@ -115,6 +115,11 @@ def test_an_engine_that_answers_in_another_way_is_named(
     assert found.fix.startswith(fix)
 
 
+def test_a_setting_of_a_service_that_differs_is_a_note() -> None:
+    (found,) = seen(health_a=Health(phase="ready", notes=("it holds less",)))
+    assert (found.level, found.subject, found.found) == ("note", "engine", "it holds less")
+
+
 def test_a_service_with_a_key_that_nobody_named_is_mentioned() -> None:
     binary = Binary(path="/opt/llama-server", key="LLAMA_API_KEY in /etc/llm.env")
     observed = world(SLICE).predicting("test", {FactKey("binary", HOST, "a"): binary})

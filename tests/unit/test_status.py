@@ -138,6 +138,12 @@ def test_a_model_that_loads_is_not_ready_and_says_so() -> None:
     assert words(told(WANTED, loading)["model Ready"]) == ("False", "NotServing", "loading: half of it")
 
 
+def test_settings_of_a_service_that_differ_are_told_of_it_and_change_nothing() -> None:
+    seen = told(WANTED, world(WANTED, {"a": unit("a")}, health_a=Health(phase="ready", notes=("it holds less",))))
+    assert words(seen["Ready"])[:2] == ("True", "InSync")
+    assert words(seen["model Ready"]) == ("True", "Serving", "it holds less")
+
+
 @pytest.mark.parametrize(
     ("phase", "of_host", "of_model"),
     [

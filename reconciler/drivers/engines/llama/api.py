@@ -46,10 +46,13 @@ class Place(NamedTuple):
 
 
 class Props(NamedTuple):
-    """Hold what a server says about itself."""
+    """What a server says about itself. `context` is the tokens of one slot, 0 where it does not say, as `weights` may be ""."""
 
     alias: str
     sleeping: bool
+    weights: str = ""
+    context: int = 0
+    slots: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,14 @@ def read_props(reply: Reply) -> Props | None:
     settings, slots = content.get("default_generation_settings"), content.get("total_slots")
     if not isinstance(settings, dict) or not isinstance(slots, int):
         raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, not with the settings of a llama.cpp server")
-    return Props(str(content.get("model_alias") or ""), content.get("is_sleeping") is True)
+    context, weights = settings.get("n_ctx"), content.get("model_path")
+    return Props(
+        alias=str(content.get("model_alias") or ""),
+        sleeping=content.get("is_sleeping") is True,
+        weights=weights if isinstance(weights, str) else "",
+        context=context if isinstance(context, int) else 0,
+        slots=slots,
+    )
 
 
 def is_loading(reply: Reply) -> bool:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from reconciler.drivers.engines.llama import key
 from reconciler.drivers.engines.llama.answers import answered
 from reconciler.drivers.engines.llama.api import HEALTH, PROPS, PROPS_LIMIT, QUICK_SECONDS, Api, is_loading
+from reconciler.drivers.engines.llama.claims import differences
 from reconciler.drivers.engines.llama.judging import Said, heard
 from reconciler.drivers.engines.llama.key import Key
 from reconciler.drivers.engines.llama.restoring import Restoring, own_attempt
@@ -33,7 +34,7 @@ from reconciler.model.facts import (
     Unknown,
     Weights,
 )
-from reconciler.model.onhost import AskGguf, AskPage, AskPort, AskSaved
+from reconciler.model.onhost import AskGguf, AskPage, AskPort, AskSameFile, AskSaved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -72,7 +73,7 @@ class LlamaEngine:
         said = heard(visit.page, self._asked(unit, PROPS), secret, young=unit.uptime < YOUNG_SECONDS)
         if said.phase == "locked" and await self._loads(unit):
             said = Said("loading", "it loads its model")
-        return Known(self._health(said, unit))
+        return Known(await self._compared(said, unit))
 
     async def activity(self, unit: Unit) -> Fact[Activity]:
         """Return slots and waiting requests. Wakes a sleeping engine; looks within 1.5 s hide clients that left."""
@@ -199,15 +200,32 @@ class LlamaEngine:
             return Health(phase="stranger", message=f"{who} listens on {port}, not {self.model.name}", identity=unit.identity)
         return None
 
-    def _health(self, said: Said, unit: Unit) -> Health:
+    async def _compared(self, said: Said, unit: Unit) -> Health:
         """Return what a server's own word comes to, beside what the inventory says of it."""
-        props = said.props
+        props, health = said.props, Health(phase=said.phase, message=said.message, identity=unit.identity)
+        if props is None or props.sleeping:
+            return health
         is_ours = not unit.argv and unit.mark.digest == self.model.digest
         expected = self.model.serves or (self.model.name if is_ours else "")
-        if props is not None and not props.sleeping and expected and props.alias and props.alias != expected:
+        if expected and props.alias and props.alias != expected:
             message = f"it serves {props.alias}, not {expected}; change what it runs, or `serves:` of {self.model.name}"
-            return Health(phase="other", message=message, identity=unit.identity)
-        return Health(phase=said.phase, message=said.message, identity=unit.identity)
+            return health.model_copy(update={"phase": "other", "message": message})
+        if not unit.argv:
+            return health
+        # The command line of a service is not ours, so what it says of itself is compared with what is claimed of it.
+        if await self._serves_others(props.weights, unit):
+            claimed = self.setup.weights_on(self.model)
+            message = f"it serves {props.weights}, not {claimed}; change what it runs, or `weights:` of {self.model.name}"
+            return health.model_copy(update={"phase": "other", "message": message})
+        return health.model_copy(update={"notes": tuple(differences(props, self.setup))})
+
+    async def _serves_others(self, path: str, unit: Unit) -> bool:
+        """Return whether a service certainly serves another file than the inventory names."""
+        claimed = self.setup.weights_on(self.model)
+        if not path or path == claimed:
+            return False
+        (answer,) = await self._access.ask([AskSameFile(pid=unit.identity.pid, theirs=path, ours=claimed)])
+        return not isinstance(answer, Unknown) and answer.value.get("same") is False
 
     @asynccontextmanager
     async def _reached(self, unit: Unit) -> AsyncIterator[Api]:

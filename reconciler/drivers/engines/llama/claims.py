@@ -1,0 +1,28 @@
+"""What a service that was there before really serves, beside what the inventory says of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.drivers.engines.llama.api import Props
+    from reconciler.drivers.engines.llama.setup import Setup
+
+PADDING = 256
+"""A context is rounded up to a multiple of so many tokens (b10434, b11549)."""
+
+
+def differences(props: Props, setup: Setup) -> Iterator[str]:
+    """Yield the settings that the inventory names and the server does not have. Nobody says that `parallel: 1` was meant."""
+    if setup.parallel > 1 and props.slots != setup.parallel:
+        yield f"it holds {props.slots} conversations at a time; inventory.yaml says `parallel: {setup.parallel}`"
+    if setup.context is not None and props.context and not _holds(props, setup.context):
+        held = f"each of its {props.slots} slots holds {props.context} tokens"
+        yield f"{held}; inventory.yaml says `context: {setup.context}` for all together"
+
+
+def _holds(props: Props, context: int) -> bool:
+    """Return whether slots of this size come of a context that they share, or that is divided among them."""
+    return any(0 <= props.context - size < PADDING for size in (context, context // max(props.slots, 1)))

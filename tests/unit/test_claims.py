@@ -1,0 +1,32 @@
+"""What a given service says of itself, beside what the inventory claims of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.drivers.engines.llama.api import Props
+from reconciler.drivers.engines.llama.claims import differences
+from reconciler.drivers.engines.llamacpp import Options
+
+
+@pytest.mark.parametrize(
+    ("slots", "each", "context", "parallel", "said"),
+    [
+        (4, 512, 2048, 4, []),
+        (4, 2048, 2048, 4, []),
+        (3, 512, 1000, 3, []),
+        (1, 4096, None, 1, []),
+        (4, 4096, None, 1, []),
+        (1, 0, 4096, 1, []),
+        (1, 512, 4096, 1, ["each of its 1 slots holds 512 tokens"]),
+        (4, 4096, 2048, 4, ["each of its 4 slots holds 4096 tokens"]),
+        (1, 4096, 4096, 4, ["it holds 1 conversations at a time"]),
+        (2, 256, 8192, 4, ["it holds 2 conversations at a time", "each of its 2 slots holds 256 tokens"]),
+    ],
+)
+def test_settings_that_differ_are_told_and_what_nobody_said_is_not(
+    slots: int, each: int, context: int | None, parallel: int, said: list[str]
+) -> None:
+    props = Props(alias="", sleeping=False, context=each, slots=slots)
+    setup = Options(weights="/m/a.gguf", context=context, parallel=parallel).setup()
+    assert [one.partition(";")[0] for one in differences(props, setup)] == said
