@@ -1,7 +1,7 @@
 """A program with the flags and routes of llama-server that never becomes healthy, or stops being so at SIGUSR1.
 
-`--frail silent` never listens, `--frail busy` answers 503 for ever; without either it is well until the signal, and
-`--frail hiccup` is well again after one answer. `--frail deaf` is well, and ends for nothing but KILL.
+`--frail silent` never listens, `--frail busy` answers 503 for ever; without either it is well until the signal, and says
+nothing to anybody then; `--frail hiccup` is well again after one question. `--frail deaf` is well, and ends for nothing but KILL.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 WORDS = "the keeper lost the key"
@@ -20,7 +21,9 @@ WORDS = "the keeper lost the key"
 class Answers(BaseHTTPRequestHandler):
     """Answer what a healthy server of one idle slot would, or that it is overloaded."""
 
-    refused = 0.0
+    busy = False
+    unheard = 0.0
+    """How many more questions get no answer."""
     alias = ""
 
     def do_GET(self) -> None:
@@ -35,10 +38,11 @@ class Answers(BaseHTTPRequestHandler):
         self._answer({"content": "ba", "tokens_predicted": 1})
 
     def _answer(self, content: Any) -> None:
-        busy = Answers.refused > 0
-        Answers.refused -= busy
-        body = json.dumps({"error": {"message": WORDS}} if busy else content).encode()
-        self.send_response(503 if busy else 200)
+        if Answers.unheard > 0:
+            Answers.unheard -= 1
+            Event().wait()
+        body = json.dumps({"error": {"message": WORDS}} if Answers.busy else content).encode()
+        self.send_response(503 if Answers.busy else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -47,9 +51,9 @@ class Answers(BaseHTTPRequestHandler):
         """Say nothing of single requests."""
 
 
-def worsen(answers: float) -> None:
-    """Answer nothing useful for so many requests."""
-    Answers.refused = answers
+def worsen(*, busy: bool = False, unheard: float = 0) -> None:
+    """Say that all is busy, or nothing at all to so many questions."""
+    Answers.busy, Answers.unheard = busy, unheard
     print(WORDS, flush=True)  # noqa: T201 - stdout is this program's log
 
 
@@ -60,11 +64,10 @@ def main() -> None:
     flags.add_argument("--alias")
     flags.add_argument("--frail", default="")
     given, _ = flags.parse_known_args()
-    for_ever = float("inf")
-    signal.signal(signal.SIGUSR1, lambda *_: worsen(1 if given.frail == "hiccup" else for_ever))
+    signal.signal(signal.SIGUSR1, lambda *_: worsen(unheard=1 if given.frail == "hiccup" else float("inf")))
     Answers.alias = given.alias
     if given.frail in {"silent", "busy"}:
-        worsen(for_ever)
+        worsen(busy=True)
     if given.frail == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if given.frail == "silent":
