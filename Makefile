@@ -19,8 +19,9 @@ PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 demo: engine $(INSTALLED)
 	$(BIN)/reconciler demo
 
+# What Debian has in packages of their own, and nothing goes without: what makes a virtual environment, and a library of the engine.
 engine:
-	@tests/rigs/install demo || true
+	@PYTHON="$(PYTHON)" tests/rigs/install demo
 
 # Hosts that sleep: booted Debians where this is root and tests/rigs/install was run, hosts without privileges elsewhere.
 demo-power: $(WORKSHOP)
@@ -30,8 +31,8 @@ demo-power: $(WORKSHOP)
 test: rigs $(WORKSHOP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-rigs:
-	@tests/rigs/install || true
+rigs: engine
+	@PYTHON="$(PYTHON)" tests/rigs/install || true
 
 check: $(WORKSHOP)
 	$(BIN)/ruff format --check .

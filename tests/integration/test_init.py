@@ -24,6 +24,7 @@ from reconciler.settings import settings
 from reconciler.verbs import init
 from tests.engine import EngineProcess, free_port, weights_in
 from tests.frail import program_in
+from tests.needs import need
 from tests.stack import COMMAND_SECONDS
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 
 
 def test_what_was_started_by_hand_is_served_after_the_one_command_that_init_names(home: Home) -> None:
+    need("kill")
     begun = home.begin()
     assert f"  kill {home.server.pid}\n" in init_text(begun)
     (step,) = begun["steps"]
