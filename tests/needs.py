@@ -45,7 +45,11 @@ def need_root() -> None:
 
 
 def left_out(reasons: Iterable[str]) -> str:
-    """Return the sentence that counts what was left out, by what was missing and what brings it; nothing where nothing was."""
-    counted = Counter(found + rest for _, found, rest in (text.partition(REASON) for text in reasons) if found)
-    found = [f"{number} {reason}" for reason, number in counted.most_common()]
-    return f"Left out: {counted.total()} tests, {'; '.join(found)}" if found else ""
+    """Return the sentence that counts what was left out, by what brings it, with all that was missing; nothing where nothing was."""
+    found = [text.partition(REASON)[2].partition(" (") for text in reasons if REASON in text]
+    counted = Counter(remedy for *_, remedy in found)
+    parts = []
+    for remedy, number in counted.most_common():
+        missing = {name for what, _, other in found if other == remedy for name in what.split(", ")}
+        parts.append(f"{number} {REASON}{', '.join(sorted(missing))} ({remedy}")
+    return f"Left out: {len(found)} tests, {'; '.join(parts)}" if found else ""

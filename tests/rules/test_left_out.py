@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.needs import left_out
+from tests.needs import REASON, left_out
 from tests.rules.tree import ROOT, modules
 
 if TYPE_CHECKING:
@@ -61,9 +61,13 @@ def test_where_everything_is_to_run_what_was_left_out_is_a_failure(tmp_path: Pat
             [f"tests.needs.Wanting: {FISH}", f"tests.needs.Wanting: {ROOT_ONLY}", f"tests.needs.Wanting: {FISH}"],
             f"Left out: 3 tests, 2 {FISH}; 1 {ROOT_ONLY}",
         ),
+        (
+            [f"Wanting: {REASON}zsh, ssh (this)", f"Wanting: {REASON}ssh (this)"],
+            f"Left out: 2 tests, 2 {REASON}ssh, zsh (this)",
+        ),
     ],
 )
-def test_what_was_left_out_is_counted_by_what_was_missing(reasons: list[str], line: str) -> None:
+def test_what_was_left_out_is_counted_by_what_brings_it(reasons: list[str], line: str) -> None:
     assert left_out(reasons) == line
 
 
