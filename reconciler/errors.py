@@ -12,6 +12,7 @@ ReconcilerError                    exit
   DriverError                         3   a port tried something and it did not work
     Declined                          3   a host was asked and said that it will not: nothing happened
       Barred                          3   what powers it does not let in who asks: asked again, the account may be locked
+    NotOffered                        3   an engine answers that it was started for another task
     HungUp                            3   a host ended the connection before it answered
   DurabilityError                     5   what happened cannot be recorded: stop acting at once
     JournalDamaged                    5   the journal is not what was written
@@ -93,6 +94,10 @@ class Declined(DriverError):
 
 class Barred(Declined):
     """Say who is not let in, or may not do this, and where the credentials are: whoever repeats them may lock the account."""
+
+
+class NotOffered(DriverError):
+    """Say that a server answers that it does not do what it was asked for: it lives, and was started for another task."""
 
 
 class HungUp(DriverError):

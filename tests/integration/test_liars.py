@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from reconciler.model.spec import Task
     from tests.liars import Lie
     from tests.rig import Define
 
@@ -109,6 +110,18 @@ async def test_an_answer_without_a_token_is_none(tmp_path: Path, content: Any) -
         answer = value(await engine_on(port, tmp_path).answer(this_process(DIGEST)))
     assert answer.identity is None
     assert answer.message
+
+
+@pytest.mark.parametrize(("argv", "lives"), [((), False), (("llama-server",), True)], ids=["ours", "given"])
+@pytest.mark.parametrize("task", ["completion", "embedding", "rerank"])
+async def test_a_given_service_of_another_task_lives(tmp_path: Path, task: Task, argv: tuple[str, ...], lives: bool) -> None:
+    refused: tuple[int, object] = (501, {"error": {"message": "no"}})
+    says = {"/slots": (200, [SLOT]), "/completion": refused, "/embedding": refused, "/rerank": refused}
+    async with lying(routes(says)) as port:
+        engine = engine_on(port, tmp_path)
+        engine.model = engine.model.model_copy(update={"task": task})
+        answer = value(await engine.answer(this_process(DIGEST, argv=argv)))
+    assert ((answer.identity is not None), f"its task is not {task}" in answer.message) == (lives, True)
 
 
 @pytest.mark.parametrize("vector", [[], [0.5, 0.5], [1.0, float("nan")], "x"], ids=["none", "constant", "nan", "text"])

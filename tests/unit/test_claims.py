@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from reconciler.drivers.engines.llama.api import Props
-from reconciler.drivers.engines.llama.claims import differences
+from reconciler.drivers.engines.llama.claims import differences, other_task
 from reconciler.drivers.engines.llamacpp import Options
+
+if TYPE_CHECKING:
+    from reconciler.model.spec import Task
 
 
 @pytest.mark.parametrize(
@@ -30,3 +35,16 @@ def test_settings_that_differ_are_told_and_what_nobody_said_is_not(
     props = Props(alias="", sleeping=False, context=each, slots=slots)
     setup = Options(weights="/m/a.gguf", context=context, parallel=parallel).setup()
     assert [one.partition(";")[0] for one in differences(props, setup)] == said
+
+
+@pytest.mark.parametrize(
+    ("argv", "task", "said"),
+    [
+        (("llama-server", "--reranking"), "chat", True),
+        (("llama-server", "--embedding"), "rerank", True),
+        (("llama-server", "--embedding"), "embedding", False),
+        (("llama-server", "-c", "512"), "embedding", False),
+    ],
+)
+def test_a_command_line_of_another_task_is_told(argv: tuple[str, ...], task: Task, said: bool) -> None:
+    assert bool(list(other_task(argv, task))) is said

@@ -50,7 +50,7 @@ def adopted(words: Sequence[str], mapped: Sequence[str], directory: str) -> Adop
         context=_whole(found.get("context", "")),
         parallel=_whole(found.get("parallel", "")),
         slots=found.get("slots", ""),
-        task=_task(words),
+        task=task_of(words),
         args=tuple(args),
         left_out=tuple(left_out),
     )
@@ -81,7 +81,7 @@ def _whole(text: str) -> int | None:
     return int(text) if text.isdecimal() and int(text) > 0 else None
 
 
-def _task(words: Sequence[str]) -> Task:
+def task_of(words: Sequence[str]) -> Task:
     """Return what a server is asked for; one that ranks gives vectors too, and is asked for what it is there for."""
     if has(words, "--rerank") or has(words, "--reranking") or last_value(words, "--pooling", "") == "rank":
         return "rerank"

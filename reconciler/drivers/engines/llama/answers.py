@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from reconciler.errors import DriverError
+from reconciler.errors import DriverError, NotOffered
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -53,9 +53,8 @@ async def _traffic(api: Api, slots: list[Slot]) -> str:
 async def _asked(task: Task, api: Api) -> JsonValue:
     try:
         return await (api.embed(PROMPT) if task == "embedding" else api.rerank(PROMPT, [*DOCUMENTS]))
-    except DriverError as error:
-        hint = f"; {REMEDIES[task]}" if " answered 501" in error.message else ""
-        raise DriverError(f"{error.message}{hint}") from error
+    except NotOffered as error:
+        raise NotOffered(f"{error.message}; {REMEDIES[task]}") from error
 
 
 def _judged_vector(content: JsonValue) -> str:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.errors import DriverError
+from reconciler.errors import DriverError, NotOffered
 from reconciler.model.facts import Slot
 
 if TYPE_CHECKING:
@@ -171,6 +171,8 @@ def _place(reply: Reply, content: JsonValue) -> Place:
 
 
 def _expect(reply: Reply) -> JsonValue:
+    if reply.status == NOT_IMPLEMENTED:
+        raise NotOffered(unexpected(reply).message)
     if reply.status != OK:
         raise unexpected(reply)
     return reply.json()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.drivers.engines.llama.adopting import task_of
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from reconciler.drivers.engines.llama.api import Props
     from reconciler.drivers.engines.llama.setup import Setup
+    from reconciler.model.spec import Task
 
 PADDING = 256
 """A context is rounded up to a multiple of so many tokens (b10434, b11549)."""
@@ -21,6 +24,13 @@ def differences(props: Props, setup: Setup) -> Iterator[str]:
     if setup.context is not None and props.context and not _holds(props, setup.context):
         held = f"each of its {props.slots} slots holds {props.context} tokens"
         yield f"{held}; inventory.yaml says `context: {setup.context}` for all together"
+
+
+def other_task(argv: Sequence[str], task: Task) -> Iterator[str]:
+    """Yield that a command line is one of another task. Without a flag nobody can say: a variable may stand for it."""
+    told = task_of(argv)
+    if told in {"embedding", "rerank"} and told != task:
+        yield f"its command line is of `task: {told}`; inventory.yaml says `task: {task}`"
 
 
 def _holds(props: Props, context: int) -> bool:

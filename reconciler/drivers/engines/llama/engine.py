@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from reconciler.drivers.engines.llama import key
 from reconciler.drivers.engines.llama.answers import answered
 from reconciler.drivers.engines.llama.api import HEALTH, PROPS, PROPS_LIMIT, QUICK_SECONDS, Api, is_loading
-from reconciler.drivers.engines.llama.claims import differences
+from reconciler.drivers.engines.llama.claims import differences, other_task
 from reconciler.drivers.engines.llama.judging import Said, heard
 from reconciler.drivers.engines.llama.key import Key
 from reconciler.drivers.engines.llama.restoring import Restoring, own_attempt
@@ -18,7 +18,7 @@ from reconciler.drivers.engines.llama.saving import Saving
 from reconciler.drivers.engines.llama.visit import Visit
 from reconciler.drivers.engines.llama.weights import judged, kv_bytes_per_token, unreadable
 from reconciler.edge.http import HttpClient, HttpFault
-from reconciler.errors import DriverError
+from reconciler.errors import DriverError, NotOffered
 from reconciler.model.facts import (
     Activity,
     Answer,
@@ -93,6 +93,10 @@ class LlamaEngine:
                 missing = await answered(api, self.model.task, await self._half_restored(unit))
         except HttpFault as error:
             return Unknown(error.message)
+        except NotOffered as error:
+            # A service that was there before lives; that it does another task than the inventory says is shown of it.
+            lives = unit.identity if unit.argv else None
+            return Known(Answer(identity=lives, message=f"its task is not {self.model.task}: {error.message}"))
         except DriverError as error:
             missing = error.message
         return Known(Answer(identity=None if missing else unit.identity, message=missing))
@@ -217,7 +221,7 @@ class LlamaEngine:
             claimed = self.setup.weights_on(self.model)
             message = f"it serves {props.weights}, not {claimed}; change what it runs, or `weights:` of {self.model.name}"
             return health.model_copy(update={"phase": "other", "message": message})
-        return health.model_copy(update={"notes": tuple(differences(props, self.setup))})
+        return health.model_copy(update={"notes": (*differences(props, self.setup), *other_task(unit.argv, self.model.task))})
 
     async def _serves_others(self, path: str, unit: Unit) -> bool:
         """Return whether a service certainly serves another file than the inventory names."""
