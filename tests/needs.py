@@ -45,7 +45,7 @@ def need_root() -> None:
 
 
 def left_out(reasons: Iterable[str]) -> str:
-    """Return the sentence that counts what was left out, by what brings it, with all that was missing; nothing where nothing was."""
+    """Return the sentence that counts what was left out, by what brings it, with all that was missing; "" without any."""
     found = [text.partition(REASON)[2].partition(" (") for text in reasons if REASON in text]
     counted = Counter(remedy for *_, remedy in found)
     parts = []
