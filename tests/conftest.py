@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.engine import SERVERS, Server
 from tests.needs import left_out
@@ -19,6 +20,10 @@ BOOTING_SECONDS = 600
 
 # Programs that tests start are to buffer what they write as they do for people, whatever the one who starts the tests prefers.
 os.environ.pop("PYTHONUNBUFFERED", None)
+
+# A busy machine is no fault of an example; that a whole test ends is pytest-timeout's to see.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 EARLY = 0.7
 """In which part of a worker's tests those stand that wait: what is begun last is to be short."""
