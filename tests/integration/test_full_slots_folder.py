@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import faults
+from tests.needs import Wanting, need_root
 from tests.stack import Stack, stack
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ def here(tmp_path: Path) -> Iterator[Stack]:
 @pytest.fixture
 def full(here: Stack) -> Iterator[str]:
     """Return the option of a folder that has room for no conversation: a full disk, where this may mount one."""
+    need_root()
     folder = here.folder / "slots"
     with faults.disk(folder) as is_disk:
         if not is_disk:
-            pytest.skip("mounting a small disk needs root: run the tests as root to see it")
+            raise Wanting("a file system of its own", "this machine lets not even root mount one")
         tell(here, f"slots: {folder}")
         here.apply()
         assert here.remembered() > 100
