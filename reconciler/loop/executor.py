@@ -52,6 +52,7 @@ DOUBT_SECONDS = 2.0
 TRIES = 3
 """How often an effect that failed is tried once more, where trying again is of use."""
 
+FRESH_SECONDS = 0.2
 MOST_STARTS = 3
 MOST_GIVEN_UP = 2
 """What is best left undone is tried once more by the next plan of a run, and then left."""
@@ -160,7 +161,8 @@ class Executor:
         began = self.clock.boot()
         if step.kind == "drain":
             self.drained_until.setdefault(step.model, began + step.deadline)
-        world = before = await self.observer.look([key for key in step.reads() if self._is_old(step, world.fact(key))], world)
+        old = [key for key in step.reads() if key.kind in step.looks_anew_at or self._is_old(world.fact(key))]
+        world = before = await self.observer.look(old, world)
         if step.skippable and step.sightings == 1 and step.holds(world):
             self._record(step, "skipped", began, world, evidence=self._restored(step, world, {}))
             return None, world
@@ -220,9 +222,9 @@ class Executor:
         self.not_restored |= {(step.model, one["slot"]): conversations.became(step.model, one) for one in slots}
         return {**evidence, "slots": slots} if slots else evidence
 
-    def _is_old(self, step: AnyStep, fact: Fact[FactValue]) -> bool:
+    def _is_old(self, fact: Fact[FactValue]) -> bool:
         """Return whether a fact must be looked at again before it is acted upon; what an effect touches is read after it."""
-        return not isinstance(fact, Known) or self.clock.boot() - fact.at >= step.fresh_for
+        return not isinstance(fact, Known) or self.clock.boot() - fact.at > FRESH_SECONDS
 
     async def _perform(self, step: AnyStep, world: Observed, attempt: int = 0) -> Came:
         """Run the effect to its end; return its evidence and what went wrong, which alone decides nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Activity, FactKey, Observed
+from reconciler.model.facts import Activity, FactKey, FactKind, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import ModelStep
 
@@ -19,7 +19,7 @@ class Drain(ModelStep):
     in_doubt: ClassVar[InDoubt] = "repeatable"
     best_effort: ClassVar[bool] = True
     poll: ClassVar[tuple[float, float]] = (1.5, 1.5)
-    fresh_for: ClassVar[float] = 0.0
+    looks_anew_at: ClassVar[frozenset[FactKind]] = frozenset({"activity"})
     looks_at_once: ClassVar[bool] = False
 
     kind: Literal["drain"] = "drain"

@@ -22,7 +22,7 @@ PREDICTED_IDENTITY = UnitIdentity(pid=0, start=0, inode=0, boot_id="")
 class Step(Value):
     """Be one action on one host. `deadline` is in seconds, `poll` the first and the longest wait between two looks.
 
-    What it reads may be `fresh_for` seconds old when it begins. A step that only waits need not look right after its effect.
+    What it `looks_anew_at` is seen again when it begins, however fresh. One that only waits need not look right after its effect.
     """
 
     in_doubt: ClassVar[InDoubt]
@@ -31,7 +31,7 @@ class Step(Value):
     skippable: ClassVar[bool] = True
     of_power: ClassVar[bool] = False
     poll: ClassVar[tuple[float, float]] = (0.02, 0.5)
-    fresh_for: ClassVar[float] = 0.2
+    looks_anew_at: ClassVar[frozenset[FactKind]] = frozenset()
     looks_at_once: ClassVar[bool] = True
 
     kind: str

@@ -327,13 +327,7 @@ DAYS: dict[str, Day] = {
     ),
     "its disk is full": Day("off", full, "save_slots tiny: went on without it: ", mend=nothing, modes=WHOLE, lost=True),
     "its disk is full and conversations are required": Day(
-        "off",
-        full,
-        "tiny has `conversations: require`, but to save what it holds takes",
-        4,
-        given=requiring,
-        mend=emptied,
-        modes=WHOLE,
+        "off", full, "tiny has `conversations: require`, but ", 4, given=requiring, mend=emptied, modes=WHOLE
     ),
     "its shutdown hangs": Day("off", has(shutdown_hang=1), LATE, 3, words=PATIENCE),
     "its power is cut while it is up": Day("off", cut, "box: in sync", cuts=1, lost=True, modes=ONE),
