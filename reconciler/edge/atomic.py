@@ -28,9 +28,9 @@ _REMEDIES = {
 }
 
 
-def remedy(error: OSError) -> str:
+def remedy(error: Exception) -> str:
     """Return what to do about a write that the system refused."""
-    return _REMEDIES.get(error.errno or 0, "free space or mend the permissions")
+    return _REMEDIES.get(getattr(error, "errno", None) or 0, "free space or mend the permissions")
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -19,7 +19,7 @@ from weakref import finalize
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.core.retention import Outline, Retention, carried, first_kept
-from reconciler.edge.atomic import write_file
+from reconciler.edge.atomic import remedy, write_file
 from reconciler.errors import DurabilityError, JournalDamaged, NetworkFileSystem, WriteFailed
 from reconciler.model.records import SEEN_AGAIN, Asked, Instant, Record, Row, RunOpened, StepIntent
 from reconciler.store.filesystem import MOUNTS, mounted_on
@@ -189,7 +189,7 @@ class SqliteJournal:
                 write_file(self._head, json.dumps({"seq": row.seq, "digest": digest}).encode())
         except (*SQLITE_ERRORS, OSError, WriteFailed) as error:
             self.close()
-            refused = f"{self._file} cannot be written: {error}; free space or mend the permissions"
+            refused = f"{self._file} cannot be written: {error}; {remedy(error)}"
             self._failed = f"{error if isinstance(error, WriteFailed) else refused}. Nothing more is done until then"
             raise WriteFailed(self._failed) from error
         return row
