@@ -12,7 +12,7 @@ import pytest
 from reconciler.cli.main import main
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
-from reconciler.errors import ConfigError, PlanStale, Unreachable, WriteFailed
+from reconciler.errors import ConfigError, PlanStale, Refused, Unreachable, WriteFailed
 from reconciler.store.lock import FileLock
 from reconciler.store.source import FileSource
 from tests.engine import free_port
@@ -135,8 +135,12 @@ def test_a_link_and_the_mode_of_its_file_stay(state: Path) -> None:
 def test_what_cannot_be_kept_of_the_file_is_said(
     state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def nothing(*_: object) -> None:
+        raise Refused("nothing is applied here")
+
     monkeypatch.setattr("reconciler.store.proposal.rewrite", lambda *_: ("its owner", "its group"))
-    main(["use", "tinier", "--yes"])
+    monkeypatch.setattr("reconciler.verbs.apply.run", nothing)
+    assert main(["use", "tinier", "--yes"]) == 4
     assert "state/desired.yaml is written, but its owner and its group could not be kept" in capsys.readouterr().err
     assert (state / "desired.yaml").read_text() == DESIRED
 
