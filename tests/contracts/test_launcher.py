@@ -307,7 +307,10 @@ async def test_a_file_that_systemd_has_not_read_yet_is_not_started(service: Serv
 async def test_a_service_that_fails_before_its_program_runs_did_not_start(service: ServicePlace) -> None:
     service.define("ExecStartPre=/bin/false", "ExecStart=/bin/sleep 60")
     for _ in range(7):  # more often than systemd would try by itself
-        with pytest.raises(DriverError, match=r"gemma3\.service did not start: exit-code; `systemctl .*status gemma3\.service`"):
+        with pytest.raises(
+            DriverError,
+            match=r"gemma3\.service did not start: its ExecStartPre= ended with status 1; `systemctl .*status gemma3\.service`",
+        ):
             await service.launcher.start(service._model, MARK)
     assert await service.ours() == []
 
