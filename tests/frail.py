@@ -1,7 +1,7 @@
 """A program with the flags and routes of llama-server that never becomes healthy, or stops being so at SIGUSR1.
 
-`--frail silent` never listens, `--frail busy` answers 503 for ever; without either it is well until the signal, and says
-nothing to anybody then; `--frail hiccup` is well again after one question. `--frail deaf` is well, and ends for nothing but KILL.
+`--frail silent` never listens, `--frail busy` answers 503 for ever. Any other is well until the signal: then it says nothing
+to anybody, `--frail hiccup` only to one question, and `--frail overloaded` answers 503. `--frail deaf` ends for nothing but KILL.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def main() -> None:
     flags.add_argument("--alias")
     flags.add_argument("--frail", default="")
     given, _ = flags.parse_known_args()
-    signal.signal(signal.SIGUSR1, lambda *_: worsen(unheard=1 if given.frail == "hiccup" else float("inf")))
+    overloaded = given.frail == "overloaded"
+    unheard = {"hiccup": 1.0, "overloaded": 0.0}.get(given.frail, float("inf"))
+    signal.signal(signal.SIGUSR1, lambda *_: worsen(busy=overloaded, unheard=unheard))
     Answers.alias = given.alias
     if given.frail in {"silent", "busy"}:
         worsen(busy=True)

@@ -257,6 +257,7 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
     opened = hints.open_run.opened
     lost = hints.lost_conversations + record.lost_conversations
     closed = replace(hints, open_run=None, notes=(*hints.notes, *record.notes), lost_conversations=lost)
+    closed = replace(closed, unproven=closed.unproven | {*record.unproven})
     if record.verdict == "promoted":
         if opened.mode == "release":
             return closed

@@ -65,6 +65,7 @@ async def close(executor: Executor, ending: Ending, mode: Mode, target: Target) 
             log=log,
             notes=executor.notes,
             lost_conversations=executor.lost.total(),
+            unproven=tuple(sorted(executor.started)) if failed else (),
         )
     )
     if failed:

@@ -200,7 +200,7 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
         return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
     calm = Actor(actor.ports, actor.past, actor.clock, actor.controller, Interrupt(), actor.say)
     if hints.last_good is None or hints.last_good_digest == digest(wish.slice):
-        good = wish.slice.model_copy(update={"active": (), "power": None})
+        good = wish.slice.model_copy(update={"active": await _untouched(wish.slice, actor), "power": None})
     else:
         good = policy.going_back(hints.last_good, wish.slice)
     actor.say(f"{host}: {failed.message}; going back to {', '.join(good.active or ()) or 'nothing running'}")
@@ -212,6 +212,14 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
         return HostVerdict(host=host, outcome="stalled", message=message, log=failed.log, runs=runs)
     outcome: Outcome = "interrupted" if interrupted else "rolled_back" if hints.last_good else "unhealthy"
     return HostVerdict(host=host, outcome=outcome, message=failed.message, log=failed.log, runs=runs, serving=back.serving)
+
+
+async def _untouched(slice_: Slice, actor: Actor) -> tuple[str, ...]:
+    """Return the models that ran before the run that failed and run still: what is well is not stopped for what is not."""
+    host, hints = slice_.host.name, actor.past.hints(slice_.host.name)
+    names = [name for name in slice_.active or () if name not in hints.unproven]
+    world = await _observer(actor, slice_).look([FactKey("unit", host, name) for name in names])
+    return tuple(name for name in names if world.value(FactKey("unit", host, name), Unit) is not None)
 
 
 async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | None = None) -> Attempt:
@@ -306,7 +314,8 @@ async def _trial(executor: Executor, target: Target, hints: Hints) -> Ending:
             units[name] = unit.identity
     executor.journal.append(TrialOpened(host=host, run=executor.run, units=units))
     trial.tell(units, target.slice, executor.say)
-    trouble = await trial.judge(units, target.slice, executor.observer, executor.clock, executor.interrupt)
+    on_trial = trial.Units(host, units, executor.started)
+    trouble = await trial.judge(on_trial, target.slice, executor.observer, executor.clock, executor.interrupt)
     if trouble:
         return Ending("failed", None, trouble)
     if executor.interrupt.reason:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from reconciler.loop.executor import Interrupt
@@ -13,6 +13,7 @@ from reconciler.ports import Clock
 
 LONGEST_LOOK = 0.5
 WORTH_SAYING_SECONDS = 1.0
+HICCUPS = {"unresponsive", "unclear"}
 FORGIVEN = 3
 """An engine that does not answer, or cannot be asked, fails a trial when that is seen more often in a row than this."""
 
@@ -32,19 +33,27 @@ def tell(units: Iterable[str], slice_: Slice, say: Callable[[str], None]) -> Non
         say(f"{', '.join(names)} {is_up}; watched for {seconds:.0f} s (stable_for) before {it} as good")
 
 
-async def judge(units: Mapping[str, UnitIdentity], slice_: Slice, observer: Observer, clock: Clock, interrupt: Interrupt) -> str:
+class Units(NamedTuple):
+    """What is on trial: the units of a host, and which models among them the run has started."""
+
+    host: str
+    identities: Mapping[str, UnitIdentity]
+    started: Collection[str]
+
+
+async def judge(units: Units, slice_: Slice, observer: Observer, clock: Clock, interrupt: Interrupt) -> str:
     """Watch units for as long as their models ask for; return why one failed, empty when all stayed healthy."""
-    host = slice_.host.name
-    stable_for = slice_.stable_for(units)
-    keys = [FactKey("health", host, name) for name in units]
+    host, names = units.host, units.identities
+    stable_for = slice_.stable_for(names)
+    keys = [FactKey("health", host, name) for name in names]
     until = clock.boot() + stable_for
     hiccups = 0
     while True:
         world = await observer.look(keys)
-        if _troubles(world, host, units):
+        if _troubles(world, units):
             # One that dies stops answering a moment before it is gone.
-            world = await observer.look([FactKey("unit", host, name) for name in units], world)
-        troubles = _troubles(world, host, units)
+            world = await observer.look([FactKey("unit", host, name) for name in names], world)
+        troubles = _troubles(world, units)
         hiccups = hiccups + 1 if troubles else 0
         if troubles and (troubles[0].certain or hiccups > FORGIVEN):
             return troubles[0].reason
@@ -54,26 +63,27 @@ async def judge(units: Mapping[str, UnitIdentity], slice_: Slice, observer: Obse
         await clock.sleep(LONGEST_LOOK if hiccups else min(LONGEST_LOOK, max(remaining, 0.05)))
 
 
-def _troubles(world: Observed, host: str, units: Mapping[str, UnitIdentity]) -> list[Trouble]:
+def _troubles(world: Observed, units: Units) -> list[Trouble]:
     """Return what is wrong with the units, what is certain first."""
-    found = [_trouble(world, host, name, identity) for name, identity in units.items()]
+    found = [_trouble(world, units, name) for name in units.identities]
     return sorted((one for one in found if one), key=lambda one: not one.certain)
 
 
-def _trouble(world: Observed, host: str, model_name: str, identity: UnitIdentity) -> Trouble | None:
+def _trouble(world: Observed, units: Units, model_name: str) -> Trouble | None:
     """Return why a unit is not what it was, None when it is."""
-    unit_key, health_key = FactKey("unit", host, model_name), FactKey("health", host, model_name)
+    unit_key, health_key = FactKey("unit", units.host, model_name), FactKey("health", units.host, model_name)
     for key in (unit_key, health_key):
         unknown = world.unknown(key)
         if unknown is not None:
             return Trouble(f"{key} could not be read in the trial: {unknown.reason}", certain=False)
     unit = world.value(unit_key, Unit)
-    if unit is None or unit.identity != identity or not unit.leader:
+    if unit is None or unit.identity != units.identities[model_name] or not unit.leader:
         how = f": {unit.ended}" if unit is not None and unit.ended else ""
         return Trouble(f"{model_name} died in its trial{how}", certain=True)
     health = world.value(health_key, Health)
-    # It gave a real answer a moment ago. What it says now that nobody understands is for the plan to name, and no death.
-    if health is not None and (health.serves or health.phase == "unclear"):
+    # Of what ran before, an answer that nobody understands is for the plan to name. What was just started has to work.
+    tolerated = health is not None and health.phase == "unclear" and model_name not in units.started
+    if health is not None and (health.serves or tolerated):
         return None
     phase, message = (health.phase, health.message) if health else ("unhealthy", "")
-    return Trouble(f"{model_name} became {phase} in its trial: {message}", certain=phase != "unresponsive")
+    return Trouble(f"{model_name} became {phase} in its trial: {message}", certain=phase not in HICCUPS)

@@ -98,7 +98,8 @@ class TrialOpened(Value):
 class RunClosed(Value):
     """Close a run with its verdict. `log` holds the engine's last lines when one failed.
 
-    `notes` say which conversations were lost against the plan, and which did not come back.
+    `notes` say which conversations were lost against the plan, and which did not come back. `unproven` are the models that
+    a failed run started: they are what goes again when it is gone back on.
     """
 
     kind: Literal["run-closed"] = "run-closed"
@@ -113,6 +114,7 @@ class RunClosed(Value):
     log: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lost_conversations: int = 0
+    unproven: tuple[str, ...] = ()
 
 
 class Adopted(Value):

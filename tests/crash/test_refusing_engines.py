@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import Parts
+from reconciler.fakes.processes import Nature
 from reconciler.model.facts import Activity, Answer, Health, Unknown
 from tests.crash.stage import A, B, Stage, serving_a, want
 
@@ -88,3 +89,37 @@ def test_an_engine_that_refuses_beside_the_one_that_is_started_fails_no_trial() 
     stage.parts = refusing("a", "unclear")
     stage.ends("applied")
     assert pids(stage) == {**before, "b": pids(stage)["b"]}
+
+
+def test_a_start_whose_engine_answers_once_and_then_nonsense_is_gone_back_on() -> None:
+    class Fickle(FakeEngine):
+        """Give one real answer, and then what nobody understands."""
+
+        answered = False
+
+        def _health(self, unit: Unit) -> Health:
+            health = super()._health(unit)
+            return health.model_copy(update={"phase": "unclear", "message": "503"}) if Fickle.answered else health
+
+        async def answer(self, unit: Unit) -> Fact[Answer]:
+            fact = await super().answer(unit)
+            Fickle.answered = Fickle.answered or self.model.name == "b"
+            return fact
+
+    stage = switching()
+    stage.parts = Parts(engine=Fickle)
+    _, verdict = stage.command()
+    assert verdict is not None
+    assert "b became unclear in its trial: 503" in verdict.message
+    assert "b" not in pids(stage)
+
+
+def test_what_ran_before_a_failed_start_is_not_stopped_for_it_where_nothing_else_was_ever_good() -> None:
+    stage = serving_a()
+    before = pids(stage)
+    stage.journal = None
+    other = B.model_copy(update={"port": B.port + 1})
+    stage.world.natures[other.digest] = Nature(dies_after=0.1)
+    stage.wanted = stage.wanted.model_copy(update={"active": ("a", "b"), "models": (A, other)})
+    stage.ends("unhealthy")
+    assert pids(stage) == before

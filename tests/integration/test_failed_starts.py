@@ -249,8 +249,9 @@ def test_an_engine_that_does_not_answer_one_look_is_left_alone(here: Stack) -> N
     assert (here.engines(), here.rows()) == (engines, rows)
 
 
-def test_an_engine_that_stops_answering_in_its_trial_brings_the_previous_model_back(here: Stack) -> None:
+@pytest.mark.parametrize(("mood", "became"), [("well", "unresponsive"), ("overloaded", "unclear")])
+def test_an_engine_that_stops_working_in_its_trial_brings_the_previous_model_back(here: Stack, mood: str, became: str) -> None:
     held = here.remembered()
-    here.inventory(engine=here.frail_engine(), stable_for=LONG)
+    here.inventory(engine=here.frail_engine(mood), stable_for=LONG)
     here.desire("tiny-b")
-    goes_back(here, held, tried(here, signal.SIGUSR1), "tiny-b became unresponsive in its trial", frail.WORDS)
+    goes_back(here, held, tried(here, signal.SIGUSR1), f"tiny-b became {became} in its trial", frail.WORDS)

@@ -24,6 +24,7 @@ OF_ERRORS = {
     "DriverError": 3,
     "Declined": 3,
     "Barred": 3,
+    "NotOffered": 3,
     "HungUp": 3,
     "DurabilityError": 5,
     "JournalDamaged": 5,
