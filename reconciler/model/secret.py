@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -41,3 +41,5 @@ def where(secret: Secret) -> str:
             return path
         case FromCredential(from_credential=name):
             return f"the credential {name}"
+        case _:
+            assert_never(secret)

@@ -294,5 +294,5 @@ async def test_a_question_given_up_is_closed() -> None:
 
     async with lying(stuck) as port:
         with pytest.raises(HttpFault, match="within"):
-            await HttpClient().get(f"http://127.0.0.1:{port}/", 0.1)
+            await HttpClient().get(f"http://127.0.0.1:{port}/", 1.0)
     assert gone.is_set()

@@ -302,6 +302,11 @@ def test_a_host_that_is_silent_is_named() -> None:
     assert (found.level, found.subject, found.host, found.found) == ("wrong", "access", HOST, "it cannot be looked at: no route")
 
 
+def test_a_controller_that_cannot_look_at_its_own_machine_says_so() -> None:
+    found = findings.of_own_silence("it broke")
+    assert (found.level, found.host, found.found) == ("wrong", "", "the machine that this runs on cannot be looked at: it broke")
+
+
 def test_a_person_reads_every_finding_with_its_fix() -> None:
     note = Finding(level="note", subject="git", found="f", fix="do it")
     wrong = Finding(level="wrong", host="box", model="a", subject="port", found="held", fix="kill 9")

@@ -16,6 +16,14 @@ def test_a_saved_plan_comes_back(tmp_path: Path) -> None:
     assert planfile.read(str(tmp_path / "plan.json")) == document
 
 
+def test_a_plan_that_is_saved_again_keeps_the_mode_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    planfile.write(str(file), {"version": 1, "hosts": []})
+    file.chmod(0o640)
+    planfile.write(str(file), {"version": 1, "hosts": [{"host": "local"}]})
+    assert (len(planfile.read(str(file))["hosts"]), file.stat().st_mode & 0o777) == (1, 0o640)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 2, "hosts": []}', b'{"version": 1}', b"\xff\xfe"])
 def test_what_is_no_plan_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "plan.json").write_bytes(content)
