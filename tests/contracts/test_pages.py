@@ -120,7 +120,9 @@ async def test_a_key_goes_with_the_request_and_into_no_sentence(access: Access) 
     with saying(whole(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), heard) as port:
         assert (await asked(access, port, key="sk-mine"))["page"]["status"] == 200
         refused = (await asked(access, port, key="sk-mine\nX: y"))["page"]
-    assert [b"\r\nAuthorization: Bearer sk-mine\r\n" in request for request in heard] == [True, False]
+    # The second was closed before a word was said, which the server may not have noticed yet.
+    assert b"\r\nAuthorization: Bearer sk-mine\r\n" in heard[0]
+    assert [request for request in heard[1:] if b"sk-mine" in request] == []
     assert refused == {"fault": "broken", "words": "ValueError"}
     assert "sk-mine" not in repr(asking(1, key="sk-mine"))
 
