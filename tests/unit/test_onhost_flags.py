@@ -157,8 +157,9 @@ def test_every_server_takes_the_flags_that_every_engine_is_started_with(server: 
     assert said == f"--swa-ful: unknown to {server.program[-1]}; did you mean --swa-full?"
 
 
-@pytest.mark.parametrize("server", [server for server in SERVERS if server is not EMBEDDED], ids=str)
+@pytest.mark.parametrize("server", SERVERS, ids=str)
 def test_a_flag_that_was_removed_upstream_is_said_with_what_came_in_its_place(server: Server) -> None:
-    (program,) = server.program
-    said = f"--draft-max: removed from {program}; use --spec-draft-n-max or --spec-ngram-mod-n-max"
-    assert refusal((program,), "--draft-max", "4", "-ctk", "q8_0") == said
+    program = server.program[-1]
+    removed = f"--draft-max: removed from {program}; use --spec-draft-n-max or --spec-ngram-mod-n-max"
+    expected = f"--draft-max: unknown to {program}" if server is EMBEDDED else removed
+    assert refusal(tuple(server.program), "--draft-max", "4", "-ctk", "q8_0").partition("; did you mean")[0] == expected
