@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from reconciler.core.recovery import Hints
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Claim
+from reconciler.model.records import Instant
 
 TAKE_OVER = "`reconciler apply --take-over`"
 
@@ -22,6 +24,11 @@ class Ownership:
 
     controller: Controller
     boots: Collection[str]
+
+    @classmethod
+    def known(cls, controller: Controller, hints: Hints, now: Instant) -> Ownership:
+        """Return what the journal and this moment tell of one host."""
+        return cls(controller, {*hints.boots, now.boot_id})
 
     def objection(self, host: str, claim: Claim | None) -> str:
         """Return why a claim is not ours and what to do, "" when it is or there is none."""

@@ -28,7 +28,7 @@ class Claiming:
 
     def ours(self, host: str) -> Ownership:
         """Return by what a claim on this host is known as ours."""
-        return Ownership(self.controller, {*self.past.hints(host).boots, self.clock.instant().boot_id})
+        return Ownership.known(self.controller, self.past.hints(host), self.clock.instant())
 
     async def claim(self, host: str, access: Access, *, take_over: bool) -> str:
         """Write our claim, announced in the journal, and read it back; return why the host is not ours, "" when it is."""

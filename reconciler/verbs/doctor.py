@@ -77,6 +77,6 @@ async def _host(looking: Looking, slice_: Slice, hints: Hints) -> Sequence[Findi
     observed = await Observer(readers, slice_, looking.clock).look(findings.questions(slice_))
     prepare = slice_.host.prepare
     problems = await here.lacking(readers.access, prepare.programs) if prepare else ()
-    ours = Ownership(looking.controller, {*hints.boots, looking.clock.instant().boot_id})
+    ours = Ownership.known(looking.controller, hints, looking.clock.instant())
     of_host = findings.of_host(slice_, observed, machine, ours)
     return [*of_host, *findings.of_preparation(slice_.host.name, problems)]

@@ -93,7 +93,7 @@ def _planned(looking: Looking, slice_: Slice, sight: Sight, *, prune: bool, take
     observed, hints, aim = sight
     target = aim.target or Target(slice=slice_, digest=digest(slice_))
     plan = planner.plan(target, observed, hints, prune=prune)
-    ours = Ownership(looking.controller, {*hints.boots, looking.clock.instant().boot_id})
+    ours = Ownership.known(looking.controller, hints, looking.clock.instant())
     reasons = gate.refusals(plan, observed, ours, take_over=take_over)
     if aim.held or aim.quarantined:
         reasons = (aim.held or aim.quarantined, *reasons)
