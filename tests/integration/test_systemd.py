@@ -299,7 +299,8 @@ def test_init_says_what_to_change_in_a_service_that_nobody_can_look_at(here: Ser
 DOCKER = """#!/bin/sh
 # Stands in for `docker run`: the server runs in a control group of its own, and the client waits for its end.
 server=$1; shift 6
-trap 'systemctl stop docker-{id}.scope' TERM
+# systemd looks for newcomers while it sends TERM: what ends the container must not be ended by it.
+trap 'trap "" TERM; systemctl stop docker-{id}.scope' TERM
 systemd-run --scope --collect --quiet --unit=docker-{id} "$server" "$@" &
 while kill -0 $!; do wait $!; done
 """
