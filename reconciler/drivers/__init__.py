@@ -91,7 +91,8 @@ class DriverCatalog:
         def made(one: PowerDriver | None) -> Any:  # noqa: ANN401 - the kind decides what it can do
             if one is None:
                 return None
-            return self._driver("power", one.driver, Reach(host.name, access, self._via(one.via, here), self._refusals))
+            reach = Reach(host.name, access, self._via(one.via, here), self._refusals, self.loop)
+            return self._driver("power", one.driver, reach)
 
         def witness(one: PowerDriver | None) -> Paced | None:
             return None if one is None else Paced(made(one), self._module("power", one.driver.kind).PACE_SECONDS)

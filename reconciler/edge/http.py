@@ -1,8 +1,8 @@
 """Speak HTTP as a client, to servers that may lie, stall or die: every exchange has a deadline and a size.
 
-This is the only module that knows httpx, and it loads it at the first exchange. Connections are never kept open,
-because an idle one delays the end of some servers; nothing is taken from the environment. A redirect is an answer, and followed
-by a client that is to, on the same host alone: RFC 9110, section 15.4.
+This is the only module that knows httpx, and it loads it at the first exchange. Connections are not kept open, because an
+idle one delays the end of some servers, except where a client is given one to keep. Nothing is taken from the environment. A
+redirect is an answer, and followed by a client that is to, on the same host alone: RFC 9110, section 15.4.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlencode
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import httpx
     from pydantic import JsonValue
 
+    from reconciler.edge.loop import Loop
+
 RESPONSE_LIMIT = 64 * 1024 * 1024
 EXCERPT = 120
 UNAUTHORIZED = 401
@@ -30,6 +33,8 @@ REDIRECTS, KEEPING = {301, 302, 303, 307, 308}, {307, 308}
 """Statuses that send whoever asks elsewhere, and those of them that keep what is asked as it is."""
 
 MOST_HOPS = 3
+LINGER_SECONDS = 30.0
+"""How long a kept connection waits for the next question: longer than the answer to one may take, shorter than a BMC minds."""
 
 NoAnswer: TypeAlias = Literal["refused", "timeout", "broken", "too large", "tls", "untrusted", "no tls"]
 Fault: TypeAlias = NoAnswer | Literal["not json"]
@@ -107,12 +112,64 @@ class Reply(NamedTuple):
         return parsed
 
 
+class Kept:
+    """Be a connection to one server that outlives who asks: the next one within LINGER_SECONDS goes on over it.
+
+    For questions alone, which may be asked twice: that a server has let go of a connection may be seen only when it is used.
+    """
+
+    def __init__(self, certificate: str | None, loop: Loop) -> None:
+        """Open nothing yet, and be in no event loop yet; what is opened is closed when the loop ends at the latest."""
+        self._certificate = certificate
+        self._loop = loop
+        self._transport: httpx.AsyncHTTPTransport | None = None
+        self._lingering: anyio.CancelScope
+        self._answered = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the answer, to a second request where the first met the end of a connection over which others were answered."""
+        import httpx  # noqa: PLC0415  heavy, and not every command speaks HTTP
+
+        transport = self._transport = self._transport or self._opened()
+        self._lingering.deadline = anyio.current_time() + LINGER_SECONDS
+        try:
+            response = await transport.handle_async_request(request)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            if not self._answered:
+                raise
+            self._answered = False
+            response = await transport.handle_async_request(request)
+        except httpx.ConnectError:
+            # The file with the certificate is read again the next time: somebody may be told to mend it.
+            self._lingering.cancel()
+            self._transport = None
+            raise
+        self._answered = True
+        return response
+
+    def _opened(self) -> httpx.AsyncHTTPTransport:
+        transport = _transport(_trusting(self._certificate), kept=1)
+        self._answered, self._lingering = False, anyio.CancelScope()
+        self._loop.start(partial(self._linger, transport, self._lingering))
+        return transport
+
+    async def _linger(self, transport: httpx.AsyncHTTPTransport, lingering: anyio.CancelScope) -> None:
+        """Close when nobody has asked for a while, or the loop ends."""
+        try:
+            with lingering:
+                await anyio.sleep_forever()
+        finally:
+            self._transport = None if self._transport is transport else self._transport
+            with anyio.CancelScope(shield=True):
+                await transport.aclose()
+
+
 class HttpClient:
     """Exchange requests and answers. Cheap to make; one is enough for everything that runs in one event loop.
 
     `headers` go with every request. `digest` is a user and password for servers that ask for RFC 7616. `certificate` is a PEM
     file that the certificate of an https server must be, or be signed by; without it, what this machine trusts counts. One that
-    `follows` goes where it is sent on the same host, never from https to http.
+    `follows` goes where it is sent on the same host, never from https to http. Questions go over what is `kept`, if anything is.
     """
 
     def __init__(
@@ -122,9 +179,11 @@ class HttpClient:
         certificate: str | None = None,
         *,
         follows: bool = False,
+        kept: Kept | None = None,
     ) -> None:
         """Open nothing yet."""
         self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._kept = kept
         self._hops = MOST_HOPS if follows else 0
         self._headers = dict(headers or {})
         self._digest = digest
@@ -147,10 +206,13 @@ class HttpClient:
 
         # What stands after the ? may be a secret.
         asked = f"{method} {url.partition('?')[0]}"
-        headers = {"Connection": "close", "Accept-Encoding": "identity", "Content-Type": body.kind, **self._headers}
+        connection = "close" if self._keeps(method) is None else "keep-alive"
+        headers = {"Connection": connection, "Accept-Encoding": "identity", "Content-Type": body.kind, **self._headers}
         try:
             with anyio.fail_after(deadline):
-                response, elsewhere = await self._followed(httpx.Request(method, url, headers=headers, content=body.content))
+                response, elsewhere = await self._followed(
+                    httpx.Request(method, url, headers=headers, content=body.content), limit
+                )
                 reason = response.extensions.get("reason_phrase", b"").decode("latin-1")
                 return Reply(asked, response.status_code, await _read(response, asked, limit), reason, elsewhere)
         except TimeoutError as error:
@@ -166,14 +228,19 @@ class HttpClient:
             return unanswered("untrusted", asked, _mistrust(url, words, self._certificate))
         return unanswered("no tls" if "SSL" in words else "refused", asked, words)
 
-    async def _followed(self, request: httpx.Request) -> tuple[httpx.Response, str]:
+    def _keeps(self, method: str) -> Kept | None:
+        """Return the connection that is kept for what may be asked twice."""
+        return self._kept if method == "GET" else None
+
+    async def _followed(self, request: httpx.Request, limit: int) -> tuple[httpx.Response, str]:
         """Return the answer to a request, after a few redirects where they are followed, and where it sends us otherwise."""
         response = await self._answered(request)
         for _ in range(self._hops):
             onward, _ = _onward(request, response)
             if onward is None:
                 break
-            await response.aclose()
+            # A connection goes on only after what was read to the end.
+            await _read(response, f"{request.method} {request.url.path}", limit)
             request = onward
             response = await self._answered(request)
         return response, _onward(request, response)[1]
@@ -182,7 +249,7 @@ class HttpClient:
         """Return the answer to a request, which is made twice where the server asks for a digest."""
         import httpx  # noqa: PLC0415  heavy, and not every command speaks HTTP
 
-        response = await self._open(request.url.scheme).handle_async_request(request)
+        response = await self._open(request).handle_async_request(request)
         if self._digest is None or response.status_code != UNAUTHORIZED:
             return response
         response.request = request
@@ -194,16 +261,23 @@ class HttpClient:
             # It asks for no digest, or for one that nobody can make: its 401 is the answer.
             return response
         await response.aclose()
-        return await self._open(request.url.scheme).handle_async_request(proved)
+        return await self._open(request).handle_async_request(proved)
 
-    def _open(self, scheme: str) -> httpx.AsyncHTTPTransport:
-        import httpx  # noqa: PLC0415  heavy, and not every command speaks HTTP
-
+    def _open(self, request: httpx.Request) -> httpx.AsyncHTTPTransport | Kept:
+        scheme = request.url.scheme
+        if (kept := self._keeps(request.method)) is not None:
+            return kept
         if scheme not in self._transports:
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-            verify = _trusting(self._certificate) if scheme == "https" else False
-            self._transports[scheme] = httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
+            self._transports[scheme] = _transport(_trusting(self._certificate) if scheme == "https" else False)
         return self._transports[scheme]
+
+
+def _transport(verify: ssl.SSLContext | bool, kept: int = 0) -> httpx.AsyncHTTPTransport:
+    """Return what makes connections, and keeps so many of them open when nothing is asked."""
+    import httpx  # noqa: PLC0415  heavy, and not every command speaks HTTP
+
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept, keepalive_expiry=None)
+    return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
 
 
 def _onward(request: httpx.Request, response: httpx.Response) -> tuple[httpx.Request | None, str]:

@@ -96,7 +96,9 @@ class Bench:
         return self.module.Options.model_validate({**self.written, **changed})
 
     def driver(self, **changed: Any) -> Any:
-        return self.module.Driver(self.options(**changed), Reach(HOST, NOTHING, here("/nowhere"), Refusals(SystemClock())))
+        return self.module.Driver(
+            self.options(**changed), Reach(HOST, NOTHING, here("/nowhere"), Refusals(SystemClock()), self.loop)
+        )
 
     @contextmanager
     def stand(self, folder: Path) -> Iterator[None]:
@@ -229,7 +231,7 @@ class OverAccess(Bench):
         return self._over(reached)
 
     def _over(self, reached: Any) -> Any:
-        return self.module.Driver(self.options(), Reach(HOST, reached, NOTHING, Refusals(SystemClock())))
+        return self.module.Driver(self.options(), Reach(HOST, reached, NOTHING, Refusals(SystemClock()), self.loop))
 
     def nobody(self) -> Any:
         return self.driver(address="127.0.0.1", port=free_port())

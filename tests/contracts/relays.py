@@ -151,7 +151,7 @@ class Proxmox(Bench):
 
     def driver(self, **changed: Any) -> proxmox.Driver:
         return proxmox.Driver(
-            self.options(**changed), Reach(HOST, NOTHING, NOTHING, Refusals(SystemClock())), Patience(beginning=0.5)
+            self.options(**changed), Reach(HOST, NOTHING, NOTHING, Refusals(SystemClock()), self.loop), Patience(beginning=0.5)
         )
 
     def calm(self) -> None:
@@ -267,7 +267,7 @@ class Plug(Bench):
             yield
 
     def driver(self, **changed: Any) -> plug.Driver:
-        return Brisk(self.options(**changed), Reach(HOST, NOTHING, here("/nowhere"), Refusals(SystemClock())))
+        return Brisk(self.options(**changed), Reach(HOST, NOTHING, here("/nowhere"), Refusals(SystemClock()), self.loop))
 
     def calm(self) -> None:
         self.served.fault = ""

@@ -13,6 +13,7 @@ from reconciler.drivers.power import redfish as redfish_driver
 from reconciler.drivers.power.composed.reach import Reach
 from reconciler.drivers.power.composed.refusals import Refusals
 from reconciler.edge.clock import SystemClock
+from reconciler.edge.loop import Loop
 from reconciler.errors import Barred
 from reconciler.model.facts import Known, Unknown
 from tests.contracts.hosts import here
@@ -21,7 +22,7 @@ from tests.rigs import ipmi, plugs, proxmox, redfish
 from tests.rigs.hostrig.client import Rig, plugged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -92,19 +93,20 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield made
 
 
-def reaching() -> Reach:
+@pytest.fixture
+async def reach() -> AsyncIterator[Reach]:
     access = here("/nowhere")
-    return Reach(HOST, access, access, Refusals(SystemClock()))
+    async with Loop() as loop:
+        yield Reach(HOST, access, access, Refusals(SystemClock()), loop)
 
 
 @pytest.mark.parametrize("name", KINDS)
 async def test_a_wrong_password_is_shown_once_by_all_drivers_of_a_host_and_another_one_at_once(
-    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    rig: Rig, reach: Reach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     kind, reached = KINDS[name]
     module = import_module(f"reconciler.drivers.power.{kind}")
     right = proxmox.SECRET if kind == "proxmox" else RIGHT
-    reach = reaching()
     with reached(tmp_path / "there", rig, name) as there:
         waker, witness = (module.Driver(module.Options.model_validate(there.options), reach) for _ in range(2))
         monkeypatch.setenv("SECRET", WRONG)
@@ -119,28 +121,26 @@ async def test_a_wrong_password_is_shown_once_by_all_drivers_of_a_host_and_anoth
 
 
 async def test_who_may_only_look_at_a_bmc_is_barred_from_waking_and_still_looks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reach: Reach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET", RIGHT)
     with redfish.serving(redfish.Faulty(*redfish.self_signed(tmp_path / "tls"))) as served:
         served.answers["POST"] = (403, b"")
         shown = {"user": redfish.USER, "password": {"from_env": "SECRET"}, "certificate": served.bmc.certificate}
-        looking = redfish_driver.Driver(
-            redfish_driver.Options.model_validate({"address": served.bmc.address, **shown}), reaching()
-        )
+        looking = redfish_driver.Driver(redfish_driver.Options.model_validate({"address": served.bmc.address, **shown}), reach)
         with pytest.raises(Barred, match="the user operator needs the role Operator there"):
             await looking.wake()
         assert isinstance(await looking.testimony(), Known)
 
 
 async def test_a_token_that_may_only_look_at_a_guest_is_barred_from_starting_it_and_still_looks(
-    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, reach: Reach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET", proxmox.SECRET)
     cluster = proxmox.Cluster(rig, [proxmox.Guest(GUEST, HOST)], [])
     cluster.privileges[f"/vms/{GUEST}"] = {"VM.Audit"}
     with proxmox.serving(cluster, tmp_path) as stand:
-        looking = proxmox_driver.Driver(proxmox_driver.Options.model_validate(guest_options(stand)), reaching())
+        looking = proxmox_driver.Driver(proxmox_driver.Options.model_validate(guest_options(stand)), reach)
         with pytest.raises(Barred, match="403 Permission check failed"):
             await looking.wake()
         assert isinstance(await looking.testimony(), Known)

@@ -13,6 +13,7 @@ from reconciler.drivers.power import command
 from reconciler.drivers.power.composed.reach import Reach
 from reconciler.drivers.power.composed.refusals import Refusals
 from reconciler.edge.clock import SystemClock
+from reconciler.edge.loop import Loop
 from reconciler.errors import Declined, DriverError
 from reconciler.model import power
 from reconciler.model.facts import Known, Unknown
@@ -32,7 +33,7 @@ NAME = f"`{sys.executable}`"
 def driver(via: Access | None = None, **options: Any) -> command.Driver:
     access = via or here("/nowhere")
     return command.Driver(
-        command.Options.model_validate(options), Reach("gpu1", here("/nowhere"), access, Refusals(SystemClock()))
+        command.Options.model_validate(options), Reach("gpu1", here("/nowhere"), access, Refusals(SystemClock()), Loop())
     )
 
 

@@ -12,6 +12,7 @@ from reconciler.drivers.power import plug
 from reconciler.drivers.power.composed.reach import Reach
 from reconciler.drivers.power.composed.refusals import Refusals
 from reconciler.edge.clock import SystemClock
+from reconciler.edge.loop import Loop
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Known, Unknown
 from tests.contracts.hosts import here
@@ -44,7 +45,9 @@ class Bench(NamedTuple):
 
     def driver(self, kind: type[plug.Driver] = Brisk, **more: Any) -> plug.Driver:
         access = here("/nowhere")
-        return kind(plug.Options.model_validate({**self.options, **more}), Reach("gpu1", access, access, Refusals(SystemClock())))
+        return kind(
+            plug.Options.model_validate({**self.options, **more}), Reach("gpu1", access, access, Refusals(SystemClock()), Loop())
+        )
 
     async def testimony(self, **more: Any) -> Testimony:
         fact = await self.driver(**more).testimony()

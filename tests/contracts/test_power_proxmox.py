@@ -16,6 +16,7 @@ from reconciler.drivers.power.composed.reach import Reach
 from reconciler.drivers.power.composed.refusals import Refusals
 from reconciler.drivers.power.pve.api import PATIENCE, Patience
 from reconciler.edge.clock import SystemClock
+from reconciler.edge.loop import Loop
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Unknown
 from tests.contracts.power import said
@@ -52,7 +53,7 @@ def stand(shared: Stand, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
 def driver(stand: Stand, patience: Patience = PATIENCE, **options: Any) -> proxmox.Driver:
     given = {**OPTIONS, "address": stand.address, "certificate": str(stand.certificate), **options}
     nothing = cast("Access", None)
-    reach = Reach("box", nothing, nothing, Refusals(SystemClock()))
+    reach = Reach("box", nothing, nothing, Refusals(SystemClock()), Loop())
     return proxmox.Driver(proxmox.Options.model_validate(given), reach, patience)
 
 

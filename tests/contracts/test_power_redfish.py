@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,18 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bmc]:
         yield bmc
 
 
+ONE = Redfish()
+
+
+@pytest.fixture(autouse=True)
+async def _loop() -> AsyncIterator[None]:
+    async with ONE.loop:
+        yield
+
+
 def driver(bmc: Bmc, **changed: Any) -> Driver:
-    one = Redfish()
-    one.at(bmc)
-    made: Driver = one.driver(**changed)
+    ONE.at(bmc)
+    made: Driver = ONE.driver(**changed)
     return made
 
 
@@ -76,14 +84,14 @@ async def test_a_bmc_with_several_systems_wants_one_named(crowded: Bmc) -> None:
         ("https://[fd00::9]:443", "[fd00::9]:443"),
     ],
 )  # fmt: skip
-def test_an_address_is_a_host_or_a_url(written: str, meant: str) -> None:
+async def test_an_address_is_a_host_or_a_url(written: str, meant: str) -> None:
     assert driver(Bmc(written, "/c.pem")).options.address == meant
 
 
 @pytest.mark.parametrize(
     "written", ["http://bmc1.lan", "https://ann@bmc1.lan", "bmc1.lan/redfish/v1", "", "bmc1 lan", "bmc1:https", "bmc\u00e9.lan"]
 )
-def test_a_password_goes_by_no_other_way(written: str) -> None:
+async def test_a_password_goes_by_no_other_way(written: str) -> None:
     with pytest.raises(ValidationError, match="the address of a BMC"):
         driver(Bmc(written, "/c.pem"))
 

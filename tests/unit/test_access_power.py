@@ -11,6 +11,7 @@ from reconciler.drivers.power.access import Driver, Options
 from reconciler.drivers.power.composed.reach import Reach
 from reconciler.drivers.power.composed.refusals import Refusals
 from reconciler.edge.clock import SystemClock
+from reconciler.edge.loop import Loop
 from reconciler.errors import Declined, DriverError
 from reconciler.onhost import guards
 from tests.contracts.hosts import here
@@ -24,7 +25,7 @@ def host_whose_systemctl(does: str, folder: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.setattr(guards, "_may", lambda _: True)
     access = here(folder)
-    return Driver(Options(), Reach("box", access, access, Refusals(SystemClock())))
+    return Driver(Options(), Reach("box", access, access, Refusals(SystemClock()), Loop()))
 
 
 async def test_what_systemd_accepted_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

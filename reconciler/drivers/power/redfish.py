@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from reconciler.drivers.power.composed.refusals import Account
 from reconciler.edge import secret
-from reconciler.edge.http import UNAUTHORIZED, HttpClient, HttpFault
+from reconciler.edge.http import UNAUTHORIZED, HttpClient, HttpFault, Kept
 from reconciler.errors import Barred, Declined, DriverError
 from reconciler.model.address import endpoint
 from reconciler.model.facts import Known, Unknown
@@ -143,6 +143,9 @@ class Driver:
         self.options = options
         self._host = reach.name
         self._refusals = reach.refusals
+        # All drivers of one BMC share it, those of the next pass too: each new one is a line in its log.
+        place, certificate = options.address, options.certificate
+        self._kept = reach.loop.one((Kept, place, certificate), lambda: Kept(certificate, reach.loop))
         self._path = ""
 
     @property
@@ -210,7 +213,8 @@ class Driver:
         refused = self._refusals.showing(Account(self._host, self.options.address, self.options.user), password)
         shown = f"{self.options.user}:{password}".encode()
         headers = {"Authorization": f"Basic {b64encode(shown).decode()}", "Accept": "application/json"}
-        return _Session(HttpClient(headers=headers, certificate=self.options.certificate, follows=True), refused)
+        client = HttpClient(headers, certificate=self.options.certificate, follows=True, kept=self._kept)
+        return _Session(client, refused)
 
     async def _system(self, session: _Session) -> _System:
         """Return the system as it is now; raise DriverError. Where it is was found once, unless it is no longer there."""

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from reconciler.drivers.power.composed.refusals import Refusals
+    from reconciler.edge.loop import Loop
     from reconciler.ports import Access
 
 
 class Reach(NamedTuple):
     """Name a host, the access to it, and the access to the machine that works in the controller's place, which may be its own.
 
-    Then which passwords were refused lately.
+    Then which passwords were refused lately, and the event loop that connections live in.
     """
 
     name: str
     host: Access
     via: Access
     refusals: Refusals
+    loop: Loop
