@@ -27,7 +27,6 @@ from reconciler.store.source import FileSource
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reconciler.drivers.contained import Keep
     from reconciler.model.machine import Adopted, Server
     from reconciler.model.spec import Slice
     from reconciler.ports import (
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
         HostPorts,
         HostReaders,
         Journal,
+        Keep,
         Lock,
         PlanFiles,
         Random,
@@ -134,7 +134,7 @@ def build(settings: Settings) -> App:
         clock=clock,
         plans=planfile,
         folder=Folder(settings.state),
-        keep=partial(trace.write, settings.data_directory / "traces"),
+        keep=partial(trace.told, [settings.data_directory / "traces"]),
         identity=identity,
         former=_former(settings.data_directory),
         data_directory=settings.data_directory,

@@ -140,7 +140,7 @@ class Trio:
         return self.clock.run(work, *given)
 
     def ports(self, slice_: Slice) -> HostPorts:
-        return contained(partial(self._made, slice_), slice_, partial(trace.write, self.traces))
+        return contained(partial(self._made, slice_), slice_, self.keep)
 
     readers = ports
 
@@ -148,6 +148,9 @@ class Trio:
         name = slice_.host.name
         one = ports(self.worlds.get(name) or World(self.clock), slice_, self.life)
         return spoiled(one, self.bad, self.badness) if name == "bad" else one
+
+    def keep(self, error: Exception) -> str:
+        return trace.told([self.traces], error)
 
     @property
     def acting(self) -> Acting:
@@ -159,7 +162,7 @@ class Trio:
     async def watched(self, seconds: float) -> None:
         """Watch for so long; what the watch does not survive is raised."""
         edits = FakeEdits(self.read())
-        means = Means(self.ports, Past(self.journal), self.clock, SeededRandom(), ME, self.said.append, edits.look)
+        means = Means(self.ports, Past(self.journal), self.clock, SeededRandom(), ME, self.said.append, edits.look, self.keep)
         watcher = Watcher(means, edits, Supervisor({}))
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)

@@ -30,7 +30,7 @@ from reconciler.verbs.given import Acting
 from reconciler.verbs.rollback import promoted
 from tests.chance import SeededRandom
 from tests.crash.stage import Stage
-from tests.worlds import HOST, ME, PROVENANCE
+from tests.worlds import HOST, ME, PROVENANCE, raised
 
 PATIENCE = 10_000.0
 """No request waits longer than this, of the world's seconds."""
@@ -72,7 +72,7 @@ class Vigil:
     async def watching(self) -> AsyncIterator[Watcher]:
         """Run the watch beside what is in the context, and let it leave afterwards."""
         journal = MortalJournal(self.journal, self.life, self.world.noted)
-        means = Means(self._ports, Past(journal), self.world.clock, SeededRandom(), ME, self.said.append, self.read_again)
+        means = Means(self._ports, Past(journal), self.world.clock, SeededRandom(), ME, self.said.append, self.read_again, raised)
         watcher = Watcher(means, self.edits, Supervisor({}))
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)

@@ -56,6 +56,11 @@ def model(name: str, **changed: Any) -> ModelSpec:
     return ModelSpec(**fields | changed)
 
 
+def raised(error: Exception) -> str:
+    """Be what a test does with an error that nobody foresaw."""
+    raise error
+
+
 ME = Controller(id="me", name="nuc", directory="/var/lib/reconciler")
 OURS = Ownership(ME, {"boot"})
 

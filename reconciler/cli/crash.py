@@ -19,9 +19,6 @@ from reconciler.verbs.outcome import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-LONGEST = 200
-"""Characters of an error's own words that are said; the file has all of them."""
-
 OTHERS = 0o077
 LEAVES_DOUBT = {"apply", "use", "retry", "rollback", "hold", "resume", "demo"}
 """What ends with an outcome that nobody knows. A watch is started again by whoever keeps it, and looks first."""
@@ -29,11 +26,8 @@ LEAVES_DOUBT = {"apply", "use", "retry", "rollback", "hold", "resume", "demo"}
 
 def told(error: BaseException, words: Sequence[str]) -> int:
     """Say what happened and where more of it stands, and return the exit code."""
-    said = f"{type(error).__name__}: {error}".partition("\n")[0][:LONGEST]
-    files = (trace.write(folder, error) for folder in _folders(words))
-    file = next((one for one in files if one), None)
-    where = f"its traceback is in {file}" if file else "its traceback could not be written"
-    say(f"reconciler: {Unexpected.__name__}: {said}; {where}. `reconciler status` says how things are now")
+    told_of = trace.told(_folders(words), error)
+    say(f"reconciler: {Unexpected.__name__}: {told_of}. `reconciler status` says how things are now")
     return UNKNOWN if verb_of(words) in LEAVES_DOUBT else Unexpected.exit_code
 
 

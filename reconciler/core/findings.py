@@ -96,6 +96,12 @@ def of_run(host: str, hints: Hints) -> Iterator[Finding]:
         yield Finding(level="wrong", host=host, subject="run", found=found, fix=fix)
 
 
+def of_defect(host: str, found: str) -> Finding:
+    """Return that a fault of ours keeps a host from being looked at."""
+    fix = "report it with the file that it names; other hosts are looked at and acted on as ever"
+    return Finding(level="wrong", host=host, subject="defect", found=found, fix=fix)
+
+
 def of_host(slice_: Slice, observed: Observed, machine: Machine, ours: Ownership) -> Iterator[Finding]:
     """Yield what is wrong on a host that was reached; the folders of `machine` are its slot folders."""
     yield from _unseen(slice_, observed)

@@ -6,8 +6,9 @@ A pass always observes and plans again. Hints only say where it should aim (last
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from statistics import median
 from typing import Literal, assert_never
 
@@ -114,6 +115,12 @@ def fold(rows: Iterable[Row]) -> dict[str, Hints]:
         hints[host] = after(hints.get(host, Hints()), row)
         newest_at = row.at
     return {host: replace(one, newest_at=newest_at) for host, one in hints.items()}
+
+
+def of_host(rows: Sequence[Row], host: str) -> Hints:
+    """Return the hints of one host: what other hosts left in the journal is not looked at."""
+    hints = reduce(after, (row for row in rows if row.record.host == host), Hints())
+    return replace(hints, newest_at=rows[-1].at) if rows else hints
 
 
 def after(hints: Hints, row: Row) -> Hints:

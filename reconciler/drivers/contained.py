@@ -12,22 +12,18 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 import anyio
 from pydantic import TypeAdapter
 
 from reconciler.errors import DriverError
 from reconciler.model.facts import Fact, Known, Unknown
-from reconciler.ports import Access, Engine, Evidence, GpuReader, HostPorts, Launcher, ModelPorts, Power, Shelf
+from reconciler.ports import Access, Engine, Evidence, GpuReader, HostPorts, Keep, Launcher, ModelPorts, Power, Shelf
 
 if TYPE_CHECKING:
     from reconciler.model.spec import Slice
-
-Keep: TypeAlias = Callable[[Exception], Path | None]
-"""Keep the traceback of an error and return where, None where that cannot be."""
 
 PATIENCE_SECONDS = 150.0
 """More than any question may take: only a driver that hangs is cut short by it."""
@@ -38,7 +34,6 @@ DOUBT_SECONDS = 5.0
 BEAT_SECONDS = 1.0
 """How often a driver may say at most that it is worth looking at a unit, and how soon after it was asked to follow it."""
 
-LONGEST = 200
 EVIDENCE = TypeAdapter[Evidence](Evidence)
 OWN = "this is a defect of the driver"
 
@@ -53,10 +48,7 @@ class Blame:
 
     def sentence(self, doing: str, error: Exception) -> str:
         """Return what went wrong, in one sentence that names host, driver and file."""
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST].rstrip(": ")
-        path = self.keep(error)
-        where = f"its traceback is in {path}" if path else "its traceback could not be written"
-        return f"{self.host}: its {self.role} driver failed at `{doing}` ({said}); {OWN}, {where}"
+        return f"{self.host}: its {self.role} driver failed at `{doing}`; {OWN}: {self.keep(error)}"
 
     @contextmanager
     def turned(self, doing: str) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +14,17 @@ LARGEST = 64 * 1024
 
 MOST = 20
 """How many different tracebacks are kept: the latest."""
+
+LONGEST = 200
+"""Characters of an error's own words that are said; the file has all of them."""
+
+
+def told(folders: Iterable[Path], error: BaseException) -> str:
+    """Return what an error says, and the file with its traceback: in the first of some folders that takes it."""
+    first = _first(error)
+    said = " ".join(f"{type(first).__name__}: {first}".split())[:LONGEST].rstrip(": ")
+    file = next((one for folder in folders if (one := write(folder, error))), None)
+    return f"{said}; its traceback {f'is in {file}' if file else 'could not be written'}"
 
 
 def write(folder: Path, error: BaseException) -> Path | None:
@@ -30,6 +42,13 @@ def write(folder: Path, error: BaseException) -> Path | None:
         return None
     _forget(folder)
     return path
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return what says something: of what several tasks raised, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _forget(folder: Path) -> None:

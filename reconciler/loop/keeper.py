@@ -11,12 +11,13 @@ from reconciler.core import policy
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
-from reconciler.errors import DurabilityError, ReconcilerError
+from reconciler.errors import Unexpected
 from reconciler.loop.executor import Interrupt
 from reconciler.loop.lasting import Lasting
 from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
 from reconciler.model.facts import FactKey, Unit, UnitIdentity
 from reconciler.model.names import Digest
@@ -24,7 +25,7 @@ from reconciler.model.records import Answered, Asked, Hold, Record
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
-from reconciler.ports import Access, Clock, HostPorts, Random
+from reconciler.ports import Access, Clock, HostPorts, Keep, Random
 
 RESYNC_SECONDS = 120.0
 """How long a host is left alone that is as it should be."""
@@ -54,6 +55,7 @@ class Means:
     controller: Controller
     say: Callable[[str], None]
     read_again: Callable[[], None]
+    keep: Keep
 
 
 class Keeper:
@@ -112,9 +114,20 @@ class Keeper:
         """Keep the host until told to leave; raise DurabilityError."""
         while not self._leaving:
             self._stirred, self._interrupt, self._urgent = anyio.Event(), Interrupt(), False
-            await self._pass()
-            if not self._interrupt.reason:
-                await self._rest()
+            try:
+                with unforeseen(self._means.keep):
+                    await self._pass()
+                    if not self._interrupt.reason:
+                        await self._rest()
+            except Unexpected as error:
+                await self._recover(error)
+
+    async def _recover(self, error: Unexpected) -> None:
+        """Say what nobody foresaw beside the pass itself, and leave the host alone for a while."""
+        self._unsettled += 1
+        self._tell(HostVerdict(host=self._host, outcome="unknown", message=error.message))
+        with anyio.move_on_after(next_delay(UNSETTLED, self._unsettled, 0.0)):
+            await self._stirred.wait()
 
     async def _pass(self) -> None:
         means = self._means
@@ -130,13 +143,8 @@ class Keeper:
             return
         slice_, provenance = self._slice, self._provenance
         wish = _wish(slice_, provenance, asked)
-        actor = Actor(self._ports, means.past, means.clock, means.controller, self._interrupt, means.say)
-        try:
-            verdict = await reconcile(wish, actor)
-        except DurabilityError:
-            raise
-        except ReconcilerError as error:
-            verdict = HostVerdict(host=self._host, outcome="refused", message=error.message)
+        actor = Actor(self._ports, means.past, means.clock, means.controller, self._interrupt, means.say, means.keep)
+        verdict = await reconcile(wish, actor)
         if verdict.outcome == "interrupted":
             return
         if asked is not None:

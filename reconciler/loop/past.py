@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 
 from reconciler.core.recovery import Hints, after
+from reconciler.model.records import Row
 from reconciler.ports import Journal
 
 
@@ -15,6 +17,7 @@ class Past:
         """Read nothing yet."""
         self.journal = journal
         self._known: dict[str, Hints] = {}
+        self._new: dict[str, list[Row]] = {}
         self._read: int | None = None
         self._newest_at = 0.0
 
@@ -22,11 +25,13 @@ class Past:
         """Return what is known of a host now; raise JournalDamaged or DurabilityError."""
         if self._read is None or self.journal.newest() != self._read:
             self._catch_up()
-        return replace(self._known.get(host, Hints()), newest_at=self._newest_at)
+        # Each host's rows are folded for it alone: what cannot be folded is the trouble of its host.
+        self._known[host] = reduce(after, self._new.get(host, ()), self._known.get(host, Hints()))
+        self._new.pop(host, None)
+        return replace(self._known[host], newest_at=self._newest_at)
 
     def _catch_up(self) -> None:
         self._read = self._read or 0
         for row in self.journal.since(self._read):
-            name = row.record.host
-            self._known[name] = after(self._known.get(name, Hints()), row)
+            self._new.setdefault(row.record.host, []).append(row)
             self._read, self._newest_at = row.seq, row.at

@@ -11,7 +11,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.moments import said_time
 from reconciler.core.power import is_going
 from reconciler.core.recovery import Hints, attempt_key
-from reconciler.errors import PlanStale
+from reconciler.errors import DurabilityError, ReconcilerError, Unexpected
 from reconciler.loop import trial
 from reconciler.loop.claiming import Claiming
 from reconciler.loop.closing import Attempt, close
@@ -19,6 +19,7 @@ from reconciler.loop.executor import Ending, Executor, Interrupt
 from reconciler.loop.lasting import Lasting
 from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
+from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Contact, FactKey, Observed, Unit, UnitIdentity
 from reconciler.model.names import Digest
@@ -27,7 +28,7 @@ from reconciler.model.records import Adopted, Answers, Gone, Mode, RunOpened, Se
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Target
 from reconciler.model.verdict import HostVerdict, Outcome
-from reconciler.ports import Clock
+from reconciler.ports import Clock, Keep
 from reconciler.steps.plan import HostPlan
 
 MOST_PLANS = 8
@@ -54,7 +55,10 @@ class Wish:
 
 @dataclass(frozen=True)
 class Actor:
-    """Hold what a pass needs to act. `ports` gives those of the definitions that are aimed at, `say` is told what is going on."""
+    """Hold what a pass needs to act.
+
+    `ports` gives those of the definitions that are aimed at; `say` is told what is going on, `keep` what nobody foresaw.
+    """
 
     ports: Lasting
     past: Past
@@ -62,6 +66,7 @@ class Actor:
     controller: Controller
     interrupt: Interrupt
     say: Callable[[str], None]
+    keep: Keep
 
     @property
     def claiming(self) -> Claiming:
@@ -78,10 +83,20 @@ class Goal(NamedTuple):
 
 
 async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
-    """Bring one host to what is wanted, or back to last good.
+    """Bring one host to what is wanted, or back to last good; raise DurabilityError, and nothing else."""
+    host = wish.slice.host.name
+    try:
+        with unforeseen(actor.keep):
+            return await _with_notes(wish, actor)
+    except DurabilityError:
+        raise
+    except Unexpected as error:
+        return HostVerdict(host=host, outcome="unknown", message=error.message)
+    except ReconcilerError as error:
+        return HostVerdict(host=host, outcome="refused", message=error.message)
 
-    Raise PlanStale before the first effect when the plan is not the one that was approved.
-    """
+
+async def _with_notes(wish: Wish, actor: Actor) -> HostVerdict:
     verdict = await _reconciled(wish, actor)
     if not verdict.runs:
         return verdict
@@ -198,7 +213,7 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
     hints = actor.past.hints(host)
     if interrupted and not (failed.torn_down and actor.interrupt.way == "back"):
         return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
-    calm = Actor(actor.ports, actor.past, actor.clock, actor.controller, Interrupt(), actor.say)
+    calm = Actor(actor.ports, actor.past, actor.clock, actor.controller, Interrupt(), actor.say, actor.keep)
     if hints.last_good is None or hints.last_good_digest == digest(wish.slice):
         good = wish.slice.model_copy(update={"active": await _untouched(wish.slice, actor), "power": None})
     else:
@@ -233,7 +248,8 @@ async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | No
     if reasons:
         return Attempt("refused", message="nothing was changed", reasons=reasons)
     if mode == "forward" and wish.approved is not None and gate.approval(plan) != wish.approved:
-        raise PlanStale(f"{host}: the plan is not the one that was approved; look again with `reconciler plan`")
+        reason = "PlanStale: this plan is not the one that was approved; look again with `reconciler plan`"
+        return Attempt("refused", message="nothing was changed", reasons=(reason,))
     is_reached = policy.is_reached(target.slice, observed)
     if not plan.steps and (hints.open_run is None or not is_reached):
         if is_reached:

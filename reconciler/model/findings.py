@@ -21,6 +21,7 @@ Subject: TypeAlias = Literal[
     "power",
     "prepare",
     "run",
+    "defect",
     "gpu",
     "program",
     "weights",

@@ -16,6 +16,9 @@ from reconciler.model.target import Wanted
 
 Json: TypeAlias = dict[str, JsonValue]
 
+Keep: TypeAlias = Callable[[Exception], str]
+"""Keep the traceback of an error that nobody foresaw, and return in words what it was, and in which file that is."""
+
 
 class Clock(Protocol):
     """Tell time and wait."""

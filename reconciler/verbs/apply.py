@@ -180,7 +180,7 @@ async def _all_hosts(app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping
             prune=wishes.prune,
             take_over=wishes.take_over,
         )
-        actor = Actor(Lasting(app.ports), past, app.clock, app.controller, interrupt, say)
+        actor = Actor(Lasting(app.ports), past, app.clock, app.controller, interrupt, say, app.keep)
         verdicts[name] = await reconcile(wish, actor)
 
     async with anyio.create_task_group() as watching:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from reconciler.core import findings
 from reconciler.core.ownership import Ownership
-from reconciler.core.recovery import Hints, fold
-from reconciler.errors import ConfigError, DurabilityError, Unreachable
+from reconciler.core.recovery import Hints, of_host
+from reconciler.errors import ConfigError, DurabilityError, Unexpected, Unreachable
 from reconciler.loop.observer import Observer
+from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.onhost import AskMachine
 from reconciler.model.records import Row
@@ -26,8 +27,7 @@ def run(looking: Looking, host: str | None) -> Outcome:
     slices = wanted.slices if wanted else {}
     chosen = [slices[name] for name in among(slices, host)] if wanted else []
     rows, of_journal = _rows(looking)
-    hints = fold(rows)
-    of_hosts = looking.run(_all, looking, chosen, hints)
+    of_hosts = looking.run(_all, looking, chosen, rows)
     found = (*of_files, *of_journal, *findings.of_time(rows, looking.clock.wall()), *of_hosts)
     document = Findings(hosts=tuple(slice_.host.name for slice_ in chosen), findings=found)
     return Outcome(document.model_dump(mode="json"), ERROR if document.wrong else OK)
@@ -50,11 +50,16 @@ def _rows(looking: Looking) -> tuple[Sequence[Row], tuple[Finding, ...]]:
         return (), (Finding(level="wrong", subject="journal", found=found, fix=fix.lstrip(",. ")),)
 
 
-async def _all(looking: Looking, slices: Sequence[Slice], hints: dict[str, Hints]) -> tuple[Finding, ...]:
+async def _all(looking: Looking, slices: Sequence[Slice], rows: Sequence[Row]) -> tuple[Finding, ...]:
     found = [*await _own(looking)]
     for slice_ in slices:
-        known = hints.get(slice_.host.name, Hints())
-        found += [*findings.of_run(slice_.host.name, known), *await _host(looking, slice_, known)]
+        host = slice_.host.name
+        try:
+            with unforeseen(looking.keep):
+                known = of_host(rows, host)
+                found += [*findings.of_run(host, known), *await _host(looking, slice_, known)]
+        except Unexpected as error:
+            found.append(findings.of_defect(host, error.message))
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ from reconciler.ports import (
     HostReaders,
     Journal,
     JournalReader,
+    Keep,
     Lock,
     Random,
     Source,
@@ -41,6 +42,10 @@ class Looking(Protocol):
     @property
     def controller(self) -> Controller:
         """Return who we are."""
+
+    @property
+    def keep(self) -> Keep:
+        """Return what keeps the tracebacks of what nobody foresaw."""
 
     def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
         """Run in an event loop in which hosts can be reached."""

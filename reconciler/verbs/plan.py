@@ -11,8 +11,10 @@ import anyio
 from reconciler.core import gate, planner, policy
 from reconciler.core.canonical import digest
 from reconciler.core.ownership import Ownership
-from reconciler.core.recovery import Hints, fold
+from reconciler.core.recovery import Hints, of_host
+from reconciler.errors import Unexpected
 from reconciler.loop.observer import Observer
+from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.facts import Observed
 from reconciler.model.records import Record, Row
 from reconciler.model.spec import Slice
@@ -61,12 +63,11 @@ async def look(
     rows = list(looking.journal.rows())
     for record in noting:
         rows.append(Row(seq=rows[-1].seq + 1 if rows else 1, when=looking.clock.instant(), record=record))
-    hints = fold(rows)
     objection = wanted.provenance.objection
     seen: dict[str, Seen] = {}
 
-    async def one(slice_: Slice) -> None:
-        known = hints.get(slice_.host.name, Hints())
+    async def see(slice_: Slice) -> Seen:
+        known = of_host(rows, slice_.host.name)
         observed = await Observer(looking.readers(slice_), slice_, looking.clock, lambda: known.sent_down).everything()
         mine = replace(known, held=policy.holding(known, looking.clock.instant()))
         aim = policy.aim(slice_, mine, observed, looking.clock.instant())
@@ -77,12 +78,34 @@ async def look(
             there = await Observer(looking.readers(back), back, looking.clock, lambda: known.sent_down).everything()
         made = _planned(looking, slice_, Sight(there, mine, aim), prune=prune, take_over=take_over)
         planned = replace(made, observed=observed)
-        seen[slice_.host.name] = _refused(planned, objection) if objection else planned
+        return _refused(planned, objection) if objection else planned
+
+    async def one(slice_: Slice) -> None:
+        host = slice_.host.name
+        try:
+            with unforeseen(looking.keep):
+                seen[host] = await see(slice_)
+        except Unexpected as error:
+            seen[host] = broken(slice_, error)
 
     async with anyio.create_task_group() as group:
         for slice_ in wanted.slices.values():
             group.start_soon(one, slice_)
     return tuple(seen[name] for name in sorted(seen))
+
+
+def broken(slice_: Slice, error: Unexpected) -> Seen:
+    """Return what is left of a host of which nothing could be worked out: the reason."""
+    plan = HostPlan(
+        host=slice_.host.name,
+        mode="forward",
+        digest=digest(slice_),
+        headline="nothing can be said of it",
+        steps=(),
+        refusals=(error.message,),
+        lost_conversations=None,
+    )
+    return Seen(slice_, Observed(), Hints(), plan)
 
 
 def _refused(seen: Seen, reason: str) -> Seen:

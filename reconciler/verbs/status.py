@@ -8,13 +8,14 @@ from typing import Any
 import anyio
 
 from reconciler.core.projection import host_status
-from reconciler.errors import ConfigError
+from reconciler.errors import ConfigError, Unexpected
 from reconciler.loop.observer import Observer
+from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.facts import FactKey
-from reconciler.model.status import Status
+from reconciler.model.status import HostStatus, Status
 from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import ERROR, OK, Outcome, Show
-from reconciler.verbs.plan import Seen, look
+from reconciler.verbs.plan import Seen, broken, look
 
 LOOK_SECONDS = 2.0
 
@@ -53,7 +54,7 @@ async def _status(looking: Looking) -> Status:
         metered = [_Metered(looking, one) for one in seen]
         for one in metered:
             group.start_soon(one.read)
-    return Status(hosts=tuple(host_status(one.seen.slice, one.observed, one.seen.hints, one.seen.plan) for one in metered))
+    return Status(hosts=tuple(one.told() for one in metered))
 
 
 class _Metered:
@@ -61,6 +62,16 @@ class _Metered:
 
     def __init__(self, looking: Looking, seen: Seen) -> None:
         self._looking, self.seen, self.observed = looking, seen, seen.observed
+
+    def told(self) -> HostStatus:
+        """Return the status of the host."""
+        seen = self.seen
+        try:
+            with unforeseen(self._looking.keep):
+                return host_status(seen.slice, self.observed, seen.hints, seen.plan)
+        except Unexpected as error:
+            nothing = broken(seen.slice, error)
+            return host_status(nothing.slice, nothing.observed, nothing.hints, nothing.plan)
 
     async def read(self) -> None:
         """Ask the witness, if there is one that was not asked."""

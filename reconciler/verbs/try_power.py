@@ -67,7 +67,7 @@ async def _round(app: Acting, slice_: Slice, provenance: Provenance, say: Callab
 
 
 async def _brought(app: Acting, slice_: Slice, provenance: Provenance, say: Callable[[str], None]) -> HostVerdict:
-    actor = Actor(Lasting(app.ports), Past(app.journal), app.clock, app.controller, Interrupt(), say)
+    actor = Actor(Lasting(app.ports), Past(app.journal), app.clock, app.controller, Interrupt(), say, app.keep)
     return await reconcile(Wish(slice_, provenance, "doctor"), actor)
 
 

@@ -33,7 +33,7 @@ async def _watch(app: Staying, say: Callable[[str], None]) -> signal.Signals:
         app.supervisor.status(line)
 
     watcher = Watcher(
-        Means(app.ports, Past(app.journal), app.clock, app.random, app.controller, tell, app.edits.look),
+        Means(app.ports, Past(app.journal), app.clock, app.random, app.controller, tell, app.edits.look, app.keep),
         app.edits,
         app.supervisor,
     )

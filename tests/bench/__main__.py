@@ -30,6 +30,7 @@ from tests.bench.crowd import hosts
 from tests.bench.sleeper import waking
 from tests.bench.vigil import watching
 from tests.engine import EMBEDDED, free_port, weights_in
+from tests.worlds import raised
 
 BASELINE = "import pydantic, ruamel.yaml, anyio, httpx; pydantic.create_model('M', a=(int, 1))"
 ROUNDS = 7
@@ -76,7 +77,9 @@ class Bench(NamedTuple):
         (self.folder / "desired.yaml").write_text(f"version: 1\nactive: {active}\n")
         wanted = self.app.source.read()
         slice_ = wanted.slices["local"]
-        actor = Actor(Lasting(self.app.ports), self.past, self.app.clock, self.app.controller, Interrupt(), lambda _: None)
+        actor = Actor(
+            Lasting(self.app.ports), self.past, self.app.clock, self.app.controller, Interrupt(), lambda _: None, raised
+        )
         wish = Wish(slice_, wanted.provenance, "bench")
         # A keeper that rests has read what the run before has left.
         self.loop.call(self.past.hints, "local")

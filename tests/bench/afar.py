@@ -26,6 +26,7 @@ from reconciler.onhost import procfs
 from reconciler.settings import Settings
 from tests import sshd
 from tests.engine import free_port
+from tests.worlds import raised
 
 ROUNDS = 60
 ONE_WAY_SECONDS = 0.01
@@ -65,7 +66,7 @@ def _look(seconds: float) -> Took:
 async def _measured(app: App, wanted: Wanted) -> Took:
     slice_ = wanted.slices["box"]
     ports = app.ports(slice_)
-    actor = Actor(Lasting(app.ports), Past(app.journal), app.clock, app.controller, Interrupt(), lambda _: None)
+    actor = Actor(Lasting(app.ports), Past(app.journal), app.clock, app.controller, Interrupt(), lambda _: None, raised)
     await reconcile(Wish(slice_, wanted.provenance, "bench"), actor)
     observer = Observer(ports, slice_, app.clock)
     true = ("ssh", "-F", "none", "-S", _control_path(), "127.0.0.1", "true")

@@ -22,7 +22,7 @@ from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.spec import Slice
 from tests.crash.stage import want
-from tests.worlds import ME, PROVENANCE
+from tests.worlds import ME, PROVENANCE, raised
 
 DEAD_ONE_IN = 20
 
@@ -56,5 +56,5 @@ def _slice(name: str) -> Slice:
 async def _pass(crowd: list[tuple[World, Slice]], past: Past, clock: TurnedClock) -> None:
     async with anyio.create_task_group() as group:
         for world, slice_ in crowd:
-            actor = Actor(Lasting(partial(ports, world, life=Life())), past, clock, ME, Interrupt(), lambda _: None)
+            actor = Actor(Lasting(partial(ports, world, life=Life())), past, clock, ME, Interrupt(), lambda _: None, raised)
             group.start_soon(reconcile, Wish(slice_, PROVENANCE, "bench"), actor)

@@ -16,7 +16,9 @@ from reconciler.edge import trace
 from reconciler.errors import Refused
 
 CLI = sys.modules["reconciler.cli.main"]
-SAID = r"reconciler: Unexpected: ZeroDivisionError: by; its traceback is in \S+\. `reconciler status` says how things are now\n"
+SAID = (
+    r"reconciler: Unexpected: ZeroDivisionError: by zero; its traceback is in \S+\. `reconciler status` says how things are now\n"
+)
 
 
 def raising(error: BaseException) -> Callable[[object], int]:

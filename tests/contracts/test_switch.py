@@ -18,6 +18,7 @@ from reconciler.settings import settings
 from tests.contracts.hosts import WAYS, reached
 from tests.engine import Server
 from tests.stack import ENOUGH, Stack, stack
+from tests.worlds import raised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ async def applied(app: App, access: Access) -> HostVerdict:
 
     return await reconcile(
         Wish(slice_, wanted.provenance, "apply"),
-        Actor(Lasting(ports), Past(app.journal), app.clock, app.controller, Interrupt(), said.append),
+        Actor(Lasting(ports), Past(app.journal), app.clock, app.controller, Interrupt(), said.append, raised),
     )
 
 

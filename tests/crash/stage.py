@@ -20,7 +20,7 @@ from reconciler.model.preparation import Preparation
 from reconciler.model.spec import Capabilities, Slice
 from reconciler.model.verdict import HostVerdict
 from reconciler.ports import Clock, HostPorts, Journal
-from tests.worlds import ME, PROVENANCE, model, slice_of
+from tests.worlds import ME, PROVENANCE, model, raised, slice_of
 
 TALK = Conversation("tea", 500)
 A, B = model("a"), model("b")
@@ -98,7 +98,9 @@ class Stage:
         def given(slice_: Slice) -> HostPorts:
             return ports(self.world, slice_, life, self.parts)
 
-        actor = Actor(Lasting(given), Past(journal), self.given_clock(self.world.clock), ME, Interrupt(), self.said.append)
+        actor = Actor(
+            Lasting(given), Past(journal), self.given_clock(self.world.clock), ME, Interrupt(), self.said.append, raised
+        )
         return await reconcile(Wish(self.wanted, PROVENANCE, "apply"), actor)
 
 

@@ -54,7 +54,7 @@ def test_a_driver_that_is_bad_at_everything_is_said_of_its_host_by_every_command
             assert any(str(path) in said for path in tmp_path.iterdir()), command
         if badness == "raises":
             assert "bad: its access driver failed at `" in said, command
-            assert f"(ZeroDivisionError: {WORDS})" in said, command
+            assert f"defect of the driver: ZeroDivisionError: {WORDS};" in said, command
 
 
 @pytest.mark.parametrize("badness", BADNESS)

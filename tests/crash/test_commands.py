@@ -22,7 +22,7 @@ from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import Stage
 from tests.crash.story import STORIES
 from tests.crash.test_every_boundary import check, moments, played
-from tests.worlds import HOST, ME, PROVENANCE
+from tests.worlds import HOST, ME, PROVENANCE, raised
 
 BRIEF = [name for name, story in STORIES.items() if not story.long]
 UNSYNCED = ["switch_back", "death_in_the_trial", "power_off"]
@@ -38,6 +38,9 @@ class Looking:
     source: Source
     clock: Clock
     controller: Controller = ME
+
+    def keep(self, error: Exception) -> str:
+        return raised(error)
 
     def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
         return self.world.clock.run(work, *given)

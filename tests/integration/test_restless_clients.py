@@ -20,6 +20,7 @@ from reconciler.settings import settings
 from reconciler.steps.drain import Drain
 from tests.running import until
 from tests.stack import Stack, stack
+from tests.worlds import raised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ async def applied(app: App) -> HostVerdict:
     wish = Wish(wanted.slices["local"], wanted.provenance, "apply")
     said: list[str] = []
     return await reconcile(
-        wish, Actor(Lasting(app.ports), Past(app.journal), app.clock, app.controller, Interrupt(), said.append)
+        wish, Actor(Lasting(app.ports), Past(app.journal), app.clock, app.controller, Interrupt(), said.append, raised)
     )
 
 

@@ -57,7 +57,7 @@ class Honest(FakePower):
 
 def given(traces: Path, parts: Parts = Parts(access=Broken, power=Honest)) -> HostPorts:  # noqa: B008 - it is a value
     slice_ = want("a")
-    return contained(partial(ports, World(TurnedClock()), slice_, Life(), parts), slice_, partial(trace.write, traces))
+    return contained(partial(ports, World(TurnedClock()), slice_, Life(), parts), slice_, partial(trace.told, [traces]))
 
 
 def files(folder: Path) -> list[Path]:
@@ -69,8 +69,8 @@ async def test_a_question_that_breaks_is_unknown_and_names_host_driver_and_file(
     assert isinstance(fact, Unknown)
     (file,) = files(tmp_path)
     assert fact.reason == (
-        "box: its access driver failed at `contact` (OverflowError: too far away); "
-        f"this is a defect of the driver, its traceback is in {file}"
+        "box: its access driver failed at `contact`; "
+        f"this is a defect of the driver: OverflowError: too far away; its traceback is in {file}"
     )
     assert "raise OverflowError" in file.read_text()
 
@@ -93,7 +93,7 @@ async def test_evidence_that_no_journal_can_hold_is_a_failure_of_the_driver(tmp_
 
 
 async def test_a_door_that_cannot_be_opened_is_a_driver_error(tmp_path: Path) -> None:
-    with pytest.raises(DriverError, match="its access driver failed at `dial` \\(IndexError: 80\\)"):
+    with pytest.raises(DriverError, match="its access driver failed at `dial`; .* IndexError: 80;"):
         async with given(tmp_path).access.dial(80):
             pass
 
@@ -111,10 +111,10 @@ async def test_ports_that_cannot_be_made_are_as_if_every_question_failed(tmp_pat
     def make() -> HostPorts:
         raise RuntimeError("no such bus")
 
-    unmade = contained(make, want("a"), partial(trace.write, tmp_path))
+    unmade = contained(make, want("a"), partial(trace.told, [tmp_path]))
     for fact in (await unmade.gpu.gpu(), await unmade.launchers["process"].units(), await unmade.models["a"].shelf.saved()):
         assert isinstance(fact, Unknown)
-        assert "box: its own driver failed at `make` (RuntimeError: no such bus)" in fact.reason
+        assert "box: its own driver failed at `make`; this is a defect of the driver: RuntimeError: no such bus;" in fact.reason
 
 
 def test_nothing_but_what_a_port_has_is_there(tmp_path: Path) -> None:
