@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from reconciler.onhost.properties import State
 
 SECONDS = 10.0
-START_SECONDS = 60.0
+START_SECONDS = 50.0
+"""How long a start may show no main process: less than whoever asks waits, who would else say only that nobody answered."""
+
 PAUSE = 0.02
 LINE_LIMIT = 4096
 

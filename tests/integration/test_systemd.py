@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.drivers.engines import embedded
+from reconciler.loop import executor
+from reconciler.onhost import systemd
+from reconciler.steps.start import Start
 from tests.booted import Booted, booted_systemd
 from tests.engine import EMBEDDED_SERVER, weights_in
 from tests.running import until
@@ -341,6 +344,12 @@ ENDINGS = {
     "gate": ("ExecCondition=/bin/sh -c 'exit 255'\nExecStart=/bin/sleep 9", "its ExecCondition= ended with status 255"),
     "once": ("ExecStart=/bin/true", "nothing of it ran, or it was over at once"),
 }  # fmt: skip
+WAITS = "ExecStartPre=/bin/sleep 9\nExecStart=/bin/sleep 9"
+
+
+def test_whoever_asks_for_a_start_waits_longer_than_the_host_that_says_what_it_waits_for() -> None:
+    deadline: float = Start.model_fields["deadline"].default
+    assert systemd.START_SECONDS + systemd.SECONDS <= deadline + executor.SLACK_SECONDS
 
 
 def test_how_a_service_failed_to_start_is_told_as_systemd_saw_it() -> None:
@@ -348,12 +357,16 @@ def test_how_a_service_failed_to_start_is_told_as_systemd_saw_it() -> None:
     asked += f"'name': name + '.service', 'scope': 'system'}}, '/') for name in {list(ENDINGS)!r}]))"
     seen = "import json; from reconciler.onhost.serve import answer; print(json.dumps(answer({'do': 'services', 'services': "
     seen += "[{'name': 'pre.service', 'scope': 'system'}]}, '/')['ok']['services'][0]['unit']))"
+    late = "import json; from reconciler.onhost import serve, systemd; systemd.START_SECONDS = 0.1; "
+    late += "print(json.dumps(serve.answer({'do': 'start-service', 'name': 'waits.service', 'scope': 'system'}, '/')))"
     with booted_systemd() as booted:
+        booted.write("/run/systemd/system/waits.service", f"[Service]\n{WAITS}\n")
         for name, (lines, _) in ENDINGS.items():
             booted.write(f"/run/systemd/system/{name}.service", f"[Service]\n{lines}\n")
         booted.run("systemctl", "daemon-reload")
         answers = dict(zip(ENDINGS, json.loads(booted.run(sys.executable, "-c", asked)), strict=True))
         tries = json.loads(booted.run(sys.executable, "-c", seen))
+        assert "waits.service is waited for: its ExecStartPre= still runs" in booted.run(sys.executable, "-c", late)
     assert (tries["leader"], tries["ended"]) == (False, "its ExecStartPre= ended with status 32")
     wrong = {name: answers[name] for name, (_, said) in ENDINGS.items() if f"did not start: {said}" not in str(answers[name])}
     # What ends so fast may have been seen while it ran: then nothing is said, and the look after it says the rest.
