@@ -55,7 +55,8 @@ class Ownership:
                 f" where nothing else acts on the host, {TAKE_OVER}"
             )
         if claim.controller != self.controller.id:
-            return f"; name that directory with --data, or stop that controller and use {TAKE_OVER}"
+            there = "name that directory with --data" if claim.name == self.controller.name else f"act from {claim.name}"
+            return f"; {there}, or stop that controller and use {TAKE_OVER}"
         if not self._is_here(claim):
             me = f"{self.controller.name} (data directory {self.controller.directory})"
             return f" under the id of {me}: one is a copy of the other, or was moved or renamed; {elsewhere}"

@@ -179,7 +179,7 @@ def test_a_claim_of_another_controller_is_named_with_its_directory() -> None:
     assert told(found) == [("wrong", "claim", "")]
     assert (found[0].found, found[0].fix) == (
         f"host {HOST} is claimed by attic (data directory /d)",
-        "name that directory with --data, or stop that controller and use `reconciler apply --take-over`",
+        "act from attic, or stop that controller and use `reconciler apply --take-over`",
     )
 
 

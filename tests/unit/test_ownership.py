@@ -42,12 +42,13 @@ def test_a_claim_of_this_or_an_earlier_boot_or_an_earlier_version_is_ours(ours: 
 @pytest.mark.parametrize(
     ("theirs", "says"),
     [
-        ({"controller": "2e", "name": "den"}, "; name that directory with --data, or stop that controller"),
+        ({"controller": "2e", "name": "den"}, "; act from den, or stop that controller"),
+        ({"controller": "2e", "directory": "/other"}, "; name that directory with --data, or stop that controller"),
         ({"controller": "2e"}, "like this one, but under another id"),
         ({"controller": "2e", "boot": ""}, "like this one, but under another id"),
         ({"name": "den"}, "one is a copy of the other, or was moved or renamed"),
         ({"directory": "/copy"}, "one is a copy of the other, or was moved or renamed"),
-        ({"boot": "", "controller": "0ld", "name": "den"}, "; name that directory with --data"),
+        ({"boot": "", "controller": "0ld", "name": "den"}, "; act from den, or stop that controller"),
         ({"boot": "a boot of the copy"}, "in a boot that this journal does not know"),
         ({"controller": "0ld"}, "like this one, but under another id"),
     ],
