@@ -25,6 +25,7 @@ _REMEDIES = {
     errno.ENFILE: "let this machine open more files (sysctl fs.file-max)",
     errno.EFBIG: "let it write larger files (`ulimit -f`)",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EROFS: "mount it for writing",
 }
 
 

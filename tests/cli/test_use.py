@@ -149,7 +149,7 @@ def test_where_nothing_can_be_written_nothing_was_changed(
     state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def read_only(path: Path, _: bytes) -> None:
-        raise WriteFailed(f"{path} cannot be written: Read-only file system; free space or mend the permissions")
+        raise WriteFailed(f"{path} cannot be written: Read-only file system; mount it for writing")
 
     monkeypatch.setattr("reconciler.store.proposal.rewrite", read_only)
     assert main(["use", "tinier", "--yes"]) == 1

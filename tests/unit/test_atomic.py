@@ -54,6 +54,14 @@ def seen(path: Path) -> tuple[int, int, int]:
     return found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)
 
 
+@pytest.mark.parametrize(
+    ("number", "do"),
+    [(errno.ENOSPC, "free space or mend the permissions"), (errno.EROFS, "mount it for writing"), (errno.EFBIG, "`ulimit -f`")],
+)
+def test_what_to_do_about_a_write_goes_by_what_the_system_said(number: int, do: str) -> None:
+    assert do in atomic.remedy(OSError(number, os.strerror(number)))
+
+
 def test_owner_group_and_mode_stay_through_a_link(file: Path, tmp_path: Path) -> None:
     need_root()
     os.chown(file, NOBODY, NOBODY - 1)
