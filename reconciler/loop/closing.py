@@ -21,7 +21,7 @@ class Attempt:
     `serving` is where each model answers that serves now, as far as the run saw to it.
     """
 
-    kind: Literal["in_sync", "done", "refused", "failed", "interrupted"]
+    kind: Literal["in_sync", "done", "refused", "failed", "interrupted", "unmet"]
     run: int | None = None
     message: str = ""
     reasons: tuple[str, ...] = ()
@@ -39,8 +39,9 @@ class Attempt:
 async def close(executor: Executor, ending: Ending, mode: Mode, target: Target) -> Attempt:
     """Record how a run ended, unless its controller leaves it open, and return that."""
     on_the_way: Verdict = "interrupted" if executor.interrupt.way == "back" else "superseded"
-    verdicts: dict[str, Verdict] = {"completed": "promoted", "interrupted": on_the_way}
+    verdicts: dict[str, Verdict] = {"completed": "promoted", "interrupted": on_the_way, "unmet": "failed"}
     failed = ending.kind not in verdicts
+    unmet = "Unmet" if ending.kind == "unmet" else ""
     if ending.kind == "interrupted" and executor.interrupt.way == "left":
         return Attempt("interrupted", executor.run, ending.message, torn_down=executor.torn_down)
     of_power = ending.step is not None and ending.step.of_power
@@ -57,7 +58,7 @@ async def close(executor: Executor, ending: Ending, mode: Mode, target: Target) 
             host=target.slice.host.name,
             run=executor.run,
             verdict=verdicts.get(ending.kind, "failed"),
-            reason=words.failed(ending.step.kind if ending.step else "trial") if failed else "",
+            reason=words.failed(ending.step.kind if ending.step else "trial") if failed else unmet,
             message=message,
             key=key if failed else None,
             quarantines=failed and mode == "forward",
@@ -72,6 +73,8 @@ async def close(executor: Executor, ending: Ending, mode: Mode, target: Target) 
         return Attempt("failed", executor.run, message, log=log, torn_down=executor.torn_down, of_power=of_power)
     if ending.kind == "interrupted":
         return Attempt("interrupted", executor.run, message, torn_down=executor.torn_down, of_power=of_power)
+    if unmet:
+        return Attempt("unmet", executor.run, message)
     return Attempt("done", executor.run, serving=words.urls(target.slice))
 
 

@@ -81,9 +81,9 @@ class Interrupt:
 
 @dataclass(frozen=True)
 class Ending:
-    """Say how a plan ended: completed, or at which step and why not."""
+    """Say how a plan ended: completed, or at which step and why not. `unmet`: all works, and serves something else."""
 
-    kind: Literal["completed", "missed", "failed", "interrupted", "busy"]
+    kind: Literal["completed", "missed", "failed", "interrupted", "busy", "unmet"]
     step: AnyStep | None = None
     message: str = ""
 

@@ -127,8 +127,9 @@ async def _reconciled(wish: Wish, actor: Actor) -> HostVerdict:
     match attempt.kind:
         case "in_sync":
             return HostVerdict(host=host, outcome="in_sync", serving=attempt.serving)
-        case "done":
-            return HostVerdict(host=host, outcome="applied", runs=attempt.runs, serving=attempt.serving)
+        case "done" | "unmet":
+            ended: Outcome = "applied" if attempt.kind == "done" else "unhealthy"
+            return HostVerdict(host=host, outcome=ended, message=attempt.message, runs=attempt.runs, serving=attempt.serving)
         case "refused":
             return HostVerdict(host=host, outcome="refused", message=attempt.message, reasons=attempt.reasons)
         case "failed" | "interrupted" if attempt.of_power:
@@ -336,7 +337,8 @@ async def _trial(executor: Executor, target: Target, hints: Hints) -> Ending:
         return Ending("failed", None, trouble)
     if executor.interrupt.reason:
         return Ending("interrupted", None, executor.interrupt.reason)
-    return Ending("completed")
+    unmet = await trial.otherwise(on_trial, executor.observer) if target.mode == "forward" else ""
+    return Ending("unmet", None, unmet) if unmet else Ending("completed")
 
 
 def _adopt(wish: Wish, actor: Actor, target: Target, mode: Mode, hints: Hints) -> None:

@@ -63,6 +63,14 @@ async def judge(units: Units, slice_: Slice, observer: Observer, clock: Clock, i
         await clock.sleep(LONGEST_LOOK if hiccups else min(LONGEST_LOOK, max(remaining, 0.05)))
 
 
+async def otherwise(units: Units, observer: Observer) -> str:
+    """Return what the started units serve instead of what the inventory says. They work, so nothing is gone back on for it."""
+    names = [name for name in units.identities if name in units.started]
+    world = await observer.look([FactKey("health", units.host, name) for name in names])
+    healths = {name: world.value(FactKey("health", units.host, name), Health) for name in names}
+    return "; ".join(f"{name}: {health.message}" for name, health in healths.items() if health and health.phase == "other")
+
+
 def _troubles(world: Observed, units: Units) -> list[Trouble]:
     """Return what is wrong with the units, what is certain first."""
     found = [_trouble(world, units, name) for name in units.identities]

@@ -10,8 +10,10 @@ import pytest
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import Parts
 from reconciler.fakes.processes import Nature
+from reconciler.loop.past import Past
 from reconciler.model.facts import Activity, Answer, Health, Unknown
 from tests.crash.stage import A, B, Stage, serving_a, want
+from tests.worlds import HOST
 
 if TYPE_CHECKING:
     from reconciler.model.facts import Fact, Phase, Unit
@@ -79,6 +81,31 @@ def test_a_start_that_ends_in_answers_that_nobody_understands_is_gone_back_on() 
     stage.parts = refusing("b", "unclear")
     stage.ends("rolled_back")
     assert list(stage.world.serving()) == ["a"]
+
+
+@pytest.mark.parametrize("switches", [True, False], ids=["a switch", "a start"])
+def test_a_start_that_serves_something_else_is_no_success_and_is_not_stopped_for_it(*, switches: bool) -> None:
+    class Otherwise(FakeEngine):
+        """Work, and serve something else than b."""
+
+        def _health(self, unit: Unit) -> Health:
+            health = super()._health(unit)
+            is_b = self.model.name == "b" and health.phase == "ready"
+            return health.model_copy(update={"phase": "other", "message": "it serves c, not b"}) if is_b else health
+
+    stage = switching() if switches else Stage(wanted=want("b"))
+    stage.parts = Parts(engine=Otherwise)
+    good = Past(stage.kept()).hints(HOST).last_good
+    verdict = stage.ends("unhealthy")
+    before = pids(stage)
+    assert list(before) == ["b"]
+    assert (verdict.message, verdict.exit_code, verdict.serving) == ("b: it serves c, not b", 3, {})
+    assert Past(stage.kept()).hints(HOST).last_good == good
+    stage.ends("refused")
+    assert pids(stage) == before
+    stage.parts = Parts()
+    stage.ends("in_sync")
+    assert pids(stage) == before
 
 
 def test_an_engine_that_refuses_beside_the_one_that_is_started_fails_no_trial() -> None:
