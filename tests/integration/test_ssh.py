@@ -18,7 +18,7 @@ import pytest
 from tests import sshd
 from tests.engine import EngineProcess, free_port, weights_in
 from tests.frail import program_in
-from tests.needs import need
+from tests.needs import need, program
 from tests.running import until
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, ending
 
@@ -182,6 +182,22 @@ def test_what_ssh_asks_or_forwards_by_configuration_is_not_in_the_way(here: Stac
     here.apply()
     assert list(here.engines()) == ["tiny-a"]
     until(lambda: connections(here) == [])
+
+
+def test_what_a_host_greets_with_is_no_answer_and_known_hosts_may_be_hashed(tmp_path: Path) -> None:
+    greeting = tmp_path / "greeting"
+    greeting.write_text("Permission denied (publickey)\npython3: command not found\n")
+    with sshd.running(f"Banner {greeting}") as served:
+        subprocess.run([program("ssh-keygen"), "-q", "-H", "-f", served.known_hosts], check=True, capture_output=True)
+        with served.config.open("a") as config:
+            config.write("  VisualHostKey yes\n  SendEnv LANG\n")
+        here = Stack(tmp_path, served)
+        assert "nothing wrong" in here.run("doctor").stdout
+        served.known_hosts.write_text("")
+        found = here.run("doctor").stdout
+    assert "Permission denied" not in found
+    assert "python3" not in found
+    assert "not known" in found or "unknown" in found, found
 
 
 def test_init_writes_both_files_for_another_machine(tmp_path: Path, served: sshd.Served) -> None:

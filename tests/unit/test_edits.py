@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -174,6 +175,18 @@ def test_files_behind_links_are_followed_where_they_are_and_when_the_link_moves(
         beside.replace(link)
         await told.is_active("a")
 
+    follow(told, script)
+
+
+def test_edits_are_found_where_the_kernel_watches_no_more_folders(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def script(_: FileEdits) -> None:
+        told.desire("b")
+        await told.is_active("b")
+
+    monkeypatch.setattr("reconciler.store.edits.awatch", none_left)
     follow(told, script)
 
 
