@@ -74,8 +74,8 @@ def refusal(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def _objections(words: list[str], flags: dict[str, Flag], program: str) -> Iterator[str]:
-    """Yield a sentence for every flag that is none, walking as llama.cpp's parser does."""
-    skip = 0
+    """Yield a sentence for every flag that is none, and every value that no flag takes, walking as llama.cpp's parser does."""
+    skip, bare = 0, ""
     for word in words:
         if skip:
             skip -= 1
@@ -84,11 +84,14 @@ def _objections(words: list[str], flags: dict[str, Flag], program: str) -> Itera
         if flag is None:
             if _LIKE_A_FLAG.match(word):
                 yield f"{word}: unknown to {program}{_instead(word, flags)}"
+            elif bare:
+                yield f"{word}: {bare} takes no value in {program}; leave {word} out"
+            bare = ""
             continue
         removed = _REMOVED.search(flag.about)
         if removed:
             yield f"{word}: removed from {program}{'; ' if removed[1] else ''}{removed[1]}"
-        skip = flag.values
+        skip, bare = flag.values, "" if flag.values else word
 
 
 def _instead(word: str, flags: dict[str, Flag]) -> str:
