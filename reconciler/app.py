@@ -75,7 +75,9 @@ class App:
         """Run in an event loop in which hosts can be reached."""
         import anyio  # noqa: PLC0415 - not every command needs it
 
-        return anyio.run(self._connected, work, given)
+        from reconciler.edge.lookup import LookupLoop  # noqa: PLC0415 - as above
+
+        return anyio.run(self._connected, work, given, backend_options={"loop_factory": LookupLoop})
 
     async def _connected(self, work: Callable[..., Awaitable[Answer]], given: tuple[object, ...]) -> Answer:
         async with self.catalog.loop:

@@ -6,6 +6,7 @@ Source: ssh(1) -G of OpenSSH 9.2; the banner of RFC 4253, section 4.2.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -67,6 +68,8 @@ async def _greeting(at: Door) -> str:
     try:
         async with await anyio.connect_tcp(at.host, at.port) as stream:
             return "" if (await stream.receive()).startswith(BANNER) else f"{where} does not speak ssh"
+    except socket.gaierror as error:
+        return f"the name {at.host} cannot be looked up: {error.strerror}"
     except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as error:
         return f"{where}: {_reason(error)}"
 
