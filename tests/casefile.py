@@ -26,8 +26,6 @@ from reconciler.model.facts import (
     Known,
     Observed,
     Phase,
-    PortOwner,
-    PortState,
     RestoreAttempt,
     Saved,
     SavedSlot,
@@ -38,6 +36,7 @@ from reconciler.model.facts import (
 )
 from reconciler.model.gpu import Card, Gpu
 from reconciler.model.names import Value
+from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
 from reconciler.model.preparation import Preparation, Prepared
 from reconciler.model.quantity import Bytes

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import Observed, PortOwner
+from reconciler.model.facts import Observed
 from reconciler.model.gpu import GIB, Card, Holder
+from reconciler.model.port import PortOwner
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan
 from tests.casefile import (

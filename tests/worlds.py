@@ -20,8 +20,6 @@ from reconciler.model.facts import (
     Known,
     Mark,
     Observed,
-    PortOwner,
-    PortState,
     Saved,
     SavedSlot,
     Slot,
@@ -30,6 +28,7 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.gpu import Gpu
+from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Guards, Power
 from reconciler.model.preparation import Prepared
 from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec, PowerDriver, PowerSpec, Slice

@@ -18,7 +18,8 @@ from reconciler.model.change import (
     StartChange,
     StopChange,
 )
-from reconciler.model.facts import Contact, FactKey, Fingerprint, Health, Observed, PortState, Unit
+from reconciler.model.facts import Contact, FactKey, Fingerprint, Health, Observed, Unit
+from reconciler.model.port import PortState
 from reconciler.model.power import PowerState
 from reconciler.model.preparation import Prepared
 from reconciler.model.spec import ModelSpec, Slice, WantedPower

@@ -8,9 +8,10 @@ from shlex import quote
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints
 from reconciler.core.words import size
-from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Health, Observed, PortState, Weights
+from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Health, Observed, Weights
 from reconciler.model.findings import Finding, Level, Subject
 from reconciler.model.machine import HOMELESS, Folder, Machine, Node
+from reconciler.model.port import PortState
 from reconciler.model.power import Guards
 from reconciler.model.records import Row
 from reconciler.model.spec import ModelSpec, Slice

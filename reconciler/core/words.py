@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.core.moments import said_at
-from reconciler.model.facts import FactKey, FactValue, Health, Observed, PortState, Unit, Unknown
+from reconciler.model.facts import FactKey, FactValue, Health, Observed, Unit, Unknown
 from reconciler.model.gpu import GIB, Gpu
+from reconciler.model.port import PortState
 from reconciler.model.power import Power
 from reconciler.model.records import Hold
 from reconciler.model.spec import ModelSpec, Slice

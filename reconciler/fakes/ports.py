@@ -17,22 +17,11 @@ from reconciler.fakes.host import Host
 from reconciler.fakes.life import Life
 from reconciler.fakes.processes import Process
 from reconciler.fakes.world import World
-from reconciler.model.facts import (
-    Binary,
-    Claim,
-    Contact,
-    Fact,
-    Known,
-    Mark,
-    PortOwner,
-    PortState,
-    Unit,
-    UnitIdentity,
-    Unknown,
-)
+from reconciler.model.facts import Binary, Claim, Contact, Fact, Known, Mark, Unit, UnitIdentity, Unknown
 from reconciler.model.gpu import Card, Gpu, Holder
 from reconciler.model.log import LogPart
 from reconciler.model.onhost import Action, Prefetch, PrepareHost, Question, WriteClaim
+from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, PowerState, Testimony
 from reconciler.model.preparation import Prepared
 from reconciler.model.spec import ModelSpec, Slice

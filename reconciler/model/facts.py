@@ -11,13 +11,12 @@ from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from reconciler.model.gpu import Gpu
 from reconciler.model.names import Value
-from reconciler.model.origin import Origin, by
+from reconciler.model.port import PortState
 from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
 from reconciler.model.preparation import Prepared
 
 T_co = TypeVar("T_co", covariant=True)
 
-SYSTEMD = "systemd"
 """What listens for a service that is started by its first connection."""
 
 TRIVIAL_TOKENS = 8
@@ -143,28 +142,6 @@ class Unit(Value):
     launcher: str = "process"
     argv: tuple[str, ...] = ()
     ended: str = ""
-
-
-class PortOwner(Origin):
-    """Say who listens on a port; the pid is None when nobody may know it. The `user` is empty for a process of one's own."""
-
-    pid: int | None
-    name: str
-    model: str | None = None
-    user: str = ""
-
-    @property
-    def remedy(self) -> str:
-        """Return how to end it so that it stays away, as a phrase with the exact command where there is one."""
-        if self.name == SYSTEMD:
-            return "`systemctl list-sockets` shows which socket unit holds it, and `systemctl disable --now` of that frees it"
-        return self.way_out(self.user) or (f"`kill {self.pid}`{by(self.user)} ends it" if self.pid is not None else "end that")
-
-
-class PortState(Value):
-    """Say who listens on a port, or that nobody does."""
-
-    owner: PortOwner | None = None
 
 
 class Health(Value):

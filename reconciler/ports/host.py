@@ -19,7 +19,6 @@ from reconciler.model.facts import (
     Fingerprint,
     Health,
     Mark,
-    PortState,
     Saved,
     Unit,
     UnitIdentity,
@@ -28,6 +27,7 @@ from reconciler.model.facts import (
 from reconciler.model.gpu import Gpu
 from reconciler.model.log import LogPart
 from reconciler.model.onhost import Action, Question
+from reconciler.model.port import PortState
 from reconciler.model.power import Canary, Guards, Testimony
 from reconciler.model.preparation import Prepared
 from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Answer, FactKey, Health, Observed, PortOwner, PortState, Unit
+from reconciler.model.facts import Answer, FactKey, Health, Observed, Unit
 from reconciler.model.onhost import InDoubt
+from reconciler.model.port import PortOwner, PortState
 from reconciler.steps.step import ModelStep
 
 

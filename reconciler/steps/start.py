@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import (
-    Activity,
-    Binary,
-    FactKey,
-    Fingerprint,
-    Health,
-    Mark,
-    Observed,
-    PortState,
-    Unit,
-    Weights,
-)
+from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Health, Mark, Observed, Unit, Weights
 from reconciler.model.onhost import InDoubt
+from reconciler.model.port import PortState
 from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import FactKey, FactValue, Health, Observed, PortState, Unit, UnitIdentity
+from reconciler.model.facts import FactKey, FactValue, Health, Observed, Unit, UnitIdentity
 from reconciler.model.onhost import InDoubt
+from reconciler.model.port import PortState
 from reconciler.steps.step import ModelStep
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Contact, FactKey, FactValue, Health, Observed, PortState, Saved
+from reconciler.model.facts import Contact, FactKey, FactValue, Health, Observed, Saved
 from reconciler.model.gpu import Gpu
 from reconciler.model.names import Value
 from reconciler.model.onhost import InDoubt
+from reconciler.model.port import PortState
 from reconciler.model.power import Power
 from reconciler.model.preparation import Prepared
 from reconciler.steps.step import Step

@@ -13,8 +13,9 @@ import pytest
 from reconciler.drivers.launchers import process, systemd
 from reconciler.edge.interpreter import Interpreter
 from reconciler.errors import DriverError
-from reconciler.model.facts import Known, Mark, PortState, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import Known, Mark, Unit, UnitIdentity, Unknown
 from reconciler.model.log import LogPart
+from reconciler.model.port import PortState
 from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
 from reconciler.onhost import bundle
 from tests import running

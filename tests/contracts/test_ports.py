@@ -19,7 +19,6 @@ from reconciler.model.facts import (
     Claim,
     Known,
     Mark,
-    PortState,
     Saved,
     SavedSlot,
     Slot,
@@ -29,6 +28,7 @@ from reconciler.model.facts import (
 )
 from reconciler.model.gpu import Gpu
 from reconciler.model.onhost import AskContact, AskGpus, CheckSlot, WriteClaim
+from reconciler.model.port import PortState
 from tests import running
 from tests.contracts.benches import Bench, bench_of
 from tests.engine import SERVERS, Server

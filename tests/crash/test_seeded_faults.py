@@ -11,9 +11,10 @@ import pytest
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher
 from reconciler.fakes.processes import Place, Process, SlotFile
-from reconciler.model.facts import Activity, Claim, Fact, Fingerprint, Health, Known, PortState, SavedSlot, Unit, UnitIdentity
+from reconciler.model.facts import Activity, Claim, Fact, Fingerprint, Health, Known, SavedSlot, Unit, UnitIdentity
 from reconciler.model.gpu import Card, Gpu
 from reconciler.model.onhost import WriteClaim
+from reconciler.model.port import PortState
 from reconciler.model.records import Instant, Record, Row, RunClosed, StepIntent
 from reconciler.ports import Clock, Evidence, Journal
 from tests.clocks import instant

@@ -26,8 +26,6 @@ from reconciler.model.facts import (
     Known,
     Observed,
     Phase,
-    PortOwner,
-    PortState,
     RestoreAttempt,
     Saved,
     Slot,
@@ -36,6 +34,7 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.gpu import GIB, Card, Gpu, Holder
+from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, Login, Power, PowerState
 from reconciler.model.preparation import Prepared
 from reconciler.steps.await_vram import Share

@@ -11,10 +11,11 @@ import pytest
 from reconciler.core import findings
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import Binary, Claim, FactKey, Health, Observed, Phase, PortOwner, PortState, Unknown, Weights
+from reconciler.model.facts import Binary, Claim, FactKey, Health, Observed, Phase, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.machine import Folder, Logins, Machine, Node
 from reconciler.model.origin import Service
+from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Guards, Login
 from reconciler.model.records import OpenRun, Retry, Row, RunOpened
 from reconciler.model.spec import Capabilities, Command, Kind, WantedPower

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.model.facts import PortOwner
 from reconciler.model.origin import Container, Service
+from reconciler.model.port import PortOwner
 from reconciler.onhost import containers, services
 from reconciler.onhost.origins import origin
 from tests.fakeproc import Proc

@@ -8,8 +8,9 @@ import pytest
 
 from reconciler.core.canonical import digest
 from reconciler.core.planner import plan
-from reconciler.model.facts import Activity, FactKey, Health, Observed, Phase, PortOwner, PortState, Saved, Slot, Unknown, Weights
+from reconciler.model.facts import Activity, FactKey, Health, Observed, Phase, Saved, Slot, Unknown, Weights
 from reconciler.model.gpu import Card, Gpu, Holder
+from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Power
 from reconciler.model.spec import Capabilities
 from reconciler.render.json import plan_document

@@ -12,22 +12,9 @@ from reconciler.core.planner import plan
 from reconciler.core.projection import history, host_status
 from reconciler.core.recovery import Hints, fold
 from reconciler.core.words import seen
-from reconciler.model.facts import (
-    FactKey,
-    FactKind,
-    FactValue,
-    Fingerprint,
-    Health,
-    Known,
-    Observed,
-    Phase,
-    PortOwner,
-    PortState,
-    Saved,
-    Unit,
-    Unknown,
-)
+from reconciler.model.facts import FactKey, FactKind, FactValue, Fingerprint, Health, Known, Observed, Phase, Saved, Unit, Unknown
 from reconciler.model.gpu import Card, Gpu
+from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Power
 from reconciler.model.records import Hold, Record, RollBack, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import Slice

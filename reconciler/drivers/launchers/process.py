@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from reconciler.edge import secret
-from reconciler.model.facts import Binary, Fact, Known, Mark, PortState, Unit, Unknown
+from reconciler.model.facts import Binary, Fact, Known, Mark, Unit, Unknown
 from reconciler.model.log import LogPart
 from reconciler.model.onhost import AskFlags, AskPort, AskProgram, AskTail, AskUnits, Spawn, Stop
+from reconciler.model.port import PortState
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from reconciler.edge import secret
 from reconciler.errors import DriverError
-from reconciler.model.facts import Binary, Fact, Known, Mark, PortState, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import Binary, Fact, Known, Mark, Unit, UnitIdentity, Unknown
 from reconciler.model.log import LogPart
 from reconciler.model.names import Value
 from reconciler.model.onhost import AskPort, AskServiceLog, AskServices, StartService, StopService
 from reconciler.model.origin import Service
+from reconciler.model.port import PortState
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:

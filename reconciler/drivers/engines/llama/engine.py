@@ -19,22 +19,9 @@ from reconciler.drivers.engines.llama.visit import Visit
 from reconciler.drivers.engines.llama.weights import judged, kv_bytes_per_token, unreadable
 from reconciler.edge.http import HttpClient, HttpFault
 from reconciler.errors import DriverError, NotOffered
-from reconciler.model.facts import (
-    Activity,
-    Answer,
-    Fact,
-    Fingerprint,
-    Health,
-    Known,
-    Phase,
-    PortOwner,
-    PortState,
-    Saved,
-    Unit,
-    Unknown,
-    Weights,
-)
+from reconciler.model.facts import Activity, Answer, Fact, Fingerprint, Health, Known, Phase, Saved, Unit, Unknown, Weights
 from reconciler.model.onhost import AskGguf, AskPage, AskPort, AskSameFile, AskSaved
+from reconciler.model.port import PortOwner, PortState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from reconciler.edge.http import NoAnswer, Reply, unanswered
-from reconciler.model.facts import PortState
 from reconciler.model.names import Value
+from reconciler.model.port import PortState
 
 
 class Page(Value):
