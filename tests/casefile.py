@@ -22,6 +22,7 @@ from reconciler.model.facts import (
     FactKind,
     FactValue,
     Fingerprint,
+    Flags,
     Health,
     Known,
     Observed,
@@ -144,6 +145,7 @@ class Given(Value):
     room: dict[str, RoomGiven] = {}
     weights: dict[str, Weights] = {}
     program: dict[str, str | Binary] = {}
+    flags: dict[str, str] = {}
     gpu: tuple[Card, ...] = ()
     ports: dict[int, PortOwner] = {}
     claimed_by: str | None = None
@@ -268,6 +270,7 @@ def _found(case: Case) -> Observed:
     facts |= {_key("saved", name): _shelf(name, given) for name in given.saved.keys() | given.damaged.keys() | given.room.keys()}
     facts |= {_key("weights", name): weights for name, weights in given.weights.items()}
     facts |= {_key("binary", name): _program(seen) for name, seen in given.program.items()}
+    facts |= {_key("flags", name): Flags(problem=said) for name, said in given.flags.items()}
     facts[_key("orphans")] = tuple(_unit(name, one) for name, one in given.orphans.items())
     if given.claimed_by:
         facts[_key("claim")] = Claim(controller="another", name=given.claimed_by, directory="/var/lib/theirs", at=0.0)

@@ -16,6 +16,7 @@ from reconciler.model.facts import (
     FactKind,
     FactValue,
     Fingerprint,
+    Flags,
     Health,
     Known,
     Mark,
@@ -128,6 +129,7 @@ def _model_facts(spec: ModelSpec, found: Unit | None) -> dict[FactKey, FactValue
         key("saved"): Saved(),
         key("weights"): Weights(path=f"{spec.name}.gguf", exists=True, size=1000, architecture="llama", kv_bytes_per_token=1),
         key("binary"): Binary(path="llama-server"),
+        key("flags"): Flags(),
         key("fingerprint"): Fingerprint(digest=spec.name, places=4),
     }
 

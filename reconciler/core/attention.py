@@ -59,14 +59,16 @@ def orphan_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
 
 
 def costly_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
-    """Return the slots worth asking for, and what stands in the way of a host that is to go down.
+    """Return the slots and flags worth asking for, and what stands in the way of a host that is to go down.
 
-    The slots are those of units that may be stopped, or that are owed a conversation. Never of a sleeper.
+    The slots are those of units that may be stopped, or that are owed a conversation. Never of a sleeper. The flags are those of
+    programs that may be started: these are run to tell.
     """
     host = slice_.host.name
     slots = (FactKey("activity", host, model.name) for model in slice_.models if _is_worth_asking(slice_, model, observed))
+    flags = (FactKey("flags", host, model.name) for model in slice_.models if _may_be_started(slice_, model, observed))
     goes = slice_.power in {"off", "suspend"} and observed.power(host) == "on"
-    return (*slots, *((FactKey("guards", host),) if goes else ()))
+    return (*slots, *flags, *((FactKey("guards", host),) if goes else ()))
 
 
 def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:
@@ -82,3 +84,11 @@ def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> boo
         all(tried.identity != unit.identity or tried.outcome == "open" for tried in slot.attempts)
         for slot in fitting_slots(observed, host, model.name)
     )
+
+
+def _may_be_started(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:
+    host = slice_.host.name
+    unit = observed.value(FactKey("unit", host, model.name), Unit)
+    health = observed.value(FactKey("health", host, model.name), Health)
+    runs = unit is not None and unit.mark.digest == model.digest and (health is None or health.lives)
+    return not runs and slice_.power in {"on", None} and model.name in (slice_.active or ()) and observed.power(host) == "on"

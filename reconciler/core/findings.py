@@ -8,7 +8,7 @@ from shlex import quote
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints
 from reconciler.core.words import size
-from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Health, Observed, Weights
+from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Flags, Health, Observed, Weights
 from reconciler.model.findings import Finding, Level, Subject
 from reconciler.model.machine import HOMELESS, Folder, Machine, Node
 from reconciler.model.port import PortState
@@ -31,7 +31,7 @@ _UNRECORDED = {
     "modified": ("desired.yaml or inventory.yaml is not as git has it", "git diff shows how; commit what is to stay"),
 }
 HOST_FACTS: tuple[FactKind, ...] = ("contact", "claim", "gpu")
-MODEL_FACTS: tuple[FactKind, ...] = ("weights", "binary", "unit", "health")
+MODEL_FACTS: tuple[FactKind, ...] = ("weights", "binary", "flags", "unit", "health")
 
 
 def questions(slice_: Slice) -> tuple[FactKey, ...]:
@@ -228,11 +228,11 @@ def _admission(group: str, user: str, closed: Iterable[Node]) -> str:
 def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> Iterator[Finding]:
     host = slice_.host.name
     binary = observed.value(FactKey("binary", host, model.name), Binary)
+    flags = observed.value(FactKey("flags", host, model.name), Flags)
     weights = observed.value(FactKey("weights", host, model.name), Weights)
     problems: list[tuple[Subject, str, str]] = []
     mend = f"mend it, or what inventory.yaml says of {model.name}"
-    faults = (binary.problem, binary.refusal) if binary is not None else ()
-    problems += [("program", fault, mend) for fault in faults if fault]
+    problems += [("program", fact.problem, mend) for fact in (binary, flags) if fact is not None and fact.problem]
     if weights is not None and weights.problem:
         problems.append(("weights", weights.problem, mend))
     if weights is not None and model.task in {"chat", "completion"} and weights.architecture.startswith(VECTORS):

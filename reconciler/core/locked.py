@@ -36,4 +36,4 @@ def ends_what_lives(changes: Sequence[Change], observed: Observed) -> bool:
 def _lives(change: StopChange, observed: Observed) -> bool:
     unit = observed.value(FactKey("unit", change.host, change.model), Unit)
     health = observed.value(FactKey("health", change.host, change.model), Health)
-    return unit is not None and unit.leader and health is not None and health.phase not in {"unresponsive", "stranger"}
+    return unit is not None and unit.leader and health is not None and health.lives

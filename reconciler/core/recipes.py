@@ -218,7 +218,7 @@ def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> t
         return False, ""
     health = observed.value(FactKey("health", change.host, change.model), Health)
     weights = observed.value(FactKey("weights", change.host, change.model), Weights)
-    if health is None or health.phase in {"absent", "unresponsive", "stranger"}:
+    if health is None or not health.lives:
         return False, f"the engine does not answer ({health.message if health else 'not seen'})"
     if health.phase == "unclear":
         return False, f"the engine does not work ({health.message})"

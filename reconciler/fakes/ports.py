@@ -17,7 +17,7 @@ from reconciler.fakes.host import Host
 from reconciler.fakes.life import Life
 from reconciler.fakes.processes import Process
 from reconciler.fakes.world import World
-from reconciler.model.facts import Binary, Claim, Contact, Fact, Known, Mark, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import Binary, Claim, Contact, Fact, Flags, Known, Mark, Unit, UnitIdentity, Unknown
 from reconciler.model.gpu import Card, Gpu, Holder
 from reconciler.model.log import LogPart
 from reconciler.model.onhost import Action, Prefetch, PrepareHost, Question, WriteClaim
@@ -208,6 +208,10 @@ class FakeLauncher:
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
         """Return the program that would be started."""
         return await self.host.see("binary", lambda: self.host.world.binaries.get(model.name, Binary(path="engine")))
+
+    async def flags(self, model: ModelSpec) -> Fact[Flags]:
+        """Return why the program would refuse its command line."""
+        return await self.host.see("flags", lambda: Flags(problem=self.host.world.refusals.get(model.name, "")))
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """Return what the model's engine wrote."""

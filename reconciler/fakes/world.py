@@ -52,6 +52,7 @@ class World:
         self.claim: Claim | None = None
         self.weights: dict[str, Weights] = {}
         self.binaries: dict[str, Binary] = {}
+        self.refusals: dict[str, str] = {}
         self.fingerprints: dict[str, str] = {}
         self.memory_bytes: int | None = None
         self.faults: dict[str, Fault] = {}
@@ -72,7 +73,18 @@ class World:
         twin.clock.ahead = self.clock.ahead
         twin.processes = [replace(one, places=[replace(place) for place in one.places]) for one in self.processes]
         twin.files = [replace(file) for file in self.files]
-        for name in ("natures", "weights", "binaries", "fingerprints", "faults", "unseen", "logs", "_opened", "_last_row"):
+        for name in (
+            "natures",
+            "weights",
+            "binaries",
+            "refusals",
+            "fingerprints",
+            "faults",
+            "unseen",
+            "logs",
+            "_opened",
+            "_last_row",
+        ):
             setattr(twin, name, dict(getattr(self, name)))
         for name in ("violations", "lost", "packets", "_lingering"):
             setattr(twin, name, list(getattr(self, name)))

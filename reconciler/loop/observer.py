@@ -74,7 +74,7 @@ class Observer:
         of_engines = [key for key in wanted if key.kind in ENGINE_FACTS]
         health = {FactKey("health", key.host, key.subject) for key in of_engines if key.kind != "activity"}
         units = {unit for key in of_engines if (unit := FactKey("unit", key.host, key.subject)) not in seen}
-        files = {key for key in wanted if key.kind in FILE_FACTS}
+        files = {key for key in wanted if key.kind in {*FILE_FACTS, "flags"}}
         # Files are read while engines think: all at once would keep each other from the one interpreter that there is.
         seen = await self._side_by_side({*wanted, *units} - {*of_engines, *files}, seen)
         if judges:
@@ -166,6 +166,8 @@ class Observer:
                 return model.shelf.saved
             case "fingerprint":
                 return model.shelf.fingerprint
+            case "flags":
+                return lambda: model.launcher.flags(spec)
             case _:
                 return lambda: model.launcher.binary(spec)
 

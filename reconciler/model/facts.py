@@ -51,7 +51,7 @@ Fact: TypeAlias = Known[T_co] | Predicted[T_co] | Unknown
 
 FactKind: TypeAlias = Literal[
     "contact", "testimony", "canary", "power", "guards", "prepared", "claim", "gpu", "orphans", "unit", "port", "health",
-    "answered", "activity", "saved", "weights", "binary", "fingerprint",
+    "answered", "activity", "saved", "weights", "binary", "flags", "fingerprint",
 ]  # fmt: skip
 
 
@@ -161,6 +161,11 @@ class Health(Value):
     def tells(self) -> bool:
         """Whether it may be asked for its slots, and for a real answer. A sleeping engine would wake up."""
         return self.phase in {"ready", "other"}
+
+    @property
+    def lives(self) -> bool:
+        """Whether it answers as itself, or may once it has loaded; what does not is replaced."""
+        return self.phase not in {"absent", "unresponsive", "stranger"}
 
     @property
     def is_closed(self) -> bool:
@@ -282,16 +287,20 @@ class Weights(Value):
 class Binary(Value):
     """A program file that a unit runs.
 
-    `refusal`: why it would not take the command line that it is to be given. `key`: what makes it want an API key. Both are empty
-    where nothing does, or nobody can tell.
+    `key`: what makes it want an API key, empty where nothing does or nobody can tell.
     """
 
     path: str
     problem: str = ""
-    refusal: str = ""
     size: int = 0
     modified_ns: int = 0
     key: str = ""
+
+
+class Flags(Value):
+    """Say why a program would not take the command line that it is to be given; empty where it would, or nobody can tell."""
+
+    problem: str = ""
 
 
 class Fingerprint(Value):
@@ -316,7 +325,7 @@ class Fingerprint(Value):
 
 FactValue: TypeAlias = (
     Contact | Testimony | Canary | Power | Guards | Prepared | Claim | Gpu | tuple[Unit, ...] | Unit | PortState | Health | Answer
-    | Activity | Saved | Weights | Binary | Fingerprint | None
+    | Activity | Saved | Weights | Binary | Flags | Fingerprint | None
 )  # fmt: skip
 
 

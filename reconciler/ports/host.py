@@ -17,6 +17,7 @@ from reconciler.model.facts import (
     Contact,
     Fact,
     Fingerprint,
+    Flags,
     Health,
     Mark,
     Saved,
@@ -134,6 +135,10 @@ class LauncherReader(Protocol):
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
         """Return the program that would be started."""
+        ...
+
+    async def flags(self, model: ModelSpec) -> Fact[Flags]:
+        """Return whether that program would take its command line; it is run for that, so only ask where it is to be started."""
         ...
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:

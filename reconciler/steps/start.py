@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Health, Mark, Observed, Unit, Weights
+from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Flags, Health, Mark, Observed, Unit, Weights
 from reconciler.model.onhost import InDoubt
 from reconciler.model.port import PortState
 from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
@@ -27,7 +27,7 @@ class Start(ModelStep):
 
     def reads(self) -> tuple[FactKey, ...]:
         """Return unit, port, program, weights, what a conversation will depend on, power, and what a fresh process changes."""
-        mine = tuple(self.key(kind) for kind in ("unit", "binary", "weights", "fingerprint", "health", "activity"))
+        mine = tuple(self.key(kind) for kind in ("unit", "binary", "flags", "weights", "fingerprint", "health", "activity"))
         return (*mine, self._port, FactKey("power", self.host))
 
     def needs(self) -> tuple[FactKey, ...]:
@@ -87,11 +87,12 @@ class Start(ModelStep):
 
     def _missing(self, world: Observed) -> tuple[str, ...]:
         binary = world.value(self.key("binary"), Binary)
+        flags = world.value(self.key("flags"), Flags)
         weights = world.value(self.key("weights"), Weights)
         power = world.power(self.host)
         return (
             self._mending(binary.problem) if binary else "",
-            self._mending(binary.refusal) if binary else "",
+            self._mending(flags.problem) if flags else "",
             self._mending(weights.problem) if weights else "",
             "" if power == "on" else f"host {self.host} is {power}",
         )

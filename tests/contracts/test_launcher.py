@@ -260,23 +260,6 @@ async def test_a_relative_program_is_the_models_own(launcher: Launcher, tmp_path
     running.wait_for_line(tmp_path / "models/gemma3/log")
 
 
-async def test_the_binary_is_the_program_or_its_script(launcher: Launcher, tmp_path: Path) -> None:
-    script = tmp_path / "server.py"
-    missing = await launcher.binary(model(sys.executable, str(script)))
-    assert isinstance(missing, Known)
-    assert f"the program {script} cannot be used: there is no such file" in missing.value.problem
-    script.write_text("pass")
-    found = await launcher.binary(model(sys.executable, str(script)))
-    assert isinstance(found, Known)
-    assert (found.value.path, found.value.problem, found.value.size) == (str(script), "", 4)
-
-
-async def test_a_binary_that_is_not_there_is_known_to_be_missing(launcher: Launcher) -> None:
-    fact = await launcher.binary(model("no-such-llama-server"))
-    assert isinstance(fact, Known)
-    assert "there is no program no-such-llama-server" in fact.value.problem
-
-
 def problem(fact: object) -> str:
     assert isinstance(fact, Known)
     return str(fact.value.problem)

@@ -23,7 +23,21 @@ HOURS, EDITS, SEED = 24, 500, 7
 ACTIVES = ((), ("a",), ("b",))
 ACTORS = ("claims", "prefetch", "stop", "start", "restore", "save")
 FAULTS: tuple[Fault, ...] = ("refuses", "lies", "late", "hangs")
-FACTS = ("contact", "claim", "power", "gpu", "units", "port", "binary", "health", "activity", "weights", "saved", "fingerprint")
+FACTS = (
+    "contact",
+    "claim",
+    "power",
+    "gpu",
+    "units",
+    "port",
+    "binary",
+    "flags",
+    "health",
+    "activity",
+    "weights",
+    "saved",
+    "fingerprint",
+)
 EVENTS = ("fault", "hidden", "crash", "stranger", "damaged files", "bad model", "talk", "clock")
 KEPT = Retention(runs=100)
 LARGEST_JOURNAL = 8 * 2**20

@@ -22,6 +22,7 @@ from reconciler.model.facts import (
     FactKind,
     FactValue,
     Fingerprint,
+    Flags,
     Health,
     Known,
     Observed,
@@ -133,6 +134,7 @@ VALUES: dict[FactKind, tuple[FactValue, ...]] = {
         Weights(path="a", exists=True, problem=bad, keepable=keep) for bad in ("", "gone") for keep in (True, False)
     ),
     "binary": (Binary(path="llama-server"), Binary(path="llama-server", problem="gone")),
+    "flags": (Flags(), Flags(problem="--x: unknown to llama-server")),
     "fingerprint": tuple(Fingerprint(digest=model, changed_at=at) for model in MODELS for at in (0.0, 9.0)),
 }
 """What may be seen of each kind of fact, the ordinary first."""

@@ -31,8 +31,8 @@ POWERED = ("on", "off", "off", "suspend")
 ACTORS = ("claims", "prefetch", "stop", "start", "restore", "save", "shutdown", "suspend", "cut", "wake")
 FAULTS: tuple[Fault, ...] = ("refuses", "lies", "late", "hangs")
 FACTS = (
-    "contact", "claim", "testimony", "gpu", "units", "port", "binary", "log", "health", "activity", "answer", "weights", "saved",
-    "fingerprint", "guards", "canary", "network",
+    "contact", "claim", "testimony", "gpu", "units", "port", "binary", "flags", "log", "health", "activity", "answer", "weights",
+    "saved", "fingerprint", "guards", "canary", "network",
 )  # fmt: skip
 NETWORK = ("contact", "canary")
 DESCENTS: tuple[Descent, ...] = ("goes", "stays", "hangs")

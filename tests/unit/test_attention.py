@@ -107,3 +107,23 @@ def test_every_saved_slot_that_is_still_to_be_tried_makes_slots_worth_asking_for
     done = RestoreAttempt(identity=identity(100), outcome="proven")
     slots = (saved_slot("a", attempts=(done,)), saved_slot("a", slot=1))
     assert asked(("a",), saved_a=Saved(slots=slots))
+
+
+FLAGS = FactKey("flags", HOST, "a")
+
+
+def flags_asked(active: tuple[str, ...] | None, runs: Any = None, power: Any = None, **seen: Any) -> bool:
+    wanted = slice_of(active, A, B, power=power)
+    return FLAGS in costly_facts(wanted, world(wanted, runs or {}, **seen))
+
+
+def test_a_program_is_run_for_its_flags_only_where_it_may_be_started() -> None:
+    assert flags_asked(("a",))
+    assert flags_asked(("a",), power="on")
+    assert flags_asked(("a",), {"a": unit("a", digest="older")})
+    assert flags_asked(("a",), RUNS, health_a=Health(phase="unresponsive"))
+    assert not flags_asked(("a",), RUNS)
+    assert not flags_asked(("a",), RUNS, health_a=Health(phase="locked"))
+    assert not flags_asked(("b",))
+    assert not flags_asked(None)
+    assert not flags_asked(("a",), power="off")

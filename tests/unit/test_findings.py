@@ -11,7 +11,7 @@ import pytest
 from reconciler.core import findings
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import Binary, Claim, FactKey, Health, Observed, Phase, Unknown, Weights
+from reconciler.model.facts import Binary, Claim, FactKey, Flags, Health, Observed, Phase, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.machine import Folder, Logins, Machine, Node
 from reconciler.model.origin import Service
@@ -95,7 +95,7 @@ def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "program", "a")]
     assert found[0].fix == "mend it, or what inventory.yaml says of a"
-    observed = world(SLICE).predicting("test", {key: Binary(path="x", refusal="--flash-atn: unknown to x")})
+    observed = world(SLICE).predicting("test", {FactKey("flags", HOST, "a"): Flags(problem="--flash-atn: unknown to x")})
     (only,) = Case(observed, machine(folders=PLACES)).found()
     assert (only.subject, only.found) == ("program", "--flash-atn: unknown to x")
 

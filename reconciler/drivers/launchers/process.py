@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from reconciler.edge import secret
-from reconciler.model.facts import Binary, Fact, Known, Mark, Unit, Unknown
+from reconciler.model.facts import Binary, Fact, Flags, Known, Mark, Unit, Unknown
 from reconciler.model.log import LogPart
 from reconciler.model.onhost import AskFlags, AskPort, AskProgram, AskTail, AskUnits, Spawn, Stop
 from reconciler.model.port import PortState
@@ -73,19 +73,21 @@ class Driver:
 
         What is started with a secret cannot be without it.
         """
-        programs = _programs(model)
-        words, env = model.command.argv[len(programs) :], model.command.env
-        flags = AskFlags(program=tuple(programs), words=words, env=env)
-        *facts, refusal = await self._access.ask([*(AskProgram(program=name) for name in programs), flags])
         binaries = []
-        for fact in facts:
+        for fact in await self._access.ask([AskProgram(program=name) for name in _programs(model)]):
             if isinstance(fact, Unknown):
                 return fact
             binaries.append(Binary.model_validate(fact.value))
         seen = next((one for one in binaries if one.problem), binaries[-1])
-        why_not = "" if isinstance(refusal, Unknown) else refusal.value.get("problem", "")
         missing = secret.problem(model.command.secrets)
-        return Known(seen.model_copy(update={"problem": seen.problem or missing, "refusal": str(why_not)}))
+        return Known(seen.model_copy(update={"problem": seen.problem or missing}))
+
+    async def flags(self, model: ModelSpec) -> Fact[Flags]:
+        """Return what the program says of its command line. Source: its `--help`."""
+        programs = _programs(model)
+        words = model.command.argv[len(programs) :]
+        (fact,) = await self._access.ask([AskFlags(program=tuple(programs), words=words, env=model.command.env)])
+        return fact if isinstance(fact, Unknown) else Known(Flags.model_validate(fact.value))
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """Return the last lines that the unit wrote, or those since `after`."""

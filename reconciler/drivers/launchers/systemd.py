@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from reconciler.edge import secret
 from reconciler.errors import DriverError
-from reconciler.model.facts import Binary, Fact, Known, Mark, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import Binary, Fact, Flags, Known, Mark, Unit, UnitIdentity, Unknown
 from reconciler.model.log import LogPart
 from reconciler.model.names import Value
 from reconciler.model.onhost import AskPort, AskServiceLog, AskServices, StartService, StopService
@@ -114,6 +114,10 @@ class Driver:
             return seen
         found, missing = seen.value[0].binary, secret.problem(model.command.secrets)
         return Known(found.model_copy(update={"problem": found.problem or missing}))
+
+    async def flags(self, model: ModelSpec) -> Fact[Flags]:  # noqa: ARG002 - the port's
+        """Return no objection: a service's command line is its own."""
+        return Known(Flags())
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """Return the last lines that the service wrote to the journal since it was started last, or those since `after`."""
