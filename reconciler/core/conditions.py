@@ -14,6 +14,8 @@ from reconciler.steps.stop import Stop
 SERVES = {"ready", "sleeping"}
 LEFT = "what desired.yaml says was left by `reconciler rollback`; write there what is to stay, or `reconciler retry`"
 
+FAILED = "what is wanted failed in run {run}, and is left alone until it changes, or `reconciler retry`"
+
 
 def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
     """Return the conditions of a host: Ready always, the others when they are so."""
@@ -36,21 +38,28 @@ def left_by_rollback(hints: Hints) -> bool:
     return hints.quarantine is not None and hints.quarantine.reason == "RolledBack"
 
 
-def _is_left(hints: Hints, plan: HostPlan) -> bool:
-    """Return whether that is what keeps the wish away now."""
-    left = hints.quarantine.message if hints.quarantine and left_by_rollback(hints) else None
-    return left is not None and any(left in reason for reason in plan.refusals)
+def _quarantined(hints: Hints, plan: HostPlan) -> Condition | None:
+    """Return that what failed, or was left, keeps the wish away now; why it failed is said by Stalled."""
+    failure = hints.quarantine
+    if failure is None or words.quarantined(failure) not in plan.refusals:
+        return None
+    if left_by_rollback(hints):
+        return Condition(type="Ready", status="False", reason="RolledBack", message=LEFT, since=hints.judged_at)
+    others = (reason for reason in plan.refusals if reason != words.quarantined(failure))
+    message = "; ".join((FAILED.format(run=failure.run), *others))
+    return Condition(type="Ready", status="False", reason="Quarantined", message=message, since=hints.judged_at)
 
 
 def _ready(hints: Hints, plan: HostPlan) -> Condition:
     since = hints.judged_at
     if hints.held:
         return Condition(type="Ready", status="False", reason="Held", message=plan.headline, since=hints.held.since.at)
+    quarantined = _quarantined(hints, plan)
+    if quarantined:
+        return quarantined
     if plan.unmet and not plan.steps:
         message = "; ".join(plan.refusals or plan.unmet)
         return Condition(type="Ready", status="False", reason="Unmet", message=message, since=since)
-    if _is_left(hints, plan):
-        return Condition(type="Ready", status="False", reason="RolledBack", message=LEFT, since=since)
     if plan.refusals:
         return Condition(type="Ready", status="Unknown", reason="Refused", message="; ".join(plan.refusals), since=since)
     if plan.steps:

@@ -185,6 +185,11 @@ def _todo(text: str) -> str:
     return " ".join(text.split()).partition("- Do: ")[2]
 
 
+def of_word(word: str, means: str) -> Explanation:
+    """Return what docs/questions.md says of a word."""
+    return Explanation(kind="word", subject=word, facts=(Said(about="means", says=means),))
+
+
 def of_step(kind: str) -> Explanation:
     """Return what a kind of step does."""
     step = STEPS[kind]

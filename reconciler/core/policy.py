@@ -53,12 +53,11 @@ def aim(wanted: Slice, hints: Hints, observed: Observed, now: Instant) -> Aim:
     failure = hints.quarantine
     if failure is None or failure.key != key:
         return Aim(Target(slice=wanted, digest=wanted_digest), key)
-    why = f"quarantined since run {failure.run}: {failure.reason}: {failure.message}"
     last_good = None
     if failure.reason not in OF_POWER and hints.last_good is not None and hints.last_good_digest not in {None, wanted_digest}:
         back = going_back(hints.last_good, wanted)
         last_good = Target(slice=back, digest=digest(back), mode="rollback")
-    return Aim(last_good, key, why)
+    return Aim(last_good, key, words.quarantined(failure))
 
 
 def is_reached(wanted: Slice, observed: Observed) -> bool:

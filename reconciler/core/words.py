@@ -9,7 +9,7 @@ from reconciler.model.facts import FactKey, FactValue, Health, Observed, Unit, U
 from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.port import PortState
 from reconciler.model.power import Power
-from reconciler.model.records import Hold
+from reconciler.model.records import Hold, Quarantine
 from reconciler.model.spec import ModelSpec, Slice
 
 
@@ -46,6 +46,11 @@ def url(model: ModelSpec) -> str:
 def failed(step: str) -> str:
     """Return the reason of a run that failed at a step of a kind, or in its `trial`."""
     return "".join(word.title() for word in f"{step}_failed".split("_"))
+
+
+def quarantined(failure: Quarantine) -> str:
+    """Return what failed of what is wanted, so that it is left alone."""
+    return f"quarantined since run {failure.run}: {failure.reason}: {failure.message}"
 
 
 def held(hold: Hold) -> str:

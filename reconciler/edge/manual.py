@@ -1,4 +1,4 @@
-"""Manual: docs/errors.md, which the installed package carries along, so that it is written once."""
+"""Manual: pages of docs/ that the installed package carries along, so that they are written once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-PLACES = (PACKAGE / "docs" / "errors.md", PACKAGE.parent / "docs" / "errors.md")
-"""Where the page is: installed, and in a checkout."""
+FOLDERS = (PACKAGE / "docs", PACKAGE.parent / "docs")
+"""Where the pages are: installed, and in a checkout."""
 
 
 def reasons() -> dict[str, str]:
-    """Return what the page says of every error and reason, by name."""
-    page = next((place for place in PLACES if place.is_file()), None)
-    _, *parts = re.split(r"^## (\w+)\n", page.read_text(encoding="utf-8") if page else "", flags=re.MULTILINE)
+    """Return what docs/errors.md says of every error and reason, by name."""
+    _, *parts = re.split(r"^## (\w+)\n", _page("errors.md"), flags=re.MULTILINE)
     texts = (re.split(r"^# ", text, flags=re.MULTILINE)[0].strip() for text in parts[1::2])
     return dict(zip(parts[::2], texts, strict=True))
+
+
+def words() -> dict[str, str]:
+    """Return what docs/questions.md says of every word that plans, status and history use."""
+    _, _, table = _page("questions.md").partition("| word | means |\n|---|---|\n")
+    return {word.strip("`"): means for word, means in re.findall(r"^\| (.+?) \| (.+) \|$", table, flags=re.MULTILINE)}
+
+
+def _page(name: str) -> str:
+    """Return a page, empty where it was not carried along."""
+    page = next((folder / name for folder in FOLDERS if (folder / name).is_file()), None)
+    return page.read_text(encoding="utf-8") if page else ""

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 from reconciler.model.names import Value
 
-SubjectKind: TypeAlias = Literal["model", "host", "run", "reason", "step", "key"]
+SubjectKind: TypeAlias = Literal["model", "host", "run", "reason", "step", "key", "word"]
 
 
 class Said(Value):

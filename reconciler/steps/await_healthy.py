@@ -10,6 +10,9 @@ from reconciler.model.port import PortOwner, PortState
 from reconciler.steps.step import ModelStep
 
 
+ENDED = "it ended while it loaded"
+
+
 class AwaitHealthy(ModelStep):
     """Wait until an engine has shown that it works."""
 
@@ -30,9 +33,9 @@ class AwaitHealthy(ModelStep):
         unit = world.value(self.key("unit"), Unit)
         if unit is None:
             unknown = world.unknown(self.key("unit"))
-            return (f"{self.key('unit')}: {unknown.reason if unknown else 'not running'}",)
+            return (f"{self.key('unit')}: {unknown.reason}" if unknown else ENDED,)
         if not unit.leader:
-            return (f"{self.key('unit')}: {unit.ended or 'died, only members of its group are left'}",)
+            return (unit.ended or f"{ENDED}, and left processes behind",)
         health = world.value(self.key("health"), Health)
         return (f"{self.key('health')}: {health.message}",) if health and health.phase == "stranger" else ()
 

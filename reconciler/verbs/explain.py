@@ -1,14 +1,14 @@
-"""Explain: everything that is known of a model, host, run, error, reason, step or key."""
+"""Explain: everything that is known of a model, host, run, error, reason, word, step or key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.core.explaining import of_host, of_model, of_reason, of_run, of_step
+from reconciler.core.explaining import of_host, of_model, of_reason, of_run, of_step, of_word
 from reconciler.core.keys import Guide
 from reconciler.core.projection import history
-from reconciler.edge.manual import reasons
+from reconciler.edge.manual import reasons, words
 from reconciler.errors import ConfigError, Misused
 from reconciler.model.explanation import Explanation
 from reconciler.model.problem import FileName, nearest
@@ -22,15 +22,15 @@ from reconciler.verbs.plan import look
 
 FILES: tuple[FileName, FileName] = ("desired", "inventory")
 PLACES = ("models.NAME.", "hosts.NAME.", "models.NAME.engine.")
-SUBJECTS = "a model, a host, the number of a run, an error or reason, a step, or a key such as models.NAME.port"
+SUBJECTS = "a model, a host, the number of a run, an error or reason, a word of status or a plan, a step, or a key such as models.NAME.port"
 
 
 def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome:
     """Return all that is known of whatever has this name; raise Misused with the nearest name, or ConfigError."""
-    texts = reasons()
-    found = list(_general(texts, subject))
+    texts, meanings = reasons(), words()
+    found = list(_general(texts, meanings, subject))
     found += [of_run(one, texts) for one in history(looking.journal.rows()) if str(one["run"]) == subject]
-    near = [*texts, *STEPS]
+    near = [*texts, *meanings, *STEPS]
     try:
         guides = [Guide(file, schemas[file], source.written()) for file in FILES]
         found += [one for guide in guides for one in guide.explain(subject)]
@@ -54,10 +54,12 @@ def _told(subject: str, found: list[Explanation]) -> Outcome:
     return Outcome(ExplainDocument(subject=subject, explanations=tuple(found)).model_dump(mode="json"))
 
 
-def _general(texts: Mapping[str, str], subject: str) -> Iterator[Explanation]:
+def _general(texts: Mapping[str, str], meanings: Mapping[str, str], subject: str) -> Iterator[Explanation]:
     """Yield what is so on every machine."""
     if subject in texts:
         yield of_reason(subject, texts[subject])
+    if subject in meanings:
+        yield of_word(subject, meanings[subject])
     if subject in STEPS:
         yield of_step(subject)
 

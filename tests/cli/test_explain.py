@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from reconciler.cli.main import main
+from reconciler.model.status import ConditionType
 from tests.engine import free_port
 from tests.jsonschema import unfit
 from tests.rules.tree import ROOT
@@ -60,6 +62,10 @@ def told(subject: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("models.NAME.port", "  means           The loopback port of the host that it answers on.\n"),
         ("models.NAME.engine.seed", "  option of       embedded\n"),
         ("hosts.local.gpu", '  written         "none", in state/inventory.yaml:4\n'),
+        ("Stalled", "word Stalled\n  means           the last try failed, and why;"),
+        ("generation", "  means           how often what you want of a host has changed"),
+        ("~", "word ~\n  means           before a line of a plan: predicted"),
+        ("last good", "  means           the newest wanted state that was reached"),
     ],
 )
 def test_a_subject_is_explained(subject: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +78,7 @@ def test_a_key_that_both_files_know_is_explained_for_both(capsys: pytest.Capture
     assert "inventory.yaml" in said
 
 
-@pytest.mark.parametrize("subject", ["gemma3", "local", "ConfigError", "stop", "models.gemma3.port"])
+@pytest.mark.parametrize("subject", ["gemma3", "local", "ConfigError", "stop", "models.gemma3.port", "trial"])
 def test_what_is_explained_as_json_is_what_its_schema_says(subject: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", subject, "-o", "json"]) == 0
     assert list(unfit(json.loads(capsys.readouterr().out), schema("explain"))) == []
@@ -80,7 +86,7 @@ def test_what_is_explained_as_json_is_what_its_schema_says(subject: str, capsys:
 
 @pytest.mark.parametrize(
     ("subject", "near"),
-    [("gema3", "gemma3"), ("StartFaild", "StartFailed"), ("models.gemma3.prot", "models.gemma3.port"), ("activ", "active")],
+    [("gema3", "gemma3"), ("StartFaild", "StartFailed"), ("models.gemma3.prot", "models.gemma3.port"), ("activ", "active"), ("stalled", "Stalled")],
 )
 def test_what_nobody_knows_is_answered_with_the_nearest(subject: str, near: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", subject]) == 64
@@ -96,10 +102,15 @@ def test_an_error_is_explained_also_while_the_files_are_wrong(state: Path, capsy
     assert "desired.yaml: not found" in capsys.readouterr().err
 
 
-def test_the_installed_package_carries_the_page_that_is_written_once() -> None:
+@pytest.mark.parametrize("word", sorted({*get_args(ConditionType)} - {"Held"}))
+def test_what_status_says_first_is_a_word_that_is_explained(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"word {word}\n" in told(word, capsys)
+
+
+def test_the_installed_package_carries_the_pages_that_are_written_once() -> None:
     built = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert built["force-include"] == {"docs/errors.md": "reconciler/docs/errors.md"}
-    assert (ROOT / "docs" / "errors.md").is_file()
+    assert built["force-include"] == {page: f"reconciler/{page}" for page in ("docs/errors.md", "docs/questions.md")}
+    assert all((ROOT / page).is_file() for page in built["force-include"])
 
 
 def test_a_default_of_one_of_several_hosts_is_not_taken_for_a_model_that_names_none(

@@ -70,4 +70,7 @@ def test_a_program_beside_the_service_that_did_not_fail_is_not_blamed() -> None:
 def test_whoever_waits_for_a_service_that_fails_says_how_it_did() -> None:
     step = AwaitHealthy(host=HOST, model="a", port=8080, digest="v1:a")
     failed = world(slice_of(("a",), model("a")), {"a": unit("a", leader=False, ended="it ended with status 3")})
-    assert step.blockers(failed) == ("unit box/a: it ended with status 3",)
+    assert step.blockers(failed) == ("it ended with status 3",)
+    left = world(slice_of(("a",), model("a")), {"a": unit("a", leader=False)})
+    assert step.blockers(left) == ("it ended while it loaded, and left processes behind",)
+    assert step.blockers(world(slice_of(("a",), model("a")))) == ("it ended while it loaded",)

@@ -11,7 +11,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.planner import plan
 from reconciler.core.projection import history, host_status
 from reconciler.core.recovery import Hints, fold
-from reconciler.core.words import seen
+from reconciler.core.words import quarantined, seen
 from reconciler.model.facts import FactKey, FactKind, FactValue, Fingerprint, Health, Known, Observed, Phase, Saved, Unit, Unknown
 from reconciler.model.gpu import Card, Gpu
 from reconciler.model.port import PortOwner, PortState
@@ -239,6 +239,19 @@ def test_a_wish_that_somebody_went_back_from_is_no_failure_and_the_way_on_is_sai
     assert (status.failure, [one.type for one in status.conditions if one.type == "Stalled"]) == ("", [])
     (edited,) = [one for one in host_status(WANTED, world(WANTED), hints, made).conditions if one.type == "Ready"]
     assert edited.reason == "ChangesPending"
+
+
+def test_a_wish_that_failed_says_once_what_failed_and_ready_says_the_way_on() -> None:
+    hints = fold(rows(opened(), FAILED))[HOST]
+    assert hints.quarantine is not None
+    made = plan(target(WANTED), world(WANTED), NO_HINTS)
+    refused = made.model_copy(update={"refusals": (quarantined(hints.quarantine), "start a: weights are missing")})
+    conditions = {one.type: one for one in host_status(WANTED, world(WANTED), hints, refused).conditions}
+    ready, stalled = conditions["Ready"], conditions["Stalled"]
+    assert (ready.status, ready.reason) == ("False", "Quarantined")
+    assert "failed in run 1, and is left alone until it changes, or `reconciler retry`; start a: weights" in ready.message
+    assert stalled.message == FAILED.message
+    assert stalled.message not in ready.message
 
 
 def test_a_model_that_serves_has_an_address_and_no_other_has() -> None:
