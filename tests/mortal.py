@@ -32,6 +32,11 @@ def moment(record: Record) -> str:
             return record.kind
 
 
+def stands_for(sought: str, seen: str) -> bool:
+    """Return whether a moment is what is sought: a wait that was over when it began has no intent, so its end counts."""
+    return seen == sought or (sought.startswith("intent await_") and seen == sought.replace("intent", "done", 1))
+
+
 def end_after(moments: list[str], number: signal.Signals) -> None:
     """Arrange that this process gets a signal."""
     append = SqliteJournal.append
@@ -41,10 +46,10 @@ def end_after(moments: list[str], number: signal.Signals) -> None:
 
     def appending(journal: SqliteJournal, record: Record) -> Row:
         row = append(journal, record)
-        if moments and moment(record) == moments[0]:
-            last = moments.pop(0)
+        if moments and stands_for(moments[0], moment(record)):
+            moments.pop(0)
             if not moments:
-                later = number == signal.SIGKILL and last.startswith("intent")
+                later = number == signal.SIGKILL and isinstance(record, StepIntent)
                 (threading.Timer(LATER_SECONDS, end).start if later else end)()
         return row
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DEADLINE = 20.0
 PAUSE_SECONDS = 0.01
+COMPUTING_SECONDS = 600
+"""What a test may take that computes for half a minute where nobody else does: a busy machine is no fault of it."""
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
 

@@ -113,7 +113,9 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
     either.add_argument("-f", "--follow", action="store_true", help="show it again whenever it changes, until Ctrl-C")
     either.add_argument("--exit-code", action="store_true", help="exit 1 when a host is not ready")
     explain = verb("explain", "all that is known of a model, host, run, error, reason, word, step or key")
-    explain.add_argument("subject", metavar="SUBJECT", help="its name or number, a word such as Stalled, or a key such as models.NAME.port")
+    explain.add_argument(
+        "subject", metavar="SUBJECT", help="its name or number, a word such as Stalled, or a key such as models.NAME.port"
+    )
     logs = verb("logs", "what the engine of a model wrote")
     logs.add_argument("model", metavar="MODEL", help="the model")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C, also when the model is started anew")

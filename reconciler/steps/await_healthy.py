@@ -9,7 +9,6 @@ from reconciler.model.onhost import InDoubt
 from reconciler.model.port import PortOwner, PortState
 from reconciler.steps.step import ModelStep
 
-
 ENDED = "it ended while it loaded"
 
 

@@ -67,7 +67,7 @@ class Start(ModelStep):
         """Return that the unit is gone already: a launcher returns once it runs."""
         key = self.key("unit")
         gone = world.unknown(key) is None and world.value(key, Unit) is None
-        return f"{key}: ended at once, or was never started" if gone else ""
+        return "it ended at once, or was never started" if gone else ""
 
     @property
     def _port(self) -> FactKey:

@@ -22,7 +22,7 @@ from reconciler.verbs.plan import look
 
 FILES: tuple[FileName, FileName] = ("desired", "inventory")
 PLACES = ("models.NAME.", "hosts.NAME.", "models.NAME.engine.")
-SUBJECTS = "a model, a host, the number of a run, an error or reason, a word of status or a plan, a step, or a key such as models.NAME.port"
+SUBJECTS = "a model, a host, the number of a run, an error or reason, a word of status, a step, or a key such as models.NAME.port"
 
 
 def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome:

@@ -86,7 +86,13 @@ def test_what_is_explained_as_json_is_what_its_schema_says(subject: str, capsys:
 
 @pytest.mark.parametrize(
     ("subject", "near"),
-    [("gema3", "gemma3"), ("StartFaild", "StartFailed"), ("models.gemma3.prot", "models.gemma3.port"), ("activ", "active"), ("stalled", "Stalled")],
+    [
+        ("gema3", "gemma3"),
+        ("StartFaild", "StartFailed"),
+        ("models.gemma3.prot", "models.gemma3.port"),
+        ("activ", "active"),
+        ("stalled", "Stalled"),
+    ],
 )
 def test_what_nobody_knows_is_answered_with_the_nearest(subject: str, near: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", subject]) == 64

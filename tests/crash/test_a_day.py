@@ -16,6 +16,7 @@ from reconciler.fakes.processes import Conversation, Nature
 from reconciler.fakes.world import Fault
 from reconciler.store.journal import SqliteJournal
 from tests.crash.stage import Stage, want
+from tests.running import COMPUTING_SECONDS
 from tests.vigil import Vigil
 from tests.worlds import model
 
@@ -114,6 +115,7 @@ async def a_day(vigil: Vigil, chance: random.Random) -> None:
         await anyio.sleep(2 * 7200.0)
 
 
+@pytest.mark.timeout(COMPUTING_SECONDS)
 def test_a_day_of_edits_and_faults_ends_in_sync_with_a_bounded_journal_and_memory(folder: Path) -> None:
     stage = Stage()
     kept = SqliteJournal(folder / "journal", stage.world.clock, KEPT)

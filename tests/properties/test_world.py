@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -23,6 +24,7 @@ from reconciler.model.records import Accepted, Retry, RunOpened
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.verdict import HostVerdict
 from tests.crash.stage import PREPARE, Stage, want
+from tests.running import COMPUTING_SECONDS
 from tests.worlds import HOST, PORT, model
 
 ACTIVES = ((), ("a",), ("b",), ("a", "b"))
@@ -335,9 +337,11 @@ OFTEN = settings(
 )  # fmt: skip
 
 
+@pytest.mark.timeout(COMPUTING_SECONDS)
 class TestWorld(WorldMachine.TestCase):  # type: ignore[misc, valid-type]
     settings = OFTEN
 
 
+@pytest.mark.timeout(COMPUTING_SECONDS)
 class TestPower(PowerMachine.TestCase):  # type: ignore[misc, valid-type]
     settings = OFTEN

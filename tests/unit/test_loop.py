@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import pytest
 
@@ -31,6 +33,17 @@ async def test_outside_of_the_loop_no_task_begins() -> None:
         pass
     with pytest.raises(DriverError, match="this command is ending"):
         loop.start(anyio.sleep_forever)
+
+
+@pytest.mark.parametrize(("error", "said"), [(BrokenPipeError(), False), (ValueError("odd"), True)])
+async def test_a_pipe_whose_reader_left_is_no_news_and_what_else_went_wrong_unseen_is(
+    error: Exception, caplog: pytest.LogCaptureFixture, *, said: bool
+) -> None:
+    async with Loop():
+        unseen = asyncio.get_running_loop().create_future()
+        unseen.set_exception(error)
+        del unseen
+    assert ("never retrieved" in caplog.text) is said
 
 
 async def test_what_goes_wrong_inside_is_told_as_it_is() -> None:
