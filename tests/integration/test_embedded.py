@@ -52,6 +52,11 @@ def refusal(server: Server, *flags: str) -> str:
     return (ended.stderr + ended.stdout).decode()
 
 
+def refuses(server: Server, naming: str, *flags: str) -> bool:
+    """Return whether a server that must end says why; llama-server, which may lose its last words, is asked again."""
+    return any(naming in refusal(server, *flags) for _ in range(5 if server.binary else 1))
+
+
 def health(engine: EngineProcess) -> int:
     """Read the status of /health, 0 while nothing listens."""
     try:
@@ -201,7 +206,7 @@ def test_sigterm_ends_a_load_at_once(server: Server, tmp_path: Path) -> None:
 
 
 def test_unknown_flag_is_named(server: Server) -> None:
-    assert "error: invalid argument: --bogus" in refusal(server, "-m", "any.gguf", "--bogus", "3")
+    assert refuses(server, "error: invalid argument: --bogus", "-m", "any.gguf", "--bogus", "3")
 
 
 def test_every_flag_and_whether_it_takes_a_value_is_listed_as_llama_server_does() -> None:
@@ -211,13 +216,13 @@ def test_every_flag_and_whether_it_takes_a_value_is_listed_as_llama_server_does(
 
 def test_missing_model_is_named(server: Server, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.gguf")
-    assert missing in refusal(server, "-m", missing, "--port", "0")
+    assert refuses(server, missing, "-m", missing, "--port", "0")
 
 
 def test_truncated_model_is_named(server: Server, tmp_path: Path) -> None:
     model = weights_in(tmp_path)
     os.truncate(model, 100_000)
-    assert str(model) in refusal(server, "-m", str(model), "--port", "0")
+    assert refuses(server, str(model), "-m", str(model), "--port", "0")
 
 
 def test_the_reason_is_written_before_the_last_word_and_the_end(tmp_path: Path) -> None:
@@ -240,9 +245,8 @@ def test_the_reason_is_written_before_the_last_word_and_the_end(tmp_path: Path) 
 def test_taken_port_is_named(server: Server, tmp_path: Path) -> None:
     model = weights_in(tmp_path)
     with server.running(model) as engine:
-        said = refusal(server, "-m", str(model), "--port", str(engine.port))
+        assert refuses(server, f"port: {engine.port}", "-m", str(model), "--port", str(engine.port))
         assert health(engine) == http.HTTPStatus.OK
-    assert f"port: {engine.port}" in said
 
 
 def test_api_key_in_the_environment_is_required(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
