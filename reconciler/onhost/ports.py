@@ -22,7 +22,7 @@ _recent: dict[int, None] = {}
 def owner(port: int, directory: str | None = None) -> dict[str, Any]:
     """Answer who listens on `port` on any address; the pid is None when the process cannot be seen.
 
-    With a `directory`, the model is named only for a unit that was started from there.
+    With a `directory`, the model is named only for a unit that was started from there; another one is kept by another reconciler.
     """
     found = sockets.listening(port)
     if not found:
@@ -38,7 +38,18 @@ def owner(port: int, directory: str | None = None) -> dict[str, Any]:
     name = procfs.read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
     user = "" if procfs.owner(pid) == os.geteuid() else procfs.user(pid)
     told = {"pid": pid, "name": name, "model": mark["model"] if mark else None, "user": user}
-    return {"owner": {**told, **origins.origin(pid)}}
+    origin = origins.origin(pid)
+    if text is not None and not ours:
+        origin["supervisor"] = origin["supervisor"] or f"another reconciler{_place(pid)}"
+    return {"owner": {**told, **origin}}
+
+
+def _place(pid: int) -> str:
+    """Return where a process works, in brackets; nothing where nobody may know."""
+    try:
+        return f" ({os.readlink(f'/proc/{pid}/cwd')})"
+    except OSError:
+        return ""
 
 
 def expect(pid: int) -> None:

@@ -48,6 +48,13 @@ def test_a_unit_that_listens_is_named_with_its_model(tmp_path: Path) -> None:
     assert owner(port) is None
 
 
+def test_a_unit_of_another_reconciler_is_no_stranger_that_a_kill_ends(tmp_path: Path) -> None:
+    start(tmp_path, LISTENER, model="gemma3")
+    port = int(running.wait_for_line(tmp_path / "models/gemma3/log").split()[1])
+    found = ok(answer({"do": "port", "port": port}, str(tmp_path / "mine")))["owner"]
+    assert (found["model"], found["supervisor"]) == (None, f"another reconciler ({tmp_path}/models/gemma3)")
+
+
 @pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1")])  # noqa: S104
 def test_a_stranger_is_named_on_both_families(family: socket.AddressFamily, address: str) -> None:
     with socket.create_server((address, 0), family=family) as listener:
