@@ -38,12 +38,6 @@ def _list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
-def _by_name(value: object) -> object:
-    if isinstance(value, list):
-        raise expected("a mapping from names to what they are, such as `my-model: {engine: {kind: ...}}`, without dashes")
-    return value
-
-
 def _empty_mapping(value: object) -> object:
     return {} if value is None else value
 
@@ -129,9 +123,7 @@ class Inventory(ConfigFile):
     hosts: dict[HostName, Annotated[Host, BeforeValidator(_empty_mapping, json_schema_input_type=Host | None)]] = Field(
         default={LOCAL: Host()}, min_length=1, description="Every host; without the key, this machine, called local."
     )
-    models: Annotated[dict[ModelName, Model], BeforeValidator(_by_name, json_schema_input_type=dict[ModelName, Model])] = Field(
-        description="Every model, by the name that desired.yaml calls it."
-    )
+    models: dict[ModelName, Model] = Field(description="Every model, by the name that desired.yaml calls it.")
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
     @property

@@ -20,7 +20,11 @@ _SECRET = re.compile(r"pass|secret|token|credential|key")
 _UNWRITTEN = {"[key]", "[apart]", "[one]", "[word]", "[secret]"}
 """Parts of a path that nobody wrote: of a key itself, and of a choice that was made by what is written."""
 
-_ARTICLES = {"valid ": "", "dictionary": "mapping", "tuple": "list", "boolean": "true or false", "string": "text"}
+_ARTICLES = {"valid ": "", "tuple": "list", "boolean": "true or false", "string": "text"}
+_MAPPINGS = {
+    "dict_type": "a mapping from names to what they are, such as `NAME: {...}`, without dashes",
+    "model_type": "a mapping, `KEY: VALUE` on each line, without dashes",
+}
 _NAME = "up to 63 lower case letters, digits, dots, dashes and underscores, with a letter or digit at both ends"
 
 
@@ -59,6 +63,9 @@ def _sentence(details: ErrorDetails, path: KeyPath) -> str:
     given = "a value" if _is_secret(path) else found(details["input"])
     if details.get("ctx", {}).get("pattern") == NAME_PATTERN:
         return f"found {given}, expected {_NAME}"
+    if details["type"] in _MAPPINGS:
+        below = "; is what belongs to it indented?" if details["input"] is None else ""
+        return f"found {given}, expected {_MAPPINGS[details['type']]}{below}"
     return f"found {given}, expected {_plain(message)}"
 
 

@@ -95,6 +95,8 @@ def test_numbers_in_quotes_are_numbers_everywhere(tmp_path: Path) -> None:
     assert (small.vram_bytes, small.stable_for) == (44, 3.0)
 
 
+BY_NAME = "expected a mapping from names to what they are, such as `NAME: {...}`, without dashes"
+BY_KEY = "expected a mapping, `KEY: VALUE` on each line, without dashes"
 PREPARED = "version: 1\nhosts:\n  box:\n    prepare: {}\nmodels: {{small: {{engine: fake}}}}"
 
 
@@ -103,12 +105,14 @@ PREPARED = "version: 1\nhosts:\n  box:\n    prepare: {}\nmodels: {{small: {{engi
     [
         (
             "version: 1\nmodels: [a]",
-            [
-                "inventory.yaml:2:9: models: found a list, expected a mapping from names to what they are, such as "
-                "`my-model: {engine: {kind: ...}}`, without dashes"
-            ],
+            [f"inventory.yaml:2:9: models: found a list, {BY_NAME}"],
         ),
-        ("version: 1\nmodels: 3", ["inventory.yaml:2:9: models: found 3, expected a mapping"]),
+        ("version: 1\nmodels: 3", [f"inventory.yaml:2:9: models: found 3, {BY_NAME}"]),
+        ("version: 1\nmodels:\n", [f"inventory.yaml:3:1: models: found nothing, {BY_NAME}; is what belongs to it indented?"]),
+        (
+            "version: 1\nhosts:\n  - name: box\nmodels: {a: [x]}",
+            [f"inventory.yaml:3:3: hosts: found a list, {BY_NAME}", f"inventory.yaml:4:13: models.a: found a list, {BY_KEY}"],
+        ),
         (
             "version: 1\nhosts: {}\nmodels: {small: {engine: fake}}",
             ["inventory.yaml:2:8: hosts: has 0 entries, expected 1 or more"],
@@ -125,7 +129,7 @@ PREPARED = "version: 1\nhosts:\n  box:\n    prepare: {}\nmodels: {{small: {{engi
             PREPARED.format("{run: [[a]], remedies: [[a]]}"),
             ["inventory.yaml:4:14: hosts.box.prepare: `remedies` are for what `check` finds: give it too"],
         ),
-        ("- 1", ["inventory.yaml:1:1: found a list, expected a mapping"]),
+        ("- 1", [f"inventory.yaml:1:1: found a list, {BY_KEY}"]),
         (
             "version: 1\nmodels:\n  small: {engin: fake}",
             [
@@ -178,7 +182,7 @@ PREPARED = "version: 1\nhosts:\n  box:\n    prepare: {}\nmodels: {{small: {{engi
             "version: 1\nhosts:\n  a: {power: {kind: fake, password: hunter2}, engines: {fake: {context: no}, vlm: {}}}\n"
             "models: {small: {engine: fake}, large: {engine: fake}}",
             [
-                "inventory.yaml:3:37: hosts.a.power.password: found a value, expected a mapping",
+                f"inventory.yaml:3:37: hosts.a.power.password: found a value, {BY_KEY}",
                 'inventory.yaml:3:73: hosts.a.engines.fake.context: found "no", expected a whole number',
                 'inventory.yaml:3:78: hosts.a.engines.vlm: found "vlm", expected fake or strict',
             ],
@@ -253,7 +257,7 @@ def test_broken_text_does_not_hide_the_other_file(tmp_path: Path) -> None:
 def test_a_host_that_is_wrong_makes_no_other_host_unknown(tmp_path: Path) -> None:
     inventory = "version: 1\nhosts: {a: 3, b: {}}\nmodels: {small: {host: a, engine: strict}}\n"
     lines = problems(tmp_path, "version: 1\nhosts: {a: {active: small}}", inventory)
-    assert lines == ["inventory.yaml:2:12: hosts.a: found 3, expected a mapping"]
+    assert lines == [f"inventory.yaml:2:12: hosts.a: found 3, {BY_KEY}"]
 
 
 def test_a_host_that_cannot_be_read_is_not_missing_too(tmp_path: Path) -> None:
