@@ -63,6 +63,8 @@ def _sentence(details: ErrorDetails, path: KeyPath) -> str:
     given = "a value" if _is_secret(path) else found(details["input"])
     if details.get("ctx", {}).get("pattern") == NAME_PATTERN:
         return f"found {given}, expected {_NAME}"
+    if details["type"] == "model_type" and _is_secret(path):
+        return f"found {given}, expected where the secret is, such as `{{from_file: /path}}`"
     if details["type"] in _MAPPINGS:
         below = "; is what belongs to it indented?" if details["input"] is None else ""
         return f"found {given}, expected {_MAPPINGS[details['type']]}{below}"

@@ -182,7 +182,8 @@ PREPARED = "version: 1\nhosts:\n  box:\n    prepare: {}\nmodels: {{small: {{engi
             "version: 1\nhosts:\n  a: {power: {kind: fake, password: hunter2}, engines: {fake: {context: no}, vlm: {}}}\n"
             "models: {small: {engine: fake}, large: {engine: fake}}",
             [
-                f"inventory.yaml:3:37: hosts.a.power.password: found a value, {BY_KEY}",
+                "inventory.yaml:3:37: hosts.a.power.password: found a value, expected "
+                "where the secret is, such as `{from_file: /path}`",
                 'inventory.yaml:3:73: hosts.a.engines.fake.context: found "no", expected a whole number',
                 'inventory.yaml:3:78: hosts.a.engines.vlm: found "vlm", expected fake or strict',
             ],
