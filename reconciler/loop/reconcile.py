@@ -188,12 +188,11 @@ async def _healed(wish: Wish, actor: Actor, aim: policy.Aim, *, retries: bool) -
     failure = actor.past.hints(host).quarantine
     log = failure.log if failure else ()
     left = failure is not None and failure.reason == "RolledBack"
-    way = "write into desired.yaml what is to stay" if left else "fix the cause and apply again"
+    mend = "write into desired.yaml what is to stay" if left else "fix the cause and apply again"
+    way = f"{mend}, or `reconciler retry {host}`"
     message = f"the wanted state {'was left by `reconciler rollback`' if left else 'failed before'}"
     again = f"it is tried again {said_time(policy.retry_at(failure))}; " if retries and failure and failure.attempts else ""
-    refused = HostVerdict(
-        host=host, outcome="refused", reasons=(aim.quarantined, f"{again}{way}, or `reconciler retry {host}`"), log=log
-    )
+    refused = HostVerdict(host=host, outcome="refused", reasons=(aim.quarantined, f"{again}{way}"), log=log)
     if aim.target is None:
         return refused.model_copy(update={"message": message})
     attempt = await _attempt(wish, actor, Goal(aim.target, "heal", aim.key))
@@ -204,6 +203,8 @@ async def _healed(wish: Wish, actor: Actor, aim: policy.Aim, *, retries: bool) -
         return HostVerdict(host=host, outcome="applied", runs=attempt.runs, serving=attempt.serving)
     outcome: Outcome = "rolled_back" if attempt.kind == "done" else "stalled"
     now = {"outcome": outcome, "message": attempt.message, "runs": attempt.runs, "serving": attempt.serving}
+    if attempt.kind == "done":  # Another try would stop what serves now: whether one follows is for the next look to say.
+        now["reasons"] = (aim.quarantined, way)
     return refused.model_copy(update=now)
 
 

@@ -100,6 +100,10 @@ class Proposal(Source, Protocol):
     """Be desired.yaml as it would read after an edit: read like any source, written only when asked."""
 
     @property
+    def model(self) -> str:
+        """Return the model that the edit makes the active one."""
+
+    @property
     def host(self) -> str:
         """Return the host that the edit is about."""
 

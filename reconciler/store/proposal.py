@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class FileProposal:
-    """Hold what desired.yaml is and would be, the host that it is about, and how it would be resolved."""
+    """Hold what desired.yaml is and would be, the model and host that it is about, and how it would be resolved."""
 
-    def __init__(self, path: Path, host: str, before: bytes, after: bytes, resolved: Callable[[], Wanted]) -> None:
-        """Propose to replace `before` by `after` in the file at `path`."""
+    def __init__(self, path: Path, about: tuple[str, str], before: bytes, after: bytes, resolved: Callable[[], Wanted]) -> None:
+        """Propose to replace `before` by `after` in the file at `path`; it is `about` a model and its host."""
         self._path = path
-        self.host = host
+        self.model, self.host = about
         self._before = before
         self._after = after
         self._resolved = resolved

@@ -104,7 +104,7 @@ class FileSource:
         apart = inventory.only_host is None or (isinstance(desired.value, dict) and "hosts" in desired.value)
         after = splice.put(pair["desired"], ("hosts", name, "active") if apart else ("active",), model_name)
         proposed: dict[FileName, bytes] = {**pair, "desired": after}
-        return FileProposal(self.path("desired"), name, pair["desired"], after, partial(self._resolved, proposed))
+        return FileProposal(self.path("desired"), (model_name, name), pair["desired"], after, partial(self._resolved, proposed))
 
     def _resolved(self, pair: dict[FileName, bytes]) -> Wanted:
         review = Review({file: yaml_positions.parse(pair[file]) for file in _FILES})

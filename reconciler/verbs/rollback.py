@@ -9,6 +9,7 @@ from reconciler.core.recovery import attempt_key
 from reconciler.errors import Misused, Refused
 from reconciler.loop.observer import Observer
 from reconciler.model.records import RollBack, Row, RunClosed, RunOpened
+from reconciler.model.spec import Slice
 from reconciler.verbs import apply
 from reconciler.verbs.given import Acting
 from reconciler.verbs.hosts import among
@@ -32,11 +33,19 @@ def run(
     leaves = attempt_key(now, digest(now), observed)
     asked = RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves)
     outcome = apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,), approved=approved), approve, say)
-    commit, active = chosen.provenance.commit[:12], ", ".join(chosen.slice.active or ())
-    by_hand = f"let desired.yaml say `active: [{active}]`"
-    way = f"git checkout {commit} -- desired.yaml inventory.yaml, and commit" if commit else by_hand
-    say(f"to make it permanent, where both files are: {way}")
+    say(f"to make it permanent, where both files are: {permanently(chosen, now)}")
     return outcome
+
+
+def permanently(chosen: RunOpened, now: Slice) -> str:
+    """Return how both files come to say what was wanted then: by git where a commit has just that, else by hand."""
+    if chosen.provenance.state == "committed":
+        return f"git checkout {chosen.provenance.commit[:12]} -- desired.yaml inventory.yaml, and commit"
+    then = chosen.slice
+    desired = "`active:`" if then.active is None else f"`active: [{', '.join(then.active)}]`"
+    changed = [name for name in then.active or () if then.model(name) != now.model(name)]
+    redefined = f", and inventory.yaml define {' and '.join(changed)} as it did then" if changed else ""
+    return f"let desired.yaml {'leave out' if then.active is None else 'say'} {desired}{redefined}"
 
 
 def promoted(rows: Iterable[Row], host: str) -> dict[int, RunOpened]:

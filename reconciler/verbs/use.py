@@ -50,8 +50,13 @@ def _still_says(proposal: Proposal, end: Mapping[str, Any]) -> str:
     """Return what the file says that was not reached, what follows from that, and what keeps what serves instead."""
     failed = end.get("outcome") in {"rolled_back", "unhealthy", "stalled"}
     follows = "is left alone until it changes, or `reconciler retry`" if failed else "follows at the next apply, or by a watch"
-    serving = list(end.get("serving", {}))
-    instead = f"`reconciler use {serving[0]}` keeps {serving[0]}" if len(serving) == 1 else "edit it to say what is to run"
+    match list(end.get("serving", {})):
+        case [name] if name == proposal.model:
+            instead = f"{name} serves as it was defined before: mend what inventory.yaml says of it"
+        case [name]:
+            instead = f"`reconciler use {name}` keeps {name}"
+        case _:
+            instead = "edit it to say what is to run"
     return f"{proposal.path} still says what was asked for, which {follows}; {instead}"
 
 

@@ -230,3 +230,14 @@ def test_a_use_that_did_not_come_off_says_what_the_file_says_and_how_to_stay(tmp
         serves = "tiny-a" if fails else "tiny-b"
         assert f"  {serves:<20} http://127.0.0.1:{made.port}/v1\n" in done.stdout
         assert f"http://127.0.0.1:{made.port}/v1" in made.run("status").stdout
+
+
+def test_a_use_that_went_back_to_the_same_model_says_where_it_differs(tmp_path: Path) -> None:
+    with stack(tmp_path) as made:
+        made.desire("tiny-b")
+        made.apply()
+        made.inventory(', args: ["--threads", "many"]')
+        done = made.run("use", "tiny-b", "--yes")
+        assert done.returncode == 3, done.stderr
+        assert "tiny-b serves as it was defined before: mend what inventory.yaml says of it" in done.stderr
+        assert "`reconciler use tiny-b`" not in done.stderr

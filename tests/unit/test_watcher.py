@@ -261,6 +261,23 @@ def test_a_failed_wish_is_tried_again_ever_more_rarely_where_nothing_serves() ->
     run(Vigil(Stage()), script)
 
 
+def test_what_last_good_would_be_stopped_for_is_not_said_to_be_tried_again() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        vigil.world.natures[model("b").digest] = Nature(dies_after=0.5)
+        vigil.edit(want("b"))
+        with anyio.fail_after(SETTLED):
+            while not any("going back" in line for line in vigil.said) or serves(vigil) != {"a"}:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        vigil.world.crash("a")
+        await anyio.sleep(SETTLED)
+        assert serves(vigil) == {"a"}
+        assert any("rolled back; quarantined" in line for line in vigil.said)
+        assert not any("it is tried again" in line for line in vigil.said)
+
+    run(serving(), script)
+
+
 def test_leaving_ends_no_engine_and_leaves_the_run_open() -> None:
     vigil = serving()
     vigil.world.natures[model("b").digest] = Nature(loads_in=100.0)
