@@ -34,7 +34,7 @@ ACTS: dict[str, Sequence[Sequence[str]]] = {
     "retry": (["retry", "--yes"],),
     "rollback": (["rollback", "--yes"],),
     "hold": (
-        ["hold", "--reason", "a game"],
+        ["hold"],
         ["hold", "--reason", "a game", "--release", "--yes"],
         ["hold", "--reason", "\udcff"],
     ),

@@ -175,7 +175,7 @@ def _one_host(parser: Parser) -> Parser:
 
 
 def _hold(parser: Parser) -> None:
-    parser.add_argument("--reason", required=True, help="why, for whoever wonders")
+    parser.add_argument("--reason", default="", help="why, for whoever wonders")
     parser.add_argument("--until", metavar="T", help='when it ends by itself: "2h", "18:30" or "2026-12-24 18:30"')
     parser.add_argument("--release", action="store_true", help="save conversations and stop what runs there first")
     parser.add_argument("--now", action="store_true", help="end a wait that is under way")

@@ -56,7 +56,8 @@ def quarantined(failure: Quarantine) -> str:
 def held(hold: Hold) -> str:
     """Return why nothing is done to a host, until when, and what ends that."""
     until = "" if hold.until is None else f" until {said_at(hold.until)}"
-    return f"held{until}: {hold.reason}; `reconciler resume {hold.host}` ends it"
+    why = f": {hold.reason}" if hold.reason else ""
+    return f"held{until}{why}; `reconciler resume {hold.host}` ends it"
 
 
 def said(value: FactValue) -> str:

@@ -107,10 +107,16 @@ def test_only_a_step_that_was_carried_out_says_how_long_it_takes() -> None:
 
 def test_a_hold_with_an_end_says_when_and_one_without_does_not() -> None:
     observed = Observed()
-    for until, said in ((None, "held: a game;"), (3_000_000.0, f"held until {said_at(3_000_000.0)}: a game;")):
-        held = after(Hold(host=HOST, reason="a game", until=until))
+    moment = said_at(3_000_000.0)
+    for until, reason, said in (
+        (None, "a game", "held: a game;"),
+        (3_000_000.0, "a game", f"held until {moment}: a game;"),
+        (3_000_000.0, "", f"held until {moment};"),
+        (None, "", "held;"),
+    ):
+        held = after(Hold(host=HOST, reason=reason, until=until))
         assert aim(WANTED, held, observed, instant(100.0)).held.startswith(said)
-    assert parse_until(said_at(3_000_000.0), 100.0) == 3_000_000.0
+    assert parse_until(moment, 100.0) == 3_000_000.0
 
 
 def test_a_host_that_nobody_sent_down_is_remembered_as_such() -> None:
