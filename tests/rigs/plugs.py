@@ -310,6 +310,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     plug: Plug
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that hang up."""
+
 
 class _Asked(BaseHTTPRequestHandler):
     server: _Server

@@ -142,6 +142,9 @@ class Faulty(ThreadingHTTPServer):
         self.answering.set()
         self.on_reset: Callable[[], None] = lambda: None
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that hang up."""
+
     def known(self, path: str) -> str:
         """Return the path under which a document is known, with or without a slash at the end."""
         return path.rstrip("/") if path.rstrip("/") == SYSTEMS else path
