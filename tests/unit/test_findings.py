@@ -323,3 +323,10 @@ def test_a_person_reads_every_finding_with_its_fix() -> None:
         "Looked at files, journal and box: 1 thing wrong.",
     ]
     assert doctor_text(Findings(hosts=(), findings=()).model_dump()) == "Looked at files, journal and no host: nothing wrong."
+
+
+def test_a_defect_of_ours_is_a_finding_of_its_host_with_the_file_to_send() -> None:
+    found = findings.of_defect(HOST, "this is a defect of reconciler: its traceback is in /data/traces/1.txt")
+    assert (found.level, found.host, found.subject) == ("wrong", HOST, "defect")
+    assert "/data/traces/1.txt" in found.found
+    assert "report it" in found.fix
