@@ -218,8 +218,10 @@ def test_an_engine_that_ends_at_once_costs_nothing_and_is_tried_again_once_it_is
     held, before = watched.remembered(), len(watched.watched())
     watched.inventory(', args: ["--threads", "many"]')
     watched.desire("tiny-b")
-    said(watched, "local: rolled back; await_healthy tiny-b: ", before)
-    assert "--threads" in watched.run("status").stdout
+    said(watched, "local: rolled back; ", before)
+    told = watched.run("status").stdout
+    assert "tiny-b: it ended " in told
+    assert "--threads" in told
     assert list(watched.engines()) == ["tiny-a"]
     assert watched.talk()["cache_n"] >= ENOUGH * held > 100
     watched.inventory()
