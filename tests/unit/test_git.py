@@ -207,7 +207,7 @@ def test_a_repository_of_another_user_is_named_in_gits_own_words_with_what_to_do
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need_root()
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)  # which may trust every folder
+    monkeypatch.setenv("HOME", str(tmp_path))  # whose own configuration may trust every folder
     state = committed(tmp_path / "it's theirs")
     for path in (tmp_path / "it's theirs").rglob("*"):
         os.chown(path, 65534, 65534)
