@@ -112,7 +112,7 @@ class Reply(NamedTuple):
         return parsed
 
 
-class Kept:
+class PersistentConnection:
     """Be a connection to one server that outlives who asks: the next one within LINGER_SECONDS goes on over it.
 
     For questions alone, which may be asked twice: that a server has let go of a connection may be seen only when it is used.
@@ -179,7 +179,7 @@ class HttpClient:
         certificate: str | None = None,
         *,
         follows: bool = False,
-        kept: Kept | None = None,
+        kept: PersistentConnection | None = None,
     ) -> None:
         """Open nothing yet."""
         self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
@@ -228,7 +228,7 @@ class HttpClient:
             return unanswered("untrusted", asked, _mistrust(url, words, self._certificate))
         return unanswered("no tls" if "SSL" in words else "refused", asked, words)
 
-    def _keeps(self, method: str) -> Kept | None:
+    def _keeps(self, method: str) -> PersistentConnection | None:
         """Return the connection that is kept for what may be asked twice."""
         return self._kept if method == "GET" else None
 
@@ -263,7 +263,7 @@ class HttpClient:
         await response.aclose()
         return await self._open(request).handle_async_request(proved)
 
-    def _open(self, request: httpx.Request) -> httpx.AsyncHTTPTransport | Kept:
+    def _open(self, request: httpx.Request) -> httpx.AsyncHTTPTransport | PersistentConnection:
         scheme = request.url.scheme
         if (kept := self._keeps(request.method)) is not None:
             return kept

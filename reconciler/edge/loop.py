@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Thing = TypeVar("Thing")
 
 
-def told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def report_unretrieved(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Let asyncio say what went wrong unseen, but for a pipe whose reader left: who wrote into it was told.
 
     Older Pythons, such as that of Debian 12, 3.11.2, print a traceback of each program that ends while it is written to.
@@ -37,7 +37,7 @@ class Loop:
 
     async def __aenter__(self) -> Self:
         """Let tasks begin."""
-        asyncio.get_running_loop().set_exception_handler(told)
+        asyncio.get_running_loop().set_exception_handler(report_unretrieved)
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         return self

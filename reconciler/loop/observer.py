@@ -74,7 +74,7 @@ class Observer:
         of_engines = [key for key in wanted if key.kind in ENGINE_FACTS]
         health = {FactKey("health", key.host, key.subject) for key in of_engines if key.kind != "activity"}
         units = {unit for key in of_engines if (unit := FactKey("unit", key.host, key.subject)) not in seen}
-        files = {key for key in wanted if key.kind in {*FILE_FACTS, "flags"}}
+        files = {key for key in wanted if key.kind in READ_LATE}
         # Files are read while engines think: all at once would keep each other from the one interpreter that there is.
         seen = await self._side_by_side({*wanted, *units} - {*of_engines, *files}, seen)
         if judges:
@@ -210,6 +210,9 @@ class Observer:
 
 
 ENGINE_FACTS = {"health", "activity", "answered"}
+READ_LATE = {*FILE_FACTS, "flags"}
+"""What is read of files, or by running one: once the host is known to answer."""
+
 ABSENT: Mapping[str, FactValue] = {"health": Health(phase="absent"), "activity": Activity(calm=True), "answered": Answer()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +12,7 @@ import pytest
 
 from reconciler.edge.http import MOST_HOPS, HttpClient, HttpFault
 from tests.rigs.redfish import self_signed
+from tests.served import served
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,14 +57,9 @@ class Exchange(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(way: Way, context: ssl.SSLContext | None = None) -> Iterator[Server]:
-    with Server(way, context) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    server = Server(way, context)
+    with served(server):
+        yield server
 
 
 def context(certificate: Path, key: Path) -> ssl.SSLContext:

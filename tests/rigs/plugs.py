@@ -20,6 +20,8 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import parse_http_list, parse_keqv_list
 
+from tests.served import served
+
 Fault = Literal["", "500", "404", "silent", "hangs up", "garbage", "list", "empty"]
 
 JSON = "application/json"
@@ -339,19 +341,16 @@ class _Asked(BaseHTTPRequestHandler):
 @contextmanager
 def serving(plug: Plug, context: ssl.SSLContext | None = None) -> Iterator[None]:
     """Serve a plug on a loopback port, over TLS with a context."""
-    with _Server(("127.0.0.1", 0), _Asked) as server:
-        server.plug = plug
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        plug.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    server = _Server(("127.0.0.1", 0), _Asked)
+    server.plug = plug
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    plug.port = server.server_address[1]
+    with served(server):
         try:
             yield
         finally:
             plug.ended.set()
-            server.shutdown()
-            thread.join()
 
 
 def _sha256(text: str) -> str:

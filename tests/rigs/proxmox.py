@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl, unquote
 from tests.needs import program
 from tests.rigs.hostrig.client import Rig
 from tests.rigs.hostrig.programs import RigError
+from tests.served import served
 
 LOCAL = "pve1"
 USER, TOKEN, SECRET = "reconciler@pve", "power", "d3b07384-d9a7-4c3b-8f1e-5a1c0ffee000"
@@ -319,16 +320,12 @@ def serving(cluster: Cluster, folder: Path) -> Iterator[Stand]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server = _Server(cluster, context)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield Stand(cluster, f"127.0.0.1:{server.server_address[1]}", certificate)
-    finally:
-        cluster.over.set()
-        cluster.faults.slow.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(server):
+        try:
+            yield Stand(cluster, f"127.0.0.1:{server.server_address[1]}", certificate)
+        finally:
+            cluster.over.set()
+            cluster.faults.slow.set()
 
 
 class _Server(ThreadingHTTPServer):

@@ -20,6 +20,7 @@ from typing import Any
 
 from tests.needs import program
 from tests.rigs.hostrig.client import Rig
+from tests.served import served
 
 CHECKOUT = Path(__file__).parents[2]
 USER = "operator"
@@ -193,15 +194,11 @@ class Answering(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(server: Faulty) -> Iterator[Faulty]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.answering.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(server):
+        try:
+            yield server
+        finally:
+            server.answering.set()
 
 
 if __name__ == "__main__":

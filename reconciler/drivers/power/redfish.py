@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from reconciler.drivers.power.composed.refusals import Account
 from reconciler.edge import secret
-from reconciler.edge.http import UNAUTHORIZED, HttpClient, HttpFault, Kept
+from reconciler.edge.http import UNAUTHORIZED, HttpClient, HttpFault, PersistentConnection
 from reconciler.errors import Barred, Declined, DriverError
 from reconciler.model.address import endpoint
 from reconciler.model.facts import Known, Unknown
@@ -145,7 +145,9 @@ class Driver:
         self._refusals = reach.refusals
         # All drivers of one BMC share it, those of the next pass too: each new one is a line in its log.
         place, certificate = options.address, options.certificate
-        self._kept = reach.loop.one((Kept, place, certificate), lambda: Kept(certificate, reach.loop))
+        self._kept = reach.loop.one(
+            (PersistentConnection, place, certificate), lambda: PersistentConnection(certificate, reach.loop)
+        )
         self._path = ""
 
     @property

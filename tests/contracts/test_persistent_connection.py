@@ -16,12 +16,13 @@ from reconciler.drivers.power.composed.refusals import Refusals
 from reconciler.drivers.power.redfish import Driver, Options
 from reconciler.edge import http
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.http import HttpClient, HttpFault, Kept
+from reconciler.edge.http import HttpClient, HttpFault, PersistentConnection
 from reconciler.edge.loop import Loop
 from reconciler.errors import DriverError
 from reconciler.model.facts import Known
 from tests.contracts.power import HOST, NOTHING
 from tests.rigs.redfish import SYSTEM, SYSTEMS, self_signed
+from tests.served import served
 
 if TYPE_CHECKING:
     import socket
@@ -105,20 +106,15 @@ class Exchange(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with Server(tmp_path) as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield made
-        finally:
-            made.shutdown()
-            thread.join()
+    made = Server(tmp_path)
+    with served(made):
+        yield made
 
 
 def client(server: Server, loop: Loop) -> HttpClient:
     """Return a new client, as every question has one, over what is kept."""
     certificate = str(server.certificate)
-    kept = loop.one((Kept, server.root), lambda: Kept(certificate, loop))
+    kept = loop.one((PersistentConnection, server.root), lambda: PersistentConnection(certificate, loop))
     return HttpClient(certificate=certificate, follows=True, kept=kept)
 
 
