@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -45,6 +46,11 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
         terminal.write_line(line)
     if line and os.environ.get("TESTS_COMPLETE") == "1":
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_runtest_teardown() -> None:
+    """Let garbage be found again: a command that ran in this process took all that was there for parts of the program."""
+    gc.unfreeze()
 
 
 @pytest.fixture

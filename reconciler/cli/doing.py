@@ -9,6 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from reconciler.cli.loading import loading
 from reconciler.cli.terminal import agreed, approver, ask, say, teller, told, write
 from reconciler.errors import Misused
 from reconciler.verbs.outcome import INTERRUPTED
@@ -32,16 +33,21 @@ def run(asked: argparse.Namespace) -> int:
         from reconciler.verbs import demo
 
         return demo.run(say)
-    from reconciler.app import build
-    from reconciler.settings import settings
-
-    app = build(settings(os.environ, asked.directory if asked.verb == "init" else asked.state, asked.data))
+    app = _loaded(asked)
     if getattr(asked, "follow", False):
         return _follow(asked, app)
     acts = asked.verb in ACTS or getattr(asked, "try_power", False)
     outcome = _act(asked, app) if acts else _look(asked, app)
     write(told(asked, outcome.document))
     return outcome.exit_code
+
+
+def _loaded(asked: argparse.Namespace) -> App:
+    with loading():
+        from reconciler.app import build
+        from reconciler.settings import settings
+
+        return build(settings(os.environ, asked.directory if asked.verb == "init" else asked.state, asked.data))
 
 
 def _look(asked: argparse.Namespace, app: App) -> Outcome:

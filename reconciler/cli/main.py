@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LEFT = "left; nothing was changed"
-OBJECTS_PER_COLLECTION = 50_000
-"""Looking for garbage among what is being imported would take a tenth of a short command's time."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -42,7 +39,6 @@ def _answered(words: Sequence[str]) -> int:
         return 0
     if asked.verb is None:
         raise Misused("say what to do, such as `reconciler plan`; `reconciler --help` shows all")
-    gc.set_threshold(OBJECTS_PER_COLLECTION)
     return run(asked)
 
 
