@@ -116,10 +116,11 @@ class SavedGiven(Value):
 
 
 class RoomGiven(Value):
-    """Describe the folder of saved slots: what is free on its disk, and what its files may take."""
+    """Describe the folder of saved slots: what is free on its disk, what its files may take, and why none can be written."""
 
     free: Bytes
     budget: Bytes | None = None
+    closed: str = ""
 
 
 class EvidenceGiven(Value):
@@ -327,7 +328,12 @@ def _shelf(name: str, given: Given) -> Saved:
     saved, room = Saved(slots=slots, problems=given.damaged.get(name, ())), given.room.get(name)
     if room is None:
         return saved
-    within = {"free_bytes": room.free, "budget_bytes": room.budget, "held_bytes": sum(slot.bytes for slot in slots)}
+    within = {
+        "free_bytes": room.free,
+        "budget_bytes": room.budget,
+        "closed": room.closed,
+        "held_bytes": sum(slot.bytes for slot in slots),
+    }
     return saved.model_copy(update={**within, "folder": f"/srv/models/{name}/slots"})
 
 

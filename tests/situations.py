@@ -54,6 +54,7 @@ SAVED = st.builds(
     tried=ordinary({}, {100: ("proven",)}, {100: ("open",)}, {100: ("failed",)}),
 )
 SAVES = st.lists(SAVED, max_size=2, unique_by=lambda slot: slot.slot).map(tuple)
+ROOMS = (RoomGiven(free=0), RoomGiven(free=10**9, budget=1200), RoomGiven(free=10**9, closed="nothing can be written there"))
 HOLDERS = ordinary((), (Holder(pid=7, name="x"),), (Holder(pid=100, bytes=15 * GIB),))
 CARDS = st.lists(
     st.builds(Card, total=st.just(24 * GIB), free=st.sampled_from([24 * GIB, 8 * GIB, GIB]), holders=HOLDERS), max_size=2
@@ -82,7 +83,7 @@ def cases(draw: st.DrawFn) -> Case:
         running={name: draw(UNIT).model_copy(update={"pid": 100 + "ab".index(name)}) for name in runs},
         orphans=draw(ordinary({}, {"gone": RunningGiven(pid=7)}, {"gone": RunningGiven(pid=7, phase="unresponsive")})),
         saved={name: draw(SAVES) for name in models},
-        room=draw(ordinary({}, {"a": RoomGiven(free=0)}, {"a": RoomGiven(free=10**9, budget=1200)})),
+        room=draw(ordinary({}, *({"a": one} for one in ROOMS))),
         gpu=draw(CARDS),
         ports=draw(ordinary({}, {8080: PortOwner(pid=9, name="nginx")})) if not runs else {},
     )

@@ -151,6 +151,7 @@ def _opening(folder: Folder, user: str, otherwise: str) -> str:
         "no folder": f"{folder.nearest} is not a folder; move it aside",
         "closed": f"{user} may not enter {folder.nearest}; `ls -ld {above}` shows who may",
         "read-only": f"the file system of {folder.nearest} is read-only; `findmnt -T {above}` shows why",
+        "no files": f"no more files fit on the disk of {folder.nearest}; `df -i {above}` counts them",
         "": f"`sudo install -d -m 700 -o {quote(user)} {quote(folder.path)}`",
     }
     owned = f"`sudo chown {quote(user)} {above}`" if folder.nearest == folder.path and not folder.obstacle else ""

@@ -1,4 +1,4 @@
-"""Room: whether what an engine remembers fits into its folder of saved conversations, as far as that is known before."""
+"""Room: whether what an engine remembers can be written into its folder of conversations, as far as that is known before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.steps.save_slots import SaveSlots, file_bytes, in_files, unsaved
 
 
 class Shortage(NamedTuple):
-    """How many conversations cannot be saved for want of room, and why not."""
+    """How many conversations have no place to be saved in, and why not."""
 
     conversations: int
     because: str
@@ -22,12 +22,15 @@ ENOUGH = Shortage(0, "")
 def shortage(save: SaveSlots, observed: Observed) -> Shortage:
     """Return what a save would have to leave out: it goes slot by slot, and deletes files that hold nothing current."""
     saved, weights = observed.value(save.key("saved"), Saved), observed.value(save.key("weights"), Weights)
+    held = unsaved(observed, save)
+    if saved is not None and saved.closed and held:
+        return Shortage(len(held), saved.closed)
     if saved is None or saved.free_bytes is None:
         return ENOUGH
     kept = sum(file.bytes for file in in_files(observed, save))
     disk = saved.free_bytes + saved.held_bytes - kept
     room = disk if saved.budget_bytes is None else min(disk, saved.budget_bytes - kept)
-    needs = [file_bytes(slot.tokens or 0, weights.kv_bytes_per_token if weights else 0) for slot in unsaved(observed, save)]
+    needs = [file_bytes(slot.tokens or 0, weights.kv_bytes_per_token if weights else 0) for slot in held]
     left, count = room, 0
     for need in needs:
         fits = need <= left

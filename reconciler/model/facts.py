@@ -254,6 +254,7 @@ class Saved(Value):
     """The newest saved slot for every slot id, and the room in their `folder`.
 
     `held_bytes` is what all files there take, of which the oldest go first; `budget_bytes` what they may, None for anything.
+    `closed` says why nothing can be written there whatever the room, empty where it can.
     """
 
     slots: tuple[SavedSlot, ...] = ()
@@ -261,6 +262,7 @@ class Saved(Value):
     held_bytes: int = 0
     budget_bytes: int | None = None
     folder: str = ""
+    closed: str = ""
     problems: tuple[str, ...] = ()
 
 

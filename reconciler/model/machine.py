@@ -93,7 +93,7 @@ class Folder(Value):
     nearest: str
     writable: bool
     free_bytes: int
-    obstacle: Literal["", "no folder", "closed", "read-only"] = ""
+    obstacle: Literal["", "no folder", "closed", "read-only", "no files"] = ""
 
 
 class Logins(Value):

@@ -240,6 +240,25 @@ def free_bytes(path: str) -> int | None:
     return shutil.disk_usage(path).free
 
 
+def nearest(path: str) -> str:
+    """Return what is there of a path: itself, or the folder that it would be made in."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path) or os.sep
+    return path
+
+
+def obstacle(folder: str) -> str:
+    """Return why nobody could write into a folder, or this user not even if it were theirs; "" for neither."""
+    if not os.path.isdir(folder):
+        return "no folder"
+    if not os.access(folder, os.X_OK):
+        return "closed"
+    disk = os.statvfs(folder)
+    if disk.f_flag & os.ST_RDONLY:
+        return "read-only"
+    return "no files" if disk.f_files and not disk.f_favail else ""
+
+
 def libraries(folder: str) -> list[str]:
     """Return the shared libraries in a folder, sorted."""
     found = sorted(glob.glob(os.path.join(glob.escape(folder), "*.so*")))

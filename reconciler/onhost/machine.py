@@ -124,22 +124,11 @@ def _node(path: str) -> dict[str, Any]:
 
 def _folder(path: str) -> dict[str, Any]:
     """Return whether a folder, or the one that it would be made in, can be written, and the bytes left there."""
-    above = path
-    while not os.path.lexists(above):
-        above = os.path.dirname(above) or os.sep
-    obstacle = _obstacle(above)
+    above = files.nearest(path)
+    obstacle = files.obstacle(above)
     writable = not obstacle and os.access(above, os.W_OK | os.X_OK)
     free = files.free_bytes(path) or 0
     return {"path": path, "nearest": above, "writable": writable, "free_bytes": free, "obstacle": obstacle}
-
-
-def _obstacle(folder: str) -> str:
-    """Return why nobody could write into a folder, or this user not even if it were theirs; "" for neither."""
-    if not os.path.isdir(folder):
-        return "no folder"
-    if not os.access(folder, os.X_OK):
-        return "closed"
-    return "read-only" if os.statvfs(folder).f_flag & os.ST_RDONLY else ""
 
 
 def _memory(proc: str) -> int:

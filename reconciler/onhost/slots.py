@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import stat
 from typing import Any, BinaryIO, NamedTuple
 
@@ -33,6 +34,15 @@ _FIELDS = {
 _ATTEMPT = {"identity": dict, "outcome": str, "reason": str}
 _COUNTS = ("slot", "tokens", "bytes")
 _OUTCOMES = ("open", "proven", "cold", "unverified", "failed")
+
+
+_OBSTACLES = {
+    "no folder": "it is no folder; move it aside",
+    "closed": "this user may not enter it; `ls -ld {}` shows who may",
+    "read-only": "its file system is read-only; `findmnt -T {}` shows why",
+    "no files": "no more files fit on its disk; `df -i {}` counts them",
+    "": "this user may not; `ls -ld {}` shows who may",
+}
 
 
 class Listing(NamedTuple):
@@ -108,6 +118,7 @@ def saved(request: dict[str, Any], directory: str) -> dict[str, Any]:
         "free_bytes": files.free_bytes(folder),
         "held_bytes": sum(sidecar["bytes"] for sidecar in listing.good) + _sizes(folder, listing.useless),
         "folder": folder,
+        "closed": _closed(folder),
         "problems": listing.problems,
     }
 
@@ -143,6 +154,15 @@ def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
         removed.append(sidecar["file"])
         held -= sidecar["bytes"]
     return {"removed": removed, "free_bytes": files.free_bytes(folder)}
+
+
+def _closed(folder: str) -> str:
+    """Return why nothing can be written into a folder, or where it would be made, "" where it can."""
+    above = files.nearest(folder)
+    obstacle = files.obstacle(above)
+    if not obstacle and os.access(above, os.W_OK):
+        return ""
+    return f"nothing can be written into {above}: {_OBSTACLES[obstacle].format(shlex.quote(above))}"
 
 
 def _listing(folder: str) -> Listing:

@@ -248,6 +248,10 @@ def test_conversations_that_nobody_keeps_need_no_room() -> None:
             "the file system of /d is read-only; `findmnt -T /d` shows why, or choose another with --data",
         ),
         (
+            folder("/d", nearest="/d", writable=False, obstacle="no files"),
+            "no more files fit on the disk of /d; `df -i /d` counts them, or choose another with --data",
+        ),
+        (
             folder("/.local/state/reconciler", nearest="/", writable=False),
             "HOME is not set; set it, or XDG_STATE_HOME, or --data",
         ),

@@ -229,10 +229,11 @@ def test_what_no_other_owner_of_a_folder_would_change_is_told(tmp_path: Path, mo
     assert judged(tmp_path / "own") == (False, "closed")
     closed.remove(os.X_OK)
     assert judged(tmp_path / "own") == (False, "")
-    monkeypatch.setattr(
-        os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY, f_bavail=0, f_frsize=1, f_blocks=1, f_bfree=0)
-    )
+    disk = SimpleNamespace(f_flag=os.ST_RDONLY, f_bavail=0, f_frsize=1, f_blocks=1, f_bfree=0, f_files=9, f_favail=0)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
     assert judged(tmp_path / "own") == (False, "read-only")
+    disk.f_flag = 0
+    assert judged(tmp_path / "own") == (False, "no files")
 
 
 def test_without_a_search_no_weights_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import resource
 import signal
 import struct
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -270,6 +272,28 @@ def test_what_files_hold_is_told_with_their_folder_because_it_could_be_made_free
     found = saved(tmp_path)
     assert (found.held_bytes, found.folder) == (2 * size + len("leftover"), str(tmp_path / "slots"))
     assert ok(room(tmp_path, 2 * size, 2 * size))["removed"] == ["x.tmp", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("disk", "closed", "why"),
+    [
+        ({"f_flag": os.ST_RDONLY}, set(), "its file system is read-only; `findmnt -T "),
+        ({"f_favail": 0}, set(), "no more files fit on its disk; `df -i "),
+        ({}, {os.W_OK}, "this user may not; `ls -ld "),
+        ({}, {os.W_OK, os.X_OK}, "this user may not enter it; `ls -ld "),
+        ({"f_files": 0, "f_favail": 0}, set(), ""),
+    ],
+)
+def test_why_nothing_can_be_written_is_told_also_before_the_folder_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: dict[str, int], closed: set[int], why: str
+) -> None:
+    usual = {"f_flag": 0, "f_files": 9, "f_favail": 9, "f_frsize": 1, "f_bavail": 9, "f_blocks": 9, "f_bfree": 9}
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**usual | disk))
+    monkeypatch.setattr(os, "access", lambda _, mode: mode not in closed)
+    for above in (tmp_path, tmp_path / "slots"):
+        assert saved(tmp_path).closed.startswith(f"nothing can be written into {above}: {why}{above}` " if why else "")
+        assert bool(saved(tmp_path).closed) == bool(why)
+        (tmp_path / "slots").mkdir(exist_ok=True)
 
 
 def test_room_is_made_where_the_folder_was_deleted(tmp_path: Path) -> None:
