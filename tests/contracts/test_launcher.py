@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,27 +9,23 @@ import anyio
 import pytest
 
 from reconciler.drivers.launchers import process, systemd
-from reconciler.edge.interpreter import Interpreter
 from reconciler.errors import DriverError
 from reconciler.model.facts import Known, Mark, Unit, UnitIdentity, Unknown
 from reconciler.model.log import LogPart
 from reconciler.model.port import PortState
-from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
-from reconciler.onhost import bundle
+from reconciler.model.spec import Kind
 from tests import running
 from tests.booted import Booted, booted_systemd
-from tests.contracts.hosts import WAYS, here, reached
-from tests.worlds import marked
+from tests.contracts.hosts import WAYS, reached
+from tests.contracts.places import INTERPRETER, Place, ServicePlace, model, services
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from reconciler.ports import Access, Launcher
+    from reconciler.ports import Launcher
 
 SCOPES = ("system", "user")
-CONTROLLER = running.mark("")["controller"]
 MARK = Mark(**running.mark("gemma3"))
-INTERPRETER = str(Path(sys.executable).resolve())
 SUPERVISOR = """
 [Service]
 Type=notify
@@ -52,82 +46,12 @@ def _no_process_survives_a_test() -> Iterator[None]:
         yield
 
 
-class Place:
-    """Be a launcher on a host, and know how a program becomes a model there."""
-
-    controller = CONTROLLER
-
-    def __init__(self, launcher: Launcher) -> None:
-        self.launcher = launcher
-
-    def model(self, text: str) -> ModelSpec:
-        return program(text)
-
-    async def ours(self) -> list[Unit]:
-        fact = await self.launcher.units()
-        assert isinstance(fact, Known)
-        return [unit for unit in fact.value if unit.mark.controller == self.controller]
-
-    async def said(self, word: str = "ready") -> str:
-        """Return the first line that begins with a word, once the model's program has written it."""
-        with anyio.fail_after(running.DEADLINE):
-            while True:
-                fact = await self.launcher.log("gemma3")
-                assert isinstance(fact, Known)
-                for line in fact.value.lines:
-                    if line.startswith(word):
-                        return line
-                await anyio.sleep(0.01)
-
-    async def started(self, text: str) -> UnitIdentity:
-        evidence = await self.launcher.start(self.model(text), marked(self.model(text), self.controller))
-        await self.said()
-        return UnitIdentity.model_validate(evidence["identity"])
-
-
-class ServicePlace(Place):
-    """Be the launcher of services on a host that was booted for the tests."""
-
-    controller = ""
-
-    def __init__(self, access: Access, booted: Booted, scope: str) -> None:
-        kind = Kind(kind="systemd", options={"scope": scope})
-        self._model = program("").model_copy(update={"launcher": kind})
-        self._units = "/run/user/0/systemd/user" if scope == "user" else "/run/systemd/system"
-        self._systemctl = ("env", "XDG_RUNTIME_DIR=/run/user/0", "systemctl", f"--{scope}")
-        self.booted = booted
-        self.access = access
-        super().__init__(systemd.Driver(systemd.Options(), access, [self._model]))
-
-    def model(self, text: str) -> ModelSpec:
-        self.booted.write("/run/programs/gemma3.py", text)
-        self.define(f"ExecStart={INTERPRETER} -I -S -u /run/programs/gemma3.py")
-        return self._model
-
-    def define(self, *lines: str, name: str = "gemma3.service") -> None:
-        self.booted.write(f"{self._units}/{name}", "\n".join(["[Service]", *lines, ""]))
-        self.systemctl("daemon-reload")
-
-    def systemctl(self, *words: str) -> str:
-        return self.booted.run(*self._systemctl, *words)
-
-
 @pytest.fixture(scope="module")
 def booted() -> Iterator[Booted]:
     with booted_systemd() as one:
         one.define("user@.service", SUPERVISOR)
         one.run("systemctl", "start", "user@0.service")
         yield one
-
-
-@asynccontextmanager
-async def services(scope: str, booted: Booted, directory: Path) -> AsyncIterator[ServicePlace]:
-    argv = [*booted.entering, sys.executable, "-I", "-S", "-c", bundle.BOOTSTRAP]
-    async with Interpreter(argv, bundle.framed(str(directory)), bundle.HELLO) as interpreter:
-        place = ServicePlace(here(directory, interpreter.exchange), booted, scope)
-        yield place
-        booted.path(f"{place._units}/gemma3.service").unlink(missing_ok=True)
-        place.systemctl("daemon-reload")
 
 
 @pytest.fixture(params=WAYS)
@@ -150,18 +74,6 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     else:
         async with reached(request.param, tmp_path) as access:
             yield Place(process.Driver(process.Options(), access))
-
-
-def model(*argv: str, name: str = "gemma3") -> ModelSpec:
-    return ModelSpec(
-        name=name, engine=Kind(kind="llamacpp"), launcher=Kind(kind="process"), port=8080, task="chat",
-        conversations="keep", stable_for=10.0, vram_bytes=None, serves=None, digest="v1:sha256:00000000",
-        command=Command(argv=argv, env={"OWN": "1"}, folders=("slots",)), capabilities=Capabilities(),
-    )  # fmt: skip
-
-
-def program(text: str) -> ModelSpec:
-    return model(*running.PYTHON, text)
 
 
 async def ours(launcher: Launcher) -> list[Unit]:
@@ -297,6 +209,34 @@ async def test_a_service_that_fails_before_its_program_runs_did_not_start(servic
         ):
             await service.launcher.start(service._model, MARK)
     assert await service.ours() == []
+
+
+async def test_a_service_that_still_waits_for_what_it_runs_before_its_program_is_a_unit_on_its_way(service: ServicePlace) -> None:
+    service.define("ExecStartPre=/bin/sleep 60", "ExecStart=/bin/sleep 60")
+    service.systemctl("start", "--no-block", "gemma3.service")
+    with anyio.fail_after(running.DEADLINE):
+        while not (seen := await service.ours()):
+            pass
+    (unit,) = seen
+    assert (unit.leader, unit.identity.pid, unit.uptime, unit.ended) == (True, 0, 0.0, "")
+    assert (await service.launcher.stop(unit.identity, 5))["rungs"] == ["term"]
+    assert await service.ours() == []
+
+
+async def test_an_instance_of_a_template_is_started_seen_and_ended_and_no_other_of_it(service: ServicePlace) -> None:
+    service.define("ExecStart=/bin/sleep 60%i", name="sleep@.service")
+    options = [{**service._model.launcher.options, "unit": f"sleep@{number}.service"} for number in (1, 2)]
+    one, other = (
+        service._model.model_copy(update={"name": f"m{number}", "launcher": Kind(kind="systemd", options=each)})
+        for number, each in enumerate(options)
+    )
+    driver = systemd.Driver(systemd.Options(), service.access, [one, other])
+    first, second = [UnitIdentity.model_validate((await driver.start(model, MARK))["identity"]) for model in (one, other)]
+    await driver.stop(first, 5)
+    fact = await driver.units()
+    assert isinstance(fact, Known)
+    assert [(unit.mark.model, unit.identity, unit.argv[1:]) for unit in fact.value] == [("m1", second, ("602",))]
+    await driver.stop(second, 5)
 
 
 async def test_a_service_that_waits_to_be_started_again_is_a_unit_without_a_leader_and_can_be_stopped(

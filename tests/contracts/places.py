@@ -1,0 +1,110 @@
+"""A host's launcher as tests use it: of processes, or of services of a systemd that was booted for them."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from reconciler.drivers.launchers import systemd
+from reconciler.edge.interpreter import Interpreter
+from reconciler.model.facts import Known, Unit, UnitIdentity
+from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
+from reconciler.onhost import bundle
+from tests import running
+from tests.contracts.hosts import here
+from tests.worlds import marked
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reconciler.ports import Access, Launcher
+    from tests.booted import Booted
+
+CONTROLLER = running.mark("")["controller"]
+INTERPRETER = str(Path(sys.executable).resolve())
+
+
+def model(*argv: str, name: str = "gemma3") -> ModelSpec:
+    return ModelSpec(
+        name=name, engine=Kind(kind="llamacpp"), launcher=Kind(kind="process"), port=8080, task="chat",
+        conversations="keep", stable_for=10.0, vram_bytes=None, serves=None, digest="v1:sha256:00000000",
+        command=Command(argv=argv, env={"OWN": "1"}, folders=("slots",)), capabilities=Capabilities(),
+    )  # fmt: skip
+
+
+def program(text: str) -> ModelSpec:
+    return model(*running.PYTHON, text)
+
+
+class Place:
+    """Be a launcher on a host, and know how a program becomes a model there."""
+
+    controller = CONTROLLER
+
+    def __init__(self, launcher: Launcher) -> None:
+        self.launcher = launcher
+
+    def model(self, text: str) -> ModelSpec:
+        return program(text)
+
+    async def ours(self) -> list[Unit]:
+        fact = await self.launcher.units()
+        assert isinstance(fact, Known)
+        return [unit for unit in fact.value if unit.mark.controller == self.controller]
+
+    async def said(self, word: str = "ready") -> str:
+        """Return the first line that begins with a word, once the model's program has written it."""
+        with anyio.fail_after(running.DEADLINE):
+            while True:
+                fact = await self.launcher.log("gemma3")
+                assert isinstance(fact, Known)
+                for line in fact.value.lines:
+                    if line.startswith(word):
+                        return line
+                await anyio.sleep(0.01)
+
+    async def started(self, text: str) -> UnitIdentity:
+        evidence = await self.launcher.start(self.model(text), marked(self.model(text), self.controller))
+        await self.said()
+        return UnitIdentity.model_validate(evidence["identity"])
+
+
+class ServicePlace(Place):
+    """Be the launcher of services on a host that was booted for the tests."""
+
+    controller = ""
+
+    def __init__(self, access: Access, booted: Booted, scope: str) -> None:
+        kind = Kind(kind="systemd", options={"scope": scope})
+        self._model = program("").model_copy(update={"launcher": kind})
+        self._units = "/run/user/0/systemd/user" if scope == "user" else "/run/systemd/system"
+        self._systemctl = ("env", "XDG_RUNTIME_DIR=/run/user/0", "systemctl", f"--{scope}")
+        self.booted = booted
+        self.access = access
+        super().__init__(systemd.Driver(systemd.Options(), access, [self._model]))
+
+    def model(self, text: str) -> ModelSpec:
+        self.booted.write("/run/programs/gemma3.py", text)
+        self.define(f"ExecStart={INTERPRETER} -I -S -u /run/programs/gemma3.py")
+        return self._model
+
+    def define(self, *lines: str, name: str = "gemma3.service") -> None:
+        self.booted.write(f"{self._units}/{name}", "\n".join(["[Service]", *lines, ""]))
+        self.systemctl("daemon-reload")
+
+    def systemctl(self, *words: str) -> str:
+        return self.booted.run(*self._systemctl, *words)
+
+
+@asynccontextmanager
+async def services(scope: str, booted: Booted, directory: Path) -> AsyncIterator[ServicePlace]:
+    argv = [*booted.entering, sys.executable, "-I", "-S", "-c", bundle.BOOTSTRAP]
+    async with Interpreter(argv, bundle.framed(str(directory)), bundle.HELLO) as interpreter:
+        place = ServicePlace(here(directory, interpreter.exchange), booted, scope)
+        yield place
+        booted.path(f"{place._units}/gemma3.service").unlink(missing_ok=True)
+        place.systemctl("daemon-reload")
