@@ -154,6 +154,21 @@ def test_an_instance_of_a_template_is_written_so_that_its_name_is_read_back(tmp_
     assert slice_.models[0].launcher.options["unit"] == name
 
 
+ARGS = (
+    *("-ot", r"blk\.(1[0-9]|2[0-9])\.ffn_.*_exps\.=CPU, output=CPU", "--temp", "-0.5", "-fa", "on", "-l", "<<", "-r", "# x: y"),
+    *("--chat-template-kwargs", '{"note": "it\'s {{ x }}"}', "--reverse-prompt", "\u6a21\n\u578b", "--grammar", "", "-b", "0x10"),
+)
+
+
+def test_every_word_of_a_server_is_written_so_that_it_is_read_back(tmp_path: Path) -> None:
+    seen = machine(servers=(server(flags=("-m", QWEN.path, *ARGS)),), weights=(QWEN,))
+    texts = draft(seen, candidates(seen, {one.pid: adopted(one) for one in seen.servers}), Answers(), "")
+    for part, text in texts._asdict().items():
+        (tmp_path / f"{part}.yaml").write_text(text)
+    (slice_,) = FileSource(tmp_path, DriverCatalog("", SystemClock())).read().slices.values()
+    assert slice_.models[0].command.argv[-len(ARGS) :] == ARGS
+
+
 def test_there_is_no_golden_file_without_its_machine() -> None:
     assert {path.name.partition(".")[0] for path in DRAFTS.iterdir()} == set(CASES)
 
