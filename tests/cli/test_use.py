@@ -106,6 +106,17 @@ def test_a_commit_where_there_is_no_repository_is_refused_before_it_is_written(
     assert (state / "desired.yaml").read_text() == DESIRED
 
 
+def test_a_commit_where_git_does_not_answer_is_refused_in_the_words_of_its_trouble(
+    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(state)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert main(["use", "tinier", "--yes", "--commit"]) == 4
+    assert "nothing was written: git is not installed here, or not on the PATH" in (said := capsys.readouterr().err)
+    assert "no git repository" not in said
+    assert (state / "desired.yaml").read_text() == DESIRED
+
+
 def test_nothing_is_written_while_another_command_acts(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with FileLock(tmp_path / "host" / "reconciler" / "lock", "reconciler apply (pid 7)").held():
         assert main(["use", "tinier", "--yes"]) == 4

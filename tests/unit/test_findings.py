@@ -302,6 +302,13 @@ def test_files_that_git_does_not_know_are_a_note_unless_they_must_be_committed(c
     assert list(findings.of_provenance(PROVENANCE)) == []
 
 
+@pytest.mark.parametrize("trouble", ["git refuses: not yours; trust it", "git is not installed here; install it"])
+def test_where_git_does_not_answer_nobody_is_told_to_begin_another_repository(trouble: str) -> None:
+    why, fix = trouble.split("; ")
+    (found,) = findings.of_provenance(Provenance(**{**PROVENANCE.model_dump(), "state": "not in git", "trouble": trouble}))
+    assert (found.found.partition(", so")[0], found.fix) == (why, fix)
+
+
 def test_a_host_that_is_silent_is_named() -> None:
     found = findings.of_silence(SLICE, "no route")
     assert (found.level, found.subject, found.host, found.found) == ("wrong", "access", HOST, "it cannot be looked at: no route")

@@ -199,6 +199,8 @@ def test_a_working_tree_whose_repository_is_elsewhere_is_traced_there(tmp_path: 
     folder = tmp_path / "main" / ".git" / "worktrees" / "beside"
     assert {path.parent.resolve() for path in traces(tmp_path / "beside")} == {folder, folder / "logs"}
     assert half_way(tmp_path / "beside") == ""
+    seen = provenance(tmp_path / "beside" / "state")
+    assert (seen.state, seen.trouble) == ("committed", "")
     (folder / "MERGE_HEAD").touch()
     assert "in the middle of a merge" in half_way(tmp_path / "beside")
 
