@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -18,69 +17,12 @@ from reconciler.model.target import Wanted
 from reconciler.store.edits import FileEdits
 from reconciler.store.source import FileSource
 from tests.repository import git, repository
+from tests.told import DESIRED, Told, follow
 
-DESIRED = "version: 1\nactive: {active}\n"
 INVENTORY = "version: 1\nmodels:\n  a: {engine: fake}\n  b: {engine: fake}\n"
-PATIENCE = 30.0
 STORM = 200
 UNSTARVED_SECONDS = 10.0
 """What is read within 2 s may be told so late on a machine that is itself busy; a watch that starves is never told."""
-
-
-class Told:
-    """Remember what was told, and wait for more of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.heard = folder, 0
-        self.told: list[str] = []
-        self.moved = anyio.Event()
-
-    def take(self, told: Wanted | str) -> None:
-        self.told.append(told if isinstance(told, str) else ",".join(told.slices["local"].active or ()))
-        self.moved.set()
-
-    def stir(self) -> None:
-        self.heard += 1
-        self.moved.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until what was told or heard is so."""
-        with anyio.fail_after(PATIENCE):
-            while not condition():
-                self.moved = anyio.Event()
-                await self.moved.wait()
-
-    async def happens(self) -> None:
-        """Wait until what was written was seen, and read."""
-        for number in range(3):
-            before = self.heard
-            (self.folder / "beside").write_text(str(number))
-            await self.until(partial(self._has_heard, before + 1))
-
-    def _has_heard(self, times: int) -> bool:
-        return self.heard >= times
-
-    async def becomes(self, said: Callable[[str], bool]) -> None:
-        """Wait until the last thing told is this."""
-        await self.until(lambda: bool(self.told) and said(self.told[-1]))
-
-    async def is_active(self, name: str) -> None:
-        await self.becomes(lambda told: told == name)
-
-    def desire(self, active: str, comment: object = "") -> None:
-        """Save as editors do: another file takes the name."""
-        beside = self.folder / ".desired.yaml.swp"
-        beside.write_text(DESIRED.format(active=active) + f"# {comment}\n")
-        beside.replace(self.folder / "desired.yaml")
-
-    def overwrite(self, active: str, comment: object = "") -> None:
-        """Save in place, whole at once."""
-        with (self.folder / "desired.yaml").open("r+b", buffering=0) as file:
-            file.write(f"{DESIRED.format(active=active)}# {comment:>30}\n".encode())
-
-    def touch(self, _active: str, _comment: object = "") -> None:
-        """Save nothing."""
-        (self.folder / "desired.yaml").touch()
 
 
 @pytest.fixture
@@ -90,20 +32,6 @@ def told(tmp_path: Path) -> Told:
     (made.folder / "inventory.yaml").write_text(INVENTORY)
     made.desire("a")
     return made
-
-
-def follow(told: Told, script: Callable[[FileEdits], Awaitable[None]], source: FileSource | None = None) -> None:
-    """Follow the files while a script runs."""
-
-    async def all_of_it() -> None:
-        edits = FileEdits(source or FileSource(told.folder, FakeCatalog()), told.folder.parent)
-        async with anyio.create_task_group() as group:
-            group.start_soon(edits.follow, told.take, told.stir)
-            await told.is_active("a")
-            await script(edits)
-            group.cancel_scope.cancel()
-
-    anyio.run(all_of_it)
 
 
 def test_a_file_that_takes_the_name_and_one_that_is_written_in_place_are_told(told: Told) -> None:
@@ -173,6 +101,27 @@ def test_files_behind_links_are_followed_where_they_are_and_when_the_link_moves(
         beside = told.folder / "beside"
         beside.symlink_to("../two/desired.yaml")
         beside.replace(link)
+        await told.is_active("a")
+
+    follow(told, script)
+
+
+def test_a_folder_behind_a_link_is_followed_where_the_link_moves(told: Told) -> None:
+    """As releases are put in place: `current` leads to one folder of both files, and then to the next."""
+    current, first = told.folder, told.folder.with_name("1")
+    told.folder.rename(first)
+    current.symlink_to(first.name)
+    second = told.folder.with_name("2")
+    shutil.copytree(first, second)
+    (second / "desired.yaml").write_text(DESIRED.format(active="b"))
+
+    async def script(_: FileEdits) -> None:
+        beside = current.with_name("next")
+        beside.symlink_to(second.name)
+        beside.replace(current)
+        await told.is_active("b")
+        shutil.rmtree(first)
+        told.desire("a")
         await told.is_active("a")
 
     follow(told, script)
