@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import json
 import ssl
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.drivers.power import plug
-from reconciler.drivers.power.composed.reach import Reach
-from reconciler.drivers.power.composed.refusals import Refusals
-from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop import Loop
 from reconciler.errors import Declined, DriverError
-from reconciler.model.facts import Known, Unknown
-from tests.contracts.hosts import here
+from tests.contracts.plugged import Bench, Forgetful, Hasty
 from tests.contracts.power import REFERENCE, VARIABLE
 from tests.contracts.relays import PRIVATE, TOKEN, Brisk
 from tests.rigs import plugs
@@ -24,40 +18,6 @@ from tests.rigs.redfish import self_signed
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from reconciler.model.power import Testimony
-
-
-class Forgetful(Brisk):
-    boot: ClassVar[float] = 0.0
-
-
-class Hasty(Brisk):
-    seconds: ClassVar[float] = 0.3
-
-
-class Bench(NamedTuple):
-    """A plug that serves, and a driver of it."""
-
-    dialect: str
-    served: plugs.Plug
-    options: dict[str, Any]
-
-    def driver(self, kind: type[plug.Driver] = Brisk, **more: Any) -> plug.Driver:
-        access = here("/nowhere")
-        return kind(
-            plug.Options.model_validate({**self.options, **more}), Reach("gpu1", access, access, Refusals(SystemClock()), Loop())
-        )
-
-    async def testimony(self, **more: Any) -> Testimony:
-        fact = await self.driver(**more).testimony()
-        assert isinstance(fact, Known)
-        return fact.value
-
-    async def reason(self, kind: type[plug.Driver] = Brisk, **more: Any) -> str:
-        fact = await self.driver(kind, **more).testimony()
-        assert isinstance(fact, Unknown)
-        return fact.reason
 
 
 @pytest.fixture
@@ -270,6 +230,28 @@ async def test_tasmota_may_list_the_power_of_every_socket(bench: Bench) -> None:
 
 
 @of("tasmota")
+async def test_tasmota_may_list_the_power_of_every_socket_and_count_all_together(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(bench.served, plugs.Tasmota)
+    bench.served.names = ("POWER1", "POWER2")
+    monkeypatch.setattr(plugs.Tasmota, "_energy", lambda _: {"ENERGY": {"Total": 9.5, "Power": [300, 85.0]}})
+    told = await bench.testimony(channel=2)
+    assert (told.watts, told.watt_hours) == (85.0, None)
+
+
+@of("tasmota")
+async def test_tasmota_may_refuse_with_a_warning_that_is_no_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As versions do that answer whatever they are asked with 200."""
+    warned = plugs.Answer({"WARNING": "Need user=<username>&password=<password>"})
+    monkeypatch.setattr(plugs.Tasmota, "respond", lambda *_: warned)
+    assert "answered `Power` with {'WARNING': 'Need user=" in (reason := await bench.reason())
+    assert "check `channel`, `user` and `password`" in reason
+    with pytest.raises(Declined, match="WARNING"):
+        await bench.driver().cut()
+
+
+@of("tasmota")
 async def test_a_state_that_its_owner_renamed_is_not_known_but_a_meter_still_tells(bench: Bench) -> None:
     assert isinstance(bench.served, plugs.Tasmota)
     bench.served.texts = ("AUS", "AN")
@@ -358,6 +340,22 @@ async def test_a_plug_that_sends_elsewhere_is_said_to(monkeypatch: pytest.Monkey
     with plugs.serving(served):
         reason = await Bench("shelly1", served, {"dialect": "shelly1", "address": served.address}).reason()
     assert "answered 301: go to https://plug.example/status, which is another host; check `address`" in reason
+
+
+@every
+async def test_a_plug_that_sends_to_another_place_of_its_own_is_followed_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type(bench.served)
+    answered = kind.respond
+
+    def respond(self: plugs.Plug, request: plugs.Request) -> plugs.Answer | None:
+        if "moved" in request.target:
+            return answered(self, request)
+        return plugs.Answer("", 308, headers={"Location": f"{request.target}{'&' if '?' in request.target else '?'}moved=1"})
+
+    monkeypatch.setattr(kind, "respond", respond)
+    assert (await bench.testimony()).state == "on"
 
 
 async def test_a_plug_of_another_generation_is_told_by_its_dialect() -> None:

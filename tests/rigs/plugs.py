@@ -321,7 +321,8 @@ class _Asked(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        answer = self.server.plug.respond(Request(self.command, self.path, dict(self.headers), body))
+        headers = {name.title(): value for name, value in self.headers.items()}
+        answer = self.server.plug.respond(Request(self.command, self.path, headers, body))
         if answer is None:
             self.close_connection = True
             return
