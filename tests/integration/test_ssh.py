@@ -179,6 +179,9 @@ def test_what_ssh_asks_or_forwards_by_configuration_is_not_in_the_way(here: Stac
     with served.config.open("a") as config:
         config.write(f"  LocalForward {here.port} 127.0.0.1:{here.port}\n  RemoteCommand echo no\n  RequestTTY force\n")
         config.write("  ControlMaster auto\n  ControlPath ~/.nowhere/%C\n  PermitLocalCommand yes\n  LocalCommand echo hi\n")
+        # A port of theirs that is taken already: who insists on it and is refused hangs up.
+        config.write(f"  RemoteForward {served.port} 127.0.0.1:{here.port}\n  ExitOnForwardFailure yes\n")
+        config.write("  LogLevel QUIET\nMatch exec true\n  ControlPersist 60\n")
     here.apply()
     assert list(here.engines()) == ["tiny-a"]
     until(lambda: connections(here) == [])
