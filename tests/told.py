@@ -10,6 +10,7 @@ import anyio
 from reconciler.fakes.catalog import FakeCatalog
 from reconciler.store.edits import FileEdits
 from reconciler.store.source import FileSource
+from tests.repository import git
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -71,6 +72,11 @@ class Told:
         """Save in place, whole at once."""
         with (self.folder / "desired.yaml").open("r+b", buffering=0) as file:
             file.write(f"{DESIRED.format(active=active)}# {comment:>30}\n".encode())
+
+    def commit(self, active: str, comment: object = "") -> None:
+        """Save and commit, during which git locks its index."""
+        self.desire(active, comment)
+        git(self.folder, "commit", "-qam", str(comment))
 
     def touch(self, _active: str, _comment: object = "") -> None:
         """Save nothing."""

@@ -40,6 +40,8 @@ def test_a_switch_beside_closed_streams_is_carried_out_and_ends_with_its_own_cod
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert set(here.engines()) == {"tiny-b"}
+    done = in_a_shell(here, f"reconciler use tiny-a --yes {closed}")
+    assert (done.returncode, set(here.engines())) == (0, {"tiny-a"})
     assert in_a_shell(here, f"reconciler plan --detailed-exitcode {closed}").returncode == 0
 
 
@@ -90,6 +92,19 @@ def test_a_log_that_nobody_reads_ends_no_watch(here: Stack) -> None:
     line = "timeout -s TERM 8 reconciler watch -o json 2> >(true); exit $?"
     assert in_a_shell(here, line).returncode == 124, "timeout had to end it"
     assert set(here.engines()) == {"tiny-b"}
+
+
+def test_a_watch_whose_log_is_closed_works_on_until_it_is_told_to_leave(here: Stack) -> None:
+    process = subprocess.Popen(
+        ["/bin/bash", "-c", 'exec "$@" 2>&-', "bash", *here.argv("watch")],
+        cwd=here.folder, env=here.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    with process:
+        here.becomes("tiny-b")
+        here.desire("tiny-a")
+        here.becomes("tiny-a")
+        process.terminate()
+        assert process.wait(COMMAND_SECONDS) == 0
 
 
 def test_letters_that_an_output_does_not_have_are_written_as_escapes(here: Stack) -> None:

@@ -6,6 +6,7 @@ import errno
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 
 import anyio
@@ -232,9 +233,11 @@ async def steadily(save: Callable[[str, object], None], wish: list[str], pause: 
         group.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("pause", [0.01, 0.2])
-@pytest.mark.parametrize("way", ["desire", "overwrite"])
+@pytest.mark.parametrize(("way", "pause"), [*product(("desire", "overwrite"), (0.01, 0.2)), ("commit", 0.1)])
 def test_who_keeps_writing_starves_nobody(told: Told, way: str, pause: float) -> None:
+    if way == "commit":
+        repository(told.folder)
+
     async def script(_: FileEdits) -> None:
         wish = ["a"]
         async with steadily(getattr(told, way), wish, pause):

@@ -371,6 +371,22 @@ def test_where_the_last_good_state_is_that_nothing_runs_nobody_is_told_that_it_s
     run(serving(), script)
 
 
+def test_who_takes_the_port_of_a_model_that_died_leaves_nothing_that_is_said_to_serve() -> None:
+    async def script(vigil: Vigil) -> None:
+        await anyio.sleep(SETTLED)
+        vigil.world.natures[model("a").digest] = Nature(dies_after=0.1)
+        vigil.world.crash("a")
+        with anyio.fail_after(SETTLED):
+            while vigil.world.on_port(model("a").port) or not any("start a" in line for line in vigil.said):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        vigil.world.stranger(model("a").port)
+        await anyio.sleep(1000.0)
+        assert any("refused; the wanted state failed before; " in line for line in vigil.said)
+        assert not any("serving" in line for line in vigil.said)
+
+    run(serving(), script)
+
+
 def test_what_serves_when_a_run_ends_is_told_with_its_address() -> None:
     async def script(vigil: Vigil) -> None:
         await anyio.sleep(SETTLED)
