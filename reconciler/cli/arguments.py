@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 NAMES_OF_FILES = {"state", "data", "directory", "plan", "save"}
 ELSEWHERE = {
-    **dict.fromkeys(("ls", "ps", "list", "models", "show"), "status"),
-    **dict.fromkeys(("start", "switch", "run", "load"), "use MODEL"),
-    **dict.fromkeys(("stop", "unload", "pause"), "hold --release"),
+    **dict.fromkeys(("ls", "ps", "list", "models", "show", "get", "top"), "status"),
+    **dict.fromkeys(("start", "switch", "run", "load", "serve"), "use MODEL"),
+    **dict.fromkeys(("stop", "kill", "down", "unload", "pause"), "hold --release"),
     "help": "--help",
     "version": "--version",
     "diff": "plan",

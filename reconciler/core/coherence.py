@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from reconciler.model.inventory import Inventory, Model
     from reconciler.model.spec import HostSpec
 
+NOTHING = {"none", "nothing", "off"}
+"""What people write who want no model to run."""
+
 
 def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> tuple[Problem, ...]:
     """Return everything that is wrong between the files. A host or model without a definition was reported already."""
@@ -99,4 +102,6 @@ def _misplaced(model_name: str, host_name: str, inventory: Inventory, here: list
     other = inventory.host_name_of(elsewhere) if elsewhere else None
     if other:
         return f"{model_name} is a model of {other}, expected a model of {host_name} ({one_of(here)})"
-    return f"found {found(model_name)}, expected a model of {host_name}{nearest(model_name, here) or f' ({one_of(here)})'}"
+    none = "; `[]` runs none" if model_name in NOTHING else ""
+    near = nearest(model_name, here) or f" ({one_of(here)})"
+    return f"found {found(model_name)}, expected a model of {host_name}{none or near}"

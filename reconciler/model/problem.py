@@ -43,6 +43,7 @@ def one_of(names: Iterable[str]) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return `; did you mean "x"?` when something valid is near, else nothing."""
-    near = difflib.get_close_matches(name, sorted(names), n=1)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    """Return `; did you mean "x"?` when something valid is near, whatever its case, else nothing."""
+    lower = {one.lower(): one for one in sorted(names, reverse=True)}
+    near = difflib.get_close_matches(name.lower(), sorted(lower), n=1)
+    return f'; did you mean "{lower[near[0]]}"?' if near else ""

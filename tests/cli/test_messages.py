@@ -35,6 +35,8 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("help", 'unknown command: help, did you mean "--help"?; '),
         ("ps", 'unknown command: ps, did you mean "status"?; '),
         ("stop", 'unknown command: stop, did you mean "hold --release"?; '),
+        ("version", 'unknown command: version, did you mean "--version"?; '),
+        ("start", 'unknown command: start, did you mean "use MODEL"?; '),
         ("run gemma3", 'unknown command: run, did you mean "use MODEL"?; '),
         ("--foo", "--foo is not known here; `reconciler --help` shows what is"),
         ("hold --reason \udcff", r"found \xff, expected text in UTF-8; `reconciler hold --help` shows what is known"),

@@ -143,6 +143,8 @@ def test_choices_read_as_a_phrase() -> None:
 
 def test_only_a_near_name_is_suggested() -> None:
     assert (nearest("qwen3-codr", ["qwen3-coder", "x"]), nearest("zzz", ["x"])) == ('; did you mean "qwen3-coder"?', "")
+    assert nearest("LLAMACPP", ["llamacpp", "embedded"]) == '; did you mean "llamacpp"?'
+    assert nearest("held", ["Held", "heal"]) == '; did you mean "Held"?'
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,18 @@ def test_an_engine_sees_the_cards_of_its_model_by_the_numbers_of_the_driver() ->
 
 
 @pytest.mark.parametrize("key", ["binary", "weights", "slots"])
-def test_a_path_of_somebodys_home_is_refused_because_nobody_expands_it(key: str) -> None:
-    with pytest.raises(ValidationError, match="expected a path that begins with /; nobody expands ~ here"):
-        llamacpp.Options.model_validate({"weights": "/w.gguf", key: "~/llama"})
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("~/llama", "expected a path that begins with /; nobody expands ~ here"),
+        ("$HOME/llama", r"expected a path that begins with /; nobody expands \$ here"),
+        ("${MODELS}/llama", r"expected a path that begins with /; nobody expands \$ here"),
+        ("https://hf.co/llama.gguf", "expected a file of its host; nobody downloads here"),
+    ],
+)
+def test_a_path_that_only_a_shell_or_a_download_makes_one_is_refused(key: str, written: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        llamacpp.Options.model_validate({"weights": "/w.gguf", key: written})
 
 
 def test_a_context_that_is_not_given_is_the_models_own() -> None:
@@ -123,6 +132,8 @@ def test_a_flag_that_is_not_theirs_is_refused_naming_what_sets_it(words: tuple[s
         (["ngl", "99"], "ngl stands before every flag"),
         (["\u2013ngl", "99"], "begins with a long dash"),
         ("-ngl 99 -ot 'a b'", r'a list of words, such as \["-ngl", "99", "-ot", "a b"\]'),
+        ({"ngl": 99}, r'a list of words, such as \["-ngl", "99"\]'),
+        (99, r'a list of words, such as \["-ngl", "99"\]'),
         ("--it's", r'a list of words, such as \["--it\'s"\]'),
         (["--jinja", "a\0b"], "pattern"),
     ],

@@ -140,6 +140,11 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
             'desired.yaml:2:17: active.1: found "zz", expected a model of local (large or small)',
         ),
         (
+            "version: 1\nactive: none",
+            None,
+            'desired.yaml:2:9: active: found "none", expected a model of local; `[]` runs none',
+        ),
+        (
             "version: 1\nactive: [small, large]",
             None,
             "desired.yaml:2:17: active.1: large and small both use port 8080; expected one of them, or another port: in "

@@ -38,14 +38,18 @@ def _inside(path: str) -> str:
 
 
 def _without_home(path: str) -> str:
-    if path.startswith("~"):
-        raise ValueError(f'found "{path}", expected a path that begins with /; nobody expands ~ here')
+    if path.startswith(("~", "$")):
+        raise ValueError(f'found "{path}", expected a path that begins with /; nobody expands {path[0]} here')
+    if "://" in path:
+        raise ValueError(f'found "{path}", expected a file of its host; nobody downloads here: fetch it first, and name the file')
     return path
 
 
 def _listed(args: object) -> object:
-    if not isinstance(args, str):
+    if isinstance(args, (list, tuple)):
         return args
+    if not isinstance(args, str):
+        raise expected('a list of words, such as ["-ngl", "99"]')
     try:
         words = shlex.split(args)
     except ValueError:
