@@ -35,7 +35,7 @@ def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
 
 def left_by_rollback(hints: Hints) -> bool:
     """Return whether a wish was not left because it failed: a person went back from it."""
-    return hints.quarantine is not None and hints.quarantine.reason == "RolledBack"
+    return hints.quarantine is not None and words.is_left(hints.quarantine)
 
 
 def _quarantined(hints: Hints, plan: HostPlan) -> Condition | None:

@@ -48,8 +48,15 @@ def failed(step: str) -> str:
     return "".join(word.title() for word in f"{step}_failed".split("_"))
 
 
+def is_left(failure: Quarantine) -> bool:
+    """Return whether a wish did not fail: a person went back from it."""
+    return failure.reason == "RolledBack"
+
+
 def quarantined(failure: Quarantine) -> str:
-    """Return what failed of what is wanted, so that it is left alone."""
+    """Return what failed of what is wanted, or who left it, so that it is left alone."""
+    if is_left(failure):
+        return f"the wanted state was {failure.message}"
     return f"quarantined since run {failure.run}: {failure.reason}: {failure.message}"
 
 

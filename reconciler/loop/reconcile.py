@@ -187,24 +187,26 @@ async def _healed(wish: Wish, actor: Actor, aim: policy.Aim, *, retries: bool) -
     asked = wish.trigger == "rollback"
     failure = actor.past.hints(host).quarantine
     log = failure.log if failure else ()
-    left = failure is not None and failure.reason == "RolledBack"
+    left = failure is not None and words.is_left(failure)
     mend = "write into desired.yaml what is to stay" if left else "fix the cause and apply again"
     way = f"{mend}, or `reconciler retry {host}`"
-    message = f"the wanted state {'was left by `reconciler rollback`' if left else 'failed before'}"
+    message = aim.quarantined if left else "the wanted state failed before"
+    why = () if left else (aim.quarantined,)
     again = f"it is tried again {said_time(policy.retry_at(failure))}; " if retries and failure and failure.attempts else ""
-    refused = HostVerdict(host=host, outcome="refused", reasons=(aim.quarantined, f"{again}{way}"), log=log)
+    refused = HostVerdict(host=host, outcome="refused", reasons=(*why, f"{again}{way}"), log=log)
     if aim.target is None:
         return refused.model_copy(update={"message": message})
     attempt = await _attempt(wish, actor, Goal(aim.target, "heal", aim.key))
+    if asked and (attempt.kind == "done" or (attempt.kind == "in_sync" and attempt.serving == words.urls(aim.target.slice))):
+        reached: Outcome = "applied" if attempt.kind == "done" else "in_sync"
+        return HostVerdict(host=host, outcome=reached, runs=attempt.runs, serving=attempt.serving)
     if attempt.kind == "in_sync":
         goes_on = "last good keeps serving" if attempt.serving else "nothing serves"
         return refused.model_copy(update={"message": f"{message}; {goes_on}", "serving": attempt.serving})
-    if attempt.kind == "done" and asked:
-        return HostVerdict(host=host, outcome="applied", runs=attempt.runs, serving=attempt.serving)
     outcome: Outcome = "rolled_back" if attempt.kind == "done" else "stalled"
     now = {"outcome": outcome, "message": attempt.message, "runs": attempt.runs, "serving": attempt.serving}
     if attempt.kind == "done":  # Another try would stop what serves now: whether one follows is for the next look to say.
-        now["reasons"] = (aim.quarantined, way)
+        now["reasons"] = (*why, way)
     return refused.model_copy(update=now)
 
 

@@ -138,6 +138,18 @@ def test_rollback_goes_back_and_leaves_the_wish_alone(here: Stack) -> None:
     assert list(here.engines()) == ["tiny-a"]
 
 
+def test_a_rollback_to_what_serves_already_is_in_sync_and_not_refused(here: Stack) -> None:
+    here.apply()
+    here.inventory(", context: 2048")
+    here.apply()
+    done = here.run("rollback", "--yes")
+    assert (done.returncode, done.stdout) == (0, f"local: in sync\n  tiny-a               http://127.0.0.1:{here.port}/v1\n")
+    assert "quarantined" not in done.stderr
+    said = here.apply(4).stdout
+    assert said.count("was left by `reconciler rollback`") == 1
+    assert "`reconciler retry local`" in said
+
+
 def test_rollback_from_a_model_that_is_new_in_the_inventory_keeps_its_conversation(here: Stack) -> None:
     here.forget("tiny-b")
     here.apply()

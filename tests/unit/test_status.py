@@ -231,7 +231,7 @@ def test_a_wish_that_somebody_went_back_from_is_no_failure_and_the_way_on_is_sai
     gone_back = RollBack(host=HOST, slice=WANTED, digest=digest(WANTED), leaves=digest("key"))
     hints = fold(rows(opened(), gone_back))[HOST]
     made = plan(target(WANTED), world(WANTED), NO_HINTS)
-    refused = made.model_copy(update={"refusals": ("quarantined since run 2: RolledBack: left by `reconciler rollback`",)})
+    refused = made.model_copy(update={"refusals": ("the wanted state was left by `reconciler rollback`",)})
     status = host_status(WANTED, world(WANTED), hints, refused)
     (ready,) = [one for one in status.conditions if one.type == "Ready"]
     assert (ready.status, ready.reason) == ("False", "RolledBack")
