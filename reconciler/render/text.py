@@ -98,8 +98,9 @@ def status_text(document: dict[str, Any], look: Look = PLAIN) -> str:
         column = wide((model["model"] for model in host["models"]), 20)
         for model in host["models"]:
             wanted = {True: "wanted", False: "not wanted", None: "not managed"}[model["wanted"]]
-            url = f"{model['url']}{_where(host['host'])}" if model["url"] else ""
-            lines.append(look.row(f"  model {model['model']:<{column}} {model['phase']:<14} {wanted:<12} {url}"))
+            row = look.row(f"  model {model['model']:<{column}} {model['phase']:<12} {wanted:<11}")
+            # An address is copied: half of one is none.
+            lines.append(f"{row:<{column + 33}} {model['url']}{_where(host['host'])}" if model["url"] else row)
         lines += [f"  note: {note}" for note in host["notes"]]
         if host["failure"] and not any(condition["type"] == "Stalled" for condition in host["conditions"]):
             lines.append(f"  last failure: {host['failure']}")

@@ -19,6 +19,7 @@ from reconciler.model.power import Power
 from reconciler.model.records import Hold, Record, RollBack, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import Slice
 from reconciler.model.status import Condition
+from reconciler.render.look import Look
 from reconciler.render.text import status_text
 from tests.clocks import instant
 from tests.worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, unit, world
@@ -259,5 +260,10 @@ def test_a_model_that_serves_has_an_address_and_no_other_has() -> None:
     up = world(both, {"a": unit("a")})
     told = host_status(both, up, NO_HINTS, plan(target(both), up, NO_HINTS)).model_dump(mode="json")
     assert [one["url"] for one in told["models"]] == [f"http://127.0.0.1:{A.port}/v1", ""]
+    here = {"hosts": [told | {"host": "local"}]}
+    narrow = status_text(here, Look(width=80)).splitlines()
+    assert next(line for line in narrow if "/v1" in line).endswith(f"  http://127.0.0.1:{A.port}/v1")
+    assert max(map(len, narrow)) <= 80
+    assert f" http://127.0.0.1:{A.port}/v1\n" in status_text(here, Look(width=30))
     away = status_text({"hosts": [told | {"host": "tower"}]})
     assert f"http://127.0.0.1:{A.port}/v1 on tower" in away
