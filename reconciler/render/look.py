@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -26,6 +27,21 @@ class Look:
         if self.width is not None and len(line) > self.width:
             line = f"{line[: max(self.width - 1, 0)].rstrip()}…"
         return line.replace(word, self.paint(word, mood), 1) if word else line
+
+    def sentence(self, about: str, says: str) -> str:
+        """Return what is said about something, of which nothing is cut: what is too long goes on below, between its words."""
+        if self.width is None or len(about) + len(says) <= self.width:
+            return f"{about}{says}"
+        return "\n".join(
+            textwrap.wrap(
+                says,
+                max(self.width, 2 * len(about)),
+                initial_indent=about,
+                subsequent_indent=" " * len(about),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
 
     def paint(self, word: str, mood: Mood | None) -> str:
         """Return a word in the colour of its mood, where there are colours."""

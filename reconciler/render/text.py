@@ -183,11 +183,10 @@ def logs_text(document: dict[str, Any], look: Look = PLAIN) -> str:
 
 def explain_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Return what is known of a subject, a sentence to a line."""
-    _ = look
     lines: list[str] = []
     for one in document["explanations"]:
         column = wide((fact["about"] for fact in one["facts"]), 14)
         lines.append(f"{one['kind']} {one['subject']}")
-        lines += [f"  {fact['about']:<{column}}  {fact['says']}" for fact in one["facts"]]
+        lines += [look.sentence(f"  {fact['about']:<{column}}  ", fact["says"]) for fact in one["facts"]]
         lines += [f"  | {line}" for line in one["log"]]
     return "\n".join(lines)

@@ -10,7 +10,10 @@ from typing import get_args
 import pytest
 
 from reconciler.cli.main import main
+from reconciler.model.records import Mode, StepDone, Verdict
 from reconciler.model.status import ConditionType
+from reconciler.render.look import Look
+from reconciler.render.text import explain_text
 from tests.engine import free_port
 from tests.jsonschema import unfit
 from tests.rules.tree import ROOT
@@ -108,8 +111,13 @@ def test_an_error_is_explained_also_while_the_files_are_wrong(state: Path, capsy
     assert "desired.yaml: not found" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("word", sorted({*get_args(ConditionType)} - {"Held"}))
-def test_what_status_says_first_is_a_word_that_is_explained(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+HISTORY = {*get_args(Mode), *get_args(Verdict), *get_args(StepDone.model_fields["outcome"].annotation), "cut short", "open"}
+
+
+@pytest.mark.parametrize("word", sorted({*get_args(ConditionType)} - {"Held"} | HISTORY - {"done"}))
+def test_what_status_says_first_and_history_of_runs_and_steps_is_a_word_that_is_explained(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert f"word {word}\n" in told(word, capsys)
 
 
@@ -126,6 +134,16 @@ def test_a_default_of_one_of_several_hosts_is_not_taken_for_a_model_that_names_n
     file.write_text(file.read_text().replace("models:\n", "  other: {gpu: none}\nmodels:\n", 1))
     assert main(["explain", "models.gemma3.engine.context"]) == 0
     assert "in state/inventory.yaml" not in capsys.readouterr().out
+
+
+def test_on_a_terminal_a_long_sentence_goes_on_below_between_its_words() -> None:
+    says = "llamacpp (weights /models/a-very-long-name-of-weights.gguf, context 4096), run by process"
+    fact = {"explanations": [{"kind": "model", "subject": "a", "facts": [{"about": "defined as", "says": says}], "log": []}]}
+    first, *others = explain_text(fact, Look(width=40)).splitlines()[1:]
+    assert first == "  defined as      llamacpp (weights"
+    assert {line[:18] for line in others} == {" " * 18}
+    assert " ".join([first[18:], *(line.strip() for line in others)]) == says
+    assert explain_text(fact).splitlines()[1].endswith(says)
 
 
 def test_a_key_that_nobody_described_is_explained_by_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
