@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import Parts
 from reconciler.fakes.processes import Nature
+from reconciler.loop import keeper
 from reconciler.loop.past import Past
 from reconciler.model.facts import Activity, Answer, Health, Unknown
 from tests.crash.stage import A, B, Stage, serving_a, want
+from tests.vigil import Vigil
 from tests.worlds import HOST
 
 if TYPE_CHECKING:
@@ -56,6 +59,23 @@ def test_an_engine_that_answers_is_left_alone(phase: Phase, outcome: str) -> Non
     stage.parts = refusing("a", phase)
     stage.ends(outcome)
     assert pids(stage) == before
+
+
+@pytest.mark.parametrize("phase", ["locked", "unclear"])
+def test_an_engine_that_refuses_a_watch_is_left_alone_however_often_it_looks_again(phase: Phase) -> None:
+    """Also one whose conversations nobody wants kept, so that nothing else is in the way of stopping it."""
+    given = serving_a()
+    models = tuple(one.model_copy(update={"conversations": "drop"}) for one in given.wanted.models)
+    vigil = Vigil(replace(given, wanted=given.wanted.model_copy(update={"models": models}), parts=refusing("a", phase)))
+    before = vigil.world.units()
+
+    async def all_of_it() -> None:
+        async with vigil.watching():
+            await anyio.sleep(10 * keeper.RESYNC_SECONDS)
+
+    vigil.world.clock.run(all_of_it)
+    assert vigil.world.units() == before
+    assert vigil.world.violations == []
 
 
 @pytest.mark.parametrize("phase", ["locked", "unclear"])

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import anyio
-import pytest
 
 from reconciler.core.canonical import digest
 from reconciler.fakes.processes import Conversation, Nature
 from reconciler.loop import keeper
 from reconciler.model.records import Asked, Hold, Resume, RunClosed, RunOpened, StepDone
 from tests.crash.stage import Stage, serving_a, want
-from tests.crash.test_refusing_engines import refusing
 from tests.vigil import Vigil, wanted
 from tests.worlds import HOST, PROVENANCE, model
-
-if TYPE_CHECKING:
-    from reconciler.model.facts import Phase
 
 SETTLED = 30.0
 """By then a switch in this world has ended."""
@@ -318,19 +312,6 @@ def test_an_engine_that_hangs_is_found_out_by_looking_again() -> None:
         await anyio.sleep(50.0 + 2 * keeper.RESYNC_SECONDS)
         assert len(vigil.runs()) == 2
         assert serves(vigil) == {"a"}
-
-    run(vigil, script)
-
-
-@pytest.mark.parametrize("phase", ["locked", "unclear"])
-def test_an_engine_that_refuses_us_is_left_alone_however_often_the_watch_looks_again(phase: Phase) -> None:
-    vigil = serving()
-    vigil.stage.parts = refusing("a", phase)
-    before = vigil.world.units()
-
-    async def script(vigil: Vigil) -> None:
-        await anyio.sleep(10 * keeper.RESYNC_SECONDS)
-        assert vigil.world.units() == before
 
     run(vigil, script)
 
