@@ -81,6 +81,15 @@ def test_numbers_among_words_are_taken_as_they_were_typed(tmp_path: Path) -> Non
     assert small.engine.options["args"] == [*TYPED[:-1], "8"]
 
 
+def test_numbers_are_text_wherever_text_is_expected_and_hide_nothing_that_is_wrong_beside_them(tmp_path: Path) -> None:
+    inventory = "version: 1\ndescription: 2026\nmodels:\n  small: {engine: fake, serves: 4.20}\n"
+    small = wanted(tmp_path, inventory=inventory).slices["local"].model("small")
+    assert small is not None
+    assert small.serves == "4.20"
+    lines = problems(tmp_path, "version: 1\nactive: smal\n", f"{inventory}  large: {{engine: fake, prot: 1}}\n")
+    assert [line.partition(": ")[0] for line in lines] == ["desired.yaml:2:9", "inventory.yaml:5:25"]
+
+
 def test_nothing_among_words_is_no_word(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, inventory="version: 1\nmodels:\n  small: {engine: {kind: fake, args: [1, ~]}}")
     assert line == "inventory.yaml:3:42: models.small.engine.args.1: found nothing, expected text"
