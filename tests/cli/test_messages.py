@@ -162,3 +162,19 @@ def test_a_demo_whose_engine_cannot_run_names_the_remedy_before_it_does_anything
         "reconciler: Unreachable: the demo cannot run: the embedded engine needs the Python package xllamacpp: "
     )
     assert remedy in said.err
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        ('__version__ = "2025.1"', "the demo cannot run: found xllamacpp 2025.1, expected 2026.6 or later"),
+        ("import os; os._exit(132)", "the demo cannot run: its engine ended with 132 and no word"),
+    ],
+)
+def test_a_demo_whose_engine_is_too_old_or_dies_at_once_says_so_before_it_does_anything(
+    engine: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text(f"{engine}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err.startswith(f"reconciler: Unreachable: {said}")

@@ -73,6 +73,8 @@ def test_what_is_opened_beside_closed_streams_never_gets_their_numbers(here: Sta
         ("reconciler apply 2>&1 | true", 4),
         ("reconciler apply --yes 2>&1 | true", 0),
         ("reconciler history 9 2>&1 | true", 64),
+        ("reconciler use tiny-a 2>&1 | head -1", 4),
+        ("reconciler hold 2>&1 | true", 0),
     ],
 )
 def test_readers_who_have_seen_enough_change_no_code(here: Stack, words: str, code: int) -> None:
