@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contracts.test_pages import OK, nothing, saying, slowly, whole
+from tests.engine import free_port
 from tests.integration.test_liars import PROPS, engine_on
 from tests.liars import this_process
 from tests.rig import DIGEST, value
@@ -128,6 +129,14 @@ async def test_a_server_that_speaks_tls_lives(tmp_path: Path) -> None:
     with speaking_tls(tmp_path) as port:
         health: Health = value(await engine_on(port, tmp_path).health(this_process(DIGEST, uptime=OLD)))
     assert (health.phase, "it speaks TLS there" in health.message) == ("locked", True), health
+
+
+async def test_a_service_that_has_no_main_process_yet_loads(tmp_path: Path) -> None:
+    """As while its ExecStartPre= waits for a disk, for as long as that takes."""
+    one = this_process(DIGEST)
+    waits = {"identity": one.identity.model_copy(update={"pid": 0}), "members": (), "uptime": 0.0}
+    health: Health = value(await engine_on(free_port(), tmp_path).health(one.model_copy(update=waits)))
+    assert health.phase == "loading"
 
 
 async def test_a_server_that_refuses_us_while_it_loads_is_loading(tmp_path: Path) -> None:
