@@ -130,14 +130,26 @@ FINE = {
 """Ways to save that look odd, and are followed."""
 
 
+SPARE = 4
+"""How many more files and threads a watch may have after all its days than at first: fewer than it has days."""
+
+
+def held_by(pid: int) -> tuple[int, int]:
+    """Return how many files and threads a process has."""
+    files, threads = (len(list(Path(f"/proc/{pid}/{what}").iterdir())) for what in ("fd", "task"))
+    return files, threads
+
+
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Give a stack that is in git, under a watch that lives through all of its rows."""
     with stack(tmp_path_factory.mktemp("stack")) as made:
         repository(made.folder)
-        with made.watching():
+        with made.watching() as process:
             made.becomes("tiny-a")
+            before = held_by(process.pid)
             yield made
+            until(lambda: all(now <= then + SPARE for now, then in zip(held_by(process.pid), before, strict=True)))
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -46,6 +48,22 @@ def test_anothers_claim_stands_until_it_is_taken_over(tmp_path: Path) -> None:
     assert ok(ask(tmp_path, "claim")) == {"claim": OURS}
     ok(ask(tmp_path, "write-claim", claim=THEIRS, take_over=True))
     assert ok(ask(tmp_path, "claim")) == {"claim": THEIRS}
+
+
+def test_of_two_who_claim_at_the_same_instant_one_has_the_host_and_the_other_is_told_whose_it_is(tmp_path: Path) -> None:
+    for number in range(20):
+        host, together = tmp_path / str(number), Barrier(2)
+
+        def claims(claim: dict[str, Any], host: Path = host, together: Barrier = together) -> str:
+            together.wait()
+            return str(ask(host, "write-claim", claim=claim).get("error", ""))
+
+        with ThreadPoolExecutor() as pool:
+            said = list(pool.map(claims, (OURS, THEIRS)))
+        (loser,) = [one for one in said if one]
+        won = OURS if loser == said[1] else THEIRS
+        assert f"claimed by controller {won['name']}" in loser
+        assert ok(ask(host, "claim")) == {"claim": won}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"controller": 1}', "x" * (files.CLAIM_LIMIT + 1)])

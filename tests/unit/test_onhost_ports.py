@@ -55,8 +55,11 @@ def test_a_unit_of_another_reconciler_is_no_stranger_that_a_kill_ends(tmp_path: 
     assert (found["model"], found["supervisor"]) == (None, f"another reconciler ({tmp_path}/models/gemma3)")
 
 
-@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1")])  # noqa: S104
-def test_a_stranger_is_named_on_both_families(family: socket.AddressFamily, address: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "address"),
+    [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET, "127.0.0.2"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::")],  # noqa: S104
+)
+def test_a_stranger_is_named_on_every_address_of_both_families(family: socket.AddressFamily, address: str) -> None:
     with socket.create_server((address, 0), family=family) as listener:
         found = owner(listener.getsockname()[1])
         assert found is not None
