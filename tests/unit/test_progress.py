@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from reconciler.fakes.processes import Nature
+from reconciler.loop import trial
 from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import A, B, Stage, want
 from tests.crash.story import STORIES
-from tests.worlds import slice_of
+from tests.worlds import model, slice_of
 
 
 def told(stage: Stage) -> list[str]:
@@ -56,3 +59,20 @@ def test_a_wait_for_a_host_to_go_down_says_what_is_known_of_it_so_far() -> None:
     assert first.startswith("it accepted to go down (run ")
     assert first.endswith(") and has not gone yet")
     assert ") and is silent; 30 s of that while " in last
+
+
+@pytest.mark.parametrize(
+    ("names", "seconds", "said"),
+    [
+        (("a",), 10.0, ["a is up; watched for 10 s (stable_for) before it counts as good"]),
+        (("b", "a"), 10.0, ["a, b are up; watched for 10 s (stable_for) before they count as good"]),
+        (("a",), 0.2, []),
+    ],
+)
+def test_a_trial_that_takes_its_time_is_announced_with_what_it_waits_for(
+    names: tuple[str, ...], seconds: float, said: list[str]
+) -> None:
+    heard: list[str] = []
+    models = (model("a").model_copy(update={"stable_for": seconds}), model("b"))
+    trial.tell(names, slice_of(names, *models), heard.append)
+    assert heard == said
