@@ -233,9 +233,6 @@ def is_older(version: str) -> bool:
 
 def main(arguments: list[str]) -> NoReturn:
     """Run the program."""
-    if {"-h", "--help"} & {*arguments}:
-        print(manual())  # noqa: T201  that is what was asked for
-        raise SystemExit(0)
     for number in _ENDING_SIGNALS:
         signal.signal(number, signal.SIG_DFL)  # loading keeps the interpreter busy: only the kernel can end it
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
@@ -246,7 +243,10 @@ def main(arguments: list[str]) -> NoReturn:
         fail(f"the embedded engine needs the Python package xllamacpp: {error}; {remedy}; or use a real llama-server")
     found = f"found xllamacpp {binding.__version__}, expected {_EXPECTED}"
     if is_older(binding.__version__):
-        fail(found)
+        fail(f"the embedded engine needs another xllamacpp: {found}")
+    if {"-h", "--help"} & {*arguments}:
+        print(manual())  # noqa: T201  that is what was asked for
+        raise SystemExit(0)
     if "--version" in arguments:
         print(f"xllamacpp {binding.__version__}")  # noqa: T201  that is what was asked for
         raise SystemExit(0)

@@ -1,6 +1,6 @@
 """The flags that a program says it has: which words of a command line it would refuse, known before anything is stopped for it.
 
-A program that lacks a library says so in the same run.
+A program that lacks a library says so in the same run, and so does the embedded engine without its package.
 
 Asked are ELF programs alone: a script may start something else whatever it is told. Believed is only the list that llama.cpp
 generates from its parser (`----- common params -----`, since September 2024; looked at in b10434), because other programs leave
@@ -40,6 +40,9 @@ _TWO_WORDS = re.compile(r"[A-Z]+ [A-Z]+")
 _LIKE_A_FLAG = re.compile(r"--?[A-Za-z]")
 _UNLINKED = re.compile(r"[Ee]rror (?:while )?loading shared librar(?:ies|y):? .*|version `\S+' not found .*")
 """What the dynamic linkers of glibc and musl say on stderr."""
+
+_EMBEDDED = re.compile(r"^error: (the embedded engine needs .*)", re.MULTILINE)
+"""What the embedded engine says instead of its flags."""
 
 _REMOVED = re.compile(r"the argument has been removed\.?\s*(.*?)\s*(?:\(env: .*)?$")
 
@@ -123,9 +126,16 @@ def _asked(program: list[str], environment: dict[str, str]) -> Listing:
     said = _said(argv, environment)
     if said != "":
         return Listing(listed(said or ""))
-    missing = _UNLINKED.search(_said(argv, environment, errors=True) or "")
+    return Listing({}, _why_not(program[-1], _said(argv, environment, errors=True) or ""))
+
+
+def _why_not(program: str, said: str) -> str:
+    """Return why a program that lists nothing cannot be run, by what it says on stderr; empty where that is not known."""
+    if lacks := _EMBEDDED.search(said):
+        return lacks[1]
+    missing = _UNLINKED.search(said)
     remedy = "install what is missing, or name its folder with `env: {LD_LIBRARY_PATH: FOLDER}`"
-    return Listing({}, f"{program[-1]} cannot be run here: {missing[0]}; {remedy}" if missing else "")
+    return f"{program} cannot be run here: {missing[0]}; {remedy}" if missing else ""
 
 
 def _identity(path: str) -> tuple[int, ...]:

@@ -152,6 +152,21 @@ def test_the_embedded_engine_says_its_flags() -> None:
     assert said == f"--flash-atn: unknown to {EMBEDDED_SERVER}; did you mean --flash-attn?"
 
 
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("raise ModuleNotFoundError('there is none')", "the embedded engine needs the Python package xllamacpp: there is none; "),
+        ("__version__ = '2025.1'", "the embedded engine needs another xllamacpp: found xllamacpp 2025.1, expected "),
+    ],
+    ids=["missing", "too old"],
+)
+def test_an_embedded_engine_that_cannot_run_says_so_before_anything_is_stopped_for_it(
+    tmp_path: Path, module: str, said: str
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text(module)
+    assert refusal((sys.executable, str(EMBEDDED_SERVER)), "-c", "4096", PYTHONPATH=str(tmp_path)).startswith(said)
+
+
 @pytest.mark.parametrize("server", SERVERS, ids=str)
 def test_every_server_takes_the_flags_that_every_engine_is_started_with(server: Server) -> None:
     options = llamacpp.Options(weights="w.gguf", context=4096, args=("-ngl", "99", "--ctx_checkpoints", "1", "-fa", "on"))
