@@ -10,24 +10,25 @@ from reconciler.core.recovery import Hints
 from reconciler.core.safety import violations
 from reconciler.model.change import Ignored, PowerChange, PrepareChange, StartChange, StopChange
 from reconciler.model.facts import FactKey, Observed, Predicted, Unit
+from reconciler.model.records import Mode
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
 from reconciler.steps.plan import AnyStep, HostPlan, PlannedStep
 from reconciler.steps.step import ModelStep
 
 
-def plan(target: Target, observed: Observed, hints: Hints, *, prune: bool = False) -> HostPlan:
+def plan(target: Target, observed: Observed, hints: Hints, *, mode: Mode = "forward", prune: bool = False) -> HostPlan:
     """Return the plan of one host. Its refusals name every reason why it must not run as it is."""
     wanted = target.slice
     difference = diff(wanted, observed, hints, prune=prune)
     cooked = recipe(difference.changes, wanted, observed)
     unseen = unseen_starts(difference.changes, wanted, observed)
     # Nothing that is well is stopped for a start that nobody can look into; else, and on the way back, that beats none.
-    refused = unseen if target.mode == "forward" and ends_what_lives(difference.changes, observed) else ()
+    refused = unseen if mode == "forward" and ends_what_lives(difference.changes, observed) else ()
     steps, blocked = _simulate(_timed(order(cooked.drafts), hints), observed, wanted)
     return HostPlan(
         host=wanted.host.name,
-        mode=target.mode,
+        mode=mode,
         digest=target.digest,
         headline=_headline(wanted, difference, observed),
         steps=steps,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reconciler.core import words
+from reconciler.core import planner, words
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.model.facts import Observed
 from reconciler.model.names import Digest
-from reconciler.model.records import Held, Instant, Quarantine
+from reconciler.model.records import Held, Hold, Instant, Mode, Quarantine
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
 from reconciler.steps.plan import STEPS
@@ -26,38 +26,72 @@ TOLERATED_JUMP_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Aim:
-    """Be the target of one pass, and why it is not what is wanted when it is not: held first, then quarantined.
+    """Where one pass over one host goes, in which mode, and which key its failure would quarantine.
 
-    `target` is None when there is nothing good to aim at.
+    `cause` is why that is not simply what is wanted: a hold first, then a quarantine. Where nothing may be done at all, `acts` is
+    False and the target is the wish. `retry_at` is when a wish that failed is tried again by itself, in wall clock seconds.
     """
 
-    target: Target | None
+    target: Target
+    mode: Mode
     key: Digest
-    quarantined: str = ""
-    held: str = ""
+    cause: Hold | Quarantine | None = None
+    acts: bool = True
+    retry_at: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """The cause as a sentence, empty where there is none."""
+        match self.cause:
+            case Hold():
+                return words.held(self.cause)
+            case Quarantine():
+                return words.quarantined(self.cause)
+            case None:
+                return ""
 
     @property
     def instead(self) -> str:
-        """Return why something else than the wish is aimed at, empty where the wish is or nothing may be done."""
-        forward = self.target is None or self.target.mode == "forward"
-        return "" if forward else self.held or self.quarantined
+        """Why something else than the wish is brought about, empty where the wish is or nothing may be done."""
+        return self.reason if self.acts else ""
 
 
-def aim(wanted: Slice, hints: Hints, observed: Observed, now: Instant) -> Aim:
-    """Return where a pass over one host should aim: what is wanted; nothing while held, last good while quarantined."""
-    wanted_digest = digest(wanted)
-    key = attempt_key(wanted, wanted_digest, observed)
+def aim(wanted: Slice, hints: Hints, observed: Observed, now: Instant, *, retries: bool = False) -> Aim:
+    """Return where a pass over one host goes: to what is wanted; nowhere while it is held, to last good while that failed before.
+
+    `retries` tries a failed wish again once it has waited, where nothing that serves would be stopped for it.
+    """
+    wish = _target(wanted)
+    key = attempt_key(wanted, wish.digest, observed)
+    forward = Aim(wish, "forward", key)
     held = holding(hints, now)
     if held is not None:
-        return Aim(_released(wanted) if held.hold.release else None, key, held=words.held(held.hold))
+        left_alone = replace(forward, cause=held.hold, acts=False)
+        return Aim(_released(wanted), "release", key, held.hold) if held.hold.release else left_alone
     failure = hints.quarantine
     if failure is None or failure.key != key:
-        return Aim(Target(slice=wanted, digest=wanted_digest), key)
-    last_good = None
-    if failure.reason not in OF_POWER and hints.last_good is not None and hints.last_good_digest not in {None, wanted_digest}:
-        back = going_back(hints.last_good, wanted)
-        last_good = Target(slice=back, digest=digest(back), mode="rollback")
-    return Aim(last_good, key, words.quarantined(failure))
+        return forward
+    retries = retries and failure.attempts > 0 and _stops_nothing(wish, hints, observed)
+    if retries and retry_is_due(hints, now):
+        return forward
+    due = retry_at(failure) if retries else None
+    good = last_good(wanted, hints)
+    if good is None or failure.reason in OF_POWER:
+        return replace(forward, cause=failure, acts=False, retry_at=due)
+    return Aim(_target(going_back(good, wanted)), "heal", key, failure, retry_at=due)
+
+
+def back(wanted: Slice, hints: Hints, untouched: tuple[str, ...]) -> Aim:
+    """Return where a host goes after a run of its wish failed: to last good; without one, to what ran before and runs still."""
+    good = last_good(wanted, hints)
+    instead = wanted.model_copy(update={"active": untouched, "power": None}) if good is None else going_back(good, wanted)
+    target = _target(instead)
+    return Aim(target, "rollback", attempt_key(instead, target.digest, Observed()))
+
+
+def last_good(wanted: Slice, hints: Hints) -> Slice | None:
+    """Return the last good state of a host, None where there is none beside what is wanted."""
+    return None if hints.last_good_digest in {None, digest(wanted)} else hints.last_good
 
 
 def is_reached(wanted: Slice, observed: Observed) -> bool:
@@ -119,8 +153,16 @@ def retry_at(failure: Quarantine) -> float:
     return failure.since.at + next_delay(RETRY, failure.attempts, spread)
 
 
+def _stops_nothing(wish: Target, hints: Hints, observed: Observed) -> bool:
+    plan = planner.plan(wish, observed, hints)
+    return not any(planned.step.kind == "stop" for planned in plan.steps)
+
+
+def _target(slice_: Slice) -> Target:
+    return Target(slice=slice_, digest=digest(slice_))
+
+
 def _released(wanted: Slice) -> Target:
     """Return a host that runs nothing and is not prepared for anything, its power left as it is."""
     host = wanted.host.model_copy(update={"prepare": None})
-    empty = wanted.model_copy(update={"host": host, "active": (), "power": None})
-    return Target(slice=empty, digest=digest(empty), mode="release")
+    return _target(wanted.model_copy(update={"host": host, "active": (), "power": None}))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from reconciler.core import words
+from reconciler.core.policy import Aim
 from reconciler.core.recovery import attempt_key
 from reconciler.loop.executor import Ending, Executor
 from reconciler.model.facts import Unknown
-from reconciler.model.records import Mode, RunClosed, Verdict
+from reconciler.model.records import RunClosed, Verdict
 from reconciler.model.target import Target
 
 
@@ -36,8 +37,9 @@ class Attempt:
         return () if self.run is None else (self.run,)
 
 
-async def close(executor: Executor, ending: Ending, mode: Mode, target: Target) -> Attempt:
+async def close(executor: Executor, ending: Ending, aim: Aim) -> Attempt:
     """Record how a run ended, unless its controller leaves it open, and return that."""
+    target = aim.target
     on_the_way: Verdict = "interrupted" if executor.interrupt.way == "back" else "superseded"
     verdicts: dict[str, Verdict] = {"completed": "promoted", "interrupted": on_the_way, "unmet": "failed"}
     failed = ending.kind not in verdicts
@@ -62,7 +64,7 @@ async def close(executor: Executor, ending: Ending, mode: Mode, target: Target) 
             reason=words.failed(ending.step.kind if ending.step else "trial") if failed else unmet,
             message=message,
             key=key if failed else None,
-            quarantines=failed and mode == "forward",
+            quarantines=failed and aim.mode == "forward",
             torn_down=executor.torn_down,
             log=log,
             notes=executor.notes,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from reconciler.core import attention, gate, planner, policy, words
-from reconciler.core.canonical import digest
 from reconciler.core.moments import said_time
+from reconciler.core.policy import Aim
 from reconciler.core.power import is_going
-from reconciler.core.recovery import Hints, attempt_key
+from reconciler.core.recovery import Hints
 from reconciler.errors import DurabilityError, ReconcilerError, Unexpected
 from reconciler.loop import trial
 from reconciler.loop.claiming import Claiming
@@ -24,9 +23,9 @@ from reconciler.model.controller import Controller
 from reconciler.model.facts import Contact, FactKey, Observed, Unit, UnitIdentity
 from reconciler.model.names import Digest
 from reconciler.model.power import Power
-from reconciler.model.records import Adopted, Answers, Gone, Mode, RunOpened, SentDown, TrialOpened
+from reconciler.model.records import Adopted, Answers, Gone, Hold, Quarantine, RunOpened, SentDown, TrialOpened
 from reconciler.model.spec import Slice
-from reconciler.model.target import Provenance, Target
+from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict, Outcome
 from reconciler.ports import Clock, Keep
 from reconciler.steps.plan import HostPlan
@@ -74,14 +73,6 @@ class Actor:
         return Claiming(self.controller, self.past, self.clock)
 
 
-class Goal(NamedTuple):
-    """Say where a run aims, in which mode, and what its failure would quarantine."""
-
-    target: Target
-    mode: Mode
-    key: str
-
-
 async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
     """Bring one host to what is wanted, or back to last good; raise DurabilityError, and nothing else."""
     host = wish.slice.host.name
@@ -115,15 +106,20 @@ async def _reconciled(wish: Wish, actor: Actor) -> HostVerdict:
         actor.say(f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on from what is there")
     observed = await _observer(actor, wish.slice).what_matters(attention.may_run(wish.slice, hints))
     _note_power(actor, hints.sent_down, observed, host)
-    aim = policy.aim(wish.slice, hints, observed, actor.clock.instant())
-    if aim.held:
-        return await _held(wish, actor, aim)
-    if aim.quarantined:
-        retries = wish.retries and _stops_nothing(wish, hints, observed)
-        if not (retries and policy.retry_is_due(hints, actor.clock.instant())):
-            return await _healed(wish, actor, aim, retries=retries)
-    goal = Goal(Target(slice=wish.slice, digest=digest(wish.slice)), "forward", aim.key)
-    attempt = await _attempt(wish, actor, goal, observed)
+    aim = policy.aim(wish.slice, hints, observed, actor.clock.instant(), retries=wish.retries)
+    match aim.cause:
+        case Hold():
+            return await _held(wish, actor, aim)
+        case Quarantine() as failure:
+            return await _healed(wish, actor, aim, failure)
+        case None:
+            return await _carried_out(wish, actor, aim, observed)
+
+
+async def _carried_out(wish: Wish, actor: Actor, aim: Aim, observed: Observed) -> HostVerdict:
+    """Bring a host to what is wanted, and back where that fails."""
+    host = wish.slice.host.name
+    attempt = await _attempt(wish, actor, aim, observed)
     match attempt.kind:
         case "in_sync":
             return HostVerdict(host=host, outcome="in_sync", serving=attempt.serving)
@@ -154,25 +150,21 @@ def _note_power(actor: Actor, sent: SentDown | None, observed: Observed, host: s
         actor.past.journal.append(Gone(host=host, because=power.because))
 
 
-def _stops_nothing(wish: Wish, hints: Hints, observed: Observed) -> bool:
-    """Return whether nothing that serves would be stopped for a wish that failed before."""
-    plan = planner.plan(Target(slice=wish.slice, digest=digest(wish.slice)), observed, hints)
-    return not any(planned.step.kind == "stop" for planned in plan.steps)
-
-
-async def _held(wish: Wish, actor: Actor, aim: policy.Aim) -> HostVerdict:
+async def _held(wish: Wish, actor: Actor, aim: Aim) -> HostVerdict:
     """Leave a held host alone, or free it first where that was asked."""
     host = wish.slice.host.name
     outcome: Outcome = "in_sync" if wish.trigger == "hold" else "refused"
-    left_alone = HostVerdict(host=host, outcome=outcome, held=True, message="the host is left as it is", reasons=(aim.held,))
-    if aim.target is None:
+    left_alone = HostVerdict(host=host, outcome=outcome, held=True, message="the host is left as it is", reasons=(aim.reason,))
+    if not aim.acts:
         return left_alone
-    attempt = await _attempt(wish, actor, Goal(aim.target, "release", aim.key))
+    attempt = await _attempt(wish, actor, aim)
     match attempt.kind:
         case "in_sync":
             return left_alone.model_copy(update={"message": "nothing runs there"})
         case "done":
-            return HostVerdict(host=host, outcome="applied", message="nothing runs there", reasons=(aim.held,), runs=attempt.runs)
+            return HostVerdict(
+                host=host, outcome="applied", message="nothing runs there", reasons=(aim.reason,), runs=attempt.runs
+            )
         case "refused" | "interrupted":
             return HostVerdict(
                 host=host, outcome=attempt.kind, message=attempt.message, reasons=attempt.reasons, runs=attempt.runs
@@ -181,22 +173,20 @@ async def _held(wish: Wish, actor: Actor, aim: policy.Aim) -> HostVerdict:
             return HostVerdict(host=host, outcome="stalled", message=attempt.message, log=attempt.log, runs=attempt.runs)
 
 
-async def _healed(wish: Wish, actor: Actor, aim: policy.Aim, *, retries: bool) -> HostVerdict:
+async def _healed(wish: Wish, actor: Actor, aim: Aim, failure: Quarantine) -> HostVerdict:
     """Bring a host whose wish is quarantined to last good, and keep it there until that changes, or is tried again by itself."""
     host = wish.slice.host.name
     asked = wish.trigger == "rollback"
-    failure = actor.past.hints(host).quarantine
-    log = failure.log if failure else ()
-    left = failure is not None and words.is_left(failure)
+    left = words.is_left(failure)
     mend = "write into desired.yaml what is to stay" if left else "fix the cause and apply again"
     way = f"{mend}, or `reconciler retry {host}`"
-    message = aim.quarantined if left else "the wanted state failed before"
-    why = () if left else (aim.quarantined,)
-    again = f"it is tried again {said_time(policy.retry_at(failure))}; " if retries and failure and failure.attempts else ""
-    refused = HostVerdict(host=host, outcome="refused", reasons=(*why, f"{again}{way}"), log=log)
-    if aim.target is None:
+    message = aim.reason if left else "the wanted state failed before"
+    why = () if left else (aim.reason,)
+    again = "" if aim.retry_at is None else f"it is tried again {said_time(aim.retry_at)}; "
+    refused = HostVerdict(host=host, outcome="refused", reasons=(*why, f"{again}{way}"), log=failure.log)
+    if not aim.acts:
         return refused.model_copy(update={"message": message})
-    attempt = await _attempt(wish, actor, Goal(aim.target, "heal", aim.key))
+    attempt = await _attempt(wish, actor, aim)
     if asked and (attempt.kind == "done" or (attempt.kind == "in_sync" and attempt.serving == words.urls(aim.target.slice))):
         reached: Outcome = "applied" if attempt.kind == "done" else "in_sync"
         return HostVerdict(host=host, outcome=reached, runs=attempt.runs, serving=attempt.serving)
@@ -218,13 +208,10 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
     if interrupted and not (failed.torn_down and actor.interrupt.way == "back"):
         return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
     calm = Actor(actor.ports, actor.past, actor.clock, actor.controller, Interrupt(), actor.say, actor.keep)
-    if hints.last_good is None or hints.last_good_digest == digest(wish.slice):
-        good = wish.slice.model_copy(update={"active": await _untouched(wish.slice, actor), "power": None})
-    else:
-        good = policy.going_back(hints.last_good, wish.slice)
-    actor.say(f"{host}: {failed.message}; going back to {', '.join(good.active or ()) or 'nothing running'}")
-    target = Target(slice=good, digest=digest(good), mode="rollback")
-    back = await _attempt(wish, calm, Goal(target, "rollback", attempt_key(good, target.digest, Observed())))
+    untouched = await _untouched(wish.slice, actor) if policy.last_good(wish.slice, hints) is None else ()
+    aim = policy.back(wish.slice, hints, untouched)
+    actor.say(f"{host}: {failed.message}; going back to {', '.join(aim.target.slice.active or ()) or 'nothing running'}")
+    back = await _attempt(wish, calm, aim)
     runs = (*failed.runs, *back.runs)
     if back.kind not in {"done", "in_sync"}:
         message = f"{failed.message}; going back failed too: {'; '.join(back.reasons) or back.message}"
@@ -241,46 +228,46 @@ async def _untouched(slice_: Slice, actor: Actor) -> tuple[str, ...]:
     return tuple(name for name in names if world.value(FactKey("unit", host, name), Unit) is not None)
 
 
-async def _attempt(wish: Wish, actor: Actor, goal: Goal, observed: Observed | None = None) -> Attempt:
-    """Plan and execute until the host is at the goal, for at most so many plans; judge the trial."""
-    target, mode, _ = goal
+async def _attempt(wish: Wish, actor: Actor, aim: Aim, observed: Observed | None = None) -> Attempt:
+    """Plan and execute until the host is where it is to go, for at most so many plans; judge the trial."""
+    target = aim.target
     host = target.slice.host.name
     hints = actor.past.hints(host)
     observed = observed or await _observer(actor, target.slice).what_matters(attention.may_run(target.slice, hints))
-    plan = planner.plan(target, observed, hints, prune=wish.prune)
+    plan = planner.plan(target, observed, hints, mode=aim.mode, prune=wish.prune)
     reasons = gate.refusals(plan, observed, actor.claiming.ours(plan.host), take_over=wish.take_over)
     if reasons:
         return Attempt("refused", message="nothing was changed", reasons=reasons)
-    if mode == "forward" and wish.approved is not None and gate.approval(plan) != wish.approved:
+    if aim.mode == "forward" and wish.approved is not None and gate.approval(plan) != wish.approved:
         reason = "PlanStale: this plan is not the one that was approved; look again with `reconciler plan`"
         return Attempt("refused", message="nothing was changed", reasons=(reason,))
     is_reached = policy.is_reached(target.slice, observed)
     if not plan.steps and (hints.open_run is None or not is_reached):
         if is_reached:
-            _adopt(wish, actor, target, mode, hints)
+            _adopt(wish, actor, aim, hints)
         return Attempt("in_sync", serving={} if plan.unmet or not is_reached else words.urls(target.slice))
     if plan.steps and not plan.is_asleep:
         obstacle = await actor.claiming.claim(host, actor.ports(target.slice).access, take_over=wish.take_over)
         if obstacle:
             return Attempt("refused", message="nothing was changed", reasons=(f"{host}: {obstacle}",))
-    executor = _open(wish, actor, goal, plan, hints)
-    ending = await _execute(wish, actor, executor, target, plan, observed)
+    executor = _open(wish, actor, aim, plan, hints)
+    ending = await _execute(wish, actor, executor, aim, plan, observed)
     if ending.kind == "completed":
-        ending = await _trial(executor, target, hints)
-    return await close(executor, ending, mode, target)
+        ending = await _trial(executor, aim, hints)
+    return await close(executor, ending, aim)
 
 
-def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) -> Executor:
-    target, mode, key = goal
+def _open(wish: Wish, actor: Actor, aim: Aim, plan: HostPlan, hints: Hints) -> Executor:
+    target = aim.target
     host = target.slice.host.name
     opened = actor.past.journal.append(
         RunOpened(
             host=host,
-            mode=mode,
+            mode=aim.mode,
             slice=target.slice,
             digest=target.digest,
-            key=key,
-            generation=_generation(hints, target, mode),
+            key=aim.key,
+            generation=_generation(hints, aim),
             trigger=wish.trigger,
             provenance=wish.provenance,
             plan=tuple(f"{planned.step.kind} {planned.step.target}" for planned in plan.steps),
@@ -294,8 +281,9 @@ def _open(wish: Wish, actor: Actor, goal: Goal, plan: HostPlan, hints: Hints) ->
     )
 
 
-async def _execute(wish: Wish, actor: Actor, executor: Executor, target: Target, plan: HostPlan, observed: Observed) -> Ending:
+async def _execute(wish: Wish, actor: Actor, executor: Executor, aim: Aim, plan: HostPlan, observed: Observed) -> Ending:
     """Execute, and plan again for as long as something is left to do or a prediction missed."""
+    target = aim.target
     ending = Ending("missed")
     for _ in range(MOST_PLANS):
         ending = await executor.execute(plan.until_awake(), observed)
@@ -303,7 +291,7 @@ async def _execute(wish: Wish, actor: Actor, executor: Executor, target: Target,
             return ending
         asleep, hints = plan.is_asleep, actor.past.hints(target.slice.host.name)
         observed = await executor.observer.what_matters(attention.may_run(target.slice, hints))
-        plan = planner.plan(target, observed, hints, prune=wish.prune)
+        plan = planner.plan(target, observed, hints, mode=aim.mode, prune=wish.prune)
         refused = plan.refusals
         if asleep and plan.steps and not plan.is_asleep:
             refused = await _not_ours(wish, actor, plan, observed)
@@ -323,7 +311,8 @@ async def _not_ours(wish: Wish, actor: Actor, plan: HostPlan, observed: Observed
     return (obstacle,) if obstacle else ()
 
 
-async def _trial(executor: Executor, target: Target, hints: Hints) -> Ending:
+async def _trial(executor: Executor, aim: Aim, hints: Hints) -> Ending:
+    target = aim.target
     host = target.slice.host.name
     names = target.slice.active or ()
     world = await executor.observer.look([FactKey("unit", host, name) for name in names])
@@ -340,25 +329,25 @@ async def _trial(executor: Executor, target: Target, hints: Hints) -> Ending:
         return Ending("failed", None, trouble)
     if executor.interrupt.reason:
         return Ending("interrupted", None, executor.interrupt.reason)
-    unmet = await trial.otherwise(on_trial, executor.observer) if target.mode == "forward" else ""
+    unmet = await trial.otherwise(on_trial, executor.observer) if aim.mode == "forward" else ""
     return Ending("unmet", None, unmet) if unmet else Ending("completed")
 
 
-def _adopt(wish: Wish, actor: Actor, target: Target, mode: Mode, hints: Hints) -> None:
+def _adopt(wish: Wish, actor: Actor, aim: Aim, hints: Hints) -> None:
     """Record that a host is as wanted without a run, when the journal does not know that yet."""
-    if mode != "forward" or (hints.last_good_digest == target.digest and hints.wanted_digest == target.digest):
+    target = aim.target
+    if aim.mode != "forward" or (hints.last_good_digest == target.digest and hints.wanted_digest == target.digest):
         return
-    generation = _generation(hints, target, mode)
     adopted = Adopted(
         host=target.slice.host.name,
         slice=target.slice,
         digest=target.digest,
-        generation=generation,
+        generation=_generation(hints, aim),
         provenance=wish.provenance,
     )
     actor.past.journal.append(adopted)
 
 
-def _generation(hints: Hints, target: Target, mode: Mode) -> int:
-    moved = mode == "forward" and hints.wanted_digest != target.digest
+def _generation(hints: Hints, aim: Aim) -> int:
+    moved = aim.mode == "forward" and hints.wanted_digest != aim.target.digest
     return hints.generation + 1 if moved else hints.generation

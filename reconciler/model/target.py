@@ -42,8 +42,7 @@ class Wanted(Value):
 
 
 class Target(Value):
-    """Be what one host should be at one moment: a slice, and which wish it carries out."""
+    """What one host should be at one moment. Made by core/policy alone."""
 
     slice: Slice
     digest: Digest
-    mode: Literal["forward", "rollback", "release"] = "forward"

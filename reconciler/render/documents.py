@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 from reconciler.model.change import Ignored
 from reconciler.model.explanation import Explanation
 from reconciler.model.names import Digest, Value
+from reconciler.model.records import Mode
 from reconciler.model.target import Provenance
 
 
@@ -27,8 +28,9 @@ class Meaning(Value):
     """Say what would be done to one host."""
 
     host: str = Field(description="The host.")
-    mode: Literal["forward", "rollback", "heal", "release"] = Field(
-        description="forward goes to what is wanted, rollback to the last good state because what is wanted failed."
+    mode: Mode = Field(
+        description="forward goes to what is wanted, heal to the last good state because what is wanted failed before, release to"
+        " nothing for a hold. A rollback is a run's alone: it goes back at once from one that failed."
     )
     digest: Digest = Field(description="The state that it leads to, with every definition in it.")
     steps: tuple[Step, ...] = Field(description="What would be done, in this order. Empty: nothing.")
@@ -95,9 +97,7 @@ class RunDocument(Value):
     run: int = Field(description="Its number, by which `history`, `explain` and `rollback` know it.")
     at: float = Field(description="When it was opened, in wall clock seconds.")
     host: str = Field(description="The host.")
-    mode: Literal["forward", "rollback", "heal", "release"] = Field(
-        description="forward to what was wanted, release to nothing for a hold, else to the last good state."
-    )
+    mode: Mode = Field(description="forward to what was wanted, release to nothing for a hold, else to the last good state.")
     trigger: str = Field(description="What caused it, such as apply or use.")
     active: tuple[str, ...] = Field(description="The models that it was to make active.")
     provenance: str = Field(description="Which files it followed.")

@@ -10,7 +10,7 @@ from reconciler.model.inventory import LOCAL
 from reconciler.render.look import PLAIN, Look, Mood, wide
 
 INSTEAD = {
-    "rollback": "what the files say is left alone: this goes back to the last good state",
+    "heal": "what the files say is left alone: this goes back to the last good state",
     "release": "the host is held and released: this stops what runs there",
 }
 """What a plan says when it does not go where the file says."""

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from reconciler.model.change import Ignored
 from reconciler.model.names import Digest, Value
+from reconciler.model.records import Mode
 from reconciler.model.target import Provenance
 from reconciler.steps.await_down import AwaitDown
 from reconciler.steps.await_healthy import AwaitHealthy
@@ -78,7 +79,7 @@ class HostPlan(Value):
     """
 
     host: str
-    mode: Literal["forward", "rollback", "heal", "release"]
+    mode: Mode
     digest: Digest
     headline: str
     steps: tuple[PlannedStep, ...]

@@ -18,7 +18,7 @@ from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.facts import Observed
 from reconciler.model.records import Record, Row
 from reconciler.model.spec import Slice
-from reconciler.model.target import Target, Wanted
+from reconciler.model.target import Wanted
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
 from reconciler.verbs.given import Looking
@@ -72,7 +72,7 @@ async def look(
         mine = replace(known, held=policy.holding(known, looking.clock.instant()))
         aim = policy.aim(slice_, mine, observed, looking.clock.instant())
         there = observed
-        if aim.target is not None and aim.target.slice != slice_:
+        if aim.target.slice != slice_:
             # What is gone back to has its own definitions: its weights, its programs, and what it keeps.
             back = aim.target.slice
             there = await Observer(looking.readers(back), back, looking.clock, lambda: known.sent_down).everything()
@@ -114,12 +114,11 @@ def _refused(seen: Seen, reason: str) -> Seen:
 
 def _planned(looking: Looking, slice_: Slice, sight: Sight, *, prune: bool, take_over: bool) -> Seen:
     observed, hints, aim = sight
-    target = aim.target or Target(slice=slice_, digest=digest(slice_))
-    plan = planner.plan(target, observed, hints, prune=prune)
+    plan = planner.plan(aim.target, observed, hints, mode=aim.mode, prune=prune)
     ours = Ownership.known(looking.controller, hints, looking.clock.instant())
     reasons = gate.refusals(plan, observed, ours, take_over=take_over)
-    if aim.held or aim.quarantined:
-        reasons = (aim.held or aim.quarantined, *reasons)
+    if aim.reason:
+        reasons = (aim.reason, *reasons)
     return Seen(slice_, observed, hints, plan.model_copy(update={"refusals": reasons}), aim.instead)
 
 

@@ -16,7 +16,6 @@ from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.model.facts import FactKey, Known
 from reconciler.model.records import Held, Hold, Instant, Quarantine
-from reconciler.model.target import Target
 from tests.casefile import (
     Case,
     Happened,
@@ -46,8 +45,8 @@ def test_a_rollback_is_the_plan_that_would_lead_to_last_good(case: Case) -> None
     aim = policy.aim(failing, known, world, now=instant(1.0))
     nothing_ran = () if good.power in {"off", "suspend"} else good.active
     models = good.model_copy(update={"power": None, "active": nothing_ran})
-    assert aim.target == Target(slice=models, digest=digest(models), mode="rollback")
-    back = plan(aim.target, world, known, prune=case.prune)
+    assert (aim.mode, aim.target) == ("heal", target(models))
+    back = plan(aim.target, world, known, mode=aim.mode, prune=case.prune)
     assert back.model_copy(update={"mode": "forward"}) == plan(target(models), world, known, prune=case.prune)
 
 
@@ -147,6 +146,6 @@ def test_a_file_that_changed_lifts_a_quarantine() -> None:
     world = seen(case)
     fact = world.fact(key)
     assert isinstance(fact, Known)
-    assert policy.aim(wanted_slice(case), hints(case), world, now=instant(0.0)).quarantined
+    assert policy.aim(wanted_slice(case), hints(case), world, now=instant(0.0)).cause
     newer = world.seeing({key: Known(fact.value.model_copy(update={"modified_ns": 1}))})  # type: ignore[union-attr]
-    assert not policy.aim(wanted_slice(case), hints(case), newer, now=instant(0.0)).quarantined
+    assert not policy.aim(wanted_slice(case), hints(case), newer, now=instant(0.0)).cause

@@ -25,5 +25,5 @@ def test_what_no_step_can_bring_about_refuses_an_empty_plan_but_no_way_back() ->
     seen = world(wanted, {"a": unit("a")}, health_a=Health(phase="other", message="it serves c, not a"))
     made = plan(target(wanted), seen, Hints())
     assert refusals(made, seen, OURS, take_over=False) == ("a: it serves c, not a",)
-    back = plan(target(wanted).model_copy(update={"mode": "rollback"}), seen, Hints())
+    back = plan(target(wanted), seen, Hints(), mode="rollback")
     assert refusals(back, seen, OURS, take_over=False) == ()

@@ -115,7 +115,7 @@ def test_a_hold_with_an_end_says_when_and_one_without_does_not() -> None:
         (None, "", "held;"),
     ):
         held = after(Hold(host=HOST, reason=reason, until=until))
-        assert aim(WANTED, held, observed, instant(100.0)).held.startswith(said)
+        assert aim(WANTED, held, observed, instant(100.0)).reason.startswith(said)
     assert parse_until(moment, 100.0) == 3_000_000.0
 
 
