@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from reconciler.model.names import Digest, HostName, ModelName
 
 
+IDENTIFYING = ("argv", "env", "folders")
+"""The fields of a command that identify its unit, as the first marks were made."""
+
+ADDED = ("secrets",)
+"""Those that came later: they count where they are used."""
+
+
 class Definition(NamedTuple):
     """Hold what drivers say of a model: accepted and completed options, the command line, what the engine can do."""
 
@@ -60,9 +67,9 @@ def _slice(host: HostSpec, wish: HostWish, models: tuple[ModelSpec, ...]) -> Sli
 
 
 def _identity(command: Command, port: int) -> Digest:
-    """Return the digest of a command line. What it does not use of an addition is left out, or an upgrade would start it anew."""
-    unused = {name for name in ("secrets",) if not getattr(command, name)}
-    return digest({"command": command.model_dump(mode="json", exclude=unused), "port": port})
+    """Return the digest of a command line over named fields: no field that an upgrade brings may start every engine again."""
+    used = [name for name in ADDED if getattr(command, name)]
+    return digest({"command": command.model_dump(mode="json", include={*IDENTIFYING, *used}), "port": port})
 
 
 def _model(model_name: ModelName, model: Model, definition: Definition) -> ModelSpec:

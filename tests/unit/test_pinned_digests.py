@@ -1,0 +1,35 @@
+"""What an engine was started with is known by its digest, in its mark: the same definition has the same one in every version.
+
+Whoever has to change a digest here restarts every engine of that kind at everybody's next upgrade.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reconciler.core.canonical import digest
+from reconciler.core.resolve import ADDED, IDENTIFYING
+from reconciler.drivers import DriverCatalog
+from reconciler.edge.clock import SystemClock
+from reconciler.model.spec import Command
+from reconciler.store.source import FileSource
+
+STATE = Path(__file__).parents[1] / "pinned" / "state"
+UNITS = {
+    "embeds": "v1:sha256:5c1fa00fcaf22d79d2a6e018d22641654de7a7d323e5b3beac87ac1ee60f1e8c",
+    "full": "v1:sha256:e924ea3f263490ed6f15928bfb792d02339cad596c5f63ba051cce05d4ffb618",
+    "plain": "v1:sha256:6a2b2b10e730f26ca92287f2bd398231933b3699c71fe339d32bb45e6037867d",
+    "service": "v1:sha256:f8392c3ee8040b2e177e72aa70a3bb9cc1b84b4f127a785adeac6eb97a7b2225",
+}
+HOST = "v1:sha256:cbc2f55c87b9d5e7c27c12cf9fc5971ff35e3941f4b34045ebc27d86ab24ee7b"
+"""What last good and a quarantine are known by, in the journal."""
+
+
+def test_every_version_knows_a_unit_by_the_same_digest() -> None:
+    (slice_,) = FileSource(STATE, DriverCatalog("", SystemClock())).read().slices.values()
+    assert {model.name: model.digest for model in slice_.models} == UNITS
+    assert digest(slice_) == HOST
+
+
+def test_whoever_adds_a_field_to_a_command_says_whether_it_identifies_a_unit() -> None:
+    assert {*IDENTIFYING, *ADDED} == {*Command.model_fields}
