@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 import anyio
 
@@ -30,10 +30,12 @@ from reconciler.model.records import Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import Access, Engine, GpuReader, HostPorts, Journal, Launcher, ModelPorts, Power, Shelf
-from reconciler.verbs.given import Acting, Answer
+from reconciler.verbs.given import Acting
 from tests.chance import SeededRandom
 from tests.crash.stage import want
 from tests.worlds import ME, PROVENANCE
+
+Answer = TypeVar("Answer")
 
 HOSTS = ("one", "bad", "two")
 PROTOCOLS = {"access": Access, "power": Power, "gpu": GpuReader, "launcher": Launcher, "engine": Engine, "shelf": Shelf}

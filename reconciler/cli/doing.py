@@ -37,7 +37,7 @@ def run(asked: argparse.Namespace) -> int:
     if getattr(asked, "follow", False):
         return _follow(asked, app)
     acts = asked.verb in ACTS or getattr(asked, "try_power", False)
-    outcome = _act(asked, app) if acts else _look(asked, app)
+    outcome = app.run(_act if acts else _look, asked, app)
     write(told(asked, outcome.document))
     return outcome.exit_code
 
@@ -50,40 +50,40 @@ def _loaded(asked: argparse.Namespace) -> App:
         return build(settings(os.environ, asked.directory if asked.verb == "init" else asked.state, asked.data))
 
 
-def _look(asked: argparse.Namespace, app: App) -> Outcome:
+async def _look(asked: argparse.Namespace, app: App) -> Outcome:
     match asked.verb:
         case "plan":
             from reconciler.verbs import plan
 
-            outcome = plan.run(app, detailed=asked.detailed_exitcode)
+            outcome = await plan.run(app, detailed=asked.detailed_exitcode)
             if asked.save is not None:
                 app.plans.write(asked.save, outcome.document)
             return outcome
         case "status":
             from reconciler.verbs import status
 
-            return status.run(app, exit_code=asked.exit_code)
+            return await status.run(app, exit_code=asked.exit_code)
         case "history":
             from reconciler.verbs import history
 
-            return history.run(app, asked.run)
+            return await history.run(app, asked.run)
         case "explain":
             from reconciler.schemas import real
             from reconciler.verbs import explain
 
-            return explain.run(app, app.source, real(), asked.subject)
+            return await explain.run(app, app.source, real(), asked.subject)
         case "logs":
             from reconciler.verbs import logs
 
-            return logs.run(app, asked.model, asked.lines)
+            return await logs.run(app, asked.model, asked.lines)
         case "doctor":
             from reconciler.verbs import doctor
 
-            return doctor.run(app, asked.host)
+            return await doctor.run(app, asked.host)
         case _:
             from reconciler.verbs import validate
 
-            return validate.run(app.source)
+            return await validate.run(app.source)
 
 
 def _follow(asked: argparse.Namespace, app: App) -> int:
@@ -96,9 +96,9 @@ def _follow(asked: argparse.Namespace, app: App) -> int:
 
     try:
         if asked.verb == "logs":
-            logs.follow(app, asked.model, asked.lines, show)
+            app.run(logs.follow, app, asked.model, asked.lines, show)
         else:
-            status.follow(app, show, say)
+            app.run(status.follow, app, show, say)
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
@@ -113,32 +113,32 @@ def _schema(name: str) -> str:
     return json.dumps(schemas[name], indent=2, ensure_ascii=False)
 
 
-def _act(asked: argparse.Namespace, app: App) -> Outcome:
+async def _act(asked: argparse.Namespace, app: App) -> Outcome:
     match asked.verb:
         case "apply":
-            return _apply(asked, app)
+            return await _apply(asked, app)
         case "watch":
             from reconciler.verbs import watch
 
-            return watch.run(app, teller(asked))
+            return await watch.run(app, teller(asked))
         case "doctor":
             from reconciler.verbs import try_power
 
-            return try_power.run(app, asked.host, agreed(asked), say)
+            return await try_power.run(app, asked.host, agreed(asked), say)
         case "init":
             from reconciler.verbs import init
 
-            return init.run(app, ask if sys.stdin.isatty() and not asked.yes else None, asked.host)
+            return await init.run(app, ask if sys.stdin.isatty() and not asked.yes else None, asked.host)
         case "use":
             from reconciler.verbs import use
 
             message = f"active: {asked.model}" if asked.commit else ""
-            return use.run(app, app.source.propose(asked.model, asked.host), message, approver(asked), say)
+            return await use.run(app, app.source.propose(asked.model, asked.host), message, approver(asked), say)
         case _:
-            return _steer(asked, app)
+            return await _steer(asked, app)
 
 
-def _apply(asked: argparse.Namespace, app: App) -> Outcome:
+async def _apply(asked: argparse.Namespace, app: App) -> Outcome:
     from reconciler.verbs import apply
 
     wishes = apply.Wishes(
@@ -148,20 +148,20 @@ def _apply(asked: argparse.Namespace, app: App) -> Outcome:
         take_over=asked.take_over,
         approved=asked.yes,
     )
-    return apply.run(app, wishes, approver(asked), say)
+    return await apply.run(app, wishes, approver(asked), say)
 
 
-def _steer(asked: argparse.Namespace, app: App) -> Outcome:
+async def _steer(asked: argparse.Namespace, app: App) -> Outcome:
     from reconciler.verbs import hold, retry, rollback
 
     approve = approver(asked)
     match asked.verb:
         case "retry":
-            return retry.run(app, asked.host, approve, say, approved=asked.yes)
+            return await retry.run(app, asked.host, approve, say, approved=asked.yes)
         case "hold":
             words = hold.HoldWords(asked.reason, asked.until, release=asked.release, now=asked.now, approved=asked.yes)
-            return hold.hold(app, asked.host, words, approve, say)
+            return await hold.hold(app, asked.host, words, approve, say)
         case "resume":
-            return hold.resume(app, asked.host, approve, say, approved=asked.yes)
+            return await hold.resume(app, asked.host, approve, say, approved=asked.yes)
         case _:
-            return rollback.run(app, asked.run, asked.host, approve, say, approved=asked.yes)
+            return await rollback.run(app, asked.run, asked.host, approve, say, approved=asked.yes)

@@ -69,7 +69,7 @@ class _Approval:
         return self._approved is not None
 
 
-def run(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
+async def run(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
     """Plan, ask for approval, act, or let who acts already do it.
 
     Raise LockHeld by one that takes no requests, NotApproved, PlanStale, ConfigError or DurabilityError.
@@ -78,11 +78,11 @@ def run(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
     while True:
         try:
             with app.lock.held():
-                return app.run(_apply, app, wishes, approval, say)
+                return await _apply(app, wishes, approval, say)
         except LockHeld as held:
             if not held.obeys:
                 raise
-        outcome = app.run(_ask, app, wishes, approval, say)
+        outcome = await _ask(app, wishes, approval, say)
         if outcome is not None:
             return outcome
         say("whoever acted on this data directory is gone; acting here")

@@ -21,13 +21,13 @@ from reconciler.verbs.hosts import among
 from reconciler.verbs.outcome import ERROR, OK, Outcome
 
 
-def run(looking: Looking, host: str | None) -> Outcome:
+async def run(looking: Looking, host: str | None) -> Outcome:
     """Return every finding of the controller and of one host, or all; exit 1 when anything is wrong. Raise Misused."""
     wanted, of_files = _files(looking)
     slices = wanted.slices if wanted else {}
     chosen = [slices[name] for name in among(slices, host)] if wanted else []
     rows, of_journal = _rows(looking)
-    of_hosts = looking.run(_all, looking, chosen, rows)
+    of_hosts = await _all(looking, chosen, rows)
     found = (*of_files, *of_journal, *findings.of_time(rows, looking.clock.wall()), *of_hosts)
     document = Findings(hosts=tuple(slice_.host.name for slice_ in chosen), findings=found)
     return Outcome(document.model_dump(mode="json"), ERROR if document.wrong else OK)

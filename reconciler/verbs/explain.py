@@ -25,7 +25,7 @@ PLACES = ("models.NAME.", "hosts.NAME.", "models.NAME.engine.")
 SUBJECTS = "a model, a host, the number of a run, an error or reason, a word of status, a step, or a key such as models.NAME.port"
 
 
-def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome:
+async def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome:
     """Return all that is known of whatever has this name; raise Misused with the nearest name, or ConfigError."""
     texts, meanings = reasons(), words()
     found = list(_general(texts, meanings, subject))
@@ -44,7 +44,7 @@ def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], su
         raise
     slices = wanted.slices
     near += [*slices, *(model.name for slice_ in slices.values() for model in slice_.models)]
-    found = [*looking.run(_seen, looking, wanted, subject), *found]
+    found = [*await _seen(looking, wanted, subject), *found]
     if not found:
         raise Misused(f"nothing is called {subject}{nearest(subject, near)}; what can be explained is {SUBJECTS}")
     return _told(subject, found)

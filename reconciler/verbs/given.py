@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from reconciler.model.controller import Controller
 from reconciler.model.spec import Slice
@@ -20,8 +19,6 @@ from reconciler.ports import (
     Source,
     Supervisor,
 )
-
-Answer = TypeVar("Answer")
 
 
 class Looking(Protocol):
@@ -46,9 +43,6 @@ class Looking(Protocol):
     @property
     def keep(self) -> Keep:
         """Return what keeps the tracebacks of what nobody foresaw."""
-
-    def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
-        """Run in an event loop in which hosts can be reached."""
 
     def readers(self, slice_: Slice) -> HostReaders:
         """Return what can be asked about a host."""

@@ -9,7 +9,7 @@ from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import Outcome
 
 
-def run(looking: Looking, run_number: int | None) -> Outcome:
+async def run(looking: Looking, run_number: int | None) -> Outcome:
     """Return every run, or the one asked for; raise Misused naming the runs there are, and where they were looked for."""
     directory = looking.controller.directory
     runs = history(looking.journal.rows())

@@ -24,25 +24,25 @@ class HoldWords:
     approved: bool = False
 
 
-def hold(app: Acting, host: str | None, words: HoldWords, approve: apply.Approve, say: apply.Say) -> Outcome:
+async def hold(app: Acting, host: str | None, words: HoldWords, approve: apply.Approve, say: apply.Say) -> Outcome:
     """Hold one host, or all; raise Misused for a host that is not managed or an end that has passed."""
     until = None if words.until is None else parse_until(words.until, app.clock.wall())
     noting = tuple(
         Hold(host=name, reason=words.reason, until=until, release=words.release, now=words.now) for name in chosen(app, host)
     )
-    return _tell(app, apply.Wishes(trigger="hold", noting=noting, approved=words.approved), approve, say)
+    return await _tell(app, apply.Wishes(trigger="hold", noting=noting, approved=words.approved), approve, say)
 
 
-def resume(app: Acting, host: str | None, approve: apply.Approve, say: apply.Say, *, approved: bool) -> Outcome:
+async def resume(app: Acting, host: str | None, approve: apply.Approve, say: apply.Say, *, approved: bool) -> Outcome:
     """End the hold of one host, or of all, and bring it to what the file says; raise Misused."""
     noting = tuple(Resume(host=name) for name in chosen(app, host))
-    return _tell(app, apply.Wishes(trigger="resume", noting=noting, approved=approved), approve, say)
+    return await _tell(app, apply.Wishes(trigger="resume", noting=noting, approved=approved), approve, say)
 
 
-def _tell(app: Acting, wishes: apply.Wishes, approve: apply.Approve, say: apply.Say) -> Outcome:
+async def _tell(app: Acting, wishes: apply.Wishes, approve: apply.Approve, say: apply.Say) -> Outcome:
     """Record it at any rate: whoever acts alone now ends what it does, and what comes next sees it."""
     try:
-        return apply.run(app, wishes, approve, say)
+        return await apply.run(app, wishes, approve, say)
     except LockHeld as held:
         for record in wishes.noting:
             app.journal.append(record)

@@ -38,14 +38,14 @@ class Beginning(Looking, Protocol):
         """Return what the flags of a server say as keys of a model."""
 
 
-def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome:
+async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome:
     """Write both files and plan over them; `ask` puts a question to a person, `to` is where ssh goes, here without it.
 
     Raise Refused when files are there already, or nothing is there to write of; Unreachable; Misused.
     """
     app.folder.refuse_taken()
     where = _where(to)
-    machine, gpu_problem = app.run(_look, _readers(app, where))
+    machine, gpu_problem = await _look(_readers(app, where))
     found = drafting.candidates(machine, {one.pid: app.adopted(one) for one in machine.servers})
     if to is not None and not found:
         raise Refused(f"no llama-server listens on {to} and no GGUF file was found there; put one there, then run this again")
@@ -62,7 +62,7 @@ def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome:
         "served": [one.name for one in found if one.server is not None],
         "notes": list(drafting.unseen(machine, found)),
         "steps": [{**step._asdict(), "command": _there(step.command, to)} for step in takeover.steps(machine, found)],
-        "plan": plan_verb.run(app, detailed=False).document,
+        "plan": (await plan_verb.run(app, detailed=False)).document,
     }
     return Outcome(document)
 

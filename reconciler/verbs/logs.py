@@ -19,18 +19,14 @@ AT_A_TIME = 1000
 """More lines than a host gives at a time."""
 
 
-def run(looking: Looking, model_name: str, lines: int) -> Outcome:
+async def run(looking: Looking, model_name: str, lines: int) -> Outcome:
     """Return the last lines of a model's log; raise Misused naming the models there are, or Unreachable."""
     slice_, launcher = _found(looking, model_name)
-    return Outcome(_document(slice_, model_name, looking.run(_part, launcher, model_name, lines)))
+    return Outcome(_document(slice_, model_name, await _part(launcher, model_name, lines)))
 
 
-def follow(looking: Looking, model_name: str, lines: int, show: Show) -> None:
+async def follow(looking: Looking, model_name: str, lines: int, show: Show) -> None:
     """Show the last lines, then whatever comes, also of the next start of the model, for as long as somebody reads."""
-    looking.run(_follow, looking, model_name, lines, show)
-
-
-async def _follow(looking: Looking, model_name: str, lines: int, show: Show) -> None:
     slice_, launcher = _found(looking, model_name)
     part = await _part(launcher, model_name, lines)
     while not part.lines or show(_document(slice_, model_name, part)):

@@ -122,10 +122,10 @@ def _planned(looking: Looking, slice_: Slice, sight: Sight, *, prune: bool, take
     return Seen(slice_, observed, hints, plan.model_copy(update={"refusals": reasons}), aim.instead)
 
 
-def run(looking: Looking, *, detailed: bool) -> Outcome:
+async def run(looking: Looking, *, detailed: bool) -> Outcome:
     """Return the plan; with `detailed`, exit 2 says that there is something to do."""
     wanted = looking.source.read()
-    seen = looking.run(look, looking, wanted)
+    seen = await look(looking, wanted)
     plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
     refused = any(host.refusals for host in plan.hosts)
     code = REFUSED if refused else PENDING if detailed and plan.has_changes else OK

@@ -16,7 +16,7 @@ from reconciler.verbs.hosts import among
 from reconciler.verbs.outcome import Outcome
 
 
-def run(
+async def run(
     app: Acting, run_number: int | None, host: str | None, approve: apply.Approve, say: apply.Say, *, approved: bool
 ) -> Outcome:
     """Aim a host at a promoted run, the one before the present by default; raise Misused when there is none, or Refused."""
@@ -29,10 +29,10 @@ def run(
     (name,) = names
     now = wanted.slices[name]
     chosen = _chosen(promoted(app.journal.rows(), name), run_number, digest(now))
-    observed = app.run(Observer(app.readers(now), now, app.clock).everything)
+    observed = await Observer(app.readers(now), now, app.clock).everything()
     leaves = attempt_key(now, digest(now), observed)
     asked = RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves)
-    outcome = apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,), approved=approved), approve, say)
+    outcome = await apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,), approved=approved), approve, say)
     say(f"to make it permanent, where both files are: {permanently(chosen, now)}")
     return outcome
 

@@ -20,19 +20,15 @@ from reconciler.verbs.plan import Seen, broken, look
 LOOK_SECONDS = 2.0
 
 
-def run(looking: Looking, *, exit_code: bool) -> Outcome:
+async def run(looking: Looking, *, exit_code: bool) -> Outcome:
     """Return the status of every managed host; with `exit_code`, 1 says that one is not ready."""
-    status = looking.run(_status, looking)
+    status = await _status(looking)
     ready = all(host.conditions[0].status == "True" for host in status.hosts)
     return Outcome(status.model_dump(mode="json"), ERROR if exit_code and not ready else OK)
 
 
-def follow(looking: Looking, show: Show, say: Callable[[str], None]) -> None:
+async def follow(looking: Looking, show: Show, say: Callable[[str], None]) -> None:
     """Show the status, and again whenever it changes, for as long as somebody reads; files that are half written are said."""
-    looking.run(_follow, looking, show, say)
-
-
-async def _follow(looking: Looking, show: Show, say: Callable[[str], None]) -> None:
     shown: dict[str, Any] | str = {}
     while True:
         try:

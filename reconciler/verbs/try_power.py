@@ -26,7 +26,7 @@ QUESTION = (
 ENOUGH = {"applied", "in_sync"}
 
 
-def run(app: Acting, host: str | None, approve: Callable[[str], bool], say: Callable[[str], None]) -> Outcome:
+async def run(app: Acting, host: str | None, approve: Callable[[str], bool], say: Callable[[str], None]) -> Outcome:
     """Do the whole round once; raise Misused, Refused, NotApproved, LockHeld, ConfigError or DurabilityError."""
     if host is None:
         raise Misused("found no host, expected the one to try: `reconciler doctor HOST --try-power`")
@@ -40,7 +40,7 @@ def run(app: Acting, host: str | None, approve: Callable[[str], bool], say: Call
     if not approve(QUESTION.format(host=name)):
         raise NotApproved(f"nothing was done: the try was not approved; `reconciler doctor {name} --try-power --yes` asks nobody")
     with app.lock.held():
-        verdict: HostVerdict = app.run(_round, app, slice_, wanted.provenance, say)
+        verdict: HostVerdict = await _round(app, slice_, wanted.provenance, say)
     hosts: list[dict[str, Any]] = [verdict.model_dump(mode="json") | {"exit_code": verdict.exit_code}]
     return Outcome({"version": 1, "hosts": hosts}, worst([verdict]))
 

@@ -18,7 +18,7 @@ REACHED = {"in_sync", "applied"}
 AGAIN = "`--yes` does it without asking"
 
 
-def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> Outcome:
+async def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> Outcome:
     """Write the proposal once it is approved, commit it when there is a `message`, and apply.
 
     Raise LockHeld, Refused or NotApproved before anything is written; then PlanStale, Unreachable, and as apply.
@@ -26,7 +26,7 @@ def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, s
     approved: list[Any] = []
     if proposal.diff:
         _refuse_beside_another(app)
-        approved = _approved(app, proposal, message, approve, say)
+        approved = await _approved(app, proposal, message, approve, say)
         lost = proposal.write()
         say(f"{proposal.path} is written{_without(lost) if lost else ''}")
     else:
@@ -36,7 +36,7 @@ def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, s
     # What was approved is asked about again only when the world moved while it was written. A watch is at it since the write.
     wishes = apply.Wishes(trigger="use", approved=True)
     try:
-        outcome = apply.run(app, wishes, lambda plan: plan["hosts"] == approved or approve(plan), say)
+        outcome = await apply.run(app, wishes, lambda plan: plan["hosts"] == approved or approve(plan), say)
     except ReconcilerError:
         say(_still_says(proposal, {}))
         raise
@@ -75,7 +75,7 @@ def _refuse_beside_another(app: Acting) -> None:
             raise LockHeld(f"nothing was written: {held.message}") from held
 
 
-def _approved(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> list[Any]:
+async def _approved(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> list[Any]:
     """Return the meaning of the plan that follows from the proposal, approved."""
     wanted = proposal.read()
     provenance = wanted.provenance
@@ -88,7 +88,7 @@ def _approved(app: Acting, proposal: Proposal, message: str, approve: apply.Appr
     say(proposal.diff)
     # What git objects to is that the change is not committed yet.
     wanted = wanted.model_copy(update={"provenance": provenance.model_copy(update={"objection": ""})})
-    seen = app.run(look, app, wanted)
+    seen = await look(app, wanted)
     reasons = next(one.plan.refusals for one in seen if one.slice.host.name == proposal.host)
     if reasons:
         raise Refused(f"nothing was written: {'; '.join(reasons)}")

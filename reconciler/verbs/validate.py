@@ -7,7 +7,7 @@ from reconciler.render.documents import Managed, ValidDocument
 from reconciler.verbs.outcome import Outcome
 
 
-def run(source: Source) -> Outcome:
+async def run(source: Source) -> Outcome:
     """Return what is managed; raise ConfigError with every problem."""
     wanted = source.read()
     hosts = {name: Managed(power=slice_.power, active=slice_.active) for name, slice_ in wanted.slices.items()}

@@ -17,13 +17,13 @@ from reconciler.verbs.outcome import INTERRUPTED, LEFT_AT_ONCE, OK, Outcome
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def run(app: Staying, say: Callable[[str], None]) -> Outcome:
+async def run(app: Staying, say: Callable[[str], None]) -> Outcome:
     """Watch until SIGTERM or SIGINT, of which a second one leaves at once; SIGHUP looks at everything now.
 
     Raise LockHeld or DurabilityError.
     """
     with app.lock.held(obeys=True):
-        ended = app.run(_watch, app, say)
+        ended = await _watch(app, say)
     return Outcome({"version": 1, "ended": ended.name}, INTERRUPTED if ended == signal.SIGINT else OK)
 
 

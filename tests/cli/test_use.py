@@ -146,7 +146,7 @@ def test_a_link_and_the_mode_of_its_file_stay(state: Path) -> None:
 def test_what_cannot_be_kept_of_the_file_is_said(
     state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def nothing(*_: object) -> None:
+    async def nothing(*_: object) -> None:
         raise Refused("nothing is applied here")
 
     monkeypatch.setattr("reconciler.store.proposal.rewrite", lambda *_: ("its owner", "its group"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ HEALTHY = ("one", "two")
 
 
 def applied(trio: Trio) -> dict[str, str]:
-    outcome = apply.run(trio.acting, apply.Wishes(), lambda _: True, trio.said.append)
+    outcome = trio.run(apply.run, trio.acting, apply.Wishes(), lambda _: True, trio.said.append)
     return {host["host"]: host["outcome"] for host in outcome.document["hosts"]}
 
 
@@ -32,7 +33,11 @@ def test_a_driver_that_is_bad_at_one_thing_is_the_trouble_of_its_host_alone(
     trio = Trio(tmp_path, frozenset({(role, name)}), badness)
     outcomes = applied(trio)
     assert {host: outcomes[host] for host in HEALTHY} == dict.fromkeys(HEALTHY, "applied")
-    assert {host["host"] for host in plan.run(trio.acting, detailed=True).document["hosts"]} == {"one", "bad", "two"}
+    assert {host["host"] for host in trio.run(partial(plan.run, trio.acting, detailed=True)).document["hosts"]} == {
+        "one",
+        "bad",
+        "two",
+    }
     assert trio.serving("one") == trio.serving("two") == ["a"]
     assert violations(trio) == []
 
@@ -42,9 +47,9 @@ def test_a_driver_that_is_bad_at_everything_is_said_of_its_host_by_every_command
     trio = Trio(tmp_path, ALL, badness)
     assert applied(trio) == {"one": "applied", "bad": "refused", "two": "applied"}
     shown = {
-        "plan": plan.run(trio.acting, detailed=False).document,
-        "status": status.run(trio.acting, exit_code=False).document,
-        "doctor": doctor.run(trio.acting, "bad").document,
+        "plan": trio.run(partial(plan.run, trio.acting, detailed=False)).document,
+        "status": trio.run(partial(status.run, trio.acting, exit_code=False)).document,
+        "doctor": trio.run(doctor.run, trio.acting, "bad").document,
     }
     for command, document in shown.items():
         said = json.dumps(document)

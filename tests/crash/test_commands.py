@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,7 +15,6 @@ from reconciler.model.records import RunOpened
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import Clock, HostReaders, JournalReader, Source
-from reconciler.verbs.given import Answer
 from reconciler.verbs.plan import Seen, look
 from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import Stage
@@ -41,9 +39,6 @@ class Looking:
 
     def keep(self, error: Exception) -> str:
         return raised(error)
-
-    def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
-        return self.world.clock.run(work, *given)
 
     def readers(self, slice_: Slice) -> HostReaders:
         return ports(self.world, slice_, self.life)

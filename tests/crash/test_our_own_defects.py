@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def whole(tmp_path: Path) -> Trio:
 
 
 def applied(trio: Trio) -> dict[str, str]:
-    outcome = apply.run(trio.acting, apply.Wishes(approved=True), lambda _: True, trio.said.append)
+    outcome = trio.run(apply.run, trio.acting, apply.Wishes(approved=True), lambda _: True, trio.said.append)
     return {host["host"]: host["outcome"] for host in outcome.document["hosts"]}
 
 
@@ -90,10 +91,10 @@ def test_every_command_that_looks_says_what_breaks_of_one_host_and_all_of_the_ot
         with monkeypatch.context() as patch:
             broken(patch, owner, name)
             shown = [
-                plan.run(trio.acting, detailed=False).document["hosts"],
-                status.run(trio.acting, exit_code=False).document["hosts"],
+                trio.run(partial(plan.run, trio.acting, detailed=False)).document["hosts"],
+                trio.run(partial(status.run, trio.acting, exit_code=False)).document["hosts"],
             ]
-            found = doctor.run(trio.acting, None).document
+            found = trio.run(doctor.run, trio.acting, None).document
         (file,) = tmp_path.iterdir()
         assert str(file) in json.dumps([*shown, found])
         assert all(str(file) not in json.dumps(one) for hosts in shown for one in hosts if one["host"] != "bad")
@@ -110,7 +111,7 @@ def test_a_plan_that_fits_no_more_refuses_its_host_and_no_other(tmp_path: Path) 
         trio.worlds["bad"].processes.clear()
         return True
 
-    outcome = apply.run(trio.acting, apply.Wishes(), approve, trio.said.append)
+    outcome = trio.run(apply.run, trio.acting, apply.Wishes(), approve, trio.said.append)
     ended = {host["host"]: (host["outcome"], *host["reasons"]) for host in outcome.document["hosts"]}
     assert ended == {
         "bad": ("refused", "PlanStale: this plan is not the one that was approved; look again with `reconciler plan`"),

@@ -113,7 +113,7 @@ def test_a_journal_on_a_network_file_system_ends_the_watch_and_no_engine(here: S
     app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "nas")))
     elsewhere = SqliteJournal(here.folder / "nas" / "journal", app.clock, mounts=mounts)
     with pytest.raises(ExceptionGroup) as refused:
-        watch.run(replace(app, journal=elsewhere), lambda _: None)
+        app.run(watch.run, replace(app, journal=elsewhere), lambda _: None)
     error = refused.value
     while isinstance(error, ExceptionGroup):
         (error,) = error.exceptions

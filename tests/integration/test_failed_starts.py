@@ -200,7 +200,8 @@ def hurried(here: Stack) -> CompletedProcess[str]:
         said.append(plan_text(document))
         return True
 
-    outcome = apply.run(replace(app, clock=HurriedClock(30)), apply.Wishes(), approve, said.append)
+    hurried = replace(app, clock=HurriedClock(30))
+    outcome = hurried.run(apply.run, hurried, apply.Wishes(), approve, said.append)
     return CompletedProcess([], outcome.exit_code, verdict_text(outcome.document), "\n".join(said))
 
 

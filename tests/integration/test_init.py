@@ -107,7 +107,8 @@ class Home:
     def begin(self) -> dict[str, Any]:
         """Run init on a machine where nobody else serves: other tests may, beside this one."""
         asked = settings({"XDG_STATE_HOME": str(self.folder / "xdg")}, str(self.folder / "stack"), None)
-        return init.run(Alone(**vars(build(asked)), pid=self.server.pid, models=self.folder / "home" / "models"), None).document
+        alone = Alone(**vars(build(asked)), pid=self.server.pid, models=self.folder / "home" / "models")
+        return alone.run(init.run, alone, None).document
 
 
 @pytest.fixture

@@ -235,8 +235,8 @@ def test_who_asked_a_watch_that_dies_is_asked_again_where_the_plan_is_another(he
         app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
         if asked > 1:
             with pytest.raises(NotApproved, match="nothing more was done: the plan was not approved"):
-                apply.run(app, apply.Wishes(), approve, print)
+                app.run(apply.run, app, apply.Wishes(), approve, print)
         else:
-            assert apply.run(app, apply.Wishes(), approve, print).exit_code == 0
+            assert app.run(apply.run, app, apply.Wishes(), approve, print).exit_code == 0
     assert len(shown) == asked
     assert list(here.engines()) == ["tiny-a" if asked > 1 else "tiny-b"]
