@@ -7,18 +7,20 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
+from signal import Signals
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.loading import loading
 from reconciler.cli.terminal import agreed, approver, ask, say, teller, told, write
 from reconciler.errors import Misused
-from reconciler.verbs.outcome import INTERRUPTED
+from reconciler.verbs.outcome import INTERRUPTED, OK, Outcome
 
 if TYPE_CHECKING:
     import argparse
 
     from reconciler.app import App
-    from reconciler.verbs.outcome import Outcome
+    from reconciler.verbs.given import Caller
 
 CLEAR = "\x1b[H\x1b[2J"
 ACTS = {"apply", "use", "retry", "rollback", "hold", "resume", "watch", "init"}
@@ -118,9 +120,7 @@ async def _act(asked: argparse.Namespace, app: App) -> Outcome:
         case "apply":
             return await _apply(asked, app)
         case "watch":
-            from reconciler.verbs import watch
-
-            return await watch.run(app, teller(asked))
+            return await _watch(asked, app)
         case "doctor":
             from reconciler.verbs import try_power
 
@@ -133,9 +133,31 @@ async def _act(asked: argparse.Namespace, app: App) -> Outcome:
             from reconciler.verbs import use
 
             message = f"active: {asked.model}" if asked.commit else ""
-            return await use.run(app, app.source.propose(asked.model, asked.host), message, approver(asked), say)
+            return await use.run(app, app.source.propose(asked.model, asked.host), message, _caller(asked))
         case _:
             return await _steer(asked, app)
+
+
+async def _watch(asked: argparse.Namespace, app: App) -> Outcome:
+    from reconciler.cli import signals
+    from reconciler.verbs import watch
+
+    log, ended = teller(asked), list[Signals]()
+
+    def tell(line: str) -> None:
+        log(line)
+        app.supervisor.status(line)
+
+    await watch.run(app, tell, partial(signals.steering, say=tell, ended=ended))
+    return Outcome({"version": 1, "ended": ended[0].name}, INTERRUPTED if ended[0] == Signals.SIGINT else OK)
+
+
+def _caller(asked: argparse.Namespace) -> Caller:
+    """Return the person at the terminal."""
+    from reconciler.cli import signals
+    from reconciler.verbs.given import Caller
+
+    return Caller(approver(asked), say, partial(signals.ending, say=say))
 
 
 async def _apply(asked: argparse.Namespace, app: App) -> Outcome:
@@ -148,20 +170,20 @@ async def _apply(asked: argparse.Namespace, app: App) -> Outcome:
         take_over=asked.take_over,
         approved=asked.yes,
     )
-    return await apply.run(app, wishes, approver(asked), say)
+    return await apply.run(app, wishes, _caller(asked))
 
 
 async def _steer(asked: argparse.Namespace, app: App) -> Outcome:
     from reconciler.verbs import hold, retry, rollback
 
-    approve = approver(asked)
+    caller = _caller(asked)
     match asked.verb:
         case "retry":
-            return await retry.run(app, asked.host, approve, say, approved=asked.yes)
+            return await retry.run(app, asked.host, caller, approved=asked.yes)
         case "hold":
             words = hold.HoldWords(asked.reason, asked.until, release=asked.release, now=asked.now, approved=asked.yes)
-            return await hold.hold(app, asked.host, words, approve, say)
+            return await hold.hold(app, asked.host, words, caller)
         case "resume":
-            return await hold.resume(app, asked.host, approve, say, approved=asked.yes)
+            return await hold.resume(app, asked.host, caller, approved=asked.yes)
         case _:
-            return await rollback.run(app, asked.run, asked.host, approve, say, approved=asked.yes)
+            return await rollback.run(app, asked.run, asked.host, caller, approved=asked.yes)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,13 +17,13 @@ from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
 from reconciler.model.target import Wanted
-from reconciler.model.verdict import EXIT_CODES, HostVerdict
+from reconciler.model.verdict import HostVerdict
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
 from reconciler.verbs import asking
 from reconciler.verbs import plan as plan_verb
-from reconciler.verbs.given import Acting
-from reconciler.verbs.outcome import LEFT_AT_ONCE, OK, Outcome, worst
+from reconciler.verbs.given import Acting, Caller
+from reconciler.verbs.outcome import OK, Outcome, worst
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,10 @@ class Wishes:
         return self.approved and self.saved is None
 
 
-Approve = Callable[[dict[str, Any]], bool]
-Say = Callable[[str], None]
-
-
 class _Approval:
     """Ask a person about a plan, but not about the same one twice: who acted before may have died in between."""
 
-    def __init__(self, approve: Approve) -> None:
+    def __init__(self, approve: Callable[[dict[str, Any]], bool]) -> None:
         """Ask by `approve`."""
         self._approve = approve
         self._approved: object = None
@@ -69,30 +63,30 @@ class _Approval:
         return self._approved is not None
 
 
-async def run(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
+async def run(app: Acting, wishes: Wishes, caller: Caller) -> Outcome:
     """Plan, ask for approval, act, or let who acts already do it.
 
     Raise LockHeld by one that takes no requests, NotApproved, PlanStale, ConfigError or DurabilityError.
     """
-    approval = _Approval(approve)
+    caller = replace(caller, approve=_Approval(caller.approve))
     while True:
         try:
             with app.lock.held():
-                return await _apply(app, wishes, approval, say)
+                return await _apply(app, wishes, caller)
         except LockHeld as held:
             if not held.obeys:
                 raise
-        outcome = await _ask(app, wishes, approval, say)
+        outcome = await _ask(app, wishes, caller)
         if outcome is not None:
             return outcome
-        say("whoever acted on this data directory is gone; acting here")
+        caller.say("whoever acted on this data directory is gone; acting here")
         wishes = replace(wishes, noting=(), beside_one_that_died=True)
 
 
-async def _ask(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome | None:
+async def _ask(app: Acting, wishes: Wishes, caller: Caller) -> Outcome | None:
     """Let the one that acts do it; return None when it is gone."""
     wanted = app.source.read()
-    plans = {} if wishes.binds_nothing else await _approved(app, wishes, wanted, approve)
+    plans = {} if wishes.binds_nothing else await _approved(app, wishes, wanted, caller)
     for record in wishes.noting:
         app.journal.append(record)
     asked = [
@@ -106,7 +100,7 @@ async def _ask(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outco
         )
         for name, slice_ in wanted.slices.items()
     ]
-    verdicts = await asking.ask(app, asked, say, wishes.timeout)
+    verdicts = await asking.ask(app, asked, caller.say, wishes.timeout)
     if verdicts is None:
         return None
     late = f"no end within the {wishes.timeout or 0:.0f} s of --timeout; who acts here goes on with it"
@@ -115,20 +109,20 @@ async def _ask(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outco
     )
 
 
-async def _apply(app: Acting, wishes: Wishes, approve: Approve, say: Say) -> Outcome:
+async def _apply(app: Acting, wishes: Wishes, caller: Caller) -> Outcome:
     wanted = app.source.read()
-    plans = await _approved(app, wishes, wanted, approve)
+    plans = await _approved(app, wishes, wanted, caller)
     for record in wishes.noting:
         app.journal.append(record)
-    return _outcome(await _all_hosts(app, wishes, wanted, {} if wishes.binds_nothing else plans, say))
+    return _outcome(await _all_hosts(app, wishes, wanted, {} if wishes.binds_nothing else plans, caller))
 
 
-async def _approved(app: Acting, wishes: Wishes, wanted: Wanted, approve: Approve) -> Mapping[str, HostPlan]:
+async def _approved(app: Acting, wishes: Wishes, wanted: Wanted, caller: Caller) -> Mapping[str, HostPlan]:
     """Return the plans of all hosts, approved where there is anything to approve; raise NotApproved or PlanStale."""
     seen = await plan_verb.look(app, wanted, wishes.noting, prune=wishes.prune, take_over=wishes.take_over)
     document = plan_document(Plan(provenance=wanted.provenance, hosts=tuple(one.shown for one in seen)))
     _compare(document, wishes.saved)
-    if any(one.acts for one in seen) and wishes.saved is None and not approve(document):
+    if any(one.acts for one in seen) and wishes.saved is None and not caller.approve(document):
         nothing = "nothing more" if wishes.beside_one_that_died else "nothing"
         raise NotApproved(
             f"{nothing} was done: the plan was not approved; `reconciler {wishes.trigger} --yes` applies without asking"
@@ -166,7 +160,9 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
-async def _all_hosts(app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping[str, HostPlan], say: Say) -> list[HostVerdict]:
+async def _all_hosts(
+    app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping[str, HostPlan], caller: Caller
+) -> list[HostVerdict]:
     interrupt, past = Interrupt(), Past(app.journal)
     verdicts: dict[str, HostVerdict] = {}
 
@@ -180,11 +176,10 @@ async def _all_hosts(app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping
             prune=wishes.prune,
             take_over=wishes.take_over,
         )
-        actor = Actor(Lasting(app.ports), past, app.clock, app.controller, interrupt, say, app.keep)
+        actor = Actor(Lasting(app.ports), past, app.clock, app.controller, interrupt, caller.say, app.keep)
         verdicts[name] = await reconcile(wish, actor)
 
-    async with anyio.create_task_group() as watching:
-        watching.start_soon(_interrupted, interrupt, say)
+    async with caller.may_end(interrupt), anyio.create_task_group() as watching:
         if wishes.timeout is not None:
             watching.start_soon(_timed_out, interrupt, wishes.timeout)
         async with anyio.create_task_group() as group:
@@ -195,20 +190,6 @@ async def _all_hosts(app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping
     if interrupt.reason.startswith("no end"):
         return [v.model_copy(update={"outcome": "unhealthy"}) if v.outcome == "interrupted" else v for v in ordered]
     return ordered
-
-
-async def _interrupted(interrupt: Interrupt, say: Say) -> None:
-    """End waits at the first signal that ends; leave at once at the second, with the run open in the journal."""
-    # Who started this under nohup wants it to outlive the terminal.
-    hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hang_up) as signals:
-        async for _ in signals:
-            if interrupt.reason:
-                # Nothing may hold this up: an effect in flight is observed by whoever comes next, as after kill -9.
-                say(f"reconciler: {LEFT_AT_ONCE}")
-                os._exit(EXIT_CODES["interrupted"])
-            interrupt.reason = "interrupted by a signal"
-            say("ending the wait and going back if something was stopped; once more leaves at once")
 
 
 async def _timed_out(interrupt: Interrupt, seconds: float) -> None:

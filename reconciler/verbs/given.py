@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from reconciler.loop.executor import Interrupt
 from reconciler.model.controller import Controller
 from reconciler.model.spec import Slice
 from reconciler.ports import (
@@ -77,3 +81,15 @@ class Staying(Acting, Protocol):
     @property
     def random(self) -> Random:
         """Return chance."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever calls a verb that acts: they `approve` a plan that they are shown, and `say` tells them what goes on.
+
+    `may_end` is entered with the interrupt of what is under way, and left when that has ended.
+    """
+
+    approve: Callable[[dict[str, Any]], bool]
+    say: Callable[[str], None]
+    may_end: Callable[[Interrupt], AbstractAsyncContextManager[object]] = nullcontext

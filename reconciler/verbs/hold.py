@@ -8,7 +8,7 @@ from reconciler.core.moments import parse_until
 from reconciler.errors import LockHeld
 from reconciler.model.records import Hold, Resume
 from reconciler.verbs import apply
-from reconciler.verbs.given import Acting
+from reconciler.verbs.given import Acting, Caller
 from reconciler.verbs.hosts import chosen
 from reconciler.verbs.outcome import Outcome
 
@@ -24,27 +24,27 @@ class HoldWords:
     approved: bool = False
 
 
-async def hold(app: Acting, host: str | None, words: HoldWords, approve: apply.Approve, say: apply.Say) -> Outcome:
+async def hold(app: Acting, host: str | None, words: HoldWords, caller: Caller) -> Outcome:
     """Hold one host, or all; raise Misused for a host that is not managed or an end that has passed."""
     until = None if words.until is None else parse_until(words.until, app.clock.wall())
     noting = tuple(
         Hold(host=name, reason=words.reason, until=until, release=words.release, now=words.now) for name in chosen(app, host)
     )
-    return await _tell(app, apply.Wishes(trigger="hold", noting=noting, approved=words.approved), approve, say)
+    return await _tell(app, apply.Wishes(trigger="hold", noting=noting, approved=words.approved), caller)
 
 
-async def resume(app: Acting, host: str | None, approve: apply.Approve, say: apply.Say, *, approved: bool) -> Outcome:
+async def resume(app: Acting, host: str | None, caller: Caller, *, approved: bool) -> Outcome:
     """End the hold of one host, or of all, and bring it to what the file says; raise Misused."""
     noting = tuple(Resume(host=name) for name in chosen(app, host))
-    return await _tell(app, apply.Wishes(trigger="resume", noting=noting, approved=approved), approve, say)
+    return await _tell(app, apply.Wishes(trigger="resume", noting=noting, approved=approved), caller)
 
 
-async def _tell(app: Acting, wishes: apply.Wishes, approve: apply.Approve, say: apply.Say) -> Outcome:
+async def _tell(app: Acting, wishes: apply.Wishes, caller: Caller) -> Outcome:
     """Record it at any rate: whoever acts alone now ends what it does, and what comes next sees it."""
     try:
-        return await apply.run(app, wishes, approve, say)
+        return await apply.run(app, wishes, caller)
     except LockHeld as held:
         for record in wishes.noting:
             app.journal.append(record)
-        say(f"recorded; it counts from the next command on: {held.message}")
+        caller.say(f"recorded; it counts from the next command on: {held.message}")
         return Outcome({"version": 1, "hosts": []})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from reconciler.model.records import Retry
 from reconciler.verbs import apply
-from reconciler.verbs.given import Acting
+from reconciler.verbs.given import Acting, Caller
 from reconciler.verbs.hosts import chosen
 from reconciler.verbs.outcome import Outcome
 
 
-async def run(app: Acting, host: str | None, approve: apply.Approve, say: apply.Say, *, approved: bool) -> Outcome:
+async def run(app: Acting, host: str | None, caller: Caller, *, approved: bool) -> Outcome:
     """Lift the quarantine of one host, or of all, and apply; raise Misused for a host that is not managed."""
     noting = tuple(Retry(host=name) for name in chosen(app, host))
-    return await apply.run(app, apply.Wishes(trigger="retry", noting=noting, approved=approved), approve, say)
+    return await apply.run(app, apply.Wishes(trigger="retry", noting=noting, approved=approved), caller)

@@ -11,14 +11,12 @@ from reconciler.loop.observer import Observer
 from reconciler.model.records import RollBack, Row, RunClosed, RunOpened
 from reconciler.model.spec import Slice
 from reconciler.verbs import apply
-from reconciler.verbs.given import Acting
+from reconciler.verbs.given import Acting, Caller
 from reconciler.verbs.hosts import among
 from reconciler.verbs.outcome import Outcome
 
 
-async def run(
-    app: Acting, run_number: int | None, host: str | None, approve: apply.Approve, say: apply.Say, *, approved: bool
-) -> Outcome:
+async def run(app: Acting, run_number: int | None, host: str | None, caller: Caller, *, approved: bool) -> Outcome:
     """Aim a host at a promoted run, the one before the present by default; raise Misused when there is none, or Refused."""
     wanted = app.source.read()
     if wanted.provenance.objection:
@@ -32,8 +30,8 @@ async def run(
     observed = await Observer(app.readers(now), now, app.clock).everything()
     leaves = attempt_key(now, digest(now), observed)
     asked = RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves)
-    outcome = await apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,), approved=approved), approve, say)
-    say(f"to make it permanent, where both files are: {permanently(chosen, now)}")
+    outcome = await apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,), approved=approved), caller)
+    caller.say(f"to make it permanent, where both files are: {permanently(chosen, now)}")
     return outcome
 
 

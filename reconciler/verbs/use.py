@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from reconciler.errors import LockHeld, NotApproved, ReconcilerError, Refused
@@ -10,7 +11,7 @@ from reconciler.ports import Proposal
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import Plan
 from reconciler.verbs import apply
-from reconciler.verbs.given import Acting
+from reconciler.verbs.given import Acting, Caller
 from reconciler.verbs.outcome import Outcome
 from reconciler.verbs.plan import look
 
@@ -18,7 +19,7 @@ REACHED = {"in_sync", "applied"}
 AGAIN = "`--yes` does it without asking"
 
 
-async def run(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> Outcome:
+async def run(app: Acting, proposal: Proposal, message: str, caller: Caller) -> Outcome:
     """Write the proposal once it is approved, commit it when there is a `message`, and apply.
 
     Raise LockHeld, Refused or NotApproved before anything is written; then PlanStale, Unreachable, and as apply.
@@ -26,23 +27,24 @@ async def run(app: Acting, proposal: Proposal, message: str, approve: apply.Appr
     approved: list[Any] = []
     if proposal.diff:
         _refuse_beside_another(app)
-        approved = await _approved(app, proposal, message, approve, say)
+        approved = await _approved(app, proposal, message, caller)
         lost = proposal.write()
-        say(f"{proposal.path} is written{_without(lost) if lost else ''}")
+        caller.say(f"{proposal.path} is written{_without(lost) if lost else ''}")
     else:
-        say(f"{proposal.path} says so already; nothing is to be written")
+        caller.say(f"{proposal.path} says so already; nothing is to be written")
     if message:
         proposal.commit(message)
     # What was approved is asked about again only when the world moved while it was written. A watch is at it since the write.
     wishes = apply.Wishes(trigger="use", approved=True)
+    once = replace(caller, approve=lambda plan: plan["hosts"] == approved or caller.approve(plan))
     try:
-        outcome = await apply.run(app, wishes, lambda plan: plan["hosts"] == approved or approve(plan), say)
+        outcome = await apply.run(app, wishes, once)
     except ReconcilerError:
-        say(_still_says(proposal, {}))
+        caller.say(_still_says(proposal, {}))
         raise
     ends = {host["host"]: host for host in outcome.document["hosts"]}
     if ends.get(proposal.host, {}).get("outcome") not in {None, *REACHED}:
-        say(_still_says(proposal, ends[proposal.host]))
+        caller.say(_still_says(proposal, ends[proposal.host]))
     return outcome
 
 
@@ -75,7 +77,7 @@ def _refuse_beside_another(app: Acting) -> None:
             raise LockHeld(f"nothing was written: {held.message}") from held
 
 
-async def _approved(app: Acting, proposal: Proposal, message: str, approve: apply.Approve, say: apply.Say) -> list[Any]:
+async def _approved(app: Acting, proposal: Proposal, message: str, caller: Caller) -> list[Any]:
     """Return the meaning of the plan that follows from the proposal, approved."""
     wanted = proposal.read()
     provenance = wanted.provenance
@@ -85,7 +87,7 @@ async def _approved(app: Acting, proposal: Proposal, message: str, approve: appl
         raise Refused(f"nothing was written: no git repository answers for {proposal.path}; leave --commit out, or `git init`")
     if provenance.objection and not message:
         raise Refused(f"nothing was written: {provenance.objection}; with --commit the change is committed")
-    say(proposal.diff)
+    caller.say(proposal.diff)
     # What git objects to is that the change is not committed yet.
     wanted = wanted.model_copy(update={"provenance": provenance.model_copy(update={"objection": ""})})
     seen = await look(app, wanted)
@@ -93,7 +95,7 @@ async def _approved(app: Acting, proposal: Proposal, message: str, approve: appl
     if reasons:
         raise Refused(f"nothing was written: {'; '.join(reasons)}")
     document = plan_document(Plan(provenance=provenance, hosts=tuple(one.plan for one in seen)))
-    if not approve(document):
+    if not caller.approve(document):
         raise NotApproved(f"nothing was written: the change was not approved; {AGAIN}")
     meaning: list[Any] = document["hosts"]
     return meaning

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.verbs import apply, doctor, plan, status
+from reconciler.verbs.given import Caller
 from tests.trio import BADNESS, MEMBERS, WORDS, Badness, Trio
 
 ALL = frozenset(MEMBERS)
@@ -17,7 +18,7 @@ HEALTHY = ("one", "two")
 
 
 def applied(trio: Trio) -> dict[str, str]:
-    outcome = trio.run(apply.run, trio.acting, apply.Wishes(), lambda _: True, trio.said.append)
+    outcome = trio.run(apply.run, trio.acting, apply.Wishes(), Caller(lambda _: True, trio.said.append))
     return {host["host"]: host["outcome"] for host in outcome.document["hosts"]}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -113,7 +114,7 @@ def test_a_journal_on_a_network_file_system_ends_the_watch_and_no_engine(here: S
     app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "nas")))
     elsewhere = SqliteJournal(here.folder / "nas" / "journal", app.clock, mounts=mounts)
     with pytest.raises(ExceptionGroup) as refused:
-        app.run(watch.run, replace(app, journal=elsewhere), lambda _: None)
+        app.run(watch.run, replace(app, journal=elsewhere), print, nullcontext)
     error = refused.value
     while isinstance(error, ExceptionGroup):
         (error,) = error.exceptions

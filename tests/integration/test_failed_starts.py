@@ -24,6 +24,7 @@ from reconciler.ports import Evidence
 from reconciler.render.text import plan_text, verdict_text
 from reconciler.settings import settings
 from reconciler.verbs import apply
+from reconciler.verbs.given import Caller
 from tests import frail, running
 from tests.clocks import HurriedClock
 from tests.engine import Server, free_port, weights_in
@@ -201,7 +202,7 @@ def hurried(here: Stack) -> CompletedProcess[str]:
         return True
 
     hurried = replace(app, clock=HurriedClock(30))
-    outcome = hurried.run(apply.run, hurried, apply.Wishes(), approve, said.append)
+    outcome = hurried.run(apply.run, hurried, apply.Wishes(), Caller(approve, said.append))
     return CompletedProcess([], outcome.exit_code, verdict_text(outcome.document), "\n".join(said))
 
 

@@ -17,6 +17,7 @@ import pytest
 from reconciler.app import build
 from reconciler.settings import settings
 from reconciler.verbs import apply
+from reconciler.verbs.given import Caller
 from tests.engine import Server
 from tests.repository import git, repository
 from tests.running import lives, until
@@ -76,10 +77,10 @@ def test_a_plan_that_no_longer_fits_is_refused_unless_whatever_is_to_be_done_was
     app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
     rows = here.rows()
     if whatever:
-        assert app.run(apply.run, app, apply.Wishes(approved=True), approve, print).exit_code == 0
+        assert app.run(apply.run, app, apply.Wishes(approved=True), Caller(approve, print)).exit_code == 0
         assert list(here.engines()) == ["tiny-b"]
         return
-    refused = app.run(apply.run, app, apply.Wishes(), approve, print)
+    refused = app.run(apply.run, app, apply.Wishes(), Caller(approve, print))
     assert refused.exit_code == 4
     assert "PlanStale: this plan is not the one that was approved" in str(refused.document)
     assert (here.rows(), here.engines()) == (rows, {})

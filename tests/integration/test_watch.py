@@ -18,6 +18,7 @@ from reconciler.app import build
 from reconciler.errors import NotApproved
 from reconciler.settings import settings
 from reconciler.verbs import apply
+from reconciler.verbs.given import Caller
 from tests.repository import git, repository
 from tests.running import until
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
@@ -235,8 +236,8 @@ def test_who_asked_a_watch_that_dies_is_asked_again_where_the_plan_is_another(he
         app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
         if asked > 1:
             with pytest.raises(NotApproved, match="nothing more was done: the plan was not approved"):
-                app.run(apply.run, app, apply.Wishes(), approve, print)
+                app.run(apply.run, app, apply.Wishes(), Caller(approve, print))
         else:
-            assert app.run(apply.run, app, apply.Wishes(), approve, print).exit_code == 0
+            assert app.run(apply.run, app, apply.Wishes(), Caller(approve, print)).exit_code == 0
     assert len(shown) == asked
     assert list(here.engines()) == ["tiny-a" if asked > 1 else "tiny-b"]
