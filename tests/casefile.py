@@ -192,7 +192,7 @@ def outcome(case: Case) -> Expected:
     """Return what `reconciler plan --detailed-exitcode` says of a case."""
     made = looked(case).plan
     code = REFUSED if made.refusals else PENDING if made.steps else OK
-    text = "\n".join(line.rstrip() for line in plan_text(plan_document(whole(made))).splitlines())
+    text = "\n".join(line.rstrip() for line in plan_text(plan_document(whole(made)).model_dump(mode="json")).splitlines())
     return Expected(exit=EXITS[code], plan=text + "\n")
 
 

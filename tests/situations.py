@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hypothesis import strategies as st
 
@@ -11,6 +11,7 @@ from reconciler.core.recovery import Hints
 from reconciler.model.facts import Observed
 from reconciler.model.gpu import GIB, Card, Holder
 from reconciler.model.port import PortOwner
+from reconciler.render.documents import PlanDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan
 from tests.casefile import (
@@ -95,5 +96,5 @@ def made(case: Case, world: Observed | None = None, known: Hints = NO_HINTS) -> 
     return plan(target(wanted_slice(case)), seen(case) if world is None else world, known, prune=case.prune)
 
 
-def document(made_: HostPlan) -> dict[str, Any]:
+def document(made_: HostPlan) -> PlanDocument:
     return plan_document(whole(made_))

@@ -26,11 +26,13 @@ from reconciler.loop.past import Past
 from reconciler.loop.watcher import Watcher
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Known
+from reconciler.model.names import Value
 from reconciler.model.records import Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import Access, Engine, GpuReader, HostPorts, Journal, Launcher, ModelPorts, Power, Shelf
 from reconciler.verbs.given import Acting
+from reconciler.verbs.outcome import Outcome
 from tests.chance import SeededRandom
 from tests.crash.stage import want
 from tests.worlds import ME, PROVENANCE
@@ -140,6 +142,10 @@ class Trio:
 
     def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
         return self.clock.run(work, *given)
+
+    def document(self, verb: Callable[..., Awaitable[Outcome[Value]]], *given: object) -> Any:
+        """Return what a verb answers, as JSON."""
+        return self.run(verb, *given).document.model_dump(mode="json")
 
     def ports(self, slice_: Slice) -> HostPorts:
         return contained(partial(self._made, slice_), slice_, self.keep)

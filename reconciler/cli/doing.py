@@ -9,7 +9,7 @@ import os
 import sys
 from functools import partial
 from signal import Signals
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.cli.loading import loading
 from reconciler.cli.terminal import agreed, approver, ask, say, teller, told, write
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import argparse
 
     from reconciler.app import App
+    from reconciler.model.names import Value
     from reconciler.verbs.given import Caller
 
 CLEAR = "\x1b[H\x1b[2J"
@@ -32,7 +33,7 @@ def run(asked: argparse.Namespace) -> int:
         write(_schema(asked.schema))
         return 0
     if asked.verb == "demo":
-        from reconciler.verbs import demo
+        from reconciler.cli import demo
 
         return demo.run(say)
     app = _loaded(asked)
@@ -52,14 +53,14 @@ def _loaded(asked: argparse.Namespace) -> App:
         return build(settings(os.environ, asked.directory if asked.verb == "init" else asked.state, asked.data))
 
 
-async def _look(asked: argparse.Namespace, app: App) -> Outcome:
+async def _look(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     match asked.verb:
         case "plan":
             from reconciler.verbs import plan
 
             outcome = await plan.run(app, detailed=asked.detailed_exitcode)
             if asked.save is not None:
-                app.plans.write(asked.save, outcome.document)
+                app.plans.write(asked.save, outcome.document.model_dump(mode="json"))
             return outcome
         case "status":
             from reconciler.verbs import status
@@ -93,7 +94,7 @@ def _follow(asked: argparse.Namespace, app: App) -> int:
 
     redraws = asked.verb == "status" and asked.output == "text" and sys.stdout.isatty()
 
-    def show(document: dict[str, Any]) -> bool:
+    def show(document: Value) -> bool:
         return write(f"{CLEAR if redraws else ''}{told(asked, document, indent=None)}") == 0
 
     try:
@@ -115,7 +116,7 @@ def _schema(name: str) -> str:
     return json.dumps(schemas[name], indent=2, ensure_ascii=False)
 
 
-async def _act(asked: argparse.Namespace, app: App) -> Outcome:
+async def _act(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     match asked.verb:
         case "apply":
             return await _apply(asked, app)
@@ -138,8 +139,9 @@ async def _act(asked: argparse.Namespace, app: App) -> Outcome:
             return await _steer(asked, app)
 
 
-async def _watch(asked: argparse.Namespace, app: App) -> Outcome:
+async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.cli import signals
+    from reconciler.render.documents import Ended
     from reconciler.verbs import watch
 
     log, ended = teller(asked), list[Signals]()
@@ -149,7 +151,7 @@ async def _watch(asked: argparse.Namespace, app: App) -> Outcome:
         app.supervisor.status(line)
 
     await watch.run(app, tell, partial(signals.steering, say=tell, ended=ended))
-    return Outcome({"version": 1, "ended": ended[0].name}, INTERRUPTED if ended[0] == Signals.SIGINT else OK)
+    return Outcome(Ended(ended=ended[0].name), INTERRUPTED if ended[0] == Signals.SIGINT else OK)
 
 
 def _caller(asked: argparse.Namespace) -> Caller:
@@ -160,7 +162,7 @@ def _caller(asked: argparse.Namespace) -> Caller:
     return Caller(approver(asked), say, partial(signals.ending, say=say))
 
 
-async def _apply(asked: argparse.Namespace, app: App) -> Outcome:
+async def _apply(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.verbs import apply
 
     wishes = apply.Wishes(
@@ -173,7 +175,7 @@ async def _apply(asked: argparse.Namespace, app: App) -> Outcome:
     return await apply.run(app, wishes, _caller(asked))
 
 
-async def _steer(asked: argparse.Namespace, app: App) -> Outcome:
+async def _steer(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.verbs import hold, retry, rollback
 
     caller = _caller(asked)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
 
+    from reconciler.model.names import Value
+    from reconciler.render.documents import PlanDocument
     from reconciler.render.look import Look
 
 
@@ -114,13 +116,13 @@ def ask(question: str) -> str:
         signal.signal(signal.SIGINT, noting)
 
 
-def approver(asked: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:
+def approver(asked: argparse.Namespace) -> Callable[[PlanDocument], bool]:
     """Return what shows a plan and asks whether to apply it; raise NotApproved where nobody can be asked."""
 
-    def approve(document: dict[str, Any]) -> bool:
+    def approve(document: PlanDocument) -> bool:
         from reconciler.render import text  # noqa: PLC0415 - only who acts pays for it
 
-        say(text.plan_text(document, look_of(sys.stderr)))
+        say(text.plan_text(document.model_dump(mode="json"), look_of(sys.stderr)))
         if asked.yes:
             return True
         if not sys.stdin.isatty():
@@ -144,8 +146,9 @@ def agreed(asked: argparse.Namespace) -> Callable[[str], bool]:
     return agree
 
 
-def told(asked: argparse.Namespace, document: dict[str, Any], indent: int | None = 2) -> str:
+def told(asked: argparse.Namespace, answer: Value, indent: int | None = 2) -> str:
     """Return a document as it was asked for: as JSON, or as the text of its verb."""
+    document = answer.model_dump(mode="json")
     if asked.output == "json":
         return json.dumps(document, indent=indent, ensure_ascii=False)
     from reconciler.render import beginning, text  # noqa: PLC0415 - JSON does not pay for it

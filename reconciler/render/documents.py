@@ -8,9 +8,11 @@ from pydantic import Field, JsonValue
 
 from reconciler.model.change import Ignored
 from reconciler.model.explanation import Explanation
+from reconciler.model.machine import Machine
 from reconciler.model.names import Digest, Value
 from reconciler.model.records import Mode
 from reconciler.model.target import Provenance
+from reconciler.model.verdict import HostVerdict
 
 
 class Step(Value):
@@ -131,13 +133,18 @@ class HostEnd(Value):
     reasons: tuple[str, ...] = Field(description="Every reason for a refusal.")
     log: tuple[str, ...] = Field(description="The engine's last words when it failed.")
     runs: tuple[int, ...] = Field(description="The runs that it took.")
+    notes: tuple[str, ...] = Field(description="Which conversations were lost against the plan, and which did not come back.")
+    lost_conversations: int = Field(description="How many were lost that the plan had meant to keep; more than 0 exits with 3.")
     held: bool = Field(default=False, description="Whether it was left alone because it is on hold.")
     serving: dict[str, str] = Field(
         default={}, description="The models that serve now, each with the base URL of its OpenAI API as seen on the host."
     )
-    notes: tuple[str, ...] = Field(description="Which conversations were lost against the plan, and which did not come back.")
-    lost_conversations: int = Field(description="How many were lost that the plan had meant to keep; more than 0 exits with 3.")
     exit_code: int = Field(description="The exit code that this host alone would give.")
+
+    @classmethod
+    def of(cls, verdict: HostVerdict) -> HostEnd:
+        """Return the end that a verdict is."""
+        return cls(**verdict.model_dump(), exit_code=verdict.exit_code)
 
 
 class VerdictDocument(Value):
@@ -145,6 +152,35 @@ class VerdictDocument(Value):
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     hosts: tuple[HostEnd, ...] = Field(description="One for each managed host, by name.")
+
+
+class Ended(Value):
+    """How a watch ended."""
+
+    version: Literal[1] = Field(default=1, description="The version of this document's format.")
+    ended: str = Field(description="The signal that it left for.")
+
+
+class NextStep(Value):
+    """What to do before the first `apply`."""
+
+    command: str = Field(description="A command; empty where only the sentences can say what to do.")
+    why: tuple[str, ...] = Field(description="Why, in sentences.")
+
+
+class InitDocument(Value):
+    """What `init` saw and wrote, and what is left to do."""
+
+    version: Literal[1] = Field(default=1, description="The version of this document's format.")
+    directory: str = Field(description="Where the files are.")
+    files: tuple[str, ...] = Field(description="Their names.")
+    git: str = Field(description="What became of them in git.")
+    machine: Machine = Field(description="What the host has.")
+    models: tuple[str, ...] = Field(description="The models that the inventory names.")
+    served: tuple[str, ...] = Field(description="Those of them that a server serves now.")
+    notes: tuple[str, ...] = Field(description="What could not be seen, and what that means.")
+    steps: tuple[NextStep, ...] = Field(description="What to do before `apply`, in this order.")
+    plan: PlanDocument = Field(description="The plan over both files.")
 
 
 class Managed(Value):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.render.documents import Evidence, HostEvidence, Meaning, Origin, PlanDocument, Step, StepEvidence
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from reconciler.steps.plan import HostPlan, Plan
 
 
-def plan_document(plan: Plan) -> dict[str, Any]:
+def plan_document(plan: Plan) -> PlanDocument:
     """Return a plan: its meaning, and under `evidence` what may differ between two equal plans."""
     origin = Origin(**plan.provenance.model_dump(), text=str(plan.provenance))
     evidence = Evidence(provenance=origin, hosts=tuple(_beside(host) for host in plan.hosts))
     hosts = tuple(_meaning(host) for host in plan.hosts)
-    return PlanDocument(version=plan.version, hosts=hosts, evidence=evidence).model_dump(mode="json")
+    return PlanDocument(version=plan.version, hosts=hosts, evidence=evidence)
 
 
 def _meaning(host: HostPlan) -> Meaning:

@@ -18,6 +18,7 @@ from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
 from reconciler.model.target import Wanted
 from reconciler.model.verdict import HostVerdict
+from reconciler.render.documents import HostEnd, PlanDocument, VerdictDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
 from reconciler.verbs import asking
@@ -52,18 +53,18 @@ class Wishes:
 class _Approval:
     """Ask a person about a plan, but not about the same one twice: who acted before may have died in between."""
 
-    def __init__(self, approve: Callable[[dict[str, Any]], bool]) -> None:
+    def __init__(self, approve: Callable[[PlanDocument], bool]) -> None:
         """Ask by `approve`."""
         self._approve = approve
         self._approved: object = None
 
-    def __call__(self, document: dict[str, Any]) -> bool:
-        if document["hosts"] != self._approved:
-            self._approved = document["hosts"] if self._approve(document) else None
+    def __call__(self, document: PlanDocument) -> bool:
+        if document.hosts != self._approved:
+            self._approved = document.hosts if self._approve(document) else None
         return self._approved is not None
 
 
-async def run(app: Acting, wishes: Wishes, caller: Caller) -> Outcome:
+async def run(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[VerdictDocument]:
     """Plan, ask for approval, act, or let who acts already do it.
 
     Raise LockHeld by one that takes no requests, NotApproved, PlanStale, ConfigError or DurabilityError.
@@ -83,7 +84,7 @@ async def run(app: Acting, wishes: Wishes, caller: Caller) -> Outcome:
         wishes = replace(wishes, noting=(), beside_one_that_died=True)
 
 
-async def _ask(app: Acting, wishes: Wishes, caller: Caller) -> Outcome | None:
+async def _ask(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[VerdictDocument] | None:
     """Let the one that acts do it; return None when it is gone."""
     wanted = app.source.read()
     plans = {} if wishes.binds_nothing else await _approved(app, wishes, wanted, caller)
@@ -109,7 +110,7 @@ async def _ask(app: Acting, wishes: Wishes, caller: Caller) -> Outcome | None:
     )
 
 
-async def _apply(app: Acting, wishes: Wishes, caller: Caller) -> Outcome:
+async def _apply(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[VerdictDocument]:
     wanted = app.source.read()
     plans = await _approved(app, wishes, wanted, caller)
     for record in wishes.noting:
@@ -130,22 +131,22 @@ async def _approved(app: Acting, wishes: Wishes, wanted: Wanted, caller: Caller)
     return plan_verb.meanings(seen)
 
 
-def _outcome(verdicts: Sequence[HostVerdict]) -> Outcome:
-    hosts = [verdict.model_dump(mode="json") | {"exit_code": verdict.exit_code} for verdict in verdicts]
-    return Outcome({"version": 1, "hosts": hosts}, worst(verdicts) if verdicts else OK)
+def _outcome(verdicts: Sequence[HostVerdict]) -> Outcome[VerdictDocument]:
+    return Outcome(VerdictDocument(hosts=tuple(map(HostEnd.of, verdicts))), worst(verdicts) if verdicts else OK)
 
 
-def _compare(document: Mapping[str, Any], saved: Mapping[str, Any] | None) -> None:
+def _compare(now: PlanDocument, saved: Mapping[str, Any] | None) -> None:
     """Refuse a saved plan whose meaning is not that of the plan made now."""
     if saved is None:
         return
     if "hosts" not in saved:
         raise ConfigError("this is not a saved plan: it names no hosts; `reconciler plan --save FILE` writes one")
+    document = now.model_dump(mode="json")
     if saved["hosts"] == document["hosts"]:
         return
-    before, now = _lines(saved), _lines(document)
-    gone = [f"  - {line}" for line in before if line not in now]
-    new = [f"  + {line}" for line in now if line not in before]
+    before, after = _lines(saved), _lines(document)
+    gone = [f"  - {line}" for line in before if line not in after]
+    new = [f"  + {line}" for line in after if line not in before]
     how = "\n".join([*gone, *new] or ["  the wanted state"])
     raise PlanStale(
         f"the saved plan no longer fits; look at what would be done now with `reconciler plan`. It differs so:\n{how}"

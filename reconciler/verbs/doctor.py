@@ -21,7 +21,7 @@ from reconciler.verbs.hosts import among
 from reconciler.verbs.outcome import ERROR, OK, Outcome
 
 
-async def run(looking: Looking, host: str | None) -> Outcome:
+async def run(looking: Looking, host: str | None) -> Outcome[Findings]:
     """Return every finding of the controller and of one host, or all; exit 1 when anything is wrong. Raise Misused."""
     wanted, of_files = _files(looking)
     slices = wanted.slices if wanted else {}
@@ -30,7 +30,7 @@ async def run(looking: Looking, host: str | None) -> Outcome:
     of_hosts = await _all(looking, chosen, rows)
     found = (*of_files, *of_journal, *findings.of_time(rows, looking.clock.wall()), *of_hosts)
     document = Findings(hosts=tuple(slice_.host.name for slice_ in chosen), findings=found)
-    return Outcome(document.model_dump(mode="json"), ERROR if document.wrong else OK)
+    return Outcome(document, ERROR if document.wrong else OK)
 
 
 def _files(looking: Looking) -> tuple[Wanted | None, tuple[Finding, ...]]:

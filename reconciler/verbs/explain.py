@@ -25,7 +25,7 @@ PLACES = ("models.NAME.", "hosts.NAME.", "models.NAME.engine.")
 SUBJECTS = "a model, a host, the number of a run, an error or reason, a word of status, a step, or a key such as models.NAME.port"
 
 
-async def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome:
+async def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome[ExplainDocument]:
     """Return all that is known of whatever has this name; raise Misused with the nearest name, or ConfigError."""
     texts, meanings = reasons(), words()
     found = list(_general(texts, meanings, subject))
@@ -50,8 +50,8 @@ async def run(looking: Looking, source: EditableSource, schemas: Mapping[str, An
     return _told(subject, found)
 
 
-def _told(subject: str, found: list[Explanation]) -> Outcome:
-    return Outcome(ExplainDocument(subject=subject, explanations=tuple(found)).model_dump(mode="json"))
+def _told(subject: str, found: list[Explanation]) -> Outcome[ExplainDocument]:
+    return Outcome(ExplainDocument(subject=subject, explanations=tuple(found)))
 
 
 def _general(texts: Mapping[str, str], meanings: Mapping[str, str], subject: str) -> Iterator[Explanation]:

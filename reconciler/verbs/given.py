@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from reconciler.loop.executor import Interrupt
 from reconciler.model.controller import Controller
@@ -23,6 +23,7 @@ from reconciler.ports import (
     Source,
     Supervisor,
 )
+from reconciler.render.documents import PlanDocument
 
 
 class Looking(Protocol):
@@ -90,6 +91,6 @@ class Caller:
     `may_end` is entered with the interrupt of what is under way, and left when that has ended.
     """
 
-    approve: Callable[[dict[str, Any]], bool]
+    approve: Callable[[PlanDocument], bool]
     say: Callable[[str], None]
     may_end: Callable[[Interrupt], AbstractAsyncContextManager[object]] = nullcontext

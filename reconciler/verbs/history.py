@@ -9,7 +9,7 @@ from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import Outcome
 
 
-async def run(looking: Looking, run_number: int | None) -> Outcome:
+async def run(looking: Looking, run_number: int | None) -> Outcome[HistoryDocument]:
     """Return every run, or the one asked for; raise Misused naming the runs there are, and where they were looked for."""
     directory = looking.controller.directory
     runs = history(looking.journal.rows())
@@ -17,4 +17,4 @@ async def run(looking: Looking, run_number: int | None) -> Outcome:
     if run_number is not None and not chosen:
         numbers = ", ".join(str(one["run"]) for one in runs[-10:]) or "none yet"
         raise Misused(f"there is no run {run_number} in {directory}; the last ones are: {numbers}")
-    return Outcome(HistoryDocument.model_validate({"directory": directory, "runs": chosen}).model_dump(mode="json"))
+    return Outcome(HistoryDocument.model_validate({"directory": directory, "runs": chosen}))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from reconciler.core.moments import parse_until
 from reconciler.errors import LockHeld
 from reconciler.model.records import Hold, Resume
+from reconciler.render.documents import VerdictDocument
 from reconciler.verbs import apply
 from reconciler.verbs.given import Acting, Caller
 from reconciler.verbs.hosts import chosen
@@ -24,7 +25,7 @@ class HoldWords:
     approved: bool = False
 
 
-async def hold(app: Acting, host: str | None, words: HoldWords, caller: Caller) -> Outcome:
+async def hold(app: Acting, host: str | None, words: HoldWords, caller: Caller) -> Outcome[VerdictDocument]:
     """Hold one host, or all; raise Misused for a host that is not managed or an end that has passed."""
     until = None if words.until is None else parse_until(words.until, app.clock.wall())
     noting = tuple(
@@ -33,13 +34,13 @@ async def hold(app: Acting, host: str | None, words: HoldWords, caller: Caller) 
     return await _tell(app, apply.Wishes(trigger="hold", noting=noting, approved=words.approved), caller)
 
 
-async def resume(app: Acting, host: str | None, caller: Caller, *, approved: bool) -> Outcome:
+async def resume(app: Acting, host: str | None, caller: Caller, *, approved: bool) -> Outcome[VerdictDocument]:
     """End the hold of one host, or of all, and bring it to what the file says; raise Misused."""
     noting = tuple(Resume(host=name) for name in chosen(app, host))
     return await _tell(app, apply.Wishes(trigger="resume", noting=noting, approved=approved), caller)
 
 
-async def _tell(app: Acting, wishes: apply.Wishes, caller: Caller) -> Outcome:
+async def _tell(app: Acting, wishes: apply.Wishes, caller: Caller) -> Outcome[VerdictDocument]:
     """Record it at any rate: whoever acts alone now ends what it does, and what comes next sees it."""
     try:
         return await apply.run(app, wishes, caller)
@@ -47,4 +48,4 @@ async def _tell(app: Acting, wishes: apply.Wishes, caller: Caller) -> Outcome:
         for record in wishes.noting:
             app.journal.append(record)
         caller.say(f"recorded; it counts from the next command on: {held.message}")
-        return Outcome({"version": 1, "hosts": []})
+        return Outcome(VerdictDocument(hosts=()))

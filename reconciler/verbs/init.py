@@ -19,6 +19,7 @@ from reconciler.model.names import NAME_PATTERN
 from reconciler.model.onhost import AskMachine
 from reconciler.model.spec import Kind
 from reconciler.ports import HostReaders, StateFolder
+from reconciler.render.documents import InitDocument, NextStep
 from reconciler.verbs import here
 from reconciler.verbs import plan as plan_verb
 from reconciler.verbs.given import Looking
@@ -38,7 +39,7 @@ class Beginning(Looking, Protocol):
         """Return what the flags of a server say as keys of a model."""
 
 
-async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome:
+async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome[InitDocument]:
     """Write both files and plan over them; `ask` puts a question to a person, `to` is where ssh goes, here without it.
 
     Raise Refused when files are there already, or nothing is there to write of; Unreachable; Misused.
@@ -52,18 +53,19 @@ async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome
     texts = drafting.draft(machine, found, _answers(machine, found, ask), gpu_problem, where)
     files = {"desired.yaml": texts.desired, "inventory.yaml": texts.inventory, **takeover.units(found)}
     git = app.folder.begin(files)
-    document = {
-        "version": 1,
-        "directory": str(app.folder.directory),
-        "files": sorted(files),
-        "git": git,
-        "machine": machine.model_dump(mode="json"),
-        "models": [one.name for one in found],
-        "served": [one.name for one in found if one.server is not None],
-        "notes": list(drafting.unseen(machine, found)),
-        "steps": [{**step._asdict(), "command": _there(step.command, to)} for step in takeover.steps(machine, found)],
-        "plan": (await plan_verb.run(app, detailed=False)).document,
-    }
+    steps = takeover.steps(machine, found)
+    planned = await plan_verb.run(app, detailed=False)
+    document = InitDocument(
+        directory=str(app.folder.directory),
+        files=tuple(sorted(files)),
+        git=git,
+        machine=machine,
+        models=tuple(one.name for one in found),
+        served=tuple(one.name for one in found if one.server is not None),
+        notes=tuple(drafting.unseen(machine, found)),
+        steps=tuple(NextStep(why=step.why, command=_there(step.command, to)) for step in steps),
+        plan=planned.document,
+    )
     return Outcome(document)
 
 

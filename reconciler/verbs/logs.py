@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from reconciler.errors import Misused, Unreachable
 from reconciler.model.facts import Unknown
 from reconciler.model.log import LogPart
@@ -19,7 +17,7 @@ AT_A_TIME = 1000
 """More lines than a host gives at a time."""
 
 
-async def run(looking: Looking, model_name: str, lines: int) -> Outcome:
+async def run(looking: Looking, model_name: str, lines: int) -> Outcome[LogDocument]:
     """Return the last lines of a model's log; raise Misused naming the models there are, or Unreachable."""
     slice_, launcher = _found(looking, model_name)
     return Outcome(_document(slice_, model_name, await _part(launcher, model_name, lines)))
@@ -51,5 +49,5 @@ async def _part(launcher: LauncherReader, model_name: str, lines: int, after: st
     return fact.value
 
 
-def _document(slice_: Slice, model_name: str, part: LogPart) -> dict[str, Any]:
-    return LogDocument(host=slice_.host.name, model=model_name, lines=part.lines).model_dump(mode="json")
+def _document(slice_: Slice, model_name: str, part: LogPart) -> LogDocument:
+    return LogDocument(host=slice_.host.name, model=model_name, lines=part.lines)

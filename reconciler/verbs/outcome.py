@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
+
+from reconciler.model.names import Value
 
 if TYPE_CHECKING:
     from reconciler.model.verdict import HostVerdict
 
-Show: TypeAlias = Callable[[dict[str, Any]], bool]
+Document_co = TypeVar("Document_co", bound=Value, covariant=True)
+
+Show: TypeAlias = Callable[[Value], bool]
 """Shows one document of several, and says whether anybody reads on."""
 
 OK = 0
@@ -21,10 +25,10 @@ INTERRUPTED = 130
 WORST_FIRST = (UNKNOWN, INTERRUPTED, 3, 1)
 
 
-class Outcome(NamedTuple):
-    """Hold a document for stdout and an exit code."""
+class Outcome(NamedTuple, Generic[Document_co]):
+    """A document for stdout, and an exit code."""
 
-    document: dict[str, Any]
+    document: Document_co
     exit_code: int = OK
 
 

@@ -19,6 +19,7 @@ from reconciler.model.facts import Observed
 from reconciler.model.records import Record, Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
+from reconciler.render.documents import PlanDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
 from reconciler.verbs.given import Looking
@@ -122,7 +123,7 @@ def _planned(looking: Looking, slice_: Slice, sight: Sight, *, prune: bool, take
     return Seen(slice_, observed, hints, plan.model_copy(update={"refusals": reasons}), aim.instead)
 
 
-async def run(looking: Looking, *, detailed: bool) -> Outcome:
+async def run(looking: Looking, *, detailed: bool) -> Outcome[PlanDocument]:
     """Return the plan; with `detailed`, exit 2 says that there is something to do."""
     wanted = looking.source.read()
     seen = await look(looking, wanted)

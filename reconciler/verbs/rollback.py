@@ -10,13 +10,16 @@ from reconciler.errors import Misused, Refused
 from reconciler.loop.observer import Observer
 from reconciler.model.records import RollBack, Row, RunClosed, RunOpened
 from reconciler.model.spec import Slice
+from reconciler.render.documents import VerdictDocument
 from reconciler.verbs import apply
 from reconciler.verbs.given import Acting, Caller
 from reconciler.verbs.hosts import among
 from reconciler.verbs.outcome import Outcome
 
 
-async def run(app: Acting, run_number: int | None, host: str | None, caller: Caller, *, approved: bool) -> Outcome:
+async def run(
+    app: Acting, run_number: int | None, host: str | None, caller: Caller, *, approved: bool
+) -> Outcome[VerdictDocument]:
     """Aim a host at a promoted run, the one before the present by default; raise Misused when there is none, or Refused."""
     wanted = app.source.read()
     if wanted.provenance.objection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import anyio
 
@@ -20,19 +19,19 @@ from reconciler.verbs.plan import Seen, broken, look
 LOOK_SECONDS = 2.0
 
 
-async def run(looking: Looking, *, exit_code: bool) -> Outcome:
+async def run(looking: Looking, *, exit_code: bool) -> Outcome[Status]:
     """Return the status of every managed host; with `exit_code`, 1 says that one is not ready."""
     status = await _status(looking)
     ready = all(host.conditions[0].status == "True" for host in status.hosts)
-    return Outcome(status.model_dump(mode="json"), ERROR if exit_code and not ready else OK)
+    return Outcome(status, ERROR if exit_code and not ready else OK)
 
 
 async def follow(looking: Looking, show: Show, say: Callable[[str], None]) -> None:
     """Show the status, and again whenever it changes, for as long as somebody reads; files that are half written are said."""
-    shown: dict[str, Any] | str = {}
+    shown: Status | str = ""
     while True:
         try:
-            now: dict[str, Any] | str = (await _status(looking)).model_dump(mode="json")
+            now: Status | str = await _status(looking)
         except ConfigError as error:
             now = error.message
         if now != shown:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from reconciler.errors import Misused, NotApproved, Refused
 from reconciler.loop.executor import Interrupt
@@ -16,6 +15,7 @@ from reconciler.model.power import Power
 from reconciler.model.spec import Slice, WantedPower
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
+from reconciler.render.documents import HostEnd, VerdictDocument
 from reconciler.verbs.given import Acting
 from reconciler.verbs.hosts import among
 from reconciler.verbs.outcome import Outcome, worst
@@ -26,7 +26,9 @@ QUESTION = (
 ENOUGH = {"applied", "in_sync"}
 
 
-async def run(app: Acting, host: str | None, approve: Callable[[str], bool], say: Callable[[str], None]) -> Outcome:
+async def run(
+    app: Acting, host: str | None, approve: Callable[[str], bool], say: Callable[[str], None]
+) -> Outcome[VerdictDocument]:
     """Do the whole round once; raise Misused, Refused, NotApproved, LockHeld, ConfigError or DurabilityError."""
     if host is None:
         raise Misused("found no host, expected the one to try: `reconciler doctor HOST --try-power`")
@@ -40,9 +42,8 @@ async def run(app: Acting, host: str | None, approve: Callable[[str], bool], say
     if not approve(QUESTION.format(host=name)):
         raise NotApproved(f"nothing was done: the try was not approved; `reconciler doctor {name} --try-power --yes` asks nobody")
     with app.lock.held():
-        verdict: HostVerdict = await _round(app, slice_, wanted.provenance, say)
-    hosts: list[dict[str, Any]] = [verdict.model_dump(mode="json") | {"exit_code": verdict.exit_code}]
-    return Outcome({"version": 1, "hosts": hosts}, worst([verdict]))
+        verdict = await _round(app, slice_, wanted.provenance, say)
+    return Outcome(VerdictDocument(hosts=(HostEnd.of(verdict),)), worst([verdict]))
 
 
 async def _round(app: Acting, slice_: Slice, provenance: Provenance, say: Callable[[str], None]) -> HostVerdict:

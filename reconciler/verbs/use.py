@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from reconciler.errors import LockHeld, NotApproved, ReconcilerError, Refused
 from reconciler.ports import Proposal
+from reconciler.render.documents import HostEnd, Meaning, VerdictDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import Plan
 from reconciler.verbs import apply
@@ -19,12 +18,12 @@ REACHED = {"in_sync", "applied"}
 AGAIN = "`--yes` does it without asking"
 
 
-async def run(app: Acting, proposal: Proposal, message: str, caller: Caller) -> Outcome:
+async def run(app: Acting, proposal: Proposal, message: str, caller: Caller) -> Outcome[VerdictDocument]:
     """Write the proposal once it is approved, commit it when there is a `message`, and apply.
 
     Raise LockHeld, Refused or NotApproved before anything is written; then PlanStale, Unreachable, and as apply.
     """
-    approved: list[Any] = []
+    approved: tuple[Meaning, ...] = ()
     if proposal.diff:
         _refuse_beside_another(app)
         approved = await _approved(app, proposal, message, caller)
@@ -36,23 +35,24 @@ async def run(app: Acting, proposal: Proposal, message: str, caller: Caller) -> 
         proposal.commit(message)
     # What was approved is asked about again only when the world moved while it was written. A watch is at it since the write.
     wishes = apply.Wishes(trigger="use", approved=True)
-    once = replace(caller, approve=lambda plan: plan["hosts"] == approved or caller.approve(plan))
+    once = replace(caller, approve=lambda plan: plan.hosts == approved or caller.approve(plan))
     try:
         outcome = await apply.run(app, wishes, once)
     except ReconcilerError:
-        caller.say(_still_says(proposal, {}))
+        caller.say(_still_says(proposal))
         raise
-    ends = {host["host"]: host for host in outcome.document["hosts"]}
-    if ends.get(proposal.host, {}).get("outcome") not in {None, *REACHED}:
-        caller.say(_still_says(proposal, ends[proposal.host]))
+    ends = {host.host: host for host in outcome.document.hosts}
+    end = ends.get(proposal.host)
+    if end is not None and end.outcome not in REACHED:
+        caller.say(_still_says(proposal, end))
     return outcome
 
 
-def _still_says(proposal: Proposal, end: Mapping[str, Any]) -> str:
+def _still_says(proposal: Proposal, end: HostEnd | None = None) -> str:
     """Return what the file says that was not reached, what follows from that, and what keeps what serves instead."""
-    failed = end.get("outcome") in {"rolled_back", "unhealthy", "stalled"}
+    failed = end is not None and end.outcome in {"rolled_back", "unhealthy", "stalled"}
     follows = "is left alone until it changes, or `reconciler retry`" if failed else "follows at the next apply, or by a watch"
-    match list(end.get("serving", {})):
+    match list(end.serving if end else ()):
         case [name] if name == proposal.model:
             instead = f"{name} serves as it was defined before: mend what inventory.yaml says of it"
         case [name]:
@@ -77,7 +77,7 @@ def _refuse_beside_another(app: Acting) -> None:
             raise LockHeld(f"nothing was written: {held.message}") from held
 
 
-async def _approved(app: Acting, proposal: Proposal, message: str, caller: Caller) -> list[Any]:
+async def _approved(app: Acting, proposal: Proposal, message: str, caller: Caller) -> tuple[Meaning, ...]:
     """Return the meaning of the plan that follows from the proposal, approved."""
     wanted = proposal.read()
     provenance = wanted.provenance
@@ -97,5 +97,4 @@ async def _approved(app: Acting, proposal: Proposal, message: str, caller: Calle
     document = plan_document(Plan(provenance=provenance, hosts=tuple(one.plan for one in seen)))
     if not caller.approve(document):
         raise NotApproved(f"nothing was written: the change was not approved; {AGAIN}")
-    meaning: list[Any] = document["hosts"]
-    return meaning
+    return document.hosts

@@ -7,8 +7,8 @@ from reconciler.render.documents import Managed, ValidDocument
 from reconciler.verbs.outcome import Outcome
 
 
-async def run(source: Source) -> Outcome:
+async def run(source: Source) -> Outcome[ValidDocument]:
     """Return what is managed; raise ConfigError with every problem."""
     wanted = source.read()
     hosts = {name: Managed(power=slice_.power, active=slice_.active) for name, slice_ in wanted.slices.items()}
-    return Outcome(ValidDocument(provenance=str(wanted.provenance), hosts=hosts).model_dump(mode="json"))
+    return Outcome(ValidDocument(provenance=str(wanted.provenance), hosts=hosts))

@@ -19,7 +19,7 @@ HEALTHY = ("one", "two")
 
 def applied(trio: Trio) -> dict[str, str]:
     outcome = trio.run(apply.run, trio.acting, apply.Wishes(), Caller(lambda _: True, trio.said.append))
-    return {host["host"]: host["outcome"] for host in outcome.document["hosts"]}
+    return {host.host: host.outcome for host in outcome.document.hosts}
 
 
 def violations(trio: Trio) -> list[object]:
@@ -34,7 +34,7 @@ def test_a_driver_that_is_bad_at_one_thing_is_the_trouble_of_its_host_alone(
     trio = Trio(tmp_path, frozenset({(role, name)}), badness)
     outcomes = applied(trio)
     assert {host: outcomes[host] for host in HEALTHY} == dict.fromkeys(HEALTHY, "applied")
-    assert {host["host"] for host in trio.run(partial(plan.run, trio.acting, detailed=True)).document["hosts"]} == {
+    assert {host["host"] for host in trio.document(partial(plan.run, trio.acting, detailed=True))["hosts"]} == {
         "one",
         "bad",
         "two",
@@ -48,9 +48,9 @@ def test_a_driver_that_is_bad_at_everything_is_said_of_its_host_by_every_command
     trio = Trio(tmp_path, ALL, badness)
     assert applied(trio) == {"one": "applied", "bad": "refused", "two": "applied"}
     shown = {
-        "plan": trio.run(partial(plan.run, trio.acting, detailed=False)).document,
-        "status": trio.run(partial(status.run, trio.acting, exit_code=False)).document,
-        "doctor": trio.run(doctor.run, trio.acting, "bad").document,
+        "plan": trio.document(partial(plan.run, trio.acting, detailed=False)),
+        "status": trio.document(partial(status.run, trio.acting, exit_code=False)),
+        "doctor": trio.document(doctor.run, trio.acting, "bad"),
     }
     for command, document in shown.items():
         said = json.dumps(document)

@@ -49,7 +49,7 @@ def whole(tmp_path: Path) -> Trio:
 
 def applied(trio: Trio) -> dict[str, str]:
     outcome = trio.run(apply.run, trio.acting, apply.Wishes(approved=True), Caller(lambda _: True, trio.said.append))
-    return {host["host"]: host["outcome"] for host in outcome.document["hosts"]}
+    return {host.host: host.outcome for host in outcome.document.hosts}
 
 
 def serving(trio: Trio) -> dict[str, list[str]]:
@@ -92,10 +92,10 @@ def test_every_command_that_looks_says_what_breaks_of_one_host_and_all_of_the_ot
         with monkeypatch.context() as patch:
             broken(patch, owner, name)
             shown = [
-                trio.run(partial(plan.run, trio.acting, detailed=False)).document["hosts"],
-                trio.run(partial(status.run, trio.acting, exit_code=False)).document["hosts"],
+                trio.document(partial(plan.run, trio.acting, detailed=False))["hosts"],
+                trio.document(partial(status.run, trio.acting, exit_code=False))["hosts"],
             ]
-            found = trio.run(doctor.run, trio.acting, None).document
+            found = trio.document(doctor.run, trio.acting, None)
         (file,) = tmp_path.iterdir()
         assert str(file) in json.dumps([*shown, found])
         assert all(str(file) not in json.dumps(one) for hosts in shown for one in hosts if one["host"] != "bad")
@@ -113,7 +113,7 @@ def test_a_plan_that_fits_no_more_refuses_its_host_and_no_other(tmp_path: Path) 
         return True
 
     outcome = trio.run(apply.run, trio.acting, apply.Wishes(), Caller(approve, trio.said.append))
-    ended = {host["host"]: (host["outcome"], *host["reasons"]) for host in outcome.document["hosts"]}
+    ended = {host.host: (host.outcome, *host.reasons) for host in outcome.document.hosts}
     assert ended == {
         "bad": ("refused", "PlanStale: this plan is not the one that was approved; look again with `reconciler plan`"),
         "one": ("applied",),

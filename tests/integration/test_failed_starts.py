@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -21,6 +20,7 @@ from reconciler.model.facts import Mark, UnitIdentity
 from reconciler.model.spec import ModelSpec
 from reconciler.onhost import procfs
 from reconciler.ports import Evidence
+from reconciler.render.documents import PlanDocument
 from reconciler.render.text import plan_text, verdict_text
 from reconciler.settings import settings
 from reconciler.verbs import apply
@@ -197,13 +197,13 @@ def hurried(here: Stack) -> CompletedProcess[str]:
     app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
     said: list[str] = []
 
-    def approve(document: dict[str, Any]) -> bool:
-        said.append(plan_text(document))
+    def approve(document: PlanDocument) -> bool:
+        said.append(plan_text(document.model_dump(mode="json")))
         return True
 
     hurried = replace(app, clock=HurriedClock(30))
     outcome = hurried.run(apply.run, hurried, apply.Wishes(), Caller(approve, said.append))
-    return CompletedProcess([], outcome.exit_code, verdict_text(outcome.document), "\n".join(said))
+    return CompletedProcess([], outcome.exit_code, verdict_text(outcome.document.model_dump(mode="json")), "\n".join(said))
 
 
 @pytest.mark.parametrize(

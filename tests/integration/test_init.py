@@ -108,7 +108,7 @@ class Home:
         """Run init on a machine where nobody else serves: other tests may, beside this one."""
         asked = settings({"XDG_STATE_HOME": str(self.folder / "xdg")}, str(self.folder / "stack"), None)
         alone = Alone(**vars(build(asked)), pid=self.server.pid, models=self.folder / "home" / "models")
-        return alone.run(init.run, alone, None).document
+        return alone.run(init.run, alone, None).document.model_dump(mode="json")
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 from unittest.mock import ANY
 
 import pytest
 
 from reconciler.app import build
 from reconciler.errors import NotApproved
+from reconciler.render.documents import PlanDocument
 from reconciler.settings import settings
 from reconciler.verbs import apply
 from reconciler.verbs.given import Caller
@@ -227,8 +227,8 @@ def test_who_asked_a_watch_that_dies_is_asked_again_where_the_plan_is_another(he
         os.kill(process.pid, signal.SIGSTOP)
         here.desire("tiny-b")
 
-        def approve(document: dict[str, Any]) -> bool:
-            shown.append(document["hosts"])
+        def approve(document: PlanDocument) -> bool:
+            shown.append(document.hosts)
             here.desire(meanwhile)
             process.kill()
             return len(shown) == 1

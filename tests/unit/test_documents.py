@@ -24,7 +24,7 @@ def schema(name: str) -> Any:
 
 
 def plan_of(path: Path) -> Any:
-    return json.loads(json.dumps(plan_document(whole(looked(read(path)).plan))))
+    return json.loads(json.dumps(plan_document(whole(looked(read(path)).plan)).model_dump(mode="json")))
 
 
 def status_of(path: Path) -> Any:

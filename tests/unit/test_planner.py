@@ -30,7 +30,7 @@ def kinds(made: HostPlan) -> list[str]:
 
 
 def lines(made: HostPlan) -> list[str]:
-    return [line.rstrip() for line in plan_text(plan_document(whole(made))).splitlines()]
+    return [line.rstrip() for line in plan_text(plan_document(whole(made)).model_dump(mode="json")).splitlines()]
 
 
 def test_a_switch_saves_stops_and_starts() -> None:
