@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.core import words
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import FactKey, Health, Observed, Unit
+from reconciler.model.records import Quarantine
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.status import Condition
 from reconciler.steps.plan import HostPlan
@@ -40,8 +41,8 @@ def left_by_rollback(hints: Hints) -> bool:
 
 def _quarantined(hints: Hints, plan: HostPlan) -> Condition | None:
     """Return that what failed, or was left, keeps the wish away now; why it failed is said by Stalled."""
-    failure = hints.quarantine
-    if failure is None or words.quarantined(failure) not in plan.refusals:
+    failure = plan.cause
+    if not isinstance(failure, Quarantine):
         return None
     if left_by_rollback(hints):
         return Condition(type="Ready", status="False", reason="RolledBack", message=LEFT, since=hints.judged_at)

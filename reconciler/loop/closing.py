@@ -40,7 +40,7 @@ class Attempt:
 async def close(executor: Executor, ending: Ending, aim: Aim) -> Attempt:
     """Record how a run ended, unless its controller leaves it open, and return that."""
     target = aim.target
-    on_the_way: Verdict = "interrupted" if executor.interrupt.way == "back" else "superseded"
+    on_the_way: Verdict = "interrupted" if executor.interrupt.goes_back else "superseded"
     verdicts: dict[str, Verdict] = {"completed": "promoted", "interrupted": on_the_way, "unmet": "failed"}
     failed = ending.kind not in verdicts
     unmet = "Unmet" if ending.kind == "unmet" else ""

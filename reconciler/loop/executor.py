@@ -59,7 +59,7 @@ MOST_GIVEN_UP = 2
 
 GROWTH = 1.1
 
-Way: TypeAlias = Literal["back", "superseded", "left"]
+Way: TypeAlias = Literal["back", "late", "superseded", "left"]
 Outcome: TypeAlias = Literal["done", "skipped", "gave-up", "failed", "missed", "cancelled"]
 
 
@@ -67,11 +67,17 @@ Outcome: TypeAlias = Literal["done", "skipped", "gave-up", "failed", "missed", "
 class Interrupt:
     """Ask a run to end its wait. `reason` is empty while nobody asked.
 
-    Then it goes `back` to last good, is `superseded` as far as it came by another run, or is `left` open in the journal.
+    Then it goes `back` to last good, which a deadline does too (`late`), is `superseded` as far as it came by another run, or is
+    `left` open in the journal.
     """
 
     reason: str = ""
     way: Way = "back"
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether what was stopped for the run is to serve again."""
+        return self.way in {"back", "late"}
 
     def cut(self, reason: str, way: Way) -> None:
         """Ask, and say why; leaving comes before all else."""

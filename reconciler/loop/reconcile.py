@@ -205,7 +205,7 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
     host = wish.slice.host.name
     interrupted = failed.kind == "interrupted"
     hints = actor.past.hints(host)
-    if interrupted and not (failed.torn_down and actor.interrupt.way == "back"):
+    if interrupted and not (failed.torn_down and actor.interrupt.goes_back):
         return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
     calm = Actor(actor.ports, actor.past, actor.clock, actor.controller, Interrupt(), actor.say, actor.keep)
     untouched = await _untouched(wish.slice, actor) if policy.last_good(wish.slice, hints) is None else ()

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from reconciler.model.change import Ignored
 from reconciler.model.names import Digest, Value
-from reconciler.model.records import Mode
+from reconciler.model.records import Hold, Mode, Quarantine
 from reconciler.model.target import Provenance
 from reconciler.steps.await_down import AwaitDown
 from reconciler.steps.await_healthy import AwaitHealthy
@@ -75,6 +75,7 @@ class StepMeaning(Value):
 class HostPlan(Value):
     """Plan one host. `refusals` are the reasons why it may not run at all, `unmet` is what no step can bring about.
 
+    `cause` is what keeps the wish away, where something does: it stands among the refusals too, as a sentence.
     `lost_conversations` is None when nobody can say how many end.
     """
 
@@ -87,6 +88,7 @@ class HostPlan(Value):
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
+    cause: Hold | Quarantine | None = None
     lost_conversations: int | None = 0
     seconds: float | None = None
 

@@ -188,11 +188,11 @@ async def _all_hosts(
                 group.start_soon(one, name)
         watching.cancel_scope.cancel()
     ordered = [verdicts[name] for name in sorted(verdicts)]
-    if interrupt.reason.startswith("no end"):
+    if interrupt.way == "late":
         return [v.model_copy(update={"outcome": "unhealthy"}) if v.outcome == "interrupted" else v for v in ordered]
     return ordered
 
 
 async def _timed_out(interrupt: Interrupt, seconds: float) -> None:
     await anyio.sleep(seconds)
-    interrupt.reason = interrupt.reason or f"no end within the {seconds:.0f} s of --timeout"
+    interrupt.cut(f"no end within the {seconds:.0f} s of --timeout", "late")

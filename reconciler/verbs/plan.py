@@ -120,7 +120,7 @@ def _planned(looking: Looking, slice_: Slice, sight: Sight, *, prune: bool, take
     reasons = gate.refusals(plan, observed, ours, take_over=take_over)
     if aim.reason:
         reasons = (aim.reason, *reasons)
-    return Seen(slice_, observed, hints, plan.model_copy(update={"refusals": reasons}), aim.instead)
+    return Seen(slice_, observed, hints, plan.model_copy(update={"refusals": reasons, "cause": aim.cause}), aim.instead)
 
 
 async def run(looking: Looking, *, detailed: bool) -> Outcome[PlanDocument]:

@@ -232,7 +232,7 @@ def test_a_wish_that_somebody_went_back_from_is_no_failure_and_the_way_on_is_sai
     gone_back = RollBack(host=HOST, slice=WANTED, digest=digest(WANTED), leaves=digest("key"))
     hints = fold(rows(opened(), gone_back))[HOST]
     made = plan(target(WANTED), world(WANTED), NO_HINTS)
-    refused = made.model_copy(update={"refusals": ("the wanted state was left by `reconciler rollback`",)})
+    refused = made.model_copy(update={"refusals": ("left by `reconciler rollback`",), "cause": hints.quarantine})
     status = host_status(WANTED, world(WANTED), hints, refused)
     (ready,) = [one for one in status.conditions if one.type == "Ready"]
     assert (ready.status, ready.reason) == ("False", "RolledBack")
@@ -246,7 +246,9 @@ def test_a_wish_that_failed_says_once_what_failed_and_ready_says_the_way_on() ->
     hints = fold(rows(opened(), FAILED))[HOST]
     assert hints.quarantine is not None
     made = plan(target(WANTED), world(WANTED), NO_HINTS)
-    refused = made.model_copy(update={"refusals": (quarantined(hints.quarantine), "start a: weights are missing")})
+    refused = made.model_copy(
+        update={"refusals": (quarantined(hints.quarantine), "start a: weights are missing"), "cause": hints.quarantine}
+    )
     conditions = {one.type: one for one in host_status(WANTED, world(WANTED), hints, refused).conditions}
     ready, stalled = conditions["Ready"], conditions["Stalled"]
     assert (ready.status, ready.reason) == ("False", "Quarantined")
