@@ -18,7 +18,7 @@ from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.environment import Env
 from reconciler.drivers.engines.llama.flags import refused
 from reconciler.drivers.engines.llama.setup import Setup
-from reconciler.model.quantity import WHOLE, Word, expected
+from reconciler.model.quantity import WHOLE, Bytes, Word, expected
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
@@ -85,7 +85,7 @@ FolderOfOne = Annotated[
     AfterValidator(_without_home),
     AfterValidator(_inside),
 ]
-Budget = Annotated[int, Field(ge=0, description="The bytes that saved conversations may take; the oldest go first."), WHOLE]
+Budget = Annotated[Bytes, Field(description="What saved conversations may take, such as `64 GiB`; the oldest go first.")]
 Key = Annotated[
     Secret | None,
     Field(
