@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core.moments import said_at
 from reconciler.model.facts import FactKey, Fingerprint, Observed, RestoreAttempt, Saved, SavedSlot, Unit
-from reconciler.steps.restore_slots import RestoreSlots, gave_up, owed_slots, taken_slots
+from reconciler.steps.restore_slots import gave_up, owed_slots, taken_slots
 
 BECAME = {
     "proven": "was put back, and proven by replaying it",
@@ -35,9 +35,9 @@ def became(model_name: str, slot: Mapping[str, Any]) -> str:
     return f"{model_name}: {_named(slot['slot'], slot['tokens'])} {_because(BECAME[slot['outcome']], slot.get('reason', ''))}"
 
 
-def left_out(world: Observed, step: RestoreSlots) -> list[dict[str, Any]]:
+def left_out(world: Observed, host: str, model_name: str) -> list[dict[str, Any]]:
     """Return, as a restore does, the saved slots that it did not try because clients were there before it."""
-    taken = taken_slots(world, step.host, step.model)
+    taken = taken_slots(world, host, model_name)
     return [{"slot": one.slot, "tokens": one.tokens, "outcome": "cold", "reason": IN_USE} for one in taken]
 
 

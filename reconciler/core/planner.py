@@ -61,7 +61,7 @@ def _simulate(
 def _seconds(steps: tuple[PlannedStep, ...], wanted: Slice) -> float | None:
     """Return how long steps took before, with the trial of what they start; None when none was ever done."""
     known = [one.seconds for one in steps if one.seconds is not None]
-    starts = any(one.step.kind == "start" for one in steps)
+    starts = any(one.step.starts for one in steps)
     return sum(known) + (wanted.stable_for(wanted.active or ()) if starts else 0.0) if known else None
 
 

@@ -155,7 +155,7 @@ def retry_at(failure: Quarantine) -> float:
 
 def _stops_nothing(wish: Target, hints: Hints, observed: Observed) -> bool:
     plan = planner.plan(wish, observed, hints)
-    return not any(planned.step.kind == "stop" for planned in plan.steps)
+    return not any(planned.step.tears_down for planned in plan.steps)
 
 
 def _target(slice_: Slice) -> Target:

@@ -41,6 +41,7 @@ from reconciler.model.records import (
     TrialOpened,
 )
 from reconciler.model.spec import Slice
+from reconciler.steps.plan import STEPS
 
 REMEMBERED_DURATIONS = 5
 REMEMBERED_BOOTS = 10
@@ -49,7 +50,7 @@ REMEMBERED_BOOTS = 10
 DOWN: Mapping[str, Literal["off", "suspended"]] = {"shutdown": "off", "suspend": "suspended"}
 """What a host is after each step that sends it down."""
 
-ENDS_DOWN = {*DOWN, "await_down"}
+ENDS_DOWN = {kind for kind, step in STEPS.items() if step.ends_down}
 """The steps that end when a host is seen to be down."""
 
 SEEN = "seen"

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import anyio
 
 from reconciler.core import conversations, words
-from reconciler.core.recovery import ENDS_DOWN, SEEN
+from reconciler.core.recovery import SEEN
 from reconciler.effects import (
     await_down,
     await_healthy,
@@ -122,6 +122,7 @@ class Executor:
     torn_down: bool = False
     started: Counter[str] = field(default_factory=Counter)
     gave_up: Counter[tuple[str, str]] = field(default_factory=Counter)
+    undrained: set[str] = field(default_factory=set)
     drained_until: dict[str, float] = field(default_factory=dict)
     promised: dict[str, int] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
@@ -158,21 +159,21 @@ class Executor:
     def _promise(self, steps: Sequence[PlannedStep]) -> None:
         """Remember of how many conversations the first plan of the run said that they cannot be kept."""
         for planned in steps:
-            if planned.step.kind == "stop" and planned.step.keeps:
-                self.promised.setdefault(planned.step.model, planned.step.unsavable)
+            if planned.step.unsavable_at_most is not None:
+                self.promised.setdefault(_model(planned.step), planned.step.unsavable_at_most)
 
     async def _step(self, planned: PlannedStep, world: Observed) -> tuple[Ending | None, Observed]:
         step = planned.step
         self.number += 1
         began = self.clock.boot()
-        if step.kind == "drain":
-            self.drained_until.setdefault(step.model, began + step.deadline)
+        if step.waits_for_clients:
+            self.drained_until.setdefault(_model(step), began + step.deadline)
         old = [key for key in step.reads() if key.kind in step.looks_anew_at or self._is_old(world.fact(key))]
         world = before = await self.observer.look(old, world)
         if step.skippable and step.sightings == 1 and step.holds(world):
             self._record(step, "skipped", began, world, evidence=self._restored(step, world, {}))
             return None, world
-        if step.kind == "start" and self.started[step.model] >= MOST_STARTS:
+        if step.starts and self.started[_model(step)] >= MOST_STARTS:
             return Ending("failed", step, f"it was started {MOST_STARTS} times in this run, and was gone each time"), world
         reasons = step.blocked_by(world)
         if reasons and not self._may_go_on(step, world) and not self._started(step):
@@ -189,22 +190,22 @@ class Executor:
             self._record(step, "missed", began, world, message, came.evidence)
             self.say(f"{step.kind} {step.target}: {message}; waiting for its clients once more")
             return Ending("busy", step, message), world
-        self.torn_down = self.torn_down or step.kind == "stop"
-        if step.kind == "start" and outcome == "done":
-            self.started[step.model] += 1
+        self.torn_down = self.torn_down or step.tears_down
+        if step.starts and outcome == "done":
+            self.started[_model(step)] += 1
         evidence = self._restored(step, world, self._counted(step, outcome, before, came.evidence))
         self._record(step, outcome, began, world, message, evidence)
         return self._judge(step, outcome, message, world), world
 
     def _is_in_use(self, step: AnyStep, before: Observed, after: Observed) -> bool:
         """Return whether clients came between drain and save, and may still be waited for."""
-        if step.kind != "save_slots" or self.gave_up["drain", step.model]:
+        if not (isinstance(step, ModelStep) and step.needs_calm) or step.model in self.undrained:
             return False
         return self.clock.boot() < self.drained_until[step.model] and used_since(before, after, step)
 
     def _counted(self, step: AnyStep, outcome: Outcome, before: Observed, evidence: Evidence) -> Evidence:
         """Return the evidence of a stop with the slots that were lost in it, and count those."""
-        if step.kind != "stop" or not step.keeps or outcome != "done":
+        if not isinstance(step, ModelStep) or step.unsavable_at_most is None or outcome != "done":
             return evidence
         # A stop that broke off could not tell.
         left: Evidence = {} if evidence else {LOST: [slot.id for slot in unsaved(before, step)]}
@@ -221,11 +222,12 @@ class Executor:
 
     def _restored(self, step: AnyStep, world: Observed, evidence: Evidence) -> Evidence:
         """Return the evidence of a restore with the slots that clients took before it, and note what did not come back."""
-        if step.kind != "restore_slots":
+        if not step.puts_back:
             return evidence
+        model_name = _model(step)
         tried = evidence.get("slots")
-        slots: list[Any] = [*(tried if isinstance(tried, list) else []), *conversations.left_out(world, step)]
-        self.not_restored |= {(step.model, one["slot"]): conversations.became(step.model, one) for one in slots}
+        slots: list[Any] = [*(tried if isinstance(tried, list) else []), *conversations.left_out(world, step.host, model_name)]
+        self.not_restored |= {(model_name, one["slot"]): conversations.became(model_name, one) for one in slots}
         return {**evidence, "slots": slots} if slots else evidence
 
     def _is_old(self, fact: Fact[FactValue]) -> bool:
@@ -257,7 +259,7 @@ class Executor:
         doubtful = came.trouble and step.in_doubt != "irreversible"
         patience = 0.0 if came.declined else (step.again or 0) * TRIES + DOUBT_SECONDS if doubtful else step.deadline
         began, trouble = self.clock.boot(), came.trouble
-        until = self.drained_until[step.model] if step.kind == "drain" else began + min(patience, step.deadline)
+        until = self.drained_until[_model(step)] if step.waits_for_clients else began + min(patience, step.deadline)
         pause, longest = step.poll
         doubt, sightings, attempt = "", 0, 0
         if not step.looks_at_once:
@@ -283,7 +285,7 @@ class Executor:
 
     async def _again(self, step: AnyStep, world: Observed, attempt: int) -> str:
         """Try an effect once more, and return what went wrong."""
-        if step.kind in ENDS_DOWN:
+        if step.ends_down:
             self._intend(step, "irreversible")
             self.say(f"{step.kind} {step.target}: it hangs; its power is to be cut")
         return (await self._perform(step, world, attempt)).trouble
@@ -293,22 +295,24 @@ class Executor:
             return Ending("interrupted", step, message)
         if outcome in {"done", "skipped", "gave-up"}:
             return None
-        required = step.kind == "save_slots" and step.required
-        if not required and (step.best_effort or step.kind == "save_slots" or self._may_go_on(step, world)):
-            self.gave_up[step.kind, _model(step)] += 1
-            if step.kind == "restore_slots":
-                self.not_restored[step.model, None] = f"{step.model}: not every saved conversation was put back: {message}"
+        if step.gives_up or self._may_go_on(step, world):
+            model_name = _model(step)
+            self.gave_up[step.kind, model_name] += 1
+            if step.waits_for_clients:
+                self.undrained.add(model_name)
+            if step.puts_back:
+                self.not_restored[model_name, None] = f"{model_name}: not every saved conversation was put back: {message}"
             self.say(f"{step.kind} {step.target}: went on without it: {message}")
             return None
         return Ending("failed", step, message)
 
     def _may_go_on(self, step: AnyStep, world: Observed) -> bool:
         """Return whether starting beats waiting: the memory cannot be read any more, after something was stopped."""
-        return step.kind == "await_vram" and self.torn_down and any(world.unknown(key) for key in step.reads())
+        return self.torn_down and step.may_proceed_unknown(world)
 
     def _started(self, step: AnyStep) -> bool:
         """Return whether this run started what is waited for: one that is gone by now has failed, and is not started anew."""
-        return step.kind == "await_healthy" and step.model in self.started
+        return step.awaits_start and _model(step) in self.started
 
     def _record(
         self,
@@ -321,8 +325,8 @@ class Executor:
     ) -> None:
         unit = world.value(FactKey("unit", step.host, _model(step)), Unit)
         power = world.value(FactKey("power", step.host), Power)
-        seen: Evidence = {SEEN: power.because} if outcome == "done" and step.kind in ENDS_DOWN and power else {}
-        gives_up = outcome == "failed" and (step.best_effort or (step.kind == "save_slots" and not step.required))
+        seen: Evidence = {SEEN: power.because} if outcome == "done" and step.ends_down and power else {}
+        gives_up = outcome == "failed" and step.gives_up
         self.journal.append(
             StepDone(
                 host=step.host,
@@ -341,12 +345,12 @@ class Executor:
 
 def _drain_of(model_name: str, steps: Sequence[PlannedStep]) -> int:
     """Return the place of a model's drain."""
-    return next(place for place, one in enumerate(steps) if (one.step.kind, one.step.target) == ("drain", model_name))
+    return next(place for place, one in enumerate(steps) if one.step.waits_for_clients and one.step.target == model_name)
 
 
 def _late(step: AnyStep, world: Observed) -> str:
     """Return what stands in the way of a step that took too long; of a host's power, what that is judged to be."""
-    if step.kind in ENDS_DOWN:
+    if step.ends_down:
         return f"not so after {step.deadline:.0f} s: {words.seen([FactKey('power', step.host)], world)}"
     return f"not so after {step.deadline:.0f} s: " + ("; ".join(step.blocked_by(world)) or words.seen(step.reads(), world))
 

@@ -51,7 +51,7 @@ class Progress:
     async def _last_words(self) -> str:
         """Return what the engine that is waited for wrote last."""
         step = self._planned.step
-        model = self._readers.models.get(step.model) if isinstance(step, ModelStep) and step.kind == "await_healthy" else None
+        model = self._readers.models.get(step.model) if isinstance(step, ModelStep) and step.awaits_start else None
         if model is None:
             return ""
         with anyio.move_on_after(LOG_SECONDS):

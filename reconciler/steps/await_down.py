@@ -14,6 +14,7 @@ class AwaitDown(DownWait):
     """Wait until a host is down in the way that it has accepted; nothing is asked of it any more."""
 
     in_doubt: ClassVar[InDoubt] = "observable"
+    ends_down: ClassVar[bool] = True
 
     kind: Literal["await_down"] = "await_down"
     deadline: float = 180.0

@@ -16,6 +16,7 @@ class AwaitHealthy(ModelStep):
     """Wait until an engine has shown that it works."""
 
     in_doubt: ClassVar[InDoubt] = "observable"
+    awaits_start: ClassVar[bool] = True
     poll: ClassVar[tuple[float, float]] = (0.005, 0.25)
 
     kind: Literal["await_healthy"] = "await_healthy"

@@ -83,6 +83,10 @@ class AwaitVram(Step):
         """Return the accelerators."""
         return (FactKey("gpu", self.host),)
 
+    def may_proceed_unknown(self, world: Observed) -> bool:
+        """Return whether the memory cannot be read any more: a start finds out whether it is free."""
+        return any(world.unknown(key) for key in self.reads())
+
     def needs(self) -> tuple[FactKey, ...]:
         """Return the accelerators: what cannot be seen is not free."""
         return self.reads()

@@ -17,6 +17,7 @@ class Drain(ModelStep):
     """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
+    waits_for_clients: ClassVar[bool] = True
     best_effort: ClassVar[bool] = True
     poll: ClassVar[tuple[float, float]] = (1.5, 1.5)
     looks_anew_at: ClassVar[frozenset[FactKind]] = frozenset({"activity"})

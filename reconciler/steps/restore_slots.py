@@ -28,6 +28,7 @@ class RestoreSlots(ModelStep):
     """Put conversations back into a fresh engine."""
 
     in_doubt: ClassVar[InDoubt] = "once"
+    puts_back: ClassVar[bool] = True
     best_effort: ClassVar[bool] = True
 
     kind: Literal["restore_slots"] = "restore_slots"

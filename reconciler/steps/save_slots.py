@@ -23,6 +23,7 @@ class SaveSlots(ModelStep):
     """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
+    needs_calm: ClassVar[bool] = True
     destructive: ClassVar[bool] = True
 
     poll: ClassVar[tuple[float, float]] = (1.5, 1.5)
@@ -31,6 +32,11 @@ class SaveSlots(ModelStep):
     deadline: float = 120.0
     required: bool = False
     fingerprint: str = ""
+
+    @property
+    def gives_up(self) -> bool:
+        """Return whether conversations may be lost."""
+        return not self.required
 
     def reads(self) -> tuple[FactKey, ...]:
         """Return unit, slots, what is saved already and what it would depend on."""

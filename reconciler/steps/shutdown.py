@@ -40,6 +40,7 @@ class Descent(DownWait):
     """
 
     in_doubt: ClassVar[InDoubt] = "irreversible"
+    ends_down: ClassVar[bool] = True
     destructive: ClassVar[bool] = True
     ends: ClassVar[PowerState]
 

@@ -14,6 +14,7 @@ class Start(ModelStep):
     """Start a unit. Refuses a port that somebody holds, a missing program or missing weights, and a host that is not up."""
 
     in_doubt: ClassVar[InDoubt] = "observable"
+    starts: ClassVar[bool] = True
 
     kind: Literal["start"] = "start"
     deadline: float = 30.0

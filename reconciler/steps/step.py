@@ -20,9 +20,12 @@ PREDICTED_IDENTITY = UnitIdentity(pid=0, start=0, inode=0, boot_id="")
 
 
 class Step(Value):
-    """Be one action on one host. `deadline` is in seconds, `poll` the first and the longest wait between two looks.
+    """One action on one host. `deadline` is in seconds, `poll` the first and the longest wait between two looks.
 
     What it `looks_anew_at` is seen again when it begins, however fresh. One that only waits need not look right after its effect.
+
+    What it is to a run: it `starts` a unit, `awaits_start` of one, or `tears_down` what served; it `waits_for_clients`, or
+    `needs_calm` while they may come back; it `puts_back` conversations; or `ends_down`, when the host is seen to be down.
     """
 
     in_doubt: ClassVar[InDoubt]
@@ -33,6 +36,13 @@ class Step(Value):
     poll: ClassVar[tuple[float, float]] = (0.02, 0.5)
     looks_anew_at: ClassVar[frozenset[FactKind]] = frozenset()
     looks_at_once: ClassVar[bool] = True
+    starts: ClassVar[bool] = False
+    awaits_start: ClassVar[bool] = False
+    tears_down: ClassVar[bool] = False
+    waits_for_clients: ClassVar[bool] = False
+    needs_calm: ClassVar[bool] = False
+    puts_back: ClassVar[bool] = False
+    ends_down: ClassVar[bool] = False
 
     kind: str
     host: str
@@ -51,6 +61,16 @@ class Step(Value):
     @property
     def again(self) -> float | None:
         """Return after how many seconds of waiting the effect is tried once more, None for never."""
+        return None
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether a run goes on without it where it failed."""
+        return self.best_effort
+
+    @property
+    def unsavable_at_most(self) -> int | None:
+        """How many conversations the plan says end with it, None where it ends none that were to be kept."""
         return None
 
     @property
@@ -91,6 +111,11 @@ class Step(Value):
         """Return why waiting longer cannot help, empty while it may."""
         _ = world
         return ""
+
+    def may_proceed_unknown(self, world: Observed) -> bool:
+        """Return whether, once something was torn down, going on beats waiting for what cannot be known."""
+        _ = world
+        return False
 
 
 class ModelStep(Step):

@@ -18,6 +18,7 @@ class Stop(ModelStep):
     """
 
     in_doubt: ClassVar[InDoubt] = "observable"
+    tears_down: ClassVar[bool] = True
     destructive: ClassVar[bool] = True
 
     kind: Literal["stop"] = "stop"
@@ -26,6 +27,11 @@ class Stop(ModelStep):
     keeps: bool = False
     unsavable: int = 0
     identity: UnitIdentity | None = None
+
+    @property
+    def unsavable_at_most(self) -> int | None:
+        """Return how many conversations of it have no room, where it keeps any."""
+        return self.unsavable if self.keeps else None
 
     def reads(self) -> tuple[FactKey, ...]:
         """Return the unit, its port and its health."""

@@ -9,7 +9,6 @@ import pytest
 from reconciler.core import conversations
 from reconciler.core.conversations import BECAME
 from reconciler.model.facts import Activity, FactKey, Fingerprint, Known, Observed, RestoreAttempt, Saved, SavedSlot, Slot
-from reconciler.steps.restore_slots import RestoreSlots
 from tests.worlds import HOST, identity, model, saved_slot, slice_of, unit, world
 
 RUNNING = {"a": unit("a")}
@@ -101,10 +100,9 @@ def test_every_outcome_of_a_restore_has_its_words() -> None:
 
 
 def test_a_saved_conversation_whose_slot_a_client_took_first_is_evidence_of_the_restore() -> None:
-    step = RestoreSlots(host=HOST, model="a")
-    assert conversations.left_out(seen(saved_slot("a"), activity=EMPTY), step) == []
-    assert conversations.left_out(seen(tried("cold"), activity=USED), step) == []
-    (one,) = conversations.left_out(seen(saved_slot("a"), activity=USED), step)
+    assert conversations.left_out(seen(saved_slot("a"), activity=EMPTY), HOST, "a") == []
+    assert conversations.left_out(seen(tried("cold"), activity=USED), HOST, "a") == []
+    (one,) = conversations.left_out(seen(saved_slot("a"), activity=USED), HOST, "a")
     assert (one["slot"], one["tokens"], one["outcome"], one["reason"]) == (0, 500, "cold", "clients use its slot already")
 
 
