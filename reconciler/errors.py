@@ -105,9 +105,14 @@ class HungUp(DriverError):
 
 
 class DurabilityError(ReconcilerError):
-    """Say that what happened can no longer be recorded."""
+    """Say that what happened can no longer be recorded: what was `found`, and where that is known apart, what to do about it."""
 
     exit_code: ClassVar[int] = 5
+
+    def __init__(self, message: str, *, found: str = "", fix: str = "") -> None:
+        """Keep the sentence, and its two parts."""
+        super().__init__(message)
+        self.found, self.fix = found or message, fix
 
 
 class JournalDamaged(DurabilityError):

@@ -289,10 +289,12 @@ class SqliteJournal:
             return
         mount = mounted_on(self._file.parent, self._mounts)
         if mount and mount.over_network:
-            raise NetworkFileSystem(
+            found = (
                 f"the journal {self._file} would lie on a network file system ({mount.kind}, mounted on {mount.point}), where a"
-                " crash may lose what was recorded. Nothing was done. Choose a local disk: --data DIR, or RECONCILER_DATA"
+                " crash may lose what was recorded"
             )
+            fix = "Choose a local disk: --data DIR, or RECONCILER_DATA"
+            raise NetworkFileSystem(f"{found}. Nothing was done. {fix}", found=found, fix=fix)
         self._is_local = True
 
     def _refuse_another(self) -> None:
@@ -316,18 +318,20 @@ class SqliteJournal:
     def _fault(self, error: Exception) -> DurabilityError:
         return (self._unreadable if _is_passing(error) else self._damaged)(str(error))
 
-    def _unreadable(self, found: str) -> DurabilityError:
-        return DurabilityError(
-            f"the journal {self._file} cannot be read: {found}. Nothing was done, and nothing says that it is damaged:"
-            " free space, mend the permissions or the disk, or wait for who holds it; then run the command again"
-        )
+    def _unreadable(self, why: str) -> DurabilityError:
+        found = f"the journal {self._file} cannot be read: {why}"
+        fix = "free space, mend the permissions or the disk, or wait for who holds it; then run the command again"
+        message = f"{found}. Nothing was done, and nothing says that it is damaged: {fix}"
+        return DurabilityError(message, found=f"{found}; nothing says that it is damaged", fix=fix)
 
-    def _damaged(self, found: str) -> JournalDamaged:
+    def _damaged(self, why: str) -> JournalDamaged:
         folder = self._file.parent
-        return JournalDamaged(
-            f"the journal {self._file} is damaged: {found}. Nothing was done. To go on, move it aside"
-            f" (mv {folder} {folder}.damaged): engines that run are adopted by their marks, only history and last good are lost"
+        found = f"the journal {self._file} is damaged: {why}"
+        fix = (
+            f"To go on, move it aside (mv {folder} {folder}.damaged): engines that run are adopted by their marks, only history"
+            " and last good are lost"
         )
+        return JournalDamaged(f"{found}. Nothing was done. {fix}", found=found, fix=fix)
 
 
 def _is_passing(error: Exception) -> bool:

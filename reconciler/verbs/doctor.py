@@ -46,8 +46,7 @@ def _rows(looking: Looking) -> tuple[Sequence[Row], tuple[Finding, ...]]:
     try:
         return looking.journal.rows(), ()
     except DurabilityError as error:
-        found, _, fix = error.message.partition(". Nothing was done")
-        return (), (Finding(level="wrong", subject="journal", found=found, fix=fix.lstrip(",. ")),)
+        return (), (Finding(level="wrong", subject="journal", found=error.found, fix=error.fix),)
 
 
 async def _all(looking: Looking, slices: Sequence[Slice], rows: Sequence[Row]) -> tuple[Finding, ...]:

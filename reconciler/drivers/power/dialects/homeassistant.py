@@ -6,7 +6,7 @@ it cannot tell. Source: developers.home-assistant.io/docs/api/rest.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.drivers.power.dialects.wire import Reading, Wire, inner
 from reconciler.errors import Declined, DriverError
@@ -21,6 +21,14 @@ WATTS = {"W": 1.0, "kW": 1000.0}
 SILENT = {"unavailable", "unknown"}
 
 
+class State(NamedTuple):
+    """Whether a switch is on, else why that is not known; one that is `gone` cannot be switched either."""
+
+    on: bool | None
+    doubt: str = ""
+    gone: bool = False
+
+
 class Dialect:
     """Be one switch entity, and the sensor that measures what it gives."""
 
@@ -33,7 +41,7 @@ class Dialect:
 
     async def read(self) -> Reading:
         """Return what it says of the switch, and of the sensor where there is one."""
-        on, doubt = await self._state()
+        on, doubt, _ = await self._state()
         if self._sensor is None:
             return Reading(on, doubt=doubt)
         answer = await self._wire.get(f"/api/states/{self._sensor}")
@@ -47,18 +55,17 @@ class Dialect:
 
     async def switch(self, on: bool) -> None:
         """Ask the switch to switch, where there is one."""
-        _, doubt = await self._state()
-        if doubt.endswith(tuple(SILENT)):
-            raise Declined(f"{doubt}, so Home Assistant cannot switch it")
+        state = await self._state()
+        if state.gone:
+            raise Declined(f"{state.doubt}, so Home Assistant cannot switch it")
         await self._wire.post(f"/api/services/switch/turn_{'on' if on else 'off'}", {"entity_id": self._switch})
 
-    async def _state(self) -> tuple[bool | None, str]:
-        """Return whether the switch is on, and otherwise why that is not known."""
+    async def _state(self) -> State:
         answer = await self._wire.get(f"/api/states/{self._switch}")
         if inner(answer, "attributes", "assumed_state") is True:
-            return None, f"Home Assistant only assumes the state of {self._switch}"
+            return State(None, f"Home Assistant only assumes the state of {self._switch}")
         text = _text(answer)
-        return STATES.get(text), "" if text in STATES else f"{self._switch} is {text}"
+        return State(STATES.get(text), "" if text in STATES else f"{self._switch} is {text}", gone=text in SILENT)
 
 
 def _text(answer: dict[str, JsonValue]) -> str:
