@@ -79,7 +79,8 @@ def test_a_version_that_is_too_old_is_refused_in_one_sentence(
 ) -> None:
     binding(version)
     line = said(capsys)
-    assert line.startswith(f"error: found xllamacpp {version}, expected 2026.6 or later, and before 2027; `pip install")
+    needs = f"error: the embedded engine needs another xllamacpp: found xllamacpp {version}, expected 2026.6 or later, and before"
+    assert line.startswith(f"{needs} 2027; `pip install")
 
 
 @pytest.mark.parametrize(("version", "contents"), [("2027.1.1", {"CommonParams": Params}), ("0+unknown", {})])
