@@ -23,6 +23,7 @@ from reconciler.store.edits import PATIENT_SECONDS
 from reconciler.store.source import LARGEST
 from tests import faults
 from tests.faults import said, writing
+from tests.mortal import stands_for
 from tests.repository import repository
 from tests.running import until
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, ending, stack
@@ -272,7 +273,7 @@ def test_a_switch_that_is_taken_back_half_way_ends_as_the_file_says(watched: Sta
     settled(watched)
     held, rows, before = watched.remembered(), watched.rows(), len(watched.watched())
     watched.desire("tiny-b")
-    until(lambda: moment in watched.moments(rows), within=COMMAND_SECONDS)
+    until(lambda: any(stands_for(moment, seen) for seen in watched.moments(rows)), within=COMMAND_SECONDS)
     watched.desire("tiny-a")
     said(watched, "local: applied", before)
     watched.becomes("tiny-a")
