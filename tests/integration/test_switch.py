@@ -63,6 +63,11 @@ def test_a_conversation_survives_a_switch_and_back(tmp_path: Path, server: Serve
         assert here.talk()["cache_n"] >= ENOUGH * held > 100
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.mark.parametrize("whatever", [False, True])
 def test_a_plan_that_no_longer_fits_is_refused_unless_whatever_is_to_be_done_was_approved(here: Stack, whatever: bool) -> None:
     here.apply()
@@ -71,7 +76,8 @@ def test_a_plan_that_no_longer_fits_is_refused_unless_whatever_is_to_be_done_was
 
     def approve(_: object) -> bool:
         os.kill(pid, signal.SIGKILL)
-        until(lambda: not lives(pid))
+        # The kernel lets go of the port after it tells that the process has ended.
+        until(lambda: not lives(pid) and not listens(here.port))
         return True
 
     app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
