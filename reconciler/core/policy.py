@@ -42,13 +42,9 @@ class Aim:
     @property
     def reason(self) -> str:
         """The cause as a sentence, empty where there is none."""
-        match self.cause:
-            case Hold():
-                return words.held(self.cause)
-            case Quarantine():
-                return words.quarantined(self.cause)
-            case None:
-                return ""
+        if isinstance(self.cause, Hold):
+            return words.held(self.cause)
+        return words.quarantined(self.cause) if self.cause else ""
 
     @property
     def instead(self) -> str:

@@ -121,6 +121,12 @@ def test_memory_that_comes_back_from_what_was_stopped_is_to_be_seen_twice() -> N
     assert AwaitVram(host=HOST, need_bytes=2 * GIB, shares=shares).sightings == 2
 
 
+def test_memory_that_cannot_be_read_any_more_is_no_reason_to_wait_once_something_was_stopped() -> None:
+    step, seen = AwaitVram(host=HOST, need_bytes=GIB), world(WANT_B, A_RUNS)
+    assert not step.may_proceed_unknown(seen)
+    assert step.may_proceed_unknown(seen.seeing({FactKey("gpu", HOST): Unknown("it hid")}))
+
+
 def test_unknown_vram_refuses_start() -> None:
     seen = world(WANT_B, A_RUNS).seeing({FactKey("gpu", HOST): Unknown("no driver")})
     made = plan(target(WANT_B), seen, NO_HINTS)
