@@ -36,6 +36,7 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.gpu import Card, Gpu
+from reconciler.model.machine import Obstacle
 from reconciler.model.names import Value
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
@@ -120,7 +121,8 @@ class RoomGiven(Value):
 
     free: Bytes
     budget: Bytes | None = None
-    closed: str = ""
+    obstacle: Obstacle = ""
+    nearest: str = ""
 
 
 class EvidenceGiven(Value):
@@ -331,7 +333,8 @@ def _shelf(name: str, given: Given) -> Saved:
     within = {
         "free_bytes": room.free,
         "budget_bytes": room.budget,
-        "closed": room.closed,
+        "obstacle": room.obstacle,
+        "nearest": room.nearest,
         "held_bytes": sum(slot.bytes for slot in slots),
     }
     return saved.model_copy(update={**within, "folder": f"/srv/models/{name}/slots"})

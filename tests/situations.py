@@ -55,7 +55,7 @@ SAVED = st.builds(
     tried=ordinary({}, {100: ("proven",)}, {100: ("open",)}, {100: ("failed",)}),
 )
 SAVES = st.lists(SAVED, max_size=2, unique_by=lambda slot: slot.slot).map(tuple)
-ROOMS = (RoomGiven(free=0), RoomGiven(free=10**9, budget=1200), RoomGiven(free=10**9, closed="nothing can be written there"))
+ROOMS = (RoomGiven(free=0), RoomGiven(free=10**9, budget=1200), RoomGiven(free=10**9, obstacle="read-only", nearest="/srv"))
 HOLDERS = ordinary((), (Holder(pid=7, name="x"),), (Holder(pid=100, bytes=15 * GIB),))
 CARDS = st.lists(
     st.builds(Card, total=st.just(24 * GIB), free=st.sampled_from([24 * GIB, 8 * GIB, GIB]), holders=HOLDERS), max_size=2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 
+from reconciler.core import words
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints
 from reconciler.core.words import size
@@ -147,15 +148,9 @@ def _opening(folder: Folder, user: str, otherwise: str) -> str:
     if folder.path.startswith(HOMELESS):
         return f"HOME is not set; set it, or XDG_STATE_HOME{', or --data' if otherwise else ''}"
     above = quote(folder.nearest)
-    remedies = {
-        "no folder": f"{folder.nearest} is not a folder; move it aside",
-        "closed": f"{user} may not enter {folder.nearest}; `ls -ld {above}` shows who may",
-        "read-only": f"the file system of {folder.nearest} is read-only; `findmnt -T {above}` shows why",
-        "no files": f"no more files fit on the disk of {folder.nearest}; `df -i {above}` counts them",
-        "": f"`sudo install -d -m 700 -o {quote(user)} {quote(folder.path)}`",
-    }
-    owned = f"`sudo chown {quote(user)} {above}`" if folder.nearest == folder.path and not folder.obstacle else ""
-    return f"{owned or remedies[folder.obstacle]}{f', {otherwise}' if otherwise else ''}"
+    made = f"`sudo install -d -m 700 -o {quote(user)} {quote(folder.path)}`"
+    owned = f"`sudo chown {quote(user)} {above}`" if folder.nearest == folder.path and not folder.obstacle else made
+    return f"{words.obstacle(folder.obstacle, folder.nearest, user) or owned}{f', {otherwise}' if otherwise else ''}"
 
 
 def _room(slice_: Slice, model: ModelSpec, folder: Folder, observed: Observed) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from reconciler.core.words import size
+from reconciler.core.words import obstacle, size
 from reconciler.model.facts import Observed, Saved, Weights
 from reconciler.steps.save_slots import SaveSlots, file_bytes, in_files, unsaved
 
@@ -23,8 +23,8 @@ def shortage(save: SaveSlots, observed: Observed) -> Shortage:
     """Return what a save would have to leave out: it goes slot by slot, and deletes files that hold nothing current."""
     saved, weights = observed.value(save.key("saved"), Saved), observed.value(save.key("weights"), Weights)
     held = unsaved(observed, save)
-    if saved is not None and saved.closed and held:
-        return Shortage(len(held), saved.closed)
+    if saved is not None and saved.obstacle and held:
+        return Shortage(len(held), obstacle(saved.obstacle, saved.nearest))
     if saved is None or saved.free_bytes is None:
         return ENOUGH
     kept = sum(file.bytes for file in in_files(observed, save))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from shlex import quote
 
 from reconciler.core.moments import said_at
 from reconciler.model.facts import FactKey, FactValue, Health, Observed, Unit, Unknown
 from reconciler.model.gpu import GIB, Gpu
+from reconciler.model.machine import Obstacle
 from reconciler.model.port import PortState
 from reconciler.model.power import Power
 from reconciler.model.records import Hold, Quarantine
@@ -65,6 +67,24 @@ def held(hold: Hold) -> str:
     until = "" if hold.until is None else f" until {said_at(hold.until)}"
     why = f": {hold.reason}" if hold.reason else ""
     return f"held{until}{why}; `reconciler resume {hold.host}` ends it"
+
+
+def obstacle(why: Obstacle, folder: str, user: str = "this user") -> str:
+    """Return why nobody writes into a folder, and what to do about it."""
+    above = quote(folder)
+    match why:
+        case "":
+            return ""
+        case "no folder":
+            return f"{folder} is not a folder; move it aside"
+        case "closed":
+            return f"{user} may not enter {folder}; `ls -ld {above}` shows who may"
+        case "read-only":
+            return f"the file system of {folder} is read-only; `findmnt -T {above}` shows why"
+        case "no files":
+            return f"no more files fit on the disk of {folder}; `df -i {above}` counts them"
+        case "another's":
+            return f"{user} may not write into {folder}; `ls -ld {above}` shows who may"
 
 
 def said(value: FactValue) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from reconciler.model.gpu import Gpu
+from reconciler.model.machine import Obstacle
 from reconciler.model.names import Value
 from reconciler.model.port import PortState
 from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
@@ -254,7 +255,7 @@ class Saved(Value):
     """The newest saved slot for every slot id, and the room in their `folder`.
 
     `held_bytes` is what all files there take, of which the oldest go first; `budget_bytes` what they may, None for anything.
-    `closed` says why nothing can be written there whatever the room, empty where it can.
+    `obstacle` is why nothing can be written there whatever the room, and `nearest` what of the folder is there.
     """
 
     slots: tuple[SavedSlot, ...] = ()
@@ -262,7 +263,8 @@ class Saved(Value):
     held_bytes: int = 0
     budget_bytes: int | None = None
     folder: str = ""
-    closed: str = ""
+    obstacle: Obstacle = ""
+    nearest: str = ""
     problems: tuple[str, ...] = ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from posixpath import join
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from reconciler.model.names import Value
 from reconciler.model.origin import Origin, Service
@@ -83,6 +83,10 @@ class WeightsFile(Value):
     ranks: bool = False
 
 
+Obstacle: TypeAlias = Literal["", "no folder", "closed", "read-only", "no files", "another's"]
+"""Why nothing can be written into a folder, empty where something can."""
+
+
 class Folder(Value):
     """Say whether a folder can be written, or made below the `nearest` that is there, and the bytes that are left.
 
@@ -93,7 +97,7 @@ class Folder(Value):
     nearest: str
     writable: bool
     free_bytes: int
-    obstacle: Literal["", "no folder", "closed", "read-only", "no files"] = ""
+    obstacle: Obstacle = ""
 
 
 class Logins(Value):

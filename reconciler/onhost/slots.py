@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shlex
 import stat
 from typing import Any, BinaryIO, NamedTuple
 
@@ -34,15 +33,6 @@ _FIELDS = {
 _ATTEMPT = {"identity": dict, "outcome": str, "reason": str}
 _COUNTS = ("slot", "tokens", "bytes")
 _OUTCOMES = ("open", "proven", "cold", "unverified", "failed")
-
-
-_OBSTACLES = {
-    "no folder": "it is no folder; move it aside",
-    "closed": "this user may not enter it; `ls -ld {}` shows who may",
-    "read-only": "its file system is read-only; `findmnt -T {}` shows why",
-    "no files": "no more files fit on its disk; `df -i {}` counts them",
-    "": "this user may not; `ls -ld {}` shows who may",
-}
 
 
 class Listing(NamedTuple):
@@ -111,14 +101,15 @@ def note(request: dict[str, Any], directory: str) -> dict[str, Any]:
 def saved(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Answer the newest saved file of every slot and fingerprint, the free space, and in words what is damaged."""
     folder = files.absolute(request["directory"], directory)
-    listing = _listing(folder)
+    listing, above = _listing(folder), files.nearest(folder)
     newest = {(sidecar["slot"], sidecar["fingerprint"]): sidecar for sidecar in listing.good}
     return {
         "slots": [newest[place] for place in sorted(newest)],
         "free_bytes": files.free_bytes(folder),
         "held_bytes": sum(sidecar["bytes"] for sidecar in listing.good) + _sizes(folder, listing.useless),
         "folder": folder,
-        "closed": _closed(folder),
+        "obstacle": files.obstacle(above) or ("" if os.access(above, os.W_OK) else "another's"),
+        "nearest": above,
         "problems": listing.problems,
     }
 
@@ -154,15 +145,6 @@ def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
         removed.append(sidecar["file"])
         held -= sidecar["bytes"]
     return {"removed": removed, "free_bytes": files.free_bytes(folder)}
-
-
-def _closed(folder: str) -> str:
-    """Return why nothing can be written into a folder, or where it would be made, "" where it can."""
-    above = files.nearest(folder)
-    obstacle = files.obstacle(above)
-    if not obstacle and os.access(above, os.W_OK):
-        return ""
-    return f"nothing can be written into {above}: {_OBSTACLES[obstacle].format(shlex.quote(above))}"
 
 
 def _listing(folder: str) -> Listing:

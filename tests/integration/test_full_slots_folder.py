@@ -70,7 +70,7 @@ def test_what_must_be_kept_and_cannot_be_saved_is_not_stopped(here: Stack, full:
     assert REFUSED.removeprefix("refused: ") in here.apply(4).stdout
     faults.emptied(here.folder / "slots")
     faults.read_only(here.folder / "slots", is_disk=True)
-    assert "slots/tiny-a: its file system is read-only; `findmnt -T " in here.apply(4).stdout
+    assert "slots/tiny-a is read-only; `findmnt -T " in here.apply(4).stdout
     assert here.engines() == before
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from reconciler.core import findings
+from reconciler.core import findings, words
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Binary, Claim, FactKey, Flags, Health, Observed, Phase, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
-from reconciler.model.machine import Folder, Logins, Machine, Node
+from reconciler.model.machine import Folder, Logins, Machine, Node, Obstacle
 from reconciler.model.origin import Service
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Guards, Login
@@ -262,6 +262,13 @@ def test_a_place_for_the_journal_that_cannot_be_written_is_named_and_no_folder_o
 ) -> None:
     (found,) = findings.of_journal_place(machine(folders=(place,)))
     assert (found.level, found.subject, found.fix) == ("wrong", "data directory", fix)
+
+
+@pytest.mark.parametrize("why", [one for one in get_args(Obstacle) if one])
+def test_every_obstacle_names_the_folder_and_what_shows_more_or_helps(why: Obstacle) -> None:
+    said, _, fix = words.obstacle(why, "/a b").partition("; ")
+    assert "/a b" in said
+    assert "'/a b'" in fix or fix == "move it aside"
 
 
 def test_of_a_folder_for_conversations_without_a_home_the_option_for_the_journal_is_no_way_out() -> None:
