@@ -44,7 +44,7 @@ def _quarantined(hints: Hints, plan: HostPlan) -> Condition | None:
     failure = plan.cause
     if not isinstance(failure, Quarantine):
         return None
-    if left_by_rollback(hints):
+    if words.is_left(failure):
         return Condition(type="Ready", status="False", reason="RolledBack", message=LEFT, since=hints.judged_at)
     others = (reason for reason in plan.refusals if reason != words.quarantined(failure))
     message = "; ".join((FAILED.format(run=failure.run), *others))

@@ -53,9 +53,8 @@ async def close(executor: Executor, ending: Ending, aim: Aim) -> Attempt:
         if failed
         else ""
     )
-    step = f"{ending.step.kind} {ending.step.target}: " if ending.step else ""
-    # What refuses a plan that is made anew names its step already.
-    message = f"{step}{ending.message.removeprefix(step)}" if ending.kind != "completed" else ""
+    step = f"{ending.step.kind} {ending.step.target}: " if ending.step and not ending.of_plan else ""
+    message = f"{step}{ending.message}" if ending.kind != "completed" else ""
     executor.journal.append(
         RunClosed(
             host=target.slice.host.name,

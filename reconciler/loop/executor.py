@@ -87,11 +87,15 @@ class Interrupt:
 
 @dataclass(frozen=True)
 class Ending:
-    """Say how a plan ended: completed, or at which step and why not. `unmet`: all works, and serves something else."""
+    """How a plan ended: completed, or at which step and why not. `unmet`: all works, and serves something else.
+
+    The reasons that refuse a plan which is made again after a step (`of_plan`) name the steps that they are about themselves.
+    """
 
     kind: Literal["completed", "missed", "failed", "interrupted", "busy", "unmet"]
     step: AnyStep | None = None
     message: str = ""
+    of_plan: bool = False
 
 
 class Came(NamedTuple):

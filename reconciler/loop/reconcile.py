@@ -296,7 +296,7 @@ async def _execute(wish: Wish, actor: Actor, executor: Executor, aim: Aim, plan:
         if asleep and plan.steps and not plan.is_asleep:
             refused = await _not_ours(wish, actor, plan, observed)
         if refused:
-            return Ending("failed", ending.step, "; ".join(refused))
+            return Ending("failed", ending.step, "; ".join(refused), of_plan=True)
         if not executor.left(plan):
             return Ending("completed") if policy.is_reached(target.slice, observed) else Ending("interrupted", None, WENT_DOWN)
     return Ending("failed", None, f"the world moved under {MOST_PLANS} plans; last: {ending.message or plan.headline}")
