@@ -140,41 +140,38 @@ def test_a_demo_without_git_says_so_before_it_does_anything(
     assert capsys.readouterr().err == "reconciler: Unreachable: git is not installed, and the demo needs it\n"
 
 
+NEEDS = "the embedded engine needs the Python package xllamacpp: "
+
+
 @pytest.mark.parametrize(
-    ("lacking", "remedy"),
+    ("package", "why", "remedy"),
     [
         (
-            "ModuleNotFoundError(\"No module named 'xllamacpp'\")",
+            "raise ModuleNotFoundError(\"No module named 'xllamacpp'\")",
+            f"{NEEDS}No module named",
             "`pipx install --force '.[embedded]'` in a clone of the project brings it",
         ),
-        ("ImportError('libgomp.so.1: cannot open shared object file')", "`sudo apt-get install libgomp1` brings that"),
+        (
+            "raise ImportError('libgomp.so.1: cannot open shared object file')",
+            f"{NEEDS}libgomp.so.1",
+            "`sudo apt-get install libgomp1` brings that",
+        ),
+        (
+            '__version__ = "2025.1"',
+            "the embedded engine needs another xllamacpp: found xllamacpp 2025.1, expected ",
+            "`pip install --upgrade 'xllamacpp>=",
+        ),
+        ("import os; os._exit(132)", "its engine ended with 132 and no word", ""),
     ],
+    ids=["missing", "without its library", "too old", "dies at once"],
 )
-def test_a_demo_whose_engine_cannot_run_names_the_remedy_before_it_does_anything(
-    lacking: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_demo_whose_engine_cannot_run_says_so_with_the_remedy_before_it_does_anything(
+    package: str, why: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "xllamacpp.py").write_text(f"raise {lacking}\n")
+    (tmp_path / "xllamacpp.py").write_text(f"{package}\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert main(["demo"]) == 1
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith(
-        "reconciler: Unreachable: the demo cannot run: the embedded engine needs the Python package xllamacpp: "
-    )
+    assert said.err.startswith(f"reconciler: Unreachable: the demo cannot run: {why}")
     assert remedy in said.err
-
-
-@pytest.mark.parametrize(
-    ("engine", "said"),
-    [
-        ('__version__ = "2025.1"', "the demo cannot run: the embedded engine needs another xllamacpp: found xllamacpp 2025.1, "),
-        ("import os; os._exit(132)", "the demo cannot run: its engine ended with 132 and no word"),
-    ],
-)
-def test_a_demo_whose_engine_is_too_old_or_dies_at_once_says_so_before_it_does_anything(
-    engine: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "xllamacpp.py").write_text(f"{engine}\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert main(["demo"]) == 1
-    assert capsys.readouterr().err.startswith(f"reconciler: Unreachable: {said}")
