@@ -141,7 +141,7 @@ async def _act(asked: argparse.Namespace, app: App) -> Outcome[Value]:
 
 async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.cli import signals
-    from reconciler.render.documents import Ended
+    from reconciler.render.documents import WatchDocument
     from reconciler.verbs import watch
 
     log, ended = teller(asked), list[Signals]()
@@ -151,7 +151,7 @@ async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
         app.supervisor.status(line)
 
     await watch.run(app, tell, partial(signals.steering, say=tell, ended=ended))
-    return Outcome(Ended(ended=ended[0].name), INTERRUPTED if ended[0] == Signals.SIGINT else OK)
+    return Outcome(WatchDocument(ended=ended[0].name), INTERRUPTED if ended[0] == Signals.SIGINT else OK)
 
 
 def _caller(asked: argparse.Namespace) -> Caller:

@@ -163,8 +163,8 @@ class Executor:
     def _promise(self, steps: Sequence[PlannedStep]) -> None:
         """Remember of how many conversations the first plan of the run said that they cannot be kept."""
         for planned in steps:
-            if planned.step.unsavable_at_most is not None:
-                self.promised.setdefault(_model(planned.step), planned.step.unsavable_at_most)
+            if planned.step.expected_losses is not None:
+                self.promised.setdefault(_model(planned.step), planned.step.expected_losses)
 
     async def _step(self, planned: PlannedStep, world: Observed) -> tuple[Ending | None, Observed]:
         step = planned.step
@@ -209,7 +209,7 @@ class Executor:
 
     def _counted(self, step: AnyStep, outcome: Outcome, before: Observed, evidence: Evidence) -> Evidence:
         """Return the evidence of a stop with the slots that were lost in it, and count those."""
-        if not isinstance(step, ModelStep) or step.unsavable_at_most is None or outcome != "done":
+        if not isinstance(step, ModelStep) or step.expected_losses is None or outcome != "done":
             return evidence
         # A stop that broke off could not tell.
         left: Evidence = {} if evidence else {LOST: [slot.id for slot in unsaved(before, step)]}

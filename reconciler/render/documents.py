@@ -154,7 +154,7 @@ class VerdictDocument(Value):
     hosts: tuple[HostEnd, ...] = Field(description="One for each managed host, by name.")
 
 
-class Ended(Value):
+class WatchDocument(Value):
     """How a watch ended."""
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")

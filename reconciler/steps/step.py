@@ -69,7 +69,7 @@ class Step(Value):
         return self.best_effort
 
     @property
-    def unsavable_at_most(self) -> int | None:
+    def expected_losses(self) -> int | None:
         """How many conversations the plan says end with it, None where it ends none that were to be kept."""
         return None
 

@@ -29,7 +29,7 @@ class Stop(ModelStep):
     identity: UnitIdentity | None = None
 
     @property
-    def unsavable_at_most(self) -> int | None:
+    def expected_losses(self) -> int | None:
         """Return how many conversations of it have no room, where it keeps any."""
         return self.unsavable if self.keeps else None
 
