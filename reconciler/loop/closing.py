@@ -68,7 +68,7 @@ async def close(executor: Executor, ending: Ending, aim: Aim) -> Attempt:
             log=log,
             notes=executor.notes,
             lost_conversations=executor.lost.total(),
-            unproven=tuple(sorted(executor.started)) if failed else (),
+            unproven=tuple(sorted(executor.unproven)) if failed or ending.kind == "interrupted" else (),
         )
     )
     if failed:

@@ -127,6 +127,7 @@ class Executor:
     started: Counter[str] = field(default_factory=Counter)
     gave_up: Counter[tuple[str, str]] = field(default_factory=Counter)
     undrained: set[str] = field(default_factory=set)
+    unproven: set[str] = field(default_factory=set)
     drained_until: dict[str, float] = field(default_factory=dict)
     promised: dict[str, int] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
@@ -175,6 +176,7 @@ class Executor:
         old = [key for key in step.reads() if key.kind in step.looks_anew_at or self._is_old(world.fact(key))]
         world = before = await self.observer.look(old, world)
         if step.skippable and step.sightings == 1 and step.holds(world):
+            self._wait_for_trial(step)
             self._record(step, "skipped", began, world, evidence=self._restored(step, world, {}))
             return None, world
         if step.starts and self.started[_model(step)] >= MOST_STARTS:
@@ -194,12 +196,19 @@ class Executor:
             self._record(step, "missed", began, world, message, came.evidence)
             self.say(f"{step.kind} {step.target}: {message}; waiting for its clients once more")
             return Ending("busy", step, message), world
+        self._wait_for_trial(step)
         self.torn_down = self.torn_down or step.tears_down
         if step.starts and outcome == "done":
             self.started[_model(step)] += 1
+            self.unproven.add(_model(step))
         evidence = self._restored(step, world, self._counted(step, outcome, before, came.evidence))
         self._record(step, outcome, began, world, message, evidence)
         return self._judge(step, outcome, message, world), world
+
+    def _wait_for_trial(self, step: AnyStep) -> None:
+        """Remember whom a trial of this run is still to prove: whoever was waited for, and also whoever another run started."""
+        if step.awaits_start:
+            self.unproven.add(_model(step))
 
     def _is_in_use(self, step: AnyStep, before: Observed, after: Observed) -> bool:
         """Return whether clients came between drain and save, and may still be waited for."""

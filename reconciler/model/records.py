@@ -99,7 +99,7 @@ class RunClosed(Value):
     """Close a run with its verdict. `log` holds the engine's last lines when one failed.
 
     `notes` say which conversations were lost against the plan, and which did not come back. `unproven` are the models that
-    a failed run started: they are what goes again when it is gone back on.
+    a run started or waited for and whose trial did not pass: they go first when it is gone back on, and else are tried again.
     """
 
     kind: Literal["run-closed"] = "run-closed"
