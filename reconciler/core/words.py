@@ -83,8 +83,7 @@ def obstacle(why: Obstacle, folder: str, user: str = "this user") -> str:
             return f"the file system of {folder} is read-only; `findmnt -T {above}` shows why"
         case "no files":
             return f"no more files fit on the disk of {folder}; `df -i {above}` counts them"
-        case "another's":
-            return f"{user} may not write into {folder}; `ls -ld {above}` shows who may"
+    return f"{user} may not write into {folder}; `ls -ld {above}` shows who may"
 
 
 def said(value: FactValue) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, TypeVar
 
 import anyio
@@ -217,8 +218,10 @@ class FakeLauncher:
         """Return what the model's engine wrote."""
 
         def seen() -> LogPart:
-            written = self.host.world.logs.get(model_name, ())
-            return LogPart(lines=written[int(after or 0) :][-lines:], end=str(len(written)))
+            starts = self.host.world.logs.get(model_name, ())
+            written = tuple(chain(*starts))
+            since = written[int(after) :] if after else (starts or ((),))[-1]
+            return LogPart(lines=since[-lines:], end=str(len(written)))
 
         return await self.host.see("log", seen)
 

@@ -59,7 +59,7 @@ class World:
         self.unseen: dict[str, str] = {}
         self.violations: list[str] = []
         self.lost: list[Loss] = []
-        self.logs: dict[str, tuple[str, ...]] = {}
+        self.logs: dict[str, tuple[tuple[str, ...], ...]] = {}  # The lines of each start, oldest start first.
         self._lingering: list[tuple[float, int]] = []
         self._power_at: tuple[float, PowerState] | None = None
         self._pid = 100
@@ -206,7 +206,7 @@ class World:
             ends_at = self.now
         places = [Place() for _ in range(nature.slots)]
         process = Process(self._identity(), mark, model.port, nature, self.now, ends_at, places, self.fingerprint(model))
-        self.logs[model.name] = (*self.logs.get(model.name, ()), *nature.log, f"{model.name} started")
+        self.logs[model.name] = (*self.logs.get(model.name, ()), (*nature.log, f"{model.name} started"))
         self.processes.append(process)
         return process
 
@@ -215,7 +215,7 @@ class World:
         if process.mark is None:
             self.wrong(f"pid {process.identity.pid}, which is a stranger's, was killed")
         if any(place.busy_until > self.now for place in process.places):
-            self.logs["cut"] = (*self.logs.get("cut", ()), f"{self.now}")
+            self.logs["cut"] = ((f"{self.now}",),)
         process.ends_at = min(process.ends_at, self.now + seconds)
         self.lost += self._losses(process)
 

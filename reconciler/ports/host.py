@@ -142,7 +142,7 @@ class LauncherReader(Protocol):
         ...
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
-        """Return the last lines that the unit wrote; after the `end` of an earlier part, only those since, of a new start too."""
+        """Return the last lines of the newest start; after the `end` of an earlier part, all since, of later starts too."""
         ...
 
 

@@ -205,9 +205,9 @@ async def test_a_log_is_of_what_engines_wrote_one_after_the_other(bench: Bench) 
     assert value(await bench.launcher.log("m")).lines == ()
     async with serving(bench) as unit:
         first = value(await bench.launcher.log("m")).lines
+        assert 0 < len(first) <= 20
         bench.crash(unit)
-        assert value(await bench.launcher.log("m")).lines[-1:] == first[-1:]
-    assert 0 < len(first) <= 20
+        assert contains(value(await bench.launcher.log("m", 1000)).lines, first)
 
 
 async def test_after_the_end_of_a_part_of_a_log_comes_what_was_written_since(bench: Bench) -> None:
@@ -215,9 +215,15 @@ async def test_after_the_end_of_a_part_of_a_log_comes_what_was_written_since(ben
         first = value(await bench.launcher.log("m", 1))
     assert len(first.lines) == 1
     async with serving(bench):
-        more = value(await bench.launcher.log("m", 1000, first.end))
-        whole = value(await bench.launcher.log("m", 1000))
-    assert more.lines[-1:] == whole.lines[-1:]
+        newest = value(await bench.launcher.log("m", 1000)).lines
+        since = value(await bench.launcher.log("m", 1000, first.end)).lines
+    assert newest
+    assert contains(since, newest)
+
+
+def contains(whole: Sequence[str], part: Sequence[str]) -> bool:
+    """Say whether a log has these lines in one piece: a busy engine may have written more since they were read."""
+    return any(tuple(whole[at : at + len(part)]) == tuple(part) for at in range(len(whole)))
 
 
 async def test_an_engine_is_asked_where_it_listens_and_not_where_its_definition_moved_it(bench: Bench) -> None:
