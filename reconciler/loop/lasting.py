@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from reconciler.model.spec import Slice
@@ -18,7 +17,7 @@ class Lasting:
     def __init__(self, make: Callable[[Slice], HostPorts]) -> None:
         """Make them with `make`."""
         self._make = make
-        self._made: deque[tuple[Slice, HostPorts]] = deque(maxlen=MOST)
+        self._made: tuple[tuple[Slice, HostPorts], ...] = ()
 
     def __call__(self, slice_: Slice) -> HostPorts:
         """Return the ports of a slice."""
@@ -26,5 +25,5 @@ class Lasting:
             if known.host == slice_.host and known.models == slice_.models:
                 return ports
         ports = self._make(slice_)
-        self._made.append((slice_, ports))
+        self._made = (*self._made, (slice_, ports))[-MOST:]
         return ports
