@@ -20,6 +20,7 @@ from reconciler.model.controller import Controller
 from reconciler.store import planfile
 from reconciler.store.controller_id import ControllerId
 from reconciler.store.journal import SqliteJournal
+from reconciler.store.journal_file import JournalFile
 from reconciler.store.lock import FileLock
 from reconciler.store.repository import Folder
 from reconciler.store.source import FileSource
@@ -125,12 +126,12 @@ def build(settings: Settings) -> App:
     catalog = DriverCatalog(str(settings.host_directory), clock)
     holder = f"reconciler {' '.join(sys.argv[1:2])} (pid {os.getpid()})"
     journal_directory = settings.data_directory / "journal"
-    journal = SqliteJournal(journal_directory, clock)
-    identity = ControllerId(settings.data_directory / "controller", journal, lambda: secrets.token_hex(ID_BYTES))
+    rows = JournalFile(journal_directory, clock).rows
+    identity = ControllerId(settings.data_directory / "controller", rows, lambda: secrets.token_hex(ID_BYTES))
     return App(
         source=FileSource(settings.state, catalog),
         catalog=catalog,
-        journal=journal,
+        journal=SqliteJournal(JournalFile(journal_directory, clock)),
         journal_directory=journal_directory,
         lock=FileLock(settings.data_directory / "lock", holder, identity.keep),
         clock=clock,

@@ -14,7 +14,7 @@ import threading
 
 from reconciler.cli import main
 from reconciler.model.records import Record, Row, RunOpened, StepDone, StepIntent
-from reconciler.store.journal import SqliteJournal
+from reconciler.store.journal_file import JournalFile
 
 LATER_SECONDS = 0.003
 
@@ -39,12 +39,12 @@ def stands_for(sought: str, seen: str) -> bool:
 
 def end_after(moments: list[str], number: signal.Signals) -> None:
     """Arrange that this process gets a signal."""
-    append = SqliteJournal.append
+    append = JournalFile.append
 
     def end() -> None:
         os.kill(os.getpid(), number)
 
-    def appending(journal: SqliteJournal, record: Record) -> Row:
+    def appending(journal: JournalFile, record: Record) -> Row:
         row = append(journal, record)
         if moments and stands_for(moments[0], moment(record)):
             moments.pop(0)
@@ -53,7 +53,7 @@ def end_after(moments: list[str], number: signal.Signals) -> None:
                 (threading.Timer(LATER_SECONDS, end).start if later else end)()
         return row
 
-    SqliteJournal.append = appending  # type: ignore[assignment, method-assign]
+    JournalFile.append = appending  # type: ignore[assignment, method-assign]
 
 
 if __name__ == "__main__":

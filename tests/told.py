@@ -34,7 +34,7 @@ class Told:
         self.told.append(told if isinstance(told, str) else ",".join(told.slices["local"].active or ()))
         self.moved.set()
 
-    def stir(self) -> None:
+    async def stir(self) -> None:
         self.heard += 1
         self.moved.set()
 

@@ -14,6 +14,7 @@ from reconciler.core.recovery import attempt_key
 from reconciler.edge.notify import Supervisor
 from reconciler.errors import LockHeld
 from reconciler.fakes.edits import FakeEdits
+from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.loop.keeper import Means
@@ -25,6 +26,7 @@ from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Wanted
 from reconciler.model.verdict import HostVerdict
 from reconciler.ports import Clock, HostPorts, Journal
+from reconciler.store.journal_file import JournalFile
 from reconciler.verbs import asking
 from reconciler.verbs.given import Acting
 from reconciler.verbs.rollback import promoted
@@ -61,10 +63,10 @@ def wanted(*slices: Slice, provenance: Provenance = PROVENANCE) -> Wanted:
 class Vigil:
     """Watch a stage."""
 
-    def __init__(self, stage: Stage, journal: Journal | None = None) -> None:
+    def __init__(self, stage: Stage, journal: MemoryJournal | JournalFile | None = None) -> None:
         self.stage, self.world = stage, stage.world
         self.edits = FakeEdits(wanted(stage.wanted))
-        self.journal: Journal = journal or stage.kept()
+        self.journal: MemoryJournal | JournalFile = journal or stage.kept()
         self.life = Life()
         self.said: list[str] = []
 
@@ -100,7 +102,7 @@ class Vigil:
 
     async def ask_with(self, asked: Asked) -> HostVerdict:
         """Ask with a row of one's own."""
-        asker = cast("Acting", Asker(self.journal, self.world.clock))
+        asker = cast("Acting", Asker(MortalJournal(self.journal, Life()), self.world.clock))
         verdicts = await asking.ask(asker, [asked], self.said.append, PATIENCE)
         assert verdicts, "nobody answered"
         return verdicts[HOST]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from reconciler.model.target import Wanted
 
@@ -23,13 +23,13 @@ class FakeEdits:
         self.now = now
         self._tell: Callable[[Wanted | str], None] = lambda _: None
 
-    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], None]) -> None:
+    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], Awaitable[None]]) -> None:
         """Tell what is written, and stir now and then, until cancelled."""
         self._tell = tell
         tell(self.now)
         while True:
             await anyio.sleep(STIR_SECONDS)
-            stir()
+            await stir()
 
     def write(self, now: Wanted | str) -> None:
         """Change the files."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint
 
 if TYPE_CHECKING:
     from reconciler.model.records import Record, Row
-    from reconciler.ports import Journal
 
 
 class Killed(BaseException):
@@ -41,32 +42,50 @@ class Life:
         self.acts.append(call)
 
 
-class MortalJournal:
-    """Write to a journal for as long as its writer lives."""
+class JournalRows(Protocol):
+    """Rows that outlive whoever writes them, in memory or in a file."""
 
-    def __init__(self, journal: Journal, life: Life, then: Callable[[Row], None]) -> None:
+    def since(self, after: int) -> Iterator[Row]:
+        """Yield the rows after a number, oldest first."""
+        ...
+
+    def newest(self) -> int:
+        """Return the number of the newest row."""
+        ...
+
+    def append(self, record: Record) -> Row:
+        """Write one record."""
+        ...
+
+
+class MortalJournal:
+    """Await a journal for as long as its writer lives; others have their turn whenever the real one would wait for its disk."""
+
+    def __init__(self, journal: JournalRows, life: Life, then: Callable[[Row], None] = lambda _: None) -> None:
         """Write to `journal`; `then` is told every row that is durable."""
         self._journal = journal
         self._life = life
         self._then = then
 
-    def rows(self) -> Sequence[Row]:
+    async def rows(self) -> Sequence[Row]:
         """Return all rows, oldest first."""
-        self._life.cross("rows")
-        return self._journal.rows()
+        return await self.since(0)
 
-    def since(self, after: int) -> Iterator[Row]:
-        """Yield the rows after a number, oldest first."""
+    async def since(self, after: int) -> Sequence[Row]:
+        """Return the rows after a number, oldest first."""
+        await checkpoint()
         self._life.cross("rows")
-        return self._journal.since(after)
+        return tuple(self._journal.since(after))
 
-    def newest(self) -> int:
+    async def newest(self) -> int:
         """Return the number of the newest row."""
+        await checkpoint()
         self._life.cross("newest")
         return self._journal.newest()
 
-    def append(self, record: Record) -> Row:
+    async def append(self, record: Record) -> Row:
         """Write one record."""
+        await cancel_shielded_checkpoint()
         self._life.cross(f"append {record.kind}")
         row = self._journal.append(record)
         self._then(row)

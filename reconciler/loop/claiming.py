@@ -26,9 +26,9 @@ class Claiming:
     past: Past
     clock: Clock
 
-    def ours(self, host: str) -> Ownership:
+    async def ours(self, host: str) -> Ownership:
         """Return by what a claim on this host is known as ours."""
-        return Ownership.known(self.controller, self.past.hints(host), self.clock.instant())
+        return Ownership.known(self.controller, await self.past.hints(host), self.clock.instant())
 
     async def claim(self, host: str, access: Access, *, take_over: bool) -> str:
         """Write our claim, announced in the journal, and read it back; return why the host is not ours, "" when it is."""
@@ -48,18 +48,18 @@ class Claiming:
         standing = None if isinstance(before, Unknown) else before.value
         if standing is not None and _same(standing, wanted):
             return ""
-        reason = before.reason if isinstance(before, Unknown) else self.ours(host).objection(host, standing)
+        reason = before.reason if isinstance(before, Unknown) else (await self.ours(host)).objection(host, standing)
         if reason and not take_over:
             return reason
-        self._announce(host, wanted)
+        await self._announce(host, wanted)
         await access.act(WriteClaim(claim=wanted, replaces=standing, take_over=take_over))
         return _unlike(wanted, await access.claim())
 
-    def _announce(self, host: str, claim: Claim) -> None:
+    async def _announce(self, host: str, claim: Claim) -> None:
         """Make known to whoever comes after a crash or a reboot that this claim is ours."""
-        if claim.boot not in self.past.hints(host).boots:
+        if claim.boot not in (await self.past.hints(host)).boots:
             record = Claimed(host=host, controller=claim.controller, name=claim.name, directory=claim.directory)
-            self.past.journal.append(record)
+            await self.past.journal.append(record)
 
 
 def _same(one: Claim, other: Claim) -> bool:

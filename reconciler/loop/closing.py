@@ -55,7 +55,7 @@ async def close(executor: Executor, ending: Ending, aim: Aim) -> Attempt:
     )
     step = f"{ending.step.kind} {ending.step.target}: " if ending.step and not ending.of_plan else ""
     message = f"{step}{ending.message}" if ending.kind != "completed" else ""
-    executor.journal.append(
+    await executor.journal.append(
         RunClosed(
             host=target.slice.host.name,
             run=executor.run,

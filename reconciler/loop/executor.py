@@ -177,23 +177,23 @@ class Executor:
         world = before = await self.observer.look(old, world)
         if step.skippable and step.sightings == 1 and step.holds(world):
             self._wait_for_trial(step)
-            self._record(step, "skipped", began, world, evidence=self._restored(step, world, {}))
+            await self._record(step, "skipped", began, world, evidence=self._restored(step, world, {}))
             return None, world
         if step.starts and self.started[_model(step)] >= MOST_STARTS:
             return Ending("failed", step, f"it was started {MOST_STARTS} times in this run, and was gone each time"), world
         reasons = step.blocked_by(world)
         if reasons and not self._may_go_on(step, world) and not self._started(step):
             return Ending("missed", step, "; ".join(reasons)), world
-        self._intend(step, step.in_doubt)
+        await self._intend(step, step.in_doubt)
         self.say(f"{step.kind} {step.target} ({planned.cause})")
         came = await self._perform(step, world)
         if MISSED in came.evidence:
             missed = str(came.evidence[MISSED])
-            self._record(step, "missed", began, world, missed)
+            await self._record(step, "missed", began, world, missed)
             return Ending("missed", step, missed), world
         world, outcome, message = await self._verify(planned, world, came)
         if outcome == "failed" and self._is_in_use(step, before, world):
-            self._record(step, "missed", began, world, message, came.evidence)
+            await self._record(step, "missed", began, world, message, came.evidence)
             self.say(f"{step.kind} {step.target}: {message}; waiting for its clients once more")
             return Ending("busy", step, message), world
         self._wait_for_trial(step)
@@ -202,7 +202,7 @@ class Executor:
             self.started[_model(step)] += 1
             self.unproven.add(_model(step))
         evidence = self._restored(step, world, self._counted(step, outcome, before, came.evidence))
-        self._record(step, outcome, began, world, message, evidence)
+        await self._record(step, outcome, began, world, message, evidence)
         return self._judge(step, outcome, message, world), world
 
     def _wait_for_trial(self, step: AnyStep) -> None:
@@ -227,11 +227,11 @@ class Executor:
         self.lost[step.model] += max(0, (len(ended) if isinstance(ended, list) else 0) - self.promised[step.model])
         return found
 
-    def _intend(self, step: AnyStep, in_doubt: InDoubt) -> None:
+    async def _intend(self, step: AnyStep, in_doubt: InDoubt) -> None:
         intent = StepIntent(
             host=step.host, run=self.run, number=self.number, step=step.kind, model=_model(step), in_doubt=in_doubt
         )
-        self.journal.append(intent)
+        await self.journal.append(intent)
 
     def _restored(self, step: AnyStep, world: Observed, evidence: Evidence) -> Evidence:
         """Return the evidence of a restore with the slots that clients took before it, and note what did not come back."""
@@ -262,7 +262,7 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - whatever a driver does must end as a recorded failure, not as a dead loop
             return Came({}, f"{type(error).__name__}: {error}")
         if ACCEPTED in evidence:
-            self.journal.append(Accepted(host=step.host, run=self.run, boot_id=str(evidence[ACCEPTED])))
+            await self.journal.append(Accepted(host=step.host, run=self.run, boot_id=str(evidence[ACCEPTED])))
         failed = evidence.get(FAILED)
         return Came(evidence, "; ".join(map(str, failed)) if isinstance(failed, list) else "")
 
@@ -299,7 +299,7 @@ class Executor:
     async def _again(self, step: AnyStep, world: Observed, attempt: int) -> str:
         """Try an effect once more, and return what went wrong."""
         if step.ends_down:
-            self._intend(step, "irreversible")
+            await self._intend(step, "irreversible")
             self.say(f"{step.kind} {step.target}: it hangs; its power is to be cut")
         return (await self._perform(step, world, attempt)).trouble
 
@@ -327,7 +327,7 @@ class Executor:
         """Return whether this run started what is waited for: one that is gone by now has failed, and is not started anew."""
         return step.awaits_start and _model(step) in self.started
 
-    def _record(
+    async def _record(
         self,
         step: AnyStep,
         outcome: Outcome,
@@ -340,7 +340,7 @@ class Executor:
         power = world.value(FactKey("power", step.host), Power)
         seen: Evidence = {SEEN: power.because} if outcome == "done" and step.ends_down and power else {}
         gives_up = outcome == "failed" and step.gives_up
-        self.journal.append(
+        await self.journal.append(
             StepDone(
                 host=step.host,
                 run=self.run,

@@ -131,14 +131,14 @@ class Keeper:
 
     async def _pass(self) -> None:
         means = self._means
-        waiting = self._hints().asked
+        waiting = (await self._hints()).asked
         number, asked = next(iter(waiting.items()), (0, None))
         is_read = asked is None or await self._is_read(asked.wanted)
         if self._leaving:
             return
         if not is_read:
             refused = HostVerdict(host=self._host, outcome="refused", message="nothing was changed", reasons=(NOT_READ,))
-            means.past.journal.append(Answered(host=self._host, asked=number, verdict=refused))
+            await means.past.journal.append(Answered(host=self._host, asked=number, verdict=refused))
             self.look()
             return
         slice_, provenance = self._slice, self._provenance
@@ -148,7 +148,7 @@ class Keeper:
         if verdict.outcome == "interrupted":
             return
         if asked is not None:
-            means.past.journal.append(Answered(host=self._host, asked=number, verdict=verdict))
+            await means.past.journal.append(Answered(host=self._host, asked=number, verdict=verdict))
         if len(waiting) > 1:
             self.look()
         self._tell(verdict)
@@ -193,7 +193,7 @@ class Keeper:
         async with anyio.create_task_group() as group:
             for unit in units:
                 group.start_soon(self._attend, ports.access, unit.identity)
-            with anyio.move_on_after(max(calm, 0.0 if at_once else self._rest_seconds())):
+            with anyio.move_on_after(max(calm, 0.0 if at_once else await self._rest_seconds())):
                 await self._stirred.wait()
                 while not self._urgent and calm > 0:
                     self._stirred = anyio.Event()
@@ -207,10 +207,10 @@ class Keeper:
             self._stirred.set()
         self._stirred.set()
 
-    def _rest_seconds(self) -> float:
+    async def _rest_seconds(self) -> float:
         resync = next_delay(UNSETTLED, self._unsettled, 0.0) if self._unsettled else RESYNC_SECONDS
         spread = resync * (1 + JITTER * (2 * self._means.random.fraction() - 1))
-        due = policy.next_look(self._hints(), self._means.clock.instant())
+        due = policy.next_look(await self._hints(), self._means.clock.instant())
         return spread if due is None else min(spread, due)
 
     def _calm_seconds(self) -> float:
@@ -222,8 +222,8 @@ class Keeper:
             return 0.0
         return max(0.0, self._repairs[-1] + next_delay(policy.RETRY, again, 0.0) - now)
 
-    def _hints(self) -> Hints:
-        return self._means.past.hints(self._host)
+    async def _hints(self) -> Hints:
+        return await self._means.past.hints(self._host)
 
 
 def _wish(slice_: Slice, provenance: Provenance, asked: Asked | None) -> Wish:

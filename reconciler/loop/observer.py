@@ -26,6 +26,7 @@ from reconciler.ports import Clock, HostReaders
 Facts: TypeAlias = dict[FactKey, Fact[FactValue]]
 FactT = TypeVar("FactT")
 Reader: TypeAlias = Callable[[], Awaitable[Fact[FactValue]]]
+SentDownReader: TypeAlias = Callable[[], Awaitable[SentDown | None]]
 
 READ_SECONDS = 30.0
 SECOND_LOOK_SECONDS = 3.0
@@ -35,14 +36,12 @@ SECOND_LOOK_SECONDS = 3.0
 class Observer:
     """Look at one host through its readers; every fact is stamped with the controller's boot clock."""
 
-    def __init__(
-        self, readers: HostReaders, slice_: Slice, clock: Clock, sent_down: Callable[[], SentDown | None] = lambda: None
-    ) -> None:
+    def __init__(self, readers: HostReaders, slice_: Slice, clock: Clock, sent_down: SentDownReader | None = None) -> None:
         """Look through `readers` for what `slice_` names; `sent_down` remembers whether the host was asked to go down."""
         self._readers = readers
         self._slice, self._host = slice_, slice_.host.name
         self._clock = clock
-        self._sent_down = sent_down
+        self._sent_down = sent_down or remembered(None)
 
     async def everything(self) -> Observed:
         """Return all that can be said of the host and its models."""
@@ -103,7 +102,7 @@ class Observer:
 
     async def _powered(self, seen: Observed, key: FactKey) -> Observed:
         """Return a world in which contact was looked for, with the power judged; others are asked about a silent host."""
-        sent, before = self._sent_down(), seen.fact(key)
+        sent, before = await self._sent_down(), seen.fact(key)
         if seen.unknown(FactKey("contact", self._host)) is not None:
             seen = await self._side_by_side([FactKey("testimony", self._host)], seen)
             if power.needs_canary(seen, self._host, sent):
@@ -243,6 +242,15 @@ async def _all(asked: Sequence[Callable[[], Coroutine[object, object, None]]]) -
             for one in others:
                 group.start_soon(one)
             await first()
+
+
+def remembered(sent: SentDown | None) -> SentDownReader:
+    """Return what reads a memory that does not change while it is looked."""
+
+    async def read() -> SentDown | None:
+        return sent
+
+    return read
 
 
 async def _not_defined() -> Fact[FactValue]:

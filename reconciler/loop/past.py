@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import reduce
 
 from reconciler.core.recovery import Hints, after
-from reconciler.model.records import Row
+from reconciler.model.records import Row, SentDown
 from reconciler.ports import Journal
 
 
@@ -21,17 +21,23 @@ class Past:
         self._read: int | None = None
         self._newest_at = 0.0
 
-    def hints(self, host: str) -> Hints:
+    async def hints(self, host: str) -> Hints:
         """Return what is known of a host now; raise JournalDamaged or DurabilityError."""
-        if self._read is None or self.journal.newest() != self._read:
-            self._catch_up()
+        if self._read is None or await self.journal.newest() != self._read:
+            await self._catch_up()
         # Each host's rows are folded for it alone: what cannot be folded is the trouble of its host.
         self._known[host] = reduce(after, self._new.get(host, ()), self._known.get(host, Hints()))
         self._new.pop(host, None)
         return replace(self._known[host], newest_at=self._newest_at)
 
-    def _catch_up(self) -> None:
+    async def sent_down(self, host: str) -> SentDown | None:
+        """Return whether a host was asked to go down, and has not been seen up since; raise as `hints` does."""
+        return (await self.hints(host)).sent_down
+
+    async def _catch_up(self) -> None:
+        new = await self.journal.since(self._read or 0)
         self._read = self._read or 0
-        for row in self.journal.since(self._read):
+        # Another host may have caught up while this one waited for the rows.
+        for row in (one for one in new if one.seq > self._read):
             self._new.setdefault(row.record.host, []).append(row)
             self._read, self._newest_at = row.seq, row.at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from reconciler.core import attention, gate, planner, policy, words
 from reconciler.core.moments import said_time
@@ -91,7 +92,7 @@ async def _with_notes(wish: Wish, actor: Actor) -> HostVerdict:
     verdict = await _reconciled(wish, actor)
     if not verdict.runs:
         return verdict
-    hints = actor.past.hints(verdict.host)
+    hints = await actor.past.hints(verdict.host)
     return verdict.model_copy(update={"notes": hints.notes, "lost_conversations": hints.lost_conversations})
 
 
@@ -99,13 +100,13 @@ async def _reconciled(wish: Wish, actor: Actor) -> HostVerdict:
     host = wish.slice.host.name
     if wish.provenance.objection:
         return HostVerdict(host=host, outcome="refused", message="nothing was changed", reasons=(wish.provenance.objection,))
-    hints = actor.past.hints(host)
+    hints = await actor.past.hints(host)
     if hints.open_run is not None:
         effect = hints.open_run.in_flight
         during = f" during {effect.step} {effect.model}".rstrip() if effect else ""
         actor.say(f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on from what is there")
     observed = await _observer(actor, wish.slice).what_matters(attention.may_run(wish.slice, hints))
-    _note_power(actor, hints.sent_down, observed, host)
+    await _note_power(actor, hints.sent_down, observed, host)
     aim = policy.aim(wish.slice, hints, observed, actor.clock.instant(), retries=wish.retries)
     match aim.cause:
         case Hold():
@@ -137,17 +138,16 @@ async def _carried_out(wish: Wish, actor: Actor, aim: Aim, observed: Observed) -
 
 
 def _observer(actor: Actor, slice_: Slice) -> Observer:
-    host = slice_.host.name
-    return Observer(actor.ports(slice_), slice_, actor.clock, lambda: actor.past.hints(host).sent_down)
+    return Observer(actor.ports(slice_), slice_, actor.clock, partial(actor.past.sent_down, slice_.host.name))
 
 
-def _note_power(actor: Actor, sent: SentDown | None, observed: Observed, host: str) -> None:
+async def _note_power(actor: Actor, sent: SentDown | None, observed: Observed, host: str) -> None:
     """Record what became of a host that was sent down: it answers, and what was inferred of it is void; or it is down."""
     contact, power = observed.value(FactKey("contact", host), Contact), observed.value(FactKey("power", host), Power)
     if sent is not None and contact is not None and not is_going(sent, contact, actor.clock.instant()):
-        actor.past.journal.append(Answers(host=host, boot_id=contact.boot_id))
+        await actor.past.journal.append(Answers(host=host, boot_id=contact.boot_id))
     elif sent is not None and sent.is_heard and not sent.seen and power is not None and power.state == sent.state:
-        actor.past.journal.append(Gone(host=host, because=power.because))
+        await actor.past.journal.append(Gone(host=host, because=power.because))
 
 
 async def _held(wish: Wish, actor: Actor, aim: Aim) -> HostVerdict:
@@ -204,7 +204,7 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
     """Go back to last good after a failed or interrupted run; without one, stop what failed."""
     host = wish.slice.host.name
     interrupted = failed.kind == "interrupted"
-    hints = actor.past.hints(host)
+    hints = await actor.past.hints(host)
     if interrupted and not (failed.torn_down and actor.interrupt.goes_back):
         return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
     calm = Actor(actor.ports, actor.past, actor.clock, actor.controller, Interrupt(), actor.say, actor.keep)
@@ -222,7 +222,7 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
 
 async def _untouched(slice_: Slice, actor: Actor) -> tuple[str, ...]:
     """Return the models that ran before the run that failed and run still: what is well is not stopped for what is not."""
-    host, hints = slice_.host.name, actor.past.hints(slice_.host.name)
+    host, hints = slice_.host.name, await actor.past.hints(slice_.host.name)
     names = [name for name in slice_.active or () if name not in hints.unproven]
     world = await _observer(actor, slice_).look([FactKey("unit", host, name) for name in names])
     return tuple(name for name in names if world.value(FactKey("unit", host, name), Unit) is not None)
@@ -232,10 +232,10 @@ async def _attempt(wish: Wish, actor: Actor, aim: Aim, observed: Observed | None
     """Plan and execute until the host is where it is to go, for at most so many plans; judge the trial."""
     target = aim.target
     host = target.slice.host.name
-    hints = actor.past.hints(host)
+    hints = await actor.past.hints(host)
     observed = observed or await _observer(actor, target.slice).what_matters(attention.may_run(target.slice, hints))
     plan = planner.plan(target, observed, hints, mode=aim.mode, prune=wish.prune)
-    reasons = gate.refusals(plan, observed, actor.claiming.ours(plan.host), take_over=wish.take_over)
+    reasons = gate.refusals(plan, observed, await actor.claiming.ours(plan.host), take_over=wish.take_over)
     if reasons:
         return Attempt("refused", message="nothing was changed", reasons=reasons)
     if aim.mode == "forward" and wish.approved is not None and gate.approval(plan) != wish.approved:
@@ -244,23 +244,23 @@ async def _attempt(wish: Wish, actor: Actor, aim: Aim, observed: Observed | None
     is_reached = policy.is_reached(target.slice, observed)
     if not plan.steps and (hints.open_run is None or not is_reached):
         if is_reached:
-            _adopt(wish, actor, aim, hints)
+            await _adopt(wish, actor, aim, hints)
         return Attempt("in_sync", serving={} if plan.unmet or not is_reached else words.urls(target.slice))
     if plan.steps and not plan.is_asleep:
         obstacle = await actor.claiming.claim(host, actor.ports(target.slice).access, take_over=wish.take_over)
         if obstacle:
             return Attempt("refused", message="nothing was changed", reasons=(f"{host}: {obstacle}",))
-    executor = _open(wish, actor, aim, plan, hints)
+    executor = await _open(wish, actor, aim, plan, hints)
     ending = await _execute(wish, actor, executor, aim, plan, observed)
     if ending.kind == "completed":
         ending = await _trial(executor, aim, hints)
     return await close(executor, ending, aim)
 
 
-def _open(wish: Wish, actor: Actor, aim: Aim, plan: HostPlan, hints: Hints) -> Executor:
+async def _open(wish: Wish, actor: Actor, aim: Aim, plan: HostPlan, hints: Hints) -> Executor:
     target = aim.target
     host = target.slice.host.name
-    opened = actor.past.journal.append(
+    opened = await actor.past.journal.append(
         RunOpened(
             host=host,
             mode=aim.mode,
@@ -289,7 +289,7 @@ async def _execute(wish: Wish, actor: Actor, executor: Executor, aim: Aim, plan:
         ending = await executor.execute(plan.until_awake(), observed)
         if ending.kind in {"failed", "interrupted"}:
             return ending
-        asleep, hints = plan.is_asleep, actor.past.hints(target.slice.host.name)
+        asleep, hints = plan.is_asleep, await actor.past.hints(target.slice.host.name)
         observed = await executor.observer.what_matters(attention.may_run(target.slice, hints))
         plan = planner.plan(target, observed, hints, mode=aim.mode, prune=wish.prune)
         refused = plan.refusals
@@ -304,7 +304,7 @@ async def _execute(wish: Wish, actor: Actor, executor: Executor, aim: Aim, plan:
 
 async def _not_ours(wish: Wish, actor: Actor, plan: HostPlan, observed: Observed) -> tuple[str, ...]:
     """Return why a host that has just come up may not be acted on, nothing once it is claimed."""
-    reasons = gate.refusals(plan, observed, actor.claiming.ours(plan.host), take_over=wish.take_over)
+    reasons = gate.refusals(plan, observed, await actor.claiming.ours(plan.host), take_over=wish.take_over)
     if reasons:
         return reasons
     obstacle = await actor.claiming.claim(plan.host, actor.ports(wish.slice).access, take_over=wish.take_over)
@@ -321,7 +321,7 @@ async def _trial(executor: Executor, aim: Aim, hints: Hints) -> Ending:
         unit = world.value(FactKey("unit", host, name), Unit)
         if unit is not None and (executor.number or hints.open_run):
             units[name] = unit.identity
-    executor.journal.append(TrialOpened(host=host, run=executor.run, units=units))
+    await executor.journal.append(TrialOpened(host=host, run=executor.run, units=units))
     trial.tell(units, target.slice, executor.say)
     on_trial = trial.Units(host, units, executor.started)
     trouble = await trial.judge(on_trial, target.slice, executor.observer, executor.clock, executor.interrupt)
@@ -333,7 +333,7 @@ async def _trial(executor: Executor, aim: Aim, hints: Hints) -> Ending:
     return Ending("unmet", None, unmet) if unmet else Ending("completed")
 
 
-def _adopt(wish: Wish, actor: Actor, aim: Aim, hints: Hints) -> None:
+async def _adopt(wish: Wish, actor: Actor, aim: Aim, hints: Hints) -> None:
     """Record that a host is as wanted without a run, when the journal does not know that yet."""
     target = aim.target
     if aim.mode != "forward" or (hints.last_good_digest == target.digest and hints.wanted_digest == target.digest):
@@ -345,7 +345,7 @@ def _adopt(wish: Wish, actor: Actor, aim: Aim, hints: Hints) -> None:
         generation=_generation(hints, aim),
         provenance=wish.provenance,
     )
-    actor.past.journal.append(adopted)
+    await actor.past.journal.append(adopted)
 
 
 def _generation(hints: Hints, aim: Aim) -> int:

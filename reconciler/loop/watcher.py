@@ -29,7 +29,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until told to leave, then wait for the effects in flight; raise DurabilityError."""
-        self._heard = self._means.past.journal.newest()
+        self._heard = await self._means.past.journal.newest()
         async with anyio.create_task_group() as keeping:
             async with anyio.create_task_group() as listening:
                 listening.start_soon(self._edits.follow, lambda told: self._take(told, keeping), self._listen)
@@ -71,12 +71,12 @@ class Watcher:
             self._means.say(line)
         self._said = line
 
-    def _listen(self) -> None:
+    async def _listen(self) -> None:
         """Hear what others have written into the journal."""
-        newest = self._means.past.journal.newest()
+        newest = await self._means.past.journal.newest()
         if newest != self._heard:
             self._heard, before = newest, self._heard
-            self._pass_on([row.record for row in self._means.past.journal.since(before)])
+            self._pass_on([row.record for row in await self._means.past.journal.since(before)])
 
     def _pass_on(self, records: list[Record]) -> None:
         for name, keeper in self._keepers.items():

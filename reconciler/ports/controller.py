@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -59,7 +59,7 @@ class Source(Protocol):
 class Edits(Protocol):
     """Notice what becomes of both files, and that somebody may have written into the journal."""
 
-    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], None]) -> None:
+    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], Awaitable[None]]) -> None:
         """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled.
 
         `stir` is called whenever the journal may have moved, and now and then although it has not.
@@ -142,15 +142,15 @@ class EditableSource(Source, Protocol):
 class JournalReader(Protocol):
     """Read what was recorded."""
 
-    def rows(self) -> Sequence[Row]:
+    async def rows(self) -> Sequence[Row]:
         """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when they cannot be read now."""
         ...
 
-    def since(self, after: int) -> Iterator[Row]:
-        """Yield the rows after a number, oldest first; raise as `rows` does."""
+    async def since(self, after: int) -> Sequence[Row]:
+        """Return the rows after a number, oldest first; raise as `rows` does."""
         ...
 
-    def newest(self) -> int:
+    async def newest(self) -> int:
         """Return the number of the newest row, 0 when there is none; raise DurabilityError. Cheap enough to ask all the time."""
         ...
 
@@ -158,8 +158,8 @@ class JournalReader(Protocol):
 class Journal(JournalReader, Protocol):
     """Record durably."""
 
-    def append(self, record: Record) -> Row:
-        """Write one record and return when kill -9 cannot take it; raise WriteFailed.
+    async def append(self, record: Record) -> Row:
+        """Write one record and return when kill -9 cannot take it, also where its caller is cancelled; raise WriteFailed.
 
         What a power cut must not take is durable too: only what will be observed again may wait for the next record.
         """

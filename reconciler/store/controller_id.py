@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from reconciler.edge.atomic import write_file
 from reconciler.errors import DurabilityError, Unreachable, WriteFailed
-from reconciler.model.records import Claimed
-
-if TYPE_CHECKING:
-    from reconciler.ports import JournalReader
+from reconciler.model.records import Claimed, Row
 
 _LIMIT = 100
 _ID = re.compile(r"[0-9a-f]{12,64}")
@@ -23,9 +19,9 @@ _ID = re.compile(r"[0-9a-f]{12,64}")
 class ControllerId:
     """The id in `file`; where that is lost, the one under which the journal says hosts were claimed; else one from `make`."""
 
-    def __init__(self, file: Path, journal: JournalReader, make: Callable[[], str]) -> None:
-        """Read nothing yet."""
-        self._file, self._journal, self._make = file, journal, make
+    def __init__(self, file: Path, rows: Callable[[], Iterable[Row]], make: Callable[[], str]) -> None:
+        """Read nothing yet; `rows` are those of the journal."""
+        self._file, self._rows, self._make = file, rows, make
 
     @cached_property
     def text(self) -> str:
@@ -48,6 +44,6 @@ class ControllerId:
 
     def _journalled(self) -> str:
         with suppress(DurabilityError):
-            claims = [row.record.controller for row in self._journal.rows() if isinstance(row.record, Claimed)]
+            claims = [row.record.controller for row in self._rows() if isinstance(row.record, Claimed)]
             return claims[-1] if claims else ""
         return ""

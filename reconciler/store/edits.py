@@ -25,7 +25,7 @@ from reconciler.store import git
 from reconciler.store.source import content_of, pair_digest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
     from reconciler.model.target import Wanted
     from reconciler.store.source import FileSource
@@ -107,7 +107,7 @@ class FileEdits:
         self._again = True
         self._stirred.set()
 
-    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], None]) -> None:
+    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], Awaitable[None]]) -> None:
         """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled.
 
         `stir` is called whenever something happened in a folder that is watched, or nothing for a while.
@@ -192,7 +192,7 @@ class FileEdits:
         traces = {str(path): _stat(path) for path in self._traces or git.traces(self._source.directory)}
         return Print(tuple(self._contents.values()), traces)
 
-    async def _watch_folders(self, stir: Callable[[], None]) -> None:
+    async def _watch_folders(self, stir: Callable[[], Awaitable[None]]) -> None:
         """Stir at every event in the folders, and when none comes for a while; begin anew when one of them is replaced."""
         while True:
             folders = self._folders()
@@ -201,9 +201,9 @@ class FileEdits:
                 async with aclosing(self._events(folders)) as events:
                     while folders == self._folders():
                         await anext(events)
-                        self._stir(stir)
+                        await self._stir(stir)
             await anyio.sleep(ANEW_SECONDS)
-            self._stir(stir)
+            await self._stir(stir)
 
     def _events(self, folders: Iterable[Path]) -> AsyncGenerator[object, None]:
         return awatch(
@@ -211,9 +211,9 @@ class FileEdits:
             rust_timeout=int(BACKSTOP_SECONDS * 1000), yield_on_timeout=True,
         )  # fmt: skip
 
-    def _stir(self, stir: Callable[[], None]) -> None:
+    async def _stir(self, stir: Callable[[], Awaitable[None]]) -> None:
         self._stirred.set()
-        stir()
+        await stir()
 
     def _folders(self) -> dict[Path, tuple[int, ...]]:
         """Return the folders where something may happen that are there, and which they are."""

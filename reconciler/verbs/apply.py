@@ -89,7 +89,7 @@ async def _ask(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[VerdictDo
     wanted = app.source.read()
     plans = {} if wishes.binds_nothing else await _approved(app, wishes, wanted, caller)
     for record in wishes.noting:
-        app.journal.append(record)
+        await app.journal.append(record)
     asked = [
         Asked(
             host=name,
@@ -114,7 +114,7 @@ async def _apply(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[Verdict
     wanted = app.source.read()
     plans = await _approved(app, wishes, wanted, caller)
     for record in wishes.noting:
-        app.journal.append(record)
+        await app.journal.append(record)
     return _outcome(await _all_hosts(app, wishes, wanted, {} if wishes.binds_nothing else plans, caller))
 
 

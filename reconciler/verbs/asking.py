@@ -39,15 +39,15 @@ async def ask(
     app: Acting, asked: Iterable[Asked], say: Callable[[str], None], patience: float | None
 ) -> dict[str, HostVerdict] | None:
     """Ask, and return the verdicts; None when nobody acts any more, hosts without one when it took too long."""
-    following = Following({one.host: app.journal.append(one).seq for one in asked}, say)
+    following = Following({one.host: (await app.journal.append(one)).seq for one in asked}, say)
     read = min(following.asked.values(), default=0)
     with anyio.move_on_after(float("inf") if patience is None else patience):
         glances = 0
         while following.verdicts.keys() != following.asked.keys():
             await app.clock.sleep(GLANCE_SECONDS)
             glances += 1
-            if app.journal.newest() > read:
-                rows = tuple(app.journal.since(read))
+            if await app.journal.newest() > read:
+                rows = await app.journal.since(read)
                 read = rows[-1].seq
                 following.read(rows)
             elif glances % GLANCES_PER_LOCK == 0 and _nobody_acts(app):

@@ -26,7 +26,7 @@ async def run(looking: Looking, host: str | None) -> Outcome[Findings]:
     wanted, of_files = _files(looking)
     slices = wanted.slices if wanted else {}
     chosen = [slices[name] for name in among(slices, host)] if wanted else []
-    rows, of_journal = _rows(looking)
+    rows, of_journal = await _rows(looking)
     of_hosts = await _all(looking, chosen, rows)
     found = (*of_files, *of_journal, *findings.of_time(rows, looking.clock.wall()), *of_hosts)
     document = Findings(hosts=tuple(slice_.host.name for slice_ in chosen), findings=found)
@@ -42,9 +42,9 @@ def _files(looking: Looking) -> tuple[Wanted | None, tuple[Finding, ...]]:
     return wanted, tuple(findings.of_provenance(wanted.provenance))
 
 
-def _rows(looking: Looking) -> tuple[Sequence[Row], tuple[Finding, ...]]:
+async def _rows(looking: Looking) -> tuple[Sequence[Row], tuple[Finding, ...]]:
     try:
-        return looking.journal.rows(), ()
+        return await looking.journal.rows(), ()
     except DurabilityError as error:
         return (), (Finding(level="wrong", subject="journal", found=error.found, fix=error.fix),)
 

@@ -29,7 +29,7 @@ async def run(looking: Looking, source: EditableSource, schemas: Mapping[str, An
     """Return all that is known of whatever has this name; raise Misused with the nearest name, or ConfigError."""
     texts, meanings = reasons(), words()
     found = list(_general(texts, meanings, subject))
-    found += [of_run(one, texts) for one in history(looking.journal.rows()) if str(one["run"]) == subject]
+    found += [of_run(one, texts) for one in history(await looking.journal.rows()) if str(one["run"]) == subject]
     near = [*texts, *meanings, *STEPS]
     try:
         guides = [Guide(file, schemas[file], source.written()) for file in FILES]

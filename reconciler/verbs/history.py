@@ -12,7 +12,7 @@ from reconciler.verbs.outcome import Outcome
 async def run(looking: Looking, run_number: int | None) -> Outcome[HistoryDocument]:
     """Return every run, or the one asked for; raise Misused naming the runs there are, and where they were looked for."""
     directory = looking.controller.directory
-    runs = history(looking.journal.rows())
+    runs = history(await looking.journal.rows())
     chosen = [one for one in runs if run_number in {None, one["run"]}]
     if run_number is not None and not chosen:
         numbers = ", ".join(str(one["run"]) for one in runs[-10:]) or "none yet"

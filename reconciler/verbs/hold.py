@@ -46,6 +46,6 @@ async def _tell(app: Acting, wishes: apply.Wishes, caller: Caller) -> Outcome[Ve
         return await apply.run(app, wishes, caller)
     except LockHeld as held:
         for record in wishes.noting:
-            app.journal.append(record)
+            await app.journal.append(record)
         caller.say(f"recorded; it counts from the next command on: {held.message}")
         return Outcome(VerdictDocument(hosts=()))

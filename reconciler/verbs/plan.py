@@ -13,7 +13,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints, of_host
 from reconciler.errors import Unexpected
-from reconciler.loop.observer import Observer
+from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.facts import Observed
 from reconciler.model.records import Record, Row
@@ -61,7 +61,7 @@ async def look(
     looking: Looking, wanted: Wanted, noting: Iterable[Record] = (), *, prune: bool = False, take_over: bool = False
 ) -> tuple[Seen, ...]:
     """Observe and plan every host, side by side, in the order of their names, as if `noting` were recorded already."""
-    rows = list(looking.journal.rows())
+    rows = list(await looking.journal.rows())
     for record in noting:
         rows.append(Row(seq=rows[-1].seq + 1 if rows else 1, when=looking.clock.instant(), record=record))
     objection = wanted.provenance.objection
@@ -69,14 +69,15 @@ async def look(
 
     async def see(slice_: Slice) -> Seen:
         known = of_host(rows, slice_.host.name)
-        observed = await Observer(looking.readers(slice_), slice_, looking.clock, lambda: known.sent_down).everything()
+        sent_down = remembered(known.sent_down)
+        observed = await Observer(looking.readers(slice_), slice_, looking.clock, sent_down).everything()
         mine = replace(known, held=policy.holding(known, looking.clock.instant()))
         aim = policy.aim(slice_, mine, observed, looking.clock.instant())
         there = observed
         if aim.target.slice != slice_:
             # What is gone back to has its own definitions: its weights, its programs, and what it keeps.
             back = aim.target.slice
-            there = await Observer(looking.readers(back), back, looking.clock, lambda: known.sent_down).everything()
+            there = await Observer(looking.readers(back), back, looking.clock, sent_down).everything()
         made = _planned(looking, slice_, Sight(there, mine, aim), prune=prune, take_over=take_over)
         planned = replace(made, observed=observed)
         return _refused(planned, objection) if objection else planned

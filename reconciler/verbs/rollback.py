@@ -29,7 +29,7 @@ async def run(
         raise Misused(f"name the host with --host; managed are: {', '.join(names) or 'none'}")
     (name,) = names
     now = wanted.slices[name]
-    chosen = _chosen(promoted(app.journal.rows(), name), run_number, digest(now))
+    chosen = _chosen(promoted(await app.journal.rows(), name), run_number, digest(now))
     observed = await Observer(app.readers(now), now, app.clock).everything()
     leaves = attempt_key(now, digest(now), observed)
     asked = RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves)

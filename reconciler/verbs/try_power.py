@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from reconciler.errors import Misused, NotApproved, Refused
 from reconciler.loop.executor import Interrupt
@@ -75,7 +76,7 @@ async def _brought(app: Acting, slice_: Slice, provenance: Provenance, say: Call
 async def _evidence(app: Acting, slice_: Slice) -> str:
     """Return by what the power of the host is judged now."""
     host, past = slice_.host.name, Past(app.journal)
-    observer = Observer(app.ports(slice_), slice_, app.clock, lambda: past.hints(host).sent_down)
+    observer = Observer(app.ports(slice_), slice_, app.clock, partial(past.sent_down, host))
     world = await observer.look([FactKey("power", host)])
     power = world.value(FactKey("power", host), Power)
     return power.because if power is not None else "nobody can say"

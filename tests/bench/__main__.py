@@ -111,7 +111,9 @@ def stack(width: int, layers: int, context: int) -> Iterator[Bench]:
 
 def answered(app: App) -> float:
     """Return when the model of the last switch had given its first answer, in wall clock seconds."""
-    return max(row.at for row in app.journal.rows() if isinstance(row.record, StepDone) and row.record.step == "await_healthy")
+    return max(
+        row.at for row in app.run(app.journal.rows) if isinstance(row.record, StepDone) and row.record.step == "await_healthy"
+    )
 
 
 def ask(port: int, tokens: int, predict: int = 1) -> float:
@@ -203,7 +205,7 @@ def conversation() -> Iterator[str]:
         warm = ask(bench.port, PROMPT_TOKENS)
         ratio = f"{warm / cold:.3f} ({warm:.2f} s ÷ {cold:.2f} s)"
         yield f"| first token after switching back to {PROMPT_TOKENS} tokens ÷ cold | ≤ 0.05 | {ratio} |"
-        for row in bench.app.journal.rows():
+        for row in bench.app.run(bench.app.journal.rows):
             done = row.record
             if isinstance(done, StepDone) and done.step in {"save_slots", "restore_slots"} and done.evidence.get("slots"):
                 size = max(path.stat().st_size for path in (bench.folder / "host" / "models" / "a" / "slots").iterdir())

@@ -13,7 +13,7 @@ import anyio
 from reconciler.cli.loading import loading
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.journal import MemoryJournal
-from reconciler.fakes.life import Life
+from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
 from reconciler.loop.executor import Interrupt
@@ -41,7 +41,7 @@ def hosts(number: int) -> Iterator[str]:
 
 def _seconds(number: int) -> float:
     clock = TurnedClock()
-    past = Past(MemoryJournal(clock))
+    past = Past(MortalJournal(MemoryJournal(clock), Life()))
     crowd = [(World(clock), _slice(f"host-{one}")) for one in range(number)]
     clock.run(_pass, crowd, past, clock)
     for world, _ in crowd[::DEAD_ONE_IN]:

@@ -12,9 +12,11 @@ import pytest
 from reconciler.edge.clock import SystemClock
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.journal import MemoryJournal
+from reconciler.fakes.life import Life, MortalJournal
 from reconciler.model.records import Retry
 from reconciler.ports import Clock, Journal
 from reconciler.store.journal import SqliteJournal
+from reconciler.store.journal_file import JournalFile
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -60,25 +62,25 @@ async def test_a_clock_tells_how_long_somebody_waited(clock: Clock) -> None:
 
 def journals(kind: str, clock: Clock, folder: Path) -> Iterator[Journal]:
     """Give a journal again and again, as one controller after the other opens it."""
-    memory = MemoryJournal(clock)
+    memory = MortalJournal(MemoryJournal(clock), Life())
     while True:
-        yield memory if kind == "fake" else SqliteJournal(folder, clock)
+        yield memory if kind == "fake" else SqliteJournal(JournalFile(folder, clock))
 
 
-def test_rows_are_numbered_in_order_and_outlive_who_wrote_them(kind: str, turned: TurnedClock, tmp_path: Path) -> None:
+async def test_rows_are_numbered_in_order_and_outlive_who_wrote_them(kind: str, turned: TurnedClock, tmp_path: Path) -> None:
     opened = journals(kind, turned, tmp_path)
     journal = next(opened)
-    assert list(journal.rows()) == []
+    assert list(await journal.rows()) == []
     written = []
     for number in range(3):
         turned.now += 1
-        written.append(journal.append(Retry(host=f"host{number}")))
+        written.append(await journal.append(Retry(host=f"host{number}")))
         assert written[-1].when == turned.instant()
-    before = journal.rows()
+    before = await journal.rows()
     assert [row.seq for row in before] == [1, 2, 3]
     assert list(before) == written
     again = next(opened)
-    assert list(again.rows()) == written
-    assert again.append(Retry(host="box")).seq == 4
+    assert list(await again.rows()) == written
+    assert (await again.append(Retry(host="box"))).seq == 4
     assert list(before) == written
-    assert [row.seq for row in journal.rows()] == [1, 2, 3, 4]
+    assert [row.seq for row in await journal.rows()] == [1, 2, 3, 4]

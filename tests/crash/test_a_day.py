@@ -14,7 +14,7 @@ import pytest
 from reconciler.core.retention import Retention
 from reconciler.fakes.processes import Conversation, Nature
 from reconciler.fakes.world import Fault
-from reconciler.store.journal import SqliteJournal
+from reconciler.store.journal_file import JournalFile
 from tests.crash.stage import Stage, want
 from tests.running import COMPUTING_SECONDS
 from tests.vigil import Vigil
@@ -118,7 +118,7 @@ async def a_day(vigil: Vigil, chance: random.Random) -> None:
 @pytest.mark.timeout(COMPUTING_SECONDS)
 def test_a_day_of_edits_and_faults_ends_in_sync_with_a_bounded_journal_and_memory(folder: Path) -> None:
     stage = Stage()
-    kept = SqliteJournal(folder / "journal", stage.world.clock, KEPT)
+    kept = JournalFile(folder / "journal", stage.world.clock, KEPT)
     vigil = Vigil(stage, kept)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = vigil.world.clock.boot()

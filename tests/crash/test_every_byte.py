@@ -16,7 +16,7 @@ import pytest
 from reconciler.core.retention import Retention
 from reconciler.errors import JournalDamaged
 from reconciler.model.records import Record, Row, StepDone, StepIntent
-from reconciler.store.journal import SqliteJournal
+from reconciler.store.journal_file import JournalFile
 from tests.clocks import StoppedClock
 from tests.runs import run_opened
 
@@ -25,8 +25,8 @@ SAMPLE = 150
 DATABASE, LOG, SHARED, HEAD = "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm", "head"
 
 
-def sqlite_journal(directory: Path) -> SqliteJournal:
-    return SqliteJournal(directory, StoppedClock(), Retention(runs=2))
+def sqlite_journal(directory: Path) -> JournalFile:
+    return JournalFile(directory, StoppedClock(), Retention(runs=2))
 
 
 def intent(number: int) -> StepIntent:

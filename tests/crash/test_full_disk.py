@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.errors import DurabilityError, WriteFailed
 from reconciler.model.records import Row
-from reconciler.store.journal import SqliteJournal
+from reconciler.store.journal_file import JournalFile
 from tests.clocks import StoppedClock
 from tests.faults import under_limit
 from tests.needs import Wanting, need_root, program
@@ -28,8 +28,8 @@ Full: TypeAlias = AbstractContextManager[None]
 Disk: TypeAlias = tuple[Path, Callable[[int], Full]]
 
 
-def sqlite_journal(directory: Path) -> SqliteJournal:
-    return SqliteJournal(directory / "journal", StoppedClock())
+def sqlite_journal(directory: Path) -> JournalFile:
+    return JournalFile(directory / "journal", StoppedClock())
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from reconciler.core.recovery import of_host
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import Parts
 from reconciler.fakes.processes import Nature
 from reconciler.loop import keeper
-from reconciler.loop.past import Past
 from reconciler.model.facts import Activity, Answer, Health, Unknown
 from tests.crash.stage import A, B, Stage, serving_a, want
 from tests.vigil import Vigil
@@ -115,12 +115,12 @@ def test_a_start_that_serves_something_else_is_no_success_and_is_not_stopped_for
 
     stage = switching() if switches else Stage(wanted=want("b"))
     stage.parts = Parts(engine=Otherwise)
-    good = Past(stage.kept()).hints(HOST).last_good
+    good = of_host(stage.kept().rows(), HOST).last_good
     verdict = stage.ends("unhealthy")
     before = pids(stage)
     assert list(before) == ["b"]
     assert (verdict.message, verdict.exit_code, verdict.serving) == ("b: it serves c, not b", 3, {})
-    assert Past(stage.kept()).hints(HOST).last_good == good
+    assert of_host(stage.kept().rows(), HOST).last_good == good
     stage.ends("refused")
     assert pids(stage) == before
     stage.parts = Parts()

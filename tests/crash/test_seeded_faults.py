@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -142,21 +142,21 @@ class Broken:
     journal: Journal
     passes: Callable[[Record], Record | None]
 
-    def rows(self) -> Sequence[Row]:
-        return tuple(self.since(0))
+    async def rows(self) -> Sequence[Row]:
+        return await self.since(0)
 
-    def since(self, after: int) -> Iterator[Row]:
-        kept = ((row, self.passes(row.record)) for row in self.journal.since(after))
-        return (row.model_copy(update={"record": record}) for row, record in kept if record is not None)
+    async def since(self, after: int) -> Sequence[Row]:
+        kept = [(row, self.passes(row.record)) for row in await self.journal.since(after)]
+        return tuple(row.model_copy(update={"record": record}) for row, record in kept if record is not None)
 
-    def newest(self) -> int:
-        return self.journal.newest()
+    async def newest(self) -> int:
+        return await self.journal.newest()
 
-    def append(self, record: Record) -> Row:
+    async def append(self, record: Record) -> Row:
         kept = self.passes(record)
         if kept is None:
-            return Row(seq=len(self.journal.rows()) + 1, when=instant(0.0), record=record)
-        return self.journal.append(kept)
+            return Row(seq=len(await self.journal.rows()) + 1, when=instant(0.0), record=record)
+        return await self.journal.append(kept)
 
 
 @dataclass
@@ -166,24 +166,24 @@ class Late:
     journal: Journal
     waiting: Record | None = None
 
-    def rows(self) -> Sequence[Row]:
-        return tuple(self.since(0))
+    async def rows(self) -> Sequence[Row]:
+        return await self.since(0)
 
-    def since(self, after: int) -> Iterator[Row]:
-        self._catch_up()
-        return self.journal.since(after)
+    async def since(self, after: int) -> Sequence[Row]:
+        await self._catch_up()
+        return await self.journal.since(after)
 
-    def newest(self) -> int:
-        return self.journal.newest()
+    async def newest(self) -> int:
+        return await self.journal.newest()
 
-    def append(self, record: Record) -> Row:
-        self._catch_up()
+    async def append(self, record: Record) -> Row:
+        await self._catch_up()
         self.waiting = record
-        return Row(seq=len(self.journal.rows()) + 1, when=instant(0.0), record=record)
+        return Row(seq=len(await self.journal.rows()) + 1, when=instant(0.0), record=record)
 
-    def _catch_up(self) -> None:
+    async def _catch_up(self) -> None:
         if self.waiting is not None:
-            self.journal.append(self.waiting)
+            await self.journal.append(self.waiting)
         self.waiting = None
 
 

@@ -22,6 +22,7 @@ from reconciler.errors import NetworkFileSystem
 from reconciler.model.records import Hold
 from reconciler.settings import settings
 from reconciler.store.journal import SqliteJournal
+from reconciler.store.journal_file import JournalFile
 from reconciler.verbs import watch
 from tests import faults
 from tests.clocks import StoppedClock
@@ -112,9 +113,9 @@ def test_a_journal_on_a_network_file_system_ends_the_watch_and_no_engine(here: S
     engines, mounts = here.engines(), here.folder / "mountinfo"
     mounts.write_text(f"25 1 8:1 / / rw - ext4 /dev/sda1 rw\n26 25 0:1 / {here.folder}/nas rw - nfs4 nas:/ rw\n")
     app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "nas")))
-    elsewhere = SqliteJournal(here.folder / "nas" / "journal", app.clock, mounts=mounts)
+    elsewhere = JournalFile(here.folder / "nas" / "journal", app.clock, mounts=mounts)
     with pytest.raises(ExceptionGroup) as refused:
-        app.run(watch.run, replace(app, journal=elsewhere), print, nullcontext)
+        app.run(watch.run, replace(app, journal=SqliteJournal(elsewhere)), print, nullcontext)
     error = refused.value
     while isinstance(error, ExceptionGroup):
         (error,) = error.exceptions
@@ -129,7 +130,7 @@ def test_a_journal_on_a_network_file_system_ends_the_watch_and_no_engine(here: S
 @pytest.mark.parametrize("days", [1, -1])
 def test_a_journal_from_another_time_stops_no_switch_and_ends_no_hold(here: Stack, days: int) -> None:
     now = SystemClock().wall()
-    journal = SqliteJournal(here.folder / "data" / "journal", StoppedClock(now + days * DAY_SECONDS))
+    journal = JournalFile(here.folder / "data" / "journal", StoppedClock(now + days * DAY_SECONDS))
     journal.append(Hold(host="local", reason="a game", until=now + days * DAY_SECONDS / 2))
     with here.watching():
         if days > 0:

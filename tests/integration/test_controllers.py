@@ -70,7 +70,8 @@ def test_a_machine_of_another_name_is_another_controller(here: Stack) -> None:
 def test_a_controller_keeps_its_hosts_after_a_reboot(here: Stack) -> None:
     """What an earlier boot left: its claim, and the row of the journal that announced it."""
     before = claim(here)
-    rows = build(settings({}, None, str(here.folder / "data"))).journal.rows()
+    app = build(settings({}, None, str(here.folder / "data")))
+    rows = app.run(app.journal.rows)
     assert [row.when.boot_id for row in rows if row.record.kind == "claimed"] == [before["boot"]]
     here.apply()
     assert list(here.engines()) == ["tiny-b"]

@@ -31,7 +31,7 @@ from reconciler.model.records import (
     StepIntent,
     TrialOpened,
 )
-from reconciler.store.journal import SqliteJournal
+from reconciler.store.journal_file import JournalFile
 from tests.clocks import StoppedClock, instant
 from tests.worlds import PROVENANCE, identity, model, slice_of
 
@@ -133,7 +133,7 @@ def test_neither_more_runs_nor_older_rows_than_allowed_are_kept_and_none_is_forg
 def test_a_journal_that_forgets_says_what_one_that_keeps_everything_says(records: Any) -> None:
     clock = StoppedClock()
     with tempfile.TemporaryDirectory() as folder:
-        short = SqliteJournal(Path(folder, "short"), clock, FEW)
+        short = JournalFile(Path(folder, "short"), clock, FEW)
         whole: list[Row] = []
         for record, passed in records:
             clock.now += passed

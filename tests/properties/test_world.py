@@ -17,7 +17,7 @@ from reconciler.fakes.life import Life
 from reconciler.fakes.ports import ports
 from reconciler.fakes.processes import Conversation, Loss
 from reconciler.fakes.world import Descent, Fault
-from reconciler.loop.observer import Observer
+from reconciler.loop.observer import Observer, remembered
 from reconciler.model.facts import FactKey
 from reconciler.model.power import Guards, Login, Power
 from reconciler.model.records import Accepted, Retry, RunOpened
@@ -190,7 +190,7 @@ class WorldMachine(RuleBasedStateMachine):
     def is_misjudged(self) -> bool:
         """Return whether the power of the host is taken for another than it is; assert that the controller could not know."""
         world, sent = self.world, self.hints().sent_down
-        observer = Observer(ports(world, self.stage.wanted, Life()), self.stage.wanted, world.clock, lambda: sent)
+        observer = Observer(ports(world, self.stage.wanted, Life()), self.stage.wanted, world.clock, remembered(sent))
         key = FactKey("power", HOST)
         judged = world.clock.run(observer.look, [key]).value(key, Power)
         if judged is None or judged.state == world.power:

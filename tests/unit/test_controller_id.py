@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from reconciler.errors import JournalDamaged, Unreachable
 from reconciler.fakes.journal import MemoryJournal
-from reconciler.model.records import Claimed
-from reconciler.ports import JournalReader
+from reconciler.model.records import Claimed, Row
 from reconciler.store.controller_id import ControllerId
 from tests.clocks import StoppedClock
 
 
-def made(folder: Path, fresh: str, journal: JournalReader | None = None) -> ControllerId:
-    return ControllerId(folder / "controller", journal or MemoryJournal(StoppedClock()), lambda: fresh)
+def made(folder: Path, fresh: str, journal: MemoryJournal | None = None) -> ControllerId:
+    return ControllerId(folder / "controller", (journal or MemoryJournal(StoppedClock())).rows, lambda: fresh)
 
 
 def test_who_only_looks_writes_nothing(tmp_path: Path) -> None:
@@ -35,7 +34,7 @@ def test_an_id_that_was_kept_is_the_same_ever_after(tmp_path: Path) -> None:
 
 def test_an_id_is_one_for_as_long_as_a_process_runs(tmp_path: Path) -> None:
     numbers = iter("abcdef")
-    identity = ControllerId(tmp_path / "controller", MemoryJournal(StoppedClock()), lambda: next(numbers) * 32)
+    identity = ControllerId(tmp_path / "controller", MemoryJournal(StoppedClock()).rows, lambda: next(numbers) * 32)
     assert identity.text == identity.text
 
 
@@ -52,11 +51,10 @@ def test_a_file_that_is_lost_or_damaged_is_replaced_by_what_the_journal_says(tmp
 
 
 def test_a_damaged_journal_is_for_others_to_tell_of(tmp_path: Path) -> None:
-    class Damaged:
-        def rows(self) -> None:
-            raise JournalDamaged("flipped")
+    def rows() -> Iterable[Row]:
+        raise JournalDamaged("flipped")
 
-    assert made(tmp_path, "a" * 32, cast("JournalReader", Damaged())).text == "a" * 32
+    assert ControllerId(tmp_path / "controller", rows, lambda: "a" * 32).text == "a" * 32
 
 
 def test_an_id_that_cannot_be_kept_is_said(tmp_path: Path) -> None:

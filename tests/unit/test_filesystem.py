@@ -9,7 +9,7 @@ import pytest
 from reconciler.errors import NetworkFileSystem
 from reconciler.model.records import Retry
 from reconciler.store.filesystem import Mount, mount_of, mounted_on
-from reconciler.store.journal import SqliteJournal
+from reconciler.store.journal_file import JournalFile
 from tests.clocks import StoppedClock
 
 MOUNTINFO = r"""25 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -83,7 +83,7 @@ def listed(directory: Path, kind: str) -> Path:
 
 def test_a_journal_on_a_network_file_system_is_refused_with_the_reason_and_a_way_out(tmp_path: Path) -> None:
     (tmp_path / "state").symlink_to(tmp_path / "nas")
-    journal = SqliteJournal(tmp_path / "state" / "journal", StoppedClock(), mounts=listed(tmp_path, "nfs4"))
+    journal = JournalFile(tmp_path / "state" / "journal", StoppedClock(), mounts=listed(tmp_path, "nfs4"))
     with pytest.raises(NetworkFileSystem, match=f"nfs4, mounted on {tmp_path}/nas\\).*--data DIR") as refused:
         journal.rows()
     assert refused.value.exit_code == 5
@@ -93,6 +93,6 @@ def test_a_journal_on_a_network_file_system_is_refused_with_the_reason_and_a_way
 
 
 def test_a_journal_beside_a_network_file_system_opens(tmp_path: Path) -> None:
-    journal = SqliteJournal(tmp_path / "journal", StoppedClock(), mounts=listed(tmp_path, "nfs4"))
+    journal = JournalFile(tmp_path / "journal", StoppedClock(), mounts=listed(tmp_path, "nfs4"))
     row = journal.append(Retry(host="local"))
     assert journal.rows() == (row,)

@@ -9,7 +9,7 @@ from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.life import Life
 from reconciler.fakes.ports import FakeGpu, FakeLauncher, Parts, ports
 from reconciler.fakes.world import World
-from reconciler.loop.observer import READ_SECONDS, Observer
+from reconciler.loop.observer import READ_SECONDS, Observer, remembered
 from reconciler.model.facts import Contact, Fact, FactKey, Observed, Unit
 from reconciler.model.gpu import Gpu
 from reconciler.model.records import Instant, SentDown
@@ -47,7 +47,7 @@ def test_a_host_is_silent_only_while_its_network_answers() -> None:
     world.watched = False
     asked = Instant(at=world.clock.wall(), boot_id="boot", boot=world.clock.now)
     sent = SentDown(state="off", run=1, asked=asked, boot_id=world.boot_id)
-    observer = Observer(ports(world, want("a"), Life()), want("a"), world.clock, lambda: sent)
+    observer = Observer(ports(world, want("a"), Life()), want("a"), world.clock, remembered(sent))
 
     def judged(before: Observed, seconds: float) -> Observed:
         world.clock.now += seconds

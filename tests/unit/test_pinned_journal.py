@@ -16,7 +16,7 @@ import pytest
 from reconciler.core.recovery import of_host
 from reconciler.edge.clock import SystemClock
 from reconciler.model.records import Resume
-from reconciler.store.journal import SqliteJournal
+from reconciler.store.journal_file import VERSION, JournalFile
 
 PINNED = Path(__file__).parents[1] / "pinned"
 NEWEST = 175
@@ -32,7 +32,7 @@ def kept(tmp_path: Path) -> Path:
 
 
 def test_a_journal_of_version_2_says_what_was_good_what_failed_and_what_was_cut_short(kept: Path) -> None:
-    rows = SqliteJournal(kept, SystemClock()).rows()
+    rows = JournalFile(kept, SystemClock()).rows()
     hints = of_host(list(rows), "local")
     assert rows[-1].seq == NEWEST
     assert (hints.last_good and hints.last_good.active, hints.generation) == (("b",), 9)
@@ -45,7 +45,17 @@ def test_a_journal_of_version_2_says_what_was_good_what_failed_and_what_was_cut_
     assert hints.typical_seconds("start", "a") is not None
 
 
-def test_a_journal_of_version_2_is_written_on(kept: Path) -> None:
-    SqliteJournal(kept, SystemClock()).append(Resume(host="local"))
-    again = SqliteJournal(kept, SystemClock()).rows()
-    assert [row.seq for row in again[-2:]] == [NEWEST, NEWEST + 1]
+def test_a_journal_of_version_2_is_written_on_and_becomes_one_of_version_3(kept: Path) -> None:
+    before = JournalFile(kept, SystemClock()).rows()
+    assert version(kept) == VERSION - 1, "who only reads changes nothing"
+    JournalFile(kept, SystemClock()).append(Resume(host="local"))
+    assert version(kept) == VERSION
+    again = JournalFile(kept, SystemClock()).rows()
+    assert list(again[:-1]) == list(before)
+    assert again[-1].seq == NEWEST + 1
+
+
+def version(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as connection:
+        found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return found

@@ -44,8 +44,8 @@ def test_a_relative_place_seen_from_a_directory_that_is_gone_is_refused(tmp_path
 @pytest.mark.parametrize("name", ["a?b", "a#b", "a%41b", "a b", "a\nb", "ä"])
 def test_a_journal_is_read_and_written_whatever_its_folder_is_called(tmp_path: Path, name: str) -> None:
     app = build(settings({"HOME": str(tmp_path)}, None, str(tmp_path / name)))
-    assert app.journal.rows() == ()
-    assert app.journal.newest() == 0
+    assert app.run(app.journal.rows) == ()
+    assert app.run(app.journal.newest) == 0
 
 
 def test_a_directory_of_the_journal_that_leads_to_itself_is_still_somebody(tmp_path: Path) -> None:
