@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -229,3 +229,9 @@ class MachineBench:
 def bench_of(server: Server | None, world: World, directory: Path) -> Bench:
     """Build a bench: this machine with a server, or a world."""
     return MachineBench(directory, server) if server else WorldBench(world)
+
+
+def contains(whole: Sequence[str], part: Sequence[str]) -> bool:
+    """Say whether a log has these lines in one piece: a busy engine may have written more since they were read."""
+    assert part, "it has no line"
+    return any(tuple(whole[at : at + len(part)]) == tuple(part) for at in range(len(whole)))
