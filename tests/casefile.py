@@ -3,62 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Literal, cast
+from typing import Literal
 
 from ruamel.yaml import YAML
 
-from reconciler.core.canonical import digest
-from reconciler.core.policy import aim
-from reconciler.core.power import judged
-from reconciler.core.recovery import SEEN, Hints, attempt_key, fold
 from reconciler.model.facts import (
-    Activity,
     Binary,
-    Claim,
-    FactKey,
-    FactKind,
-    FactValue,
-    Fingerprint,
-    Flags,
-    Health,
-    Known,
-    Observed,
     Phase,
-    RestoreAttempt,
-    Saved,
-    SavedSlot,
-    Slot,
-    Unit,
-    Unknown,
     Weights,
 )
-from reconciler.model.gpu import Card, Gpu
+from reconciler.model.gpu import Card
 from reconciler.model.machine import Obstacle
 from reconciler.model.names import Value
-from reconciler.model.port import PortOwner, PortState
-from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
-from reconciler.model.preparation import Preparation, Prepared
+from reconciler.model.port import PortOwner
+from reconciler.model.power import Guards, PowerState, Testimony
+from reconciler.model.preparation import Preparation
 from reconciler.model.quantity import Bytes
-from reconciler.model.records import Accepted, Record, Retry, RollBack, Row, RunClosed, RunOpened, StepDone, StepIntent
-from reconciler.model.secret import FromFile
-from reconciler.model.spec import Capabilities, Command, Conversations, Slice, WantedPower
-from reconciler.ports import Evidence
-from reconciler.render.json import plan_document
-from reconciler.render.text import plan_text
-from reconciler.verbs.given import Looking
+from reconciler.model.spec import Conversations, WantedPower
 from reconciler.verbs.outcome import OK, PENDING, REFUSED
-from reconciler.verbs.plan import Seen, Sight, _planned
-from tests.clocks import instant
-from tests.worlds import HOST, ME, PROVENANCE, identity, model, saved_slot, slice_of, unit, whole, world
 
 FOLDER = Path(__file__).parent / "cases"
 NOW = 1_000_000.0
 STARTED = NOW - 60.0
 EXITS = {OK: "0, nothing to do", PENDING: "2, something to do", REFUSED: "4, refused"}
-OLDER, FOREIGN = "v1:sha256:" + "0" * 64, "v9:blake:00000000"
 
 
 class ModelGiven(Value):
@@ -190,210 +158,9 @@ def read(path: Path) -> Case:
     return Case.model_validate(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))
 
 
-def outcome(case: Case) -> Expected:
-    """Return what `reconciler plan --detailed-exitcode` says of a case."""
-    made = looked(case).plan
-    code = REFUSED if made.refusals else PENDING if made.steps else OK
-    text = "\n".join(line.rstrip() for line in plan_text(plan_document(whole(made)).model_dump(mode="json")).splitlines())
-    return Expected(exit=EXITS[code], plan=text + "\n")
-
-
-def looked(case: Case) -> Seen:
-    """Return what every verb that looks makes of a case."""
-    looking = cast(
-        "Looking",
-        SimpleNamespace(
-            clock=SimpleNamespace(wall=lambda: NOW, instant=lambda: instant(NOW)),
-            controller=ME,
-        ),
-    )
-    wanted, found, known = wanted_slice(case), seen(case), hints(case)
-    sight = Sight(found, known, aim(wanted, known, found, instant(NOW)))
-    return _planned(looking, wanted, sight, prune=case.prune, take_over=case.take_over)
-
-
 def rewritten(text: str, expected: Expected) -> str:
     """Return the text of a case with another expectation, and every other line as a person wrote it."""
     kept = re.split(r"^expected:.*", text, maxsplit=1, flags=re.MULTILINE | re.DOTALL)[0]
     plan = "".join(f"    {line}\n" for line in expected.plan.splitlines())
     indented = "2" if plan.startswith("     ") else ""
     return f"{kept}expected:\n  exit: {expected.exit}\n  plan: |{indented}\n{plan}"
-
-
-def wanted_slice(case: Case) -> Slice:
-    wish, cannot = case.wanted, case.given.cannot
-    able = {f"can_{what}": what not in cannot for what in ("wake", "shut_down", "suspend")}
-    models = [
-        model(
-            name,
-            port=one.port,
-            vram_bytes=one.vram,
-            gpus=one.gpus,
-            conversations=one.conversations,
-            command=Command(argv=("x",), secrets={"KEY": FromFile(from_file="/key")} if one.key else {}),
-            capabilities=Capabilities(keeps_conversations=one.engine_keeps),
-        )
-        for name, one in wish.models.items()
-    ]
-    return slice_of(
-        wish.active, *models,
-        power=wish.power, enforce=wish.enforce, prepare=wish.prepare, capabilities=Capabilities(**able),
-    )  # fmt: skip
-
-
-def seen(case: Case) -> Observed:
-    """Return the world of a case, its power judged where there is evidence: nobody sees more of a host that is silent."""
-    found, evidence = _found(case), case.given.evidence
-    if evidence is None:
-        return found
-    if evidence.silent_for is not None:
-        found = found.seeing(dict.fromkeys(found, Unknown(f"{HOST} does not answer", since=NOW - evidence.silent_for)))
-    neighbour = Known(Canary(address=evidence.neighbour)) if evidence.neighbour else Unknown("the gateway does not answer")
-    found = found.seeing({_key("testimony"): Known(evidence.witness), _key("canary"): neighbour})
-    return found.seeing({_key("power"): judged(found, HOST, hints(case).sent_down, instant(NOW))})
-
-
-def _found(case: Case) -> Observed:
-    wanted, given = wanted_slice(case), case.given
-    running = {name: _unit(name, one) for name, one in given.running.items()}
-    found = world(wanted, running)
-    facts: dict[FactKey, FactValue] = {
-        FactKey("power", HOST): Power(state=given.power),
-        FactKey("guards", HOST): given.guards,
-        FactKey("prepared", HOST): Prepared(
-            digest={"not yet": "", "as wanted": digest(wanted.host.prepare), "otherwise": OLDER}[given.prepared]
-        ),
-        FactKey("gpu", HOST): Gpu(cards=given.gpu),
-    }
-    for name, one in (given.running | given.orphans).items():
-        facts |= _running_facts(name, one)
-        facts |= _port(one.port, PortOwner(pid=one.pid, name="llama-server", model=name)) if one.port else {}
-    for port, owner in given.ports.items():
-        facts |= _port(port, owner)
-    facts |= {_key("saved", name): _shelf(name, given) for name in given.saved.keys() | given.damaged.keys() | given.room.keys()}
-    facts |= {_key("weights", name): weights for name, weights in given.weights.items()}
-    facts |= {_key("binary", name): _program(seen) for name, seen in given.program.items()}
-    facts |= {_key("flags", name): Flags(problem=said) for name, said in given.flags.items()}
-    facts[_key("orphans")] = tuple(_unit(name, one) for name, one in given.orphans.items())
-    if given.claimed_by:
-        facts[_key("claim")] = Claim(controller="another", name=given.claimed_by, directory="/var/lib/theirs", at=0.0)
-    found = found.seeing({key: Known(value) for key, value in facts.items()})
-    if given.power != "on":
-        found = found.seeing({key: Unknown(f"{HOST} does not answer") for key in found if key.kind != "power"})
-    return found.seeing({_named(name): Unknown(reason) for name, reason in given.unknown.items()})
-
-
-def _program(seen: str | Binary) -> Binary:
-    return Binary(path="llama-server", problem=seen) if isinstance(seen, str) else seen
-
-
-def _key(kind: FactKind, subject: str = "") -> FactKey:
-    return FactKey(kind, HOST, subject)
-
-
-def _named(name: str) -> FactKey:
-    """Return the key that is written as `unit a` or `gpu`."""
-    kind, _, subject = name.partition(" ")
-    return FactKey(cast("FactKind", kind), HOST, subject)
-
-
-def _port(port: int, owner: PortOwner | None) -> dict[FactKey, FactValue]:
-    return {_key("port", str(port)): PortState(owner=owner)}
-
-
-def _unit(name: str, one: RunningGiven) -> Unit:
-    made_from = {"wanted": digest(name), "older": OLDER, "of another version": FOREIGN}[one.definition]
-    depends_on = {"unknown": "", "as wanted": name, "otherwise": "another build", "elsewhere": name}[one.keeps]
-    slots = "/srv/slots" if one.keeps == "elsewhere" else ""
-    return unit(
-        name, pid=one.pid, digest=made_from, port=one.port, slots=slots, fingerprint=depends_on, leader=not one.died,
-        started_at=STARTED, ended=one.ended,
-    )  # fmt: skip
-
-
-def _running_facts(name: str, one: RunningGiven) -> dict[FactKey, FactValue]:
-    slots = tuple(
-        Slot(id=number, busy=slot.busy, tokens=slot.tokens, task=7 if slot.tokens or not slot.counted else None)
-        for number, slot in enumerate(one.slots)
-    )
-    changed_at = STARTED + 1 if one.replaced else STARTED - 1
-    return {
-        _key("unit", name): _unit(name, one),
-        _key("fingerprint", name): Fingerprint(digest=name, changed_at=changed_at, places=4),
-        _key("health", name): Health(phase=one.phase, message=one.message, identity=identity(one.pid), notes=one.differs),
-        _key("activity", name): Activity(identity=identity(one.pid), slots=slots, deferred=one.deferred),
-    }
-
-
-def _shelf(name: str, given: Given) -> Saved:
-    slots = tuple(_saved(name, one) for one in given.saved.get(name, ()))
-    saved, room = Saved(slots=slots, problems=given.damaged.get(name, ())), given.room.get(name)
-    if room is None:
-        return saved
-    within = {
-        "free_bytes": room.free,
-        "budget_bytes": room.budget,
-        "obstacle": room.obstacle,
-        "nearest": room.nearest,
-        "held_bytes": sum(slot.bytes for slot in slots),
-    }
-    return saved.model_copy(update={**within, "folder": f"/srv/models/{name}/slots"})
-
-
-def _saved(name: str, one: SavedGiven) -> SavedSlot:
-    attempts = tuple(
-        RestoreAttempt(identity=identity(pid), outcome=came) for pid, outcomes in one.tried.items() for came in outcomes
-    )
-    made_by = Fingerprint(digest=name if one.fits else "another build")
-    return saved_slot(name, one.tokens, slot=one.slot, fingerprint=made_by.digest, attempts=attempts)
-
-
-def hints(case: Case) -> Hints:
-    rows: list[Row] = []
-    for happened in case.journal:
-        for record in _records(case, happened, len(rows) + 1):
-            rows.append(Row(seq=len(rows) + 1, when=instant(NOW - 3600 * happened.hours_ago), record=record))
-    return fold(rows).get(HOST, Hints())
-
-
-def _records(case: Case, happened: Happened, run: int) -> list[Record]:
-    aimed = wanted_slice(case).model_copy(update={"active": happened.run})
-    aimed_digest = digest(aimed)
-    key = attempt_key(aimed, aimed_digest, _found(case))
-    given: dict[str, Any] = {"host": HOST, "run": run}
-    records: list[Record] = [
-        RunOpened(
-            host=HOST, mode="forward", slice=aimed, digest=aimed_digest, key=key, generation=1, trigger="apply",
-            provenance=PROVENANCE, plan=(),
-        )
-    ]  # fmt: skip
-    for number, (what, seconds) in enumerate(happened.seconds.items(), start=1):
-        step, _, name = what.partition(" ")
-        records.append(StepDone(**given, number=number, step=step, model=name, outcome="done", seconds=seconds))
-    if happened.during:
-        records += _during(happened, given)
-    if happened.ended == "promoted":
-        records.append(RunClosed(**given, verdict="promoted"))
-    elif happened.ended == "failed":
-        closed = RunClosed(
-            **given, verdict="failed", reason="AwaitHealthyFailed", message=happened.said, key=key, quarantines=True
-        )
-        records.append(closed)
-    if happened.then == "retry":
-        records.append(Retry(host=HOST))
-    elif happened.then == "rollback":
-        now = wanted_slice(case)
-        leaves = attempt_key(now, digest(now), _found(case))
-        records.append(RollBack(host=HOST, slice=aimed, digest=aimed_digest, leaves=leaves))
-    return records
-
-
-def _during(happened: Happened, given: dict[str, Any]) -> Iterator[Record]:
-    """Yield what a step left behind that was done in a run which succeeded, or in flight when one ended."""
-    step, _, name = happened.during.partition(" ")
-    yield StepIntent(**given, number=1, step=step, model=name, in_doubt="observable")
-    if happened.accepted:
-        yield Accepted(**given, boot_id="boot")
-    if happened.ended == "promoted":
-        evidence: Evidence = {SEEN: "it was silent for long enough"}
-        yield StepDone(**given, number=1, step=step, model=name, outcome="done", seconds=1.0, evidence=evidence)

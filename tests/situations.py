@@ -8,24 +8,14 @@ from hypothesis import strategies as st
 
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import Observed
 from reconciler.model.gpu import GIB, Card, Holder
+from reconciler.model.observed import Observed
 from reconciler.model.port import PortOwner
 from reconciler.render.documents import PlanDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan
-from tests.casefile import (
-    Case,
-    Given,
-    ModelGiven,
-    RoomGiven,
-    RunningGiven,
-    SavedGiven,
-    SlotGiven,
-    WantedGiven,
-    seen,
-    wanted_slice,
-)
+from tests.casefile import Case, Given, ModelGiven, RoomGiven, RunningGiven, SavedGiven, SlotGiven, WantedGiven
+from tests.casework import seen, wanted_slice
 from tests.worlds import NO_HINTS, target, whole
 
 T = TypeVar("T")
@@ -37,7 +27,7 @@ def ordinary(first: T, *others: T) -> st.SearchStrategy[T]:
 
 
 SLOT = st.builds(SlotGiven, tokens=ordinary(500, None, 4, 1200), busy=ordinary(False, True))
-UNIT = st.builds(
+UNITS = st.builds(
     RunningGiven,
     pid=st.just(100),
     definition=ordinary("wanted", "older", "of another version"),
@@ -47,14 +37,14 @@ UNIT = st.builds(
     died=ordinary(False, True),
     keeps=ordinary("as wanted", "unknown", "otherwise", "elsewhere"),
 )
-SAVED = st.builds(
+SAVED_SLOTS = st.builds(
     SavedGiven,
     slot=st.integers(0, 1),
     tokens=st.sampled_from([500, 800]),
     fits=ordinary(True, False),
     tried=ordinary({}, {100: ("proven",)}, {100: ("open",)}, {100: ("failed",)}),
 )
-SAVES = st.lists(SAVED, max_size=2, unique_by=lambda slot: slot.slot).map(tuple)
+SAVES = st.lists(SAVED_SLOTS, max_size=2, unique_by=lambda slot: slot.slot).map(tuple)
 ROOMS = (RoomGiven(free=0), RoomGiven(free=10**9, budget=1200), RoomGiven(free=10**9, obstacle="read-only", nearest="/srv"))
 HOLDERS = ordinary((), (Holder(pid=7, name="x"),), (Holder(pid=100, bytes=15 * GIB),))
 CARDS = st.lists(
@@ -81,7 +71,7 @@ def cases(draw: st.DrawFn) -> Case:
     found = Given(
         power=draw(ordinary("on", "off", "suspended")),
         cannot=draw(ordinary((), ("wake",), ("shut_down",))),
-        running={name: draw(UNIT).model_copy(update={"pid": 100 + "ab".index(name)}) for name in runs},
+        running={name: draw(UNITS).model_copy(update={"pid": 100 + "ab".index(name)}) for name in runs},
         orphans=draw(ordinary({}, {"gone": RunningGiven(pid=7)}, {"gone": RunningGiven(pid=7, phase="unresponsive")})),
         saved={name: draw(SAVES) for name in models},
         room=draw(ordinary({}, *({"a": one} for one in ROOMS))),

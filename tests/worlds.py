@@ -12,15 +12,11 @@ from reconciler.model.facts import (
     Activity,
     Binary,
     Contact,
-    FactKey,
-    FactKind,
-    FactValue,
     Fingerprint,
     Flags,
     Health,
     Known,
     Mark,
-    Observed,
     Saved,
     SavedSlot,
     Slot,
@@ -29,6 +25,29 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.gpu import Gpu
+from reconciler.model.observed import (
+    ACTIVITY,
+    BINARY,
+    CLAIM,
+    CONTACT,
+    FINGERPRINT,
+    FLAGS,
+    GPU,
+    GUARDS,
+    HEALTH,
+    ORPHANS,
+    PORT,
+    POWER,
+    PREPARED,
+    SAVED,
+    UNIT,
+    WEIGHTS,
+    AnyFactKey,
+    FactKey,
+    FactKind,
+    FactValue,
+    Observed,
+)
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Guards, Power
 from reconciler.model.preparation import Prepared
@@ -37,8 +56,8 @@ from reconciler.model.target import Provenance, Target
 from reconciler.steps.plan import HostPlan, Plan
 
 HOST = "box"
-POWER = PowerSpec(wake=(PowerDriver(driver=Kind(kind="fake")),), stop=PowerDriver(driver=Kind(kind="fake")))
-PORT = 8080
+POWER_DRIVERS = PowerSpec(wake=(PowerDriver(driver=Kind(kind="fake")),), stop=PowerDriver(driver=Kind(kind="fake")))
+PORT_NUMBER = 8080
 KINDS: dict[str, FactKind] = {
     "power": "power", "gpu": "gpu", "strays": "orphans", "unit": "unit", "port": "port", "health": "health",
     "activity": "activity", "saved": "saved", "weights": "weights",
@@ -49,7 +68,7 @@ PROVENANCE = Provenance(digest=digest("files"), state="committed", commit="4f1c2
 def model(name: str, **changed: Any) -> ModelSpec:
     command = Command(argv=("llama-server", "-m", f"{name}.gguf"))
     fields: dict[str, Any] = {
-        "name": name, "engine": Kind(kind="llamacpp"), "launcher": Kind(kind="process"), "port": PORT, "task": "chat",
+        "name": name, "engine": Kind(kind="llamacpp"), "launcher": Kind(kind="process"), "port": PORT_NUMBER, "task": "chat",
         "conversations": "keep", "stable_for": 1.0, "vram_bytes": None, "serves": None, "command": command,
         "digest": digest(name), "capabilities": Capabilities(keeps_conversations=True),
     }  # fmt: skip
@@ -72,7 +91,9 @@ def marked(one: ModelSpec, controller: str = "me") -> Mark:
 
 def slice_of(active: tuple[str, ...] | None, *models: ModelSpec, **changed: Any) -> Slice:
     can, prepare = changed.pop("capabilities", Capabilities()), changed.pop("prepare", None)
-    host = HostSpec(name=HOST, access=Kind(kind="local"), gpu=Kind(kind="none"), power=POWER, prepare=prepare, capabilities=can)
+    host = HostSpec(
+        name=HOST, access=Kind(kind="local"), gpu=Kind(kind="none"), power=POWER_DRIVERS, prepare=prepare, capabilities=can
+    )
     fields: dict[str, Any] = {"host": host, "power": None, "enforce": False, "active": active, "models": models}
     return Slice(**fields | changed)
 
@@ -98,10 +119,10 @@ def saved_slot(name: str, tokens: int = 500, pid: int = 50, **changed: Any) -> S
 def world(slice_: Slice, running: dict[str, Unit] | None = None, **changed: FactValue) -> Observed:
     """Return what is seen of a host that is on; `changed` names facts such as `weights_a` or `power`."""
     running = running or {}
-    facts: dict[FactKey, FactValue] = {
-        FactKey("contact", HOST): Contact(boot_id="boot"), FactKey("power", HOST): Power(state="on"),
-        FactKey("guards", HOST): Guards(), FactKey("prepared", HOST): Prepared(), FactKey("claim", HOST): None,
-        FactKey("gpu", HOST): Gpu(), FactKey("orphans", HOST): (),
+    facts: dict[AnyFactKey, FactValue] = {
+        CONTACT(HOST): Contact(boot_id="boot"), POWER(HOST): Power(state="on"),
+        GUARDS(HOST): Guards(), PREPARED(HOST): Prepared(), CLAIM(HOST): None,
+        GPU(HOST): Gpu(), ORPHANS(HOST): (),
     }  # fmt: skip
     for spec in slice_.models:
         facts |= _model_facts(spec, running.get(spec.name))
@@ -111,26 +132,24 @@ def world(slice_: Slice, running: dict[str, Unit] | None = None, **changed: Fact
     return Observed({key: Known(value) for key, value in facts.items()})
 
 
-def _model_facts(spec: ModelSpec, found: Unit | None) -> dict[FactKey, FactValue]:
-    def key(kind: FactKind) -> FactKey:
-        return FactKey(kind, HOST, spec.name)
-
+def _model_facts(spec: ModelSpec, found: Unit | None) -> dict[AnyFactKey, FactValue]:
     phase: Any = "ready" if found else "absent"
+    slots = (Slot(id=0, busy=False, tokens=500, task=7),)
     listens = PortOwner(pid=found.identity.pid, name="llama-server", model=spec.name) if found else None
-    port: dict[FactKey, FactValue] = {FactKey("port", HOST, str(spec.port)): PortState(owner=listens)} if found else {}
+    port: dict[AnyFactKey, FactValue] = {PORT(HOST, spec.port): PortState(owner=listens)} if found else {}
     return {
-        FactKey("port", HOST, str(spec.port)): PortState(),
+        PORT(HOST, spec.port): PortState(),
         **port,
-        key("unit"): found,
-        key("health"): Health(phase=phase, identity=found.identity if found else None),
-        key("activity"): Activity(identity=found.identity, slots=(Slot(id=0, busy=False, tokens=500, task=7),))
-        if found
-        else Activity(),
-        key("saved"): Saved(),
-        key("weights"): Weights(path=f"{spec.name}.gguf", exists=True, size=1000, architecture="llama", kv_bytes_per_token=1),
-        key("binary"): Binary(path="llama-server"),
-        key("flags"): Flags(),
-        key("fingerprint"): Fingerprint(digest=spec.name, places=4),
+        UNIT(HOST, spec.name): found,
+        HEALTH(HOST, spec.name): Health(phase=phase, identity=found.identity if found else None),
+        ACTIVITY(HOST, spec.name): Activity(identity=found.identity, slots=slots) if found else Activity(),
+        SAVED(HOST, spec.name): Saved(),
+        WEIGHTS(HOST, spec.name): Weights(
+            path=f"{spec.name}.gguf", exists=True, size=1000, architecture="llama", kv_bytes_per_token=1
+        ),
+        BINARY(HOST, spec.name): Binary(path="llama-server"),
+        FLAGS(HOST, spec.name): Flags(),
+        FINGERPRINT(HOST, spec.name): Fingerprint(digest=spec.name, places=4),
     }
 
 

@@ -3,29 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import FactKey, FactKind, Health, Known, Observed, Unit
+from reconciler.model.facts import Known
+from reconciler.model.observed import (
+    ACTIVITY,
+    BINARY,
+    CLAIM,
+    CONTACT,
+    FINGERPRINT,
+    FLAGS,
+    GPU,
+    GUARDS,
+    HEALTH,
+    ORPHANS,
+    PORT,
+    POWER,
+    PREPARED,
+    SAVED,
+    UNIT,
+    WEIGHTS,
+    AnyFactKey,
+    HostFact,
+    ModelFact,
+    Observed,
+)
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.restore_slots import fitting_slots, is_poisoned
 
-HOST_FACTS: tuple[FactKind, ...] = ("contact", "power", "claim", "gpu", "orphans")
-ORPHAN_FACTS: tuple[FactKind, ...] = ("unit", "health")
-UNIT_FACTS: tuple[FactKind, ...] = ("unit", "health")
-FILE_FACTS: tuple[FactKind, ...] = ("saved", "weights", "binary", "fingerprint")
+HOST_FACTS: tuple[HostFact[Any], ...] = (CONTACT, POWER, CLAIM, GPU, ORPHANS)
+ORPHAN_FACTS: tuple[ModelFact[Any], ...] = (UNIT, HEALTH)
+UNIT_FACTS: tuple[ModelFact[Any], ...] = (UNIT, HEALTH)
+FILE_FACTS: tuple[ModelFact[Any], ...] = (SAVED, WEIGHTS, BINARY, FINGERPRINT)
 
 
-def cheap_facts(slice_: Slice, model_names: Collection[str]) -> tuple[FactKey, ...]:
+def cheap_facts(slice_: Slice, model_names: Collection[str]) -> tuple[AnyFactKey, ...]:
     """Return the facts that every pass over a host reads: what runs of all models, and the files of those that are named."""
     host = slice_.host.name
     names = [model.name for model in slice_.models]
     ports = sorted({model.port for model in slice_.models})
     return (
-        *(FactKey(kind, host) for kind in HOST_FACTS),
-        *((FactKey("prepared", host),) if slice_.host.prepare else ()),
-        *(FactKey(kind, host, name) for name in names for kind in UNIT_FACTS),
-        *(FactKey(kind, host, name) for name in names if name in model_names for kind in FILE_FACTS),
-        *(FactKey("port", host, str(port)) for port in ports),
+        *(kind(host) for kind in HOST_FACTS),
+        *((PREPARED(host),) if slice_.host.prepare else ()),
+        *(kind(host, name) for name in names for kind in UNIT_FACTS),
+        *(kind(host, name) for name in names if name in model_names for kind in FILE_FACTS),
+        *(PORT(host, port) for port in ports),
     )
 
 
@@ -34,47 +57,47 @@ def may_run(slice_: Slice, hints: Hints) -> tuple[str, ...]:
     return (*(slice_.active or ()), *((hints.last_good.active if hints.last_good else None) or ()))
 
 
-def found_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
+def found_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
     """Return the files of models that turned out to run, and the ports where they do, where nobody has looked at them."""
     host = slice_.host.name
-    units = [unit for model in slice_.models if (unit := observed.value(FactKey("unit", host, model.name), Unit))]
-    files = [FactKey(kind, host, unit.mark.model) for unit in units for kind in FILE_FACTS]
-    ports = [FactKey("port", host, str(unit.mark.port)) for unit in units if unit.mark.port]
+    units = [unit for model in slice_.models if (unit := observed.value(UNIT(host, model.name)))]
+    files = [kind(host, unit.mark.model) for unit in units for kind in FILE_FACTS]
+    ports = [PORT(host, unit.mark.port) for unit in units if unit.mark.port]
     return tuple(key for key in (*files, *ports) if key not in observed)
 
 
-def silent_engines(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
+def silent_engines(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
     """Return the health of the engines that did not answer a single look, which may have met them busy."""
-    keys = (FactKey("health", slice_.host.name, model.name) for model in slice_.models)
-    return tuple(key for key in keys if (health := observed.value(key, Health)) and health.phase == "unresponsive")
+    keys = (HEALTH(slice_.host.name, model.name) for model in slice_.models)
+    return tuple(key for key in keys if (health := observed.value(key)) and health.phase == "unresponsive")
 
 
-def orphan_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
+def orphan_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
     """Return what a stop of the orphans would read: they are in no slice, so nobody else asks."""
     host = slice_.host.name
-    fact = observed.fact(FactKey("orphans", host))
+    fact = observed.fact(ORPHANS(host))
     units = fact.value if isinstance(fact, Known) and isinstance(fact.value, tuple) else ()
     strays = sorted({unit.mark.model for unit in units if slice_.model(unit.mark.model) is None})
-    return tuple(FactKey(kind, host, name) for name in strays for kind in ORPHAN_FACTS)
+    return tuple(kind(host, name) for name in strays for kind in ORPHAN_FACTS)
 
 
-def costly_facts(slice_: Slice, observed: Observed) -> tuple[FactKey, ...]:
+def costly_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
     """Return the slots and flags worth asking for, and what stands in the way of a host that is to go down.
 
     The slots are those of units that may be stopped, or that are owed a conversation. Never of a sleeper. The flags are those of
     programs that may be started: these are run to tell.
     """
     host = slice_.host.name
-    slots = (FactKey("activity", host, model.name) for model in slice_.models if _is_worth_asking(slice_, model, observed))
-    flags = (FactKey("flags", host, model.name) for model in slice_.models if _may_be_started(slice_, model, observed))
+    slots = (ACTIVITY(host, model.name) for model in slice_.models if _is_worth_asking(slice_, model, observed))
+    flags = (FLAGS(host, model.name) for model in slice_.models if _may_be_started(slice_, model, observed))
     goes = slice_.power in {"off", "suspend"} and observed.power(host) == "on"
-    return (*slots, *flags, *((FactKey("guards", host),) if goes else ()))
+    return (*slots, *flags, *((GUARDS(host),) if goes else ()))
 
 
 def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:
     host = slice_.host.name
-    unit = observed.value(FactKey("unit", host, model.name), Unit)
-    health = observed.value(FactKey("health", host, model.name), Health)
+    unit = observed.value(UNIT(host, model.name))
+    health = observed.value(HEALTH(host, model.name))
     if unit is None or health is None or not health.tells:
         return False
     stays = slice_.power in {"on", None} and (slice_.active is None or model.name in slice_.active)
@@ -88,7 +111,7 @@ def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> boo
 
 def _may_be_started(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:
     host = slice_.host.name
-    unit = observed.value(FactKey("unit", host, model.name), Unit)
-    health = observed.value(FactKey("health", host, model.name), Health)
+    unit = observed.value(UNIT(host, model.name))
+    health = observed.value(HEALTH(host, model.name))
     runs = unit is not None and unit.mark.digest == model.digest and (health is None or health.lives)
     return not runs and slice_.power in {"on", None} and model.name in (slice_.active or ()) and observed.power(host) == "on"

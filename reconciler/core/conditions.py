@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from reconciler.core import words
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import FactKey, Health, Observed, Unit
+from reconciler.model.facts import Health, Unit
+from reconciler.model.observed import HEALTH, UNIT, Observed
 from reconciler.model.records import Quarantine
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.status import Condition
@@ -89,12 +90,12 @@ def _drifted(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
 
 def model_conditions(slice_: Slice, model: ModelSpec, observed: Observed) -> tuple[Condition, ...]:
     """Return the conditions of a model: Ready always, Drifted when it is not what the file says."""
-    unit_key, health_key = FactKey("unit", slice_.host.name, model.name), FactKey("health", slice_.host.name, model.name)
+    unit_key, health_key = UNIT(slice_.host.name, model.name), HEALTH(slice_.host.name, model.name)
     unknown = observed.unknown(unit_key) or observed.unknown(health_key)
     if unknown:
         return (Condition(type="Ready", status="Unknown", reason="NotSeen", message=unknown.reason),)
-    unit = observed.value(unit_key, Unit)
-    health = observed.value(health_key, Health) or Health(phase="absent")
+    unit = observed.value(unit_key)
+    health = observed.value(health_key) or Health(phase="absent")
     drift = _drift(slice_, model, unit)
     if unit is None:
         return (Condition(type="Ready", status="False", reason="NotRunning"), *drift)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.core.moments import said_at
-from reconciler.model.facts import FactKey, Fingerprint, Observed, RestoreAttempt, Saved, SavedSlot, Unit
+from reconciler.model.facts import Fingerprint, RestoreAttempt, Saved, SavedSlot
+from reconciler.model.observed import FINGERPRINT, SAVED, UNIT, Observed
 from reconciler.steps.restore_slots import gave_up, owed_slots, taken_slots
 
 BECAME = {
@@ -43,8 +44,8 @@ def left_out(world: Observed, host: str, model_name: str) -> list[dict[str, Any]
 
 def unfit(world: Observed, host: str, model_name: str) -> tuple[str, ...]:
     """Return what of a model's folder will not be put back when it is started, and why."""
-    saved = world.value(FactKey("saved", host, model_name), Saved) or Saved()
-    wanted = world.value(FactKey("fingerprint", host, model_name), Fingerprint)
+    saved = world.value(SAVED(host, model_name)) or Saved()
+    wanted = world.value(FINGERPRINT(host, model_name))
     waiting = [slot for slot in saved.slots if wanted and slot.fingerprint != wanted.digest]
     refused = (f"{_named(slot.slot, slot.tokens)} {why}" for slot in saved.slots if (why := _refused(slot, wanted)))
     notes = [f"{model_name}: {sentence}" for sentence in (*saved.problems, *refused)]
@@ -56,15 +57,15 @@ def unfit(world: Observed, host: str, model_name: str) -> tuple[str, ...]:
 
 def saved_ones(world: Observed, host: str, model_name: str) -> Iterator[str]:
     """Yield each saved conversation of a model: how long it is, since when, and what became of it; then what is damaged."""
-    saved = world.value(FactKey("saved", host, model_name), Saved) or Saved()
+    saved = world.value(SAVED(host, model_name)) or Saved()
     for slot in saved.slots:
         yield f"{_named(slot.slot, slot.tokens)}, saved {said_at(slot.saved_at)}: {_state(slot, world, host, model_name)}"
     yield from saved.problems
 
 
 def _state(slot: SavedSlot, world: Observed, host: str, model_name: str) -> str:
-    wanted = world.value(FactKey("fingerprint", host, model_name), Fingerprint)
-    unit = world.value(FactKey("unit", host, model_name), Unit)
+    wanted = world.value(FINGERPRINT(host, model_name))
+    unit = world.value(UNIT(host, model_name))
     if wanted and slot.fingerprint != wanted.digest:
         return WAITS
     if why := _refused(slot, wanted):

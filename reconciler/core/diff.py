@@ -18,8 +18,8 @@ from reconciler.model.change import (
     StartChange,
     StopChange,
 )
-from reconciler.model.facts import Contact, FactKey, Fingerprint, Health, Observed, Unit
-from reconciler.model.port import PortState
+from reconciler.model.facts import Health, Unit
+from reconciler.model.observed import CONTACT, FINGERPRINT, HEALTH, ORPHANS, PORT, POWER, PREPARED, UNIT, Observed
 from reconciler.model.power import PowerState
 from reconciler.model.preparation import Prepared
 from reconciler.model.spec import ModelSpec, Slice, WantedPower
@@ -61,9 +61,9 @@ def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False
         if asleep:
             changes += _when_asleep(wanted, model)
             continue
-        missing = observed.unknown(FactKey("unit", host, model.name))
+        missing = observed.unknown(UNIT(host, model.name))
         if missing is not None:
-            unknown.append(f"{FactKey('unit', host, model.name)}: {missing.reason}")
+            unknown.append(f"{UNIT(host, model.name)}: {missing.reason}")
             continue
         changes += _model_changes(wanted, model, observed, hints)
     if not asleep:
@@ -75,7 +75,7 @@ def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False
 def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ignored | str | None:
     """Return how the power of a host differs, why that is left alone, or why nobody can say."""
     host, have = wanted.host.name, observed.power(wanted.host.name)
-    answers = observed.unknown(FactKey("contact", host)) is None
+    answers = observed.unknown(CONTACT(host)) is None
     hidden = have is None or (have == "on" and not answers)
     if wanted.power == "on" and wanted.host.capabilities.can_wake and hidden:
         return PowerChange(host=host, have=GOING_DOWN if answers else SILENT, want="on")
@@ -94,7 +94,7 @@ def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ign
 
 def _unseen(wanted: Slice, observed: Observed, hints: Hints) -> str:
     """Return why the power of a host is not known."""
-    key = FactKey("power", wanted.host.name)
+    key = POWER(wanted.host.name)
     unknown = observed.unknown(key)
     reason = f"{key}: {unknown.reason if unknown else 'not known'}"
     told = wanted.power in {None, "on"} or hints.sent_down is not None or wanted.host.capabilities.can_testify
@@ -114,21 +114,21 @@ def _does(wanted: WantedPower, have: PowerState) -> bool:
 
 def _was_reached(wanted: Slice, observed: Observed, hints: Hints) -> bool:
     """Return whether this very wish was fulfilled before and is the newest: what is otherwise now was done by somebody else."""
-    if stayed_up(hints.sent_down, observed.value(FactKey("contact", wanted.host.name), Contact)):
+    if stayed_up(hints.sent_down, observed.value(CONTACT(wanted.host.name))):
         return False
     return hints.wanted_digest is not None and hints.wanted_digest == hints.last_good_digest == digest(wanted)
 
 
 def _preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> PrepareChange | str | None:
     """Return that a host is to be prepared for its work, or why nobody can say whether it is."""
-    key, preparation = FactKey("prepared", wanted.host.name), wanted.host.prepare
+    key, preparation = PREPARED(wanted.host.name), wanted.host.prepare
     works = wanted.power == "on" or (wanted.power is None and wanted.active is not None and not asleep)
     if preparation is None or not works:
         return None
     missing = None if asleep else observed.unknown(key)
     if missing is not None:
         return f"{key}: {missing.reason}"
-    prepared = (None if asleep else observed.value(key, Prepared)) or Prepared()
+    prepared = (None if asleep else observed.value(key)) or Prepared()
     want = digest(preparation)
     if prepared.digest == want:
         return None
@@ -155,7 +155,7 @@ def _when_asleep(wanted: Slice, model: ModelSpec) -> list[Change]:
 
 def _model_changes(wanted: Slice, model: ModelSpec, observed: Observed, hints: Hints) -> list[Change]:
     host = wanted.host.name
-    unit = observed.value(FactKey("unit", host, model.name), Unit)
+    unit = observed.value(UNIT(host, model.name))
     should_run = _should_run(wanted, model)
     if should_run is None:
         return []
@@ -176,7 +176,7 @@ def _unmet(wanted: Slice, observed: Observed, changes: list[Change]) -> tuple[st
     host = wanted.host.name
     stopped = {change.model for change in changes if isinstance(change, StopChange)}
     staying = [model.name for model in wanted.models if _should_run(wanted, model) and model.name not in stopped]
-    healths = {name: observed.value(FactKey("health", host, name), Health) for name in sorted(staying)}
+    healths = {name: observed.value(HEALTH(host, name)) for name in sorted(staying)}
     return tuple(_complaint(name, health) for name, health in healths.items() if health and health.phase in {"other", "unclear"})
 
 
@@ -196,13 +196,13 @@ def _stop_cause(wanted: Slice) -> str:
 def _start_cause(wanted: Slice, observed: Observed) -> str:
     host = wanted.host.name
     others = (model.name for model in wanted.models if model.name not in (wanted.active or ()))
-    runs = any(observed.value(FactKey("unit", host, other), Unit) is not None for other in others)
+    runs = any(observed.value(UNIT(host, other)) is not None for other in others)
     return "active model changes" if runs else "not running"
 
 
 def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: str) -> str:
     """Return why a running unit must be replaced, empty when it may stay."""
-    health = observed.value(FactKey("health", host, model.name), Health)
+    health = observed.value(HEALTH(host, model.name))
     if not unit.leader:
         return unit.ended or "it died and left processes behind"
     if unit.mark.digest != model.digest and unit.mark.digest.startswith(DIGEST_VERSION):
@@ -215,12 +215,12 @@ def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: s
 
 
 def _running_changes(host: str, model: ModelSpec, unit: Unit, observed: Observed, hints: Hints) -> list[Change]:
-    health = observed.value(FactKey("health", host, model.name), Health)
+    health = observed.value(HEALTH(host, model.name))
     changes: list[Change] = []
     if not unit.mark.digest.startswith(DIGEST_VERSION):
         cause = f"its mark is of another version ({unit.mark.digest.partition(':')[0]}): adopted as it is"
         changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
-    fingerprint = observed.value(FactKey("fingerprint", host, model.name), Fingerprint)
+    fingerprint = observed.value(FINGERPRINT(host, model.name))
     if model.keeps_conversations and fingerprint is not None and not fingerprint.fits(unit):
         cause = f"{REPLACED}; conversations cannot be kept until it is started again"
         changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
@@ -239,14 +239,14 @@ def _running_changes(host: str, model: ModelSpec, unit: Unit, observed: Observed
 
 def _unseen_orphans(wanted: Slice, observed: Observed, *, prune: bool) -> list[str]:
     """Return that nobody can say what else runs, where all of it is to be stopped."""
-    key = FactKey("orphans", wanted.host.name)
+    key = ORPHANS(wanted.host.name)
     missing = observed.unknown(key)
     return [f"{key}: {missing.reason}"] if missing and (prune or wanted.power in {"off", "suspend"}) else []
 
 
 def _orphan_changes(wanted: Slice, observed: Observed, changes: list[Change], *, prune: bool) -> list[Change]:
     host = wanted.host.name
-    orphans = observed.fact(FactKey("orphans", host))
+    orphans = observed.fact(ORPHANS(host))
     units = getattr(orphans, "value", ())
     starting = {change.model for change in changes if isinstance(change, StartChange)}
     ports = [model.port for model in wanted.models if model.name in starting]
@@ -269,5 +269,5 @@ def _orphan_stop(host: str, unit: Unit, cause: str, port: int | None) -> StopCha
 
 
 def _listens(observed: Observed, host: str, port: int, model_name: str) -> bool:
-    state = observed.value(FactKey("port", host, str(port)), PortState)
+    state = observed.value(PORT(host, port))
     return state is not None and state.owner is not None and state.owner.model == model_name

@@ -12,9 +12,9 @@ from reconciler.core.conditions import host_conditions, model_conditions
 from reconciler.core.recovery import Hints
 from reconciler.core.words import said
 from reconciler.model.explanation import Explanation, Said
-from reconciler.model.facts import Activity, FactKey, Fingerprint, Health, Observed, Saved, Unit, Weights
-from reconciler.model.gpu import GIB, Gpu
-from reconciler.model.power import Power
+from reconciler.model.facts import Saved, Unit
+from reconciler.model.gpu import GIB
+from reconciler.model.observed import ACTIVITY, FINGERPRINT, GPU, HEALTH, POWER, SAVED, UNIT, WEIGHTS, Observed
 from reconciler.model.spec import Kind, ModelSpec, Slice
 from reconciler.steps.plan import STEPS, HostPlan
 from reconciler.steps.save_slots import REPLACED, UNCOUNTED, out_of_reach
@@ -38,8 +38,8 @@ IN_DOUBT = {
 def of_model(slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints, plan: HostPlan) -> Explanation:
     """Return what is known of a model of a host."""
     host, name = slice_.host.name, model.name
-    unit = observed.value(FactKey("unit", host, name), Unit)
-    health = observed.value(FactKey("health", host, name), Health)
+    unit = observed.value(UNIT(host, name))
+    health = observed.value(HEALTH(host, name))
     wanted = (
         "its host's models are not managed"
         if slice_.active is None
@@ -73,7 +73,7 @@ def _kind(kind: Kind) -> str:
 
 
 def _memory(model: ModelSpec, observed: Observed, host: str) -> str:
-    weights = observed.value(FactKey("weights", host, model.name), Weights)
+    weights = observed.value(WEIGHTS(host, model.name))
     if model.vram_bytes is not None:
         return f"{model.vram_bytes / GIB:.1f} GiB, as `vram:` in inventory.yaml says"
     if weights is None or not weights.memory_bytes:
@@ -82,8 +82,8 @@ def _memory(model: ModelSpec, observed: Observed, host: str) -> str:
 
 
 def _conversations(model: ModelSpec, unit: Unit | None, observed: Observed, host: str) -> str:
-    weights = observed.value(FactKey("weights", host, model.name), Weights)
-    fingerprint = observed.value(FactKey("fingerprint", host, model.name), Fingerprint)
+    weights = observed.value(WEIGHTS(host, model.name))
+    fingerprint = observed.value(FINGERPRINT(host, model.name))
     if model.conversations == "drop":
         return "not kept: it says `conversations: drop`"
     if not model.capabilities.keeps_conversations:
@@ -96,10 +96,10 @@ def _conversations(model: ModelSpec, unit: Unit | None, observed: Observed, host
         return f"not kept: {why_not}"
     if unit is not None and not outdated and fingerprint is not None and not fingerprint.fits(unit):
         return f"not kept: {REPLACED}"
-    activity = observed.value(FactKey("activity", host, model.name), Activity)
+    activity = observed.value(ACTIVITY(host, model.name))
     if activity is not None and activity.uncounted:
         return f"not kept: {UNCOUNTED}"
-    saved = observed.value(FactKey("saved", host, model.name), Saved) or Saved()
+    saved = observed.value(SAVED(host, model.name)) or Saved()
     return f"kept: saved before a stop, and put back after the start; {_kept(saved)}"
 
 
@@ -115,7 +115,7 @@ def _kept(saved: Saved) -> str:
 
 def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> Explanation:
     """Return what is known of a host."""
-    gpu = observed.value(FactKey("gpu", slice_.host.name), Gpu)
+    gpu = observed.value(GPU(slice_.host.name))
     good, failure, run = hints.last_good, hints.quarantine, hints.open_run
     active = "models are not managed" if slice_.active is None else f"active: {', '.join(slice_.active) or 'nothing'}"
     facts = [
@@ -141,7 +141,7 @@ def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> 
 
 
 def _power(observed: Observed, host: str) -> str:
-    power, unknown = observed.value(FactKey("power", host), Power), observed.unknown(FactKey("power", host))
+    power, unknown = observed.value(POWER(host)), observed.unknown(POWER(host))
     return str(power) if power is not None else f"not known: {unknown.reason if unknown else 'nobody looked'}"
 
 

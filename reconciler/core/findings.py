@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
+from typing import Any
 
 from reconciler.core import words
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints
 from reconciler.core.words import size
-from reconciler.model.facts import Binary, Claim, FactKey, FactKind, Flags, Health, Observed, Weights
 from reconciler.model.findings import Finding, Level, Subject
 from reconciler.model.machine import HOMELESS, Folder, Machine, Node
-from reconciler.model.port import PortState
-from reconciler.model.power import Guards
+from reconciler.model.observed import (
+    BINARY,
+    CLAIM,
+    CONTACT,
+    FLAGS,
+    GPU,
+    GUARDS,
+    HEALTH,
+    PORT,
+    UNIT,
+    WEIGHTS,
+    AnyFactKey,
+    HostFact,
+    ModelFact,
+    Observed,
+)
 from reconciler.model.records import Row
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.target import Provenance
@@ -31,19 +45,19 @@ _UNRECORDED = {
     "untracked": ("git has no commit of both files", _COMMIT),
     "modified": ("desired.yaml or inventory.yaml is not as git has it", "git diff shows how; commit what is to stay"),
 }
-HOST_FACTS: tuple[FactKind, ...] = ("contact", "claim", "gpu")
-MODEL_FACTS: tuple[FactKind, ...] = ("weights", "binary", "flags", "unit", "health")
+HOST_FACTS: tuple[HostFact[Any], ...] = (CONTACT, CLAIM, GPU)
+MODEL_FACTS: tuple[ModelFact[Any], ...] = (WEIGHTS, BINARY, FLAGS, UNIT, HEALTH)
 
 
-def questions(slice_: Slice) -> tuple[FactKey, ...]:
+def questions(slice_: Slice) -> tuple[AnyFactKey, ...]:
     """Return the facts of a host that are worth judging."""
     host = slice_.host.name
     goes_down = slice_.host.capabilities.can_shut_down
     return (
-        *(FactKey(kind, host) for kind in HOST_FACTS),
-        *((FactKey("guards", host),) if goes_down else ()),
-        *(FactKey(kind, host, model.name) for model in slice_.models for kind in MODEL_FACTS),
-        *(FactKey("port", host, str(port)) for port in sorted({model.port for model in slice_.models})),
+        *(kind(host) for kind in HOST_FACTS),
+        *((GUARDS(host),) if goes_down else ()),
+        *(kind(host, model.name) for model in slice_.models for kind in MODEL_FACTS),
+        *(PORT(host, port) for port in sorted({model.port for model in slice_.models})),
     )
 
 
@@ -155,7 +169,7 @@ def _opening(folder: Folder, user: str, otherwise: str) -> str:
 
 def _room(slice_: Slice, model: ModelSpec, folder: Folder, observed: Observed) -> Iterator[Finding]:
     """Yield that the conversations of a model would not all fit on the disk when it is full of them."""
-    weights = observed.value(FactKey("weights", slice_.host.name, model.name), Weights)
+    weights = observed.value(WEIGHTS(slice_.host.name, model.name))
     most = weights.context * weights.kv_bytes_per_token if weights and weights.keepable and model.keeps_conversations else 0
     if LEAST_FREE <= folder.free_bytes < most:
         found = f"{size(folder.free_bytes)} are left where {folder.path} is; a full context takes {size(most)} to save"
@@ -185,7 +199,7 @@ def _logins(slice_: Slice, machine: Machine) -> Iterator[Finding]:
 
 
 def _claimed(host: str, observed: Observed, ours: Ownership) -> Iterator[Finding]:
-    objection = ours.objection(host, observed.value(FactKey("claim", host), Claim))
+    objection = ours.objection(host, observed.value(CLAIM(host)))
     if objection:
         found, _, fix = objection.partition("; ")
         yield Finding(level="wrong", host=host, subject="claim", found=found, fix=fix)
@@ -197,7 +211,7 @@ def _gpu(host: str, observed: Observed, machine: Machine) -> Iterator[Finding]:
         nodes = ", ".join(node.path for node in closed if node.group == group)
         found = f"{machine.user} may not use {nodes}"
         yield Finding(level="wrong", host=host, subject="gpu", found=found, fix=_admission(group, machine.user, closed))
-    unknown = observed.unknown(FactKey("gpu", host))
+    unknown = observed.unknown(GPU(host))
     if unknown is not None:
         fix = f"mend that; or write `gpu: none` at {host} in inventory.yaml to start models without checking memory"
         yield Finding(level="wrong", host=host, subject="gpu", found=unknown.reason, fix=fix)
@@ -205,7 +219,7 @@ def _gpu(host: str, observed: Observed, machine: Machine) -> Iterator[Finding]:
 
 def _power(slice_: Slice, observed: Observed) -> Iterator[Finding]:
     """Yield why the host could not be sent down, or not be woken again; where power is not managed that is worth a note."""
-    guards = observed.value(FactKey("guards", slice_.host.name), Guards)
+    guards = observed.value(GUARDS(slice_.host.name))
     level: Level = "wrong" if slice_.power is not None else "note"
     for reason in (guards.barred, guards.deaf) if guards else ():
         if reason:
@@ -223,9 +237,9 @@ def _admission(group: str, user: str, closed: Iterable[Node]) -> str:
 
 def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> Iterator[Finding]:
     host = slice_.host.name
-    binary = observed.value(FactKey("binary", host, model.name), Binary)
-    flags = observed.value(FactKey("flags", host, model.name), Flags)
-    weights = observed.value(FactKey("weights", host, model.name), Weights)
+    binary = observed.value(BINARY(host, model.name))
+    flags = observed.value(FLAGS(host, model.name))
+    weights = observed.value(WEIGHTS(host, model.name))
     problems: list[tuple[Subject, str, str]] = []
     mend = f"mend it, or what inventory.yaml says of {model.name}"
     problems += [("program", fact.problem, mend) for fact in (binary, flags) if fact is not None and fact.problem]
@@ -242,8 +256,8 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> Iterator[Find
 
 def _engine(host: str, model: ModelSpec, observed: Observed) -> Iterator[Finding]:
     """Yield what an engine that answers says, where it is not what is wanted of it, and that its key is not given."""
-    health = observed.value(FactKey("health", host, model.name), Health)
-    binary = observed.value(FactKey("binary", host, model.name), Binary)
+    health = observed.value(HEALTH(host, model.name))
+    binary = observed.value(BINARY(host, model.name))
     where: dict[str, str] = {"host": host, "model": model.name}
     phase, said = (health.phase, health.message) if health else ("absent", "")
     if phase == "locked":
@@ -267,7 +281,7 @@ def _ports(slice_: Slice, observed: Observed) -> Iterator[Finding]:
     """Yield every port that a stranger holds, once, of the model that is to have it now if there is one."""
     host, active = slice_.host.name, slice_.active or ()
     for model in {one.port: one for one in sorted(slice_.models, key=lambda one: one.name in active)}.values():
-        state = observed.value(FactKey("port", host, str(model.port)), PortState)
+        state = observed.value(PORT(host, model.port))
         owner = state.owner if state else None
         if owner is not None and owner.model is None:
             service = f", {owner.service.name}" if owner.service else ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from reconciler.core.canonical import digest
 from reconciler.core.ownership import Ownership
-from reconciler.model.facts import Claim, FactKey, Observed
 from reconciler.model.names import Digest
+from reconciler.model.observed import CLAIM, Observed
 from reconciler.steps.plan import HostPlan
 
 
@@ -22,10 +22,10 @@ def refusals(plan: HostPlan, observed: Observed, ours: Ownership, *, take_over: 
 
 
 def _claimed(plan: HostPlan, observed: Observed, ours: Ownership, *, take_over: bool) -> tuple[str, ...]:
-    key = FactKey("claim", plan.host)
+    key = CLAIM(plan.host)
     missing = observed.unknown(key)
     # A host that has to be woken first, or is only waited for, is looked at again before anything else is done to it.
     if missing and not take_over and not plan.is_asleep:
         return (f"{key}: {missing.reason}",)
-    objection = "" if take_over else ours.objection(plan.host, observed.value(key, Claim))
+    objection = "" if take_over else ours.objection(plan.host, observed.value(key))
     return (objection,) if objection else ()

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model.change import StartChange, StopChange
-from reconciler.model.facts import Binary, FactKey, Health, Unit
+from reconciler.model.observed import BINARY, HEALTH, UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.model.change import Change
-    from reconciler.model.facts import Observed
+    from reconciler.model.observed import Observed
     from reconciler.model.spec import Slice
 
 
 def unseen_starts(changes: Sequence[Change], wanted: Slice, observed: Observed) -> tuple[str, ...]:
     """Return of which services nobody could see whether they work: those have a key, and we do not."""
     starts = [change for change in changes if isinstance(change, StartChange)]
-    binaries = {change.model: observed.value(FactKey("binary", change.host, change.model), Binary) for change in starts}
+    binaries = {change.model: observed.value(BINARY(change.host, change.model)) for change in starts}
     has_key = {model.name for model in wanted.models if model.command.secrets}
     return tuple(
         f"nobody could see whether {name} works: its service wants a key ({binary.key}); "
@@ -34,6 +34,6 @@ def ends_what_lives(changes: Sequence[Change], observed: Observed) -> bool:
 
 
 def _lives(change: StopChange, observed: Observed) -> bool:
-    unit = observed.value(FactKey("unit", change.host, change.model), Unit)
-    health = observed.value(FactKey("health", change.host, change.model), Health)
+    unit = observed.value(UNIT(change.host, change.model))
+    health = observed.value(HEALTH(change.host, change.model))
     return unit is not None and unit.leader and health is not None and health.lives

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from reconciler.model.change import StartChange, StopChange
-from reconciler.model.facts import FactKey, Observed, Unit, Weights
+from reconciler.model.facts import Unit
 from reconciler.model.gpu import Gpu
+from reconciler.model.observed import GPU, ORPHANS, UNIT, WEIGHTS, Observed
 from reconciler.model.spec import Slice
 from reconciler.steps.await_vram import AwaitVram, Share
 
@@ -46,7 +47,7 @@ def _sum(parts: Iterable[Parts]) -> Parts:
 def _estimated(model_name: str, wanted: Slice, observed: Observed) -> Parts:
     """Return what a model needs: as the inventory says, else as its weights say, in even parts on the cards that it names."""
     model = wanted.model(model_name)
-    weights = observed.value(FactKey("weights", wanted.host.name, model_name), Weights)
+    weights = observed.value(WEIGHTS(wanted.host.name, model_name))
     size = weights.memory_bytes if weights else 0
     if model is None:
         return Parts(size, Counter())
@@ -56,7 +57,7 @@ def _estimated(model_name: str, wanted: Slice, observed: Observed) -> Parts:
 
 def _given_back(change: StopChange, wanted: Slice, observed: Observed) -> Parts:
     """Return what a unit is seen to hold, else what its model is estimated to; that may be on any card if it names none."""
-    gpu = observed.value(FactKey("gpu", change.host), Gpu) or Gpu()
+    gpu = observed.value(GPU(change.host)) or Gpu()
     pids = set(_pids(change, observed))
     held = Counter({card.index: sum(holder.bytes or 0 for holder in card.holders if holder.pid in pids) for card in gpu.cards})
     if held.total() and not any(card.unified for card in gpu.cards):
@@ -68,7 +69,7 @@ def _given_back(change: StopChange, wanted: Slice, observed: Observed) -> Parts:
 def _pids(change: StopChange, observed: Observed) -> Iterator[int]:
     """Yield the pids of a unit and of all that it started."""
     yield change.identity.pid
-    orphans = observed.value(FactKey("orphans", change.host), tuple) or ()
-    for unit in (observed.value(FactKey("unit", change.host, change.model), Unit), *orphans):
+    orphans = observed.value(ORPHANS(change.host)) or ()
+    for unit in (observed.value(UNIT(change.host, change.model)), *orphans):
         if isinstance(unit, Unit) and unit.identity == change.identity:
             yield from unit.members

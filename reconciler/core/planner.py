@@ -9,7 +9,8 @@ from reconciler.core.recipes import recipe
 from reconciler.core.recovery import Hints
 from reconciler.core.safety import violations
 from reconciler.model.change import Ignored, PowerChange, PrepareChange, StartChange, StopChange
-from reconciler.model.facts import FactKey, Observed, Predicted, Unit
+from reconciler.model.facts import Predicted
+from reconciler.model.observed import UNIT, Observed
 from reconciler.model.records import Mode
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
@@ -92,8 +93,8 @@ def _headline(wanted: Slice, difference: Difference, observed: Observed) -> str:
 
 def _running(wanted: Slice, observed: Observed) -> list[str]:
     """Return what is wanted and runs."""
-    keys = {name: FactKey("unit", wanted.host.name, name) for name in wanted.active or ()}
-    return [name for name, key in keys.items() if observed.value(key, Unit) is not None]
+    keys = {name: UNIT(wanted.host.name, name) for name in wanted.active or ()}
+    return [name for name, key in keys.items() if observed.value(key) is not None]
 
 
 def _kept(wanted: Slice) -> str:

@@ -8,8 +8,8 @@ from reconciler.core import planner, words
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, attempt_key
-from reconciler.model.facts import Observed
 from reconciler.model.names import Digest
+from reconciler.model.observed import Observed
 from reconciler.model.records import Held, Hold, Instant, Mode, Quarantine
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target

@@ -7,7 +7,8 @@ go down and was silent for long enough while its neighbours answered. Whatever e
 from __future__ import annotations
 
 from reconciler.core.moments import said_at
-from reconciler.model.facts import Contact, Fact, FactKey, FactValue, Known, Observed, Unknown
+from reconciler.model.facts import Contact, Fact, Known, Unknown
+from reconciler.model.observed import CANARY, CONTACT, TESTIMONY, FactValue, Observed
 from reconciler.model.power import Canary, Power, Testimony
 from reconciler.model.records import Instant, SentDown
 
@@ -20,8 +21,8 @@ GOING_SECONDS = 180.0
 
 def judged(seen: Observed, host: str, sent: SentDown | None, now: Instant) -> Fact[Power]:
     """Return what the power of a host is, and why."""
-    silence = seen.unknown(FactKey("contact", host))
-    contact = seen.value(FactKey("contact", host), Contact)
+    silence = seen.unknown(CONTACT(host))
+    contact = seen.value(CONTACT(host))
     if silence is None:
         if sent is not None and contact is not None and is_going(sent, contact, now):
             return Unknown(f"it accepted to go down ({_asked(sent)}) and has not gone yet")
@@ -36,7 +37,7 @@ def judged(seen: Observed, host: str, sent: SentDown | None, now: Instant) -> Fa
         return Known(Power(state=sent.state, grade="inferred", because=f"{sent.seen}; silent ever since"))
     if not sent.is_heard:
         return Unknown(f"{reason}; whether it heard that it was to go down ({_asked(sent)}) is not known")
-    return _inferred(seen.fact(FactKey("canary", host)), silence, sent, now)
+    return _inferred(seen.fact(CANARY(host)), silence, sent, now)
 
 
 def is_going(sent: SentDown, contact: Contact, now: Instant) -> bool:
@@ -68,15 +69,15 @@ def _sleeps(sent: SentDown | None) -> bool:
 
 def _witness(seen: Observed, host: str, sent: SentDown | None) -> Testimony | None:
     """Return a witness that can tell; one that says that a host which went to sleep is on cannot tell those apart."""
-    witness = seen.value(FactKey("testimony", host), Testimony)
+    witness = seen.value(TESTIMONY(host))
     tells = witness is not None and witness.state is not None and not (_sleeps(sent) and witness.state == "on")
     return witness if tells else None
 
 
 def _undecided(seen: Observed, host: str) -> str:
     """Return what a witness says that decides nothing, or why it could not be asked; empty without one."""
-    key = FactKey("testimony", host)
-    unheard, heard = seen.unknown(key), seen.value(key, Testimony)
+    key = TESTIMONY(host)
+    unheard, heard = seen.unknown(key), seen.value(key)
     return unheard.reason if unheard is not None else heard.words if heard is not None else ""
 
 

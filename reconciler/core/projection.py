@@ -8,8 +8,8 @@ from typing import Any
 from reconciler.core import words
 from reconciler.core.conditions import SERVES, host_conditions, left_by_rollback, model_conditions
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import FactKey, Health, Observed, Saved, Unit
-from reconciler.model.power import Power, Testimony
+from reconciler.model.facts import Saved
+from reconciler.model.observed import HEALTH, POWER, SAVED, TESTIMONY, UNIT, Observed
 from reconciler.model.records import Carried, OpenRun, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.status import HostStatus, ModelStatus
@@ -21,7 +21,7 @@ def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan)
     """Return the status of one host: is it as wanted, is somebody at it, is it stuck."""
     host = slice_.host.name
     failure = None if left_by_rollback(hints) else hints.quarantine
-    witness = observed.value(FactKey("testimony", host), Testimony)
+    witness = observed.value(TESTIMONY(host))
     return HostStatus(
         host=host,
         power=observed.power(host) or "unknown",
@@ -41,23 +41,23 @@ def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan)
 def _damaged(slice_: Slice, observed: Observed) -> Iterator[str]:
     """Yield what is wrong with the folders of saved conversations: none of that comes back."""
     for model in slice_.models:
-        saved = observed.value(FactKey("saved", slice_.host.name, model.name), Saved) or Saved()
+        saved = observed.value(SAVED(slice_.host.name, model.name)) or Saved()
         yield from (f"{model.name}: {problem}" for problem in saved.problems)
 
 
 def _evidence(observed: Observed, host: str) -> str:
     """Return what the power of a host was judged by."""
-    power = observed.value(FactKey("power", host), Power)
-    unknown = observed.unknown(FactKey("power", host))
+    power = observed.value(POWER(host))
+    unknown = observed.unknown(POWER(host))
     if power is None:
         return unknown.reason if unknown else ""
     return power.because if power.grade == "answers" else f"{power.grade}: {power.because}"
 
 
 def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:
-    unit_key = FactKey("unit", slice_.host.name, model.name)
-    health = observed.value(FactKey("health", slice_.host.name, model.name), Health)
-    running = observed.value(unit_key, Unit) is not None
+    unit_key = UNIT(slice_.host.name, model.name)
+    health = observed.value(HEALTH(slice_.host.name, model.name))
+    running = observed.value(unit_key) is not None
     phase = "unknown" if observed.unknown(unit_key) else health.phase if health and running else "absent"
     wanted = None if slice_.active is None else model.name in slice_.active
     url = words.url(model) if phase in SERVES else ""

@@ -12,8 +12,9 @@ from reconciler.core.diff import GOING_DOWN, POWER_STATES
 from reconciler.core.memory import awaited
 from reconciler.core.room import Shortage, shortage
 from reconciler.model.change import Change, PowerChange, PrepareChange, ProveChange, RestoreChange, StartChange, StopChange
-from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Health, Observed, Unit, Weights
+from reconciler.model.facts import Activity, Unit, Weights
 from reconciler.model.gpu import GIB, Gpu
+from reconciler.model.observed import ACTIVITY, BINARY, FINGERPRINT, GPU, HEALTH, ORPHANS, UNIT, WEIGHTS, Observed
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.await_down import AwaitDown
 from reconciler.steps.await_healthy import AwaitHealthy
@@ -91,7 +92,7 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
     if unseen is not None:
         return unseen
     keeps, why_not = _keeps(model, change, observed)
-    activity = observed.value(FactKey("activity", host, name), Activity)
+    activity = observed.value(ACTIVITY(host, name))
     stop = Stop(host=host, model=name, port=_port(change, wanted, observed), keeps=keeps, identity=change.identity)
     if not keeps:
         notes = (f"{name}: conversations end here: {why_not}",) if why_not else ()
@@ -138,8 +139,8 @@ def _in_use(save: SaveSlots, activity: Activity | None) -> tuple[str, ...]:
 def _unseen(model: ModelSpec | None, change: StopChange, wanted: Slice, observed: Observed) -> Recipe | None:
     """Return how a unit ends that lives and lets nobody look into it: never before somebody said that it may, unseen."""
     name = change.model
-    health = observed.value(FactKey("health", change.host, name), Health)
-    unit = observed.value(FactKey("unit", change.host, name), Unit)
+    health = observed.value(HEALTH(change.host, name))
+    unit = observed.value(UNIT(change.host, name))
     if model is None or health is None or not health.is_closed or unit is None or not unit.leader:
         return None
     if change.unproven and health.phase == "unclear":
@@ -154,13 +155,13 @@ def _unseen(model: ModelSpec | None, change: StopChange, wanted: Slice, observed
 
 def _fingerprint_of_its_own(change: StopChange, wanted: Slice, observed: Observed) -> str:
     """Return what a conversation of a unit of another definition than the wanted one depends on, empty for all others."""
-    unit, model = observed.value(FactKey("unit", change.host, change.model), Unit), wanted.model(change.model)
+    unit, model = observed.value(UNIT(change.host, change.model)), wanted.model(change.model)
     return unit.mark.fingerprint_apart(model.digest) if unit and model else ""
 
 
 def _set_aside(change: StopChange, own: str, observed: Observed) -> tuple[str, ...]:
     """Return that what is saved of another definition does not fit the one that is wanted."""
-    fingerprint = observed.value(FactKey("fingerprint", change.host, change.model), Fingerprint)
+    fingerprint = observed.value(FINGERPRINT(change.host, change.model))
     if not own or (fingerprint is not None and fingerprint.digest == own):
         return ()
     return (f"{change.model}: its conversations fit only the definition that it runs with; saved, they come back with that one",)
@@ -174,7 +175,7 @@ def _with_saved(parts: Iterable[Recipe], observed: Observed) -> Observed:
 
 def _port(change: StopChange, wanted: Slice, observed: Observed) -> int | None:
     """Return where a unit listens: a definition that moved its model to another port did not move the unit."""
-    unit = observed.value(FactKey("unit", change.host, change.model), Unit)
+    unit = observed.value(UNIT(change.host, change.model))
     model = wanted.model(change.model)
     return (unit.mark.port if unit else None) or (model.port if model else change.port)
 
@@ -198,15 +199,15 @@ def _drain(change: StopChange, activity: Activity | None) -> Draft:
 
 def _lost(change: StopChange, observed: Observed) -> int | None:
     """Return how many conversations end with a unit; one that sleeps or loads remembers nothing."""
-    health = observed.value(FactKey("health", change.host, change.model), Health)
+    health = observed.value(HEALTH(change.host, change.model))
     if health is not None and health.phase in {"sleeping", "loading"}:
         return 0
-    activity = observed.value(FactKey("activity", change.host, change.model), Activity)
+    activity = observed.value(ACTIVITY(change.host, change.model))
     return None if activity is None or activity.uncounted else sum(slot.holds_conversation for slot in activity.slots)
 
 
 def _is_ready(observed: Observed, host: str, model_name: str) -> bool:
-    health = observed.value(FactKey("health", host, model_name), Health)
+    health = observed.value(HEALTH(host, model_name))
     return health is not None and health.tells
 
 
@@ -216,13 +217,13 @@ def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> t
         return False, "its definition is gone"
     if not model.keeps_conversations:
         return False, ""
-    health = observed.value(FactKey("health", change.host, change.model), Health)
-    weights = observed.value(FactKey("weights", change.host, change.model), Weights)
+    health = observed.value(HEALTH(change.host, change.model))
+    weights = observed.value(WEIGHTS(change.host, change.model))
     if health is None or not health.lives:
         return False, f"the engine does not answer ({health.message if health else 'not seen'})"
     if health.phase == "unclear":
         return False, f"the engine does not work ({health.message})"
-    unit = observed.value(FactKey("unit", change.host, change.model), Unit)
+    unit = observed.value(UNIT(change.host, change.model))
     if unit is not None and not unit.leader:
         return False, "it died and left processes behind"
     if is_poisoned(observed, change.host, change.model):
@@ -230,9 +231,9 @@ def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> t
     if health.phase in {"sleeping", "loading"}:
         return False, ""
     if unit is not None and unit.mark.digest != model.digest:
-        why_not = out_of_reach(unit, observed.value(FactKey("fingerprint", change.host, change.model), Fingerprint))
+        why_not = out_of_reach(unit, observed.value(FINGERPRINT(change.host, change.model)))
         return not why_not, why_not
-    activity = observed.value(FactKey("activity", change.host, change.model), Activity)
+    activity = observed.value(ACTIVITY(change.host, change.model))
     why_not = _unable(weights, activity) or _replaced(change, weights, unit, observed)
     return not why_not, why_not
 
@@ -248,10 +249,10 @@ def _replaced(change: StopChange, weights: Weights | None, unit: Unit | None, ob
     """Return that a file which a saved conversation would depend on is gone, or is not the one that the unit runs."""
     if weights is not None and not weights.exists:
         return f"its weights are gone ({weights.path})"
-    binary = observed.value(FactKey("binary", change.host, change.model), Binary)
+    binary = observed.value(BINARY(change.host, change.model))
     if binary is not None and binary.problem:
         return binary.problem
-    fingerprint = observed.value(FactKey("fingerprint", change.host, change.model), Fingerprint)
+    fingerprint = observed.value(FINGERPRINT(change.host, change.model))
     return REPLACED if unit is not None and fingerprint is not None and not fingerprint.fits(unit) else ""
 
 
@@ -260,14 +261,14 @@ def _remedy(weights: Weights) -> str:
 
 
 def _save_deadline(activity: Activity | None, observed: Observed, host: str, model_name: str) -> float:
-    weights = observed.value(FactKey("weights", host, model_name), Weights)
+    weights = observed.value(WEIGHTS(host, model_name))
     per_token = weights.kv_bytes_per_token if weights else 0
     tokens = sum(slot.tokens or 0 for slot in activity.slots if slot.holds_conversation) if activity else 0
     return SAVE_ALLOWANCE + 2 * tokens * per_token / SLOWEST_SAVE
 
 
 def _memory(starts: list[StartChange], stops: list[StopChange], wanted: Slice, observed: Observed) -> Recipe:
-    gpu = observed.value(FactKey("gpu", wanted.host.name), Gpu)
+    gpu = observed.value(GPU(wanted.host.name))
     if not starts or (gpu is not None and not gpu.cards):
         return Recipe(())
     step = awaited(starts, stops, wanted, observed)
@@ -283,7 +284,7 @@ def _memory(starts: list[StartChange], stops: list[StopChange], wanted: Slice, o
 def _start(change: StartChange, wanted: Slice, observed: Observed, saved: Observed, *, first: bool) -> Recipe:
     host, name = change.host, change.model
     model = _defined(wanted, name)
-    weights = observed.value(FactKey("weights", host, name), Weights)
+    weights = observed.value(WEIGHTS(host, name))
     start = Start(host=host, model=name, port=model.port, digest=model.digest)
     before = (("await_vram", ""), ("stop", ""), ("prepare", host), ("wake", host))
     drafts = [Draft(start, change.cause, after=before), _healthy(model, host, change.cause, weights)]
@@ -327,7 +328,7 @@ def _restore_draft(host: str, model_name: str, observed: Observed, cause: str) -
     fitting = fitting_slots(observed, host, model_name)
     tokens = sum(slot.tokens for slot in fitting)
     note = f"{_count(len(fitting), 'slot')} saved ({tokens:,} tokens)"
-    weights = observed.value(FactKey("weights", host, model_name), Weights)
+    weights = observed.value(WEIGHTS(host, model_name))
     per_token = weights.kv_bytes_per_token if weights else 0
     deadline = SAVE_ALLOWANCE + 2 * sum(slot.bytes or slot.tokens * per_token for slot in fitting) / SLOWEST_SAVE
     step = RestoreSlots(host=host, model=model_name, deadline=deadline)
@@ -346,7 +347,7 @@ def _power(change: PowerChange, wanted: Slice, stops: list[StopChange], observed
         return Recipe((Draft(AwaitDown(host=change.host, ends=change.want, force=force), cause),))
     names = tuple(sorted({model.name for model in wanted.models} | {stop.model for stop in stops}))
     after = tuple(("stop", stop.model) for stop in stops)
-    units = (observed.value(FactKey("unit", change.host, name), Unit) for name in names)
+    units = (observed.value(UNIT(change.host, name)) for name in names)
     own = tuple(sorted(pid for unit in units if unit is not None for pid in unit.members))
     kind, able = (Shutdown, can.can_shut_down) if change.want == "off" else (Suspend, can.can_suspend)
     step = kind(host=change.host, models=names, own=own, force=force)
@@ -364,10 +365,10 @@ def _prepare(change: PrepareChange, wanted: Slice, observed: Observed) -> Recipe
 def _is_at_rest(wanted: Slice, observed: Observed) -> bool:
     """Return whether nothing runs on a host that a check, or what helps where it fails, could hurt."""
     host = wanted.host.name
-    runs = any(observed.value(FactKey("unit", host, model.name), Unit) for model in wanted.models)
-    gpu = observed.value(FactKey("gpu", host), Gpu) or Gpu()
-    strays: object = getattr(observed.fact(FactKey("orphans", host)), "value", ())
-    return not (runs or gpu.jobs or strays)
+    runs = any(observed.value(UNIT(host, model.name)) for model in wanted.models)
+    gpu = observed.value(GPU(host)) or Gpu()
+    orphans = observed.value(ORPHANS(host))
+    return not (runs or gpu.jobs or orphans)
 
 
 def _if_able(able: bool, draft: Draft, change: PowerChange) -> Recipe:

@@ -14,8 +14,9 @@ from typing import Literal, assert_never
 
 from reconciler.core.canonical import digest
 from reconciler.core.power import stayed_up
-from reconciler.model.facts import Binary, Contact, FactKey, Observed, Weights
+from reconciler.model.facts import Contact
 from reconciler.model.names import Digest
+from reconciler.model.observed import BINARY, WEIGHTS, Observed
 from reconciler.model.records import (
     Accepted,
     Adopted,
@@ -98,12 +99,12 @@ def attempt_key(slice_: Slice, slice_digest: Digest, observed: Observed) -> Dige
 
 
 def _weights(observed: Observed, host: str, model_name: str) -> list[str | int]:
-    weights = observed.value(FactKey("weights", host, model_name), Weights)
+    weights = observed.value(WEIGHTS(host, model_name))
     return [weights.path, weights.size, weights.modified_ns] if weights else []
 
 
 def _binary(observed: Observed, host: str, model_name: str) -> list[str | int]:
-    binary = observed.value(FactKey("binary", host, model_name), Binary)
+    binary = observed.value(BINARY(host, model_name))
     return [binary.path, binary.size, binary.modified_ns] if binary else []
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from reconciler.core.words import obstacle, size
-from reconciler.model.facts import Observed, Saved, Weights
+from reconciler.model.facts import Saved
+from reconciler.model.observed import SAVED, WEIGHTS, Observed
 from reconciler.steps.save_slots import SaveSlots, file_bytes, in_files, unsaved
 
 
@@ -21,7 +22,7 @@ ENOUGH = Shortage(0, "")
 
 def shortage(save: SaveSlots, observed: Observed) -> Shortage:
     """Return what a save would have to leave out: it goes slot by slot, and deletes files that hold nothing current."""
-    saved, weights = observed.value(save.key("saved"), Saved), observed.value(save.key("weights"), Weights)
+    saved, weights = observed.value(save.key(SAVED)), observed.value(save.key(WEIGHTS))
     held = unsaved(observed, save)
     if saved is not None and saved.obstacle and held:
         return Shortage(len(held), obstacle(saved.obstacle, saved.nearest))

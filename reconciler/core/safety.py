@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from reconciler.model.facts import FactKey, Observed, Unit
+from reconciler.model.observed import UNIT, Observed
 from reconciler.model.spec import Slice
 
 
 def violations(world: Observed, slice_: Slice) -> tuple[str, ...]:
     """Return what is wrong with a world, nothing when it is safe to be in."""
     host = slice_.host.name
-    units = {model.name: world.value(FactKey("unit", host, model.name), Unit) for model in slice_.models}
+    units = {model.name: world.value(UNIT(host, model.name)) for model in slice_.models}
     running = [(model, unit) for model in slice_.models if (unit := units[model.name]) is not None]
     found: list[str] = []
     power = world.power(host)

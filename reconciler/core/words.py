@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from shlex import quote
 
 from reconciler.core.moments import said_at
-from reconciler.model.facts import FactKey, FactValue, Health, Observed, Unit, Unknown
+from reconciler.model.facts import Health, Unit, Unknown
 from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.machine import Obstacle
+from reconciler.model.observed import AnyFactKey, FactValue, Observed
 from reconciler.model.port import PortState
 from reconciler.model.power import Power
 from reconciler.model.records import Hold, Quarantine
 from reconciler.model.spec import ModelSpec, Slice
 
 
-def seen(keys: Iterable[FactKey], observed: Observed) -> str:
+def seen(keys: Iterable[AnyFactKey], observed: Observed) -> str:
     """Return what was seen under the keys; many facts that are unknown for one reason are one."""
     ordered = tuple(keys)
     unknown: dict[str, str] = {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.effects.shutdown import cut
 from reconciler.errors import Declined
-from reconciler.model.facts import Contact, FactKey
+from reconciler.model.observed import CONTACT
 
 if TYPE_CHECKING:
     from reconciler.effects.effect import Acting
@@ -18,7 +18,7 @@ async def perform(step: AwaitDown, acting: Acting) -> Evidence:
     """Do nothing at first; when it is tried again, cut the power of a host that hangs. Raise DriverError."""
     if not acting.attempt:
         return {}
-    answers = acting.world.value(FactKey("contact", step.host), Contact) is not None
+    answers = acting.world.value(CONTACT(step.host)) is not None
     if answers and acting.world.power(step.host) == "on":
         raise Declined("it answers and is not going down any more, so its power is not cut; the next run asks it anew")
     return await cut(step, acting)

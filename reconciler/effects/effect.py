@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from reconciler.errors import DriverError
-from reconciler.model.facts import FactKey, Observed, Unit
+from reconciler.model.facts import Unit
+from reconciler.model.observed import UNIT, Observed
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.ports import Evidence, HostPorts
 from reconciler.steps.step import ModelStep, Step
@@ -49,7 +50,7 @@ class Acting:
 
     def unit(self, step: ModelStep) -> Unit:
         """Return the running unit of a step's model; raise DriverError."""
-        unit = self.world.value(FactKey("unit", step.host, step.model), Unit)
+        unit = self.world.value(UNIT(step.host, step.model))
         if unit is None:
             raise DriverError(f"{step.model} does not run on {step.host}")
         return unit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model.facts import FactKey, Weights
+from reconciler.model.observed import WEIGHTS
 from reconciler.model.onhost import Prefetch as PrefetchFile
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 async def perform(step: Prefetch, acting: Acting) -> Evidence:
     """Ask the kernel to read the weights. Repeatable."""
-    weights = acting.world.value(FactKey("weights", step.host, step.model), Weights)
+    weights = acting.world.value(WEIGHTS(step.host, step.model))
     if weights is None or not weights.exists:
         return {}
     return await acting.ports.access.act(PrefetchFile(path=weights.path))

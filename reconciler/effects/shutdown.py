@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.effects.effect import ACCEPTED
 from reconciler.errors import Declined
-from reconciler.model.facts import Contact, FactKey
-from reconciler.model.power import Testimony
+from reconciler.model.observed import CONTACT, TESTIMONY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,14 +25,14 @@ async def descend(step: Descent, acting: Acting, ask: Callable[[], Awaitable[Evi
     """Ask a host to go down; when it is tried again, cut the power of one that is seen to be up. Raise DriverError."""
     if acting.attempt:
         return await cut(step, acting)
-    contact = acting.world.value(FactKey("contact", step.host), Contact)
+    contact = acting.world.value(CONTACT(step.host))
     return {**await ask(), ACCEPTED: contact.boot_id if contact is not None else "unknown"}
 
 
 async def cut(step: DownWait, acting: Acting) -> Evidence:
     """Cut the power of a host that hangs on its way down; raise Declined where nothing proves that it is on, or DriverError."""
-    contact = acting.world.value(FactKey("contact", step.host), Contact)
-    witness = acting.world.value(FactKey("testimony", step.host), Testimony)
+    contact = acting.world.value(CONTACT(step.host))
+    witness = acting.world.value(TESTIMONY(step.host))
     if contact is None and (witness is None or witness.state != "on"):
         raise Declined("it hangs, and its power is not cut because nothing proves that it is on")
     return {"cut": True, **await acting.ports.power.cut()}

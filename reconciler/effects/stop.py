@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.effects.effect import LOST, MISSED
 from reconciler.model.facts import Unknown
+from reconciler.model.observed import ACTIVITY
 from reconciler.steps.save_slots import unsaved
 
 GRACE = 3.0
@@ -31,5 +32,5 @@ async def perform(step: Stop, acting: Acting) -> Evidence:
 async def _left(step: Stop, acting: Acting, unit: Unit) -> tuple[Slot, ...]:
     """Return the slots whose conversation is in no file right now, or as it was seen last where the engine does not tell."""
     activity = await acting.ports.models[step.model].engine.activity(unit)
-    world = acting.world if isinstance(activity, Unknown) else acting.world.seeing({step.key("activity"): activity})
+    world = acting.world if isinstance(activity, Unknown) else acting.world.seeing({step.key(ACTIVITY): activity})
     return unsaved(world, step)

@@ -30,9 +30,9 @@ from reconciler.effects.effect import ACCEPTED, FAILED, LOST, MISSED, Acting
 from reconciler.errors import Declined, DurabilityError, ReconcilerError
 from reconciler.loop.observer import Observer
 from reconciler.loop.progress import Progress
-from reconciler.model.facts import Fact, FactKey, FactValue, Known, Observed, Unit
+from reconciler.model.facts import Fact, Known
+from reconciler.model.observed import CONTACT, POWER, UNIT, FactValue, Observed
 from reconciler.model.onhost import InDoubt
-from reconciler.model.power import Power
 from reconciler.model.records import Accepted, StepDone, StepIntent
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, Evidence, HostPorts, Journal
@@ -336,8 +336,8 @@ class Executor:
         message: str = "",
         evidence: Evidence | None = None,
     ) -> None:
-        unit = world.value(FactKey("unit", step.host, _model(step)), Unit)
-        power = world.value(FactKey("power", step.host), Power)
+        unit = world.value(UNIT(step.host, _model(step)))
+        power = world.value(POWER(step.host))
         seen: Evidence = {SEEN: power.because} if outcome == "done" and step.ends_down and power else {}
         gives_up = outcome == "failed" and step.gives_up
         await self.journal.append(
@@ -364,13 +364,13 @@ def _drain_of(model_name: str, steps: Sequence[PlannedStep]) -> int:
 def _late(step: AnyStep, world: Observed) -> str:
     """Return what stands in the way of a step that took too long; of a host's power, what that is judged to be."""
     if step.ends_down:
-        return f"not so after {step.deadline:.0f} s: {words.seen([FactKey('power', step.host)], world)}"
+        return f"not so after {step.deadline:.0f} s: {words.seen([POWER(step.host)], world)}"
     return f"not so after {step.deadline:.0f} s: " + ("; ".join(step.blocked_by(world)) or words.seen(step.reads(), world))
 
 
 def _cut_short(step: AnyStep, world: Observed, reason: str, trouble: str) -> str:
     """Return why a wait was ended, and what had gone wrong, or why a host that was waited for could not be reached until then."""
-    contact = FactKey("contact", step.host)
+    contact = CONTACT(step.host)
     silence = world.unknown(contact) if contact in step.reads() else None
     return "; ".join(filter(None, (reason, trouble or (silence.reason if silence else ""))))
 

@@ -19,8 +19,9 @@ from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
-from reconciler.model.facts import FactKey, Unit, UnitIdentity
+from reconciler.model.facts import UnitIdentity
 from reconciler.model.names import Digest
+from reconciler.model.observed import UNIT
 from reconciler.model.records import Answered, Asked, Hold, Record
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
@@ -183,10 +184,10 @@ class Keeper:
 
     async def _rest(self) -> None:
         """Wait until somebody asks, a unit ends, or it is time; units that keep ending are left alone for a while."""
-        calm, keys = self._calm_seconds(), [FactKey("unit", self._host, name) for name in self._slice.active or ()]
+        calm, keys = self._calm_seconds(), [UNIT(self._host, name) for name in self._slice.active or ()]
         ports = self._ports(self._slice)
         world = await Observer(ports, self._slice, self._means.clock).look(keys)
-        units = [unit for key in keys if (unit := world.value(key, Unit)) is not None]
+        units = [unit for key in keys if (unit := world.value(key)) is not None]
         # What died between the pass and this look tells nobody; what is not there for longer is as it should be.
         at_once = len(units) < len(keys) and not self._doubted
         self._doubted = at_once

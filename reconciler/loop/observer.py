@@ -18,12 +18,13 @@ from reconciler.core.attention import (
     orphan_facts,
     silent_engines,
 )
-from reconciler.model.facts import Activity, Answer, Fact, FactKey, FactValue, Health, Known, Observed, Unit, Unknown
+from reconciler.model.facts import Activity, Answer, Fact, Health, Known, Unit, Unknown
+from reconciler.model.observed import CANARY, CONTACT, FLAGS, HEALTH, POWER, TESTIMONY, UNIT, AnyFactKey, FactValue, Observed
 from reconciler.model.records import SentDown
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, HostReaders
 
-Facts: TypeAlias = dict[FactKey, Fact[FactValue]]
+Facts: TypeAlias = dict[AnyFactKey, Fact[FactValue]]
 FactT = TypeVar("FactT")
 Reader: TypeAlias = Callable[[], Awaitable[Fact[FactValue]]]
 SentDownReader: TypeAlias = Callable[[], Awaitable[SentDown | None]]
@@ -56,23 +57,23 @@ class Observer:
         silent = silent_engines(self._slice, observed)
         if silent:
             await self._clock.sleep(SECOND_LOOK_SECONDS)
-            observed = await self.look((*silent, *(FactKey("unit", key.host, key.subject) for key in silent)), observed)
+            observed = await self.look((*silent, *(UNIT(key.host, key.subject) for key in silent)), observed)
         more = (*found_facts(self._slice, observed), *orphan_facts(self._slice, observed))
         observed = await self.look(more, observed) if more else observed
         return await self._side_by_side(costly_facts(self._slice, observed), observed)
 
-    async def look(self, keys: Iterable[FactKey], world: Observed | None = None) -> Observed:
+    async def look(self, keys: Iterable[AnyFactKey], world: Observed | None = None) -> Observed:
         """Return `world` with the facts under `keys` seen anew; an engine is asked as the unit that is known, or looked for.
 
         The power of a host is judged; once that is silent, nobody asks for what stands on it.
         """
         wanted = {*keys}
-        seen, power_key, contact = world or Observed(), FactKey("power", self._host), FactKey("contact", self._host)
+        seen, power_key, contact = world or Observed(), POWER(self._host), CONTACT(self._host)
         judges = power_key in wanted
         wanted = (wanted | {contact}) - {power_key} if judges else wanted
         of_engines = [key for key in wanted if key.kind in ENGINE_FACTS]
-        health = {FactKey("health", key.host, key.subject) for key in of_engines if key.kind != "activity"}
-        units = {unit for key in of_engines if (unit := FactKey("unit", key.host, key.subject)) not in seen}
+        health = {HEALTH(key.host, key.subject) for key in of_engines if key.kind != "activity"}
+        units = {unit for key in of_engines if (unit := UNIT(key.host, key.subject)) not in seen}
         files = {key for key in wanted if key.kind in READ_LATE}
         # Files are read while engines think: all at once would keep each other from the one interpreter that there is.
         seen = await self._side_by_side({*wanted, *units} - {*of_engines, *files}, seen)
@@ -84,7 +85,7 @@ class Observer:
         seen = await self._side_by_side({*files, *health}, seen)
         return await self._side_by_side([key for key in of_engines if key.kind != "health"], seen)
 
-    async def _side_by_side(self, keys: Iterable[FactKey], world: Observed) -> Observed:
+    async def _side_by_side(self, keys: Iterable[AnyFactKey], world: Observed) -> Observed:
         wanted = tuple(keys)
         if not wanted:
             return world
@@ -100,19 +101,19 @@ class Observer:
         await _all(asked)
         return world.seeing(facts)
 
-    async def _powered(self, seen: Observed, key: FactKey) -> Observed:
+    async def _powered(self, seen: Observed, key: AnyFactKey) -> Observed:
         """Return a world in which contact was looked for, with the power judged; others are asked about a silent host."""
         sent, before = await self._sent_down(), seen.fact(key)
-        if seen.unknown(FactKey("contact", self._host)) is not None:
-            seen = await self._side_by_side([FactKey("testimony", self._host)], seen)
+        if seen.unknown(CONTACT(self._host)) is not None:
+            seen = await self._side_by_side([TESTIMONY(self._host)], seen)
             if power.needs_canary(seen, self._host, sent):
-                canary = FactKey("canary", self._host)
+                canary = CANARY(self._host)
                 asked = await self._side_by_side([canary], seen)
                 seen = asked.seeing({canary: power.steady(seen.fact(canary), asked.fact(canary), self._clock.instant())})
         judged = power.judged(seen, self._host, sent, self._clock.instant())
         return seen.seeing({key: self._stamped(judged, before)})
 
-    async def _read(self, key: FactKey, reader: Reader, into: Facts, before: Fact[FactValue]) -> None:
+    async def _read(self, key: AnyFactKey, reader: Reader, into: Facts, before: Fact[FactValue]) -> None:
         into[key] = self._stamped(_following(await reader(), before), before)
 
     def _stamped(self, fact: Fact[FactT], before: Fact[FactValue]) -> Fact[FactT]:
@@ -125,7 +126,7 @@ class Observer:
             case _:
                 return fact
 
-    def _reader(self, key: FactKey) -> Reader:
+    def _reader(self, key: AnyFactKey) -> Reader:
         readers = self._readers
         match key.kind:
             case "contact":
@@ -153,7 +154,7 @@ class Observer:
         named = (fact for fact in facts if not isinstance(fact, Unknown) and fact.value.owner and fact.value.owner.model)
         return next(named, facts[0])
 
-    def _model_reader(self, key: FactKey) -> Reader:
+    def _model_reader(self, key: AnyFactKey) -> Reader:
         model = self._readers.models.get(key.subject)
         spec = self._slice.model(key.subject)
         if model is None or spec is None:
@@ -170,7 +171,7 @@ class Observer:
             case _:
                 return lambda: model.launcher.binary(spec)
 
-    async def _units(self, keys: Iterable[FactKey], into: Facts) -> None:
+    async def _units(self, keys: Iterable[AnyFactKey], into: Facts) -> None:
         units: list[Unit] = []
         for launcher in self._readers.launchers.values():
             fact = await launcher.units()
@@ -185,10 +186,10 @@ class Observer:
             value = orphans if key.kind == "orphans" else by_name.get(key.subject)
             into[key] = Known(value, self._clock.boot())
 
-    def _engine_answer(self, key: FactKey, world: Observed) -> Reader | Fact[FactValue]:
+    def _engine_answer(self, key: AnyFactKey, world: Observed) -> Reader | Fact[FactValue]:
         """Return who can answer, or the answer where the engine need not be asked."""
-        unit_key = FactKey("unit", key.host, key.subject)
-        unit = world.value(unit_key, Unit)
+        unit_key = UNIT(key.host, key.subject)
+        unit = world.value(unit_key)
         unknown = world.unknown(unit_key)
         model = self._readers.models.get(key.subject)
         if unknown is not None:
@@ -202,14 +203,14 @@ class Observer:
             return lambda: engine.health(unit)
         if key.kind == "activity":
             return lambda: engine.activity(unit)
-        health = world.value(FactKey("health", key.host, key.subject), Health)
+        health = world.value(HEALTH(key.host, key.subject))
         if health is None or not health.tells:
             return Known(Answer(message="it is not ready"))
         return lambda: engine.answer(unit)
 
 
 ENGINE_FACTS = {"health", "activity", "answered"}
-READ_LATE = {*FILE_FACTS, "flags"}
+READ_LATE = {one.kind for one in (*FILE_FACTS, FLAGS)}
 """What is read of files, or by running one: once the host is known to answer."""
 
 ABSENT: Mapping[str, FactValue] = {"health": Health(phase="absent"), "activity": Activity(calm=True), "answered": Answer()}

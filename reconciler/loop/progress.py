@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import anyio
 
-from reconciler.model.facts import FactKey, Observed, Unknown
+from reconciler.model.facts import Unknown
+from reconciler.model.observed import CONTACT, POWER, Observed
 from reconciler.ports import Clock, HostReaders
 from reconciler.steps.plan import PlannedStep
 from reconciler.steps.step import ModelStep
@@ -44,7 +45,7 @@ class Progress:
     def _silence(self, world: Observed) -> str:
         """Return why the power of a host that is waited for is not known, or else why the host does not answer."""
         step = self._planned.step
-        asked = (FactKey("power", step.host), FactKey("contact", step.host))
+        asked = (POWER(step.host), CONTACT(step.host))
         silence = next((found for key in asked if key in step.reads() and (found := world.unknown(key))), None)
         return f"; {silence.reason}" if silence else ""
 

@@ -21,9 +21,9 @@ from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
-from reconciler.model.facts import Contact, FactKey, Observed, Unit, UnitIdentity
+from reconciler.model.facts import UnitIdentity
 from reconciler.model.names import Digest
-from reconciler.model.power import Power
+from reconciler.model.observed import CONTACT, POWER, UNIT, Observed
 from reconciler.model.records import Adopted, Answers, Gone, Hold, Quarantine, RunOpened, SentDown, TrialOpened
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
@@ -143,7 +143,7 @@ def _observer(actor: Actor, slice_: Slice) -> Observer:
 
 async def _note_power(actor: Actor, sent: SentDown | None, observed: Observed, host: str) -> None:
     """Record what became of a host that was sent down: it answers, and what was inferred of it is void; or it is down."""
-    contact, power = observed.value(FactKey("contact", host), Contact), observed.value(FactKey("power", host), Power)
+    contact, power = observed.value(CONTACT(host)), observed.value(POWER(host))
     if sent is not None and contact is not None and not is_going(sent, contact, actor.clock.instant()):
         await actor.past.journal.append(Answers(host=host, boot_id=contact.boot_id))
     elif sent is not None and sent.is_heard and not sent.seen and power is not None and power.state == sent.state:
@@ -224,8 +224,8 @@ async def _untouched(slice_: Slice, actor: Actor) -> tuple[str, ...]:
     """Return the models that ran before the run that failed and run still: what is well is not stopped for what is not."""
     host, hints = slice_.host.name, await actor.past.hints(slice_.host.name)
     names = [name for name in slice_.active or () if name not in hints.unproven]
-    world = await _observer(actor, slice_).look([FactKey("unit", host, name) for name in names])
-    return tuple(name for name in names if world.value(FactKey("unit", host, name), Unit) is not None)
+    world = await _observer(actor, slice_).look([UNIT(host, name) for name in names])
+    return tuple(name for name in names if world.value(UNIT(host, name)) is not None)
 
 
 async def _attempt(wish: Wish, actor: Actor, aim: Aim, observed: Observed | None = None) -> Attempt:
@@ -315,10 +315,10 @@ async def _trial(executor: Executor, aim: Aim, hints: Hints) -> Ending:
     target = aim.target
     host = target.slice.host.name
     names = target.slice.active or ()
-    world = await executor.observer.look([FactKey("unit", host, name) for name in names])
+    world = await executor.observer.look([UNIT(host, name) for name in names])
     units: dict[str, UnitIdentity] = {}
     for name in names:
-        unit = world.value(FactKey("unit", host, name), Unit)
+        unit = world.value(UNIT(host, name))
         if unit is not None and (executor.number or hints.open_run):
             units[name] = unit.identity
     await executor.journal.append(TrialOpened(host=host, run=executor.run, units=units))

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from reconciler.loop.executor import Interrupt
 from reconciler.loop.observer import Observer
-from reconciler.model.facts import FactKey, Health, Observed, Unit, UnitIdentity
+from reconciler.model.facts import UnitIdentity
+from reconciler.model.observed import HEALTH, UNIT, Observed
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock
 
@@ -45,14 +46,14 @@ async def judge(units: Units, slice_: Slice, observer: Observer, clock: Clock, i
     """Watch units for as long as their models ask for; return why one failed, empty when all stayed healthy."""
     host, names = units.host, units.identities
     stable_for = slice_.stable_for(names)
-    keys = [FactKey("health", host, name) for name in names]
+    keys = [HEALTH(host, name) for name in names]
     until = clock.boot() + stable_for
     hiccups = 0
     while True:
         world = await observer.look(keys)
         if _troubles(world, units):
             # One that dies stops answering a moment before it is gone.
-            world = await observer.look([FactKey("unit", host, name) for name in names], world)
+            world = await observer.look([UNIT(host, name) for name in names], world)
         troubles = _troubles(world, units)
         hiccups = hiccups + 1 if troubles else 0
         if troubles and (troubles[0].certain or hiccups > FORGIVEN):
@@ -66,8 +67,8 @@ async def judge(units: Units, slice_: Slice, observer: Observer, clock: Clock, i
 async def otherwise(units: Units, observer: Observer) -> str:
     """Return what the started units serve instead of what the inventory says. They work, so nothing is gone back on for it."""
     names = [name for name in units.identities if name in units.started]
-    world = await observer.look([FactKey("health", units.host, name) for name in names])
-    healths = {name: world.value(FactKey("health", units.host, name), Health) for name in names}
+    world = await observer.look([HEALTH(units.host, name) for name in names])
+    healths = {name: world.value(HEALTH(units.host, name)) for name in names}
     return "; ".join(f"{name}: {health.message}" for name, health in healths.items() if health and health.phase == "other")
 
 
@@ -79,16 +80,16 @@ def _troubles(world: Observed, units: Units) -> list[Trouble]:
 
 def _trouble(world: Observed, units: Units, model_name: str) -> Trouble | None:
     """Return why a unit is not what it was, None when it is."""
-    unit_key, health_key = FactKey("unit", units.host, model_name), FactKey("health", units.host, model_name)
+    unit_key, health_key = UNIT(units.host, model_name), HEALTH(units.host, model_name)
     for key in (unit_key, health_key):
         unknown = world.unknown(key)
         if unknown is not None:
             return Trouble(f"{key} could not be read in the trial: {unknown.reason}", certain=False)
-    unit = world.value(unit_key, Unit)
+    unit = world.value(unit_key)
     if unit is None or unit.identity != units.identities[model_name] or not unit.leader:
         how = f": {unit.ended}" if unit is not None and unit.ended else ""
         return Trouble(f"{model_name} died in its trial{how}", certain=True)
-    health = world.value(health_key, Health)
+    health = world.value(health_key)
     # Of what ran before, an answer that nobody understands is for the plan to name. What was just started has to work.
     tolerated = health is not None and health.phase == "unclear" and model_name not in units.started
     if health is not None and (health.serves or tolerated):

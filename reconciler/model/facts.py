@@ -5,20 +5,13 @@ A fact is Known, Predicted (by a step that has not run yet) or Unknown. Unknown 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar
 
-from reconciler.model.gpu import Gpu
 from reconciler.model.machine import Obstacle
 from reconciler.model.names import Value
-from reconciler.model.port import PortState
-from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
-from reconciler.model.preparation import Prepared
 
 T_co = TypeVar("T_co", covariant=True)
-
-"""What listens for a service that is started by its first connection."""
 
 TRIVIAL_TOKENS = 8
 """A slot that holds at most this many tokens holds no conversation: a health canary leaves fewer, re-reading them is free."""
@@ -49,24 +42,6 @@ class Unknown:
 
 
 Fact: TypeAlias = Known[T_co] | Predicted[T_co] | Unknown
-
-FactKind: TypeAlias = Literal[
-    "contact", "testimony", "canary", "power", "guards", "prepared", "claim", "gpu", "orphans", "unit", "port", "health",
-    "answered", "activity", "saved", "weights", "binary", "flags", "fingerprint",
-]  # fmt: skip
-
-
-class FactKey(NamedTuple):
-    """Address one fact: its kind, the host, and on it a model name or a port number."""
-
-    kind: FactKind
-    host: str
-    subject: str = ""
-
-    def __str__(self) -> str:
-        """Return the key as people read it, such as `unit local/gemma3`."""
-        return f"{self.kind} {self.host}/{self.subject}" if self.subject else f"{self.kind} {self.host}"
-
 
 Phase: TypeAlias = Literal["absent", "loading", "ready", "sleeping", "other", "locked", "unclear", "unresponsive", "stranger"]
 """How far an engine is. `other` serves something else than the inventory says, `locked` refuses to be looked at (a key, TLS), and
@@ -325,62 +300,3 @@ class Fingerprint(Value):
     def has_place(self, saved: SavedSlot) -> bool:
         """Return whether there is a slot to put a saved one into."""
         return self.places is None or saved.slot < self.places
-
-
-FactValue: TypeAlias = (
-    Contact | Testimony | Canary | Power | Guards | Prepared | Claim | Gpu | tuple[Unit, ...] | Unit | PortState | Health | Answer
-    | Activity | Saved | Weights | Binary | Flags | Fingerprint | None
-)  # fmt: skip
-
-
-class Observed:
-    """Map fact keys to facts; a key that nobody looked at is Unknown."""
-
-    __slots__ = ("_facts",)
-
-    def __init__(self, facts: Mapping[FactKey, Fact[FactValue]] | None = None) -> None:
-        """Hold a copy of `facts`."""
-        self._facts: dict[FactKey, Fact[FactValue]] = dict(facts or {})
-
-    def __iter__(self) -> Iterator[FactKey]:
-        return iter(sorted(self._facts))
-
-    def __contains__(self, key: FactKey) -> bool:
-        """Return whether somebody looked."""
-        return key in self._facts
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Observed) and self._facts == other._facts
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._facts))
-
-    def fact(self, key: FactKey) -> Fact[FactValue]:
-        """Return the fact under `key`, Unknown when nobody looked."""
-        return self._facts.get(key, Unknown("not observed"))
-
-    def value(self, key: FactKey, of: type[V]) -> V | None:
-        """Return the known or predicted value under `key` when it is an `of`, else None."""
-        fact = self.fact(key)
-        return fact.value if not isinstance(fact, Unknown) and isinstance(fact.value, of) else None
-
-    def power(self, host: str) -> PowerState | None:
-        """Return the known or predicted power of a host, None while nobody can say."""
-        power = self.value(FactKey("power", host), Power)
-        return power.state if power is not None else None
-
-    def unknown(self, key: FactKey) -> Unknown | None:
-        """Return the fact under `key` when it is Unknown."""
-        fact = self.fact(key)
-        return fact if isinstance(fact, Unknown) else None
-
-    def seeing(self, changed: Mapping[FactKey, Fact[FactValue]]) -> Observed:
-        """Return this world with the facts of `changed` in place."""
-        return Observed({**self._facts, **changed})
-
-    def predicting(self, by: str, changed: Mapping[FactKey, FactValue]) -> Observed:
-        """Return this world with the values of `changed` as predictions of the step `by`."""
-        return self.seeing({key: Predicted(value, by) for key, value in changed.items()})
-
-
-V = TypeVar("V")

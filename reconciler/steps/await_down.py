@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import FactKey, Observed
+from reconciler.model.observed import POWER, AnyFactKey, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.model.power import Power, PowerState
 from reconciler.steps.shutdown import DownWait
@@ -20,9 +20,9 @@ class AwaitDown(DownWait):
     deadline: float = 180.0
     ends: PowerState
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return the power of the host."""
-        return (FactKey("power", self.host),)
+        return (POWER(self.host),)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return nothing: to wait does no harm."""
@@ -32,7 +32,7 @@ class AwaitDown(DownWait):
     def outcome(self, world: Observed) -> Observed:
         """Return the world with the host down."""
         down = Power(state=self.ends, grade="inferred", because="it has accepted to go down")
-        return world.predicting(self.kind, {FactKey("power", self.host): down})
+        return world.predicting(self.kind, {POWER(self.host): down})
 
     def holds(self, world: Observed) -> bool:
         """Return whether the host is down in the way that is meant."""

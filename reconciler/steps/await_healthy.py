@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Answer, FactKey, Health, Observed, Unit
+from reconciler.model.facts import Answer, Health
+from reconciler.model.observed import ANSWERED, HEALTH, PORT, UNIT, AnyFactKey, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.model.port import PortOwner, PortState
 from reconciler.steps.step import ModelStep
@@ -24,41 +25,41 @@ class AwaitHealthy(ModelStep):
     port: int
     digest: str
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return unit, port, health and the real answer."""
-        return (*(self.key(kind) for kind in ("unit", "health", "answered")), self._port)
+        return (*(self.key(kind) for kind in (UNIT, HEALTH, ANSWERED)), self._port)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return that there is nothing to wait for, or that somebody else has the port."""
-        unit = world.value(self.key("unit"), Unit)
+        unit = world.value(self.key(UNIT))
         if unit is None:
-            unknown = world.unknown(self.key("unit"))
-            return (f"{self.key('unit')}: {unknown.reason}" if unknown else ENDED,)
+            unknown = world.unknown(self.key(UNIT))
+            return (f"{self.key(UNIT)}: {unknown.reason}" if unknown else ENDED,)
         if not unit.leader:
             return (unit.ended or f"{ENDED}, and left processes behind",)
-        health = world.value(self.key("health"), Health)
-        return (f"{self.key('health')}: {health.message}",) if health and health.phase == "stranger" else ()
+        health = world.value(self.key(HEALTH))
+        return (f"{self.key(HEALTH)}: {health.message}",) if health and health.phase == "stranger" else ()
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with an engine that answered."""
-        unit = world.value(self.key("unit"), Unit)
+        unit = world.value(self.key(UNIT))
         if unit is None:
             return world
         return world.predicting(
             self.kind,
             {
-                self.key("health"): Health(phase="ready", identity=unit.identity),
-                self.key("answered"): Answer(identity=unit.identity),
+                self.key(HEALTH): Health(phase="ready", identity=unit.identity),
+                self.key(ANSWERED): Answer(identity=unit.identity),
                 self._port: PortState(owner=PortOwner(pid=unit.identity.pid, name=self.model, model=self.model)),
             },
         )
 
     def holds(self, world: Observed) -> bool:
         """Return whether this very unit answered over its own port; one that lets nobody look cannot do more than live."""
-        unit = world.value(self.key("unit"), Unit)
-        health = world.value(self.key("health"), Health)
-        answer = world.value(self.key("answered"), Answer)
-        state = world.value(self._port, PortState)
+        unit = world.value(self.key(UNIT))
+        health = world.value(self.key(HEALTH))
+        answer = world.value(self.key(ANSWERED))
+        state = world.value(self._port)
         owner = state.owner if state else None
         if unit is None or not unit.leader or health is None or owner is None or owner.model != self.model:
             return False
@@ -67,8 +68,8 @@ class AwaitHealthy(ModelStep):
 
     def hopeless(self, world: Observed) -> str:
         """Return that the unit died, or that somebody else has its port."""
-        return "; ".join(self.blockers(world)) if world.unknown(self.key("unit")) is None else ""
+        return "; ".join(self.blockers(world)) if world.unknown(self.key(UNIT)) is None else ""
 
     @property
-    def _port(self) -> FactKey:
-        return FactKey("port", self.host, str(self.port))
+    def _port(self) -> AnyFactKey:
+        return PORT(self.host, self.port)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import FactKey, Observed
 from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.names import Value
+from reconciler.model.observed import GPU, AnyFactKey, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import Step
 
@@ -79,36 +79,36 @@ class AwaitVram(Step):
         """Return two where memory comes back: what a stopped process held may show as free, and then as taken, for a moment."""
         return 2 if any(share.frees_bytes for share in self._all()) else 1
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return the accelerators."""
-        return (FactKey("gpu", self.host),)
+        return (GPU(self.host),)
 
     def may_proceed_unknown(self, world: Observed) -> bool:
         """Return whether the memory cannot be read any more: a start finds out whether it is free."""
         return any(world.unknown(key) for key in self.reads())
 
-    def needs(self) -> tuple[FactKey, ...]:
+    def needs(self) -> tuple[AnyFactKey, ...]:
         """Return the accelerators: what cannot be seen is not free."""
         return self.reads()
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return where the memory will not be there, and who holds it."""
-        gpu = world.value(FactKey("gpu", self.host), Gpu)
+        gpu = world.value(GPU(self.host))
         return tuple(filter(None, (share.blocker(gpu) for share in self._all()))) if gpu and gpu.cards else ()
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with enough memory free."""
-        seen = world.value(FactKey("gpu", self.host), Gpu)
+        seen = world.value(GPU(self.host))
         if seen is None or not seen.cards:
             return world
         gpu = seen
         for share in self._all():
             gpu = share.brought_about(gpu, seen)
-        return world.predicting(self.kind, {FactKey("gpu", self.host): gpu})
+        return world.predicting(self.kind, {GPU(self.host): gpu})
 
     def holds(self, world: Observed) -> bool:
         """Return whether enough is free everywhere, or there is no memory to look after."""
-        gpu = world.value(FactKey("gpu", self.host), Gpu)
+        gpu = world.value(GPU(self.host))
         return gpu is not None and (not gpu.cards or all(share.is_met(gpu) for share in self._all()))
 
     def _all(self) -> Iterator[Share]:

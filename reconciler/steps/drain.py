@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Activity, FactKey, FactKind, Observed
+from reconciler.model.facts import Activity
+from reconciler.model.observed import ACTIVITY, UNIT, AnyFactKey, FactKind, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import ModelStep
 
@@ -26,23 +27,23 @@ class Drain(ModelStep):
     kind: Literal["drain"] = "drain"
     deadline: float = 60.0
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return the unit and what it is doing."""
-        return (self.key("unit"), self.key("activity"))
+        return (self.key(UNIT), self.key(ACTIVITY))
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return that nobody can say whether the engine is idle."""
-        unknown = world.unknown(self.key("activity"))
-        return (f"{self.key('activity')}: {unknown.reason}",) if unknown else ()
+        unknown = world.unknown(self.key(ACTIVITY))
+        return (f"{self.key(ACTIVITY)}: {unknown.reason}",) if unknown else ()
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with every slot idle."""
-        activity = world.value(self.key("activity"), Activity) or Activity()
+        activity = world.value(self.key(ACTIVITY)) or Activity()
         idle = tuple(slot.model_copy(update={"busy": False}) for slot in activity.slots)
         drained = activity.model_copy(update={"slots": idle, "deferred": 0, "calm": True})
-        return world.predicting(self.kind, {self.key("activity"): drained})
+        return world.predicting(self.kind, {self.key(ACTIVITY): drained})
 
     def holds(self, world: Observed) -> bool:
         """Return whether nothing runs, nothing waits, and nothing has run since the look before."""
-        activity = world.value(self.key("activity"), Activity)
+        activity = world.value(self.key(ACTIVITY))
         return activity is not None and activity.calm and activity.in_flight == 0

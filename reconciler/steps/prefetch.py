@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import FactKey, Observed
+from reconciler.model.observed import WEIGHTS, AnyFactKey, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import ModelStep
 
@@ -19,9 +19,9 @@ class Prefetch(ModelStep):
     kind: Literal["prefetch"] = "prefetch"
     deadline: float = 10.0
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return the weights file."""
-        return (self.key("weights"),)
+        return (self.key(WEIGHTS),)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return nothing."""

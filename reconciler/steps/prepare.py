@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import FactKey, FactValue, Observed
 from reconciler.model.gpu import Gpu
+from reconciler.model.observed import GPU, PREPARED, AnyFactKey, FactValue, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.model.preparation import Prepared
 from reconciler.steps.step import Step
@@ -32,26 +32,26 @@ class Prepare(Step):
         """Return the digest of what it is prepared with."""
         return self.digest
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return what it was prepared with, and its accelerators."""
-        return (FactKey("prepared", self.host), FactKey("gpu", self.host))
+        return (PREPARED(self.host), GPU(self.host))
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return the jobs that a check, or what helps where it fails, could hurt."""
-        jobs = (world.value(FactKey("gpu", self.host), Gpu) or Gpu()).jobs if self.checks else ()
+        jobs = (world.value(GPU(self.host)) or Gpu()).jobs if self.checks else ()
         return tuple(f"{job} uses a card" for job in jobs)
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world in which the host is prepared, its accelerators as they are, or fresh where they were not seen."""
-        facts: dict[FactKey, FactValue] = {FactKey("prepared", self.host): Prepared(digest=self.digest)}
+        facts: dict[AnyFactKey, FactValue] = {PREPARED(self.host): Prepared(digest=self.digest)}
         if self._is_broken(world):
-            facts[FactKey("gpu", self.host)] = Gpu()
+            facts[GPU(self.host)] = Gpu()
         return world.predicting(self.kind, facts)
 
     def holds(self, world: Observed) -> bool:
         """Return whether it was prepared with this since it came up, and where that was checked, its accelerators can be read."""
-        prepared = world.value(FactKey("prepared", self.host), Prepared)
+        prepared = world.value(PREPARED(self.host))
         return prepared is not None and prepared.digest == self.digest and not self._is_broken(world)
 
     def _is_broken(self, world: Observed) -> bool:
-        return self.checks and world.unknown(FactKey("gpu", self.host)) is not None
+        return self.checks and world.unknown(GPU(self.host)) is not None

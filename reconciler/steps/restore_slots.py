@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import (
-    Activity,
-    FactKey,
-    FactKind,
-    Fingerprint,
-    Health,
-    Observed,
-    RestoreAttempt,
-    Saved,
-    SavedSlot,
-    Unit,
-    Weights,
-)
+from reconciler.model.facts import Activity, RestoreAttempt, Saved, SavedSlot, Unit
+from reconciler.model.observed import ACTIVITY, FINGERPRINT, HEALTH, SAVED, UNIT, WEIGHTS, AnyFactKey, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import ModelStep
 
@@ -34,24 +23,23 @@ class RestoreSlots(ModelStep):
     kind: Literal["restore_slots"] = "restore_slots"
     deadline: float = 120.0
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return unit, health, slots, saved slots and what they must fit."""
-        kinds: tuple[FactKind, ...] = ("unit", "health", "activity", "saved", "weights", "fingerprint")
-        return tuple(self.key(kind) for kind in kinds)
+        return tuple(self.key(kind) for kind in (UNIT, HEALTH, ACTIVITY, SAVED, WEIGHTS, FINGERPRINT))
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return that no engine is ready to take anything."""
-        health = world.value(self.key("health"), Health)
+        health = world.value(self.key(HEALTH))
         ready = health is not None and (health.tells or health.phase == "sleeping")
         unknown = [key for key in self.reads() if world.unknown(key)]
         if unknown:
             return tuple(f"{key}: {fact.reason}" for key in unknown if (fact := world.unknown(key)))
-        return () if ready else (f"{self.key('health')}: not ready",)
+        return () if ready else (f"{self.key(HEALTH)}: not ready",)
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with every owed slot proven."""
-        unit = world.value(self.key("unit"), Unit)
-        saved = world.value(self.key("saved"), Saved)
+        unit = world.value(self.key(UNIT))
+        saved = world.value(self.key(SAVED))
         if unit is None or saved is None:
             return world
         owed = {slot.slot for slot in owed_slots(world, self.host, self.model)}
@@ -59,7 +47,7 @@ class RestoreSlots(ModelStep):
         slots = tuple(
             slot.model_copy(update={"attempts": (*slot.attempts, proven)}) if slot.slot in owed else slot for slot in saved.slots
         )
-        return world.predicting(self.kind, {self.key("saved"): saved.model_copy(update={"slots": slots})})
+        return world.predicting(self.kind, {self.key(SAVED): saved.model_copy(update={"slots": slots})})
 
     def holds(self, world: Observed) -> bool:
         """Return whether nothing is owed any more."""
@@ -78,9 +66,9 @@ def taken_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot,
 
 def _undecided(world: Observed, host: str, model_name: str) -> tuple[tuple[SavedSlot, bool], ...]:
     """Return the saved slots that fit the running unit and were not decided for it, each with whether its place is free."""
-    unit = world.value(FactKey("unit", host, model_name), Unit)
-    activity = world.value(FactKey("activity", host, model_name), Activity)
-    fingerprint = world.value(FactKey("fingerprint", host, model_name), Fingerprint)
+    unit = world.value(UNIT(host, model_name))
+    activity = world.value(ACTIVITY(host, model_name))
+    fingerprint = world.value(FINGERPRINT(host, model_name))
     if unit is None or activity is None or fingerprint is None or not fingerprint.fits(unit):
         return ()
     fitting = (slot for slot in fitting_slots(world, host, model_name) if not is_decided(slot, unit))
@@ -89,9 +77,9 @@ def _undecided(world: Observed, host: str, model_name: str) -> tuple[tuple[Saved
 
 def fitting_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
     """Return the saved slots that the model, as it would run now, can take."""
-    saved = world.value(FactKey("saved", host, model_name), Saved)
-    weights = world.value(FactKey("weights", host, model_name), Weights)
-    fingerprint = world.value(FactKey("fingerprint", host, model_name), Fingerprint)
+    saved = world.value(SAVED(host, model_name))
+    weights = world.value(WEIGHTS(host, model_name))
+    fingerprint = world.value(FINGERPRINT(host, model_name))
     if saved is None or fingerprint is None or weights is None or not weights.keepable:
         return ()
     fitting = (slot for slot in saved.slots if slot.fingerprint == fingerprint.digest and fingerprint.has_place(slot))
@@ -100,8 +88,8 @@ def fitting_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlo
 
 def is_poisoned(world: Observed, host: str, model_name: str) -> bool:
     """Return whether a restore into the running unit failed, which may have left it damaged."""
-    unit = world.value(FactKey("unit", host, model_name), Unit)
-    saved = world.value(FactKey("saved", host, model_name), Saved) or Saved()
+    unit = world.value(UNIT(host, model_name))
+    saved = world.value(SAVED(host, model_name)) or Saved()
     return unit is not None and any(
         tried.identity == unit.identity and tried.outcome == "failed" for slot in saved.slots for tried in slot.attempts
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Activity, FactKey, Fingerprint, Observed, Saved, SavedSlot, Slot, Unit
+from reconciler.model.facts import Activity, Fingerprint, Saved, SavedSlot, Slot, Unit
+from reconciler.model.observed import ACTIVITY, FINGERPRINT, SAVED, UNIT, AnyFactKey, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
 
@@ -38,27 +39,27 @@ class SaveSlots(ModelStep):
         """Return whether conversations may be lost."""
         return not self.required
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return unit, slots, what is saved already and what it would depend on."""
-        return tuple(self.key(kind) for kind in ("unit", "activity", "saved", "fingerprint"))
+        return tuple(self.key(kind) for kind in (UNIT, ACTIVITY, SAVED, FINGERPRINT))
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return that the files it runs are gone: what it holds would be taken for a state of those that replaced them."""
-        unit = world.value(self.key("unit"), Unit)
-        fingerprint = world.value(self.key("fingerprint"), Fingerprint)
+        unit = world.value(self.key(UNIT))
+        fingerprint = world.value(self.key(FINGERPRINT))
         replaced = unit and fingerprint and not self.fingerprint and not fingerprint.fits(unit)
         return (REPLACED,) if replaced else ()
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with a saved slot for everything unsaved."""
-        unit = world.value(self.key("unit"), Unit)
-        saved = world.value(self.key("saved"), Saved) or Saved()
-        wanted = world.value(self.key("fingerprint"), Fingerprint) or Fingerprint(digest="")
+        unit = world.value(self.key(UNIT))
+        saved = world.value(self.key(SAVED)) or Saved()
+        wanted = world.value(self.key(FINGERPRINT)) or Fingerprint(digest="")
         fingerprint = self.fingerprint or wanted.digest
         fresh = {slot.id: _expected(slot, unit, fingerprint) for slot in unsaved(world, self)}
         kept = tuple(slot for slot in saved.slots if slot.slot not in fresh or slot.fingerprint != fingerprint)
         slots = tuple(sorted((*kept, *fresh.values()), key=lambda slot: slot.slot))
-        return world.predicting(self.kind, {self.key("saved"): saved.model_copy(update={"slots": slots})})
+        return world.predicting(self.kind, {self.key(SAVED): saved.model_copy(update={"slots": slots})})
 
     def holds(self, world: Observed) -> bool:
         """Return whether nothing is left that only the engine knows."""
@@ -80,9 +81,9 @@ def out_of_reach(unit: Unit, wanted: Fingerprint | None) -> str:
 
 def unsaved(world: Observed, step: ModelStep) -> tuple[Slot, ...]:
     """Return the slots whose conversation is in no file, or has moved on since."""
-    activity = world.value(step.key("activity"), Activity) or Activity()
-    saved = world.value(step.key("saved"), Saved) or Saved()
-    unit = world.value(step.key("unit"), Unit)
+    activity = world.value(step.key(ACTIVITY)) or Activity()
+    saved = world.value(step.key(SAVED)) or Saved()
+    unit = world.value(step.key(UNIT))
     if unit is None:
         return ()
     return tuple(
@@ -97,15 +98,15 @@ def file_bytes(tokens: int, kv_bytes_per_token: int) -> int:
 
 def in_files(world: Observed, step: ModelStep) -> tuple[SavedSlot, ...]:
     """Return the files that hold what a slot holds now: those must stay."""
-    activity = world.value(step.key("activity"), Activity) or Activity()
-    saved = world.value(step.key("saved"), Saved) or Saved()
-    unit = world.value(step.key("unit"), Unit)
+    activity = world.value(step.key(ACTIVITY)) or Activity()
+    saved = world.value(step.key(SAVED)) or Saved()
+    unit = world.value(step.key(UNIT))
     return tuple(file for file in saved.slots if unit and any(_is_in(file, slot, unit) for slot in activity.slots))
 
 
 def used_since(before: Observed, after: Observed, step: ModelStep) -> bool:
     """Return whether clients used what is still unsaved in `after`: with more patience, it can be saved."""
-    earlier = (before.value(step.key("activity"), Activity) or Activity()).slots
+    earlier = (before.value(step.key(ACTIVITY)) or Activity()).slots
     return any(slot.busy or slot not in earlier for slot in unsaved(after, step))
 
 

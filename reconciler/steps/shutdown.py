@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import FactKey, Observed, Unit
 from reconciler.model.gpu import Gpu
+from reconciler.model.observed import GPU, GUARDS, POWER, UNIT, AnyFactKey, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.model.power import Guards, Power, PowerState
 from reconciler.steps.step import Step
@@ -47,23 +47,23 @@ class Descent(DownWait):
     models: tuple[str, ...]
     own: tuple[int, ...] = ()
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return power, all that stands in the way of changing it, and every unit of the host."""
-        units = (FactKey("unit", self.host, model) for model in self.models)
-        return (FactKey("power", self.host), FactKey("guards", self.host), FactKey("gpu", self.host), *units)
+        units = (UNIT(self.host, model) for model in self.models)
+        return (POWER(self.host), GUARDS(self.host), GPU(self.host), *units)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return who or what stands in the way: units that still run, people, programs, jobs on the cards, or no way back."""
-        running = (model for model in self.models if world.value(FactKey("unit", self.host, model), Unit) is not None)
-        guards = world.value(FactKey("guards", self.host), Guards) or Guards()
-        jobs = (job for job in (world.value(FactKey("gpu", self.host), Gpu) or Gpu()).jobs if job.pid not in self.own)
+        running = (model for model in self.models if world.value(UNIT(self.host, model)) is not None)
+        guards = world.value(GUARDS(self.host)) or Guards()
+        jobs = (job for job in (world.value(GPU(self.host)) or Gpu()).jobs if job.pid not in self.own)
         units = (f"unit {self.host}/{model} still runs" for model in running)
         return (*units, *guards.reasons, *(f"{job} uses a card" for job in jobs))
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with the host down."""
         down = Power(state=self.ends, grade="inferred", because=f"after {self.kind}")
-        return world.predicting(self.kind, {FactKey("power", self.host): down})
+        return world.predicting(self.kind, {POWER(self.host): down})
 
     def holds(self, world: Observed) -> bool:
         """Return whether the host is down in the way that is meant."""

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Activity, Binary, FactKey, Fingerprint, Flags, Health, Mark, Observed, Unit, Weights
+from reconciler.model.facts import Activity, Fingerprint, Health, Mark, Unit
+from reconciler.model.observed import (
+    ACTIVITY,
+    BINARY,
+    FINGERPRINT,
+    FLAGS,
+    HEALTH,
+    PORT,
+    POWER,
+    UNIT,
+    WEIGHTS,
+    AnyFactKey,
+    Observed,
+)
 from reconciler.model.onhost import InDoubt
-from reconciler.model.port import PortState
 from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
 
 
@@ -26,14 +38,14 @@ class Start(ModelStep):
         """Return the digest of the command."""
         return self.digest
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return unit, port, program, weights, what a conversation will depend on, power, and what a fresh process changes."""
-        mine = tuple(self.key(kind) for kind in ("unit", "binary", "flags", "weights", "fingerprint", "health", "activity"))
-        return (*mine, self._port, FactKey("power", self.host))
+        mine = tuple(self.key(kind) for kind in (UNIT, BINARY, FLAGS, WEIGHTS, FINGERPRINT, HEALTH, ACTIVITY))
+        return (*mine, self._port, POWER(self.host))
 
-    def needs(self) -> tuple[FactKey, ...]:
+    def needs(self) -> tuple[AnyFactKey, ...]:
         """Return the facts without which starting could harm: two units, or a port taken from somebody."""
-        return (self.key("unit"), self._port, FactKey("power", self.host))
+        return (self.key(UNIT), self._port, POWER(self.host))
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return everything that would make the start fail or harm."""
@@ -45,15 +57,15 @@ class Start(ModelStep):
         return world.predicting(
             self.kind,
             {
-                self.key("unit"): unit,
-                self.key("health"): Health(phase="loading", identity=PREDICTED_IDENTITY),
-                self.key("activity"): Activity(identity=PREDICTED_IDENTITY),
+                self.key(UNIT): unit,
+                self.key(HEALTH): Health(phase="loading", identity=PREDICTED_IDENTITY),
+                self.key(ACTIVITY): Activity(identity=PREDICTED_IDENTITY),
             },
         )
 
     def mark(self, controller: str, world: Observed) -> Mark:
         """Return what the unit is marked with: while it runs, its definition may change, and its own is then nowhere else."""
-        weights, fingerprint = world.value(self.key("weights"), Weights), world.value(self.key("fingerprint"), Fingerprint)
+        weights, fingerprint = world.value(self.key(WEIGHTS)), world.value(self.key(FINGERPRINT))
         kept = fingerprint if fingerprint and weights and weights.keepable else Fingerprint(digest="")
         return Mark(
             controller=controller, model=self.model, digest=self.digest, port=self.port, slots=kept.slots, fingerprint=kept.digest
@@ -61,25 +73,25 @@ class Start(ModelStep):
 
     def holds(self, world: Observed) -> bool:
         """Return whether a unit of the wanted digest lives."""
-        unit = world.value(self.key("unit"), Unit)
+        unit = world.value(self.key(UNIT))
         return unit is not None and unit.leader and unit.mark.digest == self.digest
 
     def hopeless(self, world: Observed) -> str:
         """Return that the unit is gone already: a launcher returns once it runs."""
-        key = self.key("unit")
-        gone = world.unknown(key) is None and world.value(key, Unit) is None
+        key = self.key(UNIT)
+        gone = world.unknown(key) is None and world.value(key) is None
         return "it ended at once, or was never started" if gone else ""
 
     @property
-    def _port(self) -> FactKey:
-        return FactKey("port", self.host, str(self.port))
+    def _port(self) -> AnyFactKey:
+        return PORT(self.host, self.port)
 
     def _occupied(self, world: Observed) -> tuple[str, ...]:
         reasons: list[str] = []
-        unit = world.value(self.key("unit"), Unit)
+        unit = world.value(self.key(UNIT))
         if unit is not None and not self.holds(world):
-            reasons.append(f"{self.key('unit')}: still there (pid {unit.identity.pid})")
-        state = world.value(self._port, PortState)
+            reasons.append(f"{self.key(UNIT)}: still there (pid {unit.identity.pid})")
+        state = world.value(self._port)
         if state is not None and state.owner is not None and state.owner.model != self.model:
             service = f", {state.owner.service.name}" if state.owner.service else ""
             held = f"port {self.port} is held by {state.owner.name} (pid {state.owner.pid or 'unknown'}{service})"
@@ -87,9 +99,9 @@ class Start(ModelStep):
         return tuple(reasons)
 
     def _missing(self, world: Observed) -> tuple[str, ...]:
-        binary = world.value(self.key("binary"), Binary)
-        flags = world.value(self.key("flags"), Flags)
-        weights = world.value(self.key("weights"), Weights)
+        binary = world.value(self.key(BINARY))
+        flags = world.value(self.key(FLAGS))
+        weights = world.value(self.key(WEIGHTS))
         power = world.power(self.host)
         return (
             self._mending(binary.problem) if binary else "",

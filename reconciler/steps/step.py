@@ -11,8 +11,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
-from reconciler.model.facts import FactKey, FactKind, Observed, UnitIdentity
+from reconciler.model.facts import UnitIdentity
 from reconciler.model.names import Value
+from reconciler.model.observed import AnyFactKey, FactKey, FactKind, ModelFact, Observed, V
 from reconciler.model.onhost import InDoubt
 
 PREDICTED_IDENTITY = UnitIdentity(pid=0, start=0, inode=0, boot_id="")
@@ -79,7 +80,7 @@ class Step(Value):
         return 1
 
     @abstractmethod
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return the facts that the step depends on or changes."""
 
     @abstractmethod
@@ -103,7 +104,7 @@ class Step(Value):
         """Return the world after the step: the same where it holds already and is skipped."""
         return world if self.skippable and self.holds(world) else self.outcome(world)
 
-    def needs(self) -> tuple[FactKey, ...]:
+    def needs(self) -> tuple[AnyFactKey, ...]:
         """Return the facts that must not be Unknown: all it reads when it destroys something, none otherwise."""
         return self.reads() if self.destructive else ()
 
@@ -128,6 +129,6 @@ class ModelStep(Step):
         """Return the model's name."""
         return self.model
 
-    def key(self, kind: FactKind) -> FactKey:
+    def key(self, kind: ModelFact[V]) -> FactKey[V]:
         """Return the key of a fact about this model."""
-        return FactKey(kind, self.host, self.model)
+        return kind(self.host, self.model)

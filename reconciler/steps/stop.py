@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import FactKey, FactValue, Health, Observed, Unit, UnitIdentity
+from reconciler.model.facts import Health, UnitIdentity
+from reconciler.model.observed import HEALTH, PORT, UNIT, AnyFactKey, FactValue, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.model.port import PortState
 from reconciler.steps.step import ModelStep
@@ -33,34 +34,34 @@ class Stop(ModelStep):
         """Return how many conversations of it have no room, where it keeps any."""
         return self.unsavable if self.keeps else None
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return the unit, its port and its health."""
-        mine = (self.key("unit"), self.key("health"))
+        mine = (self.key(UNIT), self.key(HEALTH))
         return mine if self._port is None else (*mine, self._port)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return that the unit is not the one the plan meant."""
-        unit = world.value(self.key("unit"), Unit)
+        unit = world.value(self.key(UNIT))
         if unit is not None and self.identity is not None and unit.identity != self.identity:
-            return (f"{self.key('unit')}: another unit runs now (pid {unit.identity.pid})",)
+            return (f"{self.key(UNIT)}: another unit runs now (pid {unit.identity.pid})",)
         return ()
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world without the unit."""
-        facts: dict[FactKey, FactValue] = {self.key("unit"): None, self.key("health"): Health(phase="absent")}
+        facts: dict[AnyFactKey, FactValue] = {self.key(UNIT): None, self.key(HEALTH): Health(phase="absent")}
         if self._port is not None and self._owns(self._port, world):
             facts[self._port] = PortState()
         return world.predicting(self.kind, facts)
 
     def holds(self, world: Observed) -> bool:
         """Return whether the unit is gone and holds its port no more."""
-        gone = world.unknown(self.key("unit")) is None and world.value(self.key("unit"), Unit) is None
+        gone = world.unknown(self.key(UNIT)) is None and world.value(self.key(UNIT)) is None
         return gone and (self._port is None or (world.unknown(self._port) is None and not self._owns(self._port, world)))
 
     @property
-    def _port(self) -> FactKey | None:
-        return None if self.port is None else FactKey("port", self.host, str(self.port))
+    def _port(self) -> AnyFactKey | None:
+        return None if self.port is None else PORT(self.host, self.port)
 
-    def _owns(self, port: FactKey, world: Observed) -> bool:
-        state = world.value(port, PortState)
+    def _owns(self, port: AnyFactKey, world: Observed) -> bool:
+        state = world.value(port)
         return state is not None and state.owner is not None and state.owner.model == self.model

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Contact, FactKey, FactValue, Health, Observed, Saved
+from reconciler.model.facts import Contact, Health, Saved
 from reconciler.model.gpu import Gpu
 from reconciler.model.names import Value
+from reconciler.model.observed import (
+    CLAIM,
+    CONTACT,
+    GPU,
+    HEALTH,
+    ORPHANS,
+    PORT,
+    POWER,
+    PREPARED,
+    SAVED,
+    UNIT,
+    AnyFactKey,
+    FactValue,
+    Observed,
+)
 from reconciler.model.onhost import InDoubt
 from reconciler.model.port import PortState
 from reconciler.model.power import Power
@@ -46,7 +61,7 @@ class Wake(Step):
         """Return how long a host is given to answer before it is asked once more: packets are lost."""
         return 10.0
 
-    def reads(self) -> tuple[FactKey, ...]:
+    def reads(self) -> tuple[AnyFactKey, ...]:
         """Return power and contact, and all that a fresh boot decides."""
         return tuple(self._fresh_boot())
 
@@ -61,24 +76,24 @@ class Wake(Step):
 
     def holds(self, world: Observed) -> bool:
         """Return whether the host is on and answers, and its accelerators can be read."""
-        answers = world.value(FactKey("contact", self.host), Contact) is not None
-        usable = self.checked or world.unknown(FactKey("gpu", self.host)) is None
+        answers = world.value(CONTACT(self.host)) is not None
+        usable = self.checked or world.unknown(GPU(self.host)) is None
         return world.power(self.host) == "on" and answers and usable
 
-    def _fresh_boot(self) -> dict[FactKey, FactValue]:
-        facts: dict[FactKey, FactValue] = {
-            FactKey("power", self.host): Power(state="on"),
-            FactKey("contact", self.host): Contact(boot_id=""),
-            FactKey("gpu", self.host): Gpu(),
-            FactKey("prepared", self.host): Prepared(),
-            FactKey("claim", self.host): None,
-            FactKey("orphans", self.host): (),
+    def _fresh_boot(self) -> dict[AnyFactKey, FactValue]:
+        facts: dict[AnyFactKey, FactValue] = {
+            POWER(self.host): Power(state="on"),
+            CONTACT(self.host): Contact(boot_id=""),
+            GPU(self.host): Gpu(),
+            PREPARED(self.host): Prepared(),
+            CLAIM(self.host): None,
+            ORPHANS(self.host): (),
         }
         for model in self.models:
             facts |= {
-                FactKey("unit", self.host, model.model): None,
-                FactKey("health", self.host, model.model): Health(phase="absent"),
-                FactKey("saved", self.host, model.model): Saved(),
-                FactKey("port", self.host, str(model.port)): PortState(),
+                UNIT(self.host, model.model): None,
+                HEALTH(self.host, model.model): Health(phase="absent"),
+                SAVED(self.host, model.model): Saved(),
+                PORT(self.host, model.port): PortState(),
             }
         return facts

@@ -15,7 +15,7 @@ from reconciler.core.recovery import Hints, of_host
 from reconciler.errors import Unexpected
 from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.unforeseen import unforeseen
-from reconciler.model.facts import Observed
+from reconciler.model.observed import Observed
 from reconciler.model.records import Record, Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted

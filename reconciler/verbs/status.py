@@ -10,7 +10,7 @@ from reconciler.core.projection import host_status
 from reconciler.errors import ConfigError, Unexpected
 from reconciler.loop.observer import Observer
 from reconciler.loop.unforeseen import unforeseen
-from reconciler.model.facts import FactKey
+from reconciler.model.observed import TESTIMONY
 from reconciler.model.status import HostStatus, Status
 from reconciler.verbs.given import Looking
 from reconciler.verbs.outcome import ERROR, OK, Outcome, Show
@@ -70,7 +70,7 @@ class _Metered:
 
     async def read(self) -> None:
         """Ask the witness, if there is one that was not asked."""
-        slice_, key = self.seen.slice, FactKey("testimony", self.seen.slice.host.name)
+        slice_, key = self.seen.slice, TESTIMONY(self.seen.slice.host.name)
         if slice_.host.power.proof is not None and key not in self.observed:
             readers = self._looking.readers(slice_)
             self.observed = await Observer(readers, slice_, self._looking.clock).look([key], self.observed)

@@ -11,8 +11,7 @@ from reconciler.loop.lasting import Lasting
 from reconciler.loop.observer import Observer
 from reconciler.loop.past import Past
 from reconciler.loop.reconcile import Actor, Wish, reconcile
-from reconciler.model.facts import FactKey
-from reconciler.model.power import Power
+from reconciler.model.observed import POWER
 from reconciler.model.spec import Slice, WantedPower
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
@@ -77,6 +76,6 @@ async def _evidence(app: Acting, slice_: Slice) -> str:
     """Return by what the power of the host is judged now."""
     host, past = slice_.host.name, Past(app.journal)
     observer = Observer(app.ports(slice_), slice_, app.clock, partial(past.sent_down, host))
-    world = await observer.look([FactKey("power", host)])
-    power = world.value(FactKey("power", host), Power)
+    world = await observer.look([POWER(host)])
+    power = world.value(POWER(host))
     return power.because if power is not None else "nobody can say"

@@ -21,8 +21,9 @@ from typing import Any
 import anyio
 
 from reconciler.drivers.gpus import nvidia
-from reconciler.model.facts import FactKey, Known, Observed, Unknown
+from reconciler.model.facts import Known, Unknown
 from reconciler.model.gpu import GIB, Card, Gpu
+from reconciler.model.observed import GPU, Observed
 from reconciler.steps.await_vram import MARGIN_BYTES, AwaitVram
 from tests.contracts.hosts import here
 from tests.engine import weights_in
@@ -157,7 +158,7 @@ def release(made: Stack) -> dict[str, Any]:
         seen = gpu()
         assert isinstance(seen, Known), seen
         samples.append((round(time.monotonic() - began, 4), seen.value.cards[0].free))
-        if wait.holds(Observed({FactKey("gpu", "local"): Known(Gpu(cards=seen.value.cards[:1]))})):
+        if wait.holds(Observed({GPU("local"): Known(Gpu(cards=seen.value.cards[:1]))})):
             return {"held": held, "seconds": samples[-1][0], "samples": samples[:: max(1, len(samples) // 50)]}
         assert samples[-1][0] < COMES_BACK_WITHIN, f"{empty - samples[-1][1]} bytes did not come back"
 

@@ -19,8 +19,8 @@ from reconciler.core.planner import plan
 from reconciler.core.safety import violations
 from reconciler.errors import PlanStale
 from reconciler.model.change import Ignored
-from reconciler.model.facts import Fact, FactKey, FactValue, Known, Observed, Unit, Unknown
-from reconciler.model.gpu import Gpu
+from reconciler.model.facts import Fact, Known, Unknown
+from reconciler.model.observed import GPU, ORPHANS, UNIT, AnyFactKey, FactValue, Observed
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
 from reconciler.render.json import plan_document
@@ -29,15 +29,8 @@ from reconciler.steps.plan import HostPlan, Plan, PlannedStep
 from reconciler.steps.step import ModelStep
 from reconciler.steps.stop import Stop
 from reconciler.verbs.apply import _compare
-from tests.casefile import (
-    FOLDER,
-    Case,
-    WantedGiven,
-    hints,
-    read,
-    seen,
-    wanted_slice,
-)
+from tests.casefile import FOLDER, Case, WantedGiven, read
+from tests.casework import hints, seen, wanted_slice
 from tests.situations import cases, document, made
 from tests.worlds import HOST, NO_HINTS, OURS, PROVENANCE, target, whole
 
@@ -55,7 +48,7 @@ NOT_SEEN = Unknown("it hid")
 def at_a_glance(wanted: Slice, world: Observed, model_names: Iterable[str]) -> Observed:
     """Return of a world what is seen by one who looks at the files of these models."""
 
-    def looking(keys: Iterable[FactKey], before: Observed) -> Observed:
+    def looking(keys: Iterable[AnyFactKey], before: Observed) -> Observed:
         return before.seeing({key: world.fact(key) for key in keys})
 
     first = looking(attention.cheap_facts(wanted, frozenset(model_names)), Observed())
@@ -83,11 +76,11 @@ def worlds_of(planned: HostPlan, world: Observed) -> Iterator[tuple[PlannedStep,
 
 def settled(world: Observed) -> Observed:
     """Return a world whose orphans are those that have a unit: the list is another view of the same units."""
-    fact = world.fact(FactKey("orphans", HOST))
+    fact = world.fact(ORPHANS(HOST))
     if isinstance(fact, Unknown) or not isinstance(fact.value, tuple):
         return world
-    left = tuple(unit for unit in fact.value if world.value(FactKey("unit", HOST, unit.mark.model), Unit) is not None)
-    return world.seeing({FactKey("orphans", HOST): Known(left)})
+    left = tuple(unit for unit in fact.value if world.value(UNIT(HOST, unit.mark.model)) is not None)
+    return world.seeing({ORPHANS(HOST): Known(left)})
 
 
 ACTIVITIES: list[str] = []
@@ -139,17 +132,17 @@ def test_a_plan_is_the_same_whatever_order_things_were_seen_in(case: Case, rando
         return tuple(random.sample(values, len(values)))
 
     wanted, world = wanted_slice(case), seen(case)
-    strays = world.fact(FactKey("orphans", HOST))
+    strays = world.fact(ORPHANS(HOST))
     if isinstance(strays, Known) and isinstance(strays.value, tuple):
         twice = (
             *strays.value,
             *(unit.model_copy(update={"mark": unit.mark.model_copy(update={"model": "h"})}) for unit in strays.value),
         )
-        world = world.seeing({FactKey("orphans", HOST): Known(twice)})
+        world = world.seeing({ORPHANS(HOST): Known(twice)})
         turned: Fact[FactValue] = Known(shuffled(twice))
     else:
         turned = strays
-    facts = {key: world.fact(key) for key in shuffled(tuple(world))} | {FactKey("orphans", HOST): turned}
+    facts = {key: world.fact(key) for key in shuffled(tuple(world))} | {ORPHANS(HOST): turned}
     aim = target(wanted)
     mixed = aim.model_copy(update={"slice": wanted.model_copy(update={"models": shuffled(wanted.models)})})
     plans = [plan(one, where, NO_HINTS, prune=case.prune) for one, where in ((aim, world), (mixed, Observed(facts)))]
@@ -228,7 +221,7 @@ def without_place(said: str) -> bool:
 
 def memory_is_enough(wanted: Slice, model_name: str, world: Observed) -> bool:
     model = wanted.model(model_name)
-    gpu = world.value(FactKey("gpu", HOST), Gpu)
+    gpu = world.value(GPU(HOST))
     if model is None or gpu is None or not gpu.cards:
         return True
     need = model.vram_bytes or 0
@@ -237,7 +230,7 @@ def memory_is_enough(wanted: Slice, model_name: str, world: Observed) -> bool:
 
 def running(world: Observed, wanted: Slice) -> list[str]:
     names = [*(model.name for model in wanted.models), "gone"]
-    return [name for name in names if world.value(FactKey("unit", HOST, name), Unit) is not None]
+    return [name for name in names if world.value(UNIT(HOST, name)) is not None]
 
 
 @QUICK

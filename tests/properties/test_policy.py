@@ -14,16 +14,11 @@ from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints, attempt_key
-from reconciler.model.facts import FactKey, Known
+from reconciler.model.facts import Known
+from reconciler.model.observed import WEIGHTS
 from reconciler.model.records import Held, Hold, Instant, Quarantine
-from tests.casefile import (
-    Case,
-    Happened,
-    WantedGiven,
-    hints,
-    seen,
-    wanted_slice,
-)
+from tests.casefile import Case, Happened, WantedGiven
+from tests.casework import hints, seen, wanted_slice
 from tests.clocks import instant
 from tests.situations import cases
 from tests.worlds import HOST, target
@@ -142,7 +137,7 @@ def test_another_wish_and_a_retry_begin_to_count_anew() -> None:
 def test_a_file_that_changed_lifts_a_quarantine() -> None:
     failed = Happened(run=("b",), ended="failed", said="it died")
     case = Case(says="", wanted=WantedGiven(active=("b",)), journal=(failed,))
-    key = FactKey("weights", HOST, "b")
+    key = WEIGHTS(HOST, "b")
     world = seen(case)
     fact = world.fact(key)
     assert isinstance(fact, Known)

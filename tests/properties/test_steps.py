@@ -18,14 +18,10 @@ from reconciler.model.facts import (
     Claim,
     Contact,
     Fact,
-    FactKey,
-    FactKind,
-    FactValue,
     Fingerprint,
     Flags,
     Health,
     Known,
-    Observed,
     Phase,
     RestoreAttempt,
     Saved,
@@ -35,6 +31,7 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.gpu import GIB, Card, Gpu, Holder
+from reconciler.model.observed import ANSWERED, CLAIM, AnyFactKey, FactKey, FactKind, FactValue, Observed, V
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, Login, Power, PowerState
 from reconciler.model.preparation import Prepared
@@ -150,9 +147,9 @@ class Watched(Observed):
 
     def __init__(self, world: Observed) -> None:
         super().__init__({key: world.fact(key) for key in world})
-        self.looked: set[FactKey] = set()
+        self.looked: set[AnyFactKey] = set()
 
-    def fact(self, key: FactKey) -> Fact[FactValue]:
+    def fact(self, key: FactKey[V]) -> Fact[V | None]:
         self.looked.add(key)
         return super().fact(key)
 
@@ -177,8 +174,8 @@ def situations(draw: st.DrawFn, kind: type[Step]) -> Situation:
     """Return a step and a world around it: all is well, or one fact in a while is odd and one is hidden."""
     step = draw(steps(kind))
     well = draw(st.booleans())
-    beside = (FactKey("claim", HOST), FactKey("answered", HOST, "b"))
-    facts: dict[FactKey, Fact[FactValue]] = {
+    beside = (CLAIM(HOST), ANSWERED(HOST, "b"))
+    facts: dict[AnyFactKey, Fact[FactValue]] = {
         key: Known(draw(ordinary(key.kind) if well else mostly_ordinary(key.kind)))
         for key in dict.fromkeys((*step.reads(), *beside))
     }
@@ -199,12 +196,12 @@ def every(kind: type[Step], law: Callable[[Step, Observed], bool]) -> None:
     assert any(spoke), "no situation was one that the law speaks of"
 
 
-def changed(before: Observed, after: Observed) -> set[FactKey]:
+def changed(before: Observed, after: Observed) -> set[AnyFactKey]:
     """Return the keys whose facts differ, a prediction of what is seen already being no difference."""
     return {key for key in {*before, *after} if value(before, key) != value(after, key)}
 
 
-def value(world: Observed, key: FactKey) -> object:
+def value(world: Observed, key: AnyFactKey) -> object:
     fact = world.fact(key)
     return fact if isinstance(fact, Unknown) else fact.value
 

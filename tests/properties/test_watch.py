@@ -15,7 +15,7 @@ from reconciler.fakes.processes import Conversation, Nature
 from reconciler.model.records import Hold, Resume, Retry
 from tests.crash.stage import Stage, want
 from tests.vigil import Vigil
-from tests.worlds import HOST, PORT, PROVENANCE, model
+from tests.worlds import HOST, PORT_NUMBER, PROVENANCE, model
 
 ACTIVES = ((), ("a",), ("b",), ("a", "b"))
 ACTS = 100
@@ -52,7 +52,7 @@ class Somebody:
 
     def write(self) -> None:
         """Define both models, on ports of their own only when both are wanted."""
-        ports = {"a": PORT, "b": PORT + 1 if len(self.active) > 1 else PORT}
+        ports = {"a": PORT_NUMBER, "b": PORT_NUMBER + 1 if len(self.active) > 1 else PORT_NUMBER}
         models = tuple(model(name, port=ports[name], digest=digest([name, self.versions[name], ports[name]])) for name in "ab")
         self.vigil.edit(want(*self.active).model_copy(update={"models": models}))
 

@@ -18,14 +18,14 @@ from reconciler.fakes.ports import ports
 from reconciler.fakes.processes import Conversation, Loss
 from reconciler.fakes.world import Descent, Fault
 from reconciler.loop.observer import Observer, remembered
-from reconciler.model.facts import FactKey
-from reconciler.model.power import Guards, Login, Power
+from reconciler.model.observed import POWER
+from reconciler.model.power import Guards, Login
 from reconciler.model.records import Accepted, Retry, RunOpened
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.verdict import HostVerdict
 from tests.crash.stage import PREPARE, Stage, want
 from tests.running import COMPUTING_SECONDS
-from tests.worlds import HOST, PORT, model
+from tests.worlds import HOST, PORT_NUMBER, model
 
 ACTIVES = ((), ("a",), ("b",), ("a", "b"))
 POWERS = (None, None, "on", "off", "suspend")
@@ -69,7 +69,7 @@ def defined(name: str, version: int, port: int) -> ModelSpec:
 
 def fingerprints(name: str, version: int) -> dict[str, str]:
     """Return what a conversation depends on with two definitions of which the second only moved the model's port, or whatever."""
-    return {defined(name, version, port).digest: f"{name}, build {version // 2}" for port in (PORT, PORT + 1)}
+    return {defined(name, version, port).digest: f"{name}, build {version // 2}" for port in (PORT_NUMBER, PORT_NUMBER + 1)}
 
 
 class WorldMachine(RuleBasedStateMachine):
@@ -87,8 +87,8 @@ class WorldMachine(RuleBasedStateMachine):
 
     def want(self, active: tuple[str, ...], power: str | None) -> Slice:
         """Define both models, on ports of their own only when both are wanted."""
-        port = PORT + 1 if len(active) > 1 else PORT
-        models = (defined("a", self.versions["a"], PORT), defined("b", self.versions["b"], port))
+        port = PORT_NUMBER + 1 if len(active) > 1 else PORT_NUMBER
+        models = (defined("a", self.versions["a"], PORT_NUMBER), defined("b", self.versions["b"], port))
         self.before, self.stage.wanted = (
             self.stage.wanted,
             want(*active, power=power).model_copy(update={"models": models, "enforce": self.enforce, "host": self.host}),
@@ -191,8 +191,8 @@ class WorldMachine(RuleBasedStateMachine):
         """Return whether the power of the host is taken for another than it is; assert that the controller could not know."""
         world, sent = self.world, self.hints().sent_down
         observer = Observer(ports(world, self.stage.wanted, Life()), self.stage.wanted, world.clock, remembered(sent))
-        key = FactKey("power", HOST)
-        judged = world.clock.run(observer.look, [key]).value(key, Power)
+        key = POWER(HOST)
+        judged = world.clock.run(observer.look, [key]).value(key)
         if judged is None or judged.state == world.power:
             return False
         if world.power == "on":
@@ -245,7 +245,7 @@ class WorldMachine(RuleBasedStateMachine):
             case "damaged files":
                 self.world.flip(name)
             case "stranger":
-                self.is_visited_by_a_stranger(PORT if name == "a" else PORT + 1)
+                self.is_visited_by_a_stranger(PORT_NUMBER if name == "a" else PORT_NUMBER + 1)
             case "no stranger":
                 self.is_left_by_strangers()
         self.world.clock.now += seconds

@@ -8,17 +8,18 @@ import pytest
 
 from reconciler.core.attention import cheap_facts, costly_facts, found_facts, may_run, orphan_facts, silent_engines
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import FactKey, Health, Observed, Phase, RestoreAttempt, Saved, Unknown
+from reconciler.model.facts import Health, Phase, RestoreAttempt, Saved, Unknown
+from reconciler.model.observed import ACTIVITY, FLAGS, HEALTH, ORPHANS, UNIT, Observed
 from tests.worlds import HOST, NO_HINTS, identity, model, saved_slot, slice_of, unit, world
 
 A, B = model("a"), model("b", port=8081)
-ACTIVITY = FactKey("activity", HOST, "a")
+SLOTS_OF_A = ACTIVITY(HOST, "a")
 RUNS = {"a": unit("a")}
 
 
 def asked(active: tuple[str, ...] | None, runs: Any = None, power: Any = None, **seen: Any) -> bool:
     wanted = slice_of(active, A, B, power=power)
-    return ACTIVITY in costly_facts(wanted, world(wanted, RUNS if runs is None else runs, **seen))
+    return SLOTS_OF_A in costly_facts(wanted, world(wanted, RUNS if runs is None else runs, **seen))
 
 
 def saved(*outcomes: Any, pid: int = 100) -> Saved:
@@ -55,19 +56,19 @@ def test_a_port_that_two_models_share_is_read_once() -> None:
 def test_of_an_orphan_all_is_read_that_its_stop_would_read() -> None:
     wanted = slice_of(("a",), A)
     seen = world(wanted, strays=(unit("gone"), unit("gone", pid=101), unit("a", pid=102)))
-    assert orphan_facts(wanted, seen) == (FactKey("unit", HOST, "gone"), FactKey("health", HOST, "gone"))
+    assert orphan_facts(wanted, seen) == (UNIT(HOST, "gone"), HEALTH(HOST, "gone"))
 
 
 def test_of_orphans_that_cannot_be_seen_nothing_is_read() -> None:
     wanted = slice_of(("a",), A)
-    assert orphan_facts(wanted, world(wanted).seeing({FactKey("orphans", HOST): Unknown("it hid")})) == ()
+    assert orphan_facts(wanted, world(wanted).seeing({ORPHANS(HOST): Unknown("it hid")})) == ()
 
 
 @pytest.mark.parametrize("phase", get_args(Phase))
 def test_only_an_engine_that_did_not_answer_is_asked_again(phase: Phase) -> None:
     wanted = slice_of(("a",), A, B)
     seen = world(wanted, RUNS, health_a=Health(phase=phase))
-    assert silent_engines(wanted, seen) == ((FactKey("health", HOST, "a"),) if phase == "unresponsive" else ())
+    assert silent_engines(wanted, seen) == ((HEALTH(HOST, "a"),) if phase == "unresponsive" else ())
 
 
 def test_the_slots_of_a_model_that_stays_are_left_alone() -> None:
@@ -109,12 +110,12 @@ def test_every_saved_slot_that_is_still_to_be_tried_makes_slots_worth_asking_for
     assert asked(("a",), saved_a=Saved(slots=slots))
 
 
-FLAGS = FactKey("flags", HOST, "a")
+FLAGS_OF_A = FLAGS(HOST, "a")
 
 
 def flags_asked(active: tuple[str, ...] | None, runs: Any = None, power: Any = None, **seen: Any) -> bool:
     wanted = slice_of(active, A, B, power=power)
-    return FLAGS in costly_facts(wanted, world(wanted, runs or {}, **seen))
+    return FLAGS_OF_A in costly_facts(wanted, world(wanted, runs or {}, **seen))
 
 
 def test_a_program_is_run_for_its_flags_only_where_it_may_be_started() -> None:

@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from reconciler.core.ordering import PHASES
-from tests.casefile import EXITS, FOLDER, outcome, read, rewritten
+from tests.casefile import EXITS, FOLDER, read, rewritten
+from tests.casework import outcome
 
 PATHS = sorted(FOLDER.glob("*.yaml"))
 

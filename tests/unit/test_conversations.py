@@ -8,7 +8,8 @@ import pytest
 
 from reconciler.core import conversations
 from reconciler.core.conversations import BECAME
-from reconciler.model.facts import Activity, FactKey, Fingerprint, Known, Observed, RestoreAttempt, Saved, SavedSlot, Slot
+from reconciler.model.facts import Activity, Fingerprint, Known, RestoreAttempt, Saved, SavedSlot, Slot
+from reconciler.model.observed import ACTIVITY, FINGERPRINT, Observed
 from tests.worlds import HOST, identity, model, saved_slot, slice_of, unit, world
 
 RUNNING = {"a": unit("a")}
@@ -16,7 +17,7 @@ RUNNING = {"a": unit("a")}
 
 def seen(*slots: SavedSlot, running: bool = True, activity: Activity | None = None, **saved: Any) -> Observed:
     found = world(slice_of(("a",), model("a")), RUNNING if running else {}, saved_a=Saved(slots=slots, **saved))
-    return found if activity is None else found.seeing({FactKey("activity", HOST, "a"): Known(activity)})
+    return found if activity is None else found.seeing({ACTIVITY(HOST, "a"): Known(activity)})
 
 
 def tried(outcome: str, reason: str = "", pid: int = 100) -> SavedSlot:
@@ -84,9 +85,7 @@ def test_what_waits_for_its_own_definition_is_told_as_such(number: int, which: s
 
 
 def test_a_slot_that_the_engine_has_not_is_told_by_its_number() -> None:
-    found = seen(saved_slot("a", slot=10**12)).seeing(
-        {FactKey("fingerprint", HOST, "a"): Known(Fingerprint(digest="a", places=2))}
-    )
+    found = seen(saved_slot("a", slot=10**12)).seeing({FINGERPRINT(HOST, "a"): Known(Fingerprint(digest="a", places=2))})
     (note,) = conversations.unfit(found, HOST, "a")
     assert f"there is no slot {10**12} for slot file a.bin" in note
 

@@ -11,7 +11,8 @@ import pytest
 from reconciler.core.projection import host_status
 from reconciler.model.status import Status
 from reconciler.render.json import plan_document
-from tests.casefile import FOLDER, looked, read
+from tests.casefile import FOLDER, read
+from tests.casework import looked
 from tests.jsonschema import unfit
 from tests.worlds import whole
 

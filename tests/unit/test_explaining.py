@@ -13,7 +13,8 @@ from reconciler.model.explanation import Explanation
 from reconciler.model.facts import Weights
 from reconciler.model.gpu import GIB
 from reconciler.steps.plan import STEPS
-from tests.casefile import FOLDER, Case, Given, ModelGiven, RunningGiven, SavedGiven, SlotGiven, WantedGiven, looked, read
+from tests.casefile import FOLDER, Case, Given, ModelGiven, RunningGiven, SavedGiven, SlotGiven, WantedGiven, read
+from tests.casework import looked
 from tests.rules.test_errors import ERRORS, REASONS
 
 

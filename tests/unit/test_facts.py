@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+import pytest
+
 from reconciler.core.safety import violations
-from reconciler.model.facts import FactKey, Known, Observed, Unknown
+from reconciler.model.facts import Known, Unknown, Weights
 from reconciler.model.gpu import GIB, Card, Gpu, Holder
+from reconciler.model.observed import CLAIM, POWER, UNIT, Observed
 from reconciler.model.power import Power
 from tests.casefile import Case, WantedGiven
 from tests.situations import made
 from tests.worlds import HOST, model, slice_of, unit, whole, world
 
 ON, OFF = Known(Power(state="on")), Known(Power(state="off"))
-POWER, CLAIM = FactKey("power", HOST), FactKey("claim", HOST)
+ITS_POWER, ITS_CLAIM = POWER(HOST), CLAIM(HOST)
 
 
 def test_worlds_are_equal_whatever_order_they_were_seen_in() -> None:
-    one = Observed({POWER: ON, CLAIM: Known(None)})
-    other = Observed({CLAIM: Known(None), POWER: ON})
+    one = Observed({ITS_POWER: ON, ITS_CLAIM: Known(None)})
+    other = Observed({ITS_CLAIM: Known(None), ITS_POWER: ON})
     assert one == other
     assert hash(one) == hash(other)
-    assert list(one) == list(other) == [CLAIM, POWER]
-    assert one != one.seeing({POWER: OFF})
+    assert list(one) == list(other) == [ITS_CLAIM, ITS_POWER]
+    assert one != one.seeing({ITS_POWER: OFF})
     assert one != "power box: on"
 
 
+def test_a_key_is_tied_to_the_type_of_its_value() -> None:
+    """mypy refuses what is marked here; `make check` fails when it no longer does, since the mark is then not needed."""
+    seen = Observed({UNIT(HOST, "a"): Known(unit("a", 7))})
+    found = seen.value(UNIT(HOST, "a"))
+    assert found is not None
+    assert found.identity.pid == 7
+    weights: Weights | None = seen.value(UNIT(HOST, "a"))  # type: ignore[assignment]
+    assert weights
+    with pytest.raises(TypeError):
+        UNIT(HOST)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        POWER(HOST, "a")  # type: ignore[call-arg]
+
+
 def test_what_nobody_looked_at_is_unknown() -> None:
-    assert Observed().fact(POWER) == Unknown("not observed")
-    assert POWER not in Observed()
+    assert Observed().fact(ITS_POWER) == Unknown("not observed")
+    assert ITS_POWER not in Observed()
 
 
 def test_a_host_without_accelerators_has_nothing_to_say_of_memory() -> None:
@@ -63,8 +80,8 @@ def test_power_says_what_it_was_judged_by_and_how_sure_that_is() -> None:
 
 
 def test_a_world_without_power_says_nothing_of_it() -> None:
-    assert Observed({POWER: OFF}).power(HOST) == "off"
-    assert Observed({POWER: Unknown("it is silent")}).power(HOST) is None
+    assert Observed({ITS_POWER: OFF}).power(HOST) == "off"
+    assert Observed({ITS_POWER: Unknown("it is silent")}).power(HOST) is None
     assert Observed().power(HOST) is None
 
 

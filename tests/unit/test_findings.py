@@ -11,9 +11,10 @@ import pytest
 from reconciler.core import findings, words
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import Binary, Claim, FactKey, Flags, Health, Observed, Phase, Unknown, Weights
+from reconciler.model.facts import Binary, Claim, Flags, Health, Phase, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.machine import Folder, Logins, Machine, Node, Obstacle
+from reconciler.model.observed import BINARY, CLAIM, FLAGS, GPU, GUARDS, WEIGHTS, AnyFactKey, Observed
 from reconciler.model.origin import Service
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Guards, Login
@@ -50,7 +51,7 @@ def seen(**changed: Any) -> list[Finding]:
     return Case(world(SLICE, **changed), machine(**{"folders": PLACES, **parts})).found()
 
 
-def with_unknown(key: FactKey, reason: str) -> list[Finding]:
+def with_unknown(key: AnyFactKey, reason: str) -> list[Finding]:
     return Case(world(SLICE).seeing({key: Unknown(reason)}), machine(folders=PLACES)).found()
 
 
@@ -90,12 +91,12 @@ def test_the_questions_are_about_every_model_and_port() -> None:
 def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
     found = seen(weights_b=Weights(path="b.gguf", exists=False, problem="the weights b.gguf cannot be read"))
     assert told(found) == [("wrong", "weights", "b")]
-    key = FactKey("binary", HOST, "a")
+    key = BINARY(HOST, "a")
     observed = world(SLICE).predicting("test", {key: Binary(path="x", problem="the program x is not executable")})
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "program", "a")]
     assert found[0].fix == "mend it, or what inventory.yaml says of a"
-    observed = world(SLICE).predicting("test", {FactKey("flags", HOST, "a"): Flags(problem="--flash-atn: unknown to x")})
+    observed = world(SLICE).predicting("test", {FLAGS(HOST, "a"): Flags(problem="--flash-atn: unknown to x")})
     (only,) = Case(observed, machine(folders=PLACES)).found()
     assert (only.subject, only.found) == ("program", "--flash-atn: unknown to x")
 
@@ -123,7 +124,7 @@ def test_a_setting_of_a_service_that_differs_is_a_note() -> None:
 
 def test_a_service_with_a_key_that_nobody_named_is_mentioned() -> None:
     binary = Binary(path="/opt/llama-server", key="LLAMA_API_KEY in /etc/llm.env")
-    observed = world(SLICE).predicting("test", {FactKey("binary", HOST, "a"): binary})
+    observed = world(SLICE).predicting("test", {BINARY(HOST, "a"): binary})
     (found,) = Case(observed, machine(folders=PLACES)).found()
     assert (found.level, found.found) == ("note", "its service wants a key (LLAMA_API_KEY in /etc/llm.env)")
 
@@ -134,8 +135,8 @@ DEAF = "Wake-on-LAN is off at eth0 of box; `sudo ethtool -s eth0 wol g` there ar
 def of_guards(power: WantedPower | None, guards: Guards) -> list[Finding]:
     """Judge a host whose power is wanted so, and what its system says against sending it down."""
     slice_ = slice_of(("a",), A, power=power, capabilities=Capabilities(can_shut_down=True))
-    seen_ = world(slice_).predicting("test", {FactKey("guards", HOST): guards})
-    assert FactKey("guards", HOST) in findings.questions(slice_)
+    seen_ = world(slice_).predicting("test", {GUARDS(HOST): guards})
+    assert GUARDS(HOST) in findings.questions(slice_)
     return list(findings.of_host(slice_, seen_, machine(folders=PLACES[:1]), OURS))
 
 
@@ -150,7 +151,7 @@ def test_what_keeps_a_host_from_going_down_or_coming_back_is_named_with_its_reme
 
 def test_somebody_who_uses_a_host_for_now_is_no_finding() -> None:
     assert of_guards("off", Guards(logins=(Login(user="ana", place="tty1"),))) == []
-    assert FactKey("guards", HOST) not in findings.questions(SLICE)
+    assert GUARDS(HOST) not in findings.questions(SLICE)
 
 
 def test_weights_of_another_task_are_named() -> None:
@@ -174,7 +175,7 @@ def test_a_port_of_ours_is_well() -> None:
 
 def test_a_claim_of_another_controller_is_named_with_its_directory() -> None:
     mine, theirs = ME.claim(instant(1.0)), Claim(controller="you", name="attic", directory="/d", at=1.0)
-    key = FactKey("claim", HOST)
+    key = CLAIM(HOST)
     assert Case(world(SLICE).predicting("test", {key: mine}), machine(folders=PLACES)).found() == []
     found = Case(world(SLICE).predicting("test", {key: theirs}), machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "claim", "")]
@@ -198,13 +199,13 @@ def test_device_nodes_that_may_not_be_used_are_named_with_the_group() -> None:
 
 
 def test_memory_that_cannot_be_read_is_said_of_the_card() -> None:
-    found = with_unknown(FactKey("gpu", HOST), "its memory cannot be read")
+    found = with_unknown(GPU(HOST), "its memory cannot be read")
     assert told(found) == [("wrong", "gpu", "")]
     assert "`gpu: none`" in found[0].fix
 
 
 def test_what_cannot_be_seen_is_said_once() -> None:
-    observed = world(SLICE).seeing({FactKey(kind, HOST, "a"): Unknown("it is silent") for kind in ("weights", "binary")})
+    observed = world(SLICE).seeing({kind(HOST, "a"): Unknown("it is silent") for kind in (WEIGHTS, BINARY)})
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "access", "")]
     assert "it is silent" in found[0].found

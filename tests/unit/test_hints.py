@@ -9,7 +9,7 @@ from reconciler.core.canonical import digest
 from reconciler.core.moments import parse_until, said_at
 from reconciler.core.policy import aim
 from reconciler.core.recovery import Hints, fold
-from reconciler.model.facts import Observed
+from reconciler.model.observed import Observed
 from reconciler.model.records import (
     Accepted,
     Adopted,

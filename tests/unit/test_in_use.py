@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from reconciler.model.facts import Activity, FactKey, Known, Observed, Slot
+from reconciler.model.facts import Activity, Known, Slot
+from reconciler.model.observed import ACTIVITY, Observed
 from reconciler.steps.drain import Drain
 from reconciler.steps.save_slots import SaveSlots, used_since
 from tests.worlds import HOST, identity, model, slice_of, unit, world
@@ -19,7 +20,7 @@ DRAIN, SAVE = Drain(host=HOST, model="a"), SaveSlots(host=HOST, model="a")
 
 def seen(activity: Activity) -> Observed:
     wanted = slice_of((), model("a"))
-    return world(wanted, {"a": unit("a")}).seeing({FactKey("activity", HOST, "a"): Known(activity)})
+    return world(wanted, {"a": unit("a")}).seeing({ACTIVITY(HOST, "a"): Known(activity)})
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from reconciler.fakes.life import Life
 from reconciler.fakes.ports import FakeGpu, FakeLauncher, Parts, ports
 from reconciler.fakes.world import World
 from reconciler.loop.observer import READ_SECONDS, Observer, remembered
-from reconciler.model.facts import Contact, Fact, FactKey, Observed, Unit
+from reconciler.model.facts import Fact, Unit
 from reconciler.model.gpu import Gpu
+from reconciler.model.observed import CONTACT, GPU, HEALTH, POWER, UNIT, Observed
 from reconciler.model.records import Instant, SentDown
 from tests.crash.stage import want
 from tests.worlds import HOST
@@ -51,29 +52,29 @@ def test_a_host_is_silent_only_while_its_network_answers() -> None:
 
     def judged(before: Observed, seconds: float) -> Observed:
         world.clock.now += seconds
-        return world.clock.run(observer.look, [FactKey("power", HOST)], before)
+        return world.clock.run(observer.look, [POWER(HOST)], before)
 
     world.unseen = {"contact": "the cable is out", "canary": "the cable is out"}
     out = judged(judged(Observed(), 0), 2 * SILENCE_SECONDS)
     world.unseen = {"contact": "it has not answered yet"}
     back = judged(out, 1)
-    assert back.unknown(FactKey("power", HOST)) is not None
+    assert back.unknown(POWER(HOST)) is not None
     assert judged(judged(back, SILENCE_SECONDS - 1), 0).power(HOST) is None
     assert judged(judged(back, SILENCE_SECONDS - 1), 1).power(HOST) == "off"
 
 
 def test_a_reader_that_never_answers_is_unknown_and_hides_nobody_else() -> None:
     world, observed = seen(Parts(gpu=SilentGpu))
-    unknown = observed.unknown(FactKey("gpu", HOST))
+    unknown = observed.unknown(GPU(HOST))
     assert unknown is not None
     assert unknown.reason == LATE
-    assert observed.value(FactKey("contact", HOST), Contact) is not None
+    assert observed.value(CONTACT(HOST)) is not None
     assert world.clock.now == 1000 + READ_SECONDS
 
 
 def test_units_that_are_not_told_leave_engines_unknown() -> None:
     _, observed = seen(Parts(launcher=SilentLauncher))
-    for kind in ("unit", "health"):
-        unknown = observed.unknown(FactKey(kind, HOST, "a"))
+    for kind in (UNIT, HEALTH):
+        unknown = observed.unknown(kind(HOST, "a"))
         assert unknown is not None
         assert LATE in unknown.reason

@@ -8,8 +8,9 @@ import pytest
 
 from reconciler.core.canonical import digest
 from reconciler.core.planner import plan
-from reconciler.model.facts import Activity, FactKey, Health, Observed, Phase, Saved, Slot, Unknown, Weights
+from reconciler.model.facts import Activity, Health, Phase, Saved, Slot, Unknown, Weights
 from reconciler.model.gpu import Card, Gpu, Holder
+from reconciler.model.observed import GPU, PORT, Observed
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Power
 from reconciler.model.spec import Capabilities
@@ -124,11 +125,11 @@ def test_memory_that_comes_back_from_what_was_stopped_is_to_be_seen_twice() -> N
 def test_memory_that_cannot_be_read_any_more_is_no_reason_to_wait_once_something_was_stopped() -> None:
     step, seen = AwaitVram(host=HOST, need_bytes=GIB), world(WANT_B, A_RUNS)
     assert not step.may_proceed_unknown(seen)
-    assert step.may_proceed_unknown(seen.seeing({FactKey("gpu", HOST): Unknown("it hid")}))
+    assert step.may_proceed_unknown(seen.seeing({GPU(HOST): Unknown("it hid")}))
 
 
 def test_unknown_vram_refuses_start() -> None:
-    seen = world(WANT_B, A_RUNS).seeing({FactKey("gpu", HOST): Unknown("no driver")})
+    seen = world(WANT_B, A_RUNS).seeing({GPU(HOST): Unknown("no driver")})
     made = plan(target(WANT_B), seen, NO_HINTS)
     assert any("gpu box: no driver" in reason for reason in made.refusals)
 
@@ -194,7 +195,7 @@ def test_an_orphan_is_shown_and_only_stopped_when_asked(prune: bool) -> None:
     want = slice_of(("a",), A)
     stray = unit("gone", pid=7)
     seen = world(want, A_RUNS, strays=(stray,), unit_gone=stray, health_gone=Health(phase="unresponsive"))
-    seen = seen.seeing({FactKey("port", HOST, "0"): world(want).fact(FactKey("port", HOST, "8080"))})
+    seen = seen.seeing({PORT(HOST, 0): world(want).fact(PORT(HOST, 8080))})
     made = plan(target(want), seen, NO_HINTS, prune=prune)
     assert kinds(made) == (["stop"] if prune else [])
     assert bool(made.ignored) is not prune

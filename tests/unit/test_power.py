@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from reconciler.core.moments import said_at
 from reconciler.core.power import GOING_SECONDS, SILENCE_SECONDS, elapsed, is_going, judged, needs_canary
 from reconciler.model import power
-from reconciler.model.facts import Contact, Fact, FactKey, FactValue, Known, Observed, Unknown
+from reconciler.model.facts import Contact, Fact, Known, Unknown
+from reconciler.model.observed import CANARY, CONTACT, TESTIMONY, FactValue, Observed
 from reconciler.model.power import Canary, Guards, Inhibitor, Login, Power, PowerState
 from reconciler.model.records import Instant, SentDown
 from tests.clocks import instant
@@ -66,9 +67,9 @@ class Evidence(NamedTuple):
         boot = "boot" if self.contact == "answers" else "another boot"
         silent = Unknown("it is silent", since=SILENT[self.contact]) if self.contact in SILENT else None
         return Observed({
-            FactKey("contact", HOST): silent or Known(Contact(boot_id=boot)),
-            FactKey("testimony", HOST): WITNESSES[self.witness],
-            FactKey("canary", HOST): NEIGHBOURS[self.neighbour],
+            CONTACT(HOST): silent or Known(Contact(boot_id=boot)),
+            TESTIMONY(HOST): WITNESSES[self.witness],
+            CANARY(HOST): NEIGHBOURS[self.neighbour],
         })  # fmt: skip
 
     @property
@@ -178,15 +179,15 @@ def facts(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 def observed(contact: Any, testimony: Any, canary: Any) -> Observed:
     """Return what was seen; what nobody looked at is None."""
-    seen = {"contact": contact, "testimony": testimony, "canary": canary}
-    return Observed({FactKey(kind, HOST): fact for kind, fact in seen.items() if fact is not None})  # type: ignore[arg-type]
+    seen = {CONTACT(HOST): contact, TESTIMONY(HOST): testimony, CANARY(HOST): canary}
+    return Observed({key: fact for key, fact in seen.items() if fact is not None})
 
 
 STATES = st.sampled_from((None, *get_args(PowerState)))
-CONTACT = facts(st.builds(Contact, boot_id=st.sampled_from(("boot", "another boot", ""))))
-TESTIMONY = facts(st.none() | st.builds(power.Testimony, state=STATES, words=WORDS))
-CANARY = facts(st.builds(Canary, address=st.sampled_from(("the gateway", "10.0.0.1"))))
-SEEN = st.builds(observed, st.none() | CONTACT, st.none() | TESTIMONY, st.none() | CANARY)
+CONTACT_FACTS = facts(st.builds(Contact, boot_id=st.sampled_from(("boot", "another boot", ""))))
+TESTIMONY_FACTS = facts(st.none() | st.builds(power.Testimony, state=STATES, words=WORDS))
+CANARY_FACTS = facts(st.builds(Canary, address=st.sampled_from(("the gateway", "10.0.0.1"))))
+SEEN = st.builds(observed, st.none() | CONTACT_FACTS, st.none() | TESTIMONY_FACTS, st.none() | CANARY_FACTS)
 
 
 @given(SEEN, st.none() | SENT, MOMENTS)
@@ -197,10 +198,10 @@ def test_a_host_is_never_off_without_a_named_reason(seen: Observed, sent: SentDo
         return
     found = fact.value
     assert isinstance(found, Power)
-    if seen.value(FactKey("contact", HOST), Contact) is not None:
+    if seen.value(CONTACT(HOST)) is not None:
         assert found == Power(state="on")
         return
-    witness = seen.value(FactKey("testimony", HOST), power.Testimony)
+    witness = seen.value(TESTIMONY(HOST))
     if found.grade == "proved":
         assert witness is not None
         assert found.because == witness.words
@@ -212,7 +213,7 @@ def test_a_host_is_never_off_without_a_named_reason(seen: Observed, sent: SentDo
     if sent.seen:
         assert found.because == f"{sent.seen}; silent ever since"
         return
-    canary, silence = seen.value(FactKey("canary", HOST), Canary), seen.unknown(FactKey("contact", HOST))
+    canary, silence = seen.value(CANARY(HOST)), seen.unknown(CONTACT(HOST))
     assert sent.is_heard
     assert canary is not None
     assert canary.address in found.because
@@ -226,8 +227,8 @@ def test_a_witness_that_says_that_a_silent_host_is_on_keeps_it_from_being_off(
     seen: Observed, sent: SentDown | None, now: Instant
 ) -> None:
     lit = seen.seeing({
-        FactKey("contact", HOST): Unknown("it is silent"),
-        FactKey("testimony", HOST): Known(power.Testimony(state="on", words="it draws 90 W")),
+        CONTACT(HOST): Unknown("it is silent"),
+        TESTIMONY(HOST): Known(power.Testimony(state="on", words="it draws 90 W")),
     })  # fmt: skip
     fact = judged(lit, HOST, sent, now)
     assert isinstance(fact, Unknown) or fact.value.state != "off"

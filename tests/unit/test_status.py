@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -12,8 +12,9 @@ from reconciler.core.planner import plan
 from reconciler.core.projection import history, host_status
 from reconciler.core.recovery import Hints, fold
 from reconciler.core.words import quarantined, seen
-from reconciler.model.facts import FactKey, FactKind, FactValue, Fingerprint, Health, Known, Observed, Phase, Saved, Unit, Unknown
+from reconciler.model.facts import Fingerprint, Health, Known, Phase, Saved, Unit, Unknown
 from reconciler.model.gpu import Card, Gpu
+from reconciler.model.observed import HEALTH, POWER, UNIT, FactKey, FactKind, FactValue, Observed
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Power
 from reconciler.model.records import Hold, Record, RollBack, Row, RunClosed, RunOpened, StepDone
@@ -150,7 +151,7 @@ def test_a_model_that_answers_in_another_way_is_named_as_what_it_is(
 
 
 def test_a_model_that_cannot_be_seen_is_unknown() -> None:
-    hidden = world(WANTED).seeing({FactKey("unit", HOST, "a"): Unknown("no answer")})
+    hidden = world(WANTED).seeing({UNIT(HOST, "a"): Unknown("no answer")})
     conditions = told(WANTED, hidden)
     assert words(conditions["model Ready"]) == ("Unknown", "NotSeen", "no answer")
     assert conditions["Ready"].status == "Unknown"
@@ -206,17 +207,17 @@ def test_history_leaves_out_the_end_of_a_run_that_it_does_not_know() -> None:
         ("fingerprint", Fingerprint(digest="x"), ""),
     ],
 )  # fmt: skip
-def test_what_was_seen_is_said_in_words(kind: FactKind, value: FactValue, phrase: str) -> None:
-    key = FactKey(kind, HOST)
+def test_what_was_seen_is_said_in_words(kind: str, value: FactValue, phrase: str) -> None:
+    key = FactKey[Any](cast("FactKind", kind), HOST)
     assert seen([key], Observed({key: Known(value)})) == phrase
 
 
 def test_what_is_unknown_for_one_reason_is_said_once() -> None:
-    keys = [FactKey("power", HOST), FactKey("unit", HOST), FactKey("health", HOST)]
+    keys = [POWER(HOST), UNIT(HOST, "a"), HEALTH(HOST, "a")]
     observed = Observed(
         {keys[0]: Unknown("it is silent"), keys[1]: Unknown("it is silent"), keys[2]: Known(Health(phase="ready"))}
     )
-    assert seen(keys, observed) == "power box is not known: it is silent; health box: ready"
+    assert seen(keys, observed) == "power box is not known: it is silent; health box/a: ready"
 
 
 def test_a_host_that_is_held_is_not_ready_and_says_why_and_until_when() -> None:
