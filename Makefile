@@ -66,7 +66,7 @@ schemas: $(WORKSHOP)
 coverage: $(WORKSHOP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report= $(PURE)
 	$(BIN)/coverage report --fail-under=100 \
-		--include='reconciler/model/*,reconciler/steps/*,reconciler/core/*,reconciler/store/*'
+		--include='reconciler/model/*,reconciler/steps/*,reconciler/core/*,reconciler/config/*,reconciler/store/*'
 
 # One file for use and one for development, each for every platform and Python that the project runs on, with the hashes of
 # all their wheels. Extras stay in them: pip before 23.3 takes `name` and `name[extra]` for two requirements.

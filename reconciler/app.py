@@ -12,6 +12,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from reconciler.config.source import FileSource
+from reconciler.config.state_folder import Folder
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.contained import contained
 from reconciler.edge import trace
@@ -22,8 +24,6 @@ from reconciler.store.controller_id import ControllerId
 from reconciler.store.journal import SqliteJournal
 from reconciler.store.journal_file import JournalFile
 from reconciler.store.lock import FileLock
-from reconciler.store.repository import Folder
-from reconciler.store.source import FileSource
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -101,7 +101,7 @@ class App:
     @cached_property
     def edits(self) -> Edits:
         """Return what notices a change of the files."""
-        from reconciler.store.edits import FileEdits  # noqa: PLC0415 - only who watches pays for it
+        from reconciler.config.file_watch import FileEdits  # noqa: PLC0415 - only who watches pays for it
 
         return FileEdits(self.source, self.journal_directory)
 
@@ -115,7 +115,7 @@ class App:
     @cached_property
     def random(self) -> Random:
         """Return chance."""
-        from reconciler.edge.chance import SystemRandom  # noqa: PLC0415 - as above
+        from reconciler.edge.system_random import SystemRandom  # noqa: PLC0415 - as above
 
         return SystemRandom()
 

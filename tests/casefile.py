@@ -21,7 +21,7 @@ from reconciler.model.power import Guards, PowerState, Testimony
 from reconciler.model.preparation import Preparation
 from reconciler.model.quantity import Bytes
 from reconciler.model.spec import Conversations, WantedPower
-from reconciler.verbs.outcome import OK, PENDING, REFUSED
+from reconciler.verbs.result import OK, PENDING, REFUSED
 
 FOLDER = Path(__file__).parent / "cases"
 NOW = 1_000_000.0

@@ -59,9 +59,9 @@ from reconciler.model.spec import Capabilities, Command, Slice
 from reconciler.ports import Evidence
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
-from reconciler.verbs.given import Looking
-from reconciler.verbs.outcome import OK, PENDING, REFUSED
+from reconciler.verbs.context import Looking
 from reconciler.verbs.plan import Seen, Sight, _planned
+from reconciler.verbs.result import OK, PENDING, REFUSED
 from tests.casefile import EXITS, NOW, STARTED, Case, Expected, Given, Happened, RunningGiven, SavedGiven
 from tests.clocks import instant
 from tests.worlds import HOST, ME, PROVENANCE, identity, model, saved_slot, slice_of, unit, whole, world

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.config.source import FileSource
 from reconciler.errors import ConfigError
 from reconciler.fakes.catalog import FakeCatalog
-from reconciler.store.source import FileSource
 
 if TYPE_CHECKING:
     from pathlib import Path

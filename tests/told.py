@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from reconciler.config.file_watch import FileEdits
+from reconciler.config.source import FileSource
 from reconciler.fakes.catalog import FakeCatalog
-from reconciler.store.edits import FileEdits
-from reconciler.store.source import FileSource
 from tests.repository import git
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
-from reconciler.loop.keeper import Means
-from reconciler.loop.past import Past
+from reconciler.loop.hints_cache import Past
+from reconciler.loop.host_loop import Means
 from reconciler.loop.watcher import Watcher
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Known
@@ -31,8 +31,8 @@ from reconciler.model.records import Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import Access, Engine, GpuReader, HostPorts, Journal, Launcher, ModelPorts, Power, Shelf
-from reconciler.verbs.given import Acting
-from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.context import Acting
+from reconciler.verbs.result import Outcome
 from tests.chance import SeededRandom
 from tests.crash.stage import want
 from tests.worlds import ME, PROVENANCE

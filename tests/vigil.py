@@ -17,9 +17,9 @@ from reconciler.fakes.edits import FakeEdits
 from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
-from reconciler.loop.keeper import Means
+from reconciler.loop.hints_cache import Past
+from reconciler.loop.host_loop import Means
 from reconciler.loop.observer import Observer
-from reconciler.loop.past import Past
 from reconciler.loop.watcher import Watcher
 from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack, RunOpened, StepIntent
 from reconciler.model.spec import Slice
@@ -27,8 +27,8 @@ from reconciler.model.target import Provenance, Wanted
 from reconciler.model.verdict import HostVerdict
 from reconciler.ports import Clock, HostPorts, Journal
 from reconciler.store.journal_file import JournalFile
-from reconciler.verbs import asking
-from reconciler.verbs.given import Acting
+from reconciler.verbs import delegate
+from reconciler.verbs.context import Acting
 from reconciler.verbs.rollback import promoted
 from tests.chance import SeededRandom
 from tests.crash.stage import Stage
@@ -103,7 +103,7 @@ class Vigil:
     async def ask_with(self, asked: Asked) -> HostVerdict:
         """Ask with a row of one's own."""
         asker = cast("Acting", Asker(MortalJournal(self.journal, Life()), self.world.clock))
-        verdicts = await asking.ask(asker, [asked], self.said.append, PATIENCE)
+        verdicts = await delegate.ask(asker, [asked], self.said.append, PATIENCE)
         assert verdicts, "nobody answered"
         return verdicts[HOST]
 

@@ -14,7 +14,7 @@ from reconciler.cli.terminal import say
 from reconciler.edge import trace
 from reconciler.errors import ReconcilerError, Unexpected
 from reconciler.settings import settings
-from reconciler.verbs.outcome import UNKNOWN
+from reconciler.verbs.result import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from reconciler import __version__
 from reconciler.cli.arguments import parse, verb_of
-from reconciler.cli.doing import ACTS, run
+from reconciler.cli.dispatch import ACTS, run
 from reconciler.cli.terminal import open_streams, say, settle_streams, write
 from reconciler.errors import Misused, ReconcilerError
-from reconciler.verbs.outcome import INTERRUPTED, LEFT_AT_ONCE
+from reconciler.verbs.result import INTERRUPTED, LEFT_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from reconciler.verbs.outcome import INTERRUPTED, LEFT_AT_ONCE
+from reconciler.verbs.result import INTERRUPTED, LEFT_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable

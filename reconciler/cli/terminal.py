@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from reconciler.model.names import Value
     from reconciler.render.documents import PlanDocument
-    from reconciler.render.look import Look
+    from reconciler.render.terminal_style import Look
 
 
 NOTHING_BEGUN = "left at the question; nothing was begun, and nothing was changed"
@@ -151,7 +151,7 @@ def told(asked: argparse.Namespace, answer: Value, indent: int | None = 2) -> st
     document = answer.model_dump(mode="json")
     if asked.output == "json":
         return json.dumps(document, indent=indent, ensure_ascii=False)
-    from reconciler.render import beginning, text  # noqa: PLC0415 - JSON does not pay for it
+    from reconciler.render import onboarding_text, text  # noqa: PLC0415 - JSON does not pay for it
 
     shown: Mapping[str, Callable[[dict[str, Any], Look], str]] = {
         "plan": text.plan_text,
@@ -161,8 +161,8 @@ def told(asked: argparse.Namespace, answer: Value, indent: int | None = 2) -> st
         "logs": text.logs_text,
         "explain": text.explain_text,
         "watch": text.ended_text,
-        "init": beginning.init_text,
-        "doctor": beginning.doctor_text,
+        "init": onboarding_text.init_text,
+        "doctor": onboarding_text.doctor_text,
     }
     reader = text.verdict_text if getattr(asked, "try_power", False) else shown.get(asked.verb, text.verdict_text)
     return reader(document, look_of(sys.stdout))
@@ -170,7 +170,7 @@ def told(asked: argparse.Namespace, answer: Value, indent: int | None = 2) -> st
 
 def look_of(stream: TextIO) -> Look:
     """Return how wide and colourful a stream may be: on a terminal as it is, elsewhere everything plain."""
-    from reconciler.render.look import PLAIN, Look  # noqa: PLC0415 - JSON does not pay for it
+    from reconciler.render.terminal_style import PLAIN, Look  # noqa: PLC0415 - JSON does not pay for it
 
     if not stream.isatty():
         return PLAIN

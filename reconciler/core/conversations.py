@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.core.moments import said_at
+from reconciler.core.deadlines import said_at
 from reconciler.model.facts import Fingerprint, RestoreAttempt, Saved, SavedSlot
 from reconciler.model.observed import FINGERPRINT, SAVED, UNIT, Observed
 from reconciler.steps.restore_slots import gave_up, owed_slots, taken_slots

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from reconciler.core import planner, words
+from reconciler.core import phrases, planner
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, attempt_key
@@ -17,7 +17,7 @@ from reconciler.steps.plan import STEPS
 
 RETRY = Backoff()
 HASH_SPAN = 16.0**8
-OF_POWER = {words.failed(kind) for kind, step in STEPS.items() if step.of_power}
+OF_POWER = {phrases.failed(kind) for kind, step in STEPS.items() if step.of_power}
 """Failures after which nothing is gone back to: a host that was asked to go down, or to come up, may still do so."""
 
 TOLERATED_JUMP_SECONDS = 60.0
@@ -43,8 +43,8 @@ class Aim:
     def reason(self) -> str:
         """The cause as a sentence, empty where there is none."""
         if isinstance(self.cause, Hold):
-            return words.held(self.cause)
-        return words.quarantined(self.cause) if self.cause else ""
+            return phrases.held(self.cause)
+        return phrases.quarantined(self.cause) if self.cause else ""
 
     @property
     def instead(self) -> str:

@@ -6,7 +6,7 @@ go down and was silent for long enough while its neighbours answered. Whatever e
 
 from __future__ import annotations
 
-from reconciler.core.moments import said_at
+from reconciler.core.deadlines import said_at
 from reconciler.model.facts import Contact, Fact, Known, Unknown
 from reconciler.model.observed import CANARY, CONTACT, TESTIMONY, FactValue, Observed
 from reconciler.model.power import Canary, Power, Testimony

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.core import words
-from reconciler.core.conditions import SERVES, host_conditions, left_by_rollback, model_conditions
+from reconciler.core import phrases
 from reconciler.core.recovery import Hints
+from reconciler.core.report.conditions import SERVES, host_conditions, left_by_rollback, model_conditions
 from reconciler.model.facts import Saved
 from reconciler.model.observed import HEALTH, POWER, SAVED, TESTIMONY, UNIT, Observed
 from reconciler.model.records import Carried, OpenRun, Row, RunClosed, RunOpened, StepDone
@@ -60,7 +60,7 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:
     running = observed.value(unit_key) is not None
     phase = "unknown" if observed.unknown(unit_key) else health.phase if health and running else "absent"
     wanted = None if slice_.active is None else model.name in slice_.active
-    url = words.url(model) if phase in SERVES else ""
+    url = phrases.url(model) if phase in SERVES else ""
     conditions = model_conditions(slice_, model, observed)
     return ModelStatus(model=model.name, wanted=wanted, phase=phase, conditions=conditions, url=url)
 

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from reconciler.core import conversations
 from reconciler.core.diff import GOING_DOWN, POWER_STATES
-from reconciler.core.memory import awaited
 from reconciler.core.room import Shortage, shortage
+from reconciler.core.vram import awaited
 from reconciler.model.change import Change, PowerChange, PrepareChange, ProveChange, RestoreChange, StartChange, StopChange
 from reconciler.model.facts import Activity, Unit, Weights
 from reconciler.model.gpu import GIB, Gpu

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from reconciler.core.words import obstacle, size
+from reconciler.core.phrases import obstacle, size
 from reconciler.model.facts import Saved
 from reconciler.model.observed import SAVED, WEIGHTS, Observed
 from reconciler.steps.save_slots import SaveSlots, file_bytes, in_files, unsaved

@@ -8,12 +8,12 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from reconciler.drivers.access.exchange.place import Place
-from reconciler.drivers.power.composed.driver import Composed, Parts
-from reconciler.drivers.power.composed.paced import Paced
-from reconciler.drivers.power.composed.reach import Reach
-from reconciler.drivers.power.composed.refusals import Refusals
-from reconciler.edge.loop import Loop
+from reconciler.drivers.access.shared.place import Place
+from reconciler.drivers.power.host_power.deps import Reach
+from reconciler.drivers.power.host_power.paced import Paced
+from reconciler.drivers.power.host_power.power import Composed, Parts
+from reconciler.drivers.power.host_power.refusals import Refusals
+from reconciler.edge.loop_scope import Loop
 from reconciler.model.spec import Kind
 from reconciler.ports import HostPorts, ModelPorts
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx
     from pydantic import JsonValue
 
-    from reconciler.edge.loop import Loop
+    from reconciler.edge.loop_scope import Loop
 
 RESPONSE_LIMIT = 64 * 1024 * 1024
 EXCERPT = 120

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 
 from reconciler.edge.interpreter import Interpreter
-from reconciler.edge.knock import Door, door, in_effect, knock
+from reconciler.edge.ssh_probe import Door, door, in_effect, knock
 from reconciler.errors import DriverError, HungUp
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from reconciler.edge.loop import Loop
+    from reconciler.edge.loop_scope import Loop
 
 CONNECT_SECONDS = 15.0
 MOST_AT_ONCE = 10

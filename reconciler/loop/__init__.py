@@ -1,1 +1,4 @@
-"""Loop."""
+"""The reconcile loop: look, aim, plan, execute, journal, roll back; and the watch that does it again whenever something stirs.
+
+Called by verbs; acts through ports only.
+"""

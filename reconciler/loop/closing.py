@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from reconciler.core import words
+from reconciler.core import phrases
 from reconciler.core.policy import Aim
 from reconciler.core.recovery import attempt_key
 from reconciler.loop.executor import Ending, Executor
@@ -60,7 +60,7 @@ async def close(executor: Executor, ending: Ending, aim: Aim) -> Attempt:
             host=target.slice.host.name,
             run=executor.run,
             verdict=verdicts.get(ending.kind, "failed"),
-            reason=words.failed(ending.step.kind if ending.step else "trial") if failed else unmet,
+            reason=phrases.failed(ending.step.kind if ending.step else "trial") if failed else unmet,
             message=message,
             key=key if failed else None,
             quarantines=failed and aim.mode == "forward",
@@ -77,7 +77,7 @@ async def close(executor: Executor, ending: Ending, aim: Aim) -> Attempt:
         return Attempt("interrupted", executor.run, message, torn_down=executor.torn_down, of_power=of_power)
     if unmet:
         return Attempt("unmet", executor.run, message)
-    return Attempt("done", executor.run, serving=words.urls(target.slice))
+    return Attempt("done", executor.run, serving=phrases.urls(target.slice))
 
 
 async def _last_words(executor: Executor, ending: Ending, target: Target) -> tuple[str, ...]:

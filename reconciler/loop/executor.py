@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import anyio
 
-from reconciler.core import conversations, words
+from reconciler.core import conversations, phrases
 from reconciler.core.recovery import SEEN
 from reconciler.effects import (
     await_down,
@@ -364,8 +364,8 @@ def _drain_of(model_name: str, steps: Sequence[PlannedStep]) -> int:
 def _late(step: AnyStep, world: Observed) -> str:
     """Return what stands in the way of a step that took too long; of a host's power, what that is judged to be."""
     if step.ends_down:
-        return f"not so after {step.deadline:.0f} s: {words.seen([POWER(step.host)], world)}"
-    return f"not so after {step.deadline:.0f} s: " + ("; ".join(step.blocked_by(world)) or words.seen(step.reads(), world))
+        return f"not so after {step.deadline:.0f} s: {phrases.seen([POWER(step.host)], world)}"
+    return f"not so after {step.deadline:.0f} s: " + ("; ".join(step.blocked_by(world)) or phrases.seen(step.reads(), world))
 
 
 def _cut_short(step: AnyStep, world: Observed, reason: str, trouble: str) -> str:

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 import anyio
 
 from reconciler.core import power
-from reconciler.core.attention import (
+from reconciler.core.observe_scope import (
     FILE_FACTS,
     cheap_facts,
     costly_facts,

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from reconciler.core import attention, gate, planner, policy, words
-from reconciler.core.moments import said_time
+from reconciler.core import gate, observe_scope, phrases, planner, policy
+from reconciler.core.deadlines import said_time
 from reconciler.core.policy import Aim
 from reconciler.core.power import is_going
 from reconciler.core.recovery import Hints
 from reconciler.errors import DurabilityError, ReconcilerError, Unexpected
 from reconciler.loop import trial
-from reconciler.loop.claiming import Claiming
+from reconciler.loop.claim import Claiming
 from reconciler.loop.closing import Attempt, close
 from reconciler.loop.executor import Ending, Executor, Interrupt
-from reconciler.loop.lasting import Lasting
+from reconciler.loop.hints_cache import Past
 from reconciler.loop.observer import Observer
-from reconciler.loop.past import Past
+from reconciler.loop.ports_cache import Lasting
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
 from reconciler.model.facts import UnitIdentity
@@ -105,7 +105,7 @@ async def _reconciled(wish: Wish, actor: Actor) -> HostVerdict:
         effect = hints.open_run.in_flight
         during = f" during {effect.step} {effect.model}".rstrip() if effect else ""
         actor.say(f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on from what is there")
-    observed = await _observer(actor, wish.slice).what_matters(attention.may_run(wish.slice, hints))
+    observed = await _observer(actor, wish.slice).what_matters(observe_scope.may_run(wish.slice, hints))
     await _note_power(actor, hints.sent_down, observed, host)
     aim = policy.aim(wish.slice, hints, observed, actor.clock.instant(), retries=wish.retries)
     match aim.cause:
@@ -177,7 +177,7 @@ async def _healed(wish: Wish, actor: Actor, aim: Aim, failure: Quarantine) -> Ho
     """Bring a host whose wish is quarantined to last good, and keep it there until that changes, or is tried again by itself."""
     host = wish.slice.host.name
     asked = wish.trigger == "rollback"
-    left = words.is_left(failure)
+    left = phrases.is_left(failure)
     mend = "write into desired.yaml what is to stay" if left else "fix the cause and apply again"
     way = f"{mend}, or `reconciler retry {host}`"
     message = aim.reason if left else "the wanted state failed before"
@@ -187,7 +187,7 @@ async def _healed(wish: Wish, actor: Actor, aim: Aim, failure: Quarantine) -> Ho
     if not aim.acts:
         return refused.model_copy(update={"message": message})
     attempt = await _attempt(wish, actor, aim)
-    if asked and (attempt.kind == "done" or (attempt.kind == "in_sync" and attempt.serving == words.urls(aim.target.slice))):
+    if asked and (attempt.kind == "done" or (attempt.kind == "in_sync" and attempt.serving == phrases.urls(aim.target.slice))):
         reached: Outcome = "applied" if attempt.kind == "done" else "in_sync"
         return HostVerdict(host=host, outcome=reached, runs=attempt.runs, serving=attempt.serving)
     if attempt.kind == "in_sync":
@@ -233,7 +233,7 @@ async def _attempt(wish: Wish, actor: Actor, aim: Aim, observed: Observed | None
     target = aim.target
     host = target.slice.host.name
     hints = await actor.past.hints(host)
-    observed = observed or await _observer(actor, target.slice).what_matters(attention.may_run(target.slice, hints))
+    observed = observed or await _observer(actor, target.slice).what_matters(observe_scope.may_run(target.slice, hints))
     plan = planner.plan(target, observed, hints, mode=aim.mode, prune=wish.prune)
     reasons = gate.refusals(plan, observed, await actor.claiming.ours(plan.host), take_over=wish.take_over)
     if reasons:
@@ -245,7 +245,7 @@ async def _attempt(wish: Wish, actor: Actor, aim: Aim, observed: Observed | None
     if not plan.steps and (hints.open_run is None or not is_reached):
         if is_reached:
             await _adopt(wish, actor, aim, hints)
-        return Attempt("in_sync", serving={} if plan.unmet or not is_reached else words.urls(target.slice))
+        return Attempt("in_sync", serving={} if plan.unmet or not is_reached else phrases.urls(target.slice))
     if plan.steps and not plan.is_asleep:
         obstacle = await actor.claiming.claim(host, actor.ports(target.slice).access, take_over=wish.take_over)
         if obstacle:
@@ -290,7 +290,7 @@ async def _execute(wish: Wish, actor: Actor, executor: Executor, aim: Aim, plan:
         if ending.kind in {"failed", "interrupted"}:
             return ending
         asleep, hints = plan.is_asleep, await actor.past.hints(target.slice.host.name)
-        observed = await executor.observer.what_matters(attention.may_run(target.slice, hints))
+        observed = await executor.observer.what_matters(observe_scope.may_run(target.slice, hints))
         plan = planner.plan(target, observed, hints, mode=aim.mode, prune=wish.prune)
         refused = plan.refusals
         if asleep and plan.steps and not plan.is_asleep:

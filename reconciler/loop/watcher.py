@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 from anyio.abc import TaskGroup
 
-from reconciler.loop.keeper import Keeper, Means
+from reconciler.loop.host_loop import Keeper, Means
 from reconciler.model.records import Record
 from reconciler.model.target import Wanted
 from reconciler.ports import Edits, Supervisor

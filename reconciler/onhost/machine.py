@@ -12,7 +12,7 @@ import shutil
 import socket
 from typing import Any
 
-from reconciler.onhost import caches, files, logins, look, procfs, search, servers
+from reconciler.onhost import caches, contact, files, logins, procfs, search, servers
 
 FIRST_PORT = 8080
 PROGRAM_PLACES = (
@@ -47,7 +47,7 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
         "logins": logins.logins(_user()),
         "memory_bytes": _memory(proc),
         "cards": cards(root),
-        "nodes": [_node(path) for path in look.gpus(root)["nodes"]],
+        "nodes": [_node(path) for path in contact.gpus(root)["nodes"]],
         "programs": _programs(),
         "servers": [{**one, "port": one["port"] or free, "mapped": _as_found(one, known, proc)} for one in serving],
         "weights": found.files,

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, BinaryIO
 
-from reconciler.onhost import files, look, ports, process, units
+from reconciler.onhost import contact, files, ports, process, units
 from reconciler.onhost.problem import Problem, explain
 
 LINE_LIMIT = 16 * 1024 * 1024
@@ -61,7 +61,7 @@ def _later(module: str) -> Any:  # noqa: ANN401 - it is a module
 
 _KINDS: dict[str, Served] = {
     "each": _each,
-    "contact": lambda _, directory: look.contact(directory),
+    "contact": lambda _, directory: contact.contact(directory),
     "units": lambda request, directory: {"units": units.units(request.get("pids"), directory)},
     "port": lambda request, directory: ports.owner(int(request["port"]), directory),
     "page": lambda request, directory: _later("pages").page(request, directory),
@@ -77,7 +77,7 @@ _KINDS: dict[str, Served] = {
     ),
     "prepared": lambda _, directory: _later("preparing").prepared(directory),
     "claim": lambda _, directory: files.claim(directory),
-    "gpus": lambda *_: look.gpus(),
+    "gpus": lambda *_: contact.gpus(),
     "nvidia": lambda *_: _later("nvidia").cards(),
     "machine": lambda request, directory: _later("machine").machine(request, directory),
     "guards": lambda request, directory: _later("guards").guards(request, directory),

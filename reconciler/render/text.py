@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.model.inventory import LOCAL
-from reconciler.render.look import PLAIN, Look, Mood, wide
+from reconciler.render.terminal_style import PLAIN, Look, Mood, wide
 
 INSTEAD = {
     "heal": "what the files say is left alone: this goes back to the last good state",

@@ -12,8 +12,8 @@ from reconciler.core import gate
 from reconciler.core.canonical import digest
 from reconciler.errors import ConfigError, LockHeld, NotApproved, PlanStale
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.lasting import Lasting
-from reconciler.loop.past import Past
+from reconciler.loop.hints_cache import Past
+from reconciler.loop.ports_cache import Lasting
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
 from reconciler.model.target import Wanted
@@ -21,10 +21,10 @@ from reconciler.model.verdict import HostVerdict
 from reconciler.render.documents import HostEnd, PlanDocument, VerdictDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
-from reconciler.verbs import asking
+from reconciler.verbs import delegate
 from reconciler.verbs import plan as plan_verb
-from reconciler.verbs.given import Acting, Caller
-from reconciler.verbs.outcome import OK, Outcome, worst
+from reconciler.verbs.context import Acting, Caller
+from reconciler.verbs.result import OK, Outcome, worst
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ async def _ask(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[VerdictDo
         )
         for name, slice_ in wanted.slices.items()
     ]
-    verdicts = await asking.ask(app, asked, caller.say, wishes.timeout)
+    verdicts = await delegate.ask(app, asked, caller.say, wishes.timeout)
     if verdicts is None:
         return None
     late = f"no end within the {wishes.timeout or 0:.0f} s of --timeout; who acts here goes on with it"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.core import findings
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints, of_host
+from reconciler.core.report import findings
 from reconciler.errors import ConfigError, DurabilityError, Unexpected, Unreachable
 from reconciler.loop.observer import Observer
 from reconciler.loop.unforeseen import unforeseen
@@ -15,10 +15,10 @@ from reconciler.model.onhost import AskMachine
 from reconciler.model.records import Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
-from reconciler.verbs import here
-from reconciler.verbs.given import Looking
+from reconciler.verbs import machine_probe
+from reconciler.verbs.context import Looking
 from reconciler.verbs.hosts import among
-from reconciler.verbs.outcome import ERROR, OK, Outcome
+from reconciler.verbs.result import ERROR, OK, Outcome
 
 
 async def run(looking: Looking, host: str | None) -> Outcome[Findings]:
@@ -64,9 +64,9 @@ async def _all(looking: Looking, slices: Sequence[Slice], rows: Sequence[Row]) -
 
 async def _own(looking: Looking) -> Sequence[Finding]:
     """Return what is wrong with the machine that this runs on."""
-    access = looking.readers(here.HERE).access
+    access = looking.readers(machine_probe.HERE).access
     try:
-        own = await here.machine(access, AskMachine(search=False, folders=(looking.controller.directory,)))
+        own = await machine_probe.machine(access, AskMachine(search=False, folders=(looking.controller.directory,)))
     except Unreachable as error:
         return [findings.of_own_silence(error.message)]
     return list(findings.of_journal_place(own))
@@ -75,12 +75,12 @@ async def _own(looking: Looking) -> Sequence[Finding]:
 async def _host(looking: Looking, slice_: Slice, hints: Hints) -> Sequence[Finding]:
     readers = looking.readers(slice_)
     try:
-        machine = await here.machine(readers.access, AskMachine(search=False, folders=findings.slot_folders(slice_)))
+        machine = await machine_probe.machine(readers.access, AskMachine(search=False, folders=findings.slot_folders(slice_)))
     except Unreachable as error:
         return [findings.of_silence(slice_, error.message)]
     observed = await Observer(readers, slice_, looking.clock).look(findings.questions(slice_))
     prepare = slice_.host.prepare
-    problems = await here.lacking(readers.access, prepare.programs) if prepare else ()
+    problems = await machine_probe.lacking(readers.access, prepare.programs) if prepare else ()
     ours = Ownership.known(looking.controller, hints, looking.clock.instant())
     of_host = findings.of_host(slice_, observed, machine, ours)
     return [*of_host, *findings.of_preparation(slice_.host.name, problems)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.core.explaining import of_host, of_model, of_reason, of_run, of_step, of_word
-from reconciler.core.keys import Guide
 from reconciler.core.projection import history
-from reconciler.edge.manual import reasons, words
+from reconciler.core.report.config_keys import Guide
+from reconciler.core.report.explain import of_host, of_model, of_reason, of_run, of_step, of_word
+from reconciler.edge.error_pages import reasons, words
 from reconciler.errors import ConfigError, Misused
 from reconciler.model.explanation import Explanation
 from reconciler.model.problem import FileName, nearest
@@ -16,9 +16,9 @@ from reconciler.model.target import Wanted
 from reconciler.ports import EditableSource
 from reconciler.render.documents import ExplainDocument
 from reconciler.steps.plan import STEPS
-from reconciler.verbs.given import Looking
-from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.context import Looking
 from reconciler.verbs.plan import look
+from reconciler.verbs.result import Outcome
 
 FILES: tuple[FileName, FileName] = ("desired", "inventory")
 PLACES = ("models.NAME.", "hosts.NAME.", "models.NAME.engine.")

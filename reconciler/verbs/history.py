@@ -5,8 +5,8 @@ from __future__ import annotations
 from reconciler.core.projection import history
 from reconciler.errors import Misused
 from reconciler.render.documents import HistoryDocument
-from reconciler.verbs.given import Looking
-from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.context import Looking
+from reconciler.verbs.result import Outcome
 
 
 async def run(looking: Looking, run_number: int | None) -> Outcome[HistoryDocument]:

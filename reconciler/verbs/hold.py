@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.core.moments import parse_until
+from reconciler.core.deadlines import parse_until
 from reconciler.errors import LockHeld
 from reconciler.model.records import Hold, Resume
 from reconciler.render.documents import VerdictDocument
 from reconciler.verbs import apply
-from reconciler.verbs.given import Acting, Caller
+from reconciler.verbs.context import Acting, Caller
 from reconciler.verbs.hosts import chosen
-from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.result import Outcome
 
 
 @dataclass(frozen=True)

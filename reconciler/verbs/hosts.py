@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.errors import Misused
-from reconciler.verbs.given import Looking
+from reconciler.verbs.context import Looking
 
 
 def chosen(looking: Looking, host: str | None) -> tuple[str, ...]:

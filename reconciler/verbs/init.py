@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from reconciler.core import drafting, takeover
-from reconciler.core.drafting import Answers, Candidate
+from reconciler.core.onboarding import draft_files, takeover
+from reconciler.core.onboarding.draft_files import Answers, Candidate
 from reconciler.errors import Misused, Refused
 from reconciler.model import address
 from reconciler.model.facts import Fact, Unknown
@@ -20,10 +20,10 @@ from reconciler.model.onhost import AskMachine
 from reconciler.model.spec import Kind
 from reconciler.ports import HostReaders, StateFolder
 from reconciler.render.documents import InitDocument, NextStep
-from reconciler.verbs import here
+from reconciler.verbs import machine_probe
 from reconciler.verbs import plan as plan_verb
-from reconciler.verbs.given import Looking
-from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.context import Looking
+from reconciler.verbs.result import Outcome
 
 Ask = Callable[[str], str]
 
@@ -47,10 +47,10 @@ async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome
     app.folder.refuse_taken()
     where = _where(to)
     machine, gpu_problem = await _look(_readers(app, where))
-    found = drafting.candidates(machine, {one.pid: app.adopted(one) for one in machine.servers})
+    found = draft_files.candidates(machine, {one.pid: app.adopted(one) for one in machine.servers})
     if to is not None and not found:
         raise Refused(f"no llama-server listens on {to} and no GGUF file was found there; put one there, then run this again")
-    texts = drafting.draft(machine, found, _answers(machine, found, ask), gpu_problem, where)
+    texts = draft_files.draft(machine, found, _answers(machine, found, ask), gpu_problem, where)
     files = {"desired.yaml": texts.desired, "inventory.yaml": texts.inventory, **takeover.units(found)}
     git = app.folder.begin(files)
     steps = takeover.steps(machine, found)
@@ -62,27 +62,27 @@ async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome
         machine=machine,
         models=tuple(one.name for one in found),
         served=tuple(one.name for one in found if one.server is not None),
-        notes=tuple(drafting.unseen(machine, found)),
+        notes=tuple(draft_files.unseen(machine, found)),
         steps=tuple(NextStep(why=step.why, command=_there(step.command, to)) for step in steps),
         plan=planned.document,
     )
     return Outcome(document)
 
 
-def _where(to: str | None) -> drafting.Where:
+def _where(to: str | None) -> draft_files.Where:
     """Return which host is meant; an address that makes no name is called gpu-host."""
     if to is None:
-        return drafting.HERE
+        return draft_files.HERE
     user, _, place = to.rpartition("@")
     label = place.partition(".")[0].lower()
     is_name = re.fullmatch(NAME_PATTERN, label) and not label.isdecimal()
     access = {"address": place, "user": user} if user else {"address": place}
-    return drafting.Where(label if is_name else "gpu-host", access)
+    return draft_files.Where(label if is_name else "gpu-host", access)
 
 
-def _readers(app: Beginning, where: drafting.Where) -> HostReaders:
+def _readers(app: Beginning, where: draft_files.Where) -> HostReaders:
     if where.access is None:
-        return app.readers(here.HERE)
+        return app.readers(machine_probe.HERE)
     user, machine = where.access.get("user", ""), where.access["address"]
     try:
         address.machine(machine)
@@ -91,17 +91,17 @@ def _readers(app: Beginning, where: drafting.Where) -> HostReaders:
     except ValueError as error:
         found = f"{user}@{machine}".lstrip("@")
         raise Misused(f"found --host {found}, expected an address that ssh can go to, such as llm@gpu-box.lan") from error
-    return app.readers(here.at(where.host, Kind(kind="ssh", options=dict(where.access))))
+    return app.readers(machine_probe.at(where.host, Kind(kind="ssh", options=dict(where.access))))
 
 
 def _there(command: str, to: str | None) -> str:
-    """Return a command as it is typed here."""
+    """Return a command as it is typed machine_probe."""
     return command if to is None or not command else f"ssh -t {to} {shlex.quote(command)}"
 
 
 async def _look(readers: HostReaders) -> tuple[Machine, str]:
     """Return what is here, and why the memory of its accelerators cannot be read, empty when it can; raise Unreachable."""
-    machine = await here.machine(readers.access, AskMachine())
+    machine = await machine_probe.machine(readers.access, AskMachine())
     gpu: Fact[Gpu] = await readers.gpu.gpu()
     return machine, gpu.reason if isinstance(gpu, Unknown) else ""
 
@@ -111,7 +111,7 @@ def _answers(machine: Machine, found: Sequence[Candidate], ask: Ask | None) -> A
     if ask is None or not found:
         return Answers()
     serves = any(one.server is not None for one in found)
-    program = "" if serves or machine.programs else ask(f"Where is {drafting.PROGRAM}? Its path, or nothing to say it later: ")
+    program = "" if serves or machine.programs else ask(f"Where is {draft_files.PROGRAM}? Its path, or nothing to say it later: ")
     return Answers(
         None if serves else _active([one.name for one in found], ask), str(Path(program).expanduser()) if program else ""
     )

@@ -9,8 +9,8 @@ from reconciler.model.problem import nearest
 from reconciler.model.spec import Slice
 from reconciler.ports import LauncherReader
 from reconciler.render.documents import LogDocument
-from reconciler.verbs.given import Looking
-from reconciler.verbs.outcome import Outcome, Show
+from reconciler.verbs.context import Looking
+from reconciler.verbs.result import Outcome, Show
 
 LOOK_SECONDS = 0.5
 AT_A_TIME = 1000

@@ -22,8 +22,8 @@ from reconciler.model.target import Wanted
 from reconciler.render.documents import PlanDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
-from reconciler.verbs.given import Looking
-from reconciler.verbs.outcome import OK, PENDING, REFUSED, Outcome
+from reconciler.verbs.context import Looking
+from reconciler.verbs.result import OK, PENDING, REFUSED, Outcome
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from reconciler.model.records import Retry
 from reconciler.render.documents import VerdictDocument
 from reconciler.verbs import apply
-from reconciler.verbs.given import Acting, Caller
+from reconciler.verbs.context import Acting, Caller
 from reconciler.verbs.hosts import chosen
-from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.result import Outcome
 
 
 async def run(app: Acting, host: str | None, caller: Caller, *, approved: bool) -> Outcome[VerdictDocument]:

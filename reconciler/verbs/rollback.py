@@ -12,9 +12,9 @@ from reconciler.model.records import RollBack, Row, RunClosed, RunOpened
 from reconciler.model.spec import Slice
 from reconciler.render.documents import VerdictDocument
 from reconciler.verbs import apply
-from reconciler.verbs.given import Acting, Caller
+from reconciler.verbs.context import Acting, Caller
 from reconciler.verbs.hosts import among
-from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.result import Outcome
 
 
 async def run(

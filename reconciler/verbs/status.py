@@ -12,9 +12,9 @@ from reconciler.loop.observer import Observer
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.observed import TESTIMONY
 from reconciler.model.status import HostStatus, Status
-from reconciler.verbs.given import Looking
-from reconciler.verbs.outcome import ERROR, OK, Outcome, Show
+from reconciler.verbs.context import Looking
 from reconciler.verbs.plan import Seen, broken, look
+from reconciler.verbs.result import ERROR, OK, Outcome, Show
 
 LOOK_SECONDS = 2.0
 

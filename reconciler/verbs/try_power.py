@@ -7,18 +7,18 @@ from functools import partial
 
 from reconciler.errors import Misused, NotApproved, Refused
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.lasting import Lasting
+from reconciler.loop.hints_cache import Past
 from reconciler.loop.observer import Observer
-from reconciler.loop.past import Past
+from reconciler.loop.ports_cache import Lasting
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.observed import POWER
 from reconciler.model.spec import Slice, WantedPower
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
 from reconciler.render.documents import HostEnd, VerdictDocument
-from reconciler.verbs.given import Acting
+from reconciler.verbs.context import Acting
 from reconciler.verbs.hosts import among
-from reconciler.verbs.outcome import Outcome, worst
+from reconciler.verbs.result import Outcome, worst
 
 QUESTION = (
     "This saves what {host} holds, stops its models, sends it down, wakes it, and brings back what is wanted. Go on? [y/N] "

@@ -10,9 +10,9 @@ from reconciler.render.documents import HostEnd, Meaning, VerdictDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import Plan
 from reconciler.verbs import apply
-from reconciler.verbs.given import Acting, Caller
-from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.context import Acting, Caller
 from reconciler.verbs.plan import look
+from reconciler.verbs.result import Outcome
 
 REACHED = {"in_sync", "applied"}
 AGAIN = "`--yes` does it without asking"

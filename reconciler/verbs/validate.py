@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.ports import Source
 from reconciler.render.documents import Managed, ValidDocument
-from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.result import Outcome
 
 
 async def run(source: Source) -> Outcome[ValidDocument]:

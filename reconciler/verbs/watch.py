@@ -6,10 +6,10 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
-from reconciler.loop.keeper import Means
-from reconciler.loop.past import Past
+from reconciler.loop.hints_cache import Past
+from reconciler.loop.host_loop import Means
 from reconciler.loop.watcher import Watcher
-from reconciler.verbs.given import Staying
+from reconciler.verbs.context import Staying
 
 Steered: TypeAlias = Callable[[Watcher], AbstractAsyncContextManager[object]]
 """Entered with a watcher, it passes on to it what others ask for while the watch runs."""

@@ -20,8 +20,8 @@ from pydantic import JsonValue
 from reconciler.app import App, build
 from reconciler.edge.http import HttpClient
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.lasting import Lasting
-from reconciler.loop.past import Past
+from reconciler.loop.hints_cache import Past
+from reconciler.loop.ports_cache import Lasting
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.records import StepDone
 from reconciler.settings import Settings

@@ -16,9 +16,9 @@ import anyio
 
 from reconciler.app import App, build
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.lasting import Lasting
+from reconciler.loop.hints_cache import Past
 from reconciler.loop.observer import Observer
-from reconciler.loop.past import Past
+from reconciler.loop.ports_cache import Lasting
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.onhost import AskContact
 from reconciler.model.target import Wanted

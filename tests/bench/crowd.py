@@ -17,8 +17,8 @@ from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.lasting import Lasting
-from reconciler.loop.past import Past
+from reconciler.loop.hints_cache import Past
+from reconciler.loop.ports_cache import Lasting
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.spec import Slice
 from tests.crash.stage import want

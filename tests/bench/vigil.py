@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.store.edits import STANDS_STILL_SECONDS
+from reconciler.config.file_watch import STANDS_STILL_SECONDS
 from tests.repository import git, repository
 from tests.stack import Stack, stack
 

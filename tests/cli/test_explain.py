@@ -12,7 +12,7 @@ import pytest
 from reconciler.cli.main import main
 from reconciler.model.records import Mode, StepDone, Verdict
 from reconciler.model.status import ConditionType
-from reconciler.render.look import Look
+from reconciler.render.terminal_style import Look
 from reconciler.render.text import explain_text
 from tests.engine import free_port
 from tests.jsonschema import unfit

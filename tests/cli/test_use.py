@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.main import main
+from reconciler.config.source import FileSource
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.errors import ConfigError, PlanStale, Refused, Unreachable, WriteFailed
 from reconciler.store.lock import FileLock
-from reconciler.store.source import FileSource
 from tests.engine import free_port
 from tests.faults import under_limit
 from tests.stack import Stack, stack
@@ -149,7 +149,7 @@ def test_what_cannot_be_kept_of_the_file_is_said(
     async def nothing(*_: object) -> None:
         raise Refused("nothing is applied here")
 
-    monkeypatch.setattr("reconciler.store.proposal.rewrite", lambda *_: ("its owner", "its group"))
+    monkeypatch.setattr("reconciler.config.proposal.rewrite", lambda *_: ("its owner", "its group"))
     monkeypatch.setattr("reconciler.verbs.apply.run", nothing)
     assert main(["use", "tinier", "--yes"]) == 4
     assert "state/desired.yaml is written, but its owner and its group could not be kept" in capsys.readouterr().err
@@ -162,7 +162,7 @@ def test_where_nothing_can_be_written_nothing_was_changed(
     def read_only(path: Path, _: bytes) -> None:
         raise WriteFailed(f"{path} cannot be written: Read-only file system; mount it for writing")
 
-    monkeypatch.setattr("reconciler.store.proposal.rewrite", read_only)
+    monkeypatch.setattr("reconciler.config.proposal.rewrite", read_only)
     assert main(["use", "tinier", "--yes"]) == 1
     assert "nothing was changed: state/desired.yaml cannot be written: Read-only file system" in capsys.readouterr().err
     assert (state / "desired.yaml").read_text() == DESIRED

@@ -17,7 +17,7 @@ import anyio.lowlevel
 
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.gpus import none as no_gpu
-from reconciler.drivers.power.composed.driver import Composed, Parts
+from reconciler.drivers.power.host_power.power import Composed, Parts
 from reconciler.embedded.weights import write_weights
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.host import Host

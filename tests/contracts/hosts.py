@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.drivers.access import local, ssh
-from reconciler.drivers.access.exchange.place import Place
+from reconciler.drivers.access.shared.place import Place
 from reconciler.edge.interpreter import Interpreter
-from reconciler.edge.loop import Loop
+from reconciler.edge.loop_scope import Loop
 from reconciler.onhost import bundle
 from tests import sshd
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from reconciler.drivers.access.exchange.driver import Exchange
+    from reconciler.drivers.access.shared.driver import Exchange
     from reconciler.ports import Access
 
 WAYS = ("thread", "piped", "ssh")

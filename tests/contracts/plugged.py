@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from reconciler.drivers.power import plug
-from reconciler.drivers.power.composed.reach import Reach
-from reconciler.drivers.power.composed.refusals import Refusals
+from reconciler.drivers.power.host_power.deps import Reach
+from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop import Loop
+from reconciler.edge.loop_scope import Loop
 from reconciler.model.facts import Known, Unknown
 from tests.contracts.hosts import here
 from tests.contracts.relays import Brisk

@@ -14,11 +14,11 @@ import pytest
 
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.access import ssh
-from reconciler.drivers.access.exchange.place import Place
-from reconciler.drivers.power.composed.reach import Reach
-from reconciler.drivers.power.composed.refusals import Refusals
+from reconciler.drivers.access.shared.place import Place
+from reconciler.drivers.power.host_power.deps import Reach
+from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop import Loop
+from reconciler.edge.loop_scope import Loop
 from reconciler.errors import Declined, DriverError
 from reconciler.model import power
 from reconciler.model.facts import Known, Unknown

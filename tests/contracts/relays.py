@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from reconciler.drivers.power import plug, proxmox
-from reconciler.drivers.power.composed.reach import Reach
-from reconciler.drivers.power.composed.refusals import Refusals
+from reconciler.drivers.power.host_power.deps import Reach
+from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.drivers.power.pve.api import Patience
 from reconciler.edge.clock import SystemClock
 from reconciler.errors import DriverError

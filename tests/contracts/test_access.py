@@ -11,7 +11,7 @@ import pytest
 from reconciler.drivers.access import local
 from reconciler.drivers.gpus import auto
 from reconciler.drivers.gpus import none as no_gpu
-from reconciler.drivers.power.composed.driver import Composed, Parts
+from reconciler.drivers.power.host_power.power import Composed, Parts
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Claim, Known, Mark, UnitIdentity, Unknown
 from reconciler.model.gpu import Gpu

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from reconciler.drivers.engines.llama.saving import SPARE_BYTES
+from reconciler.drivers.engines.llama.save import SPARE_BYTES
 from reconciler.errors import DriverError
 from reconciler.model.facts import TRIVIAL_TOKENS, Saved, Unknown
 from reconciler.model.onhost import NoteAttempt

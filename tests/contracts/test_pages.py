@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from reconciler.drivers.access.exchange.driver import ASK_SECONDS
+from reconciler.drivers.access.shared.driver import ASK_SECONDS
 from reconciler.model.facts import Known
 from reconciler.model.onhost import AskPage
 from tests import running

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from reconciler.drivers.power.composed.reach import Reach
-from reconciler.drivers.power.composed.refusals import Refusals
+from reconciler.drivers.power.host_power.deps import Reach
+from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.drivers.power.redfish import Driver, Options
 from reconciler.edge import http
 from reconciler.edge.clock import SystemClock
 from reconciler.edge.http import HttpClient, HttpFault, PersistentConnection
-from reconciler.edge.loop import Loop
+from reconciler.edge.loop_scope import Loop
 from reconciler.errors import DriverError
 from reconciler.model.facts import Known
 from tests.contracts.power import HOST, NOTHING

@@ -10,10 +10,10 @@ import pytest
 
 from reconciler.drivers.power import proxmox as proxmox_driver
 from reconciler.drivers.power import redfish as redfish_driver
-from reconciler.drivers.power.composed.reach import Reach
-from reconciler.drivers.power.composed.refusals import Refusals
+from reconciler.drivers.power.host_power.deps import Reach
+from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop import Loop
+from reconciler.edge.loop_scope import Loop
 from reconciler.errors import Barred
 from reconciler.model.facts import Known, Unknown
 from tests.contracts.hosts import here

@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from reconciler.drivers.power import command
-from reconciler.drivers.power.composed.reach import Reach
-from reconciler.drivers.power.composed.refusals import Refusals
+from reconciler.drivers.power.host_power.deps import Reach
+from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop import Loop
+from reconciler.edge.loop_scope import Loop
 from reconciler.errors import Declined, DriverError
 from reconciler.model import power
 from reconciler.model.facts import Known, Unknown

@@ -12,11 +12,11 @@ from proxmoxer.tools import Tasks  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
 from reconciler.drivers.power import proxmox
-from reconciler.drivers.power.composed.reach import Reach
-from reconciler.drivers.power.composed.refusals import Refusals
+from reconciler.drivers.power.host_power.deps import Reach
+from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.drivers.power.pve.api import PATIENCE, Patience
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop import Loop
+from reconciler.edge.loop_scope import Loop
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Unknown
 from tests.contracts.power import said

@@ -10,8 +10,8 @@ from reconciler.app import App, build
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.lasting import Lasting
-from reconciler.loop.past import Past
+from reconciler.loop.hints_cache import Past
+from reconciler.loop.ports_cache import Lasting
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.verdict import HostVerdict
 from reconciler.settings import settings

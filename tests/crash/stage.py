@@ -13,8 +13,8 @@ from reconciler.fakes.ports import ALL_FAKE, Parts, ports
 from reconciler.fakes.processes import Conversation
 from reconciler.fakes.world import World
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.lasting import Lasting
-from reconciler.loop.past import Past
+from reconciler.loop.hints_cache import Past
+from reconciler.loop.ports_cache import Lasting
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.preparation import Preparation
 from reconciler.model.spec import Capabilities, Slice

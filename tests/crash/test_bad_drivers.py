@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.verbs import apply, doctor, plan, status
-from reconciler.verbs.given import Caller
+from reconciler.verbs.context import Caller
 from tests.trio import BADNESS, MEMBERS, WORDS, Badness, Trio
 
 ALL = frozenset(MEMBERS)

@@ -10,19 +10,20 @@ from typing import Any
 
 import pytest
 
-from reconciler.core import findings, gate, planner, policy
+from reconciler.core import gate, planner, policy
+from reconciler.core.report import findings
 from reconciler.errors import WriteFailed
-from reconciler.loop import past
+from reconciler.loop import hints_cache
 from reconciler.steps.await_healthy import AwaitHealthy
 from reconciler.steps.start import Start
 from reconciler.verbs import apply, doctor, plan, status
-from reconciler.verbs.given import Caller
+from reconciler.verbs.context import Caller
 from tests.trio import Trio
 
 HEALTHY = ("one", "two")
 WORDS = "nobody thought of this"
 IN_A_PASS: list[tuple[Any, str]] = [
-    (policy, "aim"), (planner, "plan"), (gate, "refusals"), (past, "after"), (policy, "is_reached"),
+    (policy, "aim"), (planner, "plan"), (gate, "refusals"), (hints_cache, "after"), (policy, "is_reached"),
     (Start, "blocked_by"), (AwaitHealthy, "holds"),
 ]  # fmt: skip
 """Where it breaks: before a run is opened, and while it is."""

@@ -12,7 +12,7 @@ from reconciler.core.recovery import of_host
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import Parts
 from reconciler.fakes.processes import Nature
-from reconciler.loop import keeper
+from reconciler.loop import host_loop
 from reconciler.model.facts import Activity, Answer, Health, Unknown
 from tests.crash.stage import A, B, Stage, serving_a, want
 from tests.vigil import Vigil
@@ -71,7 +71,7 @@ def test_an_engine_that_refuses_a_watch_is_left_alone_however_often_it_looks_aga
 
     async def all_of_it() -> None:
         async with vigil.watching():
-            await anyio.sleep(10 * keeper.RESYNC_SECONDS)
+            await anyio.sleep(10 * host_loop.RESYNC_SECONDS)
 
     vigil.world.clock.run(all_of_it)
     assert vigil.world.units() == before

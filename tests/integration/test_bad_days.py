@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import pytest
 
-from reconciler.store.edits import PATIENT_SECONDS
-from reconciler.store.source import LARGEST
+from reconciler.config.file_watch import PATIENT_SECONDS
+from reconciler.config.source import LARGEST
 from tests import faults
 from tests.faults import said, writing
 from tests.mortal import stands_for

@@ -24,7 +24,7 @@ from reconciler.render.documents import PlanDocument
 from reconciler.render.text import plan_text, verdict_text
 from reconciler.settings import settings
 from reconciler.verbs import apply
-from reconciler.verbs.given import Caller
+from reconciler.verbs.context import Caller
 from tests import frail, running
 from tests.clocks import HurriedClock
 from tests.engine import Server, free_port, weights_in

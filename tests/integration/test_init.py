@@ -19,7 +19,7 @@ from reconciler.app import App, build
 from reconciler.model.facts import Known
 from reconciler.model.machine import Machine
 from reconciler.onhost import units
-from reconciler.render.beginning import init_text
+from reconciler.render.onboarding_text import init_text
 from reconciler.settings import settings
 from reconciler.verbs import init
 from tests.engine import EngineProcess, free_port, weights_in

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import pytest
 
-from reconciler.verbs.outcome import PENDING, REFUSED
+from reconciler.verbs.result import PENDING, REFUSED
 from tests.household import COMMAND_SECONDS, HOST, MOST, Household
 from tests.rigs import outside
 from tests.rigs.hostrig.client import MODES, Mode

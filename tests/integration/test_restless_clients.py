@@ -13,8 +13,8 @@ import pytest
 from reconciler.app import App, build
 from reconciler.core import recipes
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.lasting import Lasting
-from reconciler.loop.past import Past
+from reconciler.loop.hints_cache import Past
+from reconciler.loop.ports_cache import Lasting
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.settings import settings
 from reconciler.steps.drain import Drain

@@ -17,7 +17,7 @@ import pytest
 from reconciler.app import build
 from reconciler.settings import settings
 from reconciler.verbs import apply
-from reconciler.verbs.given import Caller
+from reconciler.verbs.context import Caller
 from tests.engine import Server
 from tests.repository import git, repository
 from tests.running import lives, until

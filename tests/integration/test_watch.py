@@ -18,7 +18,7 @@ from reconciler.errors import NotApproved
 from reconciler.render.documents import PlanDocument
 from reconciler.settings import settings
 from reconciler.verbs import apply
-from reconciler.verbs.given import Caller
+from reconciler.verbs.context import Caller
 from tests.repository import git, repository
 from tests.running import until
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.core import attention, gate
+from reconciler.core import gate, observe_scope
 from reconciler.core.diff import diff
 from reconciler.core.planner import plan
 from reconciler.core.safety import violations
@@ -51,9 +51,9 @@ def at_a_glance(wanted: Slice, world: Observed, model_names: Iterable[str]) -> O
     def looking(keys: Iterable[AnyFactKey], before: Observed) -> Observed:
         return before.seeing({key: world.fact(key) for key in keys})
 
-    first = looking(attention.cheap_facts(wanted, frozenset(model_names)), Observed())
-    second = looking((*attention.found_facts(wanted, first), *attention.orphan_facts(wanted, first)), first)
-    return looking(attention.costly_facts(wanted, second), second)
+    first = looking(observe_scope.cheap_facts(wanted, frozenset(model_names)), Observed())
+    second = looking((*observe_scope.found_facts(wanted, first), *observe_scope.orphan_facts(wanted, first)), first)
+    return looking(observe_scope.costly_facts(wanted, second), second)
 
 
 @QUICK
@@ -62,7 +62,7 @@ def at_a_glance(wanted: Slice, world: Observed, model_names: Iterable[str]) -> O
 def test_a_pass_looks_at_all_that_its_plan_depends_on(case: Case) -> None:
     wanted, known, world = target(wanted_slice(case)), hints(case), seen(case)
     everything = at_a_glance(wanted.slice, world, [model.name for model in wanted.slice.models])
-    what_matters = at_a_glance(wanted.slice, world, attention.may_run(wanted.slice, known))
+    what_matters = at_a_glance(wanted.slice, world, observe_scope.may_run(wanted.slice, known))
     assert plan(wanted, what_matters, known, prune=case.prune) == plan(wanted, everything, known, prune=case.prune)
 
 

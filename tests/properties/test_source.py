@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.config.source import FileSource
+from reconciler.config.yaml_positions import parse
 from reconciler.core.canonical import digest
 from reconciler.errors import ConfigError
 from reconciler.fakes.catalog import FakeCatalog
 from reconciler.model.desired import Desired
 from reconciler.model.inventory import Inventory
 from reconciler.model.spec import Slice
-from reconciler.store.source import FileSource
-from reconciler.store.yaml_positions import parse
 from tests.pairs import DESIRED, INVENTORY
 
 WORDS = st.sampled_from(

@@ -8,7 +8,7 @@ import re
 import pytest
 
 import reconciler.edge.http  # noqa: F401 - defines an error of its own
-from reconciler.core import words
+from reconciler.core import phrases
 from reconciler.errors import ReconcilerError
 from reconciler.steps.plan import STEPS
 from tests.rules.tree import PACKAGE, ROOT, Module, modules
@@ -22,7 +22,7 @@ def tree(error: type[ReconcilerError]) -> list[type[ReconcilerError]]:
 
 def of_runs() -> set[str]:
     """Return why a run may fail: at a step of any kind, or in its trial."""
-    return {words.failed(kind) for kind in (*STEPS, "trial")}
+    return {phrases.failed(kind) for kind in (*STEPS, "trial")}
 
 
 def written(module: Module) -> set[str]:

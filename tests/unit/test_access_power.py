@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from reconciler.drivers.power.access import Driver, Options
-from reconciler.drivers.power.composed.reach import Reach
-from reconciler.drivers.power.composed.refusals import Refusals
+from reconciler.drivers.power.host_power.deps import Reach
+from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop import Loop
+from reconciler.edge.loop_scope import Loop
 from reconciler.errors import Declined, DriverError
 from reconciler.onhost import guards
 from tests.contracts.hosts import here

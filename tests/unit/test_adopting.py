@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.drivers.engines.llama.adopting import adopted
 from reconciler.drivers.engines.llama.flags import refused
+from reconciler.drivers.engines.llama.import_flags import adopted
 from reconciler.drivers.engines.llamacpp import Options
 
 WORDS = (

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from reconciler.core.attention import cheap_facts, costly_facts, found_facts, may_run, orphan_facts, silent_engines
+from reconciler.core.observe_scope import cheap_facts, costly_facts, found_facts, may_run, orphan_facts, silent_engines
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Health, Phase, RestoreAttempt, Saved, Unknown
 from reconciler.model.observed import ACTIVITY, FLAGS, HEALTH, ORPHANS, UNIT, Observed

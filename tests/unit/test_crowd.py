@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from reconciler.edge.loop import Loop
+from reconciler.edge.loop_scope import Loop
 from reconciler.edge.ssh import CONNECT_SECONDS, MOST_AT_ONCE, Destination, Link, Program
 from reconciler.errors import DriverError
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from reconciler.core.drafting import HERE, Answers, Where, candidates, draft
+from reconciler.config.source import FileSource
+from reconciler.core.onboarding.draft_files import HERE, Answers, Where, candidates, draft
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.engines.llamacpp import adopted
 from reconciler.edge.clock import SystemClock
 from reconciler.model.machine import Card, Machine, Node
 from reconciler.model.origin import Container, Service
-from reconciler.store.source import FileSource
 from tests.machines import file, machine, server
 from tests.rules.tree import ROOT
 

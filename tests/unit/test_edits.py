@@ -13,10 +13,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from reconciler.config.file_watch import FileEdits
+from reconciler.config.source import FileSource
 from reconciler.fakes.catalog import FakeCatalog
 from reconciler.model.target import Wanted
-from reconciler.store.edits import FileEdits
-from reconciler.store.source import FileSource
 from tests.repository import git, repository
 from tests.told import DESIRED, Told, follow
 
@@ -136,7 +136,7 @@ def test_edits_are_found_where_the_kernel_watches_no_more_folders(told: Told, mo
         told.desire("b")
         await told.is_active("b")
 
-    monkeypatch.setattr("reconciler.store.edits.awatch", none_left)
+    monkeypatch.setattr("reconciler.config.file_watch.awatch", none_left)
     follow(told, script)
 
 

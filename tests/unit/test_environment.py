@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.config.source import FileSource
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.errors import ConfigError
 from reconciler.model.secret import FromEnv
-from reconciler.store.source import FileSource
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 from reconciler import errors
 from reconciler.errors import ReconcilerError
 from reconciler.model.verdict import EXIT_CODES, HostVerdict, Outcome
-from reconciler.verbs.outcome import worst
+from reconciler.verbs.result import worst
 
 OF_ERRORS = {
     "Misused": 64,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.explaining import of_host, of_model, of_reason, of_run, of_step
-from reconciler.edge.manual import reasons
+from reconciler.core.report.explain import of_host, of_model, of_reason, of_run, of_step
+from reconciler.edge.error_pages import reasons
 from reconciler.model.explanation import Explanation
 from reconciler.model.facts import Weights
 from reconciler.model.gpu import GIB

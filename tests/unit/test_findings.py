@@ -8,9 +8,10 @@ from typing import Any, get_args
 
 import pytest
 
-from reconciler.core import findings, words
+from reconciler.core import phrases
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
+from reconciler.core.report import findings
 from reconciler.model.facts import Binary, Claim, Flags, Health, Phase, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.machine import Folder, Logins, Machine, Node, Obstacle
@@ -21,7 +22,7 @@ from reconciler.model.power import Guards, Login
 from reconciler.model.records import OpenRun, Retry, Row, RunOpened
 from reconciler.model.spec import Capabilities, Command, Kind, WantedPower
 from reconciler.model.target import Provenance
-from reconciler.render.beginning import doctor_text
+from reconciler.render.onboarding_text import doctor_text
 from tests.clocks import instant
 from tests.jsonschema import unfit
 from tests.machines import folder, machine
@@ -267,7 +268,7 @@ def test_a_place_for_the_journal_that_cannot_be_written_is_named_and_no_folder_o
 
 @pytest.mark.parametrize("why", [one for one in get_args(Obstacle) if one])
 def test_every_obstacle_names_the_folder_and_what_shows_more_or_helps(why: Obstacle) -> None:
-    said, _, fix = words.obstacle(why, "/a b").partition("; ")
+    said, _, fix = phrases.obstacle(why, "/a b").partition("; ")
     assert "/a b" in said
     assert "'/a b'" in fix or fix == "move it aside"
 

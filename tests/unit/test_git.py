@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.config.git import blob_id, commit, half_way, is_signed, trace, traces
+from reconciler.config.source import FileSource
 from reconciler.errors import Unreachable
 from reconciler.fakes.catalog import FakeCatalog
-from reconciler.store.git import blob_id, commit, half_way, is_signed, trace, traces
-from reconciler.store.source import FileSource
 from tests.needs import need_root
 from tests.pairs import source, wanted
 from tests.repository import IDENTITY, git
@@ -245,7 +245,7 @@ def test_a_question_that_failed_is_no_no(tmp_path: Path, monkeypatch: pytest.Mon
     false.write_text(f"#!/bin/sh\n{program}\n")
     false.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr("reconciler.store.git.GIT_PATIENCE", 0.5)
+    monkeypatch.setattr("reconciler.config.git.GIT_PATIENCE", 0.5)
     assert provenance(state).trouble.startswith(said)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.canonical import digest
-from reconciler.core.moments import parse_until, said_at
+from reconciler.core.deadlines import parse_until, said_at
 from reconciler.core.policy import aim
 from reconciler.core.recovery import Hints, fold
 from reconciler.model.observed import Observed

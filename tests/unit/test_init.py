@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from reconciler.cli.terminal import ask
-from reconciler.core.drafting import Answers, Candidate
-from reconciler.render.beginning import init_text
+from reconciler.core.onboarding.draft_files import Answers, Candidate
+from reconciler.render.onboarding_text import init_text
 from reconciler.verbs.init import _answers
 from tests.machines import adopted, file, machine, server
 
@@ -47,7 +47,7 @@ def test_nothing_is_asked_of_what_is_served_or_where_nothing_is_or_without_a_per
 @pytest.fixture
 def _plan_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the plan out of what init says."""
-    monkeypatch.setattr("reconciler.render.beginning.plan_text", lambda *_: "its plan")
+    monkeypatch.setattr("reconciler.render.onboarding_text.plan_text", lambda *_: "its plan")
 
 
 def begun(**changed: Any) -> dict[str, Any]:

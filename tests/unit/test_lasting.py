@@ -6,7 +6,7 @@ from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.life import Life
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
-from reconciler.loop.lasting import Lasting
+from reconciler.loop.ports_cache import Lasting
 from reconciler.model.spec import Slice
 from reconciler.ports import HostPorts
 from tests.worlds import model, slice_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.render.look import PLAIN, Look
+from reconciler.render.terminal_style import PLAIN, Look
 from reconciler.render.text import history_text, plan_text, status_text, verdict_text
 from tests.casefile import FOLDER
 from tests.unit.test_documents import plan_of

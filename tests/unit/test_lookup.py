@@ -13,8 +13,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from reconciler.edge.knock import Door, knock
 from reconciler.edge.lookup import LookupLoop
+from reconciler.edge.ssh_probe import Door, knock
 
 Answer = TypeVar("Answer")
 MANY = 50

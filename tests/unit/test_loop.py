@@ -7,7 +7,7 @@ import asyncio
 import anyio
 import pytest
 
-from reconciler.edge.loop import Loop
+from reconciler.edge.loop_scope import Loop
 from reconciler.errors import DriverError
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from reconciler.core.moments import parse_until
+from reconciler.core.deadlines import parse_until
 from reconciler.errors import Misused
 
 NOON = datetime(2026, 3, 10, 12, 0).astimezone().timestamp()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.naming import is_name, names, slug
+from reconciler.core.onboarding.model_names import is_name, names, slug
 
 
 @pytest.mark.parametrize(

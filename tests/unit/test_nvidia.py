@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from reconciler.drivers.access import local
-from reconciler.drivers.access.exchange.driver import ExchangeDriver
+from reconciler.drivers.access.shared.driver import ExchangeDriver
 from reconciler.drivers.gpus import auto, nvidia
-from reconciler.edge.aside import Aside
+from reconciler.edge.abandoned_thread import Aside
 from reconciler.model.facts import Fact, Known, UnitIdentity, Unknown
 from reconciler.model.gpu import GIB, Card, Gpu, Holder
 from reconciler.onhost import serve

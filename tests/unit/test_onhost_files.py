@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.facts import Binary
-from reconciler.onhost import files, look
+from reconciler.onhost import contact, files
 from reconciler.onhost.serve import answer
 from tests import running
 from tests.running import ok
@@ -255,15 +255,15 @@ def test_a_fingerprint_of_something_missing_says_what(host: Path) -> None:
 
 
 def test_device_nodes_are_what_is_there(tmp_path: Path) -> None:
-    assert look.gpus(str(tmp_path))["nodes"] == []
+    assert contact.gpus(str(tmp_path))["nodes"] == []
     (tmp_path / "dev/dri").mkdir(parents=True)
     for name in ("nvidia0", "nvidiactl", "dri/renderD128", "dri/card0"):
         (tmp_path / "dev" / name).touch()
-    assert look.gpus(str(tmp_path))["nodes"] == [f"{tmp_path}/dev/dri/renderD128", f"{tmp_path}/dev/nvidia0"]
+    assert contact.gpus(str(tmp_path))["nodes"] == [f"{tmp_path}/dev/dri/renderD128", f"{tmp_path}/dev/nvidia0"]
 
 
 def test_the_hosts_memory_stands_beside_the_nodes_for_accelerators_that_use_it() -> None:
-    seen = look.gpus()
+    seen = contact.gpus()
     assert 0 < seen["memory_available"] < seen["memory_total"]
 
 

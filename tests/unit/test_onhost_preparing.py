@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.onhost import preparing, procfs
+from reconciler.onhost import prepare as module
+from reconciler.onhost import procfs
 from reconciler.onhost.serve import answer
 from tests.running import ok
 
@@ -34,7 +35,7 @@ def test_programs_run_in_order_and_are_remembered(tmp_path: Path) -> None:
     ok(prepare(tmp_path / "host", run=[[*LOG, log, "one"], [*LOG, log, "two"]], check=[*LOG, log, "three"]))
     assert (tmp_path / "log").read_text().split() == ["one", "two", "three"]
     assert prepared(tmp_path / "host") == "d1"
-    assert (tmp_path / "host" / preparing.NOTE).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "host" / module.NOTE).stat().st_mode & 0o777 == 0o600
 
 
 def test_the_first_program_that_fails_ends_it_and_nothing_is_remembered(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_a_host_that_slept_since_has_forgotten(tmp_path: Path, monkeypatch: pyte
     "text", ["", "[]", "{}", "null", json.dumps({"digest": "d1", "boot_id": procfs.boot_id(), "slept": "x"})]
 )
 def test_a_note_that_makes_no_sense_remembers_nothing(tmp_path: Path, text: str) -> None:
-    (tmp_path / preparing.NOTE).write_text(text)
+    (tmp_path / module.NOTE).write_text(text)
     assert prepared(tmp_path) == ""
     ok(prepare(tmp_path, run=[["true"]]))
     assert prepared(tmp_path) == "d1"

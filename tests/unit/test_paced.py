@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from reconciler.drivers import DriverCatalog
-from reconciler.drivers.power.composed.driver import Composed, Parts
-from reconciler.drivers.power.composed.paced import Paced
+from reconciler.drivers.power.host_power.paced import Paced
+from reconciler.drivers.power.host_power.power import Composed, Parts
 from reconciler.edge.clock import SystemClock
 from reconciler.fakes.clock import TurnedClock
 from reconciler.model import power as seen

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reconciler.config.resolve import ADDED, IDENTIFYING
+from reconciler.config.source import FileSource
 from reconciler.core.canonical import digest
-from reconciler.core.resolve import ADDED, IDENTIFYING
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.model.spec import Command
-from reconciler.store.source import FileSource
 
 STATE = Path(__file__).parents[1] / "pinned" / "state"
 UNITS = {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.moments import said_at
+from reconciler.core.deadlines import said_at
 from reconciler.core.power import GOING_SECONDS, SILENCE_SECONDS, elapsed, is_going, judged, needs_canary
 from reconciler.model import power
 from reconciler.model.facts import Contact, Fact, Known, Unknown

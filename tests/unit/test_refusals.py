@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import pytest
 
-from reconciler.drivers.power.composed.driver import PATIENT, Composed, Parts
-from reconciler.drivers.power.composed.refusals import REST_SECONDS, Account, Refusals
+from reconciler.drivers.power.host_power.power import PATIENT, Composed, Parts
+from reconciler.drivers.power.host_power.refusals import REST_SECONDS, Account, Refusals
 from reconciler.errors import Barred, DriverError
 from reconciler.fakes.clock import TurnedClock
 

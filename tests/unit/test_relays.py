@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from reconciler.config.via import jump, relay
 from reconciler.model.spec import Kind, Via
-from reconciler.store.relays import jump, relay
 
 NAS, DIRECT = Kind(kind="ssh", options={"via": None}), Kind(kind="ssh")
 ACCESSES = {"box": Kind(kind="ssh", options={"via": "nas"}), "nas": NAS, "pi": Kind(kind="local")}

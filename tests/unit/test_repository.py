@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.config.state_folder import Folder
 from reconciler.errors import Refused, Unreachable
-from reconciler.store.repository import Folder
 from tests.faults import under_limit
 
 if TYPE_CHECKING:

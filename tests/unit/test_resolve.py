@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.config.resolve import _identity
 from reconciler.core.canonical import canonical, digest
-from reconciler.core.resolve import _identity
 from reconciler.model.secret import FromFile
 from reconciler.model.spec import Command, Kind
 from tests.pairs import TWO_HOSTS, problems, wanted

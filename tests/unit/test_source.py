@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from reconciler.config.source import LARGEST, FileSource
 from reconciler.core.canonical import digest
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
@@ -14,7 +15,6 @@ from reconciler.errors import ConfigError
 from reconciler.fakes.catalog import FakeCatalog
 from reconciler.model.explanation import Written
 from reconciler.model.target import Provenance
-from reconciler.store.source import LARGEST, FileSource
 from tests.pairs import DESIRED, INVENTORY, problems, source, wanted
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.config.yaml_edit import put
+from reconciler.config.yaml_positions import parse
 from reconciler.errors import ConfigError
-from reconciler.store.splice import put
-from reconciler.store.yaml_positions import parse
 
 TOP, TOWER = ("active",), ("hosts", "tower", "active")
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from reconciler.core.canonical import digest
+from reconciler.core.phrases import quarantined, seen
 from reconciler.core.planner import plan
 from reconciler.core.projection import history, host_status
 from reconciler.core.recovery import Hints, fold
-from reconciler.core.words import quarantined, seen
 from reconciler.model.facts import Fingerprint, Health, Known, Phase, Saved, Unit, Unknown
 from reconciler.model.gpu import Card, Gpu
 from reconciler.model.observed import HEALTH, POWER, UNIT, FactKey, FactKind, FactValue, Observed
@@ -20,7 +20,7 @@ from reconciler.model.power import Power
 from reconciler.model.records import Hold, Record, RollBack, Row, RunClosed, RunOpened, StepDone
 from reconciler.model.spec import Slice
 from reconciler.model.status import Condition
-from reconciler.render.look import Look
+from reconciler.render.terminal_style import Look
 from reconciler.render.text import status_text
 from tests.clocks import instant
 from tests.worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, unit, world

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.drafting import Candidate
-from reconciler.core.takeover import steps, units
+from reconciler.core.onboarding.draft_files import Candidate
+from reconciler.core.onboarding.takeover import steps, units
 from reconciler.model.origin import Container, Service
 from tests.machines import adopted, file, machine, server
 

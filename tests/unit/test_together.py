@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from reconciler.edge.together import Together
+from reconciler.edge.batcher import Together
 
 trips: list[list[int]] = []
 

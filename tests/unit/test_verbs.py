@@ -9,8 +9,8 @@ import anyio
 
 from reconciler.model.names import Value
 from reconciler.verbs import apply, doctor, plan, status
-from reconciler.verbs.given import Caller
-from reconciler.verbs.outcome import Outcome
+from reconciler.verbs.context import Caller
+from reconciler.verbs.result import Outcome
 from tests.trio import HOSTS, Trio
 
 

@@ -9,7 +9,7 @@ import anyio
 
 from reconciler.core.canonical import digest
 from reconciler.fakes.processes import Conversation, Nature
-from reconciler.loop import keeper
+from reconciler.loop import host_loop
 from reconciler.model.records import Asked, Hold, Resume, RunClosed, RunOpened, StepDone
 from tests.crash.stage import Stage, serving_a, want
 from tests.vigil import Vigil, wanted
@@ -115,7 +115,7 @@ def test_a_unit_that_keeps_dying_is_started_ever_more_rarely() -> None:
     vigil.world.natures[model("a").digest] = Nature(dies_after=5.0)
 
     async def script(vigil: Vigil) -> None:
-        await anyio.sleep(keeper.LOOK_BACK_SECONDS)
+        await anyio.sleep(host_loop.LOOK_BACK_SECONDS)
         opened = [row.at for row in vigil.journal.rows() if isinstance(row.record, RunOpened)]
         waits = [round(later - earlier) for earlier, later in pairwise(opened)]
         assert waits[0] < 10.0
@@ -309,7 +309,7 @@ def test_an_engine_that_hangs_is_found_out_by_looking_again() -> None:
         await anyio.sleep(SETTLED)
         assert len(vigil.runs()) == 1
         vigil.world.natures.clear()
-        await anyio.sleep(50.0 + 2 * keeper.RESYNC_SECONDS)
+        await anyio.sleep(50.0 + 2 * host_loop.RESYNC_SECONDS)
         assert len(vigil.runs()) == 2
         assert serves(vigil) == {"a"}
 
@@ -332,8 +332,8 @@ def test_who_read_what_is_out_of_date_is_refused_within_seconds() -> None:
         await anyio.sleep(SETTLED)
         at = vigil.world.clock.wall()
         refused = await vigil.ask_with(Asked(host=HOST, trigger="apply", wanted=digest(want("b"))))
-        assert (refused.outcome, refused.reasons) == ("refused", (keeper.NOT_READ,))
-        assert vigil.world.clock.wall() - at < 2 * keeper.READ_AGAIN_SECONDS
+        assert (refused.outcome, refused.reasons) == ("refused", (host_loop.NOT_READ,))
+        assert vigil.world.clock.wall() - at < 2 * host_loop.READ_AGAIN_SECONDS
 
     run(serving(), script)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.store.yaml_positions import DEEPEST, MOST_VALUES, Place, parse, plain
+from reconciler.config.yaml_positions import DEEPEST, MOST_VALUES, Place, parse, plain
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict
 
-from reconciler.drivers.access.exchange.driver import ExchangeDriver
+from reconciler.drivers.access.shared.driver import ExchangeDriver
 from reconciler.errors import DriverError
 from reconciler.model.spec import Capabilities
 from reconciler.onhost import process, serve
@@ -19,8 +19,8 @@ from reconciler.onhost import process, serve
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from reconciler.drivers.access.exchange.driver import Exchange, Json
-    from reconciler.drivers.access.exchange.place import Place
+    from reconciler.drivers.access.shared.driver import Exchange, Json
+    from reconciler.drivers.access.shared.place import Place
     from reconciler.model.facts import UnitIdentity
 
 CAPABILITIES = Capabilities()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import anyio
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from reconciler.drivers.access.exchange.driver import ExchangeDriver
+from reconciler.drivers.access.shared.driver import ExchangeDriver
 from reconciler.edge.ssh import Destination, Link, Program
 from reconciler.errors import DriverError
 from reconciler.model.address import Account, Machine
@@ -24,8 +24,8 @@ from reconciler.onhost import bundle
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from reconciler.drivers.access.exchange.driver import Json
-    from reconciler.drivers.access.exchange.place import Place
+    from reconciler.drivers.access.shared.driver import Json
+    from reconciler.drivers.access.shared.place import Place
     from reconciler.model.facts import UnitIdentity
 
 CAPABILITIES = Capabilities()

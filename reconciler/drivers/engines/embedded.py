@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from reconciler.drivers.engines.llama import setup
+from reconciler.drivers.engines.llama import launch_config
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.environment import Env
-from reconciler.drivers.engines.llama.setup import Setup
+from reconciler.drivers.engines.llama.launch_config import Setup
 from reconciler.drivers.engines.llamacpp import CONTEXT, WEIGHTS, Args, Budget, File, FolderOfOne, Key, Parallel
 from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities, Command, ModelSpec
@@ -42,7 +42,7 @@ class Options(BaseModel):
     context: Annotated[int, Field(ge=1, description=CONTEXT), WHOLE] = 4096
     parallel: Parallel = 1
     slots: FolderOfOne = "slots"
-    slots_budget: Budget = 64 * setup.GIB
+    slots_budget: Budget = 64 * launch_config.GIB
     args: Args = ()
     key: Key = None
     env: Env = {}
@@ -65,7 +65,7 @@ class Options(BaseModel):
 
 def command(options: Options, model_name: str, port: int, gpus: Sequence[int] = ()) -> Command:
     """Return what the embedded engine is started with. Pure but for where Python and this package are installed."""
-    return setup.command(options.setup(), model_name, port, gpus)
+    return launch_config.command(options.setup(), model_name, port, gpus)
 
 
 class Driver(LlamaEngine):

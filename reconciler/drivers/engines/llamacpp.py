@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from reconciler.drivers.engines.llama import adopting, setup
+from reconciler.drivers.engines.llama import import_flags, launch_config
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.environment import Env
 from reconciler.drivers.engines.llama.flags import refused
-from reconciler.drivers.engines.llama.setup import Setup
+from reconciler.drivers.engines.llama.launch_config import Setup
 from reconciler.model.quantity import WHOLE, Bytes, Word, expected
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities, Command, ModelSpec
@@ -108,7 +108,7 @@ class Options(BaseModel):
     )
     parallel: Parallel = 1
     slots: FolderOfOne = "slots"
-    slots_budget: Budget = 64 * setup.GIB
+    slots_budget: Budget = 64 * launch_config.GIB
     args: Args = ()
     key: Key = None
     env: Env = {}
@@ -132,12 +132,12 @@ class Options(BaseModel):
 
 def command(options: Options, model_name: str, port: int, gpus: Sequence[int] = ()) -> Command:
     """Return what llama-server is started with. Pure."""
-    return setup.command(options.setup(), model_name, port, gpus)
+    return launch_config.command(options.setup(), model_name, port, gpus)
 
 
 def adopted(server: Server) -> Adopted:
     """Return what the flags of a running server say as keys. Pure."""
-    return adopting.adopted(server.flags, server.mapped, server.directory)
+    return import_flags.adopted(server.flags, server.mapped, server.directory)
 
 
 class Driver(LlamaEngine):

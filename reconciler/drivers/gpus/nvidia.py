@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reconciler.edge.aside import Aside
+from reconciler.edge.abandoned_thread import Aside
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.gpu import Card, Gpu, Holder
 from reconciler.model.onhost import AskGpus, AskNvidia

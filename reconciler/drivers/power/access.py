@@ -13,7 +13,7 @@ from reconciler.model.spec import Capabilities
 if TYPE_CHECKING:
     from typing import Literal
 
-    from reconciler.drivers.power.composed.reach import Reach
+    from reconciler.drivers.power.host_power.deps import Reach
     from reconciler.ports import Evidence
 
 CAPABILITIES = Capabilities(can_shut_down=True, can_suspend=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from reconciler.drivers.power.composed.words import HostThere
+from reconciler.drivers.power.host_power.option_types import HostThere
 from reconciler.edge import secret
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Known, Unknown
@@ -25,7 +25,7 @@ from reconciler.model.spec import Capabilities
 if TYPE_CHECKING:
     from typing import Literal, Self
 
-    from reconciler.drivers.power.composed.reach import Reach
+    from reconciler.drivers.power.host_power.deps import Reach
     from reconciler.model.facts import Fact
     from reconciler.ports import Evidence
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reconciler.drivers.power.composed.refusals import Account
-from reconciler.drivers.power.composed.words import HostThere
+from reconciler.drivers.power.host_power.option_types import HostThere
+from reconciler.drivers.power.host_power.refusals import Account
 from reconciler.edge import secret
 from reconciler.errors import Declined, DriverError
 from reconciler.model.address import Machine
@@ -26,7 +26,7 @@ from reconciler.model.spec import Capabilities
 if TYPE_CHECKING:
     from typing import Literal
 
-    from reconciler.drivers.power.composed.reach import Reach
+    from reconciler.drivers.power.host_power.deps import Reach
     from reconciler.model.facts import Fact
     from reconciler.model.power import PowerState
     from reconciler.ports import Evidence

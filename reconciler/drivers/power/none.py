@@ -10,7 +10,7 @@ from reconciler.errors import Declined
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
-    from reconciler.drivers.power.composed.reach import Reach
+    from reconciler.drivers.power.host_power.deps import Reach
     from reconciler.ports import Evidence
 
 CAPABILITIES = Capabilities()

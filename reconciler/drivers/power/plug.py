@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import anyio
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from reconciler.drivers.power.composed.refusals import Account
 from reconciler.drivers.power.dialects import homeassistant, shelly1, shelly2, tasmota
+from reconciler.drivers.power.host_power.refusals import Account
 from reconciler.edge import secret
 from reconciler.errors import Barred, Declined, DriverError
 from reconciler.model.address import endpoint
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Self
 
-    from reconciler.drivers.power.composed.reach import Reach
     from reconciler.drivers.power.dialects.wire import Outlet, Reading
+    from reconciler.drivers.power.host_power.deps import Reach
     from reconciler.model.facts import Fact
     from reconciler.ports import Evidence
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from reconciler.drivers.power.composed.refusals import Account
+from reconciler.drivers.power.host_power.refusals import Account
 from reconciler.drivers.power.pve.api import PATIENCE, Api, Login, Patience
 from reconciler.drivers.power.pve.guest import Guest
 from reconciler.drivers.power.pve.node import Node
@@ -26,7 +26,7 @@ from reconciler.model.spec import Capabilities
 if TYPE_CHECKING:
     from typing import Self
 
-    from reconciler.drivers.power.composed.reach import Reach
+    from reconciler.drivers.power.host_power.deps import Reach
     from reconciler.model.facts import Fact
     from reconciler.model.power import Testimony
     from reconciler.ports import Evidence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from reconciler.drivers.power.composed.refusals import Account
+from reconciler.drivers.power.host_power.refusals import Account
 from reconciler.edge import secret
 from reconciler.edge.http import UNAUTHORIZED, HttpClient, HttpFault, PersistentConnection
 from reconciler.errors import Barred, Declined, DriverError
@@ -24,8 +24,8 @@ from reconciler.model.spec import Capabilities
 if TYPE_CHECKING:
     from typing import Literal
 
-    from reconciler.drivers.power.composed.reach import Reach
-    from reconciler.drivers.power.composed.refusals import Refused
+    from reconciler.drivers.power.host_power.deps import Reach
+    from reconciler.drivers.power.host_power.refusals import Refused
     from reconciler.edge.http import Reply
     from reconciler.model.facts import Fact
     from reconciler.model.power import PowerState

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reconciler.drivers.power.composed.words import HostThere, Mac
+from reconciler.drivers.power.host_power.option_types import HostThere, Mac
 from reconciler.model.address import Broadcast, Local
 from reconciler.model.facts import Unknown
 from reconciler.model.onhost import AskWakeOn, WakeOther
@@ -18,7 +18,7 @@ from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
-    from reconciler.drivers.power.composed.reach import Reach
+    from reconciler.drivers.power.host_power.deps import Reach
     from reconciler.ports import Evidence
 
 CAPABILITIES = Capabilities(can_wake=True)

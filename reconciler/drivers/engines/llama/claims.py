@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.drivers.engines.llama.adopting import task_of
+from reconciler.drivers.engines.llama.import_flags import task_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from reconciler.drivers.engines.llama.api import Props
-    from reconciler.drivers.engines.llama.setup import Setup
+    from reconciler.drivers.engines.llama.launch_config import Setup
     from reconciler.model.spec import Task
 
 PADDING = 256

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from reconciler.drivers.engines.llama import key
-from reconciler.drivers.engines.llama.answers import answered
 from reconciler.drivers.engines.llama.api import HEALTH, PROPS, PROPS_LIMIT, QUICK_SECONDS, Api, is_loading
+from reconciler.drivers.engines.llama.canary import answered
 from reconciler.drivers.engines.llama.claims import differences, other_task
 from reconciler.drivers.engines.llama.judging import Said, heard
 from reconciler.drivers.engines.llama.key import Key
-from reconciler.drivers.engines.llama.restoring import Restoring, own_attempt
-from reconciler.drivers.engines.llama.saving import Saving
-from reconciler.drivers.engines.llama.visit import Visit
+from reconciler.drivers.engines.llama.port_page import Visit
+from reconciler.drivers.engines.llama.restore import Restoring, own_attempt
+from reconciler.drivers.engines.llama.save import Saving
 from reconciler.drivers.engines.llama.weights import judged, kv_bytes_per_token, unreadable
 from reconciler.edge.http import HttpClient, HttpFault
 from reconciler.errors import DriverError, NotOffered
@@ -26,7 +26,7 @@ from reconciler.model.port import PortOwner, PortState
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from reconciler.drivers.engines.llama.setup import Setup
+    from reconciler.drivers.engines.llama.launch_config import Setup
     from reconciler.model.spec import ModelSpec
     from reconciler.ports import Access, Json
 

@@ -14,7 +14,7 @@ from reconciler.errors import DriverError
 
 if TYPE_CHECKING:
     from reconciler.drivers.engines.llama.key import Key
-    from reconciler.drivers.engines.llama.visit import NoPage, Page
+    from reconciler.drivers.engines.llama.port_page import NoPage, Page
     from reconciler.model.facts import Phase
 
 TLS = "it is looked at over plain http: take --ssl-key-file and --ssl-cert-file away, or put a proxy in front for clients"

@@ -10,7 +10,7 @@ from reconciler.drivers.engines.llama.flags import cache_bytes, has
 from reconciler.model.facts import Unknown, Weights
 
 if TYPE_CHECKING:
-    from reconciler.drivers.engines.llama.setup import Setup
+    from reconciler.drivers.engines.llama.launch_config import Setup
     from reconciler.model.facts import Fact
     from reconciler.model.spec import ModelSpec
 

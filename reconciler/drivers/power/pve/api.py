@@ -21,7 +21,7 @@ from reconciler.model.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from reconciler.drivers.power.composed.refusals import Refused
+    from reconciler.drivers.power.host_power.refusals import Refused
     from reconciler.edge.http import Reply
 
 Shape = TypeVar("Shape")

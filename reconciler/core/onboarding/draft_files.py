@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from reconciler.core import naming
-from reconciler.core.words import size
+from reconciler.core.onboarding import model_names
+from reconciler.core.phrases import size
 from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import KEY_VARIABLE, Adopted, Machine, Server, WeightsFile
 from reconciler.model.origin import Service
@@ -75,11 +75,11 @@ def candidates(machine: Machine, adopted: Mapping[int, Adopted]) -> tuple[Candid
     files = {file.path: file for file in machine.weights}
     seen = [(one, _seen_here(one, adopted[one.pid], files)) for one in machine.servers]
     served = [(one, said) for one, said in seen if said.weights]
-    told = [one.model or (said.alias if naming.is_name(said.alias) else "") for one, said in served]
+    told = [one.model or (said.alias if model_names.is_name(said.alias) else "") for one, said in served]
     told = [name if told.count(name) == 1 else "" for name in told]
     rest = [file for file in machine.weights if _is_model(file) and file.path not in {said.weights for _, said in served}]
     unnamed = [said.weights for (_, said), name in zip(served, told, strict=True) if not name]
-    chosen = iter(naming.names([*unnamed, *(file.path for file in rest)], filter(None, told)))
+    chosen = iter(model_names.names([*unnamed, *(file.path for file in rest)], filter(None, told)))
     first = [
         Candidate(name or next(chosen), files.get(said.weights) or _unread(said.weights), said, one)
         for (one, said), name in zip(served, told, strict=True)

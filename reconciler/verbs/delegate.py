@@ -10,7 +10,7 @@ import anyio
 from reconciler.errors import LockHeld
 from reconciler.model.records import Answered, Asked, Row, StepIntent
 from reconciler.model.verdict import HostVerdict
-from reconciler.verbs.given import Acting
+from reconciler.verbs.context import Acting
 
 GLANCE_SECONDS = 0.1
 GLANCES_PER_LOCK = 10

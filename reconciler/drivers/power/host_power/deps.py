@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from reconciler.drivers.power.composed.refusals import Refusals
-    from reconciler.edge.loop import Loop
+    from reconciler.drivers.power.host_power.refusals import Refusals
+    from reconciler.edge.loop_scope import Loop
     from reconciler.ports import Access
 
 

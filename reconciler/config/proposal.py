@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.config import git
 from reconciler.edge.atomic import rewrite
 from reconciler.errors import PlanStale, Unreachable, WriteFailed
-from reconciler.store import git
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,15 +20,15 @@ import anyio.lowlevel
 import anyio.to_thread
 from watchfiles import awatch
 
+from reconciler.config import git
+from reconciler.config.source import content_of, pair_digest
 from reconciler.errors import ConfigError
-from reconciler.store import git
-from reconciler.store.source import content_of, pair_digest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
+    from reconciler.config.source import FileSource
     from reconciler.model.target import Wanted
-    from reconciler.store.source import FileSource
 
 STANDS_STILL_SECONDS = 0.02
 STORM_SECONDS = 0.5

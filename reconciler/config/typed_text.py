@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from reconciler.store.sentences import path_of
+from reconciler.config.validation_messages import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

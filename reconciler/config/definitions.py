@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import JsonValue, ValidationError
 
-from reconciler.core.resolve import Definition, Definitions
+from reconciler.config.power_roles import Powering
+from reconciler.config.resolve import Definition, Definitions
+from reconciler.config.typed_text import validated
+from reconciler.config.validation_messages import problems_of
+from reconciler.config.via import jump
 from reconciler.model.problem import KeyPath, Problem, found, nearest, one_of
 from reconciler.model.spec import Capabilities, HostSpec, Kind, Via
-from reconciler.store.powering import Powering
-from reconciler.store.relays import jump
-from reconciler.store.sentences import problems_of
-from reconciler.store.typed_text import validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.core import conversations
-from reconciler.core.conditions import host_conditions, model_conditions
+from reconciler.core.phrases import said
 from reconciler.core.recovery import Hints
-from reconciler.core.words import said
+from reconciler.core.report.conditions import host_conditions, model_conditions
 from reconciler.model.explanation import Explanation, Said
 from reconciler.model.facts import Saved, Unit
 from reconciler.model.gpu import GIB

@@ -9,7 +9,7 @@ from reconciler.model.problem import KeyPath, Problem, found, nearest, one_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.core.resolve import Definitions
+    from reconciler.config.resolve import Definitions
     from reconciler.model.desired import Desired, HostWish
     from reconciler.model.inventory import Inventory, Model
     from reconciler.model.spec import HostSpec

@@ -7,7 +7,7 @@ from itertools import pairwise
 from shlex import quote
 from typing import NamedTuple
 
-from reconciler.core.drafting import Candidate
+from reconciler.core.onboarding.draft_files import Candidate
 from reconciler.model.machine import LOOPBACK, Machine, Server
 from reconciler.model.origin import ROOT, Container, Service
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from reconciler.config.via import relay
 from reconciler.model.inventory import PowerRoles
 from reconciler.model.problem import KeyPath, Problem, found
 from reconciler.model.spec import Capabilities, Kind, PowerDriver, PowerSpec
-from reconciler.store.relays import relay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

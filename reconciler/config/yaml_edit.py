@@ -15,8 +15,8 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
+from reconciler.config.yaml_positions import parse, plain
 from reconciler.errors import ConfigError
-from reconciler.store.yaml_positions import parse, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

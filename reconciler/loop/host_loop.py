@@ -13,9 +13,9 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.errors import Unexpected
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.lasting import Lasting
+from reconciler.loop.hints_cache import Past
 from reconciler.loop.observer import Observer
-from reconciler.loop.past import Past
+from reconciler.loop.ports_cache import Lasting
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller

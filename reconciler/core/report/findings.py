@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 from typing import Any
 
-from reconciler.core import words
+from reconciler.core import phrases
 from reconciler.core.ownership import Ownership
+from reconciler.core.phrases import size
 from reconciler.core.recovery import Hints
-from reconciler.core.words import size
 from reconciler.model.findings import Finding, Level, Subject
 from reconciler.model.machine import HOMELESS, Folder, Machine, Node
 from reconciler.model.observed import (
@@ -164,7 +164,7 @@ def _opening(folder: Folder, user: str, otherwise: str) -> str:
     above = quote(folder.nearest)
     made = f"`sudo install -d -m 700 -o {quote(user)} {quote(folder.path)}`"
     owned = f"`sudo chown {quote(user)} {above}`" if folder.nearest == folder.path and not folder.obstacle else made
-    return f"{words.obstacle(folder.obstacle, folder.nearest, user) or owned}{f', {otherwise}' if otherwise else ''}"
+    return f"{phrases.obstacle(folder.obstacle, folder.nearest, user) or owned}{f', {otherwise}' if otherwise else ''}"
 
 
 def _room(slice_: Slice, model: ModelSpec, folder: Folder, observed: Observed) -> Iterator[Finding]:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from reconciler.cli.loading import loading
 from reconciler.cli.terminal import agreed, approver, ask, say, teller, told, write
 from reconciler.errors import Misused
-from reconciler.verbs.outcome import INTERRUPTED, OK, Outcome
+from reconciler.verbs.result import INTERRUPTED, OK, Outcome
 
 if TYPE_CHECKING:
     import argparse
 
     from reconciler.app import App
     from reconciler.model.names import Value
-    from reconciler.verbs.given import Caller
+    from reconciler.verbs.context import Caller
 
 CLEAR = "\x1b[H\x1b[2J"
 ACTS = {"apply", "use", "retry", "rollback", "hold", "resume", "watch", "init"}
@@ -157,7 +157,7 @@ async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
 def _caller(asked: argparse.Namespace) -> Caller:
     """Return the person at the terminal."""
     from reconciler.cli import signals
-    from reconciler.verbs.given import Caller
+    from reconciler.verbs.context import Caller
 
     return Caller(approver(asked), say, partial(signals.ending, say=say))
 

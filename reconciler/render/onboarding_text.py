@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from reconciler.render.look import PLAIN, Look
+from reconciler.render.terminal_style import PLAIN, Look
 from reconciler.render.text import plan_text
 
 

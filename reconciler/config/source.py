@@ -11,18 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.config import definitions, git, yaml_edit, yaml_positions
+from reconciler.config.coherence import check
+from reconciler.config.problems import Review
+from reconciler.config.proposal import FileProposal
+from reconciler.config.resolve import Definitions, resolve
 from reconciler.core.canonical import digest
-from reconciler.core.coherence import check
-from reconciler.core.resolve import Definitions, resolve
 from reconciler.errors import ConfigError, Misused
 from reconciler.model.desired import Desired
 from reconciler.model.explanation import Written
 from reconciler.model.inventory import Inventory
 from reconciler.model.problem import nearest
 from reconciler.model.target import Provenance, Wanted
-from reconciler.store import definitions, git, splice, yaml_positions
-from reconciler.store.proposal import FileProposal
-from reconciler.store.review import Review
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,7 +102,7 @@ class FileSource:
             raise ConfigError("\n".join(lines))
         name = _host_of(inventory, model_name, host)
         apart = inventory.only_host is None or (isinstance(desired.value, dict) and "hosts" in desired.value)
-        after = splice.put(pair["desired"], ("hosts", name, "active") if apart else ("active",), model_name)
+        after = yaml_edit.put(pair["desired"], ("hosts", name, "active") if apart else ("active",), model_name)
         proposed: dict[FileName, bytes] = {**pair, "desired": after}
         return FileProposal(self.path("desired"), (model_name, name), pair["desired"], after, partial(self._resolved, proposed))
 

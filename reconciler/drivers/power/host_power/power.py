@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any, Literal
 
-    from reconciler.drivers.power.composed.paced import Paced
+    from reconciler.drivers.power.host_power.paced import Paced
     from reconciler.model.facts import Fact
     from reconciler.model.power import Testimony
     from reconciler.ports import Access, Evidence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import JsonValue, ValidationError
 
-from reconciler.edge.together import Together
+from reconciler.edge.batcher import Together
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Claim, Contact, Fact, Known, Unknown
 from reconciler.model.onhost import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from reconciler.edge.loop import Loop
+    from reconciler.edge.loop_scope import Loop
     from reconciler.model.spec import Via
 
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from reconciler.store.sentences import problems_of
-from reconciler.store.typed_text import validated
+from reconciler.config.typed_text import validated
+from reconciler.config.validation_messages import problems_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from reconciler.config.yaml_positions import Document, Place
     from reconciler.model.problem import FileName, KeyPath, Problem
-    from reconciler.store.yaml_positions import Document, Place
 
 _Schema = TypeVar("_Schema", bound=BaseModel)
 

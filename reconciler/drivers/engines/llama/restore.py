@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from reconciler.drivers.engines.llama.saving import BYTES_PER_SECOND, SLACK_SECONDS
+from reconciler.drivers.engines.llama.save import BYTES_PER_SECOND, SLACK_SECONDS
 from reconciler.edge.http import HttpFault
 from reconciler.errors import DriverError
 from reconciler.model.facts import RestoreAttempt, SavedSlot, Unit

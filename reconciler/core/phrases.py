@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from shlex import quote
 
-from reconciler.core.moments import said_at
+from reconciler.core.deadlines import said_at
 from reconciler.model.facts import Health, Unit, Unknown
 from reconciler.model.gpu import GIB, Gpu
 from reconciler.model.machine import Obstacle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.core import words
+from reconciler.core import phrases
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Health, Unit
 from reconciler.model.observed import HEALTH, UNIT, Observed
@@ -27,7 +27,7 @@ def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
         message = f"run {run.seq} was opened and has not ended"
         found.append(Condition(type="Reconciling", status="True", reason="RunOpen", message=message, since=run.at))
     if held:
-        found.append(Condition(type="Held", status="True", reason="Held", message=words.held(held.hold), since=held.since.at))
+        found.append(Condition(type="Held", status="True", reason="Held", message=phrases.held(held.hold), since=held.since.at))
     if failure and not left_by_rollback(hints):
         found.append(
             Condition(type="Stalled", status="True", reason=failure.reason, message=failure.message, since=failure.since.at)
@@ -37,7 +37,7 @@ def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
 
 def left_by_rollback(hints: Hints) -> bool:
     """Return whether a wish was not left because it failed: a person went back from it."""
-    return hints.quarantine is not None and words.is_left(hints.quarantine)
+    return hints.quarantine is not None and phrases.is_left(hints.quarantine)
 
 
 def _quarantined(hints: Hints, plan: HostPlan) -> Condition | None:
@@ -45,9 +45,9 @@ def _quarantined(hints: Hints, plan: HostPlan) -> Condition | None:
     failure = plan.cause
     if not isinstance(failure, Quarantine):
         return None
-    if words.is_left(failure):
+    if phrases.is_left(failure):
         return Condition(type="Ready", status="False", reason="RolledBack", message=LEFT, since=hints.judged_at)
-    others = (reason for reason in plan.refusals if reason != words.quarantined(failure))
+    others = (reason for reason in plan.refusals if reason != phrases.quarantined(failure))
     message = "; ".join((FAILED.format(run=failure.run), *others))
     return Condition(type="Ready", status="False", reason="Quarantined", message=message, since=hints.judged_at)
 
@@ -109,7 +109,7 @@ def model_conditions(slice_: Slice, model: ModelSpec, observed: Observed) -> tup
     if health.phase == "other":
         strayed = Condition(type="Drifted", status="True", reason="OtherModel", message=health.message)
         return (Condition(type="Ready", status="False", reason="OtherModel", message=health.message), strayed, *drift)
-    return (Condition(type="Ready", status="False", reason="NotServing", message=words.said(health)), *drift)
+    return (Condition(type="Ready", status="False", reason="NotServing", message=phrases.said(health)), *drift)
 
 
 def _drift(slice_: Slice, model: ModelSpec, unit: Unit | None) -> tuple[Condition, ...]:

@@ -8,7 +8,7 @@ import anyio
 
 from reconciler.core.ownership import Ownership
 from reconciler.errors import ReconcilerError
-from reconciler.loop.past import Past
+from reconciler.loop.hints_cache import Past
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Claim, Fact, Unknown
 from reconciler.model.onhost import WriteClaim
