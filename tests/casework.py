@@ -64,7 +64,7 @@ from reconciler.verbs.plan import Seen, Sight, _planned
 from reconciler.verbs.result import OK, PENDING, REFUSED
 from tests.casefile import EXITS, NOW, STARTED, Case, Expected, Given, Happened, RunningGiven, SavedGiven
 from tests.clocks import instant
-from tests.worlds import HOST, ME, PROVENANCE, identity, model, saved_slot, slice_of, unit, whole, world
+from tests.sample_worlds import HOST, ME, PROVENANCE, identity, model, saved_slot, slice_of, unit, whole, world
 
 OLDER, FOREIGN = "v1:sha256:" + "0" * 64, "v9:blake:00000000"
 

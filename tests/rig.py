@@ -19,7 +19,7 @@ from reconciler.model.spec import Capabilities, Kind, ModelSpec
 from tests import running
 from tests.contracts.hosts import here
 from tests.engine import EMBEDDED, Server, free_port, weights_in
-from tests.worlds import marked
+from tests.sample_worlds import marked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

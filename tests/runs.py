@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.core.canonical import digest
 from reconciler.model.records import RunOpened
-from tests.worlds import PROVENANCE, model, slice_of
+from tests.sample_worlds import PROVENANCE, model, slice_of
 
 
 def run_opened(host: str, trigger: str = "apply", continues: int | None = None) -> RunOpened:

@@ -16,7 +16,7 @@ from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan
 from tests.casefile import Case, Given, ModelGiven, RoomGiven, RunningGiven, SavedGiven, SlotGiven, WantedGiven
 from tests.casework import seen, wanted_slice
-from tests.worlds import NO_HINTS, target, whole
+from tests.sample_worlds import NO_HINTS, target, whole
 
 T = TypeVar("T")
 

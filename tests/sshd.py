@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests import far
+from tests import slow_link
 from tests.engine import free_port
 from tests.needs import need, program
 from tests.running import until
@@ -53,7 +53,7 @@ class Served(NamedTuple):
     def move_away(self, seconds: float) -> None:
         """Let all that goes there or comes from there take `seconds` longer, each way."""
         with self.config.open("a") as config:
-            config.write(f"  ProxyCommand {sys.executable} -I -S {far.__file__} %h %p {seconds}\n")
+            config.write(f"  ProxyCommand {sys.executable} -I -S {slow_link.__file__} %h %p {seconds}\n")
 
     def options(self, directory: Path) -> dict[str, Any]:
         """Return the options of an access to this machine through it."""

@@ -16,9 +16,9 @@ from typing import Any
 
 from reconciler.onhost import units
 from tests.engine import EMBEDDED, Server, free_port, weights_in
-from tests.frail import program_in
 from tests.running import until
 from tests.sshd import Served
+from tests.unhealthy_engine import program_in
 
 COMMAND_SECONDS = 120
 ENOUGH = 0.95
@@ -152,7 +152,7 @@ class Stack:
 
     def killed_at(self, moments: Sequence[str], *words: str) -> int:
         """Run a command that is killed once these moments stand in its journal, and return its exit code."""
-        argv = [sys.executable, "-m", "tests.mortal", ",".join(moments), *self.argv(*words)[3:]]
+        argv = [sys.executable, "-m", "tests.killed_at", ",".join(moments), *self.argv(*words)[3:]]
         root = str(Path(__file__).parent.parent)
         environment = self.environment(PYTHONPATH=root)
         with self._started(argv, environment) as process:

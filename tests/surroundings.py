@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from tests.engine import free_port, weights_in
-from tests.frail import program_in
+from tests.unhealthy_engine import program_in
 
 LOOKS: dict[str, Sequence[Sequence[str]]] = {
     "plan": (["plan"], ["plan", "--detailed-exitcode"], ["plan", "-o", "json"], ["plan", "--save", "plan.json"]),

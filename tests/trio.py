@@ -35,7 +35,7 @@ from reconciler.verbs.context import Acting
 from reconciler.verbs.result import Outcome
 from tests.chance import SeededRandom
 from tests.crash.stage import want
-from tests.worlds import ME, PROVENANCE
+from tests.sample_worlds import ME, PROVENANCE
 
 Answer = TypeVar("Answer")
 

@@ -30,7 +30,7 @@ from tests.bench.crowd import hosts
 from tests.bench.sleeper import waking
 from tests.bench.vigil import watching
 from tests.engine import EMBEDDED, free_port, weights_in
-from tests.worlds import raised
+from tests.sample_worlds import raised
 
 BASELINE = "import pydantic, ruamel.yaml, anyio, httpx; pydantic.create_model('M', a=(int, 1))"
 ROUNDS = 7

@@ -26,7 +26,7 @@ from reconciler.onhost import procfs
 from reconciler.settings import Settings
 from tests import sshd
 from tests.engine import free_port
-from tests.worlds import raised
+from tests.sample_worlds import raised
 
 ROUNDS = 60
 ONE_WAY_SECONDS = 0.01

@@ -22,7 +22,7 @@ from reconciler.loop.ports_cache import Lasting
 from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.model.spec import Slice
 from tests.crash.stage import want
-from tests.worlds import ME, PROVENANCE, raised
+from tests.sample_worlds import ME, PROVENANCE, raised
 
 DEAD_ONE_IN = 20
 PASSES = 7

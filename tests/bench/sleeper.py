@@ -13,9 +13,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.household import HOST, Household
 from tests.rigs import byhand
 from tests.rigs.hostrig.client import Rig, plugged
+from tests.sleeping_stack import HOST, Household
 
 ROUNDS = 5
 PARTS = ("wake", "start", "await_healthy", "restore_slots")

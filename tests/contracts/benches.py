@@ -33,7 +33,7 @@ from tests import running
 from tests.contracts.hosts import nowhere
 from tests.engine import Server, free_port
 from tests.rig import rig
-from tests.worlds import model
+from tests.sample_worlds import model
 
 STRANGER = """
 import signal, socket, sys

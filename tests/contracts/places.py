@@ -16,7 +16,7 @@ from reconciler.model.spec import Capabilities, Command, Kind, ModelSpec
 from reconciler.onhost import bundle
 from tests import running
 from tests.contracts.hosts import here
-from tests.worlds import marked
+from tests.sample_worlds import marked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

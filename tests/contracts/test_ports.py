@@ -33,7 +33,7 @@ from tests import running
 from tests.contracts.benches import Bench, bench_of, contains
 from tests.engine import SERVERS, Server
 from tests.rig import value
-from tests.worlds import marked
+from tests.sample_worlds import marked
 
 CONTROLLER = running.mark("")["controller"]
 CLAIM = Claim(controller="c1", name="attic", directory="/var/lib/reconciler", at=1.0)

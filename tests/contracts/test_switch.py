@@ -17,8 +17,8 @@ from reconciler.model.verdict import HostVerdict
 from reconciler.settings import settings
 from tests.contracts.hosts import WAYS, reached
 from tests.engine import Server
+from tests.sample_worlds import raised
 from tests.stack import ENOUGH, Stack, stack
-from tests.worlds import raised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

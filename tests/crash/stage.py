@@ -20,7 +20,7 @@ from reconciler.model.preparation import Preparation
 from reconciler.model.spec import Capabilities, Slice
 from reconciler.model.verdict import HostVerdict
 from reconciler.ports import Clock, HostPorts, Journal
-from tests.worlds import ME, PROVENANCE, model, raised, slice_of
+from tests.sample_worlds import ME, PROVENANCE, model, raised, slice_of
 
 TALK = Conversation("tea", 500)
 A, B = model("a"), model("b")

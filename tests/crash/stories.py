@@ -12,7 +12,7 @@ from reconciler.ports import Evidence
 from tests.crash import sleepers  # noqa: F401 - adds its stories
 from tests.crash.stage import A, B, Stage, serving_a, want
 from tests.crash.story import CAKE, TEA, keeps_on_disk, remembers, serves, story, wants
-from tests.worlds import model
+from tests.sample_worlds import model
 
 GIB = 1024**3
 ANOTHER = Claim(controller="another", name="den", directory="/var/lib/another", at=0.0)

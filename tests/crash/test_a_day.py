@@ -17,8 +17,8 @@ from reconciler.fakes.world import Fault
 from reconciler.store.journal_file import JournalFile
 from tests.crash.stage import Stage, want
 from tests.running import COMPUTING_SECONDS
-from tests.vigil import Vigil
-from tests.worlds import model
+from tests.sample_worlds import model
+from tests.watched_world import Vigil
 
 HOURS, EDITS, SEED = 24, 500, 7
 ACTIVES = ((), ("a",), ("b",))

@@ -20,7 +20,7 @@ from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import Stage
 from tests.crash.story import STORIES
 from tests.crash.test_every_boundary import check, moments, played
-from tests.worlds import HOST, ME, PROVENANCE, raised
+from tests.sample_worlds import HOST, ME, PROVENANCE, raised
 
 BRIEF = [name for name, story in STORIES.items() if not story.long]
 UNSYNCED = ["switch_back", "death_in_the_trial", "power_off"]

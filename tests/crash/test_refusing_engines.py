@@ -15,8 +15,8 @@ from reconciler.fakes.processes import Nature
 from reconciler.loop import host_loop
 from reconciler.model.facts import Activity, Answer, Health, Unknown
 from tests.crash.stage import A, B, Stage, serving_a, want
-from tests.vigil import Vigil
-from tests.worlds import HOST
+from tests.sample_worlds import HOST
+from tests.watched_world import Vigil
 
 if TYPE_CHECKING:
     from reconciler.model.facts import Fact, Phase, Unit

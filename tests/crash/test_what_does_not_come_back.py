@@ -18,7 +18,7 @@ from reconciler.ports import Evidence
 from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import A, Stage
 from tests.crash.story import STORIES
-from tests.worlds import HOST
+from tests.sample_worlds import HOST
 
 
 def back(nature: Nature | None = None, engine: type[FakeEngine] = FakeEngine) -> tuple[Stage, HostVerdict]:

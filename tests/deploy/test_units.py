@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import frail
+from tests import unhealthy_engine
 from tests.booted import Booted, booted_systemd
 from tests.engine import free_port, weights_in
 from tests.needs import need
@@ -73,7 +73,7 @@ print("found", json.dumps({
     "supervised": sorted(name for name in os.environ if name.startswith(("NOTIFY", "WATCHDOG", "CREDENTIALS"))),
 }), flush=True)
 os.unlink("/dev/shm/reconciler-test")
-runpy.run_path("/run/project/frail.py", run_name="__main__")
+runpy.run_path("/run/project/unhealthy_engine.py", run_name="__main__")
 """
 """What a llama-server tries that wants to know what it may; then it serves."""
 
@@ -172,7 +172,7 @@ def account(booted: Booted) -> None:
 def program(booted: Booted) -> None:
     """Put the program, its Python, an engine and both files where every account may read them."""
     shutil.copytree(ROOT / "reconciler", booted.path("/run/project/reconciler"))
-    booted.write("/run/project/frail.py", Path(frail.__file__).read_text())
+    booted.write("/run/project/unhealthy_engine.py", Path(unhealthy_engine.__file__).read_text())
     booted.write("/run/project/llama-server", f"#!/run/project/python/bin/{PYTHON.name}\n{ENGINE}")
     weights = weights_in(booted.path("/run/project"))
     inventory = INVENTORY.replace("WEIGHTS", f"/run/project/{weights.name}").replace("PORT", str(free_port()))

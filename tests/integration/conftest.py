@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.household import HOST, OTHER, Household, asleep
 from tests.rigs.hostrig.client import MODES, Mode, Rig, plugged
+from tests.sleeping_stack import HOST, OTHER, Household, asleep
 
 
 @pytest.fixture(scope="session")

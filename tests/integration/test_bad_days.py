@@ -23,7 +23,7 @@ from reconciler.config.file_watch import PATIENT_SECONDS
 from reconciler.config.source import LARGEST
 from tests import faults
 from tests.faults import said, writing
-from tests.mortal import stands_for
+from tests.killed_at import stands_for
 from tests.repository import repository
 from tests.running import until
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, ending, stack

@@ -1,6 +1,6 @@
 """Bad days of the journal, and of clocks: the watch ends with 5 and the way out, engines go on, and the next watch converges.
 
-Clocks that jump under a process run in the time of a world of their own (tests/vigil).
+Clocks that jump under a process run in the time of a world of their own (tests/watched_world).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.clocks import StoppedClock
 from tests.crash.stage import serving_a, want
 from tests.faults import said
 from tests.stack import COMMAND_SECONDS, Stack, stack
-from tests.vigil import Vigil
+from tests.watched_world import Vigil
 
 
 @pytest.fixture

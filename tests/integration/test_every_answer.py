@@ -15,7 +15,7 @@ import pytest
 from tests.contracts.test_pages import OK, nothing, saying, slowly, whole
 from tests.engine import free_port
 from tests.integration.test_liars import PROPS, engine_on
-from tests.liars import this_process
+from tests.lying_servers import this_process
 from tests.rig import DIGEST, value
 from tests.rigs.redfish import self_signed
 

@@ -25,7 +25,7 @@ from reconciler.render.text import plan_text, verdict_text
 from reconciler.settings import settings
 from reconciler.verbs import apply
 from reconciler.verbs.context import Caller
-from tests import frail, running
+from tests import running, unhealthy_engine
 from tests.clocks import HurriedClock
 from tests.engine import Server, free_port, weights_in
 from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
@@ -214,7 +214,7 @@ def test_an_engine_that_is_never_healthy_brings_the_previous_model_back(here: St
     held = here.remembered()
     here.inventory(engine=here.frail_engine(mood))
     here.desire("tiny-b")
-    goes_back(here, held, hurried(here), said, frail.WORDS)
+    goes_back(here, held, hurried(here), said, unhealthy_engine.WORDS)
 
 
 def test_a_person_who_waits_no_longer_gets_the_previous_model_back(here: Stack) -> None:
@@ -251,7 +251,7 @@ def test_an_engine_that_does_not_answer_one_look_is_left_alone(here: Stack) -> N
     here.apply()
     engines, rows = here.engines(), here.rows()
     os.kill(engines["tiny-b"], signal.SIGUSR1)
-    running.wait_for_line(here.folder / "host/reconciler-host/models/tiny-b/log", frail.WORDS)
+    running.wait_for_line(here.folder / "host/reconciler-host/models/tiny-b/log", unhealthy_engine.WORDS)
     here.apply()
     assert (here.engines(), here.rows()) == (engines, rows)
 
@@ -261,4 +261,4 @@ def test_an_engine_that_stops_working_in_its_trial_brings_the_previous_model_bac
     held = here.remembered()
     here.inventory(engine=here.frail_engine(mood), stable_for=LONG)
     here.desire("tiny-b")
-    goes_back(here, held, tried(here, signal.SIGUSR1), f"tiny-b became {became} in its trial", frail.WORDS)
+    goes_back(here, held, tried(here, signal.SIGUSR1), f"tiny-b became {became} in its trial", unhealthy_engine.WORDS)

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.household import HOST, OTHER, asleep
 from tests.rigs.hostrig.client import MODES, Mode, Rig, groups, need_mode, plugged
 from tests.rigs.hostrig.light import MARKER
 from tests.rigs.hostrig.members import members
 from tests.rigs.hostrig.packet import SYNC, octets, pattern
 from tests.running import until
+from tests.sleeping_stack import HOST, OTHER, asleep
 
 # Nothing else on this machine sleeps as long: hosts of light mode see its other processes.
 SECONDS = str(4_000_000_000 + os.getpid())

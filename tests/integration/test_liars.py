@@ -22,7 +22,7 @@ from reconciler.model.facts import Known, Saved, Unknown
 from reconciler.model.onhost import AskUnits
 from tests import running
 from tests.contracts.hosts import here
-from tests.liars import always, before, behind, lying, never, routes, this_process, with_this_process
+from tests.lying_servers import always, before, behind, lying, never, routes, this_process, with_this_process
 from tests.rig import DIGEST, saved_by, spec, value
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.model.spec import Task
-    from tests.liars import Lie
+    from tests.lying_servers import Lie
     from tests.rig import Define
 
 

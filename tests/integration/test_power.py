@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.household import COMMAND_SECONDS, HOST, MOST, OTHER, SETTLED, Household
 from tests.running import until
+from tests.sleeping_stack import COMMAND_SECONDS, HOST, MOST, OTHER, SETTLED, Household
 
 
 def settles(here: Household, state: str, rows: int) -> None:

@@ -15,10 +15,10 @@ from typing import Literal, NamedTuple
 import pytest
 
 from reconciler.verbs.result import PENDING, REFUSED
-from tests.household import COMMAND_SECONDS, HOST, MOST, Household
 from tests.rigs import outside
 from tests.rigs.hostrig.client import MODES, Mode
 from tests.running import until
+from tests.sleeping_stack import COMMAND_SECONDS, HOST, MOST, Household
 
 Fault = Callable[[Household], None]
 

@@ -15,9 +15,9 @@ from contextlib import suppress
 
 import pytest
 
-from tests.household import COMMAND_SECONDS, HOST, Household
 from tests.rigs.hostrig.client import Mode, modes
 from tests.running import until
+from tests.sleeping_stack import COMMAND_SECONDS, HOST, Household
 from tests.stack import ENOUGH
 
 FIRST = int(os.environ.get("POWER_SEED", "0"))

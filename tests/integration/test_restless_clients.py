@@ -19,8 +19,8 @@ from reconciler.loop.reconcile import Actor, Wish, reconcile
 from reconciler.settings import settings
 from reconciler.steps.drain import Drain
 from tests.running import until
+from tests.sample_worlds import raised
 from tests.stack import Stack, stack
-from tests.worlds import raised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

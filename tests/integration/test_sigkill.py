@@ -129,7 +129,7 @@ def test_kill_9_on_the_way_back_from_a_failed_start_loses_no_conversation(here: 
 
 
 def killed_watch(here: Talked, moment: str) -> None:
-    with here.watching(code=-signal.SIGKILL, words=("-m", "tests.mortal", moment)) as process:
+    with here.watching(code=-signal.SIGKILL, words=("-m", "tests.killed_at", moment)) as process:
         process.wait(COMMAND_SECONDS)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests import running
 from tests.engine import weights_in
-from tests.liars import always, before, behind, lying, with_this_process
+from tests.lying_servers import always, before, behind, lying, with_this_process
 from tests.rig import Define, Rig, saved_by, value
 
 

@@ -31,8 +31,8 @@ from reconciler.steps.stop import Stop
 from reconciler.verbs.apply import _compare
 from tests.casefile import FOLDER, Case, WantedGiven, read
 from tests.casework import hints, seen, wanted_slice
+from tests.sample_worlds import HOST, NO_HINTS, OURS, PROVENANCE, target, whole
 from tests.situations import cases, document, made
-from tests.worlds import HOST, NO_HINTS, OURS, PROVENANCE, target, whole
 
 T = TypeVar("T")
 QUICK = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])

@@ -20,8 +20,8 @@ from reconciler.model.records import Held, Hold, Instant, Quarantine
 from tests.casefile import Case, Happened, WantedGiven
 from tests.casework import hints, seen, wanted_slice
 from tests.clocks import instant
+from tests.sample_worlds import HOST, target
 from tests.situations import cases
-from tests.worlds import HOST, target
 
 QUICK = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 """How busy the machine is decides nothing."""

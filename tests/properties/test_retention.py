@@ -33,7 +33,7 @@ from reconciler.model.records import (
 )
 from reconciler.store.journal_file import JournalFile
 from tests.clocks import StoppedClock, instant
-from tests.worlds import PROVENANCE, identity, model, slice_of
+from tests.sample_worlds import PROVENANCE, identity, model, slice_of
 
 SLICES = [slice_of((), model("a")), slice_of(("a",), model("a")), slice_of(None, model("a"), model("b"))]
 DIGESTS = [digest(slice_) for slice_ in SLICES]

@@ -40,7 +40,7 @@ from reconciler.steps.plan import STEPS
 from reconciler.steps.prefetch import Prefetch
 from reconciler.steps.step import PREDICTED_IDENTITY, Step
 from reconciler.steps.wake import Sleeper, Wake
-from tests.worlds import HOST, identity, saved_slot, unit
+from tests.sample_worlds import HOST, identity, saved_slot, unit
 
 Situation: TypeAlias = tuple[Step, Observed]
 Restored: TypeAlias = Literal["open", "proven", "cold", "unverified", "failed"]

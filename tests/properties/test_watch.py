@@ -14,8 +14,8 @@ from reconciler.core.canonical import digest
 from reconciler.fakes.processes import Conversation, Nature
 from reconciler.model.records import Hold, Resume, Retry
 from tests.crash.stage import Stage, want
-from tests.vigil import Vigil
-from tests.worlds import HOST, PORT_NUMBER, PROVENANCE, model
+from tests.sample_worlds import HOST, PORT_NUMBER, PROVENANCE, model
+from tests.watched_world import Vigil
 
 ACTIVES = ((), ("a",), ("b",), ("a", "b"))
 ACTS = 100

@@ -25,7 +25,7 @@ from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.verdict import HostVerdict
 from tests.crash.stage import PREPARE, Stage, want
 from tests.running import COMPUTING_SECONDS
-from tests.worlds import HOST, PORT_NUMBER, model
+from tests.sample_worlds import HOST, PORT_NUMBER, model
 
 ACTIVES = ((), ("a",), ("b",), ("a", "b"))
 POWERS = (None, None, "on", "off", "suspend")

@@ -13,9 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.household import HOST, Household
 from tests.needs import Wanting
 from tests.rigs.hostrig.client import Rig, plugged
+from tests.sleeping_stack import HOST, Household
 
 COMMAND_SECONDS = 400
 ENOUGH = 0.95

@@ -10,7 +10,7 @@ from reconciler.core import conversations
 from reconciler.core.conversations import BECAME
 from reconciler.model.facts import Activity, Fingerprint, Known, RestoreAttempt, Saved, SavedSlot, Slot
 from reconciler.model.observed import ACTIVITY, FINGERPRINT, Observed
-from tests.worlds import HOST, identity, model, saved_slot, slice_of, unit, world
+from tests.sample_worlds import HOST, identity, model, saved_slot, slice_of, unit, world
 
 RUNNING = {"a": unit("a")}
 

@@ -14,7 +14,7 @@ from reconciler.render.json import plan_document
 from tests.casefile import FOLDER, read
 from tests.casework import looked
 from tests.jsonschema import unfit
-from tests.worlds import whole
+from tests.sample_worlds import whole
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 CASES = sorted(FOLDER.glob("*.yaml"))

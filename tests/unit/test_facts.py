@@ -10,8 +10,8 @@ from reconciler.model.gpu import GIB, Card, Gpu, Holder
 from reconciler.model.observed import CLAIM, POWER, UNIT, Observed
 from reconciler.model.power import Power
 from tests.casefile import Case, WantedGiven
+from tests.sample_worlds import HOST, model, slice_of, unit, whole, world
 from tests.situations import made
-from tests.worlds import HOST, model, slice_of, unit, whole, world
 
 ON, OFF = Known(Power(state="on")), Known(Power(state="off"))
 ITS_POWER, ITS_CLAIM = POWER(HOST), CLAIM(HOST)

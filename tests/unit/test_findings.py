@@ -27,7 +27,7 @@ from tests.clocks import instant
 from tests.jsonschema import unfit
 from tests.machines import folder, machine
 from tests.rules.tree import ROOT
-from tests.worlds import HOST, ME, OURS, PROVENANCE, model, slice_of, world
+from tests.sample_worlds import HOST, ME, OURS, PROVENANCE, model, slice_of, world
 
 A = model("a", command=Command(argv=("llama-server",), folders=("slots",)))
 B = model("b", command=Command(argv=("llama-server",), folders=("/srv/slots/b",)), port=8081)

@@ -6,7 +6,7 @@ from reconciler.core.gate import approval, refusals
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Health
-from tests.worlds import OURS, model, slice_of, target, unit, world
+from tests.sample_worlds import OURS, model, slice_of, target, unit, world
 
 A, B = model("a"), model("b")
 

@@ -26,7 +26,7 @@ from reconciler.model.records import (
     TrialOpened,
 )
 from tests.clocks import instant
-from tests.worlds import HOST, PROVENANCE, identity, model, slice_of
+from tests.sample_worlds import HOST, PROVENANCE, identity, model, slice_of
 
 WANTED = slice_of(("a",), model("a"))
 

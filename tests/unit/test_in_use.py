@@ -10,7 +10,7 @@ from reconciler.model.facts import Activity, Known, Slot
 from reconciler.model.observed import ACTIVITY, Observed
 from reconciler.steps.drain import Drain
 from reconciler.steps.save_slots import SaveSlots, used_since
-from tests.worlds import HOST, identity, model, slice_of, unit, world
+from tests.sample_worlds import HOST, identity, model, slice_of, unit, world
 
 IDLE = Activity(identity=identity(100), slots=(Slot(id=0, busy=False, tokens=500, task=7),))
 BUSY = IDLE.model_copy(update={"slots": (Slot(id=0, busy=True, tokens=500, task=8),)})

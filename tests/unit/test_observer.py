@@ -15,7 +15,7 @@ from reconciler.model.gpu import Gpu
 from reconciler.model.observed import CONTACT, GPU, HEALTH, POWER, UNIT, Observed
 from reconciler.model.records import Instant, SentDown
 from tests.crash.stage import want
-from tests.worlds import HOST
+from tests.sample_worlds import HOST
 
 LATE = "no answer within 30 s"
 

@@ -8,7 +8,7 @@ from reconciler.core.canonical import digest
 from reconciler.model.records import RunOpened
 from reconciler.model.spec import Slice
 from reconciler.verbs.rollback import permanently
-from tests.worlds import HOST, PROVENANCE, model, slice_of
+from tests.sample_worlds import HOST, PROVENANCE, model, slice_of
 
 A, B = model("a"), model("b")
 THEN = slice_of(("a",), A, B)

@@ -18,7 +18,7 @@ from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
 from reconciler.steps.await_vram import AwaitVram, Share
 from reconciler.steps.plan import HostPlan
-from tests.worlds import HOST, NO_HINTS, model, saved_slot, slice_of, target, unit, whole, world
+from tests.sample_worlds import HOST, NO_HINTS, model, saved_slot, slice_of, target, unit, whole, world
 
 A, B = model("a"), model("b")
 WANT_B = slice_of(("b",), A, B)

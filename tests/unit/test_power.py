@@ -18,7 +18,7 @@ from reconciler.model.observed import CANARY, CONTACT, TESTIMONY, FactValue, Obs
 from reconciler.model.power import Canary, Guards, Inhibitor, Login, Power, PowerState
 from reconciler.model.records import Instant, SentDown
 from tests.clocks import instant
-from tests.worlds import HOST
+from tests.sample_worlds import HOST
 
 NOW = 100_000.0
 ASKED = {"a minute ago": NOW - 60.0, "long ago": NOW - 1000.0}

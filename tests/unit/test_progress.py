@@ -9,7 +9,7 @@ from reconciler.loop import trial
 from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import A, B, Stage, want
 from tests.crash.story import STORIES
-from tests.worlds import model, slice_of
+from tests.sample_worlds import model, slice_of
 
 
 def told(stage: Stage) -> list[str]:

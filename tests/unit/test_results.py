@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.onhost.results import CONTROLS, PROPERTIES, ending
 from reconciler.steps.await_healthy import AwaitHealthy
-from tests.worlds import HOST, model, slice_of, unit, world
+from tests.sample_worlds import HOST, model, slice_of, unit, world
 
 NOTHING = "nothing of it ran, or it was over at once: a condition of its unit is not met, or a unit that it requires failed"
 

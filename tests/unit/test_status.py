@@ -23,7 +23,7 @@ from reconciler.model.status import Condition
 from reconciler.render.terminal_style import Look
 from reconciler.render.text import status_text
 from tests.clocks import instant
-from tests.worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, unit, world
+from tests.sample_worlds import HOST, NO_HINTS, PROVENANCE, model, slice_of, target, unit, world
 
 A = model("a")
 WANTED = slice_of(("a",), A)

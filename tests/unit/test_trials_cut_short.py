@@ -8,8 +8,8 @@ import pytest
 from reconciler.core.canonical import digest
 from reconciler.model.records import Hold, Resume, RunClosed, TrialOpened
 from tests.crash.stage import serving_a, want
-from tests.vigil import Vigil
-from tests.worlds import HOST, model
+from tests.sample_worlds import HOST, model
+from tests.watched_world import Vigil
 
 SETTLED = 30.0
 """By then a switch in this world has ended."""

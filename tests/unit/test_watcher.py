@@ -12,8 +12,8 @@ from reconciler.fakes.processes import Conversation, Nature
 from reconciler.loop import host_loop
 from reconciler.model.records import Asked, Hold, Resume, RunClosed, RunOpened, StepDone
 from tests.crash.stage import Stage, serving_a, want
-from tests.vigil import Vigil, wanted
-from tests.worlds import HOST, PROVENANCE, model
+from tests.sample_worlds import HOST, PROVENANCE, model
+from tests.watched_world import Vigil, wanted
 
 SETTLED = 30.0
 """By then a switch in this world has ended."""

@@ -124,7 +124,7 @@ class Household:
         Who `halts` does nothing more until it has happened.
         """
         rows, errors = self.rows(), self.folder / "apply.log"
-        program = ("-m", "tests.mortal", ",".join(("halt", *moments))) if halts else ("-m", "reconciler")
+        program = ("-m", "tests.killed_at", ",".join(("halt", *moments))) if halts else ("-m", "reconciler")
         with errors.open("wb") as written:
             process = subprocess.Popen(
                 self.argv("apply", "--yes", *words, program=program), cwd=self.folder, env=self.environment,
@@ -154,7 +154,7 @@ class Household:
 
     def killed_at(self, *moments: str) -> None:
         """Apply, and be killed once these moments stand in the journal."""
-        argv = self.argv("apply", "--yes", program=("-m", "tests.mortal", ",".join(moments)))
+        argv = self.argv("apply", "--yes", program=("-m", "tests.killed_at", ",".join(moments)))
         done = subprocess.run(
             argv, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             timeout=COMMAND_SECONDS,

@@ -9,7 +9,7 @@ from reconciler.fakes.world import World
 from reconciler.loop.ports_cache import Lasting
 from reconciler.model.spec import Slice
 from reconciler.ports import HostPorts
-from tests.worlds import model, slice_of
+from tests.sample_worlds import model, slice_of
 
 A, MOVED = model("a"), model("a", port=8081)
 

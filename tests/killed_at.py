@@ -1,4 +1,4 @@
-"""`python -m tests.mortal MOMENTS COMMAND...`: reconciler, killed by SIGKILL once these moments stand in its journal.
+"""`python -m tests.killed_at MOMENTS COMMAND...`: reconciler, killed by SIGKILL once these moments stand in its journal.
 
 It sends the signal itself, so that no machine is too fast or too slow for it: at once, or a little later where the last
 moment is an intent, when its effect is under way. Moments are separated by commas, such as "done stop,intent start".

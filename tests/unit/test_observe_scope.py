@@ -10,7 +10,7 @@ from reconciler.core.observe_scope import cheap_facts, costly_facts, found_facts
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Health, Phase, RestoreAttempt, Saved, Unknown
 from reconciler.model.observed import ACTIVITY, FLAGS, HEALTH, ORPHANS, UNIT, Observed
-from tests.worlds import HOST, NO_HINTS, identity, model, saved_slot, slice_of, unit, world
+from tests.sample_worlds import HOST, NO_HINTS, identity, model, saved_slot, slice_of, unit, world
 
 A, B = model("a"), model("b", port=8081)
 SLOTS_OF_A = ACTIVITY(HOST, "a")

@@ -32,7 +32,7 @@ from reconciler.verbs.context import Acting
 from reconciler.verbs.rollback import promoted
 from tests.chance import SeededRandom
 from tests.crash.stage import Stage
-from tests.worlds import HOST, ME, PROVENANCE, raised
+from tests.sample_worlds import HOST, ME, PROVENANCE, raised
 
 PATIENCE = 10_000.0
 """No request waits longer than this, of the world's seconds."""
