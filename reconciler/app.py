@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.config.source import FileSource
-from reconciler.config.state_folder import Folder
+from reconciler.config.state_folder import GitStateFolder
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.contained import contained
 from reconciler.edge import trace
@@ -28,7 +28,7 @@ from reconciler.store.lock import FileLock
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reconciler.model.machine import Adopted, Server
+    from reconciler.model.machine import ImportedFlags, Server
     from reconciler.model.spec import Slice
     from reconciler.ports import (
         Clock,
@@ -68,7 +68,7 @@ class App:
     folder: StateFolder
     keep: Keep
 
-    def adopted(self, server: Server) -> Adopted:
+    def adopted(self, server: Server) -> ImportedFlags:
         """Return what the flags of a running server say as keys of a model."""
         return self.catalog.adopted(server)
 
@@ -110,7 +110,7 @@ class App:
         """Return who started this process, if that is somebody who listens."""
         from reconciler.edge import notify  # noqa: PLC0415 - as above
 
-        return notify.Supervisor(os.environ)
+        return notify.SystemdSupervisor(os.environ)
 
     @cached_property
     def random(self) -> Random:
@@ -136,7 +136,7 @@ def build(settings: Settings) -> App:
         lock=FileLock(settings.data_directory / "lock", holder, identity.keep),
         clock=clock,
         plans=planfile,
-        folder=Folder(settings.state),
+        folder=GitStateFolder(settings.state),
         keep=partial(trace.told, [settings.data_directory / "traces"]),
         identity=identity,
         former=_former(settings.data_directory),

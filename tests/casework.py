@@ -53,13 +53,13 @@ from reconciler.model.observed import (
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Power
 from reconciler.model.preparation import Prepared
-from reconciler.model.records import Accepted, Record, Retry, RollBack, Row, RunClosed, RunOpened, StepDone, StepIntent
+from reconciler.model.records import Record, Retry, RollBack, Row, RunClosed, RunOpened, ShutdownAccepted, StepDone, StepIntent
 from reconciler.model.secret import FromFile
 from reconciler.model.spec import Capabilities, Command, Slice
 from reconciler.ports import Evidence
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
-from reconciler.verbs.context import Looking
+from reconciler.verbs.context import Reader
 from reconciler.verbs.plan import Seen, Sight, _planned
 from reconciler.verbs.result import OK, PENDING, REFUSED
 from tests.casefile import EXITS, NOW, STARTED, Case, Expected, Given, Happened, RunningGiven, SavedGiven
@@ -80,7 +80,7 @@ def outcome(case: Case) -> Expected:
 def looked(case: Case) -> Seen:
     """Return what every verb that looks makes of a case."""
     looking = cast(
-        "Looking",
+        "Reader",
         SimpleNamespace(
             clock=SimpleNamespace(wall=lambda: NOW, instant=lambda: instant(NOW)),
             controller=ME,
@@ -260,7 +260,7 @@ def _during(happened: Happened, given: dict[str, Any]) -> Iterator[Record]:
     step, _, name = happened.during.partition(" ")
     yield StepIntent(**given, number=1, step=step, model=name, in_doubt="observable")
     if happened.accepted:
-        yield Accepted(**given, boot_id="boot")
+        yield ShutdownAccepted(**given, boot_id="boot")
     if happened.ended == "promoted":
         evidence: Evidence = {SEEN: "it was silent for long enough"}
         yield StepDone(**given, number=1, step=step, model=name, outcome="done", seconds=1.0, evidence=evidence)

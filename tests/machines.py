@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.model.machine import Adopted, Folder, Logins, Machine, Server, WeightsFile
+from reconciler.model.machine import FolderState, ImportedFlags, Logins, Machine, Server, WeightsFile
 
 
 def machine(**changed: Any) -> Machine:
@@ -31,13 +31,13 @@ def file(path: str, **changed: Any) -> WeightsFile:
     return WeightsFile(path=path, **fields | changed)
 
 
-def adopted(**changed: Any) -> Adopted:
+def adopted(**changed: Any) -> ImportedFlags:
     fields: dict[str, Any] = {
         "weights": "", "alias": "", "context": None, "parallel": None, "slots": "", "task": "chat", "args": (), "left_out": (),
     }  # fmt: skip
-    return Adopted(**fields | changed)
+    return ImportedFlags(**fields | changed)
 
 
-def folder(path: str, **changed: Any) -> Folder:
+def folder(path: str, **changed: Any) -> FolderState:
     fields: dict[str, Any] = {"nearest": "/var", "writable": True, "free_bytes": 100 * 1024**3}
-    return Folder(path=path, **fields | changed)
+    return FolderState(path=path, **fields | changed)

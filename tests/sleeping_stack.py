@@ -17,13 +17,13 @@ from tests.engine import free_port
 from tests.rigs import witness
 from tests.rigs.hostrig.client import Rig, modes
 from tests.running import until
-from tests.stack import CONVERSATION, ENOUGH, _in_order, _moments
+from tests.stack import CONVERSATION, LEAST_REUSED, _in_order, _moments
 
 COMMAND_SECONDS = 240
 HOST, OTHER = "gpu1", "gpu2"
 CHECKOUT = Path(__file__).parents[1]
 SAY = Path(__file__).parent / "rigs" / "say.py"
-MOST = modes()[-1:]
+REAL_MODE = modes()[-1:]
 """The mode in which hosts are most like real ones, for what need not be seen in both."""
 
 SETTLED = {"run-closed", "answered", "adopted"}
@@ -39,7 +39,7 @@ def asleep(rig: Rig) -> Rig:
     return rig
 
 
-class Household:
+class SleepingStack:
     """Run `reconciler` in a folder, as a person would, from the place of the controller in a rig."""
 
     def __init__(self, folder: Path, rig: Rig, host: str = HOST) -> None:
@@ -227,7 +227,7 @@ class Household:
     def goes_on(self) -> None:
         """Show that the conversation goes on where it was, by the server's own timings."""
         said = self.talk()
-        assert said["cache_n"] >= ENOUGH * (said["cache_n"] + said["prompt_n"]), said
+        assert said["cache_n"] >= LEAST_REUSED * (said["cache_n"] + said["prompt_n"]), said
 
     def talk(self) -> dict[str, int]:
         """Send the conversation to the model, and return the server's own timings."""

@@ -21,7 +21,7 @@ from tests.sshd import Served
 from tests.unhealthy_engine import program_in
 
 COMMAND_SECONDS = 120
-ENOUGH = 0.95
+LEAST_REUSED = 0.95
 """The share of a conversation's tokens that must be remembered."""
 
 CONVERSATION = " ".join(f"In chapter {number} the keeper counts {number * 7} ships." for number in range(1, 21))

@@ -14,15 +14,15 @@ import anyio
 
 from reconciler.drivers.contained import contained, methods
 from reconciler.edge import trace
-from reconciler.edge.notify import Supervisor
+from reconciler.edge.notify import SystemdSupervisor
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.edits import FakeEdits
 from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
-from reconciler.loop.hints_cache import Past
-from reconciler.loop.host_loop import Means
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.host_loop import HostLoopDeps
 from reconciler.loop.watcher import Watcher
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Known
@@ -30,8 +30,8 @@ from reconciler.model.names import Value
 from reconciler.model.records import Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
-from reconciler.ports import Access, Engine, GpuReader, HostPorts, Journal, Launcher, ModelPorts, Power, Shelf
-from reconciler.verbs.context import Acting
+from reconciler.ports import Access, Engine, GpuReader, HostPorts, Journal, Launcher, ModelFiles, ModelPorts, PowerControl
+from reconciler.verbs.context import Actor
 from reconciler.verbs.result import Outcome
 from tests.chance import SeededRandom
 from tests.crash.stage import want
@@ -40,7 +40,14 @@ from tests.sample_worlds import ME, PROVENANCE
 Answer = TypeVar("Answer")
 
 HOSTS = ("one", "bad", "two")
-PROTOCOLS = {"access": Access, "power": Power, "gpu": GpuReader, "launcher": Launcher, "engine": Engine, "shelf": Shelf}
+PROTOCOLS = {
+    "access": Access,
+    "power": PowerControl,
+    "gpu": GpuReader,
+    "launcher": Launcher,
+    "engine": Engine,
+    "files": ModelFiles,
+}
 MEMBERS = [(role, name) for role, protocol in PROTOCOLS.items() for name in methods(protocol)]
 
 Badness: TypeAlias = Literal["raises", "groups", "hangs", "lies", "knows nonsense"]
@@ -97,7 +104,7 @@ def spoiled(one: HostPorts, members: frozenset[tuple[str, str]], badness: Badnes
         return Bad(port, frozenset(name for where, name in members if where == role), badness)
 
     models = {
-        name: ModelPorts(bad("launcher", model.launcher), bad("engine", model.engine), bad("shelf", model.shelf))
+        name: ModelPorts(bad("launcher", model.launcher), bad("engine", model.engine), bad("files", model.files))
         for name, model in one.models.items()
     }
     launchers = {kind: bad("launcher", launcher) for kind, launcher in one.launchers.items()}
@@ -161,8 +168,8 @@ class Trio:
         return trace.told([self.traces], error)
 
     @property
-    def acting(self) -> Acting:
-        return cast("Acting", self)
+    def acting(self) -> Actor:
+        return cast("Actor", self)
 
     def serving(self, host: str) -> list[str]:
         return list(self.worlds[host].serving())
@@ -170,8 +177,10 @@ class Trio:
     async def watched(self, seconds: float) -> None:
         """Watch for so long; what the watch does not survive is raised."""
         edits = FakeEdits(self.read())
-        means = Means(self.ports, Past(self.journal), self.clock, SeededRandom(), ME, self.said.append, edits.look, self.keep)
-        watcher = Watcher(means, edits, Supervisor({}))
+        means = HostLoopDeps(
+            self.ports, HintsCache(self.journal), self.clock, SeededRandom(), ME, self.said.append, edits.look, self.keep
+        )
+        watcher = Watcher(means, edits, SystemdSupervisor({}))
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)
             await anyio.sleep(seconds)

@@ -11,14 +11,14 @@ import anyio
 
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import attempt_key
-from reconciler.edge.notify import Supervisor
+from reconciler.edge.notify import SystemdSupervisor
 from reconciler.errors import LockHeld
 from reconciler.fakes.edits import FakeEdits
 from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
-from reconciler.loop.hints_cache import Past
-from reconciler.loop.host_loop import Means
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.host_loop import HostLoopDeps
 from reconciler.loop.observer import Observer
 from reconciler.loop.watcher import Watcher
 from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack, RunOpened, StepIntent
@@ -28,7 +28,7 @@ from reconciler.model.verdict import HostVerdict
 from reconciler.ports import Clock, HostPorts, Journal
 from reconciler.store.journal_file import JournalFile
 from reconciler.verbs import delegate
-from reconciler.verbs.context import Acting
+from reconciler.verbs.context import Actor
 from reconciler.verbs.rollback import promoted
 from tests.chance import SeededRandom
 from tests.crash.stage import Stage
@@ -60,7 +60,7 @@ def wanted(*slices: Slice, provenance: Provenance = PROVENANCE) -> Wanted:
     return Wanted(slices={slice_.host.name: slice_ for slice_ in slices}, provenance=provenance)
 
 
-class Vigil:
+class WatchedWorld:
     """Watch a stage."""
 
     def __init__(self, stage: Stage, journal: MemoryJournal | JournalFile | None = None) -> None:
@@ -74,8 +74,10 @@ class Vigil:
     async def watching(self) -> AsyncIterator[Watcher]:
         """Run the watch beside what is in the context, and let it leave afterwards."""
         journal = MortalJournal(self.journal, self.life, self.world.noted)
-        means = Means(self._ports, Past(journal), self.world.clock, SeededRandom(), ME, self.said.append, self.read_again, raised)
-        watcher = Watcher(means, self.edits, Supervisor({}))
+        means = HostLoopDeps(
+            self._ports, HintsCache(journal), self.world.clock, SeededRandom(), ME, self.said.append, self.read_again, raised
+        )
+        watcher = Watcher(means, self.edits, SystemdSupervisor({}))
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)
             yield watcher
@@ -102,7 +104,7 @@ class Vigil:
 
     async def ask_with(self, asked: Asked) -> HostVerdict:
         """Ask with a row of one's own."""
-        asker = cast("Acting", Asker(MortalJournal(self.journal, Life()), self.world.clock))
+        asker = cast("Actor", Asker(MortalJournal(self.journal, Life()), self.world.clock))
         verdicts = await delegate.ask(asker, [asked], self.said.append, PATIENCE)
         assert verdicts, "nobody answered"
         return verdicts[HOST]

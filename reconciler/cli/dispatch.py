@@ -12,7 +12,7 @@ from signal import Signals
 from typing import TYPE_CHECKING
 
 from reconciler.cli.loading import loading
-from reconciler.cli.terminal import agreed, approver, ask, say, teller, told, write
+from reconciler.cli.terminal import approver, ask, confirm, log_line, rendered, say, write
 from reconciler.errors import Misused
 from reconciler.verbs.result import INTERRUPTED, OK, Outcome
 
@@ -41,7 +41,7 @@ def run(asked: argparse.Namespace) -> int:
         return _follow(asked, app)
     acts = asked.verb in ACTS or getattr(asked, "try_power", False)
     outcome = app.run(_act if acts else _look, asked, app)
-    write(told(asked, outcome.document))
+    write(rendered(asked, outcome.document))
     return outcome.exit_code
 
 
@@ -95,7 +95,7 @@ def _follow(asked: argparse.Namespace, app: App) -> int:
     redraws = asked.verb == "status" and asked.output == "text" and sys.stdout.isatty()
 
     def show(document: Value) -> bool:
-        return write(f"{CLEAR if redraws else ''}{told(asked, document, indent=None)}") == 0
+        return write(f"{CLEAR if redraws else ''}{rendered(asked, document, indent=None)}") == 0
 
     try:
         if asked.verb == "logs":
@@ -125,7 +125,7 @@ async def _act(asked: argparse.Namespace, app: App) -> Outcome[Value]:
         case "doctor":
             from reconciler.verbs import try_power
 
-            return await try_power.run(app, asked.host, agreed(asked), say)
+            return await try_power.run(app, asked.host, confirm(asked), say)
         case "init":
             from reconciler.verbs import init
 
@@ -144,7 +144,7 @@ async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.render.documents import WatchDocument
     from reconciler.verbs import watch
 
-    log, ended = teller(asked), list[Signals]()
+    log, ended = log_line(asked), list[Signals]()
 
     def tell(line: str) -> None:
         log(line)
@@ -165,7 +165,7 @@ def _caller(asked: argparse.Namespace) -> Caller:
 async def _apply(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.verbs import apply
 
-    wishes = apply.Wishes(
+    wishes = apply.ApplyRequest(
         saved=None if asked.plan is None else app.plans.read(asked.plan),
         timeout=asked.timeout,
         prune=asked.prune,

@@ -36,7 +36,7 @@ async def _end(signals: AsyncIterable[signal.Signals], interrupt: Interrupt, say
     async for _ in signals:
         if interrupt.reason:
             _leave_at_once(say)
-        interrupt.cut("interrupted by a signal", "back")
+        interrupt.request("interrupted by a signal", "rollback")
         say("ending the wait and going back if something was stopped; once more leaves at once")
 
 

@@ -81,7 +81,7 @@ def _give_up(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-def teller(asked: argparse.Namespace) -> Callable[[str], None]:
+def log_line(asked: argparse.Namespace) -> Callable[[str], None]:
     """Return what writes log lines to standard error: as they are, or as JSON objects with their time for who collects logs."""
     if asked.output != "json":
         return say
@@ -133,7 +133,7 @@ def approver(asked: argparse.Namespace) -> Callable[[PlanDocument], bool]:
     return approve
 
 
-def agreed(asked: argparse.Namespace) -> Callable[[str], bool]:
+def confirm(asked: argparse.Namespace) -> Callable[[str], bool]:
     """Return what asks a person a question, and whether they say yes; raise NotApproved where nobody can be asked."""
 
     def agree(question: str) -> bool:
@@ -146,7 +146,7 @@ def agreed(asked: argparse.Namespace) -> Callable[[str], bool]:
     return agree
 
 
-def told(asked: argparse.Namespace, answer: Value, indent: int | None = 2) -> str:
+def rendered(asked: argparse.Namespace, answer: Value, indent: int | None = 2) -> str:
     """Return a document as it was asked for: as JSON, or as the text of its verb."""
     document = answer.model_dump(mode="json")
     if asked.output == "json":

@@ -56,7 +56,7 @@ LONGEST_BURST_MILLISECONDS = 200
 
 
 @dataclass(frozen=True)
-class Content:
+class FileContent:
     """Be what a file holds: where it really is, and a digest; nothing when it cannot be read."""
 
     place: str
@@ -68,7 +68,7 @@ class Content:
 class Print(NamedTuple):
     """Tell two states of files apart: what each of the pair holds, and what git's look like."""
 
-    pair: tuple[Content, ...]
+    pair: tuple[FileContent, ...]
     traces: dict[str, tuple[int, ...]]
 
     @property
@@ -94,7 +94,7 @@ class FileEdits:
         self._source, self._journal = source, journal
         self._stirred = anyio.Event()
         self._again = False
-        self._contents: dict[Path, Content] = {}
+        self._contents: dict[Path, FileContent] = {}
         self._still_seconds = STANDS_STILL_SECONDS
         self._stood_still = True
         self._read_at = -STORM_SECONDS
@@ -226,7 +226,7 @@ class FileEdits:
         return tuple(sorted(of_files | of_git | {self._journal}))
 
 
-def _content(path: Path, before: Content | None) -> Content:
+def _content(path: Path, before: FileContent | None) -> FileContent:
     """Return what a file holds; where it is as it was seen before, it is not read again."""
     place, seen = os.path.realpath(path), _stat(path)
     if before is not None and (before.place, before.seen) == (place, seen):
@@ -237,7 +237,7 @@ def _content(path: Path, before: Content | None) -> Content:
         digest = f"error {error.errno}"
     same = before is not None and (before.place, before.digest) == (place, digest)
     changed = seen[-1] / 1e9 if seen else 0.0
-    return Content(place, digest, seen, before.since if same and before is not None else changed)
+    return FileContent(place, digest, seen, before.since if same and before is not None else changed)
 
 
 def _stat(path: Path) -> tuple[int, ...]:

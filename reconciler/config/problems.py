@@ -12,7 +12,7 @@ from reconciler.config.validation_messages import problems_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.config.yaml_positions import Document, Place
+    from reconciler.config.yaml_positions import Document, FilePosition
     from reconciler.model.problem import FileName, KeyPath, Problem
 
 _Schema = TypeVar("_Schema", bound=BaseModel)
@@ -24,7 +24,7 @@ class _Line(NamedTuple):
     """Hold one problem with its place, in the order in which people read."""
 
     file: FileName
-    place: Place
+    place: FilePosition
     text: str
 
 

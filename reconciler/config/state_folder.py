@@ -19,7 +19,7 @@ READABLE = 0o644
 NOBODY = ("-c", "user.name=reconciler init", "-c", "user.email=reconciler@localhost")
 
 
-class Folder:
+class GitStateFolder:
     """Be the folder that `init` fills."""
 
     def __init__(self, directory: Path) -> None:

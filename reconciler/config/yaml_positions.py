@@ -64,7 +64,7 @@ _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |\r?$)", re.MULTILINE)
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 
-class Place(NamedTuple):
+class FilePosition(NamedTuple):
     """Point into a file; both count from 1."""
 
     line: int
@@ -74,7 +74,7 @@ class Place(NamedTuple):
 class Flaw(NamedTuple):
     """Say what is wrong with the text at a place."""
 
-    place: Place
+    place: FilePosition
     path: KeyPath
     sentence: str
 
@@ -87,16 +87,16 @@ class Document:
     """
 
     value: JsonValue = None
-    keys: dict[KeyPath, Place] = field(default_factory=dict)
-    values: dict[KeyPath, Place] = field(default_factory=dict)
+    keys: dict[KeyPath, FilePosition] = field(default_factory=dict)
+    values: dict[KeyPath, FilePosition] = field(default_factory=dict)
     typed: dict[KeyPath, str] = field(default_factory=dict)
     flaws: list[Flaw] = field(default_factory=list)
     complete: bool = False
 
-    def place(self, path: KeyPath, *, at_key: bool = False) -> Place:
+    def place(self, path: KeyPath, *, at_key: bool = False) -> FilePosition:
         """Return where a value or its key stands; what nobody wrote stands where the nearest thing around it does."""
         path = self.written(path)
-        value = self.values.get(path, Place(1, 1))
+        value = self.values.get(path, FilePosition(1, 1))
         return self.keys.get(path, value) if at_key else value
 
     def written(self, path: KeyPath) -> KeyPath:
@@ -134,7 +134,7 @@ def parse(content: bytes) -> Document:
         place = _place_of(text, error.position)
         document.flaws.append(Flaw(place, (), f"found the control character #x{ord(text[error.position]):02x}; remove it"))
     except (YAMLError, ValueError, OverflowError, AssertionError) as error:  # the parser asserts what a directive says
-        document.flaws.append(Flaw(Place(1, 1), (), f"this is not YAML: {error}"))
+        document.flaws.append(Flaw(FilePosition(1, 1), (), f"this is not YAML: {error}"))
     return document
 
 
@@ -148,7 +148,7 @@ def _unreadable(error: Foreign) -> Flaw:
 
 def _text(content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _Broken(Flaw(Place(1, 1), (), "the file is UTF-16; save it as UTF-8"))
+        raise _Broken(Flaw(FilePosition(1, 1), (), "the file is UTF-16; save it as UTF-8"))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -166,13 +166,13 @@ def _text(content: bytes) -> str:
     return text
 
 
-def _place_of(text: str, position: int) -> Place:
+def _place_of(text: str, position: int) -> FilePosition:
     before = _LINE_ENDS.split(text[:position])
-    return Place(len(before), len(before[-1]) + 1)
+    return FilePosition(len(before), len(before[-1]) + 1)
 
 
-def _place(mark: Foreign) -> Place:
-    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+def _place(mark: Foreign) -> FilePosition:
+    return FilePosition(mark.line + 1, mark.column + 1) if mark else FilePosition(1, 1)
 
 
 class _Anchored(NamedTuple):
@@ -194,7 +194,7 @@ class _Builder:
         """Return the value of the only document."""
         next(self._events)
         if not isinstance(next(self._events), DocumentStartEvent):
-            raise _Broken(Flaw(Place(1, 1), (), "the file is empty; expected at least `version: 1`"))
+            raise _Broken(Flaw(FilePosition(1, 1), (), "the file is empty; expected at least `version: 1`"))
         value = self._node(next(self._events), ())
         next(self._events)
         after = next(self._events)
@@ -205,7 +205,7 @@ class _Builder:
     def _flaw(self, event: Foreign, path: KeyPath, sentence: str) -> None:
         self._document.flaws.append(Flaw(_place(event.start_mark), path, sentence))
 
-    def _stands(self, path: KeyPath, place: Place, written_at: Place) -> None:
+    def _stands(self, path: KeyPath, place: FilePosition, written_at: FilePosition) -> None:
         """Note where a value stands; end reading at `written_at` where there are too many, or too deep ones."""
         self._document.values[path] = place
         if len(path) > DEEPEST:
@@ -283,7 +283,7 @@ class _Builder:
         self._document.values[path] = place
         return anchored.value
 
-    def _repeat(self, value: JsonValue, source: KeyPath, target: KeyPath, used_at: Place) -> None:
+    def _repeat(self, value: JsonValue, source: KeyPath, target: KeyPath, used_at: FilePosition) -> None:
         """Note that a value which stands at one path is that of another path too."""
         document = self._document
         self._stands(target, document.values[source], used_at)

@@ -79,12 +79,12 @@ def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ign
     hidden = have is None or (have == "on" and not answers)
     if wanted.power == "on" and wanted.host.capabilities.can_wake and hidden:
         return PowerChange(host=host, have=GOING_DOWN if answers else SILENT, want="on")
-    going = _going(hints)
-    if wanted.power is not None and hidden and going is not None and _does(wanted.power, going):
+    going = _shutting_down_to(hints)
+    if wanted.power is not None and hidden and going is not None and _satisfies(wanted.power, going):
         return PowerChange(host=host, have=GOING_DOWN, want=going)
     if have is None:
-        return _unseen(wanted, observed, hints)
-    if wanted.power is None or _does(wanted.power, have):
+        return _power_unknown_reason(wanted, observed, hints)
+    if wanted.power is None or _satisfies(wanted.power, have):
         return None
     if have == "on" and not wanted.enforce and _was_reached(wanted, observed, hints):
         cause = "somebody switched it on; it stays on until `power` in the file changes, or `enforce: true` stands beside it"
@@ -92,7 +92,7 @@ def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ign
     return PowerChange(host=host, have=have, want=POWER_STATES[wanted.power])
 
 
-def _unseen(wanted: Slice, observed: Observed, hints: Hints) -> str:
+def _power_unknown_reason(wanted: Slice, observed: Observed, hints: Hints) -> str:
     """Return why the power of a host is not known."""
     key = POWER(wanted.host.name)
     unknown = observed.unknown(key)
@@ -101,13 +101,13 @@ def _unseen(wanted: Slice, observed: Observed, hints: Hints) -> str:
     return reason if told else f"{reason}; {NOBODY_TELLS}"
 
 
-def _going(hints: Hints) -> PowerState | None:
+def _shutting_down_to(hints: Hints) -> PowerState | None:
     """Return the state that a host has accepted to go to, None where it did not or was seen in it since."""
     sent = hints.sent_down
     return sent.state if sent is not None and sent.is_heard and not sent.seen else None
 
 
-def _does(wanted: WantedPower, have: PowerState) -> bool:
+def _satisfies(wanted: WantedPower, have: PowerState) -> bool:
     """Return whether a host in this state is as wanted; what is off need not be woken to sleep."""
     return have == POWER_STATES[wanted] or (wanted == "suspend" and have == "off")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.core.recipes import Draft
+from reconciler.core.recipes import StepDraft
 from reconciler.steps.plan import PlannedStep
 
 PHASES = (
@@ -13,7 +13,7 @@ PHASES = (
 )  # fmt: skip
 
 
-def order(drafts: Iterable[Draft]) -> tuple[PlannedStep, ...]:
+def order(drafts: Iterable[StepDraft]) -> tuple[PlannedStep, ...]:
     """Return the drafts by phase, then by target, numbered from 1. Two drafts of the same key are one step."""
     unique = {draft.key: draft for draft in drafts}
     ordered = sorted(unique.values(), key=lambda draft: (PHASES.index(draft.step.kind), draft.step.target))
@@ -24,7 +24,7 @@ def order(drafts: Iterable[Draft]) -> tuple[PlannedStep, ...]:
     )
 
 
-def _after(draft: Draft, numbers: dict[tuple[str, str], int]) -> tuple[int, ...]:
+def _after(draft: StepDraft, numbers: dict[tuple[str, str], int]) -> tuple[int, ...]:
     """Return the numbers of what a draft waits for; an empty target stands for every step of that kind."""
     waits = {
         number

@@ -39,7 +39,7 @@ DraftKey: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Draft:
+class StepDraft:
     """Be a step before it has a number. `after` names the drafts it waits for, those that exist."""
 
     step: AnyStep
@@ -57,7 +57,7 @@ class Draft:
 class Recipe:
     """Be all drafts of one host, what a person should know, and how many conversations are lost (None: nobody can say)."""
 
-    drafts: tuple[Draft, ...]
+    drafts: tuple[StepDraft, ...]
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     lost_conversations: int | None = 0
@@ -101,7 +101,7 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
         refusals = (f"{name} has `conversations: require`, but {why_not}",) if required else ()
         drain = (_drain(change, activity),) if _is_ready(observed, host, name) else ()
         after = (("drain", name),)
-        return Recipe((*drain, Draft(stop, change.cause, after=after)), notes, refusals, lost)
+        return Recipe((*drain, StepDraft(stop, change.cause, after=after)), notes, refusals, lost)
     own = _fingerprint_of_its_own(change, wanted, observed)
     save = SaveSlots(
         host=host, model=name, deadline=_save_deadline(activity, observed, host, name),
@@ -112,8 +112,8 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
     return Recipe(
         (
             _drain(change, activity),
-            Draft(save, change.cause, _held(activity), after=(("drain", name),)),
-            Draft(stop, change.cause, after=(("save_slots", name),)),
+            StepDraft(save, change.cause, _held(activity), after=(("drain", name),)),
+            StepDraft(stop, change.cause, after=(("save_slots", name),)),
         ),
         (*_set_aside(change, own, observed), *_not_saved(save, short), *_in_use(save, activity)),
         (f"{name} has `conversations: require`, but {short.because}",) if save.required and short.conversations else (),
@@ -146,7 +146,7 @@ def _unseen(model: ModelSpec | None, change: StopChange, wanted: Slice, observed
     if change.unproven and health.phase == "unclear":
         return None
     stop = Stop(host=change.host, model=name, port=_port(change, wanted, observed), identity=change.identity)
-    draft, lost = Draft(stop, change.cause), _lost(change, observed)
+    draft, lost = StepDraft(stop, change.cause), _lost(change, observed)
     if model.conversations == "drop":
         return Recipe((draft,), (f"{name} is stopped unseen, whatever it is doing: {health.message}",), (), lost)
     way_out = f"or write `conversations: drop` at {name}, and it is stopped unseen"
@@ -191,10 +191,10 @@ def _held(activity: Activity | None) -> str:
     return f"{_count(len(holding), 'slot')} {verb} {sum(slot.tokens or 0 for slot in holding):,} tokens"
 
 
-def _drain(change: StopChange, activity: Activity | None) -> Draft:
+def _drain(change: StopChange, activity: Activity | None) -> StepDraft:
     in_flight = activity.in_flight if activity else 0
     note = f"{_count(in_flight, 'request')} in flight" if in_flight else ""
-    return Draft(Drain(host=change.host, model=change.model), change.cause, note)
+    return StepDraft(Drain(host=change.host, model=change.model), change.cause, note)
 
 
 def _lost(change: StopChange, observed: Observed) -> int | None:
@@ -278,7 +278,7 @@ def _memory(starts: list[StartChange], stops: list[StopChange], wanted: Slice, o
     need = f"{names} {verb} {step.target}{f' ({each})' if each else ''}"
     cause = need if step.need_bytes else f"what {names} {verb} is not known yet"
     after = (*(("stop", change.model) for change in stops), ("prepare", wanted.host.name), ("wake", wanted.host.name))
-    return Recipe((Draft(step, cause, after=after),))
+    return Recipe((StepDraft(step, cause, after=after),))
 
 
 def _start(change: StartChange, wanted: Slice, observed: Observed, saved: Observed, *, first: bool) -> Recipe:
@@ -287,9 +287,9 @@ def _start(change: StartChange, wanted: Slice, observed: Observed, saved: Observ
     weights = observed.value(WEIGHTS(host, name))
     start = Start(host=host, model=name, port=model.port, digest=model.digest)
     before = (("await_vram", ""), ("stop", ""), ("prepare", host), ("wake", host))
-    drafts = [Draft(start, change.cause, after=before), _healthy(model, host, change.cause, weights)]
+    drafts = [StepDraft(start, change.cause, after=before), _healthy(model, host, change.cause, weights)]
     if first and weights is not None and weights.exists:
-        drafts.insert(0, Draft(Prefetch(host=host, model=name), change.cause))
+        drafts.insert(0, StepDraft(Prefetch(host=host, model=name), change.cause))
     notes: tuple[str, ...] = ()
     if _may_restore(model, weights):
         if fitting_slots(saved, host, name):
@@ -310,10 +310,10 @@ def _may_restore(model: ModelSpec, weights: Weights | None) -> bool:
     return model.keeps_conversations and (weights is None or weights.keepable)
 
 
-def _healthy(model: ModelSpec, host: str, cause: str, weights: Weights | None) -> Draft:
+def _healthy(model: ModelSpec, host: str, cause: str, weights: Weights | None) -> StepDraft:
     deadline = LOAD_ALLOWANCE + (weights.size if weights else 0) / SLOWEST_LOAD
     step = AwaitHealthy(host=host, model=model.name, port=model.port, digest=model.digest, deadline=deadline)
-    return Draft(step, cause, after=(("start", model.name),))
+    return StepDraft(step, cause, after=(("start", model.name),))
 
 
 def _prove(change: ProveChange, wanted: Slice) -> Recipe:
@@ -324,7 +324,7 @@ def _restore(change: RestoreChange, observed: Observed) -> Recipe:
     return Recipe((_restore_draft(change.host, change.model, observed, change.cause),))
 
 
-def _restore_draft(host: str, model_name: str, observed: Observed, cause: str) -> Draft:
+def _restore_draft(host: str, model_name: str, observed: Observed, cause: str) -> StepDraft:
     fitting = fitting_slots(observed, host, model_name)
     tokens = sum(slot.tokens for slot in fitting)
     note = f"{_count(len(fitting), 'slot')} saved ({tokens:,} tokens)"
@@ -332,7 +332,7 @@ def _restore_draft(host: str, model_name: str, observed: Observed, cause: str) -
     per_token = weights.kv_bytes_per_token if weights else 0
     deadline = SAVE_ALLOWANCE + 2 * sum(slot.bytes or slot.tokens * per_token for slot in fitting) / SLOWEST_SAVE
     step = RestoreSlots(host=host, model=model_name, deadline=deadline)
-    return Draft(step, cause, note, after=(("await_healthy", model_name),))
+    return StepDraft(step, cause, note, after=(("await_healthy", model_name),))
 
 
 def _power(change: PowerChange, wanted: Slice, stops: list[StopChange], observed: Observed) -> Recipe:
@@ -341,17 +341,17 @@ def _power(change: PowerChange, wanted: Slice, stops: list[StopChange], observed
     if change.want == "on":
         sleepers = tuple(Sleeper(model=model.name, port=model.port) for model in wanted.models)
         wake = Wake(host=change.host, models=sleepers, checked=wanted.host.prepare is not None)
-        return _if_able(can.can_wake, Draft(wake, cause), change)
+        return _if_able(can.can_wake, StepDraft(wake, cause), change)
     force = change.want == "off" and can.can_cut
     if change.have == GOING_DOWN:
-        return Recipe((Draft(AwaitDown(host=change.host, ends=change.want, force=force), cause),))
+        return Recipe((StepDraft(AwaitDown(host=change.host, ends=change.want, force=force), cause),))
     names = tuple(sorted({model.name for model in wanted.models} | {stop.model for stop in stops}))
     after = tuple(("stop", stop.model) for stop in stops)
     units = (observed.value(UNIT(change.host, name)) for name in names)
     own = tuple(sorted(pid for unit in units if unit is not None for pid in unit.members))
     kind, able = (Shutdown, can.can_shut_down) if change.want == "off" else (Suspend, can.can_suspend)
     step = kind(host=change.host, models=names, own=own, force=force)
-    return _if_able(able, Draft(step, cause, after=after), change)
+    return _if_able(able, StepDraft(step, cause, after=after), change)
 
 
 def _prepare(change: PrepareChange, wanted: Slice, observed: Observed) -> Recipe:
@@ -359,7 +359,7 @@ def _prepare(change: PrepareChange, wanted: Slice, observed: Observed) -> Recipe
     step = Prepare(host=change.host, digest=change.digest, checks=checks, deadline=change.seconds)
     beside = wanted.host.prepare is not None and wanted.host.prepare.check is not None and not checks
     note = f"{change.cause}; nothing is checked beside what runs there" if beside else ""
-    return Recipe((Draft(step, change.cause, note, after=(("wake", change.host),)),))
+    return Recipe((StepDraft(step, change.cause, note, after=(("wake", change.host),)),))
 
 
 def _is_at_rest(wanted: Slice, observed: Observed) -> bool:
@@ -371,7 +371,7 @@ def _is_at_rest(wanted: Slice, observed: Observed) -> bool:
     return not (runs or gpu.jobs or orphans)
 
 
-def _if_able(able: bool, draft: Draft, change: PowerChange) -> Recipe:
+def _if_able(able: bool, draft: StepDraft, change: PowerChange) -> Recipe:
     if able:
         return Recipe((draft,))
     return Recipe((), refusals=(f"power of {change.host} is {change.have} and its driver cannot make it {change.want}",))

@@ -18,16 +18,15 @@ from reconciler.model.facts import Contact
 from reconciler.model.names import Digest
 from reconciler.model.observed import BINARY, WEIGHTS, Observed
 from reconciler.model.records import (
-    Accepted,
     Adopted,
     Answered,
-    Answers,
     Asked,
     Carried,
     Claimed,
-    Gone,
     Held,
     Hold,
+    HostGone,
+    HostReturned,
     OpenRun,
     Quarantine,
     Resume,
@@ -37,6 +36,7 @@ from reconciler.model.records import (
     RunClosed,
     RunOpened,
     SentDown,
+    ShutdownAccepted,
     StepDone,
     StepIntent,
     TrialOpened,
@@ -135,7 +135,7 @@ def after(hints: Hints, row: Row) -> Hints:
             return _intended(hints, row, record)
         case StepDone():
             return _done(hints, record)
-        case Accepted() | Answers() | Gone():
+        case ShutdownAccepted() | HostReturned() | HostGone():
             return _heard(hints, record)
         case TrialOpened():
             return hints
@@ -225,15 +225,15 @@ def _sent(before: SentDown | None, row: Row, record: StepIntent) -> SentDown | N
     return SentDown(state=state, run=record.run, asked=row.when)
 
 
-def _heard(hints: Hints, record: Accepted | Answers | Gone) -> Hints:
+def _heard(hints: Hints, record: ShutdownAccepted | HostReturned | HostGone) -> Hints:
     sent = hints.sent_down
-    if isinstance(record, Answers):
+    if isinstance(record, HostReturned):
         # What only seemed to be as wanted is wanted anew.
         is_new = stayed_up(sent, Contact(boot_id=record.boot_id))
         return replace(hints, sent_down=None, wanted_digest=None if is_new else hints.wanted_digest)
     if sent is None:
         return hints
-    told = {"seen": record.because} if isinstance(record, Gone) else {"boot_id": record.boot_id}
+    told = {"seen": record.because} if isinstance(record, HostGone) else {"boot_id": record.boot_id}
     return replace(hints, sent_down=sent.model_copy(update=told))
 
 

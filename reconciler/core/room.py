@@ -17,7 +17,7 @@ class Shortage(NamedTuple):
     because: str
 
 
-ENOUGH = Shortage(0, "")
+NO_SHORTAGE = Shortage(0, "")
 
 
 def shortage(save: SaveSlots, observed: Observed) -> Shortage:
@@ -27,7 +27,7 @@ def shortage(save: SaveSlots, observed: Observed) -> Shortage:
     if saved is not None and saved.obstacle and held:
         return Shortage(len(held), obstacle(saved.obstacle, saved.nearest))
     if saved is None or saved.free_bytes is None:
-        return ENOUGH
+        return NO_SHORTAGE
     kept = sum(file.bytes for file in in_files(observed, save))
     disk = saved.free_bytes + saved.held_bytes - kept
     room = disk if saved.budget_bytes is None else min(disk, saved.budget_bytes - kept)
@@ -36,7 +36,7 @@ def shortage(save: SaveSlots, observed: Observed) -> Shortage:
     for need in needs:
         fits = need <= left
         left, count = left - need * fits, count + (not fits)
-    return Shortage(count, _because(sum(needs), room, saved, is_budget=room < disk)) if count else ENOUGH
+    return Shortage(count, _because(sum(needs), room, saved, is_budget=room < disk)) if count else NO_SHORTAGE
 
 
 def _because(needed: int, room: int, saved: Saved, *, is_budget: bool) -> str:

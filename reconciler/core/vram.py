@@ -14,7 +14,7 @@ from reconciler.model.spec import Slice
 from reconciler.steps.await_vram import AwaitVram, Share
 
 
-class Parts(NamedTuple):
+class MemoryParts(NamedTuple):
     """Hold bytes: of all cards together, and of single cards by their number."""
 
     whole: int
@@ -35,35 +35,35 @@ def awaited(starts: Iterable[StartChange], stops: Iterable[StopChange], wanted: 
     )
 
 
-def _sum(parts: Iterable[Parts]) -> Parts:
+def _sum(parts: Iterable[MemoryParts]) -> MemoryParts:
     whole, cards = 0, Counter[int]()
     for one in parts:
         whole += one.whole
         for card, size in one.cards.items():
             cards[card] += size
-    return Parts(whole, cards)
+    return MemoryParts(whole, cards)
 
 
-def _estimated(model_name: str, wanted: Slice, observed: Observed) -> Parts:
+def _estimated(model_name: str, wanted: Slice, observed: Observed) -> MemoryParts:
     """Return what a model needs: as the inventory says, else as its weights say, in even parts on the cards that it names."""
     model = wanted.model(model_name)
     weights = observed.value(WEIGHTS(wanted.host.name, model_name))
     size = weights.memory_bytes if weights else 0
     if model is None:
-        return Parts(size, Counter())
+        return MemoryParts(size, Counter())
     size = size if model.vram_bytes is None else model.vram_bytes
-    return Parts(size, Counter({card: -(-size // len(model.gpus)) for card in model.gpus}))
+    return MemoryParts(size, Counter({card: -(-size // len(model.gpus)) for card in model.gpus}))
 
 
-def _given_back(change: StopChange, wanted: Slice, observed: Observed) -> Parts:
+def _given_back(change: StopChange, wanted: Slice, observed: Observed) -> MemoryParts:
     """Return what a unit is seen to hold, else what its model is estimated to; that may be on any card if it names none."""
     gpu = observed.value(GPU(change.host)) or Gpu()
     pids = set(_pids(change, observed))
     held = Counter({card.index: sum(holder.bytes or 0 for holder in card.holders if holder.pid in pids) for card in gpu.cards})
     if held.total() and not any(card.unified for card in gpu.cards):
-        return Parts(held.total(), held)
+        return MemoryParts(held.total(), held)
     whole, cards = _estimated(change.model, wanted, observed)
-    return Parts(whole, cards or Counter({card.index: whole for card in gpu.cards}))
+    return MemoryParts(whole, cards or Counter({card.index: whole for card in gpu.cards}))
 
 
 def _pids(change: StopChange, observed: Observed) -> Iterator[int]:

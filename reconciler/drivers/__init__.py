@@ -8,12 +8,12 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from reconciler.drivers.access.shared.place import Place
+from reconciler.drivers.access.shared.place import HostPlace
 from reconciler.drivers.power.host_power.deps import Reach
 from reconciler.drivers.power.host_power.paced import Paced
-from reconciler.drivers.power.host_power.power import Composed, Parts
+from reconciler.drivers.power.host_power.power import Composed, PowerParts
 from reconciler.drivers.power.host_power.refusals import Refusals
-from reconciler.edge.loop_scope import Loop
+from reconciler.edge.loop_scope import LoopScope
 from reconciler.model.spec import Kind
 from reconciler.ports import HostPorts, ModelPorts
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from reconciler.model.machine import Adopted, Server
+    from reconciler.model.machine import ImportedFlags, Server
     from reconciler.model.spec import Capabilities, Command, HostSpec, ModelSpec, PowerDriver, Via
-    from reconciler.ports import Access, Clock, GpuReader, Launcher, Power
+    from reconciler.ports import Access, Clock, GpuReader, Launcher, PowerControl
 
 FOLDERS = {"access": "access", "power": "power", "gpu": "gpus", "launcher": "launchers", "engine": "engines"}
 
@@ -41,7 +41,7 @@ class DriverCatalog:
         self._host_directory = host_directory
         self._clock = clock
         self._refusals = Refusals(clock)
-        self.loop = Loop()
+        self.loop = LoopScope()
 
     def kinds(self, role: str) -> tuple[str, ...]:
         """Return the kinds of a role."""
@@ -65,16 +65,16 @@ class DriverCatalog:
         command: Command = module.command(module.Options.model_validate(kind.options), model_name, port, gpus)
         return command
 
-    def adopted(self, server: Server) -> Adopted:
+    def adopted(self, server: Server) -> ImportedFlags:
         """Return what the flags of a running llama-server say as keys of a model. Pure."""
-        found: Adopted = self._module("engine", "llamacpp").adopted(server)
+        found: ImportedFlags = self._module("engine", "llamacpp").adopted(server)
         return found
 
     def hosts(self, host: HostSpec, models: Sequence[ModelSpec]) -> HostPorts:
         """Return the ports of one host."""
-        reached = self._driver("access", host.access, Place(host.name, self._host_directory, self.loop, host.via))
+        reached = self._driver("access", host.access, HostPlace(host.name, self._host_directory, self.loop, host.via))
         access: Access = reached
-        power: Power = self._power(host, access, reached.where)
+        power: PowerControl = self._power(host, access, reached.where)
         gpu: GpuReader = self._driver("gpu", host.gpu, access)
         kinds = {model.launcher.kind: model.launcher for model in models}
         launchers: dict[str, Launcher] = {
@@ -86,7 +86,7 @@ class DriverCatalog:
 
     def _power(self, host: HostSpec, access: Access, where: Callable[[], Awaitable[str]]) -> Composed:
         """Return the power of a host, put together from its drivers."""
-        here: Access = self._driver("access", Kind(kind="local"), Place("", self._host_directory, self.loop))
+        here: Access = self._driver("access", Kind(kind="local"), HostPlace("", self._host_directory, self.loop))
 
         def made(one: PowerDriver | None) -> Any:  # noqa: ANN401 - the kind decides what it can do
             if one is None:
@@ -100,7 +100,7 @@ class DriverCatalog:
         power = host.power
         relays = [one.via for one in power.wake if one.via is not None]
         asker = self._via(relays[0] if relays else None, here)
-        parts = Parts(
+        parts = PowerParts(
             wake=tuple(made(one) for one in power.wake), stop=made(power.stop), proof=witness(power.proof),
             force=made(power.force), canary=power.canary, where=where, asker=asker,
         )  # fmt: skip
@@ -110,12 +110,12 @@ class DriverCatalog:
         """Return the access to the machine that works in the controller's place, which is its own without one."""
         if via is None:
             return here
-        access: Access = self._driver("access", via.access, Place(via.host, self._host_directory, self.loop))
+        access: Access = self._driver("access", via.access, HostPlace(via.host, self._host_directory, self.loop))
         return access
 
     def _model(self, model: ModelSpec, access: Access, launchers: dict[str, Launcher]) -> ModelPorts:
         engine = self._driver("engine", model.engine, model, access, self._clock.wall)
-        return ModelPorts(launcher=launchers[model.launcher.kind], engine=engine, shelf=engine)
+        return ModelPorts(launcher=launchers[model.launcher.kind], engine=engine, files=engine)
 
     def _driver(self, role: str, kind: Kind, *rest: object) -> Any:  # noqa: ANN401 - the kind decides which port it is
         module = self._module(role, kind.kind)

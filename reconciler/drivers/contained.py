@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 
 from reconciler.errors import DriverError
 from reconciler.model.facts import Fact, Known, Unknown
-from reconciler.ports import Access, Engine, Evidence, GpuReader, HostPorts, Keep, Launcher, ModelPorts, Power, Shelf
+from reconciler.ports import Access, Engine, Evidence, GpuReader, HostPorts, Keep, Launcher, ModelFiles, ModelPorts, PowerControl
 
 if TYPE_CHECKING:
     from reconciler.model.spec import Slice
@@ -82,11 +82,11 @@ def contained(make: Callable[[], HostPorts], slice_: Slice, keep: Keep) -> HostP
         name: ModelPorts(
             launcher=port(Launcher, f"launcher of {name}", one.launcher),
             engine=port(Engine, f"engine of {name}", one.engine),
-            shelf=port(Shelf, f"engine of {name}", one.shelf),
+            files=port(ModelFiles, f"engine of {name}", one.files),
         )
         for name, one in ports.models.items()
     }
-    access, power = port(Access, "access", ports.access), port(Power, "power", ports.power)
+    access, power = port(Access, "access", ports.access), port(PowerControl, "power", ports.power)
     return HostPorts(access, power, port(GpuReader, "gpu", ports.gpu), launchers, models)
 
 

@@ -13,7 +13,7 @@ from anyio import from_thread, lowlevel
 T = TypeVar("T")
 
 
-class Aside(Generic[T]):
+class AbandonedThread(Generic[T]):
     """Call something in a thread that nobody waits for, neither after its deadline nor when the program ends."""
 
     def __init__(self, call: Callable[[], T]) -> None:

@@ -12,7 +12,7 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-class Round(Generic[Question, Answer]):
+class Batch(Generic[Question, Answer]):
     """Be one round trip: its questions, and their answers once `done` is set."""
 
     def __init__(self) -> None:
@@ -22,18 +22,18 @@ class Round(Generic[Question, Answer]):
         self.done = anyio.Event()
 
 
-class Together(Generic[Question, Answer]):
+class Batcher(Generic[Question, Answer]):
     """Ask at once for all who come before the event loop turns."""
 
     def __init__(self, ask: Callable[[Sequence[Question]], Awaitable[tuple[Answer, ...]]], given_up: Answer) -> None:
         """Take what makes a round trip, and the answer to all when whoever makes it is cancelled."""
         self._ask = ask
         self._given_up = given_up
-        self._open: Round[Question, Answer] | None = None
+        self._open: Batch[Question, Answer] | None = None
 
     async def ask(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
         """Answer all questions, in order."""
-        mine, first = self._open or Round[Question, Answer](), self._open is None
+        mine, first = self._open or Batch[Question, Answer](), self._open is None
         self._open = mine
         begin = len(mine.questions)
         mine.questions += questions
@@ -43,7 +43,7 @@ class Together(Generic[Question, Answer]):
             await mine.done.wait()
         return mine.answers[begin : begin + len(questions)]
 
-    async def _go(self, mine: Round[Question, Answer]) -> None:
+    async def _go(self, mine: Batch[Question, Answer]) -> None:
         try:
             await anyio.lowlevel.checkpoint()
             self._open = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx
     from pydantic import JsonValue
 
-    from reconciler.edge.loop_scope import Loop
+    from reconciler.edge.loop_scope import LoopScope
 
 RESPONSE_LIMIT = 64 * 1024 * 1024
 EXCERPT = 120
@@ -118,7 +118,7 @@ class PersistentConnection:
     For questions alone, which may be asked twice: that a server has let go of a connection may be seen only when it is used.
     """
 
-    def __init__(self, certificate: str | None, loop: Loop) -> None:
+    def __init__(self, certificate: str | None, loop: LoopScope) -> None:
         """Open nothing yet, and be in no event loop yet; what is opened is closed when the loop ends at the latest."""
         self._certificate = certificate
         self._loop = loop

@@ -27,7 +27,7 @@ def report_unretrieved(loop: asyncio.AbstractEventLoop, context: dict[str, Any])
         loop.default_exception_handler(context)
 
 
-class Loop:
+class LoopScope:
     """Be entered once in every event loop; cheap where nothing is asked of it."""
 
     def __init__(self) -> None:

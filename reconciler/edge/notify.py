@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Supervisor:
+class SystemdSupervisor:
     """Speak to the supervisor that NOTIFY_SOCKET names. Never raises, never waits: a word that cannot be sent is lost."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from reconciler.edge.loop_scope import Loop
+    from reconciler.edge.loop_scope import LoopScope
 
 CONNECT_SECONDS = 15.0
 MOST_AT_ONCE = 10
@@ -126,7 +126,7 @@ class Program(NamedTuple):
 class Link:
     """Speak with one machine; the connection is made, and made again, as it is needed, and stays as long as `loop` does."""
 
-    def __init__(self, destination: Destination, program: Program, loop: Loop) -> None:
+    def __init__(self, destination: Destination, program: Program, loop: LoopScope) -> None:
         """Connect to nothing yet."""
         self.destination, self._program, self._loop = destination, program, loop
         self._turns = loop.one(Link, lambda: anyio.CapacityLimiter(MOST_AT_ONCE))

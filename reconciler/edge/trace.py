@@ -12,7 +12,7 @@ from pathlib import Path
 LARGEST = 64 * 1024
 """Bytes of one traceback that are kept: its end, where the error is."""
 
-MOST = 20
+KEPT_FILES = 20
 """How many different tracebacks are kept: the latest."""
 
 LONGEST = 200
@@ -54,5 +54,5 @@ def _first(error: BaseException) -> BaseException:
 def _forget(folder: Path) -> None:
     """Remove the oldest tracebacks beyond those that are kept; another process may be at it too."""
     with suppress(OSError):
-        for old in sorted(folder.glob("*.txt"), key=lambda path: path.stat().st_mtime_ns)[:-MOST]:
+        for old in sorted(folder.glob("*.txt"), key=lambda path: path.stat().st_mtime_ns)[:-KEPT_FILES]:
             old.unlink()

@@ -9,12 +9,12 @@ from reconciler.errors import Declined
 from reconciler.model.observed import CONTACT
 
 if TYPE_CHECKING:
-    from reconciler.effects.effect import Acting
+    from reconciler.effects.effect import EffectContext
     from reconciler.ports import Evidence
     from reconciler.steps.await_down import AwaitDown
 
 
-async def perform(step: AwaitDown, acting: Acting) -> Evidence:
+async def perform(step: AwaitDown, acting: EffectContext) -> Evidence:
     """Do nothing at first; when it is tried again, cut the power of a host that hangs. Raise DriverError."""
     if not acting.attempt:
         return {}

@@ -14,7 +14,7 @@ from reconciler.ports import Evidence, HostPorts
 from reconciler.steps.step import ModelStep, Step
 
 StepT = TypeVar("StepT", bound=Step)
-Perform = Callable[[StepT, "Acting"], Awaitable[Evidence]]
+Perform = Callable[[StepT, "EffectContext"], Awaitable[Evidence]]
 
 MISSED = "missed"
 """The key of the evidence by which an effect says that it did nothing, because the plan no longer fits."""
@@ -31,7 +31,7 @@ LOST = "lost"
 
 
 @dataclass(frozen=True)
-class Acting:
+class EffectContext:
     """Give an effect its ports, the definitions it may use, and the world as it was seen a moment ago."""
 
     ports: HostPorts

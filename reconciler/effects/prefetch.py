@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model.observed import WEIGHTS
-from reconciler.model.onhost import Prefetch as PrefetchFile
+from reconciler.model.onhost import PrefetchFile
 
 if TYPE_CHECKING:
-    from reconciler.effects.effect import Acting
+    from reconciler.effects.effect import EffectContext
     from reconciler.ports import Evidence
     from reconciler.steps.prefetch import Prefetch
 
 
-async def perform(step: Prefetch, acting: Acting) -> Evidence:
+async def perform(step: Prefetch, acting: EffectContext) -> Evidence:
     """Ask the kernel to read the weights. Repeatable."""
     weights = acting.world.value(WEIGHTS(step.host, step.model))
     if weights is None or not weights.exists:

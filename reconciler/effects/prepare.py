@@ -8,12 +8,12 @@ from reconciler.errors import DriverError
 from reconciler.model.onhost import PrepareHost
 
 if TYPE_CHECKING:
-    from reconciler.effects.effect import Acting
+    from reconciler.effects.effect import EffectContext
     from reconciler.ports import Evidence
     from reconciler.steps.prepare import Prepare
 
 
-async def perform(step: Prepare, acting: Acting) -> Evidence:
+async def perform(step: Prepare, acting: EffectContext) -> Evidence:
     """Run what the host is prepared with, and its check where nothing runs that it could hurt. Repeatable."""
     preparation = acting.slice.host.prepare
     if preparation is None:

@@ -8,12 +8,12 @@ from reconciler.model.facts import Saved
 from reconciler.steps.restore_slots import owed_slots
 
 if TYPE_CHECKING:
-    from reconciler.effects.effect import Acting
+    from reconciler.effects.effect import EffectContext
     from reconciler.ports import Evidence
     from reconciler.steps.restore_slots import RestoreSlots
 
 
-async def perform(step: RestoreSlots, acting: Acting) -> Evidence:
+async def perform(step: RestoreSlots, acting: EffectContext) -> Evidence:
     """Put saved slots back and prove them. Once."""
     owed = owed_slots(acting.world, step.host, step.model)
     return await acting.ports.models[step.model].engine.restore(acting.unit(step), Saved(slots=owed))

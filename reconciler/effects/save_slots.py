@@ -9,12 +9,12 @@ from reconciler.model.observed import ACTIVITY
 from reconciler.steps.save_slots import in_files, unsaved
 
 if TYPE_CHECKING:
-    from reconciler.effects.effect import Acting
+    from reconciler.effects.effect import EffectContext
     from reconciler.ports import Evidence
     from reconciler.steps.save_slots import SaveSlots
 
 
-async def perform(step: SaveSlots, acting: Acting) -> Evidence:
+async def perform(step: SaveSlots, acting: EffectContext) -> Evidence:
     """Save and seal every slot whose conversation is in no file; what is in one is not given up for it. Repeatable."""
     activity = acting.world.value(ACTIVITY(step.host, step.model)) or Activity()
     left = activity.model_copy(update={"slots": unsaved(acting.world, step)})

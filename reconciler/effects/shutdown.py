@@ -11,17 +11,17 @@ from reconciler.model.observed import CONTACT, TESTIMONY
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reconciler.effects.effect import Acting
+    from reconciler.effects.effect import EffectContext
     from reconciler.ports import Evidence
     from reconciler.steps.shutdown import Descent, DownWait, Shutdown
 
 
-async def perform(step: Shutdown, acting: Acting) -> Evidence:
+async def perform(step: Shutdown, acting: EffectContext) -> Evidence:
     """Ask the host, and where it hangs and that is allowed, cut its power. Irreversible."""
     return await descend(step, acting, acting.ports.power.shut_down)
 
 
-async def descend(step: Descent, acting: Acting, ask: Callable[[], Awaitable[Evidence]]) -> Evidence:
+async def descend(step: Descent, acting: EffectContext, ask: Callable[[], Awaitable[Evidence]]) -> Evidence:
     """Ask a host to go down; when it is tried again, cut the power of one that is seen to be up. Raise DriverError."""
     if acting.attempt:
         return await cut(step, acting)
@@ -29,7 +29,7 @@ async def descend(step: Descent, acting: Acting, ask: Callable[[], Awaitable[Evi
     return {**await ask(), ACCEPTED: contact.boot_id if contact is not None else "unknown"}
 
 
-async def cut(step: DownWait, acting: Acting) -> Evidence:
+async def cut(step: DownWait, acting: EffectContext) -> Evidence:
     """Cut the power of a host that hangs on its way down; raise Declined where nothing proves that it is on, or DriverError."""
     contact = acting.world.value(CONTACT(step.host))
     witness = acting.world.value(TESTIMONY(step.host))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reconciler.effects.effect import Acting
+    from reconciler.effects.effect import EffectContext
     from reconciler.ports import Evidence
     from reconciler.steps.start import Start
 
 
-async def perform(step: Start, acting: Acting) -> Evidence:
+async def perform(step: Start, acting: EffectContext) -> Evidence:
     """Start the unit with its mark. Observable."""
     model = acting.model(step)
     return await acting.ports.models[step.model].launcher.start(model, step.mark(acting.controller, acting.world))

@@ -13,13 +13,13 @@ GRACE = 3.0
 """Seconds between TERM and the second TERM: TERM cuts what is in flight and can hang, so waiting longer gains nothing."""
 
 if TYPE_CHECKING:
-    from reconciler.effects.effect import Acting
+    from reconciler.effects.effect import EffectContext
     from reconciler.model.facts import Slot, Unit
     from reconciler.ports import Evidence
     from reconciler.steps.stop import Stop
 
 
-async def perform(step: Stop, acting: Acting) -> Evidence:
+async def perform(step: Stop, acting: EffectContext) -> Evidence:
     """End the unit and its group, and tell which slots that should have been kept end with it. Observable."""
     unit = acting.unit(step)
     left = await _left(step, acting, unit) if step.keeps else ()
@@ -29,7 +29,7 @@ async def perform(step: Stop, acting: Acting) -> Evidence:
     return {**evidence, LOST: [slot.id for slot in left]} if left else evidence
 
 
-async def _left(step: Stop, acting: Acting, unit: Unit) -> tuple[Slot, ...]:
+async def _left(step: Stop, acting: EffectContext, unit: Unit) -> tuple[Slot, ...]:
     """Return the slots whose conversation is in no file right now, or as it was seen last where the engine does not tell."""
     activity = await acting.ports.models[step.model].engine.activity(unit)
     world = acting.world if isinstance(activity, Unknown) else acting.world.seeing({step.key(ACTIVITY): activity})

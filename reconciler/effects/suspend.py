@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from reconciler.effects.shutdown import descend
 
 if TYPE_CHECKING:
-    from reconciler.effects.effect import Acting
+    from reconciler.effects.effect import EffectContext
     from reconciler.ports import Evidence
     from reconciler.steps.suspend import Suspend
 
 
-async def perform(step: Suspend, acting: Acting) -> Evidence:
+async def perform(step: Suspend, acting: EffectContext) -> Evidence:
     """Ask the host. Irreversible."""
     return await descend(step, acting, acting.ports.power.suspend)

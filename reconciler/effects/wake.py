@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reconciler.effects.effect import Acting
+    from reconciler.effects.effect import EffectContext
     from reconciler.ports import Evidence
     from reconciler.steps.wake import Wake
 
 
-async def perform(step: Wake, acting: Acting) -> Evidence:
+async def perform(step: Wake, acting: EffectContext) -> Evidence:
     """Ask the host to come up, once more each time. Repeatable."""
     _ = step
     return await acting.ports.power.wake(acting.attempt)

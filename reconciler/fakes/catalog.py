@@ -16,14 +16,14 @@ class NoOptions(Value):
     """Take nothing."""
 
 
-class FakeAccess(Value):
+class FakeAccessKind(Value):
     """Reach a host that is not there."""
 
     address: str = Field(default="", description="Where the host answers.")
     via: str | None = Field(default=None, description="The host that it is reached through.")
 
 
-class FromFile(Value):
+class FakeFromFile(Value):
     """Find a secret in a file."""
 
     from_file: str
@@ -35,10 +35,10 @@ class FromEnvironment(Value):
     from_env: str
 
 
-class FakePower(Value):
+class FakePowerKind(Value):
     """Power a host that is not there."""
 
-    password: FromFile | FromEnvironment | None = Field(default=None, description="Where the secret is.")
+    password: FakeFromFile | FromEnvironment | None = Field(default=None, description="Where the secret is.")
     suspends: bool = Field(default=False, strict=True, description="Whether it can suspend.")
     plug: int = Field(default=0, strict=True, description="The socket it is on.")
 
@@ -49,7 +49,7 @@ class Limit(Value):
     cores: int = Field(strict=True)
 
 
-class FakeLauncher(Value):
+class FakeLauncherKind(Value):
     """Run nothing."""
 
     limits: tuple[Limit, ...] = Field(default=(), description="What each unit may use.")
@@ -63,7 +63,7 @@ def _no_port(args: tuple[str, ...]) -> tuple[str, ...]:
     return args
 
 
-class FakeEngine(Value):
+class FakeEngineKind(Value):
     """Answer nothing."""
 
     weights: str = Field(default="", description="The weights file.")
@@ -71,7 +71,7 @@ class FakeEngine(Value):
     args: Annotated[tuple[str, ...], AfterValidator(_no_port)] = Field(default=(), description="More words for its command line.")
 
 
-class StrictEngine(FakeEngine):
+class StrictEngine(FakeEngineKind):
     """Insist on its weights, and keep no conversations."""
 
     weights: str = Field(description="The weights file.")
@@ -81,11 +81,11 @@ class FakeCatalog:
     """Know one driver of every role, and a few that can less."""
 
     _options: ClassVar[dict[str, dict[str, type[BaseModel]]]] = {
-        "access": {"local": NoOptions, "fake": FakeAccess},
-        "power": {"none": NoOptions, "fake": FakePower},
+        "access": {"local": NoOptions, "fake": FakeAccessKind},
+        "power": {"none": NoOptions, "fake": FakePowerKind},
         "gpu": {"auto": NoOptions, "fake": NoOptions},
-        "launcher": {"process": NoOptions, "fake": FakeLauncher},
-        "engine": {"fake": FakeEngine, "strict": StrictEngine},
+        "launcher": {"process": NoOptions, "fake": FakeLauncherKind},
+        "engine": {"fake": FakeEngineKind, "strict": StrictEngine},
     }
 
     def kinds(self, role: str) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from reconciler.errors import DriverError
-from reconciler.fakes.host import Host
-from reconciler.fakes.processes import Conversation, Nature, Place, Process, SlotFile
+from reconciler.fakes.host import FakeHost
+from reconciler.fakes.processes import Conversation, FakeProcess, FakeSlot, Nature, SlotFile
 from reconciler.model.facts import (
     TRIVIAL_TOKENS,
     Activity,
@@ -39,7 +39,7 @@ YOUNG_SECONDS = 120.0
 class FakeEngine:
     """Use one model's engine, and look at what the model keeps."""
 
-    host: Host
+    host: FakeHost
     model: ModelSpec
 
     async def health(self, unit: Unit) -> Fact[Health]:
@@ -69,7 +69,7 @@ class FakeEngine:
                     failed.append(f"slot {slot.id} was not saved: {error.message}")
         return {"slots": saved, "failed": failed}
 
-    async def _save(self, slot: int, process: Process, unit: Unit, kept: list[str]) -> Evidence:
+    async def _save(self, slot: int, process: FakeProcess, unit: Unit, kept: list[str]) -> Evidence:
         world, place = self.host.world, process.places[slot]
         if place.busy_until > world.now:
             raise DriverError("it is generating; a save would wait for it")
@@ -97,7 +97,7 @@ class FakeEngine:
                 world.files = [file for file in world.files if file.sidecar is not one]
                 free += one.bytes
 
-    def _seal(self, file: SlotFile, slot: int, place: Place, unit: Unit) -> str:
+    def _seal(self, file: SlotFile, slot: int, place: FakeSlot, unit: Unit) -> str:
         """Give a file that is there its sidecar, drop the one that it replaces, and return its name."""
         world = self.host.world
         if file not in world.files:
@@ -132,7 +132,7 @@ class FakeEngine:
                 return {"slots": slots, "restart": True}
         return {"slots": slots}
 
-    async def _restored(self, one: SavedSlot, process: Process) -> str:
+    async def _restored(self, one: SavedSlot, process: FakeProcess) -> str:
         """Return what came of one slot: its file is put in only when nothing speaks against it, and noted before."""
         file = self._file(one.file)
         if file is None or file.holds is None or one.fingerprint != self.host.world.fingerprint(self.model):
@@ -152,7 +152,7 @@ class FakeEngine:
             return "failed"
         return "failed" if process.nature.restores in {"badly", "deadly"} else "proven" if place.held == file.holds else "cold"
 
-    def _note(self, name: str, unit: Unit | SavedSlot, outcome: str, process: Process | None = None) -> None:
+    def _note(self, name: str, unit: Unit | SavedSlot, outcome: str, process: FakeProcess | None = None) -> None:
         """Write an attempt into a sidecar, in place of this unit's open one."""
         identity = process.identity if process else unit.identity
         file = self._file(name)
@@ -198,12 +198,12 @@ class FakeEngine:
     def _port(self, unit: Unit) -> int:
         return unit.mark.port or self.model.port
 
-    def _serving(self, unit: Unit) -> Process | None:
+    def _serving(self, unit: Unit) -> FakeProcess | None:
         process = self.host.world.on_port(self._port(unit))
         ready = process and process.identity == unit.identity and process.is_ready(self.host.world.now)
         return process if ready else None
 
-    def _reached(self, unit: Unit) -> Process:
+    def _reached(self, unit: Unit) -> FakeProcess:
         process = self._serving(unit)
         if process is None:
             raise DriverError(f"{self.model.name} does not answer")
@@ -224,7 +224,7 @@ class FakeEngine:
             return "ready", ""
         return ("loading", "it loads its model") if now < owner.ready_at else ("unresponsive", "it does not answer")
 
-    def _slots(self, process: Process) -> tuple[Slot, ...]:
+    def _slots(self, process: FakeProcess) -> tuple[Slot, ...]:
         now = self.host.world.now
         return tuple(
             Slot(
@@ -255,7 +255,7 @@ class FakeEngine:
         return Answer(message=message)
 
 
-def _is_free(place: Place, now: float) -> bool:
+def _is_free(place: FakeSlot, now: float) -> bool:
     return place.busy_until <= now and (place.held is None or place.held.tokens <= TRIVIAL_TOKENS)
 
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Host:
+class FakeHost:
     """Be the way to a world in one life of the controller."""
 
     world: World

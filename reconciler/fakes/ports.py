@@ -14,14 +14,14 @@ from pydantic import JsonValue
 
 from reconciler.errors import DriverError
 from reconciler.fakes.engine import FakeEngine
-from reconciler.fakes.host import Host
+from reconciler.fakes.host import FakeHost
 from reconciler.fakes.life import Life
-from reconciler.fakes.processes import Process
+from reconciler.fakes.processes import FakeProcess
 from reconciler.fakes.world import World
 from reconciler.model.facts import Binary, Claim, Contact, Fact, Flags, Known, Mark, Unit, UnitIdentity, Unknown
 from reconciler.model.gpu import Card, Gpu, Holder
 from reconciler.model.log import LogPart
-from reconciler.model.onhost import Action, Prefetch, PrepareHost, Question, WriteClaim
+from reconciler.model.onhost import Action, PrefetchFile, PrepareHost, Question, WriteClaim
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, PowerState, Testimony
 from reconciler.model.preparation import Prepared
@@ -39,7 +39,7 @@ AGAIN_SECONDS = 5.0
 class FakeAccess:
     """Reach a world."""
 
-    host: Host
+    host: FakeHost
 
     @property
     def here(self) -> bool:
@@ -76,7 +76,7 @@ class FakeAccess:
         match action:
             case WriteClaim():
                 await self.host.act("claims", lambda: self._claim(action))
-            case Prefetch():
+            case PrefetchFile():
                 self.host.world.intended("prefetch")
                 await self.host.act("prefetch", lambda: None)
             case PrepareHost():
@@ -105,7 +105,7 @@ class FakeAccess:
 class FakePower:
     """Turn a world on and off, and tell what those around it see."""
 
-    host: Host
+    host: FakeHost
 
     async def testimony(self) -> Fact[Testimony | None]:
         """Return its power state, nothing where nobody watches it."""
@@ -162,7 +162,7 @@ class FakePower:
 class FakeGpu:
     """Read a world's memory."""
 
-    host: Host
+    host: FakeHost
 
     async def gpu(self) -> Fact[Gpu]:
         """Return it, None when it has none to look after."""
@@ -181,7 +181,7 @@ class FakeGpu:
 class FakeLauncher:
     """Start and end processes of a world."""
 
-    host: Host
+    host: FakeHost
 
     async def units(self) -> Fact[tuple[Unit, ...]]:
         """Return every process with a mark."""
@@ -231,7 +231,7 @@ class FakeLauncher:
         problem = self.host.world.binaries.get(model.name, Binary(path="engine")).problem
         if problem:
             raise DriverError(problem)
-        started: list[Process] = []
+        started: list[FakeProcess] = []
         await self.host.act("start", lambda: started.append(self.host.world.start(model, mark)))
         return {"identity": started[0].identity.model_dump()} if started else {}
 
@@ -254,7 +254,7 @@ class FakeLauncher:
         self.host.life.cross("stop, killed")
         return {"gone": True, "rungs": [*rungs, "kill"]}
 
-    async def _ends(self, process: Process, seconds: float) -> bool:
+    async def _ends(self, process: FakeProcess, seconds: float) -> bool:
         world = self.host.world
         with anyio.move_on_after(seconds):
             while process in world.processes:
@@ -266,7 +266,7 @@ class FakeLauncher:
 
 
 @dataclass(frozen=True)
-class Parts:
+class FakeDrivers:
     """Say which class stands behind each port."""
 
     access: type[FakeAccess] = FakeAccess
@@ -276,16 +276,16 @@ class Parts:
     engine: type[FakeEngine] = FakeEngine
 
 
-ALL_FAKE = Parts()
+ALL_FAKE = FakeDrivers()
 
 
-def ports(world: World, slice_: Slice, life: Life, parts: Parts = ALL_FAKE) -> HostPorts:
+def ports(world: World, slice_: Slice, life: Life, parts: FakeDrivers = ALL_FAKE) -> HostPorts:
     """Return the ports of a world in one life of the controller."""
-    host = Host(world, life)
+    host = FakeHost(world, life)
     launcher = parts.launcher(host)
     kinds = sorted({model.launcher.kind for model in slice_.models}) or ["process"]
     models: dict[str, ModelPorts] = {}
     for model in slice_.models:
         engine = parts.engine(host, model)
-        models[model.name] = ModelPorts(launcher=launcher, engine=engine, shelf=engine)
+        models[model.name] = ModelPorts(launcher=launcher, engine=engine, files=engine)
     return HostPorts(parts.access(host), parts.power(host), parts.gpu(host), dict.fromkeys(kinds, launcher), models)

@@ -45,7 +45,7 @@ class Chatter:
 
 
 @dataclass
-class Place:
+class FakeSlot:
     """Be one slot of an engine: the conversation in it, the number of its last task, and until when it is busy."""
 
     held: Conversation | None = None
@@ -61,7 +61,7 @@ class Place:
 
 
 @dataclass
-class Process:
+class FakeProcess:
     """Be a process, or a stranger's when it has no mark."""
 
     identity: UnitIdentity
@@ -70,7 +70,7 @@ class Process:
     nature: Nature
     started: float
     ends_at: float
-    places: list[Place] = field(default_factory=list)
+    places: list[FakeSlot] = field(default_factory=list)
     fingerprint: str = ""
     spoke: bool = False
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from reconciler.fakes.clock import TurnedClock
-from reconciler.fakes.processes import NEVER, Chatter, Conversation, Loss, Nature, Place, Process, SlotFile
+from reconciler.fakes.processes import NEVER, Chatter, Conversation, FakeProcess, FakeSlot, Loss, Nature, SlotFile
 from reconciler.model.facts import TRIVIAL_TOKENS, Binary, Claim, Mark, UnitIdentity, Weights
 from reconciler.model.power import Guards, PowerState
 from reconciler.model.records import Adopted, Row, RunClosed, RunOpened, StepIntent
@@ -46,7 +46,7 @@ class World:
         self.guards = Guards()
         self.packets: list[float] = []
         self.natures: dict[str, Nature] = {}
-        self.processes: list[Process] = []
+        self.processes: list[FakeProcess] = []
         self.files: list[SlotFile] = []
         self.shelf_bytes: int | None = None
         self.claim: Claim | None = None
@@ -124,7 +124,7 @@ class World:
         """Return the name of this boot."""
         return f"boot-{self.boots}"
 
-    def units(self, model_name: str | None = None) -> list[Process]:
+    def units(self, model_name: str | None = None) -> list[FakeProcess]:
         """Return the processes that carry a mark, of one model or of all."""
         _ = self.now
         return [one for one in self.processes if one.mark and model_name in {None, one.mark.model}]
@@ -134,7 +134,7 @@ class World:
         now = self.now
         return {one.mark.model: one.identity.pid for one in self.units() if one.mark and one.is_ready(now)}
 
-    def on_port(self, port: int) -> Process | None:
+    def on_port(self, port: int) -> FakeProcess | None:
         """Return who listens on a port."""
         _ = self.now
         return next((one for one in self.processes if one.port == port), None)
@@ -164,9 +164,9 @@ class World:
         place.chatter = chatter
         return min(known.tokens, conversation.tokens) if known else 0
 
-    def stranger(self, port: int | None = None, pid: int | None = None, memory_bytes: int = 0) -> Process:
+    def stranger(self, port: int | None = None, pid: int | None = None, memory_bytes: int = 0) -> FakeProcess:
         """Let somebody else's process run, on a port, under a pid that was another's before, or as a job on the card."""
-        process = Process(self._identity(pid), None, port, Nature(memory_bytes=memory_bytes), self.now, NEVER)
+        process = FakeProcess(self._identity(pid), None, port, Nature(memory_bytes=memory_bytes), self.now, NEVER)
         self.processes.append(process)
         return process
 
@@ -192,7 +192,7 @@ class World:
 
     # What is done to it.
 
-    def start(self, model: ModelSpec, mark: Mark) -> Process:
+    def start(self, model: ModelSpec, mark: Mark) -> FakeProcess:
         """Let a launcher start a unit."""
         nature = self.natures.get(model.digest, Nature())
         ends_at = self.now + nature.dies_after
@@ -204,13 +204,13 @@ class World:
         if self.memory_bytes is not None and nature.memory_bytes > self.free_bytes():
             self.wrong(f"{model.name} was started without enough memory")
             ends_at = self.now
-        places = [Place() for _ in range(nature.slots)]
-        process = Process(self._identity(), mark, model.port, nature, self.now, ends_at, places, self.fingerprint(model))
+        places = [FakeSlot() for _ in range(nature.slots)]
+        process = FakeProcess(self._identity(), mark, model.port, nature, self.now, ends_at, places, self.fingerprint(model))
         self.logs[model.name] = (*self.logs.get(model.name, ()), (*nature.log, f"{model.name} started"))
         self.processes.append(process)
         return process
 
-    def term(self, process: Process, seconds: float) -> None:
+    def term(self, process: FakeProcess, seconds: float) -> None:
         """Let a process end within so many seconds."""
         if process.mark is None:
             self.wrong(f"pid {process.identity.pid}, which is a stranger's, was killed")
@@ -219,7 +219,7 @@ class World:
         process.ends_at = min(process.ends_at, self.now + seconds)
         self.lost += self._losses(process)
 
-    def _losses(self, process: Process) -> Iterable[Loss]:
+    def _losses(self, process: FakeProcess) -> Iterable[Loss]:
         """Return what nobody has but a process that is told to end; a file that was damaged since was good when it was sealed."""
         now, mark = self.now, process.mark
         sealed = [file for file in self.files if file.sidecar and mark and file.model == mark.model]
@@ -232,7 +232,7 @@ class World:
             if mark and held and held.tokens > TRIVIAL_TOKENS and not kept:
                 yield Loss(process.identity, mark, held, process.is_ready(now), place.busy_until > now)
 
-    def put(self, file: SlotFile, process: Process, place: Place) -> None:
+    def put(self, file: SlotFile, process: FakeProcess, place: FakeSlot) -> None:
         """Let an engine take a slot file into a slot."""
         if place.held is not None and place.held.tokens > TRIVIAL_TOKENS and place.held != file.holds:
             self.wrong(f"{file.model}: a restore went over {place.held.name}, which a client had in the slot")

@@ -8,7 +8,7 @@ import anyio
 
 from reconciler.core.ownership import Ownership
 from reconciler.errors import ReconcilerError
-from reconciler.loop.hints_cache import Past
+from reconciler.loop.hints_cache import HintsCache
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Claim, Fact, Unknown
 from reconciler.model.onhost import WriteClaim
@@ -19,11 +19,11 @@ CLAIM_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Claiming:
+class HostClaim:
     """Claim hosts for one controller, which remembers in its journal in which boots it did."""
 
     controller: Controller
-    past: Past
+    past: HintsCache
     clock: Clock
 
     async def ours(self, host: str) -> Ownership:

@@ -44,12 +44,12 @@ async def close(executor: Executor, ending: Ending, aim: Aim) -> Attempt:
     verdicts: dict[str, Verdict] = {"completed": "promoted", "interrupted": on_the_way, "unmet": "failed"}
     failed = ending.kind not in verdicts
     unmet = "Unmet" if ending.kind == "unmet" else ""
-    if ending.kind == "interrupted" and executor.interrupt.way == "left":
+    if ending.kind == "interrupted" and executor.interrupt.way == "detach":
         return Attempt("interrupted", executor.run, ending.message, torn_down=executor.torn_down)
     of_power = ending.step is not None and ending.step.of_power
     log = await _last_words(executor, ending, target) if failed and not of_power else ()
     key = (
-        attempt_key(target.slice, target.digest, await executor.observer.what_matters(target.slice.active or ()))
+        attempt_key(target.slice, target.digest, await executor.observer.for_planning(target.slice.active or ()))
         if failed
         else ""
     )

@@ -26,14 +26,14 @@ from reconciler.effects import (
     suspend,
     wake,
 )
-from reconciler.effects.effect import ACCEPTED, FAILED, LOST, MISSED, Acting
+from reconciler.effects.effect import ACCEPTED, FAILED, LOST, MISSED, EffectContext
 from reconciler.errors import Declined, DurabilityError, ReconcilerError
 from reconciler.loop.observer import Observer
 from reconciler.loop.progress import Progress
 from reconciler.model.facts import Fact, Known
 from reconciler.model.observed import CONTACT, POWER, UNIT, FactValue, Observed
 from reconciler.model.onhost import InDoubt
-from reconciler.model.records import Accepted, StepDone, StepIntent
+from reconciler.model.records import ShutdownAccepted, StepDone, StepIntent
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, Evidence, HostPorts, Journal
 from reconciler.steps.plan import AnyStep, HostPlan, PlannedStep
@@ -49,7 +49,7 @@ PERFORM: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 SLACK_SECONDS = 30.0
 DOUBT_SECONDS = 2.0
-TRIES = 3
+RETRIES = 3
 """How often an effect that failed is tried once more, where trying again is of use."""
 
 FRESH_SECONDS = 0.2
@@ -59,7 +59,7 @@ MOST_GIVEN_UP = 2
 
 GROWTH = 1.1
 
-Way: TypeAlias = Literal["back", "late", "superseded", "left"]
+Way: TypeAlias = Literal["rollback", "late", "supersede", "detach"]
 Outcome: TypeAlias = Literal["done", "skipped", "gave-up", "failed", "missed", "cancelled"]
 
 
@@ -67,21 +67,21 @@ Outcome: TypeAlias = Literal["done", "skipped", "gave-up", "failed", "missed", "
 class Interrupt:
     """Ask a run to end its wait. `reason` is empty while nobody asked.
 
-    Then it goes `back` to last good, which a deadline does too (`late`), is `superseded` as far as it came by another run, or is
-    `left` open in the journal.
+    Then it is to `rollback` to last good, which a deadline asks for too (`late`), to `supersede`: end as far as it came, for
+    another run, or to `detach`: stay open in the journal.
     """
 
     reason: str = ""
-    way: Way = "back"
+    way: Way = "rollback"
 
     @property
     def goes_back(self) -> bool:
         """Whether what was stopped for the run is to serve again."""
-        return self.way in {"back", "late"}
+        return self.way in {"rollback", "late"}
 
-    def cut(self, reason: str, way: Way) -> None:
+    def request(self, reason: str, way: Way) -> None:
         """Ask, and say why; leaving comes before all else."""
-        if not self.reason or way == "left":
+        if not self.reason or way == "detach":
             self.reason, self.way = reason, way
 
 
@@ -249,7 +249,7 @@ class Executor:
 
     async def _perform(self, step: AnyStep, world: Observed, attempt: int = 0) -> Came:
         """Run the effect to its end; return its evidence and what went wrong, which alone decides nothing."""
-        acting = Acting(self.ports, self.slice, self.controller, world, frozenset(self.gave_up), attempt)
+        acting = EffectContext(self.ports, self.slice, self.controller, world, frozenset(self.gave_up), attempt)
         try:
             with anyio.fail_after(step.deadline + SLACK_SECONDS, shield=True):
                 evidence: Evidence = await PERFORM[step.kind](step, acting)
@@ -262,7 +262,7 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - whatever a driver does must end as a recorded failure, not as a dead loop
             return Came({}, f"{type(error).__name__}: {error}")
         if ACCEPTED in evidence:
-            await self.journal.append(Accepted(host=step.host, run=self.run, boot_id=str(evidence[ACCEPTED])))
+            await self.journal.append(ShutdownAccepted(host=step.host, run=self.run, boot_id=str(evidence[ACCEPTED])))
         failed = evidence.get(FAILED)
         return Came(evidence, "; ".join(map(str, failed)) if isinstance(failed, list) else "")
 
@@ -270,7 +270,7 @@ class Executor:
         """Look until the postcondition is seen, hopeless, interrupted or late; an effect that broke off may still come."""
         step, progress = planned.step, Progress(planned, self.ports, self.clock, self.say)
         doubtful = came.trouble and step.in_doubt != "irreversible"
-        patience = 0.0 if came.declined else (step.again or 0) * TRIES + DOUBT_SECONDS if doubtful else step.deadline
+        patience = 0.0 if came.declined else (step.again or 0) * RETRIES + DOUBT_SECONDS if doubtful else step.deadline
         began, trouble = self.clock.boot(), came.trouble
         until = self.drained_until[_model(step)] if step.waits_for_clients else began + min(patience, step.deadline)
         pause, longest = step.poll
@@ -283,7 +283,7 @@ class Executor:
             if sightings == step.sightings:
                 return world, "done", trouble
             # A process that becomes another program shows no mark for a moment: what is hopeless is seen twice.
-            before, doubt = doubt, step.hopeless(world)
+            before, doubt = doubt, step.cannot_succeed_reason(world)
             hopeless = doubt if before else ""
             if hopeless or self.clock.boot() >= until:
                 return world, "failed", trouble or hopeless or _late(step, world)

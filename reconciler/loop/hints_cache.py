@@ -10,7 +10,7 @@ from reconciler.model.records import Row, SentDown
 from reconciler.ports import Journal
 
 
-class Past:
+class HintsCache:
     """Remember what a journal says. Rows that it forgets meanwhile are restated in it, so what was folded stays so."""
 
     def __init__(self, journal: Journal) -> None:

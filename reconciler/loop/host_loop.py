@@ -13,10 +13,10 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.errors import Unexpected
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.hints_cache import Past
+from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.observer import Observer
-from reconciler.loop.ports_cache import Lasting
-from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.loop.ports_cache import PortsCache
+from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
 from reconciler.model.facts import UnitIdentity
@@ -46,11 +46,11 @@ AT_REST = {"in_sync", "applied"}
 
 
 @dataclass(frozen=True)
-class Means:
+class HostLoopDeps:
     """Hold what all keepers share. `say` is told what is going on; `read_again` has the files read once more."""
 
     ports: Callable[[Slice], HostPorts]
-    past: Past
+    past: HintsCache
     clock: Clock
     random: Random
     controller: Controller
@@ -59,14 +59,14 @@ class Means:
     keep: Keep
 
 
-class Keeper:
+class HostLoop:
     """Keep one host. All that others may do is say what is wanted, and stir."""
 
-    def __init__(self, means: Means, slice_: Slice, provenance: Provenance) -> None:
+    def __init__(self, means: HostLoopDeps, slice_: Slice, provenance: Provenance) -> None:
         """Begin with what is wanted now."""
         self._means = means
         self._slice, self._provenance = slice_, provenance
-        self._host, self._ports = slice_.host.name, Lasting(means.ports)
+        self._host, self._ports = slice_.host.name, PortsCache(means.ports)
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
         self._urgent = True
         self._leaving = False
@@ -82,7 +82,7 @@ class Keeper:
         lifted = provenance.objection != self._provenance.objection
         self._slice, self._provenance = slice_, provenance
         if moved:
-            self._interrupt.cut("the files ask for something else now", "superseded")
+            self._interrupt.request("the files ask for something else now", "supersede")
         if moved or lifted:
             self.look()
 
@@ -90,7 +90,7 @@ class Keeper:
         """Take what was recorded about this host: that somebody asks, or a hold that does not wait."""
         for record in records:
             if isinstance(record, Hold) and record.now:
-                self._interrupt.cut("the host is held", "superseded")
+                self._interrupt.request("the host is held", "supersede")
             if isinstance(record, Asked):
                 self.look()
 
@@ -102,13 +102,13 @@ class Keeper:
     def leave(self) -> None:
         """End when the effect in flight has ended; an open run stays open."""
         self._leaving = True
-        self._interrupt.cut("leaving", "left")
+        self._interrupt.request("leaving", "detach")
         self.look()
 
     def drop(self) -> None:
         """End when the effect in flight has ended: the host is not managed any more."""
         self._leaving = True
-        self._interrupt.cut("the files do not name the host any more", "superseded")
+        self._interrupt.request("the files do not name the host any more", "supersede")
         self.look()
 
     async def run(self) -> None:
@@ -144,7 +144,7 @@ class Keeper:
             return
         slice_, provenance = self._slice, self._provenance
         wish = _wish(slice_, provenance, asked)
-        actor = Actor(self._ports, means.past, means.clock, means.controller, self._interrupt, means.say, means.keep)
+        actor = HostContext(self._ports, means.past, means.clock, means.controller, self._interrupt, means.say, means.keep)
         verdict = await reconcile(wish, actor)
         if verdict.outcome == "interrupted":
             return
@@ -165,7 +165,7 @@ class Keeper:
                 self._stirred = anyio.Event()
                 await self._stirred.wait()
         # What was wanted meanwhile is what this pass is about: only leaving still cuts it short.
-        self._interrupt = Interrupt("leaving", "left") if self._leaving else Interrupt()
+        self._interrupt = Interrupt("leaving", "detach") if self._leaving else Interrupt()
         return read == digest(self._slice)
 
     def _remember(self, verdict: HostVerdict, reached: str) -> None:
@@ -227,7 +227,9 @@ class Keeper:
         return await self._means.past.hints(self._host)
 
 
-def _wish(slice_: Slice, provenance: Provenance, asked: Asked | None) -> Wish:
+def _wish(slice_: Slice, provenance: Provenance, asked: Asked | None) -> PassRequest:
     if asked is None:
-        return Wish(slice_, provenance, "watch", retries=True)
-    return Wish(slice_, provenance, asked.trigger, asked.approved, prune=asked.prune, take_over=asked.take_over, retries=True)
+        return PassRequest(slice_, provenance, "watch", retries=True)
+    return PassRequest(
+        slice_, provenance, asked.trigger, asked.approved, prune=asked.prune, take_over=asked.take_over, retries=True
+    )

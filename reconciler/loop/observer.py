@@ -26,7 +26,7 @@ from reconciler.ports import Clock, HostReaders
 
 Facts: TypeAlias = dict[AnyFactKey, Fact[FactValue]]
 FactT = TypeVar("FactT")
-Reader: TypeAlias = Callable[[], Awaitable[Fact[FactValue]]]
+FactReader: TypeAlias = Callable[[], Awaitable[Fact[FactValue]]]
 SentDownReader: TypeAlias = Callable[[], Awaitable[SentDown | None]]
 
 READ_SECONDS = 30.0
@@ -46,9 +46,9 @@ class Observer:
 
     async def everything(self) -> Observed:
         """Return all that can be said of the host and its models."""
-        return await self.what_matters(model.name for model in self._slice.models)
+        return await self.for_planning(model.name for model in self._slice.models)
 
-    async def what_matters(self, model_names: Iterable[str]) -> Observed:
+    async def for_planning(self, model_names: Iterable[str]) -> Observed:
         """Return what a plan reads when only these models may be started: costly facts only where they matter.
 
         An engine that does not answer is asked twice.
@@ -113,7 +113,7 @@ class Observer:
         judged = power.judged(seen, self._host, sent, self._clock.instant())
         return seen.seeing({key: self._stamped(judged, before)})
 
-    async def _read(self, key: AnyFactKey, reader: Reader, into: Facts, before: Fact[FactValue]) -> None:
+    async def _read(self, key: AnyFactKey, reader: FactReader, into: Facts, before: Fact[FactValue]) -> None:
         into[key] = self._stamped(_following(await reader(), before), before)
 
     def _stamped(self, fact: Fact[FactT], before: Fact[FactValue]) -> Fact[FactT]:
@@ -126,7 +126,7 @@ class Observer:
             case _:
                 return fact
 
-    def _reader(self, key: AnyFactKey) -> Reader:
+    def _reader(self, key: AnyFactKey) -> FactReader:
         readers = self._readers
         match key.kind:
             case "contact":
@@ -154,18 +154,18 @@ class Observer:
         named = (fact for fact in facts if not isinstance(fact, Unknown) and fact.value.owner and fact.value.owner.model)
         return next(named, facts[0])
 
-    def _model_reader(self, key: AnyFactKey) -> Reader:
+    def _model_reader(self, key: AnyFactKey) -> FactReader:
         model = self._readers.models.get(key.subject)
         spec = self._slice.model(key.subject)
         if model is None or spec is None:
             return _not_defined
         match key.kind:
             case "weights":
-                return model.shelf.weights
+                return model.files.weights
             case "saved":
-                return model.shelf.saved
+                return model.files.saved
             case "fingerprint":
-                return model.shelf.fingerprint
+                return model.files.fingerprint
             case "flags":
                 return lambda: model.launcher.flags(spec)
             case _:
@@ -186,7 +186,7 @@ class Observer:
             value = orphans if key.kind == "orphans" else by_name.get(key.subject)
             into[key] = Known(value, self._clock.boot())
 
-    def _engine_answer(self, key: AnyFactKey, world: Observed) -> Reader | Fact[FactValue]:
+    def _engine_answer(self, key: AnyFactKey, world: Observed) -> FactReader | Fact[FactValue]:
         """Return who can answer, or the answer where the engine need not be asked."""
         unit_key = UNIT(key.host, key.subject)
         unit = world.value(unit_key)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from reconciler.model.spec import Slice
 from reconciler.ports import HostPorts
 
-MOST = 2
+CACHED_SLICES = 2
 """What is wanted of a host, and what it goes back to."""
 
 
-class Lasting:
+class PortsCache:
     """Give the ports of one host for a slice, made anew only where host or models are defined otherwise."""
 
     def __init__(self, make: Callable[[Slice], HostPorts]) -> None:
@@ -25,5 +25,5 @@ class Lasting:
             if known.host == slice_.host and known.models == slice_.models:
                 return ports
         ports = self._make(slice_)
-        self._made = (*self._made, (slice_, ports))[-MOST:]
+        self._made = (*self._made, (slice_, ports))[-CACHED_SLICES:]
         return ports

@@ -13,18 +13,18 @@ from reconciler.core.power import is_going
 from reconciler.core.recovery import Hints
 from reconciler.errors import DurabilityError, ReconcilerError, Unexpected
 from reconciler.loop import trial
-from reconciler.loop.claim import Claiming
+from reconciler.loop.claim import HostClaim
 from reconciler.loop.closing import Attempt, close
 from reconciler.loop.executor import Ending, Executor, Interrupt
-from reconciler.loop.hints_cache import Past
+from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.observer import Observer
-from reconciler.loop.ports_cache import Lasting
+from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
 from reconciler.model.facts import UnitIdentity
 from reconciler.model.names import Digest
 from reconciler.model.observed import CONTACT, POWER, UNIT, Observed
-from reconciler.model.records import Adopted, Answers, Gone, Hold, Quarantine, RunOpened, SentDown, TrialOpened
+from reconciler.model.records import Adopted, Hold, HostGone, HostReturned, Quarantine, RunOpened, SentDown, TrialOpened
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict, Outcome
@@ -38,7 +38,7 @@ WENT_DOWN = "the host went down, and its power is not managed: what is to run th
 
 
 @dataclass(frozen=True)
-class Wish:
+class PassRequest:
     """Say what a pass is to bring about, who asks, and what was approved (None: anything).
 
     `retries` tries a failed wish again once it has waited, where nothing that serves would be stopped for it.
@@ -54,14 +54,14 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Actor:
+class HostContext:
     """Hold what a pass needs to act.
 
     `ports` gives those of the definitions that are aimed at; `say` is told what is going on, `keep` what nobody foresaw.
     """
 
-    ports: Lasting
-    past: Past
+    ports: PortsCache
+    past: HintsCache
     clock: Clock
     controller: Controller
     interrupt: Interrupt
@@ -69,12 +69,12 @@ class Actor:
     keep: Keep
 
     @property
-    def claiming(self) -> Claiming:
+    def claiming(self) -> HostClaim:
         """Return what claims hosts for this actor."""
-        return Claiming(self.controller, self.past, self.clock)
+        return HostClaim(self.controller, self.past, self.clock)
 
 
-async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
+async def reconcile(wish: PassRequest, actor: HostContext) -> HostVerdict:
     """Bring one host to what is wanted, or back to last good; raise DurabilityError, and nothing else."""
     host = wish.slice.host.name
     try:
@@ -88,7 +88,7 @@ async def reconcile(wish: Wish, actor: Actor) -> HostVerdict:
         return HostVerdict(host=host, outcome="refused", message=error.message)
 
 
-async def _with_notes(wish: Wish, actor: Actor) -> HostVerdict:
+async def _with_notes(wish: PassRequest, actor: HostContext) -> HostVerdict:
     verdict = await _reconciled(wish, actor)
     if not verdict.runs:
         return verdict
@@ -96,7 +96,7 @@ async def _with_notes(wish: Wish, actor: Actor) -> HostVerdict:
     return verdict.model_copy(update={"notes": hints.notes, "lost_conversations": hints.lost_conversations})
 
 
-async def _reconciled(wish: Wish, actor: Actor) -> HostVerdict:
+async def _reconciled(wish: PassRequest, actor: HostContext) -> HostVerdict:
     host = wish.slice.host.name
     if wish.provenance.objection:
         return HostVerdict(host=host, outcome="refused", message="nothing was changed", reasons=(wish.provenance.objection,))
@@ -105,7 +105,7 @@ async def _reconciled(wish: Wish, actor: Actor) -> HostVerdict:
         effect = hints.open_run.in_flight
         during = f" during {effect.step} {effect.model}".rstrip() if effect else ""
         actor.say(f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on from what is there")
-    observed = await _observer(actor, wish.slice).what_matters(observe_scope.may_run(wish.slice, hints))
+    observed = await _observer(actor, wish.slice).for_planning(observe_scope.may_run(wish.slice, hints))
     await _note_power(actor, hints.sent_down, observed, host)
     aim = policy.aim(wish.slice, hints, observed, actor.clock.instant(), retries=wish.retries)
     match aim.cause:
@@ -117,7 +117,7 @@ async def _reconciled(wish: Wish, actor: Actor) -> HostVerdict:
             return await _carried_out(wish, actor, aim, observed)
 
 
-async def _carried_out(wish: Wish, actor: Actor, aim: Aim, observed: Observed) -> HostVerdict:
+async def _carried_out(wish: PassRequest, actor: HostContext, aim: Aim, observed: Observed) -> HostVerdict:
     """Bring a host to what is wanted, and back where that fails."""
     host = wish.slice.host.name
     attempt = await _attempt(wish, actor, aim, observed)
@@ -137,20 +137,20 @@ async def _carried_out(wish: Wish, actor: Actor, aim: Aim, observed: Observed) -
             return await _rolled_back(wish, actor, attempt)
 
 
-def _observer(actor: Actor, slice_: Slice) -> Observer:
+def _observer(actor: HostContext, slice_: Slice) -> Observer:
     return Observer(actor.ports(slice_), slice_, actor.clock, partial(actor.past.sent_down, slice_.host.name))
 
 
-async def _note_power(actor: Actor, sent: SentDown | None, observed: Observed, host: str) -> None:
+async def _note_power(actor: HostContext, sent: SentDown | None, observed: Observed, host: str) -> None:
     """Record what became of a host that was sent down: it answers, and what was inferred of it is void; or it is down."""
     contact, power = observed.value(CONTACT(host)), observed.value(POWER(host))
     if sent is not None and contact is not None and not is_going(sent, contact, actor.clock.instant()):
-        await actor.past.journal.append(Answers(host=host, boot_id=contact.boot_id))
+        await actor.past.journal.append(HostReturned(host=host, boot_id=contact.boot_id))
     elif sent is not None and sent.is_heard and not sent.seen and power is not None and power.state == sent.state:
-        await actor.past.journal.append(Gone(host=host, because=power.because))
+        await actor.past.journal.append(HostGone(host=host, because=power.because))
 
 
-async def _held(wish: Wish, actor: Actor, aim: Aim) -> HostVerdict:
+async def _held(wish: PassRequest, actor: HostContext, aim: Aim) -> HostVerdict:
     """Leave a held host alone, or free it first where that was asked."""
     host = wish.slice.host.name
     outcome: Outcome = "in_sync" if wish.trigger == "hold" else "refused"
@@ -173,7 +173,7 @@ async def _held(wish: Wish, actor: Actor, aim: Aim) -> HostVerdict:
             return HostVerdict(host=host, outcome="stalled", message=attempt.message, log=attempt.log, runs=attempt.runs)
 
 
-async def _healed(wish: Wish, actor: Actor, aim: Aim, failure: Quarantine) -> HostVerdict:
+async def _healed(wish: PassRequest, actor: HostContext, aim: Aim, failure: Quarantine) -> HostVerdict:
     """Bring a host whose wish is quarantined to last good, and keep it there until that changes, or is tried again by itself."""
     host = wish.slice.host.name
     asked = wish.trigger == "rollback"
@@ -200,14 +200,14 @@ async def _healed(wish: Wish, actor: Actor, aim: Aim, failure: Quarantine) -> Ho
     return refused.model_copy(update=now)
 
 
-async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict:
+async def _rolled_back(wish: PassRequest, actor: HostContext, failed: Attempt) -> HostVerdict:
     """Go back to last good after a failed or interrupted run; without one, stop what failed."""
     host = wish.slice.host.name
     interrupted = failed.kind == "interrupted"
     hints = await actor.past.hints(host)
     if interrupted and not (failed.torn_down and actor.interrupt.goes_back):
         return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
-    calm = Actor(actor.ports, actor.past, actor.clock, actor.controller, Interrupt(), actor.say, actor.keep)
+    calm = HostContext(actor.ports, actor.past, actor.clock, actor.controller, Interrupt(), actor.say, actor.keep)
     untouched = await _untouched(wish.slice, actor) if policy.last_good(wish.slice, hints) is None else ()
     aim = policy.back(wish.slice, hints, untouched)
     actor.say(f"{host}: {failed.message}; going back to {', '.join(aim.target.slice.active or ()) or 'nothing running'}")
@@ -220,7 +220,7 @@ async def _rolled_back(wish: Wish, actor: Actor, failed: Attempt) -> HostVerdict
     return HostVerdict(host=host, outcome=outcome, message=failed.message, log=failed.log, runs=runs, serving=back.serving)
 
 
-async def _untouched(slice_: Slice, actor: Actor) -> tuple[str, ...]:
+async def _untouched(slice_: Slice, actor: HostContext) -> tuple[str, ...]:
     """Return the models that ran before the run that failed and run still: what is well is not stopped for what is not."""
     host, hints = slice_.host.name, await actor.past.hints(slice_.host.name)
     names = [name for name in slice_.active or () if name not in hints.unproven]
@@ -228,12 +228,12 @@ async def _untouched(slice_: Slice, actor: Actor) -> tuple[str, ...]:
     return tuple(name for name in names if world.value(UNIT(host, name)) is not None)
 
 
-async def _attempt(wish: Wish, actor: Actor, aim: Aim, observed: Observed | None = None) -> Attempt:
+async def _attempt(wish: PassRequest, actor: HostContext, aim: Aim, observed: Observed | None = None) -> Attempt:
     """Plan and execute until the host is where it is to go, for at most so many plans; judge the trial."""
     target = aim.target
     host = target.slice.host.name
     hints = await actor.past.hints(host)
-    observed = observed or await _observer(actor, target.slice).what_matters(observe_scope.may_run(target.slice, hints))
+    observed = observed or await _observer(actor, target.slice).for_planning(observe_scope.may_run(target.slice, hints))
     plan = planner.plan(target, observed, hints, mode=aim.mode, prune=wish.prune)
     reasons = gate.refusals(plan, observed, await actor.claiming.ours(plan.host), take_over=wish.take_over)
     if reasons:
@@ -257,7 +257,7 @@ async def _attempt(wish: Wish, actor: Actor, aim: Aim, observed: Observed | None
     return await close(executor, ending, aim)
 
 
-async def _open(wish: Wish, actor: Actor, aim: Aim, plan: HostPlan, hints: Hints) -> Executor:
+async def _open(wish: PassRequest, actor: HostContext, aim: Aim, plan: HostPlan, hints: Hints) -> Executor:
     target = aim.target
     host = target.slice.host.name
     opened = await actor.past.journal.append(
@@ -281,7 +281,9 @@ async def _open(wish: Wish, actor: Actor, aim: Aim, plan: HostPlan, hints: Hints
     )
 
 
-async def _execute(wish: Wish, actor: Actor, executor: Executor, aim: Aim, plan: HostPlan, observed: Observed) -> Ending:
+async def _execute(
+    wish: PassRequest, actor: HostContext, executor: Executor, aim: Aim, plan: HostPlan, observed: Observed
+) -> Ending:
     """Execute, and plan again for as long as something is left to do or a prediction missed."""
     target = aim.target
     ending = Ending("missed")
@@ -290,7 +292,7 @@ async def _execute(wish: Wish, actor: Actor, executor: Executor, aim: Aim, plan:
         if ending.kind in {"failed", "interrupted"}:
             return ending
         asleep, hints = plan.is_asleep, await actor.past.hints(target.slice.host.name)
-        observed = await executor.observer.what_matters(observe_scope.may_run(target.slice, hints))
+        observed = await executor.observer.for_planning(observe_scope.may_run(target.slice, hints))
         plan = planner.plan(target, observed, hints, mode=aim.mode, prune=wish.prune)
         refused = plan.refusals
         if asleep and plan.steps and not plan.is_asleep:
@@ -302,7 +304,7 @@ async def _execute(wish: Wish, actor: Actor, executor: Executor, aim: Aim, plan:
     return Ending("failed", None, f"the world moved under {MOST_PLANS} plans; last: {ending.message or plan.headline}")
 
 
-async def _not_ours(wish: Wish, actor: Actor, plan: HostPlan, observed: Observed) -> tuple[str, ...]:
+async def _not_ours(wish: PassRequest, actor: HostContext, plan: HostPlan, observed: Observed) -> tuple[str, ...]:
     """Return why a host that has just come up may not be acted on, nothing once it is claimed."""
     reasons = gate.refusals(plan, observed, await actor.claiming.ours(plan.host), take_over=wish.take_over)
     if reasons:
@@ -333,7 +335,7 @@ async def _trial(executor: Executor, aim: Aim, hints: Hints) -> Ending:
     return Ending("unmet", None, unmet) if unmet else Ending("completed")
 
 
-async def _adopt(wish: Wish, actor: Actor, aim: Aim, hints: Hints) -> None:
+async def _adopt(wish: PassRequest, actor: HostContext, aim: Aim, hints: Hints) -> None:
     """Record that a host is as wanted without a run, when the journal does not know that yet."""
     target = aim.target
     if aim.mode != "forward" or (hints.last_good_digest == target.digest and hints.wanted_digest == target.digest):

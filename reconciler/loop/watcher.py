@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 from anyio.abc import TaskGroup
 
-from reconciler.loop.host_loop import Keeper, Means
+from reconciler.loop.host_loop import HostLoop, HostLoopDeps
 from reconciler.model.records import Record
 from reconciler.model.target import Wanted
 from reconciler.ports import Edits, Supervisor
@@ -17,12 +17,12 @@ KEPT, IDLE = "what was wanted before is kept", "nothing is done"
 class Watcher:
     """Keep every host that the files name."""
 
-    def __init__(self, means: Means, edits: Edits, supervisor: Supervisor) -> None:
+    def __init__(self, means: HostLoopDeps, edits: Edits, supervisor: Supervisor) -> None:
         """Act by `means`, follow `edits`, report to `supervisor`."""
         self._means = means
         self._edits = edits
         self._supervisor = supervisor
-        self._keepers: dict[str, Keeper] = {}
+        self._keepers: dict[str, HostLoop] = {}
         self._heard = 0
         self._said = ""
         self._left = anyio.Event()
@@ -63,7 +63,7 @@ class Watcher:
             if name in self._keepers:
                 self._keepers[name].want(slice_, told.provenance)
             else:
-                self._keepers[name] = Keeper(self._means, slice_, told.provenance)
+                self._keepers[name] = HostLoop(self._means, slice_, told.provenance)
                 keeping.start_soon(self._keepers[name].run)
 
     def _say(self, line: str) -> None:

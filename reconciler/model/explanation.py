@@ -11,7 +11,7 @@ from reconciler.model.names import Value
 SubjectKind: TypeAlias = Literal["model", "host", "run", "reason", "step", "key", "word"]
 
 
-class Said(Value):
+class Statement(Value):
     """Say one thing about a subject."""
 
     about: str = Field(description="What it is about, in a word or two.")
@@ -23,7 +23,7 @@ class Explanation(Value):
 
     kind: SubjectKind = Field(description="What the subject is.")
     subject: str = Field(description="Its name.")
-    facts: tuple[Said, ...] = Field(description="What is known of it, in the order in which one would ask.")
+    facts: tuple[Statement, ...] = Field(description="What is known of it, in the order in which one would ask.")
     log: tuple[str, ...] = Field(default=(), description="The engine's last words, where they say more.")
 
 

@@ -19,7 +19,7 @@ TRANSIENT = "run-"
 """How systemd-run names a service."""
 
 
-class Card(Value):
+class FoundCard(Value):
     """Describe an accelerator; its memory in bytes is None where the kernel does not tell."""
 
     vendor: str
@@ -27,7 +27,7 @@ class Card(Value):
     memory_bytes: int | None
 
 
-class Node(Value):
+class DeviceNode(Value):
     """Describe a device node: whether this user may use it, and which group may."""
 
     path: str
@@ -87,7 +87,7 @@ Obstacle: TypeAlias = Literal["", "no folder", "closed", "read-only", "no files"
 """Why nothing can be written into a folder, empty where something can."""
 
 
-class Folder(Value):
+class FolderState(Value):
     """Say whether a folder can be written, or made below the `nearest` that is there, and the bytes that are left.
 
     `obstacle` is what no other owner would change, where it cannot be written.
@@ -114,13 +114,13 @@ class Machine(Value):
     user: str
     logins: Logins
     memory_bytes: int
-    cards: tuple[Card, ...]
-    nodes: tuple[Node, ...]
+    cards: tuple[FoundCard, ...]
+    nodes: tuple[DeviceNode, ...]
     programs: tuple[str, ...]
     servers: tuple[Server, ...]
     weights: tuple[WeightsFile, ...]
     cut: str
-    folders: tuple[Folder, ...]
+    folders: tuple[FolderState, ...]
     free_port: int
 
     def service_of(self, server: Server) -> Service | None:
@@ -135,7 +135,7 @@ class Machine(Value):
         return service if alone and (service.scope == "system" or server.user == self.user) else None
 
 
-class Adopted(Value):
+class ImportedFlags(Value):
     """Hold what a server's flags say as keys of a model. `left_out` says in sentences what is not taken over."""
 
     weights: str

@@ -222,7 +222,7 @@ class Spawn(Value):
     log: str
 
 
-class Stop(Value):
+class StopProcess(Value):
     """End a process and its whole group: TERM, wait, TERM, wait, KILL until nobody is left. Seconds."""
 
     in_doubt: ClassVar[InDoubt] = "observable"
@@ -298,7 +298,7 @@ class MakeRoom(Value):
     spare: int = 0
 
 
-class Prefetch(Value):
+class PrefetchFile(Value):
     """Ask the kernel to read a file into the page cache."""
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
@@ -357,6 +357,6 @@ class Run(Value):
 
 
 Action: TypeAlias = (
-    Spawn | Stop | StartService | StopService | SealSlot | CheckSlot | NoteAttempt | MakeRoom | Prefetch | WriteClaim | SendDown
-    | WakeOther | PrepareHost | Run
+    Spawn | StopProcess | StartService | StopService | SealSlot | CheckSlot | NoteAttempt | MakeRoom | PrefetchFile
+    | WriteClaim | SendDown | WakeOther | PrepareHost | Run
 )  # fmt: skip

@@ -74,15 +74,17 @@ class Login(Value):
 class Guards(Value):
     """Say what stands in the way of sending a host down.
 
-    `barred` says why this user may not, with the remedy; `deaf` why nothing could wake it again. Empty: nothing is in the way.
+    `permission_problem`: why this user may not, with the remedy. `wake_problem`: why nothing could wake it again.
+    Empty: nothing is in the way.
     """
 
     logins: tuple[Login, ...] = ()
     inhibitors: tuple[Inhibitor, ...] = ()
-    barred: str = ""
-    deaf: str = ""
+    permission_problem: str = ""
+    wake_problem: str = ""
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Return every reason as a sentence."""
-        return tuple(reason for reason in (self.barred, self.deaf, *map(str, self.logins), *map(str, self.inhibitors)) if reason)
+        found = (self.permission_problem, self.wake_problem, *map(str, self.logins), *map(str, self.inhibitors))
+        return tuple(reason for reason in found if reason)

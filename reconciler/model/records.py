@@ -61,7 +61,7 @@ class StepDone(Value):
     identity: UnitIdentity | None = None
 
 
-class Accepted(Value):
+class ShutdownAccepted(Value):
     """Record that a host said it would go down, and in which boot."""
 
     kind: Literal["accepted"] = "accepted"
@@ -70,7 +70,7 @@ class Accepted(Value):
     boot_id: str
 
 
-class Answers(Value):
+class HostReturned(Value):
     """Record that a host which was sent down answers: it is up, and what was inferred of its power is void."""
 
     kind: Literal["answers"] = "answers"
@@ -78,7 +78,7 @@ class Answers(Value):
     boot_id: str
 
 
-class Gone(Value):
+class HostGone(Value):
     """Record that a host which had accepted to go down was seen to be down, and by what evidence."""
 
     kind: Literal["gone"] = "gone"
@@ -279,9 +279,9 @@ Record: TypeAlias = Annotated[
     RunOpened
     | StepIntent
     | StepDone
-    | Accepted
-    | Answers
-    | Gone
+    | ShutdownAccepted
+    | HostReturned
+    | HostGone
     | TrialOpened
     | RunClosed
     | Adopted

@@ -14,7 +14,7 @@ import time
 from typing import IO, TYPE_CHECKING, Any
 
 from reconciler.onhost import procfs
-from reconciler.onhost.problem import Problem, explain
+from reconciler.onhost.problem import HostProblem, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def write_durably(path: str, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        raise Problem(f"cannot write {path}: {explain(error)}") from error
+        raise HostProblem(f"cannot write {path}: {explain(error)}") from error
 
 
 def sync_folder(path: str) -> None:
@@ -67,14 +67,14 @@ def sync_folder(path: str) -> None:
 
 
 def read_bounded(path: str, limit: int) -> bytes:
-    """Return a whole regular file; raise Problem when it is larger than `limit`, or FileNotFoundError."""
+    """Return a whole regular file; raise HostProblem when it is larger than `limit`, or FileNotFoundError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Problem(f"{path} is not a regular file")
+            raise HostProblem(f"{path} is not a regular file")
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise Problem(f"{path} is larger than the {limit} bytes that are expected of it at most")
+        raise HostProblem(f"{path} is larger than the {limit} bytes that are expected of it at most")
     return content
 
 
@@ -88,7 +88,7 @@ def claim(directory: str) -> dict[str, Any]:
     except FileNotFoundError:
         return {"claim": None}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Problem(f"the claim {path} cannot be understood; find out who wrote it, then remove it or take over") from error
+        raise HostProblem(f"the claim {path} cannot be understood; find out who wrote it, then remove it or take over") from error
 
 
 def _text(value: object) -> str:
@@ -99,13 +99,13 @@ def _text(value: object) -> str:
 
 
 def write_claim(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Claim the host; raise Problem when a claim stands that is not the one to be replaced, unless `take_over`."""
+    """Claim the host; raise HostProblem when a claim stands that is not the one to be replaced, unless `take_over`."""
     wanted, replaced = request["claim"], request.get("replaces")
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with _alone(directory):
         standing = None if request.get("take_over") else claim(directory)["claim"]
         if standing is not None and standing not in (wanted, replaced):
-            raise Problem(
+            raise HostProblem(
                 f"the host is claimed by controller {standing['name']} ({standing['directory']}); stop that one, or take over"
             )
         if standing != wanted:

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import files
-from reconciler.onhost.problem import Problem, explain
+from reconciler.onhost.problem import HostProblem, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,11 +80,11 @@ def _described(path: str, sampled: bool) -> list[Any]:
         if stat.S_ISDIR(status.st_mode):
             return [[os.path.basename(each), os.stat(each).st_size, os.stat(each).st_mtime_ns] for each in files.libraries(path)]
         if not stat.S_ISREG(status.st_mode):
-            raise Problem(f"{path} is not a regular file")
+            raise HostProblem(f"{path} is not a regular file")
         inode = [status.st_ino] if sampled else []
         return [status.st_size, status.st_mtime_ns, *inode, _remembered(path, status, sampled)]
     except OSError as error:
-        raise Problem(f"{path} cannot be read: {explain(error)}") from error
+        raise HostProblem(f"{path} cannot be read: {explain(error)}") from error
 
 
 def _remembered(path: str, status: os.stat_result, sampled: bool) -> str:

@@ -47,21 +47,21 @@ _EMBEDDED = re.compile(r"^error: (the embedded engine needs .*)", re.MULTILINE)
 _REMOVED = re.compile(r"the argument has been removed\.?\s*(.*?)\s*(?:\(env: .*)?$")
 
 
-class Flag(NamedTuple):
+class KnownFlag(NamedTuple):
     """Hold how many words follow a flag, and what its program says of it."""
 
     values: int
     about: str
 
 
-class Listing(NamedTuple):
+class FlagListing(NamedTuple):
     """Hold what a program lists, or why it cannot even be run; neither where nobody can say."""
 
-    flags: dict[str, Flag]
+    flags: dict[str, KnownFlag]
     broken: str = ""
 
 
-_known: dict[tuple[Any, ...], Listing] = {}
+_known: dict[tuple[Any, ...], FlagListing] = {}
 _known_lock = threading.Lock()
 
 
@@ -76,7 +76,7 @@ def refusal(request: dict[str, Any], directory: str) -> dict[str, Any]:
     return {"problem": "; ".join(objections) or listing.broken}
 
 
-def _objections(words: list[str], flags: dict[str, Flag], program: str) -> Iterator[str]:
+def _objections(words: list[str], flags: dict[str, KnownFlag], program: str) -> Iterator[str]:
     """Yield a sentence for every flag that is none, and every value that no flag takes, walking as llama.cpp's parser does."""
     skip, bare = 0, ""
     for word in words:
@@ -97,7 +97,7 @@ def _objections(words: list[str], flags: dict[str, Flag], program: str) -> Itera
         skip, bare = flag.values, "" if flag.values else word
 
 
-def _instead(word: str, flags: dict[str, Flag]) -> str:
+def _instead(word: str, flags: dict[str, KnownFlag]) -> str:
     name, equals, value = word.partition("=")
     if equals and name in flags:
         return f"; write {name} and {value} as two words"
@@ -105,14 +105,14 @@ def _instead(word: str, flags: dict[str, Flag]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _listing(program: list[str], environment: dict[str, str]) -> Listing:
+def _listing(program: list[str], environment: dict[str, str]) -> FlagListing:
     """Return the flags of a program; it is asked once for as long as its files stay as they are."""
     try:
         key = (*((path, *_identity(path)) for path in program), *sorted(environment.items()))
         if not _is_elf(program[0]):
-            return Listing({})
+            return FlagListing({})
     except OSError:
-        return Listing({})
+        return FlagListing({})
     with _known_lock:
         if key not in _known:
             while len(_known) >= REMEMBERED:
@@ -121,12 +121,12 @@ def _listing(program: list[str], environment: dict[str, str]) -> Listing:
         return _known[key]
 
 
-def _asked(program: list[str], environment: dict[str, str]) -> Listing:
+def _asked(program: list[str], environment: dict[str, str]) -> FlagListing:
     argv = [*program, "--help"]
     said = _said(argv, environment)
     if said != "":
-        return Listing(listed(said or ""))
-    return Listing({}, _why_not(program[-1], _said(argv, environment, errors=True) or ""))
+        return FlagListing(listed(said or ""))
+    return FlagListing({}, _why_not(program[-1], _said(argv, environment, errors=True) or ""))
 
 
 def _why_not(program: str, said: str) -> str:
@@ -148,12 +148,12 @@ def _is_elf(path: str) -> bool:
         return file.read(4) == b"\x7fELF"
 
 
-def listed(text: str) -> dict[str, Flag]:
+def listed(text: str) -> dict[str, KnownFlag]:
     """Return the flags in what llama.cpp says of them, none where the text is not of that kind."""
     lines = text.splitlines()
     if GENERATED not in lines:
         return {}
-    flags: dict[str, Flag] = {}
+    flags: dict[str, KnownFlag] = {}
     names: list[str] = []
     for line in lines:
         entry = _ENTRY.match(line)
@@ -161,7 +161,7 @@ def listed(text: str) -> dict[str, Flag]:
             names = [name.strip() for name in entry[1].split(",")]
             value, _, about = line[entry.end(1) :].removeprefix(" ").partition("  ")
             count = 2 if _TWO_WORDS.fullmatch(value) else 1 if value else 0
-            flags.update(dict.fromkeys(names, Flag(count, about.strip())))
+            flags.update(dict.fromkeys(names, KnownFlag(count, about.strip())))
         elif line.startswith(" "):
             flags.update({name: flags[name]._replace(about=f"{flags[name].about} {line.strip()}") for name in names})
         else:

@@ -13,7 +13,7 @@ import threading
 from typing import Any, BinaryIO, NamedTuple, Union
 
 from reconciler.onhost import files
-from reconciler.onhost.problem import Problem, explain
+from reconciler.onhost.problem import HostProblem, explain
 
 HEADER_LIMIT = 64 * 1024 * 1024
 KEYS_LIMIT = 65_536
@@ -78,12 +78,12 @@ class _Cursor:
         """Read on until `count` bytes are ready."""
         self._dropped, self._buffer, self._at = self._dropped + self._at, self._buffer[self._at :], 0
         if self._dropped + count > HEADER_LIMIT:
-            raise Problem(f"its header is larger than {HEADER_LIMIT} bytes, or damaged")
+            raise HostProblem(f"its header is larger than {HEADER_LIMIT} bytes, or damaged")
         wanted = min(max(count, _CHUNK), HEADER_LIMIT - self._dropped)
         while len(self._buffer) < count:
             chunk = self._file.read(wanted - len(self._buffer))
             if not chunk:
-                raise Problem("its header is cut short; was the download interrupted?")
+                raise HostProblem("its header is cut short; was the download interrupted?")
             self._buffer += chunk
 
     def take(self, count: int) -> bytes:
@@ -136,17 +136,17 @@ def header(path: str) -> dict[str, Any]:
         return {**answer, "problem": f"the weights {path} cannot be read: it is not a regular file"}
     try:
         return {**answer, **_model(path)}
-    except Problem as problem:
+    except HostProblem as problem:
         return {**answer, "problem": str(problem)}
     except OSError as error:
         return {**answer, "problem": f"the weights {path} cannot be read: {explain(error)}"}
 
 
 def _model(path: str) -> dict[str, Any]:
-    """Describe a model from the headers of all its files; raise Problem."""
+    """Describe a model from the headers of all its files; raise HostProblem."""
     shards = files.shards(path)
     if files.part(path) > 1:
-        raise Problem(f"the weights {path} are a later part of a split model; name its first, {shards[0]}")
+        raise HostProblem(f"the weights {path} are a later part of a split model; name its first, {shards[0]}")
     keys = [(shard, *_stamp(shard)) for shard in shards]
     with _known_lock:
         remembered = _known.get(tuple(keys))
@@ -164,7 +164,7 @@ def _model(path: str) -> dict[str, Any]:
     expected = _whole(headers[0].values, "split.count", 1)
     if len(shards) == 1 and expected > 1:
         wanted = f"-00001-of-{expected:05d}.gguf"
-        raise Problem(f"the weights {path} are one of {expected} parts, but their name does not end in {wanted}")
+        raise HostProblem(f"the weights {path} are one of {expected} parts, but their name does not end in {wanted}")
     with _known_lock:
         while len(_known) >= REMEMBERED:
             _known.pop(next(iter(_known)))
@@ -173,42 +173,42 @@ def _model(path: str) -> dict[str, Any]:
 
 
 def _stamp(path: str) -> tuple[int, int, int, int]:
-    """Return what changes when a file does, its size first; raise Problem when it is missing."""
+    """Return what changes when a file does, its size first; raise HostProblem when it is missing."""
     try:
         status = os.stat(path)
     except OSError as error:
-        raise Problem(f"the weights' part {path} cannot be read: {explain(error)}") from error
+        raise HostProblem(f"the weights' part {path} cannot be read: {explain(error)}") from error
     return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
 
 
 def _header(path: str) -> Header:
-    """Read one file's header; raise Problem with its path when it cannot be used."""
+    """Read one file's header; raise HostProblem with its path when it cannot be used."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb", buffering=0) as file:
         size = os.fstat(descriptor).st_size
         try:
             found = _parse(_Cursor(file))
-        except Problem as problem:
-            raise Problem(f"the weights {path} cannot be used: {problem}") from problem
+        except HostProblem as problem:
+            raise HostProblem(f"the weights {path} cannot be used: {problem}") from problem
     missing = found.start + found.reach - size
     if missing > 0:
         reach = f"its tensors reach {missing} bytes past its end of {size} bytes"
-        raise Problem(f"the weights {path} cannot be used: {reach}; was the download interrupted?")
+        raise HostProblem(f"the weights {path} cannot be used: {reach}; was the download interrupted?")
     return found
 
 
 def _parse(cursor: _Cursor) -> Header:
     """Read the header under a cursor."""
     if cursor.take(4) != b"GGUF":
-        raise Problem("it is not a GGUF file")
+        raise HostProblem("it is not a GGUF file")
     version = cursor.number("I")
     if version not in {2, 3}:
         swapped = int.from_bytes(version.to_bytes(4, "little"), "big")
         kind = "big-endian GGUF" if swapped in {2, 3} else f"GGUF version {version}"
-        raise Problem(f"it is {kind}, and only little-endian versions 2 and 3 are known")
+        raise HostProblem(f"it is {kind}, and only little-endian versions 2 and 3 are known")
     tensors, keys = cursor.number("Q"), cursor.number("Q")
     if tensors > TENSORS_LIMIT or keys > KEYS_LIMIT:
-        raise Problem(f"it claims {tensors} tensors and {keys} keys; its header is damaged")
+        raise HostProblem(f"it claims {tensors} tensors and {keys} keys; its header is damaged")
     values: dict[str, Any] = {}
     for _ in range(keys):
         name = _text(cursor, NAME_LIMIT, NAME_LIMIT)
@@ -222,10 +222,10 @@ def _parse(cursor: _Cursor) -> Header:
 
 
 def _text(cursor: _Cursor, limit: int, keep: int) -> str:
-    """Return the first `keep` bytes of a string as text; raise Problem when it is longer than `limit`."""
+    """Return the first `keep` bytes of a string as text; raise HostProblem when it is longer than `limit`."""
     length = cursor.number("Q")
     if length > limit:
-        raise Problem(f"it holds a text of {length} bytes where at most {limit} are expected; its header is damaged")
+        raise HostProblem(f"it holds a text of {length} bytes where at most {limit} are expected; its header is damaged")
     kept = cursor.take(min(length, keep))
     cursor.skip(length - len(kept))
     return kept.decode("utf-8", "replace")
@@ -241,7 +241,7 @@ def _value(cursor: _Cursor, kind: int, by_layer: bool) -> Scalar | None:
     if inner == _STRING:
         cursor.skip_strings(count)
     elif inner not in _SCALARS:
-        raise Problem(f"it holds an array of type {inner}, which is not known; its header is damaged")
+        raise HostProblem(f"it holds an array of type {inner}, which is not known; its header is damaged")
     elif by_layer and count <= LAYERS_LIMIT:
         return [int(number) for number in (_scalar(cursor, inner) for _ in range(count)) if isinstance(number, int)]
     else:
@@ -252,7 +252,7 @@ def _value(cursor: _Cursor, kind: int, by_layer: bool) -> Scalar | None:
 def _scalar(cursor: _Cursor, kind: int) -> int | float:
     """Return one number."""
     if kind not in _SCALARS:
-        raise Problem(f"it holds a value of type {kind}, which is not known; its header is damaged")
+        raise HostProblem(f"it holds a value of type {kind}, which is not known; its header is damaged")
     number: int | float = cursor.number(_SCALARS[kind])
     return number
 
@@ -262,7 +262,7 @@ def _tensor(cursor: _Cursor) -> tuple[int, int | None]:
     _text(cursor, NAME_LIMIT, 0)
     dimensions = cursor.number("I")
     if dimensions > DIMENSIONS_LIMIT:
-        raise Problem(f"it holds a tensor of {dimensions} dimensions; its header is damaged")
+        raise HostProblem(f"it holds a tensor of {dimensions} dimensions; its header is damaged")
     values = 1
     for _ in range(dimensions):
         values *= cursor.number("Q")

@@ -14,7 +14,7 @@ import subprocess
 from typing import Any
 
 from reconciler.onhost import procfs
-from reconciler.onhost.problem import Problem
+from reconciler.onhost.problem import HostProblem
 
 SECONDS = 5.0
 VERBS = {"off": "poweroff", "suspend": "suspend"}
@@ -29,11 +29,11 @@ _SESSION = ("Name", "Leader", "TTY", "Remote", "RemoteHost", "Class", "State", "
 def guards(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Answer who is logged in, what inhibits going down in this way (`off` or `suspend`), and why this user may not."""
     way = request["way"]
-    return {"logins": _logins(), "inhibitors": _inhibitors(_KINDS[way]), "barred": _barred(way)}
+    return {"logins": _logins(), "inhibitors": _inhibitors(_KINDS[way]), "permission_problem": _barred(way)}
 
 
 def send_down(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """Ask systemd to send this host down; inhibitors and other people are heeded. A refusal is a Problem in its own words.
+    """Ask systemd to send this host down; inhibitors and other people are heeded. A refusal is a HostProblem in its own words.
 
     Where it does not end in time, `doubt` says so: systemd may have heard.
     """
@@ -44,10 +44,10 @@ def send_down(request: dict[str, Any], _: str) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         return {"command": argv, "doubt": f"`{' '.join(argv)}` did not end within {SLOW_SECONDS:g} s"}
     if done is None:
-        raise Problem(f"there is no {argv[0]} on the PATH there")
+        raise HostProblem(f"there is no {argv[0]} on the PATH there")
     if done.returncode:
         said = " ".join((done.stdout + done.stderr).decode("utf-8", "replace").split())
-        raise Problem(f"`{' '.join(argv)}` was refused: {said or f'it ended with {done.returncode}'}")
+        raise HostProblem(f"`{' '.join(argv)}` was refused: {said or f'it ended with {done.returncode}'}")
     return {"command": argv}
 
 
@@ -65,7 +65,7 @@ def _as_root(way: str) -> list[str]:
     reasons = [f"{one['user']} is logged in ({one['place']})" for one in _logins()]
     reasons += [f"{one['who']}: {one['why']}" for one in _inhibitors(_KINDS[way])]
     if reasons:
-        raise Problem(f"it is kept up by {'; '.join(reasons)}")
+        raise HostProblem(f"it is kept up by {'; '.join(reasons)}")
     return ["sudo", "-n", *_sudo_command(way)]
 
 

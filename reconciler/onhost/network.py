@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.onhost import procfs
-from reconciler.onhost.problem import Problem, explain
+from reconciler.onhost.problem import HostProblem, explain
 
 COPIES = 3
 PAUSE = 0.1
@@ -53,7 +53,7 @@ def wake(request: dict[str, Any], _: str) -> dict[str, Any]:
             failed = reason or failed
             sent += [] if reason else [target]
     if not sent:
-        raise Problem(failed)
+        raise HostProblem(failed)
     return {"packets": len(sent), "to": sorted(set(sent)), "port": port}
 
 
@@ -125,7 +125,7 @@ def neighbour(request: dict[str, Any], _: str) -> dict[str, Any]:
     address = request.get("address") or _gateway_beside(request["host"])
     found = _resolved(address)
     if not (_echoes(found) or any(_accepts(found, port) for port in KNOCKED)):
-        raise Problem(f"{address} does not answer either")
+        raise HostProblem(f"{address} does not answer either")
     return {"address": address}
 
 
@@ -133,7 +133,7 @@ def _resolved(name: str) -> str:
     try:
         return str(socket.getaddrinfo(name, None, socket.AF_INET)[0][4][0])
     except OSError as error:
-        raise Problem(f"{name} cannot be resolved: {explain(error)}") from error
+        raise HostProblem(f"{name} cannot be resolved: {explain(error)}") from error
 
 
 def _gateway_beside(host: str) -> str:
@@ -142,10 +142,10 @@ def _gateway_beside(host: str) -> str:
     routes = list(_routes())
     best = max((route for route in routes if target & route[2] == route[1]), key=lambda route: route[2], default=None)
     if best is None or best[3]:
-        raise Problem(f"{host} is not on a network of the controller's; name an address that is with `canary:`")
+        raise HostProblem(f"{host} is not on a network of the controller's; name an address that is with `canary:`")
     gateways = [route[3] for route in routes if route[0] == best[0] and route[3]]
     if not gateways:
-        raise Problem(f"the network of {host} has no gateway here; name an address there that always answers with `canary:`")
+        raise HostProblem(f"the network of {host} has no gateway here; name an address there that always answers with `canary:`")
     return socket.inet_ntoa(struct.pack("!I", gateways[0]))
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost.problem import Problem
+from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -28,17 +28,19 @@ def cards(seconds: float = SECONDS) -> dict[str, Any]:
             check=False,
         )
     except FileNotFoundError:
-        raise Problem("there is no nvidia-smi on the PATH there; install what the NVIDIA driver brings for it") from None
+        raise HostProblem("there is no nvidia-smi on the PATH there; install what the NVIDIA driver brings for it") from None
     except subprocess.TimeoutExpired:
-        raise Problem(f"nvidia-smi did not answer within {seconds:g} s; `dmesg` there says why, and a reboot ends it") from None
+        raise HostProblem(
+            f"nvidia-smi did not answer within {seconds:g} s; `dmesg` there says why, and a reboot ends it"
+        ) from None
     if done.returncode:
         said = " ".join((done.stdout + done.stderr).decode("utf-8", "replace").split())
-        raise Problem(f"nvidia-smi failed: {said or f'it ended with {done.returncode}'}")
+        raise HostProblem(f"nvidia-smi failed: {said or f'it ended with {done.returncode}'}")
     try:
         log = fromstring(done.stdout)  # noqa: S314 - NVIDIA's own program wrote it
         return {"cards": [_card(index, gpu) for index, gpu in enumerate(log.findall("gpu"))]}
     except (ParseError, ValueError) as error:
-        raise Problem(f"what nvidia-smi says cannot be understood: {error}") from error
+        raise HostProblem(f"what nvidia-smi says cannot be understood: {error}") from error
 
 
 def _card(index: int, gpu: Element) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from reconciler.onhost import files, procfs, programs
-from reconciler.onhost.problem import Problem
+from reconciler.onhost.problem import HostProblem
 
 NOTE = "prepared.json"
 NOTE_LIMIT = 4096
@@ -28,13 +28,13 @@ def prepared(directory: str) -> dict[str, Any]:
 
 
 def prepare(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Run what is to be run, then the check and what helps; answer the remedies that were tried. Raise Problem."""
+    """Run what is to be run, then the check and what helps; answer the remedies that were tried. Raise HostProblem."""
     preparation = request["preparation"]
     seconds = float(preparation["timeout"])
     for words in preparation["run"]:
         complaint = _complaint(words, seconds)
         if complaint:
-            raise Problem(complaint)
+            raise HostProblem(complaint)
     tried = _healed(preparation["check"], preparation["remedies"], seconds) if preparation["check"] else []
     os.makedirs(directory, mode=0o700, exist_ok=True)
     note = {"digest": request["digest"], "boot_id": procfs.boot_id(), "slept": _slept()}
@@ -43,7 +43,7 @@ def prepare(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def _healed(check: list[str], remedies: list[list[str]], seconds: float) -> list[str]:
-    """Return the remedies that it took until the check passed; raise Problem when it never did."""
+    """Return the remedies that it took until the check passed; raise HostProblem when it never did."""
     tried: list[str] = []
     complaint = _complaint(check, seconds)
     for remedy in remedies:
@@ -53,7 +53,7 @@ def _healed(check: list[str], remedies: list[list[str]], seconds: float) -> list
         tried.append(failed or f"`{' '.join(remedy)}`")
         complaint = _complaint(check, seconds)
     if complaint:
-        raise Problem("; tried ".join((complaint, *tried)))
+        raise HostProblem("; tried ".join((complaint, *tried)))
     return tried
 
 
@@ -61,7 +61,7 @@ def _complaint(words: list[str], seconds: float) -> str:
     """Run a program and return what is wrong with how it ended, empty when it ended with 0."""
     try:
         ran = programs.run({"argv": words, "seconds": seconds}, "")
-    except Problem as problem:
+    except HostProblem as problem:
         return str(problem)
     said = (ran["err"] or ran["out"]).strip().splitlines()[-LAST_LINES:]
     return f"`{' '.join(words)}` ended with {ran['code']}: {' / '.join(said) or 'it wrote nothing'}" if ran["code"] else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 
-class Problem(Exception):
+class HostProblem(Exception):
     """Say what was found, where, what was expected and what to do next."""
 
 

@@ -19,7 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import files, procfs
-from reconciler.onhost.problem import Problem, explain
+from reconciler.onhost.problem import HostProblem, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,13 +53,13 @@ def identity(pid: int) -> dict[str, Any] | None:
 
 
 def pidfd(pid: int) -> int | None:
-    """Open a pidfd, None when there is no such process; raise Problem where the kernel has none."""
+    """Open a pidfd, None when there is no such process; raise HostProblem where the kernel has none."""
     try:
         return os.pidfd_open(pid)
     except OSError as error:
         if error.errno in {errno.ESRCH, errno.EINVAL}:
             return None
-        raise Problem(f"cannot open a pidfd: {explain(error)}; Linux 5.3 or later is needed") from error
+        raise HostProblem(f"cannot open a pidfd: {explain(error)}; Linux 5.3 or later is needed") from error
 
 
 def opened(wanted: dict[str, Any]) -> int | None:
@@ -124,7 +124,7 @@ def spawn(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Start a process in a session of its own; answer its identity."""
     argv = [str(word) for word in request["argv"]]
     if not argv:
-        raise Problem("the command to start is empty")
+        raise HostProblem("the command to start is empty")
     for folder in (request["directory"], *request["folders"]):
         os.makedirs(os.path.join(directory, folder), mode=0o700, exist_ok=True)
     with _log(os.path.join(directory, request["log"])) as log:
@@ -139,12 +139,12 @@ def _own(child: _Child) -> dict[str, Any]:
         _children[child.pid] = child
         started = identity(child.pid)
     if started is None:
-        raise Problem(f"process {child.pid} was gone before it could be identified")
+        raise HostProblem(f"process {child.pid} was gone before it could be identified")
     return started
 
 
 def _start(argv: list[str], directory: str, environment: dict[str, str], log: int) -> _Child:
-    """Start a program; raise Problem in words when that cannot be done."""
+    """Start a program; raise HostProblem in words when that cannot be done."""
     try:
         return _Child(
             argv, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -156,9 +156,9 @@ def _start(argv: list[str], directory: str, environment: dict[str, str], log: in
             errno.EACCES: "it may not be executed; check its permission bits",
             errno.ENOEXEC: "this machine cannot run that kind of file",
         }.get(error.errno or 0, explain(error))
-        raise Problem(f"cannot start {argv[0]}: {words}") from error
+        raise HostProblem(f"cannot start {argv[0]}: {words}") from error
     except ValueError as error:
-        raise Problem(
+        raise HostProblem(
             f"cannot start {argv[0]!r}: its arguments or environment hold a character that no process can be given"
         ) from error
 

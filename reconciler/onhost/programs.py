@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import Any
 
-from reconciler.onhost.problem import Problem, explain
+from reconciler.onhost.problem import HostProblem, explain
 
 OUTPUT_LIMIT = 16 * 1024
 
@@ -20,9 +20,9 @@ def run(request: dict[str, Any], _: str) -> dict[str, Any]:
             env={**os.environ, **request.get("env", {})},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise Problem(f"`{argv[0]}` did not end within {seconds:g} s") from None
+        raise HostProblem(f"`{argv[0]}` did not end within {seconds:g} s") from None
     except OSError as error:
-        raise Problem(f"`{argv[0]}` cannot be run: {explain(error)}") from error
+        raise HostProblem(f"`{argv[0]}` cannot be run: {explain(error)}") from error
     return {"code": done.returncode, "out": _text(done.stdout), "err": _text(done.stderr)}
 
 

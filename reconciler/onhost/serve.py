@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any, BinaryIO
 
 from reconciler.onhost import contact, files, ports, process, units
-from reconciler.onhost.problem import Problem, explain
+from reconciler.onhost.problem import HostProblem, explain
 
 LINE_LIMIT = 16 * 1024 * 1024
 AT_ONCE = 32
@@ -34,7 +34,7 @@ def answer(request: Request, directory: str) -> Request:
         return {"error": f"this host knows no request {kind!r}; is the program there of another version?"}
     try:
         return {"ok": serve(request, directory)}
-    except Problem as problem:
+    except HostProblem as problem:
         return {"error": str(problem)}
     except OSError as error:
         return {"error": f"{kind} failed: {error.filename or 'on this host'}: {explain(error)}"}
@@ -64,18 +64,18 @@ _KINDS: dict[str, Served] = {
     "contact": lambda _, directory: contact.contact(directory),
     "units": lambda request, directory: {"units": units.units(request.get("pids"), directory)},
     "port": lambda request, directory: ports.owner(int(request["port"]), directory),
-    "page": lambda request, directory: _later("pages").page(request, directory),
+    "page": lambda request, directory: _later("http_probe").page(request, directory),
     "program": lambda request, directory: files.program(request["program"], directory),
     "flags": lambda request, directory: _later("flags").refusal(request, directory),
     "place": lambda request, directory: files.place(files.absolute(request["path"], directory), request["folder"]),
     "same-file": lambda request, directory: _later("identity").same(request, directory),
     "gguf": lambda request, directory: _later("gguf").header(files.absolute(request["path"], directory)),
-    "fingerprint": lambda request, directory: _later("digests").fingerprint(request, directory),
+    "fingerprint": lambda request, directory: _later("fingerprint").fingerprint(request, directory),
     "saved": lambda request, directory: _later("slots").saved(request, directory),
     "tail": lambda request, directory: files.tail(
         files.absolute(request["path"], directory), int(request["lines"]), request.get("after", "")
     ),
-    "prepared": lambda _, directory: _later("preparing").prepared(directory),
+    "prepared": lambda _, directory: _later("prepare").prepared(directory),
     "claim": lambda _, directory: files.claim(directory),
     "gpus": lambda *_: contact.gpus(),
     "nvidia": lambda *_: _later("nvidia").cards(),
@@ -84,14 +84,14 @@ _KINDS: dict[str, Served] = {
     "wake-on": lambda request, directory: _later("network").wake_on(request, directory),
     "neighbour": lambda request, directory: _later("network").neighbour(request, directory),
     "spawn": _spawn,
-    "stop": lambda request, _: _later("ending").stop(request),
+    "stop": lambda request, _: _later("terminate").stop(request),
     "services": lambda request, directory: _later("systemd").services(request, directory),
     "service-log": lambda request, directory: _later("systemd").log(request, directory),
     "start-service": lambda request, directory: _later("systemd").start(request, directory),
     "stop-service": lambda request, directory: _later("systemd").stop(request, directory),
     "send-down": lambda request, directory: _later("guards").send_down(request, directory),
     "wake": lambda request, directory: _later("network").wake(request, directory),
-    "prepare": lambda request, directory: _later("preparing").prepare(request, directory),
+    "prepare": lambda request, directory: _later("prepare").prepare(request, directory),
     "run": lambda request, directory: _later("programs").run(request, directory),
     "exit": lambda request, _: process.wait_exit(request["identity"], float(request["timeout"])),
     "seal": lambda request, directory: _later("slots").seal(request, directory),
@@ -103,7 +103,7 @@ _KINDS: dict[str, Served] = {
 }
 
 
-class Loop:
+class LineServer:
     """Serve lines from one stream to another, each in a thread of its own, so that a long stop delays no question."""
 
     def __init__(self, source: BinaryIO, sink: BinaryIO, directory: str) -> None:
@@ -156,7 +156,7 @@ class Loop:
 def main(directory: str, hello: str) -> None:
     """Say hello and serve stdin to stdout, for the host whose own files live in `directory` (`~` is the user's home)."""
     try:
-        Loop(sys.stdin.buffer, sys.stdout.buffer, os.path.expanduser(directory)).run(hello)
+        LineServer(sys.stdin.buffer, sys.stdout.buffer, os.path.expanduser(directory)).run(hello)
     finally:
         # Threads that still work are left behind: a stop in flight is observed again by whoever comes next.
         os._exit(0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from reconciler.onhost.problem import Problem
+from reconciler.onhost.problem import HostProblem
 
 TOKENS_LIMIT = 2 * 1024 * 1024
 
@@ -27,7 +27,7 @@ _WRAPPED = (-1, 1)
 def tokens(file: BinaryIO, count: int) -> tuple[list[int] | None, str]:
     """Return the `count` tokens that the engine told of at the save, or None and in words how the file begins.
 
-    Raises Problem where the layout is known, and the file holds another number of them.
+    Raises HostProblem where the layout is known, and the file holds another number of them.
     """
     file.seek(0)
     head = _words(file.read(_BEFORE_WRAPPED * _WORD))
@@ -37,7 +37,7 @@ def tokens(file: BinaryIO, count: int) -> tuple[list[int] | None, str]:
     found, start = (head[-1], _BEFORE_WRAPPED) if wrapped else (head[2], _BEFORE)
     held = _held(file, start, found)
     if found != count and held is not None and (wrapped or head[1] == _PLAIN):
-        raise Problem(f"it holds {found} tokens, and its description says {count}")
+        raise HostProblem(f"it holds {found} tokens, and its description says {count}")
     if found != count:
         return None, f"it is of version {head[1]}, whose layout is not known"
     return held, "" if held is not None else f"it is of version {head[1]}, and what stands in place of its tokens is none"

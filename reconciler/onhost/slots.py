@@ -14,7 +14,7 @@ import stat
 from typing import Any, BinaryIO, NamedTuple
 
 from reconciler.onhost import files, slotfile
-from reconciler.onhost.problem import Problem, explain
+from reconciler.onhost.problem import HostProblem, explain
 
 SIDECAR = ".slot.json"
 TEMPORARY = ".tmp"
@@ -35,7 +35,7 @@ _COUNTS = ("slot", "tokens", "bytes")
 _OUTCOMES = ("open", "proven", "cold", "unverified", "failed")
 
 
-class Listing(NamedTuple):
+class SlotListing(NamedTuple):
     """Hold what is in a slot directory: good sidecars oldest first, sentences about bad ones, and useless files."""
 
     good: list[dict[str, Any]]
@@ -48,7 +48,9 @@ def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
     folder = files.absolute(request["directory"], directory)
     temporary, name, size = _name(request["temporary"]), _name(request["file"]), int(request["size"])
     if not temporary.endswith(TEMPORARY):
-        raise Problem(f"a slot file that is not sealed yet must end in {TEMPORARY}, so that it can be recognised: {temporary}")
+        raise HostProblem(
+            f"a slot file that is not sealed yet must end in {TEMPORARY}, so that it can be recognised: {temporary}"
+        )
     source, target = os.path.join(folder, temporary), os.path.join(folder, name)
     if not os.path.lexists(source) and os.path.lexists(target):
         source = target
@@ -56,13 +58,13 @@ def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
     sidecar = {**request["sidecar"], "file": name, "bytes": size, "sha256": digest, "attempts": []}
     fault = _fault(sidecar, _FIELDS)
     if fault:
-        raise Problem(f"the description of slot file {name} is not complete: {fault}")
+        raise HostProblem(f"the description of slot file {name} is not complete: {fault}")
     _write_sidecar(folder, sidecar)
     try:
         os.replace(source, target)
         files.sync_folder(folder)
     except OSError as error:
-        raise Problem(f"cannot put slot file {target} in place: {explain(error)}") from error
+        raise HostProblem(f"cannot put slot file {target} in place: {explain(error)}") from error
     return {"file": name, "bytes": size, "sha256": digest, "removed": _drop_replaced(folder, sidecar)}
 
 
@@ -74,13 +76,13 @@ def check(request: dict[str, Any], directory: str) -> dict[str, Any]:
         size = os.fstat(file.fileno()).st_size
         if size != sidecar["bytes"]:
             wanted = sidecar["bytes"]
-            raise Problem(f"slot file {name} has {size} bytes, not {wanted}; it is damaged and will not be used")
+            raise HostProblem(f"slot file {name} has {size} bytes, not {wanted}; it is damaged and will not be used")
         if _sha256(file) != sidecar["sha256"]:
-            raise Problem(f"slot file {name} is not what was saved: its sha256 differs; it is damaged and will not be used")
+            raise HostProblem(f"slot file {name} is not what was saved: its sha256 differs; it is damaged and will not be used")
         try:
             tokens, layout = slotfile.tokens(file, sidecar["tokens"])
-        except Problem as problem:
-            raise Problem(f"slot file {name} is not what was described: {problem}; it will not be used") from problem
+        except HostProblem as problem:
+            raise HostProblem(f"slot file {name} is not what was described: {problem}; it will not be used") from problem
     return {"file": name, "bytes": size, "tokens": tokens, "n": None if tokens is None else len(tokens), "layout": layout}
 
 
@@ -131,7 +133,7 @@ def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
     free = files.free_bytes(folder) or 0
     possible = max(0, min(budget - held + gain, free + gain + _sizes(folder, useless)))
     if needed > possible:
-        raise Problem(
+        raise HostProblem(
             f"{needed} bytes are needed for saved conversations in {folder}, but only "
             f"{possible} can be made free there (budget {budget}, free on the disk {free}); raise the budget, "
             "or make space"
@@ -147,44 +149,44 @@ def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
     return {"removed": removed, "free_bytes": files.free_bytes(folder)}
 
 
-def _listing(folder: str) -> Listing:
+def _listing(folder: str) -> SlotListing:
     """Read every sidecar of a directory."""
     try:
         names = set(sorted(os.listdir(folder))[:ENTRIES_LIMIT])
     except FileNotFoundError:
-        return Listing([], [], [])
+        return SlotListing([], [], [])
     good, problems, useless = [], [], [name for name in sorted(names) if name.endswith(TEMPORARY)]
     for name in sorted(name for name in names if name.endswith(SIDECAR)):
         file = name[: -len(SIDECAR)]
         try:
             good.append(_whole(folder, file))
-        except Problem as problem:
+        except HostProblem as problem:
             problems.append(str(problem))
             useless += [name, file] if file in names else [name]
-    return Listing(sorted(good, key=lambda one: (one["saved_at"], one["file"])), problems, useless)
+    return SlotListing(sorted(good, key=lambda one: (one["saved_at"], one["file"])), problems, useless)
 
 
 def _whole(folder: str, file: str) -> dict[str, Any]:
-    """Return the sidecar of a slot file that has the size it should; raise Problem."""
+    """Return the sidecar of a slot file that has the size it should; raise HostProblem."""
     sidecar, path = _sidecar(folder, file), os.path.join(folder, file)
     if _size(path) != sidecar["bytes"]:
         found = f"has {_size(path)} bytes" if os.path.lexists(path) else "is missing"
-        raise Problem(f"slot file {file} {found}, but {sidecar['bytes']} bytes were saved; it will not be used")
+        raise HostProblem(f"slot file {file} {found}, but {sidecar['bytes']} bytes were saved; it will not be used")
     return sidecar
 
 
 def _sidecar(folder: str, file: str) -> dict[str, Any]:
-    """Return the sidecar of a slot file; raise Problem when it is missing or damaged."""
+    """Return the sidecar of a slot file; raise HostProblem when it is missing or damaged."""
     path = os.path.join(folder, file + SIDECAR)
     try:
         sidecar = json.loads(files.read_bounded(path, SIDECAR_LIMIT))
     except OSError as error:
-        raise Problem(f"slot file {file} has no readable description {path}: {explain(error)}") from error
+        raise HostProblem(f"slot file {file} has no readable description {path}: {explain(error)}") from error
     except (ValueError, RecursionError) as error:
-        raise Problem(f"the description {path} is damaged: it is not JSON; its slot file will not be used") from error
+        raise HostProblem(f"the description {path} is damaged: it is not JSON; its slot file will not be used") from error
     fault = _fault(sidecar, _FIELDS) or (f"it describes {sidecar['file']}" if sidecar["file"] != file else "")
     if fault:
-        raise Problem(f"the description {path} is damaged or from another version: {fault}; its slot file will not be used")
+        raise HostProblem(f"the description {path} is damaged or from another version: {fault}; its slot file will not be used")
     return dict(sidecar)
 
 
@@ -237,21 +239,21 @@ def _remove(folder: str, names: list[str]) -> None:
 
 
 def _name(text: object) -> str:
-    """Return a plain file name; raise Problem for one that leaves its directory."""
+    """Return a plain file name; raise HostProblem for one that leaves its directory."""
     if not isinstance(text, str) or text != os.path.basename(text) or text in {"", ".", ".."} or "\0" in text:
-        raise Problem(f"{text!r} is not a plain file name")
+        raise HostProblem(f"{text!r} is not a plain file name")
     return text
 
 
 def _open(path: str) -> BinaryIO:
-    """Open a slot file; raise Problem when it is missing, a link, or not a file."""
+    """Open a slot file; raise HostProblem when it is missing, a link, or not a file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise Problem(f"slot file {path} cannot be opened: {explain(error)}") from error
+        raise HostProblem(f"slot file {path} cannot be opened: {explain(error)}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise Problem(f"{path} is not a regular file")
+        raise HostProblem(f"{path} is not a regular file")
     return open(descriptor, "rb")
 
 
@@ -272,13 +274,13 @@ def _made_durable(path: str, size: int) -> str:
     with _open(path) as file:
         found = os.fstat(file.fileno()).st_size
         if found != size:
-            raise Problem(f"the engine wrote {found} bytes to {path}, but said {size}; is the disk full?")
+            raise HostProblem(f"the engine wrote {found} bytes to {path}, but said {size}; is the disk full?")
         try:
             os.fchmod(file.fileno(), 0o600)
             os.fsync(file.fileno())
             return _sha256(file)
         except OSError as error:
-            raise Problem(f"cannot make {path} durable: {explain(error)}") from error
+            raise HostProblem(f"cannot make {path} durable: {explain(error)}") from error
 
 
 def _sha256(file: BinaryIO) -> str:

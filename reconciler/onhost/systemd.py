@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import ports, process, procfs, properties, results
-from reconciler.onhost.problem import Problem
+from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def start(request: dict[str, Any], _: str) -> dict[str, Any]:
     name, scope = request["name"], request["scope"]
     problem = _binary(name, scope, _state(name, scope))["problem"]
     if problem:
-        raise Problem(problem)
+        raise HostProblem(problem)
     _systemctl(scope, "reset-failed", name, may_fail=True)
     _systemctl(scope, "start", "--no-block", name)
     deadline = time.monotonic() + START_SECONDS
@@ -75,10 +75,10 @@ def start(request: dict[str, Any], _: str) -> dict[str, Any]:
         ended = state["ActiveState"] in _OVER and not _waiting(state)
         if ended or state["SubState"] in _BETWEEN_TRIES:
             why = results.ending(state, _controls(name, scope), " before it served")
-            raise Problem(f"{name} did not start: {why}; {_status(name, scope)} says more")
+            raise HostProblem(f"{name} did not start: {why}; {_status(name, scope)} says more")
         if time.monotonic() >= deadline:
             waits = _WAITS.get(state["SubState"], f"it is {state['SubState']}")
-            raise Problem(f"{name} is waited for: {waits}, after {START_SECONDS:g} s")
+            raise HostProblem(f"{name} is waited for: {waits}, after {START_SECONDS:g} s")
         time.sleep(PAUSE)
 
 
@@ -94,7 +94,7 @@ def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
             rungs.append("kill")
             _systemctl(scope, "kill", "--kill-whom=all", "--signal=KILL", name, may_fail=True)
             if not _until(lambda: _gone(_state(name, scope)), float(request["kill"])):
-                raise Problem(f"{name} is still there {request['kill']:g} s after SIGKILL; {_status(name, scope)} says more")
+                raise HostProblem(f"{name} is still there {request['kill']:g} s after SIGKILL; {_status(name, scope)} says more")
     return {"gone": True, "rungs": rungs, "exit_code": None, "seconds": time.monotonic() - began}
 
 
@@ -234,7 +234,7 @@ def _states(names: list[str], scope: str) -> list[State]:
     text = _systemctl(scope, "show", f"--property={','.join(_PROPERTIES)}", *names)
     told = properties.states(text, _PROPERTIES)
     if len(told) != len(names):
-        raise Problem(f"systemd told of {len(told)} services where it was asked about {len(names)}")
+        raise HostProblem(f"systemd told of {len(told)} services where it was asked about {len(names)}")
     return told
 
 
@@ -246,7 +246,7 @@ def _systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> st
 
 
 def _run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
-    """Run a program of systemd's and return what it said; raise Problem with its own words."""
+    """Run a program of systemd's and return what it said; raise HostProblem with its own words."""
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
     if scope == "user":
         environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
@@ -255,13 +255,13 @@ def _run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, env=environment, check=False
         )
     except FileNotFoundError:
-        raise Problem(f"there is no {argv[0]} on this host: it does not run systemd") from None
+        raise HostProblem(f"there is no {argv[0]} on this host: it does not run systemd") from None
     except subprocess.TimeoutExpired:
-        raise Problem(f"`{' '.join(argv[:2])}` did not answer within {SECONDS:g} s") from None
+        raise HostProblem(f"`{' '.join(argv[:2])}` did not answer within {SECONDS:g} s") from None
     said = " ".join(done.stderr.decode("utf-8", "replace").split())
     # Where there is no line to show, journalctl has no cursor to show either, and fails without a word.
     if done.returncode and not may_fail and (said or argv[0] != "journalctl"):
-        raise Problem(f"{argv[0]} refused: {said or f'it ended with {done.returncode}'}")
+        raise HostProblem(f"{argv[0]} refused: {said or f'it ended with {done.returncode}'}")
     return done.stdout.decode("utf-8", "replace")
 
 

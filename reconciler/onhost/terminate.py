@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import process, procfs, units
-from reconciler.onhost.problem import Problem
+from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
     from reconciler.onhost.procfs import Process
@@ -19,7 +19,7 @@ def stop(request: dict[str, Any]) -> dict[str, Any]:
     wanted, began = request["identity"], time.monotonic()
     pid = int(wanted["pid"])
     if pid <= 1 or pid == os.getpid():
-        raise Problem(f"process {pid} is not a unit and is never signalled")
+        raise HostProblem(f"process {pid} is not a unit and is never signalled")
     rungs: list[str] = []
     with process.holding(wanted) as leader:
         group = _group(wanted, leader is not None)
@@ -42,7 +42,7 @@ def _ask(leader: int, request: dict[str, Any], rungs: list[str]) -> None:
 
 
 def _kill(wanted: dict[str, Any], group: set[Process], seconds: float, rungs: list[str]) -> None:
-    """Send KILL to every member until none is left; raise Problem at the deadline."""
+    """Send KILL to every member until none is left; raise HostProblem at the deadline."""
     deadline = time.monotonic() + seconds
     seen = group
     while True:
@@ -52,7 +52,7 @@ def _kill(wanted: dict[str, Any], group: set[Process], seconds: float, rungs: li
         if not left:
             return
         if time.monotonic() >= deadline:
-            raise Problem(_unkillable(min(left), seconds))
+            raise HostProblem(_unkillable(min(left), seconds))
         if "kill" not in rungs:
             rungs.append("kill")
         _signal_all(left, signal.SIGKILL, deadline - time.monotonic())

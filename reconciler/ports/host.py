@@ -94,7 +94,7 @@ class PowerReader(Protocol):
         ...
 
 
-class Power(PowerReader, Protocol):
+class PowerControl(PowerReader, Protocol):
     """Change the power of a host."""
 
     async def wake(self, attempt: int) -> Evidence:
@@ -189,7 +189,7 @@ class Engine(EngineReader, Protocol):
         ...
 
 
-class Shelf(Protocol):
+class ModelFiles(Protocol):
     """Look at what a model keeps on its host: weights, saved slots, and what both depend on."""
 
     async def weights(self) -> Fact[Weights]:
@@ -211,7 +211,7 @@ class ModelReaders:
 
     launcher: LauncherReader
     engine: EngineReader
-    shelf: Shelf
+    files: ModelFiles
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ class HostPorts(HostReaders):
     """Gather what can be asked of and done to one host."""
 
     access: Access
-    power: Power
+    power: PowerControl
     launchers: Mapping[str, Launcher]
     models: Mapping[str, ModelPorts]
 

@@ -15,7 +15,7 @@ from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
 
 
-class Step(Value):
+class StepDocument(Value):
     """Say what one step is: all of it decides whether two plans mean the same."""
 
     number: int = Field(description="Its place in the plan of its host, from 1.")
@@ -35,7 +35,7 @@ class Meaning(Value):
         " nothing for a hold. A rollback is a run's alone: it goes back at once from one that failed."
     )
     digest: Digest = Field(description="The state that it leads to, with every definition in it.")
-    steps: tuple[Step, ...] = Field(description="What would be done, in this order. Empty: nothing.")
+    steps: tuple[StepDocument, ...] = Field(description="What would be done, in this order. Empty: nothing.")
 
 
 class StepEvidence(Value):
@@ -61,7 +61,7 @@ class HostEvidence(Value):
     seconds: float | None = Field(description="How long it took before, in seconds; null when it was never done.")
 
 
-class Origin(Provenance):
+class ProvenanceDocument(Provenance):
     """Say where the wish comes from."""
 
     text: str = Field(description="The same as one phrase.")
@@ -70,7 +70,7 @@ class Origin(Provenance):
 class Evidence(Value):
     """Hold what stands beside the meaning: causes, counts, estimates, provenance."""
 
-    provenance: Origin = Field(description="Which bytes were read, and what git knows of them.")
+    provenance: ProvenanceDocument = Field(description="Which bytes were read, and what git knows of them.")
     hosts: tuple[HostEvidence, ...] = Field(description="One for each host, in the same order.")
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.render.documents import Evidence, HostEvidence, Meaning, Origin, PlanDocument, Step, StepEvidence
+from reconciler.render.documents import (
+    Evidence,
+    HostEvidence,
+    Meaning,
+    PlanDocument,
+    ProvenanceDocument,
+    StepDocument,
+    StepEvidence,
+)
 
 if TYPE_CHECKING:
     from reconciler.steps.plan import HostPlan, Plan
@@ -12,14 +20,14 @@ if TYPE_CHECKING:
 
 def plan_document(plan: Plan) -> PlanDocument:
     """Return a plan: its meaning, and under `evidence` what may differ between two equal plans."""
-    origin = Origin(**plan.provenance.model_dump(), text=str(plan.provenance))
+    origin = ProvenanceDocument(**plan.provenance.model_dump(), text=str(plan.provenance))
     evidence = Evidence(provenance=origin, hosts=tuple(_beside(host) for host in plan.hosts))
     hosts = tuple(_meaning(host) for host in plan.hosts)
     return PlanDocument(version=plan.version, hosts=hosts, evidence=evidence)
 
 
 def _meaning(host: HostPlan) -> Meaning:
-    steps = tuple(Step(number=number, **step.model_dump()) for number, step in enumerate(host.meaning, start=1))
+    steps = tuple(StepDocument(number=number, **step.model_dump()) for number, step in enumerate(host.meaning, start=1))
     return Meaning(host=host.host, mode=host.mode, digest=host.digest, steps=steps)
 
 

@@ -66,7 +66,7 @@ class AwaitHealthy(ModelStep):
         answered = answer is not None and answer.identity == unit.identity
         return health.serves and (answered or health.phase == "locked")
 
-    def hopeless(self, world: Observed) -> str:
+    def cannot_succeed_reason(self, world: Observed) -> str:
         """Return that the unit died, or that somebody else has its port."""
         return "; ".join(self.blockers(world)) if world.unknown(self.key(UNIT)) is None else ""
 

@@ -65,7 +65,7 @@ class SaveSlots(ModelStep):
         """Return whether nothing is left that only the engine knows."""
         return not self.blocked_by(world) and not unsaved(world, self)
 
-    def hopeless(self, world: Observed) -> str:
+    def cannot_succeed_reason(self, world: Observed) -> str:
         """Return which slots a save that has ended left out: nobody writes them any more."""
         left = [slot.id for slot in unsaved(world, self)]
         return f"{slots_named(left)} {'was' if len(left) == 1 else 'were'} not saved" if left else ""

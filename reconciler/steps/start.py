@@ -76,7 +76,7 @@ class Start(ModelStep):
         unit = world.value(self.key(UNIT))
         return unit is not None and unit.leader and unit.mark.digest == self.digest
 
-    def hopeless(self, world: Observed) -> str:
+    def cannot_succeed_reason(self, world: Observed) -> str:
         """Return that the unit is gone already: a launcher returns once it runs."""
         key = self.key(UNIT)
         gone = world.unknown(key) is None and world.value(key) is None

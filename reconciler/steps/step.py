@@ -108,7 +108,7 @@ class Step(Value):
         """Return the facts that must not be Unknown: all it reads when it destroys something, none otherwise."""
         return self.reads() if self.destructive else ()
 
-    def hopeless(self, world: Observed) -> str:
+    def cannot_succeed_reason(self, world: Observed) -> str:
         """Return why waiting longer cannot help, empty while it may."""
         _ = world
         return ""

@@ -69,7 +69,7 @@ class Raw(NamedTuple):
     digest: str
 
 
-class Seen(NamedTuple):
+class CheckedChain(NamedTuple):
     """Be what was checked: how the file begins, and the digest of every row and of what they stand on."""
 
     first: tuple[int, str, str] | None
@@ -92,7 +92,7 @@ class JournalFile:
         self._is_local = False
         self._which: tuple[int, int] | None = None
         self._failed = ""
-        self._seen = Seen(None, {0: NOTHING})
+        self._seen = CheckedChain(None, {0: NOTHING})
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
 
@@ -159,7 +159,7 @@ class JournalFile:
                 del digests[number]
             return after
         foot = {first[0]: first[2]} if first and first[1] == FOOT else {0: NOTHING}
-        self._seen = Seen(first, foot)
+        self._seen = CheckedChain(first, foot)
         return max(foot)
 
     def _understood(self, raw: Raw) -> Row:

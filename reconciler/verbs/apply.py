@@ -12,9 +12,9 @@ from reconciler.core import gate
 from reconciler.core.canonical import digest
 from reconciler.errors import ConfigError, LockHeld, NotApproved, PlanStale
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.hints_cache import Past
-from reconciler.loop.ports_cache import Lasting
-from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.ports_cache import PortsCache
+from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
 from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
 from reconciler.model.target import Wanted
 from reconciler.model.verdict import HostVerdict
@@ -23,12 +23,12 @@ from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
 from reconciler.verbs import delegate
 from reconciler.verbs import plan as plan_verb
-from reconciler.verbs.context import Acting, Caller
+from reconciler.verbs.context import Actor, Caller
 from reconciler.verbs.result import OK, Outcome, worst
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ApplyRequest:
     """Hold how apply was asked: a saved plan's document, seconds until it gives up waiting, pruning, taking over.
 
     `noting` is recorded once it is approved, and planned with before. `approved` is whatever would be done, so that a plan
@@ -64,7 +64,7 @@ class _Approval:
         return self._approved is not None
 
 
-async def run(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[VerdictDocument]:
+async def run(app: Actor, wishes: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
     """Plan, ask for approval, act, or let who acts already do it.
 
     Raise LockHeld by one that takes no requests, NotApproved, PlanStale, ConfigError or DurabilityError.
@@ -84,7 +84,7 @@ async def run(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[VerdictDoc
         wishes = replace(wishes, noting=(), beside_one_that_died=True)
 
 
-async def _ask(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[VerdictDocument] | None:
+async def _ask(app: Actor, wishes: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument] | None:
     """Let the one that acts do it; return None when it is gone."""
     wanted = app.source.read()
     plans = {} if wishes.binds_nothing else await _approved(app, wishes, wanted, caller)
@@ -110,7 +110,7 @@ async def _ask(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[VerdictDo
     )
 
 
-async def _apply(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[VerdictDocument]:
+async def _apply(app: Actor, wishes: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
     wanted = app.source.read()
     plans = await _approved(app, wishes, wanted, caller)
     for record in wishes.noting:
@@ -118,7 +118,7 @@ async def _apply(app: Acting, wishes: Wishes, caller: Caller) -> Outcome[Verdict
     return _outcome(await _all_hosts(app, wishes, wanted, {} if wishes.binds_nothing else plans, caller))
 
 
-async def _approved(app: Acting, wishes: Wishes, wanted: Wanted, caller: Caller) -> Mapping[str, HostPlan]:
+async def _approved(app: Actor, wishes: ApplyRequest, wanted: Wanted, caller: Caller) -> Mapping[str, HostPlan]:
     """Return the plans of all hosts, approved where there is anything to approve; raise NotApproved or PlanStale."""
     seen = await plan_verb.look(app, wanted, wishes.noting, prune=wishes.prune, take_over=wishes.take_over)
     document = plan_document(Plan(provenance=wanted.provenance, hosts=tuple(one.shown for one in seen)))
@@ -162,14 +162,14 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
 
 
 async def _all_hosts(
-    app: Acting, wishes: Wishes, wanted: Wanted, plans: Mapping[str, HostPlan], caller: Caller
+    app: Actor, wishes: ApplyRequest, wanted: Wanted, plans: Mapping[str, HostPlan], caller: Caller
 ) -> list[HostVerdict]:
-    interrupt, past = Interrupt(), Past(app.journal)
+    interrupt, past = Interrupt(), HintsCache(app.journal)
     verdicts: dict[str, HostVerdict] = {}
 
     async def one(name: str) -> None:
         slice_ = wanted.slices[name]
-        wish = Wish(
+        wish = PassRequest(
             slice_,
             wanted.provenance,
             wishes.trigger,
@@ -177,7 +177,7 @@ async def _all_hosts(
             prune=wishes.prune,
             take_over=wishes.take_over,
         )
-        actor = Actor(Lasting(app.ports), past, app.clock, app.controller, interrupt, caller.say, app.keep)
+        actor = HostContext(PortsCache(app.ports), past, app.clock, app.controller, interrupt, caller.say, app.keep)
         verdicts[name] = await reconcile(wish, actor)
 
     async with caller.may_end(interrupt), anyio.create_task_group() as watching:
@@ -195,4 +195,4 @@ async def _all_hosts(
 
 async def _timed_out(interrupt: Interrupt, seconds: float) -> None:
     await anyio.sleep(seconds)
-    interrupt.cut(f"no end within the {seconds:.0f} s of --timeout", "late")
+    interrupt.request(f"no end within the {seconds:.0f} s of --timeout", "late")

@@ -26,7 +26,7 @@ from reconciler.ports import (
 from reconciler.render.documents import PlanDocument
 
 
-class Looking(Protocol):
+class Reader(Protocol):
     """Look, through readers only."""
 
     @property
@@ -53,7 +53,7 @@ class Looking(Protocol):
         """Return what can be asked about a host."""
 
 
-class Acting(Looking, Protocol):
+class Actor(Reader, Protocol):
     """Act as well."""
 
     @property
@@ -68,7 +68,7 @@ class Acting(Looking, Protocol):
         """Return what can be asked of and done to a host."""
 
 
-class Staying(Acting, Protocol):
+class Daemon(Actor, Protocol):
     """Act for as long as it runs."""
 
     @property

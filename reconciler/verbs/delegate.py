@@ -10,7 +10,7 @@ import anyio
 from reconciler.errors import LockHeld
 from reconciler.model.records import Answered, Asked, Row, StepIntent
 from reconciler.model.verdict import HostVerdict
-from reconciler.verbs.context import Acting
+from reconciler.verbs.context import Actor
 
 GLANCE_SECONDS = 0.1
 GLANCES_PER_LOCK = 10
@@ -36,7 +36,7 @@ class Following:
 
 
 async def ask(
-    app: Acting, asked: Iterable[Asked], say: Callable[[str], None], patience: float | None
+    app: Actor, asked: Iterable[Asked], say: Callable[[str], None], patience: float | None
 ) -> dict[str, HostVerdict] | None:
     """Ask, and return the verdicts; None when nobody acts any more, hosts without one when it took too long."""
     following = Following({one.host: (await app.journal.append(one)).seq for one in asked}, say)
@@ -55,7 +55,7 @@ async def ask(
     return following.verdicts
 
 
-def _nobody_acts(app: Acting) -> bool:
+def _nobody_acts(app: Actor) -> bool:
     try:
         with app.lock.held():
             return True

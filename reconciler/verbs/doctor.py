@@ -16,12 +16,12 @@ from reconciler.model.records import Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.verbs import machine_probe
-from reconciler.verbs.context import Looking
+from reconciler.verbs.context import Reader
 from reconciler.verbs.hosts import among
 from reconciler.verbs.result import ERROR, OK, Outcome
 
 
-async def run(looking: Looking, host: str | None) -> Outcome[Findings]:
+async def run(looking: Reader, host: str | None) -> Outcome[Findings]:
     """Return every finding of the controller and of one host, or all; exit 1 when anything is wrong. Raise Misused."""
     wanted, of_files = _files(looking)
     slices = wanted.slices if wanted else {}
@@ -33,7 +33,7 @@ async def run(looking: Looking, host: str | None) -> Outcome[Findings]:
     return Outcome(document, ERROR if document.wrong else OK)
 
 
-def _files(looking: Looking) -> tuple[Wanted | None, tuple[Finding, ...]]:
+def _files(looking: Reader) -> tuple[Wanted | None, tuple[Finding, ...]]:
     try:
         wanted = looking.source.read()
     except ConfigError as error:
@@ -42,14 +42,14 @@ def _files(looking: Looking) -> tuple[Wanted | None, tuple[Finding, ...]]:
     return wanted, tuple(findings.of_provenance(wanted.provenance))
 
 
-async def _rows(looking: Looking) -> tuple[Sequence[Row], tuple[Finding, ...]]:
+async def _rows(looking: Reader) -> tuple[Sequence[Row], tuple[Finding, ...]]:
     try:
         return await looking.journal.rows(), ()
     except DurabilityError as error:
         return (), (Finding(level="wrong", subject="journal", found=error.found, fix=error.fix),)
 
 
-async def _all(looking: Looking, slices: Sequence[Slice], rows: Sequence[Row]) -> tuple[Finding, ...]:
+async def _all(looking: Reader, slices: Sequence[Slice], rows: Sequence[Row]) -> tuple[Finding, ...]:
     found = [*await _own(looking)]
     for slice_ in slices:
         host = slice_.host.name
@@ -62,7 +62,7 @@ async def _all(looking: Looking, slices: Sequence[Slice], rows: Sequence[Row]) -
     return tuple(found)
 
 
-async def _own(looking: Looking) -> Sequence[Finding]:
+async def _own(looking: Reader) -> Sequence[Finding]:
     """Return what is wrong with the machine that this runs on."""
     access = looking.readers(machine_probe.HERE).access
     try:
@@ -72,7 +72,7 @@ async def _own(looking: Looking) -> Sequence[Finding]:
     return list(findings.of_journal_place(own))
 
 
-async def _host(looking: Looking, slice_: Slice, hints: Hints) -> Sequence[Finding]:
+async def _host(looking: Reader, slice_: Slice, hints: Hints) -> Sequence[Finding]:
     readers = looking.readers(slice_)
     try:
         machine = await machine_probe.machine(readers.access, AskMachine(search=False, folders=findings.slot_folders(slice_)))

@@ -16,7 +16,7 @@ from reconciler.model.target import Wanted
 from reconciler.ports import EditableSource
 from reconciler.render.documents import ExplainDocument
 from reconciler.steps.plan import STEPS
-from reconciler.verbs.context import Looking
+from reconciler.verbs.context import Reader
 from reconciler.verbs.plan import look
 from reconciler.verbs.result import Outcome
 
@@ -25,7 +25,7 @@ PLACES = ("models.NAME.", "hosts.NAME.", "models.NAME.engine.")
 SUBJECTS = "a model, a host, the number of a run, an error or reason, a word of status, a step, or a key such as models.NAME.port"
 
 
-async def run(looking: Looking, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome[ExplainDocument]:
+async def run(looking: Reader, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome[ExplainDocument]:
     """Return all that is known of whatever has this name; raise Misused with the nearest name, or ConfigError."""
     texts, meanings = reasons(), words()
     found = list(_general(texts, meanings, subject))
@@ -64,7 +64,7 @@ def _general(texts: Mapping[str, str], meanings: Mapping[str, str], subject: str
         yield of_step(subject)
 
 
-async def _seen(looking: Looking, wanted: Wanted, subject: str) -> list[Explanation]:
+async def _seen(looking: Reader, wanted: Wanted, subject: str) -> list[Explanation]:
     """Return what is known of a model or host of that name; only where it is one is looked at now."""
     found = []
     slices = {name: one for name, one in wanted.slices.items() if subject == name or one.model(subject) is not None}

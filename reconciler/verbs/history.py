@@ -5,11 +5,11 @@ from __future__ import annotations
 from reconciler.core.projection import history
 from reconciler.errors import Misused
 from reconciler.render.documents import HistoryDocument
-from reconciler.verbs.context import Looking
+from reconciler.verbs.context import Reader
 from reconciler.verbs.result import Outcome
 
 
-async def run(looking: Looking, run_number: int | None) -> Outcome[HistoryDocument]:
+async def run(looking: Reader, run_number: int | None) -> Outcome[HistoryDocument]:
     """Return every run, or the one asked for; raise Misused naming the runs there are, and where they were looked for."""
     directory = looking.controller.directory
     runs = history(await looking.journal.rows())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.errors import Misused
-from reconciler.verbs.context import Looking
+from reconciler.verbs.context import Reader
 
 
-def chosen(looking: Looking, host: str | None) -> tuple[str, ...]:
+def chosen(looking: Reader, host: str | None) -> tuple[str, ...]:
     """Return the named host, or all that are managed; raise Misused for one that is not."""
     return among(looking.source.read().slices, host)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from reconciler.core.onboarding import draft_files, takeover
-from reconciler.core.onboarding.draft_files import Answers, Candidate
+from reconciler.core.onboarding.draft_files import Candidate, InitAnswers
 from reconciler.errors import Misused, Refused
 from reconciler.model import address
 from reconciler.model.facts import Fact, Unknown
 from reconciler.model.gpu import Gpu
-from reconciler.model.machine import Adopted, Machine, Server
+from reconciler.model.machine import ImportedFlags, Machine, Server
 from reconciler.model.names import NAME_PATTERN
 from reconciler.model.onhost import AskMachine
 from reconciler.model.spec import Kind
@@ -22,20 +22,20 @@ from reconciler.ports import HostReaders, StateFolder
 from reconciler.render.documents import InitDocument, NextStep
 from reconciler.verbs import machine_probe
 from reconciler.verbs import plan as plan_verb
-from reconciler.verbs.context import Looking
+from reconciler.verbs.context import Reader
 from reconciler.verbs.result import Outcome
 
 Ask = Callable[[str], str]
 
 
-class Beginning(Looking, Protocol):
+class Beginning(Reader, Protocol):
     """Look, read a server's flags, and write the folder of both files."""
 
     @property
     def folder(self) -> StateFolder:
         """Return where both files will be."""
 
-    def adopted(self, server: Server) -> Adopted:
+    def adopted(self, server: Server) -> ImportedFlags:
         """Return what the flags of a server say as keys of a model."""
 
 
@@ -106,13 +106,13 @@ async def _look(readers: HostReaders) -> tuple[Machine, str]:
     return machine, gpu.reason if isinstance(gpu, Unknown) else ""
 
 
-def _answers(machine: Machine, found: Sequence[Candidate], ask: Ask | None) -> Answers:
+def _answers(machine: Machine, found: Sequence[Candidate], ask: Ask | None) -> InitAnswers:
     """Return what a person says about what could not be seen."""
     if ask is None or not found:
-        return Answers()
+        return InitAnswers()
     serves = any(one.server is not None for one in found)
     program = "" if serves or machine.programs else ask(f"Where is {draft_files.PROGRAM}? Its path, or nothing to say it later: ")
-    return Answers(
+    return InitAnswers(
         None if serves else _active([one.name for one in found], ask), str(Path(program).expanduser()) if program else ""
     )
 

@@ -9,7 +9,7 @@ from reconciler.model.problem import nearest
 from reconciler.model.spec import Slice
 from reconciler.ports import LauncherReader
 from reconciler.render.documents import LogDocument
-from reconciler.verbs.context import Looking
+from reconciler.verbs.context import Reader
 from reconciler.verbs.result import Outcome, Show
 
 LOOK_SECONDS = 0.5
@@ -17,13 +17,13 @@ AT_A_TIME = 1000
 """More lines than a host gives at a time."""
 
 
-async def run(looking: Looking, model_name: str, lines: int) -> Outcome[LogDocument]:
+async def run(looking: Reader, model_name: str, lines: int) -> Outcome[LogDocument]:
     """Return the last lines of a model's log; raise Misused naming the models there are, or Unreachable."""
     slice_, launcher = _found(looking, model_name)
     return Outcome(_document(slice_, model_name, await _part(launcher, model_name, lines)))
 
 
-async def follow(looking: Looking, model_name: str, lines: int, show: Show) -> None:
+async def follow(looking: Reader, model_name: str, lines: int, show: Show) -> None:
     """Show the last lines, then whatever comes, also of the next start of the model, for as long as somebody reads."""
     slice_, launcher = _found(looking, model_name)
     part = await _part(launcher, model_name, lines)
@@ -32,7 +32,7 @@ async def follow(looking: Looking, model_name: str, lines: int, show: Show) -> N
         part = await _part(launcher, model_name, AT_A_TIME, part.end)
 
 
-def _found(looking: Looking, model_name: str) -> tuple[Slice, LauncherReader]:
+def _found(looking: Reader, model_name: str) -> tuple[Slice, LauncherReader]:
     slices = looking.source.read().slices.values()
     for slice_ in slices:
         if slice_.model(model_name) is not None:

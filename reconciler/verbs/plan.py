@@ -22,7 +22,7 @@ from reconciler.model.target import Wanted
 from reconciler.render.documents import PlanDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
-from reconciler.verbs.context import Looking
+from reconciler.verbs.context import Reader
 from reconciler.verbs.result import OK, PENDING, REFUSED, Outcome
 
 
@@ -58,7 +58,7 @@ class Sight(NamedTuple):
 
 
 async def look(
-    looking: Looking, wanted: Wanted, noting: Iterable[Record] = (), *, prune: bool = False, take_over: bool = False
+    looking: Reader, wanted: Wanted, noting: Iterable[Record] = (), *, prune: bool = False, take_over: bool = False
 ) -> tuple[Seen, ...]:
     """Observe and plan every host, side by side, in the order of their names, as if `noting` were recorded already."""
     rows = list(await looking.journal.rows())
@@ -114,7 +114,7 @@ def _refused(seen: Seen, reason: str) -> Seen:
     return replace(seen, plan=seen.plan.model_copy(update={"refusals": (reason, *seen.plan.refusals)}))
 
 
-def _planned(looking: Looking, slice_: Slice, sight: Sight, *, prune: bool, take_over: bool) -> Seen:
+def _planned(looking: Reader, slice_: Slice, sight: Sight, *, prune: bool, take_over: bool) -> Seen:
     observed, hints, aim = sight
     plan = planner.plan(aim.target, observed, hints, mode=aim.mode, prune=prune)
     ours = Ownership.known(looking.controller, hints, looking.clock.instant())
@@ -124,7 +124,7 @@ def _planned(looking: Looking, slice_: Slice, sight: Sight, *, prune: bool, take
     return Seen(slice_, observed, hints, plan.model_copy(update={"refusals": reasons, "cause": aim.cause}), aim.instead)
 
 
-async def run(looking: Looking, *, detailed: bool) -> Outcome[PlanDocument]:
+async def run(looking: Reader, *, detailed: bool) -> Outcome[PlanDocument]:
     """Return the plan; with `detailed`, exit 2 says that there is something to do."""
     wanted = looking.source.read()
     seen = await look(looking, wanted)

@@ -12,13 +12,13 @@ from reconciler.model.records import RollBack, Row, RunClosed, RunOpened
 from reconciler.model.spec import Slice
 from reconciler.render.documents import VerdictDocument
 from reconciler.verbs import apply
-from reconciler.verbs.context import Acting, Caller
+from reconciler.verbs.context import Actor, Caller
 from reconciler.verbs.hosts import among
 from reconciler.verbs.result import Outcome
 
 
 async def run(
-    app: Acting, run_number: int | None, host: str | None, caller: Caller, *, approved: bool
+    app: Actor, run_number: int | None, host: str | None, caller: Caller, *, approved: bool
 ) -> Outcome[VerdictDocument]:
     """Aim a host at a promoted run, the one before the present by default; raise Misused when there is none, or Refused."""
     wanted = app.source.read()
@@ -33,7 +33,7 @@ async def run(
     observed = await Observer(app.readers(now), now, app.clock).everything()
     leaves = attempt_key(now, digest(now), observed)
     asked = RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves)
-    outcome = await apply.run(app, apply.Wishes(trigger="rollback", noting=(asked,), approved=approved), caller)
+    outcome = await apply.run(app, apply.ApplyRequest(trigger="rollback", noting=(asked,), approved=approved), caller)
     caller.say(f"to make it permanent, where both files are: {permanently(chosen, now)}")
     return outcome
 

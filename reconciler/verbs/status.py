@@ -12,21 +12,21 @@ from reconciler.loop.observer import Observer
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.observed import TESTIMONY
 from reconciler.model.status import HostStatus, Status
-from reconciler.verbs.context import Looking
+from reconciler.verbs.context import Reader
 from reconciler.verbs.plan import Seen, broken, look
 from reconciler.verbs.result import ERROR, OK, Outcome, Show
 
 LOOK_SECONDS = 2.0
 
 
-async def run(looking: Looking, *, exit_code: bool) -> Outcome[Status]:
+async def run(looking: Reader, *, exit_code: bool) -> Outcome[Status]:
     """Return the status of every managed host; with `exit_code`, 1 says that one is not ready."""
     status = await _status(looking)
     ready = all(host.conditions[0].status == "True" for host in status.hosts)
     return Outcome(status, ERROR if exit_code and not ready else OK)
 
 
-async def follow(looking: Looking, show: Show, say: Callable[[str], None]) -> None:
+async def follow(looking: Reader, show: Show, say: Callable[[str], None]) -> None:
     """Show the status, and again whenever it changes, for as long as somebody reads; files that are half written are said."""
     shown: Status | str = ""
     while True:
@@ -43,7 +43,7 @@ async def follow(looking: Looking, show: Show, say: Callable[[str], None]) -> No
         await looking.clock.sleep(LOOK_SECONDS)
 
 
-async def _status(looking: Looking) -> Status:
+async def _status(looking: Reader) -> Status:
     seen = await look(looking, looking.source.read())
     async with anyio.create_task_group() as group:
         metered = [_Metered(looking, one) for one in seen]
@@ -55,7 +55,7 @@ async def _status(looking: Looking) -> Status:
 class _Metered:
     """Be what was seen of a host, with what its witness says: while a host answers, nobody else needs that."""
 
-    def __init__(self, looking: Looking, seen: Seen) -> None:
+    def __init__(self, looking: Reader, seen: Seen) -> None:
         self._looking, self.seen, self.observed = looking, seen, seen.observed
 
     def told(self) -> HostStatus:

@@ -7,27 +7,27 @@ from functools import partial
 
 from reconciler.errors import Misused, NotApproved, Refused
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.hints_cache import Past
+from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.observer import Observer
-from reconciler.loop.ports_cache import Lasting
-from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.loop.ports_cache import PortsCache
+from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
 from reconciler.model.observed import POWER
 from reconciler.model.spec import Slice, WantedPower
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
 from reconciler.render.documents import HostEnd, VerdictDocument
-from reconciler.verbs.context import Acting
+from reconciler.verbs.context import Actor
 from reconciler.verbs.hosts import among
 from reconciler.verbs.result import Outcome, worst
 
 QUESTION = (
     "This saves what {host} holds, stops its models, sends it down, wakes it, and brings back what is wanted. Go on? [y/N] "
 )
-ENOUGH = {"applied", "in_sync"}
+AS_ASKED = {"applied", "in_sync"}
 
 
 async def run(
-    app: Acting, host: str | None, approve: Callable[[str], bool], say: Callable[[str], None]
+    app: Actor, host: str | None, approve: Callable[[str], bool], say: Callable[[str], None]
 ) -> Outcome[VerdictDocument]:
     """Do the whole round once; raise Misused, Refused, NotApproved, LockHeld, ConfigError or DurabilityError."""
     if host is None:
@@ -46,7 +46,7 @@ async def run(
     return Outcome(VerdictDocument(hosts=(HostEnd.of(verdict),)), worst([verdict]))
 
 
-async def _round(app: Acting, slice_: Slice, provenance: Provenance, say: Callable[[str], None]) -> HostVerdict:
+async def _round(app: Actor, slice_: Slice, provenance: Provenance, say: Callable[[str], None]) -> HostVerdict:
     """Send the host down, wake it, and bring it to what the file says; stop where one of these does not work out."""
     said: list[str] = []
     runs: tuple[int, ...] = ()
@@ -55,7 +55,7 @@ async def _round(app: Acting, slice_: Slice, provenance: Provenance, say: Callab
         began = app.clock.boot()
         verdict = await _brought(app, slice_.model_copy(update={"power": power, "enforce": True}), provenance, say)
         runs += verdict.runs
-        if verdict.outcome not in ENOUGH:
+        if verdict.outcome not in AS_ASKED:
             message = f"{power} did not work out: {verdict.message}; `reconciler apply` brings it to what the file says"
             return verdict.model_copy(update={"message": message, "runs": runs})
         evidence = await _evidence(app, slice_)
@@ -67,14 +67,14 @@ async def _round(app: Acting, slice_: Slice, provenance: Provenance, say: Callab
     )
 
 
-async def _brought(app: Acting, slice_: Slice, provenance: Provenance, say: Callable[[str], None]) -> HostVerdict:
-    actor = Actor(Lasting(app.ports), Past(app.journal), app.clock, app.controller, Interrupt(), say, app.keep)
-    return await reconcile(Wish(slice_, provenance, "doctor"), actor)
+async def _brought(app: Actor, slice_: Slice, provenance: Provenance, say: Callable[[str], None]) -> HostVerdict:
+    actor = HostContext(PortsCache(app.ports), HintsCache(app.journal), app.clock, app.controller, Interrupt(), say, app.keep)
+    return await reconcile(PassRequest(slice_, provenance, "doctor"), actor)
 
 
-async def _evidence(app: Acting, slice_: Slice) -> str:
+async def _evidence(app: Actor, slice_: Slice) -> str:
     """Return by what the power of the host is judged now."""
-    host, past = slice_.host.name, Past(app.journal)
+    host, past = slice_.host.name, HintsCache(app.journal)
     observer = Observer(app.ports(slice_), slice_, app.clock, partial(past.sent_down, host))
     world = await observer.look([POWER(host)])
     power = world.value(POWER(host))

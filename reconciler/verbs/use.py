@@ -10,7 +10,7 @@ from reconciler.render.documents import HostEnd, Meaning, VerdictDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import Plan
 from reconciler.verbs import apply
-from reconciler.verbs.context import Acting, Caller
+from reconciler.verbs.context import Actor, Caller
 from reconciler.verbs.plan import look
 from reconciler.verbs.result import Outcome
 
@@ -18,7 +18,7 @@ REACHED = {"in_sync", "applied"}
 AGAIN = "`--yes` does it without asking"
 
 
-async def run(app: Acting, proposal: Proposal, message: str, caller: Caller) -> Outcome[VerdictDocument]:
+async def run(app: Actor, proposal: Proposal, message: str, caller: Caller) -> Outcome[VerdictDocument]:
     """Write the proposal once it is approved, commit it when there is a `message`, and apply.
 
     Raise LockHeld, Refused or NotApproved before anything is written; then PlanStale, Unreachable, and as apply.
@@ -34,7 +34,7 @@ async def run(app: Acting, proposal: Proposal, message: str, caller: Caller) -> 
     if message:
         proposal.commit(message)
     # What was approved is asked about again only when the world moved while it was written. A watch is at it since the write.
-    wishes = apply.Wishes(trigger="use", approved=True)
+    wishes = apply.ApplyRequest(trigger="use", approved=True)
     once = replace(caller, approve=lambda plan: plan.hosts == approved or caller.approve(plan))
     try:
         outcome = await apply.run(app, wishes, once)
@@ -67,7 +67,7 @@ def _without(lost: tuple[str, ...]) -> str:
     return f", but {what} could not be kept, which this user may not set: set it again with `chown`, `chmod` or `setfacl`"
 
 
-def _refuse_beside_another(app: Acting) -> None:
+def _refuse_beside_another(app: Actor) -> None:
     """Raise LockHeld, with nothing written, while somebody acts who takes no requests."""
     try:
         with app.lock.held():
@@ -77,7 +77,7 @@ def _refuse_beside_another(app: Acting) -> None:
             raise LockHeld(f"nothing was written: {held.message}") from held
 
 
-async def _approved(app: Acting, proposal: Proposal, message: str, caller: Caller) -> tuple[Meaning, ...]:
+async def _approved(app: Actor, proposal: Proposal, message: str, caller: Caller) -> tuple[Meaning, ...]:
     """Return the meaning of the plan that follows from the proposal, approved."""
     wanted = proposal.read()
     provenance = wanted.provenance

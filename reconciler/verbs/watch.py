@@ -6,19 +6,21 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
-from reconciler.loop.hints_cache import Past
-from reconciler.loop.host_loop import Means
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.host_loop import HostLoopDeps
 from reconciler.loop.watcher import Watcher
-from reconciler.verbs.context import Staying
+from reconciler.verbs.context import Daemon
 
 Steered: TypeAlias = Callable[[Watcher], AbstractAsyncContextManager[object]]
 """Entered with a watcher, it passes on to it what others ask for while the watch runs."""
 
 
-async def run(app: Staying, say: Callable[[str], None], steered: Steered) -> None:
+async def run(app: Daemon, say: Callable[[str], None], steered: Steered) -> None:
     """Watch until the watcher is told to leave; raise LockHeld or DurabilityError."""
     with app.lock.held(obeys=True):
-        means = Means(app.ports, Past(app.journal), app.clock, app.random, app.controller, say, app.edits.look, app.keep)
+        means = HostLoopDeps(
+            app.ports, HintsCache(app.journal), app.clock, app.random, app.controller, say, app.edits.look, app.keep
+        )
         watcher = Watcher(means, app.edits, app.supervisor)
         async with steered(watcher):
             await watcher.run()

@@ -20,15 +20,15 @@ from pydantic import JsonValue
 from reconciler.app import App, build
 from reconciler.edge.http import HttpClient
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.hints_cache import Past
-from reconciler.loop.ports_cache import Lasting
-from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.ports_cache import PortsCache
+from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
 from reconciler.model.records import StepDone
 from reconciler.settings import Settings
 from tests.bench.afar import looking
 from tests.bench.crowd import hosts
 from tests.bench.sleeper import waking
-from tests.bench.vigil import watching
+from tests.bench.watching import watching
 from tests.engine import EMBEDDED, free_port, weights_in
 from tests.sample_worlds import raised
 
@@ -70,17 +70,17 @@ class Bench(NamedTuple):
     app: App
     port: int
     loop: BlockingPortal
-    past: Past
+    past: HintsCache
 
     def switch(self, active: str) -> float:
         """Carry out a wish; return when that began, in wall clock seconds."""
         (self.folder / "desired.yaml").write_text(f"version: 1\nactive: {active}\n")
         wanted = self.app.source.read()
         slice_ = wanted.slices["local"]
-        actor = Actor(
-            Lasting(self.app.ports), self.past, self.app.clock, self.app.controller, Interrupt(), lambda _: None, raised
+        actor = HostContext(
+            PortsCache(self.app.ports), self.past, self.app.clock, self.app.controller, Interrupt(), lambda _: None, raised
         )
-        wish = Wish(slice_, wanted.provenance, "bench")
+        wish = PassRequest(slice_, wanted.provenance, "bench")
         # A keeper that rests has read what the run before has left.
         self.loop.call(self.past.hints, "local")
         began = self.app.clock.wall()
@@ -102,7 +102,7 @@ def stack(width: int, layers: int, context: int) -> Iterator[Bench]:
             models.append(f"  {model}: {{engine: {engine}, port: {port}, stable_for: 0s}}\n")
         (folder / "inventory.yaml").write_text("version: 1\nmodels:\n" + "".join(models))
         app = build(Settings(folder, folder / "data", folder / "host"))
-        bench = Bench(folder, app, port, loop, Past(app.journal))
+        bench = Bench(folder, app, port, loop, HintsCache(app.journal))
         try:
             yield bench
         finally:

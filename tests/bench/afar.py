@@ -16,10 +16,10 @@ import anyio
 
 from reconciler.app import App, build
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.hints_cache import Past
+from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.observer import Observer
-from reconciler.loop.ports_cache import Lasting
-from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.loop.ports_cache import PortsCache
+from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
 from reconciler.model.onhost import AskContact
 from reconciler.model.target import Wanted
 from reconciler.onhost import procfs
@@ -66,20 +66,22 @@ def _look(seconds: float) -> Took:
 async def _measured(app: App, wanted: Wanted) -> Took:
     slice_ = wanted.slices["box"]
     ports = app.ports(slice_)
-    actor = Actor(Lasting(app.ports), Past(app.journal), app.clock, app.controller, Interrupt(), lambda _: None, raised)
-    await reconcile(Wish(slice_, wanted.provenance, "bench"), actor)
+    actor = HostContext(
+        PortsCache(app.ports), HintsCache(app.journal), app.clock, app.controller, Interrupt(), lambda _: None, raised
+    )
+    await reconcile(PassRequest(slice_, wanted.provenance, "bench"), actor)
     observer = Observer(ports, slice_, app.clock)
     true = ("ssh", "-F", "none", "-S", _control_path(), "127.0.0.1", "true")
     rounds = [
         Took(
-            await _seconds(lambda: observer.what_matters(["tiny"])),
+            await _seconds(lambda: observer.for_planning(["tiny"])),
             await _seconds(lambda: ports.access.ask([AskContact()])),
             await _seconds(lambda: anyio.run_process(true)),
         )
         for _ in range(ROUNDS)
     ]
     empty = slice_.model_copy(update={"active": ()})
-    await reconcile(Wish(empty, wanted.provenance, "bench"), actor)
+    await reconcile(PassRequest(empty, wanted.provenance, "bench"), actor)
     return Took(*(statistics.median(part) for part in zip(*rounds, strict=True)))
 
 

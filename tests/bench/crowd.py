@@ -17,9 +17,9 @@ from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.hints_cache import Past
-from reconciler.loop.ports_cache import Lasting
-from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.ports_cache import PortsCache
+from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
 from reconciler.model.spec import Slice
 from tests.crash.stage import want
 from tests.sample_worlds import ME, PROVENANCE, raised
@@ -41,7 +41,7 @@ def hosts(number: int) -> Iterator[str]:
 
 def _seconds(number: int) -> float:
     clock = TurnedClock()
-    past = Past(MortalJournal(MemoryJournal(clock), Life()))
+    past = HintsCache(MortalJournal(MemoryJournal(clock), Life()))
     crowd = [(World(clock), _slice(f"host-{one}")) for one in range(number)]
     clock.run(_pass, crowd, past, clock)
     for world, _ in crowd[::DEAD_ONE_IN]:
@@ -60,8 +60,10 @@ def _slice(name: str) -> Slice:
     return slice_.model_copy(update={"host": slice_.host.model_copy(update={"name": name})})
 
 
-async def _pass(crowd: list[tuple[World, Slice]], past: Past, clock: TurnedClock) -> None:
+async def _pass(crowd: list[tuple[World, Slice]], past: HintsCache, clock: TurnedClock) -> None:
     async with anyio.create_task_group() as group:
         for world, slice_ in crowd:
-            actor = Actor(Lasting(partial(ports, world, life=Life())), past, clock, ME, Interrupt(), lambda _: None, raised)
-            group.start_soon(reconcile, Wish(slice_, PROVENANCE, "bench"), actor)
+            actor = HostContext(
+                PortsCache(partial(ports, world, life=Life())), past, clock, ME, Interrupt(), lambda _: None, raised
+            )
+            group.start_soon(reconcile, PassRequest(slice_, PROVENANCE, "bench"), actor)

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.rigs import byhand
 from tests.rigs.hostrig.client import Rig, plugged
-from tests.sleeping_stack import HOST, Household
+from tests.sleeping_stack import HOST, SleepingStack
 
 ROUNDS = 5
 PARTS = ("wake", "start", "await_healthy", "restore_slots")
@@ -24,7 +24,7 @@ PARTS = ("wake", "start", "await_healthy", "restore_slots")
 def waking() -> Iterator[str]:
     """Wake a host in turn with the command line and by hand."""
     with tempfile.TemporaryDirectory() as name, plugged(Path(name) / "rig", (HOST,)) as rig:
-        home = Household(Path(name) / "home", rig)
+        home = SleepingStack(Path(name) / "home", rig)
         home.desire("on")
         home.apply()
         home.converse()
@@ -52,12 +52,12 @@ def _rows(mode: str, ours: list[dict[str, float]], bare: list[dict[str, float]])
         yield f"| of it, {who} | own line | {parts} |"
 
 
-def _sleep(home: Household) -> None:
+def _sleep(home: SleepingStack) -> None:
     home.desire("off")
     home.apply()
 
 
-def _by_hand(home: Household, rig: Rig, engine: dict[str, Any]) -> dict[str, float]:
+def _by_hand(home: SleepingStack, rig: Rig, engine: dict[str, Any]) -> dict[str, float]:
     at = rig.host(HOST)
     wish = {
         "mac": at.mac, "broadcast": at.wol_broadcast, "wol_port": at.wol_port, "ip": at.ip, "ssh_port": at.ssh_port,
@@ -68,20 +68,20 @@ def _by_hand(home: Household, rig: Rig, engine: dict[str, Any]) -> dict[str, flo
     return parts
 
 
-def _engine(home: Household) -> dict[str, Any]:
+def _engine(home: SleepingStack) -> dict[str, Any]:
     """Return how the engine that runs on the host was started."""
     look = "for p in /proc/[0-9]*; do grep -qa RECONCILER_MARK $p/environ 2>/dev/null && readlink $p/cwd && cat $p/cmdline; done"
     cwd, _, words = home.rig.ssh(HOST, look).stdout.partition("\n")
     return {"cwd": cwd, "argv": words.rstrip("\0").split("\0"), "port": home.port}
 
 
-def _newest(home: Household) -> str:
+def _newest(home: SleepingStack) -> str:
     """Return the slot file that was saved last."""
     done = home.rig.ssh(HOST, f"ls -t {home.directory}/models/tiny/slots | grep -v json | head -1")
     return done.stdout.strip()
 
 
-def _parts(home: Household) -> dict[str, float]:
+def _parts(home: SleepingStack) -> dict[str, float]:
     """Return how long each part of the newest run took, from the first intent to what the last step brought about."""
     file = home.folder / "data" / "journal" / "journal.sqlite"
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as journal:

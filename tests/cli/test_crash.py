@@ -82,11 +82,11 @@ def test_where_the_first_place_takes_nothing_a_folder_of_our_own_in_the_temporar
 
 
 def test_traces_are_few_and_small(tmp_path: Path) -> None:
-    for number in range(trace.MOST + 5):
+    for number in range(trace.KEPT_FILES + 5):
         file = trace.write(tmp_path, ValueError(f"{number}" + "x" * 2 * trace.LARGEST))
         assert file is not None
         assert file.stat().st_size <= trace.LARGEST
-    assert len(list(tmp_path.iterdir())) <= trace.MOST
+    assert len(list(tmp_path.iterdir())) <= trace.KEPT_FILES
 
 
 @pytest.mark.parametrize(("words", "said"), [("status", "left; nothing was changed"), ("apply", "left at once; what was begun")])

@@ -17,10 +17,10 @@ import anyio.lowlevel
 
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.gpus import none as no_gpu
-from reconciler.drivers.power.host_power.power import Composed, Parts
+from reconciler.drivers.power.host_power.power import Composed, PowerParts
 from reconciler.embedded.weights import write_weights
 from reconciler.fakes.engine import FakeEngine
-from reconciler.fakes.host import Host
+from reconciler.fakes.host import FakeHost
 from reconciler.fakes.life import Life
 from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher, FakePower
 from reconciler.fakes.processes import Conversation, Nature
@@ -28,7 +28,7 @@ from reconciler.fakes.world import World
 from reconciler.model.facts import Binary, Unit
 from reconciler.model.spec import ModelSpec
 from reconciler.onhost import process
-from reconciler.ports import Access, Engine, GpuReader, Launcher, PowerReader, Shelf
+from reconciler.ports import Access, Engine, GpuReader, Launcher, ModelFiles, PowerReader
 from tests import running
 from tests.contracts.hosts import nowhere
 from tests.engine import Server, free_port
@@ -52,7 +52,7 @@ class Bench(Protocol):
     gpu: GpuReader
     launcher: Launcher
     engine: Engine
-    shelf: Shelf
+    files: ModelFiles
 
     def narrow(self) -> Bench:
         """Give the same host with a model of one slot."""
@@ -106,14 +106,14 @@ class WorldBench:
     def __init__(self, world: World, slots: int = 2) -> None:
         self.world = world
         self.model = model("m")
-        self.host = Host(world, Life())
+        self.host = FakeHost(world, Life())
         engine = FakeEngine(self.host, self.model)
         self.access: Access = FakeAccess(self.host)
         self.power: PowerReader = FakePower(self.host)
         self.gpu: GpuReader = FakeGpu(self.host)
         self.launcher: Launcher = FakeLauncher(self.host)
         self.engine: Engine = engine
-        self.shelf: Shelf = engine
+        self.files: ModelFiles = engine
         world.natures[self.model.digest] = Nature(slots=slots)
 
     def narrow(self) -> Bench:
@@ -163,12 +163,12 @@ class MachineBench:
         self._rig = rig(directory, server=server, weights=str(self.weights), parallel=slots, context=2048 * slots)
         self.model = self._rig.model
         self.access: Access = self._rig.access
-        parts = Parts(wake=(), stop=None, proof=None, force=None, canary=None, where=nowhere, asker=self.access)
+        parts = PowerParts(wake=(), stop=None, proof=None, force=None, canary=None, where=nowhere, asker=self.access)
         self.power: PowerReader = Composed("local", self.access, parts)
         self.gpu: GpuReader = no_gpu.Driver(no_gpu.Options(), self.access)
         self.launcher: Launcher = self._rig.launcher
         self.engine: Engine = self._rig.engine
-        self.shelf: Shelf = self._rig.engine
+        self.files: ModelFiles = self._rig.engine
 
     def narrow(self) -> Bench:
         return MachineBench(self.directory, self.server, slots=1)

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.drivers.access import local, ssh
-from reconciler.drivers.access.shared.place import Place
+from reconciler.drivers.access.shared.place import HostPlace
 from reconciler.edge.interpreter import Interpreter
-from reconciler.edge.loop_scope import Loop
+from reconciler.edge.loop_scope import LoopScope
 from reconciler.onhost import bundle
 from tests import sshd
 
@@ -25,7 +25,7 @@ WAYS = ("thread", "piped", "ssh")
 
 def here(directory: Path | str, exchange: Exchange | None = None) -> local.Driver:
     """Be the access to this machine."""
-    return local.Driver(local.Options(), Place("local", str(directory), Loop()), exchange)
+    return local.Driver(local.Options(), HostPlace("local", str(directory), LoopScope()), exchange)
 
 
 async def nowhere() -> str:
@@ -41,8 +41,8 @@ async def reached(way: str, directory: Path) -> AsyncIterator[Access]:
         return
     if way == "ssh":
         with sshd.running() as served:
-            async with Loop() as loop:
-                yield ssh.Driver(ssh.Options(**served.options(directory)), Place("box", "/nowhere", loop))
+            async with LoopScope() as loop:
+                yield ssh.Driver(ssh.Options(**served.options(directory)), HostPlace("box", "/nowhere", loop))
         return
     argv = [sys.executable, "-I", "-S", "-c", bundle.BOOTSTRAP]
     async with Interpreter(argv, bundle.framed(str(directory)), bundle.HELLO) as interpreter:

@@ -8,7 +8,7 @@ from reconciler.drivers.power import plug
 from reconciler.drivers.power.host_power.deps import Reach
 from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop_scope import Loop
+from reconciler.edge.loop_scope import LoopScope
 from reconciler.model.facts import Known, Unknown
 from tests.contracts.hosts import here
 from tests.contracts.relays import Brisk
@@ -36,7 +36,8 @@ class Bench(NamedTuple):
     def driver(self, kind: type[plug.Driver] = Brisk, **more: Any) -> plug.Driver:
         access = here("/nowhere")
         return kind(
-            plug.Options.model_validate({**self.options, **more}), Reach("gpu1", access, access, Refusals(SystemClock()), Loop())
+            plug.Options.model_validate({**self.options, **more}),
+            Reach("gpu1", access, access, Refusals(SystemClock()), LoopScope()),
         )
 
     async def testimony(self, **more: Any) -> Testimony:

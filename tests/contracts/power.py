@@ -14,11 +14,11 @@ import pytest
 
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.access import ssh
-from reconciler.drivers.access.shared.place import Place
+from reconciler.drivers.access.shared.place import HostPlace
 from reconciler.drivers.power.host_power.deps import Reach
 from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop_scope import Loop
+from reconciler.edge.loop_scope import LoopScope
 from reconciler.errors import Declined, DriverError
 from reconciler.model import power
 from reconciler.model.facts import Known, Unknown
@@ -77,7 +77,7 @@ class Bench:
         self.written = written
         self.words: dict[PowerState, str] = {}
         self.evidence: dict[str, dict[str, Any]] = {}
-        self.loop = Loop()
+        self.loop = LoopScope()
         self.rig: Rig
 
     @property
@@ -227,7 +227,7 @@ class OverAccess(Bench):
         yield
 
     def driver(self, **login: Any) -> Any:
-        reached = ssh.Driver(ssh.Options.model_validate({**self.login, **login}), Place(HOST, "/nowhere", self.loop))
+        reached = ssh.Driver(ssh.Options.model_validate({**self.login, **login}), HostPlace(HOST, "/nowhere", self.loop))
         return self._over(reached)
 
     def _over(self, reached: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from reconciler.drivers.access import local
 from reconciler.drivers.gpus import auto
 from reconciler.drivers.gpus import none as no_gpu
-from reconciler.drivers.power.host_power.power import Composed, Parts
+from reconciler.drivers.power.host_power.power import Composed, PowerParts
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Claim, Known, Mark, UnitIdentity, Unknown
 from reconciler.model.gpu import Gpu
@@ -25,7 +25,7 @@ from reconciler.model.onhost import (
     AskUnits,
     PrepareHost,
     Spawn,
-    Stop,
+    StopProcess,
     WriteClaim,
 )
 from reconciler.model.preparation import Preparation, Prepared
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from reconciler.model.onhost import Question
-    from reconciler.ports import Access, GpuReader, Power
+    from reconciler.ports import Access, GpuReader, PowerControl
 
 CLAIM = Claim(controller="c1", name="attic", directory="/var/lib/reconciler", at=1.0)
 
@@ -149,7 +149,7 @@ async def test_changes_end_when_the_unit_is_gone(access: Access, tmp_path: Path)
     looks = 0
     with anyio.fail_after(running.DEADLINE):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(access.act, Stop(identity=identity, grace=5, again=5, kill=5))
+            tasks.start_soon(access.act, StopProcess(identity=identity, grace=5, again=5, kill=5))
             async for _ in access.changes(identity):
                 looks += 1
     assert looks <= 1
@@ -161,7 +161,7 @@ async def test_a_long_action_delays_no_question(access: Access, tmp_path: Path) 
     identity = await started(access, running.STUBBORN, tmp_path)
     with anyio.fail_after(running.DEADLINE):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(access.act, Stop(identity=identity, grace=0.3, again=0.3, kill=5))
+            tasks.start_soon(access.act, StopProcess(identity=identity, grace=0.3, again=0.3, kill=5))
             assert isinstance(await access.contact(), Known)
             assert running.lives(identity.pid)
     assert not running.lives(identity.pid)
@@ -184,8 +184,8 @@ async def test_dialling_reaches_a_loopback_port(access: Access) -> None:
 
 
 async def test_a_host_whose_power_nobody_looks_after_has_no_witness_and_is_not_changed(access: Access) -> None:
-    parts = Parts(wake=(), stop=None, proof=None, force=None, canary=None, where=nowhere, asker=access)
-    power: Power = Composed("box", access, parts)
+    parts = PowerParts(wake=(), stop=None, proof=None, force=None, canary=None, where=nowhere, asker=access)
+    power: PowerControl = Composed("box", access, parts)
     assert await power.testimony() == Known(None)
     with pytest.raises(DriverError, match="nothing can wake box"):
         await power.wake(0)

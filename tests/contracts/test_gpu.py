@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.drivers.gpus import auto, none, nvidia
 from reconciler.fakes.clock import TurnedClock
-from reconciler.fakes.host import Host
+from reconciler.fakes.host import FakeHost
 from reconciler.fakes.life import Life
 from reconciler.fakes.ports import FakeGpu
 from reconciler.fakes.world import World
@@ -53,7 +53,7 @@ class InWorld:
     def __init__(self, world: World) -> None:
         self.world = world
         world.memory_bytes = 24 * GIB
-        self.reader: GpuReader = FakeGpu(Host(world, Life()))
+        self.reader: GpuReader = FakeGpu(FakeHost(world, Life()))
 
     def take(self, size: int) -> int:
         process = self.world.stranger()

@@ -17,7 +17,7 @@ from reconciler.drivers.power.redfish import Driver, Options
 from reconciler.edge import http
 from reconciler.edge.clock import SystemClock
 from reconciler.edge.http import HttpClient, HttpFault, PersistentConnection
-from reconciler.edge.loop_scope import Loop
+from reconciler.edge.loop_scope import LoopScope
 from reconciler.errors import DriverError
 from reconciler.model.facts import Known
 from tests.contracts.power import HOST, NOTHING
@@ -111,14 +111,14 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield made
 
 
-def client(server: Server, loop: Loop) -> HttpClient:
+def client(server: Server, loop: LoopScope) -> HttpClient:
     """Return a new client, as every question has one, over what is kept."""
     certificate = str(server.certificate)
     kept = loop.one((PersistentConnection, server.root), lambda: PersistentConnection(certificate, loop))
     return HttpClient(certificate=certificate, follows=True, kept=kept)
 
 
-async def asked(server: Server, loop: Loop) -> int:
+async def asked(server: Server, loop: LoopScope) -> int:
     return (await client(server, loop).get(f"{server.root}/x/", WITHIN)).status
 
 
@@ -127,7 +127,7 @@ async def test_a_bmc_is_asked_over_one_connection_by_all_drivers_that_come_and_g
 ) -> None:
     monkeypatch.setenv("PW", "x")
     written = {"address": server.root, "user": "ops", "password": {"from_env": "PW"}, "certificate": str(server.certificate)}
-    async with Loop() as loop:
+    async with LoopScope() as loop:
         for _ in range(5):
             driver = Driver(Options.model_validate(written), Reach(HOST, NOTHING, NOTHING, Refusals(SystemClock()), loop))
             assert isinstance(await driver.testimony(), Known)
@@ -137,7 +137,7 @@ async def test_a_bmc_is_asked_over_one_connection_by_all_drivers_that_come_and_g
 
 
 async def test_an_order_goes_over_a_connection_of_its_own_and_is_given_once(server: Server) -> None:
-    async with Loop() as loop:
+    async with LoopScope() as loop:
         assert await asked(server, loop) == 200
         assert (await client(server, loop).post(f"{server.root}/x", {}, WITHIN)).status == 200
         server.hangs_up_on = {3}
@@ -149,7 +149,7 @@ async def test_an_order_goes_over_a_connection_of_its_own_and_is_given_once(serv
 
 
 async def test_a_server_that_let_go_of_the_connection_is_asked_over_a_new_one(server: Server) -> None:
-    async with Loop() as loop:
+    async with LoopScope() as loop:
         assert await asked(server, loop) == 200
         server.hangs_up_on = {2}
         assert await asked(server, loop) == 200
@@ -163,12 +163,12 @@ async def test_a_server_that_let_go_of_the_connection_is_asked_over_a_new_one(se
 
 def test_drivers_are_made_before_an_event_loop_runs() -> None:
     written = {"address": "bmc.lan", "user": "ops", "password": {"from_env": "PW"}}
-    Driver(Options.model_validate(written), Reach(HOST, NOTHING, NOTHING, Refusals(SystemClock()), Loop()))
+    Driver(Options.model_validate(written), Reach(HOST, NOTHING, NOTHING, Refusals(SystemClock()), LoopScope()))
 
 
 async def test_one_that_never_answered_is_asked_once(server: Server) -> None:
     server.hangs_up_on = {1}
-    async with Loop() as loop:
+    async with LoopScope() as loop:
         with pytest.raises(HttpFault, match="the connection broke"):
             await asked(server, loop)
     assert server.heard == ["GET /x/"]
@@ -176,7 +176,7 @@ async def test_one_that_never_answered_is_asked_once(server: Server) -> None:
 
 async def test_what_nobody_uses_any_more_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "LINGER_SECONDS", 0.2)
-    async with Loop() as loop:
+    async with LoopScope() as loop:
         assert await asked(server, loop) == 200
         assert await anyio.to_thread.run_sync(server.all_closed)
         assert await asked(server, loop) == 200
@@ -184,7 +184,7 @@ async def test_what_nobody_uses_any_more_is_closed(server: Server, monkeypatch: 
 
 
 async def test_the_next_loop_begins_with_a_new_connection_and_after_the_last_there_is_none(server: Server) -> None:
-    loop = Loop()
+    loop = LoopScope()
     for connections in (1, 2):
         async with loop:
             assert await asked(server, loop) == 200
@@ -198,7 +198,7 @@ async def test_a_certificate_that_was_mended_is_read_at_the_next_question(server
     right = server.certificate.read_bytes()
     wrong, _ = self_signed(tmp_path / "other")
     server.certificate.write_bytes(wrong.read_bytes())
-    async with Loop() as loop:
+    async with LoopScope() as loop:
         with pytest.raises(HttpFault, match="is not the one in"):
             await asked(server, loop)
         server.certificate.write_bytes(right)
@@ -208,10 +208,10 @@ async def test_a_certificate_that_was_mended_is_read_at_the_next_question(server
 async def test_many_at_once_are_all_answered_and_one_connection_stays(server: Server) -> None:
     statuses: list[Any] = []
 
-    async def ask(loop: Loop) -> None:
+    async def ask(loop: LoopScope) -> None:
         statuses.append(await asked(server, loop))
 
-    async with Loop() as loop:
+    async with LoopScope() as loop:
         async with anyio.create_task_group() as group:
             for _ in range(4):
                 group.start_soon(ask, loop)

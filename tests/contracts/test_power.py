@@ -140,7 +140,7 @@ async def test_what_a_driver_cannot_do_is_declined(bench: Bench, act: str) -> No
 async def test_a_host_that_is_off_is_told_to_be_off_comes_up_and_is_told_to_be_on(bench: Bench) -> None:
     driver = bench.driver()
     assert await told(bench, driver) == bench.telling("off")
-    assert await driver.deaf() == ""
+    assert await driver.wake_problem() == ""
     assert bench.answered("wake", await driver.wake())
     bench.rig.wait(HOST, "on")
     assert await told(bench, driver) == bench.telling("on")
@@ -186,7 +186,7 @@ async def test_a_wrong_secret_is_said_and_declined_and_is_in_no_sentence(bench: 
     driver = bench.driver()
     sentences = [await untold(driver), *await refusals(bench, driver)]
     if bench.judges:
-        sentences.append(await driver.deaf())
+        sentences.append(await driver.wake_problem())
         assert lacking("in the inventory", sentences) == []
     assert lacking(bench.stranger, sentences) == []
     assert [said for said in sentences if "correct-pony" in said] == []
@@ -208,7 +208,7 @@ async def test_a_secret_is_read_when_it_is_used_and_kept_nowhere(bench: Bench, m
 async def test_a_missing_secret_stops_everything_before_it_begins(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE)
     driver = bench.driver()
-    sentences = [await untold(driver), await driver.deaf(), *await refusals(bench, driver)]
+    sentences = [await untold(driver), await driver.wake_problem(), *await refusals(bench, driver)]
     assert lacking(f"{VARIABLE}, which is not set here", sentences) == []
     assert (bench.heard(), bench.rig.state(HOST)) == (0, "off")
 

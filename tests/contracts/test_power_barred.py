@@ -13,7 +13,7 @@ from reconciler.drivers.power import redfish as redfish_driver
 from reconciler.drivers.power.host_power.deps import Reach
 from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop_scope import Loop
+from reconciler.edge.loop_scope import LoopScope
 from reconciler.errors import Barred
 from reconciler.model.facts import Known, Unknown
 from tests.contracts.hosts import here
@@ -96,7 +96,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 @pytest.fixture
 async def reach() -> AsyncIterator[Reach]:
     access = here("/nowhere")
-    async with Loop() as loop:
+    async with LoopScope() as loop:
         yield Reach(HOST, access, access, Refusals(SystemClock()), loop)
 
 
@@ -112,7 +112,7 @@ async def test_a_wrong_password_is_shown_once_by_all_drivers_of_a_host_and_anoth
         monkeypatch.setenv("SECRET", WRONG)
         for _ in range(3):
             assert isinstance(await witness.testimony(), Unknown)
-            assert await waker.deaf() != ""
+            assert await waker.wake_problem() != ""
             with pytest.raises(Barred):
                 await waker.wake()
         assert there.shown() == 1

@@ -13,7 +13,7 @@ from reconciler.drivers.power import command
 from reconciler.drivers.power.host_power.deps import Reach
 from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop_scope import Loop
+from reconciler.edge.loop_scope import LoopScope
 from reconciler.errors import Declined, DriverError
 from reconciler.model import power
 from reconciler.model.facts import Known, Unknown
@@ -33,7 +33,7 @@ NAME = f"`{sys.executable}`"
 def driver(via: Access | None = None, **options: Any) -> command.Driver:
     access = via or here("/nowhere")
     return command.Driver(
-        command.Options.model_validate(options), Reach("gpu1", here("/nowhere"), access, Refusals(SystemClock()), Loop())
+        command.Options.model_validate(options), Reach("gpu1", here("/nowhere"), access, Refusals(SystemClock()), LoopScope())
     )
 
 
@@ -128,14 +128,14 @@ async def test_what_is_not_given_is_declined() -> None:
     with pytest.raises(Declined, match="no program is given"):
         await only_wakes.cut()
     assert isinstance(await only_wakes.testimony(), Unknown)
-    assert await driver(stop=script("")).deaf() == "no `wake` is given for gpu1"
+    assert await driver(stop=script("")).wake_problem() == "no `wake` is given for gpu1"
 
 
 async def test_a_wake_that_could_not_run_is_known_before_the_host_goes_down(access: Access) -> None:
-    assert await driver(access, wake=script("")).deaf() == ""
-    said = await driver(access, wake=["no-such-waker", "gpu1"]).deaf()
+    assert await driver(access, wake=script("")).wake_problem() == ""
+    said = await driver(access, wake=["no-such-waker", "gpu1"]).wake_problem()
     assert said.startswith("`no-such-waker` could not wake gpu1 again: there is no program no-such-waker on this host's PATH")
-    missing = await driver(access, wake=script(""), env={"A": {"from_env": "NOT_SET_ANYWHERE"}}).deaf()
+    missing = await driver(access, wake=script(""), env={"A": {"from_env": "NOT_SET_ANYWHERE"}}).wake_problem()
     assert "NOT_SET_ANYWHERE, which is not set here" in missing
 
 

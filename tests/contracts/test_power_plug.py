@@ -134,9 +134,9 @@ async def test_a_plug_that_was_switched_on_counts_as_asked_while_its_host_boots(
 
 @every
 async def test_only_a_plug_that_sees_when_its_host_is_down_could_wake_it(bench: Bench) -> None:
-    assert await bench.driver().deaf() == ""
+    assert await bench.driver().wake_problem() == ""
     bench.served.fault = "500"
-    assert "could wake gpu1 again is not known" in await bench.driver().deaf()
+    assert "could wake gpu1 again is not known" in await bench.driver().wake_problem()
 
 
 @every

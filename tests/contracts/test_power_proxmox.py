@@ -16,7 +16,7 @@ from reconciler.drivers.power.host_power.deps import Reach
 from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.drivers.power.pve.api import PATIENCE, Patience
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop_scope import Loop
+from reconciler.edge.loop_scope import LoopScope
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Unknown
 from tests.contracts.power import said
@@ -53,7 +53,7 @@ def stand(shared: Stand, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
 def driver(stand: Stand, patience: Patience = PATIENCE, **options: Any) -> proxmox.Driver:
     given = {**OPTIONS, "address": stand.address, "certificate": str(stand.certificate), **options}
     nothing = cast("Access", None)
-    reach = Reach("box", nothing, nothing, Refusals(SystemClock()), Loop())
+    reach = Reach("box", nothing, nothing, Refusals(SystemClock()), LoopScope())
     return proxmox.Driver(proxmox.Options.model_validate(given), reach, patience)
 
 
@@ -164,25 +164,25 @@ async def test_high_availability_is_given_time_before_it_kills_and_cuts_without_
 async def test_a_node_does_not_wake_itself(stand: Stand) -> None:
     with pytest.raises(DriverError, match=f"answered 500 '{LOCAL}' is local node, cannot wake my self!"):
         await of(stand, LOCAL).wake()
-    assert "`address` is to be another node's" in await of(stand, LOCAL).deaf()
+    assert "`address` is to be another node's" in await of(stand, LOCAL).wake_problem()
 
 
 async def test_a_node_that_could_not_be_woken_again_is_deaf(stand: Stand) -> None:
     one, cluster = of(stand, NODE), stand.cluster
     cluster.privileges[f"/nodes/{NODE}"] = set()
-    assert f"the token {WHO} has no Sys.PowerMgmt at /nodes/{NODE}" in await one.deaf()
+    assert f"the token {WHO} has no Sys.PowerMgmt at /nodes/{NODE}" in await one.wake_problem()
     mac = cluster.wakeonlan.pop(NODE)
-    assert await one.deaf() == f"node {NODE} has no MAC to be woken at; `pvenode config set -wakeonlan MAC` there sets it"
+    assert await one.wake_problem() == f"node {NODE} has no MAC to be woken at; `pvenode config set -wakeonlan MAC` there sets it"
     cluster.wakeonlan[NODE] = mac
     cluster.privileges["/"] = set()
-    assert (await one.deaf()).startswith("whether Proxmox could wake box cannot be read: GET https://")
+    assert (await one.wake_problem()).startswith("whether Proxmox could wake box cannot be read: GET https://")
 
 
 async def test_a_guest_that_could_not_be_started_again_is_deaf(stand: Stand) -> None:
     one = of(stand, VM)
-    assert await one.deaf() == ""
+    assert await one.wake_problem() == ""
     stand.cluster.privileges["/vms/100"] = {"VM.Audit"}
-    assert await one.deaf() == (
+    assert await one.wake_problem() == (
         f"the token {WHO} has no VM.PowerMgmt at /vms/100 of {stand.address}; it and its user need a role that has it: "
         f"`pveum acl modify /vms/100 --roles ROLE --users '{USER}' --tokens '{WHO}'` on a node"
     )

@@ -209,7 +209,7 @@ async def test_a_bmc_that_hangs_keeps_nobody(faulty: Faulty) -> None:
     faulty.answering.clear()
     with anyio.fail_after(WITHIN):
         assert "was not answered within 0.3 s" in await why_unknown(PASSWORD, bmc)
-        assert "was not answered within 0.3 s" in await bmc.deaf()
+        assert "was not answered within 0.3 s" in await bmc.wake_problem()
 
 
 async def test_a_shutdown_whose_answer_is_lost_is_in_doubt(faulty: Faulty) -> None:
@@ -274,7 +274,7 @@ async def test_the_button_of_a_host_that_is_up_is_not_pressed(faulty: Faulty, st
 async def test_what_the_bmc_does_not_offer_is_said_before_it_is_needed(faulty: Faulty) -> None:
     faulty.allowed = ["ForceRestart"]
     bmc = driver(faulty.bmc)
-    assert await bmc.deaf() == (
+    assert await bmc.wake_problem() == (
         f"the BMC at {faulty.bmc.address} does not offer On or ForceOn or PushPowerButton for gpu1, only ForceRestart"
     )
     with pytest.raises(Declined, match="does not offer GracefulShutdown for gpu1, only ForceRestart"):

@@ -10,15 +10,15 @@ from reconciler.app import App, build
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.hints_cache import Past
-from reconciler.loop.ports_cache import Lasting
-from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.ports_cache import PortsCache
+from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
 from reconciler.model.verdict import HostVerdict
 from reconciler.settings import settings
 from tests.contracts.hosts import WAYS, reached
 from tests.engine import Server
 from tests.sample_worlds import raised
-from tests.stack import ENOUGH, Stack, stack
+from tests.stack import LEAST_REUSED, Stack, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,8 +54,8 @@ async def applied(app: App, access: Access) -> HostVerdict:
         return Reaching(access).hosts(slice_.host, slice_.models)
 
     return await reconcile(
-        Wish(slice_, wanted.provenance, "apply"),
-        Actor(Lasting(ports), Past(app.journal), app.clock, app.controller, Interrupt(), said.append, raised),
+        PassRequest(slice_, wanted.provenance, "apply"),
+        HostContext(PortsCache(ports), HintsCache(app.journal), app.clock, app.controller, Interrupt(), said.append, raised),
     )
 
 
@@ -70,7 +70,7 @@ async def test_a_conversation_survives_a_switch_and_back(here: Stack, way: str) 
             here.desire(model)
             assert (await applied(app, access)).outcome == "applied"
             assert list(here.engines()) == [model]
-        assert here.talk()["cache_n"] >= ENOUGH * held > 100
+        assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100
         engines = here.engines()
         assert (await applied(app, access)).outcome == "in_sync"
     assert here.engines() == engines

@@ -9,13 +9,13 @@ from typing import TypeVar
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
-from reconciler.fakes.ports import ALL_FAKE, Parts, ports
+from reconciler.fakes.ports import ALL_FAKE, FakeDrivers, ports
 from reconciler.fakes.processes import Conversation
 from reconciler.fakes.world import World
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.hints_cache import Past
-from reconciler.loop.ports_cache import Lasting
-from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.ports_cache import PortsCache
+from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
 from reconciler.model.preparation import Preparation
 from reconciler.model.spec import Capabilities, Slice
 from reconciler.model.verdict import HostVerdict
@@ -50,7 +50,7 @@ class Stage:
     world: World = field(default_factory=lambda: World(TurnedClock()))
     journal: MemoryJournal | None = None
     wanted: Slice = field(default_factory=lambda: want("a"))
-    parts: Parts = ALL_FAKE
+    parts: FakeDrivers = ALL_FAKE
     given_journal: Callable[[Journal], Journal] = as_it_is
     given_clock: Callable[[Clock], Clock] = as_it_is
     said: list[str] = field(default_factory=list)
@@ -98,10 +98,10 @@ class Stage:
         def given(slice_: Slice) -> HostPorts:
             return ports(self.world, slice_, life, self.parts)
 
-        actor = Actor(
-            Lasting(given), Past(journal), self.given_clock(self.world.clock), ME, Interrupt(), self.said.append, raised
+        actor = HostContext(
+            PortsCache(given), HintsCache(journal), self.given_clock(self.world.clock), ME, Interrupt(), self.said.append, raised
         )
-        return await reconcile(Wish(self.wanted, PROVENANCE, "apply"), actor)
+        return await reconcile(PassRequest(self.wanted, PROVENANCE, "apply"), actor)
 
 
 def serving_a() -> Stage:

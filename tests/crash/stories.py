@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.core.canonical import digest
-from reconciler.fakes.ports import FakeLauncher, Parts
+from reconciler.fakes.ports import FakeDrivers, FakeLauncher
 from reconciler.fakes.processes import Chatter, Nature
 from reconciler.model.facts import Claim, Fact, Unit, UnitIdentity
 from reconciler.model.records import RunClosed, StepIntent
@@ -92,7 +92,7 @@ def is_started_once_in_a_run(stage: Stage) -> None:
 def death_before_it_is_waited_for() -> Stage:
     stage = wants(serving_a(), "b")
     stage.world.natures[B.digest] = Nature(log=("error: no such device",))
-    stage.parts = Parts(launcher=SeenOnce)
+    stage.parts = FakeDrivers(launcher=SeenOnce)
     return stage
 
 
@@ -310,5 +310,5 @@ class Reused(FakeLauncher):
 @story(serves("b"))
 def reused_pid() -> Stage:
     stage = wants(serving_a(), "b")
-    stage.parts = Parts(launcher=Reused)
+    stage.parts = FakeDrivers(launcher=Reused)
     return stage

@@ -18,7 +18,7 @@ from reconciler.store.journal_file import JournalFile
 from tests.crash.stage import Stage, want
 from tests.running import COMPUTING_SECONDS
 from tests.sample_worlds import model
-from tests.watched_world import Vigil
+from tests.watched_world import WatchedWorld
 
 HOURS, EDITS, SEED = 24, 500, 7
 ACTIVES = ((), ("a",), ("b",))
@@ -56,8 +56,8 @@ def folder() -> Iterator[Path]:
 class Trouble:
     """Let something go wrong, and end after a while."""
 
-    def __init__(self, vigil: Vigil, chance: random.Random) -> None:
-        self.world, self.chance = vigil.world, chance
+    def __init__(self, watched: WatchedWorld, chance: random.Random) -> None:
+        self.world, self.chance = watched.world, chance
         self.tokens = 100
 
     async def happens(self) -> None:
@@ -100,17 +100,17 @@ class Trouble:
         self.world.processes = [one for one in self.world.processes if one.mark]
 
 
-async def a_day(vigil: Vigil, chance: random.Random) -> None:
-    trouble = Trouble(vigil, chance)
-    async with vigil.watching(), anyio.create_task_group() as troubles:
+async def a_day(watched: WatchedWorld, chance: random.Random) -> None:
+    trouble = Trouble(watched, chance)
+    async with watched.watching(), anyio.create_task_group() as troubles:
         for _ in range(EDITS):
-            vigil.edit(want(*chance.choice(ACTIVES)))
+            watched.edit(want(*chance.choice(ACTIVES)))
             if chance.random() < 0.3:
                 troubles.start_soon(trouble.happens)
             await anyio.sleep(chance.uniform(0.0, 2 * HOURS * 3600 / EDITS))
         await anyio.sleep(400.0)
         trouble.ends()
-        vigil.world.clock.ahead = 0.0
+        watched.world.clock.ahead = 0.0
         # The clock may have been ahead of itself: nothing expires before it is past what was recorded.
         await anyio.sleep(2 * 7200.0)
 
@@ -119,13 +119,13 @@ async def a_day(vigil: Vigil, chance: random.Random) -> None:
 def test_a_day_of_edits_and_faults_ends_in_sync_with_a_bounded_journal_and_memory(folder: Path) -> None:
     stage = Stage()
     kept = JournalFile(folder / "journal", stage.world.clock, KEPT)
-    vigil = Vigil(stage, kept)
+    watched = WatchedWorld(stage, kept)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = vigil.world.clock.boot()
-    vigil.world.clock.run(a_day, vigil, random.Random(SEED))  # noqa: S311 - a test must be repeatable
-    assert vigil.world.clock.boot() - began > HOURS * 3600 * 0.9
-    assert vigil.world.violations == []
-    assert stage.is_as_wanted(), vigil.said[-20:]
-    assert len(vigil.runs()) <= KEPT.runs * (1 + KEPT.slack)
+    began = watched.world.clock.boot()
+    watched.world.clock.run(a_day, watched, random.Random(SEED))  # noqa: S311 - a test must be repeatable
+    assert watched.world.clock.boot() - began > HOURS * 3600 * 0.9
+    assert watched.world.violations == []
+    assert stage.is_as_wanted(), watched.said[-20:]
+    assert len(watched.runs()) <= KEPT.runs * (1 + KEPT.slack)
     assert sum(file.stat().st_size for file in (folder / "journal").iterdir()) < LARGEST_JOURNAL
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < MORE_MEMORY_KIB

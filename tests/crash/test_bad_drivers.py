@@ -18,7 +18,7 @@ HEALTHY = ("one", "two")
 
 
 def applied(trio: Trio) -> dict[str, str]:
-    outcome = trio.run(apply.run, trio.acting, apply.Wishes(), Caller(lambda _: True, trio.said.append))
+    outcome = trio.run(apply.run, trio.acting, apply.ApplyRequest(), Caller(lambda _: True, trio.said.append))
     return {host.host: host.outcome for host in outcome.document.hosts}
 
 

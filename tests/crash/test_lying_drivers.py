@@ -9,7 +9,7 @@ import pytest
 from reconciler.errors import Barred
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.journal import MemoryJournal
-from reconciler.fakes.ports import FakeGpu, FakePower, Parts
+from reconciler.fakes.ports import FakeDrivers, FakeGpu, FakePower
 from reconciler.fakes.world import Fault
 from reconciler.model.facts import Activity, Fact, Unit
 from reconciler.model.gpu import Gpu
@@ -61,7 +61,7 @@ class Fragile(FakeEngine):
 
 def test_an_engine_that_is_always_gone_again_is_not_started_for_ever() -> None:
     stage = STORIES["switch_back"].begin()
-    stage.parts = Parts(engine=Fragile)
+    stage.parts = FakeDrivers(engine=Fragile)
     life, verdict = stage.command()
     assert verdict is not None
     assert (verdict.outcome, verdict.message) == (
@@ -84,7 +84,7 @@ class Flickering(FakeGpu):
 
 def test_memory_that_comes_back_is_believed_when_it_was_seen_twice() -> None:
     stage = STORIES["tight_memory"].begin()
-    stage.parts = Parts(gpu=Flickering)
+    stage.parts = FakeDrivers(gpu=Flickering)
     stage.ends("applied")
     assert stage.world.violations == []
 
@@ -99,7 +99,7 @@ class Locked(FakePower):
 
 def test_a_wake_that_nobody_is_let_in_for_is_tried_once_and_ends_at_once() -> None:
     stage = STORIES["power_on"].begin()
-    stage.parts, stage.world.faults["wake"] = Parts(power=Locked), "lies"
+    stage.parts, stage.world.faults["wake"] = FakeDrivers(power=Locked), "lies"
     began = stage.world.clock.boot()
     life, verdict = stage.command()
     assert verdict is not None

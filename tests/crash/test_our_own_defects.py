@@ -49,7 +49,7 @@ def whole(tmp_path: Path) -> Trio:
 
 
 def applied(trio: Trio) -> dict[str, str]:
-    outcome = trio.run(apply.run, trio.acting, apply.Wishes(approved=True), Caller(lambda _: True, trio.said.append))
+    outcome = trio.run(apply.run, trio.acting, apply.ApplyRequest(approved=True), Caller(lambda _: True, trio.said.append))
     return {host.host: host.outcome for host in outcome.document.hosts}
 
 
@@ -113,7 +113,7 @@ def test_a_plan_that_fits_no_more_refuses_its_host_and_no_other(tmp_path: Path) 
         trio.worlds["bad"].processes.clear()
         return True
 
-    outcome = trio.run(apply.run, trio.acting, apply.Wishes(), Caller(approve, trio.said.append))
+    outcome = trio.run(apply.run, trio.acting, apply.ApplyRequest(), Caller(approve, trio.said.append))
     ended = {host.host: (host.outcome, *host.reasons) for host in outcome.document.hosts}
     assert ended == {
         "bad": ("refused", "PlanStale: this plan is not the one that was approved; look again with `reconciler plan`"),

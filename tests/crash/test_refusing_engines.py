@@ -10,19 +10,19 @@ import pytest
 
 from reconciler.core.recovery import of_host
 from reconciler.fakes.engine import FakeEngine
-from reconciler.fakes.ports import Parts
+from reconciler.fakes.ports import FakeDrivers
 from reconciler.fakes.processes import Nature
 from reconciler.loop import host_loop
 from reconciler.model.facts import Activity, Answer, Health, Unknown
 from tests.crash.stage import A, B, Stage, serving_a, want
 from tests.sample_worlds import HOST
-from tests.watched_world import Vigil
+from tests.watched_world import WatchedWorld
 
 if TYPE_CHECKING:
     from reconciler.model.facts import Fact, Phase, Unit
 
 
-def refusing(model_name: str, phase: Phase) -> Parts:
+def refusing(model_name: str, phase: Phase) -> FakeDrivers:
     """Give engines of which one answers in this way as soon as it has loaded, and tells nothing else."""
 
     class Refusing(FakeEngine):
@@ -40,7 +40,7 @@ def refusing(model_name: str, phase: Phase) -> Parts:
         async def answer(self, unit: Unit) -> Fact[Answer]:
             return Unknown("it does not say") if self.refuses else await super().answer(unit)
 
-    return Parts(engine=Refusing)
+    return FakeDrivers(engine=Refusing)
 
 
 def switching() -> Stage:
@@ -66,16 +66,16 @@ def test_an_engine_that_refuses_a_watch_is_left_alone_however_often_it_looks_aga
     """Also one whose conversations nobody wants kept, so that nothing else is in the way of stopping it."""
     given = serving_a()
     models = tuple(one.model_copy(update={"conversations": "drop"}) for one in given.wanted.models)
-    vigil = Vigil(replace(given, wanted=given.wanted.model_copy(update={"models": models}), parts=refusing("a", phase)))
-    before = vigil.world.units()
+    watched = WatchedWorld(replace(given, wanted=given.wanted.model_copy(update={"models": models}), parts=refusing("a", phase)))
+    before = watched.world.units()
 
     async def all_of_it() -> None:
-        async with vigil.watching():
+        async with watched.watching():
             await anyio.sleep(10 * host_loop.RESYNC_SECONDS)
 
-    vigil.world.clock.run(all_of_it)
-    assert vigil.world.units() == before
-    assert vigil.world.violations == []
+    watched.world.clock.run(all_of_it)
+    assert watched.world.units() == before
+    assert watched.world.violations == []
 
 
 @pytest.mark.parametrize("phase", ["locked", "unclear"])
@@ -114,7 +114,7 @@ def test_a_start_that_serves_something_else_is_no_success_and_is_not_stopped_for
             return health.model_copy(update={"phase": "other", "message": "it serves c, not b"}) if is_b else health
 
     stage = switching() if switches else Stage(wanted=want("b"))
-    stage.parts = Parts(engine=Otherwise)
+    stage.parts = FakeDrivers(engine=Otherwise)
     good = of_host(stage.kept().rows(), HOST).last_good
     verdict = stage.ends("unhealthy")
     before = pids(stage)
@@ -123,7 +123,7 @@ def test_a_start_that_serves_something_else_is_no_success_and_is_not_stopped_for
     assert of_host(stage.kept().rows(), HOST).last_good == good
     stage.ends("refused")
     assert pids(stage) == before
-    stage.parts = Parts()
+    stage.parts = FakeDrivers()
     stage.ends("in_sync")
     assert pids(stage) == before
 
@@ -154,7 +154,7 @@ def test_a_start_whose_engine_answers_once_and_then_nonsense_is_gone_back_on() -
             return fact
 
     stage = switching()
-    stage.parts = Parts(engine=Fickle)
+    stage.parts = FakeDrivers(engine=Fickle)
     _, verdict = stage.command()
     assert verdict is not None
     assert "b became unclear in its trial: 503" in verdict.message

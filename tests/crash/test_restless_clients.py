@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from reconciler.fakes.engine import FakeEngine
-from reconciler.fakes.ports import Parts
+from reconciler.fakes.ports import FakeDrivers
 from reconciler.fakes.processes import Chatter, Conversation, Nature
 from reconciler.model.facts import Activity, Unit
 from reconciler.model.records import Retry, RunClosed, RunOpened, StepDone
@@ -88,7 +88,7 @@ class Overtaken(FakeEngine):
 def test_a_save_that_finds_a_slot_in_use_waits_for_its_client_and_saves_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Overtaken, "times", 2)
     stage = wants(serving_a(), "b")
-    stage.parts = Parts(engine=Overtaken)
+    stage.parts = FakeDrivers(engine=Overtaken)
     verdict, _ = ended(stage)
     assert (verdict.exit_code, stage.world.lost) == (0, [])
     again = [("save_slots", "missed"), ("drain", "done")]
@@ -99,7 +99,7 @@ def test_a_save_that_finds_a_slot_in_use_waits_for_its_client_and_saves_then(mon
 def test_a_save_that_is_overtaken_again_and_again_ends_when_the_drain_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Overtaken, "times", 1000)
     stage = wants(serving_a(), "b")
-    stage.parts = Parts(engine=Overtaken)
+    stage.parts = FakeDrivers(engine=Overtaken)
     verdict, seconds = ended(stage)
     assert (verdict.exit_code, verdict.lost_conversations) == (3, 1)
     assert DRAIN_SECONDS <= seconds < DRAIN_SECONDS + 15
@@ -128,7 +128,7 @@ class Filled(FakeEngine):
 
 def test_room_that_was_there_when_the_plan_was_made_and_is_gone_then_is_a_loss_against_the_plan() -> None:
     stage = wants(serving_a(), "b")
-    stage.parts = Parts(engine=Filled)
+    stage.parts = FakeDrivers(engine=Filled)
     stage.world.shelf_bytes = 10**9
     verdict, _ = ended(stage)
     assert (verdict.exit_code, verdict.lost_conversations) == (3, 1)

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher
-from reconciler.fakes.processes import Place, Process, SlotFile
+from reconciler.fakes.processes import FakeProcess, FakeSlot, SlotFile
 from reconciler.model.facts import Activity, Claim, Fact, Fingerprint, Health, Known, SavedSlot, Unit, UnitIdentity
 from reconciler.model.gpu import Card, Gpu
 from reconciler.model.onhost import WriteClaim
@@ -83,7 +83,7 @@ class Deaf(FakeEngine):
 class Forgetful(FakeEngine):
     """Note no attempt before it is over."""
 
-    def _note(self, name: str, unit: Unit | SavedSlot, outcome: str, process: Process | None = None) -> None:
+    def _note(self, name: str, unit: Unit | SavedSlot, outcome: str, process: FakeProcess | None = None) -> None:
         if outcome != "open":
             super()._note(name, unit, outcome, process)
 
@@ -94,7 +94,7 @@ class Careless(FakeEngine):
     async def fingerprint(self) -> Fact[Fingerprint]:
         return Known(Fingerprint(digest=self.model.name))
 
-    async def _restored(self, one: SavedSlot, process: Process) -> str:
+    async def _restored(self, one: SavedSlot, process: FakeProcess) -> str:
         file = self._file(one.file)
         if file is None:
             return "cold"
@@ -105,14 +105,14 @@ class Careless(FakeEngine):
 class Boastful(FakeEngine):
     """Call a restore proven that never was."""
 
-    async def _restored(self, one: SavedSlot, process: Process) -> str:
+    async def _restored(self, one: SavedSlot, process: FakeProcess) -> str:
         return "proven"
 
 
 class Hollow(FakeEngine):
     """Seal files that nothing was written into."""
 
-    def _seal(self, file: SlotFile, slot: int, place: Place, unit: Unit) -> str:
+    def _seal(self, file: SlotFile, slot: int, place: FakeSlot, unit: Unit) -> str:
         name = super()._seal(file, slot, place, unit)
         file.holds = None
         return name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.fakes.ports import ALL_FAKE, FakeLauncher, Parts
+from reconciler.fakes.ports import ALL_FAKE, FakeDrivers, FakeLauncher
 from reconciler.model.facts import UnitIdentity
 from reconciler.ports import Evidence
 from tests.crash.stage import A, serving_a
@@ -20,7 +20,7 @@ class Overtaken(FakeLauncher):
 
 def test_a_port_that_is_taken_after_the_stop_costs_no_conversation() -> None:
     stage = wants(serving_a(), "b")
-    stage.parts = Parts(launcher=Overtaken)
+    stage.parts = FakeDrivers(launcher=Overtaken)
     verdict = stage.ends("stalled")
     held = "port 8080 is held by nginx (pid 102)"
     assert verdict.message.startswith(f"start b: {held}; `kill 102` ends it, ")

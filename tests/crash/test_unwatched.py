@@ -6,11 +6,11 @@ import pytest
 
 from reconciler.core.power import SILENCE_SECONDS
 from reconciler.fakes.engine import FakeEngine
-from reconciler.fakes.ports import FakePower, Parts
+from reconciler.fakes.ports import FakeDrivers, FakePower
 from reconciler.fakes.world import DOWN_SECONDS
 from reconciler.model import power
 from reconciler.model.facts import Fact, Saved, Unit
-from reconciler.model.records import Accepted, Retry, StepDone, StepIntent
+from reconciler.model.records import Retry, ShutdownAccepted, StepDone, StepIntent
 from reconciler.model.verdict import HostVerdict
 from reconciler.ports import Evidence
 from reconciler.steps.shutdown import HANGS_SECONDS
@@ -55,7 +55,7 @@ def is_not_known_to_have_heard(stage: Stage) -> bool:
     """Return whether the journal ends between the intent to send the host down and its answer."""
     records = [row.record for row in stage.kept().rows()]
     asked = any(isinstance(record, StepIntent) and record.step == "shutdown" for record in records)
-    return asked and not any(isinstance(record, Accepted) for record in records)
+    return asked and not any(isinstance(record, ShutdownAccepted) for record in records)
 
 
 @pytest.mark.parametrize("name", ["power_off", "power_off_unwatched"])
@@ -265,7 +265,7 @@ class Visited(FakePower):
 
 def test_a_host_that_somebody_switches_off_and_on_while_it_is_waited_for_is_not_cut() -> None:
     stage = awaited()
-    stage.parts = Parts(power=Visited)
+    stage.parts = FakeDrivers(power=Visited)
     life, verdict = stage.command()
     assert verdict is not None
     assert (verdict.outcome, life.acts) == ("stalled", [])
@@ -280,7 +280,7 @@ def test_a_host_that_stays_up_after_it_accepted_is_asked_again_by_another_run() 
     stage.world.descent = "goes"
     again(stage)
     is_off(stage)
-    accepted = [row.record.run for row in stage.kept().rows() if isinstance(row.record, Accepted)]
+    accepted = [row.record.run for row in stage.kept().rows() if isinstance(row.record, ShutdownAccepted)]
     assert len(accepted) == len(set(accepted)) == 2
 
 
@@ -355,11 +355,11 @@ class Unplugged(FakeEngine):
 def test_a_host_that_goes_down_at_the_end_of_a_switch_has_not_reached_it() -> None:
     stage = serving_a()
     wants(stage, "b").ends("applied")
-    stage.parts = Parts(engine=Unplugged)
+    stage.parts = FakeDrivers(engine=Unplugged)
     verdict = wants(stage, "a").ends("interrupted")
     assert "waits until somebody switches it on" in verdict.message
     assert stage.world.violations == []
-    stage.parts = Parts()
+    stage.parts = FakeDrivers()
     stage.world.reboot()
     stage.ends("applied")
     remembers(TEA)(stage)

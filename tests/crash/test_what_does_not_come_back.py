@@ -10,7 +10,7 @@ from reconciler.core.projection import history
 from reconciler.core.recovery import fold
 from reconciler.errors import DriverError
 from reconciler.fakes.engine import FakeEngine
-from reconciler.fakes.ports import Parts
+from reconciler.fakes.ports import FakeDrivers
 from reconciler.fakes.processes import Conversation, Nature
 from reconciler.model.facts import Answer, Fact, Saved, Unit
 from reconciler.model.verdict import HostVerdict
@@ -25,7 +25,7 @@ def back(nature: Nature | None = None, engine: type[FakeEngine] = FakeEngine) ->
     """Switch back to a model with a saved conversation, of an engine that restores like this."""
     stage = STORIES["switch_back"].begin()
     stage.world.natures[A.digest] = nature or Nature()
-    stage.parts = Parts(engine=engine)
+    stage.parts = FakeDrivers(engine=engine)
     return stage, stage.ends("applied")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.rigs.hostrig.client import MODES, Mode, Rig, plugged
-from tests.sleeping_stack import HOST, OTHER, Household, asleep
+from tests.sleeping_stack import HOST, OTHER, SleepingStack, asleep
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +32,6 @@ def rig(request: pytest.FixtureRequest, plugs: Callable[[Mode], Rig]) -> Rig:
 
 
 @pytest.fixture
-def here(rig: Rig, tmp_path: Path) -> Household:
+def here(rig: Rig, tmp_path: Path) -> SleepingStack:
     """Run the command line in a folder of its own, beside hosts that are off."""
-    return Household(tmp_path, asleep(rig))
+    return SleepingStack(tmp_path, asleep(rig))

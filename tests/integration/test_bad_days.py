@@ -26,7 +26,7 @@ from tests.faults import said, writing
 from tests.killed_at import stands_for
 from tests.repository import repository
 from tests.running import until
-from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, ending, stack
+from tests.stack import COMMAND_SECONDS, LEAST_REUSED, Stack, ending, stack
 
 
 class Day(NamedTuple):
@@ -236,7 +236,7 @@ def test_an_engine_that_ends_at_once_costs_nothing_and_is_tried_again_once_it_is
     assert "tiny-b: it ended " in told
     assert "--threads" in told
     assert list(watched.engines()) == ["tiny-a"]
-    assert watched.talk()["cache_n"] >= ENOUGH * held > 100
+    assert watched.talk()["cache_n"] >= LEAST_REUSED * held > 100
     watched.inventory()
     watched.becomes("tiny-b")
 
@@ -265,7 +265,7 @@ def test_the_folder_of_saved_conversations_is_made_anew_and_what_stands_in_its_p
     watched.becomes("tiny-b")
     watched.desire("tiny-a")
     watched.becomes("tiny-a")
-    assert watched.talk()["cache_n"] >= ENOUGH * held > 100
+    assert watched.talk()["cache_n"] >= LEAST_REUSED * held > 100
 
 
 @pytest.mark.parametrize("moment", ["intent stop", "intent await_healthy"])
@@ -277,7 +277,7 @@ def test_a_switch_that_is_taken_back_half_way_ends_as_the_file_says(watched: Sta
     watched.desire("tiny-a")
     said(watched, "local: applied", before)
     watched.becomes("tiny-a")
-    assert watched.talk()["cache_n"] >= ENOUGH * held > 100
+    assert watched.talk()["cache_n"] >= LEAST_REUSED * held > 100
 
 
 def test_of_a_storm_of_saves_the_last_one_wins_and_few_are_carried_out(watched: Stack) -> None:

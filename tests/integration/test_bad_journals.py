@@ -29,7 +29,7 @@ from tests.clocks import StoppedClock
 from tests.crash.stage import serving_a, want
 from tests.faults import said
 from tests.stack import COMMAND_SECONDS, Stack, stack
-from tests.watched_world import Vigil
+from tests.watched_world import WatchedWorld
 
 
 @pytest.fixture
@@ -144,19 +144,19 @@ def test_a_journal_from_another_time_stops_no_switch_and_ends_no_hold(here: Stac
 
 @pytest.mark.parametrize("seconds", [DAY_SECONDS, -DAY_SECONDS])
 def test_a_clock_that_jumps_under_a_watch_is_no_reason_to_act_and_none_to_stop(seconds: float) -> None:
-    vigil = Vigil(serving_a())
+    watched = WatchedWorld(serving_a())
 
     async def script() -> None:
-        async with vigil.watching() as watcher:
+        async with watched.watching() as watcher:
             await anyio.sleep(60.0)
-            rows = vigil.journal.newest()
-            vigil.world.clock.ahead += seconds
+            rows = watched.journal.newest()
+            watched.world.clock.ahead += seconds
             await anyio.sleep(1000.0)
-            assert vigil.journal.newest() == rows
-            vigil.edit(want("b"))
+            assert watched.journal.newest() == rows
+            watched.edit(want("b"))
             await anyio.sleep(60.0)
-            assert set(vigil.world.serving()) == {"b"}
+            assert set(watched.world.serving()) == {"b"}
             watcher.look()
 
-    vigil.world.clock.run(script)
-    assert vigil.world.violations == []
+    watched.world.clock.run(script)
+    assert watched.world.violations == []

@@ -28,7 +28,7 @@ from reconciler.verbs.context import Caller
 from tests import running, unhealthy_engine
 from tests.clocks import HurriedClock
 from tests.engine import Server, free_port, weights_in
-from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
+from tests.stack import COMMAND_SECONDS, LEAST_REUSED, Stack, stack
 
 AT_ONCE = "tiny-b: it ended "
 """What is said of an engine that ends while it loads: after its start, or where this machine was slower than it, in it."""
@@ -78,7 +78,7 @@ def test_weights_that_cannot_be_used_are_refused_before_anything_stops(
     assert (str(weights) in refused.stdout, said in refused.stdout) == (True, True), refused.stdout
     assert said in here.run("status").stdout
     assert (here.rows(), here.engines()) == (rows, engines)
-    assert here.talk()["cache_n"] >= ENOUGH * held
+    assert here.talk()["cache_n"] >= LEAST_REUSED * held
     here.inventory()
     here.apply()
     assert list(here.engines()) == ["tiny-b"]
@@ -103,7 +103,7 @@ def test_what_no_start_could_take_is_refused_before_anything_stops(here: Stack, 
     refused = here.apply(4)
     assert said.replace("HERE", str(here.folder)) in refused.stdout, refused.stdout
     assert (here.rows(), here.engines()) == (rows, engines)
-    assert here.talk()["cache_n"] >= ENOUGH * held
+    assert here.talk()["cache_n"] >= LEAST_REUSED * held
 
 
 def goes_back(here: Stack, held: int, failed: CompletedProcess[str], said: str, last_word: str) -> None:
@@ -111,7 +111,7 @@ def goes_back(here: Stack, held: int, failed: CompletedProcess[str], said: str, 
     assert failed.returncode == 3
     assert "rolled back" in failed.stdout
     assert said in failed.stdout, failed.stdout + failed.stderr
-    assert here.talk()["cache_n"] >= ENOUGH * held > 100, failed.stderr + here.run("history").stdout
+    assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100, failed.stderr + here.run("history").stdout
     engines = here.engines()
     assert list(engines) == ["tiny-a"]
     again = here.apply(4)
@@ -155,7 +155,7 @@ def test_a_bad_definition_on_another_port_brings_the_one_before_back_where_that_
     good = file.read_text()
     file.write_text(re.sub(r"(tiny-a: .*)}, port: \d+", rf'\1, args: ["--threads", "many"]}}, port: {free_port()}', good))
     assert "rolled back" in here.apply(3).stdout
-    assert here.talk()["cache_n"] >= ENOUGH * held > 100
+    assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100
     assert "model tiny-a               ready" in here.run("status").stdout
     assert "local: in sync (tiny-a)" in here.run("plan").stdout
     engines = here.engines()
@@ -202,7 +202,7 @@ def hurried(here: Stack) -> CompletedProcess[str]:
         return True
 
     hurried = replace(app, clock=HurriedClock(30))
-    outcome = hurried.run(apply.run, hurried, apply.Wishes(), Caller(approve, said.append))
+    outcome = hurried.run(apply.run, hurried, apply.ApplyRequest(), Caller(approve, said.append))
     return CompletedProcess([], outcome.exit_code, verdict_text(outcome.document.model_dump(mode="json")), "\n".join(said))
 
 
@@ -225,7 +225,7 @@ def test_a_person_who_waits_no_longer_gets_the_previous_model_back(here: Stack) 
     assert "no end within the 3 s of --timeout" in ended.stdout
     assert "no end within the 3 s of --timeout" in here.run("history").stdout
     assert list(here.engines()) == ["tiny-a"]
-    assert here.talk()["cache_n"] >= ENOUGH * held
+    assert here.talk()["cache_n"] >= LEAST_REUSED * held
 
 
 def tried(here: Stack, number: signal.Signals) -> CompletedProcess[str]:

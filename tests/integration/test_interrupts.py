@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
+from tests.stack import COMMAND_SECONDS, LEAST_REUSED, Stack, stack
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_one_signal_ends_an_apply_with_the_previous_model_serving(here: Stack, m
     assert "interrupted by a signal" in stdout
     assert "once more leaves at once" in stderr
     assert list(here.engines()) == ["tiny-a"]
-    assert here.talk()["cache_n"] >= ENOUGH * held > 100
+    assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100
     assert "stop tiny-a" in stderr or here.engines() == engines
 
 
@@ -74,7 +74,7 @@ def test_a_second_signal_leaves_at_once_and_the_next_apply_goes_on(here: Stack, 
     here.desire("tiny-a")
     assert "was cut short" in here.apply().stderr
     assert list(here.engines()) == ["tiny-a"]
-    assert here.talk()["cache_n"] >= ENOUGH * held
+    assert here.talk()["cache_n"] >= LEAST_REUSED * held
 
 
 @pytest.mark.parametrize("ignored", [False, True])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.running import until
-from tests.sleeping_stack import COMMAND_SECONDS, HOST, MOST, OTHER, SETTLED, Household
+from tests.sleeping_stack import COMMAND_SECONDS, HOST, OTHER, REAL_MODE, SETTLED, SleepingStack
 
 
-def settles(here: Household, state: str, rows: int) -> None:
+def settles(here: SleepingStack, state: str, rows: int) -> None:
     """Wait until the host is in a state after more than so many rows, and nobody is at anything."""
     until(
         lambda: here.rig.state(HOST) == state and len(moments := here.moments()) > rows and moments[-1] in SETTLED,
@@ -16,13 +16,13 @@ def settles(here: Household, state: str, rows: int) -> None:
     )
 
 
-def counted(here: Household, before: dict[str, int]) -> dict[str, int]:
+def counted(here: SleepingStack, before: dict[str, int]) -> dict[str, int]:
     """Return how often the host was sent up and down since."""
     now = here.rig.count(HOST)
     return {name: now[name] - before[name] for name in ("boots", "clean_shutdowns", "power_cuts", "crashes")}
 
 
-def test_a_host_that_went_off_and_came_back_or_lost_its_power_goes_on_with_its_conversation(here: Household) -> None:
+def test_a_host_that_went_off_and_came_back_or_lost_its_power_goes_on_with_its_conversation(here: SleepingStack) -> None:
     before = here.rig.count(HOST)
     here.desire("on")
     assert here.status()["power"] == "off"
@@ -49,8 +49,8 @@ def test_a_host_that_went_off_and_came_back_or_lost_its_power_goes_on_with_its_c
     assert counted(here, before) == {"boots": 3, "clean_shutdowns": 1, "power_cuts": 1, "crashes": 0}
 
 
-@pytest.mark.parametrize("rig", MOST, indirect=True)
-def test_a_host_is_prepared_once_in_each_boot_before_its_model_starts(here: Household) -> None:
+@pytest.mark.parametrize("rig", REAL_MODE, indirect=True)
+def test_a_host_is_prepared_once_in_each_boot_before_its_model_starts(here: SleepingStack) -> None:
     runs, mended = f"{here.directory}.runs", f"{here.directory}.mended"
     remembers = {"run": [["sh", "-c", f"echo set >> {runs}"]], "check": ["test", "-e", mended], "remedies": [["touch", mended]]}
     here.inventory(prepare=remembers)
@@ -72,8 +72,8 @@ def test_a_host_is_prepared_once_in_each_boot_before_its_model_starts(here: Hous
     here.converse()
 
 
-@pytest.mark.parametrize("rig", MOST, indirect=True)
-def test_silence_beside_an_answering_network_counts_as_off_where_no_witness_is(here: Household) -> None:
+@pytest.mark.parametrize("rig", REAL_MODE, indirect=True)
+def test_silence_beside_an_answering_network_counts_as_off_where_no_witness_is(here: SleepingStack) -> None:
     here.inventory(here.inferring)
     here.desire("on")
     here.apply()
@@ -90,8 +90,8 @@ def test_silence_beside_an_answering_network_counts_as_off_where_no_witness_is(h
     here.goes_on()
 
 
-@pytest.mark.parametrize("rig", MOST, indirect=True)
-def test_a_host_that_nobody_asked_to_go_down_and_is_silent_is_unknown_without_a_witness(here: Household) -> None:
+@pytest.mark.parametrize("rig", REAL_MODE, indirect=True)
+def test_a_host_that_nobody_asked_to_go_down_and_is_silent_is_unknown_without_a_witness(here: SleepingStack) -> None:
     here.inventory(here.inferring)
     here.desire("off")
     assert "does not answer" in here.apply(4)
@@ -100,7 +100,7 @@ def test_a_host_that_nobody_asked_to_go_down_and_is_silent_is_unknown_without_a_
     assert "does not answer" in seen["power_evidence"]
 
 
-def test_a_watch_follows_the_file_and_gets_over_reboots_and_power_cuts(here: Household) -> None:
+def test_a_watch_follows_the_file_and_gets_over_reboots_and_power_cuts(here: SleepingStack) -> None:
     here.desire("off")
     with here.watching():
         until(lambda: here.rows() > 0, within=COMMAND_SECONDS)
@@ -122,7 +122,7 @@ def test_a_watch_follows_the_file_and_gets_over_reboots_and_power_cuts(here: Hou
         here.goes_on()
 
 
-def test_a_host_that_somebody_switched_on_is_left_alone_unless_that_is_enforced(here: Household) -> None:
+def test_a_host_that_somebody_switched_on_is_left_alone_unless_that_is_enforced(here: SleepingStack) -> None:
     here.desire("off")
     here.apply()
     switched_on(here)
@@ -141,14 +141,14 @@ def test_a_host_that_somebody_switched_on_is_left_alone_unless_that_is_enforced(
     assert counted(here, before) == {"boots": 1, "clean_shutdowns": 2, "power_cuts": 0, "crashes": 0}
 
 
-def switched_on(here: Household) -> None:
+def switched_on(here: SleepingStack) -> None:
     """Press the power button of a host that is off, and wait until it is up."""
     here.rig.on(HOST)
     here.rig.wait(HOST, "on")
 
 
-@pytest.mark.parametrize("rig", MOST, indirect=True)
-def test_another_controller_is_refused_by_the_claim_whether_the_host_is_up_or_has_to_be_woken(here: Household) -> None:
+@pytest.mark.parametrize("rig", REAL_MODE, indirect=True)
+def test_another_controller_is_refused_by_the_claim_whether_the_host_is_up_or_has_to_be_woken(here: SleepingStack) -> None:
     here.desire("on")
     here.apply()
     here.converse()
@@ -164,8 +164,8 @@ def test_another_controller_is_refused_by_the_claim_whether_the_host_is_up_or_ha
     here.goes_on()
 
 
-@pytest.mark.parametrize("rig", MOST, indirect=True)
-def test_an_unprivileged_user_powers_its_host_off_by_sudo(here: Household) -> None:
+@pytest.mark.parametrize("rig", REAL_MODE, indirect=True)
+def test_an_unprivileged_user_powers_its_host_off_by_sudo(here: SleepingStack) -> None:
     llm = here.rig.mode == "nspawn"
     if llm:
         here.directory = "/home/llm/reconciler"
@@ -178,7 +178,7 @@ def test_an_unprivileged_user_powers_its_host_off_by_sudo(here: Household) -> No
     assert counted(here, before) == {"boots": 1, "clean_shutdowns": 1, "power_cuts": 0, "crashes": 0}
 
 
-def test_a_neighbour_sends_the_packets_where_the_controller_has_no_way(here: Household) -> None:
+def test_a_neighbour_sends_the_packets_where_the_controller_has_no_way(here: SleepingStack) -> None:
     here.rig.on(OTHER)
     here.rig.wait(OTHER, "on")
     relay = {"access": here.access(OTHER), "power": "none"}

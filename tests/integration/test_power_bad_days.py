@@ -18,9 +18,9 @@ from reconciler.verbs.result import PENDING, REFUSED
 from tests.rigs import outside
 from tests.rigs.hostrig.client import MODES, Mode
 from tests.running import until
-from tests.sleeping_stack import COMMAND_SECONDS, HOST, MOST, Household
+from tests.sleeping_stack import COMMAND_SECONDS, HOST, REAL_MODE, SleepingStack
 
-Fault = Callable[[Household], None]
+Fault = Callable[[SleepingStack], None]
 
 BOTH: tuple[Mode, ...] = ("light", "nspawn")
 WHOLE: tuple[Mode, ...] = ("nspawn",)
@@ -29,7 +29,7 @@ WHOLE: tuple[Mode, ...] = ("nspawn",)
 LIGHT: tuple[Mode, ...] = ("light",)
 """What is reached on this machine's loopback, or is the same in both modes and takes long."""
 
-ONE: tuple[Mode, ...] = tuple(MOST)
+ONE: tuple[Mode, ...] = tuple(REAL_MODE)
 
 ROUND = 6
 """How many packets are sent at once at most."""
@@ -41,12 +41,12 @@ LATE = "no end within the 8 s of --timeout"
 KILLED = -signal.SIGKILL
 
 
-def nothing(_: Household) -> None:
+def nothing(_: SleepingStack) -> None:
     """Let nothing happen."""
 
 
 @contextmanager
-def usually(_: Household) -> Iterator[None]:
+def usually(_: SleepingStack) -> Iterator[None]:
     """Have a witness, who tells at once."""
     yield
 
@@ -68,7 +68,7 @@ class Day(NamedTuple):
     cuts: int = 0
     modes: tuple[Mode, ...] = BOTH
     lost: bool = False
-    given: Callable[[Household], AbstractContextManager[None]] = usually
+    given: Callable[[SleepingStack], AbstractContextManager[None]] = usually
     halts: bool = False
 
 
@@ -77,35 +77,35 @@ def has(**faults: float | str) -> Fault:
     return lambda here: here.rig.fault(HOST, **faults)
 
 
-def cut(here: Household) -> None:
+def cut(here: SleepingStack) -> None:
     here.rig.cut(HOST)
     here.rig.wait(HOST, "off")
 
 
-def killed_while_it_hangs(here: Household) -> None:
+def killed_while_it_hangs(here: SleepingStack) -> None:
     here.rig.fault(HOST, shutdown_hang=1)
     here.killed_at("accepted")
 
 
-def unplugged(here: Household) -> None:
+def unplugged(here: SleepingStack) -> None:
     here.rig.link(HOST, "down")
 
 
-def rekeyed(here: Household) -> None:
+def rekeyed(here: SleepingStack) -> None:
     here.rig.rekey(HOST)
 
 
-def key_accepted(here: Household) -> None:
+def key_accepted(here: SleepingStack) -> None:
     cut(here)
     here.rig._write_ssh_config()
 
 
-def python(here: Household) -> Path:
+def python(here: SleepingStack) -> Path:
     """Return what a login finds as python3."""
     return here.rig.root(HOST) / ("usr/bin/python3" if here.rig.mode == "nspawn" else "usr/sbin/python3")
 
 
-def without_python(here: Household) -> None:
+def without_python(here: SleepingStack) -> None:
     if here.rig.mode == "nspawn":
         python(here).rename(python(here).with_name("python3.away"))
     else:
@@ -113,83 +113,83 @@ def without_python(here: Household) -> None:
         python(here).chmod(0o755)
 
 
-def python_again(here: Household) -> None:
+def python_again(here: SleepingStack) -> None:
     if here.rig.mode == "nspawn":
         python(here).with_name("python3.away").rename(python(here))
     else:
         python(here).unlink()
 
 
-def wrong_card(here: Household) -> None:
+def wrong_card(here: SleepingStack) -> None:
     here.inventory({**here.power, "wake": {**here.wol, "mac": "52:54:00:99:99:99"}})
 
 
-def as_before(here: Household) -> None:
+def as_before(here: SleepingStack) -> None:
     here.inventory()
 
 
-def inhibited(here: Household) -> None:
+def inhibited(here: SleepingStack) -> None:
     inhibit = "systemd-inhibit --what=shutdown --who=backup --why=nightly --mode=block sleep infinity"
     assert here.rig.ssh(HOST, f"systemd-run --quiet --unit=keeper {inhibit}").returncode == 0
 
 
-def uninhibited(here: Household) -> None:
+def uninhibited(here: SleepingStack) -> None:
     assert here.rig.ssh(HOST, "systemctl stop keeper").returncode == 0
 
 
-def may_not(here: Household) -> None:
+def may_not(here: SleepingStack) -> None:
     rule(here).rename(rule(here).with_name("hostrig.away"))
 
 
-def may_again(here: Household) -> None:
+def may_again(here: SleepingStack) -> None:
     rule(here).with_name("hostrig.away").rename(rule(here))
 
 
-def rule(here: Household) -> Path:
+def rule(here: SleepingStack) -> Path:
     """Return what lets the user of the host switch it off. Names with a dot are not read by sudo."""
     return here.rig.root(HOST) / "etc/sudoers.d/hostrig"
 
 
-def logged_in(here: Household) -> None:
+def logged_in(here: SleepingStack) -> None:
     words = ["ssh", "-f", "-F", str(here.rig.ssh_config), "-o", "ServerAliveInterval=5", f"{HOST}-llm", "sleep infinity"]
     quiet = subprocess.DEVNULL
     subprocess.run([*here.rig.prefix, *words], check=True, stdin=quiet, stdout=quiet, stderr=quiet)
 
 
-def logged_out(here: Household) -> None:
+def logged_out(here: SleepingStack) -> None:
     assert here.rig.ssh(HOST, "loginctl terminate-user llm").returncode == 0
     # logind keeps who has left for 10 s.
     until(lambda: here.rig.ssh(HOST, "loginctl show-user llm").returncode != 0, within=COMMAND_SECONDS)
 
 
-def slots(here: Household) -> str:
+def slots(here: SleepingStack) -> str:
     return f"{here.directory}/models/tiny/slots"
 
 
-def full(here: Household) -> None:
+def full(here: SleepingStack) -> None:
     assert here.rig.ssh(HOST, f"mount -t tmpfs -o size=64k tmpfs {slots(here)}").returncode == 0
 
 
-def emptied(here: Household) -> None:
+def emptied(here: SleepingStack) -> None:
     assert here.rig.ssh(HOST, f"umount -l {slots(here)}").returncode == 0
 
 
 @contextmanager
-def inferring(here: Household) -> Iterator[None]:
+def inferring(here: SleepingStack) -> Iterator[None]:
     """Have no witness."""
     here.inventory(here.inferring)
     yield
 
 
 @contextmanager
-def in_no_hurry(here: Household) -> Iterator[None]:
+def in_no_hurry(here: SleepingStack) -> Iterator[None]:
     """Have a host that is on its way down until its power goes."""
     here.rig.fault(HOST, shutdown_hang=1)
     yield
 
 
 @contextmanager
-def as_llm(here: Household) -> Iterator[None]:
+def as_llm(here: SleepingStack) -> Iterator[None]:
     """Log in as a user without privileges."""
     here.directory = "/home/llm/reconciler"
     here.inventory(access=here.access(f"{HOST}-llm"))
@@ -197,48 +197,48 @@ def as_llm(here: Household) -> Iterator[None]:
 
 
 @contextmanager
-def requiring(here: Household) -> Iterator[None]:
+def requiring(here: SleepingStack) -> Iterator[None]:
     """Stop nothing that cannot be saved."""
     here.inventory(model=", conversations: require")
     yield
 
 
 @contextmanager
-def forceful(here: Household) -> Iterator[None]:
+def forceful(here: SleepingStack) -> Iterator[None]:
     """Let power be cut where the way down hangs."""
     here.inventory({**here.power, "force": here.program(cut="cut")})
     yield
 
 
 @contextmanager
-def dead_plug_first(here: Household) -> Iterator[None]:
+def dead_plug_first(here: SleepingStack) -> Iterator[None]:
     here.inventory({**here.power, "wake": [outside.dead_plug(), here.wol]})
     yield
 
 
 @contextmanager
-def late_plug(here: Household) -> Iterator[None]:
+def late_plug(here: SleepingStack) -> Iterator[None]:
     with outside.plug(here.rig, HOST, lag=10.0) as plug:
         here.inventory({"wake": here.wol, "proof": plug})
         yield
 
 
 @contextmanager
-def idle_bmc(here: Household) -> Iterator[None]:
+def idle_bmc(here: SleepingStack) -> Iterator[None]:
     with outside.bmc(here.folder / "bmc") as bmc:
         here.inventory({**here.power, "wake": bmc})
         yield
 
 
 @contextmanager
-def troubled_bmc(here: Household) -> Iterator[None]:
+def troubled_bmc(here: SleepingStack) -> Iterator[None]:
     with outside.bmc(here.folder / "bmc", (500, b"")) as bmc:
         here.inventory({**here.power, "wake": bmc})
         yield
 
 
 @contextmanager
-def distrustful_bmc(here: Household) -> Iterator[None]:
+def distrustful_bmc(here: SleepingStack) -> Iterator[None]:
     with outside.real_bmc(here.folder / "bmc", here.rig, HOST, "wrong") as bmc:
         here.inventory({**here.power, "wake": bmc})
         yield
@@ -246,14 +246,14 @@ def distrustful_bmc(here: Household) -> Iterator[None]:
 
 
 @contextmanager
-def guest_that_does_not_start(here: Household) -> Iterator[None]:
+def guest_that_does_not_start(here: SleepingStack) -> Iterator[None]:
     with outside.guest(here.folder / "pve", here.rig, HOST, start="start failed: QEMU exited with code 1") as guest:
         here.inventory({**here.power, "wake": guest})
         yield
 
 
 @contextmanager
-def guest_that_does_not_stop(here: Household) -> Iterator[None]:
+def guest_that_does_not_stop(here: SleepingStack) -> Iterator[None]:
     with outside.guest(here.folder / "pve", here.rig, HOST, shutdown="VM quit/powerdown failed - got timeout") as guest:
         here.inventory({**here.power, "stop": guest})
         yield
@@ -353,7 +353,7 @@ def in_modes(days: dict[str, Day]) -> dict[str, tuple[Mode, Day]]:
 
 
 @pytest.mark.parametrize(("rig", "day"), in_modes(DAYS).values(), ids=in_modes(DAYS), indirect=["rig"])
-def test_a_bad_day_is_told_and_over_once_its_cause_is_gone(here: Household, day: Day) -> None:
+def test_a_bad_day_is_told_and_over_once_its_cause_is_gone(here: SleepingStack, day: Day) -> None:
     with day.given(here):
         if day.wish == "off":
             here.desire("on")
@@ -384,7 +384,7 @@ def test_a_bad_day_is_told_and_over_once_its_cause_is_gone(here: Household, day:
             here.goes_on()
 
 
-def befallen(here: Household, day: Day) -> str:
+def befallen(here: SleepingStack, day: Day) -> str:
     """Apply on this day, and return what was said; somebody who is killed says nothing worth reading."""
     if not day.at:
         day.fault(here)

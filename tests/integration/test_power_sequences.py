@@ -17,8 +17,8 @@ import pytest
 
 from tests.rigs.hostrig.client import Mode, modes
 from tests.running import until
-from tests.sleeping_stack import COMMAND_SECONDS, HOST, Household
-from tests.stack import ENOUGH
+from tests.sleeping_stack import COMMAND_SECONDS, HOST, SleepingStack
+from tests.stack import LEAST_REUSED
 
 FIRST = int(os.environ.get("POWER_SEED", "0"))
 SEQUENCES = 40
@@ -43,7 +43,7 @@ def courses() -> dict[str, tuple[Mode, int]]:
 class Course:
     """Be one sequence. `held` is how much of the conversation must be remembered, nothing once a mishap may have taken it."""
 
-    def __init__(self, here: Household, seed: int) -> None:
+    def __init__(self, here: SleepingStack, seed: int) -> None:
         self.here, self.rig = here, here.rig
         self.chance = random.Random(seed)  # noqa: S311 - a test must be repeatable
         self.witnessed = bool(seed % WITHOUT_WITNESS)
@@ -78,7 +78,7 @@ class Course:
             said = self.here.talk()
         except AssertionError:
             return
-        assert not calm or said["cache_n"] >= ENOUGH * self.held, said
+        assert not calm or said["cache_n"] >= LEAST_REUSED * self.held, said
         self.held = said["cache_n"] + said["prompt_n"] if calm else 0
 
     def is_heard(self) -> bool:
@@ -197,7 +197,7 @@ MISHAPS: tuple[Callable[[Course], None], ...] = (
 
 
 @pytest.mark.parametrize(("rig", "seed"), courses().values(), ids=courses(), indirect=["rig"])
-def test_whatever_happens_nothing_is_lost_that_could_be_kept_and_all_ends_as_wanted(here: Household, seed: int) -> None:
+def test_whatever_happens_nothing_is_lost_that_could_be_kept_and_all_ends_as_wanted(here: SleepingStack, seed: int) -> None:
     course = Course(here, seed)
     moves = course.chance.choices(MISHAPS, k=course.chance.randint(*MOVES))
     last = next((move for move in reversed(moves) if move in {Course.on, Course.off}), Course.on)

@@ -13,9 +13,9 @@ import pytest
 from reconciler.app import App, build
 from reconciler.core import recipes
 from reconciler.loop.executor import Interrupt
-from reconciler.loop.hints_cache import Past
-from reconciler.loop.ports_cache import Lasting
-from reconciler.loop.reconcile import Actor, Wish, reconcile
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.ports_cache import PortsCache
+from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
 from reconciler.settings import settings
 from reconciler.steps.drain import Drain
 from tests.running import until
@@ -49,10 +49,11 @@ def here(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 async def applied(app: App) -> HostVerdict:
     wanted = app.source.read()
-    wish = Wish(wanted.slices["local"], wanted.provenance, "apply")
+    wish = PassRequest(wanted.slices["local"], wanted.provenance, "apply")
     said: list[str] = []
     return await reconcile(
-        wish, Actor(Lasting(app.ports), Past(app.journal), app.clock, app.controller, Interrupt(), said.append, raised)
+        wish,
+        HostContext(PortsCache(app.ports), HintsCache(app.journal), app.clock, app.controller, Interrupt(), said.append, raised),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.running import until
-from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, ending
+from tests.stack import COMMAND_SECONDS, LEAST_REUSED, Stack, ending
 
 THERE_AND_BACK = (
     ("forward opened", "trial-opened"),
@@ -46,7 +46,7 @@ class Talked(Stack):
     def talk_on(self, model: str) -> None:
         """Go on with the conversation where this model left it."""
         self.conversation += " And then?"
-        assert self.talk()["cache_n"] >= ENOUGH * self.held[model]
+        assert self.talk()["cache_n"] >= LEAST_REUSED * self.held[model]
         self.held[model] = self.talk()["cache_n"]
 
 

@@ -21,7 +21,7 @@ from reconciler.verbs.context import Caller
 from tests.engine import Server
 from tests.repository import git, repository
 from tests.running import lives, until
-from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
+from tests.stack import COMMAND_SECONDS, LEAST_REUSED, Stack, stack
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_conversation_survives_a_switch_and_back(tmp_path: Path, server: Serve
         assert re.search(
             r"^ +restore_slots +tiny-a +done .* slot 0: \d+ tokens proven$", here.run("history").stdout, re.MULTILINE
         )
-        assert here.talk()["cache_n"] >= ENOUGH * held > 100
+        assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100
 
 
 def listens(port: int) -> bool:
@@ -83,10 +83,10 @@ def test_a_plan_that_no_longer_fits_is_refused_unless_whatever_is_to_be_done_was
     app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
     rows = here.rows()
     if whatever:
-        assert app.run(apply.run, app, apply.Wishes(approved=True), Caller(approve, print)).exit_code == 0
+        assert app.run(apply.run, app, apply.ApplyRequest(approved=True), Caller(approve, print)).exit_code == 0
         assert list(here.engines()) == ["tiny-b"]
         return
-    refused = app.run(apply.run, app, apply.Wishes(), Caller(approve, print))
+    refused = app.run(apply.run, app, apply.ApplyRequest(), Caller(approve, print))
     assert refused.exit_code == 4
     assert "PlanStale: this plan is not the one that was approved" in str(refused.document)
     assert (here.rows(), here.engines()) == (rows, {})
@@ -168,7 +168,7 @@ def test_rollback_from_a_model_that_is_new_in_the_inventory_keeps_its_conversati
     assert (back.returncode, list(here.engines())) == (0, ["tiny-a"]), back.stderr
     assert "0 conversations lost" in back.stderr
     assert here.run("retry", "--yes").returncode == 0
-    assert here.talk()["cache_n"] >= ENOUGH * held > 100
+    assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100
 
 
 def test_rollback_goes_to_what_served_before_and_not_to_a_host_that_was_held(here: Stack) -> None:

@@ -21,7 +21,7 @@ from reconciler.verbs import apply
 from reconciler.verbs.context import Caller
 from tests.repository import git, repository
 from tests.running import until
-from tests.stack import COMMAND_SECONDS, ENOUGH, Stack, stack
+from tests.stack import COMMAND_SECONDS, LEAST_REUSED, Stack, stack
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_edits_by_editors_and_by_git_are_carried_out_with_the_conversation(here:
         here.becomes("tiny-b")
         git(here.folder, "checkout", "-q", "--", "state")
         here.becomes("tiny-a")
-        assert here.talk()["cache_n"] >= ENOUGH * held > 100
+        assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100
         git(here.folder, "checkout", "-qb", "other")
         here.desire("tiny-b")
         git(here.folder, "commit", "-qam", "Run the other model")
@@ -236,8 +236,8 @@ def test_who_asked_a_watch_that_dies_is_asked_again_where_the_plan_is_another(he
         app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
         if asked > 1:
             with pytest.raises(NotApproved, match="nothing more was done: the plan was not approved"):
-                app.run(apply.run, app, apply.Wishes(), Caller(approve, print))
+                app.run(apply.run, app, apply.ApplyRequest(), Caller(approve, print))
         else:
-            assert app.run(apply.run, app, apply.Wishes(), Caller(approve, print)).exit_code == 0
+            assert app.run(apply.run, app, apply.ApplyRequest(), Caller(approve, print)).exit_code == 0
     assert len(shown) == asked
     assert list(here.engines()) == ["tiny-a" if asked > 1 else "tiny-b"]

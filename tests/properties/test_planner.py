@@ -62,8 +62,8 @@ def at_a_glance(wanted: Slice, world: Observed, model_names: Iterable[str]) -> O
 def test_a_pass_looks_at_all_that_its_plan_depends_on(case: Case) -> None:
     wanted, known, world = target(wanted_slice(case)), hints(case), seen(case)
     everything = at_a_glance(wanted.slice, world, [model.name for model in wanted.slice.models])
-    what_matters = at_a_glance(wanted.slice, world, observe_scope.may_run(wanted.slice, known))
-    assert plan(wanted, what_matters, known, prune=case.prune) == plan(wanted, everything, known, prune=case.prune)
+    for_planning = at_a_glance(wanted.slice, world, observe_scope.may_run(wanted.slice, known))
+    assert plan(wanted, for_planning, known, prune=case.prune) == plan(wanted, everything, known, prune=case.prune)
 
 
 def worlds_of(planned: HostPlan, world: Observed) -> Iterator[tuple[PlannedStep, Observed, Observed]]:

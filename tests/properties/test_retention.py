@@ -15,11 +15,10 @@ from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, fold
 from reconciler.core.retention import Outline, Retention, carried, first_kept
 from reconciler.model.records import (
-    Accepted,
     Adopted,
-    Answers,
-    Gone,
     Hold,
+    HostGone,
+    HostReturned,
     Record,
     Resume,
     Retry,
@@ -27,6 +26,7 @@ from reconciler.model.records import (
     Row,
     RunClosed,
     RunOpened,
+    ShutdownAccepted,
     StepDone,
     StepIntent,
     TrialOpened,
@@ -70,9 +70,9 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
         StepDone, host=HOSTS, run=RUNS, number=RUNS, step=STEPS, model=MODELS, outcome=st.sampled_from(["done", "failed"]),
         seconds=SECONDS,
     ),
-    st.builds(Accepted, host=HOSTS, run=RUNS, boot_id=st.just("boot")),
-    st.builds(Answers, host=HOSTS, boot_id=st.just("boot")),
-    st.builds(Gone, host=HOSTS, because=st.just("its plug draws 1 W")),
+    st.builds(ShutdownAccepted, host=HOSTS, run=RUNS, boot_id=st.just("boot")),
+    st.builds(HostReturned, host=HOSTS, boot_id=st.just("boot")),
+    st.builds(HostGone, host=HOSTS, because=st.just("its plug draws 1 W")),
     st.builds(TrialOpened, host=HOSTS, run=RUNS, units=st.just({"a": identity(7)})),
     st.builds(
         lambda host, wish: Adopted(host=host, generation=1, provenance=PROVENANCE, **wish), HOSTS, WISHES

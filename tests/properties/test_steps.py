@@ -116,7 +116,7 @@ VALUES: dict[FactKind, tuple[FactValue, ...]] = {
     "testimony": (None, *(power.Testimony(state=state, words="it says so") for state in get_args(PowerState))),
     "canary": (Canary(address="the gateway"),),
     "power": tuple(Power(state=state) for state in get_args(PowerState)),
-    "guards": (Guards(), Guards(logins=(Login(user="ana", place="tty1"),)), Guards(deaf="its card is deaf")),
+    "guards": (Guards(), Guards(logins=(Login(user="ana", place="tty1"),)), Guards(wake_problem="its card is deaf")),
     "prepared": tuple(Prepared(digest=digest) for digest in (*DIGESTS, "")),
     "claim": (None, Claim(controller="x", name="x", directory="/", at=0.0)),
     "gpu": tuple(gpus()),
@@ -249,7 +249,7 @@ def test_a_step_looks_at_nothing_outside_what_it_reads(kind: type[Step]) -> None
         watched = Watched(world)
         step.blocked_by(watched)
         step.holds(watched)
-        step.hopeless(watched)
+        step.cannot_succeed_reason(watched)
         step.outcome(watched)
         assert watched.looked <= set(step.reads())
         return bool(watched.looked) or kind is Prefetch
@@ -262,7 +262,7 @@ def test_what_a_step_says_depends_on_its_reads_alone_and_not_on_their_order(kind
     def law(step: Step, world: Observed) -> bool:
         same = Observed({key: world.fact(key) for key in reversed(step.reads())})
         assert step.blocked_by(same) == step.blocked_by(world) == step.blocked_by(world)
-        assert (step.holds(same), step.hopeless(same)) == (step.holds(world), step.hopeless(world))
+        assert (step.holds(same), step.cannot_succeed_reason(same)) == (step.holds(world), step.cannot_succeed_reason(world))
         return True
 
     every(kind, law)

@@ -15,7 +15,7 @@ from reconciler.fakes.processes import Conversation, Nature
 from reconciler.model.records import Hold, Resume, Retry
 from tests.crash.stage import Stage, want
 from tests.sample_worlds import HOST, PORT_NUMBER, PROVENANCE, model
-from tests.watched_world import Vigil
+from tests.watched_world import WatchedWorld
 
 ACTIVES = ((), ("a",), ("b",), ("a", "b"))
 ACTS = 100
@@ -44,8 +44,8 @@ acts = st.builds(Act, st.sampled_from(DEEDS), st.sampled_from(ACTIVES), st.sampl
 class Somebody:
     """Edit and ask, without waiting for an answer."""
 
-    def __init__(self, vigil: Vigil, asking: TaskGroup) -> None:
-        self.vigil, self.asking = vigil, asking
+    def __init__(self, watched: WatchedWorld, asking: TaskGroup) -> None:
+        self.watched, self.asking = watched, asking
         self.versions = {"a": 0, "b": 0}
         self.active: tuple[str, ...] = ("a",)
         self.tokens = 100
@@ -54,7 +54,7 @@ class Somebody:
         """Define both models, on ports of their own only when both are wanted."""
         ports = {"a": PORT_NUMBER, "b": PORT_NUMBER + 1 if len(self.active) > 1 else PORT_NUMBER}
         models = tuple(model(name, port=ports[name], digest=digest([name, self.versions[name], ports[name]])) for name in "ab")
-        self.vigil.edit(want(*self.active).model_copy(update={"models": models}))
+        self.watched.edit(want(*self.active).model_copy(update={"models": models}))
 
     def does(self, act: Act) -> None:
         match act.deed:
@@ -62,10 +62,10 @@ class Somebody:
                 self.active = act.active
                 self.write()
             case "other edit":
-                self.vigil.edit(self.vigil.stage.wanted, PROVENANCE.model_copy(update={"commit": "f" * 40}))
+                self.watched.edit(self.watched.stage.wanted, PROVENANCE.model_copy(update={"commit": "f" * 40}))
             case "broken":
-                self.vigil.edits.write("ConfigError: it is broken")
-                self.vigil.edits.write(self.vigil.now())
+                self.watched.edits.write("ConfigError: it is broken")
+                self.watched.edits.write(self.watched.now())
             case "definition":
                 self.versions[(act.active or ("a",))[0]] += 1
                 self.write()
@@ -75,7 +75,7 @@ class Somebody:
                 self.asks(act)
 
     def disturbs(self, act: Act) -> None:
-        world = self.vigil.world
+        world = self.watched.world
         match act.deed:
             case "crash":
                 world.crash((act.active or ("a",))[0])
@@ -84,7 +84,7 @@ class Somebody:
                 for name in world.serving():
                     world.talk(name, Conversation("tea", self.tokens))
             case "bad model":
-                for spec in self.vigil.stage.wanted.models[:1]:
+                for spec in self.watched.stage.wanted.models[:1]:
                     world.natures[spec.digest] = Nature(dies_after=0.5)
             case _:
                 world.natures.clear()
@@ -93,22 +93,22 @@ class Somebody:
         noting = {
             "retry": (Retry(host=HOST),), "resume": (Resume(host=HOST),), "hold": (Hold(host=HOST, reason="a game"),),
             "release": (Hold(host=HOST, reason="a game", release=True),),
-            "hold now": (Hold(host=HOST, reason="a game", now=True, until=self.vigil.world.clock.wall() + 50.0),),
+            "hold now": (Hold(host=HOST, reason="a game", now=True, until=self.watched.world.clock.wall() + 50.0),),
         }  # fmt: skip
         if act.deed == "rollback":
-            self.asking.start_soon(self.vigil.roll_back)
+            self.asking.start_soon(self.watched.roll_back)
         else:
-            self.asking.start_soon(self.vigil.ask, act.deed, *noting.get(act.deed, ()))
+            self.asking.start_soon(self.watched.ask, act.deed, *noting.get(act.deed, ()))
 
 
-async def all_of_it(vigil: Vigil, deeds: list[Act]) -> None:
-    async with vigil.watching(), anyio.create_task_group() as asking:
-        somebody = Somebody(vigil, asking)
+async def all_of_it(watched: WatchedWorld, deeds: list[Act]) -> None:
+    async with watched.watching(), anyio.create_task_group() as asking:
+        somebody = Somebody(watched, asking)
         for act in deeds:
             somebody.does(act)
             await anyio.sleep(act.then)
-        vigil.world.natures.clear()
-        asking.start_soon(vigil.ask, "resume", Resume(host=HOST))
+        watched.world.natures.clear()
+        asking.start_soon(watched.ask, "resume", Resume(host=HOST))
         somebody.versions["a"] += 1
         somebody.write()
         await anyio.sleep(SETTLED)
@@ -117,7 +117,7 @@ async def all_of_it(vigil: Vigil, deeds: list[Act]) -> None:
 @settings(max_examples=5, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(acts, min_size=ACTS, max_size=ACTS))
 def test_after_a_hundred_edits_and_requests_the_world_is_as_the_file_says(deeds: list[Act]) -> None:
-    vigil = Vigil(Stage())
-    vigil.world.clock.run(all_of_it, vigil, deeds)
-    assert vigil.world.violations == []
-    assert vigil.stage.is_as_wanted(), vigil.said[-20:]
+    watched = WatchedWorld(Stage())
+    watched.world.clock.run(all_of_it, watched, deeds)
+    assert watched.world.violations == []
+    assert watched.stage.is_as_wanted(), watched.said[-20:]

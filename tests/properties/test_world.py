@@ -20,7 +20,7 @@ from reconciler.fakes.world import Descent, Fault
 from reconciler.loop.observer import Observer, remembered
 from reconciler.model.observed import POWER
 from reconciler.model.power import Guards, Login
-from reconciler.model.records import Accepted, Retry, RunOpened
+from reconciler.model.records import Retry, RunOpened, ShutdownAccepted
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.verdict import HostVerdict
 from tests.crash.stage import PREPARE, Stage, want
@@ -41,7 +41,7 @@ DESCENTS: tuple[Descent, ...] = ("goes", "stays", "hangs")
 MOST_PACKETS = 7
 """As many times is a host asked to wake up within a minute: at once, and every 10 s."""
 
-ENOUGH = 5
+LONGEST_WAY = 5
 """As many commands bring about what is wanted once nothing goes wrong any more."""
 
 EVENTS = ("crash", "reboot", "power cut", "damaged files", "stranger", "no stranger", "time")
@@ -181,7 +181,7 @@ class WorldMachine(RuleBasedStateMachine):
     def has_accepted(self) -> bool:
         """Return whether the host accepted to go down in the boot in which it answers."""
         rows = (row.record for row in self.stage.kept().rows())
-        accepted = any(isinstance(record, Accepted) and record.boot_id == self.world.boot_id for record in rows)
+        accepted = any(isinstance(record, ShutdownAccepted) and record.boot_id == self.world.boot_id for record in rows)
         return accepted and self.world.answers
 
     def hints(self) -> Hints:
@@ -271,7 +271,7 @@ class WorldMachine(RuleBasedStateMachine):
             self.world.reboot()
         self.retry()
         outcomes = [""]
-        while outcomes[-1] not in {"in_sync", "applied"} and len(outcomes) <= ENOUGH:
+        while outcomes[-1] not in {"in_sync", "applied"} and len(outcomes) <= LONGEST_WAY:
             outcomes.append(self.applied())
         assert self.world.violations == []
         assert self.stage.is_as_wanted() or self.is_left_on(), outcomes

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from tests.needs import Wanting
 from tests.rigs.hostrig.client import Rig, plugged
-from tests.sleeping_stack import HOST, Household
+from tests.sleeping_stack import HOST, SleepingStack
 
 COMMAND_SECONDS = 400
-ENOUGH = 0.95
+LEAST_REUSED = 0.95
 MODES = {
     "nspawn": "real hosts: Debian with systemd, booted in a network of their own",
     "light": "light hosts: an sshd of this user that comes and goes",
@@ -28,7 +28,7 @@ MODES = {
 class Show:
     """Tell what happens, and remember whether it went well."""
 
-    def __init__(self, household: Household, rig: Rig) -> None:
+    def __init__(self, household: SleepingStack, rig: Rig) -> None:
         """Show what becomes of one household."""
         self._household, self._rig = household, rig
         self.well = True
@@ -68,13 +68,13 @@ class Show:
         remembered, read = self.talk()
         share = remembered / (remembered + read)
         self.say(f"The conversation went on: {remembered} of {remembered + read} tokens were reused ({share:.0%}).")
-        self.well = self.well and share >= ENOUGH
+        self.well = self.well and share >= LEAST_REUSED
 
 
 def play(folder: Path) -> bool:
     """Play it in a folder, and return whether everything went as it should."""
     with plugged(folder / "rig", (HOST,)) as rig:
-        household = Household(folder / "home", rig)
+        household = SleepingStack(folder / "home", rig)
         household.inventory(household.inferring)
         show = Show(household, rig)
         show.say(f"{rig.mode}: {MODES[rig.mode]}" + (f" (because {rig.why})" if rig.why else ""))

@@ -11,7 +11,7 @@ from reconciler.drivers.power.access import Driver, Options
 from reconciler.drivers.power.host_power.deps import Reach
 from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.loop_scope import Loop
+from reconciler.edge.loop_scope import LoopScope
 from reconciler.errors import Declined, DriverError
 from reconciler.onhost import guards
 from tests.contracts.hosts import here
@@ -25,7 +25,7 @@ def host_whose_systemctl(does: str, folder: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.setattr(guards, "_may", lambda _: True)
     access = here(folder)
-    return Driver(Options(), Reach("box", access, access, Refusals(SystemClock()), Loop()))
+    return Driver(Options(), Reach("box", access, access, Refusals(SystemClock()), LoopScope()))
 
 
 async def test_what_systemd_accepted_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from reconciler.edge.batcher import Together
+from reconciler.edge.batcher import Batcher
 
 trips: list[list[int]] = []
 
@@ -19,7 +19,7 @@ async def doubled(questions: Sequence[int]) -> tuple[int, ...]:
 
 def test_all_who_ask_at_once_share_one_round_trip_and_get_their_own_answers() -> None:
     async def script() -> None:
-        together, found = Together(doubled, -1), {}
+        together, found = Batcher(doubled, -1), {}
 
         async def asks(*questions: int) -> None:
             found[questions] = await together.ask(questions)
@@ -37,7 +37,7 @@ def test_all_who_ask_at_once_share_one_round_trip_and_get_their_own_answers() ->
 
 def test_who_waits_for_a_round_trip_that_is_cancelled_is_told_so() -> None:
     async def script() -> None:
-        together = Together(doubled, -1)
+        together = Batcher(doubled, -1)
         found: list[tuple[int, ...]] = []
 
         async def waits() -> None:

@@ -14,7 +14,7 @@ from reconciler.edge import trace
 from reconciler.errors import Declined, DriverError
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.life import Life
-from reconciler.fakes.ports import FakeAccess, FakePower, Parts, ports
+from reconciler.fakes.ports import FakeAccess, FakeDrivers, FakePower, ports
 from reconciler.fakes.world import World
 from reconciler.model.facts import Contact, Fact, Known, Unknown
 from reconciler.model.onhost import AskContact
@@ -55,7 +55,7 @@ class Honest(FakePower):
         return nothing  # type: ignore[no-any-return]
 
 
-def given(traces: Path, parts: Parts = Parts(access=Broken, power=Honest)) -> HostPorts:  # noqa: B008 - it is a value
+def given(traces: Path, parts: FakeDrivers = FakeDrivers(access=Broken, power=Honest)) -> HostPorts:  # noqa: B008 - it is a value
     slice_ = want("a")
     return contained(partial(ports, World(TurnedClock()), slice_, Life(), parts), slice_, partial(trace.told, [traces]))
 
@@ -99,7 +99,7 @@ async def test_a_door_that_cannot_be_opened_is_a_driver_error(tmp_path: Path) ->
 
 
 async def test_what_works_is_passed_on(tmp_path: Path) -> None:
-    whole = given(tmp_path, Parts())
+    whole = given(tmp_path, FakeDrivers())
     assert isinstance(await whole.access.contact(), Known)
     assert await whole.access.ask([AskContact()]) == (Unknown("nobody answers contact here"),)
     assert isinstance(await whole.power.testimony(), Known)
@@ -112,7 +112,7 @@ async def test_ports_that_cannot_be_made_are_as_if_every_question_failed(tmp_pat
         raise RuntimeError("no such bus")
 
     unmade = contained(make, want("a"), partial(trace.told, [tmp_path]))
-    for fact in (await unmade.gpu.gpu(), await unmade.launchers["process"].units(), await unmade.models["a"].shelf.saved()):
+    for fact in (await unmade.gpu.gpu(), await unmade.launchers["process"].units(), await unmade.models["a"].files.saved()):
         assert isinstance(fact, Unknown)
         assert "box: its own driver failed at `make`; this is a defect of the driver: RuntimeError: no such bus;" in fact.reason
 
@@ -135,6 +135,6 @@ def test_a_new_question_is_contained_by_itself() -> None:
 
 
 def _power() -> type:
-    from reconciler.ports import Power  # noqa: PLC0415 - one name of many
+    from reconciler.ports import PowerControl  # noqa: PLC0415 - one name of many
 
-    return Power
+    return PowerControl

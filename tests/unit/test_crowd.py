@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from reconciler.edge.loop_scope import Loop
+from reconciler.edge.loop_scope import LoopScope
 from reconciler.edge.ssh import CONNECT_SECONDS, MOST_AT_ONCE, Destination, Link, Program
 from reconciler.errors import DriverError
 
@@ -47,14 +47,14 @@ def words(log: Path) -> list[str]:
     return log.read_text().split()
 
 
-async def reached(name: str, loop: Loop) -> None:
+async def reached(name: str, loop: LoopScope) -> None:
     """Ask a host that never answers a question; it was reached before."""
     with pytest.raises(DriverError, match="did not answer"):
         await Link(Destination(name, name), PROGRAM, loop).exchange({}, 0.01)
 
 
 async def test_many_hosts_are_reached_a_few_at_a_time(log: Path) -> None:
-    async with Loop() as loop, anyio.create_task_group() as group:
+    async with LoopScope() as loop, anyio.create_task_group() as group:
         for number in range(MANY):
             group.start_soon(reached, f"host{number}", loop)
     told = words(log)
@@ -64,7 +64,7 @@ async def test_many_hosts_are_reached_a_few_at_a_time(log: Path) -> None:
 
 
 async def test_hosts_that_are_silent_behind_others_hold_nobody_up_for_long(log: Path) -> None:
-    async with Loop() as loop, anyio.create_task_group() as group:
+    async with LoopScope() as loop, anyio.create_task_group() as group:
         for number in range(MOST_AT_ONCE):
             group.start_soon(Link(Destination(f"silent{number}", f"silent{number}"), PROGRAM, loop).exchange, {}, 0.01)
         await anyio.wait_all_tasks_blocked()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from reconciler.config.source import FileSource
-from reconciler.core.onboarding.draft_files import HERE, Answers, Where, candidates, draft
+from reconciler.core.onboarding.draft_files import HERE, InitAnswers, Where, candidates, draft
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.engines.llamacpp import adopted
 from reconciler.edge.clock import SystemClock
-from reconciler.model.machine import Card, Machine, Node
+from reconciler.model.machine import DeviceNode, FoundCard, Machine
 from reconciler.model.origin import Container, Service
 from tests.machines import file, machine, server
 from tests.rules.tree import ROOT
@@ -32,8 +32,8 @@ CUT = file(
     size=10,
     context_length=0,
 )
-CARD = Card(vendor="nvidia", name="NVIDIA H200", memory_bytes=None)
-NODE = Node(path="/dev/nvidia0", usable=True, group="root")
+CARD = FoundCard(vendor="nvidia", name="NVIDIA H200", memory_bytes=None)
+NODE = DeviceNode(path="/dev/nvidia0", usable=True, group="root")
 BY_HAND = server(
     flags=("-m", "models/Qwen3-8B-Q4_K_M.gguf", "-c", "16384", "--host", "10.0.0.7", "-ngl", "99"),
     variables=("LLAMA_ARG_FLASH_ATTN",),
@@ -48,7 +48,7 @@ class Case(NamedTuple):
     """Be a machine, what was answered, and what is known of its accelerators' memory."""
 
     machine: Machine
-    answers: Answers = Answers()
+    answers: InitAnswers = InitAnswers()
     gpu_problem: str = ""
     where: Where = HERE
 
@@ -66,7 +66,7 @@ CASES = {
             weights=(QWEN, GEMMA, BGE, RERANKER, CUT), cards=(CARD,), nodes=(NODE,), programs=("/usr/bin/llama-server", "/opt/b")
         )
     ),
-    "weights_and_answers": Case(machine(weights=(QWEN,)), Answers(("qwen3-8b",), "/opt/my llama/llama-server")),
+    "weights_and_answers": Case(machine(weights=(QWEN,)), InitAnswers(("qwen3-8b",), "/opt/my llama/llama-server")),
     "memory_that_cannot_be_read": Case(
         machine(weights=(QWEN,), nodes=(NODE,), cut="the search for GGUF files ended after 200 files"),
         gpu_problem="found /dev/nvidia0, whose memory cannot be read yet",
@@ -137,7 +137,7 @@ def test_what_is_drafted_can_be_read(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/srv/a b/x.gguf", "/srv/#1.gguf", '/srv/it\'s: "this".gguf', "/srv/模型.gguf", "/srv/1.gguf"])
 def test_every_path_is_read_back_as_it_is(path: str, tmp_path: Path) -> None:
-    texts = draft(machine(weights=(file(path),)), candidates(machine(weights=(file(path),)), {}), Answers(), "")
+    texts = draft(machine(weights=(file(path),)), candidates(machine(weights=(file(path),)), {}), InitAnswers(), "")
     (tmp_path / "desired.yaml").write_text(texts.desired)
     (tmp_path / "inventory.yaml").write_text(texts.inventory)
     (slice_,) = FileSource(tmp_path, DriverCatalog("", SystemClock())).read().slices.values()
@@ -147,7 +147,7 @@ def test_every_path_is_read_back_as_it_is(path: str, tmp_path: Path) -> None:
 def test_an_instance_of_a_template_is_written_so_that_its_name_is_read_back(tmp_path: Path) -> None:
     name = "llama@my\\x2dmodel.service"
     seen = machine(servers=(server(flags=("-m", QWEN.path), service=Service(name=name, scope="system")),), weights=(QWEN,))
-    texts = draft(seen, candidates(seen, {one.pid: adopted(one) for one in seen.servers}), Answers(), "")
+    texts = draft(seen, candidates(seen, {one.pid: adopted(one) for one in seen.servers}), InitAnswers(), "")
     for part, text in texts._asdict().items():
         (tmp_path / f"{part}.yaml").write_text(text)
     (slice_,) = FileSource(tmp_path, DriverCatalog("", SystemClock())).read().slices.values()
@@ -162,7 +162,7 @@ ARGS = (
 
 def test_every_word_of_a_server_is_written_so_that_it_is_read_back(tmp_path: Path) -> None:
     seen = machine(servers=(server(flags=("-m", QWEN.path, *ARGS)),), weights=(QWEN,))
-    texts = draft(seen, candidates(seen, {one.pid: adopted(one) for one in seen.servers}), Answers(), "")
+    texts = draft(seen, candidates(seen, {one.pid: adopted(one) for one in seen.servers}), InitAnswers(), "")
     for part, text in texts._asdict().items():
         (tmp_path / f"{part}.yaml").write_text(text)
     (slice_,) = FileSource(tmp_path, DriverCatalog("", SystemClock())).read().slices.values()
@@ -176,5 +176,5 @@ def test_there_is_no_golden_file_without_its_machine() -> None:
 def test_a_server_that_called_itself_otherwise_is_told_what_clients_will_see() -> None:
     seen = machine(servers=(server(flags=("-m", QWEN.path, "-a", "My Qwen")),), weights=(QWEN,))
     found = candidates(seen, {one.pid: adopted(one) for one in seen.servers})
-    said = " ".join(draft(seen, found, Answers(), "").inventory.replace("#", " ").split())
+    said = " ".join(draft(seen, found, InitAnswers(), "").inventory.replace("#", " ").split())
     assert 'It called itself "My Qwen"; from now on the name that clients see is the one below.' in said

@@ -14,7 +14,7 @@ from reconciler.core.recovery import Hints
 from reconciler.core.report import findings
 from reconciler.model.facts import Binary, Claim, Flags, Health, Phase, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
-from reconciler.model.machine import Folder, Logins, Machine, Node, Obstacle
+from reconciler.model.machine import DeviceNode, FolderState, Logins, Machine, Obstacle
 from reconciler.model.observed import BINARY, CLAIM, FLAGS, GPU, GUARDS, WEIGHTS, AnyFactKey, Observed
 from reconciler.model.origin import Service
 from reconciler.model.port import PortOwner, PortState
@@ -143,7 +143,7 @@ def of_guards(power: WantedPower | None, guards: Guards) -> list[Finding]:
 
 @pytest.mark.parametrize(("power", "level"), [("off", "wrong"), ("on", "wrong"), (None, "note")])
 def test_what_keeps_a_host_from_going_down_or_coming_back_is_named_with_its_remedy(power: WantedPower | None, level: str) -> None:
-    (barred, deaf) = of_guards(power, Guards(barred="this user may not power it off", deaf=DEAF))
+    (barred, deaf) = of_guards(power, Guards(permission_problem="this user may not power it off", wake_problem=DEAF))
     assert (barred.level, barred.subject, barred.found) == (level, "power", "this user may not power it off")
     assert barred.fix == "mend that, or `power:` of box in inventory.yaml"
     assert (deaf.level, deaf.found) == (level, "Wake-on-LAN is off at eth0 of box")
@@ -188,10 +188,10 @@ def test_a_claim_of_another_controller_is_named_with_its_directory() -> None:
 
 def test_device_nodes_that_may_not_be_used_are_named_with_the_group() -> None:
     nodes = [
-        Node(path=f"/dev/{name}", usable=name == "ok", group=group)
+        DeviceNode(path=f"/dev/{name}", usable=name == "ok", group=group)
         for name, group in (("a", "render"), ("b", "video"), ("ok", "x"))
     ]
-    found = seen(nodes=(*nodes, Node(path="/dev/c", usable=False, group="root")))
+    found = seen(nodes=(*nodes, DeviceNode(path="/dev/c", usable=False, group="root")))
     assert [one.fix for one in found] == [
         "`sudo usermod -aG render ann`, then log in again",
         "`ls -l /dev/c` shows who may; a rule of udev lets others",
@@ -260,7 +260,7 @@ def test_conversations_that_nobody_keeps_need_no_room() -> None:
     ],
 )
 def test_a_place_for_the_journal_that_cannot_be_written_is_named_and_no_folder_of_others_is_given_away(
-    place: Folder, fix: str
+    place: FolderState, fix: str
 ) -> None:
     (found,) = findings.of_journal_place(machine(folders=(place,)))
     assert (found.level, found.subject, found.fix) == ("wrong", "data directory", fix)

@@ -11,16 +11,16 @@ from reconciler.core.policy import aim
 from reconciler.core.recovery import Hints, fold
 from reconciler.model.observed import Observed
 from reconciler.model.records import (
-    Accepted,
     Adopted,
-    Answers,
-    Gone,
     Hold,
+    HostGone,
+    HostReturned,
     Record,
     Row,
     RunClosed,
     RunOpened,
     SentDown,
+    ShutdownAccepted,
     StepDone,
     StepIntent,
     TrialOpened,
@@ -47,7 +47,7 @@ def done(seconds: float, outcome: Any = "done") -> StepDone:
     return StepDone(host=HOST, run=1, number=1, step="start", model="a", outcome=outcome, seconds=seconds)
 
 
-ACCEPTED = Accepted(host=HOST, run=1, boot_id="boot")
+ACCEPTED = ShutdownAccepted(host=HOST, run=1, boot_id="boot")
 
 
 def going(step: str = "shutdown", run: int = 1) -> StepIntent:
@@ -161,7 +161,7 @@ def test_a_host_that_was_seen_to_be_down_is_remembered_with_who_saw_it() -> None
 
 
 def test_a_host_that_a_later_controller_saw_to_be_down_is_remembered_with_how() -> None:
-    gone = Gone(host=HOST, because="it was silent for long enough")
+    gone = HostGone(host=HOST, because="it was silent for long enough")
     assert after(going(), ACCEPTED, gone).sent_down == sent(boot_id="boot", seen="it was silent for long enough")
     assert after(gone).sent_down is None
 
@@ -177,7 +177,7 @@ def test_what_is_done_before_a_host_goes_down_changes_nothing_of_its_way() -> No
 
 def test_a_host_that_answers_or_was_woken_is_down_no_more() -> None:
     down = (going(), ACCEPTED, went("done", seen="its plug draws 1 W"))
-    assert after(*down, Answers(host=HOST, boot_id="another boot")).sent_down is None
+    assert after(*down, HostReturned(host=HOST, boot_id="another boot")).sent_down is None
     assert after(*down, went("done", "wake")).sent_down is None
     assert after(*down, went("skipped", "wake")).sent_down is None
 

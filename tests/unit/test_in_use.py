@@ -64,6 +64,6 @@ def test_a_slot_that_is_unsaved_because_a_client_came_is_told_from_one_that_coul
 
 def test_a_save_that_has_ended_and_left_out_slots_is_not_waited_for() -> None:
     two = IDLE.model_copy(update={"slots": (*IDLE.slots, Slot(id=3, busy=False, tokens=90, task=2))})
-    assert SAVE.hopeless(seen(IDLE)) == "slot 0 was not saved"
-    assert SAVE.hopeless(seen(two)) == "slots 0, 3 were not saved"
-    assert SAVE.hopeless(seen(Activity())) == ""
+    assert SAVE.cannot_succeed_reason(seen(IDLE)) == "slot 0 was not saved"
+    assert SAVE.cannot_succeed_reason(seen(two)) == "slots 0, 3 were not saved"
+    assert SAVE.cannot_succeed_reason(seen(Activity())) == ""

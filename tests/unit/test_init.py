@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli.terminal import ask
-from reconciler.core.onboarding.draft_files import Answers, Candidate
+from reconciler.core.onboarding.draft_files import Candidate, InitAnswers
 from reconciler.render.onboarding_text import init_text
 from reconciler.verbs.init import _answers
 from tests.machines import adopted, file, machine, server
@@ -29,19 +29,19 @@ def saying(*answers: str) -> Callable[[str], str]:
     ("said", "active"), [(("2",), ("b",)), (("a",), ("a",)), (("",), None), (("7", "c", "b"), ("b",)), (("c", ""), None)]
 )
 def test_which_model_shall_run_is_asked_until_it_is_understood(said: tuple[str, ...], active: tuple[str, ...] | None) -> None:
-    assert _answers(WITH_PROGRAM, FOUND, saying(*said)) == Answers(active, "")
+    assert _answers(WITH_PROGRAM, FOUND, saying(*said)) == InitAnswers(active, "")
 
 
 def test_where_the_program_is_is_asked_when_none_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
-    assert _answers(machine(), FOUND, saying("~/llama-server", "1")) == Answers(("a",), "/home/ann/llama-server")
-    assert _answers(machine(), FOUND, saying("", "")) == Answers(None, "")
+    assert _answers(machine(), FOUND, saying("~/llama-server", "1")) == InitAnswers(("a",), "/home/ann/llama-server")
+    assert _answers(machine(), FOUND, saying("", "")) == InitAnswers(None, "")
 
 
 def test_nothing_is_asked_of_what_is_served_or_where_nothing_is_or_without_a_person() -> None:
-    assert _answers(machine(), SERVED, saying()) == Answers(None, "")
-    assert _answers(machine(), (), saying()) == Answers()
-    assert _answers(machine(), FOUND, None) == Answers()
+    assert _answers(machine(), SERVED, saying()) == InitAnswers(None, "")
+    assert _answers(machine(), (), saying()) == InitAnswers()
+    assert _answers(machine(), FOUND, None) == InitAnswers()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import asyncio
 import anyio
 import pytest
 
-from reconciler.edge.loop_scope import Loop
+from reconciler.edge.loop_scope import LoopScope
 from reconciler.errors import DriverError
 
 
@@ -21,14 +21,14 @@ async def test_tasks_end_with_the_loop() -> None:
         finally:
             ended.set()
 
-    async with Loop() as loop:
+    async with LoopScope() as loop:
         loop.start(task)
         await began.wait()
     assert ended.is_set()
 
 
 async def test_outside_of_the_loop_no_task_begins() -> None:
-    loop = Loop()
+    loop = LoopScope()
     async with loop:
         pass
     with pytest.raises(DriverError, match="this command is ending"):
@@ -39,7 +39,7 @@ async def test_outside_of_the_loop_no_task_begins() -> None:
 async def test_a_pipe_whose_reader_left_is_no_news_and_what_else_went_wrong_unseen_is(
     error: Exception, caplog: pytest.LogCaptureFixture, *, said: bool
 ) -> None:
-    async with Loop():
+    async with LoopScope():
         unseen = asyncio.get_running_loop().create_future()
         unseen.set_exception(error)
         del unseen
@@ -48,7 +48,7 @@ async def test_a_pipe_whose_reader_left_is_no_news_and_what_else_went_wrong_unse
 
 async def test_what_goes_wrong_inside_is_told_as_it_is() -> None:
     async def fail() -> None:
-        async with Loop() as loop:
+        async with LoopScope() as loop:
             loop.start(anyio.sleep_forever)
             raise KeyError
 
@@ -57,7 +57,7 @@ async def test_what_goes_wrong_inside_is_told_as_it_is() -> None:
 
 
 def test_there_is_one_thing_for_each_key() -> None:
-    loop = Loop()
+    loop = LoopScope()
     first = loop.one("a", object)
     assert loop.one("a", object) is first
     assert loop.one("b", object) is not first

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.edge.notify import Supervisor
+from reconciler.edge.notify import SystemdSupervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listene
 
 
 def test_each_word_is_one_datagram(listener: Listener) -> None:
-    supervisor = Supervisor({"NOTIFY_SOCKET": listener.name})
+    supervisor = SystemdSupervisor({"NOTIFY_SOCKET": listener.name})
     for say, words in (
         (supervisor.ready, "READY=1"),
         (supervisor.alive, "WATCHDOG=1"),
@@ -48,30 +48,30 @@ def test_each_word_is_one_datagram(listener: Listener) -> None:
 
 def test_a_reload_says_when_it_began(listener: Listener) -> None:
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    Supervisor({"NOTIFY_SOCKET": listener.name}).reloading()
+    SystemdSupervisor({"NOTIFY_SOCKET": listener.name}).reloading()
     first, _, began = listener.heard().rpartition("\nMONOTONIC_USEC=")
     assert first == "RELOADING=1"
     assert before <= int(began) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
 def test_a_status_is_one_line_whatever_is_said(listener: Listener) -> None:
-    Supervisor({"NOTIFY_SOCKET": listener.name}).status("serves gemma3\nREADY=1 \udcff ä")
+    SystemdSupervisor({"NOTIFY_SOCKET": listener.name}).status("serves gemma3\nREADY=1 \udcff ä")
     assert listener.heard() == "STATUS=serves gemma3 READY=1 ? ä"
 
 
 def test_without_a_supervisor_nothing_is_said() -> None:
-    supervisor = Supervisor({"WATCHDOG_USEC": "30000000"})
+    supervisor = SystemdSupervisor({"WATCHDOG_USEC": "30000000"})
     supervisor.ready()
     assert supervisor.watchdog_seconds is None
 
 
 def test_a_supervisor_that_is_gone_or_cannot_be_is_no_error(tmp_path: Path) -> None:
     for name in (f"{tmp_path}/nobody", "@nobody", "vsock:2:1234", "/" + "x" * 200):
-        Supervisor({"NOTIFY_SOCKET": name}).ready()
+        SystemdSupervisor({"NOTIFY_SOCKET": name}).ready()
 
 
 def test_a_supervisor_that_does_not_listen_is_not_waited_for(listener: Listener) -> None:
-    supervisor = Supervisor({"NOTIFY_SOCKET": listener.name})
+    supervisor = SystemdSupervisor({"NOTIFY_SOCKET": listener.name})
     for _ in range(2000):
         supervisor.alive()
     assert listener.heard() == "WATCHDOG=1"
@@ -92,4 +92,4 @@ def test_a_supervisor_that_does_not_listen_is_not_waited_for(listener: Listener)
 )
 def test_the_watchdog_waits_for_the_process_that_it_names(told: dict[str, str], seconds: float | None) -> None:
     told = {name: value.replace("this one", str(os.getpid())) for name, value in told.items()}
-    assert Supervisor({"NOTIFY_SOCKET": "@nobody", **told}).watchdog_seconds == seconds
+    assert SystemdSupervisor({"NOTIFY_SOCKET": "@nobody", **told}).watchdog_seconds == seconds

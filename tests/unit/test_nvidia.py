@@ -13,12 +13,12 @@ import pytest
 from reconciler.drivers.access import local
 from reconciler.drivers.access.shared.driver import ExchangeDriver
 from reconciler.drivers.gpus import auto, nvidia
-from reconciler.edge.abandoned_thread import Aside
+from reconciler.edge.abandoned_thread import AbandonedThread
 from reconciler.model.facts import Fact, Known, UnitIdentity, Unknown
 from reconciler.model.gpu import GIB, Card, Gpu, Holder
 from reconciler.onhost import serve
 from reconciler.onhost.nvidia import cards
-from reconciler.onhost.problem import Problem
+from reconciler.onhost.problem import HostProblem
 from tests import nvml, running
 from tests.contracts.hosts import here
 
@@ -192,7 +192,7 @@ async def test_a_library_that_hangs_is_left_alone_until_it_comes_back() -> None:
         hangs.wait()
         return "here"
 
-    aside = Aside(call)
+    aside = AbandonedThread(call)
     for _ in range(3):
         with pytest.raises(TimeoutError):
             await aside.answer(0.01)
@@ -202,7 +202,7 @@ async def test_a_library_that_hangs_is_left_alone_until_it_comes_back() -> None:
         assert await answered(aside) == "here"
 
 
-async def answered(aside: Aside[str]) -> str:
+async def answered(aside: AbandonedThread[str]) -> str:
     while True:
         try:
             return await aside.answer(1)
@@ -376,5 +376,5 @@ def test_a_program_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Mo
     smi(tmp_path, "")
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexec sleep 60\n")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(Problem, match=r"did not answer within 0\.2 s"):
+    with pytest.raises(HostProblem, match=r"did not answer within 0\.2 s"):
         cards(0.2)

@@ -7,7 +7,7 @@ import anyio
 from reconciler.core.power import SILENCE_SECONDS
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.life import Life
-from reconciler.fakes.ports import FakeGpu, FakeLauncher, Parts, ports
+from reconciler.fakes.ports import FakeDrivers, FakeGpu, FakeLauncher, ports
 from reconciler.fakes.world import World
 from reconciler.loop.observer import READ_SECONDS, Observer, remembered
 from reconciler.model.facts import Fact, Unit
@@ -36,7 +36,7 @@ class SilentLauncher(FakeLauncher):
         return await super().units()
 
 
-def seen(parts: Parts) -> tuple[World, Observed]:
+def seen(parts: FakeDrivers) -> tuple[World, Observed]:
     world = World(TurnedClock())
     readers = ports(world, want("a"), Life(), parts)
     return world, world.clock.run(Observer(readers, want("a"), world.clock).everything)
@@ -64,7 +64,7 @@ def test_a_host_is_silent_only_while_its_network_answers() -> None:
 
 
 def test_a_reader_that_never_answers_is_unknown_and_hides_nobody_else() -> None:
-    world, observed = seen(Parts(gpu=SilentGpu))
+    world, observed = seen(FakeDrivers(gpu=SilentGpu))
     unknown = observed.unknown(GPU(HOST))
     assert unknown is not None
     assert unknown.reason == LATE
@@ -73,7 +73,7 @@ def test_a_reader_that_never_answers_is_unknown_and_hides_nobody_else() -> None:
 
 
 def test_units_that_are_not_told_leave_engines_unknown() -> None:
-    _, observed = seen(Parts(launcher=SilentLauncher))
+    _, observed = seen(FakeDrivers(launcher=SilentLauncher))
     for kind in (UNIT, HEALTH):
         unknown = observed.unknown(kind(HOST, "a"))
         assert unknown is not None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.onhost import bundle, process, procfs, terminate
-from reconciler.onhost.problem import Problem
+from reconciler.onhost.problem import HostProblem
 from reconciler.onhost.serve import answer
 from tests import running
 from tests.needs import need_root
@@ -201,7 +201,7 @@ def test_a_process_that_ignores_term_is_asked_twice_then_killed(tmp_path: Path) 
 
 def test_what_cannot_be_killed_in_time_is_an_error_that_names_it(tmp_path: Path) -> None:
     identity = start(tmp_path, STUBBORN)
-    with pytest.raises(Problem, match=rf"process {identity['pid']} \(python.*\) is still there 0 s after SIGKILL"):
+    with pytest.raises(HostProblem, match=rf"process {identity['pid']} \(python.*\) is still there 0 s after SIGKILL"):
         terminate.stop(stop_request(identity, grace=0.01, again=0.01, kill=0))
     assert lives(identity["pid"])
 

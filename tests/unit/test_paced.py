@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.power.host_power.paced import Paced
-from reconciler.drivers.power.host_power.power import Composed, Parts
+from reconciler.drivers.power.host_power.power import Composed, PowerParts
 from reconciler.edge.clock import SystemClock
 from reconciler.fakes.clock import TurnedClock
 from reconciler.model import power as seen
@@ -54,7 +54,7 @@ class Witness:
 
 
 def composed(one: Witness, seconds: float) -> Composed:
-    return Composed("box", NOBODY, Parts((one,), one, Paced(one, seconds), one, None, nowhere, NOBODY))
+    return Composed("box", NOBODY, PowerParts((one,), one, Paced(one, seconds), one, None, nowhere, NOBODY))
 
 
 def turned(script: Callable[[], Awaitable[None]]) -> None:

@@ -6,7 +6,7 @@ from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.life import Life
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
-from reconciler.loop.ports_cache import Lasting
+from reconciler.loop.ports_cache import PortsCache
 from reconciler.model.spec import Slice
 from reconciler.ports import HostPorts
 from tests.sample_worlds import model, slice_of
@@ -21,7 +21,7 @@ def test_ports_are_made_anew_only_for_other_definitions_and_two_of_them_last() -
         made.append(slice_)
         return ports(World(TurnedClock()), slice_, Life())
 
-    lasting = Lasting(make)
+    lasting = PortsCache(make)
     first = lasting(slice_of(("a",), A, power="on"))
     other = lasting(slice_of(("a",), MOVED))
     assert lasting(slice_of((), A, power="off")) is first

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import pytest
 
-from reconciler.drivers.power.host_power.power import PATIENT, Composed, Parts
+from reconciler.drivers.power.host_power.power import ATTEMPTS_EACH, Composed, PowerParts
 from reconciler.drivers.power.host_power.refusals import REST_SECONDS, Account, Refusals
 from reconciler.errors import Barred, DriverError
 from reconciler.fakes.clock import TurnedClock
@@ -82,7 +82,7 @@ def climbed(*rungs: Rung, attempts: Sequence[int]) -> list[DriverError | None]:
         return ""
 
     nobody = cast("Access", None)
-    power = Composed("box", nobody, Parts(rungs, None, None, None, None, nowhere, nobody))
+    power = Composed("box", nobody, PowerParts(rungs, None, None, None, None, nowhere, nobody))
 
     async def climb() -> list[DriverError | None]:
         came: list[DriverError | None] = []
@@ -113,8 +113,8 @@ def test_who_is_not_let_in_leaves_it_to_the_others() -> None:
 
 def test_who_joins_late_and_is_not_let_in_is_asked_once() -> None:
     packets, bmc = Rung(None), Rung(Barred("not you"))
-    assert climbed(packets, bmc, attempts=range(PATIENT + 3)) == [None] * (PATIENT + 3)
-    assert (packets.asked, bmc.asked) == (PATIENT + 3, 1)
+    assert climbed(packets, bmc, attempts=range(ATTEMPTS_EACH + 3)) == [None] * (ATTEMPTS_EACH + 3)
+    assert (packets.asked, bmc.asked) == (ATTEMPTS_EACH + 3, 1)
 
 
 def test_a_host_may_still_be_woken_while_somebody_just_failed() -> None:

@@ -13,7 +13,7 @@ from reconciler.loop import host_loop
 from reconciler.model.records import Asked, Hold, Resume, RunClosed, RunOpened, StepDone
 from tests.crash.stage import Stage, serving_a, want
 from tests.sample_worlds import HOST, PROVENANCE, model
-from tests.watched_world import Vigil, wanted
+from tests.watched_world import WatchedWorld, wanted
 
 SETTLED = 30.0
 """By then a switch in this world has ended."""
@@ -22,330 +22,330 @@ QUICK = 1.0
 """Within this many seconds whoever asks is heard."""
 
 
-def serving() -> Vigil:
-    return Vigil(serving_a())
+def serving() -> WatchedWorld:
+    return WatchedWorld(serving_a())
 
 
-def run(vigil: Vigil, script: Callable[[Vigil], Awaitable[None]]) -> None:
+def run(watched: WatchedWorld, script: Callable[[WatchedWorld], Awaitable[None]]) -> None:
     async def all_of_it() -> None:
-        async with vigil.watching():
-            await script(vigil)
+        async with watched.watching():
+            await script(watched)
 
-    vigil.world.clock.run(all_of_it)
-    assert vigil.world.violations == []
+    watched.world.clock.run(all_of_it)
+    assert watched.world.violations == []
 
 
-def serves(vigil: Vigil) -> set[str]:
-    return set(vigil.world.serving())
+def serves(watched: WatchedWorld) -> set[str]:
+    return set(watched.world.serving())
 
 
 def test_an_edit_is_carried_out_by_itself() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        at = vigil.world.clock.wall()
-        vigil.edit(want("b"))
+        at = watched.world.clock.wall()
+        watched.edit(want("b"))
         await anyio.sleep(SETTLED)
-        assert serves(vigil) == {"b"}
-        assert vigil.first_effect_after(at) < 0.1
+        assert serves(watched) == {"b"}
+        assert watched.first_effect_after(at) < 0.1
 
     run(serving(), script)
 
 
 def test_an_edit_that_changes_no_slice_touches_nothing() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        rows, units = vigil.journal.newest(), vigil.world.units()
-        vigil.edit(want("a"), PROVENANCE.model_copy(update={"commit": "f" * 40}))
+        rows, units = watched.journal.newest(), watched.world.units()
+        watched.edit(want("a"), PROVENANCE.model_copy(update={"commit": "f" * 40}))
         await anyio.sleep(SETTLED)
-        assert (vigil.journal.newest(), vigil.world.units()) == (rows, units)
+        assert (watched.journal.newest(), watched.world.units()) == (rows, units)
 
     run(serving(), script)
 
 
 def test_a_watch_at_rest_writes_nothing() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        rows = vigil.journal.newest()
+        rows = watched.journal.newest()
         await anyio.sleep(10_000.0)
-        assert vigil.journal.newest() == rows
+        assert watched.journal.newest() == rows
 
     run(serving(), script)
 
 
 def test_files_that_cannot_be_used_change_nothing_and_are_reported_once() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        rows = vigil.journal.newest()
+        rows = watched.journal.newest()
         for _ in range(3):
-            vigil.edits.write("ConfigError: line 3 is wrong")
+            watched.edits.write("ConfigError: line 3 is wrong")
             await anyio.sleep(SETTLED)
-        assert vigil.journal.newest() == rows
-        assert vigil.said.count("ConfigError: line 3 is wrong\nwhat was wanted before is kept until that changes") == 1
-        vigil.edit(want("b"))
+        assert watched.journal.newest() == rows
+        assert watched.said.count("ConfigError: line 3 is wrong\nwhat was wanted before is kept until that changes") == 1
+        watched.edit(want("b"))
         await anyio.sleep(SETTLED)
-        assert serves(vigil) == {"b"}
+        assert serves(watched) == {"b"}
 
     run(serving(), script)
 
 
 def test_a_watch_that_never_read_the_files_says_that_it_does_nothing() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        assert vigil.said == ["ConfigError: line 3 is wrong\nnothing is done until that changes"]
+        assert watched.said == ["ConfigError: line 3 is wrong\nnothing is done until that changes"]
 
-    vigil = Vigil(Stage(wanted=want("a")))
-    vigil.edits.write("ConfigError: line 3 is wrong")
-    run(vigil, script)
+    watched = WatchedWorld(Stage(wanted=want("a")))
+    watched.edits.write("ConfigError: line 3 is wrong")
+    run(watched, script)
 
 
 def test_a_unit_that_dies_is_started_again_at_once() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        at = vigil.world.clock.wall()
-        vigil.world.crash("a")
+        at = watched.world.clock.wall()
+        watched.world.crash("a")
         await anyio.sleep(SETTLED)
-        assert serves(vigil) == {"a"}
-        assert vigil.first_effect_after(at) < QUICK
+        assert serves(watched) == {"a"}
+        assert watched.first_effect_after(at) < QUICK
 
     run(serving(), script)
 
 
 def test_a_unit_that_keeps_dying_is_started_ever_more_rarely() -> None:
-    vigil = Vigil(Stage())
-    vigil.world.natures[model("a").digest] = Nature(dies_after=5.0)
+    watched = WatchedWorld(Stage())
+    watched.world.natures[model("a").digest] = Nature(dies_after=5.0)
 
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(host_loop.LOOK_BACK_SECONDS)
-        opened = [row.at for row in vigil.journal.rows() if isinstance(row.record, RunOpened)]
+        opened = [row.at for row in watched.journal.rows() if isinstance(row.record, RunOpened)]
         waits = [round(later - earlier) for earlier, later in pairwise(opened)]
         assert waits[0] < 10.0
         assert waits == sorted(waits)
         assert waits[-1] > 80.0
 
-    run(vigil, script)
+    run(watched, script)
 
 
 def test_a_newer_wish_ends_the_wait_for_an_older_one() -> None:
-    async def script(vigil: Vigil) -> None:
-        vigil.world.natures[model("b").digest] = Nature(loads_in=1000.0)
+    async def script(watched: WatchedWorld) -> None:
+        watched.world.natures[model("b").digest] = Nature(loads_in=1000.0)
         await anyio.sleep(SETTLED)
-        vigil.edit(want("b"))
+        watched.edit(want("b"))
         await anyio.sleep(SETTLED)
-        at = vigil.world.clock.wall()
-        vigil.edit(want("a"))
+        at = watched.world.clock.wall()
+        watched.edit(want("a"))
         await anyio.sleep(SETTLED)
-        assert serves(vigil) == {"a"}
-        assert vigil.first_effect_after(at) < QUICK
-        closed = [row.record for row in vigil.journal.rows() if isinstance(row.record, RunClosed)]
+        assert serves(watched) == {"a"}
+        assert watched.first_effect_after(at) < QUICK
+        closed = [row.record for row in watched.journal.rows() if isinstance(row.record, RunClosed)]
         assert [run.verdict for run in closed[-2:]] == ["superseded", "promoted"]
 
     run(serving(), script)
 
 
 def test_what_is_superseded_loses_no_conversation() -> None:
-    async def script(vigil: Vigil) -> None:
-        vigil.world.natures[model("b").digest] = Nature(loads_in=1000.0)
+    async def script(watched: WatchedWorld) -> None:
+        watched.world.natures[model("b").digest] = Nature(loads_in=1000.0)
         await anyio.sleep(SETTLED)
-        vigil.world.talk("a", Conversation("tea", 900))
+        watched.world.talk("a", Conversation("tea", 900))
         await anyio.sleep(5.0)
-        vigil.edit(want("b"))
+        watched.edit(want("b"))
         await anyio.sleep(SETTLED)
-        vigil.edit(want("a"))
+        watched.edit(want("a"))
         await anyio.sleep(SETTLED)
-        assert vigil.world.talk("a", Conversation("tea", 910)) == 900
+        assert watched.world.talk("a", Conversation("tea", 910)) == 900
 
     run(serving(), script)
 
 
 def test_who_asks_is_heard_within_a_second_and_told_how_it_ended() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        at = vigil.world.clock.wall()
-        assert (await vigil.ask("apply")).outcome == "in_sync"
-        assert vigil.world.clock.wall() - at < QUICK
+        at = watched.world.clock.wall()
+        assert (await watched.ask("apply")).outcome == "in_sync"
+        assert watched.world.clock.wall() - at < QUICK
 
     run(serving(), script)
 
 
 def test_a_hold_leaves_the_host_alone_until_it_is_resumed() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        assert (await vigil.ask("hold", Hold(host=HOST, reason="a game"))).outcome == "in_sync"
-        vigil.edit(want("b"))
+        assert (await watched.ask("hold", Hold(host=HOST, reason="a game"))).outcome == "in_sync"
+        watched.edit(want("b"))
         await anyio.sleep(10_000.0)
-        assert serves(vigil) == {"a"}
-        refused = await vigil.ask("apply")
+        assert serves(watched) == {"a"}
+        refused = await watched.ask("apply")
         assert (refused.outcome, refused.exit_code, refused.held, refused.word) == ("refused", 4, True, "on hold")
         assert "a game" in refused.reasons[0]
-        assert any(line.startswith("box: on hold; the host is left as it is; held: a game") for line in vigil.said)
-        assert (await vigil.ask("resume", Resume(host=HOST))).outcome == "applied"
-        assert serves(vigil) == {"b"}
+        assert any(line.startswith("box: on hold; the host is left as it is; held: a game") for line in watched.said)
+        assert (await watched.ask("resume", Resume(host=HOST))).outcome == "applied"
+        assert serves(watched) == {"b"}
 
     run(serving(), script)
 
 
 def test_a_hold_that_releases_frees_the_host_and_resume_brings_the_conversation_back() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        assert (await vigil.ask("hold", Hold(host=HOST, reason="a game", release=True))).outcome == "applied"
+        assert (await watched.ask("hold", Hold(host=HOST, reason="a game", release=True))).outcome == "applied"
         await anyio.sleep(10_000.0)
-        assert vigil.world.units() == []
-        assert (await vigil.ask("resume", Resume(host=HOST))).outcome == "applied"
-        assert vigil.world.talk("a", Conversation("tea", 510)) == 500
+        assert watched.world.units() == []
+        assert (await watched.ask("resume", Resume(host=HOST))).outcome == "applied"
+        assert watched.world.talk("a", Conversation("tea", 510)) == 500
 
     run(serving(), script)
 
 
 def test_a_hold_ends_by_itself_when_its_time_has_come() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        until = vigil.world.clock.wall() + 500.0
-        await vigil.ask("hold", Hold(host=HOST, reason="a game", until=until))
-        vigil.edit(want("b"))
+        until = watched.world.clock.wall() + 500.0
+        await watched.ask("hold", Hold(host=HOST, reason="a game", until=until))
+        watched.edit(want("b"))
         await anyio.sleep(450.0)
-        assert serves(vigil) == {"a"}
+        assert serves(watched) == {"a"}
         await anyio.sleep(80.0)
-        assert serves(vigil) == {"b"}
-        assert vigil.first_effect_after(until) < QUICK
+        assert serves(watched) == {"b"}
+        assert watched.first_effect_after(until) < QUICK
 
     run(serving(), script)
 
 
 def test_a_hold_now_ends_a_wait_and_another_hold_does_not() -> None:
-    async def script(vigil: Vigil) -> None:
-        vigil.world.natures[model("b").digest] = Nature(loads_in=100.0)
+    async def script(watched: WatchedWorld) -> None:
+        watched.world.natures[model("b").digest] = Nature(loads_in=100.0)
         await anyio.sleep(SETTLED)
-        vigil.edit(want("b"))
+        watched.edit(want("b"))
         await anyio.sleep(SETTLED)
-        at = vigil.world.clock.wall()
-        await vigil.ask("hold", Hold(host=HOST, reason="a game", now=True))
-        assert vigil.world.clock.wall() - at < QUICK
-        await vigil.ask("resume", Resume(host=HOST))
-        assert serves(vigil) == {"b"}
+        at = watched.world.clock.wall()
+        await watched.ask("hold", Hold(host=HOST, reason="a game", now=True))
+        assert watched.world.clock.wall() - at < QUICK
+        await watched.ask("resume", Resume(host=HOST))
+        assert serves(watched) == {"b"}
 
     run(serving(), script)
 
 
 def test_a_failed_wish_is_left_alone_while_last_good_serves() -> None:
-    async def script(vigil: Vigil) -> None:
-        vigil.world.natures[model("b").digest] = Nature(dies_after=0.5)
+    async def script(watched: WatchedWorld) -> None:
+        watched.world.natures[model("b").digest] = Nature(dies_after=0.5)
         await anyio.sleep(SETTLED)
-        vigil.edit(want("b"))
+        watched.edit(want("b"))
         await anyio.sleep(10_000.0)
-        assert serves(vigil) == {"a"}
-        failures = [row.record for row in vigil.journal.rows() if isinstance(row.record, RunClosed) and row.record.quarantines]
+        assert serves(watched) == {"a"}
+        failures = [row.record for row in watched.journal.rows() if isinstance(row.record, RunClosed) and row.record.quarantines]
         assert len(failures) == 1
-        refused = await vigil.ask("apply")
+        refused = await watched.ask("apply")
         assert refused.message == "the wanted state failed before; last good keeps serving"
         assert list(refused.serving) == ["a"]
-        assert not any("it is tried again" in line for line in vigil.said)
+        assert not any("it is tried again" in line for line in watched.said)
 
     run(serving(), script)
 
 
 def test_a_failed_wish_is_tried_again_ever_more_rarely_where_nothing_serves() -> None:
-    async def script(vigil: Vigil) -> None:
-        vigil.world.natures[model("a").digest] = Nature(dies_after=0.5)
+    async def script(watched: WatchedWorld) -> None:
+        watched.world.natures[model("a").digest] = Nature(dies_after=0.5)
         await anyio.sleep(10_000.0)
-        failed = [row.at for row in vigil.journal.rows() if isinstance(row.record, RunClosed) and row.record.quarantines]
+        failed = [row.at for row in watched.journal.rows() if isinstance(row.record, RunClosed) and row.record.quarantines]
         waits = [later - earlier for earlier, later in pairwise(failed)]
         assert 5 < len(failed) < 30
-        told = [line for line in vigil.said if "it is tried again at " in line]
+        told = [line for line in watched.said if "it is tried again at " in line]
         assert len(failed) - 1 <= len(told) <= len(failed)
-        assert not any("keeps serving" in line for line in vigil.said)
+        assert not any("keeps serving" in line for line in watched.said)
         assert waits[:4] == sorted(waits[:4])
-        vigil.world.natures.clear()
+        watched.world.natures.clear()
         await anyio.sleep(2000.0)
-        assert serves(vigil) == {"a"}
+        assert serves(watched) == {"a"}
 
-    run(Vigil(Stage()), script)
+    run(WatchedWorld(Stage()), script)
 
 
 def test_what_last_good_would_be_stopped_for_is_not_said_to_be_tried_again() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        vigil.world.natures[model("b").digest] = Nature(dies_after=0.5)
-        vigil.edit(want("b"))
+        watched.world.natures[model("b").digest] = Nature(dies_after=0.5)
+        watched.edit(want("b"))
         with anyio.fail_after(SETTLED):
-            while not any("going back" in line for line in vigil.said) or serves(vigil) != {"a"}:  # noqa: ASYNC110
+            while not any("going back" in line for line in watched.said) or serves(watched) != {"a"}:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
-        vigil.world.crash("a")
+        watched.world.crash("a")
         await anyio.sleep(SETTLED)
-        assert serves(vigil) == {"a"}
-        assert any("rolled back; quarantined" in line for line in vigil.said)
-        assert not any("it is tried again" in line for line in vigil.said)
+        assert serves(watched) == {"a"}
+        assert any("rolled back; quarantined" in line for line in watched.said)
+        assert not any("it is tried again" in line for line in watched.said)
 
     run(serving(), script)
 
 
 def test_leaving_ends_no_engine_and_leaves_the_run_open() -> None:
-    vigil = serving()
-    vigil.world.natures[model("b").digest] = Nature(loads_in=100.0)
+    watched = serving()
+    watched.world.natures[model("b").digest] = Nature(loads_in=100.0)
 
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        vigil.edit(want("b"))
+        watched.edit(want("b"))
         await anyio.sleep(SETTLED)
 
-    run(vigil, script)
-    last = vigil.journal.rows()[-1].record
+    run(watched, script)
+    last = watched.journal.rows()[-1].record
     assert isinstance(last, StepDone)
     assert last.outcome == "cancelled"
-    assert [unit.mark.model for unit in vigil.world.units() if unit.mark] == ["b"]
+    assert [unit.mark.model for unit in watched.world.units() if unit.mark] == ["b"]
 
-    async def again(vigil: Vigil) -> None:
+    async def again(watched: WatchedWorld) -> None:
         await anyio.sleep(200.0)
-        assert serves(vigil) == {"b"}
+        assert serves(watched) == {"b"}
 
-    run(vigil, again)
-    assert "cut short" in "\n".join(vigil.said)
+    run(watched, again)
+    assert "cut short" in "\n".join(watched.said)
 
 
 def test_an_engine_that_hangs_is_found_out_by_looking_again() -> None:
-    vigil = Vigil(Stage())
-    vigil.world.natures[model("a").digest] = Nature(hangs_after=50.0)
+    watched = WatchedWorld(Stage())
+    watched.world.natures[model("a").digest] = Nature(hangs_after=50.0)
 
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        assert len(vigil.runs()) == 1
-        vigil.world.natures.clear()
+        assert len(watched.runs()) == 1
+        watched.world.natures.clear()
         await anyio.sleep(50.0 + 2 * host_loop.RESYNC_SECONDS)
-        assert len(vigil.runs()) == 2
-        assert serves(vigil) == {"a"}
+        assert len(watched.runs()) == 2
+        assert serves(watched) == {"a"}
 
-    run(vigil, script)
+    run(watched, script)
 
 
 def test_who_read_sooner_than_the_watch_is_answered_for_what_they_read() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        vigil.edits.now = wanted(want("b"))
+        watched.edits.now = wanted(want("b"))
         asked = Asked(host=HOST, trigger="apply", wanted=digest(want("b")))
-        assert (await vigil.ask_with(asked)).outcome == "applied"
-        assert serves(vigil) == {"b"}
+        assert (await watched.ask_with(asked)).outcome == "applied"
+        assert serves(watched) == {"b"}
 
     run(serving(), script)
 
 
 def test_who_read_what_is_out_of_date_is_refused_within_seconds() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        at = vigil.world.clock.wall()
-        refused = await vigil.ask_with(Asked(host=HOST, trigger="apply", wanted=digest(want("b"))))
+        at = watched.world.clock.wall()
+        refused = await watched.ask_with(Asked(host=HOST, trigger="apply", wanted=digest(want("b"))))
         assert (refused.outcome, refused.reasons) == ("refused", (host_loop.NOT_READ,))
-        assert vigil.world.clock.wall() - at < 2 * host_loop.READ_AGAIN_SECONDS
+        assert watched.world.clock.wall() - at < 2 * host_loop.READ_AGAIN_SECONDS
 
     run(serving(), script)
 
 
 def test_where_the_last_good_state_is_that_nothing_runs_nobody_is_told_that_it_serves() -> None:
-    async def script(vigil: Vigil) -> None:
-        vigil.world.natures[model("b").digest] = Nature(dies_after=0.5)
-        vigil.edit(want())
+    async def script(watched: WatchedWorld) -> None:
+        watched.world.natures[model("b").digest] = Nature(dies_after=0.5)
+        watched.edit(want())
         await anyio.sleep(SETTLED)
-        vigil.edit(want("b"))
+        watched.edit(want("b"))
         await anyio.sleep(SETTLED)
-        refused = [line for line in vigil.said if "the wanted state failed before" in line]
+        refused = [line for line in watched.said if "the wanted state failed before" in line]
         assert refused
         assert all("the wanted state failed before; nothing serves; " in line for line in refused)
 
@@ -353,28 +353,28 @@ def test_where_the_last_good_state_is_that_nothing_runs_nobody_is_told_that_it_s
 
 
 def test_who_takes_the_port_of_a_model_that_died_leaves_nothing_that_is_said_to_serve() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        vigil.world.natures[model("a").digest] = Nature(dies_after=0.1)
-        vigil.world.crash("a")
+        watched.world.natures[model("a").digest] = Nature(dies_after=0.1)
+        watched.world.crash("a")
         with anyio.fail_after(SETTLED):
-            while vigil.world.on_port(model("a").port) or not any("start a" in line for line in vigil.said):  # noqa: ASYNC110
+            while watched.world.on_port(model("a").port) or not any("start a" in line for line in watched.said):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
-        vigil.world.stranger(model("a").port)
+        watched.world.stranger(model("a").port)
         await anyio.sleep(1000.0)
-        assert any("refused; the wanted state failed before; " in line for line in vigil.said)
-        assert not any("serving" in line for line in vigil.said)
+        assert any("refused; the wanted state failed before; " in line for line in watched.said)
+        assert not any("serving" in line for line in watched.said)
 
     run(serving(), script)
 
 
 def test_what_serves_when_a_run_ends_is_told_with_its_address() -> None:
-    async def script(vigil: Vigil) -> None:
+    async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        vigil.edit(want("b"))
+        watched.edit(want("b"))
         port = model("b").port
-        assert (await vigil.ask("apply")).serving == {"b": f"http://127.0.0.1:{port}/v1"}
-        vigil.edit(want())
-        assert (await vigil.ask("apply")).serving == {}
+        assert (await watched.ask("apply")).serving == {"b": f"http://127.0.0.1:{port}/v1"}
+        watched.edit(want())
+        assert (await watched.ask("apply")).serving == {}
 
     run(serving(), script)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.config.yaml_positions import DEEPEST, MOST_VALUES, Place, parse, plain
+from reconciler.config.yaml_positions import DEEPEST, MOST_VALUES, FilePosition, parse, plain
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,11 @@ def test_a_version_directive_changes_no_word() -> None:
 
 def test_every_key_and_value_knows_its_place() -> None:
     document = parse(b"a:\n  b: [x, {c: 1}]\n")
-    assert document.place(("a", "b", 1, "c")) == Place(2, 14)
-    assert document.place(("a", "b", 1, "c"), at_key=True) == Place(2, 11)
-    assert document.place(("a", "b", 0), at_key=True) == Place(2, 7)
-    assert document.place(("a", "b", 1, "missing"), at_key=True) == Place(2, 10)
-    assert document.place(("nowhere",), at_key=True) == Place(1, 1)
+    assert document.place(("a", "b", 1, "c")) == FilePosition(2, 14)
+    assert document.place(("a", "b", 1, "c"), at_key=True) == FilePosition(2, 11)
+    assert document.place(("a", "b", 0), at_key=True) == FilePosition(2, 7)
+    assert document.place(("a", "b", 1, "missing"), at_key=True) == FilePosition(2, 10)
+    assert document.place(("nowhere",), at_key=True) == FilePosition(1, 1)
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbfa: 1", b"a: 1\r\n", b"a: 1\r\n# end", b"--- \na: 1\n...\n"])
@@ -49,8 +49,8 @@ def test_aliases_stand_for_their_anchor() -> None:
 
 def test_what_an_alias_stands_for_is_where_it_is_written_and_the_alias_where_it_is_used() -> None:
     document = parse(b"a: &x\n  k: [1]\nb: *x\n")
-    assert (document.place(("b",)), document.place(("b", "k", 0))) == (Place(3, 4), Place(2, 7))
-    assert document.place(("b", "k"), at_key=True) == Place(2, 3)
+    assert (document.place(("b",)), document.place(("b", "k", 0))) == (FilePosition(3, 4), FilePosition(2, 7))
+    assert document.place(("b", "k"), at_key=True) == FilePosition(2, 3)
     assert document.typed == {("a", "k", 0): "1", ("b", "k", 0): "1"}
 
 

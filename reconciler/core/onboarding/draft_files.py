@@ -10,7 +10,7 @@ from typing import NamedTuple
 from reconciler.core.onboarding import model_names
 from reconciler.core.phrases import size
 from reconciler.model.inventory import LOCAL
-from reconciler.model.machine import KEY_VARIABLE, Adopted, Machine, Server, WeightsFile
+from reconciler.model.machine import KEY_VARIABLE, ImportedFlags, Machine, Server, WeightsFile
 from reconciler.model.origin import Service
 from reconciler.model.spec import Task
 
@@ -42,11 +42,11 @@ class Candidate(NamedTuple):
 
     name: str
     file: WeightsFile
-    adopted: Adopted | None = None
+    adopted: ImportedFlags | None = None
     server: Server | None = None
 
 
-class Answers(NamedTuple):
+class InitAnswers(NamedTuple):
     """Hold what a person said, or nobody: the models that shall run, and where llama-server is."""
 
     active: tuple[str, ...] | None = None
@@ -63,14 +63,14 @@ class Where(NamedTuple):
 HERE = Where()
 
 
-class Draft(NamedTuple):
+class FileDrafts(NamedTuple):
     """Hold the texts of both files."""
 
     desired: str
     inventory: str
 
 
-def candidates(machine: Machine, adopted: Mapping[int, Adopted]) -> tuple[Candidate, ...]:
+def candidates(machine: Machine, adopted: Mapping[int, ImportedFlags]) -> tuple[Candidate, ...]:
     """Return the models that can be written: what is served first, then the other weights that were found."""
     files = {file.path: file for file in machine.weights}
     seen = [(one, _seen_here(one, adopted[one.pid], files)) for one in machine.servers]
@@ -87,22 +87,26 @@ def candidates(machine: Machine, adopted: Mapping[int, Adopted]) -> tuple[Candid
     return (*first, *(Candidate(next(chosen), file) for file in rest))
 
 
-def _seen_here(server: Server, said: Adopted, files: Mapping[str, WeightsFile]) -> Adopted:
+def _seen_here(server: Server, said: ImportedFlags, files: Mapping[str, WeightsFile]) -> ImportedFlags:
     """Return what a server says, of one in a container with the path that its weights have outside, and no folder of its."""
     if server.container is None:
         return said
     return said.model_copy(update={"weights": next((path for path in server.mapped if path in files), ""), "slots": ""})
 
 
-def draft(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_problem: str, where: Where = HERE) -> Draft:
+def draft(
+    machine: Machine, found: Sequence[Candidate], answers: InitAnswers, gpu_problem: str, where: Where = HERE
+) -> FileDrafts:
     """Return both files. `gpu_problem` is why the memory of the accelerators cannot be read, empty when it can."""
     if not found:
         why = "Nothing was found here that could serve: this one runs on random weights."
-        return Draft(_desired(machine, "tiny-a", why), "\n".join([_demo(machine).rstrip("\n"), *_left(machine, found)]) + "\n")
-    return Draft(_wish(machine, found, answers), "\n".join(_inventory(machine, found, answers, gpu_problem, where)) + "\n")
+        return FileDrafts(
+            _desired(machine, "tiny-a", why), "\n".join([_demo(machine).rstrip("\n"), *_left(machine, found)]) + "\n"
+        )
+    return FileDrafts(_wish(machine, found, answers), "\n".join(_inventory(machine, found, answers, gpu_problem, where)) + "\n")
 
 
-def _wish(machine: Machine, found: Sequence[Candidate], answers: Answers) -> str:
+def _wish(machine: Machine, found: Sequence[Candidate], answers: InitAnswers) -> str:
     serving = [one.name for one in found if one.server is not None]
     if serving:
         return _desired(machine, _list(serving), "What was served when `reconciler init` looked.")
@@ -133,7 +137,7 @@ def _demo(machine: Machine) -> str:
     )
 
 
-def _inventory(machine: Machine, found: Sequence[Candidate], answers: Answers, gpu_problem: str, where: Where) -> list[str]:
+def _inventory(machine: Machine, found: Sequence[Candidate], answers: InitAnswers, gpu_problem: str, where: Where) -> list[str]:
     program, why = _program(machine, found, answers)
     lines = [
         f"# What exists on {machine.name}, as `reconciler init` found it. Every guess says why; change what is wrong.",
@@ -156,7 +160,7 @@ def _inventory(machine: Machine, found: Sequence[Candidate], answers: Answers, g
     return [*lines, *_left(machine, found)]
 
 
-def _program(machine: Machine, found: Sequence[Candidate], answers: Answers) -> tuple[str, str]:
+def _program(machine: Machine, found: Sequence[Candidate], answers: InitAnswers) -> tuple[str, str]:
     """Return the program of every model and why this one, or "" and what to do."""
     if answers.program:
         return answers.program, "as you answered"

@@ -37,14 +37,14 @@ WantedBy=default.target
 """
 
 
-class Step(NamedTuple):
+class TakeoverStep(NamedTuple):
     """Be one command, and why, in sentences; the command is empty where only those can say what to do."""
 
     command: str
     why: tuple[str, ...]
 
 
-def steps(machine: Machine, found: Iterable[Candidate]) -> tuple[Step, ...]:
+def steps(machine: Machine, found: Iterable[Candidate]) -> tuple[TakeoverStep, ...]:
     """Return what to run before `reconciler apply`, a command for every server that is in the way or cannot be looked at."""
     strangers = [(one.name, one.server) for one in found if one.server is not None and one.server.model is None]
     return tuple(step for name, server in strangers for step in _steps(machine, name, server))
@@ -60,7 +60,7 @@ def _by_hand(server: Server) -> bool:
     return server.by_hand and not server.socket and bool(server.program)
 
 
-def _steps(machine: Machine, name: str, server: Server) -> Iterator[Step]:
+def _steps(machine: Machine, name: str, server: Server) -> Iterator[TakeoverStep]:
     service = machine.service_of(server)
     hiding = _hiding(server)
     if service is None:
@@ -70,7 +70,7 @@ def _steps(machine: Machine, name: str, server: Server) -> Iterator[Step]:
         yield _named_key(machine, name, server, service)
     if hiding:
         systemctl = "systemctl --user" if service.scope == "user" else f"{'' if machine.user == 'root' else 'sudo '}systemctl"
-        yield Step(
+        yield TakeoverStep(
             f"{systemctl} edit --full {quote(service.name)} && {systemctl} restart {quote(service.name)}",
             (
                 f"{name} goes on as {service.name}, and is looked at on 127.0.0.1 over plain http.",
@@ -80,9 +80,9 @@ def _steps(machine: Machine, name: str, server: Server) -> Iterator[Step]:
         )
 
 
-def _named_key(machine: Machine, name: str, server: Server, service: Service) -> Step:
+def _named_key(machine: Machine, name: str, server: Server, service: Service) -> TakeoverStep:
     """Return what to do about a key that is nowhere but in a service: until it is named, the service goes on, unseen."""
-    return Step(
+    return TakeoverStep(
         "",
         (
             f"{name} goes on as {service.name}, and wants an API key ({server.key_source}).",
@@ -99,7 +99,7 @@ def _hiding(server: Server) -> list[str]:
     return [*flags, *([] if place in _SEEN else [f"--host {place}"])]
 
 
-def _step(machine: Machine, name: str, server: Server) -> Step:
+def _step(machine: Machine, name: str, server: Server) -> TakeoverStep:
     why = (
         f"{name} is served by pid {server.pid}, which reconciler did not start; its conversations end with it.",
         *_reach(server),
@@ -107,23 +107,23 @@ def _step(machine: Machine, name: str, server: Server) -> Step:
     if server.container is not None:
         return _of_container(machine, server.container, why)
     if server.supervisor:
-        return Step("", (*why, f"{server.supervisor} started it and starts it again after a kill: end it there."))
+        return TakeoverStep("", (*why, f"{server.supervisor} started it and starts it again after a kill: end it there."))
     service = server.service
     if service is None:
-        return Step(f"{_as(machine, server.user)}kill {server.pid}", why)
-    return Step(_disable(machine, service, server.user), (*why, f"{service.name} would start it again after a kill."))
+        return TakeoverStep(f"{_as(machine, server.user)}kill {server.pid}", why)
+    return TakeoverStep(_disable(machine, service, server.user), (*why, f"{service.name} would start it again after a kill."))
 
 
-def _of_container(machine: Machine, container: Container, why: tuple[str, ...]) -> Step:
+def _of_container(machine: Machine, container: Container, why: tuple[str, ...]) -> TakeoverStep:
     """Return how a container is ended by what runs it: after a kill, that may start it again."""
     inside = f"It runs in {container.shown}, which cannot be taken over in this version: reconciler starts its weights outside."
     if container.service is not None:
         again = f"{container.service.name} runs the container, and would start it again after a kill."
-        return Step(_disable(machine, container.service, container.user), (*why, inside, again))
+        return TakeoverStep(_disable(machine, container.service, container.user), (*why, inside, again))
     if not container.ending:
-        return Step("", (*why, inside, "End it where it is run: after a kill it is started again."))
+        return TakeoverStep("", (*why, inside, "End it where it is run: after a kill it is started again."))
     sudo = "" if container.user == machine.user else "sudo " if container.user == ROOT else f"sudo -u {container.user} "
-    return Step(f"{sudo}{container.ending}", (*why, inside, "After a kill its restart policy may start it again."))
+    return TakeoverStep(f"{sudo}{container.ending}", (*why, inside, "After a kill its restart policy may start it again."))
 
 
 def _disable(machine: Machine, service: Service, user: str) -> str:

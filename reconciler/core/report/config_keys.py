@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from reconciler.model.explanation import Explanation, Said, Written
+from reconciler.model.explanation import Explanation, Statement, Written
 from reconciler.model.problem import FileName, KeyPath, found
 
 Keys = Mapping[tuple[FileName, KeyPath], Written]
@@ -82,14 +82,14 @@ class Guide:
 
     def _explanation(self, one: _Found, subject: str) -> Explanation:
         described = one.described
-        facts = [Said(about="file", says=f"{self._file}.yaml")]
+        facts = [Statement(about="file", says=f"{self._file}.yaml")]
         if one.kind:
-            facts.append(Said(about="option of", says=one.kind))
+            facts.append(Statement(about="option of", says=one.kind))
         if described.get("description"):
-            facts.append(Said(about="means", says=described["description"]))
+            facts.append(Statement(about="means", says=described["description"]))
         if described.get("default") not in (None, "", []) and not isinstance(described["default"], dict):
-            facts.append(Said(about="default", says=found(described["default"])))
-        facts.append(Said(about="written", says=self._written(one)))
+            facts.append(Statement(about="default", says=found(described["default"])))
+        facts.append(Statement(about="written", says=self._written(one)))
         return Explanation(kind="key", subject=subject, facts=tuple(facts))
 
     def _written(self, one: _Found) -> str:

@@ -11,7 +11,7 @@ from reconciler.core import conversations
 from reconciler.core.phrases import said
 from reconciler.core.recovery import Hints
 from reconciler.core.report.conditions import host_conditions, model_conditions
-from reconciler.model.explanation import Explanation, Said
+from reconciler.model.explanation import Explanation, Statement
 from reconciler.model.facts import Saved, Unit
 from reconciler.model.gpu import GIB
 from reconciler.model.observed import ACTIVITY, FINGERPRINT, GPU, HEALTH, POWER, SAVED, UNIT, WEIGHTS, Observed
@@ -48,22 +48,24 @@ def of_model(slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints, 
         else "not to be active"
     )
     facts = [
-        Said(about="host", says=host),
-        Said(about="defined as", says=f"{_kind(model.engine)}, run by {_kind(model.launcher)}, port {model.port}, {model.task}"),
-        Said(about="wanted", says=wanted),
-        Said(about="seen", says=f"{said(unit)}, {said(health)}" if unit and health else said(unit)),
+        Statement(about="host", says=host),
+        Statement(
+            about="defined as", says=f"{_kind(model.engine)}, run by {_kind(model.launcher)}, port {model.port}, {model.task}"
+        ),
+        Statement(about="wanted", says=wanted),
+        Statement(about="seen", says=f"{said(unit)}, {said(health)}" if unit and health else said(unit)),
         *(
-            Said(about=f"{one.type} {one.status}", says=f"{one.reason}: {one.message}".rstrip(": "))
+            Statement(about=f"{one.type} {one.status}", says=f"{one.reason}: {one.message}".rstrip(": "))
             for one in model_conditions(slice_, model, observed)
         ),
-        Said(about="memory", says=_memory(model, observed, host)),
-        Said(about="conversations", says=_conversations(model, unit, observed, host)),
-        *(Said(about="saved", says=one) for one in conversations.saved_ones(observed, host, name)),
+        Statement(about="memory", says=_memory(model, observed, host)),
+        Statement(about="conversations", says=_conversations(model, unit, observed, host)),
+        *(Statement(about="saved", says=one) for one in conversations.saved_ones(observed, host, name)),
     ]
     seconds = [known for kind in ("start", "await_healthy") if (known := hints.typical_seconds(kind, name)) is not None]
     if seconds:
-        facts.append(Said(about="to start", says=f"usually about {sum(seconds):.1f} s"))
-    facts.append(Said(about="next", says=_next(plan)))
+        facts.append(Statement(about="to start", says=f"usually about {sum(seconds):.1f} s"))
+    facts.append(Statement(about="next", says=_next(plan)))
     return Explanation(kind="model", subject=name, facts=tuple(facts))
 
 
@@ -119,24 +121,24 @@ def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> 
     good, failure, run = hints.last_good, hints.quarantine, hints.open_run
     active = "models are not managed" if slice_.active is None else f"active: {', '.join(slice_.active) or 'nothing'}"
     facts = [
-        Said(about="reached", says=_kind(slice_.host.access)),
-        Said(about="wanted", says=f"power {slice_.power or 'is not managed'}, {active}"),
-        Said(about="power", says=_power(observed, slice_.host.name)),
-        *([Said(about="memory", says=gpu.message)] if gpu and gpu.message else ()),
+        Statement(about="reached", says=_kind(slice_.host.access)),
+        Statement(about="wanted", says=f"power {slice_.power or 'is not managed'}, {active}"),
+        Statement(about="power", says=_power(observed, slice_.host.name)),
+        *([Statement(about="memory", says=gpu.message)] if gpu and gpu.message else ()),
         *(
-            Said(about=f"{one.type} {one.status}", says=f"{one.reason}: {one.message}".rstrip(": "))
+            Statement(about=f"{one.type} {one.status}", says=f"{one.reason}: {one.message}".rstrip(": "))
             for one in host_conditions(hints, plan)
         ),
-        Said(about="last good", says=", ".join(good.active or ()) or "nothing active" if good else "none yet"),
+        Statement(about="last good", says=", ".join(good.active or ()) or "nothing active" if good else "none yet"),
     ]
     if failure:
         tried = f", {failure.attempts} times" if failure.attempts > 1 else ""
         says = f"since run {failure.run}{tried}: {failure.reason}: {failure.message}"
-        facts.append(Said(about="quarantined", says=f"{says}; it is left alone until it changes, or `reconciler retry`"))
+        facts.append(Statement(about="quarantined", says=f"{says}; it is left alone until it changes, or `reconciler retry`"))
     if run:
         during = f", in {run.in_flight.step} {run.in_flight.model}".rstrip() if run.in_flight else ""
-        facts.append(Said(about="open run", says=f"run {run.seq} has not ended{during}; the next apply looks and goes on"))
-    facts.append(Said(about="next", says=_next(plan)))
+        facts.append(Statement(about="open run", says=f"run {run.seq} has not ended{during}; the next apply looks and goes on"))
+    facts.append(Statement(about="next", says=_next(plan)))
     return Explanation(kind="host", subject=slice_.host.name, facts=tuple(facts), log=failure.log if failure else ())
 
 
@@ -159,13 +161,13 @@ def of_run(run: Mapping[str, Any], reasons: Mapping[str, str]) -> Explanation:
     goal = "to" if run["mode"] == "forward" else "back to"
     again = f", going on from run {run['continues']}, which was cut short" if run["continues"] else ""
     facts = [
-        Said(about="cause", says=f"`reconciler {run['trigger']}` of {run['provenance']} on {run['host']}{again}"),
-        Said(about="goal", says=f"{goal} {active}: {', '.join(run['plan']) or 'to look whether it is so'}"),
-        *(Said(about=f"{step['step']} {step['model']}".rstrip(), says=_step(step)) for step in run["steps"]),
-        Said(about="end", says=": ".join(filter(None, (ended, run["reason"], run["message"])))),
+        Statement(about="cause", says=f"`reconciler {run['trigger']}` of {run['provenance']} on {run['host']}{again}"),
+        Statement(about="goal", says=f"{goal} {active}: {', '.join(run['plan']) or 'to look whether it is so'}"),
+        *(Statement(about=f"{step['step']} {step['model']}".rstrip(), says=_step(step)) for step in run["steps"]),
+        Statement(about="end", says=": ".join(filter(None, (ended, run["reason"], run["message"])))),
     ]
     if todo := _todo(reasons.get(run["reason"], "")):
-        facts.append(Said(about="to do", says=todo))
+        facts.append(Statement(about="to do", says=todo))
     return Explanation(kind="run", subject=str(run["run"]), facts=tuple(facts), log=tuple(run["log"]))
 
 
@@ -178,7 +180,9 @@ def of_reason(name: str, text: str) -> Explanation:
     """Return what docs/errors.md says of an error or reason."""
     found, _, todo = " ".join(text.split()).partition("- Do: ")
     says = found.removeprefix("- Found: ").strip()
-    return Explanation(kind="reason", subject=name, facts=(Said(about="found", says=says), Said(about="to do", says=todo)))
+    return Explanation(
+        kind="reason", subject=name, facts=(Statement(about="found", says=says), Statement(about="to do", says=todo))
+    )
 
 
 def _todo(text: str) -> str:
@@ -187,7 +191,7 @@ def _todo(text: str) -> str:
 
 def of_word(word: str, means: str) -> Explanation:
     """Return what docs/questions.md says of a word."""
-    return Explanation(kind="word", subject=word, facts=(Said(about="means", says=means),))
+    return Explanation(kind="word", subject=word, facts=(Statement(about="means", says=means),))
 
 
 def of_step(kind: str) -> Explanation:
@@ -199,9 +203,9 @@ def of_step(kind: str) -> Explanation:
     if "required" in step.model_fields:
         fails = f"{goes_on}; with `conversations: require` nothing is stopped"
     facts = (
-        Said(about="ensures", says=str(sys.modules[step.__module__].__doc__).partition("\n")[0].partition(": ")[2]),
-        Said(about="within", says=f"{step.model_fields['deadline'].default:.0f} s, unless the plan knows better"),
-        Said(about="when late", says=fails),
-        Said(about="when cut short", says=IN_DOUBT[step.in_doubt]),
+        Statement(about="ensures", says=str(sys.modules[step.__module__].__doc__).partition("\n")[0].partition(": ")[2]),
+        Statement(about="within", says=f"{step.model_fields['deadline'].default:.0f} s, unless the plan knows better"),
+        Statement(about="when late", says=fails),
+        Statement(about="when cut short", says=IN_DOUBT[step.in_doubt]),
     )
     return Explanation(kind="step", subject=kind, facts=facts)

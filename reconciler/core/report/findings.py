@@ -11,7 +11,7 @@ from reconciler.core.ownership import Ownership
 from reconciler.core.phrases import size
 from reconciler.core.recovery import Hints
 from reconciler.model.findings import Finding, Level, Subject
-from reconciler.model.machine import HOMELESS, Folder, Machine, Node
+from reconciler.model.machine import HOMELESS, DeviceNode, FolderState, Machine
 from reconciler.model.observed import (
     BINARY,
     CLAIM,
@@ -148,7 +148,7 @@ def _folders(model: ModelSpec) -> tuple[str, ...]:
     return tuple(folder if folder.startswith("/") else f"{model.directory}/{folder}" for folder in model.command.folders)
 
 
-def _unwritable(subject: Subject, folder: Folder, user: str, otherwise: str) -> Iterator[Finding]:
+def _unwritable(subject: Subject, folder: FolderState, user: str, otherwise: str) -> Iterator[Finding]:
     if not folder.writable:
         found = f"{folder.path} cannot be written by {user}"
         yield Finding(level="wrong", subject=subject, found=found, fix=_opening(folder, user, otherwise))
@@ -157,7 +157,7 @@ def _unwritable(subject: Subject, folder: Folder, user: str, otherwise: str) -> 
         yield Finding(level="wrong", subject=subject, found=found, fix=f"free space there{f', {otherwise}' if otherwise else ''}")
 
 
-def _opening(folder: Folder, user: str, otherwise: str) -> str:
+def _opening(folder: FolderState, user: str, otherwise: str) -> str:
     """Return how a user is let into a folder of theirs; what is there already and is not that folder stays its owner's."""
     if folder.path.startswith(HOMELESS):
         return f"HOME is not set; set it, or XDG_STATE_HOME{', or --data' if otherwise else ''}"
@@ -167,7 +167,7 @@ def _opening(folder: Folder, user: str, otherwise: str) -> str:
     return f"{phrases.obstacle(folder.obstacle, folder.nearest, user) or owned}{f', {otherwise}' if otherwise else ''}"
 
 
-def _room(slice_: Slice, model: ModelSpec, folder: Folder, observed: Observed) -> Iterator[Finding]:
+def _room(slice_: Slice, model: ModelSpec, folder: FolderState, observed: Observed) -> Iterator[Finding]:
     """Yield that the conversations of a model would not all fit on the disk when it is full of them."""
     weights = observed.value(WEIGHTS(slice_.host.name, model.name))
     most = weights.context * weights.kv_bytes_per_token if weights and weights.keepable and model.keeps_conversations else 0
@@ -221,14 +221,14 @@ def _power(slice_: Slice, observed: Observed) -> Iterator[Finding]:
     """Yield why the host could not be sent down, or not be woken again; where power is not managed that is worth a note."""
     guards = observed.value(GUARDS(slice_.host.name))
     level: Level = "wrong" if slice_.power is not None else "note"
-    for reason in (guards.barred, guards.deaf) if guards else ():
+    for reason in (guards.permission_problem, guards.wake_problem) if guards else ():
         if reason:
             found, _, fix = reason.partition("; ")
             fix = fix or f"mend that, or `power:` of {slice_.host.name} in inventory.yaml"
             yield Finding(level=level, host=slice_.host.name, subject="power", found=found, fix=fix)
 
 
-def _admission(group: str, user: str, closed: Iterable[Node]) -> str:
+def _admission(group: str, user: str, closed: Iterable[DeviceNode]) -> str:
     if group in {"", "root"}:
         paths = " ".join(node.path for node in closed if node.group == group)
         return f"`ls -l {paths}` shows who may; a rule of udev lets others"

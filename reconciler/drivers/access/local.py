@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from reconciler.drivers.access.shared.driver import Exchange, Json
-    from reconciler.drivers.access.shared.place import Place
+    from reconciler.drivers.access.shared.place import HostPlace
     from reconciler.model.facts import UnitIdentity
 
 CAPABILITIES = Capabilities()
@@ -35,7 +35,7 @@ class Options(BaseModel):
 class Driver(ExchangeDriver):
     """Be the access to this machine, through `exchange` or a worker thread of this process."""
 
-    def __init__(self, options: Options, place: Place, exchange: Exchange | None = None) -> None:
+    def __init__(self, options: Options, place: HostPlace, exchange: Exchange | None = None) -> None:
         """Use the place's directory, where everything that belongs to the host lives."""
         super().__init__(exchange or self._in_thread)
         self.options = options

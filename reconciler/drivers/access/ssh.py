@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from reconciler.drivers.access.shared.driver import Json
-    from reconciler.drivers.access.shared.place import Place
+    from reconciler.drivers.access.shared.place import HostPlace
     from reconciler.model.facts import UnitIdentity
 
 CAPABILITIES = Capabilities()
@@ -74,7 +74,7 @@ class Options(BaseModel):
     )
 
 
-def _jump(place: Place) -> str | None:
+def _jump(place: HostPlace) -> str | None:
     """Return the words of ssh for the host that a place is reached through."""
     if place.via is None:
         return None
@@ -87,7 +87,7 @@ def _jump(place: Place) -> str | None:
 class Driver(ExchangeDriver):
     """Be the access to a host over ssh."""
 
-    def __init__(self, options: Options, place: Place) -> None:
+    def __init__(self, options: Options, place: HostPlace) -> None:
         """Share the connection with all who reach the host in the same way."""
         address, jump = options.address or place.host_name, _jump(place)
         destination = Destination(place.host_name, address, options.user, options.port, options.config, jump)

@@ -25,7 +25,7 @@ from reconciler.model.spec import Capabilities, Command, ModelSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reconciler.model.machine import Adopted, Server
+    from reconciler.model.machine import ImportedFlags, Server
     from reconciler.ports import Access
 
 CAPABILITIES = Capabilities(keeps_conversations=True)
@@ -135,7 +135,7 @@ def command(options: Options, model_name: str, port: int, gpus: Sequence[int] = 
     return launch_config.command(options.setup(), model_name, port, gpus)
 
 
-def adopted(server: Server) -> Adopted:
+def adopted(server: Server) -> ImportedFlags:
     """Return what the flags of a running server say as keys. Pure."""
     return import_flags.adopted(server.flags, server.mapped, server.directory)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reconciler.edge.abandoned_thread import Aside
+from reconciler.edge.abandoned_thread import AbandonedThread
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.gpu import Card, Gpu, Holder
 from reconciler.model.onhost import AskGpus, AskNvidia
@@ -61,7 +61,7 @@ class Driver:
         self.options = options
         self._access = access
         self._nvml = nvml or (lambda: import_module("pynvml"))
-        self._cards = Aside(self._look)
+        self._cards = AbandonedThread(self._look)
 
     async def gpu(self) -> Fact[Gpu]:
         """Return every card. Source: NVML or nvidia-smi; /proc/meminfo for a card that has no memory of its own."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from reconciler.edge import secret
 from reconciler.model.facts import Binary, Fact, Flags, Known, Mark, Unit, Unknown
 from reconciler.model.log import LogPart
-from reconciler.model.onhost import AskFlags, AskPort, AskProgram, AskTail, AskUnits, Spawn, Stop
+from reconciler.model.onhost import AskFlags, AskPort, AskProgram, AskTail, AskUnits, Spawn, StopProcess
 from reconciler.model.port import PortState
 from reconciler.model.spec import Capabilities
 
@@ -119,7 +119,7 @@ class Driver:
 
     async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
         """End the unit and its group: TERM, `grace` seconds, TERM, KILL; raise DriverError when somebody is left."""
-        return await self._access.act(Stop(identity=identity, grace=grace, again=AGAIN_SECONDS, kill=KILL_SECONDS))
+        return await self._access.act(StopProcess(identity=identity, grace=grace, again=AGAIN_SECONDS, kill=KILL_SECONDS))
 
 
 def _directory(model_name: str) -> str:

@@ -114,7 +114,7 @@ class Driver:
             raise DriverError(f"waking {self._host}: {ran}")
         return _evidence(ran)
 
-    async def deaf(self) -> str:
+    async def wake_problem(self) -> str:
         """Return why `wake` could not be run, empty when it could."""
         if self.options.wake is None:
             return f"no `wake` is given for {self._host}"

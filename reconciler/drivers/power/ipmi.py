@@ -109,7 +109,7 @@ class Driver:
                 raise
             return {"asked": "on", "said": f"Chassis Power is {state}"}
 
-    async def deaf(self) -> str:
+    async def wake_problem(self) -> str:
         """Return why the BMC could not bring the host up again, empty when it answers this user."""
         try:
             await self._status()

@@ -30,7 +30,7 @@ class Driver:
         self.options = options
         self._name = reach.name
 
-    async def deaf(self) -> str:
+    async def wake_problem(self) -> str:
         """Return nothing: a person will do it."""
         return ""
 

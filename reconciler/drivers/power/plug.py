@@ -165,7 +165,7 @@ class Driver:
         self._switched_on = anyio.current_time()
         return "on"
 
-    async def deaf(self) -> str:
+    async def wake_problem(self) -> str:
         """Return why it could not wake the host: a plug that stays on must see by its meter when the host is down."""
         try:
             with self._outlet() as outlet:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from reconciler.drivers.power.host_power.refusals import Account
-from reconciler.drivers.power.pve.api import PATIENCE, Api, Login, Patience
+from reconciler.drivers.power.pve.api import PATIENCE, Patience, ProxmoxApi, ProxmoxLogin
 from reconciler.drivers.power.pve.guest import Guest
-from reconciler.drivers.power.pve.node import Node
+from reconciler.drivers.power.pve.node import ProxmoxNode
 from reconciler.errors import Declined, DriverError
 from reconciler.model.address import endpoint
 from reconciler.model.facts import Known, Unknown
@@ -103,12 +103,14 @@ class Driver:
         self._refusals = reach.refusals
         self._patience = patience
 
-    def _subject(self) -> Guest | Node:
+    def _subject(self) -> Guest | ProxmoxNode:
         """Return what is asked for; raise Declined where there is no secret, or Barred where it was refused a moment ago."""
         options = self.options
         showing = partial(self._refusals.showing, Account(self._host, options.address, options.token))
-        api = Api(Login(options.address, options.token, options.secret, options.certificate), showing, self._patience)
-        return Node(api, str(options.node)) if options.guest is None else Guest(api, options.guest)
+        api = ProxmoxApi(
+            ProxmoxLogin(options.address, options.token, options.secret, options.certificate), showing, self._patience
+        )
+        return ProxmoxNode(api, str(options.node)) if options.guest is None else Guest(api, options.guest)
 
     async def testimony(self) -> Fact[Testimony]:
         """Return how the cluster says that it is."""
@@ -121,10 +123,10 @@ class Driver:
         """Start the guest, or have the node woken; raise DriverError."""
         return await self._subject().wake()
 
-    async def deaf(self) -> str:
+    async def wake_problem(self) -> str:
         """Return why it could not, empty when it could."""
         try:
-            return await self._subject().deaf()
+            return await self._subject().wake_problem()
         except DriverError as error:
             return f"whether Proxmox could wake {self._host} cannot be read: {error.message}"
 

@@ -171,7 +171,7 @@ class Driver:
                 raise
             return {"asked": way, "said": f"PowerState {now.power_state}"}
 
-    async def deaf(self) -> str:
+    async def wake_problem(self) -> str:
         """Return why the BMC could not bring the host up again, empty when it could."""
         try:
             self._way(await self._system(self._session()), WAKING)

@@ -60,7 +60,7 @@ class Driver:
         packet = self.options.model_dump(include={"mac", "password", "broadcast", "port", "interface", "source"})
         return await self._reach.via.act(WakeOther(**packet))
 
-    async def deaf(self) -> str:
+    async def wake_problem(self) -> str:
         """Return why the card would not hear a packet, empty when it would."""
         if self.options.check == "never":
             return ""

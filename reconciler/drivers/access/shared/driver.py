@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import JsonValue, ValidationError
 
-from reconciler.edge.batcher import Together
+from reconciler.edge.batcher import Batcher
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Claim, Contact, Fact, Known, Unknown
 from reconciler.model.onhost import (
@@ -22,11 +22,11 @@ from reconciler.model.onhost import (
     AskProgram,
     AskSaved,
     AskUnits,
-    Prefetch,
+    PrefetchFile,
     PrepareHost,
     Run,
     SendDown,
-    Stop,
+    StopProcess,
     StopService,
     WakeOther,
 )
@@ -60,7 +60,7 @@ class ExchangeDriver:
     def __init__(self, exchange: Exchange) -> None:
         """Ask through `exchange`."""
         self.exchange = exchange
-        self._kernel, self._files = (Together(self._round_trip, GIVEN_UP) for _ in range(2))
+        self._kernel, self._files = (Batcher(self._round_trip, GIVEN_UP) for _ in range(2))
 
     async def contact(self) -> Fact[Contact]:
         """Return which boot the host is in."""
@@ -119,7 +119,7 @@ def _patience(question: Question) -> float:
 
 def _seconds(action: Action) -> float:
     """Return how long an action may take before nobody waits for it any more."""
-    if isinstance(action, Stop):
+    if isinstance(action, StopProcess):
         return action.grace + action.again + action.kill + ASK_SECONDS
     if isinstance(action, StopService):
         return action.grace + action.kill + READ_SECONDS
@@ -129,7 +129,7 @@ def _seconds(action: Action) -> float:
         return action.preparation.seconds + ASK_SECONDS
     if isinstance(action, (SendDown, WakeOther)):
         return POWER_SECONDS
-    return READ_SECONDS if isinstance(action, Prefetch) else ACT_SECONDS
+    return READ_SECONDS if isinstance(action, PrefetchFile) else ACT_SECONDS
 
 
 def _ok(answer: JsonValue) -> Json:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from reconciler.edge.loop_scope import Loop
+    from reconciler.edge.loop_scope import LoopScope
     from reconciler.model.spec import Via
 
 
-class Place(NamedTuple):
+class HostPlace(NamedTuple):
     """Name a host, where this machine keeps what belongs to it as a host, and the event loop that connections live in.
 
     `via` is the host that it is reached through, None where it is reached at once.
@@ -17,5 +17,5 @@ class Place(NamedTuple):
 
     host_name: str
     directory: str
-    loop: Loop
+    loop: LoopScope
     via: Via | None = None

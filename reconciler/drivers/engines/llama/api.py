@@ -38,7 +38,7 @@ REFUSES: Final = frozenset({401, 403})
 _COUNTER = re.compile(r"^llamacpp:(\w+) (\d+(?:\.\d+)?(?:e\+\d+)?)$", re.MULTILINE)
 
 
-class Place(NamedTuple):
+class SlotRoom(NamedTuple):
     """Hold a slot and how many tokens fit in it."""
 
     slot: Slot
@@ -56,7 +56,7 @@ class Props(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Api:
+class LlamaApi:
     """Speak with the server at `root`, such as `http://127.0.0.1:8080`."""
 
     http: HttpClient
@@ -66,7 +66,7 @@ class Api:
         """Return what the server says about itself, as `read_props` does."""
         return read_props(await self.http.get(f"{self.root}{PROPS}", QUICK_SECONDS))
 
-    async def places(self) -> tuple[Place, ...]:
+    async def places(self) -> tuple[SlotRoom, ...]:
         """Return every slot. Wakes a sleeping server."""
         reply = await self.http.get(f"{self.root}/slots", QUEUE_SECONDS)
         content = _expect(reply)
@@ -157,7 +157,7 @@ def unexpected(reply: Reply) -> DriverError:
     return DriverError(f"{reply.asked} answered {reply.status}: {words if isinstance(words, str) else reply.excerpt}")
 
 
-def _place(reply: Reply, content: JsonValue) -> Place:
+def _place(reply: Reply, content: JsonValue) -> SlotRoom:
     if not isinstance(content, dict) or not isinstance(content.get("is_processing"), bool):
         raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, which is no list of slots")
     tokens, task = content.get("n_prompt_tokens"), content.get("id_task")
@@ -167,7 +167,7 @@ def _place(reply: Reply, content: JsonValue) -> Place:
         tokens=tokens if isinstance(tokens, int) else None,
         task=task if isinstance(task, int) and task >= 0 else None,
     )
-    return Place(slot, _whole(reply, content, "n_ctx"))
+    return SlotRoom(slot, _whole(reply, content, "n_ctx"))
 
 
 def _expect(reply: Reply) -> JsonValue:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from reconciler.drivers.engines.llama.api import Api
+    from reconciler.drivers.engines.llama.api import LlamaApi
     from reconciler.model.facts import Slot
     from reconciler.model.spec import Task
 
@@ -21,7 +21,7 @@ DOCUMENTS = ("yes", "no")
 REMEDIES = {"embedding": 'add "--embedding" to args', "rerank": 'add "--reranking" to args'}
 
 
-async def answered(api: Api, task: Task, avoided: Collection[int]) -> str:
+async def answered(api: LlamaApi, task: Task, avoided: Collection[int]) -> str:
     """Return "" when the engine gave an answer, else why none could be had; raise DriverError when it answered wrongly.
 
     `avoided` names slots that may hold more than they say.
@@ -40,7 +40,7 @@ async def answered(api: Api, task: Task, avoided: Collection[int]) -> str:
     return ""
 
 
-async def _traffic(api: Api, slots: list[Slot]) -> str:
+async def _traffic(api: LlamaApi, slots: list[Slot]) -> str:
     """Return "" when clients have had tokens from this process, which is as good as an answer to us."""
     counters = await api.counters()
     # Where nothing is counted, a task that a slot is done with is what can be seen of an answer.
@@ -50,7 +50,7 @@ async def _traffic(api: Api, slots: list[Slot]) -> str:
     return f"all {len(slots)} slots are in use or hold conversations, and no token was generated yet"
 
 
-async def _asked(task: Task, api: Api) -> JsonValue:
+async def _asked(task: Task, api: LlamaApi) -> JsonValue:
     try:
         return await (api.embed(PROMPT) if task == "embedding" else api.rerank(PROMPT, [*DOCUMENTS]))
     except NotOffered as error:

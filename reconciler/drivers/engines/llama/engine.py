@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from reconciler.drivers.engines.llama import key
-from reconciler.drivers.engines.llama.api import HEALTH, PROPS, PROPS_LIMIT, QUICK_SECONDS, Api, is_loading
+from reconciler.drivers.engines.llama.api import HEALTH, PROPS, PROPS_LIMIT, QUICK_SECONDS, LlamaApi, is_loading
 from reconciler.drivers.engines.llama.canary import answered
 from reconciler.drivers.engines.llama.claims import differences, other_task
-from reconciler.drivers.engines.llama.judging import Said, heard
+from reconciler.drivers.engines.llama.judging import SelfReport, heard
 from reconciler.drivers.engines.llama.key import Key
 from reconciler.drivers.engines.llama.port_page import Visit
 from reconciler.drivers.engines.llama.restore import Restoring, own_attempt
@@ -59,7 +59,7 @@ class LlamaEngine:
             return Unknown(f"the host did not ask what {self.model.name} says on its port")
         said = heard(visit.page, self._asked(unit, PROPS), secret, young=unit.uptime < YOUNG_SECONDS)
         if said.phase == "locked" and await self._loads(unit):
-            said = Said("loading", "it loads its model")
+            said = SelfReport("loading", "it loads its model")
         return Known(await self._compared(said, unit))
 
     async def activity(self, unit: Unit) -> Fact[Activity]:
@@ -191,7 +191,7 @@ class LlamaEngine:
             return Health(phase="stranger", message=f"{who} listens on {port}, not {self.model.name}", identity=unit.identity)
         return None
 
-    async def _compared(self, said: Said, unit: Unit) -> Health:
+    async def _compared(self, said: SelfReport, unit: Unit) -> Health:
         """Return what a server's own word comes to, beside what the inventory says of it."""
         props, health = said.props, Health(phase=said.phase, message=said.message, identity=unit.identity)
         if props is None or props.sleeping:
@@ -219,14 +219,14 @@ class LlamaEngine:
         return not isinstance(answer, Unknown) and answer.value.get("same") is False
 
     @asynccontextmanager
-    async def _reached(self, unit: Unit) -> AsyncIterator[Api]:
+    async def _reached(self, unit: Unit) -> AsyncIterator[LlamaApi]:
         """Give the API of the unit's own port; raise DriverError when that is another's."""
         (port,) = await self._access.ask([AskPort(port=self._port(unit))])
         obstacle = self._obstacle(_seen(port, PortState).owner, unit)
         if obstacle:
             raise DriverError(obstacle.message)
         async with self._access.dial(self._port(unit)) as root:
-            yield Api(HttpClient(headers=key.read(self.setup.key).headers), root)
+            yield LlamaApi(HttpClient(headers=key.read(self.setup.key).headers), root)
 
     async def _half_restored(self, unit: Unit) -> set[int]:
         """Return the slots that a restore filled, perhaps, before it was cut short: they do not say what they hold."""

@@ -96,14 +96,14 @@ _LONG_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 """What word processors and web pages make of dashes."""
 
 
-class Flag(NamedTuple):
+class GivenFlag(NamedTuple):
     """Hold one flag under its full name, with the words that follow it."""
 
     name: str
     values: tuple[str, ...]
 
 
-class Place(NamedTuple):
+class FlagPath(NamedTuple):
     """Hold a file or folder that a flag names; a relative path is taken from the model's own directory."""
 
     flag: str
@@ -146,15 +146,15 @@ def full_name(name: str) -> str:
     return _FULL_NAMES.get(name, name)
 
 
-def flags(args: Sequence[str]) -> list[Flag]:
+def flags(args: Sequence[str]) -> list[GivenFlag]:
     """Return the flags among `args`; `--flag=value` and `--flag value` are the same, a negative number is a value."""
-    found: list[Flag] = []
+    found: list[GivenFlag] = []
     for word in args:
         if word.startswith("-") and not _NUMBER.fullmatch(word):
             name, equals, value = word.partition("=")
-            found.append(Flag(full_name(name), (value,) if equals else ()))
+            found.append(GivenFlag(full_name(name), (value,) if equals else ()))
         elif found:
-            found[-1] = Flag(found[-1].name, (*found[-1].values, word))
+            found[-1] = GivenFlag(found[-1].name, (*found[-1].values, word))
     return found
 
 
@@ -185,13 +185,13 @@ def state_files(args: Sequence[str], directory: str) -> tuple[str, ...]:
     return tuple(join(directory, place.path) for place in places(args) if place.flag in _STATE_FILES)
 
 
-def places(args: Sequence[str]) -> list[Place]:
+def places(args: Sequence[str]) -> list[FlagPath]:
     """Return every file and folder that must be there before a program with these `args` starts."""
     named = [flag for flag in flags(args) if flag.name in READ and flag.values]
-    return [Place(flag.name, path, READ[flag.name]) for flag in named for path in _paths(flag)]
+    return [FlagPath(flag.name, path, READ[flag.name]) for flag in named for path in _paths(flag)]
 
 
-def _paths(flag: Flag) -> list[str]:
+def _paths(flag: GivenFlag) -> list[str]:
     if flag.name not in _LISTS:
         return [flag.values[0]]
     parts = next(csv.reader([flag.values[0]]))

@@ -6,7 +6,7 @@ from posixpath import isabs, join, normpath
 from typing import TYPE_CHECKING
 
 from reconciler.drivers.engines.llama.flags import FIXED, OURS, READ, WRITTEN, flags, full_name, has, last_value
-from reconciler.model.machine import LOOPBACK, Adopted
+from reconciler.model.machine import LOOPBACK, ImportedFlags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _AS_OURS = {
 """Flags that nobody may choose, with the value that they have anyway."""
 
 
-def adopted(words: Sequence[str], mapped: Sequence[str], directory: str) -> Adopted:
+def adopted(words: Sequence[str], mapped: Sequence[str], directory: str) -> ImportedFlags:
     """Return what flags say. `mapped` are the files in the server's memory, `directory` is where relative paths begin."""
     found: dict[str, str] = {}
     args: list[str] = []
@@ -44,7 +44,7 @@ def adopted(words: Sequence[str], mapped: Sequence[str], directory: str) -> Adop
         elif flag not in _SAME:
             names_a_place = full_name(flag) in {*READ, *WRITTEN}
             args += [flag, *(_absolute(one, directory) if names_a_place else one for one in values)]
-    return Adopted(
+    return ImportedFlags(
         weights=found.get("weights") or next((path for path in mapped if "mmproj" not in path), ""),
         alias=found.get("alias", ""),
         context=_whole(found.get("context", "")),

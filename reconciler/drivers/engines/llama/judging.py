@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TLS = "it is looked at over plain http: take --ssl-key-file and --ssl-cert-file away, or put a proxy in front for clients"
 
 
-class Said(NamedTuple):
+class SelfReport(NamedTuple):
     """How far a server is by its own word, and all that it says of itself where it serves."""
 
     phase: Phase
@@ -28,28 +28,32 @@ class Said(NamedTuple):
     props: Props | None = None
 
 
-def heard(page: Page | NoPage, asked: str, key: Key, *, young: bool) -> Said:
+def heard(page: Page | NoPage, asked: str, key: Key, *, young: bool) -> SelfReport:
     """Return what an answer says that was asked for with a key. `young`: it may not have begun to listen."""
     try:
         reply = page.reply(asked)
     except HttpFault as fault:
         return _unanswered(fault, young=young)
     if reply.status in REFUSES:
-        return Said("locked", f"{key.lesson} ({unexpected(reply).message})")
+        return SelfReport("locked", f"{key.lesson} ({unexpected(reply).message})")
     try:
         props = read_props(reply)
     except DriverError as error:
-        return Said("unclear", error.message)
+        return SelfReport("unclear", error.message)
     if props is None:
-        return Said("loading", "it loads its model")
-    return Said("sleeping", "it sleeps until it is asked something", props) if props.sleeping else Said("ready", "", props)
+        return SelfReport("loading", "it loads its model")
+    return (
+        SelfReport("sleeping", "it sleeps until it is asked something", props)
+        if props.sleeping
+        else SelfReport("ready", "", props)
+    )
 
 
-def _unanswered(fault: HttpFault, *, young: bool) -> Said:
+def _unanswered(fault: HttpFault, *, young: bool) -> SelfReport:
     if fault.fault == "tls":
-        return Said("locked", f"{fault.message}; {TLS}")
+        return SelfReport("locked", f"{fault.message}; {TLS}")
     if fault.fault == "too large":
-        return Said("unclear", fault.message)
+        return SelfReport("unclear", fault.message)
     # Between taking the port and serving there, nobody accepts connections yet, or hangs up on them.
     starting = young and fault.fault in {"refused", "broken"}
-    return Said("loading" if starting else "unresponsive", fault.message)
+    return SelfReport("loading" if starting else "unresponsive", fault.message)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from posixpath import isabs, join
 
-from reconciler.drivers.engines.llama.flags import Place, places, state_files, state_flags
+from reconciler.drivers.engines.llama.flags import FlagPath, places, state_files, state_flags
 from reconciler.drivers.engines.llama.key import VARIABLE
 from reconciler.model.onhost import AskFingerprint, AskGguf, AskPlace
 from reconciler.model.secret import Secret
@@ -55,7 +55,7 @@ class Setup:
         )
 
 
-def _question(place: Place, path: str) -> AskGguf | AskPlace:
+def _question(place: FlagPath, path: str) -> AskGguf | AskPlace:
     return AskGguf(path=path) if place.kind == "gguf" else AskPlace(path=path, folder=place.kind == "folder")
 
 

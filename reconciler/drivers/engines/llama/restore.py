@@ -20,7 +20,7 @@ from reconciler.model.onhost import CheckSlot, NoteAttempt
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from reconciler.drivers.engines.llama.api import Api, Place
+    from reconciler.drivers.engines.llama.api import LlamaApi, SlotRoom
     from reconciler.ports import Access, Json
 
 Outcome: TypeAlias = Literal["open", "proven", "cold", "unverified", "failed"]
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
     milliseconds: float = 0.0
 
 
-class Content(NamedTuple):
+class SlotFileContent(NamedTuple):
     """Hold the tokens of a slot file, or None and in words how it is laid out."""
 
     tokens: list[JsonValue] | None
@@ -48,7 +48,7 @@ class Content(NamedTuple):
 class Restoring:
     """Put saved slots of one directory back into one unit."""
 
-    api: Api
+    api: LlamaApi
     access: Access
     unit: Unit
     directory: str
@@ -84,7 +84,7 @@ class Restoring:
         late = "" if tried else self._obstacle(one, None, await self._place(one))
         return Verdict("cold", late) if late else await self._put_in(one, content)
 
-    async def _put_in(self, one: SavedSlot, content: Content) -> Verdict:
+    async def _put_in(self, one: SavedSlot, content: SlotFileContent) -> Verdict:
         """Return what came of putting a file into its slot, noted durably before it is tried."""
         await self._note(one, "open", "")
         try:
@@ -97,7 +97,7 @@ class Restoring:
             return Verdict("unverified", f"which tokens its file holds cannot be read: {content.layout}", milliseconds)
         return (await self._proof(one, content.tokens))._replace(milliseconds=milliseconds)
 
-    def _obstacle(self, one: SavedSlot, tried: RestoreAttempt | None, place: Place | None) -> str:
+    def _obstacle(self, one: SavedSlot, tried: RestoreAttempt | None, place: SlotRoom | None) -> str:
         """Return why a slot file must not be put in, "" when it may."""
         if one.fingerprint != self.fingerprint:
             return "it was saved with other weights, program or flags"
@@ -110,14 +110,14 @@ class Restoring:
             return "clients use the slot already"
         return ""
 
-    async def _place(self, one: SavedSlot) -> Place | None:
+    async def _place(self, one: SavedSlot) -> SlotRoom | None:
         return next((place for place in await self.api.places() if place.slot.id == one.slot), None)
 
-    async def _checked(self, one: SavedSlot) -> Content:
+    async def _checked(self, one: SavedSlot) -> SlotFileContent:
         """Return what stands in a file that is as it was saved; raise DriverError."""
         answer = await self.access.act(CheckSlot(directory=self.directory, file=one.file))
         tokens = answer.get("tokens")
-        return Content(tokens if isinstance(tokens, list) else None, str(answer.get("layout", "")))
+        return SlotFileContent(tokens if isinstance(tokens, list) else None, str(answer.get("layout", "")))
 
     async def _proof(self, one: SavedSlot, tokens: list[JsonValue]) -> Verdict:
         """Replay the tokens: a slot that holds them has to read one at most. A cold one is cut off at the deadline."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from reconciler.drivers.engines.llama.api import Api
+    from reconciler.drivers.engines.llama.api import LlamaApi
     from reconciler.model.facts import Slot, Unit
     from reconciler.ports import Access, Json
 
@@ -37,7 +37,7 @@ UNKNOWN_BYTES_PER_TOKEN = 256 * 1024
 class Saving:
     """Save the slots of one unit into one directory. `bytes_per_token` is 0 when not known, `kept` are files that must stay."""
 
-    api: Api
+    api: LlamaApi
     access: Access
     unit: Unit
     directory: str

@@ -36,7 +36,7 @@ class Reading(NamedTuple):
     doubt: str = ""
 
 
-class Place(Protocol):
+class PlugAddress(Protocol):
     """Say where a plug is, and which certificate it shows, by a PEM file."""
 
     @property
@@ -66,7 +66,7 @@ class Wire:
     """Exchange requests and answers with one plug, each within `seconds`."""
 
     def __init__(
-        self, place: Place, seconds: float, headers: Mapping[str, str] | None = None, digest: tuple[str, str] | None = None
+        self, place: PlugAddress, seconds: float, headers: Mapping[str, str] | None = None, digest: tuple[str, str] | None = None
     ) -> None:
         """Open nothing yet."""
         self._url = place.url

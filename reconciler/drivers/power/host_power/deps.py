@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from reconciler.drivers.power.host_power.refusals import Refusals
-    from reconciler.edge.loop_scope import Loop
+    from reconciler.edge.loop_scope import LoopScope
     from reconciler.ports import Access
 
 
@@ -20,4 +20,4 @@ class Reach(NamedTuple):
     host: Access
     via: Access
     refusals: Refusals
-    loop: Loop
+    loop: LoopScope

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from reconciler.model.power import Testimony
     from reconciler.ports import Access, Evidence
 
-PATIENT = 3
+ATTEMPTS_EACH = 3
 """How often a driver asks for a host to come up before the next one asks too."""
 
 
-class Parts(NamedTuple):
+class PowerParts(NamedTuple):
     """Hold the drivers by what they are for, who tells whether the network answers (or where the host is), and who asks."""
 
     wake: tuple[Any, ...]
@@ -39,7 +39,7 @@ class Parts(NamedTuple):
 class Composed:
     """Be the power of one host."""
 
-    def __init__(self, name: str, access: Access, parts: Parts) -> None:
+    def __init__(self, name: str, access: Access, parts: PowerParts) -> None:
         """Use the access to the host, and its drivers."""
         self._name = name
         self._access = access
@@ -72,15 +72,15 @@ class Composed:
         if isinstance(fact, Unknown):
             return fact
         try:
-            told = Guards.model_validate({**fact.value, "deaf": await self._deaf()})
+            told = Guards.model_validate({**fact.value, "wake_problem": await self._deaf()})
         except ValidationError as error:
             return Unknown(f"what is in the way of {self._name} cannot be understood: {error.error_count()} fields are wrong")
         own = self._parts.stop is not None and self._parts.stop.needs_permission
-        return Known(told if own else told.model_copy(update={"barred": ""}))
+        return Known(told if own else told.model_copy(update={"permission_problem": ""}))
 
     async def _deaf(self) -> str:
         """Return why no driver could wake the host again, empty when one could."""
-        reasons = [await driver.deaf() for driver in self._parts.wake]
+        reasons = [await driver.wake_problem() for driver in self._parts.wake]
         return "" if "" in reasons else "; ".join(reasons)
 
     async def wake(self, attempt: int) -> Evidence:
@@ -94,7 +94,7 @@ class Composed:
         failed: list[str] = []
         asked: list[Any] = []
         for place, driver in enumerate(self._parts.wake):
-            if place * PATIENT > attempt and asked:
+            if place * ATTEMPTS_EACH > attempt and asked:
                 break
             try:
                 asked.append(await self._woken_by(place, driver))

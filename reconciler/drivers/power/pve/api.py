@@ -30,7 +30,7 @@ POLL_SECONDS = 0.3
 OK, BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_IMPLEMENTED = 200, 400, 401, 403, 501
 
 
-class Login(NamedTuple):
+class ProxmoxLogin(NamedTuple):
     """Say where the API is, who asks, and which certificate it shows."""
 
     address: str
@@ -60,10 +60,10 @@ NAME = TypeAdapter(str | None)
 TASK = TypeAdapter(_Task)
 
 
-class Api:
+class ProxmoxApi:
     """Ask as the holder of one token. Made for one occasion, because the secret is read when it is made."""
 
-    def __init__(self, login: Login, showing: Callable[[str], Refused], patience: Patience = PATIENCE) -> None:
+    def __init__(self, login: ProxmoxLogin, showing: Callable[[str], Refused], patience: Patience = PATIENCE) -> None:
         """Read the secret, which `showing` lets be shown; raise Declined, or Barred where it was refused a moment ago."""
         secret = read(login.secret)
         # What is no word would break the request, and the sentence about that would show it.

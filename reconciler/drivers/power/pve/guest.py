@@ -16,7 +16,7 @@ from reconciler.errors import Declined, DriverError
 from reconciler.model.power import Testimony
 
 if TYPE_CHECKING:
-    from reconciler.drivers.power.pve.api import Api
+    from reconciler.drivers.power.pve.api import ProxmoxApi
     from reconciler.model.power import PowerState
     from reconciler.ports import Evidence
 
@@ -80,7 +80,7 @@ class _Place(NamedTuple):
 class Guest:
     """Be one guest."""
 
-    def __init__(self, api: Api, number: int) -> None:
+    def __init__(self, api: ProxmoxApi, number: int) -> None:
         """Ask an API for a guest."""
         self._api = api
         self._number = number
@@ -115,7 +115,7 @@ class Guest:
             raise DriverError(f"{self._api.address} could not {verb} {place.name}: {said} ({task})")
         return _evidence(verb, place, task, said)
 
-    async def deaf(self) -> str:
+    async def wake_problem(self) -> str:
         """Return why it could not be started; raise Declined."""
         await self._place()
         return await self._api.lacks(POWER, f"/vms/{self._number}")

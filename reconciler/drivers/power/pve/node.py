@@ -13,7 +13,7 @@ from reconciler.errors import Declined
 from reconciler.model.power import Testimony
 
 if TYPE_CHECKING:
-    from reconciler.drivers.power.pve.api import Api
+    from reconciler.drivers.power.pve.api import ProxmoxApi
     from reconciler.ports import Evidence
 
 POWER = "Sys.PowerMgmt"
@@ -38,10 +38,10 @@ MEMBERS = TypeAdapter(list[_Member])
 CONFIG = TypeAdapter(_Config)
 
 
-class Node:
+class ProxmoxNode:
     """Be one node."""
 
-    def __init__(self, api: Api, name: str) -> None:
+    def __init__(self, api: ProxmoxApi, name: str) -> None:
         """Ask an API, which should be that of another node."""
         self._api = api
         self._name = name
@@ -62,7 +62,7 @@ class Node:
         mac = await self._api.post(f"nodes/{self._name}/wakeonlan", {})
         return {"asked": f"wakeonlan {self._name}", "packet_to": mac}
 
-    async def deaf(self) -> str:
+    async def wake_problem(self) -> str:
         """Return why no packet could be sent to it, as far as its cluster knows; raise Declined."""
         if any(one.local and one.name == self._name for one in await self._api.get("cluster/status", MEMBERS)):
             return f"{self._api.address} is node {self._name}, which cannot wake itself; `address` is to be another node's"
