@@ -25,7 +25,7 @@ BENCHES: tuple[Bench, ...] = (NobodyElse(), Packets(), OverAccess(), Programs(),
 WITHIN = 20.0
 
 NEEDS = (
-    ("can_wake", "wake"), ("can_wake", "deaf"), ("can_shut_down", "send_down"), ("can_suspend", "send_down"),
+    ("can_wake", "wake"), ("can_wake", "wake_problem"), ("can_shut_down", "send_down"), ("can_suspend", "send_down"),
     ("can_testify", "testimony"), ("can_cut", "cut"),
 )  # fmt: skip
 ACTS = {
