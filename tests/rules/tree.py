@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ class Module:
     path: str
     text: str
 
-    @property
+    @cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.text, filename=self.path)
 
@@ -37,8 +37,13 @@ def modules(folder: str = "") -> tuple[Module, ...]:
     """Return the modules under a folder of the root, or of the package and the tests when none is named."""
     if not folder:
         return modules(PACKAGE) + modules("tests")
-    paths = sorted((ROOT / folder).rglob("*.py"))
-    return tuple(Module(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in paths)
+    return read(ROOT, folder)
+
+
+def read(root: Path, folder: str) -> tuple[Module, ...]:
+    """Return the modules under a folder of any checkout."""
+    paths = sorted((root / folder).rglob("*.py"))
+    return tuple(Module(str(path.relative_to(root)), path.read_text(encoding="utf-8")) for path in paths)
 
 
 @cache
