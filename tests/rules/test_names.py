@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.tree import Module, modules
+from tests.rules.measures import public_classes
+from tests.rules.tree import PACKAGE, Module, modules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 EMPTY_WORDS = {"manager", "handler", "helper", "util", "common", "base", "data", "info"}
 
@@ -20,6 +22,9 @@ ALLOWED = {
     "data_directory",
     "data_home",
 }
+
+# What the contract of plug-ins calls them: the catalog finds them by these names, in whichever file a kind is.
+CONTRACT = {"Driver", "Options", "Dialect"}
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
@@ -46,6 +51,17 @@ def _given_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
                 yield node.attr, node.lineno
             case ast.alias(asname=str(name)) | ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
                 yield name, node.lineno
+
+
+def repeated_classes(sources: Iterable[Module]) -> Iterator[str]:
+    """Yield each name that several public classes have: whoever reads it would have to know which one is meant."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for module in sources:
+        for node in public_classes(module):
+            places[node.name].append(f"{module.path}:{node.lineno}")
+    for name, found in places.items():
+        if len(found) > 1 and name not in CONTRACT:
+            yield f"{name} is {' and '.join(found)}; give each public class its own name"
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.path)
@@ -79,3 +95,18 @@ def test_an_empty_word_is_named(path: str, text: str, said: str) -> None:
 )
 def test_given_names_and_longer_words_are_allowed(text: str) -> None:
     assert list(empty_names(Module("a.py", text))) == []
+
+
+def test_every_public_class_has_its_own_name() -> None:
+    assert list(repeated_classes(modules(PACKAGE))) == []
+
+
+def test_a_name_of_two_classes_is_named_with_both_places() -> None:
+    two = (Module("a.py", "class Place: ..."), Module("b.py", "x = 1\nclass Place: ..."))
+    (found,) = repeated_classes(two)
+    assert found.startswith("Place is a.py:1 and b.py:2;")
+
+
+@pytest.mark.parametrize("text", ["class Driver: ...", "class Options: ...", "class Dialect: ...", "class _Place: ..."])
+def test_names_of_the_contract_and_private_ones_may_come_again(text: str) -> None:
+    assert list(repeated_classes([Module("a.py", text), Module("b.py", text)])) == []
