@@ -1,4 +1,7 @@
-"""The command line: parse, choose text or JSON, map outcomes to exit codes; decides nothing else."""
+"""The command line: parse, choose text or JSON, map outcomes to exit codes; decides nothing else.
+
+Called by the installed program and by `python -m reconciler`.
+"""
 
 from __future__ import annotations
 

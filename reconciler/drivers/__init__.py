@@ -1,4 +1,7 @@
-"""The catalog: which drivers there are, by role and kind. One file is one kind, and its name is the `kind:` in YAML."""
+"""The catalog: which drivers there are, by role and kind. One file is one kind, and its name is the `kind:` in YAML.
+
+Made by app, which gives each host the ports that the catalog builds for it.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Effects: how each step kind acts, through ports only, and never decides anything."""
+"""Effects, one a file: how each kind of step acts, through ports alone. They decide nothing.
+
+Called by loop/executor, which looks before and afterwards.
+"""

@@ -1,1 +1,4 @@
-"""The dialects that smart plugs speak, one module each."""
+"""The dialects of smart plugs, one module each: how a make of plug is switched and read over HTTP.
+
+Called by the power driver `plug`.
+"""

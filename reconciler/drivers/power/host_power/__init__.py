@@ -1,1 +1,4 @@
-"""Drivers of a host's power, put together: what brings it up, sends it down, tells how it is, and may cut it."""
+"""One host's power, assembled from its drivers: what wakes it, shuts it down, tells how it is, and may cut it.
+
+Called by the catalog, which hands it out as `ports.Power`; the power drivers take its option types and refusals.
+"""

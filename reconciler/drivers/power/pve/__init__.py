@@ -1,1 +1,4 @@
-"""The HTTP API of Proxmox VE, and what it can do for the power of its guests and its nodes."""
+"""The HTTP API of Proxmox VE, and what it can do for the power of its guests and nodes.
+
+Called by the power driver `proxmox`.
+"""
