@@ -1,4 +1,4 @@
-"""Keep a local-LLM GPU stack the way a file in git says it should be.
+"""Make GPU machines match a file in git: which model runs where, and which are switched on.
 
 Started as `reconciler` or `python -m reconciler`, which is `cli`; `app` puts the parts together.
 """

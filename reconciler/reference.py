@@ -83,7 +83,7 @@ def main() -> None:
 def _commands() -> Iterator[str]:
     parser, verbs = parsers()
     yield "## Commands\n"
-    yield f"{parser.description} `reconciler VERB`, with these in every verb:\n"
+    yield f"{parser.description} `reconciler VERB` takes these with every verb:\n"
     shared = set.intersection(*(set(_flags(verb)) for verb in verbs.values()))
     yield from _table(("option", "meaning"), sorted(shared))
     for name, verb in verbs.items():

@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong, with the way to help."""
-        raise Misused(f"{message}; `{self.prog} --help` shows what can be said")
+        raise Misused(f"{message}; see `{self.prog} --help`")
 
 
 def verb_of(words: Sequence[str]) -> str | None:
@@ -58,11 +58,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser, verbs = parsers()
     verb = verb_of(words)
     if verb is not None and verb not in verbs:
-        raise Misused(f"unknown command: {verb}{_nearest(verb, verbs)}; `reconciler --help` lists all")
+        raise Misused(f"unknown command: {verb}{_nearest(verb, verbs)}; `reconciler --help` lists them all")
     asked, unknown = parser.parse_known_args(words)
     if unknown:
         program = " ".join(filter(None, ("reconciler", asked.verb)))
-        raise Misused(f"{' '.join(unknown)} is not known here; `{program} --help` shows what is")
+        raise Misused(f"unexpected: {' '.join(unknown)}; see `{program} --help`")
     _refuse_no_text(asked)
     return asked
 
@@ -75,15 +75,16 @@ def _refuse_no_text(asked: argparse.Namespace) -> None:
         except UnicodeEncodeError as error:
             if name not in NAMES_OF_FILES:
                 shown = os.fsencode(str(word)).decode(errors="backslashreplace")
-                raise Misused(
-                    f"found {shown}, expected text in UTF-8; `reconciler {asked.verb} --help` shows what is known"
-                ) from error
+                raise Misused(f"found {shown}, expected text in UTF-8; see `reconciler {asked.verb} --help`") from error
 
 
 def parsers() -> tuple[Parser, Mapping[str, Parser]]:
     """Return what reads a command line, and the part of it that reads each verb's words."""
-    parser = Parser(prog="reconciler", description="Keep a local-LLM GPU stack the way a file in git says it should be.")
-    parser.add_argument("--version", action="store_true", help="print the version")
+    parser = Parser(
+        prog="reconciler",
+        description="Make your GPU machines match a file in git: which model runs where, and which are switched on.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
     shared = _shared()
 
@@ -91,44 +92,48 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
         return verbs.add_parser(name, help=what, description=what, parents=[shared])
 
     verb("demo", "switch a real engine between two models and back")
-    init = verb("init", "write both files for what a machine serves")
-    init.add_argument("directory", metavar="DIR", help="a folder that holds neither file yet; it becomes a git repository")
-    init.add_argument("--host", metavar="[USER@]ADDRESS", help="look at another machine, to which ssh needs no password")
-    init.add_argument("--yes", action="store_true", help="do not ask; what cannot be seen is left for you to write")
-    doctor = verb("doctor", "look for everything that is wrong, with its fix; changes nothing")
+    init = verb("init", "write both files from what is found on a machine")
+    init.add_argument(
+        "directory", metavar="DIR", help="directory to write to, which holds neither file yet; becomes a git repository"
+    )
+    init.add_argument("--host", metavar="[USER@]ADDRESS", help="look at another machine, which ssh reaches without a password")
+    init.add_argument("--yes", action="store_true", help="do not ask; leave what cannot be seen for you to fill in")
+    doctor = verb("doctor", "list everything that is wrong and how to fix it; changes nothing")
     doctor.add_argument("host", nargs="?", help="one host only")
-    doctor.add_argument("--try-power", action="store_true", help="send the host down and wake it again once, while you look on")
-    doctor.add_argument("--yes", action="store_true", help="do not ask before that")
+    doctor.add_argument("--try-power", action="store_true", help="shut the host down and wake it again, while you watch")
+    doctor.add_argument("--yes", action="store_true", help="do not ask for confirmation first")
     validate = verb("validate", "check both files")
-    validate.add_argument("--schema", metavar="NAME", nargs="?", const="", help="print the JSON Schema of a file or an answer")
-    use = verb("use", "switch to a model: edit desired.yaml, show what follows, and apply it")
-    use.add_argument("model", metavar="MODEL", help="the model that is to be active on its host")
-    use.add_argument("--host", help="only if it is a model of this host")
-    use.add_argument("--commit", action="store_true", help="commit desired.yaml with git, and nothing else")
-    use.add_argument("--yes", action="store_true", help="do not ask")
-    _plan(verb("plan", "show what would be done; touches nothing"))
-    _apply(verb("apply", "do it, and stay until it is judged healthy"))
-    status = verb("status", "what is, against what is wanted")
+    validate.add_argument(
+        "--schema", metavar="NAME", nargs="?", const="", help="print the JSON Schema of a file, or of what a verb prints"
+    )
+    use = verb("use", "switch to a model: edit desired.yaml, show the plan and apply it")
+    use.add_argument("model", metavar="MODEL", help="the model to make active on its host")
+    use.add_argument("--host", help="fail unless the model is one of this host")
+    use.add_argument("--commit", action="store_true", help="commit desired.yaml, and nothing else, with git")
+    use.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    _plan(verb("plan", "show what would be done; changes nothing"))
+    _apply(verb("apply", "apply the plan and wait until the model is healthy"))
+    status = verb("status", "show the actual and the desired state")
     either = status.add_mutually_exclusive_group()
-    either.add_argument("-f", "--follow", action="store_true", help="show it again whenever it changes, until Ctrl-C")
-    either.add_argument("--exit-code", action="store_true", help="exit 1 when a host is not ready")
-    explain = verb("explain", "all that is known of a model, host, run, error, reason, word, step or key")
+    either.add_argument("-f", "--follow", action="store_true", help="show it again at every change, until Ctrl-C")
+    either.add_argument("--exit-code", action="store_true", help="exit with 1 if a host is not ready")
+    explain = verb("explain", "show everything known about a model, host, run, error, reason, word, step or key")
     explain.add_argument(
         "subject", metavar="SUBJECT", help="its name or number, a word such as Stalled, or a key such as models.NAME.port"
     )
-    logs = verb("logs", "what the engine of a model wrote")
+    logs = verb("logs", "show what the engine of a model wrote")
     logs.add_argument("model", metavar="MODEL", help="the model")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C, also when the model is started anew")
-    logs.add_argument("-n", "--lines", type=_lines, default=20, metavar="LINES", help="how many lines, up to 1000 (20)")
-    history = verb("history", "the runs and how they ended")
+    logs.add_argument("-f", "--follow", action="store_true", help="keep printing until Ctrl-C, across restarts of the model")
+    logs.add_argument("-n", "--lines", type=_lines, default=20, metavar="LINES", help="how many lines, up to 1000 (default: 20)")
+    history = verb("history", "list the runs and how they ended")
     history.add_argument("run", nargs="?", type=_run_number, help="one run only")
     rollback = verb("rollback", "go back to an earlier state")
-    rollback.add_argument("run", nargs="?", type=_run_number, help="the run to go back to; the one before by default")
-    rollback.add_argument("--host", help="the host, when there are several")
-    rollback.add_argument("--yes", action="store_true", help="do not ask")
+    rollback.add_argument("run", nargs="?", type=_run_number, help="the run to go back to (default: the previous one)")
+    rollback.add_argument("--host", help="the host, if there are several")
+    rollback.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     _one_host(verb("retry", "forget a failure and try again"))
-    verb("watch", "do it by itself whenever the file changes")
-    _hold(_one_host(verb("hold", "keep hands off a host")))
+    verb("watch", "apply changes by itself, whenever the files change or a model dies")
+    _hold(_one_host(verb("hold", "leave a host alone until `resume`")))
     _one_host(verb("resume", "end a hold"))
     return parser, verbs.choices
 
@@ -162,35 +167,37 @@ def _lines(text: str) -> int:
 
 def _shared() -> Parser:
     shared = Parser(add_help=False)
-    shared.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (text)")
-    shared.add_argument("--state", metavar="DIR", help="where desired.yaml and inventory.yaml are (state)")
-    shared.add_argument("--data", metavar="DIR", help="where journal and lock are (XDG state directory)")
+    shared.add_argument("-o", "--output", choices=("text", "json"), default="text", help="output format (default: text)")
+    shared.add_argument("--state", metavar="DIR", help="directory of desired.yaml and inventory.yaml (default: state)")
+    shared.add_argument(
+        "--data", metavar="DIR", help="directory of the journal and the lock (default: in the XDG state directory)"
+    )
     return shared
 
 
 def _one_host(parser: Parser) -> Parser:
     parser.add_argument("host", nargs="?", help="one host only")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     return parser
 
 
 def _hold(parser: Parser) -> None:
-    parser.add_argument("--reason", default="", help="why, for whoever wonders")
-    parser.add_argument("--until", metavar="T", help='when it ends by itself: "2h", "18:30" or "2026-12-24 18:30"')
-    parser.add_argument("--release", action="store_true", help="save conversations and stop what runs there first")
-    parser.add_argument("--now", action="store_true", help="end a wait that is under way")
+    parser.add_argument("--reason", default="", help="shown in `status`")
+    parser.add_argument("--until", metavar="T", help='end the hold by itself: "2h", "18:30" or "2026-12-24 18:30"')
+    parser.add_argument("--release", action="store_true", help="first save conversations and stop what runs there")
+    parser.add_argument("--now", action="store_true", help="cut a wait short that is under way")
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when there is something to do")
-    parser.add_argument("--save", metavar="FILE", help="write the plan to a file that apply takes")
+    parser.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 if there is something to do")
+    parser.add_argument("--save", metavar="FILE", help="save the plan to a file, for `apply FILE`")
 
 
 def _apply(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("plan", nargs="?", metavar="PLAN", help="a saved plan: applied only if it still means the same")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--timeout", type=_seconds, metavar="S", help="end waits after so many seconds")
+    parser.add_argument("plan", nargs="?", metavar="PLAN", help="a saved plan; refused unless it would still do the same")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="give up waiting after S seconds")
     parser.add_argument(
-        "--prune", action="store_true", help="also stop units of ours that are in no inventory and in nobody's way"
+        "--prune", action="store_true", help="also stop models that reconciler started and that the inventory no longer has"
     )
     parser.add_argument("--take-over", action="store_true", help="replace another controller's claim on a host")
