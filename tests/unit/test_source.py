@@ -245,7 +245,7 @@ def test_no_branch_of_a_choice_is_hidden(tmp_path: Path) -> None:
     inventory = "version: 1\nhosts: {a: {power: {kind: fake, password: {from_fil: x}}}}\nmodels: {}"
     lines = problems(tmp_path, "version: 1", inventory)
     assert [line.rpartition("password.")[2] for line in lines if "is missing" in line] == [
-        "FromEnvironment.from_env: is missing", "FromFile.from_file: is missing"
+        "FakeFromFile.from_file: is missing", "FromEnvironment.from_env: is missing"
     ]  # fmt: skip
 
 
