@@ -53,6 +53,7 @@ from reconciler.model.observed import (
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Power
 from reconciler.model.preparation import Prepared
+from reconciler.model.reason import Reason
 from reconciler.model.records import Record, Retry, RollBack, Row, RunClosed, RunOpened, ShutdownAccepted, StepDone, StepIntent
 from reconciler.model.secret import FromFile
 from reconciler.model.spec import Capabilities, Command, Slice
@@ -155,7 +156,7 @@ def _found(case: Case) -> Observed:
 
 
 def _program(seen: str | Binary) -> Binary:
-    return Binary(path="llama-server", problem=seen) if isinstance(seen, str) else seen
+    return Binary(path="llama-server", problem=Reason(seen)) if isinstance(seen, str) else seen
 
 
 def _named(name: str) -> AnyFactKey:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from reconciler.errors import Unreachable
+from reconciler.model.reason import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,11 +55,16 @@ class Trace(NamedTuple):
     commit: str = ""
     author: str = ""
     subject: str = ""
-    trouble: str = ""
+    trouble: Reason = Reason()
 
 
 class _SilentError(Exception):
     """Say why git did not answer, and what to do."""
+
+    def __init__(self, found: str, fix: str) -> None:
+        """Keep both."""
+        self.reason = Reason(found, fix)
+        super().__init__(self.reason)
 
 
 def trace(contents: Mapping[Path, bytes]) -> Trace:
@@ -82,7 +88,7 @@ def trace(contents: Mapping[Path, bytes]) -> Trace:
             answer = _asked(directory, ["cat-file", "--batch-check=%(objectname)"], questions.encode())
             last = history.result()
     except _SilentError as error:
-        return Trace("not in git", trouble=str(error))
+        return Trace("not in git", trouble=error.reason)
     commit, *blobs = answer.splitlines()
     if commit.endswith(_MISSING):
         return Trace("untracked")
@@ -119,10 +125,10 @@ def commit(path: Path, message: str) -> None:
             return
 
 
-def _missing(folder: Path) -> str:
-    return (
-        f"the repository of the files is not here: .git names {folder}; mount that at the same place, "
-        f"or where it was moved, `git worktree repair` there"
+def _missing(folder: Path) -> Reason:
+    return Reason(
+        f"the repository of the files is not here: .git names {folder}",
+        "mount that at the same place, or where it was moved, `git worktree repair` there",
     )
 
 
@@ -136,10 +142,10 @@ def half_way(directory: Path) -> str:
     return _found(directory, {**_HALF_WAY, **_WRITING})
 
 
-def unfinished(directory: Path) -> str:
-    """Return which work of a person git is in the middle of, and how that ends; empty when it is at rest, or just writing."""
+def unfinished(directory: Path) -> Reason:
+    """Return which work of a person git is in the middle of, and how that ends; none when it is at rest, or just writing."""
     found = _found(directory, _HALF_WAY)
-    return f"{found}; end that (`git -C {directory} status` says how)" if found else ""
+    return Reason(found, f"end that (`git -C {directory} status` says how)") if found else Reason()
 
 
 def _found(directory: Path, traces: Mapping[str, str]) -> str:
@@ -224,22 +230,22 @@ def _asked(directory: Path, words: list[str], given: bytes = b"") -> str:
             command, input=given, capture_output=True, check=True, timeout=GIT_PATIENCE, env=environment
         )
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise _SilentError("git is not installed here, or not on the PATH of this process; install it") from error
+        raise _SilentError("git is not installed here, or not on the PATH of this process", "install it") from error
     except subprocess.CalledProcessError as error:
-        raise _SilentError(_refusal(directory, error.stderr.decode("utf-8", "replace"))) from error
+        raise _refusal(directory, error.stderr.decode("utf-8", "replace")) from error
     except (OSError, subprocess.SubprocessError) as error:
-        raise _SilentError(f"git does not answer ({type(error).__name__}); `git -C {directory} status` says more") from error
+        raise _SilentError(f"git does not answer ({type(error).__name__})", f"`git -C {directory} status` says more") from error
     return done.stdout.decode("utf-8", "replace")
 
 
-def _refusal(directory: Path, words: str) -> str:
+def _refusal(directory: Path, words: str) -> _SilentError:
     """Return why git refuses, in its own words, and what to do."""
     lines = [line.strip().removeprefix("fatal: ") for line in words.splitlines() if line.strip()]
     said = _shown(lines[0]) if lines else "it says nothing"
     dubious = _DUBIOUS.search(words)
     if dubious is None:
-        return f"git refuses: {said}; `git -C {directory} status` says more"
-    return (
-        f"git refuses: {said}, which belongs to another user; `git config --global --add safe.directory "
-        f"{shlex.quote(dubious[1])}` as the user that runs reconciler"
+        return _SilentError(f"git refuses: {said}", f"`git -C {directory} status` says more")
+    return _SilentError(
+        f"git refuses: {said}, which belongs to another user",
+        f"`git config --global --add safe.directory {shlex.quote(dubious[1])}` as the user that runs reconciler",
     )

@@ -182,7 +182,7 @@ def _unmet(wanted: Slice, observed: Observed, changes: list[Change]) -> tuple[st
 
 def _complaint(model_name: str, health: Health) -> str:
     if health.phase == "other":
-        return f"{model_name}: {health.message}"
+        return f"{model_name}: {health.reason}"
     look = f"`reconciler logs {model_name}` may say why; nothing that answers is restarted by itself"
     return f"{model_name} answers, but not as an engine that works: {health.message}; {look}"
 

@@ -27,5 +27,5 @@ def _claimed(plan: HostPlan, observed: Observed, ours: Ownership, *, take_over: 
     # A host that has to be woken first, or is only waited for, is looked at again before anything else is done to it.
     if missing and not take_over and not plan.is_asleep:
         return (f"{key}: {missing.reason}",)
-    objection = "" if take_over else ours.objection(plan.host, observed.value(key))
+    objection = None if take_over else ours.objection(plan.host, observed.value(key))
     return (objection,) if objection else ()

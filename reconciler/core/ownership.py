@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from reconciler.core.recovery import Hints
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Claim
+from reconciler.model.reason import Reason
 from reconciler.model.records import Instant
 
 TAKE_OVER = "`reconciler apply --take-over`"
@@ -30,12 +31,13 @@ class Ownership:
         """Return what the journal and this moment tell of one host."""
         return cls(controller, {*hints.boots, now.boot_id})
 
-    def objection(self, host: str, claim: Claim | None) -> str:
-        """Return why a claim is not ours and what to do, "" when it is or there is none."""
+    def objection(self, host: str, claim: Claim | None) -> Reason:
+        """Return why a claim is not ours and what to do, none when it is or there is none."""
         if claim is None or self._is_ours(claim):
-            return ""
+            return Reason()
+        difference = self._difference(claim)
         owner = f"host {host} is claimed by {claim.name} (data directory {claim.directory})"
-        return f"{owner}{self._difference(claim)}"
+        return Reason(f"{owner}{difference.found}", difference.fix)
 
     def _is_ours(self, claim: Claim) -> bool:
         if not self._is_here(claim):
@@ -47,19 +49,19 @@ class Ownership:
     def _is_here(self, claim: Claim) -> bool:
         return (claim.name, claim.directory) == (self.controller.name, self.controller.directory)
 
-    def _difference(self, claim: Claim) -> str:
+    def _difference(self, claim: Claim) -> Reason:
         elsewhere = f"give this one a data directory of its own with --data, or stop the other and use {TAKE_OVER}"
         if claim.controller != self.controller.id and self._is_here(claim):
-            return (
-                " like this one, but under another id: that directory was emptied, or another machine has the same name;"
-                f" where nothing else acts on the host, {TAKE_OVER}"
+            return Reason(
+                " like this one, but under another id: that directory was emptied, or another machine has the same name",
+                f"where nothing else acts on the host, {TAKE_OVER}",
             )
         if claim.controller != self.controller.id:
             there = "name that directory with --data" if claim.name == self.controller.name else f"act from {claim.name}"
-            return f"; {there}, or stop that controller and use {TAKE_OVER}"
+            return Reason("", f"{there}, or stop that controller and use {TAKE_OVER}")
         if not self._is_here(claim):
             me = f"{self.controller.name} (data directory {self.controller.directory})"
-            return f" under the id of {me}: one is a copy of the other, or was moved or renamed; {elsewhere}"
-        return (
-            f" in a boot that this journal does not know: a copy of this machine or of its data directory acts too; {elsewhere}"
+            return Reason(f" under the id of {me}: one is a copy of the other, or was moved or renamed", elsewhere)
+        return Reason(
+            " in a boot that this journal does not know: a copy of this machine or of its data directory acts too", elsewhere
         )

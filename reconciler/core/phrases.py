@@ -99,7 +99,7 @@ def said(value: FactValue) -> str:
         case PortState():
             return f"{value.owner.name} listens (pid {value.owner.pid or 'unknown'})" if value.owner else "nobody listens"
         case Health():
-            return f"{value.phase}: {value.message}" if value.message else value.phase
+            return f"{value.phase}: {value.reason}" if value.message else value.phase
         case Gpu():
             return value.message
         case Power():

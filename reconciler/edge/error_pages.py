@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from reconciler.model.reason import Reason
+
 PACKAGE = Path(__file__).parents[1]
 FOLDERS = (PACKAGE / "docs", PACKAGE.parent / "docs")
 """Where the pages are: installed, and in a checkout."""
 
 
-def reasons() -> dict[str, str]:
+def reasons() -> dict[str, Reason]:
     """Return what docs/errors.md says of every error and reason, by name."""
     _, *parts = re.split(r"^## (\w+)\n", _page("errors.md"), flags=re.MULTILINE)
     texts = (re.split(r"^# ", text, flags=re.MULTILINE)[0].strip() for text in parts[1::2])
-    return dict(zip(parts[::2], texts, strict=True))
+    return dict(zip(parts[::2], map(_reason, texts), strict=True))
+
+
+def _reason(text: str) -> Reason:
+    found, _, fix = " ".join(text.split()).removeprefix("- Found: ").partition(" - Do: ")
+    return Reason(found, fix)
 
 
 def words() -> dict[str, str]:

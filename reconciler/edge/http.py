@@ -32,6 +32,9 @@ UNAUTHORIZED = 401
 REDIRECTS, KEEPING = {301, 302, 303, 307, 308}, {307, 308}
 """Statuses that send whoever asks elsewhere, and those of them that keep what is asked as it is."""
 
+OUT_OF_DATE = {9, 10}
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL's x509_vfy.h, which `ssl` has no names for."""
+
 MOST_HOPS = 3
 LINGER_SECONDS = 30.0
 """How long a kept connection waits for the next question: longer than the answer to one may take, shorter than a BMC minds."""
@@ -218,15 +221,19 @@ class HttpClient:
         except TimeoutError as error:
             raise unanswered("timeout", asked, f"{deadline:g} s") from error
         except httpx.ConnectError as error:
-            raise self._unconnected(asked, url, str(error)) from error
+            raise self._unconnected(asked, url, error) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unanswered("broken", asked, f"{type(error).__name__}: {error}") from error
 
-    def _unconnected(self, asked: str, url: str, words: str) -> HttpFault:
+    def _unconnected(self, asked: str, url: str, error: httpx.ConnectError) -> HttpFault:
         """Return why there is no connection: nobody is there, or somebody who is not the one that was meant."""
-        if "CERTIFICATE_VERIFY_FAILED" in words:
-            return unanswered("untrusted", asked, _mistrust(url, words, self._certificate))
-        return unanswered("no tls" if "SSL" in words else "refused", asked, words)
+        import ssl  # noqa: PLC0415  httpx has loaded it
+
+        # httpx wraps what httpcore wraps, which raises it again `from None`: what was wrapped is its context all the same.
+        cause = error.__cause__ and error.__cause__.__context__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return unanswered("untrusted", asked, _mistrust(url, cause, self._certificate))
+        return unanswered("no tls" if isinstance(cause, ssl.SSLError) else "refused", asked, str(error))
 
     def _keeps(self, method: str) -> PersistentConnection | None:
         """Return the connection that is kept for what may be asked twice."""
@@ -305,11 +312,10 @@ def _onward(request: httpx.Request, response: httpx.Response) -> tuple[httpx.Req
     return httpx.Request(request.method, to, headers=kept, content=request.content), where
 
 
-def _mistrust(url: str, words: str, certificate: str | None) -> str:
+def _mistrust(url: str, error: ssl.SSLCertVerificationError, certificate: str | None) -> str:
     """Return what is wrong with the certificate of a server, and what to do."""
-    found = re.search(r"verify failed: ([^(]+)", words)
-    why = found[1].strip() if found else "certificate verify failed"
-    if "expired" in why or "not yet valid" in why:
+    why = error.verify_message
+    if error.verify_code in OUT_OF_DATE:
         return f"does not count today ({why}), so it was not told the password; renew it there, or mend the clock here"
     place = url.partition("://")[2].partition("/")[0]
     place = place if re.search(r":\d+$", place) else f"{place}:443"

@@ -69,7 +69,7 @@ async def otherwise(units: Units, observer: Observer) -> str:
     names = [name for name in units.identities if name in units.started]
     world = await observer.look([HEALTH(units.host, name) for name in names])
     healths = {name: world.value(HEALTH(units.host, name)) for name in names}
-    return "; ".join(f"{name}: {health.message}" for name, health in healths.items() if health and health.phase == "other")
+    return "; ".join(f"{name}: {health.reason}" for name, health in healths.items() if health and health.phase == "other")
 
 
 def _troubles(world: Observed, units: Units) -> list[Trouble]:

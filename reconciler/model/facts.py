@@ -10,6 +10,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 
 from reconciler.model.machine import Obstacle
 from reconciler.model.names import Value
+from reconciler.model.reason import Reason
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -121,12 +122,21 @@ class Unit(Value):
 
 
 class Health(Value):
-    """How far an engine is by its own word. `notes` are settings that are otherwise than the inventory says, and do no harm."""
+    """How far an engine is by its own word, what is the matter, and where that is known, the `remedy`.
+
+    `notes` are settings that are otherwise than the inventory says, and do no harm.
+    """
 
     phase: Phase
     message: str = ""
+    remedy: str = ""
     identity: UnitIdentity | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> Reason:
+        """What is the matter, with the remedy."""
+        return Reason(self.message, self.remedy)
 
     @property
     def serves(self) -> bool:
@@ -270,7 +280,7 @@ class Binary(Value):
     """
 
     path: str
-    problem: str = ""
+    problem: Reason = Reason()
     size: int = 0
     modified_ns: int = 0
     key: str = ""

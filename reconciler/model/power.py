@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from reconciler.model.names import Value
+from reconciler.model.reason import Reason
 
 PowerState: TypeAlias = Literal["on", "off", "suspended"]
 Grade: TypeAlias = Literal["answers", "proved", "inferred"]
@@ -80,8 +81,8 @@ class Guards(Value):
 
     logins: tuple[Login, ...] = ()
     inhibitors: tuple[Inhibitor, ...] = ()
-    permission_problem: str = ""
-    wake_problem: str = ""
+    permission_problem: Reason = Reason()
+    wake_problem: Reason = Reason()
 
     @property
     def reasons(self) -> tuple[str, ...]:

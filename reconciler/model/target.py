@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from reconciler.model.names import Digest, HostName, Value
+from reconciler.model.reason import Reason
 from reconciler.model.spec import Slice
 
 
@@ -21,7 +22,7 @@ class Provenance(Value):
     commit: str = ""
     author: str = ""
     subject: str = ""
-    trouble: str = ""
+    trouble: Reason = Reason()
     objection: str = ""
 
     def __str__(self) -> str:

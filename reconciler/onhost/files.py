@@ -159,31 +159,35 @@ def _lines(file: IO[bytes], begin: int, size: int, *, whole: bool) -> tuple[list
 
 
 def program(name: str, directory: str) -> dict[str, Any]:
-    """Answer where a program file is, its size and time, and in words why it cannot run."""
+    """Answer where a program file is, its size and time, and in words why it cannot run, with the remedy."""
     if os.sep in name:
         path: str | None = absolute(name, directory)
     else:
         path = shutil.which(name)
         if path is None:
             searched = os.environ.get("PATH", "")
-            problem = f"there is no program {name} on this host's PATH ({searched}); install it, or name its path with binary:"
-            return {"path": name, "problem": problem, "size": 0, "modified_ns": 0}
+            found = f"there is no program {name} on this host's PATH ({searched})"
+            return _program(name, found, "install it, or name its path with binary:")
     return _judged(str(path))
 
 
 def _judged(path: str) -> dict[str, Any]:
     """Describe a program file; one that an interpreter reads need not be executable."""
-    answer = {"path": path, "problem": "", "size": 0, "modified_ns": 0}
     try:
         status = os.stat(path)
     except OSError as error:
-        return {**answer, "problem": f"the program {path} cannot be used: {explain(error)}"}
+        return _program(path, f"the program {path} cannot be used: {explain(error)}")
+    answer = _program(path)
     if not stat.S_ISREG(status.st_mode):
-        answer["problem"] = f"the program {path} is not a file"
+        answer = _program(path, f"the program {path} is not a file")
     elif not os.access(path, os.R_OK if path.endswith(".py") else os.X_OK):
         wanted = "readable" if path.endswith(".py") else "executable"
-        answer["problem"] = f"the program {path} is not {wanted} for this user; check its permission bits"
+        answer = _program(path, f"the program {path} is not {wanted} for this user", "check its permission bits")
     return {**answer, "size": status.st_size, "modified_ns": status.st_mtime_ns}
+
+
+def _program(path: str, found: str = "", fix: str = "") -> dict[str, Any]:
+    return {"path": path, "problem": {"found": found, "fix": fix}, "size": 0, "modified_ns": 0}
 
 
 def place(path: str, folder: bool) -> dict[str, Any]:

@@ -73,19 +73,20 @@ def _sudo_command(way: str) -> list[str]:
     return ["systemctl", "--check-inhibitors=no", VERBS[way]]
 
 
-def _barred(way: str) -> str:
-    """Return why this user may not send the host down, with the remedy; empty when it may."""
+def _barred(way: str) -> dict[str, str]:
+    """Return why this user may not send the host down, and the remedy; both empty when it may."""
     if _asked(_CAN[way]) == "na":
-        return f"its system cannot {way if way == 'suspend' else 'power it off'}"
+        return {"found": f"its system cannot {way if way == 'suspend' else 'power it off'}", "fix": ""}
     if _may(way):
-        return ""
+        return {"found": "", "fix": ""}
     command = _sudo_command(way)
     with contextlib.suppress(subprocess.TimeoutExpired):
         done = _run(["sudo", "-n", "-l", *command], SECONDS)
         if done is not None and done.returncode == 0:
-            return ""
+            return {"found": "", "fix": ""}
     rule = f"{_name()} ALL=(root) NOPASSWD: /usr/bin/{' '.join(command).replace('=', chr(92) + '=')}"
-    return f"{_name()} may not switch it off; `sudo visudo -f /etc/sudoers.d/reconciler` with the line `{rule}` lets it"
+    fix = f"`sudo visudo -f /etc/sudoers.d/reconciler` with the line `{rule}` lets it"
+    return {"found": f"{_name()} may not switch it off", "fix": fix}
 
 
 def _name() -> str:

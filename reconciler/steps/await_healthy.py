@@ -1,4 +1,4 @@
-"""Await healthy: the port answers, belongs to our unit, and gave one real answer of its task."""
+"""The step `await_healthy`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ ENDED = "it ended while it loaded"
 class AwaitHealthy(ModelStep):
     """Wait until an engine has shown that it works."""
 
+    ensures: ClassVar[str] = "the port answers, belongs to our unit, and gave one real answer of its task"
     in_doubt: ClassVar[InDoubt] = "observable"
     awaits_start: ClassVar[bool] = True
     poll: ClassVar[tuple[float, float]] = (0.005, 0.25)

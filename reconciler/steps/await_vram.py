@@ -1,4 +1,4 @@
-"""Await VRAM: enough accelerator memory is free, on every card that is meant."""
+"""The step `await_vram`."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ class Share(Value):
 class AwaitVram(Step):
     """Wait until `need_bytes` and a margin are free on all cards together, and each of `shares` on its own card."""
 
+    ensures: ClassVar[str] = "enough accelerator memory is free, on every card that is meant"
     in_doubt: ClassVar[InDoubt] = "observable"
     poll: ClassVar[tuple[float, float]] = (0.05, 0.5)
 

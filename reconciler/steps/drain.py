@@ -1,4 +1,4 @@
-"""Drain: nothing is in flight in two looks that follow each other, or the deadline passed."""
+"""The step `drain`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Drain(ModelStep):
     when the plan was made, and has run nothing since, was seen twice already.
     """
 
+    ensures: ClassVar[str] = "nothing is in flight in two looks that follow each other, or the deadline passed"
     in_doubt: ClassVar[InDoubt] = "repeatable"
     waits_for_clients: ClassVar[bool] = True
     best_effort: ClassVar[bool] = True

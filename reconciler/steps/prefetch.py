@@ -1,4 +1,4 @@
-"""Prefetch: the next weights are being read into the host's page cache."""
+"""The step `prefetch`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from reconciler.steps.step import ModelStep
 class Prefetch(ModelStep):
     """Ask for weights ahead of time. Nothing depends on it, so it always counts as done."""
 
+    ensures: ClassVar[str] = "the next weights are being read into the host's page cache"
     in_doubt: ClassVar[InDoubt] = "repeatable"
     best_effort: ClassVar[bool] = True
     skippable: ClassVar[bool] = False

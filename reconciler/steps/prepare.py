@@ -1,4 +1,4 @@
-"""Prepare: what a boot forgets is set again, and the accelerators work."""
+"""The step `prepare`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from reconciler.steps.step import Step
 class Prepare(Step):
     """Run what a host is prepared with. `checks`: nothing runs there that a check or its remedies could hurt."""
 
+    ensures: ClassVar[str] = "what a boot forgets is set again, and the accelerators work"
     in_doubt: ClassVar[InDoubt] = "repeatable"
     of_power: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""Restore slots: slots hold the saved tokens, proven by replaying them; else cold, never garbage."""
+"""The step `restore_slots`, and which conversations are owed to an engine."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ MOST_OPEN_ATTEMPTS = 2
 class RestoreSlots(ModelStep):
     """Put conversations back into a fresh engine."""
 
+    ensures: ClassVar[str] = "slots hold the saved tokens, proven by replaying them; else cold, never garbage"
     in_doubt: ClassVar[InDoubt] = "once"
     puts_back: ClassVar[bool] = True
     best_effort: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Save slots: every slot that holds a conversation is in a file with sidecar and checksum."""
+"""The step `save_slots`, and which conversations are saved already."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class SaveSlots(ModelStep):
     `fingerprint` is what a conversation of the unit depends on where its definition is not the wanted one, empty where it is.
     """
 
+    ensures: ClassVar[str] = "every slot that holds a conversation is in a file with sidecar and checksum"
     in_doubt: ClassVar[InDoubt] = "repeatable"
     needs_calm: ClassVar[bool] = True
     destructive: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Shut down: the host is seen to be down."""
+"""The step `shutdown`."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ class Descent(DownWait):
 class Shutdown(Descent):
     """Power a host off."""
 
+    ensures: ClassVar[str] = "the host is seen to be down"
     ends: ClassVar[PowerState] = "off"
 
     kind: Literal["shutdown"] = "shutdown"

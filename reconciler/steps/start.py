@@ -1,4 +1,4 @@
-"""Start: the unit runs with the wanted digest."""
+"""The step `start`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
 class Start(ModelStep):
     """Start a unit. Refuses a port that somebody holds, a missing program or missing weights, and a host that is not up."""
 
+    ensures: ClassVar[str] = "the unit runs with the wanted digest"
     in_doubt: ClassVar[InDoubt] = "observable"
     starts: ClassVar[bool] = True
 

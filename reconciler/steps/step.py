@@ -23,12 +23,15 @@ PREDICTED_IDENTITY = UnitIdentity(pid=0, start=0, inode=0, boot_id="")
 class Step(Value):
     """One action on one host. `deadline` is in seconds, `poll` the first and the longest wait between two looks.
 
+    What is so when it `holds` is said by `ensures`.
+
     What it `looks_anew_at` is seen again when it begins, however fresh. One that only waits need not look right after its effect.
 
     What it is to a run: it `starts` a unit, `awaits_start` of one, or `tears_down` what served; it `waits_for_clients`, or
     `needs_calm` while they may come back; it `puts_back` conversations; or `ends_down`, when the host is seen to be down.
     """
 
+    ensures: ClassVar[str]
     in_doubt: ClassVar[InDoubt]
     destructive: ClassVar[bool] = False
     best_effort: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""Stop: the unit is gone, nobody is on its port, no process of its group is left."""
+"""The step `stop`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Stop(ModelStep):
     there is no room, as the plan knows.
     """
 
+    ensures: ClassVar[str] = "the unit is gone, nobody is on its port, no process of its group is left"
     in_doubt: ClassVar[InDoubt] = "observable"
     tears_down: ClassVar[bool] = True
     destructive: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Suspend: the host sleeps with its memory kept."""
+"""The step `suspend`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from reconciler.steps.shutdown import Descent
 class Suspend(Descent):
     """Suspend a host to RAM."""
 
+    ensures: ClassVar[str] = "the host sleeps with its memory kept"
     ends: ClassVar[PowerState] = "suspended"
 
     kind: Literal["suspend"] = "suspend"

@@ -1,4 +1,4 @@
-"""Wake: the host is reachable and usable."""
+"""The step `wake`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class Wake(Step):
     `checked` says that its accelerators are looked after by a step of their own, and need not be readable yet.
     """
 
+    ensures: ClassVar[str] = "the host is reachable and usable"
     in_doubt: ClassVar[InDoubt] = "repeatable"
     of_power: ClassVar[bool] = True
     poll: ClassVar[tuple[float, float]] = (0.02, 0.1)

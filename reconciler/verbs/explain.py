@@ -12,6 +12,7 @@ from reconciler.edge.error_pages import reasons, words
 from reconciler.errors import ConfigError, Misused
 from reconciler.model.explanation import Explanation
 from reconciler.model.problem import FileName, nearest
+from reconciler.model.reason import Reason
 from reconciler.model.target import Wanted
 from reconciler.ports import EditableSource
 from reconciler.render.documents import ExplainDocument
@@ -54,7 +55,7 @@ def _told(subject: str, found: list[Explanation]) -> Outcome[ExplainDocument]:
     return Outcome(ExplainDocument(subject=subject, explanations=tuple(found)))
 
 
-def _general(texts: Mapping[str, str], meanings: Mapping[str, str], subject: str) -> Iterator[Explanation]:
+def _general(texts: Mapping[str, Reason], meanings: Mapping[str, str], subject: str) -> Iterator[Explanation]:
     """Yield what is so on every machine."""
     if subject in texts:
         yield of_reason(subject, texts[subject])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from reconciler.errors import Unreachable
-from reconciler.model.facts import Fact, Known, Unknown
+from reconciler.model.facts import Binary, Fact, Known, Unknown
 from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import Machine
 from reconciler.model.onhost import AskMachine, AskProgram
@@ -33,8 +33,8 @@ async def machine(access: AccessReader, question: AskMachine) -> Machine:
 async def lacking(access: AccessReader, programs: Sequence[str]) -> tuple[str, ...]:
     """Return in words which programs a host cannot run, nothing of one of which it does not say."""
     answers = await access.ask([AskProgram(program=name) for name in programs])
-    problems = (str(answer.value.get("problem", "")) for answer in answers if isinstance(answer, Known))
-    return tuple(problem.partition(";")[0] for problem in problems if problem)
+    programs_there = (Binary.model_validate(answer.value) for answer in answers if isinstance(answer, Known))
+    return tuple(one.problem.found for one in programs_there if one.problem)
 
 
 def _understood(answer: Fact[Json]) -> Machine:

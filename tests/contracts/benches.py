@@ -26,6 +26,7 @@ from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher, FakePower
 from reconciler.fakes.processes import Conversation, Nature
 from reconciler.fakes.world import World
 from reconciler.model.facts import Binary, Unit
+from reconciler.model.reason import Reason
 from reconciler.model.spec import ModelSpec
 from reconciler.onhost import process
 from reconciler.ports import Access, Engine, GpuReader, Launcher, ModelFiles, PowerReader
@@ -148,7 +149,7 @@ class WorldBench:
         self.world.flip("m")
 
     def lose_program(self) -> ModelSpec:
-        self.world.binaries["m"] = Binary(path="engine", problem="there is no program engine")
+        self.world.binaries["m"] = Binary(path="engine", problem=Reason("there is no program engine"))
         return self.model
 
 

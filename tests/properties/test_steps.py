@@ -35,6 +35,7 @@ from reconciler.model.observed import ANSWERED, CLAIM, AnyFactKey, FactKey, Fact
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, Login, Power, PowerState
 from reconciler.model.preparation import Prepared
+from reconciler.model.reason import Reason
 from reconciler.steps.await_vram import Share
 from reconciler.steps.plan import STEPS
 from reconciler.steps.prefetch import Prefetch
@@ -116,7 +117,7 @@ VALUES: dict[FactKind, tuple[FactValue, ...]] = {
     "testimony": (None, *(power.Testimony(state=state, words="it says so") for state in get_args(PowerState))),
     "canary": (Canary(address="the gateway"),),
     "power": tuple(Power(state=state) for state in get_args(PowerState)),
-    "guards": (Guards(), Guards(logins=(Login(user="ana", place="tty1"),)), Guards(wake_problem="its card is deaf")),
+    "guards": (Guards(), Guards(logins=(Login(user="ana", place="tty1"),)), Guards(wake_problem=Reason("its card is deaf"))),
     "prepared": tuple(Prepared(digest=digest) for digest in (*DIGESTS, "")),
     "claim": (None, Claim(controller="x", name="x", directory="/", at=0.0)),
     "gpu": tuple(gpus()),
@@ -130,7 +131,7 @@ VALUES: dict[FactKind, tuple[FactValue, ...]] = {
     "weights": tuple(
         Weights(path="a", exists=True, problem=bad, keepable=keep) for bad in ("", "gone") for keep in (True, False)
     ),
-    "binary": (Binary(path="llama-server"), Binary(path="llama-server", problem="gone")),
+    "binary": (Binary(path="llama-server"), Binary(path="llama-server", problem=Reason("gone"))),
     "flags": (Flags(), Flags(problem="--x: unknown to llama-server")),
     "fingerprint": tuple(Fingerprint(digest=model, changed_at=at) for model in MODELS for at in (0.0, 9.0)),
 }

@@ -19,6 +19,7 @@ from reconciler.model.observed import BINARY, CLAIM, FLAGS, GPU, GUARDS, WEIGHTS
 from reconciler.model.origin import Service
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Guards, Login
+from reconciler.model.reason import Reason
 from reconciler.model.records import OpenRun, Retry, Row, RunOpened
 from reconciler.model.spec import Capabilities, Command, Kind, WantedPower
 from reconciler.model.target import Provenance
@@ -93,7 +94,7 @@ def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
     found = seen(weights_b=Weights(path="b.gguf", exists=False, problem="the weights b.gguf cannot be read"))
     assert told(found) == [("wrong", "weights", "b")]
     key = BINARY(HOST, "a")
-    observed = world(SLICE).predicting("test", {key: Binary(path="x", problem="the program x is not executable")})
+    observed = world(SLICE).predicting("test", {key: Binary(path="x", problem=Reason("the program x is not executable"))})
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "program", "a")]
     assert found[0].fix == "mend it, or what inventory.yaml says of a"
@@ -107,13 +108,13 @@ def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
     [
         ("locked", "it wants a key", ("wrong", "key", "a"), "mend that"),
         ("unclear", "GET /props answered 500", ("wrong", "engine", "a"), "`reconciler logs a`"),
-        ("other", "it serves b, not a; change it", ("wrong", "engine", "a"), "change it"),
+        ("other", "it serves b, not a", ("wrong", "engine", "a"), "change it"),
     ],
 )
 def test_an_engine_that_answers_in_another_way_is_named(
     phase: Phase, message: str, told_as: tuple[str, str, str], fix: str
 ) -> None:
-    (found,) = seen(health_a=Health(phase=phase, message=message))
+    (found,) = seen(health_a=Health(phase=phase, message=message, remedy="change it"))
     assert told([found]) == [told_as]
     assert found.fix.startswith(fix)
 
@@ -130,7 +131,7 @@ def test_a_service_with_a_key_that_nobody_named_is_mentioned() -> None:
     assert (found.level, found.found) == ("note", "its service wants a key (LLAMA_API_KEY in /etc/llm.env)")
 
 
-DEAF = "Wake-on-LAN is off at eth0 of box; `sudo ethtool -s eth0 wol g` there arms it until the next boot"
+DEAF = Reason("Wake-on-LAN is off at eth0 of box", "`sudo ethtool -s eth0 wol g` there arms it until the next boot")
 
 
 def of_guards(power: WantedPower | None, guards: Guards) -> list[Finding]:
@@ -143,7 +144,7 @@ def of_guards(power: WantedPower | None, guards: Guards) -> list[Finding]:
 
 @pytest.mark.parametrize(("power", "level"), [("off", "wrong"), ("on", "wrong"), (None, "note")])
 def test_what_keeps_a_host_from_going_down_or_coming_back_is_named_with_its_remedy(power: WantedPower | None, level: str) -> None:
-    (barred, deaf) = of_guards(power, Guards(permission_problem="this user may not power it off", wake_problem=DEAF))
+    (barred, deaf) = of_guards(power, Guards(permission_problem=Reason("this user may not power it off"), wake_problem=DEAF))
     assert (barred.level, barred.subject, barred.found) == (level, "power", "this user may not power it off")
     assert barred.fix == "mend that, or `power:` of box in inventory.yaml"
     assert (deaf.level, deaf.found) == (level, "Wake-on-LAN is off at eth0 of box")
@@ -311,11 +312,10 @@ def test_files_that_git_does_not_know_are_a_note_unless_they_must_be_committed(c
     assert list(findings.of_provenance(PROVENANCE)) == []
 
 
-@pytest.mark.parametrize("trouble", ["git refuses: not yours; trust it", "git is not installed here; install it"])
-def test_where_git_does_not_answer_nobody_is_told_to_begin_another_repository(trouble: str) -> None:
-    why, fix = trouble.split("; ")
-    (found,) = findings.of_provenance(Provenance(**{**PROVENANCE.model_dump(), "state": "not in git", "trouble": trouble}))
-    assert (found.found.partition(", so")[0], found.fix) == (why, fix)
+def test_where_git_does_not_answer_nobody_is_told_to_begin_another_repository() -> None:
+    trouble = Reason("git refuses: not yours", "trust it")
+    (found,) = findings.of_provenance(PROVENANCE.model_copy(update={"state": "not in git", "trouble": trouble}))
+    assert (found.found, found.fix) == ("git refuses: not yours, so nothing remembers what the files were", "trust it")
 
 
 def test_a_host_that_is_silent_is_named() -> None:

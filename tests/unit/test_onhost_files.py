@@ -116,7 +116,7 @@ def test_a_program_is_found_by_name_and_by_path(tmp_path: Path) -> None:
     by_name = Binary.model_validate(ok(ask(tmp_path, "program", program="sh")))
     assert by_name.path.startswith("/")
     assert (by_name.problem, by_name.size > 0) == ("", True)
-    assert ok(ask(tmp_path, "program", program=sys.executable))["problem"] == ""
+    assert Binary.model_validate(ok(ask(tmp_path, "program", program=sys.executable))).problem == ""
 
 
 @pytest.mark.parametrize(
@@ -130,12 +130,12 @@ def test_a_program_is_found_by_name_and_by_path(tmp_path: Path) -> None:
 )
 def test_a_program_that_cannot_run_is_explained(tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "plain").write_text("x")
-    assert said in ok(ask(tmp_path, "program", program=name))["problem"]
+    assert said in Binary.model_validate(ok(ask(tmp_path, "program", program=name))).problem
 
 
 def test_a_script_need_not_be_executable(tmp_path: Path) -> None:
     (tmp_path / "server.py").write_text("x")
-    assert ok(ask(tmp_path, "program", program=str(tmp_path / "server.py")))["problem"] == ""
+    assert Binary.model_validate(ok(ask(tmp_path, "program", program=str(tmp_path / "server.py")))).problem == ""
 
 
 def test_all_shards_of_a_model_are_named() -> None:

@@ -16,6 +16,7 @@ from reconciler.model import power
 from reconciler.model.facts import Contact, Fact, Known, Unknown
 from reconciler.model.observed import CANARY, CONTACT, TESTIMONY, FactValue, Observed
 from reconciler.model.power import Canary, Guards, Inhibitor, Login, Power, PowerState
+from reconciler.model.reason import Reason
 from reconciler.model.records import Instant, SentDown
 from tests.clocks import instant
 from tests.sample_worlds import HOST
@@ -253,7 +254,8 @@ def test_time_between_two_boots_is_told_by_the_wall_clock_and_is_never_less_than
 
 def test_what_is_in_the_way_of_going_down_is_said_as_sentences_the_own_host_first() -> None:
     ana, apt = Login(user="ana", place="tty1"), Inhibitor(who="apt", why="upgrades are installed", pid=77)
-    everything = Guards(logins=(ana,), inhibitors=(apt,), permission_problem="this user may not", wake_problem="its card is deaf")
+    barred, deaf = Reason("this user may not"), Reason("its card is deaf")
+    everything = Guards(logins=(ana,), inhibitors=(apt,), permission_problem=barred, wake_problem=deaf)
     assert everything.reasons == (
         "this user may not",
         "its card is deaf",

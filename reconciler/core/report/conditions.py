@@ -107,8 +107,8 @@ def model_conditions(slice_: Slice, model: ModelSpec, observed: Observed) -> tup
     if health.phase == "unclear":
         return (Condition(type="Ready", status="Unknown", reason="Unclear", message=health.message), *drift)
     if health.phase == "other":
-        strayed = Condition(type="Drifted", status="True", reason="OtherModel", message=health.message)
-        return (Condition(type="Ready", status="False", reason="OtherModel", message=health.message), strayed, *drift)
+        strayed = Condition(type="Drifted", status="True", reason="OtherModel", message=str(health.reason))
+        return (Condition(type="Ready", status="False", reason="OtherModel", message=str(health.reason)), strayed, *drift)
     return (Condition(type="Ready", status="False", reason="NotServing", message=phrases.said(health)), *drift)
 
 

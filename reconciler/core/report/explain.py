@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from reconciler.model.explanation import Explanation, Statement
 from reconciler.model.facts import Saved, Unit
 from reconciler.model.gpu import GIB
 from reconciler.model.observed import ACTIVITY, FINGERPRINT, GPU, HEALTH, POWER, SAVED, UNIT, WEIGHTS, Observed
+from reconciler.model.reason import Reason
 from reconciler.model.spec import Kind, ModelSpec, Slice
 from reconciler.steps.plan import STEPS, HostPlan
 from reconciler.steps.save_slots import REPLACED, UNCOUNTED, out_of_reach
@@ -154,7 +154,7 @@ def _next(plan: HostPlan) -> str:
     return f"`reconciler apply` would {steps}" if steps else f"nothing: {plan.headline}"
 
 
-def of_run(run: Mapping[str, Any], reasons: Mapping[str, str]) -> Explanation:
+def of_run(run: Mapping[str, Any], reasons: Mapping[str, Reason]) -> Explanation:
     """Return a run as sentences: what caused it, each step, how it ended and what to do."""
     active = ", ".join(run["active"]) or "nothing"
     ended = ENDS.get(run["verdict"], run["verdict"])
@@ -166,7 +166,7 @@ def of_run(run: Mapping[str, Any], reasons: Mapping[str, str]) -> Explanation:
         *(Statement(about=f"{step['step']} {step['model']}".rstrip(), says=_step(step)) for step in run["steps"]),
         Statement(about="end", says=": ".join(filter(None, (ended, run["reason"], run["message"])))),
     ]
-    if todo := _todo(reasons.get(run["reason"], "")):
+    if todo := reasons.get(run["reason"], Reason()).fix:
         facts.append(Statement(about="to do", says=todo))
     return Explanation(kind="run", subject=str(run["run"]), facts=tuple(facts), log=tuple(run["log"]))
 
@@ -176,17 +176,10 @@ def _step(step: Mapping[str, Any]) -> str:
     return f"{how} after {step['seconds']:.2f} s{': ' if step['said'] else ''}{step['said']}"
 
 
-def of_reason(name: str, text: str) -> Explanation:
+def of_reason(name: str, reason: Reason) -> Explanation:
     """Return what docs/errors.md says of an error or reason."""
-    found, _, todo = " ".join(text.split()).partition("- Do: ")
-    says = found.removeprefix("- Found: ").strip()
-    return Explanation(
-        kind="reason", subject=name, facts=(Statement(about="found", says=says), Statement(about="to do", says=todo))
-    )
-
-
-def _todo(text: str) -> str:
-    return " ".join(text.split()).partition("- Do: ")[2]
+    facts = (Statement(about="found", says=reason.found), Statement(about="to do", says=reason.fix))
+    return Explanation(kind="reason", subject=name, facts=facts)
 
 
 def of_word(word: str, means: str) -> Explanation:
@@ -203,7 +196,7 @@ def of_step(kind: str) -> Explanation:
     if "required" in step.model_fields:
         fails = f"{goes_on}; with `conversations: require` nothing is stopped"
     facts = (
-        Statement(about="ensures", says=str(sys.modules[step.__module__].__doc__).partition("\n")[0].partition(": ")[2]),
+        Statement(about="ensures", says=f"{step.ensures}."),
         Statement(about="within", says=f"{step.model_fields['deadline'].default:.0f} s, unless the plan knows better"),
         Statement(about="when late", says=fails),
         Statement(about="when cut short", says=IN_DOUBT[step.in_doubt]),

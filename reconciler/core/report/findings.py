@@ -71,8 +71,8 @@ def of_provenance(provenance: Provenance) -> Iterator[Finding]:
     if provenance.objection:
         yield Finding(level="wrong", subject="git", found=provenance.objection, fix="nothing is applied until then")
     elif provenance.trouble:
-        found, _, fix = provenance.trouble.rpartition("; ")
-        yield Finding(level="note", subject="git", found=f"{found}, so nothing remembers what the files were", fix=fix)
+        found = f"{provenance.trouble.found}, so nothing remembers what the files were"
+        yield Finding(level="note", subject="git", found=found, fix=provenance.trouble.fix)
     elif provenance.state in _UNRECORDED:
         found, fix = _UNRECORDED[provenance.state]
         yield Finding(level="note", subject="git", found=found, fix=f"where both files are: {fix}")
@@ -201,8 +201,7 @@ def _logins(slice_: Slice, machine: Machine) -> Iterator[Finding]:
 def _claimed(host: str, observed: Observed, ours: Ownership) -> Iterator[Finding]:
     objection = ours.objection(host, observed.value(CLAIM(host)))
     if objection:
-        found, _, fix = objection.partition("; ")
-        yield Finding(level="wrong", host=host, subject="claim", found=found, fix=fix)
+        yield Finding(level="wrong", host=host, subject="claim", found=objection.found, fix=objection.fix)
 
 
 def _gpu(host: str, observed: Observed, machine: Machine) -> Iterator[Finding]:
@@ -223,9 +222,8 @@ def _power(slice_: Slice, observed: Observed) -> Iterator[Finding]:
     level: Level = "wrong" if slice_.power is not None else "note"
     for reason in (guards.permission_problem, guards.wake_problem) if guards else ():
         if reason:
-            found, _, fix = reason.partition("; ")
-            fix = fix or f"mend that, or `power:` of {slice_.host.name} in inventory.yaml"
-            yield Finding(level=level, host=slice_.host.name, subject="power", found=found, fix=fix)
+            fix = reason.fix or f"mend that, or `power:` of {slice_.host.name} in inventory.yaml"
+            yield Finding(level=level, host=slice_.host.name, subject="power", found=reason.found, fix=fix)
 
 
 def _admission(group: str, user: str, closed: Iterable[DeviceNode]) -> str:
@@ -272,9 +270,8 @@ def _engine(host: str, model: ModelSpec, observed: Observed) -> Iterator[Finding
     for note in health.notes if health else ():
         fix = f"change what it runs, or what inventory.yaml says of {model.name}"
         yield Finding(level="note", subject="engine", found=note, fix=fix, **where)
-    if phase == "other":
-        found, _, fix = said.partition("; ")
-        yield Finding(level="wrong", subject="engine", found=found, fix=fix, **where)
+    if health is not None and phase == "other":
+        yield Finding(level="wrong", subject="engine", found=said, fix=health.remedy, **where)
 
 
 def _ports(slice_: Slice, observed: Observed) -> Iterator[Finding]:

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from reconciler.drivers.power.host_power.option_types import HostThere
 from reconciler.edge import secret
 from reconciler.errors import Declined, DriverError
-from reconciler.model.facts import Known, Unknown
+from reconciler.model.facts import Binary, Known, Unknown
 from reconciler.model.onhost import AskProgram, Run
 from reconciler.model.power import PowerState, Testimony
 from reconciler.model.preparation import Words
+from reconciler.model.reason import Reason
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities
 
@@ -114,24 +115,24 @@ class Driver:
             raise DriverError(f"waking {self._host}: {ran}")
         return _evidence(ran)
 
-    async def wake_problem(self) -> str:
+    async def wake_problem(self) -> Reason:
         """Return why `wake` could not be run, empty when it could."""
         if self.options.wake is None:
-            return f"no `wake` is given for {self._host}"
+            return Reason(f"no `wake` is given for {self._host}")
         program = self.options.wake[0]
         try:
             self._secrets()
         except DriverError as error:
-            return f"`{program}` could not wake {self._host} again: {error.message}"
+            return Reason(f"`{program}` could not wake {self._host} again: {error.message}")
         problem = await self._lacks(program)
-        return f"`{program}` could not wake {self._host} again: {problem}" if problem else ""
+        return Reason(f"`{program}` could not wake {self._host} again: {problem}") if problem else Reason()
 
     async def _lacks(self, program: str) -> str:
         """Return why a program cannot be run, empty when it can."""
         (fact,) = await self._via.ask([AskProgram(program=program)])
         if isinstance(fact, Unknown):
             return f"whether `{program}` can be run is not known: {fact.reason}"
-        return str(fact.value["problem"]).partition(";")[0]
+        return Binary.model_validate(fact.value).problem.found
 
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
         """Run `stop`; raise Declined when it said no, DriverError when nobody can say."""

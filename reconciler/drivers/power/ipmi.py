@@ -16,10 +16,11 @@ from reconciler.drivers.power.host_power.refusals import Account
 from reconciler.edge import secret
 from reconciler.errors import Declined, DriverError
 from reconciler.model.address import Machine
-from reconciler.model.facts import Known, Unknown
+from reconciler.model.facts import Binary, Known, Unknown
 from reconciler.model.onhost import AskProgram, Run
 from reconciler.model.power import Testimony
 from reconciler.model.quantity import WHOLE
+from reconciler.model.reason import Reason
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities
 
@@ -109,13 +110,13 @@ class Driver:
                 raise
             return {"asked": "on", "said": f"Chassis Power is {state}"}
 
-    async def wake_problem(self) -> str:
+    async def wake_problem(self) -> Reason:
         """Return why the BMC could not bring the host up again, empty when it answers this user."""
         try:
             await self._status()
         except DriverError as error:
-            return error.message
-        return ""
+            return Reason(error.message)
+        return Reason()
 
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
         """Press the power button; raise Declined when that did not happen, DriverError when nobody can say."""
@@ -184,7 +185,7 @@ class Driver:
         (fact,) = await self._reach.via.ask([AskProgram(program=PROGRAM)])
         if isinstance(fact, Unknown):
             raise Declined(f"{self._bmc} cannot be asked: {fact.reason}")
-        if fact.value["problem"]:
+        if Binary.model_validate(fact.value).problem:
             place = self.options.via or "the controller"
             raise Declined(f"{self._bmc} cannot be asked: {place} has no {PROGRAM}; `sudo apt install {PROGRAM}` there")
         return secret.read(self.options.password)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from reconciler.errors import Declined
+from reconciler.model.reason import Reason
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ class Driver:
         self.options = options
         self._name = reach.name
 
-    async def wake_problem(self) -> str:
+    async def wake_problem(self) -> Reason:
         """Return nothing: a person will do it."""
-        return ""
+        return Reason()
 
     async def wake(self) -> Evidence:
         """Refuse."""

@@ -22,6 +22,7 @@ from reconciler.model.address import endpoint
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.power import PowerState, Testimony
 from reconciler.model.quantity import WHOLE
+from reconciler.model.reason import Reason
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities
 
@@ -165,16 +166,18 @@ class Driver:
         self._switched_on = anyio.current_time()
         return "on"
 
-    async def wake_problem(self) -> str:
+    async def wake_problem(self) -> Reason:
         """Return why it could not wake the host: a plug that stays on must see by its meter when the host is down."""
         try:
             with self._outlet() as outlet:
                 reading = await outlet.read()
         except DriverError as error:
-            return f"whether {self._plug} could wake {self._host} again is not known: {error.message}"
+            return Reason(f"whether {self._plug} could wake {self._host} again is not known: {error.message}")
         if reading.watts is not None:
-            return ""
-        return f"{self._plug} has no meter, so it could never tell that {self._host} is down and may lose its power to wake again"
+            return Reason()
+        return Reason(
+            f"{self._plug} has no meter, so it could never tell that {self._host} is down and may lose its power to wake again"
+        )
 
     def _is_down(self, reading: Reading) -> bool:
         """Return whether so little power flows that the host must be down."""

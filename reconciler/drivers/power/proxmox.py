@@ -20,6 +20,7 @@ from reconciler.errors import Declined, DriverError
 from reconciler.model.address import endpoint
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.quantity import WHOLE, expected
+from reconciler.model.reason import Reason
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities
 
@@ -123,12 +124,12 @@ class Driver:
         """Start the guest, or have the node woken; raise DriverError."""
         return await self._subject().wake()
 
-    async def wake_problem(self) -> str:
+    async def wake_problem(self) -> Reason:
         """Return why it could not, empty when it could."""
         try:
             return await self._subject().wake_problem()
         except DriverError as error:
-            return f"whether Proxmox could wake {self._host} cannot be read: {error.message}"
+            return Reason(f"whether Proxmox could wake {self._host} cannot be read: {error.message}")
 
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
         """Ask it to shut down; raise Declined when that was refused, DriverError when nobody can say."""

@@ -18,6 +18,7 @@ from reconciler.errors import Barred, Declined, DriverError
 from reconciler.model.address import endpoint
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.power import Testimony
+from reconciler.model.reason import Reason
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Capabilities
 
@@ -171,13 +172,13 @@ class Driver:
                 raise
             return {"asked": way, "said": f"PowerState {now.power_state}"}
 
-    async def wake_problem(self) -> str:
+    async def wake_problem(self) -> Reason:
         """Return why the BMC could not bring the host up again, empty when it could."""
         try:
             self._way(await self._system(self._session()), WAKING)
         except DriverError as error:
-            return error.message
-        return ""
+            return Reason(error.message)
+        return Reason()
 
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
         """Press the power button; raise Declined when that did not happen, DriverError when nobody can say."""

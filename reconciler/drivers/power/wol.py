@@ -15,6 +15,7 @@ from reconciler.model.address import Broadcast, Local
 from reconciler.model.facts import Unknown
 from reconciler.model.onhost import AskWakeOn, WakeOther
 from reconciler.model.quantity import WHOLE
+from reconciler.model.reason import Reason
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
@@ -60,27 +61,30 @@ class Driver:
         packet = self.options.model_dump(include={"mac", "password", "broadcast", "port", "interface", "source"})
         return await self._reach.via.act(WakeOther(**packet))
 
-    async def wake_problem(self) -> str:
+    async def wake_problem(self) -> Reason:
         """Return why the card would not hear a packet, empty when it would."""
         if self.options.check == "never":
-            return ""
+            return Reason()
         (fact,) = await self._reach.host.ask([AskWakeOn(mac=self.options.mac)])
         name, mac = self._reach.name, self.options.mac
         if isinstance(fact, Unknown):
-            return f"whether Wake-on-LAN is armed cannot be read: {fact.reason}"
+            return Reason(f"whether Wake-on-LAN is armed cannot be read: {fact.reason}")
         interface, settings, supported = (fact.value[key] for key in ("interface", "settings", "supported"))
         if interface is None:
-            return f"{name} has no network card {mac}, so packets to that address cannot wake it; `ip link` there shows its own"
+            return Reason(
+                f"{name} has no network card {mac}, so packets to that address cannot wake it", "`ip link` there shows its own"
+            )
         if settings is None:
             rule = f"/usr/sbin/ethtool {interface}"
-            return (
-                f"whether {interface} of {name} listens for packets cannot be read: {fact.value['said']}; "
-                f"install ethtool there, and let this user run `sudo {rule}`"
+            return Reason(
+                f"whether {interface} of {name} listens for packets cannot be read: {fact.value['said']}",
+                f"install ethtool there, and let this user run `sudo {rule}`",
             )
         if MAGIC in str(settings):
-            return ""
+            return Reason()
         if MAGIC not in str(supported):
-            return f"the card {interface} of {name} cannot be woken by magic packets (Supports Wake-on: {supported})"
-        return (
-            f"Wake-on-LAN is off at {interface} of {name}; `sudo ethtool -s {interface} wol g` there arms it until the next boot"
+            return Reason(f"the card {interface} of {name} cannot be woken by magic packets (Supports Wake-on: {supported})")
+        return Reason(
+            f"Wake-on-LAN is off at {interface} of {name}",
+            f"`sudo ethtool -s {interface} wol g` there arms it until the next boot",
         )

@@ -199,16 +199,19 @@ class LlamaEngine:
         is_ours = not unit.argv and unit.mark.digest == self.model.digest
         expected = self.model.serves or (self.model.name if is_ours else "")
         if expected and props.alias and props.alias != expected:
-            message = f"it serves {props.alias}, not {expected}; change what it runs, or `serves:` of {self.model.name}"
-            return health.model_copy(update={"phase": "other", "message": message})
+            message, remedy = f"it serves {props.alias}, not {expected}", self._change("serves")
+            return health.model_copy(update={"phase": "other", "message": message, "remedy": remedy})
         if not unit.argv:
             return health
         # The command line of a service is not ours, so what it says of itself is compared with what is claimed of it.
         if await self._serves_others(props.weights, unit):
             claimed = self.setup.weights_on(self.model)
-            message = f"it serves {props.weights}, not {claimed}; change what it runs, or `weights:` of {self.model.name}"
-            return health.model_copy(update={"phase": "other", "message": message})
+            message, remedy = f"it serves {props.weights}, not {claimed}", self._change("weights")
+            return health.model_copy(update={"phase": "other", "message": message, "remedy": remedy})
         return health.model_copy(update={"notes": (*differences(props, self.setup), *other_task(unit.argv, self.model.task))})
+
+    def _change(self, key: str) -> str:
+        return f"change what it runs, or `{key}:` of {self.model.name}"
 
     async def _serves_others(self, path: str, unit: Unit) -> bool:
         """Return whether a service certainly serves another file than the inventory names."""

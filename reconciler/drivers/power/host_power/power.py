@@ -10,6 +10,7 @@ from reconciler.errors import Barred, Declined, DriverError
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.onhost import AskGuards, AskNeighbour
 from reconciler.model.power import Canary, Guards
+from reconciler.model.reason import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -76,12 +77,15 @@ class Composed:
         except ValidationError as error:
             return Unknown(f"what is in the way of {self._name} cannot be understood: {error.error_count()} fields are wrong")
         own = self._parts.stop is not None and self._parts.stop.needs_permission
-        return Known(told if own else told.model_copy(update={"permission_problem": ""}))
+        return Known(told if own else told.model_copy(update={"permission_problem": Reason()}))
 
-    async def _deaf(self) -> str:
-        """Return why no driver could wake the host again, empty when one could."""
-        reasons = [await driver.wake_problem() for driver in self._parts.wake]
-        return "" if "" in reasons else "; ".join(reasons)
+    async def _deaf(self) -> Reason:
+        """Return why no driver could wake the host again, none when one could; of several, the last one's fix stands apart."""
+        reasons: list[Reason] = [await driver.wake_problem() for driver in self._parts.wake]
+        if not reasons or not all(reasons):
+            return Reason()
+        *others, last = reasons
+        return Reason("; ".join((*others, last.found)), last.fix)
 
     async def wake(self, attempt: int) -> Evidence:
         """Ask by the first driver, later by the next one too; one that fails is followed by the next at once.

@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from reconciler.edge.http import HttpClient, HttpFault
 from reconciler.edge.secret import read
 from reconciler.errors import Barred, Declined, DriverError
+from reconciler.model.reason import Reason
 from reconciler.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -102,12 +103,12 @@ class ProxmoxApi:
                 await anyio.sleep(POLL_SECONDS)
         return ""
 
-    async def lacks(self, privilege: str, path: str) -> str:
-        """Return what this token may not do and how it may, empty when it has a privilege; raise Declined."""
+    async def lacks(self, privilege: str, path: str) -> Reason:
+        """Return what this token may not do and how it may, none when it has a privilege; raise Declined."""
         held = await self.get(f"access/permissions?path={quote(path, safe='')}", PERMISSIONS)
         if privilege in held.get(path, {}):
-            return ""
-        return f"the token {self.token} has no {privilege} at {path} of {self.address}; {self._remedy(path)}"
+            return Reason()
+        return Reason(f"the token {self.token} has no {privilege} at {path} of {self.address}", self._remedy(path))
 
     def _remedy(self, path: str) -> str:
         """Return how rights are given: a token has at most those of its user."""

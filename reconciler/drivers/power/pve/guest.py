@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 from reconciler.drivers.power.pve.api import failed
 from reconciler.errors import Declined, DriverError
 from reconciler.model.power import Testimony
+from reconciler.model.reason import Reason
 
 if TYPE_CHECKING:
     from reconciler.drivers.power.pve.api import ProxmoxApi
@@ -115,7 +116,7 @@ class Guest:
             raise DriverError(f"{self._api.address} could not {verb} {place.name}: {said} ({task})")
         return _evidence(verb, place, task, said)
 
-    async def wake_problem(self) -> str:
+    async def wake_problem(self) -> Reason:
         """Return why it could not be started; raise Declined."""
         await self._place()
         return await self._api.lacks(POWER, f"/vms/{self._number}")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from reconciler.errors import Declined
 from reconciler.model.power import Testimony
+from reconciler.model.reason import Reason
 
 if TYPE_CHECKING:
     from reconciler.drivers.power.pve.api import ProxmoxApi
@@ -62,13 +63,15 @@ class ProxmoxNode:
         mac = await self._api.post(f"nodes/{self._name}/wakeonlan", {})
         return {"asked": f"wakeonlan {self._name}", "packet_to": mac}
 
-    async def wake_problem(self) -> str:
+    async def wake_problem(self) -> Reason:
         """Return why no packet could be sent to it, as far as its cluster knows; raise Declined."""
         if any(one.local and one.name == self._name for one in await self._api.get("cluster/status", MEMBERS)):
-            return f"{self._api.address} is node {self._name}, which cannot wake itself; `address` is to be another node's"
+            return Reason(
+                f"{self._api.address} is node {self._name}, which cannot wake itself", "`address` is to be another node's"
+            )
         config = await self._api.get(f"nodes/{self._name}/config", CONFIG)
         if not config.wakeonlan:
-            return f"node {self._name} has no MAC to be woken at; `pvenode config set -wakeonlan MAC` there sets it"
+            return Reason(f"node {self._name} has no MAC to be woken at", "`pvenode config set -wakeonlan MAC` there sets it")
         return await self._api.lacks(POWER, f"/nodes/{self._name}")
 
     async def send_down(self) -> Evidence:
