@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any, cast
 
 from reconciler.core.canonical import digest
+from reconciler.core.ownership import Ownership
 from reconciler.core.policy import aim
 from reconciler.core.power import judged
 from reconciler.core.recovery import SEEN, Hints, attempt_key, fold
+from reconciler.loop.survey import HostSurvey, planned
 from reconciler.model.facts import (
     Activity,
     Binary,
@@ -60,8 +61,6 @@ from reconciler.model.spec import Capabilities, Command, Slice
 from reconciler.ports import Evidence
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
-from reconciler.verbs.context import Reader
-from reconciler.verbs.plan import Seen, Sight, _planned
 from reconciler.verbs.result import OK, PENDING, REFUSED
 from tests.casefile import EXITS, NOW, STARTED, Case, Expected, Given, Happened, RunningGiven, SavedGiven
 from tests.clocks import instant
@@ -78,18 +77,13 @@ def outcome(case: Case) -> Expected:
     return Expected(exit=EXITS[code], plan=text + "\n")
 
 
-def looked(case: Case) -> Seen:
+def looked(case: Case) -> HostSurvey:
     """Return what every verb that looks makes of a case."""
-    looking = cast(
-        "Reader",
-        SimpleNamespace(
-            clock=SimpleNamespace(wall=lambda: NOW, instant=lambda: instant(NOW)),
-            controller=ME,
-        ),
-    )
     wanted, found, known = wanted_slice(case), seen(case), hints(case)
-    sight = Sight(found, known, aim(wanted, known, found, instant(NOW)))
-    return _planned(looking, wanted, sight, prune=case.prune, take_over=case.take_over)
+    towards = aim(wanted, known, found, instant(NOW))
+    ours = Ownership.known(ME, known, instant(NOW))
+    plan = planned(towards, found, known, ours, prune=case.prune, take_over=case.take_over)
+    return HostSurvey(wanted, found, known, plan, towards.instead)
 
 
 def wanted_slice(case: Case) -> Slice:

@@ -14,7 +14,7 @@ from reconciler.verbs.result import INTERRUPTED, LEFT_AT_ONCE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable
 
-    from reconciler.loop.executor import Interrupt
+    from reconciler.loop.interrupt import Interrupt
     from reconciler.loop.watcher import Watcher
 
     Say = Callable[[str], None]

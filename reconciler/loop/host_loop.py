@@ -12,11 +12,13 @@ from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.errors import Unexpected
-from reconciler.loop.executor import Interrupt
+from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.observer import Observer
+from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
-from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
+from reconciler.loop.reconcile import reconcile
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
 from reconciler.model.facts import UnitIdentity

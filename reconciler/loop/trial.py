@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from reconciler.loop.executor import Interrupt
+from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.observer import Observer
 from reconciler.model.facts import UnitIdentity
 from reconciler.model.observed import HEALTH, UNIT, Observed

@@ -11,10 +11,13 @@ import anyio
 from reconciler.core import gate
 from reconciler.core.canonical import digest
 from reconciler.errors import ConfigError, LockHeld, NotApproved, PlanStale
-from reconciler.loop.executor import Interrupt
+from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.interrupt import Interrupt
+from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
-from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
+from reconciler.loop.reconcile import reconcile
+from reconciler.loop.survey import survey
 from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
 from reconciler.model.target import Wanted
 from reconciler.model.verdict import HostVerdict
@@ -22,7 +25,6 @@ from reconciler.render.documents import HostEnd, PlanDocument, VerdictDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
 from reconciler.verbs import delegate
-from reconciler.verbs import plan as plan_verb
 from reconciler.verbs.context import Actor, Caller
 from reconciler.verbs.result import OK, Outcome, worst
 
@@ -120,7 +122,7 @@ async def _apply(app: Actor, wishes: ApplyRequest, caller: Caller) -> Outcome[Ve
 
 async def _approved(app: Actor, wishes: ApplyRequest, wanted: Wanted, caller: Caller) -> Mapping[str, HostPlan]:
     """Return the plans of all hosts, approved where there is anything to approve; raise NotApproved or PlanStale."""
-    seen = await plan_verb.look(app, wanted, wishes.noting, prune=wishes.prune, take_over=wishes.take_over)
+    seen = await survey(app, wanted, wishes.noting, prune=wishes.prune, take_over=wishes.take_over)
     document = plan_document(Plan(provenance=wanted.provenance, hosts=tuple(one.shown for one in seen)))
     _compare(document, wishes.saved)
     if any(one.acts for one in seen) and wishes.saved is None and not caller.approve(document):
@@ -128,7 +130,7 @@ async def _approved(app: Actor, wishes: ApplyRequest, wanted: Wanted, caller: Ca
         raise NotApproved(
             f"{nothing} was done: the plan was not approved; `reconciler {wishes.trigger} --yes` applies without asking"
         )
-    return plan_verb.meanings(seen)
+    return {one.slice.host.name: one.plan for one in seen}
 
 
 def _outcome(verdicts: Sequence[HostVerdict]) -> Outcome[VerdictDocument]:

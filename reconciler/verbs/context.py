@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from reconciler.loop.executor import Interrupt
+from reconciler.loop.interrupt import Interrupt
 from reconciler.model.controller import Controller
 from reconciler.model.spec import Slice
 from reconciler.ports import (

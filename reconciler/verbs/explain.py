@@ -10,6 +10,7 @@ from reconciler.core.report.config_keys import Guide
 from reconciler.core.report.explain import of_host, of_model, of_reason, of_run, of_step, of_word
 from reconciler.edge.error_pages import reasons, words
 from reconciler.errors import ConfigError, Misused
+from reconciler.loop.survey import survey
 from reconciler.model.explanation import Explanation
 from reconciler.model.problem import FileName, nearest
 from reconciler.model.reason import Reason
@@ -18,7 +19,6 @@ from reconciler.ports import EditableSource
 from reconciler.render.documents import ExplainDocument
 from reconciler.steps.plan import STEPS
 from reconciler.verbs.context import Reader
-from reconciler.verbs.plan import look
 from reconciler.verbs.result import Outcome
 
 FILES: tuple[FileName, FileName] = ("desired", "inventory")
@@ -69,7 +69,7 @@ async def _seen(looking: Reader, wanted: Wanted, subject: str) -> list[Explanati
     """Return what is known of a model or host of that name; only where it is one is looked at now."""
     found = []
     slices = {name: one for name, one in wanted.slices.items() if subject == name or one.model(subject) is not None}
-    for one in await look(looking, wanted.model_copy(update={"slices": slices})):
+    for one in await survey(looking, wanted.model_copy(update={"slices": slices})):
         model = one.slice.model(subject)
         if model is not None:
             found.append(of_model(one.slice, model, one.observed, one.hints, one.plan))

@@ -9,11 +9,11 @@ import anyio
 from reconciler.core.projection import host_status
 from reconciler.errors import ConfigError, Unexpected
 from reconciler.loop.observer import Observer
+from reconciler.loop.survey import HostSurvey, broken, survey
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.observed import TESTIMONY
 from reconciler.model.status import HostStatus, Status
 from reconciler.verbs.context import Reader
-from reconciler.verbs.plan import Seen, broken, look
 from reconciler.verbs.result import ERROR, OK, Outcome, Show
 
 LOOK_SECONDS = 2.0
@@ -44,7 +44,7 @@ async def follow(looking: Reader, show: Show, say: Callable[[str], None]) -> Non
 
 
 async def _status(looking: Reader) -> Status:
-    seen = await look(looking, looking.source.read())
+    seen = await survey(looking, looking.source.read())
     async with anyio.create_task_group() as group:
         metered = [_Metered(looking, one) for one in seen]
         for one in metered:
@@ -55,7 +55,7 @@ async def _status(looking: Reader) -> Status:
 class _Metered:
     """Be what was seen of a host, with what its witness says: while a host answers, nobody else needs that."""
 
-    def __init__(self, looking: Reader, seen: Seen) -> None:
+    def __init__(self, looking: Reader, seen: HostSurvey) -> None:
         self._looking, self.seen, self.observed = looking, seen, seen.observed
 
     def told(self) -> HostStatus:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 from reconciler.errors import Misused, NotApproved, Refused
-from reconciler.loop.executor import Interrupt
+from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.observer import Observer
+from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
-from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
+from reconciler.loop.reconcile import reconcile
 from reconciler.model.observed import POWER
 from reconciler.model.spec import Slice, WantedPower
 from reconciler.model.target import Provenance

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.errors import LockHeld, NotApproved, ReconcilerError, Refused
+from reconciler.loop.survey import survey
 from reconciler.ports import Proposal
 from reconciler.render.documents import HostEnd, Meaning, VerdictDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import Plan
 from reconciler.verbs import apply
 from reconciler.verbs.context import Actor, Caller
-from reconciler.verbs.plan import look
 from reconciler.verbs.result import Outcome
 
 REACHED = {"in_sync", "applied"}
@@ -90,7 +90,7 @@ async def _approved(app: Actor, proposal: Proposal, message: str, caller: Caller
     caller.say(proposal.diff)
     # What git objects to is that the change is not committed yet.
     wanted = wanted.model_copy(update={"provenance": provenance.model_copy(update={"objection": ""})})
-    seen = await look(app, wanted)
+    seen = await survey(app, wanted)
     reasons = next(one.plan.refusals for one in seen if one.slice.host.name == proposal.host)
     if reasons:
         raise Refused(f"nothing was written: {'; '.join(reasons)}")

@@ -19,10 +19,12 @@ from pydantic import JsonValue
 
 from reconciler.app import App, build
 from reconciler.edge.http import HttpClient
-from reconciler.loop.executor import Interrupt
+from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.interrupt import Interrupt
+from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
-from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
+from reconciler.loop.reconcile import reconcile
 from reconciler.model.records import StepDone
 from reconciler.settings import Settings
 from tests.bench.afar import looking

@@ -15,11 +15,13 @@ from typing import NamedTuple
 import anyio
 
 from reconciler.app import App, build
-from reconciler.loop.executor import Interrupt
+from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.observer import Observer
+from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
-from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
+from reconciler.loop.reconcile import reconcile
 from reconciler.model.onhost import AskContact
 from reconciler.model.target import Wanted
 from reconciler.onhost import procfs

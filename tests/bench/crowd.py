@@ -16,10 +16,12 @@ from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
-from reconciler.loop.executor import Interrupt
+from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.interrupt import Interrupt
+from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
-from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
+from reconciler.loop.reconcile import reconcile
 from reconciler.model.spec import Slice
 from tests.crash.stage import want
 from tests.sample_worlds import ME, PROVENANCE, raised

@@ -9,10 +9,12 @@ import pytest
 from reconciler.app import App, build
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
-from reconciler.loop.executor import Interrupt
+from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.interrupt import Interrupt
+from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
-from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
+from reconciler.loop.reconcile import reconcile
 from reconciler.model.verdict import HostVerdict
 from reconciler.settings import settings
 from tests.contracts.hosts import WAYS, reached

@@ -12,10 +12,12 @@ from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ALL_FAKE, FakeDrivers, ports
 from reconciler.fakes.processes import Conversation
 from reconciler.fakes.world import World
-from reconciler.loop.executor import Interrupt
+from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.interrupt import Interrupt
+from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
-from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
+from reconciler.loop.reconcile import reconcile
 from reconciler.model.preparation import Preparation
 from reconciler.model.spec import Capabilities, Slice
 from reconciler.model.verdict import HostVerdict

@@ -10,12 +10,12 @@ import pytest
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.fakes.ports import ports
 from reconciler.fakes.world import World
+from reconciler.loop.survey import HostSurvey, survey
 from reconciler.model.controller import Controller
 from reconciler.model.records import RunOpened
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import Clock, HostReaders, JournalReader, Source
-from reconciler.verbs.plan import Seen, look
 from tests.crash import stories  # noqa: F401 - adds them
 from tests.crash.stage import Stage
 from tests.crash.story import STORIES
@@ -54,13 +54,13 @@ class Files:
         return self.wanted
 
 
-def planned(stage: Stage) -> tuple[Life, Seen]:
+def planned(stage: Stage) -> tuple[Life, HostSurvey]:
     """Plan what a stage wants."""
     life = Life()
     wanted = Wanted(slices={HOST: stage.wanted}, provenance=PROVENANCE)
     journal = MortalJournal(stage.kept(), life, stage.world.noted)
     looking = Looking(stage.world, journal, life, Files(wanted), stage.world.clock)
-    (seen,) = stage.world.clock.run(partial(look, looking, wanted))
+    (seen,) = stage.world.clock.run(partial(survey, looking, wanted))
     return life, seen
 
 

@@ -12,10 +12,12 @@ import pytest
 
 from reconciler.app import App, build
 from reconciler.core import recipes
-from reconciler.loop.executor import Interrupt
+from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.interrupt import Interrupt
+from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
-from reconciler.loop.reconcile import HostContext, PassRequest, reconcile
+from reconciler.loop.reconcile import reconcile
 from reconciler.settings import settings
 from reconciler.steps.drain import Drain
 from tests.running import until

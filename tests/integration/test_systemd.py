@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.drivers.engines import embedded
-from reconciler.loop import executor
+from reconciler.loop import step_run
 from reconciler.onhost import systemd
 from reconciler.steps.start import Start
 from tests.booted import Booted, booted_systemd
@@ -349,7 +349,7 @@ WAITS = "ExecStartPre=/bin/sleep 9\nExecStart=/bin/sleep 9"
 
 def test_whoever_asks_for_a_start_waits_longer_than_the_host_that_says_what_it_waits_for() -> None:
     deadline: float = Start.model_fields["deadline"].default
-    assert deadline + executor.SLACK_SECONDS >= systemd.START_SECONDS + systemd.SECONDS
+    assert deadline + step_run.SLACK_SECONDS >= systemd.START_SECONDS + systemd.SECONDS
 
 
 def test_how_a_service_failed_to_start_is_told_as_systemd_saw_it() -> None:

@@ -58,7 +58,7 @@ PARTS = {name for name in MAY_IMPORT if "." not in name}
 CLOCKS = {"os", "random", "secrets", "time"}
 READS_A_CLOCK = {"now", "today", "utcnow"}
 ON_A_HOST = ("drivers/engines/", "drivers/gpus/", "drivers/launchers/")
-CATCHES_EVERYTHING = {f"{PACKAGE}/{part}.py" for part in ("loop/executor", "loop/unforeseen", "drivers/contained", "cli/main")}
+CATCHES_EVERYTHING = {f"{PACKAGE}/{part}.py" for part in ("loop/step_run", "loop/unforeseen", "drivers/contained", "cli/main")}
 SPEAKS_HTTP = {f"{PACKAGE}/edge/http.py"}
 
 

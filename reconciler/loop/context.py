@@ -1,0 +1,51 @@
+"""Context: what a pass over one host looks, acts, remembers and speaks through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from reconciler.core.recovery import Hints
+from reconciler.loop.claim import HostClaim
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.interrupt import Interrupt
+from reconciler.loop.observer import Observer
+from reconciler.loop.ports_cache import PortsCache
+from reconciler.model.controller import Controller
+from reconciler.model.spec import Slice
+from reconciler.ports import Clock, Journal, Keep
+
+
+@dataclass(frozen=True)
+class HostContext:
+    """What a pass over one host is given.
+
+    `ports` gives those of the definitions that are aimed at; `say` is told what is going on, `keep` what nobody foresaw.
+    """
+
+    ports: PortsCache
+    cache: HintsCache
+    clock: Clock
+    controller: Controller
+    interrupt: Interrupt
+    say: Callable[[str], None]
+    keep: Keep
+
+    @property
+    def journal(self) -> Journal:
+        """The journal that everything is recorded in."""
+        return self.cache.journal
+
+    @property
+    def claim(self) -> HostClaim:
+        """What claims hosts for this controller."""
+        return HostClaim(self.controller, self.cache, self.clock)
+
+    async def hints(self, host: str) -> Hints:
+        """Return what is remembered of a host now; raise JournalDamaged or DurabilityError."""
+        return await self.cache.hints(host)
+
+    def observer(self, slice_: Slice) -> Observer:
+        """Return who looks at the host of a slice."""
+        return Observer(self.ports(slice_), slice_, self.clock, partial(self.cache.sent_down, slice_.host.name))

@@ -1,0 +1,30 @@
+"""Interrupt: how others ask a run that waits to end, and what is to become of it then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Way: TypeAlias = Literal["rollback", "late", "supersede", "detach"]
+
+
+@dataclass
+class Interrupt:
+    """A request that a run ends its wait. `reason` is empty while nobody asked.
+
+    Then it is to `rollback` to last good, which a deadline asks for too (`late`), to `supersede`: end as far as it came, for
+    another run, or to `detach`: stay open in the journal.
+    """
+
+    reason: str = ""
+    way: Way = "rollback"
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether what was stopped for the run is to serve again."""
+        return self.way in {"rollback", "late"}
+
+    def request(self, reason: str, way: Way) -> None:
+        """Ask, and say why; leaving comes before all else."""
+        if not self.reason or way == "detach":
+            self.reason, self.way = reason, way

@@ -1,0 +1,25 @@
+"""Pass request: what one pass over a host is to bring about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.model.names import Digest
+from reconciler.model.spec import Slice
+from reconciler.model.target import Provenance
+
+
+@dataclass(frozen=True)
+class PassRequest:
+    """What is wanted of a host, who asks, and what was approved (None: anything).
+
+    `retries` tries a failed wish again once it has waited, where nothing that serves would be stopped for it.
+    """
+
+    slice: Slice
+    provenance: Provenance
+    trigger: str
+    approved: Digest | None = None
+    prune: bool = False
+    take_over: bool = False
+    retries: bool = False

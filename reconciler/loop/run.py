@@ -1,0 +1,195 @@
+"""Run: plan and execute until a host is where it is to go, try what was started, and close the run in the journal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.core import gate, observe_scope, phrases, planner, policy
+from reconciler.core.policy import Aim
+from reconciler.core.recovery import Hints, attempt_key
+from reconciler.loop import trial
+from reconciler.loop.context import HostContext
+from reconciler.loop.executor import execute
+from reconciler.loop.pass_request import PassRequest
+from reconciler.loop.run_end import RunEnd, refused
+from reconciler.loop.run_state import RunState
+from reconciler.model.facts import Unknown
+from reconciler.model.observed import UNIT, Observed
+from reconciler.model.records import Adopted, RunClosed, RunOpened, TrialOpened, Verdict
+from reconciler.model.spec import Slice
+from reconciler.model.target import Target
+from reconciler.steps.plan import HostPlan
+
+MOST_PLANS = 8
+"""A world that moves under this many plans of one run is not going to hold still."""
+
+WENT_DOWN = "the host went down, and its power is not managed: what is to run there waits until somebody switches it on"
+STALE = "PlanStale: this plan is not the one that was approved; look again with `reconciler plan`"
+
+
+async def attempt(request: PassRequest, context: HostContext, aim: Aim, observed: Observed | None = None) -> RunEnd:
+    """Bring a host where it aims, in one run, or return why nothing was changed."""
+    target = aim.target
+    host = target.slice.host.name
+    hints = await context.hints(host)
+    if observed is None:
+        observed = await context.observer(target.slice).for_planning(observe_scope.may_run(target.slice, hints))
+    plan = planner.plan(target, observed, hints, mode=aim.mode, prune=request.prune)
+    reasons = gate.refusals(plan, observed, await context.claim.ours(host), take_over=request.take_over)
+    if reasons:
+        return refused(*reasons)
+    if aim.mode == "forward" and request.approved is not None and gate.approval(plan) != request.approved:
+        return refused(STALE)
+    is_reached = policy.is_reached(target.slice, observed)
+    if not plan.steps and (hints.open_run is None or not is_reached):
+        if is_reached:
+            await _adopt(request, context, aim, hints)
+        return RunEnd("in_sync", serving={} if plan.unmet or not is_reached else phrases.urls(target.slice))
+    if plan.steps and not plan.is_asleep:
+        reasons = await _claimed(request, context, target.slice)
+        if reasons:
+            return refused(*(f"{host}: {reason}" for reason in reasons))
+    state = await _open(request, context, aim, plan, hints)
+    end = await _carry_out(request, state, aim, plan, observed)
+    if end.kind == "completed":
+        end = await _try(state, aim, hints)
+    return await _close(state, end, aim)
+
+
+async def _claimed(request: PassRequest, context: HostContext, slice_: Slice) -> tuple[str, ...]:
+    """Return why a host that is awake is not ours to act on, nothing once it is claimed."""
+    access = context.ports(slice_).access
+    obstacle = await context.claim.claim(slice_.host.name, access, take_over=request.take_over)
+    return (obstacle,) if obstacle else ()
+
+
+async def _open(request: PassRequest, context: HostContext, aim: Aim, plan: HostPlan, hints: Hints) -> RunState:
+    target = aim.target
+    opened = await context.journal.append(
+        RunOpened(
+            host=target.slice.host.name,
+            mode=aim.mode,
+            slice=target.slice,
+            digest=target.digest,
+            key=aim.key,
+            generation=_generation(hints, aim),
+            trigger=request.trigger,
+            provenance=request.provenance,
+            plan=tuple(f"{planned.step.kind} {planned.step.target}" for planned in plan.steps),
+            notes=plan.notes,
+            continues=hints.open_run.seq if hints.open_run else None,
+        )
+    )
+    return RunState(context, target.slice, opened.seq, context.ports(target.slice), context.observer(target.slice))
+
+
+async def _carry_out(request: PassRequest, state: RunState, aim: Aim, plan: HostPlan, observed: Observed) -> RunEnd:
+    """Execute, and plan again for as long as something is left to do or a prediction missed."""
+    target, context = aim.target, state.context
+    end = RunEnd("missed")
+    for _ in range(MOST_PLANS):
+        end = await execute(plan.until_awake(), observed, state)
+        if end.kind in {"failed", "interrupted"}:
+            return end
+        asleep, hints = plan.is_asleep, await context.hints(target.slice.host.name)
+        observed = await state.observer.for_planning(observe_scope.may_run(target.slice, hints))
+        plan = planner.plan(target, observed, hints, mode=aim.mode, prune=request.prune)
+        reasons = plan.refusals
+        if asleep and plan.steps and not plan.is_asleep:
+            # A host that has just come up is judged and claimed as one that was up already.
+            ours = await context.claim.ours(plan.host)
+            reasons = gate.refusals(plan, observed, ours, take_over=request.take_over)
+            reasons = reasons or await _claimed(request, context, target.slice)
+        if reasons:
+            return RunEnd("failed", end.step, "; ".join(reasons), of_plan=True)
+        if not state.left(plan):
+            is_reached = policy.is_reached(target.slice, observed)
+            return RunEnd("completed") if is_reached else RunEnd("interrupted", message=WENT_DOWN)
+    return RunEnd("failed", message=f"the world moved under {MOST_PLANS} plans; last: {end.message or plan.headline}")
+
+
+async def _try(state: RunState, aim: Aim, hints: Hints) -> RunEnd:
+    """Watch the units of a run until they count as good."""
+    slice_, context = aim.target.slice, state.context
+    host, names = slice_.host.name, slice_.active or ()
+    world = await state.observer.look([UNIT(host, name) for name in names])
+    seen = {name: unit.identity for name in names if (unit := world.value(UNIT(host, name))) is not None}
+    units = seen if state.number or hints.open_run else {}
+    await context.journal.append(TrialOpened(host=host, run=state.run, units=units))
+    trial.tell(units, slice_, context.say)
+    on_trial = trial.Units(host, units, state.started)
+    trouble = await trial.judge(on_trial, slice_, state.observer, context.clock, context.interrupt)
+    if trouble:
+        return RunEnd("failed", message=trouble)
+    if context.interrupt.reason:
+        return RunEnd("interrupted", message=context.interrupt.reason)
+    unmet = await trial.otherwise(on_trial, state.observer) if aim.mode == "forward" else ""
+    return RunEnd("unmet", message=unmet) if unmet else RunEnd("completed")
+
+
+async def _close(state: RunState, end: RunEnd, aim: Aim) -> RunEnd:
+    """Record how a run ended, unless its controller leaves it open, and return that with all that is known of it."""
+    target, interrupt = aim.target, state.context.interrupt
+    ended = replace(end, run=state.run, torn_down=state.torn_down)
+    if end.kind == "interrupted" and interrupt.way == "detach":
+        return ended
+    on_the_way: Verdict = "interrupted" if interrupt.goes_back else "superseded"
+    verdicts: dict[str, Verdict] = {"completed": "promoted", "interrupted": on_the_way, "unmet": "failed"}
+    failed = end.kind not in verdicts
+    ended = replace(ended, kind="failed" if failed else end.kind, message=end.whole_message)
+    if failed and not ended.of_power:
+        ended = replace(ended, log=await _last_words(state, ended, target))
+    step = end.step.kind if end.step else "trial"
+    await state.context.journal.append(
+        RunClosed(
+            host=target.slice.host.name,
+            run=state.run,
+            verdict=verdicts.get(end.kind, "failed"),
+            reason=phrases.failed(step) if failed else "Unmet" if end.kind == "unmet" else "",
+            message=ended.message,
+            key=await _key(state, target) if failed else None,
+            quarantines=failed and aim.mode == "forward",
+            torn_down=state.torn_down,
+            log=ended.log,
+            notes=state.notes,
+            lost_conversations=state.lost.total(),
+            unproven=tuple(sorted(state.unproven)) if failed or end.kind == "interrupted" else (),
+        )
+    )
+    return replace(ended, serving=phrases.urls(target.slice)) if ended.kind == "completed" else ended
+
+
+async def _key(state: RunState, target: Target) -> str:
+    """Return what a failure quarantines: the wish as it is now, with all the files that it depends on."""
+    observed = await state.observer.for_planning(target.slice.active or ())
+    return attempt_key(target.slice, target.digest, observed)
+
+
+async def _last_words(state: RunState, end: RunEnd, target: Target) -> tuple[str, ...]:
+    """Return the engine's last log lines of the model that failed."""
+    model_name = getattr(end.step, "model", None) or next(iter(target.slice.active or ()), None)
+    model = state.ports.models.get(model_name or "")
+    if model is None or model_name is None:
+        return ()
+    fact = await model.launcher.log(model_name)
+    return () if isinstance(fact, Unknown) else fact.value.lines
+
+
+async def _adopt(request: PassRequest, context: HostContext, aim: Aim, hints: Hints) -> None:
+    """Record that a host is as wanted without a run, when the journal does not know that yet."""
+    target = aim.target
+    if aim.mode != "forward" or (hints.last_good_digest == target.digest and hints.wanted_digest == target.digest):
+        return
+    adopted = Adopted(
+        host=target.slice.host.name,
+        slice=target.slice,
+        digest=target.digest,
+        generation=_generation(hints, aim),
+        provenance=request.provenance,
+    )
+    await context.journal.append(adopted)
+
+
+def _generation(hints: Hints, aim: Aim) -> int:
+    moved = aim.mode == "forward" and hints.wanted_digest != aim.target.digest
+    return hints.generation + 1 if moved else hints.generation

@@ -1,0 +1,307 @@
+"""Step run: one step carried out. Intent, effect, observation, record; a driver's word decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import anyio
+
+from reconciler.core import conversations, phrases
+from reconciler.core.recovery import SEEN
+from reconciler.effects import (
+    await_down,
+    await_healthy,
+    await_vram,
+    drain,
+    prefetch,
+    prepare,
+    restore_slots,
+    save_slots,
+    shutdown,
+    start,
+    stop,
+    suspend,
+    wake,
+)
+from reconciler.effects.effect import ACCEPTED, FAILED, LOST, MISSED, EffectContext
+from reconciler.errors import Declined, DurabilityError, ReconcilerError
+from reconciler.loop.progress import Progress
+from reconciler.loop.run_end import RunEnd
+from reconciler.loop.run_state import RunState, model_of
+from reconciler.model.facts import Fact, Known
+from reconciler.model.observed import CONTACT, POWER, UNIT, AnyFactKey, FactValue, Observed
+from reconciler.model.onhost import InDoubt
+from reconciler.model.records import ShutdownAccepted, StepDone, StepIntent
+from reconciler.ports import Evidence
+from reconciler.steps.plan import AnyStep, PlannedStep
+from reconciler.steps.save_slots import unsaved, used_since
+from reconciler.steps.step import ModelStep
+
+PERFORM: dict[str, Callable[..., Any]] = {
+    module.__name__.rpartition(".")[2]: module.perform
+    for module in (
+        await_down, await_healthy, await_vram, drain, prefetch, prepare, restore_slots, save_slots, shutdown, start, stop,
+        suspend, wake,
+    )
+}  # fmt: skip
+SLACK_SECONDS = 30.0
+DOUBT_SECONDS = 2.0
+RETRIES = 3
+"""How often an effect that failed is tried once more, where trying again is of use."""
+
+FRESH_SECONDS = 0.2
+MOST_STARTS = 3
+GROWTH = 1.1
+
+Outcome: TypeAlias = Literal["done", "skipped", "gave-up", "failed", "missed", "cancelled"]
+
+
+class EffectEnd(NamedTuple):
+    """What came of an effect, in its own words; what was `declined` did not happen, and nothing comes of it later."""
+
+    evidence: Evidence
+    trouble: str = ""
+    declined: bool = False
+
+
+class StepEnd(NamedTuple):
+    """What was seen after an effect, and what that makes of the step."""
+
+    world: Observed
+    outcome: Outcome
+    message: str = ""
+
+
+class StepRun:
+    """One step of a run, from the look before it to its record."""
+
+    def __init__(self, planned: PlannedStep, state: RunState) -> None:
+        """Begin."""
+        state.number += 1
+        self._planned, self._step, self._state = planned, planned.step, state
+        self._context, self._number = state.context, state.number
+        self._began = state.context.clock.boot()
+        if self._step.waits_for_clients:
+            state.drained_until.setdefault(model_of(self._step), self._began + self._step.deadline)
+
+    async def carry_out(self, world: Observed) -> tuple[RunEnd | None, Observed]:
+        """Return why the plan ends here, None when it goes on, and the world as it was seen last."""
+        step, state = self._step, self._state
+        world = before = await state.observer.look(self._stale(world), world)
+        if step.skippable and step.sightings == 1 and step.holds(world):
+            self._await_trial()
+            await self._record(StepEnd(world, "skipped"), self._restored(world, {}))
+            return None, world
+        refusal = self._refusal(world)
+        if refusal is not None:
+            return refusal, world
+        await self._intend(step.in_doubt)
+        self._context.say(f"{step.kind} {step.target} ({self._planned.cause})")
+        effect = await self._perform(world)
+        if MISSED in effect.evidence:
+            return await self._missed(StepEnd(world, "missed", str(effect.evidence[MISSED]))), world
+        seen = await self._watch(world, effect)
+        if seen.outcome == "failed" and self._is_in_use(before, seen.world):
+            return await self._busy(seen, effect.evidence), seen.world
+        await self._remember(seen, before, effect.evidence)
+        return self._judge(seen), seen.world
+
+    def _stale(self, world: Observed) -> list[AnyFactKey]:
+        """Return what must be looked at again before it is acted upon; what an effect touches is read after it."""
+        step, now = self._step, self._context.clock.boot()
+
+        def is_stale(fact: Fact[FactValue]) -> bool:
+            return not isinstance(fact, Known) or now - fact.at > FRESH_SECONDS
+
+        return [key for key in step.reads() if key.kind in step.looks_anew_at or is_stale(world.fact(key))]
+
+    def _refusal(self, world: Observed) -> RunEnd | None:
+        """Return why the step may not run now."""
+        step, state = self._step, self._state
+        if step.starts and state.started[model_of(step)] >= MOST_STARTS:
+            return RunEnd("failed", step, f"it was started {MOST_STARTS} times in this run, and was gone each time")
+        reasons = step.blocked_by(world)
+        if reasons and not state.may_go_on(step, world) and not state.has_started(step):
+            return RunEnd("missed", step, "; ".join(reasons))
+        return None
+
+    async def _perform(self, world: Observed, attempt: int = 0) -> EffectEnd:
+        """Run the effect to its end; return its evidence and what went wrong, which alone decides nothing."""
+        step, state = self._step, self._state
+        gave_up = frozenset(state.gave_up)
+        given = EffectContext(state.ports, state.slice, self._context.controller.id, world, gave_up, attempt)
+        try:
+            with anyio.fail_after(step.deadline + SLACK_SECONDS, shield=True):
+                evidence: Evidence = await PERFORM[step.kind](step, given)
+        except TimeoutError:
+            return EffectEnd({}, f"no answer within {step.deadline + SLACK_SECONDS:.0f} s")
+        except DurabilityError:
+            raise
+        except ReconcilerError as error:
+            return EffectEnd({}, error.message, declined=isinstance(error, Declined))
+        except Exception as error:  # noqa: BLE001 - whatever a driver does must end as a recorded failure, not as a dead loop
+            return EffectEnd({}, f"{type(error).__name__}: {error}")
+        if ACCEPTED in evidence:
+            accepted = ShutdownAccepted(host=step.host, run=state.run, boot_id=str(evidence[ACCEPTED]))
+            await self._context.journal.append(accepted)
+        failed = evidence.get(FAILED)
+        return EffectEnd(evidence, "; ".join(map(str, failed)) if isinstance(failed, list) else "")
+
+    async def _watch(self, world: Observed, effect: EffectEnd) -> StepEnd:
+        """Look until the postcondition is seen, cannot come, or it is late; an effect that broke off may still come."""
+        step, clock = self._step, self._context.clock
+        progress = Progress(self._planned, self._state.ports, clock, self._context.say)
+        began, trouble, until = clock.boot(), effect.trouble, self._until(effect)
+        pause, longest = step.poll
+        doubt, sightings, attempt = "", 0, 0
+        if not step.looks_at_once:
+            await clock.sleep(min(pause, max(0.0, until - began)))
+        while True:
+            world = await self._state.observer.look(step.reads(), world)
+            sightings = sightings + 1 if step.holds(world) else 0
+            if sightings == step.sightings:
+                return StepEnd(world, "done", trouble)
+            # A process that becomes another program shows no mark for a moment: what is hopeless is seen twice.
+            before, doubt = doubt, step.cannot_succeed_reason(world)
+            hopeless = doubt if before else ""
+            if hopeless or clock.boot() >= until:
+                return StepEnd(world, "failed", trouble or hopeless or _late(step, world))
+            if self._context.interrupt.reason:
+                return StepEnd(world, "cancelled", _cut_short(step, world, self._context.interrupt.reason, trouble))
+            if step.again is not None and clock.boot() >= began + step.again * (attempt + 1):
+                attempt += 1
+                trouble = await self._again(world, attempt)
+            await progress.tell(world)
+            await clock.sleep(min(pause, max(0.0, until - clock.boot())))
+            pause = min(pause * GROWTH, longest)
+
+    def _until(self, effect: EffectEnd) -> float:
+        """Return until when the postcondition is looked for."""
+        step = self._step
+        if step.waits_for_clients:
+            return self._state.drained_until[model_of(step)]
+        doubtful = effect.trouble and step.in_doubt != "irreversible"
+        patience = (step.again or 0) * RETRIES + DOUBT_SECONDS if doubtful else step.deadline
+        return self._context.clock.boot() + (0.0 if effect.declined else min(patience, step.deadline))
+
+    async def _again(self, world: Observed, attempt: int) -> str:
+        """Try the effect once more, and return what went wrong."""
+        if self._step.ends_down:
+            await self._intend("irreversible")
+            self._context.say(f"{self._step.kind} {self._step.target}: it hangs; its power is to be cut")
+        return (await self._perform(world, attempt)).trouble
+
+    async def _missed(self, seen: StepEnd) -> RunEnd:
+        await self._record(seen)
+        return RunEnd("missed", self._step, seen.message)
+
+    async def _busy(self, seen: StepEnd, evidence: Evidence) -> RunEnd:
+        """Return that the model is to be drained again."""
+        await self._record(seen._replace(outcome="missed"), evidence)
+        self._context.say(f"{self._step.kind} {self._step.target}: {seen.message}; waiting for its clients once more")
+        return RunEnd("busy", self._step, seen.message)
+
+    def _is_in_use(self, before: Observed, after: Observed) -> bool:
+        """Return whether clients came between drain and save, and may still be waited for."""
+        step, state = self._step, self._state
+        if not (isinstance(step, ModelStep) and step.needs_calm) or step.model in state.undrained:
+            return False
+        return self._context.clock.boot() < state.drained_until[step.model] and used_since(before, after, step)
+
+    async def _remember(self, seen: StepEnd, before: Observed, evidence: Evidence) -> None:
+        """Record the step, and what of it counts for the rest of the run."""
+        step, state = self._step, self._state
+        self._await_trial()
+        state.torn_down = state.torn_down or step.tears_down
+        if step.starts and seen.outcome == "done":
+            state.started[model_of(step)] += 1
+            state.unproven.add(model_of(step))
+        await self._record(seen, self._restored(seen.world, self._counted(seen.outcome, before, evidence)))
+
+    def _await_trial(self) -> None:
+        """Remember whom a trial of this run is still to prove: whoever was waited for, and also whoever another run started."""
+        if self._step.awaits_start:
+            self._state.unproven.add(model_of(self._step))
+
+    def _counted(self, outcome: Outcome, before: Observed, evidence: Evidence) -> Evidence:
+        """Return the evidence of a stop with the slots that were lost in it, and count those."""
+        step, state = self._step, self._state
+        if not isinstance(step, ModelStep) or step.expected_losses is None or outcome != "done":
+            return evidence
+        # A stop that broke off could not tell.
+        left: Evidence = {} if evidence else {LOST: [slot.id for slot in unsaved(before, step)]}
+        found = {**evidence, **left}
+        ended = found.get(LOST)
+        state.lost[step.model] += max(0, (len(ended) if isinstance(ended, list) else 0) - state.promised[step.model])
+        return found
+
+    def _restored(self, world: Observed, evidence: Evidence) -> Evidence:
+        """Return the evidence of a restore with the slots that clients took before it, and note what did not come back."""
+        step = self._step
+        if not step.puts_back:
+            return evidence
+        model_name = model_of(step)
+        tried = evidence.get("slots")
+        slots: list[Any] = [*(tried if isinstance(tried, list) else []), *conversations.left_out(world, step.host, model_name)]
+        self._state.not_restored |= {(model_name, one["slot"]): conversations.became(model_name, one) for one in slots}
+        return {**evidence, "slots": slots} if slots else evidence
+
+    def _judge(self, seen: StepEnd) -> RunEnd | None:
+        """Return why the plan ends with this step, None when it goes on."""
+        step = self._step
+        if seen.outcome == "cancelled":
+            return RunEnd("interrupted", step, seen.message)
+        if seen.outcome == "done":
+            return None
+        if step.gives_up or self._state.may_go_on(step, seen.world):
+            self._state.give_up(step, seen.message)
+            self._context.say(f"{step.kind} {step.target}: went on without it: {seen.message}")
+            return None
+        return RunEnd("failed", step, seen.message)
+
+    async def _intend(self, in_doubt: InDoubt) -> None:
+        step = self._step
+        intent = StepIntent(
+            host=step.host,
+            run=self._state.run,
+            number=self._number,
+            step=step.kind,
+            model=model_of(step),
+            in_doubt=in_doubt,
+        )
+        await self._context.journal.append(intent)
+
+    async def _record(self, seen: StepEnd, evidence: Evidence | None = None) -> None:
+        step, world = self._step, seen.world
+        unit, power = world.value(UNIT(step.host, model_of(step))), world.value(POWER(step.host))
+        down: Evidence = {SEEN: power.because} if seen.outcome == "done" and step.ends_down and power else {}
+        gives_up = seen.outcome == "failed" and step.gives_up
+        await self._context.journal.append(
+            StepDone(
+                host=step.host,
+                run=self._state.run,
+                number=self._number,
+                step=step.kind,
+                model=model_of(step),
+                outcome="gave-up" if gives_up else seen.outcome,
+                message=seen.message,
+                seconds=round(self._context.clock.boot() - self._began, 3),
+                evidence={**(evidence or {}), **down},
+                identity=unit.identity if unit else None,
+            )
+        )
+
+
+def _late(step: AnyStep, world: Observed) -> str:
+    """Return what stands in the way of a step that took too long; of a host's power, what that is judged to be."""
+    if step.ends_down:
+        return f"not so after {step.deadline:.0f} s: {phrases.seen([POWER(step.host)], world)}"
+    return f"not so after {step.deadline:.0f} s: " + ("; ".join(step.blocked_by(world)) or phrases.seen(step.reads(), world))
+
+
+def _cut_short(step: AnyStep, world: Observed, reason: str, trouble: str) -> str:
+    """Return why a wait was ended, and what had gone wrong, or why a host that was waited for could not be reached until then."""
+    contact = CONTACT(step.host)
+    silence = world.unknown(contact) if contact in step.reads() else None
+    return "; ".join(filter(None, (reason, trouble or (silence.reason if silence else ""))))
