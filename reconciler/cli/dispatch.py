@@ -165,14 +165,14 @@ def _caller(asked: argparse.Namespace) -> Caller:
 async def _apply(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.verbs import apply
 
-    wishes = apply.ApplyRequest(
+    request = apply.ApplyRequest(
         saved=None if asked.plan is None else app.plans.read(asked.plan),
         timeout=asked.timeout,
         prune=asked.prune,
         take_over=asked.take_over,
         approved=asked.yes,
     )
-    return await apply.run(app, wishes, _caller(asked))
+    return await apply.run(app, request, _caller(asked))
 
 
 async def _steer(asked: argparse.Namespace, app: App) -> Outcome[Value]:

@@ -23,12 +23,12 @@ class HostClaim:
     """Claim hosts for one controller, which remembers in its journal in which boots it did."""
 
     controller: Controller
-    past: HintsCache
+    cache: HintsCache
     clock: Clock
 
     async def ours(self, host: str) -> Ownership:
         """Return by what a claim on this host is known as ours."""
-        return Ownership.known(self.controller, await self.past.hints(host), self.clock.instant())
+        return Ownership.known(self.controller, await self.cache.hints(host), self.clock.instant())
 
     async def claim(self, host: str, access: Access, *, take_over: bool) -> str:
         """Write our claim, announced in the journal, and read it back; return why the host is not ours, "" when it is."""
@@ -57,9 +57,9 @@ class HostClaim:
 
     async def _announce(self, host: str, claim: Claim) -> None:
         """Make known to whoever comes after a crash or a reboot that this claim is ours."""
-        if claim.boot not in (await self.past.hints(host)).boots:
+        if claim.boot not in (await self.cache.hints(host)).boots:
             record = Claimed(host=host, controller=claim.controller, name=claim.name, directory=claim.directory)
-            await self.past.journal.append(record)
+            await self.cache.journal.append(record)
 
 
 def _same(one: Claim, other: Claim) -> bool:

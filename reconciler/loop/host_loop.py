@@ -49,10 +49,10 @@ AT_REST = {"in_sync", "applied"}
 
 @dataclass(frozen=True)
 class HostLoopDeps:
-    """Hold what all keepers share. `say` is told what is going on; `read_again` has the files read once more."""
+    """What all host loops share. `say` is told what is going on; `read_again` has the files read once more."""
 
     ports: Callable[[Slice], HostPorts]
-    past: HintsCache
+    cache: HintsCache
     clock: Clock
     random: Random
     controller: Controller
@@ -60,15 +60,19 @@ class HostLoopDeps:
     read_again: Callable[[], None]
     keep: Keep
 
+    def context(self, ports: PortsCache, interrupt: Interrupt) -> HostContext:
+        """Return what one pass is given."""
+        return HostContext(ports, self.cache, self.clock, self.controller, interrupt, self.say, self.keep)
+
 
 class HostLoop:
     """Keep one host. All that others may do is say what is wanted, and stir."""
 
-    def __init__(self, means: HostLoopDeps, slice_: Slice, provenance: Provenance) -> None:
+    def __init__(self, deps: HostLoopDeps, slice_: Slice, provenance: Provenance) -> None:
         """Begin with what is wanted now."""
-        self._means = means
+        self._deps = deps
         self._slice, self._provenance = slice_, provenance
-        self._host, self._ports = slice_.host.name, PortsCache(means.ports)
+        self._host, self._ports = slice_.host.name, PortsCache(deps.ports)
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
         self._urgent = True
         self._leaving = False
@@ -118,7 +122,7 @@ class HostLoop:
         while not self._leaving:
             self._stirred, self._interrupt, self._urgent = anyio.Event(), Interrupt(), False
             try:
-                with unforeseen(self._means.keep):
+                with unforeseen(self._deps.keep):
                     await self._pass()
                     if not self._interrupt.reason:
                         await self._rest()
@@ -133,7 +137,7 @@ class HostLoop:
             await self._stirred.wait()
 
     async def _pass(self) -> None:
-        means = self._means
+        deps = self._deps
         waiting = (await self._hints()).asked
         number, asked = next(iter(waiting.items()), (0, None))
         is_read = asked is None or await self._is_read(asked.wanted)
@@ -141,17 +145,16 @@ class HostLoop:
             return
         if not is_read:
             refused = HostVerdict(host=self._host, outcome="refused", message="nothing was changed", reasons=(NOT_READ,))
-            await means.past.journal.append(Answered(host=self._host, asked=number, verdict=refused))
+            await deps.cache.journal.append(Answered(host=self._host, asked=number, verdict=refused))
             self.look()
             return
         slice_, provenance = self._slice, self._provenance
-        wish = _wish(slice_, provenance, asked)
-        actor = HostContext(self._ports, means.past, means.clock, means.controller, self._interrupt, means.say, means.keep)
-        verdict = await reconcile(wish, actor)
+        request = _request(slice_, provenance, asked)
+        verdict = await reconcile(request, deps.context(self._ports, self._interrupt))
         if verdict.outcome == "interrupted":
             return
         if asked is not None:
-            await means.past.journal.append(Answered(host=self._host, asked=number, verdict=verdict))
+            await deps.cache.journal.append(Answered(host=self._host, asked=number, verdict=verdict))
         if len(waiting) > 1:
             self.look()
         self._tell(verdict)
@@ -161,7 +164,7 @@ class HostLoop:
         """Return whether what somebody who asks has read is wanted here too, and wait a little for it."""
         if read in {None, digest(self._slice)}:
             return True
-        self._means.read_again()
+        self._deps.read_again()
         with anyio.move_on_after(READ_AGAIN_SECONDS):
             while read != digest(self._slice) and not self._leaving:
                 self._stirred = anyio.Event()
@@ -173,7 +176,7 @@ class HostLoop:
     def _remember(self, verdict: HostVerdict, reached: str) -> None:
         """Count what had to be done to a host that was as it should be."""
         if verdict.runs and self._reached == reached:
-            self._repairs.append(self._means.clock.boot())
+            self._repairs.append(self._deps.clock.boot())
         self._reached = reached if verdict.outcome in AT_REST else self._reached
         self._unsettled = 0 if verdict.outcome in AT_REST or verdict.runs else self._unsettled + 1
 
@@ -181,14 +184,14 @@ class HostLoop:
         parts = [verdict.word, verdict.message, *verdict.reasons, *verdict.notes]
         said = f"{self._host}: {'; '.join(part for part in parts if part)}"
         if verdict.runs or said != self._said:
-            self._means.say(said)
+            self._deps.say(said)
         self._said = said
 
     async def _rest(self) -> None:
         """Wait until somebody asks, a unit ends, or it is time; units that keep ending are left alone for a while."""
         calm, keys = self._calm_seconds(), [UNIT(self._host, name) for name in self._slice.active or ()]
         ports = self._ports(self._slice)
-        world = await Observer(ports, self._slice, self._means.clock).look(keys)
+        world = await Observer(ports, self._slice, self._deps.clock).look(keys)
         units = [unit for key in keys if (unit := world.value(key)) is not None]
         # What died between the pass and this look tells nobody; what is not there for longer is as it should be.
         at_once = len(units) < len(keys) and not self._doubted
@@ -212,13 +215,13 @@ class HostLoop:
 
     async def _rest_seconds(self) -> float:
         resync = next_delay(UNSETTLED, self._unsettled, 0.0) if self._unsettled else RESYNC_SECONDS
-        spread = resync * (1 + JITTER * (2 * self._means.random.fraction() - 1))
-        due = policy.next_look(await self._hints(), self._means.clock.instant())
+        spread = resync * (1 + JITTER * (2 * self._deps.random.fraction() - 1))
+        due = policy.next_look(await self._hints(), self._deps.clock.instant())
         return spread if due is None else min(spread, due)
 
     def _calm_seconds(self) -> float:
         """Return how long repairs are still to be left alone."""
-        now = self._means.clock.boot()
+        now = self._deps.clock.boot()
         self._repairs = [at for at in self._repairs if now - at < LOOK_BACK_SECONDS]
         again = len(self._repairs) - 1
         if again < 1:
@@ -226,10 +229,10 @@ class HostLoop:
         return max(0.0, self._repairs[-1] + next_delay(policy.RETRY, again, 0.0) - now)
 
     async def _hints(self) -> Hints:
-        return await self._means.past.hints(self._host)
+        return await self._deps.cache.hints(self._host)
 
 
-def _wish(slice_: Slice, provenance: Provenance, asked: Asked | None) -> PassRequest:
+def _request(slice_: Slice, provenance: Provenance, asked: Asked | None) -> PassRequest:
     if asked is None:
         return PassRequest(slice_, provenance, "watch", retries=True)
     return PassRequest(

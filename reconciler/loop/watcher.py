@@ -17,9 +17,9 @@ KEPT, IDLE = "what was wanted before is kept", "nothing is done"
 class Watcher:
     """Keep every host that the files name."""
 
-    def __init__(self, means: HostLoopDeps, edits: Edits, supervisor: Supervisor) -> None:
-        """Act by `means`, follow `edits`, report to `supervisor`."""
-        self._means = means
+    def __init__(self, deps: HostLoopDeps, edits: Edits, supervisor: Supervisor) -> None:
+        """Act by `deps`, follow `edits`, report to `supervisor`."""
+        self._deps = deps
         self._edits = edits
         self._supervisor = supervisor
         self._keepers: dict[str, HostLoop] = {}
@@ -29,7 +29,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until told to leave, then wait for the effects in flight; raise DurabilityError."""
-        self._heard = await self._means.past.journal.newest()
+        self._heard = await self._deps.cache.journal.newest()
         async with anyio.create_task_group() as keeping:
             async with anyio.create_task_group() as listening:
                 listening.start_soon(self._edits.follow, lambda told: self._take(told, keeping), self._listen)
@@ -63,20 +63,20 @@ class Watcher:
             if name in self._keepers:
                 self._keepers[name].want(slice_, told.provenance)
             else:
-                self._keepers[name] = HostLoop(self._means, slice_, told.provenance)
+                self._keepers[name] = HostLoop(self._deps, slice_, told.provenance)
                 keeping.start_soon(self._keepers[name].run)
 
     def _say(self, line: str) -> None:
         if line != self._said:
-            self._means.say(line)
+            self._deps.say(line)
         self._said = line
 
     async def _listen(self) -> None:
         """Hear what others have written into the journal."""
-        newest = await self._means.past.journal.newest()
+        newest = await self._deps.cache.journal.newest()
         if newest != self._heard:
             self._heard, before = newest, self._heard
-            self._pass_on([row.record for row in await self._means.past.journal.since(before)])
+            self._pass_on([row.record for row in await self._deps.cache.journal.since(before)])
 
     def _pass_on(self, records: list[Record]) -> None:
         for name, keeper in self._keepers.items():

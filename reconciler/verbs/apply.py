@@ -18,8 +18,10 @@ from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.reconcile import reconcile
 from reconciler.loop.survey import survey
+from reconciler.model.names import Digest
 from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
-from reconciler.model.target import Wanted
+from reconciler.model.spec import Slice
+from reconciler.model.target import Provenance, Wanted
 from reconciler.model.verdict import HostVerdict
 from reconciler.render.documents import HostEnd, PlanDocument, VerdictDocument
 from reconciler.render.json import plan_document
@@ -46,6 +48,10 @@ class ApplyRequest:
     approved: bool = False
     beside_one_that_died: bool = False
 
+    def of_host(self, slice_: Slice, provenance: Provenance, approved: Digest | None) -> PassRequest:
+        """Return what is asked of one host."""
+        return PassRequest(slice_, provenance, self.trigger, approved, prune=self.prune, take_over=self.take_over)
+
     @property
     def binds_nothing(self) -> bool:
         """Return whether no plan of before has to be the one that is carried out."""
@@ -66,7 +72,7 @@ class _Approval:
         return self._approved is not None
 
 
-async def run(app: Actor, wishes: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
+async def run(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
     """Plan, ask for approval, act, or let who acts already do it.
 
     Raise LockHeld by one that takes no requests, NotApproved, PlanStale, ConfigError or DurabilityError.
@@ -75,60 +81,60 @@ async def run(app: Actor, wishes: ApplyRequest, caller: Caller) -> Outcome[Verdi
     while True:
         try:
             with app.lock.held():
-                return await _apply(app, wishes, caller)
+                return await _apply(app, request, caller)
         except LockHeld as held:
             if not held.obeys:
                 raise
-        outcome = await _ask(app, wishes, caller)
+        outcome = await _ask(app, request, caller)
         if outcome is not None:
             return outcome
         caller.say("whoever acted on this data directory is gone; acting here")
-        wishes = replace(wishes, noting=(), beside_one_that_died=True)
+        request = replace(request, noting=(), beside_one_that_died=True)
 
 
-async def _ask(app: Actor, wishes: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument] | None:
+async def _ask(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument] | None:
     """Let the one that acts do it; return None when it is gone."""
     wanted = app.source.read()
-    plans = {} if wishes.binds_nothing else await _approved(app, wishes, wanted, caller)
-    for record in wishes.noting:
+    plans = {} if request.binds_nothing else await _approved(app, request, wanted, caller)
+    for record in request.noting:
         await app.journal.append(record)
     asked = [
         Asked(
             host=name,
-            trigger=wishes.trigger,
+            trigger=request.trigger,
             wanted=digest(slice_),
             approved=gate.approval(plans[name]) if name in plans else None,
-            prune=wishes.prune,
-            take_over=wishes.take_over,
+            prune=request.prune,
+            take_over=request.take_over,
         )
         for name, slice_ in wanted.slices.items()
     ]
-    verdicts = await delegate.ask(app, asked, caller.say, wishes.timeout)
+    verdicts = await delegate.ask(app, asked, caller.say, request.timeout)
     if verdicts is None:
         return None
-    late = f"no end within the {wishes.timeout or 0:.0f} s of --timeout; who acts here goes on with it"
+    late = f"no end within the {request.timeout or 0:.0f} s of --timeout; who acts here goes on with it"
     return _outcome(
         [verdicts.get(name) or HostVerdict(host=name, outcome="unhealthy", message=late) for name in sorted(wanted.slices)]
     )
 
 
-async def _apply(app: Actor, wishes: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
+async def _apply(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
     wanted = app.source.read()
-    plans = await _approved(app, wishes, wanted, caller)
-    for record in wishes.noting:
+    plans = await _approved(app, request, wanted, caller)
+    for record in request.noting:
         await app.journal.append(record)
-    return _outcome(await _all_hosts(app, wishes, wanted, {} if wishes.binds_nothing else plans, caller))
+    return _outcome(await _all_hosts(app, request, wanted, {} if request.binds_nothing else plans, caller))
 
 
-async def _approved(app: Actor, wishes: ApplyRequest, wanted: Wanted, caller: Caller) -> Mapping[str, HostPlan]:
+async def _approved(app: Actor, request: ApplyRequest, wanted: Wanted, caller: Caller) -> Mapping[str, HostPlan]:
     """Return the plans of all hosts, approved where there is anything to approve; raise NotApproved or PlanStale."""
-    seen = await survey(app, wanted, wishes.noting, prune=wishes.prune, take_over=wishes.take_over)
+    seen = await survey(app, wanted, request.noting, prune=request.prune, take_over=request.take_over)
     document = plan_document(Plan(provenance=wanted.provenance, hosts=tuple(one.shown for one in seen)))
-    _compare(document, wishes.saved)
-    if any(one.acts for one in seen) and wishes.saved is None and not caller.approve(document):
-        nothing = "nothing more" if wishes.beside_one_that_died else "nothing"
+    _compare(document, request.saved)
+    if any(one.acts for one in seen) and request.saved is None and not caller.approve(document):
+        nothing = "nothing more" if request.beside_one_that_died else "nothing"
         raise NotApproved(
-            f"{nothing} was done: the plan was not approved; `reconciler {wishes.trigger} --yes` applies without asking"
+            f"{nothing} was done: the plan was not approved; `reconciler {request.trigger} --yes` applies without asking"
         )
     return {one.slice.host.name: one.plan for one in seen}
 
@@ -164,27 +170,19 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
 
 
 async def _all_hosts(
-    app: Actor, wishes: ApplyRequest, wanted: Wanted, plans: Mapping[str, HostPlan], caller: Caller
+    app: Actor, request: ApplyRequest, wanted: Wanted, plans: Mapping[str, HostPlan], caller: Caller
 ) -> list[HostVerdict]:
-    interrupt, past = Interrupt(), HintsCache(app.journal)
+    interrupt, cache = Interrupt(), HintsCache(app.journal)
     verdicts: dict[str, HostVerdict] = {}
 
     async def one(name: str) -> None:
-        slice_ = wanted.slices[name]
-        wish = PassRequest(
-            slice_,
-            wanted.provenance,
-            wishes.trigger,
-            gate.approval(plans[name]) if name in plans else None,
-            prune=wishes.prune,
-            take_over=wishes.take_over,
-        )
-        actor = HostContext(PortsCache(app.ports), past, app.clock, app.controller, interrupt, caller.say, app.keep)
-        verdicts[name] = await reconcile(wish, actor)
+        approved = gate.approval(plans[name]) if name in plans else None
+        context = HostContext(PortsCache(app.ports), cache, app.clock, app.controller, interrupt, caller.say, app.keep)
+        verdicts[name] = await reconcile(request.of_host(wanted.slices[name], wanted.provenance, approved), context)
 
     async with caller.may_end(interrupt), anyio.create_task_group() as watching:
-        if wishes.timeout is not None:
-            watching.start_soon(_timed_out, interrupt, wishes.timeout)
+        if request.timeout is not None:
+            watching.start_soon(_timed_out, interrupt, request.timeout)
         async with anyio.create_task_group() as group:
             for name in wanted.slices:
                 group.start_soon(one, name)

@@ -40,12 +40,12 @@ async def resume(app: Actor, host: str | None, caller: Caller, *, approved: bool
     return await _tell(app, apply.ApplyRequest(trigger="resume", noting=noting, approved=approved), caller)
 
 
-async def _tell(app: Actor, wishes: apply.ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
+async def _tell(app: Actor, request: apply.ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
     """Record it at any rate: whoever acts alone now ends what it does, and what comes next sees it."""
     try:
-        return await apply.run(app, wishes, caller)
+        return await apply.run(app, request, caller)
     except LockHeld as held:
-        for record in wishes.noting:
+        for record in request.noting:
             await app.journal.append(record)
         caller.say(f"recorded; it counts from the next command on: {held.message}")
         return Outcome(VerdictDocument(hosts=()))

@@ -34,10 +34,10 @@ async def run(app: Actor, proposal: Proposal, message: str, caller: Caller) -> O
     if message:
         proposal.commit(message)
     # What was approved is asked about again only when the world moved while it was written. A watch is at it since the write.
-    wishes = apply.ApplyRequest(trigger="use", approved=True)
+    request = apply.ApplyRequest(trigger="use", approved=True)
     once = replace(caller, approve=lambda plan: plan.hosts == approved or caller.approve(plan))
     try:
-        outcome = await apply.run(app, wishes, once)
+        outcome = await apply.run(app, request, once)
     except ReconcilerError:
         caller.say(_still_says(proposal))
         raise

@@ -66,13 +66,13 @@ def median_pair(first: Callable[[], object], second: Callable[[], object]) -> tu
 
 
 class Bench(NamedTuple):
-    """Be a folder with two models, the app over it, their port, and a loop and a past that stay, as those of `watch` do."""
+    """Be a folder with two models, the app over it, their port, and a loop and a cache that stay, as those of `watch` do."""
 
     folder: Path
     app: App
     port: int
     loop: BlockingPortal
-    past: HintsCache
+    cache: HintsCache
 
     def switch(self, active: str) -> float:
         """Carry out a wish; return when that began, in wall clock seconds."""
@@ -80,11 +80,11 @@ class Bench(NamedTuple):
         wanted = self.app.source.read()
         slice_ = wanted.slices["local"]
         actor = HostContext(
-            PortsCache(self.app.ports), self.past, self.app.clock, self.app.controller, Interrupt(), lambda _: None, raised
+            PortsCache(self.app.ports), self.cache, self.app.clock, self.app.controller, Interrupt(), lambda _: None, raised
         )
         wish = PassRequest(slice_, wanted.provenance, "bench")
         # A keeper that rests has read what the run before has left.
-        self.loop.call(self.past.hints, "local")
+        self.loop.call(self.cache.hints, "local")
         began = self.app.clock.wall()
         self.loop.call(reconcile, wish, actor)
         return began

@@ -43,12 +43,12 @@ def hosts(number: int) -> Iterator[str]:
 
 def _seconds(number: int) -> float:
     clock = TurnedClock()
-    past = HintsCache(MortalJournal(MemoryJournal(clock), Life()))
+    cache = HintsCache(MortalJournal(MemoryJournal(clock), Life()))
     crowd = [(World(clock), _slice(f"host-{one}")) for one in range(number)]
-    clock.run(_pass, crowd, past, clock)
+    clock.run(_pass, crowd, cache, clock)
     for world, _ in crowd[::DEAD_ONE_IN]:
         world.power = "off"
-    return statistics.median(_took(partial(clock.run, _pass, crowd, past, clock)) for _ in range(PASSES))
+    return statistics.median(_took(partial(clock.run, _pass, crowd, cache, clock)) for _ in range(PASSES))
 
 
 def _took(act: Callable[[], object]) -> float:
@@ -62,10 +62,10 @@ def _slice(name: str) -> Slice:
     return slice_.model_copy(update={"host": slice_.host.model_copy(update={"name": name})})
 
 
-async def _pass(crowd: list[tuple[World, Slice]], past: HintsCache, clock: TurnedClock) -> None:
+async def _pass(crowd: list[tuple[World, Slice]], cache: HintsCache, clock: TurnedClock) -> None:
     async with anyio.create_task_group() as group:
         for world, slice_ in crowd:
             actor = HostContext(
-                PortsCache(partial(ports, world, life=Life())), past, clock, ME, Interrupt(), lambda _: None, raised
+                PortsCache(partial(ports, world, life=Life())), cache, clock, ME, Interrupt(), lambda _: None, raised
             )
             group.start_soon(reconcile, PassRequest(slice_, PROVENANCE, "bench"), actor)
