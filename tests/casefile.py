@@ -38,6 +38,7 @@ class ModelGiven(Value):
     conversations: Conversations = "keep"
     key: bool = False
     engine_keeps: bool = True
+    launcher: str = "process"
 
 
 class WantedGiven(Value):
@@ -58,7 +59,8 @@ class SlotGiven(Value):
 class RunningGiven(Value):
     """Describe a unit; `definition` is what it was started from, seen from what is wanted now; `replaced` are its files.
 
-    `keeps` is what its mark says that its conversations depend on: nothing, what they would now, or something else.
+    `keeps` is what its mark says that its conversations depend on: nothing, what they would now, or something else;
+    `launcher` is the kind that holds it.
     """
 
     pid: int = 100
@@ -73,6 +75,7 @@ class RunningGiven(Value):
     replaced: bool = False
     port: int | None = None
     keeps: Literal["unknown", "as wanted", "otherwise", "elsewhere"] = "unknown"
+    launcher: str = "process"
 
 
 class SavedGiven(Value):

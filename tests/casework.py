@@ -57,7 +57,7 @@ from reconciler.model.preparation import Prepared
 from reconciler.model.reason import Reason
 from reconciler.model.records import Record, Retry, RollBack, Row, RunClosed, RunOpened, ShutdownAccepted, StepDone, StepIntent
 from reconciler.model.secret import FromFile
-from reconciler.model.spec import Capabilities, Command, Slice
+from reconciler.model.spec import Capabilities, Command, Kind, Slice
 from reconciler.ports import Evidence
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
@@ -98,6 +98,7 @@ def wanted_slice(case: Case) -> Slice:
             conversations=one.conversations,
             command=Command(argv=("x",), secrets={"KEY": FromFile(from_file="/key")} if one.key else {}),
             capabilities=Capabilities(keeps_conversations=one.engine_keeps),
+            launcher=Kind(kind=one.launcher),
         )
         for name, one in wish.models.items()
     ]
@@ -169,7 +170,7 @@ def _unit(name: str, one: RunningGiven) -> Unit:
     slots = "/srv/slots" if one.keeps == "elsewhere" else ""
     return unit(
         name, pid=one.pid, digest=made_from, port=one.port, slots=slots, fingerprint=depends_on, leader=not one.died,
-        started_at=STARTED, ended=one.ended,
+        started_at=STARTED, ended=one.ended, launcher=Kind(kind=one.launcher),
     )  # fmt: skip
 
 

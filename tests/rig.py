@@ -116,7 +116,7 @@ class Rig:
 
     async def stop(self, unit: Unit) -> None:
         """End the engine and its group."""
-        await self.launcher.stop(unit.identity, grace=2)
+        await self.launcher.stop(unit, grace=2)
 
     async def slot(self, unit: Unit, number: int = 0) -> Slot:
         """Look at a slot."""
@@ -168,7 +168,7 @@ def rig(
         chosen = embedded.Options(**{"seed": None if "weights" in options else 1, **options})
         model = spec(embedded.command(chosen, "m", port), port, task=task)
         engine = embedded.Driver(chosen, model, access, time.time)
-    return Rig(model, access, process.Driver(process.Options(), access), engine, directory)
+    return Rig(model, access, process.Driver(access), engine, directory)
 
 
 async def saved_by(model: Rig) -> Saved:

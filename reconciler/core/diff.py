@@ -205,6 +205,8 @@ def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: s
     health = observed.value(HEALTH(host, model.name))
     if not unit.leader:
         return unit.ended or "it died and left processes behind"
+    if unit.launcher.kind != model.launcher.kind:
+        return f"its launcher changed from {unit.launcher.kind} to {model.launcher.kind}"
     if unit.mark.digest != model.digest and unit.mark.digest.startswith(DIGEST_VERSION):
         return "its definition changed"
     if health is not None and health.phase == "unresponsive":

@@ -101,7 +101,7 @@ def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> boo
     if unit is None or health is None or not health.tells:
         return False
     stays = slice_.power in {"on", None} and (slice_.active is None or model.name in slice_.active)
-    if not stays or unit.mark.digest != model.digest or is_poisoned(observed, host, model.name):
+    if not stays or not unit.runs(model) or is_poisoned(observed, host, model.name):
         return True
     return any(
         all(tried.identity != unit.identity or tried.outcome == "open" for tried in slot.attempts)
@@ -113,5 +113,5 @@ def _may_be_started(slice_: Slice, model: ModelSpec, observed: Observed) -> bool
     host = slice_.host.name
     unit = observed.value(UNIT(host, model.name))
     health = observed.value(HEALTH(host, model.name))
-    runs = unit is not None and unit.mark.digest == model.digest and (health is None or health.lives)
+    runs = unit is not None and unit.runs(model) and (health is None or health.lives)
     return not runs and slice_.power in {"on", None} and model.name in (slice_.active or ()) and observed.power(host) == "on"

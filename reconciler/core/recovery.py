@@ -60,10 +60,14 @@ SEEN = "seen"
 
 @dataclass(frozen=True)
 class Hints:
-    """What the journal says of one host. `notes` and what was lost are of its last run, and of the one that it went back from."""
+    """What the journal says of one host. `notes` and what was lost are of its last run, and of the one that it went back from.
+
+    `wanted` is what a run or an adoption aimed at last, whatever came of it: units may still run by its definitions.
+    """
 
     last_good: Slice | None = None
     last_good_digest: Digest | None = None
+    wanted: Slice | None = None
     wanted_digest: Digest | None = None
     generation: int = 0
     judged_generation: int = 0
@@ -143,7 +147,8 @@ def after(hints: Hints, row: Row) -> Hints:
             return _closed(hints, row, record)
         case Adopted():
             good = replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=None)
-            return _judged(replace(good, wanted_digest=record.digest, generation=record.generation), row)
+            good = replace(good, wanted=record.slice, wanted_digest=record.digest, generation=record.generation)
+            return _judged(good, row)
         case Claimed():
             return replace(hints, boots=tuple(dict.fromkeys((*hints.boots, row.when.boot_id)))[-REMEMBERED_BOOTS:])
         case Carried():
@@ -180,6 +185,7 @@ def _carried(hints: Hints, record: Carried) -> Hints:
     return Hints(
         last_good=record.last_good,
         last_good_digest=record.last_good_digest,
+        wanted=record.wanted,
         wanted_digest=record.wanted_digest,
         generation=record.generation,
         judged_generation=record.judged_generation,
@@ -204,7 +210,8 @@ def _opened(hints: Hints, row: Row, record: RunOpened) -> Hints:
     if record.mode != "forward":
         return opened
     kept = hints.quarantine if hints.quarantine and hints.quarantine.key == record.key else None
-    return replace(opened, wanted_digest=record.digest, generation=record.generation, quarantine=kept)
+    opened = replace(opened, wanted=record.slice, wanted_digest=record.digest)
+    return replace(opened, generation=record.generation, quarantine=kept)
 
 
 def _running(run: OpenRun | None, in_flight: StepIntent | None) -> OpenRun | None:

@@ -80,4 +80,5 @@ def _restated(host: str, hints: Hints) -> Carried:
         notes=hints.notes,
         lost_conversations=hints.lost_conversations,
         boots=hints.boots,
+        wanted=hints.wanted,
     )

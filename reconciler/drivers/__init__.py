@@ -79,10 +79,10 @@ class DriverCatalog:
         access: Access = reached
         power: PowerControl = self._power(host, access, reached.where)
         gpu: GpuReader = self._driver("gpu", host.gpu, access)
-        kinds = {model.launcher.kind: model.launcher for model in models}
+        # A kind that no model names any more may still hold units of ours.
         launchers: dict[str, Launcher] = {
-            name: self._driver("launcher", kind, access, [model for model in models if model.launcher.kind == name])
-            for name, kind in sorted(kinds.items())
+            kind: self._module("launcher", kind).Driver(access, [one for one in models if one.launcher.kind == kind])
+            for kind in self.kinds("launcher")
         }
         ports = {model.name: self._model(model, access, launchers) for model in models}
         return HostPorts(access, power, gpu, launchers, ports)

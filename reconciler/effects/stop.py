@@ -1,4 +1,4 @@
-"""Stop a unit through its launcher, unless a conversation grew since it was saved."""
+"""Stop a unit through the launcher that holds it, unless a conversation grew since it was saved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def perform(step: Stop, acting: EffectContext) -> Evidence:
     left = await _left(step, acting, unit) if step.keeps else ()
     if left and ("save_slots", step.model) not in acting.gave_up:
         return {MISSED: f"{step.model} went on talking after its conversations were saved"}
-    evidence = await acting.ports.launchers[unit.launcher].stop(unit.identity, GRACE)
+    evidence = await acting.ports.launchers[unit.launcher.kind].stop(unit, GRACE)
     return {**evidence, LOST: [slot.id for slot in left]} if left else evidence
 
 

@@ -25,7 +25,7 @@ from reconciler.model.onhost import Action, PrefetchFile, PrepareHost, Question,
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, PowerState, Testimony
 from reconciler.model.preparation import Prepared
-from reconciler.model.spec import ModelSpec, Slice
+from reconciler.model.spec import Kind, ModelSpec, Slice
 from reconciler.ports import Evidence, HostPorts, Json, ModelPorts
 
 T = TypeVar("T")
@@ -57,6 +57,17 @@ class FakeAccess:
     async def claim(self) -> Fact[Claim | None]:
         """Return who acts on it."""
         return await self.host.see("claim", lambda: self.host.world.claim)
+
+    async def port(self, port: int) -> Fact[PortState]:
+        """Return who listens on a port."""
+        return await self.host.see("port", lambda: self._owner(port))
+
+    def _owner(self, port: int) -> PortState:
+        process = self.host.world.on_port(port)
+        if process is None:
+            return PortState()
+        model = process.mark.model if process.mark else None
+        return PortState(owner=PortOwner(pid=process.identity.pid, name=model or "nginx", model=model))
 
     async def prepared(self) -> Fact[Prepared]:
         """Return what it was prepared with since it came up."""
@@ -179,32 +190,26 @@ class FakeGpu:
 
 @dataclass(frozen=True)
 class FakeLauncher:
-    """Start and end processes of a world."""
+    """Start and end processes of a world, and know those that it started."""
 
     host: FakeHost
+    kind: str = "process"
 
-    async def units(self) -> Fact[tuple[Unit, ...]]:
-        """Return every process with a mark."""
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+        """Return every process with a mark, whatever named it."""
+        _ = former
         return await self.host.see("units", self._units)
 
     def _units(self) -> tuple[Unit, ...]:
         now = self.host.world.now
         return tuple(
-            Unit(identity=one.identity, mark=one.mark, members=(one.identity.pid,), uptime=now - one.started)
+            Unit(
+                identity=one.identity, mark=one.mark, members=(one.identity.pid,), uptime=now - one.started,
+                launcher=Kind(kind=one.launcher),
+            )
             for one in self.host.world.units()
-            if one.mark
-        )
-
-    async def port(self, port: int) -> Fact[PortState]:
-        """Return who listens on a port."""
-        return await self.host.see("port", lambda: self._owner(port))
-
-    def _owner(self, port: int) -> PortState:
-        process = self.host.world.on_port(port)
-        if process is None:
-            return PortState()
-        model = process.mark.model if process.mark else None
-        return PortState(owner=PortOwner(pid=process.identity.pid, name=model or "nginx", model=model))
+            if one.mark and one.launcher == self.kind
+        )  # fmt: skip
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
         """Return the program that would be started."""
@@ -235,11 +240,11 @@ class FakeLauncher:
         await self.host.act("start", lambda: started.append(self.host.world.start(model, mark)))
         return {"identity": started[0].identity.model_dump()} if started else {}
 
-    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+    async def stop(self, unit: Unit, grace: float) -> Evidence:
         """End a unit that is still the one that was meant: TERM, `grace` seconds, TERM, KILL."""
         world = self.host.world
         world.intended("stop")
-        process = next((one for one in world.processes if one.identity == identity), None)
+        process = next((one for one in world.processes if one.identity == unit.identity), None)
         if process is None:
             return {"gone": True, "rungs": []}
         await self.host.act("stop", lambda: world.term(process, process.nature.ends_in))
@@ -282,10 +287,10 @@ ALL_FAKE = FakeDrivers()
 def ports(world: World, slice_: Slice, life: Life, parts: FakeDrivers = ALL_FAKE) -> HostPorts:
     """Return the ports of a world in one life of the controller."""
     host = FakeHost(world, life)
-    launcher = parts.launcher(host)
-    kinds = sorted({model.launcher.kind for model in slice_.models}) or ["process"]
+    kinds = sorted({"process", *(one.launcher.kind for one in slice_.models), *(one.launcher for one in world.processes)})
+    launchers = {kind: parts.launcher(host, kind) for kind in kinds}
     models: dict[str, ModelPorts] = {}
     for model in slice_.models:
         engine = parts.engine(host, model)
-        models[model.name] = ModelPorts(launcher=launcher, engine=engine, files=engine)
-    return HostPorts(parts.access(host), parts.power(host), parts.gpu(host), dict.fromkeys(kinds, launcher), models)
+        models[model.name] = ModelPorts(launcher=launchers[model.launcher.kind], engine=engine, files=engine)
+    return HostPorts(parts.access(host), parts.power(host), parts.gpu(host), launchers, models)

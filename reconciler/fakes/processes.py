@@ -73,6 +73,7 @@ class FakeProcess:
     places: list[FakeSlot] = field(default_factory=list)
     fingerprint: str = ""
     spoke: bool = False
+    launcher: str = "process"
 
     @property
     def ready_at(self) -> float:

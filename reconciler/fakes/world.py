@@ -205,7 +205,10 @@ class World:
             self.wrong(f"{model.name} was started without enough memory")
             ends_at = self.now
         places = [FakeSlot() for _ in range(nature.slots)]
-        process = FakeProcess(self._identity(), mark, model.port, nature, self.now, ends_at, places, self.fingerprint(model))
+        process = FakeProcess(
+            self._identity(), mark, model.port, nature, self.now, ends_at, places, self.fingerprint(model),
+            launcher=model.launcher.kind,
+        )  # fmt: skip
         self.logs[model.name] = (*self.logs.get(model.name, ()), (*nature.log, f"{model.name} started"))
         self.processes.append(process)
         return process

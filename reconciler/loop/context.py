@@ -48,4 +48,4 @@ class HostContext:
 
     def observer(self, slice_: Slice) -> Observer:
         """Return who looks at the host of a slice."""
-        return Observer(self.ports(slice_), slice_, self.clock, partial(self.cache.sent_down, slice_.host.name))
+        return Observer(self.ports(slice_), slice_, self.clock, partial(self.cache.hints, slice_.host.name))

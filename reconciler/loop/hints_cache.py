@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import reduce
 
 from reconciler.core.recovery import Hints, after
-from reconciler.model.records import Row, SentDown
+from reconciler.model.records import Row
 from reconciler.ports import Journal
 
 
@@ -29,10 +29,6 @@ class HintsCache:
         self._known[host] = reduce(after, self._new.get(host, ()), self._known.get(host, Hints()))
         self._new.pop(host, None)
         return replace(self._known[host], newest_at=self._newest_at)
-
-    async def sent_down(self, host: str) -> SentDown | None:
-        """Return whether a host was asked to go down, and has not been seen up since; raise as `hints` does."""
-        return (await self.hints(host)).sent_down
 
     async def _catch_up(self) -> None:
         new = await self.journal.since(self._read or 0)

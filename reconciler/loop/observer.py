@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 
 import anyio
 
-from reconciler.core import power
+from reconciler.core import attribution, power
 from reconciler.core.observe_scope import (
     FILE_FACTS,
     cheap_facts,
@@ -18,16 +18,16 @@ from reconciler.core.observe_scope import (
     orphan_facts,
     silent_engines,
 )
+from reconciler.core.recovery import Hints
 from reconciler.model.facts import Activity, Answer, Fact, Health, Known, Unit, Unknown
 from reconciler.model.observed import CANARY, CONTACT, FLAGS, HEALTH, POWER, TESTIMONY, UNIT, AnyFactKey, FactValue, Observed
-from reconciler.model.records import SentDown
-from reconciler.model.spec import Slice
+from reconciler.model.spec import ModelSpec, Slice
 from reconciler.ports import Clock, HostReaders
 
 Facts: TypeAlias = dict[AnyFactKey, Fact[FactValue]]
 FactT = TypeVar("FactT")
 FactReader: TypeAlias = Callable[[], Awaitable[Fact[FactValue]]]
-SentDownReader: TypeAlias = Callable[[], Awaitable[SentDown | None]]
+HintsReader: TypeAlias = Callable[[], Awaitable[Hints]]
 
 READ_SECONDS = 30.0
 SECOND_LOOK_SECONDS = 3.0
@@ -37,12 +37,12 @@ SECOND_LOOK_SECONDS = 3.0
 class Observer:
     """Look at one host through its readers; every fact is stamped with the controller's boot clock."""
 
-    def __init__(self, readers: HostReaders, slice_: Slice, clock: Clock, sent_down: SentDownReader | None = None) -> None:
-        """Look through `readers` for what `slice_` names; `sent_down` remembers whether the host was asked to go down."""
+    def __init__(self, readers: HostReaders, slice_: Slice, clock: Clock, hints: HintsReader | None = None) -> None:
+        """Look through `readers` for what `slice_` names; `hints` reads what is remembered of the host."""
         self._readers = readers
         self._slice, self._host = slice_, slice_.host.name
         self._clock = clock
-        self._sent_down = sent_down or remembered(None)
+        self._hints = hints or remembered(Hints())
 
     async def everything(self) -> Observed:
         """Return all that can be said of the host and its models."""
@@ -99,11 +99,11 @@ class Observer:
             else:
                 facts[key] = self._stamped(answer, world.fact(key))
         await _all(asked)
-        return world.seeing(facts)
+        return attribution.owners_named(world.seeing(facts), wanted)
 
     async def _powered(self, seen: Observed, key: AnyFactKey) -> Observed:
         """Return a world in which contact was looked for, with the power judged; others are asked about a silent host."""
-        sent, before = await self._sent_down(), seen.fact(key)
+        sent, before = (await self._hints()).sent_down, seen.fact(key)
         if seen.unknown(CONTACT(self._host)) is not None:
             seen = await self._side_by_side([TESTIMONY(self._host)], seen)
             if power.needs_canary(seen, self._host, sent):
@@ -144,15 +144,9 @@ class Observer:
             case "gpu":
                 return readers.gpu.gpu
             case "port":
-                return partial(self._port, int(key.subject))
+                return partial(readers.access.port, int(key.subject))
             case _:
                 return self._model_reader(key)
-
-    async def _port(self, port: int) -> Fact[FactValue]:
-        """Return who listens, in the words of the launcher that knows the unit."""
-        facts = [await launcher.port(port) for launcher in self._readers.launchers.values()]
-        named = (fact for fact in facts if not isinstance(fact, Unknown) and fact.value.owner and fact.value.owner.model)
-        return next(named, facts[0])
 
     def _model_reader(self, key: AnyFactKey) -> FactReader:
         model = self._readers.models.get(key.subject)
@@ -173,13 +167,14 @@ class Observer:
 
     async def _units(self, keys: Iterable[AnyFactKey], into: Facts) -> None:
         units: list[Unit] = []
-        for launcher in self._readers.launchers.values():
-            fact = await launcher.units()
+        former = attribution.former(self._slice, await self._hints())
+        for kind, launcher in self._readers.launchers.items():
+            fact = await launcher.units([model for model in former if model.launcher.kind == kind])
             if isinstance(fact, Unknown):
                 into.update(dict.fromkeys(keys, self._stamped(fact, fact)))
                 return
             units += fact.value
-        chosen = {model.name: _chosen(units, model.name, model.digest) for model in self._slice.models}
+        chosen = {model.name: _chosen(units, model) for model in self._slice.models}
         orphans = tuple(unit for unit in units if chosen.get(unit.mark.model) is not unit)
         by_name = {unit.mark.model: unit for unit in reversed(orphans)} | chosen
         for key in keys:
@@ -224,10 +219,10 @@ def _following(fact: Fact[FactValue], before: Fact[FactValue]) -> Fact[FactValue
     return replace(fact, value=fact.value.following(earlier)) if earlier else fact
 
 
-def _chosen(units: Iterable[Unit], model_name: str, digest: str) -> Unit | None:
-    """Return the unit of a model: the one with the wanted digest, then the oldest, whatever the order they were seen in."""
-    mine = [unit for unit in units if unit.mark.model == model_name]
-    return min(mine, key=lambda unit: (unit.mark.digest != digest, unit.identity.start, unit.identity.pid), default=None)
+def _chosen(units: Iterable[Unit], model: ModelSpec) -> Unit | None:
+    """Return the unit of a model: one that runs as it is defined, then the oldest, whatever the order they were seen in."""
+    mine = [unit for unit in units if unit.mark.model == model.name]
+    return min(mine, key=lambda unit: (not unit.runs(model), unit.identity.start, unit.identity.pid), default=None)
 
 
 async def _all(asked: Sequence[Callable[[], Coroutine[object, object, None]]]) -> None:
@@ -245,11 +240,11 @@ async def _all(asked: Sequence[Callable[[], Coroutine[object, object, None]]]) -
             await first()
 
 
-def remembered(sent: SentDown | None) -> SentDownReader:
+def remembered(hints: Hints) -> HintsReader:
     """Return what reads a memory that does not change while it is looked."""
 
-    async def read() -> SentDown | None:
-        return sent
+    async def read() -> Hints:
+        return hints
 
     return read
 

@@ -97,14 +97,14 @@ async def survey(
 
 
 async def _of_host(by: Surveyor, slice_: Slice, known: Hints, *, prune: bool, take_over: bool) -> HostSurvey:
-    now, sent_down = by.clock.instant, remembered(known.sent_down)
-    observed = await Observer(by.readers(slice_), slice_, by.clock, sent_down).everything()
+    now, memory = by.clock.instant, remembered(known)
+    observed = await Observer(by.readers(slice_), slice_, by.clock, memory).everything()
     hints = replace(known, held=policy.holding(known, now()))
     aim = policy.aim(slice_, hints, observed, now())
     there, back = observed, aim.target.slice
     if back != slice_:
         # What is gone back to has its own definitions: its weights, its programs, and what it keeps.
-        there = await Observer(by.readers(back), back, by.clock, sent_down).everything()
+        there = await Observer(by.readers(back), back, by.clock, memory).everything()
     ours = Ownership.known(by.controller, hints, now())
     plan = planned(aim, there, hints, ours, prune=prune, take_over=take_over)
     return HostSurvey(slice_, observed, hints, plan, aim.instead)

@@ -8,14 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeAlias, TypeVar
 
+from pydantic import Field
+
 from reconciler.model.machine import Obstacle
 from reconciler.model.names import Value
 from reconciler.model.reason import Reason
+from reconciler.model.spec import Kind, ModelSpec
 
 T_co = TypeVar("T_co", covariant=True)
 
 TRIVIAL_TOKENS = 8
 """A slot that holds at most this many tokens holds no conversation: a health canary leaves fewer, re-reading them is free."""
+
+
+PROCESS = Kind(kind="process")
+"""What holds a unit of which nothing else is told: the mark that it carries is in its own environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,8 @@ class Mark(Value):
 class Unit(Value):
     """Describe a running unit. `leader` is False when only members of its group are left, or it waits to be started again.
 
-    `ended` is how its main process ended, as a clause, where the launcher knows that and waits to start it again.
+    `launcher` holds it: its kind, and what it was told of the unit. `ended` is how its main process ended, as a clause, where
+    the launcher knows that and waits to start it again.
 
     `argv` is what really runs where its command line is not ours, empty where it is.
 
@@ -116,9 +124,13 @@ class Unit(Value):
     started_at: float | None = None
     leader: bool = True
     restarts: int = 0
-    launcher: str = "process"
+    launcher: Kind = Field(default_factory=lambda: PROCESS)
     argv: tuple[str, ...] = ()
     ended: str = ""
+
+    def runs(self, model: ModelSpec) -> bool:
+        """Return whether it is what a definition comes to: that command, held by that kind of launcher."""
+        return self.launcher.kind == model.launcher.kind and self.mark.digest == model.digest
 
 
 class Health(Value):

@@ -273,6 +273,7 @@ class Carried(Value):
     notes: tuple[str, ...] = ()
     lost_conversations: int = 0
     boots: tuple[str, ...] = ()
+    wanted: Slice | None = None
 
 
 Record: TypeAlias = Annotated[

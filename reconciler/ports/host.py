@@ -57,6 +57,10 @@ class AccessReader(Protocol):
         """Return what the host was prepared with since it came up."""
         ...
 
+    async def port(self, port: int) -> Fact[PortState]:
+        """Return who listens on a port of the host, and as which model where its own environment tells."""
+        ...
+
     async def claim(self) -> Fact[Claim | None]:
         """Return who acts on this host."""
         ...
@@ -125,12 +129,11 @@ class GpuReader(Protocol):
 class LauncherReader(Protocol):
     """See units."""
 
-    async def units(self) -> Fact[tuple[Unit, ...]]:
-        """Return every unit of this launcher on the host that carries a mark."""
-        ...
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+        """Return every unit that this launcher holds: what carries a mark, and what is named by a definition.
 
-    async def port(self, port: int) -> Fact[PortState]:
-        """Return who listens on a port of the host."""
+        `former` are definitions that named this launcher once; what still runs by them is another definition than the wanted.
+        """
         ...
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
@@ -153,8 +156,8 @@ class Launcher(LauncherReader, Protocol):
         """Start the unit with this mark. Observable."""
         ...
 
-    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
-        """End the unit and its whole group: TERM, `grace` seconds, TERM, KILL. Observable."""
+    async def stop(self, unit: Unit, grace: float) -> Evidence:
+        """End a unit that `units` told of, and its whole group: TERM, `grace` seconds, TERM, KILL. Observable."""
         ...
 
 
@@ -224,7 +227,10 @@ class ModelPorts(ModelReaders):
 
 @dataclass(frozen=True)
 class HostReaders:
-    """Gather what can be asked about one host. `launchers` holds one of each kind."""
+    """Gather what can be asked about one host. `launchers` holds every kind that there is.
+
+    A kind that no model names any more may still hold units of ours.
+    """
 
     access: AccessReader
     power: PowerReader

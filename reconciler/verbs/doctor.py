@@ -8,7 +8,7 @@ from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints, of_host
 from reconciler.core.report import findings
 from reconciler.errors import ConfigError, DurabilityError, Unexpected, Unreachable
-from reconciler.loop.observer import Observer
+from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.onhost import AskMachine
@@ -78,7 +78,7 @@ async def _host(looking: Reader, slice_: Slice, hints: Hints) -> Sequence[Findin
         machine = await machine_probe.machine(readers.access, AskMachine(search=False, folders=findings.slot_folders(slice_)))
     except Unreachable as error:
         return [findings.of_silence(slice_, error.message)]
-    observed = await Observer(readers, slice_, looking.clock).look(findings.questions(slice_))
+    observed = await Observer(readers, slice_, looking.clock, remembered(hints)).look(findings.questions(slice_))
     prepare = slice_.host.prepare
     problems = await machine_probe.lacking(readers.access, prepare.programs) if prepare else ()
     ours = Ownership.known(looking.controller, hints, looking.clock.instant())

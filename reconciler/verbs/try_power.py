@@ -77,7 +77,7 @@ async def _brought(app: Actor, slice_: Slice, provenance: Provenance, say: Calla
 async def _evidence(app: Actor, slice_: Slice) -> str:
     """Return by what the power of the host is judged now."""
     host, cache = slice_.host.name, HintsCache(app.journal)
-    observer = Observer(app.ports(slice_), slice_, app.clock, partial(cache.sent_down, host))
+    observer = Observer(app.ports(slice_), slice_, app.clock, partial(cache.hints, host))
     world = await observer.look([POWER(host)])
     power = world.value(POWER(host))
     return power.because if power is not None else "nobody can say"

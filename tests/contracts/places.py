@@ -21,7 +21,7 @@ from tests.sample_worlds import marked
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from reconciler.ports import Access, Launcher
+    from reconciler.ports import Access, Evidence, Launcher
     from tests.booted import Booted
 
 CONTROLLER = running.mark("")["controller"]
@@ -40,13 +40,19 @@ def program(text: str) -> ModelSpec:
     return model(*running.PYTHON, text)
 
 
+def held(wanted: ModelSpec, identity: UnitIdentity) -> Unit:
+    return Unit(identity=identity, mark=marked(wanted, CONTROLLER), members=(), uptime=0.0, launcher=wanted.launcher)
+
+
 class Place:
     """Be a launcher on a host, and know how a program becomes a model there."""
 
     controller = CONTROLLER
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, access: Access) -> None:
         self.launcher = launcher
+        self.access = access
+        self.wanted = program("")
 
     def model(self, text: str) -> ModelSpec:
         return program(text)
@@ -55,6 +61,9 @@ class Place:
         fact = await self.launcher.units()
         assert isinstance(fact, Known)
         return [unit for unit in fact.value if unit.mark.controller == self.controller]
+
+    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+        return await self.launcher.stop(held(self.wanted, identity), grace)
 
     async def said(self, word: str = "ready") -> str:
         """Return the first line that begins with a word, once the model's program has written it."""
@@ -84,8 +93,8 @@ class ServicePlace(Place):
         self._units = "/run/user/0/systemd/user" if scope == "user" else "/run/systemd/system"
         self._systemctl = ("env", "XDG_RUNTIME_DIR=/run/user/0", "systemctl", f"--{scope}")
         self.booted = booted
-        self.access = access
-        super().__init__(systemd.Driver(systemd.Options(), access, [self._model]))
+        super().__init__(systemd.Driver(access, [self._model]), access)
+        self.wanted = self._model
 
     def model(self, text: str) -> ModelSpec:
         self.booted.write("/run/programs/gemma3.py", text)

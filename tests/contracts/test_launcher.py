@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from reconciler.core.attribution import owners_named
 from reconciler.drivers.launchers import process, systemd
 from reconciler.errors import DriverError
-from reconciler.model.facts import Known, Mark, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import Known, Mark, UnitIdentity, Unknown
 from reconciler.model.log import LogPart
+from reconciler.model.observed import PORT, UNIT, Observed
 from reconciler.model.port import PortState
 from reconciler.model.spec import Kind
 from tests import running
 from tests.booted import Booted, booted_systemd
 from tests.contracts.hosts import WAYS, reached
-from tests.contracts.places import INTERPRETER, Place, ServicePlace, model, services
+from tests.contracts.places import INTERPRETER, Place, ServicePlace, held, model, services
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-
-    from reconciler.ports import Launcher
 
 SCOPES = ("system", "user")
 MARK = Mark(**running.mark("gemma3"))
@@ -55,9 +55,9 @@ def booted() -> Iterator[Booted]:
 
 
 @pytest.fixture(params=WAYS)
-async def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Launcher]:
+async def processes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     async with reached(request.param, tmp_path) as access:
-        yield process.Driver(process.Options(), access)
+        yield Place(process.Driver(access), access)
 
 
 @pytest.fixture(params=SCOPES)
@@ -73,11 +73,7 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             yield one
     else:
         async with reached(request.param, tmp_path) as access:
-            yield Place(process.Driver(process.Options(), access))
-
-
-async def ours(launcher: Launcher) -> list[Unit]:
-    return await Place(launcher).ours()
+            yield Place(process.Driver(access), access)
 
 
 async def test_a_started_unit_is_seen_as_its_models_and_gone_after_a_stop(place: Place) -> None:
@@ -88,25 +84,25 @@ async def test_a_started_unit_is_seen_as_its_models_and_gone_after_a_stop(place:
     assert unit.mark == Mark(controller=place.controller, model="gemma3", digest="v1:sha256:00000000", port=8080)
     assert len(unit.members) == 5
     assert unit.leader
-    evidence = await place.launcher.stop(identity, 5)
+    evidence = await place.stop(identity, 5)
     assert evidence["gone"] is True
     assert await place.ours() == []
-    assert (await place.launcher.stop(identity, 5))["rungs"] == []
+    assert (await place.stop(identity, 5))["rungs"] == []
 
 
 async def test_a_stop_of_what_was_started_again_touches_nobody(place: Place) -> None:
     first = await place.started(running.SLEEPER)
-    await place.launcher.stop(first, 5)
+    await place.stop(first, 5)
     second = await place.started(running.SLEEPER)
-    evidence = await place.launcher.stop(first, 5)
+    evidence = await place.stop(first, 5)
     assert (evidence["gone"], evidence["rungs"]) == (True, [])
     assert [unit.identity for unit in await place.ours()] == [second]
-    await place.launcher.stop(second, 5)
+    await place.stop(second, 5)
 
 
 async def test_a_unit_that_does_not_obey_is_ended_all_the_same(place: Place) -> None:
     identity = await place.started(running.STUBBORN)
-    evidence = await place.launcher.stop(identity, 0.1)
+    evidence = await place.stop(identity, 0.1)
     assert str(evidence["rungs"]).endswith("'kill']")
     assert await place.ours() == []
 
@@ -114,12 +110,16 @@ async def test_a_unit_that_does_not_obey_is_ended_all_the_same(place: Place) -> 
 async def test_the_owner_of_a_port_is_its_unit_then_nobody(place: Place) -> None:
     identity = await place.started(running.LISTENER)
     port = int((await place.said()).split()[1])
-    fact = await place.launcher.port(port)
-    assert isinstance(fact, Known)
-    assert fact.value.owner is not None
-    assert (fact.value.owner.pid, fact.value.owner.model) == (identity.pid, "gemma3")
-    await place.launcher.stop(identity, 5)
-    assert await place.launcher.port(port) == Known(PortState())
+    (unit,) = await place.ours()
+    told = await place.access.port(port)
+    assert isinstance(told, Known)
+    key = PORT("box", port)
+    seen = owners_named(Observed({UNIT("box", "gemma3"): Known(unit), key: told}), [key]).value(key)
+    assert seen is not None
+    assert seen.owner is not None
+    assert (seen.owner.pid, seen.owner.model) == (identity.pid, "gemma3")
+    await place.stop(identity, 5)
+    assert await place.access.port(port) == Known(PortState())
 
 
 async def test_the_log_is_what_the_unit_wrote_last(place: Place) -> None:
@@ -132,7 +132,7 @@ async def test_the_log_is_what_the_unit_wrote_last(place: Place) -> None:
         assert isinstance(whole, Known)
         assert whole.value.lines == (word, "ready")
         assert last == Known(LogPart(lines=("ready",), end=whole.value.end))
-        await place.launcher.stop(identity, 5)
+        await place.stop(identity, 5)
 
 
 async def test_a_log_is_followed_from_its_end_into_the_next_start(place: Place) -> None:
@@ -140,35 +140,35 @@ async def test_a_log_is_followed_from_its_end_into_the_next_start(place: Place) 
     seen = await place.launcher.log("gemma3", lines=1)
     assert isinstance(seen, Known)
     assert await place.launcher.log("gemma3", after=seen.value.end) == Known(LogPart(end=seen.value.end))
-    await place.launcher.stop(first, 5)
+    await place.stop(first, 5)
     second = await place.started(TALKER.format("y"))
     more = await place.launcher.log("gemma3", after=seen.value.end)
     assert isinstance(more, Known)
     assert more.value.lines == ("y", "ready")
-    await place.launcher.stop(second, 5)
+    await place.stop(second, 5)
 
 
-async def test_a_unit_has_its_folders_before_it_starts(launcher: Launcher, tmp_path: Path) -> None:
-    await Place(launcher).started(running.SLEEPER)
+async def test_a_unit_has_its_folders_before_it_starts(processes: Place, tmp_path: Path) -> None:
+    await processes.started(running.SLEEPER)
     assert (tmp_path / "models/gemma3/slots").is_dir()
 
 
-async def test_a_program_that_cannot_start_is_an_error_and_no_unit(launcher: Launcher) -> None:
+async def test_a_program_that_cannot_start_is_an_error_and_no_unit(processes: Place) -> None:
     with pytest.raises(DriverError, match="cannot start /nowhere/llama-server"):
-        await launcher.start(model("/nowhere/llama-server"), MARK)
-    assert await ours(launcher) == []
+        await processes.launcher.start(model("/nowhere/llama-server"), MARK)
+    assert await processes.ours() == []
 
 
-async def test_a_relative_program_is_the_models_own(launcher: Launcher, tmp_path: Path) -> None:
+async def test_a_relative_program_is_the_models_own(processes: Place, tmp_path: Path) -> None:
     own = tmp_path / "models/gemma3/engine"
     own.parent.mkdir(parents=True)
     own.write_text("#!/bin/sh\necho ready\nexec sleep 60\n")
     own.chmod(0o755)
     wanted = model("./engine")
-    fact = await launcher.binary(wanted)
+    fact = await processes.launcher.binary(wanted)
     assert isinstance(fact, Known)
     assert (fact.value.path, fact.value.problem) == (str(own), "")
-    await launcher.start(wanted, MARK)
+    await processes.launcher.start(wanted, MARK)
     running.wait_for_line(tmp_path / "models/gemma3/log")
 
 
@@ -197,7 +197,7 @@ async def test_a_file_that_systemd_has_not_read_yet_is_not_started(service: Serv
     assert problem(await service.launcher.binary(service._model)) == ""
     service.booted.write(f"{service._units}/gemma3.service", "[Service]\nExecStart=/bin/true\n")
     assert "daemon-reload`" in problem(await service.launcher.binary(service._model))
-    await service.launcher.stop(identity, 5)
+    await service.stop(identity, 5)
 
 
 async def test_a_service_that_fails_before_its_program_runs_did_not_start(service: ServicePlace) -> None:
@@ -219,7 +219,7 @@ async def test_a_service_that_still_waits_for_what_it_runs_before_its_program_is
             pass
     (unit,) = seen
     assert (unit.leader, unit.identity.pid, unit.uptime, unit.ended) == (True, 0, 0.0, "")
-    assert (await service.launcher.stop(unit.identity, 5))["rungs"] == ["term"]
+    assert (await service.launcher.stop(unit, 5))["rungs"] == ["term"]
     assert await service.ours() == []
 
 
@@ -230,13 +230,13 @@ async def test_an_instance_of_a_template_is_started_seen_and_ended_and_no_other_
         service._model.model_copy(update={"name": f"m{number}", "launcher": Kind(kind="systemd", options=each)})
         for number, each in enumerate(options)
     )
-    driver = systemd.Driver(systemd.Options(), service.access, [one, other])
+    driver = systemd.Driver(service.access, [one, other])
     first, second = [UnitIdentity.model_validate((await driver.start(model, MARK))["identity"]) for model in (one, other)]
-    await driver.stop(first, 5)
+    await driver.stop(held(one, first), 5)
     fact = await driver.units()
     assert isinstance(fact, Known)
     assert [(unit.mark.model, unit.identity, unit.argv[1:]) for unit in fact.value] == [("m1", second, ("602",))]
-    await driver.stop(second, 5)
+    await driver.stop(held(other, second), 5)
 
 
 async def test_a_service_that_waits_to_be_started_again_is_a_unit_without_a_leader_and_can_be_stopped(
@@ -252,7 +252,7 @@ async def test_a_service_that_waits_to_be_started_again_is_a_unit_without_a_lead
             if not unit.leader:
                 break
     assert (unit.identity.pid, unit.members) == (0, ())
-    assert (await service.launcher.stop(unit.identity, 5))["rungs"] == ["term"]
+    assert (await service.launcher.stop(unit, 5))["rungs"] == ["term"]
     assert await service.ours() == []
     assert problem(await service.launcher.binary(wanted)) == ""
 
@@ -271,8 +271,8 @@ async def test_a_service_that_systemd_started_again_is_another_unit(service: Ser
                 break
     (second,) = seen
     assert (first.restarts, second.restarts) == (0, 1)
-    assert (await service.launcher.stop(first.identity, 5))["rungs"] == []
-    assert (await service.launcher.stop(second.identity, 5))["rungs"] == ["term"]
+    assert (await service.stop(first.identity, 5))["rungs"] == []
+    assert (await service.stop(second.identity, 5))["rungs"] == ["term"]
 
 
 async def test_what_a_service_leaves_behind_is_its_unit_and_is_ended(service: ServicePlace) -> None:
@@ -284,7 +284,7 @@ async def test_what_a_service_leaves_behind_is_its_unit_and_is_ended(service: Se
     service.systemctl("stop", "gemma3.service")
     (left,) = await service.ours()
     assert (left.leader, len(left.members)) == (False, 4)
-    assert (await service.launcher.stop(left.identity, 0.1))["rungs"] == ["term", "kill"]
+    assert (await service.launcher.stop(left, 0.1))["rungs"] == ["term", "kill"]
     assert await service.ours() == []
 
 
@@ -302,22 +302,53 @@ async def test_a_service_whose_file_is_newer_than_its_process_runs_another_defin
         (unit,) = await service.ours()
         assert unit.mark.digest.startswith("v1:sha256:")
         assert unit.mark.digest != service._model.digest
-        await service.launcher.stop(unit.identity, 5)
+        await service.launcher.stop(unit, 5)
 
 
 async def test_what_runs_is_told_word_by_word(service: ServicePlace) -> None:
     await service.started(running.SLEEPER)
     (unit,) = await service.ours()
     assert unit.argv == (INTERPRETER, "-I", "-S", "-u", "/run/programs/gemma3.py")
-    assert unit.launcher == "systemd"
-    await service.launcher.stop(unit.identity, 5)
+    assert unit.launcher == service._model.launcher
+    await service.launcher.stop(unit, 5)
 
 
 async def test_two_models_of_one_service_are_told_apart_by_nobody(service: ServicePlace) -> None:
     mine = service._model
     named = mine.launcher.model_copy(update={"options": {**mine.launcher.options, "unit": "gemma3.service"}})
     other = mine.model_copy(update={"name": "gemma3-long", "launcher": named})
-    driver = systemd.Driver(systemd.Options(), service.access, [mine, other])
+    driver = systemd.Driver(service.access, [mine, other])
     fact = await driver.units()
     assert isinstance(fact, Unknown)
     assert "gemma3 and gemma3-long are both the service gemma3.service" in fact.reason
+
+
+async def test_a_service_that_only_a_former_definition_names_is_its_models_until_it_is_stopped(service: ServicePlace) -> None:
+    await service.started(running.SLEEPER)
+    before = service._model
+    options = {**before.launcher.options, "unit": "another.service"}
+    moved = before.model_copy(update={"launcher": Kind(kind="systemd", options=options)})
+    driver = systemd.Driver(service.access, [moved])
+    assert await driver.units() == Known(())
+    fact = await driver.units([before])
+    assert isinstance(fact, Known)
+    orphans = await systemd.Driver(service.access, []).units([before])
+    assert isinstance(orphans, Known)
+    assert [one.identity for one in orphans.value] == [one.identity for one in fact.value]
+    (unit,) = fact.value
+    assert (unit.mark.model, unit.launcher) == ("gemma3", before.launcher)
+    assert unit.mark.digest.startswith("v1:sha256:")
+    assert not unit.runs(before)
+    assert (await driver.stop(unit, 5))["rungs"] == ["term"]
+    assert await driver.units([before]) == Known(())
+
+
+async def test_a_service_that_another_model_names_now_is_that_ones(service: ServicePlace) -> None:
+    identity = await service.started(running.SLEEPER)
+    before = service._model
+    named = {**before.launcher.options, "unit": "gemma3.service"}
+    heir = before.model_copy(update={"name": "gemma4", "launcher": Kind(kind="systemd", options=named)})
+    fact = await systemd.Driver(service.access, [heir]).units([before])
+    assert isinstance(fact, Known)
+    assert [(unit.mark.model, unit.runs(heir)) for unit in fact.value] == [("gemma4", True)]
+    await service.stop(identity, 5)

@@ -89,7 +89,7 @@ async def serving(bench: Bench) -> AsyncIterator[Unit]:
     """Serve the model inside the context."""
     unit = await until_ready(bench, await started(bench))
     yield unit
-    await bench.launcher.stop(unit.identity, 3)
+    await bench.launcher.stop(unit, 3)
 
 
 async def slots(bench: Bench, unit: Unit) -> Sequence[Slot]:
@@ -151,7 +151,7 @@ async def test_a_claim_is_nobodys_then_ours_refused_to_others_and_taken_over_whe
 
 
 async def test_a_unit_carries_its_mark_and_owns_its_port_until_it_is_stopped(bench: Bench) -> None:
-    assert await bench.launcher.port(bench.model.port) == Known(PortState())
+    assert await bench.access.port(bench.model.port) == Known(PortState())
     assert await ours(bench) == []
     unit = await until_ready(bench, await started(bench))
     assert unit.mark == Mark(controller=CONTROLLER, model="m", digest=bench.model.digest, port=bench.model.port)
@@ -159,12 +159,12 @@ async def test_a_unit_carries_its_mark_and_owns_its_port_until_it_is_stopped(ben
     assert unit.identity.pid in unit.members
     assert unit.leader
     assert [one.identity for one in await ours(bench)] == [unit.identity]
-    owner = value(await bench.launcher.port(bench.model.port)).owner
+    owner = value(await bench.access.port(bench.model.port)).owner
     assert (owner.pid, owner.model) == (unit.identity.pid, "m")
-    evidence = await bench.launcher.stop(unit.identity, 3)
+    evidence = await bench.launcher.stop(unit, 3)
     assert (evidence["gone"], evidence["rungs"]) == (True, ["term"])
     assert await ours(bench) == []
-    assert await bench.launcher.port(bench.model.port) == Known(PortState())
+    assert await bench.access.port(bench.model.port) == Known(PortState())
 
 
 async def test_a_stop_of_what_is_gone_is_done_already_and_touches_nobody(bench: Bench) -> None:
@@ -174,7 +174,7 @@ async def test_a_stop_of_what_is_gone_is_done_already_and_touches_nobody(bench: 
         forged = unit.identity.model_copy(update={"start": unit.identity.start - 1})
         elsewhere = unit.identity.model_copy(update={"boot_id": "another"})
         for gone in (first.identity, forged, elsewhere):
-            evidence = await bench.launcher.stop(gone, 3)
+            evidence = await bench.launcher.stop(unit.model_copy(update={"identity": gone}), 3)
             assert (evidence["gone"], evidence["rungs"]) == (True, [])
         assert [one.identity for one in await ours(bench)] == [unit.identity]
         assert value(await bench.engine.health(unit)).phase == "ready"
@@ -185,7 +185,7 @@ async def test_changes_end_when_the_unit_is_gone_and_at_once_when_it_was(bench: 
     looks = 0
     with anyio.fail_after(READY_WITHIN):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(bench.launcher.stop, unit.identity, 3)
+            tasks.start_soon(bench.launcher.stop, unit, 3)
             async for _ in bench.access.changes(unit.identity):
                 looks += 1
     assert looks == 1
@@ -236,7 +236,7 @@ async def test_an_engine_that_died_has_left_its_port_to_whoever_takes_it(bench: 
         assert value(await bench.engine.health(old)).phase == "unresponsive"
         await nobody_answers(bench, unit, held)
         async with bench.stranger() as pid:
-            owner = value(await bench.launcher.port(bench.model.port)).owner
+            owner = value(await bench.access.port(bench.model.port)).owner
             assert (owner.pid, owner.model) == (pid, None)
             health = value(await bench.engine.health(unit))
             assert (health.phase, health.identity) == ("stranger", unit.identity)
@@ -266,7 +266,7 @@ async def test_an_engine_that_hangs_is_unresponsive_and_is_ended_all_the_same(be
             health = value(await bench.engine.health(unit))
             assert (health.phase, health.identity) == ("unresponsive", unit.identity)
         assert [type(fact) for fact in seen] == [Unknown, Unknown]
-        evidence = await bench.launcher.stop(unit.identity, 0.1)
+        evidence = await bench.launcher.stop(unit, 0.1)
         assert (evidence["gone"], evidence["rungs"]) == (True, ["term", "term", "kill"])
         assert await ours(bench) == []
 

@@ -28,7 +28,7 @@ def model(*argv: str) -> ModelSpec:
 @pytest.fixture(params=WAYS)
 async def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Launcher]:
     async with reached(request.param, tmp_path) as access:
-        yield process.Driver(process.Options(), access)
+        yield process.Driver(access)
 
 
 async def test_the_binary_is_the_program_or_its_script(launcher: Launcher, tmp_path: Path) -> None:
@@ -56,6 +56,6 @@ async def test_a_program_is_asked_for_its_flags(launcher: Launcher, flag: str, s
 
 
 async def test_the_flags_of_a_service_are_its_own(tmp_path: Path) -> None:
-    fact = await systemd.Driver(systemd.Options(), here(tmp_path), ()).flags(model("llama-server", "--flash-atn"))
+    fact = await systemd.Driver(here(tmp_path), ()).flags(model("llama-server", "--flash-atn"))
     assert isinstance(fact, Known)
     assert fact.value.problem == ""

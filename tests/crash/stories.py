@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from reconciler.core.canonical import digest
 from reconciler.fakes.ports import FakeDrivers, FakeLauncher
 from reconciler.fakes.processes import Chatter, Nature
-from reconciler.model.facts import Claim, Fact, Unit, UnitIdentity
+from reconciler.model.facts import Claim, Fact, Unit
 from reconciler.model.records import RunClosed, StepIntent
-from reconciler.model.spec import ModelSpec
+from reconciler.model.spec import Kind, ModelSpec
 from reconciler.ports import Evidence
 from tests.crash import sleepers  # noqa: F401 - adds its stories
-from tests.crash.stage import A, B, Stage, serving_a, want
+from tests.crash.stage import POWER, A, B, Stage, serving_a, want
 from tests.crash.story import CAKE, TEA, keeps_on_disk, remembers, serves, story, wants
-from tests.sample_worlds import model
+from tests.sample_worlds import model, slice_of
 
 GIB = 1024**3
 ANOTHER = Claim(controller="another", name="den", directory="/var/lib/another", at=0.0)
@@ -38,6 +40,30 @@ def switch() -> Stage:
 @story(remembers(TEA))
 def switch_back() -> Stage:
     stage = wants(serving_a(), "b")
+    stage.ends("applied")
+    return wants(stage, "a")
+
+
+def held_by(launcher: str) -> Callable[[Stage], None]:
+    def over(stage: Stage) -> None:
+        remembers(TEA)(stage)
+        assert [one.launcher for one in stage.world.units()] == [launcher]
+
+    return over
+
+
+@story(held_by("systemd"))
+def another_launcher() -> Stage:
+    """Its command is the same, so its mark alone would say that it runs as it is defined."""
+    stage = serving_a()
+    moved = A.model_copy(update={"launcher": Kind(kind="systemd")})
+    stage.wanted = slice_of(("a",), moved, B, capabilities=POWER)
+    return stage
+
+
+@story(held_by("process"))
+def back_from_another_launcher() -> Stage:
+    stage = another_launcher()
     stage.ends("applied")
     return wants(stage, "a")
 
@@ -71,8 +97,8 @@ def death_in_the_trial() -> Stage:
 class SeenOnce(FakeLauncher):
     """Let b end as soon as it was seen to run, which is before anybody waits for it."""
 
-    async def units(self) -> Fact[tuple[Unit, ...]]:
-        seen = await super().units()
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+        seen = await super().units(former)
         self.host.world.crash("b")
         return seen
 
@@ -298,13 +324,13 @@ def claim_lost() -> Stage:
 class Reused(FakeLauncher):
     """Lose the race: the unit dies just before it is told to end, and a stranger gets its pid."""
 
-    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+    async def stop(self, unit: Unit, grace: float) -> Evidence:
         world = self.host.world
         for process in world.processes:
-            if process.identity == identity:
+            if process.identity == unit.identity:
                 process.ends_at = world.clock.now
-                world.stranger(pid=identity.pid)
-        return await super().stop(identity, grace)
+                world.stranger(pid=unit.identity.pid)
+        return await super().stop(unit, grace)
 
 
 @story(serves("b"))

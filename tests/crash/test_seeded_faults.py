@@ -11,11 +11,12 @@ import pytest
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher
 from reconciler.fakes.processes import FakeProcess, FakeSlot, SlotFile
-from reconciler.model.facts import Activity, Claim, Fact, Fingerprint, Health, Known, SavedSlot, Unit, UnitIdentity
+from reconciler.model.facts import Activity, Claim, Fact, Fingerprint, Health, Known, SavedSlot, Unit
 from reconciler.model.gpu import Card, Gpu
 from reconciler.model.onhost import WriteClaim
 from reconciler.model.port import PortState
 from reconciler.model.records import Instant, Record, Row, RunClosed, StepIntent
+from reconciler.model.spec import ModelSpec
 from reconciler.ports import Clock, Evidence, Journal
 from tests.clocks import instant
 from tests.crash.stage import Stage
@@ -27,12 +28,12 @@ from tests.crash.test_every_boundary import DEADLY, check, moments
 class Asleep(FakeLauncher):
     """See no units."""
 
-    async def units(self) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
         return Known(())
 
 
-class Blind(Asleep):
-    """See neither units nor listeners."""
+class Blind(FakeAccess):
+    """See no listeners."""
 
     async def port(self, port: int) -> Fact[PortState]:
         return Known(PortState())
@@ -41,12 +42,16 @@ class Blind(Asleep):
 class Trusting(FakeLauncher):
     """Believe that what was told to end, and lives on, has ended."""
 
-    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+    async def stop(self, unit: Unit, grace: float) -> Evidence:
         self.host.world.faults["stop"] = "lies"
-        return await super().stop(identity, grace)
+        return await super().stop(unit, grace)
 
-    async def units(self) -> Fact[tuple[Unit, ...]]:
-        return Known(()) if "stop" in self.host.world.faults else await super().units()
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+        return Known(()) if "stop" in self.host.world.faults else await super().units(former)
+
+
+class TrustingAccess(FakeAccess):
+    """See nobody on a port once a stop was asked for."""
 
     async def port(self, port: int) -> Fact[PortState]:
         return Known(PortState()) if "stop" in self.host.world.faults else await super().port(port)
@@ -55,10 +60,10 @@ class Trusting(FakeLauncher):
 class ByNumber(Reused):
     """Kill whoever has the pid now."""
 
-    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
-        await super().stop(identity, grace)
-        now = (one.identity for one in self.host.world.processes if one.identity.pid == identity.pid)
-        return await FakeLauncher.stop(self, next(now, identity), grace)
+    async def stop(self, unit: Unit, grace: float) -> Evidence:
+        await super().stop(unit, grace)
+        now = (one.identity for one in self.host.world.processes if one.identity.pid == unit.identity.pid)
+        return await FakeLauncher.stop(self, unit.model_copy(update={"identity": next(now, unit.identity)}), grace)
 
 
 class Flattered(FakeEngine):
@@ -245,9 +250,9 @@ FAULTS: dict[str, tuple[str, Callable[[Stage], None]]] = {
     "a quarantine is lost": ("failed_start", rows(without_quarantine)),
     "a trial is cut short": ("first_start", clock(Hasty)),
     "a unit is not seen": ("switch", behind(launcher=Asleep)),
-    "neither a unit nor its port is seen": ("first_start", behind(launcher=Blind)),
+    "neither a unit nor its port is seen": ("first_start", behind(launcher=Asleep, access=Blind)),
     "a host goes down with a unit that is not seen": ("power_off", behind(launcher=Asleep)),
-    "a launcher is believed that something ended": ("switch", behind(launcher=Trusting)),
+    "a launcher is believed that something ended": ("switch", behind(launcher=Trusting, access=TrustingAccess)),
     "a pid is taken for a process": ("reused_pid", behind(launcher=ByNumber)),
     "whatever listens is taken for healthy": ("never_healthy", behind(engine=Flattered)),
     "a busy engine is taken for idle": ("busy_engine", behind(engine=Deaf)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.fakes.ports import ALL_FAKE, FakeDrivers, FakeLauncher
-from reconciler.model.facts import UnitIdentity
+from reconciler.model.facts import Unit
 from reconciler.ports import Evidence
 from tests.crash.stage import A, serving_a
 from tests.crash.story import TEA, remembers, wants
@@ -12,8 +12,8 @@ from tests.crash.story import TEA, remembers, wants
 class Overtaken(FakeLauncher):
     """A launcher beside a stranger who takes a port as soon as a unit lets go of it."""
 
-    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
-        evidence = await super().stop(identity, grace)
+    async def stop(self, unit: Unit, grace: float) -> Evidence:
+        evidence = await super().stop(unit, grace)
         self.host.world.stranger(A.port)
         return evidence
 

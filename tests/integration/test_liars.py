@@ -262,7 +262,7 @@ async def test_a_client_that_waits_for_an_answer_does_not_keep_an_engine_alive(d
             client.request("POST", "/completion", json.dumps(endless), {"Content-Type": "application/json"})
             while not (await model.slot(unit)).busy:
                 await anyio.lowlevel.checkpoint()
-            stopped = await model.launcher.stop(unit.identity, grace=0.2)
+            stopped = await model.launcher.stop(unit, grace=0.2)
         assert stopped["gone"] is True
         (fact,) = await model.access.ask([AskUnits(pids=(unit.identity.pid,))])
         assert value(fact)["units"] == []

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import socket
-import subprocess
 import sys
-from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,10 +14,11 @@ from reconciler.drivers.engines import embedded
 from reconciler.loop import step_run
 from reconciler.onhost import systemd
 from reconciler.steps.start import Start
-from tests.booted import Booted, booted_systemd
-from tests.engine import EMBEDDED_SERVER, weights_in
+from tests.booted import booted_systemd
+from tests.engine import weights_in
 from tests.running import until
-from tests.stack import COMMAND_SECONDS, Stack, ending
+from tests.service_stack import ServiceStack
+from tests.stack import COMMAND_SECONDS, ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,70 +26,6 @@ if TYPE_CHECKING:
 
 KEY = "sk-never-to-be-seen"
 LOGIND = "/lib/systemd/systemd-logind"
-INVENTORY = """version: 1
-models:
-  tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 200ms}}
-  tiny-b:
-    engine: {{kind: embedded, weights: {weights}}}
-    launcher: {{kind: systemd, unit: tiny.service}}
-    port: {port}
-    stable_for: 200ms
-"""
-
-
-class ServiceStack(Stack):
-    """Run `reconciler` beside a booted systemd; tiny-b is its service."""
-
-    def __init__(self, folder: Path, booted: Booted) -> None:
-        self.booted = booted
-        super().__init__(folder)
-        weights = weights_in(folder)
-        text = INVENTORY.format(port=self.port, weights=weights)
-        (folder / "state" / "inventory.yaml").write_text(text)
-        (folder / "slots").mkdir()
-        command = embedded.command(embedded.Options(weights=str(weights)), "another-name", self.port)
-        self.service(f"ExecStart={shlex.join(command.argv)}")
-
-    def argv(self, *words: str, directory: str = "data") -> list[str]:
-        return [*self.booted.entering, "env", f"--chdir={self.folder}", *super().argv(*words, directory=directory)]
-
-    def begin(self) -> dict[str, Any]:
-        """Run `init` in a home of its own; from now on its files are the ones that count."""
-        (self.folder / "state").rename(self.folder / "before")
-        argv = [*self.booted.entering, "env", f"--chdir={self.folder}", f"HOME={self.folder}"]
-        done = subprocess.run(
-            [*argv, sys.executable, "-m", "reconciler", "init", "state", "-o", "json"],
-            env=self.environment(), capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        begun: dict[str, Any] = json.loads(done.stdout)
-        return begun
-
-    def llama_server(self) -> Path:
-        """Write a llama-server into the folder, and return where it is."""
-        program = self.folder / "llama-server"
-        paths = f"sys.path.insert(0, {str(EMBEDDED_SERVER.parent)!r})"
-        run = f"runpy.run_path({str(EMBEDDED_SERVER)!r}, run_name='__main__')"
-        program.write_text(f"#!{sys.executable}\nimport runpy, sys\n{paths}\n{run}\n")
-        program.chmod(0o755)
-        return program
-
-    def service(self, *lines: str) -> None:
-        """Write the service's file, where an operator would keep it."""
-        file = self.folder / "tiny.service"
-        file.write_text("\n".join(["[Service]", f"WorkingDirectory={self.folder}", *lines, ""]))
-        link = self.booted.path("/run/systemd/system/tiny.service")
-        link.unlink(missing_ok=True)
-        link.symlink_to(file)
-        self.booted.run("systemctl", "daemon-reload")
-
-    def listens(self, address: str = "127.0.0.1") -> bool:
-        """Return whether somebody accepts connections on the models' port."""
-        with closing(socket.socket()) as asking:
-            return asking.connect_ex((address, self.port)) == 0
-
-    def serves(self) -> bool:
-        return self.booted.shows("tiny", "ActiveState") == "active"
 
 
 @pytest.fixture

@@ -190,7 +190,7 @@ class WorldMachine(RuleBasedStateMachine):
     def is_misjudged(self) -> bool:
         """Return whether the power of the host is taken for another than it is; assert that the controller could not know."""
         world, sent = self.world, self.hints().sent_down
-        observer = Observer(ports(world, self.stage.wanted, Life()), self.stage.wanted, world.clock, remembered(sent))
+        observer = Observer(ports(world, self.stage.wanted, Life()), self.stage.wanted, world.clock, remembered(self.hints()))
         key = POWER(HOST)
         judged = world.clock.run(observer.look, [key]).value(key)
         if judged is None or judged.state == world.power:

@@ -88,6 +88,6 @@ def test_what_the_host_does_not_know_of_a_program_does_not_keep_it_from_being_st
     """A host whose program is of another version answers with an error; that is no judgement."""
     options = llamacpp.Options(weights="w.gguf", binary="/bin/sh", args=("--flash-atn",))
     model = spec(llamacpp.command(options, "m", 8080), 8080)
-    fact = anyio.run(process.Driver(process.Options(), here(tmp_path)).flags, model)
+    fact = anyio.run(process.Driver(here(tmp_path)).flags, model)
     assert isinstance(fact, Known)
     assert fact.value.problem == ""

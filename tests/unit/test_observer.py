@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import anyio
 
 from reconciler.core.power import SILENCE_SECONDS
+from reconciler.core.recovery import Hints
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.life import Life
 from reconciler.fakes.ports import FakeDrivers, FakeGpu, FakeLauncher, ports
@@ -14,6 +17,7 @@ from reconciler.model.facts import Fact, Unit
 from reconciler.model.gpu import Gpu
 from reconciler.model.observed import CONTACT, GPU, HEALTH, POWER, UNIT, Observed
 from reconciler.model.records import Instant, SentDown
+from reconciler.model.spec import ModelSpec
 from tests.crash.stage import want
 from tests.sample_worlds import HOST
 
@@ -31,9 +35,9 @@ class SilentGpu(FakeGpu):
 class SilentLauncher(FakeLauncher):
     """Never answer."""
 
-    async def units(self) -> Fact[tuple[Unit, ...]]:
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
         await anyio.sleep_forever()
-        return await super().units()
+        return await super().units(former)
 
 
 def seen(parts: FakeDrivers) -> tuple[World, Observed]:
@@ -48,7 +52,7 @@ def test_a_host_is_silent_only_while_its_network_answers() -> None:
     world.watched = False
     asked = Instant(at=world.clock.wall(), boot_id="boot", boot=world.clock.now)
     sent = SentDown(state="off", run=1, asked=asked, boot_id=world.boot_id)
-    observer = Observer(ports(world, want("a"), Life()), want("a"), world.clock, remembered(sent))
+    observer = Observer(ports(world, want("a"), Life()), want("a"), world.clock, remembered(Hints(sent_down=sent)))
 
     def judged(before: Observed, seconds: float) -> Observed:
         world.clock.now += seconds

@@ -120,7 +120,7 @@ def _drift(slice_: Slice, model: ModelSpec, unit: Unit | None) -> tuple[Conditio
         return (Condition(type="Drifted", status="True", reason="NotRunning", message="it is to be active"),)
     if unit is not None and not wanted:
         return (Condition(type="Drifted", status="True", reason="Running", message="it is not to be active"),)
-    if unit is not None and unit.mark.digest != model.digest:
+    if unit is not None and not unit.runs(model):
         message = "it was started with another definition"
         return (Condition(type="Drifted", status="True", reason="OtherDefinition", message=message),)
     return ()

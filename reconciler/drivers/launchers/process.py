@@ -10,14 +10,12 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from reconciler.edge import secret
 from reconciler.model.facts import Binary, Fact, Flags, Known, Mark, Unit, Unknown
 from reconciler.model.log import LogPart
-from reconciler.model.onhost import AskFlags, AskPort, AskProgram, AskTail, AskUnits, Spawn, StopProcess
-from reconciler.model.port import PortState
+from reconciler.model.onhost import AskFlags, AskProgram, AskTail, AskUnits, Spawn, StopProcess
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.model.facts import UnitIdentity
     from reconciler.model.spec import ModelSpec
     from reconciler.ports import Access, Evidence
 
@@ -43,12 +41,11 @@ class Options(BaseModel):
 class Driver:
     """Launch processes on the host behind `access`; each model has the directory `models/MODEL` there."""
 
-    def __init__(self, options: Options, access: Access, _: Sequence[ModelSpec] = ()) -> None:
+    def __init__(self, access: Access, _: Sequence[ModelSpec] = ()) -> None:
         """Use a host; which models there are says nothing that a mark does not."""
-        self.options = options
         self._access = access
 
-    async def units(self) -> Fact[tuple[Unit, ...]]:
+    async def units(self, _: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
         """Return every process group on the host that carries a mark. Source: /proc/PID/environ."""
         (fact,) = await self._access.ask([AskUnits()])
         if isinstance(fact, Unknown):
@@ -57,16 +54,6 @@ class Driver:
             return Known(_UNITS.validate_python(fact.value["units"]))
         except ValidationError as error:
             return Unknown(f"the host's units cannot be understood: {error.error_count()} fields are wrong")
-
-    async def port(self, port: int) -> Fact[PortState]:
-        """Return who listens on a port. Source: /proc/net/tcp, /proc/net/tcp6 and /proc/PID/fd."""
-        (fact,) = await self._access.ask([AskPort(port=port)])
-        if isinstance(fact, Unknown):
-            return fact
-        try:
-            return Known(PortState.model_validate(fact.value))
-        except ValidationError:
-            return Unknown(f"the owner of port {port} cannot be understood")
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
         """Return the program that would be started, or the script it runs when that is what is wrong or newer.
@@ -117,9 +104,9 @@ class Driver:
             )
         )
 
-    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+    async def stop(self, unit: Unit, grace: float) -> Evidence:
         """End the unit and its group: TERM, `grace` seconds, TERM, KILL; raise DriverError when somebody is left."""
-        return await self._access.act(StopProcess(identity=identity, grace=grace, again=AGAIN_SECONDS, kill=KILL_SECONDS))
+        return await self._access.act(StopProcess(identity=unit.identity, grace=grace, again=AGAIN_SECONDS, kill=KILL_SECONDS))
 
 
 def _directory(model_name: str) -> str:

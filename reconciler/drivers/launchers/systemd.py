@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from reconciler.edge import secret
-from reconciler.errors import DriverError
 from reconciler.model.facts import Binary, Fact, Flags, Known, Mark, Unit, UnitIdentity, Unknown
 from reconciler.model.log import LogPart
 from reconciler.model.names import Value
-from reconciler.model.onhost import AskPort, AskServiceLog, AskServices, StartService, StopService
+from reconciler.model.onhost import AskServiceLog, AskServices, StartService, StopService
 from reconciler.model.origin import Service
-from reconciler.model.port import PortState
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.model.spec import ModelSpec
+    from reconciler.model.spec import Kind, ModelSpec
     from reconciler.ports import Access, Evidence
 
 CAPABILITIES = Capabilities()
@@ -69,40 +67,25 @@ _SEEN = TypeAdapter(tuple[_Seen, ...])
 class Driver:
     """Run services on the host behind `access`, one for each of `models`."""
 
-    def __init__(self, options: Options, access: Access, models: Sequence[ModelSpec]) -> None:
+    def __init__(self, access: Access, models: Sequence[ModelSpec]) -> None:
         """Use a host; each model's own options name its service."""
-        self.options = options
         self._access = access
         self._models = models
 
-    async def units(self) -> Fact[tuple[Unit, ...]]:
-        """Return every service of the models that runs, or that systemd means to start again. Source: systemctl show."""
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+        """Return every service of the models that runs, or that systemd means to start again. Source: systemctl show.
+
+        A service that only a former definition names is its model's still, and runs another definition than the wanted one.
+        """
         shared = _shared(self._models)
         if shared:
             return Unknown(shared)
-        seen = await self._seen(self._models)
+        named = _by_service([*self._models, *former])
+        seen = await self._seen(named)
         if isinstance(seen, Unknown):
             return seen
-        pairs = zip(self._models, seen.value, strict=True)
-        return Known(tuple(_unit(model, one.unit) for model, one in pairs if one.unit is not None))
-
-    async def port(self, port: int) -> Fact[PortState]:
-        """Return who listens on a port, and as which model when it is a service's process."""
-        (fact,) = await self._access.ask([AskPort(port=port)])
-        if isinstance(fact, Unknown):
-            return fact
-        try:
-            state = PortState.model_validate(fact.value)
-        except ValidationError:
-            return Unknown(f"the owner of port {port} cannot be understood")
-        if state.owner is None or state.owner.pid is None:
-            return Known(state)
-        units = await self.units()
-        if isinstance(units, Unknown):
-            return units
-        names = [unit.mark.model for unit in units.value if state.owner.pid in {unit.identity.pid, *unit.members}]
-        owner = state.owner.model_copy(update={"model": names[0]}) if names else state.owner
-        return Known(PortState(owner=owner))
+        pairs = zip(named, seen.value, strict=True)
+        return Known(tuple(_unit(model, one.unit, model in self._models) for model, one in pairs if one.unit is not None))
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
         """Return the program that the service runs, as new as its newest file; or why the service cannot be started.
@@ -121,7 +104,7 @@ class Driver:
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """Return the last lines that the service wrote to the journal since it was started last, or those since `after`."""
-        service = next(_service(model) for model in self._models if model.name == model_name)
+        service = next(_service_of(model) for model in self._models if model.name == model_name)
         (fact,) = await self._access.ask([AskServiceLog(**service.model_dump(), lines=lines, after=after)])
         if isinstance(fact, Unknown):
             return fact
@@ -132,50 +115,55 @@ class Driver:
 
     async def start(self, model: ModelSpec, mark: Mark) -> Evidence:  # noqa: ARG002 - a service is told nothing
         """Start the service; raise DriverError."""
-        return await self._access.act(StartService(**_service(model).model_dump()))
+        return await self._access.act(StartService(**_service_of(model).model_dump()))
 
-    async def stop(self, identity: UnitIdentity, grace: float) -> Evidence:
+    async def stop(self, unit: Unit, grace: float) -> Evidence:
         """End the service: as its unit says, KILL for what is left after `grace` seconds and some; raise DriverError."""
-        seen = await self._seen(self._models)
-        if isinstance(seen, Unknown):
-            raise DriverError(seen.reason)
-        mine = [one for one in seen.value if one.unit is not None and one.unit.identity == identity]
-        if not mine:
-            return {"gone": True, "rungs": [], "exit_code": None, "seconds": 0.0}
-        one, grace = mine[0], grace + AGAIN_SECONDS
-        return await self._access.act(
-            StopService(name=one.name, scope=one.scope, identity=identity, grace=grace, kill=KILL_SECONDS)
-        )
+        service, grace = _service(unit.launcher, unit.mark.model), grace + AGAIN_SECONDS
+        return await self._access.act(StopService(**service.model_dump(), identity=unit.identity, grace=grace, kill=KILL_SECONDS))
 
     async def _seen(self, models: Sequence[ModelSpec]) -> Fact[tuple[_Seen, ...]]:
-        (fact,) = await self._access.ask([AskServices(services=tuple(_service(model) for model in models))])
+        (fact,) = await self._access.ask([AskServices(services=tuple(_service_of(model) for model in models))])
         if isinstance(fact, Unknown):
             return fact
         try:
             seen = {(one.name, one.scope): one for one in _SEEN.validate_python(fact.value["services"])}
-            return Known(tuple(seen[service.name, service.scope] for service in map(_service, models)))
+            return Known(tuple(seen[service.name, service.scope] for service in map(_service_of, models)))
         except (ValidationError, KeyError):
             return Unknown("the host's services cannot be understood")
 
 
-def _service(model: ModelSpec) -> Service:
-    options = Options.model_validate(model.launcher.options)
-    return Service(name=options.unit or f"{model.name}.service", scope=options.scope)
+def _service(launcher: Kind, model_name: str) -> Service:
+    options = Options.model_validate(launcher.options)
+    return Service(name=options.unit or f"{model_name}.service", scope=options.scope)
+
+
+def _service_of(model: ModelSpec) -> Service:
+    return _service(model.launcher, model.name)
+
+
+def _by_service(models: Sequence[ModelSpec]) -> list[ModelSpec]:
+    """Return the first model of each service."""
+    first: dict[Service, ModelSpec] = {}
+    for model in models:
+        first.setdefault(_service_of(model), model)
+    return list(first.values())
 
 
 def _shared(models: Sequence[ModelSpec]) -> str:
     """Return which models name one service, empty when each has its own: nobody could say which of them runs."""
     first: dict[Service, str] = {}
     for model in models:
-        other = first.setdefault(_service(model), model.name)
+        other = first.setdefault(_service_of(model), model.name)
         if other != model.name:
-            name = _service(model).name
+            name = _service_of(model).name
             return f"{other} and {model.name} are both the service {name}; give each its own with unit: in inventory.yaml"
     return ""
 
 
-def _unit(model: ModelSpec, running: _Running) -> Unit:
+def _unit(model: ModelSpec, running: _Running, is_wanted: bool) -> Unit:
     # Any other digest of this version says that the definition changed, and the planner starts the service again.
-    digest = f"{model.digest.rpartition(':')[0]}:{'0' * 16}" if running.outdated else model.digest
+    is_current = is_wanted and not running.outdated
+    digest = model.digest if is_current else f"{model.digest.rpartition(':')[0]}:{'0' * 16}"
     mark = Mark(controller="", model=model.name, digest=digest, port=model.port)
-    return Unit(mark=mark, launcher="systemd", **running.model_dump(exclude={"outdated"}))
+    return Unit(mark=mark, launcher=model.launcher, **running.model_dump(exclude={"outdated"}))

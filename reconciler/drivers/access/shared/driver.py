@@ -30,6 +30,7 @@ from reconciler.model.onhost import (
     StopService,
     WakeOther,
 )
+from reconciler.model.port import PortState
 from reconciler.model.preparation import Prepared
 
 if TYPE_CHECKING:
@@ -89,6 +90,16 @@ class ExchangeDriver:
         """Return what the host was prepared with since it came up."""
         (fact,) = await self.ask([AskPrepared()])
         return fact if isinstance(fact, Unknown) else Known(Prepared(digest=str(fact.value["digest"])))
+
+    async def port(self, port: int) -> Fact[PortState]:
+        """Return who listens on a port. Source: /proc/net/tcp, /proc/net/tcp6 and /proc/PID/fd."""
+        (fact,) = await self.ask([AskPort(port=port)])
+        if isinstance(fact, Unknown):
+            return fact
+        try:
+            return Known(PortState.model_validate(fact.value))
+        except ValidationError:
+            return Unknown(f"the owner of port {port} cannot be understood")
 
     async def claim(self) -> Fact[Claim | None]:
         """Return who acts on this host."""

@@ -1,0 +1,84 @@
+"""The command line beside a systemd that was booted for it, with one model that is a process and one that is a service."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from reconciler.drivers.engines import embedded
+from tests.booted import Booted
+from tests.engine import EMBEDDED_SERVER, weights_in
+from tests.stack import COMMAND_SECONDS, Stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INVENTORY = """version: 1
+models:
+  tiny-a: {{engine: {{kind: embedded, seed: 1}}, port: {port}, stable_for: 200ms}}
+  tiny-b:
+    engine: {{kind: embedded, weights: {weights}}}
+    launcher: {{kind: systemd, unit: tiny.service}}
+    port: {port}
+    stable_for: 200ms
+"""
+
+
+class ServiceStack(Stack):
+    """Run `reconciler` beside a booted systemd; tiny-b is its service."""
+
+    def __init__(self, folder: Path, booted: Booted) -> None:
+        self.booted = booted
+        super().__init__(folder)
+        weights = weights_in(folder)
+        text = INVENTORY.format(port=self.port, weights=weights)
+        (folder / "state" / "inventory.yaml").write_text(text)
+        (folder / "slots").mkdir()
+        command = embedded.command(embedded.Options(weights=str(weights)), "another-name", self.port)
+        self.service(f"ExecStart={shlex.join(command.argv)}")
+
+    def argv(self, *words: str, directory: str = "data") -> list[str]:
+        return [*self.booted.entering, "env", f"--chdir={self.folder}", *super().argv(*words, directory=directory)]
+
+    def begin(self) -> dict[str, Any]:
+        """Run `init` in a home of its own; from now on its files are the ones that count."""
+        (self.folder / "state").rename(self.folder / "before")
+        argv = [*self.booted.entering, "env", f"--chdir={self.folder}", f"HOME={self.folder}"]
+        done = subprocess.run(
+            [*argv, sys.executable, "-m", "reconciler", "init", "state", "-o", "json"],
+            env=self.environment(), capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        begun: dict[str, Any] = json.loads(done.stdout)
+        return begun
+
+    def llama_server(self) -> Path:
+        """Write a llama-server into the folder, and return where it is."""
+        program = self.folder / "llama-server"
+        paths = f"sys.path.insert(0, {str(EMBEDDED_SERVER.parent)!r})"
+        run = f"runpy.run_path({str(EMBEDDED_SERVER)!r}, run_name='__main__')"
+        program.write_text(f"#!{sys.executable}\nimport runpy, sys\n{paths}\n{run}\n")
+        program.chmod(0o755)
+        return program
+
+    def service(self, *lines: str) -> None:
+        """Write the service's file, where an operator would keep it."""
+        file = self.folder / "tiny.service"
+        file.write_text("\n".join(["[Service]", f"WorkingDirectory={self.folder}", *lines, ""]))
+        link = self.booted.path("/run/systemd/system/tiny.service")
+        link.unlink(missing_ok=True)
+        link.symlink_to(file)
+        self.booted.run("systemctl", "daemon-reload")
+
+    def listens(self, address: str = "127.0.0.1") -> bool:
+        """Return whether somebody accepts connections on the models' port."""
+        with closing(socket.socket()) as asking:
+            return asking.connect_ex((address, self.port)) == 0
+
+    def serves(self) -> bool:
+        return self.booted.shows("tiny", "ActiveState") == "active"

@@ -1,0 +1,61 @@
+"""By which definitions units may still run."""
+
+from __future__ import annotations
+
+from reconciler.core.attribution import former, owners_named
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import Hints
+from reconciler.model.facts import Fact, Known, Unknown
+from reconciler.model.observed import CONTACT, ORPHANS, PORT, UNIT, AnyFactKey, FactValue, Observed
+from reconciler.model.port import PortOwner, PortState
+from reconciler.model.spec import Kind
+from tests.sample_worlds import HOST, model, slice_of, unit
+
+PROCESS = model("a")
+SERVICE = model("a", launcher=Kind(kind="systemd"))
+RENAMED = model("a", launcher=Kind(kind="systemd", options={"unit": "llm.service"}))
+
+
+def test_nobody_ran_by_another_definition_where_nothing_is_remembered() -> None:
+    assert former(slice_of(("a",), PROCESS), Hints()) == ()
+
+
+def test_a_definition_that_names_the_same_launcher_is_no_former_one() -> None:
+    before = slice_of(("a",), model("a", digest=digest("another")))
+    assert former(slice_of(("a",), PROCESS), Hints(wanted=before, last_good=before)) == ()
+
+
+def test_what_failed_last_and_what_was_good_before_are_former_definitions_newest_first() -> None:
+    hints = Hints(wanted=slice_of(("a",), RENAMED), last_good=slice_of(("a",), SERVICE))
+    assert former(slice_of(("a",), PROCESS), hints) == (RENAMED, SERVICE)
+    assert former(slice_of(("a",), SERVICE), hints) == (RENAMED,)
+
+
+def test_a_definition_that_both_remember_is_told_once() -> None:
+    before = slice_of(("a",), SERVICE)
+    assert former(slice_of(("a",), PROCESS), Hints(wanted=before, last_good=before)) == (SERVICE,)
+
+
+def test_a_model_that_is_in_no_inventory_any_more_may_run_by_its_last_definition() -> None:
+    assert former(slice_of(()), Hints(last_good=slice_of(("a",), SERVICE))) == (SERVICE,)
+
+
+def listening(pid: int | None, model_name: str | None = None) -> Known[FactValue]:
+    return Known(PortState(owner=PortOwner(pid=pid, name="python", model=model_name)), 5.0)
+
+
+def test_a_port_is_the_models_whose_unit_has_the_process_that_listens() -> None:
+    found, stray = unit("a", pid=7), unit("gone", pid=9).model_copy(update={"members": (9, 10)})
+    units: dict[AnyFactKey, Fact[FactValue]] = {UNIT(HOST, "a"): Known(found), ORPHANS(HOST): Known((stray,))}
+    ports: dict[AnyFactKey, Fact[FactValue]] = {PORT(HOST, 1): listening(7), PORT(HOST, 2): listening(10)}
+    after = owners_named(Observed(units | ports), ports)
+    assert [after.fact(key) for key in ports] == [listening(7, "a"), listening(10, "gone")]
+
+
+def test_a_port_of_nobodys_unit_stays_as_it_was_seen() -> None:
+    ports: dict[AnyFactKey, Fact[FactValue]] = {
+        PORT(HOST, 1): listening(11), PORT(HOST, 2): listening(None), PORT(HOST, 3): Known(PortState()),
+        PORT(HOST, 4): Unknown("nobody says"),
+    }  # fmt: skip
+    seen = Observed({UNIT(HOST, "a"): Known(None), CONTACT(HOST): Unknown("it is silent"), **ports})
+    assert owners_named(seen, ports) == seen
