@@ -116,7 +116,7 @@ def run(say: Say) -> int:
     try:
         return _play(stage)
     finally:
-        say("\nCleaning up: nothing is to be active any more.")
+        say("\nCleaning up: no model should be active any more.")
         stage.desire(NOTHING_ACTIVE)
         left = stage.reconciler("apply", "--yes")
         if left:

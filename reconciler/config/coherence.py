@@ -70,7 +70,7 @@ def _power(wish: HostWish, at: KeyPath, host: HostSpec | None) -> Iterator[Probl
         sentence = "found auto, which needs the gateway and is not in this version; expected on, off or suspend"
         yield Problem("desired", place, sentence)
     elif host and wish.power == "off" and not host.capabilities.can_shut_down:
-        sentence = f"found off, but nothing in `power:` of {host.name} can send it down"
+        sentence = f"found off, but nothing in `power:` of {host.name} can shut it down"
         yield Problem("desired", place, f"{sentence}; set power: for it in the inventory, or leave the key out")
     elif host and wish.power in {"off", "suspend"} and not host.power.wake:
         sentence = f"found {wish.power}, but nothing in `power:` of {host.name} could bring it up again"

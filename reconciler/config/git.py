@@ -118,7 +118,7 @@ def commit(path: Path, message: str) -> None:
             heard = getattr(error, "stderr", None) or str(error).encode()
             why = "; ".join(line.strip() for line in heard.decode("utf-8", "replace").splitlines() if line.strip())
             raise Unreachable(
-                f"git did not commit {path}: {why}. The file stays as it was written, nothing was applied: mend what git says, "
+                f"git did not commit {path}: {why}. The file stays as it was written, nothing was applied: fix what git says, "
                 f"then say the same once more, or commit it yourself and `reconciler apply`"
             ) from error
         if command[0] == "status" and not done.stdout:

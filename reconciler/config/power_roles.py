@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ACCESS = Kind(kind="access")
 ROLES = {
-    "stop": ("can_shut_down", "send a host down"),
+    "stop": ("can_shut_down", "shut a host down"),
     "proof": ("can_testify", "tell whether a host is on"),
     "force": ("can_cut", "cut the power of a host"),
 }

@@ -30,7 +30,7 @@ DIGEST_VERSION = "v1:"
 POWER_STATES: Mapping[WantedPower, PowerState] = {"on": "on", "off": "off", "suspend": "suspended"}
 """What a host is once a wish for its power is fulfilled."""
 
-NOBODY_TELLS = "nothing says that it is off: name a witness under `proof:`, or switch it on, and it is sent down from there"
+NOBODY_TELLS = "nothing says that it is off: name a witness under `proof:`, or switch it on, and it is shut down from there"
 
 SILENT, GOING_DOWN = "silent", "going down"
 """What a host has of power that does not answer, and one that has accepted to go down and may still answer."""
@@ -38,7 +38,7 @@ SILENT, GOING_DOWN = "silent", "going down"
 
 @dataclass(frozen=True)
 class Difference:
-    """What must change, the facts that could not be compared because they are unknown, and what no step can mend (`unmet`)."""
+    """What must change, the facts that could not be compared because they are unknown, and what no step can change (`unmet`)."""
 
     changes: tuple[Change, ...]
     unknown: tuple[str, ...] = ()
@@ -189,8 +189,8 @@ def _complaint(model_name: str, health: Health) -> str:
 
 def _stop_cause(wanted: Slice) -> str:
     if wanted.power in {"off", "suspend"}:
-        return f"power is to be {POWER_STATES[wanted.power]}"
-    return "active model changes" if wanted.active else "no model is to be active"
+        return f"power should be {POWER_STATES[wanted.power]}"
+    return "active model changes" if wanted.active else "no model should be active"
 
 
 def _start_cause(wanted: Slice, observed: Observed) -> str:

@@ -50,7 +50,7 @@ class Ownership:
         return (claim.name, claim.directory) == (self.controller.name, self.controller.directory)
 
     def _difference(self, claim: Claim) -> Reason:
-        elsewhere = f"give this one a data directory of its own with --data, or stop the other and use {TAKE_OVER}"
+        elsewhere = f"give this one its own data directory with --data, or stop the other and use {TAKE_OVER}"
         if claim.controller != self.controller.id and self._is_here(claim):
             return Reason(
                 " like this one, but under another id: that directory was emptied, or another machine has the same name",

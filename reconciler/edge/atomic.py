@@ -31,7 +31,7 @@ _REMEDIES = {
 
 def remedy(error: Exception) -> str:
     """Return what to do about a write that the system refused."""
-    return _REMEDIES.get(getattr(error, "errno", None) or 0, "free space or mend the permissions")
+    return _REMEDIES.get(getattr(error, "errno", None) or 0, "free space or fix the permissions")
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:

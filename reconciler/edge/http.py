@@ -69,7 +69,7 @@ class HttpFault(DriverError):
 
 
 SENTENCES: Mapping[str, str] = {
-    "refused": "{asked}: nobody accepts connections there ({words})",
+    "refused": "{asked}: nothing accepts connections there ({words})",
     "timeout": "{asked} was not answered within {words}",
     "broken": "{asked}: the connection broke ({words})",
     "too large": "{asked} answered with more than {words}",
@@ -143,7 +143,7 @@ class PersistentConnection:
             self._answered = False
             response = await transport.handle_async_request(request)
         except httpx.ConnectError:
-            # The file with the certificate is read again the next time: somebody may be told to mend it.
+            # The file with the certificate is read again the next time: somebody may be told to fix it.
             self._lingering.cancel()
             self._transport = None
             raise
@@ -316,10 +316,10 @@ def _mistrust(url: str, error: ssl.SSLCertVerificationError, certificate: str | 
     """Return what is wrong with the certificate of a server, and what to do."""
     why = error.verify_message
     if error.verify_code in OUT_OF_DATE:
-        return f"does not count today ({why}), so it was not told the password; renew it there, or mend the clock here"
+        return f"does not count today ({why}), so it was not told the password; renew it there, or set the clock here"
     place = url.partition("://")[2].partition("/")[0]
     place = place if re.search(r":\d+$", place) else f"{place}:443"
-    said = f"is not the one in {certificate}" if certificate else "nobody trusts here"
+    said = f"is not the one in {certificate}" if certificate else "is not trusted here"
     return (
         f"{said}, so it was not told the password ({why}); where it is the right one, save what "
         f"`openssl s_client -connect {place} </dev/null | openssl x509` prints, and name the file as `certificate:`"

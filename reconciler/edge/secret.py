@@ -19,7 +19,7 @@ def read(secret: Secret) -> str:
         case FromEnv(from_env=name):
             value = os.environ.get(name)
             if not value:
-                raise Declined(f"the secret is to be in the environment variable {name}, which is not set here")
+                raise Declined(f"the secret should be in the environment variable {name}, which is not set here")
             return value
         case FromFile(from_file=path):
             return _content(Path(path))

@@ -73,8 +73,8 @@ REMEDIES = {
     ),
     "Host key verification failed": "its host key is not known yet; `ssh {to}` once shows it and asks: " + COMPARE,
     "Permission denied": "ssh must get in without a question; load your key into the agent, or `ssh-copy-id {to}`",
-    "Could not resolve hostname": "mend `address:`, or the host's name in ~/.ssh/config",
-    "Bad owner or permissions": "mend the permissions of the file that ssh names",
+    "Could not resolve hostname": "correct `address:`, or the host's name in ~/.ssh/config",
+    "Bad owner or permissions": "fix the permissions of the file that ssh names",
     "python3": "it needs python3, 3.9 or later, on the PATH there",
 }
 """What ssh or a login shell says, and what to do about it."""

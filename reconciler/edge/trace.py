@@ -1,4 +1,4 @@
-"""Keep the traceback of what nobody expected in a file, for whoever mends the program: people are told its name."""
+"""Keep the traceback of what nobody expected in a file, for whoever fixes the program: people are told its name."""
 
 from __future__ import annotations
 

@@ -20,5 +20,5 @@ async def perform(step: AwaitDown, acting: EffectContext) -> Evidence:
         return {}
     answers = acting.world.value(CONTACT(step.host)) is not None
     if answers and acting.world.power(step.host) == "on":
-        raise Declined("it answers and is not going down any more, so its power is not cut; the next run asks it anew")
+        raise Declined("it answers and is not going down any more, so its power is not cut; the next run asks it again")
     return await cut(step, acting)

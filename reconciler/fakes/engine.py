@@ -217,7 +217,7 @@ class FakeEngine:
         now, port = self.host.world.now, self._port(unit)
         owner = self.host.world.on_port(port)
         if owner is None:
-            return ("loading" if unit.uptime < YOUNG_SECONDS else "unresponsive"), f"nobody listens on {port}"
+            return ("loading" if unit.uptime < YOUNG_SECONDS else "unresponsive"), f"nothing listens on {port}"
         if owner.identity != unit.identity:
             return "stranger", f"pid {owner.identity.pid} listens on {port}, not {self.model.name}"
         if owner.is_ready(now):

@@ -189,7 +189,7 @@ class StepRun:
         """Try the effect once more, and return what went wrong."""
         if self._step.ends_down:
             await self._intend("irreversible")
-            self._context.say(f"{self._step.kind} {self._step.target}: it hangs; its power is to be cut")
+            self._context.say(f"{self._step.kind} {self._step.target}: it hangs; its power will be cut")
         return (await self._perform(world, attempt)).trouble
 
     async def _missed(self, seen: StepEnd) -> RunEnd:

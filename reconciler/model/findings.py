@@ -48,7 +48,7 @@ class Findings(Value):
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     hosts: tuple[str, ...] = Field(description="The hosts that were looked at.")
-    findings: tuple[Finding, ...] = Field(description="What was found, the controller's first. Empty: nothing to mend.")
+    findings: tuple[Finding, ...] = Field(description="What was found, the controller's first. Empty: nothing to fix.")
 
     @property
     def wrong(self) -> bool:

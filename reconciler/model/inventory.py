@@ -52,7 +52,7 @@ class PowerRoles(Value):
         default=(),
         description="What brings the host up, one driver or several that are tried in order; none leaves that to a person.",
     )
-    stop: KindOf | None = Field(default=None, description="What sends it down; without it, its own system, through its access.")
+    stop: KindOf | None = Field(default=None, description="What shuts it down; without it, its own system, through its access.")
     proof: KindOf | None = Field(default=None, description="What tells from outside whether it is on.")
     force: KindOf | None = Field(
         default=None,

@@ -10,7 +10,7 @@ from reconciler.model.onhost import InDoubt
 from reconciler.model.port import PortOwner, PortState
 from reconciler.steps.step import ModelStep
 
-ENDED = "it ended while it loaded"
+ENDED = "it exited while loading"
 
 
 class AwaitHealthy(ModelStep):

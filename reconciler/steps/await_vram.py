@@ -39,7 +39,7 @@ class Share(Value):
         needed = f"{self.need_bytes / GIB:.1f} GiB{{}} are needed{where}, "
         if not mine.cards:
             there = ", ".join(str(card.index) for card in gpu.cards)
-            return f"card {self.card} is not there, the host has {there}; mend `gpus:` in the inventory"
+            return f"card {self.card} is not there, the host has {there}; correct `gpus:` in the inventory"
         if self.goal > mine.total:
             has = "the card has" if len(mine.cards) == 1 else f"the {len(mine.cards)} cards have"
             return needed.format(" and a margin of 0.5 GiB") + f"{has} {mine.total / GIB:.1f} GiB"

@@ -112,4 +112,4 @@ class Start(ModelStep):
         )
 
     def _mending(self, problem: str) -> str:
-        return f"{problem} (mend it, or what inventory.yaml says of {self.model})" if problem else ""
+        return f"{problem} (fix it, or what inventory.yaml says of {self.model})" if problem else ""

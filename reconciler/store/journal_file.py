@@ -328,7 +328,7 @@ class JournalFile:
 
     def _unreadable(self, why: str) -> DurabilityError:
         found = f"the journal {self._file} cannot be read: {why}"
-        fix = "free space, mend the permissions or the disk, or wait for who holds it; then run the command again"
+        fix = "free space, fix the permissions or the disk, or wait for who holds it; then run the command again"
         message = f"{found}. Nothing was done, and nothing says that it is damaged: {fix}"
         return DurabilityError(message, found=f"{found}; nothing says that it is damaged", fix=fix)
 

@@ -88,7 +88,7 @@ async def run(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[Verd
         outcome = await _ask(app, request, caller)
         if outcome is not None:
             return outcome
-        caller.say("whoever acted on this data directory is gone; acting here")
+        caller.say("the process that acted on this data directory is gone; acting here")
         request = replace(request, noting=(), beside_one_that_died=True)
 
 

@@ -37,7 +37,7 @@ def _files(looking: Reader) -> tuple[Wanted | None, tuple[Finding, ...]]:
     try:
         wanted = looking.source.read()
     except ConfigError as error:
-        fix = "mend what is named; `reconciler validate` reads both files again"
+        fix = "fix what is named; `reconciler validate` reads both files again"
         return None, (Finding(level="wrong", subject="files", found=error.message, fix=fix),)
     return wanted, tuple(findings.of_provenance(wanted.provenance))
 

@@ -23,7 +23,7 @@ from reconciler.verbs.hosts import among
 from reconciler.verbs.result import Outcome, worst
 
 QUESTION = (
-    "This saves what {host} holds, stops its models, sends it down, wakes it, and brings back what is wanted. Go on? [y/N] "
+    "This saves what {host} holds, stops its models, shuts it down, wakes it, and brings back what is wanted. Go on? [y/N] "
 )
 AS_ASKED = {"applied", "in_sync"}
 
@@ -39,7 +39,7 @@ async def run(
     slice_ = wanted.slices[name]
     can = slice_.host.capabilities
     if not (can.can_wake and can.can_shut_down):
-        lacks = "send it down" if can.can_wake else "wake it"
+        lacks = "shut it down" if can.can_wake else "wake it"
         raise Refused(f"nothing in `power:` of {name} can {lacks}; name a driver for it in inventory.yaml")
     if not approve(QUESTION.format(host=name)):
         raise NotApproved(f"nothing was done: the try was not approved; `reconciler doctor {name} --try-power --yes` asks nobody")

@@ -30,7 +30,7 @@ async def run(app: Actor, proposal: Proposal, message: str, caller: Caller) -> O
         lost = proposal.write()
         caller.say(f"{proposal.path} is written{_without(lost) if lost else ''}")
     else:
-        caller.say(f"{proposal.path} says so already; nothing is to be written")
+        caller.say(f"{proposal.path} says so already; nothing to write")
     if message:
         proposal.commit(message)
     # What was approved is asked about again only when the world moved while it was written. A watch is at it since the write.
@@ -54,7 +54,7 @@ def _still_says(proposal: Proposal, end: HostEnd | None = None) -> str:
     follows = "is left alone until it changes, or `reconciler retry`" if failed else "follows at the next apply, or by a watch"
     match list(end.serving if end else ()):
         case [name] if name == proposal.model:
-            instead = f"{name} serves as it was defined before: mend what inventory.yaml says of it"
+            instead = f"{name} serves as it was defined before: correct what inventory.yaml says of it"
         case [name]:
             instead = f"`reconciler use {name}` keeps {name}"
         case _:

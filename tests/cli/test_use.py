@@ -250,5 +250,5 @@ def test_a_use_that_went_back_to_the_same_model_says_where_it_differs(tmp_path: 
         made.inventory(', args: ["--threads", "many"]')
         done = made.run("use", "tiny-b", "--yes")
         assert done.returncode == 3, done.stderr
-        assert "tiny-b serves as it was defined before: mend what inventory.yaml says of it" in done.stderr
+        assert "tiny-b serves as it was defined before: correct what inventory.yaml says of it" in done.stderr
         assert "`reconciler use tiny-b`" not in done.stderr

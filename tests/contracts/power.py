@@ -68,7 +68,7 @@ class Bench:
     """Whether the driver itself hears that a secret is wrong."""
     stranger: ClassVar[str] = ""
     """What is said to one with a wrong secret."""
-    absent: ClassVar[str] = "nobody accepts connections there"
+    absent: ClassVar[str] = "nothing accepts connections there"
     faults: ClassVar[tuple[str, ...]] = ()
     """What can go wrong with who is asked, while the host goes on."""
 

@@ -39,7 +39,7 @@ class Ipmi(Bench):
     kind = "ipmi"
     secret = "correct-horse"  # noqa: S105  the BMC is a test's own
     stranger = r"lets operator not in \(RAKP 2 .*`password:` \(from_env POWER_SECRET\)"
-    absent = "opened no session .* nobody answers there, as when IPMI over LAN is off, or the user operator, its password"
+    absent = "opened no session .* nothing answers there, as when IPMI over LAN is off, or the user operator, its password"
     faults = ("echo Chassis Power is pending", "exit 0", "echo 'Error: Unable to establish IPMI session' >&2; exit 1")
 
     @contextmanager

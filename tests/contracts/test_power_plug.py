@@ -327,7 +327,7 @@ async def test_a_plug_behind_a_certificate_of_its_own_is_trusted_by_name_alone(
         assert (await bench.testimony(certificate=str(certificate))).state == "on"
         asked = len(served.asked)
         reason = await bench.reason()
-    assert "it shows a certificate that nobody trusts here, so it was not told the password (self-signed certificate)" in reason
+    assert "it shows a certificate that is not trusted here, so it was not told the password (self-signed certificate)" in reason
     assert "name the file as `certificate:`" in reason
     assert len(served.asked) == asked
 

@@ -164,7 +164,7 @@ async def test_high_availability_is_given_time_before_it_kills_and_cuts_without_
 async def test_a_node_does_not_wake_itself(stand: Stand) -> None:
     with pytest.raises(DriverError, match=f"answered 500 '{LOCAL}' is local node, cannot wake my self!"):
         await of(stand, LOCAL).wake()
-    assert "`address` is to be another node's" in await of(stand, LOCAL).wake_problem()
+    assert "`address` must be another node's" in await of(stand, LOCAL).wake_problem()
 
 
 async def test_a_node_that_could_not_be_woken_again_is_deaf(stand: Stand) -> None:
@@ -254,7 +254,7 @@ async def test_an_answer_that_makes_no_sense_is_unknown(stand: Stand, answer: ob
 async def test_a_certificate_that_is_not_named_is_not_trusted(stand: Stand) -> None:
     fact = await driver(stand, guest=100, certificate=None).testimony()
     assert isinstance(fact, Unknown)
-    assert "it shows a certificate that nobody trusts here, so it was not told the password" in fact.reason
+    assert "it shows a certificate that is not trusted here, so it was not told the password" in fact.reason
     assert stand.cluster.asked == []
 
 

@@ -56,7 +56,7 @@ def driver(bmc: Bmc, **changed: Any) -> Driver:
 
 async def test_a_certificate_that_nobody_signed_must_be_named(crowded: Bmc) -> None:
     reason = await why_unknown(PASSWORD, driver(crowded, certificate=None))
-    assert "shows a certificate that nobody trusts here, so it was not told the password" in reason
+    assert "shows a certificate that is not trusted here, so it was not told the password" in reason
     assert f"`openssl s_client -connect {crowded.address} </dev/null | openssl x509`" in reason
 
 

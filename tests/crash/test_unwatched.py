@@ -219,7 +219,7 @@ def test_a_host_that_hangs_and_is_only_waited_for_is_not_asked_again_and_is_cut(
     assert (verdict.outcome, life.acts) == ("applied", ["cut"])
     assert stage.world.clock.boot() - began > HANGS_SECONDS
     assert stage.world.violations == []
-    assert "await_down box: it hangs; its power is to be cut" in stage.said
+    assert "await_down box: it hangs; its power will be cut" in stage.said
     is_off(stage)
 
 

@@ -95,12 +95,12 @@ class Gone(FakeEngine):
 
     async def restore(self, unit: Unit, saved: Saved) -> Evidence:
         _ = unit, saved
-        raise DriverError("nobody accepts connections there")
+        raise DriverError("nothing accepts connections there")
 
 
 def test_a_restore_that_could_not_be_tried_is_said() -> None:
     _, verdict = back(engine=Gone)
-    assert verdict.notes == ("a: not every saved conversation was put back: nobody accepts connections there",)
+    assert verdict.notes == ("a: not every saved conversation was put back: nothing accepts connections there",)
 
 
 def test_the_next_run_starts_with_a_clean_sheet() -> None:

@@ -354,7 +354,7 @@ def installed(tmp_path: Path) -> Iterator[Stack]:
 @pytest.mark.parametrize(
     ("directory", "sentence"),
     [
-        (NOWHERE, f"{NOWHERE}/lock cannot be opened: No such file or directory; free space or mend the permissions, or choose"),
+        (NOWHERE, f"{NOWHERE}/lock cannot be opened: No such file or directory; free space or fix the permissions, or choose"),
         ("state/desired.yaml", "desired.yaml is not a directory; choose another place with --data"),
     ],
 )

@@ -47,7 +47,7 @@ class Loss(NamedTuple):
 
 
 LOSSES = {
-    "full": Loss(faults.full, "free space or mend the permissions. Nothing more is done until then", faults.emptied),
+    "full": Loss(faults.full, "free space or fix the permissions. Nothing more is done until then", faults.emptied),
     "taken": Loss(faults.taken, "is gone, so nothing more is done. Put the old one back and run", faults.returned),
     "forgotten": Loss(faults.taken, "without it the next command begins a new one, adopts engines", lambda _: None),
 }

@@ -208,7 +208,7 @@ def hurried(here: Stack) -> CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("mood", "said"),
-    [("busy", "answered 503: the keeper lost the key"), ("silent", "nobody listens on")],
+    [("busy", "answered 503: the keeper lost the key"), ("silent", "nothing listens on")],
 )
 def test_an_engine_that_is_never_healthy_brings_the_previous_model_back(here: Stack, mood: str, said: str) -> None:
     held = here.remembered()

@@ -262,10 +262,10 @@ def guest_that_does_not_stop(here: SleepingStack) -> Iterator[None]:
 DAYS: dict[str, Day] = {
     # These take two minutes, beside which the rest goes on.
     "its shutdown hangs and force is allowed": Day(
-        "off", has(shutdown_hang=1), "it hangs; its power is to be cut", given=forceful, cuts=1, modes=LIGHT
+        "off", has(shutdown_hang=1), "it hangs; its power will be cut", given=forceful, cuts=1, modes=LIGHT
     ),
     "its shutdown hangs, who sent it down is killed, and force is allowed": Day(
-        "off", killed_while_it_hangs, "await_down box: it hangs; its power is to be cut", given=forceful, cuts=1, modes=LIGHT
+        "off", killed_while_it_hangs, "await_down box: it hangs; its power will be cut", given=forceful, cuts=1, modes=LIGHT
     ),
     "packets are lost": Day("on", has(ignore_packets=2), "wake box", modes=ONE),
     "a whole round of packets is lost": Day("on", has(ignore_packets=ROUND + 1), "wake box", modes=WHOLE),

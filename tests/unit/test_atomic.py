@@ -56,7 +56,7 @@ def seen(path: Path) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize(
     ("number", "do"),
-    [(errno.ENOSPC, "free space or mend the permissions"), (errno.EROFS, "mount it for writing"), (errno.EFBIG, "`ulimit -f`")],
+    [(errno.ENOSPC, "free space or fix the permissions"), (errno.EROFS, "mount it for writing"), (errno.EFBIG, "`ulimit -f`")],
 )
 def test_what_to_do_about_a_write_goes_by_what_the_system_said(number: int, do: str) -> None:
     assert do in atomic.remedy(OSError(number, os.strerror(number)))

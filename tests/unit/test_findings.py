@@ -97,7 +97,7 @@ def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
     observed = world(SLICE).predicting("test", {key: Binary(path="x", problem=Reason("the program x is not executable"))})
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "program", "a")]
-    assert found[0].fix == "mend it, or what inventory.yaml says of a"
+    assert found[0].fix == "fix it, or what inventory.yaml says of a"
     observed = world(SLICE).predicting("test", {FLAGS(HOST, "a"): Flags(problem="--flash-atn: unknown to x")})
     (only,) = Case(observed, machine(folders=PLACES)).found()
     assert (only.subject, only.found) == ("program", "--flash-atn: unknown to x")
@@ -106,7 +106,7 @@ def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
 @pytest.mark.parametrize(
     ("phase", "message", "told_as", "fix"),
     [
-        ("locked", "it wants a key", ("wrong", "key", "a"), "mend that"),
+        ("locked", "it wants a key", ("wrong", "key", "a"), "fix that"),
         ("unclear", "GET /props answered 500", ("wrong", "engine", "a"), "`reconciler logs a`"),
         ("other", "it serves b, not a", ("wrong", "engine", "a"), "change it"),
     ],
@@ -146,7 +146,7 @@ def of_guards(power: WantedPower | None, guards: Guards) -> list[Finding]:
 def test_what_keeps_a_host_from_going_down_or_coming_back_is_named_with_its_remedy(power: WantedPower | None, level: str) -> None:
     (barred, deaf) = of_guards(power, Guards(permission_problem=Reason("this user may not power it off"), wake_problem=DEAF))
     assert (barred.level, barred.subject, barred.found) == (level, "power", "this user may not power it off")
-    assert barred.fix == "mend that, or `power:` of box in inventory.yaml"
+    assert barred.fix == "fix that, or `power:` of box in inventory.yaml"
     assert (deaf.level, deaf.found) == (level, "Wake-on-LAN is off at eth0 of box")
     assert deaf.fix == "`sudo ethtool -s eth0 wol g` there arms it until the next boot"
 

@@ -189,7 +189,7 @@ def test_a_commit_takes_the_one_file_and_a_second_one_nothing(tmp_path: Path, mo
 
 def test_a_commit_that_git_refuses_says_what_git_said(tmp_path: Path) -> None:
     (tmp_path / "desired.yaml").write_text("version: 1\n")
-    with pytest.raises(Unreachable, match=r"git did not commit .*not a git repository.*mend what git says"):
+    with pytest.raises(Unreachable, match=r"git did not commit .*not a git repository.*fix what git says"):
         commit(tmp_path / "desired.yaml", "active: a")
 
 

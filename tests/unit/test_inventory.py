@@ -153,7 +153,7 @@ def test_only_a_near_name_is_suggested() -> None:
         ("address", "-oProxyCommand=x", "a name or an address, such as gpu-box.lan, without a user or a port"),
         ("address", "llm@gpu-box.lan", "a name or an address, such as gpu-box.lan, without a user or a port"),
         ("user", "-l", "the name of a user, such as llm"),
-        ("config", "~/.ssh/other", "a path that begins with /; nobody expands ~ here"),
+        ("config", "~/.ssh/other", "a path that begins with /; ~ is not expanded here"),
         ("directory", "host", "a path that begins with / or ~"),
     ],
 )

@@ -44,10 +44,10 @@ def test_an_engine_sees_the_cards_of_its_model_by_the_numbers_of_the_driver() ->
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("~/llama", "expected a path that begins with /; nobody expands ~ here"),
-        ("$HOME/llama", r"expected a path that begins with /; nobody expands \$ here"),
-        ("${MODELS}/llama", r"expected a path that begins with /; nobody expands \$ here"),
-        ("https://hf.co/llama.gguf", "expected a file of its host; nobody downloads here"),
+        ("~/llama", "expected a path that begins with /; ~ is not expanded here"),
+        ("$HOME/llama", r"expected a path that begins with /; \$ is not expanded here"),
+        ("${MODELS}/llama", r"expected a path that begins with /; \$ is not expanded here"),
+        ("https://hf.co/llama.gguf", "expected a file of its host; nothing is downloaded here"),
     ],
 )
 def test_a_path_that_only_a_shell_or_a_download_makes_one_is_refused(key: str, written: str, said: str) -> None:

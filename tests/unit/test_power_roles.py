@@ -167,11 +167,11 @@ WRONG: dict[str, list[str]] = {
     ],
     "{wake: access}": ['5:19: hosts.box.power.wake: found "access", which cannot bring a host up'],
     f"{{wake: [{WOL}, access]}}": ['5:59: hosts.box.power.wake.1: found "access", which cannot bring a host up'],
-    f"{{stop: {WOL}}}": ['5:19: hosts.box.power.stop: found "wol", which cannot send a host down'],
+    f"{{stop: {WOL}}}": ['5:19: hosts.box.power.stop: found "wol", which cannot shut a host down'],
     "{proof: access}": ['5:20: hosts.box.power.proof: found "access", which cannot tell whether a host is on'],
     "{force: access}": ['5:20: hosts.box.power.force: found "access", which cannot cut the power of a host'],
     "{stop: none, proof: none, force: none}": [
-        '5:19: hosts.box.power.stop: found "none", which cannot send a host down',
+        '5:19: hosts.box.power.stop: found "none", which cannot shut a host down',
         '5:32: hosts.box.power.proof: found "none", which cannot tell whether a host is on',
         '5:45: hosts.box.power.force: found "none", which cannot cut the power of a host',
     ],
@@ -183,7 +183,7 @@ WRONG: dict[str, list[str]] = {
     ],
     f'{{wake: {{kind: wol, mac: "{MAC}", via: far}}, stop: {WOL}}}': [
         '5:62: hosts.box.power.wake.via: found "far", expected another host of the inventory (nuc)',
-        '5:74: hosts.box.power.stop: found "wol", which cannot send a host down',
+        '5:74: hosts.box.power.stop: found "wol", which cannot shut a host down',
     ],
     "{wake: {kind: wol, mac: x}, proof: access}": [
         '5:36: hosts.box.power.wake.mac: found "x", expected six pairs of hexadecimal digits, such as "aa:bb:cc:dd:ee:ff"',
@@ -210,7 +210,7 @@ ASKED = {
     (
         "none",
         "off",
-    ): "found off, but nothing in `power:` of box can send it down; set power: for it in the inventory, or leave the key out",
+    ): "found off, but nothing in `power:` of box can shut it down; set power: for it in the inventory, or leave the key out",
     (f"{{proof: {PLUG}}}", "off"): "found off, but nothing in `power:` of box could bring it up again; name a driver under wake: "
     "there, or `wake: none` if a person does that",
     (

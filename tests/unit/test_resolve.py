@@ -159,7 +159,7 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
         (
             "version: 1\npower: off",
             None,
-            "desired.yaml:2:8: power: found off, but nothing in `power:` of local can send it down; set power: "
+            "desired.yaml:2:8: power: found off, but nothing in `power:` of local can shut it down; set power: "
             "for it in the inventory, or leave the key out",
         ),
         (

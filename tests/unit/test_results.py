@@ -72,5 +72,5 @@ def test_whoever_waits_for_a_service_that_fails_says_how_it_did() -> None:
     failed = world(slice_of(("a",), model("a")), {"a": unit("a", leader=False, ended="it ended with status 3")})
     assert step.blockers(failed) == ("it ended with status 3",)
     left = world(slice_of(("a",), model("a")), {"a": unit("a", leader=False)})
-    assert step.blockers(left) == ("it ended while it loaded, and left processes behind",)
-    assert step.blockers(world(slice_of(("a",), model("a")))) == ("it ended while it loaded",)
+    assert step.blockers(left) == ("it exited while loading, and left processes behind",)
+    assert step.blockers(world(slice_of(("a",), model("a")))) == ("it exited while loading",)

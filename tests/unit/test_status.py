@@ -87,7 +87,7 @@ def test_a_model_that_is_missing_has_drifted() -> None:
     conditions = told(WANTED, world(WANTED))
     assert words(conditions["Ready"]) == ("False", "ChangesPending", "nothing -> a")
     assert words(conditions["model Ready"]) == ("False", "NotRunning", "")
-    assert words(conditions["model Drifted"]) == ("True", "NotRunning", "it is to be active")
+    assert words(conditions["model Drifted"]) == ("True", "NotRunning", "it should be active")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_history_leaves_out_the_end_of_a_run_that_it_does_not_know() -> None:
         ("power", "on", "power box: on"),
         ("unit", unit("a", 7), "unit box: runs (pid 7)"),
         ("unit", None, "unit box: not there"),
-        ("port", PortState(), "port box: nobody listens"),
+        ("port", PortState(), "port box: nothing listens"),
         ("port", PortState(owner=PortOwner(pid=None, name="nginx")), "port box: nginx listens (pid unknown)"),
         ("health", Health(phase="ready"), "health box: ready"),
         ("health", Health(phase="loading", message="half"), "health box: loading: half"),

@@ -112,7 +112,7 @@ def _wish(machine: Machine, found: Sequence[Candidate], answers: InitAnswers) ->
         return _desired(machine, _list(serving), "What was served when `reconciler init` looked.")
     if answers.active is not None:
         return _desired(machine, _list(answers.active), "As you answered.")
-    why = f"Nobody said which model shall run, so none does; write one of inventory.yaml here, such as {found[0].name}."
+    why = f"No model was chosen to run, so none does; write one of inventory.yaml here, such as {found[0].name}."
     return _desired(machine, "[]", why)
 
 
@@ -222,7 +222,7 @@ def _key(server: Server) -> list[str]:
     """Return where the key of a server is, or how to say it where that cannot be seen; never the key."""
     if server.key_file:
         return [f"key: {{from_file: {_text(server.key_file)}}}   # {server.key_source} of what serves now"]
-    here = f"it wants an API key ({server.key_source}): put that into a file of your own, and name the file here"
+    here = f"it wants an API key ({server.key_source}): put that into your own file, and name the file here"
     return [f"# key: {{from_file: /PATH}}   # {here}"] if server.key_source else []
 
 

@@ -19,7 +19,7 @@ _HIDING = ("--api-prefix", "--no-slots", "--ssl-key-file", "--ssl-cert-file")
 
 _SEEN = ("127.0.0.1", "localhost", "0.0.0.0", "::")  # noqa: S104 - what a server listens on that can be reached on loopback
 
-UNIT = """# A unit that runs exactly what pid {pid} ran by hand, for whoever wants systemd to keep it instead of reconciler:
+UNIT = """# A unit that runs exactly what pid {pid} ran by hand, if you want systemd to keep it instead of reconciler:
 #   cp {file} ~/.config/systemd/user/ && kill {pid}
 #   systemctl --user daemon-reload && systemctl --user enable --now {file}
 #   loginctl enable-linger                # it stays when you log out

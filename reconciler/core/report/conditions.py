@@ -117,7 +117,7 @@ def _drift(slice_: Slice, model: ModelSpec, unit: Unit | None) -> tuple[Conditio
         return ()
     wanted = model.name in slice_.active
     if wanted and unit is None:
-        return (Condition(type="Drifted", status="True", reason="NotRunning", message="it is to be active"),)
+        return (Condition(type="Drifted", status="True", reason="NotRunning", message="it should be active"),)
     if unit is not None and not wanted:
         return (Condition(type="Drifted", status="True", reason="Running", message="it is not to be active"),)
     if unit is not None and not unit.runs(model):

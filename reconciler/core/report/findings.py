@@ -87,7 +87,7 @@ def of_journal_place(machine: Machine) -> Iterator[Finding]:
 def of_own_silence(reason: str) -> Finding:
     """Return that the controller's own machine cannot be looked at."""
     found = f"the machine that this runs on cannot be looked at: {reason}"
-    return Finding(level="wrong", subject="data directory", found=found, fix="mend what is named, then run this again")
+    return Finding(level="wrong", subject="data directory", found=found, fix="fix what is named, then run this again")
 
 
 def of_time(rows: Sequence[Row], wall: float) -> Iterator[Finding]:
@@ -101,7 +101,9 @@ def of_time(rows: Sequence[Row], wall: float) -> Iterator[Finding]:
 def of_preparation(host: str, problems: Iterable[str]) -> Iterator[Finding]:
     """Yield what keeps a host from being prepared: programs that it cannot run."""
     for problem in problems:
-        yield Finding(level="wrong", host=host, subject="prepare", found=problem, fix=f"install it, or mend `prepare:` of {host}")
+        yield Finding(
+            level="wrong", host=host, subject="prepare", found=problem, fix=f"install it, or correct `prepare:` of {host}"
+        )
 
 
 def of_run(host: str, hints: Hints) -> Iterator[Finding]:
@@ -139,7 +141,7 @@ def of_host(slice_: Slice, observed: Observed, machine: Machine, ours: Ownership
 def of_silence(slice_: Slice, reason: str) -> Finding:
     """Return that a host cannot be looked at."""
     host = slice_.host.name
-    fix = f"switch it on, or mend `access:` of {host} in inventory.yaml; then run this again"
+    fix = f"switch it on, or correct `access:` of {host} in inventory.yaml; then run this again"
     level: Level = "note" if slice_.power in {"off", "suspend"} else "wrong"
     return Finding(level=level, host=host, subject="access", found=f"it cannot be looked at: {reason}", fix=fix)
 
@@ -181,7 +183,7 @@ def _unseen(slice_: Slice, observed: Observed) -> Iterator[Finding]:
     reasons = {fact.reason: key for key in questions(slice_) if key.kind != "gpu" and (fact := observed.unknown(key))}
     for reason, key in reasons.items():
         yield Finding(
-            level="wrong", host=slice_.host.name, subject="access", found=f"{key}: {reason}", fix="mend that, then run this again"
+            level="wrong", host=slice_.host.name, subject="access", found=f"{key}: {reason}", fix="fix that, then run this again"
         )
 
 
@@ -212,7 +214,7 @@ def _gpu(host: str, observed: Observed, machine: Machine) -> Iterator[Finding]:
         yield Finding(level="wrong", host=host, subject="gpu", found=found, fix=_admission(group, machine.user, closed))
     unknown = observed.unknown(GPU(host))
     if unknown is not None:
-        fix = f"mend that; or write `gpu: none` at {host} in inventory.yaml to start models without checking memory"
+        fix = f"fix that; or write `gpu: none` at {host} in inventory.yaml to start models without checking memory"
         yield Finding(level="wrong", host=host, subject="gpu", found=unknown.reason, fix=fix)
 
 
@@ -222,7 +224,7 @@ def _power(slice_: Slice, observed: Observed) -> Iterator[Finding]:
     level: Level = "wrong" if slice_.power is not None else "note"
     for reason in (guards.permission_problem, guards.wake_problem) if guards else ():
         if reason:
-            fix = reason.fix or f"mend that, or `power:` of {slice_.host.name} in inventory.yaml"
+            fix = reason.fix or f"fix that, or `power:` of {slice_.host.name} in inventory.yaml"
             yield Finding(level=level, host=slice_.host.name, subject="power", found=reason.found, fix=fix)
 
 
@@ -239,10 +241,10 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> Iterator[Find
     flags = observed.value(FLAGS(host, model.name))
     weights = observed.value(WEIGHTS(host, model.name))
     problems: list[tuple[Subject, str, str]] = []
-    mend = f"mend it, or what inventory.yaml says of {model.name}"
-    problems += [("program", fact.problem, mend) for fact in (binary, flags) if fact is not None and fact.problem]
+    fix = f"fix it, or what inventory.yaml says of {model.name}"
+    problems += [("program", fact.problem, fix) for fact in (binary, flags) if fact is not None and fact.problem]
     if weights is not None and weights.problem:
-        problems.append(("weights", weights.problem, mend))
+        problems.append(("weights", weights.problem, fix))
     if weights is not None and model.task in {"chat", "completion"} and weights.architecture.startswith(VECTORS):
         fix = f'write `task: embedding` at {model.name}, and "--embedding" into its args'
         problems.append(("weights", f"{weights.path} ({weights.architecture}) gives vectors, and its task is {model.task}", fix))
@@ -259,7 +261,7 @@ def _engine(host: str, model: ModelSpec, observed: Observed) -> Iterator[Finding
     where: dict[str, str] = {"host": host, "model": model.name}
     phase, said = (health.phase, health.message) if health else ("absent", "")
     if phase == "locked":
-        fix = "mend that; until then it goes on unseen, and is not stopped for another model"
+        fix = "fix that; until then it keeps running unseen, and is not stopped for another model"
         yield Finding(level="wrong", subject="key", found=f"nobody may look at it: {said}", fix=fix, **where)
     elif binary is not None and binary.key and not model.command.secrets:
         fix = "name the key with `key:` of its engine in inventory.yaml"

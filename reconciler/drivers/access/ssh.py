@@ -50,7 +50,7 @@ def _fitting(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Path = Annotated[str, Field(max_length=4096), _fitting(r"/.*", "a path that begins with /; nobody expands ~ here")]
+Path = Annotated[str, Field(max_length=4096), _fitting(r"/.*", "a path that begins with /; ~ is not expanded here")]
 PathThere = Annotated[str, Field(max_length=4096), _fitting(r"[~/].*", "a path that begins with / or ~")]
 
 

@@ -39,9 +39,11 @@ def _inside(path: str) -> str:
 
 def _without_home(path: str) -> str:
     if path.startswith(("~", "$")):
-        raise ValueError(f'found "{path}", expected a path that begins with /; nobody expands {path[0]} here')
+        raise ValueError(f'found "{path}", expected a path that begins with /; {path[0]} is not expanded here')
     if "://" in path:
-        raise ValueError(f'found "{path}", expected a file of its host; nobody downloads here: fetch it first, and name the file')
+        raise ValueError(
+            f'found "{path}", expected a file of its host; nothing is downloaded here: fetch it first, and name the file'
+        )
     return path
 
 

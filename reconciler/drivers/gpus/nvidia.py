@@ -35,7 +35,7 @@ LAST_RESORT = "`gpu: none` starts models without checking memory"
 ADVICE = {
     "LIBRARY_NOT_FOUND": "libnvidia-ml.so.1 is not here; install the NVIDIA driver, in a container its `utility` part",
     "DRIVER_NOT_LOADED": "run `modprobe nvidia` or reboot; if that fails, `dmesg` says why",
-    "LIB_RM_VERSION_MISMATCH": "the driver was updated under the running one; reboot, or load its module anew",
+    "LIB_RM_VERSION_MISMATCH": "the driver was updated under the running one; reboot, or reload its module",
     "GPU_IS_LOST": "the card does not answer its bus any more; `dmesg` says why, a reboot brings it back",
     "RESET_REQUIRED": "run `nvidia-smi --gpu-reset`, or reboot",
     "NO_PERMISSION": "let this user open /dev/nvidia*",

@@ -32,7 +32,7 @@ KILL_SECONDS = 10.0
 
 
 class Options(BaseModel):
-    """Run the model as a service of systemd that exists."""
+    """Run the model as a systemd service that exists already."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -200,6 +200,6 @@ class Driver:
                 f"`ipmitool chassis power {verb}` for {self._bmc} ended with code {said.code} and said: {said.lines[-1]}"
             )
         return Declined(
-            f"{self._bmc} opened no session ({'; '.join(said.lines[-2:])}): nobody answers there, as when IPMI over LAN is off, "
+            f"{self._bmc} opened no session ({'; '.join(said.lines[-2:])}): nothing answers there, as when IPMI over LAN is off, "
             f"or the user {self.options.user}, its password ({self._place}) or the cipher suite (`cipher:`) is not accepted"
         )

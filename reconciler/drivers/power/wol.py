@@ -44,7 +44,7 @@ class Options(BaseModel):
     password: Mac | None = Field(default=None, description="The SecureOn password of the card, written like its address.")
     check: Literal["always", "never"] = Field(
         default="always",
-        description="Whether the card is asked before the host is sent down; never is for one that the host itself cannot see.",
+        description="Whether the card is asked before the host is shut down; never is for one that the host itself cannot see.",
     )
 
 

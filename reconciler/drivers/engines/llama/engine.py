@@ -183,7 +183,7 @@ class LlamaEngine:
             phase: Phase = "loading" if unit.uptime < YOUNG_SECONDS else "unresponsive"
             return Health(
                 phase=phase,
-                message=f"nobody listens on {port} yet, {unit.uptime:.0f} s after the start",
+                message=f"nothing listens on {port} yet, {unit.uptime:.0f} s after the start",
                 identity=unit.identity,
             )
         if owner.pid not in _pids(unit):

@@ -129,7 +129,7 @@ class Composed:
 
     async def _down(self, way: Literal["off", "suspend"]) -> Evidence:
         if self._parts.stop is None:
-            raise Declined(f"nothing can send {self._name} down")
+            raise Declined(f"nothing can shut {self._name} down")
         self._anew()
         evidence: Evidence = await self._parts.stop.send_down(way)
         return evidence

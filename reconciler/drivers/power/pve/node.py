@@ -67,7 +67,7 @@ class ProxmoxNode:
         """Return why no packet could be sent to it, as far as its cluster knows; raise Declined."""
         if any(one.local and one.name == self._name for one in await self._api.get("cluster/status", MEMBERS)):
             return Reason(
-                f"{self._api.address} is node {self._name}, which cannot wake itself", "`address` is to be another node's"
+                f"{self._api.address} is node {self._name}, which cannot wake itself", "`address` must be another node's"
             )
         config = await self._api.get(f"nodes/{self._name}/config", CONFIG)
         if not config.wakeonlan:
