@@ -65,7 +65,7 @@ def told(subject: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("models.NAME.port", "  means           The loopback port of the host that it answers on.\n"),
         ("models.NAME.engine.seed", "  option of       embedded\n"),
         ("hosts.local.gpu", '  written         "none", in state/inventory.yaml:4\n'),
-        ("Stalled", "word Stalled\n  means           the last try failed, and why;"),
+        ("Stalled", "word Stalled\n  means           the last attempt failed, and why;"),
         ("generation", "  means           how often what you want of a host has changed"),
         ("~", "word ~\n  means           before a line of a plan: predicted"),
         ("last good", "  means           the newest wanted state that was reached"),
