@@ -109,12 +109,13 @@ async def _carry_out(request: PassRequest, state: RunState, aim: Aim, plan: Host
 
 
 async def _try(state: RunState, aim: Aim, hints: Hints) -> RunEnd:
-    """Watch the units of a run until they count as good."""
+    """Watch what a run started or restored until it counts as good; all that runs, where an earlier run was cut short."""
     slice_, context = aim.target.slice, state.context
     host, names = slice_.host.name, slice_.active or ()
     world = await state.observer.look([UNIT(host, name) for name in names])
     seen = {name: unit.identity for name in names if (unit := world.value(UNIT(host, name))) is not None}
-    units = seen if state.number or hints.open_run else {}
+    tried = seen.keys() if hints.open_run else state.unproven | state.restored | hints.unproven
+    units = {name: one for name, one in seen.items() if name in tried}
     await context.journal.append(TrialOpened(host=host, run=state.run, units=units))
     trial.tell(units, slice_, context.say)
     on_trial = trial.Units(host, units, state.started)
@@ -123,7 +124,10 @@ async def _try(state: RunState, aim: Aim, hints: Hints) -> RunEnd:
         return RunEnd("failed", message=trouble)
     if context.interrupt.reason:
         return RunEnd("interrupted", message=context.interrupt.reason)
-    unmet = await trial.otherwise(on_trial, state.observer) if aim.mode == "forward" else ""
+    if aim.mode != "forward":
+        return RunEnd("completed")
+    # Who ran before is not on trial: where it ended meanwhile nothing is gone back on, and the next pass starts it again.
+    unmet = await trial.otherwise(on_trial, state.observer) or await trial.ended(host, seen.keys() - units, state.observer)
     return RunEnd("unmet", message=unmet) if unmet else RunEnd("completed")
 
 

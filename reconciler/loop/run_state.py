@@ -24,7 +24,7 @@ class RunState:
     """One run: its number in the journal, its definitions, and what came of its steps so far.
 
     Clients of a model are waited for until one moment of the run, however often a save finds that they use it again.
-    `unproven` are the models whom a trial of this run is still to prove.
+    A trial of this run is to prove the `unproven` models, which it started or waited for, and those that it `restored`.
     """
 
     context: HostContext
@@ -38,6 +38,7 @@ class RunState:
     gave_up: Counter[tuple[str, str]] = field(default_factory=Counter)
     undrained: set[str] = field(default_factory=set)
     unproven: set[str] = field(default_factory=set)
+    restored: set[str] = field(default_factory=set)
     drained_until: dict[str, float] = field(default_factory=dict)
     promised: dict[str, int] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)

@@ -223,6 +223,8 @@ class StepRun:
         """Remember whom a trial of this run is still to prove: whoever was waited for, and also whoever another run started."""
         if self._step.awaits_start:
             self._state.unproven.add(model_of(self._step))
+        if self._step.puts_back:
+            self._state.restored.add(model_of(self._step))
 
     def _counted(self, outcome: Outcome, before: Observed, evidence: Evidence) -> Evidence:
         """Return the evidence of a stop with the slots that were lost in it, and count those."""

@@ -72,6 +72,14 @@ async def otherwise(units: Units, observer: Observer) -> str:
     return "; ".join(f"{name}: {health.reason}" for name, health in healths.items() if health and health.phase == "other")
 
 
+async def ended(host: str, model_names: Iterable[str], observer: Observer) -> str:
+    """Return who of these models, which nobody tries, runs no more."""
+    names = sorted(model_names)
+    world = await observer.look([UNIT(host, name) for name in names])
+    gone = [name for name in names if world.unknown(UNIT(host, name)) is None and world.value(UNIT(host, name)) is None]
+    return "; ".join(f"{name}: it ended while others were tried" for name in gone)
+
+
 def _troubles(world: Observed, units: Units) -> list[Trouble]:
     """Return what is wrong with the units, what is certain first."""
     found = [_trouble(world, units, name) for name in units.identities]

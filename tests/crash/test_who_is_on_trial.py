@@ -1,0 +1,69 @@
+"""A trial is of what a run started: who ran before, and ends meanwhile, takes nobody with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.fakes.clock import TurnedClock
+from reconciler.fakes.processes import NEVER, Nature
+from reconciler.fakes.world import World
+from reconciler.model.records import RunClosed, TrialOpened
+from reconciler.model.spec import Slice
+from tests.crash.stage import Stage
+from tests.sample_worlds import model, slice_of
+
+OLD = model("old")
+NEW = model("new", port=8081, stable_for=20.0)
+
+
+def wanted(*active: str) -> Slice:
+    return slice_of(active, OLD, NEW)
+
+
+def serving_old(new: Nature = Nature()) -> Stage:  # noqa: B008 - it is a value
+    """Return a stage where one model serves and was found good, and another is wanted beside it."""
+    world = World(TurnedClock())
+    world.natures[NEW.digest] = new
+    stage = Stage(world, wanted=wanted("old"))
+    stage.ends("applied")
+    stage.wanted = wanted("old", "new")
+    return stage
+
+
+def serving(stage: Stage) -> dict[str, int]:
+    return {one.mark.model: one.identity.pid for one in stage.world.units() if one.mark}
+
+
+def on_trial(stage: Stage) -> list[str]:
+    """Return who was on trial in the last run."""
+    return [*[row.record for row in stage.kept().rows() if isinstance(row.record, TrialOpened)][-1].units]
+
+
+def test_only_who_was_started_is_on_trial() -> None:
+    stage = serving_old()
+    stage.ends("applied")
+    assert on_trial(stage) == ["new"]
+
+
+def test_who_ran_before_and_ends_during_a_trial_is_started_again_and_nobody_is_stopped_for_it() -> None:
+    stage = serving_old()
+    (old,) = stage.world.processes
+    old.ends_at = stage.world.clock.now + 10.0
+    verdict = stage.ends("unhealthy")
+    assert verdict.message == "old: it ended while others were tried"
+    (closed, *_) = [row.record for row in reversed(stage.kept().rows()) if isinstance(row.record, RunClosed)]
+    assert (closed.verdict, closed.quarantines) == ("failed", False)
+    new = serving(stage)
+    assert [*new] == ["new"]
+    stage.ends("applied")
+    assert serving(stage).keys() == {"old", "new"}
+    assert serving(stage)["new"] == new["new"]
+
+
+@pytest.mark.parametrize("seconds", [5.0, NEVER])
+def test_who_was_started_and_ends_in_its_trial_goes_alone(seconds: float) -> None:
+    stage = serving_old(Nature(dies_after=seconds))
+    before = serving(stage)
+    stage.ends("rolled_back" if seconds < NEVER else "applied")
+    assert serving(stage)["old"] == before["old"]
+    assert ("new" in serving(stage)) == (seconds == NEVER)
