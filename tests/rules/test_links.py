@@ -1,4 +1,4 @@
-"""What a page leads to is there, and a decision has a number of its own."""
+"""What a page leads to or names is there, and each decision has its own number."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.tree import ROOT
+from tests.rules.tree import PACKAGE, ROOT
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 DECISIONS = sorted(path.name for path in (ROOT / "docs" / "adr").glob("*.md"))
+PARTS = {path.name for folder in (PACKAGE, f"{PACKAGE}/drivers") for path in (ROOT / folder).iterdir() if path.is_dir()}
+NAMED = re.compile(r"(?<![\w./~-])(\w+)((?:/\w+)+)(?:\.(\w+))?")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 
 
@@ -20,6 +22,16 @@ def dead_links(page: Path, text: str) -> Iterator[str]:
     for link in LINK.findall(text):
         if not (page.parent / link).exists():
             yield f"{page.name} leads to {link}"
+
+
+def gone(page: str, text: str) -> Iterator[str]:
+    """Yield each module of the package that a page names, such as core/policy.aim, and that is not there or has no such name."""
+    for part, rest, name in NAMED.findall(text):
+        if part in PARTS:
+            places = [ROOT / PACKAGE / folder / f"{part}{rest}" for folder in ("", "drivers")]
+            found = next((place for path in places for place in (path.with_suffix(".py"), path) if place.exists()), None)
+            if found is None or (name and found.is_file() and not re.search(rf"\b{name}\b", found.read_text(encoding="utf-8"))):
+                yield f"{page} names {part}{rest}" + (f".{name}" if name else "")
 
 
 def misnumbered(names: list[str]) -> Iterator[str]:
@@ -34,7 +46,25 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert list(dead_links(page, page.read_text(encoding="utf-8"))) == []
 
 
-def test_every_decision_has_a_number_of_its_own() -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_module_that_a_page_names_is_there(page: Path) -> None:
+    assert list(gone(page.name, page.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("name", ["core/policies", "store/source", "core/policy.aims", "engines/llama/setup", "`loop/past`"])
+def test_a_module_that_is_gone_is_named(name: str) -> None:
+    (found,) = gone("a.md", f"see {name} for it")
+    assert found == f"a.md names {name.strip('`')}"
+
+
+@pytest.mark.parametrize(
+    "name", ["core/policy.aim", "engines/llama/judging", "core/report", "~/.config/loop/past", "state/past", "and/or"]
+)
+def test_a_module_that_is_there_and_other_paths_are_fine(name: str) -> None:
+    assert list(gone("a.md", f"see {name}.")) == []
+
+
+def test_every_decision_has_its_own_number() -> None:
     assert list(misnumbered(DECISIONS)) == []
 
 
