@@ -56,7 +56,7 @@ class PowerRoles(Value):
     proof: KindOf | None = Field(default=None, description="What tells from outside whether it is on.")
     force: KindOf | None = Field(
         default=None,
-        description="What cuts the power when it hangs on its way down and is seen to be on; without it, nothing does.",
+        description="What cuts the power when it hangs on its way down and is known to be on; without it, nothing does.",
     )
     canary: Machine | None = Field(
         default=None,

@@ -73,7 +73,7 @@ class Descent(DownWait):
 class Shutdown(Descent):
     """Power a host off."""
 
-    ensures: ClassVar[str] = "the host is seen to be down"
+    ensures: ClassVar[str] = "the host is observed to be down"
     ends: ClassVar[PowerState] = "off"
 
     kind: Literal["shutdown"] = "shutdown"

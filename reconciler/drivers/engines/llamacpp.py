@@ -77,7 +77,7 @@ Args = Annotated[
 ]
 File = Annotated[str, Field(min_length=1), AfterValidator(_without_home)]
 WEIGHTS = "The GGUF file, or the first part of one that is split; a relative path is taken from the model's own directory."
-Parallel = Annotated[int, Field(ge=1, description="How many conversations it holds at a time, each in a slot of its own."), WHOLE]
+Parallel = Annotated[int, Field(ge=1, description="How many conversations it holds at a time, each in its own slot."), WHOLE]
 FolderOfOne = Annotated[
     str,
     Field(

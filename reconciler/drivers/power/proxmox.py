@@ -77,7 +77,7 @@ class Options(BaseModel):
     )
     certificate: Annotated[str, Field(pattern="^/")] | None = Field(
         default=None,
-        description="The PEM file that a certificate of its own is checked against; a copy of a node's /etc/pve/pve-root-ca.pem.",
+        description="The PEM file that its own certificate is checked against; a copy of a node's /etc/pve/pve-root-ca.pem.",
     )
 
     @model_validator(mode="after")
