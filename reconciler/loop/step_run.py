@@ -9,21 +9,7 @@ import anyio
 
 from reconciler.core import conversations, phrases
 from reconciler.core.recovery import SEEN
-from reconciler.effects import (
-    await_down,
-    await_healthy,
-    await_vram,
-    drain,
-    prefetch,
-    prepare,
-    restore_slots,
-    save_slots,
-    shutdown,
-    start,
-    stop,
-    suspend,
-    wake,
-)
+from reconciler.effects import await_down, prefetch, prepare, restore_slots, save_slots, shutdown, start, stop, suspend, wake
 from reconciler.effects.effect import ACCEPTED, FAILED, LOST, MISSED, EffectContext
 from reconciler.errors import Declined, DurabilityError, ReconcilerError
 from reconciler.loop.progress import Progress
@@ -40,11 +26,10 @@ from reconciler.steps.step import ModelStep
 
 PERFORM: dict[str, Callable[..., Any]] = {
     module.__name__.rpartition(".")[2]: module.perform
-    for module in (
-        await_down, await_healthy, await_vram, drain, prefetch, prepare, restore_slots, save_slots, shutdown, start, stop,
-        suspend, wake,
-    )
-}  # fmt: skip
+    for module in (await_down, prefetch, prepare, restore_slots, save_slots, shutdown, start, stop, suspend, wake)
+}
+"""What carries out each kind of step that acts."""
+
 SLACK_SECONDS = 30.0
 DOUBT_SECONDS = 2.0
 RETRIES = 3
@@ -129,6 +114,8 @@ class StepRun:
     async def _perform(self, world: Observed, attempt: int = 0) -> EffectEnd:
         """Run the effect to its end; return its evidence and what went wrong, which alone decides nothing."""
         step, state = self._step, self._state
+        if not step.acts:
+            return EffectEnd({})
         gave_up = frozenset(state.gave_up)
         given = EffectContext(state.ports, state.slice, self._context.controller.id, world, gave_up, attempt)
         try:
@@ -158,7 +145,7 @@ class StepRun:
         if not step.looks_at_once:
             await clock.sleep(min(pause, max(0.0, until - began)))
         while True:
-            world = await self._state.observer.look(step.reads(), world)
+            world = await self._state.observer.look(step.looks(world), world)
             sightings = sightings + 1 if step.holds(world) else 0
             if sightings == step.sightings:
                 return StepEnd(world, "done", trouble)
@@ -299,7 +286,7 @@ def _late(step: AnyStep, world: Observed) -> str:
     """Return what stands in the way of a step that took too long; of a host's power, what that is judged to be."""
     if step.ends_down:
         return f"not so after {step.deadline:.0f} s: {phrases.seen([POWER(step.host)], world)}"
-    return f"not so after {step.deadline:.0f} s: " + ("; ".join(step.blocked_by(world)) or phrases.seen(step.reads(), world))
+    return f"not so after {step.deadline:.0f} s: " + ("; ".join(step.blocked_by(world)) or phrases.seen(step.looks(world), world))
 
 
 def _cut_short(step: AnyStep, world: Observed, reason: str, trouble: str) -> str:

@@ -17,6 +17,7 @@ class AwaitHealthy(ModelStep):
     """Wait until an engine has shown that it works."""
 
     ensures: ClassVar[str] = "the port answers, belongs to our unit, and gave one real answer of its task"
+    acts: ClassVar[bool] = False
     in_doubt: ClassVar[InDoubt] = "observable"
     awaits_start: ClassVar[bool] = True
     poll: ClassVar[tuple[float, float]] = (0.005, 0.25)

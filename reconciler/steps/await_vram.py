@@ -61,6 +61,7 @@ class AwaitVram(Step):
     """Wait until `need_bytes` and a margin are free on all cards together, and each of `shares` on its own card."""
 
     ensures: ClassVar[str] = "enough accelerator memory is free, on every card that is meant"
+    acts: ClassVar[bool] = False
     in_doubt: ClassVar[InDoubt] = "observable"
     poll: ClassVar[tuple[float, float]] = (0.05, 0.5)
 

@@ -18,6 +18,7 @@ class Drain(ModelStep):
     """
 
     ensures: ClassVar[str] = "nothing is in flight in two looks that follow each other, or the deadline passed"
+    acts: ClassVar[bool] = False
     in_doubt: ClassVar[InDoubt] = "repeatable"
     waits_for_clients: ClassVar[bool] = True
     best_effort: ClassVar[bool] = True

@@ -24,6 +24,11 @@ class Prefetch(ModelStep):
         """Return the weights file."""
         return (self.key(WEIGHTS),)
 
+    def looks(self, world: Observed) -> tuple[AnyFactKey, ...]:
+        """Return nothing: it is not waited for."""
+        _ = world
+        return ()
+
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return nothing."""
         _ = world

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Activity, RestoreAttempt, Saved, SavedSlot, Unit
-from reconciler.model.observed import ACTIVITY, FINGERPRINT, HEALTH, SAVED, UNIT, WEIGHTS, AnyFactKey, Observed
+from reconciler.model.observed import ACTIVITY, FINGERPRINT, HEALTH, SAVED, UNIT, WEIGHTS, AnyFactKey, FactKind, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import ModelStep
 
@@ -19,6 +19,8 @@ class RestoreSlots(ModelStep):
     ensures: ClassVar[str] = "slots hold the saved tokens, proven by replaying them; else cold, never garbage"
     in_doubt: ClassVar[InDoubt] = "once"
     puts_back: ClassVar[bool] = True
+    # Random weights are written when their engine starts.
+    looks_anew_at: ClassVar[frozenset[FactKind]] = frozenset({"weights", "fingerprint"})
     best_effort: ClassVar[bool] = True
 
     kind: Literal["restore_slots"] = "restore_slots"

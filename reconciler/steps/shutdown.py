@@ -52,6 +52,11 @@ class Descent(DownWait):
         units = (UNIT(self.host, model) for model in self.models)
         return (POWER(self.host), GUARDS(self.host), GPU(self.host), *units)
 
+    def looks(self, world: Observed) -> tuple[AnyFactKey, ...]:
+        """Return the power alone: a host that goes down need not tell what was in the way."""
+        _ = world
+        return (POWER(self.host),)
+
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return who or what stands in the way: units that still run, people, programs, jobs on the cards, or no way back."""
         running = (model for model in self.models if world.value(UNIT(self.host, model)) is not None)

@@ -44,6 +44,11 @@ class Start(ModelStep):
         mine = tuple(self.key(kind) for kind in (UNIT, BINARY, FLAGS, WEIGHTS, FINGERPRINT, HEALTH, ACTIVITY))
         return (*mine, self._port, POWER(self.host))
 
+    def looks(self, world: Observed) -> tuple[AnyFactKey, ...]:
+        """Return what a fresh process changes, and the host's power; its program and files were looked at before."""
+        _ = world
+        return (*(self.key(kind) for kind in (UNIT, HEALTH, ACTIVITY)), self._port, POWER(self.host))
+
     def needs(self) -> tuple[AnyFactKey, ...]:
         """Return the facts without which starting could harm: two units, or a port taken from somebody."""
         return (self.key(UNIT), self._port, POWER(self.host))

@@ -3,7 +3,7 @@
 `reads` names the facts it depends on or changes, `blocked_by` says why it may not run in a world, `predict` returns
 the world after it, and `holds` says whether its postcondition is seen. Laws, tested for every kind: what is not
 blocked holds in its predicted world; what holds is predicted to change nothing; nothing outside `reads` is looked
-at or changed; an Unknown among the reads of a destructive step blocks it.
+at or changed; an Unknown among the reads of a destructive step blocks it; what ends a wait is among what it `looks` at.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Step(Value):
 
     What is so when it `holds` is said by `ensures`.
 
-    What it `looks_anew_at` is seen again when it begins, however fresh. One that only waits need not look right after its effect.
+    What it `looks_anew_at` is seen again when it begins, however fresh. One that does not act only waits: it has no effect, and
+    need not look right away.
 
     What it is to a run: it `starts` a unit, `awaits_start` of one, or `tears_down` what served; it `waits_for_clients`, or
     `needs_calm` while they may come back; it `puts_back` conversations; or `ends_down`, when the host is seen to be down.
@@ -36,6 +37,7 @@ class Step(Value):
     destructive: ClassVar[bool] = False
     best_effort: ClassVar[bool] = False
     skippable: ClassVar[bool] = True
+    acts: ClassVar[bool] = True
     of_power: ClassVar[bool] = False
     poll: ClassVar[tuple[float, float]] = (0.02, 0.5)
     looks_anew_at: ClassVar[frozenset[FactKind]] = frozenset()
@@ -85,6 +87,11 @@ class Step(Value):
     @abstractmethod
     def reads(self) -> tuple[AnyFactKey, ...]:
         """Return the facts that the step depends on or changes."""
+
+    def looks(self, world: Observed) -> tuple[AnyFactKey, ...]:
+        """Return the facts to look at while it is waited for: what tells that it holds or cannot succeed, and what it changed."""
+        _ = world
+        return self.reads()
 
     @abstractmethod
     def blockers(self, world: Observed) -> tuple[str, ...]:

@@ -66,6 +66,11 @@ class Wake(Step):
         """Return power and contact, and all that a fresh boot decides."""
         return tuple(self._fresh_boot())
 
+    def looks(self, world: Observed) -> tuple[AnyFactKey, ...]:
+        """Return what tells that it is up: the whole boot is looked at before anything else is planned."""
+        _ = world
+        return (POWER(self.host), CONTACT(self.host), *(() if self.checked else (GPU(self.host),)))
+
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return nothing: a packet to a host that is up does no harm."""
         _ = world

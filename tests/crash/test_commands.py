@@ -100,3 +100,20 @@ def test_a_power_cut_of_the_controller_takes_nothing_that_is_needed(name: str) -
     stage = story.begin()
     for call in moments(stage):
         check(story, stage, (call,), after_each=lambda here: here.kept().cut_power())
+
+
+@pytest.mark.parametrize(
+    ("name", "acts", "asked"),
+    [
+        ("switch_back", "start", {"units", "port", "contact", "health", "activity"}),
+        ("power_off", "shutdown", {"contact", "testimony", "canary"}),
+        ("power_on", "wake", {"contact", "testimony", "canary", "gpu"}),
+    ],
+)
+def test_nothing_is_asked_during_a_wait_that_could_not_end_it(name: str, acts: str, asked: set[str]) -> None:
+    stage = STORIES[name].begin()
+    life, _ = stage.command()
+    began = life.calls.index(f"{acts}, done")
+    waited = life.calls[began : life.calls.index("append step-done", began)]
+    journal = {"newest", "rows", "append accepted", "appended accepted"}
+    assert {call.partition(",")[0] for call in waited} - journal <= {acts, *asked}

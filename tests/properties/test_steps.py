@@ -259,6 +259,23 @@ def test_a_step_looks_at_nothing_outside_what_it_reads(kind: type[Step]) -> None
 
 
 @EVERY_KIND
+def test_what_ends_a_wait_is_looked_at_while_it_is_waited_and_so_is_what_the_step_changed(kind: type[Step]) -> None:
+    """A wake and what sends a host down change all of it, which is looked at anew before anything else is planned."""
+
+    def law(step: Step, world: Observed) -> bool:
+        looked, watched = set(step.looks(world)), Watched(world)
+        step.holds(watched)
+        step.cannot_succeed_reason(watched)
+        after = step.predict(world)
+        touched = {key for key in after if after.fact(key) != world.fact(key)}
+        assert watched.looked <= looked <= set(step.reads())
+        assert step.of_power or touched <= looked
+        return bool(watched.looked) or kind is Prefetch
+
+    every(kind, law)
+
+
+@EVERY_KIND
 def test_what_a_step_says_depends_on_its_reads_alone_and_not_on_their_order(kind: type[Step]) -> None:
     def law(step: Step, world: Observed) -> bool:
         same = Observed({key: world.fact(key) for key in reversed(step.reads())})

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.loop.step_run import PERFORM
+from reconciler.steps.plan import STEPS
 from tests.rules.tree import PACKAGE, ROOT, Module, imports, modules
 
 if TYPE_CHECKING:
@@ -179,8 +181,9 @@ def test_drivers_reach_hosts_through_access(module: Module) -> None:
     assert list(outside_imports(module, {"asyncio", "os", "socket", "subprocess"})) == []
 
 
-def test_steps_and_effects_have_the_same_kinds() -> None:
-    assert kinds("steps") == kinds("effects") != set()
+def test_every_kind_of_step_has_its_file_and_each_that_acts_an_effect() -> None:
+    assert kinds("steps") == {*STEPS} != set()
+    assert kinds("effects") == {*PERFORM} == {kind for kind, step in STEPS.items() if step.acts}
 
 
 def test_every_part_of_the_package_has_its_place() -> None:
