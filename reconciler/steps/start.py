@@ -86,7 +86,7 @@ class Start(ModelStep):
         """Return that the unit is gone already: a launcher returns once it runs."""
         key = self.key(UNIT)
         gone = world.unknown(key) is None and world.value(key) is None
-        return "it ended at once, or was never started" if gone else ""
+        return "it exited at once, or was never started" if gone else ""
 
     @property
     def _port(self) -> AnyFactKey:

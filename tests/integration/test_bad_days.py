@@ -233,7 +233,7 @@ def test_an_engine_that_ends_at_once_costs_nothing_and_is_tried_again_once_it_is
     watched.desire("tiny-b")
     said(watched, "local: rolled back; ", before)
     told = watched.run("status").stdout
-    assert "tiny-b: it ended " in told
+    assert "tiny-b: it exited " in told
     assert "--threads" in told
     assert list(watched.engines()) == ["tiny-a"]
     assert watched.talk()["cache_n"] >= LEAST_REUSED * held > 100

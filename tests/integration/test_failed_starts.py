@@ -30,7 +30,7 @@ from tests.clocks import HurriedClock
 from tests.engine import Server, free_port, weights_in
 from tests.stack import COMMAND_SECONDS, LEAST_REUSED, Stack, stack
 
-AT_ONCE = "tiny-b: it ended "
+AT_ONCE = "tiny-b: it exited "
 """What is said of an engine that ends while it loads: after its start, or where this machine was slower than it, in it."""
 
 LONG = "60s"
@@ -189,7 +189,7 @@ def test_a_program_that_ends_at_once_brings_the_previous_model_back(here: Stack,
     program.chmod(0o755)
     here.inventory(engine=f"kind: llamacpp, binary: {program}, weights: {weights_in(here.folder)}")
     here.desire("tiny-b")
-    goes_back(here, held, hurried(here), "start tiny-b: it ended at once", "no such device")
+    goes_back(here, held, hurried(here), "start tiny-b: it exited at once", "no such device")
 
 
 def hurried(here: Stack) -> CompletedProcess[str]:
