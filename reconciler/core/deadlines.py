@@ -1,4 +1,4 @@
-"""Moments: when something is to end, as people say it."""
+"""Deadlines: when something is to end, as people say it."""
 
 from __future__ import annotations
 

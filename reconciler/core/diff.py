@@ -77,9 +77,13 @@ def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ign
     host, have = wanted.host.name, observed.power(wanted.host.name)
     answers = observed.unknown(CONTACT(host)) is None
     hidden = have is None or (have == "on" and not answers)
+    # To wake what is on already does no harm, so silence is enough; to call a host off takes
+    # evidence (ADR 0009).
     if wanted.power == "on" and wanted.host.capabilities.can_wake and hidden:
         return PowerChange(host=host, have=GOING_DOWN if answers else SILENT, want="on")
     going = _shutting_down_to(hints)
+    # An accepted request is waited for and not repeated: a second one could meet the next boot (ADR
+    # 0009).
     if wanted.power is not None and hidden and going is not None and _satisfies(wanted.power, going):
         return PowerChange(host=host, have=GOING_DOWN, want=going)
     if have is None:
@@ -207,8 +211,11 @@ def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: s
         return unit.ended or "it died and left processes behind"
     if unit.launcher.kind != model.launcher.kind:
         return f"its launcher changed from {unit.launcher.kind} to {model.launcher.kind}"
+    # A digest that another version made cannot be compared: an upgrade restarts nothing.
     if unit.mark.digest != model.digest and unit.mark.digest.startswith(DIGEST_VERSION):
         return "its definition changed"
+    # Silence, or another process on its port: any answer of its own proves that it lives, and keeps
+    # it (ADR 0018).
     if health is not None and health.phase == "unresponsive":
         return f"it does not answer: {health.message}"
     if health is not None and health.phase == "stranger":

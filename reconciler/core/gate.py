@@ -17,6 +17,8 @@ def approval(plan: HostPlan) -> Digest:
 def refusals(plan: HostPlan, observed: Observed, ours: Ownership, *, take_over: bool) -> tuple[str, ...]:
     """Return why a plan must not run. One with nothing to do may always run, but is not in sync where something is unmet."""
     if not plan.steps:
+        # What no step can change makes no way back impossible: only a forward plan is refused for
+        # it (ADR 0018).
         return (*plan.refusals, *(plan.unmet if plan.mode == "forward" else ()))
     return (*plan.refusals, *_claimed(plan, observed, ours, take_over=take_over))
 

@@ -36,4 +36,5 @@ def ends_what_lives(changes: Sequence[Change], observed: Observed) -> bool:
 def _lives(change: StopChange, observed: Observed) -> bool:
     unit = observed.value(UNIT(change.host, change.model))
     health = observed.value(HEALTH(change.host, change.model))
+    # Any answer counts, even one that refuses us or makes no sense (ADR 0018).
     return unit is not None and unit.leader and health is not None and health.lives

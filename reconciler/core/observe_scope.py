@@ -1,4 +1,4 @@
-"""Attention: which facts a pass looks at, the cheap ones always and the costly ones only where they matter."""
+"""The scope of a look: which facts a pass looks at, the cheap ones always and the costly ones only where they matter."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ def found_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
 
 def silent_engines(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
     """Return the health of the engines that did not answer a single look, which may have met them busy."""
+    # One look may meet an engine busy; only silence at two of them says something (ADR 0018).
     keys = (HEALTH(slice_.host.name, model.name) for model in slice_.models)
     return tuple(key for key in keys if (health := observed.value(key)) and health.phase == "unresponsive")
 
@@ -89,6 +90,8 @@ def costly_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
     """
     host = slice_.host.name
     slots = (ACTIVITY(host, model.name) for model in slice_.models if _is_worth_asking(slice_, model, observed))
+    # A program is run to tell its flags, which takes 10 ms and more: only one that may be started
+    # (ADR 0017).
     flags = (FLAGS(host, model.name) for model in slice_.models if _may_be_started(slice_, model, observed))
     goes = slice_.power in {"off", "suspend"} and observed.power(host) == "on"
     return (*slots, *flags, *((GUARDS(host),) if goes else ()))
@@ -98,6 +101,7 @@ def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> boo
     host = slice_.host.name
     unit = observed.value(UNIT(host, model.name))
     health = observed.value(HEALTH(host, model.name))
+    # A question would wake an engine that sleeps, and have it load its weights.
     if unit is None or health is None or not health.tells:
         return False
     stays = slice_.power in {"on", None} and (slice_.active is None or model.name in slice_.active)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from reconciler.core.recipes import StepDraft
 from reconciler.steps.plan import PlannedStep
 
+# The order of a plan, one step after the other: every point at which it may be cut short can be
+# tried (ADR 0002).
 PHASES = (
     "wake", "prepare", "prefetch", "drain", "save_slots", "stop", "await_vram", "start", "await_healthy", "restore_slots",
     "suspend", "shutdown", "await_down",
@@ -32,5 +34,6 @@ def _after(draft: StepDraft, numbers: dict[tuple[str, str], int]) -> tuple[int, 
         for key, number in numbers.items()
         if key[0] == kind and target in {"", key[1]} and number < numbers[draft.key]
     }
+    # To wait for memory is to wait for the stops before it.
     vram = {number for key, number in numbers.items() if key[0] == "await_vram"}
     return tuple(sorted(waits & vram or waits))

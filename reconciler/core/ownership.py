@@ -44,6 +44,7 @@ class Ownership:
             return False
         if not claim.boot:  # written by a version that did not say it
             return bool(claim.controller) and claim.controller in {self.controller.id, self.controller.former}
+        # The boot too: a cloned disk has the same id, name and directory (ADR 0016).
         return claim.controller == self.controller.id and claim.boot in self.boots
 
     def _is_here(self, claim: Claim) -> bool:

@@ -24,7 +24,8 @@ def plan(target: Target, observed: Observed, hints: Hints, *, mode: Mode = "forw
     difference = diff(wanted, observed, hints, prune=prune)
     cooked = recipe(difference.changes, wanted, observed)
     unseen = unseen_starts(difference.changes, wanted, observed)
-    # Nothing that is well is stopped for a start that nobody can look into; else, and on the way back, that beats none.
+    # Nothing that is well is stopped for a start that nobody can look into; else that beats none
+    # (ADR 0018).
     refused = unseen if mode == "forward" and ends_what_lives(difference.changes, observed) else ()
     steps, blocked = _simulate(_timed(order(cooked.drafts), hints), observed, wanted)
     return HostPlan(
@@ -55,6 +56,7 @@ def _simulate(
         seen.append(planned.model_copy(update={"predicted": by_wake}))
         blocked += [f"{step.kind} {step.target}: {reason}" for reason in step.blocked_by(world)]
         world = step.predict(world)
+        # A run may be cut short after any step, so the world after each one has to be safe.
         blocked += [f"{step.kind} {step.target}: {reason}" for reason in violations(world, wanted)]
     return tuple(seen), tuple(dict.fromkeys(blocked))
 

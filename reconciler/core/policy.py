@@ -65,8 +65,10 @@ def aim(wanted: Slice, hints: Hints, observed: Observed, now: Instant, *, retrie
         left_alone = replace(forward, cause=held.hold, acts=False)
         return Aim(_released(wanted), "release", key, held.hold) if held.hold.release else left_alone
     failure = hints.quarantine
+    # The key covers the files too: other weights or another program are a new attempt.
     if failure is None or failure.key != key:
         return forward
+    # A retry that nobody asked for must not cost a model that serves.
     retries = retries and failure.attempts > 0 and _stops_nothing(wish, hints, observed)
     if retries and retry_is_due(hints, now):
         return forward
@@ -145,6 +147,8 @@ def _seconds_until(moment: float, since: Instant, hints: Hints, now: Instant) ->
 
 def retry_at(failure: Quarantine) -> float:
     """Return when a failed wish may be tried again without being asked, in wall clock seconds."""
+    # By the key, not by chance: the core stays pure, and hosts that failed together do not come
+    # back together.
     spread = int(failure.key[-8:], 16) / HASH_SPAN
     return failure.since.at + next_delay(RETRY, failure.attempts, spread)
 

@@ -23,6 +23,7 @@ def judged(seen: Observed, host: str, sent: SentDown | None, now: Instant) -> Fa
     """Return what the power of a host is, and why."""
     silence = seen.unknown(CONTACT(host))
     contact = seen.value(CONTACT(host))
+    # What answers is on, whatever a witness says (ADR 0009).
     if silence is None:
         if sent is not None and contact is not None and is_going(sent, contact, now):
             return Unknown(f"it accepted to go down ({_asked(sent)}) and has not gone yet")
@@ -35,6 +36,8 @@ def judged(seen: Observed, host: str, sent: SentDown | None, now: Instant) -> Fa
         return Unknown(reason)
     if sent.seen:
         return Known(Power(state=sent.state, grade="inferred", because=f"{sent.seen}; silent ever since"))
+    # Whether a request was heard decides: silence after one that may have been lost proves nothing
+    # (ADR 0009).
     if not sent.is_heard:
         return Unknown(f"{reason}; whether it heard that it was to go down ({_asked(sent)}) is not known")
     return _inferred(seen.fact(CANARY(host)), silence, sent, now)
@@ -70,6 +73,7 @@ def _sleeps(sent: SentDown | None) -> bool:
 def _witness(seen: Observed, host: str, sent: SentDown | None) -> Testimony | None:
     """Return a witness that can tell; one that says that a host which went to sleep is on cannot tell those apart."""
     witness = seen.value(TESTIMONY(host))
+    # A plug sees a suspended host draw power, and cannot tell it from one that is on.
     tells = witness is not None and witness.state is not None and not (_sleeps(sent) and witness.state == "on")
     return witness if tells else None
 
@@ -94,6 +98,7 @@ def _inferred(canary: Fact[FactValue], silence: Unknown, sent: SentDown, now: In
     accepted = f"it accepted to go down ({_asked(sent)}) and is silent"
     if isinstance(canary, Unknown) or not isinstance(canary.value, Canary):
         return Unknown(f"{accepted}, but so is its network: {getattr(canary, 'reason', 'nobody was asked')}")
+    # Only silence during which the network worked is the host's own (ADR 0009).
     if now.boot - max(silence.since, canary.value.since) < SILENCE_SECONDS:
         return Unknown(f"{accepted}; {SILENCE_SECONDS:.0f} s of that while {canary.value.address} answers count as down")
     because = (

@@ -102,6 +102,8 @@ def _stop(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
         drain = (_drain(change, activity),) if _is_ready(observed, host, name) else ()
         after = (("drain", name),)
         return Recipe((*drain, StepDraft(stop, change.cause, after=after)), notes, refusals, lost)
+    # A unit of an older definition is saved under what it carries, not under what the file says now
+    # (ADR 0013).
     own = _fingerprint_of_its_own(change, wanted, observed)
     save = SaveSlots(
         host=host, model=name, deadline=_save_deadline(activity, observed, host, name),
@@ -143,10 +145,13 @@ def _unseen(model: ModelSpec | None, change: StopChange, wanted: Slice, observed
     unit = observed.value(UNIT(change.host, name))
     if model is None or health is None or not health.is_closed or unit is None or not unit.leader:
         return None
+    # What a run has just started, and cannot be understood, has failed to start (ADR 0018).
     if change.unproven and health.phase == "unclear":
         return None
     stop = Stop(host=change.host, model=name, port=_port(change, wanted, observed), identity=change.identity)
     draft, lost = StepDraft(stop, change.cause), _lost(change, observed)
+    # It may be serving somebody: that nobody can see into it is no reason to stop it, a person's
+    # word is (ADR 0018).
     if model.conversations == "drop":
         return Recipe((draft,), (f"{name} is stopped unseen, whatever it is doing: {health.message}",), (), lost)
     way_out = f"or write `conversations: drop` at {name}, and it is stopped unseen"

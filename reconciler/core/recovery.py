@@ -94,6 +94,7 @@ def attempt_key(slice_: Slice, slice_digest: Digest, observed: Observed) -> Dige
     """Return what a failure is remembered by: the slice, and the files it would run as they are now."""
     host = slice_.host.name
     active = set(slice_.active or ())
+    # Size and time stand for the content: to hash it would take seconds for each GiB (ADR 0002).
     files = {
         model.name: [_weights(observed, host, model.name), _binary(observed, host, model.name)]
         for model in slice_.models
@@ -205,10 +206,12 @@ def _carried(hints: Hints, record: Carried) -> Hints:
 
 def _opened(hints: Hints, row: Row, record: RunOpened) -> Hints:
     opened = replace(hints, open_run=OpenRun(seq=row.seq, at=row.at, opened=record))
+    # A rollback is told as one with the run that it comes from, whose notes it keeps.
     if record.mode != "rollback":
         opened = replace(opened, notes=(), lost_conversations=0)
     if record.mode != "forward":
         return opened
+    # The count of failures survives another try, or the wait between tries would never grow.
     kept = hints.quarantine if hints.quarantine and hints.quarantine.key == record.key else None
     opened = replace(opened, wanted=record.slice, wanted_digest=record.digest)
     return replace(opened, generation=record.generation, quarantine=kept)
@@ -220,6 +223,7 @@ def _running(run: OpenRun | None, in_flight: StepIntent | None) -> OpenRun | Non
 
 def _intended(hints: Hints, row: Row, record: StepIntent) -> Hints:
     run = _running(hints.open_run, in_flight=record)
+    # From the intent on: a controller that dies here leaves a unit that nobody has seen healthy.
     unproven = hints.unproven | {record.model} if record.step == "start" else hints.unproven
     return replace(hints, open_run=run, unproven=unproven, sent_down=_sent(hints.sent_down, row, record))
 
@@ -235,7 +239,7 @@ def _sent(before: SentDown | None, row: Row, record: StepIntent) -> SentDown | N
 def _heard(hints: Hints, record: ShutdownAccepted | HostReturned | HostGone) -> Hints:
     sent = hints.sent_down
     if isinstance(record, HostReturned):
-        # What only seemed to be as wanted is wanted anew.
+        # It never went down: what only seemed to be reached is wanted again (ADR 0009).
         is_new = stayed_up(sent, Contact(boot_id=record.boot_id))
         return replace(hints, sent_down=None, wanted_digest=None if is_new else hints.wanted_digest)
     if sent is None:
@@ -264,6 +268,7 @@ def _arrived(sent: SentDown | None, record: StepDone) -> SentDown | None:
         return sent
     if record.outcome == "done":
         return sent.model_copy(update={"seen": str(record.evidence.get(SEEN, ""))})
+    # A host that accepted may still go down after the wait for it is over (ADR 0009).
     return sent if sent.is_heard else None
 
 
@@ -275,8 +280,10 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
     closed = replace(hints, open_run=None, notes=(*hints.notes, *record.notes), lost_conversations=lost)
     closed = replace(closed, unproven=closed.unproven | {*record.unproven})
     if record.verdict == "promoted":
+        # Nothing serves on a released host: that is no state to go back to.
         if opened.mode == "release":
             return closed
+        # A way back that worked says nothing of what failed: the quarantine stays.
         good = replace(closed, last_good=opened.slice, last_good_digest=opened.digest)
         return _judged(replace(good, quarantine=None) if opened.mode == "forward" else good, row)
     if not record.quarantines or record.key is None:

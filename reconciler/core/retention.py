@@ -40,6 +40,7 @@ def first_kept(outlines: Sequence[Outline], now: float, retention: Retention) ->
     """
     if not outlines:
         return 1
+    # All rows are checked before any is forgotten, so a tenth of them goes at a time (ADR 0007).
     now, more = min(now, outlines[-1].at), 1 + retention.slack
     runs = [outline.seq for outline in outlines if outline.opens_run]
     too_old = outlines[0].at < now - retention.seconds * more

@@ -32,6 +32,7 @@ def shortage(save: SaveSlots, observed: Observed) -> Shortage:
     disk = saved.free_bytes + saved.held_bytes - kept
     room = disk if saved.budget_bytes is None else min(disk, saved.budget_bytes - kept)
     needs = [file_bytes(slot.tokens or 0, weights.kv_bytes_per_token if weights else 0) for slot in held]
+    # Slot by slot, as the save does it: a large one that does not fit leaves its room to the next.
     left, count = room, 0
     for need in needs:
         fits = need <= left

@@ -1,4 +1,4 @@
-"""Memory: what starts need of each card, and what stops give back of it."""
+"""Memory of the cards: what starts need of each card, and what stops give back of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manual: pages of docs/ that the installed package carries along, so that they are written once."""
+"""Error pages: pages of docs/ that the installed package carries along, so that they are written once."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ class ControllerId:
     @cached_property
     def text(self) -> str:
         """The id, the same for as long as this process runs."""
+        # Random, because containers have no machine id and clones have the same one (ADR 0016).
         return self._kept() or self._journalled() or self._make()
 
     def keep(self) -> None:

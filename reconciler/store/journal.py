@@ -16,6 +16,8 @@ class SqliteJournal:
     def __init__(self, file: JournalFile) -> None:
         """Keep them in `file`, which nobody else of this process may use."""
         self._file = file
+        # One call at a time keeps the order of rows, and the connection in one thread at a time
+        # (ADR 0020).
         self._turn = CapacityLimiter(1)
 
     async def rows(self) -> Sequence[Row]:
@@ -32,7 +34,7 @@ class SqliteJournal:
 
     async def append(self, record: Record) -> Row:
         """Write one record and return when kill -9 cannot take it; raise as `JournalFile.append` does."""
-        # What is recorded has happened: whoever is cancelled still records it.
+        # What is recorded has happened: whoever is cancelled still records it (ADR 0020).
         with CancelScope(shield=True):
             row = await to_thread.run_sync(self._file.append, record, limiter=self._turn)
         return row  # noqa: RET504 - mypy takes a scope for one that may swallow what is raised in it

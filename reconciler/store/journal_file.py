@@ -44,6 +44,7 @@ PASSING = {
     *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR),
 }
 
+# One table: a chain of digests needs one order anyway, and all else is a fold of it (ADR 0001).
 SCHEMA = """
 CREATE TABLE record (
   seq INTEGER PRIMARY KEY, at REAL NOT NULL, boot_id TEXT NOT NULL, boot REAL NOT NULL, kind TEXT NOT NULL, host TEXT NOT NULL,
@@ -196,13 +197,18 @@ class JournalFile:
         except (*SQLITE_ERRORS, OSError, WriteFailed) as error:
             self.close()
             refused = f"{self._file} cannot be written: {error}; {remedy(error)}"
+            # What the disk kept of a failed write is not known, so nothing is added to it.
             self._failed = f"{error if isinstance(error, WriteFailed) else refused}. Nothing more is done until then"
             raise WriteFailed(self._failed) from error
         return row
 
     def _write(self, record: Record) -> tuple[Row, str]:
         connection = self._writer = self._writer or self._opened()
+        # A sync takes 0.1 to 20 ms; what can be observed again waits for the next row that is
+        # synced (ADR 0005).
         connection.execute(f"PRAGMA synchronous={'NORMAL' if isinstance(record, SEEN_AGAIN) else 'FULL'}")
+        # Two writers meet here, where one waits for the other, and not at COMMIT, where it would
+        # fail.
         connection.execute("BEGIN IMMEDIATE")
         version = _version(connection)
         if not version:
@@ -223,6 +229,7 @@ class JournalFile:
         # The last reference may be dropped in any thread; nobody writes in two at once.
         connection = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         finalize(self, connection.close)
+        # Whoever reads does not wait for whoever writes: `status` while a run is on.
         connection.execute("PRAGMA journal_mode=WAL")
         return connection
 

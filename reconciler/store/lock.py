@@ -34,6 +34,8 @@ class FileLock:
             self._take(descriptor, f"{self._holder[:HOLDER_CHARACTERS]}\n{OBEYS if obeys else ''}")
             self._prepare()
             yield
+            # Emptied and never removed: of a file that is removed under a lock, two processes may
+            # each hold one.
             with suppress(OSError):
                 os.ftruncate(descriptor, 0)
         finally:
