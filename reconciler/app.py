@@ -53,7 +53,7 @@ ID_BYTES = 16
 
 @dataclass(frozen=True)
 class App:
-    """Hold the ports that every verb may use."""
+    """The ports that every verb may use."""
 
     source: FileSource
     catalog: DriverCatalog
@@ -94,27 +94,27 @@ class App:
 
     @cached_property
     def controller(self) -> Controller:
-        """Return who acts here."""
+        """Who acts here."""
         name, directory = socket.gethostname(), str(self.data_directory)
         return Controller(id=self.identity.text, name=name, directory=directory, former=self.former)
 
     @cached_property
     def edits(self) -> Edits:
-        """Return what notices a change of the files."""
+        """What notices a change of the files."""
         from reconciler.config.file_watch import FileEdits  # noqa: PLC0415 - only who watches pays for it
 
         return FileEdits(self.source, self.journal_directory)
 
     @cached_property
     def supervisor(self) -> Supervisor:
-        """Return who started this process, if that is somebody who listens."""
+        """Who started this process, if that is somebody who listens."""
         from reconciler.edge import notify  # noqa: PLC0415 - as above
 
         return notify.SystemdSupervisor(os.environ)
 
     @cached_property
     def random(self) -> Random:
-        """Return chance."""
+        """Chance."""
         from reconciler.edge.system_random import SystemRandom  # noqa: PLC0415 - as above
 
         return SystemRandom()

@@ -31,42 +31,41 @@ class ReconcilerError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str) -> None:
-        """Keep the sentence."""
         super().__init__(message)
         self.message = message
 
     @property
     def reason(self) -> str:
-        """Return the stable CamelCase name that docs/errors.md explains."""
+        """The stable CamelCase name that docs/errors.md explains."""
         return type(self).__name__
 
 
 class Misused(ReconcilerError):
-    """Say that the command line cannot be understood."""
+    """The command line cannot be understood."""
 
     exit_code: ClassVar[int] = 64
 
 
 class ConfigError(ReconcilerError):
-    """Say that desired state or inventory is wrong, with all problems at once."""
+    """Desired state or inventory is wrong, with all problems at once."""
 
 
 class Unreachable(ReconcilerError):
-    """Say that something needed to answer at all cannot be reached."""
+    """Something needed to answer at all cannot be reached."""
 
 
 class Unexpected(ReconcilerError):
-    """Name what nobody foresaw: it is said at the top of the program, and never raised."""
+    """What nobody foresaw: it is said at the top of the program, and never raised."""
 
 
 class Refused(ReconcilerError):
-    """Say that nothing was changed, and every reason why."""
+    """Nothing was changed, and every reason why."""
 
     exit_code: ClassVar[int] = 4
 
 
 class LockHeld(Refused):
-    """Say which process acts on this data directory now, and whether it does what others ask for."""
+    """Which process acts on this data directory now, and whether it does what others ask for."""
 
     def __init__(self, message: str, *, obeys: bool = False) -> None:
         """Keep the sentence for people, and what others may expect."""
@@ -75,37 +74,37 @@ class LockHeld(Refused):
 
 
 class PlanStale(Refused):
-    """Say how the saved plan differs from what would be done now."""
+    """How the saved plan differs from what would be done now."""
 
 
 class NotApproved(Refused):
-    """Say that nobody approved the plan."""
+    """Nobody approved the plan."""
 
 
 class DriverError(ReconcilerError):
-    """Say what a driver tried on the outside world and what came of it."""
+    """What a driver tried on the outside world and what came of it."""
 
     exit_code: ClassVar[int] = 3
 
 
 class Declined(DriverError):
-    """Say why a host will not do what it was asked: nothing happened, and waiting changes nothing."""
+    """Why a host will not do what it was asked: nothing happened, and waiting changes nothing."""
 
 
 class Barred(Declined):
-    """Say who is not let in, or may not do this, and where the credentials are: whoever repeats them may lock the account."""
+    """Who is not let in, or may not do this, and where the credentials are: whoever repeats them may lock the account."""
 
 
 class NotOffered(DriverError):
-    """Say that a server answers that it does not do what it was asked for: it lives, and was started for another task."""
+    """A server answers that it does not do what it was asked for: it lives, and was started for another task."""
 
 
 class HungUp(DriverError):
-    """Say that a host ended the connection itself, and what was asked of it may have happened."""
+    """A host ended the connection itself, and what was asked of it may have happened."""
 
 
 class DurabilityError(ReconcilerError):
-    """Say that what happened can no longer be recorded: what was `found`, and where that is known apart, what to do about it."""
+    """What happened can no longer be recorded: what was `found`, and where that is known apart, what to do about it."""
 
     exit_code: ClassVar[int] = 5
 
@@ -116,12 +115,12 @@ class DurabilityError(ReconcilerError):
 
 
 class JournalDamaged(DurabilityError):
-    """Say where the journal is not what was written, and the way out."""
+    """Where the journal is not what was written, and the way out."""
 
 
 class WriteFailed(DurabilityError):
-    """Say which durable write failed."""
+    """Which durable write failed."""
 
 
 class NetworkFileSystem(DurabilityError):
-    """Say which mount keeps the journal on another machine, and where else it may lie."""
+    """Which mount keeps the journal on another machine, and where else it may lie."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """Name the folder of the files, the folder of journal and lock, and what belongs to this machine as a host."""
+    """The folder of the files, the folder of journal and lock, and what belongs to this machine as a host."""
 
     state: Path
     data_directory: Path

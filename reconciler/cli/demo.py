@@ -50,7 +50,7 @@ class Completion(BaseModel):
 
 @dataclass(frozen=True)
 class Stage:
-    """Hold the demo's folder and port, and run commands in it as a person would."""
+    """The demo's folder and port, and run commands in it as a person would."""
 
     folder: Path
     port: int

@@ -62,14 +62,14 @@ def define(
 
 
 class _Defaults(NamedTuple):
-    """Hold the engine options that a host gives to its models."""
+    """The engine options that a host gives to its models."""
 
     host_name: str
     by_kind: dict[str, dict[str, JsonValue]]
 
 
 class _Way(NamedTuple):
-    """Hold how a host is reached, and through which other one."""
+    """How a host is reached, and through which other one."""
 
     access: Kind
     via: Via | None

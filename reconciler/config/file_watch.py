@@ -57,7 +57,7 @@ LONGEST_BURST_MILLISECONDS = 200
 
 @dataclass(frozen=True)
 class FileContent:
-    """Be what a file holds: where it really is, and a digest; nothing when it cannot be read."""
+    """What a file holds: where it really is, and a digest; nothing when it cannot be read."""
 
     place: str
     digest: str
@@ -73,12 +73,12 @@ class Print(NamedTuple):
 
     @property
     def newest(self) -> float:
-        """Return when one of the pair changed last, in wall clock seconds."""
+        """When one of the pair changed last, in wall clock seconds."""
         return max(content.since for content in self.pair)
 
     @property
     def digest(self) -> str:
-        """Return the digest that whoever reads the pair finds."""
+        """The digest that whoever reads the pair finds."""
         return pair_digest(content.digest for content in self.pair)
 
     def is_untouched(self, later: Print) -> bool:

@@ -49,7 +49,7 @@ _WRITING = {"index.lock": "writing its index; if no git runs there, remove index
 
 
 class Trace(NamedTuple):
-    """Say what git knows: HEAD, and who last committed one of the files, and why; `trouble` is why it could not be asked."""
+    """What git knows: HEAD, and who last committed one of the files, and why; `trouble` is why it could not be asked."""
 
     state: Literal["committed", "modified", "untracked", "not in git"]
     commit: str = ""
@@ -59,10 +59,9 @@ class Trace(NamedTuple):
 
 
 class _SilentError(Exception):
-    """Say why git did not answer, and what to do."""
+    """Why git did not answer, and what to do."""
 
     def __init__(self, found: str, fix: str) -> None:
-        """Keep both."""
         self.reason = Reason(found, fix)
         super().__init__(self.reason)
 

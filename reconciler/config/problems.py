@@ -21,7 +21,7 @@ _ENTITIES = {"hosts", "models"}
 
 
 class _Line(NamedTuple):
-    """Hold one problem with its place, in the order in which people read."""
+    """One problem with its place, in the order in which people read."""
 
     file: FileName
     place: FilePosition
@@ -32,7 +32,6 @@ class Review:
     """Judge documents as far as they can be judged, and report every problem once."""
 
     def __init__(self, documents: Mapping[FileName, Document]) -> None:
-        """Begin with what is wrong with the text of the documents."""
         self._documents = documents
         self._left_out: set[tuple[FileName, KeyPath]] = set()
         self._lines: set[_Line] = set()

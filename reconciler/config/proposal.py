@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class FileProposal:
-    """Hold what desired.yaml is and would be, the model and host that it is about, and how it would be resolved."""
+    """What desired.yaml is and would be, the model and host that it is about, and how it would be resolved."""
 
     def __init__(self, path: Path, about: tuple[str, str], before: bytes, after: bytes, resolved: Callable[[], Wanted]) -> None:
         """Propose to replace `before` by `after` in the file at `path`; it is `about` a model and its host."""
@@ -30,12 +30,12 @@ class FileProposal:
 
     @property
     def path(self) -> str:
-        """Return the name of the file, as it was given."""
+        """The name of the file, as it was given."""
         return str(self._path)
 
     @property
     def diff(self) -> str:
-        """Return the change as a unified diff, empty when there is none."""
+        """The change as a unified diff, empty when there is none."""
         before, after = (content.decode("utf-8-sig").splitlines() for content in (self._before, self._after))
         return "\n".join(difflib.unified_diff(before, after, self.path, f"{self.path} (proposed)", lineterm=""))
 

@@ -24,7 +24,7 @@ ADDED = ("secrets",)
 
 
 class Definition(NamedTuple):
-    """Hold what drivers say of a model: accepted and completed options, the command line, what the engine can do."""
+    """What drivers say of a model: accepted and completed options, the command line, what the engine can do."""
 
     engine: Kind
     launcher: Kind
@@ -33,7 +33,7 @@ class Definition(NamedTuple):
 
 
 class Definitions(NamedTuple):
-    """Hold what drivers say of every host and model of an inventory."""
+    """What drivers say of every host and model of an inventory."""
 
     hosts: Mapping[HostName, HostSpec]
     models: Mapping[ModelName, Definition]

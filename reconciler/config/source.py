@@ -65,12 +65,12 @@ class FileSource:
 
     @property
     def directory(self) -> Path:
-        """Return where both files are."""
+        """Where both files are."""
         return self._directory
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Return where each file is."""
+        """Where each file is."""
         return tuple(self.path(file) for file in _FILES)
 
     def path(self, file: FileName) -> Path:

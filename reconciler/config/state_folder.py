@@ -20,7 +20,7 @@ NOBODY = ("-c", "user.name=reconciler init", "-c", "user.email=reconciler@localh
 
 
 class GitStateFolder:
-    """Be the folder that `init` fills."""
+    """The folder that `init` fills."""
 
     def __init__(self, directory: Path) -> None:
         """Use a directory, which need not be there."""

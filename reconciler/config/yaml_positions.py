@@ -72,7 +72,7 @@ class FilePosition(NamedTuple):
 
 
 class Flaw(NamedTuple):
-    """Say what is wrong with the text at a place."""
+    """What is wrong with the text at a place."""
 
     place: FilePosition
     path: KeyPath
@@ -81,7 +81,7 @@ class Flaw(NamedTuple):
 
 @dataclass
 class Document:
-    """Hold the value of a document, where its keys and values stand, and what is wrong with its text.
+    """The value of a document, where its keys and values stand, and what is wrong with its text.
 
     What an alias or a merge key brings stands where it is written. `typed` holds the text of unquoted numbers, true and false.
     """
@@ -176,7 +176,7 @@ def _place(mark: Foreign) -> FilePosition:
 
 
 class _Anchored(NamedTuple):
-    """Hold what an anchor names, and where it was read."""
+    """What an anchor names, and where it was read."""
 
     value: JsonValue
     path: KeyPath

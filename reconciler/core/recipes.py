@@ -40,7 +40,7 @@ DraftKey: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True)
 class StepDraft:
-    """Be a step before it has a number. `after` names the drafts it waits for, those that exist."""
+    """A step before it has a number. `after` names the drafts it waits for, those that exist."""
 
     step: AnyStep
     cause: str
@@ -49,13 +49,13 @@ class StepDraft:
 
     @property
     def key(self) -> DraftKey:
-        """Return kind and target, which are unique in one host's plan."""
+        """Kind and target, which are unique in one host's plan."""
         return (self.step.kind, self.step.target)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Be all drafts of one host, what a person should know, and how many conversations are lost (None: nobody can say)."""
+    """All drafts of one host, what a person should know, and how many conversations are lost (None: nobody can say)."""
 
     drafts: tuple[StepDraft, ...]
     notes: tuple[str, ...] = ()

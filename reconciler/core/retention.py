@@ -26,7 +26,7 @@ class Retention:
 
 
 class Outline(NamedTuple):
-    """Be what retention must know of a row: its number, its wall clock seconds, and whether it opens a run."""
+    """What retention must know of a row: its number, its wall clock seconds, and whether it opens a run."""
 
     seq: int
     at: float

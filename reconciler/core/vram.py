@@ -15,7 +15,7 @@ from reconciler.steps.await_vram import AwaitVram, Share
 
 
 class MemoryParts(NamedTuple):
-    """Hold bytes: of all cards together, and of single cards by their number."""
+    """Bytes: of all cards together, and of single cards by their number."""
 
     whole: int
     cards: Counter[int]

@@ -40,7 +40,6 @@ class DriverCatalog:
     """
 
     def __init__(self, host_directory: str, clock: Clock) -> None:
-        """Use a directory and a clock."""
         self._host_directory = host_directory
         self._clock = clock
         self._refusals = Refusals(clock)

@@ -40,7 +40,7 @@ OWN = "this is a defect of the driver"
 
 @dataclass(frozen=True)
 class Blame:
-    """Say whose trouble it is: the host, and which of its drivers."""
+    """Whose trouble it is: the host, and which of its drivers."""
 
     host: str
     role: str
@@ -97,7 +97,7 @@ def _unmade(slice_: Slice, error: DriverError) -> HostPorts:
 
 
 class _Unmade:
-    """Be a port that could not be made."""
+    """A port that could not be made."""
 
     def __init__(self, error: DriverError) -> None:
         self._error = error
@@ -107,7 +107,7 @@ class _Unmade:
 
 
 class _Contained:
-    """Be a port whose driver may do what it likes."""
+    """A port whose driver may do what it likes."""
 
     def __init__(self, inner: object, protocol: type, blame: Blame) -> None:
         self._inner, self._methods, self._blame = inner, methods(protocol), blame
@@ -120,7 +120,7 @@ class _Contained:
 
 @dataclass(frozen=True)
 class Call:
-    """Be one thing that a driver is asked for."""
+    """One thing that a driver is asked for."""
 
     inner: object
     name: str

@@ -13,10 +13,9 @@ Answer = TypeVar("Answer")
 
 
 class Batch(Generic[Question, Answer]):
-    """Be one round trip: its questions, and their answers once `done` is set."""
+    """One round trip: its questions, and their answers once `done` is set."""
 
     def __init__(self) -> None:
-        """Begin without a question."""
         self.questions: list[Question] = []
         self.answers: tuple[Answer, ...] = ()
         self.done = anyio.Event()

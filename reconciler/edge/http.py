@@ -44,7 +44,7 @@ Fault: TypeAlias = NoAnswer | Literal["not json"]
 
 
 class Body(NamedTuple):
-    """Hold what is sent, and of what kind it is."""
+    """What is sent, and of what kind it is."""
 
     kind: str
     content: bytes = b""
@@ -55,16 +55,15 @@ JSON = Body("application/json")
 
 
 class HttpFault(DriverError):
-    """Say what came of an exchange that did not end with a usable answer; `fault` tells the cases apart."""
+    """What came of an exchange that did not end with a usable answer; `fault` tells the cases apart."""
 
     def __init__(self, fault: Fault, message: str) -> None:
-        """Keep the sentence for people and the fault for code."""
         super().__init__(message)
         self.fault = fault
 
     @property
     def unheard(self) -> bool:
-        """Return whether nobody was there to hear what was asked, so that nothing comes of it."""
+        """Whether nobody was there to hear what was asked, so that nothing comes of it."""
         return self.fault in {"refused", "untrusted", "no tls"}
 
 
@@ -85,7 +84,7 @@ def unanswered(fault: NoAnswer, asked: str, words: str) -> HttpFault:
 
 
 class Reply(NamedTuple):
-    """Hold an answer, whatever its status; `reason` is the text of its status line.
+    """An answer, whatever its status; `reason` is the text of its status line.
 
     `elsewhere` says where it sends whoever asks, and why nobody went there.
     """
@@ -98,12 +97,12 @@ class Reply(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Return the body as text."""
+        """The body as text."""
         return self.body.decode("utf-8", "replace")
 
     @property
     def excerpt(self) -> str:
-        """Return the beginning of the body on one line, for a sentence; of one that sends elsewhere, that."""
+        """The beginning of the body on one line, for a sentence; of one that sends elsewhere, that."""
         return self.elsewhere or " ".join(self.text[: 4 * EXCERPT].split())[:EXCERPT] or "nothing"
 
     def json(self) -> JsonValue:
@@ -116,7 +115,7 @@ class Reply(NamedTuple):
 
 
 class PersistentConnection:
-    """Be a connection to one server that outlives who asks: the next one within LINGER_SECONDS goes on over it.
+    """A connection to one server that outlives who asks: the next one within LINGER_SECONDS goes on over it.
 
     For questions alone, which may be asked twice: that a server has let go of a connection may be seen only when it is used.
     """
@@ -184,7 +183,6 @@ class HttpClient:
         follows: bool = False,
         kept: PersistentConnection | None = None,
     ) -> None:
-        """Open nothing yet."""
         self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
         self._kept = kept
         self._hops = MOST_HOPS if follows else 0

@@ -35,7 +35,7 @@ WORDS_LIMIT = 4096
 
 
 class Interpreter:
-    """Hold one running interpreter inside an `async with`; `exchange` may be called side by side.
+    """One running interpreter inside an `async with`; `exchange` may be called side by side.
 
     `ready` is set when its first line was read, `ended` when no answer will come any more; `words` is what it said then.
     """

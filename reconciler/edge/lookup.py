@@ -23,7 +23,6 @@ class LookupLoop(asyncio.SelectorEventLoop):
     """Look up each name in a thread of its own, which nobody waits for in the end."""
 
     def __init__(self) -> None:
-        """Look up nothing yet."""
         super().__init__()
         self._under_way: dict[object, asyncio.Future[Addresses]] = {}
 

@@ -31,7 +31,6 @@ class LoopScope:
     """Be entered once in every event loop; cheap where nothing is asked of it."""
 
     def __init__(self) -> None:
-        """Hold nothing."""
         self._group: TaskGroup | None = None
         self._things: dict[Hashable, Any] = {}
 

@@ -24,7 +24,7 @@ class SystemdSupervisor:
 
     @property
     def watchdog_seconds(self) -> float | None:
-        """Return within how many seconds one `alive` must follow another, None when nobody waits for it from this process."""
+        """Within how many seconds one `alive` must follow another, None when nobody waits for it from this process."""
         meant = self._address and self._watched == str(os.getpid()) and self._watchdog.isdecimal()
         return int(self._watchdog) / 1e6 or None if meant else None
 

@@ -81,7 +81,7 @@ REMEDIES = {
 
 
 class Destination(NamedTuple):
-    """Say where to, in the words of ssh_config; None is as the user's configuration says."""
+    """Where to, in the words of ssh_config; None is as the user's configuration says."""
 
     name: str
     address: str
@@ -92,17 +92,17 @@ class Destination(NamedTuple):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Return the words of a command line that mean it."""
+        """The words of a command line that mean it."""
         return (*self._flags, "--", self._who)
 
     @property
     def shown(self) -> str:
-        """Return what a person would type after `ssh` to get there."""
+        """What a person would type after `ssh` to get there."""
         return shlex.join((*self._flags, self._who))
 
     @property
     def known(self) -> str:
-        """Return what the host is called among the keys that are known."""
+        """What the host is called among the keys that are known."""
         return self.address if self.port in {None, 22} else f"'[{self.address}]:{self.port}'"
 
     @property
@@ -116,7 +116,7 @@ class Destination(NamedTuple):
 
 
 class Program(NamedTuple):
-    """Be what runs there: the command of its interpreter, what that reads first, and what it then says first."""
+    """What runs there: the command of its interpreter, what that reads first, and what it then says first."""
 
     command: str
     content: bytes
@@ -127,7 +127,6 @@ class Link:
     """Speak with one machine; the connection is made, and made again, as it is needed, and stays as long as `loop` does."""
 
     def __init__(self, destination: Destination, program: Program, loop: LoopScope) -> None:
-        """Connect to nothing yet."""
         self.destination, self._program, self._loop = destination, program, loop
         self._turns = loop.one(Link, lambda: anyio.CapacityLimiter(MOST_AT_ONCE))
         self._connection: Connection | None = None
@@ -175,13 +174,12 @@ class Way(NamedTuple):
 
 
 class Connection:
-    """Be one connection: `tried` is set when it stands or cannot be made, `trouble` says why it does not stand.
+    """One connection: `tried` is set when it stands or cannot be made, `trouble` says why it does not stand.
 
     `failures` is how many before it could not be made.
     """
 
     def __init__(self, destination: Destination, program: Program, way: Way, failures: int) -> None:
-        """Connect to nothing yet."""
         self.destination, self._program, self._way, self._failures = destination, program, way, failures
         self.tried = anyio.Event()
         self.trouble = ""
@@ -194,7 +192,7 @@ class Connection:
 
     @property
     def is_over(self) -> bool:
-        """Return whether another connection is worth a try."""
+        """Whether another connection is worth a try."""
         patience = (
             0 if self.stood else SHORTLY_SECONDS if self._silent else min(AGAIN_SECONDS, SHORTLY_SECONDS * 2**self._failures)
         )
@@ -202,7 +200,7 @@ class Connection:
 
     @property
     def stood(self) -> bool:
-        """Return whether it was ever made."""
+        """Whether it was ever made."""
         return self._interpreter is not None
 
     async def serve(self) -> None:

@@ -19,7 +19,7 @@ ANEW_SECONDS = 0.1
 
 
 class Door(NamedTuple):
-    """Be where a server of ssh listens."""
+    """Where a server of ssh listens."""
 
     host: str
     port: int

@@ -64,7 +64,7 @@ class _Waiting(DefaultSelector):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """Be an event loop in the time of a clock."""
+    """An event loop in the time of a clock."""
 
     def __init__(self, clock: TurnedClock) -> None:
         self._turned: Any = clock

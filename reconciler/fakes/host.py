@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class FakeHost:
-    """Be the way to a world in one life of the controller."""
+    """The way to a world in one life of the controller."""
 
     world: World
     life: Life

@@ -15,7 +15,6 @@ class MemoryJournal:
     """Keep rows in a list, which outlives whoever writes to it."""
 
     def __init__(self, clock: Clock) -> None:
-        """Start empty."""
         self._rows: list[Row] = []
         self._clock = clock
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Killed(BaseException):
-    """Be kill -9: nothing catches it, and nothing that is dead does anything more."""
+    """Kill -9: nothing catches it, and nothing that is dead does anything more."""
 
 
 class Life:
@@ -23,7 +23,6 @@ class Life:
     """
 
     def __init__(self, dies_at: int | str | None = None) -> None:
-        """Begin to live."""
         self.calls: list[str] = []
         self.acts: list[str] = []
         self.dead = False

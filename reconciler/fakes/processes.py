@@ -13,7 +13,7 @@ TOKENS_OF_A_TURN = 10
 
 @dataclass(frozen=True)
 class Conversation:
-    """Be what a client said so far: its name, and its length in tokens."""
+    """What a client said so far: its name, and its length in tokens."""
 
     name: str
     tokens: int
@@ -21,7 +21,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Nature:
-    """Say how engines of one command behave. Seconds count from their start, or from what they are asked."""
+    """How engines of one command behave. Seconds count from their start, or from what they are asked."""
 
     loads_in: float = 1.0
     dies_after: float = NEVER
@@ -46,7 +46,7 @@ class Chatter:
 
 @dataclass
 class FakeSlot:
-    """Be one slot of an engine: the conversation in it, the number of its last task, and until when it is busy."""
+    """One slot of an engine: the conversation in it, the number of its last task, and until when it is busy."""
 
     held: Conversation | None = None
     task: int | None = None
@@ -62,7 +62,7 @@ class FakeSlot:
 
 @dataclass
 class FakeProcess:
-    """Be a process, or a stranger's when it has no mark."""
+    """A process, or a stranger's when it has no mark."""
 
     identity: UnitIdentity
     mark: Mark | None
@@ -77,7 +77,7 @@ class FakeProcess:
 
     @property
     def ready_at(self) -> float:
-        """Return when it began, or will begin, to serve."""
+        """When it began, or will begin, to serve."""
         return self.started + self.nature.loads_in
 
     def is_ready(self, now: float) -> bool:
@@ -88,7 +88,7 @@ class FakeProcess:
 
 @dataclass
 class SlotFile:
-    """Be a file in a model's slot directory: what is really in it, and its sidecar once it is sealed."""
+    """A file in a model's slot directory: what is really in it, and its sidecar once it is sealed."""
 
     model: str
     holds: Conversation | None
@@ -99,7 +99,7 @@ class SlotFile:
 
 @dataclass(frozen=True)
 class Loss:
-    """Be a conversation that ended with its unit and is in no sealed file: `answered` and `busy` say how its slot was then."""
+    """A conversation that ended with its unit and is in no sealed file: `answered` and `busy` say how its slot was then."""
 
     identity: UnitIdentity
     mark: Mark

@@ -28,10 +28,9 @@ MOST_DEATHS = 3
 
 
 class World:
-    """Be one host and everything on it. Natures go by the digest of the command, most else by the model's name."""
+    """One host and everything on it. Natures go by the digest of the command, most else by the model's name."""
 
     def __init__(self, clock: TurnedClock) -> None:
-        """Be a host that is on and does nothing."""
         self.clock = clock
         self.power: PowerState = "on"
         self.boots = 1
@@ -92,7 +91,7 @@ class World:
 
     @property
     def now(self) -> float:
-        """Return the time, with everything that was to happen by now done."""
+        """The time, with everything that was to happen by now done."""
         now = self.clock.now
         if self._power_at is not None and self._power_at[0] <= now:
             self._turn(self._power_at[1])
@@ -107,13 +106,13 @@ class World:
 
     @property
     def answers(self) -> bool:
-        """Return whether the host answers."""
+        """Whether the host answers."""
         _ = self.now
         return self.power == "on" and not self.hung
 
     @property
     def witnessed(self) -> PowerState | None:
-        """Return what its witness says of its power, None where nobody watches it; not every witness can tell sleep."""
+        """What its witness says of its power, None where nobody watches it; not every witness can tell sleep."""
         _ = self.now
         if not self.watched:
             return None
@@ -121,7 +120,7 @@ class World:
 
     @property
     def boot_id(self) -> str:
-        """Return the name of this boot."""
+        """The name of this boot."""
         return f"boot-{self.boots}"
 
     def units(self, model_name: str | None = None) -> list[FakeProcess]:

@@ -14,7 +14,6 @@ class HintsCache:
     """Remember what a journal says. Rows that it forgets meanwhile are restated in it, so what was folded stays so."""
 
     def __init__(self, journal: Journal) -> None:
-        """Read nothing yet."""
         self.journal = journal
         self._known: dict[str, Hints] = {}
         self._new: dict[str, list[Row]] = {}

@@ -69,7 +69,6 @@ class HostLoop:
     """Keep one host. All that others may do is say what is wanted, and stir."""
 
     def __init__(self, deps: HostLoopDeps, slice_: Slice, provenance: Provenance) -> None:
-        """Begin with what is wanted now."""
         self._deps = deps
         self._slice, self._provenance = slice_, provenance
         self._host, self._ports = slice_.host.name, PortsCache(deps.ports)

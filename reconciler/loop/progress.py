@@ -21,7 +21,6 @@ class Progress:
     """Know one wait: since when, its deadline, how long it usually takes, and what the engine says meanwhile."""
 
     def __init__(self, planned: PlannedStep, readers: HostReaders, clock: Clock, say: Callable[[str], None]) -> None:
-        """Begin to wait."""
         self._planned = planned
         self._readers = readers
         self._clock = clock

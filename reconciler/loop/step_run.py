@@ -62,7 +62,6 @@ class StepRun:
     """One step of a run, from the look before it to its record."""
 
     def __init__(self, planned: PlannedStep, state: RunState) -> None:
-        """Begin."""
         state.number += 1
         self._planned, self._step, self._state = planned, planned.step, state
         self._context, self._number = state.context, state.number

@@ -37,12 +37,12 @@ class HostSurvey:
 
     @property
     def acts(self) -> bool:
-        """Return whether applying would do anything: what keeps a wish away may still bring back last good, or free the host."""
+        """Whether applying would do anything: what keeps a wish away may still bring back last good, or free the host."""
         return bool(self.plan.steps) and all(reason == self.instead for reason in self.plan.refusals)
 
     @property
     def shown(self) -> HostPlan:
-        """Return the plan as one who is to approve it sees it: what keeps a wish away refuses nothing that will be done."""
+        """The plan as one who is to approve it sees it: what keeps a wish away refuses nothing that will be done."""
         if not self.acts:
             return self.plan
         return self.plan.model_copy(update={"notes": (*self.plan.notes, *self.plan.refusals), "refusals": ()})
@@ -53,19 +53,19 @@ class Surveyor(Protocol):
 
     @property
     def journal(self) -> JournalReader:
-        """Return what was recorded."""
+        """What was recorded."""
 
     @property
     def clock(self) -> Clock:
-        """Return the clock."""
+        """The clock."""
 
     @property
     def controller(self) -> Controller:
-        """Return who we are."""
+        """Who we are."""
 
     @property
     def keep(self) -> Keep:
-        """Return what keeps the tracebacks of what nobody foresaw."""
+        """What keeps the tracebacks of what nobody foresaw."""
 
     def readers(self, slice_: Slice) -> HostReaders:
         """Return what can be asked about a host."""

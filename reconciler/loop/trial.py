@@ -20,7 +20,7 @@ FORGIVEN = 3
 
 
 class Trouble(NamedTuple):
-    """Say what is wrong with a unit; what is not `certain` may be a hiccup."""
+    """What is wrong with a unit; what is not `certain` may be a hiccup."""
 
     reason: str
     certain: bool

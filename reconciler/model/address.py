@@ -20,7 +20,7 @@ _URL = re.compile(r"(?:(https?)://)?([^/%]*)/?")
 
 
 class Endpoint(NamedTuple):
-    """Be where HTTP is spoken. `scheme` is empty and `port` None where nobody wrote them; IPv6 has brackets in `host`."""
+    """Where HTTP is spoken. `scheme` is empty and `port` None where nobody wrote them; IPv6 has brackets in `host`."""
 
     scheme: str
     host: str
@@ -28,7 +28,7 @@ class Endpoint(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Return host and port as a URL has them."""
+        """Host and port as a URL has them."""
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
 

@@ -10,7 +10,7 @@ from reconciler.model.power import PowerState
 
 
 class PowerChange(Value):
-    """Say that a host's power is not as wanted."""
+    """A host's power is not as wanted."""
 
     kind: Literal["power"] = "power"
     host: str
@@ -19,7 +19,7 @@ class PowerChange(Value):
 
 
 class PrepareChange(Value):
-    """Say that a host was not prepared with what has this digest since it came up; that takes `seconds` at most."""
+    """A host was not prepared with what has this digest since it came up; that takes `seconds` at most."""
 
     kind: Literal["prepare"] = "prepare"
     host: str
@@ -29,7 +29,7 @@ class PrepareChange(Value):
 
 
 class StopChange(Value):
-    """Say that a unit runs that should not, or not like this. `port`: where one that has no definition was seen to listen.
+    """A unit runs that should not, or not like this. `port`: where one that has no definition was seen to listen.
 
     `unproven`: a run started it, and it has not shown yet that it works, so it holds nothing that anybody could miss.
     """
@@ -44,7 +44,7 @@ class StopChange(Value):
 
 
 class StartChange(Value):
-    """Say that a wanted model has no unit."""
+    """A wanted model has no unit."""
 
     kind: Literal["start"] = "start"
     host: str
@@ -53,7 +53,7 @@ class StartChange(Value):
 
 
 class ProveChange(Value):
-    """Say that a wanted unit runs but has not yet shown that it works."""
+    """A wanted unit runs but has not yet shown that it works."""
 
     kind: Literal["prove"] = "prove"
     host: str
@@ -62,7 +62,7 @@ class ProveChange(Value):
 
 
 class RestoreChange(Value):
-    """Say that a running unit is owed a saved conversation."""
+    """A running unit is owed a saved conversation."""
 
     kind: Literal["restore"] = "restore"
     host: str
@@ -71,7 +71,7 @@ class RestoreChange(Value):
 
 
 class Ignored(Value):
-    """Say that a difference was seen and is left alone, and why."""
+    """A difference was seen and is left alone, and why."""
 
     kind: Literal["ignored"] = "ignored"
     host: str

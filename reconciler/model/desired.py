@@ -36,7 +36,7 @@ def _empty_mapping(value: object) -> object:
 
 
 class HostWish(Value):
-    """Say what is wanted of one host. A key that is not there is not managed."""
+    """What is wanted of one host. A key that is not there is not managed."""
 
     power: Annotated[Power | None, BeforeValidator(_power, json_schema_input_type=Power | bool)] = Field(
         default=None, description="on, off or suspend; without the key, power is left alone."
@@ -56,7 +56,7 @@ class HostWish(Value):
 
 
 class Desired(ConfigFile, HostWish):
-    """Say what is wanted: of the only host at the top level, or of several under `hosts`."""
+    """What is wanted: of the only host at the top level, or of several under `hosts`."""
 
     version: Version = Field(description="1, the version of this file's format.")
     apply_from: ApplyFrom = Field(

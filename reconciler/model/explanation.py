@@ -28,7 +28,7 @@ class Explanation(Value):
 
 
 class Written(NamedTuple):
-    """Hold what stands at a key of a file, and where: file and line."""
+    """What stands at a key of a file, and where: file and line."""
 
     value: JsonValue
     place: str

@@ -52,5 +52,5 @@ class Findings(Value):
 
     @property
     def wrong(self) -> bool:
-        """Return whether anything stands in the way."""
+        """Whether anything stands in the way."""
         return any(one.level == "wrong" for one in self.findings)

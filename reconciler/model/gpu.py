@@ -8,7 +8,7 @@ GIB = 1024**3
 
 
 class Holder(Value):
-    """Name a process that holds memory of a card, and how many bytes, None when nobody can say.
+    """A process that holds memory of a card, and how many bytes, None when nobody can say.
 
     `draws` says that it uses the card for pictures alone, as the screen of an idle machine does.
     """
@@ -25,7 +25,7 @@ class Holder(Value):
 
 
 class Card(Value):
-    """Describe one accelerator by its number on the host: its memory in bytes, and who holds it.
+    """One accelerator by its number on the host: its memory in bytes, and who holds it.
 
     `unified` means that its memory is the host's own, of which every program takes.
     """
@@ -40,13 +40,13 @@ class Card(Value):
 
     @property
     def unclaimed(self) -> int:
-        """Return the bytes that nobody holds and that are not free yet: they come back by themselves."""
+        """The bytes that nobody holds and that are not free yet: they come back by themselves."""
         held = [holder.bytes for holder in self.holders]
         return 0 if self.unified or None in held else max(0, self.total - self.free - sum(size or 0 for size in held))
 
     @property
     def message(self) -> str:
-        """Say how much is free and who holds the rest."""
+        """How much is free and who holds the rest."""
         others = "the programs of this host" if self.unified else "nobody that can be named"
         return f"{self.free / GIB:.1f} GiB are free; memory is held by {', '.join(map(str, self.holders)) or others}"
 
@@ -58,22 +58,22 @@ class Gpu(Value):
 
     @property
     def total(self) -> int:
-        """Return the bytes of all cards."""
+        """The bytes of all cards."""
         return sum(card.total for card in self.cards)
 
     @property
     def free(self) -> int:
-        """Return the free bytes of all cards."""
+        """The free bytes of all cards."""
         return sum(card.free for card in self.cards)
 
     @property
     def jobs(self) -> tuple[Holder, ...]:
-        """Return every process that computes on a card, each once; what draws a screen alone is none."""
+        """Every process that computes on a card, each once; what draws a screen alone is none."""
         return tuple({holder.pid: holder for card in self.cards for holder in card.holders if not holder.draws}.values())
 
     @property
     def message(self) -> str:
-        """Say of every card how much is free and who holds the rest, empty when there is nothing to look after."""
+        """Of every card how much is free and who holds the rest, empty when there is nothing to look after."""
         named = len(self.cards) > 1
         return "; ".join(f"card {card.index}: {card.message}" if named else card.message for card in self.cards)
 

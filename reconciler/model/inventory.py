@@ -46,7 +46,7 @@ KindOf: TypeAlias = Annotated[Kind, BeforeValidator(_kind, json_schema_input_typ
 
 
 class PowerRoles(Value):
-    """Say which driver is for what."""
+    """Which driver is for what."""
 
     wake: Annotated[tuple[KindOf, ...], BeforeValidator(_list, json_schema_input_type=KindOf | list[KindOf])] = Field(
         default=(),
@@ -66,7 +66,7 @@ class PowerRoles(Value):
 
 
 class Host(Value):
-    """Describe a machine: how to reach it, power it and read its accelerators."""
+    """A machine: how to reach it, power it and read its accelerators."""
 
     access: KindOf = Field(default=Kind(kind="local"), description="How to reach the host; local is this machine.")
     power: Annotated[
@@ -89,7 +89,7 @@ class Host(Value):
 
 
 class Model(Value):
-    """Describe weights, the engine that runs them, what launches it, and where it answers."""
+    """Weights, the engine that runs them, what launches it, and where it answers."""
 
     host: HostName | None = Field(default=None, description="The host of this model; not needed when there is only one.")
     engine: KindOf = Field(description="The inference program and its options.")
@@ -117,7 +117,7 @@ class Model(Value):
 
 
 class Inventory(ConfigFile):
-    """Describe every host and every model."""
+    """Every host and every model."""
 
     version: Version = Field(description="1, the version of this file's format.")
     hosts: dict[HostName, Annotated[Host, BeforeValidator(_empty_mapping, json_schema_input_type=Host | None)]] = Field(
@@ -128,7 +128,7 @@ class Inventory(ConfigFile):
 
     @property
     def only_host(self) -> HostName | None:
-        """Return the name of the host where there is only one."""
+        """The name of the host where there is only one."""
         return next(iter(self.hosts)) if len(self.hosts) == 1 else None
 
     def host_name_of(self, model: Model) -> HostName | None:

@@ -20,7 +20,7 @@ TRANSIENT = "run-"
 
 
 class FoundCard(Value):
-    """Describe an accelerator; its memory in bytes is None where the kernel does not tell."""
+    """An accelerator; its memory in bytes is None where the kernel does not tell."""
 
     vendor: str
     name: str
@@ -28,7 +28,7 @@ class FoundCard(Value):
 
 
 class DeviceNode(Value):
-    """Describe a device node: whether this user may use it, and which group may."""
+    """A device node: whether this user may use it, and which group may."""
 
     path: str
     usable: bool
@@ -39,7 +39,7 @@ KEY_VARIABLE, KEY_FLAG, KEY_FILE_FLAG = "LLAMA_API_KEY", "--api-key", "--api-key
 
 
 class Server(Origin):
-    """Describe a listening llama-server: its flags without secrets, the GGUF files in its memory, variables that are flags.
+    """A listening llama-server: its flags without secrets, the GGUF files in its memory, variables that are flags.
 
     `socket` is the Unix socket that it listens on, empty for a TCP port; without one, and in a container with a network of
     its own, `port` is one that is free. `model` is set when it is a unit of ours.
@@ -71,7 +71,7 @@ class Server(Origin):
 
 
 class WeightsFile(Value):
-    """Describe a GGUF file that lies somewhere, by its header. `problem` is why it cannot be read, empty when it can."""
+    """A GGUF file that lies somewhere, by its header. `problem` is why it cannot be read, empty when it can."""
 
     path: str
     size: int
@@ -88,7 +88,7 @@ Obstacle: TypeAlias = Literal["", "no folder", "closed", "read-only", "no files"
 
 
 class FolderState(Value):
-    """Say whether a folder can be written, or made below the `nearest` that is there, and the bytes that are left.
+    """Whether a folder can be written, or made below the `nearest` that is there, and the bytes that are left.
 
     `obstacle` is what no other owner would change, where it cannot be written.
     """
@@ -101,14 +101,14 @@ class FolderState(Value):
 
 
 class Logins(Value):
-    """Say what logging out does: whether it ends the user's processes, and whether their services go on without them."""
+    """What logging out does: whether it ends the user's processes, and whether their services go on without them."""
 
     kills: bool
     lingers: bool
 
 
 class Machine(Value):
-    """Describe a host. `cut` says why the search for weights ended early, empty when it looked everywhere."""
+    """A host. `cut` says why the search for weights ended early, empty when it looked everywhere."""
 
     name: str
     user: str
@@ -136,7 +136,7 @@ class Machine(Value):
 
 
 class ImportedFlags(Value):
-    """Hold what a server's flags say as keys of a model. `left_out` says in sentences what is not taken over."""
+    """What a server's flags say as keys of a model. `left_out` says in sentences what is not taken over."""
 
     weights: str
     alias: str

@@ -14,7 +14,7 @@ Digest = Annotated[str, StringConstraints(pattern=r"^v[0-9]+:[0-9a-z]+:[0-9a-f]{
 
 
 class Value(BaseModel):
-    """Be a frozen value that prints as JSON and refuses unknown keys."""
+    """A frozen value that prints as JSON and refuses unknown keys."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", defer_build=True, ser_json_bytes="base64", ser_json_inf_nan="constants"

@@ -14,14 +14,14 @@ ROOT = "root"
 
 
 class Service(Value):
-    """Name a systemd service, of the system or of a user."""
+    """A systemd service, of the system or of a user."""
 
     name: str
     scope: Literal["system", "user"]
 
     @property
     def ending(self) -> str:
-        """Return the command that ends it and keeps it from coming back."""
+        """The command that ends it and keeps it from coming back."""
         return f"systemctl {'--user ' if self.scope == 'user' else ''}disable --now {quote(self.name)}"
 
     def way_out(self, user: str) -> str:
@@ -30,7 +30,7 @@ class Service(Value):
 
 
 class Container(Value):
-    """Name a container: its runtime, the user who runs that, and the service that runs the container, where one is known.
+    """A container: its runtime, the user who runs that, and the service that runs the container, where one is known.
 
     The name is what the runtime's commands take, empty where nobody can say.
     """
@@ -42,12 +42,12 @@ class Container(Value):
 
     @property
     def shown(self) -> str:
-        """Return it as people speak of it."""
+        """It as people speak of it."""
         return f"a container of {self.runtime}{f' ({self.name})' if self.name else ''}"
 
     @property
     def ending(self) -> str:
-        """Return the command that ends it where no service runs it, empty where there is none to be typed on its host."""
+        """The command that ends it where no service runs it, empty where there is none to be typed on its host."""
         program = _PROGRAMS.get(self.runtime)
         return f"{program} stop {quote(self.name)}" if program and self.name else ""
 
@@ -64,7 +64,7 @@ class Container(Value):
 
 
 class Origin(Value):
-    """Say what starts a process again: its container, the systemd service that it is, or a supervisor; none, by hand."""
+    """What starts a process again: its container, the systemd service that it is, or a supervisor; none, by hand."""
 
     service: Service | None = None
     container: Container | None = None
@@ -72,7 +72,7 @@ class Origin(Value):
 
     @property
     def by_hand(self) -> bool:
-        """Return whether it stays away once it was ended."""
+        """Whether it stays away once it was ended."""
         return self.service is None and self.container is None and not self.supervisor
 
     def way_out(self, user: str) -> str:

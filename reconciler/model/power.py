@@ -12,7 +12,7 @@ Grade: TypeAlias = Literal["answers", "proved", "inferred"]
 
 
 class Power(Value):
-    """Say what the power of a host is, and why.
+    """What the power of a host is, and why.
 
     A host that answers is on. `proved`: something outside of it says so, such as a BMC, a hypervisor or a plug. `inferred`: it
     was asked to go down, said that it would, and was silent from then on while its neighbours answered.
@@ -28,7 +28,7 @@ class Power(Value):
 
 
 class Testimony(Value):
-    """Say what a witness outside of the host says of its power, None where it cannot tell, and in which words.
+    """What a witness outside of the host says of its power, None where it cannot tell, and in which words.
 
     `watts` is what the host draws, `watt_hours` what it has drawn since the witness began to count.
     """
@@ -40,7 +40,7 @@ class Testimony(Value):
 
 
 class Canary(Value):
-    """Name who answered on the network of a host, so that its own silence says something.
+    """Who answered on the network of a host, so that its own silence says something.
 
     `since` is when it began to answer every time it was asked (boot clock seconds): silence before that may be the network's.
     """
@@ -50,7 +50,7 @@ class Canary(Value):
 
 
 class Inhibitor(Value):
-    """Name a program that wants a host to stay up, and why it says so."""
+    """A program that wants a host to stay up, and why it says so."""
 
     who: str
     why: str
@@ -62,7 +62,7 @@ class Inhibitor(Value):
 
 
 class Login(Value):
-    """Name somebody who is logged in, and where."""
+    """Somebody who is logged in, and where."""
 
     user: str
     place: str
@@ -73,7 +73,7 @@ class Login(Value):
 
 
 class Guards(Value):
-    """Say what stands in the way of sending a host down.
+    """What stands in the way of sending a host down.
 
     `permission_problem`: why this user may not, with the remedy. `wake_problem`: why nothing could wake it again.
     Empty: nothing is in the way.
@@ -86,6 +86,6 @@ class Guards(Value):
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Return every reason as a sentence."""
+        """Every reason as a sentence."""
         found = (self.permission_problem, self.wake_problem, *map(str, self.logins), *map(str, self.inhibitors))
         return tuple(reason for reason in found if reason)

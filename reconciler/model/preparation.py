@@ -23,7 +23,7 @@ Words: TypeAlias = Annotated[tuple[Word, ...], Field(min_length=1), AfterValidat
 
 
 class Preparation(Value):
-    """Say what is run on a host each time that it came up, before anything starts there."""
+    """What is run on a host each time that it came up, before anything starts there."""
 
     run: tuple[Words, ...] = Field(
         default=(), description="Programs that set what a boot forgets, such as [nvidia-smi, -pl, '250']; each ends with 0."
@@ -46,23 +46,23 @@ class Preparation(Value):
 
     @property
     def unchecked(self) -> Preparation:
-        """Return what of it may be run beside a job."""
+        """What of it may be run beside a job."""
         return self.model_copy(update={"check": None, "remedies": ()})
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """Return the programs that it runs, each once."""
+        """The programs that it runs, each once."""
         check = () if self.check is None else (self.check,)
         return tuple(dict.fromkeys(words[0] for words in (*self.run, *check, *self.remedies)))
 
     @property
     def seconds(self) -> float:
-        """Return how long all of it takes at most."""
+        """How long all of it takes at most."""
         checks = 0 if self.check is None else 1 + 2 * len(self.remedies)
         return self.timeout * (len(self.run) + checks)
 
 
 class Prepared(Value):
-    """Say with which preparation a host was made ready since it came up, empty where with none."""
+    """With which preparation a host was made ready since it came up, empty where with none."""
 
     digest: str = ""

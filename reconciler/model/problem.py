@@ -16,7 +16,7 @@ _LONGEST_FOUND = 60
 
 
 class Problem(NamedTuple):
-    """Say what is wrong at a path of one file. `at_key` points at the key, otherwise at its value."""
+    """What is wrong at a path of one file. `at_key` points at the key, otherwise at its value."""
 
     file: FileName
     path: KeyPath

@@ -191,7 +191,7 @@ class Answered(Value):
 
 
 class Instant(Value):
-    """Say when: wall clock seconds since the epoch (`at`), and seconds since boot, suspended time included, of which boot."""
+    """When: wall clock seconds since the epoch (`at`), and seconds since boot, suspended time included, of which boot."""
 
     at: float
     boot_id: str
@@ -240,7 +240,7 @@ class SentDown(Value):
 
     @property
     def is_heard(self) -> bool:
-        """Return whether it said that it would."""
+        """Whether it said that it would."""
         return bool(self.boot_id)
 
 
@@ -302,7 +302,7 @@ SEEN_AGAIN = (StepDone, TrialOpened)
 
 
 class Row(Value):
-    """Be one journal row: a record, its sequence number, and when it was written.
+    """One journal row: a record, its sequence number, and when it was written.
 
     A run is named by the sequence number of the row that opened it.
     """
@@ -313,5 +313,5 @@ class Row(Value):
 
     @property
     def at(self) -> float:
-        """Return wall clock seconds since the epoch."""
+        """Wall clock seconds since the epoch."""
         return self.when.at

@@ -17,14 +17,14 @@ WantedPower: TypeAlias = Literal["on", "off", "suspend"]
 
 
 class Kind(Value):
-    """Name a driver and the options that its own schema accepted."""
+    """A driver and the options that its own schema accepted."""
 
     kind: str
     options: dict[str, JsonValue] = {}
 
 
 class Command(Value):
-    """Describe what a launcher starts: relative paths are taken from the model's own directory on its host.
+    """What a launcher starts: relative paths are taken from the model's own directory on its host.
 
     `folders` must exist before it starts. `secrets` are variables whose values are read when it is started, and never kept.
     """
@@ -65,17 +65,17 @@ class ModelSpec(Value):
 
     @property
     def directory(self) -> str:
-        """Return the model's own directory, relative to the host directory."""
+        """The model's own directory, relative to the host directory."""
         return f"models/{self.name}"
 
     @property
     def keeps_conversations(self) -> bool:
-        """Return whether conversations are saved and restored: that is wanted, and the engine can."""
+        """Whether conversations are saved and restored: that is wanted, and the engine can."""
         return self.conversations != "drop" and self.capabilities.keeps_conversations
 
 
 class Via(Value):
-    """Name the host that does something in the place of the controller, and how it is reached."""
+    """The host that does something in the place of the controller, and how it is reached."""
 
     host: HostName
     access: Kind
@@ -119,7 +119,7 @@ class HostSpec(Value):
 
 
 class Slice(Value):
-    """Be the part of a target that concerns one host, complete in itself. None means: not managed."""
+    """The part of a target that concerns one host, complete in itself. None means: not managed."""
 
     host: HostSpec
     power: WantedPower | None

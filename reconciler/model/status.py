@@ -23,7 +23,7 @@ class Condition(Value):
 
 
 class ModelStatus(Value):
-    """Describe one model of a host."""
+    """One model of a host."""
 
     model: str = Field(description="The model.")
     wanted: bool | None = Field(description="Whether it is to run; null when models are not managed.")
@@ -33,7 +33,7 @@ class ModelStatus(Value):
 
 
 class HostStatus(Value):
-    """Describe one host: power and its evidence, generation, what serves, what failed last with the engine's last words."""
+    """One host: power and its evidence, generation, what serves, what failed last with the engine's last words."""
 
     host: str = Field(description="The host.")
     power: str = Field(description="Its power as judged: on, off, suspended or unknown.")
@@ -54,7 +54,7 @@ class HostStatus(Value):
 
 
 class Status(Value):
-    """Describe everything that desired manages."""
+    """Everything that desired manages."""
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     hosts: tuple[HostStatus, ...] = Field(description="One for each managed host, by name.")

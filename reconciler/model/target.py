@@ -10,7 +10,7 @@ from reconciler.model.spec import Slice
 
 
 class Provenance(Value):
-    """Say which bytes were read, and what git knows of exactly those bytes.
+    """Which bytes were read, and what git knows of exactly those bytes.
 
     `digest` covers the bytes of both files. `commit` is HEAD; `state` compares the blob ids of the bytes with HEAD's tree.
     `trouble` is why git does not answer for them where there is a repository, or what it is in the middle of, with what to do.
@@ -36,7 +36,7 @@ class Provenance(Value):
 
 
 class Wanted(Value):
-    """Be desired and inventory, resolved: one slice per host that desired manages."""
+    """Desired and inventory, resolved: one slice per host that desired manages."""
 
     slices: dict[HostName, Slice]
     provenance: Provenance

@@ -35,10 +35,10 @@ class HostVerdict(Value):
 
     @property
     def word(self) -> str:
-        """Return the outcome as a person reads it: a host on hold was left alone, and nothing was refused."""
+        """The outcome as a person reads it: a host on hold was left alone, and nothing was refused."""
         return "on hold" if self.held else self.outcome.replace("_", " ")
 
     @property
     def exit_code(self) -> int:
-        """Return the exit code of this verdict alone: what was lost against the plan is no success."""
+        """The exit code of this verdict alone: what was lost against the plan is no success."""
         return EXIT_CODES[self.outcome] or (LOST if self.lost_conversations else 0)

@@ -48,14 +48,14 @@ _REMOVED = re.compile(r"the argument has been removed\.?\s*(.*?)\s*(?:\(env: .*)
 
 
 class KnownFlag(NamedTuple):
-    """Hold how many words follow a flag, and what its program says of it."""
+    """How many words follow a flag, and what its program says of it."""
 
     values: int
     about: str
 
 
 class FlagListing(NamedTuple):
-    """Hold what a program lists, or why it cannot even be run; neither where nobody can say."""
+    """What a program lists, or why it cannot even be run; neither where nobody can say."""
 
     flags: dict[str, KnownFlag]
     broken: str = ""

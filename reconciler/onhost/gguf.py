@@ -47,7 +47,7 @@ _known_lock = threading.Lock()
 
 
 class Header(NamedTuple):
-    """Hold what one file says: short values by key, where its tensors begin, and how far each reaches."""
+    """What one file says: short values by key, where its tensors begin, and how far each reaches."""
 
     values: dict[str, Any]
     start: int
@@ -64,7 +64,7 @@ class _Cursor:
 
     @property
     def position(self) -> int:
-        """Return how far into the file it is."""
+        """How far into the file it is."""
         return self._dropped + self._at
 
     def need(self, count: int) -> int:

@@ -18,14 +18,13 @@ HEADERS = {"Connection": "close", "Accept-Encoding": "identity"}
 
 
 class TooLarge(Exception):
-    """Say that an answer has more bytes than it may."""
+    """An answer has more bytes than it may."""
 
 
 class Bounded(socket.socket):
-    """Be a connection that ends in `seconds` and after `limit` bytes, however slowly and however much the other end sends."""
+    """A connection that ends in `seconds` and after `limit` bytes, however slowly and however much the other end sends."""
 
     def __init__(self, seconds: float, limit: int) -> None:
-        """Count from now on."""
         super().__init__(socket.AF_INET, socket.SOCK_STREAM)
         self._until, self._left = time.monotonic() + seconds, limit
         self.settimeout(seconds)

@@ -6,7 +6,7 @@ import errno
 
 
 class HostProblem(Exception):
-    """Say what was found, where, what was expected and what to do next."""
+    """What was found, where, what was expected and what to do next."""
 
 
 _SENTENCES = {

@@ -29,7 +29,7 @@ _SUPERVISOR = ("RECONCILER_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATI
 
 
 class _Child(subprocess.Popen):  # type: ignore[type-arg]
-    """Be a child that may outlive this object: the inherited warning about that does not apply."""
+    """A child that may outlive this object: the inherited warning about that does not apply."""
 
     def __del__(self) -> None:
         """Leave the process alone."""

@@ -36,7 +36,7 @@ _MORE = {"port": int, "slots": str, "fingerprint": str}
 
 
 class Process(NamedTuple):
-    """Describe a process: `start` is in clock ticks since boot; a zombie is not alive, nor is a thread of the kernel."""
+    """A process: `start` is in clock ticks since boot; a zombie is not alive, nor is a thread of the kernel."""
 
     pid: int
     parent: int

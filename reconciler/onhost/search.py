@@ -44,7 +44,7 @@ DULL = {"node_modules", "site-packages", "__pycache__", "blobs", "lost+found", "
 
 
 class Search(NamedTuple):
-    """Hold what a search found, and why it ended before it had looked everywhere, "" when it had."""
+    """What a search found, and why it ended before it had looked everywhere, "" when it had."""
 
     files: list[dict[str, Any]]
     cut: str

@@ -34,7 +34,7 @@ _MAPPED = re.compile(rb"^\S+ \S+ \S+ \S+ \d+ +(/.*(?:\.gguf|/blobs/[0-9a-f]{40,}
 
 
 class _Program(NamedTuple):
-    """Hold a command line, split after the words that name the program; variables that are flags come first among these."""
+    """A command line, split after the words that name the program; variables that are flags come first among these."""
 
     words: list[str]
     flags: list[str]

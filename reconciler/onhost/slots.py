@@ -36,7 +36,7 @@ _OUTCOMES = ("open", "proven", "cold", "unverified", "failed")
 
 
 class SlotListing(NamedTuple):
-    """Hold what is in a slot directory: good sidecars oldest first, sentences about bad ones, and useless files."""
+    """What is in a slot directory: good sidecars oldest first, sentences about bad ones, and useless files."""
 
     good: list[dict[str, Any]]
     problems: list[str]

@@ -30,7 +30,7 @@ _STATE, _USER, _INODE = 3, 7, 9
 
 
 class Socket(NamedTuple):
-    """Describe a listening socket."""
+    """A listening socket."""
 
     inode: int
     user: int

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Group(NamedTuple):
-    """Hold one unit's processes."""
+    """One unit's processes."""
 
     mark: dict[str, Any]
     first: Process

@@ -92,28 +92,28 @@ class Supervisor(Protocol):
 
     @property
     def watchdog_seconds(self) -> float | None:
-        """Return after how much silence this process is taken for hung, None when nobody listens."""
+        """After how much silence this process is taken for hung, None when nobody listens."""
         ...
 
 
 class Proposal(Source, Protocol):
-    """Be desired.yaml as it would read after an edit: read like any source, written only when asked."""
+    """Desired.yaml as it would read after an edit: read like any source, written only when asked."""
 
     @property
     def model(self) -> str:
-        """Return the model that the edit makes the active one."""
+        """The model that the edit makes the active one."""
 
     @property
     def host(self) -> str:
-        """Return the host that the edit is about."""
+        """The host that the edit is about."""
 
     @property
     def path(self) -> str:
-        """Return the file that would be written."""
+        """The file that would be written."""
 
     @property
     def diff(self) -> str:
-        """Return the edit as a unified diff, empty when there is none."""
+        """The edit as a unified diff, empty when there is none."""
 
     def write(self) -> tuple[str, ...]:
         """Replace the content of the file, and return what else of it (its owner) could not be kept.
@@ -191,7 +191,7 @@ class StateFolder(Protocol):
 
     @property
     def directory(self) -> Path:
-        """Return where it is."""
+        """Where it is."""
         ...
 
     def refuse_taken(self) -> None:

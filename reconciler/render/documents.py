@@ -16,7 +16,7 @@ from reconciler.model.verdict import HostVerdict
 
 
 class StepDocument(Value):
-    """Say what one step is: all of it decides whether two plans mean the same."""
+    """What one step is: all of it decides whether two plans mean the same."""
 
     number: int = Field(description="Its place in the plan of its host, from 1.")
     kind: str = Field(description="What it makes sure of; docs/lifecycle.md names every kind.")
@@ -27,7 +27,7 @@ class StepDocument(Value):
 
 
 class Meaning(Value):
-    """Say what would be done to one host."""
+    """What would be done to one host."""
 
     host: str = Field(description="The host.")
     mode: Mode = Field(
@@ -39,7 +39,7 @@ class Meaning(Value):
 
 
 class StepEvidence(Value):
-    """Say why a step is there and what is expected of it."""
+    """Why a step is there and what is expected of it."""
 
     number: int = Field(description="The step's number.")
     cause: str = Field(description="The difference that it closes.")
@@ -49,7 +49,7 @@ class StepEvidence(Value):
 
 
 class HostEvidence(Value):
-    """Say what is known about the plan of one host, and may differ between two plans that mean the same."""
+    """What is known about the plan of one host, and may differ between two plans that mean the same."""
 
     host: str = Field(description="The host.")
     headline: str = Field(description="The plan in a few words.")
@@ -62,20 +62,20 @@ class HostEvidence(Value):
 
 
 class ProvenanceDocument(Provenance):
-    """Say where the wish comes from."""
+    """Where the wish comes from."""
 
     text: str = Field(description="The same as one phrase.")
 
 
 class Evidence(Value):
-    """Hold what stands beside the meaning: causes, counts, estimates, provenance."""
+    """What stands beside the meaning: causes, counts, estimates, provenance."""
 
     provenance: ProvenanceDocument = Field(description="Which bytes were read, and what git knows of them.")
     hosts: tuple[HostEvidence, ...] = Field(description="One for each host, in the same order.")
 
 
 class PlanDocument(Value):
-    """Be a plan: `hosts` is its meaning; `evidence` may differ between two plans that mean the same."""
+    """A plan: `hosts` is its meaning; `evidence` may differ between two plans that mean the same."""
 
     version: Literal[1] = Field(description="The version of this document's format.")
     hosts: tuple[Meaning, ...] = Field(description="One for each managed host, by name.")
@@ -83,7 +83,7 @@ class PlanDocument(Value):
 
 
 class RunStep(Value):
-    """Say how one step of a run went."""
+    """How one step of a run went."""
 
     step: str = Field(description="Its kind; docs/lifecycle.md names every kind.")
     model: str = Field(description="The model that it was about, empty for a step about the host.")
@@ -94,7 +94,7 @@ class RunStep(Value):
 
 
 class RunDocument(Value):
-    """Be one run: what caused it, what was done and how it ended."""
+    """One run: what caused it, what was done and how it ended."""
 
     run: int = Field(description="Its number, by which `history`, `explain` and `rollback` know it.")
     at: float = Field(description="When it was opened, in wall clock seconds.")
@@ -115,7 +115,7 @@ class RunDocument(Value):
 
 
 class HistoryDocument(Value):
-    """Be the runs that the journal keeps, oldest first."""
+    """The runs that the journal keeps, oldest first."""
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     directory: str = Field(description="Where the journal is.")
@@ -123,7 +123,7 @@ class HistoryDocument(Value):
 
 
 class HostEnd(Value):
-    """Say how a pass over one host ended."""
+    """How a pass over one host ended."""
 
     host: str = Field(description="The host.")
     outcome: str = Field(
@@ -148,7 +148,7 @@ class HostEnd(Value):
 
 
 class VerdictDocument(Value):
-    """Be how `apply`, `use`, `retry` or `rollback` ended."""
+    """How `apply`, `use`, `retry` or `rollback` ended."""
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     hosts: tuple[HostEnd, ...] = Field(description="One for each managed host, by name.")
@@ -184,14 +184,14 @@ class InitDocument(Value):
 
 
 class Managed(Value):
-    """Say what is wanted of one host."""
+    """What is wanted of one host."""
 
     power: str | None = Field(description="on, off or suspend; null when power is not managed.")
     active: tuple[str, ...] | None = Field(description="The models that are to run; null when models are not managed.")
 
 
 class ValidDocument(Value):
-    """Say that both files are right, and what they manage."""
+    """Both files are right, and what they manage."""
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     valid: Literal[True] = Field(default=True, description="True; files that are wrong are an error.")
@@ -200,7 +200,7 @@ class ValidDocument(Value):
 
 
 class LogDocument(Value):
-    """Be lines that the engine of a model wrote; with `-f` one such document follows another, one a line."""
+    """Lines that the engine of a model wrote; with `-f` one such document follows another, one a line."""
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     host: str = Field(description="The host.")
@@ -209,7 +209,7 @@ class LogDocument(Value):
 
 
 class ExplainDocument(Value):
-    """Be what is known of whatever has a name; several things may share one."""
+    """What is known of whatever has a name; several things may share one."""
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     subject: str = Field(description="What was asked about.")

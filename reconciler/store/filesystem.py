@@ -19,7 +19,7 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):
-    """Be one mounted file system: where, and of which type."""
+    """One mounted file system: where, and of which type."""
 
     point: str
     kind: str

@@ -57,7 +57,7 @@ Head: TypeAlias = tuple[int, str] | None
 
 
 class Raw(NamedTuple):
-    """Be a row as it lies in the file."""
+    """A row as it lies in the file."""
 
     seq: int
     at: float
@@ -71,7 +71,7 @@ class Raw(NamedTuple):
 
 
 class CheckedChain(NamedTuple):
-    """Be what was checked: how the file begins, and the digest of every row and of what they stand on."""
+    """What was checked: how the file begins, and the digest of every row and of what they stand on."""
 
     first: tuple[int, str, str] | None
     digests: dict[int, str]

@@ -18,7 +18,7 @@ OBEYS = "obeys"
 
 
 class FileLock:
-    """Hold `path` with flock. What is written inside is for the message only."""
+    """`path` with flock. What is written inside is for the message only."""
 
     def __init__(self, path: Path, holder: str, prepare: Callable[[], None] = lambda: None) -> None:
         """Use a path; `holder` says who we are, `prepare` is called once it is held and may raise WriteFailed."""

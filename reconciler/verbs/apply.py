@@ -33,7 +33,7 @@ from reconciler.verbs.result import OK, Outcome, worst
 
 @dataclass(frozen=True)
 class ApplyRequest:
-    """Hold how apply was asked: a saved plan's document, seconds until it gives up waiting, pruning, taking over.
+    """How apply was asked: a saved plan's document, seconds until it gives up waiting, pruning, taking over.
 
     `noting` is recorded once it is approved, and planned with before. `approved` is whatever would be done, so that a plan
     which was shown and no longer fits is planned anew, where another one would be refused.
@@ -54,7 +54,7 @@ class ApplyRequest:
 
     @property
     def binds_nothing(self) -> bool:
-        """Return whether no plan of before has to be the one that is carried out."""
+        """Whether no plan of before has to be the one that is carried out."""
         return self.approved and self.saved is None
 
 

@@ -31,23 +31,23 @@ class Reader(Protocol):
 
     @property
     def source(self) -> Source:
-        """Return where the files are read."""
+        """Where the files are read."""
 
     @property
     def journal(self) -> JournalReader:
-        """Return what was recorded."""
+        """What was recorded."""
 
     @property
     def clock(self) -> Clock:
-        """Return the clock."""
+        """The clock."""
 
     @property
     def controller(self) -> Controller:
-        """Return who we are."""
+        """Who we are."""
 
     @property
     def keep(self) -> Keep:
-        """Return what keeps the tracebacks of what nobody foresaw."""
+        """What keeps the tracebacks of what nobody foresaw."""
 
     def readers(self, slice_: Slice) -> HostReaders:
         """Return what can be asked about a host."""
@@ -58,11 +58,11 @@ class Actor(Reader, Protocol):
 
     @property
     def journal(self) -> Journal:
-        """Return where things are recorded."""
+        """Where things are recorded."""
 
     @property
     def lock(self) -> Lock:
-        """Return what guards acting."""
+        """What guards acting."""
 
     def ports(self, slice_: Slice) -> HostPorts:
         """Return what can be asked of and done to a host."""
@@ -73,15 +73,15 @@ class Daemon(Actor, Protocol):
 
     @property
     def edits(self) -> Edits:
-        """Return what notices a change of the files."""
+        """What notices a change of the files."""
 
     @property
     def supervisor(self) -> Supervisor:
-        """Return who wants to know how it goes."""
+        """Who wants to know how it goes."""
 
     @property
     def random(self) -> Random:
-        """Return chance."""
+        """Chance."""
 
 
 @dataclass(frozen=True)

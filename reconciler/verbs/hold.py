@@ -16,7 +16,7 @@ from reconciler.verbs.result import Outcome
 
 @dataclass(frozen=True)
 class HoldWords:
-    """Hold how a hold was asked for: why, until when, whether to free the host, whether to end a wait for it."""
+    """How a hold was asked for: why, until when, whether to free the host, whether to end a wait for it."""
 
     reason: str
     until: str | None = None

@@ -33,7 +33,7 @@ class Beginning(Reader, Protocol):
 
     @property
     def folder(self) -> StateFolder:
-        """Return where both files will be."""
+        """Where both files will be."""
 
     def adopted(self, server: Server) -> ImportedFlags:
         """Return what the flags of a server say as keys of a model."""

@@ -53,7 +53,7 @@ async def _status(looking: Reader) -> Status:
 
 
 class _Metered:
-    """Be what was seen of a host, with what its witness says: while a host answers, nobody else needs that."""
+    """What was seen of a host, with what its witness says: while a host answers, nobody else needs that."""
 
     def __init__(self, looking: Reader, seen: HostSurvey) -> None:
         self._looking, self.seen, self.observed = looking, seen, seen.observed

@@ -38,7 +38,7 @@ models:
 
 
 class Candidate(NamedTuple):
-    """Be a model that could be written: where it comes from, and who serves it now."""
+    """A model that could be written: where it comes from, and who serves it now."""
 
     name: str
     file: WeightsFile
@@ -47,14 +47,14 @@ class Candidate(NamedTuple):
 
 
 class InitAnswers(NamedTuple):
-    """Hold what a person said, or nobody: the models that shall run, and where llama-server is."""
+    """What a person said, or nobody: the models that shall run, and where llama-server is."""
 
     active: tuple[str, ...] | None = None
     program: str = ""
 
 
 class Where(NamedTuple):
-    """Say which host the files are about: its name, and how it is reached, None for this machine."""
+    """Which host the files are about: its name, and how it is reached, None for this machine."""
 
     host: str = LOCAL
     access: Mapping[str, str] | None = None
@@ -64,7 +64,7 @@ HERE = Where()
 
 
 class FileDrafts(NamedTuple):
-    """Hold the texts of both files."""
+    """The texts of both files."""
 
     desired: str
     inventory: str

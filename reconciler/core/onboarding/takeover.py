@@ -38,7 +38,7 @@ WantedBy=default.target
 
 
 class TakeoverStep(NamedTuple):
-    """Be one command, and why, in sentences; the command is empty where only those can say what to do."""
+    """One command, and why, in sentences; the command is empty where only those can say what to do."""
 
     command: str
     why: tuple[str, ...]

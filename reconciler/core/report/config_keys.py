@@ -13,7 +13,7 @@ Keys = Mapping[tuple[FileName, KeyPath], Written]
 
 
 class _Found(NamedTuple):
-    """Hold a key that a schema knows, and the kind of driver that it is an option of."""
+    """A key that a schema knows, and the kind of driver that it is an option of."""
 
     path: KeyPath
     described: Mapping[str, Any]

@@ -33,7 +33,7 @@ class Options(BaseModel):
 
 
 class Driver(ExchangeDriver):
-    """Be the access to this machine, through `exchange` or a worker thread of this process."""
+    """The access to this machine, through `exchange` or a worker thread of this process."""
 
     def __init__(self, options: Options, place: HostPlace, exchange: Exchange | None = None) -> None:
         """Use the place's directory, where everything that belongs to the host lives."""
@@ -43,7 +43,7 @@ class Driver(ExchangeDriver):
 
     @property
     def here(self) -> bool:
-        """Return that it is."""
+        """That it is."""
         return True
 
     async def where(self) -> str:

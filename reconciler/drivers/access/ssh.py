@@ -55,7 +55,7 @@ PathThere = Annotated[str, Field(max_length=4096), _fitting(r"[~/].*", "a path t
 
 
 class Options(BaseModel):
-    """Say how to get there, where ~/.ssh/config does not."""
+    """How to get there, where ~/.ssh/config does not."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -85,7 +85,7 @@ def _jump(place: HostPlace) -> str | None:
 
 
 class Driver(ExchangeDriver):
-    """Be the access to a host over ssh."""
+    """The access to a host over ssh."""
 
     def __init__(self, options: Options, place: HostPlace) -> None:
         """Share the connection with all who reach the host in the same way."""
@@ -97,7 +97,7 @@ class Driver(ExchangeDriver):
 
     @property
     def here(self) -> bool:
-        """Return that it is another machine."""
+        """That it is another machine."""
         return False
 
     async def where(self) -> str:

@@ -24,10 +24,9 @@ class Options(BaseModel):
 
 
 class Driver:
-    """Say that there is nothing to look after."""
+    """There is nothing to look after."""
 
     def __init__(self, options: Options, access: AccessReader) -> None:
-        """Use a host."""
         self.options = options
         self._access = access
 

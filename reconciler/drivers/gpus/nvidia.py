@@ -43,7 +43,7 @@ ADVICE = {
 
 
 class Options(BaseModel):
-    """Say which memory the accelerator has."""
+    """Which memory the accelerator has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -56,7 +56,7 @@ POWER_SECONDS = 30.0
 
 
 class ExchangeDriver:
-    """Be the part of an access that looks and acts by `exchange`, which returns the answer to one request within seconds."""
+    """The part of an access that looks and acts by `exchange`, which returns the answer to one request within seconds."""
 
     def __init__(self, exchange: Exchange) -> None:
         """Ask through `exchange`."""

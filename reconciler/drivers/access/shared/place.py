@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class HostPlace(NamedTuple):
-    """Name a host, where this machine keeps what belongs to it as a host, and the event loop that connections live in.
+    """A host, where this machine keeps what belongs to it as a host, and the event loop that connections live in.
 
     `via` is the host that it is reached through, None where it is reached at once.
     """
