@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.core.recipes import StepDraft
+from reconciler.core.recipes.draft import StepDraft
 from reconciler.steps.plan import PlannedStep
 
 # The order of a plan, one step after the other: every point at which it may be cut short can be

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.core.diff import Difference, diff
 from reconciler.core.locked import ends_what_lives, unseen_starts
 from reconciler.core.ordering import order
-from reconciler.core.recipes import recipe
+from reconciler.core.recipes.recipe import recipe
 from reconciler.core.recovery import Hints
 from reconciler.core.safety import violations
 from reconciler.model.change import Ignored, PowerChange, PrepareChange, StartChange, StopChange

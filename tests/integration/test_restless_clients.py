@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.app import App, build
-from reconciler.core import recipes
+from reconciler.core.recipes import stop
 from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
@@ -42,7 +42,7 @@ class ShortDrain(Drain):
 
 @pytest.fixture
 def here(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    monkeypatch.setattr(recipes, "Drain", ShortDrain)
+    monkeypatch.setattr(stop, "Drain", ShortDrain)
     with stack(tmp_path, server) as made:
         inventory = tmp_path / "state" / "inventory.yaml"
         inventory.write_text(inventory.read_text().replace("}, port", f", parallel: {SLOTS}}}, port", 1))
