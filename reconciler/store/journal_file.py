@@ -7,7 +7,6 @@ stay, as the foot that the chain stands on, and what is still known of hosts is 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,18 +22,24 @@ from reconciler.edge.atomic import remedy, write_file
 from reconciler.errors import DurabilityError, JournalDamaged, NetworkFileSystem, WriteFailed
 from reconciler.model.records import SEEN_AGAIN, Asked, Instant, Record, Row, RunOpened, StepIntent
 from reconciler.store.filesystem import MOUNTS, mounted_on
+from reconciler.store.journal_format import (
+    COLUMNS,
+    FOOT,
+    NOTHING,
+    READABLE,
+    SCHEMA,
+    VERSION,
+    Raw,
+    digest_of,
+    rows_from,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from reconciler.ports import Clock
 
-VERSION = 3
-READABLE = {2, VERSION}
-"""Rows of format 2 are understood as they are; the first append stamps the file with the format of what it writes."""
-
 BUSY_SECONDS = 10.0
 HEADED = {"run-opened", "run-closed", "adopted", "retry", "roll-back", "hold", "resume"}
-NOTHING = "0" * 64
-FOOT = "forgotten"
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError, OverflowError)
 """What the bindings raise: a broken file may also break the message about it."""
 ALL_KEPT = Retention()
@@ -45,29 +50,8 @@ PASSING = {
 }
 
 # One table: a chain of digests needs one order anyway, and all else is a fold of it (ADR 0001).
-SCHEMA = """
-CREATE TABLE record (
-  seq INTEGER PRIMARY KEY, at REAL NOT NULL, boot_id TEXT NOT NULL, boot REAL NOT NULL, kind TEXT NOT NULL, host TEXT NOT NULL,
-  body TEXT NOT NULL, previous TEXT NOT NULL, digest TEXT NOT NULL
-) STRICT
-"""
-COLUMNS = "seq, at, boot_id, boot, kind, host, body, previous, digest"
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 Head: TypeAlias = tuple[int, str] | None
-
-
-class Raw(NamedTuple):
-    """A row as it lies in the file."""
-
-    seq: int
-    at: float
-    boot_id: str
-    boot: float
-    kind: str
-    host: str
-    body: str
-    previous: str
-    digest: str
 
 
 class CheckedChain(NamedTuple):
@@ -127,7 +111,7 @@ class JournalFile:
             if not self._file.exists():
                 return 0
             self._reader = self._reader or self._reader_opened()
-            newest = self._reader.execute("SELECT max(seq) FROM record").fetchone()[0] if _version(self._reader) else 0
+            newest = self._reader.execute("SELECT max(seq) FROM record").fetchone()[0] if version_of(self._reader) else 0
         except OSError as error:
             raise self._unreadable(str(error.strerror)) from error
         except SQLITE_ERRORS as error:
@@ -136,14 +120,14 @@ class JournalFile:
 
     def _checked(self, connection: sqlite3.Connection, head: Head, after: int) -> Iterator[Row]:
         """Yield the rows after a number once chain and, at the end, head are found to be as written; raise JournalDamaged."""
-        if not _version(connection):
+        if not version_of(connection):
             self._check_head({0: NOTHING}, head)
             return
         number = self._known(connection, after)
         digests = self._seen.digests
-        for raw in _from(connection, number + 1):
+        for raw in rows_from(connection, number + 1):
             number += 1
-            if raw.seq != number or raw.previous != digests[number - 1] or raw.digest != _digest(raw[:-1]):
+            if raw.seq != number or raw.previous != digests[number - 1] or raw.digest != digest_of(raw[:-1]):
                 raise self._damaged(f"row {number} is not what was written")
             digests[number] = raw.digest
             if number > after:
@@ -210,7 +194,7 @@ class JournalFile:
         # Two writers meet here, where one waits for the other, and not at COMMIT, where it would
         # fail.
         connection.execute("BEGIN IMMEDIATE")
-        version = _version(connection)
+        version = version_of(connection)
         if not version:
             connection.execute(SCHEMA)
         if version != VERSION:
@@ -246,7 +230,7 @@ class JournalFile:
         seq, previous = (last[0] + 1, last[1]) if last else (1, NOTHING)
         now = self._clock.instant()
         fields = (seq, now.at, now.boot_id, now.boot, record.kind, record.host, record.model_dump_json(), previous)
-        digest = _digest(fields)
+        digest = digest_of(fields)
         connection.execute(f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", (*fields, digest))  # noqa: S608 - constants
         return Row(seq=seq, when=now, record=record), digest
 
@@ -258,7 +242,7 @@ class JournalFile:
         if not kept or first == kept[0].seq:
             return
         whole = self._checked(connection, self._read_head(), 0)
-        for record in carried(whole, map(self._understood, _from(connection, first))):
+        for record in carried(whole, map(self._understood, rows_from(connection, first))):
             self._insert(connection, record)
         connection.execute("DELETE FROM record WHERE seq < ?", (first - 1,))
         foot = (FOOT, first - 1)
@@ -272,7 +256,7 @@ class JournalFile:
             with closing(
                 sqlite3.connect(f"{self._file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
             ) as connection:
-                version = _version(connection)
+                version = version_of(connection)
                 if version not in {0, *READABLE}:
                     age = "a newer" if version > VERSION else "an older"
                     raise self._damaged(f"it has format {version}, written by {age} version than this one ({VERSION})")
@@ -357,17 +341,3 @@ def _is_passing(error: Exception) -> bool:
 
 def _promised(record: Record) -> bool:
     return record.kind in HEADED or (isinstance(record, StepIntent) and record.in_doubt == "irreversible")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    """Return the format of a file, 0 for one that nothing was written to."""
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
-
-
-def _from(connection: sqlite3.Connection, seq: int) -> Iterator[Raw]:
-    return map(Raw._make, connection.execute(f"SELECT {COLUMNS} FROM record WHERE seq >= ? ORDER BY seq", (seq,)))  # noqa: S608
-
-
-def _digest(fields: Sequence[object]) -> str:
-    return hashlib.sha256(json.dumps(list(fields), ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()

@@ -122,14 +122,14 @@ def test_another_format_is_named(tmp_path: Path, version: int, age: str) -> None
 
 
 def test_a_row_of_an_unknown_kind_is_damage_with_a_way_out(tmp_path: Path) -> None:
-    from reconciler.store import journal_file as module  # noqa: PLC0415 - the digest of a forged row is made as the journal makes it
+    from reconciler.store import journal_format as module  # noqa: PLC0415 - the digest of a forged row is made as the journal makes it
 
     journal = sqlite_journal(tmp_path)
     fields = (1, 0.0, "boot", 0.0, "strange", "local", '{"kind": "strange"}', module.NOTHING)
     with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
         connection.execute(module.SCHEMA)
         connection.execute("PRAGMA user_version = 2")
-        connection.execute("INSERT INTO record VALUES (?,?,?,?,?,?,?,?,?)", (*fields, module._digest(fields)))
+        connection.execute("INSERT INTO record VALUES (?,?,?,?,?,?,?,?,?)", (*fields, module.digest_of(fields)))
     connection.close()
     with pytest.raises(JournalDamaged, match="move it aside"):
         journal.rows()

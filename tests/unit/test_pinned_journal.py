@@ -16,7 +16,8 @@ import pytest
 from reconciler.core.recovery import of_host
 from reconciler.edge.clock import SystemClock
 from reconciler.model.records import Resume
-from reconciler.store.journal_file import VERSION, JournalFile
+from reconciler.store.journal_file import JournalFile
+from reconciler.store.journal_format import VERSION
 
 PINNED = Path(__file__).parents[1] / "pinned"
 NEWEST = 175
