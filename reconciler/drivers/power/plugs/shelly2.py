@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.drivers.power.dialects.wire import Reading, Wire, inner, number
+from reconciler.drivers.power.plugs.wire import Reading, Wire, inner, number
 from reconciler.errors import DriverError
 
 if TYPE_CHECKING:
-    from reconciler.drivers.power.plug import Options
+    from reconciler.drivers.power.plugs.options import Options
 
 
 class Dialect:

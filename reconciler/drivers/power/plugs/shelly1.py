@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.drivers.power.dialects.wire import Reading, Wire, basic, inner, number
+from reconciler.drivers.power.plugs.wire import Reading, Wire, basic, inner, number
 from reconciler.errors import DriverError
 
 if TYPE_CHECKING:
-    from reconciler.drivers.power.plug import Options
+    from reconciler.drivers.power.plugs.options import Options
 
 WATT_MINUTES = 60.0
 """Of the watt hour."""

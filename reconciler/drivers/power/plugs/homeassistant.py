@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.drivers.power.dialects.wire import Reading, Wire, inner
+from reconciler.drivers.power.plugs.wire import Reading, Wire, inner
 from reconciler.errors import Declined, DriverError
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from reconciler.drivers.power.plug import Options
+    from reconciler.drivers.power.plugs.options import Options
 
 STATES = {"on": True, "off": False}
 WATTS = {"W": 1.0, "kW": 1000.0}

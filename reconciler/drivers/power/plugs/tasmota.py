@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from reconciler.drivers.power.dialects.wire import Reading, Wire, basic, inner, number
+from reconciler.drivers.power.plugs.wire import Reading, Wire, basic, inner, number
 from reconciler.errors import Declined
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from reconciler.drivers.power.plug import Options
+    from reconciler.drivers.power.plugs.options import Options
 
 STATES: dict[JsonValue, bool] = {"ON": True, "OFF": False}
 WATT_HOURS = 1000.0
