@@ -16,7 +16,7 @@ from reconciler.drivers.engines.llama import launch_config
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.environment import Env
 from reconciler.drivers.engines.llama.launch_config import Setup
-from reconciler.drivers.engines.llamacpp import CONTEXT, WEIGHTS, Args, Budget, File, FolderOfOne, Key, Parallel
+from reconciler.drivers.engines.llama.option_types import CONTEXT, WEIGHTS, Args, Budget, File, FolderOfOne, Key, Parallel
 from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
