@@ -12,8 +12,8 @@ import pytest
 from reconciler.drivers.power import plug, proxmox
 from reconciler.drivers.power.host_power.deps import Reach
 from reconciler.drivers.power.host_power.refusals import Refusals
-from reconciler.drivers.power.pve.api import Patience
 from reconciler.edge.clock import SystemClock
+from reconciler.edge.proxmox_api import Patience
 from reconciler.errors import DriverError
 from tests.contracts.hosts import here
 from tests.contracts.power import HOST, NOTHING, REFERENCE, Bench

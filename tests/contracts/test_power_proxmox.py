@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from reconciler.drivers.power import proxmox
 from reconciler.drivers.power.host_power.deps import Reach
 from reconciler.drivers.power.host_power.refusals import Refusals
-from reconciler.drivers.power.pve.api import PATIENCE, Patience
 from reconciler.edge.clock import SystemClock
 from reconciler.edge.loop_scope import LoopScope
+from reconciler.edge.proxmox_api import PATIENCE, Patience
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Unknown
 from tests.contracts.power import said

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from reconciler.drivers.power.host_power.refusals import Account
-from reconciler.drivers.power.pve.api import PATIENCE, Patience, ProxmoxApi, ProxmoxLogin
 from reconciler.drivers.power.pve.guest import Guest
 from reconciler.drivers.power.pve.node import ProxmoxNode
+from reconciler.edge.proxmox_api import PATIENCE, Patience, ProxmoxApi, ProxmoxLogin
 from reconciler.errors import Declined, DriverError
 from reconciler.model.address import endpoint
 from reconciler.model.facts import Known, Unknown

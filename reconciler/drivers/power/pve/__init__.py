@@ -1,4 +1,4 @@
-"""The HTTP API of Proxmox VE, and what it can do for the power of its guests and nodes.
+"""What the API of Proxmox VE (edge/proxmox_api) can do for the power of its guests and nodes.
 
 Called by the power driver `proxmox`.
 """

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter
 
-from reconciler.drivers.power.pve.api import failed
+from reconciler.edge.proxmox_api import failed
 from reconciler.errors import Declined, DriverError
 from reconciler.model.power import Testimony
 from reconciler.model.reason import Reason
 
 if TYPE_CHECKING:
-    from reconciler.drivers.power.pve.api import ProxmoxApi
+    from reconciler.edge.proxmox_api import ProxmoxApi
     from reconciler.model.power import PowerState
     from reconciler.ports import Evidence
 

@@ -14,7 +14,7 @@ from reconciler.model.power import Testimony
 from reconciler.model.reason import Reason
 
 if TYPE_CHECKING:
-    from reconciler.drivers.power.pve.api import ProxmoxApi
+    from reconciler.edge.proxmox_api import ProxmoxApi
     from reconciler.ports import Evidence
 
 POWER = "Sys.PowerMgmt"

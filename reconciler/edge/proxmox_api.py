@@ -7,7 +7,7 @@ from the node that passes requests on to another. Source: pve-http-server's AnyE
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -22,10 +22,12 @@ from reconciler.model.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from reconciler.drivers.power.host_power.refusals import Refused
     from reconciler.edge.http import Reply
 
 Shape = TypeVar("Shape")
+Refused: TypeAlias = "Callable[[str], Barred]"
+"""Makes the error of a secret that was refused out of a sentence, and may remember that."""
+
 
 POLL_SECONDS = 0.3
 OK, BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_IMPLEMENTED = 200, 400, 401, 403, 501
