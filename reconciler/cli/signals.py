@@ -37,7 +37,7 @@ async def _end(signals: AsyncIterable[signal.Signals], interrupt: Interrupt, say
         if interrupt.reason:
             _leave_at_once(say)
         interrupt.request("interrupted by a signal", "rollback")
-        say("ending the wait and going back if something was stopped; once more leaves at once")
+        say("ending the wait, and rolling back if something was stopped; once more quits at once")
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ async def _steer(signals: AsyncIterable[signal.Signals], watcher: Watcher, say: 
             _leave_at_once(say)
         else:
             ended.append(number)
-            say("leaving; engines go on, what is under way ends first; once more leaves at once")
+            say("stopping after the current action; engines keep running; once more quits at once")
             watcher.leave()
 
 

@@ -127,7 +127,7 @@ def approver(asked: argparse.Namespace) -> Callable[[PlanDocument], bool]:
             return True
         if not sys.stdin.isatty():
             without = f"`reconciler {asked.verb} --yes` applies without asking"
-            raise NotApproved(f"nothing was done: there is no terminal to ask for approval; {without}")
+            raise NotApproved(f"nothing was done: there is no terminal to ask for confirmation; {without}")
         return ask("Apply this? [y/N] ").lower() in {"y", "yes"}
 
     return approve
@@ -140,7 +140,7 @@ def confirm(asked: argparse.Namespace) -> Callable[[str], bool]:
         if asked.yes:
             return True
         if not sys.stdin.isatty():
-            raise NotApproved("nothing was done: there is no terminal to ask for approval; `--yes` goes on without asking")
+            raise NotApproved("nothing was done: there is no terminal to ask for confirmation; `--yes` does not ask")
         return ask(question).lower() in {"y", "yes"}
 
     return agree

@@ -51,7 +51,7 @@ def unfit(world: Observed, host: str, model_name: str) -> tuple[str, ...]:
     notes = [f"{model_name}: {sentence}" for sentence in (*saved.problems, *refused)]
     if waiting:
         which = "1 saved conversation was" if len(waiting) == 1 else f"{len(waiting)} saved conversations were"
-        notes.append(f"{model_name}: {which} made with other weights, program or flags, and only those can go on with it")
+        notes.append(f"{model_name}: {which} made with other weights, program or flags, and only those can continue it")
     return tuple(notes)
 
 

@@ -70,7 +70,7 @@ def history(rows: Sequence[Row]) -> list[dict[str, Any]]:
     runs = {run.seq: _opened(run) for run in sorted(_runs(rows), key=lambda run: run.seq)}
     for number, run in runs.items():
         if run["continues"] in runs:
-            runs[run["continues"]].update(verdict="cut short", message=f"run {number} went on from what was there")
+            runs[run["continues"]].update(verdict="cut short", message=f"run {number} continued from what was there")
     for row in rows:
         record = row.record
         if isinstance(record, StepDone) and record.run in runs:

@@ -75,11 +75,11 @@ class Host(Value):
         BeforeValidator(_power, json_schema_input_type=str | dict[str, JsonValue]),
     ] = Field(
         default=Kind(kind="none"),
-        description="How to switch the host on and off: one driver for all that it can, or one for each of wake, stop, proof and "
+        description="How to switch the host on and off: one driver for all that it can do, or one each for wake, stop, proof and "
         "force; none leaves power alone.",
     )
     prepare: Preparation | None = Field(
-        default=None, description="What is run there each time that it came up, before anything starts."
+        default=None, description="Programs that are run there after each boot or sleep, before anything starts."
     )
     gpu: KindOf = Field(default=Kind(kind="auto"), description="How to read the accelerators; auto goes by the device nodes.")
     engines: dict[str, dict[str, JsonValue]] = Field(
@@ -111,7 +111,7 @@ class Model(Value):
     gpus: tuple[Annotated[int, Field(ge=0), WHOLE], ...] = Field(
         default=(),
         description="The cards it uses, numbered as nvidia-smi does; its memory is taken to be in even parts on them. "
-        "Without it, what the engine takes by itself.",
+        "Without it, whatever the engine takes.",
     )
     description: str = Field(default="", description="Free text for people; changes nothing.")
 

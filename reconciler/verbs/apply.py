@@ -112,7 +112,7 @@ async def _ask(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[Ver
     verdicts = await delegate.ask(app, asked, caller.say, request.timeout)
     if verdicts is None:
         return None
-    late = f"no end within the {request.timeout or 0:.0f} s of --timeout; who acts here goes on with it"
+    late = f"no end within the {request.timeout or 0:.0f} s of --timeout; the process that acts here continues it"
     return _outcome(
         [verdicts.get(name) or HostVerdict(host=name, outcome="unhealthy", message=late) for name in sorted(wanted.slices)]
     )

@@ -16,7 +16,7 @@ Show: TypeAlias = Callable[[Value], bool]
 """Shows one document of several, and says whether anybody reads on."""
 
 OK = 0
-LEFT_AT_ONCE = "left at once; what was begun stands in the journal, the next command looks again"
+LEFT_AT_ONCE = "quit at once; what was begun is in the journal, and the next command looks at what is there"
 ERROR = 1
 PENDING = 2
 REFUSED = 4

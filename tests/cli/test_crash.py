@@ -89,7 +89,7 @@ def test_traces_are_few_and_small(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) <= trace.KEPT_FILES
 
 
-@pytest.mark.parametrize(("words", "said"), [("status", "left; nothing was changed"), ("apply", "left at once; what was begun")])
+@pytest.mark.parametrize(("words", "said"), [("status", "left; nothing was changed"), ("apply", "quit at once; what was begun")])
 def test_ctrl_c_says_whether_anything_may_have_been_begun(
     words: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,7 +61,7 @@ def told(subject: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("models.gemma3.stable_for", "  default         10.0\n  written         nowhere, so the default holds\n"),
         ("stable_for", '  means           How long it must stay healthy to count as good, such as "10s".\n'),
         ("parallel", "key models.NAME.engine.parallel\n"),
-        ("save_slots", "  when late       the run goes on without it; with `conversations: require` nothing is stopped\n"),
+        ("save_slots", "  when late       the run continues without it; with `conversations: require` nothing is stopped\n"),
         ("models.NAME.port", "  means           The loopback port of the host that it answers on.\n"),
         ("models.NAME.engine.seed", "  option of       embedded\n"),
         ("hosts.local.gpu", '  written         "none", in state/inventory.yaml:4\n'),

@@ -82,7 +82,7 @@ def test_without_a_terminal_nobody_is_asked_and_the_way_without_asking_is_named(
 ) -> None:
     assert main([verb]) == 4
     said = capsys.readouterr().err
-    assert "there is no terminal to ask for approval" in said
+    assert "there is no terminal to ask for confirmation" in said
     assert f"`reconciler {verb} --yes` applies without asking" in said
 
 

@@ -58,7 +58,7 @@ def test_without_a_terminal_the_change_and_its_plan_are_shown_and_nothing_is_wri
     said = capsys.readouterr().err
     assert "-active: 'tiny'   # the small one\n+active: 'tinier'   # the small one" in said
     assert "start          tinier" in said
-    assert "there is no terminal to ask for approval" in said
+    assert "there is no terminal to ask for confirmation" in said
     assert (state / "desired.yaml").read_text() == DESIRED
 
 

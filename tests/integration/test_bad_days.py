@@ -322,10 +322,10 @@ def test_ctrl_c_twice_leaves_while_an_engine_is_deaf_and_the_next_watch_goes_on(
         here.desire("tiny-a")
         until(lambda: "intent stop" in here.moments(rows), within=COMMAND_SECONDS)
         process.send_signal(signal.SIGINT)
-        said(here, "leaving; engines go on, what is under way ends first; once more leaves at once", 0)
+        said(here, "stopping after the current action; engines keep running; once more quits at once", 0)
         process.send_signal(signal.SIGINT)
         assert process.wait(COMMAND_SECONDS) == 130
-        assert "what was begun stands in the journal" in here.watched()
+        assert "what was begun is in the journal" in here.watched()
     with here.watching():
         said(here, "was cut short during stop tiny-b; looking again and going on from what is there", 0)
         here.becomes("tiny-a")

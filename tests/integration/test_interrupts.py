@@ -36,7 +36,7 @@ def test_one_signal_ends_an_apply_with_the_previous_model_serving(here: Stack, m
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert "interrupted by a signal" in stdout
-    assert "once more leaves at once" in stderr
+    assert "once more quits at once" in stderr
     assert list(here.engines()) == ["tiny-a"]
     assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100
     assert "stop tiny-a" in stderr or here.engines() == engines
@@ -70,7 +70,7 @@ def test_a_second_signal_leaves_at_once_and_the_next_apply_goes_on(here: Stack, 
         _, stderr = process.communicate(timeout=COMMAND_SECONDS)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
-    assert "what was begun stands in the journal" in stderr
+    assert "what was begun is in the journal" in stderr
     here.desire("tiny-a")
     assert "was cut short" in here.apply().stderr
     assert list(here.engines()) == ["tiny-a"]

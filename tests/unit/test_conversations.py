@@ -80,7 +80,7 @@ def test_without_a_look_at_the_folder_nothing_is_told() -> None:
 @pytest.mark.parametrize(("number", "which"), [(1, "1 saved conversation was"), (2, "2 saved conversations were")])
 def test_what_waits_for_its_own_definition_is_told_as_such(number: int, which: str) -> None:
     slots = [saved_slot("another build", slot=slot) for slot in range(number)]
-    said = f"a: {which} made with other weights, program or flags, and only those can go on with it"
+    said = f"a: {which} made with other weights, program or flags, and only those can continue it"
     assert conversations.unfit(seen(*slots), HOST, "a") == (said,)
 
 

@@ -91,7 +91,7 @@ def test_a_host_is_told_with_last_good_what_failed_and_what_would_come() -> None
 
 def test_a_host_whose_run_was_cut_short_says_in_which_step() -> None:
     told = says(host_of("cut_short_after_start"))
-    assert told["open run"] == "run 1 has not ended, in start b; the next apply looks and goes on"
+    assert told["open run"] == "run 1 has not ended, in start b; the next apply looks and continues"
     assert told["next"] == "`reconciler apply` would await_healthy b"
     assert told["last good"] == "none yet"
 

@@ -249,7 +249,7 @@ def test_a_run_that_never_closed_is_known_and_shown_with_its_steps_when_its_row_
     assert second["trigger"] == "second"
     journal.append(run_opened("box", "third", continues=opened.seq))
     shown = history(journal.rows())[0]
-    assert (shown["verdict"], shown["message"]) == ("cut short", "run 5 went on from what was there")
+    assert (shown["verdict"], shown["message"]) == ("cut short", "run 5 continued from what was there")
     journal.append(RunClosed(host="box", run=opened.seq, verdict="promoted"))
     assert history(journal.rows())[0]["verdict"] == "promoted"
 

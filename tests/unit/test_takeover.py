@@ -61,7 +61,7 @@ def test_a_service_that_nobody_can_look_at_is_changed_and_not_ended(user: str, s
     key, step = steps(machine(user=user, servers=(one.server,)), [one])
     assert step.command == f"{systemctl} edit --full llama.service && {systemctl} restart llama.service"
     assert "Take --no-slots, --host 10.0.0.7 out of its ExecStart=" in step.why[1]
-    assert (key.command, key.why[0]) == ("", "qwen goes on as llama.service, and wants an API key (--api-key).")
+    assert (key.command, key.why[0]) == ("", "qwen keeps running as llama.service, and wants an API key (--api-key).")
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def _origin(one: Candidate, machine: Machine, service: Service | None) -> list[s
     said.insert(0, f"Served now {_where(one.server)} by pid {one.server.pid} of {one.server.user}{by}.")
     if service is not None:
         said.append(
-            f"{service.name} goes on as it is, with its own command line; what is said of it here has to be what that says."
+            f"{service.name} keeps running as it is, with its own command line; what is said of it here has to match that."
         )
         allowed = f"Before a switch {machine.user} must be allowed to start and stop it: see docs/systemd.md."
         return [*said, *([allowed] if service.scope == "system" and machine.user != "root" else [])]

@@ -73,7 +73,7 @@ def _steps(machine: Machine, name: str, server: Server) -> Iterator[TakeoverStep
         yield TakeoverStep(
             f"{systemctl} edit --full {quote(service.name)} && {systemctl} restart {quote(service.name)}",
             (
-                f"{name} goes on as {service.name}, and is looked at on 127.0.0.1 over plain http.",
+                f"{name} keeps running as {service.name}, and is looked at on 127.0.0.1 over plain http.",
                 f"Take {', '.join(hiding)} out of its ExecStart=: with it, nobody could see what {name} is doing.",
                 *([f"Write `--port {server.port}` there, which is the port in inventory.yaml."] if server.socket else []),
             ),
@@ -85,7 +85,7 @@ def _named_key(machine: Machine, name: str, server: Server, service: Service) ->
     return TakeoverStep(
         "",
         (
-            f"{name} goes on as {service.name}, and wants an API key ({server.key_source}).",
+            f"{name} keeps running as {service.name}, and wants an API key ({server.key_source}).",
             f"Put the key into a file that only {machine.user} may read, and name that as `key:` of {name} in inventory.yaml.",
             f"Until then nobody looks at {name}, and it is not stopped for another model.",
         ),

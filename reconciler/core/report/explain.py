@@ -25,7 +25,7 @@ ENDS = {
     "interrupted": "it was ended before it was done",
     "superseded": "it went as far as it came when something else was wanted",
     "cut short": "it never ended, because its controller was killed or left at once",
-    "open": "it has not ended: its controller is at it, or was killed; the next `reconciler apply` goes on from what is there",
+    "open": "it has not ended: its controller is at it, or was killed; the next `reconciler apply` continues from what is there",
 }
 IN_DOUBT = {
     "repeatable": "doing it twice does no harm",
@@ -137,7 +137,7 @@ def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> 
         facts.append(Statement(about="quarantined", says=f"{says}; it is left alone until it changes, or `reconciler retry`"))
     if run:
         during = f", in {run.in_flight.step} {run.in_flight.model}".rstrip() if run.in_flight else ""
-        facts.append(Statement(about="open run", says=f"run {run.seq} has not ended{during}; the next apply looks and goes on"))
+        facts.append(Statement(about="open run", says=f"run {run.seq} has not ended{during}; the next apply looks and continues"))
     facts.append(Statement(about="next", says=_next(plan)))
     return Explanation(kind="host", subject=slice_.host.name, facts=tuple(facts), log=failure.log if failure else ())
 
@@ -172,7 +172,7 @@ def of_run(run: Mapping[str, Any], reasons: Mapping[str, Reason]) -> Explanation
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    how = {"skipped": "was so already", "gave-up": "was given up, and the run went on"}.get(step["outcome"], step["outcome"])
+    how = {"skipped": "was so already", "gave-up": "was given up, and the run continued"}.get(step["outcome"], step["outcome"])
     return f"{how} after {step['seconds']:.2f} s{': ' if step['said'] else ''}{step['said']}"
 
 
@@ -190,7 +190,7 @@ def of_word(word: str, means: str) -> Explanation:
 def of_step(kind: str) -> Explanation:
     """Return what a kind of step does."""
     step = STEPS[kind]
-    goes_on = "the run goes on without it"
+    goes_on = "the run continues without it"
     back = "the host is Stalled; nothing is gone back to" if step.of_power else "the run fails, and goes back to last good"
     fails = goes_on if step.best_effort else back
     if "required" in step.model_fields:

@@ -110,7 +110,7 @@ def of_run(host: str, hints: Hints) -> Iterator[Finding]:
     """Yield the run that never ended."""
     if hints.open_run is not None:
         found = f"run {hints.open_run.seq} was opened and has not ended"
-        fix = "when no other command is at it, `reconciler apply` looks at what is there and goes on"
+        fix = "if no other command is working on it, `reconciler apply` looks at what is there and continues"
         yield Finding(level="wrong", host=host, subject="run", found=found, fix=fix)
 
 

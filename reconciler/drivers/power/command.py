@@ -59,7 +59,9 @@ class Options(BaseModel):
     )
     cut: Words | None = Field(default=None, description="One that takes the power away.")
     seconds: Annotated[float, Field(gt=0, le=600)] = Field(default=30.0, description="How long each may take.")
-    via: HostThere | None = Field(default=None, description="A host of the inventory that runs them; the controller without.")
+    via: HostThere | None = Field(
+        default=None, description="A host of the inventory that runs them; by default the controller does."
+    )
     env: dict[Name, Secret] = Field(
         default={},
         description="Secrets for their environment, by variable; the words of a program are readable for everybody there.",

@@ -65,7 +65,7 @@ class Options(BaseModel):
         default=None, description="The cipher suite, where the BMC cannot agree on one: 17 for newer ones, 3 for older."
     )
     via: HostThere | None = Field(
-        default=None, description="A host of the inventory that reaches the BMC and has ipmitool; the controller without."
+        default=None, description="A host of the inventory that reaches the BMC and has ipmitool; by default the controller does."
     )
 
 

@@ -62,7 +62,7 @@ class Options(BaseModel):
     password: Secret = Field(description="Where that user's password is.")
     system: str | None = Field(default=None, description="Which system it is, for a BMC that has several; an error names them.")
     certificate: Annotated[str, Field(pattern=r"^/")] | None = Field(
-        default=None, description="A PEM file with the certificate that the BMC shows, for one that nobody signed."
+        default=None, description="A PEM file with the certificate that the BMC shows, if that is self-signed."
     )
 
 

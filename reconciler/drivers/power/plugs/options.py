@@ -59,7 +59,7 @@ class Options(BaseModel):
         default=None, description="Where its password is, if it has one; for Home Assistant, a long-lived access token."
     )
     certificate: Annotated[str, Field(pattern=r"^/")] | None = Field(
-        default=None, description="A PEM file with the certificate that it shows over https, for one that nobody signed."
+        default=None, description="A PEM file with the certificate that it shows over https, if that is self-signed."
     )
     below: Annotated[float, Field(gt=0, le=1000)] = Field(
         default=10.0,
