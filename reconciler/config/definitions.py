@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from reconciler.config.power_roles import Powering
 from reconciler.config.resolve import Definition, Definitions
@@ -124,12 +124,13 @@ class _Drivers:
         if defaults is None:
             self._knows("engine", model.engine.kind, (*at, "engine", "kind"))
             return None
-        engine = self.accepted("engine", model.engine, (*at, "engine"), defaults)
-        if not (engine and launcher):
+        options = self._options("engine", model.engine, (*at, "engine"), defaults)
+        if not (options and launcher):
             return None
+        engine = _kind(model.engine, options)
         is_ours = self._catalog.capabilities("launcher", launcher).keeps_conversations
         self.problems += _of_environment(model, engine, at, defaults, is_ours=is_ours)
-        command = self._catalog.command(engine, name, model.port, model.gpus)
+        command = self._catalog.command(engine.kind, options, name, model.port, model.gpus)
         capabilities = self._catalog.capabilities("engine", engine)
         # Saved slots are proven against a command line that is known; a launcher may run one that is somebody else's.
         keeps = capabilities.keeps_conversations and is_ours
@@ -149,8 +150,13 @@ class _Drivers:
         """Return what a driver can do."""
         return self._catalog.capabilities(role, kind)
 
-    def accepted(self, role: str, written: Kind, place: KeyPath, defaults: _Defaults | None = None) -> Kind | None:
+    def accepted(self, role: str, written: Kind, place: KeyPath) -> Kind | None:
         """Return a kind with its options accepted and completed, None when its driver objects."""
+        options = self._options(role, written, place)
+        return _kind(written, options) if options else None
+
+    def _options(self, role: str, written: Kind, place: KeyPath, defaults: _Defaults | None = None) -> BaseModel | None:
+        """Return the options of a kind, None when its driver objects."""
         if not self._knows(role, written.kind, (*place, "kind")):
             return None
         schema = self._catalog.options(role, written.kind)
@@ -163,9 +169,13 @@ class _Drivers:
             return (*start, *path)
 
         try:
-            options = validated(schema, {**given, **written.options}, lambda path: self._typed(origin(path)))
+            return validated(schema, {**given, **written.options}, lambda path: self._typed(origin(path)))
         except ValidationError as error:
             problems = problems_of(error, "inventory", schema)
             self.problems += [problem._replace(path=origin(problem.path)) for problem in problems]
             return None
-        return Kind(kind=written.kind, options=options.model_dump(mode="json"))
+
+
+def _kind(written: Kind, options: BaseModel) -> Kind:
+    """Return a kind with the options that its driver accepted, as they are kept."""
+    return Kind(kind=written.kind, options=options.model_dump(mode="json"))

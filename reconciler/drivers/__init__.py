@@ -61,10 +61,9 @@ class DriverCatalog:
         capabilities: Capabilities = told(module.Options.model_validate(kind.options)) if told else module.CAPABILITIES
         return capabilities
 
-    def command(self, kind: Kind, model_name: str, port: int, gpus: Sequence[int]) -> Command:
+    def command(self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]) -> Command:
         """Return what an engine of this kind is started with."""
-        module = self._module("engine", kind.kind)
-        command: Command = module.command(module.Options.model_validate(kind.options), model_name, port, gpus)
+        command: Command = self._module("engine", kind).command(options, model_name, port, gpus)
         return command
 
     def adopted(self, server: Server) -> ImportedFlags:

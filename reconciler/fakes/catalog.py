@@ -106,8 +106,9 @@ class FakeCatalog:
             can_shut_down=powers,
         )
 
-    def command(self, kind: Kind, model_name: str, port: int, gpus: Sequence[int]) -> Command:
+    def command(self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]) -> Command:
         """Return a command line out of all options."""
-        words = [f"--{name}={value}" for name, value in sorted(kind.options.items())]
+        _ = kind
+        words = [f"--{name}={value}" for name, value in sorted(options.model_dump(mode="json").items())]
         cards = [f"--cards={','.join(map(str, gpus))}"] if gpus else []
         return Command(argv=("fake-engine", model_name, f"--port={port}", *cards, *words))

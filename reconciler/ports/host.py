@@ -264,7 +264,7 @@ class OptionsCatalog(Protocol):
         """Return what the planner must know of a driver."""
         ...
 
-    def command(self, kind: Kind, model_name: str, port: int, gpus: Sequence[int]) -> Command:
+    def command(self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]) -> Command:
         """Return what an engine of this kind is started with, on the cards it may use (none named: any). Pure."""
         ...
 

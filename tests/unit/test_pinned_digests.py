@@ -6,11 +6,15 @@ Whoever has to change a digest here restarts every engine of that kind at everyb
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from reconciler.config.resolve import ADDED, IDENTIFYING
 from reconciler.config.source import FileSource
 from reconciler.core.canonical import digest
 from reconciler.drivers import DriverCatalog
+from reconciler.drivers.engines import llamacpp
 from reconciler.edge.clock import SystemClock
 from reconciler.model.spec import Command
 
@@ -33,3 +37,19 @@ def test_every_version_knows_a_unit_by_the_same_digest() -> None:
 
 def test_whoever_adds_a_field_to_a_command_says_whether_it_identifies_a_unit() -> None:
     assert {*IDENTIFYING, *ADDED} == {*Command.model_fields}
+
+
+def test_the_options_of_an_engine_are_validated_once_from_file_to_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    validated: list[str] = []
+    validate = llamacpp.Options.model_validate
+
+    def counting(value: Any) -> llamacpp.Options:
+        # Numbers where text is expected are refused first, and given again as they were typed.
+        options = validate(value)
+        validated.append(options.weights)
+        return options
+
+    monkeypatch.setattr(llamacpp.Options, "model_validate", counting)
+    (slice_,) = FileSource(STATE, DriverCatalog("", SystemClock())).read().slices.values()
+    engines = [model.engine for model in slice_.models if model.engine.kind == "llamacpp"]
+    assert sorted(validated) == sorted(str(engine.options["weights"]) for engine in engines) != []
