@@ -19,7 +19,7 @@ import anyio
 from pydantic import TypeAdapter
 
 from reconciler.errors import DriverError
-from reconciler.model.facts import Fact, Known, Unknown
+from reconciler.model.facts import PROCESS, Fact, Known, Unknown
 from reconciler.ports import Access, Engine, Evidence, GpuReader, HostPorts, Keep, Launcher, ModelFiles, ModelPorts, PowerControl
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def contained(make: Callable[[], HostPorts], slice_: Slice, keep: Keep) -> HostP
 def _unmade(slice_: Slice, error: DriverError) -> HostPorts:
     nothing: Any = _Unmade(error)
     models = {model.name: ModelPorts(nothing, nothing, nothing) for model in slice_.models}
-    return HostPorts(nothing, nothing, nothing, dict.fromkeys({one.launcher.kind for one in slice_.models}, nothing), models)
+    launchers = dict.fromkeys({PROCESS.kind, *(one.launcher.kind for one in slice_.models)}, nothing)
+    return HostPorts(nothing, nothing, nothing, launchers, models)
 
 
 class _Unmade:

@@ -195,6 +195,11 @@ class FakeLauncher:
     host: FakeHost
     kind: str = "process"
 
+    @property
+    def needs_definition(self) -> bool:
+        """Return that it sees every process with a mark."""
+        return False
+
     async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
         """Return every process with a mark, whatever named it."""
         _ = former
@@ -287,7 +292,7 @@ ALL_FAKE = FakeDrivers()
 def ports(world: World, slice_: Slice, life: Life, parts: FakeDrivers = ALL_FAKE) -> HostPorts:
     """Return the ports of a world in one life of the controller."""
     host = FakeHost(world, life)
-    kinds = sorted({"process", *(one.launcher.kind for one in slice_.models), *(one.launcher for one in world.processes)})
+    kinds = sorted(world.launchers | {model.launcher.kind for model in slice_.models})
     launchers = {kind: parts.launcher(host, kind) for kind in kinds}
     models: dict[str, ModelPorts] = {}
     for model in slice_.models:

@@ -59,6 +59,7 @@ class World:
         self.violations: list[str] = []
         self.lost: list[Loss] = []
         self.logs: dict[str, tuple[tuple[str, ...], ...]] = {}  # The lines of each start, oldest start first.
+        self.launchers = frozenset({"process"})  # Those that are there: of processes, and each that ever started anything.
         self._lingering: list[tuple[float, int]] = []
         self._power_at: tuple[float, PowerState] | None = None
         self._pid = 100
@@ -208,6 +209,7 @@ class World:
             self._identity(), mark, model.port, nature, self.now, ends_at, places, self.fingerprint(model),
             launcher=model.launcher.kind,
         )  # fmt: skip
+        self.launchers |= {process.launcher}
         self.logs[model.name] = (*self.logs.get(model.name, ()), (*nature.log, f"{model.name} started"))
         self.processes.append(process)
         return process

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -21,7 +21,7 @@ from reconciler.core.observe_scope import (
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Activity, Answer, Fact, Health, Known, Unit, Unknown
 from reconciler.model.observed import CANARY, CONTACT, FLAGS, HEALTH, POWER, TESTIMONY, UNIT, AnyFactKey, FactValue, Observed
-from reconciler.model.spec import ModelSpec, Slice
+from reconciler.model.spec import Slice
 from reconciler.ports import Clock, HostReaders
 
 Facts: TypeAlias = dict[AnyFactKey, Fact[FactValue]]
@@ -30,6 +30,7 @@ FactReader: TypeAlias = Callable[[], Awaitable[Fact[FactValue]]]
 HintsReader: TypeAlias = Callable[[], Awaitable[Hints]]
 
 READ_SECONDS = 30.0
+LATE = f"no answer within {READ_SECONDS:.0f} s"
 SECOND_LOOK_SECONDS = 3.0
 """A plan replaces an engine that does not answer; a machine that is busy for a moment must not look like one."""
 
@@ -90,8 +91,10 @@ class Observer:
         if not wanted:
             return world
         grouped = [key for key in wanted if key.kind in {"unit", "orphans"}]
-        facts: Facts = dict.fromkeys(wanted, Unknown(f"no answer within {READ_SECONDS:.0f} s", since=self._clock.boot()))
-        asked: list[Callable[[], Coroutine[object, object, None]]] = [partial(self._units, grouped, facts)] if grouped else []
+        facts: Facts = dict.fromkeys(wanted, Unknown(LATE, since=self._clock.boot()))
+        asked: list[Callable[[], Coroutine[object, object, None]]] = (
+            [partial(self._units, grouped, world, facts)] if grouped else []
+        )
         for key in (one for one in wanted if one not in grouped):
             answer = self._engine_answer(key, world) if key.kind in ENGINE_FACTS else self._reader(key)
             if callable(answer):
@@ -165,21 +168,19 @@ class Observer:
             case _:
                 return lambda: model.launcher.binary(spec)
 
-    async def _units(self, keys: Iterable[AnyFactKey], into: Facts) -> None:
-        units: list[Unit] = []
-        former = attribution.former(self._slice, await self._hints())
-        for kind, launcher in self._readers.launchers.items():
-            fact = await launcher.units([model for model in former if model.launcher.kind == kind])
-            if isinstance(fact, Unknown):
-                into.update(dict.fromkeys(keys, self._stamped(fact, fact)))
-                return
-            units += fact.value
-        chosen = {model.name: _chosen(units, model) for model in self._slice.models}
-        orphans = tuple(unit for unit in units if chosen.get(unit.mark.model) is not unit)
-        by_name = {unit.mark.model: unit for unit in reversed(orphans)} | chosen
-        for key in keys:
-            value = orphans if key.kind == "orphans" else by_name.get(key.subject)
-            into[key] = Known(value, self._clock.boot())
+    async def _units(self, keys: Collection[AnyFactKey], world: Observed, into: Facts) -> None:
+        """Ask each launcher by itself: one that is silent, or late, hides what it may hold and nothing else."""
+        launchers, host_slice = self._readers.launchers, self._slice
+        former = attribution.former(host_slice, await self._hints())
+        needing = {kind for kind, launcher in launchers.items() if launcher.needs_definition}
+        answers: dict[str, Fact[tuple[Unit, ...]]] = dict.fromkeys(launchers, Unknown(LATE))
+
+        async def ask(kind: str) -> None:
+            answers[kind] = await launchers[kind].units([model for model in former if model.launcher.kind == kind])
+            told = attribution.LauncherAnswers(host_slice, former, answers, needing)
+            into.update({key: self._stamped(told.fact(key), world.fact(key)) for key in keys})
+
+        await _all([partial(ask, kind) for kind in launchers])
 
     def _engine_answer(self, key: AnyFactKey, world: Observed) -> FactReader | Fact[FactValue]:
         """Return who can answer, or the answer where the engine need not be asked."""
@@ -217,12 +218,6 @@ def _following(fact: Fact[FactValue], before: Fact[FactValue]) -> Fact[FactValue
         return fact
     earlier = before.value if isinstance(before, Known) and isinstance(before.value, Activity) else None
     return replace(fact, value=fact.value.following(earlier)) if earlier else fact
-
-
-def _chosen(units: Iterable[Unit], model: ModelSpec) -> Unit | None:
-    """Return the unit of a model: one that runs as it is defined, then the oldest, whatever the order they were seen in."""
-    mine = [unit for unit in units if unit.mark.model == model.name]
-    return min(mine, key=lambda unit: (not unit.runs(model), unit.identity.start, unit.identity.pid), default=None)
 
 
 async def _all(asked: Sequence[Callable[[], Coroutine[object, object, None]]]) -> None:

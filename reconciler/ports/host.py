@@ -129,6 +129,11 @@ class GpuReader(Protocol):
 class LauncherReader(Protocol):
     """See units."""
 
+    @property
+    def needs_definition(self) -> bool:
+        """Return whether it sees only units that a definition names: none of its units can be anybody else's."""
+        ...
+
     async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
         """Return every unit that this launcher holds: what carries a mark, and what is named by a definition.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from reconciler.core.attribution import former, owners_named
+from reconciler.core.attribution import LauncherAnswers, former, owners_named
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
-from reconciler.model.facts import Fact, Known, Unknown
+from reconciler.model.facts import Fact, Known, Unit, Unknown
 from reconciler.model.observed import CONTACT, ORPHANS, PORT, UNIT, AnyFactKey, FactValue, Observed
 from reconciler.model.port import PortOwner, PortState
-from reconciler.model.spec import Kind
+from reconciler.model.spec import Kind, ModelSpec
 from tests.sample_worlds import HOST, model, slice_of, unit
 
 PROCESS = model("a")
@@ -38,6 +38,60 @@ def test_a_definition_that_both_remember_is_told_once() -> None:
 
 def test_a_model_that_is_in_no_inventory_any_more_may_run_by_its_last_definition() -> None:
     assert former(slice_of(()), Hints(last_good=slice_of(("a",), SERVICE))) == (SERVICE,)
+
+
+SILENT: Fact[tuple[Unit, ...]] = Unknown("systemctl does not answer")
+ONE, OTHER = unit("a", pid=7), unit("a", pid=9, launcher=Kind(kind="systemd"))
+
+
+def told(*models: ModelSpec, before: tuple[ModelSpec, ...] = (), **answers: Fact[tuple[Unit, ...]]) -> LauncherAnswers:
+    return LauncherAnswers(slice_of(("a",), *models), before, answers, {"systemd"})
+
+
+def test_a_unit_that_runs_as_defined_is_the_models_and_the_other_is_an_orphan() -> None:
+    for wanted, mine, stray in ((PROCESS, ONE, OTHER), (SERVICE, OTHER, ONE)):
+        units = told(wanted, process=Known((ONE,)), systemd=Known((OTHER,)))
+        assert (units.fact(UNIT(HOST, "a")), units.fact(ORPHANS(HOST))) == (Known(mine), Known((stray,)))
+
+
+def test_of_two_units_that_run_otherwise_the_older_is_the_models() -> None:
+    younger, older = unit("a", pid=9, digest=digest("x")), unit("a", pid=7, digest=digest("y"))
+    assert told(PROCESS, process=Known((younger, older))).fact(UNIT(HOST, "a")) == Known(older)
+
+
+def test_a_launcher_that_does_not_answer_hides_its_own_model_only() -> None:
+    units = told(PROCESS, model("b", launcher=Kind(kind="systemd")), process=Known((ONE,)), systemd=SILENT)
+    assert units.fact(UNIT(HOST, "a")) == Known(ONE)
+    assert units.fact(UNIT(HOST, "b")) == SILENT
+    assert units.fact(ORPHANS(HOST)) == Known(())
+
+
+def test_a_model_is_not_called_absent_while_a_launcher_that_held_it_does_not_answer() -> None:
+    units = told(PROCESS, model("b"), before=(SERVICE,), process=Known(()), systemd=SILENT)
+    assert units.fact(UNIT(HOST, "a")) == SILENT
+    assert units.fact(UNIT(HOST, "b")) == Known(None)
+    seen = told(PROCESS, before=(SERVICE,), process=Known((ONE,)), systemd=SILENT)
+    assert seen.fact(UNIT(HOST, "a")) == Known(ONE)
+
+
+def test_what_a_former_launcher_holds_does_not_speak_for_the_one_that_is_to_hold_it() -> None:
+    assert told(SERVICE, before=(PROCESS,), process=Known((ONE,)), systemd=SILENT).fact(UNIT(HOST, "a")) == SILENT
+
+
+def test_orphans_are_hidden_by_what_may_hold_any() -> None:
+    stray = unit("gone", pid=11)
+    busy: Fact[tuple[Unit, ...]] = Unknown("the host is busy")
+    marked = told(PROCESS, process=busy, systemd=Known(()))
+    assert marked.fact(ORPHANS(HOST)) == marked.fact(UNIT(HOST, "gone")) == busy
+    named = told(PROCESS, before=(SERVICE,), process=Known((stray,)), systemd=SILENT)
+    assert named.fact(ORPHANS(HOST)) == named.fact(UNIT(HOST, "other")) == SILENT
+    assert named.fact(UNIT(HOST, "gone")) == Known(stray)
+    assert told(PROCESS, process=Known(())).fact(UNIT(HOST, "gone")) == Known(None)
+
+
+def test_a_model_of_a_launcher_that_nobody_could_ask_is_not_called_absent() -> None:
+    fact = told(SERVICE, process=Known(())).fact(UNIT(HOST, "a"))
+    assert fact == Unknown("there is no launcher systemd")
 
 
 def listening(pid: int | None, model_name: str | None = None) -> Known[FactValue]:

@@ -15,11 +15,11 @@ from reconciler.fakes.world import World
 from reconciler.loop.observer import READ_SECONDS, Observer, remembered
 from reconciler.model.facts import Fact, Unit
 from reconciler.model.gpu import Gpu
-from reconciler.model.observed import CONTACT, GPU, HEALTH, POWER, UNIT, Observed
+from reconciler.model.observed import CONTACT, GPU, HEALTH, ORPHANS, POWER, UNIT, Observed
 from reconciler.model.records import Instant, SentDown
-from reconciler.model.spec import ModelSpec
-from tests.crash.stage import want
-from tests.sample_worlds import HOST
+from reconciler.model.spec import Kind, ModelSpec
+from tests.crash.stage import A, B, want
+from tests.sample_worlds import HOST, marked, slice_of
 
 LATE = "no answer within 30 s"
 
@@ -74,6 +74,36 @@ def test_a_reader_that_never_answers_is_unknown_and_hides_nobody_else() -> None:
     assert unknown.reason == LATE
     assert observed.value(CONTACT(HOST)) is not None
     assert world.clock.now == 1000 + READ_SECONDS
+
+
+class SilentSystemd(FakeLauncher):
+    """Answer for processes, and never for services."""
+
+    @property
+    def needs_definition(self) -> bool:
+        return self.kind == "systemd"
+
+    async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+        if self.kind == "systemd":
+            await anyio.sleep_forever()
+        return await super().units(former)
+
+
+def test_a_launcher_that_never_answers_hides_its_own_models_and_no_others() -> None:
+    world = World(TurnedClock())
+    service = B.model_copy(update={"launcher": Kind(kind="systemd")})
+    both = slice_of(("a", "b"), A, service)
+    world.start(A, marked(A))
+    readers = ports(world, both, Life(), FakeDrivers(launcher=SilentSystemd))
+    observed = world.clock.run(Observer(readers, both, world.clock).everything)
+    seen = observed.value(UNIT(HOST, "a"))
+    assert seen is not None
+    assert seen.mark == marked(A)
+    assert observed.value(HEALTH(HOST, "a")) is not None
+    assert observed.value(ORPHANS(HOST)) == ()
+    hidden = observed.unknown(UNIT(HOST, "b"))
+    assert hidden is not None
+    assert hidden.reason == LATE
 
 
 def test_units_that_are_not_told_leave_engines_unknown() -> None:

@@ -41,6 +41,8 @@ class Options(BaseModel):
 class Driver:
     """Launch processes on the host behind `access`; each model has the directory `models/MODEL` there."""
 
+    needs_definition = False
+
     def __init__(self, access: Access, _: Sequence[ModelSpec] = ()) -> None:
         """Use a host; which models there are says nothing that a mark does not."""
         self._access = access

@@ -67,6 +67,8 @@ _SEEN = TypeAdapter(tuple[_Seen, ...])
 class Driver:
     """Run services on the host behind `access`, one for each of `models`."""
 
+    needs_definition = True
+
     def __init__(self, access: Access, models: Sequence[ModelSpec]) -> None:
         """Use a host; each model's own options name its service."""
         self._access = access
