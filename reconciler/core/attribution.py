@@ -64,7 +64,7 @@ class LauncherAnswers:
 
     @property
     def _of_orphans(self) -> Sequence[str]:
-        """Return the kinds that may hold what is no model's unit."""
+        """The kinds that may hold what is no model's unit."""
         named = {model.launcher.kind for model in self.former}
         return [kind for kind in self.answers if kind in named or kind not in self.needing]
 

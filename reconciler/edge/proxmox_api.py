@@ -34,7 +34,7 @@ OK, BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_IMPLEMENTED = 200, 400, 401, 403, 
 
 
 class ProxmoxLogin(NamedTuple):
-    """Say where the API is, who asks, and which certificate it shows."""
+    """Where the API is, who asks, and which certificate it shows."""
 
     address: str
     token: str
@@ -43,7 +43,7 @@ class ProxmoxLogin(NamedTuple):
 
 
 class Patience(NamedTuple):
-    """Say how many seconds an answer may take, a task, and the beginning of a task that may go on for minutes."""
+    """How many seconds an answer may take, a task, and the beginning of a task that may go on for minutes."""
 
     answer: float = 10.0
     task: float = 20.0

@@ -43,7 +43,7 @@ class FakeAccess:
 
     @property
     def here(self) -> bool:
-        """Return that a world is somewhere else."""
+        """Whether it is this machine: a world is not."""
         return False
 
     async def contact(self) -> Fact[Contact]:
@@ -197,7 +197,7 @@ class FakeLauncher:
 
     @property
     def needs_definition(self) -> bool:
-        """Return that it sees every process with a mark."""
+        """Whether it needs definitions to find units: it sees every process with a mark."""
         return False
 
     async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
@@ -277,7 +277,7 @@ class FakeLauncher:
 
 @dataclass(frozen=True)
 class FakeDrivers:
-    """Say which class stands behind each port."""
+    """Which class stands behind each port."""
 
     access: type[FakeAccess] = FakeAccess
     power: type[FakePower] = FakePower

@@ -27,7 +27,7 @@ PROCESS = Kind(kind="process")
 
 @dataclass(frozen=True, slots=True)
 class Known(Generic[T_co]):
-    """Hold a value that was observed `at` seconds of the controller's boot clock."""
+    """A value that was observed `at` seconds of the controller's boot clock."""
 
     value: T_co
     at: float = 0.0
@@ -35,7 +35,7 @@ class Known(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Predicted(Generic[T_co]):
-    """Hold a value that the step `by` will bring about."""
+    """A value that the step `by` will bring about."""
 
     value: T_co
     by: str
@@ -43,7 +43,7 @@ class Predicted(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Hold the reason why something could not be observed, and since when (boot clock seconds)."""
+    """The reason why something could not be observed, and since when (boot clock seconds)."""
 
     reason: str
     since: float = 0.0
@@ -58,13 +58,13 @@ process has the port) are reasons to replace a unit."""
 
 
 class Contact(Value):
-    """Say that a host answered: which boot it is in."""
+    """A host answered: which boot it is in."""
 
     boot_id: str
 
 
 class Claim(Value):
-    """Name the controller that acts on a host: its id, host name, data directory, and the boot of its machine, "" if not told."""
+    """The controller that acts on a host: its id, host name, data directory, and the boot of its machine, "" if not told."""
 
     controller: str
     name: str
@@ -88,7 +88,7 @@ class UnitIdentity(Value):
 
 
 class Mark(Value):
-    """Say who started a unit, for which model and from which command, and what only the definition then could tell.
+    """Who started a unit, for which model and from which command, and what only the definition then could tell.
 
     That is where it listens (`port`, None: not known), where it saves conversations (`slots`), and the digest of all that
     those depend on (`fingerprint`, empty: not known, or it keeps none).
@@ -107,7 +107,7 @@ class Mark(Value):
 
 
 class Unit(Value):
-    """Describe a running unit. `leader` is False when only members of its group are left, or it waits to be started again.
+    """A running unit. `leader` is False when only members of its group are left, or it waits to be started again.
 
     `launcher` holds it: its kind, and what it was told of the unit. `ended` is how its main process ended, as a clause, where
     the launcher knows that and waits to start it again.
@@ -172,14 +172,14 @@ class Health(Value):
 
 
 class Answer(Value):
-    """Say which unit gave a real answer of its task, or None when it has not yet."""
+    """Which unit gave a real answer of its task, or None when it has not yet."""
 
     identity: UnitIdentity | None = None
     message: str = ""
 
 
 class Slot(Value):
-    """Describe one conversation slot. `tokens` and `task` are None when it has run nothing in this process."""
+    """One conversation slot. `tokens` and `task` are None when it has run nothing in this process."""
 
     id: int
     busy: bool
@@ -188,12 +188,12 @@ class Slot(Value):
 
     @property
     def holds_conversation(self) -> bool:
-        """Return whether something worth saving is in the slot."""
+        """Whether something worth saving is in the slot."""
         return (self.tokens or 0) > TRIVIAL_TOKENS
 
     @property
     def uncounted(self) -> bool:
-        """Return whether the slot was used, and its server does not say how much it holds: llama.cpp does since May 2026."""
+        """Whether the slot was used, and its server does not say how much it holds: llama.cpp does since May 2026."""
         return self.task is not None and self.tokens is None
 
 
@@ -210,12 +210,12 @@ class Activity(Value):
 
     @property
     def uncounted(self) -> bool:
-        """Return whether what the slots hold is not to be known."""
+        """Whether what the slots hold is not to be known."""
         return any(slot.uncounted for slot in self.slots)
 
     @property
     def in_flight(self) -> int:
-        """Return how many requests run or wait."""
+        """How many requests run or wait."""
         return sum(slot.busy for slot in self.slots) + self.deferred
 
     def following(self, before: Activity) -> Activity:
@@ -233,7 +233,7 @@ class RestoreAttempt(Value):
 
 
 class SavedSlot(Value):
-    """Describe a slot file on the host, from its sidecar."""
+    """A slot file on the host, from its sidecar."""
 
     file: str
     slot: int
@@ -266,7 +266,7 @@ class Saved(Value):
 
 
 class Weights(Value):
-    """Describe a model's weights file; `problem` is also of a file that its command line names beside it.
+    """A model's weights file; `problem` is also of a file that its command line names beside it.
 
     `keepable` says whether a saved conversation can come back, `remedy` what would help.
     """
@@ -299,7 +299,7 @@ class Binary(Value):
 
 
 class Flags(Value):
-    """Say why a program would not take the command line that it is to be given; empty where it would, or nobody can tell."""
+    """Why a program would not take the command line that it is to be given; empty where it would, or nobody can tell."""
 
     problem: str = ""
 

@@ -42,7 +42,7 @@ class AccessReader(Protocol):
 
     @property
     def here(self) -> bool:
-        """Return whether the host is the machine of this process, whose libraries may be asked."""
+        """Whether the host is the machine of this process, whose libraries may be asked."""
         ...
 
     async def contact(self) -> Fact[Contact]:
@@ -131,7 +131,7 @@ class LauncherReader(Protocol):
 
     @property
     def needs_definition(self) -> bool:
-        """Return whether it sees only units that a definition names: none of its units can be anybody else's."""
+        """Whether it sees only units that a definition names: none of its units can be anybody else's."""
         ...
 
     async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:

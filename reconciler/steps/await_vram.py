@@ -15,7 +15,7 @@ MARGIN_BYTES = 512 * 1024**2
 
 
 class Share(Value):
-    """Say what must be free, on one card or for None on all together, and what comes back of what is stopped, in bytes."""
+    """What must be free, on one card or for None on all together, and what comes back of what is stopped, in bytes."""
 
     card: int | None = None
     need_bytes: int
@@ -23,7 +23,7 @@ class Share(Value):
 
     @property
     def goal(self) -> int:
-        """Return the bytes that must be free, with a margin."""
+        """The bytes that must be free, with a margin."""
         return self.need_bytes + MARGIN_BYTES
 
     def is_met(self, gpu: Gpu) -> bool:
@@ -73,12 +73,12 @@ class AwaitVram(Step):
 
     @property
     def target(self) -> str:
-        """Return the amount."""
+        """The amount."""
         return f"{self.need_bytes / GIB:.1f} GiB"
 
     @property
     def sightings(self) -> int:
-        """Return two where memory comes back: what a stopped process held may show as free, and then as taken, for a moment."""
+        """Two where memory comes back: what a stopped process held may show as free, and then as taken, for a moment."""
         return 2 if any(share.frees_bytes for share in self._all()) else 1
 
     def reads(self) -> tuple[AnyFactKey, ...]:

@@ -63,7 +63,7 @@ class PlannedStep(Value):
 
 
 class StepMeaning(Value):
-    """Be what of a planned step decides whether two plans are the same."""
+    """What of a planned step decides whether two plans are the same."""
 
     kind: str
     target: str
@@ -94,7 +94,7 @@ class HostPlan(Value):
 
     @property
     def meaning(self) -> tuple[StepMeaning, ...]:
-        """Return what decides whether this plan equals another."""
+        """What decides whether this plan equals another."""
         return tuple(
             StepMeaning(
                 kind=planned.step.kind,
@@ -127,5 +127,5 @@ class Plan(Value):
 
     @property
     def has_changes(self) -> bool:
-        """Return whether there is anything to do."""
+        """Whether there is anything to do."""
         return any(host.steps for host in self.hosts)

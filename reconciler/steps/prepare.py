@@ -25,12 +25,12 @@ class Prepare(Step):
 
     @property
     def target(self) -> str:
-        """Return the host's name."""
+        """The host's name."""
         return self.host
 
     @property
     def wanted_digest(self) -> str:
-        """Return the digest of what it is prepared with."""
+        """The digest of what it is prepared with."""
         return self.digest
 
     def reads(self) -> tuple[AnyFactKey, ...]:

@@ -37,7 +37,7 @@ class SaveSlots(ModelStep):
 
     @property
     def gives_up(self) -> bool:
-        """Return whether conversations may be lost."""
+        """Whether conversations may be lost."""
         return not self.required
 
     def reads(self) -> tuple[AnyFactKey, ...]:

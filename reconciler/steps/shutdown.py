@@ -24,12 +24,12 @@ class DownWait(Step):
 
     @property
     def target(self) -> str:
-        """Return the host's name."""
+        """The host's name."""
         return self.host
 
     @property
     def again(self) -> float | None:
-        """Return when a host that hangs loses its power, where that is allowed."""
+        """When a host that hangs loses its power, where that is allowed."""
         return HANGS_SECONDS if self.force else None
 
 

@@ -36,7 +36,7 @@ class Start(ModelStep):
 
     @property
     def wanted_digest(self) -> str:
-        """Return the digest of the command."""
+        """The digest of the command."""
         return self.digest
 
     def reads(self) -> tuple[AnyFactKey, ...]:

@@ -57,16 +57,16 @@ class Step(Value):
     @property
     @abstractmethod
     def target(self) -> str:
-        """Return what the step is about, for the plan's column."""
+        """What the step is about, for the plan's column."""
 
     @property
     def wanted_digest(self) -> str:
-        """Return the digest of the command that the step brings about, when it does."""
+        """The digest of the command that the step brings about, when it does."""
         return ""
 
     @property
     def again(self) -> float | None:
-        """Return after how many seconds of waiting the effect is tried once more, None for never."""
+        """After how many seconds of waiting the effect is tried once more, None for never."""
         return None
 
     @property
@@ -81,7 +81,7 @@ class Step(Value):
 
     @property
     def sightings(self) -> int:
-        """Return how many looks in a row must see the postcondition before it counts."""
+        """How many looks in a row must see the postcondition before it counts."""
         return 1
 
     @abstractmethod
@@ -130,13 +130,13 @@ class Step(Value):
 
 
 class ModelStep(Step):
-    """Be a step about one model."""
+    """A step about one model."""
 
     model: str
 
     @property
     def target(self) -> str:
-        """Return the model's name."""
+        """The model's name."""
         return self.model
 
     def key(self, kind: ModelFact[V]) -> FactKey[V]:

@@ -32,7 +32,7 @@ class Stop(ModelStep):
 
     @property
     def expected_losses(self) -> int | None:
-        """Return how many conversations of it have no room, where it keeps any."""
+        """How many conversations of it have no room, where it keeps any."""
         return self.unsavable if self.keeps else None
 
     def reads(self) -> tuple[AnyFactKey, ...]:

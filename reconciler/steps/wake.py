@@ -30,7 +30,7 @@ from reconciler.steps.step import Step
 
 
 class Sleeper(Value):
-    """Name what a fresh boot is predicted to look like for one model."""
+    """What a fresh boot is predicted to look like for one model."""
 
     model: str
     port: int
@@ -54,12 +54,12 @@ class Wake(Step):
 
     @property
     def target(self) -> str:
-        """Return the host's name."""
+        """The host's name."""
         return self.host
 
     @property
     def again(self) -> float | None:
-        """Return how long a host is given to answer before it is asked once more: packets are lost."""
+        """How long a host is given to answer before it is asked once more: packets are lost."""
         return 10.0
 
     def reads(self) -> tuple[AnyFactKey, ...]:

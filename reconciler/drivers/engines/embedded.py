@@ -31,7 +31,7 @@ SERVER = Path(__file__).parents[2] / "embedded" / "server.py"
 
 
 class Options(BaseModel):
-    """Say what to run: a `weights` file, or random ones of a `seed`. Paths and sizes as for llamacpp."""
+    """What to run: a `weights` file, or random ones of a `seed`. Paths and sizes as for llamacpp."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -29,7 +29,7 @@ CAPABILITIES = Capabilities(keeps_conversations=True)
 
 
 class Options(BaseModel):
-    """Say what to run. Relative paths are taken from the model's own directory on its host."""
+    """What to run. Relative paths are taken from the model's own directory on its host."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

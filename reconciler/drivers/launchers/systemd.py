@@ -43,7 +43,7 @@ class Options(BaseModel):
 
 
 class _Running(Value):
-    """Describe what runs of a service. `outdated`: one of its unit files is newer."""
+    """What runs of a service. `outdated`: one of its unit files is newer."""
 
     identity: UnitIdentity
     members: tuple[int, ...]

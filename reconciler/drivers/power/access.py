@@ -31,7 +31,6 @@ class Driver:
     needs_permission = True
 
     def __init__(self, options: Options, reach: Reach) -> None:
-        """Use the access to the host."""
         self.options = options
         self._access = reach.host
 

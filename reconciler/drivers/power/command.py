@@ -43,7 +43,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Options(BaseModel):
-    """Say what to run; at least one of the four."""
+    """What to run; at least one of the four."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -86,7 +86,7 @@ def capabilities(options: Options) -> Capabilities:
 
 
 class Ran(NamedTuple):
-    """Hold how a program ended, and what it wrote without the secrets that it was given."""
+    """How a program ended, and what it wrote without the secrets that it was given."""
 
     program: str
     code: int

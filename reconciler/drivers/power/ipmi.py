@@ -53,7 +53,7 @@ _NO_SESSION = "Unable to establish"
 
 
 class Options(BaseModel):
-    """Say where the BMC is, who asks it, and from where."""
+    """Where the BMC is, who asks it, and from where."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -76,22 +76,21 @@ class _Said(NamedTuple):
 
     @property
     def lines(self) -> list[str]:
-        """Return what went wrong, line by line; there is at least one."""
+        """What went wrong, line by line; there is at least one."""
         return [line.strip() for line in self.err.splitlines() if line.strip()] or ["nothing"]
 
     @property
     def opened_nothing(self) -> bool:
-        """Return whether the BMC was never asked, because there was no session."""
+        """Whether the BMC was never asked, because there was no session."""
         return _NO_SESSION in self.lines[-1]
 
 
 class Driver:
-    """Be one chassis."""
+    """One chassis."""
 
     needs_permission = False
 
     def __init__(self, options: Options, reach: Reach) -> None:
-        """Ask nothing yet."""
         self.options = options
         self._reach = reach
 
@@ -176,7 +175,7 @@ class Driver:
 
     @property
     def _place(self) -> str:
-        """Return where the password is."""
+        """Where the password is."""
         ((kind, place),) = self.options.password.model_dump().items()
         return f"{kind} {place}"
 

@@ -27,7 +27,6 @@ class Driver:
     """Do nothing."""
 
     def __init__(self, options: Options, reach: Reach) -> None:
-        """Remember the host's name."""
         self.options = options
         self._name = reach.name
 

@@ -58,7 +58,6 @@ class Driver:
     """How long a host whose plug this driver has switched on may take to answer."""
 
     def __init__(self, options: Options, reach: Reach) -> None:
-        """Ask from the controller's machine."""
         self.options = options
         self._host = reach.name
         self._refusals = reach.refusals

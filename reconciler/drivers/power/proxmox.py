@@ -60,7 +60,7 @@ def _node(text: str) -> str:
 
 
 class Options(BaseModel):
-    """Say which API to ask, and for which guest or node."""
+    """Which API to ask, and for which guest or node."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

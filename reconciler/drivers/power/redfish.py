@@ -51,7 +51,7 @@ def _address(text: str) -> str:
 
 
 class Options(BaseModel):
-    """Say where the BMC is, and who asks it."""
+    """Where the BMC is, and who asks it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,7 +79,7 @@ class _Member(_Answer):
 
     @property
     def name(self) -> str:
-        """Return its id, which its path ends with."""
+        """Its id, which its path ends with."""
         return self.path.rstrip("/").rpartition("/")[2]
 
 
@@ -102,7 +102,7 @@ class _System(_Answer):
 
     @property
     def reset(self) -> _Reset:
-        """Return how it is reset."""
+        """How it is reset."""
         return self.actions.reset
 
     def way(self, wanted: tuple[str, ...]) -> str | None:
@@ -127,20 +127,19 @@ _AnswerT = TypeVar("_AnswerT", bound=_Answer)
 
 
 class _Session(NamedTuple):
-    """Be what shows who asks, and is told when that is refused."""
+    """What shows who asks, and is told when that is refused."""
 
     client: HttpClient
     refused: Refused
 
 
 class Driver:
-    """Be one system of a BMC."""
+    """One system of a BMC."""
 
     needs_permission = False
     seconds = SECONDS
 
     def __init__(self, options: Options, reach: Reach) -> None:
-        """Ask nothing yet."""
         self.options = options
         self._host = reach.name
         self._refusals = reach.refusals

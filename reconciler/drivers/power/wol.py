@@ -27,7 +27,7 @@ MAGIC = "g"
 
 
 class Options(BaseModel):
-    """Say which card to wake, and how packets get there."""
+    """Which card to wake, and how packets get there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

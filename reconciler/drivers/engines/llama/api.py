@@ -39,7 +39,7 @@ _COUNTER = re.compile(r"^llamacpp:(\w+) (\d+(?:\.\d+)?(?:e\+\d+)?)$", re.MULTILI
 
 
 class SlotRoom(NamedTuple):
-    """Hold a slot and how many tokens fit in it."""
+    """A slot and how many tokens fit in it."""
 
     slot: Slot
     capacity: int

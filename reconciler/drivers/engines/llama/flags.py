@@ -97,14 +97,14 @@ _LONG_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 
 
 class GivenFlag(NamedTuple):
-    """Hold one flag under its full name, with the words that follow it."""
+    """One flag under its full name, with the words that follow it."""
 
     name: str
     values: tuple[str, ...]
 
 
 class FlagPath(NamedTuple):
-    """Hold a file or folder that a flag names; a relative path is taken from the model's own directory."""
+    """A file or folder that a flag names; a relative path is taken from the model's own directory."""
 
     flag: str
     path: str

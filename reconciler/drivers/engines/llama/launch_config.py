@@ -17,7 +17,7 @@ GIB = 1024**3
 
 @dataclass(frozen=True)
 class Setup:
-    """Hold an engine's settings; paths are as the operator wrote them. `budget` is in bytes, `context` in tokens.
+    """An engine's settings; paths are as the operator wrote them. `budget` is in bytes, `context` in tokens.
 
     `made_from` are the flags from which it makes its weights where they are missing: those say what is in them.
     """

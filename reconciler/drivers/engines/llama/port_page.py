@@ -8,7 +8,7 @@ from reconciler.model.port import PortState
 
 
 class Page(Value):
-    """Hold what a server answered."""
+    """What a server answered."""
 
     status: int
     reason: str
@@ -20,7 +20,7 @@ class Page(Value):
 
 
 class NoPage(Value):
-    """Say why a server did not answer, in more `words` than `fault` is."""
+    """Why a server did not answer, in more `words` than `fault` is."""
 
     fault: NoAnswer
     words: str
@@ -31,6 +31,6 @@ class NoPage(Value):
 
 
 class Visit(PortState):
-    """Hold who listens on a port, and what came of asking it for a page: None of a stranger, whom nobody asks."""
+    """Who listens on a port, and what came of asking it for a page: None of a stranger, whom nobody asks."""
 
     page: Page | NoPage | None

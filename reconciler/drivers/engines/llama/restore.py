@@ -30,7 +30,7 @@ REUSED = 0.95
 
 
 class Verdict(NamedTuple):
-    """Hold what came of one slot."""
+    """What came of one slot."""
 
     outcome: Outcome
     reason: str = ""
@@ -38,7 +38,7 @@ class Verdict(NamedTuple):
 
 
 class SlotFileContent(NamedTuple):
-    """Hold the tokens of a slot file, or None and in words how it is laid out."""
+    """The tokens of a slot file, or None and in words how it is laid out."""
 
     tokens: list[JsonValue] | None
     layout: str

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Reach(NamedTuple):
-    """Name a host, the access to it, and the access to the machine that works in the controller's place, which may be its own.
+    """A host, the access to it, and the access to the machine that works in the controller's place, which may be its own.
 
     Then which passwords were refused lately, and the event loop that connections live in.
     """

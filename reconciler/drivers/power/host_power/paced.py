@@ -12,10 +12,9 @@ if TYPE_CHECKING:
 
 
 class Paced:
-    """Be a driver that testifies, asked once in so many seconds; in between it is as it said last."""
+    """A driver that testifies, asked once in so many seconds; in between it is as it said last."""
 
     def __init__(self, driver: Any, seconds: float) -> None:  # noqa: ANN401 - the kind decides what else it can do
-        """Know nothing yet."""
         self._driver, self._seconds = driver, seconds
         self._last: Fact[Testimony] | None = None
         self._until = 0.0

@@ -26,7 +26,7 @@ ATTEMPTS_EACH = 3
 
 
 class PowerParts(NamedTuple):
-    """Hold the drivers by what they are for, who tells whether the network answers (or where the host is), and who asks."""
+    """The drivers by what they are for, who tells whether the network answers (or where the host is), and who asks."""
 
     wake: tuple[Any, ...]
     stop: Any | None
@@ -38,7 +38,7 @@ class PowerParts(NamedTuple):
 
 
 class Composed:
-    """Be the power of one host."""
+    """The power of one host."""
 
     def __init__(self, name: str, access: Access, parts: PowerParts) -> None:
         """Use the access to the host, and its drivers."""

@@ -20,7 +20,7 @@ Refused: TypeAlias = "Callable[[str], Barred]"
 
 
 class Account(NamedTuple):
-    """Name who asks, where, and about which host."""
+    """Who asks, where, and about which host."""
 
     host: str
     address: str
@@ -34,10 +34,9 @@ class _Refusal(NamedTuple):
 
 
 class Refusals:
-    """Hold the last refusal of each account, for all drivers of a controller. Of the password only its hash is kept."""
+    """The last refusal of each account, for all drivers of a controller. Of the password only its hash is kept."""
 
     def __init__(self, clock: Clock) -> None:
-        """Know of none yet."""
         self._clock = clock
         self._last: dict[Account, _Refusal] = {}
 

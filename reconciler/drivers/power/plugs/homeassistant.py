@@ -30,10 +30,9 @@ class State(NamedTuple):
 
 
 class Dialect:
-    """Be one switch entity, and the sensor that measures what it gives."""
+    """One switch entity, and the sensor that measures what it gives."""
 
     def __init__(self, options: Options, password: str | None, seconds: float) -> None:
-        """Ask within so many seconds."""
         if password is not None and not (password.isascii() and password.isprintable()):
             raise Declined("its token holds characters that no token has, such as a line break")
         self._wire = Wire(options, seconds, {} if password is None else {"Authorization": f"Bearer {password}"})

@@ -36,7 +36,7 @@ User = Annotated[str, Field(max_length=64), _fitting(r"[^:\x00-\x1f]+", "the nam
 
 
 class Options(BaseModel):
-    """Say which plug the host is in, and how to speak to it."""
+    """Which plug the host is in, and how to speak to it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -82,5 +82,5 @@ class Options(BaseModel):
 
     @property
     def url(self) -> str:
-        """Return what every request begins with."""
+        """What every request begins with."""
         return self.address if "://" in self.address else f"http://{self.address}"

@@ -20,10 +20,9 @@ WATT_MINUTES = 60.0
 
 
 class Dialect:
-    """Be one relay of a Shelly; they are counted from 0."""
+    """One relay of a Shelly; they are counted from 0."""
 
     def __init__(self, options: Options, password: str | None, seconds: float) -> None:
-        """Ask within so many seconds."""
         self._wire = Wire(options, seconds, basic(options.user, password))
         self._channel = options.channel or 0
 

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 
 class Dialect:
-    """Be one switch of a Shelly; they are counted from 0."""
+    """One switch of a Shelly; they are counted from 0."""
 
     def __init__(self, options: Options, password: str | None, seconds: float) -> None:
-        """Ask within so many seconds."""
         self._wire = Wire(options, seconds, digest=None if password is None else (options.user, password))
         self._channel = options.channel or 0
 

@@ -24,10 +24,9 @@ WATT_HOURS = 1000.0
 
 
 class Dialect:
-    """Be one relay of a Tasmota plug; they are counted from 1."""
+    """One relay of a Tasmota plug; they are counted from 1."""
 
     def __init__(self, options: Options, password: str | None, seconds: float) -> None:
-        """Ask within so many seconds."""
         self._wire = Wire(options, seconds, basic(options.user, password))
         self._channel = options.channel
         self._relay = f"Power{options.channel or ''}"

@@ -25,7 +25,7 @@ LARGEST = 1024 * 1024
 
 
 class Reading(NamedTuple):
-    """Hold what a plug says: whether it is switched on, None where it does not know, and what its meter counts.
+    """What a plug says: whether it is switched on, None where it does not know, and what its meter counts.
 
     `doubt` says why something is not known that should be.
     """
@@ -37,21 +37,21 @@ class Reading(NamedTuple):
 
 
 class PlugAddress(Protocol):
-    """Say where a plug is, and which certificate it shows, by a PEM file."""
+    """Where a plug is, and which certificate it shows, by a PEM file."""
 
     @property
     def url(self) -> str:
-        """Return what every request begins with."""
+        """What every request begins with."""
         ...
 
     @property
     def certificate(self) -> str | None:
-        """Return the file, None for what this machine trusts."""
+        """The file, None for what this machine trusts."""
         ...
 
 
 class Outlet(Protocol):
-    """Be one switched socket."""
+    """One switched socket."""
 
     async def read(self) -> Reading:
         """Return what the plug says; raise DriverError."""
@@ -68,7 +68,6 @@ class Wire:
     def __init__(
         self, place: PlugAddress, seconds: float, headers: Mapping[str, str] | None = None, digest: tuple[str, str] | None = None
     ) -> None:
-        """Open nothing yet."""
         self._url = place.url
         self._seconds = seconds
         self._http = HttpClient(headers, digest, place.certificate, follows=True)

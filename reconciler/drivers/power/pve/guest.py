@@ -50,12 +50,12 @@ class _Seen(BaseModel):
 
     @property
     def word(self) -> str:
-        """Return the most exact word for it."""
+        """The most exact word for it."""
         return "suspended to disk" if self.lock == "suspended" and self.status == "stopped" else self.qmpstatus or self.status
 
     @property
     def state(self) -> PowerState | None:
-        """Return its power: `prelaunch` is a machine that is off while it is backed up; one that crashed is still on."""
+        """Its power: `prelaunch` is a machine that is off while it is backed up; one that crashed is still on."""
         match self.status, self.word:
             case _, "paused" | "suspended" | "suspended to disk":
                 return "suspended"
@@ -79,10 +79,9 @@ class _Place(NamedTuple):
 
 
 class Guest:
-    """Be one guest."""
+    """One guest."""
 
     def __init__(self, api: ProxmoxApi, number: int) -> None:
-        """Ask an API for a guest."""
         self._api = api
         self._number = number
 

@@ -40,7 +40,7 @@ CONFIG = TypeAdapter(_Config)
 
 
 class ProxmoxNode:
-    """Be one node."""
+    """One node."""
 
     def __init__(self, api: ProxmoxApi, name: str) -> None:
         """Ask an API, which should be that of another node."""
