@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from threading import Event
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from reconciler.store.journal import SqliteJournal
 from reconciler.store.journal_file import JournalFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from reconciler.model.records import Record, Row
@@ -41,32 +42,42 @@ def journal_of(folder: Path, before: Callable[[], object] | None = None) -> Sqli
 
 
 async def test_nobody_else_of_the_loop_waits_for_a_disk_of_50_milliseconds(tmp_path: Path) -> None:
-    journal = journal_of(tmp_path)
-    longest: list[float] = []
+    journal, longest = journal_of(tmp_path), [0.0]
+    idle: list[float] = []
+    busy: list[float] = []
 
     async def ticking() -> None:
-        """Note by how much every turn of the loop comes late."""
+        """Note by how much the turns of the loop come late."""
         while True:
             before = time.perf_counter()
             await anyio.lowlevel.checkpoint()
-            longest[-1] = max(longest[-1], time.perf_counter() - before)
+            longest[0] = max(longest[0], time.perf_counter() - before)
+
+    async def noted(into: list[float], wait: Awaitable[object]) -> None:
+        longest[0] = 0.0
+        began = time.perf_counter()
+        await wait
+        assert time.perf_counter() - began >= SYNC_SECONDS * 0.9
+        await anyio.lowlevel.checkpoint()  # Who was held up notes it with its next turn.
+        into.append(longest[0])
 
     async with anyio.create_task_group() as group:
-        longest.append(0.0)
         group.start_soon(ticking)
         for number in range(ROWS):
-            longest.append(0.0)
-            began = time.perf_counter()
-            await journal.append(Retry(host=f"host{number}"))
-            assert time.perf_counter() - began >= SYNC_SECONDS
+            await noted(idle, anyio.sleep(SYNC_SECONDS))
+            await noted(busy, journal.append(Retry(host=f"host{number}")))
         group.cancel_scope.cancel()
-    # A machine that is busy holds up one turn or another; a journal that did so would hold up one with every row.
-    assert min(longest[1:]) < HELD_UP_SECONDS, longest
+    # A busy machine holds up turns by itself, with a journal and without; a journal that did so would with every row.
+    assert min(busy) < statistics.median(idle) + HELD_UP_SECONDS, (idle, busy)
 
 
 async def test_a_disk_that_waits_for_somebody_else_of_the_loop_is_written_to(tmp_path: Path) -> None:
     turned = Event()
-    journal = journal_of(tmp_path, lambda: turned.wait(10.0))
+
+    def waits() -> None:
+        assert turned.wait(5.0), "nobody else had a turn"
+
+    journal = journal_of(tmp_path, waits)
     async with anyio.create_task_group() as group:
         group.start_soon(journal.append, Retry(host="a"))
         await anyio.lowlevel.checkpoint()
