@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import anyio
 
@@ -15,13 +14,12 @@ from reconciler.core.policy import Aim
 from reconciler.core.recovery import Hints, of_host
 from reconciler.errors import Unexpected
 from reconciler.loop.observer import Observer, remembered
+from reconciler.loop.surveyor import Surveyor
 from reconciler.loop.unforeseen import unforeseen
-from reconciler.model.controller import Controller
 from reconciler.model.observed import Observed
 from reconciler.model.records import Record, Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
-from reconciler.ports import Clock, HostReaders, JournalReader, Keep
 from reconciler.steps.plan import HostPlan
 
 
@@ -46,29 +44,6 @@ class HostSurvey:
         if not self.acts:
             return self.plan
         return self.plan.model_copy(update={"notes": (*self.plan.notes, *self.plan.refusals), "refusals": ()})
-
-
-class Surveyor(Protocol):
-    """What a survey looks and remembers through: readers only."""
-
-    @property
-    def journal(self) -> JournalReader:
-        """What was recorded."""
-
-    @property
-    def clock(self) -> Clock:
-        """The clock."""
-
-    @property
-    def controller(self) -> Controller:
-        """Who we are."""
-
-    @property
-    def keep(self) -> Keep:
-        """What keeps the tracebacks of what nobody foresaw."""
-
-    def readers(self, slice_: Slice) -> HostReaders:
-        """Return what can be asked about a host."""
 
 
 async def survey(

@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.loop.interrupt import Interrupt
-from reconciler.model.controller import Controller
+from reconciler.loop.surveyor import Surveyor
 from reconciler.model.spec import Slice
 from reconciler.ports import (
-    Clock,
     Edits,
     HostPorts,
-    HostReaders,
     Journal,
-    JournalReader,
-    Keep,
     Lock,
     Random,
     Source,
@@ -26,35 +22,16 @@ from reconciler.ports import (
 from reconciler.render.documents import PlanDocument
 
 
-class Reader(Protocol):
-    """Look, through readers only."""
+class Reader(Surveyor, Protocol):
+    """What a verb that only looks is given: what a survey is, and the files."""
 
     @property
     def source(self) -> Source:
         """Where the files are read."""
 
-    @property
-    def journal(self) -> JournalReader:
-        """What was recorded."""
-
-    @property
-    def clock(self) -> Clock:
-        """The clock."""
-
-    @property
-    def controller(self) -> Controller:
-        """Who we are."""
-
-    @property
-    def keep(self) -> Keep:
-        """What keeps the tracebacks of what nobody foresaw."""
-
-    def readers(self, slice_: Slice) -> HostReaders:
-        """Return what can be asked about a host."""
-
 
 class Actor(Reader, Protocol):
-    """Act as well."""
+    """What a verb that acts is given as well."""
 
     @property
     def journal(self) -> Journal:
@@ -69,7 +46,7 @@ class Actor(Reader, Protocol):
 
 
 class Daemon(Actor, Protocol):
-    """Act for as long as it runs."""
+    """What a verb is given as well that acts for as long as it runs."""
 
     @property
     def edits(self) -> Edits:

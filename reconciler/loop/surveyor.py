@@ -1,0 +1,32 @@
+"""Surveyor: what a survey looks and remembers through, apart from what it costs to import one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from reconciler.model.controller import Controller
+from reconciler.model.spec import Slice
+from reconciler.ports import Clock, HostReaders, JournalReader, Keep
+
+
+class Surveyor(Protocol):
+    """What a survey looks and remembers through: readers only."""
+
+    @property
+    def journal(self) -> JournalReader:
+        """What was recorded."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock."""
+
+    @property
+    def controller(self) -> Controller:
+        """Who we are."""
+
+    @property
+    def keep(self) -> Keep:
+        """What keeps the tracebacks of what nobody foresaw."""
+
+    def readers(self, slice_: Slice) -> HostReaders:
+        """Return what can be asked about a host."""
