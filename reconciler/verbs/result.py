@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
-from reconciler.model.names import Value
-
 if TYPE_CHECKING:
+    from reconciler.model.names import Value
     from reconciler.model.verdict import HostVerdict
 
-Document_co = TypeVar("Document_co", bound=Value, covariant=True)
+Document_co = TypeVar("Document_co", bound="Value", covariant=True)
 
-Show: TypeAlias = Callable[[Value], bool]
+Show: TypeAlias = "Callable[[Value], bool]"
 """Shows one document of several, and says whether anybody reads on."""
 
 OK = 0
