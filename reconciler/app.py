@@ -1,4 +1,4 @@
-"""Composition root: build the ports from settings and specs, and nothing else."""
+"""App, the composition root: build the ports from settings and specs, and nothing else."""
 
 from __future__ import annotations
 

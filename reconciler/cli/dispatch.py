@@ -1,4 +1,4 @@
-"""Doing: which verb is called with what of a command line. Each verb is loaded when it is asked for, and pays for itself only."""
+"""Dispatch: which verb is called with what of a command line. Each verb is loaded when it is asked for, and alone."""
 
 # ruff: noqa: PLC0415 - see above
 

@@ -1,4 +1,4 @@
-"""Edits: notice what becomes of both files, and read them as one pair once they stand still.
+"""File watch: notice what becomes of both files, and read them as one pair once they stand still.
 
 The folders are watched, not the files: editors and git replace a file by rename. Where no event comes (a network file
 system, a folder that was itself replaced) a look at times and sizes finds the change a little later. A file that holds what it

@@ -1,4 +1,4 @@
-"""Powering: which driver of a host's power is for what, and everything that speaks against it."""
+"""Power roles: which driver of a host's power is for what, and everything that speaks against it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Review: gather what is wrong with both files, as lines that name file, line, column and path."""
+"""Problems: gather what is wrong with both files, as lines that name file, line, column and path."""
 
 from __future__ import annotations
 

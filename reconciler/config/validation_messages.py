@@ -1,4 +1,4 @@
-"""Sentences: what a schema objects to, in words an operator can act on."""
+"""Validation messages: what a schema objects to, in words an operator can act on."""
 
 from __future__ import annotations
 

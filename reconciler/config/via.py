@@ -1,4 +1,4 @@
-"""Relays: hosts that others are reached or powered through, and what speaks against one."""
+"""Via: hosts that others are reached or powered through, and what speaks against one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splice: set one word of a YAML file and leave every other byte as it is.
+"""YAML edit: set one word of a YAML file and leave every other byte as it is.
 
 A round trip through a YAML writer keeps comments, and still moves what it deems better elsewhere: blanks, widths, line
 ends. So the place is found with the parser's nodes, only the word is replaced there, and the result is read again: it

@@ -1,4 +1,4 @@
-"""Words: what was seen of a host, as a person would say it."""
+"""Phrases: what was seen of a host, as a person would say it."""
 
 from __future__ import annotations
 

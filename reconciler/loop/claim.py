@@ -1,4 +1,4 @@
-"""Claiming: a host that is acted on says whose it is, so that a second controller keeps its hands off."""
+"""Claim: a host that is acted on says whose it is, so that a second controller keeps its hands off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Past: what the journal says of every host, folded as far as it was read; only new rows are folded again."""
+"""Hints cache: what the journal says of every host, folded as far as it was read; only new rows are folded again."""
 
 from __future__ import annotations
 

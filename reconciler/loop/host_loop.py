@@ -1,4 +1,4 @@
-"""Keeper: keep one host as the file says, pass after pass; between passes it rests until something stirs it."""
+"""Host loop: keep one host as the file says, pass after pass; between passes it rests until something stirs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lasting: the ports of one host, the same for as long as it is defined so: drivers remember what they did, and what hangs."""
+"""Ports cache: one host's ports, the same for as long as it is defined so: drivers remember what they did, and what hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watcher: hear what changes (the files, what people ask for) and let the keeper of each host know. Nothing else acts."""
+"""Watcher: hear what changes (the files, what people ask for) and let the loop of each host know. Nothing else acts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Watcher:
         self._deps = deps
         self._edits = edits
         self._supervisor = supervisor
-        self._keepers: dict[str, HostLoop] = {}
+        self._loops: dict[str, HostLoop] = {}
         self._heard = 0
         self._said = ""
         self._left = anyio.Event()
@@ -38,8 +38,8 @@ class Watcher:
                 await self._left.wait()
                 listening.cancel_scope.cancel()
             self._supervisor.stopping()
-            for keeper in self._keepers.values():
-                keeper.leave()
+            for loop in self._loops.values():
+                loop.leave()
 
     def leave(self) -> None:
         """End as soon as nothing is half done."""
@@ -48,23 +48,23 @@ class Watcher:
     def look(self) -> None:
         """Read the files and look at every host now."""
         self._edits.look()
-        for keeper in self._keepers.values():
-            keeper.look()
+        for loop in self._loops.values():
+            loop.look()
 
     def _take(self, told: Wanted | str, keeping: TaskGroup) -> None:
         if isinstance(told, str):
-            self._say(f"{told}\n{KEPT if self._keepers else IDLE} until that changes")
+            self._say(f"{told}\n{KEPT if self._loops else IDLE} until that changes")
             return
         why = f"; {told.provenance.trouble}" if told.provenance.trouble else ""
         self._say(f"following {told.provenance}: {', '.join(told.slices) or 'no host'}{why}")
-        for name in self._keepers.keys() - told.slices.keys():
-            self._keepers.pop(name).drop()
+        for name in self._loops.keys() - told.slices.keys():
+            self._loops.pop(name).drop()
         for name, slice_ in told.slices.items():
-            if name in self._keepers:
-                self._keepers[name].want(slice_, told.provenance)
+            if name in self._loops:
+                self._loops[name].want(slice_, told.provenance)
             else:
-                self._keepers[name] = HostLoop(self._deps, slice_, told.provenance)
-                keeping.start_soon(self._keepers[name].run)
+                self._loops[name] = HostLoop(self._deps, slice_, told.provenance)
+                keeping.start_soon(self._loops[name].run)
 
     def _say(self, line: str) -> None:
         if line != self._said:
@@ -79,8 +79,8 @@ class Watcher:
             self._pass_on([row.record for row in await self._deps.cache.journal.since(before)])
 
     def _pass_on(self, records: list[Record]) -> None:
-        for name, keeper in self._keepers.items():
-            keeper.hear(record for record in records if record.host == name)
+        for name, loop in self._loops.items():
+            loop.hear(record for record in records if record.host == name)
 
     async def _beat(self) -> None:
         """Show that the loop turns, a few times within what is taken for a hang."""

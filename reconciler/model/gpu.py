@@ -1,4 +1,4 @@
-"""Accelerators: the cards of a host, their memory, and who holds it."""
+"""GPU: the cards of a host, their memory, and who holds it."""
 
 from __future__ import annotations
 

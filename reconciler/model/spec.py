@@ -1,4 +1,4 @@
-"""Closed definitions: everything that is needed to run a host's models, with no reference back to the files."""
+"""Spec: everything that is needed to run a host's models, with no reference back to the files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answer requests: in-process as a function, elsewhere as a loop over JSON lines.
+"""Serve requests: in-process as a function, elsewhere as a loop over JSON lines.
 
 A line is `{"id": n, "do": kind, ...}`; its answer is `{"id": n, "ok": {...}}` or `{"id": n, "error": "sentence"}`,
 and answers come in the order in which they are ready. The loop ends quietly when either end of it closes; whatever it

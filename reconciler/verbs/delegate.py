@@ -1,4 +1,4 @@
-"""Asking: let the process that acts do what is asked for, follow it in the journal, and end as it ended."""
+"""Delegate: let the process that acts do what is asked for, follow it in the journal, and end as it ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Here: a machine as a host before or beside what the files say of it: the controller's own, or one at an address."""
+"""Machine probe: a machine as a host before or beside what the files say of it: the controller's own, or one at an address."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Bench(NamedTuple):
             PortsCache(self.app.ports), self.cache, self.app.clock, self.app.controller, Interrupt(), lambda _: None, raised
         )
         wish = PassRequest(slice_, wanted.provenance, "bench")
-        # A keeper that rests has read what the run before has left.
+        # A host loop that rests has read what the run before has left.
         self.loop.call(self.cache.hints, "local")
         began = self.app.clock.wall()
         self.loop.call(reconcile, wish, actor)

@@ -1,4 +1,4 @@
-"""Drafting: both files for a machine as it was found, every guess with its reason beside it."""
+"""Draft files: both files for a machine as it was found, every guess with its reason beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Naming: a model's name from the name of its file."""
+"""Model names: a model's name from the name of its file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys: what the schemas say of a key of both files, what is written there, and where."""
+"""Config keys: what the schemas say of a key of both files, what is written there, and where."""
 
 from __future__ import annotations
 

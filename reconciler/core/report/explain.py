@@ -1,4 +1,4 @@
-"""Explaining: what is known of a model, a host, a run or a kind of step, as sentences a person can act on."""
+"""Explain: what is known of a model, a host, a run or a kind of step, as sentences a person can act on."""
 
 from __future__ import annotations
 
