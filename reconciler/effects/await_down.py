@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from reconciler.steps.await_down import AwaitDown
 
 
-async def perform(step: AwaitDown, acting: EffectContext) -> Evidence:
+async def perform(step: AwaitDown, context: EffectContext) -> Evidence:
     """Do nothing at first; when it is tried again, cut the power of a host that hangs. Raise DriverError."""
-    if not acting.attempt:
+    if not context.attempt:
         return {}
-    answers = acting.world.value(CONTACT(step.host)) is not None
-    if answers and acting.world.power(step.host) == "on":
+    answers = context.world.value(CONTACT(step.host)) is not None
+    if answers and context.world.power(step.host) == "on":
         raise Declined("it answers and is not going down any more, so its power is not cut; the next run asks it again")
-    return await cut(step, acting)
+    return await cut(step, context)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from reconciler.steps.prefetch import Prefetch
 
 
-async def perform(step: Prefetch, acting: EffectContext) -> Evidence:
+async def perform(step: Prefetch, context: EffectContext) -> Evidence:
     """Ask the kernel to read the weights. Repeatable."""
-    weights = acting.world.value(WEIGHTS(step.host, step.model))
+    weights = context.world.value(WEIGHTS(step.host, step.model))
     if weights is None or not weights.exists:
         return {}
-    return await acting.ports.access.act(PrefetchFile(path=weights.path))
+    return await context.ports.access.act(PrefetchFile(path=weights.path))

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from reconciler.steps.prepare import Prepare
 
 
-async def perform(step: Prepare, acting: EffectContext) -> Evidence:
+async def perform(step: Prepare, context: EffectContext) -> Evidence:
     """Run what the host is prepared with, and its check where nothing runs that it could hurt. Repeatable."""
-    preparation = acting.slice.host.prepare
+    preparation = context.slice.host.prepare
     if preparation is None:
         raise DriverError(f"{step.host} has no `prepare` any more")
     carried_out = preparation if step.checks else preparation.unchecked
-    return await acting.ports.access.act(PrepareHost(preparation=carried_out, digest=step.digest))
+    return await context.ports.access.act(PrepareHost(preparation=carried_out, digest=step.digest))

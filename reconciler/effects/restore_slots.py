@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reconciler.steps.restore_slots import RestoreSlots
 
 
-async def perform(step: RestoreSlots, acting: EffectContext) -> Evidence:
+async def perform(step: RestoreSlots, context: EffectContext) -> Evidence:
     """Put saved slots back and prove them. Once."""
-    owed = owed_slots(acting.world, step.host, step.model)
-    return await acting.ports.models[step.model].engine.restore(acting.unit(step), Saved(slots=owed))
+    owed = owed_slots(context.world, step.host, step.model)
+    return await context.ports.models[step.model].engine.restore(context.unit(step), Saved(slots=owed))

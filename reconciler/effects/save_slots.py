@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from reconciler.steps.save_slots import SaveSlots
 
 
-async def perform(step: SaveSlots, acting: EffectContext) -> Evidence:
+async def perform(step: SaveSlots, context: EffectContext) -> Evidence:
     """Save and seal every slot whose conversation is in no file; what is in one is not given up for it. Repeatable."""
-    activity = acting.world.value(ACTIVITY(step.host, step.model)) or Activity()
-    left = activity.model_copy(update={"slots": unsaved(acting.world, step)})
-    keep = tuple(file.file for file in in_files(acting.world, step))
-    return await acting.ports.models[step.model].engine.save(acting.unit(step), left, keep)
+    activity = context.world.value(ACTIVITY(step.host, step.model)) or Activity()
+    left = activity.model_copy(update={"slots": unsaved(context.world, step)})
+    keep = tuple(file.file for file in in_files(context.world, step))
+    return await context.ports.models[step.model].engine.save(context.unit(step), left, keep)

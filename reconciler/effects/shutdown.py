@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from reconciler.steps.shutdown import Descent, DownWait, Shutdown
 
 
-async def perform(step: Shutdown, acting: EffectContext) -> Evidence:
+async def perform(step: Shutdown, context: EffectContext) -> Evidence:
     """Ask the host, and where it hangs and that is allowed, cut its power. Irreversible."""
-    return await descend(step, acting, acting.ports.power.shut_down)
+    return await descend(step, context, context.ports.power.shut_down)
 
 
-async def descend(step: Descent, acting: EffectContext, ask: Callable[[], Awaitable[Evidence]]) -> Evidence:
+async def descend(step: Descent, context: EffectContext, ask: Callable[[], Awaitable[Evidence]]) -> Evidence:
     """Ask a host to go down; when it is tried again, cut the power of one that is seen to be up. Raise DriverError."""
-    if acting.attempt:
-        return await cut(step, acting)
-    contact = acting.world.value(CONTACT(step.host))
+    if context.attempt:
+        return await cut(step, context)
+    contact = context.world.value(CONTACT(step.host))
     return {**await ask(), ACCEPTED: contact.boot_id if contact is not None else "unknown"}
 
 
-async def cut(step: DownWait, acting: EffectContext) -> Evidence:
+async def cut(step: DownWait, context: EffectContext) -> Evidence:
     """Cut the power of a host that hangs on its way down; raise Declined where nothing proves that it is on, or DriverError."""
-    contact = acting.world.value(CONTACT(step.host))
-    witness = acting.world.value(TESTIMONY(step.host))
+    contact = context.world.value(CONTACT(step.host))
+    witness = context.world.value(TESTIMONY(step.host))
     if contact is None and (witness is None or witness.state != "on"):
         raise Declined("it hangs, and its power is not cut because nothing proves that it is on")
-    return {"cut": True, **await acting.ports.power.cut()}
+    return {"cut": True, **await context.ports.power.cut()}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from reconciler.steps.start import Start
 
 
-async def perform(step: Start, acting: EffectContext) -> Evidence:
+async def perform(step: Start, context: EffectContext) -> Evidence:
     """Start the unit with its mark. Observable."""
-    model = acting.model(step)
-    return await acting.ports.models[step.model].launcher.start(model, step.mark(acting.controller, acting.world))
+    model = context.model(step)
+    return await context.ports.models[step.model].launcher.start(model, step.mark(context.controller, context.world))

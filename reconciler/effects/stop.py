@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from reconciler.steps.stop import Stop
 
 
-async def perform(step: Stop, acting: EffectContext) -> Evidence:
+async def perform(step: Stop, context: EffectContext) -> Evidence:
     """End the unit and its group, and tell which slots that should have been kept end with it. Observable."""
-    unit = acting.unit(step)
-    left = await _left(step, acting, unit) if step.keeps else ()
-    if left and ("save_slots", step.model) not in acting.gave_up:
+    unit = context.unit(step)
+    left = await _left(step, context, unit) if step.keeps else ()
+    if left and ("save_slots", step.model) not in context.gave_up:
         return {MISSED: f"{step.model} went on talking after its conversations were saved"}
-    evidence = await acting.ports.launchers[unit.launcher.kind].stop(unit, GRACE)
+    evidence = await context.ports.launchers[unit.launcher.kind].stop(unit, GRACE)
     return {**evidence, LOST: [slot.id for slot in left]} if left else evidence
 
 
-async def _left(step: Stop, acting: EffectContext, unit: Unit) -> tuple[Slot, ...]:
+async def _left(step: Stop, context: EffectContext, unit: Unit) -> tuple[Slot, ...]:
     """Return the slots whose conversation is in no file right now, or as it was seen last where the engine does not tell."""
-    activity = await acting.ports.models[step.model].engine.activity(unit)
-    world = acting.world if isinstance(activity, Unknown) else acting.world.seeing({step.key(ACTIVITY): activity})
+    activity = await context.ports.models[step.model].engine.activity(unit)
+    world = context.world if isinstance(activity, Unknown) else context.world.seeing({step.key(ACTIVITY): activity})
     return unsaved(world, step)

@@ -12,6 +12,6 @@ if TYPE_CHECKING:
     from reconciler.steps.suspend import Suspend
 
 
-async def perform(step: Suspend, acting: EffectContext) -> Evidence:
+async def perform(step: Suspend, context: EffectContext) -> Evidence:
     """Ask the host. Irreversible."""
-    return await descend(step, acting, acting.ports.power.suspend)
+    return await descend(step, context, context.ports.power.suspend)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from reconciler.steps.wake import Wake
 
 
-async def perform(step: Wake, acting: EffectContext) -> Evidence:
+async def perform(step: Wake, context: EffectContext) -> Evidence:
     """Ask the host to come up, once more each time. Repeatable."""
     _ = step
-    return await acting.ports.power.wake(acting.attempt)
+    return await context.ports.power.wake(context.attempt)

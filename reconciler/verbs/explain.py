@@ -26,11 +26,11 @@ PLACES = ("models.NAME.", "hosts.NAME.", "models.NAME.engine.")
 SUBJECTS = "a model, a host, the number of a run, an error or reason, a word of status, a step, or a key such as models.NAME.port"
 
 
-async def run(looking: Reader, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome[ExplainDocument]:
+async def run(reader: Reader, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome[ExplainDocument]:
     """Return all that is known of whatever has this name; raise Misused with the nearest name, or ConfigError."""
     texts, meanings = reasons(), words()
     found = list(_general(texts, meanings, subject))
-    found += [of_run(one, texts) for one in history(await looking.journal.rows()) if str(one["run"]) == subject]
+    found += [of_run(one, texts) for one in history(await reader.journal.rows()) if str(one["run"]) == subject]
     near = [*texts, *meanings, *STEPS]
     try:
         guides = [Guide(file, schemas[file], source.written()) for file in FILES]
@@ -38,14 +38,14 @@ async def run(looking: Reader, source: EditableSource, schemas: Mapping[str, Any
         # A key of a model or host is also known by its last word, unless something else is called so.
         found += [] if found else [one for guide in guides for place in PLACES for one in guide.explain(place + subject)]
         near += [key for guide in guides for key in guide.near]
-        wanted = looking.source.read()
+        wanted = reader.source.read()
     except ConfigError:
         if found:
             return _told(subject, found)
         raise
     slices = wanted.slices
     near += [*slices, *(model.name for slice_ in slices.values() for model in slice_.models)]
-    found = [*await _seen(looking, wanted, subject), *found]
+    found = [*await _seen(reader, wanted, subject), *found]
     if not found:
         raise Misused(f"nothing is called {subject}{nearest(subject, near)}; what can be explained is {SUBJECTS}")
     return _told(subject, found)
@@ -65,11 +65,11 @@ def _general(texts: Mapping[str, Reason], meanings: Mapping[str, str], subject: 
         yield of_step(subject)
 
 
-async def _seen(looking: Reader, wanted: Wanted, subject: str) -> list[Explanation]:
+async def _seen(reader: Reader, wanted: Wanted, subject: str) -> list[Explanation]:
     """Return what is known of a model or host of that name; only where it is one is looked at now."""
     found = []
     slices = {name: one for name, one in wanted.slices.items() if subject == name or one.model(subject) is not None}
-    for one in await survey(looking, wanted.model_copy(update={"slices": slices})):
+    for one in await survey(reader, wanted.model_copy(update={"slices": slices})):
         model = one.slice.model(subject)
         if model is not None:
             found.append(of_model(one.slice, model, one.observed, one.hints, one.plan))

@@ -9,10 +9,10 @@ from reconciler.verbs.context import Reader
 from reconciler.verbs.result import Outcome
 
 
-async def run(looking: Reader, run_number: int | None) -> Outcome[HistoryDocument]:
+async def run(reader: Reader, run_number: int | None) -> Outcome[HistoryDocument]:
     """Return every run, or the one asked for; raise Misused naming the runs there are, and where they were looked for."""
-    directory = looking.controller.directory
-    runs = history(await looking.journal.rows())
+    directory = reader.controller.directory
+    runs = history(await reader.journal.rows())
     chosen = [one for one in runs if run_number in {None, one["run"]}]
     if run_number is not None and not chosen:
         numbers = ", ".join(str(one["run"]) for one in runs[-10:]) or "none yet"

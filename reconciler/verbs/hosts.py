@@ -8,9 +8,9 @@ from reconciler.errors import Misused
 from reconciler.verbs.context import Reader
 
 
-def chosen(looking: Reader, host: str | None) -> tuple[str, ...]:
+def chosen(reader: Reader, host: str | None) -> tuple[str, ...]:
     """Return the named host, or all that are managed; raise Misused for one that is not."""
-    return among(looking.source.read().slices, host)
+    return among(reader.source.read().slices, host)
 
 
 def among(managed: Iterable[str], host: str | None) -> tuple[str, ...]:

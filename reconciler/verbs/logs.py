@@ -17,26 +17,26 @@ AT_A_TIME = 1000
 """More lines than a host gives at a time."""
 
 
-async def run(looking: Reader, model_name: str, lines: int) -> Outcome[LogDocument]:
+async def run(reader: Reader, model_name: str, lines: int) -> Outcome[LogDocument]:
     """Return the last lines of a model's log; raise Misused naming the models there are, or Unreachable."""
-    slice_, launcher = _found(looking, model_name)
+    slice_, launcher = _found(reader, model_name)
     return Outcome(_document(slice_, model_name, await _part(launcher, model_name, lines)))
 
 
-async def follow(looking: Reader, model_name: str, lines: int, show: Show) -> None:
+async def follow(reader: Reader, model_name: str, lines: int, show: Show) -> None:
     """Show the last lines, then whatever comes, also of the next start of the model, for as long as somebody reads."""
-    slice_, launcher = _found(looking, model_name)
+    slice_, launcher = _found(reader, model_name)
     part = await _part(launcher, model_name, lines)
     while not part.lines or show(_document(slice_, model_name, part)):
-        await looking.clock.sleep(LOOK_SECONDS)
+        await reader.clock.sleep(LOOK_SECONDS)
         part = await _part(launcher, model_name, AT_A_TIME, part.end)
 
 
-def _found(looking: Reader, model_name: str) -> tuple[Slice, LauncherReader]:
-    slices = looking.source.read().slices.values()
+def _found(reader: Reader, model_name: str) -> tuple[Slice, LauncherReader]:
+    slices = reader.source.read().slices.values()
     for slice_ in slices:
         if slice_.model(model_name) is not None:
-            return slice_, looking.readers(slice_).models[model_name].launcher
+            return slice_, reader.readers(slice_).models[model_name].launcher
     models = sorted(model.name for slice_ in slices for model in slice_.models)
     near = nearest(model_name, models)
     raise Misused(f"no managed host has a model {model_name}{near}; there are: {', '.join(models) or 'none'}")

@@ -10,10 +10,10 @@ from reconciler.verbs.context import Reader
 from reconciler.verbs.result import OK, PENDING, REFUSED, Outcome
 
 
-async def run(looking: Reader, *, detailed: bool) -> Outcome[PlanDocument]:
+async def run(reader: Reader, *, detailed: bool) -> Outcome[PlanDocument]:
     """Return the plan; with `detailed`, exit 2 says that there is something to do."""
-    wanted = looking.source.read()
-    surveys = await survey(looking, wanted)
+    wanted = reader.source.read()
+    surveys = await survey(reader, wanted)
     plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in surveys))
     refused = any(host.refusals for host in plan.hosts)
     code = REFUSED if refused else PENDING if detailed and plan.has_changes else OK

@@ -19,19 +19,19 @@ from reconciler.verbs.result import ERROR, OK, Outcome, Show
 LOOK_SECONDS = 2.0
 
 
-async def run(looking: Reader, *, exit_code: bool) -> Outcome[Status]:
+async def run(reader: Reader, *, exit_code: bool) -> Outcome[Status]:
     """Return the status of every managed host; with `exit_code`, 1 says that one is not ready."""
-    status = await _status(looking)
+    status = await _status(reader)
     ready = all(host.conditions[0].status == "True" for host in status.hosts)
     return Outcome(status, ERROR if exit_code and not ready else OK)
 
 
-async def follow(looking: Reader, show: Show, say: Callable[[str], None]) -> None:
+async def follow(reader: Reader, show: Show, say: Callable[[str], None]) -> None:
     """Show the status, and again whenever it changes, for as long as somebody reads; files that are half written are said."""
     shown: Status | str = ""
     while True:
         try:
-            now: Status | str = await _status(looking)
+            now: Status | str = await _status(reader)
         except ConfigError as error:
             now = error.message
         if now != shown:
@@ -40,13 +40,13 @@ async def follow(looking: Reader, show: Show, say: Callable[[str], None]) -> Non
             elif not show(now):
                 return
         shown = now
-        await looking.clock.sleep(LOOK_SECONDS)
+        await reader.clock.sleep(LOOK_SECONDS)
 
 
-async def _status(looking: Reader) -> Status:
-    seen = await survey(looking, looking.source.read())
+async def _status(reader: Reader) -> Status:
+    seen = await survey(reader, reader.source.read())
     async with anyio.create_task_group() as group:
-        metered = [_Metered(looking, one) for one in seen]
+        metered = [_Metered(reader, one) for one in seen]
         for one in metered:
             group.start_soon(one.read)
     return Status(hosts=tuple(one.told() for one in metered))
@@ -55,8 +55,8 @@ async def _status(looking: Reader) -> Status:
 class _Metered:
     """What was seen of a host, with what its witness says: while a host answers, nobody else needs that."""
 
-    def __init__(self, looking: Reader, seen: HostSurvey) -> None:
-        self._looking, self.seen, self.observed = looking, seen, seen.observed
+    def __init__(self, reader: Reader, seen: HostSurvey) -> None:
+        self._looking, self.seen, self.observed = reader, seen, seen.observed
 
     def told(self) -> HostStatus:
         """Return the status of the host."""
