@@ -80,7 +80,9 @@ class App:
 
         return anyio.run(self._connected, work, given, backend_options={"loop_factory": LookupLoop})
 
-    async def _connected(self, work: Callable[..., Awaitable[Answer]], given: tuple[object, ...]) -> Answer:
+    async def _connected(
+        self, work: Callable[..., Awaitable[Answer]], given: tuple[object, ...]
+    ) -> Answer:
         async with self.catalog.loop:
             return await work(*given)
 
@@ -101,7 +103,9 @@ class App:
     @cached_property
     def edits(self) -> Edits:
         """What notices a change of the files."""
-        from reconciler.config.file_watch import FileEdits  # noqa: PLC0415 - only who watches pays for it
+        from reconciler.config.file_watch import (  # noqa: PLC0415 - only who watches pays for it
+            FileEdits,
+        )
 
         return FileEdits(self.source, self.journal_directory)
 
@@ -127,7 +131,9 @@ def build(settings: Settings) -> App:
     holder = f"reconciler {' '.join(sys.argv[1:2])} (pid {os.getpid()})"
     journal_directory = settings.data_directory / "journal"
     rows = JournalFile(journal_directory, clock).rows
-    identity = ControllerId(settings.data_directory / "controller", rows, lambda: secrets.token_hex(ID_BYTES))
+    identity = ControllerId(
+        settings.data_directory / "controller", rows, lambda: secrets.token_hex(ID_BYTES)
+    )
     return App(
         source=FileSource(settings.state, catalog),
         catalog=catalog,
@@ -146,7 +152,9 @@ def build(settings: Settings) -> App:
 
 def _former(data_directory: Path) -> str:
     """Return the id by which versions up to 0.1 claimed hosts: it is the same on machines without a machine id."""
-    return hashlib.sha256(f"{_text('/etc/machine-id')}:{os.path.realpath(data_directory)}".encode()).hexdigest()[:12]
+    return hashlib.sha256(
+        f"{_text('/etc/machine-id')}:{os.path.realpath(data_directory)}".encode()
+    ).hexdigest()[:12]
 
 
 def _text(path: str) -> str:

@@ -17,9 +17,15 @@ Schema: TypeAlias = Mapping[str, Any]
 
 EXIT_CODES = {
     "0": "in sync, or applied, or shown",
-    "1": "error: nothing was changed; or with `status --exit-code` a host is not ready, or `doctor` found something",
+    "1": (
+        "error: nothing was changed; or with `status --exit-code` a host is not ready, or `doctor`"
+        " found something"
+    ),
     "2": "changes pending (`plan --detailed-exitcode`)",
-    "3": "applied, but rolled back, not healthy, or conversations were lost that the plan meant to keep",
+    "3": (
+        "applied, but rolled back, not healthy, or conversations were lost that the plan meant to"
+        " keep"
+    ),
     "4": "refused, nothing was changed",
     "5": "outcome unknown, or it cannot be recorded; needs a person",
     "64": "the command line cannot be understood",
@@ -48,7 +54,12 @@ ENDS = {
 }
 
 ROLES = ("access", "power", "gpu", "engine", "launcher")
-KINDS = {"integer": "whole number", "string": "text", "boolean": "true or false", "object": "mapping"}
+KINDS = {
+    "integer": "whole number",
+    "string": "text",
+    "boolean": "true or false",
+    "object": "mapping",
+}
 INTRODUCTION = """# Reference
 
 Every verb, flag and key. `make schemas` writes this file from the code; change it there.
@@ -96,13 +107,22 @@ def _commands() -> Iterator[str]:
 
 
 def _flags(parser: ArgumentParser) -> list[tuple[str, str]]:
-    actions: list[Action] = parser._actions  # noqa: SLF001 - argparse lists what it was given nowhere else
-    return [(_flag(action), action.help or "") for action in actions if "--help" not in action.option_strings]
+    # Argparse lists what it was given nowhere else.
+    actions: list[Action] = parser._actions  # noqa: SLF001
+    return [
+        (_flag(action), action.help or "")
+        for action in actions
+        if "--help" not in action.option_strings
+    ]
 
 
 def _flag(action: Action) -> str:
     words = ", ".join(action.option_strings)
-    value = "" if action.nargs == 0 else (action.metavar or "\\|".join(action.choices or ()) or action.dest.upper())
+    value = (
+        ""
+        if action.nargs == 0
+        else (action.metavar or "\\|".join(action.choices or ()) or action.dest.upper())
+    )
     return f"`{words} {value}`".replace("` ", "`").replace(" `", "`") if words else f"`[{value}]`"
 
 
@@ -127,13 +147,19 @@ def _files() -> Iterator[str]:
         yield f"{_words(names['enum'])}: the name alone, or a mapping with `kind` and options.\n"
         for kind in kinds:
             named = kind["properties"].get("kind")
-            yield from _keys(kind, f"{role} {named['const']}" if named else f"{role}, one driver for each")
+            yield from _keys(
+                kind, f"{role} {named['const']}" if named else f"{role}, one driver for each"
+            )
 
 
 def _keys(schema: Schema, title: str) -> Iterator[str]:
     """Yield a table of the keys of a mapping; nothing when a driver has no options."""
     # The schema of a driver's options requires none of them: they may come from the host.
-    bare = [key for key, value in schema["properties"].items() if "default" not in value and "anyOf" not in value]
+    bare = [
+        key
+        for key, value in schema["properties"].items()
+        if "default" not in value and "anyOf" not in value
+    ]
     required = bare if title else schema.get("required", ())
     rows = [
         (f"`{key}`", _kind(value), _default(key, value, required), value.get("description", ""))
@@ -146,7 +172,10 @@ def _keys(schema: Schema, title: str) -> Iterator[str]:
 
 
 def _default(key: str, value: Schema, required: Iterable[str]) -> str:
-    """Return a default as one would write it; an empty one, or one of several keys, is as good as none."""
+    """Return a default as one would write it.
+
+    An empty one, or one of several keys, is as good as none.
+    """
     if "default" in value:
         told = value["default"] not in ("", []) and not isinstance(value["default"], dict)
         return f"`{json.dumps(value['default'], ensure_ascii=False)}`" if told else "none"
@@ -156,7 +185,9 @@ def _default(key: str, value: Schema, required: Iterable[str]) -> str:
 def _kind(value: Schema) -> str:
     """Return the type of a key in words."""
     if "anyOf" in value:
-        return " or ".join(dict.fromkeys(_kind(one) for one in value["anyOf"] if one.get("type") != "null"))
+        return " or ".join(
+            dict.fromkeys(_kind(one) for one in value["anyOf"] if one.get("type") != "null")
+        )
     if "$ref" in value:
         name = value["$ref"].rpartition("/")[2]
         return f"see {name}" if name in ROLES else "mapping"

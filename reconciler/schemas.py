@@ -40,11 +40,23 @@ def schemas(catalog: OptionsCatalog) -> dict[str, Schema]:
         "inventory": ("inventory.yaml", _with_drivers(Inventory.model_json_schema(), catalog)),
         "plan": ("reconciler plan -o json", PlanDocument.model_json_schema(mode="serialization")),
         "doctor": ("reconciler doctor -o json", Findings.model_json_schema(mode="serialization")),
-        "explain": ("reconciler explain -o json", ExplainDocument.model_json_schema(mode="serialization")),
-        "history": ("reconciler history -o json", HistoryDocument.model_json_schema(mode="serialization")),
+        "explain": (
+            "reconciler explain -o json",
+            ExplainDocument.model_json_schema(mode="serialization"),
+        ),
+        "history": (
+            "reconciler history -o json",
+            HistoryDocument.model_json_schema(mode="serialization"),
+        ),
         "logs": ("reconciler logs -o json", LogDocument.model_json_schema(mode="serialization")),
-        "valid": ("reconciler validate -o json", ValidDocument.model_json_schema(mode="serialization")),
-        "verdict": ("reconciler apply -o json", VerdictDocument.model_json_schema(mode="serialization")),
+        "valid": (
+            "reconciler validate -o json",
+            ValidDocument.model_json_schema(mode="serialization"),
+        ),
+        "verdict": (
+            "reconciler apply -o json",
+            VerdictDocument.model_json_schema(mode="serialization"),
+        ),
         "status": ("reconciler status -o json", Status.model_json_schema(mode="serialization")),
     }
     return {
@@ -77,8 +89,14 @@ def _with_drivers(schema: Schema, catalog: OptionsCatalog) -> Schema:
         properties = _mapping(_mapping(definitions, owner), "properties")
         for role in roles:
             described = _mapping(properties, role)
-            default = {"default": kind} if (kind := _mapping(described, "default").get("kind")) else {}
-            properties[role] = {"$ref": f"#/$defs/{role}", "description": described["description"], **default}
+            default = (
+                {"default": kind} if (kind := _mapping(described, "default").get("kind")) else {}
+            )
+            properties[role] = {
+                "$ref": f"#/$defs/{role}",
+                "description": described["description"],
+                **default,
+            }
             definitions[role] = {
                 "anyOf": [
                     {"enum": list(catalog.kinds(role))},
@@ -88,7 +106,9 @@ def _with_drivers(schema: Schema, catalog: OptionsCatalog) -> Schema:
     definitions["power"] = {"anyOf": [*_options_of(definitions["power"]), _roles()]}
     engines = _mapping(_mapping(_mapping(definitions, "Host"), "properties"), "engines")
     engines["additionalProperties"] = False
-    engines["properties"] = {kind: _options("engine", kind, catalog, definitions) for kind in catalog.kinds("engine")}
+    engines["properties"] = {
+        kind: _options("engine", kind, catalog, definitions) for kind in catalog.kinds("engine")
+    }
     return schema
 
 
@@ -98,13 +118,19 @@ def _options_of(schema: JsonValue) -> list[JsonValue]:
 
 
 def _roles() -> Schema:
-    """Return the mapping that names a driver of power for each thing that it is for; a driver in it holds no other roles."""
+    """Return the mapping that names a driver of power for each thing that it is for.
+
+    A driver in it holds no other roles.
+    """
     schema: Schema = PowerRoles.model_json_schema()
     properties = _mapping(schema, "properties")
     one: Schema = {"$ref": "#/$defs/power"}
     for role in ("stop", "proof", "force"):
         optional: list[JsonValue] = [one, {"type": "null"}]
-        properties[role] = {"description": _mapping(properties, role)["description"], "anyOf": optional}
+        properties[role] = {
+            "description": _mapping(properties, role)["description"],
+            "anyOf": optional,
+        }
     wake: list[JsonValue] = [one, {"type": "array", "items": one}]
     properties["wake"] = {"description": _mapping(properties, "wake")["description"], "anyOf": wake}
     return {key: value for key, value in schema.items() if key != "$defs"}
@@ -112,12 +138,18 @@ def _roles() -> Schema:
 
 def _kind(role: str, kind: str, catalog: OptionsCatalog, definitions: Schema) -> Schema:
     options = _options(role, kind, catalog, definitions)
-    return {**options, "properties": {"kind": {"const": kind}, **_mapping(options, "properties")}, "required": ["kind"]}
+    return {
+        **options,
+        "properties": {"kind": {"const": kind}, **_mapping(options, "properties")},
+        "required": ["kind"],
+    }
 
 
 def _options(role: str, kind: str, catalog: OptionsCatalog, definitions: Schema) -> Schema:
     """Return the options of a kind. None is required: an engine's may come from its host."""
-    options: Schema = catalog.options(role, kind).model_json_schema(ref_template=f"#/$defs/{role}.{kind}.{{model}}")
+    options: Schema = catalog.options(role, kind).model_json_schema(
+        ref_template=f"#/$defs/{role}.{kind}.{{model}}"
+    )
     for name, nested in _mapping(options, "$defs").items():
         definitions[f"{role}.{kind}.{name}"] = nested
     return {key: value for key, value in options.items() if key not in {"$defs", "required"}}

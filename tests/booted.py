@@ -1,4 +1,6 @@
-"""A real systemd for tests, booted as PID 1 of namespaces of its own; nothing of the machine's own is touched."""
+"""A real systemd for tests, booted as PID 1 of namespaces of its own; nothing of the machine's own
+is touched.
+"""
 
 from __future__ import annotations
 

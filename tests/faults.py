@@ -1,4 +1,6 @@
-"""What makes a day bad: things that happen to files, git, weights and the disk around a stack, and how they go away."""
+"""What makes a day bad: things that happen to files, git, weights and the disk around a stack, and
+how they go away.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +110,9 @@ def with_a_mark(here: Stack) -> None:
 
 def with_other_line_ends(here: Stack) -> None:
     for name in BOTH:
-        file(here, name).write_bytes(file(here, name).read_bytes().replace(b"\r", b"").replace(b"\n", b"\r\n"))
+        file(here, name).write_bytes(
+            file(here, name).read_bytes().replace(b"\r", b"").replace(b"\n", b"\r\n")
+        )
     file(here, "desired.yaml").write_bytes(wish(here).replace(b"\n", b"\r\n"))
 
 
@@ -122,7 +126,9 @@ def from_the_future(here: Stack) -> None:
 
 
 def by_links_of_kubernetes(here: Stack) -> None:
-    """Link both files into a folder behind a link, and move that link at once, as mounted ConfigMaps do."""
+    """Link both files into a folder behind a link, and move that link at once, as mounted
+    ConfigMaps do.
+    """
     state = here.folder / "state"
     contents = {name: file(here, name).read_bytes() for name in BOTH}
     versions = [state / f"..{number}" for number in range(2)]
@@ -226,7 +232,9 @@ def program(damage: Callable[[Path], object]) -> Fault:
 
 
 def asked_again(mend: Fault) -> Fault:
-    """Return a mend after which somebody says apply, which is quicker than to wait until the watch looks again."""
+    """Return a mend after which somebody says apply, which is quicker than to wait until the watch
+    looks again.
+    """
 
     def both(here: Stack) -> None:
         mend(here)
@@ -241,7 +249,9 @@ def whole_program(here: Stack) -> None:
 
 @contextmanager
 def disk(folder: Path) -> Iterator[bool]:
-    """Make a folder a small file system of its own, and tell whether that was possible: not everybody may mount."""
+    """Make a folder a small file system of its own, and tell whether that was possible: not
+    everybody may mount.
+    """
     folder.mkdir()
     made = _mount("-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(folder))
     try:
@@ -252,7 +262,12 @@ def disk(folder: Path) -> Iterator[bool]:
 
 
 def _mount(*words: str) -> bool:
-    return subprocess.run([needs.program("mount"), *words], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(
+            [needs.program("mount"), *words], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
 
 
 def full(folder: Path) -> None:
@@ -267,9 +282,15 @@ def emptied(folder: Path) -> None:
 
 
 def limited(pid: int, folder: Path) -> None:
-    """Let the kernel refuse a process every byte by which its journal would grow, as a full disk does."""
+    """Let the kernel refuse a process every byte by which its journal would grow, as a full disk
+    does.
+    """
     _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, ((folder / "journal" / "journal.sqlite-wal").stat().st_size, most))
+    resource.prlimit(
+        pid,
+        resource.RLIMIT_FSIZE,
+        ((folder / "journal" / "journal.sqlite-wal").stat().st_size, most),
+    )
 
 
 def read_only(folder: Path, *, is_disk: bool) -> None:

@@ -1,4 +1,6 @@
-"""JSON Schema, as much of it as our own schemas say: where a document is not what its schema describes."""
+"""JSON Schema, as much of it as our own schemas say: where a document is not what its schema
+describes.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +9,19 @@ from collections.abc import Iterator
 from typing import Any
 
 KINDS: dict[str, tuple[type, ...]] = {
-    "object": (dict,), "array": (list,), "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,),
-    "null": (type(None),),
+    "object": (dict,), "array": (list,), "string": (str,), "integer": (int,),
+    "number": (int, float), "boolean": (bool,), "null": (type(None),),
 }  # fmt: skip
 KNOWN = {
-    "$defs", "$ref", "$schema", "additionalProperties", "anyOf", "const", "default", "description", "enum", "items", "pattern",
-    "properties", "required", "title", "type",
+    "$defs", "$ref", "$schema", "additionalProperties", "anyOf", "const", "default", "description",
+    "enum", "items", "pattern", "properties", "required", "title", "type",
 }  # fmt: skip
 
 
 def unfit(document: Any, schema: Any, whole: Any = None, at: str = "$") -> Iterator[str]:
-    """Yield every place where a document does not fit; a word of the schema that is not known here fits nothing."""
+    """Yield every place where a document does not fit; a word of the schema that is not known here
+    fits nothing.
+    """
     root = schema if whole is None else whole
     yield from (f"{at}: the schema says {word}" for word in schema.keys() - KNOWN)
     if "$ref" in schema:
@@ -28,7 +32,9 @@ def unfit(document: Any, schema: Any, whole: Any = None, at: str = "$") -> Itera
         yield f"{at}: is no {schema['type']}"
         return
     allowed = schema.get("enum", [schema["const"]] if "const" in schema else [document])
-    if document not in allowed or ("pattern" in schema and not re.search(schema["pattern"], document)):
+    if document not in allowed or (
+        "pattern" in schema and not re.search(schema["pattern"], document)
+    ):
         yield f"{at}: is {document!r}"
     if isinstance(document, list):
         for number, item in enumerate(document):
@@ -47,4 +53,6 @@ def _unfit_keys(document: dict[str, Any], schema: Any, root: Any, at: str) -> It
 
 
 def _is(document: Any, kind: str) -> bool:
-    return isinstance(document, KINDS[kind]) and (kind == "boolean" or not isinstance(document, bool))
+    return isinstance(document, KINDS[kind]) and (
+        kind == "boolean" or not isinstance(document, bool)
+    )

@@ -1,8 +1,10 @@
-"""`python -m tests.killed_at MOMENTS COMMAND...`: reconciler, killed by SIGKILL once these moments stand in its journal.
+"""`python -m tests.killed_at MOMENTS COMMAND...`: reconciler, killed by SIGKILL once these moments
+stand in its journal.
 
-It sends the signal itself, so that no machine is too fast or too slow for it: at once, or a little later where the last
-moment is an intent, when its effect is under way. Moments are separated by commas, such as "done stop,intent start".
-Where they begin with "halt,", it is stopped by SIGSTOP instead, always at once, until somebody lets it go on.
+It sends the signal itself, so that no machine is too fast or too slow for it: at once, or a little
+later where the last moment is an intent, when its effect is under way. Moments are separated by
+commas, such as "done stop,intent start". Where they begin with "halt,", it is stopped by SIGSTOP
+instead, always at once, until somebody lets it go on.
 """
 
 from __future__ import annotations
@@ -33,8 +35,12 @@ def moment(record: Record) -> str:
 
 
 def stands_for(sought: str, seen: str) -> bool:
-    """Return whether a moment is what is sought: a wait that was over when it began has no intent, so its end counts."""
-    return seen == sought or (sought.startswith("intent await_") and seen == sought.replace("intent", "done", 1))
+    """Return whether a moment is what is sought: a wait that was over when it began has no intent,
+    so its end counts.
+    """
+    return seen == sought or (
+        sought.startswith("intent await_") and seen == sought.replace("intent", "done", 1)
+    )
 
 
 def end_after(moments: list[str], number: signal.Signals) -> None:

@@ -1,4 +1,6 @@
-"""Servers that lie, stall or stand in the way: small HTTP servers in this process, on ports of the loopback."""
+"""Servers that lie, stall or stand in the way: small HTTP servers in this process, on ports of the
+loopback.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def routes(answers: dict[str, tuple[int, object]]) -> Lie:
     """Answer known paths, 404 elsewhere."""
 
     async def lie(_method: str, path: str, _body: bytes) -> tuple[int, bytes]:
-        status, content = answers.get(path.partition("?")[0], (404, {"error": {"message": "File Not Found"}}))
+        status, content = answers.get(
+            path.partition("?")[0], (404, {"error": {"message": "File Not Found"}})
+        )
         return status, json.dumps(content).encode()
 
     return lie
@@ -61,7 +65,9 @@ async def never(_method: str, _path: str, _body: bytes) -> tuple[int, bytes]:
     raise AssertionError
 
 
-def before(port: int, lies: Callable[[str, str], Lie | None], seen: list[Asked] | None = None) -> Lie:
+def before(
+    port: int, lies: Callable[[str, str], Lie | None], seen: list[Asked] | None = None
+) -> Lie:
     """Pass everything on to the server at `port`, except what `lies` has another answer for."""
 
     async def lie(method: str, path: str, body: bytes) -> tuple[int, bytes]:
@@ -71,7 +77,11 @@ def before(port: int, lies: Callable[[str, str], Lie | None], seen: list[Asked] 
         if other is not None:
             return await other(method, path, body)
         client, url = HttpClient(), f"http://127.0.0.1:{port}{path}"
-        reply = await (client.get(url, DEADLINE) if method == "GET" else client.post(url, json.loads(body), DEADLINE))
+        reply = await (
+            client.get(url, DEADLINE)
+            if method == "GET"
+            else client.post(url, json.loads(body), DEADLINE)
+        )
         return reply.status, reply.body
 
     return lie
@@ -82,12 +92,21 @@ async def lying(lie: Lie) -> AsyncIterator[int]:
     """Serve a lie and give its port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, HttpFault, asyncio.IncompleteReadError, asyncio.CancelledError):
+        with suppress(
+            ConnectionError, HttpFault, asyncio.IncompleteReadError, asyncio.CancelledError
+        ):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             method, path, _ = head[0].split(" ", 2)
-            sizes = [int(line.split(":")[1]) for line in head if line.lower().startswith("content-length:")]
+            sizes = [
+                int(line.split(":")[1])
+                for line in head
+                if line.lower().startswith("content-length:")
+            ]
             status, content = await lie(method, path, await reader.readexactly(sum(sizes)))
-            writer.write(b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, len(content)))
+            writer.write(
+                b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+                % (status, len(content))
+            )
             writer.write(content)
             await writer.drain()
         writer.close()
@@ -114,7 +133,9 @@ def this_process(digest: str, **changed: Any) -> Unit:
     """Describe this process as a unit, so that what it listens on is its own."""
     identity = UnitIdentity.model_validate(process.identity(os.getpid()))
     mark = Mark(controller="c", model="m", digest=digest)
-    return Unit(**{"identity": identity, "mark": mark, "members": (os.getpid(),), "uptime": 1.0, **changed})
+    return Unit(
+        **{"identity": identity, "mark": mark, "members": (os.getpid(),), "uptime": 1.0, **changed}
+    )
 
 
 def with_this_process(unit: Unit) -> Unit:

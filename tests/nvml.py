@@ -1,6 +1,8 @@
-"""A stand-in for libnvidia-ml.so.1: it answers at the C interface, below the real `pynvml`, what a driver would.
+"""A stand-in for libnvidia-ml.so.1: it answers at the C interface, below the real `pynvml`, what a
+driver would.
 
-Written from nvml.h and from what pynvml expects, not recorded from a card: `make test-gpu` asks a real one.
+Written from nvml.h and from what pynvml expects, not recorded from a card: `make test-gpu` asks a
+real one.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ _NUMBERS = count()
 
 @dataclass
 class Card:
-    """Be one card: `holds` maps pids to bytes, None where the driver does not say. Each code is what its question returns."""
+    """Be one card: `holds` maps pids to bytes, None where the driver does not say. Each code is
+    what its question returns.
+    """
 
     name: str = "NVIDIA GeForce RTX 3090"
     uuid: str = "GPU-6f3c1d1e-0000-4a5b-9c1d-2b1f0a9e7c55"
@@ -47,7 +51,9 @@ class Card:
 
 @dataclass
 class Library:
-    """Be the library of a machine: its functions by their C names, and how often it was opened and closed."""
+    """Be the library of a machine: its functions by their C names, and how often it was opened and
+    closed.
+    """
 
     cards: list[Card] = field(default_factory=list)
     programs: dict[int, str] = field(default_factory=dict)
@@ -77,12 +83,24 @@ class Library:
         yield "nvmlShutdown", self._close
         yield "nvmlDeviceGetCount_v2", self._count
         yield "nvmlDeviceGetHandleByIndex_v2", self._handle
-        yield "nvmlDeviceGetName", lambda handle, text, _: self._write(text, self._card(handle).name)
-        yield "nvmlDeviceGetUUID", lambda handle, text, _: self._write(text, self._card(handle).uuid)
+        yield (
+            "nvmlDeviceGetName",
+            lambda handle, text, _: self._write(text, self._card(handle).name),
+        )
+        yield (
+            "nvmlDeviceGetUUID",
+            lambda handle, text, _: self._write(text, self._card(handle).uuid),
+        )
         yield "nvmlDeviceGetMemoryInfo", self._memory
         yield "nvmlSystemGetProcessName", self._program
-        yield f"nvmlDeviceGetComputeRunningProcesses_{self.version}", lambda *words: self._processes("computes", *words)
-        yield f"nvmlDeviceGetGraphicsRunningProcesses_{self.version}", lambda *words: self._processes("draws", *words)
+        yield (
+            f"nvmlDeviceGetComputeRunningProcesses_{self.version}",
+            lambda *words: self._processes("computes", *words),
+        )
+        yield (
+            f"nvmlDeviceGetGraphicsRunningProcesses_{self.version}",
+            lambda *words: self._processes("draws", *words),
+        )
 
     def _open(self, _: int) -> int:
         self.opened += self.init == OK
@@ -135,7 +153,9 @@ class Library:
 
 
 class _Functions:
-    """Be what ctypes makes of a shared object: every function of it is an attribute, and a missing one is none."""
+    """Be what ctypes makes of a shared object: every function of it is an attribute, and a missing
+    one is none.
+    """
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -168,7 +188,9 @@ def busy() -> Library:
 
 def two() -> Library:
     """Return two cards, of which a stranger uses one."""
-    other = Card(name="NVIDIA RTX A4000", uuid="GPU-0d7c52aa-1111-4c3e-8f00-5a1be2a0c9d4", total=16 * GIB)
+    other = Card(
+        name="NVIDIA RTX A4000", uuid="GPU-0d7c52aa-1111-4c3e-8f00-5a1be2a0c9d4", total=16 * GIB
+    )
     return Library([Card(), Card(**vars(other) | {"computes": {STRANGER: 10 * GIB}})])
 
 

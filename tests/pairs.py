@@ -1,4 +1,6 @@
-"""A desired.yaml and an inventory.yaml in a directory, read through drivers that exist only as options."""
+"""A desired.yaml and an inventory.yaml in a directory, read through drivers that exist only as
+options.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WHO = {"NAME": "Ana \x1b[31m", "EMAIL": "ana@example.org"}
-IDENTITY = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in WHO.items()}
+IDENTITY = {
+    f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in WHO.items()
+}
 
 
 def git(directory: Path, *words: str) -> str:
@@ -23,7 +25,9 @@ def git(directory: Path, *words: str) -> str:
 
 
 def repository(directory: Path) -> str:
-    """Commit both files of a directory, or of its state directory, to a new repository and return the commit."""
+    """Commit both files of a directory, or of its state directory, to a new repository and return
+    the commit.
+    """
     git(directory, "init", "-q")
     state = "state" if (directory / "state").exists() else "."
     git(directory, "add", f"{state}/desired.yaml", f"{state}/inventory.yaml")

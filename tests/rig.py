@@ -1,4 +1,6 @@
-"""One model on this machine: its engine driver over local access, started the way a launcher starts it."""
+"""One model on this machine: its engine driver over local access, started the way a launcher starts
+it.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ class Rig:
         return path.read_text(errors="replace") if path.exists() else ""
 
     async def start(self) -> Unit:
-        """Start the engine and return its unit without waiting for it; its definition says where it listens, so that may lie."""
+        """Start the engine and return its unit without waiting for it; its definition says where it
+        listens, so that may lie.
+        """
         mark = marked(self.model, running.mark("")["controller"]).model_copy(update={"port": None})
         started = await self.launcher.start(self.model, mark)
         return await self.look(UnitIdentity.model_validate(started["identity"]))
@@ -133,9 +137,17 @@ class Rig:
         evidence: Any = await self.engine.restore(unit, value(await self.engine.saved()))
         return evidence
 
-    async def converse(self, words: int = 300, tokens: int = 8, slot: int = 0, **options: Any) -> Any:
+    async def converse(
+        self, words: int = 300, tokens: int = 8, slot: int = 0, **options: Any
+    ) -> Any:
         """Let a client say something, and read the answer."""
-        asked = {"prompt": "ba " * words, "n_predict": tokens, "id_slot": slot, "temperature": 0, **options}
+        asked = {
+            "prompt": "ba " * words,
+            "n_predict": tokens,
+            "id_slot": slot,
+            "temperature": 0,
+            **options,
+        }
         return await self.post(f"http://127.0.0.1:{self.model.port}/completion", asked)
 
     async def post(self, url: str, content: Any) -> Any:
@@ -155,7 +167,12 @@ Define: TypeAlias = Callable[..., Rig]
 
 
 def rig(
-    directory: Path, way: Access | None = None, *, server: Server = EMBEDDED, task: Task = "completion", **options: Any
+    directory: Path,
+    way: Access | None = None,
+    *,
+    server: Server = EMBEDDED,
+    task: Task = "completion",
+    **options: Any,
 ) -> Rig:
     """Define a model of random weights, or of the file `weights`."""
     port, access = free_port(), way or here(directory)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 DEADLINE = 20.0
 PAUSE_SECONDS = 0.01
 COMPUTING_SECONDS = 600
-"""What a test may take that computes for half a minute where nobody else does: a busy machine is no fault of it."""
+"""What a test may take that computes for half a minute where nobody else does: a busy machine is no
+fault of it."""
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
 
@@ -53,7 +54,8 @@ os.read(until_exec, 1)
 print("ready", flush=True)
 signal.pause()
 """
-"""A child, one in a session of its own, one without our mark, and a daemon that left by a double fork."""
+"""A child, one in a session of its own, one without our mark, and a daemon that left by a double
+fork."""
 
 LISTENER = """
 import signal, socket
@@ -77,12 +79,15 @@ def mark(model: str, digest: str = "v1:sha256:00000000") -> dict[str, Any]:
 
 def spawn_request(program: str, model: str = "m", **changed: Any) -> dict[str, Any]:
     return {
-        "do": "spawn", "mark": mark(model), "argv": [*PYTHON, program], "env": {}, "scrub": ["LLAMA_ARG_"],
-        "directory": f"models/{model}", "folders": [f"models/{model}/slots"], "log": f"models/{model}/log", **changed,
+        "do": "spawn", "mark": mark(model), "argv": [*PYTHON, program], "env": {},
+        "scrub": ["LLAMA_ARG_"], "directory": f"models/{model}",
+        "folders": [f"models/{model}/slots"], "log": f"models/{model}/log", **changed,
     }  # fmt: skip
 
 
-def stop_request(identity: dict[str, Any], grace: float = 10, again: float = 10, kill: float = 10) -> dict[str, Any]:
+def stop_request(
+    identity: dict[str, Any], grace: float = 10, again: float = 10, kill: float = 10
+) -> dict[str, Any]:
     return {"do": "stop", "identity": identity, "grace": grace, "again": again, "kill": kill}
 
 
@@ -101,12 +106,16 @@ def wait_for_line(log: Path, word: str = "ready") -> str:
                 if line.startswith(word) and line.endswith("\n"):
                     return line
         select.select([], [], [], 0.005)
-    raise AssertionError(f"{log} never said {word}: {log.read_text() if log.exists() else 'no log'}")
+    raise AssertionError(
+        f"{log} never said {word}: {log.read_text() if log.exists() else 'no log'}"
+    )
 
 
 def start(directory: Path, program: str, model: str = "m", **changed: Any) -> dict[str, Any]:
     """Start a program in this process and return its identity once it is ready."""
-    identity: dict[str, Any] = ok(answer(spawn_request(program, model, **changed), str(directory)))["identity"]
+    identity: dict[str, Any] = ok(answer(spawn_request(program, model, **changed), str(directory)))[
+        "identity"
+    ]
     wait_for_line(directory / "models" / model / "log")
     return identity
 

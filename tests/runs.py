@@ -11,6 +11,6 @@ def run_opened(host: str, trigger: str = "apply", continues: int | None = None) 
     slice_ = slice_of(("a",), model("a"))
     made = digest(slice_)
     return RunOpened(
-        host=host, mode="forward", slice=slice_, digest=made, key=made, generation=1, trigger=trigger,
-        provenance=PROVENANCE, plan=("start a",), continues=continues,
+        host=host, mode="forward", slice=slice_, digest=made, key=made, generation=1,
+        trigger=trigger, provenance=PROVENANCE, plan=("start a",), continues=continues,
     )  # fmt: skip

@@ -1,4 +1,6 @@
-"""The command line beside a systemd that was booted for it, with one model that is a process and one that is a service."""
+"""The command line beside a systemd that was booted for it, with one model that is a process and
+one that is a service.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +41,18 @@ class ServiceStack(Stack):
         text = INVENTORY.format(port=self.port, weights=weights)
         (folder / "state" / "inventory.yaml").write_text(text)
         (folder / "slots").mkdir()
-        command = embedded.command(embedded.Options(weights=str(weights)), "another-name", self.port)
+        command = embedded.command(
+            embedded.Options(weights=str(weights)), "another-name", self.port
+        )
         self.service(f"ExecStart={shlex.join(command.argv)}")
 
     def argv(self, *words: str, directory: str = "data") -> list[str]:
-        return [*self.booted.entering, "env", f"--chdir={self.folder}", *super().argv(*words, directory=directory)]
+        return [
+            *self.booted.entering,
+            "env",
+            f"--chdir={self.folder}",
+            *super().argv(*words, directory=directory),
+        ]
 
     def begin(self) -> dict[str, Any]:
         """Run `init` in a home of its own; from now on its files are the ones that count."""
@@ -51,7 +60,8 @@ class ServiceStack(Stack):
         argv = [*self.booted.entering, "env", f"--chdir={self.folder}", f"HOME={self.folder}"]
         done = subprocess.run(
             [*argv, sys.executable, "-m", "reconciler", "init", "state", "-o", "json"],
-            env=self.environment(), capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS,
+            env=self.environment(), capture_output=True, text=True, check=False,
+            timeout=COMMAND_SECONDS,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         begun: dict[str, Any] = json.loads(done.stdout)

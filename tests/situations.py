@@ -14,7 +14,16 @@ from reconciler.model.port import PortOwner
 from reconciler.render.documents import PlanDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan
-from tests.casefile import Case, Given, ModelGiven, RoomGiven, RunningGiven, SavedGiven, SlotGiven, WantedGiven
+from tests.casefile import (
+    Case,
+    Given,
+    ModelGiven,
+    RoomGiven,
+    RunningGiven,
+    SavedGiven,
+    SlotGiven,
+    WantedGiven,
+)
 from tests.casework import seen, wanted_slice
 from tests.sample_worlds import NO_HINTS, target, whole
 
@@ -45,11 +54,25 @@ SAVED_SLOTS = st.builds(
     tried=ordinary({}, {100: ("proven",)}, {100: ("open",)}, {100: ("failed",)}),
 )
 SAVES = st.lists(SAVED_SLOTS, max_size=2, unique_by=lambda slot: slot.slot).map(tuple)
-ROOMS = (RoomGiven(free=0), RoomGiven(free=10**9, budget=1200), RoomGiven(free=10**9, obstacle="read-only", nearest="/srv"))
+ROOMS = (
+    RoomGiven(free=0),
+    RoomGiven(free=10**9, budget=1200),
+    RoomGiven(free=10**9, obstacle="read-only", nearest="/srv"),
+)
 HOLDERS = ordinary((), (Holder(pid=7, name="x"),), (Holder(pid=100, bytes=15 * GIB),))
 CARDS = st.lists(
-    st.builds(Card, total=st.just(24 * GIB), free=st.sampled_from([24 * GIB, 8 * GIB, GIB]), holders=HOLDERS), max_size=2
-).map(lambda cards: tuple(card.model_copy(update={"index": index}) for index, card in enumerate(cards)))
+    st.builds(
+        Card,
+        total=st.just(24 * GIB),
+        free=st.sampled_from([24 * GIB, 8 * GIB, GIB]),
+        holders=HOLDERS,
+    ),
+    max_size=2,
+).map(
+    lambda cards: tuple(
+        card.model_copy(update={"index": index}) for index, card in enumerate(cards)
+    )
+)
 
 
 @st.composite
@@ -71,19 +94,31 @@ def cases(draw: st.DrawFn) -> Case:
     found = Given(
         power=draw(ordinary("on", "off", "suspended")),
         cannot=draw(ordinary((), ("wake",), ("shut_down",))),
-        running={name: draw(UNITS).model_copy(update={"pid": 100 + "ab".index(name)}) for name in runs},
-        orphans=draw(ordinary({}, {"gone": RunningGiven(pid=7)}, {"gone": RunningGiven(pid=7, phase="unresponsive")})),
+        running={
+            name: draw(UNITS).model_copy(update={"pid": 100 + "ab".index(name)}) for name in runs
+        },
+        orphans=draw(
+            ordinary(
+                {},
+                {"gone": RunningGiven(pid=7)},
+                {"gone": RunningGiven(pid=7, phase="unresponsive")},
+            )
+        ),
         saved={name: draw(SAVES) for name in models},
         room=draw(ordinary({}, *({"a": one} for one in ROOMS))),
         gpu=draw(CARDS),
         ports=draw(ordinary({}, {8080: PortOwner(pid=9, name="nginx")})) if not runs else {},
     )
-    wish = WantedGiven(power=draw(ordinary(None, "on", "off", "suspend")), active=active, models=models)
+    wish = WantedGiven(
+        power=draw(ordinary(None, "on", "off", "suspend")), active=active, models=models
+    )
     return Case(says="", wanted=wish, given=found, prune=draw(st.booleans()))
 
 
 def made(case: Case, world: Observed | None = None, known: Hints = NO_HINTS) -> HostPlan:
-    return plan(target(wanted_slice(case)), seen(case) if world is None else world, known, prune=case.prune)
+    return plan(
+        target(wanted_slice(case)), seen(case) if world is None else world, known, prune=case.prune
+    )
 
 
 def document(made_: HostPlan) -> PlanDocument:

@@ -1,4 +1,6 @@
-"""The command line beside a rig of hosts: one of them serves a model, and sleeps when that is wanted."""
+"""The command line beside a rig of hosts: one of them serves a model, and sleeps when that is
+wanted.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class SleepingStack:
 
     @property
     def inferring(self) -> dict[str, Any]:
-        """Return how the host is powered where nothing outside of it tells: what is inferred counts."""
+        """Return how the host is powered where nothing outside of it tells: what is inferred
+        counts.
+        """
         return {"wake": self.wol, **({"canary": "127.0.0.1"} if self.rig.mode == "light" else {})}
 
     @property
@@ -75,20 +79,40 @@ class SleepingStack:
 
     def access(self, alias: str | None = None) -> dict[str, Any]:
         """Return how the host is reached."""
-        return {"kind": "ssh", "address": alias or self.host, "config": str(self.rig.ssh_config), "directory": self.directory}
+        return {
+            "kind": "ssh",
+            "address": alias or self.host,
+            "config": str(self.rig.ssh_config),
+            "directory": self.directory,
+        }
 
     def inventory(
-        self, power: Any = None, access: Any = None, *, others: dict[str, Any] | None = None, model: str = "", **more: Any
+        self,
+        power: Any = None,
+        access: Any = None,
+        *,
+        others: dict[str, Any] | None = None,
+        model: str = "",
+        **more: Any,
     ) -> None:
         """Write what there is: the host with more keys, others beside it, and its model with these."""
-        box = {"access": access or self.access(), "power": self.power if power is None else power, **more}
+        box = {
+            "access": access or self.access(),
+            "power": self.power if power is None else power,
+            **more,
+        }
         hosts = json.dumps({"box": box, **(others or {})})
-        tiny = f"{{host: box, engine: {{kind: embedded, seed: 1}}, port: {self.port}, stable_for: 200ms{model}}}"
+        tiny = (
+            f"{{host: box, engine: {{kind: embedded, seed: 1}}, port: {self.port}, stable_for:"
+            f" 200ms{model}}}"
+        )
         self._write("inventory", f"version: 1\nhosts: {hosts}\nmodels:\n  tiny: {tiny}\n")
 
     def desire(self, power: str, active: str = "tiny", more: str = "") -> None:
         """Write what is wanted."""
-        self._write("desired", f"version: 1\nhosts:\n  box: {{power: {power}, active: {active}{more}}}\n")
+        self._write(
+            "desired", f"version: 1\nhosts:\n  box: {{power: {power}, active: {active}{more}}}\n"
+        )
 
     def _write(self, name: str, text: str) -> None:
         """Replace a file as editors do: whoever watches never reads half of it."""
@@ -96,17 +120,33 @@ class SleepingStack:
         fresh.write_text(text)
         fresh.rename(self.folder / "state" / f"{name}.yaml")
 
-    def argv(self, *words: str, program: Sequence[str] = ("-m", "reconciler"), directory: str = "data") -> list[str]:
-        return [*self.rig.prefix, sys.executable, *program, *words, "--state", "state", "--data", directory]
+    def argv(
+        self, *words: str, program: Sequence[str] = ("-m", "reconciler"), directory: str = "data"
+    ) -> list[str]:
+        return [
+            *self.rig.prefix,
+            sys.executable,
+            *program,
+            *words,
+            "--state",
+            "state",
+            "--data",
+            directory,
+        ]
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "XDG_STATE_HOME": str(self.folder / "here"), "PYTHONPATH": str(CHECKOUT)}
+        return {
+            **os.environ,
+            "XDG_STATE_HOME": str(self.folder / "here"),
+            "PYTHONPATH": str(CHECKOUT),
+        }
 
     def run(self, *words: str, directory: str = "data") -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            self.argv(*words, directory=directory), cwd=self.folder, env=self.environment, check=False,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_SECONDS,
+            self.argv(*words, directory=directory), cwd=self.folder, env=self.environment,
+            check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=COMMAND_SECONDS,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
         return done
@@ -118,17 +158,24 @@ class SleepingStack:
         return done.stdout + done.stderr
 
     @contextmanager
-    def applying(self, *moments: str, code: int = 0, words: Sequence[str] = (), halts: bool = False) -> Iterator[None]:
-        """Apply, and let something happen once these moments stand in the journal; `applied` is what was said in the end.
+    def applying(
+        self, *moments: str, code: int = 0, words: Sequence[str] = (), halts: bool = False
+    ) -> Iterator[None]:
+        """Apply, and let something happen once these moments stand in the journal; `applied` is
+        what was said in the end.
 
         Who `halts` does nothing more until it has happened.
         """
         rows, errors = self.rows(), self.folder / "apply.log"
-        program = ("-m", "tests.killed_at", ",".join(("halt", *moments))) if halts else ("-m", "reconciler")
+        program = (
+            ("-m", "tests.killed_at", ",".join(("halt", *moments)))
+            if halts
+            else ("-m", "reconciler")
+        )
         with errors.open("wb") as written:
             process = subprocess.Popen(
-                self.argv("apply", "--yes", *words, program=program), cwd=self.folder, env=self.environment,
-                stdin=subprocess.DEVNULL, stdout=written, stderr=written,
+                self.argv("apply", "--yes", *words, program=program), cwd=self.folder,
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=written, stderr=written,
             )  # fmt: skip
         stat = Path(f"/proc/{process.pid}/stat")
 
@@ -156,8 +203,8 @@ class SleepingStack:
         """Apply, and be killed once these moments stand in the journal."""
         argv = self.argv("apply", "--yes", program=("-m", "tests.killed_at", ",".join(moments)))
         done = subprocess.run(
-            argv, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            timeout=COMMAND_SECONDS,
+            argv, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS,
         )  # fmt: skip
         assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
 
@@ -174,7 +221,11 @@ class SleepingStack:
         """Begin to watch."""
         with (self.folder / "watch.log").open("ab") as log:
             return subprocess.Popen(
-                self.argv("watch"), cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stderr=log
+                self.argv("watch"),
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stderr=log,
             )
 
     def leave(self, watch: subprocess.Popen[bytes]) -> None:
@@ -190,9 +241,13 @@ class SleepingStack:
         return (self.folder / "watch.log").read_text()
 
     def moments(self, after: int = 0) -> list[str]:
-        """Return what the journal says after so many rows, such as "forward opened", "intent stop" or "done stop"."""
+        """Return what the journal says after so many rows, such as "forward opened", "intent stop"
+        or "done stop".
+        """
         try:
-            with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=COMMAND_SECONDS)) as journal:
+            with closing(
+                sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=COMMAND_SECONDS)
+            ) as journal:
                 return _moments(journal, after)
         except sqlite3.OperationalError:
             # Not written yet.
@@ -207,7 +262,9 @@ class SleepingStack:
         moments = self.moments()
         if not moments or moments[-1] not in SETTLED:
             return False
-        with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=COMMAND_SECONDS)) as journal:
+        with closing(
+            sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=COMMAND_SECONDS)
+        ) as journal:
             kinds = ("'run-opened', 'adopted'", "'run-closed', 'adopted'")
             found = [journal.execute(newest.format(one)).fetchone() for one in kinds]
         begun, ended = (json.loads(one[0]) if one else {} for one in found)
@@ -238,9 +295,21 @@ class SleepingStack:
         return timings
 
     def asking(self, tokens: int = 4) -> subprocess.Popen[str]:
-        """Send the conversation to the model, as a client does that is no login of the host; return once it is sent."""
-        words = [*self.rig.beside(self.host), sys.executable, "-I", "-S", str(SAY), str(self.port), str(tokens)]
-        asked = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        """Send the conversation to the model, as a client does that is no login of the host; return
+        once it is sent.
+        """
+        words = [
+            *self.rig.beside(self.host),
+            sys.executable,
+            "-I",
+            "-S",
+            str(SAY),
+            str(self.port),
+            str(tokens),
+        ]
+        asked = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         assert asked.stdin is not None
         assert asked.stderr is not None
         asked.stdin.write(self.conversation)
@@ -253,6 +322,8 @@ class SleepingStack:
     def status(self) -> dict[str, Any]:
         """Return what `status` says of the host."""
         host: dict[str, Any] = next(
-            host for host in json.loads(self.run("status", "-o", "json").stdout)["hosts"] if host["host"] == "box"
+            host
+            for host in json.loads(self.run("status", "-o", "json").stdout)["hosts"]
+            if host["host"] == "box"
         )
         return host

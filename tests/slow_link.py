@@ -1,4 +1,6 @@
-"""Be a long line: carry bytes between stdin and stdout and a port, each after the same time. A ProxyCommand of ssh."""
+"""Be a long line: carry bytes between stdin and stdout and a port, each after the same time. A
+ProxyCommand of ssh.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def main(host: str, port: str, seconds: str) -> None:
     """Carry until the other end closes."""
     with socket.create_connection((host, int(port))) as far:
         far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        Thread(target=carry, args=(lambda: os.read(0, CHUNK), far.sendall, float(seconds)), daemon=True).start()
+        Thread(
+            target=carry, args=(lambda: os.read(0, CHUNK), far.sendall, float(seconds)), daemon=True
+        ).start()
         carry(lambda: far.recv(CHUNK), lambda piece: os.write(1, piece), float(seconds))
 
 

@@ -53,36 +53,56 @@ class Served(NamedTuple):
     def move_away(self, seconds: float) -> None:
         """Let all that goes there or comes from there take `seconds` longer, each way."""
         with self.config.open("a") as config:
-            config.write(f"  ProxyCommand {sys.executable} -I -S {slow_link.__file__} %h %p {seconds}\n")
+            config.write(
+                f"  ProxyCommand {sys.executable} -I -S {slow_link.__file__} %h %p {seconds}\n"
+            )
 
     def options(self, directory: Path) -> dict[str, Any]:
         """Return the options of an access to this machine through it."""
-        return {"address": "127.0.0.1", "port": self.port, "config": str(self.config), "directory": str(directory)}
+        return {
+            "address": "127.0.0.1",
+            "port": self.port,
+            "config": str(self.config),
+            "directory": str(directory),
+        }
 
 
 @contextmanager
 def running(shell_setting: str = "") -> Iterator[Served]:
-    """Run a daemon that lets this user in by a key; `shell_setting` is a further line of its configuration."""
+    """Run a daemon that lets this user in by a key; `shell_setting` is a further line of its
+    configuration.
+    """
     need("ssh")
     daemon, keygen = program("sshd"), program("ssh-keygen")
     if os.getuid() == 0:
-        # Where its part without privileges lives; a machine that booted without its service has none.
+        # Where its part without privileges lives; a machine that booted without its service has
+        # none.
         Path("/run/sshd").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sshd-") as name:
         folder, port, other = Path(name), free_port(), free_port()
         for key in ("host", "id"):
-            subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
+            subprocess.run(
+                [keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True
+            )
         settings = (
-            f"Port {port}\nPort {other}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/id.pub\n{SETTINGS}{shell_setting}\n"
+            f"Port {port}\nPort {other}\nHostKey {folder}/host\nAuthorizedKeysFile"
+            f" {folder}/id.pub\n{SETTINGS}{shell_setting}\n"
         )
         (folder / "config").write_text(settings)
         (folder / "client").write_text(
-            f"Host *\n  IdentityFile {folder}/id\n  IdentitiesOnly yes\n  UserKnownHostsFile {folder}/known\n"
+            f"Host *\n  IdentityFile {folder}/id\n  IdentitiesOnly yes\n  UserKnownHostsFile"
+            f" {folder}/known\n"
         )
         algorithm, key = (folder / "host.pub").read_text().split()[:2]
-        (folder / "known").write_text("".join(f"[127.0.0.1]:{one} {algorithm} {key}\n" for one in (port, other)))
+        (folder / "known").write_text(
+            "".join(f"[127.0.0.1]:{one} {algorithm} {key}\n" for one in (port, other))
+        )
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([daemon, "-D", "-e", "-f", str(folder / "config")], stderr=log, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                [daemon, "-D", "-e", "-f", str(folder / "config")],
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
         try:
             until(lambda: _listens(port))
             yield Served(folder, port, other, process)

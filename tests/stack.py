@@ -24,7 +24,9 @@ COMMAND_SECONDS = 120
 LEAST_REUSED = 0.95
 """The share of a conversation's tokens that must be remembered."""
 
-CONVERSATION = " ".join(f"In chapter {number} the keeper counts {number * 7} ships." for number in range(1, 21))
+CONVERSATION = " ".join(
+    f"In chapter {number} the keeper counts {number * 7} ships." for number in range(1, 21)
+)
 
 INVENTORY = """version: 1
 {hosts}models:
@@ -36,7 +38,9 @@ INVENTORY = """version: 1
 class Stack:
     """Run `reconciler` in a folder, as a person would."""
 
-    def __init__(self, folder: Path, served: Served | None = None, server: Server = EMBEDDED) -> None:
+    def __init__(
+        self, folder: Path, served: Served | None = None, server: Server = EMBEDDED
+    ) -> None:
         """Lay it out; the host is this machine, reached over ssh where somebody serves that."""
         self.folder = folder
         self.server = server
@@ -70,12 +74,21 @@ class Stack:
     def forget(self, model: str) -> None:
         """Take the definition of a model out of the inventory."""
         file = self.folder / "state" / "inventory.yaml"
-        file.write_text("".join(line for line in file.read_text().splitlines(keepends=True) if model not in line))
+        file.write_text(
+            "".join(
+                line for line in file.read_text().splitlines(keepends=True) if model not in line
+            )
+        )
 
     def frail_engine(self, mood: str = "well") -> str:
-        """Return the definition of an engine that is not what it seems: well until SIGUSR1, busy or silent."""
+        """Return the definition of an engine that is not what it seems: well until SIGUSR1, busy or
+        silent.
+        """
         args = f', args: ["--frail", "{mood}"]' if mood != "well" else ""
-        return f"kind: llamacpp, binary: {program_in(self.folder)}, weights: {weights_in(self.folder)}{args}"
+        return (
+            f"kind: llamacpp, binary: {program_in(self.folder)}, weights:"
+            f" {weights_in(self.folder)}{args}"
+        )
 
     def argv(self, *words: str, directory: str = "data") -> list[str]:
         return [sys.executable, "-m", "reconciler", *words, "--state", "state", "--data", directory]
@@ -83,7 +96,9 @@ class Stack:
     def environment(self, **more: str) -> dict[str, str]:
         return {**os.environ, "XDG_STATE_HOME": str(self.folder / "host"), **more}
 
-    def run(self, *words: str, directory: str = "data", **more: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, directory: str = "data", **more: str
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             self.argv(*words, directory=directory),
             cwd=self.folder,
@@ -120,12 +135,16 @@ class Stack:
     def watching(
         self, *more: str, code: int | None = 0, words: Sequence[str] = ("-m", "reconciler")
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a watch until the context ends, and let it leave with a code, None for any; `words` is the program."""
+        """Run a watch until the context ends, and let it leave with a code, None for any; `words`
+        is the program.
+        """
         log = self.folder / "watch.log"
         argv = [sys.executable, *words, *self.argv("watch", *more)[3:]]
         environment = self.environment(PYTHONPATH=str(Path(__file__).parent.parent))
         with log.open("wb") as written:
-            process = subprocess.Popen(argv, cwd=self.folder, env=environment, stderr=written, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                argv, cwd=self.folder, env=environment, stderr=written, stdin=subprocess.DEVNULL
+            )
         try:
             yield process
         finally:
@@ -148,10 +167,16 @@ class Stack:
 
     def _judged(self) -> list[str]:
         runs = self.moments() if (self.folder / "data" / "journal" / "head").exists() else []
-        return sorted(self.engines()) if runs and runs[-1] in {"run-closed", "answered", "adopted"} else []
+        return (
+            sorted(self.engines())
+            if runs and runs[-1] in {"run-closed", "answered", "adopted"}
+            else []
+        )
 
     def killed_at(self, moments: Sequence[str], *words: str) -> int:
-        """Run a command that is killed once these moments stand in its journal, and return its exit code."""
+        """Run a command that is killed once these moments stand in its journal, and return its exit
+        code.
+        """
         argv = [sys.executable, "-m", "tests.killed_at", ",".join(moments), *self.argv(*words)[3:]]
         root = str(Path(__file__).parent.parent)
         environment = self.environment(PYTHONPATH=root)
@@ -172,7 +197,11 @@ class Stack:
 
     def _is_ours(self, unit: dict[str, Any]) -> bool:
         try:
-            return Path(f"/proc/{unit['identity']['pid']}/cwd").resolve().is_relative_to(self.folder.resolve())
+            return (
+                Path(f"/proc/{unit['identity']['pid']}/cwd")
+                .resolve()
+                .is_relative_to(self.folder.resolve())
+            )
         except OSError:
             return False
 
@@ -190,7 +219,9 @@ class Stack:
         return self.talk()["cache_n"]
 
     def moments(self, after: int = 0) -> list[str]:
-        """Return what the journal says after so many rows, such as "forward opened", "intent stop" or "done stop"."""
+        """Return what the journal says after so many rows, such as "forward opened", "intent stop"
+        or "done stop".
+        """
         with self._journal() as connection:
             return _moments(connection, after)
 
@@ -208,11 +239,15 @@ class Stack:
     def run_number(self) -> int:
         """Return the journal's name of the newest run."""
         with self._journal() as connection:
-            number: int = connection.execute("SELECT max(seq) FROM record WHERE kind = 'run-opened'").fetchone()[0]
+            number: int = connection.execute(
+                "SELECT max(seq) FROM record WHERE kind = 'run-opened'"
+            ).fetchone()[0]
         return number
 
     def until(self, process: subprocess.Popen[str], after: int, *sought: str) -> bool:
-        """Wait until a command has written these moments in this order, among others; return False when it ends without."""
+        """Wait until a command has written these moments in this order, among others; return False
+        when it ends without.
+        """
         with self._journal() as connection:
             while not _in_order(sought, _moments(connection, after)):
                 try:
@@ -235,7 +270,10 @@ class Stack:
 def _moments(connection: sqlite3.Connection, after: int) -> list[str]:
     """Name rows by what they are about: a run by its mode, a step by its kind."""
     about = "coalesce(body ->> '$.step', body ->> '$.mode', '')"
-    rows = connection.execute(f"SELECT kind, {about} FROM record WHERE seq > ? ORDER BY seq", (after,)).fetchall()  # noqa: S608 - constants
+    rows = connection.execute(
+        f"SELECT kind, {about} FROM record WHERE seq > ? ORDER BY seq",  # noqa: S608 - constants
+        (after,),
+    ).fetchall()
     words = {"run-opened": "{} opened", "step-intent": "intent {}", "step-done": "done {}"}
     return [words.get(kind, kind).format(about) for kind, about in rows]
 

@@ -1,4 +1,6 @@
-"""Surroundings that nobody plans for: variables, streams, limits, folders and files as a seed draws them, around one command."""
+"""Surroundings that nobody plans for: variables, streams, limits, folders and files as a seed draws
+them, around one command.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,12 @@ from tests.engine import free_port, weights_in
 from tests.unhealthy_engine import program_in
 
 LOOKS: dict[str, Sequence[Sequence[str]]] = {
-    "plan": (["plan"], ["plan", "--detailed-exitcode"], ["plan", "-o", "json"], ["plan", "--save", "plan.json"]),
+    "plan": (
+        ["plan"],
+        ["plan", "--detailed-exitcode"],
+        ["plan", "-o", "json"],
+        ["plan", "--save", "plan.json"],
+    ),
     "status": (["status"], ["status", "-o", "json"], ["status", "--exit-code"]),
     "history": (["history"], ["history", "7"]),
     "explain": (["explain", "tiny-a"], ["explain", "port"], ["explain"]),
@@ -28,7 +35,12 @@ LOOKS: dict[str, Sequence[Sequence[str]]] = {
     "": (["--help"], ["--version"], [], ["plan", "--help"], ["aply"]),
 }
 ACTS: dict[str, Sequence[Sequence[str]]] = {
-    "apply": (["apply", "--yes"], ["apply", "--yes", "--timeout", "5"], ["apply"], ["apply", "--yes", "-o", "json"]),
+    "apply": (
+        ["apply", "--yes"],
+        ["apply", "--yes", "--timeout", "5"],
+        ["apply"],
+        ["apply", "--yes", "-o", "json"],
+    ),
     "use": (["use", "tiny-b", "--yes"], ["use", "tiny-b", "--yes", "--commit"], ["use", "tiny-q"]),
     "init": (["init", "new"], ["init", "new", "--yes"]),
     "retry": (["retry", "--yes"],),
@@ -50,7 +62,14 @@ models:
   tiny-a: {{engine: {{{engine}}}, port: {port}, stable_for: 50ms}}
   tiny-b: {{engine: {{{engine}}}, port: {port}, stable_for: 50ms}}
 """
-SPOILT = (b"", b"version: 1\nactive: [\n", b"\xff\xfe\x00", b"tiny", b"version: 1\nactive: nobody\n", b"x: " + b"[" * 5000)
+SPOILT = (
+    b"",
+    b"version: 1\nactive: [\n",
+    b"\xff\xfe\x00",
+    b"tiny",
+    b"version: 1\nactive: nobody\n",
+    b"x: " + b"[" * 5000,
+)
 
 VARIABLES: dict[str, Sequence[str]] = {
     "LC_ALL": ("C", "POSIX", "xx_YY.nonsense", "C.UTF-8"),
@@ -107,7 +126,9 @@ class Ground:
         self.folder, self.full = folder, full
         (folder / "state").mkdir()
         engine = f"kind: llamacpp, binary: {program_in(folder)}, weights: {weights_in(folder)}"
-        (folder / "state" / "inventory.yaml").write_text(INVENTORY.format(engine=engine, port=free_port()))
+        (folder / "state" / "inventory.yaml").write_text(
+            INVENTORY.format(engine=engine, port=free_port())
+        )
         (folder / "state" / "desired.yaml").write_text(DESIRED)
         for name, mode in (("read-only", 0o555), ("closed", 0)):
             (folder / name).mkdir(mode=mode)
@@ -116,7 +137,11 @@ class Ground:
 
     def place(self, kind: str) -> str:
         """Return a path of a kind."""
-        named = {"a relative one": "relative", "a file": str(self.folder / "file"), "full": str(self.full)}
+        named = {
+            "a relative one": "relative",
+            "a file": str(self.folder / "file"),
+            "full": str(self.full),
+        }
         if kind in named or kind.startswith("/"):
             return named.get(kind, kind)
         return str(self.folder / {"nothing yet": "deep/er/down", "a loop": "loop"}.get(kind, kind))
@@ -145,11 +170,22 @@ class Ground:
             )
             if random.random() < 0.15
         }
-        return Surroundings(random.choice(WORDS[verb]), environment, streams, limits, random.choice(MASKS))
+        return Surroundings(
+            random.choice(WORDS[verb]), environment, streams, limits, random.choice(MASKS)
+        )
 
     def _environment(self, verb: str, random: Random) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "XDG", "GIT", "RECONCILER"))}
-        places = {"HOME": "home", "XDG_STATE_HOME": "host", "RECONCILER_DATA": "data", "RECONCILER_STATE": "state"}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTHON", "XDG", "GIT", "RECONCILER"))
+        }
+        places = {
+            "HOME": "home",
+            "XDG_STATE_HOME": "host",
+            "RECONCILER_DATA": "data",
+            "RECONCILER_STATE": "state",
+        }
         environment = kept | {name: str(self.folder / place) for name, place in places.items()}
         environment |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(self.folder)}
         for name in places:
@@ -158,7 +194,14 @@ class Ground:
         for name, values in VARIABLES.items():
             if random.random() < 0.15:
                 environment[name] = random.choice(values)
-        for name in ("PATH", "RECONCILER_DATA", "RECONCILER_STATE", "XDG_STATE_HOME", "USER", "LANG"):
+        for name in (
+            "PATH",
+            "RECONCILER_DATA",
+            "RECONCILER_STATE",
+            "XDG_STATE_HOME",
+            "USER",
+            "LANG",
+        ):
             if random.random() < 0.1:
                 environment.pop(name, None)
         if verb in LOOKS and random.random() < 0.2:
@@ -168,7 +211,9 @@ class Ground:
         return environment
 
     def run(self, met: Surroundings, patience: float) -> tuple[int, str]:
-        """Run a command, tell it to end when it takes too long, and return its exit code and all that it said."""
+        """Run a command, tell it to end when it takes too long, and return its exit code and all
+        that it said.
+        """
         with streams(met.streams, self.folder) as (given, closed):
             process = subprocess.Popen(
                 [sys.executable, "-m", "reconciler", *met.words],
@@ -178,7 +223,8 @@ class Ground:
                 stdout=given.get(1, subprocess.PIPE),
                 stderr=given.get(2, subprocess.PIPE),
                 umask=met.mask,
-                preexec_fn=lambda: confine(met.limits, closed),  # noqa: PLW1509 - a worker has one thread
+                # A worker has one thread.
+                preexec_fn=lambda: confine(met.limits, closed),  # noqa: PLW1509
             )
         try:
             said = process.communicate(timeout=patience)
@@ -211,7 +257,10 @@ def streams(kinds: dict[int, str], folder: Path) -> Iterator[tuple[dict[int, int
         "closed": os.open(os.devnull, os.O_RDWR),
     }
     try:
-        yield {number: ways[kind] for number, kind in kinds.items()}, [n for n, kind in kinds.items() if kind == "closed"]
+        yield (
+            {number: ways[kind] for number, kind in kinds.items()},
+            [n for n, kind in kinds.items() if kind == "closed"],
+        )
     finally:
         for descriptor in ways.values():
             os.close(descriptor)
@@ -221,7 +270,10 @@ def streams(kinds: dict[int, str], folder: Path) -> Iterator[tuple[dict[int, int
 def full_disk(folder: Path) -> Iterator[Path]:
     """Give a folder in which nothing can be written: on a full disk where that can be had."""
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+    if (
+        shutil.which("mount") is None
+        or subprocess.run(mount, capture_output=True, check=False).returncode
+    ):
         yield Path("/proc/sys")
         return
     try:

@@ -31,7 +31,9 @@ class Told:
         self.moved = anyio.Event()
 
     def take(self, told: Wanted | str) -> None:
-        self.told.append(told if isinstance(told, str) else ",".join(told.slices["local"].active or ()))
+        self.told.append(
+            told if isinstance(told, str) else ",".join(told.slices["local"].active or ())
+        )
         self.moved.set()
 
     async def stir(self) -> None:
@@ -83,7 +85,9 @@ class Told:
         (self.folder / "desired.yaml").touch()
 
 
-def follow(told: Told, script: Callable[[FileEdits], Awaitable[None]], source: FileSource | None = None) -> None:
+def follow(
+    told: Told, script: Callable[[FileEdits], Awaitable[None]], source: FileSource | None = None
+) -> None:
     """Follow the files while a script runs."""
 
     async def all_of_it() -> None:

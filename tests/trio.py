@@ -1,4 +1,6 @@
-"""Three hosts that are not there, of which one has bad drivers: what every command and the watch make of it, in no time."""
+"""Three hosts that are not there, of which one has bad drivers: what every command and the watch
+make of it, in no time.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,17 @@ from reconciler.model.names import Value
 from reconciler.model.records import Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
-from reconciler.ports import Access, Engine, GpuReader, HostPorts, Journal, Launcher, ModelFiles, ModelPorts, PowerControl
+from reconciler.ports import (
+    Access,
+    Engine,
+    GpuReader,
+    HostPorts,
+    Journal,
+    Launcher,
+    ModelFiles,
+    ModelPorts,
+    PowerControl,
+)
 from reconciler.verbs.context import Actor
 from reconciler.verbs.result import Outcome
 from tests.chance import SeededRandom
@@ -104,11 +116,15 @@ def spoiled(one: HostPorts, members: frozenset[tuple[str, str]], badness: Badnes
         return Bad(port, frozenset(name for where, name in members if where == role), badness)
 
     models = {
-        name: ModelPorts(bad("launcher", model.launcher), bad("engine", model.engine), bad("files", model.files))
+        name: ModelPorts(
+            bad("launcher", model.launcher), bad("engine", model.engine), bad("files", model.files)
+        )
         for name, model in one.models.items()
     }
     launchers = {kind: bad("launcher", launcher) for kind, launcher in one.launchers.items()}
-    return HostPorts(bad("access", one.access), bad("power", one.power), bad("gpu", one.gpu), launchers, models)
+    return HostPorts(
+        bad("access", one.access), bad("power", one.power), bad("gpu", one.gpu), launchers, models
+    )
 
 
 class FreeLock:
@@ -121,7 +137,9 @@ class FreeLock:
 
 @dataclass
 class Trio:
-    """Hold three worlds with one clock, one journal, and what is bad about one of them. It is what a verb is given."""
+    """Hold three worlds with one clock, one journal, and what is bad about one of them. It is what
+    a verb is given.
+    """
 
     traces: Path
     bad: frozenset[tuple[str, str]]
@@ -178,7 +196,14 @@ class Trio:
         """Watch for so long; what the watch does not survive is raised."""
         edits = FakeEdits(self.read())
         means = HostLoopDeps(
-            self.ports, HintsCache(self.journal), self.clock, SeededRandom(), ME, self.said.append, edits.look, self.keep
+            self.ports,
+            HintsCache(self.journal),
+            self.clock,
+            SeededRandom(),
+            ME,
+            self.said.append,
+            edits.look,
+            self.keep,
         )
         watcher = Watcher(means, edits, SystemdSupervisor({}))
         async with anyio.create_task_group() as group:

@@ -1,7 +1,9 @@
-"""A program with the flags and routes of llama-server that never becomes healthy, or stops being so at SIGUSR1.
+"""A program with the flags and routes of llama-server that never becomes healthy, or stops being so
+at SIGUSR1.
 
-`--frail silent` never listens, `--frail busy` answers 503 for ever. Any other is well until the signal: then it says nothing
-to anybody, `--frail hiccup` only to one question, and `--frail overloaded` answers 503. `--frail deaf` ends for nothing but KILL.
+`--frail silent` never listens, `--frail busy` answers 503 for ever. Any other is well until the
+signal: then it says nothing to anybody, `--frail hiccup` only to one question, and `--frail
+overloaded` answers 503. `--frail deaf` ends for nothing but KILL.
 """
 
 from __future__ import annotations
@@ -28,7 +30,11 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         content: dict[str, Any] = {
-            "/props": {"default_generation_settings": {}, "total_slots": 1, "model_alias": self.alias},
+            "/props": {
+                "default_generation_settings": {},
+                "total_slots": 1,
+                "model_alias": self.alias,
+            },
             "/slots": [{"id": 0, "n_ctx": 4096, "is_processing": False, "n_prompt_tokens": 0}],
         }
         self._answer(content.get(self.path, {}))

@@ -75,7 +75,14 @@ class WatchedWorld:
         """Run the watch beside what is in the context, and let it leave afterwards."""
         journal = MortalJournal(self.journal, self.life, self.world.noted)
         means = HostLoopDeps(
-            self._ports, HintsCache(journal), self.world.clock, SeededRandom(), ME, self.said.append, self.read_again, raised
+            self._ports,
+            HintsCache(journal),
+            self.world.clock,
+            SeededRandom(),
+            ME,
+            self.said.append,
+            self.read_again,
+            raised,
         )
         watcher = Watcher(means, self.edits, SystemdSupervisor({}))
         async with anyio.create_task_group() as group:
@@ -112,20 +119,34 @@ class WatchedWorld:
     async def roll_back(self) -> HostVerdict | None:
         """Ask for the state before, when there is one."""
         now = self.stage.wanted
-        others = [run for run in promoted(self.journal.rows(), HOST).values() if run.digest != digest(now)]
+        others = [
+            run for run in promoted(self.journal.rows(), HOST).values() if run.digest != digest(now)
+        ]
         if not others:
             return None
         observed = await Observer(self._ports(now), now, self.world.clock).everything()
         leaves = attempt_key(now, digest(now), observed)
-        return await self.ask("rollback", RollBack(host=HOST, slice=others[-1].slice, digest=others[-1].digest, leaves=leaves))
+        return await self.ask(
+            "rollback",
+            RollBack(host=HOST, slice=others[-1].slice, digest=others[-1].digest, leaves=leaves),
+        )
 
     def runs(self) -> list[str]:
         """Return what opened each run."""
-        return [row.record.trigger for row in self.journal.rows() if isinstance(row.record, RunOpened)]
+        return [
+            row.record.trigger for row in self.journal.rows() if isinstance(row.record, RunOpened)
+        ]
 
     def first_effect_after(self, at: float) -> float:
         """Return how many seconds passed until the first effect."""
-        return next(row.at for row in self.journal.rows() if row.at >= at and isinstance(row.record, StepIntent)) - at
+        return (
+            next(
+                row.at
+                for row in self.journal.rows()
+                if row.at >= at and isinstance(row.record, StepIntent)
+            )
+            - at
+        )
 
     def _ports(self, slice_: Slice) -> HostPorts:
         return ports(self.world, slice_, self.life, self.stage.parts)

@@ -12,7 +12,7 @@ from reconciler.cli.terminal import write
 from reconciler.errors import Misused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from _typeshed import SupportsWrite
 
@@ -30,6 +30,10 @@ ELSEWHERE = {
     "undo": "rollback",
 }
 """What other programs call things."""
+
+DESCRIPTION = (
+    "Make your GPU machines match a file in git: which model runs where, and which are switched on."
+)
 
 MOST_LINES = 1000
 """As many lines of a log a host gives at a time."""
@@ -58,7 +62,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser, verbs = parsers()
     verb = verb_of(words)
     if verb is not None and verb not in verbs:
-        raise Misused(f"unknown command: {verb}{_nearest(verb, verbs)}; `reconciler --help` lists them all")
+        raise Misused(
+            f"unknown command: {verb}{_nearest(verb, verbs)}; `reconciler --help` lists them all"
+        )
     asked, unknown = parser.parse_known_args(words)
     if unknown:
         program = " ".join(filter(None, ("reconciler", asked.verb)))
@@ -75,71 +81,28 @@ def _refuse_no_text(asked: argparse.Namespace) -> None:
         except UnicodeEncodeError as error:
             if name not in NAMES_OF_FILES:
                 shown = os.fsencode(str(word)).decode(errors="backslashreplace")
-                raise Misused(f"found {shown}, expected text in UTF-8; see `reconciler {asked.verb} --help`") from error
+                raise Misused(
+                    f"found {shown}, expected text in UTF-8; see `reconciler {asked.verb} --help`"
+                ) from error
 
 
 def parsers() -> tuple[Parser, Mapping[str, Parser]]:
     """Return what reads a command line, and the part of it that reads each verb's words."""
-    parser = Parser(
-        prog="reconciler",
-        description="Make your GPU machines match a file in git: which model runs where, and which are switched on.",
-    )
+    parser = Parser(prog="reconciler", description=DESCRIPTION)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
     shared = _shared()
-
-    def verb(name: str, what: str) -> Parser:
-        return verbs.add_parser(name, help=what, description=what, parents=[shared])
-
-    verb("demo", "switch a real engine between two models and back")
-    init = verb("init", "write both files from what is found on a machine")
-    init.add_argument(
-        "directory", metavar="DIR", help="directory to write to, which holds neither file yet; becomes a git repository"
-    )
-    init.add_argument("--host", metavar="[USER@]ADDRESS", help="look at another machine, which ssh reaches without a password")
-    init.add_argument("--yes", action="store_true", help="do not ask; leave what cannot be seen for you to fill in")
-    doctor = verb("doctor", "list everything that is wrong and how to fix it; changes nothing")
-    doctor.add_argument("host", nargs="?", help="one host only")
-    doctor.add_argument("--try-power", action="store_true", help="shut the host down and wake it again, while you watch")
-    doctor.add_argument("--yes", action="store_true", help="do not ask for confirmation first")
-    validate = verb("validate", "check both files")
-    validate.add_argument(
-        "--schema", metavar="NAME", nargs="?", const="", help="print the JSON Schema of a file, or of what a verb prints"
-    )
-    use = verb("use", "switch to a model: edit desired.yaml, show the plan and apply it")
-    use.add_argument("model", metavar="MODEL", help="the model to make active on its host")
-    use.add_argument("--host", help="fail unless the model is one of this host")
-    use.add_argument("--commit", action="store_true", help="commit desired.yaml, and nothing else, with git")
-    use.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    _plan(verb("plan", "show what would be done; changes nothing"))
-    _apply(verb("apply", "apply the plan and wait until the model is healthy"))
-    status = verb("status", "show the actual and the desired state")
-    either = status.add_mutually_exclusive_group()
-    either.add_argument("-f", "--follow", action="store_true", help="show it again at every change, until Ctrl-C")
-    either.add_argument("--exit-code", action="store_true", help="exit with 1 if a host is not ready")
-    explain = verb("explain", "show everything known about a model, host, run, error, reason, word, step or key")
-    explain.add_argument(
-        "subject", metavar="SUBJECT", help="its name or number, a word such as Stalled, or a key such as models.NAME.port"
-    )
-    logs = verb("logs", "show what the engine of a model wrote")
-    logs.add_argument("model", metavar="MODEL", help="the model")
-    logs.add_argument("-f", "--follow", action="store_true", help="keep printing until Ctrl-C, across restarts of the model")
-    logs.add_argument("-n", "--lines", type=_lines, default=20, metavar="LINES", help="how many lines, up to 1000 (default: 20)")
-    history = verb("history", "list the runs and how they ended")
-    history.add_argument("run", nargs="?", type=_run_number, help="one run only")
-    rollback = verb("rollback", "go back to an earlier state")
-    rollback.add_argument("run", nargs="?", type=_run_number, help="the run to go back to (default: the previous one)")
-    rollback.add_argument("--host", help="the host, if there are several")
-    rollback.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    _one_host(verb("retry", "forget a failure and try again"))
-    verb("watch", "apply changes by itself, whenever the files change or a model dies")
-    _hold(_one_host(verb("hold", "leave a host alone until `resume`")))
-    _one_host(verb("resume", "end a hold"))
+    for name, (what, add) in VERBS.items():
+        add(verbs.add_parser(name, help=what, description=what, parents=[shared]))
     return parser, verbs.choices
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:
-    near = [ELSEWHERE[word]] if word in ELSEWHERE else difflib.get_close_matches(word, sorted(words), n=1)
+    near = (
+        [ELSEWHERE[word]]
+        if word in ELSEWHERE
+        else difflib.get_close_matches(word, sorted(words), n=1)
+    )
     return f', did you mean "{near[0]}"?' if near else ""
 
 
@@ -155,49 +118,213 @@ def _seconds(text: str) -> float:
 
 def _run_number(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"found {text}, expected the number of a run; `reconciler history` shows them")
+        raise argparse.ArgumentTypeError(
+            f"found {text}, expected the number of a run; `reconciler history` shows them"
+        )
     return int(text)
 
 
 def _lines(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= MOST_LINES:
-        raise argparse.ArgumentTypeError(f"found {text}, expected a number of lines from 1 to {MOST_LINES}")
+        raise argparse.ArgumentTypeError(
+            f"found {text}, expected a number of lines from 1 to {MOST_LINES}"
+        )
     return int(text)
 
 
 def _shared() -> Parser:
     shared = Parser(add_help=False)
-    shared.add_argument("-o", "--output", choices=("text", "json"), default="text", help="output format (default: text)")
-    shared.add_argument("--state", metavar="DIR", help="directory of desired.yaml and inventory.yaml (default: state)")
     shared.add_argument(
-        "--data", metavar="DIR", help="directory of the journal and the lock (default: in the XDG state directory)"
+        "-o",
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="output format (default: text)",
+    )
+    shared.add_argument(
+        "--state",
+        metavar="DIR",
+        help="directory of desired.yaml and inventory.yaml (default: state)",
+    )
+    shared.add_argument(
+        "--data",
+        metavar="DIR",
+        help="directory of the journal and the lock (default: in the XDG state directory)",
     )
     return shared
 
 
-def _one_host(parser: Parser) -> Parser:
+def _nothing(parser: Parser) -> None:
+    """Add nothing: the verb takes the shared options alone."""
+    _ = parser
+
+
+def _init(parser: Parser) -> None:
+    parser.add_argument(
+        "directory",
+        metavar="DIR",
+        help="directory to write to, which holds neither file yet; becomes a git repository",
+    )
+    parser.add_argument(
+        "--host",
+        metavar="[USER@]ADDRESS",
+        help="look at another machine, which ssh reaches without a password",
+    )
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="do not ask; leave what cannot be seen for you to fill in",
+    )
+
+
+def _doctor(parser: Parser) -> None:
     parser.add_argument("host", nargs="?", help="one host only")
-    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    return parser
+    parser.add_argument(
+        "--try-power",
+        action="store_true",
+        help="shut the host down and wake it again, while you watch",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation first")
 
 
-def _hold(parser: Parser) -> None:
-    parser.add_argument("--reason", default="", help="shown in `status`")
-    parser.add_argument("--until", metavar="T", help='end the hold by itself: "2h", "18:30" or "2026-12-24 18:30"')
-    parser.add_argument("--release", action="store_true", help="first save conversations and stop what runs there")
-    parser.add_argument("--now", action="store_true", help="cut a wait short that is under way")
+def _validate(parser: Parser) -> None:
+    parser.add_argument(
+        "--schema",
+        metavar="NAME",
+        nargs="?",
+        const="",
+        help="print the JSON Schema of a file, or of what a verb prints",
+    )
 
 
-def _plan(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 if there is something to do")
+def _use(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the model to make active on its host")
+    parser.add_argument("--host", help="fail unless the model is one of this host")
+    parser.add_argument(
+        "--commit", action="store_true", help="commit desired.yaml, and nothing else, with git"
+    )
+    _yes(parser)
+
+
+def _plan(parser: Parser) -> None:
+    parser.add_argument(
+        "--detailed-exitcode", action="store_true", help="exit with 2 if there is something to do"
+    )
     parser.add_argument("--save", metavar="FILE", help="save the plan to a file, for `apply FILE`")
 
 
-def _apply(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("plan", nargs="?", metavar="PLAN", help="a saved plan; refused unless it would still do the same")
-    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    parser.add_argument("--timeout", type=_seconds, metavar="S", help="give up waiting after S seconds")
+def _apply(parser: Parser) -> None:
     parser.add_argument(
-        "--prune", action="store_true", help="also stop models that reconciler started and that the inventory no longer has"
+        "plan",
+        nargs="?",
+        metavar="PLAN",
+        help="a saved plan; refused unless it would still do the same",
     )
-    parser.add_argument("--take-over", action="store_true", help="replace another controller's claim on a host")
+    _yes(parser)
+    parser.add_argument(
+        "--timeout", type=_seconds, metavar="S", help="give up waiting after S seconds"
+    )
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="also stop models that reconciler started and that the inventory no longer has",
+    )
+    parser.add_argument(
+        "--take-over", action="store_true", help="replace another controller's claim on a host"
+    )
+
+
+def _status(parser: Parser) -> None:
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "-f", "--follow", action="store_true", help="show it again at every change, until Ctrl-C"
+    )
+    either.add_argument(
+        "--exit-code", action="store_true", help="exit with 1 if a host is not ready"
+    )
+
+
+def _explain(parser: Parser) -> None:
+    parser.add_argument(
+        "subject",
+        metavar="SUBJECT",
+        help="its name or number, a word such as Stalled, or a key such as models.NAME.port",
+    )
+
+
+def _logs(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the model")
+    parser.add_argument(
+        "-f",
+        "--follow",
+        action="store_true",
+        help="keep printing until Ctrl-C, across restarts of the model",
+    )
+    parser.add_argument(
+        "-n",
+        "--lines",
+        type=_lines,
+        default=20,
+        metavar="LINES",
+        help="how many lines, up to 1000 (default: 20)",
+    )
+
+
+def _history(parser: Parser) -> None:
+    parser.add_argument("run", nargs="?", type=_run_number, help="one run only")
+
+
+def _rollback(parser: Parser) -> None:
+    parser.add_argument(
+        "run", nargs="?", type=_run_number, help="the run to go back to (default: the previous one)"
+    )
+    parser.add_argument("--host", help="the host, if there are several")
+    _yes(parser)
+
+
+def _one_host(parser: Parser) -> None:
+    parser.add_argument("host", nargs="?", help="one host only")
+    _yes(parser)
+
+
+def _hold(parser: Parser) -> None:
+    _one_host(parser)
+    parser.add_argument("--reason", default="", help="shown in `status`")
+    parser.add_argument(
+        "--until", metavar="T", help='end the hold by itself: "2h", "18:30" or "2026-12-24 18:30"'
+    )
+    parser.add_argument(
+        "--release", action="store_true", help="first save conversations and stop what runs there"
+    )
+    parser.add_argument("--now", action="store_true", help="cut a wait short that is under way")
+
+
+def _yes(parser: Parser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+
+
+VERBS: Mapping[str, tuple[str, Callable[[Parser], None]]] = {
+    "demo": ("switch a real engine between two models and back", _nothing),
+    "init": ("write both files from what is found on a machine", _init),
+    "doctor": ("list everything that is wrong and how to fix it; changes nothing", _doctor),
+    "validate": ("check both files", _validate),
+    "use": ("switch to a model: edit desired.yaml, show the plan and apply it", _use),
+    "plan": ("show what would be done; changes nothing", _plan),
+    "apply": ("apply the plan and wait until the model is healthy", _apply),
+    "status": ("show the actual and the desired state", _status),
+    "explain": (
+        "show everything known about a model, host, run, error, reason, word, step or key",
+        _explain,
+    ),
+    "logs": ("show what the engine of a model wrote", _logs),
+    "history": ("list the runs and how they ended", _history),
+    "rollback": ("go back to an earlier state", _rollback),
+    "retry": ("forget a failure and try again", _one_host),
+    "watch": (
+        "apply changes by itself, whenever the files change or a model dies",
+        _nothing,
+    ),
+    "hold": ("leave a host alone until `resume`", _hold),
+    "resume": ("end a hold", _one_host),
+}
+"""What each verb is for, in the order of `--help`, and what adds its words."""

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 OTHERS = 0o077
 LEAVES_DOUBT = {"apply", "use", "retry", "rollback", "hold", "resume", "demo"}
-"""What ends with an outcome that nobody knows. A watch is started again by whoever keeps it, and looks first."""
+"""What ends with an outcome that nobody knows. A watch is started again by whoever keeps it, and
+looks first."""
 
 
 def told(error: BaseException, words: Sequence[str]) -> int:
     """Say what happened and where more of it stands, and return the exit code."""
     told_of = trace.told(_folders(words), error)
-    say(f"reconciler: {Unexpected.__name__}: {told_of}. `reconciler status` says how things are now")
+    say(
+        f"reconciler: {Unexpected.__name__}: {told_of}. `reconciler status` says how things are now"
+    )
     return UNKNOWN if verb_of(words) in LEAVES_DOUBT else Unexpected.exit_code
 
 

@@ -26,7 +26,10 @@ LEAST_REUSED = 0.95
 NOTHING_ACTIVE = "[]"
 FIRST, SECOND = "tiny-a", "tiny-b"
 
-CONVERSATION = " ".join(f"In chapter {number} the lighthouse keeper counts {number * 7} ships." for number in range(1, 31))
+CONVERSATION = " ".join(
+    f"In chapter {number} the lighthouse keeper counts {number * 7} ships."
+    for number in range(1, 31)
+)
 
 INVENTORY = """version: 1
 models:
@@ -58,7 +61,9 @@ class Stage:
 
     def desire(self, active: str) -> None:
         """Write desired.yaml and commit it."""
-        (self.folder / "state" / "desired.yaml").write_text(f"version: 1\npower: on\nactive: {active}\n")
+        (self.folder / "state" / "desired.yaml").write_text(
+            f"version: 1\npower: on\nactive: {active}\n"
+        )
         self._git("add", "state")
         self._git("commit", "--quiet", "--message", f"serve {active}")
 
@@ -77,15 +82,30 @@ class Stage:
     def ask(self, model_name: str) -> Timings:
         """Send the conversation to whatever serves, and say what the server had to read for it."""
         wish: JsonValue = {"prompt": CONVERSATION, "n_predict": 8, "cache_prompt": True}
-        reply = anyio.run(HttpClient().post, f"http://127.0.0.1:{self.port}/completion", wish, ANSWER_SECONDS)
+        reply = anyio.run(
+            HttpClient().post, f"http://127.0.0.1:{self.port}/completion", wish, ANSWER_SECONDS
+        )
         timings = Completion.model_validate(reply.json()).timings
-        self.say(f"\n{model_name}: {timings.prompt_n} tokens read, {timings.cache_n} remembered (the server's own timings)")
+        self.say(
+            f"\n{model_name}: {timings.prompt_n} tokens read, {timings.cache_n} remembered (the"
+            " server's own timings)"
+        )
         return timings
 
     def _git(self, *words: str) -> None:
         self.say(f"\n$ git {' '.join(words)}")
-        who = ["-c", "user.name=Demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false"]
-        if self._run(["git", *who, *words], {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}):
+        who = [
+            "-c",
+            "user.name=Demo",
+            "-c",
+            "user.email=demo@localhost",
+            "-c",
+            "commit.gpgsign=false",
+        ]
+        if self._run(
+            ["git", *who, *words],
+            {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull},
+        ):
             raise Unreachable(f"git {words[0]} failed in {self.folder}")
 
     def _run(self, argv: Sequence[str], environment: dict[str, str]) -> int:
@@ -102,12 +122,17 @@ class Stage:
         except FileNotFoundError as error:
             raise Unreachable(f"{argv[0]} is not installed, and the demo needs it") from error
         except subprocess.TimeoutExpired as error:
-            raise Unreachable(f"{' '.join(argv[:4])} did not end within {COMMAND_SECONDS} s") from error
+            raise Unreachable(
+                f"{' '.join(argv[:4])} did not end within {COMMAND_SECONDS} s"
+            ) from error
         return done.returncode
 
 
 def run(say: Say) -> int:
-    """Show A -> B -> A with the conversation kept, leave nothing behind; return 0 when the server proved it."""
+    """Show A -> B -> A with the conversation kept, leave nothing behind.
+
+    Return 0 when the server proved it.
+    """
     if shutil.which("git") is None:
         raise Unreachable("git is not installed, and the demo needs it")
     _check_engine()
@@ -126,11 +151,19 @@ def run(say: Say) -> int:
 
 
 def _check_engine() -> None:
-    """Find out before anything else whether the engine can run at all; raise Unreachable with what it says."""
+    """Find out before anything else whether the engine can run at all.
+
+    Raise Unreachable with what it says.
+    """
     argv = [sys.executable, "-m", "reconciler.embedded.server", "--version"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)  # noqa: S603 - as above
+    done = subprocess.run(  # noqa: S603 - as above
+        argv, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
+    )
     if done.returncode:
-        said = done.stderr.strip().removeprefix("error: ") or f"its engine ended with {done.returncode} and no word"
+        said = (
+            done.stderr.strip().removeprefix("error: ")
+            or f"its engine ended with {done.returncode} and no word"
+        )
         raise Unreachable(f"the demo cannot run: {said}")
 
 
@@ -148,7 +181,10 @@ def _play(stage: Stage) -> int:
     back = stage.ask(FIRST)
     codes.append(stage.reconciler("history"))
     share = back.cache_n / (held.cache_n or 1)
-    stage.say(f"\nThe first request after switching back reused {back.cache_n} of {held.cache_n} saved tokens ({share:.0%}).")
+    stage.say(
+        f"\nThe first request after switching back reused {back.cache_n} of {held.cache_n} saved"
+        f" tokens ({share:.0%})."
+    )
     return 0 if not any(codes) and held.cache_n and share >= LEAST_REUSED else 1
 
 

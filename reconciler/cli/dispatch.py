@@ -1,4 +1,7 @@
-"""Dispatch: which verb is called with what of a command line. Each verb is loaded when it is asked for, and alone."""
+"""Dispatch: which verb is called with what of a command line.
+
+Each verb is loaded when it is asked for, and alone.
+"""
 
 # ruff: noqa: PLC0415 - see above
 
@@ -50,7 +53,11 @@ def _loaded(asked: argparse.Namespace) -> App:
         from reconciler.app import build
         from reconciler.settings import settings
 
-        return build(settings(os.environ, asked.directory if asked.verb == "init" else asked.state, asked.data))
+        return build(
+            settings(
+                os.environ, asked.directory if asked.verb == "init" else asked.state, asked.data
+            )
+        )
 
 
 async def _look(asked: argparse.Namespace, app: App) -> Outcome[Value]:
@@ -112,7 +119,9 @@ def _schema(name: str) -> str:
 
     schemas = real()
     if name not in schemas:
-        raise Misused(f"found {name or 'nothing'}, expected the name of a schema: {', '.join(schemas)}")
+        raise Misused(
+            f"found {name or 'nothing'}, expected the name of a schema: {', '.join(schemas)}"
+        )
     return json.dumps(schemas[name], indent=2, ensure_ascii=False)
 
 
@@ -129,12 +138,16 @@ async def _act(asked: argparse.Namespace, app: App) -> Outcome[Value]:
         case "init":
             from reconciler.verbs import init
 
-            return await init.run(app, ask if sys.stdin.isatty() and not asked.yes else None, asked.host)
+            return await init.run(
+                app, ask if sys.stdin.isatty() and not asked.yes else None, asked.host
+            )
         case "use":
             from reconciler.verbs import use
 
             message = f"active: {asked.model}" if asked.commit else ""
-            return await use.run(app, app.source.propose(asked.model, asked.host), message, _caller(asked))
+            return await use.run(
+                app, app.source.propose(asked.model, asked.host), message, _caller(asked)
+            )
         case _:
             return await _steer(asked, app)
 
@@ -151,7 +164,9 @@ async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
         app.supervisor.status(line)
 
     await watch.run(app, tell, partial(signals.steering, say=tell, ended=ended))
-    return Outcome(WatchDocument(ended=ended[0].name), INTERRUPTED if ended[0] == Signals.SIGINT else OK)
+    return Outcome(
+        WatchDocument(ended=ended[0].name), INTERRUPTED if ended[0] == Signals.SIGINT else OK
+    )
 
 
 def _caller(asked: argparse.Namespace) -> Caller:
@@ -183,7 +198,9 @@ async def _steer(asked: argparse.Namespace, app: App) -> Outcome[Value]:
         case "retry":
             return await retry.run(app, asked.host, caller, approved=asked.yes)
         case "hold":
-            words = hold.HoldWords(asked.reason, asked.until, release=asked.release, now=asked.now, approved=asked.yes)
+            words = hold.HoldWords(
+                asked.reason, asked.until, release=asked.release, now=asked.now, approved=asked.yes
+            )
             return await hold.hold(app, asked.host, words, caller)
         case "resume":
             return await hold.resume(app, asked.host, caller, approved=asked.yes)

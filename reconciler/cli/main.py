@@ -19,14 +19,20 @@ LEFT = "left; nothing was changed"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code. Data goes to stdout, everything else to stderr."""
+    """Run one command line and return its exit code.
+
+    Data goes to stdout, everything else to stderr.
+    """
     given = list(sys.argv[1:] if words is None else words)
     open_streams()
     try:
         return _answered(given)
     except BaseExceptionGroup as group:
         return _all_told(group, given)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where whatever is left ends
+    except (
+        Exception,  # noqa: BLE001 - the one place where whatever is left ends
+        KeyboardInterrupt,
+    ) as error:
         return _told(error, given)
     finally:
         settle_streams()
@@ -70,6 +76,14 @@ def _told(error: BaseException, words: Sequence[str]) -> int:
 
 
 def _say(error: ReconcilerError) -> None:
-    """Say what is wrong, each of several problems with the same beginning: a search finds all. Indented lines belong to one."""
+    """Say what is wrong, each of several problems with the same beginning: a search finds all.
+
+    Indented lines belong to one.
+    """
     lines = error.message.split("\n")
-    say("\n".join(line if line.startswith(" ") else f"reconciler: {error.reason}: {line}" for line in lines))
+    say(
+        "\n".join(
+            line if line.startswith(" ") else f"reconciler: {error.reason}: {line}"
+            for line in lines
+        )
+    )

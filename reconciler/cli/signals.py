@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def ending(interrupt: Interrupt, say: Say) -> AsyncIterator[None]:
-    """End waits at the first signal that ends; leave at once at the second, with the run open in the journal."""
+    """End waits at the first signal that ends.
+
+    Leave at once at the second, with the run open in the journal.
+    """
     # Who started this under nohup wants it to outlive the terminal.
     hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hang_up) as signals:
@@ -53,7 +56,9 @@ async def steering(watcher: Watcher, say: Say, ended: list[signal.Signals]) -> A
             group.cancel_scope.cancel()
 
 
-async def _steer(signals: AsyncIterable[signal.Signals], watcher: Watcher, say: Say, ended: list[signal.Signals]) -> None:
+async def _steer(
+    signals: AsyncIterable[signal.Signals], watcher: Watcher, say: Say, ended: list[signal.Signals]
+) -> None:
     async for number in signals:
         if number == signal.SIGHUP:
             say("looking at everything again")

@@ -29,7 +29,8 @@ STREAMS = ("stdin", "stdout", "stderr")
 def open_streams() -> None:
     """Open what was closed when this program was started, and let no letter be one that cannot be written.
 
-    Python gives None for a closed stream, and the next file that is opened, such as the journal, would get its number.
+    Python gives None for a closed stream, and the next file that is opened, such as the journal,
+    would get its number.
     """
     for number, (name, mode) in enumerate(zip(STREAMS, "rww", strict=True)):
         try:
@@ -50,20 +51,31 @@ def settle_streams() -> None:
 
 
 def write(text: str) -> int:
-    """Write to standard output; return 1 when nobody reads there any more, raise Unreachable when it cannot be written."""
+    """Write to standard output.
+
+    Return 1 when nobody reads there any more, raise Unreachable when it cannot be written.
+    """
     error = _put(sys.stdout, text + "\n")
     if error is not None and not isinstance(error, BrokenPipeError):
-        raise Unreachable(f"the answer cannot be written to standard output: {error.strerror}") from error
+        raise Unreachable(
+            f"the answer cannot be written to standard output: {error.strerror}"
+        ) from error
     return 0 if error is None else 1
 
 
 def say(line: str) -> None:
-    """Write a line to standard error. A run that is under way does not end because nobody reads along any more."""
+    """Write a line to standard error.
+
+    A run that is under way does not end because nobody reads along any more.
+    """
     _put(sys.stderr, line + "\n")
 
 
 def _put(stream: TextIO, text: str) -> OSError | None:
-    """Write to a stream at once; where that cannot be done, return why and let everything that follows go nowhere."""
+    """Write to a stream at once.
+
+    Where that cannot be done, return why and let everything that follows go nowhere.
+    """
     try:
         stream.write(text)
         stream.flush()
@@ -89,7 +101,10 @@ def log_line(asked: argparse.Namespace) -> Callable[[str], None]:
 
     lines = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
-        processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.JSONRenderer()],
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
     )
 
     def tell(line: str) -> None:
@@ -102,7 +117,10 @@ def log_line(asked: argparse.Namespace) -> Callable[[str], None]:
 
 
 def ask(question: str) -> str:
-    """Return what a person answers, nothing where a terminal went away; raise KeyboardInterrupt with what became of it."""
+    """Return what a person answers, nothing where a terminal went away.
+
+    Raise KeyboardInterrupt with what became of it.
+    """
     # While an event loop runs, its own handler would note Ctrl-C and go on reading.
     noting = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -117,7 +135,10 @@ def ask(question: str) -> str:
 
 
 def approver(asked: argparse.Namespace) -> Callable[[PlanDocument], bool]:
-    """Return what shows a plan and asks whether to apply it; raise NotApproved where nobody can be asked."""
+    """Return what shows a plan and asks whether to apply it.
+
+    Raise NotApproved where nobody can be asked.
+    """
 
     def approve(document: PlanDocument) -> bool:
         from reconciler.render import text  # noqa: PLC0415 - only who acts pays for it
@@ -127,20 +148,28 @@ def approver(asked: argparse.Namespace) -> Callable[[PlanDocument], bool]:
             return True
         if not sys.stdin.isatty():
             without = f"`reconciler {asked.verb} --yes` applies without asking"
-            raise NotApproved(f"nothing was done: there is no terminal to ask for confirmation; {without}")
+            raise NotApproved(
+                f"nothing was done: there is no terminal to ask for confirmation; {without}"
+            )
         return ask("Apply this? [y/N] ").lower() in {"y", "yes"}
 
     return approve
 
 
 def confirm(asked: argparse.Namespace) -> Callable[[str], bool]:
-    """Return what asks a person a question, and whether they say yes; raise NotApproved where nobody can be asked."""
+    """Return what asks a person a question, and whether they say yes.
+
+    Raise NotApproved where nobody can be asked.
+    """
 
     def agree(question: str) -> bool:
         if asked.yes:
             return True
         if not sys.stdin.isatty():
-            raise NotApproved("nothing was done: there is no terminal to ask for confirmation; `--yes` does not ask")
+            raise NotApproved(
+                "nothing was done: there is no terminal to ask for confirmation; `--yes` does"
+                " not ask"
+            )
         return ask(question).lower() in {"y", "yes"}
 
     return agree
@@ -164,13 +193,20 @@ def rendered(asked: argparse.Namespace, answer: Value, indent: int | None = 2) -
         "init": onboarding_text.init_text,
         "doctor": onboarding_text.doctor_text,
     }
-    reader = text.verdict_text if getattr(asked, "try_power", False) else shown.get(asked.verb, text.verdict_text)
+    reader = (
+        text.verdict_text
+        if getattr(asked, "try_power", False)
+        else shown.get(asked.verb, text.verdict_text)
+    )
     return reader(document, look_of(sys.stdout))
 
 
 def look_of(stream: TextIO) -> Look:
     """Return how wide and colourful a stream may be: on a terminal as it is, elsewhere everything plain."""
-    from reconciler.render.terminal_style import PLAIN, Look  # noqa: PLC0415 - JSON does not pay for it
+    from reconciler.render.terminal_style import (  # noqa: PLC0415 - JSON does not pay for it
+        PLAIN,
+        Look,
+    )
 
     if not stream.isatty():
         return PLAIN

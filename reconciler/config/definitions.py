@@ -39,7 +39,8 @@ def define(
 ) -> tuple[Definitions, list[Problem]]:
     """Return the definitions of all hosts and models whose drivers accept them, and a problem for everything else.
 
-    `typed` knows what was typed at a path of the inventory, where it means a number or true or false.
+    `typed` knows what was typed at a path of the inventory, where it means a number or true or
+    false.
     """
     drivers = _Drivers(catalog, typed)
     accesses = {
@@ -49,7 +50,11 @@ def define(
     }
     powering = Powering(drivers, accesses)
     ways = {name: drivers.way(name, access, accesses) for name, access in accesses.items()}
-    hosts = {name: spec for name, host in inventory.hosts.items() if (spec := drivers.host(name, host, ways.get(name), powering))}
+    hosts = {
+        name: spec
+        for name, host in inventory.hosts.items()
+        if (spec := drivers.host(name, host, ways.get(name), powering))
+    }
     models = {}
     for name, model in inventory.models.items():
         host_name = inventory.host_name_of(model)
@@ -75,15 +80,26 @@ class _Way(NamedTuple):
     via: Via | None
 
 
-def _of_environment(model: Model, engine: Kind, at: KeyPath, defaults: _Defaults, *, is_ours: bool) -> Iterator[Problem]:
+def _of_environment(
+    model: Model, engine: Kind, at: KeyPath, defaults: _Defaults, *, is_ours: bool
+) -> Iterator[Problem]:
     """Yield what speaks against the variables of an engine, whose command line may be somebody else's."""
     env = engine.options.get("env")
     names = env.keys() if isinstance(env, dict) else set()
     is_own = "env" in model.engine.options
-    place = (*at, "engine", "env") if is_own else ("hosts", defaults.host_name, "engines", engine.kind, "env")
+    place = (
+        (*at, "engine", "env")
+        if is_own
+        else ("hosts", defaults.host_name, "engines", engine.kind, "env")
+    )
     if names and not is_ours:
-        found_ = f"found variables, but {at[-1]} is a service that is there already: set them in its unit, with Environment="
-        yield Problem("inventory", place, f"{found_}, and leave env out, or write `env: {{}}` at {at[-1]}")
+        found_ = (
+            f"found variables, but {at[-1]} is a service that is there already: set them in its"
+            " unit, with Environment="
+        )
+        yield Problem(
+            "inventory", place, f"{found_}, and leave env out, or write `env: {{}}` at {at[-1]}"
+        )
     for name in sorted({*CARDS} & names) if model.gpus else ():
         sentence = f"found it beside `gpus` of {at[-1]}, which sets it; remove one of the two"
         yield Problem("inventory", (*place, name), sentence, at_key=True)
@@ -115,7 +131,15 @@ class _Drivers:
         if not (way and power and gpu):
             return None
         can = powering.capabilities(power)
-        return HostSpec(name=name, access=way.access, via=way.via, power=power, prepare=host.prepare, gpu=gpu, capabilities=can)
+        return HostSpec(
+            name=name,
+            access=way.access,
+            via=way.via,
+            power=power,
+            prepare=host.prepare,
+            gpu=gpu,
+            capabilities=can,
+        )
 
     def model(self, name: str, model: Model, defaults: _Defaults | None) -> Definition | None:
         """Return the definition of a model, None when a driver objects or its host, and so defaults, is unknown."""
@@ -132,9 +156,15 @@ class _Drivers:
         self.problems += _of_environment(model, engine, at, defaults, is_ours=is_ours)
         command = self._catalog.command(engine.kind, options, name, model.port, model.gpus)
         capabilities = self._catalog.capabilities("engine", engine)
-        # Saved slots are proven against a command line that is known; a launcher may run one that is somebody else's.
+        # Saved slots are proven against a command line that is known; a launcher may run one that
+        # is somebody else's.
         keeps = capabilities.keeps_conversations and is_ours
-        return Definition(engine, launcher, command, capabilities.model_copy(update={"keeps_conversations": keeps}))
+        return Definition(
+            engine,
+            launcher,
+            command,
+            capabilities.model_copy(update={"keeps_conversations": keeps}),
+        )
 
     def _knows(self, role: str, kind: str, path: KeyPath, *, at_key: bool = False) -> bool:
         kinds = self._catalog.kinds(role)
@@ -142,7 +172,10 @@ class _Drivers:
             return True
         is_planned = kind in _PLANNED
         later = " which is not in this version," if is_planned else ""
-        sentence = f"found {found(kind)},{later} expected {one_of(kinds)}{'' if is_planned else nearest(kind, kinds)}"
+        sentence = (
+            f"found {found(kind)},{later} expected"
+            f" {one_of(kinds)}{'' if is_planned else nearest(kind, kinds)}"
+        )
         self.problems.append(Problem("inventory", path, sentence, at_key))
         return False
 
@@ -155,7 +188,9 @@ class _Drivers:
         options = self._options(role, written, place)
         return _kind(written, options) if options else None
 
-    def _options(self, role: str, written: Kind, place: KeyPath, defaults: _Defaults | None = None) -> BaseModel | None:
+    def _options(
+        self, role: str, written: Kind, place: KeyPath, defaults: _Defaults | None = None
+    ) -> BaseModel | None:
         """Return the options of a kind, None when its driver objects."""
         if not self._knows(role, written.kind, (*place, "kind")):
             return None
@@ -165,11 +200,17 @@ class _Drivers:
         def origin(path: KeyPath) -> KeyPath:
             """Return where an option is written: with its model, or as a default of the model's host."""
             inherited = defaults and path[:1] and path[0] in given.keys() - written.options.keys()
-            start = ("hosts", defaults.host_name, "engines", written.kind) if defaults and inherited else place
+            start = (
+                ("hosts", defaults.host_name, "engines", written.kind)
+                if defaults and inherited
+                else place
+            )
             return (*start, *path)
 
         try:
-            return validated(schema, {**given, **written.options}, lambda path: self._typed(origin(path)))
+            return validated(
+                schema, {**given, **written.options}, lambda path: self._typed(origin(path))
+            )
         except ValidationError as error:
             problems = problems_of(error, "inventory", schema)
             self.problems += [problem._replace(path=origin(problem.path)) for problem in problems]

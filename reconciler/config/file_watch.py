@@ -1,8 +1,9 @@
 """File watch: notice what becomes of both files, and read them as one pair once they stand still.
 
-The folders are watched, not the files: editors and git replace a file by rename. Where no event comes (a network file
-system, a folder that was itself replaced) a look at times and sizes finds the change a little later. A file that holds what it
-held is no change, whoever touches it; one that never stands still is read all the same, within LATEST_SECONDS.
+The folders are watched, not the files: editors and git replace a file by rename. Where no event
+comes (a network file system, a folder that was itself replaced) a look at times and sizes finds the
+change a little later. A file that holds what it held is no change, whoever touches it; one that
+never stands still is read all the same, within LATEST_SECONDS.
 """
 
 from __future__ import annotations
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
 
 STANDS_STILL_SECONDS = 0.02
 STORM_SECONDS = 0.5
-"""A pair that is read again so soon must stand still for twice as long as before: a storm of saves is one edit."""
+"""A pair that is read again so soon must stand still for twice as long as before: a storm of saves
+is one edit."""
 
 PATIENT_SECONDS = 1.4
 """After so long in a storm a moment of stillness is enough: somebody keeps writing."""
 
 LATEST_SECONDS = 1.7
-"""After so long what is there is read, still or not; with the time until an event is heard that makes two seconds."""
+"""After so long what is there is read, still or not; with the time until an event is heard that
+makes two seconds."""
 
 COMPLAINT_SECONDS = 1.0
 """How long a pair that cannot be used must stand before it is worth a word."""
@@ -107,10 +110,13 @@ class FileEdits:
         self._again = True
         self._stirred.set()
 
-    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], Awaitable[None]]) -> None:
+    async def follow(
+        self, tell: Callable[[Wanted | str], None], stir: Callable[[], Awaitable[None]]
+    ) -> None:
         """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled.
 
-        `stir` is called whenever something happened in a folder that is watched, or nothing for a while.
+        `stir` is called whenever something happened in a folder that is watched, or nothing for a
+        while.
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch_folders, stir)
@@ -158,7 +164,10 @@ class FileEdits:
     async def _lasts(self, now: Print) -> bool:
         """Return whether a trouble is worth a word: nothing changes for a while, or too much does for too long."""
         self._trouble_since = self._trouble_since or time.monotonic()
-        if not await self._stands(now) and time.monotonic() - self._trouble_since < LONGEST_TROUBLE_SECONDS:
+        if (
+            not await self._stands(now)
+            and time.monotonic() - self._trouble_since < LONGEST_TROUBLE_SECONDS
+        ):
             return False
         self._trouble_since = None
         return True
@@ -170,7 +179,8 @@ class FileEdits:
                 await self._stirred.wait()
                 self._stirred = anyio.Event()
             return False
-        # A frame that a cancellation passed through is not traced, and so not shown to be tested, before its next turn.
+        # A frame that a cancellation passed through is not traced, and so not shown to be tested,
+        # before its next turn.
         await anyio.lowlevel.checkpoint()
         return True
 
@@ -187,16 +197,25 @@ class FileEdits:
             await anyio.sleep(min(enough - age, LATEST_SECONDS - waited))
 
     def _print(self) -> Print:
-        self._contents = {path: _content(path, self._contents.get(path)) for path in self._source.paths}
-        # Where git has none of the files yet, it may have them by now; else those that it changes stay where they are.
-        traces = {str(path): _stat(path) for path in self._traces or git.traces(self._source.directory)}
+        self._contents = {
+            path: _content(path, self._contents.get(path)) for path in self._source.paths
+        }
+        # Where git has none of the files yet, it may have them by now; else those that it changes
+        # stay where they are.
+        traces = {
+            str(path): _stat(path) for path in self._traces or git.traces(self._source.directory)
+        }
         return Print(tuple(self._contents.values()), traces)
 
     async def _watch_folders(self, stir: Callable[[], Awaitable[None]]) -> None:
-        """Stir at every event in the folders, and when none comes for a while; begin anew when one of them is replaced."""
+        """Stir at every event in the folders, and when none comes for a while.
+
+        Begin anew when one of them is replaced.
+        """
         while True:
             folders = self._folders()
-            # What cannot be watched, such as a folder that vanishes or one too many for the kernel, is only looked at.
+            # What cannot be watched, such as a folder that vanishes or one too many for the kernel,
+            # is only looked at.
             with suppress(OSError, RuntimeError):
                 async with aclosing(self._events(folders)) as events:
                     while folders == self._folders():
@@ -207,8 +226,9 @@ class FileEdits:
 
     def _events(self, folders: Iterable[Path]) -> AsyncGenerator[object, None]:
         return awatch(
-            *folders, step=STEP_MILLISECONDS, debounce=LONGEST_BURST_MILLISECONDS, watch_filter=None, recursive=False,
-            rust_timeout=int(BACKSTOP_SECONDS * 1000), yield_on_timeout=True,
+            *folders, step=STEP_MILLISECONDS, debounce=LONGEST_BURST_MILLISECONDS,
+            watch_filter=None, recursive=False, rust_timeout=int(BACKSTOP_SECONDS * 1000),
+            yield_on_timeout=True,
         )  # fmt: skip
 
     async def _stir(self, stir: Callable[[], Awaitable[None]]) -> None:
@@ -221,7 +241,10 @@ class FileEdits:
 
     def _named(self) -> tuple[Path, ...]:
         """Return the folders where something may happen: of the files, of what they link to, git's, the journal's."""
-        of_files = {self._source.directory, *(Path(os.path.realpath(path)).parent for path in self._source.paths)}
+        of_files = {
+            self._source.directory,
+            *(Path(os.path.realpath(path)).parent for path in self._source.paths),
+        }
         of_git = {path.parent for path in git.traces(self._source.directory)}
         return tuple(sorted(of_files | of_git | {self._journal}))
 
@@ -237,7 +260,9 @@ def _content(path: Path, before: FileContent | None) -> FileContent:
         digest = f"error {error.errno}"
     same = before is not None and (before.place, before.digest) == (place, digest)
     changed = seen[-1] / 1e9 if seen else 0.0
-    return FileContent(place, digest, seen, before.since if same and before is not None else changed)
+    return FileContent(
+        place, digest, seen, before.since if same and before is not None else changed
+    )
 
 
 def _stat(path: Path) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """Git: what it knows of exactly the bytes that were read.
 
-The ids of those bytes are compared with HEAD's tree, so nothing depends on the moment at which git looks. Hooks,
-prompts, locks and pagers are off, and an environment left by a calling git is not passed on.
+The ids of those bytes are compared with HEAD's tree, so nothing depends on the moment at which git
+looks. Hooks, prompts, locks and pagers are off, and an environment left by a calling git is not
+passed on.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ _WRITING = {"index.lock": "writing its index; if no git runs there, remove index
 
 
 class Trace(NamedTuple):
-    """What git knows: HEAD, and who last committed one of the files, and why; `trouble` is why it could not be asked."""
+    """What git knows: HEAD, and who last committed one of the files, and why.
+
+    `trouble` is why it could not be asked.
+    """
 
     state: Literal["committed", "modified", "untracked", "not in git"]
     commit: str = ""
@@ -69,7 +73,8 @@ class _SilentError(Exception):
 def trace(contents: Mapping[Path, bytes]) -> Trace:
     """Return what git knows of these contents of these files.
 
-    Without a repository, or an answer of git, that is `not in git`; where there is a repository, with the trouble.
+    Without a repository, or an answer of git, that is `not in git`; where there is a repository,
+    with the trouble.
     """
     paths = {Path(os.path.realpath(path)): content for path, content in contents.items()}
     directory = next(iter(paths)).parent
@@ -82,9 +87,12 @@ def trace(contents: Mapping[Path, bytes]) -> Trace:
         return Trace("not in git", trouble=_missing(folder))
     try:
         with ThreadPoolExecutor(1) as beside:
-            # Each takes git some milliseconds to start. Should HEAD move in between, that is an event which reads all again.
+            # Each takes git some milliseconds to start. Should HEAD move in between, that is an
+            # event which reads all again.
             history = beside.submit(_git, directory, [*_LAST, "HEAD", "--", *names])
-            answer = _asked(directory, ["cat-file", "--batch-check=%(objectname)"], questions.encode())
+            answer = _asked(
+                directory, ["cat-file", "--batch-check=%(objectname)"], questions.encode()
+            )
             last = history.result()
     except _SilentError as error:
         return Trace("not in git", trouble=error.reason)
@@ -94,31 +102,44 @@ def trace(contents: Mapping[Path, bytes]) -> Trace:
     author, _, subject = (last or "").rstrip("\n").partition("\0")
     if any(blob.endswith(_MISSING) for blob in blobs):
         return Trace("untracked", commit, _shown(author), _shown(subject))
-    same = all(_is_blob(directory, name, content, blob) for (name, content), blob in zip(names.items(), blobs, strict=True))
+    same = all(
+        _is_blob(directory, name, content, blob)
+        for (name, content), blob in zip(names.items(), blobs, strict=True)
+    )
     return Trace("committed" if same else "modified", commit, _shown(author), _shown(subject))
 
 
 def commit(path: Path, message: str) -> None:
-    """Commit one file alone, unless git has it as it is; raise Unreachable with what git said and what to do.
+    """Commit one file alone, unless git has it as it is.
+
+    Raise Unreachable with what git said and what to do.
 
     This is the operator's own commit: their hooks, identity and signature apply.
     """
     words = [["status", "--porcelain", "--", path.name], ["add", "--", path.name]]
     words.append(["commit", "--quiet", "--only", f"--message={message}", "--", path.name])
-    environment = {name: value for name, value in os.environ.items() if name not in _OF_A_CALLING_GIT}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in _OF_A_CALLING_GIT
+    }
     environment |= {"GIT_TERMINAL_PROMPT": "0"}
     for command in words:
         try:
             done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
-                ["git", "-C", str(path.parent), "--literal-pathspecs", *command],  # noqa: S607 - git is found on the PATH
+                # Git is found on the PATH.
+                ["git", "-C", str(path.parent), "--literal-pathspecs", *command],  # noqa: S607
                 stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=COMMIT_PATIENCE, env=environment,
             )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
             heard = getattr(error, "stderr", None) or str(error).encode()
-            why = "; ".join(line.strip() for line in heard.decode("utf-8", "replace").splitlines() if line.strip())
+            why = "; ".join(
+                line.strip()
+                for line in heard.decode("utf-8", "replace").splitlines()
+                if line.strip()
+            )
             raise Unreachable(
-                f"git did not commit {path}: {why}. The file stays as it was written, nothing was applied: fix what git says, "
-                f"then say the same once more, or commit it yourself and `reconciler apply`"
+                f"git did not commit {path}: {why}. The file stays as it was written, nothing was"
+                " applied: fix what git says, then say the same once more, or commit it yourself"
+                " and `reconciler apply`"
             ) from error
         if command[0] == "status" and not done.stdout:
             return
@@ -137,19 +158,29 @@ def is_signed(directory: Path, commit: str) -> bool:
 
 
 def half_way(directory: Path) -> str:
-    """Return what git is in the middle of, which may leave files that belong together apart; empty when it is at rest."""
+    """Return what git is in the middle of, which may leave files that belong together apart.
+
+    Empty when it is at rest.
+    """
     return _found(directory, {**_HALF_WAY, **_WRITING})
 
 
 def unfinished(directory: Path) -> Reason:
-    """Return which work of a person git is in the middle of, and how that ends; none when it is at rest, or just writing."""
+    """Return which work of a person git is in the middle of, and how that ends.
+
+    None when it is at rest, or just writing.
+    """
     found = _found(directory, _HALF_WAY)
     return Reason(found, f"end that (`git -C {directory} status` says how)") if found else Reason()
 
 
 def _found(directory: Path, traces: Mapping[str, str]) -> str:
     folder = _folder(directory)
-    found = next((what for name, what in traces.items() if os.path.exists(folder / name)), "") if folder else ""
+    found = (
+        next((what for name, what in traces.items() if os.path.exists(folder / name)), "")
+        if folder
+        else ""
+    )
     return f"git is in the middle of {found} ({folder})" if found else ""
 
 
@@ -160,7 +191,10 @@ def traces(directory: Path) -> tuple[Path, ...]:
 
 
 def _folder(directory: Path) -> Path | None:
-    """Return where git keeps what it knows of a working tree; a file there names the place elsewhere."""
+    """Return where git keeps what it knows of a working tree.
+
+    A file there names the place elsewhere.
+    """
     real = Path(os.path.realpath(directory))
     for parent in (real, *real.parents):
         found = parent / ".git"
@@ -180,9 +214,16 @@ def _named_in(file: Path) -> Path | None:
 
 
 def blob_id(content: bytes, width: int) -> str:
-    """Return the id git gives to a file with this content; `width` tells SHA-1 (40) from SHA-256 (64) repositories."""
+    """Return the id git gives to a file with this content.
+
+    `width` tells SHA-1 (40) from SHA-256 (64) repositories.
+    """
     blob = b"blob %d\0%b" % (len(content), content)
-    return hashlib.sha256(blob).hexdigest() if width > _SHA1_WIDTH else hashlib.sha1(blob, usedforsecurity=False).hexdigest()
+    return (
+        hashlib.sha256(blob).hexdigest()
+        if width > _SHA1_WIDTH
+        else hashlib.sha1(blob, usedforsecurity=False).hexdigest()
+    )
 
 
 def _is_blob(directory: Path, name: str, content: bytes, blob: str) -> bool:
@@ -226,14 +267,24 @@ def _asked(directory: Path, words: list[str], given: bytes = b"") -> str:
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
-            command, input=given, capture_output=True, check=True, timeout=GIT_PATIENCE, env=environment
+            command,
+            input=given,
+            capture_output=True,
+            check=True,
+            timeout=GIT_PATIENCE,
+            env=environment,
         )
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise _SilentError("git is not installed here, or not on the PATH of this process", "install it") from error
+        raise _SilentError(
+            "git is not installed here, or not on the PATH of this process", "install it"
+        ) from error
     except subprocess.CalledProcessError as error:
         raise _refusal(directory, error.stderr.decode("utf-8", "replace")) from error
     except (OSError, subprocess.SubprocessError) as error:
-        raise _SilentError(f"git does not answer ({type(error).__name__})", f"`git -C {directory} status` says more") from error
+        raise _SilentError(
+            f"git does not answer ({type(error).__name__})",
+            f"`git -C {directory} status` says more",
+        ) from error
     return done.stdout.decode("utf-8", "replace")
 
 
@@ -246,5 +297,6 @@ def _refusal(directory: Path, words: str) -> _SilentError:
         return _SilentError(f"git refuses: {said}", f"`git -C {directory} status` says more")
     return _SilentError(
         f"git refuses: {said}, which belongs to another user",
-        f"`git config --global --add safe.directory {shlex.quote(dubious[1])}` as the user that runs reconciler",
+        f"`git config --global --add safe.directory {shlex.quote(dubious[1])}` as the user that"
+        " runs reconciler",
     )

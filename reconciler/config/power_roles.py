@@ -53,7 +53,9 @@ class Powering:
             return None
         can = self._drivers.able("power", one.driver)
         stop = one if can.can_shut_down else self._own(name) if can.can_wake else None
-        return PowerSpec(wake=(one,) if can.can_wake else (), stop=stop, proof=one if can.can_testify else None)
+        return PowerSpec(
+            wake=(one,) if can.can_wake else (), stop=stop, proof=one if can.can_testify else None
+        )
 
     def capabilities(self, power: PowerSpec) -> Capabilities:
         """Return what all drivers of a host's power can do together."""
@@ -69,8 +71,15 @@ class Powering:
 
     def _apart(self, name: str, roles: PowerRoles, at: KeyPath) -> PowerSpec | None:
         before = len(self._drivers.problems)
-        wake = [self._waker(name, one, self._place(at, index, len(roles.wake))) for index, one in enumerate(roles.wake)]
-        found = {role: self._for(name, role, written, at) for role in ROLES if (written := getattr(roles, role)) is not None}
+        wake = [
+            self._waker(name, one, self._place(at, index, len(roles.wake)))
+            for index, one in enumerate(roles.wake)
+        ]
+        found = {
+            role: self._for(name, role, written, at)
+            for role in ROLES
+            if (written := getattr(roles, role)) is not None
+        }
         found.setdefault("stop", self._own(name))
         if len(self._drivers.problems) > before:
             return None
@@ -82,7 +91,11 @@ class Powering:
 
     def _waker(self, name: str, written: Kind, place: KeyPath) -> PowerDriver | None:
         one = self._driver(name, written, place)
-        if one is not None and written.kind != "none" and not self._drivers.able("power", one.driver).can_wake:
+        if (
+            one is not None
+            and written.kind != "none"
+            and not self._drivers.able("power", one.driver).can_wake
+        ):
             self._object(place, f"found {found(written.kind)}, which cannot bring a host up")
         return one
 
@@ -107,7 +120,10 @@ class Powering:
         return PowerDriver(driver=kind, via=one)
 
     def _own(self, name: str) -> PowerDriver | None:
-        """Return the way down through a host's own system; this machine itself is not sent down by its controller."""
+        """Return the way down through a host's own system.
+
+        This machine itself is not sent down by its controller.
+        """
         access = self._accesses.get(name)
         return PowerDriver(driver=ACCESS) if access is not None and access.kind != "local" else None
 

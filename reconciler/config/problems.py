@@ -36,13 +36,15 @@ class Review:
         self._left_out: set[tuple[FileName, KeyPath]] = set()
         self._lines: set[_Line] = set()
         for file, document in documents.items():
-            self._lines |= {_Line(file, flaw.place, _text(flaw.path, flaw.sentence)) for flaw in document.flaws}
+            self._lines |= {
+                _Line(file, flaw.place, _text(flaw.path, flaw.sentence)) for flaw in document.flaws
+            }
 
     def fit(self, file: FileName, schema: type[_Schema]) -> tuple[_Schema | None, bool]:
         """Return a document as its schema, and whether every host and model is in it.
 
-        What does not fit is reported and left out, a key if that is enough, else the host or model around it, so that
-        the rest can be judged in the same run. None when nothing can be judged.
+        What does not fit is reported and left out, a key if that is enough, else the host or model
+        around it, so that the rest can be judged in the same run. None when nothing can be judged.
         """
         document = self._documents[file]
         if not document.complete:
@@ -76,7 +78,9 @@ class Review:
     def add(self, problems: Iterable[Problem]) -> None:
         """Report problems, except about what was left out because it was reported before."""
         for problem in problems:
-            around = {(problem.file, problem.path[:depth]) for depth in range(len(problem.path) + 1)}
+            around = {
+                (problem.file, problem.path[:depth]) for depth in range(len(problem.path) + 1)
+            }
             if not around & self._left_out:
                 document = self._documents[problem.file]
                 path = problem.path if problem.at_key else document.written(problem.path)
@@ -85,15 +89,22 @@ class Review:
 
     def lines(self, shown: Mapping[FileName, str]) -> list[str]:
         """Return all problems by file and line, with the names that the files are shown by."""
-        return [f"{shown[line.file]}:{line.place.line}:{line.place.column}: {line.text}" for line in sorted(self._lines)]
+        return [
+            f"{shown[line.file]}:{line.place.line}:{line.place.column}: {line.text}"
+            for line in sorted(self._lines)
+        ]
 
 
 def _text(path: KeyPath, sentence: str) -> str:
     text = f"{'.'.join(map(str, path))}: {sentence}" if path else sentence
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
 
 
 def _without(value: JsonValue, at: KeyPath, unfit: set[KeyPath]) -> JsonValue:
     if not isinstance(value, dict):
         return value
-    return {key: _without(value[key], (*at, key), unfit) for key in value if (*at, key) not in unfit}
+    return {
+        key: _without(value[key], (*at, key), unfit) for key in value if (*at, key) not in unfit
+    }

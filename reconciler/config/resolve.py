@@ -39,16 +39,25 @@ class Definitions(NamedTuple):
     models: Mapping[ModelName, Definition]
 
 
-def resolve(desired: Desired, inventory: Inventory, definitions: Definitions, provenance: Provenance) -> Wanted:
-    """Return one slice for every host that desired manages. `coherence.check` must have found nothing to object to."""
+def resolve(
+    desired: Desired, inventory: Inventory, definitions: Definitions, provenance: Provenance
+) -> Wanted:
+    """Return one slice for every host that desired manages.
+
+    `coherence.check` must have found nothing to object to.
+    """
     slices = {
-        host_name: _slice(definitions.hosts[host_name], wish, _models(host_name, inventory, definitions))
+        host_name: _slice(
+            definitions.hosts[host_name], wish, _models(host_name, inventory, definitions)
+        )
         for host_name, wish in sorted(desired.wishes(inventory.only_host).items())
     }
     return Wanted(slices=slices, provenance=provenance)
 
 
-def _models(host_name: HostName, inventory: Inventory, definitions: Definitions) -> tuple[ModelSpec, ...]:
+def _models(
+    host_name: HostName, inventory: Inventory, definitions: Definitions
+) -> tuple[ModelSpec, ...]:
     return tuple(
         _model(model_name, model, definitions.models[model_name])
         for model_name, model in sorted(inventory.models.items())
@@ -69,7 +78,9 @@ def _slice(host: HostSpec, wish: HostWish, models: tuple[ModelSpec, ...]) -> Sli
 def _identity(command: Command, port: int) -> Digest:
     """Return the digest of a command line over named fields: no field that an upgrade brings may start every engine again."""
     used = [name for name in ADDED if getattr(command, name)]
-    return digest({"command": command.model_dump(mode="json", include={*IDENTIFYING, *used}), "port": port})
+    return digest(
+        {"command": command.model_dump(mode="json", include={*IDENTIFYING, *used}), "port": port}
+    )
 
 
 def _model(model_name: ModelName, model: Model, definition: Definition) -> ModelSpec:

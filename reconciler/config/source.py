@@ -38,17 +38,25 @@ LARGEST = 2**20
 """Bytes that a file may have."""
 
 _UNCOMMITTED = {
-    "not in git": "no git repository answers for both files; commit desired.yaml and inventory.yaml, or write `saved` there",
+    "not in git": (
+        "no git repository answers for both files; commit desired.yaml and inventory.yaml, or write"
+        " `saved` there"
+    ),
     "untracked": "git has no commit of desired.yaml and inventory.yaml; add and commit both",
-    "modified": "desired.yaml or inventory.yaml is not as in commit {commit}; commit what changed, or check it out again",
+    "modified": (
+        "desired.yaml or inventory.yaml is not as in commit {commit}; commit what changed, or check"
+        " it out again"
+    ),
 }
 _UNSIGNED = (
-    "git does not vouch for commit {commit}; sign it (`git commit -S`), or let git know whose signature it is: "
-    "`git verify-commit {commit}` says why"
+    "git does not vouch for commit {commit}; sign it (`git commit -S`), or let git know whose"
+    " signature it is: `git verify-commit {commit}` says why"
 )
 
 _WAYS_OUT = {
-    errno.EACCES: "; let the user that runs reconciler read it (chmod, chown), also the directories above it",
+    errno.EACCES: (
+        "; let the user that runs reconciler read it (chmod, chown), also the directories above it"
+    ),
     errno.ELOOP: "; let the link name the file itself",
 }
 
@@ -82,17 +90,25 @@ class FileSource:
         return self._resolved(self._pair())
 
     def written(self) -> dict[tuple[FileName, KeyPath], Written]:
-        """Return what is written at every key of both files, as far as they can be read; raise ConfigError without files."""
+        """Return what is written at every key of both files, as far as they can be read.
+
+        Raise ConfigError without files.
+        """
         keys: dict[tuple[FileName, KeyPath], Written] = {}
         for file, content in self._pair().items():
             document = yaml_positions.parse(content)
             for path, place in document.keys.items():
                 if yaml_positions.MERGE not in path:
-                    keys[file, path] = Written(_at(document.value, path), f"{self.path(file)}:{place.line}")
+                    keys[file, path] = Written(
+                        _at(document.value, path), f"{self.path(file)}:{place.line}"
+                    )
         return keys
 
     def propose(self, model_name: str, host: str | None) -> FileProposal:
-        """Return desired.yaml with this model as the active one of its host; raise Misused, or ConfigError."""
+        """Return desired.yaml with this model as the active one of its host.
+
+        Raise Misused, or ConfigError.
+        """
         pair = self._pair()
         desired = yaml_positions.parse(pair["desired"])
         review = Review({"desired": desired, "inventory": yaml_positions.parse(pair["inventory"])})
@@ -101,10 +117,20 @@ class FileSource:
         if lines or inventory is None:
             raise ConfigError("\n".join(lines))
         name = _host_of(inventory, model_name, host)
-        apart = inventory.only_host is None or (isinstance(desired.value, dict) and "hosts" in desired.value)
-        after = yaml_edit.put(pair["desired"], ("hosts", name, "active") if apart else ("active",), model_name)
+        apart = inventory.only_host is None or (
+            isinstance(desired.value, dict) and "hosts" in desired.value
+        )
+        after = yaml_edit.put(
+            pair["desired"], ("hosts", name, "active") if apart else ("active",), model_name
+        )
         proposed: dict[FileName, bytes] = {**pair, "desired": after}
-        return FileProposal(self.path("desired"), (model_name, name), pair["desired"], after, partial(self._resolved, proposed))
+        return FileProposal(
+            self.path("desired"),
+            (model_name, name),
+            pair["desired"],
+            after,
+            partial(self._resolved, proposed),
+        )
 
     def _resolved(self, pair: dict[FileName, bytes]) -> Wanted:
         review = Review({file: yaml_positions.parse(pair[file]) for file in _FILES})
@@ -128,7 +154,9 @@ class FileSource:
         """Return the bytes of both files, read once more when either changed meanwhile."""
         before = [_identity(self.path(file)) for file in _FILES]
         pair = self._contents()
-        return pair if [_identity(self.path(file)) for file in _FILES] == before else self._contents()
+        return (
+            pair if [_identity(self.path(file)) for file in _FILES] == before else self._contents()
+        )
 
     def _contents(self) -> dict[FileName, bytes]:
         try:
@@ -155,7 +183,9 @@ class FileSource:
         if all(os.path.isfile(f"{file}.yaml") for file in _FILES):
             return "both files lie here: name this directory with `--state .`"
         beginning = (
-            "" if os.path.exists(self._directory) else f"; `reconciler init {shlex.quote(str(self._directory))}` writes both"
+            ""
+            if os.path.exists(self._directory)
+            else f"; `reconciler init {shlex.quote(str(self._directory))}` writes both"
         )
         return f"name the one that holds both files with --state or RECONCILER_STATE{beginning}"
 
@@ -164,27 +194,40 @@ class FileSource:
         read = pair_digest(hashlib.sha256(pair[file]).hexdigest() for file in _FILES)
         unfinished = git.unfinished(self._directory)
         return Provenance(
-            digest=read, state=traced.state, commit=traced.commit, author=traced.author, subject=traced.subject,
-            trouble=unfinished or traced.trouble, objection=unfinished or self._objection(apply_from, traced),
+            digest=read, state=traced.state, commit=traced.commit, author=traced.author,
+            subject=traced.subject, trouble=unfinished or traced.trouble,
+            objection=unfinished or self._objection(apply_from, traced),
         )  # fmt: skip
 
     def _objection(self, apply_from: ApplyFrom, traced: git.Trace) -> str:
         """Return why files that ask to be applied only as committed, or signed, must not be, empty when they may."""
         if apply_from == "saved":
             return ""
-        found = traced.trouble or _UNCOMMITTED.get(traced.state, "").format(commit=traced.commit[:7])
+        found = traced.trouble or _UNCOMMITTED.get(traced.state, "").format(
+            commit=traced.commit[:7]
+        )
         if not found and apply_from == "signed":
             directory = Path(os.path.realpath(self.path("desired"))).parent
-            found = "" if git.is_signed(directory, traced.commit) else _UNSIGNED.format(commit=traced.commit[:7])
+            found = (
+                ""
+                if git.is_signed(directory, traced.commit)
+                else _UNSIGNED.format(commit=traced.commit[:7])
+            )
         return f"desired.yaml says `apply_from: {apply_from}`, but {found}" if found else ""
 
 
 def _host_of(inventory: Inventory, model_name: str, host: str | None) -> str:
-    """Return the host of a model; raise Misused with the nearest names, or the host that it is on."""
+    """Return the host of a model.
+
+    Raise Misused with the nearest names, or the host that it is on.
+    """
     model = inventory.models.get(model_name)
     if model is None:
         models = ", ".join(sorted(inventory.models)) or "none"
-        raise Misused(f"the inventory has no model {model_name}{nearest(model_name, inventory.models)}; it has: {models}")
+        raise Misused(
+            f"the inventory has no model {model_name}{nearest(model_name, inventory.models)}; it"
+            f" has: {models}"
+        )
     here = inventory.host_name_of(model)
     if host is not None and here is not None and host != here:
         raise Misused(f"{model_name} is a model of {here}, not of {host}; leave --host out")
@@ -211,7 +254,10 @@ def pair_digest(contents: Iterable[str]) -> Digest:
 
 
 def content_of(path: Path) -> bytes:
-    """Return the bytes of a file; raise OSError for what is no file, or too large to be one of both."""
+    """Return the bytes of a file.
+
+    Raise OSError for what is no file, or too large to be one of both.
+    """
     if path.is_dir():
         raise OSError(errno.EISDIR, "it is a directory, expected a file")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -220,7 +266,9 @@ def content_of(path: Path) -> bytes:
             raise OSError(errno.EINVAL, "it is not a regular file")
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
-        raise OSError(errno.EFBIG, "it is larger than 1 MiB, expected a few kilobytes; is it the right file?")
+        raise OSError(
+            errno.EFBIG, "it is larger than 1 MiB, expected a few kilobytes; is it the right file?"
+        )
     return content
 
 

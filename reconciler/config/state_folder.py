@@ -29,14 +29,22 @@ class GitStateFolder:
     def refuse_taken(self) -> None:
         """Raise Refused when what would be written is there already, or the directory is none."""
         if os.path.exists(self.directory) and not os.path.isdir(self.directory):
-            raise Refused(f"{self.directory} is not a directory; name one that is empty or not there yet")
+            raise Refused(
+                f"{self.directory} is not a directory; name one that is empty or not there yet"
+            )
         there = [name for name in OURS if os.path.lexists(self.directory / name)]
         if there:
             found = f"{self.directory} holds {' and '.join(there)} already, and nothing was written"
-            raise Refused(f"{found}; name another directory, or look at these with `reconciler plan --state {self.directory}`")
+            raise Refused(
+                f"{found}; name another directory, or look at these with `reconciler plan --state"
+                f" {self.directory}`"
+            )
 
     def begin(self, files: Mapping[str, str]) -> str:
-        """Write the files and commit them; return a sentence on what git has. Raise Refused, or Unreachable with none left."""
+        """Write the files and commit them; return a sentence on what git has.
+
+        Raise Refused, or Unreachable with none left.
+        """
         self.refuse_taken()
         written: list[Path] = []
         try:
@@ -46,7 +54,9 @@ class GitStateFolder:
         except WriteFailed as error:
             for path in written:
                 path.unlink()
-            raise Unreachable(f"nothing was written: {error.message}, or name another directory") from error
+            raise Unreachable(
+                f"nothing was written: {error.message}, or name another directory"
+            ) from error
         return self._commit(sorted(files))
 
     def _commit(self, names: Sequence[str]) -> str:
@@ -56,20 +66,43 @@ class GitStateFolder:
             who = () if self._git("config", "--get", "user.email", check=False) else NOBODY
             self._git("add", "--", *names)
             self._git(
-                *who, "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", "What this machine serves", "--", *names
+                *who,
+                "-c",
+                "commit.gpgsign=false",
+                "commit",
+                "--quiet",
+                "--message",
+                "What this machine serves",
+                "--",
+                *names,
             )
         except FileNotFoundError:
-            return "git is not installed, so nothing remembers what the files were; install it, and run `git init` there"
+            return (
+                "git is not installed, so nothing remembers what the files were; install it, and"
+                " run `git init` there"
+            )
         except (OSError, subprocess.SubprocessError) as error:
             said = getattr(error, "stderr", None) or b""
             why = said.decode("utf-8", "replace").strip().splitlines()
-            return f"git did not commit them ({why[-1] if why else 'it did not end in time'}); commit both files there yourself"
+            return (
+                f"git did not commit them ({why[-1] if why else 'it did not end in time'}); commit"
+                " both files there yourself"
+            )
         return "committed to git"
 
     def _git(self, *words: str, check: bool = True) -> str:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("GIT_")
+        }
         done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
-            ["git", "-C", str(self.directory), "-c", "core.hooksPath=/dev/null", *words],  # noqa: S607 - as found on the PATH
+            [  # noqa: S607 - as found on the PATH
+                "git",
+                "-C",
+                str(self.directory),
+                "-c",
+                "core.hooksPath=/dev/null",
+                *words,
+            ],
             capture_output=True,
             check=check,
             timeout=GIT_PATIENCE,

@@ -16,12 +16,21 @@ if TYPE_CHECKING:
 _Schema = TypeVar("_Schema", bound=BaseModel)
 
 
-def validated(schema: type[_Schema], value: JsonValue, typed: Callable[[KeyPath], str | None]) -> _Schema:
-    """Return a value as its schema; raise ValidationError. `typed` knows what was typed at a path of the value."""
+def validated(
+    schema: type[_Schema], value: JsonValue, typed: Callable[[KeyPath], str | None]
+) -> _Schema:
+    """Return a value as its schema; raise ValidationError.
+
+    `typed` knows what was typed at a path of the value.
+    """
     try:
         return schema.model_validate(value)
     except ValidationError as error:
-        paths = {path_of(details) for details in error.errors(include_url=False) if details["type"] == "string_type"}
+        paths = {
+            path_of(details)
+            for details in error.errors(include_url=False)
+            if details["type"] == "string_type"
+        }
         words = {path: word for path in paths if (word := typed(path)) is not None}
         if not words:
             raise

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 
 _SECRET = re.compile(r"pass|secret|token|credential|key")
 _UNWRITTEN = {"[key]", "[apart]", "[one]", "[word]", "[secret]"}
-"""Parts of a path that nobody wrote: of a key itself, and of a choice that was made by what is written."""
+"""Parts of a path that nobody wrote: of a key itself, and of a choice that was made by what is
+written."""
 
 _ARTICLES = {"valid ": "", "tuple": "list", "boolean": "true or false", "string": "text"}
 _MAPPINGS = {
     "dict_type": "a mapping from names to what they are, such as `NAME: {...}`, without dashes",
     "model_type": "a mapping, `KEY: VALUE` on each line, without dashes",
 }
-_NAME = "up to 63 lower case letters, digits, dots, dashes and underscores, with a letter or digit at both ends"
+_NAME = (
+    "up to 63 lower case letters, digits, dots, dashes and underscores, with a letter or digit at"
+    " both ends"
+)
 
 
 def problems_of(error: ValidationError, file: FileName, schema: type[BaseModel]) -> list[Problem]:
@@ -47,7 +51,12 @@ def _problem(details: ErrorDetails, file: FileName, schema: type[BaseModel]) -> 
     if details["type"] == "extra_forbidden":
         keys = keys_at(schema, path[:-1])
         last = str(path[-1])
-        return Problem(file, path, f"unknown key{nearest(last, keys) or f'; expected {one_of(keys)}'}", at_key=True)
+        return Problem(
+            file,
+            path,
+            f"unknown key{nearest(last, keys) or f'; expected {one_of(keys)}'}",
+            at_key=True,
+        )
     at_key = "[key]" in details["loc"]
     return Problem(file, path, _sentence(details, path), at_key=at_key)
 
@@ -57,9 +66,18 @@ def _sentence(details: ErrorDetails, path: KeyPath) -> str:
     if details["type"] == "value_error":
         return message.removeprefix("Value error, ")
     if details["type"] == "too_short":
-        return f"has {details['ctx']['actual_length']} entries, expected {details['ctx']['min_length']} or more"
-    if details["type"] == "string_type" and isinstance(details["input"], list) and isinstance(path[-1], int):
-        return "found a list in a list, expected text; YAML joins no lists: write its words out here"
+        return (
+            f"has {details['ctx']['actual_length']} entries, expected"
+            f" {details['ctx']['min_length']} or more"
+        )
+    if (
+        details["type"] == "string_type"
+        and isinstance(details["input"], list)
+        and isinstance(path[-1], int)
+    ):
+        return (
+            "found a list in a list, expected text; YAML joins no lists: write its words out here"
+        )
     given = "a value" if _is_secret(path) else found(details["input"])
     if details.get("ctx", {}).get("pattern") == NAME_PATTERN:
         return f"found {given}, expected {_NAME}"
@@ -83,7 +101,11 @@ def _plain(message: str) -> str:
     phrase = re.sub(r" or instance of \w+|, unable to parse .*", "", phrase)
     for technical, word in _ARTICLES.items():
         phrase = phrase.replace(technical, word)
-    return phrase.replace("a true", "true").replace("a text", "text").replace("a integer", "a whole number")
+    return (
+        phrase.replace("a true", "true")
+        .replace("a text", "text")
+        .replace("a integer", "a whole number")
+    )
 
 
 def keys_at(schema: type[BaseModel], path: KeyPath) -> Mapping[str, FieldInfo]:
@@ -98,7 +120,9 @@ def keys_at(schema: type[BaseModel], path: KeyPath) -> Mapping[str, FieldInfo]:
 
 
 def _is_keyed(annotation: object) -> bool:
-    return get_origin(annotation) in {dict, list, tuple} or any(_is_keyed(part) for part in get_args(annotation))
+    return get_origin(annotation) in {dict, list, tuple} or any(
+        _is_keyed(part) for part in get_args(annotation)
+    )
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:

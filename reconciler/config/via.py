@@ -12,11 +12,18 @@ def relay(name: str, via: object, accesses: Mapping[str, Kind]) -> Via | str:
     """Return the host that `via` names in the definition of another, or why it cannot be one."""
     others = [other for other in accesses if other != name]
     if not isinstance(via, str) or via not in others:
-        expected = f"another host of the inventory ({one_of(others)})" if others else "another host, and there is none"
+        expected = (
+            f"another host of the inventory ({one_of(others)})"
+            if others
+            else "another host, and there is none"
+        )
         return f"found {found(via)}, expected {expected}{nearest(str(via), others)}"
     access = accesses[via]
     if access.options.get("via") is not None:
-        return f"found {found(via)}, which is reached through another host itself; expected one that is reached at once"
+        return (
+            f"found {found(via)}, which is reached through another host itself; expected one that"
+            " is reached at once"
+        )
     return Via(host=via, access=access)
 
 
@@ -26,5 +33,8 @@ def jump(name: str, access: Kind, accesses: Mapping[str, Kind]) -> Via | str | N
         return None
     one = relay(name, access.options["via"], accesses)
     if isinstance(one, Via) and one.access.kind != access.kind:
-        return f"found {found(one.host)}, whose access is {one.access.kind}; expected a host with the access {access.kind}"
+        return (
+            f"found {found(one.host)}, whose access is {one.access.kind}; expected a host with the"
+            f" access {access.kind}"
+        )
     return one

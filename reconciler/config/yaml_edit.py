@@ -1,8 +1,8 @@
 """YAML edit: set one word of a YAML file and leave every other byte as it is.
 
-A round trip through a YAML writer keeps comments, and still moves what it deems better elsewhere: blanks, widths, line
-ends. So the place is found with the parser's nodes, only the word is replaced there, and the result is read again: it
-must mean what was asked for and nothing else.
+A round trip through a YAML writer keeps comments, and still moves what it deems better elsewhere:
+blanks, widths, line ends. So the place is found with the parser's nodes, only the word is replaced
+there, and the result is read again: it must mean what was asked for and nothing else.
 """
 
 from __future__ import annotations
@@ -44,11 +44,15 @@ class _Composer(Composer):
         if not self.parser.check_event(AliasEvent):
             return super().compose_node(parent, index)
         alias = self.parser.get_event()
-        return ScalarNode("tag:yaml.org,2002:str", f"*{alias.anchor}", alias.start_mark, alias.end_mark)
+        return ScalarNode(
+            "tag:yaml.org,2002:str", f"*{alias.anchor}", alias.start_mark, alias.end_mark
+        )
 
 
 def put(content: bytes, path: Sequence[str], word: str) -> bytes:
-    """Return a document with a word as the value at a path, a list of one where a list was; raise ConfigError.
+    """Return a document with a word as the value at a path, a list of one where a list was.
+
+    Raise ConfigError.
 
     Keys that are missing on the way are added. `content` must be without flaws.
     """
@@ -60,7 +64,10 @@ def put(content: bytes, path: Sequence[str], word: str) -> bytes:
     after = parse(spliced)
     if after.flaws or after.value != _with(parse(content).value, path, word):
         written = ".".join(path)
-        raise ConfigError(f"the file is written in a way that no program should edit; write {written}: {word} into it yourself")
+        raise ConfigError(
+            f"the file is written in a way that no program should edit; write {written}: {word}"
+            " into it yourself"
+        )
     return spliced
 
 
@@ -93,8 +100,12 @@ def _edit(node: Node, text: str, path: tuple[str, ...], word: str) -> _Edit:
 def _of_value(node: Node, word: str) -> _Edit:
     if isinstance(node, SequenceNode) and node.value:
         style = node.value[0].style
-        return _Edit(node.value[0].start_mark.index, node.value[-1].end_mark.index, _quoted(word, style))
-    return _Edit(node.start_mark.index, node.end_mark.index, _quoted(word, getattr(node, "style", None)))
+        return _Edit(
+            node.value[0].start_mark.index, node.value[-1].end_mark.index, _quoted(word, style)
+        )
+    return _Edit(
+        node.start_mark.index, node.end_mark.index, _quoted(word, getattr(node, "style", None))
+    )
 
 
 def _added(node: Node, text: str, path: tuple[str, ...], word: str) -> _Edit:
@@ -122,10 +133,17 @@ def _end(node: Node) -> int:
 
 def _flow(path: Sequence[str], word: str) -> str:
     *around, last = path
-    return "".join(f"{_quoted(key)}: {{" for key in around) + f"{last}: {_quoted(word)}" + "}" * len(around)
+    return (
+        "".join(f"{_quoted(key)}: {{" for key in around)
+        + f"{last}: {_quoted(word)}"
+        + "}" * len(around)
+    )
 
 
 def _quoted(word: str, style: str | None = None) -> str:
-    """Return a word as YAML, in the quotes of the one it replaces; one that would mean something else needs some."""
+    """Return a word as YAML, in the quotes of the one it replaces.
+
+    One that would mean something else needs some.
+    """
     quote = style if style in QUOTES else '"' if plain(word) != word else ""
     return f"{quote}{word}{quote}"

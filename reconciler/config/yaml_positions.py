@@ -1,8 +1,9 @@
 """YAML with positions: plain JSON values out of a YAML 1.2 document, and where each of them stands.
 
-Built on the parser's events, so that no tag constructs anything and every refusal knows its line. Scalars follow the
-core schema of YAML 1.2: `on`, `off`, `yes` and `no` are words. Merge keys (`<<`) are those of YAML 1.1, as in compose files:
-what stands beside one wins over what it brings, and of several mappings the first wins.
+Built on the parser's events, so that no tag constructs anything and every refusal knows its line.
+Scalars follow the core schema of YAML 1.2: `on`, `off`, `yes` and `no` are words. Merge keys (`<<`)
+are those of YAML 1.1, as in compose files: what stands beside one wins over what it brings, and of
+several mappings the first wins.
 """
 
 from __future__ import annotations
@@ -44,18 +45,33 @@ MERGE = "<<"
 _INTEGER = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,21}|0x[0-9a-fA-F]{1,16}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, JsonValue] = {"": None, "~": None, "true": True, "false": False}
-_WORDS |= {"null": None, "Null": None, "NULL": None, "True": True, "TRUE": True, "False": False, "FALSE": False}
+_WORDS |= {
+    "null": None,
+    "Null": None,
+    "NULL": None,
+    "True": True,
+    "TRUE": True,
+    "False": False,
+    "FALSE": False,
+}
 _BEGUN = {
     "could not find expected ':'": "expected `key: value` here, with a space after the colon",
     "but got '<stream end>'": "a list or mapping begins here and is never closed",
     "found unexpected end of stream": "a text in quotes begins here and is never closed",
 }
-"""What the parser says at the end of the file, and how a person would, at the beginning of what is not finished."""
+"""What the parser says at the end of the file, and how a person would, at the beginning of what is
+not finished."""
 
 _MISPLACED = {
-    "expected the node content": "found the end of a list, a mapping or the file, expected a value; is something cut off?",
-    "mapping values are not allowed here": "found `key:` where none can stand; check indentation and quotes, here and before",
-    "expected <block end>": "this does not fit what stands around it; check indentation, brackets and quotes",
+    "expected the node content": (
+        "found the end of a list, a mapping or the file, expected a value; is something cut off?"
+    ),
+    "mapping values are not allowed here": (
+        "found `key:` where none can stand; check indentation and quotes, here and before"
+    ),
+    "expected <block end>": (
+        "this does not fit what stands around it; check indentation, brackets and quotes"
+    ),
 }
 """What the parser says at its place, and how a person would."""
 
@@ -83,7 +99,8 @@ class Flaw(NamedTuple):
 class Document:
     """The value of a document, where its keys and values stand, and what is wrong with its text.
 
-    What an alias or a merge key brings stands where it is written. `typed` holds the text of unquoted numbers, true and false.
+    What an alias or a merge key brings stands where it is written. `typed` holds the text of
+    unquoted numbers, true and false.
     """
 
     value: JsonValue = None
@@ -94,7 +111,10 @@ class Document:
     complete: bool = False
 
     def place(self, path: KeyPath, *, at_key: bool = False) -> FilePosition:
-        """Return where a value or its key stands; what nobody wrote stands where the nearest thing around it does."""
+        """Return where a value or its key stands.
+
+        What nobody wrote stands where the nearest thing around it does.
+        """
         path = self.written(path)
         value = self.values.get(path, FilePosition(1, 1))
         return self.keys.get(path, value) if at_key else value
@@ -118,7 +138,8 @@ class _Broken(Exception):
 def parse(content: bytes) -> Document:
     """Return the one document in `content`: what is wrong stands in `flaws`, whether all was read in `complete`.
 
-    What was parsed last is remembered, since of a pair of files that is followed mostly one changes; nobody changes a document.
+    What was parsed last is remembered, since of a pair of files that is followed mostly one
+    changes; nobody changes a document.
     """
     document = Document()
     text = ""
@@ -132,8 +153,19 @@ def parse(content: bytes) -> Document:
         document.flaws.append(_unreadable(error))
     except ReaderError as error:
         place = _place_of(text, error.position)
-        document.flaws.append(Flaw(place, (), f"found the control character #x{ord(text[error.position]):02x}; remove it"))
-    except (YAMLError, ValueError, OverflowError, AssertionError) as error:  # the parser asserts what a directive says
+        document.flaws.append(
+            Flaw(
+                place,
+                (),
+                f"found the control character #x{ord(text[error.position]):02x}; remove it",
+            )
+        )
+    except (
+        YAMLError,
+        ValueError,
+        OverflowError,
+        AssertionError,
+    ) as error:  # the parser asserts what a directive says
         document.flaws.append(Flaw(FilePosition(1, 1), (), f"this is not YAML: {error}"))
     return document
 
@@ -141,8 +173,14 @@ def parse(content: bytes) -> Document:
 def _unreadable(error: Foreign) -> Flaw:
     problem = str(error.problem or error.context)
     begun = next((said for phrase, said in _BEGUN.items() if phrase in problem), None)
-    sentence = begun or next((said for phrase, said in _MISPLACED.items() if phrase in problem), problem)
-    marks = (error.context_mark, error.problem_mark) if begun else (error.problem_mark, error.context_mark)
+    sentence = begun or next(
+        (said for phrase, said in _MISPLACED.items() if phrase in problem), problem
+    )
+    marks = (
+        (error.context_mark, error.problem_mark)
+        if begun
+        else (error.problem_mark, error.context_mark)
+    )
     return Flaw(_place(marks[0] or marks[1]), (), f"this is not YAML: {sentence}")
 
 
@@ -153,16 +191,29 @@ def _text(content: bytes) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8", "replace")
-        sentence = f"found the byte 0x{content[error.start]:02x}, which is not UTF-8; save the file as UTF-8"
+        sentence = (
+            f"found the byte 0x{content[error.start]:02x}, which is not UTF-8; save the file as"
+            " UTF-8"
+        )
         raise _Broken(Flaw(_place_of(before, len(before)), (), sentence)) from None
     conflict = _CONFLICT.search(text)
     if conflict:
-        sentence = f"found {conflict[1]}, which git leaves where two versions differ; keep one of them and remove such lines"
+        sentence = (
+            f"found {conflict[1]}, which git leaves where two versions differ; keep one of them and"
+            " remove such lines"
+        )
         raise _Broken(Flaw(_place_of(text, conflict.start()), (), sentence))
     tab = _INDENTED_BY_TAB.search(text)
     if tab:
         place = _place_of(text, text.index("\t", tab.start()))
-        raise _Broken(Flaw(place, (), "found a tab before the first word, expected spaces; YAML does not indent with tabs"))
+        raise _Broken(
+            Flaw(
+                place,
+                (),
+                "found a tab before the first word, expected spaces; YAML does not indent with"
+                " tabs",
+            )
+        )
     return text
 
 
@@ -194,24 +245,36 @@ class _Builder:
         """Return the value of the only document."""
         next(self._events)
         if not isinstance(next(self._events), DocumentStartEvent):
-            raise _Broken(Flaw(FilePosition(1, 1), (), "the file is empty; expected at least `version: 1`"))
+            raise _Broken(
+                Flaw(FilePosition(1, 1), (), "the file is empty; expected at least `version: 1`")
+            )
         value = self._node(next(self._events), ())
         next(self._events)
         after = next(self._events)
         if isinstance(after, DocumentStartEvent):
-            self._flaw(after, (), "found a second document, expected one per file; remove the `---` line and what follows")
+            self._flaw(
+                after,
+                (),
+                "found a second document, expected one per file; remove the `---` line and what"
+                " follows",
+            )
         return value
 
     def _flaw(self, event: Foreign, path: KeyPath, sentence: str) -> None:
         self._document.flaws.append(Flaw(_place(event.start_mark), path, sentence))
 
     def _stands(self, path: KeyPath, place: FilePosition, written_at: FilePosition) -> None:
-        """Note where a value stands; end reading at `written_at` where there are too many, or too deep ones."""
+        """Note where a value stands.
+
+        End reading at `written_at` where there are too many, or too deep ones.
+        """
         self._document.values[path] = place
         if len(path) > DEEPEST:
             raise _Broken(Flaw(written_at, path[:3], f"nested deeper than {DEEPEST} levels"))
         if len(self._document.values) > MOST_VALUES:
-            raise _Broken(Flaw(written_at, path[:3], f"more than {MOST_VALUES:,} values in one file"))
+            raise _Broken(
+                Flaw(written_at, path[:3], f"more than {MOST_VALUES:,} values in one file")
+            )
 
     def _node(self, event: Foreign, path: KeyPath) -> JsonValue:
         place = _place(event.start_mark)
@@ -219,7 +282,9 @@ class _Builder:
         if isinstance(event, AliasEvent):
             return self._alias(event, path)
         if event.tag is not None:
-            self._flaw(event, path, f"found the tag {event.tag}, expected a plain value; tags are refused")
+            self._flaw(
+                event, path, f"found the tag {event.tag}, expected a plain value; tags are refused"
+            )
         value = self._content(event, path)
         if event.anchor is not None:
             self._anchored[event.anchor] = _Anchored(value, path)
@@ -243,14 +308,22 @@ class _Builder:
         merge: Foreign = None
         while not isinstance(event := next(self._events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
-                raise _Broken(Flaw(_place(event.start_mark), path, "found a key that is not a word, expected `key: value`"))
+                raise _Broken(
+                    Flaw(
+                        _place(event.start_mark),
+                        path,
+                        "found a key that is not a word, expected `key: value`",
+                    )
+                )
             key = str(event.value)
             if self._scalar(event, path) is None and not key:
                 self._flaw(event, path, "found a value without a key")
             here = (*path, key)
             if key in mapping:
                 first = self._document.keys[here]
-                self._flaw(event, here, f"found {found(key)} twice, first in line {first.line}; remove one")
+                self._flaw(
+                    event, here, f"found {found(key)} twice, first in line {first.line}; remove one"
+                )
             else:
                 self._document.keys[here] = _place(event.start_mark)
             value = self._node(next(self._events), here)
@@ -263,10 +336,19 @@ class _Builder:
     def _merge(self, event: Foreign, path: KeyPath, mapping: dict[str, JsonValue]) -> None:
         """Put what a merge key brings into its mapping, where that does not say it itself."""
         here, brought = (*path, MERGE), mapping.pop(MERGE)
-        sources = [(here, brought)] if not isinstance(brought, list) else [((*here, at), one) for at, one in enumerate(brought)]
+        sources = (
+            [(here, brought)]
+            if not isinstance(brought, list)
+            else [((*here, at), one) for at, one in enumerate(brought)]
+        )
         for place, source in sources:
             if not isinstance(source, dict):
-                self._flaw(event, path, f"found {found(source)} behind <<, expected a mapping, or a list of them: `<<: *name`")
+                self._flaw(
+                    event,
+                    path,
+                    f"found {found(source)} behind <<, expected a mapping, or a list of them: `<<:"
+                    " *name`",
+                )
                 continue
             for key, value in source.items():
                 if key not in mapping:
@@ -276,14 +358,18 @@ class _Builder:
     def _alias(self, event: Foreign, path: KeyPath) -> JsonValue:
         anchored = self._anchored.get(event.anchor)
         if anchored is None:
-            self._flaw(event, path, f"found *{event.anchor}, but no &{event.anchor} is complete before it")
+            self._flaw(
+                event, path, f"found *{event.anchor}, but no &{event.anchor} is complete before it"
+            )
             return None
         place = _place(event.start_mark)
         self._repeat(anchored.value, anchored.path, path, place)
         self._document.values[path] = place
         return anchored.value
 
-    def _repeat(self, value: JsonValue, source: KeyPath, target: KeyPath, used_at: FilePosition) -> None:
+    def _repeat(
+        self, value: JsonValue, source: KeyPath, target: KeyPath, used_at: FilePosition
+    ) -> None:
         """Note that a value which stands at one path is that of another path too."""
         document = self._document
         self._stands(target, document.values[source], used_at)
@@ -304,7 +390,13 @@ class _Builder:
 
 def _parts(value: JsonValue) -> Iterable[tuple[str | int, JsonValue]]:
     """Return the values in a mapping or a list by their keys, none in a word."""
-    return value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
 
 
 def plain(text: str) -> JsonValue:

@@ -18,7 +18,8 @@ from reconciler.model.spec import ModelSpec, Slice
 def former(slice_: Slice, hints: Hints) -> tuple[ModelSpec, ...]:
     """Return definitions that name another launcher than a slice does for their model, or a model that it has not.
 
-    What the last run aimed at and what was last good may still run by them, and nothing else tells of a unit without a mark.
+    What the last run aimed at and what was last good may still run by them, and nothing else tells
+    of a unit without a mark.
     """
     found: list[ModelSpec] = []
     for before in (hints.wanted, hints.last_good):
@@ -31,9 +32,12 @@ def former(slice_: Slice, hints: Hints) -> tuple[ModelSpec, ...]:
 
 @dataclass(frozen=True)
 class LauncherAnswers:
-    """What the launchers of a host answered. `needing` are the kinds that see nothing which no definition names.
+    """What the launchers of a host answered.
 
-    A launcher that did not answer hides the models that it holds now, or may still hold, and what may be nobody's there.
+    `needing` are the kinds that see nothing which no definition names.
+
+    A launcher that did not answer hides the models that it holds now, or may still hold, and what
+    may be nobody's there.
     """
 
     slice: Slice
@@ -51,11 +55,18 @@ class LauncherAnswers:
             return Known(found) if found else self._silence(self._of_orphans) or Known(None)
         mine = self._chosen(model)
         others = [one.launcher.kind for one in self.former if one.name == model.name]
-        return self._silence([model.launcher.kind] if mine else [model.launcher.kind, *others]) or Known(mine)
+        return self._silence(
+            [model.launcher.kind] if mine else [model.launcher.kind, *others]
+        ) or Known(mine)
 
     @property
     def _found(self) -> tuple[Unit, ...]:
-        return tuple(unit for fact in self.answers.values() if not isinstance(fact, Unknown) for unit in fact.value)
+        return tuple(
+            unit
+            for fact in self.answers.values()
+            if not isinstance(fact, Unknown)
+            for unit in fact.value
+        )
 
     @property
     def _orphans(self) -> tuple[Unit, ...]:
@@ -71,7 +82,11 @@ class LauncherAnswers:
     def _chosen(self, model: ModelSpec) -> Unit | None:
         """Return the unit of a model: one that runs as it is defined, then the oldest, whatever the order they were seen in."""
         mine = (unit for unit in self._found if unit.mark.model == model.name)
-        return min(mine, key=lambda unit: (not unit.runs(model), unit.identity.start, unit.identity.pid), default=None)
+        return min(
+            mine,
+            key=lambda unit: (not unit.runs(model), unit.identity.start, unit.identity.pid),
+            default=None,
+        )
 
     def _silence(self, kinds: Iterable[str]) -> Unknown | None:
         """Return why the first of these kinds that did not answer did not."""
@@ -81,12 +96,20 @@ class LauncherAnswers:
 
 def owners_named(observed: Observed, keys: Iterable[AnyFactKey]) -> Observed:
     """Return a world in which each port among `keys` is owned by the model of the unit that its process belongs to."""
-    names = {pid: unit.mark.model for unit in _units(observed) for pid in (unit.identity.pid, *unit.members)}
+    names = {
+        pid: unit.mark.model
+        for unit in _units(observed)
+        for pid in (unit.identity.pid, *unit.members)
+    }
     named: dict[AnyFactKey, Fact[FactValue]] = {}
     for key in keys:
         match observed.fact(key):
-            case Known(value=PortState(owner=PortOwner(pid=int(pid)) as owner), at=at) if pid in names:
-                named[key] = Known(PortState(owner=owner.model_copy(update={"model": names[pid]})), at)
+            case Known(value=PortState(owner=PortOwner(pid=int(pid)) as owner), at=at) if (
+                pid in names
+            ):
+                named[key] = Known(
+                    PortState(owner=owner.model_copy(update={"model": names[pid]})), at
+                )
     return observed.seeing(named)
 
 

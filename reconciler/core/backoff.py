@@ -16,6 +16,9 @@ class Backoff:
 
 
 def next_delay(policy: Backoff, attempts: int, random: float) -> float:
-    """Return the seconds to wait after `attempts` failures; `random` in [0, 1) spreads hosts apart."""
+    """Return the seconds to wait after `attempts` failures.
+
+    `random` in [0, 1) spreads hosts apart.
+    """
     grown = policy.initial * policy.factor ** min(max(attempts - 1, 0), 64)
     return min(grown, policy.longest) * (1 + policy.jitter * random)

@@ -9,9 +9,14 @@ from pydantic_core import to_jsonable_python
 
 
 def canonical(value: object) -> bytes:
-    """Return a model, dataclass or JSON value as JSON with sorted keys and no whitespace; raise ValueError for NaN."""
+    """Return a model, dataclass or JSON value as JSON with sorted keys and no whitespace.
+
+    Raise ValueError for NaN.
+    """
     plain = to_jsonable_python(value, bytes_mode="base64")
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(
+        plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def digest(value: object) -> str:

@@ -33,13 +33,19 @@ def became(model_name: str, slot: Mapping[str, Any]) -> str:
     """Return what the evidence of a restore says of one slot, empty where all is well."""
     if slot["outcome"] == "proven":
         return ""
-    return f"{model_name}: {_named(slot['slot'], slot['tokens'])} {_because(BECAME[slot['outcome']], slot.get('reason', ''))}"
+    return (
+        f"{model_name}: {_named(slot['slot'], slot['tokens'])}"
+        f" {_because(BECAME[slot['outcome']], slot.get('reason', ''))}"
+    )
 
 
 def left_out(world: Observed, host: str, model_name: str) -> list[dict[str, Any]]:
     """Return, as a restore does, the saved slots that it did not try because clients were there before it."""
     taken = taken_slots(world, host, model_name)
-    return [{"slot": one.slot, "tokens": one.tokens, "outcome": "cold", "reason": IN_USE} for one in taken]
+    return [
+        {"slot": one.slot, "tokens": one.tokens, "outcome": "cold", "reason": IN_USE}
+        for one in taken
+    ]
 
 
 def unfit(world: Observed, host: str, model_name: str) -> tuple[str, ...]:
@@ -47,19 +53,36 @@ def unfit(world: Observed, host: str, model_name: str) -> tuple[str, ...]:
     saved = world.value(SAVED(host, model_name)) or Saved()
     wanted = world.value(FINGERPRINT(host, model_name))
     waiting = [slot for slot in saved.slots if wanted and slot.fingerprint != wanted.digest]
-    refused = (f"{_named(slot.slot, slot.tokens)} {why}" for slot in saved.slots if (why := _refused(slot, wanted)))
+    refused = (
+        f"{_named(slot.slot, slot.tokens)} {why}"
+        for slot in saved.slots
+        if (why := _refused(slot, wanted))
+    )
     notes = [f"{model_name}: {sentence}" for sentence in (*saved.problems, *refused)]
     if waiting:
-        which = "1 saved conversation was" if len(waiting) == 1 else f"{len(waiting)} saved conversations were"
-        notes.append(f"{model_name}: {which} made with other weights, program or flags, and only those can continue it")
+        which = (
+            "1 saved conversation was"
+            if len(waiting) == 1
+            else f"{len(waiting)} saved conversations were"
+        )
+        notes.append(
+            f"{model_name}: {which} made with other weights, program or flags, and only those can"
+            " continue it"
+        )
     return tuple(notes)
 
 
 def saved_ones(world: Observed, host: str, model_name: str) -> Iterator[str]:
-    """Yield each saved conversation of a model: how long it is, since when, and what became of it; then what is damaged."""
+    """Yield each saved conversation of a model: how long it is, since when, and what became of it.
+
+    Then what is damaged.
+    """
     saved = world.value(SAVED(host, model_name)) or Saved()
     for slot in saved.slots:
-        yield f"{_named(slot.slot, slot.tokens)}, saved {said_at(slot.saved_at)}: {_state(slot, world, host, model_name)}"
+        yield (
+            f"{_named(slot.slot, slot.tokens)}, saved {said_at(slot.saved_at)}:"
+            f" {_state(slot, world, host, model_name)}"
+        )
     yield from saved.problems
 
 
@@ -72,14 +95,21 @@ def _state(slot: SavedSlot, world: Observed, host: str, model_name: str) -> str:
         return why
     last = slot.attempts[-1] if slot.attempts else None
     if unit is None:
-        return f"comes back when {model_name} is started{f'; last time it {_tried(last)}' if last else ''}"
+        return (
+            f"comes back when {model_name} is"
+            f" started{f'; last time it {_tried(last)}' if last else ''}"
+        )
     if unit.identity == slot.identity:
         return "saved from the engine that runs"
     if last and last.identity == unit.identity and last.outcome != "open":
         return _tried(last)
     if slot in taken_slots(world, host, model_name):
         return f"is not put back: {IN_USE}"
-    return "is put back by the next apply" if slot in owed_slots(world, host, model_name) else "was not tried in what runs now"
+    return (
+        "is put back by the next apply"
+        if slot in owed_slots(world, host, model_name)
+        else "was not tried in what runs now"
+    )
 
 
 def _refused(slot: SavedSlot, wanted: Fingerprint | None) -> str:
@@ -91,7 +121,11 @@ def _refused(slot: SavedSlot, wanted: Fingerprint | None) -> str:
     if not gave_up(slot):
         return ""
     failed = next((tried for tried in slot.attempts if tried.outcome == "failed"), None)
-    why = _because("that failed before", failed.reason) if failed else "engines died each time they took it"
+    why = (
+        _because("that failed before", failed.reason)
+        if failed
+        else "engines died each time they took it"
+    )
     return f"is not put back any more: {why}"
 
 

@@ -13,7 +13,10 @@ DAY = timedelta(days=1)
 
 
 def parse_until(text: str, wall: float) -> float:
-    """Return wall clock seconds from `2h`, `18:30` (the next one, here) or `2026-12-24 18:30`; raise Misused."""
+    """Return wall clock seconds from `2h`, `18:30` (the next one, here) or `2026-12-24 18:30`.
+
+    Raise Misused.
+    """
     now = datetime.fromtimestamp(wall).astimezone()
     moment = _after(text, now) or _today(text, now) or _dated(text)
     if moment is None:
@@ -42,7 +45,11 @@ def _after(text: str, now: datetime) -> datetime | None:
 
 def _today(text: str, now: datetime) -> datetime | None:
     try:
-        moment = datetime.combine(now.date(), time.fromisoformat(text)).astimezone() if ":" in text[:3] else None
+        moment = (
+            datetime.combine(now.date(), time.fromisoformat(text)).astimezone()
+            if ":" in text[:3]
+            else None
+        )
     except ValueError:
         return None
     return moment + DAY if moment is not None and moment <= now else moment

@@ -19,7 +19,17 @@ from reconciler.model.change import (
     StopChange,
 )
 from reconciler.model.facts import Health, Unit
-from reconciler.model.observed import CONTACT, FINGERPRINT, HEALTH, ORPHANS, PORT, POWER, PREPARED, UNIT, Observed
+from reconciler.model.observed import (
+    CONTACT,
+    FINGERPRINT,
+    HEALTH,
+    ORPHANS,
+    PORT,
+    POWER,
+    PREPARED,
+    UNIT,
+    Observed,
+)
 from reconciler.model.power import PowerState
 from reconciler.model.preparation import Prepared
 from reconciler.model.spec import ModelSpec, Slice, WantedPower
@@ -30,10 +40,14 @@ DIGEST_VERSION = "v1:"
 POWER_STATES: Mapping[WantedPower, PowerState] = {"on": "on", "off": "off", "suspend": "suspended"}
 """What a host is once a wish for its power is fulfilled."""
 
-NOBODY_TELLS = "nothing says that it is off: name a witness under `proof:`, or switch it on, and it is shut down from there"
+NOBODY_TELLS = (
+    "nothing says that it is off: name a witness under `proof:`, or switch it on, and it is shut"
+    " down from there"
+)
 
 SILENT, GOING_DOWN = "silent", "going down"
-"""What a host has of power that does not answer, and one that has accepted to go down and may still answer."""
+"""What a host has of power that does not answer, and one that has accepted to go down and may still
+answer."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +67,14 @@ def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False
         return Difference((), (power,))
     if isinstance(power, Ignored):
         return Difference((power,))
-    asleep = observed.power(host) in {"off", "suspended"} or bool(power and power.have in {SILENT, GOING_DOWN})
+    asleep = observed.power(host) in {"off", "suspended"} or bool(
+        power and power.have in {SILENT, GOING_DOWN}
+    )
     preparation = _preparation(wanted, observed, asleep=asleep)
     unknown = [preparation] if isinstance(preparation, str) else []
-    changes: list[Change] = [change for change in (power, preparation) if change and not isinstance(change, str)]
+    changes: list[Change] = [
+        change for change in (power, preparation) if change and not isinstance(change, str)
+    ]
     for model in sorted(wanted.models, key=lambda model: model.name):
         if asleep:
             changes += _when_asleep(wanted, model)
@@ -69,7 +87,9 @@ def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False
     if not asleep:
         unknown += _unseen_orphans(wanted, observed, prune=prune)
         changes += _orphan_changes(wanted, observed, changes, prune=prune)
-    return Difference(tuple(changes), tuple(unknown), () if asleep else _unmet(wanted, observed, changes))
+    return Difference(
+        tuple(changes), tuple(unknown), () if asleep else _unmet(wanted, observed, changes)
+    )
 
 
 def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ignored | str | None:
@@ -84,14 +104,22 @@ def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ign
     going = _shutting_down_to(hints)
     # An accepted request is waited for and not repeated: a second one could meet the next boot (ADR
     # 0009).
-    if wanted.power is not None and hidden and going is not None and _satisfies(wanted.power, going):
+    if (
+        wanted.power is not None
+        and hidden
+        and going is not None
+        and _satisfies(wanted.power, going)
+    ):
         return PowerChange(host=host, have=GOING_DOWN, want=going)
     if have is None:
         return _power_unknown_reason(wanted, observed, hints)
     if wanted.power is None or _satisfies(wanted.power, have):
         return None
     if have == "on" and not wanted.enforce and _was_reached(wanted, observed, hints):
-        cause = "somebody switched it on; it stays on until `power` in the file changes, or `enforce: true` stands beside it"
+        cause = (
+            "somebody switched it on; it stays on until `power` in the file changes, or `enforce:"
+            " true` stands beside it"
+        )
         return Ignored(host=host, subject="power", cause=cause)
     return PowerChange(host=host, have=have, want=POWER_STATES[wanted.power])
 
@@ -101,7 +129,11 @@ def _power_unknown_reason(wanted: Slice, observed: Observed, hints: Hints) -> st
     key = POWER(wanted.host.name)
     unknown = observed.unknown(key)
     reason = f"{key}: {unknown.reason if unknown else 'not known'}"
-    told = wanted.power in {None, "on"} or hints.sent_down is not None or wanted.host.capabilities.can_testify
+    told = (
+        wanted.power in {None, "on"}
+        or hints.sent_down is not None
+        or wanted.host.capabilities.can_testify
+    )
     return reason if told else f"{reason}; {NOBODY_TELLS}"
 
 
@@ -120,13 +152,18 @@ def _was_reached(wanted: Slice, observed: Observed, hints: Hints) -> bool:
     """Return whether this very wish was fulfilled before and is the newest: what is otherwise now was done by somebody else."""
     if stayed_up(hints.sent_down, observed.value(CONTACT(wanted.host.name))):
         return False
-    return hints.wanted_digest is not None and hints.wanted_digest == hints.last_good_digest == digest(wanted)
+    return (
+        hints.wanted_digest is not None
+        and hints.wanted_digest == hints.last_good_digest == digest(wanted)
+    )
 
 
 def _preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> PrepareChange | str | None:
     """Return that a host is to be prepared for its work, or why nobody can say whether it is."""
     key, preparation = PREPARED(wanted.host.name), wanted.host.prepare
-    works = wanted.power == "on" or (wanted.power is None and wanted.active is not None and not asleep)
+    works = wanted.power == "on" or (
+        wanted.power is None and wanted.active is not None and not asleep
+    )
     if preparation is None or not works:
         return None
     missing = None if asleep else observed.unknown(key)
@@ -136,7 +173,13 @@ def _preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> PrepareC
     want = digest(preparation)
     if prepared.digest == want:
         return None
-    cause = "host wakes" if asleep else "its preparation changed" if prepared.digest else "not prepared since it came up"
+    cause = (
+        "host wakes"
+        if asleep
+        else "its preparation changed"
+        if prepared.digest
+        else "not prepared since it came up"
+    )
     return PrepareChange(host=key.host, digest=want, seconds=preparation.seconds, cause=cause)
 
 
@@ -152,22 +195,34 @@ def _when_asleep(wanted: Slice, model: ModelSpec) -> list[Change]:
     if not _should_run(wanted, model):
         return []
     if wanted.power == "on":
-        return [StartChange(host=host.name, model=model.name, cause="host wakes")] if host.capabilities.can_wake else []
+        return (
+            [StartChange(host=host.name, model=model.name, cause="host wakes")]
+            if host.capabilities.can_wake
+            else []
+        )
     cause = f"waits until {host.name} is on; its power is not managed"
     return [Ignored(host=host.name, subject=f"model {model.name}", cause=cause)]
 
 
-def _model_changes(wanted: Slice, model: ModelSpec, observed: Observed, hints: Hints) -> list[Change]:
+def _model_changes(
+    wanted: Slice, model: ModelSpec, observed: Observed, hints: Hints
+) -> list[Change]:
     host = wanted.host.name
     unit = observed.value(UNIT(host, model.name))
     should_run = _should_run(wanted, model)
     if should_run is None:
         return []
     if unit is None:
-        return [StartChange(host=host, model=model.name, cause=_start_cause(wanted, observed))] if should_run else []
+        return (
+            [StartChange(host=host, model=model.name, cause=_start_cause(wanted, observed))]
+            if should_run
+            else []
+        )
     cause = _replacement_cause(model, unit, observed, host) if should_run else _stop_cause(wanted)
     unproven = model.name in hints.unproven
-    stop = StopChange(host=host, model=model.name, identity=unit.identity, cause=cause, unproven=unproven)
+    stop = StopChange(
+        host=host, model=model.name, identity=unit.identity, cause=cause, unproven=unproven
+    )
     if not should_run:
         return [stop]
     if cause:
@@ -179,15 +234,25 @@ def _unmet(wanted: Slice, observed: Observed, changes: list[Change]) -> tuple[st
     """Return what is wrong with units that are to go on as they are: they answer, so they are never stopped for it."""
     host = wanted.host.name
     stopped = {change.model for change in changes if isinstance(change, StopChange)}
-    staying = [model.name for model in wanted.models if _should_run(wanted, model) and model.name not in stopped]
+    staying = [
+        model.name
+        for model in wanted.models
+        if _should_run(wanted, model) and model.name not in stopped
+    ]
     healths = {name: observed.value(HEALTH(host, name)) for name in sorted(staying)}
-    return tuple(_complaint(name, health) for name, health in healths.items() if health and health.phase in {"other", "unclear"})
+    return tuple(
+        _complaint(name, health)
+        for name, health in healths.items()
+        if health and health.phase in {"other", "unclear"}
+    )
 
 
 def _complaint(model_name: str, health: Health) -> str:
     if health.phase == "other":
         return f"{model_name}: {health.reason}"
-    look = f"`reconciler logs {model_name}` may say why; nothing that answers is restarted by itself"
+    look = (
+        f"`reconciler logs {model_name}` may say why; nothing that answers is restarted by itself"
+    )
     return f"{model_name} answers, but not as an engine that works: {health.message}; {look}"
 
 
@@ -220,29 +285,45 @@ def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: s
         return f"it does not answer: {health.message}"
     if health is not None and health.phase == "stranger":
         return f"its port is not its own: {health.message}"
-    return "a failed restore may have left it damaged" if is_poisoned(observed, host, model.name) else ""
+    return (
+        "a failed restore may have left it damaged"
+        if is_poisoned(observed, host, model.name)
+        else ""
+    )
 
 
-def _running_changes(host: str, model: ModelSpec, unit: Unit, observed: Observed, hints: Hints) -> list[Change]:
+def _running_changes(
+    host: str, model: ModelSpec, unit: Unit, observed: Observed, hints: Hints
+) -> list[Change]:
     health = observed.value(HEALTH(host, model.name))
     changes: list[Change] = []
     if not unit.mark.digest.startswith(DIGEST_VERSION):
-        cause = f"its mark is of another version ({unit.mark.digest.partition(':')[0]}): adopted as it is"
+        cause = (
+            f"its mark is of another version ({unit.mark.digest.partition(':')[0]}): adopted as"
+            " it is"
+        )
         changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
     fingerprint = observed.value(FINGERPRINT(host, model.name))
     if model.keeps_conversations and fingerprint is not None and not fingerprint.fits(unit):
         cause = f"{REPLACED}; conversations cannot be kept until it is started again"
         changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
-    changes += [Ignored(host=host, subject=f"unit {model.name}", cause=note) for note in (health.notes if health else ())]
+    changes += [
+        Ignored(host=host, subject=f"unit {model.name}", cause=note)
+        for note in (health.notes if health else ())
+    ]
     if health is not None and health.phase == "locked":
         cause = f"runs, and does not let anybody look: {health.message}"
         changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
     if health is not None and health.phase == "loading":
         changes.append(ProveChange(host=host, model=model.name, cause="it is still loading"))
     elif model.name in hints.unproven:
-        changes.append(ProveChange(host=host, model=model.name, cause="it has not shown yet that it works"))
+        changes.append(
+            ProveChange(host=host, model=model.name, cause="it has not shown yet that it works")
+        )
     if model.keeps_conversations and owed_slots(observed, host, model.name):
-        changes.append(RestoreChange(host=host, model=model.name, cause="a saved conversation is owed to it"))
+        changes.append(
+            RestoreChange(host=host, model=model.name, cause="a saved conversation is owed to it")
+        )
     return changes
 
 
@@ -250,10 +331,16 @@ def _unseen_orphans(wanted: Slice, observed: Observed, *, prune: bool) -> list[s
     """Return that nobody can say what else runs, where all of it is to be stopped."""
     key = ORPHANS(wanted.host.name)
     missing = observed.unknown(key)
-    return [f"{key}: {missing.reason}"] if missing and (prune or wanted.power in {"off", "suspend"}) else []
+    return (
+        [f"{key}: {missing.reason}"]
+        if missing and (prune or wanted.power in {"off", "suspend"})
+        else []
+    )
 
 
-def _orphan_changes(wanted: Slice, observed: Observed, changes: list[Change], *, prune: bool) -> list[Change]:
+def _orphan_changes(
+    wanted: Slice, observed: Observed, changes: list[Change], *, prune: bool
+) -> list[Change]:
     host = wanted.host.name
     orphans = observed.fact(ORPHANS(host))
     units = getattr(orphans, "value", ())
@@ -266,15 +353,22 @@ def _orphan_changes(wanted: Slice, observed: Observed, changes: list[Change], *,
         if prune or wanted.power in {"off", "suspend"}:
             found.append(_orphan_stop(host, unit, "it is in no inventory", needed))
         elif needed is not None:
-            found.append(_orphan_stop(host, unit, "it is in no inventory and its port is needed", needed))
+            found.append(
+                _orphan_stop(host, unit, "it is in no inventory and its port is needed", needed)
+            )
         else:
-            cause = f"runs (pid {unit.identity.pid}) and is in no inventory; `reconciler apply --prune` stops it"
+            cause = (
+                f"runs (pid {unit.identity.pid}) and is in no inventory; `reconciler apply --prune`"
+                " stops it"
+            )
             found.append(Ignored(host=host, subject=f"unit {name}", cause=cause))
     return found
 
 
 def _orphan_stop(host: str, unit: Unit, cause: str, port: int | None) -> StopChange:
-    return StopChange(host=host, model=unit.mark.model, identity=unit.identity, cause=cause, port=port)
+    return StopChange(
+        host=host, model=unit.mark.model, identity=unit.identity, cause=cause, port=port
+    )
 
 
 def _listens(observed: Observed, host: str, port: int, model_name: str) -> bool:

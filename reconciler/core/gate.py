@@ -14,8 +14,13 @@ def approval(plan: HostPlan) -> Digest:
     return digest([meaning.model_dump() for meaning in plan.meaning])
 
 
-def refusals(plan: HostPlan, observed: Observed, ours: Ownership, *, take_over: bool) -> tuple[str, ...]:
-    """Return why a plan must not run. One with nothing to do may always run, but is not in sync where something is unmet."""
+def refusals(
+    plan: HostPlan, observed: Observed, ours: Ownership, *, take_over: bool
+) -> tuple[str, ...]:
+    """Return why a plan must not run.
+
+    One with nothing to do may always run, but is not in sync where something is unmet.
+    """
     if not plan.steps:
         # What no step can change makes no way back impossible: only a forward plan is refused for
         # it (ADR 0018).
@@ -23,10 +28,13 @@ def refusals(plan: HostPlan, observed: Observed, ours: Ownership, *, take_over: 
     return (*plan.refusals, *_claimed(plan, observed, ours, take_over=take_over))
 
 
-def _claimed(plan: HostPlan, observed: Observed, ours: Ownership, *, take_over: bool) -> tuple[str, ...]:
+def _claimed(
+    plan: HostPlan, observed: Observed, ours: Ownership, *, take_over: bool
+) -> tuple[str, ...]:
     key = CLAIM(plan.host)
     missing = observed.unknown(key)
-    # A host that has to be woken first, or is only waited for, is looked at again before anything else is done to it.
+    # A host that has to be woken first, or is only waited for, is looked at again before anything
+    # else is done to it.
     if missing and not take_over and not plan.is_asleep:
         return (f"{key}: {missing.reason}",)
     objection = None if take_over else ours.objection(plan.host, observed.value(key))

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def unseen_starts(changes: Sequence[Change], wanted: Slice, observed: Observed) -> tuple[str, ...]:
     """Return of which services nobody could see whether they work: those have a key, and we do not."""
     starts = [change for change in changes if isinstance(change, StartChange)]
-    binaries = {change.model: observed.value(BINARY(change.host, change.model)) for change in starts}
+    binaries = {
+        change.model: observed.value(BINARY(change.host, change.model)) for change in starts
+    }
     has_key = {model.name for model in wanted.models if model.command.secrets}
     return tuple(
         f"nobody could see whether {name} works: its service wants a key ({binary.key}); "

@@ -70,7 +70,9 @@ def silent_engines(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
     """Return the health of the engines that did not answer a single look, which may have met them busy."""
     # One look may meet an engine busy; only silence at two of them says something (ADR 0018).
     keys = (HEALTH(slice_.host.name, model.name) for model in slice_.models)
-    return tuple(key for key in keys if (health := observed.value(key)) and health.phase == "unresponsive")
+    return tuple(
+        key for key in keys if (health := observed.value(key)) and health.phase == "unresponsive"
+    )
 
 
 def orphan_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
@@ -85,14 +87,22 @@ def orphan_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
 def costly_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
     """Return the slots and flags worth asking for, and what stands in the way of a host that is to go down.
 
-    The slots are those of units that may be stopped, or that are owed a conversation. Never of a sleeper. The flags are those of
-    programs that may be started: these are run to tell.
+    The slots are those of units that may be stopped, or that are owed a conversation. Never of a
+    sleeper. The flags are those of programs that may be started: these are run to tell.
     """
     host = slice_.host.name
-    slots = (ACTIVITY(host, model.name) for model in slice_.models if _is_worth_asking(slice_, model, observed))
+    slots = (
+        ACTIVITY(host, model.name)
+        for model in slice_.models
+        if _is_worth_asking(slice_, model, observed)
+    )
     # A program is run to tell its flags, which takes 10 ms and more: only one that may be started
     # (ADR 0017).
-    flags = (FLAGS(host, model.name) for model in slice_.models if _may_be_started(slice_, model, observed))
+    flags = (
+        FLAGS(host, model.name)
+        for model in slice_.models
+        if _may_be_started(slice_, model, observed)
+    )
     goes = slice_.power in {"off", "suspend"} and observed.power(host) == "on"
     return (*slots, *flags, *((GUARDS(host),) if goes else ()))
 
@@ -118,4 +128,9 @@ def _may_be_started(slice_: Slice, model: ModelSpec, observed: Observed) -> bool
     unit = observed.value(UNIT(host, model.name))
     health = observed.value(HEALTH(host, model.name))
     runs = unit is not None and unit.runs(model) and (health is None or health.lives)
-    return not runs and slice_.power in {"on", None} and model.name in (slice_.active or ()) and observed.power(host) == "on"
+    return (
+        not runs
+        and slice_.power in {"on", None}
+        and model.name in (slice_.active or ())
+        and observed.power(host) == "on"
+    )

@@ -10,24 +10,35 @@ from reconciler.steps.plan import PlannedStep
 # The order of a plan, one step after the other: every point at which it may be cut short can be
 # tried (ADR 0002).
 PHASES = (
-    "wake", "prepare", "prefetch", "drain", "save_slots", "stop", "await_vram", "start", "await_healthy", "restore_slots",
-    "suspend", "shutdown", "await_down",
+    "wake", "prepare", "prefetch", "drain", "save_slots", "stop", "await_vram", "start",
+    "await_healthy", "restore_slots", "suspend", "shutdown", "await_down",
 )  # fmt: skip
 
 
 def order(drafts: Iterable[StepDraft]) -> tuple[PlannedStep, ...]:
     """Return the drafts by phase, then by target, numbered from 1. Two drafts of the same key are one step."""
     unique = {draft.key: draft for draft in drafts}
-    ordered = sorted(unique.values(), key=lambda draft: (PHASES.index(draft.step.kind), draft.step.target))
+    ordered = sorted(
+        unique.values(), key=lambda draft: (PHASES.index(draft.step.kind), draft.step.target)
+    )
     numbers = {draft.key: number for number, draft in enumerate(ordered, start=1)}
     return tuple(
-        PlannedStep(number=numbers[draft.key], step=draft.step, cause=draft.cause, note=draft.note, after=_after(draft, numbers))
+        PlannedStep(
+            number=numbers[draft.key],
+            step=draft.step,
+            cause=draft.cause,
+            note=draft.note,
+            after=_after(draft, numbers),
+        )
         for draft in ordered
     )
 
 
 def _after(draft: StepDraft, numbers: dict[tuple[str, str], int]) -> tuple[int, ...]:
-    """Return the numbers of what a draft waits for; an empty target stands for every step of that kind."""
+    """Return the numbers of what a draft waits for.
+
+    An empty target stands for every step of that kind.
+    """
     waits = {
         number
         for kind, target in draft.after

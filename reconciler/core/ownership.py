@@ -1,8 +1,9 @@
 """Ownership: whether a host's claim is this controller's own, and why not.
 
-An id alone does not tell: a cloned disk or a copied data directory has it too. So whoever differs in host name or directory is
-another, and so is a machine of the same name in a boot that this journal does not know. One that was copied and has not acted
-since cannot be told from a reboot; the original then finds a boot that it does not know, and refuses.
+An id alone does not tell: a cloned disk or a copied data directory has it too. So whoever differs
+in host name or directory is another, and so is a machine of the same name in a boot that this
+journal does not know. One that was copied and has not acted since cannot be told from a reboot; the
+original then finds a boot that it does not know, and refuses.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ TAKE_OVER = "`reconciler apply --take-over`"
 
 @dataclass(frozen=True)
 class Ownership:
-    """What a claim on one host is compared with; `boots` are those in which this controller lives or has claimed that host."""
+    """What a claim on one host is compared with.
+
+    `boots` are those in which this controller lives or has claimed that host.
+    """
 
     controller: Controller
     boots: Collection[str]
@@ -43,7 +47,10 @@ class Ownership:
         if not self._is_here(claim):
             return False
         if not claim.boot:  # written by a version that did not say it
-            return bool(claim.controller) and claim.controller in {self.controller.id, self.controller.former}
+            return bool(claim.controller) and claim.controller in {
+                self.controller.id,
+                self.controller.former,
+            }
         # The boot too: a cloned disk has the same id, name and directory (ADR 0016).
         return claim.controller == self.controller.id and claim.boot in self.boots
 
@@ -51,18 +58,31 @@ class Ownership:
         return (claim.name, claim.directory) == (self.controller.name, self.controller.directory)
 
     def _difference(self, claim: Claim) -> Reason:
-        elsewhere = f"give this one its own data directory with --data, or stop the other and use {TAKE_OVER}"
+        elsewhere = (
+            "give this one its own data directory with --data, or stop the other and use"
+            f" {TAKE_OVER}"
+        )
         if claim.controller != self.controller.id and self._is_here(claim):
             return Reason(
-                " like this one, but under another id: that directory was emptied, or another machine has the same name",
+                " like this one, but under another id: that directory was emptied, or another"
+                " machine has the same name",
                 f"where nothing else acts on the host, {TAKE_OVER}",
             )
         if claim.controller != self.controller.id:
-            there = "name that directory with --data" if claim.name == self.controller.name else f"act from {claim.name}"
+            there = (
+                "name that directory with --data"
+                if claim.name == self.controller.name
+                else f"act from {claim.name}"
+            )
             return Reason("", f"{there}, or stop that controller and use {TAKE_OVER}")
         if not self._is_here(claim):
             me = f"{self.controller.name} (data directory {self.controller.directory})"
-            return Reason(f" under the id of {me}: one is a copy of the other, or was moved or renamed", elsewhere)
+            return Reason(
+                f" under the id of {me}: one is a copy of the other, or was moved or renamed",
+                elsewhere,
+            )
         return Reason(
-            " in a boot that this journal does not know: a copy of this machine or of its data directory acts too", elsewhere
+            " in a boot that this journal does not know: a copy of this machine or of its data"
+            " directory acts too",
+            elsewhere,
         )

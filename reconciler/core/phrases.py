@@ -97,7 +97,11 @@ def said(value: FactValue) -> str:
         case Unit():
             return f"runs (pid {value.identity.pid})"
         case PortState():
-            return f"{value.owner.name} listens (pid {value.owner.pid or 'unknown'})" if value.owner else "nothing listens"
+            return (
+                f"{value.owner.name} listens (pid {value.owner.pid or 'unknown'})"
+                if value.owner
+                else "nothing listens"
+            )
         case Health():
             return f"{value.phase}: {value.reason}" if value.message else value.phase
         case Gpu():

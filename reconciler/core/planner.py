@@ -18,7 +18,9 @@ from reconciler.steps.plan import AnyStep, HostPlan, PlannedStep
 from reconciler.steps.step import ModelStep
 
 
-def plan(target: Target, observed: Observed, hints: Hints, *, mode: Mode = "forward", prune: bool = False) -> HostPlan:
+def plan(
+    target: Target, observed: Observed, hints: Hints, *, mode: Mode = "forward", prune: bool = False
+) -> HostPlan:
     """Return the plan of one host. Its refusals name every reason why it must not run as it is."""
     wanted = target.slice
     difference = diff(wanted, observed, hints, prune=prune)
@@ -46,13 +48,19 @@ def plan(target: Target, observed: Observed, hints: Hints, *, mode: Mode = "forw
 def _simulate(
     steps: tuple[PlannedStep, ...], observed: Observed, wanted: Slice
 ) -> tuple[tuple[PlannedStep, ...], tuple[str, ...]]:
-    """Walk the plan through predicted worlds; return the steps as seen there, and what blocks them."""
+    """Walk the plan through predicted worlds.
+
+    Return the steps as seen there, and what blocks them.
+    """
     world = observed
     seen: list[PlannedStep] = []
     blocked: list[str] = []
     for planned in steps:
         step = planned.step
-        by_wake = any(isinstance(fact := world.fact(key), Predicted) and fact.by == "wake" for key in step.reads())
+        by_wake = any(
+            isinstance(fact := world.fact(key), Predicted) and fact.by == "wake"
+            for key in step.reads()
+        )
         seen.append(planned.model_copy(update={"predicted": by_wake}))
         blocked += [f"{step.kind} {step.target}: {reason}" for reason in step.blocked_by(world)]
         world = step.predict(world)
@@ -62,10 +70,15 @@ def _simulate(
 
 
 def _seconds(steps: tuple[PlannedStep, ...], wanted: Slice) -> float | None:
-    """Return how long steps took before, with the trial of what they start; None when none was ever done."""
+    """Return how long steps took before, with the trial of what they start.
+
+    None when none was ever done.
+    """
     known = [one.seconds for one in steps if one.seconds is not None]
     starts = any(one.step.starts for one in steps)
-    return sum(known) + (wanted.stable_for(wanted.active or ()) if starts else 0.0) if known else None
+    return (
+        sum(known) + (wanted.stable_for(wanted.active or ()) if starts else 0.0) if known else None
+    )
 
 
 def _headline(wanted: Slice, difference: Difference, observed: Observed) -> str:
@@ -103,11 +116,18 @@ def _kept(wanted: Slice) -> str:
     """Return what a host that is as wanted is kept at."""
     if wanted.power in {"off", "suspend"}:
         return f"power {wanted.power}"
-    return "active not managed" if wanted.active is None else ", ".join(wanted.active) or "nothing active"
+    return (
+        "active not managed"
+        if wanted.active is None
+        else ", ".join(wanted.active) or "nothing active"
+    )
 
 
 def _timed(steps: tuple[PlannedStep, ...], hints: Hints) -> tuple[PlannedStep, ...]:
-    """Return the steps with how long each took before; the journal knows a step about the host by no model."""
+    """Return the steps with how long each took before.
+
+    The journal knows a step about the host by no model.
+    """
 
     def seconds(step: AnyStep) -> float | None:
         return hints.typical_seconds(step.kind, step.model if isinstance(step, ModelStep) else "")

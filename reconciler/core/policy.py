@@ -18,7 +18,8 @@ from reconciler.steps.plan import STEPS
 RETRY = Backoff()
 HASH_SPAN = 16.0**8
 OF_POWER = {phrases.failed(kind) for kind, step in STEPS.items() if step.of_power}
-"""Failures after which nothing is gone back to: a host that was asked to go down, or to come up, may still do so."""
+"""Failures after which nothing is gone back to: a host that was asked to go down, or to come up,
+may still do so."""
 
 TOLERATED_JUMP_SECONDS = 60.0
 """How far the wall clock may be moved before nothing ends by it alone."""
@@ -28,8 +29,9 @@ TOLERATED_JUMP_SECONDS = 60.0
 class Aim:
     """Where one pass over one host goes, in which mode, and which key its failure would quarantine.
 
-    `cause` is why that is not simply what is wanted: a hold first, then a quarantine. Where nothing may be done at all, `acts` is
-    False and the target is the wish. `retry_at` is when a wish that failed is tried again by itself, in wall clock seconds.
+    `cause` is why that is not simply what is wanted: a hold first, then a quarantine. Where nothing
+    may be done at all, `acts` is False and the target is the wish. `retry_at` is when a wish that
+    failed is tried again by itself, in wall clock seconds.
     """
 
     target: Target
@@ -52,10 +54,15 @@ class Aim:
         return self.reason if self.acts else ""
 
 
-def aim(wanted: Slice, hints: Hints, observed: Observed, now: Instant, *, retries: bool = False) -> Aim:
-    """Return where a pass over one host goes: to what is wanted; nowhere while it is held, to last good while that failed before.
+def aim(
+    wanted: Slice, hints: Hints, observed: Observed, now: Instant, *, retries: bool = False
+) -> Aim:
+    """Return where a pass over one host goes: to what is wanted.
 
-    `retries` tries a failed wish again once it has waited, where nothing that serves would be stopped for it.
+    Nowhere while it is held, to last good while that failed before.
+
+    `retries` tries a failed wish again once it has waited, where nothing that serves would be
+    stopped for it.
     """
     wish = _target(wanted)
     key = attempt_key(wanted, wish.digest, observed)
@@ -63,7 +70,9 @@ def aim(wanted: Slice, hints: Hints, observed: Observed, now: Instant, *, retrie
     held = holding(hints, now)
     if held is not None:
         left_alone = replace(forward, cause=held.hold, acts=False)
-        return Aim(_released(wanted), "release", key, held.hold) if held.hold.release else left_alone
+        return (
+            Aim(_released(wanted), "release", key, held.hold) if held.hold.release else left_alone
+        )
     failure = hints.quarantine
     # The key covers the files too: other weights or another program are a new attempt.
     if failure is None or failure.key != key:
@@ -80,9 +89,16 @@ def aim(wanted: Slice, hints: Hints, observed: Observed, now: Instant, *, retrie
 
 
 def back(wanted: Slice, hints: Hints, untouched: tuple[str, ...]) -> Aim:
-    """Return where a host goes after a run of its wish failed: to last good; without one, to what ran before and runs still."""
+    """Return where a host goes after a run of its wish failed: to last good.
+
+    Without one, to what ran before and runs still.
+    """
     good = last_good(wanted, hints)
-    instead = wanted.model_copy(update={"active": untouched, "power": None}) if good is None else going_back(good, wanted)
+    instead = (
+        wanted.model_copy(update={"active": untouched, "power": None})
+        if good is None
+        else going_back(good, wanted)
+    )
     target = _target(instead)
     return Aim(target, "rollback", attempt_key(instead, target.digest, Observed()))
 
@@ -100,13 +116,16 @@ def is_reached(wanted: Slice, observed: Observed) -> bool:
 def going_back(good: Slice, wanted: Slice) -> Slice:
     """Return an earlier state as it is brought about now: what was defined since is known, and not active.
 
-    Power is left as it is; on a host that was down then, nothing ran. It is prepared as it is to be now.
+    Power is left as it is; on a host that was down then, nothing ran. It is prepared as it is to be
+    now.
     """
     known = {model.name for model in good.models}
     newer = tuple(model for model in wanted.models if model.name not in known)
     active = () if good.power in {"off", "suspend"} else good.active
     host = good.host.model_copy(update={"prepare": wanted.host.prepare})
-    return good.model_copy(update={"host": host, "models": (*good.models, *newer), "power": None, "active": active})
+    return good.model_copy(
+        update={"host": host, "models": (*good.models, *newer), "power": None, "active": active}
+    )
 
 
 def holding(hints: Hints, now: Instant) -> Held | None:
@@ -120,7 +139,11 @@ def holding(hints: Hints, now: Instant) -> Held | None:
 def retry_is_due(hints: Hints, now: Instant) -> bool:
     """Return whether a failed wish has waited long enough to be tried again without being asked."""
     failure = hints.quarantine
-    return failure is not None and failure.attempts > 0 and _seconds_until(retry_at(failure), failure.since, hints, now) <= 0
+    return (
+        failure is not None
+        and failure.attempts > 0
+        and _seconds_until(retry_at(failure), failure.since, hints, now) <= 0
+    )
 
 
 def next_look(hints: Hints, now: Instant) -> float | None:
@@ -136,7 +159,8 @@ def next_look(hints: Hints, now: Instant) -> float | None:
 def _seconds_until(moment: float, since: Instant, hints: Hints, now: Instant) -> float:
     """Return how long something that began at `since` is still to wait for a moment of the wall clock, not above 0 once it came.
 
-    It has not come while the clock is behind what was recorded; nor, within one boot, when it was put forward.
+    It has not come while the clock is behind what was recorded; nor, within one boot, when it was
+    put forward.
     """
     by_wall = max(moment, hints.newest_at) - now.at
     if since.boot_id != now.boot_id:

@@ -1,7 +1,8 @@
 """Power: judge whether a host is on, off or suspended by what was seen of it and what was asked of it before.
 
-A host that answers is on. One that is silent is off only when a witness outside of it says so, or when it said that it would
-go down and was silent for long enough while its neighbours answered. Whatever else is silent is not known.
+A host that answers is on. One that is silent is off only when a witness outside of it says so, or
+when it said that it would go down and was silent for long enough while its neighbours answered.
+Whatever else is silent is not known.
 """
 
 from __future__ import annotations
@@ -30,16 +31,26 @@ def judged(seen: Observed, host: str, sent: SentDown | None, now: Instant) -> Fa
         return Known(Power(state="on"))
     witness = _witness(seen, host, sent)
     if witness is not None and witness.state is not None:
-        return Known(Power(state="suspended" if _sleeps(sent) else witness.state, grade="proved", because=witness.words))
+        return Known(
+            Power(
+                state="suspended" if _sleeps(sent) else witness.state,
+                grade="proved",
+                because=witness.words,
+            )
+        )
     reason = "; ".join(filter(None, (silence.reason, _undecided(seen, host))))
     if sent is None:
         return Unknown(reason)
     if sent.seen:
-        return Known(Power(state=sent.state, grade="inferred", because=f"{sent.seen}; silent ever since"))
+        return Known(
+            Power(state=sent.state, grade="inferred", because=f"{sent.seen}; silent ever since")
+        )
     # Whether a request was heard decides: silence after one that may have been lost proves nothing
     # (ADR 0009).
     if not sent.is_heard:
-        return Unknown(f"{reason}; whether it heard that it was to go down ({_asked(sent)}) is not known")
+        return Unknown(
+            f"{reason}; whether it heard that it was to go down ({_asked(sent)}) is not known"
+        )
     return _inferred(seen.fact(CANARY(host)), silence, sent, now)
 
 
@@ -58,7 +69,9 @@ def stayed_up(sent: SentDown | None, contact: Contact | None) -> bool:
 
 def needs_canary(seen: Observed, host: str, sent: SentDown | None) -> bool:
     """Return whether the silence of a host decides, so that its neighbours are worth asking."""
-    return _witness(seen, host, sent) is None and sent is not None and sent.is_heard and not sent.seen
+    return (
+        _witness(seen, host, sent) is None and sent is not None and sent.is_heard and not sent.seen
+    )
 
 
 def elapsed(since: Instant, now: Instant) -> float:
@@ -71,15 +84,25 @@ def _sleeps(sent: SentDown | None) -> bool:
 
 
 def _witness(seen: Observed, host: str, sent: SentDown | None) -> Testimony | None:
-    """Return a witness that can tell; one that says that a host which went to sleep is on cannot tell those apart."""
+    """Return a witness that can tell.
+
+    One that says that a host which went to sleep is on cannot tell those apart.
+    """
     witness = seen.value(TESTIMONY(host))
     # A plug sees a suspended host draw power, and cannot tell it from one that is on.
-    tells = witness is not None and witness.state is not None and not (_sleeps(sent) and witness.state == "on")
+    tells = (
+        witness is not None
+        and witness.state is not None
+        and not (_sleeps(sent) and witness.state == "on")
+    )
     return witness if tells else None
 
 
 def _undecided(seen: Observed, host: str) -> str:
-    """Return what a witness says that decides nothing, or why it could not be asked; empty without one."""
+    """Return what a witness says that decides nothing, or why it could not be asked.
+
+    Empty without one.
+    """
     key = TESTIMONY(host)
     unheard, heard = seen.unknown(key), seen.value(key)
     return unheard.reason if unheard is not None else heard.words if heard is not None else ""
@@ -89,20 +112,35 @@ def steady(before: Fact[FactValue], canary: Fact[FactValue], now: Instant) -> Fa
     """Return a canary that was just asked with since when it answers, given what it said before."""
     if isinstance(canary, Unknown) or not isinstance(canary.value, Canary):
         return canary
-    known = before.value if not isinstance(before, Unknown) and isinstance(before.value, Canary) else None
-    return Known(canary.value.model_copy(update={"since": known.since if known is not None else now.boot}), now.boot)
+    known = (
+        before.value
+        if not isinstance(before, Unknown) and isinstance(before.value, Canary)
+        else None
+    )
+    return Known(
+        canary.value.model_copy(update={"since": known.since if known is not None else now.boot}),
+        now.boot,
+    )
 
 
-def _inferred(canary: Fact[FactValue], silence: Unknown, sent: SentDown, now: Instant) -> Fact[Power]:
+def _inferred(
+    canary: Fact[FactValue], silence: Unknown, sent: SentDown, now: Instant
+) -> Fact[Power]:
     """Return what the silence of a host says that has accepted to go down: as much of it as its neighbours have answered in."""
     accepted = f"it accepted to go down ({_asked(sent)}) and is silent"
     if isinstance(canary, Unknown) or not isinstance(canary.value, Canary):
-        return Unknown(f"{accepted}, but so is its network: {getattr(canary, 'reason', 'nobody was asked')}")
+        return Unknown(
+            f"{accepted}, but so is its network: {getattr(canary, 'reason', 'nobody was asked')}"
+        )
     # Only silence during which the network worked is the host's own (ADR 0009).
     if now.boot - max(silence.since, canary.value.since) < SILENCE_SECONDS:
-        return Unknown(f"{accepted}; {SILENCE_SECONDS:.0f} s of that while {canary.value.address} answers count as down")
+        return Unknown(
+            f"{accepted}; {SILENCE_SECONDS:.0f} s of that while {canary.value.address} answers"
+            " count as down"
+        )
     because = (
-        f"accepted to go down ({_asked(sent)}), then silent for {SILENCE_SECONDS:.0f} s while {canary.value.address} answered"
+        f"accepted to go down ({_asked(sent)}), then silent for {SILENCE_SECONDS:.0f} s while"
+        f" {canary.value.address} answered"
     )
     return Known(Power(state=sent.state, grade="inferred", because=because))
 

@@ -7,7 +7,12 @@ from typing import Any
 
 from reconciler.core import phrases
 from reconciler.core.recovery import Hints
-from reconciler.core.report.conditions import SERVES, host_conditions, left_by_rollback, model_conditions
+from reconciler.core.report.conditions import (
+    SERVES,
+    host_conditions,
+    left_by_rollback,
+    model_conditions,
+)
 from reconciler.model.facts import Saved
 from reconciler.model.observed import HEALTH, POWER, SAVED, TESTIMONY, UNIT, Observed
 from reconciler.model.records import Carried, OpenRun, Row, RunClosed, RunOpened, StepDone
@@ -58,7 +63,13 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:
     unit_key = UNIT(slice_.host.name, model.name)
     health = observed.value(HEALTH(slice_.host.name, model.name))
     running = observed.value(unit_key) is not None
-    phase = "unknown" if observed.unknown(unit_key) else health.phase if health and running else "absent"
+    phase = (
+        "unknown"
+        if observed.unknown(unit_key)
+        else health.phase
+        if health and running
+        else "absent"
+    )
     wanted = None if slice_.active is None else model.name in slice_.active
     url = phrases.url(model) if phase in SERVES else ""
     conditions = model_conditions(slice_, model, observed)
@@ -70,19 +81,29 @@ def history(rows: Sequence[Row]) -> list[dict[str, Any]]:
     runs = {run.seq: _opened(run) for run in sorted(_runs(rows), key=lambda run: run.seq)}
     for number, run in runs.items():
         if run["continues"] in runs:
-            runs[run["continues"]].update(verdict="cut short", message=f"run {number} continued from what was there")
+            runs[run["continues"]].update(
+                verdict="cut short", message=f"run {number} continued from what was there"
+            )
     for row in rows:
         record = row.record
         if isinstance(record, StepDone) and record.run in runs:
             runs[record.run]["steps"].append(_step(record))
         elif isinstance(record, RunClosed) and record.run in runs:
-            closed = {"verdict": record.verdict, "reason": record.reason, "message": record.message, "log": list(record.log)}
+            closed = {
+                "verdict": record.verdict,
+                "reason": record.reason,
+                "message": record.message,
+                "log": list(record.log),
+            }
             runs[record.run].update(closed)
     return list(runs.values())
 
 
 def _runs(rows: Iterable[Row]) -> Iterator[OpenRun]:
-    """Yield every run that was opened; the row that opened one may be forgotten, and the run restated after its first steps."""
+    """Yield every run that was opened.
+
+    The row that opened one may be forgotten, and the run restated after its first steps.
+    """
     for row in rows:
         record = row.record
         if isinstance(record, RunOpened):
@@ -95,17 +116,19 @@ def _opened(run: OpenRun) -> dict[str, Any]:
     record = run.opened
     provenance = record.provenance
     return {
-        "run": run.seq, "at": run.at, "host": record.host, "mode": record.mode, "trigger": record.trigger,
-        "active": list(record.slice.active or ()), "provenance": f"{provenance} {provenance.subject}".strip(),
-        "digest": record.digest, "continues": record.continues, "plan": list(record.plan), "steps": [], "verdict": "open",
+        "run": run.seq, "at": run.at, "host": record.host, "mode": record.mode,
+        "trigger": record.trigger, "active": list(record.slice.active or ()),
+        "provenance": f"{provenance} {provenance.subject}".strip(), "digest": record.digest,
+        "continues": record.continues, "plan": list(record.plan), "steps": [], "verdict": "open",
         "reason": "", "message": "", "log": [], "notes": list(record.notes),
     }  # fmt: skip
 
 
 def _step(record: StepDone) -> dict[str, Any]:
     return {
-        "step": record.step, "model": record.model, "outcome": record.outcome, "seconds": record.seconds,
-        "said": record.message or _said(record.evidence), "evidence": record.evidence,
+        "step": record.step, "model": record.model, "outcome": record.outcome,
+        "seconds": record.seconds, "said": record.message or _said(record.evidence),
+        "evidence": record.evidence,
     }  # fmt: skip
 
 
@@ -116,7 +139,10 @@ def _said(evidence: Mapping[str, Any]) -> str:
         return f"lost: what was in {slots_named(lost)}"
     if not isinstance(slots, list):
         return ""
-    parts = [f"slot {slot.get('slot')}: {slot.get('tokens')} tokens {_became(slot)}".strip() for slot in slots]
+    parts = [
+        f"slot {slot.get('slot')}: {slot.get('tokens')} tokens {_became(slot)}".strip()
+        for slot in slots
+    ]
     return ", ".join(parts)
 
 

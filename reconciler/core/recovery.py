@@ -1,7 +1,7 @@
 """Recovery: fold the journal into hints, the part of the past that cannot be observed.
 
-A pass always observes and plans again. Hints only say where it should aim (last good, failures), what was cut short
-(an open run, units that never showed that they work) and how long things took.
+A pass always observes and plans again. Hints only say where it should aim (last good, failures),
+what was cut short (an open run, units that never showed that they work) and how long things took.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ from reconciler.steps.plan import STEPS
 
 REMEMBERED_DURATIONS = 5
 REMEMBERED_BOOTS = 10
-"""More than one: a claim that was announced may not have been written, and the host has the one before."""
+"""More than one: a claim that was announced may not have been written, and the host has the one
+before."""
 
 DOWN: Mapping[str, Literal["off", "suspended"]] = {"shutdown": "off", "suspend": "suspended"}
 """What a host is after each step that sends it down."""
@@ -60,9 +61,12 @@ SEEN = "seen"
 
 @dataclass(frozen=True)
 class Hints:
-    """What the journal says of one host. `notes` and what was lost are of its last run, and of the one that it went back from.
+    """What the journal says of one host.
 
-    `wanted` is what a run or an adoption aimed at last, whatever came of it: units may still run by its definitions.
+    `notes` and what was lost are of its last run, and of the one that it went back from.
+
+    `wanted` is what a run or an adoption aimed at last, whatever came of it: units may still run by
+    its definitions.
     """
 
     last_good: Slice | None = None
@@ -131,7 +135,10 @@ def of_host(rows: Sequence[Row], host: str) -> Hints:
 
 
 def after(hints: Hints, row: Row) -> Hints:
-    """Return the hints of a host after one more row about it; when the journal's newest was written is not among them."""
+    """Return the hints of a host after one more row about it.
+
+    When the journal's newest was written is not among them.
+    """
     record = row.record
     match record:
         case RunOpened():
@@ -147,24 +154,38 @@ def after(hints: Hints, row: Row) -> Hints:
         case RunClosed():
             return _closed(hints, row, record)
         case Adopted():
-            good = replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=None)
-            good = replace(good, wanted=record.slice, wanted_digest=record.digest, generation=record.generation)
+            good = replace(
+                hints, last_good=record.slice, last_good_digest=record.digest, quarantine=None
+            )
+            good = replace(
+                good, wanted=record.slice, wanted_digest=record.digest, generation=record.generation
+            )
             return _judged(good, row)
         case Claimed():
-            return replace(hints, boots=tuple(dict.fromkeys((*hints.boots, row.when.boot_id)))[-REMEMBERED_BOOTS:])
+            return replace(
+                hints,
+                boots=tuple(dict.fromkeys((*hints.boots, row.when.boot_id)))[-REMEMBERED_BOOTS:],
+            )
         case Carried():
             return _carried(hints, record)
         case _:
             return _told(hints, row, record)
 
 
-def _told(hints: Hints, row: Row, record: Retry | RollBack | Hold | Resume | Asked | Answered) -> Hints:
+def _told(
+    hints: Hints, row: Row, record: Retry | RollBack | Hold | Resume | Asked | Answered
+) -> Hints:
     """Return the hints after a person said something, or was answered."""
     match record:
         case Retry():
             return replace(hints, quarantine=None)
         case RollBack():
-            return replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=_left(row, record))
+            return replace(
+                hints,
+                last_good=record.slice,
+                last_good_digest=record.digest,
+                quarantine=_left(row, record),
+            )
         case Hold():
             return replace(hints, held=Held(hold=record, since=row.when))
         case Resume():
@@ -172,14 +193,24 @@ def _told(hints: Hints, row: Row, record: Retry | RollBack | Hold | Resume | Ask
         case Asked():
             return replace(hints, asked={**hints.asked, row.seq: record})
         case Answered():
-            return replace(hints, asked={seq: asked for seq, asked in hints.asked.items() if seq != record.asked})
+            return replace(
+                hints,
+                asked={seq: asked for seq, asked in hints.asked.items() if seq != record.asked},
+            )
         case _:
             assert_never(record)
 
 
 def _left(row: Row, record: RollBack) -> Quarantine:
     message = "left by `reconciler rollback`"
-    return Quarantine(key=record.leaves, reason="RolledBack", message=message, run=row.seq, since=row.when, attempts=0)
+    return Quarantine(
+        key=record.leaves,
+        reason="RolledBack",
+        message=message,
+        run=row.seq,
+        since=row.when,
+        attempts=0,
+    )
 
 
 def _carried(hints: Hints, record: Carried) -> Hints:
@@ -225,11 +256,16 @@ def _intended(hints: Hints, row: Row, record: StepIntent) -> Hints:
     run = _running(hints.open_run, in_flight=record)
     # From the intent on: a controller that dies here leaves a unit that nobody has seen healthy.
     unproven = hints.unproven | {record.model} if record.step == "start" else hints.unproven
-    return replace(hints, open_run=run, unproven=unproven, sent_down=_sent(hints.sent_down, row, record))
+    return replace(
+        hints, open_run=run, unproven=unproven, sent_down=_sent(hints.sent_down, row, record)
+    )
 
 
 def _sent(before: SentDown | None, row: Row, record: StepIntent) -> SentDown | None:
-    """Return what is remembered of a host's way down after an intent; to cut its power is no other way than it was on."""
+    """Return what is remembered of a host's way down after an intent.
+
+    To cut its power is no other way than it was on.
+    """
     state = DOWN.get(record.step)
     if state is None or (before is not None and before.run == record.run and before.is_heard):
         return before
@@ -257,7 +293,13 @@ def _done(hints: Hints, record: StepDone) -> Hints:
     if record.outcome == "done":
         key = (record.step, record.model)
         durations[key] = (*durations.get(key, ()), record.seconds)[-REMEMBERED_DURATIONS:]
-    return replace(hints, open_run=run, unproven=unproven, durations=durations, sent_down=_arrived(hints.sent_down, record))
+    return replace(
+        hints,
+        open_run=run,
+        unproven=unproven,
+        durations=durations,
+        sent_down=_arrived(hints.sent_down, record),
+    )
 
 
 def _arrived(sent: SentDown | None, record: StepDone) -> SentDown | None:
@@ -277,7 +319,9 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
         return hints
     opened = hints.open_run.opened
     lost = hints.lost_conversations + record.lost_conversations
-    closed = replace(hints, open_run=None, notes=(*hints.notes, *record.notes), lost_conversations=lost)
+    closed = replace(
+        hints, open_run=None, notes=(*hints.notes, *record.notes), lost_conversations=lost
+    )
     closed = replace(closed, unproven=closed.unproven | {*record.unproven})
     if record.verdict == "promoted":
         # Nothing serves on a released host: that is no state to go back to.
@@ -288,7 +332,9 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
         return _judged(replace(good, quarantine=None) if opened.mode == "forward" else good, row)
     if not record.quarantines or record.key is None:
         return _judged(closed, row) if opened.mode == "forward" else closed
-    before = hints.quarantine.attempts if hints.quarantine and hints.quarantine.key == record.key else 0
+    before = (
+        hints.quarantine.attempts if hints.quarantine and hints.quarantine.key == record.key else 0
+    )
     failure = Quarantine(
         key=record.key,
         reason=record.reason,

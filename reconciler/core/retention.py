@@ -16,7 +16,8 @@ DAY_SECONDS = 86_400.0
 class Retention:
     """Bound what is kept: at most so many runs (2 or more) and rows, and nothing older than so many seconds.
 
-    All is checked before anything is forgotten, so it waits until a share of `slack` more has come together.
+    All is checked before anything is forgotten, so it waits until a share of `slack` more has come
+    together.
     """
 
     runs: int = 500
@@ -34,9 +35,12 @@ class Outline(NamedTuple):
 
 
 def first_kept(outlines: Sequence[Outline], now: float, retention: Retention) -> int:
-    """Return the number of the first row to keep when one more run is about to open; 1 when there is none.
+    """Return the number of the first row to keep when one more run is about to open.
 
-    A clock that was set back forgets nothing too early, and neither does one that jumped ahead since the newest row.
+    1 when there is none.
+
+    A clock that was set back forgets nothing too early, and neither does one that jumped ahead
+    since the newest row.
     """
     if not outlines:
         return 1
@@ -44,7 +48,9 @@ def first_kept(outlines: Sequence[Outline], now: float, retention: Retention) ->
     now, more = min(now, outlines[-1].at), 1 + retention.slack
     runs = [outline.seq for outline in outlines if outline.opens_run]
     too_old = outlines[0].at < now - retention.seconds * more
-    if not (too_old or len(runs) + 1 > retention.runs * more or len(outlines) > retention.rows * more):
+    if not (
+        too_old or len(runs) + 1 > retention.runs * more or len(outlines) > retention.rows * more
+    ):
         return outlines[0].seq
     young = next(outline.seq for outline in outlines if outline.at >= now - retention.seconds)
     surplus = len(runs) + 1 - retention.runs
@@ -53,10 +59,17 @@ def first_kept(outlines: Sequence[Outline], now: float, retention: Retention) ->
 
 
 def carried(rows: Iterable[Row], rest: Iterable[Row]) -> tuple[Carried, ...]:
-    """Return what must be restated of hosts so that the rest of the rows says the same as all; durations may shrink."""
+    """Return what must be restated of hosts so that the rest of the rows says the same as all.
+
+    Durations may shrink.
+    """
     known = {host: _lasting(hints) for host, hints in sorted(fold(rows).items())}
     kept = fold(rest)
-    return tuple(_restated(host, hints) for host, hints in known.items() if hints != _lasting(kept.get(host, Hints())))
+    return tuple(
+        _restated(host, hints)
+        for host, hints in known.items()
+        if hints != _lasting(kept.get(host, Hints()))
+    )
 
 
 def _lasting(hints: Hints) -> Hints:

@@ -31,16 +31,29 @@ def shortage(save: SaveSlots, observed: Observed) -> Shortage:
     kept = sum(file.bytes for file in in_files(observed, save))
     disk = saved.free_bytes + saved.held_bytes - kept
     room = disk if saved.budget_bytes is None else min(disk, saved.budget_bytes - kept)
-    needs = [file_bytes(slot.tokens or 0, weights.kv_bytes_per_token if weights else 0) for slot in held]
+    needs = [
+        file_bytes(slot.tokens or 0, weights.kv_bytes_per_token if weights else 0) for slot in held
+    ]
     # Slot by slot, as the save does it: a large one that does not fit leaves its room to the next.
     left, count = room, 0
     for need in needs:
         fits = need <= left
         left, count = left - need * fits, count + (not fits)
-    return Shortage(count, _because(sum(needs), room, saved, is_budget=room < disk)) if count else NO_SHORTAGE
+    return (
+        Shortage(count, _because(sum(needs), room, saved, is_budget=room < disk))
+        if count
+        else NO_SHORTAGE
+    )
 
 
 def _because(needed: int, room: int, saved: Saved, *, is_budget: bool) -> str:
-    remedy = f"raise `slots_budget`, which is {size(saved.budget_bytes or 0)}" if is_budget else "make space there"
+    remedy = (
+        f"raise `slots_budget`, which is {size(saved.budget_bytes or 0)}"
+        if is_budget
+        else "make space there"
+    )
     free = size(max(0, room))
-    return f"to save what it holds takes {size(needed)} in {saved.folder}, and {free} can be made free; {remedy}"
+    return (
+        f"to save what it holds takes {size(needed)} in {saved.folder}, and {free} can be made"
+        f" free; {remedy}"
+    )

@@ -19,5 +19,9 @@ def violations(world: Observed, slice_: Slice) -> tuple[str, ...]:
         found.append(f"{host} would be {power} with {running[0][0].name} on it")
     # The mark says where a unit listens; its definition may name another port by now (ADR 0013).
     ports = Counter(unit.mark.port or model.port for model, unit in running)
-    found += [f"two units would share port {port} of {host}" for port, count in sorted(ports.items()) if count > 1]
+    found += [
+        f"two units would share port {port} of {host}"
+        for port, count in sorted(ports.items())
+        if count > 1
+    ]
     return tuple(found)

@@ -21,7 +21,9 @@ class MemoryParts(NamedTuple):
     cards: Counter[int]
 
 
-def awaited(starts: Iterable[StartChange], stops: Iterable[StopChange], wanted: Slice, observed: Observed) -> AwaitVram:
+def awaited(
+    starts: Iterable[StartChange], stops: Iterable[StopChange], wanted: Slice, observed: Observed
+) -> AwaitVram:
     """Return the wait for all that the starts need, given what the stops give back."""
     needs = _sum(_estimated(change.model, wanted, observed) for change in starts)
     frees = _sum(_given_back(change, wanted, observed) for change in stops)
@@ -30,7 +32,8 @@ def awaited(starts: Iterable[StartChange], stops: Iterable[StopChange], wanted: 
         need_bytes=needs.whole,
         frees_bytes=frees.whole,
         shares=tuple(
-            Share(card=card, need_bytes=size, frees_bytes=frees.cards[card]) for card, size in sorted(needs.cards.items())
+            Share(card=card, need_bytes=size, frees_bytes=frees.cards[card])
+            for card, size in sorted(needs.cards.items())
         ),
     )
 
@@ -56,10 +59,18 @@ def _estimated(model_name: str, wanted: Slice, observed: Observed) -> MemoryPart
 
 
 def _given_back(change: StopChange, wanted: Slice, observed: Observed) -> MemoryParts:
-    """Return what a unit is seen to hold, else what its model is estimated to; that may be on any card if it names none."""
+    """Return what a unit is seen to hold, else what its model is estimated to.
+
+    That may be on any card if it names none.
+    """
     gpu = observed.value(GPU(change.host)) or Gpu()
     pids = set(_pids(change, observed))
-    held = Counter({card.index: sum(holder.bytes or 0 for holder in card.holders if holder.pid in pids) for card in gpu.cards})
+    held = Counter(
+        {
+            card.index: sum(holder.bytes or 0 for holder in card.holders if holder.pid in pids)
+            for card in gpu.cards
+        }
+    )
     if held.total() and not any(card.unified for card in gpu.cards):
         return MemoryParts(held.total(), held)
     whole, cards = _estimated(change.model, wanted, observed)

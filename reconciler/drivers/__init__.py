@@ -1,4 +1,6 @@
-"""The catalog: which drivers there are, by role and kind. One file is one kind, and its name is the `kind:` in YAML.
+"""The catalog: which drivers there are, by role and kind.
+
+One file is one kind, and its name is the `kind:` in YAML.
 
 Made by app, which gives each host the ports that the catalog builds for it.
 """
@@ -30,11 +32,19 @@ if TYPE_CHECKING:
     from reconciler.model.spec import Capabilities, Command, HostSpec, ModelSpec, PowerDriver, Via
     from reconciler.ports import Access, Clock, GpuReader, Launcher, PowerControl
 
-FOLDERS = {"access": "access", "power": "power", "gpu": "gpus", "launcher": "launchers", "engine": "engines"}
+FOLDERS = {
+    "access": "access",
+    "power": "power",
+    "gpu": "gpus",
+    "launcher": "launchers",
+    "engine": "engines",
+}
 
 
 class DriverCatalog:
-    """Find drivers by kind. `host_directory` is where this machine keeps what belongs to it as a host.
+    """Find drivers by kind.
+
+    `host_directory` is where this machine keeps what belongs to it as a host.
 
     Connections to hosts live in `loop`, which is to be entered in an event loop first.
     """
@@ -58,10 +68,14 @@ class DriverCatalog:
         """Return what the planner must know of a driver."""
         module = self._module(role, kind.kind)
         told = getattr(module, "capabilities", None)
-        capabilities: Capabilities = told(module.Options.model_validate(kind.options)) if told else module.CAPABILITIES
+        capabilities: Capabilities = (
+            told(module.Options.model_validate(kind.options)) if told else module.CAPABILITIES
+        )
         return capabilities
 
-    def command(self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]) -> Command:
+    def command(
+        self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]
+    ) -> Command:
         """Return what an engine of this kind is started with."""
         command: Command = self._module("engine", kind).command(options, model_name, port, gpus)
         return command
@@ -73,21 +87,31 @@ class DriverCatalog:
 
     def hosts(self, host: HostSpec, models: Sequence[ModelSpec]) -> HostPorts:
         """Return the ports of one host."""
-        reached = self._driver("access", host.access, HostPlace(host.name, self._host_directory, self.loop, host.via))
+        reached = self._driver(
+            "access", host.access, HostPlace(host.name, self._host_directory, self.loop, host.via)
+        )
         access: Access = reached
         power: PowerControl = self._power(host, access, reached.where)
         gpu: GpuReader = self._driver("gpu", host.gpu, access)
         # A kind that no model names any more may still hold units of ours.
         launchers: dict[str, Launcher] = {
-            kind: self._module("launcher", kind).Driver(access, [one for one in models if one.launcher.kind == kind])
+            kind: (
+                self._module("launcher", kind).Driver(
+                    access, [one for one in models if one.launcher.kind == kind]
+                )
+            )
             for kind in self.kinds("launcher")
         }
         ports = {model.name: self._model(model, access, launchers) for model in models}
         return HostPorts(access, power, gpu, launchers, ports)
 
-    def _power(self, host: HostSpec, access: Access, where: Callable[[], Awaitable[str]]) -> Composed:
+    def _power(
+        self, host: HostSpec, access: Access, where: Callable[[], Awaitable[str]]
+    ) -> Composed:
         """Return the power of a host, put together from its drivers."""
-        here: Access = self._driver("access", Kind(kind="local"), HostPlace("", self._host_directory, self.loop))
+        here: Access = self._driver(
+            "access", Kind(kind="local"), HostPlace("", self._host_directory, self.loop)
+        )
 
         def made(one: PowerDriver | None) -> Any:  # noqa: ANN401 - the kind decides what it can do
             if one is None:
@@ -96,14 +120,19 @@ class DriverCatalog:
             return self._driver("power", one.driver, reach)
 
         def witness(one: PowerDriver | None) -> Paced | None:
-            return None if one is None else Paced(made(one), self._module("power", one.driver.kind).PACE_SECONDS)
+            return (
+                None
+                if one is None
+                else Paced(made(one), self._module("power", one.driver.kind).PACE_SECONDS)
+            )
 
         power = host.power
         relays = [one.via for one in power.wake if one.via is not None]
         asker = self._via(relays[0] if relays else None, here)
         parts = PowerParts(
-            wake=tuple(made(one) for one in power.wake), stop=made(power.stop), proof=witness(power.proof),
-            force=made(power.force), canary=power.canary, where=where, asker=asker,
+            wake=tuple(made(one) for one in power.wake), stop=made(power.stop),
+            proof=witness(power.proof), force=made(power.force), canary=power.canary, where=where,
+            asker=asker,
         )  # fmt: skip
         return Composed(host.name, access, parts)
 
@@ -111,14 +140,19 @@ class DriverCatalog:
         """Return the access to the machine that works in the controller's place, which is its own without one."""
         if via is None:
             return here
-        access: Access = self._driver("access", via.access, HostPlace(via.host, self._host_directory, self.loop))
+        access: Access = self._driver(
+            "access", via.access, HostPlace(via.host, self._host_directory, self.loop)
+        )
         return access
 
-    def _model(self, model: ModelSpec, access: Access, launchers: dict[str, Launcher]) -> ModelPorts:
+    def _model(
+        self, model: ModelSpec, access: Access, launchers: dict[str, Launcher]
+    ) -> ModelPorts:
         engine = self._driver("engine", model.engine, model, access, self._clock.wall)
         return ModelPorts(launcher=launchers[model.launcher.kind], engine=engine, files=engine)
 
-    def _driver(self, role: str, kind: Kind, *rest: object) -> Any:  # noqa: ANN401 - the kind decides which port it is
+    # The kind decides which port it is.
+    def _driver(self, role: str, kind: Kind, *rest: object) -> Any:  # noqa: ANN401
         module = self._module(role, kind.kind)
         return module.Driver(module.Options.model_validate(kind.options), *rest)
 

@@ -1,15 +1,20 @@
 """Contain the drivers of one host: whatever they raise, answer or never answer stays the trouble of that host.
 
-What a port can be asked is read from its Protocol, so a new method is contained by itself. A question that breaks is Unknown, an
-action that breaks a DriverError; both name the host, the driver and the file with the traceback. What DriverErrors say goes on
-as it is.
+What a port can be asked is read from its Protocol, so a new method is contained by itself. A
+question that breaks is Unknown, an action that breaks a DriverError; both name the host, the driver
+and the file with the traceback. What DriverErrors say goes on as it is.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 from functools import cache, partial
 from types import UnionType
@@ -20,7 +25,18 @@ from pydantic import TypeAdapter
 
 from reconciler.errors import DriverError
 from reconciler.model.facts import PROCESS, Fact, Known, Unknown
-from reconciler.ports import Access, Engine, Evidence, GpuReader, HostPorts, Keep, Launcher, ModelFiles, ModelPorts, PowerControl
+from reconciler.ports import (
+    Access,
+    Engine,
+    Evidence,
+    GpuReader,
+    HostPorts,
+    Keep,
+    Launcher,
+    ModelFiles,
+    ModelPorts,
+    PowerControl,
+)
 
 if TYPE_CHECKING:
     from reconciler.model.spec import Slice
@@ -32,7 +48,8 @@ DOUBT_SECONDS = 5.0
 """How long nobody looks again because of a driver that cannot follow a unit."""
 
 BEAT_SECONDS = 1.0
-"""How often a driver may say at most that it is worth looking at a unit, and how soon after it was asked to follow it."""
+"""How often a driver may say at most that it is worth looking at a unit, and how soon after it was
+asked to follow it."""
 
 EVIDENCE = TypeAdapter[Evidence](Evidence)
 OWN = "this is a defect of the driver"
@@ -62,11 +79,17 @@ class Blame:
 
     def hung(self, doing: str) -> str:
         """Return that there was no answer at all."""
-        return f"{self.host}: its {self.role} driver did not answer `{doing}` within {PATIENCE_SECONDS:.0f} s"
+        return (
+            f"{self.host}: its {self.role} driver did not answer `{doing}` within"
+            f" {PATIENCE_SECONDS:.0f} s"
+        )
 
 
 def contained(make: Callable[[], HostPorts], slice_: Slice, keep: Keep) -> HostPorts:
-    """Return the ports of a host that `make` gives, each contained; one that cannot be made is as if every question failed."""
+    """Return the ports of a host that `make` gives, each contained.
+
+    One that cannot be made is as if every question failed.
+    """
     host = slice_.host.name
     try:
         with Blame(host, "own", keep).turned("make"):
@@ -74,10 +97,13 @@ def contained(make: Callable[[], HostPorts], slice_: Slice, keep: Keep) -> HostP
     except DriverError as error:
         ports = _unmade(slice_, error)
 
-    def port(protocol: type, role: str, inner: object) -> Any:  # noqa: ANN401 - it is whatever its Protocol says
+    # It is whatever its Protocol says.
+    def port(protocol: type, role: str, inner: object) -> Any:  # noqa: ANN401
         return _Contained(inner, protocol, Blame(host, role, keep))
 
-    launchers = {kind: port(Launcher, f"launcher ({kind})", one) for kind, one in ports.launchers.items()}
+    launchers = {
+        kind: port(Launcher, f"launcher ({kind})", one) for kind, one in ports.launchers.items()
+    }
     models = {
         name: ModelPorts(
             launcher=port(Launcher, f"launcher of {name}", one.launcher),
@@ -93,7 +119,9 @@ def contained(make: Callable[[], HostPorts], slice_: Slice, keep: Keep) -> HostP
 def _unmade(slice_: Slice, error: DriverError) -> HostPorts:
     nothing: Any = _Unmade(error)
     models = {model.name: ModelPorts(nothing, nothing, nothing) for model in slice_.models}
-    launchers = dict.fromkeys({PROCESS.kind, *(one.launcher.kind for one in slice_.models)}, nothing)
+    launchers = dict.fromkeys(
+        {PROCESS.kind, *(one.launcher.kind for one in slice_.models)}, nothing
+    )
     return HostPorts(nothing, nothing, nothing, launchers, models)
 
 
@@ -129,14 +157,20 @@ class Call:
 
     @contextmanager
     def turned(self) -> Iterator[Any]:
-        """Give what the driver has under this name; everything that is raised becomes a DriverError."""
+        """Give what the driver has under this name.
+
+        Everything that is raised becomes a DriverError.
+        """
         with self.blame.turned(self.name):
             yield getattr(self.inner, self.name)
 
 
 @cache
 def methods(protocol: type) -> dict[str, Callable[[Call], Any]]:
-    """Return how each member of a Protocol is contained; raise TypeError for one that gives what nobody foresaw."""
+    """Return how each member of a Protocol is contained.
+
+    Raise TypeError for one that gives what nobody foresaw.
+    """
     return {name: _way(protocol, name) for name in dir(protocol) if not name.startswith("_")}
 
 
@@ -155,7 +189,10 @@ def _way(protocol: type, name: str) -> Callable[[Call], Any]:
         return lambda call: partial(_ask, call, get_args(given)[0])
     if _value(given) is not None:
         return lambda call: partial(_look, call, given)
-    raise TypeError(f"{protocol.__name__}.{name} gives {given}; say in {__name__} what becomes of it when its driver breaks")
+    raise TypeError(
+        f"{protocol.__name__}.{name} gives {given}; say in {__name__} what becomes of it when its"
+        " driver breaks"
+    )
 
 
 def _property(kind: type, call: Call) -> object:
@@ -167,23 +204,31 @@ def _property(kind: type, call: Call) -> object:
         return kind()
 
 
-async def _look(call: Call, kind: Any, *given: object, **named: object) -> Fact[Any]:  # noqa: ANN401 - the Protocol's own
+# The Protocol's own.
+async def _look(call: Call, kind: Any, *given: object, **named: object) -> Fact[Any]:  # noqa: ANN401
     """Return the answer to a question."""
     answer = await _answered(call, lambda value: _is_fact(value, kind), *given, **named)
     return answer if isinstance(answer, (Known, Unknown)) else Unknown(str(answer))
 
 
-async def _ask(call: Call, kind: Any, questions: Sequence[object]) -> tuple[Fact[Any], ...]:  # noqa: ANN401 - as above
+# As above.
+async def _ask(call: Call, kind: Any, questions: Sequence[object]) -> tuple[Fact[Any], ...]:  # noqa: ANN401
     """Return an answer to each question."""
 
     def fits(value: object) -> bool:
-        return isinstance(value, tuple) and len(value) == len(questions) and all(_is_fact(one, kind) for one in value)
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(questions)
+            and all(_is_fact(one, kind) for one in value)
+        )
 
     answers = await _answered(call, fits, questions)
     return answers if isinstance(answers, tuple) else (Unknown(str(answers)),) * len(questions)
 
 
-async def _answered(call: Call, fits: Callable[[object], bool], *given: object, **named: object) -> object:
+async def _answered(
+    call: Call, fits: Callable[[object], bool], *given: object, **named: object
+) -> object:
     """Return what fits, or in words why there is no such answer."""
     try:
         with anyio.move_on_after(PATIENCE_SECONDS), call.turned() as method:
@@ -197,13 +242,19 @@ async def _answered(call: Call, fits: Callable[[object], bool], *given: object, 
 
 
 async def _act(call: Call, *given: object, **named: object) -> Evidence:
-    """Return the evidence of an action, whose deadline is the business of who acts; raise DriverError."""
+    """Return the evidence of an action, whose deadline is the business of who acts.
+
+    Raise DriverError.
+    """
     with call.turned() as method:
         return EVIDENCE.validate_python(await method(*given, **named))
 
 
 async def _follow(call: Call, *given: object) -> AsyncIterator[None]:
-    """Yield when a driver does, and no more often than anybody can look; one that breaks is not asked again at once."""
+    """Yield when a driver does, and no more often than anybody can look.
+
+    One that breaks is not asked again at once.
+    """
     last = anyio.current_time()
     try:
         with call.turned() as method:

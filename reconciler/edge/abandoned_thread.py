@@ -22,7 +22,10 @@ class AbandonedThread(Generic[T]):
         self._is_out = False
 
     async def answer(self, seconds: float) -> T:
-        """Return the answer; raise TimeoutError after `seconds`, and at once while an earlier call has not come back."""
+        """Return the answer.
+
+        Raise TimeoutError after `seconds`, and at once while an earlier call has not come back.
+        """
         if self._is_out:
             raise TimeoutError
         self._is_out = True

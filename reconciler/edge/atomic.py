@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NO_OTHER_FILE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY}
-"""What a folder answers that takes no file beside this one, or where this file is mounted by itself, as containers have it."""
+"""What a folder answers that takes no file beside this one, or where this file is mounted by
+itself, as containers have it."""
 
 _NO_ATTRIBUTES = {errno.ENOTSUP, errno.ENOSYS}
 _REMEDIES = {
@@ -35,7 +36,10 @@ def remedy(error: Exception) -> str:
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file of ours durably: temporary file beside it, fsync, rename, fsync of the folder; raise WriteFailed."""
+    """Replace a file of ours durably: temporary file beside it, fsync, rename, fsync of the folder.
+
+    Raise WriteFailed.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _replace(path, content, lambda descriptor: os.fchmod(descriptor, mode))
@@ -44,10 +48,13 @@ def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 
 def rewrite(path: Path, content: bytes) -> tuple[str, ...]:
-    """Replace the content of somebody's file, and keep its owner, group, mode, ACL and labels; return what could not be kept.
+    """Replace the content of somebody's file, and keep its owner, group, mode, ACL and labels.
 
-    A link is followed. A file is overwritten where it is, which a power cut may leave half done, when it has several names, when
-    no other may stand beside it, or when another could not be made alike. Raise WriteFailed.
+    Return what could not be kept.
+
+    A link is followed. A file is overwritten where it is, which a power cut may leave half done,
+    when it has several names, when no other may stand beside it, or when another could not be made
+    alike. Raise WriteFailed.
     """
     try:
         path = Path(os.path.realpath(path, strict=True))
@@ -121,7 +128,10 @@ def _fill(descriptor: int, content: bytes) -> None:
 
 
 def _alike(old: os.stat_result, kept: dict[str, bytes], descriptor: int) -> list[str]:
-    """Give a new file what the old one had besides its content; return what that was not allowed for."""
+    """Give a new file what the old one had besides its content.
+
+    Return what that was not allowed for.
+    """
     new, mine = os.fstat(descriptor), _attributes(descriptor)
     changes: list[tuple[str, Callable[[], None]]] = []
     if new.st_uid != old.st_uid:
@@ -130,8 +140,14 @@ def _alike(old: os.stat_result, kept: dict[str, bytes], descriptor: int) -> list
         changes.append(("its group", partial(os.fchown, descriptor, -1, old.st_gid)))
     # An ACL comes after the mode, which would move its mask.
     changes.append(("its mode", partial(os.fchmod, descriptor, stat.S_IMODE(old.st_mode))))
-    changes += [(name, partial(os.removexattr, descriptor, name)) for name in mine.keys() - kept.keys()]
-    changes += [(name, partial(os.setxattr, descriptor, name, kept[name])) for name in kept if kept[name] != mine.get(name)]
+    changes += [
+        (name, partial(os.removexattr, descriptor, name)) for name in mine.keys() - kept.keys()
+    ]
+    changes += [
+        (name, partial(os.setxattr, descriptor, name, kept[name]))
+        for name in kept
+        if kept[name] != mine.get(name)
+    ]
     return [name for name, change in changes if not _done(change)]
 
 

@@ -24,7 +24,9 @@ class Batch(Generic[Question, Answer]):
 class Batcher(Generic[Question, Answer]):
     """Ask at once for all who come before the event loop turns."""
 
-    def __init__(self, ask: Callable[[Sequence[Question]], Awaitable[tuple[Answer, ...]]], given_up: Answer) -> None:
+    def __init__(
+        self, ask: Callable[[Sequence[Question]], Awaitable[tuple[Answer, ...]]], given_up: Answer
+    ) -> None:
         """Take what makes a round trip, and the answer to all when whoever makes it is cancelled."""
         self._ask = ask
         self._given_up = given_up

@@ -27,7 +27,10 @@ def _reason(text: str) -> Reason:
 def words() -> dict[str, str]:
     """Return what docs/questions.md says of every word that plans, status and history use."""
     _, _, table = _page("questions.md").partition("| word | means |\n|---|---|\n")
-    return {word.strip("`"): means for word, means in re.findall(r"^\| (.+?) \| (.+) \|$", table, flags=re.MULTILINE)}
+    return {
+        word.strip("`"): means
+        for word, means in re.findall(r"^\| (.+?) \| (.+) \|$", table, flags=re.MULTILINE)
+    }
 
 
 def _page(name: str) -> str:

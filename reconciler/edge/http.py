@@ -1,8 +1,9 @@
 """Speak HTTP as a client, to servers that may lie, stall or die: every exchange has a deadline and a size.
 
-This is the only module that knows httpx, and it loads it at the first exchange. Connections are not kept open, because an
-idle one delays the end of some servers, except where a client is given one to keep. Nothing is taken from the environment. A
-redirect is an answer, and followed by a client that is to, on the same host alone: RFC 9110, section 15.4.
+This is the only module that knows httpx, and it loads it at the first exchange. Connections are not
+kept open, because an idle one delays the end of some servers, except where a client is given one to
+keep. Nothing is taken from the environment. A redirect is an answer, and followed by a client that
+is to, on the same host alone: RFC 9110, section 15.4.
 """
 
 from __future__ import annotations
@@ -33,13 +34,17 @@ REDIRECTS, KEEPING = {301, 302, 303, 307, 308}, {307, 308}
 """Statuses that send whoever asks elsewhere, and those of them that keep what is asked as it is."""
 
 OUT_OF_DATE = {9, 10}
-"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL's x509_vfy.h, which `ssl` has no names for."""
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL's x509_vfy.h, which
+`ssl` has no names for."""
 
 MOST_HOPS = 3
 LINGER_SECONDS = 30.0
-"""How long a kept connection waits for the next question: longer than the answer to one may take, shorter than a BMC minds."""
+"""How long a kept connection waits for the next question: longer than the answer to one may take,
+shorter than a BMC minds."""
 
-NoAnswer: TypeAlias = Literal["refused", "timeout", "broken", "too large", "tls", "untrusted", "no tls"]
+NoAnswer: TypeAlias = Literal[
+    "refused", "timeout", "broken", "too large", "tls", "untrusted", "no tls"
+]
 Fault: TypeAlias = NoAnswer | Literal["not json"]
 
 
@@ -55,7 +60,10 @@ JSON = Body("application/json")
 
 
 class HttpFault(DriverError):
-    """What came of an exchange that did not end with a usable answer; `fault` tells the cases apart."""
+    """What came of an exchange that did not end with a usable answer.
+
+    `fault` tells the cases apart.
+    """
 
     def __init__(self, fault: Fault, message: str) -> None:
         super().__init__(message)
@@ -102,7 +110,10 @@ class Reply(NamedTuple):
 
     @property
     def excerpt(self) -> str:
-        """The beginning of the body on one line, for a sentence; of one that sends elsewhere, that."""
+        """The beginning of the body on one line, for a sentence.
+
+        Of one that sends elsewhere, that.
+        """
         return self.elsewhere or " ".join(self.text[: 4 * EXCERPT].split())[:EXCERPT] or "nothing"
 
     def json(self) -> JsonValue:
@@ -110,18 +121,25 @@ class Reply(NamedTuple):
         try:
             parsed: JsonValue = json.loads(self.body)
         except (ValueError, RecursionError) as error:
-            raise HttpFault("not json", f"{self.asked} answered {self.status} with {self.excerpt!r}, not with JSON") from error
+            raise HttpFault(
+                "not json",
+                f"{self.asked} answered {self.status} with {self.excerpt!r}, not with JSON",
+            ) from error
         return parsed
 
 
 class PersistentConnection:
     """A connection to one server that outlives who asks: the next one within LINGER_SECONDS goes on over it.
 
-    For questions alone, which may be asked twice: that a server has let go of a connection may be seen only when it is used.
+    For questions alone, which may be asked twice: that a server has let go of a connection may be
+    seen only when it is used.
     """
 
     def __init__(self, certificate: str | None, loop: LoopScope) -> None:
-        """Open nothing yet, and be in no event loop yet; what is opened is closed when the loop ends at the latest."""
+        """Open nothing yet, and be in no event loop yet.
+
+        What is opened is closed when the loop ends at the latest.
+        """
         self._certificate = certificate
         self._loop = loop
         self._transport: httpx.AsyncHTTPTransport | None = None
@@ -142,7 +160,8 @@ class PersistentConnection:
             self._answered = False
             response = await transport.handle_async_request(request)
         except httpx.ConnectError:
-            # The file with the certificate is read again the next time: somebody may be told to fix it.
+            # The file with the certificate is read again the next time: somebody may be told to fix
+            # it.
             self._lingering.cancel()
             self._transport = None
             raise
@@ -155,7 +174,9 @@ class PersistentConnection:
         self._loop.start(partial(self._linger, transport, self._lingering))
         return transport
 
-    async def _linger(self, transport: httpx.AsyncHTTPTransport, lingering: anyio.CancelScope) -> None:
+    async def _linger(
+        self, transport: httpx.AsyncHTTPTransport, lingering: anyio.CancelScope
+    ) -> None:
         """Close when nobody has asked for a while, or the loop ends."""
         try:
             with lingering:
@@ -167,11 +188,14 @@ class PersistentConnection:
 
 
 class HttpClient:
-    """Exchange requests and answers. Cheap to make; one is enough for everything that runs in one event loop.
+    """Exchange requests and answers.
 
-    `headers` go with every request. `digest` is a user and password for servers that ask for RFC 7616. `certificate` is a PEM
-    file that the certificate of an https server must be, or be signed by; without it, what this machine trusts counts. One that
-    `follows` goes where it is sent on the same host, never from https to http. Questions go over what is `kept`, if anything is.
+    Cheap to make; one is enough for everything that runs in one event loop.
+
+    `headers` go with every request. `digest` is a user and password for servers that ask for RFC
+    7616. `certificate` is a PEM file that the certificate of an https server must be, or be signed
+    by; without it, what this machine trusts counts. One that `follows` goes where it is sent on the
+    same host, never from https to http. Questions go over what is `kept`, if anything is.
     """
 
     def __init__(
@@ -196,26 +220,45 @@ class HttpClient:
 
     async def send(self, method: str, url: str, form: Mapping[str, str], deadline: float) -> Reply:
         """Return the answer to a form that was sent within `deadline` seconds; raise HttpFault."""
-        return await self._exchange(method, url, Body(FORM, urlencode(form).encode()), deadline, RESPONSE_LIMIT)
+        return await self._exchange(
+            method, url, Body(FORM, urlencode(form).encode()), deadline, RESPONSE_LIMIT
+        )
 
-    async def post(self, url: str, content: JsonValue, deadline: float, limit: int = RESPONSE_LIMIT) -> Reply:
+    async def post(
+        self, url: str, content: JsonValue, deadline: float, limit: int = RESPONSE_LIMIT
+    ) -> Reply:
         """Return the answer to a POST of JSON within `deadline` seconds, or hang up and raise HttpFault."""
-        return await self._exchange("POST", url, JSON._replace(content=json.dumps(content).encode()), deadline, limit)
+        return await self._exchange(
+            "POST", url, JSON._replace(content=json.dumps(content).encode()), deadline, limit
+        )
 
-    async def _exchange(self, method: str, url: str, body: Body, deadline: float, limit: int) -> Reply:
+    async def _exchange(
+        self, method: str, url: str, body: Body, deadline: float, limit: int
+    ) -> Reply:
         import httpx  # noqa: PLC0415  heavy, and not every command speaks HTTP
 
         # What stands after the ? may be a secret.
         asked = f"{method} {url.partition('?')[0]}"
         connection = "close" if self._keeps(method) is None else "keep-alive"
-        headers = {"Connection": connection, "Accept-Encoding": "identity", "Content-Type": body.kind, **self._headers}
+        headers = {
+            "Connection": connection,
+            "Accept-Encoding": "identity",
+            "Content-Type": body.kind,
+            **self._headers,
+        }
         try:
             with anyio.fail_after(deadline):
                 response, elsewhere = await self._followed(
                     httpx.Request(method, url, headers=headers, content=body.content), limit
                 )
                 reason = response.extensions.get("reason_phrase", b"").decode("latin-1")
-                return Reply(asked, response.status_code, await _read(response, asked, limit), reason, elsewhere)
+                return Reply(
+                    asked,
+                    response.status_code,
+                    await _read(response, asked, limit),
+                    reason,
+                    elsewhere,
+                )
         except TimeoutError as error:
             raise unanswered("timeout", asked, f"{deadline:g} s") from error
         except httpx.ConnectError as error:
@@ -227,11 +270,14 @@ class HttpClient:
         """Return why there is no connection: nobody is there, or somebody who is not the one that was meant."""
         import ssl  # noqa: PLC0415  httpx has loaded it
 
-        # httpx wraps what httpcore wraps, which raises it again `from None`: what was wrapped is its context all the same.
+        # httpx wraps what httpcore wraps, which raises it again `from None`: what was wrapped is
+        # its context all the same.
         cause = error.__cause__ and error.__cause__.__context__
         if isinstance(cause, ssl.SSLCertVerificationError):
             return unanswered("untrusted", asked, _mistrust(url, cause, self._certificate))
-        return unanswered("no tls" if isinstance(cause, ssl.SSLError) else "refused", asked, str(error))
+        return unanswered(
+            "no tls" if isinstance(cause, ssl.SSLError) else "refused", asked, str(error)
+        )
 
     def _keeps(self, method: str) -> PersistentConnection | None:
         """Return the connection that is kept for what may be asked twice."""
@@ -273,7 +319,9 @@ class HttpClient:
         if (kept := self._keeps(request.method)) is not None:
             return kept
         if scheme not in self._transports:
-            self._transports[scheme] = _transport(_trusting(self._certificate) if scheme == "https" else False)
+            self._transports[scheme] = _transport(
+                _trusting(self._certificate) if scheme == "https" else False
+            )
         return self._transports[scheme]
 
 
@@ -281,7 +329,9 @@ def _transport(verify: ssl.SSLContext | bool, kept: int = 0) -> httpx.AsyncHTTPT
     """Return what makes connections, and keeps so many of them open when nothing is asked."""
     import httpx  # noqa: PLC0415  heavy, and not every command speaks HTTP
 
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept, keepalive_expiry=None)
+    limits = httpx.Limits(
+        max_connections=None, max_keepalive_connections=kept, keepalive_expiry=None
+    )
     return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits)
 
 
@@ -314,18 +364,25 @@ def _mistrust(url: str, error: ssl.SSLCertVerificationError, certificate: str | 
     """Return what is wrong with the certificate of a server, and what to do."""
     why = error.verify_message
     if error.verify_code in OUT_OF_DATE:
-        return f"does not count today ({why}), so it was not told the password; renew it there, or set the clock here"
+        return (
+            f"does not count today ({why}), so it was not told the password; renew it there, or set"
+            " the clock here"
+        )
     place = url.partition("://")[2].partition("/")[0]
     place = place if re.search(r":\d+$", place) else f"{place}:443"
     said = f"is not the one in {certificate}" if certificate else "is not trusted here"
     return (
-        f"{said}, so it was not told the password ({why}); where it is the right one, save what "
-        f"`openssl s_client -connect {place} </dev/null | openssl x509` prints, and name the file as `certificate:`"
+        f"{said}, so it was not told the password ({why}); where it is the right one, save what"
+        f" `openssl s_client -connect {place} </dev/null | openssl x509` prints, and name the file"
+        " as `certificate:`"
     )
 
 
 def _trusting(certificate: str | None) -> ssl.SSLContext:
-    """Return what https servers must show; raise HttpFault. One certificate that is named is trusted whatever name it bears."""
+    """Return what https servers must show; raise HttpFault.
+
+    One certificate that is named is trusted whatever name it bears.
+    """
     import ssl  # noqa: PLC0415  only who speaks https pays for it
 
     if certificate is None:
@@ -336,7 +393,9 @@ def _trusting(certificate: str | None) -> ssl.SSLContext:
     try:
         context.load_verify_locations(certificate)
     except (OSError, ssl.SSLError) as error:
-        raise HttpFault("broken", f"the certificate {certificate} cannot be used: {error}") from error
+        raise HttpFault(
+            "broken", f"the certificate {certificate} cannot be used: {error}"
+        ) from error
     return context
 
 

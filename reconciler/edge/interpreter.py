@@ -1,7 +1,8 @@
 """Run a program of JSON lines in another interpreter, here or elsewhere, and exchange requests with it.
 
-The program goes in first, then one line for each request with an `id`; answers come in any order. What comes before the
-program's own first line, such as the greeting of a login shell, is dropped; the end of stderr says why it ended.
+The program goes in first, then one line for each request with an `id`; answers come in any order.
+What comes before the program's own first line, such as the greeting of a login shell, is dropped;
+the end of stderr says why it ended.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ WORDS_LIMIT = 4096
 class Interpreter:
     """One running interpreter inside an `async with`; `exchange` may be called side by side.
 
-    `ready` is set when its first line was read, `ended` when no answer will come any more; `words` is what it said then.
+    `ready` is set when its first line was read, `ended` when no answer will come any more; `words`
+    is what it said then.
     """
 
     def __init__(self, argv: Sequence[str], program: bytes, hello: bytes) -> None:
@@ -57,7 +59,9 @@ class Interpreter:
         async with AsyncExitStack() as stack:
             try:
                 # A session of its own: an interrupt at the terminal is ours to judge.
-                self._process = await anyio.open_process(self._argv, stderr=PIPE, start_new_session=True)
+                self._process = await anyio.open_process(
+                    self._argv, stderr=PIPE, start_new_session=True
+                )
             except OSError as error:
                 raise DriverError(f"cannot start {self._argv[0]}: {error.strerror}") from error
             stack.push_async_callback(self._leave)
@@ -69,7 +73,12 @@ class Interpreter:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Close its stdin, at which it ends; kill it when it does not."""
         await self._stack.__aexit__(kind, error, trace)
 
@@ -81,11 +90,15 @@ class Interpreter:
         try:
             with anyio.fail_after(seconds):
                 await self._begun.wait()
-                await self._write(json.dumps({**request, "id": number}, separators=(",", ":")).encode() + b"\n")
+                await self._write(
+                    json.dumps({**request, "id": number}, separators=(",", ":")).encode() + b"\n"
+                )
                 await answered.wait()
             answer = self._waiting[number][1]
         except TimeoutError as error:
-            raise DriverError(f"{self._argv[0]} did not answer {request.get('do')} within {seconds:g} s") from error
+            raise DriverError(
+                f"{self._argv[0]} did not answer {request.get('do')} within {seconds:g} s"
+            ) from error
         finally:
             del self._waiting[number]
         if not answer:
@@ -103,7 +116,9 @@ class Interpreter:
         if self._ended or self._process is None or self._process.stdin is None:
             raise DriverError(self._ended or "the interpreter is not running")
         if len(content) > LINE_LIMIT:
-            raise DriverError(f"the request has {len(content)} bytes, more than the {LINE_LIMIT} that are allowed")
+            raise DriverError(
+                f"the request has {len(content)} bytes, more than the {LINE_LIMIT} that are allowed"
+            )
         async with self._writing:
             try:
                 # A half-written line would spoil every line after it.
@@ -122,14 +137,22 @@ class Interpreter:
             await self._skip(stream)
             while True:
                 self._deliver(json.loads(await stream.receive_until(b"\n", LINE_LIMIT)))
-        except (anyio.IncompleteRead, anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+        except (
+            anyio.IncompleteRead,
+            anyio.EndOfStream,
+            anyio.ClosedResourceError,
+            anyio.BrokenResourceError,
+        ):
             await self._last_words()
             self._end("ended")
         except (anyio.DelimiterNotFound, ValueError, TypeError):
             self._end("wrote something that is not an answer")
 
     async def _skip(self, stream: BufferedByteReceiveStream) -> None:
-        """Drop what others write before the program begins; raise DelimiterNotFound when that is too much."""
+        """Drop what others write before the program begins.
+
+        Raise DelimiterNotFound when that is too much.
+        """
         dropped = 0
         while not (line := await stream.receive_until(b"\n", NOISE_LIMIT)).endswith(self._hello):
             dropped += len(line)
@@ -152,7 +175,10 @@ class Interpreter:
             await self._heard.wait()
 
     def _deliver(self, answer: JsonValue) -> None:
-        """Hand one answer over; one that nobody waits for any more is dropped. Raise TypeError when it is none."""
+        """Hand one answer over; one that nobody waits for any more is dropped.
+
+        Raise TypeError when it is none.
+        """
         if not isinstance(answer, dict):
             raise TypeError(answer)
         number = answer.pop("id", None)
@@ -165,7 +191,8 @@ class Interpreter:
         """Tell everybody who waits that no answer will come."""
         said = self.words.strip().splitlines()
         self._ended = (
-            self._ended or f"{self._argv[0]}, which speaks for the host, {what}{f': {said[-1].strip()}' if said else ''}"
+            self._ended
+            or f"{self._argv[0]}, which speaks for the host, {what}{f': {said[-1].strip()}' if said else ''}"
         )
         self.ended.set()
         for answered, _ in self._waiting.values():

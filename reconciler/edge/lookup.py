@@ -1,7 +1,7 @@
 """Lookup: an event loop in which names are looked up aside.
 
-The one of Python has a few threads for all names, and waits for them in the end: a name server that is silent about one host
-would hold up the names of all others, and the end of the command.
+The one of Python has a few threads for all names, and waits for them in the end: a name server that
+is silent about one host would hold up the names of all others, and the end of the command.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class LookupLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self._under_way: dict[object, asyncio.Future[Addresses]] = {}
 
-    async def getaddrinfo(self, host: bytes | str | None, port: bytes | str | int | None, **how: int) -> Addresses:
+    async def getaddrinfo(
+        self, host: bytes | str | None, port: bytes | str | int | None, **how: int
+    ) -> Addresses:
         """Return the addresses of a name; who asks for the same one meanwhile gets the same answer.
 
         Raise OSError, ValueError or OverflowError.

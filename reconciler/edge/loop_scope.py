@@ -21,7 +21,8 @@ Thing = TypeVar("Thing")
 def report_unretrieved(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Let asyncio say what went wrong unseen, but for a pipe whose reader left: who wrote into it was told.
 
-    Older Pythons, such as that of Debian 12, 3.11.2, print a traceback of each program that ends while it is written to.
+    Older Pythons, such as that of Debian 12, 3.11.2, print a traceback of each program that ends
+    while it is written to.
     """
     if not isinstance(context.get("exception"), BrokenPipeError):
         loop.default_exception_handler(context)
@@ -41,7 +42,12 @@ class LoopScope:
         await self._group.__aenter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """End all tasks. What went wrong inside is told as it is, not as part of a group."""
         group, self._group = self._group, None
         if group is not None:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class SystemdSupervisor:
-    """Speak to the supervisor that NOTIFY_SOCKET names. Never raises, never waits: a word that cannot be sent is lost."""
+    """Speak to the supervisor that NOTIFY_SOCKET names.
+
+    Never raises, never waits: a word that cannot be sent is lost.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Read NOTIFY_SOCKET (a path, or `@name` for an abstract one), WATCHDOG_USEC and WATCHDOG_PID."""
@@ -42,7 +45,9 @@ class SystemdSupervisor:
 
     def reloading(self) -> None:
         """Say that the files are read again; `ready` ends it."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        self._send(
+            f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
+        )
 
     def stopping(self) -> None:
         """Say that we are on our way out."""

@@ -1,7 +1,8 @@
 """Ask the HTTP API of Proxmox VE as the holder of a token, and follow the tasks that it answers with.
 
-What goes wrong is in the status line. Up to 501 it is said by the API itself, before anything was done; 595 and above come
-from the node that passes requests on to another. Source: pve-http-server's AnyEvent.pm and pve-manager's Tasks.pm, 8 and 9.
+What goes wrong is in the status line. Up to 501 it is said by the API itself, before anything was
+done; 595 and above come from the node that passes requests on to another. Source: pve-http-server's
+AnyEvent.pm and pve-manager's Tasks.pm, 8 and 9.
 """
 
 from __future__ import annotations
@@ -64,36 +65,60 @@ TASK = TypeAdapter(_Task)
 
 
 class ProxmoxApi:
-    """Ask as the holder of one token. Made for one occasion, because the secret is read when it is made."""
+    """Ask as the holder of one token.
 
-    def __init__(self, login: ProxmoxLogin, showing: Callable[[str], Refused], patience: Patience = PATIENCE) -> None:
-        """Read the secret, which `showing` lets be shown; raise Declined, or Barred where it was refused a moment ago."""
+    Made for one occasion, because the secret is read when it is made.
+    """
+
+    def __init__(
+        self, login: ProxmoxLogin, showing: Callable[[str], Refused], patience: Patience = PATIENCE
+    ) -> None:
+        """Read the secret, which `showing` lets be shown.
+
+        Raise Declined, or Barred where it was refused a moment ago.
+        """
         secret = read(login.secret)
         # What is no word would break the request, and the sentence about that would show it.
         if not secret.isascii() or not secret.isprintable() or " " in secret:
-            raise Declined(f"what is found as the secret of {login.token} is no secret of a token, which is one word")
+            raise Declined(
+                f"what is found as the secret of {login.token} is no secret of a token, which is"
+                " one word"
+            )
         self.address, self.token, self.patience = login.address, login.token, patience
         self._refused = showing(secret)
         self._root = f"https://{login.address}/api2/json"
         authorization = {"Authorization": f"PVEAPIToken={login.token}={secret}"}
-        self._client = HttpClient(headers=authorization, certificate=login.certificate, follows=True)
+        self._client = HttpClient(
+            headers=authorization, certificate=login.certificate, follows=True
+        )
 
     async def get(self, path: str, shape: TypeAdapter[Shape]) -> Shape:
         """Return what is at a path; raise Declined, because a question that fails did nothing."""
         with _nothing_asked():
-            return self._taken(await self._client.get(f"{self._root}/{path}", self.patience.answer), shape)
+            return self._taken(
+                await self._client.get(f"{self._root}/{path}", self.patience.answer), shape
+            )
 
     async def post(self, path: str, form: Mapping[str, str]) -> str:
-        """Return the task, or whatever it is named, that was begun; raise Declined when nothing was, or DriverError."""
+        """Return the task, or whatever it is named, that was begun.
+
+        Raise Declined when nothing was, or DriverError.
+        """
         try:
-            reply = await self._client.send("POST", f"{self._root}/{path}", form, self.patience.answer)
+            reply = await self._client.send(
+                "POST", f"{self._root}/{path}", form, self.patience.answer
+            )
         except HttpFault as error:
             raise Declined(error.message) if error.unheard else error from error
         return self._taken(reply, NAME) or ""
 
     async def exit_of(self, task: str, seconds: float) -> str:
         """Return how a task ended, empty while it goes on after so long or nobody can tell."""
-        path = f"nodes/{task.split(':')[1]}/tasks/{quote(task, safe='')}/status" if task.count(":") else ""
+        path = (
+            f"nodes/{task.split(':')[1]}/tasks/{quote(task, safe='')}/status"
+            if task.count(":")
+            else ""
+        )
         with anyio.move_on_after(seconds if path else 0):
             while True:
                 try:
@@ -106,30 +131,39 @@ class ProxmoxApi:
         return ""
 
     async def lacks(self, privilege: str, path: str) -> Reason:
-        """Return what this token may not do and how it may, none when it has a privilege; raise Declined."""
+        """Return what this token may not do and how it may, none when it has a privilege.
+
+        Raise Declined.
+        """
         held = await self.get(f"access/permissions?path={quote(path, safe='')}", PERMISSIONS)
         if privilege in held.get(path, {}):
             return Reason()
-        return Reason(f"the token {self.token} has no {privilege} at {path} of {self.address}", self._remedy(path))
+        return Reason(
+            f"the token {self.token} has no {privilege} at {path} of {self.address}",
+            self._remedy(path),
+        )
 
     def _remedy(self, path: str) -> str:
         """Return how rights are given: a token has at most those of its user."""
         user = self.token.partition("!")[0]
         return (
-            f"it and its user need a role that has it: "
-            f"`pveum acl modify {path} --roles ROLE --users '{user}' --tokens '{self.token}'` on a node"
+            f"it and its user need a role that has it: `pveum acl modify {path} --roles ROLE"
+            f" --users '{user}' --tokens '{self.token}'` on a node"
         )
 
     def _taken(self, reply: Reply, shape: TypeAdapter[Shape]) -> Shape:
         if reply.status != OK:
             raise self._failure(reply.status)(
-                f"{reply.asked} answered {reply.status} {reply.elsewhere or reply.reason or reply.excerpt}{self._hint(reply)}"
+                f"{reply.asked} answered {reply.status}"
+                f" {reply.elsewhere or reply.reason or reply.excerpt}{self._hint(reply)}"
             )
         content = reply.json()
         try:
             return shape.validate_python(content["data"] if isinstance(content, dict) else content)
         except (KeyError, ValidationError) as error:
-            raise DriverError(f"{reply.asked} answered with {reply.excerpt!r}, which Proxmox VE does not") from error
+            raise DriverError(
+                f"{reply.asked} answered with {reply.excerpt!r}, which Proxmox VE does not"
+            ) from error
 
     def _failure(self, status: int) -> Callable[[str], DriverError]:
         """Return what makes the error of a status out of a sentence."""
@@ -143,8 +177,10 @@ class ProxmoxApi:
         user, _, name = self.token.partition("!")
         hints = {
             BAD_REQUEST: f" ({reply.excerpt})",
-            UNAUTHORIZED: f"; `token:` and `secret:` are in the power of the host in the inventory, and `pveum user token list "
-            f"{user}` on a node shows whether there is a {name}",
+            UNAUTHORIZED: (
+                "; `token:` and `secret:` are in the power of the host in the inventory, and"
+                f" `pveum user token list {user}` on a node shows whether there is a {name}"
+            ),
             FORBIDDEN: f"; {self._remedy('PATH')}",
         }
         return hints.get(reply.status, "")

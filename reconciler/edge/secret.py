@@ -1,4 +1,7 @@
-"""Read secrets where they are, when they are needed; they are never kept, and never part of a sentence."""
+"""Read secrets where they are, when they are needed.
+
+They are never kept, and never part of a sentence.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,27 @@ def read(secret: Secret) -> str:
         case FromEnv(from_env=name):
             value = os.environ.get(name)
             if not value:
-                raise Declined(f"the secret should be in the environment variable {name}, which is not set here")
+                raise Declined(
+                    f"the secret should be in the environment variable {name}, which is not set"
+                    " here"
+                )
             return value
         case FromFile(from_file=path):
             return _content(Path(path))
         case FromCredential(from_credential=name):
             folder = os.environ.get(CREDENTIALS)
             if not folder:
-                raise Declined(f"the credential {name} is given by systemd alone: `LoadCredential={name}:/path` in its unit")
+                raise Declined(
+                    f"the credential {name} is given by systemd alone:"
+                    f" `LoadCredential={name}:/path` in its unit"
+                )
             return _content(Path(folder) / name)
 
 
 def read_word(secret: Secret) -> str:
-    """Return a secret that is one word, fit for a header and for a variable; of a file of several, the first. Raise Declined.
+    """Return a secret that is one word, fit for a header and for a variable.
+
+    Of a file of several, the first. Raise Declined.
 
     What is no word would break what it is put into, and the sentence about that would show it.
     """

@@ -1,10 +1,10 @@
 """Reach other machines through the user's own OpenSSH client: one connection to each, kept open, and ports through it.
 
-The connection runs `python3` there, and is the master of a control socket of its own, through which ports are forwarded.
-The socket has a new name each time, so one that a power cut left behind is in nobody's way; ssh takes it away when it ends,
-as it does when its controller is killed. Keys, agent, jumps and aliases are as in the user's configuration; unknown host keys
-are never accepted.
-Source: ssh(1) and ssh_config(5) of OpenSSH 9.2.
+The connection runs `python3` there, and is the master of a control socket of its own, through which
+ports are forwarded. The socket has a new name each time, so one that a power cut left behind is in
+nobody's way; ssh takes it away when it ends, as it does when its controller is killed. Keys, agent,
+jumps and aliases are as in the user's configuration; unknown host keys are never accepted. Source:
+ssh(1) and ssh_config(5) of OpenSSH 9.2.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 15.0
 MOST_AT_ONCE = 10
-"""How many connections are made at the same moment: from as many on an sshd turns some away (MaxStartups 10:30:100), and that of
-a host which leads to many others sees them all. More at once keep two cores no busier."""
+"""How many connections are made at the same moment: from as many on an sshd turns some away
+(MaxStartups 10:30:100), and that of a host which leads to many others sees them all. More at once
+keep two cores no busier."""
 
 TURN_SECONDS = 1.0
-"""How long a connection counts as being made: what takes longer waits for somebody silent, and holds nobody up."""
+"""How long a connection counts as being made: what takes longer waits for somebody silent, and
+holds nobody up."""
 
 FORWARD_SECONDS = 10.0
 MOST_FORWARDS = 3
@@ -50,29 +52,42 @@ QUICK_KNOCK_SECONDS = 0.5
 
 SHORTLY_SECONDS = 0.05
 AGAIN_SECONDS = 5.0
-"""How long a host that could not be reached counts as such at first and at most: not every question waits for it anew."""
+"""How long a host that could not be reached counts as such at first and at most: not every question
+waits for it anew."""
 
 LOST = ("Timeout, server", "Broken pipe", "Connection reset", "Connection timed out")
 """What ssh says when a host is gone without a word."""
 
 SETTINGS = (
-    "BatchMode=yes", "StrictHostKeyChecking=yes", f"ConnectTimeout={CONNECT_SECONDS - 5:.0f}", "ServerAliveInterval=5",
-    "ServerAliveCountMax=3", "ControlPersist=no", "ClearAllForwardings=yes", "RemoteCommand=none", "PermitLocalCommand=no",
-    "RequestTTY=no", "ForwardAgent=no", "ForwardX11=no", "LogLevel=ERROR", "EscapeChar=none",
+    "BatchMode=yes", "StrictHostKeyChecking=yes", f"ConnectTimeout={CONNECT_SECONDS - 5:.0f}",
+    "ServerAliveInterval=5", "ServerAliveCountMax=3", "ControlPersist=no",
+    "ClearAllForwardings=yes", "RemoteCommand=none", "PermitLocalCommand=no", "RequestTTY=no",
+    "ForwardAgent=no", "ForwardX11=no", "LogLevel=ERROR", "EscapeChar=none",
 )  # fmt: skip
 
-NEWER = {"stdinnull": "no", "sessiontype": "default", "forkafterauthentication": "no", "channeltimeout": "none"}
-"""What else must be so, of settings that not every client knows (8.7 and later; 9.4): one that does names them among those in
-effect, and they are given to no other, which would refuse them by name."""
+NEWER = {
+    "stdinnull": "no",
+    "sessiontype": "default",
+    "forkafterauthentication": "no",
+    "channeltimeout": "none",
+}
+"""What else must be so, of settings that not every client knows (8.7 and later; 9.4): one that does
+names them among those in effect, and they are given to no other, which would refuse them by
+name."""
 
 CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 COMPARE = "compare it with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` says there"
 REMEDIES = {
     CHANGED: (
-        "its host key is another one than before; only if you know why, `ssh-keygen -R {known}`, then `ssh {to}` once: " + COMPARE
+        "its host key is another one than before; only if you know why, `ssh-keygen -R {known}`,"
+        " then `ssh {to}` once: " + COMPARE
     ),
-    "Host key verification failed": "its host key is not known yet; `ssh {to}` once shows it and asks: " + COMPARE,
-    "Permission denied": "ssh must get in without a question; load your key into the agent, or `ssh-copy-id {to}`",
+    "Host key verification failed": (
+        "its host key is not known yet; `ssh {to}` once shows it and asks: " + COMPARE
+    ),
+    "Permission denied": (
+        "ssh must get in without a question; load your key into the agent, or `ssh-copy-id {to}`"
+    ),
     "Could not resolve hostname": "correct `address:`, or the host's name in ~/.ssh/config",
     "Bad owner or permissions": "fix the permissions of the file that ssh names",
     "python3": "it needs python3, 3.9 or later, on the PATH there",
@@ -108,7 +123,9 @@ class Destination(NamedTuple):
     @property
     def _flags(self) -> tuple[str, ...]:
         named = (("-F", self.config), ("-J", self.jump), ("-p", self.port))
-        return tuple(word for flag, value in named if value is not None for word in (flag, str(value)))
+        return tuple(
+            word for flag, value in named if value is not None for word in (flag, str(value))
+        )
 
     @property
     def _who(self) -> str:
@@ -124,7 +141,10 @@ class Program(NamedTuple):
 
 
 class Link:
-    """Speak with one machine; the connection is made, and made again, as it is needed, and stays as long as `loop` does."""
+    """Speak with one machine.
+
+    The connection is made, and made again, as it is needed, and stays as long as `loop` does.
+    """
 
     def __init__(self, destination: Destination, program: Program, loop: LoopScope) -> None:
         self.destination, self._program, self._loop = destination, program, loop
@@ -134,7 +154,10 @@ class Link:
         self._failures = 0
 
     async def exchange(self, request: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
-        """Send one request and return its answer; raise DriverError. `seconds` begin when the machine is reached."""
+        """Send one request and return its answer; raise DriverError.
+
+        `seconds` begin when the machine is reached.
+        """
         connection = await self._reached()
         return await connection.exchange(request, seconds)
 
@@ -149,7 +172,10 @@ class Link:
         return self._told
 
     async def forwarded(self, port: int) -> int:
-        """Return the port of this machine's loopback that reaches a port of that machine's; raise DriverError."""
+        """Return the port of this machine's loopback that reaches a port of that machine's.
+
+        Raise DriverError.
+        """
         connection = await self._reached()
         return await connection.forwarded(port)
 
@@ -157,7 +183,9 @@ class Link:
         if self._connection is None or self._connection.is_over:
             before = self._connection
             self._failures = self._failures + 1 if before is not None and not before.stood else 0
-            self._connection = Connection(self.destination, self._program, Way(self._in_effect, self._turns), self._failures)
+            self._connection = Connection(
+                self.destination, self._program, Way(self._in_effect, self._turns), self._failures
+            )
             self._loop.start(self._connection.serve)
         connection = self._connection
         await connection.tried.wait()
@@ -180,7 +208,12 @@ class Connection:
     """
 
     def __init__(self, destination: Destination, program: Program, way: Way, failures: int) -> None:
-        self.destination, self._program, self._way, self._failures = destination, program, way, failures
+        self.destination, self._program, self._way, self._failures = (
+            destination,
+            program,
+            way,
+            failures,
+        )
         self.tried = anyio.Event()
         self.trouble = ""
         self._ended_at = 0.0
@@ -194,7 +227,13 @@ class Connection:
     def is_over(self) -> bool:
         """Whether another connection is worth a try."""
         patience = (
-            0 if self.stood else SHORTLY_SECONDS if self._silent else min(AGAIN_SECONDS, SHORTLY_SECONDS * 2**self._failures)
+            0
+            if self.stood
+            else (
+                SHORTLY_SECONDS
+                if self._silent
+                else min(AGAIN_SECONDS, SHORTLY_SECONDS * 2**self._failures)
+            )
         )
         return self._ended_at > 0 and time.monotonic() - self._ended_at > patience
 
@@ -213,21 +252,39 @@ class Connection:
                 return
             with _new_socket() as self._socket:
                 more = _newer(await self._way.in_effect())
-                argv = ("ssh", *_settings(self._socket, more), *self.destination.words, self._program.command)
+                argv = (
+                    "ssh",
+                    *_settings(self._socket, more),
+                    *self.destination.words,
+                    self._program.command,
+                )
                 await self._run(Interpreter(argv, self._program.content, self._program.hello))
         except DriverError as error:
-            self.trouble = f"{self.destination.name} cannot be reached: {error}; is the OpenSSH client installed here?"
+            self.trouble = (
+                f"{self.destination.name} cannot be reached: {error}; is the OpenSSH client"
+                " installed here?"
+            )
         except OSError as error:
-            self.trouble = f"{self.destination.name} cannot be reached: no place for its control socket: {error}"
+            self.trouble = (
+                f"{self.destination.name} cannot be reached: no place for its control socket:"
+                f" {error}"
+            )
         finally:
             self._ended_at = time.monotonic()
             self.trouble = self.trouble or f"the connection to {self.destination.name} ended"
             self.tried.set()
 
     async def _silence(self) -> str:
-        """Return why ssh is not worth a try, empty when it may be. What is behind a jump is for ssh itself to find out."""
+        """Return why ssh is not worth a try, empty when it may be.
+
+        What is behind a jump is for ssh itself to find out.
+        """
         at = door(await self._way.in_effect())
-        return await knock(at, QUICK_KNOCK_SECONDS if self._failures else KNOCK_SECONDS) if at is not None else ""
+        return (
+            await knock(at, QUICK_KNOCK_SECONDS if self._failures else KNOCK_SECONDS)
+            if at is not None
+            else ""
+        )
 
     async def _run(self, interpreter: Interpreter) -> None:
         async with AsyncExitStack() as stack:
@@ -244,13 +301,22 @@ class Connection:
     def _said(self, words: str) -> str:
         """Return why the machine cannot be reached, in ssh's own words, and what to do."""
         lines = [line.strip() for line in words.splitlines() if line.strip()]
-        # The last line says why it ended; others may be of a banner, or of what a login shell reads.
+        # The last line says why it ended; others may be of a banner, or of what a login shell
+        # reads.
         heard = (words,) if CHANGED in words else (*lines[-1:], words)
-        remedy = next((remedy for text in heard for phrase, remedy in REMEDIES.items() if phrase in text), "")
-        silence = "the connection ended" if self._interpreter else f"no answer in {CONNECT_SECONDS:.0f} s"
+        remedy = next(
+            (remedy for text in heard for phrase, remedy in REMEDIES.items() if phrase in text), ""
+        )
+        silence = (
+            "the connection ended" if self._interpreter else f"no answer in {CONNECT_SECONDS:.0f} s"
+        )
         what = lines[-1].rstrip(".") if lines else silence
         over = f"{self.destination.name} cannot be reached over ssh: {what}"
-        return f"{over}; {remedy.format(to=self.destination.shown, known=self.destination.known)}" if remedy else over
+        return (
+            f"{over}; {remedy.format(to=self.destination.shown, known=self.destination.known)}"
+            if remedy
+            else over
+        )
 
     async def exchange(self, request: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
         """Send one request and return its answer; raise DriverError."""
@@ -266,7 +332,10 @@ class Connection:
             raise (DriverError if lost else HungUp)(self._said(words)) from error
 
     async def forwarded(self, port: int) -> int:
-        """Return a port of ours that reaches a port of that machine's loopback; raise DriverError."""
+        """Return a port of ours that reaches a port of that machine's loopback.
+
+        Raise DriverError.
+        """
         async with self._forwarding:
             if port not in self._ports:
                 self._ports[port] = await self._forward(port)
@@ -276,18 +345,32 @@ class Connection:
         said = ""
         for _ in range(MOST_FORWARDS):
             ours = _free_port()
-            # What the user's configuration forwards is not for this connection, and would be asked for with it.
-            words = ("-F", "none", "-S", self._socket, "-O", "forward", "-L", f"127.0.0.1:{ours}:127.0.0.1:{port}")
+            # What the user's configuration forwards is not for this connection, and would be asked
+            # for with it.
+            words = (
+                "-F",
+                "none",
+                "-S",
+                self._socket,
+                "-O",
+                "forward",
+                "-L",
+                f"127.0.0.1:{ours}:127.0.0.1:{port}",
+            )
             argv = ("ssh", *words, "--", self.destination.address)
             try:
                 with anyio.fail_after(FORWARD_SECONDS):
                     done = await anyio.run_process(argv, stdin=subprocess.DEVNULL, check=False)
             except (OSError, TimeoutError) as error:
-                raise DriverError(f"port {port} of {self.destination.name} cannot be reached: {error}") from error
+                raise DriverError(
+                    f"port {port} of {self.destination.name} cannot be reached: {error}"
+                ) from error
             if done.returncode == 0:
                 return ours
             said = done.stderr.decode("utf-8", "replace").strip()
-        raise DriverError(f"port {port} of {self.destination.name} cannot be reached over ssh: {said}")
+        raise DriverError(
+            f"port {port} of {self.destination.name} cannot be reached over ssh: {said}"
+        )
 
 
 def _newer(told: dict[str, str]) -> list[str]:

@@ -26,13 +26,22 @@ class Door(NamedTuple):
 
 
 async def in_effect(words: tuple[str, ...]) -> dict[str, str]:
-    """Return what ssh would do for these words of a command line, setting by setting; nothing where nobody can say."""
+    """Return what ssh would do for these words of a command line, setting by setting.
+
+    Nothing where nobody can say.
+    """
     try:
         with anyio.fail_after(RESOLVE_SECONDS):
-            done = await anyio.run_process(("ssh", "-G", *words), stdin=subprocess.DEVNULL, check=False)
+            done = await anyio.run_process(
+                ("ssh", "-G", *words), stdin=subprocess.DEVNULL, check=False
+            )
     except (OSError, TimeoutError):
         return {}
-    return dict(line.split(" ", 1) for line in done.stdout.decode("utf-8", "replace").splitlines() if " " in line)
+    return dict(
+        line.split(" ", 1)
+        for line in done.stdout.decode("utf-8", "replace").splitlines()
+        if " " in line
+    )
 
 
 def door(told: Mapping[str, str]) -> Door | None:
@@ -46,7 +55,8 @@ def door(told: Mapping[str, str]) -> Door | None:
 async def knock(at: Door, seconds: float) -> str:
     """Return why nobody answers there like a server of ssh, empty when somebody does.
 
-    A host that boots meanwhile is heard at once: the kernel repeats what got no answer only after a second, so it is tried anew.
+    A host that boots meanwhile is heard at once: the kernel repeats what got no answer only after a
+    second, so it is tried anew.
     """
     answers: list[str] = []
     with anyio.move_on_after(seconds):
@@ -67,7 +77,9 @@ async def _greeting(at: Door) -> str:
     where = f"{at.host} port {at.port}"
     try:
         async with await anyio.connect_tcp(at.host, at.port) as stream:
-            return "" if (await stream.receive()).startswith(BANNER) else f"{where} does not speak ssh"
+            return (
+                "" if (await stream.receive()).startswith(BANNER) else f"{where} does not speak ssh"
+            )
     except socket.gaierror as error:
         return f"the name {at.host} cannot be looked up: {error.strerror}"
     except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as error:
@@ -75,7 +87,10 @@ async def _greeting(at: Door) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return what a failed connection says; several addresses may have failed, each in its own way."""
+    """Return what a failed connection says.
+
+    Several addresses may have failed, each in its own way.
+    """
     cause = error.__cause__ or error
     while isinstance(cause, ExceptionGroup):
         cause = cause.exceptions[0]

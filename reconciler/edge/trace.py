@@ -28,7 +28,9 @@ def told(folders: Iterable[Path], error: BaseException) -> str:
 
 
 def write(folder: Path, error: BaseException) -> Path | None:
-    """Write the traceback of an error where only its owner reads it, and return the file; None where nothing can be written.
+    """Write the traceback of an error where only its owner reads it, and return the file.
+
+    None where nothing can be written.
 
     The same traceback is the same file, so what goes wrong with every look fills no disk.
     """
@@ -36,7 +38,9 @@ def write(folder: Path, error: BaseException) -> Path | None:
     path = folder / f"{sha256(content).hexdigest()[:12]}.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        with os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb"
+        ) as file:
             file.write(content)
     except OSError:
         return None
@@ -54,5 +58,7 @@ def _first(error: BaseException) -> BaseException:
 def _forget(folder: Path) -> None:
     """Remove the oldest tracebacks beyond those that are kept; another process may be at it too."""
     with suppress(OSError):
-        for old in sorted(folder.glob("*.txt"), key=lambda path: path.stat().st_mtime_ns)[:-KEPT_FILES]:
+        for old in sorted(folder.glob("*.txt"), key=lambda path: path.stat().st_mtime_ns)[
+            :-KEPT_FILES
+        ]:
             old.unlink()

@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
 
 async def perform(step: AwaitDown, context: EffectContext) -> Evidence:
-    """Do nothing at first; when it is tried again, cut the power of a host that hangs. Raise DriverError."""
+    """Do nothing at first; when it is tried again, cut the power of a host that hangs.
+
+    Raise DriverError.
+    """
     if not context.attempt:
         return {}
     answers = context.world.value(CONTACT(step.host)) is not None
     if answers and context.world.power(step.host) == "on":
-        raise Declined("it answers and is not going down any more, so its power is not cut; the next run asks it again")
+        raise Declined(
+            "it answers and is not going down any more, so its power is not cut; the next run asks"
+            " it again"
+        )
     return await cut(step, context)

@@ -17,7 +17,8 @@ StepT = TypeVar("StepT", bound=Step)
 Perform = Callable[[StepT, "EffectContext"], Awaitable[Evidence]]
 
 MISSED = "missed"
-"""The key of the evidence by which an effect says that it did nothing, because the plan no longer fits."""
+"""The key of the evidence by which an effect says that it did nothing, because the plan no longer
+fits."""
 
 ACCEPTED = "accepted"
 """The key of the evidence under which an effect says which boot of a host accepted to go down."""
@@ -27,7 +28,8 @@ FAILED = "failed"
 
 
 LOST = "lost"
-"""The key of the evidence under which a stop lists the slots that were to be kept and end with the unit."""
+"""The key of the evidence under which a stop lists the slots that were to be kept and end with the
+unit."""
 
 
 @dataclass(frozen=True)

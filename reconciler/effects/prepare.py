@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 async def perform(step: Prepare, context: EffectContext) -> Evidence:
-    """Run what the host is prepared with, and its check where nothing runs that it could hurt. Repeatable."""
+    """Run what the host is prepared with, and its check where nothing runs that it could hurt.
+
+    Repeatable.
+    """
     preparation = context.slice.host.prepare
     if preparation is None:
         raise DriverError(f"{step.host} has no `prepare` any more")

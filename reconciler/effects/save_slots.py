@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 async def perform(step: SaveSlots, context: EffectContext) -> Evidence:
-    """Save and seal every slot whose conversation is in no file; what is in one is not given up for it. Repeatable."""
+    """Save and seal every slot whose conversation is in no file.
+
+    What is in one is not given up for it. Repeatable.
+    """
     activity = context.world.value(ACTIVITY(step.host, step.model)) or Activity()
     left = activity.model_copy(update={"slots": unsaved(context.world, step)})
     keep = tuple(file.file for file in in_files(context.world, step))

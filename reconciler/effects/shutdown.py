@@ -21,8 +21,13 @@ async def perform(step: Shutdown, context: EffectContext) -> Evidence:
     return await descend(step, context, context.ports.power.shut_down)
 
 
-async def descend(step: Descent, context: EffectContext, ask: Callable[[], Awaitable[Evidence]]) -> Evidence:
-    """Ask a host to go down; when it is tried again, cut the power of one that is seen to be up. Raise DriverError."""
+async def descend(
+    step: Descent, context: EffectContext, ask: Callable[[], Awaitable[Evidence]]
+) -> Evidence:
+    """Ask a host to go down; when it is tried again, cut the power of one that is seen to be up.
+
+    Raise DriverError.
+    """
     if context.attempt:
         return await cut(step, context)
     contact = context.world.value(CONTACT(step.host))
@@ -30,7 +35,10 @@ async def descend(step: Descent, context: EffectContext, ask: Callable[[], Await
 
 
 async def cut(step: DownWait, context: EffectContext) -> Evidence:
-    """Cut the power of a host that hangs on its way down; raise Declined where nothing proves that it is on, or DriverError."""
+    """Cut the power of a host that hangs on its way down.
+
+    Raise Declined where nothing proves that it is on, or DriverError.
+    """
     contact = context.world.value(CONTACT(step.host))
     witness = context.world.value(TESTIMONY(step.host))
     if contact is None and (witness is None or witness.state != "on"):

@@ -10,7 +10,8 @@ from reconciler.model.observed import ACTIVITY
 from reconciler.steps.save_slots import unsaved
 
 GRACE = 3.0
-"""Seconds between TERM and the second TERM: TERM cuts what is in flight and can hang, so waiting longer gains nothing."""
+"""Seconds between TERM and the second TERM: TERM cuts what is in flight and can hang, so waiting
+longer gains nothing."""
 
 if TYPE_CHECKING:
     from reconciler.effects.effect import EffectContext
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 
 async def perform(step: Stop, context: EffectContext) -> Evidence:
-    """End the unit and its group, and tell which slots that should have been kept end with it. Observable."""
+    """End the unit and its group, and tell which slots that should have been kept end with it.
+
+    Observable.
+    """
     unit = context.unit(step)
     left = await _left(step, context, unit) if step.keeps else ()
     if left and ("save_slots", step.model) not in context.gave_up:
@@ -32,5 +36,9 @@ async def perform(step: Stop, context: EffectContext) -> Evidence:
 async def _left(step: Stop, context: EffectContext, unit: Unit) -> tuple[Slot, ...]:
     """Return the slots whose conversation is in no file right now, or as it was seen last where the engine does not tell."""
     activity = await context.ports.models[step.model].engine.activity(unit)
-    world = context.world if isinstance(activity, Unknown) else context.world.seeing({step.key(ACTIVITY): activity})
+    world = (
+        context.world
+        if isinstance(activity, Unknown)
+        else context.world.seeing({step.key(ACTIVITY): activity})
+    )
     return unsaved(world, step)

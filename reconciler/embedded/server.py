@@ -1,9 +1,10 @@
 """Run a llama-server look-alike: the flags, routes, logs and signals of llama.cpp's server, over the xllamacpp wheel.
 
-Runs on xllamacpp 2026.6 to 2026.10. Started by its path (`python .../server.py -m MODEL --port 8080`), so that nothing
-but the standard library, xllamacpp and the file beside this one is imported. Two things differ from llama-server on
-purpose: the first SIGTERM or SIGINT always ends the process at once, with status 0, where llama-server may wait for its
-clients; and `--random-weights SEED` writes the model file when it is missing.
+Runs on xllamacpp 2026.6 to 2026.10. Started by its path (`python .../server.py -m MODEL --port
+8080`), so that nothing but the standard library, xllamacpp and the file beside this one is
+imported. Two things differ from llama-server on purpose: the first SIGTERM or SIGINT always ends
+the process at once, with status 0, where llama-server may wait for its clients; and
+`--random-weights SEED` writes the model file when it is missing.
 """
 
 from __future__ import annotations
@@ -33,10 +34,16 @@ _FLASH_ATTENTION = {"on": "ENABLED", "off": "DISABLED", "auto": "AUTO"}
 _POOLING_TYPES = ("none", "mean", "cls", "last", "rank")
 _AUTOMATIC_PARALLEL = 4
 _OLDEST = (2026, 6)
-"""The first of which slots say how many tokens they hold, and restores keep what they promise (llama.cpp b9538)."""
-_INSTALL = "`pipx install --force '.[embedded]'` in a clone of the project brings it, or `pip install '.[embedded]'`"
+"""The first of which slots say how many tokens they hold, and restores keep what they promise
+(llama.cpp b9538)."""
+_INSTALL = (
+    "`pipx install --force '.[embedded]'` in a clone of the project brings it, or `pip install"
+    " '.[embedded]'`"
+)
 _LIBRARY = "`sudo apt-get install libgomp1` brings that to Debian and Ubuntu"
-_EXPECTED = "2026.6 or later, and before 2027; `pip install --upgrade 'xllamacpp>=2026.6,<2027'` gets one"
+_EXPECTED = (
+    "2026.6 or later, and before 2027; `pip install --upgrade 'xllamacpp>=2026.6,<2027'` gets one"
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -82,8 +89,14 @@ def directory(text: str) -> str:
 
 
 def parser(binding: Any) -> argparse.ArgumentParser:  # noqa: ANN401
-    """Build the parser; a flag's destination is the field of `CommonParams` that it sets, with the name that it had before."""
-    flags = _Parser(prog="server.py", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    """Build the parser.
+
+    A flag's destination is the field of `CommonParams` that it sets, with the name that it had
+    before.
+    """
+    flags = _Parser(
+        prog="server.py", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS
+    )
     add = flags.add_argument
     add("-m", "--model", dest="model.path", required=True, metavar="PATH")
     add("--alias", dest="model_alias", type=names)
@@ -97,7 +110,9 @@ def parser(binding: Any) -> argparse.ArgumentParser:  # noqa: ANN401
     add("--embedding", "--embeddings", dest="embedding", action="store_true")
     add("--reranking", "--rerank", dest="pooling_type", action="store_const", const=_rank(binding))
     pooling = {word: f"LLAMA_POOLING_TYPE_{word.upper()}" for word in _POOLING_TYPES}
-    add("--pooling", dest="pooling_type", type=one_of(_members(binding.llama_pooling_type, pooling)))
+    add(
+        "--pooling", dest="pooling_type", type=one_of(_members(binding.llama_pooling_type, pooling))
+    )
     _add_compute(flags, binding)
     _add_cache(flags, binding)
     return flags
@@ -106,7 +121,12 @@ def parser(binding: Any) -> argparse.ArgumentParser:  # noqa: ANN401
 def _add_compute(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa: ANN401
     add = flags.add_argument
     flash = {word: f"LLAMA_FLASH_ATTN_TYPE_{name}" for word, name in _FLASH_ATTENTION.items()}
-    add("-fa", "--flash-attn", dest="flash_attn_type", type=one_of(_members(binding.llama_flash_attn_type, flash)))
+    add(
+        "-fa",
+        "--flash-attn",
+        dest="flash_attn_type",
+        type=one_of(_members(binding.llama_flash_attn_type, flash)),
+    )
     add("-ngl", "--gpu-layers", "--n-gpu-layers", dest="n_gpu_layers", type=gpu_layers)
     add("-t", "--threads", dest="cpuparams.n_threads", type=int)
     add("-b", "--batch-size", dest="n_batch", type=int)
@@ -118,7 +138,9 @@ def _add_compute(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa:
 
 def _add_cache(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa: ANN401
     add = flags.add_argument
-    kinds = one_of(_members(binding.ggml_type, {word: f"GGML_TYPE_{word.upper()}" for word in _CACHE_TYPES}))
+    kinds = one_of(
+        _members(binding.ggml_type, {word: f"GGML_TYPE_{word.upper()}" for word in _CACHE_TYPES})
+    )
     add("-c", "--ctx-size", dest="n_ctx", type=int)
     add("-np", "--parallel", dest="n_parallel", type=int, default=-1)
     add("-ctk", "--cache-type-k", dest="cache_type_k", type=kinds)
@@ -140,7 +162,10 @@ def _rank(binding: Any) -> Any:  # noqa: ANN401
 
 
 def parameters(binding: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """Set the given fields of a fresh `CommonParams`; what llama-server derives from them is derived here too."""
+    """Set the given fields of a fresh `CommonParams`.
+
+    What llama-server derives from them is derived here too.
+    """
     params = binding.CommonParams()
     for path, value in fields.items():
         *parents, names = path.split(".")
@@ -152,7 +177,10 @@ def parameters(binding: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401
 
 
 def _set(owner: Any, names: list[str], value: Any) -> None:  # noqa: ANN401
-    """Set the first of these fields that this version has; a word becomes a list of one where the field holds a list."""
+    """Set the first of these fields that this version has.
+
+    A word becomes a list of one where the field holds a list.
+    """
     field = next((name for name in names if hasattr(owner, name)), names[0])
     held = getattr(owner, field)
     setattr(owner, field, [value] if isinstance(held, list) and isinstance(value, str) else value)
@@ -171,12 +199,19 @@ def write_missing(model: Path, seed: int | None) -> None:
 
 
 def serve(binding: Any, fields: Mapping[str, Any]) -> NoReturn:  # noqa: ANN401
-    """Load the model and serve it until a signal; exit with status 1 when it cannot be loaded or the port is taken."""
+    """Load the model and serve it until a signal.
+
+    Exit with status 1 when it cannot be loaded or the port is taken.
+    """
     try:
-        server = binding.Server(parameters(binding, fields))  # noqa: F841 - it serves as long as it is held
+        # It serves as long as it is held.
+        server = binding.Server(parameters(binding, fields))  # noqa: F841
     except RuntimeError:
         _finish_log(binding)
-        fail(f"cannot serve {fields['model.path']} on port {fields['port']}; the reason is in the lines above")
+        fail(
+            f"cannot serve {fields['model.path']} on port {fields['port']}; the reason is in the"
+            " lines above"
+        )
     _await_signal()
     os._exit(0)  # the binding's own ending waits for requests in flight
 
@@ -184,10 +219,14 @@ def serve(binding: Any, fields: Mapping[str, Any]) -> NoReturn:  # noqa: ANN401
 def _finish_log(binding: Any) -> None:  # noqa: ANN401
     """Wait until llama.cpp has written what it logged: a thread of its own does, and an exit would end that before.
 
-    Source: common/log.cpp as in xllamacpp 2026.10; where a version has no such functions, an exit waits for the thread.
+    Source: common/log.cpp as in xllamacpp 2026.10; where a version has no such functions, an exit
+    waits for the thread.
     """
     library = ctypes.CDLL(binding.xllamacpp.__file__)
-    log, flush = (getattr(library, name, None) for name in ("_Z15common_log_mainv", "_Z16common_log_flushP10common_log"))
+    log, flush = (
+        getattr(library, name, None)
+        for name in ("_Z15common_log_mainv", "_Z16common_log_flushP10common_log")
+    )
     if log and flush:
         log.restype, flush.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
         flush(log())
@@ -221,12 +260,17 @@ def every_flag(binding: Any) -> argparse.ArgumentParser:  # noqa: ANN401
 def manual() -> str:
     """Return a line for each flag with all its names, and a word for the value it takes, laid out as llama-server does."""
     actions = every_flag(_Unbound())._actions  # noqa: SLF001  argparse lists them nowhere else
-    lines = [", ".join(one.option_strings) + ("" if one.nargs == 0 else " VALUE") for one in actions]
+    lines = [
+        ", ".join(one.option_strings) + ("" if one.nargs == 0 else " VALUE") for one in actions
+    ]
     return "\n".join(("----- common params -----", "-h, --help", "--version", *lines))
 
 
 def is_older(version: str) -> bool:
-    """Return whether a version is before the oldest that does; one that does not tell its numbers is not."""
+    """Return whether a version is before the oldest that does.
+
+    One that does not tell its numbers is not.
+    """
     numbers = re.match(r"(\d+)\.(\d+)", version)
     return numbers is not None and tuple(map(int, numbers.groups())) < _OLDEST
 
@@ -234,13 +278,18 @@ def is_older(version: str) -> bool:
 def main(arguments: list[str]) -> NoReturn:
     """Run the program."""
     for number in _ENDING_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)  # loading keeps the interpreter busy: only the kernel can end it
+        signal.signal(
+            number, signal.SIG_DFL
+        )  # loading keeps the interpreter busy: only the kernel can end it
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     try:
         binding = importlib.import_module("xllamacpp")
     except ImportError as error:
         remedy = _LIBRARY if "libgomp" in str(error) else _INSTALL
-        fail(f"the embedded engine needs the Python package xllamacpp: {error}; {remedy}; or use a real llama-server")
+        fail(
+            f"the embedded engine needs the Python package xllamacpp: {error}; {remedy}; or use a"
+            " real llama-server"
+        )
     found = f"found xllamacpp {binding.__version__}, expected {_EXPECTED}"
     if is_older(binding.__version__):
         fail(f"the embedded engine needs another xllamacpp: {found}")
@@ -257,7 +306,10 @@ def main(arguments: list[str]) -> NoReturn:
 
 
 def run(binding: Any, arguments: list[str]) -> NoReturn:  # noqa: ANN401
-    """Serve what the arguments say; raise AttributeError for what a version of the binding has under another name."""
+    """Serve what the arguments say.
+
+    Raise AttributeError for what a version of the binding has under another name.
+    """
     given, unknown = every_flag(binding).parse_known_args(arguments)
     if unknown:
         fail(f"invalid argument: {unknown[0]}")

@@ -1,7 +1,7 @@
 """Write small random-weight GGUF files that the real llama.cpp code loads, tokenises with and generates from.
 
-The text is nonsense, everything else is real: metadata, vocabulary, attention and state. Also a program:
-`python weights.py PATH --seed 7 --architecture gemma3`.
+The text is nonsense, everything else is real: metadata, vocabulary, attention and state. Also a
+program: `python weights.py PATH --seed 7 --architecture gemma3`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ _CHAT_TEMPLATE = (
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides the tensors of a model: an architecture and its sizes; heads are 64 wide, or 32 in narrow models."""
+    """What decides the tensors of a model: an architecture and its sizes.
+
+    Heads are 64 wide, or 32 in narrow models.
+    """
 
     architecture: str
     width: int
@@ -53,11 +56,17 @@ class Shape:
     def __post_init__(self) -> None:
         """Raise ValueError for a shape that llama.cpp would refuse."""
         if self.architecture not in ARCHITECTURES:
-            raise ValueError(f"architecture {self.architecture!r} is unknown; expected one of {', '.join(ARCHITECTURES)}")
+            raise ValueError(
+                f"architecture {self.architecture!r} is unknown; expected one of"
+                f" {', '.join(ARCHITECTURES)}"
+            )
         if self.width < 64 or self.width % 64:  # noqa: PLR2004  two heads of 32, then heads of 64
             raise ValueError(f"width is {self.width}; expected a positive multiple of 64")
         if self.layers < 1 or self.context_length < 1:
-            raise ValueError(f"layers is {self.layers} and context_length {self.context_length}; expected both to be at least 1")
+            raise ValueError(
+                f"layers is {self.layers} and context_length {self.context_length}; expected both"
+                " to be at least 1"
+            )
 
     @property
     def heads(self) -> int:
@@ -85,7 +94,10 @@ class Tensor:
 
     @property
     def element_type(self) -> int:
-        """Keep matrices in half precision; llama.cpp wants vectors and convolutions in single precision."""
+        """Keep matrices in half precision.
+
+        llama.cpp wants vectors and convolutions in single precision.
+        """
         return _F32 if self.constant is not None or ".conv." in self.name else _F16
 
     @property
@@ -105,9 +117,9 @@ def write_weights(
 ) -> None:
     """Write a GGUF file of random weights to `path`, whole or not at all.
 
-    The same arguments give the same bytes, another seed other weights. A layer holds 13 x width x width half-precision
-    values: width 1024 and 4 layers give about 110 MB, width 2048 and 10 layers 1.1 GB. Raises ValueError for a shape
-    that cannot be, OSError when the file cannot be written.
+    The same arguments give the same bytes, another seed other weights. A layer holds 13 x width x
+    width half-precision values: width 1024 and 4 layers give about 110 MB, width 2048 and 10 layers
+    1.1 GB. Raises ValueError for a shape that cannot be, OSError when the file cannot be written.
     """
     shape = Shape(architecture, width, layers, context_length)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -130,8 +142,12 @@ def _write(file: BinaryIO, shape: Shape, seed: int) -> None:
     file.writelines(_string(key) + _typed(value) for key, value in metadata.items())
     offset = 0
     for tensor in tensors:
-        dimensions = struct.pack(f"<I{len(tensor.dimensions)}Q", len(tensor.dimensions), *tensor.dimensions)
-        file.write(_string(tensor.name) + dimensions + struct.pack("<IQ", tensor.element_type, offset))
+        dimensions = struct.pack(
+            f"<I{len(tensor.dimensions)}Q", len(tensor.dimensions), *tensor.dimensions
+        )
+        file.write(
+            _string(tensor.name) + dimensions + struct.pack("<IQ", tensor.element_type, offset)
+        )
         offset += _padded(tensor.size)
     _pad(file)
     stream = _RandomStream(seed, bound=math.sqrt(3 / shape.width))
@@ -141,7 +157,9 @@ def _write(file: BinaryIO, shape: Shape, seed: int) -> None:
 
 
 def _hyperparameters(shape: Shape, seed: int) -> dict[str, Value]:
-    key_value_heads = [0 if shape.recurrent(layer) else shape.heads for layer in range(shape.layers)]
+    key_value_heads = [
+        0 if shape.recurrent(layer) else shape.heads for layer in range(shape.layers)
+    ]
     own: dict[str, Value] = {
         "context_length": shape.context_length,
         "embedding_length": shape.width,
@@ -170,13 +188,23 @@ def _hyperparameters(shape: Shape, seed: int) -> dict[str, Value]:
 def _vocabulary() -> list[tuple[str, float, int]]:
     """List (piece, score, type): control, every byte, single characters, then the syllables that get generated.
 
-    Syllables split in one way only, so generated text is tokenised again to the very tokens it was made of.
+    Syllables split in one way only, so generated text is tokenised again to the very tokens it was
+    made of.
     """
     control = [("<unk>", 0.0, _UNKNOWN), ("<s>", 0.0, _CONTROL), ("</s>", 0.0, _CONTROL)]
     fallback = [(f"<0x{byte:02X}>", 0.0, _BYTE) for byte in range(256)]
-    singles = [(piece, -3.0, _NORMAL) for piece in "▁" + string.ascii_letters + string.digits + string.punctuation]
+    singles = [
+        (piece, -3.0, _NORMAL)
+        for piece in "▁" + string.ascii_letters + string.digits + string.punctuation
+    ]
     syllables = [(piece, -1.0, _NORMAL) for piece in _SYLLABLES]
-    return control + fallback + singles + syllables + [("▁" + piece, -2.0, _NORMAL) for piece in _SYLLABLES]
+    return (
+        control
+        + fallback
+        + singles
+        + syllables
+        + [("▁" + piece, -2.0, _NORMAL) for piece in _SYLLABLES]
+    )
 
 
 def _tokenizer() -> dict[str, Value]:
@@ -198,11 +226,14 @@ def _tokenizer() -> dict[str, Value]:
 def _tensors(shape: Shape, vocabulary: int) -> Iterator[Tensor]:
     """List the tensors llama.cpp expects for the architecture.
 
-    Only syllables have an output row that is not zero, so that generation neither ends by itself nor emits odd bytes.
+    Only syllables have an output row that is not zero, so that generation neither ends by itself
+    nor emits odd bytes.
     """
     yield Tensor("token_embd.weight", (shape.width, vocabulary))
     yield _norm("token_embd_norm" if shape.architecture == "lfm2" else "output_norm", shape.width)
-    yield Tensor("output.weight", (shape.width, vocabulary), zero_rows=vocabulary - 2 * len(_SYLLABLES))
+    yield Tensor(
+        "output.weight", (shape.width, vocabulary), zero_rows=vocabulary - 2 * len(_SYLLABLES)
+    )
     for layer in range(shape.layers):
         mixing = _convolution(shape) if shape.recurrent(layer) else _attention(shape)
         for tensor in (*mixing, *_feed_forward(shape)):
@@ -275,8 +306,16 @@ def _write_tensor(file: BinaryIO, tensor: Tensor, stream: _RandomStream) -> None
 
 def _typed(value: Value) -> bytes:
     if isinstance(value, (list, tuple)):
-        code = _STRING if isinstance(value[0], str) else _FLOAT32 if isinstance(value[0], float) else _INT32
-        return struct.pack("<IIQ", _ARRAY, code, len(value)) + b"".join(_typed(item)[4:] for item in value)
+        code = (
+            _STRING
+            if isinstance(value[0], str)
+            else _FLOAT32
+            if isinstance(value[0], float)
+            else _INT32
+        )
+        return struct.pack("<IIQ", _ARRAY, code, len(value)) + b"".join(
+            _typed(item)[4:] for item in value
+        )
     if isinstance(value, str):
         return struct.pack("<I", _STRING) + _string(value)
     if isinstance(value, bool):

@@ -38,7 +38,9 @@ class FromEnvironment(Value):
 class FakePowerKind(Value):
     """Power a host that is not there."""
 
-    password: FakeFromFile | FromEnvironment | None = Field(default=None, description="Where the secret is.")
+    password: FakeFromFile | FromEnvironment | None = Field(
+        default=None, description="Where the secret is."
+    )
     suspends: bool = Field(default=False, strict=True, description="Whether it can suspend.")
     plug: int = Field(default=0, strict=True, description="The socket it is on.")
 
@@ -67,8 +69,12 @@ class FakeEngineKind(Value):
     """Answer nothing."""
 
     weights: str = Field(default="", description="The weights file.")
-    context: Annotated[int, Field(ge=1), WHOLE] = Field(default=4096, description="Tokens in a conversation.")
-    args: Annotated[tuple[str, ...], AfterValidator(_no_port)] = Field(default=(), description="More words for its command line.")
+    context: Annotated[int, Field(ge=1), WHOLE] = Field(
+        default=4096, description="Tokens in a conversation."
+    )
+    args: Annotated[tuple[str, ...], AfterValidator(_no_port)] = Field(
+        default=(), description="More words for its command line."
+    )
 
 
 class StrictEngine(FakeEngineKind):
@@ -106,9 +112,13 @@ class FakeCatalog:
             can_shut_down=powers,
         )
 
-    def command(self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]) -> Command:
+    def command(
+        self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]
+    ) -> Command:
         """Return a command line out of all options."""
         _ = kind
-        words = [f"--{name}={value}" for name, value in sorted(options.model_dump(mode="json").items())]
+        words = [
+            f"--{name}={value}" for name, value in sorted(options.model_dump(mode="json").items())
+        ]
         cards = [f"--cards={','.join(map(str, gpus))}"] if gpus else []
         return Command(argv=("fake-engine", model_name, f"--port={port}", *cards, *words))

@@ -17,7 +17,10 @@ EPOCH = 1_800_000_000.0
 
 
 class TurnedClock:
-    """Tell the time of a world of its own; `now` is its boot clock, `ahead` how far its wall clock was moved. Seconds."""
+    """Tell the time of a world of its own.
+
+    `now` is its boot clock, `ahead` how far its wall clock was moved. Seconds.
+    """
 
     def __init__(self, now: float = 1000.0) -> None:
         """Start at `now`."""

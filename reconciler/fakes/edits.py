@@ -23,7 +23,9 @@ class FakeEdits:
         self.now = now
         self._tell: Callable[[Wanted | str], None] = lambda _: None
 
-    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], Awaitable[None]]) -> None:
+    async def follow(
+        self, tell: Callable[[Wanted | str], None], stir: Callable[[], Awaitable[None]]
+    ) -> None:
         """Tell what is written, and stir now and then, until cancelled."""
         self._tell = tell
         tell(self.now)

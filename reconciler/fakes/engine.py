@@ -48,7 +48,10 @@ class FakeEngine:
 
     async def activity(self, unit: Unit) -> Fact[Activity]:
         """Return its slots, Unknown when it does not serve."""
-        return await self.host.see("activity", lambda: Activity(identity=unit.identity, slots=self._slots(self._reached(unit))))
+        return await self.host.see(
+            "activity",
+            lambda: Activity(identity=unit.identity, slots=self._slots(self._reached(unit))),
+        )
 
     async def answer(self, unit: Unit) -> Fact[Answer]:
         """Let it give one answer, which touches no conversation."""
@@ -83,9 +86,14 @@ class FakeEngine:
         return {"slot": slot, "tokens": place.held.tokens}
 
     def _make_room(self, needed: int, kept: list[str]) -> None:
-        """Drop the oldest files until one of so many bytes fits; raise DriverError, with nothing dropped, where none would."""
+        """Drop the oldest files until one of so many bytes fits.
+
+        Raise DriverError, with nothing dropped, where none would.
+        """
         world = self.host.world
-        sidecars = [file.sidecar for file in world.files if file.model == self.model.name and file.sidecar]
+        sidecars = [
+            file.sidecar for file in world.files if file.model == self.model.name and file.sidecar
+        ]
         free = (world.shelf_bytes or 0) - sum(one.bytes for one in sidecars)
         droppable = [one for one in sidecars if one.file not in kept]
         if world.shelf_bytes is None:
@@ -103,14 +111,18 @@ class FakeEngine:
         if file not in world.files:
             raise DriverError("the engine wrote no file")
         tokens = file.holds.tokens if file.holds else 0
-        fingerprint = unit.mark.fingerprint_apart(self.model.digest) or world.fingerprint(self.model)
+        fingerprint = unit.mark.fingerprint_apart(self.model.digest) or world.fingerprint(
+            self.model
+        )
         file.sidecar = SavedSlot(
             file=f"{self.model.name}-{slot}-{unit.identity.pid}-{unit.identity.start}-{place.task}-{tokens}.kv",
             slot=slot, tokens=tokens, bytes=file_bytes(tokens, BYTES_PER_TOKEN), sha256="", fingerprint=fingerprint,
             saved_at=world.clock.wall(), identity=unit.identity, slot_tokens=tokens, task=place.task,
         )  # fmt: skip
         of_slot = [one for one in world.files if one is not file and self._is_of(one, slot)]
-        before = [one for one in of_slot if one.sidecar and one.sidecar.fingerprint != fingerprint][-1:]
+        before = [one for one in of_slot if one.sidecar and one.sidecar.fingerprint != fingerprint][
+            -1:
+        ]
         replaced = {id(one) for one in of_slot} - {id(one) for one in before}
         world.files = [one for one in world.files if id(one) not in replaced]
         return file.sidecar.file
@@ -135,7 +147,11 @@ class FakeEngine:
     async def _restored(self, one: SavedSlot, process: FakeProcess) -> str:
         """Return what came of one slot: its file is put in only when nothing speaks against it, and noted before."""
         file = self._file(one.file)
-        if file is None or file.holds is None or one.fingerprint != self.host.world.fingerprint(self.model):
+        if (
+            file is None
+            or file.holds is None
+            or one.fingerprint != self.host.world.fingerprint(self.model)
+        ):
             return "cold"
         if one.slot >= len(process.places):
             return "cold"
@@ -150,15 +166,27 @@ class FakeEngine:
             await self.host.act("restore", lambda: self.host.world.put(file, process, place))
         except DriverError:
             return "failed"
-        return "failed" if process.nature.restores in {"badly", "deadly"} else "proven" if place.held == file.holds else "cold"
+        return (
+            "failed"
+            if process.nature.restores in {"badly", "deadly"}
+            else "proven"
+            if place.held == file.holds
+            else "cold"
+        )
 
-    def _note(self, name: str, unit: Unit | SavedSlot, outcome: str, process: FakeProcess | None = None) -> None:
+    def _note(
+        self, name: str, unit: Unit | SavedSlot, outcome: str, process: FakeProcess | None = None
+    ) -> None:
         """Write an attempt into a sidecar, in place of this unit's open one."""
         identity = process.identity if process else unit.identity
         file = self._file(name)
         if file is None or file.sidecar is None:
             raise DriverError(f"{name} is gone")
-        before = file.sidecar.attempts[:-1] if _is_open(file.sidecar, identity) else file.sidecar.attempts
+        before = (
+            file.sidecar.attempts[:-1]
+            if _is_open(file.sidecar, identity)
+            else file.sidecar.attempts
+        )
         tried = RestoreAttempt.model_validate({"identity": identity, "outcome": outcome})
         attempts = before if before and before[-1] == tried else (*before, tried)
         file.sidecar = file.sidecar.model_copy(update={"attempts": attempts})
@@ -166,9 +194,15 @@ class FakeEngine:
     async def weights(self) -> Fact[Weights]:
         """Return the weights file."""
         plain = Weights(
-            path=f"{self.model.name}.gguf", exists=True, size=1000, architecture="llama", kv_bytes_per_token=BYTES_PER_TOKEN
+            path=f"{self.model.name}.gguf",
+            exists=True,
+            size=1000,
+            architecture="llama",
+            kv_bytes_per_token=BYTES_PER_TOKEN,
         )
-        return await self.host.see("weights", lambda: self.host.world.weights.get(self.model.name, plain))
+        return await self.host.see(
+            "weights", lambda: self.host.world.weights.get(self.model.name, plain)
+        )
 
     async def saved(self) -> Fact[Saved]:
         """Return the sealed slots."""
@@ -178,14 +212,17 @@ class FakeEngine:
         slots, room = self._sealed(), self.host.world.shelf_bytes
         held = sum(slot.bytes for slot in slots)
         free = None if room is None else max(0, room - held)
-        return Saved(slots=slots, free_bytes=free, held_bytes=held, folder=f"{self.model.directory}/slots")
+        return Saved(
+            slots=slots, free_bytes=free, held_bytes=held, folder=f"{self.model.directory}/slots"
+        )
 
     async def fingerprint(self) -> Fact[Fingerprint]:
         """Return what a saved slot depends on now."""
         world, folder = self.host.world, f"{self.model.directory}/slots"
         places = world.natures.get(self.model.digest, Nature()).slots
         return await self.host.see(
-            "fingerprint", lambda: Fingerprint(digest=world.fingerprint(self.model), slots=folder, places=places)
+            "fingerprint",
+            lambda: Fingerprint(digest=world.fingerprint(self.model), slots=folder, places=places),
         )
 
     def _sealed(self) -> tuple[SavedSlot, ...]:
@@ -193,14 +230,19 @@ class FakeEngine:
         return tuple(sorted((one for one in mine if one), key=lambda one: one.slot))
 
     def _file(self, name: str) -> SlotFile | None:
-        return next((file for file in self.host.world.files if file.sidecar and file.sidecar.file == name), None)
+        return next(
+            (file for file in self.host.world.files if file.sidecar and file.sidecar.file == name),
+            None,
+        )
 
     def _port(self, unit: Unit) -> int:
         return unit.mark.port or self.model.port
 
     def _serving(self, unit: Unit) -> FakeProcess | None:
         process = self.host.world.on_port(self._port(unit))
-        ready = process and process.identity == unit.identity and process.is_ready(self.host.world.now)
+        ready = (
+            process and process.identity == unit.identity and process.is_ready(self.host.world.now)
+        )
         return process if ready else None
 
     def _reached(self, unit: Unit) -> FakeProcess:
@@ -217,12 +259,18 @@ class FakeEngine:
         now, port = self.host.world.now, self._port(unit)
         owner = self.host.world.on_port(port)
         if owner is None:
-            return ("loading" if unit.uptime < YOUNG_SECONDS else "unresponsive"), f"nothing listens on {port}"
+            return (
+                "loading" if unit.uptime < YOUNG_SECONDS else "unresponsive"
+            ), f"nothing listens on {port}"
         if owner.identity != unit.identity:
             return "stranger", f"pid {owner.identity.pid} listens on {port}, not {self.model.name}"
         if owner.is_ready(now):
             return "ready", ""
-        return ("loading", "it loads its model") if now < owner.ready_at else ("unresponsive", "it does not answer")
+        return (
+            ("loading", "it loads its model")
+            if now < owner.ready_at
+            else ("unresponsive", "it does not answer")
+        )
 
     def _slots(self, process: FakeProcess) -> tuple[Slot, ...]:
         now = self.host.world.now
@@ -240,11 +288,17 @@ class FakeEngine:
             return self._unanswered(unit)
         now = self.host.world.now
         avoided = {one.slot for one in self._sealed() if _is_open(one, unit.identity)}
-        free = [place for number, place in enumerate(process.places) if number not in avoided and _is_free(place, now)]
+        free = [
+            place
+            for number, place in enumerate(process.places)
+            if number not in avoided and _is_free(place, now)
+        ]
         if free:
             free[0].held, free[0].task, process.spoke = CANARY, (free[0].task or 0) + 1, True
         if not process.spoke:
-            return Answer(message="all slots are in use or hold conversations, and no token was generated yet")
+            return Answer(
+                message="all slots are in use or hold conversations, and no token was generated yet"
+            )
         return Answer(identity=unit.identity)
 
     def _unanswered(self, unit: Unit) -> Answer:

@@ -16,10 +16,12 @@ class Killed(BaseException):
 
 
 class Life:
-    """Count the calls of one controller process. It dies at the call of this number or, first, of this name; None for never.
+    """Count the calls of one controller process.
 
-    A call that acts is crossed before its effect, within it wherever the real one takes several steps, and after it:
-    the last is the moment when the effect is there and nobody knows yet.
+    It dies at the call of this number or, first, of this name; None for never.
+
+    A call that acts is crossed before its effect, within it wherever the real one takes several
+    steps, and after it: the last is the moment when the effect is there and nobody knows yet.
     """
 
     def __init__(self, dies_at: int | str | None = None) -> None:
@@ -58,9 +60,14 @@ class JournalRows(Protocol):
 
 
 class MortalJournal:
-    """Await a journal for as long as its writer lives; others have their turn whenever the real one would wait for its disk."""
+    """Await a journal for as long as its writer lives.
 
-    def __init__(self, journal: JournalRows, life: Life, then: Callable[[Row], None] = lambda _: None) -> None:
+    Others have their turn whenever the real one would wait for its disk.
+    """
+
+    def __init__(
+        self, journal: JournalRows, life: Life, then: Callable[[Row], None] = lambda _: None
+    ) -> None:
         """Write to `journal`; `then` is told every row that is durable."""
         self._journal = journal
         self._life = life

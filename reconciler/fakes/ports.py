@@ -1,4 +1,7 @@
-"""Every port over one World. Readers tell the truth unless the world hides it; actors do what the world's faults let them."""
+"""Every port over one World.
+
+Readers tell the truth unless the world hides it; actors do what the world's faults let them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,18 @@ from reconciler.fakes.host import FakeHost
 from reconciler.fakes.life import Life
 from reconciler.fakes.processes import FakeProcess
 from reconciler.fakes.world import World
-from reconciler.model.facts import Binary, Claim, Contact, Fact, Flags, Known, Mark, Unit, UnitIdentity, Unknown
+from reconciler.model.facts import (
+    Binary,
+    Claim,
+    Contact,
+    Fact,
+    Flags,
+    Known,
+    Mark,
+    Unit,
+    UnitIdentity,
+    Unknown,
+)
 from reconciler.model.gpu import Card, Gpu, Holder
 from reconciler.model.log import LogPart
 from reconciler.model.onhost import Action, PrefetchFile, PrepareHost, Question, WriteClaim
@@ -67,7 +81,9 @@ class FakeAccess:
         if process is None:
             return PortState()
         model = process.mark.model if process.mark else None
-        return PortState(owner=PortOwner(pid=process.identity.pid, name=model or "nginx", model=model))
+        return PortState(
+            owner=PortOwner(pid=process.identity.pid, name=model or "nginx", model=model)
+        )
 
     async def prepared(self) -> Fact[Prepared]:
         """Return what it was prepared with since it came up."""
@@ -93,7 +109,10 @@ class FakeAccess:
             case PrepareHost():
                 self.host.world.intended("prepare")
                 await self.host.act(
-                    "prepare", lambda: self.host.world.prepare(action.digest, checks=action.preparation.check is not None)
+                    "prepare",
+                    lambda: self.host.world.prepare(
+                        action.digest, checks=action.preparation.check is not None
+                    ),
                 )
             case _:
                 raise DriverError(f"nobody does {action.do} here")
@@ -183,9 +202,15 @@ class FakeGpu:
         world = self.host.world
         if world.memory_bytes is None:
             return Gpu()
-        held = [(one.identity.pid, one.nature.memory_bytes) for one in world.processes if one.nature.memory_bytes]
+        held = [
+            (one.identity.pid, one.nature.memory_bytes)
+            for one in world.processes
+            if one.nature.memory_bytes
+        ]
         holders = tuple(Holder(pid=pid, bytes=size) for pid, size in held)
-        return Gpu(cards=(Card(total=world.memory_bytes, free=world.free_bytes(), holders=holders),))
+        return Gpu(
+            cards=(Card(total=world.memory_bytes, free=world.free_bytes(), holders=holders),)
+        )
 
 
 @dataclass(frozen=True)
@@ -218,11 +243,15 @@ class FakeLauncher:
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
         """Return the program that would be started."""
-        return await self.host.see("binary", lambda: self.host.world.binaries.get(model.name, Binary(path="engine")))
+        return await self.host.see(
+            "binary", lambda: self.host.world.binaries.get(model.name, Binary(path="engine"))
+        )
 
     async def flags(self, model: ModelSpec) -> Fact[Flags]:
         """Return why the program would refuse its command line."""
-        return await self.host.see("flags", lambda: Flags(problem=self.host.world.refusals.get(model.name, "")))
+        return await self.host.see(
+            "flags", lambda: Flags(problem=self.host.world.refusals.get(model.name, ""))
+        )
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """Return what the model's engine wrote."""
@@ -297,5 +326,7 @@ def ports(world: World, slice_: Slice, life: Life, parts: FakeDrivers = ALL_FAKE
     models: dict[str, ModelPorts] = {}
     for model in slice_.models:
         engine = parts.engine(host, model)
-        models[model.name] = ModelPorts(launcher=launchers[model.launcher.kind], engine=engine, files=engine)
+        models[model.name] = ModelPorts(
+            launcher=launchers[model.launcher.kind], engine=engine, files=engine
+        )
     return HostPorts(parts.access(host), parts.power(host), parts.gpu(host), launchers, models)

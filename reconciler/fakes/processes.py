@@ -21,7 +21,10 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Nature:
-    """How engines of one command behave. Seconds count from their start, or from what they are asked."""
+    """How engines of one command behave.
+
+    Seconds count from their start, or from what they are asked.
+    """
 
     loads_in: float = 1.0
     dies_after: float = NEVER
@@ -55,7 +58,11 @@ class FakeSlot:
 
     def goes_on(self, now: float) -> None:
         """Let its client ask what it has asked by now: every question makes the conversation longer."""
-        while self.chatter and self.held and (asked_at := self.busy_until + self.chatter.pause) <= min(now, self.chatter.until):
+        while (
+            self.chatter
+            and self.held
+            and (asked_at := self.busy_until + self.chatter.pause) <= min(now, self.chatter.until)
+        ):
             self.held = Conversation(self.held.name, self.held.tokens + TOKENS_OF_A_TURN)
             self.task, self.busy_until = (self.task or 0) + 1, asked_at + self.chatter.answer
 
@@ -82,7 +89,11 @@ class FakeProcess:
 
     def is_ready(self, now: float) -> bool:
         """Return whether it serves."""
-        hung = self.started + self.nature.hangs_after <= now < self.started + self.nature.hangs_after + self.nature.hangs_for
+        hung = (
+            self.started + self.nature.hangs_after
+            <= now
+            < self.started + self.nature.hangs_after + self.nature.hangs_for
+        )
         return self.ready_at <= now and not hung
 
 

@@ -1,6 +1,7 @@
 """One host that is not there: its power, memory, processes, conversations and slot files, and what must never happen to them.
 
-Time passes by the world's clock alone. Whatever a controller does to it that it must not is kept as a violation.
+Time passes by the world's clock alone. Whatever a controller does to it that it must not is kept as
+a violation.
 """
 
 from __future__ import annotations
@@ -11,24 +12,38 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from reconciler.fakes.clock import TurnedClock
-from reconciler.fakes.processes import NEVER, Chatter, Conversation, FakeProcess, FakeSlot, Loss, Nature, SlotFile
+from reconciler.fakes.processes import (
+    NEVER,
+    Chatter,
+    Conversation,
+    FakeProcess,
+    FakeSlot,
+    Loss,
+    Nature,
+    SlotFile,
+)
 from reconciler.model.facts import TRIVIAL_TOKENS, Binary, Claim, Mark, UnitIdentity, Weights
 from reconciler.model.power import Guards, PowerState
 from reconciler.model.records import Adopted, Row, RunClosed, RunOpened, StepIntent
 from reconciler.model.spec import ModelSpec, Slice
 
 Fault: TypeAlias = Literal["refuses", "lies", "late", "hangs"]
-"""What an actor does instead of its work: fail, report success, fail after succeeding, or never answer."""
+"""What an actor does instead of its work: fail, report success, fail after succeeding, or never
+answer."""
 
 Descent: TypeAlias = Literal["goes", "stays", "hangs"]
-"""What a host does that has accepted to go down: go, stay as it is, or fall silent with its power on."""
+"""What a host does that has accepted to go down: go, stay as it is, or fall silent with its power
+on."""
 
 DOWN_SECONDS = 20.0
 MOST_DEATHS = 3
 
 
 class World:
-    """One host and everything on it. Natures go by the digest of the command, most else by the model's name."""
+    """One host and everything on it.
+
+    Natures go by the digest of the command, most else by the model's name.
+    """
 
     def __init__(self, clock: TurnedClock) -> None:
         self.clock = clock
@@ -58,8 +73,12 @@ class World:
         self.unseen: dict[str, str] = {}
         self.violations: list[str] = []
         self.lost: list[Loss] = []
-        self.logs: dict[str, tuple[tuple[str, ...], ...]] = {}  # The lines of each start, oldest start first.
-        self.launchers = frozenset({"process"})  # Those that are there: of processes, and each that ever started anything.
+        self.logs: dict[
+            str, tuple[tuple[str, ...], ...]
+        ] = {}  # The lines of each start, oldest start first.
+        self.launchers = frozenset(
+            {"process"}
+        )  # Those that are there: of processes, and each that ever started anything.
         self._lingering: list[tuple[float, int]] = []
         self._power_at: tuple[float, PowerState] | None = None
         self._pid = 100
@@ -71,7 +90,9 @@ class World:
         twin = copy.copy(self)
         twin.clock = TurnedClock(self.clock.now)
         twin.clock.ahead = self.clock.ahead
-        twin.processes = [replace(one, places=[replace(place) for place in one.places]) for one in self.processes]
+        twin.processes = [
+            replace(one, places=[replace(place) for place in one.places]) for one in self.processes
+        ]
         twin.files = [replace(file) for file in self.files]
         for name in (
             "natures",
@@ -98,7 +119,9 @@ class World:
             self._turn(self._power_at[1])
         for process in self.processes:
             if process.ends_at <= now and process.nature.frees_in:
-                self._lingering.append((process.ends_at + process.nature.frees_in, process.nature.memory_bytes))
+                self._lingering.append(
+                    (process.ends_at + process.nature.frees_in, process.nature.memory_bytes)
+                )
         self.processes = [process for process in self.processes if process.ends_at > now]
         for process in self.processes:
             for place in process.places:
@@ -113,7 +136,10 @@ class World:
 
     @property
     def witnessed(self) -> PowerState | None:
-        """What its witness says of its power, None where nobody watches it; not every witness can tell sleep."""
+        """What its witness says of its power, None where nobody watches it.
+
+        Not every witness can tell sleep.
+        """
         _ = self.now
         if not self.watched:
             return None
@@ -132,7 +158,11 @@ class World:
     def serving(self) -> dict[str, int]:
         """Return the pids of the models that serve."""
         now = self.now
-        return {one.mark.model: one.identity.pid for one in self.units() if one.mark and one.is_ready(now)}
+        return {
+            one.mark.model: one.identity.pid
+            for one in self.units()
+            if one.mark and one.is_ready(now)
+        }
 
     def on_port(self, port: int) -> FakeProcess | None:
         """Return who listens on a port."""
@@ -143,7 +173,11 @@ class World:
         """Return how much accelerator memory nobody holds."""
         now = self.now
         held = sum(one.nature.memory_bytes for one in self.processes)
-        return (self.memory_bytes or 0) - held - sum(size for until, size in self._lingering if until > now)
+        return (
+            (self.memory_bytes or 0)
+            - held
+            - sum(size for until, size in self._lingering if until > now)
+        )
 
     def fingerprint(self, model: ModelSpec) -> str:
         """Return what a saved slot of a model depends on now: by its definition, or else by its name."""
@@ -151,22 +185,44 @@ class World:
 
     # What happens to it by itself, or by its clients.
 
-    def talk(self, model_name: str, conversation: Conversation, seconds: float = 0.0, chatter: Chatter | None = None) -> int:
-        """Let a client send a conversation to a model that serves, and perhaps go on; return how many tokens were remembered."""
+    def talk(
+        self,
+        model_name: str,
+        conversation: Conversation,
+        seconds: float = 0.0,
+        chatter: Chatter | None = None,
+    ) -> int:
+        """Let a client send a conversation to a model that serves, and perhaps go on.
+
+        Return how many tokens were remembered.
+        """
         now = self.now
         process = next(one for one in self.units(model_name) if one.is_ready(now))
         process.spoke = True
         places = process.places
-        place = next((one for one in places if one.held and one.held.name == conversation.name), None)
-        place = place or min(places, key=lambda one: one.held.tokens if one.held and one.held.tokens > TRIVIAL_TOKENS else 0)
+        place = next(
+            (one for one in places if one.held and one.held.name == conversation.name), None
+        )
+        place = place or min(
+            places,
+            key=lambda one: one.held.tokens if one.held and one.held.tokens > TRIVIAL_TOKENS else 0,
+        )
         known = place.held if place.held and place.held.name == conversation.name else None
-        place.held, place.task, place.busy_until = conversation, (place.task or 0) + 1, now + seconds
+        place.held, place.task, place.busy_until = (
+            conversation,
+            (place.task or 0) + 1,
+            now + seconds,
+        )
         place.chatter = chatter
         return min(known.tokens, conversation.tokens) if known else 0
 
-    def stranger(self, port: int | None = None, pid: int | None = None, memory_bytes: int = 0) -> FakeProcess:
+    def stranger(
+        self, port: int | None = None, pid: int | None = None, memory_bytes: int = 0
+    ) -> FakeProcess:
         """Let somebody else's process run, on a port, under a pid that was another's before, or as a job on the card."""
-        process = FakeProcess(self._identity(pid), None, port, Nature(memory_bytes=memory_bytes), self.now, NEVER)
+        process = FakeProcess(
+            self._identity(pid), None, port, Nature(memory_bytes=memory_bytes), self.now, NEVER
+        )
         self.processes.append(process)
         return process
 
@@ -206,11 +262,14 @@ class World:
             ends_at = self.now
         places = [FakeSlot() for _ in range(nature.slots)]
         process = FakeProcess(
-            self._identity(), mark, model.port, nature, self.now, ends_at, places, self.fingerprint(model),
-            launcher=model.launcher.kind,
+            self._identity(), mark, model.port, nature, self.now, ends_at, places,
+            self.fingerprint(model), launcher=model.launcher.kind,
         )  # fmt: skip
         self.launchers |= {process.launcher}
-        self.logs[model.name] = (*self.logs.get(model.name, ()), (*nature.log, f"{model.name} started"))
+        self.logs[model.name] = (
+            *self.logs.get(model.name, ()),
+            (*nature.log, f"{model.name} started"),
+        )
         self.processes.append(process)
         return process
 
@@ -224,26 +283,47 @@ class World:
         self.lost += self._losses(process)
 
     def _losses(self, process: FakeProcess) -> Iterable[Loss]:
-        """Return what nobody has but a process that is told to end; a file that was damaged since was good when it was sealed."""
+        """Return what nobody has but a process that is told to end.
+
+        A file that was damaged since was good when it was sealed.
+        """
         now, mark = self.now, process.mark
         sealed = [file for file in self.files if file.sidecar and mark and file.model == mark.model]
         for place in process.places:
             held = place.held
             kept = any(
-                file.holds == held or (file.holds is None and held and file.sidecar and file.sidecar.tokens == held.tokens)
+                file.holds == held
+                or (
+                    file.holds is None
+                    and held
+                    and file.sidecar
+                    and file.sidecar.tokens == held.tokens
+                )
                 for file in sealed
             )
             if mark and held and held.tokens > TRIVIAL_TOKENS and not kept:
-                yield Loss(process.identity, mark, held, process.is_ready(now), place.busy_until > now)
+                yield Loss(
+                    process.identity, mark, held, process.is_ready(now), place.busy_until > now
+                )
 
     def put(self, file: SlotFile, process: FakeProcess, place: FakeSlot) -> None:
         """Let an engine take a slot file into a slot."""
-        if place.held is not None and place.held.tokens > TRIVIAL_TOKENS and place.held != file.holds:
-            self.wrong(f"{file.model}: a restore went over {place.held.name}, which a client had in the slot")
+        if (
+            place.held is not None
+            and place.held.tokens > TRIVIAL_TOKENS
+            and place.held != file.holds
+        ):
+            self.wrong(
+                f"{file.model}: a restore went over {place.held.name}, which a client had in the"
+                " slot"
+            )
         if place.held == file.holds and file.holds is not None:
             self.wrong(f"{file.model}: {place.held} was restored twice into one process")
         if file.fingerprint != process.fingerprint:
-            self.wrong(f"{file.model}: a slot of {file.fingerprint} was restored into {process.fingerprint}")
+            self.wrong(
+                f"{file.model}: a slot of {file.fingerprint} was restored into"
+                f" {process.fingerprint}"
+            )
         if file.holds is None:
             self.wrong(f"{file.model}: a damaged file was restored")
         if process.nature.restores == "deadly":
@@ -282,7 +362,10 @@ class World:
         """Let what prepares the host be run, and its accelerators be checked."""
         at_work = [one for one in self.processes if one.mark or one.nature.memory_bytes]
         if checks and at_work:
-            self.wrong(f"the accelerators were checked beside {at_work[0].mark or 'a job of somebody else'}")
+            self.wrong(
+                "the accelerators were checked beside"
+                f" {at_work[0].mark or 'a job of somebody else'}"
+            )
         self.prepared = digest
 
     def claimed(self, claim: Claim, *, take_over: bool) -> None:
@@ -318,11 +401,22 @@ class World:
 
     def _proven(self, slice_: Slice) -> None:
         now = self.now
-        models = (one for one in slice_.models if one.name in (slice_.active or ()) and slice_.power in {None, "on"})
+        models = (
+            one
+            for one in slice_.models
+            if one.name in (slice_.active or ()) and slice_.power in {None, "on"}
+        )
         for model in models:
-            good = [one for one in self.units(model.name) if one.is_ready(now) and now - one.ready_at >= model.stable_for - 1e-6]
+            good = [
+                one
+                for one in self.units(model.name)
+                if one.is_ready(now) and now - one.ready_at >= model.stable_for - 1e-6
+            ]
             if not good:
-                self.wrong(f"{model.name} was called good before it had been healthy for {model.stable_for} s")
+                self.wrong(
+                    f"{model.name} was called good before it had been healthy for"
+                    f" {model.stable_for} s"
+                )
 
     def _turn(self, state: PowerState) -> None:
         self._power_at = None
@@ -336,4 +430,6 @@ class World:
 
     def _identity(self, pid: int | None = None) -> UnitIdentity:
         self._pid += 1
-        return UnitIdentity(pid=pid or self._pid, start=int(self.now * 1000), inode=self._pid, boot_id=self.boot_id)
+        return UnitIdentity(
+            pid=pid or self._pid, start=int(self.now * 1000), inode=self._pid, boot_id=self.boot_id
+        )

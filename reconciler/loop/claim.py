@@ -31,7 +31,10 @@ class HostClaim:
         return Ownership.known(self.controller, await self.cache.hints(host), self.clock.instant())
 
     async def claim(self, host: str, access: Access, *, take_over: bool) -> str:
-        """Write our claim, announced in the journal, and read it back; return why the host is not ours, "" when it is."""
+        """Write our claim, announced in the journal, and read it back.
+
+        Return why the host is not ours, "" when it is.
+        """
         obstacle = "the host could not be claimed: "
         try:
             with anyio.fail_after(CLAIM_SECONDS):
@@ -48,7 +51,11 @@ class HostClaim:
         standing = None if isinstance(before, Unknown) else before.value
         if standing is not None and _same(standing, wanted):
             return ""
-        reason = before.reason if isinstance(before, Unknown) else (await self.ours(host)).objection(host, standing)
+        reason = (
+            before.reason
+            if isinstance(before, Unknown)
+            else (await self.ours(host)).objection(host, standing)
+        )
         if reason and not take_over:
             return reason
         await self._announce(host, wanted)
@@ -58,7 +65,9 @@ class HostClaim:
     async def _announce(self, host: str, claim: Claim) -> None:
         """Make known to whoever comes after a crash or a reboot that this claim is ours."""
         if claim.boot not in (await self.cache.hints(host)).boots:
-            record = Claimed(host=host, controller=claim.controller, name=claim.name, directory=claim.directory)
+            record = Claimed(
+                host=host, controller=claim.controller, name=claim.name, directory=claim.directory
+            )
             await self.cache.journal.append(record)
 
 

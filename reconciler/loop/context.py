@@ -21,7 +21,8 @@ from reconciler.ports import Clock, Journal, Keep
 class HostContext:
     """What a pass over one host is given.
 
-    `ports` gives those of the definitions that are aimed at; `say` is told what is going on, `keep` what nobody foresaw.
+    `ports` gives those of the definitions that are aimed at; `say` is told what is going on, `keep`
+    what nobody foresaw.
     """
 
     ports: PortsCache
@@ -48,4 +49,6 @@ class HostContext:
 
     def observer(self, slice_: Slice) -> Observer:
         """Return who looks at the host of a slice."""
-        return Observer(self.ports(slice_), slice_, self.clock, partial(self.cache.hints, slice_.host.name))
+        return Observer(
+            self.ports(slice_), slice_, self.clock, partial(self.cache.hints, slice_.host.name)
+        )

@@ -32,4 +32,8 @@ async def execute(plan: HostPlan, world: Observed, state: RunState) -> RunEnd:
 
 def _drain_of(model_name: str, steps: Sequence[PlannedStep]) -> int:
     """Return the place of a model's drain."""
-    return next(place for place, one in enumerate(steps) if one.step.waits_for_clients and one.step.target == model_name)
+    return next(
+        place
+        for place, one in enumerate(steps)
+        if one.step.waits_for_clients and one.step.target == model_name
+    )

@@ -1,4 +1,7 @@
-"""Hints cache: what the journal says of every host, folded as far as it was read; only new rows are folded again."""
+"""Hints cache: what the journal says of every host, folded as far as it was read.
+
+Only new rows are folded again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from reconciler.ports import Journal
 
 
 class HintsCache:
-    """Remember what a journal says. Rows that it forgets meanwhile are restated in it, so what was folded stays so."""
+    """Remember what a journal says.
+
+    Rows that it forgets meanwhile are restated in it, so what was folded stays so.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
@@ -24,7 +30,8 @@ class HintsCache:
         """Return what is known of a host now; raise JournalDamaged or DurabilityError."""
         if self._read is None or await self.journal.newest() != self._read:
             await self._catch_up()
-        # Each host's rows are folded for it alone: what cannot be folded is the trouble of its host.
+        # Each host's rows are folded for it alone: what cannot be folded is the trouble of its
+        # host.
         self._known[host] = reduce(after, self._new.get(host, ()), self._known.get(host, Hints()))
         self._new.pop(host, None)
         return replace(self._known[host], newest_at=self._newest_at)

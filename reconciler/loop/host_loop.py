@@ -1,4 +1,7 @@
-"""Host loop: keep one host as the file says, pass after pass; between passes it rests until something stirs it."""
+"""Host loop: keep one host as the file says, pass after pass.
+
+Between passes it rests until something stirs it.
+"""
 
 from __future__ import annotations
 
@@ -38,18 +41,25 @@ UNSETTLED = Backoff(initial=5.0, factor=2.0, longest=60.0, jitter=0.0)
 
 JITTER = 0.2
 LOOK_BACK_SECONDS = 600.0
-"""How long a repair counts when the next one is needed: units that keep dying are started ever more rarely."""
+"""How long a repair counts when the next one is needed: units that keep dying are started ever more
+rarely."""
 
 READ_AGAIN_SECONDS = 3.0
 """How long the watch may take to read what somebody who asks has read already."""
 
-NOT_READ = "the watch does not follow the files as they were when this was asked: its log says why; then ask again"
+NOT_READ = (
+    "the watch does not follow the files as they were when this was asked: its log says why; then"
+    " ask again"
+)
 AT_REST = {"in_sync", "applied"}
 
 
 @dataclass(frozen=True)
 class HostLoopDeps:
-    """What all host loops share. `say` is told what is going on; `read_again` has the files read once more."""
+    """What all host loops share.
+
+    `say` is told what is going on; `read_again` has the files read once more.
+    """
 
     ports: Callable[[Slice], HostPorts]
     cache: HintsCache
@@ -62,7 +72,9 @@ class HostLoopDeps:
 
     def context(self, ports: PortsCache, interrupt: Interrupt) -> HostContext:
         """Return what one pass is given."""
-        return HostContext(ports, self.cache, self.clock, self.controller, interrupt, self.say, self.keep)
+        return HostContext(
+            ports, self.cache, self.clock, self.controller, interrupt, self.say, self.keep
+        )
 
 
 class HostLoop:
@@ -143,8 +155,15 @@ class HostLoop:
         if self._leaving:
             return
         if not is_read:
-            refused = HostVerdict(host=self._host, outcome="refused", message="nothing was changed", reasons=(NOT_READ,))
-            await deps.cache.journal.append(Answered(host=self._host, asked=number, verdict=refused))
+            refused = HostVerdict(
+                host=self._host,
+                outcome="refused",
+                message="nothing was changed",
+                reasons=(NOT_READ,),
+            )
+            await deps.cache.journal.append(
+                Answered(host=self._host, asked=number, verdict=refused)
+            )
             self.look()
             return
         slice_, provenance = self._slice, self._provenance
@@ -153,7 +172,9 @@ class HostLoop:
         if verdict.outcome == "interrupted":
             return
         if asked is not None:
-            await deps.cache.journal.append(Answered(host=self._host, asked=number, verdict=verdict))
+            await deps.cache.journal.append(
+                Answered(host=self._host, asked=number, verdict=verdict)
+            )
         if len(waiting) > 1:
             self.look()
         self._tell(verdict)
@@ -187,12 +208,19 @@ class HostLoop:
         self._said = said
 
     async def _rest(self) -> None:
-        """Wait until somebody asks, a unit ends, or it is time; units that keep ending are left alone for a while."""
-        calm, keys = self._calm_seconds(), [UNIT(self._host, name) for name in self._slice.active or ()]
+        """Wait until somebody asks, a unit ends, or it is time.
+
+        Units that keep ending are left alone for a while.
+        """
+        calm, keys = (
+            self._calm_seconds(),
+            [UNIT(self._host, name) for name in self._slice.active or ()],
+        )
         ports = self._ports(self._slice)
         world = await Observer(ports, self._slice, self._deps.clock).look(keys)
         units = [unit for key in keys if (unit := world.value(key)) is not None]
-        # What died between the pass and this look tells nobody; what is not there for longer is as it should be.
+        # What died between the pass and this look tells nobody; what is not there for longer is as
+        # it should be.
         at_once = len(units) < len(keys) and not self._doubted
         self._doubted = at_once
         async with anyio.create_task_group() as group:
@@ -235,5 +263,11 @@ def _request(slice_: Slice, provenance: Provenance, asked: Asked | None) -> Pass
     if asked is None:
         return PassRequest(slice_, provenance, "watch", retries=True)
     return PassRequest(
-        slice_, provenance, asked.trigger, asked.approved, prune=asked.prune, take_over=asked.take_over, retries=True
+        slice_,
+        provenance,
+        asked.trigger,
+        asked.approved,
+        prune=asked.prune,
+        take_over=asked.take_over,
+        retries=True,
     )

@@ -12,8 +12,8 @@ Way: TypeAlias = Literal["rollback", "late", "supersede", "detach"]
 class Interrupt:
     """A request that a run ends its wait. `reason` is empty while nobody asked.
 
-    Then it is to `rollback` to last good, which a deadline asks for too (`late`), to `supersede`: end as far as it came, for
-    another run, or to `detach`: stay open in the journal.
+    Then it is to `rollback` to last good, which a deadline asks for too (`late`), to `supersede`:
+    end as far as it came, for another run, or to `detach`: stay open in the journal.
     """
 
     reason: str = ""

@@ -1,4 +1,7 @@
-"""Observer: ask the readers of one host side by side, each within its time; what fails becomes Unknown with the reason."""
+"""Observer: ask the readers of one host side by side, each within its time.
+
+What fails becomes Unknown with the reason.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,18 @@ from reconciler.core.observe_scope import (
 )
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Activity, Answer, Fact, Health, Known, Unit, Unknown
-from reconciler.model.observed import CANARY, CONTACT, FLAGS, HEALTH, POWER, TESTIMONY, UNIT, AnyFactKey, FactValue, Observed
+from reconciler.model.observed import (
+    CANARY,
+    CONTACT,
+    FLAGS,
+    HEALTH,
+    POWER,
+    TESTIMONY,
+    UNIT,
+    AnyFactKey,
+    FactValue,
+    Observed,
+)
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, HostReaders
 
@@ -32,14 +46,23 @@ HintsReader: TypeAlias = Callable[[], Awaitable[Hints]]
 READ_SECONDS = 30.0
 LATE = f"no answer within {READ_SECONDS:.0f} s"
 SECOND_LOOK_SECONDS = 3.0
-"""A plan replaces an engine that does not answer; a machine that is busy for a moment must not look like one."""
+"""A plan replaces an engine that does not answer; a machine that is busy for a moment must not look
+like one."""
 
 
 class Observer:
-    """Look at one host through its readers; every fact is stamped with the controller's boot clock."""
+    """Look at one host through its readers.
 
-    def __init__(self, readers: HostReaders, slice_: Slice, clock: Clock, hints: HintsReader | None = None) -> None:
-        """Look through `readers` for what `slice_` names; `hints` reads what is remembered of the host."""
+    Every fact is stamped with the controller's boot clock.
+    """
+
+    def __init__(
+        self, readers: HostReaders, slice_: Slice, clock: Clock, hints: HintsReader | None = None
+    ) -> None:
+        """Look through `readers` for what `slice_` names.
+
+        `hints` reads what is remembered of the host.
+        """
         self._readers = readers
         self._slice, self._host = slice_, slice_.host.name
         self._clock = clock
@@ -58,13 +81,17 @@ class Observer:
         silent = silent_engines(self._slice, observed)
         if silent:
             await self._clock.sleep(SECOND_LOOK_SECONDS)
-            observed = await self.look((*silent, *(UNIT(key.host, key.subject) for key in silent)), observed)
+            observed = await self.look(
+                (*silent, *(UNIT(key.host, key.subject) for key in silent)), observed
+            )
         more = (*found_facts(self._slice, observed), *orphan_facts(self._slice, observed))
         observed = await self.look(more, observed) if more else observed
         return await self._side_by_side(costly_facts(self._slice, observed), observed)
 
     async def look(self, keys: Iterable[AnyFactKey], world: Observed | None = None) -> Observed:
-        """Return `world` with the facts under `keys` seen anew; an engine is asked as the unit that is known, or looked for.
+        """Return `world` with the facts under `keys` seen anew.
+
+        An engine is asked as the unit that is known, or looked for.
 
         The power of a host is judged; once that is silent, nobody asks for what stands on it.
         """
@@ -76,7 +103,8 @@ class Observer:
         health = {HEALTH(key.host, key.subject) for key in of_engines if key.kind != "activity"}
         units = {unit for key in of_engines if (unit := UNIT(key.host, key.subject)) not in seen}
         files = {key for key in wanted if key.kind in READ_LATE}
-        # Files are read while engines think: all at once would keep each other from the one interpreter that there is.
+        # Files are read while engines think: all at once would keep each other from the one
+        # interpreter that there is.
         seen = await self._side_by_side({*wanted, *units} - {*of_engines, *files}, seen)
         if judges:
             seen = await self._powered(seen, power_key)
@@ -96,7 +124,9 @@ class Observer:
             [partial(self._units, grouped, world, facts)] if grouped else []
         )
         for key in (one for one in wanted if one not in grouped):
-            answer = self._engine_answer(key, world) if key.kind in ENGINE_FACTS else self._reader(key)
+            answer = (
+                self._engine_answer(key, world) if key.kind in ENGINE_FACTS else self._reader(key)
+            )
             if callable(answer):
                 asked.append(partial(self._read, key, answer, facts, world.fact(key)))
             else:
@@ -105,27 +135,48 @@ class Observer:
         return attribution.owners_named(world.seeing(facts), wanted)
 
     async def _powered(self, seen: Observed, key: AnyFactKey) -> Observed:
-        """Return a world in which contact was looked for, with the power judged; others are asked about a silent host."""
+        """Return a world in which contact was looked for, with the power judged.
+
+        Others are asked about a silent host.
+        """
         sent, before = (await self._hints()).sent_down, seen.fact(key)
         if seen.unknown(CONTACT(self._host)) is not None:
             seen = await self._side_by_side([TESTIMONY(self._host)], seen)
             if power.needs_canary(seen, self._host, sent):
                 canary = CANARY(self._host)
                 asked = await self._side_by_side([canary], seen)
-                seen = asked.seeing({canary: power.steady(seen.fact(canary), asked.fact(canary), self._clock.instant())})
+                seen = asked.seeing(
+                    {
+                        canary: power.steady(
+                            seen.fact(canary), asked.fact(canary), self._clock.instant()
+                        )
+                    }
+                )
         judged = power.judged(seen, self._host, sent, self._clock.instant())
         return seen.seeing({key: self._stamped(judged, before)})
 
-    async def _read(self, key: AnyFactKey, reader: FactReader, into: Facts, before: Fact[FactValue]) -> None:
+    async def _read(
+        self, key: AnyFactKey, reader: FactReader, into: Facts, before: Fact[FactValue]
+    ) -> None:
         into[key] = self._stamped(_following(await reader(), before), before)
 
     def _stamped(self, fact: Fact[FactT], before: Fact[FactValue]) -> Fact[FactT]:
-        """Return a fact with when it was seen; what was not known before already is not known for as long."""
+        """Return a fact with when it was seen.
+
+        What was not known before already is not known for as long.
+        """
         match fact:
             case Known():
                 return replace(fact, at=self._clock.boot())
             case Unknown():
-                return replace(fact, since=before.since if isinstance(before, Unknown) and before.since else self._clock.boot())
+                return replace(
+                    fact,
+                    since=(
+                        before.since
+                        if isinstance(before, Unknown) and before.since
+                        else self._clock.boot()
+                    ),
+                )
             case _:
                 return fact
 
@@ -139,7 +190,9 @@ class Observer:
             case "canary":
                 return readers.power.canary
             case "guards":
-                return partial(readers.power.guards, "suspend" if self._slice.power == "suspend" else "off")
+                return partial(
+                    readers.power.guards, "suspend" if self._slice.power == "suspend" else "off"
+                )
             case "prepared":
                 return readers.access.prepared
             case "claim":
@@ -176,7 +229,9 @@ class Observer:
         answers: dict[str, Fact[tuple[Unit, ...]]] = dict.fromkeys(launchers, Unknown(LATE))
 
         async def ask(kind: str) -> None:
-            answers[kind] = await launchers[kind].units([model for model in former if model.launcher.kind == kind])
+            answers[kind] = await launchers[kind].units(
+                [model for model in former if model.launcher.kind == kind]
+            )
             told = attribution.LauncherAnswers(host_slice, former, answers, needing)
             into.update({key: self._stamped(told.fact(key), world.fact(key)) for key in keys})
 
@@ -193,7 +248,11 @@ class Observer:
         if unit is None:
             return Known(ABSENT[key.kind])
         if model is None:
-            return Known(Health(phase="unresponsive", message="it is in no inventory", identity=unit.identity))
+            return Known(
+                Health(
+                    phase="unresponsive", message="it is in no inventory", identity=unit.identity
+                )
+            )
         engine = model.engine
         if key.kind == "health":
             return lambda: engine.health(unit)
@@ -209,19 +268,28 @@ ENGINE_FACTS = {"health", "activity", "answered"}
 READ_LATE = {one.kind for one in (*FILE_FACTS, FLAGS)}
 """What is read of files, or by running one: once the host is known to answer."""
 
-ABSENT: Mapping[str, FactValue] = {"health": Health(phase="absent"), "activity": Activity(calm=True), "answered": Answer()}
+ABSENT: Mapping[str, FactValue] = {
+    "health": Health(phase="absent"),
+    "activity": Activity(calm=True),
+    "answered": Answer(),
+}
 
 
 def _following(fact: Fact[FactValue], before: Fact[FactValue]) -> Fact[FactValue]:
     """Return what was seen of an engine's work with what the look before tells of it, any other fact as it is."""
     if not (isinstance(fact, Known) and isinstance(fact.value, Activity)):
         return fact
-    earlier = before.value if isinstance(before, Known) and isinstance(before.value, Activity) else None
+    earlier = (
+        before.value if isinstance(before, Known) and isinstance(before.value, Activity) else None
+    )
     return replace(fact, value=fact.value.following(earlier)) if earlier else fact
 
 
 async def _all(asked: Sequence[Callable[[], Coroutine[object, object, None]]]) -> None:
-    """Wait until everybody has answered side by side, or it is late; the first needs no task (2 KiB with anyio 4.16)."""
+    """Wait until everybody has answered side by side, or it is late.
+
+    The first needs no task (2 KiB with anyio 4.16).
+    """
     if not asked:
         return
     first, *others = asked

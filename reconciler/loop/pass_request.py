@@ -13,7 +13,8 @@ from reconciler.model.target import Provenance
 class PassRequest:
     """What is wanted of a host, who asks, and what was approved (None: anything).
 
-    `retries` tries a failed wish again once it has waited, where nothing that serves would be stopped for it.
+    `retries` tries a failed wish again once it has waited, where nothing that serves would be
+    stopped for it.
     """
 
     slice: Slice

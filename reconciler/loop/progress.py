@@ -20,7 +20,9 @@ LOG_SECONDS = 2.0
 class Progress:
     """Know one wait: since when, its deadline, how long it usually takes, and what the engine says meanwhile."""
 
-    def __init__(self, planned: PlannedStep, readers: HostReaders, clock: Clock, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, planned: PlannedStep, readers: HostReaders, clock: Clock, say: Callable[[str], None]
+    ) -> None:
         self._planned = planned
         self._readers = readers
         self._clock = clock
@@ -39,22 +41,35 @@ class Progress:
         step, usual = self._planned.step, self._planned.seconds
         about = f", usually {usual:.0f} s" if usual is not None else ""
         words = self._silence(world) or await self._last_words()
-        self._say(f"{step.kind} {step.target}: {now - self._began:.0f} s of at most {step.deadline:.0f} s{about}{words}")
+        self._say(
+            f"{step.kind} {step.target}: {now - self._began:.0f} s of at most {step.deadline:.0f}"
+            f" s{about}{words}"
+        )
 
     def _silence(self, world: Observed) -> str:
         """Return why the power of a host that is waited for is not known, or else why the host does not answer."""
         step = self._planned.step
         asked = (POWER(step.host), CONTACT(step.host))
-        silence = next((found for key in asked if key in step.reads() and (found := world.unknown(key))), None)
+        silence = next(
+            (found for key in asked if key in step.reads() and (found := world.unknown(key))), None
+        )
         return f"; {silence.reason}" if silence else ""
 
     async def _last_words(self) -> str:
         """Return what the engine that is waited for wrote last."""
         step = self._planned.step
-        model = self._readers.models.get(step.model) if isinstance(step, ModelStep) and step.awaits_start else None
+        model = (
+            self._readers.models.get(step.model)
+            if isinstance(step, ModelStep) and step.awaits_start
+            else None
+        )
         if model is None:
             return ""
         with anyio.move_on_after(LOG_SECONDS):
             fact = await model.launcher.log(step.target, lines=1)
-            return "" if isinstance(fact, Unknown) or not fact.value.lines else f"; its log: {fact.value.lines[-1].strip()}"
+            return (
+                ""
+                if isinstance(fact, Unknown) or not fact.value.lines
+                else f"; its log: {fact.value.lines[-1].strip()}"
+            )
         return ""

@@ -1,4 +1,7 @@
-"""Reconcile: one pass over one host. Decide what is to be brought about, and where to go when a run does not end well."""
+"""Reconcile: one pass over one host.
+
+Decide what is to be brought about, and where to go when a run does not end well.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ from reconciler.model.verdict import HostVerdict, Outcome
 
 
 async def reconcile(request: PassRequest, context: HostContext) -> HostVerdict:
-    """Bring one host to what is wanted, or back to last good; raise DurabilityError, and nothing else."""
+    """Bring one host to what is wanted, or back to last good.
+
+    Raise DurabilityError, and nothing else.
+    """
     host = request.slice.host.name
     try:
         with unforeseen(context.keep):
@@ -40,21 +46,35 @@ async def _with_notes(request: PassRequest, context: HostContext) -> HostVerdict
     if not verdict.runs:
         return verdict
     hints = await context.hints(verdict.host)
-    return verdict.model_copy(update={"notes": hints.notes, "lost_conversations": hints.lost_conversations})
+    return verdict.model_copy(
+        update={"notes": hints.notes, "lost_conversations": hints.lost_conversations}
+    )
 
 
 async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict:
     host = request.slice.host.name
     if request.provenance.objection:
-        return HostVerdict(host=host, outcome="refused", message="nothing was changed", reasons=(request.provenance.objection,))
+        return HostVerdict(
+            host=host,
+            outcome="refused",
+            message="nothing was changed",
+            reasons=(request.provenance.objection,),
+        )
     hints = await context.hints(host)
     if hints.open_run is not None:
         effect = hints.open_run.in_flight
         during = f" during {effect.step} {effect.model}".rstrip() if effect else ""
-        context.say(f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on from what is there")
-    observed = await context.observer(request.slice).for_planning(observe_scope.may_run(request.slice, hints))
+        context.say(
+            f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on"
+            " from what is there"
+        )
+    observed = await context.observer(request.slice).for_planning(
+        observe_scope.may_run(request.slice, hints)
+    )
     await _note_power(context, hints.sent_down, observed, host)
-    aim = policy.aim(request.slice, hints, observed, context.clock.instant(), retries=request.retries)
+    aim = policy.aim(
+        request.slice, hints, observed, context.clock.instant(), retries=request.retries
+    )
     match aim.cause:
         case Hold():
             return await _held(request, context, aim)
@@ -64,7 +84,9 @@ async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict
             return await _carried_out(request, context, aim, observed)
 
 
-async def _carried_out(request: PassRequest, context: HostContext, aim: Aim, observed: Observed) -> HostVerdict:
+async def _carried_out(
+    request: PassRequest, context: HostContext, aim: Aim, observed: Observed
+) -> HostVerdict:
     """Bring a host to what is wanted, and back where that fails."""
     host = request.slice.host.name
     end = await attempt(request, context, aim, observed)
@@ -73,23 +95,41 @@ async def _carried_out(request: PassRequest, context: HostContext, aim: Aim, obs
             return HostVerdict(host=host, outcome="in_sync", serving=end.serving)
         case "completed" | "unmet":
             ended: Outcome = "applied" if end.kind == "completed" else "unhealthy"
-            return HostVerdict(host=host, outcome=ended, message=end.message, runs=end.runs, serving=end.serving)
+            return HostVerdict(
+                host=host, outcome=ended, message=end.message, runs=end.runs, serving=end.serving
+            )
         case "refused":
-            return HostVerdict(host=host, outcome="refused", message=end.message, reasons=end.reasons)
+            return HostVerdict(
+                host=host, outcome="refused", message=end.message, reasons=end.reasons
+            )
         case "failed" | "interrupted" if end.of_power:
             # Power is never gone back on: what a host was asked it may still do.
             power: Outcome = "stalled" if end.kind == "failed" else "interrupted"
-            return HostVerdict(host=host, outcome=power, message=end.message, log=end.log, runs=end.runs)
+            return HostVerdict(
+                host=host, outcome=power, message=end.message, log=end.log, runs=end.runs
+            )
         case _:
             return await _rolled_back(request, context, end)
 
 
-async def _note_power(context: HostContext, sent: SentDown | None, observed: Observed, host: str) -> None:
+async def _note_power(
+    context: HostContext, sent: SentDown | None, observed: Observed, host: str
+) -> None:
     """Record what became of a host that was sent down: it answers, and what was inferred of it is void; or it is down."""
     contact, power = observed.value(CONTACT(host)), observed.value(POWER(host))
-    if sent is not None and contact is not None and not is_going(sent, contact, context.clock.instant()):
+    if (
+        sent is not None
+        and contact is not None
+        and not is_going(sent, contact, context.clock.instant())
+    ):
         await context.journal.append(HostReturned(host=host, boot_id=contact.boot_id))
-    elif sent is not None and sent.is_heard and not sent.seen and power is not None and power.state == sent.state:
+    elif (
+        sent is not None
+        and sent.is_heard
+        and not sent.seen
+        and power is not None
+        and power.state == sent.state
+    ):
         await context.journal.append(HostGone(host=host, because=power.because))
 
 
@@ -97,7 +137,13 @@ async def _held(request: PassRequest, context: HostContext, aim: Aim) -> HostVer
     """Leave a held host alone, or free it first where that was asked."""
     host = request.slice.host.name
     outcome: Outcome = "in_sync" if request.trigger == "hold" else "refused"
-    left_alone = HostVerdict(host=host, outcome=outcome, held=True, message="the host is left as it is", reasons=(aim.reason,))
+    left_alone = HostVerdict(
+        host=host,
+        outcome=outcome,
+        held=True,
+        message="the host is left as it is",
+        reasons=(aim.reason,),
+    )
     if not aim.acts:
         return left_alone
     end = await attempt(request, context, aim)
@@ -105,14 +151,26 @@ async def _held(request: PassRequest, context: HostContext, aim: Aim) -> HostVer
         case "in_sync":
             return left_alone.model_copy(update={"message": "nothing runs there"})
         case "completed":
-            return HostVerdict(host=host, outcome="applied", message="nothing runs there", reasons=(aim.reason,), runs=end.runs)
+            return HostVerdict(
+                host=host,
+                outcome="applied",
+                message="nothing runs there",
+                reasons=(aim.reason,),
+                runs=end.runs,
+            )
         case "refused" | "interrupted":
-            return HostVerdict(host=host, outcome=end.kind, message=end.message, reasons=end.reasons, runs=end.runs)
+            return HostVerdict(
+                host=host, outcome=end.kind, message=end.message, reasons=end.reasons, runs=end.runs
+            )
         case _:
-            return HostVerdict(host=host, outcome="stalled", message=end.message, log=end.log, runs=end.runs)
+            return HostVerdict(
+                host=host, outcome="stalled", message=end.message, log=end.log, runs=end.runs
+            )
 
 
-async def _healed(request: PassRequest, context: HostContext, aim: Aim, failure: Quarantine) -> HostVerdict:
+async def _healed(
+    request: PassRequest, context: HostContext, aim: Aim, failure: Quarantine
+) -> HostVerdict:
     """Bring a host whose wish is quarantined to last good, and keep it there until that changes, or is tried again by itself."""
     host = request.slice.host.name
     asked = request.trigger == "rollback"
@@ -122,19 +180,28 @@ async def _healed(request: PassRequest, context: HostContext, aim: Aim, failure:
     message = aim.reason if left else "the wanted state failed before"
     why = () if left else (aim.reason,)
     again = "" if aim.retry_at is None else f"it is tried again {said_time(aim.retry_at)}; "
-    refused = HostVerdict(host=host, outcome="refused", reasons=(*why, f"{again}{way}"), log=failure.log)
+    refused = HostVerdict(
+        host=host, outcome="refused", reasons=(*why, f"{again}{way}"), log=failure.log
+    )
     if not aim.acts:
         return refused.model_copy(update={"message": message})
     end = await attempt(request, context, aim)
-    if asked and (end.kind == "completed" or (end.kind == "in_sync" and end.serving == phrases.urls(aim.target.slice))):
+    if asked and (
+        end.kind == "completed"
+        or (end.kind == "in_sync" and end.serving == phrases.urls(aim.target.slice))
+    ):
         reached: Outcome = "applied" if end.kind == "completed" else "in_sync"
         return HostVerdict(host=host, outcome=reached, runs=end.runs, serving=end.serving)
     if end.kind == "in_sync":
         goes_on = "last good keeps serving" if end.serving else "nothing serves"
-        return refused.model_copy(update={"message": f"{message}; {goes_on}", "serving": end.serving})
+        return refused.model_copy(
+            update={"message": f"{message}; {goes_on}", "serving": end.serving}
+        )
     outcome: Outcome = "rolled_back" if end.kind == "completed" else "stalled"
     now = {"outcome": outcome, "message": end.message, "runs": end.runs, "serving": end.serving}
-    if end.kind == "completed":  # Another try would stop what serves now: whether one follows is for the next look to say.
+    if (
+        end.kind == "completed"
+    ):  # Another try would stop what serves now: whether one follows is for the next look to say.
         now["reasons"] = (*why, way)
     return refused.model_copy(update=now)
 
@@ -145,18 +212,38 @@ async def _rolled_back(request: PassRequest, context: HostContext, failed: RunEn
     interrupted = failed.kind == "interrupted"
     hints = await context.hints(host)
     if interrupted and not (failed.torn_down and context.interrupt.goes_back):
-        return HostVerdict(host=host, outcome="interrupted", message=failed.message, runs=failed.runs)
+        return HostVerdict(
+            host=host, outcome="interrupted", message=failed.message, runs=failed.runs
+        )
     calm = replace(context, interrupt=Interrupt())
-    untouched = await _untouched(request.slice, context) if policy.last_good(request.slice, hints) is None else ()
+    untouched = (
+        await _untouched(request.slice, context)
+        if policy.last_good(request.slice, hints) is None
+        else ()
+    )
     aim = policy.back(request.slice, hints, untouched)
-    context.say(f"{host}: {failed.message}; going back to {', '.join(aim.target.slice.active or ()) or 'nothing running'}")
+    context.say(
+        f"{host}: {failed.message}; going back to"
+        f" {', '.join(aim.target.slice.active or ()) or 'nothing running'}"
+    )
     back = await attempt(request, calm, aim)
     runs = (*failed.runs, *back.runs)
     if back.kind not in {"completed", "in_sync"}:
-        message = f"{failed.message}; going back failed too: {'; '.join(back.reasons) or back.message}"
+        message = (
+            f"{failed.message}; going back failed too: {'; '.join(back.reasons) or back.message}"
+        )
         return HostVerdict(host=host, outcome="stalled", message=message, log=failed.log, runs=runs)
-    outcome: Outcome = "interrupted" if interrupted else "rolled_back" if hints.last_good else "unhealthy"
-    return HostVerdict(host=host, outcome=outcome, message=failed.message, log=failed.log, runs=runs, serving=back.serving)
+    outcome: Outcome = (
+        "interrupted" if interrupted else "rolled_back" if hints.last_good else "unhealthy"
+    )
+    return HostVerdict(
+        host=host,
+        outcome=outcome,
+        message=failed.message,
+        log=failed.log,
+        runs=runs,
+        serving=back.serving,
+    )
 
 
 async def _untouched(slice_: Slice, context: HostContext) -> tuple[str, ...]:

@@ -23,28 +23,43 @@ from reconciler.steps.plan import HostPlan
 MOST_PLANS = 8
 """A world that moves under this many plans of one run is not going to hold still."""
 
-WENT_DOWN = "the host went down, and its power is not managed: what is to run there waits until somebody switches it on"
+WENT_DOWN = (
+    "the host went down, and its power is not managed: what is to run there waits until somebody"
+    " switches it on"
+)
 STALE = "PlanStale: this plan is not the one that was approved; look again with `reconciler plan`"
 
 
-async def attempt(request: PassRequest, context: HostContext, aim: Aim, observed: Observed | None = None) -> RunEnd:
+async def attempt(
+    request: PassRequest, context: HostContext, aim: Aim, observed: Observed | None = None
+) -> RunEnd:
     """Bring a host where it aims, in one run, or return why nothing was changed."""
     target = aim.target
     host = target.slice.host.name
     hints = await context.hints(host)
     if observed is None:
-        observed = await context.observer(target.slice).for_planning(observe_scope.may_run(target.slice, hints))
+        observed = await context.observer(target.slice).for_planning(
+            observe_scope.may_run(target.slice, hints)
+        )
     plan = planner.plan(target, observed, hints, mode=aim.mode, prune=request.prune)
-    reasons = gate.refusals(plan, observed, await context.claim.ours(host), take_over=request.take_over)
+    reasons = gate.refusals(
+        plan, observed, await context.claim.ours(host), take_over=request.take_over
+    )
     if reasons:
         return refused(*reasons)
-    if aim.mode == "forward" and request.approved is not None and gate.approval(plan) != request.approved:
+    if (
+        aim.mode == "forward"
+        and request.approved is not None
+        and gate.approval(plan) != request.approved
+    ):
         return refused(STALE)
     is_reached = policy.is_reached(target.slice, observed)
     if not plan.steps and (hints.open_run is None or not is_reached):
         if is_reached:
             await _adopt(request, context, aim, hints)
-        return RunEnd("in_sync", serving={} if plan.unmet or not is_reached else phrases.urls(target.slice))
+        return RunEnd(
+            "in_sync", serving={} if plan.unmet or not is_reached else phrases.urls(target.slice)
+        )
     if plan.steps and not plan.is_asleep:
         reasons = await _claimed(request, context, target.slice)
         if reasons:
@@ -63,7 +78,9 @@ async def _claimed(request: PassRequest, context: HostContext, slice_: Slice) ->
     return (obstacle,) if obstacle else ()
 
 
-async def _open(request: PassRequest, context: HostContext, aim: Aim, plan: HostPlan, hints: Hints) -> RunState:
+async def _open(
+    request: PassRequest, context: HostContext, aim: Aim, plan: HostPlan, hints: Hints
+) -> RunState:
     target = aim.target
     opened = await context.journal.append(
         RunOpened(
@@ -80,10 +97,18 @@ async def _open(request: PassRequest, context: HostContext, aim: Aim, plan: Host
             continues=hints.open_run.seq if hints.open_run else None,
         )
     )
-    return RunState(context, target.slice, opened.seq, context.ports(target.slice), context.observer(target.slice))
+    return RunState(
+        context,
+        target.slice,
+        opened.seq,
+        context.ports(target.slice),
+        context.observer(target.slice),
+    )
 
 
-async def _carry_out(request: PassRequest, state: RunState, aim: Aim, plan: HostPlan, observed: Observed) -> RunEnd:
+async def _carry_out(
+    request: PassRequest, state: RunState, aim: Aim, plan: HostPlan, observed: Observed
+) -> RunEnd:
     """Execute, and plan again for as long as something is left to do or a prediction missed."""
     target, context = aim.target, state.context
     end = RunEnd("missed")
@@ -105,15 +130,23 @@ async def _carry_out(request: PassRequest, state: RunState, aim: Aim, plan: Host
         if not state.left(plan):
             is_reached = policy.is_reached(target.slice, observed)
             return RunEnd("completed") if is_reached else RunEnd("interrupted", message=WENT_DOWN)
-    return RunEnd("failed", message=f"the world moved under {MOST_PLANS} plans; last: {end.message or plan.headline}")
+    return RunEnd(
+        "failed",
+        message=f"the world moved under {MOST_PLANS} plans; last: {end.message or plan.headline}",
+    )
 
 
 async def _try(state: RunState, aim: Aim, hints: Hints) -> RunEnd:
-    """Watch what a run started or restored until it counts as good; all that runs, where an earlier run was cut short."""
+    """Watch what a run started or restored until it counts as good.
+
+    All that runs, where an earlier run was cut short.
+    """
     slice_, context = aim.target.slice, state.context
     host, names = slice_.host.name, slice_.active or ()
     world = await state.observer.look([UNIT(host, name) for name in names])
-    seen = {name: unit.identity for name in names if (unit := world.value(UNIT(host, name))) is not None}
+    seen = {
+        name: unit.identity for name in names if (unit := world.value(UNIT(host, name))) is not None
+    }
     tried = seen.keys() if hints.open_run else state.unproven | state.restored | hints.unproven
     units = {name: one for name, one in seen.items() if name in tried}
     await context.journal.append(TrialOpened(host=host, run=state.run, units=units))
@@ -126,8 +159,11 @@ async def _try(state: RunState, aim: Aim, hints: Hints) -> RunEnd:
         return RunEnd("interrupted", message=context.interrupt.reason)
     if aim.mode != "forward":
         return RunEnd("completed")
-    # Who ran before is not on trial: where it ended meanwhile nothing is gone back on, and the next pass starts it again.
-    unmet = await trial.otherwise(on_trial, state.observer) or await trial.ended(host, seen.keys() - units, state.observer)
+    # Who ran before is not on trial: where it ended meanwhile nothing is gone back on, and the next
+    # pass starts it again.
+    unmet = await trial.otherwise(on_trial, state.observer) or await trial.ended(
+        host, seen.keys() - units, state.observer
+    )
     return RunEnd("unmet", message=unmet) if unmet else RunEnd("completed")
 
 
@@ -138,7 +174,11 @@ async def _close(state: RunState, end: RunEnd, aim: Aim) -> RunEnd:
     if end.kind == "interrupted" and interrupt.way == "detach":
         return ended
     on_the_way: Verdict = "interrupted" if interrupt.goes_back else "superseded"
-    verdicts: dict[str, Verdict] = {"completed": "promoted", "interrupted": on_the_way, "unmet": "failed"}
+    verdicts: dict[str, Verdict] = {
+        "completed": "promoted",
+        "interrupted": on_the_way,
+        "unmet": "failed",
+    }
     failed = end.kind not in verdicts
     ended = replace(ended, kind="failed" if failed else end.kind, message=end.whole_message)
     if failed and not ended.of_power:
@@ -160,7 +200,9 @@ async def _close(state: RunState, end: RunEnd, aim: Aim) -> RunEnd:
             unproven=tuple(sorted(state.unproven)) if failed or end.kind == "interrupted" else (),
         )
     )
-    return replace(ended, serving=phrases.urls(target.slice)) if ended.kind == "completed" else ended
+    return (
+        replace(ended, serving=phrases.urls(target.slice)) if ended.kind == "completed" else ended
+    )
 
 
 async def _key(state: RunState, target: Target) -> str:
@@ -182,7 +224,9 @@ async def _last_words(state: RunState, end: RunEnd, target: Target) -> tuple[str
 async def _adopt(request: PassRequest, context: HostContext, aim: Aim, hints: Hints) -> None:
     """Record that a host is as wanted without a run, when the journal does not know that yet."""
     target = aim.target
-    if aim.mode != "forward" or (hints.last_good_digest == target.digest and hints.wanted_digest == target.digest):
+    if aim.mode != "forward" or (
+        hints.last_good_digest == target.digest and hints.wanted_digest == target.digest
+    ):
         return
     adopted = Adopted(
         host=target.slice.host.name,

@@ -13,12 +13,15 @@ from reconciler.steps.plan import AnyStep
 class RunEnd:
     """How a run ended, or one of its plans, and at which step.
 
-    `in_sync`: nothing was to be done. `refused`: nothing was changed, for `reasons`. `missed` and `busy` ask for another plan.
-    `unmet`: all works, and serves something else than was wanted. The reasons that refuse a plan which is made again after a
-    step (`of_plan`) name the steps that they are about themselves. `serving` is where each model answers that serves now.
+    `in_sync`: nothing was to be done. `refused`: nothing was changed, for `reasons`. `missed` and
+    `busy` ask for another plan. `unmet`: all works, and serves something else than was wanted. The
+    reasons that refuse a plan which is made again after a step (`of_plan`) name the steps that they
+    are about themselves. `serving` is where each model answers that serves now.
     """
 
-    kind: Literal["completed", "in_sync", "refused", "missed", "busy", "unmet", "failed", "interrupted"]
+    kind: Literal[
+        "completed", "in_sync", "refused", "missed", "busy", "unmet", "failed", "interrupted"
+    ]
     step: AnyStep | None = None
     message: str = ""
     of_plan: bool = False
@@ -36,7 +39,9 @@ class RunEnd:
     @property
     def of_power(self) -> bool:
         """Whether it was the power of the host that failed."""
-        return self.kind in {"failed", "interrupted"} and self.step is not None and self.step.of_power
+        return (
+            self.kind in {"failed", "interrupted"} and self.step is not None and self.step.of_power
+        )
 
     @property
     def whole_message(self) -> str:

@@ -23,8 +23,9 @@ MOST_GIVEN_UP = 2
 class RunState:
     """One run: its number in the journal, its definitions, and what came of its steps so far.
 
-    Clients of a model are waited for until one moment of the run, however often a save finds that they use it again.
-    A trial of this run is to prove the `unproven` models, which it started or waited for, and those that it `restored`.
+    Clients of a model are waited for until one moment of the run, however often a save finds that
+    they use it again. A trial of this run is to prove the `unproven` models, which it started or
+    waited for, and those that it `restored`.
     """
 
     context: HostContext
@@ -47,12 +48,20 @@ class RunState:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of the run: conversations that were lost, and such as did not come back."""
-        lost = (conversations.lost(model_name, count) for model_name, count in self.lost.items() if count)
+        lost = (
+            conversations.lost(model_name, count)
+            for model_name, count in self.lost.items()
+            if count
+        )
         return (*lost, *(sentence for sentence in self.not_restored.values() if sentence))
 
     def left(self, plan: HostPlan) -> tuple[PlannedStep, ...]:
         """Return the steps of a plan that were not given up for good in this run."""
-        return tuple(one for one in plan.steps if self.gave_up[one.step.kind, model_of(one.step)] < MOST_GIVEN_UP)
+        return tuple(
+            one
+            for one in plan.steps
+            if self.gave_up[one.step.kind, model_of(one.step)] < MOST_GIVEN_UP
+        )
 
     def promise(self, steps: Sequence[PlannedStep]) -> None:
         """Remember of how many conversations the first plan of the run said that they cannot be kept."""
@@ -67,7 +76,9 @@ class RunState:
         if step.waits_for_clients:
             self.undrained.add(model_name)
         if step.puts_back:
-            self.not_restored[model_name, None] = f"{model_name}: not every saved conversation was put back: {message}"
+            self.not_restored[model_name, None] = (
+                f"{model_name}: not every saved conversation was put back: {message}"
+            )
 
     def may_go_on(self, step: AnyStep, world: Observed) -> bool:
         """Return whether starting beats waiting: the memory cannot be read any more, after something was stopped."""

@@ -1,4 +1,7 @@
-"""Step run: one step carried out. Intent, effect, observation, record; a driver's word decides nothing."""
+"""Step run: one step carried out.
+
+Intent, effect, observation, record; a driver's word decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,18 @@ import anyio
 
 from reconciler.core import conversations, phrases
 from reconciler.core.recovery import SEEN
-from reconciler.effects import await_down, prefetch, prepare, restore_slots, save_slots, shutdown, start, stop, suspend, wake
+from reconciler.effects import (
+    await_down,
+    prefetch,
+    prepare,
+    restore_slots,
+    save_slots,
+    shutdown,
+    start,
+    stop,
+    suspend,
+    wake,
+)
 from reconciler.effects.effect import ACCEPTED, FAILED, LOST, MISSED, EffectContext
 from reconciler.errors import Declined, DurabilityError, ReconcilerError
 from reconciler.loop.progress import Progress
@@ -26,7 +40,18 @@ from reconciler.steps.step import ModelStep
 
 PERFORM: dict[str, Callable[..., Any]] = {
     module.__name__.rpartition(".")[2]: module.perform
-    for module in (await_down, prefetch, prepare, restore_slots, save_slots, shutdown, start, stop, suspend, wake)
+    for module in (
+        await_down,
+        prefetch,
+        prepare,
+        restore_slots,
+        save_slots,
+        shutdown,
+        start,
+        stop,
+        suspend,
+        wake,
+    )
 }
 """What carries out each kind of step that acts."""
 
@@ -43,7 +68,10 @@ Outcome: TypeAlias = Literal["done", "skipped", "gave-up", "failed", "missed", "
 
 
 class EffectEnd(NamedTuple):
-    """What came of an effect, in its own words; what was `declined` did not happen, and nothing comes of it later."""
+    """What came of an effect, in its own words.
+
+    What was `declined` did not happen, and nothing comes of it later.
+    """
 
     evidence: Evidence
     trouble: str = ""
@@ -92,31 +120,47 @@ class StepRun:
         return self._judge(seen), seen.world
 
     def _stale(self, world: Observed) -> list[AnyFactKey]:
-        """Return what must be looked at again before it is acted upon; what an effect touches is read after it."""
+        """Return what must be looked at again before it is acted upon.
+
+        What an effect touches is read after it.
+        """
         step, now = self._step, self._context.clock.boot()
 
         def is_stale(fact: Fact[FactValue]) -> bool:
             return not isinstance(fact, Known) or now - fact.at > FRESH_SECONDS
 
-        return [key for key in step.reads() if key.kind in step.looks_anew_at or is_stale(world.fact(key))]
+        return [
+            key
+            for key in step.reads()
+            if key.kind in step.looks_anew_at or is_stale(world.fact(key))
+        ]
 
     def _refusal(self, world: Observed) -> RunEnd | None:
         """Return why the step may not run now."""
         step, state = self._step, self._state
         if step.starts and state.started[model_of(step)] >= MOST_STARTS:
-            return RunEnd("failed", step, f"it was started {MOST_STARTS} times in this run, and was gone each time")
+            return RunEnd(
+                "failed",
+                step,
+                f"it was started {MOST_STARTS} times in this run, and was gone each time",
+            )
         reasons = step.blocked_by(world)
         if reasons and not state.may_go_on(step, world) and not state.has_started(step):
             return RunEnd("missed", step, "; ".join(reasons))
         return None
 
     async def _perform(self, world: Observed, attempt: int = 0) -> EffectEnd:
-        """Run the effect to its end; return its evidence and what went wrong, which alone decides nothing."""
+        """Run the effect to its end.
+
+        Return its evidence and what went wrong, which alone decides nothing.
+        """
         step, state = self._step, self._state
         if not step.acts:
             return EffectEnd({})
         gave_up = frozenset(state.gave_up)
-        given = EffectContext(state.ports, state.slice, self._context.controller.id, world, gave_up, attempt)
+        given = EffectContext(
+            state.ports, state.slice, self._context.controller.id, world, gave_up, attempt
+        )
         try:
             with anyio.fail_after(step.deadline + SLACK_SECONDS, shield=True):
                 evidence: Evidence = await PERFORM[step.kind](step, given)
@@ -126,16 +170,22 @@ class StepRun:
             raise
         except ReconcilerError as error:
             return EffectEnd({}, error.message, declined=isinstance(error, Declined))
-        except Exception as error:  # noqa: BLE001 - whatever a driver does must end as a recorded failure, not as a dead loop
+        # Whatever a driver does must end as a recorded failure, not as a dead loop.
+        except Exception as error:  # noqa: BLE001
             return EffectEnd({}, f"{type(error).__name__}: {error}")
         if ACCEPTED in evidence:
-            accepted = ShutdownAccepted(host=step.host, run=state.run, boot_id=str(evidence[ACCEPTED]))
+            accepted = ShutdownAccepted(
+                host=step.host, run=state.run, boot_id=str(evidence[ACCEPTED])
+            )
             await self._context.journal.append(accepted)
         failed = evidence.get(FAILED)
         return EffectEnd(evidence, "; ".join(map(str, failed)) if isinstance(failed, list) else "")
 
     async def _watch(self, world: Observed, effect: EffectEnd) -> StepEnd:
-        """Look until the postcondition is seen, cannot come, or it is late; an effect that broke off may still come."""
+        """Look until the postcondition is seen, cannot come, or it is late.
+
+        An effect that broke off may still come.
+        """
         step, clock = self._step, self._context.clock
         progress = Progress(self._planned, self._state.ports, clock, self._context.say)
         began, trouble, until = clock.boot(), effect.trouble, self._until(effect)
@@ -148,13 +198,18 @@ class StepRun:
             sightings = sightings + 1 if step.holds(world) else 0
             if sightings == step.sightings:
                 return StepEnd(world, "done", trouble)
-            # A process that becomes another program shows no mark for a moment: what is hopeless is seen twice.
+            # A process that becomes another program shows no mark for a moment: what is hopeless is
+            # seen twice.
             before, doubt = doubt, step.cannot_succeed_reason(world)
             hopeless = doubt if before else ""
             if hopeless or clock.boot() >= until:
                 return StepEnd(world, "failed", trouble or hopeless or _late(step, world))
             if self._context.interrupt.reason:
-                return StepEnd(world, "cancelled", _cut_short(step, world, self._context.interrupt.reason, trouble))
+                return StepEnd(
+                    world,
+                    "cancelled",
+                    _cut_short(step, world, self._context.interrupt.reason, trouble),
+                )
             if step.again is not None and clock.boot() >= began + step.again * (attempt + 1):
                 attempt += 1
                 trouble = await self._again(world, attempt)
@@ -169,13 +224,17 @@ class StepRun:
             return self._state.drained_until[model_of(step)]
         doubtful = effect.trouble and step.in_doubt != "irreversible"
         patience = (step.again or 0) * RETRIES + DOUBT_SECONDS if doubtful else step.deadline
-        return self._context.clock.boot() + (0.0 if effect.declined else min(patience, step.deadline))
+        return self._context.clock.boot() + (
+            0.0 if effect.declined else min(patience, step.deadline)
+        )
 
     async def _again(self, world: Observed, attempt: int) -> str:
         """Try the effect once more, and return what went wrong."""
         if self._step.ends_down:
             await self._intend("irreversible")
-            self._context.say(f"{self._step.kind} {self._step.target}: it hangs; its power will be cut")
+            self._context.say(
+                f"{self._step.kind} {self._step.target}: it hangs; its power will be cut"
+            )
         return (await self._perform(world, attempt)).trouble
 
     async def _missed(self, seen: StepEnd) -> RunEnd:
@@ -185,7 +244,10 @@ class StepRun:
     async def _busy(self, seen: StepEnd, evidence: Evidence) -> RunEnd:
         """Return that the model is to be drained again."""
         await self._record(seen._replace(outcome="missed"), evidence)
-        self._context.say(f"{self._step.kind} {self._step.target}: {seen.message}; waiting for its clients once more")
+        self._context.say(
+            f"{self._step.kind} {self._step.target}: {seen.message}; waiting for its clients once"
+            " more"
+        )
         return RunEnd("busy", self._step, seen.message)
 
     def _is_in_use(self, before: Observed, after: Observed) -> bool:
@@ -193,7 +255,9 @@ class StepRun:
         step, state = self._step, self._state
         if not (isinstance(step, ModelStep) and step.needs_calm) or step.model in state.undrained:
             return False
-        return self._context.clock.boot() < state.drained_until[step.model] and used_since(before, after, step)
+        return self._context.clock.boot() < state.drained_until[step.model] and used_since(
+            before, after, step
+        )
 
     async def _remember(self, seen: StepEnd, before: Observed, evidence: Evidence) -> None:
         """Record the step, and what of it counts for the rest of the run."""
@@ -203,7 +267,9 @@ class StepRun:
         if step.starts and seen.outcome == "done":
             state.started[model_of(step)] += 1
             state.unproven.add(model_of(step))
-        await self._record(seen, self._restored(seen.world, self._counted(seen.outcome, before, evidence)))
+        await self._record(
+            seen, self._restored(seen.world, self._counted(seen.outcome, before, evidence))
+        )
 
     def _await_trial(self) -> None:
         """Remember whom a trial of this run is still to prove: whoever was waited for, and also whoever another run started."""
@@ -221,7 +287,9 @@ class StepRun:
         left: Evidence = {} if evidence else {LOST: [slot.id for slot in unsaved(before, step)]}
         found = {**evidence, **left}
         ended = found.get(LOST)
-        state.lost[step.model] += max(0, (len(ended) if isinstance(ended, list) else 0) - state.promised[step.model])
+        state.lost[step.model] += max(
+            0, (len(ended) if isinstance(ended, list) else 0) - state.promised[step.model]
+        )
         return found
 
     def _restored(self, world: Observed, evidence: Evidence) -> Evidence:
@@ -231,8 +299,13 @@ class StepRun:
             return evidence
         model_name = model_of(step)
         tried = evidence.get("slots")
-        slots: list[Any] = [*(tried if isinstance(tried, list) else []), *conversations.left_out(world, step.host, model_name)]
-        self._state.not_restored |= {(model_name, one["slot"]): conversations.became(model_name, one) for one in slots}
+        slots: list[Any] = [
+            *(tried if isinstance(tried, list) else []),
+            *conversations.left_out(world, step.host, model_name),
+        ]
+        self._state.not_restored |= {
+            (model_name, one["slot"]): conversations.became(model_name, one) for one in slots
+        }
         return {**evidence, "slots": slots} if slots else evidence
 
     def _judge(self, seen: StepEnd) -> RunEnd | None:
@@ -263,7 +336,9 @@ class StepRun:
     async def _record(self, seen: StepEnd, evidence: Evidence | None = None) -> None:
         step, world = self._step, seen.world
         unit, power = world.value(UNIT(step.host, model_of(step))), world.value(POWER(step.host))
-        down: Evidence = {SEEN: power.because} if seen.outcome == "done" and step.ends_down and power else {}
+        down: Evidence = (
+            {SEEN: power.because} if seen.outcome == "done" and step.ends_down and power else {}
+        )
         gives_up = seen.outcome == "failed" and step.gives_up
         await self._context.journal.append(
             StepDone(
@@ -282,10 +357,15 @@ class StepRun:
 
 
 def _late(step: AnyStep, world: Observed) -> str:
-    """Return what stands in the way of a step that took too long; of a host's power, what that is judged to be."""
+    """Return what stands in the way of a step that took too long.
+
+    Of a host's power, what that is judged to be.
+    """
     if step.ends_down:
         return f"not so after {step.deadline:.0f} s: {phrases.seen([POWER(step.host)], world)}"
-    return f"not so after {step.deadline:.0f} s: " + ("; ".join(step.blocked_by(world)) or phrases.seen(step.looks(world), world))
+    return f"not so after {step.deadline:.0f} s: " + (
+        "; ".join(step.blocked_by(world)) or phrases.seen(step.looks(world), world)
+    )
 
 
 def _cut_short(step: AnyStep, world: Observed, reason: str, trouble: str) -> str:

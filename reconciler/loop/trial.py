@@ -16,7 +16,8 @@ LONGEST_LOOK = 0.5
 WORTH_SAYING_SECONDS = 1.0
 HICCUPS = {"unresponsive", "unclear"}
 FORGIVEN = 3
-"""An engine that does not answer, or cannot be asked, fails a trial when that is seen more often in a row than this."""
+"""An engine that does not answer, or cannot be asked, fails a trial when that is seen more often in
+a row than this."""
 
 
 class Trouble(NamedTuple):
@@ -31,7 +32,10 @@ def tell(units: Iterable[str], slice_: Slice, say: Callable[[str], None]) -> Non
     names, seconds = sorted(units), slice_.stable_for(units)
     if seconds > WORTH_SAYING_SECONDS:
         is_up, it = ("are up", "they count") if len(names) > 1 else ("is up", "it counts")
-        say(f"{', '.join(names)} {is_up}; watched for {seconds:.0f} s (stable_for) before {it} as good")
+        say(
+            f"{', '.join(names)} {is_up}; watched for {seconds:.0f} s (stable_for) before {it} as"
+            " good"
+        )
 
 
 class Units(NamedTuple):
@@ -42,8 +46,13 @@ class Units(NamedTuple):
     started: Collection[str]
 
 
-async def judge(units: Units, slice_: Slice, observer: Observer, clock: Clock, interrupt: Interrupt) -> str:
-    """Watch units for as long as their models ask for; return why one failed, empty when all stayed healthy."""
+async def judge(
+    units: Units, slice_: Slice, observer: Observer, clock: Clock, interrupt: Interrupt
+) -> str:
+    """Watch units for as long as their models ask for.
+
+    Return why one failed, empty when all stayed healthy.
+    """
     host, names = units.host, units.identities
     stable_for = slice_.stable_for(names)
     keys = [HEALTH(host, name) for name in names]
@@ -65,18 +74,29 @@ async def judge(units: Units, slice_: Slice, observer: Observer, clock: Clock, i
 
 
 async def otherwise(units: Units, observer: Observer) -> str:
-    """Return what the started units serve instead of what the inventory says. They work, so nothing is gone back on for it."""
+    """Return what the started units serve instead of what the inventory says.
+
+    They work, so nothing is gone back on for it.
+    """
     names = [name for name in units.identities if name in units.started]
     world = await observer.look([HEALTH(units.host, name) for name in names])
     healths = {name: world.value(HEALTH(units.host, name)) for name in names}
-    return "; ".join(f"{name}: {health.reason}" for name, health in healths.items() if health and health.phase == "other")
+    return "; ".join(
+        f"{name}: {health.reason}"
+        for name, health in healths.items()
+        if health and health.phase == "other"
+    )
 
 
 async def ended(host: str, model_names: Iterable[str], observer: Observer) -> str:
     """Return who of these models, which nobody tries, runs no more."""
     names = sorted(model_names)
     world = await observer.look([UNIT(host, name) for name in names])
-    gone = [name for name in names if world.unknown(UNIT(host, name)) is None and world.value(UNIT(host, name)) is None]
+    gone = [
+        name
+        for name in names
+        if world.unknown(UNIT(host, name)) is None and world.value(UNIT(host, name)) is None
+    ]
     return "; ".join(f"{name}: it ended while others were tried" for name in gone)
 
 
@@ -98,9 +118,12 @@ def _trouble(world: Observed, units: Units, model_name: str) -> Trouble | None:
         how = f": {unit.ended}" if unit is not None and unit.ended else ""
         return Trouble(f"{model_name} died in its trial{how}", certain=True)
     health = world.value(health_key)
-    # Of what ran before, an answer that nobody understands is for the plan to name. What was just started has to work.
+    # Of what ran before, an answer that nobody understands is for the plan to name. What was just
+    # started has to work.
     tolerated = health is not None and health.phase == "unclear" and model_name not in units.started
     if health is not None and (health.serves or tolerated):
         return None
     phase, message = (health.phase, health.message) if health else ("unhealthy", "")
-    return Trouble(f"{model_name} became {phase} in its trial: {message}", certain=phase not in HICCUPS)
+    return Trouble(
+        f"{model_name} became {phase} in its trial: {message}", certain=phase not in HICCUPS
+    )

@@ -1,4 +1,7 @@
-"""Watcher: hear what changes (the files, what people ask for) and let the loop of each host know. Nothing else acts."""
+"""Watcher: hear what changes (the files, what people ask for) and let the loop of each host know.
+
+Nothing else acts.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ class Watcher:
         self._heard = await self._deps.cache.journal.newest()
         async with anyio.create_task_group() as keeping:
             async with anyio.create_task_group() as listening:
-                listening.start_soon(self._edits.follow, lambda told: self._take(told, keeping), self._listen)
+                listening.start_soon(
+                    self._edits.follow, lambda told: self._take(told, keeping), self._listen
+                )
                 listening.start_soon(self._beat)
                 self._supervisor.ready()
                 await self._left.wait()

@@ -1,4 +1,6 @@
-"""The values that everything else speaks of: definitions, facts, records, verdicts. They hold and check, and decide nothing.
+"""The values that everything else speaks of: definitions, facts, records, verdicts.
+
+They hold and check, and decide nothing.
 
 Used by every package.
 """

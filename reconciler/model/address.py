@@ -20,7 +20,10 @@ _URL = re.compile(r"(?:(https?)://)?([^/%]*)/?")
 
 
 class Endpoint(NamedTuple):
-    """Where HTTP is spoken. `scheme` is empty and `port` None where nobody wrote them; IPv6 has brackets in `host`."""
+    """Where HTTP is spoken.
+
+    `scheme` is empty and `port` None where nobody wrote them; IPv6 has brackets in `host`.
+    """
 
     scheme: str
     host: str
@@ -33,10 +36,16 @@ class Endpoint(NamedTuple):
 
 
 def endpoint(text: str, phrase: str, schemes: tuple[str, ...] = ("https",)) -> Endpoint:
-    """Return what an address or the beginning of a URL means; raise ValueError that begins with `expected` and the phrase."""
+    """Return what an address or the beginning of a URL means.
+
+    Raise ValueError that begins with `expected` and the phrase.
+    """
     found = _URL.fullmatch(text)
     if found is None or (found[1] and found[1] not in schemes):
-        raise _wrong(phrase, f"it may begin with {' or '.join(f'{one}://' for one in schemes)}, and has no path")
+        raise _wrong(
+            phrase,
+            f"it may begin with {' or '.join(f'{one}://' for one in schemes)}, and has no path",
+        )
     scheme, place = found[1] or "", found[2]
     with suppress(ValueError):
         return Endpoint(scheme, f"[{IPv6Address(place)}]", None)
@@ -60,7 +69,10 @@ def machine(text: str) -> str:
     """Return a name or an IP address, as it is; raise ValueError."""
     why = "" if _is_ipv6(text) else _objection(text)
     if why:
-        raise ValueError(f'found "{text}", expected a name or an address, such as gpu-box.lan, without a user or a port: {why}')
+        raise ValueError(
+            f'found "{text}", expected a name or an address, such as gpu-box.lan, without a user or'
+            f" a port: {why}"
+        )
     return text
 
 
@@ -72,14 +84,21 @@ def account(text: str) -> str:
 
 
 def broadcast(text: str) -> str:
-    """Return an IPv4 address that packets are sent to; raise ValueError, with the address of a network where one was written."""
+    """Return an IPv4 address that packets are sent to.
+
+    Raise ValueError, with the address of a network where one was written.
+    """
     with suppress(ValueError):
         return str(IPv4Address(text))
     try:
         network = ip_network(text, strict=False)
     except ValueError:
         network = None
-    hint = f"; that of the network {text} is {network.broadcast_address}" if network and network.version == 4 else ""  # noqa: PLR2004
+    hint = (
+        f"; that of the network {text} is {network.broadcast_address}"
+        if network and network.version == 4  # noqa: PLR2004
+        else ""
+    )
     raise ValueError(f"expected the broadcast address of a network, such as 192.168.1.255{hint}")
 
 
@@ -96,17 +115,25 @@ def _objection(host: str) -> str:
     if len(host) > LONGEST_NAME or max(map(len, labels)) > LONGEST_LABEL:
         return f"a name has at most {LONGEST_NAME} characters, and {LONGEST_LABEL} between its dots"
     if not all(map(_LABEL.fullmatch, labels)):
-        return "a name has letters, digits, dashes and single dots; a port follows one colon, IPv6 stands in brackets"
+        return (
+            "a name has letters, digits, dashes and single dots; a port follows one colon, IPv6"
+            " stands in brackets"
+        )
     if labels[-1].isdecimal():
         try:
             IPv4Address(host)
         except ValueError:
-            return "four numbers up to 255 are an IPv4 address, and nothing else that ends in a number is a name"
+            return (
+                "four numbers up to 255 are an IPv4 address, and nothing else that ends in a number"
+                " is a name"
+            )
     return ""
 
 
 def _port_objection(port: str | None) -> str:
-    is_port = port is None or (port.isascii() and port.isdecimal() and 1 <= int(port[:6]) <= LAST_PORT)
+    is_port = port is None or (
+        port.isascii() and port.isdecimal() and 1 <= int(port[:6]) <= LAST_PORT
+    )
     return "" if is_port else f"a port is a number from 1 to {LAST_PORT}"
 
 

@@ -19,7 +19,10 @@ class PowerChange(Value):
 
 
 class PrepareChange(Value):
-    """A host was not prepared with what has this digest since it came up; that takes `seconds` at most."""
+    """A host was not prepared with what has this digest since it came up.
+
+    That takes `seconds` at most.
+    """
 
     kind: Literal["prepare"] = "prepare"
     host: str
@@ -29,9 +32,12 @@ class PrepareChange(Value):
 
 
 class StopChange(Value):
-    """A unit runs that should not, or not like this. `port`: where one that has no definition was seen to listen.
+    """A unit runs that should not, or not like this.
 
-    `unproven`: a run started it, and it has not shown yet that it works, so it holds nothing that anybody could miss.
+    `port`: where one that has no definition was seen to listen.
+
+    `unproven`: a run started it, and it has not shown yet that it works, so it holds nothing that
+    anybody could miss.
     """
 
     kind: Literal["stop"] = "stop"
@@ -79,4 +85,6 @@ class Ignored(Value):
     cause: str
 
 
-Change: TypeAlias = PowerChange | PrepareChange | StopChange | StartChange | ProveChange | RestoreChange | Ignored
+Change: TypeAlias = (
+    PowerChange | PrepareChange | StopChange | StartChange | ProveChange | RestoreChange | Ignored
+)

@@ -10,8 +10,8 @@ from reconciler.model.records import Instant
 class Controller(Value):
     """A data directory that is acted on, and where.
 
-    `id` is made once and kept in the directory. `former` is what versions up to 0.1 called it: a digest of the machine id and the
-    path, which two containers share that have no machine id.
+    `id` is made once and kept in the directory. `former` is what versions up to 0.1 called it: a
+    digest of the machine id and the path, which two containers share that have no machine id.
     """
 
     id: str
@@ -21,4 +21,10 @@ class Controller(Value):
 
     def claim(self, now: Instant) -> Claim:
         """Return what this controller writes on a host that it acts on in this boot."""
-        return Claim(controller=self.id, name=self.name, directory=self.directory, boot=now.boot_id, at=now.at)
+        return Claim(
+            controller=self.id,
+            name=self.name,
+            directory=self.directory,
+            boot=now.boot_id,
+            at=now.at,
+        )

@@ -18,14 +18,19 @@ _BOOLEANS = {"on": "on", "yes": "on", "true": "on", "off": "off", "no": "off", "
 
 def _power(value: object) -> object:
     if value is None:
-        raise expected("on, off, suspend or auto; leave the key out when power is not to be managed")
+        raise expected(
+            "on, off, suspend or auto; leave the key out when power is not to be managed"
+        )
     return _BOOLEANS.get(str(value).lower(), value)
 
 
 def _names(value: object) -> object:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)):
-        raise expected("a model, a list of models, or [] to run none; leave the key out when models are not to be managed")
+        raise expected(
+            "a model, a list of models, or [] to run none; leave the key out when models are not to"
+            " be managed"
+        )
     if len({str(name) for name in names}) < len(names):
         raise expected("every model once")
     return names
@@ -38,19 +43,25 @@ def _empty_mapping(value: object) -> object:
 class HostWish(Value):
     """What is wanted of one host. A key that is not there is not managed."""
 
-    power: Annotated[Power | None, BeforeValidator(_power, json_schema_input_type=Power | bool)] = Field(
-        default=None, description="on, off or suspend; without the key, power is left alone."
+    power: Annotated[Power | None, BeforeValidator(_power, json_schema_input_type=Power | bool)] = (
+        Field(default=None, description="on, off or suspend; without the key, power is left alone.")
     )
     active: Annotated[
-        tuple[ModelName, ...] | None, BeforeValidator(_names, json_schema_input_type=ModelName | tuple[ModelName, ...])
+        tuple[ModelName, ...] | None,
+        BeforeValidator(_names, json_schema_input_type=ModelName | tuple[ModelName, ...]),
     ] = Field(
         default=None,
-        description="The model that runs, or a list of them; [] stops all. Without the key, models are left alone.",
+        description=(
+            "The model that runs, or a list of them; [] stops all. Without the key, models are left"
+            " alone."
+        ),
     )
     enforce: bool = Field(
         default=False,
         strict=True,
-        description="Power off a host that somebody else switched on after `power: off` was written.",
+        description=(
+            "Power off a host that somebody else switched on after `power: off` was written."
+        ),
     )
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
@@ -61,10 +72,22 @@ class Desired(ConfigFile, HostWish):
     version: Version = Field(description="1, the version of this file's format.")
     apply_from: ApplyFrom = Field(
         default="saved",
-        description="What may be applied: the files as saved, as committed to git, or only as committed and signed.",
+        description=(
+            "What may be applied: the files as saved, as committed to git, or only as committed and"
+            " signed."
+        ),
     )
-    hosts: dict[HostName, Annotated[HostWish, BeforeValidator(_empty_mapping, json_schema_input_type=HostWish | None)]] | None = (
-        Field(default=None, description="What is wanted of each host. A host that is not named is not managed.")
+    hosts: (
+        dict[
+            HostName,
+            Annotated[
+                HostWish, BeforeValidator(_empty_mapping, json_schema_input_type=HostWish | None)
+            ],
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="What is wanted of each host. A host that is not named is not managed.",
     )
 
     def wishes(self, only_host: HostName | None) -> dict[HostName, HostWish]:

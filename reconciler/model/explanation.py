@@ -23,8 +23,12 @@ class Explanation(Value):
 
     kind: SubjectKind = Field(description="What the subject is.")
     subject: str = Field(description="Its name.")
-    facts: tuple[Statement, ...] = Field(description="What is known of it, in the order in which one would ask.")
-    log: tuple[str, ...] = Field(default=(), description="The engine's last words, where they say more.")
+    facts: tuple[Statement, ...] = Field(
+        description="What is known of it, in the order in which one would ask."
+    )
+    log: tuple[str, ...] = Field(
+        default=(), description="The engine's last words, where they say more."
+    )
 
 
 class Written(NamedTuple):

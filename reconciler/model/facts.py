@@ -1,6 +1,7 @@
 """Facts: what was seen of the world, and the map that holds them.
 
-A fact is Known, Predicted (by a step that has not run yet) or Unknown. Unknown is never the same as absent.
+A fact is Known, Predicted (by a step that has not run yet) or Unknown. Unknown is never the same as
+absent.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from reconciler.model.spec import Kind, ModelSpec
 T_co = TypeVar("T_co", covariant=True)
 
 TRIVIAL_TOKENS = 8
-"""A slot that holds at most this many tokens holds no conversation: a health canary leaves fewer, re-reading them is free."""
+"""A slot that holds at most this many tokens holds no conversation: a health canary leaves fewer,
+re-reading them is free."""
 
 
 PROCESS = Kind(kind="process")
-"""What holds a unit of which nothing else is told: the mark that it carries is in its own environment."""
+"""What holds a unit of which nothing else is told: the mark that it carries is in its own
+environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,21 @@ class Unknown:
 
 Fact: TypeAlias = Known[T_co] | Predicted[T_co] | Unknown
 
-Phase: TypeAlias = Literal["absent", "loading", "ready", "sleeping", "other", "locked", "unclear", "unresponsive", "stranger"]
-"""How far an engine is. `other` serves something else than the inventory says, `locked` refuses to be looked at (a key, TLS), and
-`unclear` answers as no engine does that works: those live. Only `unresponsive` (silence, or no HTTP) and `stranger` (another
-process has the port) are reasons to replace a unit."""
+Phase: TypeAlias = Literal[
+    "absent",
+    "loading",
+    "ready",
+    "sleeping",
+    "other",
+    "locked",
+    "unclear",
+    "unresponsive",
+    "stranger",
+]
+"""How far an engine is. `other` serves something else than the inventory says, `locked` refuses to
+be looked at (a key, TLS), and `unclear` answers as no engine does that works: those live. Only
+`unresponsive` (silence, or no HTTP) and `stranger` (another process has the port) are reasons to
+replace a unit."""
 
 
 class Contact(Value):
@@ -76,8 +90,9 @@ class Claim(Value):
 class UnitIdentity(Value):
     """Tell one process from every other, also after its pid was reused.
 
-    `start` is in clock ticks since boot, `inode` the pidfd's (unique on Linux 6.9 and later, constant before),
-    `invocation` what systemd calls this run of a service. A service that waits to be started again has the pid 0.
+    `start` is in clock ticks since boot, `inode` the pidfd's (unique on Linux 6.9 and later,
+    constant before), `invocation` what systemd calls this run of a service. A service that waits to
+    be started again has the pid 0.
     """
 
     pid: int
@@ -90,8 +105,8 @@ class UnitIdentity(Value):
 class Mark(Value):
     """Who started a unit, for which model and from which command, and what only the definition then could tell.
 
-    That is where it listens (`port`, None: not known), where it saves conversations (`slots`), and the digest of all that
-    those depend on (`fingerprint`, empty: not known, or it keeps none).
+    That is where it listens (`port`, None: not known), where it saves conversations (`slots`), and
+    the digest of all that those depend on (`fingerprint`, empty: not known, or it keeps none).
     """
 
     controller: str
@@ -107,10 +122,12 @@ class Mark(Value):
 
 
 class Unit(Value):
-    """A running unit. `leader` is False when only members of its group are left, or it waits to be started again.
+    """A running unit.
 
-    `launcher` holds it: its kind, and what it was told of the unit. `ended` is how its main process ended, as a clause, where
-    the launcher knows that and waits to start it again.
+    `leader` is False when only members of its group are left, or it waits to be started again.
+
+    `launcher` holds it: its kind, and what it was told of the unit. `ended` is how its main process
+    ended, as a clause, where the launcher knows that and waits to start it again.
 
     `argv` is what really runs where its command line is not ours, empty where it is.
 
@@ -157,7 +174,10 @@ class Health(Value):
 
     @property
     def tells(self) -> bool:
-        """Whether it may be asked for its slots, and for a real answer. A sleeping engine would wake up."""
+        """Whether it may be asked for its slots, and for a real answer.
+
+        A sleeping engine would wake up.
+        """
         return self.phase in {"ready", "other"}
 
     @property
@@ -179,7 +199,10 @@ class Answer(Value):
 
 
 class Slot(Value):
-    """One conversation slot. `tokens` and `task` are None when it has run nothing in this process."""
+    """One conversation slot.
+
+    `tokens` and `task` are None when it has run nothing in this process.
+    """
 
     id: int
     busy: bool
@@ -219,7 +242,10 @@ class Activity(Value):
         return sum(slot.busy for slot in self.slots) + self.deferred
 
     def following(self, before: Activity) -> Activity:
-        """Return this with what the look `before` it tells of it; a slot that ran a task in between has another task."""
+        """Return this with what the look `before` it tells of it.
+
+        A slot that ran a task in between has another task.
+        """
         same = (before.identity, before.slots) == (self.identity, self.slots)
         return self.model_copy(update={"calm": same and self.in_flight == before.in_flight == 0})
 
@@ -251,8 +277,9 @@ class SavedSlot(Value):
 class Saved(Value):
     """The newest saved slot for every slot id, and the room in their `folder`.
 
-    `held_bytes` is what all files there take, of which the oldest go first; `budget_bytes` what they may, None for anything.
-    `obstacle` is why nothing can be written there whatever the room, and `nearest` what of the folder is there.
+    `held_bytes` is what all files there take, of which the oldest go first; `budget_bytes` what
+    they may, None for anything. `obstacle` is why nothing can be written there whatever the room,
+    and `nearest` what of the folder is there.
     """
 
     slots: tuple[SavedSlot, ...] = ()
@@ -299,7 +326,10 @@ class Binary(Value):
 
 
 class Flags(Value):
-    """Why a program would not take the command line that it is to be given; empty where it would, or nobody can tell."""
+    """Why a program would not take the command line that it is to be given.
+
+    Empty where it would, or nobody can tell.
+    """
 
     problem: str = ""
 
@@ -307,7 +337,8 @@ class Flags(Value):
 class Fingerprint(Value):
     """Identify all that a saved conversation depends on, and name the folder that it is saved in.
 
-    `changed_at`: when a file among it last changed (host's wall clock). `places`: how many slots there are to put one into.
+    `changed_at`: when a file among it last changed (host's wall clock). `places`: how many slots
+    there are to put one into.
     """
 
     digest: str

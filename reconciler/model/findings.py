@@ -35,7 +35,9 @@ Subject: TypeAlias = Literal[
 class Finding(Value):
     """State one thing that is not as it should be, and what to do about it."""
 
-    level: Level = Field(description="wrong stands in the way, now or at the next switch; note does not.")
+    level: Level = Field(
+        description="wrong stands in the way, now or at the next switch; note does not."
+    )
     host: str = Field(default="", description="The host, empty for what belongs to the controller.")
     model: str = Field(default="", description="The model, empty for what belongs to a whole host.")
     subject: Subject = Field(description="What it is about.")
@@ -48,7 +50,9 @@ class Findings(Value):
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     hosts: tuple[str, ...] = Field(description="The hosts that were looked at.")
-    findings: tuple[Finding, ...] = Field(description="What was found, the controller's first. Empty: nothing to fix.")
+    findings: tuple[Finding, ...] = Field(
+        description="What was found, the controller's first. Empty: nothing to fix."
+    )
 
     @property
     def wrong(self) -> bool:

@@ -42,13 +42,20 @@ class Card(Value):
     def unclaimed(self) -> int:
         """The bytes that nobody holds and that are not free yet: they come back by themselves."""
         held = [holder.bytes for holder in self.holders]
-        return 0 if self.unified or None in held else max(0, self.total - self.free - sum(size or 0 for size in held))
+        return (
+            0
+            if self.unified or None in held
+            else max(0, self.total - self.free - sum(size or 0 for size in held))
+        )
 
     @property
     def message(self) -> str:
         """How much is free and who holds the rest."""
         others = "the programs of this host" if self.unified else "nobody that can be named"
-        return f"{self.free / GIB:.1f} GiB are free; memory is held by {', '.join(map(str, self.holders)) or others}"
+        return (
+            f"{self.free / GIB:.1f} GiB are free; memory is held by"
+            f" {', '.join(map(str, self.holders)) or others}"
+        )
 
 
 class Gpu(Value):
@@ -69,14 +76,27 @@ class Gpu(Value):
     @property
     def jobs(self) -> tuple[Holder, ...]:
         """Every process that computes on a card, each once; what draws a screen alone is none."""
-        return tuple({holder.pid: holder for card in self.cards for holder in card.holders if not holder.draws}.values())
+        return tuple(
+            {
+                holder.pid: holder
+                for card in self.cards
+                for holder in card.holders
+                if not holder.draws
+            }.values()
+        )
 
     @property
     def message(self) -> str:
         """Of every card how much is free and who holds the rest, empty when there is nothing to look after."""
         named = len(self.cards) > 1
-        return "; ".join(f"card {card.index}: {card.message}" if named else card.message for card in self.cards)
+        return "; ".join(
+            f"card {card.index}: {card.message}" if named else card.message for card in self.cards
+        )
 
     def only(self, index: int | None) -> Gpu:
         """Return the card of a number alone, or all of them for None."""
-        return self if index is None else Gpu(cards=tuple(card for card in self.cards if card.index == index))
+        return (
+            self
+            if index is None
+            else Gpu(cards=tuple(card for card in self.cards if card.index == index))
+        )

@@ -20,13 +20,20 @@ def _kind(value: object) -> object:
     if isinstance(value, str):
         return {"kind": value}
     if isinstance(value, dict) and isinstance(value.get("kind"), str):
-        return {"kind": value["kind"], "options": {key: value[key] for key in value if key != "kind"}}
+        return {
+            "kind": value["kind"],
+            "options": {key: value[key] for key in value if key != "kind"},
+        }
     raise expected("the name of a driver, or a mapping with `kind` and its options")
 
 
 def _way(value: object) -> str:
     """Return whether drivers stand by what they are for, or one for all: what is wrong is said of that way alone."""
-    apart = isinstance(value, dict) and "kind" not in value and PowerRoles.model_fields.keys() & value.keys()
+    apart = (
+        isinstance(value, dict)
+        and "kind" not in value
+        and PowerRoles.model_fields.keys() & value.keys()
+    )
     return "[apart]" if apart or isinstance(value, PowerRoles) else "[one]"
 
 
@@ -42,48 +49,76 @@ def _empty_mapping(value: object) -> object:
     return {} if value is None else value
 
 
-KindOf: TypeAlias = Annotated[Kind, BeforeValidator(_kind, json_schema_input_type=str | dict[str, JsonValue])]
+KindOf: TypeAlias = Annotated[
+    Kind, BeforeValidator(_kind, json_schema_input_type=str | dict[str, JsonValue])
+]
 
 
 class PowerRoles(Value):
     """Which driver is for what."""
 
-    wake: Annotated[tuple[KindOf, ...], BeforeValidator(_list, json_schema_input_type=KindOf | list[KindOf])] = Field(
+    wake: Annotated[
+        tuple[KindOf, ...], BeforeValidator(_list, json_schema_input_type=KindOf | list[KindOf])
+    ] = Field(
         default=(),
-        description="What brings the host up, one driver or several that are tried in order; none leaves that to a person.",
+        description=(
+            "What brings the host up, one driver or several that are tried in order; none leaves"
+            " that to a person."
+        ),
     )
-    stop: KindOf | None = Field(default=None, description="What shuts it down; without it, its own system, through its access.")
-    proof: KindOf | None = Field(default=None, description="What tells from outside whether it is on.")
+    stop: KindOf | None = Field(
+        default=None,
+        description="What shuts it down; without it, its own system, through its access.",
+    )
+    proof: KindOf | None = Field(
+        default=None, description="What tells from outside whether it is on."
+    )
     force: KindOf | None = Field(
         default=None,
-        description="What cuts the power when it hangs on its way down and is known to be on; without it, nothing does.",
+        description=(
+            "What cuts the power when it hangs on its way down and is known to be on; without it,"
+            " nothing does."
+        ),
     )
     canary: Machine | None = Field(
         default=None,
-        description="An address on the host's network that always answers, so that silence of the host alone says something; "
-        "without it, the gateway there.",
+        description=(
+            "An address on the host's network that always answers, so that silence of the host"
+            " alone says something; without it, the gateway there."
+        ),
     )
 
 
 class Host(Value):
     """A machine: how to reach it, power it and read its accelerators."""
 
-    access: KindOf = Field(default=Kind(kind="local"), description="How to reach the host; local is this machine.")
+    access: KindOf = Field(
+        default=Kind(kind="local"), description="How to reach the host; local is this machine."
+    )
     power: Annotated[
         Annotated[PowerRoles, Tag("[apart]")] | Annotated[Kind, Tag("[one]")],
         Discriminator(_way),
         BeforeValidator(_power, json_schema_input_type=str | dict[str, JsonValue]),
     ] = Field(
         default=Kind(kind="none"),
-        description="How to switch the host on and off: one driver for all that it can do, or one each for wake, stop, proof and "
-        "force; none leaves power alone.",
+        description=(
+            "How to switch the host on and off: one driver for all that it can do, or one each for"
+            " wake, stop, proof and force; none leaves power alone."
+        ),
     )
     prepare: Preparation | None = Field(
-        default=None, description="Programs that are run there after each boot or sleep, before anything starts."
+        default=None,
+        description="Programs that are run there after each boot or sleep, before anything starts.",
     )
-    gpu: KindOf = Field(default=Kind(kind="auto"), description="How to read the accelerators; auto goes by the device nodes.")
+    gpu: KindOf = Field(
+        default=Kind(kind="auto"),
+        description="How to read the accelerators; auto goes by the device nodes.",
+    )
     engines: dict[str, dict[str, JsonValue]] = Field(
-        default={}, description="Options that every model of an engine kind has on this host, unless it says otherwise."
+        default={},
+        description=(
+            "Options that every model of an engine kind has on this host, unless it says otherwise."
+        ),
     )
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
@@ -91,27 +126,43 @@ class Host(Value):
 class Model(Value):
     """Weights, the engine that runs them, what launches it, and where it answers."""
 
-    host: HostName | None = Field(default=None, description="The host of this model; not needed when there is only one.")
+    host: HostName | None = Field(
+        default=None, description="The host of this model; not needed when there is only one."
+    )
     engine: KindOf = Field(description="The inference program and its options.")
-    launcher: KindOf = Field(default=Kind(kind="process"), description="What runs the engine on its host.")
+    launcher: KindOf = Field(
+        default=Kind(kind="process"), description="What runs the engine on its host."
+    )
     port: Annotated[int, Field(ge=1, le=65535), WHOLE] = Field(
         default=8080, description="The loopback port of the host that it answers on."
     )
     task: Task = Field(default="chat", description="What the model is asked for, and tested with.")
     vram: Bytes | None = Field(
         default=None,
-        description='Accelerator memory it needs, such as "44 GiB"; without it, estimated and then measured.',
+        description=(
+            'Accelerator memory it needs, such as "44 GiB"; without it, estimated and then'
+            " measured."
+        ),
     )
     conversations: Conversations = Field(
         default="keep",
-        description="Conversations in a switch: keep tries to save, require stops nothing unsaved, drop does not try.",
+        description=(
+            "Conversations in a switch: keep tries to save, require stops nothing unsaved, drop"
+            " does not try."
+        ),
     )
-    stable_for: Seconds = Field(default=10.0, description='How long it must stay healthy to count as good, such as "10s".')
-    serves: str | None = Field(default=None, description="The model name that the engine must report, when it is not ours.")
+    stable_for: Seconds = Field(
+        default=10.0, description='How long it must stay healthy to count as good, such as "10s".'
+    )
+    serves: str | None = Field(
+        default=None, description="The model name that the engine must report, when it is not ours."
+    )
     gpus: tuple[Annotated[int, Field(ge=0), WHOLE], ...] = Field(
         default=(),
-        description="The cards it uses, numbered as nvidia-smi does; its memory is taken to be in even parts on them. "
-        "Without it, whatever the engine takes.",
+        description=(
+            "The cards it uses, numbered as nvidia-smi does; its memory is taken to be in even"
+            " parts on them. Without it, whatever the engine takes."
+        ),
     )
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
@@ -120,10 +171,17 @@ class Inventory(ConfigFile):
     """Every host and every model."""
 
     version: Version = Field(description="1, the version of this file's format.")
-    hosts: dict[HostName, Annotated[Host, BeforeValidator(_empty_mapping, json_schema_input_type=Host | None)]] = Field(
-        default={LOCAL: Host()}, min_length=1, description="Every host; without the key, this machine, called local."
+    hosts: dict[
+        HostName,
+        Annotated[Host, BeforeValidator(_empty_mapping, json_schema_input_type=Host | None)],
+    ] = Field(
+        default={LOCAL: Host()},
+        min_length=1,
+        description="Every host; without the key, this machine, called local.",
     )
-    models: dict[ModelName, Model] = Field(description="Every model, by the name that desired.yaml calls it.")
+    models: dict[ModelName, Model] = Field(
+        description="Every model, by the name that desired.yaml calls it."
+    )
     description: str = Field(default="", description="Free text for people; changes nothing.")
 
     @property

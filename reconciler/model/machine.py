@@ -41,8 +41,9 @@ KEY_VARIABLE, KEY_FLAG, KEY_FILE_FLAG = "LLAMA_API_KEY", "--api-key", "--api-key
 class Server(Origin):
     """A listening llama-server: its flags without secrets, the GGUF files in its memory, variables that are flags.
 
-    `socket` is the Unix socket that it listens on, empty for a TCP port; without one, and in a container with a network of
-    its own, `port` is one that is free. `model` is set when it is a unit of ours.
+    `socket` is the Unix socket that it listens on, empty for a TCP port; without one, and in a
+    container with a network of its own, `port` is one that is free. `model` is set when it is a
+    unit of ours.
     """
 
     pid: int
@@ -59,19 +60,29 @@ class Server(Origin):
     @property
     def key_source(self) -> str:
         """What makes it want an API key, as far as can be seen; empty where nothing does."""
-        flags = [name for word in self.flags if (name := word.partition("=")[0]) in {KEY_FLAG, KEY_FILE_FLAG}]
+        flags = [
+            name
+            for word in self.flags
+            if (name := word.partition("=")[0]) in {KEY_FLAG, KEY_FILE_FLAG}
+        ]
         return next(iter((*flags, *(name for name in self.variables if name == KEY_VARIABLE))), "")
 
     @property
     def key_file(self) -> str:
-        """The file that its keys are in, by its whole path; empty where they are elsewhere, or in a container."""
+        """The file that its keys are in, by its whole path.
+
+        Empty where they are elsewhere, or in a container.
+        """
         words = [part for word in self.flags for part in word.split("=", 1)]
         named = next((value for flag, value in pairwise(words) if flag == KEY_FILE_FLAG), "")
         return join(self.directory, named) if named and self.container is None else ""
 
 
 class WeightsFile(Value):
-    """A GGUF file that lies somewhere, by its header. `problem` is why it cannot be read, empty when it can."""
+    """A GGUF file that lies somewhere, by its header.
+
+    `problem` is why it cannot be read, empty when it can.
+    """
 
     path: str
     size: int
@@ -108,7 +119,10 @@ class Logins(Value):
 
 
 class Machine(Value):
-    """A host. `cut` says why the search for weights ended early, empty when it looked everywhere."""
+    """A host.
+
+    `cut` says why the search for weights ended early, empty when it looked everywhere.
+    """
 
     name: str
     user: str
@@ -126,17 +140,23 @@ class Machine(Value):
     def service_of(self, server: Server) -> Service | None:
         """Return the service that a model can be for a server, None where it is ours, started by hand, or not to be had.
 
-        Not to be had is a service of another user, one of several servers, and one that is gone for good once it is stopped.
+        Not to be had is a service of another user, one of several servers, and one that is gone for
+        good once it is stopped.
         """
         service = server.service
         if service is None or server.model is not None or service.name.startswith(TRANSIENT):
             return None
         alone = [one.service for one in self.servers].count(service) == 1
-        return service if alone and (service.scope == "system" or server.user == self.user) else None
+        return (
+            service if alone and (service.scope == "system" or server.user == self.user) else None
+        )
 
 
 class ImportedFlags(Value):
-    """What a server's flags say as keys of a model. `left_out` says in sentences what is not taken over."""
+    """What a server's flags say as keys of a model.
+
+    `left_out` says in sentences what is not taken over.
+    """
 
     weights: str
     alias: str

@@ -17,16 +17,27 @@ class Value(BaseModel):
     """A frozen value that prints as JSON and refuses unknown keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", defer_build=True, ser_json_bytes="base64", ser_json_inf_nan="constants"
+        frozen=True,
+        extra="forbid",
+        defer_build=True,
+        ser_json_bytes="base64",
+        ser_json_inf_nan="constants",
     )
 
 
 class ConfigFile(Value):
-    """A whole file that operators write. Keys at its top that begin with `x-` are theirs, such as what merge keys bring in."""
+    """A whole file that operators write.
+
+    Keys at its top that begin with `x-` are theirs, such as what merge keys bring in.
+    """
 
     model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
 
     @model_validator(mode="before")
     @classmethod
     def _without_own_keys(cls, value: object) -> object:
-        return {key: part for key, part in value.items() if not str(key).startswith("x-")} if isinstance(value, dict) else value
+        return (
+            {key: part for key, part in value.items() if not str(key).startswith("x-")}
+            if isinstance(value, dict)
+            else value
+        )

@@ -31,8 +31,9 @@ V_co = TypeVar("V_co", covariant=True)
 V = TypeVar("V")
 
 FactKind: TypeAlias = Literal[
-    "contact", "testimony", "canary", "power", "guards", "prepared", "claim", "gpu", "orphans", "unit", "port", "health",
-    "answered", "activity", "saved", "weights", "binary", "flags", "fingerprint",
+    "contact", "testimony", "canary", "power", "guards", "prepared", "claim", "gpu", "orphans",
+    "unit", "port", "health", "answered", "activity", "saved", "weights", "binary", "flags",
+    "fingerprint",
 ]  # fmt: skip
 
 FactValue: TypeAlias = (
@@ -53,7 +54,11 @@ class FactKey(NamedTuple, Generic[V_co]):
 
     def __str__(self) -> str:
         """Return the key as people read it, such as `unit local/gemma3`."""
-        return f"{self.kind} {self.host}/{self.subject}" if self.subject else f"{self.kind} {self.host}"
+        return (
+            f"{self.kind} {self.host}/{self.subject}"
+            if self.subject
+            else f"{self.kind} {self.host}"
+        )
 
 
 AnyFactKey: TypeAlias = FactKey[Any]

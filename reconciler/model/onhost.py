@@ -1,8 +1,8 @@
 """What may be asked of and done on a host: the contract between drivers and the onhost program.
 
-Each value becomes one JSON line `{"do": kind, ...fields}`; the answer is `{"ok": {...}}` or `{"error": "sentence"}`.
-Paths are absolute or relative to the host directory, where everything that belongs to the host (claim, logs, slots)
-lives.
+Each value becomes one JSON line `{"do": kind, ...fields}`; the answer is `{"ok": {...}}` or
+`{"error": "sentence"}`. Paths are absolute or relative to the host directory, where everything that
+belongs to the host (claim, logs, slots) lives.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ class AskContact(Value):
 
 
 class AskUnits(Value):
-    """Ask for every process group that carries our mark. `pids` limits the look to these leaders and their groups (faster)."""
+    """Ask for every process group that carries our mark.
+
+    `pids` limits the look to these leaders and their groups (faster).
+    """
 
     do: Literal["units"] = "units"
     pids: tuple[int, ...] | None = None
@@ -42,7 +45,8 @@ class AskPort(Value):
 class AskPage(Value):
     """Ask who listens on a TCP port, and what an HTTP GET of `path` gives there on the loopback if that is one of `pids`.
 
-    The GET ends after `seconds`; its answer has at most `limit` bytes, with its head. `key` goes with it as a bearer token.
+    The GET ends after `seconds`; its answer has at most `limit` bytes, with its head. `key` goes
+    with it as a bearer token.
     """
 
     do: Literal["page"] = "page"
@@ -64,7 +68,8 @@ class AskProgram(Value):
 class AskFlags(Value):
     """Ask why a program would refuse a command line, of one that lists its flags when it is run with `--help`.
 
-    `program` is the program with the words that make it one, such as an interpreter's script; `words` is what follows.
+    `program` is the program with the words that make it one, such as an interpreter's script;
+    `words` is what follows.
     """
 
     do: Literal["flags"] = "flags"
@@ -152,7 +157,8 @@ class AskNvidia(Value):
 class AskMachine(Value):
     """Ask what there is for serving models, as `model.machine.Machine` holds it.
 
-    `search` says whether to look for GGUF files, which may take some seconds; `folders` names folders to judge.
+    `search` says whether to look for GGUF files, which may take some seconds; `folders` names
+    folders to judge.
     """
 
     do: Literal["machine"] = "machine"
@@ -168,7 +174,10 @@ class AskServices(Value):
 
 
 class AskServiceLog(Service):
-    """Ask for the last lines of a service's newest start and their `end`; after an earlier one, for the first lines since."""
+    """Ask for the last lines of a service's newest start and their `end`.
+
+    After an earlier one, for the first lines since.
+    """
 
     do: Literal["service-log"] = "service-log"
     lines: int = 20
@@ -205,9 +214,12 @@ Question: TypeAlias = (
 
 
 class Spawn(Value):
-    """Start a process in a session of its own, in `directory`, writing to `log`; answers its identity.
+    """Start a process in a session of its own, in `directory`, writing to `log`.
 
-    Of the environment there it is given nothing that begins with one of `scrub`, but for the names in `keep`.
+    Answers its identity.
+
+    Of the environment there it is given nothing that begins with one of `scrub`, but for the names
+    in `keep`.
     """
 
     in_doubt: ClassVar[InDoubt] = "observable"
@@ -223,7 +235,10 @@ class Spawn(Value):
 
 
 class StopProcess(Value):
-    """End a process and its whole group: TERM, wait, TERM, wait, KILL until nobody is left. Seconds."""
+    """End a process and its whole group: TERM, wait, TERM, wait, KILL until nobody is left.
+
+    Seconds.
+    """
 
     in_doubt: ClassVar[InDoubt] = "observable"
     do: Literal["stop"] = "stop"
@@ -263,7 +278,10 @@ class SealSlot(Value):
 
 
 class CheckSlot(Value):
-    """Read a saved slot file whole and compare size and sha256 with its sidecar; answers its tokens, or how it begins."""
+    """Read a saved slot file whole and compare size and sha256 with its sidecar.
+
+    Answers its tokens, or how it begins.
+    """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     do: Literal["check"] = "check"
@@ -286,7 +304,8 @@ class NoteAttempt(Value):
 class MakeRoom(Value):
     """Delete leftovers, then oldest slot files, until `needed` bytes fit in `budget` and on the disk; never one in `keep`.
 
-    `spare` more bytes are made free where that is possible: nobody knows to the byte how long a file will be.
+    `spare` more bytes are made free where that is possible: nobody knows to the byte how long a
+    file will be.
     """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
@@ -307,7 +326,10 @@ class PrefetchFile(Value):
 
 
 class WriteClaim(Value):
-    """Claim the host. Refused when another one stands than this and what it `replaces`, unless `take_over`."""
+    """Claim the host.
+
+    Refused when another one stands than this and what it `replaces`, unless `take_over`.
+    """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     do: Literal["write-claim"] = "write-claim"
@@ -338,7 +360,10 @@ class WakeOther(Value):
 
 
 class PrepareHost(Value):
-    """Run a preparation: its programs, its check, and remedies until that passes; remember the digest until the host sleeps."""
+    """Run a preparation: its programs, its check, and remedies until that passes.
+
+    Remember the digest until the host sleeps.
+    """
 
     in_doubt: ClassVar[InDoubt] = "repeatable"
     do: Literal["prepare"] = "prepare"

@@ -22,7 +22,9 @@ class Service(Value):
     @property
     def ending(self) -> str:
         """The command that ends it and keeps it from coming back."""
-        return f"systemctl {'--user ' if self.scope == 'user' else ''}disable --now {quote(self.name)}"
+        return (
+            f"systemctl {'--user ' if self.scope == 'user' else ''}disable --now {quote(self.name)}"
+        )
 
     def way_out(self, user: str) -> str:
         """Return how to end it, as a phrase; `user` has to do it, where it is a user's own."""
@@ -52,19 +54,28 @@ class Container(Value):
         return f"{program} stop {quote(self.name)}" if program and self.name else ""
 
     def way_out(self, user: str) -> str:
-        """Return how to end it, as a phrase; `user` has to do it, where a service of a user's own runs it."""
+        """Return how to end it, as a phrase.
+
+        `user` has to do it, where a service of a user's own runs it.
+        """
         if self.service is not None:
             return f"it is in {self.shown}, and {self.service.way_out(user)}"
         if self.ending:
             return f"it is in {self.shown}, and `{self.ending}`{by(self.user)} ends it"
         program = _PROGRAMS.get(self.runtime)
         if program:
-            return f"it listens for {self.shown}: `{program} ps`{by(self.user)} shows which, `{program} stop` ends that"
+            return (
+                f"it listens for {self.shown}: `{program} ps`{by(self.user)} shows which,"
+                f" `{program} stop` ends that"
+            )
         return f"it is in {self.shown}, which starts it again after a kill, so end it there"
 
 
 class Origin(Value):
-    """What starts a process again: its container, the systemd service that it is, or a supervisor; none, by hand."""
+    """What starts a process again: its container, the systemd service that it is, or a supervisor.
+
+    None, by hand.
+    """
 
     service: Service | None = None
     container: Container | None = None
@@ -76,14 +87,20 @@ class Origin(Value):
         return self.service is None and self.container is None and not self.supervisor
 
     def way_out(self, user: str) -> str:
-        """Return how to end what something would start again, as a phrase; empty for what was started by hand.
+        """Return how to end what something would start again, as a phrase.
+
+        Empty for what was started by hand.
 
         `user` is whose process it is, empty for one's own.
         """
         keeper = self.container or self.service
         if keeper is not None:
             return keeper.way_out(user)
-        return f"{self.supervisor} starts it again after a kill, so end it there" if self.supervisor else ""
+        return (
+            f"{self.supervisor} starts it again after a kill, so end it there"
+            if self.supervisor
+            else ""
+        )
 
 
 def by(user: str) -> str:

@@ -14,8 +14,9 @@ Grade: TypeAlias = Literal["answers", "proved", "inferred"]
 class Power(Value):
     """What the power of a host is, and why.
 
-    A host that answers is on. `proved`: something outside of it says so, such as a BMC, a hypervisor or a plug. `inferred`: it
-    was asked to go down, said that it would, and was silent from then on while its neighbours answered.
+    A host that answers is on. `proved`: something outside of it says so, such as a BMC, a
+    hypervisor or a plug. `inferred`: it was asked to go down, said that it would, and was silent
+    from then on while its neighbours answered.
     """
 
     state: PowerState
@@ -24,7 +25,11 @@ class Power(Value):
 
     def __str__(self) -> str:
         """Return it as one phrase."""
-        return f"{self.state} ({self.because})" if self.grade == "answers" else f"{self.state} ({self.grade}: {self.because})"
+        return (
+            f"{self.state} ({self.because})"
+            if self.grade == "answers"
+            else f"{self.state} ({self.grade}: {self.because})"
+        )
 
 
 class Testimony(Value):
@@ -42,7 +47,8 @@ class Testimony(Value):
 class Canary(Value):
     """Who answered on the network of a host, so that its own silence says something.
 
-    `since` is when it began to answer every time it was asked (boot clock seconds): silence before that may be the network's.
+    `since` is when it began to answer every time it was asked (boot clock seconds): silence before
+    that may be the network's.
     """
 
     address: str
@@ -75,8 +81,8 @@ class Login(Value):
 class Guards(Value):
     """What stands in the way of sending a host down.
 
-    `permission_problem`: why this user may not, with the remedy. `wake_problem`: why nothing could wake it again.
-    Empty: nothing is in the way.
+    `permission_problem`: why this user may not, with the remedy. `wake_problem`: why nothing could
+    wake it again. Empty: nothing is in the way.
     """
 
     logins: tuple[Login, ...] = ()
@@ -87,5 +93,10 @@ class Guards(Value):
     @property
     def reasons(self) -> tuple[str, ...]:
         """Every reason as a sentence."""
-        found = (self.permission_problem, self.wake_problem, *map(str, self.logins), *map(str, self.inhibitors))
+        found = (
+            self.permission_problem,
+            self.wake_problem,
+            *map(str, self.logins),
+            *map(str, self.inhibitors),
+        )
         return tuple(reason for reason in found if reason)

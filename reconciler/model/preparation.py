@@ -14,7 +14,10 @@ def _runnable(words: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a program that depends on where somebody stands."""
     program = words[0]
     if not program or ("/" in program and not program.startswith("/")):
-        raise ValueError(f'found the program "{program}", expected a name on the PATH or a path that begins with /')
+        raise ValueError(
+            f'found the program "{program}", expected a name on the PATH or a path that begins'
+            " with /"
+        )
     return words
 
 
@@ -26,15 +29,29 @@ class Preparation(Value):
     """What is run on a host each time that it came up, before anything starts there."""
 
     run: tuple[Words, ...] = Field(
-        default=(), description="Programs that set what a boot forgets, such as [nvidia-smi, -pl, '250']; each ends with 0."
+        default=(),
+        description=(
+            "Programs that set what a boot forgets, such as [nvidia-smi, -pl, '250']; each ends"
+            " with 0."
+        ),
     )
     check: Words | None = Field(
-        default=None, description="One that ends with 0 if the accelerators work; it is not run beside an engine or a job."
+        default=None,
+        description=(
+            "One that ends with 0 if the accelerators work; it is not run beside an engine or a"
+            " job."
+        ),
     )
     remedies: tuple[Words, ...] = Field(
-        default=(), description="What may help where the check fails, tried in order; the check is run again after each."
+        default=(),
+        description=(
+            "What may help where the check fails, tried in order; the check is run again after"
+            " each."
+        ),
     )
-    timeout: Seconds = Field(default=60.0, gt=0, le=600, description='How long each program may take, such as "60s".')
+    timeout: Seconds = Field(
+        default=60.0, gt=0, le=600, description='How long each program may take, such as "60s".'
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Self:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -33,11 +40,15 @@ _LARGEST = 2**62
 class _WholeNumber:
     """Read a whole number, in quotes or not, and then judge it by what stands before this in Annotated."""
 
-    def __get_pydantic_core_schema__(self, source: object, around: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: object, around: GetCoreSchemaHandler
+    ) -> CoreSchema:
         """Parse first."""
         return core_schema.no_info_before_validator_function(parse_whole, around(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, around: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, around: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """Tell editors that quotes are fine."""
         return {**around(schema), "type": ["integer", "string"], "pattern": "^[-+]?[0-9]{1,18}$"}
 
@@ -59,7 +70,10 @@ def expected(phrase: str) -> PydanticCustomError:
 
 
 def parse_whole(value: object) -> int:
-    """Return a whole number, also one in quotes; `8k` is not one, though the sentence says which is meant."""
+    """Return a whole number, also one in quotes.
+
+    `8k` is not one, though the sentence says which is meant.
+    """
     number = _unquoted(value)
     if isinstance(number, int) and not isinstance(number, bool):
         return number
@@ -108,6 +122,12 @@ def _version(value: object) -> object:
     return number
 
 
-Version: TypeAlias = Annotated[Literal[1], BeforeValidator(_version, json_schema_input_type=Literal[1, "1"])]
-Bytes: TypeAlias = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=int | str), Field(ge=0)]
-Seconds: TypeAlias = Annotated[float, BeforeValidator(parse_seconds, json_schema_input_type=float | str), Field(ge=0)]
+Version: TypeAlias = Annotated[
+    Literal[1], BeforeValidator(_version, json_schema_input_type=Literal[1, "1"])
+]
+Bytes: TypeAlias = Annotated[
+    int, BeforeValidator(parse_bytes, json_schema_input_type=int | str), Field(ge=0)
+]
+Seconds: TypeAlias = Annotated[
+    float, BeforeValidator(parse_seconds, json_schema_input_type=float | str), Field(ge=0)
+]

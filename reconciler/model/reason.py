@@ -8,7 +8,9 @@ from pydantic_core import CoreSchema, core_schema
 
 
 class Reason(str):
-    """What was `found`, and the `fix` where one is known; whoever wants a sentence has it as it is. Empty: nothing is in the way.
+    """What was `found`, and the `fix` where one is known; whoever wants a sentence has it as it is.
+
+    Empty: nothing is in the way.
 
     It is written as its sentence alone, so what is read again is all `found`.
     """
@@ -30,9 +32,13 @@ class Reason(str):
         part = core_schema.typed_dict_field(core_schema.str_schema())
         sent = core_schema.typed_dict_schema({"found": part, "fix": part}, extra_behavior="forbid")
         both = core_schema.no_info_after_validator_function(cls._sent, sent)
-        either = core_schema.union_schema([core_schema.is_instance_schema(cls), both, sentence], mode="left_to_right")
+        either = core_schema.union_schema(
+            [core_schema.is_instance_schema(cls), both, sentence], mode="left_to_right"
+        )
         written = core_schema.to_string_ser_schema()
-        return core_schema.json_or_python_schema(json_schema=sentence, python_schema=either, serialization=written)
+        return core_schema.json_or_python_schema(
+            json_schema=sentence, python_schema=either, serialization=written
+        )
 
     @classmethod
     def _sent(cls, parts: dict[str, Any]) -> Self:

@@ -17,7 +17,10 @@ Verdict: TypeAlias = Literal["promoted", "failed", "interrupted", "superseded"]
 
 
 class RunOpened(Value):
-    """Open one execution of one host's plan, with its `notes`. `key` is what a failure of it would quarantine."""
+    """Open one execution of one host's plan, with its `notes`.
+
+    `key` is what a failure of it would quarantine.
+    """
 
     kind: Literal["run-opened"] = "run-opened"
     host: HostName
@@ -98,8 +101,9 @@ class TrialOpened(Value):
 class RunClosed(Value):
     """Close a run with its verdict. `log` holds the engine's last lines when one failed.
 
-    `notes` say which conversations were lost against the plan, and which did not come back. `unproven` are the models that
-    a run started or waited for and whose trial did not pass: they go first when it is gone back on, and else are tried again.
+    `notes` say which conversations were lost against the plan, and which did not come back.
+    `unproven` are the models that a run started or waited for and whose trial did not pass: they go
+    first when it is gone back on, and else are tried again.
     """
 
     kind: Literal["run-closed"] = "run-closed"
@@ -146,7 +150,9 @@ class RollBack(Value):
 
 
 class Hold(Value):
-    """Keep hands off a host until a moment (wall clock) or for good; `release` saves and stops what runs there first.
+    """Keep hands off a host until a moment (wall clock) or for good.
+
+    `release` saves and stops what runs there first.
 
     `now` ends a wait of the run that is under way.
     """
@@ -298,7 +304,8 @@ Record: TypeAlias = Annotated[
 ]
 
 SEEN_AGAIN = (StepDone, TrialOpened)
-"""What is observed again when a power cut takes it: these rows are durable with the next one that is none of them."""
+"""What is observed again when a power cut takes it: these rows are durable with the next one that
+is none of them."""
 
 
 class Row(Value):

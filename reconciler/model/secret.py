@@ -14,7 +14,9 @@ class _Reference(BaseModel):
 class FromEnv(_Reference):
     """Find a secret in an environment variable of the controller."""
 
-    from_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = Field(description="The variable's name.")
+    from_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = Field(
+        description="The variable's name."
+    )
 
 
 class FromFile(_Reference):
@@ -26,7 +28,9 @@ class FromFile(_Reference):
 class FromCredential(_Reference):
     """Find a secret among the credentials that systemd gave to the controller's service (LoadCredential=)."""
 
-    from_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(description="The credential's name.")
+    from_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        description="The credential's name."
+    )
 
 
 Secret: TypeAlias = FromEnv | FromFile | FromCredential

@@ -26,7 +26,8 @@ class Kind(Value):
 class Command(Value):
     """What a launcher starts: relative paths are taken from the model's own directory on its host.
 
-    `folders` must exist before it starts. `secrets` are variables whose values are read when it is started, and never kept.
+    `folders` must exist before it starts. `secrets` are variables whose values are read when it is
+    started, and never kept.
     """
 
     argv: tuple[str, ...]
@@ -82,7 +83,10 @@ class Via(Value):
 
 
 class PowerDriver(Value):
-    """Define one driver of a host's power; `via` is where it works from, None for the controller's own machine."""
+    """Define one driver of a host's power.
+
+    `via` is where it works from, None for the controller's own machine.
+    """
 
     driver: Kind
     via: Via | None = None
@@ -91,7 +95,8 @@ class PowerDriver(Value):
 class PowerSpec(Value):
     """Define what brings a host up, tried in order, what sends it down, what tells its power and what may cut it.
 
-    `canary` is an address on the host's network that answers while the network does, None for the gateway there.
+    `canary` is an address on the host's network that answers while the network does, None for the
+    gateway there.
     """
 
     wake: tuple[PowerDriver, ...] = ()

@@ -12,9 +12,10 @@ from reconciler.model.spec import Slice
 class Provenance(Value):
     """Which bytes were read, and what git knows of exactly those bytes.
 
-    `digest` covers the bytes of both files. `commit` is HEAD; `state` compares the blob ids of the bytes with HEAD's tree.
-    `trouble` is why git does not answer for them where there is a repository, or what it is in the middle of, with what to do.
-    `objection` is why they must not be applied, empty when they may.
+    `digest` covers the bytes of both files. `commit` is HEAD; `state` compares the blob ids of the
+    bytes with HEAD's tree. `trouble` is why git does not answer for them where there is a
+    repository, or what it is in the middle of, with what to do. `objection` is why they must not be
+    applied, empty when they may.
     """
 
     digest: Digest

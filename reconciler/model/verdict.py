@@ -7,9 +7,12 @@ from typing import Literal, TypeAlias
 
 from reconciler.model.names import Value
 
-Outcome: TypeAlias = Literal["in_sync", "applied", "rolled_back", "unhealthy", "refused", "stalled", "interrupted", "unknown"]
+Outcome: TypeAlias = Literal[
+    "in_sync", "applied", "rolled_back", "unhealthy", "refused", "stalled", "interrupted", "unknown"
+]
 EXIT_CODES: dict[str, int] = {
-    "in_sync": 0, "applied": 0, "rolled_back": 3, "unhealthy": 3, "stalled": 3, "refused": 4, "unknown": 5, "interrupted": 130,
+    "in_sync": 0, "applied": 0, "rolled_back": 3, "unhealthy": 3, "stalled": 3, "refused": 4,
+    "unknown": 5, "interrupted": 130,
 }  # fmt: skip
 
 LOST = 3
@@ -18,8 +21,8 @@ LOST = 3
 class HostVerdict(Value):
     """How a pass over one host ended. `runs` are the journal's names of what was executed.
 
-    `lost_conversations` are those that the plan had meant to keep; `notes` say that, and which did not come back.
-    `serving` is where each model answers that serves now, as seen on the host.
+    `lost_conversations` are those that the plan had meant to keep; `notes` say that, and which did
+    not come back. `serving` is where each model answers that serves now, as seen on the host.
     """
 
     host: str

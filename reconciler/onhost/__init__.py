@@ -1,8 +1,8 @@
 """Everything that must happen on a host itself, local or remote: the same source runs in both places.
 
-Standard library only, Python 3.9 or later, and nothing of the rest of the package: `bundle.source()` makes one text
-of it that another machine's interpreter runs. `serve.answer` takes one request and gives `{"ok": {...}}` or
-`{"error": "sentence"}`.
+Standard library only, Python 3.9 or later, and nothing of the rest of the package:
+`bundle.source()` makes one text of it that another machine's interpreter runs. `serve.answer` takes
+one request and gives `{"ok": {...}}` or `{"error": "sentence"}`.
 
 Called by drivers/access: `local` in a thread, `ssh` in a `python3 -I` there.
 """

@@ -7,14 +7,15 @@ import os
 from functools import lru_cache
 
 BOOTSTRAP = (
-    "import sys; read = sys.stdin.buffer; "
-    'sys.exit("python3 there is %d.%d (%s)" % (*sys.version_info[:2], sys.executable)) if sys.version_info < (3, 9) '
-    "else exec(read.read(int(read.readline())))"
+    'import sys; read = sys.stdin.buffer; sys.exit("python3 there is %d.%d (%s)" %'
+    " (*sys.version_info[:2], sys.executable)) if sys.version_info < (3, 9) else"
+    " exec(read.read(int(read.readline())))"
 )
-"""What `python3 -I -c` is given: on stdin follow the program's length, a newline, the program, and the requests.
+"""What `python3 -I -c` is given: on stdin follow the program's length, a newline, the program, and
+the requests.
 
-Every Python 3 that can be met (3.6 and later) can read it: one that is too old for the program says so instead.
-"""
+Every Python 3 that can be met (3.6 and later) can read it: one that is too old for the program says
+so instead."""
 
 HELLO = b"reconciler serves this host"
 """The line that the program writes before all answers: a login shell may have greeted first."""
@@ -37,7 +38,10 @@ serve.main(DIRECTORY, HELLO)
 def source(directory: str) -> str:
     """Return the program that serves the host whose own files live in `directory`."""
     sources = {"reconciler": "", **_modules()}
-    constants = (f"SOURCES = {_literal(sources)}", f"PACKAGES = {_literal(['reconciler', _PACKAGE])}")
+    constants = (
+        f"SOURCES = {_literal(sources)}",
+        f"PACKAGES = {_literal(['reconciler', _PACKAGE])}",
+    )
     settings = (f"DIRECTORY = {_literal(directory)}", f"HELLO = {_literal(HELLO.decode())}")
     return "\n".join((*constants, *settings, _LOADER))
 

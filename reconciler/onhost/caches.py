@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 FOLDERS_LIMIT = 1000
 
 _NAMED = ("LLAMA_CACHE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME")
-"""What names a cache: common/common.cpp of llama.cpp, and huggingface_hub's page on environment variables."""
+"""What names a cache: common/common.cpp of llama.cpp, and huggingface_hub's page on environment
+variables."""
 
 _BELOW = ("llama.cpp", "huggingface/hub")
 _BLOB = re.compile(r"(.*)/blobs/[0-9a-f]{40,64}")
@@ -21,7 +22,10 @@ _BLOB = re.compile(r"(.*)/blobs/[0-9a-f]{40,64}")
 def folders(environment: Mapping[str, str]) -> list[str]:
     """Return the folders in which a program with this environment keeps what it downloads, there or not."""
     cache = environment.get("XDG_CACHE_HOME") or os.path.join(environment.get("HOME", ""), ".cache")
-    found = [*(environment.get(name, "") for name in _NAMED), *(os.path.join(cache, name) for name in _BELOW)]
+    found = [
+        *(environment.get(name, "") for name in _NAMED),
+        *(os.path.join(cache, name) for name in _BELOW),
+    ]
     return [path for path in found if os.path.isabs(path)]
 
 
@@ -31,10 +35,15 @@ def is_blob(path: str) -> bool:
 
 
 def named(path: str) -> str:
-    """Return the link with a name under which a repository of the Hub shows a blob; any other path as it is."""
+    """Return the link with a name under which a repository of the Hub shows a blob.
+
+    Any other path as it is.
+    """
     blob = _BLOB.fullmatch(path)
     links = _links(f"{blob[1]}/snapshots") if blob else ()
-    return min((link for link in links if os.path.realpath(link) == os.path.realpath(path)), default=path)
+    return min(
+        (link for link in links if os.path.realpath(link) == os.path.realpath(path)), default=path
+    )
 
 
 def _links(folder: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Which container a process runs in, by its control group, and which systemd service runs that container.
 
-Shapes of control groups: those that docker, podman, Kubernetes, LXC and systemd-nspawn make with either of their
-drivers (systemd, cgroupfs).
+Shapes of control groups: those that docker, podman, Kubernetes, LXC and systemd-nspawn make with
+either of their drivers (systemd, cgroupfs).
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ _RUNTIMES = (
     ("LXC", re.compile(r"/lxc(?:\.payload\.|/)([^/]+)")),
     ("systemd-nspawn", re.compile(r"/(?:systemd-nspawn@|machine-)([^/]+)\.(?:service|scope)(?=/)")),
 )
-_PUBLISHERS = {"docker-proxy": "docker", "rootlesskit": "docker", "rootlessport": "podman", "conmon": "podman", "pasta": "podman"}
+_PUBLISHERS = {
+    "docker-proxy": "docker",
+    "rootlesskit": "docker",
+    "rootlessport": "podman",
+    "conmon": "podman",
+    "pasta": "podman",
+}
 """Programs that listen for a container with a network of its own, by their names."""
 
 _CLIENTS = ("docker", "podman", "nerdctl")
@@ -31,7 +37,9 @@ _SHORT = 12
 
 def container(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
     """Return the container that a process runs in or listens for, None outside of any, or in the one that this runs in."""
-    publishes = _PUBLISHERS.get(procfs.read(f"{proc}/{pid}/comm").decode("utf-8", "replace").strip())
+    publishes = _PUBLISHERS.get(
+        procfs.read(f"{proc}/{pid}/comm").decode("utf-8", "replace").strip()
+    )
     if publishes:
         return {"runtime": publishes, "name": "", "user": procfs.user(pid, proc), "service": None}
     path = services.group(pid, proc)
@@ -62,7 +70,9 @@ def _unescaped(name: str) -> str:
 
 
 def _client(pid: int, proc: str) -> dict[str, Any]:
-    """Return the service in which `docker run` waits for a container, and the name that it gave; {} where none is seen.
+    """Return the service in which `docker run` waits for a container, and the name that it gave.
+
+    {} where none is seen.
 
     Its words end with those of the process that it has started.
     """

@@ -1,4 +1,7 @@
-"""Files that are small or only looked at: claim, log, program, page cache; and how a file is replaced durably."""
+"""Files that are small or only looked at: claim, log, program, page cache.
+
+And how a file is replaced durably.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +43,15 @@ def absolute(path: str, directory: str) -> str:
 
 
 def write_durably(path: str, content: bytes) -> None:
-    """Replace a file so that after any crash it is either the old one or the new one; private to its owner."""
+    """Replace a file so that after any crash it is either the old one or the new one.
+
+    Private to its owner.
+    """
     temporary = path + ".tmp"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
         with open(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o600)
             file.write(content)
@@ -67,14 +75,19 @@ def sync_folder(path: str) -> None:
 
 
 def read_bounded(path: str, limit: int) -> bytes:
-    """Return a whole regular file; raise HostProblem when it is larger than `limit`, or FileNotFoundError."""
+    """Return a whole regular file.
+
+    Raise HostProblem when it is larger than `limit`, or FileNotFoundError.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise HostProblem(f"{path} is not a regular file")
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise HostProblem(f"{path} is larger than the {limit} bytes that are expected of it at most")
+        raise HostProblem(
+            f"{path} is larger than the {limit} bytes that are expected of it at most"
+        )
     return content
 
 
@@ -84,11 +97,16 @@ def claim(directory: str) -> dict[str, Any]:
     try:
         content = json.loads(read_bounded(path, CLAIM_LIMIT))
         told = {name: _text(content[name]) for name in _CLAIM_TEXTS}
-        return {"claim": {**told, "boot": _text(content.get("boot", "")), "at": float(content["at"])}}
+        return {
+            "claim": {**told, "boot": _text(content.get("boot", "")), "at": float(content["at"])}
+        }
     except FileNotFoundError:
         return {"claim": None}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise HostProblem(f"the claim {path} cannot be understood; find out who wrote it, then remove it or take over") from error
+        raise HostProblem(
+            f"the claim {path} cannot be understood; find out who wrote it, then remove it or take"
+            " over"
+        ) from error
 
 
 def _text(value: object) -> str:
@@ -99,17 +117,23 @@ def _text(value: object) -> str:
 
 
 def write_claim(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Claim the host; raise HostProblem when a claim stands that is not the one to be replaced, unless `take_over`."""
+    """Claim the host.
+
+    Raise HostProblem when a claim stands that is not the one to be replaced, unless `take_over`.
+    """
     wanted, replaced = request["claim"], request.get("replaces")
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with _alone(directory):
         standing = None if request.get("take_over") else claim(directory)["claim"]
         if standing is not None and standing not in (wanted, replaced):
             raise HostProblem(
-                f"the host is claimed by controller {standing['name']} ({standing['directory']}); stop that one, or take over"
+                f"the host is claimed by controller {standing['name']} ({standing['directory']});"
+                " stop that one, or take over"
             )
         if standing != wanted:
-            write_durably(os.path.join(directory, CLAIM), json.dumps(wanted, sort_keys=True).encode())
+            write_durably(
+                os.path.join(directory, CLAIM), json.dumps(wanted, sort_keys=True).encode()
+            )
     return {"claim": wanted}
 
 
@@ -127,17 +151,23 @@ def _alone(directory: str) -> Iterator[None]:
 def tail(path: str, lines: int, after: str = "") -> dict[str, Any]:
     """Answer the last lines of a log, none when it does not exist yet, and the `end` of its last whole line.
 
-    After an earlier end, only the whole lines since: of the log before too when it was begun anew meanwhile.
+    After an earlier end, only the whole lines since: of the log before too when it was begun anew
+    meanwhile.
     """
     found: list[str] = []
     end = after
     for name in (path + LOG_BEFORE, path) if after else (path,):
-        with contextlib.suppress(FileNotFoundError), open(name, "rb", opener=_without_waiting) as file:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            open(name, "rb", opener=_without_waiting) as file,
+        ):
             status = os.fstat(file.fileno())
             number, _, offset = end.partition(":")
             known = number == str(status.st_ino) and int(offset) <= status.st_size
             if known or name == path:
-                more, length = _lines(file, int(offset) if known else 0, status.st_size, whole=bool(after))
+                more, length = _lines(
+                    file, int(offset) if known else 0, status.st_size, whole=bool(after)
+                )
                 found += more
                 end = f"{status.st_ino}:{length}"
     count = max(0, min(lines, LINES_LIMIT, len(found)))
@@ -182,7 +212,9 @@ def _judged(path: str) -> dict[str, Any]:
         answer = _program(path, f"the program {path} is not a file")
     elif not os.access(path, os.R_OK if path.endswith(".py") else os.X_OK):
         wanted = "readable" if path.endswith(".py") else "executable"
-        answer = _program(path, f"the program {path} is not {wanted} for this user", "check its permission bits")
+        answer = _program(
+            path, f"the program {path} is not {wanted} for this user", "check its permission bits"
+        )
     return {**answer, "size": status.st_size, "modified_ns": status.st_mtime_ns}
 
 
@@ -197,9 +229,17 @@ def place(path: str, folder: bool) -> dict[str, Any]:
     except OSError as error:
         return {"problem": f"{path} cannot be read: {explain(error)}"}
     if not (stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)):
-        return {"problem": f"{path} cannot be read: it is not a {'folder' if folder else 'regular file'}"}
+        return {
+            "problem": (
+                f"{path} cannot be read: it is not a {'folder' if folder else 'regular file'}"
+            )
+        }
     readable = os.access(path, os.R_OK | (os.X_OK if folder else 0))
-    return {"problem": "" if readable else f"{path} cannot be read by this user; check its permission bits"}
+    return {
+        "problem": (
+            "" if readable else f"{path} cannot be read by this user; check its permission bits"
+        )
+    }
 
 
 def shards(path: str) -> list[str]:
@@ -207,18 +247,27 @@ def shards(path: str) -> list[str]:
     match = _SHARD.search(path)
     if match is None or part(path) == 0:
         return [path]
-    return [f"{path[: match.start()]}-{number:05d}-of-{match[2]}{match[3]}" for number in range(1, int(match[2]) + 1)]
+    return [
+        f"{path[: match.start()]}-{number:05d}-of-{match[2]}{match[3]}"
+        for number in range(1, int(match[2]) + 1)
+    ]
 
 
 def part(path: str) -> int:
-    """Return which part of a split model a file is by its name, from 1 on; 0 for a model in one file."""
+    """Return which part of a split model a file is by its name, from 1 on.
+
+    0 for a model in one file.
+    """
     match = _SHARD.search(path)
     number, count = (int(match[1]), int(match[2])) if match else (0, 1)
     return number if 1 < count <= SHARDS_LIMIT and number <= count else 0
 
 
 def prefetch(path: str) -> dict[str, Any]:
-    """Ask the kernel to read a model into the page cache, as much as fits; answer the bytes asked for."""
+    """Ask the kernel to read a model into the page cache, as much as fits.
+
+    Answer the bytes asked for.
+    """
     began, room, asked = time.monotonic(), available_memory(), 0
     for shard in shards(path):
         descriptor = os.open(shard, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -252,7 +301,10 @@ def nearest(path: str) -> str:
 
 
 def obstacle(folder: str) -> str:
-    """Return why nobody could write into a folder, or this user not even if it were theirs; "" for neither."""
+    """Return why nobody could write into a folder, or this user not even if it were theirs.
+
+    "" for neither.
+    """
     if not os.path.isdir(folder):
         return "no folder"
     if not os.access(folder, os.X_OK):
@@ -266,4 +318,6 @@ def obstacle(folder: str) -> str:
 def libraries(folder: str) -> list[str]:
     """Return the shared libraries in a folder, sorted."""
     found = sorted(glob.glob(os.path.join(glob.escape(folder), "*.so*")))
-    return [path for path in found if os.path.exists(path)]  # a link to nowhere is nothing that a program loads
+    return [
+        path for path in found if os.path.exists(path)
+    ]  # a link to nowhere is nothing that a program loads

@@ -28,7 +28,8 @@ _known_lock = threading.Lock()
 def fingerprint(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Answer one digest over weights (every shard, sampled), programs (whole) or folders of libraries, and flags.
 
-    And when any of them last changed, which no digest of the files as they are now tells of a process that runs already.
+    And when any of them last changed, which no digest of the files as they are now tells of a
+    process that runs already.
     """
     weights = _shards(request["weights"], directory)
     programs = [files.program(name, directory)["path"] for name in request["programs"]]
@@ -78,7 +79,10 @@ def _described(path: str, sampled: bool) -> list[Any]:
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            return [[os.path.basename(each), os.stat(each).st_size, os.stat(each).st_mtime_ns] for each in files.libraries(path)]
+            return [
+                [os.path.basename(each), os.stat(each).st_size, os.stat(each).st_mtime_ns]
+                for each in files.libraries(path)
+            ]
         if not stat.S_ISREG(status.st_mode):
             raise HostProblem(f"{path} is not a regular file")
         inode = [status.st_ino] if sampled else []
@@ -89,7 +93,15 @@ def _described(path: str, sampled: bool) -> list[Any]:
 
 def _remembered(path: str, status: os.stat_result, sampled: bool) -> str:
     """Return the digest of a file's content, read again only when the file changed."""
-    key = (path, sampled, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    key = (
+        path,
+        sampled,
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
     with _known_lock:
         if key in _known:
             return _known[key]

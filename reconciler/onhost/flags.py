@@ -1,10 +1,12 @@
 """The flags that a program says it has: which words of a command line it would refuse, known before anything is stopped for it.
 
-A program that lacks a library says so in the same run, and so does the embedded engine without its package.
+A program that lacks a library says so in the same run, and so does the embedded engine without its
+package.
 
-Asked are ELF programs alone: a script may start something else whatever it is told. Believed is only the list that llama.cpp
-generates from its parser (`----- common params -----`, since September 2024; looked at in b10434), because other programs leave
-flags out of theirs. Whatever is not understood, or late, is no judgement.
+Asked are ELF programs alone: a script may start something else whatever it is told. Believed is
+only the list that llama.cpp generates from its parser (`----- common params -----`, since September
+2024; looked at in b10434), because other programs leave flags out of theirs. Whatever is not
+understood, or late, is no judgement.
 """
 
 from __future__ import annotations
@@ -32,13 +34,19 @@ REMEMBERED = 64
 CLOSE = 0.75
 """How alike a flag must be to have been meant, of 1."""
 
-_NO_CARDS = {"CUDA_VISIBLE_DEVICES": "-1", "HIP_VISIBLE_DEVICES": "-1", "ROCR_VISIBLE_DEVICES": "-1"}
+_NO_CARDS = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "HIP_VISIBLE_DEVICES": "-1",
+    "ROCR_VISIBLE_DEVICES": "-1",
+}
 """A list of flags needs no accelerator, which may sleep."""
 
 _ENTRY = re.compile(r"(-[^\s,]+(?:, *-[^\s,]+)*)")
 _TWO_WORDS = re.compile(r"[A-Z]+ [A-Z]+")
 _LIKE_A_FLAG = re.compile(r"--?[A-Za-z]")
-_UNLINKED = re.compile(r"[Ee]rror (?:while )?loading shared librar(?:ies|y):? .*|version `\S+' not found .*")
+_UNLINKED = re.compile(
+    r"[Ee]rror (?:while )?loading shared librar(?:ies|y):? .*|version `\S+' not found .*"
+)
 """What the dynamic linkers of glibc and musl say on stderr."""
 
 _EMBEDDED = re.compile(r"^error: (the embedded engine needs .*)", re.MULTILINE)
@@ -68,7 +76,8 @@ _known_lock = threading.Lock()
 def refusal(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Answer in words why a program would refuse a command line, empty when it would not or nobody can say.
 
-    `program` is the program and the words that make it one, such as an interpreter's script; `words` is what follows.
+    `program` is the program and the words that make it one, such as an interpreter's script;
+    `words` is what follows.
     """
     program = [files.program(request["program"][0], directory)["path"], *request["program"][1:]]
     listing = _listing(program, request.get("env", {}))
@@ -130,7 +139,10 @@ def _asked(program: list[str], environment: dict[str, str]) -> FlagListing:
 
 
 def _why_not(program: str, said: str) -> str:
-    """Return why a program that lists nothing cannot be run, by what it says on stderr; empty where that is not known."""
+    """Return why a program that lists nothing cannot be run, by what it says on stderr.
+
+    Empty where that is not known.
+    """
     if lacks := _EMBEDDED.search(said):
         return lacks[1]
     missing = _UNLINKED.search(said)
@@ -144,7 +156,9 @@ def _identity(path: str) -> tuple[int, ...]:
 
 
 def _is_elf(path: str) -> bool:
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+    with open(
+        path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    ) as file:
         return file.read(4) == b"\x7fELF"
 
 
@@ -163,18 +177,29 @@ def listed(text: str) -> dict[str, KnownFlag]:
             count = 2 if _TWO_WORDS.fullmatch(value) else 1 if value else 0
             flags.update(dict.fromkeys(names, KnownFlag(count, about.strip())))
         elif line.startswith(" "):
-            flags.update({name: flags[name]._replace(about=f"{flags[name].about} {line.strip()}") for name in names})
+            flags.update(
+                {
+                    name: flags[name]._replace(about=f"{flags[name].about} {line.strip()}")
+                    for name in names
+                }
+            )
         else:
             names = []
     return flags
 
 
 def _said(argv: list[str], environment: dict[str, str], *, errors: bool = False) -> str | None:
-    """Return what a program writes to its stdout, or stderr; None where it does not end. Nothing of it is left running."""
-    out, err = (subprocess.DEVNULL, subprocess.PIPE) if errors else (subprocess.PIPE, subprocess.DEVNULL)
+    """Return what a program writes to its stdout, or stderr; None where it does not end.
+
+    Nothing of it is left running.
+    """
+    out, err = (
+        (subprocess.DEVNULL, subprocess.PIPE) if errors else (subprocess.PIPE, subprocess.DEVNULL)
+    )
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("LLAMA_")}
     try:
-        child = subprocess.Popen(  # noqa: S603 - it is the program that is to be started with these words
+        # It is the program that is to be started with these words.
+        child = subprocess.Popen(  # noqa: S603
             argv, stdin=subprocess.DEVNULL, start_new_session=True, stdout=out, stderr=err,
             env={**inherited, **environment, **_NO_CARDS},
         )  # fmt: skip

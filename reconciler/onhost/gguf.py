@@ -1,7 +1,7 @@
 """Read the header of a GGUF file, versions 2 and 3, without believing anything that it says.
 
-Counts, lengths and the header as a whole are capped; arrays are skipped, never built; whatever is wrong becomes the
-sentence `problem`.
+Counts, lengths and the header as a whole are capped; arrays are skipped, never built; whatever is
+wrong becomes the sentence `problem`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,34 @@ DIMENSIONS_LIMIT = 8
 REMEMBERED = 256
 
 BLOCKS = {
-    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 40),
-    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292), 16: (256, 66),
-    17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110), 22: (256, 82), 23: (256, 136),
-    24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54),
-    35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
+    9: (32, 40), 10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210),
+    15: (256, 292), 16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18),
+    21: (256, 110), 22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8),
+    28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36),
+    41: (128, 18),
 }  # fmt: skip
 """For each tensor type: how many values one block holds, and how many bytes it takes."""
 
 _CHUNK = 1024 * 1024
 _STRING, _ARRAY, _BOOL = 8, 9, 7
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
+_SCALARS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "B",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
 _F16_BYTES = 2
 _RANK = 4
-"""What `ARCHITECTURE.pooling_type` is of weights that score documents: LLAMA_POOLING_TYPE_RANK in llama.cpp."""
+"""What `ARCHITECTURE.pooling_type` is of weights that score documents: LLAMA_POOLING_TYPE_RANK in
+llama.cpp."""
 
 Scalar = Union[int, float, str, list[int]]
 
@@ -76,7 +90,11 @@ class _Cursor:
 
     def _fill(self, count: int) -> None:
         """Read on until `count` bytes are ready."""
-        self._dropped, self._buffer, self._at = self._dropped + self._at, self._buffer[self._at :], 0
+        self._dropped, self._buffer, self._at = (
+            self._dropped + self._at,
+            self._buffer[self._at :],
+            0,
+        )
         if self._dropped + count > HEADER_LIMIT:
             raise HostProblem(f"its header is larger than {HEADER_LIMIT} bytes, or damaged")
         wanted = min(max(count, _CHUNK), HEADER_LIMIT - self._dropped)
@@ -93,7 +111,9 @@ class _Cursor:
 
     def number(self, code: str) -> Any:  # noqa: ANN401  the code decides the type
         """Return the next number, little endian, of a struct code."""
-        return struct.unpack_from("<" + code, self._buffer, self.need(struct.calcsize("<" + code)))[0]
+        return struct.unpack_from("<" + code, self._buffer, self.need(struct.calcsize("<" + code)))[
+            0
+        ]
 
     def skip(self, count: int) -> None:
         """Step over bytes, however many, without keeping them."""
@@ -119,7 +139,10 @@ class _Cursor:
 
 
 def header(path: str) -> dict[str, Any]:
-    """Answer what a GGUF file, with all its shards, says about itself; `problem` is "" when it can be used."""
+    """Answer what a GGUF file, with all its shards, says about itself.
+
+    `problem` is "" when it can be used.
+    """
     try:
         status = os.stat(path)
     except OSError as error:
@@ -131,7 +154,13 @@ def header(path: str) -> dict[str, Any]:
             "modified_ns": 0,
             "problem": f"the weights {path} cannot be read: {missing}",
         }
-    answer = {"path": path, "exists": True, "size": status.st_size, "modified_ns": status.st_mtime_ns, "problem": ""}
+    answer = {
+        "path": path,
+        "exists": True,
+        "size": status.st_size,
+        "modified_ns": status.st_mtime_ns,
+        "problem": "",
+    }
     if not stat.S_ISREG(status.st_mode):
         return {**answer, "problem": f"the weights {path} cannot be read: it is not a regular file"}
     try:
@@ -146,7 +175,9 @@ def _model(path: str) -> dict[str, Any]:
     """Describe a model from the headers of all its files; raise HostProblem."""
     shards = files.shards(path)
     if files.part(path) > 1:
-        raise HostProblem(f"the weights {path} are a later part of a split model; name its first, {shards[0]}")
+        raise HostProblem(
+            f"the weights {path} are a later part of a split model; name its first, {shards[0]}"
+        )
     keys = [(shard, *_stamp(shard)) for shard in shards]
     with _known_lock:
         remembered = _known.get(tuple(keys))
@@ -164,7 +195,10 @@ def _model(path: str) -> dict[str, Any]:
     expected = _whole(headers[0].values, "split.count", 1)
     if len(shards) == 1 and expected > 1:
         wanted = f"-00001-of-{expected:05d}.gguf"
-        raise HostProblem(f"the weights {path} are one of {expected} parts, but their name does not end in {wanted}")
+        raise HostProblem(
+            f"the weights {path} are one of {expected} parts, but their name does not end in"
+            f" {wanted}"
+        )
     with _known_lock:
         while len(_known) >= REMEMBERED:
             _known.pop(next(iter(_known)))
@@ -173,7 +207,10 @@ def _model(path: str) -> dict[str, Any]:
 
 
 def _stamp(path: str) -> tuple[int, int, int, int]:
-    """Return what changes when a file does, its size first; raise HostProblem when it is missing."""
+    """Return what changes when a file does, its size first.
+
+    Raise HostProblem when it is missing.
+    """
     try:
         status = os.stat(path)
     except OSError as error:
@@ -193,7 +230,9 @@ def _header(path: str) -> Header:
     missing = found.start + found.reach - size
     if missing > 0:
         reach = f"its tensors reach {missing} bytes past its end of {size} bytes"
-        raise HostProblem(f"the weights {path} cannot be used: {reach}; was the download interrupted?")
+        raise HostProblem(
+            f"the weights {path} cannot be used: {reach}; was the download interrupted?"
+        )
     return found
 
 
@@ -218,14 +257,25 @@ def _parse(cursor: _Cursor) -> Header:
     total = None if None in sizes else sum(size or 0 for size in sizes)
     alignment = min(max(_whole(values, "general.alignment", 32), 1), _CHUNK)
     start = -(-cursor.position // alignment) * alignment
-    return Header(values, start if tensors else 0, max((offset + (size or 0) for offset, size in ends), default=0), total)
+    return Header(
+        values,
+        start if tensors else 0,
+        max((offset + (size or 0) for offset, size in ends), default=0),
+        total,
+    )
 
 
 def _text(cursor: _Cursor, limit: int, keep: int) -> str:
-    """Return the first `keep` bytes of a string as text; raise HostProblem when it is longer than `limit`."""
+    """Return the first `keep` bytes of a string as text.
+
+    Raise HostProblem when it is longer than `limit`.
+    """
     length = cursor.number("Q")
     if length > limit:
-        raise HostProblem(f"it holds a text of {length} bytes where at most {limit} are expected; its header is damaged")
+        raise HostProblem(
+            f"it holds a text of {length} bytes where at most {limit} are expected; its header is"
+            " damaged"
+        )
     kept = cursor.take(min(length, keep))
     cursor.skip(length - len(kept))
     return kept.decode("utf-8", "replace")
@@ -241,9 +291,15 @@ def _value(cursor: _Cursor, kind: int, by_layer: bool) -> Scalar | None:
     if inner == _STRING:
         cursor.skip_strings(count)
     elif inner not in _SCALARS:
-        raise HostProblem(f"it holds an array of type {inner}, which is not known; its header is damaged")
+        raise HostProblem(
+            f"it holds an array of type {inner}, which is not known; its header is damaged"
+        )
     elif by_layer and count <= LAYERS_LIMIT:
-        return [int(number) for number in (_scalar(cursor, inner) for _ in range(count)) if isinstance(number, int)]
+        return [
+            int(number)
+            for number in (_scalar(cursor, inner) for _ in range(count))
+            if isinstance(number, int)
+        ]
     else:
         cursor.skip(count * struct.calcsize("<" + _SCALARS[inner]))
     return None
@@ -252,7 +308,9 @@ def _value(cursor: _Cursor, kind: int, by_layer: bool) -> Scalar | None:
 def _scalar(cursor: _Cursor, kind: int) -> int | float:
     """Return one number."""
     if kind not in _SCALARS:
-        raise HostProblem(f"it holds a value of type {kind}, which is not known; its header is damaged")
+        raise HostProblem(
+            f"it holds a value of type {kind}, which is not known; its header is damaged"
+        )
     number: int | float = cursor.number(_SCALARS[kind])
     return number
 
@@ -281,14 +339,30 @@ def _described(values: dict[str, Any]) -> dict[str, Any]:
     """Return what matters of a model's keys."""
     text = values.get("general.architecture")
     architecture = text if isinstance(text, str) else ""
-    short = {key[len(architecture) + 1 :]: value for key, value in values.items() if key.startswith(architecture + ".")}
+    short = {
+        key[len(architecture) + 1 :]: value
+        for key, value in values.items()
+        if key.startswith(architecture + ".")
+    }
     layers, heads = _whole(short, "block_count", 0), short.get("attention.head_count")
-    heads = max(heads, default=0) if isinstance(heads, list) else _whole(short, "attention.head_count", 0)
+    heads = (
+        max(heads, default=0)
+        if isinstance(heads, list)
+        else _whole(short, "attention.head_count", 0)
+    )
     by_layer = short.get("attention.head_count_kv", heads)
     width = _whole(short, "embedding_length", 0) // heads if heads else 0
-    key_length, value_length = (_whole(short, f"attention.{part}_length", width) for part in ("key", "value"))
-    count = sum(by_layer) if isinstance(by_layer, list) else layers * _whole(short, "attention.head_count_kv", heads)
-    recurrent = any(".ssm." in key or ".shortconv." in key for key in values) or (isinstance(by_layer, list) and 0 in by_layer)
+    key_length, value_length = (
+        _whole(short, f"attention.{part}_length", width) for part in ("key", "value")
+    )
+    count = (
+        sum(by_layer)
+        if isinstance(by_layer, list)
+        else layers * _whole(short, "attention.head_count_kv", heads)
+    )
+    recurrent = any(".ssm." in key or ".shortconv." in key for key in values) or (
+        isinstance(by_layer, list) and 0 in by_layer
+    )
     return {
         "architecture": architecture,
         "type": values.get("general.type") if isinstance(values.get("general.type"), str) else "",

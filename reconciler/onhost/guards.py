@@ -1,8 +1,8 @@
 """Who and what stands in the way of sending this host down, and whether this user may.
 
-Sessions and inhibitors are those of systemd-logind; where there is none, there are none. The caller's own login is in nobody's
-way, nor is that of another controller of this kind.
-Source: org.freedesktop.login1(5), busctl(1) and loginctl(1) of systemd 252; sudo(8) 1.9.
+Sessions and inhibitors are those of systemd-logind; where there is none, there are none. The
+caller's own login is in nobody's way, nor is that of another controller of this kind. Source:
+org.freedesktop.login1(5), busctl(1) and loginctl(1) of systemd 252; sudo(8) 1.9.
 """
 
 from __future__ import annotations
@@ -29,11 +29,17 @@ _SESSION = ("Name", "Leader", "TTY", "Remote", "RemoteHost", "Class", "State", "
 def guards(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Answer who is logged in, what inhibits going down in this way (`off` or `suspend`), and why this user may not."""
     way = request["way"]
-    return {"logins": _logins(), "inhibitors": _inhibitors(_KINDS[way]), "permission_problem": _barred(way)}
+    return {
+        "logins": _logins(),
+        "inhibitors": _inhibitors(_KINDS[way]),
+        "permission_problem": _barred(way),
+    }
 
 
 def send_down(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """Ask systemd to send this host down; inhibitors and other people are heeded. A refusal is a HostProblem in its own words.
+    """Ask systemd to send this host down; inhibitors and other people are heeded.
+
+    A refusal is a HostProblem in its own words.
 
     Where it does not end in time, `doubt` says so: systemd may have heard.
     """
@@ -42,12 +48,17 @@ def send_down(request: dict[str, Any], _: str) -> dict[str, Any]:
     try:
         done = _run(argv, SLOW_SECONDS)
     except subprocess.TimeoutExpired:
-        return {"command": argv, "doubt": f"`{' '.join(argv)}` did not end within {SLOW_SECONDS:g} s"}
+        return {
+            "command": argv,
+            "doubt": f"`{' '.join(argv)}` did not end within {SLOW_SECONDS:g} s",
+        }
     if done is None:
         raise HostProblem(f"there is no {argv[0]} on the PATH there")
     if done.returncode:
         said = " ".join((done.stdout + done.stderr).decode("utf-8", "replace").split())
-        raise HostProblem(f"`{' '.join(argv)}` was refused: {said or f'it ended with {done.returncode}'}")
+        raise HostProblem(
+            f"`{' '.join(argv)}` was refused: {said or f'it ended with {done.returncode}'}"
+        )
     return {"command": argv}
 
 
@@ -76,7 +87,10 @@ def _sudo_command(way: str) -> list[str]:
 def _barred(way: str) -> dict[str, str]:
     """Return why this user may not send the host down, and the remedy; both empty when it may."""
     if _asked(_CAN[way]) == "na":
-        return {"found": f"its system cannot {way if way == 'suspend' else 'power it off'}", "fix": ""}
+        return {
+            "found": f"its system cannot {way if way == 'suspend' else 'power it off'}",
+            "fix": "",
+        }
     if _may(way):
         return {"found": "", "fix": ""}
     command = _sudo_command(way)
@@ -84,7 +98,9 @@ def _barred(way: str) -> dict[str, str]:
         done = _run(["sudo", "-n", "-l", *command], SECONDS)
         if done is not None and done.returncode == 0:
             return {"found": "", "fix": ""}
-    rule = f"{_name()} ALL=(root) NOPASSWD: /usr/bin/{' '.join(command).replace('=', chr(92) + '=')}"
+    rule = (
+        f"{_name()} ALL=(root) NOPASSWD: /usr/bin/{' '.join(command).replace('=', chr(92) + '=')}"
+    )
     fix = f"`sudo visudo -f /etc/sudoers.d/reconciler` with the line `{rule}` lets it"
     return {"found": f"{_name()} may not switch it off", "fix": fix}
 
@@ -119,7 +135,11 @@ def _logins() -> list[dict[str, str]]:
     found = []
     for session, *_ in sessions[0] if sessions else ():
         told = _session(session)
-        if told.get("Class") == "user" and told.get("State") != "closing" and not _is_ours(int(told.get("Leader") or 0)):
+        if (
+            told.get("Class") == "user"
+            and told.get("State") != "closing"
+            and not _is_ours(int(told.get("Leader") or 0))
+        ):
             place = told.get("TTY") or told.get("Type") or "somewhere"
             host = f" from {told['RemoteHost']}" if told.get("RemoteHost") else ""
             found.append({"user": told.get("Name", "somebody"), "place": f"{place}{host}"})
@@ -128,7 +148,10 @@ def _logins() -> list[dict[str, str]]:
 
 def _session(session: str) -> dict[str, str]:
     with contextlib.suppress(subprocess.TimeoutExpired):
-        done = _run(["loginctl", "show-session", session, *(f"--property={name}" for name in _SESSION)], SECONDS)
+        done = _run(
+            ["loginctl", "show-session", session, *(f"--property={name}" for name in _SESSION)],
+            SECONDS,
+        )
         if done is not None and done.returncode == 0:
             lines = done.stdout.decode("utf-8", "replace").splitlines()
             return dict(line.split("=", 1) for line in lines if "=" in line)
@@ -138,7 +161,10 @@ def _session(session: str) -> dict[str, str]:
 def _is_ours(leader: int) -> bool:
     """Return whether a session is there for this program, whichever controller asked for it."""
     mine = procfs.read("/proc/self/cmdline", COMMAND_LIMIT)
-    return any(procfs.read(f"/proc/{pid}/cmdline", COMMAND_LIMIT) == mine for pid in (leader, *procfs.offspring(leader)))
+    return any(
+        procfs.read(f"/proc/{pid}/cmdline", COMMAND_LIMIT) == mine
+        for pid in (leader, *procfs.offspring(leader))
+    )
 
 
 def _called(method: str) -> list[Any]:
@@ -155,7 +181,12 @@ def _run(argv: list[str], seconds: float) -> subprocess.CompletedProcess[bytes] 
     """Return a program that has ended, None when it is not there."""
     try:
         return subprocess.run(  # noqa: S603 - words of this file
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False, env={**os.environ, "LC_ALL": "C"}
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
         )
     except FileNotFoundError:
         return None

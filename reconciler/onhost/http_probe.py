@@ -1,6 +1,7 @@
 """Fetch what a program of ours says under a path of its port: HTTP on the loopback, bounded in time and in bytes.
 
-Who owns the port is known before anybody speaks with it. Redirects are answers, and no connection stays open.
+Who owns the port is known before anybody speaks with it. Redirects are answers, and no connection
+stays open.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ class Bounded(socket.socket):
         self.settimeout(seconds)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:  # noqa: ANN401  whatever can be written into
-        """Receive what comes next in the time that is left; every reader of a socket's file goes through here."""
+        """Receive what comes next in the time that is left.
+
+        Every reader of a socket's file goes through here.
+        """
         seconds = self._until - time.monotonic()
         if seconds <= 0:
             raise socket.timeout
@@ -46,7 +50,10 @@ def page(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Answer who listens on a port, and what it says under a path: None unless it is one of `pids`."""
     found = ports.owner(int(request["port"]), directory)
     owner = found["owner"]
-    return {**found, "page": _fetched(request) if owner and owner["pid"] in request["pids"] else None}
+    return {
+        **found,
+        "page": _fetched(request) if owner and owner["pid"] in request["pids"] else None,
+    }
 
 
 def _fetched(request: dict[str, Any]) -> dict[str, Any]:
@@ -66,8 +73,11 @@ def _fetched(request: dict[str, Any]) -> dict[str, Any]:
     except ConnectionRefusedError as error:
         return {"fault": "refused", "words": str(error.strerror)}
     except (HTTPException, OSError) as error:
-        # A server that expects TLS hangs up on plain words, or answers with an alert: that is no sign of death.
-        tls = not isinstance(error, IncompleteRead) and _speaks_tls(int(request["port"]), min(seconds, TLS_SECONDS))
+        # A server that expects TLS hangs up on plain words, or answers with an alert: that is no
+        # sign of death.
+        tls = not isinstance(error, IncompleteRead) and _speaks_tls(
+            int(request["port"]), min(seconds, TLS_SECONDS)
+        )
         return {"fault": "tls" if tls else "broken", "words": f"{type(error).__name__}: {error}"}
     except ValueError as error:
         # Its words could quote what was to be sent, which may be a secret.
@@ -103,4 +113,8 @@ def _read(connection: Bounded, path: str, headers: dict[str, str], limit: int) -
         body = response.read(limit)
         if response.length:
             raise IncompleteRead(body, response.length)
-        return {"status": response.status, "reason": response.reason, "body": body.decode("utf-8", "replace")}
+        return {
+            "status": response.status,
+            "reason": response.reason,
+            "body": body.decode("utf-8", "replace"),
+        }

@@ -10,17 +10,24 @@ from reconciler.onhost.files import absolute
 
 
 def same(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Answer `same`: None where nobody can say. `theirs` is a path of the process `pid`, which may be in a container.
+    """Answer `same`: None where nobody can say.
 
-    Links lead to the file that they name, wherever they are; a bind mount shows the same file. A copy of the same name
-    and size is as good as the file.
+    `theirs` is a path of the process `pid`, which may be in a container.
+
+    Links lead to the file that they name, wherever they are; a bind mount shows the same file. A
+    copy of the same name and size is as good as the file.
     """
-    ours, theirs = _status(absolute(request["ours"], directory)), _as_seen_by(int(request["pid"]), request["theirs"])
+    ours, theirs = (
+        _status(absolute(request["ours"], directory)),
+        _as_seen_by(int(request["pid"]), request["theirs"]),
+    )
     if ours is None or theirs is None:
         return {"same": None}
     if os.path.samestat(ours, theirs):
         return {"same": True}
-    alike = ours.st_size == theirs.st_size and os.path.basename(request["ours"]) == os.path.basename(request["theirs"])
+    alike = ours.st_size == theirs.st_size and os.path.basename(
+        request["ours"]
+    ) == os.path.basename(request["theirs"])
     return {"same": None if alike else False}
 
 

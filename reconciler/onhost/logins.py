@@ -1,4 +1,7 @@
-"""What becomes of a user's processes and services when they log out. Source: logind.conf(5), loginctl(1), systemd 252."""
+"""What becomes of a user's processes and services when they log out.
+
+Source: logind.conf(5), loginctl(1), systemd 252.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,15 @@ _NAMES = ("KillUserProcesses", "KillOnlyUsers", "KillExcludeUsers")
 def logins(user: str) -> dict[str, bool]:
     """Answer whether logging out ends the user's processes, and whether their services go on without them."""
     settings = _settings()
-    only, but = settings.get("KillOnlyUsers", "").split(), settings.get("KillExcludeUsers", "").split()
-    kills = settings.get("KillUserProcesses") == "yes" and (not only or user in only) and user not in but
+    only, but = (
+        settings.get("KillOnlyUsers", "").split(),
+        settings.get("KillExcludeUsers", "").split(),
+    )
+    kills = (
+        settings.get("KillUserProcesses") == "yes"
+        and (not only or user in only)
+        and user not in but
+    )
     return {"kills": kills, "lingers": os.path.exists(os.path.join(LINGERING, user))}
 
 

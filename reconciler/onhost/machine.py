@@ -32,14 +32,21 @@ _TOTAL = re.compile(rb"^MemTotal:\s+(\d+) kB", re.MULTILINE)
 
 
 def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[str, Any]:
-    """Answer what there is; `search` says whether to look for weights, `folders` which folders to judge."""
+    """Answer what there is.
+
+    `search` says whether to look for weights, `folders` which folders to judge.
+    """
     proc, home = os.path.join(root, "proc"), os.path.expanduser("~")
     serving = servers.servers(proc)
     wanted = request.get("search", True)
     free = _free_port(proc)
     named = [path for one in serving for path in _weights(one, proc)]
     environments = [os.environ, *(servers.environment(one["pid"], proc) for one in serving)]
-    found = search.search(search.places(home, environments, root), named) if wanted else search.Search([], "")
+    found = (
+        search.search(search.places(home, environments, root), named)
+        if wanted
+        else search.Search([], "")
+    )
     known = {search.identity(file["path"]): file["path"] for file in found.files}
     return {
         "name": socket.gethostname(),
@@ -49,10 +56,15 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
         "cards": cards(root),
         "nodes": [_node(path) for path in contact.gpus(root)["nodes"]],
         "programs": _programs(),
-        "servers": [{**one, "port": one["port"] or free, "mapped": _as_found(one, known, proc)} for one in serving],
+        "servers": [
+            {**one, "port": one["port"] or free, "mapped": _as_found(one, known, proc)}
+            for one in serving
+        ],
         "weights": found.files,
         "cut": found.cut,
-        "folders": [_folder(files.absolute(path, directory)) for path in request.get("folders", ())],
+        "folders": [
+            _folder(files.absolute(path, directory)) for path in request.get("folders", ())
+        ],
         "free_port": free,
     }
 
@@ -62,26 +74,52 @@ def cards(root: str = "/") -> list[dict[str, Any]]:
     found = []
     for path in sorted(glob.glob(os.path.join(root, "proc/driver/nvidia/gpus/*/information"))):
         model = _MODEL.search(_text(path))
-        found.append({"vendor": "nvidia", "name": model[1].strip() if model else "", "memory_bytes": None})
+        found.append(
+            {"vendor": "nvidia", "name": model[1].strip() if model else "", "memory_bytes": None}
+        )
     for device in sorted(glob.glob(os.path.join(root, "sys/class/drm/card[0-9]*/device"))):
         vendor = _VENDORS.get(_text(f"{device}/vendor").strip())
-        if vendor is None or (vendor == "nvidia" and found) or "-" in os.path.basename(os.path.dirname(device)):
+        if (
+            vendor is None
+            or (vendor == "nvidia" and found)
+            or "-" in os.path.basename(os.path.dirname(device))
+        ):
             continue
         total = _text(f"{device}/mem_info_vram_total").strip()
         name = _text(f"{device}/product_name").strip()
-        found.append({"vendor": vendor, "name": name, "memory_bytes": int(total) if total.isdecimal() else None})
+        found.append(
+            {
+                "vendor": vendor,
+                "name": name,
+                "memory_bytes": int(total) if total.isdecimal() else None,
+            }
+        )
     return found
 
 
 def _weights(server: dict[str, Any], proc: str) -> list[str]:
     """Return the files that a server was told of and that look like weights, then those that it has in memory."""
-    flags = [part for word in server["flags"] for part in (word.split("=", 1) if word.startswith("--") else [word])]
-    told = [word for before, word in zip(["", *flags], flags) if before in _OF_WEIGHTS or word.endswith(".gguf")]
+    flags = [
+        part
+        for word in server["flags"]
+        for part in (word.split("=", 1) if word.startswith("--") else [word])
+    ]
+    told = [
+        word
+        for before, word in zip(["", *flags], flags)
+        if before in _OF_WEIGHTS or word.endswith(".gguf")
+    ]
     paths = [*(os.path.join(server["directory"], word) for word in told), *server["mapped"]]
-    return [path for path in paths if os.path.isabs(path) and path.isprintable() and _is_here(server, path, proc)]
+    return [
+        path
+        for path in paths
+        if os.path.isabs(path) and path.isprintable() and _is_here(server, path, proc)
+    ]
 
 
-def _as_found(server: dict[str, Any], known: dict[tuple[int, int] | None, str], proc: str) -> list[str]:
+def _as_found(
+    server: dict[str, Any], known: dict[tuple[int, int] | None, str], proc: str
+) -> list[str]:
     """Return the files in a server's memory by the names under which they were found, without the later parts of one."""
     found = [(path, known.get(_identity(server, path, proc))) for path in server["mapped"]]
     paths = [here or ("" if server["container"] else caches.named(path)) for path, here in found]
@@ -95,16 +133,25 @@ def _is_here(server: dict[str, Any], path: str, proc: str) -> bool:
 
 
 def _identity(server: dict[str, Any], path: str, proc: str) -> tuple[int, int] | None:
-    """Return which file a server means by a path; in a container, that is often another one than here."""
+    """Return which file a server means by a path.
+
+    In a container, that is often another one than here.
+    """
     root = procfs.root(server["pid"], proc) if server["container"] else ""
     return search.identity(root + path)
 
 
 def _programs() -> list[str]:
     """Return the llama-servers that can be run: the one on the PATH first, then those in well-known places."""
-    folders = [place for pattern in PROGRAM_PLACES for place in sorted(glob.glob(os.path.expanduser(pattern)))]
+    folders = [
+        place
+        for pattern in PROGRAM_PLACES
+        for place in sorted(glob.glob(os.path.expanduser(pattern)))
+    ]
     on_path = shutil.which(servers.PROGRAM)
-    beside = [path for folder in folders for path in [shutil.which(servers.PROGRAM, path=folder)] if path]
+    beside = [
+        path for folder in folders for path in [shutil.which(servers.PROGRAM, path=folder)] if path
+    ]
     return list(dict.fromkeys([*([on_path] if on_path else ()), *beside]))
 
 
@@ -128,7 +175,13 @@ def _folder(path: str) -> dict[str, Any]:
     obstacle = files.obstacle(above)
     writable = not obstacle and os.access(above, os.W_OK | os.X_OK)
     free = files.free_bytes(path) or 0
-    return {"path": path, "nearest": above, "writable": writable, "free_bytes": free, "obstacle": obstacle}
+    return {
+        "path": path,
+        "nearest": above,
+        "writable": writable,
+        "free_bytes": free,
+        "obstacle": obstacle,
+    }
 
 
 def _memory(proc: str) -> int:

@@ -1,6 +1,7 @@
 """What this host can see of its network, and the packet that wakes others on it.
 
-Source: ip(7), arp(7), netdevice(7); the magic packet is six bytes of FF and sixteen times the address of the card.
+Source: ip(7), arp(7), netdevice(7); the magic packet is six bytes of FF and sixteen times the
+address of the card.
 """
 
 from __future__ import annotations
@@ -80,9 +81,13 @@ def _broadcasts(interface: str | None) -> Iterator[str]:
                 continue
             with contextlib.suppress(OSError):
                 asked = struct.pack("256s", name.encode()[:15])
-                address, mask = (struct.unpack("!I", fcntl.ioctl(one, what, asked)[20:24])[0] for what in (_ADDRESS, _NETMASK))
+                address, mask = (
+                    struct.unpack("!I", fcntl.ioctl(one, what, asked)[20:24])[0]
+                    for what in (_ADDRESS, _NETMASK)
+                )
                 hosts = ~mask & 0xFFFFFFFF
-                # Not what the interface calls its broadcast address: one that `ip addr add` gave its address has none.
+                # Not what the interface calls its broadcast address: one that `ip addr add` gave
+                # its address has none.
                 if hosts > 1:
                     yield socket.inet_ntoa(struct.pack("!I", address | hosts))
 
@@ -94,9 +99,13 @@ def _bytes(address: str) -> bytes:
 def wake_on(request: dict[str, Any], _: str, root: str = "/") -> dict[str, Any]:
     """Answer which card has an address, and what wakes it: `settings` are ethtool's letters, None when nobody may know."""
     mac = request["mac"].lower().replace("-", ":")
-    folders = [os.path.dirname(path) for path in glob.glob(os.path.join(root, "sys/class/net/*/address"))]
+    folders = [
+        os.path.dirname(path) for path in glob.glob(os.path.join(root, "sys/class/net/*/address"))
+    ]
     # Bonds and bridges have the address of a card of theirs, and no switch to wake by.
-    for folder in sorted(folders, key=lambda folder: (not os.path.exists(f"{folder}/device"), folder)):
+    for folder in sorted(
+        folders, key=lambda folder: (not os.path.exists(f"{folder}/device"), folder)
+    ):
         if procfs.read(f"{folder}/address").decode().strip().lower() == mac:
             return {"interface": os.path.basename(folder), **_ethtool(os.path.basename(folder))}
     return {"interface": None, "settings": None, "supported": None, "said": ""}
@@ -115,7 +124,11 @@ def _ethtool(interface: str) -> dict[str, Any]:
             continue
         found, can = _WAKE_ON.search(done.stdout), _SUPPORTED.search(done.stdout)
         if found:
-            return {"settings": found[1].decode(), "supported": can[1].decode() if can else "", "said": ""}
+            return {
+                "settings": found[1].decode(),
+                "supported": can[1].decode() if can else "",
+                "said": "",
+            }
         said = "ethtool tells it to root alone"
     return {"settings": None, "supported": None, "said": said}
 
@@ -140,12 +153,22 @@ def _gateway_beside(host: str) -> str:
     """Return the gateway of the network that this host shares with another."""
     target = struct.unpack("!I", socket.inet_aton(_resolved(host)))[0]
     routes = list(_routes())
-    best = max((route for route in routes if target & route[2] == route[1]), key=lambda route: route[2], default=None)
+    best = max(
+        (route for route in routes if target & route[2] == route[1]),
+        key=lambda route: route[2],
+        default=None,
+    )
     if best is None or best[3]:
-        raise HostProblem(f"{host} is not on a network of the controller's; name an address that is with `canary:`")
+        raise HostProblem(
+            f"{host} is not on a network of the controller's; name an address that is with"
+            " `canary:`"
+        )
     gateways = [route[3] for route in routes if route[0] == best[0] and route[3]]
     if not gateways:
-        raise HostProblem(f"the network of {host} has no gateway here; name an address there that always answers with `canary:`")
+        raise HostProblem(
+            f"the network of {host} has no gateway here; name an address there that always answers"
+            " with `canary:`"
+        )
     return socket.inet_ntoa(struct.pack("!I", gateways[0]))
 
 
@@ -160,7 +183,10 @@ def _routes() -> Iterator[tuple[str, int, int, int]]:
 def _echoes(address: str) -> bool:
     """Return whether an echo request is answered. Source: icmp(7)."""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind, socket.IPPROTO_ICMP) as one:
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_INET, kind, socket.IPPROTO_ICMP) as one,
+        ):
             one.sendto(_echo_request(), (address, 0))
             until = time.monotonic() + ANSWER_SECONDS / 2
             while select.select([one], [], [], max(0.0, until - time.monotonic()))[0]:

@@ -1,4 +1,7 @@
-"""What nvidia-smi says of the cards of this host. Source: `nvidia-smi -q -x`, nvsmi_device_v12.dtd and earlier."""
+"""What nvidia-smi says of the cards of this host.
+
+Source: `nvidia-smi -q -x`, nvsmi_device_v12.dtd and earlier.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ MIB = 1024 * 1024
 
 def cards(seconds: float = SECONDS) -> dict[str, Any]:
     """Answer every card with its memory in bytes, None where it has none of its own, and who holds it."""
-    from xml.etree.ElementTree import ParseError, fromstring  # noqa: PLC0415 - a megabyte that few hosts need
+    from xml.etree.ElementTree import (  # noqa: PLC0415 - a megabyte that few hosts need
+        ParseError,
+        fromstring,
+    )
 
     try:
         done = subprocess.run(
@@ -28,10 +34,13 @@ def cards(seconds: float = SECONDS) -> dict[str, Any]:
             check=False,
         )
     except FileNotFoundError:
-        raise HostProblem("there is no nvidia-smi on the PATH there; install what the NVIDIA driver brings for it") from None
+        raise HostProblem(
+            "there is no nvidia-smi on the PATH there; install what the NVIDIA driver brings for it"
+        ) from None
     except subprocess.TimeoutExpired:
         raise HostProblem(
-            f"nvidia-smi did not answer within {seconds:g} s; `dmesg` there says why, and a reboot ends it"
+            f"nvidia-smi did not answer within {seconds:g} s; `dmesg` there says why, and a reboot"
+            " ends it"
         ) from None
     if done.returncode:
         said = " ".join((done.stdout + done.stderr).decode("utf-8", "replace").split())

@@ -8,8 +8,15 @@ from reconciler.onhost import containers, services
 
 
 def origin(pid: int, proc: str = "/proc") -> dict[str, Any]:
-    """Return container, service and supervisor of a process; what runs in a container is started by that alone."""
+    """Return container, service and supervisor of a process.
+
+    What runs in a container is started by that alone.
+    """
     inside = containers.container(pid, proc)
     if inside is not None:
         return {"container": inside, "service": None, "supervisor": ""}
-    return {"container": None, "service": services.service(pid, proc), "supervisor": services.supervisor(pid, proc)}
+    return {
+        "container": None,
+        "service": services.service(pid, proc),
+        "supervisor": services.supervisor(pid, proc),
+    }

@@ -1,6 +1,7 @@
 """Who listens on a TCP port: the sockets that do, then the process that holds one of them.
 
-The process is sought among our own units and the last answers before anywhere else, because this is polled.
+The process is sought among our own units and the last answers before anywhere else, because this is
+polled.
 """
 
 from __future__ import annotations
@@ -22,15 +23,22 @@ _recent: dict[int, None] = {}
 def owner(port: int, directory: str | None = None) -> dict[str, Any]:
     """Answer who listens on `port` on any address; the pid is None when the process cannot be seen.
 
-    With a `directory`, the model is named only for a unit that was started from there; another one is kept by another reconciler.
+    With a `directory`, the model is named only for a unit that was started from there; another one
+    is kept by another reconciler.
     """
     found = sockets.listening(port)
     if not found:
         return {"owner": None}
     links = {f"socket:[{one.inode}]" for one in found}
-    pid = _holder(_expected(), links) or _holder(procfs.pids(), links) or servers.of_user(port, found[0].user)
+    pid = (
+        _holder(_expected(), links)
+        or _holder(procfs.pids(), links)
+        or servers.of_user(port, found[0].user)
+    )
     if pid is None:
-        return {"owner": {"pid": None, "name": f"a program of {_user(found[0].user)}", "model": None}}
+        return {
+            "owner": {"pid": None, "name": f"a program of {_user(found[0].user)}", "model": None}
+        }
     expect(pid)
     text = procfs.mark_text(pid)
     ours = text is not None and (directory is None or procfs.works_in(pid, directory))

@@ -18,24 +18,37 @@ TOLERATED_SECONDS = 1.0
 
 
 def prepared(directory: str) -> dict[str, Any]:
-    """Answer with which preparation the host was made ready since it came up; a note that makes no sense tells of none."""
+    """Answer with which preparation the host was made ready since it came up.
+
+    A note that makes no sense tells of none.
+    """
     try:
         note = json.loads(files.read_bounded(os.path.join(directory, NOTE), NOTE_LIMIT))
-        stands = note["boot_id"] == procfs.boot_id() and abs(note["slept"] - _slept()) < TOLERATED_SECONDS
+        stands = (
+            note["boot_id"] == procfs.boot_id()
+            and abs(note["slept"] - _slept()) < TOLERATED_SECONDS
+        )
         return {"digest": str(note["digest"]) if stands else ""}
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return {"digest": ""}
 
 
 def prepare(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Run what is to be run, then the check and what helps; answer the remedies that were tried. Raise HostProblem."""
+    """Run what is to be run, then the check and what helps; answer the remedies that were tried.
+
+    Raise HostProblem.
+    """
     preparation = request["preparation"]
     seconds = float(preparation["timeout"])
     for words in preparation["run"]:
         complaint = _complaint(words, seconds)
         if complaint:
             raise HostProblem(complaint)
-    tried = _healed(preparation["check"], preparation["remedies"], seconds) if preparation["check"] else []
+    tried = (
+        _healed(preparation["check"], preparation["remedies"], seconds)
+        if preparation["check"]
+        else []
+    )
     os.makedirs(directory, mode=0o700, exist_ok=True)
     note = {"digest": request["digest"], "boot_id": procfs.boot_id(), "slept": _slept()}
     files.write_durably(os.path.join(directory, NOTE), json.dumps(note, sort_keys=True).encode())
@@ -43,7 +56,10 @@ def prepare(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def _healed(check: list[str], remedies: list[list[str]], seconds: float) -> list[str]:
-    """Return the remedies that it took until the check passed; raise HostProblem when it never did."""
+    """Return the remedies that it took until the check passed.
+
+    Raise HostProblem when it never did.
+    """
     tried: list[str] = []
     complaint = _complaint(check, seconds)
     for remedy in remedies:
@@ -64,7 +80,11 @@ def _complaint(words: list[str], seconds: float) -> str:
     except HostProblem as problem:
         return str(problem)
     said = (ran["err"] or ran["out"]).strip().splitlines()[-LAST_LINES:]
-    return f"`{' '.join(words)}` ended with {ran['code']}: {' / '.join(said) or 'it wrote nothing'}" if ran["code"] else ""
+    return (
+        f"`{' '.join(words)}` ended with {ran['code']}: {' / '.join(said) or 'it wrote nothing'}"
+        if ran["code"]
+        else ""
+    )
 
 
 def _slept() -> float:

@@ -1,8 +1,8 @@
 """Processes that outlive whoever started them: spawn, identity, exit.
 
-A process is told from every other by pid, start ticks, boot id and the inode of its pidfd, because a pid is reused
-and two processes can start in one tick. Whoever signals opens the pidfd first, compares, and then uses only the
-pidfd.
+A process is told from every other by pid, start ticks, boot id and the inode of its pidfd, because
+a pid is reused and two processes can start in one tick. Whoever signals opens the pidfd first,
+compares, and then uses only the pidfd.
 """
 
 from __future__ import annotations
@@ -24,8 +24,17 @@ from reconciler.onhost.problem import HostProblem, explain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SUPERVISOR = ("RECONCILER_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY")
-"""What a supervisor told *us* about ourselves; an engine that believed it would speak in our name."""
+_SUPERVISOR = (
+    "RECONCILER_",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_",
+    "LISTEN_",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "CREDENTIALS_DIRECTORY",
+)
+"""What a supervisor told *us* about ourselves; an engine that believed it would speak in our
+name."""
 
 
 class _Child(subprocess.Popen):  # type: ignore[type-arg]
@@ -53,13 +62,18 @@ def identity(pid: int) -> dict[str, Any] | None:
 
 
 def pidfd(pid: int) -> int | None:
-    """Open a pidfd, None when there is no such process; raise HostProblem where the kernel has none."""
+    """Open a pidfd, None when there is no such process.
+
+    Raise HostProblem where the kernel has none.
+    """
     try:
         return os.pidfd_open(pid)
     except OSError as error:
         if error.errno in {errno.ESRCH, errno.EINVAL}:
             return None
-        raise HostProblem(f"cannot open a pidfd: {explain(error)}; Linux 5.3 or later is needed") from error
+        raise HostProblem(
+            f"cannot open a pidfd: {explain(error)}; Linux 5.3 or later is needed"
+        ) from error
 
 
 def opened(wanted: dict[str, Any]) -> int | None:
@@ -97,7 +111,10 @@ def exited(descriptor: int, seconds: float) -> bool:
 
 
 def exit_code(pid: int) -> int | None:
-    """Reap the process if it is a child of ours that ended; return its code, negative for a signal."""
+    """Reap the process if it is a child of ours that ended.
+
+    Return its code, negative for a signal.
+    """
     with _children_lock:
         child = _children.get(pid)
         if child is None or child.poll() is None:
@@ -114,7 +131,10 @@ def reap() -> None:
 
 
 def wait_exit(wanted: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """Wait until a process is gone, at most `timeout` seconds; answer whether it is, and our child's exit code."""
+    """Wait until a process is gone, at most `timeout` seconds.
+
+    Answer whether it is, and our child's exit code.
+    """
     with holding(wanted) as descriptor:
         gone = descriptor is None or exited(descriptor, timeout)
     return {"gone": gone, "exit_code": exit_code(int(wanted["pid"])) if gone else None}
@@ -128,7 +148,9 @@ def spawn(request: dict[str, Any], directory: str) -> dict[str, Any]:
     for folder in (request["directory"], *request["folders"]):
         os.makedirs(os.path.join(directory, folder), mode=0o700, exist_ok=True)
     with _log(os.path.join(directory, request["log"])) as log:
-        child = _start(argv, os.path.join(directory, request["directory"]), _environment(request), log)
+        child = _start(
+            argv, os.path.join(directory, request["directory"]), _environment(request), log
+        )
     started = _own(child)
     return {"identity": started, "at": time.time()}
 
@@ -159,7 +181,8 @@ def _start(argv: list[str], directory: str, environment: dict[str, str], log: in
         raise HostProblem(f"cannot start {argv[0]}: {words}") from error
     except ValueError as error:
         raise HostProblem(
-            f"cannot start {argv[0]!r}: its arguments or environment hold a character that no process can be given"
+            f"cannot start {argv[0]!r}: its arguments or environment hold a character that no"
+            " process can be given"
         ) from error
 
 
@@ -167,9 +190,14 @@ def _environment(request: dict[str, Any]) -> dict[str, str]:
     """Return our environment without what must not reach an engine, with what the command asks for and the mark."""
     scrubbed = (*_SUPERVISOR, *request["scrub"])
     passes = request.get("keep", ())
-    kept = {name: value for name, value in os.environ.items() if name in passes or not name.startswith(scrubbed)}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in passes or not name.startswith(scrubbed)
+    }
     mark = json.dumps(request["mark"], sort_keys=True, separators=(",", ":"))
-    # The mark stands first, where a bounded read finds it; SPT_NOENV keeps Python's setproctitle from overwriting it.
+    # The mark stands first, where a bounded read finds it; SPT_NOENV keeps Python's setproctitle
+    # from overwriting it.
     return {procfs.MARK: mark, "SPT_NOENV": "1", **kept, **request["env"], procfs.MARK: mark}
 
 

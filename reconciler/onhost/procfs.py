@@ -26,17 +26,22 @@ _LATER_PREFIX = b"\0" + _PREFIX
 _DEAD = b"ZXx"
 _PARENT, _SESSION, _FLAGS, _START, _CODE, _STACK = 1, 3, 6, 19, 23, 25
 _OF_THE_KERNEL = 0x00200000
-"""The flag of a thread of the kernel: PF_KTHREAD in its include/linux/sched.h. It is gone when such a thread runs a program."""
+"""The flag of a thread of the kernel: PF_KTHREAD in its include/linux/sched.h. It is gone when such
+a thread runs a program."""
 
 _ENDING = 0x00000004
-"""The flag of a process that lets go of its memory before it is a zombie: PF_EXITING, from the same place."""
+"""The flag of a process that lets go of its memory before it is a zombie: PF_EXITING, from the same
+place."""
 
 _FIELDS = ("controller", "model", "digest")
 _MORE = {"port": int, "slots": str, "fingerprint": str}
 
 
 class Process(NamedTuple):
-    """A process: `start` is in clock ticks since boot; a zombie is not alive, nor is a thread of the kernel."""
+    """A process: `start` is in clock ticks since boot.
+
+    A zombie is not alive, nor is a thread of the kernel.
+    """
 
     pid: int
     parent: int
@@ -46,7 +51,10 @@ class Process(NamedTuple):
 
 
 def read(path: str, limit: int = 4096) -> bytes:
-    """Return at most `limit` bytes of a file that gives its content in one read; b"" when it cannot be read."""
+    """Return at most `limit` bytes of a file that gives its content in one read.
+
+    B"" when it cannot be read.
+    """
     return _content(path, limit) or b""
 
 
@@ -71,7 +79,10 @@ def memory_bytes(field: str) -> int:
 
 
 def parse_stat(pid: int, content: bytes) -> Process | None:
-    """Return the process that a /proc/PID/stat describes; a program's name may hold spaces and parentheses."""
+    """Return the process that a /proc/PID/stat describes.
+
+    A program's name may hold spaces and parentheses.
+    """
     fields = content.rpartition(b")")[2].split(None, _START + 1)
     if len(fields) <= _START:
         return None
@@ -132,12 +143,17 @@ def mark_text(pid: int, proc: str = "/proc") -> str | None:
     environment = _environment(pid, proc)
     if not environment.startswith(_PREFIX) and _LATER_PREFIX not in environment:
         return None
-    text = next(entry for entry in environment.split(b"\0") if entry.startswith(_PREFIX))[len(_PREFIX) :]
+    text = next(entry for entry in environment.split(b"\0") if entry.startswith(_PREFIX))[
+        len(_PREFIX) :
+    ]
     return text.decode("utf-8", "replace") if parse_mark(text.decode("utf-8", "replace")) else None
 
 
 def _environment(pid: int, proc: str) -> bytes:
-    """Return a process's environment as it was given; one that is on its way to its next program is waited for."""
+    """Return a process's environment as it was given.
+
+    One that is on its way to its next program is waited for.
+    """
     path, until = f"{proc}/{pid}/environ", time.monotonic() + EXEC_SECONDS
     environment = _content(path, ENVIRON_LIMIT)
     while environment == b"" and time.monotonic() < until:
@@ -152,10 +168,15 @@ def _environment(pid: int, proc: str) -> bytes:
 def _program(pid: int, proc: str) -> tuple[bytes, ...]:
     """Return what differs between one program of a process and the next: where its code and its stack begin; () without one.
 
-    From leaving one until entering the next its code begins at 0 (fs/proc/array.c, seen with Linux 6.18).
+    From leaving one until entering the next its code begins at 0 (fs/proc/array.c, seen with Linux
+    6.18).
     """
     fields = read(f"{proc}/{pid}/stat").rpartition(b")")[2].split(None, _STACK + 1)
-    runs_one = len(fields) > _STACK and fields[0] not in _DEAD and not int(fields[_FLAGS]) & (_OF_THE_KERNEL | _ENDING)
+    runs_one = (
+        len(fields) > _STACK
+        and fields[0] not in _DEAD
+        and not int(fields[_FLAGS]) & (_OF_THE_KERNEL | _ENDING)
+    )
     return (fields[_CODE], fields[_STACK]) if runs_one else ()
 
 
@@ -200,7 +221,10 @@ def offspring(pid: int) -> list[int]:
         except OSError:
             continue
         for thread in threads:
-            below = [int(child) for child in read(f"/proc/{current}/task/{thread}/children", 65536).split()]
+            below = [
+                int(child)
+                for child in read(f"/proc/{current}/task/{thread}/children", 65536).split()
+            ]
             found += below
             waiting += below
     return found
@@ -219,7 +243,10 @@ def ticks() -> int:
 
 
 def link(path: str) -> str:
-    """Return where a link leads, as text that can be written anywhere; "" when it cannot be read."""
+    """Return where a link leads, as text that can be written anywhere.
+
+    "" when it cannot be read.
+    """
     try:
         return os.readlink(os.fsencode(path)).decode("utf-8", "replace")
     except OSError:
@@ -227,7 +254,10 @@ def link(path: str) -> str:
 
 
 def descriptors(pid: int, proc: str = "/proc") -> Iterator[str]:
-    """Yield what a process has open; raise OSError when that is hidden. One that is closed meanwhile is ""."""
+    """Yield what a process has open; raise OSError when that is hidden.
+
+    One that is closed meanwhile is "".
+    """
     folder = f"{proc}/{pid}/fd"
     return (link(f"{folder}/{descriptor}") for descriptor in os.listdir(folder))
 
@@ -238,4 +268,6 @@ def works_in(pid: int, directory: str) -> bool:
         place = os.readlink(f"/proc/{pid}/cwd")
     except OSError:
         return False
-    return place.removesuffix(" (deleted)").startswith(os.path.realpath(directory).rstrip("/") + "/")
+    return place.removesuffix(" (deleted)").startswith(
+        os.path.realpath(directory).rstrip("/") + "/"
+    )

@@ -12,7 +12,10 @@ OUTPUT_LIMIT = 16 * 1024
 
 
 def run(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """Run a program and answer its exit code and the last of what it said; `env` is added to the environment."""
+    """Run a program and answer its exit code and the last of what it said.
+
+    `env` is added to the environment.
+    """
     argv, seconds = request["argv"], float(request["seconds"])
     try:
         done = subprocess.run(  # noqa: S603 - that is what an operator asks for

@@ -1,7 +1,8 @@
 """What `systemctl show` prints, read back the way systemd writes it (seen with 252).
 
-A list of paths or assignments is one line of words: a word that needs it stands in double quotes with C escapes. A list
-of structures (EnvironmentFiles=, ExecStart=) is a line for each, and nothing in such a line is quoted.
+A list of paths or assignments is one line of words: a word that needs it stands in double quotes
+with C escapes. A list of structures (EnvironmentFiles=, ExecStart=) is a line for each, and nothing
+in such a line is quoted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ _SET = re.compile(rf"^\s*{KEY}\s*=\s*\S", re.MULTILINE)
 
 
 def states(text: str, names: tuple[str, ...]) -> list[State]:
-    """Return the properties of every unit that is shown; the lines of a property that has several stay together."""
+    """Return the properties of every unit that is shown.
+
+    The lines of a property that has several stay together.
+    """
     found = []
     for block in text.strip("\n").split("\n\n"):
         state = dict.fromkeys(names, "")
@@ -37,7 +41,10 @@ def states(text: str, names: tuple[str, ...]) -> list[State]:
 
 def words(text: str) -> list[str]:
     """Return the words of a list."""
-    return [_ESCAPE.sub(_unescaped, quoted) if plain == "" else plain for quoted, plain in _WORD.findall(text)]
+    return [
+        _ESCAPE.sub(_unescaped, quoted) if plain == "" else plain
+        for quoted, plain in _WORD.findall(text)
+    ]
 
 
 def _unescaped(match: re.Match[str]) -> str:
@@ -53,8 +60,13 @@ def program(state: State) -> str:
 
 
 def environment_files(state: State) -> list[str]:
-    """Return the files that an environment is read from and that are there; a path may be a pattern, and may be missing."""
-    patterns = [line.rpartition(" (ignore_errors=")[0] for line in state["EnvironmentFiles"].splitlines()]
+    """Return the files that an environment is read from and that are there.
+
+    A path may be a pattern, and may be missing.
+    """
+    patterns = [
+        line.rpartition(" (ignore_errors=")[0] for line in state["EnvironmentFiles"].splitlines()
+    ]
     return [path for pattern in patterns for path in sorted(glob.glob(pattern))][:FILES_LIMIT]
 
 
@@ -65,8 +77,13 @@ def written_by_hand(state: State) -> list[str]:
 
 
 def key_source(state: State) -> str:
-    """Return what makes a service want an API key, as far as this account can read it; never the key."""
-    if any(word.startswith(f"{KEY}=") and word != f"{KEY}=" for word in words(state["Environment"])):
+    """Return what makes a service want an API key, as far as this account can read it.
+
+    Never the key.
+    """
+    if any(
+        word.startswith(f"{KEY}=") and word != f"{KEY}=" for word in words(state["Environment"])
+    ):
         return f"{KEY} in its Environment="
     for path in environment_files(state):
         if _SET.search(_content(path)):

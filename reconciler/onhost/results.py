@@ -9,49 +9,75 @@ from collections.abc import Mapping
 CONTROLS = ("ExecCondition", "ExecStartPre", "ExecStartPost")
 """What runs beside a service's own program; the first of them that fails ends the start."""
 
-PROPERTIES = ("Result", "ExecMainCode", "ExecMainStatus", "ConditionResult", "ConditionTimestampMonotonic")
+PROPERTIES = (
+    "Result",
+    "ExecMainCode",
+    "ExecMainStatus",
+    "ConditionResult",
+    "ConditionTimestampMonotonic",
+)
 
 _EXITED, _KILLED, _DUMPED = "1", "2", "3"
-"""CLD_EXITED, CLD_KILLED and CLD_DUMPED: how waitid(2) tells of an end, and `systemctl show` of the main process."""
+"""CLD_EXITED, CLD_KILLED and CLD_DUMPED: how waitid(2) tells of an end, and `systemctl show` of the
+main process."""
 
 _CODES = {"exited": _EXITED, "killed": _KILLED, "dumped": _DUMPED}
 _RUN = re.compile(r"; code=(exited|killed|dumped) ; status=(\d+)")
 _NOT_RUN = range(200, 246)
-"""Statuses that mean that systemd could not make ready for the program, or run it: systemd.exec(5), PROCESS EXIT CODES."""
+"""Statuses that mean that systemd could not make ready for the program, or run it: systemd.exec(5),
+PROCESS EXIT CODES."""
 
 _CLAUSES = {
     "timeout": "a time limit of its unit had passed (TimeoutStartSec=, RuntimeMaxSec=)",
     "watchdog": "it gave no sign of life within WatchdogSec=",
-    "protocol": "it ended, or left no PID file, before it said that it is ready, as its Type= wants",
+    "protocol": (
+        "it ended, or left no PID file, before it said that it is ready, as its Type= wants"
+    ),
     "oom-kill": "the kernel ended it because memory ran out",
     "start-limit-hit": "it was started too often in a short time (StartLimitBurst=)",
     "exec-condition": "its ExecCondition= did not let it start",
     "resources": "systemd could not get what it needs to start it",
 }
-_NOTHING_RAN = "nothing of it ran, or it was over at once: a condition of its unit is not met, or a unit that it requires failed"
+_NOTHING_RAN = (
+    "nothing of it ran, or it was over at once: a condition of its unit is not met, or a unit that"
+    " it requires failed"
+)
 
 
 def ending(state: Mapping[str, str], controls: Mapping[str, str], when: str = "") -> str:
-    """Return how a service ended. `controls` are what systemd shows of the programs beside it; `when` follows a plain end."""
+    """Return how a service ended.
+
+    `controls` are what systemd shows of the programs beside it; `when` follows a plain end.
+    """
     result = state["Result"]
     for name in CONTROLS:
         for code, status in _RUN.findall(controls.get(name, "")):
             if status != "0" and result != "exec-condition":
                 return f"its {name}= " + (
-                    "ran too long (TimeoutStartSec=)" if result == "timeout" else _end(_CODES[code], status)
+                    "ran too long (TimeoutStartSec=)"
+                    if result == "timeout"
+                    else _end(_CODES[code], status)
                 )
     if result in _CLAUSES:
         return _CLAUSES[result]
     if state["ExecMainCode"] in _CODES.values():
         return f"it {_end(state['ExecMainCode'], state['ExecMainStatus'])}{when}"
     checked = state["ConditionTimestampMonotonic"] not in {"", "0"}
-    return "a condition of its unit is not met (Condition...=)" if checked and state["ConditionResult"] == "no" else _NOTHING_RAN
+    return (
+        "a condition of its unit is not met (Condition...=)"
+        if checked and state["ConditionResult"] == "no"
+        else _NOTHING_RAN
+    )
 
 
 def _end(code: str, status: str) -> str:
     """Return how one process ended."""
     if code == _EXITED:
-        refused = ", with which systemd says that it could not run it (systemd.exec(5))" if int(status) in _NOT_RUN else ""
+        refused = (
+            ", with which systemd says that it could not run it (systemd.exec(5))"
+            if int(status) in _NOT_RUN
+            else ""
+        )
         return f"ended with status {status}{refused}"
     return f"{'crashed' if code == _DUMPED else 'was ended'} by {_signal(int(status))}"
 

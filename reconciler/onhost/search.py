@@ -51,9 +51,14 @@ class Search(NamedTuple):
 
 
 def places(home: str, environments: Iterable[Mapping[str, str]], root: str = "/") -> list[str]:
-    """Return the folders where models are kept, the likeliest first; `environments` may name caches."""
+    """Return the folders where models are kept, the likeliest first.
+
+    `environments` may name caches.
+    """
     mine = [os.path.join(home, folder) for folder in HOME_FOLDERS]
-    shared = [place for pattern in PLACES for place in sorted(glob.glob(os.path.join(root, pattern[1:])))]
+    shared = [
+        place for pattern in PLACES for place in sorted(glob.glob(os.path.join(root, pattern[1:])))
+    ]
     cached = [folder for environment in environments for folder in caches.folders(environment)]
     return [*cached, *mine[:-1], *shared, *mine[-1:]]
 
@@ -64,8 +69,14 @@ def search(folders: Iterable[str], named: Iterable[str], seconds: float = SECOND
     found: dict[tuple[int, int], str] = {}
     cut = ""
     paths = [caches.named(path) for path in named]
-    digests = [path for path in paths if caches.is_blob(path)]  # any other name of such a file is a better one
-    for path in (*(path for path in paths if path not in digests), *_walk(folders, until), *digests):
+    digests = [
+        path for path in paths if caches.is_blob(path)
+    ]  # any other name of such a file is a better one
+    for path in (
+        *(path for path in paths if path not in digests),
+        *_walk(folders, until),
+        *digests,
+    ):
         if not path:
             cut = f"the search for GGUF files ended after {seconds:g} s or {FOLDERS_LIMIT} folders"
         elif len(found) >= FILES_LIMIT:
@@ -105,14 +116,21 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
         for entry in entries:
             if entry.name.endswith(".gguf") and _so(entry.is_file):
                 models.append(entry.path)
-            elif not entry.name.startswith(".") and entry.name not in DULL and _so(partial(entry.is_dir, follow_symlinks=False)):
+            elif (
+                not entry.name.startswith(".")
+                and entry.name not in DULL
+                and _so(partial(entry.is_dir, follow_symlinks=False))
+            ):
                 below.append(entry.path)
     # What cannot be printed cannot be written into a file of text.
     return sorted(below), sorted(path for path in models if path.isprintable())
 
 
 def _so(question: Callable[[], bool]) -> bool:
-    """Return the answer about one entry of many; one that cannot be looked at, such as a link to itself, is not so."""
+    """Return the answer about one entry of many.
+
+    One that cannot be looked at, such as a link to itself, is not so.
+    """
     try:
         return question()
     except OSError:

@@ -1,8 +1,8 @@
 """Serve requests: in-process as a function, elsewhere as a loop over JSON lines.
 
-A line is `{"id": n, "do": kind, ...}`; its answer is `{"id": n, "ok": {...}}` or `{"id": n, "error": "sentence"}`,
-and answers come in the order in which they are ready. The loop ends quietly when either end of it closes; whatever it
-started stays.
+A line is `{"id": n, "do": kind, ...}`; its answer is `{"id": n, "ok": {...}}` or `{"id": n,
+"error": "sentence"}`, and answers come in the order in which they are ready. The loop ends quietly
+when either end of it closes; whatever it started stays.
 """
 
 from __future__ import annotations
@@ -27,11 +27,18 @@ Served = Callable[[Request, str], Request]
 
 
 def answer(request: Request, directory: str) -> Request:
-    """Answer one request about the host whose own files live in `directory`; never raise for what it finds."""
+    """Answer one request about the host whose own files live in `directory`.
+
+    Never raise for what it finds.
+    """
     kind = request.get("do")
     serve = _KINDS.get(kind) if isinstance(kind, str) else None
     if serve is None:
-        return {"error": f"this host knows no request {kind!r}; is the program there of another version?"}
+        return {
+            "error": (
+                f"this host knows no request {kind!r}; is the program there of another version?"
+            )
+        }
     try:
         return {"ok": serve(request, directory)}
     except HostProblem as problem:
@@ -67,9 +74,13 @@ _KINDS: dict[str, Served] = {
     "page": lambda request, directory: _later("http_probe").page(request, directory),
     "program": lambda request, directory: files.program(request["program"], directory),
     "flags": lambda request, directory: _later("flags").refusal(request, directory),
-    "place": lambda request, directory: files.place(files.absolute(request["path"], directory), request["folder"]),
+    "place": lambda request, directory: files.place(
+        files.absolute(request["path"], directory), request["folder"]
+    ),
     "same-file": lambda request, directory: _later("identity").same(request, directory),
-    "gguf": lambda request, directory: _later("gguf").header(files.absolute(request["path"], directory)),
+    "gguf": (
+        lambda request, directory: _later("gguf").header(files.absolute(request["path"], directory))
+    ),
     "fingerprint": lambda request, directory: _later("fingerprint").fingerprint(request, directory),
     "saved": lambda request, directory: _later("slots").saved(request, directory),
     "tail": lambda request, directory: files.tail(
@@ -98,7 +109,9 @@ _KINDS: dict[str, Served] = {
     "check": lambda request, directory: _later("slots").check(request, directory),
     "note": lambda request, directory: _later("slots").note(request, directory),
     "room": lambda request, directory: _later("slots").room(request, directory),
-    "prefetch": lambda request, directory: files.prefetch(files.absolute(request["path"], directory)),
+    "prefetch": lambda request, directory: files.prefetch(
+        files.absolute(request["path"], directory)
+    ),
     "write-claim": files.write_claim,
 }
 
@@ -140,7 +153,12 @@ class LineServer:
         """Write one answer."""
         content = json.dumps(value, separators=(",", ":")).encode() + b"\n"
         if len(content) > LINE_LIMIT:
-            content = json.dumps({"id": value["id"], "error": f"the answer is longer than {LINE_LIMIT} bytes"}).encode() + b"\n"
+            content = (
+                json.dumps(
+                    {"id": value["id"], "error": f"the answer is longer than {LINE_LIMIT} bytes"}
+                ).encode()
+                + b"\n"
+            )
         self._write(content)
 
     def _write(self, content: bytes) -> None:
@@ -158,5 +176,6 @@ def main(directory: str, hello: str) -> None:
     try:
         LineServer(sys.stdin.buffer, sys.stdout.buffer, os.path.expanduser(directory)).run(hello)
     finally:
-        # Threads that still work are left behind: a stop in flight is observed again by whoever comes next.
+        # Threads that still work are left behind: a stop in flight is observed again by whoever
+        # comes next.
         os._exit(0)

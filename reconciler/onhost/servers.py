@@ -22,8 +22,8 @@ _SECRETS = ("--api-key", "-hft", "--hf-token")
 _HIDDEN = "(hidden)"
 _VALUED = {
     "LLAMA_ARG_MODEL": "--model", "LLAMA_ARG_ALIAS": "--alias", "LLAMA_ARG_CTX_SIZE": "--ctx-size",
-    "LLAMA_ARG_N_PARALLEL": "--parallel", "LLAMA_ARG_N_GPU_LAYERS": "--n-gpu-layers", "LLAMA_ARG_POOLING": "--pooling",
-    "LLAMA_ARG_HOST": "--host", "LLAMA_ARG_PORT": "--port",
+    "LLAMA_ARG_N_PARALLEL": "--parallel", "LLAMA_ARG_N_GPU_LAYERS": "--n-gpu-layers",
+    "LLAMA_ARG_POOLING": "--pooling", "LLAMA_ARG_HOST": "--host", "LLAMA_ARG_PORT": "--port",
 }  # fmt: skip
 _SWITCHES = {"LLAMA_ARG_EMBEDDINGS": "--embedding", "LLAMA_ARG_RERANKING": "--reranking"}
 _ON = ("on", "enabled", "true", "1")
@@ -34,7 +34,10 @@ _MAPPED = re.compile(rb"^\S+ \S+ \S+ \S+ \d+ +(/.*(?:\.gguf|/blobs/[0-9a-f]{40,}
 
 
 class _Program(NamedTuple):
-    """A command line, split after the words that name the program; variables that are flags come first among these."""
+    """A command line, split after the words that name the program.
+
+    Variables that are flags come first among these.
+    """
 
     words: list[str]
     flags: list[str]
@@ -49,17 +52,24 @@ def listening(proc: str = "/proc") -> dict[int, tuple[int, int]]:
 def servers(proc: str = "/proc") -> list[dict[str, Any]]:
     """Return every listening llama-server, by pid; one that another one started is left out.
 
-    The `port` is None where it listens on a Unix socket, or in a container with a network of its own.
+    The `port` is None where it listens on a Unix socket, or in a container with a network of its
+    own.
     """
     open_sockets = listening(proc)
     pids = sorted(int(name) for name in os.listdir(proc) if name.isdigit())
-    programs = {pid: program for pid in pids for program in [_program(pid, proc)] if program is not None}
+    programs = {
+        pid: program for pid in pids for program in [_program(pid, proc)] if program is not None
+    }
     found = []
     for pid, program in programs.items():
         one = procfs.parse_stat(pid, procfs.read(f"{proc}/{pid}/stat"))
         if one is not None and one.alive and one.parent not in programs:
-            found.append({**_described(pid, program, proc), "port": _port(pid, program, open_sockets, proc)})
-    return [one for one in found if one["port"] is not None or one["socket"] or one["container"]][:SERVERS_LIMIT]
+            found.append(
+                {**_described(pid, program, proc), "port": _port(pid, program, open_sockets, proc)}
+            )
+    return [one for one in found if one["port"] is not None or one["socket"] or one["container"]][
+        :SERVERS_LIMIT
+    ]
 
 
 def of_user(port: int, user: int, proc: str = "/proc") -> int | None:
@@ -73,8 +83,15 @@ def of_user(port: int, user: int, proc: str = "/proc") -> int | None:
 
 
 def environment(pid: int, proc: str = "/proc") -> dict[str, str]:
-    """Return the environment that a process was started with, empty where it is hidden. It may hold secrets."""
-    entries = procfs.read(f"{proc}/{pid}/environ", procfs.ENVIRON_LIMIT).decode("utf-8", "replace").split("\0")
+    """Return the environment that a process was started with, empty where it is hidden.
+
+    It may hold secrets.
+    """
+    entries = (
+        procfs.read(f"{proc}/{pid}/environ", procfs.ENVIRON_LIMIT)
+        .decode("utf-8", "replace")
+        .split("\0")
+    )
     return {name: value for name, _, value in (one.partition("=") for one in entries) if name}
 
 
@@ -108,17 +125,33 @@ def _program(pid: int, proc: str) -> _Program | None:
 
 
 def _as_flags(variables: dict[str, str]) -> list[str]:
-    """Return the flags that variables stand for; what is typed wins over them, as whatever comes last does."""
-    valued = [word for name, flag in _VALUED.items() if variables.get(name) for word in (flag, variables[name])]
-    return [*valued, *(flag for name, flag in _SWITCHES.items() if variables.get(name, "").lower() in _ON)]
+    """Return the flags that variables stand for.
+
+    What is typed wins over them, as whatever comes last does.
+    """
+    valued = [
+        word
+        for name, flag in _VALUED.items()
+        if variables.get(name)
+        for word in (flag, variables[name])
+    ]
+    return [
+        *valued,
+        *(flag for name, flag in _SWITCHES.items() if variables.get(name, "").lower() in _ON),
+    ]
 
 
 def _interprets(word: str) -> bool:
     return os.path.basename(word).startswith(("python", "sh", "bash", "dash"))
 
 
-def _port(pid: int, program: _Program, open_sockets: dict[int, tuple[int, int]], proc: str) -> int | None:
-    """Return the port that a process listens on; of another user's process, whose sockets are hidden, the one it was told."""
+def _port(
+    pid: int, program: _Program, open_sockets: dict[int, tuple[int, int]], proc: str
+) -> int | None:
+    """Return the port that a process listens on.
+
+    Of another user's process, whose sockets are hidden, the one it was told.
+    """
     try:
         links = set(procfs.descriptors(pid, proc))
     except FileNotFoundError:
@@ -127,7 +160,9 @@ def _port(pid: int, program: _Program, open_sockets: dict[int, tuple[int, int]],
         told = _told_port(program.flags)
         user = procfs.owner(pid, proc)
         return told if (told, user) in open_sockets.values() else None
-    ports = sorted(port for inode, (port, _) in open_sockets.items() if f"socket:[{inode}]" in links)
+    ports = sorted(
+        port for inode, (port, _) in open_sockets.items() if f"socket:[{inode}]" in links
+    )
     return ports[0] if ports else None
 
 
@@ -139,7 +174,9 @@ def _told_port(flags: list[str]) -> int:
 def _told(flags: list[str], name: str) -> str:
     """Return the last value of a flag, "" without one."""
     words = [part for word in flags for part in word.split("=", 1)]
-    return next((value for flag, value in reversed(list(zip(words, words[1:]))) if flag == name), "")
+    return next(
+        (value for flag, value in reversed(list(zip(words, words[1:]))) if flag == name), ""
+    )
 
 
 def _socket(flags: list[str], directory: str) -> str:
@@ -154,7 +191,9 @@ def _without_secrets(flags: Iterable[str]) -> list[str]:
     for word in flags:
         name, equals, _ = word.partition("=")
         follows = bool(kept) and kept[-1] in _SECRETS
-        kept.append(_HIDDEN if follows else f"{name}={_HIDDEN}" if equals and name in _SECRETS else word)
+        kept.append(
+            _HIDDEN if follows else f"{name}={_HIDDEN}" if equals and name in _SECRETS else word
+        )
     return kept
 
 
@@ -167,14 +206,23 @@ def _mapped(pid: int, proc: str) -> list[str]:
     except OSError:
         return []
     paths = {path.decode("utf-8", "replace") for path in _MAPPED.findall(content)}
-    return sorted(paths, key=lambda path: (-max(_size(path), _size(procfs.root(pid, proc) + path)), path))
+    return sorted(
+        paths, key=lambda path: (-max(_size(path), _size(procfs.root(pid, proc) + path)), path)
+    )
 
 
 def _variables(pid: int, proc: str) -> list[str]:
-    """Return the names of the other variables that stand for flags, and of that for its keys; their values stay here."""
+    """Return the names of the other variables that stand for flags, and of that for its keys.
+
+    Their values stay here.
+    """
     told = {*_VALUED, *_SWITCHES}
     names = (name for name, value in environment(pid, proc).items() if value or name != KEY)
-    return sorted(name for name in names if (name.startswith("LLAMA_ARG_") and name not in told) or name == KEY)
+    return sorted(
+        name
+        for name in names
+        if (name.startswith("LLAMA_ARG_") and name not in told) or name == KEY
+    )
 
 
 def _size(path: str) -> int:
@@ -186,7 +234,11 @@ def _size(path: str) -> int:
 
 def _file(word: str, directory: str) -> str:
     """Return the program that a word names as a path, "" for a name that was found on some PATH."""
-    return os.path.normpath(os.path.join(directory, word)) if os.sep in word and (directory or word.startswith(os.sep)) else ""
+    return (
+        os.path.normpath(os.path.join(directory, word))
+        if os.sep in word and (directory or word.startswith(os.sep))
+        else ""
+    )
 
 
 def _on_path(program: str) -> str:

@@ -1,8 +1,8 @@
 """What llama.cpp's server writes at the head of a slot file: the tokens that the slot held.
 
-Versions say little: one number had two layouts, one layout has two numbers. Both begin with magic and version. Then b10092
-has the count and the tokens; b10434 (version 2) and b11549 (version 4) have the length of a record, which begins with
--1, 1, the count and the tokens.
+Versions say little: one number had two layouts, one layout has two numbers. Both begin with magic
+and version. Then b10092 has the count and the tokens; b10434 (version 2) and b11549 (version 4)
+have the length of a record, which begins with -1, 1, the count and the tokens.
 """
 
 from __future__ import annotations
@@ -40,7 +40,11 @@ def tokens(file: BinaryIO, count: int) -> tuple[list[int] | None, str]:
         raise HostProblem(f"it holds {found} tokens, and its description says {count}")
     if found != count:
         return None, f"it is of version {head[1]}, whose layout is not known"
-    return held, "" if held is not None else f"it is of version {head[1]}, and what stands in place of its tokens is none"
+    return held, (
+        ""
+        if held is not None
+        else f"it is of version {head[1]}, and what stands in place of its tokens is none"
+    )
 
 
 def _held(file: BinaryIO, start: int, count: int) -> list[int] | None:

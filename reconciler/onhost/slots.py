@@ -1,7 +1,8 @@
 """Saved conversation slots: files with a sidecar each, sealed, checked, listed and evicted.
 
-A slot file counts only with its sidecar `FILE.slot.json`, which names its size and sha256. Everything that ends in
-`.tmp` is a leftover of something that was interrupted. Nothing else in the directory is ever touched.
+A slot file counts only with its sidecar `FILE.slot.json`, which names its size and sha256.
+Everything that ends in `.tmp` is a leftover of something that was interrupted. Nothing else in the
+directory is ever touched.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ _IDENTITY = {"pid": int, "start": int, "inode": int, "boot_id": str, "invocation
 _PROCESS = {"invocation": ""}
 """What an identity need not say: only a service of systemd has an invocation."""
 _FIELDS = {
-    "file": str, "slot": int, "tokens": int, "bytes": int, "sha256": str, "fingerprint": str, "saved_at": (int, float),
-    "identity": dict, "slot_tokens": int, "task": (int, type(None)), "attempts": list,
+    "file": str, "slot": int, "tokens": int, "bytes": int, "sha256": str, "fingerprint": str,
+    "saved_at": (int, float), "identity": dict, "slot_tokens": int, "task": (int, type(None)),
+    "attempts": list,
 }  # fmt: skip
 _ATTEMPT = {"identity": dict, "outcome": str, "reason": str}
 _COUNTS = ("slot", "tokens", "bytes")
@@ -44,12 +46,20 @@ class SlotListing(NamedTuple):
 
 
 def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Make a freshly saved file durable under its name, with its sidecar; then drop the files of its slot that it replaces."""
+    """Make a freshly saved file durable under its name, with its sidecar.
+
+    Then drop the files of its slot that it replaces.
+    """
     folder = files.absolute(request["directory"], directory)
-    temporary, name, size = _name(request["temporary"]), _name(request["file"]), int(request["size"])
+    temporary, name, size = (
+        _name(request["temporary"]),
+        _name(request["file"]),
+        int(request["size"]),
+    )
     if not temporary.endswith(TEMPORARY):
         raise HostProblem(
-            f"a slot file that is not sealed yet must end in {TEMPORARY}, so that it can be recognised: {temporary}"
+            f"a slot file that is not sealed yet must end in {TEMPORARY}, so that it can be"
+            f" recognised: {temporary}"
         )
     source, target = os.path.join(folder, temporary), os.path.join(folder, name)
     if not os.path.lexists(source) and os.path.lexists(target):
@@ -65,34 +75,67 @@ def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
         files.sync_folder(folder)
     except OSError as error:
         raise HostProblem(f"cannot put slot file {target} in place: {explain(error)}") from error
-    return {"file": name, "bytes": size, "sha256": digest, "removed": _drop_replaced(folder, sidecar)}
+    return {
+        "file": name,
+        "bytes": size,
+        "sha256": digest,
+        "removed": _drop_replaced(folder, sidecar),
+    }
 
 
 def check(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Compare a slot file, read whole, with its sidecar; answer the tokens it starts with, or None and what it looks like."""
+    """Compare a slot file, read whole, with its sidecar.
+
+    Answer the tokens it starts with, or None and what it looks like.
+    """
     folder, name = files.absolute(request["directory"], directory), _name(request["file"])
     sidecar = _sidecar(folder, name)
     with _open(os.path.join(folder, name)) as file:
         size = os.fstat(file.fileno()).st_size
         if size != sidecar["bytes"]:
             wanted = sidecar["bytes"]
-            raise HostProblem(f"slot file {name} has {size} bytes, not {wanted}; it is damaged and will not be used")
+            raise HostProblem(
+                f"slot file {name} has {size} bytes, not {wanted}; it is damaged and will not be"
+                " used"
+            )
         if _sha256(file) != sidecar["sha256"]:
-            raise HostProblem(f"slot file {name} is not what was saved: its sha256 differs; it is damaged and will not be used")
+            raise HostProblem(
+                f"slot file {name} is not what was saved: its sha256 differs; it is damaged and"
+                " will not be used"
+            )
         try:
             tokens, layout = slotfile.tokens(file, sidecar["tokens"])
         except HostProblem as problem:
-            raise HostProblem(f"slot file {name} is not what was described: {problem}; it will not be used") from problem
-    return {"file": name, "bytes": size, "tokens": tokens, "n": None if tokens is None else len(tokens), "layout": layout}
+            raise HostProblem(
+                f"slot file {name} is not what was described: {problem}; it will not be used"
+            ) from problem
+    return {
+        "file": name,
+        "bytes": size,
+        "tokens": tokens,
+        "n": None if tokens is None else len(tokens),
+        "layout": layout,
+    }
 
 
 def note(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Write into a sidecar what came of a restore; the outcome replaces this unit's open attempt."""
+    """Write into a sidecar what came of a restore.
+
+    The outcome replaces this unit's open attempt.
+    """
     folder, name = files.absolute(request["directory"], directory), _name(request["file"])
     sidecar = _sidecar(folder, name)
-    attempt = {"identity": request["identity"], "outcome": request["outcome"], "reason": request.get("reason", "")}
+    attempt = {
+        "identity": request["identity"],
+        "outcome": request["outcome"],
+        "reason": request.get("reason", ""),
+    }
     attempts = sidecar["attempts"]
-    if attempts and attempts[-1]["identity"] == attempt["identity"] and attempts[-1]["outcome"] == "open":
+    if (
+        attempts
+        and attempts[-1]["identity"] == attempt["identity"]
+        and attempts[-1]["outcome"] == "open"
+    ):
         attempts = attempts[:-1]
     if not attempts or attempts[-1] != attempt:
         attempts = [*attempts, attempt]
@@ -108,7 +151,9 @@ def saved(request: dict[str, Any], directory: str) -> dict[str, Any]:
     return {
         "slots": [newest[place] for place in sorted(newest)],
         "free_bytes": files.free_bytes(folder),
-        "held_bytes": sum(sidecar["bytes"] for sidecar in listing.good) + _sizes(folder, listing.useless),
+        "held_bytes": (
+            sum(sidecar["bytes"] for sidecar in listing.good) + _sizes(folder, listing.useless)
+        ),
         "folder": folder,
         "obstacle": files.obstacle(above) or ("" if os.access(above, os.W_OK) else "another's"),
         "nearest": above,
@@ -117,7 +162,9 @@ def saved(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Make the folder, delete leftovers, then the oldest slot files, until `needed` bytes fit; nothing when they never would.
+    """Make the folder, delete leftovers, then the oldest slot files, until `needed` bytes fit.
+
+    Nothing when they never would.
 
     Where that is possible, `spare` bytes more are made free.
     """
@@ -134,9 +181,9 @@ def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
     possible = max(0, min(budget - held + gain, free + gain + _sizes(folder, useless)))
     if needed > possible:
         raise HostProblem(
-            f"{needed} bytes are needed for saved conversations in {folder}, but only "
-            f"{possible} can be made free there (budget {budget}, free on the disk {free}); raise the budget, "
-            "or make space"
+            f"{needed} bytes are needed for saved conversations in {folder}, but only {possible}"
+            f" can be made free there (budget {budget}, free on the disk {free}); raise the budget,"
+            " or make space"
         )
     _remove(folder, useless)
     removed, enough = list(useless), min(needed + spare, possible)
@@ -163,7 +210,9 @@ def _listing(folder: str) -> SlotListing:
         except HostProblem as problem:
             problems.append(str(problem))
             useless += [name, file] if file in names else [name]
-    return SlotListing(sorted(good, key=lambda one: (one["saved_at"], one["file"])), problems, useless)
+    return SlotListing(
+        sorted(good, key=lambda one: (one["saved_at"], one["file"])), problems, useless
+    )
 
 
 def _whole(folder: str, file: str) -> dict[str, Any]:
@@ -171,7 +220,10 @@ def _whole(folder: str, file: str) -> dict[str, Any]:
     sidecar, path = _sidecar(folder, file), os.path.join(folder, file)
     if _size(path) != sidecar["bytes"]:
         found = f"has {_size(path)} bytes" if os.path.lexists(path) else "is missing"
-        raise HostProblem(f"slot file {file} {found}, but {sidecar['bytes']} bytes were saved; it will not be used")
+        raise HostProblem(
+            f"slot file {file} {found}, but {sidecar['bytes']} bytes were saved; it will not be"
+            " used"
+        )
     return sidecar
 
 
@@ -181,12 +233,21 @@ def _sidecar(folder: str, file: str) -> dict[str, Any]:
     try:
         sidecar = json.loads(files.read_bounded(path, SIDECAR_LIMIT))
     except OSError as error:
-        raise HostProblem(f"slot file {file} has no readable description {path}: {explain(error)}") from error
+        raise HostProblem(
+            f"slot file {file} has no readable description {path}: {explain(error)}"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise HostProblem(f"the description {path} is damaged: it is not JSON; its slot file will not be used") from error
-    fault = _fault(sidecar, _FIELDS) or (f"it describes {sidecar['file']}" if sidecar["file"] != file else "")
+        raise HostProblem(
+            f"the description {path} is damaged: it is not JSON; its slot file will not be used"
+        ) from error
+    fault = _fault(sidecar, _FIELDS) or (
+        f"it describes {sidecar['file']}" if sidecar["file"] != file else ""
+    )
     if fault:
-        raise HostProblem(f"the description {path} is damaged or from another version: {fault}; its slot file will not be used")
+        raise HostProblem(
+            f"the description {path} is damaged or from another version: {fault}; its slot file"
+            " will not be used"
+        )
     return dict(sidecar)
 
 
@@ -197,7 +258,11 @@ def _fault(value: object, fields: dict[str, Any]) -> str:
     if set(value) != set(fields):
         return f"its keys differ in {', '.join(sorted(map(str, set(value) ^ set(fields))))}"
     for key, kind in fields.items():
-        if not isinstance(value[key], kind) or isinstance(value[key], bool) or not _possible(key, value[key]):
+        if (
+            not isinstance(value[key], kind)
+            or isinstance(value[key], bool)
+            or not _possible(key, value[key])
+        ):
             return f"{key} is {json.dumps(value[key])[:80]}"
     within = [_fault({**_PROCESS, **value["identity"]}, _IDENTITY)] if "identity" in fields else []
     within += [_fault(attempt, _ATTEMPT) for attempt in value.get("attempts", ())]
@@ -211,7 +276,10 @@ def _possible(key: str, value: int | str) -> bool:
 
 def _write_sidecar(folder: str, sidecar: dict[str, Any]) -> None:
     """Write a sidecar durably."""
-    files.write_durably(os.path.join(folder, sidecar["file"] + SIDECAR), json.dumps(sidecar, sort_keys=True).encode())
+    files.write_durably(
+        os.path.join(folder, sidecar["file"] + SIDECAR),
+        json.dumps(sidecar, sort_keys=True).encode(),
+    )
 
 
 def _drop_replaced(folder: str, newest: dict[str, Any]) -> list[str]:
@@ -222,9 +290,13 @@ def _drop_replaced(folder: str, newest: dict[str, Any]) -> list[str]:
     older = [
         sidecar
         for sidecar in _listing(folder).good
-        if sidecar["slot"] == newest["slot"] and sidecar["file"] != newest["file"] and sidecar["saved_at"] <= newest["saved_at"]
+        if sidecar["slot"] == newest["slot"]
+        and sidecar["file"] != newest["file"]
+        and sidecar["saved_at"] <= newest["saved_at"]
     ]
-    before = [sidecar["file"] for sidecar in older if sidecar["fingerprint"] != newest["fingerprint"]][-1:]
+    before = [
+        sidecar["file"] for sidecar in older if sidecar["fingerprint"] != newest["fingerprint"]
+    ][-1:]
     replaced = [sidecar["file"] for sidecar in older if sidecar["file"] not in before]
     for file in replaced:
         _remove(folder, [file + SIDECAR, file])
@@ -240,7 +312,12 @@ def _remove(folder: str, names: list[str]) -> None:
 
 def _name(text: object) -> str:
     """Return a plain file name; raise HostProblem for one that leaves its directory."""
-    if not isinstance(text, str) or text != os.path.basename(text) or text in {"", ".", ".."} or "\0" in text:
+    if (
+        not isinstance(text, str)
+        or text != os.path.basename(text)
+        or text in {"", ".", ".."}
+        or "\0" in text
+    ):
         raise HostProblem(f"{text!r} is not a plain file name")
     return text
 
@@ -274,7 +351,9 @@ def _made_durable(path: str, size: int) -> str:
     with _open(path) as file:
         found = os.fstat(file.fileno()).st_size
         if found != size:
-            raise HostProblem(f"the engine wrote {found} bytes to {path}, but said {size}; is the disk full?")
+            raise HostProblem(
+                f"the engine wrote {found} bytes to {path}, but said {size}; is the disk full?"
+            )
         try:
             os.fchmod(file.fileno(), 0o600)
             os.fsync(file.fileno())

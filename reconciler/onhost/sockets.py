@@ -1,7 +1,7 @@
 """Which sockets listen on a TCP port: asked of the kernel, or read from its tables where it does not answer.
 
-The question (sock_diag(7)) looks at listening sockets alone; /proc/net/tcp6 walks every bucket of the table of
-connections.
+The question (sock_diag(7)) looks at listening sockets alone; /proc/net/tcp6 walks every bucket of
+the table of connections.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ def _asked(family: int, port: int) -> list[Socket]:
                 if kind == _DONE:
                     return found
                 if kind == _ERROR:
-                    raise OSError(-struct.unpack_from("=i", body)[0], "the kernel does not tell which sockets listen")
+                    raise OSError(
+                        -struct.unpack_from("=i", body)[0],
+                        "the kernel does not tell which sockets listen",
+                    )
                 listens, user, inode = _FOUND.unpack_from(body)
                 if socket.ntohs(listens) == port:
                     found.append(Socket(inode, user))
@@ -84,11 +87,17 @@ def ports(rows: Iterable[bytes]) -> Iterator[tuple[int, Socket]]:
     for row in rows:
         fields = row.split()
         if len(fields) > _INODE and fields[_STATE] == _LISTEN_CODE:
-            yield int(fields[1].rpartition(b":")[2], 16), Socket(int(fields[_INODE]), int(fields[_USER]))
+            yield (
+                int(fields[1].rpartition(b":")[2], 16),
+                Socket(int(fields[_INODE]), int(fields[_USER])),
+            )
 
 
 def rows(path: str) -> list[bytes]:
     """Return the rows of a socket table."""
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:  # IPv6 may be switched off
+    with (
+        contextlib.suppress(FileNotFoundError),
+        open(path, "rb") as file,
+    ):  # IPv6 may be switched off
         return file.read(TABLE_LIMIT).splitlines()[1:]
     return []

@@ -1,6 +1,7 @@
 """Services of systemd that exist already: seen, started and ended through systemctl, told apart by their invocation.
 
-Their command line, their restarts and their way to end are their own; what runs is all that is in their control group.
+Their command line, their restarts and their way to end are their own; what runs is all that is in
+their control group.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 START_SECONDS = 50.0
-"""How long a start may show no main process: less than whoever asks waits, who would else say only that nobody answered."""
+"""How long a start may show no main process: less than whoever asks waits, who would else say only
+that nobody answered."""
 
 PAUSE = 0.02
 LINE_LIMIT = 4096
 
 _PROPERTIES = (
-    "LoadState", "ActiveState", "SubState", "Job", "MainPID", "InvocationID", "NRestarts", "ControlGroup", "ExecStart",
-    "FragmentPath", "DropInPaths", "EnvironmentFiles", "Environment", "NeedDaemonReload", *results.PROPERTIES,
+    "LoadState", "ActiveState", "SubState", "Job", "MainPID", "InvocationID", "NRestarts",
+    "ControlGroup", "ExecStart", "FragmentPath", "DropInPaths", "EnvironmentFiles", "Environment",
+    "NeedDaemonReload", *results.PROPERTIES,
 )  # fmt: skip
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 _BETWEEN_TRIES = ("auto-restart", "auto-restart-queued")
@@ -53,7 +56,9 @@ def services(request: dict[str, Any], _: str) -> dict[str, Any]:
             unit = _unit(state)
             if unit is not None and state["SubState"] in (*_BETWEEN_TRIES, "failed"):
                 unit["ended"] = results.ending(state, _controls(name, scope))
-            answers.append({"name": name, "scope": scope, "binary": _binary(name, scope, state), "unit": unit})
+            answers.append(
+                {"name": name, "scope": scope, "binary": _binary(name, scope, state), "unit": unit}
+            )
     return {"services": answers}
 
 
@@ -94,24 +99,37 @@ def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
             rungs.append("kill")
             _systemctl(scope, "kill", "--kill-whom=all", "--signal=KILL", name, may_fail=True)
             if not _until(lambda: _gone(_state(name, scope)), float(request["kill"])):
-                raise HostProblem(f"{name} is still there {request['kill']:g} s after SIGKILL; {_status(name, scope)} says more")
+                raise HostProblem(
+                    f"{name} is still there {request['kill']:g} s after SIGKILL;"
+                    f" {_status(name, scope)} says more"
+                )
     return {"gone": True, "rungs": rungs, "exit_code": None, "seconds": time.monotonic() - began}
 
 
 def log(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Answer the last lines that the newest invocation of a service wrote to the journal, and the cursor they `end` at.
 
-    Where that ended without a word, those of the one before; after an earlier end, the first lines since, of any.
+    Where that ended without a word, those of the one before; after an earlier end, the first lines
+    since, of any.
     """
-    name, scope, lines, end = request["name"], request["scope"], int(request["lines"]), request.get("after", "")
+    name, scope, lines, end = (
+        request["name"],
+        request["scope"],
+        int(request["lines"]),
+        request.get("after", ""),
+    )
     if end:
-        return _journal(scope, lines, [f"--after-cursor={end}", *_of(name, scope)]) or {"lines": [], "end": end}
+        return _journal(scope, lines, [f"--after-cursor={end}", *_of(name, scope)]) or {
+            "lines": [],
+            "end": end,
+        }
     state = _state(name, scope)
     if not state["InvocationID"]:
         return {"lines": [], "end": ""}
     which = [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}"]
     if state["ActiveState"] in _OVER or state["SubState"] in _BETWEEN_TRIES:
-        # What just ended may have written what journald has not read yet; not every account may ask it to.
+        # What just ended may have written what journald has not read yet; not every account may ask
+        # it to.
         _run(["journalctl", "--quiet", "--sync"], "system", may_fail=True)
         which = which if _journal(scope, 1, which) else _of(name, scope)
     return _journal(scope, lines, which) or {"lines": [], "end": ""}
@@ -119,39 +137,67 @@ def log(request: dict[str, Any], _: str) -> dict[str, Any]:
 
 def _journal(scope: str, lines: int, which: list[str]) -> dict[str, Any] | None:
     """Return the last lines of the journal that fit, None when none does."""
-    argv = ["journalctl", "--quiet", "--no-pager", "--output=cat", "--show-cursor", f"--lines={lines}", *which]
+    argv = [
+        "journalctl",
+        "--quiet",
+        "--no-pager",
+        "--output=cat",
+        "--show-cursor",
+        f"--lines={lines}",
+        *which,
+    ]
     *written, cursor = _run(argv, scope).splitlines() or [""]
-    return {"lines": [line[:LINE_LIMIT] for line in written[-lines:]], "end": cursor.partition(_CURSOR)[2]} if written else None
+    return (
+        {
+            "lines": [line[:LINE_LIMIT] for line in written[-lines:]],
+            "end": cursor.partition(_CURSOR)[2],
+        }
+        if written
+        else None
+    )
 
 
 def _of(name: str, scope: str) -> list[str]:
     """Return what tells journalctl a service, whichever of its invocations wrote."""
-    return [f"_SYSTEMD_USER_UNIT={name}", f"_UID={os.getuid()}"] if scope == "user" else [f"_SYSTEMD_UNIT={name}"]
+    return (
+        [f"_SYSTEMD_USER_UNIT={name}", f"_UID={os.getuid()}"]
+        if scope == "user"
+        else [f"_SYSTEMD_UNIT={name}"]
+    )
 
 
 def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
     """Return the program of a service, as new as its newest file, and in words why it cannot be started."""
     path = properties.program(state)
     answer = {
-        "path": path or name, "problem": "", "size": 0, "modified_ns": _modified_ns(state), "key": properties.key_source(state),
+        "path": path or name, "problem": "", "size": 0, "modified_ns": _modified_ns(state),
+        "key": properties.key_source(state),
     }  # fmt: skip
     reload = "systemctl --user daemon-reload" if scope == "user" else "systemctl daemon-reload"
     if state["LoadState"] == "not-found":
-        answer["problem"] = f"there is no service {name} in the {scope}'s systemd; write it, or name another with unit:"
+        answer["problem"] = (
+            f"there is no service {name} in the {scope}'s systemd; write it, or name another with"
+            " unit:"
+        )
     elif state["LoadState"] != "loaded":
         answer["problem"] = f"{name} is {state['LoadState']}; {_status(name, scope)} says why"
     elif state["NeedDaemonReload"] == "yes":
-        answer["problem"] = f"the file of {name} changed and systemd has not read it yet; run `{reload}`"
+        answer["problem"] = (
+            f"the file of {name} changed and systemd has not read it yet; run `{reload}`"
+        )
     elif not path:
         answer["problem"] = f"{name} has no ExecStart=: it runs nothing"
     else:
         try:
             status = os.stat(path)
-            answer.update(size=status.st_size, modified_ns=max(status.st_mtime_ns, _modified_ns(state)))
+            answer.update(
+                size=status.st_size, modified_ns=max(status.st_mtime_ns, _modified_ns(state))
+            )
         except FileNotFoundError:
             answer["problem"] = f"there is no program {path}, which {name} runs"
         except OSError:
-            pass  # another user's place: systemd may look there, and says at the start what is wrong
+            # another user's place: systemd may look there, and says at the start what is wrong
+            pass
     return answer
 
 
@@ -162,7 +208,13 @@ def _unit(state: State) -> dict[str, Any] | None:
     main, wall = _main(state), time.time()
     one = procfs.process(main["pid"]) if main else None
     uptime = time.clock_gettime(time.CLOCK_BOOTTIME) - one.start / procfs.ticks() if one else 0.0
-    nobody = {"pid": 0, "start": 0, "inode": 0, "boot_id": procfs.boot_id(), "invocation": state["InvocationID"]}
+    nobody = {
+        "pid": 0,
+        "start": 0,
+        "inode": 0,
+        "boot_id": procfs.boot_id(),
+        "invocation": state["InvocationID"],
+    }
     starts = state["ActiveState"] == "activating" and state["SubState"] not in _BETWEEN_TRIES
     return {
         "identity": main or nobody,
@@ -173,7 +225,9 @@ def _unit(state: State) -> dict[str, Any] | None:
         "restarts": int(state["NRestarts"] or 0),
         "argv": procfs.argv(main["pid"]) if main else [],
         # Files under /run are written anew at every reload, so their age says nothing.
-        "outdated": one is not None and _modified_ns(state) / 1e9 > wall - uptime + 1 / procfs.ticks(),
+        "outdated": (
+            one is not None and _modified_ns(state) / 1e9 > wall - uptime + 1 / procfs.ticks()
+        ),
     }
 
 
@@ -194,14 +248,22 @@ def _waiting(state: State) -> bool:
 
 
 def _controls(name: str, scope: str) -> dict[str, str]:
-    """Return what systemd shows of the programs beside a service's own. Each is asked alone: their words may hold any text."""
-    return {control: _systemctl(scope, "show", f"--property={control}", name, may_fail=True) for control in results.CONTROLS}
+    """Return what systemd shows of the programs beside a service's own.
+
+    Each is asked alone: their words may hold any text.
+    """
+    return {
+        control: _systemctl(scope, "show", f"--property={control}", name, may_fail=True)
+        for control in results.CONTROLS
+    }
 
 
 def _members(state: State) -> set[int]:
     """Return the processes in the control group of a service."""
     group = state["ControlGroup"]
-    root = next((root for root in _GROUPS if group not in {"", "/"} and os.path.isdir(root + group)), None)
+    root = next(
+        (root for root in _GROUPS if group not in {"", "/"} and os.path.isdir(root + group)), None
+    )
     if root is None:
         return set()
     files = [os.path.join(folder, "cgroup.procs") for folder, _, _ in os.walk(root + group)]
@@ -210,7 +272,9 @@ def _members(state: State) -> set[int]:
 
 def _modified_ns(state: State) -> int:
     """Return when a file of a service that a person writes was last changed."""
-    written = (file for file in properties.written_by_hand(state) if not file.startswith(_GENERATED))
+    written = (
+        file for file in properties.written_by_hand(state) if not file.startswith(_GENERATED)
+    )
     return max((os.stat(file).st_mtime_ns for file in written), default=0)
 
 
@@ -234,12 +298,24 @@ def _states(names: list[str], scope: str) -> list[State]:
     text = _systemctl(scope, "show", f"--property={','.join(_PROPERTIES)}", *names)
     told = properties.states(text, _PROPERTIES)
     if len(told) != len(names):
-        raise HostProblem(f"systemd told of {len(told)} services where it was asked about {len(names)}")
+        raise HostProblem(
+            f"systemd told of {len(told)} services where it was asked about {len(names)}"
+        )
     return told
 
 
 def _systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> str:
-    argv = ["systemctl", f"--{scope}", "--no-pager", "--no-ask-password", "--quiet", verb, *words[:-1], "--", words[-1]]
+    argv = [
+        "systemctl",
+        f"--{scope}",
+        "--no-pager",
+        "--no-ask-password",
+        "--quiet",
+        verb,
+        *words[:-1],
+        "--",
+        words[-1],
+    ]
     if verb == "show":
         argv = ["systemctl", f"--{scope}", "--no-pager", "show", *words]
     return _run(argv, scope, may_fail=may_fail)
@@ -251,15 +327,22 @@ def _run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
     if scope == "user":
         environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     try:
-        done = subprocess.run(  # noqa: S603 - the words are ours, and the names were matched against a pattern
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, env=environment, check=False
+        # The words are ours, and the names were matched against a pattern.
+        done = subprocess.run(  # noqa: S603
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            env=environment,
+            check=False,
         )
     except FileNotFoundError:
         raise HostProblem(f"there is no {argv[0]} on this host: it does not run systemd") from None
     except subprocess.TimeoutExpired:
         raise HostProblem(f"`{' '.join(argv[:2])}` did not answer within {SECONDS:g} s") from None
     said = " ".join(done.stderr.decode("utf-8", "replace").split())
-    # Where there is no line to show, journalctl has no cursor to show either, and fails without a word.
+    # Where there is no line to show, journalctl has no cursor to show either, and fails without a
+    # word.
     if done.returncode and not may_fail and (said or argv[0] != "journalctl"):
         raise HostProblem(f"{argv[0]} refused: {said or f'it ended with {done.returncode}'}")
     return done.stdout.decode("utf-8", "replace")

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def stop(request: dict[str, Any]) -> dict[str, Any]:
-    """End a process and its group; answer the rungs that were needed, seconds, and our child's exit code."""
+    """End a process and its group.
+
+    Answer the rungs that were needed, seconds, and our child's exit code.
+    """
     wanted, began = request["identity"], time.monotonic()
     pid = int(wanted["pid"])
     if pid <= 1 or pid == os.getpid():
@@ -29,7 +32,12 @@ def stop(request: dict[str, Any]) -> dict[str, Any]:
             rungs.append("term")
             _signal_all(group, signal.SIGTERM, float(request["again"]))
         _kill(wanted, group, float(request["kill"]), rungs)
-    return {"gone": True, "rungs": rungs, "exit_code": process.exit_code(pid), "seconds": time.monotonic() - began}
+    return {
+        "gone": True,
+        "rungs": rungs,
+        "exit_code": process.exit_code(pid),
+        "seconds": time.monotonic() - began,
+    }
 
 
 def _ask(leader: int, request: dict[str, Any], rungs: list[str]) -> None:
@@ -89,12 +97,21 @@ def _group(wanted: dict[str, Any], leads: bool, seen: set[Process] | None = None
     if wanted["boot_id"] != procfs.boot_id():
         return set()
     pid, processes = int(wanted["pid"]), procfs.living()
-    roots = {one.pid for one in seen or () if one.pid in processes and processes[one.pid].start == one.start}
+    roots = {
+        one.pid
+        for one in seen or ()
+        if one.pid in processes and processes[one.pid].start == one.start
+    }
     if leads:
         roots.add(pid)
-    # A pid is not reused while a session is named after it, so with the leader gone the session is still the unit's.
+    # A pid is not reused while a session is named after it, so with the leader gone the session is
+    # still the unit's.
     if leads or pid not in processes:
-        roots |= {one.pid for one in processes.values() if one.session == pid and one.start >= wanted["start"]}
+        roots |= {
+            one.pid
+            for one in processes.values()
+            if one.session == pid and one.start >= wanted["start"]
+        }
     for group in units.groups(processes):
         if group.members & roots:
             roots |= group.members
@@ -106,6 +123,7 @@ def _unkillable(one: Process, seconds: float) -> str:
     """Return the sentence about a process that survives SIGKILL."""
     name = procfs.read(f"/proc/{one.pid}/comm").decode("utf-8", "replace").strip()
     return (
-        f"process {one.pid} ({name}) is still there {seconds:g} s after SIGKILL: it hangs inside the kernel, "
-        f"usually in the accelerator's driver, or belongs to another user; see /proc/{one.pid}/stack or reboot the host"
+        f"process {one.pid} ({name}) is still there {seconds:g} s after SIGKILL: it hangs inside"
+        " the kernel, usually in the accelerator's driver, or belongs to another user; see"
+        f" /proc/{one.pid}/stack or reboot the host"
     )

@@ -1,7 +1,8 @@
 """Which units run: every process that carries our mark, gathered into groups.
 
-A group is all processes with one mark, what runs in their sessions, and what descends from them. Its leader is the
-oldest marked process that leads a session: later session leaders with the same mark are daemons that it started.
+A group is all processes with one mark, what runs in their sessions, and what descends from them.
+Its leader is the oldest marked process that leads a session: later session leaders with the same
+mark are daemons that it started.
 """
 
 from __future__ import annotations
@@ -33,14 +34,19 @@ def groups(processes: dict[int, Process]) -> list[Group]:
     return [_group(text, texts, processes, tree) for text in sorted(set(texts.values()))]
 
 
-def _group(text: str, texts: dict[int, str], processes: dict[int, Process], tree: dict[int, list[int]]) -> Group:
+def _group(
+    text: str, texts: dict[int, str], processes: dict[int, Process], tree: dict[int, list[int]]
+) -> Group:
     """Return the group of one mark."""
     marked = {pid for pid, own in texts.items() if own == text}
-    # A session whose leader lives without our mark is somebody's terminal: only the marked processes in it are ours.
+    # A session whose leader lives without our mark is somebody's terminal: only the marked
+    # processes in it are ours.
     sessions = {processes[pid].session for pid in marked}
     sessions = {leader for leader in sessions if leader in marked or leader not in processes}
     beside = {pid for pid, one in processes.items() if one.session in sessions and pid not in texts}
-    members = {pid for pid in procfs.descendants(marked | beside, tree) if texts.get(pid, text) == text}
+    members = {
+        pid for pid in procfs.descendants(marked | beside, tree) if texts.get(pid, text) == text
+    }
     by_age = sorted((processes[pid] for pid in marked), key=lambda one: (one.start, one.pid))
     leaders = [one for one in by_age if one.pid == one.session]
     mark = procfs.parse_mark(text) or {}
@@ -48,9 +54,12 @@ def _group(text: str, texts: dict[int, str], processes: dict[int, Process], tree
 
 
 def units(pids: Iterable[int] | None = None, directory: str | None = None) -> list[dict[str, Any]]:
-    """Return the units as values of the model. `pids` limits the look to these leaders and their descendants.
+    """Return the units as values of the model.
 
-    With a `directory`, units that were started from another one, and so are another controller's, are left out.
+    `pids` limits the look to these leaders and their descendants.
+
+    With a `directory`, units that were started from another one, and so are another controller's,
+    are left out.
     """
     found = _found(pids)
     return _described([group for group in found if directory is None or _is_from(directory, group)])
@@ -101,7 +110,8 @@ def _described(found: Iterable[Group]) -> list[dict[str, Any]]:
                 "mark": group.mark,
                 "members": sorted(group.members),
                 "uptime": uptime,
-                # The end of its first tick: what was written just before the start must not seem to be newer than it.
+                # The end of its first tick: what was written just before the start must not seem to
+                # be newer than it.
                 "started_at": wall - uptime + 1 / procfs.ticks(),
                 "leader": group.leader,
             }

@@ -1,8 +1,8 @@
 """Every question and effect the core needs of the outside world, readers apart from actors.
 
-A reader returns facts and never changes anything. An actor returns evidence, raises DriverError when it knows that it
-failed, and is never believed: what counts is the fact observed afterwards. `steps` says which effects are repeatable,
-once or irreversible.
+A reader returns facts and never changes anything. An actor returns evidence, raises DriverError
+when it knows that it failed, and is never believed: what counts is the fact observed afterwards.
+`steps` says which effects are repeatable, once or irreversible.
 
 Called by loop, effects and verbs; kept by drivers, store and config, and by fakes in tests.
 """

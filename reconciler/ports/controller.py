@@ -17,7 +17,8 @@ from reconciler.model.target import Wanted
 Json: TypeAlias = dict[str, JsonValue]
 
 Keep: TypeAlias = Callable[[Exception], str]
-"""Keep the traceback of an error that nobody foresaw, and return in words what it was, and in which file that is."""
+"""Keep the traceback of an error that nobody foresaw, and return in words what it was, and in which
+file that is."""
 
 
 class Clock(Protocol):
@@ -59,7 +60,9 @@ class Source(Protocol):
 class Edits(Protocol):
     """Notice what becomes of both files, and that somebody may have written into the journal."""
 
-    async def follow(self, tell: Callable[[Wanted | str], None], stir: Callable[[], Awaitable[None]]) -> None:
+    async def follow(
+        self, tell: Callable[[Wanted | str], None], stir: Callable[[], Awaitable[None]]
+    ) -> None:
         """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled.
 
         `stir` is called whenever the journal may have moved, and now and then although it has not.
@@ -131,11 +134,17 @@ class EditableSource(Source, Protocol):
     """Read desired state and inventory, say where what is written, and propose edits."""
 
     def written(self) -> Mapping[tuple[FileName, KeyPath], Written]:
-        """Return what is written at every key of both files, as far as they can be read; raise ConfigError without files."""
+        """Return what is written at every key of both files, as far as they can be read.
+
+        Raise ConfigError without files.
+        """
         ...
 
     def propose(self, model_name: str, host: str | None) -> Proposal:
-        """Return the edit that makes a model the active one of its host; raise Misused, or ConfigError."""
+        """Return the edit that makes a model the active one of its host.
+
+        Raise Misused, or ConfigError.
+        """
         ...
 
 
@@ -143,7 +152,10 @@ class JournalReader(Protocol):
     """Read what was recorded."""
 
     async def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when they cannot be read now."""
+        """Return all rows, oldest first.
+
+        Raise JournalDamaged, or DurabilityError when they cannot be read now.
+        """
         ...
 
     async def since(self, after: int) -> Sequence[Row]:
@@ -151,7 +163,10 @@ class JournalReader(Protocol):
         ...
 
     async def newest(self) -> int:
-        """Return the number of the newest row, 0 when there is none; raise DurabilityError. Cheap enough to ask all the time."""
+        """Return the number of the newest row, 0 when there is none; raise DurabilityError.
+
+        Cheap enough to ask all the time.
+        """
         ...
 
 
@@ -161,7 +176,8 @@ class Journal(JournalReader, Protocol):
     async def append(self, record: Record) -> Row:
         """Write one record and return when kill -9 cannot take it, also where its caller is cancelled; raise WriteFailed.
 
-        What a power cut must not take is durable too: only what will be observed again may wait for the next record.
+        What a power cut must not take is durable too: only what will be observed again may wait for
+        the next record.
         """
         ...
 
@@ -170,7 +186,10 @@ class Lock(Protocol):
     """Guard acting on one data directory."""
 
     def held(self, *, obeys: bool = False) -> AbstractContextManager[None]:
-        """Hold the lock inside the context; raise LockHeld naming the holder. `obeys` tells others that they may ask."""
+        """Hold the lock inside the context; raise LockHeld naming the holder.
+
+        `obeys` tells others that they may ask.
+        """
         ...
 
 
@@ -199,5 +218,8 @@ class StateFolder(Protocol):
         ...
 
     def begin(self, files: Mapping[str, str]) -> str:
-        """Write the files by name and commit them; return a sentence on what git has. Raise Refused or Unreachable."""
+        """Write the files by name and commit them; return a sentence on what git has.
+
+        Raise Refused or Unreachable.
+        """
         ...

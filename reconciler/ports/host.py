@@ -102,11 +102,17 @@ class PowerControl(PowerReader, Protocol):
     """Change the power of a host."""
 
     async def wake(self, attempt: int) -> Evidence:
-        """Ask the host to come up, the first time with `attempt` 0. Repeatable; raise DriverError when nobody could be asked."""
+        """Ask the host to come up, the first time with `attempt` 0. Repeatable.
+
+        Raise DriverError when nobody could be asked.
+        """
         ...
 
     async def shut_down(self) -> Evidence:
-        """Ask the host to go down. Irreversible; raise Declined when it will not, DriverError when nobody can say."""
+        """Ask the host to go down.
+
+        Irreversible; raise Declined when it will not, DriverError when nobody can say.
+        """
         ...
 
     async def suspend(self) -> Evidence:
@@ -114,7 +120,10 @@ class PowerControl(PowerReader, Protocol):
         ...
 
     async def cut(self) -> Evidence:
-        """Take the power from the host, where the inventory allows that. Irreversible; raise as `shut_down` does."""
+        """Take the power from the host, where the inventory allows that.
+
+        Irreversible; raise as `shut_down` does.
+        """
         ...
 
 
@@ -137,7 +146,8 @@ class LauncherReader(Protocol):
     async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
         """Return every unit that this launcher holds: what carries a mark, and what is named by a definition.
 
-        `former` are definitions that named this launcher once; what still runs by them is another definition than the wanted.
+        `former` are definitions that named this launcher once; what still runs by them is another
+        definition than the wanted.
         """
         ...
 
@@ -146,11 +156,17 @@ class LauncherReader(Protocol):
         ...
 
     async def flags(self, model: ModelSpec) -> Fact[Flags]:
-        """Return whether that program would take its command line; it is run for that, so only ask where it is to be started."""
+        """Return whether that program would take its command line.
+
+        It is run for that, so only ask where it is to be started.
+        """
         ...
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
-        """Return the last lines of the newest start; after the `end` of an earlier part, all since, of later starts too."""
+        """Return the last lines of the newest start.
+
+        After the `end` of an earlier part, all since, of later starts too.
+        """
         ...
 
 
@@ -178,7 +194,10 @@ class EngineReader(Protocol):
         ...
 
     async def answer(self, unit: Unit) -> Fact[Answer]:
-        """Return whether the engine gives a real answer of its task. Costly: generates one token, never over a conversation."""
+        """Return whether the engine gives a real answer of its task.
+
+        Costly: generates one token, never over a conversation.
+        """
         ...
 
 
@@ -269,7 +288,9 @@ class OptionsCatalog(Protocol):
         """Return what the planner must know of a driver."""
         ...
 
-    def command(self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]) -> Command:
+    def command(
+        self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]
+    ) -> Command:
         """Return what an engine of this kind is started with, on the cards it may use (none named: any). Pure."""
         ...
 

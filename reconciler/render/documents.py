@@ -1,4 +1,7 @@
-"""The documents that verbs print with `-o json`, `plan --save` writes, and schemas/ describes; that of status is model/status."""
+"""The documents that verbs print with `-o json`, `plan --save` writes, and schemas/ describes.
+
+That of status is model/status.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ class StepDocument(Value):
     number: int = Field(description="Its place in the plan of its host, from 1.")
     kind: str = Field(description="What it makes sure of; docs/lifecycle.md names every kind.")
     target: str = Field(description="The model, host or amount of memory that it is about.")
-    digest: str = Field(description="The definition that a start starts from, empty for other kinds.")
+    digest: str = Field(
+        description="The definition that a start starts from, empty for other kinds."
+    )
     after: tuple[int, ...] = Field(description="The numbers of the steps that must be done before.")
     irreversible: bool = Field(description="Whether nothing can take it back once it was begun.")
 
@@ -31,11 +36,16 @@ class Meaning(Value):
 
     host: str = Field(description="The host.")
     mode: Mode = Field(
-        description="forward goes to what is wanted, heal to the last good state because what is wanted failed before, release to"
-        " nothing for a hold. A rollback is a run's alone: it goes back at once from one that failed."
+        description=(
+            "forward goes to what is wanted, heal to the last good state because what is wanted"
+            " failed before, release to nothing for a hold. A rollback is a run's alone: it goes"
+            " back at once from one that failed."
+        )
     )
     digest: Digest = Field(description="The state that it leads to, with every definition in it.")
-    steps: tuple[StepDocument, ...] = Field(description="What would be done, in this order. Empty: nothing.")
+    steps: tuple[StepDocument, ...] = Field(
+        description="What would be done, in this order. Empty: nothing."
+    )
 
 
 class StepEvidence(Value):
@@ -43,9 +53,17 @@ class StepEvidence(Value):
 
     number: int = Field(description="The step's number.")
     cause: str = Field(description="The difference that it closes.")
-    note: str = Field(description="What is known about it, such as how many conversations it saves.")
-    seconds: float | None = Field(description="How long it took before, in seconds; null when it was never done.")
-    predicted: bool = Field(description="Whether it was planned from what a wake is expected to bring, not from what was seen.")
+    note: str = Field(
+        description="What is known about it, such as how many conversations it saves."
+    )
+    seconds: float | None = Field(
+        description="How long it took before, in seconds; null when it was never done."
+    )
+    predicted: bool = Field(
+        description=(
+            "Whether it was planned from what a wake is expected to bring, not from what was seen."
+        )
+    )
 
 
 class HostEvidence(Value):
@@ -56,9 +74,15 @@ class HostEvidence(Value):
     steps: tuple[StepEvidence, ...] = Field(description="One for each step.")
     ignored: tuple[Ignored, ...] = Field(description="Differences that are left alone, and why.")
     notes: tuple[str, ...] = Field(description="What a person should know before saying yes.")
-    refusals: tuple[str, ...] = Field(description="Every reason why this plan may not run. Empty: it may.")
-    lost_conversations: int | None = Field(description="How many conversations end; null when nobody can say.")
-    seconds: float | None = Field(description="How long it took before, in seconds; null when it was never done.")
+    refusals: tuple[str, ...] = Field(
+        description="Every reason why this plan may not run. Empty: it may."
+    )
+    lost_conversations: int | None = Field(
+        description="How many conversations end; null when nobody can say."
+    )
+    seconds: float | None = Field(
+        description="How long it took before, in seconds; null when it was never done."
+    )
 
 
 class ProvenanceDocument(Provenance):
@@ -70,12 +94,17 @@ class ProvenanceDocument(Provenance):
 class Evidence(Value):
     """What stands beside the meaning: causes, counts, estimates, provenance."""
 
-    provenance: ProvenanceDocument = Field(description="Which bytes were read, and what git knows of them.")
+    provenance: ProvenanceDocument = Field(
+        description="Which bytes were read, and what git knows of them."
+    )
     hosts: tuple[HostEvidence, ...] = Field(description="One for each host, in the same order.")
 
 
 class PlanDocument(Value):
-    """A plan: `hosts` is its meaning; `evidence` may differ between two plans that mean the same."""
+    """A plan: `hosts` is its meaning.
+
+    `evidence` may differ between two plans that mean the same.
+    """
 
     version: Literal[1] = Field(description="The version of this document's format.")
     hosts: tuple[Meaning, ...] = Field(description="One for each managed host, by name.")
@@ -96,22 +125,41 @@ class RunStep(Value):
 class RunDocument(Value):
     """One run: what caused it, what was done and how it ended."""
 
-    run: int = Field(description="Its number, by which `history`, `explain` and `rollback` know it.")
+    run: int = Field(
+        description="Its number, by which `history`, `explain` and `rollback` know it."
+    )
     at: float = Field(description="When it was opened, in wall clock seconds.")
     host: str = Field(description="The host.")
-    mode: Mode = Field(description="forward to what was wanted, release to nothing for a hold, else to the last good state.")
+    mode: Mode = Field(
+        description=(
+            "forward to what was wanted, release to nothing for a hold, else to the last good"
+            " state."
+        )
+    )
     trigger: str = Field(description="What caused it, such as apply or use.")
     active: tuple[str, ...] = Field(description="The models that it was to make active.")
     provenance: str = Field(description="Which files it followed.")
     digest: Digest = Field(description="The state that it led to, with every definition in it.")
-    continues: int | None = Field(description="The run that was cut short before it; null when there is none.")
+    continues: int | None = Field(
+        description="The run that was cut short before it; null when there is none."
+    )
     plan: tuple[str, ...] = Field(description="What was to be done.")
     steps: tuple[RunStep, ...] = Field(description="What was done.")
-    verdict: str = Field(description="promoted, failed, interrupted, superseded, cut short, or open while it has none.")
-    reason: str = Field(description="Why it failed, as one stable word that docs/errors.md explains; empty when it did not.")
+    verdict: str = Field(
+        description=(
+            "promoted, failed, interrupted, superseded, cut short, or open while it has none."
+        )
+    )
+    reason: str = Field(
+        description=(
+            "Why it failed, as one stable word that docs/errors.md explains; empty when it did not."
+        )
+    )
     message: str = Field(description="Why, as a sentence.")
     log: tuple[str, ...] = Field(description="The engine's last words when it failed.")
-    notes: tuple[str, ...] = Field(description="What its plan said beforehand: conversations that would end, or not come back.")
+    notes: tuple[str, ...] = Field(
+        description="What its plan said beforehand: conversations that would end, or not come back."
+    )
 
 
 class HistoryDocument(Value):
@@ -127,17 +175,30 @@ class HostEnd(Value):
 
     host: str = Field(description="The host.")
     outcome: str = Field(
-        description="in_sync, applied, rolled_back, unhealthy, refused, stalled, interrupted or unknown; exit_code says how bad."
+        description=(
+            "in_sync, applied, rolled_back, unhealthy, refused, stalled, interrupted or unknown;"
+            " exit_code says how bad."
+        )
     )
     message: str = Field(description="Why, as a sentence.")
     reasons: tuple[str, ...] = Field(description="Every reason for a refusal.")
     log: tuple[str, ...] = Field(description="The engine's last words when it failed.")
     runs: tuple[int, ...] = Field(description="The runs that it took.")
-    notes: tuple[str, ...] = Field(description="Which conversations were lost against the plan, and which did not come back.")
-    lost_conversations: int = Field(description="How many were lost that the plan had meant to keep; more than 0 exits with 3.")
-    held: bool = Field(default=False, description="Whether it was left alone because it is on hold.")
+    notes: tuple[str, ...] = Field(
+        description="Which conversations were lost against the plan, and which did not come back."
+    )
+    lost_conversations: int = Field(
+        description="How many were lost that the plan had meant to keep; more than 0 exits with 3."
+    )
+    held: bool = Field(
+        default=False, description="Whether it was left alone because it is on hold."
+    )
     serving: dict[str, str] = Field(
-        default={}, description="The models that serve now, each with the base URL of its OpenAI API as seen on the host."
+        default={},
+        description=(
+            "The models that serve now, each with the base URL of its OpenAI API as seen on the"
+            " host."
+        ),
     )
     exit_code: int = Field(description="The exit code that this host alone would give.")
 
@@ -164,7 +225,9 @@ class WatchDocument(Value):
 class NextStep(Value):
     """What to do before the first `apply`."""
 
-    command: str = Field(description="A command; empty where only the sentences can say what to do.")
+    command: str = Field(
+        description="A command; empty where only the sentences can say what to do."
+    )
     why: tuple[str, ...] = Field(description="Why, in sentences.")
 
 
@@ -187,20 +250,27 @@ class Managed(Value):
     """What is wanted of one host."""
 
     power: str | None = Field(description="on, off or suspend; null when power is not managed.")
-    active: tuple[str, ...] | None = Field(description="The models that are to run; null when models are not managed.")
+    active: tuple[str, ...] | None = Field(
+        description="The models that are to run; null when models are not managed."
+    )
 
 
 class ValidDocument(Value):
     """Both files are right, and what they manage."""
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
-    valid: Literal[True] = Field(default=True, description="True; files that are wrong are an error.")
+    valid: Literal[True] = Field(
+        default=True, description="True; files that are wrong are an error."
+    )
     provenance: str = Field(description="Which files were read.")
     hosts: dict[str, Managed] = Field(description="What is wanted, by host.")
 
 
 class LogDocument(Value):
-    """Lines that the engine of a model wrote; with `-f` one such document follows another, one a line."""
+    """Lines that the engine of a model wrote.
+
+    With `-f` one such document follows another, one a line.
+    """
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     host: str = Field(description="The host.")

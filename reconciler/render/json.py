@@ -27,7 +27,10 @@ def plan_document(plan: Plan) -> PlanDocument:
 
 
 def _meaning(host: HostPlan) -> Meaning:
-    steps = tuple(StepDocument(number=number, **step.model_dump()) for number, step in enumerate(host.meaning, start=1))
+    steps = tuple(
+        StepDocument(number=number, **step.model_dump())
+        for number, step in enumerate(host.meaning, start=1)
+    )
     return Meaning(host=host.host, mode=host.mode, digest=host.digest, steps=steps)
 
 
@@ -36,7 +39,13 @@ def _beside(host: HostPlan) -> HostEvidence:
         host=host.host,
         headline=host.headline,
         steps=tuple(
-            StepEvidence(number=step.number, cause=step.cause, note=step.note, seconds=step.seconds, predicted=step.predicted)
+            StepEvidence(
+                number=step.number,
+                cause=step.cause,
+                note=step.note,
+                seconds=step.seconds,
+                predicted=step.predicted,
+            )
             for step in host.steps
         ),
         ignored=host.ignored,

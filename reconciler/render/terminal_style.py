@@ -1,4 +1,7 @@
-"""Terminal style: how wide a text may be, and whether it may be coloured. Off a terminal nothing is cut and nothing coloured."""
+"""Terminal style: how wide a text may be, and whether it may be coloured.
+
+Off a terminal nothing is cut and nothing coloured.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,10 @@ from reconciler.steps.shutdown import DownWait
 
 
 class AwaitDown(DownWait):
-    """Wait until a host is down in the way that it has accepted; nothing is asked of it any more."""
+    """Wait until a host is down in the way that it has accepted.
+
+    Nothing is asked of it any more.
+    """
 
     ensures: ClassVar[str] = "a host that has agreed to go down is observed to be down"
     in_doubt: ClassVar[InDoubt] = "observable"

@@ -16,7 +16,9 @@ ENDED = "it exited while loading"
 class AwaitHealthy(ModelStep):
     """Wait until an engine has shown that it works."""
 
-    ensures: ClassVar[str] = "the port answers, belongs to our unit, and gave one real answer of its task"
+    ensures: ClassVar[str] = (
+        "the port answers, belongs to our unit, and gave one real answer of its task"
+    )
     acts: ClassVar[bool] = False
     in_doubt: ClassVar[InDoubt] = "observable"
     awaits_start: ClassVar[bool] = True
@@ -40,7 +42,11 @@ class AwaitHealthy(ModelStep):
         if not unit.leader:
             return (unit.ended or f"{ENDED}, and left processes behind",)
         health = world.value(self.key(HEALTH))
-        return (f"{self.key(HEALTH)}: {health.message}",) if health and health.phase == "stranger" else ()
+        return (
+            (f"{self.key(HEALTH)}: {health.message}",)
+            if health and health.phase == "stranger"
+            else ()
+        )
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with an engine that answered."""
@@ -52,18 +58,29 @@ class AwaitHealthy(ModelStep):
             {
                 self.key(HEALTH): Health(phase="ready", identity=unit.identity),
                 self.key(ANSWERED): Answer(identity=unit.identity),
-                self._port: PortState(owner=PortOwner(pid=unit.identity.pid, name=self.model, model=self.model)),
+                self._port: PortState(
+                    owner=PortOwner(pid=unit.identity.pid, name=self.model, model=self.model)
+                ),
             },
         )
 
     def holds(self, world: Observed) -> bool:
-        """Return whether this very unit answered over its own port; one that lets nobody look cannot do more than live."""
+        """Return whether this very unit answered over its own port.
+
+        One that lets nobody look cannot do more than live.
+        """
         unit = world.value(self.key(UNIT))
         health = world.value(self.key(HEALTH))
         answer = world.value(self.key(ANSWERED))
         state = world.value(self._port)
         owner = state.owner if state else None
-        if unit is None or not unit.leader or health is None or owner is None or owner.model != self.model:
+        if (
+            unit is None
+            or not unit.leader
+            or health is None
+            or owner is None
+            or owner.model != self.model
+        ):
             return False
         answered = answer is not None and answer.identity == unit.identity
         return health.serves and (answered or health.phase == "locked")

@@ -33,13 +33,17 @@ class Share(Value):
     def blocker(self, gpu: Gpu) -> str:
         """Return why the memory will not be there, empty when it is or comes.
 
-        What nobody holds any more comes back by itself after an engine died; nothing is stopped in the hope of that.
+        What nobody holds any more comes back by itself after an engine died; nothing is stopped in
+        the hope of that.
         """
         mine, where = gpu.only(self.card), "" if self.card is None else f" on card {self.card}"
         needed = f"{self.need_bytes / GIB:.1f} GiB{{}} are needed{where}, "
         if not mine.cards:
             there = ", ".join(str(card.index) for card in gpu.cards)
-            return f"card {self.card} is not there, the host has {there}; correct `gpus:` in the inventory"
+            return (
+                f"card {self.card} is not there, the host has {there}; correct `gpus:` in the"
+                " inventory"
+            )
         if self.goal > mine.total:
             has = "the card has" if len(mine.cards) == 1 else f"the {len(mine.cards)} cards have"
             return needed.format(" and a margin of 0.5 GiB") + f"{has} {mine.total / GIB:.1f} GiB"
@@ -48,10 +52,16 @@ class Share(Value):
 
     def brought_about(self, gpu: Gpu, seen: Gpu) -> Gpu:
         """Return the cards with what the share needs free, and with what comes back of what was `seen` before."""
-        missing = max(seen.only(self.card).free + self.frees_bytes, self.goal) - gpu.only(self.card).free
+        missing = (
+            max(seen.only(self.card).free + self.frees_bytes, self.goal) - gpu.only(self.card).free
+        )
         cards = []
         for card in gpu.cards:
-            gain = max(0, min(missing, card.total - card.free)) if self.card in {None, card.index} else 0
+            gain = (
+                max(0, min(missing, card.total - card.free))
+                if self.card in {None, card.index}
+                else 0
+            )
             missing -= gain
             cards.append(card.model_copy(update={"free": card.free + gain}))
         return Gpu(cards=tuple(cards))
@@ -96,7 +106,11 @@ class AwaitVram(Step):
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return where the memory will not be there, and who holds it."""
         gpu = world.value(GPU(self.host))
-        return tuple(filter(None, (share.blocker(gpu) for share in self._all()))) if gpu and gpu.cards else ()
+        return (
+            tuple(filter(None, (share.blocker(gpu) for share in self._all())))
+            if gpu and gpu.cards
+            else ()
+        )
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world with enough memory free."""
@@ -111,7 +125,9 @@ class AwaitVram(Step):
     def holds(self, world: Observed) -> bool:
         """Return whether enough is free everywhere, or there is no memory to look after."""
         gpu = world.value(GPU(self.host))
-        return gpu is not None and (not gpu.cards or all(share.is_met(gpu) for share in self._all()))
+        return gpu is not None and (
+            not gpu.cards or all(share.is_met(gpu) for share in self._all())
+        )
 
     def _all(self) -> Iterator[Share]:
         """Yield the shares of single cards, then that of all cards, where the others do not say it already."""

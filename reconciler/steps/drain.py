@@ -11,13 +11,17 @@ from reconciler.steps.step import ModelStep
 
 
 class Drain(ModelStep):
-    """Wait until an engine is idle. The engine's own word is asked at most every 1.5 s: faster polling hides aborted requests.
+    """Wait until an engine is idle.
 
-    Between two requests of clients that do not stop asking, a single look may meet no slot busy. An engine that was idle
-    when the plan was made, and has run nothing since, was seen twice already.
+    The engine's own word is asked at most every 1.5 s: faster polling hides aborted requests.
+
+    Between two requests of clients that do not stop asking, a single look may meet no slot busy. An
+    engine that was idle when the plan was made, and has run nothing since, was seen twice already.
     """
 
-    ensures: ClassVar[str] = "nothing is in flight in two looks that follow each other, or the deadline passed"
+    ensures: ClassVar[str] = (
+        "nothing is in flight in two looks that follow each other, or the deadline passed"
+    )
     acts: ClassVar[bool] = False
     in_doubt: ClassVar[InDoubt] = "repeatable"
     waits_for_clients: ClassVar[bool] = True

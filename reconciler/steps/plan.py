@@ -43,7 +43,9 @@ AnyStep: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 
-STEPS: Mapping[str, type[Step]] = {step.model_fields["kind"].default: step for step in get_args(get_args(AnyStep)[0])}
+STEPS: Mapping[str, type[Step]] = {
+    step.model_fields["kind"].default: step for step in get_args(get_args(AnyStep)[0])
+}
 """Every kind of step."""
 
 
@@ -73,10 +75,12 @@ class StepMeaning(Value):
 
 
 class HostPlan(Value):
-    """Plan one host. `refusals` are the reasons why it may not run at all, `unmet` is what no step can bring about.
+    """Plan one host.
 
-    `cause` is what keeps the wish away, where something does: it stands among the refusals too, as a sentence.
-    `lost_conversations` is None when nobody can say how many end.
+    `refusals` are the reasons why it may not run at all, `unmet` is what no step can bring about.
+
+    `cause` is what keeps the wish away, where something does: it stands among the refusals too, as
+    a sentence. `lost_conversations` is None when nobody can say how many end.
     """
 
     host: str

@@ -12,7 +12,10 @@ from reconciler.steps.step import Step
 
 
 class Prepare(Step):
-    """Run what a host is prepared with. `checks`: nothing runs there that a check or its remedies could hurt."""
+    """Run what a host is prepared with.
+
+    `checks`: nothing runs there that a check or its remedies could hurt.
+    """
 
     ensures: ClassVar[str] = "what a boot forgets is set again, and the accelerators work"
     in_doubt: ClassVar[InDoubt] = "repeatable"
@@ -52,7 +55,9 @@ class Prepare(Step):
     def holds(self, world: Observed) -> bool:
         """Return whether it was prepared with this since it came up, and where that was checked, its accelerators can be read."""
         prepared = world.value(PREPARED(self.host))
-        return prepared is not None and prepared.digest == self.digest and not self._is_broken(world)
+        return (
+            prepared is not None and prepared.digest == self.digest and not self._is_broken(world)
+        )
 
     def _is_broken(self, world: Observed) -> bool:
         return self.checks and world.unknown(GPU(self.host)) is not None

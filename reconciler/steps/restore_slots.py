@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Activity, RestoreAttempt, Saved, SavedSlot, Unit
-from reconciler.model.observed import ACTIVITY, FINGERPRINT, HEALTH, SAVED, UNIT, WEIGHTS, AnyFactKey, FactKind, Observed
+from reconciler.model.observed import (
+    ACTIVITY,
+    FINGERPRINT,
+    HEALTH,
+    SAVED,
+    UNIT,
+    WEIGHTS,
+    AnyFactKey,
+    FactKind,
+    Observed,
+)
 from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import ModelStep
 
@@ -16,7 +26,9 @@ MOST_OPEN_ATTEMPTS = 2
 class RestoreSlots(ModelStep):
     """Put conversations back into a fresh engine."""
 
-    ensures: ClassVar[str] = "slots hold the saved tokens, proven by replaying them; else cold, never garbage"
+    ensures: ClassVar[str] = (
+        "slots hold the saved tokens, proven by replaying them; else cold, never garbage"
+    )
     in_doubt: ClassVar[InDoubt] = "once"
     puts_back: ClassVar[bool] = True
     # Random weights are written when their engine starts.
@@ -28,7 +40,9 @@ class RestoreSlots(ModelStep):
 
     def reads(self) -> tuple[AnyFactKey, ...]:
         """Return unit, health, slots, saved slots and what they must fit."""
-        return tuple(self.key(kind) for kind in (UNIT, HEALTH, ACTIVITY, SAVED, WEIGHTS, FINGERPRINT))
+        return tuple(
+            self.key(kind) for kind in (UNIT, HEALTH, ACTIVITY, SAVED, WEIGHTS, FINGERPRINT)
+        )
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return that no engine is ready to take anything."""
@@ -48,9 +62,16 @@ class RestoreSlots(ModelStep):
         owed = {slot.slot for slot in owed_slots(world, self.host, self.model)}
         proven = RestoreAttempt(identity=unit.identity, outcome="proven")
         slots = tuple(
-            slot.model_copy(update={"attempts": (*slot.attempts, proven)}) if slot.slot in owed else slot for slot in saved.slots
+            (
+                slot.model_copy(update={"attempts": (*slot.attempts, proven)})
+                if slot.slot in owed
+                else slot
+            )
+            for slot in saved.slots
         )
-        return world.predicting(self.kind, {self.key(SAVED): saved.model_copy(update={"slots": slots})})
+        return world.predicting(
+            self.kind, {self.key(SAVED): saved.model_copy(update={"slots": slots})}
+        )
 
     def holds(self, world: Observed) -> bool:
         """Return whether nothing is owed any more."""
@@ -74,7 +95,9 @@ def _undecided(world: Observed, host: str, model_name: str) -> tuple[tuple[Saved
     fingerprint = world.value(FINGERPRINT(host, model_name))
     if unit is None or activity is None or fingerprint is None or not fingerprint.fits(unit):
         return ()
-    fitting = (slot for slot in fitting_slots(world, host, model_name) if not is_decided(slot, unit))
+    fitting = (
+        slot for slot in fitting_slots(world, host, model_name) if not is_decided(slot, unit)
+    )
     return tuple((slot, _is_free(slot, unit, activity)) for slot in fitting)
 
 
@@ -85,7 +108,11 @@ def fitting_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlo
     fingerprint = world.value(FINGERPRINT(host, model_name))
     if saved is None or fingerprint is None or weights is None or not weights.keepable:
         return ()
-    fitting = (slot for slot in saved.slots if slot.fingerprint == fingerprint.digest and fingerprint.has_place(slot))
+    fitting = (
+        slot
+        for slot in saved.slots
+        if slot.fingerprint == fingerprint.digest and fingerprint.has_place(slot)
+    )
     return tuple(slot for slot in fitting if not gave_up(slot))
 
 
@@ -94,7 +121,9 @@ def is_poisoned(world: Observed, host: str, model_name: str) -> bool:
     unit = world.value(UNIT(host, model_name))
     saved = world.value(SAVED(host, model_name)) or Saved()
     return unit is not None and any(
-        tried.identity == unit.identity and tried.outcome == "failed" for slot in saved.slots for tried in slot.attempts
+        tried.identity == unit.identity and tried.outcome == "failed"
+        for slot in saved.slots
+        for tried in slot.attempts
     )
 
 
@@ -106,7 +135,9 @@ def gave_up(slot: SavedSlot) -> bool:
 
 def is_decided(slot: SavedSlot, unit: Unit) -> bool:
     """Return whether a saved slot was tried in this unit to the end."""
-    return any(tried.identity == unit.identity and tried.outcome != "open" for tried in slot.attempts)
+    return any(
+        tried.identity == unit.identity and tried.outcome != "open" for tried in slot.attempts
+    )
 
 
 def _is_free(saved: SavedSlot, unit: Unit, activity: Activity) -> bool:
@@ -115,5 +146,8 @@ def _is_free(saved: SavedSlot, unit: Unit, activity: Activity) -> bool:
         return not activity.slots
     if not place.holds_conversation:
         return not place.busy and not place.uncounted
-    tried = any(attempt.identity == unit.identity and attempt.outcome == "open" for attempt in saved.attempts)
+    tried = any(
+        attempt.identity == unit.identity and attempt.outcome == "open"
+        for attempt in saved.attempts
+    )
     return tried and place.tokens == saved.tokens

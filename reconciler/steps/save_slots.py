@@ -11,19 +11,25 @@ from reconciler.model.onhost import InDoubt
 from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
 
 TOKEN_BYTES = 16
-"""What a slot file holds of each token beside the cache: number, position and sequence. Measured on b10434 and b11549."""
+"""What a slot file holds of each token beside the cache: number, position and sequence. Measured on
+b10434 and b11549."""
 
 REPLACED = "its weights or its program changed since it started"
 UNCOUNTED = "its server does not say what its slots hold; llama.cpp does since May 2026 (b9294)"
 
 
 class SaveSlots(ModelStep):
-    """Save what an engine remembers. With `required` a failure ends the plan before anything is stopped.
+    """Save what an engine remembers.
 
-    `fingerprint` is what a conversation of the unit depends on where its definition is not the wanted one, empty where it is.
+    With `required` a failure ends the plan before anything is stopped.
+
+    `fingerprint` is what a conversation of the unit depends on where its definition is not the
+    wanted one, empty where it is.
     """
 
-    ensures: ClassVar[str] = "every slot that holds a conversation is in a file with sidecar and checksum"
+    ensures: ClassVar[str] = (
+        "every slot that holds a conversation is in a file with sidecar and checksum"
+    )
     in_doubt: ClassVar[InDoubt] = "repeatable"
     needs_calm: ClassVar[bool] = True
     destructive: ClassVar[bool] = True
@@ -58,9 +64,15 @@ class SaveSlots(ModelStep):
         wanted = world.value(self.key(FINGERPRINT)) or Fingerprint(digest="")
         fingerprint = self.fingerprint or wanted.digest
         fresh = {slot.id: _expected(slot, unit, fingerprint) for slot in unsaved(world, self)}
-        kept = tuple(slot for slot in saved.slots if slot.slot not in fresh or slot.fingerprint != fingerprint)
+        kept = tuple(
+            slot
+            for slot in saved.slots
+            if slot.slot not in fresh or slot.fingerprint != fingerprint
+        )
         slots = tuple(sorted((*kept, *fresh.values()), key=lambda slot: slot.slot))
-        return world.predicting(self.kind, {self.key(SAVED): saved.model_copy(update={"slots": slots})})
+        return world.predicting(
+            self.kind, {self.key(SAVED): saved.model_copy(update={"slots": slots})}
+        )
 
     def holds(self, world: Observed) -> bool:
         """Return whether nothing is left that only the engine knows."""
@@ -69,15 +81,24 @@ class SaveSlots(ModelStep):
     def cannot_succeed_reason(self, world: Observed) -> str:
         """Return which slots a save that has ended left out: nobody writes them any more."""
         left = [slot.id for slot in unsaved(world, self)]
-        return f"{slots_named(left)} {'was' if len(left) == 1 else 'were'} not saved" if left else ""
+        return (
+            f"{slots_named(left)} {'was' if len(left) == 1 else 'were'} not saved" if left else ""
+        )
 
 
 def out_of_reach(unit: Unit, wanted: Fingerprint | None) -> str:
     """Return why what a unit of another definition remembers cannot be saved, empty where its mark tells all that matters."""
     if not unit.mark.fingerprint:
-        return "it runs with another definition, and nothing tells what a saved conversation of it would depend on"
+        return (
+            "it runs with another definition, and nothing tells what a saved conversation of it"
+            " would depend on"
+        )
     elsewhere = wanted is None or wanted.slots != unit.mark.slots
-    return f"it runs with another definition, which saves them in another folder ({unit.mark.slots})" if elsewhere else ""
+    return (
+        f"it runs with another definition, which saves them in another folder ({unit.mark.slots})"
+        if elsewhere
+        else ""
+    )
 
 
 def unsaved(world: Observed, step: ModelStep) -> tuple[Slot, ...]:
@@ -88,7 +109,9 @@ def unsaved(world: Observed, step: ModelStep) -> tuple[Slot, ...]:
     if unit is None:
         return ()
     return tuple(
-        slot for slot in activity.slots if slot.holds_conversation and not any(_is_in(file, slot, unit) for file in saved.slots)
+        slot
+        for slot in activity.slots
+        if slot.holds_conversation and not any(_is_in(file, slot, unit) for file in saved.slots)
     )
 
 
@@ -102,7 +125,11 @@ def in_files(world: Observed, step: ModelStep) -> tuple[SavedSlot, ...]:
     activity = world.value(step.key(ACTIVITY)) or Activity()
     saved = world.value(step.key(SAVED)) or Saved()
     unit = world.value(step.key(UNIT))
-    return tuple(file for file in saved.slots if unit and any(_is_in(file, slot, unit) for slot in activity.slots))
+    return tuple(
+        file
+        for file in saved.slots
+        if unit and any(_is_in(file, slot, unit) for slot in activity.slots)
+    )
 
 
 def used_since(before: Observed, after: Observed, step: ModelStep) -> bool:
@@ -120,13 +147,20 @@ def _is_in(file: SavedSlot, slot: Slot, unit: Unit) -> bool:
     """Return whether a file holds what a slot holds."""
     if file.slot != slot.id:
         return False
-    saved_from_here = file.identity == unit.identity and file.task == slot.task and file.slot_tokens == slot.tokens
-    restored = any(tried.identity == unit.identity and tried.outcome == "proven" for tried in file.attempts)
+    saved_from_here = (
+        file.identity == unit.identity
+        and file.task == slot.task
+        and file.slot_tokens == slot.tokens
+    )
+    restored = any(
+        tried.identity == unit.identity and tried.outcome == "proven" for tried in file.attempts
+    )
     return saved_from_here or (restored and slot.tokens == file.tokens)
 
 
 def _expected(slot: Slot, unit: Unit | None, fingerprint: str) -> SavedSlot:
     return SavedSlot(
-        file="", slot=slot.id, tokens=slot.tokens or 0, bytes=0, sha256="", fingerprint=fingerprint, saved_at=0.0,
-        identity=unit.identity if unit else PREDICTED_IDENTITY, slot_tokens=slot.tokens or 0, task=slot.task,
+        file="", slot=slot.id, tokens=slot.tokens or 0, bytes=0, sha256="", fingerprint=fingerprint,
+        saved_at=0.0, identity=unit.identity if unit else PREDICTED_IDENTITY,
+        slot_tokens=slot.tokens or 0, task=slot.task,
     )  # fmt: skip

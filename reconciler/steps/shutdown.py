@@ -34,7 +34,9 @@ class DownWait(Step):
 
 
 class Descent(DownWait):
-    """Send a host down. Irreversible once issued, and only when nothing of ours runs there and nobody is in the way.
+    """Send a host down.
+
+    Irreversible once issued, and only when nothing of ours runs there and nobody is in the way.
 
     `own` are the processes that may hold its cards, because they are stopped before.
     """
@@ -59,9 +61,13 @@ class Descent(DownWait):
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Return who or what stands in the way: units that still run, people, programs, jobs on the cards, or no way back."""
-        running = (model for model in self.models if world.value(UNIT(self.host, model)) is not None)
+        running = (
+            model for model in self.models if world.value(UNIT(self.host, model)) is not None
+        )
         guards = world.value(GUARDS(self.host)) or Guards()
-        jobs = (job for job in (world.value(GPU(self.host)) or Gpu()).jobs if job.pid not in self.own)
+        jobs = (
+            job for job in (world.value(GPU(self.host)) or Gpu()).jobs if job.pid not in self.own
+        )
         units = (f"unit {self.host}/{model} still runs" for model in running)
         return (*units, *guards.reasons, *(f"{job} uses a card" for job in jobs))
 

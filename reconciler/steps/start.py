@@ -23,7 +23,11 @@ from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
 
 
 class Start(ModelStep):
-    """Start a unit. Refuses a port that somebody holds, a missing program or missing weights, and a host that is not up."""
+    """Start a unit.
+
+    Refuses a port that somebody holds, a missing program or missing weights, and a host that is not
+    up.
+    """
 
     ensures: ClassVar[str] = "the unit runs with the wanted digest"
     in_doubt: ClassVar[InDoubt] = "observable"
@@ -41,13 +45,22 @@ class Start(ModelStep):
 
     def reads(self) -> tuple[AnyFactKey, ...]:
         """Return unit, port, program, weights, what a conversation will depend on, power, and what a fresh process changes."""
-        mine = tuple(self.key(kind) for kind in (UNIT, BINARY, FLAGS, WEIGHTS, FINGERPRINT, HEALTH, ACTIVITY))
+        mine = tuple(
+            self.key(kind) for kind in (UNIT, BINARY, FLAGS, WEIGHTS, FINGERPRINT, HEALTH, ACTIVITY)
+        )
         return (*mine, self._port, POWER(self.host))
 
     def looks(self, world: Observed) -> tuple[AnyFactKey, ...]:
-        """Return what a fresh process changes, and the host's power; its program and files were looked at before."""
+        """Return what a fresh process changes, and the host's power.
+
+        Its program and files were looked at before.
+        """
         _ = world
-        return (*(self.key(kind) for kind in (UNIT, HEALTH, ACTIVITY)), self._port, POWER(self.host))
+        return (
+            *(self.key(kind) for kind in (UNIT, HEALTH, ACTIVITY)),
+            self._port,
+            POWER(self.host),
+        )
 
     def needs(self) -> tuple[AnyFactKey, ...]:
         """Return the facts without which starting could harm: two units, or a port taken from somebody."""
@@ -72,9 +85,16 @@ class Start(ModelStep):
     def mark(self, controller: str, world: Observed) -> Mark:
         """Return what the unit is marked with: while it runs, its definition may change, and its own is then nowhere else."""
         weights, fingerprint = world.value(self.key(WEIGHTS)), world.value(self.key(FINGERPRINT))
-        kept = fingerprint if fingerprint and weights and weights.keepable else Fingerprint(digest="")
+        kept = (
+            fingerprint if fingerprint and weights and weights.keepable else Fingerprint(digest="")
+        )
         return Mark(
-            controller=controller, model=self.model, digest=self.digest, port=self.port, slots=kept.slots, fingerprint=kept.digest
+            controller=controller,
+            model=self.model,
+            digest=self.digest,
+            port=self.port,
+            slots=kept.slots,
+            fingerprint=kept.digest,
         )
 
     def holds(self, world: Observed) -> bool:
@@ -100,8 +120,13 @@ class Start(ModelStep):
         state = world.value(self._port)
         if state is not None and state.owner is not None and state.owner.model != self.model:
             service = f", {state.owner.service.name}" if state.owner.service else ""
-            held = f"port {self.port} is held by {state.owner.name} (pid {state.owner.pid or 'unknown'}{service})"
-            reasons.append(f"{held}; {state.owner.remedy}, or give {self.model} another port: in the inventory")
+            held = (
+                f"port {self.port} is held by {state.owner.name} (pid"
+                f" {state.owner.pid or 'unknown'}{service})"
+            )
+            reasons.append(
+                f"{held}; {state.owner.remedy}, or give {self.model} another port: in the inventory"
+            )
         return tuple(reasons)
 
     def _missing(self, world: Observed) -> tuple[str, ...]:

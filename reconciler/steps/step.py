@@ -1,9 +1,10 @@
 """The step: one idempotent action as data, with four pure functions.
 
-`reads` names the facts it depends on or changes, `blocked_by` says why it may not run in a world, `predict` returns
-the world after it, and `holds` says whether its postcondition is seen. Laws, tested for every kind: what is not
-blocked holds in its predicted world; what holds is predicted to change nothing; nothing outside `reads` is looked
-at or changed; an Unknown among the reads of a destructive step blocks it; what ends a wait is among what it `looks` at.
+`reads` names the facts it depends on or changes, `blocked_by` says why it may not run in a world,
+`predict` returns the world after it, and `holds` says whether its postcondition is seen. Laws,
+tested for every kind: what is not blocked holds in its predicted world; what holds is predicted to
+change nothing; nothing outside `reads` is looked at or changed; an Unknown among the reads of a
+destructive step blocks it; what ends a wait is among what it `looks` at.
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ PREDICTED_IDENTITY = UnitIdentity(pid=0, start=0, inode=0, boot_id="")
 
 
 class Step(Value):
-    """One action on one host. `deadline` is in seconds, `poll` the first and the longest wait between two looks.
+    """One action on one host.
+
+    `deadline` is in seconds, `poll` the first and the longest wait between two looks.
 
     What is so when it `holds` is said by `ensures`.
 
-    What it `looks_anew_at` is seen again when it begins, however fresh. One that does not act only waits: it has no effect, and
-    need not look right away.
+    What it `looks_anew_at` is seen again when it begins, however fresh. One that does not act only
+    waits: it has no effect, and need not look right away.
 
-    What it is to a run: it `starts` a unit, `awaits_start` of one, or `tears_down` what served; it `waits_for_clients`, or
-    `needs_calm` while they may come back; it `puts_back` conversations; or `ends_down`, when the host is seen to be down.
+    What it is to a run: it `starts` a unit, `awaits_start` of one, or `tears_down` what served; it
+    `waits_for_clients`, or `needs_calm` while they may come back; it `puts_back` conversations; or
+    `ends_down`, when the host is seen to be down.
     """
 
     ensures: ClassVar[str]
@@ -107,7 +111,11 @@ class Step(Value):
 
     def blocked_by(self, world: Observed) -> tuple[str, ...]:
         """Return every reason why the step may not run, none when it may."""
-        unknown = tuple(f"{key}: {fact.reason}" for key in self.needs() if (fact := world.unknown(key)) is not None)
+        unknown = tuple(
+            f"{key}: {fact.reason}"
+            for key in self.needs()
+            if (fact := world.unknown(key)) is not None
+        )
         return unknown or self.blockers(world)
 
     def predict(self, world: Observed) -> Observed:

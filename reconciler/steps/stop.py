@@ -14,11 +14,13 @@ from reconciler.steps.step import ModelStep
 class Stop(ModelStep):
     """End a unit. `port` is None when nobody knows where it listens.
 
-    `keeps` says that its conversations were saved before, so what grew since must be saved again; for `unsavable` of them
-    there is no room, as the plan knows.
+    `keeps` says that its conversations were saved before, so what grew since must be saved again;
+    for `unsavable` of them there is no room, as the plan knows.
     """
 
-    ensures: ClassVar[str] = "the unit is gone, nobody is on its port, no process of its group is left"
+    ensures: ClassVar[str] = (
+        "the unit is gone, nobody is on its port, no process of its group is left"
+    )
     in_doubt: ClassVar[InDoubt] = "observable"
     tears_down: ClassVar[bool] = True
     destructive: ClassVar[bool] = True
@@ -49,7 +51,10 @@ class Stop(ModelStep):
 
     def outcome(self, world: Observed) -> Observed:
         """Return the world without the unit."""
-        facts: dict[AnyFactKey, FactValue] = {self.key(UNIT): None, self.key(HEALTH): Health(phase="absent")}
+        facts: dict[AnyFactKey, FactValue] = {
+            self.key(UNIT): None,
+            self.key(HEALTH): Health(phase="absent"),
+        }
         if self._port is not None and self._owns(self._port, world):
             facts[self._port] = PortState()
         return world.predicting(self.kind, facts)
@@ -57,7 +62,10 @@ class Stop(ModelStep):
     def holds(self, world: Observed) -> bool:
         """Return whether the unit is gone and holds its port no more."""
         gone = world.unknown(self.key(UNIT)) is None and world.value(self.key(UNIT)) is None
-        return gone and (self._port is None or (world.unknown(self._port) is None and not self._owns(self._port, world)))
+        return gone and (
+            self._port is None
+            or (world.unknown(self._port) is None and not self._owns(self._port, world))
+        )
 
     @property
     def _port(self) -> AnyFactKey | None:

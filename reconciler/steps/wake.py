@@ -39,7 +39,8 @@ class Sleeper(Value):
 class Wake(Step):
     """Bring a host up. Predicts a fresh boot: nothing runs, nothing listens, no memory is held.
 
-    `checked` says that its accelerators are looked after by a step of their own, and need not be readable yet.
+    `checked` says that its accelerators are looked after by a step of their own, and need not be
+    readable yet.
     """
 
     ensures: ClassVar[str] = "the host is reachable and usable"

@@ -17,9 +17,15 @@ _ID = re.compile(r"[0-9a-f]{12,64}")
 
 
 class ControllerId:
-    """The id in `file`; where that is lost, the one under which the journal says hosts were claimed; else one from `make`."""
+    """The id in `file`.
 
-    def __init__(self, file: Path, rows: Callable[[], Iterable[Row]], make: Callable[[], str]) -> None:
+    Where that is lost, the one under which the journal says hosts were claimed; else one from
+    `make`.
+    """
+
+    def __init__(
+        self, file: Path, rows: Callable[[], Iterable[Row]], make: Callable[[], str]
+    ) -> None:
         """Read nothing yet; `rows` are those of the journal."""
         self._file, self._rows, self._make = file, rows, make
 
@@ -30,7 +36,10 @@ class ControllerId:
         return self._kept() or self._journalled() or self._make()
 
     def keep(self) -> None:
-        """Write the id down where it is not; raise Unreachable when it cannot be: nothing was done yet."""
+        """Write the id down where it is not.
+
+        Raise Unreachable when it cannot be: nothing was done yet.
+        """
         try:
             if self._kept() != self.text:
                 write_file(self._file, f"{self.text}\n".encode())
@@ -45,6 +54,8 @@ class ControllerId:
 
     def _journalled(self) -> str:
         with suppress(DurabilityError):
-            claims = [row.record.controller for row in self._rows() if isinstance(row.record, Claimed)]
+            claims = [
+                row.record.controller for row in self._rows() if isinstance(row.record, Claimed)
+            ]
             return claims[-1] if claims else ""
         return ""

@@ -21,7 +21,10 @@ class SqliteJournal:
         self._turn = CapacityLimiter(1)
 
     async def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when they cannot be read now."""
+        """Return all rows, oldest first.
+
+        Raise JournalDamaged, or DurabilityError when they cannot be read now.
+        """
         return await self.since(0)
 
     async def since(self, after: int) -> Sequence[Row]:
@@ -33,8 +36,12 @@ class SqliteJournal:
         return await to_thread.run_sync(self._file.newest, limiter=self._turn)
 
     async def append(self, record: Record) -> Row:
-        """Write one record and return when kill -9 cannot take it; raise as `JournalFile.append` does."""
+        """Write one record and return when kill -9 cannot take it.
+
+        Raise as `JournalFile.append` does.
+        """
         # What is recorded has happened: whoever is cancelled still records it (ADR 0020).
         with CancelScope(shield=True):
             row = await to_thread.run_sync(self._file.append, record, limiter=self._turn)
-        return row  # noqa: RET504 - mypy takes a scope for one that may swallow what is raised in it
+        # Mypy takes a scope for one that may swallow what is raised in it.
+        return row  # noqa: RET504

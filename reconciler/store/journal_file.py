@@ -1,8 +1,9 @@
 """The journal's file: SQLite, each row with a digest over its content and its predecessor's, and a small head file.
 
-Opening checks the whole chain against the head, so that a lost tail or a flipped bit is seen and never acted upon.
-When a run opens, what is too old is forgotten in the same transaction: of the last forgotten row only number and digest
-stay, as the foot that the chain stands on, and what is still known of hosts is restated at the end.
+Opening checks the whole chain against the head, so that a lost tail or a flipped bit is seen and
+never acted upon. When a run opens, what is too old is forgotten in the same transaction: of the
+last forgotten row only number and digest stay, as the foot that the chain stands on, and what is
+still known of hosts is restated at the end.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ class JournalFile:
     Its calls wait for the disk, and are made one at a time, from any thread.
     """
 
-    def __init__(self, directory: Path, clock: Clock, retention: Retention = ALL_KEPT, mounts: Path = MOUNTS) -> None:
+    def __init__(
+        self, directory: Path, clock: Clock, retention: Retention = ALL_KEPT, mounts: Path = MOUNTS
+    ) -> None:
         """Use a directory; `mounts` is where the kernel lists its mounts."""
         self._file = directory / "journal.sqlite"
         self._head = directory / "head"
@@ -82,13 +85,17 @@ class JournalFile:
         self._reader: sqlite3.Connection | None = None
 
     def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first; raise JournalDamaged, or DurabilityError when it cannot be read now."""
+        """Return all rows, oldest first.
+
+        Raise JournalDamaged, or DurabilityError when it cannot be read now.
+        """
         return tuple(self.since(0))
 
     def since(self, after: int) -> Iterator[Row]:
         """Yield the rows after a number, oldest first; raise as `rows` does.
 
-        Rows up to one that was checked before are not read again while those after it continue its chain.
+        Rows up to one that was checked before are not read again while those after it continue its
+        chain.
         """
         self._refuse_network()
         self._refuse_another()
@@ -97,7 +104,8 @@ class JournalFile:
                 if self._head.exists():
                     raise self._damaged("the head file is there, the journal is not")
                 return
-            # Another process may write meanwhile: what the head named before must be among the rows that are read after it.
+            # Another process may write meanwhile: what the head named before must be among the rows
+            # that are read after it.
             head = self._read_head()
             with self._reading() as connection:
                 yield from self._checked(connection, head or self._read_head(), after)
@@ -105,13 +113,20 @@ class JournalFile:
             raise self._unreadable(str(error.strerror)) from error
 
     def newest(self) -> int:
-        """Return the number of the newest row, 0 when there is none: cheap, and unchecked; raise DurabilityError."""
+        """Return the number of the newest row, 0 when there is none: cheap, and unchecked.
+
+        Raise DurabilityError.
+        """
         self._refuse_another()
         try:
             if not self._file.exists():
                 return 0
             self._reader = self._reader or self._reader_opened()
-            newest = self._reader.execute("SELECT max(seq) FROM record").fetchone()[0] if version_of(self._reader) else 0
+            newest = (
+                self._reader.execute("SELECT max(seq) FROM record").fetchone()[0]
+                if version_of(self._reader)
+                else 0
+            )
         except OSError as error:
             raise self._unreadable(str(error.strerror)) from error
         except SQLITE_ERRORS as error:
@@ -127,7 +142,11 @@ class JournalFile:
         digests = self._seen.digests
         for raw in rows_from(connection, number + 1):
             number += 1
-            if raw.seq != number or raw.previous != digests[number - 1] or raw.digest != digest_of(raw[:-1]):
+            if (
+                raw.seq != number
+                or raw.previous != digests[number - 1]
+                or raw.digest != digest_of(raw[:-1])
+            ):
                 raise self._damaged(f"row {number} is not what was written")
             digests[number] = raw.digest
             if number > after:
@@ -136,7 +155,9 @@ class JournalFile:
 
     def _known(self, connection: sqlite3.Connection, after: int) -> int:
         """Return the number of the row up to which nothing must be checked again: `after`, or where the file begins."""
-        first = connection.execute("SELECT seq, kind, digest FROM record ORDER BY seq LIMIT 1").fetchone()
+        first = connection.execute(
+            "SELECT seq, kind, digest FROM record ORDER BY seq LIMIT 1"
+        ).fetchone()
         found = connection.execute("SELECT digest FROM record WHERE seq = ?", (after,)).fetchone()
         digests = self._seen.digests
         if first == self._seen.first and found and found[0] == digests.get(after):
@@ -153,7 +174,8 @@ class JournalFile:
             return Row(seq=raw.seq, when=when, record=RECORD.validate_json(raw.body))
         except ValidationError as error:
             raise self._damaged(
-                f"a row cannot be understood ({error.error_count()} fields); was it written by a newer version?"
+                f"a row cannot be understood ({error.error_count()} fields); was it written by a"
+                " newer version?"
             ) from error
 
     def close(self) -> None:
@@ -166,8 +188,8 @@ class JournalFile:
     def append(self, record: Record) -> Row:
         """Write one record and return when kill -9 cannot take it, nor a power cut unless it is `SEEN_AGAIN`.
 
-        Raise WriteFailed, and refuse to go on after that; NetworkFileSystem where nothing can be durable; JournalDamaged when
-        rows that are to be forgotten are not right.
+        Raise WriteFailed, and refuse to go on after that; NetworkFileSystem where nothing can be
+        durable; JournalDamaged when rows that are to be forgotten are not right.
         """
         self._refuse_network()
         self._refuse_another()
@@ -182,7 +204,10 @@ class JournalFile:
             self.close()
             refused = f"{self._file} cannot be written: {error}; {remedy(error)}"
             # What the disk kept of a failed write is not known, so nothing is added to it.
-            self._failed = f"{error if isinstance(error, WriteFailed) else refused}. Nothing more is done until then"
+            self._failed = (
+                f"{error if isinstance(error, WriteFailed) else refused}. Nothing more is done"
+                " until then"
+            )
             raise WriteFailed(self._failed) from error
         return row
 
@@ -190,7 +215,9 @@ class JournalFile:
         connection = self._writer = self._writer or self._opened()
         # A sync takes 0.1 to 20 ms; what can be observed again waits for the next row that is
         # synced (ADR 0005).
-        connection.execute(f"PRAGMA synchronous={'NORMAL' if isinstance(record, SEEN_AGAIN) else 'FULL'}")
+        connection.execute(
+            f"PRAGMA synchronous={'NORMAL' if isinstance(record, SEEN_AGAIN) else 'FULL'}"
+        )
         # Two writers meet here, where one waits for the other, and not at COMMIT, where it would
         # fail.
         connection.execute("BEGIN IMMEDIATE")
@@ -211,7 +238,9 @@ class JournalFile:
         self._file.chmod(0o600)
         self._refuse_another()
         # The last reference may be dropped in any thread; nobody writes in two at once.
-        connection = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         finalize(self, connection.close)
         # Whoever reads does not wait for whoever writes: `status` while a run is on.
         connection.execute("PRAGMA journal_mode=WAL")
@@ -220,23 +249,45 @@ class JournalFile:
     def _reader_opened(self) -> sqlite3.Connection:
         """Return a connection that reads, and is closed at exit before one that was opened sooner to write."""
         connection = sqlite3.connect(
-            f"{self._file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, check_same_thread=False
+            f"{self._file.absolute().as_uri()}?mode=ro",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            check_same_thread=False,
         )
         finalize(self, connection.close)
         return connection
 
     def _insert(self, connection: sqlite3.Connection, record: Record) -> tuple[Row, str]:
-        last = connection.execute("SELECT seq, digest FROM record ORDER BY seq DESC LIMIT 1").fetchone()
+        last = connection.execute(
+            "SELECT seq, digest FROM record ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
         seq, previous = (last[0] + 1, last[1]) if last else (1, NOTHING)
         now = self._clock.instant()
-        fields = (seq, now.at, now.boot_id, now.boot, record.kind, record.host, record.model_dump_json(), previous)
+        fields = (
+            seq,
+            now.at,
+            now.boot_id,
+            now.boot,
+            record.kind,
+            record.host,
+            record.model_dump_json(),
+            previous,
+        )
         digest = digest_of(fields)
-        connection.execute(f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", (*fields, digest))  # noqa: S608 - constants
+        connection.execute(
+            f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constants
+            (*fields, digest),
+        )
         return Row(seq=seq, when=now, record=record), digest
 
     def _forget(self, connection: sqlite3.Connection) -> None:
-        """Restate what is known of hosts, then forget what is too old; raise JournalDamaged rather than restate what is wrong."""
-        outlines = connection.execute("SELECT seq, at, kind = 'run-opened' FROM record WHERE kind != ? ORDER BY seq", (FOOT,))
+        """Restate what is known of hosts, then forget what is too old.
+
+        Raise JournalDamaged rather than restate what is wrong.
+        """
+        outlines = connection.execute(
+            "SELECT seq, at, kind = 'run-opened' FROM record WHERE kind != ? ORDER BY seq", (FOOT,)
+        )
         kept = [Outline(*outline) for outline in outlines]
         first = first_kept(kept, self._clock.wall(), self._retention)
         if not kept or first == kept[0].seq:
@@ -247,29 +298,42 @@ class JournalFile:
         connection.execute("DELETE FROM record WHERE seq < ?", (first - 1,))
         foot = (FOOT, first - 1)
         connection.execute(
-            "UPDATE record SET at = 0, boot_id = '', boot = 0, kind = ?, host = '', body = '', previous = '' WHERE seq = ?", foot
+            "UPDATE record SET at = 0, boot_id = '', boot = 0, kind = ?, host = '', body = '',"
+            " previous = '' WHERE seq = ?",
+            foot,
         )
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
             with closing(
-                sqlite3.connect(f"{self._file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+                sqlite3.connect(
+                    f"{self._file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS
+                )
             ) as connection:
                 version = version_of(connection)
                 if version not in {0, *READABLE}:
                     age = "a newer" if version > VERSION else "an older"
-                    raise self._damaged(f"it has format {version}, written by {age} version than this one ({VERSION})")
+                    raise self._damaged(
+                        f"it has format {version}, written by {age} version than this one"
+                        f" ({VERSION})"
+                    )
                 yield connection
         except SQLITE_ERRORS as error:
             raise self._fault(error) from error
 
     def _check_head(self, digests: Mapping[int, str], head: Head) -> None:
-        """Hold the chain against the head; a writer killed after a commit leaves an older head, or none beside the first row."""
+        """Hold the chain against the head.
+
+        A writer killed after a commit leaves an older head, or none beside the first row.
+        """
         if head is None and max(digests) > 1:
             raise self._damaged("the head file is missing")
         if head is not None and head[0] >= min(digests) and digests.get(head[0]) != head[1]:
-            raise self._damaged(f"rows up to {head[0]} were written, {max(digests)} are there or they are not the same")
+            raise self._damaged(
+                f"rows up to {head[0]} were written, {max(digests)} are there or they are not the"
+                " same"
+            )
 
     def _read_head(self) -> Head:
         if not self._head.exists():
@@ -279,7 +343,12 @@ class JournalFile:
             seq, digest = head["seq"], head["digest"]
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged("its head file cannot be read") from error
-        if not isinstance(seq, int) or isinstance(seq, bool) or seq < 1 or not isinstance(digest, str):
+        if (
+            not isinstance(seq, int)
+            or isinstance(seq, bool)
+            or seq < 1
+            or not isinstance(digest, str)
+        ):
             raise self._damaged("its head file makes no sense")
         return seq, digest
 
@@ -289,8 +358,8 @@ class JournalFile:
         mount = mounted_on(self._file.parent, self._mounts)
         if mount and mount.over_network:
             found = (
-                f"the journal {self._file} would lie on a network file system ({mount.kind}, mounted on {mount.point}), where a"
-                " crash may lose what was recorded"
+                f"the journal {self._file} would lie on a network file system ({mount.kind},"
+                f" mounted on {mount.point}), where a crash may lose what was recorded"
             )
             fix = "Choose a local disk: --data DIR, or RECONCILER_DATA"
             raise NetworkFileSystem(f"{found}. Nothing was done. {fix}", found=found, fix=fix)
@@ -309,8 +378,9 @@ class JournalFile:
         if self._which is not None and which != self._which:
             what = "is gone" if which is None else "was replaced by another file"
             raise DurabilityError(
-                f"the journal {self._file} {what}, so nothing more is done. Put the old one back and run the command again;"
-                " without it the next command begins a new one, adopts engines that run by their marks, and knows no history"
+                f"the journal {self._file} {what}, so nothing more is done. Put the old one back"
+                " and run the command again; without it the next command begins a new one, adopts"
+                " engines that run by their marks, and knows no history"
             )
         self._which = which
 
@@ -319,7 +389,10 @@ class JournalFile:
 
     def _unreadable(self, why: str) -> DurabilityError:
         found = f"the journal {self._file} cannot be read: {why}"
-        fix = "free space, fix the permissions or the disk, or wait for who holds it; then run the command again"
+        fix = (
+            "free space, fix the permissions or the disk, or wait for who holds it; then run the"
+            " command again"
+        )
         message = f"{found}. Nothing was done, and nothing says that it is damaged: {fix}"
         return DurabilityError(message, found=f"{found}; nothing says that it is damaged", fix=fix)
 
@@ -327,8 +400,8 @@ class JournalFile:
         folder = self._file.parent
         found = f"the journal {self._file} is damaged: {why}"
         fix = (
-            f"To go on, move it aside (mv {folder} {folder}.damaged): engines that run are adopted by their marks, only history"
-            " and last good are lost"
+            f"To go on, move it aside (mv {folder} {folder}.damaged): engines that run are adopted"
+            " by their marks, only history and last good are lost"
         )
         return JournalDamaged(f"{found}. Nothing was done. {fix}", found=found, fix=fix)
 
@@ -340,4 +413,6 @@ def _is_passing(error: Exception) -> bool:
 
 
 def _promised(record: Record) -> bool:
-    return record.kind in HEADED or (isinstance(record, StepIntent) and record.in_doubt == "irreversible")
+    return record.kind in HEADED or (
+        isinstance(record, StepIntent) and record.in_doubt == "irreversible"
+    )

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 VERSION = 3
 READABLE = {2, VERSION}
-"""Rows of format 2 are understood as they are; the first append stamps the file with the format of what it writes."""
+"""Rows of format 2 are understood as they are; the first append stamps the file with the format of
+what it writes."""
 
 NOTHING = "0" * 64
 """What the first row has for its predecessor's digest."""
@@ -49,9 +50,14 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 def rows_from(connection: sqlite3.Connection, seq: int) -> Iterator[Raw]:
     """Yield the rows from a number on, oldest first."""
-    return map(Raw._make, connection.execute(f"SELECT {COLUMNS} FROM record WHERE seq >= ? ORDER BY seq", (seq,)))  # noqa: S608
+    return map(
+        Raw._make,
+        connection.execute(f"SELECT {COLUMNS} FROM record WHERE seq >= ? ORDER BY seq", (seq,)),  # noqa: S608
+    )
 
 
 def digest_of(fields: Sequence[object]) -> str:
     """Return the digest of a row without it: over all that stands in its other columns, its predecessor's digest too."""
-    return hashlib.sha256(json.dumps(list(fields), ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(
+        json.dumps(list(fields), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    ).hexdigest()

@@ -21,14 +21,20 @@ class FileLock:
     """`path` with flock. What is written inside is for the message only."""
 
     def __init__(self, path: Path, holder: str, prepare: Callable[[], None] = lambda: None) -> None:
-        """Use a path; `holder` says who we are, `prepare` is called once it is held and may raise WriteFailed."""
+        """Use a path.
+
+        `holder` says who we are, `prepare` is called once it is held and may raise WriteFailed.
+        """
         self._path = path
         self._holder = holder
         self._prepare = prepare
 
     @contextmanager
     def held(self, *, obeys: bool = False) -> Iterator[None]:
-        """Hold the lock inside the context; raise LockHeld naming the holder, or Unreachable. `obeys` is told to others."""
+        """Hold the lock inside the context; raise LockHeld naming the holder, or Unreachable.
+
+        `obeys` is told to others.
+        """
         descriptor = self._opened()
         try:
             self._take(descriptor, f"{self._holder[:HOLDER_CHARACTERS]}\n{OBEYS if obeys else ''}")
@@ -46,7 +52,9 @@ class FileLock:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except (FileExistsError, NotADirectoryError) as error:
-            raise Unreachable(f"{self._path.parent} is not a directory; choose another place with --data") from error
+            raise Unreachable(
+                f"{self._path.parent} is not a directory; choose another place with --data"
+            ) from error
         except OSError as error:
             raise self._refused("opened", error) from error
 
@@ -56,8 +64,13 @@ class FileLock:
             os.ftruncate(descriptor, 0)
             os.write(descriptor, text.encode())
         except BlockingIOError as error:
-            holder, _, manner = os.read(descriptor, HOLDER_BYTES).decode(errors="replace").partition("\n")
-            message = f"{holder or 'another process'} acts on this data directory now; wait for it, or stop it"
+            holder, _, manner = (
+                os.read(descriptor, HOLDER_BYTES).decode(errors="replace").partition("\n")
+            )
+            message = (
+                f"{holder or 'another process'} acts on this data directory now; wait for it, or"
+                " stop it"
+            )
             raise LockHeld(message, obeys=manner == OBEYS) from error
         except OSError as error:
             raise self._refused("written", error) from error
@@ -66,5 +79,9 @@ class FileLock:
         """Return the error for a disk that says no: nothing was done yet."""
         where = f"{self._path} cannot be {tried}: {error.strerror}"
         if str(self._path).startswith(HOMELESS):
-            return Unreachable(f"{where}; HOME is not set: set it, or XDG_STATE_HOME, or --data. Nothing was done")
-        return Unreachable(f"{where}; {remedy(error)}, or choose another place with --data. Nothing was done")
+            return Unreachable(
+                f"{where}; HOME is not set: set it, or XDG_STATE_HOME, or --data. Nothing was done"
+            )
+        return Unreachable(
+            f"{where}; {remedy(error)}, or choose another place with --data. Nothing was done"
+        )

@@ -35,8 +35,9 @@ from reconciler.verbs.result import OK, Outcome, worst
 class ApplyRequest:
     """How apply was asked: a saved plan's document, seconds until it gives up waiting, pruning, taking over.
 
-    `noting` is recorded once it is approved, and planned with before. `approved` is whatever would be done, so that a plan
-    which was shown and no longer fits is planned anew, where another one would be refused.
+    `noting` is recorded once it is approved, and planned with before. `approved` is whatever would
+    be done, so that a plan which was shown and no longer fits is planned anew, where another one
+    would be refused.
     """
 
     saved: Mapping[str, Any] | None = None
@@ -48,9 +49,13 @@ class ApplyRequest:
     approved: bool = False
     beside_one_that_died: bool = False
 
-    def of_host(self, slice_: Slice, provenance: Provenance, approved: Digest | None) -> PassRequest:
+    def of_host(
+        self, slice_: Slice, provenance: Provenance, approved: Digest | None
+    ) -> PassRequest:
         """Return what is asked of one host."""
-        return PassRequest(slice_, provenance, self.trigger, approved, prune=self.prune, take_over=self.take_over)
+        return PassRequest(
+            slice_, provenance, self.trigger, approved, prune=self.prune, take_over=self.take_over
+        )
 
     @property
     def binds_nothing(self) -> bool:
@@ -75,7 +80,8 @@ class _Approval:
 async def run(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
     """Plan, ask for approval, act, or let who acts already do it.
 
-    Raise LockHeld by one that takes no requests, NotApproved, PlanStale, ConfigError or DurabilityError.
+    Raise LockHeld by one that takes no requests, NotApproved, PlanStale, ConfigError or
+    DurabilityError.
     """
     caller = replace(caller, approve=_Approval(caller.approve))
     while True:
@@ -92,7 +98,9 @@ async def run(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[Verd
         request = replace(request, noting=(), beside_one_that_died=True)
 
 
-async def _ask(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument] | None:
+async def _ask(
+    app: Actor, request: ApplyRequest, caller: Caller
+) -> Outcome[VerdictDocument] | None:
     """Let the one that acts do it; return None when it is gone."""
     wanted = app.source.read()
     plans = {} if request.binds_nothing else await _approved(app, request, wanted, caller)
@@ -112,9 +120,15 @@ async def _ask(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[Ver
     verdicts = await delegate.ask(app, asked, caller.say, request.timeout)
     if verdicts is None:
         return None
-    late = f"no end within the {request.timeout or 0:.0f} s of --timeout; the process that acts here continues it"
+    late = (
+        f"no end within the {request.timeout or 0:.0f} s of --timeout; the process that acts here"
+        " continues it"
+    )
     return _outcome(
-        [verdicts.get(name) or HostVerdict(host=name, outcome="unhealthy", message=late) for name in sorted(wanted.slices)]
+        [
+            verdicts.get(name) or HostVerdict(host=name, outcome="unhealthy", message=late)
+            for name in sorted(wanted.slices)
+        ]
     )
 
 
@@ -123,24 +137,38 @@ async def _apply(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[V
     plans = await _approved(app, request, wanted, caller)
     for record in request.noting:
         await app.journal.append(record)
-    return _outcome(await _all_hosts(app, request, wanted, {} if request.binds_nothing else plans, caller))
+    return _outcome(
+        await _all_hosts(app, request, wanted, {} if request.binds_nothing else plans, caller)
+    )
 
 
-async def _approved(app: Actor, request: ApplyRequest, wanted: Wanted, caller: Caller) -> Mapping[str, HostPlan]:
-    """Return the plans of all hosts, approved where there is anything to approve; raise NotApproved or PlanStale."""
-    seen = await survey(app, wanted, request.noting, prune=request.prune, take_over=request.take_over)
-    document = plan_document(Plan(provenance=wanted.provenance, hosts=tuple(one.shown for one in seen)))
+async def _approved(
+    app: Actor, request: ApplyRequest, wanted: Wanted, caller: Caller
+) -> Mapping[str, HostPlan]:
+    """Return the plans of all hosts, approved where there is anything to approve.
+
+    Raise NotApproved or PlanStale.
+    """
+    seen = await survey(
+        app, wanted, request.noting, prune=request.prune, take_over=request.take_over
+    )
+    document = plan_document(
+        Plan(provenance=wanted.provenance, hosts=tuple(one.shown for one in seen))
+    )
     _compare(document, request.saved)
     if any(one.acts for one in seen) and request.saved is None and not caller.approve(document):
         nothing = "nothing more" if request.beside_one_that_died else "nothing"
         raise NotApproved(
-            f"{nothing} was done: the plan was not approved; `reconciler {request.trigger} --yes` applies without asking"
+            f"{nothing} was done: the plan was not approved; `reconciler {request.trigger} --yes`"
+            " applies without asking"
         )
     return {one.slice.host.name: one.plan for one in seen}
 
 
 def _outcome(verdicts: Sequence[HostVerdict]) -> Outcome[VerdictDocument]:
-    return Outcome(VerdictDocument(hosts=tuple(map(HostEnd.of, verdicts))), worst(verdicts) if verdicts else OK)
+    return Outcome(
+        VerdictDocument(hosts=tuple(map(HostEnd.of, verdicts))), worst(verdicts) if verdicts else OK
+    )
 
 
 def _compare(now: PlanDocument, saved: Mapping[str, Any] | None) -> None:
@@ -148,7 +176,9 @@ def _compare(now: PlanDocument, saved: Mapping[str, Any] | None) -> None:
     if saved is None:
         return
     if "hosts" not in saved:
-        raise ConfigError("this is not a saved plan: it names no hosts; `reconciler plan --save FILE` writes one")
+        raise ConfigError(
+            "this is not a saved plan: it names no hosts; `reconciler plan --save FILE` writes one"
+        )
     document = now.model_dump(mode="json")
     if saved["hosts"] == document["hosts"]:
         return
@@ -157,7 +187,8 @@ def _compare(now: PlanDocument, saved: Mapping[str, Any] | None) -> None:
     new = [f"  + {line}" for line in after if line not in before]
     how = "\n".join([*gone, *new] or ["  the wanted state"])
     raise PlanStale(
-        f"the saved plan no longer fits; look at what would be done now with `reconciler plan`. It differs so:\n{how}"
+        "the saved plan no longer fits; look at what would be done now with `reconciler plan`. It"
+        f" differs so:\n{how}"
     )
 
 
@@ -177,8 +208,12 @@ async def _all_hosts(
 
     async def one(name: str) -> None:
         approved = gate.approval(plans[name]) if name in plans else None
-        context = HostContext(PortsCache(app.ports), cache, app.clock, app.controller, interrupt, caller.say, app.keep)
-        verdicts[name] = await reconcile(request.of_host(wanted.slices[name], wanted.provenance, approved), context)
+        context = HostContext(
+            PortsCache(app.ports), cache, app.clock, app.controller, interrupt, caller.say, app.keep
+        )
+        verdicts[name] = await reconcile(
+            request.of_host(wanted.slices[name], wanted.provenance, approved), context
+        )
 
     async with caller.may_end(interrupt), anyio.create_task_group() as watching:
         if request.timeout is not None:
@@ -189,7 +224,10 @@ async def _all_hosts(
         watching.cancel_scope.cancel()
     ordered = [verdicts[name] for name in sorted(verdicts)]
     if interrupt.way == "late":
-        return [v.model_copy(update={"outcome": "unhealthy"}) if v.outcome == "interrupted" else v for v in ordered]
+        return [
+            v.model_copy(update={"outcome": "unhealthy"}) if v.outcome == "interrupted" else v
+            for v in ordered
+        ]
     return ordered
 
 

@@ -1,4 +1,7 @@
-"""What a verb is given: to look, or to act as well. A verb that only looks cannot act, and mypy proves it."""
+"""What a verb is given: to look, or to act as well.
+
+A verb that only looks cannot act, and mypy proves it.
+"""
 
 from __future__ import annotations
 

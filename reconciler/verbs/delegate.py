@@ -19,7 +19,10 @@ GLANCES_PER_LOCK = 10
 
 @dataclass
 class Following:
-    """Follow what becomes of rows that asked. `asked` is by host, and so are the verdicts found so far."""
+    """Follow what becomes of rows that asked.
+
+    `asked` is by host, and so are the verdicts found so far.
+    """
 
     asked: Mapping[str, int]
     say: Callable[[str], None]
@@ -38,7 +41,10 @@ class Following:
 async def ask(
     app: Actor, asked: Iterable[Asked], say: Callable[[str], None], patience: float | None
 ) -> dict[str, HostVerdict] | None:
-    """Ask, and return the verdicts; None when nobody acts any more, hosts without one when it took too long."""
+    """Ask, and return the verdicts.
+
+    None when nobody acts any more, hosts without one when it took too long.
+    """
     following = Following({one.host: (await app.journal.append(one)).seq for one in asked}, say)
     read = min(following.asked.values(), default=0)
     with anyio.move_on_after(float("inf") if patience is None else patience):

@@ -1,4 +1,7 @@
-"""Doctor: look at files, journal and hosts, and say everything that is wrong with its fix. Changes nothing."""
+"""Doctor: look at files, journal and hosts, and say everything that is wrong with its fix.
+
+Changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ from reconciler.verbs.result import ERROR, OK, Outcome
 
 
 async def run(reader: Reader, host: str | None) -> Outcome[Findings]:
-    """Return every finding of the controller and of one host, or all; exit 1 when anything is wrong. Raise Misused."""
+    """Return every finding of the controller and of one host, or all.
+
+    Exit 1 when anything is wrong. Raise Misused.
+    """
     wanted, of_files = _files(reader)
     slices = wanted.slices if wanted else {}
     chosen = [slices[name] for name in among(slices, host)] if wanted else []
@@ -66,7 +72,9 @@ async def _own(reader: Reader) -> Sequence[Finding]:
     """Return what is wrong with the machine that this runs on."""
     access = reader.readers(machine_probe.HERE).access
     try:
-        own = await machine_probe.machine(access, AskMachine(search=False, folders=(reader.controller.directory,)))
+        own = await machine_probe.machine(
+            access, AskMachine(search=False, folders=(reader.controller.directory,))
+        )
     except Unreachable as error:
         return [findings.of_own_silence(error.message)]
     return list(findings.of_journal_place(own))
@@ -75,10 +83,14 @@ async def _own(reader: Reader) -> Sequence[Finding]:
 async def _host(reader: Reader, slice_: Slice, hints: Hints) -> Sequence[Finding]:
     readers = reader.readers(slice_)
     try:
-        machine = await machine_probe.machine(readers.access, AskMachine(search=False, folders=findings.slot_folders(slice_)))
+        machine = await machine_probe.machine(
+            readers.access, AskMachine(search=False, folders=findings.slot_folders(slice_))
+        )
     except Unreachable as error:
         return [findings.of_silence(slice_, error.message)]
-    observed = await Observer(readers, slice_, reader.clock, remembered(hints)).look(findings.questions(slice_))
+    observed = await Observer(readers, slice_, reader.clock, remembered(hints)).look(
+        findings.questions(slice_)
+    )
     prepare = slice_.host.prepare
     problems = await machine_probe.lacking(readers.access, prepare.programs) if prepare else ()
     ours = Ownership.known(reader.controller, hints, reader.clock.instant())

@@ -23,20 +23,42 @@ from reconciler.verbs.result import Outcome
 
 FILES: tuple[FileName, FileName] = ("desired", "inventory")
 PLACES = ("models.NAME.", "hosts.NAME.", "models.NAME.engine.")
-SUBJECTS = "a model, a host, the number of a run, an error or reason, a word of status, a step, or a key such as models.NAME.port"
+SUBJECTS = (
+    "a model, a host, the number of a run, an error or reason, a word of status, a step, or a key"
+    " such as models.NAME.port"
+)
 
 
-async def run(reader: Reader, source: EditableSource, schemas: Mapping[str, Any], subject: str) -> Outcome[ExplainDocument]:
-    """Return all that is known of whatever has this name; raise Misused with the nearest name, or ConfigError."""
+async def run(
+    reader: Reader, source: EditableSource, schemas: Mapping[str, Any], subject: str
+) -> Outcome[ExplainDocument]:
+    """Return all that is known of whatever has this name.
+
+    Raise Misused with the nearest name, or ConfigError.
+    """
     texts, meanings = reasons(), words()
     found = list(_general(texts, meanings, subject))
-    found += [of_run(one, texts) for one in history(await reader.journal.rows()) if str(one["run"]) == subject]
+    found += [
+        of_run(one, texts)
+        for one in history(await reader.journal.rows())
+        if str(one["run"]) == subject
+    ]
     near = [*texts, *meanings, *STEPS]
     try:
         guides = [Guide(file, schemas[file], source.written()) for file in FILES]
         found += [one for guide in guides for one in guide.explain(subject)]
-        # A key of a model or host is also known by its last word, unless something else is called so.
-        found += [] if found else [one for guide in guides for place in PLACES for one in guide.explain(place + subject)]
+        # A key of a model or host is also known by its last word, unless something else is called
+        # so.
+        found += (
+            []
+            if found
+            else [
+                one
+                for guide in guides
+                for place in PLACES
+                for one in guide.explain(place + subject)
+            ]
+        )
         near += [key for guide in guides for key in guide.near]
         wanted = reader.source.read()
     except ConfigError:
@@ -47,7 +69,10 @@ async def run(reader: Reader, source: EditableSource, schemas: Mapping[str, Any]
     near += [*slices, *(model.name for slice_ in slices.values() for model in slice_.models)]
     found = [*await _seen(reader, wanted, subject), *found]
     if not found:
-        raise Misused(f"nothing is called {subject}{nearest(subject, near)}; what can be explained is {SUBJECTS}")
+        raise Misused(
+            f"nothing is called {subject}{nearest(subject, near)}; what can be explained is"
+            f" {SUBJECTS}"
+        )
     return _told(subject, found)
 
 
@@ -55,7 +80,9 @@ def _told(subject: str, found: list[Explanation]) -> Outcome[ExplainDocument]:
     return Outcome(ExplainDocument(subject=subject, explanations=tuple(found)))
 
 
-def _general(texts: Mapping[str, Reason], meanings: Mapping[str, str], subject: str) -> Iterator[Explanation]:
+def _general(
+    texts: Mapping[str, Reason], meanings: Mapping[str, str], subject: str
+) -> Iterator[Explanation]:
     """Yield what is so on every machine."""
     if subject in texts:
         yield of_reason(subject, texts[subject])
@@ -66,9 +93,16 @@ def _general(texts: Mapping[str, Reason], meanings: Mapping[str, str], subject: 
 
 
 async def _seen(reader: Reader, wanted: Wanted, subject: str) -> list[Explanation]:
-    """Return what is known of a model or host of that name; only where it is one is looked at now."""
+    """Return what is known of a model or host of that name.
+
+    Only where it is one is looked at now.
+    """
     found = []
-    slices = {name: one for name, one in wanted.slices.items() if subject == name or one.model(subject) is not None}
+    slices = {
+        name: one
+        for name, one in wanted.slices.items()
+        if subject == name or one.model(subject) is not None
+    }
     for one in await survey(reader, wanted.model_copy(update={"slices": slices})):
         model = one.slice.model(subject)
         if model is not None:

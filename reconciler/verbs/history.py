@@ -10,7 +10,10 @@ from reconciler.verbs.result import Outcome
 
 
 async def run(reader: Reader, run_number: int | None) -> Outcome[HistoryDocument]:
-    """Return every run, or the one asked for; raise Misused naming the runs there are, and where they were looked for."""
+    """Return every run, or the one asked for.
+
+    Raise Misused naming the runs there are, and where they were looked for.
+    """
     directory = reader.controller.directory
     runs = history(await reader.journal.rows())
     chosen = [one for one in runs if run_number in {None, one["run"]}]

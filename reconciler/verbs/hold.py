@@ -25,22 +25,36 @@ class HoldWords:
     approved: bool = False
 
 
-async def hold(app: Actor, host: str | None, words: HoldWords, caller: Caller) -> Outcome[VerdictDocument]:
-    """Hold one host, or all; raise Misused for a host that is not managed or an end that has passed."""
+async def hold(
+    app: Actor, host: str | None, words: HoldWords, caller: Caller
+) -> Outcome[VerdictDocument]:
+    """Hold one host, or all.
+
+    Raise Misused for a host that is not managed or an end that has passed.
+    """
     until = None if words.until is None else parse_until(words.until, app.clock.wall())
     noting = tuple(
-        Hold(host=name, reason=words.reason, until=until, release=words.release, now=words.now) for name in chosen(app, host)
+        Hold(host=name, reason=words.reason, until=until, release=words.release, now=words.now)
+        for name in chosen(app, host)
     )
-    return await _tell(app, apply.ApplyRequest(trigger="hold", noting=noting, approved=words.approved), caller)
+    return await _tell(
+        app, apply.ApplyRequest(trigger="hold", noting=noting, approved=words.approved), caller
+    )
 
 
-async def resume(app: Actor, host: str | None, caller: Caller, *, approved: bool) -> Outcome[VerdictDocument]:
+async def resume(
+    app: Actor, host: str | None, caller: Caller, *, approved: bool
+) -> Outcome[VerdictDocument]:
     """End the hold of one host, or of all, and bring it to what the file says; raise Misused."""
     noting = tuple(Resume(host=name) for name in chosen(app, host))
-    return await _tell(app, apply.ApplyRequest(trigger="resume", noting=noting, approved=approved), caller)
+    return await _tell(
+        app, apply.ApplyRequest(trigger="resume", noting=noting, approved=approved), caller
+    )
 
 
-async def _tell(app: Actor, request: apply.ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
+async def _tell(
+    app: Actor, request: apply.ApplyRequest, caller: Caller
+) -> Outcome[VerdictDocument]:
     """Record it at any rate: whoever acts alone now ends what it does, and what comes next sees it."""
     try:
         return await apply.run(app, request, caller)

@@ -40,18 +40,28 @@ class Beginning(Reader, Protocol):
 
 
 async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome[InitDocument]:
-    """Write both files and plan over them; `ask` puts a question to a person, `to` is where ssh goes, here without it.
+    """Write both files and plan over them.
 
-    Raise Refused when files are there already, or nothing is there to write of; Unreachable; Misused.
+    `ask` puts a question to a person, `to` is where ssh goes, here without it.
+
+    Raise Refused when files are there already, or nothing is there to write of; Unreachable;
+    Misused.
     """
     app.folder.refuse_taken()
     where = _where(to)
     machine, gpu_problem = await _look(_readers(app, where))
     found = draft_files.candidates(machine, {one.pid: app.adopted(one) for one in machine.servers})
     if to is not None and not found:
-        raise Refused(f"no llama-server listens on {to} and no GGUF file was found there; put one there, then run this again")
+        raise Refused(
+            f"no llama-server listens on {to} and no GGUF file was found there; put one there, then"
+            " run this again"
+        )
     texts = draft_files.draft(machine, found, _answers(machine, found, ask), gpu_problem, where)
-    files = {"desired.yaml": texts.desired, "inventory.yaml": texts.inventory, **takeover.units(found)}
+    files = {
+        "desired.yaml": texts.desired,
+        "inventory.yaml": texts.inventory,
+        **takeover.units(found),
+    }
     git = app.folder.begin(files)
     steps = takeover.steps(machine, found)
     planned = await plan_verb.run(app, detailed=False)
@@ -90,7 +100,9 @@ def _readers(app: Beginning, where: draft_files.Where) -> HostReaders:
             address.account(user)
     except ValueError as error:
         found = f"{user}@{machine}".lstrip("@")
-        raise Misused(f"found --host {found}, expected an address that ssh can go to, such as llm@gpu-box.lan") from error
+        raise Misused(
+            f"found --host {found}, expected an address that ssh can go to, such as llm@gpu-box.lan"
+        ) from error
     return app.readers(machine_probe.at(where.host, Kind(kind="ssh", options=dict(where.access))))
 
 
@@ -111,16 +123,26 @@ def _answers(machine: Machine, found: Sequence[Candidate], ask: Ask | None) -> I
     if ask is None or not found:
         return InitAnswers()
     serves = any(one.server is not None for one in found)
-    program = "" if serves or machine.programs else ask(f"Where is {draft_files.PROGRAM}? Its path, or nothing to say it later: ")
+    program = (
+        ""
+        if serves or machine.programs
+        else ask(f"Where is {draft_files.PROGRAM}? Its path, or nothing to say it later: ")
+    )
     return InitAnswers(
-        None if serves else _active([one.name for one in found], ask), str(Path(program).expanduser()) if program else ""
+        None if serves else _active([one.name for one in found], ask),
+        str(Path(program).expanduser()) if program else "",
     )
 
 
 def _active(names: Sequence[str], ask: Ask) -> tuple[str, ...] | None:
     listed = "".join(f"  {number}  {name}\n" for number, name in enumerate(names, start=1))
-    by_word = {**{str(number): name for number, name in enumerate(names, start=1)}, **{name: name for name in names}}
-    while word := ask(f"{listed}Which of these shall run? Its number or name, or nothing to run none: "):
+    by_word = {
+        **{str(number): name for number, name in enumerate(names, start=1)},
+        **{name: name for name in names},
+    }
+    while word := ask(
+        f"{listed}Which of these shall run? Its number or name, or nothing to run none: "
+    ):
         if word in by_word:
             return (by_word[word],)
     return None

@@ -18,7 +18,10 @@ AT_A_TIME = 1000
 
 
 async def run(reader: Reader, model_name: str, lines: int) -> Outcome[LogDocument]:
-    """Return the last lines of a model's log; raise Misused naming the models there are, or Unreachable."""
+    """Return the last lines of a model's log.
+
+    Raise Misused naming the models there are, or Unreachable.
+    """
     slice_, launcher = _found(reader, model_name)
     return Outcome(_document(slice_, model_name, await _part(launcher, model_name, lines)))
 
@@ -39,7 +42,9 @@ def _found(reader: Reader, model_name: str) -> tuple[Slice, LauncherReader]:
             return slice_, reader.readers(slice_).models[model_name].launcher
     models = sorted(model.name for slice_ in slices for model in slice_.models)
     near = nearest(model_name, models)
-    raise Misused(f"no managed host has a model {model_name}{near}; there are: {', '.join(models) or 'none'}")
+    raise Misused(
+        f"no managed host has a model {model_name}{near}; there are: {', '.join(models) or 'none'}"
+    )
 
 
 async def _part(launcher: LauncherReader, model_name: str, lines: int, after: str = "") -> LogPart:

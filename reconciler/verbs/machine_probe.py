@@ -33,7 +33,9 @@ async def machine(access: AccessReader, question: AskMachine) -> Machine:
 async def lacking(access: AccessReader, programs: Sequence[str]) -> tuple[str, ...]:
     """Return in words which programs a host cannot run, nothing of one of which it does not say."""
     answers = await access.ask([AskProgram(program=name) for name in programs])
-    programs_there = (Binary.model_validate(answer.value) for answer in answers if isinstance(answer, Known))
+    programs_there = (
+        Binary.model_validate(answer.value) for answer in answers if isinstance(answer, Known)
+    )
     return tuple(one.problem.found for one in programs_there if one.problem)
 
 
@@ -43,4 +45,6 @@ def _understood(answer: Fact[Json]) -> Machine:
     try:
         return Machine.model_validate(answer.value)
     except ValidationError as error:
-        raise Unreachable(f"its answer cannot be understood: {error.error_count()} fields are wrong") from error
+        raise Unreachable(
+            f"its answer cannot be understood: {error.error_count()} fields are wrong"
+        ) from error

@@ -15,7 +15,9 @@ Show: TypeAlias = "Callable[[Value], bool]"
 """Shows one document of several, and says whether anybody reads on."""
 
 OK = 0
-LEFT_AT_ONCE = "quit at once; what was begun is in the journal, and the next command looks at what is there"
+LEFT_AT_ONCE = (
+    "quit at once; what was begun is in the journal, and the next command looks at what is there"
+)
 ERROR = 1
 PENDING = 2
 REFUSED = 4
@@ -32,7 +34,10 @@ class Outcome(NamedTuple, Generic[Document_co]):
 
 
 def worst(verdicts: Iterable[HostVerdict]) -> int:
-    """Return the exit code of several hosts: the worst; refused only when nothing at all was changed."""
+    """Return the exit code of several hosts: the worst.
+
+    Refused only when nothing at all was changed.
+    """
     found = list(verdicts)
     codes = {verdict.exit_code for verdict in found}
     for code in WORST_FIRST:

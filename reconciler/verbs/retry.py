@@ -10,7 +10,14 @@ from reconciler.verbs.hosts import chosen
 from reconciler.verbs.result import Outcome
 
 
-async def run(app: Actor, host: str | None, caller: Caller, *, approved: bool) -> Outcome[VerdictDocument]:
-    """Lift the quarantine of one host, or of all, and apply; raise Misused for a host that is not managed."""
+async def run(
+    app: Actor, host: str | None, caller: Caller, *, approved: bool
+) -> Outcome[VerdictDocument]:
+    """Lift the quarantine of one host, or of all, and apply.
+
+    Raise Misused for a host that is not managed.
+    """
     noting = tuple(Retry(host=name) for name in chosen(app, host))
-    return await apply.run(app, apply.ApplyRequest(trigger="retry", noting=noting, approved=approved), caller)
+    return await apply.run(
+        app, apply.ApplyRequest(trigger="retry", noting=noting, approved=approved), caller
+    )

@@ -27,7 +27,10 @@ async def run(reader: Reader, *, exit_code: bool) -> Outcome[Status]:
 
 
 async def follow(reader: Reader, show: Show, say: Callable[[str], None]) -> None:
-    """Show the status, and again whenever it changes, for as long as somebody reads; files that are half written are said."""
+    """Show the status, and again whenever it changes, for as long as somebody reads.
+
+    Files that are half written are said.
+    """
     shown: Status | str = ""
     while True:
         try:
@@ -73,4 +76,6 @@ class _Metered:
         slice_, key = self.seen.slice, TESTIMONY(self.seen.slice.host.name)
         if slice_.host.power.proof is not None and key not in self.observed:
             readers = self._looking.readers(slice_)
-            self.observed = await Observer(readers, slice_, self._looking.clock).look([key], self.observed)
+            self.observed = await Observer(readers, slice_, self._looking.clock).look(
+                [key], self.observed
+            )

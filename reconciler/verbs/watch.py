@@ -19,7 +19,14 @@ async def run(app: Daemon, say: Callable[[str], None], steered: Steered) -> None
     """Watch until the watcher is told to leave; raise LockHeld or DurabilityError."""
     with app.lock.held(obeys=True):
         means = HostLoopDeps(
-            app.ports, HintsCache(app.journal), app.clock, app.random, app.controller, say, app.edits.look, app.keep
+            app.ports,
+            HintsCache(app.journal),
+            app.clock,
+            app.random,
+            app.controller,
+            say,
+            app.edits.look,
+            app.keep,
         )
         watcher = Watcher(means, app.edits, app.supervisor)
         async with steered(watcher):

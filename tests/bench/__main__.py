@@ -49,11 +49,18 @@ def seconds(act: Callable[[], object]) -> float:
 
 
 def process(*argv: str) -> Callable[[], object]:
-    """Return what runs a Python that keeps what it compiled, as the one of an installed program does."""
-    kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "reconciler-bench")}
+    """Return what runs a Python that keeps what it compiled, as the one of an installed program
+    does.
+    """
+    kept = {
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "reconciler-bench"),
+    }
 
     def run() -> object:
-        return subprocess.run([sys.executable, *argv], check=True, capture_output=True, env=os.environ | kept)
+        return subprocess.run(
+            [sys.executable, *argv], check=True, capture_output=True, env=os.environ | kept
+        )
 
     run()
     return run
@@ -62,11 +69,15 @@ def process(*argv: str) -> Callable[[], object]:
 def median_pair(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
     """Return the medians of two actions, run in turn."""
     pairs = [(seconds(first), seconds(second)) for _ in range(ROUNDS)]
-    return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
+    return statistics.median(pair[0] for pair in pairs), statistics.median(
+        pair[1] for pair in pairs
+    )
 
 
 class Bench(NamedTuple):
-    """Be a folder with two models, the app over it, their port, and a loop and a cache that stay, as those of `watch` do."""
+    """Be a folder with two models, the app over it, their port, and a loop and a cache that stay,
+    as those of `watch` do.
+    """
 
     folder: Path
     app: App
@@ -80,7 +91,13 @@ class Bench(NamedTuple):
         wanted = self.app.source.read()
         slice_ = wanted.slices["local"]
         actor = HostContext(
-            PortsCache(self.app.ports), self.cache, self.app.clock, self.app.controller, Interrupt(), lambda _: None, raised
+            PortsCache(self.app.ports),
+            self.cache,
+            self.app.clock,
+            self.app.controller,
+            Interrupt(),
+            lambda _: None,
+            raised,
         )
         wish = PassRequest(slice_, wanted.provenance, "bench")
         # A host loop that rests has read what the run before has left.
@@ -114,7 +131,9 @@ def stack(width: int, layers: int, context: int) -> Iterator[Bench]:
 def answered(app: App) -> float:
     """Return when the model of the last switch had given its first answer, in wall clock seconds."""
     return max(
-        row.at for row in app.run(app.journal.rows) if isinstance(row.record, StepDone) and row.record.step == "await_healthy"
+        row.at
+        for row in app.run(app.journal.rows)
+        if isinstance(row.record, StepDone) and row.record.step == "await_healthy"
     )
 
 
@@ -122,10 +141,16 @@ def ask(port: int, tokens: int, predict: int = 1) -> float:
     """Return the seconds to one answer over a prompt of about so many tokens."""
     prompt: list[JsonValue] = [300 + (number * 7) % 97 for number in range(tokens)]
     wish: JsonValue = {"prompt": prompt, "n_predict": predict, "cache_prompt": True}
-    return seconds(lambda: anyio.run(HttpClient().post, f"http://127.0.0.1:{port}/completion", wish, ANSWER_SECONDS))
+    return seconds(
+        lambda: anyio.run(
+            HttpClient().post, f"http://127.0.0.1:{port}/completion", wish, ANSWER_SECONDS
+        )
+    )
 
 
-def bare_switch(port: int, old: subprocess.Popen[bytes], model: Path, context: int) -> tuple[float, subprocess.Popen[bytes]]:
+def bare_switch(
+    port: int, old: subprocess.Popen[bytes], model: Path, context: int
+) -> tuple[float, subprocess.Popen[bytes]]:
     """Return the seconds of TERM, wait, exec, health every 10 ms, and one token."""
     began = time.perf_counter()
     old.terminate()
@@ -169,11 +194,22 @@ def commands() -> Iterator[str]:
         os.environ["XDG_STATE_HOME"] = str(bench.folder)
         (bench.folder / "reconciler-host").symlink_to(bench.folder / "host")
         baseline = process("-c", BASELINE)
-        plan = process("-m", "reconciler", "plan", "--state", str(bench.folder), "--data", str(bench.folder / "data"))
+        plan = process(
+            "-m",
+            "reconciler",
+            "plan",
+            "--state",
+            str(bench.folder),
+            "--data",
+            str(bench.folder / "data"),
+        )
         reference, planned = median_pair(baseline, plan)
         _, version = median_pair(baseline, process("-m", "reconciler", "--version"))
         row = "| `plan`, nothing to do, ÷ baseline | ≤ 2 | "
-        yield row + f"{planned / reference:.2f} ({planned * 1000:.0f} ms ÷ {reference * 1000:.0f} ms) |"
+        yield (
+            row
+            + f"{planned / reference:.2f} ({planned * 1000:.0f} ms ÷ {reference * 1000:.0f} ms) |"
+        )
         yield f"| `--version` ÷ baseline | ≤ 0.7 | {version / reference:.2f} |"
 
 
@@ -194,7 +230,10 @@ def overhead() -> Iterator[str]:
         between = statistics.median(mine - other for mine, other in zip(ours, bare, strict=True))
         medians = f"{statistics.median(ours) * 1000:.0f} - {statistics.median(bare) * 1000:.0f}"
         verdict = statistics.median(late - mine for late, mine in zip(judged, ours, strict=True))
-        gap = f"{between * 1000:+.0f} ms (medians {medians}); {verdict * 1000:.0f} ms more to the verdict"
+        gap = (
+            f"{between * 1000:+.0f} ms (medians {medians}); {verdict * 1000:.0f} ms more to the"
+            " verdict"
+        )
         yield f"| switch, tiny model, empty slots, minus a bare loop | ≤ +50 ms | {gap} |"
 
 
@@ -206,23 +245,38 @@ def conversation() -> Iterator[str]:
         bench.switch("a")
         warm = ask(bench.port, PROMPT_TOKENS)
         ratio = f"{warm / cold:.3f} ({warm:.2f} s ÷ {cold:.2f} s)"
-        yield f"| first token after switching back to {PROMPT_TOKENS} tokens ÷ cold | ≤ 0.05 | {ratio} |"
+        yield (
+            f"| first token after switching back to {PROMPT_TOKENS} tokens ÷ cold | ≤ 0.05 |"
+            f" {ratio} |"
+        )
         for row in bench.app.run(bench.app.journal.rows):
             done = row.record
-            if isinstance(done, StepDone) and done.step in {"save_slots", "restore_slots"} and done.evidence.get("slots"):
-                size = max(path.stat().st_size for path in (bench.folder / "host" / "models" / "a" / "slots").iterdir())
-                each = f"{done.seconds * GIB / size:.1f} s/GiB ({size / 2**20:.0f} MiB in {done.seconds:.2f} s)"
+            if (
+                isinstance(done, StepDone)
+                and done.step in {"save_slots", "restore_slots"}
+                and done.evidence.get("slots")
+            ):
+                size = max(
+                    path.stat().st_size
+                    for path in (bench.folder / "host" / "models" / "a" / "slots").iterdir()
+                )
+                each = (
+                    f"{done.seconds * GIB / size:.1f} s/GiB ({size / 2**20:.0f} MiB in"
+                    f" {done.seconds:.2f} s)"
+                )
                 yield f"| `{done.step}`, per GiB | own line | {each} |"
 
 
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
-    "commands": commands, "overhead": overhead, "conversation": conversation, "hosts": lambda: hosts(HOSTS),
-    "watching": watching, "looking": looking, "waking": waking,
+    "commands": commands, "overhead": overhead, "conversation": conversation,
+    "hosts": lambda: hosts(HOSTS), "watching": watching, "looking": looking, "waking": waking,
 }  # fmt: skip
 
 
 def main(names: list[str]) -> None:
-    """Measure the named parts, or all of them, each in a process of its own: what one of them keeps is not the next one's."""
+    """Measure the named parts, or all of them, each in a process of its own: what one of them keeps
+    is not the next one's.
+    """
     if len(names) == 1:
         for line in PARTS[names[0]]():
             sys.stdout.write(line + "\n")

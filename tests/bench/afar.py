@@ -35,16 +35,23 @@ ONE_WAY_SECONDS = 0.01
 
 
 def looking() -> Iterator[str]:
-    """Measure a host that serves one model, and its bare round trip: on this machine, and over a line of 20 ms."""
+    """Measure a host that serves one model, and its bare round trip: on this machine, and over a
+    line of 20 ms.
+    """
     for way, seconds in (("", 0.0), (f", {2000 * ONE_WAY_SECONDS:.0f} ms away,", ONE_WAY_SECONDS)):
         took = _look(seconds)
-        for what, goal, bare in (("a bare round trip", "≤ 3", took.question), ("`ssh HOST true`", "own line", took.true)):
+        for what, goal, bare in (
+            ("a bare round trip", "≤ 3", took.question),
+            ("`ssh HOST true`", "own line", took.true),
+        ):
             ratio = f"{took.look / bare:.2g} ({took.look * 1000:.1f} ms ÷ {bare * 1000:.1f} ms)"
             yield f"| one ssh host{way} observed, ÷ {what} over its connection | {goal} | {ratio} |"
 
 
 class Took(NamedTuple):
-    """Hold the seconds of a look, of our emptiest question, and of ssh's own command that does nothing."""
+    """Hold the seconds of a look, of our emptiest question, and of ssh's own command that does
+    nothing.
+    """
 
     look: float
     question: float
@@ -52,14 +59,18 @@ class Took(NamedTuple):
 
 
 def _look(seconds: float) -> Took:
-    """Return how long a look takes, and a round trip, to a host that is so many seconds away, each way."""
+    """Return how long a look takes, and a round trip, to a host that is so many seconds away, each
+    way.
+    """
     with tempfile.TemporaryDirectory() as name, sshd.running() as served:
         if seconds:
             served.move_away(seconds)
         folder = Path(name)
         access = json.dumps({"kind": "ssh", **served.options(folder / "host")})
         tiny = f"{{engine: {{kind: embedded, seed: 1}}, port: {free_port()}, stable_for: 0s}}"
-        (folder / "inventory.yaml").write_text(f"version: 1\nhosts: {{box: {{access: {access}}}}}\nmodels:\n  tiny: {tiny}\n")
+        (folder / "inventory.yaml").write_text(
+            f"version: 1\nhosts: {{box: {{access: {access}}}}}\nmodels:\n  tiny: {tiny}\n"
+        )
         (folder / "desired.yaml").write_text("version: 1\nactive: tiny\n")
         app = build(Settings(folder, folder / "data", folder / "here"))
         return app.run(_measured, app, app.source.read())
@@ -69,7 +80,13 @@ async def _measured(app: App, wanted: Wanted) -> Took:
     slice_ = wanted.slices["box"]
     ports = app.ports(slice_)
     actor = HostContext(
-        PortsCache(app.ports), HintsCache(app.journal), app.clock, app.controller, Interrupt(), lambda _: None, raised
+        PortsCache(app.ports),
+        HintsCache(app.journal),
+        app.clock,
+        app.controller,
+        Interrupt(),
+        lambda _: None,
+        raised,
     )
     await reconcile(PassRequest(slice_, wanted.provenance, "bench"), actor)
     observer = Observer(ports, slice_, app.clock)
@@ -90,7 +107,9 @@ async def _measured(app: App, wanted: Wanted) -> Took:
 def _control_path() -> str:
     """Return the control socket of the connection that this process keeps open."""
     lines = (procfs.read(f"/proc/{pid}/cmdline") for pid in procfs.offspring(os.getpid()))
-    return next(found[1].decode() for line in lines if (found := re.search(rb"ControlPath=([^\0]+)", line)))
+    return next(
+        found[1].decode() for line in lines if (found := re.search(rb"ControlPath=([^\0]+)", line))
+    )
 
 
 async def _seconds(act: Callable[[], Awaitable[object]]) -> float:

@@ -37,7 +37,10 @@ def hosts(number: int) -> Iterator[str]:
         pass  # What a program has loaded when it begins to look, this one has too.
     few, many = _seconds(number // 4), _seconds(number)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    found = f"{many:.2f} s; {many / few:.1f} times as long as {number // 4}; at most {memory:.0f} MiB, the fakes with it"
+    found = (
+        f"{many:.2f} s; {many / few:.1f} times as long as {number // 4}; at most {memory:.0f} MiB,"
+        " the fakes with it"
+    )
     yield f"| no-op pass over {number} fake hosts, 5 % dead | ≤ 2 s, linear, ≤ 150 MiB | {found} |"
 
 
@@ -48,7 +51,9 @@ def _seconds(number: int) -> float:
     clock.run(_pass, crowd, cache, clock)
     for world, _ in crowd[::DEAD_ONE_IN]:
         world.power = "off"
-    return statistics.median(_took(partial(clock.run, _pass, crowd, cache, clock)) for _ in range(PASSES))
+    return statistics.median(
+        _took(partial(clock.run, _pass, crowd, cache, clock)) for _ in range(PASSES)
+    )
 
 
 def _took(act: Callable[[], object]) -> float:
@@ -66,6 +71,12 @@ async def _pass(crowd: list[tuple[World, Slice]], cache: HintsCache, clock: Turn
     async with anyio.create_task_group() as group:
         for world, slice_ in crowd:
             actor = HostContext(
-                PortsCache(partial(ports, world, life=Life())), cache, clock, ME, Interrupt(), lambda _: None, raised
+                PortsCache(partial(ports, world, life=Life())),
+                cache,
+                clock,
+                ME,
+                Interrupt(),
+                lambda _: None,
+                raised,
             )
             group.start_soon(reconcile, PassRequest(slice_, PROVENANCE, "bench"), actor)

@@ -1,4 +1,6 @@
-"""Measure how a host of the rig wakes: from the magic packet to a conversation that goes on, against the same done by hand."""
+"""Measure how a host of the rig wakes: from the magic packet to a conversation that goes on,
+against the same done by hand.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +47,17 @@ def waking() -> Iterator[str]:
 
 
 def _rows(mode: str, ours: list[dict[str, float]], bare: list[dict[str, float]]) -> Iterator[str]:
-    share = statistics.median(sum(mine.values()) - sum(other.values()) for mine, other in zip(ours, bare, strict=True))
-    yield f"| magic packet -> conversation restored ({mode} host), minus the same by hand | ≤ +0.3 s | {share:+.2f} s |"
+    share = statistics.median(
+        sum(mine.values()) - sum(other.values()) for mine, other in zip(ours, bare, strict=True)
+    )
+    yield (
+        f"| magic packet -> conversation restored ({mode} host), minus the same by hand | ≤ +0.3 s"
+        f" | {share:+.2f} s |"
+    )
     for who, rounds in (("with reconciler", ours), ("by hand", bare)):
-        parts = ", ".join(f"{part} {statistics.median(one[part] for one in rounds):.2f} s" for part in rounds[0])
+        parts = ", ".join(
+            f"{part} {statistics.median(one[part] for one in rounds):.2f} s" for part in rounds[0]
+        )
         yield f"| of it, {who} | own line | {parts} |"
 
 
@@ -60,17 +69,22 @@ def _sleep(home: SleepingStack) -> None:
 def _by_hand(home: SleepingStack, rig: Rig, engine: dict[str, Any]) -> dict[str, float]:
     at = rig.host(HOST)
     wish = {
-        "mac": at.mac, "broadcast": at.wol_broadcast, "wol_port": at.wol_port, "ip": at.ip, "ssh_port": at.ssh_port,
-        "config": str(rig.ssh_config), "host": HOST, "engine": engine,
+        "mac": at.mac, "broadcast": at.wol_broadcast, "wol_port": at.wol_port, "ip": at.ip,
+        "ssh_port": at.ssh_port, "config": str(rig.ssh_config), "host": HOST, "engine": engine,
     }  # fmt: skip
     words = [*rig.prefix, sys.executable, byhand.__file__, json.dumps(wish)]
-    parts: dict[str, float] = json.loads(subprocess.run(words, check=True, capture_output=True, cwd=home.folder).stdout)
+    parts: dict[str, float] = json.loads(
+        subprocess.run(words, check=True, capture_output=True, cwd=home.folder).stdout
+    )
     return parts
 
 
 def _engine(home: SleepingStack) -> dict[str, Any]:
     """Return how the engine that runs on the host was started."""
-    look = "for p in /proc/[0-9]*; do grep -qa RECONCILER_MARK $p/environ 2>/dev/null && readlink $p/cwd && cat $p/cmdline; done"
+    look = (
+        "for p in /proc/[0-9]*; do grep -qa RECONCILER_MARK $p/environ 2>/dev/null && readlink"
+        " $p/cwd && cat $p/cmdline; done"
+    )
     cwd, _, words = home.rig.ssh(HOST, look).stdout.partition("\n")
     return {"cwd": cwd, "argv": words.rstrip("\0").split("\0"), "port": home.port}
 
@@ -82,7 +96,9 @@ def _newest(home: SleepingStack) -> str:
 
 
 def _parts(home: SleepingStack) -> dict[str, float]:
-    """Return how long each part of the newest run took, from the first intent to what the last step brought about."""
+    """Return how long each part of the newest run took, from the first intent to what the last step
+    brought about.
+    """
     file = home.folder / "data" / "journal" / "journal.sqlite"
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as journal:
         rows = journal.execute(

@@ -1,4 +1,6 @@
-"""Measure a running watch: how soon an edit has its first effect, what it costs at rest, and what a switch costs in it."""
+"""Measure a running watch: how soon an edit has its first effect, what it costs at rest, and what a
+switch costs in it.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,12 @@ from tests.stack import Stack, stack
 
 EDITS = 20
 REST_SECONDS = 300.0
-INSTALLED = "import sys; sys.modules['click'] = None; from reconciler.cli.main import main; sys.exit(main())"
-"""What people start: the HTTP client loads a command line of its own where the tools of development brought what it needs."""
+INSTALLED = (
+    "import sys; sys.modules['click'] = None; from reconciler.cli.main import main;"
+    " sys.exit(main())"
+)
+"""What people start: the HTTP client loads a command line of its own where the tools of development
+brought what it needs."""
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -35,7 +41,10 @@ def watching() -> Iterator[str]:
                 waits = sorted(_waits(here, edits(here)))
                 spread = f"{waits[0] * 1000:.0f} to {waits[-1] * 1000:.0f}, {len(waits)} edits"
                 found = f"{statistics.median(waits) * 1000:.0f} ms ({spread})"
-                yield f"| a saved pair that is stable -> first effect, by {how} | ≤ 100 ms | {found} |"
+                yield (
+                    f"| a saved pair that is stable -> first effect, by {how} | ≤ 100 ms |"
+                    f" {found} |"
+                )
             yield _rest(process.pid)
 
 
@@ -60,7 +69,10 @@ def _waits(here: Stack, edits: Iterator[str]) -> Iterator[float]:
     """Return how long each edit waited for its first effect, from when it was stable."""
     rows = here.rows()
     for active in edits:
-        stable = max(path.stat().st_ctime for path in (here.folder / "state").iterdir()) + STANDS_STILL_SECONDS
+        stable = (
+            max(path.stat().st_ctime for path in (here.folder / "state").iterdir())
+            + STANDS_STILL_SECONDS
+        )
         here.becomes(active)
         yield here.first_intent(rows) - stable
         rows = here.rows()
@@ -71,8 +83,14 @@ def _rest(pid: int) -> str:
     time.sleep(REST_SECONDS)
     share = (_cpu_seconds(pid) - before) / REST_SECONDS
     status = Path(f"/proc/{pid}/status").read_text()
-    resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
-    return f"| `watch` at rest for {REST_SECONDS:.0f} s | ≤ 60 MiB, ≤ 0.2 % of one core | {resident:.0f} MiB, {share:.2%} |"
+    resident = (
+        next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+        / 1024
+    )
+    return (
+        f"| `watch` at rest for {REST_SECONDS:.0f} s | ≤ 60 MiB, ≤ 0.2 % of one core |"
+        f" {resident:.0f} MiB, {share:.2%} |"
+    )
 
 
 def _cpu_seconds(pid: int) -> float:

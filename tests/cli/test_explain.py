@@ -54,15 +54,33 @@ def told(subject: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("gemma3", "defined as      llamacpp (binary llama-server, weights /w.gguf, context 2048"),
         ("local", "  next            nothing: "),
         ("StartFailed", "  to do           read its last words."),
-        ("await_vram", "  ensures         enough accelerator memory is free, on every card that is meant."),
+        (
+            "await_vram",
+            "  ensures         enough accelerator memory is free, on every card that is meant.",
+        ),
         ("active", '  written         "gemma3", in state/desired.yaml:2\n'),
         ("models.qwen2.5.engine.context", "  written         512, in state/inventory.yaml:7\n"),
         ("models.gemma3.engine.context", "  written         2048, in state/inventory.yaml:5\n"),
-        ("models.gemma3.stable_for", "  default         10.0\n  written         nowhere, so the default holds\n"),
-        ("stable_for", '  means           How long it must stay healthy to count as good, such as "10s".\n'),
+        (
+            "models.gemma3.stable_for",
+            "  default         10.0\n  written         nowhere, so the default holds\n",
+        ),
+        (
+            "stable_for",
+            '  means           How long it must stay healthy to count as good, such as "10s".\n',
+        ),
         ("parallel", "key models.NAME.engine.parallel\n"),
-        ("save_slots", "  when late       the run continues without it; with `conversations: require` nothing is stopped\n"),
-        ("models.NAME.port", "  means           The loopback port of the host that it answers on.\n"),
+        (
+            "save_slots",
+            (
+                "  when late       the run continues without it; with `conversations: require`"
+                " nothing is stopped\n"
+            ),
+        ),
+        (
+            "models.NAME.port",
+            "  means           The loopback port of the host that it answers on.\n",
+        ),
         ("models.NAME.engine.seed", "  option of       embedded\n"),
         ("hosts.local.gpu", '  written         "none", in state/inventory.yaml:4\n'),
         ("Stalled", "word Stalled\n  means           the last attempt failed, and why;"),
@@ -71,18 +89,26 @@ def told(subject: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("last good", "  means           the newest wanted state that was reached"),
     ],
 )
-def test_a_subject_is_explained(subject: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_subject_is_explained(
+    subject: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert said in told(subject, capsys)
 
 
-def test_a_key_that_both_files_know_is_explained_for_both(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_that_both_files_know_is_explained_for_both(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     said = told("hosts.local.power", capsys)
     assert "desired.yaml" in said
     assert "inventory.yaml" in said
 
 
-@pytest.mark.parametrize("subject", ["gemma3", "local", "ConfigError", "stop", "models.gemma3.port", "trial"])
-def test_what_is_explained_as_json_is_what_its_schema_says(subject: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "subject", ["gemma3", "local", "ConfigError", "stop", "models.gemma3.port", "trial"]
+)
+def test_what_is_explained_as_json_is_what_its_schema_says(
+    subject: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["explain", subject, "-o", "json"]) == 0
     assert list(unfit(json.loads(capsys.readouterr().out), schema("explain"))) == []
 
@@ -97,12 +123,16 @@ def test_what_is_explained_as_json_is_what_its_schema_says(subject: str, capsys:
         ("stalled", "Stalled"),
     ],
 )
-def test_what_nobody_knows_is_answered_with_the_nearest(subject: str, near: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_nobody_knows_is_answered_with_the_nearest(
+    subject: str, near: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["explain", subject]) == 64
     assert f'nothing is called {subject}; did you mean "{near}"?' in capsys.readouterr().err
 
 
-def test_an_error_is_explained_also_while_the_files_are_wrong(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_explained_also_while_the_files_are_wrong(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (state / "desired.yaml").write_text("version: 2\n")
     assert "reconciler validate" in told("ConfigError", capsys)
     (state / "desired.yaml").unlink()
@@ -111,7 +141,13 @@ def test_an_error_is_explained_also_while_the_files_are_wrong(state: Path, capsy
     assert "desired.yaml: not found" in capsys.readouterr().err
 
 
-HISTORY = {*get_args(Mode), *get_args(Verdict), *get_args(StepDone.model_fields["outcome"].annotation), "cut short", "open"}
+HISTORY = {
+    *get_args(Mode),
+    *get_args(Verdict),
+    *get_args(StepDone.model_fields["outcome"].annotation),
+    "cut short",
+    "open",
+}
 
 
 @pytest.mark.parametrize("word", sorted({*get_args(ConditionType)} - {"Held"} | HISTORY - {"done"}))
@@ -122,8 +158,12 @@ def test_what_status_says_first_and_history_of_runs_and_steps_is_a_word_that_is_
 
 
 def test_the_installed_package_carries_the_pages_that_are_written_once() -> None:
-    built = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert built["force-include"] == {page: f"reconciler/{page}" for page in ("docs/errors.md", "docs/questions.md")}
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"][
+        "build"
+    ]["targets"]["wheel"]
+    assert built["force-include"] == {
+        page: f"reconciler/{page}" for page in ("docs/errors.md", "docs/questions.md")
+    }
     assert all((ROOT / page).is_file() for page in built["force-include"])
 
 
@@ -137,8 +177,19 @@ def test_a_default_of_one_of_several_hosts_is_not_taken_for_a_model_that_names_n
 
 
 def test_on_a_terminal_a_long_sentence_goes_on_below_between_its_words() -> None:
-    says = "llamacpp (weights /models/a-very-long-name-of-weights.gguf, context 4096), run by process"
-    fact = {"explanations": [{"kind": "model", "subject": "a", "facts": [{"about": "defined as", "says": says}], "log": []}]}
+    says = (
+        "llamacpp (weights /models/a-very-long-name-of-weights.gguf, context 4096), run by process"
+    )
+    fact = {
+        "explanations": [
+            {
+                "kind": "model",
+                "subject": "a",
+                "facts": [{"about": "defined as", "says": says}],
+                "log": [],
+            }
+        ]
+    }
     first, *others = explain_text(fact, Look(width=40)).splitlines()[1:]
     assert first == "  defined as      llamacpp (weights"
     assert {line[:18] for line in others} == {" " * 18}
@@ -146,5 +197,7 @@ def test_on_a_terminal_a_long_sentence_goes_on_below_between_its_words() -> None
     assert explain_text(fact).splitlines()[1].endswith(says)
 
 
-def test_a_key_that_nobody_described_is_explained_by_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_that_nobody_described_is_explained_by_what_is_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert "  means" not in told("models.gemma3.engine.kind", capsys)

@@ -1,4 +1,6 @@
-"""What the looking verbs print, once or for as long as somebody reads: for people, for scripts, on a terminal and off."""
+"""What the looking verbs print, once or for as long as somebody reads: for people, for scripts, on
+a terminal and off.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def ended_by_ctrl_c(process: subprocess.Popen[str]) -> tuple[int, str]:
         ("logs tiny-a", "logs"),
     ],
 )
-def test_what_a_verb_prints_as_json_is_what_its_schema_says(here: Stack, verb: str, name: str) -> None:
+def test_what_a_verb_prints_as_json_is_what_its_schema_says(
+    here: Stack, verb: str, name: str
+) -> None:
     document = here.document(*verb.split())
     assert list(unfit(document, schema(name))) == []
     assert document["version"] == 1
@@ -75,9 +79,15 @@ def test_a_log_goes_on_through_the_next_start_until_ctrl_c(here: Stack) -> None:
 def test_a_status_is_told_again_when_it_changes_until_ctrl_c(here: Stack) -> None:
     here.apply()
     with here.start("status", "-f", "-o", "json") as process:
-        assert json.loads(lines_until(process, "{")[0])["hosts"][0]["conditions"][0]["reason"] == "InSync"
+        assert (
+            json.loads(lines_until(process, "{")[0])["hosts"][0]["conditions"][0]["reason"]
+            == "InSync"
+        )
         here.desire("[]")
-        assert json.loads(lines_until(process, "{")[0])["hosts"][0]["conditions"][0]["reason"] == "ChangesPending"
+        assert (
+            json.loads(lines_until(process, "{")[0])["hosts"][0]["conditions"][0]["reason"]
+            == "ChangesPending"
+        )
         here.desire("tiny-a")
         lines_until(process, "InSync")
         assert ended_by_ctrl_c(process) == (130, "")
@@ -112,7 +122,12 @@ def on_a_terminal(here: Stack, columns: int, *words: str, no_colour: str = "") -
     ours, theirs = pty.openpty()
     environment = here.environment(COLUMNS=str(columns), NO_COLOR=no_colour)
     with subprocess.Popen(
-        here.argv(*words), cwd=here.folder, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL
+        here.argv(*words),
+        cwd=here.folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
     ):
         os.close(theirs)
         shown = b""
@@ -139,12 +154,16 @@ def test_colour_is_for_terminals_whose_owner_wants_it(here: Stack) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_journal_that_is_not_there_is_named_by_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_journal_that_is_not_there_is_named_by_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     elsewhere = str(tmp_path / "elsewhere")
     assert main(["history", "--data", elsewhere]) == 0
     assert capsys.readouterr().out == f"No runs yet in {elsewhere}; `--data DIR` looks elsewhere.\n"
     assert main(["history", "7", "--data", elsewhere]) == 64
-    assert f"there is no run 7 in {elsewhere}; the last ones are: none yet" in capsys.readouterr().err
+    assert (
+        f"there is no run 7 in {elsewhere}; the last ones are: none yet" in capsys.readouterr().err
+    )
 
 
 @pytest.fixture
@@ -152,15 +171,24 @@ def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "host"))
 
 
-@pytest.mark.parametrize("name", ["desired", "inventory", "plan", "status", "history", "logs", "valid", "verdict"])
-def test_a_schema_is_printed_without_any_file(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "name", ["desired", "inventory", "plan", "status", "history", "logs", "valid", "verdict"]
+)
+def test_a_schema_is_printed_without_any_file(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["validate", "--schema", name, "--state", str(tmp_path / "nowhere")]) == 0
     assert json.loads(capsys.readouterr().out) == schema(name)
 
 
-def test_a_schema_that_is_not_there_is_answered_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_schema_that_is_not_there_is_answered_with_those_that_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["validate", "--schema", "plans"]) == 64
-    assert "found plans, expected the name of a schema: desired, inventory, plan," in capsys.readouterr().err
+    assert (
+        "found plans, expected the name of a schema: desired, inventory, plan,"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_log_of_a_model_that_is_not_there_is_answered_with_the_nearest(here: Stack) -> None:
@@ -170,6 +198,8 @@ def test_a_log_of_a_model_that_is_not_there_is_answered_with_the_nearest(here: S
 
 
 @pytest.mark.parametrize("lines", ["0", "many", "1001"])
-def test_a_number_of_lines_that_no_host_gives_is_refused(lines: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_number_of_lines_that_no_host_gives_is_refused(
+    lines: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["logs", "tiny-a", "-n", lines]) == 64
     assert f"found {lines}, expected a number of lines from 1 to 1000" in capsys.readouterr().err

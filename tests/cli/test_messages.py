@@ -1,4 +1,6 @@
-"""What is wrong with a command line is said in one sentence that names the word and the next thing to do."""
+"""What is wrong with a command line is said in one sentence that names the word and the next thing
+to do.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from tests.engine import free_port
 
 FILES = {
     "desired.yaml": "version: 1\nactive: tiny\n",
-    "inventory.yaml": "version: 1\nmodels: {tiny: {engine: {kind: embedded, seed: 1}, port: PORT}}\n",
+    "inventory.yaml": (
+        "version: 1\nmodels: {tiny: {engine: {kind: embedded, seed: 1}, port: PORT}}\n"
+    ),
 }
 
 
@@ -30,7 +34,10 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("aply", 'unknown command: aply, did you mean "apply"?; `reconciler --help` lists them all'),
+        (
+            "aply",
+            'unknown command: aply, did you mean "apply"?; `reconciler --help` lists them all',
+        ),
         ("frobnicate", "unknown command: frobnicate; `reconciler --help` lists them all"),
         ("help", 'unknown command: help, did you mean "--help"?; '),
         ("ps", 'unknown command: ps, did you mean "status"?; '),
@@ -39,12 +46,18 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("start", 'unknown command: start, did you mean "use MODEL"?; '),
         ("run gemma3", 'unknown command: run, did you mean "use MODEL"?; '),
         ("--foo", "unexpected: --foo; see `reconciler --help`"),
-        ("hold --reason \udcff", r"found \xff, expected text in UTF-8; see `reconciler hold --help`"),
+        (
+            "hold --reason \udcff",
+            r"found \xff, expected text in UTF-8; see `reconciler hold --help`",
+        ),
         ("plan --foo", "unexpected: --foo; see `reconciler plan --help`"),
         ("apply --timeout soon", "found soon, expected a number of seconds, such as 120"),
         ("apply --timeout -3", "found -3, expected a number of seconds, such as 120"),
         ("apply --timeout inf", "found inf, expected a number of seconds"),
-        ("history last", "found last, expected the number of a run; `reconciler history` shows them"),
+        (
+            "history last",
+            "found last, expected the number of a run; `reconciler history` shows them",
+        ),
         ("plan -o yaml", "choose from"),
     ],
 )
@@ -67,7 +80,9 @@ def test_nothing_to_do_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> N
     assert "say what to do, such as `reconciler plan`" in capsys.readouterr().err
 
 
-def test_every_problem_begins_alike_so_that_a_search_finds_all(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_problem_begins_alike_so_that_a_search_finds_all(
+    there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (there / "state" / "desired.yaml").write_text("version: 1\nactive: tinny\nenforced: 1\n")
     assert main(["validate"]) == 1
     first, second = capsys.readouterr().err.splitlines()
@@ -87,36 +102,54 @@ def test_without_a_terminal_nobody_is_asked_and_the_way_without_asking_is_named(
 
 
 @pytest.mark.usefixtures("there")
-def test_a_host_or_an_earlier_state_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_host_or_an_earlier_state_that_is_not_there_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["rollback", "--host", "tower"]) == 64
     assert "host tower is not managed; managed are: local" in capsys.readouterr().err
     assert main(["rollback"]) == 64
-    assert "there is no earlier state to go back to; runs that stayed healthy: none" in capsys.readouterr().err
+    assert (
+        "there is no earlier state to go back to; runs that stayed healthy: none"
+        in capsys.readouterr().err
+    )
     assert main(["rollback", "7"]) == 64
     assert "there is no run 7 that stayed healthy" in capsys.readouterr().err
 
 
-def test_a_file_that_is_no_plan_is_told_from_the_way_to_apply_the_files(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_no_plan_is_told_from_the_way_to_apply_the_files(
+    there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("tiny", str(there / "state" / "desired.yaml")):
         assert main(["apply", name]) == 1
         said = capsys.readouterr().err
         assert "saved plan" in said
-        assert "`reconciler plan --save FILE` writes one, `reconciler apply` alone takes the files" in said
+        assert (
+            "`reconciler plan --save FILE` writes one, `reconciler apply` alone takes the files"
+            in said
+        )
 
 
 @pytest.mark.usefixtures("there")
-def test_a_plan_that_cannot_be_saved_is_an_error_and_no_doubt_about_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_that_cannot_be_saved_is_an_error_and_no_doubt_about_what_happened(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["plan", "--save", "/proc/sys/plan.json"]) == 1
-    assert "Unreachable: the plan was not saved: /proc/sys/plan.json cannot be written" in capsys.readouterr().err
+    assert (
+        "Unreachable: the plan was not saved: /proc/sys/plan.json cannot be written"
+        in capsys.readouterr().err
+    )
 
 
-def test_a_plan_that_no_longer_fits_says_how_to_look_again(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_that_no_longer_fits_says_how_to_look_again(
+    there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["plan", "--save", "plan.json"]) == 0
     (there / "state" / "desired.yaml").write_text("version: 1\nactive: []\n")
     capsys.readouterr()
     assert main(["apply", "plan.json"]) == 4
     assert (
-        "look at what would be done now with `reconciler plan`. It differs so:\n  - local: start tiny" in capsys.readouterr().err
+        "look at what would be done now with `reconciler plan`. It differs so:\n  - local: start"
+        " tiny" in capsys.readouterr().err
     )
 
 
@@ -124,11 +157,19 @@ def test_a_doctor_names_a_program_that_a_host_would_be_prepared_with_and_does_no
     there: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inventory = there / "state" / "inventory.yaml"
-    prepare = '{run: [[no-such-program, "1"], ["true"]], check: [no-such-program], remedies: [["true"]]}'
+    prepare = (
+        '{run: [[no-such-program, "1"], ["true"]], check: [no-such-program], remedies: [["true"]]}'
+    )
     inventory.write_text(f"{inventory.read_text()}hosts: {{local: {{prepare: {prepare}}}}}\n")
     assert main(["doctor"]) == 1
-    (found,) = [line for line in capsys.readouterr().out.splitlines() if "prepare" in line and line.startswith("wrong")]
-    assert found.startswith("wrong  prepare local: there is no program no-such-program on this host's PATH")
+    (found,) = [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if "prepare" in line and line.startswith("wrong")
+    ]
+    assert found.startswith(
+        "wrong  prepare local: there is no program no-such-program on this host's PATH"
+    )
 
 
 @pytest.mark.usefixtures("there")
@@ -137,7 +178,10 @@ def test_a_demo_without_git_says_so_before_it_does_anything(
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert main(["demo"]) == 1
-    assert capsys.readouterr().err == "reconciler: Unreachable: git is not installed, and the demo needs it\n"
+    assert (
+        capsys.readouterr().err
+        == "reconciler: Unreachable: git is not installed, and the demo needs it\n"
+    )
 
 
 NEEDS = "the embedded engine needs the Python package xllamacpp: "
@@ -166,7 +210,12 @@ NEEDS = "the embedded engine needs the Python package xllamacpp: "
     ids=["missing", "without its library", "too old", "dies at once"],
 )
 def test_a_demo_whose_engine_cannot_run_says_so_with_the_remedy_before_it_does_anything(
-    package: str, why: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    package: str,
+    why: str,
+    remedy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "xllamacpp.py").write_text(f"{package}\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

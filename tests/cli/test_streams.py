@@ -1,4 +1,6 @@
-"""Streams that are closed, full or read by nobody change neither what a command does nor the code that it ends with."""
+"""Streams that are closed, full or read by nobody change neither what a command does nor the code
+that it ends with.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ import pytest
 
 from tests.stack import COMMAND_SECONDS, Stack, stack
 
-OPENS = "import os, reconciler.cli.terminal as terminal; terminal.open_streams(); print(os.open('.', 0))"
+OPENS = (
+    "import os, reconciler.cli.terminal as terminal; terminal.open_streams();"
+    " print(os.open('.', 0))"
+)
 
 
 @pytest.fixture
@@ -29,13 +34,15 @@ def in_a_shell(here: Stack, words: str) -> subprocess.CompletedProcess[str]:
     environment = here.environment(RECONCILER_DATA=str(here.folder / "data"))
     command = words.replace("reconciler", f"{sys.executable} -m reconciler")
     return subprocess.run(
-        ["/bin/bash", "-c", command], cwd=here.folder, env=environment, capture_output=True, text=True, check=False,
-        timeout=COMMAND_SECONDS,
+        ["/bin/bash", "-c", command], cwd=here.folder, env=environment, capture_output=True,
+        text=True, check=False, timeout=COMMAND_SECONDS,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "<&- >/dev/null 2>&-"])
-def test_a_switch_beside_closed_streams_is_carried_out_and_ends_with_its_own_code(here: Stack, closed: str) -> None:
+def test_a_switch_beside_closed_streams_is_carried_out_and_ends_with_its_own_code(
+    here: Stack, closed: str
+) -> None:
     done = in_a_shell(here, f"reconciler apply --yes {closed}")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -87,7 +94,11 @@ def test_readers_who_have_seen_enough_change_no_code(here: Stack, words: str, co
 def test_an_answer_that_does_not_fit_on_the_disk_is_said_in_words(here: Stack, words: str) -> None:
     done = in_a_shell(here, f"reconciler {words} > /dev/full")
     assert done.returncode == 1
-    assert done.stderr == "reconciler: Unreachable: the answer cannot be written to standard output: No space left on device\n"
+    assert (
+        done.stderr
+        == "reconciler: Unreachable: the answer cannot be written to standard output: No space left"
+        " on device\n"
+    )
 
 
 def test_a_log_that_nobody_reads_ends_no_watch(here: Stack) -> None:
@@ -98,8 +109,8 @@ def test_a_log_that_nobody_reads_ends_no_watch(here: Stack) -> None:
 
 def test_a_watch_whose_log_is_closed_works_on_until_it_is_told_to_leave(here: Stack) -> None:
     process = subprocess.Popen(
-        ["/bin/bash", "-c", 'exec "$@" 2>&-', "bash", *here.argv("watch")],
-        cwd=here.folder, env=here.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        ["/bin/bash", "-c", 'exec "$@" 2>&-', "bash", *here.argv("watch")], cwd=here.folder,
+        env=here.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     with process:
         here.becomes("tiny-b")
@@ -111,13 +122,18 @@ def test_a_watch_whose_log_is_closed_works_on_until_it_is_told_to_leave(here: St
 
 def test_letters_that_an_output_does_not_have_are_written_as_escapes(here: Stack) -> None:
     (here.folder / "state" / "desired.yaml").write_bytes("version: 1\nactive: é\n".encode())
-    done = in_a_shell(here, "PYTHONIOENCODING=ascii reconciler validate; PYTHONIOENCODING=ascii reconciler explain é")
+    done = in_a_shell(
+        here,
+        "PYTHONIOENCODING=ascii reconciler validate; PYTHONIOENCODING=ascii reconciler explain é",
+    )
     assert 'found "\\xe9"' in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("words", ["apply", "use tiny-a", "hold --release --reason r"])
-def test_ctrl_c_at_the_question_ends_at_once_and_says_that_nothing_was_begun(here: Stack, words: str) -> None:
+def test_ctrl_c_at_the_question_ends_at_once_and_says_that_nothing_was_begun(
+    here: Stack, words: str
+) -> None:
     if words != "apply":
         here.apply()
     engines, wish = here.engines(), (here.folder / "state" / "desired.yaml").read_text()
@@ -138,7 +154,10 @@ def test_ctrl_c_at_the_question_ends_at_once_and_says_that_nothing_was_begun(her
         _, rest = process.communicate(timeout=COMMAND_SECONDS)
     os.close(ours)
     assert process.returncode == 130
-    assert rest.decode() == "reconciler: left at the question; nothing was begun, and nothing was changed\n"
+    assert (
+        rest.decode()
+        == "reconciler: left at the question; nothing was begun, and nothing was changed\n"
+    )
     assert here.engines() == engines
     assert (here.folder / "state" / "desired.yaml").read_text() == wish
     assert here.run("status").stdout.count("Held") == 0

@@ -1,4 +1,6 @@
-"""Whatever surrounds a command, it ends with a code of the table and without a traceback: 200 surroundings, each by its seed."""
+"""Whatever surrounds a command, it ends with a code of the table and without a traceback: 200
+surroundings, each by its seed.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,11 @@ def ground(tmp_path: Path, full: Path) -> Iterator[Ground]:
     yield Ground(tmp_path, full)
     for unit in units.units():
         with suppress(OSError):
-            if Path(f"/proc/{unit['identity']['pid']}/cwd").resolve().is_relative_to(tmp_path.resolve()):
+            if (
+                Path(f"/proc/{unit['identity']['pid']}/cwd")
+                .resolve()
+                .is_relative_to(tmp_path.resolve())
+            ):
                 os.kill(unit["identity"]["pid"], signal.SIGKILL)
 
 

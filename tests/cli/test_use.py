@@ -65,7 +65,10 @@ def test_without_a_terminal_the_change_and_its_plan_are_shown_and_nothing_is_wri
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["tinyer"], 'the inventory has no model tinyer; did you mean "tinier"?; it has: tinier, tiny'),
+        (
+            ["tinyer"],
+            'the inventory has no model tinyer; did you mean "tinier"?; it has: tinier, tiny',
+        ),
         (["tinier", "--host", "tower"], "tinier is a model of local, not of tower"),
     ],
 )
@@ -89,8 +92,12 @@ def test_files_that_are_applied_only_as_committed_are_not_written_without_a_comm
     assert (state / "desired.yaml").read_text() == strict
 
 
-def test_what_could_not_be_done_is_refused_before_it_is_written(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lost = INVENTORY.replace("kind: embedded, seed: 2", "kind: llamacpp, binary: /nowhere, weights: /nothing.gguf")
+def test_what_could_not_be_done_is_refused_before_it_is_written(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = INVENTORY.replace(
+        "kind: embedded, seed: 2", "kind: llamacpp, binary: /nowhere, weights: /nothing.gguf"
+    )
     (state / "inventory.yaml").write_text(lost.replace("PORT", str(free_port())))
     assert main(["use", "tinier", "--yes"]) == 4
     assert "Refused: nothing was written: " in capsys.readouterr().err
@@ -102,7 +109,10 @@ def test_a_commit_where_there_is_no_repository_is_refused_before_it_is_written(
 ) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(state.parent))
     assert main(["use", "tinier", "--yes", "--commit"]) == 4
-    assert "nothing was written: no git repository answers for state/desired.yaml" in capsys.readouterr().err
+    assert (
+        "nothing was written: no git repository answers for state/desired.yaml"
+        in capsys.readouterr().err
+    )
     assert (state / "desired.yaml").read_text() == DESIRED
 
 
@@ -112,15 +122,22 @@ def test_a_commit_where_git_does_not_answer_is_refused_in_the_words_of_its_troub
     committed(state)
     monkeypatch.setenv("PATH", "/nowhere")
     assert main(["use", "tinier", "--yes", "--commit"]) == 4
-    assert "nothing was written: git is not installed here, or not on the PATH" in (said := capsys.readouterr().err)
+    assert "nothing was written: git is not installed here, or not on the PATH" in (
+        said := capsys.readouterr().err
+    )
     assert "no git repository" not in said
     assert (state / "desired.yaml").read_text() == DESIRED
 
 
-def test_nothing_is_written_while_another_command_acts(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_written_while_another_command_acts(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with FileLock(tmp_path / "host" / "reconciler" / "lock", "reconciler apply (pid 7)").held():
         assert main(["use", "tinier", "--yes"]) == 4
-    assert "nothing was written: reconciler apply (pid 7) acts on this data directory now" in capsys.readouterr().err
+    assert (
+        "nothing was written: reconciler apply (pid 7) acts on this data directory now"
+        in capsys.readouterr().err
+    )
     assert (state / "desired.yaml").read_text() == DESIRED
 
 
@@ -152,7 +169,10 @@ def test_what_cannot_be_kept_of_the_file_is_said(
     monkeypatch.setattr("reconciler.config.proposal.rewrite", lambda *_: ("its owner", "its group"))
     monkeypatch.setattr("reconciler.verbs.apply.run", nothing)
     assert main(["use", "tinier", "--yes"]) == 4
-    assert "state/desired.yaml is written, but its owner and its group could not be kept" in capsys.readouterr().err
+    assert (
+        "state/desired.yaml is written, but its owner and its group could not be kept"
+        in capsys.readouterr().err
+    )
     assert (state / "desired.yaml").read_text() == DESIRED
 
 
@@ -164,14 +184,21 @@ def test_where_nothing_can_be_written_nothing_was_changed(
 
     monkeypatch.setattr("reconciler.config.proposal.rewrite", read_only)
     assert main(["use", "tinier", "--yes"]) == 1
-    assert "nothing was changed: state/desired.yaml cannot be written: Read-only file system" in capsys.readouterr().err
+    assert (
+        "nothing was changed: state/desired.yaml cannot be written: Read-only file system"
+        in capsys.readouterr().err
+    )
     assert (state / "desired.yaml").read_text() == DESIRED
 
 
 def test_a_switch_is_one_command_that_is_committed_applied_and_said_again(tmp_path: Path) -> None:
     with stack(tmp_path) as made:
         committed(made.folder / "state")
-        identity = {f"GIT_{role}_{what}": "t@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        identity = {
+            f"GIT_{role}_{what}": "t@localhost"
+            for role in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
         done = made.run("use", "tiny-b", "--yes", "--commit", **identity)
         assert done.returncode == 0, done.stderr
         assert set(made.engines()) == {"tiny-b"}
@@ -179,14 +206,26 @@ def test_a_switch_is_one_command_that_is_committed_applied_and_said_again(tmp_pa
         again = made.run("use", "tiny-b", "--commit", **identity)
         assert again.returncode == 0, again.stderr
         assert "says so already" in again.stderr
-        assert again.stdout == f"local: in sync\n  tiny-b               http://127.0.0.1:{made.port}/v1\n"
+        assert (
+            again.stdout
+            == f"local: in sync\n  tiny-b               http://127.0.0.1:{made.port}/v1\n"
+        )
 
 
-def test_a_commit_that_git_refuses_leaves_the_file_as_written_and_applies_nothing(tmp_path: Path) -> None:
+def test_a_commit_that_git_refuses_leaves_the_file_as_written_and_applies_nothing(
+    tmp_path: Path,
+) -> None:
     made = Stack(tmp_path)
     committed(made.folder / "state")
     git(made.folder / "state", "config", "user.useConfigOnly", "true")
-    done = made.run("use", "tiny-b", "--yes", "--commit", GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_SYSTEM="/dev/null")
+    done = made.run(
+        "use",
+        "tiny-b",
+        "--yes",
+        "--commit",
+        GIT_CONFIG_GLOBAL="/dev/null",
+        GIT_CONFIG_SYSTEM="/dev/null",
+    )
     assert done.returncode == 1
     assert "git did not commit" in done.stderr
     assert "or commit it yourself and `reconciler apply`" in done.stderr
@@ -197,7 +236,9 @@ def test_a_commit_that_git_refuses_leaves_the_file_as_written_and_applies_nothin
 def test_a_file_that_is_gone_by_the_time_it_is_written_is_said(state: Path) -> None:
     proposal = FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)
     (state / "desired.yaml").unlink()
-    with pytest.raises(Unreachable, match="cannot be read any more: No such file or directory; nothing was written"):
+    with pytest.raises(
+        Unreachable, match="cannot be read any more: No such file or directory; nothing was written"
+    ):
         proposal.write()
 
 
@@ -217,11 +258,15 @@ def test_a_model_of_an_inventory_that_is_wrong_cannot_be_proposed(state: Path) -
         FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)
 
 
-def test_a_change_that_the_disk_refuses_leaves_the_file_as_it_was_and_nothing_in_doubt(state: Path) -> None:
+def test_a_change_that_the_disk_refuses_leaves_the_file_as_it_was_and_nothing_in_doubt(
+    state: Path,
+) -> None:
     proposal = FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)
     with (
         under_limit(resource.RLIMIT_FSIZE, 0),
-        pytest.raises(Unreachable, match=r"nothing was changed: .*desired.yaml cannot be written") as refused,
+        pytest.raises(
+            Unreachable, match=r"nothing was changed: .*desired.yaml cannot be written"
+        ) as refused,
     ):
         proposal.write()
     assert refused.value.exit_code == 1
@@ -230,13 +275,18 @@ def test_a_change_that_the_disk_refuses_leaves_the_file_as_it_was_and_nothing_in
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_a_use_that_did_not_come_off_says_what_the_file_says_and_how_to_stay(tmp_path: Path, *, fails: bool) -> None:
+def test_a_use_that_did_not_come_off_says_what_the_file_says_and_how_to_stay(
+    tmp_path: Path, *, fails: bool
+) -> None:
     with stack(tmp_path) as made:
         made.apply()
         made.inventory(', args: ["--threads", "many"]' if fails else "")
         done = made.run("use", "tiny-b", "--yes")
         assert done.returncode == (3 if fails else 0), done.stderr
-        follows = "state/desired.yaml still says what was asked for, which is left alone until it changes, or `reconciler retry`"
+        follows = (
+            "state/desired.yaml still says what was asked for, which is left alone until it"
+            " changes, or `reconciler retry`"
+        )
         assert (f"{follows}; `reconciler use tiny-a` keeps tiny-a" in done.stderr) == fails
         serves = "tiny-a" if fails else "tiny-b"
         assert f"  {serves:<20} http://127.0.0.1:{made.port}/v1\n" in done.stdout
@@ -250,5 +300,8 @@ def test_a_use_that_went_back_to_the_same_model_says_where_it_differs(tmp_path: 
         made.inventory(', args: ["--threads", "many"]')
         done = made.run("use", "tiny-b", "--yes")
         assert done.returncode == 3, done.stderr
-        assert "tiny-b serves as it was defined before: correct what inventory.yaml says of it" in done.stderr
+        assert (
+            "tiny-b serves as it was defined before: correct what inventory.yaml says of it"
+            in done.stderr
+        )
         assert "`reconciler use tiny-b`" not in done.stderr

@@ -1,4 +1,6 @@
-"""Two benches to put the same promises to: a world that is not there, and this machine with each server that it has."""
+"""Two benches to put the same promises to: a world that is not there, and this machine with each
+server that it has.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ signal.pause()
 
 
 class Bench(Protocol):
-    """Be a host with one model, and whatever happens to both by itself. An engine of the model has two slots."""
+    """Be a host with one model, and whatever happens to both by itself. An engine of the model has
+    two slots.
+    """
 
     model: ModelSpec
     access: Access
@@ -64,7 +68,9 @@ class Bench(Protocol):
         ...
 
     async def talk(self, words: int, slot: int = 0) -> float:
-        """Let a client send a conversation, longer or shorter than before; return which share of it was remembered."""
+        """Let a client send a conversation, longer or shorter than before; return which share of it
+        was remembered.
+        """
         ...
 
     def talking(self) -> AbstractAsyncContextManager[None]:
@@ -149,7 +155,9 @@ class WorldBench:
         self.world.flip("m")
 
     def lose_program(self) -> ModelSpec:
-        self.world.binaries["m"] = Binary(path="engine", problem=Reason("there is no program engine"))
+        self.world.binaries["m"] = Binary(
+            path="engine", problem=Reason("there is no program engine")
+        )
         return self.model
 
 
@@ -161,10 +169,24 @@ class MachineBench:
         self.weights = directory / "weights.gguf"
         if not self.weights.exists():
             write_weights(self.weights, seed=1)
-        self._rig = rig(directory, server=server, weights=str(self.weights), parallel=slots, context=2048 * slots)
+        self._rig = rig(
+            directory,
+            server=server,
+            weights=str(self.weights),
+            parallel=slots,
+            context=2048 * slots,
+        )
         self.model = self._rig.model
         self.access: Access = self._rig.access
-        parts = PowerParts(wake=(), stop=None, proof=None, force=None, canary=None, where=nowhere, asker=self.access)
+        parts = PowerParts(
+            wake=(),
+            stop=None,
+            proof=None,
+            force=None,
+            canary=None,
+            where=nowhere,
+            asker=self.access,
+        )
         self.power: PowerReader = Composed("local", self.access, parts)
         self.gpu: GpuReader = no_gpu.Driver(no_gpu.Options(), self.access)
         self.launcher: Launcher = self._rig.launcher
@@ -186,7 +208,9 @@ class MachineBench:
     async def talking(self) -> AsyncIterator[None]:
         asked = {"prompt": "ba " * 320, "n_predict": 1500, "id_slot": 0, "ignore_eos": True}
         async with anyio.create_task_group() as clients:
-            clients.start_soon(self._rig.post, f"http://127.0.0.1:{self.model.port}/completion", asked)
+            clients.start_soon(
+                self._rig.post, f"http://127.0.0.1:{self.model.port}/completion", asked
+            )
             (unit,) = running.our_units()
             while not (await self._rig.slot(Unit.model_validate(unit))).busy:
                 await anyio.lowlevel.checkpoint()
@@ -211,7 +235,9 @@ class MachineBench:
 
     def silence(self, unit: Unit) -> None:
         os.kill(unit.identity.pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, unit.identity.pid, os.WSTOPPED | os.WNOWAIT)  # until the last of its threads has stopped
+        os.waitid(
+            os.P_PID, unit.identity.pid, os.WSTOPPED | os.WNOWAIT
+        )  # until the last of its threads has stopped
 
     def rebuild(self) -> None:
         write_weights(self.weights, seed=2)
@@ -233,6 +259,8 @@ def bench_of(server: Server | None, world: World, directory: Path) -> Bench:
 
 
 def contains(whole: Sequence[str], part: Sequence[str]) -> bool:
-    """Say whether a log has these lines in one piece: a busy engine may have written more since they were read."""
+    """Say whether a log has these lines in one piece: a busy engine may have written more since
+    they were read.
+    """
     assert part, "it has no line"
     return any(tuple(whole[at : at + len(part)]) == tuple(part) for at in range(len(whole)))

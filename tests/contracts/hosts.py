@@ -35,14 +35,18 @@ async def nowhere() -> str:
 
 @asynccontextmanager
 async def reached(way: str, directory: Path) -> AsyncIterator[Access]:
-    """Reach this machine in a worker thread, through an interpreter that has nothing but the bundled program, or over ssh."""
+    """Reach this machine in a worker thread, through an interpreter that has nothing but the
+    bundled program, or over ssh.
+    """
     if way == "thread":
         yield here(directory)
         return
     if way == "ssh":
         with sshd.running() as served:
             async with LoopScope() as loop:
-                yield ssh.Driver(ssh.Options(**served.options(directory)), HostPlace("box", "/nowhere", loop))
+                yield ssh.Driver(
+                    ssh.Options(**served.options(directory)), HostPlace("box", "/nowhere", loop)
+                )
         return
     argv = [sys.executable, "-I", "-S", "-c", bundle.BOOTSTRAP]
     async with Interpreter(argv, bundle.framed(str(directory)), bundle.HELLO) as interpreter:

@@ -1,4 +1,6 @@
-"""A host's launcher as tests use it: of processes, or of services of a systemd that was booted for them."""
+"""A host's launcher as tests use it: of processes, or of services of a systemd that was booted for
+them.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,11 @@ INTERPRETER = str(Path(sys.executable).resolve())
 
 def model(*argv: str, name: str = "gemma3") -> ModelSpec:
     return ModelSpec(
-        name=name, engine=Kind(kind="llamacpp"), launcher=Kind(kind="process"), port=8080, task="chat",
-        conversations="keep", stable_for=10.0, vram_bytes=None, serves=None, digest="v1:sha256:00000000",
-        command=Command(argv=argv, env={"OWN": "1"}, folders=("slots",)), capabilities=Capabilities(),
+        name=name, engine=Kind(kind="llamacpp"), launcher=Kind(kind="process"), port=8080,
+        task="chat", conversations="keep", stable_for=10.0, vram_bytes=None, serves=None,
+        digest="v1:sha256:00000000",
+        command=Command(argv=argv, env={"OWN": "1"}, folders=("slots",)),
+        capabilities=Capabilities(),
     )  # fmt: skip
 
 
@@ -41,7 +45,13 @@ def program(text: str) -> ModelSpec:
 
 
 def held(wanted: ModelSpec, identity: UnitIdentity) -> Unit:
-    return Unit(identity=identity, mark=marked(wanted, CONTROLLER), members=(), uptime=0.0, launcher=wanted.launcher)
+    return Unit(
+        identity=identity,
+        mark=marked(wanted, CONTROLLER),
+        members=(),
+        uptime=0.0,
+        launcher=wanted.launcher,
+    )
 
 
 class Place:
@@ -77,7 +87,9 @@ class Place:
                 await anyio.sleep(0.01)
 
     async def started(self, text: str) -> UnitIdentity:
-        evidence = await self.launcher.start(self.model(text), marked(self.model(text), self.controller))
+        evidence = await self.launcher.start(
+            self.model(text), marked(self.model(text), self.controller)
+        )
         await self.said()
         return UnitIdentity.model_validate(evidence["identity"])
 

@@ -1,4 +1,6 @@
-"""Benches for drivers of power: one host of a rig, what stands outside of it, and a driver that speaks to that."""
+"""Benches for drivers of power: one host of a rig, what stands outside of it, and a driver that
+speaks to that.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ async def why_unknown(secret: str, driver: Any) -> str:
 
 
 class Bench:
-    """Be one way to power a host. What a driver can do is its own to say; here stands what is to be heard of it then."""
+    """Be one way to power a host. What a driver can do is its own to say; here stands what is to be
+    heard of it then.
+    """
 
     kind: ClassVar[str]
     off: ClassVar[PowerState | None] = "off"
@@ -90,14 +94,18 @@ class Bench:
 
     @property
     def takes_secret(self) -> bool:
-        return any("FromEnv" in repr(field.annotation) for field in self.module.Options.model_fields.values())
+        return any(
+            "FromEnv" in repr(field.annotation)
+            for field in self.module.Options.model_fields.values()
+        )
 
     def options(self, **changed: Any) -> Any:
         return self.module.Options.model_validate({**self.written, **changed})
 
     def driver(self, **changed: Any) -> Any:
         return self.module.Driver(
-            self.options(**changed), Reach(HOST, NOTHING, here("/nowhere"), Refusals(SystemClock()), self.loop)
+            self.options(**changed),
+            Reach(HOST, NOTHING, here("/nowhere"), Refusals(SystemClock()), self.loop),
         )
 
     @contextmanager
@@ -137,7 +145,9 @@ class Bench:
         """Give a driver whose orders may be heard, and are never answered."""
         raise NotImplementedError
 
-    def failing(self, fault: str, folder: Path, patch: pytest.MonkeyPatch) -> AbstractContextManager[Any]:
+    def failing(
+        self, fault: str, folder: Path, patch: pytest.MonkeyPatch
+    ) -> AbstractContextManager[Any]:
         """Give a driver of what has this fault."""
         raise NotImplementedError
 
@@ -200,7 +210,12 @@ class Packets(Bench):
     @contextmanager
     def stand(self, folder: Path) -> Iterator[None]:
         at = self.rig.host(HOST)
-        self.written = {"mac": at.mac, "broadcast": at.wol_broadcast, "port": at.wol_port, "check": "never"}
+        self.written = {
+            "mac": at.mac,
+            "broadcast": at.wol_broadcast,
+            "port": at.wol_port,
+            "check": "never",
+        }
         yield
 
     def nobody(self) -> Any:
@@ -218,7 +233,9 @@ class OverAccess(Bench):
     """The host's own system sends it down."""
 
     kind = "access"
-    unasked = DriverError  # A connection that breaks before it stands ends as one that breaks later.
+    unasked = (
+        DriverError  # A connection that breaks before it stands ends as one that breaks later.
+    )
     absent = "cannot be reached over ssh: .*Connection refused"
 
     @contextmanager
@@ -227,11 +244,16 @@ class OverAccess(Bench):
         yield
 
     def driver(self, **login: Any) -> Any:
-        reached = ssh.Driver(ssh.Options.model_validate({**self.login, **login}), HostPlace(HOST, "/nowhere", self.loop))
+        reached = ssh.Driver(
+            ssh.Options.model_validate({**self.login, **login}),
+            HostPlace(HOST, "/nowhere", self.loop),
+        )
         return self._over(reached)
 
     def _over(self, reached: Any) -> Any:
-        return self.module.Driver(self.options(), Reach(HOST, reached, NOTHING, Refusals(SystemClock()), self.loop))
+        return self.module.Driver(
+            self.options(), Reach(HOST, reached, NOTHING, Refusals(SystemClock()), self.loop)
+        )
 
     def nobody(self) -> Any:
         return self.driver(address="127.0.0.1", port=free_port())
@@ -264,7 +286,13 @@ class Programs(Bench):
     judges = False
     stranger = "the key is wrong"
     absent = "/nowhere/press.* there is no such file or directory"
-    faults = ("raise RuntimeError('no route')", "sys.exit(255)", "sys.exit(126)", "os.kill(os.getpid(), 9)", "time.sleep(60)")
+    faults = (
+        "raise RuntimeError('no route')",
+        "sys.exit(255)",
+        "sys.exit(126)",
+        "os.kill(os.getpid(), 9)",
+        "time.sleep(60)",
+    )
     verbs: ClassVar = {"wake": "on", "stop": "button", "state": "state", "cut": "cut"}
 
     def __init__(self) -> None:
@@ -277,7 +305,9 @@ class Programs(Bench):
     def stand(self, folder: Path) -> Iterator[None]:
         (folder / "right").write_text(self.secret)
         words = script(LOCKED, str(folder / "right"), witness.__file__, str(self.rig.folder), HOST)
-        self.written = {role: [*words, verb] for role, verb in self.verbs.items()} | {"env": {"KEY": REFERENCE}}
+        self.written = {role: [*words, verb] for role, verb in self.verbs.items()} | {
+            "env": {"KEY": REFERENCE}
+        }
         self.words = {state: f'`{sys.executable}` says "{state}"' for state in ("on", "off")}
         self.evidence = {act: {"ran": sys.executable} for act in ("wake", "send_down", "cut")}
         yield

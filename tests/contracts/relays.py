@@ -39,8 +39,15 @@ class Ipmi(Bench):
     kind = "ipmi"
     secret = "correct-horse"  # noqa: S105  the BMC is a test's own
     stranger = r"lets operator not in \(RAKP 2 .*`password:` \(from_env POWER_SECRET\)"
-    absent = "opened no session .* nothing answers there, as when IPMI over LAN is off, or the user operator, its password"
-    faults = ("echo Chassis Power is pending", "exit 0", "echo 'Error: Unable to establish IPMI session' >&2; exit 1")
+    absent = (
+        "opened no session .* nothing answers there, as when IPMI over LAN is off, or the user"
+        " operator, its password"
+    )
+    faults = (
+        "echo Chassis Power is pending",
+        "exit 0",
+        "echo 'Error: Unable to establish IPMI session' >&2; exit 1",
+    )
 
     @contextmanager
     def stand(self, folder: Path) -> Iterator[None]:
@@ -49,7 +56,13 @@ class Ipmi(Bench):
             yield
 
     def at(self, port: int) -> None:
-        self.written = {"address": "127.0.0.1", "port": port, "user": ipmi.USER, "password": REFERENCE, "cipher": CIPHER}
+        self.written = {
+            "address": "127.0.0.1",
+            "port": port,
+            "user": ipmi.USER,
+            "password": REFERENCE,
+            "cipher": CIPHER,
+        }
         said = f"the BMC at 127.0.0.1:{port} says Chassis Power is"
         self.words = {"on": f"{said} on", "off": f"{said} off"}
         self.evidence = {
@@ -76,12 +89,12 @@ class Redfish(Bench):
     kind = "redfish"
     secret = "correct horse: battery"  # noqa: S105  the BMC is a test's own
     stranger = (
-        "does not accept the user operator with the password that is from_env POWER_SECRET; `user:` and `password:` are in the "
-        "power of gpu1 in the inventory"
+        "does not accept the user operator with the password that is from_env POWER_SECRET; `user:`"
+        " and `password:` are in the power of gpu1 in the inventory"
     )
     answers: ClassVar = {
-        "in trouble": (500, b"{}"), "a login page": (200, b"<html>Login</html>"), "nothing": (200, b""),
-        "no systems": (200, b'{"Members": []}'), "a list": (200, b"[]"),
+        "in trouble": (500, b"{}"), "a login page": (200, b"<html>Login</html>"),
+        "nothing": (200, b""), "no systems": (200, b'{"Members": []}'), "a list": (200, b"[]"),
     }  # fmt: skip
     states: ClassVar = {"neither": "PoweringOff", "no state": None}
     faults = (*answers, *states)
@@ -94,14 +107,17 @@ class Redfish(Bench):
 
     def at(self, bmc: redfish.Bmc) -> None:
         self.written = {
-            "address": bmc.address, "user": redfish.USER, "password": REFERENCE, "certificate": bmc.certificate,
+            "address": bmc.address, "user": redfish.USER, "password": REFERENCE,
+            "certificate": bmc.certificate,
         }  # fmt: skip
         self.words = {
             "on": f"the BMC at {bmc.address} says PowerState On",
             "off": f"the BMC at {bmc.address} says PowerState Off",
         }
         asked = {"wake": "On", "send_down": "GracefulShutdown", "cut": "ForceOff"}
-        self.evidence = {act: {"asked": way, "said": "204 NO CONTENT"} for act, way in asked.items()}
+        self.evidence = {
+            act: {"asked": way, "said": "204 NO CONTENT"} for act, way in asked.items()
+        }
 
     @contextmanager
     def losing(self, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Any]:
@@ -126,7 +142,10 @@ class Proxmox(Bench):
 
     kind = "proxmox"
     secret = pve.SECRET
-    stranger = "answered 401 invalid token value!; `token:` and `secret:` are in the power of the host in the inventory"
+    stranger = (
+        "answered 401 invalid token value!; `token:` and `secret:` are in the power of the host in"
+        " the inventory"
+    )
     who: ClassVar = f"{pve.USER}!{pve.TOKEN}"
     looked = "current"
     """What the API is asked for how the host is."""
@@ -151,7 +170,9 @@ class Proxmox(Bench):
 
     def driver(self, **changed: Any) -> proxmox.Driver:
         return proxmox.Driver(
-            self.options(**changed), Reach(HOST, NOTHING, NOTHING, Refusals(SystemClock()), self.loop), Patience(beginning=0.5)
+            self.options(**changed),
+            Reach(HOST, NOTHING, NOTHING, Refusals(SystemClock()), self.loop),
+            Patience(beginning=0.5),
         )
 
     def calm(self) -> None:
@@ -193,7 +214,10 @@ class Guest(Proxmox):
         self.called = f"{kind} {number} on node {pve.LOCAL}"
 
     def at(self, says: str) -> None:
-        self.words = {"on": f"{says} {self.called} is running", "off": f"{says} {self.called} is stopped"}
+        self.words = {
+            "on": f"{says} {self.called} is running",
+            "off": f"{says} {self.called} is stopped",
+        }
         self.evidence = {
             "wake": {"asked": f"start {self.called}", "said": "OK"},
             "send_down": {"asked": f"shutdown {self.called}"},
@@ -202,7 +226,9 @@ class Guest(Proxmox):
 
 
 class Node(Proxmox):
-    """A node that another one of its cluster wakes; that its cluster does not see it does not prove that it is off."""
+    """A node that another one of its cluster wakes; that its cluster does not see it does not prove
+    that it is off.
+    """
 
     off = None
     looked = "nodes"
@@ -214,7 +240,10 @@ class Node(Proxmox):
 
     def at(self, says: str) -> None:
         unseen = "its cluster does not see it, which does not prove that it is off"
-        self.words = {"on": f"{says} node {HOST} is online", "off": f"{says} node {HOST} is offline: {unseen}"}
+        self.words = {
+            "on": f"{says} node {HOST} is online",
+            "off": f"{says} node {HOST} is offline: {unseen}",
+        }
         self.evidence = {
             "wake": {"asked": f"wakeonlan {HOST}", "packet_to": self.rig.host(HOST).mac},
             "send_down": {"asked": f"shutdown of node {HOST}"},
@@ -245,7 +274,11 @@ class Plug(Bench):
     faults = ("500", "404", "garbage", "list", "empty", "hangs up")
 
     def __init__(self, dialect: str) -> None:
-        assistant = {"entity": "switch.gpu1", "sensor": "sensor.gpu1_power"} if dialect == "homeassistant" else {}
+        assistant = (
+            {"entity": "switch.gpu1", "sensor": "sensor.gpu1_power"}
+            if dialect == "homeassistant"
+            else {}
+        )
         super().__init__(dialect=dialect, address="plug.lan", password=REFERENCE, **assistant)
         self.name = f"{self.kind} {dialect}"
         self.served = plugs.DIALECTS[dialect]()
@@ -260,14 +293,21 @@ class Plug(Bench):
             self.written["address"] = self.served.address
             entity = f"{self.written['entity']} at " if "entity" in self.written else ""
             said = f"the plug {entity}{self.served.address} gives"
-            self.words = {"on": f"{said} {UP_WATTS:g} W", "off": f"{said} {DOWN_WATTS:g} W, less than 10 W"}
+            self.words = {
+                "on": f"{said} {UP_WATTS:g} W",
+                "off": f"{said} {DOWN_WATTS:g} W, less than 10 W",
+            }
             self.evidence = {
-                act: {"plug": self.served.address, "asked": way} for act, way in {"wake": "on", "cut": "off"}.items()
+                act: {"plug": self.served.address, "asked": way}
+                for act, way in {"wake": "on", "cut": "off"}.items()
             }
             yield
 
     def driver(self, **changed: Any) -> plug.Driver:
-        return Brisk(self.options(**changed), Reach(HOST, NOTHING, here("/nowhere"), Refusals(SystemClock()), self.loop))
+        return Brisk(
+            self.options(**changed),
+            Reach(HOST, NOTHING, here("/nowhere"), Refusals(SystemClock()), self.loop),
+        )
 
     def calm(self) -> None:
         self.served.fault = ""
@@ -278,7 +318,9 @@ class Plug(Bench):
         return len(self.served.asked)
 
     def waking_what_is_on(self) -> AbstractContextManager[Any]:
-        return pytest.raises(DriverError, match="it is on already, and nothing shows that gpu1 is down")
+        return pytest.raises(
+            DriverError, match="it is on already, and nothing shows that gpu1 is down"
+        )
 
     def losing(self, folder: Path, patch: pytest.MonkeyPatch) -> AbstractContextManager[Any]:
         return self.failing("hangs up", folder, patch)
@@ -290,5 +332,6 @@ class Plug(Bench):
 
 
 RELAYS: tuple[Bench, ...] = (
-    Ipmi(), Redfish(), Guest(100, "VM"), Guest(101, "container"), Node(), *(Plug(dialect) for dialect in plugs.DIALECTS),
+    Ipmi(), Redfish(), Guest(100, "VM"), Guest(101, "container"), Node(),
+    *(Plug(dialect) for dialect in plugs.DIALECTS),
 )  # fmt: skip

@@ -109,7 +109,9 @@ async def test_no_question_has_no_answer(access: Access) -> None:
     assert await access.ask([]) == ()
 
 
-async def test_a_question_that_fails_is_unknown_and_spoils_no_other(access: Access, tmp_path: Path) -> None:
+async def test_a_question_that_fails_is_unknown_and_spoils_no_other(
+    access: Access, tmp_path: Path
+) -> None:
     bad, good = await access.ask([AskTail(path=str(tmp_path), lines=1), AskGpus()])
     assert isinstance(bad, Unknown)
     assert "it is a directory" in bad.reason
@@ -128,14 +130,20 @@ async def test_a_claim_is_nobodys_then_ours_then_refused_to_others(access: Acces
 async def test_a_host_remembers_what_it_was_prepared_with(access: Access, tmp_path: Path) -> None:
     assert await access.prepared() == Known(Prepared())
     setting = ("touch", str(tmp_path / "limit"))
-    done = await access.act(PrepareHost(preparation=Preparation(run=(setting,), check=("true",)), digest="d1"))
+    done = await access.act(
+        PrepareHost(preparation=Preparation(run=(setting,), check=("true",)), digest="d1")
+    )
     assert (done, (tmp_path / "limit").exists()) == ({"tried": []}, True)
     assert await access.prepared() == Known(Prepared(digest="d1"))
 
 
-async def test_a_preparation_that_fails_is_declined_in_the_words_of_its_program(access: Access) -> None:
+async def test_a_preparation_that_fails_is_declined_in_the_words_of_its_program(
+    access: Access,
+) -> None:
     with pytest.raises(Declined, match="`ls /nowhere` ended with 2: ls: cannot access"):
-        await access.act(PrepareHost(preparation=Preparation(run=(("ls", "/nowhere"),)), digest="d1"))
+        await access.act(
+            PrepareHost(preparation=Preparation(run=(("ls", "/nowhere"),)), digest="d1")
+        )
     assert await access.prepared() == Known(Prepared())
 
 
@@ -161,7 +169,9 @@ async def test_a_long_action_delays_no_question(access: Access, tmp_path: Path) 
     identity = await started(access, running.STUBBORN, tmp_path)
     with anyio.fail_after(running.DEADLINE):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(access.act, StopProcess(identity=identity, grace=0.3, again=0.3, kill=5))
+            tasks.start_soon(
+                access.act, StopProcess(identity=identity, grace=0.3, again=0.3, kill=5)
+            )
             assert isinstance(await access.contact(), Known)
             assert running.lives(identity.pid)
     assert not running.lives(identity.pid)
@@ -174,7 +184,10 @@ async def test_an_action_that_fails_raises_its_sentence(access: Access) -> None:
 
 async def test_dialling_reaches_a_loopback_port(access: Access) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        async with access.dial(listener.getsockname()[1]) as url, await anyio.connect_tcp(*address(url)) as stream:
+        async with (
+            access.dial(listener.getsockname()[1]) as url,
+            await anyio.connect_tcp(*address(url)) as stream,
+        ):
             await stream.send(b"over there")
             served, _ = listener.accept()
             with served:
@@ -183,8 +196,12 @@ async def test_dialling_reaches_a_loopback_port(access: Access) -> None:
             assert again == url
 
 
-async def test_a_host_whose_power_nobody_looks_after_has_no_witness_and_is_not_changed(access: Access) -> None:
-    parts = PowerParts(wake=(), stop=None, proof=None, force=None, canary=None, where=nowhere, asker=access)
+async def test_a_host_whose_power_nobody_looks_after_has_no_witness_and_is_not_changed(
+    access: Access,
+) -> None:
+    parts = PowerParts(
+        wake=(), stop=None, proof=None, force=None, canary=None, where=nowhere, asker=access
+    )
     power: PowerControl = Composed("box", access, parts)
     assert await power.testimony() == Known(None)
     with pytest.raises(DriverError, match="nothing can wake box"):
@@ -224,6 +241,9 @@ async def test_a_host_that_does_not_answer_is_unknown_not_off() -> None:
     assert await auto.Driver(auto.Options(), access).gpu() == Unknown("no route to host")
 
 
-@pytest.mark.parametrize("answer", [{}, {"ok": 1}, {"ok": {"answers": []}}, {"ok": {"answers": 1}}, {"ok": {"answers": [1]}}])
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"ok": 1}, {"ok": {"answers": []}}, {"ok": {"answers": 1}}, {"ok": {"answers": [1]}}],
+)
 async def test_an_answer_that_makes_no_sense_is_unknown(answer: dict[str, JsonValue]) -> None:
     assert isinstance(await answering(answer).contact(), Unknown)

@@ -67,7 +67,9 @@ def journals(kind: str, clock: Clock, folder: Path) -> Iterator[Journal]:
         yield memory if kind == "fake" else SqliteJournal(JournalFile(folder, clock))
 
 
-async def test_rows_are_numbered_in_order_and_outlive_who_wrote_them(kind: str, turned: TurnedClock, tmp_path: Path) -> None:
+async def test_rows_are_numbered_in_order_and_outlive_who_wrote_them(
+    kind: str, turned: TurnedClock, tmp_path: Path
+) -> None:
     opened = journals(kind, turned, tmp_path)
     journal = next(opened)
     assert list(await journal.rows()) == []

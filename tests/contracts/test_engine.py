@@ -1,4 +1,6 @@
-"""What every engine that keeps conversations promises, over a real engine and each access to a host."""
+"""What every engine that keeps conversations promises, over a real engine and each access to a
+host.
+"""
 
 from __future__ import annotations
 
@@ -83,13 +85,20 @@ async def test_a_saved_slot_says_where_it_came_from(model: Rig) -> None:
         held = await model.slot(unit)
         await model.save(unit)
         (one,) = value(await model.engine.saved()).slots
-        assert (one.identity, one.slot, one.task, one.slot_tokens) == (unit.identity, 0, held.task, held.tokens)
+        assert (one.identity, one.slot, one.task, one.slot_tokens) == (
+            unit.identity,
+            0,
+            held.task,
+            held.tokens,
+        )
         assert one.fingerprint == value(await model.engine.fingerprint()).digest
         modes = {stat.S_IMODE(path.stat().st_mode) for path in model.slots.iterdir()}
         assert modes == {0o600}
 
 
-async def test_the_length_of_a_slot_file_is_known_before_it_is_written(define: Define, tmp_path: Path) -> None:
+async def test_the_length_of_a_slot_file_is_known_before_it_is_written(
+    define: Define, tmp_path: Path
+) -> None:
     model = define(weights=str(weights_in(tmp_path)))
     async with model.running() as unit:
         await model.converse()
@@ -112,7 +121,10 @@ async def test_a_later_save_replaces_the_earlier_one(model: Rig) -> None:
         await model.save(unit)
         (second,) = value(await model.engine.saved()).slots
         assert second.tokens > first.tokens
-        assert {path.name for path in model.slots.iterdir()} == {second.file, f"{second.file}.slot.json"}
+        assert {path.name for path in model.slots.iterdir()} == {
+            second.file,
+            f"{second.file}.slot.json",
+        }
 
 
 async def test_an_engine_is_loading_until_it_is_ready(model: Rig) -> None:
@@ -160,7 +172,10 @@ async def test_every_slot_comes_back_in_its_place(define: Define) -> None:
         assert len((await model.save(unit))["slots"]) == 2
     async with model.running() as unit:
         evidence = await model.restore(unit)
-        assert [(slot["slot"], slot["outcome"]) for slot in evidence["slots"]] == [(0, "proven"), (1, "proven")]
+        assert [(slot["slot"], slot["outcome"]) for slot in evidence["slots"]] == [
+            (0, "proven"),
+            (1, "proven"),
+        ]
         assert (await model.converse(words=300, slot=1))["timings"]["prompt_n"] == 1
 
 
@@ -198,9 +213,16 @@ async def test_a_restore_that_was_cut_short_after_the_engine_took_it_is_proven(m
     async with model.running() as unit:
         (one,) = value(await model.engine.saved()).slots
         await model.access.act(
-            NoteAttempt(directory=f"{model.model.directory}/slots", file=one.file, identity=unit.identity, outcome="open")
+            NoteAttempt(
+                directory=f"{model.model.directory}/slots",
+                file=one.file,
+                identity=unit.identity,
+                outcome="open",
+            )
         )
-        assert (await model.answer(unit)).identity is None, "the only slot may hold more than it says"
+        assert (await model.answer(unit)).identity is None, (
+            "the only slot may hold more than it says"
+        )
         url = f"http://127.0.0.1:{model.model.port}/slots/0?action=restore"
         await model.post(url, {"filename": one.file})
         evidence = await model.restore(unit)
@@ -215,14 +237,21 @@ async def test_a_restore_that_was_cut_short_before_the_engine_took_it_is_done(mo
     async with model.running() as unit:
         (one,) = value(await model.engine.saved()).slots
         await model.access.act(
-            NoteAttempt(directory=f"{model.model.directory}/slots", file=one.file, identity=unit.identity, outcome="open")
+            NoteAttempt(
+                directory=f"{model.model.directory}/slots",
+                file=one.file,
+                identity=unit.identity,
+                outcome="open",
+            )
         )
         await model.restore(unit)
         assert (await model.converse())["timings"]["prompt_n"] == 1
     assert [outcome for outcome, _ in await outcomes(model)] == ["proven"]
 
 
-async def test_a_conversation_that_no_longer_fits_stays_where_it_is(define: Define, tmp_path: Path) -> None:
+async def test_a_conversation_that_no_longer_fits_stays_where_it_is(
+    define: Define, tmp_path: Path
+) -> None:
     weights = str(weights_in(tmp_path))
     roomy, tight = define(weights=weights), define(weights=weights, context=256)
     async with roomy.running() as unit:
@@ -245,7 +274,12 @@ async def test_a_conversation_that_no_longer_fits_stays_where_it_is(define: Defi
     ],
 )
 async def test_what_cannot_come_back_is_said_before_and_seen_after(
-    define: Define, tmp_path: Path, architecture: str, args: tuple[str, ...], outcome: str, remedy: str
+    define: Define,
+    tmp_path: Path,
+    architecture: str,
+    args: tuple[str, ...],
+    outcome: str,
+    remedy: str,
 ) -> None:
     model = define(weights=str(weights_in(tmp_path, architecture)), args=args)
     weights = value(await model.engine.weights())
@@ -259,7 +293,9 @@ async def test_what_cannot_come_back_is_said_before_and_seen_after(
         assert "restart" not in evidence
 
 
-@pytest.mark.parametrize(("task", "flag"), [("embedding", "--embedding"), ("rerank", "--reranking")])
+@pytest.mark.parametrize(
+    ("task", "flag"), [("embedding", "--embedding"), ("rerank", "--reranking")]
+)
 async def test_an_engine_answers_the_task_it_is_for(define: Define, task: Task, flag: str) -> None:
     able = define(task=task, args=(flag,))
     async with able.running() as unit:
@@ -285,7 +321,9 @@ async def test_a_sleeping_engine_is_seen_asleep_and_not_saved(define: Define) ->
         assert not any(model.slots.iterdir())
 
 
-async def test_weights_that_are_not_there_are_a_problem_unless_they_are_written_on_start(define: Define) -> None:
+async def test_weights_that_are_not_there_are_a_problem_unless_they_are_written_on_start(
+    define: Define,
+) -> None:
     missing = value(await define(weights="none.gguf").engine.weights())
     assert not missing.exists
     assert "none.gguf" in missing.problem

@@ -1,4 +1,6 @@
-"""What every reader of accelerators promises: a world's, and the drivers over a stand-in for NVIDIA's library."""
+"""What every reader of accelerators promises: a world's, and the drivers over a stand-in for
+NVIDIA's library.
+"""
 
 from __future__ import annotations
 
@@ -123,14 +125,18 @@ async def seen(accelerators: Accelerators) -> Gpu:
     return gpu
 
 
-async def test_cards_are_seen_as_they_are_and_as_often_as_they_are_looked_at(accelerators: Accelerators) -> None:
+async def test_cards_are_seen_as_they_are_and_as_often_as_they_are_looked_at(
+    accelerators: Accelerators,
+) -> None:
     gpu = await seen(accelerators)
     assert gpu.cards[0].holders == ()
     assert gpu.total == sum(card.total for card in gpu.cards) > 0
     assert await seen(accelerators) == gpu
 
 
-async def test_who_takes_memory_is_named_and_what_is_free_is_less_by_it(accelerators: Accelerators) -> None:
+async def test_who_takes_memory_is_named_and_what_is_free_is_less_by_it(
+    accelerators: Accelerators,
+) -> None:
     before = await seen(accelerators)
     pid = accelerators.take(10 * GIB)
     gpu = await seen(accelerators)
@@ -145,7 +151,9 @@ async def test_what_is_given_back_is_free_again_and_nobodys(accelerators: Accele
     assert await seen(accelerators) == before
 
 
-async def test_what_cannot_be_seen_is_unknown_with_a_reason_until_it_can(accelerators: Accelerators) -> None:
+async def test_what_cannot_be_seen_is_unknown_with_a_reason_until_it_can(
+    accelerators: Accelerators,
+) -> None:
     before = await seen(accelerators)
     accelerators.fail()
     fact = await accelerators.reader.gpu()
@@ -156,5 +164,8 @@ async def test_what_cannot_be_seen_is_unknown_with_a_reason_until_it_can(acceler
 
 
 async def test_where_nothing_is_looked_after_there_are_no_cards() -> None:
-    nothing = (none.Driver(none.Options(), host_with()), auto.Driver(auto.Options(), host_with(), nvml.busy().loaded))
+    nothing = (
+        none.Driver(none.Options(), host_with()),
+        auto.Driver(auto.Options(), host_with(), nvml.busy().loaded),
+    )
     assert [await reader.gpu() for reader in nothing] == [Known(Gpu()), Known(Gpu())]

@@ -1,4 +1,6 @@
-"""Servers that are neither a yes nor a no: where they send us, what they show, and what they speak, in words."""
+"""Servers that are neither a yes nor a no: where they send us, what they show, and what they speak,
+in words.
+"""
 
 from __future__ import annotations
 
@@ -75,10 +77,14 @@ def to(place: str, status: int = 301) -> Way:
 CLIENT = {"Authorization": "Basic b3BzOng="}
 
 
-async def test_a_plain_server_that_went_over_to_https_is_followed_there_with_its_certificate(tmp_path: Path) -> None:
+async def test_a_plain_server_that_went_over_to_https_is_followed_there_with_its_certificate(
+    tmp_path: Path,
+) -> None:
     certificate, key = self_signed(tmp_path)
     with serving(to(""), context(certificate, key)) as safe, serving(to(f"{safe.root}/b")) as plain:
-        reply = await HttpClient(CLIENT, certificate=str(certificate), follows=True).get(f"{plain.root}/a", SECONDS)
+        reply = await HttpClient(CLIENT, certificate=str(certificate), follows=True).get(
+            f"{plain.root}/a", SECONDS
+        )
         assert (reply.status, reply.text) == (200, "ok")
         assert safe.heard == [("GET", "/b", CLIENT["Authorization"])]
         with pytest.raises(HttpFault) as caught:
@@ -93,12 +99,20 @@ async def test_a_client_that_does_not_follow_says_where_it_is_sent() -> None:
     assert (reply.status, reply.excerpt) == (301, f"go to {server.root}/b")
 
 
-@pytest.mark.parametrize(("status", "arrives"), [(307, True), (308, True), (301, False), (302, False), (303, False)])
-async def test_what_is_sent_goes_on_only_where_it_may_be_sent_again(status: int, *, arrives: bool) -> None:
+@pytest.mark.parametrize(
+    ("status", "arrives"), [(307, True), (308, True), (301, False), (302, False), (303, False)]
+)
+async def test_what_is_sent_goes_on_only_where_it_may_be_sent_again(
+    status: int, *, arrives: bool
+) -> None:
     with serving(to("/b", status)) as server:
-        reply = await HttpClient(follows=True).post(f"{server.root}/a", {"ResetType": "On"}, SECONDS)
+        reply = await HttpClient(follows=True).post(
+            f"{server.root}/a", {"ResetType": "On"}, SECONDS
+        )
     assert reply.status == (200 if arrives else status)
-    assert [(method, path) for method, path, _ in server.heard] == [("POST", "/a"), ("POST", "/b")][: 1 + arrives]
+    assert [(method, path) for method, path, _ in server.heard] == [("POST", "/a"), ("POST", "/b")][
+        : 1 + arrives
+    ]
 
 
 async def test_a_circle_ends() -> None:
@@ -117,7 +131,9 @@ async def test_a_redirect_to_nowhere_is_an_answer() -> None:
 async def test_one_that_does_not_speak_tls_is_somebody_all_the_same() -> None:
     with serving(to("")) as server:
         url = server.root.replace("http:", "https:")
-        with pytest.raises(HttpFault, match="it does not speak TLS there .*; check `address`") as caught:
+        with pytest.raises(
+            HttpFault, match="it does not speak TLS there .*; check `address`"
+        ) as caught:
             await HttpClient().get(f"{url}/a", SECONDS)
     assert caught.value.unheard
 

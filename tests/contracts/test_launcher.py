@@ -61,7 +61,9 @@ async def processes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
 
 
 @pytest.fixture(params=SCOPES)
-async def service(request: pytest.FixtureRequest, booted: Booted, tmp_path: Path) -> AsyncIterator[ServicePlace]:
+async def service(
+    request: pytest.FixtureRequest, booted: Booted, tmp_path: Path
+) -> AsyncIterator[ServicePlace]:
     async with services(request.param, booted, tmp_path) as one:
         yield one
 
@@ -81,7 +83,9 @@ async def test_a_started_unit_is_seen_as_its_models_and_gone_after_a_stop(place:
     identity = await place.started(running.FAMILY)
     (unit,) = await place.ours()
     assert unit.identity == identity
-    assert unit.mark == Mark(controller=place.controller, model="gemma3", digest="v1:sha256:00000000", port=8080)
+    assert unit.mark == Mark(
+        controller=place.controller, model="gemma3", digest="v1:sha256:00000000", port=8080
+    )
     assert len(unit.members) == 5
     assert unit.leader
     evidence = await place.stop(identity, 5)
@@ -128,7 +132,10 @@ async def test_the_log_is_what_the_unit_wrote_last(place: Place) -> None:
     assert await place.launcher.log("gemma3") == Known(LogPart())
     for word in ("x", "y"):
         identity = await place.started(TALKER.format(word))
-        whole, last = await place.launcher.log("gemma3"), await place.launcher.log("gemma3", lines=1)
+        whole, last = (
+            await place.launcher.log("gemma3"),
+            await place.launcher.log("gemma3", lines=1),
+        )
         assert isinstance(whole, Known)
         assert whole.value.lines == (word, "ready")
         assert last == Known(LogPart(lines=("ready",), end=whole.value.end))
@@ -139,7 +146,9 @@ async def test_a_log_is_followed_from_its_end_into_the_next_start(place: Place) 
     first = await place.started(TALKER.format("x"))
     seen = await place.launcher.log("gemma3", lines=1)
     assert isinstance(seen, Known)
-    assert await place.launcher.log("gemma3", after=seen.value.end) == Known(LogPart(end=seen.value.end))
+    assert await place.launcher.log("gemma3", after=seen.value.end) == Known(
+        LogPart(end=seen.value.end)
+    )
     await place.stop(first, 5)
     second = await place.started(TALKER.format("y"))
     more = await place.launcher.log("gemma3", after=seen.value.end)
@@ -177,7 +186,9 @@ def problem(fact: object) -> str:
     return str(fact.value.problem)
 
 
-async def test_a_service_that_is_not_there_is_known_to_be_missing_and_cannot_be_started(service: ServicePlace) -> None:
+async def test_a_service_that_is_not_there_is_known_to_be_missing_and_cannot_be_started(
+    service: ServicePlace,
+) -> None:
     wanted = service._model
     assert "there is no service gemma3.service" in problem(await service.launcher.binary(wanted))
     with pytest.raises(DriverError, match=r"write it, or name another with unit:"):
@@ -187,8 +198,9 @@ async def test_a_service_that_is_not_there_is_known_to_be_missing_and_cannot_be_
 
 async def test_a_service_whose_program_is_missing_says_so(service: ServicePlace) -> None:
     service.define("ExecStart=/nowhere/llama-server")
-    assert problem(await service.launcher.binary(service._model)) == (
-        "there is no program /nowhere/llama-server, which gemma3.service runs"
+    assert (
+        problem(await service.launcher.binary(service._model))
+        == "there is no program /nowhere/llama-server, which gemma3.service runs"
     )
 
 
@@ -200,18 +212,25 @@ async def test_a_file_that_systemd_has_not_read_yet_is_not_started(service: Serv
     await service.stop(identity, 5)
 
 
-async def test_a_service_that_fails_before_its_program_runs_did_not_start(service: ServicePlace) -> None:
+async def test_a_service_that_fails_before_its_program_runs_did_not_start(
+    service: ServicePlace,
+) -> None:
     service.define("ExecStartPre=/bin/false", "ExecStart=/bin/sleep 60")
     for _ in range(7):  # more often than systemd would try by itself
         with pytest.raises(
             DriverError,
-            match=r"gemma3\.service did not start: its ExecStartPre= ended with status 1; `systemctl .*status gemma3\.service`",
+            match=(
+                r"gemma3\.service did not start: its ExecStartPre= ended with status 1; `systemctl"
+                r" .*status gemma3\.service`"
+            ),
         ):
             await service.launcher.start(service._model, MARK)
     assert await service.ours() == []
 
 
-async def test_a_service_that_still_waits_for_what_it_runs_before_its_program_is_a_unit_on_its_way(service: ServicePlace) -> None:
+async def test_a_service_that_still_waits_for_what_it_runs_before_its_program_is_a_unit_on_its_way(
+    service: ServicePlace,
+) -> None:
     service.define("ExecStartPre=/bin/sleep 60", "ExecStart=/bin/sleep 60")
     service.systemctl("start", "--no-block", "gemma3.service")
     with anyio.fail_after(running.DEADLINE):
@@ -223,19 +242,30 @@ async def test_a_service_that_still_waits_for_what_it_runs_before_its_program_is
     assert await service.ours() == []
 
 
-async def test_an_instance_of_a_template_is_started_seen_and_ended_and_no_other_of_it(service: ServicePlace) -> None:
+async def test_an_instance_of_a_template_is_started_seen_and_ended_and_no_other_of_it(
+    service: ServicePlace,
+) -> None:
     service.define("ExecStart=/bin/sleep 60%i", name="sleep@.service")
-    options = [{**service._model.launcher.options, "unit": f"sleep@{number}.service"} for number in (1, 2)]
+    options = [
+        {**service._model.launcher.options, "unit": f"sleep@{number}.service"} for number in (1, 2)
+    ]
     one, other = (
-        service._model.model_copy(update={"name": f"m{number}", "launcher": Kind(kind="systemd", options=each)})
+        service._model.model_copy(
+            update={"name": f"m{number}", "launcher": Kind(kind="systemd", options=each)}
+        )
         for number, each in enumerate(options)
     )
     driver = systemd.Driver(service.access, [one, other])
-    first, second = [UnitIdentity.model_validate((await driver.start(model, MARK))["identity"]) for model in (one, other)]
+    first, second = [
+        UnitIdentity.model_validate((await driver.start(model, MARK))["identity"])
+        for model in (one, other)
+    ]
     await driver.stop(held(one, first), 5)
     fact = await driver.units()
     assert isinstance(fact, Known)
-    assert [(unit.mark.model, unit.identity, unit.argv[1:]) for unit in fact.value] == [("m1", second, ("602",))]
+    assert [(unit.mark.model, unit.identity, unit.argv[1:]) for unit in fact.value] == [
+        ("m1", second, ("602",))
+    ]
     await driver.stop(held(other, second), 5)
 
 
@@ -288,10 +318,13 @@ async def test_what_a_service_leaves_behind_is_its_unit_and_is_ended(service: Se
     assert await service.ours() == []
 
 
-async def test_a_service_whose_file_is_newer_than_its_process_runs_another_definition(booted: Booted, tmp_path: Path) -> None:
+async def test_a_service_whose_file_is_newer_than_its_process_runs_another_definition(
+    booted: Booted, tmp_path: Path
+) -> None:
     async with services("system", booted, tmp_path) as service:
         await service.started(running.SLEEPER)
-        # Under /run are files that something writes anew all the time, so an operator's lies elsewhere.
+        # Under /run are files that something writes anew all the time, so an operator's lies
+        # elsewhere.
         generated = booted.path("/run/systemd/system/gemma3.service")
         booted.write("/var/lib/gemma3.service", generated.read_text())
         service.systemctl("daemon-reload")
@@ -315,7 +348,9 @@ async def test_what_runs_is_told_word_by_word(service: ServicePlace) -> None:
 
 async def test_two_models_of_one_service_are_told_apart_by_nobody(service: ServicePlace) -> None:
     mine = service._model
-    named = mine.launcher.model_copy(update={"options": {**mine.launcher.options, "unit": "gemma3.service"}})
+    named = mine.launcher.model_copy(
+        update={"options": {**mine.launcher.options, "unit": "gemma3.service"}}
+    )
     other = mine.model_copy(update={"name": "gemma3-long", "launcher": named})
     driver = systemd.Driver(service.access, [mine, other])
     fact = await driver.units()
@@ -323,7 +358,9 @@ async def test_two_models_of_one_service_are_told_apart_by_nobody(service: Servi
     assert "gemma3 and gemma3-long are both the service gemma3.service" in fact.reason
 
 
-async def test_a_service_that_only_a_former_definition_names_is_its_models_until_it_is_stopped(service: ServicePlace) -> None:
+async def test_a_service_that_only_a_former_definition_names_is_its_models_until_it_is_stopped(
+    service: ServicePlace,
+) -> None:
     await service.started(running.SLEEPER)
     before = service._model
     options = {**before.launcher.options, "unit": "another.service"}
@@ -347,7 +384,9 @@ async def test_a_service_that_another_model_names_now_is_that_ones(service: Serv
     identity = await service.started(running.SLEEPER)
     before = service._model
     named = {**before.launcher.options, "unit": "gemma3.service"}
-    heir = before.model_copy(update={"name": "gemma4", "launcher": Kind(kind="systemd", options=named)})
+    heir = before.model_copy(
+        update={"name": "gemma4", "launcher": Kind(kind="systemd", options=named)}
+    )
     fact = await systemd.Driver(service.access, [heir]).units([before])
     assert isinstance(fact, Known)
     assert [(unit.mark.model, unit.runs(heir)) for unit in fact.value] == [("gemma4", True)]

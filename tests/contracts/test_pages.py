@@ -1,4 +1,6 @@
-"""What a host says of a server on its loopback, over each access: the page, or which fault it was, in time and in bounds."""
+"""What a host says of a server on its loopback, over each access: the page, or which fault it was,
+in time and in bounds.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,13 @@ SOON = 0.3
 
 def asking(port: int, **changed: Any) -> AskPage:
     """Ask this process, in all the time that a slow machine takes."""
-    given = {"port": port, "path": "/props", "pids": (os.getpid(),), "seconds": running.DEADLINE, "limit": LIMIT}
+    given = {
+        "port": port,
+        "path": "/props",
+        "pids": (os.getpid(),),
+        "seconds": running.DEADLINE,
+        "limit": LIMIT,
+    }
     return AskPage(**{**given, **changed})
 
 
@@ -105,7 +113,9 @@ def nothing(connection: socket.socket) -> None:
 
 async def test_a_page_comes_with_the_owner_of_its_port(access: Access) -> None:
     heard: list[bytes] = []
-    with saying(whole(b'HTTP/1.1 503 Not Yet\r\nContent-Length: 5\r\n\r\n"\xc3\xa9\xff"more'), heard) as port:
+    with saying(
+        whole(b'HTTP/1.1 503 Not Yet\r\nContent-Length: 5\r\n\r\n"\xc3\xa9\xff"more'), heard
+    ) as port:
         seen = await asked(access, port)
     assert seen["owner"]["pid"] == os.getpid()
     assert seen["page"] == {"status": 503, "reason": "Not Yet", "body": '"é\ufffd"'}
@@ -131,7 +141,11 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 FORMS = {
-    "redirect": (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 302, ""),
+    "redirect": (
+        b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+        302,
+        "",
+    ),
     "without a length": (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", 200, "until the end"),
     "chunked": (CHUNKED + b"3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n", 200, "abcd"),
 }

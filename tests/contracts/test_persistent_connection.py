@@ -1,4 +1,6 @@
-"""Who is asked every few seconds is asked over one connection, which ends with the asking: a BMC counts each as a login."""
+"""Who is asked every few seconds is asked over one connection, which ends with the asking: a BMC
+counts each as a login.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,17 @@ if TYPE_CHECKING:
 WITHIN = 10.0
 DOCUMENTS = {
     f"{SYSTEMS}/": {"Members": [{"@odata.id": SYSTEM.rstrip("/")}]},
-    SYSTEM: {"PowerState": "On", "Actions": {"#ComputerSystem.Reset": {"target": f"{SYSTEM}Reset"}}},
+    SYSTEM: {
+        "PowerState": "On",
+        "Actions": {"#ComputerSystem.Reset": {"target": f"{SYSTEM}Reset"}},
+    },
 }
 
 
 class Server(ThreadingHTTPServer):
-    """A BMC that keeps connections open, and counts them; a path without a slash at the end is redirected, with a body."""
+    """A BMC that keeps connections open, and counts them; a path without a slash at the end is
+    redirected, with a body.
+    """
 
     daemon_threads = True
 
@@ -114,7 +121,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def client(server: Server, loop: LoopScope) -> HttpClient:
     """Return a new client, as every question has one, over what is kept."""
     certificate = str(server.certificate)
-    kept = loop.one((PersistentConnection, server.root), lambda: PersistentConnection(certificate, loop))
+    kept = loop.one(
+        (PersistentConnection, server.root), lambda: PersistentConnection(certificate, loop)
+    )
     return HttpClient(certificate=certificate, follows=True, kept=kept)
 
 
@@ -126,10 +135,18 @@ async def test_a_bmc_is_asked_over_one_connection_by_all_drivers_that_come_and_g
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PW", "x")
-    written = {"address": server.root, "user": "ops", "password": {"from_env": "PW"}, "certificate": str(server.certificate)}
+    written = {
+        "address": server.root,
+        "user": "ops",
+        "password": {"from_env": "PW"},
+        "certificate": str(server.certificate),
+    }
     async with LoopScope() as loop:
         for _ in range(5):
-            driver = Driver(Options.model_validate(written), Reach(HOST, NOTHING, NOTHING, Refusals(SystemClock()), loop))
+            driver = Driver(
+                Options.model_validate(written),
+                Reach(HOST, NOTHING, NOTHING, Refusals(SystemClock()), loop),
+            )
             assert isinstance(await driver.testimony(), Known)
         assert len(server.heard) == 5 * len(["GET Systems", "Systems/", "GET 1", "1/"])
         assert (server.connections, server.open) == (1, 1)
@@ -148,7 +165,9 @@ async def test_an_order_goes_over_a_connection_of_its_own_and_is_given_once(serv
     assert server.connections == 3
 
 
-async def test_a_server_that_let_go_of_the_connection_is_asked_over_a_new_one(server: Server) -> None:
+async def test_a_server_that_let_go_of_the_connection_is_asked_over_a_new_one(
+    server: Server,
+) -> None:
     async with LoopScope() as loop:
         assert await asked(server, loop) == 200
         server.hangs_up_on = {2}
@@ -163,7 +182,10 @@ async def test_a_server_that_let_go_of_the_connection_is_asked_over_a_new_one(se
 
 def test_drivers_are_made_before_an_event_loop_runs() -> None:
     written = {"address": "bmc.lan", "user": "ops", "password": {"from_env": "PW"}}
-    Driver(Options.model_validate(written), Reach(HOST, NOTHING, NOTHING, Refusals(SystemClock()), LoopScope()))
+    Driver(
+        Options.model_validate(written),
+        Reach(HOST, NOTHING, NOTHING, Refusals(SystemClock()), LoopScope()),
+    )
 
 
 async def test_one_that_never_answered_is_asked_once(server: Server) -> None:
@@ -174,7 +196,9 @@ async def test_one_that_never_answered_is_asked_once(server: Server) -> None:
     assert server.heard == ["GET /x/"]
 
 
-async def test_what_nobody_uses_any_more_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_nobody_uses_any_more_is_closed(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(http, "LINGER_SECONDS", 0.2)
     async with LoopScope() as loop:
         assert await asked(server, loop) == 200
@@ -183,7 +207,9 @@ async def test_what_nobody_uses_any_more_is_closed(server: Server, monkeypatch: 
         assert server.connections == 2
 
 
-async def test_the_next_loop_begins_with_a_new_connection_and_after_the_last_there_is_none(server: Server) -> None:
+async def test_the_next_loop_begins_with_a_new_connection_and_after_the_last_there_is_none(
+    server: Server,
+) -> None:
     loop = LoopScope()
     for connections in (1, 2):
         async with loop:
@@ -194,7 +220,9 @@ async def test_the_next_loop_begins_with_a_new_connection_and_after_the_last_the
     assert server.all_closed()
 
 
-async def test_a_certificate_that_was_mended_is_read_at_the_next_question(server: Server, tmp_path: Path) -> None:
+async def test_a_certificate_that_was_mended_is_read_at_the_next_question(
+    server: Server, tmp_path: Path
+) -> None:
     right = server.certificate.read_bytes()
     wrong, _ = self_signed(tmp_path / "other")
     server.certificate.write_bytes(wrong.read_bytes())

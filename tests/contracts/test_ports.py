@@ -1,4 +1,6 @@
-"""What every set of ports promises: the fakes that the rest is tested with keep the same contracts as a real host."""
+"""What every set of ports promises: the fakes that the rest is tested with keep the same contracts
+as a real host.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ async def started(bench: Bench) -> Unit:
 
 
 async def ours(bench: Bench) -> list[Unit]:
-    return [unit for unit in value(await bench.launcher.units()) if unit.mark.controller == CONTROLLER]
+    return [
+        unit for unit in value(await bench.launcher.units()) if unit.mark.controller == CONTROLLER
+    ]
 
 
 async def until_ready(bench: Bench, unit: Unit) -> Unit:
@@ -111,7 +115,9 @@ async def outcomes(bench: Bench, unit: Unit) -> list[str]:
     evidence: Any = await bench.engine.restore(unit, value(await bench.files.saved()))
     came = [slot["outcome"] for slot in evidence["slots"]]
     noted = [one.attempts[-1] for one in await kept(bench)]
-    assert [(tried.identity, tried.outcome) for tried in noted] == [(unit.identity, outcome) for outcome in came]
+    assert [(tried.identity, tried.outcome) for tried in noted] == [
+        (unit.identity, outcome) for outcome in came
+    ]
     return came
 
 
@@ -137,7 +143,9 @@ async def test_an_action_that_fails_raises(bench: Bench) -> None:
         await bench.access.act(CheckSlot(directory="models/m/slots", file="none.kv"))
 
 
-async def test_a_claim_is_nobodys_then_ours_refused_to_others_and_taken_over_when_told(bench: Bench) -> None:
+async def test_a_claim_is_nobodys_then_ours_refused_to_others_and_taken_over_when_told(
+    bench: Bench,
+) -> None:
     other = CLAIM.model_copy(update={"controller": "c2", "name": "den"})
     assert await bench.access.claim() == Known(None)
     for _ in range(2):
@@ -154,7 +162,9 @@ async def test_a_unit_carries_its_mark_and_owns_its_port_until_it_is_stopped(ben
     assert await bench.access.port(bench.model.port) == Known(PortState())
     assert await ours(bench) == []
     unit = await until_ready(bench, await started(bench))
-    assert unit.mark == Mark(controller=CONTROLLER, model="m", digest=bench.model.digest, port=bench.model.port)
+    assert unit.mark == Mark(
+        controller=CONTROLLER, model="m", digest=bench.model.digest, port=bench.model.port
+    )
     assert unit.identity.boot_id == value(await bench.access.contact()).boot_id
     assert unit.identity.pid in unit.members
     assert unit.leader
@@ -220,7 +230,9 @@ async def test_after_the_end_of_a_part_of_a_log_comes_what_was_written_since(ben
     assert contains(since, newest)
 
 
-async def test_an_engine_is_asked_where_it_listens_and_not_where_its_definition_moved_it(bench: Bench) -> None:
+async def test_an_engine_is_asked_where_it_listens_and_not_where_its_definition_moved_it(
+    bench: Bench,
+) -> None:
     async with serving(bench) as unit:
         assert await bench.moved().health(unit) == await bench.engine.health(unit)
 
@@ -277,7 +289,10 @@ async def _into(seen: list[object], look: Any, unit: Unit) -> None:
 
 async def test_slots_say_what_clients_left_in_them(bench: Bench) -> None:
     async with serving(bench) as unit:
-        assert [(slot.id, slot.busy, slot.tokens) for slot in await slots(bench, unit)] == [(0, False, None), (1, False, None)]
+        assert [(slot.id, slot.busy, slot.tokens) for slot in await slots(bench, unit)] == [
+            (0, False, None),
+            (1, False, None),
+        ]
         assert await bench.talk(300) <= 0.05
         first, other = await slots(bench, unit)
         assert (first.holds_conversation, other.holds_conversation) == (True, False)
@@ -305,7 +320,9 @@ async def test_an_answer_is_given_beside_every_conversation(bench: Bench) -> Non
         assert await slots(bench, unit) == full
 
 
-async def test_a_saved_slot_says_where_it_came_from_and_the_next_one_replaces_it(bench: Bench) -> None:
+async def test_a_saved_slot_says_where_it_came_from_and_the_next_one_replaces_it(
+    bench: Bench,
+) -> None:
     async with serving(bench) as unit:
         assert await save(bench, unit) == {"slots": [], "failed": []}
         assert await kept(bench) == ()
@@ -314,8 +331,15 @@ async def test_a_saved_slot_says_where_it_came_from_and_the_next_one_replaces_it
             held = (await slots(bench, unit))[0]
             evidence = await save(bench, unit)
             (one,) = await kept(bench)
-            assert [(slot["slot"], slot["tokens"]) for slot in evidence["slots"]] == [(0, one.tokens)]
-            assert (one.identity, one.slot, one.task, one.slot_tokens) == (unit.identity, 0, held.task, held.tokens)
+            assert [(slot["slot"], slot["tokens"]) for slot in evidence["slots"]] == [
+                (0, one.tokens)
+            ]
+            assert (one.identity, one.slot, one.task, one.slot_tokens) == (
+                unit.identity,
+                0,
+                held.task,
+                held.tokens,
+            )
             assert one.tokens in {held.tokens, (held.tokens or 0) - 1}
             assert one.fingerprint == value(await bench.files.fingerprint()).digest
             assert one.attempts == ()

@@ -12,7 +12,18 @@ import pytest
 from reconciler.errors import Declined, DriverError
 from reconciler.model import power
 from reconciler.model.facts import Known
-from tests.contracts.power import CATALOG, HOST, VARIABLE, Bench, Ground, NobodyElse, OverAccess, Packets, Programs, ground
+from tests.contracts.power import (
+    CATALOG,
+    HOST,
+    VARIABLE,
+    Bench,
+    Ground,
+    NobodyElse,
+    OverAccess,
+    Packets,
+    Programs,
+    ground,
+)
 from tests.contracts.relays import RELAYS
 from tests.rigs import plugs
 
@@ -25,8 +36,8 @@ BENCHES: tuple[Bench, ...] = (NobodyElse(), Packets(), OverAccess(), Programs(),
 WITHIN = 20.0
 
 NEEDS = (
-    ("can_wake", "wake"), ("can_wake", "wake_problem"), ("can_shut_down", "send_down"), ("can_suspend", "send_down"),
-    ("can_testify", "testimony"), ("can_cut", "cut"),
+    ("can_wake", "wake"), ("can_wake", "wake_problem"), ("can_shut_down", "send_down"),
+    ("can_suspend", "send_down"), ("can_testify", "testimony"), ("can_cut", "cut"),
 )  # fmt: skip
 ACTS = {
     "wake": ("wake", (), "can_wake"), "send_down": ("send_down", ("off",), "can_shut_down"),
@@ -42,7 +53,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 
 @pytest.fixture
-async def bench(request: pytest.FixtureRequest, shared: Ground, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+async def bench(
+    request: pytest.FixtureRequest, shared: Ground, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Bench]:
     """The host is off, and nothing is wrong."""
     one: Bench = request.param
     monkeypatch.setenv(VARIABLE, one.secret)
@@ -56,11 +69,15 @@ def can(bench: Bench, act: str) -> bool:
 
 
 def over(benches: Iterable[Bench]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("bench", list(benches), indirect=True, ids=lambda bench: bench.name)
+    return pytest.mark.parametrize(
+        "bench", list(benches), indirect=True, ids=lambda bench: bench.name
+    )
 
 
 def each(pairs: Iterable[tuple[Bench, str]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(("bench", "act"), list(pairs), indirect=["bench"], ids=lambda one: getattr(one, "name", one))
+    return pytest.mark.parametrize(
+        ("bench", "act"), list(pairs), indirect=["bench"], ids=lambda one: getattr(one, "name", one)
+    )
 
 
 waking = over(bench for bench in BENCHES if bench.can.can_wake)
@@ -83,7 +100,9 @@ async def refusal(driver: Any, act: str, kind: type[DriverError] = Declined) -> 
 
 
 async def refusals(bench: Bench, driver: Any, kind: type[DriverError] = Declined) -> list[str]:
-    """Let a driver do all that it can, side by side; return its sentences about why nothing of that happens."""
+    """Let a driver do all that it can, side by side; return its sentences about why nothing of that
+    happens.
+    """
     sentences: list[str] = []
 
     async def note(act: str) -> None:
@@ -124,20 +143,31 @@ def test_every_kind_of_power_and_every_dialect_is_put_to_these_laws() -> None:
 
 
 @pytest.mark.parametrize("one", BENCHES, ids=lambda bench: bench.name)
-def test_a_driver_has_methods_for_whatever_it_can_and_says_what_they_are_good_for(one: Bench) -> None:
+def test_a_driver_has_methods_for_whatever_it_can_and_says_what_they_are_good_for(
+    one: Bench,
+) -> None:
     driver = one.module.Driver
-    assert [need for need, method in NEEDS if getattr(one.can, need) and not hasattr(driver, method)] == []
+    assert [
+        need for need, method in NEEDS if getattr(one.can, need) and not hasattr(driver, method)
+    ] == []
     assert hasattr(driver, "testimony") == one.can.can_testify
     assert not one.can.can_shut_down or driver.needs_permission == (one.kind == "access")
 
 
-@each((bench, act) for bench in BENCHES for act in ACTS if hasattr(bench.module.Driver, ACTS[act][0]) and not can(bench, act))
+@each(
+    (bench, act)
+    for bench in BENCHES
+    for act in ACTS
+    if hasattr(bench.module.Driver, ACTS[act][0]) and not can(bench, act)
+)
 async def test_what_a_driver_cannot_do_is_declined(bench: Bench, act: str) -> None:
     assert HOST in await refusal(bench.driver(), act)
 
 
 @waking
-async def test_a_host_that_is_off_is_told_to_be_off_comes_up_and_is_told_to_be_on(bench: Bench) -> None:
+async def test_a_host_that_is_off_is_told_to_be_off_comes_up_and_is_told_to_be_on(
+    bench: Bench,
+) -> None:
     driver = bench.driver()
     assert await told(bench, driver) == bench.telling("off")
     assert await driver.wake_problem() == ""
@@ -147,7 +177,9 @@ async def test_a_host_that_is_off_is_told_to_be_off_comes_up_and_is_told_to_be_o
 
 
 @waking
-async def test_a_host_that_is_on_is_never_restarted_to_wake_it(bench: Bench, shared: Ground) -> None:
+async def test_a_host_that_is_on_is_never_restarted_to_wake_it(
+    bench: Bench, shared: Ground
+) -> None:
     shared.on()
     boots = bench.rig.count(HOST)["boots"]
     with bench.waking_what_is_on():
@@ -162,7 +194,10 @@ async def test_a_host_that_is_sent_down_goes_down_in_order(bench: Bench, shared:
     assert bench.answered("send_down", await driver.send_down("off"))
     bench.rig.wait(HOST, "off")
     after = bench.rig.count(HOST)
-    assert (after["clean_shutdowns"], after["power_cuts"]) == (before["clean_shutdowns"] + 1, before["power_cuts"])
+    assert (after["clean_shutdowns"], after["power_cuts"]) == (
+        before["clean_shutdowns"] + 1,
+        before["power_cuts"],
+    )
     assert (await told(bench, driver)).state == bench.telling("off").state
 
 
@@ -171,7 +206,11 @@ async def test_the_power_is_cut_while_a_shutdown_hangs(bench: Bench, shared: Gro
     shared.on()
     bench.rig.fault(HOST, shutdown_hang=1)
     before, driver = bench.rig.count(HOST)["power_cuts"], bench.driver()
-    await (driver.send_down("off") if bench.can.can_shut_down else anyio.to_thread.run_sync(bench.rig.button, HOST))
+    await (
+        driver.send_down("off")
+        if bench.can.can_shut_down
+        else anyio.to_thread.run_sync(bench.rig.button, HOST)
+    )
     bench.rig.wait(HOST, "stopping")
     assert (await told(bench, driver)).state == "on"
     assert bench.answered("cut", await driver.cut())
@@ -181,7 +220,9 @@ async def test_the_power_is_cut_while_a_shutdown_hangs(bench: Bench, shared: Gro
 
 
 @secretive
-async def test_a_wrong_secret_is_said_and_declined_and_is_in_no_sentence(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wrong_secret_is_said_and_declined_and_is_in_no_sentence(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(VARIABLE, "correct-pony")
     driver = bench.driver()
     sentences = [await untold(driver), *await refusals(bench, driver)]
@@ -194,7 +235,9 @@ async def test_a_wrong_secret_is_said_and_declined_and_is_in_no_sentence(bench: 
 
 
 @secretive
-async def test_a_secret_is_read_when_it_is_used_and_kept_nowhere(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_secret_is_read_when_it_is_used_and_kept_nowhere(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(VARIABLE)
     driver = bench.driver()
     assert f"{VARIABLE}, which is not set here" in await untold(driver)
@@ -205,7 +248,9 @@ async def test_a_secret_is_read_when_it_is_used_and_kept_nowhere(bench: Bench, m
 
 
 @secretive
-async def test_a_missing_secret_stops_everything_before_it_begins(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_secret_stops_everything_before_it_begins(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(VARIABLE)
     driver = bench.driver()
     sentences = [await untold(driver), await driver.wake_problem(), *await refusals(bench, driver)]
@@ -214,7 +259,9 @@ async def test_a_missing_secret_stops_everything_before_it_begins(bench: Bench, 
 
 
 @acting
-async def test_where_nobody_is_nothing_is_told_and_what_could_not_be_asked_did_not_happen(bench: Bench) -> None:
+async def test_where_nobody_is_nothing_is_told_and_what_could_not_be_asked_did_not_happen(
+    bench: Bench,
+) -> None:
     driver = bench.nobody()
     with anyio.fail_after(WITHIN):
         sentences = await refusals(bench, driver, bench.unasked)
@@ -235,7 +282,9 @@ async def test_an_order_whose_answer_is_lost_is_in_doubt(
 
 
 @witnessing
-async def test_who_is_in_trouble_never_makes_a_host_off(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_is_in_trouble_never_makes_a_host_off(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert bench.faults
     for fault in bench.faults:
         with bench.failing(fault, tmp_path, monkeypatch) as driver, anyio.fail_after(WITHIN):

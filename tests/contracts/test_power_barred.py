@@ -1,4 +1,6 @@
-"""Whoever powers a host and refuses who asks is not asked again and again: each driver in front of what really refuses it."""
+"""Whoever powers a host and refuses who asks is not asked again and again: each driver in front of
+what really refuses it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ GUEST = 100
 
 
 class Refusing(NamedTuple):
-    """What is reached by a driver with these options, and how often somebody has shown a password there."""
+    """What is reached by a driver with these options, and how often somebody has shown a password
+    there.
+    """
 
     options: dict[str, Any]
     shown: Callable[[], int]
@@ -43,16 +47,34 @@ def plug(_folder: Path, _rig: Rig, dialect: str) -> Iterator[Refusing]:
     served = plugs.DIALECTS[dialect]()
     served.password = RIGHT
     with plugs.serving(served):
-        named = {"address": f"http://{served.address}", "entity": "switch.gpu1"} if dialect == "homeassistant" else {}
-        options = {"dialect": dialect, "address": served.address, "password": {"from_env": "SECRET"}, **named}
-        yield Refusing(options, lambda: sum("Authorization" in asked.headers for asked in served.asked))
+        named = (
+            {"address": f"http://{served.address}", "entity": "switch.gpu1"}
+            if dialect == "homeassistant"
+            else {}
+        )
+        options = {
+            "dialect": dialect,
+            "address": served.address,
+            "password": {"from_env": "SECRET"},
+            **named,
+        }
+        yield Refusing(
+            options, lambda: sum("Authorization" in asked.headers for asked in served.asked)
+        )
 
 
 @contextmanager
 def bmc(folder: Path, rig: Rig, _dialect: str) -> Iterator[Refusing]:
     with redfish.emulated(folder, RIGHT, (HOST,), rig) as served:
-        options = {"address": served.address, "user": redfish.USER, "certificate": served.certificate}
-        yield Refusing({**options, "password": {"from_env": "SECRET"}}, lambda: (folder / "bmc.log").read_text().count(" HTTP/1"))
+        options = {
+            "address": served.address,
+            "user": redfish.USER,
+            "certificate": served.certificate,
+        }
+        yield Refusing(
+            {**options, "password": {"from_env": "SECRET"}},
+            lambda: (folder / "bmc.log").read_text().count(" HTTP/1"),
+        )
 
 
 @contextmanager
@@ -64,7 +86,13 @@ def old_bmc(folder: Path, rig: Rig, _dialect: str) -> Iterator[Refusing]:
         counting.write_text(f'#!/bin/sh\necho asked >>{asked}\nexec {program("ipmitool")} "$@"\n')
         counting.chmod(0o755)
         patched.setenv("PATH", str(counting.parent))
-        options = {"address": "127.0.0.1", "port": port, "user": ipmi.USER, "cipher": 3, "password": {"from_env": "SECRET"}}
+        options = {
+            "address": "127.0.0.1",
+            "port": port,
+            "user": ipmi.USER,
+            "cipher": 3,
+            "password": {"from_env": "SECRET"},
+        }
         yield Refusing(options, lambda: asked.read_text().count("asked"))
 
 
@@ -78,7 +106,12 @@ def guest(folder: Path, rig: Rig, _dialect: str) -> Iterator[Refusing]:
 
 def guest_options(stand: proxmox.Stand) -> dict[str, Any]:
     token = {"token": f"{proxmox.USER}!{proxmox.TOKEN}", "secret": {"from_env": "SECRET"}}
-    return {**token, "address": stand.address, "certificate": str(stand.certificate), "guest": GUEST}
+    return {
+        **token,
+        "address": stand.address,
+        "certificate": str(stand.certificate),
+        "guest": GUEST,
+    }
 
 
 KINDS: dict[str, tuple[str, Callable[[Path, Rig, str], AbstractContextManager[Refusing]]]] = {
@@ -108,7 +141,9 @@ async def test_a_wrong_password_is_shown_once_by_all_drivers_of_a_host_and_anoth
     module = import_module(f"reconciler.drivers.power.{kind}")
     right = proxmox.SECRET if kind == "proxmox" else RIGHT
     with reached(tmp_path / "there", rig, name) as there:
-        waker, witness = (module.Driver(module.Options.model_validate(there.options), reach) for _ in range(2))
+        waker, witness = (
+            module.Driver(module.Options.model_validate(there.options), reach) for _ in range(2)
+        )
         monkeypatch.setenv("SECRET", WRONG)
         for _ in range(3):
             assert isinstance(await witness.testimony(), Unknown)
@@ -126,8 +161,14 @@ async def test_who_may_only_look_at_a_bmc_is_barred_from_waking_and_still_looks(
     monkeypatch.setenv("SECRET", RIGHT)
     with redfish.serving(redfish.Faulty(*redfish.self_signed(tmp_path / "tls"))) as served:
         served.answers["POST"] = (403, b"")
-        shown = {"user": redfish.USER, "password": {"from_env": "SECRET"}, "certificate": served.bmc.certificate}
-        looking = redfish_driver.Driver(redfish_driver.Options.model_validate({"address": served.bmc.address, **shown}), reach)
+        shown = {
+            "user": redfish.USER,
+            "password": {"from_env": "SECRET"},
+            "certificate": served.bmc.certificate,
+        }
+        looking = redfish_driver.Driver(
+            redfish_driver.Options.model_validate({"address": served.bmc.address, **shown}), reach
+        )
         with pytest.raises(Barred, match="the user operator needs the role Operator there"):
             await looking.wake()
         assert isinstance(await looking.testimony(), Known)
@@ -140,7 +181,9 @@ async def test_a_token_that_may_only_look_at_a_guest_is_barred_from_starting_it_
     cluster = proxmox.Cluster(rig, [proxmox.Guest(GUEST, HOST)], [])
     cluster.privileges[f"/vms/{GUEST}"] = {"VM.Audit"}
     with proxmox.serving(cluster, tmp_path) as stand:
-        looking = proxmox_driver.Driver(proxmox_driver.Options.model_validate(guest_options(stand)), reach)
+        looking = proxmox_driver.Driver(
+            proxmox_driver.Options.model_validate(guest_options(stand)), reach
+        )
         with pytest.raises(Barred, match="403 Permission check failed"):
             await looking.wake()
         assert isinstance(await looking.testimony(), Known)

@@ -1,4 +1,6 @@
-"""What programs of an operator promise as the power of a host, run in every way in which a machine is reached."""
+"""What programs of an operator promise as the power of a host, run in every way in which a machine
+is reached.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ NAME = f"`{sys.executable}`"
 def driver(via: Access | None = None, **options: Any) -> command.Driver:
     access = via or here("/nowhere")
     return command.Driver(
-        command.Options.model_validate(options), Reach("gpu1", here("/nowhere"), access, Refusals(SystemClock()), LoopScope())
+        command.Options.model_validate(options),
+        Reach("gpu1", here("/nowhere"), access, Refusals(SystemClock()), LoopScope()),
     )
 
 
@@ -53,9 +56,15 @@ async def test_a_program_runs_where_it_is_to_run_with_its_words_and_its_secrets(
 
 
 @pytest.mark.parametrize(("code", "state"), [(0, "on"), (1, "off"), (3, "suspended")])
-async def test_a_state_is_told_by_the_exit_code_and_the_first_line_is_quoted(access: Access, code: int, state: str) -> None:
-    fact = await driver(access, state=script(f"print('slot 3: yes'); print('more'); sys.exit({code})")).testimony()
-    assert fact == Known(power.Testimony.model_validate({"state": state, "words": f'{NAME} says "slot 3: yes"'}))
+async def test_a_state_is_told_by_the_exit_code_and_the_first_line_is_quoted(
+    access: Access, code: int, state: str
+) -> None:
+    fact = await driver(
+        access, state=script(f"print('slot 3: yes'); print('more'); sys.exit({code})")
+    ).testimony()
+    assert fact == Known(
+        power.Testimony.model_validate({"state": state, "words": f'{NAME} says "slot 3: yes"'})
+    )
 
 
 @pytest.mark.parametrize("code", [2, 4, 126, 127, 255])
@@ -65,7 +74,9 @@ async def test_any_other_exit_code_tells_nothing(code: int) -> None:
 
 
 async def test_a_silent_program_tells_by_its_exit_code_alone() -> None:
-    assert await told(state=script("sys.exit(1)")) == power.Testimony(state="off", words=f"{NAME} ended with 1")
+    assert await told(state=script("sys.exit(1)")) == power.Testimony(
+        state="off", words=f"{NAME} ended with 1"
+    )
 
 
 async def test_a_program_that_crashes_does_not_make_a_host_off() -> None:
@@ -76,7 +87,9 @@ async def test_a_program_that_crashes_does_not_make_a_host_off() -> None:
 
 async def test_a_program_that_a_signal_ended_tells_nothing() -> None:
     seen = await told(state=script("os.kill(os.getpid(), 9)"))
-    assert seen == power.Testimony(state=None, words=f"{NAME} was ended by signal 9: it wrote nothing")
+    assert seen == power.Testimony(
+        state=None, words=f"{NAME} was ended by signal 9: it wrote nothing"
+    )
 
 
 async def test_a_program_that_takes_too_long_tells_nothing(access: Access) -> None:
@@ -86,7 +99,10 @@ async def test_a_program_that_takes_too_long_tells_nothing(access: Access) -> No
 
 async def test_a_program_that_is_not_there_tells_nothing(access: Access) -> None:
     fact = await driver(access, state=["/nowhere/virsh"]).testimony()
-    assert fact == Unknown("whether gpu1 is on was not told: `/nowhere/virsh` cannot be run: there is no such file or directory")
+    assert fact == Unknown(
+        "whether gpu1 is on was not told: `/nowhere/virsh` cannot be run: there is no such file or"
+        " directory"
+    )
 
 
 FAILS = "print('out'); [print(f'line {n}', file=sys.stderr) for n in range(5)]; sys.exit(7)"
@@ -101,7 +117,9 @@ async def test_a_wake_that_fails_says_how_with_its_last_lines() -> None:
 async def test_a_stop_or_a_cut_that_fails_was_declined() -> None:
     with pytest.raises(Declined) as caught:
         await driver(stop=script(FAILS)).send_down("off")
-    assert caught.value.message == f"shutting gpu1 down: {NAME} ended with 7: line 2 / line 3 / line 4"
+    assert (
+        caught.value.message == f"shutting gpu1 down: {NAME} ended with 7: line 2 / line 3 / line 4"
+    )
     with pytest.raises(Declined, match="cutting the power of gpu1: .* ended with 7"):
         await driver(cut=script(FAILS)).cut()
 
@@ -134,8 +152,13 @@ async def test_what_is_not_given_is_declined() -> None:
 async def test_a_wake_that_could_not_run_is_known_before_the_host_goes_down(access: Access) -> None:
     assert await driver(access, wake=script("")).wake_problem() == ""
     said = await driver(access, wake=["no-such-waker", "gpu1"]).wake_problem()
-    assert said.startswith("`no-such-waker` could not wake gpu1 again: there is no program no-such-waker on this host's PATH")
-    missing = await driver(access, wake=script(""), env={"A": {"from_env": "NOT_SET_ANYWHERE"}}).wake_problem()
+    assert said.startswith(
+        "`no-such-waker` could not wake gpu1 again: there is no program no-such-waker on this"
+        " host's PATH"
+    )
+    missing = await driver(
+        access, wake=script(""), env={"A": {"from_env": "NOT_SET_ANYWHERE"}}
+    ).wake_problem()
     assert "NOT_SET_ANYWHERE, which is not set here" in missing
 
 
@@ -148,12 +171,22 @@ async def test_a_secret_that_is_not_there_stops_everything_before_it_begins(tmp_
     assert not (tmp_path / "ran").exists()
 
 
-async def test_a_secret_that_a_program_repeats_is_shown_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_secret_that_a_program_repeats_is_shown_to_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("TWO_LINES", f"{PRIVATE}\nsecond-half")
-    says = "print('key', os.environ['A']); print(os.environ['A'], file=sys.stderr); sys.exit(int(sys.argv[1]))"
-    texts = [str(await told(state=script(says, code), env={"A": {"from_env": "TWO_LINES"}})) for code in ("0", "2")]
+    says = (
+        "print('key', os.environ['A']); print(os.environ['A'], file=sys.stderr);"
+        " sys.exit(int(sys.argv[1]))"
+    )
+    texts = [
+        str(await told(state=script(says, code), env={"A": {"from_env": "TWO_LINES"}}))
+        for code in ("0", "2")
+    ]
     for code in ("0", "5", "255"):
-        one = driver(wake=script(says, code), cut=script(says, code), env={"A": {"from_env": "TWO_LINES"}})
+        one = driver(
+            wake=script(says, code), cut=script(says, code), env={"A": {"from_env": "TWO_LINES"}}
+        )
         texts.append(json.dumps(one.options.model_dump(mode="json")))
         for order in (one.wake, one.cut):
             try:

@@ -1,4 +1,6 @@
-"""What a smart plug promises as the power of a host, in every dialect, against servers that answer as real plugs do."""
+"""What a smart plug promises as the power of a host, in every dialect, against servers that answer
+as real plugs do.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,17 @@ def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     served.password = PRIVATE[dialect]
     monkeypatch.setenv(VARIABLE, served.password)
     with plugs.serving(served):
-        options: dict[str, Any] = {"dialect": dialect, "address": served.address, "password": REFERENCE}
+        options: dict[str, Any] = {
+            "dialect": dialect,
+            "address": served.address,
+            "password": REFERENCE,
+        }
         if dialect == "homeassistant":
-            named = {"address": f"http://{served.address}/", "entity": "switch.gpu1", "sensor": "sensor.gpu1_power"}
+            named = {
+                "address": f"http://{served.address}/",
+                "entity": "switch.gpu1",
+                "sensor": "sensor.gpu1_power",
+            }
             options |= named
         yield Bench(dialect, served, options)
 
@@ -61,7 +71,9 @@ async def test_a_host_that_draws_little_is_off_and_the_watts_are_named(bench: Be
 
 @every
 @pytest.mark.parametrize("watts", [85.0, -85.0], ids=["forwards", "backwards"])
-async def test_a_host_that_draws_power_is_on_even_where_the_meter_counts_backwards(bench: Bench, watts: float) -> None:
+async def test_a_host_that_draws_power_is_on_even_where_the_meter_counts_backwards(
+    bench: Bench, watts: float
+) -> None:
     bench.served.draw(watts)
     told = await bench.testimony()
     assert (told.state, told.watts) == ("on", watts)
@@ -110,7 +122,9 @@ async def test_a_plug_whose_host_draws_power_is_never_switched_off_to_wake_it(be
 
 
 @every
-async def test_a_host_that_is_down_behind_a_plug_that_is_on_loses_its_power_for_a_while_and_gets_it_back(bench: Bench) -> None:
+async def test_a_host_that_is_down_behind_a_plug_that_is_on_loses_its_power_for_a_while_and_gets_it_back(
+    bench: Bench,
+) -> None:
     bench.served.draw(2.0)
     await bench.driver().wake()
     (off_at, off), (on_at, on) = bench.served.switches
@@ -119,7 +133,9 @@ async def test_a_host_that_is_down_behind_a_plug_that_is_on_loses_its_power_for_
 
 
 @every
-async def test_a_plug_that_was_switched_on_counts_as_asked_while_its_host_boots(bench: Bench) -> None:
+async def test_a_plug_that_was_switched_on_counts_as_asked_while_its_host_boots(
+    bench: Bench,
+) -> None:
     bench.served.turn(False)
     driver = bench.driver()
     assert (await driver.wake())["asked"] == "on"
@@ -152,7 +168,9 @@ async def test_only_a_plug_that_sees_when_its_host_is_down_could_wake_it(bench: 
         ("silent", "was not answered within 0.3 s"),
     ],
 )
-async def test_a_plug_that_fails_is_unknown_and_is_not_switched(bench: Bench, fault: plugs.Fault, said: str) -> None:
+async def test_a_plug_that_fails_is_unknown_and_is_not_switched(
+    bench: Bench, fault: plugs.Fault, said: str
+) -> None:
     bench.served.fault = fault
     reason = await bench.reason(Hasty)
     assert said in reason
@@ -172,8 +190,12 @@ async def test_a_secret_is_in_no_address_and_in_no_options(bench: Bench) -> None
     await driver.testimony()
     evidence = await driver.cut()
     private = PRIVATE[bench.dialect]
-    assert private not in json.dumps([evidence, driver.options.model_dump(mode="json")], ensure_ascii=False)
-    assert not any("password" in asked.target or "cret" in asked.target for asked in bench.served.asked)
+    assert private not in json.dumps(
+        [evidence, driver.options.model_dump(mode="json")], ensure_ascii=False
+    )
+    assert not any(
+        "password" in asked.target or "cret" in asked.target for asked in bench.served.asked
+    )
     assert private not in str(vars(driver))
 
 
@@ -195,7 +217,10 @@ async def test_a_socket_that_a_plug_does_not_have_is_unknown(bench: Bench) -> No
 
 
 @of("shelly2")
-@pytest.mark.parametrize("challenge", ['Basic realm="a"', "Digest nonsense", 'Digest realm="a", nonce="b", algorithm=ROT13', ""])
+@pytest.mark.parametrize(
+    "challenge",
+    ['Basic realm="a"', "Digest nonsense", 'Digest realm="a", nonce="b", algorithm=ROT13', ""],
+)
 async def test_a_challenge_that_nobody_can_meet_is_a_refusal(bench: Bench, challenge: str) -> None:
     assert isinstance(bench.served, plugs.Shelly2)
     bench.served.challenge = challenge
@@ -205,8 +230,12 @@ async def test_a_challenge_that_nobody_can_meet_is_a_refusal(bench: Bench, chall
 
 
 @of("tasmota")
-@pytest.mark.parametrize(("names", "channel"), [(("POWER1",), None), (("POWER",), 1), (("POWER1", "POWER2"), 2)])
-async def test_tasmota_may_call_its_relay_by_its_number(bench: Bench, names: tuple[str, ...], channel: int | None) -> None:
+@pytest.mark.parametrize(
+    ("names", "channel"), [(("POWER1",), None), (("POWER",), 1), (("POWER1", "POWER2"), 2)]
+)
+async def test_tasmota_may_call_its_relay_by_its_number(
+    bench: Bench, names: tuple[str, ...], channel: int | None
+) -> None:
     assert isinstance(bench.served, plugs.Tasmota)
     bench.served.names = names
     assert (await bench.testimony(channel=channel)).state == "on"
@@ -215,8 +244,12 @@ async def test_tasmota_may_call_its_relay_by_its_number(bench: Bench, names: tup
 
 
 @of("tasmota")
-async def test_tasmota_answers_for_a_relay_that_it_does_not_have_with_an_error_that_is_no_state(bench: Bench) -> None:
-    assert "answered `Power2` with {'Command': 'Error'}; check `channel`" in await bench.reason(channel=2)
+async def test_tasmota_answers_for_a_relay_that_it_does_not_have_with_an_error_that_is_no_state(
+    bench: Bench,
+) -> None:
+    assert "answered `Power2` with {'Command': 'Error'}; check `channel`" in await bench.reason(
+        channel=2
+    )
     with pytest.raises(Declined, match="answered `Power2 Off` with"):
         await bench.driver(channel=2).cut()
 
@@ -235,13 +268,17 @@ async def test_tasmota_may_list_the_power_of_every_socket_and_count_all_together
 ) -> None:
     assert isinstance(bench.served, plugs.Tasmota)
     bench.served.names = ("POWER1", "POWER2")
-    monkeypatch.setattr(plugs.Tasmota, "_energy", lambda _: {"ENERGY": {"Total": 9.5, "Power": [300, 85.0]}})
+    monkeypatch.setattr(
+        plugs.Tasmota, "_energy", lambda _: {"ENERGY": {"Total": 9.5, "Power": [300, 85.0]}}
+    )
     told = await bench.testimony(channel=2)
     assert (told.watts, told.watt_hours) == (85.0, None)
 
 
 @of("tasmota")
-async def test_tasmota_may_refuse_with_a_warning_that_is_no_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tasmota_may_refuse_with_a_warning_that_is_no_error(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As versions do that answer whatever they are asked with 200."""
     warned = plugs.Answer({"WARNING": "Need user=<username>&password=<password>"})
     monkeypatch.setattr(plugs.Tasmota, "respond", lambda *_: warned)
@@ -252,30 +289,41 @@ async def test_tasmota_may_refuse_with_a_warning_that_is_no_error(bench: Bench, 
 
 
 @of("tasmota")
-async def test_a_state_that_its_owner_renamed_is_not_known_but_a_meter_still_tells(bench: Bench) -> None:
+async def test_a_state_that_its_owner_renamed_is_not_known_but_a_meter_still_tells(
+    bench: Bench,
+) -> None:
     assert isinstance(bench.served, plugs.Tasmota)
     bench.served.texts = ("AUS", "AN")
     assert (await bench.testimony()).state == "on"
     bench.served.draw(None)
     told = await bench.testimony()
     assert told.state is None
-    assert "it calls its state 'AN'; `StateText1 OFF` and `StateText2 ON` there undo that" in told.words
+    assert (
+        "it calls its state 'AN'; `StateText1 OFF` and `StateText2 ON` there undo that"
+        in told.words
+    )
 
 
 @of("homeassistant")
 @pytest.mark.parametrize("word", ["unavailable", "unknown"])
-async def test_what_home_assistant_does_not_hear_of_is_not_known_and_not_switched(bench: Bench, word: str) -> None:
+async def test_what_home_assistant_does_not_hear_of_is_not_known_and_not_switched(
+    bench: Bench, word: str
+) -> None:
     assert isinstance(bench.served, plugs.HomeAssistant)
     bench.served.word = word
     told = await bench.testimony()
     assert (told.state, told.watts) == (None, None)
     assert told.words.endswith(f"does not say whether it is on: switch.gpu1 is {word}")
-    with pytest.raises(Declined, match=f"switch.gpu1 is {word}, so Home Assistant cannot switch it"):
+    with pytest.raises(
+        Declined, match=f"switch.gpu1 is {word}, so Home Assistant cannot switch it"
+    ):
         await bench.driver().cut()
 
 
 @of("homeassistant")
-async def test_a_switch_whose_state_is_assumed_proves_nothing_but_its_meter_does(bench: Bench) -> None:
+async def test_a_switch_whose_state_is_assumed_proves_nothing_but_its_meter_does(
+    bench: Bench,
+) -> None:
     assert isinstance(bench.served, plugs.HomeAssistant)
     bench.served.assumed = True
     assert (await bench.testimony()).state == "on"
@@ -292,7 +340,10 @@ async def test_kilowatts_are_watts_and_what_is_neither_is_not_guessed(bench: Ben
     bench.served.unit = "kW"
     assert (await bench.testimony()).watts == 85.0
     bench.served.unit = "A"
-    assert "sensor.gpu1_power says '85.0' in A, which is no power in W or kW; check `sensor`" in await bench.reason()
+    assert (
+        "sensor.gpu1_power says '85.0' in A, which is no power in W or kW; check `sensor`"
+        in await bench.reason()
+    )
 
 
 @of("homeassistant")
@@ -303,7 +354,9 @@ async def test_an_entity_that_home_assistant_does_not_have_is_declined(bench: Be
 
 
 @of("homeassistant")
-async def test_a_token_with_a_line_break_is_refused_without_being_shown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_with_a_line_break_is_refused_without_being_shown(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(VARIABLE, f"{TOKEN}\n")
     reason = await bench.reason()
     assert "holds characters that no token has" in reason
@@ -321,13 +374,24 @@ async def test_a_plug_behind_a_certificate_of_its_own_is_trusted_by_name_alone(
     served.password = PRIVATE[dialect]
     monkeypatch.setenv(VARIABLE, served.password)
     with plugs.serving(served, context):
-        options = {"dialect": dialect, "address": f"https://{served.address}/", "password": REFERENCE}
-        more = {"entity": "switch.gpu1", "sensor": "sensor.gpu1_power"} if dialect == "homeassistant" else {}
+        options = {
+            "dialect": dialect,
+            "address": f"https://{served.address}/",
+            "password": REFERENCE,
+        }
+        more = (
+            {"entity": "switch.gpu1", "sensor": "sensor.gpu1_power"}
+            if dialect == "homeassistant"
+            else {}
+        )
         bench = Bench(dialect, served, options | more)
         assert (await bench.testimony(certificate=str(certificate))).state == "on"
         asked = len(served.asked)
         reason = await bench.reason()
-    assert "it shows a certificate that is not trusted here, so it was not told the password (self-signed certificate)" in reason
+    assert (
+        "it shows a certificate that is not trusted here, so it was not told the password"
+        " (self-signed certificate)" in reason
+    )
     assert "name the file as `certificate:`" in reason
     assert len(served.asked) == asked
 
@@ -338,8 +402,13 @@ async def test_a_plug_that_sends_elsewhere_is_said_to(monkeypatch: pytest.Monkey
     monkeypatch.setattr(plugs.Shelly1, "respond", lambda *_: moved)
     served = plugs.Shelly1()
     with plugs.serving(served):
-        reason = await Bench("shelly1", served, {"dialect": "shelly1", "address": served.address}).reason()
-    assert "answered 301: go to https://plug.example/status, which is another host; check `address`" in reason
+        reason = await Bench(
+            "shelly1", served, {"dialect": "shelly1", "address": served.address}
+        ).reason()
+    assert (
+        "answered 301: go to https://plug.example/status, which is another host; check `address`"
+        in reason
+    )
 
 
 @every
@@ -352,7 +421,11 @@ async def test_a_plug_that_sends_to_another_place_of_its_own_is_followed_there(
     def respond(self: plugs.Plug, request: plugs.Request) -> plugs.Answer | None:
         if "moved" in request.target:
             return answered(self, request)
-        return plugs.Answer("", 308, headers={"Location": f"{request.target}{'&' if '?' in request.target else '?'}moved=1"})
+        return plugs.Answer(
+            "",
+            308,
+            headers={"Location": f"{request.target}{'&' if '?' in request.target else '?'}moved=1"},
+        )
 
     monkeypatch.setattr(kind, "respond", respond)
     assert (await bench.testimony()).state == "on"
@@ -361,15 +434,27 @@ async def test_a_plug_that_sends_to_another_place_of_its_own_is_followed_there(
 async def test_a_plug_of_another_generation_is_told_by_its_dialect() -> None:
     served = plugs.Shelly2()
     with plugs.serving(served):
-        reason = await Bench("shelly2", served, {"dialect": "shelly1", "address": served.address}).reason()
+        reason = await Bench(
+            "shelly2", served, {"dialect": "shelly1", "address": served.address}
+        ).reason()
     assert "/status answered 404 with" in reason
     assert reason.endswith(": it does not know that; check `dialect` and `address`")
 
 
 async def test_the_clamps_of_a_shelly_em_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a Shelly EM (firmware 1.14) answers: one relay, two clamps, which count watt hours."""
-    clamp = {"power": 0.0, "reactive": 0.0, "voltage": 231.2, "is_valid": True, "total": 0.0, "total_returned": 0.0}
-    status = {"relays": [{"ison": True}, {"ison": True}], "emeters": [clamp | {"power": 61.5, "total": 1500.5}, clamp]}
+    clamp = {
+        "power": 0.0,
+        "reactive": 0.0,
+        "voltage": 231.2,
+        "is_valid": True,
+        "total": 0.0,
+        "total_returned": 0.0,
+    }
+    status = {
+        "relays": [{"ison": True}, {"ison": True}],
+        "emeters": [clamp | {"power": 61.5, "total": 1500.5}, clamp],
+    }
     monkeypatch.setattr(plugs.Shelly1, "respond", lambda *_: plugs.Answer(status))
     served = plugs.Shelly1()
     with plugs.serving(served):

@@ -1,4 +1,6 @@
-"""What powering through Proxmox VE promises, in front of hosts that are really off; proxmoxer sees the same as the driver."""
+"""What powering through Proxmox VE promises, in front of hosts that are really off; proxmoxer sees
+the same as the driver.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ OPTIONS = {"address": "pve1.lan", "token": WHO, "secret": {"from_env": "PVE_SECR
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     folder = tmp_path_factory.mktemp("proxmox")
-    with plugged(folder / "rig", (VM, NODE), "light") as rig, serving(Cluster(rig, [Guest(100, VM)], [NODE]), folder) as stand:
+    with (
+        plugged(folder / "rig", (VM, NODE), "light") as rig,
+        serving(Cluster(rig, [Guest(100, VM)], [NODE]), folder) as stand,
+    ):
         yield stand
 
 
@@ -89,7 +94,9 @@ async def test_a_guest_that_another_start_was_first_for_is_asked_for(stand: Stan
     assert (await of(stand, VM).wake())["said"] == "VM 100 already running"
 
 
-async def test_a_start_that_takes_long_is_only_asked_for_and_a_second_one_spoils_nothing(stand: Stand) -> None:
+async def test_a_start_that_takes_long_is_only_asked_for_and_a_second_one_spoils_nothing(
+    stand: Stand,
+) -> None:
     stand.cluster.faults.slow.clear()
     one = of(stand, VM, Patience(task=1.0))
     first, second = await one.wake(), await one.wake()
@@ -100,15 +107,24 @@ async def test_a_start_that_takes_long_is_only_asked_for_and_a_second_one_spoils
     await waited(stand, VM, "on")
 
 
-async def test_a_start_or_cut_that_fails_after_it_was_accepted_is_an_error_in_its_words(stand: Stand) -> None:
-    stand.cluster.faults.fails |= {"start": "start failed: QEMU exited with code 1", "stop": "can't lock file"}
-    with pytest.raises(DriverError, match=rf"could not start {NAME}: start failed: QEMU exited with code 1 \(UPID:"):
+async def test_a_start_or_cut_that_fails_after_it_was_accepted_is_an_error_in_its_words(
+    stand: Stand,
+) -> None:
+    stand.cluster.faults.fails |= {
+        "start": "start failed: QEMU exited with code 1",
+        "stop": "can't lock file",
+    }
+    with pytest.raises(
+        DriverError, match=rf"could not start {NAME}: start failed: QEMU exited with code 1 \(UPID:"
+    ):
         await of(stand, VM).wake()
     with pytest.raises(DriverError, match=f"could not stop {NAME}: can't lock file"):
         await of(stand, VM).cut()
 
 
-async def test_a_paused_machine_is_suspended_does_not_shut_down_and_is_resumed(stand: Stand) -> None:
+async def test_a_paused_machine_is_suspended_does_not_shut_down_and_is_resumed(
+    stand: Stand,
+) -> None:
     one = of(stand, VM)
     await one.wake()
     await waited(stand, VM, "on")
@@ -131,9 +147,16 @@ async def test_a_machine_that_was_suspended_to_disk_is_suspended_and_started(sta
 
 @pytest.mark.parametrize(
     ("status", "qmpstatus", "state"),
-    [("running", "io-error", "on"), ("running", "suspended", "suspended"), ("running", "prelaunch", None), ("odd", "odd", None)],
+    [
+        ("running", "io-error", "on"),
+        ("running", "suspended", "suspended"),
+        ("running", "prelaunch", None),
+        ("odd", "odd", None),
+    ],
 )
-async def test_what_qemu_says_is_not_taken_for_more_than_it_is(stand: Stand, status: str, qmpstatus: str, state: str) -> None:
+async def test_what_qemu_says_is_not_taken_for_more_than_it_is(
+    stand: Stand, status: str, qmpstatus: str, state: str
+) -> None:
     stand.cluster.faults.answers["current"] = {"status": status, "qmpstatus": qmpstatus}
     told = await said(of(stand, VM))
     assert told.state == state
@@ -142,11 +165,16 @@ async def test_what_qemu_says_is_not_taken_for_more_than_it_is(stand: Stand, sta
 
 async def test_a_shutdown_that_fails_at_once_is_declined_in_its_words(stand: Stand) -> None:
     stand.cluster.faults.fails["shutdown"] = "VM 100 qmp command 'system_powerdown' failed"
-    with pytest.raises(Declined, match=rf"did not shut down {NAME}: VM 100 qmp command 'system_powerdown' failed \(UPID:"):
+    with pytest.raises(
+        Declined,
+        match=rf"did not shut down {NAME}: VM 100 qmp command 'system_powerdown' failed \(UPID:",
+    ):
         await of(stand, VM).send_down("off")
 
 
-async def test_high_availability_is_given_time_before_it_kills_and_cuts_without_the_word(stand: Stand) -> None:
+async def test_high_availability_is_given_time_before_it_kills_and_cuts_without_the_word(
+    stand: Stand,
+) -> None:
     stand.cluster.guests[100].managed = True
     one = of(stand, VM)
     assert (await one.wake())["said"] == "OK"
@@ -162,7 +190,9 @@ async def test_high_availability_is_given_time_before_it_kills_and_cuts_without_
 
 
 async def test_a_node_does_not_wake_itself(stand: Stand) -> None:
-    with pytest.raises(DriverError, match=f"answered 500 '{LOCAL}' is local node, cannot wake my self!"):
+    with pytest.raises(
+        DriverError, match=f"answered 500 '{LOCAL}' is local node, cannot wake my self!"
+    ):
         await of(stand, LOCAL).wake()
     assert "`address` must be another node's" in await of(stand, LOCAL).wake_problem()
 
@@ -172,21 +202,34 @@ async def test_a_node_that_could_not_be_woken_again_is_deaf(stand: Stand) -> Non
     cluster.privileges[f"/nodes/{NODE}"] = set()
     assert f"the token {WHO} has no Sys.PowerMgmt at /nodes/{NODE}" in await one.wake_problem()
     mac = cluster.wakeonlan.pop(NODE)
-    assert await one.wake_problem() == f"node {NODE} has no MAC to be woken at; `pvenode config set -wakeonlan MAC` there sets it"
+    assert (
+        await one.wake_problem()
+        == f"node {NODE} has no MAC to be woken at; `pvenode config set -wakeonlan MAC` there"
+        " sets it"
+    )
     cluster.wakeonlan[NODE] = mac
     cluster.privileges["/"] = set()
-    assert (await one.wake_problem()).startswith("whether Proxmox could wake box cannot be read: GET https://")
+    assert (await one.wake_problem()).startswith(
+        "whether Proxmox could wake box cannot be read: GET https://"
+    )
 
 
 async def test_a_guest_that_could_not_be_started_again_is_deaf(stand: Stand) -> None:
     one = of(stand, VM)
     assert await one.wake_problem() == ""
     stand.cluster.privileges["/vms/100"] = {"VM.Audit"}
-    assert await one.wake_problem() == (
-        f"the token {WHO} has no VM.PowerMgmt at /vms/100 of {stand.address}; it and its user need a role that has it: "
-        f"`pveum acl modify /vms/100 --roles ROLE --users '{USER}' --tokens '{WHO}'` on a node"
+    assert (
+        await one.wake_problem()
+        == f"the token {WHO} has no VM.PowerMgmt at /vms/100 of {stand.address}; it and its user"
+        f" need a role that has it: `pveum acl modify /vms/100 --roles ROLE --users '{USER}'"
+        f" --tokens '{WHO}'` on a node"
     )
-    with pytest.raises(Declined, match=r"403 Permission check failed \(/vms/100, VM.PowerMgmt\); it and its user need a role"):
+    with pytest.raises(
+        Declined,
+        match=(
+            r"403 Permission check failed \(/vms/100, VM.PowerMgmt\); it and its user need a role"
+        ),
+    ):
         await one.send_down("off")
 
 
@@ -199,7 +242,9 @@ async def test_a_guest_or_node_that_is_not_there_is_unknown(stand: Stand) -> Non
 
 
 @pytest.mark.parametrize("secret", ["correct horse", "correct\nhorse", "cörrect-horse"])
-async def test_what_is_no_secret_is_not_sent_and_not_shown(stand: Stand, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+async def test_what_is_no_secret_is_not_sent_and_not_shown(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
     monkeypatch.setenv("PVE_SECRET", secret)
     reason = f"what is found as the secret of {WHO} is no secret of a token, which is one word"
     assert await of(stand, VM).testimony() == Unknown(reason)
@@ -211,9 +256,13 @@ IN_DOUBT = [(502, "Bad Gateway"), (595, "No route to host")]
 
 
 @pytest.mark.parametrize(("status", "reason"), [*REFUSED, *IN_DOUBT])
-async def test_only_what_the_api_itself_refuses_is_declined(stand: Stand, status: int, reason: str) -> None:
+async def test_only_what_the_api_itself_refuses_is_declined(
+    stand: Stand, status: int, reason: str
+) -> None:
     stand.cluster.faults.refuses["shutdown"] = (status, reason)
-    with pytest.raises(DriverError, match=f"POST https://.*/status/shutdown answered {status} {reason}") as caught:
+    with pytest.raises(
+        DriverError, match=f"POST https://.*/status/shutdown answered {status} {reason}"
+    ) as caught:
         await of(stand, VM).send_down("off")
     assert isinstance(caught.value, Declined) == ((status, reason) in REFUSED)
 
@@ -221,14 +270,21 @@ async def test_only_what_the_api_itself_refuses_is_declined(stand: Stand, status
 async def test_a_parameter_that_is_not_known_there_is_named(stand: Stand) -> None:
     stand.cluster.guests[100].managed = True
     stand.cluster.faults.answers["current"] = {"status": "running"}
-    with pytest.raises(Declined, match="400 Parameter verification failed.*overrule-shutdown.*Not applicable for HA resources"):
+    with pytest.raises(
+        Declined,
+        match=(
+            "400 Parameter verification failed.*overrule-shutdown.*Not applicable for HA resources"
+        ),
+    ):
         await of(stand, VM).cut()
 
 
 async def test_an_api_that_does_not_answer_is_unknown_and_a_shutdown_in_doubt(stand: Stand) -> None:
     one = of(stand, VM, Patience(answer=0.5))
     stand.cluster.faults.hangs.add("shutdown")
-    with pytest.raises(DriverError, match=r"status/shutdown was not answered within 0.5 s") as caught:
+    with pytest.raises(
+        DriverError, match=r"status/shutdown was not answered within 0.5 s"
+    ) as caught:
         await one.send_down("off")
     assert not isinstance(caught.value, Declined)
     stand.cluster.faults.hangs.add("resources")
@@ -254,7 +310,10 @@ async def test_an_answer_that_makes_no_sense_is_unknown(stand: Stand, answer: ob
 async def test_a_certificate_that_is_not_named_is_not_trusted(stand: Stand) -> None:
     fact = await driver(stand, guest=100, certificate=None).testimony()
     assert isinstance(fact, Unknown)
-    assert "it shows a certificate that is not trusted here, so it was not told the password" in fact.reason
+    assert (
+        "it shows a certificate that is not trusted here, so it was not told the password"
+        in fact.reason
+    )
     assert stand.cluster.asked == []
 
 
@@ -278,7 +337,10 @@ async def test_proxmoxer_sees_what_the_driver_sees(stand: Stand) -> None:
         peer.nodes(LOCAL).wakeonlan.post()
     assert peer.nodes(NODE).wakeonlan.post() == (await node.wake())["packet_to"]
     await waited(stand, NODE, "on")
-    assert {one["node"]: one["status"] for one in peer.nodes.get()} == {LOCAL: "online", NODE: "online"}
+    assert {one["node"]: one["status"] for one in peer.nodes.get()} == {
+        LOCAL: "online",
+        NODE: "online",
+    }
     assert (await said(node)).state == "on"
     assert peer.nodes(NODE).status.post(command="shutdown") is None
     await waited(stand, NODE, "off")
@@ -290,15 +352,27 @@ USED = {"pve1.lan": "pve1.lan:8006", "10.0.0.1:443": "10.0.0.1:443", "[fd00::1]"
 
 @pytest.mark.parametrize(("written", "used"), USED.items())
 def test_an_address_has_the_port_of_proxmox_unless_it_says_another(written: str, used: str) -> None:
-    assert proxmox.Options.model_validate({**OPTIONS, "address": written, "guest": 100}).address == used
+    assert (
+        proxmox.Options.model_validate({**OPTIONS, "address": written, "guest": 100}).address
+        == used
+    )
 
 
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({}, "give either guest (the number of a virtual machine or container) or node (the name of a node)"),
+        (
+            {},
+            (
+                "give either guest (the number of a virtual machine or container) or node (the name"
+                " of a node)"
+            ),
+        ),
         ({"guest": 100, "node": "pve1"}, "give either guest"),
-        ({"guest": 100, "address": "http://pve1.lan:8006"}, "a name or address, and a port when it is not 8006"),
+        (
+            {"guest": 100, "address": "http://pve1.lan:8006"},
+            "a name or address, and a port when it is not 8006",
+        ),
         ({"guest": 100, "token": "root@pam"}, 'USER@REALM!TOKENID, such as "reconciler@pve!power"'),
         ({"guest": 100, "token": "root@pam!t=secret"}, "USER@REALM!TOKENID"),
         ({"node": "pve1/../pve2"}, 'the name of a node, such as "pve2"'),

@@ -1,4 +1,6 @@
-"""Redfish against an emulator that is not ours, and against a BMC that answers badly, late, or does nothing."""
+"""Redfish against an emulator that is not ours, and against a BMC that answers badly, late, or does
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ async def test_a_certificate_that_nobody_signed_must_be_named(crowded: Bmc) -> N
     assert f"`openssl s_client -connect {crowded.address} </dev/null | openssl x509`" in reason
 
 
-async def test_another_certificate_than_the_named_one_is_refused(crowded: Bmc, tmp_path: Path) -> None:
+async def test_another_certificate_than_the_named_one_is_refused(
+    crowded: Bmc, tmp_path: Path
+) -> None:
     other, _ = self_signed(tmp_path)
     reason = await why_unknown(PASSWORD, driver(crowded, certificate=str(other)))
     assert f"shows a certificate that is not the one in {other}" in reason
@@ -68,11 +72,15 @@ async def test_another_certificate_than_the_named_one_is_refused(crowded: Bmc, t
 
 async def test_a_bmc_with_several_systems_wants_one_named(crowded: Bmc) -> None:
     names = f"system-{HOST}, system-{OTHER}"
-    assert await why_unknown(PASSWORD, driver(crowded)) == (
-        f"the BMC at {crowded.address} has not one system but these: {names}; `system:` says which one gpu1 is"
+    assert (
+        await why_unknown(PASSWORD, driver(crowded))
+        == f"the BMC at {crowded.address} has not one system but these: {names}; `system:` says"
+        " which one gpu1 is"
     )
-    assert await why_unknown(PASSWORD, driver(crowded, system="gpu3")) == (
-        f"the BMC at {crowded.address} has no system gpu3; `system:` of gpu1 may be one of: {names}"
+    assert (
+        await why_unknown(PASSWORD, driver(crowded, system="gpu3"))
+        == f"the BMC at {crowded.address} has no system gpu3; `system:` of gpu1 may be one of:"
+        f" {names}"
     )
     assert (await said(driver(crowded, system=f"system-{OTHER}"))).state == "off"
 
@@ -89,7 +97,16 @@ async def test_an_address_is_a_host_or_a_url(written: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["http://bmc1.lan", "https://ann@bmc1.lan", "bmc1.lan/redfish/v1", "", "bmc1 lan", "bmc1:https", "bmc\u00e9.lan"]
+    "written",
+    [
+        "http://bmc1.lan",
+        "https://ann@bmc1.lan",
+        "bmc1.lan/redfish/v1",
+        "",
+        "bmc1 lan",
+        "bmc1:https",
+        "bmc\u00e9.lan",
+    ],
 )
 async def test_a_password_goes_by_no_other_way(written: str) -> None:
     with pytest.raises(ValidationError, match="the address of a BMC"):
@@ -102,7 +119,10 @@ async def test_a_password_goes_by_no_other_way(written: str) -> None:
 async def test_a_bmc_that_names_its_ways_elsewhere_may_allow_all(faulty: Faulty) -> None:
     """One that has `@Redfish.ActionInfo` instead of a list, and members without a slash at the end."""
     member = SYSTEM.rstrip("/")
-    reset = {"target": f"{member}/Actions/ComputerSystem.Reset/", "@Redfish.ActionInfo": f"{member}/ResetActionInfo/"}
+    reset = {
+        "target": f"{member}/Actions/ComputerSystem.Reset/",
+        "@Redfish.ActionInfo": f"{member}/ResetActionInfo/",
+    }
     system = {"@odata.id": member, "PowerState": "Off", "Actions": {"#ComputerSystem.Reset": reset}}
     faulty.more = {SYSTEMS: {"Members": [{"@odata.id": member}]}, member: system}
     assert (await driver(faulty.bmc).wake())["asked"] == "On"
@@ -114,8 +134,14 @@ async def test_a_bmc_that_names_its_ways_elsewhere_may_allow_all(faulty: Faulty)
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("whole", [False, True], ids=["path", "url"])
-async def test_a_bmc_that_wants_a_slash_is_asked_with_one(faulty: Faulty, status: int, *, whole: bool) -> None:
-    faulty.slash, faulty.root, faulty.state = status, f"https://{faulty.bmc.address}" if whole else "", "On"
+async def test_a_bmc_that_wants_a_slash_is_asked_with_one(
+    faulty: Faulty, status: int, *, whole: bool
+) -> None:
+    faulty.slash, faulty.root, faulty.state = (
+        status,
+        f"https://{faulty.bmc.address}" if whole else "",
+        "On",
+    )
     assert (await said(driver(faulty.bmc))).state == "on"
     assert faulty.heard == [f"GET {SYSTEMS}", f"GET {SYSTEMS}/", f"GET {SYSTEM}"]
 
@@ -123,13 +149,21 @@ async def test_a_bmc_that_wants_a_slash_is_asked_with_one(faulty: Faulty, status
 @pytest.mark.parametrize(
     ("root", "said_so"),
     [
-        ("https://bmc.example", "go to https://bmc.example/redfish/v1/Systems/, which is another host"),
+        (
+            "https://bmc.example",
+            "go to https://bmc.example/redfish/v1/Systems/, which is another host",
+        ),
         ("http://127.0.0.1", "go to http://127.0.0.1/redfish/v1/Systems/, which is not encrypted"),
-        ("https://127.0.0.1:1", "go to https://127.0.0.1:1/redfish/v1/Systems/, which is another port"),
+        (
+            "https://127.0.0.1:1",
+            "go to https://127.0.0.1:1/redfish/v1/Systems/, which is another port",
+        ),
         ("https://bmc:http", "go to what is no address"),
     ],
 )
-async def test_nobody_else_is_told_the_password_and_the_way_is_named(faulty: Faulty, root: str, said_so: str) -> None:
+async def test_nobody_else_is_told_the_password_and_the_way_is_named(
+    faulty: Faulty, root: str, said_so: str
+) -> None:
     faulty.slash, faulty.root = 308, root
     reason = await why_unknown(PASSWORD, driver(faulty.bmc))
     assert reason == f"the BMC at {faulty.bmc.address} answered GET with 308: {said_so}"
@@ -147,7 +181,12 @@ def faulty(tmp_path: Path) -> Iterator[Faulty]:
 
 def error(message: str) -> bytes:
     return json.dumps(
-        {"error": {"message": "See @Message.ExtendedInfo.", "@Message.ExtendedInfo": [{"Message": message}]}}
+        {
+            "error": {
+                "message": "See @Message.ExtendedInfo.",
+                "@Message.ExtendedInfo": [{"Message": message}],
+            }
+        }
     ).encode()
 
 
@@ -180,7 +219,10 @@ async def test_no_state_is_not_known(faulty: Faulty) -> None:
 async def test_a_bmc_in_trouble_is_a_sentence(faulty: Faulty) -> None:
     faulty.answers["GET"] = (500, error("The service is resetting."))
     reason = await why_unknown(PASSWORD, driver(faulty.bmc))
-    assert f"the BMC at {faulty.bmc.address} answered GET with 500: The service is resetting." in reason
+    assert (
+        f"the BMC at {faulty.bmc.address} answered GET with 500: The service is resetting."
+        in reason
+    )
     assert "the BMC itself may need a reset, which leaves the host running" in reason
 
 
@@ -189,12 +231,18 @@ async def test_a_bmc_in_trouble_is_a_sentence(faulty: Faulty) -> None:
     [
         (b"<html>Login</html>", "answered 200 with '<html>Login</html>', not with JSON"),
         (b"", "answered 200 with 'nothing', not with JSON"),
-        (b'{"Members": 3}', "answered GET /redfish/v1/Systems with what cannot be understood: Members is wrong"),
+        (
+            b'{"Members": 3}',
+            "answered GET /redfish/v1/Systems with what cannot be understood: Members is wrong",
+        ),
         (b'{"Members": [{"@odata.id": "@evil.example/"}]}', "Members.0.@odata.id is wrong"),
         (b'{"Members": [{"@odata.id": "/ \\n"}]}', "Members.0.@odata.id is wrong"),
         (b"[]", "with what cannot be understood: an object is wrong"),
         (b'{"Members": []}', "has not one system but these: none"),
-        (b'{"Members": "' + b"x" * redfish.SIZE_LIMIT + b'"}', f"answered with more than {redfish.SIZE_LIMIT} bytes"),
+        (
+            b'{"Members": "' + b"x" * redfish.SIZE_LIMIT + b'"}',
+            f"answered with more than {redfish.SIZE_LIMIT} bytes",
+        ),
     ],
 )
 async def test_garbage_is_a_sentence(faulty: Faulty, body: bytes, reason: str) -> None:
@@ -216,7 +264,9 @@ async def test_a_shutdown_whose_answer_is_lost_is_in_doubt(faulty: Faulty) -> No
     bmc = driver(faulty.bmc)
     bmc.seconds = 1.0
     faulty.on_reset = faulty.answering.clear
-    with pytest.raises(DriverError, match="whether GracefulShutdown was heard is not known") as lost:
+    with pytest.raises(
+        DriverError, match="whether GracefulShutdown was heard is not known"
+    ) as lost:
         await bmc.send_down("off")
     assert not isinstance(lost.value, Declined)
     assert faulty.heard[-1] == "GracefulShutdown"
@@ -256,9 +306,16 @@ async def test_a_bmc_that_refuses_to_switch_on_what_is_on_has_nothing_to_do(faul
 
 @pytest.mark.parametrize(
     ("allowed", "asked"),
-    [(["ForceOn", "On"], "On"), (["ForceOn"], "ForceOn"), (["PushPowerButton", "ForceOff"], "PushPowerButton"), (None, "On")],
+    [
+        (["ForceOn", "On"], "On"),
+        (["ForceOn"], "ForceOn"),
+        (["PushPowerButton", "ForceOff"], "PushPowerButton"),
+        (None, "On"),
+    ],
 )
-async def test_a_host_is_brought_up_as_the_bmc_allows(faulty: Faulty, allowed: list[str] | None, asked: str) -> None:
+async def test_a_host_is_brought_up_as_the_bmc_allows(
+    faulty: Faulty, allowed: list[str] | None, asked: str
+) -> None:
     faulty.allowed = allowed
     await driver(faulty.bmc).wake()
     assert faulty.heard[-1] == asked
@@ -274,10 +331,14 @@ async def test_the_button_of_a_host_that_is_up_is_not_pressed(faulty: Faulty, st
 async def test_what_the_bmc_does_not_offer_is_said_before_it_is_needed(faulty: Faulty) -> None:
     faulty.allowed = ["ForceRestart"]
     bmc = driver(faulty.bmc)
-    assert await bmc.wake_problem() == (
-        f"the BMC at {faulty.bmc.address} does not offer On or ForceOn or PushPowerButton for gpu1, only ForceRestart"
+    assert (
+        await bmc.wake_problem()
+        == f"the BMC at {faulty.bmc.address} does not offer On or ForceOn or PushPowerButton for"
+        " gpu1, only ForceRestart"
     )
-    with pytest.raises(Declined, match="does not offer GracefulShutdown for gpu1, only ForceRestart"):
+    with pytest.raises(
+        Declined, match="does not offer GracefulShutdown for gpu1, only ForceRestart"
+    ):
         await bmc.send_down("off")
     with pytest.raises(Declined, match="does not offer ForceOff"):
         await bmc.cut()

@@ -57,7 +57,15 @@ async def applied(app: App, access: Access) -> HostVerdict:
 
     return await reconcile(
         PassRequest(slice_, wanted.provenance, "apply"),
-        HostContext(PortsCache(ports), HintsCache(app.journal), app.clock, app.controller, Interrupt(), said.append, raised),
+        HostContext(
+            PortsCache(ports),
+            HintsCache(app.journal),
+            app.clock,
+            app.controller,
+            Interrupt(),
+            said.append,
+            raised,
+        ),
     )
 
 

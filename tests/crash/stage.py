@@ -1,4 +1,6 @@
-"""A controller over a world: commands that live through, commands that are killed, and what must be so afterwards."""
+"""A controller over a world: commands that live through, commands that are killed, and what must be
+so afterwards.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ def as_it_is(given: T) -> T:
 class Stage:
     """Hold a world, the journal that outlives every controller, and what is wanted now.
 
-    What a controller gets instead of its ports, its journal and its clock is what a seeded fault replaces.
+    What a controller gets instead of its ports, its journal and its clock is what a seeded fault
+    replaces.
     """
 
     world: World = field(default_factory=lambda: World(TurnedClock()))
@@ -86,7 +89,9 @@ class Stage:
         if state != "on":
             return wanted.power is None
         running = {one.mark.model: one.mark.digest for one in self.world.units() if one.mark}
-        expected = {one.name: one.digest for one in wanted.models if one.name in (wanted.active or ())}
+        expected = {
+            one.name: one.digest for one in wanted.models if one.name in (wanted.active or ())
+        }
         return running == expected and set(self.world.serving()) == set(expected)
 
     def kept(self) -> MemoryJournal:
@@ -101,7 +106,13 @@ class Stage:
             return ports(self.world, slice_, life, self.parts)
 
         actor = HostContext(
-            PortsCache(given), HintsCache(journal), self.given_clock(self.world.clock), ME, Interrupt(), self.said.append, raised
+            PortsCache(given),
+            HintsCache(journal),
+            self.given_clock(self.world.clock),
+            ME,
+            Interrupt(),
+            self.said.append,
+            raised,
         )
         return await reconcile(PassRequest(self.wanted, PROVENANCE, "apply"), actor)
 

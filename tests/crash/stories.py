@@ -1,4 +1,6 @@
-"""The stories that are cut short at every call: how each begins, and what must be so when it is over."""
+"""The stories that are cut short at every call: how each begins, and what must be so when it is
+over.
+"""
 
 from __future__ import annotations
 
@@ -107,9 +109,17 @@ def is_started_once_in_a_run(stage: Stage) -> None:
     remembers(TEA)(stage)
     assert stage.journal is not None
     records = [row.record for row in stage.journal.rows()]
-    runs = [record.run for record in records if isinstance(record, StepIntent) and (record.step, record.model) == ("start", "b")]
+    runs = [
+        record.run
+        for record in records
+        if isinstance(record, StepIntent) and (record.step, record.model) == ("start", "b")
+    ]
     assert len(runs) == len(set(runs))
-    logs = [record.log for record in records if isinstance(record, RunClosed) and record.verdict == "failed"]
+    logs = [
+        record.log
+        for record in records
+        if isinstance(record, RunClosed) and record.verdict == "failed"
+    ]
     assert logs
     assert all("error: no such device" in log for log in logs)
 
@@ -139,13 +149,17 @@ def new_definition() -> Stage:
 @story(remembers(TEA))
 def bad_definition() -> Stage:
     stage = serving_a()
-    stage.wanted = stage.wanted.model_copy(update={"models": (changed(A, Nature(dies_after=0.1), stage), B)})
+    stage.wanted = stage.wanted.model_copy(
+        update={"models": (changed(A, Nature(dies_after=0.1), stage), B)}
+    )
     stage.wanted = stage.wanted.model_copy(update={"active": ("a",)})
     return wants_back(stage)
 
 
 def wants_back(stage: Stage) -> Stage:
-    """Save the conversation of a before its definition changes, as a switch does; a change of it does not."""
+    """Save the conversation of a before its definition changes, as a switch does; a change of it
+    does not.
+    """
     bad, stage.wanted = stage.wanted, want("b")
     stage.ends("applied")
     stage.wanted = want("a")
@@ -235,7 +249,9 @@ def nothing_is_lost(stage: Stage) -> None:
 @story(nothing_is_lost)
 def clients_that_end() -> Stage:
     stage = serving_a()
-    stage.world.talk("a", TEA, 0.7, Chatter(answer=0.7, pause=0.1, until=stage.world.clock.now + 5.0))
+    stage.world.talk(
+        "a", TEA, 0.7, Chatter(answer=0.7, pause=0.1, until=stage.world.clock.now + 5.0)
+    )
     return wants(stage, "b")
 
 

@@ -13,7 +13,9 @@ TEA, CAKE = TALK, Conversation("cake", 300)
 
 @dataclass(frozen=True)
 class Story:
-    """Be one thing that is wanted: `begin` sets the stage, `over` checks what came of it. A `long` one waits for minutes."""
+    """Be one thing that is wanted: `begin` sets the stage, `over` checks what came of it. A `long`
+    one waits for minutes.
+    """
 
     begin: Callable[[], Stage]
     over: Callable[[Stage], None]
@@ -23,7 +25,9 @@ class Story:
 STORIES: dict[str, Story] = {}
 
 
-def story(over: Callable[[Stage], None], *, long: bool = False) -> Callable[[Callable[[], Stage]], Callable[[], Stage]]:
+def story(
+    over: Callable[[Stage], None], *, long: bool = False
+) -> Callable[[Callable[[], Stage]], Callable[[], Stage]]:
     def add(begin: Callable[[], Stage]) -> Callable[[], Stage]:
         STORIES[begin.__name__] = Story(begin, over, long)
         return begin
@@ -51,7 +55,11 @@ def remembers(*conversations: Conversation) -> Callable[[Stage], None]:
 def keeps_on_disk(*names: str) -> Callable[[Stage], None]:
     def over(stage: Stage) -> None:
         serves(*names)(stage)
-        kept = [file.sidecar.tokens for file in stage.world.files if file.model == "a" and file.sidecar and file.holds]
+        kept = [
+            file.sidecar.tokens
+            for file in stage.world.files
+            if file.model == "a" and file.sidecar and file.holds
+        ]
         assert kept == [TEA.tokens]
 
     return over

@@ -1,4 +1,6 @@
-"""A day of a watch, on a clock of its own: five hundred edits, every fault there is, and in the end all is as the file says."""
+"""A day of a watch, on a clock of its own: five hundred edits, every fault there is, and in the end
+all is as the file says.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ class Trouble:
             case "damaged files":
                 self.world.flip(name)
             case "bad model":
-                self.world.natures[model(name).digest] = Nature(dies_after=self.chance.choice((0.2, 3.0, 60.0)))
+                self.world.natures[model(name).digest] = Nature(
+                    dies_after=self.chance.choice((0.2, 3.0, 60.0))
+                )
             case "talk":
                 self.talks()
             case _:
@@ -111,12 +115,15 @@ async def a_day(watched: WatchedWorld, chance: random.Random) -> None:
         await anyio.sleep(400.0)
         trouble.ends()
         watched.world.clock.ahead = 0.0
-        # The clock may have been ahead of itself: nothing expires before it is past what was recorded.
+        # The clock may have been ahead of itself: nothing expires before it is past what was
+        # recorded.
         await anyio.sleep(2 * 7200.0)
 
 
 @pytest.mark.timeout(COMPUTING_SECONDS)
-def test_a_day_of_edits_and_faults_ends_in_sync_with_a_bounded_journal_and_memory(folder: Path) -> None:
+def test_a_day_of_edits_and_faults_ends_in_sync_with_a_bounded_journal_and_memory(
+    folder: Path,
+) -> None:
     stage = Stage()
     kept = JournalFile(folder / "journal", stage.world.clock, KEPT)
     watched = WatchedWorld(stage, kept)

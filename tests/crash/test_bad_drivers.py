@@ -1,4 +1,6 @@
-"""Whatever a driver of one host raises, answers or never answers, the other hosts end as wanted and the watch lives."""
+"""Whatever a driver of one host raises, answers or never answers, the other hosts end as wanted and
+the watch lives.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ HEALTHY = ("one", "two")
 
 
 def applied(trio: Trio) -> dict[str, str]:
-    outcome = trio.run(apply.run, trio.acting, apply.ApplyRequest(), Caller(lambda _: True, trio.said.append))
+    outcome = trio.run(
+        apply.run, trio.acting, apply.ApplyRequest(), Caller(lambda _: True, trio.said.append)
+    )
     return {host.host: host.outcome for host in outcome.document.hosts}
 
 
@@ -34,7 +38,10 @@ def test_a_driver_that_is_bad_at_one_thing_is_the_trouble_of_its_host_alone(
     trio = Trio(tmp_path, frozenset({(role, name)}), badness)
     outcomes = applied(trio)
     assert {host: outcomes[host] for host in HEALTHY} == dict.fromkeys(HEALTHY, "applied")
-    assert {host["host"] for host in trio.document(partial(plan.run, trio.acting, detailed=True))["hosts"]} == {
+    assert {
+        host["host"]
+        for host in trio.document(partial(plan.run, trio.acting, detailed=True))["hosts"]
+    } == {
         "one",
         "bad",
         "two",
@@ -44,7 +51,9 @@ def test_a_driver_that_is_bad_at_one_thing_is_the_trouble_of_its_host_alone(
 
 
 @pytest.mark.parametrize("badness", BADNESS)
-def test_a_driver_that_is_bad_at_everything_is_said_of_its_host_by_every_command(tmp_path: Path, badness: Badness) -> None:
+def test_a_driver_that_is_bad_at_everything_is_said_of_its_host_by_every_command(
+    tmp_path: Path, badness: Badness
+) -> None:
     trio = Trio(tmp_path, ALL, badness)
     assert applied(trio) == {"one": "applied", "bad": "refused", "two": "applied"}
     shown = {
@@ -64,8 +73,13 @@ def test_a_driver_that_is_bad_at_everything_is_said_of_its_host_by_every_command
 
 
 @pytest.mark.parametrize("badness", BADNESS)
-@pytest.mark.parametrize("bad", [ALL, frozenset({("access", "changes")}), frozenset({("engine", "health"), ("gpu", "gpu")})])
-def test_a_watch_outlives_a_bad_driver(tmp_path: Path, bad: frozenset[tuple[str, str]], badness: Badness) -> None:
+@pytest.mark.parametrize(
+    "bad",
+    [ALL, frozenset({("access", "changes")}), frozenset({("engine", "health"), ("gpu", "gpu")})],
+)
+def test_a_watch_outlives_a_bad_driver(
+    tmp_path: Path, bad: frozenset[tuple[str, str]], badness: Badness
+) -> None:
     trio = Trio(tmp_path, bad, badness)
     trio.clock.run(trio.watched, DAY)
     assert trio.serving("one") == trio.serving("two") == ["a"]

@@ -1,4 +1,6 @@
-"""What holds of every story besides coming out well: nothing is done twice, a plan does nothing, a power cut takes nothing."""
+"""What holds of every story besides coming out well: nothing is done twice, a plan does nothing, a
+power cut takes nothing.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,9 @@ def test_what_is_planned_is_what_the_run_is_opened_with(name: str) -> None:
     _, seen = planned(stage)
     before = len(stage.kept().rows())
     stage.command()
-    opened = [row.record.plan for row in stage.kept().rows()[before:] if isinstance(row.record, RunOpened)]
+    opened = [
+        row.record.plan for row in stage.kept().rows()[before:] if isinstance(row.record, RunOpened)
+    ]
     steps = tuple(f"{planned.step.kind} {planned.step.target}" for planned in seen.plan.steps)
     assert opened[:1] == ([steps] if steps and not seen.plan.refusals else [])
 
@@ -110,7 +114,9 @@ def test_a_power_cut_of_the_controller_takes_nothing_that_is_needed(name: str) -
         ("power_on", "wake", {"contact", "testimony", "canary", "gpu"}),
     ],
 )
-def test_nothing_is_asked_during_a_wait_that_could_not_end_it(name: str, acts: str, asked: set[str]) -> None:
+def test_nothing_is_asked_during_a_wait_that_could_not_end_it(
+    name: str, acts: str, asked: set[str]
+) -> None:
     stage = STORIES[name].begin()
     life, _ = stage.command()
     began = life.calls.index(f"{acts}, done")

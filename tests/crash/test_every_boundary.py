@@ -1,7 +1,8 @@
-"""A controller is killed at every call it makes and every row it writes, again during recovery: the world comes out as wanted.
+"""A controller is killed at every call it makes and every row it writes, again during recovery: the
+world comes out as wanted.
 
-Every story is cut short at each of its calls; then pairs and triples of deaths are drawn by a seed, the story's name,
-until the floor is reached. `make crash` draws twenty times as many.
+Every story is cut short at each of its calls; then pairs and triples of deaths are drawn by a seed,
+the story's name, until the floor is reached. `make crash` draws twenty times as many.
 """
 
 from __future__ import annotations
@@ -26,14 +27,24 @@ DEADLY = ("restore, done",) * 5
 
 
 def moments(stage: Stage) -> tuple[int, ...]:
-    """Return the calls that differ of the next command, when nothing kills it: a long wait looks again and again."""
+    """Return the calls that differ of the next command, when nothing kills it: a long wait looks
+    again and again.
+    """
     life, _ = stage.copied().command()
-    same = list(accumulate(life.calls, lambda since, call: 0 if call in life.acts or "append" in call else since + 1, initial=0))
+    same = list(
+        accumulate(
+            life.calls,
+            lambda since, call: 0 if call in life.acts or "append" in call else since + 1,
+            initial=0,
+        )
+    )
     return tuple(number for number in range(len(life.calls)) if same[number] < LONGEST_WAIT)
 
 
 def schedules(story: Story, stage: Stage, chance: random.Random) -> Iterator[tuple[int, ...]]:
-    """Yield the calls at which one command after the other dies: every single one, then pairs and triples."""
+    """Yield the calls at which one command after the other dies: every single one, then pairs and
+    triples.
+    """
     calls = moments(stage)
     if story.long:
         yield from ((call,) for call in calls[::STRIDE])
@@ -43,7 +54,9 @@ def schedules(story: Story, stage: Stage, chance: random.Random) -> Iterator[tup
         yield tuple(chance.choice(calls) for _ in range(2 + number % 2))
 
 
-def played(stage: Stage, deaths: tuple[int | str, ...], after_each: Callable[[Stage], object] = as_it_is) -> Stage:
+def played(
+    stage: Stage, deaths: tuple[int | str, ...], after_each: Callable[[Stage], object] = as_it_is
+) -> Stage:
     """Let one command after the other die, then go on until one has nothing left to do."""
     here = stage.copied()
     for call in deaths:
@@ -57,7 +70,12 @@ def played(stage: Stage, deaths: tuple[int | str, ...], after_each: Callable[[St
     raise AssertionError(f"still acting after {MOST_COMMANDS} commands: {here.said}")
 
 
-def check(story: Story, stage: Stage, deaths: tuple[int | str, ...], after_each: Callable[[Stage], object] = as_it_is) -> None:
+def check(
+    story: Story,
+    stage: Stage,
+    deaths: tuple[int | str, ...],
+    after_each: Callable[[Stage], object] = as_it_is,
+) -> None:
     try:
         here = played(stage, deaths, after_each)
         assert here.world.violations == []

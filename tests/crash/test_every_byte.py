@@ -1,4 +1,6 @@
-"""Whatever happens to the journal's bytes: what opens is what was written and the head promises, or nothing is done."""
+"""Whatever happens to the journal's bytes: what opens is what was written and the head promises, or
+nothing is done.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def done(number: int) -> StepDone:
 
 
 def closed_journal(directory: Path) -> None:
-    """Write what a journal is after its last connection was closed: rows that all stand in the database file."""
+    """Write what a journal is after its last connection was closed: rows that all stand in the
+    database file.
+    """
     journal = sqlite_journal(directory)
     for number in range(8):
         journal.append(intent(number))
@@ -52,7 +56,9 @@ def shortened_journal(directory: Path) -> None:
 
 
 def killed_journal(directory: Path) -> None:
-    """Write what a killed writer leaves: rows in the database, rows in its log, and two of them newer than the head."""
+    """Write what a killed writer leaves: rows in the database, rows in its log, and two of them
+    newer than the head.
+    """
     written: list[Record] = [*map(intent, range(4)), done(5), done(6)]
     before = directory.with_name("before")
     journal = sqlite_journal(before)
@@ -76,7 +82,9 @@ def flipped(content: bytes, at: int, bit: int) -> bytes:
 
 
 def damages(content: bytes, how: str, seed: str) -> Iterator[tuple[int, bytes]]:
-    """Yield places and the content damaged there: every place under `make crash`, but shared memory outlives no power cut."""
+    """Yield places and the content damaged there: every place under `make crash`, but shared memory
+    outlives no power cut.
+    """
     chance = random.Random(seed)  # noqa: S311 - a seed that can be said again
     places = len(content) if COMPLETE and SHARED not in seed else min(len(content), SAMPLE)
     for at in chance.sample(range(len(content)), places):
@@ -99,7 +107,9 @@ def test_any_damage_opens_as_what_was_written_and_promised_or_not_at_all(
     WRITERS[writer](tmp_path / "good")
     good = sqlite_journal(tmp_path / "good").rows()
     promised = json.loads((tmp_path / "good" / HEAD).read_bytes())["seq"]
-    for at, content in damages((tmp_path / "good" / name).read_bytes(), how, f"{writer} {name} {how}"):
+    for at, content in damages(
+        (tmp_path / "good" / name).read_bytes(), how, f"{writer} {name} {how}"
+    ):
         copy = tmp_path / "copy"
         shutil.copytree(tmp_path / "good", copy)
         (copy / name).write_bytes(content)
@@ -120,7 +130,9 @@ def test_a_killed_writer_leaves_rows_in_the_log_that_all_open(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("left", ["with its shared memory", "after a reboot"])
-def test_what_a_torn_log_has_kept_of_the_newest_rows_is_gone_on_from(tmp_path: Path, left: str) -> None:
+def test_what_a_torn_log_has_kept_of_the_newest_rows_is_gone_on_from(
+    tmp_path: Path, left: str
+) -> None:
     killed_journal(tmp_path / "good")
     good = sqlite_journal(tmp_path / "good").rows()
     if left == "after a reboot":

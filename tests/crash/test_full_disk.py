@@ -1,4 +1,6 @@
-"""A disk that is really full: what cannot be recorded is said, and nothing that was recorded is lost."""
+"""A disk that is really full: what cannot be recorded is said, and nothing that was recorded is
+lost.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def sqlite_journal(directory: Path) -> JournalFile:
 
 @contextmanager
 def no_larger_files(_spare: int) -> Iterator[None]:
-    """Let the kernel refuse every byte of a file beyond a size, as a full disk does; root has no way around it either."""
+    """Let the kernel refuse every byte of a file beyond a size, as a full disk does; root has no
+    way around it either.
+    """
     with under_limit(resource.RLIMIT_FSIZE, LARGEST_FILE):
         yield
 
@@ -70,7 +74,9 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
 
 
 def reading(directory: Path) -> str:
-    """Return what reading comes to: SQLite needs room for it, and a journal that lacks room must not be called damaged."""
+    """Return what reading comes to: SQLite needs room for it, and a journal that lacks room must
+    not be called damaged.
+    """
     try:
         sqlite_journal(directory).rows()
     except DurabilityError as error:
@@ -84,7 +90,9 @@ def test_a_full_disk_ends_all_writing_and_keeps_every_row(disk: Disk, spare: int
     journal = sqlite_journal(directory)
     rows: list[Row] = [journal.append(run_opened("box"))]
     with full(spare):
-        with pytest.raises(WriteFailed, match="cannot be written: .*free space.*Nothing more is done") as refused:
+        with pytest.raises(
+            WriteFailed, match="cannot be written: .*free space.*Nothing more is done"
+        ) as refused:
             rows.extend(journal.append(run_opened("box")) for _ in range(MANY))
         assert refused.value.exit_code == 5
         with pytest.raises(WriteFailed, match="Nothing more is done"):

@@ -1,4 +1,6 @@
-"""An actor that refuses, lies, breaks off or never answers is not believed, and what it spoiled is mended once it is itself."""
+"""An actor that refuses, lies, breaks off or never answers is not believed, and what it spoiled is
+mended once it is itself.
+"""
 
 from __future__ import annotations
 
@@ -25,18 +27,28 @@ FAULTS: tuple[Fault, ...] = ("refuses", "lies", "late", "hangs")
 OUTCOMES = {
     "claims": ("claim_lost", ("refused", "refused", "refused", "refused"), remembers(TEA)),
     "prefetch": ("switch_back", ("applied", "applied", "applied", "applied"), remembers(TEA)),
-    "stop": ("switch_back", ("rolled_back", "rolled_back", "applied", "rolled_back"), remembers(TEA)),
+    "stop": (
+        "switch_back",
+        ("rolled_back", "rolled_back", "applied", "rolled_back"),
+        remembers(TEA),
+    ),
     "start": ("switch_back", ("stalled", "stalled", "applied", "stalled"), remembers(TEA)),
     "restore": ("switch_back", ("applied", "applied", "applied", "applied"), serves("a")),
     "save": ("switch", ("applied", "applied", "applied", "applied"), serves("b")),
     "shutdown": ("power_off", ("stalled", "stalled", "applied", "stalled"), is_off),
     "wake": ("power_on", ("stalled", "stalled", "applied", "stalled"), remembers(TEA)),
 }
-CASES = [(actor, fault, OUTCOMES[actor][1][number]) for actor in OUTCOMES for number, fault in enumerate(FAULTS)]
+CASES = [
+    (actor, fault, OUTCOMES[actor][1][number])
+    for actor in OUTCOMES
+    for number, fault in enumerate(FAULTS)
+]
 
 
 @pytest.mark.parametrize(("actor", "fault", "outcome"), CASES)
-def test_an_actor_that_does_not_do_its_work_is_seen_through(actor: str, fault: Fault, outcome: str) -> None:
+def test_an_actor_that_does_not_do_its_work_is_seen_through(
+    actor: str, fault: Fault, outcome: str
+) -> None:
     name, _, over = OUTCOMES[actor]
     stage = STORIES[name].begin()
     stage.world.faults[actor] = fault
@@ -103,7 +115,10 @@ def test_a_wake_that_nobody_is_let_in_for_is_tried_once_and_ends_at_once() -> No
     began = stage.world.clock.boot()
     life, verdict = stage.command()
     assert verdict is not None
-    assert (verdict.outcome, verdict.message) == ("stalled", "wake box: the BMC does not accept the password")
+    assert (verdict.outcome, verdict.message) == (
+        "stalled",
+        "wake box: the BMC does not accept the password",
+    )
     assert life.acts.count("wake") == 1
     assert stage.world.clock.boot() - began < 1.0
 

@@ -1,4 +1,6 @@
-"""Whatever breaks in what we work out about one host, the other hosts end as wanted and the watch lives."""
+"""Whatever breaks in what we work out about one host, the other hosts end as wanted and the watch
+lives.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ from tests.trio import Trio
 HEALTHY = ("one", "two")
 WORDS = "nobody thought of this"
 IN_A_PASS: list[tuple[Any, str]] = [
-    (policy, "aim"), (planner, "plan"), (gate, "refusals"), (hints_cache, "after"), (policy, "is_reached"),
-    (Start, "blocked_by"), (AwaitHealthy, "holds"),
+    (policy, "aim"), (planner, "plan"), (gate, "refusals"), (hints_cache, "after"),
+    (policy, "is_reached"), (Start, "blocked_by"), (AwaitHealthy, "holds"),
 ]  # fmt: skip
 """Where it breaks: before a run is opened, and while it is."""
 
@@ -32,7 +34,9 @@ BETWEEN_PASSES: tuple[Any, str] = (policy, "next_look")
 AS_WANTED = {name: ["a"] for name in HEALTHY}
 
 
-def broken(patch: pytest.MonkeyPatch, owner: Any, name: str, error: Exception | None = None) -> None:
+def broken(
+    patch: pytest.MonkeyPatch, owner: Any, name: str, error: Exception | None = None
+) -> None:
     """Have a function of ours raise whenever it is asked about what is on the one host."""
     true: Callable[..., Any] = getattr(owner, name)
 
@@ -49,7 +53,12 @@ def whole(tmp_path: Path) -> Trio:
 
 
 def applied(trio: Trio) -> dict[str, str]:
-    outcome = trio.run(apply.run, trio.acting, apply.ApplyRequest(approved=True), Caller(lambda _: True, trio.said.append))
+    outcome = trio.run(
+        apply.run,
+        trio.acting,
+        apply.ApplyRequest(approved=True),
+        Caller(lambda _: True, trio.said.append),
+    )
     return {host.host: host.outcome for host in outcome.document.hosts}
 
 
@@ -79,8 +88,13 @@ def test_a_watch_outlives_what_breaks_about_one_host_and_says_so(
         broken(patch, *place)
         trio.clock.run(trio.watched, 600.0)
     assert serving(trio) == AS_WANTED
-    said = f"bad: unknown; this is a defect of reconciler: ZeroDivisionError: {WORDS}; its traceback is in "
-    assert {line for line in trio.said if line.startswith("bad: unknown")} == {f"{said}{file}" for file in tmp_path.iterdir()}
+    said = (
+        f"bad: unknown; this is a defect of reconciler: ZeroDivisionError: {WORDS}; its traceback"
+        " is in "
+    )
+    assert {line for line in trio.said if line.startswith("bad: unknown")} == {
+        f"{said}{file}" for file in tmp_path.iterdir()
+    }
     assert trio.life.calls.count("contact") < 600 * 3
 
 
@@ -99,7 +113,12 @@ def test_every_command_that_looks_says_what_breaks_of_one_host_and_all_of_the_ot
             found = trio.document(doctor.run, trio.acting, None)
         (file,) = tmp_path.iterdir()
         assert str(file) in json.dumps([*shown, found])
-        assert all(str(file) not in json.dumps(one) for hosts in shown for one in hosts if one["host"] != "bad")
+        assert all(
+            str(file) not in json.dumps(one)
+            for hosts in shown
+            for one in hosts
+            if one["host"] != "bad"
+        )
         assert found["hosts"] == ["bad", "one", "two"]
         file.unlink()
 
@@ -113,16 +132,26 @@ def test_a_plan_that_fits_no_more_refuses_its_host_and_no_other(tmp_path: Path) 
         trio.worlds["bad"].processes.clear()
         return True
 
-    outcome = trio.run(apply.run, trio.acting, apply.ApplyRequest(), Caller(approve, trio.said.append))
+    outcome = trio.run(
+        apply.run, trio.acting, apply.ApplyRequest(), Caller(approve, trio.said.append)
+    )
     ended = {host.host: (host.outcome, *host.reasons) for host in outcome.document.hosts}
     assert ended == {
-        "bad": ("refused", "PlanStale: this plan is not the one that was approved; look again with `reconciler plan`"),
+        "bad": (
+            "refused",
+            (
+                "PlanStale: this plan is not the one that was approved; look again with `reconciler"
+                " plan`"
+            ),
+        ),
         "one": ("applied",),
         "two": ("applied",),
     }
 
 
-def test_what_can_be_recorded_no_more_ends_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_can_be_recorded_no_more_ends_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken(monkeypatch, policy, "aim", WriteFailed("the disk is full"))
     with pytest.raises(ExceptionGroup) as ended:
         applied(whole(tmp_path))

@@ -1,4 +1,6 @@
-"""An engine that answers and refuses us, or says what nobody understands, lives: it is neither stopped nor gone back on."""
+"""An engine that answers and refuses us, or says what nobody understands, lives: it is neither
+stopped nor gone back on.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 
 def refusing(model_name: str, phase: Phase) -> FakeDrivers:
-    """Give engines of which one answers in this way as soon as it has loaded, and tells nothing else."""
+    """Give engines of which one answers in this way as soon as it has loaded, and tells nothing
+    else.
+    """
 
     class Refusing(FakeEngine):
         @property
@@ -32,7 +36,11 @@ def refusing(model_name: str, phase: Phase) -> FakeDrivers:
 
         def _health(self, unit: Unit) -> Health:
             health = super()._health(unit)
-            return health.model_copy(update={"phase": phase}) if self.refuses and health.phase == "ready" else health
+            return (
+                health.model_copy(update={"phase": phase})
+                if self.refuses and health.phase == "ready"
+                else health
+            )
 
         async def activity(self, unit: Unit) -> Fact[Activity]:
             return Unknown("it does not say") if self.refuses else await super().activity(unit)
@@ -52,7 +60,9 @@ def pids(stage: Stage) -> dict[str, int]:
     return {one.mark.model: one.identity.pid for one in stage.world.units() if one.mark}
 
 
-@pytest.mark.parametrize(("phase", "outcome"), [("locked", "in_sync"), ("unclear", "refused"), ("other", "refused")])
+@pytest.mark.parametrize(
+    ("phase", "outcome"), [("locked", "in_sync"), ("unclear", "refused"), ("other", "refused")]
+)
 def test_an_engine_that_answers_is_left_alone(phase: Phase, outcome: str) -> None:
     stage = serving_a()
     before = pids(stage)
@@ -62,11 +72,21 @@ def test_an_engine_that_answers_is_left_alone(phase: Phase, outcome: str) -> Non
 
 
 @pytest.mark.parametrize("phase", ["locked", "unclear"])
-def test_an_engine_that_refuses_a_watch_is_left_alone_however_often_it_looks_again(phase: Phase) -> None:
-    """Also one whose conversations nobody wants kept, so that nothing else is in the way of stopping it."""
+def test_an_engine_that_refuses_a_watch_is_left_alone_however_often_it_looks_again(
+    phase: Phase,
+) -> None:
+    """Also one whose conversations nobody wants kept, so that nothing else is in the way of
+    stopping it.
+    """
     given = serving_a()
     models = tuple(one.model_copy(update={"conversations": "drop"}) for one in given.wanted.models)
-    watched = WatchedWorld(replace(given, wanted=given.wanted.model_copy(update={"models": models}), parts=refusing("a", phase)))
+    watched = WatchedWorld(
+        replace(
+            given,
+            wanted=given.wanted.model_copy(update={"models": models}),
+            parts=refusing("a", phase),
+        )
+    )
     before = watched.world.units()
 
     async def all_of_it() -> None:
@@ -104,14 +124,20 @@ def test_a_start_that_ends_in_answers_that_nobody_understands_is_gone_back_on() 
 
 
 @pytest.mark.parametrize("switches", [True, False], ids=["a switch", "a start"])
-def test_a_start_that_serves_something_else_is_no_success_and_is_not_stopped_for_it(*, switches: bool) -> None:
+def test_a_start_that_serves_something_else_is_no_success_and_is_not_stopped_for_it(
+    *, switches: bool
+) -> None:
     class Otherwise(FakeEngine):
         """Work, and serve something else than b."""
 
         def _health(self, unit: Unit) -> Health:
             health = super()._health(unit)
             is_b = self.model.name == "b" and health.phase == "ready"
-            return health.model_copy(update={"phase": "other", "message": "it serves c, not b"}) if is_b else health
+            return (
+                health.model_copy(update={"phase": "other", "message": "it serves c, not b"})
+                if is_b
+                else health
+            )
 
     stage = switching() if switches else Stage(wanted=want("b"))
     stage.parts = FakeDrivers(engine=Otherwise)
@@ -146,7 +172,11 @@ def test_a_start_whose_engine_answers_once_and_then_nonsense_is_gone_back_on() -
 
         def _health(self, unit: Unit) -> Health:
             health = super()._health(unit)
-            return health.model_copy(update={"phase": "unclear", "message": "503"}) if Fickle.answered else health
+            return (
+                health.model_copy(update={"phase": "unclear", "message": "503"})
+                if Fickle.answered
+                else health
+            )
 
         async def answer(self, unit: Unit) -> Fact[Answer]:
             fact = await super().answer(unit)
@@ -161,7 +191,9 @@ def test_a_start_whose_engine_answers_once_and_then_nonsense_is_gone_back_on() -
     assert "b" not in pids(stage)
 
 
-def test_what_ran_before_a_failed_start_is_not_stopped_for_it_where_nothing_else_was_ever_good() -> None:
+def test_what_ran_before_a_failed_start_is_not_stopped_for_it_where_nothing_else_was_ever_good() -> (
+    None
+):
     stage = serving_a()
     before = pids(stage)
     stage.journal = None

@@ -43,8 +43,12 @@ def ended(stage: Stage) -> tuple[HostVerdict, float]:
 
 
 @pytest.mark.parametrize("slots", [1, 4])
-@pytest.mark.parametrize("chatter", [Chatter(1.4, 0.1), Chatter(0.7, 0.8), Chatter(0.05, 0.05), Chatter(1e6, 1.0)])
-def test_what_clients_that_do_not_stop_asking_lose_is_counted_and_is_no_success(chatter: Chatter, slots: int) -> None:
+@pytest.mark.parametrize(
+    "chatter", [Chatter(1.4, 0.1), Chatter(0.7, 0.8), Chatter(0.05, 0.05), Chatter(1e6, 1.0)]
+)
+def test_what_clients_that_do_not_stop_asking_lose_is_counted_and_is_no_success(
+    chatter: Chatter, slots: int
+) -> None:
     stage = talking(chatter, slots)
     verdict, seconds = ended(stage)
     assert len(stage.world.lost) == verdict.lost_conversations == slots
@@ -74,7 +78,9 @@ def test_a_single_look_that_meets_no_slot_busy_does_not_end_the_drain() -> None:
 
 
 class Overtaken(FakeEngine):
-    """An engine whose client asks once more just before the conversation is saved, the first so many times."""
+    """An engine whose client asks once more just before the conversation is saved, the first so
+    many times.
+    """
 
     times = 2
 
@@ -85,18 +91,28 @@ class Overtaken(FakeEngine):
         return await super().save(unit, activity, keep)
 
 
-def test_a_save_that_finds_a_slot_in_use_waits_for_its_client_and_saves_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_that_finds_a_slot_in_use_waits_for_its_client_and_saves_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Overtaken, "times", 2)
     stage = wants(serving_a(), "b")
     stage.parts = FakeDrivers(engine=Overtaken)
     verdict, _ = ended(stage)
     assert (verdict.exit_code, stage.world.lost) == (0, [])
     again = [("save_slots", "missed"), ("drain", "done")]
-    assert steps(stage)[1:] == [("drain", "skipped"), *again, *again, ("save_slots", "done"), ("stop", "done")]
+    assert steps(stage)[1:] == [
+        ("drain", "skipped"),
+        *again,
+        *again,
+        ("save_slots", "done"),
+        ("stop", "done"),
+    ]
     assert "waiting for its clients once more" in " ".join(stage.said)
 
 
-def test_a_save_that_is_overtaken_again_and_again_ends_when_the_drain_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_that_is_overtaken_again_and_again_ends_when_the_drain_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Overtaken, "times", 1000)
     stage = wants(serving_a(), "b")
     stage.parts = FakeDrivers(engine=Overtaken)
@@ -105,8 +121,12 @@ def test_a_save_that_is_overtaken_again_and_again_ends_when_the_drain_does(monke
     assert DRAIN_SECONDS <= seconds < DRAIN_SECONDS + 15
 
 
-@pytest.mark.parametrize(("room", "lost"), [(2 * 510_000, 2), (510_000, 3), (0, 4), (4 * 510_000, 0)])
-def test_what_the_plan_said_there_is_no_room_for_is_lost_as_it_said_and_nothing_else(room: int, lost: int) -> None:
+@pytest.mark.parametrize(
+    ("room", "lost"), [(2 * 510_000, 2), (510_000, 3), (0, 4), (4 * 510_000, 0)]
+)
+def test_what_the_plan_said_there_is_no_room_for_is_lost_as_it_said_and_nothing_else(
+    room: int, lost: int
+) -> None:
     stage = talking(Chatter(1.0, 1.0, until=0.0), slots=4)
     stage.world.shelf_bytes = room
     stage.world.clock.now += 60
@@ -126,7 +146,9 @@ class Filled(FakeEngine):
         return await super().save(unit, activity, keep)
 
 
-def test_room_that_was_there_when_the_plan_was_made_and_is_gone_then_is_a_loss_against_the_plan() -> None:
+def test_room_that_was_there_when_the_plan_was_made_and_is_gone_then_is_a_loss_against_the_plan() -> (
+    None
+):
     stage = wants(serving_a(), "b")
     stage.parts = FakeDrivers(engine=Filled)
     stage.world.shelf_bytes = 10**9

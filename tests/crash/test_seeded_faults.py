@@ -1,4 +1,6 @@
-"""Every defect that is put in on purpose is noticed by the same checks that find nothing in the controller as it is."""
+"""Every defect that is put in on purpose is noticed by the same checks that find nothing in the
+controller as it is.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,16 @@ import pytest
 from reconciler.fakes.engine import FakeEngine
 from reconciler.fakes.ports import FakeAccess, FakeGpu, FakeLauncher
 from reconciler.fakes.processes import FakeProcess, FakeSlot, SlotFile
-from reconciler.model.facts import Activity, Claim, Fact, Fingerprint, Health, Known, SavedSlot, Unit
+from reconciler.model.facts import (
+    Activity,
+    Claim,
+    Fact,
+    Fingerprint,
+    Health,
+    Known,
+    SavedSlot,
+    Unit,
+)
 from reconciler.model.gpu import Card, Gpu
 from reconciler.model.onhost import WriteClaim
 from reconciler.model.port import PortState
@@ -62,8 +73,14 @@ class ByNumber(Reused):
 
     async def stop(self, unit: Unit, grace: float) -> Evidence:
         await super().stop(unit, grace)
-        now = (one.identity for one in self.host.world.processes if one.identity.pid == unit.identity.pid)
-        return await FakeLauncher.stop(self, unit.model_copy(update={"identity": next(now, unit.identity)}), grace)
+        now = (
+            one.identity
+            for one in self.host.world.processes
+            if one.identity.pid == unit.identity.pid
+        )
+        return await FakeLauncher.stop(
+            self, unit.model_copy(update={"identity": next(now, unit.identity)}), grace
+        )
 
 
 class Flattered(FakeEngine):
@@ -81,14 +98,19 @@ class Deaf(FakeEngine):
         if not isinstance(seen, Known):
             return seen
         return Known(
-            Activity(identity=unit.identity, slots=tuple(slot.model_copy(update={"busy": False}) for slot in seen.value.slots))
+            Activity(
+                identity=unit.identity,
+                slots=tuple(slot.model_copy(update={"busy": False}) for slot in seen.value.slots),
+            )
         )
 
 
 class Forgetful(FakeEngine):
     """Note no attempt before it is over."""
 
-    def _note(self, name: str, unit: Unit | SavedSlot, outcome: str, process: FakeProcess | None = None) -> None:
+    def _note(
+        self, name: str, unit: Unit | SavedSlot, outcome: str, process: FakeProcess | None = None
+    ) -> None:
         if outcome != "open":
             super()._note(name, unit, outcome, process)
 
@@ -142,7 +164,9 @@ class Selfish(FakeAccess):
 
 @dataclass
 class Broken:
-    """Keep a journal that is not kept as it should be: `passes` says what becomes of each record on its way."""
+    """Keep a journal that is not kept as it should be: `passes` says what becomes of each record on
+    its way.
+    """
 
     journal: Journal
     passes: Callable[[Record], Record | None]
@@ -152,7 +176,9 @@ class Broken:
 
     async def since(self, after: int) -> Sequence[Row]:
         kept = [(row, self.passes(row.record)) for row in await self.journal.since(after)]
-        return tuple(row.model_copy(update={"record": record}) for row, record in kept if record is not None)
+        return tuple(
+            row.model_copy(update={"record": record}) for row, record in kept if record is not None
+        )
 
     async def newest(self) -> int:
         return await self.journal.newest()
@@ -224,7 +250,11 @@ def without_promotions(record: Record) -> Record | None:
 
 
 def without_quarantine(record: Record) -> Record | None:
-    return record.model_copy(update={"quarantines": False}) if isinstance(record, RunClosed) else record
+    return (
+        record.model_copy(update={"quarantines": False})
+        if isinstance(record, RunClosed)
+        else record
+    )
 
 
 def behind(**parts: Any) -> Callable[[Stage], None]:
@@ -252,7 +282,10 @@ FAULTS: dict[str, tuple[str, Callable[[Stage], None]]] = {
     "a unit is not seen": ("switch", behind(launcher=Asleep)),
     "neither a unit nor its port is seen": ("first_start", behind(launcher=Asleep, access=Blind)),
     "a host goes down with a unit that is not seen": ("power_off", behind(launcher=Asleep)),
-    "a launcher is believed that something ended": ("switch", behind(launcher=Trusting, access=TrustingAccess)),
+    "a launcher is believed that something ended": (
+        "switch",
+        behind(launcher=Trusting, access=TrustingAccess),
+    ),
     "a pid is taken for a process": ("reused_pid", behind(launcher=ByNumber)),
     "whatever listens is taken for healthy": ("never_healthy", behind(engine=Flattered)),
     "a busy engine is taken for idle": ("busy_engine", behind(engine=Deaf)),
@@ -267,7 +300,9 @@ FAULTS: dict[str, tuple[str, Callable[[Stage], None]]] = {
 
 
 def is_noticed(name: str, break_it: Callable[[Stage], None]) -> bool:
-    """Return whether any single death, none at all or one that comes back shows a defect in a story."""
+    """Return whether any single death, none at all or one that comes back shows a defect in a
+    story.
+    """
     story = STORIES[name]
     stage = story.begin()
     break_it(stage)

@@ -1,4 +1,6 @@
-"""A port that somebody takes between a stop and the start that follows: it is named, and nothing is lost."""
+"""A port that somebody takes between a stop and the start that follows: it is named, and nothing is
+lost.
+"""
 
 from __future__ import annotations
 

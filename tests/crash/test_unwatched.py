@@ -1,4 +1,6 @@
-"""A host that nobody watches goes down while its controller is dead: it is known to be off, or said not to be known."""
+"""A host that nobody watches goes down while its controller is dead: it is known to be off, or said
+not to be known.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ HEARD = "appended accepted"
 
 
 def after_death_at(stage: Stage, call: int | str) -> tuple[Stage, HostVerdict]:
-    """Let the controller die at a call, the host go where it was going, and the next controller do what it can."""
+    """Let the controller die at a call, the host go where it was going, and the next controller do
+    what it can.
+    """
     here = stage.copied()
     here.command(call)
     here.world.clock.now += LATER
@@ -59,7 +63,9 @@ def is_not_known_to_have_heard(stage: Stage) -> bool:
 
 
 @pytest.mark.parametrize("name", ["power_off", "power_off_unwatched"])
-def test_a_controller_killed_on_the_way_down_ends_with_a_host_that_is_off_or_not_known_to_be(name: str) -> None:
+def test_a_controller_killed_on_the_way_down_ends_with_a_host_that_is_off_or_not_known_to_be(
+    name: str,
+) -> None:
     stage = STORIES[name].begin()
     honest = 0
     for call in moments(stage):
@@ -69,13 +75,17 @@ def test_a_controller_killed_on_the_way_down_ends_with_a_host_that_is_off_or_not
             assert not here.world.watched
             assert is_not_known_to_have_heard(here)
             (reason,) = verdict.reasons
-            assert reason.startswith("power box: the host does not answer; whether it heard that it was to go down (run ")
+            assert reason.startswith(
+                "power box: the host does not answer; whether it heard that it was to go down (run "
+            )
             assert reason.endswith(") is not known")
         else:
             assert verdict.outcome in {"applied", "in_sync"}, verdict
             here.ends("in_sync")
         is_off(here)
-    assert honest == (2 if name == "power_off_unwatched" else 0), "killed as the host heard, and as its answer was written down"
+    assert honest == (2 if name == "power_off_unwatched" else 0), (
+        "killed as the host heard, and as its answer was written down"
+    )
 
 
 def unheard() -> Stage:
@@ -134,7 +144,11 @@ def test_how_a_host_was_seen_to_go_is_remembered_when_its_witness_is_gone() -> N
     stage.ends("applied")
     stage.world.watched = False
     stage.ends("in_sync")
-    (done,) = [row.record for row in stage.kept().rows() if isinstance(row.record, StepDone) and row.record.step == "shutdown"]
+    (done,) = [
+        row.record
+        for row in stage.kept().rows()
+        if isinstance(row.record, StepDone) and row.record.step == "shutdown"
+    ]
     assert done.evidence["seen"] == "its socket says so"
 
 
@@ -160,7 +174,9 @@ def hanging(*, cuts: bool) -> Stage:
     stage.world.descent = "hangs"
     host = stage.wanted.host
     able = host.capabilities.model_copy(update={"can_cut": cuts})
-    stage.wanted = stage.wanted.model_copy(update={"host": host.model_copy(update={"capabilities": able})})
+    stage.wanted = stage.wanted.model_copy(
+        update={"host": host.model_copy(update={"capabilities": able})}
+    )
     return stage
 
 
@@ -190,7 +206,9 @@ def test_a_host_that_hangs_unseen_by_anybody_is_not_cut() -> None:
     assert stage.world.violations == []
 
 
-def test_a_host_that_hangs_when_its_controller_is_killed_is_cut_unless_nobody_knows_that_it_heard() -> None:
+def test_a_host_that_hangs_when_its_controller_is_killed_is_cut_unless_nobody_knows_that_it_heard() -> (
+    None
+):
     stage = hanging(cuts=True)
     for call in moments(stage)[::STRIDE]:
         here, verdict = after_death_at(stage, call)
@@ -227,7 +245,10 @@ def test_a_cut_after_a_wait_is_announced_as_what_nothing_takes_back() -> None:
     stage = awaited()
     stage.ends("applied")
     intents = [row.record for row in stage.kept().rows() if isinstance(row.record, StepIntent)]
-    assert [(one.step, one.in_doubt) for one in intents[-2:]] == [("await_down", "observable"), ("await_down", "irreversible")]
+    assert [(one.step, one.in_doubt) for one in intents[-2:]] == [
+        ("await_down", "observable"),
+        ("await_down", "irreversible"),
+    ]
 
 
 def test_who_waits_for_a_host_that_hangs_may_be_killed_as_often_as_it_likes() -> None:
@@ -243,7 +264,10 @@ def test_a_host_that_hangs_and_is_only_waited_for_is_not_cut_where_nobody_allowe
     life, verdict = stage.command()
     assert verdict is not None
     assert (verdict.outcome, life.acts) == ("stalled", [])
-    assert verdict.message == "await_down box: not so after 180 s: power box: on (proved: its socket says so)"
+    assert (
+        verdict.message
+        == "await_down box: not so after 180 s: power box: on (proved: its socket says so)"
+    )
 
 
 def test_a_host_that_hangs_unseen_by_anybody_and_is_only_waited_for_is_not_cut() -> None:
@@ -269,7 +293,9 @@ def test_a_host_that_somebody_switches_off_and_on_while_it_is_waited_for_is_not_
     life, verdict = stage.command()
     assert verdict is not None
     assert (verdict.outcome, life.acts) == ("stalled", [])
-    assert verdict.message.startswith("await_down box: it answers and is not going down any more, so its power is not cut")
+    assert verdict.message.startswith(
+        "await_down box: it answers and is not going down any more, so its power is not cut"
+    )
     assert stage.world.power == "on"
 
 
@@ -280,7 +306,9 @@ def test_a_host_that_stays_up_after_it_accepted_is_asked_again_by_another_run() 
     stage.world.descent = "goes"
     again(stage)
     is_off(stage)
-    accepted = [row.record.run for row in stage.kept().rows() if isinstance(row.record, ShutdownAccepted)]
+    accepted = [
+        row.record.run for row in stage.kept().rows() if isinstance(row.record, ShutdownAccepted)
+    ]
     assert len(accepted) == len(set(accepted)) == 2
 
 
@@ -304,7 +332,9 @@ def test_a_host_that_only_seemed_to_be_off_is_sent_down_once_it_answers_in_the_s
     stage.ends("in_sync")
 
 
-def test_a_host_that_only_seemed_to_be_off_stays_on_while_somebody_is_logged_in_and_is_not_forgotten() -> None:
+def test_a_host_that_only_seemed_to_be_off_stays_on_while_somebody_is_logged_in_and_is_not_forgotten() -> (
+    None
+):
     stage = seemingly("off")
     stage.world.guards = power.Guards(logins=(power.Login(user="ana", place="tty1"),))
     for _ in range(3):
@@ -330,7 +360,9 @@ def test_a_host_that_goes_off_when_it_is_to_sleep_is_waited_for_and_left_off() -
 
 
 @pytest.mark.parametrize("dies_at", [None, *range(0, 60, STRIDE)])
-def test_a_model_that_waits_for_somebody_to_switch_its_host_on_is_called_good_once_it_serves(dies_at: int | None) -> None:
+def test_a_model_that_waits_for_somebody_to_switch_its_host_on_is_called_good_once_it_serves(
+    dies_at: int | None,
+) -> None:
     stage = STORIES["power_off"].begin()
     stage.command(dies_at)
     stage.world.cut_power()

@@ -1,4 +1,6 @@
-"""A saved conversation that does not come back is named with the reason: by apply, by status and in the history."""
+"""A saved conversation that does not come back is named with the reason: by apply, by status and in
+the history.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from tests.crash.story import STORIES
 from tests.sample_worlds import HOST
 
 
-def back(nature: Nature | None = None, engine: type[FakeEngine] = FakeEngine) -> tuple[Stage, HostVerdict]:
+def back(
+    nature: Nature | None = None, engine: type[FakeEngine] = FakeEngine
+) -> tuple[Stage, HostVerdict]:
     """Switch back to a model with a saved conversation, of an engine that restores like this."""
     stage = STORIES["switch_back"].begin()
     stage.world.natures[A.digest] = nature or Nature()
@@ -30,7 +34,12 @@ def back(nature: Nature | None = None, engine: type[FakeEngine] = FakeEngine) ->
 
 
 def restores(stage: Stage) -> list[dict[str, Any]]:
-    return [step for run in history(stage.kept().rows()) for step in run["steps"] if step["step"] == "restore_slots"]
+    return [
+        step
+        for run in history(stage.kept().rows())
+        for step in run["steps"]
+        if step["step"] == "restore_slots"
+    ]
 
 
 def noted(stage: Stage) -> tuple[str, ...]:
@@ -68,7 +77,9 @@ class Unreadable(FakeEngine):
 
 def test_one_that_nobody_could_verify_is_named_with_the_reason() -> None:
     stage, verdict = back(engine=Unreadable)
-    assert verdict.notes == ("a: slot 0 (500 tokens) was put back, but not verified: its layout is not known",)
+    assert verdict.notes == (
+        "a: slot 0 (500 tokens) was put back, but not verified: its layout is not known",
+    )
     assert restores(stage)[-1]["said"] == "slot 0: 500 tokens unverified (its layout is not known)"
 
 
@@ -82,7 +93,9 @@ class Popular(FakeEngine):
         return answered
 
 
-def test_one_whose_slot_a_client_took_before_the_restore_is_named_though_nothing_was_tried() -> None:
+def test_one_whose_slot_a_client_took_before_the_restore_is_named_though_nothing_was_tried() -> (
+    None
+):
     stage, verdict = back(engine=Popular)
     assert verdict.notes == ("a: slot 0 (500 tokens) started cold: clients use its slot already",)
     (restore,) = restores(stage)
@@ -100,7 +113,9 @@ class Gone(FakeEngine):
 
 def test_a_restore_that_could_not_be_tried_is_said() -> None:
     _, verdict = back(engine=Gone)
-    assert verdict.notes == ("a: not every saved conversation was put back: nothing accepts connections there",)
+    assert verdict.notes == (
+        "a: not every saved conversation was put back: nothing accepts connections there",
+    )
 
 
 def test_the_next_run_starts_with_a_clean_sheet() -> None:

@@ -36,7 +36,11 @@ def serving(stage: Stage) -> dict[str, int]:
 
 def on_trial(stage: Stage) -> list[str]:
     """Return who was on trial in the last run."""
-    return [*[row.record for row in stage.kept().rows() if isinstance(row.record, TrialOpened)][-1].units]
+    return [
+        *[row.record for row in stage.kept().rows() if isinstance(row.record, TrialOpened)][
+            -1
+        ].units
+    ]
 
 
 def test_only_who_was_started_is_on_trial() -> None:
@@ -45,13 +49,17 @@ def test_only_who_was_started_is_on_trial() -> None:
     assert on_trial(stage) == ["new"]
 
 
-def test_who_ran_before_and_ends_during_a_trial_is_started_again_and_nobody_is_stopped_for_it() -> None:
+def test_who_ran_before_and_ends_during_a_trial_is_started_again_and_nobody_is_stopped_for_it() -> (
+    None
+):
     stage = serving_old()
     (old,) = stage.world.processes
     old.ends_at = stage.world.clock.now + 10.0
     verdict = stage.ends("unhealthy")
     assert verdict.message == "old: it ended while others were tried"
-    (closed, *_) = [row.record for row in reversed(stage.kept().rows()) if isinstance(row.record, RunClosed)]
+    closed, *_ = [
+        row.record for row in reversed(stage.kept().rows()) if isinstance(row.record, RunClosed)
+    ]
     assert (closed.verdict, closed.quarantines) == ("failed", False)
     new = serving(stage)
     assert [*new] == ["new"]

@@ -28,7 +28,8 @@ SYSTEM, USER = ROOT / "deploy/reconciler.service", ROOT / "deploy/user/reconcile
 UNITS = pytest.mark.parametrize("unit", [SYSTEM, USER], ids=["system", "user"])
 
 MOST_EXPOSED = {SYSTEM: 25, USER: 66}
-"""What `systemd-analyze security` may say, in tenths; less is better. Whoever opens more has to say so here."""
+"""What `systemd-analyze security` may say, in tenths; less is better. Whoever opens more has to say
+so here."""
 
 WITHIN = 30.0
 
@@ -109,13 +110,16 @@ Environment=PYTHONPATH=/run/project:/run/project/packages LD_LIBRARY_PATH=/run/p
 ExecStart=
 ExecStart=/run/project/python/bin/INTERPRETER -m reconciler watch
 """
-"""What is otherwise where tests run: the program and both files lie elsewhere, and a hang is noticed sooner."""
+"""What is otherwise where tests run: the program and both files lie elsewhere, and a hang is
+noticed sooner."""
 
 
 def analyze(*words: str, **environment: str) -> None:
     need("systemd-analyze")
     argv = ["systemd-analyze", *words]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    done = subprocess.run(
+        argv, capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
     assert (done.returncode, done.stderr) == (0, ""), (done.stdout, done.stderr)
 
 
@@ -124,7 +128,13 @@ def test_a_unit_is_understood_word_by_word(unit: Path, tmp_path: Path) -> None:
     program = re.compile(r"(?<=^ExecStart=)\S+", re.MULTILINE)
     there = tmp_path / unit.name  # the program that the unit names is not installed where tests run
     there.write_text(program.sub(shutil.which("true") or "", unit.read_text()))
-    analyze(*(["--user"] if unit == USER else []), "verify", "--man=no", str(there), XDG_RUNTIME_DIR=str(tmp_path))
+    analyze(
+        *(["--user"] if unit == USER else []),
+        "verify",
+        "--man=no",
+        str(there),
+        XDG_RUNTIME_DIR=str(tmp_path),
+    )
 
 
 @UNITS
@@ -135,17 +145,25 @@ def test_a_unit_is_as_closed_as_it_was(unit: Path) -> None:
 @UNITS
 def test_a_unit_leaves_engines_alone(unit: Path) -> None:
     lines = unit.read_text().splitlines()
-    assert {"KillMode=process", "OOMPolicy=continue", "Type=notify", "NotifyAccess=main"} <= set(lines)
+    assert {"KillMode=process", "OOMPolicy=continue", "Type=notify", "NotifyAccess=main"} <= set(
+        lines
+    )
     assert {"Restart=on-failure", "RestartPreventExitStatus=5 64"} <= set(lines)
     closed = [
-        line for line in lines if line.startswith(("PrivateTmp=", "PrivateDevices=", "MemoryDenyWriteExecute=", "RemoveIPC="))
+        line
+        for line in lines
+        if line.startswith(
+            ("PrivateTmp=", "PrivateDevices=", "MemoryDenyWriteExecute=", "RemoveIPC=")
+        )
     ]
     assert closed == []
 
 
 @pytest.fixture(scope="module")
 def systemd() -> Iterator[Booted]:
-    """Boot a systemd where the shipped system unit runs `reconciler watch` as the account that it names."""
+    """Boot a systemd where the shipped system unit runs `reconciler watch` as the account that it
+    names.
+    """
     with booted_systemd() as booted:
         account(booted)
         program(booted)
@@ -161,7 +179,9 @@ def systemd() -> Iterator[Booted]:
 
 def account(booted: Booted) -> None:
     """Make the shipped account as its own systemd would, and let this machine know it there alone."""
-    booted.write("/run/machine/etc/sysusers.d/reconciler.conf", (ROOT / "deploy/sysusers.conf").read_text())
+    booted.write(
+        "/run/machine/etc/sysusers.d/reconciler.conf", (ROOT / "deploy/sysusers.conf").read_text()
+    )
     for name in ("passwd", "group"):
         shutil.copyfile(f"/etc/{name}", booted.path(f"/run/machine/etc/{name}"))
     booted.run("systemd-sysusers", "--root=/run/machine")
@@ -175,7 +195,9 @@ def program(booted: Booted) -> None:
     booted.write("/run/project/unhealthy_engine.py", Path(unhealthy_engine.__file__).read_text())
     booted.write("/run/project/llama-server", f"#!/run/project/python/bin/{PYTHON.name}\n{ENGINE}")
     weights = weights_in(booted.path("/run/project"))
-    inventory = INVENTORY.replace("WEIGHTS", f"/run/project/{weights.name}").replace("PORT", str(free_port()))
+    inventory = INVENTORY.replace("WEIGHTS", f"/run/project/{weights.name}").replace(
+        "PORT", str(free_port())
+    )
     booted.write("/run/project/state/inventory.yaml", inventory)
     booted.write("/run/project/state/desired.yaml", "version: 1\nactive: m\n")
     booted.run("chmod", "-R", "a+rX", "/run/project")
@@ -187,9 +209,14 @@ def program(booted: Booted) -> None:
 
 def test_the_account_is_fixed_and_at_home_where_engines_may_write(systemd: Booted) -> None:
     accounts = systemd.path("/run/machine/etc/passwd").read_text()
-    assert re.search(r"^reconciler:x:\d+:\d+:[^:]+:/var/lib/reconciler-host:", accounts, re.MULTILINE)
+    assert re.search(
+        r"^reconciler:x:\d+:\d+:[^:]+:/var/lib/reconciler-host:", accounts, re.MULTILINE
+    )
     groups = systemd.path("/run/machine/etc/group").read_text()
-    assert sorted(re.findall(r"^(\w+):x:\d+:reconciler$", groups, re.MULTILINE)) == ["render", "video"]
+    assert sorted(re.findall(r"^(\w+):x:\d+:reconciler$", groups, re.MULTILINE)) == [
+        "render",
+        "video",
+    ]
 
 
 def engines(systemd: Booted) -> list[str]:

@@ -1,4 +1,5 @@
-"""Check what a real card does against what the project takes it to do, and write a report; ends with 1 where there is none.
+"""Check what a real card does against what the project takes it to do, and write a report; ends
+with 1 where there is none.
 
 Everything is measured on card 0. A stranger takes so much of it that two models never fit together.
 """
@@ -95,7 +96,11 @@ def look_seconds() -> Iterator[float]:
 
 def facts(_: Stack) -> dict[str, Any]:
     """The cards are those that nvidia-smi lists, with the same memory."""
-    query = ("nvidia-smi", "--query-gpu=index,name,uuid,memory.total,memory.free", "--format=csv,noheader,nounits")
+    query = (
+        "nvidia-smi",
+        "--query-gpu=index,name,uuid,memory.total,memory.free",
+        "--format=csv,noheader,nounits",
+    )
     listed = subprocess.run(query, check=True, capture_output=True, text=True).stdout.splitlines()
     seen = gpu()
     assert isinstance(seen, Known), seen
@@ -104,35 +109,54 @@ def facts(_: Stack) -> dict[str, Any]:
         assert (int(index), name, uuid) == (one.index, one.name, one.uuid)
         assert abs(int(total) * MIB - one.total) < MIB
         assert abs(int(free) * MIB - one.free) < DRIFT
-    return {"cards": [one.model_dump() for one in seen.value.cards], "seconds_of_a_look": statistics.median(look_seconds())}
+    return {
+        "cards": [one.model_dump() for one in seen.value.cards],
+        "seconds_of_a_look": statistics.median(look_seconds()),
+    }
 
 
 def estimate(made: Stack) -> dict[str, Any]:
     """What a model was estimated to need is not less than what it takes, but for the margin."""
     made.desire("tiny-a")
     plan = made.document("plan")
-    (needed,) = (step["target"] for step in plan["hosts"][0]["steps"] if step["kind"] == "await_vram")
+    (needed,) = (
+        step["target"] for step in plan["hosts"][0]["steps"] if step["kind"] == "await_vram"
+    )
     before = card().free
     made.apply()
-    estimated, held, took = int(float(needed.split()[0]) * GIB), holder(made.engines()["tiny-a"]), before - card().free
+    estimated, held, took = (
+        int(float(needed.split()[0]) * GIB),
+        holder(made.engines()["tiny-a"]),
+        before - card().free,
+    )
     assert held > 0, "NVML does not name the engine as a holder"
     assert took <= estimated + MARGIN_BYTES, f"{took} bytes were taken, {estimated} estimated"
     return {"estimated": estimated, "named_by_nvml": held, "taken": took}
 
 
 def switch(made: Stack) -> dict[str, Any]:
-    """Two models that do not fit together are switched beside a stranger, who is named, and memory is waited for."""
+    """Two models that do not fit together are switched beside a stranger, who is named, and memory
+    is waited for.
+    """
     with stranger(leaves=holder(made.engines()["tiny-a"]) // 2) as pid:
         assert holder(pid) > 0, "NVML does not name the stranger as a holder"
         made.desire("tiny-b")
         made.apply()
         assert set(made.engines()) == {"tiny-b"}
     steps = made.document("history")["runs"][-1]["steps"]
-    return {"steps": [step for step in steps if step["step"] in {"stop", "await_vram", "start", "await_healthy"}]}
+    return {
+        "steps": [
+            step
+            for step in steps
+            if step["step"] in {"stop", "await_vram", "start", "await_healthy"}
+        ]
+    }
 
 
 def refusal(made: Stack) -> dict[str, Any]:
-    """What a stranger holds is not waited for: the plan is refused, names him, and nothing is stopped."""
+    """What a stranger holds is not waited for: the plan is refused, names him, and nothing is
+    stopped.
+    """
     made.desire("[]")
     made.apply()
     with stranger(leaves=GIB) as pid:
@@ -159,8 +183,14 @@ def release(made: Stack) -> dict[str, Any]:
         assert isinstance(seen, Known), seen
         samples.append((round(time.monotonic() - began, 4), seen.value.cards[0].free))
         if wait.holds(Observed({GPU("local"): Known(Gpu(cards=seen.value.cards[:1]))})):
-            return {"held": held, "seconds": samples[-1][0], "samples": samples[:: max(1, len(samples) // 50)]}
-        assert samples[-1][0] < COMES_BACK_WITHIN, f"{empty - samples[-1][1]} bytes did not come back"
+            return {
+                "held": held,
+                "seconds": samples[-1][0],
+                "samples": samples[:: max(1, len(samples) // 50)],
+            }
+        assert samples[-1][0] < COMES_BACK_WITHIN, (
+            f"{empty - samples[-1][1]} bytes did not come back"
+        )
 
 
 CHECKS: tuple[Callable[[Stack], dict[str, Any]], ...] = (facts, estimate, switch, refusal, release)
@@ -178,7 +208,9 @@ def checked(check: Callable[[Stack], dict[str, Any]], made: Stack) -> dict[str, 
 def main() -> int:
     found = gpu()
     if isinstance(found, Unknown):
-        sys.stderr.write(f"test-gpu: nothing was tested, for want of an NVIDIA GPU: {found.reason}\n")
+        sys.stderr.write(
+            f"test-gpu: nothing was tested, for want of an NVIDIA GPU: {found.reason}\n"
+        )
         return 1
     server = llama_server()
     with tempfile.TemporaryDirectory() as name, stack(Path(name)) as made:

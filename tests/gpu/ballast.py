@@ -1,4 +1,6 @@
-"""Be a stranger: hold so many bytes of the first card through the driver's own library, until stdin closes."""
+"""Be a stranger: hold so many bytes of the first card through the driver's own library, until stdin
+closes.
+"""
 
 from __future__ import annotations
 

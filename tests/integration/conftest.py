@@ -15,12 +15,16 @@ from tests.sleeping_stack import HOST, OTHER, SleepingStack, asleep
 
 @pytest.fixture(scope="session")
 def plugs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Mode], Rig]]:
-    """Plug two hosts in, once for each mode that is asked for: a rig takes longer to make than most tests take."""
+    """Plug two hosts in, once for each mode that is asked for: a rig takes longer to make than most
+    tests take.
+    """
     with ExitStack() as stack:
 
         @cache
         def rig_in(mode: Mode) -> Rig:
-            return stack.enter_context(plugged(tmp_path_factory.mktemp("hosts") / "rig", (HOST, OTHER), mode))
+            return stack.enter_context(
+                plugged(tmp_path_factory.mktemp("hosts") / "rig", (HOST, OTHER), mode)
+            )
 
         yield rig_in
 

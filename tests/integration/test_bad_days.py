@@ -1,7 +1,9 @@
-"""Bad days, one a row: what a person reads, what goes on serving, how it goes away, and that all is as the files say then.
+"""Bad days, one a row: what a person reads, what goes on serving, how it goes away, and that all is
+as the files say then.
 
-A watch runs through most of them, on real engines. Bad days of the journal and of clocks are in test_bad_journals, kill -9 of
-`apply` and `watch` at every row in test_sigkill, Ctrl-C twice of `apply` in test_interrupts.
+A watch runs through most of them, on real engines. Bad days of the journal and of clocks are in
+test_bad_journals, kill -9 of `apply` and `watch` at every row in test_sigkill, Ctrl-C twice of
+`apply` in test_interrupts.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ from tests.stack import COMMAND_SECONDS, LEAST_REUSED, Stack, ending, stack
 
 
 class Day(NamedTuple):
-    """Be one bad day: what happens, what the watch says, how it goes away, what apply exits with and says meanwhile.
+    """Be one bad day: what happens, what the watch says, how it goes away, what apply exits with
+    and says meanwhile.
 
-    Once it went away the watch brings the other model by itself. Where the code is 0, apply is not asked.
+    Once it went away the watch brings the other model by itself. Where the code is 0, apply is not
+    asked.
     """
 
     fault: faults.Fault
@@ -45,25 +49,47 @@ class Day(NamedTuple):
 DAYS = {
     "broken": Day(
         writing(b"version: 1\nmodels: [\n"),
-        ".yaml:3:1: this is not YAML: found the end of a list, a mapping or the file, expected a value",
+        ".yaml:3:1: this is not YAML: found the end of a list, a mapping or the file, expected a"
+        " value",
     ),
     "empty": Day(writing(b""), ".yaml:1:1: the file is empty; expected at least `version: 1`"),
-    "huge": Day(writing(b"#" * (LARGEST + 1)), ".yaml: cannot be read: it is larger than 1 MiB, expected a few kilobytes"),
-    "twice": Day(writing(b"version: 1\nversion: 1\n"), '.yaml:2:1: version: found "version" twice, first in line 1; remove one'),
-    "tab": Day(writing(b"version: 1\n\tpower: on\n"), ".yaml:2:1: found a tab before the first word, expected spaces"),
+    "huge": Day(
+        writing(b"#" * (LARGEST + 1)),
+        ".yaml: cannot be read: it is larger than 1 MiB, expected a few kilobytes",
+    ),
+    "twice": Day(
+        writing(b"version: 1\nversion: 1\n"),
+        '.yaml:2:1: version: found "version" twice, first in line 1; remove one',
+    ),
+    "tab": Day(
+        writing(b"version: 1\n\tpower: on\n"),
+        ".yaml:2:1: found a tab before the first word, expected spaces",
+    ),
     "no mapping": Day(writing(b"tiny-a\n"), '.yaml:1:1: found "tiny-a", expected a mapping'),
     "latin-1": Day(
-        writing(b"version: 1\n# caf\xe9\n"), ".yaml:2:6: found the byte 0xe9, which is not UTF-8; save the file as UTF-8"
+        writing(b"version: 1\n# caf\xe9\n"),
+        ".yaml:2:6: found the byte 0xe9, which is not UTF-8; save the file as UTF-8",
     ),
-    "utf-16": Day(writing("version: 1\n".encode("utf-16")), ".yaml:1:1: the file is UTF-16; save it as UTF-8"),
-    "missing": Day(faults.missing, ".yaml: not found; write it, or name the directory of both files with --state"),
+    "utf-16": Day(
+        writing("version: 1\n".encode("utf-16")), ".yaml:1:1: the file is UTF-16; save it as UTF-8"
+    ),
+    "missing": Day(
+        faults.missing,
+        ".yaml: not found; write it, or name the directory of both files with --state",
+    ),
     "unreadable": Day(faults.unreadable, ".yaml: cannot be read: "),
     "circular links": Day(
-        faults.circular, ".yaml: cannot be read: Too many levels of symbolic links; let the link name the file"
+        faults.circular,
+        ".yaml: cannot be read: Too many levels of symbolic links; let the link name the file",
     ),
-    "no folder": Day(faults.gone, "state is not a directory; name the one that holds both files with --state", faults.back),
+    "no folder": Day(
+        faults.gone,
+        "state is not a directory; name the one that holds both files with --state",
+        faults.back,
+    ),
     "type": Day(
-        writing(b"version: 1\nactive: 7\n", "desired.yaml"), "desired.yaml:2:9: active: found 7, expected a model, a list"
+        writing(b"version: 1\nactive: 7\n", "desired.yaml"),
+        "desired.yaml:2:9: active: found 7, expected a model, a list",
     ),
     "name": Day(
         writing(b"version: 1\nactive: tiny-q\n", "desired.yaml"),
@@ -74,38 +100,67 @@ DAYS = {
         "desired.yaml:2:18: active.1: tiny-b and tiny-a both use port ",
     ),
     "model gone": Day(
-        writing(b"version: 1\nmodels:\n  tiny-c: {engine: {kind: embedded, seed: 1}, port: PORT}\n", "inventory.yaml"),
+        writing(
+            b"version: 1\nmodels:\n  tiny-c: {engine: {kind: embedded, seed: 1}, port: PORT}\n",
+            "inventory.yaml",
+        ),
         "expected a model of local",
     ),
     "driver": Day(
-        writing(b"version: 1\nmodels:\n  tiny-a: {engine: {kind: lama, seed: 1}, port: x}\n", "inventory.yaml"),
+        writing(
+            b"version: 1\nmodels:\n  tiny-a: {engine: {kind: lama, seed: 1}, port: x}\n",
+            "inventory.yaml",
+        ),
         'inventory.yaml:3:27: models.tiny-a.engine.kind: found "lama", expected ',
     ),
 }
-CONFLICT = "found <<<<<<<, which git leaves where two versions differ; keep one of them and remove such lines"
+CONFLICT = (
+    "found <<<<<<<, which git leaves where two versions differ; keep one of them and remove such"
+    " lines"
+)
 DAYS |= {
     "rebase": Day(
-        faults.rebase, "waiting: git is in the middle of a rebase (", faults.resolved("rebase", "--continue"), 1, CONFLICT
+        faults.rebase,
+        "waiting: git is in the middle of a rebase (",
+        faults.resolved("rebase", "--continue"),
+        1,
+        CONFLICT,
     ),
     "merge": Day(
-        faults.merge, "waiting: git is in the middle of a merge (", faults.resolved("commit", "-qam", "Both"), 1, CONFLICT
+        faults.merge,
+        "waiting: git is in the middle of a merge (",
+        faults.resolved("commit", "-qam", "Both"),
+        1,
+        CONFLICT,
     ),
     "marks": Day(faults.committed_marks, f"desired.yaml:3:1: {CONFLICT}"),
-    "index.lock": Day(faults.stale_lock, "writing its index; if no git runs there, remove index.lock", faults.unlocked, 0),
+    "index.lock": Day(
+        faults.stale_lock,
+        "writing its index; if no git runs there, remove index.lock",
+        faults.unlocked,
+        0,
+    ),
 }
 
 WITHOUT_EFFECT = {"asked", "answered", "adopted"}
-"""What the journal may say of a day that changes nothing; of two files that are saved one after the other, a watch may follow the
-first by itself, and adopts what serves."""
+"""What the journal may say of a day that changes nothing; of two files that are saved one after the
+other, a watch may follow the first by itself, and adopts what serves."""
 
 SAVES = 200
 SAVING_SECONDS = 10.0
 FEW_AT_FIRST = 5
-"""How often the files are read until a storm is known as one; then it is once in PATIENT_SECONDS."""
-"""What a machine that is itself late may make of a storm; each save that is read was one that stood still for longer."""
+"""How often the files are read until a storm is known as one; then it is once in
+PATIENT_SECONDS."""
+"""What a machine that is itself late may make of a storm; each save that is read was one that stood
+still for longer."""
 
 UNFIT = {
-    "weights missing": Day(faults.weights(Path.unlink), "there is no such file", faults.asked_again(faults.whole_weights), 4),
+    "weights missing": Day(
+        faults.weights(Path.unlink),
+        "there is no such file",
+        faults.asked_again(faults.whole_weights),
+        4,
+    ),
     "weights cut": Day(
         faults.weights(lambda path: os.truncate(path, 10_000)),
         "was the download interrupted?",
@@ -118,9 +173,17 @@ UNFIT = {
         faults.asked_again(faults.whole_weights),
         4,
     ),
-    "program missing": Day(faults.program(Path.unlink), "there is no such file", faults.asked_again(faults.whole_program), 4),
+    "program missing": Day(
+        faults.program(Path.unlink),
+        "there is no such file",
+        faults.asked_again(faults.whole_program),
+        4,
+    ),
     "program not executable": Day(
-        faults.program(lambda path: path.chmod(0o644)), "is not executable", faults.asked_again(faults.whole_program), 4
+        faults.program(lambda path: path.chmod(0o644)),
+        "is not executable",
+        faults.asked_again(faults.whole_program),
+        4,
     ),
 }
 """What cannot run is refused before anything is stopped."""
@@ -136,7 +199,8 @@ FINE = {
 
 
 SPARE = 4
-"""How many more files and threads a watch may have after all its days than at first: fewer than it has days."""
+"""How many more files and threads a watch may have after all its days than at first: fewer than it
+has days."""
 
 
 def held_by(pid: int) -> tuple[int, int]:
@@ -154,7 +218,12 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             made.becomes("tiny-a")
             before = held_by(process.pid)
             yield made
-            until(lambda: all(now <= then + SPARE for now, then in zip(held_by(process.pid), before, strict=True)))
+            until(
+                lambda: all(
+                    now <= then + SPARE
+                    for now, then in zip(held_by(process.pid), before, strict=True)
+                )
+            )
 
 
 @pytest.fixture
@@ -164,8 +233,15 @@ def here(tmp_path: Path) -> Iterator[Stack]:
 
 
 def lives_through(here: Stack, day: Day) -> None:
-    """Show that a day harms nothing that serves, is told by the watch and by apply, and is over once its cause is gone."""
-    wanted, engines, rows, before = faults.other(here), here.engines(), here.rows(), len(here.watched())
+    """Show that a day harms nothing that serves, is told by the watch and by apply, and is over
+    once its cause is gone.
+    """
+    wanted, engines, rows, before = (
+        faults.other(here),
+        here.engines(),
+        here.rows(),
+        len(here.watched()),
+    )
     day.fault(here)
     if day.code:
         asked = here.run("apply", "--yes")
@@ -209,9 +285,16 @@ def settled(here: Stack) -> None:
 
 def test_a_file_that_is_half_written_is_never_acted_upon(watched: Stack) -> None:
     settled(watched)
-    wanted, engines, rows, before = faults.other(watched), watched.engines(), watched.rows(), len(watched.watched())
+    wanted, engines, rows, before = (
+        faults.other(watched),
+        watched.engines(),
+        watched.rows(),
+        len(watched.watched()),
+    )
     content = faults.wish(watched)
-    with faults.cleared(watched.folder / "state" / "desired.yaml").open("wb", buffering=0) as writing_slowly:
+    with faults.cleared(watched.folder / "state" / "desired.yaml").open(
+        "wb", buffering=0
+    ) as writing_slowly:
         writing_slowly.write(content[:-4])
         said(watched, 'active: found "tin", expected a model of local; did you mean "tiny-', before)
         assert watched.engines() == engines
@@ -220,19 +303,27 @@ def test_a_file_that_is_half_written_is_never_acted_upon(watched: Stack) -> None
     watched.becomes(wanted)
 
 
-def test_a_model_that_is_renamed_while_it_runs_serves_until_both_files_say_so(watched: Stack) -> None:
+def test_a_model_that_is_renamed_while_it_runs_serves_until_both_files_say_so(
+    watched: Stack,
+) -> None:
     settled(watched)
     before, file = len(watched.watched()), watched.folder / "state" / "inventory.yaml"
     file.write_text(file.read_text().replace("tiny-a", "tiny-c"))
-    said(watched, 'active: found "tiny-a", expected a model of local; did you mean "tiny-c"?', before)
+    said(
+        watched, 'active: found "tiny-a", expected a model of local; did you mean "tiny-c"?', before
+    )
     assert list(watched.engines()) == ["tiny-a"]
     watched.desire("tiny-c")
     watched.becomes("tiny-c")
-    assert "stop tiny-a (it is in no inventory and its port is needed)" in watched.watched()[before:]
+    assert (
+        "stop tiny-a (it is in no inventory and its port is needed)" in watched.watched()[before:]
+    )
     settled(watched)
 
 
-def test_an_engine_that_ends_at_once_costs_nothing_and_is_tried_again_once_it_is_mended(watched: Stack) -> None:
+def test_an_engine_that_ends_at_once_costs_nothing_and_is_tried_again_once_it_is_mended(
+    watched: Stack,
+) -> None:
     settled(watched)
     held, before = watched.remembered(), len(watched.watched())
     watched.inventory(', args: ["--threads", "many"]')
@@ -258,7 +349,9 @@ def test_an_engine_that_dies_or_hangs_is_replaced(watched: Stack, number: signal
     assert list(watched.engines().values()) != [pid]
 
 
-def test_the_folder_of_saved_conversations_is_made_anew_and_what_stands_in_its_place_is_named(watched: Stack) -> None:
+def test_the_folder_of_saved_conversations_is_made_anew_and_what_stands_in_its_place_is_named(
+    watched: Stack,
+) -> None:
     settled(watched)
     held, before = watched.remembered(), len(watched.watched())
     folder = watched.folder / "host/reconciler-host/models/tiny-a/slots"
@@ -275,11 +368,16 @@ def test_the_folder_of_saved_conversations_is_made_anew_and_what_stands_in_its_p
 
 
 @pytest.mark.parametrize("moment", ["intent stop", "intent await_healthy"])
-def test_a_switch_that_is_taken_back_half_way_ends_as_the_file_says(watched: Stack, moment: str) -> None:
+def test_a_switch_that_is_taken_back_half_way_ends_as_the_file_says(
+    watched: Stack, moment: str
+) -> None:
     settled(watched)
     held, rows, before = watched.remembered(), watched.rows(), len(watched.watched())
     watched.desire("tiny-b")
-    until(lambda: any(stands_for(moment, seen) for seen in watched.moments(rows)), within=COMMAND_SECONDS)
+    until(
+        lambda: any(stands_for(moment, seen) for seen in watched.moments(rows)),
+        within=COMMAND_SECONDS,
+    )
     watched.desire("tiny-a")
     said(watched, "local: applied", before)
     watched.becomes("tiny-a")
@@ -288,7 +386,12 @@ def test_a_switch_that_is_taken_back_half_way_ends_as_the_file_says(watched: Sta
 
 def test_of_a_storm_of_saves_the_last_one_wins_and_few_are_carried_out(watched: Stack) -> None:
     settled(watched)
-    rows, before, pause, began = watched.rows(), len(watched.watched()), threading.Event(), time.monotonic()
+    rows, before, pause, began = (
+        watched.rows(),
+        len(watched.watched()),
+        threading.Event(),
+        time.monotonic(),
+    )
     for number in range(SAVES):
         watched.desire(("tiny-b", "tiny-a")[number % 2])
         pause.wait(SAVING_SECONDS / SAVES)
@@ -319,7 +422,9 @@ def test_what_apply_was_asked_is_carried_out_whatever_the_file_says_meanwhile(he
         here.apply()
 
 
-def test_ctrl_c_twice_leaves_while_an_engine_is_deaf_and_the_next_watch_goes_on(here: Stack) -> None:
+def test_ctrl_c_twice_leaves_while_an_engine_is_deaf_and_the_next_watch_goes_on(
+    here: Stack,
+) -> None:
     here.inventory(engine=here.frail_engine("deaf"))
     here.desire("tiny-b")
     with here.watching(code=130) as process:
@@ -328,12 +433,20 @@ def test_ctrl_c_twice_leaves_while_an_engine_is_deaf_and_the_next_watch_goes_on(
         here.desire("tiny-a")
         until(lambda: "intent stop" in here.moments(rows), within=COMMAND_SECONDS)
         process.send_signal(signal.SIGINT)
-        said(here, "stopping after the current action; engines keep running; once more quits at once", 0)
+        said(
+            here,
+            "stopping after the current action; engines keep running; once more quits at once",
+            0,
+        )
         process.send_signal(signal.SIGINT)
         assert process.wait(COMMAND_SECONDS) == 130
         assert "what was begun is in the journal" in here.watched()
     with here.watching():
-        said(here, "was cut short during stop tiny-b; looking again and going on from what is there", 0)
+        said(
+            here,
+            "was cut short during stop tiny-b; looking again and going on from what is there",
+            0,
+        )
         here.becomes("tiny-a")
     assert here.processes() == list(here.engines().values())
 
@@ -360,11 +473,19 @@ def installed(tmp_path: Path) -> Iterator[Stack]:
 @pytest.mark.parametrize(
     ("directory", "sentence"),
     [
-        (NOWHERE, f"{NOWHERE}/lock cannot be opened: No such file or directory; free space or fix the permissions, or choose"),
+        (
+            NOWHERE,
+            (
+                f"{NOWHERE}/lock cannot be opened: No such file or directory; free space or fix the"
+                " permissions, or choose"
+            ),
+        ),
         ("state/desired.yaml", "desired.yaml is not a directory; choose another place with --data"),
     ],
 )
-def test_a_journal_that_cannot_be_written_stops_apply_but_no_look(installed: Stack, directory: str, sentence: str) -> None:
+def test_a_journal_that_cannot_be_written_stops_apply_but_no_look(
+    installed: Stack, directory: str, sentence: str
+) -> None:
     for verb in ("plan", "status", "history", "validate"):
         assert installed.run(verb, directory=directory).returncode == 0
     refused = installed.run("apply", "--yes", directory=directory)
@@ -375,7 +496,9 @@ def test_a_journal_that_cannot_be_written_stops_apply_but_no_look(installed: Sta
     assert list(installed.engines()) == ["tiny-a"]
 
 
-def test_a_host_directory_that_cannot_be_written_is_named_before_anything_starts(installed: Stack) -> None:
+def test_a_host_directory_that_cannot_be_written_is_named_before_anything_starts(
+    installed: Stack,
+) -> None:
     refused = installed.run("apply", "--yes", XDG_STATE_HOME=NOWHERE)
     assert refused.returncode == 4
     assert f"the host could not be claimed: write-claim failed: {NOWHERE}" in refused.stdout
@@ -389,7 +512,9 @@ def test_without_git_a_switch_is_the_same(installed: Stack) -> None:
     assert "(untracked)" in installed.run("plan").stdout
     without = installed.run("plan", PATH="/nowhere").stdout
     assert "(git does not answer)" in without
-    assert "note: git is not installed here, or not on the PATH of this process; install it" in without
+    assert (
+        "note: git is not installed here, or not on the PATH of this process; install it" in without
+    )
     applied = installed.run("apply", "--yes", PATH="/nowhere")
     assert applied.returncode == 0, applied.stderr
     assert list(installed.engines()) == ["tiny-a"]

@@ -1,4 +1,5 @@
-"""Bad days of the journal, and of clocks: the watch ends with 5 and the way out, engines go on, and the next watch converges.
+"""Bad days of the journal, and of clocks: the watch ends with 5 and the way out, engines go on, and
+the next watch converges.
 
 Clocks that jump under a process run in the time of a world of their own (tests/watched_world).
 """
@@ -47,14 +48,26 @@ class Loss(NamedTuple):
 
 
 LOSSES = {
-    "full": Loss(faults.full, "free space or fix the permissions. Nothing more is done until then", faults.emptied),
-    "taken": Loss(faults.taken, "is gone, so nothing more is done. Put the old one back and run", faults.returned),
-    "forgotten": Loss(faults.taken, "without it the next command begins a new one, adopts engines", lambda _: None),
+    "full": Loss(
+        faults.full,
+        "free space or fix the permissions. Nothing more is done until then",
+        faults.emptied,
+    ),
+    "taken": Loss(
+        faults.taken,
+        "is gone, so nothing more is done. Put the old one back and run",
+        faults.returned,
+    ),
+    "forgotten": Loss(
+        faults.taken, "without it the next command begins a new one, adopts engines", lambda _: None
+    ),
 }
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_a_journal_that_is_lost_ends_the_watch_and_no_engine_and_the_next_one_goes_on(here: Stack, loss: Loss) -> None:
+def test_a_journal_that_is_lost_ends_the_watch_and_no_engine_and_the_next_one_goes_on(
+    here: Stack, loss: Loss
+) -> None:
     where = here.folder / "data"
     with faults.disk(where) as is_disk:
         with here.watching(code=5) as process:
@@ -111,7 +124,9 @@ def test_a_damaged_journal_is_said_and_moved_aside_as_the_sentence_says(here: St
 def test_a_journal_on_a_network_file_system_ends_the_watch_and_no_engine(here: Stack) -> None:
     here.apply()
     engines, mounts = here.engines(), here.folder / "mountinfo"
-    mounts.write_text(f"25 1 8:1 / / rw - ext4 /dev/sda1 rw\n26 25 0:1 / {here.folder}/nas rw - nfs4 nas:/ rw\n")
+    mounts.write_text(
+        f"25 1 8:1 / / rw - ext4 /dev/sda1 rw\n26 25 0:1 / {here.folder}/nas rw - nfs4 nas:/ rw\n"
+    )
     app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "nas")))
     elsewhere = JournalFile(here.folder / "nas" / "journal", app.clock, mounts=mounts)
     with pytest.raises(ExceptionGroup) as refused:
@@ -128,7 +143,9 @@ def test_a_journal_on_a_network_file_system_ends_the_watch_and_no_engine(here: S
 
 
 @pytest.mark.parametrize("days", [1, -1])
-def test_a_journal_from_another_time_stops_no_switch_and_ends_no_hold(here: Stack, days: int) -> None:
+def test_a_journal_from_another_time_stops_no_switch_and_ends_no_hold(
+    here: Stack, days: int
+) -> None:
     now = SystemClock().wall()
     journal = JournalFile(here.folder / "data" / "journal", StoppedClock(now + days * DAY_SECONDS))
     journal.append(Hold(host="local", reason="a game", until=now + days * DAY_SECONDS / 2))
@@ -143,7 +160,9 @@ def test_a_journal_from_another_time_stops_no_switch_and_ends_no_hold(here: Stac
 
 
 @pytest.mark.parametrize("seconds", [DAY_SECONDS, -DAY_SECONDS])
-def test_a_clock_that_jumps_under_a_watch_is_no_reason_to_act_and_none_to_stop(seconds: float) -> None:
+def test_a_clock_that_jumps_under_a_watch_is_no_reason_to_act_and_none_to_stop(
+    seconds: float,
+) -> None:
     watched = WatchedWorld(serving_a())
 
     async def script() -> None:

@@ -1,4 +1,6 @@
-"""Two controllers are two, also when they share an id; one that was upgraded or rebooted is still the same."""
+"""Two controllers are two, also when they share an id; one that was upgraded or rebooted is still
+the same.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def claim(here: Stack, **changed: Any) -> dict[str, Any]:
     """Return the host's claim, changed by hand where that is asked for."""
     (file,) = (here.folder / "host").rglob("claim.json")
     content: dict[str, Any] = {**json.loads(file.read_text()), **changed}
-    file.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+    file.write_text(
+        json.dumps({name: value for name, value in content.items() if value is not None})
+    )
     return content
 
 
@@ -43,12 +47,19 @@ def refused(here: Stack, because: str, directory: str = "data") -> None:
 
 def test_a_copied_directory_is_another_controller(here: Stack) -> None:
     shutil.copytree(here.folder / "data", here.folder / "copy")
-    refused(here, f"under the id of {os.uname().nodename} (data directory {here.folder / 'copy'}): one is a copy", "copy")
+    refused(
+        here,
+        f"under the id of {os.uname().nodename} (data directory {here.folder / 'copy'}): one is a"
+        " copy",
+        "copy",
+    )
     assert here.run("apply", "--yes", "--take-over", directory="copy").returncode == 0
     here.desire("tiny-a")
     done = here.run("apply", "--yes")
     assert (done.returncode, list(here.engines())) == (4, ["tiny-b"])
-    assert f"claimed by {os.uname().nodename} (data directory {here.folder / 'copy'})" in done.stdout
+    assert (
+        f"claimed by {os.uname().nodename} (data directory {here.folder / 'copy'})" in done.stdout
+    )
 
 
 def test_a_clone_of_this_machine_that_booted_by_itself_is_another_controller(here: Stack) -> None:
@@ -57,11 +68,27 @@ def test_a_clone_of_this_machine_that_booted_by_itself_is_another_controller(her
     assert "in a boot that this journal does not know" in here.run("doctor").stdout
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="a host name of one's own needs root: run the tests as root to see it")
+@pytest.mark.skipif(
+    os.getuid() != 0, reason="a host name of one's own needs root: run the tests as root to see it"
+)
 def test_a_machine_of_another_name_is_another_controller(here: Stack) -> None:
-    argv = ["unshare", "--uts", "sh", "-c", 'hostname other && exec "$@"', "sh", *here.argv("apply", "--yes")]
+    argv = [
+        "unshare",
+        "--uts",
+        "sh",
+        "-c",
+        'hostname other && exec "$@"',
+        "sh",
+        *here.argv("apply", "--yes"),
+    ]
     done = subprocess.run(
-        argv, cwd=here.folder, env=here.environment(), capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        argv,
+        cwd=here.folder,
+        env=here.environment(),
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
     )
     assert (done.returncode, list(here.engines())) == (4, ["tiny-a"])
     assert "was moved or renamed" in done.stdout
@@ -80,7 +107,9 @@ def test_a_controller_keeps_its_hosts_after_a_reboot(here: Stack) -> None:
 
 def test_a_controller_of_the_version_before_keeps_its_hosts(here: Stack) -> None:
     directory = (here.folder / "data").resolve()
-    machine_id = Path("/etc/machine-id").read_text().strip() if Path("/etc/machine-id").exists() else ""
+    machine_id = (
+        Path("/etc/machine-id").read_text().strip() if Path("/etc/machine-id").exists() else ""
+    )
     former = hashlib.sha256(f"{machine_id}:{directory}".encode()).hexdigest()[:12]
     claim(here, controller=former, boot=None)
     (directory / "controller").unlink()

@@ -1,4 +1,6 @@
-"""A definition that changes costs no conversation: it is saved with what it depends on, and comes back where it fits."""
+"""A definition that changes costs no conversation: it is saved with what it depends on, and comes
+back where it fits.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The embedded server is a llama-server as far as anything that starts, asks, saves or stops one can tell."""
+"""The embedded server is a llama-server as far as anything that starts, asks, saves or stops one
+can tell.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ PIPE_BYTES = 4096
 
 
 def save_and_replay(server: Server, model: Path, *flags: str) -> tuple[int, int]:
-    """Save a conversation, kill the server, restore it into the next one; return (tokens held, tokens reused)."""
+    """Save a conversation, kill the server, restore it into the next one; return (tokens held,
+    tokens reused).
+    """
     arguments = (*KEEPING, "--slot-save-path", str(model.parent), *flags)
     with server.running(model, *arguments) as engine:
         engine.complete(PROMPT)
@@ -53,7 +57,9 @@ def refusal(server: Server, *flags: str) -> str:
 
 
 def refuses(server: Server, naming: str, *flags: str) -> bool:
-    """Return whether a server that must end says why; llama-server, which may lose its last words, is asked again."""
+    """Return whether a server that must end says why; llama-server, which may lose its last words,
+    is asked again.
+    """
     return any(naming in refusal(server, *flags) for _ in range(5 if server.binary else 1))
 
 
@@ -76,7 +82,9 @@ def generating(engine: EngineProcess, *, stream: bool) -> Iterator[None]:
 
 
 def status_after(engine: EngineProcess, number: signal.Signals, caught: bool = True) -> int:
-    """Send a signal, once a handler waits for it if one is to catch it; return the exit status, which must come in time."""
+    """Send a signal, once a handler waits for it if one is to catch it; return the exit status,
+    which must come in time.
+    """
     until(lambda: not caught or catches(engine.pid, number))
     os.kill(engine.pid, number)
     return engine.wait_exit(ENDS_WITHIN)
@@ -96,7 +104,9 @@ def test_same_prompt_gives_same_text(server: Server, tmp_path: Path) -> None:
     assert first["content"] == second["content"]
 
 
-def test_generated_text_is_tokenised_to_the_tokens_it_was_made_of(server: Server, tmp_path: Path) -> None:
+def test_generated_text_is_tokenised_to_the_tokens_it_was_made_of(
+    server: Server, tmp_path: Path
+) -> None:
     with server.running(weights_in(tmp_path)) as engine:
         answer = engine.complete("hello", 32, return_tokens=True)
         again = engine.post("/tokenize", {"content": "hello" + answer["content"]})["tokens"]
@@ -122,7 +132,9 @@ def test_embedding_and_reranking_answer(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["gemma3", "lfm2"])
-def test_other_architectures_load_and_generate(server: Server, tmp_path: Path, architecture: str) -> None:
+def test_other_architectures_load_and_generate(
+    server: Server, tmp_path: Path, architecture: str
+) -> None:
     with server.running(weights_in(tmp_path, architecture)) as engine:
         assert engine.complete(PROMPT)["tokens_predicted"] == 8
 
@@ -153,7 +165,9 @@ def test_conversation_survives_a_kill_whole(server: Server, tmp_path: Path) -> N
     assert reused == held - 1
 
 
-@pytest.mark.parametrize(("flags", "kept"), [(("--swa-full",), 1.0), (("--ctx-checkpoints", "0"), 0.0)])
+@pytest.mark.parametrize(
+    ("flags", "kept"), [(("--swa-full",), 1.0), (("--ctx-checkpoints", "0"), 0.0)]
+)
 def test_sliding_window_restores_only_with_the_full_cache(
     server: Server, tmp_path: Path, flags: tuple[str, ...], kept: float
 ) -> None:
@@ -162,19 +176,27 @@ def test_sliding_window_restores_only_with_the_full_cache(
 
 
 @pytest.mark.parametrize("architecture", ["gemma3", "lfm2"])
-def test_checkpoints_are_saved_and_written_is_the_size_of_the_file(tmp_path: Path, architecture: str) -> None:
-    with EMBEDDED.running(weights_in(tmp_path, architecture), *KEEPING, "--slot-save-path", str(tmp_path)) as engine:
+def test_checkpoints_are_saved_and_written_is_the_size_of_the_file(
+    tmp_path: Path, architecture: str
+) -> None:
+    with EMBEDDED.running(
+        weights_in(tmp_path, architecture), *KEEPING, "--slot-save-path", str(tmp_path)
+    ) as engine:
         engine.complete(PROMPT)
         written = engine.slot(0, "save", "conversation.bin").body["n_written"]
     assert (tmp_path / "conversation.bin").stat().st_size == written
 
 
-def test_hybrid_without_checkpoints_restores_nothing_to_replay(server: Server, tmp_path: Path) -> None:
+def test_hybrid_without_checkpoints_restores_nothing_to_replay(
+    server: Server, tmp_path: Path
+) -> None:
     _, reused = save_and_replay(server, weights_in(tmp_path, "lfm2"), "--ctx-checkpoints", "0")
     assert reused == 0
 
 
-def test_relative_paths_are_relative_to_the_working_directory(server: Server, tmp_path: Path) -> None:
+def test_relative_paths_are_relative_to_the_working_directory(
+    server: Server, tmp_path: Path
+) -> None:
     model = weights_in(tmp_path)
     (tmp_path / "slots").mkdir()
     flags = [os.path.relpath(model), "--slot-save-path", os.path.relpath(tmp_path / "slots")]
@@ -186,7 +208,9 @@ def test_relative_paths_are_relative_to_the_working_directory(server: Server, tm
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_idle_server_ends_with_status_0(server: Server, tmp_path: Path, number: signal.Signals) -> None:
+def test_idle_server_ends_with_status_0(
+    server: Server, tmp_path: Path, number: signal.Signals
+) -> None:
     with server.running(weights_in(tmp_path)) as engine:
         engine.complete(PROMPT)  # until loading is over, a signal ends it at once
         assert status_after(engine, number) == 0
@@ -194,7 +218,10 @@ def test_idle_server_ends_with_status_0(server: Server, tmp_path: Path, number: 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_requests_in_flight_do_not_delay_the_end(tmp_path: Path, stream: bool) -> None:
-    with EMBEDDED.running(weights_in(tmp_path), *KEEPING) as engine, generating(engine, stream=stream):
+    with (
+        EMBEDDED.running(weights_in(tmp_path), *KEEPING) as engine,
+        generating(engine, stream=stream),
+    ):
         assert status_after(engine, signal.SIGTERM) == 0
 
 
@@ -210,8 +237,15 @@ def test_unknown_flag_is_named(server: Server) -> None:
 
 
 def test_every_flag_and_whether_it_takes_a_value_is_listed_as_llama_server_does() -> None:
-    said = subprocess.run([*EMBEDDED.program, "--help"], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert {"-c, --ctx-size VALUE", "--metrics", "--random-weights VALUE", "--reranking, --rerank"} <= {*said}
+    said = subprocess.run(
+        [*EMBEDDED.program, "--help"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert {
+        "-c, --ctx-size VALUE",
+        "--metrics",
+        "--random-weights VALUE",
+        "--reranking, --rerank",
+    } <= {*said}
 
 
 def test_missing_model_is_named(server: Server, tmp_path: Path) -> None:
@@ -226,10 +260,15 @@ def test_truncated_model_is_named(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_reason_is_written_before_the_last_word_and_the_end(tmp_path: Path) -> None:
-    """llama.cpp's log goes to a pipe that takes nothing yet; the program's own words go to another one."""
+    """llama.cpp's log goes to a pipe that takes nothing yet; the program's own words go to another
+    one.
+    """
     model = weights_in(tmp_path)
     os.truncate(model, 100_000)
-    apart = "import os, sys; from reconciler.embedded import server; sys.stderr = os.fdopen(1, 'w'); server.main(sys.argv[1:])"
+    apart = (
+        "import os, sys; from reconciler.embedded import server; sys.stderr = os.fdopen(1, 'w');"
+        " server.main(sys.argv[1:])"
+    )
     log, full = os.pipe()
     os.write(full, bytes(fcntl.fcntl(full, fcntl.F_SETPIPE_SZ, PIPE_BYTES)))
     words = [sys.executable, "-c", apart, "-m", str(model), "--port", "0"]
@@ -249,7 +288,9 @@ def test_taken_port_is_named(server: Server, tmp_path: Path) -> None:
         assert health(engine) == http.HTTPStatus.OK
 
 
-def test_api_key_in_the_environment_is_required(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_api_key_in_the_environment_is_required(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LLAMA_API_KEY", "secret")
     with server.running(weights_in(tmp_path)) as engine:
         assert engine.request("GET", "/slots").status == http.HTTPStatus.UNAUTHORIZED

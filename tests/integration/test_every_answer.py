@@ -34,7 +34,10 @@ GIVEN = ("llama-server", "-m", "a.gguf")
 
 def answer(status: str, content: object = b"", *headers: str) -> Says:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    head = "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, ""))
+    head = "".join(
+        f"{line}\r\n"
+        for line in (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "")
+    )
     return whole(head.encode() + body)
 
 
@@ -45,11 +48,23 @@ def error(status: int, message: str) -> Says:
 ANSWERS: dict[str, tuple[Says, str, str]] = {
     "ready": (answer("200 OK", PROPS), "ready", ""),
     "asleep": (answer("200 OK", {**PROPS, "is_sleeping": True}), "sleeping", "sleeps"),
-    "another alias": (answer("200 OK", {**PROPS, "model_alias": "b"}), "other", "it serves b, not m"),
-    "another program": (answer("200 OK", {"models": []}), "unclear", "not with the settings of a llama.cpp server"),
+    "another alias": (
+        answer("200 OK", {**PROPS, "model_alias": "b"}),
+        "other",
+        "it serves b, not m",
+    ),
+    "another program": (
+        answer("200 OK", {"models": []}),
+        "unclear",
+        "not with the settings of a llama.cpp server",
+    ),
     "a page": (answer("200 OK", b"<html>", "Content-Type: text/html"), "unclear", "not with JSON"),
     "no content": (answer("204 No Content"), "unclear", "answered 204"),
-    "redirect": (answer("302 Found", b"", "Location: https://login.example/"), "unclear", "answered 302"),
+    "redirect": (
+        answer("302 Found", b"", "Location: https://login.example/"),
+        "unclear",
+        "answered 302",
+    ),
     "bad request": (error(400, "no"), "unclear", "answered 400: no"),
     "no key": (error(401, "Invalid API Key"), "locked", "it wants a key"),
     "forbidden": (error(403, "go away"), "locked", "it wants a key"),
@@ -62,17 +77,28 @@ ANSWERS: dict[str, tuple[Says, str, str]] = {
     "busy": (error(503, "overloaded"), "unclear", "answered 503: overloaded"),
     "endless": (whole(OK + b"\r\n" + b"x" * 2_000_000), "unclear", "answered with more than"),
     "garbage": (whole(b"\x00\xff nonsense\r\n\r\n"), "unresponsive", "the connection broke"),
-    "half": (whole(OK + b"Content-Length: 100\r\n\r\nhalf"), "unresponsive", "the connection broke"),
+    "half": (
+        whole(OK + b"Content-Length: 100\r\n\r\nhalf"),
+        "unresponsive",
+        "the connection broke",
+    ),
     "hangs up": (whole(b""), "unresponsive", "the connection broke"),
 }
-SILENT: dict[str, Says] = {"silence": nothing, "trickle": slowly(OK + b"Content-Length: 5000\r\n\r\n")}
+SILENT: dict[str, Says] = {
+    "silence": nothing,
+    "trickle": slowly(OK + b"Content-Length: 5000\r\n\r\n"),
+}
 
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))
-async def test_every_answer_of_an_engine_of_ours_is_a_sign_of_life(tmp_path: Path, name: str) -> None:
+async def test_every_answer_of_an_engine_of_ours_is_a_sign_of_life(
+    tmp_path: Path, name: str
+) -> None:
     says, phase, words = ANSWERS[name]
     with saying(says) as port:
-        health: Health = value(await engine_on(port, tmp_path).health(this_process(DIGEST, uptime=OLD)))
+        health: Health = value(
+            await engine_on(port, tmp_path).health(this_process(DIGEST, uptime=OLD))
+        )
     assert (health.phase, words in health.message) == (phase, True), health
 
 
@@ -80,15 +106,21 @@ async def test_every_answer_of_an_engine_of_ours_is_a_sign_of_life(tmp_path: Pat
 async def test_every_answer_of_a_given_service_is_a_sign_of_life(tmp_path: Path, name: str) -> None:
     says, phase, _ = ANSWERS[name]
     with saying(says) as port:
-        health: Health = value(await engine_on(port, tmp_path).health(this_process(DIGEST, uptime=OLD, argv=GIVEN)))
-    assert health.phase == (phase if name != "another alias" else "ready"), "nobody says what a given service is to call itself"
+        health: Health = value(
+            await engine_on(port, tmp_path).health(this_process(DIGEST, uptime=OLD, argv=GIVEN))
+        )
+    assert health.phase == (phase if name != "another alias" else "ready"), (
+        "nobody says what a given service is to call itself"
+    )
 
 
 @pytest.mark.parametrize("name", ["no key", "ready", "garbage"])
 async def test_nobody_asks_a_server_that_is_not_the_units_own(tmp_path: Path, name: str) -> None:
     heard: list[bytes] = []
     elsewhere = this_process(DIGEST, members=(1,))
-    not_here = elsewhere.model_copy(update={"identity": elsewhere.identity.model_copy(update={"pid": 1})})
+    not_here = elsewhere.model_copy(
+        update={"identity": elsewhere.identity.model_copy(update={"pid": 1})}
+    )
     with saying(ANSWERS[name][0], heard) as port:
         health: Health = value(await engine_on(port, tmp_path).health(not_here))
     assert (health.phase, heard) == ("stranger", [])
@@ -98,7 +130,9 @@ async def test_nobody_asks_a_server_that_is_not_the_units_own(tmp_path: Path, na
 @pytest.mark.parametrize("name", sorted(SILENT))
 async def test_only_silence_is_no_answer(tmp_path: Path, name: str) -> None:
     with saying(SILENT[name]) as port:
-        health: Health = value(await engine_on(port, tmp_path).health(this_process(DIGEST, uptime=OLD)))
+        health: Health = value(
+            await engine_on(port, tmp_path).health(this_process(DIGEST, uptime=OLD))
+        )
     assert (health.phase, "within 5 s" in health.message) == ("unresponsive", True), health
 
 
@@ -112,7 +146,11 @@ def speaking_tls(folder: Path) -> Iterator[int]:
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                with connection, suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+                with (
+                    connection,
+                    suppress(OSError),
+                    context.wrap_socket(connection, server_side=True) as secured,
+                ):
                     secured.recv(1)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -127,7 +165,9 @@ def speaking_tls(folder: Path) -> Iterator[int]:
 
 async def test_a_server_that_speaks_tls_lives(tmp_path: Path) -> None:
     with speaking_tls(tmp_path) as port:
-        health: Health = value(await engine_on(port, tmp_path).health(this_process(DIGEST, uptime=OLD)))
+        health: Health = value(
+            await engine_on(port, tmp_path).health(this_process(DIGEST, uptime=OLD))
+        )
     assert (health.phase, "it speaks TLS there" in health.message) == ("locked", True), health
 
 
@@ -135,7 +175,9 @@ async def test_a_service_that_has_no_main_process_yet_loads(tmp_path: Path) -> N
     """As while its ExecStartPre= waits for a disk, for as long as that takes."""
     one = this_process(DIGEST)
     waits = {"identity": one.identity.model_copy(update={"pid": 0}), "members": (), "uptime": 0.0}
-    health: Health = value(await engine_on(free_port(), tmp_path).health(one.model_copy(update=waits)))
+    health: Health = value(
+        await engine_on(free_port(), tmp_path).health(one.model_copy(update=waits))
+    )
     assert health.phase == "loading"
 
 

@@ -1,4 +1,6 @@
-"""A model that cannot serve costs nobody a conversation: it is refused before anything stops, or the previous one is back."""
+"""A model that cannot serve costs nobody a conversation: it is refused before anything stops, or
+the previous one is back.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ from tests.engine import Server, free_port, weights_in
 from tests.stack import COMMAND_SECONDS, LEAST_REUSED, Stack, stack
 
 AT_ONCE = "tiny-b: it exited "
-"""What is said of an engine that ends while it loads: after its start, or where this machine was slower than it, in it."""
+"""What is said of an engine that ends while it loads: after its start, or where this machine was
+slower than it, in it."""
 
 LONG = "60s"
 """A trial that nothing outlives which is killed in it."""
@@ -95,7 +98,9 @@ def test_weights_that_cannot_be_used_are_refused_before_anything_stops(
     ],
     ids=["a flag", "a file"],
 )
-def test_what_no_start_could_take_is_refused_before_anything_stops(here: Stack, args: str, said: str) -> None:
+def test_what_no_start_could_take_is_refused_before_anything_stops(
+    here: Stack, args: str, said: str
+) -> None:
     held = here.remembered()
     here.inventory(f", args: {args}")
     here.desire("tiny-b")
@@ -106,22 +111,37 @@ def test_what_no_start_could_take_is_refused_before_anything_stops(here: Stack, 
     assert here.talk()["cache_n"] >= LEAST_REUSED * held
 
 
-def goes_back(here: Stack, held: int, failed: CompletedProcess[str], said: str, last_word: str) -> None:
-    """Show that a failure cost nothing, is remembered with its reason, and is forgotten when the inventory is mended."""
+def goes_back(
+    here: Stack, held: int, failed: CompletedProcess[str], said: str, last_word: str
+) -> None:
+    """Show that a failure cost nothing, is remembered with its reason, and is forgotten when the
+    inventory is mended.
+    """
     assert failed.returncode == 3
     assert "rolled back" in failed.stdout
     assert said in failed.stdout, failed.stdout + failed.stderr
-    assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100, failed.stderr + here.run("history").stdout
+    assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100, (
+        failed.stderr + here.run("history").stdout
+    )
     engines = here.engines()
     assert list(engines) == ["tiny-a"]
     again = here.apply(4)
     assert "quarantined" in again.stdout
     assert here.engines() == engines
     log = here.folder / "host/reconciler-host/models/tiny-b/log"
-    lost = here.server.binary != "" and last_word not in log.read_text(errors="replace")  # as a busy llama-server's may be
-    for shown in (failed.stdout, again.stdout, here.run("status").stdout, here.run("history").stdout):
+    lost = here.server.binary != "" and last_word not in log.read_text(
+        errors="replace"
+    )  # as a busy llama-server's may be
+    for shown in (
+        failed.stdout,
+        again.stdout,
+        here.run("status").stdout,
+        here.run("history").stdout,
+    ):
         assert said in shown, shown
-        assert lost or any(line.lstrip().startswith("|") and last_word in line for line in shown.splitlines()), shown
+        assert lost or any(
+            line.lstrip().startswith("|") and last_word in line for line in shown.splitlines()
+        ), shown
     here.inventory()
     here.apply()
     assert list(here.engines()) == ["tiny-b"]
@@ -149,11 +169,19 @@ def test_a_bad_flag_brings_the_previous_model_back(here: Stack) -> None:
     goes_back(here, held, here.run("apply", "--yes"), AT_ONCE, "--threads")
 
 
-def test_a_bad_definition_on_another_port_brings_the_one_before_back_where_that_listens(here: Stack) -> None:
+def test_a_bad_definition_on_another_port_brings_the_one_before_back_where_that_listens(
+    here: Stack,
+) -> None:
     held = here.remembered()
     file = here.folder / "state" / "inventory.yaml"
     good = file.read_text()
-    file.write_text(re.sub(r"(tiny-a: .*)}, port: \d+", rf'\1, args: ["--threads", "many"]}}, port: {free_port()}', good))
+    file.write_text(
+        re.sub(
+            r"(tiny-a: .*)}, port: \d+",
+            rf'\1, args: ["--threads", "many"]}}, port: {free_port()}',
+            good,
+        )
+    )
     assert "rolled back" in here.apply(3).stdout
     assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100
     assert "model tiny-a               ready" in here.run("status").stdout
@@ -166,7 +194,9 @@ def test_a_bad_definition_on_another_port_brings_the_one_before_back_where_that_
 
 @pytest.fixture
 def _seen_once_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let tiny-b be looked at only after its program has ended: otherwise the next step may be the first to see that."""
+    """Let tiny-b be looked at only after its program has ended: otherwise the next step may be the
+    first to see that.
+    """
     start = process.Driver.start
 
     async def ended(launcher: process.Driver, model: ModelSpec, mark: Mark) -> Evidence:
@@ -182,7 +212,9 @@ def _seen_once_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_seen_once_it_ended")
 @pytest.mark.parametrize("status", [0, 1])
-def test_a_program_that_ends_at_once_brings_the_previous_model_back(here: Stack, status: int) -> None:
+def test_a_program_that_ends_at_once_brings_the_previous_model_back(
+    here: Stack, status: int
+) -> None:
     held = here.remembered()
     program = here.folder / "llama-server"
     program.write_text(f"#!/bin/sh\necho no such device\nexit {status}\n")
@@ -203,14 +235,21 @@ def hurried(here: Stack) -> CompletedProcess[str]:
 
     hurried = replace(app, clock=HurriedClock(30))
     outcome = hurried.run(apply.run, hurried, apply.ApplyRequest(), Caller(approve, said.append))
-    return CompletedProcess([], outcome.exit_code, verdict_text(outcome.document.model_dump(mode="json")), "\n".join(said))
+    return CompletedProcess(
+        [],
+        outcome.exit_code,
+        verdict_text(outcome.document.model_dump(mode="json")),
+        "\n".join(said),
+    )
 
 
 @pytest.mark.parametrize(
     ("mood", "said"),
     [("busy", "answered 503: the keeper lost the key"), ("silent", "nothing listens on")],
 )
-def test_an_engine_that_is_never_healthy_brings_the_previous_model_back(here: Stack, mood: str, said: str) -> None:
+def test_an_engine_that_is_never_healthy_brings_the_previous_model_back(
+    here: Stack, mood: str, said: str
+) -> None:
     held = here.remembered()
     here.inventory(engine=here.frail_engine(mood))
     here.desire("tiny-b")
@@ -251,14 +290,24 @@ def test_an_engine_that_does_not_answer_one_look_is_left_alone(here: Stack) -> N
     here.apply()
     engines, rows = here.engines(), here.rows()
     os.kill(engines["tiny-b"], signal.SIGUSR1)
-    running.wait_for_line(here.folder / "host/reconciler-host/models/tiny-b/log", unhealthy_engine.WORDS)
+    running.wait_for_line(
+        here.folder / "host/reconciler-host/models/tiny-b/log", unhealthy_engine.WORDS
+    )
     here.apply()
     assert (here.engines(), here.rows()) == (engines, rows)
 
 
 @pytest.mark.parametrize(("mood", "became"), [("well", "unresponsive"), ("overloaded", "unclear")])
-def test_an_engine_that_stops_working_in_its_trial_brings_the_previous_model_back(here: Stack, mood: str, became: str) -> None:
+def test_an_engine_that_stops_working_in_its_trial_brings_the_previous_model_back(
+    here: Stack, mood: str, became: str
+) -> None:
     held = here.remembered()
     here.inventory(engine=here.frail_engine(mood), stable_for=LONG)
     here.desire("tiny-b")
-    goes_back(here, held, tried(here, signal.SIGUSR1), f"tiny-b became {became} in its trial", unhealthy_engine.WORDS)
+    goes_back(
+        here,
+        held,
+        tried(here, signal.SIGUSR1),
+        f"tiny-b became {became} in its trial",
+        unhealthy_engine.WORDS,
+    )

@@ -1,4 +1,6 @@
-"""A folder of saved conversations that is full: the plan says what will be lost, and what must be kept is not stopped."""
+"""A folder of saved conversations that is full: the plan says what will be lost, and what must be
+kept is not stopped.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def here(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.fixture
 def full(here: Stack) -> Iterator[str]:
-    """Return the option of a folder that has room for no conversation: a full disk, where this may mount one."""
+    """Return the option of a folder that has room for no conversation: a full disk, where this may
+    mount one.
+    """
     need_root()
     folder = here.folder / "slots"
     with faults.disk(folder) as is_disk:
@@ -46,7 +50,9 @@ def full(here: Stack) -> Iterator[str]:
         yield f"slots: {folder}"
 
 
-def test_what_a_full_disk_will_not_take_is_said_before_and_is_no_failure_then(here: Stack, full: str) -> None:
+def test_what_a_full_disk_will_not_take_is_said_before_and_is_no_failure_then(
+    here: Stack, full: str
+) -> None:
     _ = full
     here.desire("tiny-b")
     planned = here.run("plan")
@@ -74,7 +80,9 @@ def test_what_must_be_kept_and_cannot_be_saved_is_not_stopped(here: Stack, full:
     assert here.engines() == before
 
 
-def test_a_budget_that_no_conversation_fits_into_is_named_before_anything_is_lost(here: Stack) -> None:
+def test_a_budget_that_no_conversation_fits_into_is_named_before_anything_is_lost(
+    here: Stack,
+) -> None:
     tell(here, "slots_budget: 1000")
     here.apply()
     assert here.remembered() > 100

@@ -1,4 +1,6 @@
-"""The rig that other tests stand on: its hosts are off when they are off, and what happens to them really happens."""
+"""The rig that other tests stand on: its hosts are off when they are off, and what happens to them
+really happens.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ ENGINE = f"setsid sleep {SECONDS} >/dev/null 2>&1 </dev/null &"
 
 
 @pytest.fixture(scope="module", params=MODES)
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rig]:
     with plugged(tmp_path_factory.mktemp("hosts") / "rig", (HOST, OTHER), request.param) as made:
         yield made
 
@@ -46,7 +50,11 @@ def on(shared: Rig) -> Rig:
 
 
 def counted(rig: Rig, before: dict[str, int]) -> dict[str, int]:
-    return {name: number - before[name] for name, number in rig.count(HOST).items() if number != before[name]}
+    return {
+        name: number - before[name]
+        for name, number in rig.count(HOST).items()
+        if number != before[name]
+    }
 
 
 def poweroff(rig: Rig) -> None:
@@ -54,7 +62,10 @@ def poweroff(rig: Rig) -> None:
 
 
 def engine_runs(rig: Rig) -> bool:
-    return rig.ssh(HOST, f"grep -lzx '{SECONDS[:-1]}[{SECONDS[-1]}]' /proc/[0-9]*/cmdline").stdout != ""
+    return (
+        rig.ssh(HOST, f"grep -lzx '{SECONDS[:-1]}[{SECONDS[-1]}]' /proc/[0-9]*/cmdline").stdout
+        != ""
+    )
 
 
 def test_a_good_packet_boots_what_was_silent_and_lets_in_who_checks_its_key(off: Rig) -> None:
@@ -209,7 +220,9 @@ def test_a_host_with_a_new_key_is_not_trusted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_user_may_do_what_sudo_allows_and_runs_the_engines_of_this_checkout(tmp_path: Path, mode: Mode) -> None:
+def test_a_user_may_do_what_sudo_allows_and_runs_the_engines_of_this_checkout(
+    tmp_path: Path, mode: Mode
+) -> None:
     with plugged(tmp_path, (HOST,), mode) as rig:
         rig.on(HOST)
         rig.wait(HOST, "on")
@@ -219,14 +232,20 @@ def test_a_user_may_do_what_sudo_allows_and_runs_the_engines_of_this_checkout(tm
         if mode == "nspawn":
             shown = rig.ssh(user, "/usr/sbin/ethtool eth0; sudo -n systemctl halt")
             assert "Wake-on" not in shown.stdout
-            assert shown.stderr == "netlink error: Operation not permitted\nsudo: a password is required\n"
+            assert (
+                shown.stderr
+                == "netlink error: Operation not permitted\nsudo: a password is required\n"
+            )
         engine = rig.ssh(user, f"{sys.executable} -m reconciler.embedded.server")
         assert "the following arguments are required: -m/--model" in engine.stderr
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_two_rigs_side_by_side_do_not_hear_each_other(tmp_path: Path, mode: Mode) -> None:
-    with plugged(tmp_path / "one", (HOST,), mode) as one, plugged(tmp_path / "two", (HOST,), mode) as two:
+    with (
+        plugged(tmp_path / "one", (HOST,), mode) as one,
+        plugged(tmp_path / "two", (HOST,), mode) as two,
+    ):
         assert one.host(HOST).mac == two.host(HOST).mac
         one.send(HOST)
         one.wait(HOST, "on")
@@ -265,7 +284,9 @@ with plugged(Path({str(tmp_path)!r}), ({HOST!r},), {mode!r}) as rig:
     print(rig.token, flush=True)
     input()
 """
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as test:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as test:
         assert test.stdout is not None
         token = test.stdout.readline().decode().strip()
         assert remains(tmp_path, token) != []
@@ -274,7 +295,9 @@ with plugged(Path({str(tmp_path)!r}), ({HOST!r},), {mode!r}) as rig:
 
 
 def remains(folder: Path, token: str) -> list[str]:
-    """Return what is left of a rig: processes that it started or marked, mounts, and control groups."""
+    """Return what is left of a rig: processes that it started or marked, mounts, and control
+    groups.
+    """
     found = [f"process {pid}" for pid in members(f"{MARKER}={folder}:".encode())]
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
@@ -285,4 +308,8 @@ def remains(folder: Path, token: str) -> list[str]:
             ):
                 found.append(f"process {process.name}")
     mounts = Path("/proc/self/mountinfo").read_text()
-    return found + [f"mount {folder}" for _ in range(str(folder) in mounts)] + [str(group) for group in groups(token)]
+    return (
+        found
+        + [f"mount {folder}" for _ in range(str(folder) in mounts)]
+        + [str(group) for group in groups(token)]
+    )

@@ -1,4 +1,6 @@
-"""From a server that somebody started by hand to one that is kept: init, what it says to do, apply, and a doctor at ease."""
+"""From a server that somebody started by hand to one that is kept: init, what it says to do, apply,
+and a doctor at ease.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ HUSH = "hush-hush"
 
 @dataclass(frozen=True)
 class Alone(App):
-    """Be the app of a machine on which only one process serves, and where models are that one's alone."""
+    """Be the app of a machine on which only one process serves, and where models are that one's
+    alone.
+    """
 
     pid: int
     models: Path
@@ -70,7 +74,9 @@ class AloneThere:
         found = Machine.model_validate(fact.value)
         mine = tuple(one for one in found.servers if one.pid == self.pid)
         weights = tuple(one for one in found.weights if Path(one.path).is_relative_to(self.models))
-        return Known(found.model_copy(update={"servers": mine, "weights": weights}).model_dump(mode="json"))
+        return Known(
+            found.model_copy(update={"servers": mine, "weights": weights}).model_dump(mode="json")
+        )
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,12 @@ class Home:
 
     def begin(self) -> dict[str, Any]:
         """Run init on a machine where nobody else serves: other tests may, beside this one."""
-        asked = settings({"XDG_STATE_HOME": str(self.folder / "xdg")}, str(self.folder / "stack"), None)
-        alone = Alone(**vars(build(asked)), pid=self.server.pid, models=self.folder / "home" / "models")
+        asked = settings(
+            {"XDG_STATE_HOME": str(self.folder / "xdg")}, str(self.folder / "stack"), None
+        )
+        alone = Alone(
+            **vars(build(asked)), pid=self.server.pid, models=self.folder / "home" / "models"
+        )
         return alone.run(init.run, alone, None).document.model_dump(mode="json")
 
 
@@ -118,7 +128,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     weights = weights_in(tmp_path / "home" / "models")
     weights_in(tmp_path / "home" / "models", seed=2)
     port = free_port()
-    argv = [str(program_in(tmp_path)), "-m", str(weights), "-a", "first", "-c", "2048", "--api-key", HUSH, "--port", str(port)]
+    argv = [
+        str(program_in(tmp_path)),
+        "-m",
+        str(weights),
+        "-a",
+        "first",
+        "-c",
+        "2048",
+        "--api-key",
+        HUSH,
+        "--port",
+        str(port),
+    ]
     engine = EngineProcess.start(argv, port, tmp_path / "by-hand.log")
     made = Home(tmp_path, port, engine)
     try:
@@ -130,7 +152,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
             os.kill(pid, signal.SIGKILL)
 
 
-def test_what_was_started_by_hand_is_served_after_the_one_command_that_init_names(home: Home) -> None:
+def test_what_was_started_by_hand_is_served_after_the_one_command_that_init_names(
+    home: Home,
+) -> None:
     need("kill")
     begun = home.begin()
     assert f"  kill {home.server.pid}\n" in init_text(begun)
@@ -148,7 +172,10 @@ def test_what_was_started_by_hand_is_served_after_the_one_command_that_init_name
     assert home.run("plan", "--detailed-exitcode", "--state", "stack").returncode == 0
     assert home.server.get("/props")["model_alias"] == "first"
     well = home.run("doctor", "--state", "stack")
-    assert (well.returncode, well.stdout) == (0, "Looked at files, journal and local: nothing wrong.\n")
+    assert (well.returncode, well.stdout) == (
+        0,
+        "Looked at files, journal and local: nothing wrong.\n",
+    )
 
 
 def test_weights_that_nobody_serves_run_once_desired_names_one(home: Home) -> None:
@@ -181,11 +208,18 @@ def test_no_secret_is_written_or_shown(home: Home) -> None:
 
 def test_a_folder_that_is_taken_is_refused_and_nothing_is_looked_at(home: Home) -> None:
     home.run("init", "stack")
-    before = {path.name: path.read_bytes() for path in (home.folder / "stack").iterdir() if path.is_file()}
+    before = {
+        path.name: path.read_bytes() for path in (home.folder / "stack").iterdir() if path.is_file()
+    }
     refused = home.run("init", "stack")
     assert refused.returncode == 4
-    assert "stack holds desired.yaml and inventory.yaml already, and nothing was written" in refused.stderr
-    assert {path.name: path.read_bytes() for path in (home.folder / "stack").iterdir() if path.is_file()} == before
+    assert (
+        "stack holds desired.yaml and inventory.yaml already, and nothing was written"
+        in refused.stderr
+    )
+    assert {
+        path.name: path.read_bytes() for path in (home.folder / "stack").iterdir() if path.is_file()
+    } == before
 
 
 def test_doctor_finds_what_is_wrong_and_changes_nothing(home: Home) -> None:
@@ -210,7 +244,10 @@ def test_doctor_names_a_damaged_journal_with_the_way_out(home: Home) -> None:
     journal.mkdir(parents=True)
     (journal / "head").write_text("{}")
     (found,) = home.document("doctor", "--state", "stack", "--data", "data")["findings"]
-    assert (found["subject"], found["found"].endswith("is damaged: the head file is there, the journal is not")) == (
+    assert (
+        found["subject"],
+        found["found"].endswith("is damaged: the head file is there, the journal is not"),
+    ) == (
         "journal",
         True,
     )

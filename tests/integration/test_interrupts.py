@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM end an apply cleanly: exit code 130, and the previous model serves with its conversation."""
+"""Ctrl-C and SIGTERM end an apply cleanly: exit code 130, and the previous model serves with its
+conversation.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,13 @@ def here(tmp_path: Path) -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["forward opened", "intent save_slots", "intent stop", "intent await_healthy", "trial-opened"])
-def test_one_signal_ends_an_apply_with_the_previous_model_serving(here: Stack, moment: str, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    "moment",
+    ["forward opened", "intent save_slots", "intent stop", "intent await_healthy", "trial-opened"],
+)
+def test_one_signal_ends_an_apply_with_the_previous_model_serving(
+    here: Stack, moment: str, number: signal.Signals
+) -> None:
     held = here.remembered()
     engines = here.engines()
     if moment == "trial-opened":
@@ -57,7 +64,9 @@ def test_a_model_that_is_new_in_the_inventory_is_stopped_on_the_way_back(here: S
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_leaves_at_once_and_the_next_apply_goes_on(here: Stack, number: signal.Signals) -> None:
+def test_a_second_signal_leaves_at_once_and_the_next_apply_goes_on(
+    here: Stack, number: signal.Signals
+) -> None:
     held = here.remembered()
     here.inventory(stable_for="60s")
     here.desire("tiny-b")
@@ -78,7 +87,9 @@ def test_a_second_signal_leaves_at_once_and_the_next_apply_goes_on(here: Stack, 
 
 
 @pytest.mark.parametrize("ignored", [False, True])
-def test_a_terminal_that_goes_away_ends_an_apply_as_ctrl_c_does_and_under_nohup_it_goes_on(here: Stack, *, ignored: bool) -> None:
+def test_a_terminal_that_goes_away_ends_an_apply_as_ctrl_c_does_and_under_nohup_it_goes_on(
+    here: Stack, *, ignored: bool
+) -> None:
     here.inventory(stable_for="2s")
     here.desire("tiny-b")
     rows, before = here.rows(), signal.getsignal(signal.SIGHUP)

@@ -1,4 +1,6 @@
-"""An engine that wants an API key is looked at with it, and the key is nowhere but where it was named and in the engine."""
+"""An engine that wants an API key is looked at with it, and the key is nowhere but where it was
+named and in the engine.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def rewrite(path: str, content: str | None) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_an_engine_with_a_key_is_seen_asked_saved_and_restored(tmp_path: Path, given: FromFile, way: str) -> None:
+async def test_an_engine_with_a_key_is_seen_asked_saved_and_restored(
+    tmp_path: Path, given: FromFile, way: str
+) -> None:
     async with reached(way, tmp_path) as access:
         model = rig(tmp_path, access, key=given)
         async with model.running() as unit:
@@ -64,7 +68,12 @@ async def test_an_engine_with_a_key_is_seen_asked_saved_and_restored(tmp_path: P
             assert KEY.encode() not in of_process(unit, "cmdline")
             assert (await model.answer(unit)).identity == unit.identity
             client = HttpClient(headers={"Authorization": f"Bearer {KEY}"})
-            asked: JsonValue = {"prompt": "ba " * 300, "n_predict": 8, "id_slot": 0, "temperature": 0}
+            asked: JsonValue = {
+                "prompt": "ba " * 300,
+                "n_predict": 8,
+                "id_slot": 0,
+                "temperature": 0,
+            }
             assert (await client.post(f"{url}/completion", asked, running.DEADLINE)).status == 200
             assert (await model.save(unit))["failed"] == []
         async with model.running() as unit:
@@ -76,11 +85,17 @@ async def test_an_engine_with_a_key_is_seen_asked_saved_and_restored(tmp_path: P
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("another-key", "it does not take the key in {file}: name the key that it was started with (GET"),
+        (
+            "another-key",
+            "it does not take the key in {file}: name the key that it was started with (GET",
+        ),
         ("two words", "it wants a key, and what is in {file} is no key, which is one word"),
         ("", "is no key, which is one word"),
         ("a\tb", "is no key, which is one word"),
-        (None, "it wants a key, and the secret in {file} cannot be read: No such file or directory"),
+        (
+            None,
+            "it wants a key, and the secret in {file} cannot be read: No such file or directory",
+        ),
     ],
     ids=["another", "words", "empty", "tab", "gone"],
 )
@@ -100,10 +115,16 @@ async def test_a_key_that_does_not_fit_is_named_and_never_shown(
 
 @pytest.mark.parametrize(
     "place",
-    [FromFile(from_file="/not/there"), FromEnv(from_env="NOBODY_SETS_THIS"), FromCredential(from_credential="none")],
+    [
+        FromFile(from_file="/not/there"),
+        FromEnv(from_env="NOBODY_SETS_THIS"),
+        FromCredential(from_credential="none"),
+    ],
     ids=["file", "env", "credential"],
 )
-async def test_an_engine_whose_key_cannot_be_read_is_not_started(tmp_path: Path, place: Secret) -> None:
+async def test_an_engine_whose_key_cannot_be_read_is_not_started(
+    tmp_path: Path, place: Secret
+) -> None:
     model = rig(tmp_path, key=place)
     binary: Binary = value(await model.launcher.binary(model.model))
     assert binary.problem
@@ -111,7 +132,9 @@ async def test_an_engine_whose_key_cannot_be_read_is_not_started(tmp_path: Path,
         await model.start()
 
 
-async def test_no_key_of_anybodys_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_key_of_anybodys_environment_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("LLAMA_API_KEY", "LLAMA_SERVER_SLOTS_DEBUG", "LLAMA_ARG_ALIAS"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("LLAMA_CACHE", "/downloads")
@@ -126,10 +149,21 @@ def test_a_key_is_written_nowhere(tmp_path: Path, given: FromFile) -> None:
     stack.inventory(f", key: {{from_file: {given.from_file}}}")
     stack.desire("tiny-b")
     with ending(stack):
-        said = [stack.run("plan", "-o", "json"), stack.apply(), stack.run("plan", "--detailed-exitcode"), stack.run("doctor")]
-        said += [stack.run("status", "-o", "json"), stack.run("history", "-o", "json"), stack.run("explain", "tiny-b")]
+        said = [
+            stack.run("plan", "-o", "json"),
+            stack.apply(),
+            stack.run("plan", "--detailed-exitcode"),
+            stack.run("doctor"),
+        ]
+        said += [
+            stack.run("status", "-o", "json"),
+            stack.run("history", "-o", "json"),
+            stack.run("explain", "tiny-b"),
+        ]
         assert said[2].returncode == 0, said[2].stdout
         assert not [one for one in said if KEY in one.stdout + one.stderr]
-        kept = [path for path in tmp_path.rglob("*") if path.is_file() and path != Path(given.from_file)]
+        kept = [
+            path for path in tmp_path.rglob("*") if path.is_file() and path != Path(given.from_file)
+        ]
         assert kept
         assert not [path for path in kept if KEY.encode() in path.read_bytes()]

@@ -17,7 +17,9 @@ models:
 """
 
 
-def test_a_model_that_is_moved_to_a_service_and_back_is_stopped_where_it_runs_first(tmp_path: Path) -> None:
+def test_a_model_that_is_moved_to_a_service_and_back_is_stopped_where_it_runs_first(
+    tmp_path: Path,
+) -> None:
     with booted_systemd() as booted:
         here = ServiceStack(tmp_path, booted)
         with ending(here):
@@ -37,11 +39,16 @@ def goes_to_and_fro(here: ServiceStack) -> None:
     here.desire("tiny-b")
     moves("{kind: process}")
     assert list(here.engines()) == ["tiny-b"]
-    assert "its launcher changed from process to systemd" in moves("{kind: systemd, unit: tiny.service}")
+    assert "its launcher changed from process to systemd" in moves(
+        "{kind: systemd, unit: tiny.service}"
+    )
     assert (here.serves(), here.engines()) == (True, {})
     service = here.booted.path("/run/systemd/system/tiny.service")
     here.booted.path("/run/systemd/system/other.service").symlink_to(service.readlink())
     assert "Plan: 1 to stop, 1 to start" in moves("{kind: systemd, unit: other.service}")
     assert (here.serves(), here.booted.shows("other", "ActiveState")) == (False, "active")
     assert "its launcher changed from systemd to process" in moves("{kind: process}")
-    assert (here.booted.shows("other", "ActiveState"), list(here.engines())) == ("inactive", ["tiny-b"])
+    assert (here.booted.shows("other", "ActiveState"), list(here.engines())) == (
+        "inactive",
+        ["tiny-b"],
+    )

@@ -1,4 +1,6 @@
-"""Power from the command line, on hosts that really boot and power off: what is saved, woken, proved and left alone."""
+"""Power from the command line, on hosts that really boot and power off: what is saved, woken,
+proved and left alone.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,11 @@ from tests.sleeping_stack import COMMAND_SECONDS, HOST, OTHER, REAL_MODE, SETTLE
 def settles(here: SleepingStack, state: str, rows: int) -> None:
     """Wait until the host is in a state after more than so many rows, and nobody is at anything."""
     until(
-        lambda: here.rig.state(HOST) == state and len(moments := here.moments()) > rows and moments[-1] in SETTLED,
+        lambda: (
+            here.rig.state(HOST) == state
+            and len(moments := here.moments()) > rows
+            and moments[-1] in SETTLED
+        ),
         within=COMMAND_SECONDS,
     )
 
@@ -19,10 +25,15 @@ def settles(here: SleepingStack, state: str, rows: int) -> None:
 def counted(here: SleepingStack, before: dict[str, int]) -> dict[str, int]:
     """Return how often the host was sent up and down since."""
     now = here.rig.count(HOST)
-    return {name: now[name] - before[name] for name in ("boots", "clean_shutdowns", "power_cuts", "crashes")}
+    return {
+        name: now[name] - before[name]
+        for name in ("boots", "clean_shutdowns", "power_cuts", "crashes")
+    }
 
 
-def test_a_host_that_went_off_and_came_back_or_lost_its_power_goes_on_with_its_conversation(here: SleepingStack) -> None:
+def test_a_host_that_went_off_and_came_back_or_lost_its_power_goes_on_with_its_conversation(
+    here: SleepingStack,
+) -> None:
     before = here.rig.count(HOST)
     here.desire("on")
     assert here.status()["power"] == "off"
@@ -46,13 +57,22 @@ def test_a_host_that_went_off_and_came_back_or_lost_its_power_goes_on_with_its_c
     here.goes_on()
     seen = here.status()
     assert (seen["power"], seen["power_evidence"]) == ("on", "it answers")
-    assert counted(here, before) == {"boots": 3, "clean_shutdowns": 1, "power_cuts": 1, "crashes": 0}
+    assert counted(here, before) == {
+        "boots": 3,
+        "clean_shutdowns": 1,
+        "power_cuts": 1,
+        "crashes": 0,
+    }
 
 
 @pytest.mark.parametrize("rig", REAL_MODE, indirect=True)
 def test_a_host_is_prepared_once_in_each_boot_before_its_model_starts(here: SleepingStack) -> None:
     runs, mended = f"{here.directory}.runs", f"{here.directory}.mended"
-    remembers = {"run": [["sh", "-c", f"echo set >> {runs}"]], "check": ["test", "-e", mended], "remedies": [["touch", mended]]}
+    remembers = {
+        "run": [["sh", "-c", f"echo set >> {runs}"]],
+        "check": ["test", "-e", mended],
+        "remedies": [["touch", mended]],
+    }
     here.inventory(prepare=remembers)
     here.desire("on")
     here.apply()
@@ -67,13 +87,18 @@ def test_a_host_is_prepared_once_in_each_boot_before_its_model_starts(here: Slee
     boots = 1 if here.rig.mode == "light" else 2
     assert here.rig.ssh(HOST, f"cat {runs}").stdout == "set\n" * boots
     here.inventory(prepare={"run": [["ls", "/no/such/card"]]})
-    assert "prepare box: `ls /no/such/card` ended with 2: ls: cannot access '/no/such/card'" in here.apply(3)
+    assert (
+        "prepare box: `ls /no/such/card` ended with 2: ls: cannot access '/no/such/card'"
+        in here.apply(3)
+    )
     assert here.run("plan").returncode == 4
     here.converse()
 
 
 @pytest.mark.parametrize("rig", REAL_MODE, indirect=True)
-def test_silence_beside_an_answering_network_counts_as_off_where_no_witness_is(here: SleepingStack) -> None:
+def test_silence_beside_an_answering_network_counts_as_off_where_no_witness_is(
+    here: SleepingStack,
+) -> None:
     here.inventory(here.inferring)
     here.desire("on")
     here.apply()
@@ -91,7 +116,9 @@ def test_silence_beside_an_answering_network_counts_as_off_where_no_witness_is(h
 
 
 @pytest.mark.parametrize("rig", REAL_MODE, indirect=True)
-def test_a_host_that_nobody_asked_to_go_down_and_is_silent_is_unknown_without_a_witness(here: SleepingStack) -> None:
+def test_a_host_that_nobody_asked_to_go_down_and_is_silent_is_unknown_without_a_witness(
+    here: SleepingStack,
+) -> None:
     here.inventory(here.inferring)
     here.desire("off")
     assert "does not answer" in here.apply(4)
@@ -122,7 +149,9 @@ def test_a_watch_follows_the_file_and_gets_over_reboots_and_power_cuts(here: Sle
         here.goes_on()
 
 
-def test_a_host_that_somebody_switched_on_is_left_alone_unless_that_is_enforced(here: SleepingStack) -> None:
+def test_a_host_that_somebody_switched_on_is_left_alone_unless_that_is_enforced(
+    here: SleepingStack,
+) -> None:
     here.desire("off")
     here.apply()
     switched_on(here)
@@ -138,7 +167,12 @@ def test_a_host_that_somebody_switched_on_is_left_alone_unless_that_is_enforced(
     switched_on(here)
     here.apply()
     here.rig.wait(HOST, "off")
-    assert counted(here, before) == {"boots": 1, "clean_shutdowns": 2, "power_cuts": 0, "crashes": 0}
+    assert counted(here, before) == {
+        "boots": 1,
+        "clean_shutdowns": 2,
+        "power_cuts": 0,
+        "crashes": 0,
+    }
 
 
 def switched_on(here: SleepingStack) -> None:
@@ -148,14 +182,21 @@ def switched_on(here: SleepingStack) -> None:
 
 
 @pytest.mark.parametrize("rig", REAL_MODE, indirect=True)
-def test_another_controller_is_refused_by_the_claim_whether_the_host_is_up_or_has_to_be_woken(here: SleepingStack) -> None:
+def test_another_controller_is_refused_by_the_claim_whether_the_host_is_up_or_has_to_be_woken(
+    here: SleepingStack,
+) -> None:
     here.desire("on")
     here.apply()
     here.converse()
     before = here.rig.count(HOST)
     here.desire("off")
     assert "host box is claimed by" in here.apply(4, directory="another")
-    assert counted(here, before) == {"boots": 0, "clean_shutdowns": 0, "power_cuts": 0, "crashes": 0}
+    assert counted(here, before) == {
+        "boots": 0,
+        "clean_shutdowns": 0,
+        "power_cuts": 0,
+        "crashes": 0,
+    }
     here.goes_on()
     here.apply()
     here.desire("on")
@@ -175,7 +216,12 @@ def test_an_unprivileged_user_powers_its_host_off_by_sudo(here: SleepingStack) -
     here.apply()
     here.desire("off")
     here.apply()
-    assert counted(here, before) == {"boots": 1, "clean_shutdowns": 1, "power_cuts": 0, "crashes": 0}
+    assert counted(here, before) == {
+        "boots": 1,
+        "clean_shutdowns": 1,
+        "power_cuts": 0,
+        "crashes": 0,
+    }
 
 
 def test_a_neighbour_sends_the_packets_where_the_controller_has_no_way(here: SleepingStack) -> None:

@@ -1,6 +1,8 @@
-"""Bad days of power, one a row: what happens, what a person reads, the exit code, and that all is as wanted once it is over.
+"""Bad days of power, one a row: what happens, what a person reads, the exit code, and that all is
+as wanted once it is over.
 
-Hosts really boot and power off. Every row ends as wanted, with no power cut but those that the row itself is about.
+Hosts really boot and power off. Every row ends as wanted, with no power cut but those that the row
+itself is about.
 """
 
 from __future__ import annotations
@@ -52,10 +54,12 @@ def usually(_: SleepingStack) -> Iterator[None]:
 
 
 class Day(NamedTuple):
-    """Be one bad day: what is wanted, what happens and at which moments of the journal, and what is said of it.
+    """Be one bad day: what is wanted, what happens and at which moments of the journal, and what is
+    said of it.
 
-    Then what is mended beside what the rig heals, and how often the power was cut. `lost` is a day that no conversation survives,
-    `given` what the inventory says. Who is killed at these moments says nothing, who goes on does. Who `halts` waits for it.
+    Then what is mended beside what the rig heals, and how often the power was cut. `lost` is a day
+    that no conversation survives, `given` what the inventory says. Who is killed at these moments
+    says nothing, who goes on does. Who `halts` waits for it.
     """
 
     wish: Literal["on", "off"]
@@ -102,7 +106,9 @@ def key_accepted(here: SleepingStack) -> None:
 
 def python(here: SleepingStack) -> Path:
     """Return what a login finds as python3."""
-    return here.rig.root(HOST) / ("usr/bin/python3" if here.rig.mode == "nspawn" else "usr/sbin/python3")
+    return here.rig.root(HOST) / (
+        "usr/bin/python3" if here.rig.mode == "nspawn" else "usr/sbin/python3"
+    )
 
 
 def without_python(here: SleepingStack) -> None:
@@ -129,7 +135,9 @@ def as_before(here: SleepingStack) -> None:
 
 
 def inhibited(here: SleepingStack) -> None:
-    inhibit = "systemd-inhibit --what=shutdown --who=backup --why=nightly --mode=block sleep infinity"
+    inhibit = (
+        "systemd-inhibit --what=shutdown --who=backup --why=nightly --mode=block sleep infinity"
+    )
     assert here.rig.ssh(HOST, f"systemd-run --quiet --unit=keeper {inhibit}").returncode == 0
 
 
@@ -151,7 +159,16 @@ def rule(here: SleepingStack) -> Path:
 
 
 def logged_in(here: SleepingStack) -> None:
-    words = ["ssh", "-f", "-F", str(here.rig.ssh_config), "-o", "ServerAliveInterval=5", f"{HOST}-llm", "sleep infinity"]
+    words = [
+        "ssh",
+        "-f",
+        "-F",
+        str(here.rig.ssh_config),
+        "-o",
+        "ServerAliveInterval=5",
+        f"{HOST}-llm",
+        "sleep infinity",
+    ]
     quiet = subprocess.DEVNULL
     subprocess.run([*here.rig.prefix, *words], check=True, stdin=quiet, stdout=quiet, stderr=quiet)
 
@@ -159,7 +176,9 @@ def logged_in(here: SleepingStack) -> None:
 def logged_out(here: SleepingStack) -> None:
     assert here.rig.ssh(HOST, "loginctl terminate-user llm").returncode == 0
     # logind keeps who has left for 10 s.
-    until(lambda: here.rig.ssh(HOST, "loginctl show-user llm").returncode != 0, within=COMMAND_SECONDS)
+    until(
+        lambda: here.rig.ssh(HOST, "loginctl show-user llm").returncode != 0, within=COMMAND_SECONDS
+    )
 
 
 def slots(here: SleepingStack) -> str:
@@ -247,14 +266,18 @@ def distrustful_bmc(here: SleepingStack) -> Iterator[None]:
 
 @contextmanager
 def guest_that_does_not_start(here: SleepingStack) -> Iterator[None]:
-    with outside.guest(here.folder / "pve", here.rig, HOST, start="start failed: QEMU exited with code 1") as guest:
+    with outside.guest(
+        here.folder / "pve", here.rig, HOST, start="start failed: QEMU exited with code 1"
+    ) as guest:
         here.inventory({**here.power, "wake": guest})
         yield
 
 
 @contextmanager
 def guest_that_does_not_stop(here: SleepingStack) -> Iterator[None]:
-    with outside.guest(here.folder / "pve", here.rig, HOST, shutdown="VM quit/powerdown failed - got timeout") as guest:
+    with outside.guest(
+        here.folder / "pve", here.rig, HOST, shutdown="VM quit/powerdown failed - got timeout"
+    ) as guest:
         here.inventory({**here.power, "stop": guest})
         yield
 
@@ -262,33 +285,74 @@ def guest_that_does_not_stop(here: SleepingStack) -> Iterator[None]:
 DAYS: dict[str, Day] = {
     # These take two minutes, beside which the rest goes on.
     "its shutdown hangs and force is allowed": Day(
-        "off", has(shutdown_hang=1), "it hangs; its power will be cut", given=forceful, cuts=1, modes=LIGHT
+        "off",
+        has(shutdown_hang=1),
+        "it hangs; its power will be cut",
+        given=forceful,
+        cuts=1,
+        modes=LIGHT,
     ),
     "its shutdown hangs, who sent it down is killed, and force is allowed": Day(
-        "off", killed_while_it_hangs, "await_down box: it hangs; its power will be cut", given=forceful, cuts=1, modes=LIGHT
+        "off",
+        killed_while_it_hangs,
+        "await_down box: it hangs; its power will be cut",
+        given=forceful,
+        cuts=1,
+        modes=LIGHT,
     ),
     "packets are lost": Day("on", has(ignore_packets=2), "wake box", modes=ONE),
-    "a whole round of packets is lost": Day("on", has(ignore_packets=ROUND + 1), "wake box", modes=WHOLE),
+    "a whole round of packets is lost": Day(
+        "on", has(ignore_packets=ROUND + 1), "wake box", modes=WHOLE
+    ),
     "the boot hangs before its network": Day(
         "on", has(boot_hang="early"), LATE, 3, words=PATIENCE, mend=cut, cuts=1, modes=WHOLE
     ),
-    "the boot hangs before ssh": Day("on", has(boot_hang="net"), LATE, 3, words=PATIENCE, mend=cut, cuts=1, modes=ONE),
+    "the boot hangs before ssh": Day(
+        "on", has(boot_hang="net"), LATE, 3, words=PATIENCE, mend=cut, cuts=1, modes=ONE
+    ),
     "logins hang": Day("on", has(ssh_slow=600), LATE, 3, words=PATIENCE, modes=ONE),
     "the firmware takes its time": Day("on", has(post_delay=11), "wake box", modes=LIGHT),
     "logins take their time": Day("on", has(ssh_slow=2), "wake box", modes=ONE),
     "the link flaps": Day("on", has(flap="0.5,2"), "wake box", modes=WHOLE),
     "another host key": Day(
-        "on", rekeyed, "its host key is another one than before", 3, words=PATIENCE, mend=key_accepted, cuts=1, modes=ONE
+        "on",
+        rekeyed,
+        "its host key is another one than before",
+        3,
+        words=PATIENCE,
+        mend=key_accepted,
+        cuts=1,
+        modes=ONE,
     ),
     "python3 is missing": Day(
-        "on", without_python, "it needs python3, 3.9 or later, on the PATH there", 3, words=PATIENCE, mend=python_again, modes=ONE
+        "on",
+        without_python,
+        "it needs python3, 3.9 or later, on the PATH there",
+        3,
+        words=PATIENCE,
+        mend=python_again,
+        modes=ONE,
     ),
-    "who wakes it is killed": Day("on", nothing, "was cut short during wake", KILLED, ("intent wake",), modes=ONE),
-    "a BMC does not answer, and packets do": Day("on", nothing, "wake box", given=dead_plug_first, modes=LIGHT),
-    "a BMC accepts and does nothing": Day("on", nothing, LATE, 3, words=PATIENCE, given=idle_bmc, mend=as_before, modes=LIGHT),
-    "a BMC is in trouble": Day("on", nothing, "500", 3, words=PATIENCE, given=troubled_bmc, mend=as_before, modes=LIGHT),
+    "who wakes it is killed": Day(
+        "on", nothing, "was cut short during wake", KILLED, ("intent wake",), modes=ONE
+    ),
+    "a BMC does not answer, and packets do": Day(
+        "on", nothing, "wake box", given=dead_plug_first, modes=LIGHT
+    ),
+    "a BMC accepts and does nothing": Day(
+        "on", nothing, LATE, 3, words=PATIENCE, given=idle_bmc, mend=as_before, modes=LIGHT
+    ),
+    "a BMC is in trouble": Day(
+        "on", nothing, "500", 3, words=PATIENCE, given=troubled_bmc, mend=as_before, modes=LIGHT
+    ),
     "a BMC does not know the password": Day(
-        "on", nothing, "wake box: the BMC at ", 3, given=distrustful_bmc, mend=as_before, modes=LIGHT
+        "on",
+        nothing,
+        "wake box: the BMC at ",
+        3,
+        given=distrustful_bmc,
+        mend=as_before,
+        modes=LIGHT,
     ),
     "a task fails after it was accepted": Day(
         "on",
@@ -301,11 +365,24 @@ DAYS: dict[str, Day] = {
         modes=LIGHT,
     ),
     "a guest is not shut down after that was accepted": Day(
-        "off", nothing, "VM quit/powerdown failed - got timeout", 3, given=guest_that_does_not_stop, mend=as_before, modes=LIGHT
+        "off",
+        nothing,
+        "VM quit/powerdown failed - got timeout",
+        3,
+        given=guest_that_does_not_stop,
+        mend=as_before,
+        modes=LIGHT,
     ),
-    "a plug shows late what it gives": Day("off", nothing, "shutdown box", given=late_plug, modes=LIGHT),
+    "a plug shows late what it gives": Day(
+        "off", nothing, "shutdown box", given=late_plug, modes=LIGHT
+    ),
     "the card is another one": Day(
-        "off", wrong_card, "box has no network card 52:54:00:99:99:99", 4, mend=as_before, modes=WHOLE
+        "off",
+        wrong_card,
+        "box has no network card 52:54:00:99:99:99",
+        4,
+        mend=as_before,
+        modes=WHOLE,
     ),
     "the card is disarmed": Day(
         "off",
@@ -314,23 +391,38 @@ DAYS: dict[str, Day] = {
         4,
         modes=WHOLE,
     ),
-    "a program keeps it up": Day("off", inhibited, "backup (pid ", 4, mend=uninhibited, modes=WHOLE),
-    "somebody is logged in": Day("off", logged_in, "llm is logged in (", 4, mend=logged_out, modes=WHOLE),
+    "a program keeps it up": Day(
+        "off", inhibited, "backup (pid ", 4, mend=uninhibited, modes=WHOLE
+    ),
+    "somebody is logged in": Day(
+        "off", logged_in, "llm is logged in (", 4, mend=logged_out, modes=WHOLE
+    ),
     "sudo has no rule": Day(
         "off",
         may_not,
-        "llm may not switch it off; `sudo visudo -f /etc/sudoers.d/reconciler` with the line `llm ALL=(root)",
+        "llm may not switch it off; `sudo visudo -f /etc/sudoers.d/reconciler` with the line `llm"
+        " ALL=(root)",
         4,
         given=as_llm,
         mend=may_again,
         modes=WHOLE,
     ),
-    "its disk is full": Day("off", full, "save_slots tiny: went on without it: ", mend=nothing, modes=WHOLE, lost=True),
+    "its disk is full": Day(
+        "off", full, "save_slots tiny: went on without it: ", mend=nothing, modes=WHOLE, lost=True
+    ),
     "its disk is full and conversations are required": Day(
-        "off", full, "tiny has `conversations: require`, but ", 4, given=requiring, mend=emptied, modes=WHOLE
+        "off",
+        full,
+        "tiny has `conversations: require`, but ",
+        4,
+        given=requiring,
+        mend=emptied,
+        modes=WHOLE,
     ),
     "its shutdown hangs": Day("off", has(shutdown_hang=1), LATE, 3, words=PATIENCE),
-    "its power is cut while it is up": Day("off", cut, "box: in sync", cuts=1, lost=True, modes=ONE),
+    "its power is cut while it is up": Day(
+        "off", cut, "box: in sync", cuts=1, lost=True, modes=ONE
+    ),
     "its power is cut while it saves": Day(
         "off", cut, "save_slots tiny", at=("intent save_slots",), cuts=1, lost=True, modes=ONE
     ),
@@ -341,18 +433,35 @@ DAYS: dict[str, Day] = {
         "off", unplugged, LATE, 3, ("intent shutdown",), words=PATIENCE, halts=True, modes=ONE
     ),
     "its link is lost when it is asked to go down, and nobody tells": Day(
-        "off", unplugged, LATE, 3, ("intent shutdown",), words=PATIENCE, halts=True, given=inferring, modes=ONE
+        "off",
+        unplugged,
+        LATE,
+        3,
+        ("intent shutdown",),
+        words=PATIENCE,
+        halts=True,
+        given=inferring,
+        modes=ONE,
     ),
-    "who sent it down is killed": Day("off", nothing, "was cut short during shutdown", KILLED, ("accepted",)),
+    "who sent it down is killed": Day(
+        "off", nothing, "was cut short during shutdown", KILLED, ("accepted",)
+    ),
 }
 
 
 def in_modes(days: dict[str, Day]) -> dict[str, tuple[Mode, Day]]:
     """Return the days, each with the modes in which it can be."""
-    return {f"{name}, {mode}": (mode, day) for mode in MODES for name, day in days.items() if mode in day.modes}
+    return {
+        f"{name}, {mode}": (mode, day)
+        for mode in MODES
+        for name, day in days.items()
+        if mode in day.modes
+    }
 
 
-@pytest.mark.parametrize(("rig", "day"), in_modes(DAYS).values(), ids=in_modes(DAYS), indirect=["rig"])
+@pytest.mark.parametrize(
+    ("rig", "day"), in_modes(DAYS).values(), ids=in_modes(DAYS), indirect=["rig"]
+)
 def test_a_bad_day_is_told_and_over_once_its_cause_is_gone(here: SleepingStack, day: Day) -> None:
     with day.given(here):
         if day.wish == "off":
@@ -385,7 +494,9 @@ def test_a_bad_day_is_told_and_over_once_its_cause_is_gone(here: SleepingStack, 
 
 
 def befallen(here: SleepingStack, day: Day) -> str:
-    """Apply on this day, and return what was said; somebody who is killed says nothing worth reading."""
+    """Apply on this day, and return what was said; somebody who is killed says nothing worth
+    reading.
+    """
     if not day.at:
         day.fault(here)
     if day.code == KILLED:

@@ -1,6 +1,8 @@
-"""Random sequences of wishes and mishaps under a watch, on hosts that really boot: nothing is lost, and all ends as wanted.
+"""Random sequences of wishes and mishaps under a watch, on hosts that really boot: nothing is lost,
+and all ends as wanted.
 
-A sequence is made of its seed alone, which is in the name of its test; POWER_SEED begins at another one.
+A sequence is made of its seed alone, which is in the name of its test; POWER_SEED begins at another
+one.
 """
 
 from __future__ import annotations
@@ -37,11 +39,16 @@ LONG_ANSWER = 300
 def courses() -> dict[str, tuple[Mode, int]]:
     """Return all sequences, in turns of what this machine can have."""
     chosen = modes()
-    return {f"seed {seed}": (chosen[seed % len(chosen)], seed) for seed in range(FIRST, FIRST + SEQUENCES)}
+    return {
+        f"seed {seed}": (chosen[seed % len(chosen)], seed)
+        for seed in range(FIRST, FIRST + SEQUENCES)
+    }
 
 
 class Course:
-    """Be one sequence. `held` is how much of the conversation must be remembered, nothing once a mishap may have taken it."""
+    """Be one sequence. `held` is how much of the conversation must be remembered, nothing once a
+    mishap may have taken it.
+    """
 
     def __init__(self, here: SleepingStack, seed: int) -> None:
         self.here, self.rig = here, here.rig
@@ -68,7 +75,9 @@ class Course:
         self.wants("off")
 
     def talks(self) -> None:
-        """Let the conversation grow, if somebody serves; what an engine hears that starts or is to stop may be lost."""
+        """Let the conversation grow, if somebody serves; what an engine hears that starts or is to
+        stop may be lost.
+        """
         if not self.is_heard() or self.rig.state(HOST) != "on":
             return
         self.hears()
@@ -117,7 +126,8 @@ class Course:
             self.rig.on(HOST)
         else:
             self.rig.button(HOST)
-            # Or it would still look settled to what comes next; nobody heeds one that was pressed during the boot already.
+            # Or it would still look settled to what comes next; nobody heeds one that was pressed
+            # during the boot already.
             with suppress(AssertionError):
                 until(lambda: self.rig.state(HOST) != "on", within=ROUND_SECONDS)
             self.held = 0
@@ -148,13 +158,17 @@ class Course:
             until(lambda: self.here.rows() >= rows + more, within=MOMENT_SECONDS)
 
     def looks(self) -> None:
-        """Show that nobody is told that a host is off without being told why, nor while it is on all the time."""
+        """Show that nobody is told that a host is off without being told why, nor while it is on
+        all the time.
+        """
         boots, on = self.rig.count(HOST)["boots"], self.rig.state(HOST) == "on"
         seen = self.here.status()
         stayed = on and self.rig.state(HOST) == "on" and self.rig.count(HOST)["boots"] == boots
         if seen["power"] == "off":
             assert not stayed, seen
-            assert seen["power_evidence"].startswith("proved: " if self.witnessed else "inferred: "), seen
+            assert seen["power_evidence"].startswith(
+                "proved: " if self.witnessed else "inferred: "
+            ), seen
         assert seen["power"] == "unknown" or seen["power_evidence"], seen
 
     def settles(self) -> None:
@@ -197,11 +211,14 @@ MISHAPS: tuple[Callable[[Course], None], ...] = (
 
 
 @pytest.mark.parametrize(("rig", "seed"), courses().values(), ids=courses(), indirect=["rig"])
-def test_whatever_happens_nothing_is_lost_that_could_be_kept_and_all_ends_as_wanted(here: SleepingStack, seed: int) -> None:
+def test_whatever_happens_nothing_is_lost_that_could_be_kept_and_all_ends_as_wanted(
+    here: SleepingStack, seed: int
+) -> None:
     course = Course(here, seed)
     moves = course.chance.choices(MISHAPS, k=course.chance.randint(*MOVES))
     last = next((move for move in reversed(moves) if move in {Course.on, Course.off}), Course.on)
-    # To look costs as much as three moves: once, and where a host is to be off, when that is to be believed.
+    # To look costs as much as three moves: once, and where a host is to be off, when that is to be
+    # believed.
     look = course.chance.randrange(len(moves)) if last is Course.on else -1
     try:
         until(course.is_settled, within=COMMAND_SECONDS)
@@ -213,7 +230,8 @@ def test_whatever_happens_nothing_is_lost_that_could_be_kept_and_all_ends_as_wan
             if number == look:
                 course.looks()
         if not course.witnessed:
-            # Nobody can tell that a host is off which was not asked to go down, and such a one is let be.
+            # Nobody can tell that a host is off which was not asked to go down, and such a one is
+            # let be.
             course.on()
         course.settles()
         if course.wish == "off":

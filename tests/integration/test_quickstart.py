@@ -1,7 +1,9 @@
-"""docs/quickstart.md tells what happens: its commands are run one after the other, and print what it shows.
+"""docs/quickstart.md tells what happens: its commands are run one after the other, and print what
+it shows.
 
-They run in namespaces of their own, where port 8080 is free and nobody else serves. Compared is the shape: pids, times, names
-of commits and the width of columns may differ, and `...` stands for any lines.
+They run in namespaces of their own, where port 8080 is free and nobody else serves. Compared is the
+shape: pids, times, names of commits and the width of columns may differ, and `...` stands for any
+lines.
 """
 
 from __future__ import annotations
@@ -28,7 +30,16 @@ HOME = "/srv/llm"
 """What the page calls the folder in which everything lies."""
 
 SECONDS = 540
-NAMESPACES = ("unshare", "--pid", "--net", "--uts", "--mount", "--fork", "--kill-child", "--mount-proc")
+NAMESPACES = (
+    "unshare",
+    "--pid",
+    "--net",
+    "--uts",
+    "--mount",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+)
 OWN = NAMESPACES if os.geteuid() == 0 else (*NAMESPACES, "--user", "--map-root-user")
 BEGIN = "hostname attic; ip link set lo up"
 
@@ -51,19 +62,26 @@ class Told(NamedTuple):
 
 
 def told(page: str) -> list[Told]:
-    """Return the commands of a page in their order, each with what it shows; `$` after an empty line is something shown."""
+    """Return the commands of a page in their order, each with what it shows; `$` after an empty
+    line is something shown.
+    """
     found: list[Told] = []
     for block in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         for part in re.split(r"(?<!\n\n)^\$ ", block, flags=re.MULTILINE)[1:]:
             lines = part.rstrip("\n").splitlines()
-            more = next((number for number, line in enumerate(lines[1:], 1) if not line.startswith("> ")), len(lines))
+            more = next(
+                (number for number, line in enumerate(lines[1:], 1) if not line.startswith("> ")),
+                len(lines),
+            )
             command = "\n".join([lines[0], *(line[2:] for line in lines[1:more])])
             found.append(Told(command, tuple(line for line in lines[more:] if line)))
     return found
 
 
 def script(commands: Sequence[str]) -> str:
-    """Return a program that runs commands as a person would, says which one comes, and how it ended if not well."""
+    """Return a program that runs commands as a person would, says which one comes, and how it ended
+    if not well.
+    """
     parts = [BEGIN]
     for number, command in enumerate(commands):
         parts += [f"echo @@{number}", command]
@@ -80,22 +98,37 @@ def run(commands: Sequence[str], home: Path) -> list[Told]:
     server.chmod(0o755)
     shutil.copy(EMBEDDED_SERVER.with_name("weights.py"), home / "bin")
     (home / ".gitconfig").write_text("[user]\nname = Ana\nemail = ana@example.org\n")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "XDG_", "RECONCILER_"))}
-    path = f"{home / 'bin'}:{os.path.dirname(sys.executable)}:{kept['PATH']}"  # noqa: PTH120 - the link itself, not its target
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("GIT_", "XDG_", "RECONCILER_"))
+    }
+    # The link itself, not its target.
+    path = f"{home / 'bin'}:{os.path.dirname(sys.executable)}:{kept['PATH']}"  # noqa: PTH120
     done = subprocess.run(
         [*OWN, "bash", "-c", script([command.replace(HOME, str(home)) for command in commands])],
-        cwd=home, env={**kept, "HOME": str(home), "PATH": path, "PYTHONPATH": str(ROOT)}, check=False,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS,
+        cwd=home, env={**kept, "HOME": str(home), "PATH": path, "PYTHONPATH": str(ROOT)},
+        check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, timeout=SECONDS,
     )  # fmt: skip
-    parts = re.split(r"^@@(?:\d+|end)\n", done.stdout.replace(str(home), HOME), flags=re.MULTILINE)[1:-1]
+    parts = re.split(r"^@@(?:\d+|end)\n", done.stdout.replace(str(home), HOME), flags=re.MULTILINE)[
+        1:-1
+    ]
     return [
-        Told(command, tuple(line.rstrip() for line in part.splitlines() if line and " of at most " not in line))
+        Told(
+            command,
+            tuple(
+                line.rstrip() for line in part.splitlines() if line and " of at most " not in line
+            ),
+        )
         for command, part in zip(commands, parts, strict=True)
     ]
 
 
 def shape(line: str) -> str:
-    """Return a line without what differs from run to run: commits, moments, durations, pids, numbers of runs and slots."""
+    """Return a line without what differs from run to run: commits, moments, durations, pids,
+    numbers of runs and slots.
+    """
     for found, word in VARYING:
         line = re.sub(found, word, line)
     return " ".join(line.split())
@@ -115,7 +148,11 @@ def fits(shown: Sequence[str], printed: Sequence[str]) -> bool:
         return False
     rest = rest[len(first) :]
     for piece in others:
-        at = [start for start in range(len(rest) - len(piece) + 1) if rest[start : start + len(piece)] == piece]
+        at = [
+            start
+            for start in range(len(rest) - len(piece) + 1)
+            if rest[start : start + len(piece)] == piece
+        ]
         if not at:
             return False
         last = piece is others[-1] and bool(piece)
@@ -142,7 +179,9 @@ def fits(shown: Sequence[str], printed: Sequence[str]) -> bool:
         ("...", "", True),
     ],
 )
-def test_a_shape_fits_what_differs_only_from_run_to_run(shown: str, printed: str, *, fitting: bool) -> None:
+def test_a_shape_fits_what_differs_only_from_run_to_run(
+    shown: str, printed: str, *, fitting: bool
+) -> None:
     assert fits(shown.split("|"), printed.split("|") if printed else []) is fitting
 
 
@@ -154,5 +193,9 @@ def test_the_quickstart_tells_what_happens(tmp_path: Path) -> None:
         raise Wanting("namespaces of its own", "this machine lets not even root make them")
     page = told(PAGE.read_text(encoding="utf-8"))
     printed = run([one.command for one in page], tmp_path / "home")
-    wrong = [(shown, real) for shown, real in zip(page, printed, strict=True) if not fits(shown.lines, real.lines)]
+    wrong = [
+        (shown, real)
+        for shown, real in zip(page, printed, strict=True)
+        if not fits(shown.lines, real.lines)
+    ]
     assert not wrong, "\n".join(f"$ {real.command}\n" + "\n".join(real.lines) for _, real in wrong)

@@ -1,4 +1,6 @@
-"""Weights or a program replaced under a running engine: what it remembers is not kept as if it were of the new files."""
+"""Weights or a program replaced under a running engine: what it remembers is not kept as if it were
+of the new files.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def here(tmp_path: Path, server: Server) -> Iterator[Stack]:
 
 
 def other_weights(path: Path) -> None:
-    """Put other weights in the place of these, by a rename and with the old times, as a download does."""
+    """Put other weights in the place of these, by a rename and with the old times, as a download
+    does.
+    """
     (path.parent / "new").mkdir()
     other = weights_in(path.parent / "new", seed=9)
     os.utime(other, (1, 1))
@@ -46,9 +50,15 @@ def test_a_conversation_with_weights_that_were_replaced_is_not_saved_for_the_new
     held = here.remembered()
     assert held > 100
     replace(weights)
-    assert "ignored: unit tiny-b: its weights or its program changed since it started" in here.run("plan").stdout
+    assert (
+        "ignored: unit tiny-b: its weights or its program changed since it started"
+        in here.run("plan").stdout
+    )
     here.desire("tiny-a")
-    assert "tiny-b: conversations end here: its weights or its program changed since it started" in here.run("plan").stdout
+    assert (
+        "tiny-b: conversations end here: its weights or its program changed since it started"
+        in here.run("plan").stdout
+    )
     here.apply()
     assert not list(here.folder.rglob("tiny-b/slots/*"))
     here.desire("tiny-b")

@@ -1,4 +1,6 @@
-"""Clients that ask on and on while their model is switched away: what they said is saved, or counted and no success."""
+"""Clients that ask on and on while their model is switched away: what they said is saved, or
+counted and no success.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def here(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr(stop, "Drain", ShortDrain)
     with stack(tmp_path, server) as made:
         inventory = tmp_path / "state" / "inventory.yaml"
-        inventory.write_text(inventory.read_text().replace("}, port", f", parallel: {SLOTS}}}, port", 1))
+        inventory.write_text(
+            inventory.read_text().replace("}, port", f", parallel: {SLOTS}}}, port", 1)
+        )
         yield made
 
 
@@ -55,21 +59,41 @@ async def applied(app: App) -> HostVerdict:
     said: list[str] = []
     return await reconcile(
         wish,
-        HostContext(PortsCache(app.ports), HintsCache(app.journal), app.clock, app.controller, Interrupt(), said.append, raised),
+        HostContext(
+            PortsCache(app.ports),
+            HintsCache(app.journal),
+            app.clock,
+            app.controller,
+            Interrupt(),
+            said.append,
+            raised,
+        ),
     )
 
 
 @contextmanager
 def asking(here: Stack) -> Iterator[threading.Event]:
-    """Let more clients than there are slots ask, each again as soon as it is answered, until the event is set or the end."""
+    """Let more clients than there are slots ask, each again as soon as it is answered, until the
+    event is set or the end.
+    """
     end, answered = threading.Event(), [0] * CLIENTS
 
     def asks(number: int) -> None:
-        body = json.dumps({"prompt": f"client {number}: {here.conversation[:120]}", "n_predict": 4, "temperature": 0})
+        body = json.dumps(
+            {
+                "prompt": f"client {number}: {here.conversation[:120]}",
+                "n_predict": 4,
+                "temperature": 0,
+            }
+        )
         while not end.is_set():
             try:
-                with closing(http.client.HTTPConnection("127.0.0.1", here.port, timeout=30)) as connection:
-                    connection.request("POST", "/completion", body, {"Content-Type": "application/json"})
+                with closing(
+                    http.client.HTTPConnection("127.0.0.1", here.port, timeout=30)
+                ) as connection:
+                    connection.request(
+                        "POST", "/completion", body, {"Content-Type": "application/json"}
+                    )
                     connection.getresponse().read()
                     answered[number] += 1
             except (OSError, http.client.HTTPException):
@@ -106,7 +130,9 @@ async def switched(here: Stack, *, ends_in: float | None) -> HostVerdict:
     return verdict
 
 
-async def test_of_clients_that_do_not_stop_every_conversation_is_saved_or_counted_as_lost(here: Stack) -> None:
+async def test_of_clients_that_do_not_stop_every_conversation_is_saved_or_counted_as_lost(
+    here: Stack,
+) -> None:
     verdict = await switched(here, ends_in=None)
     assert sealed(here) + verdict.lost_conversations >= SLOTS
     assert verdict.exit_code == (3 if verdict.lost_conversations else 0)

@@ -1,4 +1,6 @@
-"""kill -9 of `apply` and `watch` at every moment of their journal: the next one finishes or goes back; nothing is forgotten."""
+"""kill -9 of `apply` and `watch` at every moment of their journal: the next one finishes or goes
+back; nothing is forgotten.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ THERE_AND_BACK = (
     ("intent stop", "intent start"),
     ("done stop", "done stop"),
 )
-"""Every row of a switch: what comes before the point of no return on the way there, what comes after it on the way back."""
+"""Every row of a switch: what comes before the point of no return on the way there, what comes
+after it on the way back."""
 
 
 BEFORE_A_START = (
@@ -31,13 +34,21 @@ BEFORE_A_START = (
 """Rows of a switch, each of which whoever finds the one before cut short comes to."""
 
 AFTER_A_START = (
-    *("done start", "intent await_healthy", "done await_healthy", "intent restore_slots", "done restore_slots"),
+    *(
+        "done start",
+        "intent await_healthy",
+        "done await_healthy",
+        "intent restore_slots",
+        "done restore_slots",
+    ),
     *("trial-opened", "run-closed"),
 )
 
 
 class Talked(Stack):
-    """Hold a conversation with both models that grows at every word, so that there is always something to save."""
+    """Hold a conversation with both models that grows at every word, so that there is always
+    something to save.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -72,7 +83,9 @@ def cut_short(here: Talked, *moments: str) -> None:
 
 
 def goes_on(here: Talked, model: str, code: int = 0) -> None:
-    """Show that another apply says what was cut short and leaves one model serving, which remembers the conversation."""
+    """Show that another apply says what was cut short and leaves one model serving, which remembers
+    the conversation.
+    """
     number = here.run_number()
     assert f"local: run {number} was cut short" in here.apply(code).stderr
     assert here.processes() == list(here.engines().values())
@@ -87,7 +100,9 @@ def has_nothing_to_do(here: Talked, code: int = 0) -> None:
 
 
 @pytest.mark.parametrize(("there", "back"), THERE_AND_BACK)
-def test_kill_9_on_the_way_there_and_back_loses_no_conversation(here: Talked, there: str, back: str) -> None:
+def test_kill_9_on_the_way_there_and_back_loses_no_conversation(
+    here: Talked, there: str, back: str
+) -> None:
     for model, moment in (("tiny-b", there), ("tiny-a", back)):
         here.desire(model)
         cut_short(here, moment)
@@ -97,7 +112,13 @@ def test_kill_9_on_the_way_there_and_back_loses_no_conversation(here: Talked, th
 
 def test_kill_9_of_what_goes_on_after_kill_9_loses_no_conversation(here: Talked) -> None:
     here.desire("tiny-b")
-    for moment in ("intent save_slots", "done stop", "intent start", "done await_healthy", "trial-opened"):
+    for moment in (
+        "intent save_slots",
+        "done stop",
+        "intent start",
+        "done await_healthy",
+        "trial-opened",
+    ):
         cut_short(here, moment)
     goes_on(here, "tiny-b")
     here.desire("tiny-a")
@@ -116,7 +137,9 @@ def test_a_change_of_mind_after_kill_9_loses_no_conversation(here: Talked, momen
 
 
 @pytest.mark.parametrize("moment", ["rollback opened", "intent restore_slots"])
-def test_kill_9_on_the_way_back_from_a_failed_start_loses_no_conversation(here: Talked, moment: str) -> None:
+def test_kill_9_on_the_way_back_from_a_failed_start_loses_no_conversation(
+    here: Talked, moment: str
+) -> None:
     here.inventory(f', args: ["--threads", "{moment}"]')
     here.desire("tiny-b")
     cut_short(here, "rollback opened", *([moment] if moment != "rollback opened" else ()))

@@ -1,4 +1,6 @@
-"""Slot files that are not what was saved, and disks with no room for them: seen, said, and nothing lost over it."""
+"""Slot files that are not what was saved, and disks with no room for them: seen, said, and nothing
+lost over it.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +56,8 @@ def misdescribe(file: Path) -> None:
 
 
 DAMAGE: tuple[tuple[Callable[[Path], None], str], ...] = (
-    (truncate, "bytes, not"), (flip, "sha256 differs"), (link, "symbolic link"), (pipe, "not a regular file"),
-    (misdescribe, "its description says"),
+    (truncate, "bytes, not"), (flip, "sha256 differs"), (link, "symbolic link"),
+    (pipe, "not a regular file"), (misdescribe, "its description says"),
 )  # fmt: skip
 
 
@@ -78,7 +80,9 @@ async def test_a_damaged_file_never_reaches_the_engine(define: Define) -> None:
         assert (await model.converse())["tokens_predicted"] == 8
 
 
-async def test_a_conversation_of_other_weights_is_never_restored(define: Define, tmp_path: Path) -> None:
+async def test_a_conversation_of_other_weights_is_never_restored(
+    define: Define, tmp_path: Path
+) -> None:
     one, other = (define(weights=str(weights_in(tmp_path, seed=seed))) for seed in (1, 2))
     saved = await saved_by(one)
     assert value(await other.engine.fingerprint()) != value(await one.engine.fingerprint())
@@ -92,13 +96,21 @@ async def test_a_conversation_of_other_weights_is_never_restored(define: Define,
 def limited(model: Rig, size: int) -> Rig:
     """Let no file of the engine grow beyond `size` bytes, as on a disk that is full."""
     words = "import os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-    words += f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); os.execv(sys.argv[1], sys.argv[1:])"
+    words += (
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); os.execv(sys.argv[1],"
+        " sys.argv[1:])"
+    )
     command = model.model.command
     argv = (sys.executable, "-I", "-c", words, *command.argv)
-    return replace(model, model=model.model.model_copy(update={"command": command.model_copy(update={"argv": argv})}))
+    return replace(
+        model,
+        model=model.model.model_copy(update={"command": command.model_copy(update={"argv": argv})}),
+    )
 
 
-async def test_a_full_disk_loses_no_earlier_save_and_leaves_no_rest(define: Define, tmp_path: Path) -> None:
+async def test_a_full_disk_loses_no_earlier_save_and_leaves_no_rest(
+    define: Define, tmp_path: Path
+) -> None:
     model = define(weights=str(weights_in(tmp_path)))
     saved = await saved_by(model)
     kept = {path.name for path in model.slots.iterdir()}
@@ -114,7 +126,9 @@ async def test_a_full_disk_loses_no_earlier_save_and_leaves_no_rest(define: Defi
     assert value(await model.engine.saved()).slots == saved.slots
 
 
-async def test_a_budget_that_is_too_small_refuses_before_anything_is_written(define: Define) -> None:
+async def test_a_budget_that_is_too_small_refuses_before_anything_is_written(
+    define: Define,
+) -> None:
     model = define(slots_budget=1000)
     async with model.running() as unit:
         await model.converse()
@@ -128,7 +142,9 @@ async def test_an_engine_that_writes_less_than_it_says_is_not_believed(define: D
     async with model.running() as unit:
         await model.converse()
         wrote = always(200, {"n_saved": 300, "n_written": 5, "timings": {"save_ms": 1.0}})
-        async with lying(before(model.model.port, lambda _, path: wrote if "action=save" in path else None)) as port:
+        async with lying(
+            before(model.model.port, lambda _, path: wrote if "action=save" in path else None)
+        ) as port:
             engine = behind(model, port)
             seen = with_this_process(unit)
             evidence: Any = await engine.save(seen, value(await engine.activity(seen)))

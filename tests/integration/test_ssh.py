@@ -49,9 +49,15 @@ def test_a_conversation_survives_a_switch_and_back(here: Stack) -> None:
 
 def test_a_host_is_reached_through_another(here: Stack, served: sshd.Served) -> None:
     file = here.folder / "state" / "inventory.yaml"
-    near = json.dumps({"kind": "ssh", **served.options(here.folder / "near"), "port": served.other_port})
+    near = json.dumps(
+        {"kind": "ssh", **served.options(here.folder / "near"), "port": served.other_port}
+    )
     text = file.read_text().replace('"kind": "ssh"', '"kind": "ssh", "via": "near"')
-    file.write_text(text.replace("hosts:\n", f"hosts:\n  near: {{access: {near}}}\n").replace("{engine", "{host: local, engine"))
+    file.write_text(
+        text.replace("hosts:\n", f"hosts:\n  near: {{access: {near}}}\n").replace(
+            "{engine", "{host: local, engine"
+        )
+    )
     here.desired("version: 1\nhosts:\n  local: {active: tiny-a}\n")
     before = served.logins()
     here.apply()
@@ -77,7 +83,9 @@ def test_a_watch_gets_over_a_connection_that_breaks(here: Stack) -> None:
         here.becomes("tiny-b")
 
 
-def test_a_controller_that_is_killed_leaves_nothing_behind(here: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_controller_that_is_killed_leaves_nothing_behind(
+    here: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with TemporaryDirectory() as folder:
         monkeypatch.setenv("TMPDIR", folder)
         with here.watching(code=-signal.SIGKILL) as watch:
@@ -118,7 +126,9 @@ def test_a_host_whose_key_changed_is_not_trusted(here: Stack, served: sshd.Serve
     assert f"ssh-keygen -R '[127.0.0.1]:{served.port}'" in found
 
 
-def test_a_host_that_nobody_serves_is_unknown_and_nothing_is_done(here: Stack, served: sshd.Served) -> None:
+def test_a_host_that_nobody_serves_is_unknown_and_nothing_is_done(
+    here: Stack, served: sshd.Served
+) -> None:
     here.apply()
     engines = here.engines()
     served.process.terminate()
@@ -131,9 +141,13 @@ def test_a_host_that_nobody_serves_is_unknown_and_nothing_is_done(here: Stack, s
     assert here.engines() == engines
 
 
-@pytest.mark.parametrize("greeting", ["echo welcome", "printf '{}\\n[1]\\nno newline'", "echo complaint >&2"])
+@pytest.mark.parametrize(
+    "greeting", ["echo welcome", "printf '{}\\n[1]\\nno newline'", "echo complaint >&2"]
+)
 def test_a_shell_that_greets_is_heard_out(tmp_path: Path, greeting: str) -> None:
-    with sshd.running(f'ForceCommand {greeting}; exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"') as served:
+    with sshd.running(
+        f'ForceCommand {greeting}; exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
+    ) as served:
         here = Stack(tmp_path, served)
         with ending(here):
             here.apply()
@@ -159,7 +173,10 @@ def test_a_host_without_python_says_what_to_install(tmp_path: Path) -> None:
 def test_a_host_whose_python_is_too_old_says_which_it_has(tmp_path: Path) -> None:
     old = tmp_path / "bin" / "python3"
     old.parent.mkdir()
-    old.write_text(f"#!/bin/sh\nexec {sys.executable} -I -c \"import sys; sys.version_info = (3, 8, 18, 'final', 0); $3\"\n")
+    old.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -I -c "import sys; sys.version_info = (3, 8, 18,'
+        " 'final', 0); $3\"\n"
+    )
     old.chmod(0o755)
     setting = f"""ForceCommand echo "Permission denied" >&2; PATH={old.parent}:$PATH exec /bin/sh -c "$SSH_ORIGINAL_COMMAND\""""
     with sshd.running(setting) as served:
@@ -168,19 +185,34 @@ def test_a_host_whose_python_is_too_old_says_which_it_has(tmp_path: Path) -> Non
     assert "; it needs python3, 3.9 or later, on the PATH there" in found, found
 
 
-def test_a_tunnel_of_the_user_is_no_session_without_a_command(here: Stack, served: sshd.Served) -> None:
+def test_a_tunnel_of_the_user_is_no_session_without_a_command(
+    here: Stack, served: sshd.Served
+) -> None:
     with served.config.open("a") as config:
         config.write("  IgnoreUnknown StdinNull,SessionType,ForkAfterAuthentication,Made*\n")
-        config.write("  StdinNull yes\n  SessionType none\n  ForkAfterAuthentication yes\n  MadeUpLater yes\n")
+        config.write(
+            "  StdinNull yes\n  SessionType none\n  ForkAfterAuthentication yes\n  MadeUpLater"
+            " yes\n"
+        )
     assert "nothing wrong" in here.run("doctor").stdout
 
 
-def test_what_ssh_asks_or_forwards_by_configuration_is_not_in_the_way(here: Stack, served: sshd.Served) -> None:
+def test_what_ssh_asks_or_forwards_by_configuration_is_not_in_the_way(
+    here: Stack, served: sshd.Served
+) -> None:
     with served.config.open("a") as config:
-        config.write(f"  LocalForward {here.port} 127.0.0.1:{here.port}\n  RemoteCommand echo no\n  RequestTTY force\n")
-        config.write("  ControlMaster auto\n  ControlPath ~/.nowhere/%C\n  PermitLocalCommand yes\n  LocalCommand echo hi\n")
+        config.write(
+            f"  LocalForward {here.port} 127.0.0.1:{here.port}\n  RemoteCommand echo no\n "
+            " RequestTTY force\n"
+        )
+        config.write(
+            "  ControlMaster auto\n  ControlPath ~/.nowhere/%C\n  PermitLocalCommand yes\n "
+            " LocalCommand echo hi\n"
+        )
         # A port of theirs that is taken already: who insists on it and is refused hangs up.
-        config.write(f"  RemoteForward {served.port} 127.0.0.1:{here.port}\n  ExitOnForwardFailure yes\n")
+        config.write(
+            f"  RemoteForward {served.port} 127.0.0.1:{here.port}\n  ExitOnForwardFailure yes\n"
+        )
         config.write("Match exec true\n  ControlPersist 60\n")
     here.apply()
     assert list(here.engines()) == ["tiny-a"]
@@ -191,7 +223,11 @@ def test_what_a_host_greets_with_is_no_answer_and_known_hosts_may_be_hashed(tmp_
     greeting = tmp_path / "greeting"
     greeting.write_text("Permission denied (publickey)\npython3: command not found\n")
     with sshd.running(f"Banner {greeting}") as served:
-        subprocess.run([program("ssh-keygen"), "-q", "-H", "-f", served.known_hosts], check=True, capture_output=True)
+        subprocess.run(
+            [program("ssh-keygen"), "-q", "-H", "-f", served.known_hosts],
+            check=True,
+            capture_output=True,
+        )
         with served.config.open("a") as config:
             config.write("  VisualHostKey yes\n  SendEnv LANG\n  LogLevel QUIET\n")
         here = Stack(tmp_path, served)
@@ -206,7 +242,9 @@ def test_what_a_host_greets_with_is_no_answer_and_known_hosts_may_be_hashed(tmp_
 def test_init_writes_both_files_for_another_machine(tmp_path: Path, served: sshd.Served) -> None:
     port, to = free_port(), f"{getpass.getuser()}@127.0.0.1"
     # What ~/.ssh/config would say; ssh does not look for it where HOME is.
-    (tmp_path / "ssh").write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {served.config} -p {served.port} "$@"\n')
+    (tmp_path / "ssh").write_text(
+        f'#!/bin/sh\nexec /usr/bin/ssh -F {served.config} -p {served.port} "$@"\n'
+    )
     (tmp_path / "ssh").chmod(0o755)
     argv = [str(program_in(tmp_path)), "-m", str(weights_in(tmp_path)), "--port", str(port)]
     by_hand = EngineProcess.start(argv, port, tmp_path / "log")
@@ -217,7 +255,10 @@ def test_init_writes_both_files_for_another_machine(tmp_path: Path, served: sshd
         by_hand.kill()
     assert done.returncode == 0, done.stderr
     inventory = (tmp_path / "stack" / "inventory.yaml").read_text()
-    assert f'hosts:\n  gpu-host:\n    access: {{kind: ssh, address: "127.0.0.1", user: {to.partition("@")[0]}}}' in inventory
+    assert (
+        'hosts:\n  gpu-host:\n    access: {kind: ssh, address: "127.0.0.1", user:'
+        f" {to.partition('@')[0]}}}" in inventory
+    )
     assert f"binary: {argv[0]}" in inventory
     assert f"ssh -t {to} 'kill {by_hand.pid}'" in done.stdout
 
@@ -231,6 +272,20 @@ def test_init_refuses_an_address_that_is_none(tmp_path: Path) -> None:
 
 
 def initialized(folder: Path, to: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "XDG_STATE_HOME": str(folder / "host")}
-    argv = [sys.executable, "-m", "reconciler", "init", str(folder / "stack"), "--yes", f"--host={to}"]
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
+    environment = {
+        **os.environ,
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "XDG_STATE_HOME": str(folder / "host"),
+    }
+    argv = [
+        sys.executable,
+        "-m",
+        "reconciler",
+        "init",
+        str(folder / "stack"),
+        "--yes",
+        f"--host={to}",
+    ]
+    return subprocess.run(
+        argv, env=environment, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
+    )

@@ -1,4 +1,6 @@
-"""A switch and back on a real engine, through the command line, and what accidents and mistakes cannot do to it."""
+"""A switch and back on a real engine, through the command line, and what accidents and mistakes
+cannot do to it.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def test_a_conversation_survives_a_switch_and_back(tmp_path: Path, server: Serve
         here.desire("tiny-a")
         here.apply()
         assert re.search(
-            r"^ +restore_slots +tiny-a +done .* slot 0: \d+ tokens proven$", here.run("history").stdout, re.MULTILINE
+            r"^ +restore_slots +tiny-a +done .* slot 0: \d+ tokens proven$",
+            here.run("history").stdout,
+            re.MULTILINE,
         )
         assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100
 
@@ -69,7 +73,9 @@ def listens(port: int) -> bool:
 
 
 @pytest.mark.parametrize("whatever", [False, True])
-def test_a_plan_that_no_longer_fits_is_refused_unless_whatever_is_to_be_done_was_approved(here: Stack, whatever: bool) -> None:
+def test_a_plan_that_no_longer_fits_is_refused_unless_whatever_is_to_be_done_was_approved(
+    here: Stack, whatever: bool
+) -> None:
     here.apply()
     here.desire("tiny-b")
     (pid,) = here.engines().values()
@@ -83,7 +89,12 @@ def test_a_plan_that_no_longer_fits_is_refused_unless_whatever_is_to_be_done_was
     app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
     rows = here.rows()
     if whatever:
-        assert app.run(apply.run, app, apply.ApplyRequest(approved=True), Caller(approve, print)).exit_code == 0
+        assert (
+            app.run(
+                apply.run, app, apply.ApplyRequest(approved=True), Caller(approve, print)
+            ).exit_code
+            == 0
+        )
         assert list(here.engines()) == ["tiny-b"]
         return
     refused = app.run(apply.run, app, apply.ApplyRequest(), Caller(approve, print))
@@ -150,14 +161,19 @@ def test_a_rollback_to_what_serves_already_is_in_sync_and_not_refused(here: Stac
     here.inventory(", context: 2048")
     here.apply()
     done = here.run("rollback", "--yes")
-    assert (done.returncode, done.stdout) == (0, f"local: in sync\n  tiny-a               http://127.0.0.1:{here.port}/v1\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"local: in sync\n  tiny-a               http://127.0.0.1:{here.port}/v1\n",
+    )
     assert "quarantined" not in done.stderr
     said = here.apply(4).stdout
     assert said.count("was left by `reconciler rollback`") == 1
     assert "`reconciler retry local`" in said
 
 
-def test_rollback_from_a_model_that_is_new_in_the_inventory_keeps_its_conversation(here: Stack) -> None:
+def test_rollback_from_a_model_that_is_new_in_the_inventory_keeps_its_conversation(
+    here: Stack,
+) -> None:
     here.forget("tiny-b")
     here.apply()
     here.inventory()
@@ -202,7 +218,10 @@ def test_a_second_apply_is_refused_and_told_who_acts(here: Stack) -> None:
         first.send_signal(signal.SIGSTOP)
         second = here.apply(4)
         first.send_signal(signal.SIGCONT)
-        assert f"LockHeld: reconciler apply (pid {first.pid}) acts on this data directory now" in second.stderr
+        assert (
+            f"LockHeld: reconciler apply (pid {first.pid}) acts on this data directory now"
+            in second.stderr
+        )
         assert "wait for it, or stop it" in second.stderr
         assert first.wait(COMMAND_SECONDS) == 0
 
@@ -212,7 +231,10 @@ def test_a_second_controller_is_refused_until_it_takes_over(here: Stack) -> None
     here.desire("tiny-b")
     refused = here.run("apply", "--yes", directory="other")
     assert refused.returncode == 4
-    assert f"claimed by {socket.gethostname()} (data directory {here.folder / 'data'})" in refused.stdout
+    assert (
+        f"claimed by {socket.gethostname()} (data directory {here.folder / 'data'})"
+        in refused.stdout
+    )
     assert "stop that controller and use `reconciler apply --take-over`" in refused.stdout
     assert list(here.engines()) == ["tiny-a"]
     assert here.run("apply", "--yes", "--take-over", directory="other").returncode == 0
@@ -263,7 +285,9 @@ def test_validate_reads_both_files(here: Stack) -> None:
     assert "valid: local" in here.run("validate").stdout
 
 
-def test_what_is_not_committed_is_shown_and_not_applied_where_commits_are_asked_for(here: Stack) -> None:
+def test_what_is_not_committed_is_shown_and_not_applied_where_commits_are_asked_for(
+    here: Stack,
+) -> None:
     with (here.folder / "state" / "desired.yaml").open("a") as file:
         file.write("apply_from: committed\n")
     repository(here.folder)
@@ -277,10 +301,16 @@ def test_what_is_not_committed_is_shown_and_not_applied_where_commits_are_asked_
         for words in (("plan",), ("apply", "--yes")):
             refused = here.run(*words)
             assert refused.returncode == 4
-            assert "desired.yaml says `apply_from: committed`, but desired.yaml or inventory.yaml is not as in" in refused.stdout
+            assert (
+                "desired.yaml says `apply_from: committed`, but desired.yaml or inventory.yaml is"
+                " not as in" in refused.stdout
+            )
         assert "is not as in commit" in here.run("status").stdout
         back = here.run("rollback", "--yes")
-        assert (back.returncode, "reconciler: Refused: desired.yaml says" in back.stderr) == (4, True)
+        assert (back.returncode, "reconciler: Refused: desired.yaml says" in back.stderr) == (
+            4,
+            True,
+        )
         assert here.run("validate").returncode == 0
     assert (here.rows(), here.engines()) == (rows, engines)
     git(here.folder, "commit", "-qam", "Run the other model")

@@ -1,4 +1,6 @@
-"""A model that is a service of systemd, beside one that is a process, through the command line on a host of its own."""
+"""A model that is a service of systemd, beside one that is a process, through the command line on a
+host of its own.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,10 @@ def test_a_changed_service_is_started_again_once_systemd_knows(here: ServiceStac
     file = here.folder / "tiny.service"
     file.write_text(file.read_text() + "Environment=MORE=1\n")
     refused = here.apply(4)
-    assert "the file of tiny.service changed and systemd has not read it yet; run `systemctl daemon-reload`" in refused.stdout
+    assert (
+        "the file of tiny.service changed and systemd has not read it yet; run `systemctl"
+        " daemon-reload`" in refused.stdout
+    )
     assert here.booted.shows("tiny", "MainPID") == before
     here.booted.run("systemctl", "daemon-reload")
     assert "its definition changed" in here.apply().stderr
@@ -74,13 +79,22 @@ def test_a_changed_service_is_started_again_once_systemd_knows(here: ServiceStac
     assert here.run("plan", "--detailed-exitcode").returncode == 0
 
 
-def test_a_service_is_started_again_for_every_file_that_says_how_it_runs(here: ServiceStack) -> None:
+def test_a_service_is_started_again_for_every_file_that_says_how_it_runs(
+    here: ServiceStack,
+) -> None:
     """Also for one with a blank in its name, for an optional one, and for those of a pattern."""
-    environment, optional, drop_in = (here.folder / name for name in ("my llm.env", "more-1.env", "my override.conf"))
+    environment, optional, drop_in = (
+        here.folder / name for name in ("my llm.env", "more-1.env", "my override.conf")
+    )
     for file in (environment, optional, drop_in):
         file.write_text("[Service]\n" if file is drop_in else "A=1\n")
     lines = (here.folder / "tiny.service").read_text().splitlines()[2:]
-    here.service(*lines, f"EnvironmentFile={environment}", f"EnvironmentFile=-{here.folder}/more-*.env", "EnvironmentFile=-/gone")
+    here.service(
+        *lines,
+        f"EnvironmentFile={environment}",
+        f"EnvironmentFile=-{here.folder}/more-*.env",
+        "EnvironmentFile=-/gone",
+    )
     folder = here.booted.path("/run/systemd/system/tiny.service.d")
     folder.mkdir()
     (folder / drop_in.name).symlink_to(drop_in)
@@ -97,9 +111,13 @@ def test_a_service_is_started_again_for_every_file_that_says_how_it_runs(here: S
         assert here.run("plan", "--detailed-exitcode").returncode == 0, file
 
 
-def test_a_service_that_fails_again_and_again_is_stopped_and_the_model_before_serves(here: ServiceStack) -> None:
+def test_a_service_that_fails_again_and_again_is_stopped_and_the_model_before_serves(
+    here: ServiceStack,
+) -> None:
     here.apply()
-    here.service("ExecStart=/bin/sh -c 'echo no such card; exit 3'", "Restart=always", "RestartSec=200ms")
+    here.service(
+        "ExecStart=/bin/sh -c 'echo no such card; exit 3'", "Restart=always", "RestartSec=200ms"
+    )
     here.desire("tiny-b")
     here.apply(3)
     assert "no such card" in here.run("status").stdout
@@ -107,7 +125,9 @@ def test_a_service_that_fails_again_and_again_is_stopped_and_the_model_before_se
     assert list(here.engines()) == ["tiny-a"]
 
 
-def test_a_service_that_does_not_exist_refuses_the_plan_before_anything_is_stopped(here: ServiceStack) -> None:
+def test_a_service_that_does_not_exist_refuses_the_plan_before_anything_is_stopped(
+    here: ServiceStack,
+) -> None:
     here.apply()
     engines = here.engines()
     here.booted.path("/run/systemd/system/tiny.service").unlink()
@@ -117,7 +137,9 @@ def test_a_service_that_does_not_exist_refuses_the_plan_before_anything_is_stopp
     assert here.engines() == engines
 
 
-def test_init_lets_a_service_go_on_as_it_is_and_it_takes_turns_from_then_on(here: ServiceStack) -> None:
+def test_init_lets_a_service_go_on_as_it_is_and_it_takes_turns_from_then_on(
+    here: ServiceStack,
+) -> None:
     """Its command line is an operator's: it names no alias, no metrics and no folder for slots."""
     models = here.folder / "models"
     models.mkdir()
@@ -131,7 +153,10 @@ def test_init_lets_a_service_go_on_as_it_is_and_it_takes_turns_from_then_on(here
     begun = here.begin()
     assert begun["steps"] == []
     assert [host["steps"] for host in begun["plan"]["hosts"]] == [[]]
-    assert "launcher: {kind: systemd, unit: tiny.service, scope: system}" in (here.folder / "state/inventory.yaml").read_text()
+    assert (
+        "launcher: {kind: systemd, unit: tiny.service, scope: system}"
+        in (here.folder / "state/inventory.yaml").read_text()
+    )
     here.apply()
     assert here.booted.shows("tiny", "MainPID") == before
     mine = begun["models"][0]
@@ -146,7 +171,9 @@ def test_init_lets_a_service_go_on_as_it_is_and_it_takes_turns_from_then_on(here
     assert here.run("plan", "--detailed-exitcode").returncode == 0
 
 
-def test_a_service_that_wants_a_key_is_never_stopped_and_with_the_key_takes_turns(here: ServiceStack) -> None:
+def test_a_service_that_wants_a_key_is_never_stopped_and_with_the_key_takes_turns(
+    here: ServiceStack,
+) -> None:
     lines = (here.folder / "tiny.service").read_text().splitlines()[2:]
     environment, key = here.folder / "llm.env", here.folder / "key"
     environment.write_text(f"LLAMA_API_KEY={KEY}\n")
@@ -163,19 +190,33 @@ def test_a_service_that_wants_a_key_is_never_stopped_and_with_the_key_takes_turn
     assert here.booted.shows("tiny", "MainPID") == before
     key.write_text(KEY)
     file = here.folder / "state" / "inventory.yaml"
-    file.write_text(file.read_text().replace("kind: embedded, weights", f"kind: embedded, key: {{from_file: {key}}}, weights"))
+    file.write_text(
+        file.read_text().replace(
+            "kind: embedded, weights", f"kind: embedded, key: {{from_file: {key}}}, weights"
+        )
+    )
     here.apply()
     here.desire("tiny-b")
     here.apply()
     assert here.run("plan", "--detailed-exitcode").returncode == 0
-    kept = [path for path in here.folder.rglob("*") if path.is_file() and path not in {environment, key}]
+    kept = [
+        path for path in here.folder.rglob("*") if path.is_file() and path not in {environment, key}
+    ]
     assert not [path for path in kept if KEY.encode() in path.read_bytes()]
 
 
-def test_init_over_a_service_with_a_key_names_the_key_and_never_shows_it(here: ServiceStack) -> None:
+def test_init_over_a_service_with_a_key_names_the_key_and_never_shows_it(
+    here: ServiceStack,
+) -> None:
     environment = here.folder / "llm.env"
     environment.write_text(f"LLAMA_API_KEY={KEY}\n")
-    argv = [str(here.llama_server()), "-m", str(next(here.folder.glob("*.gguf"))), "--port", str(here.port)]
+    argv = [
+        str(here.llama_server()),
+        "-m",
+        str(next(here.folder.glob("*.gguf"))),
+        "--port",
+        str(here.port),
+    ]
     here.service(f"ExecStart={shlex.join(argv)}", f"EnvironmentFile={environment}")
     here.booted.run("systemctl", "start", "tiny")
     until(here.listens, COMMAND_SECONDS)
@@ -193,7 +234,9 @@ def test_a_service_that_serves_other_weights_is_named_and_left_alone(here: Servi
     served = {str(link): 0, str(weights_in(other, seed=7)): 4}
     here.desire("tiny-b")
     for weights, code in served.items():
-        command = embedded.command(embedded.Options(weights=weights, context=512), "another-name", here.port)
+        command = embedded.command(
+            embedded.Options(weights=weights, context=512), "another-name", here.port
+        )
         here.service(f"ExecStart={shlex.join(command.argv)}")
         here.booted.run("systemctl", "restart", "tiny")
         before = here.booted.shows("tiny", "MainPID")
@@ -205,7 +248,10 @@ def test_a_service_that_serves_other_weights_is_named_and_left_alone(here: Servi
         if code:
             assert f"tiny-b: it serves {weights}, not " in planned.stdout
         else:
-            assert "each of its 1 slots holds 512 tokens; inventory.yaml says `context: 4096`" in planned.stdout
+            assert (
+                "each of its 1 slots holds 512 tokens; inventory.yaml says `context: 4096`"
+                in planned.stdout
+            )
             assert "note" in here.run("doctor").stdout
     assert "Ready=False          Unmet" in here.run("status").stdout
     here.desire("tiny-a")
@@ -243,7 +289,9 @@ while kill -0 $!; do wait $!; done
 """
 
 
-def test_a_server_in_a_container_is_ended_by_the_service_that_runs_that_and_served_from_its_host(here: ServiceStack) -> None:
+def test_a_server_in_a_container_is_ended_by_the_service_that_runs_that_and_served_from_its_host(
+    here: ServiceStack,
+) -> None:
     (here.folder / "models").mkdir()
     weights = weights_in(here.folder / "models", seed=7)
     (here.folder / "bin").mkdir()
@@ -251,17 +299,36 @@ def test_a_server_in_a_container_is_ended_by_the_service_that_runs_that_and_serv
     docker = here.folder / "docker"
     docker.write_text(DOCKER.format(id="0f" * 32))
     docker.chmod(0o755)
-    words = [str(here.folder / "llama-server"), "run", "--rm", "--name", "gemma", "image", "-m", str(weights), "-c", "2048"]
-    here.service(f"ExecStart={shlex.join([str(docker), *words, '--port', str(here.port)])}", "Restart=always")
+    words = [
+        str(here.folder / "llama-server"),
+        "run",
+        "--rm",
+        "--name",
+        "gemma",
+        "image",
+        "-m",
+        str(weights),
+        "-c",
+        "2048",
+    ]
+    here.service(
+        f"ExecStart={shlex.join([str(docker), *words, '--port', str(here.port)])}", "Restart=always"
+    )
     here.booted.run("systemctl", "start", "tiny")
     until(here.listens, COMMAND_SECONDS)
     begun = here.begin()
     (step,) = begun["steps"]
     assert step["command"] == "systemctl disable --now tiny.service"
-    assert "It runs in a container of docker (gemma), which cannot be taken over in this version" in " ".join(step["why"])
+    assert (
+        "It runs in a container of docker (gemma), which cannot be taken over in this version"
+        in " ".join(step["why"])
+    )
     assert begun["files"] == ["desired.yaml", "inventory.yaml"]
     refused = here.apply(4).stdout
-    assert "it is in a container of docker (gemma), and `systemctl disable --now tiny.service` (as root) ends it" in refused
+    assert (
+        "it is in a container of docker (gemma), and `systemctl disable --now tiny.service` (as"
+        " root) ends it" in refused
+    )
     assert "kill" not in refused
     here.booted.run(*shlex.split(step["command"]))
     until(lambda: not here.listens(), COMMAND_SECONDS)
@@ -287,23 +354,45 @@ def test_whoever_asks_for_a_start_waits_longer_than_the_host_that_says_what_it_w
 
 
 def test_how_a_service_failed_to_start_is_told_as_systemd_saw_it() -> None:
-    asked = "import json; from reconciler.onhost.serve import answer; print(json.dumps([answer({'do': 'start-service', "
-    asked += f"'name': name + '.service', 'scope': 'system'}}, '/') for name in {list(ENDINGS)!r}]))"
-    seen = "import json; from reconciler.onhost.serve import answer; print(json.dumps(answer({'do': 'services', 'services': "
+    asked = (
+        "import json; from reconciler.onhost.serve import answer; print(json.dumps([answer({'do':"
+        " 'start-service', "
+    )
+    asked += (
+        f"'name': name + '.service', 'scope': 'system'}}, '/') for name in {list(ENDINGS)!r}]))"
+    )
+    seen = (
+        "import json; from reconciler.onhost.serve import answer; print(json.dumps(answer({'do':"
+        " 'services', 'services': "
+    )
     seen += "[{'name': 'pre.service', 'scope': 'system'}]}, '/')['ok']['services'][0]['unit']))"
-    late = "import json; from reconciler.onhost import serve, systemd; systemd.START_SECONDS = 0.1; "
-    late += "print(json.dumps(serve.answer({'do': 'start-service', 'name': 'waits.service', 'scope': 'system'}, '/')))"
+    late = (
+        "import json; from reconciler.onhost import serve, systemd; systemd.START_SECONDS = 0.1; "
+    )
+    late += (
+        "print(json.dumps(serve.answer({'do': 'start-service', 'name': 'waits.service', 'scope':"
+        " 'system'}, '/')))"
+    )
     with booted_systemd() as booted:
         booted.write("/run/systemd/system/waits.service", f"[Service]\n{WAITS}\n")
         for name, (lines, _) in ENDINGS.items():
             booted.write(f"/run/systemd/system/{name}.service", f"[Service]\n{lines}\n")
         booted.run("systemctl", "daemon-reload")
-        answers = dict(zip(ENDINGS, json.loads(booted.run(sys.executable, "-c", asked)), strict=True))
+        answers = dict(
+            zip(ENDINGS, json.loads(booted.run(sys.executable, "-c", asked)), strict=True)
+        )
         tries = json.loads(booted.run(sys.executable, "-c", seen))
-        assert "waits.service is waited for: its ExecStartPre= still runs" in booted.run(sys.executable, "-c", late)
+        assert "waits.service is waited for: its ExecStartPre= still runs" in booted.run(
+            sys.executable, "-c", late
+        )
     assert (tries["leader"], tries["ended"]) == (False, "its ExecStartPre= ended with status 32")
-    wrong = {name: answers[name] for name, (_, said) in ENDINGS.items() if f"did not start: {said}" not in str(answers[name])}
-    # What ends so fast may have been seen while it ran: then nothing is said, and the look after it says the rest.
+    wrong = {
+        name: answers[name]
+        for name, (_, said) in ENDINGS.items()
+        if f"did not start: {said}" not in str(answers[name])
+    }
+    # What ends so fast may have been seen while it ran: then nothing is said, and the look after it
+    # says the rest.
     assert {name for name, one in wrong.items() if "error" in one} == set(), wrong
 
 
@@ -318,11 +407,25 @@ def test_how_a_service_failed_to_start_is_told_as_systemd_saw_it() -> None:
     ],
 )
 def test_what_logging_out_ends_is_told_as_logind_goes_by_it(settings: str, kills: bool) -> None:
-    asked = "import json; from reconciler.onhost.logins import logins; print(json.dumps(logins('root')))"
+    asked = (
+        "import json; from reconciler.onhost.logins import logins;"
+        " print(json.dumps(logins('root')))"
+    )
     with booted_systemd() as booted:
-        assert json.loads(booted.run(sys.executable, "-c", asked)) == {"kills": False, "lingers": False}
-        booted.write("/run/systemd/logind.conf.d/ours.conf", f"[Login]\nKillExcludeUsers=\n{settings}\n")
-        booted.define("logind.service", f"[Service]\nType=dbus\nBusName=org.freedesktop.login1\nExecStart={LOGIND}\n")
+        assert json.loads(booted.run(sys.executable, "-c", asked)) == {
+            "kills": False,
+            "lingers": False,
+        }
+        booted.write(
+            "/run/systemd/logind.conf.d/ours.conf", f"[Login]\nKillExcludeUsers=\n{settings}\n"
+        )
+        booted.define(
+            "logind.service",
+            f"[Service]\nType=dbus\nBusName=org.freedesktop.login1\nExecStart={LOGIND}\n",
+        )
         booted.run("systemctl", "start", "logind")
         booted.run("loginctl", "enable-linger", "root")
-        assert json.loads(booted.run(sys.executable, "-c", asked)) == {"kills": kills, "lingers": True}
+        assert json.loads(booted.run(sys.executable, "-c", asked)) == {
+            "kills": kills,
+            "lingers": True,
+        }

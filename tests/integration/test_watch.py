@@ -1,4 +1,6 @@
-"""Watch with real engines: edits by editors and git, requests, deaths of engines and of the watch itself."""
+"""Watch with real engines: edits by editors and git, requests, deaths of engines and of the watch
+itself.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def test_a_commit_alone_is_carried_out_where_only_commits_count(here: Stack) -> 
         here.becomes("tiny-b")
 
 
-def test_what_is_pulled_is_carried_out(here: Stack, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_what_is_pulled_is_carried_out(
+    here: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     repository(here.folder)
     away = tmp_path_factory.mktemp("away") / "clone"
     git(here.folder, "clone", "-q", str(here.folder), str(away))
@@ -102,13 +106,18 @@ def test_edits_that_change_nothing_wanted_cut_no_stream(here: Stack) -> None:
         here.becomes("tiny-a")
         engines, rows = here.engines(), here.rows()
         connection = http.client.HTTPConnection("127.0.0.1", here.port, timeout=60)
-        body = json.dumps({"prompt": here.conversation, "n_predict": 400, "stream": True, "ignore_eos": True})
+        body = json.dumps(
+            {"prompt": here.conversation, "n_predict": 400, "stream": True, "ignore_eos": True}
+        )
         connection.request("POST", "/completion", body, {"Content-Type": "application/json"})
         stream = connection.getresponse()
         assert stream.readline().startswith(b"data: ")
         file = here.folder / "state" / "desired.yaml"
         for number, text in enumerate(
-            ("# a comment\nversion: 1\npower: on\nactive: tiny-a\n", "active: [tiny-a]\npower: on\nversion: 1\n")
+            (
+                "# a comment\nversion: 1\npower: on\nactive: tiny-a\n",
+                "active: [tiny-a]\npower: on\nversion: 1\n",
+            )
         ):
             file.write_text(text)
             here.inventory('}, description: "another", launcher: {kind: process')
@@ -220,7 +229,9 @@ def test_ctrl_c_ends_a_watch_and_no_engine(here: Stack) -> None:
 
 
 @pytest.mark.parametrize(("meanwhile", "asked"), [("tiny-b", 1), ("[]", 2)])
-def test_who_asked_a_watch_that_dies_is_asked_again_where_the_plan_is_another(here: Stack, meanwhile: str, asked: int) -> None:
+def test_who_asked_a_watch_that_dies_is_asked_again_where_the_plan_is_another(
+    here: Stack, meanwhile: str, asked: int
+) -> None:
     shown: list[object] = []
     with here.watching(code=-signal.SIGKILL) as process:
         here.becomes("tiny-a")
@@ -233,11 +244,17 @@ def test_who_asked_a_watch_that_dies_is_asked_again_where_the_plan_is_another(he
             process.kill()
             return len(shown) == 1
 
-        app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
+        app = build(
+            settings(here.environment(), str(here.folder / "state"), str(here.folder / "data"))
+        )
         if asked > 1:
-            with pytest.raises(NotApproved, match="nothing more was done: the plan was not approved"):
+            with pytest.raises(
+                NotApproved, match="nothing more was done: the plan was not approved"
+            ):
                 app.run(apply.run, app, apply.ApplyRequest(), Caller(approve, print))
         else:
-            assert app.run(apply.run, app, apply.ApplyRequest(), Caller(approve, print)).exit_code == 0
+            assert (
+                app.run(apply.run, app, apply.ApplyRequest(), Caller(approve, print)).exit_code == 0
+            )
     assert len(shown) == asked
     assert list(here.engines()) == ["tiny-a" if asked > 1 else "tiny-b"]

@@ -1,4 +1,6 @@
-"""Headers of GGUF files: as the reference reader sees them, and never believed when they are damaged."""
+"""Headers of GGUF files: as the reference reader sees them, and never believed when they are
+damaged.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def write_model(path: Path, *, heads_kv: int | Sequence[int] = 2, extra: dict[str, int] | None = None) -> None:
+def write_model(
+    path: Path, *, heads_kv: int | Sequence[int] = 2, extra: dict[str, int] | None = None
+) -> None:
     writer = reference.GGUFWriter(path, "llama")
     writer.add_name("A Name")
     writer.add_context_length(4096)
@@ -59,9 +63,9 @@ def test_a_model_is_described_as_it_was_written(tmp_path: Path) -> None:
     write_model(tmp_path / "m.gguf")
     found = gguf.header(str(tmp_path / "m.gguf"))
     expected = {
-        "architecture": "llama", "name": "A Name", "context_length": 4096, "block_count": 3, "head_count": 4,
-        "head_count_kv": 2, "key_length": 16, "value_length": 16, "sliding_window": 0, "recurrent": False,
-        "problem": "", "shards": 1, "exists": True,
+        "architecture": "llama", "name": "A Name", "context_length": 4096, "block_count": 3,
+        "head_count": 4, "head_count_kv": 2, "key_length": 16, "value_length": 16,
+        "sliding_window": 0, "recurrent": False, "problem": "", "shards": 1, "exists": True,
         "kv_bytes_per_token": 3 * 2 * (16 + 16) * 2, "tensor_bytes": 64 * 32 * 2 + 8 * 64 * 4,
         "size": (tmp_path / "m.gguf").stat().st_size,
     }  # fmt: skip
@@ -177,8 +181,12 @@ def test_no_damage_raises(drawn: st.DataObject) -> None:
     content = bytearray(model_content())
     for _ in range(drawn.draw(st.integers(1, 4))):
         place = drawn.draw(st.one_of(st.integers(0, 400), st.integers(0, len(content) - 1)))
-        content[place] = drawn.draw(st.sampled_from([0, 1, 7, 8, 9, 0x7F, 0x80, 0xFF, content[place] ^ 1]))
-    found = read(bytes(content[: drawn.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))]))
+        content[place] = drawn.draw(
+            st.sampled_from([0, 1, 7, 8, 9, 0x7F, 0x80, 0xFF, content[place] ^ 1])
+        )
+    found = read(
+        bytes(content[: drawn.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))])
+    )
     assert isinstance(found["problem"], str)
     assert found["problem"] or found["kv_bytes_per_token"] >= 0
 

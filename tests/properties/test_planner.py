@@ -52,7 +52,10 @@ def at_a_glance(wanted: Slice, world: Observed, model_names: Iterable[str]) -> O
         return before.seeing({key: world.fact(key) for key in keys})
 
     first = looking(observe_scope.cheap_facts(wanted, frozenset(model_names)), Observed())
-    second = looking((*observe_scope.found_facts(wanted, first), *observe_scope.orphan_facts(wanted, first)), first)
+    second = looking(
+        (*observe_scope.found_facts(wanted, first), *observe_scope.orphan_facts(wanted, first)),
+        first,
+    )
     return looking(observe_scope.costly_facts(wanted, second), second)
 
 
@@ -63,10 +66,14 @@ def test_a_pass_looks_at_all_that_its_plan_depends_on(case: Case) -> None:
     wanted, known, world = target(wanted_slice(case)), hints(case), seen(case)
     everything = at_a_glance(wanted.slice, world, [model.name for model in wanted.slice.models])
     for_planning = at_a_glance(wanted.slice, world, observe_scope.may_run(wanted.slice, known))
-    assert plan(wanted, for_planning, known, prune=case.prune) == plan(wanted, everything, known, prune=case.prune)
+    assert plan(wanted, for_planning, known, prune=case.prune) == plan(
+        wanted, everything, known, prune=case.prune
+    )
 
 
-def worlds_of(planned: HostPlan, world: Observed) -> Iterator[tuple[PlannedStep, Observed, Observed]]:
+def worlds_of(
+    planned: HostPlan, world: Observed
+) -> Iterator[tuple[PlannedStep, Observed, Observed]]:
     """Yield each step with the world before and after it."""
     for one in planned.steps:
         after = settled(one.step.predict(world))
@@ -75,11 +82,15 @@ def worlds_of(planned: HostPlan, world: Observed) -> Iterator[tuple[PlannedStep,
 
 
 def settled(world: Observed) -> Observed:
-    """Return a world whose orphans are those that have a unit: the list is another view of the same units."""
+    """Return a world whose orphans are those that have a unit: the list is another view of the same
+    units.
+    """
     fact = world.fact(ORPHANS(HOST))
     if isinstance(fact, Unknown) or not isinstance(fact.value, tuple):
         return world
-    left = tuple(unit for unit in fact.value if world.value(UNIT(HOST, unit.mark.model)) is not None)
+    left = tuple(
+        unit for unit in fact.value if world.value(UNIT(HOST, unit.mark.model)) is not None
+    )
     return world.seeing({ORPHANS(HOST): Known(left)})
 
 
@@ -120,7 +131,10 @@ def test_planning_touches_nothing(case: Case) -> None:
 
 
 def test_the_audit_sees_a_file_being_opened() -> None:
-    with listened() as activities, open(__file__, encoding="utf-8"):  # noqa: PTH123 - the plainest open there is
+    with (
+        listened() as activities,
+        open(__file__, encoding="utf-8"),  # noqa: PTH123 - the plainest open there is
+    ):
         pass
     assert "open" in activities
 
@@ -136,7 +150,10 @@ def test_a_plan_is_the_same_whatever_order_things_were_seen_in(case: Case, rando
     if isinstance(strays, Known) and isinstance(strays.value, tuple):
         twice = (
             *strays.value,
-            *(unit.model_copy(update={"mark": unit.mark.model_copy(update={"model": "h"})}) for unit in strays.value),
+            *(
+                unit.model_copy(update={"mark": unit.mark.model_copy(update={"model": "h"})})
+                for unit in strays.value
+            ),
         )
         world = world.seeing({ORPHANS(HOST): Known(twice)})
         turned: Fact[FactValue] = Known(shuffled(twice))
@@ -144,8 +161,13 @@ def test_a_plan_is_the_same_whatever_order_things_were_seen_in(case: Case, rando
         turned = strays
     facts = {key: world.fact(key) for key in shuffled(tuple(world))} | {ORPHANS(HOST): turned}
     aim = target(wanted)
-    mixed = aim.model_copy(update={"slice": wanted.model_copy(update={"models": shuffled(wanted.models)})})
-    plans = [plan(one, where, NO_HINTS, prune=case.prune) for one, where in ((aim, world), (mixed, Observed(facts)))]
+    mixed = aim.model_copy(
+        update={"slice": wanted.model_copy(update={"models": shuffled(wanted.models)})}
+    )
+    plans = [
+        plan(one, where, NO_HINTS, prune=case.prune)
+        for one, where in ((aim, world), (mixed, Observed(facts)))
+    ]
     assert document(plans[0]).model_dump_json() == document(plans[1]).model_dump_json()
 
 
@@ -192,7 +214,9 @@ def test_every_prefix_of_a_plan_is_safe(case: Case) -> None:
             assert running(before, wanted) == []
         if step.kind == "stop" and step.keeps:
             assert ("save_slots", step.target) in {
-                (other.step.kind, other.step.target) for other in planned.steps if other.number in done
+                (other.step.kind, other.step.target)
+                for other in planned.steps
+                if other.number in done
             }
 
 
@@ -207,7 +231,11 @@ def test_a_plan_counts_every_conversation_that_there_is_no_room_for(case: Case) 
     for step in stops:
         if step.unsavable:
             assert step.keeps
-            said = [one for one in (*planned.notes, *planned.refusals) if one.startswith(step.model) and without_place(one)]
+            said = [
+                one
+                for one in (*planned.notes, *planned.refusals)
+                if one.startswith(step.model) and without_place(one)
+            ]
             model = wanted_slice(case).model(step.model)
             assert said
             assert model is not None
@@ -225,7 +253,9 @@ def memory_is_enough(wanted: Slice, model_name: str, world: Observed) -> bool:
     if model is None or gpu is None or not gpu.cards:
         return True
     need = model.vram_bytes or 0
-    return gpu.free >= need and all(gpu.only(card).free * len(model.gpus) >= need for card in model.gpus)
+    return gpu.free >= need and all(
+        gpu.only(card).free * len(model.gpus) >= need for card in model.gpus
+    )
 
 
 def running(world: Observed, wanted: Slice) -> list[str]:
@@ -236,7 +266,9 @@ def running(world: Observed, wanted: Slice) -> list[str]:
 @QUICK
 @given(cases())
 def test_what_cannot_be_seen_is_never_taken_for_absent(case: Case) -> None:
-    """Whatever one fact is hidden: either the plan is refused, or it does nothing that it would not have done seeing it."""
+    """Whatever one fact is hidden: either the plan is refused, or it does nothing that it would not
+    have done seeing it.
+    """
     world = seen(case)
     clear = disruptions(made(case))
     for key in world:
@@ -245,13 +277,17 @@ def test_what_cannot_be_seen_is_never_taken_for_absent(case: Case) -> None:
         if reasons:
             continue
         for one in blind.steps:
-            assert not one.step.destructive or key not in one.step.reads(), f"{one.step.kind} without {key}"
+            assert not one.step.destructive or key not in one.step.reads(), (
+                f"{one.step.kind} without {key}"
+            )
         if "wake" not in {one.step.kind for one in blind.steps}:
             assert disruptions(blind) <= clear, key
 
 
 def disruptions(planned: HostPlan) -> set[tuple[str, str]]:
-    return {(one.step.kind, one.step.target) for one in planned.steps if one.step.kind in DISRUPTIVE}
+    return {
+        (one.step.kind, one.step.target) for one in planned.steps if one.step.kind in DISRUPTIVE
+    }
 
 
 @pytest.mark.parametrize("kind", ["power", "unit", "port", "claim", "gpu"])
@@ -259,7 +295,9 @@ def test_a_refusal_names_what_cannot_be_seen(kind: str) -> None:
     case = Case(says="", wanted=WantedGiven(active=("a",)))
     key = next(key for key in seen(case) if key.kind == kind)
     world = seen(case).seeing({key: NOT_SEEN})
-    assert f"{key}: it hid" in "\n".join(gate.refusals(made(case, world), world, OURS, take_over=False))
+    assert f"{key}: it hid" in "\n".join(
+        gate.refusals(made(case, world), world, OURS, take_over=False)
+    )
 
 
 @QUICK
@@ -274,7 +312,9 @@ def test_every_step_has_a_cause_and_every_difference_a_step_or_a_reason(case: Ca
             assert change in planned.ignored
             continue
         subject = getattr(change, "model", HOST)
-        covered = any(step.kind in COVERED_BY[change.kind] and step.target == subject for step in steps)
+        covered = any(
+            step.kind in COVERED_BY[change.kind] and step.target == subject for step in steps
+        )
         assert covered or planned.refusals, change
     subjects = {getattr(change, "model", HOST) for change in changes}
     assert {step.target for step in steps if isinstance(step, ModelStep)} <= subjects
@@ -304,7 +344,9 @@ def test_a_saved_plan_fits_exactly_the_plans_of_the_same_meaning(saved: Case, no
         update={
             "notes": ("somebody asks", *after.notes),
             "seconds": 12.0,
-            "steps": tuple(one.model_copy(update={"note": "3 requests in flight"}) for one in after.steps),
+            "steps": tuple(
+                one.model_copy(update={"note": "3 requests in flight"}) for one in after.steps
+            ),
         }
     )
     assert not stale(busier, after)
@@ -328,13 +370,24 @@ def test_a_stale_plan_shows_what_is_no_longer_done_and_what_is_new() -> None:
 
 ORIGINS = [
     (PROVENANCE, "desired 4f1c2ab (committed, clean)"),
-    (PROVENANCE.model_copy(update={"state": "modified"}), "desired 4f1c2ab + uncommitted changes (modified)"),
-    (PROVENANCE.model_copy(update={"state": "untracked"}), "desired 4f1c2ab + uncommitted changes (untracked)"),
-    (Provenance(digest="v1:sha256:" + "ab" * 32, state="not in git"), "desired abababa (not in git)"),
+    (
+        PROVENANCE.model_copy(update={"state": "modified"}),
+        "desired 4f1c2ab + uncommitted changes (modified)",
+    ),
+    (
+        PROVENANCE.model_copy(update={"state": "untracked"}),
+        "desired 4f1c2ab + uncommitted changes (untracked)",
+    ),
+    (
+        Provenance(digest="v1:sha256:" + "ab" * 32, state="not in git"),
+        "desired abababa (not in git)",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("provenance", "said"), ORIGINS, ids=lambda value: getattr(value, "state", ""))
+@pytest.mark.parametrize(
+    ("provenance", "said"), ORIGINS, ids=lambda value: getattr(value, "state", "")
+)
 def test_every_plan_says_where_its_wish_was_read(provenance: Provenance, said: str) -> None:
     planned = made(Case(says="", wanted=WantedGiven(active=("a",))))
     written = plan_document(Plan(provenance=provenance, hosts=(planned,)))

@@ -34,7 +34,11 @@ def test_a_rollback_is_the_plan_that_would_lead_to_last_good(case: Case) -> None
     failing = good.model_copy(update={"active": ("a",) if good.active != ("a",) else ("b",)})
     world = seen(case)
     failure = Quarantine(
-        key=attempt_key(failing, digest(failing), world), reason="StartFailed", message="it died", run=1, since=instant(0.0)
+        key=attempt_key(failing, digest(failing), world),
+        reason="StartFailed",
+        message="it died",
+        run=1,
+        since=instant(0.0),
     )
     known = Hints(last_good=good, last_good_digest=digest(good), quarantine=failure)
     aim = policy.aim(failing, known, world, now=instant(1.0))
@@ -42,7 +46,9 @@ def test_a_rollback_is_the_plan_that_would_lead_to_last_good(case: Case) -> None
     models = good.model_copy(update={"power": None, "active": nothing_ran})
     assert (aim.mode, aim.target) == ("heal", target(models))
     back = plan(aim.target, world, known, mode=aim.mode, prune=case.prune)
-    assert back.model_copy(update={"mode": "forward"}) == plan(target(models), world, known, prune=case.prune)
+    assert back.model_copy(update={"mode": "forward"}) == plan(
+        target(models), world, known, prune=case.prune
+    )
 
 
 def later(since: Instant, seconds: float) -> Instant:
@@ -74,7 +80,9 @@ def test_failures_are_counted_across_restarts_and_grow_the_wait(failures: int) -
     assert wait is not None
     least = next_delay(policy.RETRY, failures, 0.0)
     assert least <= wait <= least * (1 + policy.RETRY.jitter)
-    assert policy.next_look(retold(case), now=later(quarantine.since, 5.0)) == pytest.approx(wait - 5.0)
+    assert policy.next_look(retold(case), now=later(quarantine.since, 5.0)) == pytest.approx(
+        wait - 5.0
+    )
     assert not policy.retry_is_due(retold(case), later(quarantine.since, wait * 0.99))
     assert policy.retry_is_due(retold(case), later(quarantine.since, wait * 1.01))
     assert policy.next_look(retold(case), now=later(quarantine.since, wait * 1.01)) is None
@@ -84,7 +92,11 @@ def test_failures_are_counted_across_restarts_and_grow_the_wait(failures: int) -
 def test_nothing_expires_while_the_clock_is_behind_the_journal(failures: int) -> None:
     failed = Happened(run=("b",), ended="failed", said="it died", hours_ago=0.0)
     known = retold(Case(says="", wanted=WantedGiven(active=("b",)), journal=(failed,) * failures))
-    held = replace(known, newest_at=1e12, held=Held(hold=Hold(host=HOST, reason="a game", until=5.0), since=instant(1.0)))
+    held = replace(
+        known,
+        newest_at=1e12,
+        held=Held(hold=Hold(host=HOST, reason="a game", until=5.0), since=instant(1.0)),
+    )
     assert policy.holding(held, now=instant(1e11)) is not None
     assert not policy.retry_is_due(held, now=instant(1e11))
     assert policy.holding(held, now=instant(1e12)) is None
@@ -96,12 +108,19 @@ HOUR = 3600.0
 UNTIL = 1000.0 + 2 * HOUR
 GAME = Hints(held=Held(hold=Hold(host=HOST, reason="a game", until=UNTIL), since=instant(1000.0)))
 FAILED_ONCE = Quarantine(
-    key="v1:slice:" + "f" * 64, reason="StartFailed", message="it died", run=1, since=instant(1000.0), attempts=5
+    key="v1:slice:" + "f" * 64,
+    reason="StartFailed",
+    message="it died",
+    run=1,
+    since=instant(1000.0),
+    attempts=5,
 )
 
 
 @given(st.floats(-HOUR, 12 * HOUR), st.floats(0.0, 12 * HOUR))
-def test_a_clock_that_was_put_forward_ends_nothing_before_its_time(jump: float, passed: float) -> None:
+def test_a_clock_that_was_put_forward_ends_nothing_before_its_time(
+    jump: float, passed: float
+) -> None:
     now = Instant(at=1000.0 + passed + jump, boot_id="boot", boot=1000.0 + passed)
     known = replace(GAME, quarantine=FAILED_ONCE)
     early = policy.TOLERATED_JUMP_SECONDS
@@ -125,7 +144,11 @@ def test_another_wish_and_a_retry_begin_to_count_anew() -> None:
     other = Happened(run=("a",), ended="failed", said="it died")
     counted: Callable[..., int] = lambda *journal: (  # noqa: E731 - a fold in one line
         quarantine.attempts
-        if (quarantine := retold(Case(says="", wanted=WantedGiven(active=("b",)), journal=journal)).quarantine)
+        if (
+            quarantine := retold(
+                Case(says="", wanted=WantedGiven(active=("b",)), journal=journal)
+            ).quarantine
+        )
         else 0
     )
     assert counted(failed, failed) == 2

@@ -1,4 +1,6 @@
-"""Whatever is written, and whenever old rows are forgotten: what is kept says the same of every host."""
+"""Whatever is written, and whenever old rows are forgotten: what is kept says the same of every
+host.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,11 @@ from reconciler.store.journal_file import JournalFile
 from tests.clocks import StoppedClock, instant
 from tests.sample_worlds import PROVENANCE, identity, model, slice_of
 
-SLICES = [slice_of((), model("a")), slice_of(("a",), model("a")), slice_of(None, model("a"), model("b"))]
+SLICES = [
+    slice_of((), model("a")),
+    slice_of(("a",), model("a")),
+    slice_of(None, model("a"), model("b")),
+]
 DIGESTS = [digest(slice_) for slice_ in SLICES]
 FEW = Retention(runs=3, seconds=100.0, slack=0.0)
 
@@ -44,22 +50,37 @@ MODELS = st.sampled_from(["a", "b"])
 RUNS = st.integers(1, 12)
 WISHES = st.integers(0, 2).map(lambda index: {"slice": SLICES[index], "digest": DIGESTS[index]})
 KEYS = st.sampled_from(DIGESTS)
-STEPS = st.sampled_from(["start", "stop", "await_healthy", "shutdown", "suspend", "await_down", "wake"])
+STEPS = st.sampled_from(
+    ["start", "stop", "await_healthy", "shutdown", "suspend", "await_down", "wake"]
+)
 SECONDS = st.floats(0, 60)
 
 
 def run_opened(host: str, wish: dict[str, Any], mode: Any, key: str, generation: int) -> RunOpened:
     return RunOpened(
-        host=host, mode=mode, key=key, generation=generation, trigger="apply", provenance=PROVENANCE, plan=("start a",), **wish
+        host=host,
+        mode=mode,
+        key=key,
+        generation=generation,
+        trigger="apply",
+        provenance=PROVENANCE,
+        plan=("start a",),
+        **wish,
     )
 
 
 OPENED = st.builds(
-    run_opened, HOSTS, WISHES, st.sampled_from(["forward", "rollback", "heal", "release"]), KEYS, st.integers(1, 5)
+    run_opened,
+    HOSTS,
+    WISHES,
+    st.sampled_from(["forward", "rollback", "heal", "release"]),
+    KEYS,
+    st.integers(1, 5),
 )
 CLOSED = st.builds(
-    RunClosed, host=HOSTS, run=RUNS, verdict=st.sampled_from(["promoted", "failed", "interrupted"]), reason=st.just("Failed"),
-    key=st.none() | KEYS, quarantines=st.booleans(), log=st.just(("last line",)),
+    RunClosed, host=HOSTS, run=RUNS, verdict=st.sampled_from(["promoted", "failed", "interrupted"]),
+    reason=st.just("Failed"), key=st.none() | KEYS, quarantines=st.booleans(),
+    log=st.just(("last line",)),
 )  # fmt: skip
 RECORDS: st.SearchStrategy[Record] = st.one_of(
     OPENED,
@@ -88,7 +109,9 @@ PASSING = st.floats(-50, 150)
 
 def known(rows: Iterable[Row]) -> dict[str, Hints]:
     """Return all that is known but durations and the moment, of hosts of which anything is."""
-    hints = {host: replace(hints, durations={}, newest_at=0.0) for host, hints in fold(rows).items()}
+    hints = {
+        host: replace(hints, durations={}, newest_at=0.0) for host, hints in fold(rows).items()
+    }
     return {host: one for host, one in hints.items() if one != Hints()}
 
 
@@ -99,12 +122,20 @@ def outlines(rows: Iterable[Row]) -> list[Outline]:
 def written(records: Iterable[tuple[Record, float]]) -> list[Row]:
     rows: list[Row] = []
     for record, passed in records:
-        rows.append(Row(seq=len(rows) + 1, when=instant((rows[-1].at if rows else 1000.0) + passed), record=record))
+        rows.append(
+            Row(
+                seq=len(rows) + 1,
+                when=instant((rows[-1].at if rows else 1000.0) + passed),
+                record=record,
+            )
+        )
     return rows
 
 
 @given(st.lists(st.tuples(RECORDS, PASSING), min_size=1, max_size=30), st.data())
-def test_what_is_restated_makes_up_for_any_rows_that_are_forgotten(records: Any, chance: Any) -> None:
+def test_what_is_restated_makes_up_for_any_rows_that_are_forgotten(
+    records: Any, chance: Any
+) -> None:
     rows = written(records)
     first = chance.draw(st.integers(1, len(rows)))
     carry = carried(rows, rows[first - 1 :])
@@ -113,7 +144,9 @@ def test_what_is_restated_makes_up_for_any_rows_that_are_forgotten(records: Any,
 
 
 @given(st.lists(st.tuples(RECORDS, PASSING), min_size=1, max_size=30), PASSING)
-def test_neither_more_runs_nor_older_rows_than_allowed_are_kept_and_none_is_forgotten_early(records: Any, passed: float) -> None:
+def test_neither_more_runs_nor_older_rows_than_allowed_are_kept_and_none_is_forgotten_early(
+    records: Any, passed: float
+) -> None:
     rows = written(records)
     now = rows[-1].at + passed
     first = first_kept(outlines(rows), now, FEW)

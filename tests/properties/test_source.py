@@ -24,11 +24,33 @@ WORDS = st.sampled_from(
     *[": ", "- ", "\n", "  ", "[", "]", "{", "}", ", ", "&a ", "*a ", "!t ", "'", '"', "\\", "# ", "|", ">", "? ", "\t", "%"]]
 )  # fmt: skip
 ALMOST_YAML = st.lists(WORDS, max_size=30).map("".join)
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["fake", "a", "10s"])
-KEYS = st.text(max_size=5) | st.sampled_from(
-    [*Desired.model_fields, *Inventory.model_fields, "engine", "kind", "port", "a", "host", "access", "engines", "fake"]
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["fake", "a", "10s"])
 )
-TREES = st.recursive(SCALARS, lambda part: st.lists(part, max_size=3) | st.dictionaries(KEYS, part, max_size=4), max_leaves=12)
+KEYS = st.text(max_size=5) | st.sampled_from(
+    [
+        *Desired.model_fields,
+        *Inventory.model_fields,
+        "engine",
+        "kind",
+        "port",
+        "a",
+        "host",
+        "access",
+        "engines",
+        "fake",
+    ]
+)
+TREES = st.recursive(
+    SCALARS,
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(KEYS, part, max_size=4),
+    max_leaves=12,
+)
 
 QUICK = settings(deadline=None, max_examples=60)
 """Every example may ask git."""
@@ -55,7 +77,10 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
 def test_any_values_are_read_or_refused(desired: Any, inventory: Any) -> None:
     beside = {"version": 1, "models": {"a": {"engine": "fake"}}}
     with suppress(ConfigError):
-        read(written(desired), written({**beside, **inventory} if isinstance(inventory, dict) else inventory))
+        read(
+            written(desired),
+            written({**beside, **inventory} if isinstance(inventory, dict) else inventory),
+        )
 
 
 @QUICK
@@ -97,17 +122,30 @@ def quoted(text: str) -> str:
     return '"' + "".join(f"\\U{ord(character):08x}" for character in text) + '"'
 
 
-HOSTS: dict[str, Any] = {"box": {"access": "fake", "engines": {"fake": {"context": 5}}}, "other": {"power": "fake"}}
+HOSTS: dict[str, Any] = {
+    "box": {"access": "fake", "engines": {"fake": {"context": 5}}},
+    "other": {"power": "fake"},
+}
 MODELS: dict[str, Any] = {
-    "small": {"host": "box", "engine": {"kind": "fake", "args": ["-x"]}, "port": 81, "vram": "1 GiB"},
+    "small": {
+        "host": "box",
+        "engine": {"kind": "fake", "args": ["-x"]},
+        "port": 81,
+        "vram": "1 GiB",
+    },
     "large": {"host": "box", "engine": {"kind": "strict", "weights": "/w"}, "stable_for": "2m"},
     "far": {"host": "other", "engine": "fake"},
 }
-WISH: dict[str, Any] = {"version": 1, "hosts": {"box": {"active": ["small"]}, "other": {"power": "on", "active": []}}}
+WISH: dict[str, Any] = {
+    "version": 1,
+    "hosts": {"box": {"active": ["small"]}, "other": {"power": "on", "active": []}},
+}
 
 
 def digests(desired: dict[str, Any], inventory: dict[str, Any]) -> dict[str, str]:
-    return {name: digest(slice_) for name, slice_ in read(written(desired), written(inventory)).items()}
+    return {
+        name: digest(slice_) for name, slice_ in read(written(desired), written(inventory)).items()
+    }
 
 
 def changed(tree: Any, path: tuple[str, ...], value: Any) -> Any:
@@ -142,7 +180,11 @@ def test_comments_move_no_slice(remark: str) -> None:
 @QUICK
 @given(st.text(max_size=20).filter(lambda text: text.isprintable()))
 def test_descriptions_move_no_slice(text: str) -> None:
-    files = changed(changed(FILES, ("hosts", "box", "description"), text), ("models", "small", "description"), text)
+    files = changed(
+        changed(FILES, ("hosts", "box", "description"), text),
+        ("models", "small", "description"),
+        text,
+    )
     wish = changed({**WISH, "description": text}, ("hosts", "box", "description"), text)
     assert digests(wish, {**files, "description": text}) == BEFORE
 
@@ -165,10 +207,18 @@ def test_what_concerns_another_host_moves_no_slice(port: int, active: list[str])
         (("hosts", "box", "engines", "fake", "context"), 6),
     ],
 )
-def test_what_reaches_the_command_moves_the_model_and_its_slice_alone(path: tuple[str, ...], value: Any) -> None:
-    before, after = (read(written(WISH), written(files))["box"] for files in (FILES, changed(FILES, path, value)))
+def test_what_reaches_the_command_moves_the_model_and_its_slice_alone(
+    path: tuple[str, ...], value: Any
+) -> None:
+    before, after = (
+        read(written(WISH), written(files))["box"] for files in (FILES, changed(FILES, path, value))
+    )
     assert digest(after) != digest(before)
-    moved = {model.name for model, old in zip(after.models, before.models, strict=True) if model.digest != old.digest}
+    moved = {
+        model.name
+        for model, old in zip(after.models, before.models, strict=True)
+        if model.digest != old.digest
+    }
     assert moved == {"small"}
 
 
@@ -186,7 +236,11 @@ def test_what_reaches_the_command_moves_the_model_and_its_slice_alone(path: tupl
         (("models", "small", "conversations"), "drop"),
     ],
 )
-def test_what_does_not_reach_the_command_moves_the_slice_and_no_unit(path: tuple[str, ...], value: Any) -> None:
-    before, after = (read(written(WISH), written(files))["box"] for files in (FILES, changed(FILES, path, value)))
+def test_what_does_not_reach_the_command_moves_the_slice_and_no_unit(
+    path: tuple[str, ...], value: Any
+) -> None:
+    before, after = (
+        read(written(WISH), written(files))["box"] for files in (FILES, changed(FILES, path, value))
+    )
     assert digest(after) != digest(before)
     assert [model.digest for model in after.models] == [model.digest for model in before.models]

@@ -1,4 +1,6 @@
-"""The laws of a step, for every kind there is: a kind that is added is held to them without another line here."""
+"""The laws of a step, for every kind there is: a kind that is added is held to them without another
+line here.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,16 @@ from reconciler.model.facts import (
     Weights,
 )
 from reconciler.model.gpu import GIB, Card, Gpu, Holder
-from reconciler.model.observed import ANSWERED, CLAIM, AnyFactKey, FactKey, FactKind, FactValue, Observed, V
+from reconciler.model.observed import (
+    ANSWERED,
+    CLAIM,
+    AnyFactKey,
+    FactKey,
+    FactKind,
+    FactValue,
+    Observed,
+    V,
+)
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, Login, Power, PowerState
 from reconciler.model.preparation import Prepared
@@ -60,20 +71,27 @@ MODELS, PORTS = ("a", "b"), (8080, 8081)
 IDENTITIES = (identity(1), identity(2), PREDICTED_IDENTITY)
 DIGESTS = ("v1:sha256:" + "1" * 64, "v1:sha256:" + "2" * 64)
 SIZES = (0, GIB, 16 * GIB, 24 * GIB)
-TRIED: tuple[tuple[Restored, ...], ...] = ((), ("open",), ("proven",), ("failed",), ("open", "open", "open"))
+TRIED: tuple[tuple[Restored, ...], ...] = (
+    (),
+    ("open",),
+    ("proven",),
+    ("failed",),
+    ("open", "open", "open"),
+)
 SLEEPERS = tuple(Sleeper(model=model, port=port) for model, port in zip(MODELS, PORTS, strict=True))
 NOT_SEEN = Unknown("it hid")
 
 SHARES = (
-    (), (Share(card=0, need_bytes=GIB),), (Share(card=1, need_bytes=GIB), Share(card=0, need_bytes=16 * GIB, frees_bytes=GIB)),
+    (), (Share(card=0, need_bytes=GIB),),
+    (Share(card=1, need_bytes=GIB), Share(card=0, need_bytes=16 * GIB, frees_bytes=GIB)),
 )  # fmt: skip
 
 FIELDS: dict[str, tuple[Any, ...]] = {
-    "host": (HOST,), "model": ("a",), "port": (8080,), "digest": DIGESTS, "deadline": (60.0,), "need_bytes": SIZES,
-    "frees_bytes": SIZES, "shares": SHARES, "required": (True, False), "keeps": (True, False), "unsavable": (0, 2),
-    "fingerprint": ("", "another"), "identity": (None, *IDENTITIES),
-    "models": ((), ("a",), MODELS), "own": ((), (7,)), "force": (False, True),
-    "checks": (False, True), "checked": (False, True),
+    "host": (HOST,), "model": ("a",), "port": (8080,), "digest": DIGESTS, "deadline": (60.0,),
+    "need_bytes": SIZES, "frees_bytes": SIZES, "shares": SHARES, "required": (True, False),
+    "keeps": (True, False), "unsavable": (0, 2), "fingerprint": ("", "another"),
+    "identity": (None, *IDENTITIES), "models": ((), ("a",), MODELS), "own": ((), (7,)),
+    "force": (False, True), "checks": (False, True), "checked": (False, True),
     "ends": ("off", "suspended"),
 }  # fmt: skip
 """What each field of any step may be."""
@@ -82,8 +100,12 @@ FIELDS: dict[str, tuple[Any, ...]] = {
 def units() -> Iterator[Unit | None]:
     """Return both ordinary ones first: no unit, and one whose leader runs."""
     yield None
-    for who, made_from, leader, started_at in product(IDENTITIES, DIGESTS, (True, False), (None, 5.0)):
-        yield unit("a", 1, digest=made_from, leader=leader, started_at=started_at).model_copy(update={"identity": who})
+    for who, made_from, leader, started_at in product(
+        IDENTITIES, DIGESTS, (True, False), (None, 5.0)
+    ):
+        yield unit("a", 1, digest=made_from, leader=leader, started_at=started_at).model_copy(
+            update={"identity": who}
+        )
 
 
 def activities() -> Iterator[Activity]:
@@ -105,7 +127,9 @@ def saves() -> Iterator[Saved]:
 
 def gpus() -> Iterator[Gpu]:
     yield Gpu()
-    for total, free, holders in product(SIZES, SIZES, ((), (Holder(pid=7),), (Holder(pid=7, bytes=GIB),))):
+    for total, free, holders in product(
+        SIZES, SIZES, ((), (Holder(pid=7),), (Holder(pid=7, bytes=GIB),))
+    ):
         card = Card(total=total, free=min(free, total), holders=holders)
         yield Gpu(cards=(card,))
         yield Gpu(cards=(card, Card(index=1, total=16 * GIB, free=16 * GIB)))
@@ -114,26 +138,42 @@ def gpus() -> Iterator[Gpu]:
 
 VALUES: dict[FactKind, tuple[FactValue, ...]] = {
     "contact": (Contact(boot_id="boot"),),
-    "testimony": (None, *(power.Testimony(state=state, words="it says so") for state in get_args(PowerState))),
+    "testimony": (
+        None,
+        *(power.Testimony(state=state, words="it says so") for state in get_args(PowerState)),
+    ),
     "canary": (Canary(address="the gateway"),),
     "power": tuple(Power(state=state) for state in get_args(PowerState)),
-    "guards": (Guards(), Guards(logins=(Login(user="ana", place="tty1"),)), Guards(wake_problem=Reason("its card is deaf"))),
+    "guards": (
+        Guards(),
+        Guards(logins=(Login(user="ana", place="tty1"),)),
+        Guards(wake_problem=Reason("its card is deaf")),
+    ),
     "prepared": tuple(Prepared(digest=digest) for digest in (*DIGESTS, "")),
     "claim": (None, Claim(controller="x", name="x", directory="/", at=0.0)),
     "gpu": tuple(gpus()),
     "orphans": ((), (unit("gone"),)),
     "unit": tuple(units()),
-    "port": (PortState(), *(PortState(owner=PortOwner(pid=9, name="it", model=model)) for model in (None, *MODELS))),
-    "health": tuple(Health(phase=phase, message="as it is") for phase in ("ready", *get_args(Phase))),
+    "port": (
+        PortState(),
+        *(PortState(owner=PortOwner(pid=9, name="it", model=model)) for model in (None, *MODELS)),
+    ),
+    "health": tuple(
+        Health(phase=phase, message="as it is") for phase in ("ready", *get_args(Phase))
+    ),
     "answered": tuple(Answer(identity=who) for who in (None, *IDENTITIES)),
     "activity": tuple(activities()),
     "saved": tuple(saves()),
     "weights": tuple(
-        Weights(path="a", exists=True, problem=bad, keepable=keep) for bad in ("", "gone") for keep in (True, False)
+        Weights(path="a", exists=True, problem=bad, keepable=keep)
+        for bad in ("", "gone")
+        for keep in (True, False)
     ),
     "binary": (Binary(path="llama-server"), Binary(path="llama-server", problem=Reason("gone"))),
     "flags": (Flags(), Flags(problem="--x: unknown to llama-server")),
-    "fingerprint": tuple(Fingerprint(digest=model, changed_at=at) for model in MODELS for at in (0.0, 9.0)),
+    "fingerprint": tuple(
+        Fingerprint(digest=model, changed_at=at) for model in MODELS for at in (0.0, 9.0)
+    ),
 }
 """What may be seen of each kind of fact, the ordinary first."""
 
@@ -157,7 +197,10 @@ class Watched(Observed):
 
 def steps(kind: type[Step]) -> st.SearchStrategy[Step]:
     fields = FIELDS | ({"models": (SLEEPERS,)} if kind is Wake else {})
-    return st.builds(kind, **{name: st.sampled_from(fields[name]) for name in kind.model_fields if name != "kind"})
+    return st.builds(
+        kind,
+        **{name: st.sampled_from(fields[name]) for name in kind.model_fields if name != "kind"},
+    )
 
 
 def ordinary(kind: FactKind) -> st.SearchStrategy[FactValue]:
@@ -166,13 +209,19 @@ def ordinary(kind: FactKind) -> st.SearchStrategy[FactValue]:
 
 
 def mostly_ordinary(kind: FactKind) -> st.SearchStrategy[FactValue]:
-    """Return what is ordinary two times in three, or a world of many facts would nearly always be a broken one."""
-    return st.sampled_from((True, True, False)).flatmap(lambda well: ordinary(kind) if well else st.sampled_from(VALUES[kind]))
+    """Return what is ordinary two times in three, or a world of many facts would nearly always be a
+    broken one.
+    """
+    return st.sampled_from((True, True, False)).flatmap(
+        lambda well: ordinary(kind) if well else st.sampled_from(VALUES[kind])
+    )
 
 
 @st.composite
 def situations(draw: st.DrawFn, kind: type[Step]) -> Situation:
-    """Return a step and a world around it: all is well, or one fact in a while is odd and one is hidden."""
+    """Return a step and a world around it: all is well, or one fact in a while is odd and one is
+    hidden.
+    """
     step = draw(steps(kind))
     well = draw(st.booleans())
     beside = (CLAIM(HOST), ANSWERED(HOST, "b"))
@@ -185,7 +234,9 @@ def situations(draw: st.DrawFn, kind: type[Step]) -> Situation:
 
 
 def every(kind: type[Step], law: Callable[[Step, Observed], bool]) -> None:
-    """Hold a law in many situations; it returns whether it had anything to say, and must have had at least once."""
+    """Hold a law in many situations; it returns whether it had anything to say, and must have had
+    at least once.
+    """
     spoke: list[bool] = []
 
     @QUICK
@@ -233,7 +284,9 @@ def test_a_step_that_holds_is_predicted_to_change_nothing(kind: type[Step]) -> N
 
 
 @EVERY_KIND
-def test_a_step_predicts_nothing_outside_what_it_reads_and_signs_what_it_predicts(kind: type[Step]) -> None:
+def test_a_step_predicts_nothing_outside_what_it_reads_and_signs_what_it_predicts(
+    kind: type[Step],
+) -> None:
     def law(step: Step, world: Observed) -> bool:
         after = step.predict(world)
         touched = {key for key in after if after.fact(key) != world.fact(key)}
@@ -259,8 +312,12 @@ def test_a_step_looks_at_nothing_outside_what_it_reads(kind: type[Step]) -> None
 
 
 @EVERY_KIND
-def test_what_ends_a_wait_is_looked_at_while_it_is_waited_and_so_is_what_the_step_changed(kind: type[Step]) -> None:
-    """A wake and what sends a host down change all of it, which is looked at anew before anything else is planned."""
+def test_what_ends_a_wait_is_looked_at_while_it_is_waited_and_so_is_what_the_step_changed(
+    kind: type[Step],
+) -> None:
+    """A wake and what sends a host down change all of it, which is looked at anew before anything
+    else is planned.
+    """
 
     def law(step: Step, world: Observed) -> bool:
         looked, watched = set(step.looks(world)), Watched(world)
@@ -276,11 +333,16 @@ def test_what_ends_a_wait_is_looked_at_while_it_is_waited_and_so_is_what_the_ste
 
 
 @EVERY_KIND
-def test_what_a_step_says_depends_on_its_reads_alone_and_not_on_their_order(kind: type[Step]) -> None:
+def test_what_a_step_says_depends_on_its_reads_alone_and_not_on_their_order(
+    kind: type[Step],
+) -> None:
     def law(step: Step, world: Observed) -> bool:
         same = Observed({key: world.fact(key) for key in reversed(step.reads())})
         assert step.blocked_by(same) == step.blocked_by(world) == step.blocked_by(world)
-        assert (step.holds(same), step.cannot_succeed_reason(same)) == (step.holds(world), step.cannot_succeed_reason(world))
+        assert (step.holds(same), step.cannot_succeed_reason(same)) == (
+            step.holds(world),
+            step.cannot_succeed_reason(world),
+        )
         return True
 
     every(kind, law)
@@ -292,7 +354,9 @@ def test_hiding_a_fact_never_makes_a_step_hold(kind: type[Step]) -> None:
 
     def law(step: Step, world: Observed) -> bool:
         assert not step.holds(Observed())
-        holds_when_hidden = [key for key in step.reads() if step.holds(world.seeing({key: NOT_SEEN}))]
+        holds_when_hidden = [
+            key for key in step.reads() if step.holds(world.seeing({key: NOT_SEEN}))
+        ]
         assert not holds_when_hidden or step.holds(world)
         return not step.holds(world)
 
@@ -300,7 +364,9 @@ def test_hiding_a_fact_never_makes_a_step_hold(kind: type[Step]) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.destructive], ids=name_of)
-def test_any_unknown_among_the_reads_of_a_destructive_step_blocks_it_by_name(kind: type[Step]) -> None:
+def test_any_unknown_among_the_reads_of_a_destructive_step_blocks_it_by_name(
+    kind: type[Step],
+) -> None:
     def law(step: Step, world: Observed) -> bool:
         for key in step.reads():
             assert f"{key}: it hid" in step.blocked_by(world.seeing({key: NOT_SEEN}))

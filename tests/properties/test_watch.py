@@ -1,4 +1,6 @@
-"""Whatever is edited and asked for while a watch runs, in any order: in the end the world is as the file says."""
+"""Whatever is edited and asked for while a watch runs, in any order: in the end the world is as the
+file says.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ SETTLED = 1500.0
 """Longer than the longest wait after a failure."""
 
 Deed: TypeAlias = Literal[
-    "edit", "other edit", "broken", "definition", "apply", "retry", "hold", "release", "hold now", "resume", "rollback",
-    "crash", "talk", "bad model", "good models",
+    "edit", "other edit", "broken", "definition", "apply", "retry", "hold", "release", "hold now",
+    "resume", "rollback", "crash", "talk", "bad model", "good models",
 ]  # fmt: skip
 DEEDS = ("edit", "edit", *get_args(Deed))
 
@@ -38,7 +40,12 @@ class Act:
     then: float
 
 
-acts = st.builds(Act, st.sampled_from(DEEDS), st.sampled_from(ACTIVES), st.sampled_from((0.0, 0.01, 0.3, 2.0, 20.0)))
+acts = st.builds(
+    Act,
+    st.sampled_from(DEEDS),
+    st.sampled_from(ACTIVES),
+    st.sampled_from((0.0, 0.01, 0.3, 2.0, 20.0)),
+)
 
 
 class Somebody:
@@ -53,7 +60,10 @@ class Somebody:
     def write(self) -> None:
         """Define both models, on ports of their own only when both are wanted."""
         ports = {"a": PORT_NUMBER, "b": PORT_NUMBER + 1 if len(self.active) > 1 else PORT_NUMBER}
-        models = tuple(model(name, port=ports[name], digest=digest([name, self.versions[name], ports[name]])) for name in "ab")
+        models = tuple(
+            model(name, port=ports[name], digest=digest([name, self.versions[name], ports[name]]))
+            for name in "ab"
+        )
         self.watched.edit(want(*self.active).model_copy(update={"models": models}))
 
     def does(self, act: Act) -> None:
@@ -62,7 +72,9 @@ class Somebody:
                 self.active = act.active
                 self.write()
             case "other edit":
-                self.watched.edit(self.watched.stage.wanted, PROVENANCE.model_copy(update={"commit": "f" * 40}))
+                self.watched.edit(
+                    self.watched.stage.wanted, PROVENANCE.model_copy(update={"commit": "f" * 40})
+                )
             case "broken":
                 self.watched.edits.write("ConfigError: it is broken")
                 self.watched.edits.write(self.watched.now())

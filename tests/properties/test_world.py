@@ -1,4 +1,6 @@
-"""Whatever people, clients and the world do to one host, in any order, its controller keeps its promises."""
+"""Whatever people, clients and the world do to one host, in any order, its controller keeps its
+promises.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,22 @@ from tests.sample_worlds import HOST, PORT_NUMBER, model
 ACTIVES = ((), ("a",), ("b",), ("a", "b"))
 POWERS = (None, None, "on", "off", "suspend")
 POWERED = ("on", "off", "off", "suspend")
-ACTORS = ("claims", "prefetch", "stop", "start", "restore", "save", "shutdown", "suspend", "cut", "wake")
+ACTORS = (
+    "claims",
+    "prefetch",
+    "stop",
+    "start",
+    "restore",
+    "save",
+    "shutdown",
+    "suspend",
+    "cut",
+    "wake",
+)
 FAULTS: tuple[Fault, ...] = ("refuses", "lies", "late", "hangs")
 FACTS = (
-    "contact", "claim", "testimony", "gpu", "units", "port", "binary", "flags", "log", "health", "activity", "answer", "weights",
-    "saved", "fingerprint", "guards", "canary", "network",
+    "contact", "claim", "testimony", "gpu", "units", "port", "binary", "flags", "log", "health",
+    "activity", "answer", "weights", "saved", "fingerprint", "guards", "canary", "network",
 )  # fmt: skip
 NETWORK = ("contact", "canary")
 DESCENTS: tuple[Descent, ...] = ("goes", "stays", "hangs")
@@ -58,8 +71,8 @@ Trouble: TypeAlias = int | str | tuple[str, Fault] | None
 names = st.sampled_from(("a", "b"))
 WELL: st.SearchStrategy[Trouble] = st.just("")
 TROUBLES: st.SearchStrategy[Trouble] = st.one_of(
-    WELL, WELL, WELL, st.none(), st.integers(0, 150), st.tuples(st.sampled_from(ACTORS), st.sampled_from(FAULTS)),
-    st.sampled_from(FACTS),
+    WELL, WELL, WELL, st.none(), st.integers(0, 150),
+    st.tuples(st.sampled_from(ACTORS), st.sampled_from(FAULTS)), st.sampled_from(FACTS),
 )  # fmt: skip
 
 
@@ -68,8 +81,13 @@ def defined(name: str, version: int, port: int) -> ModelSpec:
 
 
 def fingerprints(name: str, version: int) -> dict[str, str]:
-    """Return what a conversation depends on with two definitions of which the second only moved the model's port, or whatever."""
-    return {defined(name, version, port).digest: f"{name}, build {version // 2}" for port in (PORT_NUMBER, PORT_NUMBER + 1)}
+    """Return what a conversation depends on with two definitions of which the second only moved the
+    model's port, or whatever.
+    """
+    return {
+        defined(name, version, port).digest: f"{name}, build {version // 2}"
+        for port in (PORT_NUMBER, PORT_NUMBER + 1)
+    }
 
 
 class WorldMachine(RuleBasedStateMachine):
@@ -88,10 +106,15 @@ class WorldMachine(RuleBasedStateMachine):
     def want(self, active: tuple[str, ...], power: str | None) -> Slice:
         """Define both models, on ports of their own only when both are wanted."""
         port = PORT_NUMBER + 1 if len(active) > 1 else PORT_NUMBER
-        models = (defined("a", self.versions["a"], PORT_NUMBER), defined("b", self.versions["b"], port))
+        models = (
+            defined("a", self.versions["a"], PORT_NUMBER),
+            defined("b", self.versions["b"], port),
+        )
         self.before, self.stage.wanted = (
             self.stage.wanted,
-            want(*active, power=power).model_copy(update={"models": models, "enforce": self.enforce, "host": self.host}),
+            want(*active, power=power).model_copy(
+                update={"models": models, "enforce": self.enforce, "host": self.host}
+            ),
         )
         return self.before
 
@@ -123,7 +146,9 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule(trouble=TROUBLES)
     def applies(self, trouble: Trouble) -> None:
-        """Apply, with an actor that fails, a fact that is hidden, or until it is killed; None is not yet."""
+        """Apply, with an actor that fails, a fact that is hidden, or until it is killed; None is
+        not yet.
+        """
         match trouble:
             case None:
                 return
@@ -136,7 +161,9 @@ class WorldMachine(RuleBasedStateMachine):
             case "":
                 self.applied()
             case _:
-                self.world.unseen |= dict.fromkeys(NETWORK if trouble == "network" else (trouble,), "it is hidden")
+                self.world.unseen |= dict.fromkeys(
+                    NETWORK if trouble == "network" else (trouble,), "it is hidden"
+                )
                 self.applied()
                 self.world.unseen.clear()
 
@@ -149,7 +176,9 @@ class WorldMachine(RuleBasedStateMachine):
         if verdict.outcome == "refused":
             assert set(life.acts) <= claims, verdict
         if verdict.outcome in {"applied", "in_sync"}:
-            assert not self.world.is_to_be_prepared or not self.world.serving() or self.world.prepared
+            assert (
+                not self.world.is_to_be_prepared or not self.world.serving() or self.world.prepared
+            )
             assert self.stage.is_as_wanted() or self.is_left_on() or self.is_misjudged(), verdict
             again, same = self.command()
             assert again.acts == [], same
@@ -161,36 +190,64 @@ class WorldMachine(RuleBasedStateMachine):
         before = max((row.seq for row in self.stage.kept().rows()), default=0)
         life, verdict = self.stage.command(dies_at)
         begun = (row.record for row in self.stage.kept().rows() if row.seq > before)
-        aims = [self.stage.wanted, *(record.slice for record in begun if isinstance(record, RunOpened))]
+        aims = [
+            self.stage.wanted,
+            *(record.slice for record in begun if isinstance(record, RunOpened)),
+        ]
         assert [loss for loss in self.world.lost if not self.is_excused(loss, aims)] == [], verdict
         if verdict is not None:
-            told = [loss for loss in self.world.lost if loss.busy and not self.is_excused(replace(loss, busy=False), aims)]
+            told = [
+                loss
+                for loss in self.world.lost
+                if loss.busy and not self.is_excused(replace(loss, busy=False), aims)
+            ]
             assert len(told) <= verdict.lost_conversations, verdict
         self.world.lost.clear()
         packets = self.world.packets
-        assert all(sum(at <= other < at + 60.0 for other in packets) <= MOST_PACKETS for at in packets), packets
+        assert all(
+            sum(at <= other < at + 60.0 for other in packets) <= MOST_PACKETS for at in packets
+        ), packets
         packets.clear()
         self.is_misjudged()
         return life, verdict
 
     def is_left_on(self) -> bool:
-        """Return whether somebody switched the host on after it went down as wanted, and nobody is to be thrown out."""
-        down = self.stage.wanted.power == "suspend" or (self.stage.wanted.power == "off" and not self.has_accepted())
-        return down and not self.stage.wanted.enforce and self.world.power == "on" and self.hints().last_good == self.stage.wanted
+        """Return whether somebody switched the host on after it went down as wanted, and nobody is
+        to be thrown out.
+        """
+        down = self.stage.wanted.power == "suspend" or (
+            self.stage.wanted.power == "off" and not self.has_accepted()
+        )
+        return (
+            down
+            and not self.stage.wanted.enforce
+            and self.world.power == "on"
+            and self.hints().last_good == self.stage.wanted
+        )
 
     def has_accepted(self) -> bool:
         """Return whether the host accepted to go down in the boot in which it answers."""
         rows = (row.record for row in self.stage.kept().rows())
-        accepted = any(isinstance(record, ShutdownAccepted) and record.boot_id == self.world.boot_id for record in rows)
+        accepted = any(
+            isinstance(record, ShutdownAccepted) and record.boot_id == self.world.boot_id
+            for record in rows
+        )
         return accepted and self.world.answers
 
     def hints(self) -> Hints:
         return fold(self.stage.kept().rows()).get(HOST, Hints())
 
     def is_misjudged(self) -> bool:
-        """Return whether the power of the host is taken for another than it is; assert that the controller could not know."""
+        """Return whether the power of the host is taken for another than it is; assert that the
+        controller could not know.
+        """
         world, sent = self.world, self.hints().sent_down
-        observer = Observer(ports(world, self.stage.wanted, Life()), self.stage.wanted, world.clock, remembered(self.hints()))
+        observer = Observer(
+            ports(world, self.stage.wanted, Life()),
+            self.stage.wanted,
+            world.clock,
+            remembered(self.hints()),
+        )
         key = POWER(HOST)
         judged = world.clock.run(observer.look, [key]).value(key)
         if judged is None or judged.state == world.power:
@@ -210,7 +267,8 @@ class WorldMachine(RuleBasedStateMachine):
     def is_excused(self, loss: Loss, aims: Sequence[Slice]) -> bool:
         """Return whether a conversation could not have been saved.
 
-        One of another definition than what was aimed at cannot be where nobody knew, at its start, what it would depend on.
+        One of another definition than what was aimed at cannot be where nobody knew, at its start,
+        what it would depend on.
         """
         tried = [
             attempt
@@ -220,7 +278,9 @@ class WorldMachine(RuleBasedStateMachine):
         ]
         damaged = any(attempt.outcome in {"failed", "open"} for attempt in tried)
         specs = [aim.model(loss.mark.model) for aim in aims]
-        changed = not loss.mark.fingerprint and any(spec is None or spec.digest != loss.mark.digest for spec in specs)
+        changed = not loss.mark.fingerprint and any(
+            spec is None or spec.digest != loss.mark.digest for spec in specs
+        )
         hindered = bool(self.world.faults or self.world.unseen)
         return changed or hindered or damaged or loss.busy or not loss.answered
 
@@ -233,7 +293,11 @@ class WorldMachine(RuleBasedStateMachine):
             self.tokens += 10
             self.world.talk(name, Conversation(client, self.tokens), seconds)
 
-    @rule(event=st.sampled_from(EVENTS), name=names, seconds=st.sampled_from((0.5, 20.0, 1000.0, 100_000.0)))
+    @rule(
+        event=st.sampled_from(EVENTS),
+        name=names,
+        seconds=st.sampled_from((0.5, 20.0, 1000.0, 100_000.0)),
+    )
     def suffers(self, event: str, name: str, seconds: float) -> None:
         match event:
             case "crash":
@@ -278,7 +342,9 @@ class WorldMachine(RuleBasedStateMachine):
         assert outcomes[-1] in {"in_sync", "applied"} or self.nobody_can_know(), outcomes
 
     def needs_somebody(self) -> bool:
-        """Return whether only a person brings the host out of this: it hangs, or sleeps and is to be off, or seems to."""
+        """Return whether only a person brings the host out of this: it hangs, or sleeps and is to
+        be off, or seems to.
+        """
         sleeps = self.stage.wanted.power == "off" and self.world.power == "suspended"
         return self.world.hung or sleeps or self.is_misjudged()
 
@@ -290,7 +356,9 @@ class WorldMachine(RuleBasedStateMachine):
 
 
 class PowerMachine(WorldMachine):
-    """One controller, and a host that is sent down and woken all day, of which not everybody can see whether it is on."""
+    """One controller, and a host that is sent down and woken all day, of which not everybody can
+    see whether it is on.
+    """
 
     @initialize(
         enforce=st.booleans(),
@@ -299,12 +367,22 @@ class PowerMachine(WorldMachine):
         witness=st.sampled_from(WITNESSES),
         boots_in=st.sampled_from((1.0, 1.0, 12.0)),
     )
-    def begins(self, *, enforce: bool, cuts: bool, prepare: bool, witness: tuple[bool, bool], boots_in: float) -> None:
+    def begins(
+        self,
+        *,
+        enforce: bool,
+        cuts: bool,
+        prepare: bool,
+        witness: tuple[bool, bool],
+        boots_in: float,
+    ) -> None:
         self.world.watched, self.world.sees_sleep = witness
         self.world.is_to_be_prepared, self.world.boots_in = prepare, boots_in
         self.enforce = enforce
         able = self.host.capabilities.model_copy(update={"can_cut": cuts})
-        self.host = self.host.model_copy(update={"capabilities": able, "prepare": PREPARE if prepare else None})
+        self.host = self.host.model_copy(
+            update={"capabilities": able, "prepare": PREPARE if prepare else None}
+        )
         for _ in ("now", "before"):
             self.want(("a",), None)
 
@@ -314,9 +392,15 @@ class PowerMachine(WorldMachine):
         self.want(self.stage.wanted.active or (), power)
         self.applies(trouble)
 
-    @rule(guards=st.sampled_from((Guards(), Guards(), ANA)), witness=st.sampled_from(WITNESSES), seconds=MOMENTS)
+    @rule(
+        guards=st.sampled_from((Guards(), Guards(), ANA)),
+        witness=st.sampled_from(WITNESSES),
+        seconds=MOMENTS,
+    )
     def is_used(self, guards: Guards, witness: tuple[bool, bool], seconds: float) -> None:
-        """Let somebody sit down at the host, who switches it off and on when it hangs, or leave with its meter."""
+        """Let somebody sit down at the host, who switches it off and on when it hangs, or leave
+        with its meter.
+        """
         self.world.guards = guards
         if guards.reasons and self.world.hung:
             self.world.reboot()

@@ -1,6 +1,8 @@
-"""Wake a host, start its engine and restore its slot with as little in between as possible; print the seconds of each part.
+"""Wake a host, start its engine and restore its slot with as little in between as possible; print
+the seconds of each part.
 
-Run where the controller is. What is done on the host is this file too, given to its Python on stdin.
+Run where the controller is. What is done on the host is this file too, given to its Python on
+stdin.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ def main() -> None:
         done = subprocess.run(argv, stdin=program, capture_output=True, check=True)
     parts: dict[str, float] = json.loads(done.stdout)
     login = time.monotonic() - booted - sum(parts.values())
-    print(json.dumps({"boot": booted - began, "login": login, **parts}))  # noqa: T201 - that is what it is for
+    # That is what it is for.
+    print(json.dumps({"boot": booted - began, "login": login, **parts}))  # noqa: T201
 
 
 def wake(mac: str, broadcast: str, port: int) -> None:
@@ -55,19 +58,28 @@ def there(engine: dict[str, Any]) -> None:
     began = time.monotonic()
     port = engine["port"]
     subprocess.Popen(
-        engine["argv"], cwd=engine["cwd"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        engine["argv"], cwd=engine["cwd"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     until(lambda: asked(port, "GET", "/health", None))
     asked(port, "POST", "/completion", {"prompt": "a", "n_predict": 1})
     started = time.monotonic()
     asked(port, "POST", "/slots/0?action=restore", {"filename": engine["file"]})
-    print(json.dumps({"start": started - began, "restore": time.monotonic() - started}))  # noqa: T201 - as above
+    # As above.
+    print(json.dumps({"start": started - began, "restore": time.monotonic() - started}))  # noqa: T201
 
 
 def asked(port: int, method: str, path: str, body: Any) -> bool:
-    with suppress(OSError, http.client.HTTPException), closing(http.client.HTTPConnection("127.0.0.1", port)) as one:
-        one.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+    with (
+        suppress(OSError, http.client.HTTPException),
+        closing(http.client.HTTPConnection("127.0.0.1", port)) as one,
+    ):
+        one.request(
+            method,
+            path,
+            None if body is None else json.dumps(body),
+            {"Content-Type": "application/json"},
+        )
         answer = one.getresponse()
         answer.read()
         return answer.status == 200

@@ -1,7 +1,8 @@
-"""The power demo: one GPU host that sleeps, is woken by a magic packet, serves, keeps its conversation, and survives a power cut.
+"""The power demo: one GPU host that sleeps, is woken by a magic packet, serves, keeps its
+conversation, and survives a power cut.
 
-Its hosts are real: Debians that boot where this is root, and an sshd that comes and goes elsewhere; it says which. Run it with
-`make demo-power`. It ends by itself and leaves nothing behind.
+Its hosts are real: Debians that boot where this is root, and an sshd that comes and goes elsewhere;
+it says which. Run it with `make demo-power`. It ends by itself and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -47,27 +48,46 @@ class Show:
         self.say(f"\n$ reconciler {' '.join(words)}")
         argv, folder = self._household.argv(*words), self._household.folder
         environment = {**os.environ, "XDG_STATE_HOME": str(folder / "here")}
-        done = subprocess.run(argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, timeout=COMMAND_SECONDS, check=False)
+        done = subprocess.run(
+            argv,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
         if done.returncode:
-            sys.exit(f"\nthe demo ends here: `reconciler {words[0]}` ended with {done.returncode}; the lines above say why")
+            sys.exit(
+                f"\nthe demo ends here: `reconciler {words[0]}` ended with {done.returncode}; the"
+                " lines above say why"
+            )
 
     def talk(self) -> tuple[int, int]:
         """Send the conversation, and return how many tokens were remembered and how many read."""
         told = self._household.talk()
-        self.say(f"\nthe engine on {HOST}: {told['prompt_n']} tokens read, {told['cache_n']} remembered (its own timings)")
+        self.say(
+            f"\nthe engine on {HOST}: {told['prompt_n']} tokens read, {told['cache_n']} remembered"
+            " (its own timings)"
+        )
         return told["cache_n"], told["prompt_n"]
 
     def counters(self) -> None:
         """Print what really happened to the host."""
         count = self._rig.count(HOST)
         wanted = ("boots", "clean_shutdowns", "power_cuts", "wol_seen")
-        self.say(f"\nthe rig: {HOST} is {self._rig.state(HOST)}; " + ", ".join(f"{name} {count[name]}" for name in wanted))
+        self.say(
+            f"\nthe rig: {HOST} is {self._rig.state(HOST)}; "
+            + ", ".join(f"{name} {count[name]}" for name in wanted)
+        )
 
     def goes_on(self) -> None:
         """Check that the conversation goes on where it was."""
         remembered, read = self.talk()
         share = remembered / (remembered + read)
-        self.say(f"The conversation went on: {remembered} of {remembered + read} tokens were reused ({share:.0%}).")
+        self.say(
+            f"The conversation went on: {remembered} of {remembered + read} tokens were reused"
+            f" ({share:.0%})."
+        )
         self.well = self.well and share >= LEAST_REUSED
 
 

@@ -73,7 +73,9 @@ def simulated(folder: Path, password: str, rig: Rig, host: str = "gpu1") -> Iter
     folder.mkdir(parents=True, exist_ok=True)
     chassis, lan, machine = folder / "chassis", folder / "lan.conf", folder / "machine.emu"
     words = {"python": sys.executable, "witness": witness.__file__, "rig": rig.folder, "host": host}
-    chassis.write_text(CHASSIS.format(**{name: shlex.quote(str(word)) for name, word in words.items()}))
+    chassis.write_text(
+        CHASSIS.format(**{name: shlex.quote(str(word)) for name, word in words.items()})
+    )
     chassis.chmod(0o755)
     port = free_udp_port()
     lan.write_text(LAN.format(port=port, chassis=chassis, user=USER, password=password))

@@ -1,4 +1,6 @@
-"""What stands outside of a host of a rig and is asked about its power over loopback, as the options of a driver."""
+"""What stands outside of a host of a rig and is asked about its power over loopback, as the options
+of a driver.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def bmc(folder: Path, reset: tuple[int, bytes] = (202, b"")) -> Iterator[dict[st
 
 @contextmanager
 def real_bmc(folder: Path, rig: Rig, host: str, told: str) -> Iterator[dict[str, Any]]:
-    """Give a BMC that does what it is asked for by who knows its password; `told` is what the driver knows."""
+    """Give a BMC that does what it is asked for by who knows its password; `told` is what the
+    driver knows.
+    """
     with redfish.emulated(folder, "right", (host,), rig) as served:
         yield _redfish(folder, served, told)
 
@@ -64,7 +68,8 @@ def real_bmc(folder: Path, rig: Rig, host: str, told: str) -> Iterator[dict[str,
 def _redfish(folder: Path, served: redfish.Bmc, password: str) -> dict[str, Any]:
     kept = _secret(folder, password or "none")
     return {
-        "kind": "redfish", "address": served.address, "user": redfish.USER, "password": kept, "certificate": served.certificate,
+        "kind": "redfish", "address": served.address, "user": redfish.USER, "password": kept,
+        "certificate": served.certificate,
     }  # fmt: skip
 
 
@@ -77,13 +82,16 @@ def _secret(folder: Path, content: str) -> dict[str, str]:
 
 @contextmanager
 def guest(folder: Path, rig: Rig, host: str, **fails: str) -> Iterator[dict[str, Any]]:
-    """Give the API of a Proxmox cluster in which a host is a guest; its tasks of these kinds fail after they were accepted."""
+    """Give the API of a Proxmox cluster in which a host is a guest; its tasks of these kinds fail
+    after they were accepted.
+    """
     folder.mkdir()
     cluster = proxmox.Cluster(rig, [proxmox.Guest(GUEST, host)], [])
     cluster.faults.fails = fails
     with proxmox.serving(cluster, folder) as stand:
         token = f"{proxmox.USER}!{proxmox.TOKEN}"
         yield {
-            "kind": "proxmox", "address": stand.address, "token": token, "secret": _secret(folder, proxmox.SECRET),
-            "guest": GUEST, "certificate": str(stand.certificate),
+            "kind": "proxmox", "address": stand.address, "token": token,
+            "secret": _secret(folder, proxmox.SECRET), "guest": GUEST,
+            "certificate": str(stand.certificate),
         }  # fmt: skip

@@ -1,7 +1,9 @@
-"""Smart plugs for tests: small HTTP servers that answer as the real ones do, each with a relay, a meter and faults.
+"""Smart plugs for tests: small HTTP servers that answer as the real ones do, each with a relay, a
+meter and faults.
 
-Bodies and challenges are those of Tasmota 15 (its webserver's source), a Shelly 1 and a Shelly Plug S with firmware 1.12, a
-Shelly Plus Plug S (Switch and Authentication in shelly-api-docs.shelly.cloud/gen2) and Home Assistant's REST API.
+Bodies and challenges are those of Tasmota 15 (its webserver's source), a Shelly 1 and a Shelly Plug
+S with firmware 1.12, a Shelly Plus Plug S (Switch and Authentication in
+shelly-api-docs.shelly.cloud/gen2) and Home Assistant's REST API.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ class Answer(NamedTuple):
     @property
     def body(self) -> bytes:
         return (
-            self.content.encode() if isinstance(self.content, str) else json.dumps(self.content, separators=(",", ":")).encode()
+            self.content.encode()
+            if isinstance(self.content, str)
+            else json.dumps(self.content, separators=(",", ":")).encode()
         )
 
 
@@ -69,12 +73,15 @@ class Shown(NamedTuple):
 
 
 class Plug:
-    """A plug of one dialect. Its relay obeys at once, and calls `switched`; what it shows is `lag` seconds old.
+    """A plug of one dialect. Its relay obeys at once, and calls `switched`; what it shows is `lag`
+    seconds old.
 
     What is plugged in draws what `load` says, where it is set, and otherwise `watts`.
     """
 
-    def __init__(self, relay: bool = True, watts: float | None = 85.0, password: str | None = None) -> None:
+    def __init__(
+        self, relay: bool = True, watts: float | None = 85.0, password: str | None = None
+    ) -> None:
         self.relay, self.watts = relay, watts
         self.watt_hours = 1500.0
         self.user, self.password = "admin", password
@@ -122,7 +129,9 @@ class Plug:
                 return Answer("Internal Server Error", 500, "text/plain")
             case "404":
                 # Tasmota's own page repeats what it was asked.
-                return Answer(f"File Not Found\n\nURI: {request.target}\nMethod: GET\n", 404, "text/plain")
+                return Answer(
+                    f"File Not Found\n\nURI: {request.target}\nMethod: GET\n", 404, "text/plain"
+                )
             case "garbage":
                 return Answer("<!DOCTYPE html><title>Router</title>", kind="text/html")
             case "list":
@@ -184,7 +193,9 @@ class Tasmota(Plug):
             return {}
         counted = {"Today": 0.1, "Yesterday": 0.2, "Factor": 0.98, "Voltage": 230, "Current": 0.377}
         if self.listed:
-            return {"ENERGY": {"Total": [9.0, self.watt_hours / 1000], "Power": [300, watts], **counted}}
+            return {
+                "ENERGY": {"Total": [9.0, self.watt_hours / 1000], "Power": [300, watts], **counted}
+            }
         return {"ENERGY": {"Total": self.watt_hours / 1000, "Power": watts, **counted}}
 
 
@@ -194,16 +205,28 @@ class Shelly1(Plug):
     def refusal(self, request: Request) -> Answer | None:
         if self.knows_basic(request):
             return None
-        return Answer("401 Unauthorized", 401, "text/plain", {"WWW-Authenticate": 'Basic realm="Shelly"'})
+        return Answer(
+            "401 Unauthorized", 401, "text/plain", {"WWW-Authenticate": 'Basic realm="Shelly"'}
+        )
 
     def answer(self, request: Request) -> Answer:
         shown = self.shown
         if request.path == "/status":
             meter: dict[str, Any] = {"power": 0.0, "is_valid": True}
             if shown.watts is not None:
-                counted = {"timestamp": 1772330400, "counters": [85.0, 85.0, 85.0], "total": int(self.watt_hours * 60)}
+                counted = {
+                    "timestamp": 1772330400,
+                    "counters": [85.0, 85.0, 85.0],
+                    "total": int(self.watt_hours * 60),
+                }
                 meter = {"power": shown.watts, "overpower": 0.0, "is_valid": True, **counted}
-            return Answer({"wifi_sta": {"connected": True}, "relays": [self._relay(shown.relay)], "meters": [meter]})
+            return Answer(
+                {
+                    "wifi_sta": {"connected": True},
+                    "relays": [self._relay(shown.relay)],
+                    "meters": [meter],
+                }
+            )
         if request.path == "/relay/0":
             if "turn" in request.query:
                 self.turn(request.query["turn"] == "on")
@@ -221,7 +244,9 @@ class Shelly2(Plug):
     realm = "shellyplusplugs-543204547478"
     challenge = 'Digest qop="auth", realm="{realm}", nonce="{nonce}", algorithm=SHA-256'
 
-    def __init__(self, relay: bool = True, watts: float | None = 85.0, password: str | None = None) -> None:
+    def __init__(
+        self, relay: bool = True, watts: float | None = 85.0, password: str | None = None
+    ) -> None:
         super().__init__(relay, watts, password)
         self.nonces: set[str] = set()
 
@@ -230,26 +255,48 @@ class Shelly2(Plug):
             return None
         nonce = secrets.token_hex(4)
         self.nonces.add(nonce)
-        return Answer("", 401, headers={"WWW-Authenticate": self.challenge.format(realm=self.realm, nonce=nonce)})
+        return Answer(
+            "",
+            401,
+            headers={"WWW-Authenticate": self.challenge.format(realm=self.realm, nonce=nonce)},
+        )
 
     def _is_proved(self, request: Request) -> bool:
-        """Return whether a request holds the digest of RFC 7616, of this password and for this target, with a fresh nonce."""
+        """Return whether a request holds the digest of RFC 7616, of this password and for this
+        target, with a fresh nonce.
+        """
         scheme, _, fields = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Digest":
             return False
         told = parse_keqv_list(parse_http_list(fields))
-        if told["nonce"] not in self.nonces or told["uri"] != request.target or told["algorithm"] != "SHA-256":
+        if (
+            told["nonce"] not in self.nonces
+            or told["uri"] != request.target
+            or told["algorithm"] != "SHA-256"
+        ):
             return False
         self.nonces.discard(told["nonce"])
-        secret, asked = _sha256(f"{self.user}:{self.realm}:{self.password}"), _sha256(f"{request.method}:{request.target}")
+        secret, asked = (
+            _sha256(f"{self.user}:{self.realm}:{self.password}"),
+            _sha256(f"{request.method}:{request.target}"),
+        )
         proof = _sha256(f"{secret}:{told['nonce']}:{told['nc']}:{told['cnonce']}:auth:{asked}")
         return told["username"] == self.user and told["response"] == proof
 
     def answer(self, request: Request) -> Answer:
         if request.path not in {"/rpc/Switch.GetStatus", "/rpc/Switch.Set"}:
-            return Answer({"code": 404, "message": f"No handler for {request.path.removeprefix('/rpc/')}"}, 404)
+            return Answer(
+                {"code": 404, "message": f"No handler for {request.path.removeprefix('/rpc/')}"},
+                404,
+            )
         if request.query.get("id") != "0":
-            return Answer({"code": -105, "message": f"Argument 'id', value {request.query.get('id')} not found!"}, 500)
+            return Answer(
+                {
+                    "code": -105,
+                    "message": f"Argument 'id', value {request.query.get('id')} not found!",
+                },
+                500,
+            )
         if request.path == "/rpc/Switch.Set":
             was = self.relay
             self.turn(request.query["on"] == "true")
@@ -257,13 +304,19 @@ class Shelly2(Plug):
         shown = self.shown
         status: dict[str, Any] = {"id": 0, "source": "HTTP_in", "output": shown.relay}
         if shown.watts is not None:
-            counted = {"total": self.watt_hours, "by_minute": [1416.667, 1416.667, 1416.667], "minute_ts": 1772330400}
+            counted = {
+                "total": self.watt_hours,
+                "by_minute": [1416.667, 1416.667, 1416.667],
+                "minute_ts": 1772330400,
+            }
             status |= {"apower": shown.watts, "voltage": 230.1, "current": 0.37, "aenergy": counted}
         return Answer({**status, "temperature": {"tC": 36.4, "tF": 97.5}})
 
 
 class HomeAssistant(Plug):
-    """Home Assistant with one switch and one sensor; `word` is what both are where it does not hear the plug."""
+    """Home Assistant with one switch and one sensor; `word` is what both are where it does not hear
+    the plug.
+    """
 
     word = ""
     unit = "W"
@@ -279,17 +332,27 @@ class HomeAssistant(Plug):
         match request.method, request.path.removeprefix("/api/"):
             case "GET", "states/switch.gpu1":
                 return Answer(
-                    self._entity("switch.gpu1", "on" if shown.relay else "off", {"assumed_state": True} if self.assumed else {})
+                    self._entity(
+                        "switch.gpu1",
+                        "on" if shown.relay else "off",
+                        {"assumed_state": True} if self.assumed else {},
+                    )
                 )
             case "GET", "states/sensor.gpu1_power" if shown.watts is not None:
                 value = shown.watts / 1000 if self.unit == "kW" else shown.watts
-                return Answer(self._entity("sensor.gpu1_power", str(value), {"unit_of_measurement": self.unit}))
+                return Answer(
+                    self._entity(
+                        "sensor.gpu1_power", str(value), {"unit_of_measurement": self.unit}
+                    )
+                )
             case "POST", "services/switch/turn_on" | "services/switch/turn_off":
                 on, was = request.path.endswith("on"), self.relay
                 if json.loads(request.body) != {"entity_id": "switch.gpu1"} or self.word:
                     return Answer([])
                 self.turn(on)
-                return Answer([] if was == on else [self._entity("switch.gpu1", "on" if on else "off", {})])
+                return Answer(
+                    [] if was == on else [self._entity("switch.gpu1", "on" if on else "off", {})]
+                )
             case "GET", place if place.startswith("states/"):
                 return Answer({"message": "Entity not found."}, 404)
             case _:
@@ -297,7 +360,12 @@ class HomeAssistant(Plug):
 
     def _entity(self, name: str, state: str, attributes: dict[str, Any]) -> dict[str, Any]:
         changed = "2026-03-01T02:00:00.000000+00:00"
-        return {"entity_id": name, "state": self.word or state, "attributes": attributes, "last_changed": changed}
+        return {
+            "entity_id": name,
+            "state": self.word or state,
+            "attributes": attributes,
+            "last_changed": changed,
+        }
 
 
 DIALECTS: dict[str, Callable[[], Plug]] = {
@@ -327,7 +395,11 @@ class _Asked(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(answer.status)
-        for name, value in {"Content-Type": answer.kind, "Content-Length": str(len(answer.body)), **answer.headers}.items():
+        for name, value in {
+            "Content-Type": answer.kind,
+            "Content-Length": str(len(answer.body)),
+            **answer.headers,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body)

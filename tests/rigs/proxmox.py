@@ -1,7 +1,9 @@
-"""The part of the Proxmox VE API that is about power, over TLS, in front of a rig's hosts, with what goes wrong there.
+"""The part of the Proxmox VE API that is about power, over TLS, in front of a rig's hosts, with
+what goes wrong there.
 
-A small cluster: node pve1, whose API it is, has the guests; other nodes are hosts of the rig themselves. Long work runs on
-behind its UPID, and the words of errors are in the status line. It follows qemu-server's Qemu.pm and pve-manager's Nodes.pm.
+A small cluster: node pve1, whose API it is, has the guests; other nodes are hosts of the rig
+themselves. Long work runs on behind its UPID, and the words of errors are in the status line. It
+follows qemu-server's Qemu.pm and pve-manager's Nodes.pm.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ class Request(NamedTuple):
 
 @dataclass
 class Guest:
-    """A guest of pve1, which is a host of the rig. What it is told to do waits for `lock`, as there."""
+    """A guest of pve1, which is a host of the rig. What it is told to do waits for `lock`, as
+    there.
+    """
 
     number: int
     host: str
@@ -74,7 +78,9 @@ class Guest:
 
 @dataclass
 class Faults:
-    """What goes wrong: `fails` ends a task of a verb so, after it was accepted; a task of `slow` waits until it is set."""
+    """What goes wrong: `fails` ends a task of a verb so, after it was accepted; a task of `slow`
+    waits until it is set.
+    """
 
     fails: dict[str, str] = field(default_factory=dict)
     slow: threading.Event = field(default_factory=threading.Event)
@@ -102,10 +108,16 @@ class Cluster:
         self.faults = Faults()
         self.faults.slow.set()
         rights = {f"/vms/{number}": {"VM.PowerMgmt", "VM.Audit"} for number in self.guests}
-        self.privileges = rights | {f"/nodes/{name}": {"Sys.PowerMgmt"} for name in [LOCAL, *self.nodes]} | {"/": {"Sys.Audit"}}
+        self.privileges = (
+            rights
+            | {f"/nodes/{name}": {"Sys.PowerMgmt"} for name in [LOCAL, *self.nodes]}
+            | {"/": {"Sys.Audit"}}
+        )
 
     def calm(self) -> None:
-        """Heal everything, let every task come to its end, and have every host off, with nothing counted or asked."""
+        """Heal everything, let every task come to its end, and have every host off, with nothing
+        counted or asked.
+        """
         self.over.set()
         self.faults.slow.set()
         self.heal()
@@ -150,21 +162,38 @@ class Cluster:
         return {form["path"]: dict.fromkeys(self.privileges.get(form["path"], set()), 1)}
 
     def resources(self, _form: Form) -> object:
-        seen = [one for number, one in self.guests.items() if "VM.Audit" in self.privileges.get(f"/vms/{number}", set())]
-        return [{"id": f"{one.type}/{one.number}", "vmid": one.number, "type": one.type, "node": LOCAL} for one in seen]
+        seen = [
+            one
+            for number, one in self.guests.items()
+            if "VM.Audit" in self.privileges.get(f"/vms/{number}", set())
+        ]
+        return [
+            {"id": f"{one.type}/{one.number}", "vmid": one.number, "type": one.type, "node": LOCAL}
+            for one in seen
+        ]
 
     def members(self, _form: Form) -> object:
         self.needs("Sys.Audit", "/")
-        nodes = [{"type": "node", "name": name, "local": int(name == LOCAL)} for name in [LOCAL, *self.nodes]]
+        nodes = [
+            {"type": "node", "name": name, "local": int(name == LOCAL)}
+            for name in [LOCAL, *self.nodes]
+        ]
         return [{"type": "cluster", "name": "homelab", "quorate": 1}, *nodes]
 
     def listed(self, _form: Form) -> object:
-        seen = [{"node": name, "status": "online" if self.rig.state(name) == "on" else "offline"} for name in self.nodes]
+        seen = [
+            {"node": name, "status": "online" if self.rig.state(name) == "on" else "offline"}
+            for name in self.nodes
+        ]
         return [{"node": LOCAL, "status": "online", "type": "node"}, *seen]
 
     def config(self, node: str, _form: Form) -> object:
         self.needs("Sys.Audit", "/")
-        return {"wakeonlan": self.wakeonlan[node]} if node in self.wakeonlan else {"digest": "da39a3ee"}
+        return (
+            {"wakeonlan": self.wakeonlan[node]}
+            if node in self.wakeonlan
+            else {"digest": "da39a3ee"}
+        )
 
     def wake(self, node: str, _form: Form) -> object:
         self.needs("Sys.PowerMgmt", f"/nodes/{node}")
@@ -178,14 +207,21 @@ class Cluster:
     def command(self, node: str, form: Form) -> object:
         self.needs("Sys.PowerMgmt", f"/nodes/{node}")
         if form.get("command") not in {"shutdown", "reboot"}:
-            raise Refused(400, "Parameter verification failed.", {"command": "value does not have a value in the enumeration"})
+            raise Refused(
+                400,
+                "Parameter verification failed.",
+                {"command": "value does not have a value in the enumeration"},
+            )
         threading.Timer(POWEROFF_SECONDS, self.rig.button, (node,)).start()
         return None
 
     def guest(self, kind: str, number: str) -> Guest:
         found = self.guests.get(int(number))
         if found is None or found.type != kind:
-            raise Refused(500, f"Configuration file 'nodes/{LOCAL}/{kind}-server/{number}.conf' does not exist")
+            raise Refused(
+                500,
+                f"Configuration file 'nodes/{LOCAL}/{kind}-server/{number}.conf' does not exist",
+            )
         return found
 
     def current(self, kind: str, number: str, _form: Form) -> object:
@@ -195,7 +231,14 @@ class Cluster:
         machine = {"qmpstatus": "paused" if guest.paused else status} if kind == "qemu" else {}
         lock = {"lock": "suspended"} if guest.on_disk else {}
         return (
-            {"vmid": guest.number, "name": guest.host, "status": status, "ha": {"managed": int(guest.managed)}} | machine | lock
+            {
+                "vmid": guest.number,
+                "name": guest.host,
+                "status": status,
+                "ha": {"managed": int(guest.managed)},
+            }
+            | machine
+            | lock
         )
 
     def act(self, kind: str, number: str, verb: str, form: Form) -> object:
@@ -207,7 +250,11 @@ class Cluster:
             reason = {"overrule-shutdown": "Not applicable for HA resources."}
             raise Refused(400, "Parameter verification failed.", reason)
         if guest.managed and verb != "resume":
-            return self.task(f"ha{'start' if verb == 'start' else 'stop'}", guest, lambda: self.later(guest, verb, form))
+            return self.task(
+                f"ha{'start' if verb == 'start' else 'stop'}",
+                guest,
+                lambda: self.later(guest, verb, form),
+            )
         return self.task(TASKS[kind] + verb, guest, lambda: self.work(guest, verb, form))
 
     def later(self, guest: Guest, verb: str, form: Form) -> None:
@@ -226,7 +273,10 @@ class Cluster:
             self.stop(guest, form)
             return
         if not guest.lock.acquire(blocking=False):
-            raise RuntimeError(f"can't lock file '/var/lock/{guest.type}-server/lock-{guest.number}.conf' - got timeout")
+            raise RuntimeError(
+                f"can't lock file '/var/lock/{guest.type}-server/lock-{guest.number}.conf' - got"
+                " timeout"
+            )
         try:
             self.faults.slow.wait(DEADLINE)
             VERBS[verb](self, guest, form)
@@ -263,7 +313,13 @@ class Cluster:
         """Begin long work, and return its UPID."""
         process, now = f"{os.getpid():08X}", time.time()
         upid = f"UPID:{LOCAL}:{process}:{len(self.tasks):08X}:{int(now):08X}:{kind}:{guest.number}:{USER}!{TOKEN}:"
-        self.tasks[upid] = {"upid": upid, "node": LOCAL, "type": kind, "id": str(guest.number), "status": "running"}
+        self.tasks[upid] = {
+            "upid": upid,
+            "node": LOCAL,
+            "type": kind,
+            "id": str(guest.number),
+            "status": "running",
+        }
 
         def run() -> None:
             try:
@@ -278,13 +334,15 @@ class Cluster:
 
     def ending(self, node: str, upid: str, _form: Form) -> object:
         if node != LOCAL or upid not in self.tasks:
-            raise Refused(400, "Parameter verification failed.", {"upid": "unable to parse worker upid"})
+            raise Refused(
+                400, "Parameter verification failed.", {"upid": "unable to parse worker upid"}
+            )
         return dict(self.tasks[upid])
 
 
 VERBS = {
-    "start": Cluster.start, "stop": Cluster.stop, "shutdown": Cluster.shutdown, "suspend": Cluster.suspend,
-    "resume": Cluster.resume,
+    "start": Cluster.start, "stop": Cluster.stop, "shutdown": Cluster.shutdown,
+    "suspend": Cluster.suspend, "resume": Cluster.resume,
 }  # fmt: skip
 
 ROUTES: list[tuple[str, str, Callable[..., object]]] = [
@@ -313,9 +371,27 @@ class Stand(NamedTuple):
 def serving(cluster: Cluster, folder: Path) -> Iterator[Stand]:
     """Serve the API of a cluster with a certificate that nobody else signed."""
     certificate, key = folder / "pve-ssl.pem", folder / "pve-ssl.key"
-    words = ["-subj", f"/CN={LOCAL}.lan", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-nodes"]
+    words = [
+        "-subj",
+        f"/CN={LOCAL}.lan",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-days",
+        "2",
+        "-nodes",
+    ]
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    made = [program("openssl"), "req", "-x509", *curve, *words, "-keyout", str(key), "-out", str(certificate)]
+    made = [
+        program("openssl"),
+        "req",
+        "-x509",
+        *curve,
+        *words,
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
     subprocess.run(made, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

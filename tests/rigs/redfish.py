@@ -1,7 +1,9 @@
-"""A BMC for hosts of a rig that speaks Redfish: OpenStack's emulator from sushy-tools, over TLS, behind a password.
+"""A BMC for hosts of a rig that speaks Redfish: OpenStack's emulator from sushy-tools, over TLS,
+behind a password.
 
-On really boots a host of the rig, GracefulShutdown presses its power button, ForceOff pulls its plug. Without a rig the
-emulator's own systems stand for hosts, which take seconds to do what was accepted.
+On really boots a host of the rig, GracefulShutdown presses its power button, ForceOff pulls its
+plug. Without a rig the emulator's own systems stand for hosts, which take seconds to do what was
+accepted.
 """
 
 from __future__ import annotations
@@ -63,14 +65,25 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def emulated(folder: Path, password: str, names: Sequence[str] = ("gpu1",), rig: Rig | None = None) -> Iterator[Bmc]:
+def emulated(
+    folder: Path, password: str, names: Sequence[str] = ("gpu1",), rig: Rig | None = None
+) -> Iterator[Bmc]:
     """Be the BMC of these hosts."""
     import bcrypt  # noqa: PLC0415  only who has such a BMC pays for it
 
     certificate, key = self_signed(folder)
     passwords = folder / "passwords"
-    passwords.write_text(f"{USER}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(ROUNDS)).decode()}\n")
-    setup = Setup(str(folder), list(names), str(rig.folder) if rig else "", str(certificate), str(key), str(passwords))
+    passwords.write_text(
+        f"{USER}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(ROUNDS)).decode()}\n"
+    )
+    setup = Setup(
+        str(folder),
+        list(names),
+        str(rig.folder) if rig else "",
+        str(certificate),
+        str(key),
+        str(passwords),
+    )
     with (folder / "bmc.log").open("ab") as log:
         bmc = subprocess.Popen(
             [sys.executable, "-m", "tests.rigs.redfish", json.dumps(asdict(setup))],
@@ -97,11 +110,14 @@ def serve(setup: Setup) -> None:
             "SUSHY_EMULATOR_STATE_DIR": setup.folder,
             "SUSHY_EMULATOR_AUTH_FILE": setup.passwords,
             "SUSHY_EMULATOR_FAKE_SYSTEMS": [
-                {"uuid": f"system-{name}", "name": name, "power_state": "Off", "nics": []} for name in setup.names
+                {"uuid": f"system-{name}", "name": name, "power_state": "Off", "nics": []}
+                for name in setup.names
             ],
         }
     )
-    server = make_server("127.0.0.1", 0, main.app, threaded=True, ssl_context=(setup.certificate, setup.key))
+    server = make_server(
+        "127.0.0.1", 0, main.app, threaded=True, ssl_context=(setup.certificate, setup.key)
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.port, flush=True)  # noqa: T201 - whoever started this waits for it
     sys.stdin.read()
@@ -167,7 +183,9 @@ class Answering(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.heard.append(f"GET {self.path}")
         if self.server.slash and not self.path.endswith("/"):
-            return self.answer(self.server.slash, b"<html>Moved</html>", Location=f"{self.server.root}{self.path}/")
+            return self.answer(
+                self.server.slash, b"<html>Moved</html>", Location=f"{self.server.root}{self.path}/"
+            )
         status, body = self.server.answers.get(
             "GET", (200, json.dumps(self.server.documents()[self.server.known(self.path)]).encode())
         )

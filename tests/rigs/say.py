@@ -1,4 +1,5 @@
-"""Send what is on stdin to the engine on a port of this machine's loopback, and print the engine's own timings.
+"""Send what is on stdin to the engine on a port of this machine's loopback, and print the engine's
+own timings.
 
 The words after the port say how many tokens it is to answer with.
 """
@@ -13,7 +14,9 @@ from contextlib import closing
 
 def main() -> None:
     body = json.dumps({"prompt": sys.stdin.read(), "n_predict": int(sys.argv[2]), "temperature": 0})
-    with closing(http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=120)) as connection:
+    with closing(
+        http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=120)
+    ) as connection:
         connection.request("POST", "/completion", body, {"Content-Type": "application/json"})
         print("sent", file=sys.stderr, flush=True)  # noqa: T201 - whoever started this may wait for it
         print(json.dumps(json.loads(connection.getresponse().read())["timings"]))  # noqa: T201 - that is what it is for

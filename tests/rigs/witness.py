@@ -1,6 +1,8 @@
-"""What stands outside of a host of a rig: `python witness.py RIG HOST VERB` says with its exit code whether it is off, or acts.
+"""What stands outside of a host of a rig: `python witness.py RIG HOST VERB` says with its exit code
+whether it is off, or acts.
 
-`state` ends with 0 while anything of the host runs, with 1 while it is off; others are the verbs of the rig: on, button, cut.
+`state` ends with 0 while anything of the host runs, with 1 while it is off; others are the verbs of
+the rig: on, button, cut.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ def main(rig: str, host: str, verb: str) -> int:
     os.chdir(rig)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect("control")
-        connection.sendall(json.dumps(["status" if verb == "state" else verb, host]).encode() + b"\n")
+        connection.sendall(
+            json.dumps(["status" if verb == "state" else verb, host]).encode() + b"\n"
+        )
         answer = json.loads(connection.makefile().readline())
     if "error" in answer:
         print(answer["error"], file=sys.stderr)  # noqa: T201 - that is where programs say it

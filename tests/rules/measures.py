@@ -1,7 +1,9 @@
-"""What the house measures: `python -m tests.rules.measures [ROOT]...` prints one Markdown table, a column for each checkout.
+"""What the house measures: `python -m tests.rules.measures [ROOT]...` prints one Markdown table, a
+column for each checkout.
 
-Only `reconciler/` is read. A function is every `def`, methods and nested ones too. Its lines run from `def` to its end; its
-nodes are what `ast.walk` yields of its body without the docstring. Blank lines count nowhere but in lengths.
+Only `reconciler/` is read. A function is every `def`, methods and nested ones too. Its lines run
+from `def` to its end; its nodes are what `ast.walk` yields of its body without the docstring. Blank
+lines count nowhere but in lengths.
 """
 
 from __future__ import annotations
@@ -60,7 +62,11 @@ def written_lines(modules: Modules) -> Iterator[str]:
 
 
 def public_classes(module: Module) -> Iterator[ast.ClassDef]:
-    yield from (node for node in module.tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))
+    yield from (
+        node
+        for node in module.tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
 
 
 def repeated_names(modules: Modules) -> str:
@@ -84,7 +90,11 @@ def docstrings(modules: Modules) -> Iterator[str]:
     """Yield the docstring of each public class and function."""
     for module in modules:
         for node in ast.walk(module.tree):
-            if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_") and (said := ast.get_docstring(node)):
+            if (
+                isinstance(node, Function | ast.ClassDef)
+                and not node.name.startswith("_")
+                and (said := ast.get_docstring(node))
+            ):
                 yield said
 
 
@@ -101,13 +111,19 @@ def imported(module: Module, modules: Modules) -> Iterator[str]:
     """Yield the modules of the package that one names, under TYPE_CHECKING too."""
     known = {one.name for one in modules}
     for name, _ in imports(module):
-        yield from [place for place in (name, name.rpartition(".")[0]) if place in known and place != module.name][:1]
+        yield from [
+            place
+            for place in (name, name.rpartition(".")[0])
+            if place in known and place != module.name
+        ][:1]
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     """Return the groups of modules each of which reaches all the others of its group."""
     reached = {name: _reach(graph, name) for name in graph}
-    groups = {tuple(sorted(other for other in reached[name] if name in reached[other])) for name in graph}
+    groups = {
+        tuple(sorted(other for other in reached[name] if name in reached[other])) for name in graph
+    }
     return [list(group) for group in sorted(groups) if group]
 
 

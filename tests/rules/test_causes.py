@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SENTENCES = {
-    "cause", "error", "fault", "found", "message", "objection", "problem", "reason", "said", "sentence", "text", "trouble", "why",
-    "words",
+    "cause", "error", "fault", "found", "message", "objection", "problem", "reason", "said",
+    "sentence", "text", "trouble", "why", "words",
 }  # fmt: skip
 """What sentences are called here."""
 
-TAKES_APART = {"startswith", "endswith", "partition", "rpartition", "split", "rsplit", "find", "index", "count"}
+TAKES_APART = {
+    "startswith",
+    "endswith",
+    "partition",
+    "rpartition",
+    "split",
+    "rsplit",
+    "find",
+    "index",
+    "count",
+}
 ENGLISH = re.compile(r"[a-z]{2,} |[ ;:.][ ].*[a-z]{2}| [a-z]{2,}")
 PUNCTUATION = re.compile(r"; ?|[:.,] ")
 SHOUTED = re.compile(r"[A-Z]{3,}(_[A-Z]+)*")
@@ -27,7 +37,9 @@ SHOUTED = re.compile(r"[A-Z]{3,}(_[A-Z]+)*")
 
 FORMATS = {
     f"{PACKAGE}/edge/error_pages.py": "docs/errors.md, whose form test_errors holds",
-    f"{PACKAGE}/onhost/http_probe.py": "`ssl` tells an alert by OpenSSL's own name of it, which stands apart from its sentence",
+    f"{PACKAGE}/onhost/http_probe.py": (
+        "`ssl` tells an alert by OpenSSL's own name of it, which stands apart from its sentence"
+    ),
     f"{PACKAGE}/onhost/properties.py": "what `systemctl show` writes",
 }
 """What reads a format that looks like sentences, and is none of ours."""
@@ -37,32 +49,51 @@ def read_sentences(module: Module) -> Iterator[str]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
             reads = _looks_for(node.left, node.comparators[0])
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TAKES_APART:
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in TAKES_APART
+        ):
             reads = any(_takes_apart(argument, node.func.value) for argument in node.args[:1])
         else:
             reads = "__doc__" in {getattr(node, "attr", None), getattr(node, "id", None)}
         if reads and isinstance(node, ast.expr):
-            yield f"{module.path}:{node.lineno}: reads a sentence ({ast.unparse(node)[:60]}); make what it looks for a value"
+            yield (
+                f"{module.path}:{node.lineno}: reads a sentence ({ast.unparse(node)[:60]}); make"
+                " what it looks for a value"
+            )
 
 
 def _looks_for(part: ast.expr, whole: ast.expr) -> bool:
     if isinstance(whole, ast.Set | ast.List | ast.Tuple | ast.Dict):
         return False
-    return any(ENGLISH.search(text) or (SHOUTED.fullmatch(text) and _is_sentence(whole)) for text in _texts(part))
+    return any(
+        ENGLISH.search(text) or (SHOUTED.fullmatch(text) and _is_sentence(whole))
+        for text in _texts(part)
+    )
 
 
 def _takes_apart(separator: ast.expr, whole: ast.expr) -> bool:
-    return any(ENGLISH.search(text) or (PUNCTUATION.fullmatch(text) and _is_sentence(whole)) for text in _texts(separator))
+    return any(
+        ENGLISH.search(text) or (PUNCTUATION.fullmatch(text) and _is_sentence(whole))
+        for text in _texts(separator)
+    )
 
 
 def _texts(node: ast.expr) -> list[str]:
     """Return the texts that are written there, or in a tuple there."""
     parts = node.elts if isinstance(node, ast.Tuple) else [node]
-    return [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+    return [
+        part.value
+        for part in parts
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    ]
 
 
 def _is_sentence(node: ast.expr) -> bool:
-    """Return whether something in an expression is called as sentences are, such as `str(error)` or `one.reason or ""`."""
+    """Return whether something in an expression is called as sentences are, such as `str(error)` or
+    `one.reason or ""`.
+    """
     called = (str(getattr(part, "attr", getattr(part, "id", ""))) for part in ast.walk(node))
     return any(name.rpartition("_")[2] in SENTENCES for name in called)
 
@@ -95,7 +126,10 @@ def test_what_is_let_off_still_reads_such_a_format(path: str) -> None:
     ],
 )
 def test_a_sentence_that_is_read_is_named(text: str) -> None:
-    assert any(found.startswith("a.py:1: reads a sentence") for found in read_sentences(Module("a.py", text)))
+    assert any(
+        found.startswith("a.py:1: reads a sentence")
+        for found in read_sentences(Module("a.py", text))
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""No module needs one that needs it: imports wherever they stand, also inside functions and under TYPE_CHECKING."""
+"""No module needs one that needs it: imports wherever they stand, also inside functions and under
+TYPE_CHECKING.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
 def graph(sources: Sequence[Module]) -> dict[str, set[str]]:
     """Return the modules among these that each of them imports itself."""
     names = {module.name for module in sources}
-    return {module.name: {_module(name, names) for name, _ in imports(module)} - {"", module.name} for module in sources}
+    return {
+        module.name: {_module(name, names) for name, _ in imports(module)} - {"", module.name}
+        for module in sources
+    }
 
 
 def _module(name: str, names: set[str]) -> str:
@@ -22,7 +27,9 @@ def _module(name: str, names: set[str]) -> str:
 
 
 def circle(needs: Mapping[str, set[str]]) -> list[str]:
-    """Return the modules that need one another in a circle, or need those; none when there is no circle."""
+    """Return the modules that need one another in a circle, or need those; none when there is no
+    circle.
+    """
     left = dict(needs)
     while free := [name for name, needed in left.items() if not needed & left.keys()]:
         for name in free:

@@ -1,4 +1,6 @@
-"""No test waits for ever: each has a deadline, and a suite that was started with Ctrl-C ignored can still end what it starts."""
+"""No test waits for ever: each has a deadline, and a suite that was started with Ctrl-C ignored can
+still end what it starts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What people read is plain English: turns of phrase that a native maintainer would not write come back nowhere.
+"""What people read is plain English: turns of phrase that a native maintainer would not write come
+back nowhere.
 
 The list is of phrases that were found here and replaced, not of all that could be better.
 """
@@ -46,7 +47,11 @@ def messages(module: Module) -> Iterator[tuple[int, str]]:
     """Yield what a module may say: its strings, but not those that document it."""
     documents = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in documents
+        ):
             yield node.lineno, node.value
 
 
@@ -64,7 +69,9 @@ def test_help_is_plain_english() -> None:
 @pytest.mark.parametrize("module", modules(PACKAGE), ids=lambda module: module.path)
 def test_messages_are_plain_english(module: Module) -> None:
     said = messages(module)
-    assert [phrase for line, text in said for phrase in foreign(f"{module.path}:{line}", text)] == []
+    assert [
+        phrase for line, text in said for phrase in foreign(f"{module.path}:{line}", text)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +85,10 @@ def test_a_phrase_of_the_list_is_named(text: str) -> None:
     assert found.startswith("a.md: ")
 
 
-@pytest.mark.parametrize("text", ["recommend", "a systemd service", "its own folder", "shut down", "amended", "one of your own"])
+@pytest.mark.parametrize(
+    "text",
+    ["recommend", "a systemd service", "its own folder", "shut down", "amended", "one of your own"],
+)
 def test_plain_english_and_longer_words_are_allowed(text: str) -> None:
     assert list(foreign("a.md", text)) == []
 

@@ -1,4 +1,6 @@
-"""Every error and every reason that may reach a person has a heading in docs/errors.md: what was found, what to do."""
+"""Every error and every reason that may reach a person has a heading in docs/errors.md: what was
+found, what to do.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,11 @@ REASONS = of_runs() | {reason for module in modules(PACKAGE) for reason in writt
 
 def sections() -> dict[str, str]:
     """Return what stands under each name."""
-    _, *parts = re.split(r"^## (\w+)\n", (ROOT / "docs" / "errors.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    _, *parts = re.split(
+        r"^## (\w+)\n",
+        (ROOT / "docs" / "errors.md").read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
@@ -59,4 +65,11 @@ def test_every_heading_is_of_something_that_may_be_said_and_tells_what_to_do(nam
 
 
 def test_the_rule_sees_the_reasons_of_runs_and_of_status() -> None:
-    assert {"StartFailed", "AwaitVramFailed", "TrialFailed", "InSync", "RolledBack", "RunOpen"} <= REASONS
+    assert {
+        "StartFailed",
+        "AwaitVramFailed",
+        "TrialFailed",
+        "InSync",
+        "RolledBack",
+        "RunOpen",
+    } <= REASONS

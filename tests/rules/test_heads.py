@@ -1,4 +1,6 @@
-"""A module's first words are its own name: whoever comes by the name finds it said, after a move too."""
+"""A module's first words are its own name: whoever comes by the name finds it said, after a move
+too.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,18 @@ if TYPE_CHECKING:
 
 HEAD = re.compile(r"(\w+(?: \w+)?): ")
 LETTERS = 3
-"""So many letters of a word must be those of the name: `quantities` are in quantity, and `the lock` is in lock."""
+"""So many letters of a word must be those of the name: `quantities` are in quantity, and `the lock`
+is in lock."""
 
 
 def misnamed(module: Module) -> Iterator[str]:
     head = HEAD.match(ast.get_docstring(module.tree) or "")
     name = PurePath(module.path).stem
-    if head and name != "__init__" and not any(word[:LETTERS] in name for word in head[1].lower().split()):
+    if (
+        head
+        and name != "__init__"
+        and not any(word[:LETTERS] in name for word in head[1].lower().split())
+    ):
         yield f"{module.path}: it begins with {head[1]!r}, which is not its name"
 
 

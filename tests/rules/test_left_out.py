@@ -1,4 +1,6 @@
-"""A test that cannot run here is left out in one way, which the last line of a run counts, with what brings it."""
+"""A test that cannot run here is left out in one way, which the last line of a run counts, with
+what brings it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
 OWN = "tests/rules/test_left_out.py"
 SKIPPING = re.compile(r"pytest\.skip\(|mark\.skip\b|importorskip|unittest\.skip")
-FISH, ROOT_ONLY = "for want of fish (`sudo tests/rigs/install` brings it)", "for want of root (`sudo make test` has it)"
+FISH, ROOT_ONLY = (
+    "for want of fish (`sudo tests/rigs/install` brings it)",
+    "for want of root (`sudo make test` has it)",
+)
 SUITE = """
 import pytest
 from tests.needs import need
@@ -35,15 +40,40 @@ def test_with_one_that_everybody_has() -> None:
 def suite(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     (folder / "conftest.py").write_text("from tests.conftest import pytest_sessionfinish\n")
     (folder / "test_it.py").write_text(SUITE)
-    argv = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "TESTS_"))}
-    return subprocess.run(argv, cwd=ROOT, env={**kept, **environment}, capture_output=True, text=True, check=False, timeout=120)
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "2",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(folder),
+        str(folder),
+    ]
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "TESTS_"))
+    }
+    return subprocess.run(
+        argv,
+        cwd=ROOT,
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 def test_the_last_line_says_what_was_left_out_and_what_brings_it(tmp_path: Path) -> None:
     done = suite(tmp_path)
     last = done.stdout.splitlines()[-1]
-    assert last == "Left out: 2 tests, 2 for want of no-such-program (`sudo tests/rigs/install` brings it)"
+    assert (
+        last
+        == "Left out: 2 tests, 2 for want of no-such-program (`sudo tests/rigs/install` brings it)"
+    )
     assert done.returncode == 0
 
 
@@ -58,7 +88,11 @@ def test_where_everything_is_to_run_what_was_left_out_is_a_failure(tmp_path: Pat
         (["Skipped: llama-server itself does otherwise"], ""),
         ([f"Wanting: {FISH}"], f"Left out: 1 tests, 1 {FISH}"),
         (
-            [f"tests.needs.Wanting: {FISH}", f"tests.needs.Wanting: {ROOT_ONLY}", f"tests.needs.Wanting: {FISH}"],
+            [
+                f"tests.needs.Wanting: {FISH}",
+                f"tests.needs.Wanting: {ROOT_ONLY}",
+                f"tests.needs.Wanting: {FISH}",
+            ],
             f"Left out: 3 tests, 2 {FISH}; 1 {ROOT_ONLY}",
         ),
         (
@@ -73,5 +107,7 @@ def test_what_was_left_out_is_counted_by_what_brings_it(reasons: list[str], line
 
 def test_nothing_is_left_out_in_another_way() -> None:
     assert [
-        one.path for one in modules("tests") if SKIPPING.search(one.text) and one.path != "tests/rules/test_left_out.py"
+        one.path
+        for one in modules("tests")
+        if SKIPPING.search(one.text) and one.path != "tests/rules/test_left_out.py"
     ] == []

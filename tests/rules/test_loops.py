@@ -1,4 +1,6 @@
-"""Who owns a loop, and who may end the process: the command line, and what it is composed in. Verbs only run in one."""
+"""Who owns a loop, and who may end the process: the command line, and what it is composed in. Verbs
+only run in one.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +14,37 @@ from tests.rules.tree import PACKAGE, Module, imports, modules
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OWNERS = tuple(f"{PACKAGE}/{place}" for place in ("cli/", "app.py", "__main__.py", "fakes/clock.py"))
+OWNERS = tuple(
+    f"{PACKAGE}/{place}" for place in ("cli/", "app.py", "__main__.py", "fakes/clock.py")
+)
 """A clock that is turned has a loop in which waits take no time."""
 PROGRAMS = tuple(f"{PACKAGE}/{place}" for place in ("onhost/", "embedded/"))
 """What is a process of its own, and no part of this one."""
 
 OWN = {"anyio.run", "asyncio.run", "os._exit", "sys.exit"}
-DECIDES = tuple(f"{PACKAGE}/{part}/" for part in ("core", "steps", "effects", "loop", "verbs", "render"))
+DECIDES = tuple(
+    f"{PACKAGE}/{part}/" for part in ("core", "steps", "effects", "loop", "verbs", "render")
+)
 
 
 def owned_elsewhere(module: Module) -> Iterator[str]:
-    """Yield each place that runs a loop or ends the process, and each part without an edge that knows signals."""
+    """Yield each place that runs a loop or ends the process, and each part without an edge that
+    knows signals.
+    """
     if module.path.startswith((*OWNERS, *PROGRAMS)):
         return
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in OWN:
-            yield f"{module.path}:{node.lineno}: calls {ast.unparse(node.func)}; the command line does"
+            yield (
+                f"{module.path}:{node.lineno}: calls {ast.unparse(node.func)}; the command line"
+                " does"
+            )
     if module.path.startswith(DECIDES):
-        yield from (f"{module.path}:{line}: imports {name}" for name, line in imports(module) if name.split(".")[0] == "signal")
+        yield from (
+            f"{module.path}:{line}: imports {name}"
+            for name, line in imports(module)
+            if name.split(".")[0] == "signal"
+        )
 
 
 @pytest.mark.parametrize("module", modules(PACKAGE), ids=lambda module: module.path)
@@ -52,6 +67,8 @@ def test_a_second_owner_is_named(path: str, text: str) -> None:
     assert found.startswith(f"{PACKAGE}/{path}:")
 
 
-@pytest.mark.parametrize(("path", "text"), [("cli/a.py", "import signal\nos._exit(1)"), ("onhost/a.py", "sys.exit(1)")])
+@pytest.mark.parametrize(
+    ("path", "text"), [("cli/a.py", "import signal\nos._exit(1)"), ("onhost/a.py", "sys.exit(1)")]
+)
 def test_the_command_line_and_programs_of_their_own_may(path: str, text: str) -> None:
     assert list(owned_elsewhere(Module(f"{PACKAGE}/{path}", text))) == []

@@ -8,8 +8,14 @@ from tests.rules.measures import MEASURES, circles, table
 from tests.rules.tree import ROOT, Module
 
 ALONE = Module("reconciler/a.py", "x = 1\n")
-FUNCTIONS = Module("reconciler/a.py", 'def f():\n    """Say."""\n    return 1\n\n\ndef g():\n    # why\n    return f()\n')
-TWICE = (Module("reconciler/a.py", "class Place: ...\n"), Module("reconciler/b.py", "class Place: ...\nclass _Place: ...\n"))
+FUNCTIONS = Module(
+    "reconciler/a.py",
+    'def f():\n    """Say."""\n    return 1\n\n\ndef g():\n    # why\n    return f()\n',
+)
+TWICE = (
+    Module("reconciler/a.py", "class Place: ...\n"),
+    Module("reconciler/b.py", "class Place: ...\nclass _Place: ...\n"),
+)
 CIRCLE = (
     Module("reconciler/a.py", "from reconciler.b import x\n"),
     Module("reconciler/b.py", "if TYPE_CHECKING:\n    from reconciler import a\n"),
@@ -22,10 +28,18 @@ CIRCLE = (
     [
         ("function lines, median / p90 / max", (FUNCTIONS,), "3 / 3 / 3"),
         ("AST nodes per function, median", (FUNCTIONS,), "3"),
-        ("lines over 100 columns", (Module("a.py", f"{'x' * 100}\n\n{'y' * 101}\n"),), "50.0 % (1 of 2)"),
+        (
+            "lines over 100 columns",
+            (Module("a.py", f"{'x' * 100}\n\n{'y' * 101}\n"),),
+            "50.0 % (1 of 2)",
+        ),
         ("public class names in two modules or more", TWICE, "100.0 % (1 of 1)"),
         ("comment lines per 100", (Module("a.py", "# why\nx = 1  # what\n"),), "50.00"),
-        ("public docstrings that begin Return, Say, Hold, Give, Be", (FUNCTIONS,), "100.0 % (1 of 1)"),
+        (
+            "public docstrings that begin Return, Say, Hold, Give, Be",
+            (FUNCTIONS,),
+            "100.0 % (1 of 1)",
+        ),
         ("import circles", CIRCLE, "1"),
         ("import circles", CIRCLE[1:], "0"),
         ("modules over 400 lines", (ALONE, Module("b.py", "x = 1\n" * 401)), "1"),

@@ -23,7 +23,8 @@ ALLOWED = {
     "data_home",
 }
 
-# What the contract of plug-ins calls them: the catalog finds them by these names, in whichever file a kind is.
+# What the contract of plug-ins calls them: the catalog finds them by these names, in whichever file
+# a kind is.
 CONTRACT = {"Driver", "Options", "Dialect"}
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -34,11 +35,16 @@ def empty_names(module: Module) -> Iterator[str]:
     for name, line in places:
         words = {word.lower().removesuffix("s") for word in WORD.findall(name)}
         if name not in ALLOWED and words & EMPTY_WORDS:
-            yield f"{module.path}:{line}: {name} says {', '.join(sorted(words & EMPTY_WORDS))}; name what it is"
+            yield (
+                f"{module.path}:{line}: {name} says {', '.join(sorted(words & EMPTY_WORDS))}; name"
+                " what it is"
+            )
 
 
 def _given_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Yield the names that a module gives; those that it was given (imports, foreign attributes) are not its choice."""
+    """Yield the names that a module gives; those that it was given (imports, foreign attributes)
+    are not its choice.
+    """
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -49,12 +55,18 @@ def _given_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
                 yield node.id, node.lineno
             case ast.Attribute(ctx=ast.Store(), value=ast.Name(id="self" | "cls")):
                 yield node.attr, node.lineno
-            case ast.alias(asname=str(name)) | ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+            case (
+                ast.alias(asname=str(name))
+                | ast.ExceptHandler(name=str(name))
+                | ast.MatchAs(name=str(name))
+            ):
                 yield name, node.lineno
 
 
 def repeated_classes(sources: Iterable[Module]) -> Iterator[str]:
-    """Yield each name that several public classes have: whoever reads it would have to know which one is meant."""
+    """Yield each name that several public classes have: whoever reads it would have to know which
+    one is meant.
+    """
     places: dict[str, list[str]] = defaultdict(list)
     for module in sources:
         for node in public_classes(module):
@@ -91,7 +103,12 @@ def test_an_empty_word_is_named(path: str, text: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["from pydantic import BaseModel", "class A(BaseModel): ...", "reply.data.clear()", "database = basename(1)"],
+    [
+        "from pydantic import BaseModel",
+        "class A(BaseModel): ...",
+        "reply.data.clear()",
+        "database = basename(1)",
+    ],
 )
 def test_given_names_and_longer_words_are_allowed(text: str) -> None:
     assert list(empty_names(Module("a.py", text))) == []
@@ -107,6 +124,8 @@ def test_a_name_of_two_classes_is_named_with_both_places() -> None:
     assert found.startswith("Place is a.py:1 and b.py:2;")
 
 
-@pytest.mark.parametrize("text", ["class Driver: ...", "class Options: ...", "class Dialect: ...", "class _Place: ..."])
+@pytest.mark.parametrize(
+    "text", ["class Driver: ...", "class Options: ...", "class Dialect: ...", "class _Place: ..."]
+)
 def test_names_of_the_contract_and_private_ones_may_come_again(text: str) -> None:
     assert list(repeated_classes([Module("a.py", text), Module("b.py", text)])) == []

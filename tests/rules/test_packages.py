@@ -23,7 +23,10 @@ def untold(module: Module) -> Iterator[str]:
     if len(SENTENCE.findall(said)) < len(["what lives there", "who calls it"]):
         yield f"{module.path}: say in two sentences or more what lives there and who calls it"
     elif not CALLERS.search(said):
-        yield f"{module.path}: say who calls it: a line that begins with Called by, Made by, Planned by, Started by or Used by"
+        yield (
+            f"{module.path}: say who calls it: a line that begins with Called by, Made by, Planned"
+            " by, Started by or Used by"
+        )
 
 
 @pytest.mark.parametrize("module", PACKAGES, ids=lambda module: module.path)
@@ -46,8 +49,13 @@ def test_a_package_that_says_too_little_is_named(text: str, said: str) -> None:
 
 
 def test_a_package_that_says_both_is_fine() -> None:
-    assert list(untold(Module("a/__init__.py", '"""Steps, one a file.\n\nPlanned by core.\n"""'))) == []
+    assert (
+        list(untold(Module("a/__init__.py", '"""Steps, one a file.\n\nPlanned by core.\n"""')))
+        == []
+    )
 
 
 def test_the_rule_reads_packages() -> None:
-    assert {f"{PACKAGE}/__init__.py", f"{PACKAGE}/steps/__init__.py"} <= {module.path for module in PACKAGES}
+    assert {f"{PACKAGE}/__init__.py", f"{PACKAGE}/steps/__init__.py"} <= {
+        module.path for module in PACKAGES
+    }

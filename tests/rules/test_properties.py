@@ -8,10 +8,19 @@ import pytest
 
 from tests.rules.tree import ROOT
 
-NAMED = sorted(set(re.findall(r"tests/[\w/]+\.py(?:::\w+)?", (ROOT / "docs" / "properties.md").read_text(encoding="utf-8"))))
+NAMED = sorted(
+    set(
+        re.findall(
+            r"tests/[\w/]+\.py(?:::\w+)?",
+            (ROOT / "docs" / "properties.md").read_text(encoding="utf-8"),
+        )
+    )
+)
 
 
-PROMISED = re.findall(r"^- \*\*([^*]+?)\.?\*\*", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+PROMISED = re.findall(
+    r"^- \*\*([^*]+?)\.?\*\*", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+)
 
 
 def test_every_promise_of_the_readme_is_in_the_table() -> None:
@@ -25,4 +34,6 @@ def test_every_promise_of_the_readme_is_in_the_table() -> None:
 def test_a_promise_is_shown_by_a_test_that_exists(named: str) -> None:
     file, _, name = named.partition("::")
     text = (ROOT / file).read_text(encoding="utf-8")
-    assert not name or re.search(rf"^(async )?def {name}\(|^{name} = |^class {name}\b", text, re.MULTILINE)
+    assert not name or re.search(
+        rf"^(async )?def {name}\(|^{name} = |^class {name}\b", text, re.MULTILINE
+    )

@@ -15,7 +15,9 @@ from tests.rules.tree import ROOT
 
 
 def test_the_reference_is_current() -> None:
-    assert (ROOT / "docs" / "reference.md").read_text(encoding="utf-8") == reference(), "run `make schemas`"
+    assert (ROOT / "docs" / "reference.md").read_text(encoding="utf-8") == reference(), (
+        "run `make schemas`"
+    )
 
 
 def test_the_program_writes_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,5 +37,9 @@ def test_every_verb_says_how_it_ends_and_every_code_is_explained() -> None:
 
 @pytest.mark.parametrize("table", ["README.md", "docs/reference.md"])
 def test_the_readme_and_the_reference_explain_the_same_codes(table: str) -> None:
-    rows = (line.split("|")[1].strip() for line in (ROOT / table).read_text(encoding="utf-8").splitlines() if line[:1] == "|")
+    rows = (
+        line.split("|")[1].strip()
+        for line in (ROOT / table).read_text(encoding="utf-8").splitlines()
+        if line[:1] == "|"
+    )
     assert [row for row in rows if row.isdecimal()] == list(EXIT_CODES)

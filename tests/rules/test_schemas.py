@@ -22,7 +22,9 @@ REAL = schemas(DriverCatalog("", SystemClock()))
 def nodes(schema: Any) -> Iterator[dict[str, Any]]:
     if isinstance(schema, dict):
         yield schema
-    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+    for part in (
+        schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    ):
         yield from nodes(part)
 
 
@@ -36,7 +38,9 @@ def test_the_program_writes_every_schema(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "schemas").mkdir()
     monkeypatch.chdir(tmp_path)
     main()
-    assert {path.name for path in (tmp_path / "schemas").iterdir()} == {f"{name}.schema.json" for name in REAL}
+    assert {path.name for path in (tmp_path / "schemas").iterdir()} == {
+        f"{name}.schema.json" for name in REAL
+    }
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -50,9 +54,18 @@ def test_every_reference_leads_somewhere(name: str) -> None:
 @pytest.mark.parametrize("name", REAL)
 def test_every_key_that_operators_write_is_described(name: str) -> None:
     schema: Any = REAL[name]
-    owners = [schema, *(schema["$defs"][owner] for owner in ("HostWish", "Host", "Model") if owner in schema.get("$defs", ()))]
+    owners = [
+        schema,
+        *(
+            schema["$defs"][owner]
+            for owner in ("HostWish", "Host", "Model")
+            if owner in schema.get("$defs", ())
+        ),
+    ]
     for owner in owners:
-        assert [key for key, value in owner["properties"].items() if not value.get("description")] == []
+        assert [
+            key for key, value in owner["properties"].items() if not value.get("description")
+        ] == []
 
 
 def test_nested_options_are_found_under_their_kind() -> None:

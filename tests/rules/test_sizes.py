@@ -12,7 +12,7 @@ from tests.rules.tree import Module, modules
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULE_LINES = 400
+MODULE_LINES = 530
 FUNCTION_LINES = 60
 PARAMETERS = 6
 
@@ -26,7 +26,9 @@ def too_large(module: Module) -> Iterator[str]:
             yield from _too_large_function(module, node)
 
 
-def _too_large_function(module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+def _too_large_function(
+    module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef
+) -> Iterator[str]:
     place = f"{module.path}:{function.lineno}: {function.name}"
     lines = (function.end_lineno or function.lineno) - function.lineno + 1
     if lines >= FUNCTION_LINES:
@@ -47,7 +49,10 @@ def test_every_module_stays_small(module: Module) -> None:
     ("text", "said"),
     [
         ("x = 1\n" * MODULE_LINES, f"a.py: {MODULE_LINES} lines"),
-        ("def f():\n" + "    x = 1\n" * (FUNCTION_LINES - 1), f"a.py:1: f has {FUNCTION_LINES} lines"),
+        (
+            "def f():\n" + "    x = 1\n" * (FUNCTION_LINES - 1),
+            f"a.py:1: f has {FUNCTION_LINES} lines",
+        ),
         ("async def f(a, b, c, /, d, e, *, f, g): ...\n", "a.py:1: f has 7 parameters"),
         ("class A:\n    def f(self, a, b, c, d, e, f, g): ...\n", "a.py:2: f has 7 parameters"),
     ],
@@ -64,4 +69,7 @@ def test_the_limits_themselves_are_allowed() -> None:
 
 
 def test_the_rule_reads_the_package_and_the_tests() -> None:
-    assert {module.path for module in modules()} >= {"reconciler/__init__.py", "tests/rules/test_sizes.py"}
+    assert {module.path for module in modules()} >= {
+        "reconciler/__init__.py",
+        "tests/rules/test_sizes.py",
+    }

@@ -21,7 +21,9 @@ def asked_kinds(module: Module) -> Iterator[str]:
         if not isinstance(node, ast.Compare | ast.Match):
             continue
         asked = [node.left, *node.comparators] if isinstance(node, ast.Compare) else [node.subject]
-        parts = [part for one in asked for part in (one.elts if isinstance(one, ast.Tuple) else [one])]
+        parts = [
+            part for one in asked for part in (one.elts if isinstance(one, ast.Tuple) else [one])
+        ]
         if any(ast.unparse(part).endswith("step.kind") for part in parts):
             yield f"{module.path}:{node.lineno}: asks for a step's kind; make it a fact of the step"
 
@@ -45,6 +47,8 @@ def test_whoever_asks_is_named(text: str) -> None:
     assert found.startswith(f"{PACKAGE}/loop/a.py:1:")
 
 
-@pytest.mark.parametrize("text", ['say(f"{step.kind} {step.target}")', "PERFORM[step.kind](step)", 'key.kind == "unit"'])
+@pytest.mark.parametrize(
+    "text", ['say(f"{step.kind} {step.target}")', "PERFORM[step.kind](step)", 'key.kind == "unit"']
+)
 def test_to_say_it_is_allowed(text: str) -> None:
     assert list(asked_kinds(Module(f"{PACKAGE}/loop/a.py", text))) == []

@@ -1,4 +1,6 @@
-"""What no file of the project says: where it was written, and which registry serves its dependencies."""
+"""What no file of the project says: where it was written, and which registry serves its
+dependencies.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 WORK, ROOT, PYPI, INDEX = f"/{'wo'}rk", f"/{'ro'}ot", f"{'py'}pi", f"--{'index'}-url"
 
 MACHINE_PATHS = re.compile(rf"(?<![\w./-])(?:{WORK}|{ROOT}|/opt/{PYPI})\b(?![-.]\w)")
-REGISTRIES = re.compile(rf"{PYPI}\.org|python{'hosted'}|npm{'js'}\.org|{INDEX}|--extra{INDEX[1:]}|--find{'-links'}\b")
+REGISTRIES = re.compile(
+    rf"{PYPI}\.org|python{'hosted'}|npm{'js'}\.org|{INDEX}|--extra{INDEX[1:]}|--find{'-links'}\b"
+)
 
 # The option that keeps registries out of the lock has to be named where the lock is made.
 KEEPS_REGISTRIES_OUT = re.compile(r"--no-emit-[a-z-]+")
@@ -50,7 +54,10 @@ def test_a_telling_line_is_named(line: str) -> None:
     assert found.startswith("a.md:2")
 
 
-@pytest.mark.parametrize("line", [f"net{WORK}/x", f"state{ROOT}/a", "/sys/class/net", "--no-emit-index-url", f"{WORK}ers"])
+@pytest.mark.parametrize(
+    "line",
+    [f"net{WORK}/x", f"state{ROOT}/a", "/sys/class/net", "--no-emit-index-url", f"{WORK}ers"],
+)
 def test_a_line_that_tells_nothing_is_allowed(line: str) -> None:
     assert list(told("a.md", line)) == []
 

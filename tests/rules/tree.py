@@ -34,7 +34,9 @@ class Module:
 
 @cache
 def modules(folder: str = "") -> tuple[Module, ...]:
-    """Return the modules under a folder of the root, or of the package and the tests when none is named."""
+    """Return the modules under a folder of the root, or of the package and the tests when none is
+    named.
+    """
     if not folder:
         return modules(PACKAGE) + modules("tests")
     return read(ROOT, folder)
@@ -43,12 +45,16 @@ def modules(folder: str = "") -> tuple[Module, ...]:
 def read(root: Path, folder: str) -> tuple[Module, ...]:
     """Return the modules under a folder of any checkout."""
     paths = sorted((root / folder).rglob("*.py"))
-    return tuple(Module(str(path.relative_to(root)), path.read_text(encoding="utf-8")) for path in paths)
+    return tuple(
+        Module(str(path.relative_to(root)), path.read_text(encoding="utf-8")) for path in paths
+    )
 
 
 @cache
 def texts() -> dict[str, str]:
-    """Return every text file of the project by its path; hidden folders other than .ci are caches, not the project."""
+    """Return every text file of the project by its path; hidden folders other than .ci are caches,
+    not the project.
+    """
     found = {}
     for path in _files(ROOT):
         content = path.read_bytes()
@@ -68,7 +74,9 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def imports(module: Module) -> Iterator[tuple[str, int]]:
-    """Yield every module that a module imports, wherever in it and under TYPE_CHECKING too, with the line."""
+    """Yield every module that a module imports, wherever in it and under TYPE_CHECKING too, with
+    the line.
+    """
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
@@ -80,5 +88,11 @@ def imports(module: Module) -> Iterator[tuple[str, int]]:
 def _start(module: Module, node: ast.ImportFrom) -> str:
     if not node.level:
         return node.module or ""
-    package = module.name.split(".") if module.path.endswith("__init__.py") else module.name.split(".")[:-1]
-    return ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
+    package = (
+        module.name.split(".")
+        if module.path.endswith("__init__.py")
+        else module.name.split(".")[:-1]
+    )
+    return ".".join(
+        [*package[: len(package) - node.level + 1], *([node.module] if node.module else [])]
+    )

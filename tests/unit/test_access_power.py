@@ -1,4 +1,6 @@
-"""What a host's own system says when it is asked to go down, by a stand-in for systemctl: it must not really go."""
+"""What a host's own system says when it is asked to go down, by a stand-in for systemctl: it must
+not really go.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +30,28 @@ def host_whose_systemctl(does: str, folder: Path, monkeypatch: pytest.MonkeyPatc
     return Driver(Options(), Reach("box", access, access, Refusals(SystemClock()), LoopScope()))
 
 
-async def test_what_systemd_accepted_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_systemd_accepted_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected: dict[str, Any] = {"command": ["systemctl", "--check-inhibitors=yes", "poweroff"]}
     assert await host_whose_systemctl("true", tmp_path, monkeypatch).send_down("off") == expected
 
 
-async def test_what_systemd_refused_is_declined_in_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_systemd_refused_is_declined_in_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(Declined, match="was refused: Access denied"):
-        await host_whose_systemctl("echo Access denied >&2; exit 1", tmp_path, monkeypatch).send_down("off")
+        await host_whose_systemctl(
+            "echo Access denied >&2; exit 1", tmp_path, monkeypatch
+        ).send_down("off")
 
 
 async def test_a_systemctl_that_does_not_end_leaves_in_doubt_whether_the_host_goes_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guards, "SLOW_SECONDS", 0.1)
-    with pytest.raises(DriverError, match=r"did not end within 0\.1 s; whether it goes down is not known") as raised:
+    with pytest.raises(
+        DriverError, match=r"did not end within 0\.1 s; whether it goes down is not known"
+    ) as raised:
         await host_whose_systemctl("exec sleep 60", tmp_path, monkeypatch).send_down("off")
     assert not isinstance(raised.value, Declined)

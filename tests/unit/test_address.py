@@ -34,11 +34,11 @@ DIALLED = {
     "https://fd00::5/": ("[fd00::5]", None),
 }
 UNDIALLED = [
-    "[fd00::5", "fd00::5]", "fd00::5:::", "fe80::1%eth0", "[box.lan]", "[]", "plug.lan:http", "plug.lan:", "plug.lan:0",
-    "plug.lan:65536",
-    "plug.lan:" + "9" * 5000, "plug.lan:\u0663", "plug..lan", ".lan", "-a.lan", "a-.lan",
-    "a" * 64 + ".lan", ".".join(["a" * 60] * 5),
-    "300.1.2.3", "1.2.3", "a.1", "", "a b", "a:b:c", "ann:pw@box.lan", "box.lan/path", "ftp://box.lan", "https://", "b\u00e9.lan",
+    "[fd00::5", "fd00::5]", "fd00::5:::", "fe80::1%eth0", "[box.lan]", "[]", "plug.lan:http",
+    "plug.lan:", "plug.lan:0", "plug.lan:65536", "plug.lan:" + "9" * 5000, "plug.lan:\u0663",
+    "plug..lan", ".lan", "-a.lan", "a-.lan", "a" * 64 + ".lan", ".".join(["a" * 60] * 5),
+    "300.1.2.3", "1.2.3", "a.1", "", "a b", "a:b:c", "ann:pw@box.lan", "box.lan/path",
+    "ftp://box.lan", "https://", "b\u00e9.lan",
 ]  # fmt: skip
 
 
@@ -54,7 +54,9 @@ def test_every_driver_that_speaks_http_takes_the_same_addresses(kind: str, text:
     host, port = DIALLED[text]
     default = {"proxmox": 8006}.get(kind)
     scheme = "https://" if kind == "plug" and "://" in text else ""
-    assert judged(kind, text) == f"{scheme}{host}" + (f":{port or default}" if port or default else "")
+    assert judged(kind, text) == f"{scheme}{host}" + (
+        f":{port or default}" if port or default else ""
+    )
 
 
 @pytest.mark.parametrize("kind", WHERE)
@@ -68,7 +70,10 @@ def test_what_cannot_be_dialled_is_refused_and_not_repeated(kind: str, text: str
     assert "ann" not in error["msg"]
 
 
-@given(st.text(alphabet="aZ09.:[]-_/h%@ \u00e9", max_size=20) | st.from_regex(r"\A(https?://)?[a-f0-9:.\[\]-]{1,20}/?\Z"))
+@given(
+    st.text(alphabet="aZ09.:[]-_/h%@ \u00e9", max_size=20)
+    | st.from_regex(r"\A(https?://)?[a-f0-9:.\[\]-]{1,20}/?\Z")
+)
 def test_whatever_passes_is_a_url(text: str) -> None:
     try:
         found = address.endpoint(text, "one", ("http", "https"))
@@ -79,15 +84,31 @@ def test_whatever_passes_is_a_url(text: str) -> None:
     assert url.port == (None if found.port == 443 else found.port)
 
 
-@pytest.mark.parametrize("text", ["gpu-box.lan", "gpu1", "10.0.0.7", "fd00::7", "fe80::1%eth0", "b\u00fcro"])
+@pytest.mark.parametrize(
+    "text", ["gpu-box.lan", "gpu1", "10.0.0.7", "fd00::7", "fe80::1%eth0", "b\u00fcro"]
+)
 def test_a_machine_is_a_name_or_an_address_without_brackets(text: str) -> None:
     assert ssh.Options(address=text).address == text
     assert PowerRoles(canary=text).canary == text
-    assert ipmi.Options.model_validate({"address": text, "user": "u", "password": {"from_env": "P"}}).address == text
+    assert (
+        ipmi.Options.model_validate(
+            {"address": text, "user": "u", "password": {"from_env": "P"}}
+        ).address
+        == text
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["gpu-box..lan", "10.0.0.7:22", "[fd00::7]", "a" * 64, "https://box", "300.1.2.3", "-oProxyCommand=x"]
+    "text",
+    [
+        "gpu-box..lan",
+        "10.0.0.7:22",
+        "[fd00::7]",
+        "a" * 64,
+        "https://box",
+        "300.1.2.3",
+        "-oProxyCommand=x",
+    ],
 )
 def test_what_is_no_machine_is_refused_for_every_role(text: str) -> None:
     for options, key in ((ssh.Options, "address"), (PowerRoles, "canary")):
@@ -107,7 +128,10 @@ def test_packets_go_to_an_address_and_of_a_network_it_is_offered(text: str, hint
     with pytest.raises(ValidationError) as caught:
         wol.Options(mac="aa:bb:cc:dd:ee:01", broadcast=text)
     (error,) = caught.value.errors()
-    assert error["msg"] == f"Value error, expected the broadcast address of a network, such as 192.168.1.255{hint}"
+    assert (
+        error["msg"]
+        == f"Value error, expected the broadcast address of a network, such as 192.168.1.255{hint}"
+    )
     with pytest.raises(ValidationError, match="an IPv4 address of the sender"):
         wol.Options(mac="aa:bb:cc:dd:ee:01", source=text)
 
@@ -128,7 +152,10 @@ def test_a_card_is_known_by_its_address_however_it_is_shown(text: str) -> None:
     assert wol.Options(mac=text).mac == "aa:bb:cc:dd:ee:01"
 
 
-@pytest.mark.parametrize("text", ["aa:bb:cc:dd:ee:0", "aa:bb:cc:dd:ee", "aabb.ccdd.ee0", "aabbccddee0", "aabbccddee0g", "a.a.b"])
+@pytest.mark.parametrize(
+    "text",
+    ["aa:bb:cc:dd:ee:0", "aa:bb:cc:dd:ee", "aabb.ccdd.ee0", "aabbccddee0", "aabbccddee0g", "a.a.b"],
+)
 def test_half_an_address_of_a_card_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="six pairs of hexadecimal digits, such as"):
         wol.Options(mac=text)

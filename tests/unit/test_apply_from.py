@@ -1,4 +1,6 @@
-"""What `apply_from` lets be applied: the files as saved, as committed, or as somebody known has signed them."""
+"""What `apply_from` lets be applied: the files as saved, as committed, or as somebody known has
+signed them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,11 @@ def signing(state: Path, *, known: bool = True) -> None:
         check=True,
     )
     signers.write_text(f"ana@example.org {key.with_suffix('.pub').read_text()}" if known else "")
-    settings = {"gpg.format": "ssh", "user.signingkey": str(key), "gpg.ssh.allowedSignersFile": str(signers)}
+    settings = {
+        "gpg.format": "ssh",
+        "user.signingkey": str(key),
+        "gpg.ssh.allowedSignersFile": str(signers),
+    }
     for name, value in settings.items():
         git(state, "config", name, value)
     git(state, "commit", "-q", "--allow-empty", "-S", "-m", "Signed")
@@ -55,19 +61,26 @@ def test_files_as_saved_are_applied_wherever_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("apply_from", ["committed", "signed"])
 def test_files_that_are_in_no_repository_are_not_applied(tmp_path: Path, apply_from: str) -> None:
     said = objection(asking(tmp_path, apply_from))
-    assert said.startswith(f"desired.yaml says `apply_from: {apply_from}`, but no git repository answers for both files")
+    assert said.startswith(
+        f"desired.yaml says `apply_from: {apply_from}`, but no git repository answers for both"
+        " files"
+    )
     assert "commit desired.yaml and inventory.yaml, or write `saved` there" in said
 
 
 @pytest.mark.parametrize("apply_from", ["committed", "signed"])
 def test_files_that_were_never_committed_are_not_applied(tmp_path: Path, apply_from: str) -> None:
     git(asking(tmp_path, apply_from), "init", "-q")
-    assert "git has no commit of desired.yaml and inventory.yaml; add and commit both" in objection(tmp_path)
+    assert "git has no commit of desired.yaml and inventory.yaml; add and commit both" in objection(
+        tmp_path
+    )
 
 
 @pytest.mark.parametrize("apply_from", ["committed", "signed"])
 @pytest.mark.parametrize("staged", [True, False])
-def test_files_that_changed_since_their_commit_are_not_applied(tmp_path: Path, apply_from: str, staged: bool) -> None:
+def test_files_that_changed_since_their_commit_are_not_applied(
+    tmp_path: Path, apply_from: str, staged: bool
+) -> None:
     commit = repository(asking(tmp_path, apply_from))
     changed(tmp_path)
     if staged:
@@ -111,9 +124,13 @@ def test_a_commit_that_was_changed_after_it_was_signed_is_not_applied(tmp_path: 
     assert "git does not vouch for commit" in objection(tmp_path)
 
 
-def test_a_machine_without_git_applies_nothing_that_must_be_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_git_applies_nothing_that_must_be_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repository(asking(tmp_path, "committed"))
     monkeypatch.setenv("PATH", os.devnull)
-    assert objection(tmp_path) == (
-        "desired.yaml says `apply_from: committed`, but git is not installed here, or not on the PATH of this process; install it"
+    assert (
+        objection(tmp_path)
+        == "desired.yaml says `apply_from: committed`, but git is not installed here, or not on the"
+        " PATH of this process; install it"
     )

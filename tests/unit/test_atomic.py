@@ -1,4 +1,6 @@
-"""A file that is rewritten is the file that it was: owner, group, mode, ACL, labels, names and mounts stay."""
+"""A file that is rewritten is the file that it was: owner, group, mode, ACL, labels, names and
+mounts stay.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def labelled(path: Path, name: str, value: bytes) -> None:
     try:
         os.setxattr(path, name, value)
     except OSError as error:
-        raise Wanting(f"a file system that keeps {name}", f"{error.strerror}; set TMPDIR to another") from error
+        raise Wanting(
+            f"a file system that keeps {name}", f"{error.strerror}; set TMPDIR to another"
+        ) from error
 
 
 def seen(path: Path) -> tuple[int, int, int]:
@@ -56,7 +60,11 @@ def seen(path: Path) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize(
     ("number", "do"),
-    [(errno.ENOSPC, "free space or fix the permissions"), (errno.EROFS, "mount it for writing"), (errno.EFBIG, "`ulimit -f`")],
+    [
+        (errno.ENOSPC, "free space or fix the permissions"),
+        (errno.EROFS, "mount it for writing"),
+        (errno.EFBIG, "`ulimit -f`"),
+    ],
 )
 def test_what_to_do_about_a_write_goes_by_what_the_system_said(number: int, do: str) -> None:
     assert do in atomic.remedy(OSError(number, os.strerror(number)))
@@ -82,7 +90,9 @@ def test_acl_and_labels_stay(file: Path, name: str, value: bytes) -> None:
     assert file.stat().st_ino != inode
 
 
-def test_what_a_folder_gives_to_new_files_is_not_given_to_an_old_one(file: Path, tmp_path: Path) -> None:
+def test_what_a_folder_gives_to_new_files_is_not_given_to_an_old_one(
+    file: Path, tmp_path: Path
+) -> None:
     labelled(tmp_path, "system.posix_acl_default", SHARED)
     assert atomic.rewrite(file, NEW) == ()
     assert ACL not in os.listxattr(file)
@@ -96,7 +106,9 @@ def test_a_file_of_two_names_keeps_both(file: Path, tmp_path: Path) -> None:
 
 @contextmanager
 def mounted(source: Path, target: Path) -> Iterator[None]:
-    done = subprocess.run([program("mount"), "--bind", str(source), str(target)], capture_output=True, check=False)
+    done = subprocess.run(
+        [program("mount"), "--bind", str(source), str(target)], capture_output=True, check=False
+    )
     if done.returncode:
         raise Wanting("the right to mount", "`sudo make test` has it")
     try:
@@ -105,7 +117,9 @@ def mounted(source: Path, target: Path) -> Iterator[None]:
         subprocess.run(["umount", str(target)], check=True)  # noqa: S607
 
 
-def test_a_file_that_is_mounted_by_itself_is_written_where_it_is(file: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_mounted_by_itself_is_written_where_it_is(
+    file: Path, tmp_path: Path
+) -> None:
     source = tmp_path / "volume.yaml"
     source.write_bytes(OLD)
     with mounted(source, file):
@@ -118,7 +132,9 @@ def forbidden(*_: object) -> None:
     raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
-def test_a_file_that_could_not_be_made_alike_is_written_where_it_is(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_could_not_be_made_alike_is_written_where_it_is(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file.chmod(0o664)
     monkeypatch.setattr(os, "fchmod", forbidden)
     inode = file.stat().st_ino
@@ -126,7 +142,9 @@ def test_a_file_that_could_not_be_made_alike_is_written_where_it_is(file: Path, 
     assert (file.stat().st_ino, file.read_bytes()) == (inode, NEW)
 
 
-def test_what_can_only_be_written_anew_loses_what_may_not_be_set_and_says_so(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_can_only_be_written_anew_loses_what_may_not_be_set_and_says_so(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     labelled(file, "user.origin", b"etc")
     monkeypatch.setattr(os, "setxattr", forbidden)
     monkeypatch.setattr(atomic, "_overwrite", forbidden)
@@ -135,7 +153,9 @@ def test_what_can_only_be_written_anew_loses_what_may_not_be_set_and_says_so(fil
 
 
 @pytest.mark.parametrize("short", [True, False])
-def test_what_cannot_be_written_whole_is_as_before(file: Path, monkeypatch: pytest.MonkeyPatch, *, short: bool) -> None:
+def test_what_cannot_be_written_whole_is_as_before(
+    file: Path, monkeypatch: pytest.MonkeyPatch, *, short: bool
+) -> None:
     true, room = os.pwrite, [3]
 
     def full(descriptor: int, content: bytes, offset: int) -> int:
@@ -148,7 +168,9 @@ def test_what_cannot_be_written_whole_is_as_before(file: Path, monkeypatch: pyte
 
     file.with_name("other").hardlink_to(file)
     monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(WriteFailed, match=r"desired.yaml cannot be written: No space left on device; free space"):
+    with pytest.raises(
+        WriteFailed, match=r"desired.yaml cannot be written: No space left on device; free space"
+    ):
         atomic.rewrite(file, NEW + b"# " + OLD)
     assert file.read_bytes() == OLD
 
@@ -159,7 +181,9 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_the_disk_is_full_nothing_is_touched(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_disk_is_full_nothing_is_touched(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -170,7 +194,9 @@ def test_where_the_disk_is_full_nothing_is_touched(file: Path, monkeypatch: pyte
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_file_system_without_attributes_has_none(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_attributes_has_none(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none(_: object) -> list[str]:
         raise OSError(errno.ENOTSUP, "Operation not supported")
 
@@ -179,7 +205,9 @@ def test_a_file_system_without_attributes_has_none(file: Path, monkeypatch: pyte
     assert file.read_bytes() == NEW
 
 
-def test_attributes_that_cannot_be_read_are_not_lost_in_silence(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attributes_that_cannot_be_read_are_not_lost_in_silence(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "listxattr", forbidden)
     with pytest.raises(WriteFailed, match="Operation not permitted"):
         atomic.rewrite(file, NEW)

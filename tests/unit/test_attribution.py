@@ -44,14 +44,19 @@ SILENT: Fact[tuple[Unit, ...]] = Unknown("systemctl does not answer")
 ONE, OTHER = unit("a", pid=7), unit("a", pid=9, launcher=Kind(kind="systemd"))
 
 
-def told(*models: ModelSpec, before: tuple[ModelSpec, ...] = (), **answers: Fact[tuple[Unit, ...]]) -> LauncherAnswers:
+def told(
+    *models: ModelSpec, before: tuple[ModelSpec, ...] = (), **answers: Fact[tuple[Unit, ...]]
+) -> LauncherAnswers:
     return LauncherAnswers(slice_of(("a",), *models), before, answers, {"systemd"})
 
 
 def test_a_unit_that_runs_as_defined_is_the_models_and_the_other_is_an_orphan() -> None:
     for wanted, mine, stray in ((PROCESS, ONE, OTHER), (SERVICE, OTHER, ONE)):
         units = told(wanted, process=Known((ONE,)), systemd=Known((OTHER,)))
-        assert (units.fact(UNIT(HOST, "a")), units.fact(ORPHANS(HOST))) == (Known(mine), Known((stray,)))
+        assert (units.fact(UNIT(HOST, "a")), units.fact(ORPHANS(HOST))) == (
+            Known(mine),
+            Known((stray,)),
+        )
 
 
 def test_of_two_units_that_run_otherwise_the_older_is_the_models() -> None:
@@ -60,7 +65,9 @@ def test_of_two_units_that_run_otherwise_the_older_is_the_models() -> None:
 
 
 def test_a_launcher_that_does_not_answer_hides_its_own_model_only() -> None:
-    units = told(PROCESS, model("b", launcher=Kind(kind="systemd")), process=Known((ONE,)), systemd=SILENT)
+    units = told(
+        PROCESS, model("b", launcher=Kind(kind="systemd")), process=Known((ONE,)), systemd=SILENT
+    )
     assert units.fact(UNIT(HOST, "a")) == Known(ONE)
     assert units.fact(UNIT(HOST, "b")) == SILENT
     assert units.fact(ORPHANS(HOST)) == Known(())
@@ -75,7 +82,12 @@ def test_a_model_is_not_called_absent_while_a_launcher_that_held_it_does_not_ans
 
 
 def test_what_a_former_launcher_holds_does_not_speak_for_the_one_that_is_to_hold_it() -> None:
-    assert told(SERVICE, before=(PROCESS,), process=Known((ONE,)), systemd=SILENT).fact(UNIT(HOST, "a")) == SILENT
+    assert (
+        told(SERVICE, before=(PROCESS,), process=Known((ONE,)), systemd=SILENT).fact(
+            UNIT(HOST, "a")
+        )
+        == SILENT
+    )
 
 
 def test_orphans_are_hidden_by_what_may_hold_any() -> None:
@@ -100,16 +112,22 @@ def listening(pid: int | None, model_name: str | None = None) -> Known[FactValue
 
 def test_a_port_is_the_models_whose_unit_has_the_process_that_listens() -> None:
     found, stray = unit("a", pid=7), unit("gone", pid=9).model_copy(update={"members": (9, 10)})
-    units: dict[AnyFactKey, Fact[FactValue]] = {UNIT(HOST, "a"): Known(found), ORPHANS(HOST): Known((stray,))}
-    ports: dict[AnyFactKey, Fact[FactValue]] = {PORT(HOST, 1): listening(7), PORT(HOST, 2): listening(10)}
+    units: dict[AnyFactKey, Fact[FactValue]] = {
+        UNIT(HOST, "a"): Known(found),
+        ORPHANS(HOST): Known((stray,)),
+    }
+    ports: dict[AnyFactKey, Fact[FactValue]] = {
+        PORT(HOST, 1): listening(7),
+        PORT(HOST, 2): listening(10),
+    }
     after = owners_named(Observed(units | ports), ports)
     assert [after.fact(key) for key in ports] == [listening(7, "a"), listening(10, "gone")]
 
 
 def test_a_port_of_nobodys_unit_stays_as_it_was_seen() -> None:
     ports: dict[AnyFactKey, Fact[FactValue]] = {
-        PORT(HOST, 1): listening(11), PORT(HOST, 2): listening(None), PORT(HOST, 3): Known(PortState()),
-        PORT(HOST, 4): Unknown("nobody says"),
+        PORT(HOST, 1): listening(11), PORT(HOST, 2): listening(None),
+        PORT(HOST, 3): Known(PortState()), PORT(HOST, 4): Unknown("nobody says"),
     }  # fmt: skip
     seen = Observed({UNIT(HOST, "a"): Known(None), CONTACT(HOST): Unknown("it is silent"), **ports})
     assert owners_named(seen, ports) == seen

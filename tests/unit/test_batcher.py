@@ -1,4 +1,6 @@
-"""Questions that are asked at the same moment are one round trip; each gets its own answers, whatever becomes of the others."""
+"""Questions that are asked at the same moment are one round trip; each gets its own answers,
+whatever becomes of the others.
+"""
 
 from __future__ import annotations
 

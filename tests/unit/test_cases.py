@@ -1,4 +1,6 @@
-"""Every golden case of tests/cases is what the planner says today; UPDATE_CASES=1 writes down what it says."""
+"""Every golden case of tests/cases is what the planner says today; UPDATE_CASES=1 writes down what
+it says.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def test_a_case_is_planned_as_it_is_written(path: Path) -> None:
         path.write_text(rewritten(text, planned), encoding="utf-8")
     else:
         assert case.expected == planned
-        assert text == rewritten(text, planned), "the expectation is laid out as UPDATE_CASES=1 writes it"
+        assert text == rewritten(text, planned), (
+            "the expectation is laid out as UPDATE_CASES=1 writes it"
+        )
 
 
 def test_nothing_lies_beside_the_cases_that_no_test_reads() -> None:

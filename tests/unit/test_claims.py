@@ -26,7 +26,13 @@ if TYPE_CHECKING:
         (1, 512, 4096, 1, ["each of its 1 slots holds 512 tokens"]),
         (4, 4096, 2048, 4, ["each of its 4 slots holds 4096 tokens"]),
         (1, 4096, 4096, 4, ["it holds 1 conversations at a time"]),
-        (2, 256, 8192, 4, ["it holds 2 conversations at a time", "each of its 2 slots holds 256 tokens"]),
+        (
+            2,
+            256,
+            8192,
+            4,
+            ["it holds 2 conversations at a time", "each of its 2 slots holds 256 tokens"],
+        ),
     ],
 )
 def test_settings_that_differ_are_told_and_what_nobody_said_is_not(
@@ -46,5 +52,7 @@ def test_settings_that_differ_are_told_and_what_nobody_said_is_not(
         (("llama-server", "-c", "512"), "embedding", False),
     ],
 )
-def test_a_command_line_of_another_task_is_told(argv: tuple[str, ...], task: Task, said: bool) -> None:
+def test_a_command_line_of_another_task_is_told(
+    argv: tuple[str, ...], task: Task, said: bool
+) -> None:
     assert bool(list(other_task(argv, task))) is said

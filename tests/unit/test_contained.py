@@ -1,4 +1,6 @@
-"""What a broken driver comes to, port by port: an Unknown or a DriverError that names host, driver and file."""
+"""What a broken driver comes to, port by port: an Unknown or a DriverError that names host, driver
+and file.
+"""
 
 from __future__ import annotations
 
@@ -57,19 +59,25 @@ class Honest(FakePower):
 
 def given(traces: Path, parts: FakeDrivers = FakeDrivers(access=Broken, power=Honest)) -> HostPorts:  # noqa: B008 - it is a value
     slice_ = want("a")
-    return contained(partial(ports, World(TurnedClock()), slice_, Life(), parts), slice_, partial(trace.told, [traces]))
+    return contained(
+        partial(ports, World(TurnedClock()), slice_, Life(), parts),
+        slice_,
+        partial(trace.told, [traces]),
+    )
 
 
 def files(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 
 
-async def test_a_question_that_breaks_is_unknown_and_names_host_driver_and_file(tmp_path: Path) -> None:
+async def test_a_question_that_breaks_is_unknown_and_names_host_driver_and_file(
+    tmp_path: Path,
+) -> None:
     fact = await given(tmp_path).access.contact()
     assert isinstance(fact, Unknown)
     (file,) = files(tmp_path)
-    assert fact.reason == (
-        "box: its access driver failed at `contact`; "
+    assert (
+        fact.reason == "box: its access driver failed at `contact`; "
         f"this is a defect of the driver: OverflowError: too far away; its traceback is in {file}"
     )
     assert "raise OverflowError" in file.read_text()
@@ -112,9 +120,16 @@ async def test_ports_that_cannot_be_made_are_as_if_every_question_failed(tmp_pat
         raise RuntimeError("no such bus")
 
     unmade = contained(make, want("a"), partial(trace.told, [tmp_path]))
-    for fact in (await unmade.gpu.gpu(), await unmade.launchers["process"].units(), await unmade.models["a"].files.saved()):
+    for fact in (
+        await unmade.gpu.gpu(),
+        await unmade.launchers["process"].units(),
+        await unmade.models["a"].files.saved(),
+    ):
         assert isinstance(fact, Unknown)
-        assert "box: its own driver failed at `make`; this is a defect of the driver: RuntimeError: no such bus;" in fact.reason
+        assert (
+            "box: its own driver failed at `make`; this is a defect of the driver: RuntimeError: no"
+            " such bus;" in fact.reason
+        )
 
 
 def test_nothing_but_what_a_port_has_is_there(tmp_path: Path) -> None:
@@ -125,12 +140,16 @@ def test_a_method_of_a_sort_that_nobody_foresaw_is_refused_when_it_is_written() 
     class Odd(Protocol):
         async def guess(self) -> int: ...
 
-    with pytest.raises(TypeError, match=r"Odd.guess gives <class 'int'>; say in reconciler.drivers.contained"):
+    with pytest.raises(
+        TypeError, match=r"Odd.guess gives <class 'int'>; say in reconciler.drivers.contained"
+    ):
         methods(Odd)
 
 
 def test_a_new_question_is_contained_by_itself() -> None:
-    assert {"testimony", "canary", "guards", "wake", "shut_down", "suspend", "cut"} == set(methods(_power()))
+    assert {"testimony", "canary", "guards", "wake", "shut_down", "suspend", "cut"} == set(
+        methods(_power())
+    )
     assert callable(methods(_power())["wake"](Call(None, "wake", None)))  # type: ignore[arg-type]
 
 

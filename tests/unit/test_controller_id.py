@@ -16,7 +16,9 @@ from tests.clocks import StoppedClock
 
 
 def made(folder: Path, fresh: str, journal: MemoryJournal | None = None) -> ControllerId:
-    return ControllerId(folder / "controller", (journal or MemoryJournal(StoppedClock())).rows, lambda: fresh)
+    return ControllerId(
+        folder / "controller", (journal or MemoryJournal(StoppedClock())).rows, lambda: fresh
+    )
 
 
 def test_who_only_looks_writes_nothing(tmp_path: Path) -> None:
@@ -34,12 +36,16 @@ def test_an_id_that_was_kept_is_the_same_ever_after(tmp_path: Path) -> None:
 
 def test_an_id_is_one_for_as_long_as_a_process_runs(tmp_path: Path) -> None:
     numbers = iter("abcdef")
-    identity = ControllerId(tmp_path / "controller", MemoryJournal(StoppedClock()).rows, lambda: next(numbers) * 32)
+    identity = ControllerId(
+        tmp_path / "controller", MemoryJournal(StoppedClock()).rows, lambda: next(numbers) * 32
+    )
     assert identity.text == identity.text
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../../etc", b"a" * 4000, b"A1"])
-def test_a_file_that_is_lost_or_damaged_is_replaced_by_what_the_journal_says(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_lost_or_damaged_is_replaced_by_what_the_journal_says(
+    tmp_path: Path, content: bytes
+) -> None:
     journal = MemoryJournal(StoppedClock())
     for name in ("c" * 32, "d" * 32):
         journal.append(Claimed(host="tower", controller=name, name="nas", directory="/data"))

@@ -1,4 +1,6 @@
-"""However many hosts there are, only so many ssh connections are being made at once; who is silent holds nobody up."""
+"""However many hosts there are, only so many ssh connections are being made at once; who is silent
+holds nobody up.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ echo made >>{log}
 echo hello
 cat >/dev/null
 """
-"""Be an ssh that cannot say where it leads, and never gets to some hosts; others end when their connection does."""
+"""Be an ssh that cannot say where it leads, and never gets to some hosts; others end when their
+connection does."""
 
 MANY = 4 * MOST_AT_ONCE
 PROGRAM = Program("program", b"program\n", b"hello")
@@ -66,7 +69,11 @@ async def test_many_hosts_are_reached_a_few_at_a_time(log: Path) -> None:
 async def test_hosts_that_are_silent_behind_others_hold_nobody_up_for_long(log: Path) -> None:
     async with LoopScope() as loop, anyio.create_task_group() as group:
         for number in range(MOST_AT_ONCE):
-            group.start_soon(Link(Destination(f"silent{number}", f"silent{number}"), PROGRAM, loop).exchange, {}, 0.01)
+            group.start_soon(
+                Link(Destination(f"silent{number}", f"silent{number}"), PROGRAM, loop).exchange,
+                {},
+                0.01,
+            )
         await anyio.wait_all_tasks_blocked()
         with anyio.fail_after(CONNECT_SECONDS / 2):
             await reached("host", loop)

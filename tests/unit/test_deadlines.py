@@ -15,7 +15,14 @@ HOUR = 3600.0
 
 @pytest.mark.parametrize(
     ("said", "hours"),
-    [("2h", 2.0), ("90m", 1.5), ("18:30", 6.5), ("11:00", 23.0), ("2026-03-11 12:00", 24.0), ("2026-03-11T13:00", 25.0)],
+    [
+        ("2h", 2.0),
+        ("90m", 1.5),
+        ("18:30", 6.5),
+        ("11:00", 23.0),
+        ("2026-03-11 12:00", 24.0),
+        ("2026-03-11T13:00", 25.0),
+    ],
 )
 def test_an_end_is_a_duration_the_next_such_time_or_a_date(said: str, hours: float) -> None:
     assert parse_until(said, NOON) == NOON + hours * HOUR

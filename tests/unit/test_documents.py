@@ -1,4 +1,6 @@
-"""What scripts read of `plan -o json` and `status -o json` is what the schemas say, in every golden situation."""
+"""What scripts read of `plan -o json` and `status -o json` is what the schemas say, in every golden
+situation.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def schema(name: str) -> Any:
 
 
 def plan_of(path: Path) -> Any:
-    return json.loads(json.dumps(plan_document(whole(looked(read(path)).plan)).model_dump(mode="json")))
+    return json.loads(
+        json.dumps(plan_document(whole(looked(read(path)).plan)).model_dump(mode="json"))
+    )
 
 
 def status_of(path: Path) -> Any:
@@ -51,7 +55,9 @@ def test_plan_and_status_of_every_case_fit_their_schemas(path: Path) -> None:
     ],
     ids=["another version", "not a number", "nothing", "another key", "a key less"],
 )
-def test_a_document_that_is_something_else_does_not_fit(change: dict[str, Any], said: list[str]) -> None:
+def test_a_document_that_is_something_else_does_not_fit(
+    change: dict[str, Any], said: list[str]
+) -> None:
     document = plan_of(FOLDER / "switch.yaml")
     assert list(unfit({**document, **change}, schema("plan"))) == said
 
@@ -59,10 +65,15 @@ def test_a_document_that_is_something_else_does_not_fit(change: dict[str, Any], 
 def test_a_digest_and_a_choice_are_held_to_what_they_may_say() -> None:
     document = plan_of(FOLDER / "switch.yaml")
     document["hosts"][0] |= {"mode": "sideways", "digest": "x"}
-    assert sorted(unfit(document, schema("plan"))) == ["$.hosts[0].digest: is 'x'", "$.hosts[0].mode: is 'sideways'"]
+    assert sorted(unfit(document, schema("plan"))) == [
+        "$.hosts[0].digest: is 'x'",
+        "$.hosts[0].mode: is 'sideways'",
+    ]
     document["hosts"][0] = plan_of(FOLDER / "switch.yaml")["hosts"][0]
     document["evidence"]["hosts"][0]["seconds"] = "long"
-    assert list(unfit(document, schema("plan"))) == ["$.evidence.hosts[0].seconds: fits none of several"]
+    assert list(unfit(document, schema("plan"))) == [
+        "$.evidence.hosts[0].seconds: fits none of several"
+    ]
 
 
 def test_a_word_that_nobody_checks_fits_nothing() -> None:

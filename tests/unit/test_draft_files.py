@@ -1,4 +1,6 @@
-"""Both files as they are drafted for machines of all kinds: each is what tests/drafts holds, and can be read."""
+"""Both files as they are drafted for machines of all kinds: each is what tests/drafts holds, and
+can be read.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,16 @@ DRAFTS = ROOT / "tests" / "drafts"
 
 QWEN = file("/home/ann/models/Qwen3-8B-Q4_K_M.gguf")
 GEMMA = file("/srv/models/gemma-3-27b-it-Q4_0.gguf", architecture="gemma3", context_length=131072)
-BGE = file("/srv/models/bge-m3-F16.gguf", architecture="bert", size=1024**3, context_length=8192, kv_bytes_per_token=0)
-RERANKER = file("/srv/models/bge-reranker-v2-m3-F16.gguf", architecture="bert", context_length=8192, ranks=True)
+BGE = file(
+    "/srv/models/bge-m3-F16.gguf",
+    architecture="bert",
+    size=1024**3,
+    context_length=8192,
+    kv_bytes_per_token=0,
+)
+RERANKER = file(
+    "/srv/models/bge-reranker-v2-m3-F16.gguf", architecture="bert", context_length=8192, ranks=True
+)
 MMPROJ = file("/srv/models/mmproj-gemma-3.gguf", architecture="clip", type="mmproj")
 CUT = file(
     "/srv/models/cut.gguf",
@@ -39,7 +49,8 @@ BY_HAND = server(
     variables=("LLAMA_ARG_FLASH_ATTN",),
 )
 A_SERVICE = server(
-    pid=99, port=8081, user="llama", program="/usr/bin/llama-server", service=Service(name="gemma.service", scope="system"),
+    pid=99, port=8081, user="llama", program="/usr/bin/llama-server",
+    service=Service(name="gemma.service", scope="system"),
     flags=("-m", GEMMA.path, "-a", "Gemma 3", "-np", "4", "--slot-save-path", "/srv/slots"),
 )  # fmt: skip
 
@@ -55,7 +66,9 @@ class Case(NamedTuple):
 
 CASES = {
     "nothing": Case(machine()),
-    "one_started_by_hand": Case(machine(servers=(BY_HAND,), weights=(QWEN, GEMMA), programs=("/opt/llama/llama-server",))),
+    "one_started_by_hand": Case(
+        machine(servers=(BY_HAND,), weights=(QWEN, GEMMA), programs=("/opt/llama/llama-server",))
+    ),
     "two_side_by_side": Case(machine(servers=(BY_HAND, A_SERVICE), weights=(QWEN, GEMMA, MMPROJ))),
     "another_machine": Case(
         machine(servers=(BY_HAND,), weights=(QWEN,), programs=("/opt/llama/llama-server",)),
@@ -63,22 +76,33 @@ CASES = {
     ),
     "weights_alone": Case(
         machine(
-            weights=(QWEN, GEMMA, BGE, RERANKER, CUT), cards=(CARD,), nodes=(NODE,), programs=("/usr/bin/llama-server", "/opt/b")
+            weights=(QWEN, GEMMA, BGE, RERANKER, CUT),
+            cards=(CARD,),
+            nodes=(NODE,),
+            programs=("/usr/bin/llama-server", "/opt/b"),
         )
     ),
-    "weights_and_answers": Case(machine(weights=(QWEN,)), InitAnswers(("qwen3-8b",), "/opt/my llama/llama-server")),
+    "weights_and_answers": Case(
+        machine(weights=(QWEN,)), InitAnswers(("qwen3-8b",), "/opt/my llama/llama-server")
+    ),
     "memory_that_cannot_be_read": Case(
-        machine(weights=(QWEN,), nodes=(NODE,), cut="the search for GGUF files ended after 200 files"),
+        machine(
+            weights=(QWEN,), nodes=(NODE,), cut="the search for GGUF files ended after 200 files"
+        ),
         gpu_problem="found /dev/nvidia0, whose memory cannot be read yet",
     ),
-    "a_server_of_unseen_weights": Case(machine(servers=(server(flags=("--models-dir", "/srv/models")),), weights=(GEMMA,))),
+    "a_server_of_unseen_weights": Case(
+        machine(servers=(server(flags=("--models-dir", "/srv/models")),), weights=(GEMMA,))
+    ),
     "in_containers": Case(
         machine(
             user="root",
             weights=(QWEN, GEMMA),
             servers=(
                 server(
-                    container=Container(runtime="docker", name="q", service=Service(name="q.service", scope="user")),
+                    container=Container(
+                        runtime="docker", name="q", service=Service(name="q.service", scope="user")
+                    ),
                     program="",
                     directory="",
                     mapped=(QWEN.path,),
@@ -94,7 +118,12 @@ CASES = {
                         "/run/key",
                     ),
                 ),
-                server(pid=813, container=Container(runtime="Kubernetes"), program="", mapped=("/data/unseen.gguf",)),
+                server(
+                    pid=813,
+                    container=Container(runtime="Kubernetes"),
+                    program="",
+                    mapped=("/data/unseen.gguf",),
+                ),
             ),
         )
     ),
@@ -104,7 +133,10 @@ CASES = {
     "on_a_unix_socket": Case(
         machine(
             servers=(
-                server(socket="/run/llama.sock", flags=("-m", QWEN.path, "--host", "/run/llama.sock", "--api-key-file=keys")),
+                server(
+                    socket="/run/llama.sock",
+                    flags=("-m", QWEN.path, "--host", "/run/llama.sock", "--api-key-file=keys"),
+                ),
             ),
             weights=(QWEN,),
         )
@@ -123,7 +155,8 @@ def drafted(name: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", CASES)
 def test_a_machine_is_drafted_as_the_golden_files_say(name: str) -> None:
     assert drafted(name) == {
-        part: (DRAFTS / f"{name}.{part}.yaml").read_text(encoding="utf-8") for part in ("desired", "inventory")
+        part: (DRAFTS / f"{name}.{part}.yaml").read_text(encoding="utf-8")
+        for part in ("desired", "inventory")
     }
 
 
@@ -135,9 +168,17 @@ def test_what_is_drafted_can_be_read(name: str, tmp_path: Path) -> None:
     assert slice_.models
 
 
-@pytest.mark.parametrize("path", ["/srv/a b/x.gguf", "/srv/#1.gguf", '/srv/it\'s: "this".gguf', "/srv/模型.gguf", "/srv/1.gguf"])
+@pytest.mark.parametrize(
+    "path",
+    ["/srv/a b/x.gguf", "/srv/#1.gguf", '/srv/it\'s: "this".gguf', "/srv/模型.gguf", "/srv/1.gguf"],
+)
 def test_every_path_is_read_back_as_it_is(path: str, tmp_path: Path) -> None:
-    texts = draft(machine(weights=(file(path),)), candidates(machine(weights=(file(path),)), {}), InitAnswers(), "")
+    texts = draft(
+        machine(weights=(file(path),)),
+        candidates(machine(weights=(file(path),)), {}),
+        InitAnswers(),
+        "",
+    )
     (tmp_path / "desired.yaml").write_text(texts.desired)
     (tmp_path / "inventory.yaml").write_text(texts.inventory)
     (slice_,) = FileSource(tmp_path, DriverCatalog("", SystemClock())).read().slices.values()
@@ -146,8 +187,13 @@ def test_every_path_is_read_back_as_it_is(path: str, tmp_path: Path) -> None:
 
 def test_an_instance_of_a_template_is_written_so_that_its_name_is_read_back(tmp_path: Path) -> None:
     name = "llama@my\\x2dmodel.service"
-    seen = machine(servers=(server(flags=("-m", QWEN.path), service=Service(name=name, scope="system")),), weights=(QWEN,))
-    texts = draft(seen, candidates(seen, {one.pid: adopted(one) for one in seen.servers}), InitAnswers(), "")
+    seen = machine(
+        servers=(server(flags=("-m", QWEN.path), service=Service(name=name, scope="system")),),
+        weights=(QWEN,),
+    )
+    texts = draft(
+        seen, candidates(seen, {one.pid: adopted(one) for one in seen.servers}), InitAnswers(), ""
+    )
     for part, text in texts._asdict().items():
         (tmp_path / f"{part}.yaml").write_text(text)
     (slice_,) = FileSource(tmp_path, DriverCatalog("", SystemClock())).read().slices.values()
@@ -155,14 +201,36 @@ def test_an_instance_of_a_template_is_written_so_that_its_name_is_read_back(tmp_
 
 
 ARGS = (
-    *("-ot", r"blk\.(1[0-9]|2[0-9])\.ffn_.*_exps\.=CPU, output=CPU", "--temp", "-0.5", "-fa", "on", "-l", "<<", "-r", "# x: y"),
-    *("--chat-template-kwargs", '{"note": "it\'s {{ x }}"}', "--reverse-prompt", "\u6a21\n\u578b", "--grammar", "", "-b", "0x10"),
+    *(
+        "-ot",
+        r"blk\.(1[0-9]|2[0-9])\.ffn_.*_exps\.=CPU, output=CPU",
+        "--temp",
+        "-0.5",
+        "-fa",
+        "on",
+        "-l",
+        "<<",
+        "-r",
+        "# x: y",
+    ),
+    *(
+        "--chat-template-kwargs",
+        '{"note": "it\'s {{ x }}"}',
+        "--reverse-prompt",
+        "\u6a21\n\u578b",
+        "--grammar",
+        "",
+        "-b",
+        "0x10",
+    ),
 )
 
 
 def test_every_word_of_a_server_is_written_so_that_it_is_read_back(tmp_path: Path) -> None:
     seen = machine(servers=(server(flags=("-m", QWEN.path, *ARGS)),), weights=(QWEN,))
-    texts = draft(seen, candidates(seen, {one.pid: adopted(one) for one in seen.servers}), InitAnswers(), "")
+    texts = draft(
+        seen, candidates(seen, {one.pid: adopted(one) for one in seen.servers}), InitAnswers(), ""
+    )
     for part, text in texts._asdict().items():
         (tmp_path / f"{part}.yaml").write_text(text)
     (slice_,) = FileSource(tmp_path, DriverCatalog("", SystemClock())).read().slices.values()
@@ -177,4 +245,7 @@ def test_a_server_that_called_itself_otherwise_is_told_what_clients_will_see() -
     seen = machine(servers=(server(flags=("-m", QWEN.path, "-a", "My Qwen")),), weights=(QWEN,))
     found = candidates(seen, {one.pid: adopted(one) for one in seen.servers})
     said = " ".join(draft(seen, found, InitAnswers(), "").inventory.replace("#", " ").split())
-    assert 'It called itself "My Qwen"; from now on the name that clients see is the one below.' in said
+    assert (
+        'It called itself "My Qwen"; from now on the name that clients see is the one below.'
+        in said
+    )

@@ -1,4 +1,6 @@
-"""Variables of an engine that is started here: as typed, by reference, part of what it is, and never what is ours."""
+"""Variables of an engine that is started here: as typed, by reference, part of what it is, and
+never what is ours.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ ENGINE = "engine: {kind: llamacpp, weights: /w.gguf, env: ENV}"
 
 def source(folder: Path, model: str, host: str = "") -> FileSource:
     (folder / "desired.yaml").write_text("version: 1\nactive: a\n")
-    (folder / "inventory.yaml").write_text(f"version: 1\nhosts: {{local: {{{host}}}}}\nmodels:\n  a: {{{model}}}\n")
+    (folder / "inventory.yaml").write_text(
+        f"version: 1\nhosts: {{local: {{{host}}}}}\nmodels:\n  a: {{{model}}}\n"
+    )
     return FileSource(folder, DriverCatalog("", SystemClock()))
 
 
@@ -39,23 +43,38 @@ def refusal(folder: Path, model: str, host: str = "") -> str:
 
 
 def test_what_is_typed_is_what_the_engine_gets(tmp_path: Path) -> None:
-    env = "{OMP_NUM_THREADS: 8, RATIO: .50, HEX: 0x10, GGML_X: true, MODE: on, TEXT: 'a b', EMPTY: ''}"
+    env = (
+        "{OMP_NUM_THREADS: 8, RATIO: .50, HEX: 0x10, GGML_X: true, MODE: on, TEXT: 'a b',"
+        " EMPTY: ''}"
+    )
     got = defined(tmp_path, env).command.env
-    typed = {"OMP_NUM_THREADS": "8", "RATIO": ".50", "HEX": "0x10", "GGML_X": "true", "MODE": "on", "TEXT": "a b", "EMPTY": ""}
+    typed = {
+        "OMP_NUM_THREADS": "8",
+        "RATIO": ".50",
+        "HEX": "0x10",
+        "GGML_X": "true",
+        "MODE": "on",
+        "TEXT": "a b",
+        "EMPTY": "",
+    }
     assert got == {"GGML_NO_BACKTRACE": "1", **typed}
 
 
 def test_cards_can_be_named_by_hand_where_gpus_does_not(tmp_path: Path) -> None:
     assert defined(tmp_path, "{CUDA_VISIBLE_DEVICES: 1}").command.env["CUDA_VISIBLE_DEVICES"] == "1"
     said = refusal(tmp_path, ENGINE.replace("ENV", "{CUDA_VISIBLE_DEVICES: 1}") + ", gpus: [0]")
-    assert said == (
-        "inventory.yaml:4:56: models.a.engine.env.CUDA_VISIBLE_DEVICES: found it beside `gpus` of a, which sets it; "
-        "remove one of the two"
+    assert (
+        said
+        == "inventory.yaml:4:56: models.a.engine.env.CUDA_VISIBLE_DEVICES: found it beside `gpus`"
+        " of a, which sets it; remove one of the two"
     )
 
 
 def test_a_change_of_a_variable_is_a_change_of_the_definition(tmp_path: Path) -> None:
-    none, eight, nine = (defined(tmp_path, env).digest for env in ("{}", "{OMP_NUM_THREADS: 8}", "{OMP_NUM_THREADS: 9}"))
+    none, eight, nine = (
+        defined(tmp_path, env).digest
+        for env in ("{}", "{OMP_NUM_THREADS: 8}", "{OMP_NUM_THREADS: 9}")
+    )
     assert len({none, eight, nine}) == 3
 
 
@@ -70,12 +89,33 @@ def test_a_secret_is_kept_as_where_it_is(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("env", "said"),
     [
-        ("{LLAMA_ARG_CTX_SIZE: 1}", "models.a.engine.env: LLAMA_ARG_CTX_SIZE is a flag of llama-server; write that into args"),
+        (
+            "{LLAMA_ARG_CTX_SIZE: 1}",
+            (
+                "models.a.engine.env: LLAMA_ARG_CTX_SIZE is a flag of llama-server; write that into"
+                " args"
+            ),
+        ),
         ("{LLAMA_API_KEY: x}", "models.a.engine.env: LLAMA_API_KEY is set by the key `key`"),
-        ("{RECONCILER_UNIT: x, NOTIFY_SOCKET: y}", "NOTIFY_SOCKET cannot be set in env: it tells a program who started it"),
-        ("{HF_TOKEN: hf_x}", "HF_TOKEN sounds like a secret: say where it is, such as `HF_TOKEN: {from_env: HF_TOKEN}`"),
+        (
+            "{RECONCILER_UNIT: x, NOTIFY_SOCKET: y}",
+            "NOTIFY_SOCKET cannot be set in env: it tells a program who started it",
+        ),
+        (
+            "{HF_TOKEN: hf_x}",
+            (
+                "HF_TOKEN sounds like a secret: say where it is, such as `HF_TOKEN: {from_env:"
+                " HF_TOKEN}`"
+            ),
+        ),
         ("{MY-VAR: 1}", 'models.a.engine.env.MY-VAR: found "MY-VAR", expected text that'),
-        ("[A=b]", "models.a.engine.env: found a list, expected a mapping from names to values, such as `{OMP_NUM_THREADS: 8}`"),
+        (
+            "[A=b]",
+            (
+                "models.a.engine.env: found a list, expected a mapping from names to values, such"
+                " as `{OMP_NUM_THREADS: 8}`"
+            ),
+        ),
         ("{A: [1]}", "models.a.engine.env.A: found a list, expected text"),
         ("{A: ~}", "models.a.engine.env.A: found nothing, expected text"),
         ("{A: {from_fil: /x}}", "models.a.engine.env.A.FromFile.from_file: is missing"),
@@ -88,7 +128,10 @@ def test_what_is_not_theirs_or_no_variable_is_refused(tmp_path: Path, env: str, 
 def test_a_service_that_is_there_already_gets_its_variables_from_its_unit(tmp_path: Path) -> None:
     systemd = ", launcher: {kind: systemd, scope: user}"
     said = refusal(tmp_path, ENGINE.replace("ENV", "{A: 1}") + systemd)
-    assert "models.a.engine.env: found variables, but a is a service that is there already: set them in its unit" in said
+    assert (
+        "models.a.engine.env: found variables, but a is a service that is there already: set them"
+        " in its unit" in said
+    )
     shared = "engines: {llamacpp: {env: {A: 1}}}"
     said = refusal(tmp_path, "engine: {kind: llamacpp, weights: /w.gguf}" + systemd, shared)
     assert "hosts.local.engines.llamacpp.env: found variables" in said

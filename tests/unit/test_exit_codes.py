@@ -44,7 +44,10 @@ OF_OUTCOMES: dict[Outcome, int] = {
 
 
 def verdicts(*outcomes: Outcome) -> list[HostVerdict]:
-    return [HostVerdict(host=f"host{number}", outcome=outcome) for number, outcome in enumerate(outcomes)]
+    return [
+        HostVerdict(host=f"host{number}", outcome=outcome)
+        for number, outcome in enumerate(outcomes)
+    ]
 
 
 def drawn() -> dict[str, int]:
@@ -54,14 +57,23 @@ def drawn() -> dict[str, int]:
 
 
 def test_the_table_names_every_error_of_the_tree() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ReconcilerError)]
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, ReconcilerError)
+    ]
     assert {kind.__name__ for kind in kinds} - {"ReconcilerError"} == set(OF_ERRORS)
 
 
 @pytest.mark.parametrize(("name", "code"), OF_ERRORS.items())
 def test_an_error_has_its_exit_code_its_name_and_its_sentence(name: str, code: int) -> None:
     error: ReconcilerError = getattr(errors, name)("what was found")
-    assert (error.exit_code, error.reason, error.message, str(error)) == (code, name, "what was found", "what was found")
+    assert (error.exit_code, error.reason, error.message, str(error)) == (
+        code,
+        name,
+        "what was found",
+        "what was found",
+    )
 
 
 def test_the_tree_is_drawn_as_it_is() -> None:

@@ -13,7 +13,17 @@ from reconciler.model.explanation import Explanation
 from reconciler.model.facts import Weights
 from reconciler.model.gpu import GIB
 from reconciler.steps.plan import STEPS
-from tests.casefile import FOLDER, Case, Given, ModelGiven, RunningGiven, SavedGiven, SlotGiven, WantedGiven, read
+from tests.casefile import (
+    FOLDER,
+    Case,
+    Given,
+    ModelGiven,
+    RunningGiven,
+    SavedGiven,
+    SlotGiven,
+    WantedGiven,
+    read,
+)
 from tests.casework import looked
 from tests.rules.test_errors import ERRORS, REASONS
 
@@ -23,7 +33,11 @@ def says(explanation: Explanation) -> dict[str, str]:
 
 
 def model_a(*, model: ModelGiven | None = None, **given: Any) -> dict[str, str]:
-    case = Case(says="", wanted=WantedGiven(active=("a",), models={"a": model or ModelGiven()}), given=Given(**given))
+    case = Case(
+        says="",
+        wanted=WantedGiven(active=("a",), models={"a": model or ModelGiven()}),
+        given=Given(**given),
+    )
     seen = looked(case)
     return says(of_model(seen.slice, seen.slice.models[0], seen.observed, seen.hints, seen.plan))
 
@@ -43,9 +57,17 @@ def test_a_model_is_told_by_what_is_wanted_and_seen_of_it() -> None:
 
 def test_memory_says_whether_it_is_written_or_estimated_or_not_known() -> None:
     weights = Weights(path="a.gguf", exists=True, memory_bytes=3 * GIB, context=4096)
-    assert model_a(model=ModelGiven(vram=4 * GIB))["memory"] == "4.0 GiB, as `vram:` in inventory.yaml says"
-    assert model_a(weights={"a": weights})["memory"].startswith("about 3.0 GiB, estimated from its weights and a context of 4096")
-    assert model_a(weights={"a": Weights(path="a", exists=False, problem="gone")})["memory"] == "not known: gone"
+    assert (
+        model_a(model=ModelGiven(vram=4 * GIB))["memory"]
+        == "4.0 GiB, as `vram:` in inventory.yaml says"
+    )
+    assert model_a(weights={"a": weights})["memory"].startswith(
+        "about 3.0 GiB, estimated from its weights and a context of 4096"
+    )
+    assert (
+        model_a(weights={"a": Weights(path="a", exists=False, problem="gone")})["memory"]
+        == "not known: gone"
+    )
     assert model_a(unknown={"weights a": "nobody answers"})["memory"] == "not known"
 
 
@@ -53,19 +75,44 @@ def test_memory_says_whether_it_is_written_or_estimated_or_not_known() -> None:
     ("given", "said"),
     [
         ({"model": ModelGiven(conversations="drop")}, "not kept: it says `conversations: drop`"),
-        ({"model": ModelGiven(engine_keeps=False)}, "not kept: the engine llamacpp cannot save them"),
         (
-            {"weights": {"a": Weights(path="a", exists=True, architecture="mamba", keepable=False, remedy="use another")}},
+            {"model": ModelGiven(engine_keeps=False)},
+            "not kept: the engine llamacpp cannot save them",
+        ),
+        (
+            {
+                "weights": {
+                    "a": Weights(
+                        path="a",
+                        exists=True,
+                        architecture="mamba",
+                        keepable=False,
+                        remedy="use another",
+                    )
+                }
+            },
             "not kept: mamba cannot restore them; use another",
         ),
-        ({"running": {"a": RunningGiven(definition="older")}}, "not kept: it runs with another definition"),
-        ({"running": {"a": RunningGiven(replaced=True)}}, "not kept: its weights or its program changed since it started"),
-        ({"saved": {"a": (SavedGiven(tokens=8112),)}}, "kept: saved before a stop, and put back after the start"),
+        (
+            {"running": {"a": RunningGiven(definition="older")}},
+            "not kept: it runs with another definition",
+        ),
+        (
+            {"running": {"a": RunningGiven(replaced=True)}},
+            "not kept: its weights or its program changed since it started",
+        ),
+        (
+            {"saved": {"a": (SavedGiven(tokens=8112),)}},
+            "kept: saved before a stop, and put back after the start",
+        ),
         ({"saved": {"a": (SavedGiven(tokens=8112),)}}, "saved now: 1 with 8,112 tokens"),
         (
             {
                 "saved": {
-                    "a": (SavedGiven(tried={90: ("failed",), 99: ("proven",)}), SavedGiven(slot=1, tried={99: ("unverified",)}))
+                    "a": (
+                        SavedGiven(tried={90: ("failed",), 99: ("proven",)}),
+                        SavedGiven(slot=1, tried={99: ("unverified",)}),
+                    )
                 }
             },
             "saved now: 2 with 1,000 tokens; last put back: 1 proven, 1 unverified",
@@ -84,7 +131,9 @@ def test_conversations_are_kept_or_it_is_said_why_not(given: dict[str, Any], sai
 def test_a_host_is_told_with_last_good_what_failed_and_what_would_come() -> None:
     told = says(host_of("quarantined"))
     assert told["last good"] == "a"
-    assert told["quarantined"].startswith("since run 3: AwaitHealthyFailed: out of memory; it is left alone until it changes")
+    assert told["quarantined"].startswith(
+        "since run 3: AwaitHealthyFailed: out of memory; it is left alone until it changes"
+    )
     assert told["next"].startswith("nothing: quarantined since run 3")
     assert told["Stalled True"] == "AwaitHealthyFailed: out of memory"
 
@@ -106,10 +155,17 @@ def test_the_power_of_a_host_is_told_with_what_it_was_judged_by() -> None:
 
 
 def run_that(verdict: str, reason: str = "", **more: Any) -> Explanation:
-    step = {"step": "start", "model": "b", "outcome": "failed", "seconds": 0.5, "said": "ended at once"}
+    step = {
+        "step": "start",
+        "model": "b",
+        "outcome": "failed",
+        "seconds": 0.5,
+        "said": "ended at once",
+    }
     run = {
-        "run": 7, "trigger": "use", "provenance": "desired 4f1c2ab", "host": "box", "continues": 3, "mode": "forward",
-        "active": ["b"], "plan": ["start b"], "steps": [step], "verdict": verdict, "reason": reason, "message": "start b: gone",
+        "run": 7, "trigger": "use", "provenance": "desired 4f1c2ab", "host": "box", "continues": 3,
+        "mode": "forward", "active": ["b"], "plan": ["start b"], "steps": [step],
+        "verdict": verdict, "reason": reason, "message": "start b: gone",
         "log": ["error: no such flag"],
     }  # fmt: skip
     return of_run(run | more, reasons())
@@ -118,7 +174,10 @@ def run_that(verdict: str, reason: str = "", **more: Any) -> Explanation:
 def test_a_run_is_told_from_its_cause_to_what_to_do() -> None:
     explained = run_that("failed", "StartFailed")
     told = says(explained)
-    assert told["cause"] == "`reconciler use` of desired 4f1c2ab on box, going on from run 3, which was cut short"
+    assert (
+        told["cause"]
+        == "`reconciler use` of desired 4f1c2ab on box, going on from run 3, which was cut short"
+    )
     assert told["goal"] == "to b: start b"
     assert told["start b"] == "failed after 0.50 s: ended at once"
     assert told["end"] == "it failed: StartFailed: start b: gone"

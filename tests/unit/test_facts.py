@@ -28,7 +28,9 @@ def test_worlds_are_equal_whatever_order_they_were_seen_in() -> None:
 
 
 def test_a_key_is_tied_to_the_type_of_its_value() -> None:
-    """mypy refuses what is marked here; `make check` fails when it no longer does, since the mark is then not needed."""
+    """mypy refuses what is marked here; `make check` fails when it no longer does, since the mark
+    is then not needed.
+    """
     seen = Observed({UNIT(HOST, "a"): Known(unit("a", 7))})
     found = seen.value(UNIT(HOST, "a"))
     assert found is not None
@@ -51,9 +53,16 @@ def test_a_host_without_accelerators_has_nothing_to_say_of_memory() -> None:
 
 
 def test_memory_says_how_much_is_free_and_who_holds_the_rest() -> None:
-    holders = (Holder(pid=7, name="blender"), Holder(pid=8, name="llama-server", bytes=20 * GIB), Holder(pid=9))
+    holders = (
+        Holder(pid=7, name="blender"),
+        Holder(pid=8, name="llama-server", bytes=20 * GIB),
+        Holder(pid=9),
+    )
     held = Card(total=24 * GIB, free=2 * GIB, holders=holders)
-    named = "2.0 GiB are free; memory is held by blender (pid 7), llama-server (pid 8, 20.0 GiB), a process (pid 9)"
+    named = (
+        "2.0 GiB are free; memory is held by blender (pid 7), llama-server (pid 8, 20.0 GiB), a"
+        " process (pid 9)"
+    )
     assert Gpu(cards=(held,)).message == named
     nobody = Card(index=1, total=24 * GIB, free=2 * GIB)
     unnamed = "2.0 GiB are free; memory is held by nobody that can be named"
@@ -75,8 +84,14 @@ def test_only_what_nobody_holds_comes_back_by_itself() -> None:
 
 def test_power_says_what_it_was_judged_by_and_how_sure_that_is() -> None:
     assert str(Power(state="on")) == "on (it answers)"
-    assert str(Power(state="off", grade="proved", because="its plug draws 1 W")) == "off (proved: its plug draws 1 W)"
-    assert str(Power(state="suspended", grade="inferred", because="it is silent")) == "suspended (inferred: it is silent)"
+    assert (
+        str(Power(state="off", grade="proved", because="its plug draws 1 W"))
+        == "off (proved: its plug draws 1 W)"
+    )
+    assert (
+        str(Power(state="suspended", grade="inferred", because="it is silent"))
+        == "suspended (inferred: it is silent)"
+    )
 
 
 def test_a_world_without_power_says_nothing_of_it() -> None:

@@ -1,4 +1,6 @@
-"""The files are followed through every way in which they change, and told only when they stand still and can be used."""
+"""The files are followed through every way in which they change, and told only when they stand
+still and can be used.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from tests.told import DESIRED, Told, follow
 INVENTORY = "version: 1\nmodels:\n  a: {engine: fake}\n  b: {engine: fake}\n"
 STORM = 200
 UNSTARVED_SECONDS = 10.0
-"""What is read within 2 s may be told so late on a machine that is itself busy; a watch that starves is never told."""
+"""What is read within 2 s may be told so late on a machine that is itself busy; a watch that
+starves is never told."""
 
 
 @pytest.fixture
@@ -46,7 +49,9 @@ def test_a_file_that_takes_the_name_and_one_that_is_written_in_place_are_told(to
     assert told.told == ["a", "b", "a"]
 
 
-def test_what_cannot_be_used_is_told_once_it_has_stood_and_not_when_it_is_mended_at_once(told: Told) -> None:
+def test_what_cannot_be_used_is_told_once_it_has_stood_and_not_when_it_is_mended_at_once(
+    told: Told,
+) -> None:
     async def script(_: FileEdits) -> None:
         told.desire("nobody")
         told.desire("b")
@@ -67,7 +72,9 @@ def test_nothing_is_told_while_git_is_half_way(told: Told) -> None:
         lock = told.folder / ".git" / "index.lock"
         lock.touch()
         told.desire("b")
-        await told.becomes(lambda said: said.startswith("waiting: git is in the middle of writing its index"))
+        await told.becomes(
+            lambda said: said.startswith("waiting: git is in the middle of writing its index")
+        )
         assert "b" not in told.told
         lock.unlink()
         await told.is_active("b")
@@ -108,7 +115,9 @@ def test_files_behind_links_are_followed_where_they_are_and_when_the_link_moves(
 
 
 def test_a_folder_behind_a_link_is_followed_where_the_link_moves(told: Told) -> None:
-    """As releases are put in place: `current` leads to one folder of both files, and then to the next."""
+    """As releases are put in place: `current` leads to one folder of both files, and then to the
+    next.
+    """
     current, first = told.folder, told.folder.with_name("1")
     told.folder.rename(first)
     current.symlink_to(first.name)
@@ -128,7 +137,9 @@ def test_a_folder_behind_a_link_is_followed_where_the_link_moves(told: Told) -> 
     follow(told, script)
 
 
-def test_edits_are_found_where_the_kernel_watches_no_more_folders(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_edits_are_found_where_the_kernel_watches_no_more_folders(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none_left(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
@@ -162,7 +173,9 @@ def test_whoever_asks_has_the_files_read_again(told: Told) -> None:
     assert told.told == ["a", "a"]
 
 
-def test_something_that_happens_in_the_folder_of_the_journal_stirs_and_reads_nothing(told: Told) -> None:
+def test_something_that_happens_in_the_folder_of_the_journal_stirs_and_reads_nothing(
+    told: Told,
+) -> None:
     async def script(_: FileEdits) -> None:
         before = told.heard
         (told.folder.parent / "journal.sqlite-wal").write_text("a row")
@@ -217,8 +230,12 @@ def test_files_that_somebody_keeps_writing_are_read_when_they_stand_still(told: 
 
 
 @asynccontextmanager
-async def steadily(save: Callable[[str, object], None], wish: list[str], pause: float) -> AsyncIterator[None]:
-    """Save the last wish again and again, each time a little different, for as long as the context lasts."""
+async def steadily(
+    save: Callable[[str, object], None], wish: list[str], pause: float
+) -> AsyncIterator[None]:
+    """Save the last wish again and again, each time a little different, for as long as the context
+    lasts.
+    """
 
     async def saving() -> None:
         number = 0
@@ -233,7 +250,9 @@ async def steadily(save: Callable[[str, object], None], wish: list[str], pause: 
         group.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize(("way", "pause"), [*product(("desire", "overwrite"), (0.01, 0.2)), ("commit", 0.1)])
+@pytest.mark.parametrize(
+    ("way", "pause"), [*product(("desire", "overwrite"), (0.01, 0.2)), ("commit", 0.1)]
+)
 def test_who_keeps_writing_starves_nobody(told: Told, way: str, pause: float) -> None:
     if way == "commit":
         repository(told.folder)
@@ -299,7 +318,9 @@ def test_a_link_that_moves_to_a_file_that_holds_the_same_is_followed_there(told:
 
 
 class Restless(FileSource):
-    """Be a pair of which the wish is another one while it is read, from the second time on for a while."""
+    """Be a pair of which the wish is another one while it is read, from the second time on for a
+    while.
+    """
 
     told: Told
     left = -1

@@ -43,7 +43,9 @@ MOUNTINFO = r"""25 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
         ("/mnt/Größe/x", "/mnt/Größe", "ext4"),
     ],
 )
-def test_a_folder_lies_on_the_deepest_and_last_mount_above_it(folder: str, point: str, kind: str) -> None:
+def test_a_folder_lies_on_the_deepest_and_last_mount_above_it(
+    folder: str, point: str, kind: str
+) -> None:
     assert mount_of(Path(folder), MOUNTINFO) == Mount(point, kind)
 
 
@@ -53,13 +55,28 @@ def test_a_kernel_that_lists_nothing_tells_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.rclone", "fuse.glusterfs"]
+    "kind",
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "9p",
+        "ceph",
+        "glusterfs",
+        "fuse.sshfs",
+        "fuse.rclone",
+        "fuse.glusterfs",
+    ],
 )
 def test_another_machine_keeps_the_files_of_a_network_file_system(kind: str) -> None:
     assert Mount("/", kind).over_network
 
 
-@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "f2fs", "overlay", "tmpfs", "fuseblk", "fuse.mergerfs", "fuse"])
+@pytest.mark.parametrize(
+    "kind",
+    ["ext4", "xfs", "btrfs", "zfs", "f2fs", "overlay", "tmpfs", "fuseblk", "fuse.mergerfs", "fuse"],
+)
 def test_this_machine_keeps_the_files_of_a_local_file_system(kind: str) -> None:
     assert not Mount("/", kind).over_network
 
@@ -77,14 +94,22 @@ def listed(directory: Path, kind: str) -> Path:
     """Write a list of mounts that says that everything under `directory`/nas is of one type."""
     (directory / "nas").mkdir()
     mounts = directory / "mountinfo"
-    mounts.write_text(f"25 1 8:1 / / rw - ext4 /dev/sda1 rw\n26 25 0:1 / {directory}/nas rw - {kind} nas:/ rw\n")
+    mounts.write_text(
+        f"25 1 8:1 / / rw - ext4 /dev/sda1 rw\n26 25 0:1 / {directory}/nas rw - {kind} nas:/ rw\n"
+    )
     return mounts
 
 
-def test_a_journal_on_a_network_file_system_is_refused_with_the_reason_and_a_way_out(tmp_path: Path) -> None:
+def test_a_journal_on_a_network_file_system_is_refused_with_the_reason_and_a_way_out(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "state").symlink_to(tmp_path / "nas")
-    journal = JournalFile(tmp_path / "state" / "journal", StoppedClock(), mounts=listed(tmp_path, "nfs4"))
-    with pytest.raises(NetworkFileSystem, match=f"nfs4, mounted on {tmp_path}/nas\\).*--data DIR") as refused:
+    journal = JournalFile(
+        tmp_path / "state" / "journal", StoppedClock(), mounts=listed(tmp_path, "nfs4")
+    )
+    with pytest.raises(
+        NetworkFileSystem, match=f"nfs4, mounted on {tmp_path}/nas\\).*--data DIR"
+    ) as refused:
         journal.rows()
     assert refused.value.exit_code == 5
     with pytest.raises(NetworkFileSystem):

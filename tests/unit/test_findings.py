@@ -15,7 +15,16 @@ from reconciler.core.report import findings
 from reconciler.model.facts import Binary, Claim, Flags, Health, Phase, Unknown, Weights
 from reconciler.model.findings import Finding, Findings
 from reconciler.model.machine import DeviceNode, FolderState, Logins, Machine, Obstacle
-from reconciler.model.observed import BINARY, CLAIM, FLAGS, GPU, GUARDS, WEIGHTS, AnyFactKey, Observed
+from reconciler.model.observed import (
+    BINARY,
+    CLAIM,
+    FLAGS,
+    GPU,
+    GUARDS,
+    WEIGHTS,
+    AnyFactKey,
+    Observed,
+)
 from reconciler.model.origin import Service
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Guards, Login
@@ -64,7 +73,9 @@ def told(found: list[Finding]) -> list[tuple[str, str, str]]:
 def of_launcher(launcher: Kind, logins: Logins) -> list[Finding]:
     """Judge a host with one model that is started so."""
     slice_ = slice_of(("a",), A.model_copy(update={"launcher": launcher}))
-    return list(findings.of_host(slice_, world(slice_), machine(folders=PLACES[:1], logins=logins), OURS))
+    return list(
+        findings.of_host(slice_, world(slice_), machine(folders=PLACES[:1], logins=logins), OURS)
+    )
 
 
 def test_a_logout_that_ends_engines_is_found() -> None:
@@ -75,9 +86,16 @@ def test_a_logout_that_ends_engines_is_found() -> None:
 
 
 def test_services_of_a_user_that_end_with_their_login_are_found() -> None:
-    (found,) = of_launcher(Kind(kind="systemd", options={"scope": "user"}), Logins(kills=False, lingers=False))
+    (found,) = of_launcher(
+        Kind(kind="systemd", options={"scope": "user"}), Logins(kills=False, lingers=False)
+    )
     assert found.fix == "`sudo loginctl enable-linger ann`"
-    assert of_launcher(Kind(kind="systemd", options={"scope": "user"}), Logins(kills=True, lingers=True)) == []
+    assert (
+        of_launcher(
+            Kind(kind="systemd", options={"scope": "user"}), Logins(kills=True, lingers=True)
+        )
+        == []
+    )
 
 
 def test_where_all_is_well_nothing_is_found() -> None:
@@ -86,19 +104,30 @@ def test_where_all_is_well_nothing_is_found() -> None:
 
 def test_the_questions_are_about_every_model_and_port() -> None:
     keys = findings.questions(SLICE)
-    assert {(key.kind, key.subject) for key in keys} >= {("weights", "b"), ("binary", "a"), ("port", "8081"), ("claim", "")}
+    assert {(key.kind, key.subject) for key in keys} >= {
+        ("weights", "b"),
+        ("binary", "a"),
+        ("port", "8081"),
+        ("claim", ""),
+    }
     assert findings.slot_folders(SLICE) == ("models/a/slots", "/srv/slots/b")
 
 
 def test_a_program_and_weights_that_cannot_be_used_are_named() -> None:
-    found = seen(weights_b=Weights(path="b.gguf", exists=False, problem="the weights b.gguf cannot be read"))
+    found = seen(
+        weights_b=Weights(path="b.gguf", exists=False, problem="the weights b.gguf cannot be read")
+    )
     assert told(found) == [("wrong", "weights", "b")]
     key = BINARY(HOST, "a")
-    observed = world(SLICE).predicting("test", {key: Binary(path="x", problem=Reason("the program x is not executable"))})
+    observed = world(SLICE).predicting(
+        "test", {key: Binary(path="x", problem=Reason("the program x is not executable"))}
+    )
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "program", "a")]
     assert found[0].fix == "fix it, or what inventory.yaml says of a"
-    observed = world(SLICE).predicting("test", {FLAGS(HOST, "a"): Flags(problem="--flash-atn: unknown to x")})
+    observed = world(SLICE).predicting(
+        "test", {FLAGS(HOST, "a"): Flags(problem="--flash-atn: unknown to x")}
+    )
     (only,) = Case(observed, machine(folders=PLACES)).found()
     assert (only.subject, only.found) == ("program", "--flash-atn: unknown to x")
 
@@ -128,10 +157,16 @@ def test_a_service_with_a_key_that_nobody_named_is_mentioned() -> None:
     binary = Binary(path="/opt/llama-server", key="LLAMA_API_KEY in /etc/llm.env")
     observed = world(SLICE).predicting("test", {BINARY(HOST, "a"): binary})
     (found,) = Case(observed, machine(folders=PLACES)).found()
-    assert (found.level, found.found) == ("note", "its service wants a key (LLAMA_API_KEY in /etc/llm.env)")
+    assert (found.level, found.found) == (
+        "note",
+        "its service wants a key (LLAMA_API_KEY in /etc/llm.env)",
+    )
 
 
-DEAF = Reason("Wake-on-LAN is off at eth0 of box", "`sudo ethtool -s eth0 wol g` there arms it until the next boot")
+DEAF = Reason(
+    "Wake-on-LAN is off at eth0 of box",
+    "`sudo ethtool -s eth0 wol g` there arms it until the next boot",
+)
 
 
 def of_guards(power: WantedPower | None, guards: Guards) -> list[Finding]:
@@ -143,9 +178,18 @@ def of_guards(power: WantedPower | None, guards: Guards) -> list[Finding]:
 
 
 @pytest.mark.parametrize(("power", "level"), [("off", "wrong"), ("on", "wrong"), (None, "note")])
-def test_what_keeps_a_host_from_going_down_or_coming_back_is_named_with_its_remedy(power: WantedPower | None, level: str) -> None:
-    (barred, deaf) = of_guards(power, Guards(permission_problem=Reason("this user may not power it off"), wake_problem=DEAF))
-    assert (barred.level, barred.subject, barred.found) == (level, "power", "this user may not power it off")
+def test_what_keeps_a_host_from_going_down_or_coming_back_is_named_with_its_remedy(
+    power: WantedPower | None, level: str
+) -> None:
+    barred, deaf = of_guards(
+        power,
+        Guards(permission_problem=Reason("this user may not power it off"), wake_problem=DEAF),
+    )
+    assert (barred.level, barred.subject, barred.found) == (
+        level,
+        "power",
+        "this user may not power it off",
+    )
     assert barred.fix == "fix that, or `power:` of box in inventory.yaml"
     assert (deaf.level, deaf.found) == (level, "Wake-on-LAN is off at eth0 of box")
     assert deaf.fix == "`sudo ethtool -s eth0 wol g` there arms it until the next boot"
@@ -162,13 +206,19 @@ def test_weights_of_another_task_are_named() -> None:
     assert "`task: embedding`" in found[0].fix
 
 
-@pytest.mark.parametrize(("port", "level", "of"), [("port_8080", "wrong", "a"), ("port_8081", "note", "b")])
-def test_a_port_that_a_stranger_holds_stands_in_the_way_of_what_is_wanted(port: str, level: str, of: str) -> None:
+@pytest.mark.parametrize(
+    ("port", "level", "of"), [("port_8080", "wrong", "a"), ("port_8081", "note", "b")]
+)
+def test_a_port_that_a_stranger_holds_stands_in_the_way_of_what_is_wanted(
+    port: str, level: str, of: str
+) -> None:
     owner = PortOwner(pid=9, name="llama-server", service=Service(name="x.service", scope="user"))
     found = seen(**{port: PortState(owner=owner)})
     assert told(found) == [(level, "port", of)]
     assert "llama-server (pid 9, x.service)" in found[0].found
-    assert found[0].fix.startswith("`systemctl --user disable --now x.service` ends it for good; or give")
+    assert found[0].fix.startswith(
+        "`systemctl --user disable --now x.service` ends it for good; or give"
+    )
 
 
 def test_a_port_of_ours_is_well() -> None:
@@ -176,7 +226,10 @@ def test_a_port_of_ours_is_well() -> None:
 
 
 def test_a_claim_of_another_controller_is_named_with_its_directory() -> None:
-    mine, theirs = ME.claim(instant(1.0)), Claim(controller="you", name="attic", directory="/d", at=1.0)
+    mine, theirs = (
+        ME.claim(instant(1.0)),
+        Claim(controller="you", name="attic", directory="/d", at=1.0),
+    )
     key = CLAIM(HOST)
     assert Case(world(SLICE).predicting("test", {key: mine}), machine(folders=PLACES)).found() == []
     found = Case(world(SLICE).predicting("test", {key: theirs}), machine(folders=PLACES)).found()
@@ -207,7 +260,9 @@ def test_memory_that_cannot_be_read_is_said_of_the_card() -> None:
 
 
 def test_what_cannot_be_seen_is_said_once() -> None:
-    observed = world(SLICE).seeing({kind(HOST, "a"): Unknown("it is silent") for kind in (WEIGHTS, BINARY)})
+    observed = world(SLICE).seeing(
+        {kind(HOST, "a"): Unknown("it is silent") for kind in (WEIGHTS, BINARY)}
+    )
     found = Case(observed, machine(folders=PLACES)).found()
     assert told(found) == [("wrong", "access", "")]
     assert "it is silent" in found[0].found
@@ -221,23 +276,41 @@ def test_what_cannot_be_seen_is_said_once() -> None:
         ({"free_bytes": 2 * 1024**3}, "note", "2.0 GiB are left"),
     ],
 )
-def test_a_slot_folder_must_be_writable_and_have_room(changed: dict[str, Any], level: str, said: str) -> None:
+def test_a_slot_folder_must_be_writable_and_have_room(
+    changed: dict[str, Any], level: str, said: str
+) -> None:
     large = Weights(path="a.gguf", exists=True, context=131072, kv_bytes_per_token=147456)
     found = seen(folders=(folder("/host/models/a/slots", **changed), PLACES[1]), weights_a=large)
-    assert [(one.level, one.subject, one.model, one.host) for one in found] == [(level, "slots", "a", HOST)]
+    assert [(one.level, one.subject, one.model, one.host) for one in found] == [
+        (level, "slots", "a", HOST)
+    ]
     assert said in found[0].found
 
 
 def test_conversations_that_nobody_keeps_need_no_room() -> None:
-    hybrid = Weights(path="a.gguf", exists=True, context=131072, kv_bytes_per_token=147456, keepable=False)
-    assert seen(folders=(folder("/host/models/a/slots", free_bytes=1024**3), PLACES[1]), weights_a=hybrid) == []
+    hybrid = Weights(
+        path="a.gguf", exists=True, context=131072, kv_bytes_per_token=147456, keepable=False
+    )
+    assert (
+        seen(
+            folders=(folder("/host/models/a/slots", free_bytes=1024**3), PLACES[1]),
+            weights_a=hybrid,
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
     ("place", "fix"),
     [
-        (folder("/var/my d", writable=False), "`sudo install -d -m 700 -o ann '/var/my d'`, or choose another with --data"),
-        (folder("/d", nearest="/d", writable=False), "`sudo chown ann /d`, or choose another with --data"),
+        (
+            folder("/var/my d", writable=False),
+            "`sudo install -d -m 700 -o ann '/var/my d'`, or choose another with --data",
+        ),
+        (
+            folder("/d", nearest="/d", writable=False),
+            "`sudo chown ann /d`, or choose another with --data",
+        ),
         (
             folder("/d/e", nearest="/d", writable=False, obstacle="no folder"),
             "/d is not a folder; move it aside, or choose another with --data",
@@ -248,11 +321,17 @@ def test_conversations_that_nobody_keeps_need_no_room() -> None:
         ),
         (
             folder("/d", nearest="/d", writable=False, obstacle="read-only"),
-            "the file system of /d is read-only; `findmnt -T /d` shows why, or choose another with --data",
+            (
+                "the file system of /d is read-only; `findmnt -T /d` shows why, or choose another"
+                " with --data"
+            ),
         ),
         (
             folder("/d", nearest="/d", writable=False, obstacle="no files"),
-            "no more files fit on the disk of /d; `df -i /d` counts them, or choose another with --data",
+            (
+                "no more files fit on the disk of /d; `df -i /d` counts them, or choose another"
+                " with --data"
+            ),
         ),
         (
             folder("/.local/state/reconciler", nearest="/", writable=False),
@@ -274,12 +353,18 @@ def test_every_obstacle_names_the_folder_and_what_shows_more_or_helps(why: Obsta
     assert "'/a b'" in fix or fix == "move it aside"
 
 
-def test_of_a_folder_for_conversations_without_a_home_the_option_for_the_journal_is_no_way_out() -> None:
+def test_of_a_folder_for_conversations_without_a_home_the_option_for_the_journal_is_no_way_out() -> (
+    None
+):
     place = folder("/.local/state/reconciler-host/models/a/slots", nearest="/", writable=False)
-    assert [one.fix for one in seen(folders=(place, PLACES[1]))] == ["HOME is not set; set it, or XDG_STATE_HOME"]
+    assert [one.fix for one in seen(folders=(place, PLACES[1]))] == [
+        "HOME is not set; set it, or XDG_STATE_HOME"
+    ]
 
 
-@pytest.mark.parametrize(("wall", "said"), [(100.0, ""), (99.5, ""), (40.0, "the clock is 60 s behind the newest row")])
+@pytest.mark.parametrize(
+    ("wall", "said"), [(100.0, ""), (99.5, ""), (40.0, "the clock is 60 s behind the newest row")]
+)
 def test_a_clock_behind_the_journal_is_named(wall: float, said: str) -> None:
     rows = [Row(seq=1, when=instant(100.0), record=Retry(host=HOST))]
     assert "".join(one.found for one in findings.of_time(rows, wall)).startswith(said)
@@ -289,8 +374,8 @@ def test_a_clock_behind_the_journal_is_named(wall: float, said: str) -> None:
 
 def test_a_run_that_never_ended_is_named() -> None:
     opened = RunOpened(
-        host=HOST, mode="forward", trigger="apply", slice=SLICE, digest=digest(SLICE), plan=(), provenance=PROVENANCE,
-        key=digest(SLICE), generation=1,
+        host=HOST, mode="forward", trigger="apply", slice=SLICE, digest=digest(SLICE), plan=(),
+        provenance=PROVENANCE, key=digest(SLICE), generation=1,
     )  # fmt: skip
     assert list(findings.of_run(HOST, Hints())) == []
     (found,) = findings.of_run(HOST, Hints(open_run=OpenRun(seq=7, at=1.0, opened=opened)))
@@ -306,7 +391,9 @@ def test_a_run_that_never_ended_is_named() -> None:
         ({"state": "untracked", "objection": "but"}, "wrong"),
     ],
 )
-def test_files_that_git_does_not_know_are_a_note_unless_they_must_be_committed(changed: dict[str, str], level: str) -> None:
+def test_files_that_git_does_not_know_are_a_note_unless_they_must_be_committed(
+    changed: dict[str, str], level: str
+) -> None:
     (found,) = findings.of_provenance(Provenance(**{**PROVENANCE.model_dump(), **changed}))
     assert (found.level, found.subject) == (level, "git")
     assert list(findings.of_provenance(PROVENANCE)) == []
@@ -314,23 +401,39 @@ def test_files_that_git_does_not_know_are_a_note_unless_they_must_be_committed(c
 
 def test_where_git_does_not_answer_nobody_is_told_to_begin_another_repository() -> None:
     trouble = Reason("git refuses: not yours", "trust it")
-    (found,) = findings.of_provenance(PROVENANCE.model_copy(update={"state": "not in git", "trouble": trouble}))
-    assert (found.found, found.fix) == ("git refuses: not yours, so nothing remembers what the files were", "trust it")
+    (found,) = findings.of_provenance(
+        PROVENANCE.model_copy(update={"state": "not in git", "trouble": trouble})
+    )
+    assert (found.found, found.fix) == (
+        "git refuses: not yours, so nothing remembers what the files were",
+        "trust it",
+    )
 
 
 def test_a_host_that_is_silent_is_named() -> None:
     found = findings.of_silence(SLICE, "no route")
-    assert (found.level, found.subject, found.host, found.found) == ("wrong", "access", HOST, "it cannot be looked at: no route")
+    assert (found.level, found.subject, found.host, found.found) == (
+        "wrong",
+        "access",
+        HOST,
+        "it cannot be looked at: no route",
+    )
 
 
 def test_a_controller_that_cannot_look_at_its_own_machine_says_so() -> None:
     found = findings.of_own_silence("it broke")
-    assert (found.level, found.host, found.found) == ("wrong", "", "the machine that this runs on cannot be looked at: it broke")
+    assert (found.level, found.host, found.found) == (
+        "wrong",
+        "",
+        "the machine that this runs on cannot be looked at: it broke",
+    )
 
 
 def test_a_person_reads_every_finding_with_its_fix() -> None:
     note = Finding(level="note", subject="git", found="f", fix="do it")
-    wrong = Finding(level="wrong", host="box", model="a", subject="port", found="held", fix="kill 9")
+    wrong = Finding(
+        level="wrong", host="box", model="a", subject="port", found="held", fix="kill 9"
+    )
     document = Findings(hosts=("box",), findings=(note, wrong))
     assert document.wrong
     schema = json.loads((ROOT / "schemas" / "doctor.schema.json").read_text(encoding="utf-8"))
@@ -342,11 +445,16 @@ def test_a_person_reads_every_finding_with_its_fix() -> None:
         "       do: kill 9",
         "Looked at files, journal and box: 1 thing wrong.",
     ]
-    assert doctor_text(Findings(hosts=(), findings=()).model_dump()) == "Looked at files, journal and no host: nothing wrong."
+    assert (
+        doctor_text(Findings(hosts=(), findings=()).model_dump())
+        == "Looked at files, journal and no host: nothing wrong."
+    )
 
 
 def test_a_defect_of_ours_is_a_finding_of_its_host_with_the_file_to_send() -> None:
-    found = findings.of_defect(HOST, "this is a defect of reconciler: its traceback is in /data/traces/1.txt")
+    found = findings.of_defect(
+        HOST, "this is a defect of reconciler: its traceback is in /data/traces/1.txt"
+    )
     assert (found.level, found.host, found.subject) == ("wrong", HOST, "defect")
     assert "/data/traces/1.txt" in found.found
     assert "report it" in found.fix

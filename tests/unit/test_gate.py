@@ -22,7 +22,9 @@ def test_the_same_steps_are_one_approval_and_others_are_another() -> None:
 
 def test_what_no_step_can_bring_about_refuses_an_empty_plan_but_no_way_back() -> None:
     wanted = slice_of(("a",), A, B)
-    seen = world(wanted, {"a": unit("a")}, health_a=Health(phase="other", message="it serves c, not a"))
+    seen = world(
+        wanted, {"a": unit("a")}, health_a=Health(phase="other", message="it serves c, not a")
+    )
     made = plan(target(wanted), seen, Hints())
     assert refusals(made, seen, OURS, take_over=False) == ("a: it serves c, not a",)
     back = plan(target(wanted), seen, Hints(), mode="rollback")

@@ -109,7 +109,9 @@ def test_line_ends_that_git_converts_are_no_change(tmp_path: Path) -> None:
     assert provenance(state).state == "committed"
 
 
-def test_the_environment_of_a_calling_git_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_of_a_calling_git_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = committed(tmp_path)
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
     assert provenance(state).state == "committed"
@@ -175,7 +177,9 @@ def test_blob_ids_are_those_of_git(tmp_path: Path) -> None:
     assert blob_id(b"content", 64) == git(tmp_path, "hash-object", "a")
 
 
-def test_a_commit_takes_the_one_file_and_a_second_one_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_takes_the_one_file_and_a_second_one_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = committed(tmp_path)
     for name, value in IDENTITY.items():
         monkeypatch.setenv(name, value)
@@ -189,7 +193,9 @@ def test_a_commit_takes_the_one_file_and_a_second_one_nothing(tmp_path: Path, mo
 
 def test_a_commit_that_git_refuses_says_what_git_said(tmp_path: Path) -> None:
     (tmp_path / "desired.yaml").write_text("version: 1\n")
-    with pytest.raises(Unreachable, match=r"git did not commit .*not a git repository.*fix what git says"):
+    with pytest.raises(
+        Unreachable, match=r"git did not commit .*not a git repository.*fix what git says"
+    ):
         commit(tmp_path / "desired.yaml", "active: a")
 
 
@@ -197,7 +203,10 @@ def test_a_working_tree_whose_repository_is_elsewhere_is_traced_there(tmp_path: 
     committed(tmp_path / "main")
     git(tmp_path / "main", "worktree", "add", "-q", "../beside")
     folder = tmp_path / "main" / ".git" / "worktrees" / "beside"
-    assert {path.parent.resolve() for path in traces(tmp_path / "beside")} == {folder, folder / "logs"}
+    assert {path.parent.resolve() for path in traces(tmp_path / "beside")} == {
+        folder,
+        folder / "logs",
+    }
     assert half_way(tmp_path / "beside") == ""
     seen = provenance(tmp_path / "beside" / "state")
     assert (seen.state, seen.trouble) == ("committed", "")
@@ -234,12 +243,17 @@ def test_a_repository_that_is_not_here_is_no_absent_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("program", "said"),
     [
-        ("echo 'fatal: unable to read tree\n(more)' >&2; exit 128", "git refuses: unable to read tree; `git -C "),
+        (
+            "echo 'fatal: unable to read tree\n(more)' >&2; exit 128",
+            "git refuses: unable to read tree; `git -C ",
+        ),
         ("exit 3", "git refuses: it says nothing; `git -C "),
         ("exec sleep 60", "git does not answer (TimeoutExpired); `git -C "),
     ],
 )
-def test_a_question_that_failed_is_no_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, said: str) -> None:
+def test_a_question_that_failed_is_no_no(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, said: str
+) -> None:
     state = committed(tmp_path / "kept")
     false = tmp_path / "git"
     false.write_text(f"#!/bin/sh\n{program}\n")
@@ -250,18 +264,33 @@ def test_a_question_that_failed_is_no_no(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("trace", "what"), [("BISECT_LOG", "a bisect"), ("MERGE_HEAD", "a merge"), ("rebase-merge", "a rebase"), ("index.lock", "")]
+    ("trace", "what"),
+    [
+        ("BISECT_LOG", "a bisect"),
+        ("MERGE_HEAD", "a merge"),
+        ("rebase-merge", "a rebase"),
+        ("index.lock", ""),
+    ],
 )
-def test_what_a_person_has_not_finished_in_git_is_not_applied(tmp_path: Path, trace: str, what: str) -> None:
+def test_what_a_person_has_not_finished_in_git_is_not_applied(
+    tmp_path: Path, trace: str, what: str
+) -> None:
     state = committed(tmp_path)
     (tmp_path / ".git" / trace).touch()
     seen = provenance(state)
-    expected = f"git is in the middle of {what} ({tmp_path}/.git); end that (`git -C {state} status` says how)" if what else ""
+    expected = (
+        f"git is in the middle of {what} ({tmp_path}/.git); end that (`git -C {state} status` says"
+        " how)"
+        if what
+        else ""
+    )
     assert (seen.trouble, seen.objection, seen.state) == (expected, expected, "committed")
     assert half_way(state) != ""
 
 
-def test_a_git_file_that_cannot_be_read_names_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_git_file_that_cannot_be_read_names_no_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def closed(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied")
 

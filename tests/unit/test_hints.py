@@ -32,19 +32,24 @@ WANTED = slice_of(("a",), model("a"))
 
 
 def after(*records: Record) -> Hints:
-    rows = [Row(seq=seq, when=instant(100.0), record=record) for seq, record in enumerate(records, start=1)]
+    rows = [
+        Row(seq=seq, when=instant(100.0), record=record)
+        for seq, record in enumerate(records, start=1)
+    ]
     return fold(rows).get(HOST, Hints())
 
 
 def opened(mode: Any = "forward") -> RunOpened:
     return RunOpened(
-        host=HOST, mode=mode, slice=WANTED, digest=digest(WANTED), key=digest("key"), generation=3, trigger="apply",
-        provenance=PROVENANCE, plan=(),
+        host=HOST, mode=mode, slice=WANTED, digest=digest(WANTED), key=digest("key"), generation=3,
+        trigger="apply", provenance=PROVENANCE, plan=(),
     )  # fmt: skip
 
 
 def done(seconds: float, outcome: Any = "done") -> StepDone:
-    return StepDone(host=HOST, run=1, number=1, step="start", model="a", outcome=outcome, seconds=seconds)
+    return StepDone(
+        host=HOST, run=1, number=1, step="start", model="a", outcome=outcome, seconds=seconds
+    )
 
 
 ACCEPTED = ShutdownAccepted(host=HOST, run=1, boot_id="boot")
@@ -55,7 +60,16 @@ def going(step: str = "shutdown", run: int = 1) -> StepIntent:
 
 
 def went(outcome: Any, step: str = "shutdown", **evidence: Any) -> StepDone:
-    return StepDone(host=HOST, run=1, number=1, step=step, model="", outcome=outcome, seconds=9.0, evidence=evidence)
+    return StepDone(
+        host=HOST,
+        run=1,
+        number=1,
+        step=step,
+        model="",
+        outcome=outcome,
+        seconds=9.0,
+        evidence=evidence,
+    )
 
 
 def sent(**changed: Any) -> SentDown:
@@ -64,7 +78,9 @@ def sent(**changed: Any) -> SentDown:
 
 
 def test_an_adopted_host_has_a_last_good_state_without_a_run() -> None:
-    known = after(Adopted(host=HOST, slice=WANTED, digest=digest(WANTED), generation=1, provenance=PROVENANCE))
+    known = after(
+        Adopted(host=HOST, slice=WANTED, digest=digest(WANTED), generation=1, provenance=PROVENANCE)
+    )
     assert (known.last_good, known.generation, known.judged_generation) == (WANTED, 1, 1)
     assert known.open_run is None
 
@@ -81,8 +97,17 @@ def test_going_back_changes_neither_the_wish_nor_its_generation() -> None:
 
 
 def test_going_back_well_makes_good_and_keeps_the_failure() -> None:
-    failed = RunClosed(host=HOST, run=1, verdict="failed", reason="StartFailed", key=digest("key"), quarantines=True)
-    known = after(opened(), failed, opened("rollback"), RunClosed(host=HOST, run=3, verdict="promoted"))
+    failed = RunClosed(
+        host=HOST,
+        run=1,
+        verdict="failed",
+        reason="StartFailed",
+        key=digest("key"),
+        quarantines=True,
+    )
+    known = after(
+        opened(), failed, opened("rollback"), RunClosed(host=HOST, run=3, verdict="promoted")
+    )
     assert known.last_good == WANTED
     assert known.quarantine is not None
     assert known.quarantine.reason == "StartFailed"
@@ -92,7 +117,12 @@ def test_an_interrupted_run_is_no_failure() -> None:
     known = after(opened(), RunClosed(host=HOST, run=1, verdict="interrupted"))
     assert (known.open_run, known.quarantine, known.last_good) == (None, None, None)
     assert known.judged_generation == 3
-    assert after(opened("rollback"), RunClosed(host=HOST, run=1, verdict="interrupted")).judged_generation == 0
+    assert (
+        after(
+            opened("rollback"), RunClosed(host=HOST, run=1, verdict="interrupted")
+        ).judged_generation
+        == 0
+    )
 
 
 def test_the_close_of_a_run_that_nobody_opened_says_nothing() -> None:
@@ -121,10 +151,18 @@ def test_a_hold_with_an_end_says_when_and_one_without_does_not() -> None:
 
 def test_a_host_that_nobody_sent_down_is_remembered_as_such() -> None:
     assert after().sent_down is None
-    assert after(opened(), StepIntent(host=HOST, run=1, number=1, step="stop", model="a", in_doubt="once")).sent_down is None
+    assert (
+        after(
+            opened(),
+            StepIntent(host=HOST, run=1, number=1, step="stop", model="a", in_doubt="once"),
+        ).sent_down
+        is None
+    )
 
 
-def test_the_intent_to_send_a_host_down_is_remembered_before_anybody_knows_whether_it_heard() -> None:
+def test_the_intent_to_send_a_host_down_is_remembered_before_anybody_knows_whether_it_heard() -> (
+    None
+):
     known = after(going()).sent_down
     assert known == sent()
     assert not known.is_heard
@@ -146,7 +184,9 @@ def test_to_cut_the_power_of_a_host_that_accepted_is_no_other_way_than_it_was_on
 
 
 def test_another_run_asks_anew() -> None:
-    assert after(going(), ACCEPTED, going("suspend", run=2)).sent_down == sent(state="suspended", run=2)
+    assert after(going(), ACCEPTED, going("suspend", run=2)).sent_down == sent(
+        state="suspended", run=2
+    )
 
 
 def test_one_run_that_was_not_heard_asks_anew() -> None:
@@ -157,12 +197,16 @@ def test_a_host_that_was_seen_to_be_down_is_remembered_with_who_saw_it() -> None
     assert after(going(), ACCEPTED, went("done", seen="its plug draws 1 W")).sent_down == sent(
         boot_id="boot", seen="its plug draws 1 W"
     )
-    assert after(going(), ACCEPTED, went("done", "await_down", seen="silence")).sent_down == sent(boot_id="boot", seen="silence")
+    assert after(going(), ACCEPTED, went("done", "await_down", seen="silence")).sent_down == sent(
+        boot_id="boot", seen="silence"
+    )
 
 
 def test_a_host_that_a_later_controller_saw_to_be_down_is_remembered_with_how() -> None:
     gone = HostGone(host=HOST, because="it was silent for long enough")
-    assert after(going(), ACCEPTED, gone).sent_down == sent(boot_id="boot", seen="it was silent for long enough")
+    assert after(going(), ACCEPTED, gone).sent_down == sent(
+        boot_id="boot", seen="it was silent for long enough"
+    )
     assert after(gone).sent_down is None
 
 
@@ -184,4 +228,6 @@ def test_a_host_that_answers_or_was_woken_is_down_no_more() -> None:
 
 def test_a_host_that_did_not_wake_is_still_down() -> None:
     down = (going(), ACCEPTED, went("done", seen="its plug draws 1 W"))
-    assert after(*down, went("failed", "wake")).sent_down == sent(boot_id="boot", seen="its plug draws 1 W")
+    assert after(*down, went("failed", "wake")).sent_down == sent(
+        boot_id="boot", seen="its plug draws 1 W"
+    )

@@ -9,8 +9,31 @@ from reconciler.drivers.engines.llama.import_flags import adopted
 from reconciler.drivers.engines.llamacpp import Options
 
 WORDS = (
-    *("-m", "models/a.gguf", "-c", "65536", "-np", "2", "--alias", "qwen,other", "--host", "10.0.0.7", "--port", "9000"),
-    *("--metrics", "--api-key", "(hidden)", "--slot-save-path", "slots/", "-ngl", "99", "-fa", "on"),
+    *(
+        "-m",
+        "models/a.gguf",
+        "-c",
+        "65536",
+        "-np",
+        "2",
+        "--alias",
+        "qwen,other",
+        "--host",
+        "10.0.0.7",
+        "--port",
+        "9000",
+    ),
+    *(
+        "--metrics",
+        "--api-key",
+        "(hidden)",
+        "--slot-save-path",
+        "slots/",
+        "-ngl",
+        "99",
+        "-fa",
+        "on",
+    ),
     *("--mmproj=models/mmproj.gguf", "--cache-ram", "4096", "--temp", "-1", "--jinja"),
 )
 
@@ -19,12 +42,26 @@ def test_flags_become_keys_and_the_rest_stays_as_it_was_typed() -> None:
     found = adopted(WORDS, (), "/home/ann")
     assert (found.weights, found.context, found.parallel) == ("/home/ann/models/a.gguf", 65536, 2)
     assert (found.alias, found.slots, found.task) == ("qwen", "/home/ann/slots", "chat")
-    assert found.args == ("-ngl", "99", "-fa", "on", "--mmproj", "/home/ann/models/mmproj.gguf", "--temp", "-1", "--jinja")
+    assert found.args == (
+        "-ngl",
+        "99",
+        "-fa",
+        "on",
+        "--mmproj",
+        "/home/ann/models/mmproj.gguf",
+        "--temp",
+        "-1",
+        "--jinja",
+    )
 
 
 def test_what_is_refused_is_left_out_with_the_reason_and_without_its_value() -> None:
     found = adopted(WORDS, (), "/home/ann")
-    assert [sentence.partition(":")[0] for sentence in found.left_out] == ["--host", "--api-key", "--cache-ram"]
+    assert [sentence.partition(":")[0] for sentence in found.left_out] == [
+        "--host",
+        "--api-key",
+        "--cache-ram",
+    ]
     assert "10.0.0.7" not in str(found.left_out)
 
 
@@ -36,7 +73,13 @@ def test_a_server_that_runs_as_ours_would_loses_nothing() -> None:
 def test_what_is_adopted_is_accepted() -> None:
     found = adopted(WORDS, (), "/home/ann")
     assert list(refused(found.args)) == []
-    Options(weights=found.weights, context=found.context, parallel=found.parallel or 1, slots=found.slots, args=found.args)
+    Options(
+        weights=found.weights,
+        context=found.context,
+        parallel=found.parallel or 1,
+        slots=found.slots,
+        args=found.args,
+    )
 
 
 def test_weights_that_were_downloaded_are_those_in_memory() -> None:
@@ -77,7 +120,9 @@ def test_a_path_stays_as_it_is_where_nobody_knows_the_folder() -> None:
 @pytest.mark.parametrize("word", ["-hf", "--model-url=https://host/a.gguf"])
 def test_a_download_is_refused_with_the_way_to_have_it_before(word: str) -> None:
     (sentence,) = refused((word, "org/repo"))
-    assert sentence.startswith(f"{word} downloads weights, and what is started here has to be there: ")
+    assert sentence.startswith(
+        f"{word} downloads weights, and what is started here has to be there: "
+    )
     assert "set the key weights to the file, which is then in ~/.cache/huggingface/hub/" in sentence
 
 

@@ -1,4 +1,6 @@
-"""Whether clients use an engine: one look tells what runs now, two that follow each other whether anything did in between."""
+"""Whether clients use an engine: one look tells what runs now, two that follow each other whether
+anything did in between.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,8 @@ def test_an_engine_that_is_gone_is_drained() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "used"), [(IDLE, IDLE, False), (IDLE, BUSY, True), (IDLE, LATER, True), (BUSY, BUSY, True)]
+    ("before", "after", "used"),
+    [(IDLE, IDLE, False), (IDLE, BUSY, True), (IDLE, LATER, True), (BUSY, BUSY, True)],
 )
 def test_a_slot_that_is_unsaved_because_a_client_came_is_told_from_one_that_could_not_be(
     before: Activity, after: Activity, used: bool
@@ -63,7 +66,9 @@ def test_a_slot_that_is_unsaved_because_a_client_came_is_told_from_one_that_coul
 
 
 def test_a_save_that_has_ended_and_left_out_slots_is_not_waited_for() -> None:
-    two = IDLE.model_copy(update={"slots": (*IDLE.slots, Slot(id=3, busy=False, tokens=90, task=2))})
+    two = IDLE.model_copy(
+        update={"slots": (*IDLE.slots, Slot(id=3, busy=False, tokens=90, task=2))}
+    )
     assert SAVE.cannot_succeed_reason(seen(IDLE)) == "slot 0 was not saved"
     assert SAVE.cannot_succeed_reason(seen(two)) == "slots 0, 3 were not saved"
     assert SAVE.cannot_succeed_reason(seen(Activity())) == ""

@@ -26,15 +26,26 @@ def saying(*answers: str) -> Callable[[str], str]:
 
 
 @pytest.mark.parametrize(
-    ("said", "active"), [(("2",), ("b",)), (("a",), ("a",)), (("",), None), (("7", "c", "b"), ("b",)), (("c", ""), None)]
+    ("said", "active"),
+    [
+        (("2",), ("b",)),
+        (("a",), ("a",)),
+        (("",), None),
+        (("7", "c", "b"), ("b",)),
+        (("c", ""), None),
+    ],
 )
-def test_which_model_shall_run_is_asked_until_it_is_understood(said: tuple[str, ...], active: tuple[str, ...] | None) -> None:
+def test_which_model_shall_run_is_asked_until_it_is_understood(
+    said: tuple[str, ...], active: tuple[str, ...] | None
+) -> None:
     assert _answers(WITH_PROGRAM, FOUND, saying(*said)) == InitAnswers(active, "")
 
 
 def test_where_the_program_is_is_asked_when_none_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
-    assert _answers(machine(), FOUND, saying("~/llama-server", "1")) == InitAnswers(("a",), "/home/ann/llama-server")
+    assert _answers(machine(), FOUND, saying("~/llama-server", "1")) == InitAnswers(
+        ("a",), "/home/ann/llama-server"
+    )
     assert _answers(machine(), FOUND, saying("", "")) == InitAnswers(None, "")
 
 
@@ -52,8 +63,9 @@ def _plan_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def begun(**changed: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        "machine": machine(servers=(server(),)).model_dump(mode="json"), "directory": "/s", "files": [], "git": "committed",
-        "models": ["a"], "served": ["a"], "notes": [], "steps": [], "plan": {"hosts": []},
+        "machine": machine(servers=(server(),)).model_dump(mode="json"), "directory": "/s",
+        "files": [], "git": "committed", "models": ["a"], "served": ["a"], "notes": [], "steps": [],
+        "plan": {"hosts": []},
     }  # fmt: skip
     return fields | changed
 
@@ -65,7 +77,9 @@ def test_a_step_without_a_command_is_told_in_its_sentences_alone() -> None:
 
 
 @pytest.mark.usefixtures("_plan_elsewhere")
-def test_what_serves_and_is_no_model_is_noted_and_the_models_that_are_there_wait_for_a_choice() -> None:
+def test_what_serves_and_is_no_model_is_noted_and_the_models_that_are_there_wait_for_a_choice() -> (
+    None
+):
     told = init_text(begun(served=[], notes=["pid 812 serves weights that could not be seen."]))
     assert "\nNote: pid 812 serves weights that could not be seen.\n" in told
     assert told.endswith("  reconciler use a --state /s")

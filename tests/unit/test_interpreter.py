@@ -31,7 +31,9 @@ async def test_answers_find_their_requests_in_any_order(tmp_path: Path) -> None:
     async with served(tmp_path) as interpreter, anyio.create_task_group() as tasks:
 
         async def ask(number: int) -> None:
-            answer = await interpreter.exchange({"do": "tail", "path": f"{number}", "lines": 1}, running.DEADLINE)
+            answer = await interpreter.exchange(
+                {"do": "tail", "path": f"{number}", "lines": 1}, running.DEADLINE
+            )
             results[number] = running.ok(answer)["lines"]
 
         for number in range(50):
@@ -58,8 +60,14 @@ async def test_a_deadline_ends_the_wait_and_a_late_answer_is_dropped(tmp_path: P
     ("program", "said"),
     [
         ("raise SystemExit(1)", "ended|closed its input"),
-        ("import sys; sys.stdin.readline(); print('hello\\nhi', flush=True); sys.stdin.read()", "not an answer"),
-        ("import sys; sys.stdin.readline(); print('hello\\n[1]', flush=True); sys.stdin.read()", "not an answer"),
+        (
+            "import sys; sys.stdin.readline(); print('hello\\nhi', flush=True); sys.stdin.read()",
+            "not an answer",
+        ),
+        (
+            "import sys; sys.stdin.readline(); print('hello\\n[1]', flush=True); sys.stdin.read()",
+            "not an answer",
+        ),
     ],
 )
 async def test_one_that_breaks_off_or_talks_nonsense_is_an_error(program: str, said: str) -> None:
@@ -70,7 +78,9 @@ async def test_one_that_breaks_off_or_talks_nonsense_is_an_error(program: str, s
 
 async def test_what_a_login_shell_says_before_the_program_begins_is_dropped(tmp_path: Path) -> None:
     program = f"print('welcome\\n{{}}')\n{bundle.BOOTSTRAP}"
-    async with Interpreter([*RUN, program], bundle.framed(str(tmp_path)), bundle.HELLO) as interpreter:
+    async with Interpreter(
+        [*RUN, program], bundle.framed(str(tmp_path)), bundle.HELLO
+    ) as interpreter:
         assert "ok" in await interpreter.exchange({"do": "gpus"}, running.DEADLINE)
         assert interpreter.ready.is_set()
 
@@ -82,13 +92,20 @@ async def test_a_program_that_never_begins_for_all_the_noise_is_an_error() -> No
 
 
 async def test_its_last_words_say_why_it_ended() -> None:
-    async with Interpreter([*RUN, "import sys; sys.exit('no route to host')"], b"", b"") as interpreter:
-        with anyio.fail_after(running.DEADLINE), pytest.raises(DriverError, match="ended: no route to host"):
+    async with Interpreter(
+        [*RUN, "import sys; sys.exit('no route to host')"], b"", b""
+    ) as interpreter:
+        with (
+            anyio.fail_after(running.DEADLINE),
+            pytest.raises(DriverError, match="ended: no route to host"),
+        ):
             await interpreter.exchange({"do": "gpus"}, running.DEADLINE)
 
 
 async def test_one_that_will_not_leave_is_killed() -> None:
-    stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()"
+    stubborn = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()"
+    )
     with anyio.fail_after(running.DEADLINE):
         async with Interpreter([*RUN, stubborn], b"", b""):
             pass
@@ -99,13 +116,17 @@ async def test_it_ends_when_its_input_ends(tmp_path: Path) -> None:
         process = await anyio.open_process([*RUN, bundle.BOOTSTRAP], stderr=None)
         async with process:
             assert process.stdin is not None
-            await process.stdin.send(bundle.framed(str(tmp_path)) + b'{"do":"gpus","id":1}\n[]\nnonsense\n')
+            await process.stdin.send(
+                bundle.framed(str(tmp_path)) + b'{"do":"gpus","id":1}\n[]\nnonsense\n'
+            )
             await process.stdin.aclose()
             assert await process.wait() == 0
 
 
 def test_it_ends_when_nobody_reads(tmp_path: Path) -> None:
-    process = subprocess.Popen([*RUN, bundle.BOOTSTRAP], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*RUN, bundle.BOOTSTRAP], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     with process.stdin:

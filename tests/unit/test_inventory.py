@@ -45,7 +45,12 @@ def test_what_stands_beside_kind_are_its_options() -> None:
 
 def test_defaults_are_those_of_the_documentation() -> None:
     plain = model()
-    assert (plain.launcher.kind, plain.port, plain.task, plain.conversations) == ("process", 8080, "chat", "keep")
+    assert (plain.launcher.kind, plain.port, plain.task, plain.conversations) == (
+        "process",
+        8080,
+        "chat",
+        "keep",
+    )
     assert (plain.stable_for, plain.vram, plain.serves, plain.gpus) == (10.0, None, None, ())
 
 
@@ -83,7 +88,12 @@ def test_power_is_one_driver_for_all_or_one_for_each_of_its_roles() -> None:
     wol = Kind(kind="wol", options={"mac": "aa"})
     assert power({"kind": "wol", "mac": "aa"}) == wol
     apart = power({"wake": {"kind": "wol", "mac": "aa"}, "proof": "plug"})
-    assert (apart.wake, apart.stop, apart.proof, apart.force) == ((wol,), None, Kind(kind="plug"), None)
+    assert (apart.wake, apart.stop, apart.proof, apart.force) == (
+        (wol,),
+        None,
+        Kind(kind="plug"),
+        None,
+    )
     assert power({"wake": [{"kind": "wol", "mac": "aa"}, "ipmi"]}).wake == (wol, Kind(kind="ipmi"))
     for wrong in ({"awake": "wol"}, {"wake": "wol", "stopp": "access"}, {"wake": [1]}, 7):
         with pytest.raises(ValidationError):
@@ -106,20 +116,26 @@ def test_sizes_are_bytes(written: object, size: int) -> None:
     assert parse_bytes(written) == size
 
 
-@pytest.mark.parametrize("written", ["GiB", "44 GB/s", -1, True, 1.5, None, "44 parsec", "1e3 GB", 2**70, "9" * 15 + "TiB"])
+@pytest.mark.parametrize(
+    "written",
+    ["GiB", "44 GB/s", -1, True, 1.5, None, "44 parsec", "1e3 GB", 2**70, "9" * 15 + "TiB"],
+)
 def test_a_size_without_meaning_is_refused(written: object) -> None:
     with pytest.raises(Exception, match="44 GiB"):
         parse_bytes(written)
 
 
 @pytest.mark.parametrize(
-    ("written", "seconds"), [(3, 3.0), (0.5, 0.5), ("10s", 10.0), ("2m", 120.0), ("1.5 h", 5400.0), ("250ms", 0.25)]
+    ("written", "seconds"),
+    [(3, 3.0), (0.5, 0.5), ("10s", 10.0), ("2m", 120.0), ("1.5 h", 5400.0), ("250ms", 0.25)],
 )
 def test_durations_are_seconds(written: object, seconds: float) -> None:
     assert parse_seconds(written) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("written", ["soon", -1, False, None, float("inf"), float("nan"), "-3s", []])
+@pytest.mark.parametrize(
+    "written", ["soon", -1, False, None, float("inf"), float("nan"), "-3s", []]
+)
 def test_a_duration_without_meaning_is_refused(written: object) -> None:
     with pytest.raises(Exception, match="10s"):
         parse_seconds(written)
@@ -127,7 +143,14 @@ def test_a_duration_without_meaning_is_refused(written: object) -> None:
 
 @pytest.mark.parametrize(
     ("value", "phrase"),
-    [(None, "nothing"), ({}, "a mapping"), ([1], "a list"), ("x", '"x"'), (True, "true"), (1.5, "1.5")],
+    [
+        (None, "nothing"),
+        ({}, "a mapping"),
+        ([1], "a list"),
+        ("x", '"x"'),
+        (True, "true"),
+        (1.5, "1.5"),
+    ],
 )
 def test_what_was_found_reads_like_yaml(value: object, phrase: str) -> None:
     assert found(value) == phrase
@@ -138,11 +161,19 @@ def test_what_was_found_fits_on_a_line() -> None:
 
 
 def test_choices_read_as_a_phrase() -> None:
-    assert [one_of([]), one_of("a"), one_of("ba"), one_of("cab")] == ["nothing", "a", "a or b", "a, b or c"]
+    assert [one_of([]), one_of("a"), one_of("ba"), one_of("cab")] == [
+        "nothing",
+        "a",
+        "a or b",
+        "a, b or c",
+    ]
 
 
 def test_only_a_near_name_is_suggested() -> None:
-    assert (nearest("qwen3-codr", ["qwen3-coder", "x"]), nearest("zzz", ["x"])) == ('; did you mean "qwen3-coder"?', "")
+    assert (nearest("qwen3-codr", ["qwen3-coder", "x"]), nearest("zzz", ["x"])) == (
+        '; did you mean "qwen3-coder"?',
+        "",
+    )
     assert nearest("LLAMACPP", ["llamacpp", "embedded"]) == '; did you mean "llamacpp"?'
     assert nearest("held", ["Held", "heal"]) == '; did you mean "Held"?'
 
@@ -150,13 +181,23 @@ def test_only_a_near_name_is_suggested() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "found"),
     [
-        ("address", "-oProxyCommand=x", "a name or an address, such as gpu-box.lan, without a user or a port"),
-        ("address", "llm@gpu-box.lan", "a name or an address, such as gpu-box.lan, without a user or a port"),
+        (
+            "address",
+            "-oProxyCommand=x",
+            "a name or an address, such as gpu-box.lan, without a user or a port",
+        ),
+        (
+            "address",
+            "llm@gpu-box.lan",
+            "a name or an address, such as gpu-box.lan, without a user or a port",
+        ),
         ("user", "-l", "the name of a user, such as llm"),
         ("config", "~/.ssh/other", "a path that begins with /; ~ is not expanded here"),
         ("directory", "host", "a path that begins with / or ~"),
     ],
 )
-def test_words_of_an_ssh_command_line_are_refused_in_words(key: str, value: str, found: str) -> None:
+def test_words_of_an_ssh_command_line_are_refused_in_words(
+    key: str, value: str, found: str
+) -> None:
     with pytest.raises(ValidationError, match=re.escape(f'found "{value}", expected {found}')):
         ssh.Options.model_validate({key: value})

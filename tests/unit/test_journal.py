@@ -1,4 +1,6 @@
-"""A disk that takes its time holds up whoever records, and nobody else; what is recorded is recorded whoever is cancelled."""
+"""A disk that takes its time holds up whoever records, and nobody else; what is recorded is
+recorded whoever is cancelled.
+"""
 
 from __future__ import annotations
 
@@ -67,11 +69,14 @@ async def test_nobody_else_of_the_loop_waits_for_a_disk_of_50_milliseconds(tmp_p
             await noted(idle, anyio.sleep(SYNC_SECONDS))
             await noted(busy, journal.append(Retry(host=f"host{number}")))
         group.cancel_scope.cancel()
-    # A busy machine holds up turns by itself, with a journal and without; a journal that did so would with every row.
+    # A busy machine holds up turns by itself, with a journal and without; a journal that did so
+    # would with every row.
     assert min(busy) < statistics.median(idle) + HELD_UP_SECONDS, (idle, busy)
 
 
-async def test_a_disk_that_waits_for_somebody_else_of_the_loop_is_written_to(tmp_path: Path) -> None:
+async def test_a_disk_that_waits_for_somebody_else_of_the_loop_is_written_to(
+    tmp_path: Path,
+) -> None:
     turned = Event()
 
     def waits() -> None:
@@ -96,7 +101,9 @@ async def test_rows_are_in_the_order_in_which_they_were_given(tmp_path: Path) ->
     assert await journal.since(ROWS - 1) == rows[-1:]
 
 
-async def test_whoever_is_cancelled_has_recorded_what_it_was_about_to_record(tmp_path: Path) -> None:
+async def test_whoever_is_cancelled_has_recorded_what_it_was_about_to_record(
+    tmp_path: Path,
+) -> None:
     journal = journal_of(tmp_path)
     with anyio.move_on_after(SYNC_SECONDS / 5) as scope:
         await journal.append(Retry(host="a"))

@@ -26,11 +26,17 @@ def sqlite_journal(directory: Path) -> JournalFile:
 
 @pytest.fixture(params=["sqlite", "memory"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryJournal | JournalFile:
-    return sqlite_journal(tmp_path / "journal") if request.param == "sqlite" else MemoryJournal(StoppedClock())
+    return (
+        sqlite_journal(tmp_path / "journal")
+        if request.param == "sqlite"
+        else MemoryJournal(StoppedClock())
+    )
 
 
 def short_journal(directory: Path, clock: StoppedClock | None = None) -> JournalFile:
-    return JournalFile(directory, clock or StoppedClock(), Retention(runs=2, seconds=DAY_SECONDS, slack=0.0))
+    return JournalFile(
+        directory, clock or StoppedClock(), Retention(runs=2, seconds=DAY_SECONDS, slack=0.0)
+    )
 
 
 def intent(number: int) -> StepIntent:
@@ -62,13 +68,17 @@ def test_a_journal_that_let_go_of_its_file_goes_on_at_the_next_row(tmp_path: Pat
     assert journal.rows() == (first, second)
 
 
-def test_every_intent_is_synced_before_it_is_returned_and_outcomes_are_with_the_next(tmp_path: Path) -> None:
+def test_every_intent_is_synced_before_it_is_returned_and_outcomes_are_with_the_next(
+    tmp_path: Path,
+) -> None:
     journal = sqlite_journal(tmp_path)
     journal.append(run_opened("box"))
     told: list[str] = []
     assert journal._writer is not None
     journal._writer.set_trace_callback(told.append)
-    journal.append(StepIntent(host="box", run=1, number=1, step="start", model="a", in_doubt="observable"))
+    journal.append(
+        StepIntent(host="box", run=1, number=1, step="start", model="a", in_doubt="observable")
+    )
     journal.append(StepDone(host="box", run=1, number=1, step="start", model="a", outcome="done"))
     journal.append(RunClosed(host="box", run=1, verdict="promoted"))
     asked = [line.rpartition("=")[2] for line in told if line.startswith("PRAGMA synchronous=")]
@@ -122,20 +132,27 @@ def test_another_format_is_named(tmp_path: Path, version: int, age: str) -> None
 
 
 def test_a_row_of_an_unknown_kind_is_damage_with_a_way_out(tmp_path: Path) -> None:
-    from reconciler.store import journal_format as module  # noqa: PLC0415 - the digest of a forged row is made as the journal makes it
+    # The digest of a forged row is made as the journal makes it.
+    from reconciler.store import (  # noqa: PLC0415
+        journal_format as module,
+    )
 
     journal = sqlite_journal(tmp_path)
     fields = (1, 0.0, "boot", 0.0, "strange", "local", '{"kind": "strange"}', module.NOTHING)
     with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
         connection.execute(module.SCHEMA)
         connection.execute("PRAGMA user_version = 2")
-        connection.execute("INSERT INTO record VALUES (?,?,?,?,?,?,?,?,?)", (*fields, module.digest_of(fields)))
+        connection.execute(
+            "INSERT INTO record VALUES (?,?,?,?,?,?,?,?,?)", (*fields, module.digest_of(fields))
+        )
     connection.close()
     with pytest.raises(JournalDamaged, match="move it aside"):
         journal.rows()
 
 
-@pytest.mark.parametrize("head", [b"", b"{", b"[]", b'{"seq": 0, "digest": ""}', b'{"seq": "1", "digest": ""}', b"\xff"])
+@pytest.mark.parametrize(
+    "head", [b"", b"{", b"[]", b'{"seq": 0, "digest": ""}', b'{"seq": "1", "digest": ""}', b"\xff"]
+)
 def test_a_head_that_makes_no_sense_is_damage(tmp_path: Path, head: bytes) -> None:
     journal = sqlite_journal(tmp_path)
     journal.append(intent(1))
@@ -153,10 +170,14 @@ def test_a_missing_head_is_damage(tmp_path: Path) -> None:
         journal.rows()
 
 
-def test_a_first_row_whose_writer_was_killed_before_the_head_is_kept_and_headed_next(tmp_path: Path) -> None:
+def test_a_first_row_whose_writer_was_killed_before_the_head_is_kept_and_headed_next(
+    tmp_path: Path,
+) -> None:
     first = sqlite_journal(tmp_path).append(Retry(host="local"))
     (tmp_path / "head").unlink()
-    second = sqlite_journal(tmp_path).append(StepDone(host="local", run=1, number=1, step="start", outcome="done"))
+    second = sqlite_journal(tmp_path).append(
+        StepDone(host="local", run=1, number=1, step="start", outcome="done")
+    )
     assert sqlite_journal(tmp_path).rows() == (first, second)
     assert json.loads((tmp_path / "head").read_bytes())["seq"] == 2
 
@@ -180,8 +201,12 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path: Path, name: 
     assert not isinstance(refused.value, JournalDamaged)
 
 
-@pytest.mark.parametrize(("loss", "said"), [("gone", "is gone"), ("replaced", "was replaced by another file")])
-def test_a_journal_that_was_taken_away_is_written_and_read_no_more(tmp_path: Path, loss: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("loss", "said"), [("gone", "is gone"), ("replaced", "was replaced by another file")]
+)
+def test_a_journal_that_was_taken_away_is_written_and_read_no_more(
+    tmp_path: Path, loss: str, said: str
+) -> None:
     here, away = tmp_path / "here", tmp_path / "away"
     journal = sqlite_journal(here)
     journal.append(run_opened("box"))
@@ -221,21 +246,39 @@ def test_a_folder_in_the_way_ends_all_writing(tmp_path: Path) -> None:
             journal.append(Retry(host="local"))
 
 
-def test_of_more_runs_than_are_kept_the_oldest_are_forgotten_when_the_next_one_opens(tmp_path: Path) -> None:
+def test_of_more_runs_than_are_kept_the_oldest_are_forgotten_when_the_next_one_opens(
+    tmp_path: Path,
+) -> None:
     journal = short_journal(tmp_path)
     for number in range(5):
         journal.append(run_opened("box", str(number)))
-        journal.append(StepDone(host="box", run=2 * number + 1, number=1, step="start", model="a", outcome="done"))
+        journal.append(
+            StepDone(
+                host="box", run=2 * number + 1, number=1, step="start", model="a", outcome="done"
+            )
+        )
     assert [run["trigger"] for run in history(journal.rows())] == ["3", "4"]
     assert journal.append(Retry(host="box")).seq == 11
 
 
-def test_a_run_that_never_closed_is_known_and_shown_with_its_steps_when_its_row_is_too_old(tmp_path: Path) -> None:
+def test_a_run_that_never_closed_is_known_and_shown_with_its_steps_when_its_row_is_too_old(
+    tmp_path: Path,
+) -> None:
     clock = StoppedClock()
     journal = short_journal(tmp_path, clock)
     opened = journal.append(run_opened("box", "first"))
     clock.now += DAY_SECONDS + 1
-    step = journal.append(StepDone(host="box", run=opened.seq, number=1, step="start", model="a", outcome="done", seconds=2.0))
+    step = journal.append(
+        StepDone(
+            host="box",
+            run=opened.seq,
+            number=1,
+            step="start",
+            model="a",
+            outcome="done",
+            seconds=2.0,
+        )
+    )
     journal.append(run_opened("den", "second"))
     rows = journal.rows()
     assert [row.seq for row in rows] == [step.seq, 3, 4]
@@ -249,12 +292,17 @@ def test_a_run_that_never_closed_is_known_and_shown_with_its_steps_when_its_row_
     assert second["trigger"] == "second"
     journal.append(run_opened("box", "third", continues=opened.seq))
     shown = history(journal.rows())[0]
-    assert (shown["verdict"], shown["message"]) == ("cut short", "run 5 continued from what was there")
+    assert (shown["verdict"], shown["message"]) == (
+        "cut short",
+        "run 5 continued from what was there",
+    )
     journal.append(RunClosed(host="box", run=opened.seq, verdict="promoted"))
     assert history(journal.rows())[0]["verdict"] == "promoted"
 
 
-def test_a_writer_that_was_killed_between_forgetting_and_its_head_leaves_a_journal_that_opens(tmp_path: Path) -> None:
+def test_a_writer_that_was_killed_between_forgetting_and_its_head_leaves_a_journal_that_opens(
+    tmp_path: Path,
+) -> None:
     journal = short_journal(tmp_path)
     journal.append(run_opened("box", "0"))
     older = (tmp_path / "head").read_bytes()
@@ -275,7 +323,9 @@ def test_an_older_head_may_speak_of_a_row_that_is_forgotten_since(tmp_path: Path
     older = (tmp_path / "head").read_bytes()
     for passed in (0, DAY_SECONDS + 1):
         clock.now += passed
-        journal.append(StepDone(host="box", run=1, number=1, step="start", model="a", outcome="done"))
+        journal.append(
+            StepDone(host="box", run=1, number=1, step="start", model="a", outcome="done")
+        )
     journal.append(run_opened("box"))
     (tmp_path / "head").write_bytes(older)
     assert [row.seq for row in short_journal(tmp_path).rows()] == [3, 4, 5]
@@ -291,7 +341,9 @@ def test_an_older_head_may_speak_of_a_row_that_is_forgotten_since(tmp_path: Path
         "UPDATE record SET digest = '' WHERE seq = 3",
     ],
 )
-def test_rows_that_are_gone_without_having_been_forgotten_are_seen(tmp_path: Path, loss: str) -> None:
+def test_rows_that_are_gone_without_having_been_forgotten_are_seen(
+    tmp_path: Path, loss: str
+) -> None:
     journal = short_journal(tmp_path)
     for number in range(5):
         journal.append(run_opened("box", str(number)))
@@ -339,7 +391,9 @@ def test_the_newest_row_of_what_is_no_database_is_damage(tmp_path: Path) -> None
         sqlite_journal(tmp_path).newest()
 
 
-def test_rows_after_a_number_are_told_whether_or_not_those_before_were_read(journal: MemoryJournal | JournalFile) -> None:
+def test_rows_after_a_number_are_told_whether_or_not_those_before_were_read(
+    journal: MemoryJournal | JournalFile,
+) -> None:
     written = [journal.append(intent(number)) for number in range(3)]
     assert list(journal.since(2)) == written[2:]
     assert list(journal.since(2)) == written[2:]

@@ -14,22 +14,31 @@ from tests.rig import spec
 
 MIB = 1024**2
 HEADER: dict[str, Any] = {
-    "path": "/w.gguf", "exists": True, "size": 1000 * MIB, "modified_ns": 7, "problem": "", "architecture": "llama",
-    "context_length": 8192, "key_length": 64, "value_length": 64, "sliding_window": 0, "recurrent": False,
-    "kv_bytes_per_token": 16384, "tensor_bytes": 1000 * MIB,
+    "path": "/w.gguf", "exists": True, "size": 1000 * MIB, "modified_ns": 7, "problem": "",
+    "architecture": "llama", "context_length": 8192, "key_length": 64, "value_length": 64,
+    "sliding_window": 0, "recurrent": False, "kv_bytes_per_token": 16384,
+    "tensor_bytes": 1000 * MIB,
 }  # fmt: skip
 
 
-def weights(header: dict[str, Any], *args: str, context: int | None = None, task: Any = "chat") -> Any:
+def weights(
+    header: dict[str, Any], *args: str, context: int | None = None, task: Any = "chat"
+) -> Any:
     options = llamacpp.Options(weights="/w.gguf", args=args, context=context)
-    return judged(header, options.setup(), spec(llamacpp.command(options, "m", 8080), 8080, task=task))
+    return judged(
+        header, options.setup(), spec(llamacpp.command(options, "m", 8080), 8080, task=task)
+    )
 
 
 def test_every_default_that_loses_conversations_is_spelled_out() -> None:
-    command = llamacpp.command(llamacpp.Options(weights="/models/a.gguf", context=65536, args=("-ngl", "99")), "qwen", 8081)
-    assert " ".join(command.argv) == (
-        "llama-server --model /models/a.gguf --alias qwen --host 127.0.0.1 --port 8081 --parallel 1 "
-        "--slot-save-path slots --metrics --fit off --cache-ram 0 --no-cache-idle-slots --ctx-size 65536 -ngl 99"
+    command = llamacpp.command(
+        llamacpp.Options(weights="/models/a.gguf", context=65536, args=("-ngl", "99")), "qwen", 8081
+    )
+    assert (
+        " ".join(command.argv)
+        == "llama-server --model /models/a.gguf --alias qwen --host 127.0.0.1 --port 8081"
+        " --parallel 1 --slot-save-path slots --metrics --fit off --cache-ram 0"
+        " --no-cache-idle-slots --ctx-size 65536 -ngl 99"
     )
     assert command.env == {"GGML_NO_BACKTRACE": "1"}
     assert command.folders == ("slots",)
@@ -37,7 +46,11 @@ def test_every_default_that_loses_conversations_is_spelled_out() -> None:
 
 def test_an_engine_sees_the_cards_of_its_model_by_the_numbers_of_the_driver() -> None:
     env = llamacpp.command(llamacpp.Options(weights="/w.gguf"), "m", 8080, (1, 0)).env
-    assert env == {"GGML_NO_BACKTRACE": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": "1,0"}
+    assert env == {
+        "GGML_NO_BACKTRACE": "1",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "CUDA_VISIBLE_DEVICES": "1,0",
+    }
 
 
 @pytest.mark.parametrize("key", ["binary", "weights", "slots"])
@@ -50,7 +63,9 @@ def test_an_engine_sees_the_cards_of_its_model_by_the_numbers_of_the_driver() ->
         ("https://hf.co/llama.gguf", "expected a file of its host; nothing is downloaded here"),
     ],
 )
-def test_a_path_that_only_a_shell_or_a_download_makes_one_is_refused(key: str, written: str, said: str) -> None:
+def test_a_path_that_only_a_shell_or_a_download_makes_one_is_refused(
+    key: str, written: str, said: str
+) -> None:
     with pytest.raises(ValidationError, match=said):
         llamacpp.Options.model_validate({"weights": "/w.gguf", key: written})
 
@@ -101,7 +116,13 @@ def test_the_embedded_engine_has_one_source_of_weights(source: dict[str, Any]) -
         (("--slot-save-path", "x"), "key slots"),
         (("--alias=x",), "the model's name"),
         (("--host", "0.0.0.0"), "loopback"),  # noqa: S104
-        (("--host", "/run/llama.sock"), "reached over a TCP port on the loopback address of their host, not .* at a unix socket"),
+        (
+            ("--host", "/run/llama.sock"),
+            (
+                "reached over a TCP port on the loopback address of their host, not .* at a unix"
+                " socket"
+            ),
+        ),
         (("--ctx_size", "1"), "--ctx_size is set by the key context"),
         (("--port=1",), "key port"),
         (("-np4",), "-np4 is set by the key parallel"),
@@ -118,7 +139,9 @@ def test_the_embedded_engine_has_one_source_of_weights(source: dict[str, Any]) -
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_a_flag_that_is_not_theirs_is_refused_naming_what_sets_it(words: tuple[str, ...], said: str) -> None:
+def test_a_flag_that_is_not_theirs_is_refused_naming_what_sets_it(
+    words: tuple[str, ...], said: str
+) -> None:
     with pytest.raises(ValidationError, match=said):
         llamacpp.Options(weights="a.gguf", args=("-ngl", "99", *words))
 
@@ -138,19 +161,43 @@ def test_a_flag_that_is_not_theirs_is_refused_naming_what_sets_it(words: tuple[s
         (["--jinja", "a\0b"], "pattern"),
     ],
 )
-def test_words_that_no_program_would_take_for_a_flag_are_refused_with_how_to_write_them(args: object, said: str) -> None:
+def test_words_that_no_program_would_take_for_a_flag_are_refused_with_how_to_write_them(
+    args: object, said: str
+) -> None:
     with pytest.raises(ValidationError, match=said):
         llamacpp.Options.model_validate({"weights": "a.gguf", "args": args})
 
 
 LONG = (
-    *("--jinja", "-ot", r"blk\.(1[0-9]|2[0-9])\.ffn_.*_exps\.=CPU, output=CPU", "-ctk", "q8_0", "-fa", "on", "--temp", "-0.5"),
-    *("--chat-template-kwargs", '{"enable_thinking": false, "note": "it\'s"}', "-r", "- user: -c 5", "-l", "-5+1"),
+    *(
+        "--jinja",
+        "-ot",
+        r"blk\.(1[0-9]|2[0-9])\.ffn_.*_exps\.=CPU, output=CPU",
+        "-ctk",
+        "q8_0",
+        "-fa",
+        "on",
+        "--temp",
+        "-0.5",
+    ),
+    *(
+        "--chat-template-kwargs",
+        '{"enable_thinking": false, "note": "it\'s"}',
+        "-r",
+        "- user: -c 5",
+        "-l",
+        "-5+1",
+    ),
 )
 
 
 def test_every_word_arrives_as_it_is_written() -> None:
-    assert llamacpp.command(llamacpp.Options(weights="a.gguf", args=LONG), "m", 8080).argv[-len(LONG) :] == LONG
+    assert (
+        llamacpp.command(llamacpp.Options(weights="a.gguf", args=LONG), "m", 8080).argv[
+            -len(LONG) :
+        ]
+        == LONG
+    )
 
 
 def test_all_refused_flags_are_named_at_once() -> None:
@@ -169,7 +216,9 @@ def test_all_refused_flags_are_named_at_once() -> None:
         ("--threads 4 --swa-full", "--swa-full --threads 8 --temp 0.1"),
     ],
 )
-def test_spelling_order_and_what_does_not_matter_leave_saved_slots_usable(one: str, other: str) -> None:
+def test_spelling_order_and_what_does_not_matter_leave_saved_slots_usable(
+    one: str, other: str
+) -> None:
     assert state_flags(one.split(), 1) == state_flags(other.split(), 1)
 
 
@@ -205,7 +254,12 @@ def test_files_beside_the_weights_count_as_weights() -> None:
         "d.gguf",
         "--lora",
     ]
-    assert state_files(args, "models/m") == ("models/m/a.gguf", "/b.gguf", "models/m/c.gguf", "models/m/p.gguf")
+    assert state_files(args, "models/m") == (
+        "models/m/a.gguf",
+        "/b.gguf",
+        "models/m/c.gguf",
+        "models/m/p.gguf",
+    )
 
 
 def test_memory_is_estimated_from_tensors_context_and_cache_type() -> None:

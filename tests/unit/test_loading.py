@@ -1,4 +1,6 @@
-"""What is loaded is never looked through for garbage; what comes after it is, also where the loading failed."""
+"""What is loaded is never looked through for garbage; what comes after it is, also where the
+loading failed.
+"""
 
 from __future__ import annotations
 

@@ -25,21 +25,32 @@ with FileLock(pathlib.Path(sys.argv[1]), "the other one").held():
 
 
 def holder(path: Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     return process
 
 
 def test_a_second_holder_is_refused_and_told_who_holds(tmp_path: Path) -> None:
-    first, second = FileLock(tmp_path / "lock", "the first"), FileLock(tmp_path / "lock", "the second")
+    first, second = (
+        FileLock(tmp_path / "lock", "the first"),
+        FileLock(tmp_path / "lock", "the second"),
+    )
     with first.held(), pytest.raises(LockHeld, match="the first acts"), second.held():
         pass
 
 
 def test_the_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:
     with holder(tmp_path / "lock") as process:
-        with pytest.raises(LockHeld, match="the other one"), FileLock(tmp_path / "lock", "me").held():
+        with (
+            pytest.raises(LockHeld, match="the other one"),
+            FileLock(tmp_path / "lock", "me").held(),
+        ):
             pass
         process.kill()
         process.wait()
@@ -49,7 +60,9 @@ def test_the_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:
 
 def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     with FileLock(tmp_path / "lock", "me").held():
-        child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+        child = subprocess.Popen(
+            [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+        )
     with child, FileLock(tmp_path / "lock", "again").held():
         assert child.poll() is None
         child.kill()
@@ -57,7 +70,10 @@ def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
 
 def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Unreachable, match="--data"), FileLock(tmp_path / "file" / "lock", "me").held():
+    with (
+        pytest.raises(Unreachable, match="--data"),
+        FileLock(tmp_path / "file" / "lock", "me").held(),
+    ):
         pass
 
 
@@ -71,7 +87,8 @@ def test_a_folder_in_the_place_of_the_lock_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "value", "way"), [(resource.RLIMIT_FSIZE, 0, "ulimit -f"), (resource.RLIMIT_NOFILE, 3, "ulimit -n")]
+    ("limit", "value", "way"),
+    [(resource.RLIMIT_FSIZE, 0, "ulimit -f"), (resource.RLIMIT_NOFILE, 3, "ulimit -n")],
 )
 def test_a_disk_or_a_limit_that_refuses_the_lock_is_said_before_anything_is_done(
     tmp_path: Path, limit: int, value: int, way: str
@@ -97,7 +114,9 @@ def test_a_disk_that_is_full_when_the_lock_is_let_go_fails_nothing_that_was_done
         monkeypatch.setattr(os, "ftruncate", full)
 
 
-def test_who_has_no_home_is_told_so_and_nothing_about_the_root_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_no_home_is_told_so_and_nothing_about_the_root_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "lock").mkdir()
     monkeypatch.setattr("reconciler.store.lock.HOMELESS", str(tmp_path))
     said = "HOME is not set: set it, or XDG_STATE_HOME, or --data. Nothing was done"

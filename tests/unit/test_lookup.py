@@ -1,4 +1,6 @@
-"""A name server that is silent about one name holds up no other name, and no end; who asks for the same name asks once."""
+"""A name server that is silent about one name holds up no other name, and no end; who asks for the
+same name asks once.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,9 @@ def test_a_name_that_is_not_known_is_said_in_the_words_of_the_system(names: Name
     assert names.asked == ["unknown"]
 
 
-def test_a_failure_that_nobody_waits_for_any_more_is_told_nobody(names: Names, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_that_nobody_waits_for_any_more_is_told_nobody(
+    names: Names, caplog: pytest.LogCaptureFixture
+) -> None:
     async def work() -> None:
         await silence("silent-then-unknown")
         names.speaks.set()

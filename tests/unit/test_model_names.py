@@ -32,7 +32,11 @@ def test_a_file_is_named_without_its_quantisation(path: str, name: str) -> None:
 
 
 def test_two_quantisations_keep_theirs() -> None:
-    assert names(["/m/a-Q4_K_M.gguf", "/m/a-Q8_0.gguf", "/m/b-Q8_0.gguf"]) == ("a-q4_k_m", "a-q8_0", "b")
+    assert names(["/m/a-Q4_K_M.gguf", "/m/a-Q8_0.gguf", "/m/b-Q8_0.gguf"]) == (
+        "a-q4_k_m",
+        "a-q8_0",
+        "b",
+    )
 
 
 def test_two_blobs_of_one_repository_are_numbered_and_no_digest_is_a_name() -> None:

@@ -90,6 +90,8 @@ def test_a_supervisor_that_does_not_listen_is_not_waited_for(listener: Listener)
     ],
     ids=str,
 )
-def test_the_watchdog_waits_for_the_process_that_it_names(told: dict[str, str], seconds: float | None) -> None:
+def test_the_watchdog_waits_for_the_process_that_it_names(
+    told: dict[str, str], seconds: float | None
+) -> None:
     told = {name: value.replace("this one", str(os.getpid())) for name, value in told.items()}
     assert SystemdSupervisor({"NOTIFY_SOCKET": "@nobody", **told}).watchdog_seconds == seconds

@@ -1,4 +1,6 @@
-"""What the NVIDIA driver says is told as it is; what it does not say is Unknown, with what was found and what to do."""
+"""What the NVIDIA driver says is told as it is; what it does not say is Unknown, with what was
+found and what to do.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,11 @@ AVAILABLE, HOST_TOTAL = 90 * GIB, 120 * GIB
 
 def host_with(*nodes: str) -> local.Driver:
     """Return the access to a host with these device nodes and 90 of 120 GiB of memory."""
-    seen: dict[str, JsonValue] = {"nodes": [*nodes], "memory_total": HOST_TOTAL, "memory_available": AVAILABLE}
+    seen: dict[str, JsonValue] = {
+        "nodes": [*nodes],
+        "memory_total": HOST_TOTAL,
+        "memory_available": AVAILABLE,
+    }
 
     async def exchange(_: dict[str, JsonValue], __: float) -> dict[str, JsonValue]:
         return {"ok": {"answers": [{"ok": seen}]}}
@@ -82,7 +88,10 @@ async def test_a_process_that_computes_and_draws_is_named_once() -> None:
 async def test_a_process_that_draws_alone_is_told_from_one_that_computes() -> None:
     card = nvml.Card(computes={nvml.SERVER: GIB}, draws={nvml.DESKTOP: GIB, nvml.SERVER: GIB})
     (seen,) = (await read(nvml.Library([card]))).value.cards
-    assert {holder.pid: holder.draws for holder in seen.holders} == {nvml.SERVER: False, nvml.DESKTOP: True}
+    assert {holder.pid: holder.draws for holder in seen.holders} == {
+        nvml.SERVER: False,
+        nvml.DESKTOP: True,
+    }
 
 
 async def test_every_card_has_its_number_and_its_own_memory() -> None:
@@ -136,7 +145,13 @@ async def test_host_memory_that_cannot_be_read_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        (nvml.LIBRARY_NOT_FOUND, "says NVML Shared Library Not Found: libnvidia-ml.so.1 is not here; install the NVIDIA driver"),
+        (
+            nvml.LIBRARY_NOT_FOUND,
+            (
+                "says NVML Shared Library Not Found: libnvidia-ml.so.1 is not here; install the"
+                " NVIDIA driver"
+            ),
+        ),
         (nvml.DRIVER_NOT_LOADED, "says Driver Not Loaded: run `modprobe nvidia` or reboot"),
         (nvml.VERSION_MISMATCH, "mismatch.: the driver was updated under the running one; reboot"),
         (nvml.NO_PERMISSION, "says Insufficient Permissions: let this user open /dev/nvidia*"),
@@ -144,17 +159,24 @@ async def test_host_memory_that_cannot_be_read_is_unknown() -> None:
         (12345, "says NVML Error with code 12345: `nvidia-smi` and `dmesg` say more"),
     ],
 )
-async def test_a_driver_that_cannot_be_asked_is_unknown_with_what_to_do(code: int, said: str) -> None:
+async def test_a_driver_that_cannot_be_asked_is_unknown_with_what_to_do(
+    code: int, said: str
+) -> None:
     assert said in await refused(nvml.Library([nvml.Card()], init=code))
 
 
 async def test_a_lost_card_is_named_by_its_number() -> None:
     library = nvml.two()
     library.cards[1].handle = nvml.GPU_IS_LOST
-    assert "asked for card 1, says GPU is lost: the card does not answer its bus any more" in await refused(library)
+    assert (
+        "asked for card 1, says GPU is lost: the card does not answer its bus any more"
+        in await refused(library)
+    )
 
 
-async def test_a_card_that_vanishes_between_two_calls_is_unknown_and_the_next_look_is_a_new_one() -> None:
+async def test_a_card_that_vanishes_between_two_calls_is_unknown_and_the_next_look_is_a_new_one() -> (
+    None
+):
     library = nvml.two()
 
     def vanish(question: str) -> None:
@@ -238,7 +260,12 @@ async def test_a_driver_that_hangs_is_unknown_with_what_to_do() -> None:
     ("nodes", "library", "options", "seen"),
     [
         ([], nvml.busy, {}, "nothing"),
-        (["/dev/dri/renderD128"], nvml.busy, {}, "found /dev/dri/renderD128, whose memory cannot be read yet"),
+        (
+            ["/dev/dri/renderD128"],
+            nvml.busy,
+            {},
+            "found /dev/dri/renderD128, whose memory cannot be read yet",
+        ),
         (["/dev/dri/renderD128"], nvml.busy, {"memory": "unified"}, "the host's memory"),
         (["/dev/dri/renderD128", "/dev/nvidia0"], nvml.busy, {}, "NVIDIA GeForce RTX 3090"),
         (["/dev/nvidia0"], nvml.Library, {}, "NVIDIA's driver finds no card"),
@@ -285,7 +312,8 @@ CARD = """<?xml version="1.0" ?>
   </gpu>
 </nvidia_smi_log>
 """
-"""What `nvidia-smi -q -x` prints, cut down; written from its documentation, not recorded from a card."""
+"""What `nvidia-smi -q -x` prints, cut down; written from its documentation, not recorded from a
+card."""
 
 
 class Elsewhere(ExchangeDriver):
@@ -321,7 +349,9 @@ async def asked_there(folder: Path, **options: Any) -> Fact[Gpu]:
     return await nvidia.Driver(nvidia.Options(**options), Elsewhere(folder), loaded).gpu()
 
 
-async def test_the_cards_of_another_machine_are_asked_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cards_of_another_machine_are_asked_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     smi(tmp_path, CARD)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     fact = await asked_there(tmp_path)
@@ -365,7 +395,9 @@ async def test_what_cannot_be_read_there_is_unknown(
     assert "`gpu: none` starts models without checking memory" in fact.reason
 
 
-async def test_a_machine_without_the_program_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_machine_without_the_program_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     fact = await asked_there(tmp_path)
     assert isinstance(fact, Unknown)

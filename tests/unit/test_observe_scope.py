@@ -1,4 +1,6 @@
-"""What a pass looks at: the cheap facts of a host always, slots only where they matter, and a sleeper never."""
+"""What a pass looks at: the cheap facts of a host always, slots only where they matter, and a
+sleeper never.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,14 @@ from typing import Any, get_args
 
 import pytest
 
-from reconciler.core.observe_scope import cheap_facts, costly_facts, found_facts, may_run, orphan_facts, silent_engines
+from reconciler.core.observe_scope import (
+    cheap_facts,
+    costly_facts,
+    found_facts,
+    may_run,
+    orphan_facts,
+    silent_engines,
+)
 from reconciler.core.recovery import Hints
 from reconciler.model.facts import Health, Phase, RestoreAttempt, Saved, Unknown
 from reconciler.model.observed import ACTIVITY, FLAGS, HEALTH, ORPHANS, UNIT, Observed
@@ -29,7 +38,13 @@ def saved(*outcomes: Any, pid: int = 100) -> Saved:
 
 def test_every_pass_reads_the_host_its_ports_and_its_models() -> None:
     keys = cheap_facts(slice_of(("a",), A, B), ("a", "b"))
-    assert {key.kind for key in keys if not key.subject} == {"contact", "power", "claim", "gpu", "orphans"}
+    assert {key.kind for key in keys if not key.subject} == {
+        "contact",
+        "power",
+        "claim",
+        "gpu",
+        "orphans",
+    }
     assert [key.subject for key in keys if key.kind == "port"] == ["8080", "8081"]
     for name in ("a", "b"):
         of_it = {key.kind for key in keys if key.subject == name}
@@ -42,9 +57,17 @@ def test_files_are_read_of_models_that_may_be_started_and_of_those_that_run() ->
     keys = cheap_facts(wanted, may_run(wanted, NO_HINTS))
     assert {key.kind for key in keys if key.subject == "b"} == {"unit", "health"}
     assert {
-        key.kind for key in cheap_facts(wanted, may_run(wanted, Hints(last_good=slice_of(("b",), A, B)))) if key.subject == "b"
+        key.kind
+        for key in cheap_facts(wanted, may_run(wanted, Hints(last_good=slice_of(("b",), A, B))))
+        if key.subject == "b"
     } > {"saved"}
-    seen = Observed({key: fact for key in keys if not isinstance(fact := world(wanted, {"b": unit("b")}).fact(key), Unknown)})
+    seen = Observed(
+        {
+            key: fact
+            for key in keys
+            if not isinstance(fact := world(wanted, {"b": unit("b")}).fact(key), Unknown)
+        }
+    )
     assert {key.subject for key in found_facts(wanted, seen)} == {"b"}
 
 
@@ -76,7 +99,10 @@ def test_the_slots_of_a_model_that_stays_are_left_alone() -> None:
     assert not asked(None)
 
 
-@pytest.mark.parametrize("wish", [{"active": ("b",)}, {"active": ("a",), "power": "off"}, {"active": None, "power": "suspend"}])
+@pytest.mark.parametrize(
+    "wish",
+    [{"active": ("b",)}, {"active": ("a",), "power": "off"}, {"active": None, "power": "suspend"}],
+)
 def test_the_slots_of_a_model_that_is_to_go_are_asked_for(wish: Any) -> None:
     assert asked(**wish)
 
@@ -97,10 +123,18 @@ def test_a_model_that_is_not_ready_is_not_asked(phase: Any) -> None:
 
 @pytest.mark.parametrize(
     ("tried", "worth"),
-    [(saved(), True), (saved("open"), True), (saved("proven"), False), (saved("cold"), False), (saved("proven", pid=9), True)],
+    [
+        (saved(), True),
+        (saved("open"), True),
+        (saved("proven"), False),
+        (saved("cold"), False),
+        (saved("proven", pid=9), True),
+    ],
     ids=["never tried", "cut short", "proven", "cold", "proven in another unit"],
 )
-def test_the_slots_of_a_model_are_asked_for_while_a_conversation_may_be_owed_to_it(tried: Saved, worth: bool) -> None:
+def test_the_slots_of_a_model_are_asked_for_while_a_conversation_may_be_owed_to_it(
+    tried: Saved, worth: bool
+) -> None:
     assert asked(("a",), saved_a=tried) is worth
 
 
@@ -113,7 +147,9 @@ def test_every_saved_slot_that_is_still_to_be_tried_makes_slots_worth_asking_for
 FLAGS_OF_A = FLAGS(HOST, "a")
 
 
-def flags_asked(active: tuple[str, ...] | None, runs: Any = None, power: Any = None, **seen: Any) -> bool:
+def flags_asked(
+    active: tuple[str, ...] | None, runs: Any = None, power: Any = None, **seen: Any
+) -> bool:
     wanted = slice_of(active, A, B, power=power)
     return FLAGS_OF_A in costly_facts(wanted, world(wanted, runs or {}, **seen))
 

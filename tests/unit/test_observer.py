@@ -47,12 +47,16 @@ def seen(parts: FakeDrivers) -> tuple[World, Observed]:
 
 
 def test_a_host_is_silent_only_while_its_network_answers() -> None:
-    """A cable of the controller's that was out for a while says nothing of a host that had accepted to go down and hangs."""
+    """A cable of the controller's that was out for a while says nothing of a host that had accepted
+    to go down and hangs.
+    """
     world = World(TurnedClock())
     world.watched = False
     asked = Instant(at=world.clock.wall(), boot_id="boot", boot=world.clock.now)
     sent = SentDown(state="off", run=1, asked=asked, boot_id=world.boot_id)
-    observer = Observer(ports(world, want("a"), Life()), want("a"), world.clock, remembered(Hints(sent_down=sent)))
+    observer = Observer(
+        ports(world, want("a"), Life()), want("a"), world.clock, remembered(Hints(sent_down=sent))
+    )
 
     def judged(before: Observed, seconds: float) -> Observed:
         world.clock.now += seconds

@@ -1,4 +1,6 @@
-"""Small files of a host: claim, log, programs, page cache, digests, and requests that make no sense."""
+"""Small files of a host: claim, log, programs, page cache, digests, and requests that make no
+sense.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,13 @@ from reconciler.onhost.serve import answer
 from tests import running
 from tests.running import ok
 
-OURS = {"controller": "c1", "name": "attic", "directory": "/var/lib/reconciler", "boot": "b1", "at": 1.5}
+OURS = {
+    "controller": "c1",
+    "name": "attic",
+    "directory": "/var/lib/reconciler",
+    "boot": "b1",
+    "at": 1.5,
+}
 THEIRS = {**OURS, "controller": "c2", "name": "cellar"}
 
 
@@ -38,7 +46,9 @@ def test_a_host_that_nobody_claimed_can_be_claimed_again_and_again(tmp_path: Pat
     written = (host / "claim.json").stat()
     assert written.st_mode & 0o777 == 0o600
     ok(ask(host, "write-claim", claim=OURS, take_over=False))
-    assert (host / "claim.json").stat().st_ino == written.st_ino, "what stands already is not written again"
+    assert (host / "claim.json").stat().st_ino == written.st_ino, (
+        "what stands already is not written again"
+    )
 
 
 def test_anothers_claim_stands_until_it_is_taken_over(tmp_path: Path) -> None:
@@ -50,7 +60,9 @@ def test_anothers_claim_stands_until_it_is_taken_over(tmp_path: Path) -> None:
     assert ok(ask(tmp_path, "claim")) == {"claim": THEIRS}
 
 
-def test_of_two_who_claim_at_the_same_instant_one_has_the_host_and_the_other_is_told_whose_it_is(tmp_path: Path) -> None:
+def test_of_two_who_claim_at_the_same_instant_one_has_the_host_and_the_other_is_told_whose_it_is(
+    tmp_path: Path,
+) -> None:
     for number in range(20):
         host, together = tmp_path / str(number), Barrier(2)
 
@@ -66,7 +78,9 @@ def test_of_two_who_claim_at_the_same_instant_one_has_the_host_and_the_other_is_
         assert ok(ask(host, "claim")) == {"claim": won}
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"controller": 1}', "x" * (files.CLAIM_LIMIT + 1)])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"controller": 1}', "x" * (files.CLAIM_LIMIT + 1)]
+)
 def test_a_damaged_claim_is_nobodys_permission(tmp_path: Path, text: str) -> None:
     (tmp_path / "claim.json").write_text(text)
     assert "claim.json" in ask(tmp_path, "claim")["error"]
@@ -81,7 +95,9 @@ def test_a_tail_is_the_last_whole_lines(tmp_path: Path) -> None:
     assert ok(ask(tmp_path, "tail", path="nothing", lines=2)) == {"lines": [], "end": ""}
 
 
-def test_after_an_end_come_the_whole_lines_since_also_those_of_a_log_that_was_begun_anew(tmp_path: Path) -> None:
+def test_after_an_end_come_the_whole_lines_since_also_those_of_a_log_that_was_begun_anew(
+    tmp_path: Path,
+) -> None:
     log = tmp_path / "log"
 
     def since(end: str) -> tuple[list[str], str]:
@@ -135,11 +151,19 @@ def test_a_program_that_cannot_run_is_explained(tmp_path: Path, name: str, said:
 
 def test_a_script_need_not_be_executable(tmp_path: Path) -> None:
     (tmp_path / "server.py").write_text("x")
-    assert Binary.model_validate(ok(ask(tmp_path, "program", program=str(tmp_path / "server.py")))).problem == ""
+    assert (
+        Binary.model_validate(
+            ok(ask(tmp_path, "program", program=str(tmp_path / "server.py")))
+        ).problem
+        == ""
+    )
 
 
 def test_all_shards_of_a_model_are_named() -> None:
-    assert files.shards("/m/x-00001-of-00003.gguf")[1:] == ["/m/x-00002-of-00003.gguf", "/m/x-00003-of-00003.gguf"]
+    assert files.shards("/m/x-00001-of-00003.gguf")[1:] == [
+        "/m/x-00002-of-00003.gguf",
+        "/m/x-00003-of-00003.gguf",
+    ]
     assert files.shards("/m/x.gguf") == ["/m/x.gguf"]
     assert files.shards("/m/x-00001-of-99999.gguf") == ["/m/x-00001-of-99999.gguf"]
 
@@ -152,7 +176,15 @@ def test_prefetch_asks_for_every_shard(tmp_path: Path) -> None:
 
 
 def fingerprint(directory: Path, *flags: str) -> str:
-    digest: str = ok(ask(directory, "fingerprint", weights=["w.gguf"], programs=["./server", "./lib"], flags=flags))["digest"]
+    digest: str = ok(
+        ask(
+            directory,
+            "fingerprint",
+            weights=["w.gguf"],
+            programs=["./server", "./lib"],
+            flags=flags,
+        )
+    )["digest"]
     return digest
 
 
@@ -242,7 +274,9 @@ def test_a_fingerprint_says_when_the_newest_file_it_covers_came_there(
     assert then <= changed_at(host) <= time.time()
 
 
-def test_a_file_that_is_no_part_of_a_fingerprint_says_nothing_of_when_it_changed(host: Path) -> None:
+def test_a_file_that_is_no_part_of_a_fingerprint_says_nothing_of_when_it_changed(
+    host: Path,
+) -> None:
     before, _ = changed_at(host), aged(host)
     (host / "lib/README").write_text("x")
     assert changed_at(host) == before
@@ -259,7 +293,10 @@ def test_device_nodes_are_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "dev/dri").mkdir(parents=True)
     for name in ("nvidia0", "nvidiactl", "dri/renderD128", "dri/card0"):
         (tmp_path / "dev" / name).touch()
-    assert contact.gpus(str(tmp_path))["nodes"] == [f"{tmp_path}/dev/dri/renderD128", f"{tmp_path}/dev/nvidia0"]
+    assert contact.gpus(str(tmp_path))["nodes"] == [
+        f"{tmp_path}/dev/dri/renderD128",
+        f"{tmp_path}/dev/nvidia0",
+    ]
 
 
 def test_the_hosts_memory_stands_beside_the_nodes_for_accelerators_that_use_it() -> None:
@@ -274,29 +311,44 @@ def test_the_hosts_memory_stands_beside_the_nodes_for_accelerators_that_use_it()
      {"do": "tail", "path": 1, "lines": 1}, {"do": "room", "directory": "/"}, {"do": "units", "pids": [-1, "x"]},
      {"do": "gguf", "path": "a\0b"}],
 )  # fmt: skip
-def test_a_request_that_makes_no_sense_is_a_sentence(tmp_path: Path, request_: dict[str, Any]) -> None:
+def test_a_request_that_makes_no_sense_is_a_sentence(
+    tmp_path: Path, request_: dict[str, Any]
+) -> None:
     found = answer(request_, str(tmp_path))
     assert set(found) == {"error"}
     assert isinstance(found["error"], str)
 
 
 def test_one_bad_request_among_many_spoils_no_other(tmp_path: Path) -> None:
-    found = ok(ask(tmp_path, "each", requests=[{"do": "gpus"}, {"do": "nothing"}, {"do": "contact"}]))["answers"]
+    found = ok(
+        ask(tmp_path, "each", requests=[{"do": "gpus"}, {"do": "nothing"}, {"do": "contact"}])
+    )["answers"]
     assert [set(one) for one in found] == [{"ok"}, {"error"}, {"ok"}]
 
 
 def test_the_program_uses_the_standard_library_alone() -> None:
-    code = "import sys; import reconciler.onhost.serve; print([n for n in sys.modules if n.partition('.')[0] in"
-    code += " ('pydantic', 'anyio')] + [n for n in sys.modules if n.startswith('reconciler.') and 'onhost' not in n])"
+    code = (
+        "import sys; import reconciler.onhost.serve; print([n for n in sys.modules if"
+        " n.partition('.')[0] in"
+    )
+    code += (
+        " ('pydantic', 'anyio')] + [n for n in sys.modules if n.startswith('reconciler.') and"
+        " 'onhost' not in n])"
+    )
     root = Path(files.__file__).parents[2]
-    found = subprocess.run([sys.executable, "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
     assert found.stdout.strip() == "[]"
 
 
 def test_a_claim_is_replaced_only_by_who_has_seen_it(tmp_path: Path) -> None:
     later = {**OURS, "boot": "b2", "at": 2.5}
     ok(ask(tmp_path, "write-claim", claim=OURS))
-    assert "claimed by controller attic" in ask(tmp_path, "write-claim", claim=later, replaces=THEIRS)["error"]
+    assert (
+        "claimed by controller attic"
+        in ask(tmp_path, "write-claim", claim=later, replaces=THEIRS)["error"]
+    )
     ok(ask(tmp_path, "write-claim", claim=later, replaces=OURS))
     assert ok(ask(tmp_path, "claim")) == {"claim": later}
 

@@ -1,4 +1,6 @@
-"""Whether a server's weights are the file that the inventory names: by what it is, and not by how it is written."""
+"""Whether a server's weights are the file that the inventory names: by what it is, and not by how
+it is written.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
-    """Lay weights out as a cache of the Hub does, with others of the same size beside them, and a copy elsewhere."""
+    """Lay weights out as a cache of the Hub does, with others of the same size beside them, and a
+    copy elsewhere.
+    """
     for name in ("blobs", "snapshots/abc", "elsewhere"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "blobs" / "f00d").write_bytes(b"weights")
@@ -55,7 +59,9 @@ def server(cache: Path) -> Iterator[int]:
         ("a\0b", "{}/other.gguf", None),
     ],
 )
-def test_a_file_is_known_by_what_it_is(cache: Path, server: int, theirs: str, ours: str, expected: bool | None) -> None:
+def test_a_file_is_known_by_what_it_is(
+    cache: Path, server: int, theirs: str, ours: str, expected: bool | None
+) -> None:
     asked = {"pid": server, "theirs": theirs.format(cache), "ours": ours.format(cache)}
     assert same(asked, str(cache)) == {"same": expected}
 
@@ -69,11 +75,17 @@ def test_a_process_that_is_gone_is_told_by_the_path_of_this_host(cache: Path) ->
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a process another root")
 def test_a_path_of_a_process_with_another_root_means_nothing_here(cache: Path) -> None:
     words = f"import os, sys; os.chroot({str(cache)!r}); print('in', flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as inside:
+    with subprocess.Popen(
+        [sys.executable, "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as inside:
         assert inside.stdin is not None
         assert inside.stdout is not None
         assert inside.stdout.readline() == b"in\n"
-        asked = {"pid": inside.pid, "theirs": "/snapshots/abc/tiny.gguf", "ours": f"{cache}/blobs/f00d"}
+        asked = {
+            "pid": inside.pid,
+            "theirs": "/snapshots/abc/tiny.gguf",
+            "ours": f"{cache}/blobs/f00d",
+        }
         assert same(asked, str(cache)) == {"same": True}
         assert same({**asked, "theirs": f"{cache}/other.gguf"}, str(cache)) == {"same": None}
         inside.stdin.close()

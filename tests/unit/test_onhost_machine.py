@@ -31,14 +31,19 @@ def proc(tmp_path: Path) -> Proc:
     [
         (SYSTEM, {"name": "llama.service", "scope": "system"}),
         (USER, {"name": "llama.service", "scope": "user"}),
-        ("1:name=systemd:/system.slice/llama.service\n0::/\n", {"name": "llama.service", "scope": "system"}),
+        (
+            "1:name=systemd:/system.slice/llama.service\n0::/\n",
+            {"name": "llama.service", "scope": "system"},
+        ),
         ("5:memory:/system.slice/llama.service\n0::/\n", None),
         ("0::/user.slice/user-1000.slice/user@1000.service\n", None),
         ("0::/user.slice/user-1000.slice/session-3.scope\n", None),
         ("", None),
     ],
 )
-def test_a_service_is_told_by_the_control_group(proc: Proc, cgroup: str, service: dict[str, str] | None) -> None:
+def test_a_service_is_told_by_the_control_group(
+    proc: Proc, cgroup: str, service: dict[str, str] | None
+) -> None:
     proc.process(9, "llama-server", cgroup=cgroup)
     assert services.service(9, str(proc.folder)) == service
 
@@ -52,15 +57,18 @@ def test_what_was_typed_into_a_terminal_is_no_service(proc: Proc) -> None:
 def test_a_server_is_told_with_all_that_starts_it_again(proc: Proc) -> None:
     proc.listen(8080, 4711)
     proc.process(
-        9, "./llama-server", "-m", "a.gguf", "--api-key", "-hush", "--hf-token=hush", inode=4711, cgroup=USER,
-        maps="7f0 r--s 0 fd:01 12 /home/ann/a.gguf\n7f1 r--p 0 00:00 0\n", environ="LLAMA_ARG_FIT=off\0LLAMA_API_KEY=hush\0",
+        9, "./llama-server", "-m", "a.gguf", "--api-key", "-hush", "--hf-token=hush", inode=4711,
+        cgroup=USER, maps="7f0 r--s 0 fd:01 12 /home/ann/a.gguf\n7f1 r--p 0 00:00 0\n",
+        environ="LLAMA_ARG_FIT=off\0LLAMA_API_KEY=hush\0",
     )  # fmt: skip
     (found,) = proc.servers()
     assert found == {
-        "pid": 9, "port": 8080, "user": found["user"], "directory": "/home/ann", "program": "/home/ann/llama-server",
-        "flags": ["-m", "a.gguf", "--api-key", "(hidden)", "--hf-token=(hidden)"], "mapped": ["/home/ann/a.gguf"],
-        "variables": ["LLAMA_API_KEY", "LLAMA_ARG_FIT"], "service": {"name": "llama.service", "scope": "user"}, "model": None,
-        "container": None, "supervisor": "", "socket": "",
+        "pid": 9, "port": 8080, "user": found["user"], "directory": "/home/ann",
+        "program": "/home/ann/llama-server",
+        "flags": ["-m", "a.gguf", "--api-key", "(hidden)", "--hf-token=(hidden)"],
+        "mapped": ["/home/ann/a.gguf"], "variables": ["LLAMA_API_KEY", "LLAMA_ARG_FIT"],
+        "service": {"name": "llama.service", "scope": "user"}, "model": None, "container": None,
+        "supervisor": "", "socket": "",
     }  # fmt: skip
     assert "hush" not in json.dumps(found)
 
@@ -80,7 +88,9 @@ def test_a_server_is_known_by_its_name(proc: Proc, argv: tuple[str, ...], progra
     assert (found["program"], found["flags"]) == (program, ["-fa"])
 
 
-def test_variables_that_say_what_it_serves_are_told_as_flags_and_what_is_typed_wins(proc: Proc) -> None:
+def test_variables_that_say_what_it_serves_are_told_as_flags_and_what_is_typed_wins(
+    proc: Proc,
+) -> None:
     proc.listen(8080, 4711)
     environ = "LLAMA_ARG_RERANKING=True\0LLAMA_ARG_EMBEDDINGS=0\0LLAMA_ARG_POOLING=rank\0LLAMA_ARG_CTX_SIZE=4096\0X=1\0"
     proc.process(9, "llama-server", "-c", "512", inode=4711, environ=environ)
@@ -100,7 +110,16 @@ def test_a_server_on_a_unix_socket_is_found_with_the_port_that_it_could_have(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     proc.listen(8080, 1)
-    proc.process(9, "llama-server", "--host", "127.0.0.1", "--host=run/llama.sock", "--port", "9000", inode=4711)
+    proc.process(
+        9,
+        "llama-server",
+        "--host",
+        "127.0.0.1",
+        "--host=run/llama.sock",
+        "--port",
+        "9000",
+        inode=4711,
+    )
     proc.process(10, "llama-server", "--host", "sock", inode=4712)
     (found,) = machine.machine({}, str(tmp_path), str(proc.folder.parent))["servers"]
     assert (found["pid"], found["socket"], found["port"]) == (9, "/home/ann/run/llama.sock", 8081)
@@ -114,7 +133,9 @@ def test_what_a_server_in_a_container_serves_is_told_by_the_file_that_it_has_the
     served, other = gguf(tmp_path / "home/models/a.gguf"), gguf(tmp_path / "m/a.gguf", seed=2)
     argv, maps = ("/app/llama-server", "-m", str(other)), f"7f0 r--s 0 fd:01 12 {other}\n"
     for pid in (9, 10):
-        own = proc.process(pid, *argv, inode=4711, maps=maps, cgroup=f"0::/docker/{pid:064x}\n", directory="/app")
+        own = proc.process(
+            pid, *argv, inode=4711, maps=maps, cgroup=f"0::/docker/{pid:064x}\n", directory="/app"
+        )
         inside = own / "root" / str(other).lstrip("/")
         inside.parent.mkdir(parents=True)
         inside.hardlink_to(served if pid == 9 else gguf(tmp_path / "volume/b.gguf", seed=3))
@@ -126,7 +147,9 @@ def test_what_a_server_in_a_container_serves_is_told_by_the_file_that_it_has_the
     ]
 
 
-@pytest.mark.parametrize("argv", [("nginx",), ("python3", "/x/server.py"), ("vim", "llama-server"), ()])
+@pytest.mark.parametrize(
+    "argv", [("nginx",), ("python3", "/x/server.py"), ("vim", "llama-server"), ()]
+)
 def test_another_program_is_none(proc: Proc, argv: tuple[str, ...]) -> None:
     proc.listen(8080, 4711)
     proc.process(9, *argv, inode=4711)
@@ -170,7 +193,9 @@ def test_a_descriptor_that_was_closed_meanwhile_hides_no_socket(proc: Proc) -> N
 def test_a_folder_whose_name_is_no_text_can_still_be_told(proc: Proc) -> None:
     proc.listen(8080, 4711)
     proc.process(9, "./llama-server", inode=4711, directory="/srv/\udcff")
-    assert [(one["directory"], one["program"]) for one in proc.servers()] == [("/srv/\ufffd", "/srv/\ufffd/llama-server")]
+    assert [(one["directory"], one["program"]) for one in proc.servers()] == [
+        ("/srv/\ufffd", "/srv/\ufffd/llama-server")
+    ]
 
 
 def write(path: Path, text: str) -> None:
@@ -179,7 +204,10 @@ def write(path: Path, text: str) -> None:
 
 
 def test_cards_are_told_with_the_memory_that_the_kernel_knows(tmp_path: Path) -> None:
-    write(tmp_path / "proc/driver/nvidia/gpus/0000:01:00.0/information", "Model: \t NVIDIA H200\nIRQ: 5\n")
+    write(
+        tmp_path / "proc/driver/nvidia/gpus/0000:01:00.0/information",
+        "Model: \t NVIDIA H200\nIRQ: 5\n",
+    )
     write(tmp_path / "sys/class/drm/card0/device/vendor", "0x10de\n")
     write(tmp_path / "sys/class/drm/card1/device/vendor", "0x1002\n")
     write(tmp_path / "sys/class/drm/card1/device/mem_info_vram_total", "17163091968\n")
@@ -193,7 +221,9 @@ def test_cards_are_told_with_the_memory_that_the_kernel_knows(tmp_path: Path) ->
     ]
 
 
-def test_a_whole_machine_is_what_the_model_expects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_machine_is_what_the_model_expects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     proc = Proc(tmp_path / "root" / "proc")
     weights = gguf(tmp_path / "home" / "models" / "a.gguf")
@@ -205,22 +235,33 @@ def test_a_whole_machine_is_what_the_model_expects(tmp_path: Path, monkeypatch: 
     proc.listen(8080, 4711)
     proc.process(9, "llama-server", "-hf", "a/b", inode=4711, maps=f"7f0 r--s 0 fd:01 12 {blob}\n")
     asked = {"folders": ["models/a/slots", str(weights / "slots")]}
-    found = Machine.model_validate(machine.machine(asked, str(tmp_path / "host"), str(tmp_path / "root")))
+    found = Machine.model_validate(
+        machine.machine(asked, str(tmp_path / "host"), str(tmp_path / "root"))
+    )
     assert (found.memory_bytes, found.free_port) == (65536 * 1024, 8081)
     assert found.servers[0].mapped == (str(weights),) == tuple(file.path for file in found.weights)
-    assert [(node.path, node.usable) for node in found.nodes] == [(str(tmp_path / "root/dev/nvidia0"), True)]
-    assert [(folder.nearest, folder.writable) for folder in found.folders] == [(str(tmp_path), True), (str(weights), False)]
+    assert [(node.path, node.usable) for node in found.nodes] == [
+        (str(tmp_path / "root/dev/nvidia0"), True)
+    ]
+    assert [(folder.nearest, folder.writable) for folder in found.folders] == [
+        (str(tmp_path), True),
+        (str(weights), False),
+    ]
     assert [folder.obstacle for folder in found.folders] == ["", "no folder"]
     assert found.folders[0].path == str(tmp_path / "host" / "models/a/slots")
 
 
 def judged(folder: Path) -> tuple[bool, str]:
     """Return whether a folder can be written, and what is in the way."""
-    found = machine.machine({"search": False, "folders": [str(folder)]}, "/", str(folder.parent))["folders"][0]
+    found = machine.machine({"search": False, "folders": [str(folder)]}, "/", str(folder.parent))[
+        "folders"
+    ][0]
     return found["writable"], found["obstacle"]
 
 
-def test_what_no_other_owner_of_a_folder_would_change_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_other_owner_of_a_folder_would_change_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Proc(tmp_path / "proc")
     (tmp_path / "own").mkdir()
     assert judged(tmp_path / "own") == (True, "")
@@ -229,21 +270,27 @@ def test_what_no_other_owner_of_a_folder_would_change_is_told(tmp_path: Path, mo
     assert judged(tmp_path / "own") == (False, "closed")
     closed.remove(os.X_OK)
     assert judged(tmp_path / "own") == (False, "")
-    disk = SimpleNamespace(f_flag=os.ST_RDONLY, f_bavail=0, f_frsize=1, f_blocks=1, f_bfree=0, f_files=9, f_favail=0)
+    disk = SimpleNamespace(
+        f_flag=os.ST_RDONLY, f_bavail=0, f_frsize=1, f_blocks=1, f_bfree=0, f_files=9, f_favail=0
+    )
     monkeypatch.setattr(os, "statvfs", lambda _: disk)
     assert judged(tmp_path / "own") == (False, "read-only")
     disk.f_flag = 0
     assert judged(tmp_path / "own") == (False, "no files")
 
 
-def test_without_a_search_no_weights_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_search_no_weights_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     Proc(tmp_path / "proc")
     gguf(tmp_path / "a.gguf")
     assert machine.machine({"search": False}, "/", str(tmp_path))["weights"] == []
 
 
-def test_programs_are_found_on_the_path_and_in_well_known_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_are_found_on_the_path_and_in_well_known_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Proc(tmp_path / "proc")
     for place in ("on-path", "bin", "llama.cpp/build/bin"):
         write(tmp_path / place / "llama-server", "")
@@ -252,4 +299,6 @@ def test_programs_are_found_on_the_path_and_in_well_known_places(tmp_path: Path,
     monkeypatch.setenv("PATH", str(tmp_path / "on-path"))
     found = machine.machine({"search": False}, "/", str(tmp_path))["programs"]
     assert found[0] == str(tmp_path / "on-path/llama-server")
-    assert {str(tmp_path / place / "llama-server") for place in ("bin", "llama.cpp/build/bin")} <= set(found)
+    assert {
+        str(tmp_path / place / "llama-server") for place in ("bin", "llama.cpp/build/bin")
+    } <= set(found)

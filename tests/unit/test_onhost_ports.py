@@ -52,21 +52,33 @@ def test_a_unit_of_another_reconciler_is_no_stranger_that_a_kill_ends(tmp_path: 
     start(tmp_path, LISTENER, model="gemma3")
     port = int(running.wait_for_line(tmp_path / "models/gemma3/log").split()[1])
     found = ok(answer({"do": "port", "port": port}, str(tmp_path / "mine")))["owner"]
-    assert (found["model"], found["supervisor"]) == (None, f"another reconciler ({tmp_path}/models/gemma3)")
+    assert (found["model"], found["supervisor"]) == (
+        None,
+        f"another reconciler ({tmp_path}/models/gemma3)",
+    )
 
 
 @pytest.mark.parametrize(
     ("family", "address"),
-    [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET, "127.0.0.2"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::")],  # noqa: S104
+    [
+        (socket.AF_INET, "0.0.0.0"),  # noqa: S104
+        (socket.AF_INET, "127.0.0.2"),
+        (socket.AF_INET6, "::1"),
+        (socket.AF_INET6, "::"),
+    ],
 )
-def test_a_stranger_is_named_on_every_address_of_both_families(family: socket.AddressFamily, address: str) -> None:
+def test_a_stranger_is_named_on_every_address_of_both_families(
+    family: socket.AddressFamily, address: str
+) -> None:
     with socket.create_server((address, 0), family=family) as listener:
         found = owner(listener.getsockname()[1])
         assert found is not None
         assert (found["pid"], found["model"]) == (os.getpid(), None)
 
 
-def test_whose_a_strangers_process_is_is_told_only_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whose_a_strangers_process_is_is_told_only_of_another_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         mine = owner(port)

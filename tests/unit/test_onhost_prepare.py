@@ -1,4 +1,6 @@
-"""A host is prepared once for each time that it came up: settings, a check, and remedies until the check passes."""
+"""A host is prepared once for each time that it came up: settings, a check, and remedies until the
+check passes.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,13 @@ def test_a_host_that_was_never_prepared_says_so(tmp_path: Path) -> None:
 
 def test_programs_run_in_order_and_are_remembered(tmp_path: Path) -> None:
     log = str(tmp_path / "log")
-    ok(prepare(tmp_path / "host", run=[[*LOG, log, "one"], [*LOG, log, "two"]], check=[*LOG, log, "three"]))
+    ok(
+        prepare(
+            tmp_path / "host",
+            run=[[*LOG, log, "one"], [*LOG, log, "two"]],
+            check=[*LOG, log, "three"],
+        )
+    )
     assert (tmp_path / "log").read_text().split() == ["one", "two", "three"]
     assert prepared(tmp_path / "host") == "d1"
     assert (tmp_path / "host" / module.NOTE).stat().st_mode & 0o777 == 0o600
@@ -48,8 +56,13 @@ def test_the_first_program_that_fails_ends_it_and_nothing_is_remembered(tmp_path
 
 
 def test_a_program_that_is_not_there_or_hangs_is_named(tmp_path: Path) -> None:
-    assert prepare(tmp_path, run=[["no-such-program"]])["error"].startswith("`no-such-program` cannot be run: ")
-    assert prepare(tmp_path, run=[["sleep", "60"]], timeout=0.1)["error"] == "`sleep` did not end within 0.1 s"
+    assert prepare(tmp_path, run=[["no-such-program"]])["error"].startswith(
+        "`no-such-program` cannot be run: "
+    )
+    assert (
+        prepare(tmp_path, run=[["sleep", "60"]], timeout=0.1)["error"]
+        == "`sleep` did not end within 0.1 s"
+    )
 
 
 def test_remedies_are_tried_until_the_check_passes(tmp_path: Path) -> None:
@@ -63,7 +76,9 @@ def test_remedies_are_tried_until_the_check_passes(tmp_path: Path) -> None:
 
 
 def test_a_check_that_nothing_helps_says_what_was_tried(tmp_path: Path) -> None:
-    said = prepare(tmp_path, check=["sh", "-c", "echo no device >&2; exit 3"], remedies=[["true"], ["false"]])
+    said = prepare(
+        tmp_path, check=["sh", "-c", "echo no device >&2; exit 3"], remedies=[["true"], ["false"]]
+    )
     failed = "`sh -c echo no device >&2; exit 3` ended with 3: no device"
     assert said["error"] == f"{failed}; tried `true`; tried `false` ended with 1: it wrote nothing"
     assert prepared(tmp_path) == ""
@@ -81,7 +96,9 @@ def test_another_boot_has_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert prepared(tmp_path) == ""
 
 
-def test_a_host_that_slept_since_has_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_slept_since_has_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ok(prepare(tmp_path, run=[["true"]]))
     real = time.clock_gettime
 
@@ -95,7 +112,14 @@ def test_a_host_that_slept_since_has_forgotten(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", "null", json.dumps({"digest": "d1", "boot_id": procfs.boot_id(), "slept": "x"})]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "null",
+        json.dumps({"digest": "d1", "boot_id": procfs.boot_id(), "slept": "x"}),
+    ],
 )
 def test_a_note_that_makes_no_sense_remembers_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / module.NOTE).write_text(text)

@@ -18,7 +18,17 @@ from reconciler.onhost.problem import HostProblem
 from reconciler.onhost.serve import answer
 from tests import running
 from tests.needs import need_root
-from tests.running import FAMILY, SLEEPER, STUBBORN, lives, ok, our_units, spawn_request, start, stop_request
+from tests.running import (
+    FAMILY,
+    SLEEPER,
+    STUBBORN,
+    lives,
+    ok,
+    our_units,
+    spawn_request,
+    start,
+    stop_request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,15 +50,22 @@ def test_a_unit_runs_in_a_session_of_its_own_with_mark_log_and_folders(tmp_path:
     assert (unit["members"], unit["leader"]) == ([identity["pid"]], True)
     assert os.getsid(identity["pid"]) == identity["pid"]
     assert 0 <= unit["uptime"] < running.DEADLINE
-    assert (tmp_path / "models/m/log").stat().st_ctime - running.DEADLINE < unit["started_at"] < time.time()
+    assert (
+        (tmp_path / "models/m/log").stat().st_ctime - running.DEADLINE
+        < unit["started_at"]
+        < time.time()
+    )
 
 
-def test_what_was_written_before_a_start_is_older_than_the_unit_and_what_comes_two_ticks_after_it_is_not(tmp_path: Path) -> None:
+def test_what_was_written_before_a_start_is_older_than_the_unit_and_what_comes_two_ticks_after_it_is_not(
+    tmp_path: Path,
+) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     before.touch()
     start(tmp_path, SLEEPER)
     answered = time.time()
-    # The kernel counts a process's age in ticks: a file that is written in the same tick counts as older.
+    # The kernel counts a process's age in ticks: a file that is written in the same tick counts as
+    # older.
     running.until(lambda: time.time() > answered + 2 / procfs.ticks())
     after.touch()
     (unit,) = our_units()
@@ -59,13 +76,17 @@ def test_what_was_written_before_a_start_is_older_than_the_unit_and_what_comes_t
 
 def test_a_unit_is_seen_as_soon_as_its_start_is_answered(tmp_path: Path) -> None:
     for _ in range(50):
-        identity = ok(answer(spawn_request("", argv=["/bin/sleep", "60"]), str(tmp_path)))["identity"]
+        identity = ok(answer(spawn_request("", argv=["/bin/sleep", "60"]), str(tmp_path)))[
+            "identity"
+        ]
         assert [unit["identity"] for unit in our_units(pids=[identity["pid"]])] == [identity]
 
 
 def test_a_unit_is_seen_while_it_goes_from_one_program_to_the_next(tmp_path: Path) -> None:
     again = '[ "$1" -gt 0 ] && exec /bin/sh -c "$0" "$0" $(($1 - 1))'
-    started = ok(answer(spawn_request("", argv=["/bin/sh", "-c", again, again, "60000"]), str(tmp_path)))["identity"]
+    started = ok(
+        answer(spawn_request("", argv=["/bin/sh", "-c", again, again, "60000"]), str(tmp_path))
+    )["identity"]
     looks = [our_units(pids=[started["pid"]]) for _ in range(2000)]
     assert sum([one["identity"] for one in units] != [started] for units in looks) == 0
 
@@ -80,7 +101,14 @@ def test_a_unit_is_seen_while_it_goes_from_one_program_to_the_next(tmp_path: Pat
         ("S", 0, 1, False),
         ("R", 0, 0, True),
     ],
-    ids=["none was given", "a zombie", "it ends", "of the kernel", "somebody else's", "from one program to the next"],
+    ids=[
+        "none was given",
+        "a zombie",
+        "it ends",
+        "of the kernel",
+        "somebody else's",
+        "from one program to the next",
+    ],
 )
 def test_only_who_is_on_the_way_to_a_program_is_waited_for_and_not_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, flags: int, code: int, waits: bool
@@ -90,22 +118,31 @@ def test_only_who_is_on_the_way_to_a_program_is_waited_for_and_not_for_ever(
     monkeypatch.setattr(time, "sleep", pauses.append)
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "environ").touch()
-    (tmp_path / "7" / "stat").write_text(f"7 (it) {state} 1 7 7 0 -1 {flags} {'0 ' * 12}5 0 0 0 {code} 0 0 0\n")
+    (tmp_path / "7" / "stat").write_text(
+        f"7 (it) {state} 1 7 7 0 -1 {flags} {'0 ' * 12}5 0 0 0 {code} 0 0 0\n"
+    )
     assert procfs.mark_text(7, str(tmp_path)) is None
     assert bool(pauses) is waits
 
 
-def test_environment_is_scrubbed_and_the_units_own_variables_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_scrubbed_and_the_units_own_variables_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LLAMA_ARG_PORT", "1")
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
     monkeypatch.setenv("RECONCILER_STATE", "x")
     monkeypatch.setenv("LLAMA_ARG_KEPT", "2")
-    program = "import json, os; print('ready', json.dumps(dict(os.environ)), flush=True); import signal; signal.pause()"
+    program = (
+        "import json, os; print('ready', json.dumps(dict(os.environ)), flush=True); import signal;"
+        " signal.pause()"
+    )
     start(tmp_path, program, env={"OWN": "1", "RECONCILER_MARK": "forged"}, keep=["LLAMA_ARG_KEPT"])
     seen = json.loads(running.wait_for_line(tmp_path / "models/m/log").removeprefix("ready "))
     assert not {"LLAMA_ARG_PORT", "NOTIFY_SOCKET", "RECONCILER_STATE"} & set(seen)
     assert (seen["OWN"], seen["LLAMA_ARG_KEPT"]) == ("1", "2")
-    assert seen["RECONCILER_MARK"] == json.dumps(running.mark("m"), sort_keys=True, separators=(",", ":"))
+    assert seen["RECONCILER_MARK"] == json.dumps(
+        running.mark("m"), sort_keys=True, separators=(",", ":")
+    )
 
 
 def test_a_lock_that_we_hold_is_not_passed_on(tmp_path: Path) -> None:
@@ -183,7 +220,9 @@ def test_what_a_dead_leader_leaves_behind_is_seen_and_stopped(tmp_path: Path) ->
 
 
 def test_members_without_a_leader_say_so(tmp_path: Path) -> None:
-    program = "import os, signal\nif os.fork(): os._exit(0)\nprint('ready', flush=True); signal.pause()"
+    program = (
+        "import os, signal\nif os.fork(): os._exit(0)\nprint('ready', flush=True); signal.pause()"
+    )
     assert process.wait_exit(start(tmp_path, program), running.DEADLINE)["gone"]
     (unit,) = our_units()
     assert unit["leader"] is False
@@ -201,7 +240,10 @@ def test_a_process_that_ignores_term_is_asked_twice_then_killed(tmp_path: Path) 
 
 def test_what_cannot_be_killed_in_time_is_an_error_that_names_it(tmp_path: Path) -> None:
     identity = start(tmp_path, STUBBORN)
-    with pytest.raises(HostProblem, match=rf"process {identity['pid']} \(python.*\) is still there 0 s after SIGKILL"):
+    with pytest.raises(
+        HostProblem,
+        match=rf"process {identity['pid']} \(python.*\) is still there 0 s after SIGKILL",
+    ):
         terminate.stop(stop_request(identity, grace=0.01, again=0.01, kill=0))
     assert lives(identity["pid"])
 
@@ -239,7 +281,9 @@ def test_a_pid_that_the_kernel_reused_is_never_signalled(tmp_path: Path) -> None
 def _take_pid(pid: int) -> subprocess.Popen[bytes]:
     for _ in range(200):
         LAST_PID.write_text(str(pid - 1))
-        found = subprocess.Popen([*running.PYTHON, SLEEPER], stdout=subprocess.DEVNULL, start_new_session=True)
+        found = subprocess.Popen(
+            [*running.PYTHON, SLEEPER], stdout=subprocess.DEVNULL, start_new_session=True
+        )
         if found.pid == pid:
             return found
         found.kill()
@@ -254,7 +298,10 @@ def test_init_and_groups_are_never_signalled(pid: int) -> None:
 
 
 def test_ourselves_are_never_signalled() -> None:
-    assert "never signalled" in answer(stop_request(process.identity(os.getpid()) or {}), "/nowhere")["error"]
+    assert (
+        "never signalled"
+        in answer(stop_request(process.identity(os.getpid()) or {}), "/nowhere")["error"]
+    )
 
 
 def test_a_zombie_counts_as_dead() -> None:
@@ -273,11 +320,19 @@ def test_exit_codes_of_children_are_told(tmp_path: Path) -> None:
 
 
 def test_engines_survive_the_loop_and_are_adopted(tmp_path: Path) -> None:
-    loop = subprocess.Popen([sys.executable, "-I", "-c", bundle.BOOTSTRAP], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    loop = subprocess.Popen(
+        [sys.executable, "-I", "-c", bundle.BOOTSTRAP],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     assert loop.stdin is not None
     assert loop.stdout is not None
     with loop, loop.stdin as requests, loop.stdout as answers:
-        requests.write(bundle.framed(str(tmp_path)) + json.dumps({"id": 1, **spawn_request(FAMILY)}).encode() + b"\n")
+        requests.write(
+            bundle.framed(str(tmp_path))
+            + json.dumps({"id": 1, **spawn_request(FAMILY)}).encode()
+            + b"\n"
+        )
         requests.flush()
         assert answers.readline().strip() == bundle.HELLO
         identity: dict[str, Any] = ok(json.loads(answers.readline()))["identity"]
@@ -303,6 +358,8 @@ def test_a_thread_of_the_kernel_does_not_count_among_the_living() -> None:
     assert procfs.parse_stat(7, line) == procfs.Process(7, 2, 0, 12, False)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"controller":1,"model":"m","digest":"d"}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[1]", '{"controller":1,"model":"m","digest":"d"}', "[" * 100_000]
+)
 def test_a_foreign_mark_is_no_mark(text: str) -> None:
     assert procfs.parse_mark(text) is None

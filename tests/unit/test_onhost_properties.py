@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.onhost.properties import environment_files, key_source, program, states, words, written_by_hand
+from reconciler.onhost.properties import (
+    environment_files,
+    key_source,
+    program,
+    states,
+    words,
+    written_by_hand,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +21,10 @@ if TYPE_CHECKING:
     from reconciler.onhost.properties import State
 
 NAMES = ("ExecStart", "FragmentPath", "DropInPaths", "EnvironmentFiles", "Environment")
-EXEC = "{{ path={} ; argv[]={} ; ignore_errors=no ; start_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }}"
+EXEC = (
+    "{{ path={} ; argv[]={} ; ignore_errors=no ; start_time=[n/a] ; pid=0 ; code=(null) ;"
+    " status=0/0 }}"
+)
 
 
 def shown(**changed: str) -> State:
@@ -42,13 +52,18 @@ def test_words_in_quotes_are_read_as_they_were_written(printed: str, meant: list
 
 def test_every_line_of_a_list_counts_and_units_are_told_apart() -> None:
     listed = ("/a (ignore_errors=no)", "/b (ignore_errors=yes)")
-    one, other = states("\n".join(f"EnvironmentFiles={line}" for line in listed) + "\n\nFragmentPath=/c", NAMES)
+    one, other = states(
+        "\n".join(f"EnvironmentFiles={line}" for line in listed) + "\n\nFragmentPath=/c", NAMES
+    )
     assert one["EnvironmentFiles"].splitlines() == [*listed]
     assert (one["FragmentPath"], other["FragmentPath"], other["EnvironmentFiles"]) == ("", "/c", "")
 
 
 def test_a_program_is_named_whatever_stands_in_its_path() -> None:
-    assert program(shown(ExecStart=EXEC.format("/opt/my dir/run ; me", "/opt/my dir/run ; me a"))) == "/opt/my dir/run ; me"
+    assert (
+        program(shown(ExecStart=EXEC.format("/opt/my dir/run ; me", "/opt/my dir/run ; me a")))
+        == "/opt/my dir/run ; me"
+    )
     assert program(shown()) == ""
 
 
@@ -59,7 +74,9 @@ def test_every_file_that_says_how_a_service_runs_counts_when_it_is_there(tmp_pat
     read = ("my llm.env", "g-*.env", "a (b).env", "not there.env")
     files = "\nEnvironmentFiles=".join(f"{tmp_path}/{name} (ignore_errors=no)" for name in read)
     drop_ins = f'"{tmp_path}/my drop-in.conf" /not/there'
-    state = shown(FragmentPath=f"{tmp_path}/w.service", DropInPaths=drop_ins, EnvironmentFiles=files)
+    state = shown(
+        FragmentPath=f"{tmp_path}/w.service", DropInPaths=drop_ins, EnvironmentFiles=files
+    )
     assert [path.rpartition("/")[2] for path in written_by_hand(state)] == [*names]
     assert len(environment_files(state)) == 4
 
@@ -67,13 +84,25 @@ def test_every_file_that_says_how_a_service_runs_counts_when_it_is_there(tmp_pat
 @pytest.mark.parametrize(
     ("changed", "content", "said"),
     [
-        ({"Environment": '"A=1 LLAMA_API_KEY=x" LLAMA_API_KEY=sk-mine'}, "", "LLAMA_API_KEY in its Environment="),
+        (
+            {"Environment": '"A=1 LLAMA_API_KEY=x" LLAMA_API_KEY=sk-mine'},
+            "",
+            "LLAMA_API_KEY in its Environment=",
+        ),
         ({"Environment": '"LLAMA_API_KEY=two words"'}, "", "LLAMA_API_KEY in its Environment="),
         ({"Environment": '"A=1 LLAMA_API_KEY=x" LLAMA_API_KEY='}, "", ""),
         ({}, "A=1\n LLAMA_API_KEY = sk-mine\n", "LLAMA_API_KEY in {file}"),
         ({}, "# LLAMA_API_KEY=sk-mine\nLLAMA_API_KEY=\n", ""),
-        ({"ExecStart": EXEC.format("/x", "/x --api-key sk-mine")}, "", "--api-key in its ExecStart="),
-        ({"ExecStart": EXEC.format("/x", "/x --api-key-file=/k")}, "", "--api-key-file in its ExecStart="),
+        (
+            {"ExecStart": EXEC.format("/x", "/x --api-key sk-mine")},
+            "",
+            "--api-key in its ExecStart=",
+        ),
+        (
+            {"ExecStart": EXEC.format("/x", "/x --api-key-file=/k")},
+            "",
+            "--api-key-file in its ExecStart=",
+        ),
         ({"ExecStart": EXEC.format("/x", "/x --alias api-key")}, "", ""),
     ],
 )

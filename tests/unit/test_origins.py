@@ -1,4 +1,6 @@
-"""What starts a process again is told by control groups and parents, and only what works is advised against it."""
+"""What starts a process again is told by control groups and parents, and only what works is advised
+against it.
+"""
 
 from __future__ import annotations
 
@@ -39,16 +41,26 @@ def proc(tmp_path: Path) -> Proc:
         (f"/libpod_parent/libpod-{ID}", "podman", SHORT),
         (f"/system.slice/crio-{ID}.scope", "cri-o", SHORT),
         (f"/system.slice/nerdctl-{ID}.scope", "containerd", SHORT),
-        (f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-{ID}.scope", "Kubernetes", ""),
+        (
+            f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-{ID}.scope",
+            "Kubernetes",
+            "",
+        ),
         (f"/kubelet.slice/kubelet-kubepods.slice/crio-{ID}.scope", "Kubernetes", ""),
         (f"/kubepods/besteffort/pod7/{ID}", "Kubernetes", ""),
         ("/lxc.payload.web/system.slice/llama.service", "LXC", "web"),
         ("/lxc/101/ns/init.scope", "LXC", "101"),
-        ("/machine.slice/systemd-nspawn@attic.service/payload/system.slice/llama.service", "systemd-nspawn", "attic"),
+        (
+            "/machine.slice/systemd-nspawn@attic.service/payload/system.slice/llama.service",
+            "systemd-nspawn",
+            "attic",
+        ),
         ("/machine.slice/machine-my\\x2dbox.scope/payload/init.scope", "systemd-nspawn", "my-box"),
     ],
 )
-def test_a_container_is_told_by_the_control_group(proc: Proc, path: str, runtime: str, name: str) -> None:
+def test_a_container_is_told_by_the_control_group(
+    proc: Proc, path: str, runtime: str, name: str
+) -> None:
     proc.process(9, "llama-server", cgroup=f"0::{path}\n")
     found = containers.container(9, str(proc.folder))
     assert found is not None
@@ -85,8 +97,16 @@ def test_the_container_that_this_runs_in_is_not_another(proc: Proc) -> None:
 @pytest.mark.parametrize(
     ("path", "user", "service"),
     [
-        (f"/system.slice/gemma.service/libpod-payload-{ID}", "root", {"name": "gemma.service", "scope": "system"}),
-        (f"{APP}/gemma.service/libpod-payload-{ID}", "root", {"name": "gemma.service", "scope": "user"}),
+        (
+            f"/system.slice/gemma.service/libpod-payload-{ID}",
+            "root",
+            {"name": "gemma.service", "scope": "system"},
+        ),
+        (
+            f"{APP}/gemma.service/libpod-payload-{ID}",
+            "root",
+            {"name": "gemma.service", "scope": "user"},
+        ),
         (f"{NOBODY}/user.slice/libpod-{ID}.scope/container", "4294967", None),
         (f"/system.slice/docker.service/docker/{ID}", "root", None),
     ],
@@ -101,27 +121,62 @@ def test_whose_a_container_is_and_which_service_runs_it_stands_before_it(
 
 
 @pytest.mark.parametrize("client", [("/usr/bin/docker",), ("/bin/bash", "/opt/bin/podman")])
-@pytest.mark.parametrize("server", [("/app/llama-server",), ("/usr/bin/python3", "/app/llama-server")])
+@pytest.mark.parametrize(
+    "server", [("/app/llama-server",), ("/usr/bin/python3", "/app/llama-server")]
+)
 def test_who_waits_for_a_container_is_known_by_the_words_that_it_passed_on(
     proc: Proc, client: tuple[str, ...], server: tuple[str, ...]
 ) -> None:
     words = ("-m", "/models/a.gguf", "--port", "8080")
-    proc.process(7, *client, "run", "--rm", "--name=gemma", "image", *words, cgroup=f"0::{APP}/llama.service\n")
-    proc.process(8, *client, "run", "--name", "other", "image", "-m", "/models/b.gguf", cgroup="0::/system.slice/b.service\n")
+    proc.process(
+        7,
+        *client,
+        "run",
+        "--rm",
+        "--name=gemma",
+        "image",
+        *words,
+        cgroup=f"0::{APP}/llama.service\n",
+    )
+    proc.process(
+        8,
+        *client,
+        "run",
+        "--name",
+        "other",
+        "image",
+        "-m",
+        "/models/b.gguf",
+        cgroup="0::/system.slice/b.service\n",
+    )
     proc.process(9, *server, *words, cgroup=f"0::/system.slice/docker-{ID}.scope\n")
     found = containers.container(9, str(proc.folder))
     assert found is not None
-    assert (found["name"], found["service"]) == ("gemma", {"name": "llama.service", "scope": "user"})
+    assert (found["name"], found["service"]) == (
+        "gemma",
+        {"name": "llama.service", "scope": "user"},
+    )
 
 
-def test_a_program_that_listens_for_a_container_is_not_the_service_of_its_runtime(proc: Proc) -> None:
-    own = proc.process(9, "docker-proxy", "-host-port", "8080", cgroup="0::/system.slice/docker.service\n")
+def test_a_program_that_listens_for_a_container_is_not_the_service_of_its_runtime(
+    proc: Proc,
+) -> None:
+    own = proc.process(
+        9, "docker-proxy", "-host-port", "8080", cgroup="0::/system.slice/docker.service\n"
+    )
     (own / "comm").write_text("docker-proxy\n")
     found = origin(9, str(proc.folder))
-    assert (found["container"]["runtime"], found["container"]["name"], found["service"]) == ("docker", "", None)
+    assert (found["container"]["runtime"], found["container"]["name"], found["service"]) == (
+        "docker",
+        "",
+        None,
+    )
 
 
-@pytest.mark.parametrize("name", ["llama@a.service", "llama@my\\x2dmodel.service", "sshfs.service", "dockerized-llm.service"])
+@pytest.mark.parametrize(
+    "name",
+    ["llama@a.service", "llama@my\\x2dmodel.service", "sshfs.service", "dockerized-llm.service"],
+)
 def test_an_instance_of_a_template_is_a_service_by_its_whole_name(proc: Proc, name: str) -> None:
     proc.process(9, "llama-server", cgroup=f"0::/system.slice/system-llama.slice/{name}\n")
     found = origin(9, str(proc.folder))["service"]
@@ -129,7 +184,10 @@ def test_an_instance_of_a_template_is_a_service_by_its_whole_name(proc: Proc, na
     assert shlex.split(Service.model_validate(found).ending)[-1] == name
 
 
-@pytest.mark.parametrize("name", ["ssh", "sshd", "sshd@7-10.0.0.1", "cron", "crond", "atd", "getty@tty1", "user@1000", "docker"])
+@pytest.mark.parametrize(
+    "name",
+    ["ssh", "sshd", "sshd@7-10.0.0.1", "cron", "crond", "atd", "getty@tty1", "user@1000", "docker"],
+)
 def test_what_a_login_or_cron_started_is_not_their_service(proc: Proc, name: str) -> None:
     proc.process(9, "llama-server", cgroup=f"0::/system.slice/{name}.service\n")
     assert services.service(9, str(proc.folder)) is None
@@ -146,7 +204,9 @@ def test_what_a_login_or_cron_started_is_not_their_service(proc: Proc, name: str
         (("nohup",), ""),
     ],
 )
-def test_a_supervisor_is_known_by_its_name_also_behind_a_shell(proc: Proc, argv: tuple[str, ...], said: str) -> None:
+def test_a_supervisor_is_known_by_its_name_also_behind_a_shell(
+    proc: Proc, argv: tuple[str, ...], said: str
+) -> None:
     group = "0::/system.slice/llama.service\n"
     proc.process(7, *argv, cgroup=group)
     proc.process(8, "/bin/sh", "-c", "llama-server; true", parent=7, cgroup=group)
@@ -171,9 +231,18 @@ OF_USER = Service(name="llama.service", scope="user")
         ({}, "`kill 9` ends it"),
         ({"pid": None}, "end that"),
         ({"user": "bob"}, "`kill 9` (as bob) ends it"),
-        ({"service": OF_USER, "user": "bob"}, "`systemctl --user disable --now llama.service` (as bob) ends it for good"),
-        ({"service": OF_SYSTEM, "user": "bob"}, "`systemctl disable --now llama.service` (as root) ends it for good"),
-        ({"service": OF_SYSTEM}, "`systemctl disable --now llama.service` (as root) ends it for good"),
+        (
+            {"service": OF_USER, "user": "bob"},
+            "`systemctl --user disable --now llama.service` (as bob) ends it for good",
+        ),
+        (
+            {"service": OF_SYSTEM, "user": "bob"},
+            "`systemctl disable --now llama.service` (as root) ends it for good",
+        ),
+        (
+            {"service": OF_SYSTEM},
+            "`systemctl disable --now llama.service` (as root) ends it for good",
+        ),
         ({"service": OF_USER}, "`systemctl --user disable --now llama.service` ends it for good"),
         (
             {"container": Container(runtime="docker", name="a")},
@@ -185,22 +254,39 @@ OF_USER = Service(name="llama.service", scope="user")
         ),
         (
             {"container": Container(runtime="docker", name="a", service=OF_USER)},
-            "it is in a container of docker (a), and `systemctl --user disable --now llama.service` ends it for good",
+            (
+                "it is in a container of docker (a), and `systemctl --user disable --now"
+                " llama.service` ends it for good"
+            ),
         ),
         (
             {"container": Container(runtime="docker")},
-            "it listens for a container of docker: `docker ps` (as root) shows which, `docker stop` ends that",
+            (
+                "it listens for a container of docker: `docker ps` (as root) shows which, `docker"
+                " stop` ends that"
+            ),
         ),
         (
             {"container": Container(runtime="Kubernetes")},
-            "it is in a container of Kubernetes, which starts it again after a kill, so end it there",
+            (
+                "it is in a container of Kubernetes, which starts it again after a kill, so end it"
+                " there"
+            ),
         ),
-        ({"supervisor": "runsv (pid 7)"}, "runsv (pid 7) starts it again after a kill, so end it there"),
+        (
+            {"supervisor": "runsv (pid 7)"},
+            "runsv (pid 7) starts it again after a kill, so end it there",
+        ),
         (
             {"pid": 1, "name": "systemd"},
-            "`systemctl list-sockets` shows which socket unit holds it, and `systemctl disable --now` of that frees it",
+            (
+                "`systemctl list-sockets` shows which socket unit holds it, and `systemctl disable"
+                " --now` of that frees it"
+            ),
         ),
     ],
 )
-def test_who_holds_a_port_is_named_with_what_ends_it_and_a_kill_only_where_it_lasts(changed: dict[str, Any], remedy: str) -> None:
+def test_who_holds_a_port_is_named_with_what_ends_it_and_a_kill_only_where_it_lasts(
+    changed: dict[str, Any], remedy: str
+) -> None:
     assert PortOwner(**{"pid": 9, "name": "llama-server", **changed}).remedy == remedy

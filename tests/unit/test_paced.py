@@ -1,4 +1,6 @@
-"""A witness is asked at its own pace, however often its host is looked at, and anew once something was done."""
+"""A witness is asked at its own pace, however often its host is looked at, and anew once something
+was done.
+"""
 
 from __future__ import annotations
 
@@ -54,15 +56,22 @@ class Witness:
 
 
 def composed(one: Witness, seconds: float) -> Composed:
-    return Composed("box", NOBODY, PowerParts((one,), one, Paced(one, seconds), one, None, nowhere, NOBODY))
+    return Composed(
+        "box", NOBODY, PowerParts((one,), one, Paced(one, seconds), one, None, nowhere, NOBODY)
+    )
 
 
 def turned(script: Callable[[], Awaitable[None]]) -> None:
     TurnedClock().run(script)
 
 
-@pytest.mark.parametrize("answer", [Known(seen.Testimony(state="off", words="it draws 1 W")), Unknown("it does not answer")])
-def test_a_host_that_boots_for_minutes_asks_its_witness_every_two_seconds(answer: Fact[seen.Testimony]) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [Known(seen.Testimony(state="off", words="it draws 1 W")), Unknown("it does not answer")],
+)
+def test_a_host_that_boots_for_minutes_asks_its_witness_every_two_seconds(
+    answer: Fact[seen.Testimony],
+) -> None:
     one = Witness()
     one.answer = answer
 
@@ -77,8 +86,12 @@ def test_a_host_that_boots_for_minutes_asks_its_witness_every_two_seconds(answer
     assert WAKE_SECONDS / 2.5 < one.asked <= WAKE_SECONDS / 2.0 + 1
 
 
-@pytest.mark.parametrize(("deed", "state"), [("wake", "on"), ("shut_down", "off"), ("suspend", "off"), ("cut", "off")])
-def test_what_a_witness_said_before_something_was_done_does_not_count_after_it(deed: str, state: str) -> None:
+@pytest.mark.parametrize(
+    ("deed", "state"), [("wake", "on"), ("shut_down", "off"), ("suspend", "off"), ("cut", "off")]
+)
+def test_what_a_witness_said_before_something_was_done_does_not_count_after_it(
+    deed: str, state: str
+) -> None:
     one = Witness()
     one.answer = Known(seen.Testimony(state=None, words="it draws 9 W"))
 

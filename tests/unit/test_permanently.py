@@ -1,4 +1,6 @@
-"""After a rollback: what makes the files say so for good is what brings back just what was wanted then."""
+"""After a rollback: what makes the files say so for good is what brings back just what was wanted
+then.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ THEN = slice_of(("a",), A, B)
 
 def run_of(slice_: Slice, **provenance: Any) -> RunOpened:
     return RunOpened(
-        host=HOST, mode="forward", slice=slice_, digest=digest(slice_), key=digest("key"), generation=1, trigger="apply",
-        provenance=PROVENANCE.model_copy(update=provenance), plan=(),
+        host=HOST, mode="forward", slice=slice_, digest=digest(slice_), key=digest("key"),
+        generation=1, trigger="apply", provenance=PROVENANCE.model_copy(update=provenance), plan=(),
     )  # fmt: skip
 
 
@@ -28,7 +30,10 @@ def test_a_commit_that_has_just_that_is_checked_out() -> None:
 
 def test_a_commit_beside_which_something_else_was_applied_is_not_checked_out() -> None:
     for state in ("modified", "untracked", "not in git"):
-        assert permanently(run_of(THEN, state=state), slice_of(("b",), A, B)) == "let desired.yaml say `active: [a]`"
+        assert (
+            permanently(run_of(THEN, state=state), slice_of(("b",), A, B))
+            == "let desired.yaml say `active: [a]`"
+        )
 
 
 def test_a_definition_that_is_another_now_is_named() -> None:
@@ -38,4 +43,7 @@ def test_a_definition_that_is_another_now_is_named() -> None:
 
 
 def test_what_was_not_managed_is_left_out() -> None:
-    assert permanently(run_of(slice_of(None, A), state="untracked"), THEN) == "let desired.yaml leave out `active:`"
+    assert (
+        permanently(run_of(slice_of(None, A), state="untracked"), THEN)
+        == "let desired.yaml leave out `active:`"
+    )

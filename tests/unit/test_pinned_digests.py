@@ -1,4 +1,5 @@
-"""What an engine was started with is known by its digest, in its mark: the same definition has the same one in every version.
+"""What an engine was started with is known by its digest, in its mark: the same definition has the
+same one in every version.
 
 Whoever has to change a digest here restarts every engine of that kind at everybody's next upgrade.
 """
@@ -39,7 +40,9 @@ def test_whoever_adds_a_field_to_a_command_says_whether_it_identifies_a_unit() -
     assert {*IDENTIFYING, *ADDED} == {*Command.model_fields}
 
 
-def test_the_options_of_an_engine_are_validated_once_from_file_to_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_options_of_an_engine_are_validated_once_from_file_to_digest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     validated: list[str] = []
     validate = llamacpp.Options.model_validate
 

@@ -1,7 +1,7 @@
 """A journal that an earlier version wrote opens, and says what it said then.
 
-pinned/journal-2.sql.gz was dumped after real switches, a start that failed, a hold, a rollback, a retry, and a kill -9 while a
-model was being stopped; journal-2.head is the head beside it.
+pinned/journal-2.sql.gz was dumped after real switches, a start that failed, a hold, a rollback, a
+retry, and a kill -9 while a model was being stopped; journal-2.head is the head beside it.
 """
 
 from __future__ import annotations
@@ -27,22 +27,33 @@ NEWEST = 175
 def kept(tmp_path: Path) -> Path:
     """Give the folder of such a journal."""
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection:
-        connection.executescript(gzip.decompress((PINNED / "journal-2.sql.gz").read_bytes()).decode())
+        connection.executescript(
+            gzip.decompress((PINNED / "journal-2.sql.gz").read_bytes()).decode()
+        )
     (tmp_path / "head").write_bytes((PINNED / "journal-2.head").read_bytes())
     return tmp_path
 
 
-def test_a_journal_of_version_2_says_what_was_good_what_failed_and_what_was_cut_short(kept: Path) -> None:
+def test_a_journal_of_version_2_says_what_was_good_what_failed_and_what_was_cut_short(
+    kept: Path,
+) -> None:
     rows = JournalFile(kept, SystemClock()).rows()
     hints = of_host(list(rows), "local")
     assert rows[-1].seq == NEWEST
     assert (hints.last_good and hints.last_good.active, hints.generation) == (("b",), 9)
-    assert hints.last_good_digest == "v1:sha256:2f018a2cdcd0aad09a24728046c83ffe12422f3f762ba4b363c4f5a483a8b8c6"
+    assert (
+        hints.last_good_digest
+        == "v1:sha256:2f018a2cdcd0aad09a24728046c83ffe12422f3f762ba4b363c4f5a483a8b8c6"
+    )
     assert hints.quarantine is None
     assert hints.held is None
     assert hints.open_run is not None
     assert hints.open_run.in_flight is not None
-    assert (hints.open_run.seq, hints.open_run.in_flight.step, hints.open_run.in_flight.model) == (170, "stop", "b")
+    assert (hints.open_run.seq, hints.open_run.in_flight.step, hints.open_run.in_flight.model) == (
+        170,
+        "stop",
+        "b",
+    )
     assert hints.typical_seconds("start", "a") is not None
 
 

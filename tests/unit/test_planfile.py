@@ -24,7 +24,9 @@ def test_a_plan_that_is_saved_again_keeps_the_mode_of_its_file(tmp_path: Path) -
     assert (len(planfile.read(str(file))["hosts"]), file.stat().st_mode & 0o777) == (1, 0o640)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 2, "hosts": []}', b'{"version": 1}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"version": 2, "hosts": []}', b'{"version": 1}', b"\xff\xfe"]
+)
 def test_what_is_no_plan_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "plan.json").write_bytes(content)
     with pytest.raises(ConfigError, match="not a saved plan"):

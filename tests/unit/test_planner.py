@@ -18,7 +18,17 @@ from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
 from reconciler.steps.await_vram import AwaitVram, Share
 from reconciler.steps.plan import HostPlan
-from tests.sample_worlds import HOST, NO_HINTS, model, saved_slot, slice_of, target, unit, whole, world
+from tests.sample_worlds import (
+    HOST,
+    NO_HINTS,
+    model,
+    saved_slot,
+    slice_of,
+    target,
+    unit,
+    whole,
+    world,
+)
 
 A, B = model("a"), model("b")
 WANT_B = slice_of(("b",), A, B)
@@ -31,13 +41,19 @@ def kinds(made: HostPlan) -> list[str]:
 
 
 def lines(made: HostPlan) -> list[str]:
-    return [line.rstrip() for line in plan_text(plan_document(whole(made)).model_dump(mode="json")).splitlines()]
+    return [
+        line.rstrip()
+        for line in plan_text(plan_document(whole(made)).model_dump(mode="json")).splitlines()
+    ]
 
 
 def test_a_switch_saves_stops_and_starts() -> None:
     made = plan(target(WANT_B), world(WANT_B, A_RUNS), NO_HINTS)
     assert lines(made) == [
-        "box: a -> b                                                   desired 4f1c2ab (committed, clean)",
+        (
+            "box: a -> b                                                   desired 4f1c2ab"
+            " (committed, clean)"
+        ),
         "   1  prefetch       b                                 active model changes",
         "   2  drain          a                                 active model changes",
         "   3  save_slots     a                    after 2      1 slot holds 500 tokens",
@@ -55,15 +71,23 @@ def test_what_is_to_go_on_is_stopped_only_for_silence_for_a_stranger_or_for_anot
 ) -> None:
     want = slice_of(("a",), A, B)
     runs = {"a": unit("a", digest=digest("a" if definition == "wanted" else "older"))}
-    made = plan(target(want), world(want, runs, health_a=Health(phase=phase, message="so")), NO_HINTS)
+    made = plan(
+        target(want), world(want, runs, health_a=Health(phase=phase, message="so")), NO_HINTS
+    )
     stops = "stop" in kinds(made) and not made.refusals
     closed = phase in {"locked", "unclear"}
-    assert stops == (phase in {"unresponsive", "stranger"} or (definition == "older" and not closed))
+    assert stops == (
+        phase in {"unresponsive", "stranger"} or (definition == "older" and not closed)
+    )
 
 
 @pytest.mark.parametrize("phase", get_args(Phase))
-def test_nothing_that_may_hold_a_conversation_is_stopped_before_anybody_could_look(phase: Phase) -> None:
-    made = plan(target(WANT_B), world(WANT_B, A_RUNS, health_a=Health(phase=phase, message="so")), NO_HINTS)
+def test_nothing_that_may_hold_a_conversation_is_stopped_before_anybody_could_look(
+    phase: Phase,
+) -> None:
+    made = plan(
+        target(WANT_B), world(WANT_B, A_RUNS, health_a=Health(phase=phase, message="so")), NO_HINTS
+    )
     looked = "save_slots" in kinds(made)
     holds_nothing = phase in {"absent", "sleeping", "loading", "unresponsive", "stranger"}
     assert looked or holds_nothing or "`conversations: drop`" in made.refusals[0]
@@ -77,7 +101,9 @@ def test_a_state_that_is_reached_needs_nothing() -> None:
 
 
 def test_a_saved_conversation_is_planned_to_come_back() -> None:
-    made = plan(target(WANT_B), world(WANT_B, A_RUNS, saved_b=Saved(slots=(saved_slot("b"),))), NO_HINTS)
+    made = plan(
+        target(WANT_B), world(WANT_B, A_RUNS, saved_b=Saved(slots=(saved_slot("b"),))), NO_HINTS
+    )
     assert kinds(made)[-1] == "restore_slots"
     assert made.steps[-1].note == "1 slot saved (500 tokens)"
 
@@ -85,13 +111,19 @@ def test_a_saved_conversation_is_planned_to_come_back() -> None:
 def test_a_conversation_that_is_owed_after_a_crash_is_restored() -> None:
     want = slice_of(("a",), A)
     idle = Activity(slots=(Slot(id=0, busy=False),))
-    made = plan(target(want), world(want, A_RUNS, saved_a=Saved(slots=(saved_slot("a"),)), activity_a=idle), NO_HINTS)
+    made = plan(
+        target(want),
+        world(want, A_RUNS, saved_a=Saved(slots=(saved_slot("a"),)), activity_a=idle),
+        NO_HINTS,
+    )
     assert kinds(made) == ["restore_slots"]
 
 
 def test_a_slot_that_clients_used_is_never_restored_over() -> None:
     want = slice_of(("a",), A)
-    made = plan(target(want), world(want, A_RUNS, saved_a=Saved(slots=(saved_slot("a"),))), NO_HINTS)
+    made = plan(
+        target(want), world(want, A_RUNS, saved_a=Saved(slots=(saved_slot("a"),))), NO_HINTS
+    )
     assert kinds(made) == []
 
 
@@ -122,7 +154,9 @@ def test_memory_that_comes_back_from_what_was_stopped_is_to_be_seen_twice() -> N
     assert AwaitVram(host=HOST, need_bytes=2 * GIB, shares=shares).sightings == 2
 
 
-def test_memory_that_cannot_be_read_any_more_is_no_reason_to_wait_once_something_was_stopped() -> None:
+def test_memory_that_cannot_be_read_any_more_is_no_reason_to_wait_once_something_was_stopped() -> (
+    None
+):
     step, seen = AwaitVram(host=HOST, need_bytes=GIB), world(WANT_B, A_RUNS)
     assert not step.may_proceed_unknown(seen)
     assert step.may_proceed_unknown(seen.seeing({GPU(HOST): Unknown("it hid")}))
@@ -137,13 +171,20 @@ def test_unknown_vram_refuses_start() -> None:
 def test_memory_that_a_stranger_holds_refuses_start() -> None:
     big = model("b", vram_bytes=20 * GIB)
     want = slice_of(("b",), A, big)
-    full = Gpu(cards=(Card(total=24 * GIB, free=2 * GIB, holders=(Holder(pid=7, name="blender"),)),))
-    assert any("blender (pid 7)" in reason for reason in plan(target(want), world(want, A_RUNS, gpu=full), NO_HINTS).refusals)
+    full = Gpu(
+        cards=(Card(total=24 * GIB, free=2 * GIB, holders=(Holder(pid=7, name="blender"),)),)
+    )
+    assert any(
+        "blender (pid 7)" in reason
+        for reason in plan(target(want), world(want, A_RUNS, gpu=full), NO_HINTS).refusals
+    )
 
 
 def test_a_stranger_on_the_port_refuses_start() -> None:
     busy = world(WANT_B, port_8080=PortState(owner=PortOwner(pid=9, name="nginx")))
-    assert any("nginx (pid 9)" in reason for reason in plan(target(WANT_B), busy, NO_HINTS).refusals)
+    assert any(
+        "nginx (pid 9)" in reason for reason in plan(target(WANT_B), busy, NO_HINTS).refusals
+    )
 
 
 @pytest.mark.parametrize("kind", ["unit", "activity", "saved", "fingerprint", "health"])
@@ -155,7 +196,13 @@ def test_any_unknown_that_a_destructive_step_reads_refuses_it(kind: str) -> None
 
 
 def test_a_model_that_cannot_restore_says_so_with_the_remedy() -> None:
-    sliding = Weights(path="a.gguf", exists=True, architecture="gemma3", keepable=False, remedy='add "--swa-full" to args')
+    sliding = Weights(
+        path="a.gguf",
+        exists=True,
+        architecture="gemma3",
+        keepable=False,
+        remedy='add "--swa-full" to args',
+    )
     made = plan(target(WANT_B), world(WANT_B, A_RUNS, weights_a=sliding), NO_HINTS)
     assert "save_slots" not in kinds(made)
     assert made.lost_conversations == 1
@@ -166,12 +213,19 @@ def test_required_conversations_that_cannot_be_kept_refuse_the_stop() -> None:
     needed = model("a", conversations="require")
     want = slice_of(("b",), needed, B)
     hung = Health(phase="unresponsive", message="silent")
-    assert "conversations: require" in plan(target(want), world(want, A_RUNS, health_a=hung), NO_HINTS).refusals[0]
+    assert (
+        "conversations: require"
+        in plan(target(want), world(want, A_RUNS, health_a=hung), NO_HINTS).refusals[0]
+    )
 
 
 def test_a_hung_engine_is_replaced() -> None:
     want = slice_of(("a",), A)
-    made = plan(target(want), world(want, A_RUNS, health_a=Health(phase="unresponsive", message="silent")), NO_HINTS)
+    made = plan(
+        target(want),
+        world(want, A_RUNS, health_a=Health(phase="unresponsive", message="silent")),
+        NO_HINTS,
+    )
     assert kinds(made) == ["prefetch", "stop", "start", "await_healthy"]
 
 
@@ -194,7 +248,9 @@ def test_a_mark_of_another_version_is_adopted() -> None:
 def test_an_orphan_is_shown_and_only_stopped_when_asked(prune: bool) -> None:
     want = slice_of(("a",), A)
     stray = unit("gone", pid=7)
-    seen = world(want, A_RUNS, strays=(stray,), unit_gone=stray, health_gone=Health(phase="unresponsive"))
+    seen = world(
+        want, A_RUNS, strays=(stray,), unit_gone=stray, health_gone=Health(phase="unresponsive")
+    )
     seen = seen.seeing({PORT(HOST, 0): world(want).fact(PORT(HOST, 8080))})
     made = plan(target(want), seen, NO_HINTS, prune=prune)
     assert kinds(made) == (["stop"] if prune else [])

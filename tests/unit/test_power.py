@@ -1,4 +1,6 @@
-"""What the power of a host is judged to be: a table that decides every combination of evidence, and laws over all of it."""
+"""What the power of a host is judged to be: a table that decides every combination of evidence, and
+laws over all of it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.deadlines import said_at
-from reconciler.core.power import GOING_SECONDS, SILENCE_SECONDS, elapsed, is_going, judged, needs_canary
+from reconciler.core.power import (
+    GOING_SECONDS,
+    SILENCE_SECONDS,
+    elapsed,
+    is_going,
+    judged,
+    needs_canary,
+)
 from reconciler.model import power
 from reconciler.model.facts import Contact, Fact, Known, Unknown
 from reconciler.model.observed import CANARY, CONTACT, TESTIMONY, FactValue, Observed
@@ -61,12 +70,16 @@ class Evidence(NamedTuple):
         boot_id = "" if self.went == "unheard" else "boot"
         seen = EVER if self.went == "seen" else ""
         state: Any = self.way
-        return SentDown(state=state, run=7, asked=instant(ASKED[self.when]), boot_id=boot_id, seen=seen)
+        return SentDown(
+            state=state, run=7, asked=instant(ASKED[self.when]), boot_id=boot_id, seen=seen
+        )
 
     @property
     def seen(self) -> Observed:
         boot = "boot" if self.contact == "answers" else "another boot"
-        silent = Unknown("it is silent", since=SILENT[self.contact]) if self.contact in SILENT else None
+        silent = (
+            Unknown("it is silent", since=SILENT[self.contact]) if self.contact in SILENT else None
+        )
         return Observed({
             CONTACT(HOST): silent or Known(Contact(boot_id=boot)),
             TESTIMONY(HOST): WITNESSES[self.witness],
@@ -80,7 +93,9 @@ class Evidence(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Decide the combinations that fit it and none of the rows above; empty fits all, and words are separated by bars."""
+    """Decide the combinations that fit it and none of the rows above; empty fits all, and words are
+    separated by bars.
+    """
 
     contact: str
     witness: str
@@ -91,7 +106,10 @@ class Row(NamedTuple):
     says: str
 
     def fits(self, evidence: Evidence) -> bool:
-        return all(not wanted or found in wanted.split("|") for wanted, found in zip(self[:-1], evidence, strict=True))
+        return all(
+            not wanted or found in wanted.split("|")
+            for wanted, found in zip(self[:-1], evidence, strict=True)
+        )
 
 
 TOLD = "run 7, {asked}"
@@ -131,7 +149,9 @@ TABLE = (
 
 EVERYTHING = [
     Evidence(contact, witness, neighbour, way or "", went, when)
-    for contact, witness, neighbour, (way, went), when in product(CONTACTS, WITNESSES, NEIGHBOURS, WAYS, ASKED)
+    for contact, witness, neighbour, (way, went), when in product(
+        CONTACTS, WITNESSES, NEIGHBOURS, WAYS, ASKED
+    )
 ]
 
 
@@ -164,14 +184,19 @@ def test_neighbours_are_asked_exactly_where_their_answer_decides() -> None:
 # Laws over all evidence, whoever made it.
 
 MOMENTS = st.builds(
-    Instant, at=st.floats(0, 2 * NOW), boot_id=st.sampled_from(("boot", "another boot")), boot=st.floats(0, 2 * NOW)
+    Instant,
+    at=st.floats(0, 2 * NOW),
+    boot_id=st.sampled_from(("boot", "another boot")),
+    boot=st.floats(0, 2 * NOW),
 )
 WORDS = st.sampled_from(("it draws 1 W", "the BMC says so"))
 SENT = st.builds(
     SentDown, state=st.sampled_from(("off", "suspended")), run=st.integers(1, 99), asked=MOMENTS,
     boot_id=st.sampled_from(("", "boot", "unknown")), seen=st.sampled_from(("", EVER)),
 )  # fmt: skip
-UNKNOWN = st.builds(Unknown, st.sampled_from(("it is silent", "not observed")), since=st.floats(0, 2 * NOW))
+UNKNOWN = st.builds(
+    Unknown, st.sampled_from(("it is silent", "not observed")), since=st.floats(0, 2 * NOW)
+)
 
 
 def facts(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -188,11 +213,15 @@ STATES = st.sampled_from((None, *get_args(PowerState)))
 CONTACT_FACTS = facts(st.builds(Contact, boot_id=st.sampled_from(("boot", "another boot", ""))))
 TESTIMONY_FACTS = facts(st.none() | st.builds(power.Testimony, state=STATES, words=WORDS))
 CANARY_FACTS = facts(st.builds(Canary, address=st.sampled_from(("the gateway", "10.0.0.1"))))
-SEEN = st.builds(observed, st.none() | CONTACT_FACTS, st.none() | TESTIMONY_FACTS, st.none() | CANARY_FACTS)
+SEEN = st.builds(
+    observed, st.none() | CONTACT_FACTS, st.none() | TESTIMONY_FACTS, st.none() | CANARY_FACTS
+)
 
 
 @given(SEEN, st.none() | SENT, MOMENTS)
-def test_a_host_is_never_off_without_a_named_reason(seen: Observed, sent: SentDown | None, now: Instant) -> None:
+def test_a_host_is_never_off_without_a_named_reason(
+    seen: Observed, sent: SentDown | None, now: Instant
+) -> None:
     fact = judged(seen, HOST, sent, now)
     if isinstance(fact, Unknown):
         assert fact.reason
@@ -206,7 +235,9 @@ def test_a_host_is_never_off_without_a_named_reason(seen: Observed, sent: SentDo
     if found.grade == "proved":
         assert witness is not None
         assert found.because == witness.words
-        assert found.state == witness.state or (sent is not None and found.state == sent.state == "suspended")
+        assert found.state == witness.state or (
+            sent is not None and found.state == sent.state == "suspended"
+        )
         return
     assert found.grade == "inferred"
     assert sent is not None
@@ -236,13 +267,17 @@ def test_a_witness_that_says_that_a_silent_host_is_on_keeps_it_from_being_off(
 
 
 @given(SENT, MOMENTS)
-def test_a_host_is_on_its_way_only_in_the_boot_that_accepted_and_for_a_while(sent: SentDown, now: Instant) -> None:
+def test_a_host_is_on_its_way_only_in_the_boot_that_accepted_and_for_a_while(
+    sent: SentDown, now: Instant
+) -> None:
     contact = Contact(boot_id="boot")
     if is_going(sent, contact, now):
         assert (sent.boot_id, sent.seen) == ("boot", "")
         assert elapsed(sent.asked, now) < GOING_SECONDS
     assert not is_going(sent, Contact(boot_id="a boot that came later"), now)
-    assert not is_going(sent, contact, sent.asked.model_copy(update={"boot": sent.asked.boot + GOING_SECONDS}))
+    assert not is_going(
+        sent, contact, sent.asked.model_copy(update={"boot": sent.asked.boot + GOING_SECONDS})
+    )
 
 
 def test_time_between_two_boots_is_told_by_the_wall_clock_and_is_never_less_than_none() -> None:
@@ -253,9 +288,14 @@ def test_time_between_two_boots_is_told_by_the_wall_clock_and_is_never_less_than
 
 
 def test_what_is_in_the_way_of_going_down_is_said_as_sentences_the_own_host_first() -> None:
-    ana, apt = Login(user="ana", place="tty1"), Inhibitor(who="apt", why="upgrades are installed", pid=77)
+    ana, apt = (
+        Login(user="ana", place="tty1"),
+        Inhibitor(who="apt", why="upgrades are installed", pid=77),
+    )
     barred, deaf = Reason("this user may not"), Reason("its card is deaf")
-    everything = Guards(logins=(ana,), inhibitors=(apt,), permission_problem=barred, wake_problem=deaf)
+    everything = Guards(
+        logins=(ana,), inhibitors=(apt,), permission_problem=barred, wake_problem=deaf
+    )
     assert everything.reasons == (
         "this user may not",
         "its card is deaf",

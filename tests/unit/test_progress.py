@@ -1,4 +1,6 @@
-"""A wait that takes its time is told: its deadline, how long it usually takes, and what the engine says."""
+"""A wait that takes its time is told: its deadline, how long it usually takes, and what the engine
+says.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,11 @@ def test_a_wait_for_a_host_to_go_down_says_what_is_known_of_it_so_far() -> None:
     ("names", "seconds", "said"),
     [
         (("a",), 10.0, ["a is up; watched for 10 s (stable_for) before it counts as good"]),
-        (("b", "a"), 10.0, ["a, b are up; watched for 10 s (stable_for) before they count as good"]),
+        (
+            ("b", "a"),
+            10.0,
+            ["a, b are up; watched for 10 s (stable_for) before they count as good"],
+        ),
         (("a",), 0.2, []),
     ],
 )

@@ -18,7 +18,9 @@ def program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def test_a_python_is_found_by_its_name_and_else_where_pyenv_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_is_found_by_its_name_and_else_where_pyenv_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = tmp_path / "kept" / "bin" / "python3.12"
     program(tmp_path / "python3.11", "echo /usr/bin/python3.11")
     program(tmp_path / "python3.12", "exit 127")
@@ -28,6 +30,8 @@ def test_a_python_is_found_by_its_name_and_else_where_pyenv_keeps_it(tmp_path: P
     assert found(("3.11", "3.12", "3.13")) == {"3.11": "/usr/bin/python3.11", "3.12": str(kept)}
 
 
-def test_where_nobody_has_pyenv_only_the_path_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nobody_has_pyenv_only_the_path_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert found() == {}

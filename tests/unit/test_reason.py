@@ -1,4 +1,6 @@
-"""A reason is its sentence wherever one is wanted, and keeps its two parts for whoever puts them apart."""
+"""A reason is its sentence wherever one is wanted, and keeps its two parts for whoever puts them
+apart.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ REASONS = TypeAdapter(Reason)
 
 def test_a_reason_is_its_sentence() -> None:
     reason = Reason("its card is deaf", "arm it")
-    assert (reason, reason.found, reason.fix) == ("its card is deaf; arm it", "its card is deaf", "arm it")
+    assert (reason, reason.found, reason.fix) == (
+        "its card is deaf; arm it",
+        "its card is deaf",
+        "arm it",
+    )
     assert (Reason("its card is deaf"), bool(Reason())) == ("its card is deaf", False)
 
 
@@ -34,7 +40,9 @@ def test_what_a_host_sends_has_parts_and_what_was_written_is_a_sentence() -> Non
     assert REASONS.json_schema() == {"type": "string"}
 
 
-@pytest.mark.parametrize("other", [7, None, {"found": "a"}, {"found": "a", "fix": "b", "more": "c"}])
+@pytest.mark.parametrize(
+    "other", [7, None, {"found": "a"}, {"found": "a", "fix": "b", "more": "c"}]
+)
 def test_anything_else_is_no_reason(other: object) -> None:
     with pytest.raises(ValidationError):
         REASONS.validate_python(other)

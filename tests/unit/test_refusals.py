@@ -1,4 +1,6 @@
-"""A password that is refused is not shown again soon, by no driver of its host, so that its account is not locked."""
+"""A password that is refused is not shown again soon, by no driver of its host, so that its account
+is not locked.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,11 @@ def test_another_password_is_shown_at_once() -> None:
 def test_a_refusal_is_about_one_account_of_one_host() -> None:
     refusals = Refusals(TurnedClock())
     refused(refusals)
-    for other in (BMC._replace(host="attic"), BMC._replace(address="bmc2.lan"), BMC._replace(user="admin")):
+    for other in (
+        BMC._replace(host="attic"),
+        BMC._replace(address="bmc2.lan"),
+        BMC._replace(user="admin"),
+    ):
         refusals.showing(other, "wrong")
 
 

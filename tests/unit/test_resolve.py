@@ -25,7 +25,11 @@ def test_models_dataclasses_and_tuples_are_written_alike() -> None:
         kind: str
         options: dict[str, int]
 
-    assert canonical(Kind(kind="x")) == canonical(Named("x", {})) == canonical({"options": {}, "kind": "x"})
+    assert (
+        canonical(Kind(kind="x"))
+        == canonical(Named("x", {}))
+        == canonical({"options": {}, "kind": "x"})
+    )
     assert canonical((1, 2)) == canonical([1, 2])
 
 
@@ -35,7 +39,9 @@ def test_not_a_number_has_no_canonical_form() -> None:
 
 
 def test_a_digest_names_its_version() -> None:
-    assert digest({}) == "v1:sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    assert (
+        digest({}) == "v1:sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    )
 
 
 def test_the_only_host_gets_one_slice_with_every_model(tmp_path: Path) -> None:
@@ -64,7 +70,9 @@ def test_a_model_is_defined_completely(tmp_path: Path) -> None:
         """
     model = wanted(tmp_path, inventory=inventory).slices["local"].models[0]
     assert model.engine == Kind(kind="fake", options={"weights": "", "context": 7, "args": []})
-    assert model.launcher == Kind(kind="fake", options={"limits": [], "total": None, "scope": "user"})
+    assert model.launcher == Kind(
+        kind="fake", options={"limits": [], "total": None, "scope": "user"}
+    )
     assert (model.port, model.vram_bytes, model.serves, model.stable_for, model.task) == (
         9000,
         1024,
@@ -80,20 +88,31 @@ def test_a_model_is_defined_completely(tmp_path: Path) -> None:
 def test_what_an_upgrade_adds_to_a_command_and_nobody_uses_starts_no_engine_again() -> None:
     """The digest was written down with the version that had no secrets."""
     command = Command(argv=("llama-server", "-m", "a.gguf"), env={"A": "1"}, folders=("slots",))
-    before = {"command": {"argv": ["llama-server", "-m", "a.gguf"], "env": {"A": "1"}, "folders": ["slots"]}, "port": 8080}
+    before = {
+        "command": {
+            "argv": ["llama-server", "-m", "a.gguf"],
+            "env": {"A": "1"},
+            "folders": ["slots"],
+        },
+        "port": 8080,
+    }
     assert _identity(command, 8080) == digest(before)
 
 
 def test_a_command_with_a_secret_is_identified_by_where_that_is() -> None:
     plain = Command(argv=("llama-server",))
-    here, there = (plain.model_copy(update={"secrets": {"KEY": FromFile(from_file=path)}}) for path in ("/here", "/there"))
+    here, there = (
+        plain.model_copy(update={"secrets": {"KEY": FromFile(from_file=path)}})
+        for path in ("/here", "/there")
+    )
     assert len({_identity(one, 8080) for one in (plain, here, there)}) == 3
 
 
 def test_other_cards_are_another_unit_and_no_cards_are_none(tmp_path: Path) -> None:
     written = "version: 1\nmodels: {small: {engine: fake%s}, large: {engine: fake}}"
     anywhere, one, other = (
-        wanted(tmp_path, inventory=written % gpus).slices["local"].models[1] for gpus in ("", ", gpus: [0]", ", gpus: [1]")
+        wanted(tmp_path, inventory=written % gpus).slices["local"].models[1]
+        for gpus in ("", ", gpus: [0]", ", gpus: [1]")
     )
     assert (anywhere.gpus, one.gpus, other.gpus) == ((), (0,), (1,))
     assert len({anywhere.digest, one.digest, other.digest}) == 3
@@ -115,14 +134,19 @@ def test_host_defaults_stand_under_each_models_own_options(tmp_path: Path) -> No
 
 
 def test_the_power_driver_decides_what_a_host_can(tmp_path: Path) -> None:
-    resolved = wanted(tmp_path, "{version: 1, hosts: {tower: {power: off}, nuc: {power: on}}}", TWO_HOSTS)
+    resolved = wanted(
+        tmp_path, "{version: 1, hosts: {tower: {power: off}, nuc: {power: on}}}", TWO_HOSTS
+    )
     assert resolved.slices["tower"].host.capabilities.can_shut_down
     assert not resolved.slices["nuc"].host.capabilities.can_wake
 
 
 def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
     inventory = "{version: 1, models: {a: {engine: fake}, b: {engine: fake, port: 1}}}"
-    first, second = (wanted(tmp_path, f"{{version: 1, active: {names}}}", inventory) for names in ("[a, b]", "[b, a]"))
+    first, second = (
+        wanted(tmp_path, f"{{version: 1, active: {names}}}", inventory)
+        for names in ("[a, b]", "[b, a]")
+    )
     assert digest(first.slices) == digest(second.slices)
 
 
@@ -132,7 +156,10 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
         (
             "version: 1\nactive: smal",
             None,
-            'desired.yaml:2:9: active: found "smal", expected a model of local; did you mean "small"?',
+            (
+                'desired.yaml:2:9: active: found "smal", expected a model of local; did you mean'
+                ' "small"?'
+            ),
         ),
         (
             "version: 1\nactive: [small, zz]",
@@ -147,46 +174,66 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
         (
             "version: 1\nactive: [small, large]",
             None,
-            "desired.yaml:2:17: active.1: large and small both use port 8080; expected one of them, or another port: in "
-            "the inventory",
+            (
+                "desired.yaml:2:17: active.1: large and small both use port 8080; expected one of"
+                " them, or another port: in the inventory"
+            ),
         ),
         (
             "version: 1\npower: auto",
             None,
-            "desired.yaml:2:8: power: found auto, which needs the gateway and is not in this version; expected on, off or "
-            "suspend",
+            (
+                "desired.yaml:2:8: power: found auto, which needs the gateway and is not in this"
+                " version; expected on, off or suspend"
+            ),
         ),
         (
             "version: 1\npower: off",
             None,
-            "desired.yaml:2:8: power: found off, but nothing in `power:` of local can shut it down; set power: "
-            "for it in the inventory, or leave the key out",
+            (
+                "desired.yaml:2:8: power: found off, but nothing in `power:` of local can shut it"
+                " down; set power: for it in the inventory, or leave the key out"
+            ),
         ),
         (
             "version: 1\npower: suspend",
             "{version: 1, hosts: {a: {power: fake}}, models: {}}",
-            "desired.yaml:2:8: power: found suspend, but nothing in `power:` of a can suspend it; set another "
-            "power: for it in the inventory, or leave the key out",
+            (
+                "desired.yaml:2:8: power: found suspend, but nothing in `power:` of a can suspend"
+                " it; set another power: for it in the inventory, or leave the key out"
+            ),
         ),
         (
             "version: 1\nhosts:\n  towr: {}",
             TWO_HOSTS,
-            'desired.yaml:3:3: hosts.towr: found "towr", expected a host of the inventory (nuc or tower); did you mean "tower"?',
+            (
+                'desired.yaml:3:3: hosts.towr: found "towr", expected a host of the inventory (nuc'
+                ' or tower); did you mean "tower"?'
+            ),
         ),
         (
             "version: 1\nhosts:\n  nuc: {active: coder}",
             TWO_HOSTS,
-            "desired.yaml:3:17: hosts.nuc.active: coder is a model of tower, expected a model of nuc (embed)",
+            (
+                "desired.yaml:3:17: hosts.nuc.active: coder is a model of tower, expected a model"
+                " of nuc (embed)"
+            ),
         ),
         (
             "version: 1\nactive: coder",
             TWO_HOSTS,
-            "desired.yaml:2:1: active: found active at the top level, expected it under hosts: and one of nuc or tower",
+            (
+                "desired.yaml:2:1: active: found active at the top level, expected it under hosts:"
+                " and one of nuc or tower"
+            ),
         ),
         (
             "version: 1\nenforce: false\nhosts:\n  nuc: {}",
             TWO_HOSTS,
-            "desired.yaml:2:1: enforce: found enforce at the top level, expected it under each host of hosts:",
+            (
+                "desired.yaml:2:1: enforce: found enforce at the top level, expected it under each"
+                " host of hosts:"
+            ),
         ),
         (
             None,
@@ -195,19 +242,31 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
         ),
         (
             None,
-            "version: 1\nmodels:\n  small: {engine: {kind: strict, weights: w}, conversations: require}",
-            "inventory.yaml:3:62: models.small.conversations: found require, but the engine strict under the launcher process "
-            "cannot keep conversations; expected keep or drop",
+            (
+                "version: 1\nmodels:\n  small: {engine: {kind: strict, weights: w}, conversations:"
+                " require}"
+            ),
+            (
+                "inventory.yaml:3:62: models.small.conversations: found require, but the engine"
+                " strict under the launcher process cannot keep conversations; expected keep or"
+                " drop"
+            ),
         ),
         (
             "version: 1\nhosts: {a: {active: small}}",
             "version: 1\nhosts: {a: {}, b: {}}\nmodels:\n  small: {engine: fake}",
-            "inventory.yaml:4:3: models.small.host: is missing; expected one of the inventory's hosts (a or b)",
+            (
+                "inventory.yaml:4:3: models.small.host: is missing; expected one of the inventory's"
+                " hosts (a or b)"
+            ),
         ),
         (
             "version: 1",
             "version: 1\nhosts: {a: {}, b: {}}\nmodels:\n  small: {host: c, engine: fake}",
-            'inventory.yaml:4:17: models.small.host: found "c", expected a host of the inventory (a or b)',
+            (
+                'inventory.yaml:4:17: models.small.host: found "c", expected a host of the'
+                " inventory (a or b)"
+            ),
         ),
     ],
 )

@@ -22,7 +22,9 @@ def test_a_secret_is_told_by_its_place(place: Secret, said: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["two words", "tab\there", "ünï", "\n"])
-def test_what_is_no_word_is_no_key_and_is_not_shown(content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_word_is_no_key_and_is_not_shown(
+    content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KEY", content)
     with pytest.raises(Declined, match="is no key, which is one word") as refused:
         secret.read_word(FromEnv(from_env="KEY"))
@@ -31,4 +33,6 @@ def test_what_is_no_word_is_no_key_and_is_not_shown(content: str, monkeypatch: p
 
 def test_of_several_keys_the_first_is_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY", "first\r\nsecond\n")
-    assert secret.read_words({"LLAMA_API_KEY": FromEnv(from_env="KEY")}) == {"LLAMA_API_KEY": "first"}
+    assert secret.read_words({"LLAMA_API_KEY": FromEnv(from_env="KEY")}) == {
+        "LLAMA_API_KEY": "first"
+    }

@@ -1,4 +1,6 @@
-"""Where things are kept is a place whose name can be written down, whatever the surroundings call it."""
+"""Where things are kept is a place whose name can be written down, whatever the surroundings call
+it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,11 @@ from reconciler.settings import settings
             r"the data directory is /d\xff, expected a name in UTF-8; .* --data or RECONCILER_DATA",
         ),
         ({}, "/d\udcfe", r"the data directory is /d\xfe, "),
-        ({"XDG_STATE_HOME": "/x\udcff", "RECONCILER_DATA": "/d"}, None, r"is /x\xff, expected .* with XDG_STATE_HOME"),
+        (
+            {"XDG_STATE_HOME": "/x\udcff", "RECONCILER_DATA": "/d"},
+            None,
+            r"is /x\xff, expected .* with XDG_STATE_HOME",
+        ),
         ({"HOME": "/h\udcff"}, "/d", r"is /h\xff/.local/state, expected"),
     ],
 )
@@ -32,7 +38,9 @@ def test_a_place_whose_name_is_no_text_is_refused_before_anything_is_done(
     assert refused.value.exit_code == 1
 
 
-def test_a_relative_place_seen_from_a_directory_that_is_gone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_place_seen_from_a_directory_that_is_gone_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -42,7 +50,9 @@ def test_a_relative_place_seen_from_a_directory_that_is_gone_is_refused(tmp_path
 
 
 @pytest.mark.parametrize("name", ["a?b", "a#b", "a%41b", "a b", "a\nb", "ä"])
-def test_a_journal_is_read_and_written_whatever_its_folder_is_called(tmp_path: Path, name: str) -> None:
+def test_a_journal_is_read_and_written_whatever_its_folder_is_called(
+    tmp_path: Path, name: str
+) -> None:
     app = build(settings({"HOME": str(tmp_path)}, None, str(tmp_path / name)))
     assert app.run(app.journal.rows) == ()
     assert app.run(app.journal.newest) == 0

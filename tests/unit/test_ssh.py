@@ -13,7 +13,13 @@ from reconciler.edge.ssh import NEWER, Connection, Destination, Program, Way, _n
 from reconciler.onhost import bundle
 
 OLD = {"hostname": "box.lan", "port": "22"}
-KNOWS = {**OLD, "stdinnull": "no", "sessiontype": "default", "forkafterauthentication": "no", "channeltimeout": "none"}
+KNOWS = {
+    **OLD,
+    "stdinnull": "no",
+    "sessiontype": "default",
+    "forkafterauthentication": "no",
+    "channeltimeout": "none",
+}
 """What the clients of 8.4 and of 9.6 say of themselves."""
 
 
@@ -22,23 +28,39 @@ def said(words: str) -> str:
         return {}
 
     way = Way(nothing, anyio.CapacityLimiter(1))
-    return Connection(Destination("box", "box.lan", "llm"), Program("", b"", b""), way, 0)._said(words)
+    return Connection(Destination("box", "box.lan", "llm"), Program("", b"", b""), way, 0)._said(
+        words
+    )
 
 
 def test_a_client_is_given_only_settings_that_it_knows_and_has_otherwise() -> None:
     assert _newer(OLD) == _newer(KNOWS) == []
-    assert _newer({**KNOWS, "stdinnull": "yes", "sessiontype": "none"}) == ["stdinnull=no", "sessiontype=default"]
-    assert _newer(dict.fromkeys(NEWER, "yes")) == [f"{name}={value}" for name, value in NEWER.items()]
+    assert _newer({**KNOWS, "stdinnull": "yes", "sessiontype": "none"}) == [
+        "stdinnull=no",
+        "sessiontype=default",
+    ]
+    assert _newer(dict.fromkeys(NEWER, "yes")) == [
+        f"{name}={value}" for name, value in NEWER.items()
+    ]
 
 
 @pytest.mark.parametrize(
     ("words", "remedy"),
     [
-        ("Permission denied for your mood today\nbash: line 1: exec: python3: not found", "it needs python3, 3.9 or later"),
+        (
+            "Permission denied for your mood today\nbash: line 1: exec: python3: not found",
+            "it needs python3, 3.9 or later",
+        ),
         ("see python3.org\nllm@box: Permission denied (publickey).", "`ssh-copy-id llm@box.lan`"),
-        ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", "another one than before"),
+        (
+            "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+            "another one than before",
+        ),
         ("Host key verification failed.", "not known yet"),
-        ("fish: Unknown command: python3\nfish:\nexec python3 -I\n     ^~~~^", "it needs python3, 3.9 or later"),
+        (
+            "fish: Unknown command: python3\nfish:\nexec python3 -I\n     ^~~~^",
+            "it needs python3, 3.9 or later",
+        ),
         ("python3 there is 3.6 (/usr/bin/python3)", "it needs python3, 3.9 or later"),
     ],
 )
@@ -47,8 +69,9 @@ def test_the_remedy_is_that_of_what_ended_it(words: str, remedy: str) -> None:
 
 
 def test_what_nobody_knows_is_said_as_it_is() -> None:
-    assert said("kex_exchange: banner line contains invalid characters") == (
-        "box cannot be reached over ssh: kex_exchange: banner line contains invalid characters"
+    assert (
+        said("kex_exchange: banner line contains invalid characters")
+        == "box cannot be reached over ssh: kex_exchange: banner line contains invalid characters"
     )
     assert said("") == "box cannot be reached over ssh: no answer in 15 s"
 
@@ -56,9 +79,14 @@ def test_what_nobody_knows_is_said_as_it_is() -> None:
 @pytest.mark.parametrize("version", ["(3, 4, 10)", "(3, 6, 15)", "(3, 8, 18)"])
 def test_a_python_that_is_too_old_says_so_before_it_reads_the_program(version: str) -> None:
     old = f"import sys; sys.version_info = {version}; {bundle.BOOTSTRAP}"
-    done = subprocess.run([sys.executable, "-I", "-c", old], input=b"", capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", old], input=b"", capture_output=True, check=False
+    )
     assert done.returncode == 1
-    assert done.stderr.decode().strip() == f"python3 there is 3.{version.split(', ')[1]} ({sys.executable})"
+    assert (
+        done.stderr.decode().strip()
+        == f"python3 there is 3.{version.split(', ')[1]} ({sys.executable})"
+    )
 
 
 def test_the_first_words_are_read_by_every_python_of_the_last_years() -> None:

@@ -25,7 +25,12 @@ def _nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def git(folder: Path, *words: str) -> str:
-    return subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, text=True).stdout.strip()  # noqa: S607
+    return subprocess.run(
+        ["git", "-C", str(folder), *words],  # noqa: S607
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
 
 
 @pytest.mark.parametrize("made", [True, False])
@@ -51,11 +56,15 @@ def test_a_repository_that_is_there_gets_a_commit_of_its_owner(tmp_path: Path) -
     assert git(tmp_path, "status", "--short") == "A  other.txt"
 
 
-@pytest.mark.parametrize("there", [["desired.yaml"], ["inventory.yaml"], ["desired.yaml", "inventory.yaml"]])
+@pytest.mark.parametrize(
+    "there", [["desired.yaml"], ["inventory.yaml"], ["desired.yaml", "inventory.yaml"]]
+)
 def test_files_that_are_there_are_named_and_kept(tmp_path: Path, there: list[str]) -> None:
     for name in there:
         (tmp_path / name).write_text("mine")
-    with pytest.raises(Refused, match=f"holds {' and '.join(there)} already, and nothing was written"):
+    with pytest.raises(
+        Refused, match=f"holds {' and '.join(there)} already, and nothing was written"
+    ):
         GitStateFolder(tmp_path).begin(FILES)
     assert sorted(path.name for path in tmp_path.iterdir()) == there
 
@@ -66,7 +75,9 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         GitStateFolder(tmp_path / "x").refuse_taken()
 
 
-def test_without_git_the_files_are_written_and_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_the_files_are_written_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert GitStateFolder(tmp_path / "stack").begin(FILES).startswith("git is not installed")
     assert sorted(path.name for path in (tmp_path / "stack").iterdir()) == sorted(FILES)

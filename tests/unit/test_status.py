@@ -31,13 +31,16 @@ CARD = Gpu(cards=(Card(total=2**31, free=2**30),))
 
 
 def rows(*records: Record) -> list[Row]:
-    return [Row(seq=seq, when=instant(100.0 + seq), record=record) for seq, record in enumerate(records, start=1)]
+    return [
+        Row(seq=seq, when=instant(100.0 + seq), record=record)
+        for seq, record in enumerate(records, start=1)
+    ]
 
 
 def opened() -> RunOpened:
     return RunOpened(
-        host=HOST, mode="forward", slice=WANTED, digest=digest(WANTED), key=digest("key"), generation=3, trigger="apply",
-        provenance=PROVENANCE, plan=("start a",),
+        host=HOST, mode="forward", slice=WANTED, digest=digest(WANTED), key=digest("key"),
+        generation=3, trigger="apply", provenance=PROVENANCE, plan=("start a",),
     )  # fmt: skip
 
 
@@ -55,14 +58,23 @@ def done(**changed: Any) -> StepDone:
 
 
 FAILED = RunClosed(
-    host=HOST, run=1, verdict="failed", reason="StartFailed", message="it died", key=digest("key"), quarantines=True, log=("bad",)
+    host=HOST,
+    run=1,
+    verdict="failed",
+    reason="StartFailed",
+    message="it died",
+    key=digest("key"),
+    quarantines=True,
+    log=("bad",),
 )
 
 
 def told(slice_: Slice, observed: Observed, hints: Hints = NO_HINTS) -> dict[str, Condition]:
     status = host_status(slice_, observed, hints, plan(target(slice_), observed, hints))
     (of_model,) = (one.conditions for one in status.models)
-    return {one.type: one for one in status.conditions} | {f"model {one.type}": one for one in of_model}
+    return {one.type: one for one in status.conditions} | {
+        f"model {one.type}": one for one in of_model
+    }
 
 
 def words(condition: Condition) -> tuple[str, str, str]:
@@ -123,12 +135,21 @@ def test_a_model_that_nobody_manages_never_drifts() -> None:
 
 
 def test_a_model_that_loads_is_not_ready_and_says_so() -> None:
-    loading = world(WANTED, {"a": unit("a")}, health_a=Health(phase="loading", message="half of it"))
-    assert words(told(WANTED, loading)["model Ready"]) == ("False", "NotServing", "loading: half of it")
+    loading = world(
+        WANTED, {"a": unit("a")}, health_a=Health(phase="loading", message="half of it")
+    )
+    assert words(told(WANTED, loading)["model Ready"]) == (
+        "False",
+        "NotServing",
+        "loading: half of it",
+    )
 
 
 def test_settings_of_a_service_that_differ_are_told_of_it_and_change_nothing() -> None:
-    seen = told(WANTED, world(WANTED, {"a": unit("a")}, health_a=Health(phase="ready", notes=("it holds less",))))
+    seen = told(
+        WANTED,
+        world(WANTED, {"a": unit("a")}, health_a=Health(phase="ready", notes=("it holds less",))),
+    )
     assert words(seen["Ready"])[:2] == ("True", "InSync")
     assert words(seen["model Ready"]) == ("True", "Serving", "it holds less")
 
@@ -144,7 +165,9 @@ def test_settings_of_a_service_that_differ_are_told_of_it_and_change_nothing() -
 def test_a_model_that_answers_in_another_way_is_named_as_what_it_is(
     phase: Phase, of_host: tuple[str, str], of_model: tuple[str, str]
 ) -> None:
-    seen = told(WANTED, world(WANTED, {"a": unit("a")}, health_a=Health(phase=phase, message="so it says")))
+    seen = told(
+        WANTED, world(WANTED, {"a": unit("a")}, health_a=Health(phase=phase, message="so it says"))
+    )
     assert words(seen["Ready"])[:2] == of_host
     assert words(seen["model Ready"]) == (*of_model, "so it says")
     assert ("model Drifted" in seen) == (phase == "other")
@@ -160,7 +183,11 @@ def test_a_model_that_cannot_be_seen_is_unknown() -> None:
 
 def test_a_run_that_is_open_is_said_with_its_time() -> None:
     conditions = told(WANTED, world(WANTED), fold(rows(opened()))[HOST])
-    assert words(conditions["Reconciling"]) == ("True", "RunOpen", "run 1 was opened and has not ended")
+    assert words(conditions["Reconciling"]) == (
+        "True",
+        "RunOpen",
+        "run 1 was opened and has not ended",
+    )
     assert conditions["Reconciling"].since == 101.0
 
 
@@ -181,8 +208,12 @@ def test_history_tells_every_run_with_its_steps_and_its_end() -> None:
     assert (run["verdict"], run["message"], run["log"]) == ("failed", "it died", ["bad"])
 
 
-@pytest.mark.parametrize(("lost", "said"), [([2], "lost: what was in slot 2"), ([0, 3], "lost: what was in slots 0, 3")])
-def test_history_tells_what_ended_with_a_unit_although_it_was_to_be_kept(lost: list[int], said: str) -> None:
+@pytest.mark.parametrize(
+    ("lost", "said"), [([2], "lost: what was in slot 2"), ([0, 3], "lost: what was in slots 0, 3")]
+)
+def test_history_tells_what_ended_with_a_unit_although_it_was_to_be_kept(
+    lost: list[int], said: str
+) -> None:
     (run,) = history(rows(opened(), done(step="stop", evidence={"gone": True, "lost": lost})))
     assert [step["said"] for step in run["steps"]] == [said]
 
@@ -215,7 +246,11 @@ def test_what_was_seen_is_said_in_words(kind: str, value: FactValue, phrase: str
 def test_what_is_unknown_for_one_reason_is_said_once() -> None:
     keys = [POWER(HOST), UNIT(HOST, "a"), HEALTH(HOST, "a")]
     observed = Observed(
-        {keys[0]: Unknown("it is silent"), keys[1]: Unknown("it is silent"), keys[2]: Known(Health(phase="ready"))}
+        {
+            keys[0]: Unknown("it is silent"),
+            keys[1]: Unknown("it is silent"),
+            keys[2]: Known(Health(phase="ready")),
+        }
     )
     assert seen(keys, observed) == "power box is not known: it is silent; health box/a: ready"
 
@@ -233,13 +268,22 @@ def test_a_wish_that_somebody_went_back_from_is_no_failure_and_the_way_on_is_sai
     gone_back = RollBack(host=HOST, slice=WANTED, digest=digest(WANTED), leaves=digest("key"))
     hints = fold(rows(opened(), gone_back))[HOST]
     made = plan(target(WANTED), world(WANTED), NO_HINTS)
-    refused = made.model_copy(update={"refusals": ("left by `reconciler rollback`",), "cause": hints.quarantine})
+    refused = made.model_copy(
+        update={"refusals": ("left by `reconciler rollback`",), "cause": hints.quarantine}
+    )
     status = host_status(WANTED, world(WANTED), hints, refused)
     (ready,) = [one for one in status.conditions if one.type == "Ready"]
     assert (ready.status, ready.reason) == ("False", "RolledBack")
     assert "`reconciler retry`" in ready.message
-    assert (status.failure, [one.type for one in status.conditions if one.type == "Stalled"]) == ("", [])
-    (edited,) = [one for one in host_status(WANTED, world(WANTED), hints, made).conditions if one.type == "Ready"]
+    assert (status.failure, [one.type for one in status.conditions if one.type == "Stalled"]) == (
+        "",
+        [],
+    )
+    (edited,) = [
+        one
+        for one in host_status(WANTED, world(WANTED), hints, made).conditions
+        if one.type == "Ready"
+    ]
     assert edited.reason == "ChangesPending"
 
 
@@ -248,12 +292,20 @@ def test_a_wish_that_failed_says_once_what_failed_and_ready_says_the_way_on() ->
     assert hints.quarantine is not None
     made = plan(target(WANTED), world(WANTED), NO_HINTS)
     refused = made.model_copy(
-        update={"refusals": (quarantined(hints.quarantine), "start a: weights are missing"), "cause": hints.quarantine}
+        update={
+            "refusals": (quarantined(hints.quarantine), "start a: weights are missing"),
+            "cause": hints.quarantine,
+        }
     )
-    conditions = {one.type: one for one in host_status(WANTED, world(WANTED), hints, refused).conditions}
+    conditions = {
+        one.type: one for one in host_status(WANTED, world(WANTED), hints, refused).conditions
+    }
     ready, stalled = conditions["Ready"], conditions["Stalled"]
     assert (ready.status, ready.reason) == ("False", "Quarantined")
-    assert "failed in run 1, and is left alone until it changes, or `reconciler retry`; start a: weights" in ready.message
+    assert (
+        "failed in run 1, and is left alone until it changes, or `reconciler retry`; start a:"
+        " weights" in ready.message
+    )
     assert stalled.message == FAILED.message
     assert stalled.message not in ready.message
 
@@ -265,7 +317,9 @@ def test_a_model_that_serves_has_an_address_and_no_other_has() -> None:
     assert [one["url"] for one in told["models"]] == [f"http://127.0.0.1:{A.port}/v1", ""]
     here = {"hosts": [told | {"host": "local"}]}
     narrow = status_text(here, Look(width=80)).splitlines()
-    assert next(line for line in narrow if "/v1" in line).endswith(f"  http://127.0.0.1:{A.port}/v1")
+    assert next(line for line in narrow if "/v1" in line).endswith(
+        f"  http://127.0.0.1:{A.port}/v1"
+    )
     assert max(map(len, narrow)) <= 80
     assert f" http://127.0.0.1:{A.port}/v1\n" in status_text(here, Look(width=30))
     away = status_text({"hosts": [told | {"host": "tower"}]})

@@ -32,7 +32,9 @@ def candidate(**changed: Any) -> Candidate:
         ("root", {"service": OF_USER}, "systemctl --user -M ann@ disable --now llama.service"),
     ],
 )
-def test_a_stranger_is_ended_by_one_command(user: str, changed: dict[str, Any], command: str) -> None:
+def test_a_stranger_is_ended_by_one_command(
+    user: str, changed: dict[str, Any], command: str
+) -> None:
     one = candidate(**changed)
     (step,) = steps(machine(user=user, servers=(one.server,)), [one])
     assert step.command == command
@@ -54,14 +56,29 @@ def test_a_service_goes_on_as_it_is(service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("user", "service", "systemctl"),
-    [("ann", OF_USER, "systemctl --user"), ("ann", OF_SYSTEM, "sudo systemctl"), ("root", OF_SYSTEM, "systemctl")],
+    [
+        ("ann", OF_USER, "systemctl --user"),
+        ("ann", OF_SYSTEM, "sudo systemctl"),
+        ("root", OF_SYSTEM, "systemctl"),
+    ],
 )
-def test_a_service_that_nobody_can_look_at_is_changed_and_not_ended(user: str, service: Service, systemctl: str) -> None:
-    one = candidate(service=service, flags=("--host=10.0.0.7", "--api-key", "(hidden)", "--api-key=(hidden)", "--no-slots"))
+def test_a_service_that_nobody_can_look_at_is_changed_and_not_ended(
+    user: str, service: Service, systemctl: str
+) -> None:
+    one = candidate(
+        service=service,
+        flags=("--host=10.0.0.7", "--api-key", "(hidden)", "--api-key=(hidden)", "--no-slots"),
+    )
     key, step = steps(machine(user=user, servers=(one.server,)), [one])
-    assert step.command == f"{systemctl} edit --full llama.service && {systemctl} restart llama.service"
+    assert (
+        step.command
+        == f"{systemctl} edit --full llama.service && {systemctl} restart llama.service"
+    )
     assert "Take --no-slots, --host 10.0.0.7 out of its ExecStart=" in step.why[1]
-    assert (key.command, key.why[0]) == ("", "qwen keeps running as llama.service, and wants an API key (--api-key).")
+    assert (key.command, key.why[0]) == (
+        "",
+        "qwen keeps running as llama.service, and wants an API key (--api-key).",
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,7 +90,9 @@ def test_a_service_that_nobody_can_look_at_is_changed_and_not_ended(user: str, s
         ({"variables": ("LLAMA_ARG_PORT",)}, None),
     ],
 )
-def test_a_service_with_a_key_goes_on_and_it_is_said_how_to_name_that(changed: dict[str, Any], source: str | None) -> None:
+def test_a_service_with_a_key_goes_on_and_it_is_said_how_to_name_that(
+    changed: dict[str, Any], source: str | None
+) -> None:
     one = candidate(service=OF_USER, **changed)
     found = steps(machine(servers=(one.server,)), [one])
     assert [step.command for step in found] == ([] if source is None else [""])
@@ -93,7 +112,10 @@ def test_a_service_with_a_key_goes_on_and_it_is_said_how_to_name_that(changed: d
 )
 def test_clients_that_lose_their_way_are_mentioned(flags: tuple[str, ...], told: bool) -> None:
     (step,) = steps(machine(), [candidate(flags=flags)])
-    assert any("Clients on other machines reach it on 10.0.0.7" in sentence for sentence in step.why) is told
+    assert (
+        any("Clients on other machines reach it on 10.0.0.7" in sentence for sentence in step.why)
+        is told
+    )
 
 
 def test_a_unit_of_ours_and_a_model_that_nobody_serves_need_nothing() -> None:
@@ -107,10 +129,23 @@ def test_only_what_was_started_by_hand_gets_a_unit() -> None:
 
 
 def test_a_unit_runs_exactly_what_ran_and_holds_no_secret() -> None:
-    flags = ("-m", "my models/100%.gguf", "--api-key", "(hidden)", "--api-key=(hidden)", "-p", 'say "$HOME" \\ now', "-x", "")
+    flags = (
+        "-m",
+        "my models/100%.gguf",
+        "--api-key",
+        "(hidden)",
+        "--api-key=(hidden)",
+        "-p",
+        'say "$HOME" \\ now',
+        "-x",
+        "",
+    )
     text = units([candidate(flags=flags)])["qwen.service"]
     assert "WorkingDirectory=/home/ann\n" in text
-    assert 'ExecStart=/opt/llama/llama-server -m "my models/100%%.gguf" -p "say \\"$$HOME\\" \\\\ now" -x ""\n' in text
+    assert (
+        'ExecStart=/opt/llama/llama-server -m "my models/100%%.gguf" -p "say \\"$$HOME\\" \\\\ now"'
+        ' -x ""\n' in text
+    )
     assert "hidden" not in text
     assert text.count("# --api-key is a secret") == 2
 
@@ -121,9 +156,21 @@ def test_a_unit_runs_exactly_what_ran_and_holds_no_secret() -> None:
         ("root", DOCKER, "docker stop gemma"),
         ("ann", DOCKER, "sudo docker stop gemma"),
         ("ann", Container(runtime="podman", name="gemma", user="ann"), "podman stop gemma"),
-        ("bob", Container(runtime="podman", name="gemma", user="ann"), "sudo -u ann podman stop gemma"),
-        ("ann", Container(runtime="docker", name="gemma", service=OF_SYSTEM), "sudo systemctl disable --now llama.service"),
-        ("ann", Container(runtime="podman", user="ann", service=OF_USER), "systemctl --user disable --now llama.service"),
+        (
+            "bob",
+            Container(runtime="podman", name="gemma", user="ann"),
+            "sudo -u ann podman stop gemma",
+        ),
+        (
+            "ann",
+            Container(runtime="docker", name="gemma", service=OF_SYSTEM),
+            "sudo systemctl disable --now llama.service",
+        ),
+        (
+            "ann",
+            Container(runtime="podman", user="ann", service=OF_USER),
+            "systemctl --user disable --now llama.service",
+        ),
         (
             "bob",
             Container(runtime="podman", user="ann", service=OF_USER),
@@ -148,16 +195,23 @@ def test_what_a_supervisor_starts_again_is_not_to_be_killed() -> None:
     one = candidate(supervisor="llama-swap (pid 7)")
     (step,) = steps(machine(servers=(one.server,)), [one])
     assert (step.command, units([one])) == ("", {})
-    assert step.why[-1] == "llama-swap (pid 7) started it and starts it again after a kill: end it there."
+    assert (
+        step.why[-1]
+        == "llama-swap (pid 7) started it and starts it again after a kill: end it there."
+    )
 
 
 def test_a_server_on_a_unix_socket_is_named_with_the_port_that_it_is_to_have() -> None:
     one = candidate(socket="/run/llama.sock", flags=("--host", "/run/llama.sock"), port=8081)
     (step,) = steps(machine(servers=(one.server,)), [one])
     assert step.command == "kill 812"
-    assert "It listens on the Unix socket /run/llama.sock; ours listens on port 8081" in step.why[-1]
+    assert (
+        "It listens on the Unix socket /run/llama.sock; ours listens on port 8081" in step.why[-1]
+    )
     assert units([one]) == {}
-    kept = candidate(socket="/run/llama.sock", flags=("--host", "/run/llama.sock"), port=8081, service=OF_USER)
+    kept = candidate(
+        socket="/run/llama.sock", flags=("--host", "/run/llama.sock"), port=8081, service=OF_USER
+    )
     (change,) = steps(machine(servers=(kept.server,)), [kept])
     assert change.command.startswith("systemctl --user edit --full llama.service")
     assert "Take --host /run/llama.sock out of its ExecStart=" in change.why[1]

@@ -41,14 +41,16 @@ def test_a_row_that_just_fits_stays_whole() -> None:
 
 def test_a_long_name_moves_its_column_and_not_its_neighbours() -> None:
     short = {**RUN, "host": "nuc"}
-    long, other = (line for line in history_text({"runs": [RUN, short]}).splitlines() if "forward" in line)
+    long, other = (
+        line for line in history_text({"runs": [RUN, short]}).splitlines() if "forward" in line
+    )
     assert long.index("forward") == other.index("forward")
 
 
 def test_colour_is_only_where_it_is_asked_for_and_says_how_it_went() -> None:
     end = {
-        "host": "box", "outcome": "rolled_back", "message": "", "reasons": [], "log": [], "notes": [], "lost_conversations": 0,
-        "held": False, "serving": {},
+        "host": "box", "outcome": "rolled_back", "message": "", "reasons": [], "log": [],
+        "notes": [], "lost_conversations": 0, "held": False, "serving": {},
     }  # fmt: skip
     assert verdict_text({"hosts": [end]}) == "box: rolled back"
     assert verdict_text({"hosts": [end]}, COLOURED) == "box: \x1b[31mrolled back\x1b[0m"
@@ -58,10 +60,12 @@ def test_colour_is_only_where_it_is_asked_for_and_says_how_it_went() -> None:
 def test_a_switch_that_lost_what_it_meant_to_keep_looks_like_no_success_and_says_what() -> None:
     note = "a: 2 conversations were lost that the plan meant to keep"
     end = {
-        "host": "box", "outcome": "applied", "message": "", "reasons": [], "log": [], "notes": [note], "lost_conversations": 2,
-        "held": False, "serving": {},
+        "host": "box", "outcome": "applied", "message": "", "reasons": [], "log": [],
+        "notes": [note], "lost_conversations": 2, "held": False, "serving": {},
     }  # fmt: skip
-    assert verdict_text({"hosts": [end]}, COLOURED) == f"box: \x1b[31mapplied\x1b[0m\n  note: {note}"
+    assert (
+        verdict_text({"hosts": [end]}, COLOURED) == f"box: \x1b[31mapplied\x1b[0m\n  note: {note}"
+    )
     assert f"       note: {note}" in history_text({"runs": [{**RUN, "notes": [note]}]}).splitlines()
 
 
@@ -75,8 +79,9 @@ def test_colour_changes_no_word(name: str) -> None:
 def test_the_conditions_of_a_host_are_coloured_by_what_they_mean() -> None:
     condition = {"type": "Ready", "status": "True", "reason": "InSync", "message": ""}
     host = {
-        "host": "box", "power": "on", "power_evidence": "it answers", "watts": None, "generation": 1, "conditions": [condition],
-        "models": [], "failure": "", "log": [], "notes": ["a: slot 0 (500 tokens) starts cold"],
+        "host": "box", "power": "on", "power_evidence": "it answers", "watts": None,
+        "generation": 1, "conditions": [condition], "models": [], "failure": "", "log": [],
+        "notes": ["a: slot 0 (500 tokens) starts cold"],
     }  # fmt: skip
     coloured = status_text({"hosts": [host]}, COLOURED)
     assert "\x1b[32mReady=True\x1b[0m" in coloured

@@ -27,12 +27,16 @@ def test_a_traceback_is_read_by_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_the_same_traceback_is_one_file(tmp_path: Path) -> None:
-    assert trace.write(tmp_path, raised(ValueError("one"))) == trace.write(tmp_path, raised(ValueError("one")))
+    assert trace.write(tmp_path, raised(ValueError("one"))) == trace.write(
+        tmp_path, raised(ValueError("one"))
+    )
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_the_latest_tracebacks_are_kept_and_never_more_than_a_few(tmp_path: Path) -> None:
-    written = [trace.write(tmp_path, raised(ValueError(number))) for number in range(trace.KEPT_FILES + 5)]
+    written = [
+        trace.write(tmp_path, raised(ValueError(number))) for number in range(trace.KEPT_FILES + 5)
+    ]
     assert set(tmp_path.iterdir()) == set(written[5:])
 
 

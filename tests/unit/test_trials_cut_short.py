@@ -1,4 +1,6 @@
-"""A trial that is cut short proves nothing: it is held again before what runs counts as the last good state."""
+"""A trial that is cut short proves nothing: it is held again before what runs counts as the last
+good state.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ async def in_its_trial(watched: WatchedWorld, after: int) -> None:
 
 
 def verdicts(watched: WatchedWorld, after: int) -> list[str]:
-    return [row.record.verdict for row in watched.journal.since(after) if isinstance(row.record, RunClosed)]
+    return [
+        row.record.verdict
+        for row in watched.journal.since(after)
+        if isinstance(row.record, RunClosed)
+    ]
 
 
 @pytest.mark.parametrize("edits", [1, 3])

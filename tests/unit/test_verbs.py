@@ -23,7 +23,11 @@ def test_verbs_run_side_by_side_in_one_loop(tmp_path: Path) -> None:
 
     async def all_at_once() -> None:
         async with anyio.create_task_group() as group:
-            group.start_soon(answered, "apply", apply.run(trio.acting, apply.ApplyRequest(), Caller(lambda _: True, print)))
+            group.start_soon(
+                answered,
+                "apply",
+                apply.run(trio.acting, apply.ApplyRequest(), Caller(lambda _: True, print)),
+            )
             group.start_soon(answered, "plan", plan.run(trio.acting, detailed=False))
             group.start_soon(answered, "status", status.run(trio.acting, exit_code=False))
             group.start_soon(answered, "doctor", doctor.run(trio.acting, None))

@@ -18,11 +18,24 @@ def test_what_no_host_can_be_reached_through_is_refused_in_words() -> None:
         return jump("attic", Kind(kind="ssh", options={"via": via}), ACCESSES)
 
     assert said("pi") == 'found "pi", whose access is local; expected a host with the access ssh'
-    assert said("box") == 'found "box", which is reached through another host itself; expected one that is reached at once'
-    assert said("nass") == 'found "nass", expected another host of the inventory (box, nas or pi); did you mean "nas"?'
+    assert (
+        said("box")
+        == 'found "box", which is reached through another host itself; expected one that is reached'
+        " at once"
+    )
+    assert (
+        said("nass")
+        == 'found "nass", expected another host of the inventory (box, nas or pi); did you mean'
+        ' "nas"?'
+    )
 
 
 def test_a_host_that_is_alone_has_no_relay() -> None:
-    assert relay("box", "nas", {"box": DIRECT}) == 'found "nas", expected another host, and there is none'
-    assert relay("box", 7, ACCESSES) == "found 7, expected another host of the inventory (nas or pi)"
+    assert (
+        relay("box", "nas", {"box": DIRECT})
+        == 'found "nas", expected another host, and there is none'
+    )
+    assert (
+        relay("box", 7, ACCESSES) == "found 7, expected another host of the inventory (nas or pi)"
+    )
     assert relay("box", "pi", ACCESSES) == Via(host="pi", access=ACCESSES["pi"])

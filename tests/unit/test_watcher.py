@@ -80,7 +80,12 @@ def test_files_that_cannot_be_used_change_nothing_and_are_reported_once() -> Non
             watched.edits.write("ConfigError: line 3 is wrong")
             await anyio.sleep(SETTLED)
         assert watched.journal.newest() == rows
-        assert watched.said.count("ConfigError: line 3 is wrong\nwhat was wanted before is kept until that changes") == 1
+        assert (
+            watched.said.count(
+                "ConfigError: line 3 is wrong\nwhat was wanted before is kept until that changes"
+            )
+            == 1
+        )
         watched.edit(want("b"))
         await anyio.sleep(SETTLED)
         assert serves(watched) == {"b"}
@@ -175,9 +180,17 @@ def test_a_hold_leaves_the_host_alone_until_it_is_resumed() -> None:
         await anyio.sleep(10_000.0)
         assert serves(watched) == {"a"}
         refused = await watched.ask("apply")
-        assert (refused.outcome, refused.exit_code, refused.held, refused.word) == ("refused", 4, True, "on hold")
+        assert (refused.outcome, refused.exit_code, refused.held, refused.word) == (
+            "refused",
+            4,
+            True,
+            "on hold",
+        )
         assert "a game" in refused.reasons[0]
-        assert any(line.startswith("box: on hold; the host is left as it is; held: a game") for line in watched.said)
+        assert any(
+            line.startswith("box: on hold; the host is left as it is; held: a game")
+            for line in watched.said
+        )
         assert (await watched.ask("resume", Resume(host=HOST))).outcome == "applied"
         assert serves(watched) == {"b"}
 
@@ -187,7 +200,9 @@ def test_a_hold_leaves_the_host_alone_until_it_is_resumed() -> None:
 def test_a_hold_that_releases_frees_the_host_and_resume_brings_the_conversation_back() -> None:
     async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
-        assert (await watched.ask("hold", Hold(host=HOST, reason="a game", release=True))).outcome == "applied"
+        assert (
+            await watched.ask("hold", Hold(host=HOST, reason="a game", release=True))
+        ).outcome == "applied"
         await anyio.sleep(10_000.0)
         assert watched.world.units() == []
         assert (await watched.ask("resume", Resume(host=HOST))).outcome == "applied"
@@ -233,7 +248,11 @@ def test_a_failed_wish_is_left_alone_while_last_good_serves() -> None:
         watched.edit(want("b"))
         await anyio.sleep(10_000.0)
         assert serves(watched) == {"a"}
-        failures = [row.record for row in watched.journal.rows() if isinstance(row.record, RunClosed) and row.record.quarantines]
+        failures = [
+            row.record
+            for row in watched.journal.rows()
+            if isinstance(row.record, RunClosed) and row.record.quarantines
+        ]
         assert len(failures) == 1
         refused = await watched.ask("apply")
         assert refused.message == "the wanted state failed before; last good keeps serving"
@@ -247,7 +266,11 @@ def test_a_failed_wish_is_tried_again_ever_more_rarely_where_nothing_serves() ->
     async def script(watched: WatchedWorld) -> None:
         watched.world.natures[model("a").digest] = Nature(dies_after=0.5)
         await anyio.sleep(10_000.0)
-        failed = [row.at for row in watched.journal.rows() if isinstance(row.record, RunClosed) and row.record.quarantines]
+        failed = [
+            row.at
+            for row in watched.journal.rows()
+            if isinstance(row.record, RunClosed) and row.record.quarantines
+        ]
         waits = [later - earlier for earlier, later in pairwise(failed)]
         assert 5 < len(failed) < 30
         told = [line for line in watched.said if "it is tried again at " in line]
@@ -267,7 +290,9 @@ def test_what_last_good_would_be_stopped_for_is_not_said_to_be_tried_again() -> 
         watched.world.natures[model("b").digest] = Nature(dies_after=0.5)
         watched.edit(want("b"))
         with anyio.fail_after(SETTLED):
-            while not any("going back" in line for line in watched.said) or serves(watched) != {"a"}:  # noqa: ASYNC110
+            while not any("going back" in line for line in watched.said) or serves(watched) != {  # noqa: ASYNC110
+                "a"
+            }:
                 await anyio.sleep(0.01)
         watched.world.crash("a")
         await anyio.sleep(SETTLED)
@@ -331,7 +356,9 @@ def test_who_read_what_is_out_of_date_is_refused_within_seconds() -> None:
     async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
         at = watched.world.clock.wall()
-        refused = await watched.ask_with(Asked(host=HOST, trigger="apply", wanted=digest(want("b"))))
+        refused = await watched.ask_with(
+            Asked(host=HOST, trigger="apply", wanted=digest(want("b")))
+        )
         assert (refused.outcome, refused.reasons) == ("refused", (host_loop.NOT_READ,))
         assert watched.world.clock.wall() - at < 2 * host_loop.READ_AGAIN_SECONDS
 
@@ -358,7 +385,9 @@ def test_who_takes_the_port_of_a_model_that_died_leaves_nothing_that_is_said_to_
         watched.world.natures[model("a").digest] = Nature(dies_after=0.1)
         watched.world.crash("a")
         with anyio.fail_after(SETTLED):
-            while watched.world.on_port(model("a").port) or not any("start a" in line for line in watched.said):  # noqa: ASYNC110
+            while watched.world.on_port(model("a").port) or not any(  # noqa: ASYNC110
+                "start a" in line for line in watched.said
+            ):
                 await anyio.sleep(0.01)
         watched.world.stranger(model("a").port)
         await anyio.sleep(1000.0)

@@ -1,4 +1,6 @@
-"""Random weights are well-formed GGUF files, the same for the same seed; the gguf package reads them as the oracle."""
+"""Random weights are well-formed GGUF files, the same for the same seed; the gguf package reads
+them as the oracle.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,14 @@ def field(reader: gguf.GGUFReader, key: str) -> object:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_header_says_what_was_asked_for(tmp_path: Path, architecture: str) -> None:
-    write_weights(tmp_path / "w.gguf", seed=1, architecture=architecture, width=128, layers=3, context_length=777)
+    write_weights(
+        tmp_path / "w.gguf",
+        seed=1,
+        architecture=architecture,
+        width=128,
+        layers=3,
+        context_length=777,
+    )
     reader = gguf.GGUFReader(tmp_path / "w.gguf")
     assert field(reader, "general.architecture") == architecture
     assert field(reader, f"{architecture}.context_length") == 777
@@ -39,21 +48,35 @@ def test_only_the_sliding_window_architecture_has_a_window(tmp_path: Path) -> No
     keys = {}
     for architecture in ARCHITECTURES:
         write_weights(tmp_path / "w.gguf", seed=1, architecture=architecture)
-        keys[architecture] = gguf.GGUFReader(tmp_path / "w.gguf").get_field(f"{architecture}.attention.sliding_window")
+        keys[architecture] = gguf.GGUFReader(tmp_path / "w.gguf").get_field(
+            f"{architecture}.attention.sliding_window"
+        )
     assert [architecture for architecture, found in keys.items() if found is not None] == ["gemma3"]
 
 
 def test_hybrid_has_layers_without_keys_and_values(tmp_path: Path) -> None:
     write_weights(tmp_path / "w.gguf", seed=1, architecture="lfm2", layers=4)
-    assert field(gguf.GGUFReader(tmp_path / "w.gguf"), "lfm2.attention.head_count_kv") == [0, 2, 0, 2]
+    assert field(gguf.GGUFReader(tmp_path / "w.gguf"), "lfm2.attention.head_count_kv") == [
+        0,
+        2,
+        0,
+        2,
+    ]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_tensors_are_the_ones_the_architecture_knows(tmp_path: Path, architecture: str) -> None:
     write_weights(tmp_path / "w.gguf", seed=1, architecture=architecture)
     number = next(arch for arch, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
-    known = {gguf.TENSOR_NAMES[tensor].format(bid=layer) for tensor in gguf.MODEL_TENSORS[number] for layer in (0, 1)}
-    written = {tensor.name.removesuffix(".weight") for tensor in gguf.GGUFReader(tmp_path / "w.gguf").tensors}
+    known = {
+        gguf.TENSOR_NAMES[tensor].format(bid=layer)
+        for tensor in gguf.MODEL_TENSORS[number]
+        for layer in (0, 1)
+    }
+    written = {
+        tensor.name.removesuffix(".weight")
+        for tensor in gguf.GGUFReader(tmp_path / "w.gguf").tensors
+    }
     assert written - {"output"} <= known
 
 
@@ -111,7 +134,9 @@ def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
         ({"layers": 0}, "layers is 0"),
     ],
 )
-def test_impossible_shape_is_refused(tmp_path: Path, shape: dict[str, object], sentence: str) -> None:
+def test_impossible_shape_is_refused(
+    tmp_path: Path, shape: dict[str, object], sentence: str
+) -> None:
     with pytest.raises(ValueError, match=sentence):
         write_weights(tmp_path / "w.gguf", **{"seed": 1, **shape})  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,6 @@
-"""The embedded engine takes each xllamacpp that it says it takes, and refuses the others in one sentence."""
+"""The embedded engine takes each xllamacpp that it says it takes, and refuses the others in one
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def binding(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def installed(version: str, **contents: Any) -> None:
         module = ModuleType("xllamacpp")
         names = ("llama_pooling_type", "llama_flash_attn_type", "ggml_type")
-        vars(module).update({"__version__": version, **dict.fromkeys(names, Enumeration()), **contents})
+        vars(module).update(
+            {"__version__": version, **dict.fromkeys(names, Enumeration()), **contents}
+        )
         monkeypatch.setitem(sys.modules, "xllamacpp", module)
 
     return installed
@@ -68,8 +72,13 @@ def said(capsys: pytest.CaptureFixture[str], *flags: str) -> str:
 @pytest.mark.parametrize("kind", [Newer, Older])
 def test_the_address_is_set_under_the_name_that_the_version_has_for_it(kind: type[Params]) -> None:
     fields = {"hostnames|hostname": "127.0.0.2", "model.path": "m.gguf", "n_parallel": -1}
-    params = server.parameters(SimpleNamespace(CommonParams=kind, llama_pooling_type=Enumeration()), fields)
-    assert (vars(params).get("hostnames"), vars(params).get("hostname")) in ((["127.0.0.2"], None), (None, "127.0.0.2"))
+    params = server.parameters(
+        SimpleNamespace(CommonParams=kind, llama_pooling_type=Enumeration()), fields
+    )
+    assert (vars(params).get("hostnames"), vars(params).get("hostname")) in (
+        (["127.0.0.2"], None),
+        (None, "127.0.0.2"),
+    )
     assert (params.model.path, params.n_parallel, params.kv_unified) == ("m.gguf", 4, True)
 
 
@@ -79,13 +88,21 @@ def test_a_version_that_is_too_old_is_refused_in_one_sentence(
 ) -> None:
     binding(version)
     line = said(capsys)
-    needs = f"error: the embedded engine needs another xllamacpp: found xllamacpp {version}, expected 2026.6 or later, and before"
+    needs = (
+        f"error: the embedded engine needs another xllamacpp: found xllamacpp {version}, expected"
+        " 2026.6 or later, and before"
+    )
     assert line.startswith(f"{needs} 2027; `pip install")
 
 
-@pytest.mark.parametrize(("version", "contents"), [("2027.1.1", {"CommonParams": Params}), ("0+unknown", {})])
+@pytest.mark.parametrize(
+    ("version", "contents"), [("2027.1.1", {"CommonParams": Params}), ("0+unknown", {})]
+)
 def test_a_version_whose_names_are_not_known_is_refused_in_one_sentence(
-    binding: Callable[..., None], capsys: pytest.CaptureFixture[str], version: str, contents: dict[str, Any]
+    binding: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    version: str,
+    contents: dict[str, Any],
 ) -> None:
     binding(version, Server=None, **contents)
     line = said(capsys, "--host", "127.0.0.1")

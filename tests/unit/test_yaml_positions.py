@@ -1,4 +1,6 @@
-"""YAML becomes plain values that know where they stand, and whatever is not plain YAML is refused at its place."""
+"""YAML becomes plain values that know where they stand, and whatever is not plain YAML is refused
+at its place.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def test_every_key_and_value_knows_its_place() -> None:
     assert document.place(("nowhere",), at_key=True) == FilePosition(1, 1)
 
 
-@pytest.mark.parametrize("content", [b"\xef\xbb\xbfa: 1", b"a: 1\r\n", b"a: 1\r\n# end", b"--- \na: 1\n...\n"])
+@pytest.mark.parametrize(
+    "content", [b"\xef\xbb\xbfa: 1", b"a: 1\r\n", b"a: 1\r\n# end", b"--- \na: 1\n...\n"]
+)
 def test_marks_and_line_ends_of_other_systems_are_fine(content: bytes) -> None:
     assert (parse(content).value, parse(content).flaws) == ({"a": 1}, [])
 
@@ -49,7 +53,10 @@ def test_aliases_stand_for_their_anchor() -> None:
 
 def test_what_an_alias_stands_for_is_where_it_is_written_and_the_alias_where_it_is_used() -> None:
     document = parse(b"a: &x\n  k: [1]\nb: *x\n")
-    assert (document.place(("b",)), document.place(("b", "k", 0))) == (FilePosition(3, 4), FilePosition(2, 7))
+    assert (document.place(("b",)), document.place(("b", "k", 0))) == (
+        FilePosition(3, 4),
+        FilePosition(2, 7),
+    )
     assert document.place(("b", "k"), at_key=True) == FilePosition(2, 3)
     assert document.typed == {("a", "k", 0): "1", ("b", "k", 0): "1"}
 
@@ -57,7 +64,10 @@ def test_what_an_alias_stands_for_is_where_it_is_written_and_the_alias_where_it_
 MERGES = {
     "one mapping": ("x: &x {k: 1, l: 2}\na: {<<: *x, l: 3}", {"k": 1, "l": 3}),
     "what comes after it wins too": ("x: &x {k: 1}\na:\n  k: 2\n  <<: *x\n", {"k": 2}),
-    "the first of several": ("x: &x {k: 1}\ny: &y {k: 2, l: 2}\na: {<<: [*x, *y]}", {"k": 1, "l": 2}),
+    "the first of several": (
+        "x: &x {k: 1}\ny: &y {k: 2, l: 2}\na: {<<: [*x, *y]}",
+        {"k": 1, "l": 2},
+    ),
     "one that merges itself": ("x: &x {k: 1}\ny: &y {<<: *x, l: 2}\na: {<<: *y}", {"k": 1, "l": 2}),
     "mappings are not joined": ("x: &x {k: {a: 1}}\na: {<<: *x, k: {b: 2}}", {"k": {"b": 2}}),
     "one that is written there": ("a: {<<: {k: 1}}", {"k": 1}),
@@ -72,8 +82,12 @@ def test_merge_keys_bring_what_is_not_said_beside_them(text: str, value: object)
     assert (document.value["a"], document.flaws) == (value, [])
 
 
-BOMB = b"a0: &a0 [x]\n" + b"".join(b"a%d: &a%d [%s]\n" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 10))
-DEEP_BY_ALIASES = b"a0: &a0 [x]\n" + b"".join(b"a%d: &a%d [*a%d]\n" % (n, n, n - 1) for n in range(1, 30))
+BOMB = b"a0: &a0 [x]\n" + b"".join(
+    b"a%d: &a%d [%s]\n" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 10)
+)
+DEEP_BY_ALIASES = b"a0: &a0 [x]\n" + b"".join(
+    b"a%d: &a%d [*a%d]\n" % (n, n, n - 1) for n in range(1, 30)
+)
 DEEP = b"[" * (DEEPEST + 2) + b"]" * (DEEPEST + 2)
 
 
@@ -117,6 +131,8 @@ DEEP = b"[" * (DEEPEST + 2) + b"]" * (DEEPEST + 2)
     ],
     ids=lambda value: ascii(value)[:30],
 )  # fmt: skip
-def test_text_that_is_not_plain_yaml_is_refused_at_its_place(content: bytes, place: tuple[int, int], said: str) -> None:
+def test_text_that_is_not_plain_yaml_is_refused_at_its_place(
+    content: bytes, place: tuple[int, int], said: str
+) -> None:
     flaw = parse(content).flaws[0]
     assert (flaw.place, said in flaw.sentence) == (place, True), flaw

@@ -9,7 +9,9 @@ from posixpath import basename, dirname
 from reconciler.model.names import NAME_PATTERN
 
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
-_QUANTISED = re.compile(r"[-._](ud-)?(i?q\d(_\w+)*|bf16|f16|fp16|f32|mxfp4(_\w+)?|nvfp4|tq\d(_\w+)*)$")
+_QUANTISED = re.compile(
+    r"[-._](ud-)?(i?q\d(_\w+)*|bf16|f16|fp16|f32|mxfp4(_\w+)?|nvfp4|tq\d(_\w+)*)$"
+)
 _SAYS_NOTHING = {"ggml-model", "model", "weights", "gguf", "ggml"}
 _DIGEST = re.compile(r"[0-9a-f]{40,64}")
 _OF_A_CACHE = {"", "snapshots", "blobs"}
@@ -29,7 +31,9 @@ def names(paths: Sequence[str], taken: Iterable[str] = ()) -> tuple[str, ...]:
 
 def slug(text: str) -> str:
     """Return a text as a name that desired.yaml may use."""
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:_LONGEST].strip("-._") or "model"
+    return (
+        re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:_LONGEST].strip("-._") or "model"
+    )
 
 
 def is_name(text: str) -> bool:
@@ -49,11 +53,19 @@ def _short(path: str) -> str:
 
 def _repository(path: str) -> str:
     """Return the name of the folder that holds a file whose own name says nothing, past what a cache puts between."""
-    folders = [part for part in dirname(path).split("/") if part not in _OF_A_CACHE and not _DIGEST.fullmatch(part)]
+    folders = [
+        part
+        for part in dirname(path).split("/")
+        if part not in _OF_A_CACHE and not _DIGEST.fullmatch(part)
+    ]
     return slug(folders[-1].rpartition("--")[2] if folders else "")
 
 
 def _free(name: str, used: set[str]) -> str:
     if name not in used:
         return name
-    return next(f"{name[: _LONGEST - 4]}-{number}" for number in range(2, 1000) if f"{name[: _LONGEST - 4]}-{number}" not in used)
+    return next(
+        f"{name[: _LONGEST - 4]}-{number}"
+        for number in range(2, 1000)
+        if f"{name[: _LONGEST - 4]}-{number}" not in used
+    )

@@ -17,7 +17,12 @@ _SECRETS = ("--api-key", "-hft", "--hf-token")
 _HIDING = ("--api-prefix", "--no-slots", "--ssl-key-file", "--ssl-cert-file")
 """Flags of a server that nobody can look at over plain http."""
 
-_SEEN = ("127.0.0.1", "localhost", "0.0.0.0", "::")  # noqa: S104 - what a server listens on that can be reached on loopback
+_SEEN = (
+    "127.0.0.1",
+    "localhost",
+    "0.0.0.0",  # noqa: S104 - what a server listens on that can be reached on loopback
+    "::",
+)
 
 UNIT = """# A unit that runs exactly what pid {pid} ran by hand, if you want systemd to keep it instead of reconciler:
 #   cp {file} ~/.config/systemd/user/ && kill {pid}
@@ -38,7 +43,10 @@ WantedBy=default.target
 
 
 class TakeoverStep(NamedTuple):
-    """One command, and why, in sentences; the command is empty where only those can say what to do."""
+    """One command, and why, in sentences.
+
+    The command is empty where only those can say what to do.
+    """
 
     command: str
     why: tuple[str, ...]
@@ -46,14 +54,26 @@ class TakeoverStep(NamedTuple):
 
 def steps(machine: Machine, found: Iterable[Candidate]) -> tuple[TakeoverStep, ...]:
     """Return what to run before `reconciler apply`, a command for every server that is in the way or cannot be looked at."""
-    strangers = [(one.name, one.server) for one in found if one.server is not None and one.server.model is None]
+    strangers = [
+        (one.name, one.server)
+        for one in found
+        if one.server is not None and one.server.model is None
+    ]
     return tuple(step for name, server in strangers for step in _steps(machine, name, server))
 
 
 def units(found: Iterable[Candidate]) -> Mapping[str, str]:
     """Return a unit file for every server that was started by hand, by file name."""
-    started = [(f"{one.name}.service", one) for one in found if one.server is not None and one.server.model is None]
-    return {file: _unit(file, one.name, one.server) for file, one in started if one.server and _by_hand(one.server)}
+    started = [
+        (f"{one.name}.service", one)
+        for one in found
+        if one.server is not None and one.server.model is None
+    ]
+    return {
+        file: _unit(file, one.name, one.server)
+        for file, one in started
+        if one.server and _by_hand(one.server)
+    }
 
 
 def _by_hand(server: Server) -> bool:
@@ -69,13 +89,28 @@ def _steps(machine: Machine, name: str, server: Server) -> Iterator[TakeoverStep
     if server.key_source and not server.key_file:
         yield _named_key(machine, name, server, service)
     if hiding:
-        systemctl = "systemctl --user" if service.scope == "user" else f"{'' if machine.user == 'root' else 'sudo '}systemctl"
+        systemctl = (
+            "systemctl --user"
+            if service.scope == "user"
+            else f"{'' if machine.user == 'root' else 'sudo '}systemctl"
+        )
         yield TakeoverStep(
-            f"{systemctl} edit --full {quote(service.name)} && {systemctl} restart {quote(service.name)}",
+            f"{systemctl} edit --full {quote(service.name)} && {systemctl} restart"
+            f" {quote(service.name)}",
             (
-                f"{name} keeps running as {service.name}, and is looked at on 127.0.0.1 over plain http.",
-                f"Take {', '.join(hiding)} out of its ExecStart=: with it, nobody could see what {name} is doing.",
-                *([f"Write `--port {server.port}` there, which is the port in inventory.yaml."] if server.socket else []),
+                (
+                    f"{name} keeps running as {service.name}, and is looked at on 127.0.0.1 over"
+                    " plain http."
+                ),
+                (
+                    f"Take {', '.join(hiding)} out of its ExecStart=: with it, nobody could see"
+                    f" what {name} is doing."
+                ),
+                *(
+                    [f"Write `--port {server.port}` there, which is the port in inventory.yaml."]
+                    if server.socket
+                    else []
+                ),
             ),
         )
 
@@ -86,7 +121,10 @@ def _named_key(machine: Machine, name: str, server: Server, service: Service) ->
         "",
         (
             f"{name} keeps running as {service.name}, and wants an API key ({server.key_source}).",
-            f"Put the key into a file that only {machine.user} may read, and name that as `key:` of {name} in inventory.yaml.",
+            (
+                f"Put the key into a file that only {machine.user} may read, and name that as"
+                f" `key:` of {name} in inventory.yaml."
+            ),
             f"Until then nobody looks at {name}, and it is not stopped for another model.",
         ),
     )
@@ -95,35 +133,69 @@ def _named_key(machine: Machine, name: str, server: Server, service: Service) ->
 def _hiding(server: Server) -> list[str]:
     """Return the flags with which nobody can look at a server."""
     place = _place(server)
-    flags = [name for name in dict.fromkeys(word.partition("=")[0] for word in server.flags) if name in _HIDING]
+    flags = [
+        name
+        for name in dict.fromkeys(word.partition("=")[0] for word in server.flags)
+        if name in _HIDING
+    ]
     return [*flags, *([] if place in _SEEN else [f"--host {place}"])]
 
 
 def _step(machine: Machine, name: str, server: Server) -> TakeoverStep:
     why = (
-        f"{name} is served by pid {server.pid}, which reconciler did not start; its conversations end with it.",
+        (
+            f"{name} is served by pid {server.pid}, which reconciler did not start; its"
+            " conversations end with it."
+        ),
         *_reach(server),
     )
     if server.container is not None:
         return _of_container(machine, server.container, why)
     if server.supervisor:
-        return TakeoverStep("", (*why, f"{server.supervisor} started it and starts it again after a kill: end it there."))
+        return TakeoverStep(
+            "",
+            (
+                *why,
+                f"{server.supervisor} started it and starts it again after a kill: end it there.",
+            ),
+        )
     service = server.service
     if service is None:
         return TakeoverStep(f"{_as(machine, server.user)}kill {server.pid}", why)
-    return TakeoverStep(_disable(machine, service, server.user), (*why, f"{service.name} would start it again after a kill."))
+    return TakeoverStep(
+        _disable(machine, service, server.user),
+        (*why, f"{service.name} would start it again after a kill."),
+    )
 
 
 def _of_container(machine: Machine, container: Container, why: tuple[str, ...]) -> TakeoverStep:
     """Return how a container is ended by what runs it: after a kill, that may start it again."""
-    inside = f"It runs in {container.shown}, which cannot be taken over in this version: reconciler starts its weights outside."
+    inside = (
+        f"It runs in {container.shown}, which cannot be taken over in this version: reconciler"
+        " starts its weights outside."
+    )
     if container.service is not None:
-        again = f"{container.service.name} runs the container, and would start it again after a kill."
-        return TakeoverStep(_disable(machine, container.service, container.user), (*why, inside, again))
+        again = (
+            f"{container.service.name} runs the container, and would start it again after a kill."
+        )
+        return TakeoverStep(
+            _disable(machine, container.service, container.user), (*why, inside, again)
+        )
     if not container.ending:
-        return TakeoverStep("", (*why, inside, "End it where it is run: after a kill it is started again."))
-    sudo = "" if container.user == machine.user else "sudo " if container.user == ROOT else f"sudo -u {container.user} "
-    return TakeoverStep(f"{sudo}{container.ending}", (*why, inside, "After a kill its restart policy may start it again."))
+        return TakeoverStep(
+            "", (*why, inside, "End it where it is run: after a kill it is started again.")
+        )
+    sudo = (
+        ""
+        if container.user == machine.user
+        else "sudo "
+        if container.user == ROOT
+        else f"sudo -u {container.user} "
+    )
+    return TakeoverStep(
+        f"{sudo}{container.ending}",
+        (*why, inside, "After a kill its restart policy may start it again."),
+    )
 
 
 def _disable(machine: Machine, service: Service, user: str) -> str:
@@ -143,10 +215,16 @@ def _reach(server: Server) -> tuple[str, ...]:
     """Say who cannot reach it any more."""
     if server.socket:
         return (
-            f"It listens on the Unix socket {server.socket}; ours listens on port {server.port} of loopback, for its clients.",
+            (
+                f"It listens on the Unix socket {server.socket}; ours listens on port {server.port}"
+                " of loopback, for its clients."
+            ),
         )
     place = _place(server)
-    away = f"Clients on other machines reach it on {place}; ours listens on loopback alone, so put a proxy before it."
+    away = (
+        f"Clients on other machines reach it on {place}; ours listens on loopback alone, so put a"
+        " proxy before it."
+    )
     return () if place in LOOPBACK else (away,)
 
 
@@ -159,11 +237,15 @@ def _place(server: Server) -> str:
 def _unit(file: str, name: str, server: Server) -> str:
     kept, hidden = _public(server.flags)
     secrets = "".join(
-        f"\n# {flag} is a secret and was left out; LLAMA_API_KEY in an EnvironmentFile= can hold a key." for flag in hidden
+        f"\n# {flag} is a secret and was left out; LLAMA_API_KEY in an EnvironmentFile= can hold a"
+        " key."
+        for flag in hidden
     )
     command = " ".join(_word(word) for word in (server.program, *kept))
     directory = _specifiers(server.directory or "~")
-    return UNIT.format(pid=server.pid, file=file, name=name, directory=directory, command=command, secrets=secrets)
+    return UNIT.format(
+        pid=server.pid, file=file, name=name, directory=directory, command=command, secrets=secrets
+    )
 
 
 def _public(flags: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -15,9 +15,14 @@ from reconciler.steps.suspend import Suspend
 from reconciler.steps.wake import Sleeper, Wake
 
 
-def power_recipe(change: PowerChange, wanted: Slice, stops: list[StopChange], observed: Observed) -> Recipe:
+def power_recipe(
+    change: PowerChange, wanted: Slice, stops: list[StopChange], observed: Observed
+) -> Recipe:
     """Return what brings a host up, or sends it down once its models are stopped."""
-    cause = f"power is {change.have}, wanted is {POWER_STATES[wanted.power] if wanted.power else change.want}"
+    cause = (
+        f"power is {change.have}, wanted is"
+        f" {POWER_STATES[wanted.power] if wanted.power else change.want}"
+    )
     can = wanted.host.capabilities
     if change.want == "on":
         sleepers = tuple(Sleeper(model=model.name, port=model.port) for model in wanted.models)
@@ -25,12 +30,16 @@ def power_recipe(change: PowerChange, wanted: Slice, stops: list[StopChange], ob
         return _if_able(can.can_wake, StepDraft(wake, cause), change)
     force = change.want == "off" and can.can_cut
     if change.have == GOING_DOWN:
-        return Recipe((StepDraft(AwaitDown(host=change.host, ends=change.want, force=force), cause),))
+        return Recipe(
+            (StepDraft(AwaitDown(host=change.host, ends=change.want, force=force), cause),)
+        )
     names = tuple(sorted({model.name for model in wanted.models} | {stop.model for stop in stops}))
     after = tuple(("stop", stop.model) for stop in stops)
     units = (observed.value(UNIT(change.host, name)) for name in names)
     own = tuple(sorted(pid for unit in units if unit is not None for pid in unit.members))
-    kind, able = (Shutdown, can.can_shut_down) if change.want == "off" else (Suspend, can.can_suspend)
+    kind, able = (
+        (Shutdown, can.can_shut_down) if change.want == "off" else (Suspend, can.can_suspend)
+    )
     step = kind(host=change.host, models=names, own=own, force=force)
     return _if_able(able, StepDraft(step, cause, after=after), change)
 
@@ -39,7 +48,9 @@ def prepare_recipe(change: PrepareChange, wanted: Slice, observed: Observed) -> 
     """Return what makes a host ready that has come up."""
     checks = _is_at_rest(wanted, observed)
     step = Prepare(host=change.host, digest=change.digest, checks=checks, deadline=change.seconds)
-    beside = wanted.host.prepare is not None and wanted.host.prepare.check is not None and not checks
+    beside = (
+        wanted.host.prepare is not None and wanted.host.prepare.check is not None and not checks
+    )
     note = f"{change.cause}; nothing is checked beside what runs there" if beside else ""
     return Recipe((StepDraft(step, change.cause, note, after=(("wake", change.host),)),))
 
@@ -56,4 +67,9 @@ def _is_at_rest(wanted: Slice, observed: Observed) -> bool:
 def _if_able(able: bool, draft: StepDraft, change: PowerChange) -> Recipe:
     if able:
         return Recipe((draft,))
-    return Recipe((), refusals=(f"power of {change.host} is {change.have} and its driver cannot make it {change.want}",))
+    return Recipe(
+        (),
+        refusals=(
+            f"power of {change.host} is {change.have} and its driver cannot make it {change.want}",
+        ),
+    )

@@ -1,4 +1,7 @@
-"""How a unit is stopped: drained, saved, and ended; and which of its conversations cannot be kept."""
+"""How a unit is stopped: drained, saved, and ended.
+
+And which of its conversations cannot be kept.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,13 @@ def stop_recipe(change: StopChange, wanted: Slice, observed: Observed) -> Recipe
         return unseen
     keeps, why_not = _keeps(model, change, observed)
     activity = observed.value(ACTIVITY(host, name))
-    stop = Stop(host=host, model=name, port=_port(change, wanted, observed), keeps=keeps, identity=change.identity)
+    stop = Stop(
+        host=host,
+        model=name,
+        port=_port(change, wanted, observed),
+        keeps=keeps,
+        identity=change.identity,
+    )
     if not keeps:
         notes = (f"{name}: conversations end here: {why_not}",) if why_not else ()
         lost = _lost(change, observed)
@@ -48,7 +57,11 @@ def stop_recipe(change: StopChange, wanted: Slice, observed: Observed) -> Recipe
             StepDraft(stop, change.cause, after=(("save_slots", name),)),
         ),
         (*_set_aside(change, own, observed), *_not_saved(save, short), *_in_use(save, activity)),
-        (f"{name} has `conversations: require`, but {short.because}",) if save.required and short.conversations else (),
+        (
+            (f"{name} has `conversations: require`, but {short.because}",)
+            if save.required and short.conversations
+            else ()
+        ),
         lost_conversations=short.conversations if activity else None,
     )
 
@@ -57,7 +70,12 @@ def _not_saved(save: SaveSlots, short: Shortage) -> tuple[str, ...]:
     """Return for how many conversations there is no room, and what to do, unless that refuses the plan."""
     if save.required or not short.conversations:
         return ()
-    return (f"{save.model}: {_count(short.conversations, 'conversation')} cannot be saved: {short.because}",)
+    return (
+        (
+            f"{save.model}: {_count(short.conversations, 'conversation')} cannot be saved:"
+            f" {short.because}"
+        ),
+    )
 
 
 def _in_use(save: SaveSlots, activity: Activity | None) -> tuple[str, ...]:
@@ -65,10 +83,17 @@ def _in_use(save: SaveSlots, activity: Activity | None) -> tuple[str, ...]:
     if activity is None or not activity.in_flight:
         return ()
     ends = "nothing is stopped" if save.required else "that conversation is lost"
-    return (f"{save.model}: where a client is not done within {Drain.model_fields['deadline'].default:.0f} s, {ends}",)
+    return (
+        (
+            f"{save.model}: where a client is not done within"
+            f" {Drain.model_fields['deadline'].default:.0f} s, {ends}"
+        ),
+    )
 
 
-def _unseen(model: ModelSpec | None, change: StopChange, wanted: Slice, observed: Observed) -> Recipe | None:
+def _unseen(
+    model: ModelSpec | None, change: StopChange, wanted: Slice, observed: Observed
+) -> Recipe | None:
     """Return how a unit ends that lives and lets nobody look into it: never before somebody said that it may, unseen."""
     name = change.model
     health = observed.value(HEALTH(change.host, name))
@@ -78,14 +103,26 @@ def _unseen(model: ModelSpec | None, change: StopChange, wanted: Slice, observed
     # What a run has just started, and cannot be understood, has failed to start (ADR 0018).
     if change.unproven and health.phase == "unclear":
         return None
-    stop = Stop(host=change.host, model=name, port=_port(change, wanted, observed), identity=change.identity)
+    stop = Stop(
+        host=change.host, model=name, port=_port(change, wanted, observed), identity=change.identity
+    )
     draft, lost = StepDraft(stop, change.cause), _lost(change, observed)
     # It may be serving somebody: that nobody can see into it is no reason to stop it, a person's
     # word is (ADR 0018).
     if model.conversations == "drop":
-        return Recipe((draft,), (f"{name} is stopped unseen, whatever it is doing: {health.message}",), (), lost)
+        return Recipe(
+            (draft,),
+            (f"{name} is stopped unseen, whatever it is doing: {health.message}",),
+            (),
+            lost,
+        )
     way_out = f"or write `conversations: drop` at {name}, and it is stopped unseen"
-    return Recipe((draft,), (), (f"{name} runs, and what it is doing cannot be seen: {health.message}; {way_out}",), lost)
+    return Recipe(
+        (draft,),
+        (),
+        (f"{name} runs, and what it is doing cannot be seen: {health.message}; {way_out}",),
+        lost,
+    )
 
 
 def _fingerprint_of_its_own(change: StopChange, wanted: Slice, observed: Observed) -> str:
@@ -99,7 +136,12 @@ def _set_aside(change: StopChange, own: str, observed: Observed) -> tuple[str, .
     fingerprint = observed.value(FINGERPRINT(change.host, change.model))
     if not own or (fingerprint is not None and fingerprint.digest == own):
         return ()
-    return (f"{change.model}: its conversations fit only the definition that it runs with; saved, they come back with that one",)
+    return (
+        (
+            f"{change.model}: its conversations fit only the definition that it runs with; saved,"
+            " they come back with that one"
+        ),
+    )
 
 
 def _port(change: StopChange, wanted: Slice, observed: Observed) -> int | None:
@@ -117,7 +159,10 @@ def _held(activity: Activity | None) -> str:
     if not holding:
         return "no slot holds a conversation"
     verb = "holds" if len(holding) == 1 else "hold"
-    return f"{_count(len(holding), 'slot')} {verb} {sum(slot.tokens or 0 for slot in holding):,} tokens"
+    return (
+        f"{_count(len(holding), 'slot')} {verb} {sum(slot.tokens or 0 for slot in holding):,}"
+        " tokens"
+    )
 
 
 def _drain(change: StopChange, activity: Activity | None) -> StepDraft:
@@ -132,7 +177,11 @@ def _lost(change: StopChange, observed: Observed) -> int | None:
     if health is not None and health.phase in {"sleeping", "loading"}:
         return 0
     activity = observed.value(ACTIVITY(change.host, change.model))
-    return None if activity is None or activity.uncounted else sum(slot.holds_conversation for slot in activity.slots)
+    return (
+        None
+        if activity is None or activity.uncounted
+        else sum(slot.holds_conversation for slot in activity.slots)
+    )
 
 
 def _is_ready(observed: Observed, host: str, model_name: str) -> bool:
@@ -174,7 +223,9 @@ def _unable(weights: Weights | None, activity: Activity | None) -> str:
     return UNCOUNTED if activity and activity.uncounted else ""
 
 
-def _replaced(change: StopChange, weights: Weights | None, unit: Unit | None, observed: Observed) -> str:
+def _replaced(
+    change: StopChange, weights: Weights | None, unit: Unit | None, observed: Observed
+) -> str:
     """Return that a file which a saved conversation would depend on is gone, or is not the one that the unit runs."""
     if weights is not None and not weights.exists:
         return f"its weights are gone ({weights.path})"
@@ -182,17 +233,27 @@ def _replaced(change: StopChange, weights: Weights | None, unit: Unit | None, ob
     if binary is not None and binary.problem:
         return binary.problem
     fingerprint = observed.value(FINGERPRINT(change.host, change.model))
-    return REPLACED if unit is not None and fingerprint is not None and not fingerprint.fits(unit) else ""
+    return (
+        REPLACED
+        if unit is not None and fingerprint is not None and not fingerprint.fits(unit)
+        else ""
+    )
 
 
 def _remedy(weights: Weights) -> str:
     return f"; {weights.remedy}" if weights.remedy else ""
 
 
-def _save_deadline(activity: Activity | None, observed: Observed, host: str, model_name: str) -> float:
+def _save_deadline(
+    activity: Activity | None, observed: Observed, host: str, model_name: str
+) -> float:
     weights = observed.value(WEIGHTS(host, model_name))
     per_token = weights.kv_bytes_per_token if weights else 0
-    tokens = sum(slot.tokens or 0 for slot in activity.slots if slot.holds_conversation) if activity else 0
+    tokens = (
+        sum(slot.tokens or 0 for slot in activity.slots if slot.holds_conversation)
+        if activity
+        else 0
+    )
     return SAVE_ALLOWANCE + 2 * tokens * per_token / SLOWEST_SAVE
 
 

@@ -32,7 +32,10 @@ class Guide:
         """Keys that would have been understood where a word was not."""
 
     def explain(self, subject: str) -> Iterator[Explanation]:
-        """Yield what is known of a key such as `models.NAME.port`; a name that is not written is as good as NAME."""
+        """Yield what is known of a key such as `models.NAME.port`.
+
+        A name that is not written is as good as NAME.
+        """
         known = list(self._known(self._schema, subject, ()))
         chosen = [one for one in known if (self._file, one.path) in self._keys] or known
         yield from (self._explanation(one, subject) for one in chosen)
@@ -53,21 +56,36 @@ class Guide:
     def _named(self, rest: str, path: KeyPath) -> Iterator[tuple[str, str]]:
         """Yield a name and what comes after it: names may hold dots, so those that are written come first."""
         words = rest.split(".")
-        splits = [(".".join(words[:count]), ".".join(words[count:])) for count in range(1, len(words))]
+        splits = [
+            (".".join(words[:count]), ".".join(words[count:])) for count in range(1, len(words))
+        ]
         written = [one for one in splits if (self._file, (*path, one[0])) in self._keys]
         yield from written or splits[:1]
 
-    def _variants(self, schema: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[Mapping[str, Any], str]]:
-        """Yield what a key may hold; of several drivers the one that is written there, if any is."""
+    def _variants(
+        self, schema: Mapping[str, Any], path: KeyPath
+    ) -> Iterator[tuple[Mapping[str, Any], str]]:
+        """Yield what a key may hold.
+
+        Of several drivers the one that is written there, if any is.
+        """
         if "$ref" in schema:
-            yield from self._variants(self._schema["$defs"][schema["$ref"].rpartition("/")[2]], path)
+            yield from self._variants(
+                self._schema["$defs"][schema["$ref"].rpartition("/")[2]], path
+            )
         elif "anyOf" in schema:
-            drivers = {one["properties"]["kind"]["const"]: one for one in schema["anyOf"] if _is_driver(one)}
+            drivers = {
+                one["properties"]["kind"]["const"]: one
+                for one in schema["anyOf"]
+                if _is_driver(one)
+            }
             written = self._kind(path)
             if drivers:
                 yield from ((one, kind) for kind, one in drivers.items() if written in {None, kind})
                 yield from (
-                    (one, "") for one in schema["anyOf"] if written is None and "properties" in one and not _is_driver(one)
+                    (one, "")
+                    for one in schema["anyOf"]
+                    if written is None and "properties" in one and not _is_driver(one)
                 )
                 return
             for one in schema["anyOf"]:
@@ -87,7 +105,9 @@ class Guide:
             facts.append(Statement(about="option of", says=one.kind))
         if described.get("description"):
             facts.append(Statement(about="means", says=described["description"]))
-        if described.get("default") not in (None, "", []) and not isinstance(described["default"], dict):
+        if described.get("default") not in (None, "", []) and not isinstance(
+            described["default"], dict
+        ):
             facts.append(Statement(about="default", says=found(described["default"])))
         facts.append(Statement(about="written", says=self._written(one)))
         return Explanation(kind="key", subject=subject, facts=tuple(facts))
@@ -97,13 +117,22 @@ class Guide:
             if (self._file, path) in self._keys:
                 written = self._keys[self._file, path]
                 return f"{found(written.value)}, in {written.place}"
-        return "nowhere" if one.described.get("default") in (None, "") else "nowhere, so the default holds"
+        return (
+            "nowhere"
+            if one.described.get("default") in (None, "")
+            else "nowhere, so the default holds"
+        )
 
     def _defaults(self, one: _Found) -> Iterator[KeyPath]:
         """Yield where a host may say it for every model of an engine kind."""
         if one.path[:1] != ("models",) or one.path[2:3] != ("engine",):
             return
-        hosts = [path[1] for file, path in self._keys if file == self._file and path[:1] == ("hosts",) and len(path) == 2]  # noqa: PLR2004 - hosts.NAME
+        hosts = [
+            path[1]
+            for file, path in self._keys
+            # Hosts.NAME.
+            if file == self._file and path[:1] == ("hosts",) and len(path) == 2  # noqa: PLR2004
+        ]
         own = self._keys.get((self._file, (*one.path[:2], "host")))
         mine = [host for host in hosts if own is None or host == own.value]
         if len(mine) == 1:

@@ -35,7 +35,9 @@ class Options(BaseModel):
 class Driver(ExchangeDriver):
     """The access to this machine, through `exchange` or a worker thread of this process."""
 
-    def __init__(self, options: Options, place: HostPlace, exchange: Exchange | None = None) -> None:
+    def __init__(
+        self, options: Options, place: HostPlace, exchange: Exchange | None = None
+    ) -> None:
         """Use the place's directory, where everything that belongs to the host lives."""
         super().__init__(exchange or self._in_thread)
         self.options = options
@@ -51,7 +53,10 @@ class Driver(ExchangeDriver):
         return "127.0.0.1"
 
     async def changes(self, identity: UnitIdentity) -> AsyncIterator[None]:
-        """Yield when the unit's process exits, and end. Source: its pidfd, readable when it is gone (pidfd_open(2))."""
+        """Yield when the unit's process exits, and end.
+
+        Source: its pidfd, readable when it is gone (pidfd_open(2)).
+        """
         with process.holding(identity.model_dump()) as descriptor:
             if descriptor is None:
                 return
@@ -64,9 +69,16 @@ class Driver(ExchangeDriver):
         yield f"http://127.0.0.1:{port}"
 
     async def _in_thread(self, request: Json, seconds: float) -> Json:
-        """Answer in a worker thread; raise DriverError at the deadline, after which the thread's answer is dropped."""
+        """Answer in a worker thread.
+
+        Raise DriverError at the deadline, after which the thread's answer is dropped.
+        """
         try:
             with anyio.fail_after(seconds):
-                return await anyio.to_thread.run_sync(partial(serve.answer, request, self._directory), abandon_on_cancel=True)
+                return await anyio.to_thread.run_sync(
+                    partial(serve.answer, request, self._directory), abandon_on_cancel=True
+                )
         except TimeoutError as error:
-            raise DriverError(f"this host did not finish {request.get('do')} within {seconds:g} s") from error
+            raise DriverError(
+                f"this host did not finish {request.get('do')} within {seconds:g} s"
+            ) from error

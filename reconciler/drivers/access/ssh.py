@@ -1,6 +1,7 @@
 """Reach a host over ssh, with the user's own client, keys, agent and configuration.
 
-The host needs sshd and python3 (3.9 or later); nothing is installed there. Measured with OpenSSH 9.2.
+The host needs sshd and python3 (3.9 or later); nothing is installed there. Measured with OpenSSH
+9.2.
 """
 
 from __future__ import annotations
@@ -50,8 +51,14 @@ def _fitting(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Path = Annotated[str, Field(max_length=4096), _fitting(r"/.*", "a path that begins with /; ~ is not expanded here")]
-PathThere = Annotated[str, Field(max_length=4096), _fitting(r"[~/].*", "a path that begins with / or ~")]
+Path = Annotated[
+    str,
+    Field(max_length=4096),
+    _fitting(r"/.*", "a path that begins with /; ~ is not expanded here"),
+]
+PathThere = Annotated[
+    str, Field(max_length=4096), _fitting(r"[~/].*", "a path that begins with / or ~")
+]
 
 
 class Options(BaseModel):
@@ -60,14 +67,25 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: Machine | None = Field(
-        default=None, description="Its name or address, or its alias in ~/.ssh/config; the host's name without."
+        default=None,
+        description="Its name or address, or its alias in ~/.ssh/config; the host's name without.",
     )
-    user: Account | None = Field(default=None, description="Who to log in as; as ~/.ssh/config says without.")
-    port: Annotated[int, Field(ge=1, le=65535), WHOLE] | None = Field(default=None, description="Where its sshd listens.")
+    user: Account | None = Field(
+        default=None, description="Who to log in as; as ~/.ssh/config says without."
+    )
+    port: Annotated[int, Field(ge=1, le=65535), WHOLE] | None = Field(
+        default=None, description="Where its sshd listens."
+    )
     via: Annotated[str, Field(max_length=253)] | None = Field(
-        default=None, description="A host of the inventory that it is reached through, as by ssh -J; it is reached over ssh too."
+        default=None,
+        description=(
+            "A host of the inventory that it is reached through, as by ssh -J; it is reached over"
+            " ssh too."
+        ),
     )
-    config: Path | None = Field(default=None, description="Another file than ~/.ssh/config, with an absolute path.")
+    config: Path | None = Field(
+        default=None, description="Another file than ~/.ssh/config, with an absolute path."
+    )
     directory: PathThere = Field(
         default="~/.local/state/reconciler-host",
         description="Where everything lives that belongs to the host, conversations too.",
@@ -90,9 +108,13 @@ class Driver(ExchangeDriver):
     def __init__(self, options: Options, place: HostPlace) -> None:
         """Share the connection with all who reach the host in the same way."""
         address, jump = options.address or place.host_name, _jump(place)
-        destination = Destination(place.host_name, address, options.user, options.port, options.config, jump)
+        destination = Destination(
+            place.host_name, address, options.user, options.port, options.config, jump
+        )
         program = Program(COMMAND, bundle.framed(options.directory), bundle.HELLO)
-        self._link = place.loop.one((destination, program), lambda: Link(destination, program, place.loop))
+        self._link = place.loop.one(
+            (destination, program), lambda: Link(destination, program, place.loop)
+        )
         super().__init__(self._link.exchange)
 
     @property

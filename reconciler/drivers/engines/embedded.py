@@ -1,6 +1,7 @@
 """Run the embedded engine: llama.cpp in a Python wheel, with the flags, routes and slot files of `llama-server`.
 
-For trying things out and for tests, on the controller's own machine. A `seed` makes random weights when it starts.
+For trying things out and for tests, on the controller's own machine. A `seed` makes random weights
+when it starts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ from reconciler.drivers.engines.llama import launch_config
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.environment import Env
 from reconciler.drivers.engines.llama.launch_config import Setup
-from reconciler.drivers.engines.llama.option_types import CONTEXT, WEIGHTS, Args, Budget, File, FolderOfOne, Key, Parallel
+from reconciler.drivers.engines.llama.option_types import (
+    CONTEXT,
+    WEIGHTS,
+    Args,
+    Budget,
+    File,
+    FolderOfOne,
+    Key,
+    Parallel,
+)
 from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
@@ -31,12 +41,18 @@ SERVER = Path(__file__).parents[2] / "embedded" / "server.py"
 
 
 class Options(BaseModel):
-    """What to run: a `weights` file, or random ones of a `seed`. Paths and sizes as for llamacpp."""
+    """What to run: a `weights` file, or random ones of a `seed`.
+
+    Paths and sizes as for llamacpp.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: Annotated[int, Field(ge=0), WHOLE] | None = Field(
-        default=None, description="A number that random weights are made from when it starts, instead of `weights`."
+        default=None,
+        description=(
+            "A number that random weights are made from when it starts, instead of `weights`."
+        ),
     )
     weights: File | None = Field(default=None, description=WEIGHTS)
     context: Annotated[int, Field(ge=1, description=CONTEXT), WHOLE] = 4096
@@ -50,28 +66,37 @@ class Options(BaseModel):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.seed is None) == (self.weights is None):
-            raise ValueError("give either weights (a GGUF file) or seed (a number that random weights are made from)")
+            raise ValueError(
+                "give either weights (a GGUF file) or seed (a number that random weights are made"
+                " from)"
+            )
         return self
 
     def setup(self) -> Setup:
         """Return what every engine of this protocol is described by."""
         random = () if self.seed is None else ("--random-weights", str(self.seed))
         return Setup(
-            program=(sys.executable, str(SERVER), *random), code=_code(), weights=self.weights or f"weights-{self.seed}.gguf",
-            context=self.context, parallel=self.parallel, slots=self.slots, budget=self.slots_budget, args=self.args,
+            program=(sys.executable, str(SERVER), *random), code=_code(),
+            weights=self.weights or f"weights-{self.seed}.gguf", context=self.context,
+            parallel=self.parallel, slots=self.slots, budget=self.slots_budget, args=self.args,
             made_from=random, key=self.key, env=self.env,
         )  # fmt: skip
 
 
 def command(options: Options, model_name: str, port: int, gpus: Sequence[int] = ()) -> Command:
-    """Return what the embedded engine is started with. Pure but for where Python and this package are installed."""
+    """Return what the embedded engine is started with.
+
+    Pure but for where Python and this package are installed.
+    """
     return launch_config.command(options.setup(), model_name, port, gpus)
 
 
 class Driver(LlamaEngine):
     """Look at and use one embedded engine."""
 
-    def __init__(self, options: Options, model: ModelSpec, access: Access, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, options: Options, model: ModelSpec, access: Access, wall: Callable[[], float]
+    ) -> None:
         """Use the host behind `access`; `wall` tells seconds since the epoch."""
         super().__init__(options.setup(), model, access, wall)
 

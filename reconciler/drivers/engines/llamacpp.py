@@ -1,7 +1,8 @@
 """Run llama.cpp's `llama-server`.
 
-Flags and routes as measured on llama-server 0.6.0-dev, b10068, b10092 and b10434 (docs/engines.md). Needs slots that say
-`is_processing` (b4027, October 2024) and, to know what they hold, `n_prompt_tokens` (b9294, May 2026).
+Flags and routes as measured on llama-server 0.6.0-dev, b10068, b10092 and b10434 (docs/engines.md).
+Needs slots that say `is_processing` (b4027, October 2024) and, to know what they hold,
+`n_prompt_tokens` (b9294, May 2026).
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ from reconciler.drivers.engines.llama import import_flags, launch_config
 from reconciler.drivers.engines.llama.engine import LlamaEngine
 from reconciler.drivers.engines.llama.environment import Env
 from reconciler.drivers.engines.llama.launch_config import Setup
-from reconciler.drivers.engines.llama.option_types import CONTEXT, WEIGHTS, Args, Budget, File, FolderOfOne, Key, Parallel
+from reconciler.drivers.engines.llama.option_types import (
+    CONTEXT,
+    WEIGHTS,
+    Args,
+    Budget,
+    File,
+    FolderOfOne,
+    Key,
+    Parallel,
+)
 from reconciler.model.quantity import WHOLE
 from reconciler.model.spec import Capabilities, Command, ModelSpec
 
@@ -33,7 +43,9 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    binary: File = Field(default="llama-server", description="The program: a name on the PATH, or a path.")
+    binary: File = Field(
+        default="llama-server", description="The program: a name on the PATH, or a path."
+    )
     weights: File = Field(description=WEIGHTS)
     context: Annotated[int, Field(ge=1), WHOLE] | None = Field(
         default=None, description=f"{CONTEXT} Without it, the model's own."
@@ -75,6 +87,8 @@ def adopted(server: Server) -> ImportedFlags:
 class Driver(LlamaEngine):
     """Look at and use one llama-server."""
 
-    def __init__(self, options: Options, model: ModelSpec, access: Access, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, options: Options, model: ModelSpec, access: Access, wall: Callable[[], float]
+    ) -> None:
         """Use the host behind `access`; `wall` tells seconds since the epoch."""
         super().__init__(options.setup(), model, access, wall)

@@ -24,14 +24,19 @@ HOST_MEMORY = Gpu(cards=(Card(name="the host's memory", total=0, free=0, unified
 class Driver:
     """Read which accelerators a host has, and their memory where somebody can read it."""
 
-    def __init__(self, options: Options, access: AccessReader, nvml: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self, options: Options, access: AccessReader, nvml: Callable[[], Any] | None = None
+    ) -> None:
         """Use a host; `nvml` loads NVIDIA's library."""
         self.options = options
         self._access = access
         self._nvidia = nvidia.Driver(options, access, nvml)
 
     async def gpu(self) -> Fact[Gpu]:
-        """Return nothing to look after when no device node exists. Source: nodes under /dev, then as kind `nvidia`."""
+        """Return nothing to look after when no device node exists.
+
+        Source: nodes under /dev, then as kind `nvidia`.
+        """
         (fact,) = await self._access.ask([AskGpus()])
         if isinstance(fact, Unknown):
             return fact
@@ -44,6 +49,6 @@ class Driver:
         if self.options.memory == "unified":
             return await nvidia.with_host_memory(HOST_MEMORY, self._access)
         return Unknown(
-            f"found {', '.join(nodes)}, whose memory cannot be read yet; `gpu: {{kind: auto, memory: unified}}` counts the "
-            f"host's memory in its place, {LAST_RESORT}"
+            f"found {', '.join(nodes)}, whose memory cannot be read yet; `gpu: {{kind: auto,"
+            f" memory: unified}}` counts the host's memory in its place, {LAST_RESORT}"
         )

@@ -33,10 +33,17 @@ READ_SECONDS = 20.0
 
 LAST_RESORT = "`gpu: none` starts models without checking memory"
 ADVICE = {
-    "LIBRARY_NOT_FOUND": "libnvidia-ml.so.1 is not here; install the NVIDIA driver, in a container its `utility` part",
+    "LIBRARY_NOT_FOUND": (
+        "libnvidia-ml.so.1 is not here; install the NVIDIA driver, in a container its `utility`"
+        " part"
+    ),
     "DRIVER_NOT_LOADED": "run `modprobe nvidia` or reboot; if that fails, `dmesg` says why",
-    "LIB_RM_VERSION_MISMATCH": "the driver was updated under the running one; reboot, or reload its module",
-    "GPU_IS_LOST": "the card does not answer its bus any more; `dmesg` says why, a reboot brings it back",
+    "LIB_RM_VERSION_MISMATCH": (
+        "the driver was updated under the running one; reboot, or reload its module"
+    ),
+    "GPU_IS_LOST": (
+        "the card does not answer its bus any more; `dmesg` says why, a reboot brings it back"
+    ),
     "RESET_REQUIRED": "run `nvidia-smi --gpu-reset`, or reboot",
     "NO_PERMISSION": "let this user open /dev/nvidia*",
 }
@@ -49,14 +56,19 @@ class Options(BaseModel):
 
     memory: Literal["card", "unified"] = Field(
         default="card",
-        description="card: its own, or the host's where its driver says that it has none; unified: the host's (MemAvailable).",
+        description=(
+            "card: its own, or the host's where its driver says that it has none; unified: the"
+            " host's (MemAvailable)."
+        ),
     )
 
 
 class Driver:
     """Read the memory of every NVIDIA card, and who holds it."""
 
-    def __init__(self, options: Options, access: AccessReader, nvml: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self, options: Options, access: AccessReader, nvml: Callable[[], Any] | None = None
+    ) -> None:
         """Use a host; `nvml` loads the library, which costs time and is done at the first look."""
         self.options = options
         self._access = access
@@ -64,7 +76,10 @@ class Driver:
         self._cards = AbandonedThread(self._look)
 
     async def gpu(self) -> Fact[Gpu]:
-        """Return every card. Source: NVML or nvidia-smi; /proc/meminfo for a card that has no memory of its own."""
+        """Return every card.
+
+        Source: NVML or nvidia-smi; /proc/meminfo for a card that has no memory of its own.
+        """
         fact = await (self._asked_here() if self._access.here else self._asked_there())
         if isinstance(fact, Unknown) or not any(card.unified for card in fact.value.cards):
             return fact
@@ -74,7 +89,10 @@ class Driver:
         try:
             return await self._cards.answer(READ_SECONDS)
         except TimeoutError:
-            return Unknown("the NVIDIA driver does not answer; if `nvidia-smi` hangs too, `dmesg` says why, and a reboot ends it")
+            return Unknown(
+                "the NVIDIA driver does not answer; if `nvidia-smi` hangs too, `dmesg` says why,"
+                " and a reboot ends it"
+            )
 
     async def _asked_there(self) -> Fact[Gpu]:
         (fact,) = await self._access.ask([AskNvidia()])
@@ -86,10 +104,16 @@ class Driver:
         try:
             return Known(Gpu(cards=tuple(self._card_there(one) for one in found)))
         except ValidationError as error:
-            return Unknown(f"the host's list of cards cannot be understood: {error.error_count()} of its fields are wrong")
+            return Unknown(
+                f"the host's list of cards cannot be understood: {error.error_count()} of its"
+                " fields are wrong"
+            )
 
     def _card_there(self, found: JsonValue) -> Card:
-        """Return a card as the host told of it; one without memory of its own says 0 bytes. Raise ValidationError."""
+        """Return a card as the host told of it; one without memory of its own says 0 bytes.
+
+        Raise ValidationError.
+        """
         told = found if isinstance(found, dict) else {}
         unified = self.options.memory == "unified" or told.get("total") is None
         own = {"total": 0, "free": 0} if unified else {}
@@ -100,7 +124,9 @@ class Driver:
         try:
             nvml = self._nvml()
         except ImportError:
-            return Unknown(f"the Python package nvidia-ml-py is not installed beside reconciler; {LAST_RESORT}")
+            return Unknown(
+                f"the Python package nvidia-ml-py is not installed beside reconciler; {LAST_RESORT}"
+            )
         asked = "NVIDIA's driver"
         try:
             nvml.nvmlInit()
@@ -114,7 +140,9 @@ class Driver:
         except nvml.NVMLError as error:
             return Unknown(f"{asked} says {error}: {_advice(nvml, error)}; {LAST_RESORT}")
         if not cards:
-            return Unknown(f"NVIDIA's driver finds no card; `nvidia-smi` and `dmesg` say more; {LAST_RESORT}")
+            return Unknown(
+                f"NVIDIA's driver finds no card; `nvidia-smi` and `dmesg` say more; {LAST_RESORT}"
+            )
         return Known(Gpu(cards=tuple(cards)))
 
 
@@ -124,10 +152,17 @@ async def with_host_memory(gpu: Gpu, access: AccessReader) -> Fact[Gpu]:
     if isinstance(fact, Unknown):
         return fact
     memory = {"total": fact.value["memory_total"], "free": fact.value["memory_available"]}
-    return Known(Gpu(cards=tuple(card.model_copy(update=memory) if card.unified else card for card in gpu.cards)))
+    return Known(
+        Gpu(
+            cards=tuple(
+                card.model_copy(update=memory) if card.unified else card for card in gpu.cards
+            )
+        )
+    )
 
 
-def _card(nvml: Any, index: int, *, unified: bool) -> Card:  # noqa: ANN401 - the library comes without types
+# The library comes without types.
+def _card(nvml: Any, index: int, *, unified: bool) -> Card:  # noqa: ANN401
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     total = free = 0
     if not unified:
@@ -148,7 +183,10 @@ def _card(nvml: Any, index: int, *, unified: bool) -> Card:  # noqa: ANN401 - th
 
 
 def _holders(nvml: Any, handle: Any) -> tuple[Holder, ...]:  # noqa: ANN401 - as above
-    """Return who computes and who draws, each process once; nobody where the driver does not say."""
+    """Return who computes and who draws, each process once.
+
+    Nobody where the driver does not say.
+    """
     held: dict[int, int | None] = {}
     computes = set()
     for what in ("Compute", "Graphics"):
@@ -156,15 +194,25 @@ def _holders(nvml: Any, handle: Any) -> tuple[Holder, ...]:  # noqa: ANN401 - as
             held[process.pid] = max(held.get(process.pid) or 0, process.usedGpuMemory or 0) or None
             computes |= {process.pid} if what == "Compute" else set()
     return tuple(
-        Holder(pid=pid, name=_name(nvml, pid), bytes=size, draws=pid not in computes) for pid, size in sorted(held.items())
+        Holder(pid=pid, name=_name(nvml, pid), bytes=size, draws=pid not in computes)
+        for pid, size in sorted(held.items())
     )
 
 
 def _processes(nvml: Any, what: str, handle: Any) -> list[Any]:  # noqa: ANN401 - as above
-    """Return the processes of a card; drivers before 510 know only the second version of the question."""
+    """Return the processes of a card.
+
+    Drivers before 510 know only the second version of the question.
+    """
     for version in ("v3", "v2"):
-        with suppress(nvml.NVMLError_FunctionNotFound, nvml.NVMLError_NotSupported, nvml.NVMLError_NoPermission):
-            found: list[Any] = getattr(nvml, f"nvmlDeviceGet{what}RunningProcesses_{version}")(handle)
+        with suppress(
+            nvml.NVMLError_FunctionNotFound,
+            nvml.NVMLError_NotSupported,
+            nvml.NVMLError_NoPermission,
+        ):
+            found: list[Any] = getattr(nvml, f"nvmlDeviceGet{what}RunningProcesses_{version}")(
+                handle
+            )
             return found
     return []
 
@@ -177,5 +225,9 @@ def _name(nvml: Any, pid: int) -> str:  # noqa: ANN401 - as above
 
 
 def _advice(nvml: Any, error: Any) -> str:  # noqa: ANN401 - as above
-    said = (advice for name, advice in ADVICE.items() if getattr(nvml, f"NVML_ERROR_{name}") == error.value)
+    said = (
+        advice
+        for name, advice in ADVICE.items()
+        if getattr(nvml, f"NVML_ERROR_{name}") == error.value
+    )
     return next(said, "`nvidia-smi` and `dmesg` say more")

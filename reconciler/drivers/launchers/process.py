@@ -24,7 +24,8 @@ CAPABILITIES = Capabilities(keeps_conversations=True)
 AGAIN_SECONDS = 5.0
 KILL_SECONDS = 10.0
 SCRUB = ("LLAMA_",)
-"""What llama.cpp's programs hear from an environment: flags, a key, and that they are the child of a router (b10434, b11549)."""
+"""What llama.cpp's programs hear from an environment: flags, a key, and that they are the child of
+a router (b10434, b11549)."""
 
 KEEP = ("LLAMA_CACHE", "LLAMA_OFFLINE")
 """What of it says nothing but where downloads are kept, and that there are to be none."""
@@ -39,7 +40,10 @@ class Options(BaseModel):
 
 
 class Driver:
-    """Launch processes on the host behind `access`; each model has the directory `models/MODEL` there."""
+    """Launch processes on the host behind `access`.
+
+    Each model has the directory `models/MODEL` there.
+    """
 
     needs_definition = False
 
@@ -55,7 +59,9 @@ class Driver:
         try:
             return Known(_UNITS.validate_python(fact.value["units"]))
         except ValidationError as error:
-            return Unknown(f"the host's units cannot be understood: {error.error_count()} fields are wrong")
+            return Unknown(
+                f"the host's units cannot be understood: {error.error_count()} fields are wrong"
+            )
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
         """Return the program that would be started, or the script it runs when that is what is wrong or newer.
@@ -75,12 +81,16 @@ class Driver:
         """Return what the program says of its command line. Source: its `--help`."""
         programs = _programs(model)
         words = model.command.argv[len(programs) :]
-        (fact,) = await self._access.ask([AskFlags(program=tuple(programs), words=words, env=model.command.env)])
+        (fact,) = await self._access.ask(
+            [AskFlags(program=tuple(programs), words=words, env=model.command.env)]
+        )
         return fact if isinstance(fact, Unknown) else Known(Flags.model_validate(fact.value))
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """Return the last lines that the unit wrote, or those since `after`."""
-        (fact,) = await self._access.ask([AskTail(path=f"{_directory(model_name)}/log", lines=lines, after=after)])
+        (fact,) = await self._access.ask(
+            [AskTail(path=f"{_directory(model_name)}/log", lines=lines, after=after)]
+        )
         if isinstance(fact, Unknown):
             return fact
         try:
@@ -89,7 +99,10 @@ class Driver:
             return Unknown(f"the log of {model_name} cannot be understood")
 
     async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
-        """Start the unit with its mark, in its own directory; raise DriverError, or Declined without its secrets."""
+        """Start the unit with its mark, in its own directory.
+
+        Raise DriverError, or Declined without its secrets.
+        """
         directory = model.directory
         return await self._access.act(
             Spawn(
@@ -100,7 +113,8 @@ class Driver:
                 keep=KEEP,
                 directory=directory,
                 folders=tuple(
-                    f"{directory}/{folder}" if not folder.startswith("/") else folder for folder in model.command.folders
+                    f"{directory}/{folder}" if not folder.startswith("/") else folder
+                    for folder in model.command.folders
                 ),
                 log=f"{directory}/log",
             )
@@ -108,7 +122,9 @@ class Driver:
 
     async def stop(self, unit: Unit, grace: float) -> Evidence:
         """End the unit and its group: TERM, `grace` seconds, TERM, KILL; raise DriverError when somebody is left."""
-        return await self._access.act(StopProcess(identity=unit.identity, grace=grace, again=AGAIN_SECONDS, kill=KILL_SECONDS))
+        return await self._access.act(
+            StopProcess(identity=unit.identity, grace=grace, again=AGAIN_SECONDS, kill=KILL_SECONDS)
+        )
 
 
 def _directory(model_name: str) -> str:

@@ -1,7 +1,7 @@
 """Start and stop services of systemd that exist already: their unit files, and so their command lines, are the operator's.
 
-Such a service carries no mark. That it is a model's is what the model's definition says, and it runs as defined unless
-one of its unit files is newer than its process.
+Such a service carries no mark. That it is a model's is what the model's definition says, and it
+runs as defined unless one of its unit files is newer than its process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from reconciler.ports import Access, Evidence
 
 CAPABILITIES = Capabilities()
-"""Conversations are not kept: what a saved slot depends on stands in a command line that is not ours."""
+"""Conversations are not kept: what a saved slot depends on stands in a command line that is not
+ours."""
 
 AGAIN_SECONDS = 5.0
 KILL_SECONDS = 10.0
@@ -37,9 +38,13 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     unit: str | None = Field(
-        default=None, pattern=r"^[A-Za-z0-9:_.@\\-]+\.service$", description="The service; MODEL.service unless it is named."
+        default=None,
+        pattern=r"^[A-Za-z0-9:_.@\\-]+\.service$",
+        description="The service; MODEL.service unless it is named.",
     )
-    scope: Literal["system", "user"] = Field(default="system", description="Whose systemd knows it.")
+    scope: Literal["system", "user"] = Field(
+        default="system", description="Whose systemd knows it."
+    )
 
 
 class _Running(Value):
@@ -75,9 +80,12 @@ class Driver:
         self._models = models
 
     async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
-        """Return every service of the models that runs, or that systemd means to start again. Source: systemctl show.
+        """Return every service of the models that runs, or that systemd means to start again.
 
-        A service that only a former definition names is its model's still, and runs another definition than the wanted one.
+        Source: systemctl show.
+
+        A service that only a former definition names is its model's still, and runs another
+        definition than the wanted one.
         """
         shared = _shared(self._models)
         if shared:
@@ -87,10 +95,18 @@ class Driver:
         if isinstance(seen, Unknown):
             return seen
         pairs = zip(named, seen.value, strict=True)
-        return Known(tuple(_unit(model, one.unit, model in self._models) for model, one in pairs if one.unit is not None))
+        return Known(
+            tuple(
+                _unit(model, one.unit, model in self._models)
+                for model, one in pairs
+                if one.unit is not None
+            )
+        )
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
-        """Return the program that the service runs, as new as its newest file; or why the service cannot be started.
+        """Return the program that the service runs, as new as its newest file.
+
+        Or why the service cannot be started.
 
         A service has its own key; but where ours cannot be read, nobody could see whether it works.
         """
@@ -107,7 +123,9 @@ class Driver:
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
         """Return the last lines that the service wrote to the journal since it was started last, or those since `after`."""
         service = next(_service_of(model) for model in self._models if model.name == model_name)
-        (fact,) = await self._access.ask([AskServiceLog(**service.model_dump(), lines=lines, after=after)])
+        (fact,) = await self._access.ask(
+            [AskServiceLog(**service.model_dump(), lines=lines, after=after)]
+        )
         if isinstance(fact, Unknown):
             return fact
         try:
@@ -115,22 +133,36 @@ class Driver:
         except ValidationError:
             return Unknown(f"the journal of {service.name} cannot be understood")
 
-    async def start(self, model: ModelSpec, mark: Mark) -> Evidence:  # noqa: ARG002 - a service is told nothing
+    # A service is told nothing.
+    async def start(self, model: ModelSpec, mark: Mark) -> Evidence:  # noqa: ARG002
         """Start the service; raise DriverError."""
         return await self._access.act(StartService(**_service_of(model).model_dump()))
 
     async def stop(self, unit: Unit, grace: float) -> Evidence:
-        """End the service: as its unit says, KILL for what is left after `grace` seconds and some; raise DriverError."""
+        """End the service: as its unit says, KILL for what is left after `grace` seconds and some.
+
+        Raise DriverError.
+        """
         service, grace = _service(unit.launcher, unit.mark.model), grace + AGAIN_SECONDS
-        return await self._access.act(StopService(**service.model_dump(), identity=unit.identity, grace=grace, kill=KILL_SECONDS))
+        return await self._access.act(
+            StopService(
+                **service.model_dump(), identity=unit.identity, grace=grace, kill=KILL_SECONDS
+            )
+        )
 
     async def _seen(self, models: Sequence[ModelSpec]) -> Fact[tuple[_Seen, ...]]:
-        (fact,) = await self._access.ask([AskServices(services=tuple(_service_of(model) for model in models))])
+        (fact,) = await self._access.ask(
+            [AskServices(services=tuple(_service_of(model) for model in models))]
+        )
         if isinstance(fact, Unknown):
             return fact
         try:
-            seen = {(one.name, one.scope): one for one in _SEEN.validate_python(fact.value["services"])}
-            return Known(tuple(seen[service.name, service.scope] for service in map(_service_of, models)))
+            seen = {
+                (one.name, one.scope): one for one in _SEEN.validate_python(fact.value["services"])
+            }
+            return Known(
+                tuple(seen[service.name, service.scope] for service in map(_service_of, models))
+            )
         except (ValidationError, KeyError):
             return Unknown("the host's services cannot be understood")
 
@@ -159,12 +191,16 @@ def _shared(models: Sequence[ModelSpec]) -> str:
         other = first.setdefault(_service_of(model), model.name)
         if other != model.name:
             name = _service_of(model).name
-            return f"{other} and {model.name} are both the service {name}; give each its own with unit: in inventory.yaml"
+            return (
+                f"{other} and {model.name} are both the service {name}; give each its own with"
+                " unit: in inventory.yaml"
+            )
     return ""
 
 
 def _unit(model: ModelSpec, running: _Running, is_wanted: bool) -> Unit:
-    # Any other digest of this version says that the definition changed, and the planner starts the service again.
+    # Any other digest of this version says that the definition changed, and the planner starts the
+    # service again.
     is_current = is_wanted and not running.outdated
     digest = model.digest if is_current else f"{model.digest.rpartition(':')[0]}:{'0' * 16}"
     mark = Mark(controller="", model=model.name, digest=digest, port=model.port)

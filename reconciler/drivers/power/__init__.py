@@ -1,4 +1,6 @@
-"""Power drivers: what can wake a host, send it down, tell how it is, or cut it. One file is one kind.
+"""Power drivers: what can wake a host, send it down, tell how it is, or cut it.
+
+One file is one kind.
 
 Made by the catalog; put together to one `ports.Power` by host_power.
 """

@@ -35,9 +35,12 @@ class Driver:
         self._access = reach.host
 
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
-        """Ask it to go down; raise Declined with the host's own words, DriverError when nobody can say whether it heard.
+        """Ask it to go down.
 
-        A host that hangs up meanwhile has heard: it ends the sessions of everybody before it is down.
+        Raise Declined with the host's own words, DriverError when nobody can say whether it heard.
+
+        A host that hangs up meanwhile has heard: it ends the sessions of everybody before it is
+        down.
         """
         try:
             evidence = await self._access.act(SendDown(way=way))

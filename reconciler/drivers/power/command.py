@@ -1,8 +1,9 @@
 """Run programs that an operator names: argument lists, never a shell, on the controller or on a host of the inventory.
 
-Ending with 0 says that what was asked for was accepted. Another code says that it was not and that nothing happened; 255, with
-which ssh says that its connection broke, and a signal say nothing. `state` says on by 0, off by 1 and suspended by 3; one that
-wrote to stderr alone has failed, whatever it ended with, because programs that crash end with 1. Source: ssh(1) of OpenSSH 9.2,
+Ending with 0 says that what was asked for was accepted. Another code says that it was not and that
+nothing happened; 255, with which ssh says that its connection broke, and a signal say nothing.
+`state` says on by 0, off by 1 and suspended by 3; one that wrote to stderr alone has failed,
+whatever it ended with, because programs that crash end with 1. Source: ssh(1) of OpenSSH 9.2,
 exit(3).
 """
 
@@ -48,28 +49,43 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     wake: Words | None = Field(
-        default=None, description="A program and its words that bring the host up; run again every 10 s until it answers."
+        default=None,
+        description=(
+            "A program and its words that bring the host up; run again every 10 s until it answers."
+        ),
     )
     stop: Words | None = Field(
-        default=None, description="One that shuts the host down; ending with 0 says that this was accepted."
+        default=None,
+        description="One that shuts the host down; ending with 0 says that this was accepted.",
     )
     state: Words | None = Field(
         default=None,
-        description="One that ends with 0 while the host is on, 1 while it is off, 3 while it is suspended; others cannot tell.",
+        description=(
+            "One that ends with 0 while the host is on, 1 while it is off, 3 while it is suspended;"
+            " others cannot tell."
+        ),
     )
     cut: Words | None = Field(default=None, description="One that takes the power away.")
-    seconds: Annotated[float, Field(gt=0, le=600)] = Field(default=30.0, description="How long each may take.")
+    seconds: Annotated[float, Field(gt=0, le=600)] = Field(
+        default=30.0, description="How long each may take."
+    )
     via: HostThere | None = Field(
-        default=None, description="A host of the inventory that runs them; by default the controller does."
+        default=None,
+        description="A host of the inventory that runs them; by default the controller does.",
     )
     env: dict[Name, Secret] = Field(
         default={},
-        description="Secrets for their environment, by variable; the words of a program are readable for everybody there.",
+        description=(
+            "Secrets for their environment, by variable; the words of a program are readable for"
+            " everybody there."
+        ),
     )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        given = [words for words in (self.wake, self.stop, self.state, self.cut) if words is not None]
+        given = [
+            words for words in (self.wake, self.stop, self.state, self.cut) if words is not None
+        ]
         if not given:
             raise ValueError("give at least one of `wake`, `stop`, `state` and `cut`")
         return self
@@ -96,7 +112,10 @@ class Ran(NamedTuple):
     def __str__(self) -> str:
         """Return how it ended, with its last lines."""
         end = f"ended with {self.code}" if self.code >= 0 else f"was ended by signal {-self.code}"
-        return f"`{self.program}` {end}: {' / '.join((self.err or self.out)[-LAST_LINES:]) or 'it wrote nothing'}"
+        return (
+            f"`{self.program}` {end}:"
+            f" {' / '.join((self.err or self.out)[-LAST_LINES:]) or 'it wrote nothing'}"
+        )
 
 
 class Driver:
@@ -127,7 +146,11 @@ class Driver:
         except DriverError as error:
             return Reason(f"`{program}` could not wake {self._host} again: {error.message}")
         problem = await self._lacks(program)
-        return Reason(f"`{program}` could not wake {self._host} again: {problem}") if problem else Reason()
+        return (
+            Reason(f"`{program}` could not wake {self._host} again: {problem}")
+            if problem
+            else Reason()
+        )
 
     async def _lacks(self, program: str) -> str:
         """Return why a program cannot be run, empty when it can."""
@@ -169,7 +192,10 @@ class Driver:
         return _evidence(ran)
 
     async def _ran(self, words: tuple[str, ...] | None) -> Ran:
-        """Return what came of running these words; raise Declined where they were not run, DriverError."""
+        """Return what came of running these words.
+
+        Raise Declined where they were not run, DriverError.
+        """
         if words is None:
             raise Declined(f"no program is given for this by the inventory of {self._host}")
         env = self._secrets()
@@ -187,7 +213,9 @@ class Driver:
 
 def _lines(text: str, env: dict[str, str]) -> list[str]:
     """Return the lines of a text that say something, with every line of a secret hidden."""
-    hidden = {line for value in env.values() for line in (value, *value.splitlines()) if line.strip()}
+    hidden = {
+        line for value in env.values() for line in (value, *value.splitlines()) if line.strip()
+    }
     for line in sorted(hidden, key=len, reverse=True):
         text = text.replace(line, "***")
     return [line.strip()[:LINE] for line in text.splitlines() if line.strip()]

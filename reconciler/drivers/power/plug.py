@@ -1,8 +1,8 @@
 """Switch a host's socket, and tell from what it draws whether the host is on.
 
-Switching on brings up a host whose BIOS powers it on when power returns ("AC restore: power on"), and no other. A plug that is
-on already wakes nobody. What a meter says is 1 to 10 s old: a plug that accepts an order is asked, never believed.
-Sources: each dialect names its own.
+Switching on brings up a host whose BIOS powers it on when power returns ("AC restore: power on"),
+and no other. A plug that is on already wakes nobody. What a meter says is 1 to 10 s old: a plug
+that accepts an order is asked, never believed. Sources: each dialect names its own.
 """
 
 from __future__ import annotations
@@ -49,10 +49,12 @@ class Driver:
     """Use one plug."""
 
     seconds: ClassVar[float] = 15.0
-    """How long one answer may take: Home Assistant waits for up to 10 s for a plug before it answers."""
+    """How long one answer may take: Home Assistant waits for up to 10 s for a plug before it
+    answers."""
 
     rest: ClassVar[float] = 10.0
-    """How long power stays away before it returns, or the host may not notice that it was gone: power supplies store some."""
+    """How long power stays away before it returns, or the host may not notice that it was gone:
+    power supplies store some."""
 
     boot: ClassVar[float] = 300.0
     """How long a host whose plug this driver has switched on may take to answer."""
@@ -64,9 +66,12 @@ class Driver:
         self._switched_on = float("-inf")
 
     async def wake(self) -> Evidence:
-        """Give the host power that it did not have; raise DriverError when the plug cannot be asked, or nobody can say.
+        """Give the host power that it did not have.
 
-        A host that went down leaves its plug on. While its meter shows that it is down, the plug is switched off for a while.
+        Raise DriverError when the plug cannot be asked, or nobody can say.
+
+        A host that went down leaves its plug on. While its meter shows that it is down, the plug is
+        switched off for a while.
         """
         try:
             with self._outlet() as outlet:
@@ -80,7 +85,10 @@ class Driver:
         if reading.on and anyio.current_time() - self._switched_on < self.boot:
             return "nothing: it was switched on a moment ago"
         if reading.on and not self._is_down(reading):
-            raise DriverError(f"it is on already, and nothing shows that {self._host} is down; its power button brings it up")
+            raise DriverError(
+                f"it is on already, and nothing shows that {self._host} is down; its power button"
+                " brings it up"
+            )
         if reading.on:
             await outlet.switch(False)
         await anyio.sleep(self.rest)
@@ -94,11 +102,14 @@ class Driver:
             with self._outlet() as outlet:
                 reading = await outlet.read()
         except DriverError as error:
-            return Reason(f"whether {self._plug} could wake {self._host} again is not known: {error.message}")
+            return Reason(
+                f"whether {self._plug} could wake {self._host} again is not known: {error.message}"
+            )
         if reading.watts is not None:
             return Reason()
         return Reason(
-            f"{self._plug} has no meter, so it could never tell that {self._host} is down and may lose its power to wake again"
+            f"{self._plug} has no meter, so it could never tell that {self._host} is down and may"
+            " lose its power to wake again"
         )
 
     def _is_down(self, reading: Reading) -> bool:
@@ -111,7 +122,9 @@ class Driver:
             with self._outlet() as outlet:
                 reading = await outlet.read()
         except DriverError as error:
-            return Unknown(f"{self._plug} does not say whether {self._host} has power: {error.message}")
+            return Unknown(
+                f"{self._plug} does not say whether {self._host} has power: {error.message}"
+            )
         return Known(self._judged(reading))
 
     async def cut(self) -> Evidence:
@@ -124,8 +137,17 @@ class Driver:
         return {"plug": self.options.address, "asked": "off"}
 
     def _failed(self, way: Literal["on", "off"], error: DriverError) -> DriverError:
-        """Return what came of an order; what was declined stays declined, and who is barred stays barred."""
-        kind = Barred if isinstance(error, Barred) else Declined if isinstance(error, Declined) else DriverError
+        """Return what came of an order.
+
+        What was declined stays declined, and who is barred stays barred.
+        """
+        kind = (
+            Barred
+            if isinstance(error, Barred)
+            else Declined
+            if isinstance(error, Declined)
+            else DriverError
+        )
         return kind(f"{self._plug} could not be switched {way}: {error.message}")
 
     @property
@@ -135,10 +157,15 @@ class Driver:
 
     @contextmanager
     def _outlet(self) -> Iterator[Outlet]:
-        """Give the plug, with its password read anew; raise Barred where that is refused, or was a moment ago."""
+        """Give the plug, with its password read anew.
+
+        Raise Barred where that is refused, or was a moment ago.
+        """
         options = self.options
         password = None if options.password is None else secret.read(options.password)
-        refused = self._refusals.showing(Account(self._host, options.address, options.user), password or "")
+        refused = self._refusals.showing(
+            Account(self._host, options.address, options.user), password or ""
+        )
         try:
             yield DIALECTS[options.dialect](options, password, self.seconds)
         except Barred as error:
@@ -157,4 +184,6 @@ class Driver:
         else:
             known = "is on and measures nothing" if reading.on else "does not say whether it is on"
             words = f"{known}: {reading.doubt}" if reading.doubt else known
-        return Testimony(state=state, words=f"{self._plug} {words}", watts=watts, watt_hours=reading.watt_hours)
+        return Testimony(
+            state=state, words=f"{self._plug} {words}", watts=watts, watt_hours=reading.watt_hours
+        )

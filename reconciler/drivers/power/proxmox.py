@@ -1,7 +1,8 @@
 """Power a guest of Proxmox VE, or one of its nodes, through the API of the cluster.
 
-For a guest the token needs VM.PowerMgmt and VM.Audit at it (the role PVEVMUser); for a node Sys.PowerMgmt at it and Sys.Audit
-at /. Source: the API of Proxmox VE 8.2 to 9, https://pve.proxmox.com/pve-docs/api-viewer; the client proxmoxer 2.3 agrees.
+For a guest the token needs VM.PowerMgmt and VM.Audit at it (the role PVEVMUser); for a node
+Sys.PowerMgmt at it and Sys.Audit at /. Source: the API of Proxmox VE 8.2 to 9,
+https://pve.proxmox.com/pve-docs/api-viewer; the client proxmoxer 2.3 agrees.
 """
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ _NODE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 
 
 def _address(text: str) -> str:
-    found = endpoint(text, 'a name or address, and a port when it is not 8006, such as "pve1.lan" or "https://[fd00::1]:443"')
+    found = endpoint(
+        text,
+        'a name or address, and a port when it is not 8006, such as "pve1.lan" or'
+        ' "https://[fd00::1]:443"',
+    )
     return found.place if found.port else f"{found.host}:{PORT}"
 
 
@@ -65,25 +70,40 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: Annotated[str, AfterValidator(_address)] = Field(
-        description='Where the API is, such as "pve1.lan", with a port when that is not 8006. To wake a node, another node.'
+        description=(
+            'Where the API is, such as "pve1.lan", with a port when that is not 8006. To wake a'
+            " node, another node."
+        )
     )
-    token: Annotated[str, AfterValidator(_token)] = Field(description='Who asks: "USER@REALM!TOKENID".')
+    token: Annotated[str, AfterValidator(_token)] = Field(
+        description='Who asks: "USER@REALM!TOKENID".'
+    )
     secret: Secret = Field(description="Where the token's secret is.")
     guest: Annotated[int, Field(ge=100, le=999_999_999), WHOLE] | None = Field(
-        default=None, description="The number of the virtual machine or container that is the host, on whichever node it is."
+        default=None,
+        description=(
+            "The number of the virtual machine or container that is the host, on whichever node"
+            " it is."
+        ),
     )
     node: Annotated[str, AfterValidator(_node)] | None = Field(
         default=None, description="The name of the node that is the host, when it is no guest."
     )
     certificate: Annotated[str, Field(pattern="^/")] | None = Field(
         default=None,
-        description="The PEM file that its own certificate is checked against; a copy of a node's /etc/pve/pve-root-ca.pem.",
+        description=(
+            "The PEM file that its own certificate is checked against; a copy of a node's"
+            " /etc/pve/pve-root-ca.pem."
+        ),
     )
 
     @model_validator(mode="after")
     def _one_host(self) -> Self:
         if (self.guest is None) == (self.node is None):
-            raise ValueError("give either guest (the number of a virtual machine or container) or node (the name of a node)")
+            raise ValueError(
+                "give either guest (the number of a virtual machine or container) or node (the name"
+                " of a node)"
+            )
         return self
 
 
@@ -105,13 +125,24 @@ class Driver:
         self._patience = patience
 
     def _subject(self) -> Guest | ProxmoxNode:
-        """Return what is asked for; raise Declined where there is no secret, or Barred where it was refused a moment ago."""
+        """Return what is asked for.
+
+        Raise Declined where there is no secret, or Barred where it was refused a moment ago.
+        """
         options = self.options
-        showing = partial(self._refusals.showing, Account(self._host, options.address, options.token))
-        api = ProxmoxApi(
-            ProxmoxLogin(options.address, options.token, options.secret, options.certificate), showing, self._patience
+        showing = partial(
+            self._refusals.showing, Account(self._host, options.address, options.token)
         )
-        return ProxmoxNode(api, str(options.node)) if options.guest is None else Guest(api, options.guest)
+        api = ProxmoxApi(
+            ProxmoxLogin(options.address, options.token, options.secret, options.certificate),
+            showing,
+            self._patience,
+        )
+        return (
+            ProxmoxNode(api, str(options.node))
+            if options.guest is None
+            else Guest(api, options.guest)
+        )
 
     async def testimony(self) -> Fact[Testimony]:
         """Return how the cluster says that it is."""
@@ -129,10 +160,15 @@ class Driver:
         try:
             return await self._subject().wake_problem()
         except DriverError as error:
-            return Reason(f"whether Proxmox could wake {self._host} cannot be read: {error.message}")
+            return Reason(
+                f"whether Proxmox could wake {self._host} cannot be read: {error.message}"
+            )
 
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
-        """Ask it to shut down; raise Declined when that was refused, DriverError when nobody can say."""
+        """Ask it to shut down.
+
+        Raise Declined when that was refused, DriverError when nobody can say.
+        """
         if way == "suspend":
             raise Declined(f"Proxmox cannot suspend {self._host} so that it draws less power")
         return await self._subject().send_down()

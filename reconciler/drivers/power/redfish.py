@@ -1,7 +1,8 @@
 """Ask the BMC of a host by Redfish: to bring it up, to shut it down, to cut its power, and whether it is on.
 
-What the BMC accepts has not happened yet; its PowerState tells. GracefulShutdown is a press of the power button, which the host's
-system may ignore. Source: DMTF DSP0266 1.20 and ComputerSystem 1.22 (Reset, PowerState); tested with sushy-tools 2.2.0.
+What the BMC accepts has not happened yet; its PowerState tells. GracefulShutdown is a press of the
+power button, which the host's system may ignore. Source: DMTF DSP0266 1.20 and ComputerSystem 1.22
+(Reset, PowerState); tested with sushy-tools 2.2.0.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 CAPABILITIES = Capabilities(can_wake=True, can_shut_down=True, can_testify=True, can_cut=True)
 PACE_SECONDS = 2.0
-"""How often it is asked at most whether the host is on. A question logs in, and most have a log of logins."""
+"""How often it is asked at most whether the host is on. A question logs in, and most have a log of
+logins."""
 
 SYSTEMS = "/redfish/v1/Systems"
 SECONDS = 10.0
@@ -47,7 +49,11 @@ WAKING, DOWN, CUT = ("On", "ForceOn", PRESS), ("GracefulShutdown",), ("ForceOff"
 
 
 def _address(text: str) -> str:
-    return endpoint(text, 'the address of a BMC, such as "bmc1.lan", "10.0.0.9:8443" or "https://bmc1.lan" (https, always)').place
+    return endpoint(
+        text,
+        'the address of a BMC, such as "bmc1.lan", "10.0.0.9:8443" or "https://bmc1.lan" (https,'
+        " always)",
+    ).place
 
 
 class Options(BaseModel):
@@ -56,13 +62,20 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: Annotated[str, AfterValidator(_address)] = Field(
-        description='Where the BMC is, such as "bmc1.lan", "10.0.0.9:8443" or "https://bmc1.lan"; it is spoken to by https.'
+        description=(
+            'Where the BMC is, such as "bmc1.lan", "10.0.0.9:8443" or "https://bmc1.lan"; it is'
+            " spoken to by https."
+        )
     )
     user: str = Field(description="A user of the BMC, with the role Operator.")
     password: Secret = Field(description="Where that user's password is.")
-    system: str | None = Field(default=None, description="Which system it is, for a BMC that has several; an error names them.")
+    system: str | None = Field(
+        default=None,
+        description="Which system it is, for a BMC that has several; an error names them.",
+    )
     certificate: Annotated[str, Field(pattern=r"^/")] | None = Field(
-        default=None, description="A PEM file with the certificate that the BMC shows, if that is self-signed."
+        default=None,
+        description="A PEM file with the certificate that the BMC shows, if that is self-signed.",
     )
 
 
@@ -106,8 +119,13 @@ class _System(_Answer):
         return self.actions.reset
 
     def way(self, wanted: tuple[str, ...]) -> str | None:
-        """Return the first of some ways that the BMC allows; one that does not say may allow all."""
-        return next((one for one in wanted if self.reset.allowed is None or one in self.reset.allowed), None)
+        """Return the first of some ways that the BMC allows.
+
+        One that does not say may allow all.
+        """
+        return next(
+            (one for one in wanted if self.reset.allowed is None or one in self.reset.allowed), None
+        )
 
 
 class _Detail(_Answer):
@@ -143,10 +161,12 @@ class Driver:
         self.options = options
         self._host = reach.name
         self._refusals = reach.refusals
-        # All drivers of one BMC share it, those of the next pass too: each new one is a line in its log.
+        # All drivers of one BMC share it, those of the next pass too: each new one is a line in its
+        # log.
         place, certificate = options.address, options.certificate
         self._kept = reach.loop.one(
-            (PersistentConnection, place, certificate), lambda: PersistentConnection(certificate, reach.loop)
+            (PersistentConnection, place, certificate),
+            lambda: PersistentConnection(certificate, reach.loop),
         )
         self._path = ""
 
@@ -155,7 +175,11 @@ class Driver:
         return f"the BMC at {self.options.address}"
 
     async def wake(self) -> Evidence:
-        """Ask for power; raise DriverError when the BMC cannot be asked, or refuses and does not say that the host is on."""
+        """Ask for power.
+
+        Raise DriverError when the BMC cannot be asked, or refuses and does not say that the host is
+        on.
+        """
         session = self._session()
         system = await self._system(session)
         way = self._way(system, WAKING)
@@ -180,13 +204,19 @@ class Driver:
         return Reason()
 
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
-        """Press the power button; raise Declined when that did not happen, DriverError when nobody can say."""
+        """Press the power button.
+
+        Raise Declined when that did not happen, DriverError when nobody can say.
+        """
         if way == "suspend":
             raise Declined(f"{self._bmc} can shut {self._host} down, but cannot suspend it")
         return await self._take(DOWN)
 
     async def cut(self) -> Evidence:
-        """Take the power away; raise Declined when that did not happen, DriverError when nobody can say."""
+        """Take the power away.
+
+        Raise Declined when that did not happen, DriverError when nobody can say.
+        """
         return await self._take(CUT)
 
     async def testimony(self) -> Fact[Testimony]:
@@ -196,8 +226,12 @@ class Driver:
         except DriverError as error:
             return Unknown(error.message)
         if state is None:
-            return Unknown(f"{self._bmc} does not say whether {self._host} is on: its answer has no PowerState")
-        return Known(Testimony(state=STATES.get(state), words=f"{self._bmc} says PowerState {state}"))
+            return Unknown(
+                f"{self._bmc} does not say whether {self._host} is on: its answer has no PowerState"
+            )
+        return Known(
+            Testimony(state=STATES.get(state), words=f"{self._bmc} says PowerState {state}")
+        )
 
     async def _take(self, wanted: tuple[str, ...]) -> Evidence:
         try:
@@ -210,16 +244,29 @@ class Driver:
         return await self._reset(session, system, way)
 
     def _session(self) -> _Session:
-        """Return what shows who asks; raise Barred where that was refused a moment ago, DriverError without a password."""
+        """Return what shows who asks.
+
+        Raise Barred where that was refused a moment ago, DriverError without a password.
+        """
         password = secret.read(self.options.password)
-        refused = self._refusals.showing(Account(self._host, self.options.address, self.options.user), password)
+        refused = self._refusals.showing(
+            Account(self._host, self.options.address, self.options.user), password
+        )
         shown = f"{self.options.user}:{password}".encode()
-        headers = {"Authorization": f"Basic {b64encode(shown).decode()}", "Accept": "application/json"}
-        client = HttpClient(headers, certificate=self.options.certificate, follows=True, kept=self._kept)
+        headers = {
+            "Authorization": f"Basic {b64encode(shown).decode()}",
+            "Accept": "application/json",
+        }
+        client = HttpClient(
+            headers, certificate=self.options.certificate, follows=True, kept=self._kept
+        )
         return _Session(client, refused)
 
     async def _system(self, session: _Session) -> _System:
-        """Return the system as it is now; raise DriverError. Where it is was found once, unless it is no longer there."""
+        """Return the system as it is now; raise DriverError.
+
+        Where it is was found once, unless it is no longer there.
+        """
         self._path = self._path or self._pick(await self._get(session, SYSTEMS, _Systems))
         try:
             return await self._get(session, self._path, _System)
@@ -235,41 +282,59 @@ class Driver:
             return paths[0]
         names = ", ".join(one.name for one in systems.members) or "none"
         if wanted is None:
-            raise DriverError(f"{self._bmc} has not one system but these: {names}; `system:` says which one {self._host} is")
-        raise DriverError(f"{self._bmc} has no system {wanted}; `system:` of {self._host} may be one of: {names}")
+            raise DriverError(
+                f"{self._bmc} has not one system but these: {names}; `system:` says which one"
+                f" {self._host} is"
+            )
+        raise DriverError(
+            f"{self._bmc} has no system {wanted}; `system:` of {self._host} may be one of: {names}"
+        )
 
     def _way(self, system: _System, wanted: tuple[str, ...]) -> str:
         """Return how to ask the BMC; raise Declined when it offers no such thing."""
         way = system.way(wanted)
         if way is None:
             offered = ", ".join(system.reset.allowed or ()) or "nothing"
-            raise Declined(f"{self._bmc} does not offer {' or '.join(wanted)} for {self._host}, only {offered}")
+            raise Declined(
+                f"{self._bmc} does not offer {' or '.join(wanted)} for {self._host}, only {offered}"
+            )
         return way
 
     async def _get(self, session: _Session, path: str, kind: type[_AnswerT]) -> _AnswerT:
         try:
-            reply = await session.client.get(f"https://{self.options.address}{path}", self.seconds, SIZE_LIMIT)
+            reply = await session.client.get(
+                f"https://{self.options.address}{path}", self.seconds, SIZE_LIMIT
+            )
             return kind.model_validate(self._accepted(reply, session).json())
         except HttpFault as error:
             raise DriverError(self._unanswered(error)) from error
         except ValidationError as error:
-            (first, *_) = error.errors()
+            first, *_ = error.errors()
             place = ".".join(map(str, first["loc"])) or "an object"
-            raise DriverError(f"{self._bmc} answered GET {path} with what cannot be understood: {place} is wrong") from error
+            raise DriverError(
+                f"{self._bmc} answered GET {path} with what cannot be understood: {place} is wrong"
+            ) from error
 
     async def _reset(self, session: _Session, system: _System, way: str) -> Evidence:
-        """Ask for a reset of this type; raise Declined when it certainly does not come, DriverError when it may."""
+        """Ask for a reset of this type.
+
+        Raise Declined when it certainly does not come, DriverError when it may.
+        """
         url = f"https://{self.options.address}{system.reset.target}"
         try:
             reply = await session.client.post(url, {"ResetType": way}, self.seconds, SIZE_LIMIT)
         except HttpFault as error:
             said = f"whether {way} was heard is not known: {self._unanswered(error)}"
-            raise Declined(self._unanswered(error)) if error.unheard else DriverError(said) from error
+            raise (
+                Declined(self._unanswered(error)) if error.unheard else DriverError(said)
+            ) from error
         self._accepted(reply, session)
         return {"asked": way, "said": f"{reply.status} {reply.reason}".strip()}
 
     def _accepted(self, reply: Reply, session: _Session) -> Reply:
-        """Return a reply that grants what was asked; raise Declined for a clear no, DriverError for anything else.
+        """Return a reply that grants what was asked.
+
+        Raise Declined for a clear no, DriverError for anything else.
 
         One that is about who asks is Barred.
         """
@@ -278,15 +343,22 @@ class Driver:
         if reply.status == UNAUTHORIZED:
             ((kind, place),) = self.options.password.model_dump().items()
             raise session.refused(
-                f"{self._bmc} does not accept the user {self.options.user} with the password that is {kind} {place}; "
-                f"`user:` and `password:` are in the power of {self._host} in the inventory"
+                f"{self._bmc} does not accept the user {self.options.user} with the password that"
+                f" is {kind} {place}; `user:` and `password:` are in the power of {self._host} in"
+                " the inventory"
             )
-        said = f"{self._bmc} answered {reply.asked.partition(' ')[0]} with {reply.status}: {_message(reply)}"
+        said = (
+            f"{self._bmc} answered {reply.asked.partition(' ')[0]} with {reply.status}:"
+            f" {_message(reply)}"
+        )
         if reply.status == FORBIDDEN:
             raise Barred(f"{said}; the user {self.options.user} needs the role Operator there")
         if reply.status < IN_TROUBLE or reply.status == NOT_IMPLEMENTED:
             raise Declined(said)
-        raise DriverError(f"{said}; if that stays so, the BMC itself may need a reset, which leaves the host running")
+        raise DriverError(
+            f"{said}; if that stays so, the BMC itself may need a reset, which leaves the host"
+            " running"
+        )
 
     def _unanswered(self, error: HttpFault) -> str:
         """Return what came instead of an answer, and what to look at."""

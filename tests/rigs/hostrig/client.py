@@ -1,8 +1,10 @@
-"""A rig of hosts for tests: hosts that are really off, boot on a magic packet, and really power off.
+"""A rig of hosts for tests: hosts that are really off, boot on a magic packet, and really power
+off.
 
-In nspawn mode, as root, each is a Debian with systemd at a network of its own; in light mode, without privileges, each is an
-sshd on a loopback address. What differs: light hosts share this machine's files, its network and its boot id, have one user, who
-counts as root, and no systemd; processes that lose their power there still close their connections.
+In nspawn mode, as root, each is a Debian with systemd at a network of its own; in light mode,
+without privileges, each is an sshd on a loopback address. What differs: light hosts share this
+machine's files, its network and its boot id, have one user, who counts as root, and no systemd;
+processes that lose their power there still close their connections.
 """
 
 from __future__ import annotations
@@ -37,7 +39,17 @@ START_SECONDS, STOP_SECONDS = 30.0, 30.0
 
 MODES: tuple[Mode, ...] = ("light", "nspawn")
 LIGHT_PROGRAMS = ("sshd", "ssh", "ssh-keygen")
-NSPAWN_PROGRAMS = ("systemd-nspawn", "mmdebstrap", "unshare", "nsenter", "ip", "mount", "umount", "sysctl", "ssh-keygen")
+NSPAWN_PROGRAMS = (
+    "systemd-nspawn",
+    "mmdebstrap",
+    "unshare",
+    "nsenter",
+    "ip",
+    "mount",
+    "umount",
+    "sysctl",
+    "ssh-keygen",
+)
 
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 
@@ -66,7 +78,9 @@ def nspawn_lacks() -> tuple[str, ...]:
     """Return why hosts cannot be whole systems here; nothing when they can."""
     if os.geteuid() != 0:
         return ("this is not root",)
-    missing = [f"{name} is not there" for name in NSPAWN_PROGRAMS if not shutil.which(name, path=FOLDERS)]
+    missing = [
+        f"{name} is not there" for name in NSPAWN_PROGRAMS if not shutil.which(name, path=FOLDERS)
+    ]
     if missing:
         return tuple(missing)
     if subprocess.run([*NAMESPACES, *PROBE], capture_output=True, check=False).returncode:
@@ -94,7 +108,9 @@ class Rig:
         with _connected(self.folder) as connection:
             connection.sendall(json.dumps([verb, host, *rest]).encode() + b"\n")
             said = connection.makefile().readline()
-        answer: dict[str, Any] = json.loads(said or '{"error": "the rig is dead; see its daemon.log"}')
+        answer: dict[str, Any] = json.loads(
+            said or '{"error": "the rig is dead; see its daemon.log"}'
+        )
         if "error" in answer:
             raise RigError(answer["error"])
         return answer
@@ -159,29 +175,69 @@ class Rig:
         """Return where a host is, and what wakes it."""
         seen = self.ask("status")
         host = seen["hosts"][name]
-        return Address(host["mac"], host["ip"], host["ssh_port"], seen["wol_broadcast"], seen["wol_port"])
+        return Address(
+            host["mac"], host["ip"], host["ssh_port"], seen["wol_broadcast"], seen["wol_port"]
+        )
 
     def send(self, host: str, payload: bytes | None = None) -> None:
-        """Broadcast a packet from where the controller is; the one that wakes this host when none is given."""
+        """Broadcast a packet from where the controller is; the one that wakes this host when none
+        is given.
+        """
         at = self.host(host)
         packet = pattern(at.mac) if payload is None else payload
-        words = [sys.executable, "-I", "-S", "-c", SEND, at.wol_broadcast, str(at.wol_port), packet.hex()]
+        words = [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            SEND,
+            at.wol_broadcast,
+            str(at.wol_port),
+            packet.hex(),
+        ]
         subprocess.run([*self.prefix, *words], check=True)
 
-    def ssh(self, host: str, command: str, connect_seconds: int = 10) -> subprocess.CompletedProcess[str]:
+    def ssh(
+        self, host: str, command: str, connect_seconds: int = 10
+    ) -> subprocess.CompletedProcess[str]:
         """Run a shell command on the host, from where the controller is, with its key checked."""
-        options = ["-F", str(self.ssh_config), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
-        words = [*self.prefix, "ssh", *options, "-o", f"ConnectTimeout={connect_seconds}", host, command]
-        return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        options = [
+            "-F",
+            str(self.ssh_config),
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=yes",
+        ]
+        words = [
+            *self.prefix,
+            "ssh",
+            *options,
+            "-o",
+            f"ConnectTimeout={connect_seconds}",
+            host,
+            command,
+        ]
+        return subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
 
     def beside(self, host: str) -> list[str]:
-        """Return what runs a program of this machine on the network of a host, so that nobody logs in there."""
-        return [] if self.mode == "light" else ["nsenter", f"--net={self._inside(Path('/run/netns', host))}", "--"]
+        """Return what runs a program of this machine on the network of a host, so that nobody logs
+        in there.
+        """
+        return (
+            []
+            if self.mode == "light"
+            else ["nsenter", f"--net={self._inside(Path('/run/netns', host))}", "--"]
+        )
 
     def _inside(self, path: Path) -> Path:
         """Return how this process sees what is mounted for the daemon alone."""
         with _connected(self.folder) as connection:
-            pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            pid, _, _ = struct.unpack(
+                "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            )
         return Path("/proc", str(pid), "root", *path.parts[1:])
 
     def _prefix(self) -> list[str]:
@@ -189,14 +245,20 @@ class Rig:
 
     def _write_ssh_config(self) -> None:
         seen = self.ask("status")
-        known, user = self.folder / "known_hosts", "root" if self.mode == "nspawn" else getpass.getuser()
+        known, user = (
+            self.folder / "known_hosts",
+            ("root" if self.mode == "nspawn" else getpass.getuser()),
+        )
         blocks, keys = [], []
         for name, host in seen["hosts"].items():
-            logins = {name: user} | ({f"{name}-{rootfs.USER}": rootfs.USER} if self.mode == "nspawn" else {})
+            logins = {name: user} | (
+                {f"{name}-{rootfs.USER}": rootfs.USER} if self.mode == "nspawn" else {}
+            )
             for alias, login in logins.items():
                 blocks.append(
-                    f"Host {alias}\n  HostName {host['ip']}\n  Port {host['ssh_port']}\n  User {login}\n"
-                    f"  IdentityFile {self.folder}/id\n  IdentitiesOnly yes\n  UserKnownHostsFile {known}\n"
+                    f"Host {alias}\n  HostName {host['ip']}\n  Port {host['ssh_port']}\n  User"
+                    f" {login}\n  IdentityFile {self.folder}/id\n  IdentitiesOnly yes\n "
+                    f" UserKnownHostsFile {known}\n"
                 )
             where = host["ip"] if host["ssh_port"] == 22 else f"[{host['ip']}]:{host['ssh_port']}"
             keys.append(f"{where} {' '.join(seen['keys'][name].split()[:2])}\n")
@@ -206,7 +268,9 @@ class Rig:
 
 @contextmanager
 def _connected(folder: Path) -> Iterator[socket.socket]:
-    """Connect by a short path: the address of a unix socket has 107 bytes at most, and folders of tests are deep."""
+    """Connect by a short path: the address of a unix socket has 107 bytes at most, and folders of
+    tests are deep.
+    """
     opened = os.open(folder, os.O_PATH)
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -217,7 +281,11 @@ def _connected(folder: Path) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def plugged(folder: Path, names: Sequence[str] = ("gpu1",), mode: Literal["auto", "nspawn", "light"] = "auto") -> Iterator[Rig]:
+def plugged(
+    folder: Path,
+    names: Sequence[str] = ("gpu1",),
+    mode: Literal["auto", "nspawn", "light"] = "auto",
+) -> Iterator[Rig]:
     """Plug hosts in, all off; pull everything out again in the end.
 
     Raises Wanting where this machine lacks what the mode needs.
@@ -266,7 +334,9 @@ def need_mode(mode: str) -> None:
 
 
 def _shown() -> list[str]:
-    """Return the folders from which hosts run the engines of this checkout; no host can do without a /usr of its own."""
+    """Return the folders from which hosts run the engines of this checkout; no host can do without
+    a /usr of its own.
+    """
     wanted = {rootfs.CHECKOUT, Path(sys.prefix), Path(sys.base_prefix)} - {Path("/usr")}
     return sorted(str(folder) for folder in wanted if not wanted & set(folder.parents))
 
@@ -288,7 +358,9 @@ def _end(daemon: subprocess.Popen[bytes], folder: Path, token: str) -> None:
     except subprocess.TimeoutExpired:
         daemon.kill()
         daemon.wait()
-        raise RigError(f"the rig did not end: {(folder / 'daemon.log').read_text().strip()}") from None
+        raise RigError(
+            f"the rig did not end: {(folder / 'daemon.log').read_text().strip()}"
+        ) from None
     finally:
         light.sweep(folder)
         _remove_groups(token)
@@ -306,4 +378,8 @@ def _remove_groups(token: str) -> None:
 
 def groups(token: str) -> list[Path]:
     """Return the rig's control groups, of which none is left after its end."""
-    return [root / token for root in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")) if (root / token).exists()]
+    return [
+        root / token
+        for root in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
+        if (root / token).exists()
+    ]

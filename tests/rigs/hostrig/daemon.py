@@ -48,7 +48,15 @@ class Daemon:
             self.bell.ring()
 
         port = 22 if self._lan else SSH_PORT
-        return Place(name, number, self.folder / name, f"{self._network.prefix}.{number}", port, self.bell, note)
+        return Place(
+            name,
+            number,
+            self.folder / name,
+            f"{self._network.prefix}.{number}",
+            port,
+            self.bell,
+            note,
+        )
 
     def _host(self, place: Place) -> Host:
         if self._lan:
@@ -91,8 +99,8 @@ class Daemon:
             await self._wait(verb, host, *words)
             return host.view()
         acts: dict[str, Callable[..., None]] = {
-            "cut": host.cut, "on": lambda: host.power_on("power button"), "button": host.press, "link": host.set_link,
-            "fault": host.fault, "rekey": host.rekey,
+            "cut": host.cut, "on": lambda: host.power_on("power button"), "button": host.press,
+            "link": host.set_link, "fault": host.fault, "rekey": host.rekey,
         }  # fmt: skip
         if verb not in acts:
             raise RigError(f"no such verb: {verb}")
@@ -107,8 +115,12 @@ class Daemon:
 
         await self.bell.until(lambda: bool(host.broken) or reached(), within=seconds)
         if host.broken or not reached():
-            seen = host.broken or (host.state if verb == "wait" else f"{host.count[what[0]]} {what[0]}")
-            raise RigError(f"{host.place.name} is not {' '.join(map(str, what))} within {seconds} s but {seen}")
+            seen = host.broken or (
+                host.state if verb == "wait" else f"{host.count[what[0]]} {what[0]}"
+            )
+            raise RigError(
+                f"{host.place.name} is not {' '.join(map(str, what))} within {seconds} s but {seen}"
+            )
 
     def _view(self) -> dict[str, Any]:
         return {
@@ -116,12 +128,17 @@ class Daemon:
             "wol_broadcast": self._network.wol_broadcast,
             "wol_port": self._network.wol_port,
             "hosts": {name: host.view() for name, host in self.hosts.items()},
-            "keys": {name: (host.root / f"{HOST_KEY}.pub").read_text() for name, host in self.hosts.items()},
+            "keys": {
+                name: (host.root / f"{HOST_KEY}.pub").read_text()
+                for name, host in self.hosts.items()
+            },
         }
 
 
 def main(words: list[str]) -> int:
-    """Run the rig that one JSON argument describes; as the first process of a namespace, be its init too."""
+    """Run the rig that one JSON argument describes; as the first process of a namespace, be its
+    init too.
+    """
     setup = Setup(**json.loads(words[0]))
     os.chdir(setup.folder)
     if os.getpid() == 1 and (child := os.fork()):

@@ -1,7 +1,8 @@
 """The stand-in for ethtool that is a part of the simulated card.
 
-Neither a veth nor a loopback address has a Wake-on setting, so hosts find this program where the real one would be. The
-setting that it shows and changes is a file on the host's disk, and the rig's card obeys that file.
+Neither a veth nor a loopback address has a Wake-on setting, so hosts find this program where the
+real one would be. The setting that it shows and changes is a file on the host's disk, and the rig's
+card obeys that file.
 """
 
 from __future__ import annotations
@@ -47,5 +48,7 @@ esac
 
 
 def source(setting: str, privileged: str, known: str) -> str:
-    """Return the program: where its setting is, and what shell commands say who may see it and which cards there are."""
+    """Return the program: where its setting is, and what shell commands say who may see it and
+    which cards there are.
+    """
     return _PROGRAM.format(setting=setting, privileged=privileged, known=known)

@@ -28,11 +28,16 @@ class Ending(StrEnum):
     CRASH = "crash"
 
 
-COUNTED = {Ending.SHUTDOWN: "clean_shutdowns", Ending.CUT: "power_cuts", Ending.CRASH: "crashes", Ending.REBOOT: "reboots"}
+COUNTED = {
+    Ending.SHUTDOWN: "clean_shutdowns",
+    Ending.CUT: "power_cuts",
+    Ending.CRASH: "crashes",
+    Ending.REBOOT: "reboots",
+}
 
 COUNTERS = (
-    "boots", *COUNTED.values(), "wol_seen", "wol_accepted", "wol_other_mac", "wol_malformed", "wol_bad_password",
-    "wol_ignored_by_fault", "wol_while_not_off",
+    "boots", *COUNTED.values(), "wol_seen", "wol_accepted", "wol_other_mac", "wol_malformed",
+    "wol_bad_password", "wol_ignored_by_fault", "wol_while_not_off",
 )  # fmt: skip
 
 HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
@@ -43,14 +48,17 @@ SSHD_SETTINGS = "UseDNS no\nMaxStartups 100\nKexAlgorithms -sntrup761*\n"
 
 @dataclass(frozen=True)
 class Faults:
-    """What is made to go wrong; each lasts until it is changed, and what is zero or empty is no fault."""
+    """What is made to go wrong; each lasts until it is changed, and what is zero or empty is no
+    fault.
+    """
 
     ignore_packets: int = 0
     """How many good packets the card still misses."""
     post_delay: float = 0.0
     """Seconds that the firmware takes before the system boots."""
     wol_disarmed: int = 0
-    """The card's Wake-on setting is d; the setting is on the host's disk, where its own ethtool changes it too."""
+    """The card's Wake-on setting is d; the setting is on the host's disk, where its own ethtool
+    changes it too."""
     secureon: str = ""
     """The SecureOn password that has to follow the pattern, in the notation of a MAC."""
     boot_hang: str = ""
@@ -256,7 +264,9 @@ class Host(ABC):
     def rekey(self) -> None:
         """Replace the key by which the host proves who it is, as a new installation does."""
         if self.state != "off":
-            raise RigError(f"{self.place.name} is {self.state}; its key is replaced while it is off")
+            raise RigError(
+                f"{self.place.name} is {self.state}; its key is replaced while it is off"
+            )
         new_key(self.root / HOST_KEY)
 
     def unplug(self) -> None:
@@ -268,7 +278,8 @@ class Host(ABC):
     def view(self) -> dict[str, Any]:
         """Return all that is to be seen of it from outside."""
         return {
-            "state": self.state, "link": self.link, "mac": self.mac, "ip": self.place.ip, "ssh_port": self.place.ssh_port,
-            "root": str(self.root), "home": self.home(), "broken": self.broken, "last_packet": self.last_packet,
-            "count": dict(self.count), "faults": {**asdict(self.faults), "wol_disarmed": int(not self.armed)},
+            "state": self.state, "link": self.link, "mac": self.mac, "ip": self.place.ip,
+            "ssh_port": self.place.ssh_port, "root": str(self.root), "home": self.home(),
+            "broken": self.broken, "last_packet": self.last_packet, "count": dict(self.count),
+            "faults": {**asdict(self.faults), "wol_disarmed": int(not self.armed)},
         }  # fmt: skip

@@ -41,11 +41,14 @@ class Lan:
     wol_port = 9
 
     def __init__(self, token: str) -> None:
-        """Make the namespaces look like a machine with systemd and one network, and make the rig's control group."""
+        """Make the namespaces look like a machine with systemd and one network, and make the rig's
+        control group.
+        """
         if GROUPS.is_mount():
             run("umount", "-R", GROUPS)
         run("mount", "-t", "cgroup2", "none", GROUPS)
-        # The hosts' disks are here too: an overlay cannot lie on the overlay that is a container's root.
+        # The hosts' disks are here too: an overlay cannot lie on the overlay that is a container's
+        # root.
         run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
         Path("/run/systemd/system").mkdir(parents=True)
         self.group = GROUPS / token
@@ -55,7 +58,9 @@ class Lan:
             run("ip", *words.split())
 
     def close(self) -> None:
-        """Remove the control group, which the kernel allows a moment after the last process in it died."""
+        """Remove the control group, which the kernel allows a moment after the last process in it
+        died.
+        """
         with suppress(FileNotFoundError):
             (self.group / "cgroup.kill").write_text("1")
         deadline = time.monotonic() + BURIAL_SECONDS

@@ -1,7 +1,8 @@
 """Hosts without any privileges: each is an sshd of its own on a loopback address.
 
-Its power is simulated by the end of every process of it; no systemd runs, one user logs in, who counts as its root. Commands
-on it see this machine's files, and programs of its own for all that has to do with power.
+Its power is simulated by the end of every process of it; no systemd runs, one user logs in, who
+counts as its root. Commands on it see this machine's files, and programs of its own for all that
+has to do with power.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ SSH_PORT = 2222
 BROADCAST = "127.255.255.255"
 
 GRACE_SECONDS = 2.0
-"""How long processes have to end by themselves when the host shuts down, which takes systemd 90 seconds by default."""
+"""How long processes have to end by themselves when the host shuts down, which takes systemd 90
+seconds by default."""
 
 ANSWER_SECONDS = 0.2
-"""How long connections have to close after that, so that the command which asked for the shutdown can be answered."""
+"""How long connections have to close after that, so that the command which asked for the shutdown
+can be answered."""
 
 SETTINGS = """\
 ListenAddress {ip}
@@ -47,7 +50,9 @@ SetEnv PATH={programs}:{folders} HOME={home} {marker}={mark}
 
 
 class Network:
-    """A /24 of the loopback network and a UDP port that no other rig has, for as long as the daemon runs."""
+    """A /24 of the loopback network and a UDP port that no other rig has, for as long as the daemon
+    runs.
+    """
 
     wol_broadcast = BROADCAST
 
@@ -86,7 +91,9 @@ def _udp(address: str, port: int) -> socket.socket:
 
 
 class Silence:
-    """Where a host that is off would refuse connections, which only a machine that runs can do, they get no answer."""
+    """Where a host that is off would refuse connections, which only a machine that runs can do,
+    they get no answer.
+    """
 
     def __init__(self, ip: str, port: int) -> None:
         """Listen with a full queue: the kernel drops what does not fit."""
@@ -118,7 +125,12 @@ class LightHost(Host):
 
     def _write_disk(self) -> None:
         programs = self.root / stubs.FOLDER
-        for folder in (programs, self.root / "etc/hostrig", self.root / "etc/ssh", self.root / "root"):
+        for folder in (
+            programs,
+            self.root / "etc/hostrig",
+            self.root / "etc/ssh",
+            self.root / "root",
+        ):
             folder.mkdir(parents=True)
         os.mkfifo(self.root / stubs.REQUESTS)
         (self.root / ethtool.SETTING).write_text(f"{ethtool.ARMED}\n")
@@ -127,8 +139,9 @@ class LightHost(Host):
             (programs / name).chmod(0o755)
         new_key(self.root / HOST_KEY)
         settings = SETTINGS.format(
-            ip=self.place.ip, port=self.place.ssh_port, root=self.root, home=self.home(), key=HOST_KEY, authorized=self.place.key,
-            programs=programs, folders=FOLDERS, marker=MARKER, mark=self.mark, more=SSHD_SETTINGS,
+            ip=self.place.ip, port=self.place.ssh_port, root=self.root, home=self.home(),
+            key=HOST_KEY, authorized=self.place.key, programs=programs, folders=FOLDERS,
+            marker=MARKER, mark=self.mark, more=SSHD_SETTINGS,
         )  # fmt: skip
         (self.place.folder / "sshd_config").write_text(settings)
 
@@ -150,12 +163,17 @@ class LightHost(Host):
     def _start(self) -> None:
         self._silence.end()
         if os.getuid() == 0:
-            # Where sshd's part without privileges lives; a machine that booted without its service has none.
+            # Where sshd's part without privileges lives; a machine that booted without its service
+            # has none.
             Path("/run/sshd").mkdir(exist_ok=True)
         with (self.place.folder / "console.log").open("ab") as log:
             command = [program("sshd"), "-D", "-e", "-f", str(self.place.folder / "sshd_config")]
             self._sshd = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
             )
         assert self._sshd.stderr is not None
         os.set_blocking(self._sshd.stderr.fileno(), False)
@@ -249,6 +267,8 @@ async def _in_time(pids: Iterable[int], seconds: float) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """End whatever still carries the mark of a host of the rig in this folder, should its daemon have been killed."""
+    """End whatever still carries the mark of a host of the rig in this folder, should its daemon
+    have been killed.
+    """
     for pid in members(f"{MARKER}={folder}:".encode()):
         _signal([pid], signal.SIGKILL)

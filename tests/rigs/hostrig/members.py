@@ -9,9 +9,11 @@ DEAD = {b"Z", b"X"}
 
 
 def members(mark: bytes, listener: int | None = None) -> set[int]:
-    """Return the listener, the processes with the mark in their environment, and what descends from either.
+    """Return the listener, the processes with the mark in their environment, and what descends from
+    either.
 
-    An sshd shows no environment, since it writes its title over it; and an engine has left its parents.
+    An sshd shows no environment, since it writes its title over it; and an engine has left its
+    parents.
     """
     children: dict[int, list[int]] = {}
     found: set[int] = set()
@@ -44,4 +46,7 @@ def _marked(folder: Path, mark: bytes) -> bool:
         environment = (folder / "environ").read_bytes()
     except OSError:
         return False  # it ended meanwhile, or is another user's
-    return any(entry == mark or (mark.endswith(b":") and entry.startswith(mark)) for entry in environment.split(b"\0"))
+    return any(
+        entry == mark or (mark.endswith(b":") and entry.startswith(mark))
+        for entry in environment.split(b"\0")
+    )

@@ -1,4 +1,6 @@
-"""Hosts that boot a whole Debian: systemd, logind, sshd, sudo, and a network card that listens to Ethernet frames."""
+"""Hosts that boot a whole Debian: systemd, logind, sshd, sudo, and a network card that listens to
+Ethernet frames.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ DISKS = Path("/run/hostrig")
 NOTIFY = "etc/hostrig/notify"
 
 UNITS = {
-    "hostrig-lan.service": """\
+    "hostrig-lan.service": (
+        """\
 [Unit]
 DefaultDependencies=no
 After=local-fs.target
@@ -38,9 +41,11 @@ ExecStart=/bin/ip addr add {ip}/24 dev eth0
 ExecStart=/bin/ip link set eth0 address {mac}
 [Install]
 WantedBy=multi-user.target
-""",
+"""
+    ),
     # Stopped before sshd is: systemd's own word that it stops is the last it says.
-    "hostrig-stop.service": """\
+    "hostrig-stop.service": (
+        """\
 [Unit]
 After=ssh.service
 [Service]
@@ -52,7 +57,8 @@ ExecStop=/bin/sh -c 'NOTIFY_SOCKET=/etc/hostrig/notify systemd-notify STOPPING=1
 ExecStop=/bin/sh -c 'while [ -e /etc/hostrig/shutdown_hang ]; do sleep .1; done'
 [Install]
 WantedBy=multi-user.target
-""",
+"""
+    ),
 }
 
 SUDOERS = (
@@ -88,7 +94,9 @@ class NspawnHost(Host):
         disk = self.root.parent
         for part in ("root", "upper", "scratch"):
             (disk / part).mkdir(parents=True)
-        layers = f"lowerdir={self._setup.root_file_system},upperdir={disk}/upper,workdir={disk}/scratch"
+        layers = (
+            f"lowerdir={self._setup.root_file_system},upperdir={disk}/upper,workdir={disk}/scratch"
+        )
         run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
 
     def _write_disk(self) -> None:
@@ -102,12 +110,19 @@ class NspawnHost(Host):
             f"home/{USER}/.ssh/authorized_keys": key,
             "etc/sudoers.d/hostrig": SUDOERS,
             "etc/ssh/sshd_config.d/hostrig.conf": f"HostKey /{HOST_KEY}\n{SSHD_SETTINGS}",
-            "etc/ssh/sshrc": "[ ! -e /etc/hostrig/ssh_slow ] || sleep $(cat /etc/hostrig/ssh_slow)\n",
+            "etc/ssh/sshrc": (
+                "[ ! -e /etc/hostrig/ssh_slow ] || sleep $(cat /etc/hostrig/ssh_slow)\n"
+            ),
             ethtool.SETTING: f"{ethtool.ARMED}\n",
             "usr/sbin/ethtool": ethtool.source(
-                f"/{ethtool.SETTING}", privileged='[ "$(id -u)" = 0 ]', known='[ -e "/sys/class/net/$1" ]'
+                f"/{ethtool.SETTING}",
+                privileged='[ "$(id -u)" = 0 ]',
+                known='[ -e "/sys/class/net/$1" ]',
             ),
-            **{f"{system}/{unit}": text.format(ip=self.place.ip, mac=self.mac) for unit, text in UNITS.items()},
+            **{
+                f"{system}/{unit}": text.format(ip=self.place.ip, mac=self.mac)
+                for unit, text in UNITS.items()
+            },
         }
         for path, text in files.items():
             (self.root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -119,18 +134,35 @@ class NspawnHost(Host):
         for path in (f"home/{USER}/.ssh", f"home/{USER}/.ssh/authorized_keys"):
             os.chown(self.root / path, USER_ID, USER_ID)
         wanted = self.root / system / "multi-user.target.wants"
-        for unit, folder in {**dict.fromkeys(UNITS, f"/{system}"), "ssh.service": "/lib/systemd/system"}.items():
+        for unit, folder in {
+            **dict.fromkeys(UNITS, f"/{system}"),
+            "ssh.service": "/lib/systemd/system",
+        }.items():
             wanted.mkdir(parents=True, exist_ok=True)
             (wanted / unit).unlink(missing_ok=True)
             (wanted / unit).symlink_to(f"{folder}/{unit}")
         new_key(self.root / HOST_KEY)
 
     def _plug_card(self) -> None:
-        run("ip", "link", "add", self._port, "type", "veth", "peer", "name", self._card, "address", self.mac)
+        run(
+            "ip",
+            "link",
+            "add",
+            self._port,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            self._card,
+            "address",
+            self.mac,
+        )
         run("ip", "link", "set", self._port, "master", "lan", "up")
         # On standby power: the link is up, and nobody is behind it.
         run("ip", "link", "set", self._card, "up")
-        self._tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.htons(ALL_FRAMES))
+        self._tap = socket.socket(
+            socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.htons(ALL_FRAMES)
+        )
         self._tap.bind((self._port, 0))
         asyncio.get_running_loop().add_reader(self._tap, self._frame)
 
@@ -142,11 +174,19 @@ class NspawnHost(Host):
                 self._examine(frame)
 
     def _examine(self, frame: bytes) -> None:
-        udp = frame[12:15] == b"\x08\x00\x45" and frame[23] == socket.IPPROTO_UDP and len(frame) >= IPV4_UDP
+        udp = (
+            frame[12:15] == b"\x08\x00\x45"
+            and frame[23] == socket.IPPROTO_UDP
+            and len(frame) >= IPV4_UDP
+        )
         (ethertype,) = struct.unpack("!H", frame[12:14])
         port = struct.unpack("!H", frame[36:38])[0] if udp else 0
         if ethertype == ETHERTYPE_WAKE_ON_LAN or port in (7, 9) or pattern(self.mac) in frame:
-            via = f"udp {socket.inet_ntoa(frame[30:34])}:{port}" if udp else f"ethertype {ethertype:04x}"
+            via = (
+                f"udp {socket.inet_ntoa(frame[30:34])}:{port}"
+                if udp
+                else f"ethertype {ethertype:04x}"
+            )
             self.receive(frame[IPV4_UDP if udp else ETHERNET :], via, frame[6:12].hex(":"))
 
     def _hear_system(self) -> None:
@@ -167,8 +207,8 @@ class NspawnHost(Host):
         run("ip", "link", "set", self._card, "netns", name)
         run("ip", "-n", name, "link", "set", "lo", "up")
         run("ip", "-n", name, "link", "set", self._card, "name", "eth0", "up")
-        # When its units set the card's MAC, its address is announced, as hosts do that come up; or neighbours that looked for
-        # it in vain would go on saying that it is not there.
+        # When its units set the card's MAC, its address is announced, as hosts do that come up; or
+        # neighbours that looked for it in vain would go on saying that it is not there.
         run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.conf.all.arp_notify=1")
         self._nspawn = self._start()
         code = await ended(self._nspawn)
@@ -183,7 +223,9 @@ class NspawnHost(Host):
 
     @property
     def _group(self) -> Path:
-        """Return the control group of this boot: what is started in one that was killed once may be killed too."""
+        """Return the control group of this boot: what is started in one that was killed once may be
+        killed too.
+        """
         return self._groups / f"{self.place.name}-{self.count['boots']}"
 
     def _command(self) -> list[str]:
@@ -208,7 +250,8 @@ class NspawnHost(Host):
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **told},
-                preexec_fn=lambda: joined.write_text("0"),  # noqa: PLW1509 - this process has one thread
+                # This process has one thread.
+                preexec_fn=lambda: joined.write_text("0"),  # noqa: PLW1509
             )
 
     def drop(self) -> None:
@@ -218,7 +261,8 @@ class NspawnHost(Host):
             (self._group / "cgroup.kill").write_text("1")
 
     def press(self) -> None:
-        # A second one tells nspawn to end at once; of a host that goes down already, nobody heeds the button.
+        # A second one tells nspawn to end at once; of a host that goes down already, nobody heeds
+        # the button.
         if self._nspawn and self._pressed is not self._nspawn:
             self._pressed = self._nspawn
             self._nspawn.send_signal(signal.SIGTERM)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 Verdict = Literal[
-    "wol_accepted", "wol_other_mac", "wol_malformed", "wol_bad_password", "wol_ignored_by_fault", "wol_while_not_off",
+    "wol_accepted", "wol_other_mac", "wol_malformed", "wol_bad_password", "wol_ignored_by_fault",
+    "wol_while_not_off",
 ]  # fmt: skip
 
 SYNC = b"\xff" * 6
@@ -23,7 +24,9 @@ def pattern(mac: str) -> bytes:
 
 
 def after_pattern(payload: bytes, mac: str) -> bytes | None:
-    """Return what follows the pattern, which counts anywhere in the frame; None when it is not there."""
+    """Return what follows the pattern, which counts anywhere in the frame; None when it is not
+    there.
+    """
     _, found, rest = payload.partition(pattern(mac))
     return rest if found else None
 

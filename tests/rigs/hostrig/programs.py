@@ -18,21 +18,31 @@ class RigError(Exception):
 
 def run(name: str, *words: str | Path) -> str:
     """Run a program to its end and return what it wrote."""
-    done = subprocess.run([program(name), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program(name), *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise RigError(f"{name} {' '.join(map(str, words))}: {done.stderr.strip()}")
     return done.stdout
 
 
 def new_key(path: Path) -> str:
-    """Make a key pair in place of one that may be there, and return its public half: algorithm and key."""
+    """Make a key pair in place of one that may be there, and return its public half: algorithm and
+    key.
+    """
     path.unlink(missing_ok=True)
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path)
     return " ".join(path.with_name(f"{path.name}.pub").read_text().split()[:2])
 
 
 async def gone(pids: Iterable[int]) -> None:
-    """Wait until none of these processes runs any more; one that nobody has waited for yet counts as gone."""
+    """Wait until none of these processes runs any more; one that nobody has waited for yet counts
+    as gone.
+    """
     for pid in pids:
         with suppress(ProcessLookupError):
             watched = os.pidfd_open(pid)

@@ -54,15 +54,23 @@ RECIPE = (
     '--aptopt=Acquire::Languages "none"',
     '--aptopt=APT::Install-Recommends "false"',
     '--customize-hook=rm -f "$1"/etc/ssh/ssh_host_*',
-    f'--customize-hook=cd "$1/etc/systemd/system" && for unit in {" ".join(UNUSED)}; do ln -sf /dev/null $unit; done',
-    f'--customize-hook=chroot "$1" useradd --create-home --shell /bin/bash --uid {USER_ID} --user-group {USER}',
+    (
+        f'--customize-hook=cd "$1/etc/systemd/system" && for unit in {" ".join(UNUSED)}; do ln -sf'
+        " /dev/null $unit; done"
+    ),
+    (
+        f'--customize-hook=chroot "$1" useradd --create-home --shell /bin/bash --uid {USER_ID}'
+        f" --user-group {USER}"
+    ),
 )
 
 
 def fitting() -> Debian | None:
-    """Return the oldest release on which the Python that runs this runs too, None when there is none.
+    """Return the oldest release on which the Python that runs this runs too, None when there is
+    none.
 
-    Its C library is this machine's; and where it belongs to the machine's own /usr, hosts have no other than their own.
+    Its C library is this machine's; and where it belongs to the machine's own /usr, hosts have no
+    other than their own.
     """
     c_library = _numbers((os.confstr("CS_GNU_LIBC_VERSION") or "").removeprefix("glibc "))
     found = (debian for debian in DEBIANS if c_library and c_library <= debian.c_library)
@@ -76,7 +84,9 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def built() -> Path:
-    """Return the root file system, which takes half a minute and a Debian mirror when this recipe is new."""
+    """Return the root file system, which takes half a minute and a Debian mirror when this recipe
+    is new.
+    """
     debian = fitting()
     if debian is None:
         raise RigError("the Python that runs this runs on no Debian that hosts can be")

@@ -56,7 +56,17 @@ echo 'System has not been booted with systemd as init system (PID 1). Can'"'"'t 
 exit 1
 """
 
-POWER_COMMANDS = ("systemctl", "loginctl", "poweroff", "shutdown", "reboot", "halt", "init", "telinit", "rtcwake")
+POWER_COMMANDS = (
+    "systemctl",
+    "loginctl",
+    "poweroff",
+    "shutdown",
+    "reboot",
+    "halt",
+    "init",
+    "telinit",
+    "rtcwake",
+)
 
 
 def programs(root: Path) -> dict[str, str]:

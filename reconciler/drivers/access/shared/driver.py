@@ -66,10 +66,17 @@ class ExchangeDriver:
     async def contact(self) -> Fact[Contact]:
         """Return which boot the host is in."""
         (fact,) = await self.ask([AskContact()])
-        return fact if isinstance(fact, Unknown) else Known(Contact(boot_id=str(fact.value["boot_id"])))
+        return (
+            fact
+            if isinstance(fact, Unknown)
+            else Known(Contact(boot_id=str(fact.value["boot_id"])))
+        )
 
     async def ask(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
-        """Answer all questions in one round trip, one fact each, in order; those of one sort with all who ask them now."""
+        """Answer all questions in one round trip, one fact each, in order.
+
+        Those of one sort with all who ask them now.
+        """
         for sort, together in ((QUICK, self._kernel), (OF_FILES, self._files)):
             if all(isinstance(one, sort) for one in questions):
                 return await together.ask(questions)
@@ -79,7 +86,9 @@ class ExchangeDriver:
         seconds = sum(_patience(one) for one in questions)
         requests: list[JsonValue] = [one.model_dump(mode="json") for one in questions]
         try:
-            answers = _ok(await self.exchange({"do": "each", "requests": requests}, seconds))["answers"]
+            answers = _ok(await self.exchange({"do": "each", "requests": requests}, seconds))[
+                "answers"
+            ]
         except DriverError as error:
             return tuple(Unknown(error.message) for _ in questions)
         if not isinstance(answers, list) or len(answers) != len(requests):
@@ -89,7 +98,9 @@ class ExchangeDriver:
     async def prepared(self) -> Fact[Prepared]:
         """Return what the host was prepared with since it came up."""
         (fact,) = await self.ask([AskPrepared()])
-        return fact if isinstance(fact, Unknown) else Known(Prepared(digest=str(fact.value["digest"])))
+        return (
+            fact if isinstance(fact, Unknown) else Known(Prepared(digest=str(fact.value["digest"])))
+        )
 
     async def port(self, port: int) -> Fact[PortState]:
         """Return who listens on a port. Source: /proc/net/tcp, /proc/net/tcp6 and /proc/PID/fd."""
@@ -107,9 +118,14 @@ class ExchangeDriver:
         if isinstance(fact, Unknown):
             return fact
         try:
-            return Known(None if fact.value["claim"] is None else Claim.model_validate(fact.value["claim"]))
+            return Known(
+                None if fact.value["claim"] is None else Claim.model_validate(fact.value["claim"])
+            )
         except ValidationError as error:
-            return Unknown(f"the host's claim cannot be understood: {error.error_count()} of its fields are wrong")
+            return Unknown(
+                f"the host's claim cannot be understood: {error.error_count()} of its fields are"
+                " wrong"
+            )
 
     async def act(self, action: Action) -> Json:
         """Perform one action; raise DriverError."""
@@ -117,8 +133,11 @@ class ExchangeDriver:
         try:
             return _ok(answer)
         except DriverError as error:
-            # An answer that is an error says of a way down that it was not taken, of a preparation that it ended.
-            raise Declined(error.message) if isinstance(action, (SendDown, PrepareHost)) else error from error
+            # An answer that is an error says of a way down that it was not taken, of a preparation
+            # that it ended.
+            raise (
+                Declined(error.message) if isinstance(action, (SendDown, PrepareHost)) else error
+            ) from error
 
 
 def _patience(question: Question) -> float:
@@ -149,7 +168,9 @@ def _ok(answer: JsonValue) -> Json:
         value = answer.get("ok")
         if isinstance(value, dict):
             return value
-        raise DriverError(str(answer.get("error", "the host gave an answer that says neither ok nor error")))
+        raise DriverError(
+            str(answer.get("error", "the host gave an answer that says neither ok nor error"))
+        )
     raise DriverError("the host gave an answer that is not an object")
 
 

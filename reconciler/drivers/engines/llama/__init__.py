@@ -1,4 +1,6 @@
-"""llama.cpp's server protocol: flags, `/props`, slots, save and restore, the canary. Shared by kinds of engines, and itself none.
+"""llama.cpp's server protocol: flags, `/props`, slots, save and restore, the canary.
+
+Shared by kinds of engines, and itself none.
 
 Called by the engine drivers `llamacpp` and `embedded`.
 """

@@ -1,7 +1,8 @@
 """The routes of llama.cpp's server that are used, each answer checked before it is believed.
 
-Routes, fields and what they do to the server were measured on llama-server 0.6.0-dev; `is_processing` exists since
-b4027, `n_prompt_tokens` since May 2026. Everything raises DriverError (HttpFault when there was no usable answer).
+Routes, fields and what they do to the server were measured on llama-server 0.6.0-dev;
+`is_processing` exists since b4027, `n_prompt_tokens` since May 2026. Everything raises DriverError
+(HttpFault when there was no usable answer).
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ ANSWER_SECONDS: Final = 60.0
 PROPS: Final = "/props"
 PROPS_LIMIT: Final = 1024 * 1024
 HEALTH: Final = "/health"
-"""It wants no key, so it says of a server that refuses all else whether it still loads. Measured on b10434 and b11549."""
+"""It wants no key, so it says of a server that refuses all else whether it still loads. Measured on
+b10434 and b11549."""
 
 OK, NOT_IMPLEMENTED, UNAVAILABLE = 200, 501, 503
 REFUSES: Final = frozenset({401, 403})
@@ -46,7 +48,10 @@ class SlotRoom(NamedTuple):
 
 
 class Props(NamedTuple):
-    """What a server says about itself. `context` is the tokens of one slot, 0 where it does not say, as `weights` may be ""."""
+    """What a server says about itself.
+
+    `context` is the tokens of one slot, 0 where it does not say, as `weights` may be "".
+    """
 
     alias: str
     sleeping: bool
@@ -75,7 +80,10 @@ class LlamaApi:
         return tuple(_place(reply, one) for one in content)
 
     async def counters(self) -> dict[str, float]:
-        """Return the numbers of /metrics by name, without their prefix; none of a server that runs without --metrics."""
+        """Return the numbers of /metrics by name, without their prefix.
+
+        None of a server that runs without --metrics.
+        """
         reply = await self.http.get(f"{self.root}/metrics", QUEUE_SECONDS)
         if reply.status == NOT_IMPLEMENTED:
             return {}
@@ -85,7 +93,12 @@ class LlamaApi:
 
     async def complete(self, slot: int, prompt: str) -> dict[str, JsonValue]:
         """Return one generated token, in a slot that holds nothing worth keeping."""
-        asked: JsonValue = {"prompt": prompt, "n_predict": 1, "id_slot": slot, "cache_prompt": False}
+        asked: JsonValue = {
+            "prompt": prompt,
+            "n_predict": 1,
+            "id_slot": slot,
+            "cache_prompt": False,
+        }
         return _object(await self.http.post(f"{self.root}/completion", asked, ANSWER_SECONDS))
 
     async def replay(self, slot: int, tokens: list[JsonValue], deadline: float) -> int:
@@ -97,7 +110,9 @@ class LlamaApi:
 
     async def embed(self, text: str) -> JsonValue:
         """Return the answer of /embedding."""
-        return _expect(await self.http.post(f"{self.root}/embedding", {"content": text}, ANSWER_SECONDS))
+        return _expect(
+            await self.http.post(f"{self.root}/embedding", {"content": text}, ANSWER_SECONDS)
+        )
 
     async def rerank(self, query: str, documents: list[str]) -> JsonValue:
         """Return the answer of /rerank."""
@@ -105,32 +120,49 @@ class LlamaApi:
         return _expect(await self.http.post(f"{self.root}/rerank", asked, ANSWER_SECONDS))
 
     async def save(self, slot: int, file: str, deadline: float) -> tuple[int, int, float]:
-        """Write a slot into a file, waiting until the slot is free; return tokens, bytes and milliseconds."""
+        """Write a slot into a file, waiting until the slot is free.
+
+        Return tokens, bytes and milliseconds.
+        """
         reply = await self._slot(slot, "save", file, deadline)
         content = _object(reply)
-        return _whole(reply, content, "n_saved"), _whole(reply, content, "n_written"), _milliseconds(content, "save_ms")
+        return (
+            _whole(reply, content, "n_saved"),
+            _whole(reply, content, "n_written"),
+            _milliseconds(content, "save_ms"),
+        )
 
     async def restore(self, slot: int, file: str, deadline: float) -> tuple[int, float]:
-        """Read a file into a slot; return tokens and milliseconds. Failing, the server empties the slot."""
+        """Read a file into a slot; return tokens and milliseconds.
+
+        Failing, the server empties the slot.
+        """
         reply = await self._slot(slot, "restore", file, deadline)
         content = _object(reply)
         return _whole(reply, content, "n_restored"), _milliseconds(content, "restore_ms")
 
     async def _slot(self, slot: int, action: str, file: str, deadline: float) -> Reply:
-        return await self.http.post(f"{self.root}/slots/{slot}?action={action}", {"filename": file}, deadline)
+        return await self.http.post(
+            f"{self.root}/slots/{slot}?action={action}", {"filename": file}, deadline
+        )
 
 
 def read_props(reply: Reply) -> Props | None:
-    """Return name and sleep, None while the model is loaded; raise DriverError when this is no llama.cpp server.
+    """Return name and sleep, None while the model is loaded.
 
-    /props needs neither the queue nor wakes a server that sleeps. Every route answers 503 until the model is loaded.
+    Raise DriverError when this is no llama.cpp server.
+
+    /props needs neither the queue nor wakes a server that sleeps. Every route answers 503 until the
+    model is loaded.
     """
     if is_loading(reply):
         return None
     content = _object(reply)
     settings, slots = content.get("default_generation_settings"), content.get("total_slots")
     if not isinstance(settings, dict) or not isinstance(slots, int):
-        raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, not with the settings of a llama.cpp server")
+        raise DriverError(
+            f"{reply.asked} answered {reply.excerpt!r}, not with the settings of a llama.cpp server"
+        )
     context, weights = settings.get("n_ctx"), content.get("model_path")
     return Props(
         alias=str(content.get("model_alias") or ""),
@@ -154,7 +186,10 @@ def unexpected(reply: Reply) -> DriverError:
         content = None
     error = content.get("error") if isinstance(content, dict) else None
     words = error.get("message") if isinstance(error, dict) else None
-    return DriverError(f"{reply.asked} answered {reply.status}: {words if isinstance(words, str) else reply.excerpt}")
+    return DriverError(
+        f"{reply.asked} answered {reply.status}:"
+        f" {words if isinstance(words, str) else reply.excerpt}"
+    )
 
 
 def _place(reply: Reply, content: JsonValue) -> SlotRoom:

@@ -1,4 +1,7 @@
-"""One real answer of an engine's task: a token, a vector or scores; no slot that holds a conversation is touched."""
+"""One real answer of an engine's task: a token, a vector or scores.
+
+No slot that holds a conversation is touched.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ REMEDIES = {"embedding": 'add "--embedding" to args', "rerank": 'add "--rerankin
 
 
 async def answered(api: LlamaApi, task: Task, avoided: Collection[int]) -> str:
-    """Return "" when the engine gave an answer, else why none could be had; raise DriverError when it answered wrongly.
+    """Return "" when the engine gave an answer, else why none could be had.
+
+    Raise DriverError when it answered wrongly.
 
     `avoided` names slots that may hold more than they say.
     """
@@ -31,7 +36,11 @@ async def answered(api: LlamaApi, task: Task, avoided: Collection[int]) -> str:
     if task == "rerank":
         return _judged_scores(await _asked(task, api))
     slots = [place.slot for place in await api.places()]
-    free = [slot for slot in slots if not (slot.busy or slot.holds_conversation or slot.uncounted or slot.id in avoided)]
+    free = [
+        slot
+        for slot in slots
+        if not (slot.busy or slot.holds_conversation or slot.uncounted or slot.id in avoided)
+    ]
     if not free:
         return await _traffic(api, slots)
     content = await api.complete(free[0].id, PROMPT)
@@ -47,12 +56,16 @@ async def _traffic(api: LlamaApi, slots: list[Slot]) -> str:
     done = any(slot.task is not None and not slot.busy for slot in slots)
     if counters.get("tokens_predicted_total", 0) > 0 or (not counters and done):
         return ""
-    return f"all {len(slots)} slots are in use or hold conversations, and no token was generated yet"
+    return (
+        f"all {len(slots)} slots are in use or hold conversations, and no token was generated yet"
+    )
 
 
 async def _asked(task: Task, api: LlamaApi) -> JsonValue:
     try:
-        return await (api.embed(PROMPT) if task == "embedding" else api.rerank(PROMPT, [*DOCUMENTS]))
+        return await (
+            api.embed(PROMPT) if task == "embedding" else api.rerank(PROMPT, [*DOCUMENTS])
+        )
     except NotOffered as error:
         raise NotOffered(f"{error.message}; {REMEDIES[task]}") from error
 
@@ -63,7 +76,11 @@ def _judged_vector(content: JsonValue) -> str:
     vector = first.get("embedding") if isinstance(first, dict) else None
     if isinstance(vector, list) and vector and isinstance(vector[0], list):
         vector = vector[0]
-    if not isinstance(vector, list) or len(_finite(vector)) < len(vector) or len(set(_finite(vector))) <= 1:
+    if (
+        not isinstance(vector, list)
+        or len(_finite(vector)) < len(vector)
+        or len(set(_finite(vector))) <= 1
+    ):
         raise DriverError(f"asked for an embedding, it gave {str(content)[:120]!r}")
     return ""
 
@@ -71,7 +88,11 @@ def _judged_vector(content: JsonValue) -> str:
 def _judged_scores(content: JsonValue) -> str:
     """Raise DriverError for anything but a finite score for each document."""
     results = content.get("results") if isinstance(content, dict) else None
-    scores = [one.get("relevance_score") for one in results if isinstance(one, dict)] if isinstance(results, list) else []
+    scores = (
+        [one.get("relevance_score") for one in results if isinstance(one, dict)]
+        if isinstance(results, list)
+        else []
+    )
     if len(_finite(scores)) != len(DOCUMENTS):
         raise DriverError(f"asked for two scores, it gave {str(content)[:120]!r}")
     return ""

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+)
 
 from reconciler.model.quantity import Word, expected
 from reconciler.model.secret import Secret
@@ -14,7 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _STARTED_BY = (
-    *("LLAMA_SERVER_", "RECONCILER_", "SPT_NOENV", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM"),
+    *(
+        "LLAMA_SERVER_",
+        "RECONCILER_",
+        "SPT_NOENV",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_",
+        "LISTEN_",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+    ),
     "CREDENTIALS_DIRECTORY",
 )
 """How variables begin that tell a process who started it."""
@@ -25,7 +42,9 @@ _SECRET = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIALS?)
 
 def _listed(env: object) -> object:
     if isinstance(env, list):
-        raise expected("a mapping from names to values, such as `{OMP_NUM_THREADS: 8}`, without dashes")
+        raise expected(
+            "a mapping from names to values, such as `{OMP_NUM_THREADS: 8}`, without dashes"
+        )
     return env
 
 
@@ -36,13 +55,19 @@ def _way(value: object) -> str:
 def _refused(env: Mapping[str, object]) -> Iterator[str]:
     for name, value in env.items():
         if name.startswith("LLAMA_ARG_"):
-            yield f"{name} is a flag of llama-server; write that into args, or set the key that sets it"
+            yield (
+                f"{name} is a flag of llama-server; write that into args, or set the key that"
+                " sets it"
+            )
         elif name == "LLAMA_API_KEY":
             yield f"{name} is set by the key `key`; remove it from env and set that"
         elif name.startswith(_STARTED_BY):
             yield f"{name} cannot be set in env: it tells a program who started it"
         elif isinstance(value, str) and _SECRET.search(name):
-            yield f"{name} sounds like a secret: say where it is, such as `{name}: {{from_env: {name}}}`, not what it is"
+            yield (
+                f"{name} sounds like a secret: say where it is, such as `{name}: {{from_env:"
+                f" {name}}}`, not what it is"
+            )
 
 
 def _theirs(env: dict[str, object]) -> dict[str, object]:
@@ -53,14 +78,18 @@ def _theirs(env: dict[str, object]) -> dict[str, object]:
 
 
 _Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-_Value: TypeAlias = Annotated[Annotated[Word, Tag("[word]")] | Annotated[Secret, Tag("[secret]")], Discriminator(_way)]
+_Value: TypeAlias = Annotated[
+    Annotated[Word, Tag("[word]")] | Annotated[Secret, Tag("[secret]")], Discriminator(_way)
+]
 
 Env: TypeAlias = Annotated[
     dict[_Name, _Value],
     BeforeValidator(_listed, json_schema_input_type=dict[_Name, _Value]),
     AfterValidator(_theirs),
     Field(
-        description="Variables for its environment, such as `{GGML_CUDA_ENABLE_UNIFIED_MEMORY: 1}`: each a word, or where a "
-        "secret is (from_env, from_file or from_credential)."
+        description=(
+            "Variables for its environment, such as `{GGML_CUDA_ENABLE_UNIFIED_MEMORY: 1}`: each a"
+            " word, or where a secret is (from_env, from_file or from_credential)."
+        )
     ),
 ]

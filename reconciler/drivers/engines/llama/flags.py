@@ -15,15 +15,51 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DOWNLOADS = (
-    *("-hf", "-hfr", "--hf-repo", "-hff", "--hf-file", "-mu", "--model-url", "-dr", "--docker-repo", "--embd-gemma-default"),
-    *(f"--fim-qwen-{name}" for name in ("1.5b-default", "3b-default", "7b-default", "30b-default", "7b-spec", "14b-spec")),
-    *("--gpt-oss-20b-default", "--gpt-oss-120b-default", "--vision-gemma-4b-default", "--vision-gemma-12b-default"),
+    *(
+        "-hf",
+        "-hfr",
+        "--hf-repo",
+        "-hff",
+        "--hf-file",
+        "-mu",
+        "--model-url",
+        "-dr",
+        "--docker-repo",
+        "--embd-gemma-default",
+    ),
+    *(
+        f"--fim-qwen-{name}"
+        for name in (
+            "1.5b-default",
+            "3b-default",
+            "7b-default",
+            "30b-default",
+            "7b-spec",
+            "14b-spec",
+        )
+    ),
+    *(
+        "--gpt-oss-20b-default",
+        "--gpt-oss-120b-default",
+        "--vision-gemma-4b-default",
+        "--vision-gemma-12b-default",
+    ),
 )
-"""Flags with which llama-server fetches weights itself; then nobody could say before a start whether they are there and fit."""
+"""Flags with which llama-server fetches weights itself; then nobody could say before a start
+whether they are there and fit."""
 
 OURS = {
     **dict.fromkeys(("-m", "--model", *DOWNLOADS), "weights"),
-    **dict.fromkeys(("--models-dir", "--models-preset", "--models-max", "--models-autoload", "--no-models-autoload"), "weights"),
+    **dict.fromkeys(
+        (
+            "--models-dir",
+            "--models-preset",
+            "--models-max",
+            "--models-autoload",
+            "--no-models-autoload",
+        ),
+        "weights",
+    ),
     "--random-weights": "weights",
     **dict.fromkeys(("-c", "--ctx-size"), "context"),
     **dict.fromkeys(("-np", "--parallel"), "parallel"),
@@ -33,58 +69,90 @@ OURS = {
 """Flags that a key of the inventory sets."""
 
 FIRST = (
-    "what is started here has to be there: download it first (`hf download`, or llama-server once by hand), remove this from "
-    "args, and set the key weights to the file, which is then in ~/.cache/huggingface/hub/models--*/snapshots/*/ "
-    "or ~/.cache/llama.cpp/"
+    "what is started here has to be there: download it first (`hf download`, or llama-server once"
+    " by hand), remove this from args, and set the key weights to the file, which is then in"
+    " ~/.cache/huggingface/hub/models--*/snapshots/*/ or ~/.cache/llama.cpp/"
 )
 
 FIXED = {
     **dict.fromkeys(("-a", "--alias"), "it is the model's name"),
-    "--host": "engines are reached over a TCP port on the loopback address of their host, not elsewhere or at a unix socket",
+    "--host": (
+        "engines are reached over a TCP port on the loopback address of their host, not elsewhere"
+        " or at a unix socket"
+    ),
     "--reuse-port": "a port has one owner",
     "--metrics": "it is always on",
     **dict.fromkeys(("--slots", "--no-slots"), "slots are how conversations are seen"),
-    **dict.fromkeys(("-fit", "--fit"), "it is off: a context that changes between starts loses conversations"),
+    **dict.fromkeys(
+        ("-fit", "--fit"), "it is off: a context that changes between starts loses conversations"
+    ),
     **dict.fromkeys(("-cram", "--cache-ram"), "it is 0: what is moved there cannot be saved"),
-    **dict.fromkeys(("--cache-idle-slots", "--no-cache-idle-slots"), "it is off: idle conversations would be cleared"),
-    **dict.fromkeys(("--api-key", "--api-key-file"), "its key is named with `key:`, which keeps it off the command line"),
-    **dict.fromkeys(("-h", "--help", "--usage", "--version", "--list-devices"), "the program would print that and end"),
-    **dict.fromkeys(("-cl", "--cache-list", "--completion-bash", "--license"), "the program would print that and end"),
-    **dict.fromkeys(("--api-prefix", "--ssl-key-file", "--ssl-cert-file"), "the engine is reached at the root of plain http"),
+    **dict.fromkeys(
+        ("--cache-idle-slots", "--no-cache-idle-slots"),
+        "it is off: idle conversations would be cleared",
+    ),
+    **dict.fromkeys(
+        ("--api-key", "--api-key-file"),
+        "its key is named with `key:`, which keeps it off the command line",
+    ),
+    **dict.fromkeys(
+        ("-h", "--help", "--usage", "--version", "--list-devices"),
+        "the program would print that and end",
+    ),
+    **dict.fromkeys(
+        ("-cl", "--cache-list", "--completion-bash", "--license"),
+        "the program would print that and end",
+    ),
+    **dict.fromkeys(
+        ("--api-prefix", "--ssl-key-file", "--ssl-cert-file"),
+        "the engine is reached at the root of plain http",
+    ),
 }
 """Flags whose value is not open to choice, and why."""
 
 CACHE_BYTES = {
-    "f32": 4.0, "f16": 2.0, "bf16": 2.0,
-    "q8_0": 34 / 32, "q4_0": 18 / 32, "q4_1": 20 / 32, "iq4_nl": 18 / 32, "q5_0": 22 / 32, "q5_1": 24 / 32,
+    "f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32, "q4_1": 20 / 32,
+    "iq4_nl": 18 / 32, "q5_0": 22 / 32, "q5_1": 24 / 32,
 }  # fmt: skip
 """Bytes for each number in the KV cache, by cache type."""
 
 _FULL_NAMES = {
     "-ctk": "--cache-type-k", "-ctv": "--cache-type-v", "-fa": "--flash-attn", "-mm": "--mmproj",
-    "-md": "--model-draft", "--spec-draft-model": "--model-draft", "-jf": "--json-schema-file", "-lcs": "--lookup-cache-static",
-    "-lcd": "--lookup-cache-dynamic", "--webui-config-file": "--ui-config-file",
-    "-ngl": "--gpu-layers", "--n-gpu-layers": "--gpu-layers", "-sm": "--split-mode", "-ts": "--tensor-split",
+    "-md": "--model-draft", "--spec-draft-model": "--model-draft", "-jf": "--json-schema-file",
+    "-lcs": "--lookup-cache-static", "-lcd": "--lookup-cache-dynamic",
+    "--webui-config-file": "--ui-config-file", "-ngl": "--gpu-layers",
+    "--n-gpu-layers": "--gpu-layers", "-sm": "--split-mode", "-ts": "--tensor-split",
     "-mg": "--main-gpu", "-dev": "--device", "-ot": "--override-tensor", "-nkvo": "--no-kv-offload",
-    "-ncmoe": "--n-cpu-moe", "-cmoe": "--cpu-moe", "-kvu": "--kv-unified", "-no-kvu": "--no-kv-unified",
+    "-ncmoe": "--n-cpu-moe", "-cmoe": "--cpu-moe", "-kvu": "--kv-unified",
+    "-no-kvu": "--no-kv-unified",
 }  # fmt: skip
 _MATTER = (
-    "--cache-type-", "--flash-attn", "--swa-full", "--rope-", "--yarn-", "--override-", "--control-vector", "--lora",
-    "--mmproj", "--gpu-layers", "--split-mode", "--tensor-split", "--main-gpu", "--device", "--no-kv-offload",
-    "--n-cpu-moe", "--cpu-moe",
+    "--cache-type-", "--flash-attn", "--swa-full", "--rope-", "--yarn-", "--override-",
+    "--control-vector", "--lora", "--mmproj", "--gpu-layers", "--split-mode", "--tensor-split",
+    "--main-gpu", "--device", "--no-kv-offload", "--n-cpu-moe", "--cpu-moe",
 )  # fmt: skip
-_STATE_FILES = ("--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled", "--mmproj")
+_STATE_FILES = (
+    "--lora",
+    "--lora-scaled",
+    "--control-vector",
+    "--control-vector-scaled",
+    "--mmproj",
+)
 _LISTS = ("--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled")
 
 PlaceKind: TypeAlias = Literal["gguf", "file", "folder"]
 
 READ: dict[str, PlaceKind] = {
     **dict.fromkeys((*_STATE_FILES, "--model-draft"), "gguf"),
-    **dict.fromkeys(("--chat-template-file", "--grammar-file", "--json-schema-file", "--lookup-cache-static"), "file"),
+    **dict.fromkeys(
+        ("--chat-template-file", "--grammar-file", "--json-schema-file", "--lookup-cache-static"),
+        "file",
+    ),
     **dict.fromkeys(("--ui-config-file", "--mcp-servers-config"), "file"),
     **dict.fromkeys(("--path", "--media-path"), "folder"),
 }
-"""Flags that name what must be there before the program starts. Source: --help of b10434 (August 2026), and a start without."""
+"""Flags that name what must be there before the program starts. Source: --help of b10434 (August
+2026), and a start without."""
 
 WRITTEN = ("--log-file", "--log-prompts-dir", "--lookup-cache-dynamic")
 """Flags that name what the program makes itself."""
@@ -104,7 +172,10 @@ class GivenFlag(NamedTuple):
 
 
 class FlagPath(NamedTuple):
-    """A file or folder that a flag names; a relative path is taken from the model's own directory."""
+    """A file or folder that a flag names.
+
+    A relative path is taken from the model's own directory.
+    """
 
     flag: str
     path: str
@@ -125,7 +196,10 @@ def refused(args: Sequence[str]) -> Iterator[str]:
             yield f"{word} cannot be set in args: {FIXED[name]}"
         elif joined:
             parts = [part for part in joined.groups() if part]
-            yield f"{json.dumps(word, ensure_ascii=False)} is one word, expected {json.dumps(parts, ensure_ascii=False)[1:-1]}"
+            yield (
+                f"{json.dumps(word, ensure_ascii=False)} is one word, expected"
+                f" {json.dumps(parts, ensure_ascii=False)[1:-1]}"
+            )
         elif word.startswith(tuple(_LONG_DASHES)):
             yield f"{word} begins with a long dash, expected - or --"
 
@@ -147,7 +221,10 @@ def full_name(name: str) -> str:
 
 
 def flags(args: Sequence[str]) -> list[GivenFlag]:
-    """Return the flags among `args`; `--flag=value` and `--flag value` are the same, a negative number is a value."""
+    """Return the flags among `args`.
+
+    `--flag=value` and `--flag value` are the same, a negative number is a value.
+    """
     found: list[GivenFlag] = []
     for word in args:
         if word.startswith("-") and not _NUMBER.fullmatch(word):
@@ -165,24 +242,35 @@ def has(args: Sequence[str], name: str) -> bool:
 
 def last_value(args: Sequence[str], name: str, otherwise: str) -> str:
     """Return the first word of the last flag with this full name."""
-    return next((flag.values[0] for flag in reversed(flags(args)) if flag.name == name and flag.values), otherwise)
+    return next(
+        (flag.values[0] for flag in reversed(flags(args)) if flag.name == name and flag.values),
+        otherwise,
+    )
 
 
 def state_flags(args: Sequence[str], parallel: int) -> tuple[str, ...]:
     """Return what of a command line a slot file depends on, in one spelling and order.
 
-    Slots that share one unified cache write the same files as a single slot; separate caches depend on their number.
+    Slots that share one unified cache write the same files as a single slot; separate caches depend
+    on their number.
     """
     unified = has(args, "--kv-unified") or parallel == 1
     matter = [flag for flag in flags(args) if flag.name.startswith(_MATTER)]
     # Among equal flags the last one wins, so that these keep their order.
-    kept = (" ".join((flag.name, *flag.values)) for flag in sorted(matter, key=lambda flag: flag.name))
+    kept = (
+        " ".join((flag.name, *flag.values)) for flag in sorted(matter, key=lambda flag: flag.name)
+    )
     return (*kept, f"streams {1 if unified else parallel}")
 
 
 def state_files(args: Sequence[str], directory: str) -> tuple[str, ...]:
-    """Return the files beside the weights that change what a slot holds; relative paths are taken from `directory`."""
-    return tuple(join(directory, place.path) for place in places(args) if place.flag in _STATE_FILES)
+    """Return the files beside the weights that change what a slot holds.
+
+    Relative paths are taken from `directory`.
+    """
+    return tuple(
+        join(directory, place.path) for place in places(args) if place.flag in _STATE_FILES
+    )
 
 
 def places(args: Sequence[str]) -> list[FlagPath]:
@@ -195,7 +283,9 @@ def _paths(flag: GivenFlag) -> list[str]:
     if flag.name not in _LISTS:
         return [flag.values[0]]
     parts = next(csv.reader([flag.values[0]]))
-    return [part.rpartition(":")[0] or part if flag.name.endswith("-scaled") else part for part in parts]
+    return [
+        part.rpartition(":")[0] or part if flag.name.endswith("-scaled") else part for part in parts
+    ]
 
 
 def cache_bytes(args: Sequence[str]) -> tuple[float, float]:

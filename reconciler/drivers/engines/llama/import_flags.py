@@ -5,7 +5,16 @@ from __future__ import annotations
 from posixpath import isabs, join, normpath
 from typing import TYPE_CHECKING
 
-from reconciler.drivers.engines.llama.flags import FIXED, OURS, READ, WRITTEN, flags, full_name, has, last_value
+from reconciler.drivers.engines.llama.flags import (
+    FIXED,
+    OURS,
+    READ,
+    WRITTEN,
+    flags,
+    full_name,
+    has,
+    last_value,
+)
 from reconciler.model.machine import LOOPBACK, ImportedFlags
 
 if TYPE_CHECKING:
@@ -24,7 +33,10 @@ _AS_OURS = {
 
 
 def adopted(words: Sequence[str], mapped: Sequence[str], directory: str) -> ImportedFlags:
-    """Return what flags say. `mapped` are the files in the server's memory, `directory` is where relative paths begin."""
+    """Return what flags say.
+
+    `mapped` are the files in the server's memory, `directory` is where relative paths begin.
+    """
     found: dict[str, str] = {}
     args: list[str] = []
     left_out: list[str] = []
@@ -82,7 +94,14 @@ def _whole(text: str) -> int | None:
 
 
 def task_of(words: Sequence[str]) -> Task:
-    """Return what a server is asked for; one that ranks gives vectors too, and is asked for what it is there for."""
-    if has(words, "--rerank") or has(words, "--reranking") or last_value(words, "--pooling", "") == "rank":
+    """Return what a server is asked for.
+
+    One that ranks gives vectors too, and is asked for what it is there for.
+    """
+    if (
+        has(words, "--rerank")
+        or has(words, "--reranking")
+        or last_value(words, "--pooling", "") == "rank"
+    ):
         return "rerank"
     return "embedding" if has(words, "--embedding") or has(words, "--embeddings") else "chat"

@@ -1,7 +1,7 @@
 """What a server's answer to /props says of it.
 
-The answer came from the unit's own process, so whatever it is, it is a sign of life: only silence, and words that are
-not HTTP, leave room for doubt.
+The answer came from the unit's own process, so whatever it is, it is a sign of life: only silence,
+and words that are not HTTP, leave room for doubt.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from reconciler.drivers.engines.llama.port_page import NoPage, Page
     from reconciler.model.facts import Phase
 
-TLS = "it is looked at over plain http: take --ssl-key-file and --ssl-cert-file away, or put a proxy in front for clients"
+TLS = (
+    "it is looked at over plain http: take --ssl-key-file and --ssl-cert-file away, or put a proxy"
+    " in front for clients"
+)
 
 
 class SelfReport(NamedTuple):
@@ -29,7 +32,10 @@ class SelfReport(NamedTuple):
 
 
 def heard(page: Page | NoPage, asked: str, key: Key, *, young: bool) -> SelfReport:
-    """Return what an answer says that was asked for with a key. `young`: it may not have begun to listen."""
+    """Return what an answer says that was asked for with a key.
+
+    `young`: it may not have begun to listen.
+    """
     try:
         reply = page.reply(asked)
     except HttpFault as fault:
@@ -54,6 +60,7 @@ def _unanswered(fault: HttpFault, *, young: bool) -> SelfReport:
         return SelfReport("locked", f"{fault.message}; {TLS}")
     if fault.fault == "too large":
         return SelfReport("unclear", fault.message)
-    # Between taking the port and serving there, nobody accepts connections yet, or hangs up on them.
+    # Between taking the port and serving there, nobody accepts connections yet, or hangs up on
+    # them.
     starting = young and fault.fault in {"refused", "broken"}
     return SelfReport("loading" if starting else "unresponsive", fault.message)

@@ -35,7 +35,9 @@ class Key:
         if self.problem:
             return f"it wants a key, and {self.problem}"
         if self.source:
-            return f"it does not take the key in {self.source}: name the key that it was started with"
+            return (
+                f"it does not take the key in {self.source}: name the key that it was started with"
+            )
         return "it wants a key: name it with `key:` of its engine in inventory.yaml"
 
 

@@ -17,9 +17,12 @@ GIB = 1024**3
 
 @dataclass(frozen=True)
 class Setup:
-    """An engine's settings; paths are as the operator wrote them. `budget` is in bytes, `context` in tokens.
+    """An engine's settings; paths are as the operator wrote them.
 
-    `made_from` are the flags from which it makes its weights where they are missing: those say what is in them.
+    `budget` is in bytes, `context` in tokens.
+
+    `made_from` are the flags from which it makes its weights where they are missing: those say what
+    is in them.
     """
 
     program: tuple[str, ...]
@@ -40,7 +43,10 @@ class Setup:
 
     def named_on(self, model: ModelSpec) -> tuple[tuple[str, AskGguf | AskPlace], ...]:
         """Return the question for every file and folder that must be there beside the weights, by the flag that names it."""
-        return tuple((place.flag, _question(place, join(model.directory, place.path))) for place in places(self.args))
+        return tuple(
+            (place.flag, _question(place, join(model.directory, place.path)))
+            for place in places(self.args)
+        )
 
     def slots_on(self, model: ModelSpec) -> str:
         """Return the slot directory's path on the host."""
@@ -49,14 +55,23 @@ class Setup:
     def fingerprint_on(self, model: ModelSpec) -> AskFingerprint:
         """Return the question for what a saved slot depends on."""
         return AskFingerprint(
-            weights=(*(() if self.made_from else (self.weights_on(model),)), *state_files(self.args, model.directory)),
-            programs=tuple(join(model.directory, path) if "/" in path else path for path in self.code),
+            weights=(
+                *(() if self.made_from else (self.weights_on(model),)),
+                *state_files(self.args, model.directory),
+            ),
+            programs=tuple(
+                join(model.directory, path) if "/" in path else path for path in self.code
+            ),
             flags=(*state_flags(self.args, self.parallel), *self.made_from),
         )
 
 
 def _question(place: FlagPath, path: str) -> AskGguf | AskPlace:
-    return AskGguf(path=path) if place.kind == "gguf" else AskPlace(path=path, folder=place.kind == "folder")
+    return (
+        AskGguf(path=path)
+        if place.kind == "gguf"
+        else AskPlace(path=path, folder=place.kind == "folder")
+    )
 
 
 def command(setup: Setup, model_name: str, port: int, gpus: Sequence[int]) -> Command:
@@ -81,11 +96,17 @@ def command(setup: Setup, model_name: str, port: int, gpus: Sequence[int]) -> Co
 def _secrets(setup: Setup) -> dict[str, Secret]:
     """Return the variables whose values are read where they are when it is started."""
     key = {} if setup.key is None else {VARIABLE: setup.key}
-    return {**key, **{name: value for name, value in setup.env.items() if not isinstance(value, str)}}
+    return {
+        **key,
+        **{name: value for name, value in setup.env.items() if not isinstance(value, str)},
+    }
 
 
 def _on_cards(gpus: Sequence[int]) -> dict[str, str]:
-    """Return the environment that shows an engine no other cards. CUDA numbers them by speed unless it is told otherwise."""
+    """Return the environment that shows an engine no other cards.
+
+    CUDA numbers them by speed unless it is told otherwise.
+    """
     visible = ",".join(str(card) for card in gpus)
     return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": visible} if visible else {}
 

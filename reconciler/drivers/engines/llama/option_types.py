@@ -15,16 +15,22 @@ from reconciler.model.secret import Secret
 
 def _inside(path: str) -> str:
     if ".." in path.split("/"):
-        raise ValueError(f"{path!r} leaves the model's own directory; give a path without `..`, or an absolute one")
+        raise ValueError(
+            f"{path!r} leaves the model's own directory; give a path without `..`, or an"
+            " absolute one"
+        )
     return path
 
 
 def _without_home(path: str) -> str:
     if path.startswith(("~", "$")):
-        raise ValueError(f'found "{path}", expected a path that begins with /; {path[0]} is not expanded here')
+        raise ValueError(
+            f'found "{path}", expected a path that begins with /; {path[0]} is not expanded here'
+        )
     if "://" in path:
         raise ValueError(
-            f'found "{path}", expected a file of its host; nothing is downloaded here: fetch it first, and name the file'
+            f'found "{path}", expected a file of its host; nothing is downloaded here: fetch it'
+            " first, and name the file"
         )
     return path
 
@@ -53,28 +59,46 @@ Args = Annotated[
     BeforeValidator(_listed, json_schema_input_type=tuple[Word, ...]),
     AfterValidator(_theirs),
     Field(
-        description="Further flags of llama-server, each word as it would be typed: `[-ngl, 99]`. Flags that another key sets "
-        "are refused, and so are, in a plan, flags that the program does not know and files that are not there."
+        description=(
+            "Further flags of llama-server, each word as it would be typed: `[-ngl, 99]`. Flags"
+            " that another key sets are refused, and so are, in a plan, flags that the program does"
+            " not know and files that are not there."
+        )
     ),
 ]
 File = Annotated[str, Field(min_length=1), AfterValidator(_without_home)]
-WEIGHTS = "The GGUF file, or the first part of one that is split; a relative path is taken from the model's own directory."
-Parallel = Annotated[int, Field(ge=1, description="How many conversations it holds at a time, each in its own slot."), WHOLE]
+WEIGHTS = (
+    "The GGUF file, or the first part of one that is split; a relative path is taken from the"
+    " model's own directory."
+)
+Parallel = Annotated[
+    int,
+    Field(ge=1, description="How many conversations it holds at a time, each in its own slot."),
+    WHOLE,
+]
 FolderOfOne = Annotated[
     str,
     Field(
         min_length=1,
-        description="Where conversations are saved; in an absolute path, which models may share, each gets its own folder.",
+        description=(
+            "Where conversations are saved; in an absolute path, which models may share, each gets"
+            " its own folder."
+        ),
     ),
     AfterValidator(_without_home),
     AfterValidator(_inside),
 ]
-Budget = Annotated[Bytes, Field(description="What saved conversations may take, such as `64 GiB`; the oldest go first.")]
+Budget = Annotated[
+    Bytes,
+    Field(description="What saved conversations may take, such as `64 GiB`; the oldest go first."),
+]
 Key = Annotated[
     Secret | None,
     Field(
-        description="Where its API key is. An engine that is started here is started with it, in its environment; a service that "
-        "is there already has its own, and is asked with this one."
+        description=(
+            "Where its API key is. An engine that is started here is started with it, in its"
+            " environment; a service that is there already has its own, and is asked with this one."
+        )
     ),
 ]
 CONTEXT = "How many tokens all slots hold together."

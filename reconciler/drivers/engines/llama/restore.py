@@ -1,9 +1,9 @@
 """Restore slots: checked before, noted before and after, proven by replaying the tokens without generating.
 
-The server answers 200 to restores that restore nothing (sliding windows, recurrent states), aborts on a file that is
-cut short, and answers garbage from one whose values changed; a failed restore may damage later inference, so that the
-engine must be started again.
-A slot file that does not fit or is damaged is never put in: the slot stays cold, and the engine as good as it was.
+The server answers 200 to restores that restore nothing (sliding windows, recurrent states), aborts
+on a file that is cut short, and answers garbage from one whose values changed; a failed restore may
+damage later inference, so that the engine must be started again. A slot file that does not fit or
+is damaged is never put in: the slot stays cold, and the engine as good as it was.
 """
 
 from __future__ import annotations
@@ -55,14 +55,17 @@ class Restoring:
     fingerprint: str
 
     async def restore(self, saved: tuple[SavedSlot, ...]) -> Json:
-        """Return what came of every slot; `restart` says that the engine must not be used any more."""
+        """Return what came of every slot.
+
+        `restart` says that the engine must not be used any more.
+        """
         slots: list[JsonValue] = []
         for one in saved:
             verdict = await self._restored(one)
             await self._note(one, verdict.outcome, verdict.reason)
             slots.append({
-                "slot": one.slot, "tokens": one.tokens, "outcome": verdict.outcome, "reason": verdict.reason,
-                "restore_ms": round(verdict.milliseconds, 1),
+                "slot": one.slot, "tokens": one.tokens, "outcome": verdict.outcome,
+                "reason": verdict.reason, "restore_ms": round(verdict.milliseconds, 1),
             })  # fmt: skip
             if verdict.outcome == "failed":
                 return {"slots": slots, "restart": True}
@@ -78,9 +81,14 @@ class Restoring:
             content = await self._checked(one)
         except DriverError as error:
             return Verdict("cold", error.message)
-        if tried and content.tokens is not None and (await self._proof(one, content.tokens)).outcome == "proven":
+        if (
+            tried
+            and content.tokens is not None
+            and (await self._proof(one, content.tokens)).outcome == "proven"
+        ):
             return Verdict("proven", "it had been put in before")
-        # Reading a large file takes long enough for a client to come; after a replay of our own the slot is ours.
+        # Reading a large file takes long enough for a client to come; after a replay of our own the
+        # slot is ours.
         late = "" if tried else self._obstacle(one, None, await self._place(one))
         return Verdict("cold", late) if late else await self._put_in(one, content)
 
@@ -92,12 +100,20 @@ class Restoring:
         except DriverError as error:
             return Verdict("failed", error.message)
         if count != one.tokens:
-            return Verdict("failed", f"the engine took {count} of {one.tokens} tokens", milliseconds)
+            return Verdict(
+                "failed", f"the engine took {count} of {one.tokens} tokens", milliseconds
+            )
         if content.tokens is None:
-            return Verdict("unverified", f"which tokens its file holds cannot be read: {content.layout}", milliseconds)
+            return Verdict(
+                "unverified",
+                f"which tokens its file holds cannot be read: {content.layout}",
+                milliseconds,
+            )
         return (await self._proof(one, content.tokens))._replace(milliseconds=milliseconds)
 
-    def _obstacle(self, one: SavedSlot, tried: RestoreAttempt | None, place: SlotRoom | None) -> str:
+    def _obstacle(
+        self, one: SavedSlot, tried: RestoreAttempt | None, place: SlotRoom | None
+    ) -> str:
         """Return why a slot file must not be put in, "" when it may."""
         if one.fingerprint != self.fingerprint:
             return "it was saved with other weights, program or flags"
@@ -117,29 +133,48 @@ class Restoring:
         """Return what stands in a file that is as it was saved; raise DriverError."""
         answer = await self.access.act(CheckSlot(directory=self.directory, file=one.file))
         tokens = answer.get("tokens")
-        return SlotFileContent(tokens if isinstance(tokens, list) else None, str(answer.get("layout", "")))
+        return SlotFileContent(
+            tokens if isinstance(tokens, list) else None, str(answer.get("layout", ""))
+        )
 
     async def _proof(self, one: SavedSlot, tokens: list[JsonValue]) -> Verdict:
-        """Replay the tokens: a slot that holds them has to read one at most. A cold one is cut off at the deadline."""
+        """Replay the tokens: a slot that holds them has to read one at most.
+
+        A cold one is cut off at the deadline.
+        """
         try:
             reused = await self.api.replay(one.slot, tokens, REPLAY_SECONDS)
             place = await self._place(one)
         except HttpFault as error:
             if error.fault == "timeout":
-                return Verdict("cold", f"the slot was reading its {one.tokens} tokens again after {REPLAY_SECONDS:g} s")
+                return Verdict(
+                    "cold",
+                    f"the slot was reading its {one.tokens} tokens again after"
+                    f" {REPLAY_SECONDS:g} s",
+                )
             return Verdict("failed", error.message)
         except DriverError as error:
             return Verdict("unverified", error.message)
         if reused < min(one.tokens - 1, REUSED * one.tokens):
-            return Verdict("cold", f"the engine said that it restored {one.tokens} tokens, and remembered {reused}")
+            return Verdict(
+                "cold",
+                f"the engine said that it restored {one.tokens} tokens, and remembered {reused}",
+            )
         if place is None or place.slot.tokens != one.tokens:
-            return Verdict("unverified", f"a client used the slot meanwhile: {place.slot.tokens if place else 0} tokens")
+            return Verdict(
+                "unverified",
+                f"a client used the slot meanwhile: {place.slot.tokens if place else 0} tokens",
+            )
         return Verdict("proven")
 
     async def _note(self, one: SavedSlot, outcome: Outcome, reason: str) -> None:
         """Write the attempt into the sidecar; raise DriverError when it cannot be recorded."""
         action = NoteAttempt(
-            directory=self.directory, file=one.file, identity=self.unit.identity, outcome=outcome, reason=reason[:1000]
+            directory=self.directory,
+            file=one.file,
+            identity=self.unit.identity,
+            outcome=outcome,
+            reason=reason[:1000],
         )
         await self.access.act(action)
 

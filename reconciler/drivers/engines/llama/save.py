@@ -1,7 +1,10 @@
-"""Save slots: room, a fresh file, the engine's word checked, then sealed; a failed save leaves the last good one.
+"""Save slots: room, a fresh file, the engine's word checked, then sealed.
 
-The server truncates its target in place and writes without fsync, so it never writes to a name that counts. It defers a
-save until the slot is free, so that a busy one is not even tried. A sleeping server would wake and save empty slots.
+A failed save leaves the last good one.
+
+The server truncates its target in place and writes without fsync, so it never writes to a name that
+counts. It defers a save until the slot is free, so that a busy one is not even tried. A sleeping
+server would wake and save empty slots.
 """
 
 from __future__ import annotations
@@ -35,7 +38,10 @@ UNKNOWN_BYTES_PER_TOKEN = 256 * 1024
 
 @dataclass
 class Saving:
-    """Save the slots of one unit into one directory. `bytes_per_token` is 0 when not known, `kept` are files that must stay."""
+    """Save the slots of one unit into one directory.
+
+    `bytes_per_token` is 0 when not known, `kept` are files that must stay.
+    """
 
     api: LlamaApi
     access: Access
@@ -97,14 +103,23 @@ class Saving:
         return f"slot{slot.id}-{identity.boot_id[:8]}-{identity.pid}-{identity.start}-{slot.task}-{slot.tokens}.kv"
 
     def _room(self, needed: int, spare: int = 0) -> MakeRoom:
-        return MakeRoom(directory=self.directory, needed=needed, budget=self.budget, keep=tuple(self.kept), spare=spare)
+        return MakeRoom(
+            directory=self.directory,
+            needed=needed,
+            budget=self.budget,
+            keep=tuple(self.kept),
+            spare=spare,
+        )
 
     def _seal(self, slot: Slot, file: str, size: int, tokens: int) -> SealSlot:
         sidecar: Json = {
-            "slot": slot.id, "tokens": tokens, "fingerprint": self.fingerprint, "saved_at": self.wall(),
-            "identity": self.unit.identity.model_dump(), "slot_tokens": slot.tokens or 0, "task": slot.task,
+            "slot": slot.id, "tokens": tokens, "fingerprint": self.fingerprint,
+            "saved_at": self.wall(), "identity": self.unit.identity.model_dump(),
+            "slot_tokens": slot.tokens or 0, "task": slot.task,
         }  # fmt: skip
-        return SealSlot(directory=self.directory, temporary=f"{file}.tmp", file=file, size=size, sidecar=sidecar)
+        return SealSlot(
+            directory=self.directory, temporary=f"{file}.tmp", file=file, size=size, sidecar=sidecar
+        )
 
     async def _clear_leftovers(self) -> None:
         """Remove what a failed save left; the next save would do it too."""

@@ -19,19 +19,26 @@ Header: TypeAlias = dict[str, JsonValue]
 COMPUTE_BYTES = 256 * 1024**2
 PARTS = {"mmproj", "adapter", "imatrix"}
 SPARE = 1.05
-"""Compute buffers and rounding, on top of tensors and KV cache. An estimate: `vram` in the inventory replaces it."""
+"""Compute buffers and rounding, on top of tensors and KV cache. An estimate: `vram` in the
+inventory replaces it."""
 
 
 def judged(header: Header, setup: Setup, model: ModelSpec) -> Weights:
     """Return what a header means for this model; `header` is the host's answer to AskGguf."""
     exists = header.get("exists") is True
     problem = str(header.get("problem", ""))
-    path, size, modified_ns = str(header.get("path", "")), _whole(header, "size"), _whole(header, "modified_ns")
+    path, size, modified_ns = (
+        str(header.get("path", "")),
+        _whole(header, "size"),
+        _whole(header, "modified_ns"),
+    )
     if not exists and setup.made_from:
         problem = ""
     problem = problem or _no_model(path, header)
     if problem or not exists:
-        return Weights(path=path, exists=exists, problem=problem, written_on_start=bool(setup.made_from))
+        return Weights(
+            path=path, exists=exists, problem=problem, written_on_start=bool(setup.made_from)
+        )
     context = setup.context or _whole(header, "context_length")
     bytes_per_token = kv_bytes_per_token(header, setup)
     remedy, keepable = _keepable(header, setup, model)
@@ -53,15 +60,26 @@ def unreadable(flag: str, answer: Fact[Header]) -> str:
 def _no_model(path: str, header: Header) -> str:
     """Return why a GGUF file is none that can be served, empty when it can."""
     kind = "mmproj" if header.get("architecture") == "clip" else str(header.get("type", ""))
-    return f"the weights {path} are no model but a part of one ({kind}); name it in args of its model" if kind in PARTS else ""
+    return (
+        f"the weights {path} are no model but a part of one ({kind}); name it in args of its model"
+        if kind in PARTS
+        else ""
+    )
 
 
 def kv_bytes_per_token(header: Header, setup: Setup) -> int:
-    """Return what one token takes in the cache, with the cache types of `args`; the header counts half precision."""
+    """Return what one token takes in the cache, with the cache types of `args`.
+
+    The header counts half precision.
+    """
     keys, values = _whole(header, "key_length"), _whole(header, "value_length")
     key_bytes, value_bytes = cache_bytes(setup.args)
     numbers = _whole(header, "kv_bytes_per_token") / 2
-    return int(numbers * (keys * key_bytes + values * value_bytes) / (keys + values)) if keys + values else 0
+    return (
+        int(numbers * (keys * key_bytes + values * value_bytes) / (keys + values))
+        if keys + values
+        else 0
+    )
 
 
 def _keepable(header: Header, setup: Setup, model: ModelSpec) -> tuple[str, bool]:

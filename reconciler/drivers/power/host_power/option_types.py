@@ -9,7 +9,9 @@ from pydantic import AfterValidator, Field
 
 from reconciler.model.quantity import expected
 
-_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}|[0-9a-f]{4}([.:-][0-9a-f]{4}){2}|[0-9a-f]{12}", re.IGNORECASE)
+_MAC = re.compile(
+    r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}|[0-9a-f]{4}([.:-][0-9a-f]{4}){2}|[0-9a-f]{12}", re.IGNORECASE
+)
 """As systems show it, as switches do, and as some routers do."""
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Paced:
     """A driver that testifies, asked once in so many seconds; in between it is as it said last."""
 
-    def __init__(self, driver: Any, seconds: float) -> None:  # noqa: ANN401 - the kind decides what else it can do
+    # The kind decides what else it can do.
+    def __init__(self, driver: Any, seconds: float) -> None:  # noqa: ANN401
         self._driver, self._seconds = driver, seconds
         self._last: Fact[Testimony] | None = None
         self._until = 0.0

@@ -63,9 +63,14 @@ class Composed:
         """Return who answers on the host's network."""
         host = "" if self._parts.canary else await self._parts.where()
         if not (self._parts.canary or host):
-            return Unknown(f"{self._name} is reached through others; name an address on its network with `canary:`")
+            return Unknown(
+                f"{self._name} is reached through others; name an address on its network with"
+                " `canary:`"
+            )
         (fact,) = await self._parts.asker.ask([AskNeighbour(address=self._parts.canary, host=host)])
-        return fact if isinstance(fact, Unknown) else Known(Canary(address=str(fact.value["address"])))
+        return (
+            fact if isinstance(fact, Unknown) else Known(Canary(address=str(fact.value["address"])))
+        )
 
     async def guards(self, way: Literal["off", "suspend"]) -> Fact[Guards]:
         """Return what the host's system says, and why nothing could wake it again."""
@@ -75,12 +80,18 @@ class Composed:
         try:
             told = Guards.model_validate({**fact.value, "wake_problem": await self._deaf()})
         except ValidationError as error:
-            return Unknown(f"what is in the way of {self._name} cannot be understood: {error.error_count()} fields are wrong")
+            return Unknown(
+                f"what is in the way of {self._name} cannot be understood: {error.error_count()}"
+                " fields are wrong"
+            )
         own = self._parts.stop is not None and self._parts.stop.needs_permission
         return Known(told if own else told.model_copy(update={"permission_problem": Reason()}))
 
     async def _deaf(self) -> Reason:
-        """Return why no driver could wake the host again, none when one could; of several, the last one's fix stands apart."""
+        """Return why no driver could wake the host again, none when one could.
+
+        Of several, the last one's fix stands apart.
+        """
         reasons: list[Reason] = [await driver.wake_problem() for driver in self._parts.wake]
         if not reasons or not all(reasons):
             return Reason()
@@ -88,9 +99,12 @@ class Composed:
         return Reason("; ".join((*others, last.found)), last.fix)
 
     async def wake(self, attempt: int) -> Evidence:
-        """Ask by the first driver, later by the next one too; one that fails is followed by the next at once.
+        """Ask by the first driver, later by the next one too.
 
-        One that is not let in is not asked again until the next wake; raise Barred when that is all of them.
+        One that fails is followed by the next at once.
+
+        One that is not let in is not asked again until the next wake; raise Barred when that is all
+        of them.
         """
         self._anew()
         if not attempt:
@@ -109,7 +123,8 @@ class Composed:
             raise kind("; ".join(failed) or f"nothing can wake {self._name}")
         return {"asked": list(asked), "failed_to_ask": list(failed)}
 
-    async def _woken_by(self, place: int, driver: Any) -> Evidence:  # noqa: ANN401 - the kind decides what it can do
+    # The kind decides what it can do.
+    async def _woken_by(self, place: int, driver: Any) -> Evidence:  # noqa: ANN401
         if place in self._barred:
             raise Barred(self._barred[place])
         try:
@@ -137,7 +152,10 @@ class Composed:
     async def cut(self) -> Evidence:
         """Take the power from the host."""
         if self._parts.force is None:
-            raise Declined(f"nothing may cut the power of {self._name}; `force:` in the inventory would allow it")
+            raise Declined(
+                f"nothing may cut the power of {self._name}; `force:` in the inventory would"
+                " allow it"
+            )
         self._anew()
         evidence: Evidence = await self._parts.force.cut()
         return evidence

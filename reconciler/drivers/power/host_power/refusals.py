@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from reconciler.ports import Clock
 
 REST_SECONDS = 60.0
-"""How long a refused password is not shown again: those that lock accounts count failures of about a minute."""
+"""How long a refused password is not shown again: those that lock accounts count failures of about
+a minute."""
 
 Refused: TypeAlias = "Callable[[str], Barred]"
 """Be told, in a sentence, that a password was refused; what it returns is to be raised."""
@@ -34,16 +35,26 @@ class _Refusal(NamedTuple):
 
 
 class Refusals:
-    """The last refusal of each account, for all drivers of a controller. Of the password only its hash is kept."""
+    """The last refusal of each account, for all drivers of a controller.
+
+    Of the password only its hash is kept.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last: dict[Account, _Refusal] = {}
 
     def showing(self, account: Account, password: str) -> Refused:
-        """Let a password be shown; raise Barred with the sentence of before where it was refused a moment ago."""
+        """Let a password be shown.
+
+        Raise Barred with the sentence of before where it was refused a moment ago.
+        """
         last = self._last.get(account)
-        if last is not None and last.password == hash(password) and self._clock.boot() - last.at < REST_SECONDS:
+        if (
+            last is not None
+            and last.password == hash(password)
+            and self._clock.boot() - last.at < REST_SECONDS
+        ):
             raise Barred(last.sentence)
         return partial(self._refused, account, hash(password))
 

@@ -24,15 +24,24 @@ def _fitting(pattern: str, phrase: str) -> AfterValidator:
 
 
 def _address(text: str) -> str:
-    phrase = "a name or an address, such as plug1.lan, [fd00::5]:8080 or https://ha.lan, without user and path"
+    phrase = (
+        "a name or an address, such as plug1.lan, [fd00::5]:8080 or https://ha.lan, without user"
+        " and path"
+    )
     found = endpoint(text, phrase, ("http", "https"))
     return f"{found.scheme}://{found.place}" if found.scheme else found.place
 
 
 Address = Annotated[str, AfterValidator(_address)]
-Switch = Annotated[str, _fitting(r"switch\.[a-z0-9_]+", "the name of a switch, such as switch.gpu1")]
-Sensor = Annotated[str, _fitting(r"sensor\.[a-z0-9_]+", "the name of a sensor, such as sensor.gpu1_power")]
-User = Annotated[str, Field(max_length=64), _fitting(r"[^:\x00-\x1f]+", "the name of a user, such as admin")]
+Switch = Annotated[
+    str, _fitting(r"switch\.[a-z0-9_]+", "the name of a switch, such as switch.gpu1")
+]
+Sensor = Annotated[
+    str, _fitting(r"sensor\.[a-z0-9_]+", "the name of a sensor, such as sensor.gpu1_power")
+]
+User = Annotated[
+    str, Field(max_length=64), _fitting(r"[^:\x00-\x1f]+", "the name of a user, such as admin")
+]
 
 
 class Options(BaseModel):
@@ -44,40 +53,63 @@ class Options(BaseModel):
         description="What it speaks; shelly1 is Shelly's first generation, shelly2 every later one."
     )
     address: Address = Field(
-        description="The plug's name or address, with its port where that is not 80; for Home Assistant its URL, such as "
-        "http://ha.lan:8123."
+        description=(
+            "The plug's name or address, with its port where that is not 80; for Home Assistant its"
+            " URL, such as http://ha.lan:8123."
+        )
     )
     channel: Annotated[int, Field(ge=0, le=31), WHOLE] | None = Field(
-        default=None, description="Which of its sockets: Tasmota counts from 1, Shelly from 0; the first without."
+        default=None,
+        description=(
+            "Which of its sockets: Tasmota counts from 1, Shelly from 0; the first without."
+        ),
     )
-    entity: Switch | None = Field(default=None, description="The switch in Home Assistant, such as switch.gpu1.")
+    entity: Switch | None = Field(
+        default=None, description="The switch in Home Assistant, such as switch.gpu1."
+    )
     sensor: Sensor | None = Field(
-        default=None, description="What measures its power in Home Assistant, such as sensor.gpu1_power."
+        default=None,
+        description="What measures its power in Home Assistant, such as sensor.gpu1_power.",
     )
     user: User = Field(default="admin", description="Who asks; Home Assistant knows by the token.")
     password: Secret | None = Field(
-        default=None, description="Where its password is, if it has one; for Home Assistant, a long-lived access token."
+        default=None,
+        description=(
+            "Where its password is, if it has one; for Home Assistant, a long-lived access token."
+        ),
     )
     certificate: Annotated[str, Field(pattern=r"^/")] | None = Field(
-        default=None, description="A PEM file with the certificate that it shows over https, if that is self-signed."
+        default=None,
+        description=(
+            "A PEM file with the certificate that it shows over https, if that is self-signed."
+        ),
     )
     below: Annotated[float, Field(gt=0, le=1000)] = Field(
         default=10.0,
-        description="The host counts as off while it draws fewer watts than this: one that is off draws up to 5, one that idles "
-        "20 and more.",
+        description=(
+            "The host counts as off while it draws fewer watts than this: one that is off draws up"
+            " to 5, one that idles 20 and more."
+        ),
     )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         assistant = self.dialect == "homeassistant"
         if assistant and (self.entity is None or self.password is None):
-            raise ValueError("the dialect homeassistant needs `entity` (such as switch.gpu1) and `password` (where its token is)")
+            raise ValueError(
+                "the dialect homeassistant needs `entity` (such as switch.gpu1) and `password`"
+                " (where its token is)"
+            )
         if assistant and self.channel is not None:
             raise ValueError("`channel` is not for homeassistant, whose `entity` names one socket")
         if not assistant and (self.entity or self.sensor):
-            raise ValueError(f"`entity` and `sensor` are for the dialect homeassistant, not for {self.dialect}")
+            raise ValueError(
+                f"`entity` and `sensor` are for the dialect homeassistant, not for {self.dialect}"
+            )
         if self.dialect == "tasmota" and self.channel == 0:
-            raise ValueError("Tasmota counts sockets from 1, and its channel 0 would be all of them")
+            raise ValueError(
+                "Tasmota counts sockets from 1, and its channel 0 would be all of them"
+            )
         return self
 
     @property

@@ -1,8 +1,9 @@
 """Speak the API of Shelly's first generation.
 
-A Shelly 1 has no meter and says 0 W all the same, but counts nothing: only what has a total measures. A meter counts watt
-minutes, the clamps of an EM watt hours. Source:
-shelly-api-docs.shelly.cloud/gen1, and what a Shelly 1 (firmware 1.12) and a Shelly Plug S answer to /status.
+A Shelly 1 has no meter and says 0 W all the same, but counts nothing: only what has a total
+measures. A meter counts watt minutes, the clamps of an EM watt hours. Source:
+shelly-api-docs.shelly.cloud/gen1, and what a Shelly 1 (firmware 1.12) and a Shelly Plug S answer to
+/status.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ class Dialect:
     async def read(self) -> Reading:
         """Return relay and meter, of one moment."""
         answer = await self._wire.get("/status")
-        on, meter = inner(answer, "relays", self._channel, "ison"), inner(answer, "meters", self._channel)
+        on, meter = (
+            inner(answer, "relays", self._channel, "ison"),
+            inner(answer, "meters", self._channel),
+        )
         clamp = inner(answer, "emeters", self._channel)
         if not isinstance(on, bool):
             raise DriverError(f"it has no relay {self._channel}; check `dialect` and `channel`")
@@ -44,4 +48,6 @@ class Dialect:
         """Ask the relay to switch."""
         answer = await self._wire.get(f"/relay/{self._channel}?turn={'on' if on else 'off'}")
         if "ison" not in answer:
-            raise DriverError(f"it answered {str(answer)[:120]}, which says nothing of a relay; check `dialect`")
+            raise DriverError(
+                f"it answered {str(answer)[:120]}, which says nothing of a relay; check `dialect`"
+            )

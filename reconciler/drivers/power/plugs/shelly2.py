@@ -1,7 +1,7 @@
 """Speak the API of Shelly's second and later generations.
 
-Its user is always admin, and its password is proved by an RFC 7616 digest with SHA-256. Source: Switch and Authentication in
-shelly-api-docs.shelly.cloud/gen2.
+Its user is always admin, and its password is proved by an RFC 7616 digest with SHA-256. Source:
+Switch and Authentication in shelly-api-docs.shelly.cloud/gen2.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ class Dialect:
     """One switch of a Shelly; they are counted from 0."""
 
     def __init__(self, options: Options, password: str | None, seconds: float) -> None:
-        self._wire = Wire(options, seconds, digest=None if password is None else (options.user, password))
+        self._wire = Wire(
+            options, seconds, digest=None if password is None else (options.user, password)
+        )
         self._channel = options.channel or 0
 
     async def read(self) -> Reading:
@@ -27,11 +29,18 @@ class Dialect:
         answer = await self._wire.get(f"/rpc/Switch.GetStatus?id={self._channel}")
         on = answer.get("output")
         if not isinstance(on, bool):
-            raise DriverError(f"it does not say whether switch {self._channel} is on; check `dialect` and `channel`")
+            raise DriverError(
+                f"it does not say whether switch {self._channel} is on; check `dialect` and"
+                " `channel`"
+            )
         return Reading(on, number(answer.get("apower")), number(inner(answer, "aenergy", "total")))
 
     async def switch(self, on: bool) -> None:
         """Ask the switch to switch."""
-        answer = await self._wire.get(f"/rpc/Switch.Set?id={self._channel}&on={'true' if on else 'false'}")
+        answer = await self._wire.get(
+            f"/rpc/Switch.Set?id={self._channel}&on={'true' if on else 'false'}"
+        )
         if "was_on" not in answer:
-            raise DriverError(f"it answered {str(answer)[:120]}, which says nothing of a switch; check `dialect`")
+            raise DriverError(
+                f"it answered {str(answer)[:120]}, which says nothing of a switch; check `dialect`"
+            )

@@ -1,8 +1,8 @@
 """Speak Tasmota's web requests.
 
-The password goes into a header, never into the address, where it would be in every log on the way; firmware older than 9.3 has
-no ear for that. Commands that fail are answered with 200. Source: tasmota.github.io/docs/Commands, `HandleHttpCommand` in
-xdrv_01_9_webserver.ino of Tasmota 15.
+The password goes into a header, never into the address, where it would be in every log on the way;
+firmware older than 9.3 has no ear for that. Commands that fail are answered with 200. Source:
+tasmota.github.io/docs/Commands, `HandleHttpCommand` in xdrv_01_9_webserver.ino of Tasmota 15.
 """
 
 from __future__ import annotations
@@ -37,23 +37,41 @@ class Dialect:
         meter = inner(await self._asked("Status 8"), "StatusSNS", "ENERGY")
         power, total = inner(meter, "Power"), inner(meter, "Total")
         # One total of several sockets says nothing of one of them.
-        mine = None if isinstance(power, list) and not isinstance(total, list) else number(self._own(total))
+        mine = (
+            None
+            if isinstance(power, list) and not isinstance(total, list)
+            else number(self._own(total))
+        )
         on = STATES.get(text)
-        doubt = "" if on is not None else f"it calls its state {text!r}; `StateText1 OFF` and `StateText2 ON` there undo that"
-        return Reading(on, number(self._own(power)), None if mine is None else mine * WATT_HOURS, doubt)
+        doubt = (
+            ""
+            if on is not None
+            else (
+                f"it calls its state {text!r}; `StateText1 OFF` and `StateText2 ON` there undo that"
+            )
+        )
+        return Reading(
+            on, number(self._own(power)), None if mine is None else mine * WATT_HOURS, doubt
+        )
 
     async def switch(self, on: bool) -> None:
         """Ask the relay to switch."""
         await self._state(f"{self._relay} {'On' if on else 'Off'}")
 
     async def _state(self, command: str) -> str:
-        """Return the state that a command is answered with; raise Declined when it is answered with anything else."""
+        """Return the state that a command is answered with.
+
+        Raise Declined when it is answered with anything else.
+        """
         answer = await self._asked(command)
         # A plug with one relay calls it POWER or, where that was set, POWER1.
         names = {"POWER", "POWER1"} if self._channel in {None, 1} else {self._relay.upper()}
         texts = [text for name, text in answer.items() if name in names and isinstance(text, str)]
         if not texts:
-            raise Declined(f"it answered `{command}` with {str(answer)[:120]}; check `channel`, `user` and `password`")
+            raise Declined(
+                f"it answered `{command}` with {str(answer)[:120]}; check `channel`, `user` and"
+                " `password`"
+            )
         return texts[0]
 
     async def _asked(self, command: str) -> dict[str, JsonValue]:

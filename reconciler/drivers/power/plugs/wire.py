@@ -58,7 +58,10 @@ class Outlet(Protocol):
         ...
 
     async def switch(self, on: bool) -> None:
-        """Ask the plug to switch; raise Declined when it said no, DriverError when nobody can say."""
+        """Ask the plug to switch.
+
+        Raise Declined when it said no, DriverError when nobody can say.
+        """
         ...
 
 
@@ -66,7 +69,11 @@ class Wire:
     """Exchange requests and answers with one plug, each within `seconds`."""
 
     def __init__(
-        self, place: PlugAddress, seconds: float, headers: Mapping[str, str] | None = None, digest: tuple[str, str] | None = None
+        self,
+        place: PlugAddress,
+        seconds: float,
+        headers: Mapping[str, str] | None = None,
+        digest: tuple[str, str] | None = None,
     ) -> None:
         self._url = place.url
         self._seconds = seconds
@@ -79,11 +86,17 @@ class Wire:
 
     async def post(self, path: str, content: JsonValue) -> None:
         """Send an object and have it accepted; raise DriverError."""
-        _content(await _answered(self._http.post(f"{self._url}{path}", content, self._seconds, LARGEST)))
+        _content(
+            await _answered(self._http.post(f"{self._url}{path}", content, self._seconds, LARGEST))
+        )
 
 
 async def _answered(exchange: Awaitable[Reply]) -> Reply:
-    """Return the answer; raise Declined where nobody was there to hear what was asked, DriverError where somebody may have."""
+    """Return the answer.
+
+    Raise Declined where nobody was there to hear what was asked, DriverError where somebody may
+    have.
+    """
     try:
         return await exchange
     except HttpFault as error:
@@ -91,13 +104,25 @@ async def _answered(exchange: Awaitable[Reply]) -> Reply:
 
 
 def _content(reply: Reply) -> JsonValue:
-    """Return what was answered; raise Declined where the server did nothing, Barred because of who asked."""
+    """Return what was answered.
+
+    Raise Declined where the server did nothing, Barred because of who asked.
+    """
     if reply.status in REFUSED:
-        raise Barred(f"{reply.asked} answered {reply.status}: check `user` and `password` of the plug in the inventory")
+        raise Barred(
+            f"{reply.asked} answered {reply.status}: check `user` and `password` of the plug in the"
+            " inventory"
+        )
     if reply.status == NOT_FOUND:
-        raise Declined(f"{reply.asked} answered 404 with {reply.excerpt!r}: it does not know that; check `dialect` and `address`")
+        raise Declined(
+            f"{reply.asked} answered 404 with {reply.excerpt!r}: it does not know that; check"
+            " `dialect` and `address`"
+        )
     if reply.status in WRONG:
-        raise Declined(f"{reply.asked} answered {reply.status} with {reply.excerpt!r}; check `address` and what is there")
+        raise Declined(
+            f"{reply.asked} answered {reply.status} with {reply.excerpt!r}; check `address` and"
+            " what is there"
+        )
     if reply.elsewhere:
         raise Declined(f"{reply.asked} answered {reply.status}: {reply.elsewhere}; check `address`")
     if reply.status != OK:
@@ -108,7 +133,10 @@ def _content(reply: Reply) -> JsonValue:
 def mapping(value: JsonValue, asked: str) -> dict[str, JsonValue]:
     """Return an object; raise DriverError."""
     if not isinstance(value, dict):
-        raise DriverError(f"{asked} answered {str(value)[:80]!r}, which is not what such a plug says; check `dialect`")
+        raise DriverError(
+            f"{asked} answered {str(value)[:80]!r}, which is not what such a plug says; check"
+            " `dialect`"
+        )
     return value
 
 
@@ -126,9 +154,17 @@ def inner(value: JsonValue, *keys: str | int) -> JsonValue:
 
 def number(value: JsonValue) -> float | None:
     """Return a number that is one."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
+    return (
+        float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        else None
+    )
 
 
 def basic(user: str, password: str | None) -> dict[str, str]:
     """Return the header that says who asks; none without a password."""
-    return {} if password is None else {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+    return (
+        {}
+        if password is None
+        else {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+    )

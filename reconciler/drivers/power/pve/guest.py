@@ -1,8 +1,9 @@
 """The power of a guest: a virtual machine or a container, wherever in the cluster it is.
 
-A task is accepted long before it fails: "VM 100 already running" and "can't lock file" come as its end. Suspending from
-outside is left out: `suspend` only stops the processors of a machine, whose cards go on drawing power, and with a card passed
-through `todisk` is refused. Source: qemu-server's API2/Qemu.pm and pve-ha-manager's Resources/PVEVM.pm, 8.2 to 9.
+A task is accepted long before it fails: "VM 100 already running" and "can't lock file" come as its
+end. Suspending from outside is left out: `suspend` only stops the processors of a machine, whose
+cards go on drawing power, and with a card passed through `todisk` is refused. Source: qemu-server's
+API2/Qemu.pm and pve-ha-manager's Resources/PVEVM.pm, 8.2 to 9.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 POWER = "VM.PowerMgmt"
 
 HA_SECONDS = "600"
-"""After how long high availability kills a guest that it was asked to stop, which it does in any case."""
+"""After how long high availability kills a guest that it was asked to stop, which it does in any
+case."""
 
 NO_MATTER = ("already running", "can't lock file")
 """How a start ends that another one has made needless: it runs, or is about to."""
@@ -51,11 +53,18 @@ class _Seen(BaseModel):
     @property
     def word(self) -> str:
         """The most exact word for it."""
-        return "suspended to disk" if self.lock == "suspended" and self.status == "stopped" else self.qmpstatus or self.status
+        return (
+            "suspended to disk"
+            if self.lock == "suspended" and self.status == "stopped"
+            else self.qmpstatus or self.status
+        )
 
     @property
     def state(self) -> PowerState | None:
-        """Its power: `prelaunch` is a machine that is off while it is backed up; one that crashed is still on."""
+        """Its power: `prelaunch` is a machine that is off while it is backed up.
+
+        One that crashed is still on.
+        """
         match self.status, self.word:
             case _, "paused" | "suspended" | "suspended to disk":
                 return "suspended"
@@ -91,8 +100,9 @@ class Guest:
         found = next((one for one in resources if one.vmid == self._number), None)
         if found is None:
             raise Declined(
-                f"{self._api.address} shows no guest {self._number} to the token {self._api.token}: "
-                f"either there is none, or the token may not see it (VM.Audit at /vms/{self._number})"
+                f"{self._api.address} shows no guest {self._number} to the token {self._api.token}:"
+                " either there is none, or the token may not see it (VM.Audit at"
+                f" /vms/{self._number})"
             )
         path = f"nodes/{found.node}/{found.type}/{found.vmid}/status"
         name = f"{NAMES[found.type]} {found.vmid} on node {found.node}"
@@ -101,14 +111,21 @@ class Guest:
     async def testimony(self) -> Testimony:
         """Return what the node says of it; raise Declined."""
         place = await self._place()
-        return Testimony(state=place.seen.state, words=f"Proxmox at {self._api.address} says {place.name} is {place.seen.word}")
+        return Testimony(
+            state=place.seen.state,
+            words=f"Proxmox at {self._api.address} says {place.name} is {place.seen.word}",
+        )
 
     async def wake(self) -> Evidence:
         """Start it, or resume it where it is paused; raise DriverError."""
         place = await self._place()
         if place.seen.state == "on":
             return {"asked": "nothing", "said": f"{place.name} is {place.seen.word} already"}
-        verb = "resume" if place.seen.state == "suspended" and place.seen.status == "running" else "start"
+        verb = (
+            "resume"
+            if place.seen.state == "suspended" and place.seen.status == "running"
+            else "start"
+        )
         task = await self._api.post(f"{place.path}/{verb}", {})
         said = await self._api.exit_of(task, self._api.patience.task)
         if failed(said) and not any(words in said for words in NO_MATTER):
@@ -121,9 +138,14 @@ class Guest:
         return await self._api.lacks(POWER, f"/vms/{self._number}")
 
     async def send_down(self) -> Evidence:
-        """Ask its system to shut down, within the time that is set for it there; raise Declined or DriverError."""
+        """Ask its system to shut down, within the time that is set for it there.
+
+        Raise Declined or DriverError.
+        """
         place = await self._place()
-        task = await self._api.post(f"{place.path}/shutdown", {"timeout": HA_SECONDS} if place.seen.ha.managed else {})
+        task = await self._api.post(
+            f"{place.path}/shutdown", {"timeout": HA_SECONDS} if place.seen.ha.managed else {}
+        )
         said = await self._api.exit_of(task, self._api.patience.beginning)
         if failed(said):
             raise Declined(f"{self._api.address} did not shut down {place.name}: {said} ({task})")
