@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -31,11 +31,17 @@ from reconciler.verbs import delegate
 from reconciler.verbs.context import Actor
 from reconciler.verbs.rollback import promoted
 from tests.chance import SeededRandom
-from tests.crash.stage import Stage
+from tests.crash.stage import Stage, serving_a
 from tests.sample_worlds import HOST, ME, PROVENANCE, raised
 
 PATIENCE = 10_000.0
 """No request waits longer than this, of the world's seconds."""
+
+SETTLED = 30.0
+"""By then a switch in this world has ended."""
+
+QUICK = 1.0
+"""Within this many seconds a request is heard."""
 
 
 class TakenLock:
@@ -150,3 +156,22 @@ class WatchedWorld:
 
     def _ports(self, slice_: Slice) -> HostPorts:
         return ports(self.world, slice_, self.life, self.stage.parts)
+
+
+def serving() -> WatchedWorld:
+    return WatchedWorld(serving_a())
+
+
+def run(watched: WatchedWorld, script: Callable[[WatchedWorld], Awaitable[None]]) -> None:
+    """Run a script beside the watch; at its end the world has seen no violation."""
+
+    async def all_of_it() -> None:
+        async with watched.watching():
+            await script(watched)
+
+    watched.world.clock.run(all_of_it)
+    assert watched.world.violations == []
+
+
+def serves(watched: WatchedWorld) -> set[str]:
+    return set(watched.world.serving())

@@ -9,12 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.projection import history
-from reconciler.core.recovery import fold
-from reconciler.core.retention import DAY_SECONDS, Retention
 from reconciler.errors import DurabilityError, JournalDamaged, WriteFailed
 from reconciler.fakes.journal import MemoryJournal
-from reconciler.model.records import Carried, Retry, RunClosed, StepDone, StepIntent
+from reconciler.model.records import Retry, RunClosed, StepDone, StepIntent
 from reconciler.store.journal_file import JournalFile
 from tests.clocks import StoppedClock
 from tests.runs import run_opened
@@ -30,12 +27,6 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryJournal | J
         sqlite_journal(tmp_path / "journal")
         if request.param == "sqlite"
         else MemoryJournal(StoppedClock())
-    )
-
-
-def short_journal(directory: Path, clock: StoppedClock | None = None) -> JournalFile:
-    return JournalFile(
-        directory, clock or StoppedClock(), Retention(runs=2, seconds=DAY_SECONDS, slack=0.0)
     )
 
 
@@ -246,130 +237,6 @@ def test_a_folder_in_the_way_ends_all_writing(tmp_path: Path) -> None:
             journal.append(Retry(host="local"))
 
 
-def test_of_more_runs_than_are_kept_the_oldest_are_forgotten_when_the_next_one_opens(
-    tmp_path: Path,
-) -> None:
-    journal = short_journal(tmp_path)
-    for number in range(5):
-        journal.append(run_opened("box", str(number)))
-        journal.append(
-            StepDone(
-                host="box", run=2 * number + 1, number=1, step="start", model="a", outcome="done"
-            )
-        )
-    assert [run["trigger"] for run in history(journal.rows())] == ["3", "4"]
-    assert journal.append(Retry(host="box")).seq == 11
-
-
-def test_a_run_that_never_closed_is_known_and_shown_with_its_steps_when_its_row_is_too_old(
-    tmp_path: Path,
-) -> None:
-    clock = StoppedClock()
-    journal = short_journal(tmp_path, clock)
-    opened = journal.append(run_opened("box", "first"))
-    clock.now += DAY_SECONDS + 1
-    step = journal.append(
-        StepDone(
-            host="box",
-            run=opened.seq,
-            number=1,
-            step="start",
-            model="a",
-            outcome="done",
-            seconds=2.0,
-        )
-    )
-    journal.append(run_opened("den", "second"))
-    rows = journal.rows()
-    assert [row.seq for row in rows] == [step.seq, 3, 4]
-    assert isinstance(rows[1].record, Carried)
-    run = fold(rows)["box"].open_run
-    assert run is not None
-    assert (run.seq, run.at, run.opened) == (opened.seq, opened.at, opened.record)
-    first, second = history(rows)
-    assert (first["run"], first["trigger"], first["verdict"]) == (opened.seq, "first", "open")
-    assert [shown["step"] for shown in first["steps"]] == ["start"]
-    assert second["trigger"] == "second"
-    journal.append(run_opened("box", "third", continues=opened.seq))
-    shown = history(journal.rows())[0]
-    assert (shown["verdict"], shown["message"]) == (
-        "cut short",
-        "run 5 continued from what was there",
-    )
-    journal.append(RunClosed(host="box", run=opened.seq, verdict="promoted"))
-    assert history(journal.rows())[0]["verdict"] == "promoted"
-
-
-def test_a_writer_that_was_killed_between_forgetting_and_its_head_leaves_a_journal_that_opens(
-    tmp_path: Path,
-) -> None:
-    journal = short_journal(tmp_path)
-    journal.append(run_opened("box", "0"))
-    older = (tmp_path / "head").read_bytes()
-    for number in range(1, 6):
-        journal.append(run_opened("box", str(number)))
-        rows = journal.rows()
-        newer = (tmp_path / "head").read_bytes()
-        (tmp_path / "head").write_bytes(older)
-        assert short_journal(tmp_path).rows() == rows
-        older = newer
-        (tmp_path / "head").write_bytes(newer)
-
-
-def test_an_older_head_may_speak_of_a_row_that_is_forgotten_since(tmp_path: Path) -> None:
-    clock = StoppedClock()
-    journal = short_journal(tmp_path, clock)
-    journal.append(run_opened("box"))
-    older = (tmp_path / "head").read_bytes()
-    for passed in (0, DAY_SECONDS + 1):
-        clock.now += passed
-        journal.append(
-            StepDone(host="box", run=1, number=1, step="start", model="a", outcome="done")
-        )
-    journal.append(run_opened("box"))
-    (tmp_path / "head").write_bytes(older)
-    assert [row.seq for row in short_journal(tmp_path).rows()] == [3, 4, 5]
-
-
-@pytest.mark.parametrize(
-    "loss",
-    [
-        "DELETE FROM record WHERE seq = 3",
-        "DELETE FROM record WHERE seq <= 4",
-        "DELETE FROM record WHERE seq > 3",
-        "UPDATE record SET seq = 0 WHERE seq = 3",
-        "UPDATE record SET digest = '' WHERE seq = 3",
-    ],
-)
-def test_rows_that_are_gone_without_having_been_forgotten_are_seen(
-    tmp_path: Path, loss: str
-) -> None:
-    journal = short_journal(tmp_path)
-    for number in range(5):
-        journal.append(run_opened("box", str(number)))
-    assert [row.seq for row in journal.rows()] == [4, 5]
-    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
-        connection.execute(loss)
-    connection.close()
-    with pytest.raises(JournalDamaged):
-        journal.rows()
-
-
-def test_nothing_is_forgotten_on_top_of_a_row_that_was_changed(tmp_path: Path) -> None:
-    journal = short_journal(tmp_path)
-    for number in range(2):
-        journal.append(run_opened("box", str(number)))
-    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
-        connection.execute("UPDATE record SET host = 'other' WHERE seq = 1")
-    before = connection.execute("SELECT * FROM record").fetchall()
-    connection.close()
-    with pytest.raises(JournalDamaged, match="row 1 is not what was written"):
-        journal.append(run_opened("box", "2"))
-    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
-        assert connection.execute("SELECT * FROM record").fetchall() == before
-    connection.close()
-
-
 def test_the_newest_row_is_told_without_reading_any(tmp_path: Path) -> None:
     reader, writer = sqlite_journal(tmp_path / "journal"), sqlite_journal(tmp_path / "journal")
     assert reader.newest() == 0
@@ -413,13 +280,3 @@ def test_rows_after_one_that_was_checked_must_continue_its_chain(tmp_path: Path)
     connection.close()
     with pytest.raises(JournalDamaged, match="row 3 is not what was written"):
         list(journal.since(2))
-
-
-def test_rows_after_one_that_was_forgotten_meanwhile_are_told(tmp_path: Path) -> None:
-    reader, writer = short_journal(tmp_path), short_journal(tmp_path)
-    writer.append(run_opened("box", "0"))
-    assert [row.seq for row in reader.since(0)] == [1]
-    for number in range(1, 5):
-        writer.append(run_opened("box", str(number)))
-    assert [row.seq for row in reader.since(1)] == [4, 5]
-    assert [row.seq for row in reader.since(4)] == [5]

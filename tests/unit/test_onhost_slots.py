@@ -4,71 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import resource
 import signal
 import struct
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.model.facts import Saved
-from reconciler.onhost.serve import answer
 from tests.running import ok
+from tests.slot_files import IDENTITY, MAGIC, TOKENS, ask, names, saved, seal, sidecar, slot_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-IDENTITY = {"pid": 7, "start": 8, "inode": 9, "boot_id": "b"}
-TOKENS = list(range(100, 140))
-MAGIC = 0x67677371
-
-
-def slot_content(tokens: list[int], state: bytes = b"state" * 100) -> bytes:
-    record = struct.pack(f"<{3 + len(tokens)}i", -1, 1, len(tokens), *tokens)
-    return struct.pack("<3i", MAGIC, 4, len(record) // 4) + record + state
-
-
-def sidecar(
-    slot: int = 0, saved_at: float = 1.0, fingerprint: str = "v1:sha256:00000000"
-) -> dict[str, Any]:
-    return {
-        "slot": slot, "tokens": len(TOKENS), "fingerprint": fingerprint, "saved_at": saved_at,
-        "identity": IDENTITY, "slot_tokens": 4096, "task": None,
-    }  # fmt: skip
-
-
-def ask(directory: Path, kind: str, **fields: Any) -> dict[str, Any]:
-    return answer({"do": kind, "directory": "slots", **fields}, str(directory))
-
-
-def seal(
-    directory: Path, file: str, slot: int = 0, saved_at: float = 1.0, content: bytes | None = None
-) -> dict[str, Any]:
-    content = slot_content(TOKENS) if content is None else content
-    (directory / "slots").mkdir(exist_ok=True)
-    (directory / "slots" / f"{file}.tmp").write_bytes(content)
-    return ask(
-        directory, "seal", temporary=f"{file}.tmp", file=file, size=len(content),
-        sidecar=sidecar(slot, saved_at)
-    )  # fmt: skip
-
-
-def room(directory: Path, needed: int, budget: int, *keep: str, spare: int = 0) -> dict[str, Any]:
-    return ask(directory, "room", needed=needed, budget=budget, keep=keep, spare=spare)
-
-
-def saved(directory: Path) -> Saved:
-    return Saved.model_validate(ok(ask(directory, "saved")))
-
-
-def names(directory: Path) -> set[str]:
-    return {path.name for path in (directory / "slots").iterdir()}
 
 
 @contextmanager
@@ -291,97 +242,6 @@ def test_an_attempt_is_open_before_it_is_anything_else(tmp_path: Path) -> None:
         (7, "cold"),
         (8, "proven"),
     ]
-
-
-def test_room_deletes_leftovers_then_the_oldest_but_never_what_is_kept(tmp_path: Path) -> None:
-    size = len(slot_content(TOKENS))
-    for number in range(4):
-        ok(seal(tmp_path, f"s{number}", slot=number, saved_at=number))
-    (tmp_path / "slots/x.tmp").write_text("x")
-    (tmp_path / "slots/notes.txt").write_text("x")
-    assert ok(room(tmp_path, size, 4 * size, "s0"))["removed"] == ["x.tmp", "s1"]
-    assert names(tmp_path) == {
-        name for file in ("s0", "s2", "s3") for name in (file, f"{file}.slot.json")
-    } | {"notes.txt"}
-
-
-def test_more_room_is_made_where_that_is_possible_and_what_just_fits_is_not_refused(
-    tmp_path: Path,
-) -> None:
-    size = len(slot_content(TOKENS))
-    for number in range(3):
-        ok(seal(tmp_path, f"s{number}", slot=number, saved_at=float(number)))
-    assert ok(room(tmp_path, size, 4 * size, spare=size))["removed"] == ["s0"]
-    assert ok(room(tmp_path, size, 3 * size, "s2", spare=9 * size))["removed"] == ["s1"]
-    assert ok(room(tmp_path, 2 * size, 3 * size, "s2", spare=size))["removed"] == []
-
-
-def test_what_files_hold_is_told_with_their_folder_because_it_could_be_made_free(
-    tmp_path: Path,
-) -> None:
-    size = len(slot_content(TOKENS))
-    ok(seal(tmp_path, "a", slot=0))
-    ok(seal(tmp_path, "b", slot=1))
-    (tmp_path / "slots/x.tmp").write_text("leftover")
-    found = saved(tmp_path)
-    assert (found.held_bytes, found.folder) == (2 * size + len("leftover"), str(tmp_path / "slots"))
-    assert ok(room(tmp_path, 2 * size, 2 * size))["removed"] == ["x.tmp", "a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("disk", "closed", "why"),
-    [
-        ({"f_flag": os.ST_RDONLY}, set(), "read-only"),
-        ({"f_favail": 0}, set(), "no files"),
-        ({}, {os.W_OK}, "another's"),
-        ({}, {os.W_OK, os.X_OK}, "closed"),
-        ({"f_files": 0, "f_favail": 0}, set(), ""),
-    ],
-)
-def test_why_nothing_can_be_written_is_told_also_before_the_folder_is_made(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    disk: dict[str, int],
-    closed: set[int],
-    why: str,
-) -> None:
-    usual = {
-        "f_flag": 0,
-        "f_files": 9,
-        "f_favail": 9,
-        "f_frsize": 1,
-        "f_bavail": 9,
-        "f_blocks": 9,
-        "f_bfree": 9,
-    }
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**usual | disk))
-    monkeypatch.setattr(os, "access", lambda _, mode: mode not in closed)
-    for above in (tmp_path, tmp_path / "slots"):
-        found = saved(tmp_path)
-        assert (found.obstacle, found.nearest) == (why, str(above))
-        (tmp_path / "slots").mkdir(exist_ok=True)
-
-
-def test_room_is_made_where_the_folder_was_deleted(tmp_path: Path) -> None:
-    assert ok(room(tmp_path, 1, 10**6))["removed"] == []
-    assert (tmp_path / "slots").stat().st_mode & 0o777 == 0o700
-
-
-def test_room_that_cannot_be_made_deletes_nothing(tmp_path: Path) -> None:
-    size = len(slot_content(TOKENS))
-    ok(seal(tmp_path, "a"))
-    before = names(tmp_path)
-    assert "or make space" in room(tmp_path, size + 1, size)["error"]
-    assert "or make space" in room(tmp_path, size, size, "a")["error"]
-    assert "or make space" in room(tmp_path, 2**60, 2**61)["error"]
-    assert names(tmp_path) == before
-
-
-def test_damaged_slots_are_the_first_to_go(tmp_path: Path) -> None:
-    ok(seal(tmp_path, "a", slot=0))
-    ok(seal(tmp_path, "b", slot=1))
-    (tmp_path / "slots/b.slot.json").write_text("{")
-    assert ok(room(tmp_path, 1, 10**6))["removed"] == ["b.slot.json", "b"]
 
 
 @pytest.mark.parametrize("version", [2, 3, 4, 9])

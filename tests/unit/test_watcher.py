@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from itertools import pairwise
-
 import anyio
 
 from reconciler.core.canonical import digest
 from reconciler.fakes.processes import Conversation, Nature
 from reconciler.loop import host_loop
-from reconciler.model.records import Asked, Hold, Resume, RunClosed, RunOpened, StepDone
-from tests.crash.stage import Stage, serving_a, want
+from reconciler.model.records import Asked, Hold, Resume, RunClosed, StepDone
+from tests.crash.stage import Stage, want
 from tests.sample_worlds import HOST, PROVENANCE, model
-from tests.watched_world import WatchedWorld, wanted
-
-SETTLED = 30.0
-"""By then a switch in this world has ended."""
-
-QUICK = 1.0
-"""Within this many seconds whoever asks is heard."""
-
-
-def serving() -> WatchedWorld:
-    return WatchedWorld(serving_a())
-
-
-def run(watched: WatchedWorld, script: Callable[[WatchedWorld], Awaitable[None]]) -> None:
-    async def all_of_it() -> None:
-        async with watched.watching():
-            await script(watched)
-
-    watched.world.clock.run(all_of_it)
-    assert watched.world.violations == []
-
-
-def serves(watched: WatchedWorld) -> set[str]:
-    return set(watched.world.serving())
+from tests.watched_world import QUICK, SETTLED, WatchedWorld, run, serves, serving, wanted
 
 
 def test_an_edit_is_carried_out_by_itself() -> None:
@@ -113,21 +87,6 @@ def test_a_unit_that_dies_is_started_again_at_once() -> None:
         assert watched.first_effect_after(at) < QUICK
 
     run(serving(), script)
-
-
-def test_a_unit_that_keeps_dying_is_started_ever_more_rarely() -> None:
-    watched = WatchedWorld(Stage())
-    watched.world.natures[model("a").digest] = Nature(dies_after=5.0)
-
-    async def script(watched: WatchedWorld) -> None:
-        await anyio.sleep(host_loop.LOOK_BACK_SECONDS)
-        opened = [row.at for row in watched.journal.rows() if isinstance(row.record, RunOpened)]
-        waits = [round(later - earlier) for earlier, later in pairwise(opened)]
-        assert waits[0] < 10.0
-        assert waits == sorted(waits)
-        assert waits[-1] > 80.0
-
-    run(watched, script)
 
 
 def test_a_newer_wish_ends_the_wait_for_an_older_one() -> None:
@@ -241,68 +200,6 @@ def test_a_hold_now_ends_a_wait_and_another_hold_does_not() -> None:
     run(serving(), script)
 
 
-def test_a_failed_wish_is_left_alone_while_last_good_serves() -> None:
-    async def script(watched: WatchedWorld) -> None:
-        watched.world.natures[model("b").digest] = Nature(dies_after=0.5)
-        await anyio.sleep(SETTLED)
-        watched.edit(want("b"))
-        await anyio.sleep(10_000.0)
-        assert serves(watched) == {"a"}
-        failures = [
-            row.record
-            for row in watched.journal.rows()
-            if isinstance(row.record, RunClosed) and row.record.quarantines
-        ]
-        assert len(failures) == 1
-        refused = await watched.ask("apply")
-        assert refused.message == "the wanted state failed before; last good keeps serving"
-        assert list(refused.serving) == ["a"]
-        assert not any("it is tried again" in line for line in watched.said)
-
-    run(serving(), script)
-
-
-def test_a_failed_wish_is_tried_again_ever_more_rarely_where_nothing_serves() -> None:
-    async def script(watched: WatchedWorld) -> None:
-        watched.world.natures[model("a").digest] = Nature(dies_after=0.5)
-        await anyio.sleep(10_000.0)
-        failed = [
-            row.at
-            for row in watched.journal.rows()
-            if isinstance(row.record, RunClosed) and row.record.quarantines
-        ]
-        waits = [later - earlier for earlier, later in pairwise(failed)]
-        assert 5 < len(failed) < 30
-        told = [line for line in watched.said if "it is tried again at " in line]
-        assert len(failed) - 1 <= len(told) <= len(failed)
-        assert not any("keeps serving" in line for line in watched.said)
-        assert waits[:4] == sorted(waits[:4])
-        watched.world.natures.clear()
-        await anyio.sleep(2000.0)
-        assert serves(watched) == {"a"}
-
-    run(WatchedWorld(Stage()), script)
-
-
-def test_what_last_good_would_be_stopped_for_is_not_said_to_be_tried_again() -> None:
-    async def script(watched: WatchedWorld) -> None:
-        await anyio.sleep(SETTLED)
-        watched.world.natures[model("b").digest] = Nature(dies_after=0.5)
-        watched.edit(want("b"))
-        with anyio.fail_after(SETTLED):
-            while not any("going back" in line for line in watched.said) or serves(watched) != {  # noqa: ASYNC110
-                "a"
-            }:
-                await anyio.sleep(0.01)
-        watched.world.crash("a")
-        await anyio.sleep(SETTLED)
-        assert serves(watched) == {"a"}
-        assert any("rolled back; quarantined" in line for line in watched.said)
-        assert not any("it is tried again" in line for line in watched.said)
-
-    run(serving(), script)
-
-
 def test_leaving_ends_no_engine_and_leaves_the_run_open() -> None:
     watched = serving()
     watched.world.natures[model("b").digest] = Nature(loads_in=100.0)
@@ -326,21 +223,6 @@ def test_leaving_ends_no_engine_and_leaves_the_run_open() -> None:
     assert "cut short" in "\n".join(watched.said)
 
 
-def test_an_engine_that_hangs_is_found_out_by_looking_again() -> None:
-    watched = WatchedWorld(Stage())
-    watched.world.natures[model("a").digest] = Nature(hangs_after=50.0)
-
-    async def script(watched: WatchedWorld) -> None:
-        await anyio.sleep(SETTLED)
-        assert len(watched.runs()) == 1
-        watched.world.natures.clear()
-        await anyio.sleep(50.0 + 2 * host_loop.RESYNC_SECONDS)
-        assert len(watched.runs()) == 2
-        assert serves(watched) == {"a"}
-
-    run(watched, script)
-
-
 def test_who_read_sooner_than_the_watch_is_answered_for_what_they_read() -> None:
     async def script(watched: WatchedWorld) -> None:
         await anyio.sleep(SETTLED)
@@ -361,38 +243,6 @@ def test_who_read_what_is_out_of_date_is_refused_within_seconds() -> None:
         )
         assert (refused.outcome, refused.reasons) == ("refused", (host_loop.NOT_READ,))
         assert watched.world.clock.wall() - at < 2 * host_loop.READ_AGAIN_SECONDS
-
-    run(serving(), script)
-
-
-def test_where_the_last_good_state_is_that_nothing_runs_nobody_is_told_that_it_serves() -> None:
-    async def script(watched: WatchedWorld) -> None:
-        watched.world.natures[model("b").digest] = Nature(dies_after=0.5)
-        watched.edit(want())
-        await anyio.sleep(SETTLED)
-        watched.edit(want("b"))
-        await anyio.sleep(SETTLED)
-        refused = [line for line in watched.said if "the wanted state failed before" in line]
-        assert refused
-        assert all("the wanted state failed before; nothing serves; " in line for line in refused)
-
-    run(serving(), script)
-
-
-def test_who_takes_the_port_of_a_model_that_died_leaves_nothing_that_is_said_to_serve() -> None:
-    async def script(watched: WatchedWorld) -> None:
-        await anyio.sleep(SETTLED)
-        watched.world.natures[model("a").digest] = Nature(dies_after=0.1)
-        watched.world.crash("a")
-        with anyio.fail_after(SETTLED):
-            while watched.world.on_port(model("a").port) or not any(  # noqa: ASYNC110
-                "start a" in line for line in watched.said
-            ):
-                await anyio.sleep(0.01)
-        watched.world.stranger(model("a").port)
-        await anyio.sleep(1000.0)
-        assert any("refused; the wanted state failed before; " in line for line in watched.said)
-        assert not any("serving" in line for line in watched.said)
 
     run(serving(), script)
 
