@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reconciler.drivers.engines.llama.engine import LlamaEngine
-from reconciler.edge.http import HttpClient, HttpFault
+from reconciler.edge.http import HttpClient
+from reconciler.edge.http_reply import HttpFault
 from reconciler.model.facts import Mark, Unit, UnitIdentity
 from reconciler.onhost import process
 

@@ -14,7 +14,8 @@ from urllib.parse import quote
 import anyio
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from reconciler.edge.http import HttpClient, HttpFault
+from reconciler.edge.http import HttpClient
+from reconciler.edge.http_reply import HttpFault
 from reconciler.edge.secret import read
 from reconciler.errors import Barred, Declined, DriverError
 from reconciler.model.reason import Reason
@@ -23,7 +24,7 @@ from reconciler.model.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from reconciler.edge.http import Reply
+    from reconciler.edge.http_reply import Reply
 
 Shape = TypeVar("Shape")
 Refused: TypeAlias = "Callable[[str], Barred]"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from reconciler.edge.http import MOST_HOPS, HttpClient, HttpFault
+from reconciler.edge.http import MOST_HOPS, HttpClient
+from reconciler.edge.http_reply import HttpFault
 from tests.rigs.redfish import self_signed
 from tests.served import served
 

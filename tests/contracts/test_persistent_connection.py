@@ -18,7 +18,8 @@ from reconciler.drivers.power.host_power.refusals import Refusals
 from reconciler.drivers.power.redfish import Driver, Options
 from reconciler.edge import http
 from reconciler.edge.clock import SystemClock
-from reconciler.edge.http import HttpClient, HttpFault, PersistentConnection
+from reconciler.edge.http import HttpClient, PersistentConnection
+from reconciler.edge.http_reply import HttpFault
 from reconciler.edge.loop_scope import LoopScope
 from reconciler.errors import DriverError
 from reconciler.model.facts import Known

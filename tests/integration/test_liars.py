@@ -18,7 +18,8 @@ import pytest
 
 from reconciler.drivers.engines import llamacpp
 from reconciler.drivers.engines.llama.engine import LlamaEngine
-from reconciler.edge.http import HttpClient, HttpFault
+from reconciler.edge.http import HttpClient
+from reconciler.edge.http_reply import HttpFault
 from reconciler.errors import DriverError
 from reconciler.model.facts import Known, Saved, Unknown
 from reconciler.model.onhost import AskUnits

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-import reconciler.edge.http  # noqa: F401 - defines an error of its own
+import reconciler.edge.http_reply  # noqa: F401 - defines an error of its own
 from reconciler.core import phrases
 from reconciler.errors import ReconcilerError
 from reconciler.steps.plan import STEPS

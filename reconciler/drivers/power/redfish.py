@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from reconciler.drivers.power.host_power.refusals import Account
 from reconciler.edge import secret
-from reconciler.edge.http import UNAUTHORIZED, HttpClient, HttpFault, PersistentConnection
+from reconciler.edge.http import HttpClient, PersistentConnection
+from reconciler.edge.http_reply import UNAUTHORIZED, HttpFault
 from reconciler.errors import Barred, Declined, DriverError
 from reconciler.model.address import endpoint
 from reconciler.model.facts import Known, Unknown
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from reconciler.drivers.power.host_power.deps import Reach
     from reconciler.drivers.power.host_power.refusals import Refused
-    from reconciler.edge.http import Reply
+    from reconciler.edge.http_reply import Reply
     from reconciler.model.facts import Fact
     from reconciler.model.power import PowerState
     from reconciler.ports import Evidence

@@ -17,7 +17,8 @@ from reconciler.model.facts import Slot
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from reconciler.edge.http import HttpClient, Reply
+    from reconciler.edge.http import HttpClient
+    from reconciler.edge.http_reply import Reply
 
 QUICK_SECONDS: Final = 5.0
 """For what does not wait for the model."""

@@ -24,7 +24,8 @@ from reconciler.drivers.engines.llama.port_page import Visit
 from reconciler.drivers.engines.llama.restore import Restoring, own_attempt
 from reconciler.drivers.engines.llama.save import Saving
 from reconciler.drivers.engines.llama.weights import judged, kv_bytes_per_token, unreadable
-from reconciler.edge.http import HttpClient, HttpFault
+from reconciler.edge.http import HttpClient
+from reconciler.edge.http_reply import HttpFault
 from reconciler.errors import DriverError, NotOffered
 from reconciler.model.facts import (
     Activity,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.drivers.engines.llama.api import REFUSES, Props, read_props, unexpected
-from reconciler.edge.http import HttpFault
+from reconciler.edge.http_reply import HttpFault
 from reconciler.errors import DriverError
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.edge.http import NoAnswer, Reply, unanswered
+from reconciler.edge.http_reply import NoAnswer, Reply, unanswered
 from reconciler.model.names import Value
 from reconciler.model.port import PortState
 

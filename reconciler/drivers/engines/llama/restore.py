@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from reconciler.drivers.engines.llama.save import BYTES_PER_SECOND, SLACK_SECONDS
-from reconciler.edge.http import HttpFault
+from reconciler.edge.http_reply import HttpFault
 from reconciler.errors import DriverError
 from reconciler.model.facts import RestoreAttempt, SavedSlot, Unit
 from reconciler.model.onhost import CheckSlot, NoteAttempt

@@ -6,7 +6,8 @@ import math
 from base64 import b64encode
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from reconciler.edge.http import HttpClient, HttpFault
+from reconciler.edge.http import HttpClient
+from reconciler.edge.http_reply import HttpFault
 from reconciler.errors import Barred, Declined, DriverError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from reconciler.edge.http import Reply
+    from reconciler.edge.http_reply import Reply
 
 OK, NOT_FOUND = 200, 404
 WRONG = range(400, 500)
