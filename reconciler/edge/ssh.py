@@ -1,16 +1,15 @@
-"""Reach other machines through the user's own OpenSSH client: one connection to each, kept open, and ports through it.
+"""Reach other machines through the user's own OpenSSH client, by one connection that stays open.
 
-The connection runs `python3` there, and is the master of a control socket of its own, through which
+The connection runs `python3` there, and is the master of its own control socket, through which
 ports are forwarded. The socket has a new name each time, so one that a power cut left behind is in
-nobody's way; ssh takes it away when it ends, as it does when its controller is killed. Keys, agent,
+no one's way; ssh takes it away when it ends, as it does when its controller is killed. Keys, agent,
 jumps and aliases are as in the user's configuration; unknown host keys are never accepted. Source:
-ssh(1) and ssh_config(5) of OpenSSH 9.2.
+ssh(1) of OpenSSH 9.2, and [ADR 8](docs/adr/0008-the-users-own-ssh.md).
 """
 
 from __future__ import annotations
 
 import secrets
-import shlex
 import socket
 import subprocess
 import tempfile
@@ -22,7 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 
 from reconciler.edge.interpreter import Interpreter
+from reconciler.edge.ssh_complaint import complaint, is_lost
 from reconciler.edge.ssh_probe import Door, door, in_effect, knock
+from reconciler.edge.ssh_settings import CONNECT_SECONDS, settings
 from reconciler.errors import DriverError, HungUp
 
 if TYPE_CHECKING:
@@ -31,20 +32,20 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from reconciler.edge.loop_scope import LoopScope
+    from reconciler.edge.ssh_destination import Destination
 
-CONNECT_SECONDS = 15.0
 MOST_AT_ONCE = 10
-"""How many connections are made at the same moment: from as many on an sshd turns some away
+"""How many connections are made at the same moment: from as many on, an sshd turns some away
 (MaxStartups 10:30:100), and that of a host which leads to many others sees them all. More at once
 keep two cores no busier."""
 
 TURN_SECONDS = 1.0
-"""How long a connection counts as being made: what takes longer waits for somebody silent, and
-holds nobody up."""
+"""How long a connection counts as being made: one that takes longer waits for a silent host, and
+holds up no other."""
 
 FORWARD_SECONDS = 10.0
 MOST_FORWARDS = 3
-"""How often a port of ours is chosen anew that somebody else took meanwhile."""
+"""How often another port of ours is chosen because a program took the last one meanwhile."""
 
 KNOCK_SECONDS = 3.0
 QUICK_KNOCK_SECONDS = 0.5
@@ -52,88 +53,15 @@ QUICK_KNOCK_SECONDS = 0.5
 
 SHORTLY_SECONDS = 0.05
 AGAIN_SECONDS = 5.0
-"""How long a host that could not be reached counts as such at first and at most: not every question
-waits for it anew."""
-
-LOST = ("Timeout, server", "Broken pipe", "Connection reset", "Connection timed out")
-"""What ssh says when a host is gone without a word."""
-
-SETTINGS = (
-    "BatchMode=yes", "StrictHostKeyChecking=yes", f"ConnectTimeout={CONNECT_SECONDS - 5:.0f}",
-    "ServerAliveInterval=5", "ServerAliveCountMax=3", "ControlPersist=no",
-    "ClearAllForwardings=yes", "RemoteCommand=none", "PermitLocalCommand=no", "RequestTTY=no",
-    "ForwardAgent=no", "ForwardX11=no", "LogLevel=ERROR", "EscapeChar=none",
-)  # fmt: skip
-
-NEWER = {
-    "stdinnull": "no",
-    "sessiontype": "default",
-    "forkafterauthentication": "no",
-    "channeltimeout": "none",
-}
-"""What else must be so, of settings that not every client knows (8.7 and later; 9.4): one that does
-names them among those in effect, and they are given to no other, which would refuse them by
-name."""
-
-CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
-COMPARE = "compare it with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` says there"
-REMEDIES = {
-    CHANGED: (
-        "its host key is another one than before; only if you know why, `ssh-keygen -R {known}`,"
-        " then `ssh {to}` once: " + COMPARE
-    ),
-    "Host key verification failed": (
-        "its host key is not known yet; `ssh {to}` once shows it and asks: " + COMPARE
-    ),
-    "Permission denied": (
-        "ssh must get in without a question; load your key into the agent, or `ssh-copy-id {to}`"
-    ),
-    "Could not resolve hostname": "correct `address:`, or the host's name in ~/.ssh/config",
-    "Bad owner or permissions": "fix the permissions of the file that ssh names",
-    "python3": "it needs python3, 3.9 or later, on the PATH there",
-}
-"""What ssh or a login shell says, and what to do about it."""
-
-
-class Destination(NamedTuple):
-    """Where to, in the words of ssh_config; None is as the user's configuration says."""
-
-    name: str
-    address: str
-    user: str | None = None
-    port: int | None = None
-    config: str | None = None
-    jump: str | None = None
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words of a command line that mean it."""
-        return (*self._flags, "--", self._who)
-
-    @property
-    def shown(self) -> str:
-        """What a person would type after `ssh` to get there."""
-        return shlex.join((*self._flags, self._who))
-
-    @property
-    def known(self) -> str:
-        """What the host is called among the keys that are known."""
-        return self.address if self.port in {None, 22} else f"'[{self.address}]:{self.port}'"
-
-    @property
-    def _flags(self) -> tuple[str, ...]:
-        named = (("-F", self.config), ("-J", self.jump), ("-p", self.port))
-        return tuple(
-            word for flag, value in named if value is not None for word in (flag, str(value))
-        )
-
-    @property
-    def _who(self) -> str:
-        return f"{self.user}@{self.address}" if self.user else self.address
+"""How long a host that could not be reached counts as such at first and at most, so that not every
+question waits for it again."""
 
 
 class Program(NamedTuple):
-    """What runs there: the command of its interpreter, what that reads first, and what it then says first."""
+    """A program for the other machine, and the command of the interpreter that reads it.
+
+    `hello` is the line that it writes first.
+    """
 
     command: str
     content: bytes
@@ -141,7 +69,7 @@ class Program(NamedTuple):
 
 
 class Link:
-    """Speak with one machine.
+    """The way to one machine.
 
     The connection is made, and made again, as it is needed, and stays as long as `loop` does.
     """
@@ -162,7 +90,7 @@ class Link:
         return await connection.exchange(request, seconds)
 
     async def door(self) -> Door | None:
-        """Return where ssh connects to, None where that is through others."""
+        """Find where ssh connects to, None where that is through others."""
         return door(await self._in_effect())
 
     async def _in_effect(self) -> dict[str, str]:
@@ -172,7 +100,7 @@ class Link:
         return self._told
 
     async def forwarded(self, port: int) -> int:
-        """Return the port of this machine's loopback that reaches a port of that machine's.
+        """Open a port of this machine's loopback that reaches one of that machine's.
 
         Raise DriverError.
         """
@@ -180,40 +108,39 @@ class Link:
         return await connection.forwarded(port)
 
     async def _reached(self) -> Connection:
-        if self._connection is None or self._connection.is_over:
-            before = self._connection
-            self._failures = self._failures + 1 if before is not None and not before.stood else 0
-            self._connection = Connection(
-                self.destination, self._program, Way(self._in_effect, self._turns), self._failures
-            )
-            self._loop.start(self._connection.serve)
         connection = self._connection
+        if connection is None or connection.is_over:
+            connection = self._connection = self._begun(after=connection)
         await connection.tried.wait()
         if connection.trouble:
             raise DriverError(connection.trouble)
         return connection
 
+    def _begun(self, after: Connection | None) -> Connection:
+        has_failed = after is not None and not after.stood
+        self._failures = self._failures + 1 if has_failed else 0
+        way = Way(self._in_effect, self._turns)
+        connection = Connection(self.destination, self._program, way, self._failures)
+        self._loop.start(connection.serve)
+        return connection
+
 
 class Way(NamedTuple):
-    """Tell what ssh does by its user's configuration, and let so many connections at once be made."""
+    """The settings of the user's configuration, and a limit to connections made at once."""
 
     in_effect: Callable[[], Awaitable[dict[str, str]]]
     turns: anyio.CapacityLimiter
 
 
 class Connection:
-    """One connection: `tried` is set when it stands or cannot be made, `trouble` says why it does not stand.
+    """One connection: `tried` is set when it stands or cannot be made.
 
-    `failures` is how many before it could not be made.
+    `trouble` says why it does not stand, `failures` how many before it could not be made.
     """
 
     def __init__(self, destination: Destination, program: Program, way: Way, failures: int) -> None:
-        self.destination, self._program, self._way, self._failures = (
-            destination,
-            program,
-            way,
-            failures,
-        )
+        self.destination, self._program = destination, program
+        self._way, self._failures = way, failures
         self.tried = anyio.Event()
         self.trouble = ""
         self._ended_at = 0.0
@@ -226,16 +153,16 @@ class Connection:
     @property
     def is_over(self) -> bool:
         """Whether another connection is worth a try."""
-        patience = (
-            0
-            if self.stood
-            else (
-                SHORTLY_SECONDS
-                if self._silent
-                else min(AGAIN_SECONDS, SHORTLY_SECONDS * 2**self._failures)
-            )
-        )
-        return self._ended_at > 0 and time.monotonic() - self._ended_at > patience
+        return self._ended_at > 0 and time.monotonic() - self._ended_at > self._patience
+
+    @property
+    def _patience(self) -> float:
+        if self.stood:
+            return 0
+        # Whether a silent host listens by now is found out by a knock, which costs no process.
+        if self._silent:
+            return SHORTLY_SECONDS
+        return min(AGAIN_SECONDS, SHORTLY_SECONDS * 2.0**self._failures)
 
     @property
     def stood(self) -> bool:
@@ -244,47 +171,39 @@ class Connection:
 
     async def serve(self) -> None:
         """Connect, and stay until the connection ends."""
+        name = self.destination.name
         try:
             silence = await self._silence()
             self._silent = bool(silence)
             if silence:
-                self.trouble = f"{self.destination.name} cannot be reached over ssh: {silence}"
-                return
-            with _new_socket() as self._socket:
-                more = _newer(await self._way.in_effect())
-                argv = (
-                    "ssh",
-                    *_settings(self._socket, more),
-                    *self.destination.words,
-                    self._program.command,
-                )
-                await self._run(Interpreter(argv, self._program.content, self._program.hello))
+                self.trouble = f"{name} cannot be reached over ssh: {silence}"
+            else:
+                await self._connect()
         except DriverError as error:
-            self.trouble = (
-                f"{self.destination.name} cannot be reached: {error}; is the OpenSSH client"
-                " installed here?"
-            )
+            installed = "is the OpenSSH client installed here?"
+            self.trouble = f"{name} cannot be reached: {error}; {installed}"
         except OSError as error:
-            self.trouble = (
-                f"{self.destination.name} cannot be reached: no place for its control socket:"
-                f" {error}"
-            )
+            self.trouble = f"{name} cannot be reached: no place for its control socket: {error}"
         finally:
             self._ended_at = time.monotonic()
-            self.trouble = self.trouble or f"the connection to {self.destination.name} ended"
+            self.trouble = self.trouble or f"the connection to {name} ended"
             self.tried.set()
 
     async def _silence(self) -> str:
-        """Return why ssh is not worth a try, empty when it may be.
+        """Explain why ssh is not worth a try, if it is not.
 
         What is behind a jump is for ssh itself to find out.
         """
         at = door(await self._way.in_effect())
-        return (
-            await knock(at, QUICK_KNOCK_SECONDS if self._failures else KNOCK_SECONDS)
-            if at is not None
-            else ""
-        )
+        if at is None:
+            return ""
+        return await knock(at, QUICK_KNOCK_SECONDS if self._failures else KNOCK_SECONDS)
+
+    async def _connect(self) -> None:
+        with _new_socket() as self._socket:
+            chosen = settings(self._socket, await self._way.in_effect())
+            argv = ("ssh", *chosen, *self.destination.words, self._program.command)
+            await self._run(Interpreter(argv, self._program.content, self._program.hello))
 
     async def _run(self, interpreter: Interpreter) -> None:
         async with AsyncExitStack() as stack:
@@ -299,24 +218,8 @@ class Connection:
         self.trouble = self._said(interpreter.words)
 
     def _said(self, words: str) -> str:
-        """Return why the machine cannot be reached, in ssh's own words, and what to do."""
-        lines = [line.strip() for line in words.splitlines() if line.strip()]
-        # The last line says why it ended; others may be of a banner, or of what a login shell
-        # reads.
-        heard = (words,) if CHANGED in words else (*lines[-1:], words)
-        remedy = next(
-            (remedy for text in heard for phrase, remedy in REMEDIES.items() if phrase in text), ""
-        )
-        silence = (
-            "the connection ended" if self._interpreter else f"no answer in {CONNECT_SECONDS:.0f} s"
-        )
-        what = lines[-1].rstrip(".") if lines else silence
-        over = f"{self.destination.name} cannot be reached over ssh: {what}"
-        return (
-            f"{over}; {remedy.format(to=self.destination.shown, known=self.destination.known)}"
-            if remedy
-            else over
-        )
+        late = f"no answer in {CONNECT_SECONDS:.0f} s"
+        return complaint(self.destination, words, "the connection ended" if self.stood else late)
 
     async def exchange(self, request: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
         """Send one request and return its answer; raise DriverError."""
@@ -328,11 +231,10 @@ class Connection:
             if not self._interpreter.ended.is_set():
                 raise
             words = self._interpreter.words
-            lost = any(phrase in words for phrase in LOST)
-            raise (DriverError if lost else HungUp)(self._said(words)) from error
+            raise (DriverError if is_lost(words) else HungUp)(self._said(words)) from error
 
     async def forwarded(self, port: int) -> int:
-        """Return a port of ours that reaches a port of that machine's loopback.
+        """Open a port of ours that reaches a port of that machine's loopback.
 
         Raise DriverError.
         """
@@ -345,26 +247,7 @@ class Connection:
         said = ""
         for _ in range(MOST_FORWARDS):
             ours = _free_port()
-            # What the user's configuration forwards is not for this connection, and would be asked
-            # for with it.
-            words = (
-                "-F",
-                "none",
-                "-S",
-                self._socket,
-                "-O",
-                "forward",
-                "-L",
-                f"127.0.0.1:{ours}:127.0.0.1:{port}",
-            )
-            argv = ("ssh", *words, "--", self.destination.address)
-            try:
-                with anyio.fail_after(FORWARD_SECONDS):
-                    done = await anyio.run_process(argv, stdin=subprocess.DEVNULL, check=False)
-            except (OSError, TimeoutError) as error:
-                raise DriverError(
-                    f"port {port} of {self.destination.name} cannot be reached: {error}"
-                ) from error
+            done = await self._asked_to_forward(ours, port)
             if done.returncode == 0:
                 return ours
             said = done.stderr.decode("utf-8", "replace").strip()
@@ -372,20 +255,23 @@ class Connection:
             f"port {port} of {self.destination.name} cannot be reached over ssh: {said}"
         )
 
-
-def _newer(told: dict[str, str]) -> list[str]:
-    """Return the settings that this client knows and has otherwise than they must be."""
-    return [f"{name}={value}" for name, value in NEWER.items() if told.get(name, value) != value]
-
-
-def _settings(path: str, more: list[str]) -> tuple[str, ...]:
-    settings = (*SETTINGS, *more, "ControlMaster=yes", f"ControlPath={path}")
-    return tuple(word for setting in settings for word in ("-o", setting))
+    async def _asked_to_forward(self, ours: int, port: int) -> subprocess.CompletedProcess[bytes]:
+        to = ("-O", "forward", "-L", f"127.0.0.1:{ours}:127.0.0.1:{port}")
+        # Without the user's configuration: what that forwards is not for this connection, and would
+        # be asked for with it.
+        argv = ("ssh", "-F", "none", "-S", self._socket, *to, "--", self.destination.address)
+        try:
+            with anyio.fail_after(FORWARD_SECONDS):
+                return await anyio.run_process(argv, stdin=subprocess.DEVNULL, check=False)
+        except (OSError, TimeoutError) as error:
+            raise DriverError(
+                f"port {port} of {self.destination.name} cannot be reached: {error}"
+            ) from error
 
 
 @contextmanager
 def _new_socket() -> Iterator[str]:
-    """Give a path that nobody can guess, for a socket that only we may use (ssh makes it so)."""
+    """Choose a path that cannot be guessed, for a socket that ssh makes for our user alone."""
     path = Path(tempfile.gettempdir(), f"reconciler-{secrets.token_hex(8)}")
     try:
         yield str(path)
@@ -401,7 +287,7 @@ def _free_port() -> int:
 
 
 async def _first(seconds: float, *events: anyio.Event) -> None:
-    """Wait for the first of these events, and no longer than this."""
+    """Wait for the first of some events, but no longer than `seconds`."""
     with anyio.move_on_after(seconds):
         async with anyio.create_task_group() as group:
 

@@ -11,7 +11,9 @@ import anyio
 import pytest
 
 from reconciler.edge.loop_scope import LoopScope
-from reconciler.edge.ssh import CONNECT_SECONDS, MOST_AT_ONCE, Destination, Link, Program
+from reconciler.edge.ssh import MOST_AT_ONCE, Link, Program
+from reconciler.edge.ssh_destination import Destination
+from reconciler.edge.ssh_settings import CONNECT_SECONDS
 from reconciler.errors import DriverError
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ import sys
 import anyio
 import pytest
 
-from reconciler.edge.ssh import NEWER, Connection, Destination, Program, Way, _newer
+from reconciler.edge.ssh import Connection, Program, Way
+from reconciler.edge.ssh_destination import Destination
+from reconciler.edge.ssh_settings import NEWER, newer
 from reconciler.onhost import bundle
 
 OLD = {"hostname": "box.lan", "port": "22"}
@@ -34,12 +36,12 @@ def said(words: str) -> str:
 
 
 def test_a_client_is_given_only_settings_that_it_knows_and_has_otherwise() -> None:
-    assert _newer(OLD) == _newer(KNOWS) == []
-    assert _newer({**KNOWS, "stdinnull": "yes", "sessiontype": "none"}) == [
+    assert newer(OLD) == newer(KNOWS) == []
+    assert newer({**KNOWS, "stdinnull": "yes", "sessiontype": "none"}) == [
         "stdinnull=no",
         "sessiontype=default",
     ]
-    assert _newer(dict.fromkeys(NEWER, "yes")) == [
+    assert newer(dict.fromkeys(NEWER, "yes")) == [
         f"{name}={value}" for name, value in NEWER.items()
     ]
 

@@ -15,7 +15,8 @@ import anyio
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reconciler.drivers.access.shared.driver import ExchangeDriver
-from reconciler.edge.ssh import Destination, Link, Program
+from reconciler.edge.ssh import Link, Program
+from reconciler.edge.ssh_destination import Destination
 from reconciler.errors import DriverError
 from reconciler.model.address import Account, Machine
 from reconciler.model.quantity import WHOLE
