@@ -56,6 +56,9 @@ AGAIN_SECONDS = 5.0
 """How long a host that could not be reached counts as such at first and at most, so that not every
 question waits for it again."""
 
+DOUBLINGS = 7
+"""After so many failures it is AGAIN_SECONDS. Of a thousand, no float would hold the power of 2."""
+
 
 class Program(NamedTuple):
     """A program for the other machine, and the command of the interpreter that reads it.
@@ -162,7 +165,7 @@ class Connection:
         # Whether a silent host listens by now is found out by a knock, which costs no process.
         if self._silent:
             return SHORTLY_SECONDS
-        return min(AGAIN_SECONDS, SHORTLY_SECONDS * 2.0**self._failures)
+        return min(AGAIN_SECONDS, SHORTLY_SECONDS * 2.0 ** min(self._failures, DOUBLINGS))
 
     @property
     def stood(self) -> bool:

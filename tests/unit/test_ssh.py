@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import anyio
 import pytest
 
+from reconciler.edge import ssh
 from reconciler.edge.ssh import Connection, Program, Way
 from reconciler.edge.ssh_destination import Destination
 from reconciler.edge.ssh_settings import NEWER, newer
@@ -25,16 +28,6 @@ KNOWS = {
 """What the clients of 8.4 and of 9.6 say of themselves."""
 
 
-def said(words: str) -> str:
-    async def nothing() -> dict[str, str]:
-        return {}
-
-    way = Way(nothing, anyio.CapacityLimiter(1))
-    return Connection(Destination("box", "box.lan", "llm"), Program("", b"", b""), way, 0)._said(
-        words
-    )
-
-
 def test_a_client_is_given_only_settings_that_it_knows_and_has_otherwise() -> None:
     assert newer(OLD) == newer(KNOWS) == []
     assert newer({**KNOWS, "stdinnull": "yes", "sessiontype": "none"}) == [
@@ -44,6 +37,25 @@ def test_a_client_is_given_only_settings_that_it_knows_and_has_otherwise() -> No
     assert newer(dict.fromkeys(NEWER, "yes")) == [
         f"{name}={value}" for name, value in NEWER.items()
     ]
+
+
+async def nothing() -> dict[str, str]:
+    return {}
+
+
+def connection(failures: int = 0) -> Connection:
+    way = Way(nothing, anyio.CapacityLimiter(1))
+    return Connection(Destination("box", "box.lan", "llm"), Program("", b"", b""), way, failures)
+
+
+@pytest.mark.parametrize("failures", [0, 1, 7, 1024, 100_000])
+def test_a_host_is_tried_again_however_often_it_could_not_be_reached(
+    failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = connection(failures)
+    failed._ended_at = time.monotonic()
+    monkeypatch.setattr(ssh, "time", SimpleNamespace(monotonic=lambda: failed._ended_at + 5.1))
+    assert failed.is_over
 
 
 @pytest.mark.parametrize(
@@ -67,15 +79,15 @@ def test_a_client_is_given_only_settings_that_it_knows_and_has_otherwise() -> No
     ],
 )
 def test_the_remedy_is_that_of_what_ended_it(words: str, remedy: str) -> None:
-    assert remedy in said(words)
+    assert remedy in connection()._said(words)
 
 
 def test_what_nobody_knows_is_said_as_it_is() -> None:
     assert (
-        said("kex_exchange: banner line contains invalid characters")
+        connection()._said("kex_exchange: banner line contains invalid characters")
         == "box cannot be reached over ssh: kex_exchange: banner line contains invalid characters"
     )
-    assert said("") == "box cannot be reached over ssh: no answer in 15 s"
+    assert connection()._said("") == "box cannot be reached over ssh: no answer in 15 s"
 
 
 @pytest.mark.parametrize("version", ["(3, 4, 10)", "(3, 6, 15)", "(3, 8, 18)"])
