@@ -1,6 +1,7 @@
-"""Addresses of machines, and of what is asked over HTTP. Every driver has its addresses judged here: what passes can be dialled.
+"""Addresses of machines, and of what is asked over HTTP.
 
-What is refused of a URL is never repeated: some people write passwords into those.
+Every driver has its addresses judged here: what passes can be dialled. What is refused of a URL is
+never repeated, because some people write passwords into URLs.
 Source: RFC 1123 section 2.1, RFC 3986 section 3.2.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Annotated, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator
@@ -17,12 +18,13 @@ LONGEST_NAME, LONGEST_LABEL, LONGEST_ACCOUNT, LAST_PORT = 253, 63, 64, 65535
 _LABEL = re.compile(r"\w(?:[\w-]*\w)?")
 _ACCOUNT = re.compile(r"[A-Za-z_][\w.-]*\$?")
 _URL = re.compile(r"(?:(https?)://)?([^/%]*)/?")
+_BRACKETED = re.compile(r"\[([^\]]*)\](?::(.*))?")
 
 
 class Endpoint(NamedTuple):
     """Where HTTP is spoken.
 
-    `scheme` is empty and `port` None where nobody wrote them; IPv6 has brackets in `host`.
+    `scheme` is empty and `port` None where they were not written; IPv6 has brackets in `host`.
     """
 
     scheme: str
@@ -36,37 +38,36 @@ class Endpoint(NamedTuple):
 
 
 def endpoint(text: str, phrase: str, schemes: tuple[str, ...] = ("https",)) -> Endpoint:
-    """Return what an address or the beginning of a URL means.
+    """What an address or the beginning of a URL means.
 
     Raise ValueError that begins with `expected` and the phrase.
     """
     found = _URL.fullmatch(text)
     if found is None or (found[1] and found[1] not in schemes):
-        raise _wrong(
-            phrase,
-            f"it may begin with {' or '.join(f'{one}://' for one in schemes)}, and has no path",
-        )
+        beginning = " or ".join(f"{one}://" for one in schemes)
+        raise _wrong(phrase, f"it may begin with {beginning}, and has no path")
     scheme, place = found[1] or "", found[2]
+    # Tried first, as long as no colon of a bare IPv6 address is taken for the one before a port.
     with suppress(ValueError):
         return Endpoint(scheme, f"[{IPv6Address(place)}]", None)
-    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", place)
-    host, port = (bracketed[1], bracketed[2]) if bracketed else _parted(place)
-    if bracketed:
-        why = "" if _is_ipv6(host) else "what is in brackets is an IPv6 address"
-    else:
-        why = _objection(host) or ("" if host.isascii() else "only ASCII is dialled")
+    host, port, why = _parted(place)
     if why := why or _port_objection(port):
         raise _wrong(phrase, why)
-    return Endpoint(scheme, f"[{host}]" if bracketed else host, int(port) if port else None)
+    return Endpoint(scheme, host, int(port) if port else None)
 
 
-def _parted(place: str) -> tuple[str, str | None]:
-    host, colon, port = place.rpartition(":")
-    return (host, port) if colon else (place, None)
+def _parted(place: str) -> tuple[str, str | None, str]:
+    """Split `HOST[:PORT]` into the host, the port and what is wrong with the host."""
+    if bracketed := _BRACKETED.fullmatch(place):
+        why = "" if _is_ipv6(bracketed[1]) else "what is in brackets is an IPv6 address"
+        return f"[{bracketed[1]}]", bracketed[2], why
+    before, colon, after = place.rpartition(":")
+    host, port = (before, after) if colon else (place, None)
+    return host, port, _objection(host) or ("" if host.isascii() else "only ASCII is dialled")
 
 
 def machine(text: str) -> str:
-    """Return a name or an IP address, as it is; raise ValueError."""
+    """Check a name or an IP address and leave it as it is; raise ValueError."""
     why = "" if _is_ipv6(text) else _objection(text)
     if why:
         raise ValueError(
@@ -77,40 +78,35 @@ def machine(text: str) -> str:
 
 
 def account(text: str) -> str:
-    """Return the name of a user; raise ValueError."""
+    """Check the name of a user; raise ValueError."""
     if len(text) > LONGEST_ACCOUNT or not _ACCOUNT.fullmatch(text):
         raise ValueError(f'found "{text}", expected the name of a user, such as llm')
     return text
 
 
 def broadcast(text: str) -> str:
-    """Return an IPv4 address that packets are sent to.
+    """Check an IPv4 address that packets are sent to.
 
-    Raise ValueError, with the address of a network where one was written.
+    Raise ValueError, with the broadcast address of the network where a network was written.
     """
+    if _is_ipv4(text):
+        return text
+    hint = ""
     with suppress(ValueError):
-        return str(IPv4Address(text))
-    try:
-        network = ip_network(text, strict=False)
-    except ValueError:
-        network = None
-    hint = (
-        f"; that of the network {text} is {network.broadcast_address}"
-        if network and network.version == 4  # noqa: PLR2004
-        else ""
-    )
+        there = IPv4Network(text, strict=False).broadcast_address
+        hint = f"; that of the network {text} is {there}"
     raise ValueError(f"expected the broadcast address of a network, such as 192.168.1.255{hint}")
 
 
 def local(text: str) -> str:
-    """Return an IPv4 address of a machine's own; raise ValueError."""
-    with suppress(ValueError):
-        return str(IPv4Address(text))
+    """Check an IPv4 address that a machine has itself; raise ValueError."""
+    if _is_ipv4(text):
+        return text
     raise ValueError("expected an IPv4 address of the sender, such as 192.168.1.5")
 
 
 def _objection(host: str) -> str:
-    """Return why a name or an IPv4 address is none, empty when it is one."""
+    """Why this is no name and no IPv4 address, empty when it is one."""
     labels = host.removesuffix(".").split(".")
     if len(host) > LONGEST_NAME or max(map(len, labels)) > LONGEST_LABEL:
         return f"a name has at most {LONGEST_NAME} characters, and {LONGEST_LABEL} between its dots"
@@ -119,14 +115,12 @@ def _objection(host: str) -> str:
             "a name has letters, digits, dashes and single dots; a port follows one colon, IPv6"
             " stands in brackets"
         )
-    if labels[-1].isdecimal():
-        try:
-            IPv4Address(host)
-        except ValueError:
-            return (
-                "four numbers up to 255 are an IPv4 address, and nothing else that ends in a number"
-                " is a name"
-            )
+    # No name ends in a number (RFC 1123 section 2.1), and `10.0.1` would be dialled as 10.0.0.1.
+    if labels[-1].isdecimal() and not _is_ipv4(host):
+        return (
+            "four numbers up to 255 are an IPv4 address, and nothing else that ends in a number"
+            " is a name"
+        )
     return ""
 
 
@@ -135,6 +129,14 @@ def _port_objection(port: str | None) -> str:
         port.isascii() and port.isdecimal() and 1 <= int(port[:6]) <= LAST_PORT
     )
     return "" if is_port else f"a port is a number from 1 to {LAST_PORT}"
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_ipv6(text: str) -> bool:

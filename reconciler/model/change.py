@@ -34,10 +34,8 @@ class PrepareChange(Value):
 class StopChange(Value):
     """A unit runs that should not, or not like this.
 
-    `port`: where one that has no definition was seen to listen.
-
-    `unproven`: a run started it, and it has not shown yet that it works, so it holds nothing that
-    anybody could miss.
+    `port` is where one that has no definition was found to listen. `unproven` is one that a run
+    started and that has not shown yet that it works: it holds nothing that could be missed.
     """
 
     kind: Literal["stop"] = "stop"

@@ -20,7 +20,7 @@ class Controller(Value):
     former: str = ""
 
     def claim(self, now: Instant) -> Claim:
-        """Return what this controller writes on a host that it acts on in this boot."""
+        """What this controller writes on a host that it acts on in this boot."""
         return Claim(
             controller=self.id,
             name=self.name,

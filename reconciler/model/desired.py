@@ -25,6 +25,8 @@ def _power(value: object) -> object:
 
 
 def _names(value: object) -> object:
+    # `active:` alone is refused below: it could mean none or not managed, and the wrong guess would
+    # stop what serves.
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)):
         raise expected(
@@ -60,7 +62,7 @@ class HostWish(Value):
         default=False,
         strict=True,
         description=(
-            "Power off a host that somebody else switched on after `power: off` was written."
+            "Power off a host that was switched on by other means after `power: off` was written."
         ),
     )
     description: str = Field(default="", description="Free text for people; changes nothing.")
@@ -91,7 +93,7 @@ class Desired(ConfigFile, HostWish):
     )
 
     def wishes(self, only_host: HostName | None) -> dict[HostName, HostWish]:
-        """Return what is wanted by host; the top level speaks of the only host."""
+        """What is wanted, by host; the top level speaks of the only host."""
         if self.hosts is not None:
             return self.hosts
         if only_host is None or (self.power is None and self.active is None):

@@ -12,14 +12,14 @@ SubjectKind: TypeAlias = Literal["model", "host", "run", "reason", "step", "key"
 
 
 class Statement(Value):
-    """Say one thing about a subject."""
+    """One thing that is known of a subject."""
 
     about: str = Field(description="What it is about, in a word or two.")
     says: str = Field(description="What is known of that.")
 
 
 class Explanation(Value):
-    """Say everything that is known of one subject."""
+    """Everything that is known of one subject."""
 
     kind: SubjectKind = Field(description="What the subject is.")
     subject: str = Field(description="Its name.")

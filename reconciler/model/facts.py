@@ -78,7 +78,10 @@ class Contact(Value):
 
 
 class Claim(Value):
-    """The controller that acts on a host: its id, host name, data directory, and the boot of its machine, "" if not told."""
+    """The controller that acts on a host: its id, host name, data directory and boot.
+
+    `boot` is that of its own machine, empty in a claim that versions up to 0.1 wrote.
+    """
 
     controller: str
     name: str
@@ -88,7 +91,7 @@ class Claim(Value):
 
 
 class UnitIdentity(Value):
-    """Tell one process from every other, also after its pid was reused.
+    """What tells one process from every other, also after its pid was reused.
 
     `start` is in clock ticks since boot, `inode` the pidfd's (unique on Linux 6.9 and later,
     constant before), `invocation` what systemd calls this run of a service. A service that waits to
@@ -103,10 +106,11 @@ class UnitIdentity(Value):
 
 
 class Mark(Value):
-    """Who started a unit, for which model and from which command, and what only the definition then could tell.
+    """Who started a unit, for which model and from which command.
 
-    That is where it listens (`port`, None: not known), where it saves conversations (`slots`), and
-    the digest of all that those depend on (`fingerprint`, empty: not known, or it keeps none).
+    It also keeps what only the definition of that time could tell: where the unit listens (`port`,
+    None: not known), where it saves conversations (`slots`), and the digest of all that those
+    depend on (`fingerprint`, empty: not known, or it keeps none).
     """
 
     controller: str
@@ -117,7 +121,8 @@ class Mark(Value):
     fingerprint: str = ""
 
     def fingerprint_apart(self, digest: str) -> str:
-        """Return what conversations depend on that no definition with this digest could tell, empty where that could."""
+        """What conversations depend on, empty where the definition with this digest tells it."""
+        # Asked of the unit, so that an edit of `args` does not end its conversations (ADR 0013).
         return self.fingerprint if self.digest != digest else ""
 
 
@@ -125,13 +130,10 @@ class Unit(Value):
     """A running unit.
 
     `leader` is False when only members of its group are left, or it waits to be started again.
-
     `launcher` holds it: its kind, and what it was told of the unit. `ended` is how its main process
-    ended, as a clause, where the launcher knows that and waits to start it again.
-
-    `argv` is what really runs where its command line is not ours, empty where it is.
-
-    `uptime` is in seconds, `started_at` the host's wall clock then, None when nobody can say.
+    ended, as a clause, where the launcher knows that and waits to start it again. `argv` is what
+    really runs where its command line is not ours, empty where it is. `uptime` is in seconds,
+    `started_at` the host's wall clock at its start, None when that is not known.
     """
 
     identity: UnitIdentity
@@ -146,14 +148,15 @@ class Unit(Value):
     ended: str = ""
 
     def runs(self, model: ModelSpec) -> bool:
-        """Return whether it is what a definition comes to: that command, held by that kind of launcher."""
+        """Whether it is what a definition comes to: that command, under that kind of launcher."""
         return self.launcher.kind == model.launcher.kind and self.mark.digest == model.digest
 
 
 class Health(Value):
-    """How far an engine is by its own word, what is the matter, and where that is known, the `remedy`.
+    """How far an engine is by its own word, and what is the matter.
 
-    `notes` are settings that are otherwise than the inventory says, and do no harm.
+    `remedy` is what to do about it, where that is known. `notes` are settings that differ from the
+    inventory and do no harm.
     """
 
     phase: Phase
@@ -170,6 +173,7 @@ class Health(Value):
     @property
     def serves(self) -> bool:
         """Whether nothing speaks against it, as far as it lets itself be seen."""
+        # An engine that refuses us is no broken one (ADR 0018).
         return self.phase in {"ready", "sleeping", "other", "locked"}
 
     @property
@@ -187,7 +191,7 @@ class Health(Value):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it lives, and nobody can see what it is doing or holds."""
+        """Whether it lives, and cannot be asked what it is doing or holds."""
         return self.phase in {"locked", "unclear"}
 
 
@@ -216,7 +220,8 @@ class Slot(Value):
 
     @property
     def uncounted(self) -> bool:
-        """Whether the slot was used, and its server does not say how much it holds: llama.cpp does since May 2026."""
+        """Whether the slot was used, and its server does not say how much it holds."""
+        # llama.cpp says so since May 2026; what an older one holds may be a conversation.
         return self.task is not None and self.tokens is None
 
 
@@ -242,16 +247,15 @@ class Activity(Value):
         return sum(slot.busy for slot in self.slots) + self.deferred
 
     def following(self, before: Activity) -> Activity:
-        """Return this with what the look `before` it tells of it.
-
-        A slot that ran a task in between has another task.
-        """
+        """Add what the look `before` it tells of it."""
+        # A queue of clients can leave every slot free for an instant, so one look proves nothing
+        # (ADR 0014). A slot that ran a task in between has another task.
         same = (before.identity, before.slots) == (self.identity, self.slots)
         return self.model_copy(update={"calm": same and self.in_flight == before.in_flight == 0})
 
 
 class RestoreAttempt(Value):
-    """Record that a saved slot was put into a unit: still open, proven, cold, unverified or failed."""
+    """An attempt to put a saved slot into a unit, and what came of it; `open` while it goes on."""
 
     identity: UnitIdentity
     outcome: Literal["open", "proven", "cold", "unverified", "failed"]
@@ -315,7 +319,7 @@ class Weights(Value):
 class Binary(Value):
     """A program file that a unit runs.
 
-    `key`: what makes it want an API key, empty where nothing does or nobody can tell.
+    `key` is what makes it want an API key, empty where nothing does or that is not known.
     """
 
     path: str
@@ -326,19 +330,19 @@ class Binary(Value):
 
 
 class Flags(Value):
-    """Why a program would not take the command line that it is to be given.
+    """Why a program would not take the command line that it will be given.
 
-    Empty where it would, or nobody can tell.
+    Empty where it would, or that is not known.
     """
 
     problem: str = ""
 
 
 class Fingerprint(Value):
-    """Identify all that a saved conversation depends on, and name the folder that it is saved in.
+    """The identity of all that a saved conversation depends on, and the folder it is saved in.
 
-    `changed_at`: when a file among it last changed (host's wall clock). `places`: how many slots
-    there are to put one into.
+    `changed_at` is when a file among it last changed (the host's wall clock), `places` how many
+    slots there are to put one into.
     """
 
     digest: str
@@ -347,9 +351,9 @@ class Fingerprint(Value):
     places: int | None = None
 
     def fits(self, unit: Unit) -> bool:
-        """Return whether a unit runs these very files: none of them changed since it started."""
+        """Whether a unit runs these very files: none of them changed since it started."""
         return unit.started_at is None or self.changed_at <= unit.started_at
 
     def has_place(self, saved: SavedSlot) -> bool:
-        """Return whether there is a slot to put a saved one into."""
+        """Whether there is a slot to put a saved one into."""
         return self.places is None or saved.slot < self.places

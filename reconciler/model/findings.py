@@ -33,7 +33,7 @@ Subject: TypeAlias = Literal[
 
 
 class Finding(Value):
-    """State one thing that is not as it should be, and what to do about it."""
+    """One thing that is not as it should be, and what to do about it."""
 
     level: Level = Field(
         description="wrong stands in the way, now or at the next switch; note does not."
@@ -46,7 +46,7 @@ class Finding(Value):
 
 
 class Findings(Value):
-    """List everything that `reconciler doctor` found. Nothing was changed."""
+    """Everything that `reconciler doctor` found. Nothing was changed."""
 
     version: Literal[1] = Field(default=1, description="The version of this document's format.")
     hosts: tuple[str, ...] = Field(description="The hosts that were looked at.")

@@ -8,9 +8,9 @@ GIB = 1024**3
 
 
 class Holder(Value):
-    """A process that holds memory of a card, and how many bytes, None when nobody can say.
+    """A process that holds memory of a card, and how many bytes, None when that is not known.
 
-    `draws` says that it uses the card for pictures alone, as the screen of an idle machine does.
+    `draws` means that it uses the card for pictures alone, as the screen of an idle machine does.
     """
 
     pid: int
@@ -19,7 +19,6 @@ class Holder(Value):
     draws: bool = False
 
     def __str__(self) -> str:
-        """Return it as a person would name it."""
         size = "" if self.bytes is None else f", {self.bytes / GIB:.1f} GiB"
         return f"{self.name or 'a process'} (pid {self.pid}{size})"
 
@@ -40,26 +39,23 @@ class Card(Value):
 
     @property
     def unclaimed(self) -> int:
-        """The bytes that nobody holds and that are not free yet: they come back by themselves."""
-        held = [holder.bytes for holder in self.holders]
-        return (
-            0
-            if self.unified or None in held
-            else max(0, self.total - self.free - sum(size or 0 for size in held))
-        )
+        """The bytes that no process holds and that are not free yet: they come back unasked."""
+        sizes = [holder.bytes for holder in self.holders if holder.bytes is not None]
+        # Where one holder's share is not known, the rest may be all its own.
+        if self.unified or len(sizes) < len(self.holders):
+            return 0
+        return max(0, self.total - self.free - sum(sizes))
 
     @property
     def message(self) -> str:
         """How much is free and who holds the rest."""
-        others = "the programs of this host" if self.unified else "nobody that can be named"
-        return (
-            f"{self.free / GIB:.1f} GiB are free; memory is held by"
-            f" {', '.join(map(str, self.holders)) or others}"
-        )
+        others = "the programs of this host" if self.unified else "no process that can be named"
+        holders = ", ".join(map(str, self.holders)) or others
+        return f"{self.free / GIB:.1f} GiB are free; memory is held by {holders}"
 
 
 class Gpu(Value):
-    """List the accelerators of a host; none when it has none to look after."""
+    """The accelerators of a host; none when it has none to look after."""
 
     cards: tuple[Card, ...] = ()
 
@@ -75,28 +71,20 @@ class Gpu(Value):
 
     @property
     def jobs(self) -> tuple[Holder, ...]:
-        """Every process that computes on a card, each once; what draws a screen alone is none."""
-        return tuple(
-            {
-                holder.pid: holder
-                for card in self.cards
-                for holder in card.holders
-                if not holder.draws
-            }.values()
-        )
+        """Every process that computes on a card, each once; what only draws a screen is none."""
+        holders = [holder for card in self.cards for holder in card.holders]
+        by_pid = {holder.pid: holder for holder in holders if not holder.draws}
+        return tuple(by_pid.values())
 
     @property
     def message(self) -> str:
-        """Of every card how much is free and who holds the rest, empty when there is nothing to look after."""
-        named = len(self.cards) > 1
-        return "; ".join(
-            f"card {card.index}: {card.message}" if named else card.message for card in self.cards
-        )
+        """How much of every card is free and who holds the rest, empty without a card."""
+        if len(self.cards) == 1:
+            return self.cards[0].message
+        return "; ".join(f"card {card.index}: {card.message}" for card in self.cards)
 
     def only(self, index: int | None) -> Gpu:
-        """Return the card of a number alone, or all of them for None."""
-        return (
-            self
-            if index is None
-            else Gpu(cards=tuple(card for card in self.cards if card.index == index))
-        )
+        """Keep the card of this number alone, or all of them for None."""
+        if index is None:
+            return self
+        return Gpu(cards=tuple(card for card in self.cards if card.index == index))

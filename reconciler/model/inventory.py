@@ -20,21 +20,19 @@ def _kind(value: object) -> object:
     if isinstance(value, str):
         return {"kind": value}
     if isinstance(value, dict) and isinstance(value.get("kind"), str):
-        return {
-            "kind": value["kind"],
-            "options": {key: value[key] for key in value if key != "kind"},
-        }
+        options = {key: value[key] for key in value if key != "kind"}
+        return {"kind": value["kind"], "options": options}
     raise expected("the name of a driver, or a mapping with `kind` and its options")
 
 
 def _way(value: object) -> str:
-    """Return whether drivers stand by what they are for, or one for all: what is wrong is said of that way alone."""
-    apart = (
-        isinstance(value, dict)
-        and "kind" not in value
-        and PowerRoles.model_fields.keys() & value.keys()
-    )
-    return "[apart]" if apart or isinstance(value, PowerRoles) else "[one]"
+    """Whether a driver is named for each role (`[apart]`) or one for all (`[one]`)."""
+    # Told apart before either is validated, or a mistake in one way would be explained by both.
+    if isinstance(value, dict):
+        apart = "kind" not in value and not PowerRoles.model_fields.keys().isdisjoint(value)
+    else:
+        apart = isinstance(value, PowerRoles)
+    return "[apart]" if apart else "[one]"
 
 
 def _power(value: object) -> object:
@@ -55,7 +53,7 @@ KindOf: TypeAlias = Annotated[
 
 
 class PowerRoles(Value):
-    """Which driver is for what."""
+    """The driver of each role in a host's power."""
 
     wake: Annotated[
         tuple[KindOf, ...], BeforeValidator(_list, json_schema_input_type=KindOf | list[KindOf])
@@ -190,5 +188,5 @@ class Inventory(ConfigFile):
         return next(iter(self.hosts)) if len(self.hosts) == 1 else None
 
     def host_name_of(self, model: Model) -> HostName | None:
-        """Return the host of a model: as written, or the only one there is."""
+        """The host of a model: as written, or the only one there is."""
         return model.host or self.only_host

@@ -6,7 +6,7 @@ from reconciler.model.names import Value
 
 
 class LogPart(Value):
-    """Lines that a unit wrote. Whoever gives `end` back is told what came after."""
+    """Lines that a unit wrote. Asked again with `end`, its launcher tells what came after."""
 
     lines: tuple[str, ...] = ()
     end: str = ""

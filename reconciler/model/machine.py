@@ -1,4 +1,7 @@
-"""Machine: what a host has for serving models, as its program answers AskMachine, and how a server's flags read as keys."""
+"""Machine: what a host has for serving models, as its program answers AskMachine.
+
+Also how the flags of a server that runs there read as keys of a model.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from reconciler.model.origin import Origin, Service
 from reconciler.model.spec import Task
 
 HOMELESS = "/.local/state/"
-"""Where the XDG state directory lies of whoever has no HOME."""
+"""Where the XDG state directory lies for a user without HOME."""
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -39,11 +42,12 @@ KEY_VARIABLE, KEY_FLAG, KEY_FILE_FLAG = "LLAMA_API_KEY", "--api-key", "--api-key
 
 
 class Server(Origin):
-    """A listening llama-server: its flags without secrets, the GGUF files in its memory, variables that are flags.
+    """A listening llama-server, with its flags but without their secrets.
 
+    `mapped` are the GGUF files in its memory, `variables` those of its environment that are flags.
     `socket` is the Unix socket that it listens on, empty for a TCP port; without one, and in a
-    container with a network of its own, `port` is one that is free. `model` is set when it is a
-    unit of ours.
+    container with its own network, `port` is one that is free. `model` is set when it is one of our
+    units.
     """
 
     pid: int
@@ -60,12 +64,9 @@ class Server(Origin):
     @property
     def key_source(self) -> str:
         """What makes it want an API key, as far as can be seen; empty where nothing does."""
-        flags = [
-            name
-            for word in self.flags
-            if (name := word.partition("=")[0]) in {KEY_FLAG, KEY_FILE_FLAG}
-        ]
-        return next(iter((*flags, *(name for name in self.variables if name == KEY_VARIABLE))), "")
+        names = (word.partition("=")[0] for word in self.flags)
+        flag = next((name for name in names if name in {KEY_FLAG, KEY_FILE_FLAG}), "")
+        return flag or (KEY_VARIABLE if KEY_VARIABLE in self.variables else "")
 
     @property
     def key_file(self) -> str:
@@ -73,6 +74,7 @@ class Server(Origin):
 
         Empty where they are elsewhere, or in a container.
         """
+        # `--flag value` and `--flag=value` are the same to llama-server.
         words = [part for word in self.flags for part in word.split("=", 1)]
         named = next((value for flag, value in pairwise(words) if flag == KEY_FILE_FLAG), "")
         return join(self.directory, named) if named and self.container is None else ""
@@ -99,9 +101,10 @@ Obstacle: TypeAlias = Literal["", "no folder", "closed", "read-only", "no files"
 
 
 class FolderState(Value):
-    """Whether a folder can be written, or made below the `nearest` that is there, and the bytes that are left.
+    """Whether a folder can be written, and how many bytes are left there.
 
-    `obstacle` is what no other owner would change, where it cannot be written.
+    One that is not there can be written when it can be made below the `nearest` that is. `obstacle`
+    is what another owner would not change, where it cannot be written.
     """
 
     path: str
@@ -112,7 +115,7 @@ class FolderState(Value):
 
 
 class Logins(Value):
-    """What logging out does: whether it ends the user's processes, and whether their services go on without them."""
+    """What logging out does: whether it ends the user's processes, and whether services go on."""
 
     kills: bool
     lingers: bool
@@ -138,18 +141,17 @@ class Machine(Value):
     free_port: int
 
     def service_of(self, server: Server) -> Service | None:
-        """Return the service that a model can be for a server, None where it is ours, started by hand, or not to be had.
+        """The service that a model can be made of, None where a server is not held by one.
 
-        Not to be had is a service of another user, one of several servers, and one that is gone for
-        good once it is stopped.
+        None also for one of our units, and where the service is not to be had: that of another
+        user, one that runs several servers, and one that is gone for good once it is stopped.
         """
         service = server.service
         if service is None or server.model is not None or service.name.startswith(TRANSIENT):
             return None
-        alone = [one.service for one in self.servers].count(service) == 1
-        return (
-            service if alone and (service.scope == "system" or server.user == self.user) else None
-        )
+        is_alone = [one.service for one in self.servers].count(service) == 1
+        is_reachable = service.scope == "system" or server.user == self.user
+        return service if is_alone and is_reachable else None
 
 
 class ImportedFlags(Value):

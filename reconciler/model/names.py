@@ -36,8 +36,6 @@ class ConfigFile(Value):
     @model_validator(mode="before")
     @classmethod
     def _without_own_keys(cls, value: object) -> object:
-        return (
-            {key: part for key, part in value.items() if not str(key).startswith("x-")}
-            if isinstance(value, dict)
-            else value
-        )
+        if not isinstance(value, dict):
+            return value
+        return {key: part for key, part in value.items() if not str(key).startswith("x-")}

@@ -37,15 +37,16 @@ FactKind: TypeAlias = Literal[
 ]  # fmt: skip
 
 FactValue: TypeAlias = (
-    Contact | Testimony | Canary | Power | Guards | Prepared | Claim | Gpu | tuple[Unit, ...] | Unit | PortState | Health | Answer
-    | Activity | Saved | Weights | Binary | Flags | Fingerprint | None
+    Contact | Testimony | Canary | Power | Guards | Prepared | Claim | Gpu | tuple[Unit, ...]
+    | Unit | PortState | Health | Answer | Activity | Saved | Weights | Binary | Flags
+    | Fingerprint | None
 )  # fmt: skip
 
 
 class FactKey(NamedTuple, Generic[V_co]):
-    """The address of one fact whose value is a V: its kind, the host, and on it a model name or a port number.
+    """The address of one fact whose value is a V, made by the kinds below: `UNIT("box", "gemma3")`.
 
-    Made by the kinds below: `UNIT("box", "gemma3")`.
+    `subject` is a model name or a port number on the host, empty for a fact of the whole host.
     """
 
     kind: FactKind
@@ -53,12 +54,8 @@ class FactKey(NamedTuple, Generic[V_co]):
     subject: str = ""
 
     def __str__(self) -> str:
-        """Return the key as people read it, such as `unit local/gemma3`."""
-        return (
-            f"{self.kind} {self.host}/{self.subject}"
-            if self.subject
-            else f"{self.kind} {self.host}"
-        )
+        place = f"{self.host}/{self.subject}" if self.subject else self.host
+        return f"{self.kind} {place}"
 
 
 AnyFactKey: TypeAlias = FactKey[Any]
@@ -71,7 +68,7 @@ class HostFact(Generic[V_co]):
     kind: FactKind
 
     def __call__(self, host: str) -> FactKey[V_co]:
-        """Return the key of this fact of a host."""
+        """The key of this fact of one host."""
         return FactKey(self.kind, host)
 
 
@@ -82,7 +79,7 @@ class ModelFact(Generic[V_co]):
     kind: FactKind
 
     def __call__(self, host: str, model_name: str) -> FactKey[V_co]:
-        """Return the key of this fact of a model."""
+        """The key of this fact of one model."""
         return FactKey(self.kind, host, model_name)
 
 
@@ -91,7 +88,7 @@ class PortFact:
     """The kind of fact that there is for each port of a host."""
 
     def __call__(self, host: str, port: int) -> FactKey[PortState]:
-        """Return the key of who listens there."""
+        """The key of what listens there."""
         return FactKey("port", host, str(port))
 
 
@@ -117,19 +114,18 @@ PORT = PortFact()
 
 
 class Observed:
-    """What is known of the world, key by key; a key that nobody looked at is Unknown."""
+    """What is known of the world, key by key; a key that was not looked at is Unknown."""
 
     __slots__ = ("_facts",)
 
     def __init__(self, facts: Mapping[AnyFactKey, Fact[FactValue]] | None = None) -> None:
-        """Hold a copy of `facts`."""
+        # A copy: what was observed stays as it was, whatever becomes of the caller's mapping.
         self._facts: dict[AnyFactKey, Fact[FactValue]] = dict(facts or {})
 
     def __iter__(self) -> Iterator[AnyFactKey]:
         return iter(sorted(self._facts))
 
     def __contains__(self, key: AnyFactKey) -> bool:
-        """Return whether somebody looked."""
         return key in self._facts
 
     def __eq__(self, other: object) -> bool:
@@ -139,28 +135,28 @@ class Observed:
         return hash(frozenset(self._facts))
 
     def fact(self, key: FactKey[V]) -> Fact[V | None]:
-        """Return the fact under `key`, Unknown when nobody looked."""
+        """The fact under `key`, Unknown when it was not looked at."""
         return cast("Fact[V | None]", self._facts.get(key, Unknown("not observed")))
 
     def value(self, key: FactKey[V]) -> V | None:
-        """Return the known or predicted value under `key`, None where there is none or nobody can say."""
+        """The known or predicted value under `key`, None where there is none or it is not known."""
         fact = self.fact(key)
         return None if isinstance(fact, Unknown) else fact.value
 
     def power(self, host: str) -> PowerState | None:
-        """Return the known or predicted power of a host, None while nobody can say."""
+        """The known or predicted power of a host, None while it is not known."""
         power = self.value(POWER(host))
         return power.state if power is not None else None
 
     def unknown(self, key: AnyFactKey) -> Unknown | None:
-        """Return the fact under `key` when it is Unknown."""
+        """The fact under `key` when it is Unknown, None otherwise."""
         fact = self.fact(key)
         return fact if isinstance(fact, Unknown) else None
 
     def seeing(self, changed: Mapping[AnyFactKey, Fact[FactValue]]) -> Observed:
-        """Return this world with the facts of `changed` in place."""
+        """Put the facts of `changed` into a copy of this world."""
         return Observed({**self._facts, **changed})
 
     def predicting(self, by: str, changed: Mapping[AnyFactKey, FactValue]) -> Observed:
-        """Return this world with the values of `changed` as predictions of the step `by`."""
+        """Put the values of `changed` into a copy of this world, predicted by the step `by`."""
         return self.seeing({key: Predicted(value, by) for key, value in changed.items()})

@@ -9,9 +9,9 @@ SYSTEMD = "systemd"
 
 
 class PortOwner(Origin):
-    """Who listens on a port; the pid is None when nobody may know it.
+    """The process that listens on a port; its pid is None when we may not know it.
 
-    The `user` is empty for a process of one's own.
+    `user` is empty for a process of one's own.
     """
 
     pid: int | None
@@ -21,18 +21,18 @@ class PortOwner(Origin):
 
     @property
     def remedy(self) -> str:
-        """How to end it so that it stays away, as a phrase with the exact command where there is one."""
+        """How to end it so that it stays away: a phrase, with the exact command if there is one."""
+        # A socket unit listens in systemd's own name, and starts its service at the first client.
         if self.name == SYSTEMD:
             return (
                 "`systemctl list-sockets` shows which socket unit holds it, and `systemctl disable"
                 " --now` of that frees it"
             )
-        return self.way_out(self.user) or (
-            f"`kill {self.pid}`{by(self.user)} ends it" if self.pid is not None else "end that"
-        )
+        by_hand = "end that" if self.pid is None else f"`kill {self.pid}`{by(self.user)} ends it"
+        return self.way_out(self.user) or by_hand
 
 
 class PortState(Value):
-    """Who listens on a port, or that nobody does."""
+    """Which process listens on a port, or that none does."""
 
     owner: PortOwner | None = None

@@ -1,4 +1,4 @@
-"""Power: what witnesses say of a host's power, what it was judged to be, and what stands in the way of sending it down."""
+"""Power: what witnesses say of a host's power, how it was judged, and what guards it."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class Power(Value):
     from then on while its neighbours answered.
     """
 
+    # Silence alone is no evidence: a host that hangs, or whose network is down, is silent too
+    # (ADR 0009).
+
     state: PowerState
     grade: Grade = "answers"
     because: str = "it answers"
 
     def __str__(self) -> str:
-        """Return it as one phrase."""
-        return (
-            f"{self.state} ({self.because})"
-            if self.grade == "answers"
-            else f"{self.state} ({self.grade}: {self.because})"
-        )
+        grade = "" if self.grade == "answers" else f"{self.grade}: "
+        return f"{self.state} ({grade}{self.because})"
 
 
 class Testimony(Value):
-    """What a witness outside of the host says of its power, None where it cannot tell, and in which words.
+    """What a witness outside of the host says of its power, and in which words.
 
-    `watts` is what the host draws, `watt_hours` what it has drawn since the witness began to count.
+    `state` is None where it cannot tell. `watts` is what the host draws, `watt_hours` what it has
+    drawn since the witness began to count.
     """
 
     state: PowerState | None
@@ -45,7 +45,7 @@ class Testimony(Value):
 
 
 class Canary(Value):
-    """Who answered on the network of a host, so that its own silence says something.
+    """A neighbour that answered on the network of a host, so that its silence says something.
 
     `since` is when it began to answer every time it was asked (boot clock seconds): silence before
     that may be the network's.
@@ -63,26 +63,24 @@ class Inhibitor(Value):
     pid: int
 
     def __str__(self) -> str:
-        """Return it as a sentence."""
         return f"{self.who} (pid {self.pid}) keeps it up: {self.why}"
 
 
 class Login(Value):
-    """Somebody who is logged in, and where."""
+    """A user who is logged in, and where."""
 
     user: str
     place: str
 
     def __str__(self) -> str:
-        """Return it as a sentence."""
         return f"{self.user} is logged in ({self.place})"
 
 
 class Guards(Value):
     """What stands in the way of sending a host down.
 
-    `permission_problem`: why this user may not, with the remedy. `wake_problem`: why nothing could
-    wake it again. Empty: nothing is in the way.
+    `permission_problem` is why this user may not, with the remedy, and `wake_problem` why nothing
+    could wake it again; each is empty when it is not in the way.
     """
 
     logins: tuple[Login, ...] = ()

@@ -1,4 +1,4 @@
-"""Preparation: what a boot forgets, and the check of accelerators that a resume may have left broken."""
+"""Preparation: what a boot forgets, and a check of accelerators that a resume may have broken."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.model.quantity import Seconds, Word
 
 
 def _runnable(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse a program that depends on where somebody stands."""
+    """Refuse a program whose path depends on the directory from which it is started."""
     program = words[0]
     if not program or ("/" in program and not program.startswith("/")):
         raise ValueError(
@@ -26,7 +26,7 @@ Words: TypeAlias = Annotated[tuple[Word, ...], Field(min_length=1), AfterValidat
 
 
 class Preparation(Value):
-    """What is run on a host each time that it came up, before anything starts there."""
+    """The programs that are run on a host each time it came up, before anything starts there."""
 
     run: tuple[Words, ...] = Field(
         default=(),
@@ -63,23 +63,25 @@ class Preparation(Value):
 
     @property
     def unchecked(self) -> Preparation:
-        """What of it may be run beside a job."""
+        """The part of it that may be run beside a job."""
         return self.model_copy(update={"check": None, "remedies": ()})
 
     @property
     def programs(self) -> tuple[str, ...]:
         """The programs that it runs, each once."""
         check = () if self.check is None else (self.check,)
-        return tuple(dict.fromkeys(words[0] for words in (*self.run, *check, *self.remedies)))
+        every = (*self.run, *check, *self.remedies)
+        return tuple(dict.fromkeys(program for program, *_ in every))
 
     @property
     def seconds(self) -> float:
         """How long all of it takes at most."""
+        # The check is run once, and again after each of its remedies.
         checks = 0 if self.check is None else 1 + 2 * len(self.remedies)
         return self.timeout * (len(self.run) + checks)
 
 
 class Prepared(Value):
-    """With which preparation a host was made ready since it came up, empty where with none."""
+    """The preparation that a host was made ready with since it came up, empty where with none."""
 
     digest: str = ""

@@ -1,4 +1,4 @@
-"""Problems: what is wrong in what an operator wrote, before anyone looks up the line."""
+"""Problems: what is wrong in what an operator wrote, by its path; the line is looked up later."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Problem(NamedTuple):
 
 
 def found(value: object) -> str:
-    """Return a value as an operator would recognise it, short enough for one line."""
+    """Show a value as an operator would recognise it, short enough for one line."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
@@ -33,17 +33,21 @@ def found(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return "a list"
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _LONGEST_FOUND else f"{text[: _LONGEST_FOUND - 4]}...{text[-1]}"
+    if len(text) <= _LONGEST_FOUND:
+        return text
+    # With its last character, the closing quote of a text: the sentence goes on behind it.
+    return f"{text[: _LONGEST_FOUND - 4]}...{text[-1]}"
 
 
 def one_of(names: Iterable[str]) -> str:
-    """Return names as a phrase: `a`, `a or b`, `a, b or c`."""
+    """Join names into a phrase: `a`, `a or b`, `a, b or c`."""
     *first, last = sorted(names) or ["nothing"]
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return `; did you mean "x"?` when something valid is near, whatever its case, else nothing."""
+    """Suggest `; did you mean "x"?` when a valid name is near, whatever its case, else nothing."""
+    # In reverse, so that of two names that differ in case alone the first by sort stays.
     lower = {one.lower(): one for one in sorted(names, reverse=True)}
     near = difflib.get_close_matches(name.lower(), sorted(lower), n=1)
     return f'; did you mean "{lower[near[0]]}"?' if near else ""

@@ -1,8 +1,9 @@
-"""Quantities: numbers, sizes, durations, versions and words of command lines as operators write them."""
+"""Quantities: numbers, sizes, durations, versions and words as operators write them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
@@ -28,6 +29,8 @@ _SIZES = {
     "tib": 2**40,
 }
 _DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+# No more digits than fit into 64 bits: of thousands, int() raises an error about itself.
 _WRITTEN = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]{1,3})")
 _WHOLE = re.compile(r"[-+]?[0-9]{1,18}")
 _SHORTENED = re.compile(r"([0-9]{1,9}) ?([km])")
@@ -38,7 +41,7 @@ _LARGEST = 2**62
 
 
 class _WholeNumber:
-    """Read a whole number, in quotes or not, and then judge it by what stands before this in Annotated."""
+    """A whole number, in quotes or not, that what stands before this in Annotated then judges."""
 
     def __get_pydantic_core_schema__(
         self, source: object, around: GetCoreSchemaHandler
@@ -65,43 +68,46 @@ Word: TypeAlias = Annotated[
 
 
 def expected(phrase: str) -> PydanticCustomError:
-    """Return the error that reads `found ..., expected <phrase>`."""
+    """The error that reads `found ..., expected <phrase>`."""
     return PydanticCustomError("expected", "{phrase}", {"phrase": phrase})
 
 
 def parse_whole(value: object) -> int:
-    """Return a whole number, also one in quotes.
+    """Read a whole number, also one in quotes.
 
-    `8k` is not one, though the sentence says which is meant.
+    `8k` is not one, though the error says which number is meant.
     """
     number = _unquoted(value)
     if isinstance(number, int) and not isinstance(number, bool):
         return number
+    raise expected(f"a whole number{_meant(value)}")
+
+
+def _meant(value: object) -> str:
     short = _SHORTENED.fullmatch(value.strip().lower()) if isinstance(value, str) else None
-    meant = f"; write {int(short[1]) * _THOUSANDS[short[2]]}" if short else ""
-    raise expected(f"a whole number{meant}")
+    return f"; write {int(short[1]) * _THOUSANDS[short[2]]}" if short else ""
 
 
 def _unquoted(value: object) -> object:
-    """Return a whole number for one in quotes, which means the same everywhere."""
+    """Read a whole number out of its quotes, with which it means the same everywhere."""
     return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value.strip()) else value
 
 
 def parse_bytes(value: object) -> int:
-    """Return a size in bytes from `44 GiB`, `500 MB` or a whole number of bytes."""
+    """Read a size as bytes, from `44 GiB`, `500 MB` or a whole number of bytes."""
     value = _unquoted(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST:
+    if isinstance(value, int) and _is_number(value):
         return value
-    amount = _amount(value, {unit: float(size) for unit, size in _SIZES.items()})
+    amount = _amount(value, _SIZES)
     if amount is None or amount > _LARGEST:
         raise expected('a size with its unit, such as "44 GiB", or a number of bytes')
     return round(amount)
 
 
 def parse_seconds(value: object) -> float:
-    """Return a duration in seconds from `10s`, `2m`, `1.5h` or a number of seconds."""
+    """Read a duration as seconds, from `10s`, `2m`, `1.5h` or a number of seconds."""
     value = _unquoted(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _LARGEST:
+    if isinstance(value, (int, float)) and _is_number(value):
         return float(value)
     amount = _amount(value, _DURATIONS)
     if amount is None:
@@ -109,10 +115,17 @@ def parse_seconds(value: object) -> float:
     return amount
 
 
-def _amount(value: object, units: dict[str, float]) -> float | None:
+def _is_number(value: float) -> bool:
+    # To Python, true and false are numbers.
+    return not isinstance(value, bool) and 0 <= value <= _LARGEST
+
+
+def _amount(value: object, units: Mapping[str, float]) -> float | None:
     written = _WRITTEN.fullmatch(value.strip()) if isinstance(value, str) else None
-    unit = units.get(written[2].lower()) if written else None
-    return float(written[1]) * unit if written and unit else None
+    if written is None:
+        return None
+    unit = units.get(written[2].lower())
+    return None if unit is None else float(written[1]) * unit
 
 
 def _version(value: object) -> object:

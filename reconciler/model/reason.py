@@ -1,4 +1,7 @@
-"""Why something may not be, or is not as it should be: a sentence whose two parts are still known apart."""
+"""Reasons: why something may not be, or is not as it should be.
+
+A reason is a sentence whose two parts are still known apart.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ from pydantic_core import CoreSchema, core_schema
 
 
 class Reason(str):
-    """What was `found`, and the `fix` where one is known; whoever wants a sentence has it as it is.
+    """What was `found`, and the `fix` where one is known; as a string, the sentence of both.
 
-    Empty: nothing is in the way.
-
-    It is written as its sentence alone, so what is read again is all `found`.
+    Empty: nothing is in the way. It is written as its sentence alone, so what is read again is all
+    `found`.
     """
+
+    # What to do is never looked for in the wording of a sentence, so `doctor` needs both parts;
+    # rows and documents that earlier versions wrote hold the sentence.
 
     __slots__ = ("fix", "found")
     found: str
@@ -32,12 +37,13 @@ class Reason(str):
         part = core_schema.typed_dict_field(core_schema.str_schema())
         sent = core_schema.typed_dict_schema({"found": part, "fix": part}, extra_behavior="forbid")
         both = core_schema.no_info_after_validator_function(cls._sent, sent)
-        either = core_schema.union_schema(
-            [core_schema.is_instance_schema(cls), both, sentence], mode="left_to_right"
-        )
-        written = core_schema.to_string_ser_schema()
+        # In this order, because a reason is a string as well: taken for one, it would lose its fix.
+        ways: list[CoreSchema | tuple[CoreSchema, str]]
+        ways = [core_schema.is_instance_schema(cls), both, sentence]
         return core_schema.json_or_python_schema(
-            json_schema=sentence, python_schema=either, serialization=written
+            json_schema=sentence,
+            python_schema=core_schema.union_schema(ways, mode="left_to_right"),
+            serialization=core_schema.to_string_ser_schema(),
         )
 
     @classmethod

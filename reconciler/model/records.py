@@ -1,4 +1,7 @@
-"""Records: what the journal keeps, because it cannot be observed."""
+"""Records: what the journal keeps, because it cannot be observed.
+
+A field that is added gets a default, because rows of earlier versions lack it.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,7 @@ Verdict: TypeAlias = Literal["promoted", "failed", "interrupted", "superseded"]
 
 
 class RunOpened(Value):
-    """Open one execution of one host's plan, with its `notes`.
-
-    `key` is what a failure of it would quarantine.
-    """
+    """One execution of one host's plan begins; `key` is what a failure of it would quarantine."""
 
     kind: Literal["run-opened"] = "run-opened"
     host: HostName
@@ -37,7 +37,7 @@ class RunOpened(Value):
 
 
 class StepIntent(Value):
-    """Announce an effect before it happens."""
+    """An effect that is about to happen."""
 
     kind: Literal["step-intent"] = "step-intent"
     host: HostName
@@ -49,7 +49,7 @@ class StepIntent(Value):
 
 
 class StepDone(Value):
-    """Record how a step ended, with its evidence and duration in seconds."""
+    """How a step ended, with its evidence and its duration in seconds."""
 
     kind: Literal["step-done"] = "step-done"
     host: HostName
@@ -65,7 +65,7 @@ class StepDone(Value):
 
 
 class ShutdownAccepted(Value):
-    """Record that a host said it would go down, and in which boot."""
+    """A host said that it would go down, in this boot."""
 
     kind: Literal["accepted"] = "accepted"
     host: HostName
@@ -74,7 +74,7 @@ class ShutdownAccepted(Value):
 
 
 class HostReturned(Value):
-    """Record that a host which was sent down answers: it is up, and what was inferred of its power is void."""
+    """A host that was asked to go down answers: what was inferred of its power is void."""
 
     kind: Literal["answers"] = "answers"
     host: HostName
@@ -82,7 +82,7 @@ class HostReturned(Value):
 
 
 class HostGone(Value):
-    """Record that a host which had accepted to go down was seen to be down, and by what evidence."""
+    """A host that had accepted to go down is down, by this evidence."""
 
     kind: Literal["gone"] = "gone"
     host: HostName
@@ -90,7 +90,7 @@ class HostGone(Value):
 
 
 class TrialOpened(Value):
-    """Start watching whether what was started stays healthy."""
+    """The trial of what a run started begins: whether it stays healthy."""
 
     kind: Literal["trial-opened"] = "trial-opened"
     host: HostName
@@ -99,11 +99,11 @@ class TrialOpened(Value):
 
 
 class RunClosed(Value):
-    """Close a run with its verdict. `log` holds the engine's last lines when one failed.
+    """The verdict that closes a run. `log` holds the engine's last lines when one failed.
 
     `notes` say which conversations were lost against the plan, and which did not come back.
-    `unproven` are the models that a run started or waited for and whose trial did not pass: they go
-    first when it is gone back on, and else are tried again.
+    `unproven` are the models that a run started or waited for and whose trial did not pass: they
+    are stopped first in a rollback, and tried again otherwise.
     """
 
     kind: Literal["run-closed"] = "run-closed"
@@ -122,7 +122,7 @@ class RunClosed(Value):
 
 
 class Adopted(Value):
-    """Record that a host was found to be as wanted, and healthy, without a run."""
+    """A host was found as wanted, and healthy, without a run."""
 
     kind: Literal["adopted"] = "adopted"
     host: HostName
@@ -133,14 +133,14 @@ class Adopted(Value):
 
 
 class Retry(Value):
-    """Forget the failures of a host."""
+    """A request to forget the failures of a host."""
 
     kind: Literal["retry"] = "retry"
     host: HostName
 
 
 class RollBack(Value):
-    """Ask for an earlier state of a host, and quarantine the one that is left (its key)."""
+    """A request for an earlier state of a host, which quarantines the present one by its key."""
 
     kind: Literal["roll-back"] = "roll-back"
     host: HostName
@@ -150,11 +150,9 @@ class RollBack(Value):
 
 
 class Hold(Value):
-    """Keep hands off a host until a moment (wall clock) or for good.
+    """A request to leave a host alone until a moment (wall clock), or for good.
 
-    `release` saves and stops what runs there first.
-
-    `now` ends a wait of the run that is under way.
+    `release` saves and stops what runs there first; `now` ends a wait of the run that is under way.
     """
 
     kind: Literal["hold"] = "hold"
@@ -166,14 +164,14 @@ class Hold(Value):
 
 
 class Resume(Value):
-    """End the hold of a host."""
+    """The end of a host's hold."""
 
     kind: Literal["resume"] = "resume"
     host: HostName
 
 
 class Asked(Value):
-    """Ask whoever acts to look at a host now, and to say how that ended.
+    """A request to whichever process acts: look at a host now, and say how that ended.
 
     `wanted` is the digest of the slice that the asker read, `approved` that of a plan's meaning.
     """
@@ -188,7 +186,7 @@ class Asked(Value):
 
 
 class Answered(Value):
-    """Answer the row that asked."""
+    """The verdict that answers the row `asked`."""
 
     kind: Literal["answered"] = "answered"
     host: HostName
@@ -197,7 +195,12 @@ class Answered(Value):
 
 
 class Instant(Value):
-    """When: wall clock seconds since the epoch (`at`), and seconds since boot, suspended time included, of which boot."""
+    """A moment by two clocks: `at` in seconds since the epoch, `boot` in seconds since that boot.
+
+    Suspended time counts.
+    """
+
+    # A wall clock can be set; that of a boot tells how much time really passed, within that boot.
 
     at: float
     boot_id: str
@@ -205,7 +208,7 @@ class Instant(Value):
 
 
 class Quarantine(Value):
-    """Remember a slice that failed: its key, why, how often, and since when."""
+    """A slice that failed: its key, why, how often, and since when."""
 
     key: Digest
     reason: str
@@ -217,7 +220,7 @@ class Quarantine(Value):
 
 
 class OpenRun(Value):
-    """Remember a run that never closed: the row that opened it, and the effect that may have been in flight."""
+    """A run that never closed: the row that opened it, and the effect that may be in flight."""
 
     seq: int
     at: float
@@ -226,17 +229,20 @@ class OpenRun(Value):
 
 
 class Held(Value):
-    """Remember a hold, and since when."""
+    """A hold, and since when."""
 
     hold: Hold
     since: Instant
 
 
 class SentDown(Value):
-    """Remember that a host was asked to go down: by which run and when, and which boot of it accepted, empty while none did.
+    """A host that was asked to go down: by which run, and when.
 
-    `seen` says how it was seen to be down, empty while it was not.
+    `boot_id` is the boot that accepted, empty while none did. `seen` says by what evidence the host
+    is down, empty while it is not.
     """
+
+    # A second request could meet the next boot of the host, so this outlives its run (ADR 0009).
 
     state: Literal["off", "suspended"]
     run: int
@@ -251,7 +257,10 @@ class SentDown(Value):
 
 
 class Claimed(Value):
-    """Announce that the host will be claimed, in the boot of this row, under this id."""
+    """The host is about to be claimed, in the boot of this row, under this id."""
+
+    # Written before the claim, which is told from that of a clone by a boot that the journal knows
+    # (ADR 0016).
 
     kind: Literal["claimed"] = "claimed"
     host: HostName
@@ -261,7 +270,7 @@ class Claimed(Value):
 
 
 class Carried(Value):
-    """Restate what is known of a host, because rows that said so are no longer kept."""
+    """What is known of a host, restated because rows that said so are no longer kept."""
 
     kind: Literal["carried"] = "carried"
     host: HostName
@@ -303,6 +312,7 @@ Record: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 
+# Each sync costs 0.1 to 20 ms, and a switch writes about twenty rows (ADR 0005).
 SEEN_AGAIN = (StepDone, TrialOpened)
 """What is observed again when a power cut takes it: these rows are durable with the next one that
 is none of them."""

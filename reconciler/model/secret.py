@@ -12,7 +12,7 @@ class _Reference(BaseModel):
 
 
 class FromEnv(_Reference):
-    """Find a secret in an environment variable of the controller."""
+    """A secret in an environment variable of the controller."""
 
     from_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = Field(
         description="The variable's name."
@@ -20,13 +20,13 @@ class FromEnv(_Reference):
 
 
 class FromFile(_Reference):
-    """Find a secret in a file of the controller, without the newline at its end."""
+    """A secret in a file of the controller, without the newline at its end."""
 
     from_file: Annotated[str, Field(pattern=r"^/")] = Field(description="The file's absolute path.")
 
 
 class FromCredential(_Reference):
-    """Find a secret among the credentials that systemd gave to the controller's service (LoadCredential=)."""
+    """A secret among the credentials of the controller's systemd service (LoadCredential=)."""
 
     from_credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
         description="The credential's name."
@@ -37,7 +37,7 @@ Secret: TypeAlias = FromEnv | FromFile | FromCredential
 
 
 def where(secret: Secret) -> str:
-    """Return where a secret is, for a sentence."""
+    """Where a secret is, for a sentence."""
     match secret:
         case FromEnv(from_env=name):
             return f"the environment variable {name}"

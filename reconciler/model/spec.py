@@ -37,7 +37,7 @@ class Command(Value):
 
 
 class Capabilities(Value):
-    """Tell the planner what drivers can do, as data."""
+    """What drivers can do, as data for the planner."""
 
     keeps_conversations: bool = False
     can_wake: bool = False
@@ -48,7 +48,7 @@ class Capabilities(Value):
 
 
 class ModelSpec(Value):
-    """Define one model completely. `digest` identifies its command line, and so its unit."""
+    """One model, defined completely. `digest` identifies its command line, and so its unit."""
 
     name: ModelName
     engine: Kind
@@ -83,7 +83,7 @@ class Via(Value):
 
 
 class PowerDriver(Value):
-    """Define one driver of a host's power.
+    """One driver of a host's power.
 
     `via` is where it works from, None for the controller's own machine.
     """
@@ -93,10 +93,11 @@ class PowerDriver(Value):
 
 
 class PowerSpec(Value):
-    """Define what brings a host up, tried in order, what sends it down, what tells its power and what may cut it.
+    """The drivers of a host's power, by what each is for.
 
-    `canary` is an address on the host's network that answers while the network does, None for the
-    gateway there.
+    Those under `wake` bring it up and are tried in order, `stop` shuts it down, `proof` tells
+    whether it is on, and `force` may cut its power. `canary` is an address on the host's network
+    that answers while the network does, None for the gateway there.
     """
 
     wake: tuple[PowerDriver, ...] = ()
@@ -107,12 +108,12 @@ class PowerSpec(Value):
 
 
 def _of_before(power: object) -> object:
-    """Return the power of a host as it is written now: once it was the one driver that left power alone."""
+    # The journal holds definitions of versions whose only driver left power alone.
     return {} if isinstance(power, dict) and "kind" in power else power
 
 
 class HostSpec(Value):
-    """Define how to reach a host, through which other one if any, how to power and prepare it and read its accelerators."""
+    """How to reach a host, through which other one if any, power and prepare it, read its cards."""
 
     name: HostName
     access: Kind
@@ -133,10 +134,10 @@ class Slice(Value):
     models: tuple[ModelSpec, ...]
 
     def stable_for(self, names: Iterable[str]) -> float:
-        """Return for how many seconds models must stay healthy before what was started is good."""
+        """For how many seconds these models must stay healthy before what was started is good."""
         chosen = set(names)
         return max((model.stable_for for model in self.models if model.name in chosen), default=0.0)
 
     def model(self, model_name: str) -> ModelSpec | None:
-        """Return the definition of a model of this host."""
+        """The definition of a model of this host, None where it has none of that name."""
         return next((model for model in self.models if model.name == model_name), None)

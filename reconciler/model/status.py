@@ -12,7 +12,7 @@ ConditionType: TypeAlias = Literal["Ready", "Reconciling", "Stalled", "Held", "D
 
 
 class Condition(Value):
-    """State one thing about a subject, and why.
+    """One thing that is so of a subject, and why.
 
     `since` is wall clock seconds, of the journal row that last changed it.
     """
@@ -22,7 +22,7 @@ class Condition(Value):
     reason: str = Field(description="Why, as one stable word; docs/errors.md explains each.")
     message: str = Field(default="", description="Why, as a sentence.")
     since: float | None = Field(
-        default=None, description="Since when, in wall clock seconds; null when nobody recorded it."
+        default=None, description="Since when, in wall clock seconds; null when it is not recorded."
     )
     observed_generation: int = Field(
         default=0, description="The generation of the wish that it was judged for."
@@ -52,13 +52,15 @@ class ModelStatus(Value):
 
 
 class HostStatus(Value):
-    """One host: power and its evidence, generation, what serves, what failed last with the engine's last words."""
+    """One host: its power and the evidence for it, what serves, and what failed last."""
 
     host: str = Field(description="The host.")
     power: str = Field(description="Its power as judged: on, off, suspended or unknown.")
     power_evidence: str = Field(
         default="",
-        description="What that was judged by: who said so, or what was seen; or why nobody knows.",
+        description=(
+            "What that was judged by: who said so, or what was seen; or why it is not known."
+        ),
     )
     watts: float | None = Field(
         default=None, description="What it draws, in watts, where its witness has a meter."

@@ -27,13 +27,14 @@ class Provenance(Value):
     objection: str = ""
 
     def __str__(self) -> str:
-        """Return the provenance as one phrase."""
         if self.state == "committed":
             return f"desired {self.commit[:7]} (committed, clean)"
         if self.commit:
             return f"desired {self.commit[:7]} + uncommitted changes ({self.state})"
-        known = "git does not answer" if self.trouble and self.state == "not in git" else self.state
-        return f"desired {self.digest.rpartition(':')[2][:7]} ({known})"
+        read = self.digest.rpartition(":")[2]
+        # Where there is a repository, `not in git` would be a guess.
+        is_silent = bool(self.trouble) and self.state == "not in git"
+        return f"desired {read[:7]} ({'git does not answer' if is_silent else self.state})"
 
 
 class Wanted(Value):

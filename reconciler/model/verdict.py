@@ -14,6 +14,7 @@ EXIT_CODES: dict[str, int] = {
     "in_sync": 0, "applied": 0, "rolled_back": 3, "unhealthy": 3, "stalled": 3, "refused": 4,
     "unknown": 5, "interrupted": 130,
 }  # fmt: skip
+"""By outcome; what each code means to a script is in docs/reference.md."""
 
 LOST = 3
 
@@ -38,7 +39,9 @@ class HostVerdict(Value):
 
     @property
     def word(self) -> str:
-        """The outcome as a person reads it: a host on hold was left alone, and nothing was refused."""
+        """The outcome as a person reads it."""
+        # A pass over a host on hold ends `refused`, or `in_sync` where the hold itself was asked
+        # for; neither word says that the host was left alone.
         return "on hold" if self.held else self.outcome.replace("_", " ")
 
     @property

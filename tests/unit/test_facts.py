@@ -65,7 +65,7 @@ def test_memory_says_how_much_is_free_and_who_holds_the_rest() -> None:
     )
     assert Gpu(cards=(held,)).message == named
     nobody = Card(index=1, total=24 * GIB, free=2 * GIB)
-    unnamed = "2.0 GiB are free; memory is held by nobody that can be named"
+    unnamed = "2.0 GiB are free; memory is held by no process that can be named"
     assert Gpu(cards=(nobody,)).message == unnamed
     assert Gpu(cards=(held, nobody)).message == f"card 0: {named}; card 1: {unnamed}"
     assert Gpu(cards=(held, nobody)).only(1) == Gpu(cards=(nobody,))

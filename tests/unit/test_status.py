@@ -233,7 +233,7 @@ def test_history_leaves_out_the_end_of_a_run_that_it_does_not_know() -> None:
         ("health", Health(phase="ready"), "health box: ready"),
         ("health", Health(phase="loading", message="half"), "health box: loading: half"),
         ("gpu", Gpu(), ""),
-        ("gpu", CARD, "gpu box: 1.0 GiB are free; memory is held by nobody that can be named"),
+        ("gpu", CARD, "gpu box: 1.0 GiB are free; memory is held by no process that can be named"),
         ("power", Power(state="on"), "power box: on (it answers)"),
         ("fingerprint", Fingerprint(digest="x"), ""),
     ],
