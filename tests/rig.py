@@ -16,7 +16,7 @@ from reconciler.drivers.engines import embedded, llamacpp
 from reconciler.drivers.launchers import process
 from reconciler.edge.http import HttpClient
 from reconciler.model.facts import Known, Saved, Unit, UnitIdentity
-from reconciler.model.onhost import AskUnits
+from reconciler.model.onhost.processes import AskUnits
 from reconciler.model.spec import Capabilities, Kind, ModelSpec
 from tests import running
 from tests.contracts.hosts import here

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model.observed import WEIGHTS
-from reconciler.model.onhost import PrefetchFile
+from reconciler.model.onhost.files import PrefetchFile
 
 if TYPE_CHECKING:
     from reconciler.effects.effect import EffectContext

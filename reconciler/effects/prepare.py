@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.errors import DriverError
-from reconciler.model.onhost import PrepareHost
+from reconciler.model.onhost.host import PrepareHost
 
 if TYPE_CHECKING:
     from reconciler.effects.effect import EffectContext

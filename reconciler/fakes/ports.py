@@ -35,7 +35,9 @@ from reconciler.model.facts import (
 )
 from reconciler.model.gpu import Card, Gpu, Holder
 from reconciler.model.log import LogPart
-from reconciler.model.onhost import Action, PrefetchFile, PrepareHost, Question, WriteClaim
+from reconciler.model.onhost import Action, Question
+from reconciler.model.onhost.files import PrefetchFile
+from reconciler.model.onhost.host import PrepareHost, WriteClaim
 from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, PowerState, Testimony
 from reconciler.model.preparation import Prepared

@@ -11,7 +11,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Claim, Fact, Unknown
-from reconciler.model.onhost import WriteClaim
+from reconciler.model.onhost.host import WriteClaim
 from reconciler.model.records import Claimed
 from reconciler.ports import Access, Clock
 

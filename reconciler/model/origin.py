@@ -1,4 +1,7 @@
-"""Origin: what started a process and starts it again when it is ended, so that advice to end it can work."""
+"""Origin: what started a process, and starts it again when it is ended.
+
+Advice to end it must name that, or it does not work.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,15 @@ class Service(Value):
         )
 
     def way_out(self, user: str) -> str:
-        """Return how to end it, as a phrase; `user` has to do it, where it is a user's own."""
+        """How to end it, as a phrase; `user` has to do it where it is a user's own."""
         return f"`{self.ending}`{by(ROOT if self.scope == 'system' else user)} ends it for good"
 
 
 class Container(Value):
-    """A container: its runtime, the user who runs that, and the service that runs the container, where one is known.
+    """A container, its runtime, and the user who runs that.
 
-    The name is what the runtime's commands take, empty where nobody can say.
+    `name` is what the runtime's commands take, empty where that is not known; `service` is what
+    runs the container, where one is known.
     """
 
     runtime: str
@@ -49,15 +53,12 @@ class Container(Value):
 
     @property
     def ending(self) -> str:
-        """The command that ends it where no service runs it, empty where there is none to be typed on its host."""
+        """The command that ends it where no service runs it; empty without one for its host."""
         program = _PROGRAMS.get(self.runtime)
         return f"{program} stop {quote(self.name)}" if program and self.name else ""
 
     def way_out(self, user: str) -> str:
-        """Return how to end it, as a phrase.
-
-        `user` has to do it, where a service of a user's own runs it.
-        """
+        """How to end it, as a phrase; `user` has to do it where a user's own service runs it."""
         if self.service is not None:
             return f"it is in {self.shown}, and {self.service.way_out(user)}"
         if self.ending:
@@ -74,7 +75,7 @@ class Container(Value):
 class Origin(Value):
     """What starts a process again: its container, the systemd service that it is, or a supervisor.
 
-    None, by hand.
+    A process that was started by hand has none of them.
     """
 
     service: Service | None = None
@@ -87,11 +88,10 @@ class Origin(Value):
         return self.service is None and self.container is None and not self.supervisor
 
     def way_out(self, user: str) -> str:
-        """Return how to end what something would start again, as a phrase.
+        """How to end what something would start again, as a phrase.
 
-        Empty for what was started by hand.
-
-        `user` is whose process it is, empty for one's own.
+        It is empty for what was started by hand. `user` is whose process it is, empty for one's
+        own.
         """
         keeper = self.container or self.service
         if keeper is not None:
@@ -104,5 +104,5 @@ class Origin(Value):
 
 
 def by(user: str) -> str:
-    """Return as whom a command is to be run, in brackets; nothing for oneself."""
+    """As whom a command must be run, in brackets; empty for oneself."""
     return f" (as {user})" if user else ""

@@ -34,11 +34,8 @@ def answer(request: Request, directory: str) -> Request:
     kind = request.get("do")
     serve = _KINDS.get(kind) if isinstance(kind, str) else None
     if serve is None:
-        return {
-            "error": (
-                f"this host knows no request {kind!r}; is the program there of another version?"
-            )
-        }
+        said = f"this host knows no request {kind!r}; is the program there of another version?"
+        return {"error": said}
     try:
         return {"ok": serve(request, directory)}
     except HostProblem as problem:
@@ -61,63 +58,76 @@ def _each(request: Request, directory: str) -> Request:
     return {"answers": [answer(one, directory) for one in request["requests"][:EACH_LIMIT]]}
 
 
-def _later(module: str) -> Any:  # noqa: ANN401 - it is a module
-    """Return a module that is loaded when it is first needed: a host that has just booted is to answer soon."""
+def _tail(request: Request, directory: str) -> Request:
+    lines, after = int(request["lines"]), request.get("after", "")
+    return files.tail(_path(request, directory), lines, after)
+
+
+def _path(request: Request, directory: str) -> str:
+    return files.absolute(request["path"], directory)
+
+
+def _load(module: str) -> Any:  # noqa: ANN401 - it is a module
     return import_module(f"reconciler.onhost.{module}")
+
+
+class _Later:
+    """A function of a module that is loaded when it is first needed."""
+
+    # A host that has just booted reads its disk slowly, and must answer soon all the same.
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __call__(self, request: Request, directory: str) -> Request:
+        answered: Request = getattr(_load(self.module), self.name)(request, directory)
+        return answered
 
 
 _KINDS: dict[str, Served] = {
     "each": _each,
     "contact": lambda _, directory: contact.contact(directory),
-    "units": lambda request, directory: {"units": units.units(request.get("pids"), directory)},
-    "port": lambda request, directory: ports.owner(int(request["port"]), directory),
-    "page": lambda request, directory: _later("http_probe").page(request, directory),
-    "program": lambda request, directory: files.program(request["program"], directory),
-    "flags": lambda request, directory: _later("flags").refusal(request, directory),
-    "place": lambda request, directory: files.place(
-        files.absolute(request["path"], directory), request["folder"]
-    ),
-    "same-file": lambda request, directory: _later("identity").same(request, directory),
-    "gguf": (
-        lambda request, directory: _later("gguf").header(files.absolute(request["path"], directory))
-    ),
-    "fingerprint": lambda request, directory: _later("fingerprint").fingerprint(request, directory),
-    "saved": lambda request, directory: _later("slots").saved(request, directory),
-    "tail": lambda request, directory: files.tail(
-        files.absolute(request["path"], directory), int(request["lines"]), request.get("after", "")
-    ),
-    "prepared": lambda _, directory: _later("prepare").prepared(directory),
+    "units": lambda asked, directory: {"units": units.units(asked.get("pids"), directory)},
+    "port": lambda asked, directory: ports.owner(int(asked["port"]), directory),
+    "page": _Later("http_probe", "page"),
+    "program": lambda asked, directory: files.program(asked["program"], directory),
+    "flags": _Later("flags", "refusal"),
+    "place": lambda asked, directory: files.place(_path(asked, directory), asked["folder"]),
+    "same-file": _Later("identity", "same"),
+    "gguf": lambda asked, directory: _load("gguf").header(_path(asked, directory)),
+    "fingerprint": _Later("fingerprint", "fingerprint"),
+    "saved": _Later("slots", "saved"),
+    "tail": _tail,
+    "prepared": lambda _, directory: _load("prepare").prepared(directory),
     "claim": lambda _, directory: files.claim(directory),
     "gpus": lambda *_: contact.gpus(),
-    "nvidia": lambda *_: _later("nvidia").cards(),
-    "machine": lambda request, directory: _later("machine").machine(request, directory),
-    "guards": lambda request, directory: _later("guards").guards(request, directory),
-    "wake-on": lambda request, directory: _later("network").wake_on(request, directory),
-    "neighbour": lambda request, directory: _later("network").neighbour(request, directory),
+    "nvidia": lambda *_: _load("nvidia").cards(),
+    "machine": _Later("machine", "machine"),
+    "guards": _Later("guards", "guards"),
+    "wake-on": _Later("network", "wake_on"),
+    "neighbour": _Later("network", "neighbour"),
     "spawn": _spawn,
-    "stop": lambda request, _: _later("terminate").stop(request),
-    "services": lambda request, directory: _later("systemd").services(request, directory),
-    "service-log": lambda request, directory: _later("systemd").log(request, directory),
-    "start-service": lambda request, directory: _later("systemd").start(request, directory),
-    "stop-service": lambda request, directory: _later("systemd").stop(request, directory),
-    "send-down": lambda request, directory: _later("guards").send_down(request, directory),
-    "wake": lambda request, directory: _later("network").wake(request, directory),
-    "prepare": lambda request, directory: _later("prepare").prepare(request, directory),
-    "run": lambda request, directory: _later("programs").run(request, directory),
-    "exit": lambda request, _: process.wait_exit(request["identity"], float(request["timeout"])),
-    "seal": lambda request, directory: _later("slots").seal(request, directory),
-    "check": lambda request, directory: _later("slots").check(request, directory),
-    "note": lambda request, directory: _later("slots").note(request, directory),
-    "room": lambda request, directory: _later("slots").room(request, directory),
-    "prefetch": lambda request, directory: files.prefetch(
-        files.absolute(request["path"], directory)
-    ),
+    "stop": lambda asked, _: _load("terminate").stop(asked),
+    "services": _Later("systemd", "services"),
+    "service-log": _Later("systemd", "log"),
+    "start-service": _Later("systemd", "start"),
+    "stop-service": _Later("systemd", "stop"),
+    "send-down": _Later("guards", "send_down"),
+    "wake": _Later("network", "wake"),
+    "prepare": _Later("prepare", "prepare"),
+    "run": _Later("programs", "run"),
+    "exit": lambda asked, _: process.wait_exit(asked["identity"], float(asked["timeout"])),
+    "seal": _Later("slots", "seal"),
+    "check": _Later("slots", "check"),
+    "note": _Later("slots", "note"),
+    "room": _Later("slots", "room"),
+    "prefetch": lambda asked, directory: files.prefetch(_path(asked, directory)),
     "write-claim": files.write_claim,
 }
+"""What serves each request of model/onhost, by what it calls itself."""
 
 
 class LineServer:
-    """Serve lines from one stream to another, each in a thread of its own, so that a long stop delays no question."""
+    """A server of lines, each in its own thread, so that a long stop delays no question."""
 
     def __init__(self, source: BinaryIO, sink: BinaryIO, directory: str) -> None:
         """Serve the host whose own files live in `directory`."""
@@ -172,7 +182,10 @@ class LineServer:
 
 
 def main(directory: str, hello: str) -> None:
-    """Say hello and serve stdin to stdout, for the host whose own files live in `directory` (`~` is the user's home)."""
+    """Say hello and serve stdin to stdout.
+
+    The host's own files live in `directory`, where `~` is the user's home.
+    """
     try:
         LineServer(sys.stdin.buffer, sys.stdout.buffer, os.path.expanduser(directory)).run(hello)
     finally:

@@ -14,7 +14,7 @@ from reconciler.errors import ConfigError, DurabilityError, Unexpected, Unreacha
 from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.findings import Finding, Findings
-from reconciler.model.onhost import AskMachine
+from reconciler.model.onhost.host import AskMachine
 from reconciler.model.records import Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted

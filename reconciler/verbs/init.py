@@ -16,7 +16,7 @@ from reconciler.model.facts import Fact, Unknown
 from reconciler.model.gpu import Gpu
 from reconciler.model.machine import ImportedFlags, Machine, Server
 from reconciler.model.names import NAME_PATTERN
-from reconciler.model.onhost import AskMachine
+from reconciler.model.onhost.host import AskMachine
 from reconciler.model.spec import Kind
 from reconciler.ports import HostReaders, StateFolder
 from reconciler.render.documents import InitDocument, NextStep

@@ -10,7 +10,8 @@ from reconciler.errors import Unreachable
 from reconciler.model.facts import Binary, Fact, Known, Unknown
 from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import Machine
-from reconciler.model.onhost import AskMachine, AskProgram
+from reconciler.model.onhost.host import AskMachine
+from reconciler.model.onhost.processes import AskProgram
 from reconciler.model.spec import Capabilities, HostSpec, Kind, Slice
 from reconciler.ports import AccessReader, Json
 

@@ -22,7 +22,7 @@ from reconciler.loop.observer import Observer
 from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.reconcile import reconcile
-from reconciler.model.onhost import AskContact
+from reconciler.model.onhost.host import AskContact
 from reconciler.model.target import Wanted
 from reconciler.onhost import procfs
 from reconciler.settings import Settings

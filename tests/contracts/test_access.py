@@ -16,18 +16,9 @@ from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Claim, Known, Mark, UnitIdentity, Unknown
 from reconciler.model.gpu import Gpu
 from reconciler.model.machine import Machine
-from reconciler.model.onhost import (
-    AskContact,
-    AskGguf,
-    AskGpus,
-    AskMachine,
-    AskTail,
-    AskUnits,
-    PrepareHost,
-    Spawn,
-    StopProcess,
-    WriteClaim,
-)
+from reconciler.model.onhost.files import AskGguf
+from reconciler.model.onhost.host import AskContact, AskGpus, AskMachine, PrepareHost, WriteClaim
+from reconciler.model.onhost.processes import AskTail, AskUnits, Spawn, StopProcess
 from reconciler.model.preparation import Preparation, Prepared
 from tests import running
 from tests.contracts.hosts import here, nowhere

@@ -16,7 +16,7 @@ import pytest
 from reconciler.drivers.engines.llama.save import SPARE_BYTES
 from reconciler.errors import DriverError
 from reconciler.model.facts import TRIVIAL_TOKENS, Saved, Unknown
-from reconciler.model.onhost import NoteAttempt
+from reconciler.model.onhost.slots import NoteAttempt
 from reconciler.steps.save_slots import file_bytes
 from tests import running
 from tests.contracts.hosts import WAYS, reached

@@ -15,9 +15,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from reconciler.drivers.access.shared.driver import ASK_SECONDS
 from reconciler.model.facts import Known
-from reconciler.model.onhost import AskPage
+from reconciler.model.onhost import ASK_SECONDS
+from reconciler.model.onhost.ports import AskPage
 from tests import running
 from tests.contracts.hosts import here
 from tests.engine import free_port

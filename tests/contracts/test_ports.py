@@ -29,7 +29,8 @@ from reconciler.model.facts import (
     Unknown,
 )
 from reconciler.model.gpu import Gpu
-from reconciler.model.onhost import AskContact, AskGpus, CheckSlot, WriteClaim
+from reconciler.model.onhost.host import AskContact, AskGpus, WriteClaim
+from reconciler.model.onhost.slots import CheckSlot
 from reconciler.model.port import PortState
 from tests import running
 from tests.contracts.benches import Bench, bench_of, contains

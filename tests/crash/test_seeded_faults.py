@@ -24,7 +24,7 @@ from reconciler.model.facts import (
     Unit,
 )
 from reconciler.model.gpu import Card, Gpu
-from reconciler.model.onhost import WriteClaim
+from reconciler.model.onhost.host import WriteClaim
 from reconciler.model.port import PortState
 from reconciler.model.records import Instant, Record, Row, RunClosed, StepIntent
 from reconciler.model.spec import ModelSpec

@@ -22,7 +22,7 @@ from reconciler.edge.http import HttpClient
 from reconciler.edge.http_reply import HttpFault
 from reconciler.errors import DriverError
 from reconciler.model.facts import Known, Saved, Unknown
-from reconciler.model.onhost import AskUnits
+from reconciler.model.onhost.processes import AskUnits
 from tests import running
 from tests.contracts.hosts import here
 from tests.lying_servers import (

@@ -19,7 +19,7 @@ from reconciler.fakes.life import Life
 from reconciler.fakes.ports import FakeAccess, FakeDrivers, FakePower, ports
 from reconciler.fakes.world import World
 from reconciler.model.facts import Contact, Fact, Known, Unknown
-from reconciler.model.onhost import AskContact
+from reconciler.model.onhost.host import AskContact
 from tests.crash.stage import want
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Reach the host that the controller runs on: its program is called in a worker thread, or through an exchange."""
+"""Reach the host that the controller runs on.
+
+Its program is called in a worker thread, or through an exchange.
+"""
 
 from __future__ import annotations
 

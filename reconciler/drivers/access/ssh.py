@@ -94,13 +94,14 @@ class Options(BaseModel):
 
 
 def _jump(place: HostPlace) -> str | None:
-    """Return the words of ssh for the host that a place is reached through."""
+    """The words of ssh for the host that a place is reached through."""
     if place.via is None:
         return None
     options = Options.model_validate(place.via.access.options)
     address = options.address or place.via.host
     shown = f"[{address}]" if ":" in address and options.port else address
-    return f"{f'{options.user}@' if options.user else ''}{shown}{f':{options.port}' if options.port else ''}"
+    user = f"{options.user}@" if options.user else ""
+    return f"{user}{shown}:{options.port}" if options.port else f"{user}{shown}"
 
 
 class Driver(ExchangeDriver):

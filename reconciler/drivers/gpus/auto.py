@@ -8,7 +8,7 @@ from reconciler.drivers.gpus import nvidia
 from reconciler.drivers.gpus.nvidia import CAPABILITIES, LAST_RESORT, Options
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.gpu import Card, Gpu
-from reconciler.model.onhost import AskGpus
+from reconciler.model.onhost.host import AskGpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from reconciler.edge.abandoned_thread import AbandonedThread
 from reconciler.model.facts import Known, Unknown
 from reconciler.model.gpu import Card, Gpu, Holder
-from reconciler.model.onhost import AskGpus, AskNvidia
+from reconciler.model.onhost.host import AskGpus, AskNvidia
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:

@@ -1,16 +1,24 @@
-"""Run a unit as a plain process in a session of its own, found again by the mark in its environment."""
+"""Run a unit as a plain process in its own session, found again by the mark in its environment."""
 
 from __future__ import annotations
 
 import posixpath
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from reconciler.edge import secret
 from reconciler.model.facts import Binary, Fact, Flags, Known, Mark, Unit, Unknown
 from reconciler.model.log import LogPart
-from reconciler.model.onhost import AskFlags, AskProgram, AskTail, AskUnits, Spawn, StopProcess
+from reconciler.model.onhost.answers import understood
+from reconciler.model.onhost.processes import (
+    AskFlags,
+    AskProgram,
+    AskTail,
+    AskUnits,
+    Spawn,
+    StopProcess,
+)
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
@@ -28,19 +36,19 @@ SCRUB = ("LLAMA_",)
 a router (b10434, b11549)."""
 
 KEEP = ("LLAMA_CACHE", "LLAMA_OFFLINE")
-"""What of it says nothing but where downloads are kept, and that there are to be none."""
+"""What of it says only where downloads are kept, and that there should be none."""
 
 _UNITS = TypeAdapter(tuple[Unit, ...])
 
 
 class Options(BaseModel):
-    """Take no options."""
+    """No options."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Driver:
-    """Launch processes on the host behind `access`.
+    """The launcher of processes on the host behind `access`.
 
     Each model has the directory `models/MODEL` there.
     """
@@ -52,19 +60,14 @@ class Driver:
         self._access = access
 
     async def units(self, _: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
-        """Return every process group on the host that carries a mark. Source: /proc/PID/environ."""
+        """Every process group on the host that carries a mark. Source: /proc/PID/environ."""
         (fact,) = await self._access.ask([AskUnits()])
-        if isinstance(fact, Unknown):
-            return fact
-        try:
-            return Known(_UNITS.validate_python(fact.value["units"]))
-        except ValidationError as error:
-            return Unknown(
-                f"the host's units cannot be understood: {error.error_count()} fields are wrong"
-            )
+        return understood(
+            fact, lambda said: _UNITS.validate_python(said["units"]), "the list of the host's units"
+        )
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
-        """Return the program that would be started, or the script it runs when that is what is wrong or newer.
+        """The program that would be started, or its script where that is what is wrong or newer.
 
         What is started with a secret cannot be without it.
         """
@@ -78,7 +81,7 @@ class Driver:
         return Known(seen.model_copy(update={"problem": seen.problem or missing}))
 
     async def flags(self, model: ModelSpec) -> Fact[Flags]:
-        """Return what the program says of its command line. Source: its `--help`."""
+        """What the program says of its command line. Source: its `--help`."""
         programs = _programs(model)
         words = model.command.argv[len(programs) :]
         (fact,) = await self._access.ask(
@@ -87,53 +90,46 @@ class Driver:
         return fact if isinstance(fact, Unknown) else Known(Flags.model_validate(fact.value))
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
-        """Return the last lines that the unit wrote, or those since `after`."""
-        (fact,) = await self._access.ask(
-            [AskTail(path=f"{_directory(model_name)}/log", lines=lines, after=after)]
-        )
-        if isinstance(fact, Unknown):
-            return fact
-        try:
-            return Known(LogPart.model_validate(fact.value))
-        except ValidationError:
-            return Unknown(f"the log of {model_name} cannot be understood")
+        """The last lines that the unit wrote, or those since `after`."""
+        path = f"{_directory(model_name)}/log"
+        (fact,) = await self._access.ask([AskTail(path=path, lines=lines, after=after)])
+        return understood(fact, LogPart.model_validate, f"the log of {model_name}")
 
     async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
         """Start the unit with its mark, in its own directory.
 
         Raise DriverError, or Declined without its secrets.
         """
-        directory = model.directory
-        return await self._access.act(
-            Spawn(
-                mark=mark,
-                argv=model.command.argv,
-                env={**model.command.env, **secret.read_words(model.command.secrets)},
-                scrub=SCRUB,
-                keep=KEEP,
-                directory=directory,
-                folders=tuple(
-                    f"{directory}/{folder}" if not folder.startswith("/") else folder
-                    for folder in model.command.folders
-                ),
-                log=f"{directory}/log",
-            )
+        command, directory = model.command, model.directory
+        spawn = Spawn(
+            mark=mark,
+            argv=command.argv,
+            env={**command.env, **secret.read_words(command.secrets)},
+            scrub=SCRUB,
+            keep=KEEP,
+            directory=directory,
+            folders=tuple(posixpath.join(directory, folder) for folder in command.folders),
+            log=f"{directory}/log",
         )
+        return await self._access.act(spawn)
 
     async def stop(self, unit: Unit, grace: float) -> Evidence:
-        """End the unit and its group: TERM, `grace` seconds, TERM, KILL; raise DriverError when somebody is left."""
+        """End the unit and its group: TERM, `grace` seconds, TERM, KILL.
+
+        Raise DriverError when one of them is left.
+        """
         return await self._access.act(
             StopProcess(identity=unit.identity, grace=grace, again=AGAIN_SECONDS, kill=KILL_SECONDS)
         )
 
 
 def _directory(model_name: str) -> str:
-    """Return where a model's own files are, relative to the host directory."""
+    """Where a model's own files are, relative to the host directory."""
     return f"models/{model_name}"
 
 
 def _programs(model: ModelSpec) -> list[str]:
-    """Return the files that must be there to start a model: a relative one is taken from the model's directory."""
+    """The files that must be there to start a model; a relative one is of the model's directory."""
     program, *rest = model.command.argv
     if "/" in program:
         program = posixpath.normpath(posixpath.join(_directory(model.name), program))

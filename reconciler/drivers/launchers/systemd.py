@@ -1,25 +1,28 @@
-"""Start and stop services of systemd that exist already: their unit files, and so their command lines, are the operator's.
+"""Start and stop systemd services that exist already.
 
-Such a service carries no mark. That it is a model's is what the model's definition says, and it
-runs as defined unless one of its unit files is newer than its process.
+Their unit files, and so their command lines, are the operator's. Such a service carries no mark.
+That it is a model's is what the model's definition says, and it runs as defined unless one of its
+unit files is newer than its process.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from reconciler.edge import secret
 from reconciler.model.facts import Binary, Fact, Flags, Known, Mark, Unit, UnitIdentity, Unknown
 from reconciler.model.log import LogPart
 from reconciler.model.names import Value
-from reconciler.model.onhost import AskServiceLog, AskServices, StartService, StopService
+from reconciler.model.onhost.answers import understood
+from reconciler.model.onhost.services import AskServiceLog, AskServices, StartService, StopService
 from reconciler.model.origin import Service
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.model.spec import Kind, ModelSpec
     from reconciler.ports import Access, Evidence
@@ -33,7 +36,7 @@ KILL_SECONDS = 10.0
 
 
 class Options(BaseModel):
-    """Run the model as a systemd service that exists already."""
+    """The model is a systemd service that exists already."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,7 +73,7 @@ _SEEN = TypeAdapter(tuple[_Seen, ...])
 
 
 class Driver:
-    """Run services on the host behind `access`, one for each of `models`."""
+    """The launcher of services on the host behind `access`, one for each of `models`."""
 
     needs_definition = True
 
@@ -80,12 +83,10 @@ class Driver:
         self._models = models
 
     async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
-        """Return every service of the models that runs, or that systemd means to start again.
+        """Every service of the models that runs, or that systemd means to start again.
 
-        Source: systemctl show.
-
-        A service that only a former definition names is its model's still, and runs another
-        definition than the wanted one.
+        Source: systemctl show. A service that only a former definition names is its model's still,
+        and runs another definition than the wanted one.
         """
         shared = _shared(self._models)
         if shared:
@@ -104,37 +105,26 @@ class Driver:
         )
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
-        """Return the program that the service runs, as new as its newest file.
-
-        Or why the service cannot be started.
-
-        A service has its own key; but where ours cannot be read, nobody could see whether it works.
-        """
+        """The program that the service runs, as new as its newest file, or why it cannot start."""
         seen = await self._seen([model])
         if isinstance(seen, Unknown):
             return seen
+        # A service has its own key; but where ours cannot be read, whether it works is not seen.
         found, missing = seen.value[0].binary, secret.problem(model.command.secrets)
         return Known(found.model_copy(update={"problem": found.problem or missing}))
 
     async def flags(self, model: ModelSpec) -> Fact[Flags]:  # noqa: ARG002 - the port's
-        """Return no objection: a service's command line is its own."""
+        """No objection: a service's command line is its own."""
         return Known(Flags())
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
-        """Return the last lines that the service wrote to the journal since it was started last, or those since `after`."""
+        """The last lines in the journal of the service's newest start, or those since `after`."""
         service = next(_service_of(model) for model in self._models if model.name == model_name)
-        (fact,) = await self._access.ask(
-            [AskServiceLog(**service.model_dump(), lines=lines, after=after)]
-        )
-        if isinstance(fact, Unknown):
-            return fact
-        try:
-            return Known(LogPart.model_validate(fact.value))
-        except ValidationError:
-            return Unknown(f"the journal of {service.name} cannot be understood")
+        question = AskServiceLog(**service.model_dump(), lines=lines, after=after)
+        (fact,) = await self._access.ask([question])
+        return understood(fact, LogPart.model_validate, f"the journal of {service.name}")
 
-    # A service is told nothing.
-    async def start(self, model: ModelSpec, mark: Mark) -> Evidence:  # noqa: ARG002
+    async def start(self, model: ModelSpec, _: Mark) -> Evidence:
         """Start the service; raise DriverError."""
         return await self._access.act(StartService(**_service_of(model).model_dump()))
 
@@ -143,28 +133,21 @@ class Driver:
 
         Raise DriverError.
         """
-        service, grace = _service(unit.launcher, unit.mark.model), grace + AGAIN_SECONDS
-        return await self._access.act(
-            StopService(
-                **service.model_dump(), identity=unit.identity, grace=grace, kill=KILL_SECONDS
-            )
-        )
+        service = _service(unit.launcher, unit.mark.model).model_dump()
+        grace += AGAIN_SECONDS
+        stop = StopService(**service, identity=unit.identity, grace=grace, kill=KILL_SECONDS)
+        return await self._access.act(stop)
 
     async def _seen(self, models: Sequence[ModelSpec]) -> Fact[tuple[_Seen, ...]]:
-        (fact,) = await self._access.ask(
-            [AskServices(services=tuple(_service_of(model) for model in models))]
-        )
-        if isinstance(fact, Unknown):
-            return fact
-        try:
-            seen = {
-                (one.name, one.scope): one for one in _SEEN.validate_python(fact.value["services"])
-            }
-            return Known(
-                tuple(seen[service.name, service.scope] for service in map(_service_of, models))
-            )
-        except (ValidationError, KeyError):
-            return Unknown("the host's services cannot be understood")
+        """What there is of each model's service, in their order."""
+        services = tuple(_service_of(model) for model in models)
+        (fact,) = await self._access.ask([AskServices(services=services)])
+        return understood(fact, partial(_in_order, services), "the list of the host's services")
+
+
+def _in_order(services: Sequence[Service], said: Mapping[str, JsonValue]) -> tuple[_Seen, ...]:
+    seen = {(one.name, one.scope): one for one in _SEEN.validate_python(said["services"])}
+    return tuple(seen[service.name, service.scope] for service in services)
 
 
 def _service(launcher: Kind, model_name: str) -> Service:
@@ -177,7 +160,7 @@ def _service_of(model: ModelSpec) -> Service:
 
 
 def _by_service(models: Sequence[ModelSpec]) -> list[ModelSpec]:
-    """Return the first model of each service."""
+    """The first model of each service."""
     first: dict[Service, ModelSpec] = {}
     for model in models:
         first.setdefault(_service_of(model), model)
@@ -185,16 +168,14 @@ def _by_service(models: Sequence[ModelSpec]) -> list[ModelSpec]:
 
 
 def _shared(models: Sequence[ModelSpec]) -> str:
-    """Return which models name one service, empty when each has its own: nobody could say which of them runs."""
+    """Which models name one service; empty when each has its own."""
+    # Of two models with one service it cannot be told which of them runs.
     first: dict[Service, str] = {}
     for model in models:
         other = first.setdefault(_service_of(model), model.name)
         if other != model.name:
-            name = _service_of(model).name
-            return (
-                f"{other} and {model.name} are both the service {name}; give each its own with"
-                " unit: in inventory.yaml"
-            )
+            both = f"{other} and {model.name} are both the service {_service_of(model).name}"
+            return f"{both}; give each its own with unit: in inventory.yaml"
     return ""
 
 

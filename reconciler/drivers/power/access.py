@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from reconciler.errors import DriverError, HungUp
-from reconciler.model.onhost import SendDown
+from reconciler.model.onhost.power import SendDown
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:

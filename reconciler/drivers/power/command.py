@@ -17,7 +17,7 @@ from reconciler.drivers.power.host_power.option_types import HostThere
 from reconciler.edge import secret
 from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Binary, Known, Unknown
-from reconciler.model.onhost import AskProgram, Run
+from reconciler.model.onhost.processes import AskProgram, Run
 from reconciler.model.power import PowerState, Testimony
 from reconciler.model.preparation import Words
 from reconciler.model.reason import Reason

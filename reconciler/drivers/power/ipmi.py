@@ -18,7 +18,7 @@ from reconciler.edge import secret
 from reconciler.errors import Declined, DriverError
 from reconciler.model.address import Machine
 from reconciler.model.facts import Binary, Known, Unknown
-from reconciler.model.onhost import AskProgram, Run
+from reconciler.model.onhost.processes import AskProgram, Run
 from reconciler.model.power import Testimony
 from reconciler.model.quantity import WHOLE
 from reconciler.model.reason import Reason

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reconciler.drivers.power.host_power.option_types import HostThere, Mac
 from reconciler.model.address import Broadcast, Local
 from reconciler.model.facts import Unknown
-from reconciler.model.onhost import AskWakeOn, WakeOther
+from reconciler.model.onhost.power import AskWakeOn, WakeOther
 from reconciler.model.quantity import WHOLE
 from reconciler.model.reason import Reason
 from reconciler.model.spec import Capabilities

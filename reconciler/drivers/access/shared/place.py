@@ -1,4 +1,4 @@
-"""Where a host is, as whoever makes an access to it must know."""
+"""Where a host is, as those who make an access to it must know."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 
 class HostPlace(NamedTuple):
-    """A host, where this machine keeps what belongs to it as a host, and the event loop that connections live in.
+    """A host, its own directory, and the event loop that connections live in.
 
-    `via` is the host that it is reached through, None where it is reached at once.
+    `directory` is where this machine keeps what belongs to it as a host. `via` is the host that it
+    is reached through, None where it is reached at once.
     """
 
     host_name: str

@@ -40,7 +40,9 @@ from reconciler.model.facts import (
     Unknown,
     Weights,
 )
-from reconciler.model.onhost import AskGguf, AskPage, AskPort, AskSameFile, AskSaved
+from reconciler.model.onhost.files import AskGguf, AskSameFile
+from reconciler.model.onhost.ports import AskPage, AskPort
+from reconciler.model.onhost.slots import AskSaved
 from reconciler.model.port import PortOwner, PortState
 
 if TYPE_CHECKING:

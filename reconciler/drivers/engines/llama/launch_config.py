@@ -8,7 +8,7 @@ from posixpath import isabs, join
 
 from reconciler.drivers.engines.llama.flags import FlagPath, places, state_files, state_flags
 from reconciler.drivers.engines.llama.key import VARIABLE
-from reconciler.model.onhost import AskFingerprint, AskGguf, AskPlace
+from reconciler.model.onhost.files import AskFingerprint, AskGguf, AskPlace
 from reconciler.model.secret import Secret
 from reconciler.model.spec import Command, ModelSpec
 

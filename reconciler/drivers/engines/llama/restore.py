@@ -15,7 +15,7 @@ from reconciler.drivers.engines.llama.save import BYTES_PER_SECOND, SLACK_SECOND
 from reconciler.edge.http_reply import HttpFault
 from reconciler.errors import DriverError
 from reconciler.model.facts import RestoreAttempt, SavedSlot, Unit
-from reconciler.model.onhost import CheckSlot, NoteAttempt
+from reconciler.model.onhost.slots import CheckSlot, NoteAttempt
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from reconciler.errors import DriverError
-from reconciler.model.onhost import MakeRoom, SealSlot
+from reconciler.model.onhost.slots import MakeRoom, SealSlot
 from reconciler.steps.save_slots import file_bytes
 
 if TYPE_CHECKING:

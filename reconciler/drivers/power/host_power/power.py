@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from reconciler.errors import Barred, Declined, DriverError
 from reconciler.model.facts import Known, Unknown
-from reconciler.model.onhost import AskGuards, AskNeighbour
+from reconciler.model.onhost.power import AskGuards, AskNeighbour
 from reconciler.model.power import Canary, Guards
 from reconciler.model.reason import Reason
 

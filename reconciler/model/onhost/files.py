@@ -1,0 +1,67 @@
+"""Requests about files: weights, programs, and what both depend on."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.onhost import READ_SECONDS, Action, Batch, InDoubt, Question
+
+
+class AskPlace(Question):
+    """Ask why a file, or a folder, cannot be read."""
+
+    do: Literal["place"] = "place"
+    path: str
+    folder: bool = False
+
+
+class AskSameFile(Question):
+    """Ask whether two paths lead to one file; the answer is None where that is not known.
+
+    `theirs` is a path as the process `pid` sees it, `ours` as the host does.
+    """
+
+    do: Literal["same-file"] = "same-file"
+    pid: int
+    theirs: str
+    ours: str
+
+
+class AskGguf(Question):
+    """Ask for size, time and the bounded header of a GGUF file."""
+
+    batch: ClassVar[Batch] = "files"
+    do: Literal["gguf"] = "gguf"
+    path: str
+
+
+class AskFingerprint(Question):
+    """Ask for one digest over all that a saved conversation depends on.
+
+    That is the weights (all shards), program files with their folders of shared libraries, and
+    `flags`. The answer says when a file among them last changed.
+    """
+
+    batch: ClassVar[Batch] = "files"
+    do: Literal["fingerprint"] = "fingerprint"
+    weights: tuple[str, ...]
+    programs: tuple[str, ...]
+    flags: tuple[str, ...]
+
+    @property
+    def patience(self) -> float:
+        """As long as reading files of many gigabytes may take."""
+        return READ_SECONDS
+
+
+class PrefetchFile(Action):
+    """Ask the kernel to read a file into the page cache."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["prefetch"] = "prefetch"
+    path: str
+
+    @property
+    def patience(self) -> float:
+        """As long as reading files of many gigabytes may take."""
+        return READ_SECONDS

@@ -1,0 +1,38 @@
+"""Requests about ports: who listens, and what an engine says of its health."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from reconciler.model.onhost import ASK_SECONDS, Batch, Question
+
+
+class AskPort(Question):
+    """Ask who listens on a TCP port, on any address."""
+
+    batch: ClassVar[Batch] = "kernel"
+    do: Literal["port"] = "port"
+    port: int
+
+
+class AskPage(Question):
+    """Ask who listens on a TCP port, and what an HTTP GET of `path` gives there.
+
+    The GET goes to the loopback, and only if one of `pids` listens. It ends after `seconds`; its
+    answer has at most `limit` bytes, with its head. `key` goes with it as a bearer token.
+    """
+
+    do: Literal["page"] = "page"
+    port: int
+    path: str
+    pids: tuple[int, ...]
+    seconds: float
+    limit: int
+    key: str | None = Field(default=None, repr=False)
+
+    @property
+    def patience(self) -> float:
+        """Its own time limit, and some."""
+        return self.seconds + ASK_SECONDS

@@ -1,0 +1,49 @@
+"""Requests of the systemd launcher: services that exist already."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from reconciler.model.facts import UnitIdentity
+from reconciler.model.onhost import READ_SECONDS, Action, InDoubt, Question
+from reconciler.model.origin import Service
+
+
+class AskServices(Question):
+    """Ask of each service whether it could be started, and what runs of it, in the same order."""
+
+    do: Literal["services"] = "services"
+    services: tuple[Service, ...]
+
+
+class AskServiceLog(Question, Service):
+    """Ask for the last lines of a service's newest start and their `end`.
+
+    With `after`, the `end` of an earlier answer, ask for the first lines since.
+    """
+
+    do: Literal["service-log"] = "service-log"
+    lines: int = 20
+    after: str = ""
+
+
+class StartService(Action, Service):
+    """Start a service; answers its identity once its main process runs."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+    do: Literal["start-service"] = "start-service"
+
+
+class StopService(Action, Service):
+    """End this invocation of a service as its unit says; after `grace` seconds, KILL the rest."""
+
+    in_doubt: ClassVar[InDoubt] = "observable"
+    do: Literal["stop-service"] = "stop-service"
+    identity: UnitIdentity
+    grace: float
+    kill: float
+
+    @property
+    def patience(self) -> float:
+        """Its own time limits, and the time that systemd takes to answer."""
+        return self.grace + self.kill + READ_SECONDS

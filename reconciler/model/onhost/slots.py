@@ -1,0 +1,73 @@
+"""Requests about saved conversations: a folder of slot files and their sidecars."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import JsonValue
+
+from reconciler.model.facts import UnitIdentity
+from reconciler.model.onhost import Action, Batch, InDoubt, Question
+
+
+class AskSaved(Question):
+    """Ask for the sidecars of a slot directory, newest for each slot, and the free space there."""
+
+    batch: ClassVar[Batch] = "files"
+    do: Literal["saved"] = "saved"
+    directory: str
+
+
+class SealSlot(Action):
+    """Make a saved slot file durable, and drop what it replaces.
+
+    In this order: check its size, fsync, sha256, write its sidecar, rename both.
+    """
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["seal"] = "seal"
+    directory: str
+    temporary: str
+    file: str
+    size: int
+    sidecar: dict[str, JsonValue]
+
+
+class CheckSlot(Action):
+    """Read a saved slot file whole and compare size and sha256 with its sidecar.
+
+    Answers its tokens, or how it begins.
+    """
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["check"] = "check"
+    directory: str
+    file: str
+
+
+class NoteAttempt(Action):
+    """Write durably into a sidecar that its file was put into a unit, and what came of it."""
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["note"] = "note"
+    directory: str
+    file: str
+    identity: UnitIdentity
+    outcome: Literal["open", "proven", "cold", "unverified", "failed"]
+    reason: str = ""
+
+
+class MakeRoom(Action):
+    """Delete leftovers, then the oldest slot files, until `needed` bytes fit; never one in `keep`.
+
+    They must fit in `budget` and on the disk. `spare` more bytes are made free where that is
+    possible: how long a file will be is not known to the byte.
+    """
+
+    in_doubt: ClassVar[InDoubt] = "repeatable"
+    do: Literal["room"] = "room"
+    directory: str
+    needed: int
+    budget: int
+    keep: tuple[str, ...]
+    spare: int = 0
