@@ -21,10 +21,14 @@ async def perform(step: AwaitDown, context: EffectContext) -> Evidence:
     """
     if not context.attempt:
         return {}
-    answers = context.world.value(CONTACT(step.host)) is not None
-    if answers and context.world.power(step.host) == "on":
+    if _stays_up(step, context):
         raise Declined(
             "it answers and is not going down any more, so its power is not cut; the next run asks"
             " it again"
         )
     return await cut(step, context)
+
+
+def _stays_up(step: AwaitDown, context: EffectContext) -> bool:
+    answers = context.world.value(CONTACT(step.host)) is not None
+    return answers and context.world.power(step.host) == "on"

@@ -26,7 +26,6 @@ ACCEPTED = "accepted"
 FAILED = "failed"
 """The key of the evidence under which an effect lists, in sentences, what it could not do."""
 
-
 LOST = "lost"
 """The key of the evidence under which a stop lists the slots that were to be kept and end with the
 unit."""
@@ -34,7 +33,7 @@ unit."""
 
 @dataclass(frozen=True)
 class EffectContext:
-    """Give an effect its ports, the definitions it may use, and the world as it was seen a moment ago."""
+    """What an effect acts with: ports, definitions, and the world as it was seen a moment ago."""
 
     ports: HostPorts
     slice: Slice
@@ -44,14 +43,14 @@ class EffectContext:
     attempt: int = 0
 
     def model(self, step: ModelStep) -> ModelSpec:
-        """Return the definition of a step's model; raise DriverError."""
+        """The definition of a step's model; raise DriverError."""
         model = self.slice.model(step.model)
         if model is None:
             raise DriverError(f"{step.model} has no definition on {step.host}")
         return model
 
     def unit(self, step: ModelStep) -> Unit:
-        """Return the running unit of a step's model; raise DriverError."""
+        """The running unit of a step's model; raise DriverError."""
         unit = self.world.value(UNIT(step.host, step.model))
         if unit is None:
             raise DriverError(f"{step.model} does not run on {step.host}")

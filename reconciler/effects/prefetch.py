@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 async def perform(step: Prefetch, context: EffectContext) -> Evidence:
     """Ask the kernel to read the weights. Repeatable."""
-    weights = context.world.value(WEIGHTS(step.host, step.model))
+    weights = context.world.value(step.key(WEIGHTS))
     if weights is None or not weights.exists:
         return {}
     return await context.ports.access.act(PrefetchFile(path=weights.path))

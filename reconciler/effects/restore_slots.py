@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 async def perform(step: RestoreSlots, context: EffectContext) -> Evidence:
     """Put saved slots back and prove them. Once."""
-    owed = owed_slots(context.world, step.host, step.model)
-    return await context.ports.models[step.model].engine.restore(
-        context.unit(step), Saved(slots=owed)
-    )
+    owed = Saved(slots=owed_slots(context.world, step.host, step.model))
+    engine = context.ports.models[step.model].engine
+    return await engine.restore(context.unit(step), owed)

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 
 async def perform(step: SaveSlots, context: EffectContext) -> Evidence:
-    """Save and seal every slot whose conversation is in no file.
-
-    What is in one is not given up for it. Repeatable.
-    """
-    activity = context.world.value(ACTIVITY(step.host, step.model)) or Activity()
+    """Save and seal every slot whose conversation is in no file. Repeatable."""
+    activity = context.world.value(step.key(ACTIVITY)) or Activity()
     left = activity.model_copy(update={"slots": unsaved(context.world, step)})
-    keep = tuple(file.file for file in in_files(context.world, step))
-    return await context.ports.models[step.model].engine.save(context.unit(step), left, keep)
+    engine = context.ports.models[step.model].engine
+    return await engine.save(context.unit(step), left, _still_needed(step, context))
+
+
+def _still_needed(step: SaveSlots, context: EffectContext) -> tuple[str, ...]:
+    """The files that must not be given up for those that are written now."""
+    return tuple(file.file for file in in_files(context.world, step))

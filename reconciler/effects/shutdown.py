@@ -31,7 +31,9 @@ async def descend(
     if context.attempt:
         return await cut(step, context)
     contact = context.world.value(CONTACT(step.host))
-    return {**await ask(), ACCEPTED: contact.boot_id if contact is not None else "unknown"}
+    # By the boot that accepted, later runs tell whether it is that one that goes down (ADR 0009).
+    boot = contact.boot_id if contact is not None else "unknown"
+    return {**await ask(), ACCEPTED: boot}
 
 
 async def cut(step: DownWait, context: EffectContext) -> Evidence:
@@ -39,8 +41,12 @@ async def cut(step: DownWait, context: EffectContext) -> Evidence:
 
     Raise Declined where nothing proves that it is on, or DriverError.
     """
-    contact = context.world.value(CONTACT(step.host))
-    witness = context.world.value(TESTIMONY(step.host))
-    if contact is None and (witness is None or witness.state != "on"):
+    if not _is_proven_on(step, context):
         raise Declined("it hangs, and its power is not cut because nothing proves that it is on")
     return {"cut": True, **await context.ports.power.cut()}
+
+
+def _is_proven_on(step: DownWait, context: EffectContext) -> bool:
+    contact = context.world.value(CONTACT(step.host))
+    witness = context.world.value(TESTIMONY(step.host))
+    return contact is not None or (witness is not None and witness.state == "on")

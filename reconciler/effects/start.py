@@ -13,6 +13,5 @@ if TYPE_CHECKING:
 async def perform(step: Start, context: EffectContext) -> Evidence:
     """Start the unit with its mark. Observable."""
     model = context.model(step)
-    return await context.ports.models[step.model].launcher.start(
-        model, step.mark(context.controller, context.world)
-    )
+    mark = step.mark(context.controller, context.world)
+    return await context.ports.models[step.model].launcher.start(model, mark)

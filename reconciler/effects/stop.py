@@ -9,15 +9,15 @@ from reconciler.model.facts import Unknown
 from reconciler.model.observed import ACTIVITY
 from reconciler.steps.save_slots import unsaved
 
-GRACE = 3.0
-"""Seconds between TERM and the second TERM: TERM cuts what is in flight and can hang, so waiting
-longer gains nothing."""
-
 if TYPE_CHECKING:
     from reconciler.effects.effect import EffectContext
     from reconciler.model.facts import Slot, Unit
     from reconciler.ports import Evidence
     from reconciler.steps.stop import Stop
+
+GRACE = 3.0
+"""Seconds between TERM and the second TERM: TERM cuts what is in flight and can hang, so waiting
+longer gains nothing."""
 
 
 async def perform(step: Stop, context: EffectContext) -> Evidence:
@@ -29,16 +29,14 @@ async def perform(step: Stop, context: EffectContext) -> Evidence:
     left = await _left(step, context, unit) if step.keeps else ()
     if left and ("save_slots", step.model) not in context.gave_up:
         return {MISSED: f"{step.model} went on talking after its conversations were saved"}
-    evidence = await context.ports.launchers[unit.launcher.kind].stop(unit, GRACE)
+    launcher = context.ports.launchers[unit.launcher.kind]
+    evidence = await launcher.stop(unit, GRACE)
     return {**evidence, LOST: [slot.id for slot in left]} if left else evidence
 
 
 async def _left(step: Stop, context: EffectContext, unit: Unit) -> tuple[Slot, ...]:
-    """Return the slots whose conversation is in no file right now, or as it was seen last where the engine does not tell."""
+    """The slots whose conversation is in no file, as seen last where the engine does not tell."""
     activity = await context.ports.models[step.model].engine.activity(unit)
-    world = (
-        context.world
-        if isinstance(activity, Unknown)
-        else context.world.seeing({step.key(ACTIVITY): activity})
-    )
-    return unsaved(world, step)
+    if isinstance(activity, Unknown):
+        return unsaved(context.world, step)
+    return unsaved(context.world.seeing({step.key(ACTIVITY): activity}), step)

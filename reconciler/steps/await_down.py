@@ -11,10 +11,7 @@ from reconciler.steps.shutdown import DownWait
 
 
 class AwaitDown(DownWait):
-    """Wait until a host is down in the way that it has accepted.
-
-    Nothing is asked of it any more.
-    """
+    """The wait for a host that has agreed to go down: nothing more is asked of it."""
 
     ensures: ClassVar[str] = "a host that has agreed to go down is observed to be down"
     in_doubt: ClassVar[InDoubt] = "observable"
@@ -25,19 +22,19 @@ class AwaitDown(DownWait):
     ends: PowerState
 
     def reads(self) -> tuple[AnyFactKey, ...]:
-        """Return the power of the host."""
+        """The power of the host."""
         return (POWER(self.host),)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return nothing: to wait does no harm."""
+        """Nothing: waiting does no harm."""
         _ = world
         return ()
 
     def outcome(self, world: Observed) -> Observed:
-        """Return the world with the host down."""
+        """The world with the host down."""
         down = Power(state=self.ends, grade="inferred", because="it has accepted to go down")
         return world.predicting(self.kind, {POWER(self.host): down})
 
     def holds(self, world: Observed) -> bool:
-        """Return whether the host is down in the way that is meant."""
+        """Whether the host is down in the way that it agreed to."""
         return world.power(self.host) == self.ends

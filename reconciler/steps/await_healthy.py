@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Answer, Health
+from reconciler.model.facts import Answer, Health, Unit
 from reconciler.model.observed import ANSWERED, HEALTH, PORT, UNIT, AnyFactKey, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.model.port import PortOwner, PortState
-from reconciler.steps.step import ModelStep
+from reconciler.steps.step import ModelStep, why_unknown
 
 ENDED = "it exited while loading"
 
 
 class AwaitHealthy(ModelStep):
-    """Wait until an engine has shown that it works."""
+    """The wait until an engine has shown that it works."""
 
     ensures: ClassVar[str] = (
         "the port answers, belongs to our unit, and gave one real answer of its task"
@@ -30,65 +30,61 @@ class AwaitHealthy(ModelStep):
     digest: str
 
     def reads(self) -> tuple[AnyFactKey, ...]:
-        """Return unit, port, health and the real answer."""
+        """Unit, port, health and the real answer."""
         return (*(self.key(kind) for kind in (UNIT, HEALTH, ANSWERED)), self._port)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return that there is nothing to wait for, or that somebody else has the port."""
+        """Why waiting is pointless: there is no unit, or another process has its port."""
         unit = world.value(self.key(UNIT))
         if unit is None:
-            unknown = world.unknown(self.key(UNIT))
-            return (f"{self.key(UNIT)}: {unknown.reason}" if unknown else ENDED,)
+            return why_unknown(world, [self.key(UNIT)]) or (ENDED,)
         if not unit.leader:
             return (unit.ended or f"{ENDED}, and left processes behind",)
-        health = world.value(self.key(HEALTH))
-        return (
-            (f"{self.key(HEALTH)}: {health.message}",)
-            if health and health.phase == "stranger"
-            else ()
-        )
+        return self._strangers(world)
 
     def outcome(self, world: Observed) -> Observed:
-        """Return the world with an engine that answered."""
+        """The world with an engine that answered."""
         unit = world.value(self.key(UNIT))
         if unit is None:
             return world
+        owner = PortOwner(pid=unit.identity.pid, name=self.model, model=self.model)
         return world.predicting(
             self.kind,
             {
                 self.key(HEALTH): Health(phase="ready", identity=unit.identity),
                 self.key(ANSWERED): Answer(identity=unit.identity),
-                self._port: PortState(
-                    owner=PortOwner(pid=unit.identity.pid, name=self.model, model=self.model)
-                ),
+                self._port: PortState(owner=owner),
             },
         )
 
     def holds(self, world: Observed) -> bool:
-        """Return whether this very unit answered over its own port.
-
-        One that lets nobody look cannot do more than live.
-        """
+        """Whether this very unit answered over its own port."""
         unit = world.value(self.key(UNIT))
-        health = world.value(self.key(HEALTH))
-        answer = world.value(self.key(ANSWERED))
-        state = world.value(self._port)
-        owner = state.owner if state else None
-        if (
-            unit is None
-            or not unit.leader
-            or health is None
-            or owner is None
-            or owner.model != self.model
-        ):
+        if unit is None or not unit.leader:
             return False
-        answered = answer is not None and answer.identity == unit.identity
-        return health.serves and (answered or health.phase == "locked")
+        return self.owns_port(self.port, world) and self._works(unit, world)
 
     def cannot_succeed_reason(self, world: Observed) -> str:
-        """Return that the unit died, or that somebody else has its port."""
+        """That the unit died, or that another process has its port."""
         return "; ".join(self.blockers(world)) if world.unknown(self.key(UNIT)) is None else ""
 
     @property
     def _port(self) -> AnyFactKey:
         return PORT(self.host, self.port)
+
+    def _strangers(self, world: Observed) -> tuple[str, ...]:
+        key = self.key(HEALTH)
+        health = world.value(key)
+        if health is None or health.phase != "stranger":
+            return ()
+        return (f"{key}: {health.message}",)
+
+    def _works(self, unit: Unit, world: Observed) -> bool:
+        health = world.value(self.key(HEALTH))
+        answer = world.value(self.key(ANSWERED))
+        if health is None or not health.serves:
+            return False
+        answered = answer is not None and answer.identity == unit.identity
+        # Without its key nothing can be asked of a locked engine: that it lives is all there is to
+        # see (ADR 0018).
+        return answered or health.phase == "locked"

@@ -49,8 +49,18 @@ STEPS: Mapping[str, type[Step]] = {
 """Every kind of step."""
 
 
+class StepMeaning(Value):
+    """What of a planned step decides whether two plans are the same."""
+
+    kind: str
+    target: str
+    digest: str
+    after: tuple[int, ...]
+    irreversible: bool
+
+
 class PlannedStep(Value):
-    """Place a step in a plan: its number, what it waits for, why it is there, and what is expected of it.
+    """A step in a plan: its number, what it waits for, its cause, and what is expected of it.
 
     `seconds` is how long it took before, None when it never ran.
     """
@@ -63,24 +73,25 @@ class PlannedStep(Value):
     predicted: bool = False
     seconds: float | None = None
 
-
-class StepMeaning(Value):
-    """What of a planned step decides whether two plans are the same."""
-
-    kind: str
-    target: str
-    digest: str
-    after: tuple[int, ...]
-    irreversible: bool
+    @property
+    def meaning(self) -> StepMeaning:
+        """What decides whether this step equals another."""
+        return StepMeaning(
+            kind=self.step.kind,
+            target=self.step.target,
+            digest=self.step.wanted_digest,
+            after=self.after,
+            irreversible=self.step.in_doubt == "irreversible",
+        )
 
 
 class HostPlan(Value):
-    """Plan one host.
+    """The plan of one host.
 
     `refusals` are the reasons why it may not run at all, `unmet` is what no step can bring about.
 
     `cause` is what keeps the wish away, where something does: it stands among the refusals too, as
-    a sentence. `lost_conversations` is None when nobody can say how many end.
+    a sentence. `lost_conversations` is None when it is not known how many end.
     """
 
     host: str
@@ -99,16 +110,7 @@ class HostPlan(Value):
     @property
     def meaning(self) -> tuple[StepMeaning, ...]:
         """What decides whether this plan equals another."""
-        return tuple(
-            StepMeaning(
-                kind=planned.step.kind,
-                target=planned.step.target,
-                digest=planned.step.wanted_digest,
-                after=planned.after,
-                irreversible=planned.step.in_doubt == "irreversible",
-            )
-            for planned in self.steps
-        )
+        return tuple(planned.meaning for planned in self.steps)
 
     @property
     def is_asleep(self) -> bool:
@@ -116,14 +118,14 @@ class HostPlan(Value):
         return any(planned.step.kind in {"wake", "await_down"} for planned in self.steps)
 
     def until_awake(self) -> HostPlan:
-        """Return the plan up to where the host is up: what was only predicted of it is seen before anything else is done."""
+        """The plan up to where the host is up: what was predicted of it is then seen first."""
         kinds = [planned.step.kind for planned in self.steps]
         last = kinds.index("wake") + 1 if "wake" in kinds else len(kinds)
         return self.model_copy(update={"steps": self.steps[:last]})
 
 
 class Plan(Value):
-    """Plan everything that desired manages, one host plan each."""
+    """What is planned for every host that the files manage."""
 
     version: Literal[1] = 1
     provenance: Provenance

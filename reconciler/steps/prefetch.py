@@ -10,7 +10,7 @@ from reconciler.steps.step import ModelStep
 
 
 class Prefetch(ModelStep):
-    """Ask for weights ahead of time. Nothing depends on it, so it always counts as done."""
+    """The reading of weights ahead of time. Nothing depends on it, so it always counts as done."""
 
     ensures: ClassVar[str] = "the next weights are being read into the host's page cache"
     in_doubt: ClassVar[InDoubt] = "repeatable"
@@ -21,24 +21,24 @@ class Prefetch(ModelStep):
     deadline: float = 10.0
 
     def reads(self) -> tuple[AnyFactKey, ...]:
-        """Return the weights file."""
+        """The weights file."""
         return (self.key(WEIGHTS),)
 
     def looks(self, world: Observed) -> tuple[AnyFactKey, ...]:
-        """Return nothing: it is not waited for."""
+        """Nothing: it is not waited for."""
         _ = world
         return ()
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return nothing."""
+        """Nothing."""
         _ = world
         return ()
 
     def outcome(self, world: Observed) -> Observed:
-        """Return the same world."""
+        """The same world."""
         return world
 
     def holds(self, world: Observed) -> bool:
-        """Return True: the page cache is not worth a look."""
+        """Always: the page cache is not worth a look."""
         _ = world
         return True

@@ -12,7 +12,7 @@ from reconciler.steps.step import Step
 
 
 class Prepare(Step):
-    """Run what a host is prepared with.
+    """What a host is prepared with, and the check of it.
 
     `checks`: nothing runs there that a check or its remedies could hurt.
     """
@@ -37,27 +37,28 @@ class Prepare(Step):
         return self.digest
 
     def reads(self) -> tuple[AnyFactKey, ...]:
-        """Return what it was prepared with, and its accelerators."""
+        """What it was prepared with, and its accelerators."""
         return (PREPARED(self.host), GPU(self.host))
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return the jobs that a check, or what helps where it fails, could hurt."""
-        jobs = (world.value(GPU(self.host)) or Gpu()).jobs if self.checks else ()
+        """The jobs that a check, or what helps where it fails, could hurt."""
+        gpu = world.value(GPU(self.host))
+        jobs = gpu.jobs if gpu and self.checks else ()
         return tuple(f"{job} uses a card" for job in jobs)
 
     def outcome(self, world: Observed) -> Observed:
-        """Return the world in which the host is prepared, its accelerators as they are, or fresh where they were not seen."""
+        """The world of a prepared host: accelerators as they are, or fresh where not seen."""
         facts: dict[AnyFactKey, FactValue] = {PREPARED(self.host): Prepared(digest=self.digest)}
         if self._is_broken(world):
             facts[GPU(self.host)] = Gpu()
         return world.predicting(self.kind, facts)
 
     def holds(self, world: Observed) -> bool:
-        """Return whether it was prepared with this since it came up, and where that was checked, its accelerators can be read."""
+        """Whether it was prepared since it came up, and its accelerators work where checked."""
         prepared = world.value(PREPARED(self.host))
-        return (
-            prepared is not None and prepared.digest == self.digest and not self._is_broken(world)
-        )
+        if prepared is None or prepared.digest != self.digest:
+            return False
+        return not self._is_broken(world)
 
     def _is_broken(self, world: Observed) -> bool:
         return self.checks and world.unknown(GPU(self.host)) is not None

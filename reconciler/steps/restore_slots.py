@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from reconciler.model.facts import Activity, RestoreAttempt, Saved, SavedSlot, Unit
+from reconciler.model.facts import Activity, Fingerprint, RestoreAttempt, SavedSlot, Unit
 from reconciler.model.observed import (
     ACTIVITY,
     FINGERPRINT,
@@ -17,14 +17,14 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.onhost import InDoubt
-from reconciler.steps.step import ModelStep
+from reconciler.steps.step import ModelStep, why_unknown
 
 MOST_OPEN_ATTEMPTS = 2
 """A restore whose outcome died with its unit this often is blamed for the death."""
 
 
 class RestoreSlots(ModelStep):
-    """Put conversations back into a fresh engine."""
+    """The return of conversations to a fresh engine."""
 
     ensures: ClassVar[str] = (
         "slots hold the saved tokens, proven by replaying them; else cold, never garbage"
@@ -39,105 +39,95 @@ class RestoreSlots(ModelStep):
     deadline: float = 120.0
 
     def reads(self) -> tuple[AnyFactKey, ...]:
-        """Return unit, health, slots, saved slots and what they must fit."""
+        """Unit, health, slots, saved slots and what they must fit."""
         return tuple(
             self.key(kind) for kind in (UNIT, HEALTH, ACTIVITY, SAVED, WEIGHTS, FINGERPRINT)
         )
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return that no engine is ready to take anything."""
+        """Why no engine is ready to take anything."""
+        if unknown := why_unknown(world, self.reads()):
+            return unknown
         health = world.value(self.key(HEALTH))
         ready = health is not None and (health.tells or health.phase == "sleeping")
-        unknown = [key for key in self.reads() if world.unknown(key)]
-        if unknown:
-            return tuple(f"{key}: {fact.reason}" for key in unknown if (fact := world.unknown(key)))
         return () if ready else (f"{self.key(HEALTH)}: not ready",)
 
     def outcome(self, world: Observed) -> Observed:
-        """Return the world with every owed slot proven."""
+        """The world with every owed slot proven."""
         unit = world.value(self.key(UNIT))
         saved = world.value(self.key(SAVED))
         if unit is None or saved is None:
             return world
         owed = {slot.slot for slot in owed_slots(world, self.host, self.model)}
-        proven = RestoreAttempt(identity=unit.identity, outcome="proven")
-        slots = tuple(
-            (
-                slot.model_copy(update={"attempts": (*slot.attempts, proven)})
-                if slot.slot in owed
-                else slot
-            )
-            for slot in saved.slots
-        )
-        return world.predicting(
-            self.kind, {self.key(SAVED): saved.model_copy(update={"slots": slots})}
-        )
+        slots = tuple(_proven(slot, unit) if slot.slot in owed else slot for slot in saved.slots)
+        proven = saved.model_copy(update={"slots": slots})
+        return world.predicting(self.kind, {self.key(SAVED): proven})
 
     def holds(self, world: Observed) -> bool:
-        """Return whether nothing is owed any more."""
+        """Whether nothing is owed any more."""
         return not self.blocked_by(world) and not owed_slots(world, self.host, self.model)
 
 
 def owed_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
-    """Return the saved slots that fit the running unit, were not decided for it, and whose place no client has used."""
+    """The saved slots that fit the running unit, are undecided for it, and have a free place."""
     return tuple(slot for slot, is_free in _undecided(world, host, model_name) if is_free)
 
 
 def taken_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
-    """Return the saved slots that would be owed if clients had not used their place."""
+    """The saved slots that would be owed if clients had not used their place."""
     return tuple(slot for slot, is_free in _undecided(world, host, model_name) if not is_free)
 
 
 def _undecided(world: Observed, host: str, model_name: str) -> tuple[tuple[SavedSlot, bool], ...]:
-    """Return the saved slots that fit the running unit and were not decided for it, each with whether its place is free."""
+    """The saved slots that the running unit may still take, each with whether its place is free."""
     unit = world.value(UNIT(host, model_name))
     activity = world.value(ACTIVITY(host, model_name))
     fingerprint = world.value(FINGERPRINT(host, model_name))
     if unit is None or activity is None or fingerprint is None or not fingerprint.fits(unit):
         return ()
-    fitting = (
-        slot for slot in fitting_slots(world, host, model_name) if not is_decided(slot, unit)
-    )
-    return tuple((slot, _is_free(slot, unit, activity)) for slot in fitting)
+    fitting = fitting_slots(world, host, model_name)
+    undecided = (slot for slot in fitting if not is_decided(slot, unit))
+    return tuple((slot, _is_free(slot, unit, activity)) for slot in undecided)
 
 
 def fitting_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
-    """Return the saved slots that the model, as it would run now, can take."""
+    """The saved slots that the model, as it would run now, can take."""
     saved = world.value(SAVED(host, model_name))
     weights = world.value(WEIGHTS(host, model_name))
     fingerprint = world.value(FINGERPRINT(host, model_name))
     if saved is None or fingerprint is None or weights is None or not weights.keepable:
         return ()
-    fitting = (
-        slot
-        for slot in saved.slots
-        if slot.fingerprint == fingerprint.digest and fingerprint.has_place(slot)
-    )
-    return tuple(slot for slot in fitting if not gave_up(slot))
+    return tuple(slot for slot in saved.slots if _is_fit(slot, fingerprint))
+
+
+def _is_fit(slot: SavedSlot, wanted: Fingerprint) -> bool:
+    continues = slot.fingerprint == wanted.digest
+    return continues and wanted.has_place(slot) and not gave_up(slot)
 
 
 def is_poisoned(world: Observed, host: str, model_name: str) -> bool:
-    """Return whether a restore into the running unit failed, which may have left it damaged."""
+    """Whether a restore into the running unit failed, which may have left it damaged."""
     unit = world.value(UNIT(host, model_name))
-    saved = world.value(SAVED(host, model_name)) or Saved()
-    return unit is not None and any(
-        tried.identity == unit.identity and tried.outcome == "failed"
-        for slot in saved.slots
-        for tried in slot.attempts
-    )
+    saved = world.value(SAVED(host, model_name))
+    if unit is None or saved is None:
+        return False
+    return any("failed" in outcomes_in(unit, slot) for slot in saved.slots)
 
 
 def gave_up(slot: SavedSlot) -> bool:
-    """Return whether a saved slot is not put in any more: it failed, or engines died over it again and again."""
-    failed = any(tried.outcome == "failed" for tried in slot.attempts)
-    return failed or sum(tried.outcome == "open" for tried in slot.attempts) > MOST_OPEN_ATTEMPTS
+    """Whether a saved slot is not put in any more: it failed, or engines kept dying over it."""
+    outcomes = [tried.outcome for tried in slot.attempts]
+    return "failed" in outcomes or outcomes.count("open") > MOST_OPEN_ATTEMPTS
 
 
 def is_decided(slot: SavedSlot, unit: Unit) -> bool:
-    """Return whether a saved slot was tried in this unit to the end."""
-    return any(
-        tried.identity == unit.identity and tried.outcome != "open" for tried in slot.attempts
-    )
+    """Whether a saved slot was tried in this unit to the end."""
+    return bool(outcomes_in(unit, slot) - {"open"})
+
+
+def outcomes_in(unit: Unit, slot: SavedSlot) -> set[str]:
+    """How the attempts to put a saved slot into this very unit ended."""
+    return {tried.outcome for tried in slot.attempts if tried.identity == unit.identity}
 
 
 def _is_free(saved: SavedSlot, unit: Unit, activity: Activity) -> bool:
@@ -146,8 +136,11 @@ def _is_free(saved: SavedSlot, unit: Unit, activity: Activity) -> bool:
         return not activity.slots
     if not place.holds_conversation:
         return not place.busy and not place.uncounted
-    tried = any(
-        attempt.identity == unit.identity and attempt.outcome == "open"
-        for attempt in saved.attempts
-    )
-    return tried and place.tokens == saved.tokens
+    # An attempt that was cut short may have filled the place already: just these tokens are no
+    # client's.
+    return "open" in outcomes_in(unit, saved) and place.tokens == saved.tokens
+
+
+def _proven(slot: SavedSlot, unit: Unit) -> SavedSlot:
+    attempt = RestoreAttempt(identity=unit.identity, outcome="proven")
+    return slot.model_copy(update={"attempts": (*slot.attempts, attempt)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from reconciler.model.gpu import Gpu
@@ -15,7 +16,10 @@ HANGS_SECONDS = 120.0
 
 
 class DownWait(Step):
-    """End when a host is seen to be down. `force` says that its power may be cut where it hangs."""
+    """A step that ends when a host is observed to be down.
+
+    `force` says that its power may be cut where it hangs.
+    """
 
     of_power: ClassVar[bool] = True
     poll: ClassVar[tuple[float, float]] = (0.2, 2.0)
@@ -34,11 +38,10 @@ class DownWait(Step):
 
 
 class Descent(DownWait):
-    """Send a host down.
+    """A request to a host to go down, irreversible once issued.
 
-    Irreversible once issued, and only when nothing of ours runs there and nobody is in the way.
-
-    `own` are the processes that may hold its cards, because they are stopped before.
+    It is made only when nothing of ours runs there and nothing stands in the way. `own` are the
+    processes that may hold its cards, because they are stopped before.
     """
 
     in_doubt: ClassVar[InDoubt] = "irreversible"
@@ -50,39 +53,41 @@ class Descent(DownWait):
     own: tuple[int, ...] = ()
 
     def reads(self) -> tuple[AnyFactKey, ...]:
-        """Return power, all that stands in the way of changing it, and every unit of the host."""
+        """Power, all that stands in the way of changing it, and every unit of the host."""
         units = (UNIT(self.host, model) for model in self.models)
         return (POWER(self.host), GUARDS(self.host), GPU(self.host), *units)
 
     def looks(self, world: Observed) -> tuple[AnyFactKey, ...]:
-        """Return the power alone: a host that goes down need not tell what was in the way."""
+        """The power alone: a host that goes down need not tell what was in the way."""
         _ = world
         return (POWER(self.host),)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return who or what stands in the way: units that still run, people, programs, jobs on the cards, or no way back."""
-        running = (
-            model for model in self.models if world.value(UNIT(self.host, model)) is not None
-        )
+        """What stands in the way: running units, people, programs, jobs, or no way back."""
         guards = world.value(GUARDS(self.host)) or Guards()
-        jobs = (
-            job for job in (world.value(GPU(self.host)) or Gpu()).jobs if job.pid not in self.own
-        )
-        units = (f"unit {self.host}/{model} still runs" for model in running)
-        return (*units, *guards.reasons, *(f"{job} uses a card" for job in jobs))
+        return (*self._units(world), *guards.reasons, *self._jobs(world))
 
     def outcome(self, world: Observed) -> Observed:
-        """Return the world with the host down."""
+        """The world with the host down."""
         down = Power(state=self.ends, grade="inferred", because=f"after {self.kind}")
         return world.predicting(self.kind, {POWER(self.host): down})
 
     def holds(self, world: Observed) -> bool:
-        """Return whether the host is down in the way that is meant."""
+        """Whether the host is down in the way that is meant."""
         return world.power(self.host) == self.ends
+
+    def _units(self, world: Observed) -> Iterator[str]:
+        for model in self.models:
+            if world.value(UNIT(self.host, model)) is not None:
+                yield f"unit {self.host}/{model} still runs"
+
+    def _jobs(self, world: Observed) -> Iterator[str]:
+        jobs = (world.value(GPU(self.host)) or Gpu()).jobs
+        return (f"{job} uses a card" for job in jobs if job.pid not in self.own)
 
 
 class Shutdown(Descent):
-    """Power a host off."""
+    """The powering off of a host."""
 
     ensures: ClassVar[str] = "the host is observed to be down"
     ends: ClassVar[PowerState] = "off"

@@ -23,10 +23,9 @@ from reconciler.steps.step import PREDICTED_IDENTITY, ModelStep
 
 
 class Start(ModelStep):
-    """Start a unit.
+    """The start of a unit.
 
-    Refuses a port that somebody holds, a missing program or missing weights, and a host that is not
-    up.
+    It refuses a port that is taken, a missing program or weights, and a host that is not up.
     """
 
     ensures: ClassVar[str] = "the unit runs with the wanted digest"
@@ -44,18 +43,16 @@ class Start(ModelStep):
         return self.digest
 
     def reads(self) -> tuple[AnyFactKey, ...]:
-        """Return unit, port, program, weights, what a conversation will depend on, power, and what a fresh process changes."""
+        """All that a start depends on, and what a fresh process changes."""
         mine = tuple(
             self.key(kind) for kind in (UNIT, BINARY, FLAGS, WEIGHTS, FINGERPRINT, HEALTH, ACTIVITY)
         )
         return (*mine, self._port, POWER(self.host))
 
     def looks(self, world: Observed) -> tuple[AnyFactKey, ...]:
-        """Return what a fresh process changes, and the host's power.
-
-        Its program and files were looked at before.
-        """
+        """What a fresh process changes, and the host's power."""
         _ = world
+        # Its program and files were looked at before.
         return (
             *(self.key(kind) for kind in (UNIT, HEALTH, ACTIVITY)),
             self._port,
@@ -63,15 +60,16 @@ class Start(ModelStep):
         )
 
     def needs(self) -> tuple[AnyFactKey, ...]:
-        """Return the facts without which starting could harm: two units, or a port taken from somebody."""
+        """Those without which starting could harm: a second unit, or a port taken from another."""
         return (self.key(UNIT), self._port, POWER(self.host))
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return everything that would make the start fail or harm."""
-        return tuple(reason for reason in (*self._occupied(world), *self._missing(world)) if reason)
+        """Everything that would make the start fail or harm."""
+        reasons = (self._still_there(world), self._port_taken(world), *self._missing(world))
+        return tuple(reason for reason in reasons if reason)
 
     def outcome(self, world: Observed) -> Observed:
-        """Return the world with a fresh unit that is loading."""
+        """The world with a fresh unit that is loading."""
         unit = Unit(identity=PREDICTED_IDENTITY, mark=self.mark("", world), members=(), uptime=0.0)
         return world.predicting(
             self.kind,
@@ -83,11 +81,9 @@ class Start(ModelStep):
         )
 
     def mark(self, controller: str, world: Observed) -> Mark:
-        """Return what the unit is marked with: while it runs, its definition may change, and its own is then nowhere else."""
-        weights, fingerprint = world.value(self.key(WEIGHTS)), world.value(self.key(FINGERPRINT))
-        kept = (
-            fingerprint if fingerprint and weights and weights.keepable else Fingerprint(digest="")
-        )
+        """What the unit carries with it about itself."""
+        # While it runs its definition may change, and its own is then nowhere else (ADR 0013).
+        kept = self._dependence(world)
         return Mark(
             controller=controller,
             model=self.model,
@@ -98,48 +94,51 @@ class Start(ModelStep):
         )
 
     def holds(self, world: Observed) -> bool:
-        """Return whether a unit of the wanted digest lives."""
+        """Whether a unit of the wanted digest lives."""
         unit = world.value(self.key(UNIT))
         return unit is not None and unit.leader and unit.mark.digest == self.digest
 
     def cannot_succeed_reason(self, world: Observed) -> str:
-        """Return that the unit is gone already: a launcher returns once it runs."""
-        key = self.key(UNIT)
-        gone = world.unknown(key) is None and world.value(key) is None
-        return "it exited at once, or was never started" if gone else ""
+        """That the unit is gone already: a launcher returns once it runs."""
+        return "it exited at once, or was never started" if self.is_gone(world) else ""
 
     @property
     def _port(self) -> AnyFactKey:
         return PORT(self.host, self.port)
 
-    def _occupied(self, world: Observed) -> tuple[str, ...]:
-        reasons: list[str] = []
-        unit = world.value(self.key(UNIT))
-        if unit is not None and not self.holds(world):
-            reasons.append(f"{self.key(UNIT)}: still there (pid {unit.identity.pid})")
-        state = world.value(self._port)
-        if state is not None and state.owner is not None and state.owner.model != self.model:
-            service = f", {state.owner.service.name}" if state.owner.service else ""
-            held = (
-                f"port {self.port} is held by {state.owner.name} (pid"
-                f" {state.owner.pid or 'unknown'}{service})"
-            )
-            reasons.append(
-                f"{held}; {state.owner.remedy}, or give {self.model} another port: in the inventory"
-            )
-        return tuple(reasons)
-
-    def _missing(self, world: Observed) -> tuple[str, ...]:
-        binary = world.value(self.key(BINARY))
-        flags = world.value(self.key(FLAGS))
+    def _dependence(self, world: Observed) -> Fingerprint:
+        """What its conversations will depend on, empty where they cannot be kept."""
         weights = world.value(self.key(WEIGHTS))
-        power = world.power(self.host)
+        fingerprint = world.value(self.key(FINGERPRINT))
+        keepable = weights is not None and weights.keepable
+        return fingerprint if fingerprint and keepable else Fingerprint(digest="")
+
+    def _still_there(self, world: Observed) -> str:
+        unit = world.value(self.key(UNIT))
+        if unit is None or self.holds(world):
+            return ""
+        return f"{self.key(UNIT)}: still there (pid {unit.identity.pid})"
+
+    def _port_taken(self, world: Observed) -> str:
+        state = world.value(self._port)
+        owner = state.owner if state else None
+        if owner is None or owner.model == self.model:
+            return ""
+        service = f", {owner.service.name}" if owner.service else ""
         return (
-            self._mending(binary.problem) if binary else "",
-            self._mending(flags.problem) if flags else "",
-            self._mending(weights.problem) if weights else "",
-            "" if power == "on" else f"host {self.host} is {power}",
+            f"port {self.port} is held by {owner.name} (pid {owner.pid or 'unknown'}{service});"
+            f" {owner.remedy}, or give {self.model} another port: in the inventory"
         )
 
-    def _mending(self, problem: str) -> str:
+    def _missing(self, world: Observed) -> tuple[str, ...]:
+        seen = (
+            world.value(self.key(BINARY)),
+            world.value(self.key(FLAGS)),
+            world.value(self.key(WEIGHTS)),
+        )
+        problems = (self._to_fix(one.problem) for one in seen if one)
+        power = world.power(self.host)
+        return (*problems, "" if power == "on" else f"host {self.host} is {power}")
+
+    def _to_fix(self, problem: str) -> str:
         return f"{problem} (fix it, or what inventory.yaml says of {self.model})" if problem else ""

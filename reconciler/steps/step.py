@@ -10,11 +10,21 @@ destructive step blocks it; what ends a wait is among what it `looks` at.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import ClassVar
 
 from reconciler.model.facts import UnitIdentity
 from reconciler.model.names import Value
-from reconciler.model.observed import AnyFactKey, FactKey, FactKind, ModelFact, Observed, V
+from reconciler.model.observed import (
+    PORT,
+    UNIT,
+    AnyFactKey,
+    FactKey,
+    FactKind,
+    ModelFact,
+    Observed,
+    V,
+)
 from reconciler.model.onhost import InDoubt
 
 PREDICTED_IDENTITY = UnitIdentity(pid=0, start=0, inode=0, boot_id="")
@@ -80,7 +90,7 @@ class Step(Value):
 
     @property
     def expected_losses(self) -> int | None:
-        """How many conversations the plan says end with it, None where it ends none that were to be kept."""
+        """How many conversations the plan says end with it, None where none was to be kept."""
         return None
 
     @property
@@ -90,49 +100,44 @@ class Step(Value):
 
     @abstractmethod
     def reads(self) -> tuple[AnyFactKey, ...]:
-        """Return the facts that the step depends on or changes."""
+        """The facts that the step depends on or changes."""
 
     def looks(self, world: Observed) -> tuple[AnyFactKey, ...]:
-        """Return the facts to look at while it is waited for: what tells that it holds or cannot succeed, and what it changed."""
+        """The facts to look at while it is waited for: what ends the wait, and what it changed."""
         _ = world
         return self.reads()
 
     @abstractmethod
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return why the step may not run in a world whose facts it reads are known well enough."""
+        """Why the step may not run in a world of which enough is known."""
 
     @abstractmethod
     def outcome(self, world: Observed) -> Observed:
-        """Return the world that carrying out the step brings about."""
+        """The world that carrying out the step brings about."""
 
     @abstractmethod
     def holds(self, world: Observed) -> bool:
-        """Return whether the postcondition is seen."""
+        """Whether the postcondition is seen."""
 
     def blocked_by(self, world: Observed) -> tuple[str, ...]:
-        """Return every reason why the step may not run, none when it may."""
-        unknown = tuple(
-            f"{key}: {fact.reason}"
-            for key in self.needs()
-            if (fact := world.unknown(key)) is not None
-        )
-        return unknown or self.blockers(world)
+        """Every reason why the step may not run, none when it may."""
+        return why_unknown(world, self.needs()) or self.blockers(world)
 
     def predict(self, world: Observed) -> Observed:
-        """Return the world after the step: the same where it holds already and is skipped."""
+        """The world after the step: the same where it holds already and is skipped."""
         return world if self.skippable and self.holds(world) else self.outcome(world)
 
     def needs(self) -> tuple[AnyFactKey, ...]:
-        """Return the facts that must not be Unknown: all it reads when it destroys something, none otherwise."""
+        """The facts that must not be Unknown: all it reads when it destroys something, or none."""
         return self.reads() if self.destructive else ()
 
     def cannot_succeed_reason(self, world: Observed) -> str:
-        """Return why waiting longer cannot help, empty while it may."""
+        """Why waiting longer cannot help, empty while it may."""
         _ = world
         return ""
 
     def may_proceed_unknown(self, world: Observed) -> bool:
-        """Return whether, once something was torn down, going on beats waiting for what cannot be known."""
+        """Whether going on, once something was torn down, beats waiting for what is Unknown."""
         _ = world
         return False
 
@@ -148,5 +153,19 @@ class ModelStep(Step):
         return self.model
 
     def key(self, kind: ModelFact[V]) -> FactKey[V]:
-        """Return the key of a fact about this model."""
+        """The key of a fact about this model."""
         return kind(self.host, self.model)
+
+    def is_gone(self, world: Observed) -> bool:
+        """Whether it is known that no unit of the model is there."""
+        return world.unknown(self.key(UNIT)) is None and world.value(self.key(UNIT)) is None
+
+    def owns_port(self, port: int, world: Observed) -> bool:
+        """Whether the model is known to own a port."""
+        state = world.value(PORT(self.host, port))
+        return state is not None and state.owner is not None and state.owner.model == self.model
+
+
+def why_unknown(world: Observed, keys: Iterable[AnyFactKey]) -> tuple[str, ...]:
+    """Why these facts are Unknown, a sentence for each that is."""
+    return tuple(f"{key}: {fact.reason}" for key in keys if (fact := world.unknown(key)))

@@ -12,14 +12,14 @@ from reconciler.steps.step import ModelStep
 
 
 class Stop(ModelStep):
-    """End a unit. `port` is None when nobody knows where it listens.
+    """The end of a unit. `port` is None when it is not known where it listens.
 
     `keeps` says that its conversations were saved before, so what grew since must be saved again;
     for `unsavable` of them there is no room, as the plan knows.
     """
 
     ensures: ClassVar[str] = (
-        "the unit is gone, nobody is on its port, no process of its group is left"
+        "the unit is gone, nothing listens on its port, no process of its group is left"
     )
     in_doubt: ClassVar[InDoubt] = "observable"
     tears_down: ClassVar[bool] = True
@@ -38,39 +38,37 @@ class Stop(ModelStep):
         return self.unsavable if self.keeps else None
 
     def reads(self) -> tuple[AnyFactKey, ...]:
-        """Return the unit, its port and its health."""
+        """The unit, its port and its health."""
         mine = (self.key(UNIT), self.key(HEALTH))
         return mine if self._port is None else (*mine, self._port)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return that the unit is not the one the plan meant."""
+        """That the unit is not the one the plan meant."""
         unit = world.value(self.key(UNIT))
-        if unit is not None and self.identity is not None and unit.identity != self.identity:
-            return (f"{self.key(UNIT)}: another unit runs now (pid {unit.identity.pid})",)
-        return ()
+        if unit is None or self.identity in {None, unit.identity}:
+            return ()
+        return (f"{self.key(UNIT)}: another unit runs now (pid {unit.identity.pid})",)
 
     def outcome(self, world: Observed) -> Observed:
-        """Return the world without the unit."""
+        """The world without the unit."""
         facts: dict[AnyFactKey, FactValue] = {
             self.key(UNIT): None,
             self.key(HEALTH): Health(phase="absent"),
         }
-        if self._port is not None and self._owns(self._port, world):
-            facts[self._port] = PortState()
+        if self.port is not None and self.owns_port(self.port, world):
+            facts[PORT(self.host, self.port)] = PortState()
         return world.predicting(self.kind, facts)
 
     def holds(self, world: Observed) -> bool:
-        """Return whether the unit is gone and holds its port no more."""
-        gone = world.unknown(self.key(UNIT)) is None and world.value(self.key(UNIT)) is None
-        return gone and (
-            self._port is None
-            or (world.unknown(self._port) is None and not self._owns(self._port, world))
-        )
+        """Whether the unit is gone and holds its port no more."""
+        return self.is_gone(world) and self._left_port(world)
 
     @property
     def _port(self) -> AnyFactKey | None:
         return None if self.port is None else PORT(self.host, self.port)
 
-    def _owns(self, port: AnyFactKey, world: Observed) -> bool:
-        state = world.value(port)
-        return state is not None and state.owner is not None and state.owner.model == self.model
+    def _left_port(self, world: Observed) -> bool:
+        if self.port is None:
+            return True
+        known = world.unknown(PORT(self.host, self.port)) is None
+        return known and not self.owns_port(self.port, world)

@@ -9,7 +9,7 @@ from reconciler.steps.shutdown import Descent
 
 
 class Suspend(Descent):
-    """Suspend a host to RAM."""
+    """The suspending of a host to RAM."""
 
     ensures: ClassVar[str] = "the host sleeps with its memory kept"
     ends: ClassVar[PowerState] = "suspended"

@@ -37,10 +37,9 @@ class Sleeper(Value):
 
 
 class Wake(Step):
-    """Bring a host up. Predicts a fresh boot: nothing runs, nothing listens, no memory is held.
+    """The waking of a host, into a fresh boot: nothing runs or listens there, no memory is held.
 
-    `checked` says that its accelerators are looked after by a step of their own, and need not be
-    readable yet.
+    `checked` says that another step looks after its accelerators, which need not be readable yet.
     """
 
     ensures: ClassVar[str] = "the host is reachable and usable"
@@ -64,25 +63,26 @@ class Wake(Step):
         return 10.0
 
     def reads(self) -> tuple[AnyFactKey, ...]:
-        """Return power and contact, and all that a fresh boot decides."""
+        """Power and contact, and all that a fresh boot decides."""
         return tuple(self._fresh_boot())
 
     def looks(self, world: Observed) -> tuple[AnyFactKey, ...]:
-        """Return what tells that it is up: the whole boot is looked at before anything else is planned."""
+        """What tells that it is up: all the rest is seen before anything else is planned."""
         _ = world
-        return (POWER(self.host), CONTACT(self.host), *(() if self.checked else (GPU(self.host),)))
+        cards = () if self.checked else (GPU(self.host),)
+        return (POWER(self.host), CONTACT(self.host), *cards)
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
-        """Return nothing: a packet to a host that is up does no harm."""
+        """Nothing: a packet to a host that is up does no harm."""
         _ = world
         return ()
 
     def outcome(self, world: Observed) -> Observed:
-        """Return the world of a fresh boot."""
+        """The world of a fresh boot."""
         return world.predicting(self.kind, self._fresh_boot())
 
     def holds(self, world: Observed) -> bool:
-        """Return whether the host is on and answers, and its accelerators can be read."""
+        """Whether the host is on and answers, and its accelerators can be read."""
         answers = world.value(CONTACT(self.host)) is not None
         usable = self.checked or world.unknown(GPU(self.host)) is None
         return world.power(self.host) == "on" and answers and usable
@@ -96,11 +96,14 @@ class Wake(Step):
             CLAIM(self.host): None,
             ORPHANS(self.host): (),
         }
-        for model in self.models:
-            facts |= {
-                UNIT(self.host, model.model): None,
-                HEALTH(self.host, model.model): Health(phase="absent"),
-                SAVED(self.host, model.model): Saved(),
-                PORT(self.host, model.port): PortState(),
-            }
+        for sleeper in self.models:
+            facts |= self._without(sleeper)
         return facts
+
+    def _without(self, sleeper: Sleeper) -> dict[AnyFactKey, FactValue]:
+        return {
+            UNIT(self.host, sleeper.model): None,
+            HEALTH(self.host, sleeper.model): Health(phase="absent"),
+            SAVED(self.host, sleeper.model): Saved(),
+            PORT(self.host, sleeper.port): PortState(),
+        }
