@@ -9,16 +9,19 @@ import tempfile
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.errors import WriteFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+Change: TypeAlias = "tuple[str, Callable[[], None]]"
+"""What makes a new file like an old one, and the word for what it changes."""
 
 _NO_OTHER_FILE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY}
-"""What a folder answers that takes no file beside this one, or where this file is mounted by
-itself, as containers have it."""
+"""What the system answers where a folder takes no other file, or where a container has mounted this
+file by itself."""
 
 _NO_ATTRIBUTES = {errno.ENOTSUP, errno.ENOSYS}
 _REMEDIES = {
@@ -31,7 +34,7 @@ _REMEDIES = {
 
 
 def remedy(error: Exception) -> str:
-    """Return what to do about a write that the system refused."""
+    """Look up what to do about a write that the system refused."""
     return _REMEDIES.get(getattr(error, "errno", None) or 0, "free space or fix the permissions")
 
 
@@ -48,17 +51,16 @@ def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 
 def rewrite(path: Path, content: bytes) -> tuple[str, ...]:
-    """Replace the content of somebody's file, and keep its owner, group, mode, ACL and labels.
+    """Replace the content of an operator's file, and keep its owner, group, mode, ACL and labels.
 
-    Return what could not be kept.
-
-    A link is followed. A file is overwritten where it is, which a power cut may leave half done,
-    when it has several names, when no other may stand beside it, or when another could not be made
-    alike. Raise WriteFailed.
+    Return what could not be kept; raise WriteFailed. A link is followed. A file is overwritten
+    where it is, which a power cut may leave half done, when it has several names, when no other may
+    stand beside it, or when another could not be made alike.
     """
     try:
         path = Path(os.path.realpath(path, strict=True))
         old, kept = path.stat(), _attributes(path)
+        # A new file would take only one of the names; the others would keep the old content.
         if old.st_nlink > 1:
             _overwrite(path, content)
             return ()
@@ -68,6 +70,19 @@ def rewrite(path: Path, content: bytes) -> tuple[str, ...]:
 
 
 def _rewritten(path: Path, content: bytes, alike: Callable[[int], list[str]]) -> tuple[str, ...]:
+    """Replace a file by one that is just alike, or else overwrite it, or else lose some of that."""
+    if _replaced_by_its_like(path, content, alike):
+        return ()
+    try:
+        _overwrite(path, content)
+    except PermissionError:
+        lost: list[str] = []
+        _replace(path, content, lambda descriptor: lost.extend(alike(descriptor)))
+        return tuple(lost)
+    return ()
+
+
+def _replaced_by_its_like(path: Path, content: bytes, alike: Callable[[int], list[str]]) -> bool:
     def strictly(descriptor: int) -> None:
         if alike(descriptor):
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
@@ -77,15 +92,8 @@ def _rewritten(path: Path, content: bytes, alike: Callable[[int], list[str]]) ->
     except OSError as error:
         if error.errno not in _NO_OTHER_FILE:
             raise
-    else:
-        return ()
-    try:
-        _overwrite(path, content)
-    except PermissionError:
-        lost: list[str] = []
-        _replace(path, content, lambda descriptor: lost.extend(alike(descriptor)))
-        return tuple(lost)
-    return ()
+        return False
+    return True
 
 
 def _replace(path: Path, content: bytes, prepare: Callable[[int], None]) -> None:
@@ -100,7 +108,12 @@ def _replace(path: Path, content: bytes, prepare: Callable[[int], None]) -> None
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    # Until its folder is durable, a power cut may bring the old name back.
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:
@@ -108,7 +121,7 @@ def _replace(path: Path, content: bytes, prepare: Callable[[int], None]) -> None
 
 
 def _overwrite(path: Path, content: bytes) -> None:
-    """Write where the file is; what cannot be written whole is as before, as far as that can be."""
+    """Write where the file is, and put the old content back if not all of it can be written."""
     with path.open("r+b", buffering=0) as file:
         before = file.read()
         try:
@@ -128,27 +141,31 @@ def _fill(descriptor: int, content: bytes) -> None:
 
 
 def _alike(old: os.stat_result, kept: dict[str, bytes], descriptor: int) -> list[str]:
-    """Give a new file what the old one had besides its content.
-
-    Return what that was not allowed for.
-    """
-    new, mine = os.fstat(descriptor), _attributes(descriptor)
-    changes: list[tuple[str, Callable[[], None]]] = []
-    if new.st_uid != old.st_uid:
-        changes.append(("its owner", partial(os.fchown, descriptor, old.st_uid, -1)))
-    if new.st_gid != old.st_gid:
-        changes.append(("its group", partial(os.fchown, descriptor, -1, old.st_gid)))
-    # An ACL comes after the mode, which would move its mask.
-    changes.append(("its mode", partial(os.fchmod, descriptor, stat.S_IMODE(old.st_mode))))
-    changes += [
-        (name, partial(os.removexattr, descriptor, name)) for name in mine.keys() - kept.keys()
-    ]
-    changes += [
-        (name, partial(os.setxattr, descriptor, name, kept[name]))
-        for name in kept
-        if kept[name] != mine.get(name)
+    """Copy to a new file what the old one has besides its content, and list what is refused."""
+    # A change of owner clears bits of the mode, and the mode would move the mask of an ACL.
+    changes: list[Change] = [
+        *_of_owner(old, descriptor),
+        ("its mode", partial(os.fchmod, descriptor, stat.S_IMODE(old.st_mode))),
+        *_of_attributes(kept, descriptor),
     ]
     return [name for name, change in changes if not _done(change)]
+
+
+def _of_owner(old: os.stat_result, descriptor: int) -> Iterator[Change]:
+    new = os.fstat(descriptor)
+    if new.st_uid != old.st_uid:
+        yield "its owner", partial(os.fchown, descriptor, old.st_uid, -1)
+    if new.st_gid != old.st_gid:
+        yield "its group", partial(os.fchown, descriptor, -1, old.st_gid)
+
+
+def _of_attributes(kept: dict[str, bytes], descriptor: int) -> Iterator[Change]:
+    mine = _attributes(descriptor)
+    for name in mine.keys() - kept.keys():
+        yield name, partial(os.removexattr, descriptor, name)
+    for name, value in kept.items():
+        if value != mine.get(name):
+            yield name, partial(os.setxattr, descriptor, name, value)
 
 
 def _done(change: Callable[[], None]) -> bool:
@@ -160,7 +177,7 @@ def _done(change: Callable[[], None]) -> bool:
 
 
 def _attributes(file: Path | int) -> dict[str, bytes]:
-    """Return the extended attributes of a file: ACL, security label, and whatever users put there."""
+    """Read the extended attributes of a file: ACL, security label, and what users put there."""
     try:
         return {name: os.getxattr(file, name) for name in os.listxattr(file)}
     except OSError as error:

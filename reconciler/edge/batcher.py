@@ -22,34 +22,37 @@ class Batch(Generic[Question, Answer]):
 
 
 class Batcher(Generic[Question, Answer]):
-    """Ask at once for all who come before the event loop turns."""
+    """Questions that are collected until the event loop turns, and then asked at once."""
 
     def __init__(
         self, ask: Callable[[Sequence[Question]], Awaitable[tuple[Answer, ...]]], given_up: Answer
     ) -> None:
-        """Take what makes a round trip, and the answer to all when whoever makes it is cancelled."""
+        """Take what makes a round trip, and the answer to all if that is cancelled."""
         self._ask = ask
         self._given_up = given_up
         self._open: Batch[Question, Answer] | None = None
 
     async def ask(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
         """Answer all questions, in order."""
-        mine, first = self._open or Batch[Question, Answer](), self._open is None
-        self._open = mine
-        begin = len(mine.questions)
-        mine.questions += questions
-        if first:
-            await self._go(mine)
+        is_first = self._open is None
+        batch = self._open = self._open or Batch[Question, Answer]()
+        begin = len(batch.questions)
+        batch.questions += questions
+        if is_first:
+            await self._go(batch)
         else:
-            await mine.done.wait()
-        return mine.answers[begin : begin + len(questions)]
+            await batch.done.wait()
+        return batch.answers[begin : begin + len(questions)]
 
-    async def _go(self, mine: Batch[Question, Answer]) -> None:
+    async def _go(self, batch: Batch[Question, Answer]) -> None:
         try:
             await anyio.lowlevel.checkpoint()
             self._open = None
-            mine.answers = await self._ask(mine.questions)
+            batch.answers = await self._ask(batch.questions)
         finally:
-            self._open = None if self._open is mine else self._open
-            mine.answers = mine.answers or (self._given_up,) * len(mine.questions)
-            mine.done.set()
+            # The first may be cancelled at its checkpoint; the others would wait for it for ever,
+            # and those to come would join a batch that is never asked.
+            if self._open is batch:
+                self._open = None
+            batch.answers = batch.answers or (self._given_up,) * len(batch.questions)
+            batch.done.set()

@@ -1,4 +1,4 @@
-"""Certificates: which ones an https server may show, and what to do about one that is not trusted."""
+"""Certificates: what an https server must show, and what to do where it is not trusted."""
 
 from __future__ import annotations
 

@@ -14,26 +14,26 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class SystemClock:
-    """Tell the machine's time."""
+    """The clocks of this machine."""
 
     def wall(self) -> float:
-        """Return wall clock seconds since the epoch."""
+        """Read the wall clock, in seconds since the epoch."""
         return time.time()
 
     def boot(self) -> float:
-        """Return seconds since boot, suspended time included."""
+        """Count the seconds since boot, suspended time included."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def instant(self) -> Instant:
-        """Return now, by both clocks, and in which boot."""
+        """Read both clocks, and which boot this is."""
         return Instant(at=self.wall(), boot_id=_boot_id(), boot=self.boot())
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait, asynchronously."""
         await anyio.sleep(seconds)
 
 
 @cache
 def _boot_id() -> str:
-    """Return which boot this is, which never changes while anybody runs."""
+    # Cached, because no process outlives its boot.
     return BOOT_ID.read_text().strip()

@@ -20,7 +20,7 @@ Addresses: TypeAlias = list[Any]
 
 
 class LookupLoop(asyncio.SelectorEventLoop):
-    """Look up each name in a thread of its own, which nobody waits for in the end."""
+    """An event loop that looks up each name in its own thread, and waits for none at its end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class LookupLoop(asyncio.SelectorEventLoop):
     async def getaddrinfo(
         self, host: bytes | str | None, port: bytes | str | int | None, **how: int
     ) -> Addresses:
-        """Return the addresses of a name; who asks for the same one meanwhile gets the same answer.
+        """Look a name up; the same question while it is under way gets the same answer.
 
         Raise OSError, ValueError or OverflowError.
         """
@@ -42,11 +42,8 @@ class LookupLoop(asyncio.SelectorEventLoop):
         answer = self.create_future()
 
         def work() -> None:
-            try:
-                settle = partial(answer.set_result, look())
-            except (OSError, ValueError, OverflowError) as error:
-                settle = partial(answer.set_exception, error)
-            # It may have ended by now.
+            settle = _looked_up(look, answer)
+            # The loop may be closed by now.
             with suppress(RuntimeError):
                 self.call_soon_threadsafe(settle)
 
@@ -56,5 +53,14 @@ class LookupLoop(asyncio.SelectorEventLoop):
 
     def _ended(self, asked: object, answer: asyncio.Future[Addresses]) -> None:
         del self._under_way[asked]
-        # Where nobody waits any more, nobody is to be told that it failed.
+        # All that asked may have given up; asyncio would then report a failure that none retrieved.
         answer.exception()
+
+
+def _looked_up(
+    look: Callable[[], Addresses], answer: asyncio.Future[Addresses]
+) -> Callable[[], None]:
+    try:
+        return partial(answer.set_result, look())
+    except (OSError, ValueError, OverflowError) as error:
+        return partial(answer.set_exception, error)

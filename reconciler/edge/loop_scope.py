@@ -1,4 +1,4 @@
-"""What lives as long as an event loop: tasks that serve all of its work, and things of which there is one for each key."""
+"""Tasks and things that live as long as an event loop, and serve all of its work."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ Thing = TypeVar("Thing")
 
 
 def report_unretrieved(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Let asyncio say what went wrong unseen, but for a pipe whose reader left: who wrote into it was told.
-
-    Older Pythons, such as that of Debian 12, 3.11.2, print a traceback of each program that ends
-    while it is written to.
-    """
+    """Let asyncio report what was never retrieved, except a pipe whose reader left."""
+    # The writer was told already. Older Pythons, such as that of Debian 12, 3.11.2, print a
+    # traceback for each program that ends while it is written to.
     if not isinstance(context.get("exception"), BrokenPipeError):
         loop.default_exception_handler(context)
 
 
 class LoopScope:
-    """Be entered once in every event loop; cheap where nothing is asked of it."""
+    """A scope that is entered once in every event loop; cheap where nothing is asked of it."""
 
     def __init__(self) -> None:
         self._group: TaskGroup | None = None
@@ -48,10 +46,11 @@ class LoopScope:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End all tasks. What went wrong inside is told as it is, not as part of a group."""
+        """End all tasks."""
         group, self._group = self._group, None
         if group is not None:
             group.cancel_scope.cancel()
+            # Without the error: the group would wrap it, and callers tell errors by their type.
             await group.__aexit__(None, None, None)
 
     def start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -61,7 +60,7 @@ class LoopScope:
         self._group.start_soon(task)
 
     def one(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
-        """Return the thing of a key, which is made when it is first asked for."""
+        """Find the thing of a key, or make it when it is first asked for."""
         if key not in self._things:
             self._things[key] = make()
         thing: Thing = self._things[key]

@@ -1,4 +1,4 @@
-"""Tell systemd how we are: one datagram for each word of sd_notify(3), and nothing where nobody listens."""
+"""Notify systemd of how we are, by one datagram for each word of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class SystemdSupervisor:
-    """Speak to the supervisor that NOTIFY_SOCKET names.
+    """The supervisor that NOTIFY_SOCKET names, if any.
 
     Never raises, never waits: a word that cannot be sent is lost.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """Read NOTIFY_SOCKET (a path, or `@name` for an abstract one), WATCHDOG_USEC and WATCHDOG_PID."""
+        """Read NOTIFY_SOCKET (a path, or `@name` if abstract), WATCHDOG_USEC and WATCHDOG_PID."""
         name = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + name[1:] if name.startswith("@") else name
         self._watchdog = environment.get("WATCHDOG_USEC", "")
@@ -27,30 +27,33 @@ class SystemdSupervisor:
 
     @property
     def watchdog_seconds(self) -> float | None:
-        """Within how many seconds one `alive` must follow another, None when nobody waits for it from this process."""
-        meant = self._address and self._watched == str(os.getpid()) and self._watchdog.isdecimal()
-        return int(self._watchdog) / 1e6 or None if meant else None
+        """Within how many seconds one `alive` must follow another, None without a watchdog."""
+        # A program that we start inherits the variables, and is not the one that is watched.
+        is_watched = self._address and self._watched == str(os.getpid())
+        if not is_watched or not self._watchdog.isdecimal():
+            return None
+        return int(self._watchdog) / 1e6 or None
 
     def ready(self) -> None:
-        """Say that the start, or a reload, is over."""
+        """Announce that the start, or a reload, is over."""
         self._send("READY=1")
 
     def status(self, text: str) -> None:
-        """Say in one line what goes on, for `systemctl status`."""
+        """Describe in one line what goes on, for `systemctl status`."""
         self._send(f"STATUS={' '.join(text.split())}")
 
     def alive(self) -> None:
-        """Say that we still work."""
+        """Feed the watchdog."""
         self._send("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """Say that the files are read again; `ready` ends it."""
-        self._send(
-            f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
-        )
+        """Announce that the files are read again; `ready` ends it."""
+        # systemd tells by the time which of several reloads is over: sd_notify(3).
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={now}")
 
     def stopping(self) -> None:
-        """Say that we are on our way out."""
+        """Announce that we are on our way out."""
         self._send("STOPPING=1")
 
     def _send(self, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Ask the HTTP API of Proxmox VE as the holder of a token, and follow the tasks that it answers with.
+"""Proxmox API: ask it as the holder of a token, and follow the tasks that it answers with.
 
 What goes wrong is in the status line. Up to 501 it is said by the API itself, before anything was
 done; 595 and above come from the node that passes requests on to another. Source: pve-http-server's
@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from reconciler.edge.http import HttpClient
 from reconciler.edge.http_reply import HttpFault
-from reconciler.edge.secret import read
+from reconciler.edge.secret import is_word, read
 from reconciler.errors import Barred, Declined, DriverError
 from reconciler.model.reason import Reason
 from reconciler.model.secret import Secret
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Shape = TypeVar("Shape")
 Refused: TypeAlias = "Callable[[str], Barred]"
-"""Makes the error of a secret that was refused out of a sentence, and may remember that."""
+"""What makes an error of the sentence about a refused secret, and may remember the refusal."""
 
 
 POLL_SECONDS = 0.3
@@ -36,7 +36,7 @@ OK, BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_IMPLEMENTED = 200, 400, 401, 403, 
 
 
 class ProxmoxLogin(NamedTuple):
-    """Where the API is, who asks, and which certificate it shows."""
+    """The address of the API, the token that asks, and the certificate that the API shows."""
 
     address: str
     token: str
@@ -45,7 +45,7 @@ class ProxmoxLogin(NamedTuple):
 
 
 class Patience(NamedTuple):
-    """How many seconds an answer may take, a task, and the beginning of a task that may go on for minutes."""
+    """Seconds for an answer, for a task, and for the beginning of one that may take minutes."""
 
     answer: float = 10.0
     task: float = 20.0
@@ -66,86 +66,77 @@ TASK = TypeAdapter(_Task)
 
 
 class ProxmoxApi:
-    """Ask as the holder of one token.
+    """The API for the holder of one token.
 
-    Made for one occasion, because the secret is read when it is made.
+    It is made for one occasion, because the secret is read when it is made.
     """
 
     def __init__(
         self, login: ProxmoxLogin, showing: Callable[[str], Refused], patience: Patience = PATIENCE
     ) -> None:
-        """Read the secret, which `showing` lets be shown.
+        """Read the secret, of which `showing` knows whether it may be shown to the API.
 
         Raise Declined, or Barred where it was refused a moment ago.
         """
-        secret = read(login.secret)
-        # What is no word would break the request, and the sentence about that would show it.
-        if not secret.isascii() or not secret.isprintable() or " " in secret:
-            raise Declined(
-                f"what is found as the secret of {login.token} is no secret of a token, which is"
-                " one word"
-            )
+        secret = _secret(login)
         self.address, self.token, self.patience = login.address, login.token, patience
         self._refused = showing(secret)
         self._root = f"https://{login.address}/api2/json"
-        authorization = {"Authorization": f"PVEAPIToken={login.token}={secret}"}
-        self._client = HttpClient(
-            headers=authorization, certificate=login.certificate, follows=True
-        )
+        headers = {"Authorization": f"PVEAPIToken={login.token}={secret}"}
+        self._client = HttpClient(headers, certificate=login.certificate, follows=True)
 
     async def get(self, path: str, shape: TypeAdapter[Shape]) -> Shape:
-        """Return what is at a path; raise Declined, because a question that fails did nothing."""
+        """Ask for what is at a path; raise Declined, because a question that fails did nothing."""
         with _nothing_asked():
-            return self._taken(
-                await self._client.get(f"{self._root}/{path}", self.patience.answer), shape
-            )
+            reply = await self._client.get(f"{self._root}/{path}", self.patience.answer)
+            return self._taken(reply, shape)
 
     async def post(self, path: str, form: Mapping[str, str]) -> str:
-        """Return the task, or whatever it is named, that was begun.
+        """Begin something, and return its task, or the name that it is given.
 
-        Raise Declined when nothing was, or DriverError.
+        Raise Declined when nothing was begun, DriverError when that is not known.
         """
+        url, seconds = f"{self._root}/{path}", self.patience.answer
         try:
-            reply = await self._client.send(
-                "POST", f"{self._root}/{path}", form, self.patience.answer
-            )
+            reply = await self._client.send("POST", url, form, seconds)
         except HttpFault as error:
             raise Declined(error.message) if error.unheard else error from error
         return self._taken(reply, NAME) or ""
 
     async def exit_of(self, task: str, seconds: float) -> str:
-        """Return how a task ended, empty while it goes on after so long or nobody can tell."""
-        path = (
-            f"nodes/{task.split(':')[1]}/tasks/{quote(task, safe='')}/status"
-            if task.count(":")
-            else ""
-        )
-        with anyio.move_on_after(seconds if path else 0):
-            while True:
-                try:
-                    seen = await self.get(path, TASK)
-                except DriverError:
-                    return ""
-                if seen.status == "stopped":
-                    return seen.exitstatus or "it ended without a word"
-                await anyio.sleep(POLL_SECONDS)
+        """Wait up to `seconds` for how a task ends; empty if it goes on or cannot be asked."""
+        # UPID:node:...; what is not named so is no task, and has nothing to be asked for.
+        _, is_task, rest = task.partition(":")
+        if not is_task:
+            return ""
+        node = rest.partition(":")[0]
+        with anyio.move_on_after(seconds):
+            return await self._exit_at(f"nodes/{node}/tasks/{quote(task, safe='')}/status")
         return ""
 
-    async def lacks(self, privilege: str, path: str) -> Reason:
-        """Return what this token may not do and how it may, none when it has a privilege.
+    async def _exit_at(self, path: str) -> str:
+        while True:
+            try:
+                seen = await self.get(path, TASK)
+            except DriverError:
+                return ""
+            if seen.status == "stopped":
+                return seen.exitstatus or "it ended without a word"
+            await anyio.sleep(POLL_SECONDS)
 
-        Raise Declined.
+    async def lacks(self, privilege: str, path: str) -> Reason:
+        """Explain that this token lacks a privilege, and how to give it; raise Declined.
+
+        The reason is empty when the token has it.
         """
         held = await self.get(f"access/permissions?path={quote(path, safe='')}", PERMISSIONS)
         if privilege in held.get(path, {}):
             return Reason()
-        return Reason(
-            f"the token {self.token} has no {privilege} at {path} of {self.address}",
-            self._remedy(path),
-        )
+        found = f"the token {self.token} has no {privilege} at {path} of {self.address}"
+        return Reason(found, self._remedy(path))
 
     def _remedy(self, path: str) -> str:
-        """Return how rights are given: a token has at most those of its user."""
+        # A token has at most the rights of its user.
         user = self.token.partition("!")[0]
         return (
             f"it and its user need a role that has it: `pveum acl modify {path} --roles ROLE"
@@ -154,42 +145,51 @@ class ProxmoxApi:
 
     def _taken(self, reply: Reply, shape: TypeAdapter[Shape]) -> Shape:
         if reply.status != OK:
-            raise self._failure(reply.status)(
-                f"{reply.asked} answered {reply.status}"
-                f" {reply.elsewhere or reply.reason or reply.excerpt}{self._hint(reply)}"
-            )
+            raise self._failure(reply)
         content = reply.json()
         try:
             return shape.validate_python(content["data"] if isinstance(content, dict) else content)
         except (KeyError, ValidationError) as error:
-            raise DriverError(
-                f"{reply.asked} answered with {reply.excerpt!r}, which Proxmox VE does not"
-            ) from error
+            said = f"{reply.asked} answered with {reply.excerpt!r}, which Proxmox VE does not"
+            raise DriverError(said) from error
 
-    def _failure(self, status: int) -> Callable[[str], DriverError]:
-        """Return what makes the error of a status out of a sentence."""
-        if status == UNAUTHORIZED:
-            return self._refused
-        if status == FORBIDDEN:
-            return Barred
-        return Declined if BAD_REQUEST <= status <= NOT_IMPLEMENTED else DriverError
+    def _failure(self, reply: Reply) -> DriverError:
+        why = reply.elsewhere or reply.reason or reply.excerpt
+        said = f"{reply.asked} answered {reply.status} {why}{self._hint(reply)}"
+        if reply.status == UNAUTHORIZED:
+            return self._refused(said)
+        if reply.status == FORBIDDEN:
+            return Barred(said)
+        # Said by the API itself, before anything was done.
+        if BAD_REQUEST <= reply.status <= NOT_IMPLEMENTED:
+            return Declined(said)
+        return DriverError(said)
 
     def _hint(self, reply: Reply) -> str:
         user, _, name = self.token.partition("!")
-        hints = {
-            BAD_REQUEST: f" ({reply.excerpt})",
-            UNAUTHORIZED: (
+        if reply.status == BAD_REQUEST:
+            return f" ({reply.excerpt})"
+        if reply.status == UNAUTHORIZED:
+            return (
                 "; `token:` and `secret:` are in the power of the host in the inventory, and"
                 f" `pveum user token list {user}` on a node shows whether there is a {name}"
-            ),
-            FORBIDDEN: f"; {self._remedy('PATH')}",
-        }
-        return hints.get(reply.status, "")
+            )
+        return f"; {self._remedy('PATH')}" if reply.status == FORBIDDEN else ""
+
+
+def _secret(login: ProxmoxLogin) -> str:
+    secret = read(login.secret)
+    if secret and not is_word(secret):
+        raise Declined(
+            f"what is found as the secret of {login.token} is no secret of a token, which is"
+            " one word"
+        )
+    return secret
 
 
 @contextmanager
 def _nothing_asked() -> Iterator[None]:
-    """Say of what goes wrong here that nothing comes of it later."""
+    """Turn what goes wrong here into Declined, because nothing comes of it later."""
     try:
         yield
     except Declined:
@@ -199,5 +199,5 @@ def _nothing_asked() -> Iterator[None]:
 
 
 def failed(exit_status: str) -> bool:
-    """Return whether a task that ended so did not do what it was to do; warnings are no failure."""
+    """Whether a task that ended so did not do its work; warnings are no failure."""
     return exit_status not in {"", "OK"} and not exit_status.startswith("WARNINGS")

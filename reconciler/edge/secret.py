@@ -17,48 +17,59 @@ CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 
 def read(secret: Secret) -> str:
-    """Return what a reference leads to; raise Declined, because nothing is begun without it."""
+    """Read what a reference leads to; raise Declined, because nothing is begun without it."""
     match secret:
         case FromEnv(from_env=name):
-            value = os.environ.get(name)
-            if not value:
-                raise Declined(
-                    f"the secret should be in the environment variable {name}, which is not set"
-                    " here"
-                )
-            return value
+            return _variable(name)
         case FromFile(from_file=path):
             return _content(Path(path))
         case FromCredential(from_credential=name):
-            folder = os.environ.get(CREDENTIALS)
-            if not folder:
-                raise Declined(
-                    f"the credential {name} is given by systemd alone:"
-                    f" `LoadCredential={name}:/path` in its unit"
-                )
-            return _content(Path(folder) / name)
+            return _content(_credential(name))
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise Declined(
+            f"the secret should be in the environment variable {name}, which is not set here"
+        )
+    return value
+
+
+def _credential(name: str) -> Path:
+    folder = os.environ.get(CREDENTIALS)
+    if not folder:
+        raise Declined(
+            f"the credential {name} is given by systemd alone:"
+            f" `LoadCredential={name}:/path` in its unit"
+        )
+    return Path(folder) / name
 
 
 def read_word(secret: Secret) -> str:
-    """Return a secret that is one word, fit for a header and for a variable.
+    """Read a secret that is one word, fit for a header and for a variable; raise Declined.
 
-    Of a file of several, the first. Raise Declined.
-
-    What is no word would break what it is put into, and the sentence about that would show it.
+    A file may have several, one a line; the first is taken.
     """
-    word = next(iter(read(secret).split("\n")), "").rstrip("\r")
-    if not word or not word.isascii() or not word.isprintable() or " " in word:
+    word = read(secret).split("\n")[0].rstrip("\r")
+    if not is_word(word):
         raise Declined(f"what is in {where(secret)} is no key, which is one word")
     return word
 
 
+def is_word(text: str) -> bool:
+    """Whether a text is one word of ASCII."""
+    # Anything else would break what it is put into, and the sentence about that would show it.
+    return text != "" and text.isascii() and text.isprintable() and " " not in text
+
+
 def read_words(secrets: Mapping[str, Secret]) -> dict[str, str]:
-    """Return secrets by the names of the variables that they are for; raise Declined."""
+    """Read secrets by the names of the variables that they are for; raise Declined."""
     return {name: read_word(secret) for name, secret in secrets.items()}
 
 
 def problem(secrets: Mapping[str, Secret]) -> str:
-    """Return why secrets cannot be had now, empty when they can."""
+    """Explain why secrets cannot be had now, if they cannot."""
     try:
         read_words(secrets)
     except Declined as error:
@@ -69,6 +80,7 @@ def problem(secrets: Mapping[str, Secret]) -> str:
 def _content(path: Path) -> str:
     try:
         with path.open("rb") as file:
+            # No whole file: the path may be that of a model, or of a device without an end.
             content = file.read(LIMIT + 1)
     except OSError as error:
         raise Declined(f"the secret in {path} cannot be read: {error.strerror}") from error

@@ -31,7 +31,7 @@ REMEDIES = {
 
 
 def complaint(to: Destination, words: str, silence: str) -> str:
-    """Put into a sentence why a machine cannot be reached; `silence` is for when nothing was said."""
+    """Put into a sentence why a machine cannot be reached; `silence` stands for no words at all."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     what = lines[-1].rstrip(".") if lines else silence
     over = f"{to.name} cannot be reached over ssh: {what}"

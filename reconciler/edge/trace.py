@@ -1,4 +1,4 @@
-"""Keep the traceback of what nobody expected in a file, for whoever fixes the program: people are told its name."""
+"""Traces of unforeseen errors: the traceback is kept in a file, whose name people are told."""
 
 from __future__ import annotations
 
@@ -20,45 +20,46 @@ LONGEST = 200
 
 
 def told(folders: Iterable[Path], error: BaseException) -> str:
-    """Return what an error says, and the file with its traceback: in the first of some folders that takes it."""
-    first = _first(error)
-    said = " ".join(f"{type(first).__name__}: {first}".split())[:LONGEST].rstrip(": ")
+    """Put an error into a sentence, and its traceback into the first folder that takes it."""
     file = next((one for folder in folders if (one := write(folder, error))), None)
-    return f"{said}; its traceback {f'is in {file}' if file else 'could not be written'}"
+    place = f"is in {file}" if file else "could not be written"
+    return f"{_words(error)}; its traceback {place}"
+
+
+def _words(error: BaseException) -> str:
+    # A group says nothing itself: of what several tasks raised, the first is shown.
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST].rstrip(": ")
 
 
 def write(folder: Path, error: BaseException) -> Path | None:
     """Write the traceback of an error where only its owner reads it, and return the file.
 
-    None where nothing can be written.
-
-    The same traceback is the same file, so what goes wrong with every look fills no disk.
+    None where it cannot be written.
     """
     content = "".join(traceback.format_exception(error)).encode("utf-8", "replace")[-LARGEST:]
+    # The same traceback is the same file, so what goes wrong with every look fills no disk.
     path = folder / f"{sha256(content).hexdigest()[:12]}.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb"
-        ) as file:
-            file.write(content)
+        _write_private(path, content)
     except OSError:
         return None
     _forget(folder)
     return path
 
 
-def _first(error: BaseException) -> BaseException:
-    """Return what says something: of what several tasks raised, the first."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _write_private(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
 
 
 def _forget(folder: Path) -> None:
-    """Remove the oldest tracebacks beyond those that are kept; another process may be at it too."""
+    """Remove the oldest tracebacks beyond those that are kept."""
+    # Another process may be at it too.
     with suppress(OSError):
-        for old in sorted(folder.glob("*.txt"), key=lambda path: path.stat().st_mtime_ns)[
-            :-KEPT_FILES
-        ]:
+        by_age = sorted(folder.glob("*.txt"), key=lambda path: path.stat().st_mtime_ns)
+        for old in by_age[:-KEPT_FILES]:
             old.unlink()
