@@ -87,7 +87,8 @@ class Interpreter:
     async def exchange(self, request: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
         """Send one request and return its answer; raise DriverError when there is none in time."""
         self._next += 1
-        number, answered, answer = self._next, anyio.Event(), dict[str, JsonValue]()
+        number, answered = self._next, anyio.Event()
+        answer: dict[str, JsonValue] = {}
         self._waiting[number] = (answered, answer)
         try:
             with anyio.fail_after(seconds):
