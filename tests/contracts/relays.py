@@ -17,8 +17,9 @@ from reconciler.edge.proxmox_api import Patience
 from reconciler.errors import DriverError
 from tests.contracts.hosts import here
 from tests.contracts.power import HOST, NOTHING, REFERENCE, Bench
-from tests.rigs import ipmi, plugs, redfish
+from tests.rigs import ipmi, plug_server, plugs, redfish
 from tests.rigs import proxmox as pve
+from tests.rigs import proxmox_server as pve_server
 
 CIPHER = 3
 """The best that ipmi_sim knows; it does not say so, and ipmitool waits a second for that."""
@@ -158,7 +159,7 @@ class Proxmox(Bench):
     @contextmanager
     def stand(self, folder: Path) -> Iterator[None]:
         guests = [pve.Guest(100, HOST), pve.Guest(101, HOST, "lxc")]
-        with pve.serving(pve.Cluster(self.rig, guests, [HOST]), folder) as stand:
+        with pve_server.serving(pve.Cluster(self.rig, guests, [HOST]), folder) as stand:
             self.cluster = stand.cluster
             self.written |= {"address": stand.address, "certificate": str(stand.certificate)}
             self.at(f"Proxmox at {stand.address} says")
@@ -289,7 +290,7 @@ class Plug(Bench):
         self.served.password = self.secret
         self.served.load = lambda: DOWN_WATTS if self.rig.state(HOST) == "off" else UP_WATTS
         self.served.switched = lambda on: self.rig.on(HOST) if on else self.rig.cut(HOST)
-        with plugs.serving(self.served):
+        with plug_server.serving(self.served):
             self.written["address"] = self.served.address
             entity = f"{self.written['entity']} at " if "entity" in self.written else ""
             said = f"the plug {entity}{self.served.address} gives"

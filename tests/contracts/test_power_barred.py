@@ -20,7 +20,7 @@ from reconciler.errors import Barred
 from reconciler.model.facts import Known, Unknown
 from tests.contracts.hosts import here
 from tests.needs import program
-from tests.rigs import ipmi, plugs, proxmox, redfish
+from tests.rigs import ipmi, plug_server, plugs, proxmox, proxmox_server, redfish
 from tests.rigs.hostrig.client import Rig, plugged
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Refusing(NamedTuple):
 def plug(_folder: Path, _rig: Rig, dialect: str) -> Iterator[Refusing]:
     served = plugs.DIALECTS[dialect]()
     served.password = RIGHT
-    with plugs.serving(served):
+    with plug_server.serving(served):
         named = (
             {"address": f"http://{served.address}", "entity": "switch.gpu1"}
             if dialect == "homeassistant"
@@ -100,11 +100,11 @@ def old_bmc(folder: Path, rig: Rig, _dialect: str) -> Iterator[Refusing]:
 def guest(folder: Path, rig: Rig, _dialect: str) -> Iterator[Refusing]:
     folder.mkdir()
     cluster = proxmox.Cluster(rig, [proxmox.Guest(GUEST, HOST)], [])
-    with proxmox.serving(cluster, folder) as stand:
+    with proxmox_server.serving(cluster, folder) as stand:
         yield Refusing(guest_options(stand), lambda: len(cluster.asked))
 
 
-def guest_options(stand: proxmox.Stand) -> dict[str, Any]:
+def guest_options(stand: proxmox_server.Stand) -> dict[str, Any]:
     token = {"token": f"{proxmox.USER}!{proxmox.TOKEN}", "secret": {"from_env": "SECRET"}}
     return {
         **token,
@@ -180,7 +180,7 @@ async def test_a_token_that_may_only_look_at_a_guest_is_barred_from_starting_it_
     monkeypatch.setenv("SECRET", proxmox.SECRET)
     cluster = proxmox.Cluster(rig, [proxmox.Guest(GUEST, HOST)], [])
     cluster.privileges[f"/vms/{GUEST}"] = {"VM.Audit"}
-    with proxmox.serving(cluster, tmp_path) as stand:
+    with proxmox_server.serving(cluster, tmp_path) as stand:
         looking = proxmox_driver.Driver(
             proxmox_driver.Options.model_validate(guest_options(stand)), reach
         )

@@ -23,7 +23,8 @@ from reconciler.errors import Declined, DriverError
 from reconciler.model.facts import Unknown
 from tests.contracts.power import said
 from tests.rigs.hostrig.client import plugged
-from tests.rigs.proxmox import LOCAL, SECRET, TOKEN, USER, Cluster, Guest, Stand, serving
+from tests.rigs.proxmox import LOCAL, SECRET, TOKEN, USER, Cluster, Guest
+from tests.rigs.proxmox_server import Stand, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engine import free_port
-from tests.rigs import plugs, proxmox, redfish
+from tests.rigs import plug_server, plugs, proxmox, proxmox_server, redfish
 from tests.rigs.hostrig.client import Rig
 
 UP_WATTS, DOWN_WATTS = 85.0, 2.0
@@ -35,7 +35,7 @@ def plug(rig: Rig, host: str, lag: float) -> Iterator[dict[str, Any]]:
     thread = threading.Thread(target=follow)
     thread.start()
     try:
-        with plugs.serving(made):
+        with plug_server.serving(made):
             yield {"kind": "plug", "dialect": "tasmota", "address": made.address}
     finally:
         over.set()
@@ -88,7 +88,7 @@ def guest(folder: Path, rig: Rig, host: str, **fails: str) -> Iterator[dict[str,
     folder.mkdir()
     cluster = proxmox.Cluster(rig, [proxmox.Guest(GUEST, host)], [])
     cluster.faults.fails = fails
-    with proxmox.serving(cluster, folder) as stand:
+    with proxmox_server.serving(cluster, folder) as stand:
         token = f"{proxmox.USER}!{proxmox.TOKEN}"
         yield {
             "kind": "proxmox", "address": stand.address, "token": token,

@@ -1,5 +1,4 @@
-"""The part of the Proxmox VE API that is about power, over TLS, in front of a rig's hosts, with
-what goes wrong there.
+"""A Proxmox VE cluster in front of a rig's hosts: what its API does about power, and faults.
 
 A small cluster: node pve1, whose API it is, has the guests; other nodes are hosts of the rig
 themselves. Long work runs on behind its UPID, and the words of errors are in the status line. It
@@ -8,25 +7,17 @@ follows qemu-server's Qemu.pm and pve-manager's Nodes.pm.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import ssl
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from tests.needs import program
 from tests.rigs.hostrig.client import Rig
 from tests.rigs.hostrig.programs import RigError
-from tests.served import served
 
 LOCAL = "pve1"
 USER, TOKEN, SECRET = "reconciler@pve", "power", "d3b07384-d9a7-4c3b-8f1e-5a1c0ffee000"
@@ -41,7 +32,7 @@ Form = Mapping[str, str]
 
 
 class Refused(Exception):
-    """Say with which status line a request is refused."""
+    """A refusal of a request, with its status line."""
 
     def __init__(self, status: int, reason: str, errors: dict[str, str] | None = None) -> None:
         super().__init__(reason)
@@ -49,7 +40,7 @@ class Refused(Exception):
 
 
 class Request(NamedTuple):
-    """Hold what came in."""
+    """A request as it came in."""
 
     method: str
     path: str
@@ -59,9 +50,7 @@ class Request(NamedTuple):
 
 @dataclass
 class Guest:
-    """A guest of pve1, which is a host of the rig. What it is told to do waits for `lock`, as
-    there.
-    """
+    """A guest of pve1, which is a host of the rig; orders wait for `lock`, as they do there."""
 
     number: int
     host: str
@@ -78,9 +67,7 @@ class Guest:
 
 @dataclass
 class Faults:
-    """What goes wrong: `fails` ends a task of a verb so, after it was accepted; a task of `slow`
-    waits until it is set.
-    """
+    """What goes wrong: `fails` ends an accepted task of a verb so; tasks wait for `slow`."""
 
     fails: dict[str, str] = field(default_factory=dict)
     slow: threading.Event = field(default_factory=threading.Event)
@@ -90,7 +77,7 @@ class Faults:
 
 
 class Cluster:
-    """Be what the API speaks for. `privileges` are those of the token, by path."""
+    """What the API speaks for; `privileges` are those of the token, by path."""
 
     def __init__(self, rig: Rig, guests: list[Guest], nodes: list[str]) -> None:
         self.rig = rig
@@ -115,9 +102,7 @@ class Cluster:
         )
 
     def calm(self) -> None:
-        """Heal everything, let every task come to its end, and have every host off, with nothing
-        counted or asked.
-        """
+        """Heal everything, end every task, switch every host off, and forget what was asked."""
         self.over.set()
         self.faults.slow.set()
         self.heal()
@@ -312,7 +297,8 @@ class Cluster:
     def task(self, kind: str, guest: Guest, work: Callable[[], None]) -> str:
         """Begin long work, and return its UPID."""
         process, now = f"{os.getpid():08X}", time.time()
-        upid = f"UPID:{LOCAL}:{process}:{len(self.tasks):08X}:{int(now):08X}:{kind}:{guest.number}:{USER}!{TOKEN}:"
+        begun = f"{process}:{len(self.tasks):08X}:{int(now):08X}"
+        upid = f"UPID:{LOCAL}:{begun}:{kind}:{guest.number}:{USER}!{TOKEN}:"
         self.tasks[upid] = {
             "upid": upid,
             "node": LOCAL,
@@ -357,90 +343,3 @@ ROUTES: list[tuple[str, str, Callable[..., object]]] = [
     ("POST", rf"nodes/{LOCAL}/(qemu|lxc)/(\d+)/status/({'|'.join(VERBS)})", Cluster.act),
     ("GET", r"nodes/(\w+)/tasks/([^/]+)/status", Cluster.ending),
 ]
-
-
-class Stand(NamedTuple):
-    """Say where the API is, and which certificate it shows."""
-
-    cluster: Cluster
-    address: str
-    certificate: Path
-
-
-@contextmanager
-def serving(cluster: Cluster, folder: Path) -> Iterator[Stand]:
-    """Serve the API of a cluster with a certificate that nobody else signed."""
-    certificate, key = folder / "pve-ssl.pem", folder / "pve-ssl.key"
-    words = [
-        "-subj",
-        f"/CN={LOCAL}.lan",
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-days",
-        "2",
-        "-nodes",
-    ]
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    made = [
-        program("openssl"),
-        "req",
-        "-x509",
-        *curve,
-        *words,
-        "-keyout",
-        str(key),
-        "-out",
-        str(certificate),
-    ]
-    subprocess.run(made, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server = _Server(cluster, context)
-    with served(server):
-        try:
-            yield Stand(cluster, f"127.0.0.1:{server.server_address[1]}", certificate)
-        finally:
-            cluster.over.set()
-            cluster.faults.slow.set()
-
-
-class _Server(ThreadingHTTPServer):
-    def __init__(self, cluster: Cluster, context: ssl.SSLContext) -> None:
-        super().__init__(("127.0.0.1", 0), _Exchange)
-        self.cluster = cluster
-        self.socket = context.wrap_socket(self.socket, server_side=True)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that hang up."""
-
-
-class _Exchange(BaseHTTPRequestHandler):
-    server: _Server
-
-    def exchange(self) -> None:
-        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        form = dict(parse_qsl(content.decode()))
-        path = self.path.removeprefix("/api2/json/")
-        try:
-            request = Request(self.command, path, form, self.headers.get("Authorization", ""))
-            self.reply(200, None, {"data": self.server.cluster.answer(request)})
-        except Refused as refused:
-            errors = {} if refused.errors is None else {"errors": refused.errors}
-            self.reply(refused.status, refused.reason, {"data": None, **errors})
-
-    def do_GET(self) -> None:
-        self.exchange()
-
-    def do_POST(self) -> None:
-        self.exchange()
-
-    def reply(self, status: int, reason: str | None, content: object) -> None:
-        sent = json.dumps(content).encode()
-        self.send_response(status, reason)
-        self.send_header("Content-Type", "application/json;charset=UTF-8")
-        self.send_header("Content-Length", str(len(sent)))
-        self.end_headers()
-        self.wfile.write(sent)
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
