@@ -15,7 +15,8 @@ from reconciler.errors import ReconcilerError
 from reconciler.steps.plan import STEPS
 from tests.rules.tree import PACKAGE, ROOT, Module, modules
 
-GIVES_REASONS = {"Condition", "Quarantine", "RunClosed"}
+GIVES_REASONS = {"Condition", "Quarantine", "RunClosed", "_readiness", "_true"}
+"""Types that have a reason, and the functions that make a condition for core/report/conditions."""
 
 
 def tree(error: type[ReconcilerError]) -> list[type[ReconcilerError]]:

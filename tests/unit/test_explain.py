@@ -9,9 +9,10 @@ import pytest
 
 from reconciler.core.report.explain import of_host, of_model, of_reason, of_run, of_step
 from reconciler.edge.error_pages import reasons
+from reconciler.loop.survey import HostSurvey
 from reconciler.model.explanation import Explanation
 from reconciler.model.facts import Weights
-from reconciler.model.gpu import GIB
+from reconciler.model.gpu import GIB, Card
 from reconciler.steps.plan import STEPS
 from tests.casefile import (
     FOLDER,
@@ -32,13 +33,13 @@ def says(explanation: Explanation) -> dict[str, str]:
     return {fact.about: fact.says for fact in explanation.facts}
 
 
+def a_looked(model: ModelGiven | None = None, **given: Any) -> HostSurvey:
+    wanted = WantedGiven(active=("a",), models={"a": model or ModelGiven()})
+    return looked(Case(says="", wanted=wanted, given=Given(**given)))
+
+
 def model_a(*, model: ModelGiven | None = None, **given: Any) -> dict[str, str]:
-    case = Case(
-        says="",
-        wanted=WantedGiven(active=("a",), models={"a": model or ModelGiven()}),
-        given=Given(**given),
-    )
-    seen = looked(case)
+    seen = a_looked(model, **given)
     return says(of_model(seen.slice, seen.slice.models[0], seen.observed, seen.hints, seen.plan))
 
 
@@ -74,7 +75,10 @@ def test_memory_says_whether_it_is_written_or_estimated_or_not_known() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"model": ModelGiven(conversations="drop")}, "not kept: it says `conversations: drop`"),
+        (
+            {"model": ModelGiven(conversations="drop")},
+            "not kept: its definition says `conversations: drop`",
+        ),
         (
             {"model": ModelGiven(engine_keeps=False)},
             "not kept: the engine llamacpp cannot save them",
@@ -136,6 +140,19 @@ def test_a_host_is_told_with_last_good_what_failed_and_what_would_come() -> None
     )
     assert told["next"].startswith("nothing: quarantined since run 3")
     assert told["Stalled True"] == "AwaitHealthyFailed: out of memory"
+
+
+def test_a_host_whose_cards_can_be_read_says_what_is_free_on_them() -> None:
+    seen = a_looked(gpu=(Card(total=2 * GIB, free=GIB),))
+    told = says(of_host(seen.slice, seen.observed, seen.hints, seen.plan))
+    assert told["memory"].startswith("1.0 GiB are free")
+
+
+def test_models_that_are_not_managed_are_said_to_be_so() -> None:
+    assert says(host_of("active_not_managed"))["wanted"].endswith(", models are not managed")
+    seen = looked(read(FOLDER / "active_not_managed.yaml"))
+    told = of_model(seen.slice, seen.slice.models[0], seen.observed, seen.hints, seen.plan)
+    assert says(told)["wanted"] == "its host's models are not managed"
 
 
 def test_a_host_whose_run_was_cut_short_says_in_which_step() -> None:

@@ -243,7 +243,7 @@ def test_device_nodes_that_may_not_be_used_are_named_with_the_group() -> None:
     found = seen(nodes=(*nodes, DeviceNode(path="/dev/c", usable=False, group="root")))
     assert [one.fix for one in found] == [
         "`sudo usermod -aG render ann`, then log in again",
-        "`ls -l /dev/c` shows who may; a rule of udev lets others",
+        "`ls -l /dev/c` shows who may; a udev rule lets others in",
         "`sudo usermod -aG video ann`, then log in again",
     ]
 

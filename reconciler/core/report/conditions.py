@@ -1,9 +1,9 @@
-"""Conditions: is a host or model as wanted, is somebody at it, is it stuck, has it strayed.
-
-Each with a reason.
-"""
+"""Conditions: is a host or model as wanted, is it on hold, is it stuck, has it strayed; and why."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
 
 from reconciler.core import phrases
 from reconciler.core.recovery import Hints
@@ -16,9 +16,11 @@ from reconciler.steps.plan import HostPlan
 from reconciler.steps.start import Start
 from reconciler.steps.stop import Stop
 
+Truth: TypeAlias = Literal["True", "False", "Unknown"]
+
 SERVES = {"ready", "sleeping"}
 LEFT = (
-    "what desired.yaml says was left by `reconciler rollback`; write there what is to stay, or"
+    "what desired.yaml says was left by `reconciler rollback`; write there what should stay, or"
     " `reconciler retry`"
 )
 
@@ -28,191 +30,168 @@ FAILED = (
 
 
 def host_conditions(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
-    """Return the conditions of a host: Ready always, the others when they are so."""
-    found = [_ready(hints, plan), *_drifted(hints, plan)]
-    run, failure, held = hints.open_run, hints.quarantine, hints.held
-    if run:
-        message = f"run {run.seq} was opened and has not ended"
-        found.append(
-            Condition(
-                type="Reconciling", status="True", reason="RunOpen", message=message, since=run.at
-            )
-        )
-    if held:
-        found.append(
-            Condition(
-                type="Held",
-                status="True",
-                reason="Held",
-                message=phrases.held(held.hold),
-                since=held.since.at,
-            )
-        )
-    if failure and not left_by_rollback(hints):
-        found.append(
-            Condition(
-                type="Stalled",
-                status="True",
-                reason=failure.reason,
-                message=failure.message,
-                since=failure.since.at,
-            )
-        )
-    return tuple(
-        condition.model_copy(update={"observed_generation": hints.judged_generation})
-        for condition in found
+    """Ready always and first, the others only while they hold."""
+    found = (
+        _ready(hints, plan),
+        *_drifted(hints, plan),
+        *_reconciling(hints),
+        *_held(hints),
+        *_stalled(hints),
     )
+    judged = {"observed_generation": hints.judged_generation}
+    return tuple(condition.model_copy(update=judged) for condition in found)
 
 
 def left_by_rollback(hints: Hints) -> bool:
-    """Return whether a wish was not left because it failed: a person went back from it."""
+    """Whether the wish is left alone because a person went back from it, not because it failed."""
     return hints.quarantine is not None and phrases.is_left(hints.quarantine)
 
 
-def _quarantined(hints: Hints, plan: HostPlan) -> Condition | None:
-    """Return that what failed, or was left, keeps the wish away now.
+def _reconciling(hints: Hints) -> Iterator[Condition]:
+    run = hints.open_run
+    if run:
+        message = f"run {run.seq} was opened and has not ended"
+        yield _true("Reconciling", reason="RunOpen", message=message, since=run.at)
 
-    Why it failed is said by Stalled.
-    """
+
+def _held(hints: Hints) -> Iterator[Condition]:
+    if hints.held:
+        yield _true(
+            "Held", reason="Held", message=phrases.held(hints.held.hold), since=hints.held.since.at
+        )
+
+
+def _stalled(hints: Hints) -> Iterator[Condition]:
+    failure = hints.quarantine
+    # Going back by choice is no failure: Ready says RolledBack, and there is nothing to fix.
+    if failure and not left_by_rollback(hints):
+        yield _true(
+            "Stalled", reason=failure.reason, message=failure.message, since=failure.since.at
+        )
+
+
+def _ready(hints: Hints, plan: HostPlan) -> Condition:
+    if hints.held:
+        held = _readiness("False", reason="Held", message=plan.headline)
+        return held.model_copy(update={"since": hints.held.since.at})
+    # In this order: what keeps the wish away as a whole says more than what a plan would still do.
+    found = _quarantined(plan) or _obstructed(plan) or _outstanding(hints, plan)
+    return found.model_copy(update={"since": hints.judged_at})
+
+
+def _quarantined(plan: HostPlan) -> Condition | None:
+    """Tell what keeps the wish away now; Stalled has why it failed."""
     failure = plan.cause
     if not isinstance(failure, Quarantine):
         return None
     if phrases.is_left(failure):
-        return Condition(
-            type="Ready", status="False", reason="RolledBack", message=LEFT, since=hints.judged_at
-        )
+        return _readiness("False", reason="RolledBack", message=LEFT)
+    # The plan refuses with the failure in full, which Stalled says already: once is enough.
     others = (reason for reason in plan.refusals if reason != phrases.quarantined(failure))
     message = "; ".join((FAILED.format(run=failure.run), *others))
-    return Condition(
-        type="Ready", status="False", reason="Quarantined", message=message, since=hints.judged_at
-    )
+    return _readiness("False", reason="Quarantined", message=message)
 
 
-def _ready(hints: Hints, plan: HostPlan) -> Condition:
-    since = hints.judged_at
-    if hints.held:
-        return Condition(
-            type="Ready",
-            status="False",
-            reason="Held",
-            message=plan.headline,
-            since=hints.held.since.at,
-        )
-    quarantined = _quarantined(hints, plan)
-    if quarantined:
-        return quarantined
+def _obstructed(plan: HostPlan) -> Condition | None:
     if plan.unmet and not plan.steps:
-        message = "; ".join(plan.refusals or plan.unmet)
-        return Condition(type="Ready", status="False", reason="Unmet", message=message, since=since)
+        return _readiness("False", reason="Unmet", message="; ".join(plan.refusals or plan.unmet))
     if plan.refusals:
-        return Condition(
-            type="Ready",
-            status="Unknown",
-            reason="Refused",
-            message="; ".join(plan.refusals),
-            since=since,
-        )
+        return _readiness("Unknown", reason="Refused", message="; ".join(plan.refusals))
+    return None
+
+
+def _outstanding(hints: Hints, plan: HostPlan) -> Condition:
     if plan.steps:
-        message = "; ".join(
-            [plan.headline, *(f"{name} served before, and is gone" for name in _gone(hints, plan))]
-        )
-        return Condition(
-            type="Ready", status="False", reason="ChangesPending", message=message, since=since
+        gone = (f"{name} served before, and is gone" for name in _gone(hints, plan))
+        return _readiness(
+            "False", reason="ChangesPending", message="; ".join([plan.headline, *gone])
         )
     if _drifted(hints, plan):
-        return Condition(
-            type="Ready", status="False", reason="SwitchedOn", message=plan.headline, since=since
-        )
-    return Condition(
-        type="Ready", status="True", reason="InSync", message=plan.headline, since=since
-    )
+        return _readiness("False", reason="SwitchedOn", message=plan.headline)
+    return _readiness("True", reason="InSync", message=plan.headline)
 
 
 def _gone(hints: Hints, plan: HostPlan) -> list[str]:
-    """Return the models that are to be started though they were part of what last served, and nobody here stops them."""
-    served = (hints.last_good.active if hints.last_good else None) or ()
+    """List the models that are started again although no step of the plan stops them."""
     steps = [planned.step for planned in plan.steps]
     stopped = {step.model for step in steps if isinstance(step, Stop)}
-    return [
-        step.model
-        for step in steps
-        if isinstance(step, Start) and step.model in {*served} - stopped
-    ]
+    ended = _served_last(hints) - stopped
+    return [step.model for step in steps if isinstance(step, Start) and step.model in ended]
+
+
+def _served_last(hints: Hints) -> set[str]:
+    return set((hints.last_good.active if hints.last_good else None) or ())
 
 
 def _drifted(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
-    """Return that the power of a host is not as wanted, and is left as it is."""
+    """Tell where the power of a host is not as wanted, and is left as it is."""
     causes = (one.cause for one in plan.ignored if one.subject == "power")
     return tuple(
-        Condition(
-            type="Drifted", status="True", reason="SwitchedOn", message=cause, since=hints.judged_at
-        )
+        _true("Drifted", reason="SwitchedOn", message=cause, since=hints.judged_at)
         for cause in causes
     )
 
 
 def model_conditions(slice_: Slice, model: ModelSpec, observed: Observed) -> tuple[Condition, ...]:
-    """Return the conditions of a model: Ready always, Drifted when it is not what the file says."""
+    """Ready always and first, Drifted while the model is not what the files say."""
     unit_key, health_key = UNIT(slice_.host.name, model.name), HEALTH(slice_.host.name, model.name)
     unknown = observed.unknown(unit_key) or observed.unknown(health_key)
     if unknown:
-        return (
-            Condition(type="Ready", status="Unknown", reason="NotSeen", message=unknown.reason),
-        )
+        # Whether it has strayed is as unknown as whether it runs: Drifted would be a guess.
+        return (_readiness("Unknown", reason="NotSeen", message=unknown.reason),)
     unit = observed.value(unit_key)
-    health = observed.value(health_key) or Health(phase="absent")
-    drift = _drift(slice_, model, unit)
+    strayed = _strayed(slice_, model, unit)
     if unit is None:
-        return (Condition(type="Ready", status="False", reason="NotRunning"), *drift)
+        return (_readiness("False", reason="NotRunning"), *strayed)
+    health = observed.value(health_key) or Health(phase="absent")
+    return (*_of_health(health), *strayed)
+
+
+def _of_health(health: Health) -> tuple[Condition, ...]:
     if health.phase in SERVES:
         message = "; ".join(filter(None, (health.message, *health.notes)))
-        return (Condition(type="Ready", status="True", reason="Serving", message=message), *drift)
+        return (_readiness("True", reason="Serving", message=message),)
+    # What answers is alive whatever it says (ADR 0018): of an engine that refuses us, or that is
+    # not understood, it is not known whether it serves.
     if health.phase == "locked":
-        return (
-            Condition(type="Ready", status="Unknown", reason="Locked", message=health.message),
-            *drift,
-        )
+        return (_readiness("Unknown", reason="Locked", message=health.message),)
     if health.phase == "unclear":
-        return (
-            Condition(type="Ready", status="Unknown", reason="Unclear", message=health.message),
-            *drift,
-        )
+        return (_readiness("Unknown", reason="Unclear", message=health.message),)
     if health.phase == "other":
-        strayed = Condition(
-            type="Drifted", status="True", reason="OtherModel", message=str(health.reason)
-        )
-        return (
-            Condition(
-                type="Ready", status="False", reason="OtherModel", message=str(health.reason)
-            ),
-            strayed,
-            *drift,
-        )
+        return _other_model(str(health.reason))
+    return (_readiness("False", reason="NotServing", message=phrases.said(health)),)
+
+
+def _other_model(said: str) -> tuple[Condition, ...]:
     return (
-        Condition(type="Ready", status="False", reason="NotServing", message=phrases.said(health)),
-        *drift,
+        _readiness("False", reason="OtherModel", message=said),
+        _true("Drifted", reason="OtherModel", message=said),
     )
 
 
-def _drift(slice_: Slice, model: ModelSpec, unit: Unit | None) -> tuple[Condition, ...]:
+def _strayed(slice_: Slice, model: ModelSpec, unit: Unit | None) -> Iterator[Condition]:
     if slice_.active is None:
-        return ()
+        return
     wanted = model.name in slice_.active
     if wanted and unit is None:
-        return (
-            Condition(
-                type="Drifted", status="True", reason="NotRunning", message="it should be active"
-            ),
+        yield _true("Drifted", reason="NotRunning", message="it should be active")
+    elif unit is not None and not wanted:
+        yield _true("Drifted", reason="Running", message="it should not be active")
+    elif unit is not None and not unit.runs(model):
+        yield _true(
+            "Drifted", reason="OtherDefinition", message="it was started with another definition"
         )
-    if unit is not None and not wanted:
-        return (
-            Condition(
-                type="Drifted", status="True", reason="Running", message="it is not to be active"
-            ),
-        )
-    if unit is not None and not unit.runs(model):
-        message = "it was started with another definition"
-        return (
-            Condition(type="Drifted", status="True", reason="OtherDefinition", message=message),
-        )
-    return ()
+
+
+def _readiness(status: Truth, *, reason: str, message: str = "") -> Condition:
+    return Condition(type="Ready", status=status, reason=reason, message=message)
+
+
+def _true(
+    kind: Literal["Drifted", "Reconciling", "Held", "Stalled"],
+    *,
+    reason: str,
+    message: str,
+    since: float | None = None,
+) -> Condition:
+    return Condition(type=kind, status="True", reason=reason, message=message, since=since)

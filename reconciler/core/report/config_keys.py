@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from reconciler.model.explanation import Explanation, Statement, Written
@@ -21,7 +21,7 @@ class _Found(NamedTuple):
 
 
 class Guide:
-    """Know the schema of one file, and what is written in it."""
+    """The schema of one file, and what is written in it."""
 
     def __init__(self, file: FileName, schema: Mapping[str, Any], keys: Keys) -> None:
         """Use a schema of JSON Schema, as `validate --schema` prints it."""
@@ -37,107 +37,119 @@ class Guide:
         A name that is not written is as good as NAME.
         """
         known = list(self._known(self._schema, subject, ()))
-        chosen = [one for one in known if (self._file, one.path) in self._keys] or known
+        chosen = [one for one in known if self._at(one.path)] or known
         yield from (self._explanation(one, subject) for one in chosen)
+
+    def _at(self, path: KeyPath) -> Written | None:
+        return self._keys.get((self._file, path))
 
     def _known(self, schema: Mapping[str, Any], rest: str, path: KeyPath) -> Iterator[_Found]:
         for variant, kind in self._variants(schema, path):
             properties = variant.get("properties", {})
-            for key, described in properties.items():
-                if rest == key:
-                    yield _Found((*path, key), described, kind)
-                elif rest.startswith(f"{key}."):
-                    yield from self._known(described, rest.removeprefix(f"{key}."), (*path, key))
+            yield from self._among(properties, kind, rest, path)
             self.near += [".".join(map(str, (*path, key))) for key in properties]
             for named in variant.get("patternProperties", {}).values():
                 for name, after in self._named(rest, path):
                     yield from self._known(named, after, (*path, name))
 
+    def _among(
+        self, properties: Mapping[str, Any], kind: str, rest: str, path: KeyPath
+    ) -> Iterator[_Found]:
+        for key, described in properties.items():
+            if rest == key:
+                yield _Found((*path, key), described, kind)
+            elif rest.startswith(f"{key}."):
+                yield from self._known(described, rest.removeprefix(f"{key}."), (*path, key))
+
     def _named(self, rest: str, path: KeyPath) -> Iterator[tuple[str, str]]:
-        """Yield a name and what comes after it: names may hold dots, so those that are written come first."""
+        """Yield a name and what comes after it."""
         words = rest.split(".")
-        splits = [
-            (".".join(words[:count]), ".".join(words[count:])) for count in range(1, len(words))
-        ]
-        written = [one for one in splits if (self._file, (*path, one[0])) in self._keys]
+        lengths = range(1, len(words))
+        splits = [(".".join(words[:count]), ".".join(words[count:])) for count in lengths]
+        # A name may hold dots, such as qwen2.5, so where to split is told by what is written.
+        written = [(name, after) for name, after in splits if self._at((*path, name))]
         yield from written or splits[:1]
 
     def _variants(
         self, schema: Mapping[str, Any], path: KeyPath
     ) -> Iterator[tuple[Mapping[str, Any], str]]:
-        """Yield what a key may hold.
-
-        Of several drivers the one that is written there, if any is.
-        """
+        """Yield what a key may hold; of several drivers the one that is written, if any is."""
         if "$ref" in schema:
-            yield from self._variants(
-                self._schema["$defs"][schema["$ref"].rpartition("/")[2]], path
-            )
+            name = schema["$ref"].rpartition("/")[2]
+            yield from self._variants(self._schema["$defs"][name], path)
+        elif any(_is_driver(one) for one in schema.get("anyOf", ())):
+            yield from _drivers(schema["anyOf"], self._kind(path))
         elif "anyOf" in schema:
-            drivers = {
-                one["properties"]["kind"]["const"]: one
-                for one in schema["anyOf"]
-                if _is_driver(one)
-            }
-            written = self._kind(path)
-            if drivers:
-                yield from ((one, kind) for kind, one in drivers.items() if written in {None, kind})
-                yield from (
-                    (one, "")
-                    for one in schema["anyOf"]
-                    if written is None and "properties" in one and not _is_driver(one)
-                )
-                return
             for one in schema["anyOf"]:
                 yield from self._variants(one, path)
         else:
             yield schema, ""
 
     def _kind(self, path: KeyPath) -> str | None:
-        value = self._keys[self._file, path].value if (self._file, path) in self._keys else None
+        """Name the driver that is written at a path: `ssh`, or `{kind: ssh}` with options."""
+        written = self._at(path)
+        value = written.value if written else None
         kind = value.get("kind") if isinstance(value, dict) else value
         return kind if isinstance(kind, str) else None
 
     def _explanation(self, one: _Found, subject: str) -> Explanation:
-        described = one.described
-        facts = [Statement(about="file", says=f"{self._file}.yaml")]
-        if one.kind:
-            facts.append(Statement(about="option of", says=one.kind))
-        if described.get("description"):
-            facts.append(Statement(about="means", says=described["description"]))
-        if described.get("default") not in (None, "", []) and not isinstance(
-            described["default"], dict
-        ):
-            facts.append(Statement(about="default", says=found(described["default"])))
-        facts.append(Statement(about="written", says=self._written(one)))
-        return Explanation(kind="key", subject=subject, facts=tuple(facts))
+        facts = {
+            "file": f"{self._file}.yaml",
+            "option of": one.kind,
+            "means": one.described.get("description"),
+            "default": _default(one.described),
+            "written": self._written(one),
+        }
+        said = (Statement(about=about, says=says) for about, says in facts.items() if says)
+        return Explanation(kind="key", subject=subject, facts=tuple(said))
 
     def _written(self, one: _Found) -> str:
         for path in (one.path, *self._defaults(one)):
-            if (self._file, path) in self._keys:
-                written = self._keys[self._file, path]
+            if written := self._at(path):
                 return f"{found(written.value)}, in {written.place}"
-        return (
-            "nowhere"
-            if one.described.get("default") in (None, "")
-            else "nowhere, so the default holds"
-        )
+        has_default = one.described.get("default") not in (None, "")
+        return "nowhere, so the default holds" if has_default else "nowhere"
 
     def _defaults(self, one: _Found) -> Iterator[KeyPath]:
         """Yield where a host may say it for every model of an engine kind."""
         if one.path[:1] != ("models",) or one.path[2:3] != ("engine",):
             return
-        hosts = [
-            path[1]
-            for file, path in self._keys
-            # Hosts.NAME.
-            if file == self._file and path[:1] == ("hosts",) and len(path) == 2  # noqa: PLR2004
-        ]
-        own = self._keys.get((self._file, (*one.path[:2], "host")))
-        mine = [host for host in hosts if own is None or host == own.value]
-        if len(mine) == 1:
-            yield ("hosts", mine[0], "engines", one.kind, *one.path[3:])
+        hosts = self._hosts_of(one.path[:2])
+        # Which of several hosts runs the model is not known here.
+        if len(hosts) == 1:
+            yield ("hosts", hosts[0], "engines", one.kind, *one.path[3:])
+
+    def _hosts_of(self, model: KeyPath) -> list[str | int]:
+        own = self._at((*model, "host"))
+        return [host for host in self._hosts() if own is None or host == own.value]
+
+    def _hosts(self) -> list[str | int]:
+        paths = (path for file, path in self._keys if file == self._file)
+        return [path[1] for path in paths if path[:-1] == ("hosts",)]
 
 
 def _is_driver(schema: Mapping[str, Any]) -> bool:
-    return "const" in schema.get("properties", {}).get("kind", {})
+    return "const" in _kind_of(schema)
+
+
+def _kind_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    kind: Mapping[str, Any] = schema.get("properties", {}).get("kind", {})
+    return kind
+
+
+def _drivers(
+    variants: Sequence[Mapping[str, Any]], written: str | None
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield the driver that is written, or all of them, and then what is no driver but has keys."""
+    drivers = {_kind_of(one)["const"]: one for one in variants if _is_driver(one)}
+    yield from ((one, kind) for kind, one in drivers.items() if written in {None, kind})
+    others = [one for one in variants if "properties" in one and not _is_driver(one)]
+    if written is None:
+        yield from ((one, "") for one in others)
+
+
+def _default(described: Mapping[str, Any]) -> str:
+    default = described.get("default")
+    # An empty default says nothing, and a mapping would not fit on a line.
+    unsaid = default in (None, "", []) or isinstance(default, dict)
+    return "" if unsaid else found(default)

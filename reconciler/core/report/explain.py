@@ -1,17 +1,17 @@
-"""Explain: what is known of a model, a host, a run or a kind of step, as sentences a person can act on."""
+"""Explain: what is known of a model, host, run or kind of step, and what to do about it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 from reconciler.core import conversations
 from reconciler.core.phrases import said
 from reconciler.core.recovery import Hints
 from reconciler.core.report.conditions import host_conditions, model_conditions
-from reconciler.model.explanation import Explanation, Statement
-from reconciler.model.facts import Saved, Unit
+from reconciler.model.explanation import Explanation, Statement, SubjectKind
+from reconciler.model.facts import Fingerprint, Saved, Unit, Weights
 from reconciler.model.gpu import GIB
 from reconciler.model.observed import (
     ACTIVITY,
@@ -25,19 +25,25 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.reason import Reason
+from reconciler.model.records import OpenRun, Quarantine
 from reconciler.model.spec import Kind, ModelSpec, Slice
+from reconciler.model.status import Condition
 from reconciler.steps.plan import STEPS, HostPlan
 from reconciler.steps.save_slots import REPLACED, UNCOUNTED, out_of_reach
+from reconciler.steps.step import Step
+
+Told: TypeAlias = Iterator[tuple[str, str]]
+"""What a statement is about, and what it says."""
 
 ENDS = {
     "promoted": "it was reached and stayed healthy: this is a state to go back to",
     "failed": "it failed",
     "interrupted": "it was ended before it was done",
-    "superseded": "it went as far as it came when something else was wanted",
+    "superseded": "it stopped partway, because something else was wanted",
     "cut short": "it never ended, because its controller was killed or left at once",
     "open": (
-        "it has not ended: its controller is at it, or was killed; the next `reconciler apply`"
-        " continues from what is there"
+        "it has not ended: its controller is working on it, or was killed; the next"
+        " `reconciler apply` continues from what is there"
     ),
 }
 IN_DOUBT = {
@@ -46,252 +52,272 @@ IN_DOUBT = {
     "once": "it is not done twice",
     "irreversible": "nothing can take it back",
 }
+HOW = {"skipped": "was already so", "gave-up": "was given up, and the run continued"}
+"""What became of a step, where the outcome alone does not say it."""
 
 
 def of_model(
     slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints, plan: HostPlan
 ) -> Explanation:
-    """Return what is known of a model of a host."""
+    """Explain a model: its definition, what is wanted and seen of it, and what happens next."""
     host, name = slice_.host.name, model.name
-    unit = observed.value(UNIT(host, name))
-    health = observed.value(HEALTH(host, name))
-    wanted = (
-        "its host's models are not managed"
-        if slice_.active is None
-        else "to be active"
-        if name in slice_.active
-        else "not to be active"
+    told = (
+        *_definition(slice_, model, observed),
+        *_conditions(model_conditions(slice_, model, observed)),
+        ("memory", _memory(model, observed.value(WEIGHTS(host, name)))),
+        ("conversations", _conversations(model, observed, host)),
+        *(("saved", one) for one in conversations.saved_ones(observed, host, name)),
+        *_duration(hints, name),
+        ("next", _next(plan)),
     )
-    facts = [
-        Statement(about="host", says=host),
-        Statement(
-            about="defined as",
-            says=(
-                f"{_kind(model.engine)}, run by {_kind(model.launcher)}, port {model.port},"
-                f" {model.task}"
-            ),
-        ),
-        Statement(about="wanted", says=wanted),
-        Statement(
-            about="seen", says=f"{said(unit)}, {said(health)}" if unit and health else said(unit)
-        ),
-        *(
-            Statement(
-                about=f"{one.type} {one.status}", says=f"{one.reason}: {one.message}".rstrip(": ")
-            )
-            for one in model_conditions(slice_, model, observed)
-        ),
-        Statement(about="memory", says=_memory(model, observed, host)),
-        Statement(about="conversations", says=_conversations(model, unit, observed, host)),
-        *(
-            Statement(about="saved", says=one)
-            for one in conversations.saved_ones(observed, host, name)
-        ),
-    ]
-    seconds = [
-        known
-        for kind in ("start", "await_healthy")
-        if (known := hints.typical_seconds(kind, name)) is not None
-    ]
-    if seconds:
-        facts.append(Statement(about="to start", says=f"usually about {sum(seconds):.1f} s"))
-    facts.append(Statement(about="next", says=_next(plan)))
-    return Explanation(kind="model", subject=name, facts=tuple(facts))
+    return _explanation("model", name, told)
+
+
+def _explanation(
+    kind: SubjectKind, subject: str, told: Iterable[tuple[str, str]], log: Iterable[str] = ()
+) -> Explanation:
+    facts = tuple(Statement(about=about, says=says) for about, says in told)
+    return Explanation(kind=kind, subject=subject, facts=facts, log=tuple(log))
+
+
+def _definition(slice_: Slice, model: ModelSpec, observed: Observed) -> Told:
+    engine, launcher = _kind(model.engine), _kind(model.launcher)
+    yield "host", slice_.host.name
+    yield "defined as", f"{engine}, run by {launcher}, port {model.port}, {model.task}"
+    yield "wanted", _wanted(slice_, model)
+    yield "seen", _seen(slice_.host.name, model, observed)
+
+
+def _wanted(slice_: Slice, model: ModelSpec) -> str:
+    if slice_.active is None:
+        return "its host's models are not managed"
+    return "to be active" if model.name in slice_.active else "not to be active"
+
+
+def _seen(host: str, model: ModelSpec, observed: Observed) -> str:
+    unit = observed.value(UNIT(host, model.name))
+    health = observed.value(HEALTH(host, model.name))
+    return f"{said(unit)}, {said(health)}" if unit and health else said(unit)
+
+
+def _conditions(conditions: Iterable[Condition]) -> Told:
+    for one in conditions:
+        yield f"{one.type} {one.status}", f"{one.reason}: {one.message}".rstrip(": ")
 
 
 def _kind(kind: Kind) -> str:
-    options = ", ".join(
-        f"{key} {value}" for key, value in kind.options.items() if value not in (None, "", [], {})
-    )
+    written = {key: value for key, value in kind.options.items() if value not in (None, "", [], {})}
+    options = ", ".join(f"{key} {value}" for key, value in written.items())
     return f"{kind.kind} ({options})" if options else kind.kind
 
 
-def _memory(model: ModelSpec, observed: Observed, host: str) -> str:
-    weights = observed.value(WEIGHTS(host, model.name))
+def _memory(model: ModelSpec, weights: Weights | None) -> str:
     if model.vram_bytes is not None:
         return f"{model.vram_bytes / GIB:.1f} GiB, as `vram:` in inventory.yaml says"
-    if weights is None or not weights.memory_bytes:
-        return (
-            f"not known: {weights.problem or 'its weights are not there yet'}"
-            if weights
-            else "not known"
-        )
+    if weights is None:
+        return "not known"
+    if not weights.memory_bytes:
+        return f"not known: {weights.problem or 'its weights are not there yet'}"
     return (
         f"about {weights.memory_bytes / GIB:.1f} GiB, estimated from its weights and a context of"
         f" {weights.context} tokens"
     )
 
 
-def _conversations(model: ModelSpec, unit: Unit | None, observed: Observed, host: str) -> str:
-    weights = observed.value(WEIGHTS(host, model.name))
-    fingerprint = observed.value(FINGERPRINT(host, model.name))
-    if model.conversations == "drop":
-        return "not kept: it says `conversations: drop`"
-    if not model.capabilities.keeps_conversations:
-        return f"not kept: the engine {model.engine.kind} cannot save them"
-    if weights is not None and not weights.keepable:
-        remedy = f"; {weights.remedy}" if weights.remedy else ""
-        return f"not kept: {weights.architecture or 'this model'} cannot restore them{remedy}"
-    outdated = unit is not None and unit.mark.digest != model.digest
-    if unit is not None and outdated and (why_not := out_of_reach(unit, fingerprint)):
-        return f"not kept: {why_not}"
-    if unit is not None and not outdated and fingerprint is not None and not fingerprint.fits(unit):
-        return f"not kept: {REPLACED}"
-    activity = observed.value(ACTIVITY(host, model.name))
-    if activity is not None and activity.uncounted:
-        return f"not kept: {UNCOUNTED}"
+def _conversations(model: ModelSpec, observed: Observed, host: str) -> str:
     saved = observed.value(SAVED(host, model.name)) or Saved()
+    why_not = (
+        _unkept_by_definition(model)
+        or _unkept_by_weights(observed.value(WEIGHTS(host, model.name)))
+        or _unkept_by_unit(model, observed, host)
+    )
+    if why_not:
+        return f"not kept: {why_not}"
     return f"kept: saved before a stop, and put back after the start; {_kept(saved)}"
 
 
+def _unkept_by_definition(model: ModelSpec) -> str:
+    if model.conversations == "drop":
+        return "its definition says `conversations: drop`"
+    if not model.capabilities.keeps_conversations:
+        return f"the engine {model.engine.kind} cannot save them"
+    return ""
+
+
+def _unkept_by_weights(weights: Weights | None) -> str:
+    if weights is None or weights.keepable:
+        return ""
+    remedy = f"; {weights.remedy}" if weights.remedy else ""
+    return f"{weights.architecture or 'this model'} cannot restore them{remedy}"
+
+
+def _unkept_by_unit(model: ModelSpec, observed: Observed, host: str) -> str:
+    unit = observed.value(UNIT(host, model.name))
+    fingerprint = observed.value(FINGERPRINT(host, model.name))
+    if unit is not None and (why_not := _unfit(model, unit, fingerprint)):
+        return why_not
+    activity = observed.value(ACTIVITY(host, model.name))
+    return UNCOUNTED if activity is not None and activity.uncounted else ""
+
+
+def _unfit(model: ModelSpec, unit: Unit, fingerprint: Fingerprint | None) -> str:
+    # A unit of an older definition is saved too, with what its own conversations depend on
+    # (ADR 0013): only what no definition can reach any more is lost.
+    if unit.mark.digest != model.digest:
+        return out_of_reach(unit, fingerprint)
+    return REPLACED if fingerprint is not None and not fingerprint.fits(unit) else ""
+
+
 def _kept(saved: Saved) -> str:
-    """Return what is saved of a model, and what came of it when it was last put back."""
+    """Count what is saved of a model, and what came of it when it was last put back."""
     if not saved.slots:
         return "none is saved now"
-    now = f"saved now: {len(saved.slots)} with {sum(slot.tokens for slot in saved.slots):,} tokens"
+    tokens = sum(slot.tokens for slot in saved.slots)
+    now = f"saved now: {len(saved.slots)} with {tokens:,} tokens"
     came = Counter(slot.attempts[-1].outcome for slot in saved.slots if slot.attempts)
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(came.items()))
     return f"{now}; last put back: {outcomes}" if outcomes else now
 
 
+def _duration(hints: Hints, name: str) -> Told:
+    kinds = ("start", "await_healthy")
+    seconds = [hints.typical_seconds(kind, name) for kind in kinds]
+    known = [one for one in seconds if one is not None]
+    if known:
+        yield "to start", f"usually about {sum(known):.1f} s"
+
+
 def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> Explanation:
-    """Return what is known of a host."""
-    gpu = observed.value(GPU(slice_.host.name))
-    good, failure, run = hints.last_good, hints.quarantine, hints.open_run
-    active = (
-        "models are not managed"
-        if slice_.active is None
-        else f"active: {', '.join(slice_.active) or 'nothing'}"
+    """Explain a host: what is wanted and seen of it, what failed, and what happens next."""
+    failure = hints.quarantine
+    told = (
+        *_surroundings(slice_, observed),
+        *_conditions(host_conditions(hints, plan)),
+        ("last good", _last_good(hints)),
+        *(_quarantined(failure) if failure else ()),
+        *(_unfinished(hints.open_run) if hints.open_run else ()),
+        ("next", _next(plan)),
     )
-    facts = [
-        Statement(about="reached", says=_kind(slice_.host.access)),
-        Statement(about="wanted", says=f"power {slice_.power or 'is not managed'}, {active}"),
-        Statement(about="power", says=_power(observed, slice_.host.name)),
-        *([Statement(about="memory", says=gpu.message)] if gpu and gpu.message else ()),
-        *(
-            Statement(
-                about=f"{one.type} {one.status}", says=f"{one.reason}: {one.message}".rstrip(": ")
-            )
-            for one in host_conditions(hints, plan)
-        ),
-        Statement(
-            about="last good",
-            says=", ".join(good.active or ()) or "nothing active" if good else "none yet",
-        ),
-    ]
-    if failure:
-        tried = f", {failure.attempts} times" if failure.attempts > 1 else ""
-        says = f"since run {failure.run}{tried}: {failure.reason}: {failure.message}"
-        facts.append(
-            Statement(
-                about="quarantined",
-                says=f"{says}; it is left alone until it changes, or `reconciler retry`",
-            )
-        )
-    if run:
-        during = (
-            f", in {run.in_flight.step} {run.in_flight.model}".rstrip() if run.in_flight else ""
-        )
-        facts.append(
-            Statement(
-                about="open run",
-                says=f"run {run.seq} has not ended{during}; the next apply looks and continues",
-            )
-        )
-    facts.append(Statement(about="next", says=_next(plan)))
-    return Explanation(
-        kind="host",
-        subject=slice_.host.name,
-        facts=tuple(facts),
-        log=failure.log if failure else (),
+    return _explanation("host", slice_.host.name, told, failure.log if failure else ())
+
+
+def _surroundings(slice_: Slice, observed: Observed) -> Told:
+    host = slice_.host.name
+    yield "reached", _kind(slice_.host.access)
+    yield "wanted", f"power {slice_.power or 'is not managed'}, {_active(slice_)}"
+    yield "power", _power(observed, host)
+    gpu = observed.value(GPU(host))
+    if gpu and gpu.message:
+        yield "memory", gpu.message
+
+
+def _active(slice_: Slice) -> str:
+    if slice_.active is None:
+        return "models are not managed"
+    return f"active: {', '.join(slice_.active) or 'nothing'}"
+
+
+def _last_good(hints: Hints) -> str:
+    good = hints.last_good
+    return ", ".join(good.active or ()) or "nothing active" if good else "none yet"
+
+
+def _quarantined(failure: Quarantine) -> Told:
+    tried = f", {failure.attempts} times" if failure.attempts > 1 else ""
+    since = f"since run {failure.run}{tried}: {failure.reason}: {failure.message}"
+    yield (
+        "quarantined",
+        f"{since}; it is left alone until it changes, or `reconciler retry`",
+    )
+
+
+def _unfinished(run: OpenRun) -> Told:
+    during = f", in {run.in_flight.step} {run.in_flight.model}".rstrip() if run.in_flight else ""
+    yield (
+        "open run",
+        f"run {run.seq} has not ended{during}; the next apply looks and continues",
     )
 
 
 def _power(observed: Observed, host: str) -> str:
     power, unknown = observed.value(POWER(host)), observed.unknown(POWER(host))
-    return (
-        str(power)
-        if power is not None
-        else f"not known: {unknown.reason if unknown else 'nobody looked'}"
-    )
+    if power is not None:
+        return str(power)
+    return f"not known: {unknown.reason if unknown else 'it was not looked at'}"
 
 
 def _next(plan: HostPlan) -> str:
-    steps = ", ".join(f"{planned.step.kind} {planned.step.target}" for planned in plan.steps)
     if plan.refusals:
         return f"nothing: {'; '.join(plan.refusals)}"
+    steps = ", ".join(f"{planned.step.kind} {planned.step.target}" for planned in plan.steps)
     return f"`reconciler apply` would {steps}" if steps else f"nothing: {plan.headline}"
 
 
 def of_run(run: Mapping[str, Any], reasons: Mapping[str, Reason]) -> Explanation:
-    """Return a run as sentences: what caused it, each step, how it ended and what to do."""
-    active = ", ".join(run["active"]) or "nothing"
-    ended = ENDS.get(run["verdict"], run["verdict"])
+    """Explain a run of `history`: what caused it, each step, how it ended and what to do."""
+    told = (
+        ("cause", _cause(run)),
+        ("goal", _goal(run)),
+        *((f"{step['step']} {step['model']}".rstrip(), _step(step)) for step in run["steps"]),
+        *_end(run, reasons),
+    )
+    return _explanation("run", str(run["run"]), told, run["log"])
+
+
+def _cause(run: Mapping[str, Any]) -> str:
+    cut_short = run["continues"]
+    again = f", going on from run {cut_short}, which was cut short" if cut_short else ""
+    return f"`reconciler {run['trigger']}` of {run['provenance']} on {run['host']}{again}"
+
+
+def _goal(run: Mapping[str, Any]) -> str:
     goal = "to" if run["mode"] == "forward" else "back to"
-    again = (
-        f", going on from run {run['continues']}, which was cut short" if run["continues"] else ""
-    )
-    facts = [
-        Statement(
-            about="cause",
-            says=f"`reconciler {run['trigger']}` of {run['provenance']} on {run['host']}{again}",
-        ),
-        Statement(
-            about="goal",
-            says=f"{goal} {active}: {', '.join(run['plan']) or 'to look whether it is so'}",
-        ),
-        *(
-            Statement(about=f"{step['step']} {step['model']}".rstrip(), says=_step(step))
-            for step in run["steps"]
-        ),
-        Statement(
-            about="end", says=": ".join(filter(None, (ended, run["reason"], run["message"])))
-        ),
-    ]
+    active = ", ".join(run["active"]) or "nothing"
+    return f"{goal} {active}: {', '.join(run['plan']) or 'to check that it is so'}"
+
+
+def _end(run: Mapping[str, Any], reasons: Mapping[str, Reason]) -> Told:
+    ended = ENDS.get(run["verdict"], run["verdict"])
+    yield "end", ": ".join(filter(None, (ended, run["reason"], run["message"])))
     if todo := reasons.get(run["reason"], Reason()).fix:
-        facts.append(Statement(about="to do", says=todo))
-    return Explanation(
-        kind="run", subject=str(run["run"]), facts=tuple(facts), log=tuple(run["log"])
-    )
+        yield "to do", todo
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    how = {"skipped": "was so already", "gave-up": "was given up, and the run continued"}.get(
-        step["outcome"], step["outcome"]
-    )
-    return f"{how} after {step['seconds']:.2f} s{': ' if step['said'] else ''}{step['said']}"
+    how = HOW.get(step["outcome"], step["outcome"])
+    said_of_it = f": {step['said']}" if step["said"] else ""
+    return f"{how} after {step['seconds']:.2f} s{said_of_it}"
 
 
 def of_reason(name: str, reason: Reason) -> Explanation:
-    """Return what docs/errors.md says of an error or reason."""
-    facts = (Statement(about="found", says=reason.found), Statement(about="to do", says=reason.fix))
-    return Explanation(kind="reason", subject=name, facts=facts)
+    """Explain an error or reason, as docs/errors.md does."""
+    return _explanation("reason", name, (("found", reason.found), ("to do", reason.fix)))
 
 
 def of_word(word: str, means: str) -> Explanation:
-    """Return what docs/questions.md says of a word."""
-    return Explanation(kind="word", subject=word, facts=(Statement(about="means", says=means),))
+    """Explain a word, as docs/questions.md does."""
+    return _explanation("word", word, (("means", means),))
 
 
 def of_step(kind: str) -> Explanation:
-    """Return what a kind of step does."""
+    """Explain a kind of step: what it ensures, within what time, and what happens if it fails."""
     step = STEPS[kind]
+    deadline = step.model_fields["deadline"].default
+    told = (
+        ("ensures", f"{step.ensures}."),
+        ("within", f"{deadline:.0f} s, unless the plan knows better"),
+        ("when late", _when_late(step)),
+        ("when cut short", IN_DOUBT[step.in_doubt]),
+    )
+    return _explanation("step", kind, told)
+
+
+def _when_late(step: type[Step]) -> str:
     goes_on = "the run continues without it"
-    back = (
-        "the host is Stalled; nothing is gone back to"
-        if step.of_power
-        else "the run fails, and goes back to last good"
-    )
-    fails = goes_on if step.best_effort else back
     if "required" in step.model_fields:
-        fails = f"{goes_on}; with `conversations: require` nothing is stopped"
-    facts = (
-        Statement(about="ensures", says=f"{step.ensures}."),
-        Statement(
-            about="within",
-            says=f"{step.model_fields['deadline'].default:.0f} s, unless the plan knows better",
-        ),
-        Statement(about="when late", says=fails),
-        Statement(about="when cut short", says=IN_DOUBT[step.in_doubt]),
-    )
-    return Explanation(kind="step", subject=kind, facts=facts)
+        return f"{goes_on}; with `conversations: require` nothing is stopped"
+    if step.best_effort:
+        return goes_on
+    if step.of_power:
+        return "the host is Stalled; nothing is rolled back"
+    return "the run fails and goes back to last good"
