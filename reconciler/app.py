@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 ID_BYTES = 16
+JOURNAL = "journal"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class App:
     keep: Keep
 
     def adopted(self, server: Server) -> ImportedFlags:
-        """Return what the flags of a running server say as keys of a model."""
+        """Read the flags of a running server as keys of a model."""
         return self.catalog.adopted(server)
 
     def run(self, work: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
@@ -87,16 +88,17 @@ class App:
             return await work(*given)
 
     def readers(self, slice_: Slice) -> HostReaders:
-        """Return what can be asked about a host: looking is all that its type allows."""
+        """The ports of a host for a verb that only looks: its type allows no more."""
         return self.ports(slice_)
 
     def ports(self, slice_: Slice) -> HostPorts:
-        """Return what can be asked of and done to a host."""
+        """The ports of a host, to ask it and to act on it."""
+        # A driver that breaks is this host's matter alone (ADR 0015).
         return contained(partial(self.catalog.hosts, slice_.host, slice_.models), slice_, self.keep)
 
     @cached_property
     def controller(self) -> Controller:
-        """Who acts here."""
+        """The controller that this process acts as."""
         name, directory = socket.gethostname(), str(self.data_directory)
         return Controller(id=self.identity.text, name=name, directory=directory, former=self.former)
 
@@ -111,7 +113,7 @@ class App:
 
     @cached_property
     def supervisor(self) -> Supervisor:
-        """Who started this process, if that is somebody who listens."""
+        """The program that started this process, where it listens."""
         from reconciler.edge import notify  # noqa: PLC0415 - as above
 
         return notify.SystemdSupervisor(os.environ)
@@ -125,36 +127,41 @@ class App:
 
 
 def build(settings: Settings) -> App:
-    """Return the app of this machine."""
+    """Assemble the app of this machine."""
     clock = SystemClock()
     catalog = DriverCatalog(str(settings.host_directory), clock)
-    holder = f"reconciler {' '.join(sys.argv[1:2])} (pid {os.getpid()})"
-    journal_directory = settings.data_directory / "journal"
-    rows = JournalFile(journal_directory, clock).rows
-    identity = ControllerId(
-        settings.data_directory / "controller", rows, lambda: secrets.token_hex(ID_BYTES)
-    )
+    data = settings.data_directory
+    identity = _identity(data, clock)
     return App(
         source=FileSource(settings.state, catalog),
         catalog=catalog,
-        journal=SqliteJournal(JournalFile(journal_directory, clock)),
-        journal_directory=journal_directory,
-        lock=FileLock(settings.data_directory / "lock", holder, identity.keep),
+        journal=SqliteJournal(JournalFile(data / JOURNAL, clock)),
+        journal_directory=data / JOURNAL,
+        lock=FileLock(data / "lock", _holder(), identity.keep),
         clock=clock,
         plans=planfile,
         folder=GitStateFolder(settings.state),
-        keep=partial(trace.told, [settings.data_directory / "traces"]),
+        keep=partial(trace.told, [data / "traces"]),
         identity=identity,
-        former=_former(settings.data_directory),
-        data_directory=settings.data_directory,
+        former=_former(data),
+        data_directory=data,
     )
 
 
+def _identity(data: Path, clock: Clock) -> ControllerId:
+    # A journal file of its own: that of the App is awaited in a thread, one call at a time.
+    rows = JournalFile(data / JOURNAL, clock).rows
+    return ControllerId(data / "controller", rows, lambda: secrets.token_hex(ID_BYTES))
+
+
+def _holder() -> str:
+    return f"reconciler {' '.join(sys.argv[1:2])} (pid {os.getpid()})"
+
+
 def _former(data_directory: Path) -> str:
-    """Return the id by which versions up to 0.1 claimed hosts: it is the same on machines without a machine id."""
-    return hashlib.sha256(
-        f"{_text('/etc/machine-id')}:{os.path.realpath(data_directory)}".encode()
-    ).hexdigest()[:12]
+    """The id by which versions up to 0.1 claimed hosts, the same where there is no machine id."""
+    named = f"{_text('/etc/machine-id')}:{os.path.realpath(data_directory)}"
+    return hashlib.sha256(named.encode()).hexdigest()[:12]
 
 
 def _text(path: str) -> str:

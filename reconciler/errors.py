@@ -4,14 +4,14 @@ ReconcilerError                    exit
   Misused                            64   the command line is wrong
   ConfigError                         1   the files are wrong: every problem with its place
   Unreachable                         1   a program, host or file that is needed cannot be reached
-  Unexpected                          1   nobody foresaw it; 5 where something may have been begun
+  Unexpected                          1   unforeseen; 5 where something may have been begun
   Refused                             4   nothing was changed, with every reason
     LockHeld                          4   another process acts on this data directory
     PlanStale                         4   the world moved since the plan was saved
-    NotApproved                       4   nobody said yes
+    NotApproved                       4   the plan was not approved
   DriverError                         3   a port tried something and it did not work
-    Declined                          3   a host was asked and said that it will not: nothing happened
-      Barred                          3   what powers it does not let in who asks: asked again, the account may be locked
+    Declined                          3   a host answered that it will not: nothing happened
+      Barred                          3   what powers it refuses us, and may lock the account
     NotOffered                        3   an engine answers that it was started for another task
     HungUp                            3   a host ended the connection before it answered
   DurabilityError                     5   what happened cannot be recorded: stop acting at once
@@ -26,7 +26,7 @@ from typing import ClassVar
 
 
 class ReconcilerError(Exception):
-    """Carry one sentence for a person, a CamelCase reason and an exit code."""
+    """An error with one sentence for a person, a CamelCase reason and an exit code."""
 
     exit_code: ClassVar[int] = 1
 
@@ -55,7 +55,7 @@ class Unreachable(ReconcilerError):
 
 
 class Unexpected(ReconcilerError):
-    """What nobody foresaw: it is said at the top of the program, and never raised."""
+    """What was not foreseen: it is reported at the top of the program, and never raised."""
 
 
 class Refused(ReconcilerError):
@@ -78,7 +78,7 @@ class PlanStale(Refused):
 
 
 class NotApproved(Refused):
-    """Nobody approved the plan."""
+    """The plan was not approved."""
 
 
 class DriverError(ReconcilerError):
@@ -92,11 +92,11 @@ class Declined(DriverError):
 
 
 class Barred(Declined):
-    """Who is not let in, or may not do this, and where the credentials are: whoever repeats them may lock the account."""
+    """Which credentials were refused, and where they are: repeating them may lock the account."""
 
 
 class NotOffered(DriverError):
-    """A server answers that it does not do what it was asked for: it lives, and was started for another task."""
+    """A server answers that it was started for another task: it lives."""
 
 
 class HungUp(DriverError):
@@ -104,7 +104,7 @@ class HungUp(DriverError):
 
 
 class DurabilityError(ReconcilerError):
-    """What happened can no longer be recorded: what was `found`, and where that is known apart, what to do about it."""
+    """What happened can no longer be recorded: what was `found`, and the `fix` if it is known."""
 
     exit_code: ClassVar[int] = 5
 

@@ -1,4 +1,7 @@
-"""JSON Schema of what operators write and of what scripts read: `python -m reconciler.schemas` writes the folder `schemas`."""
+"""JSON Schemas of what operators write and of what scripts read.
+
+`python -m reconciler.schemas` writes the folder `schemas`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from reconciler.drivers import DriverCatalog
 from reconciler.edge.clock import SystemClock
@@ -31,48 +34,44 @@ Schema: TypeAlias = dict[str, JsonValue]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _FIELDS = {"Host": ("access", "power", "gpu"), "Model": ("engine", "launcher")}
+_DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
+    "plan": ("plan", PlanDocument),
+    "doctor": ("doctor", Findings),
+    "explain": ("explain", ExplainDocument),
+    "history": ("history", HistoryDocument),
+    "logs": ("logs", LogDocument),
+    "valid": ("validate", ValidDocument),
+    "verdict": ("apply", VerdictDocument),
+    "status": ("status", Status),
+}
+"""The verb that prints each document, and its model."""
 
 
 def schemas(catalog: OptionsCatalog) -> dict[str, Schema]:
-    """Return the schemas of both files, with the options of every driver, and of the documents that verbs print."""
-    described = {
-        "desired": ("desired.yaml", Desired.model_json_schema()),
-        "inventory": ("inventory.yaml", _with_drivers(Inventory.model_json_schema(), catalog)),
-        "plan": ("reconciler plan -o json", PlanDocument.model_json_schema(mode="serialization")),
-        "doctor": ("reconciler doctor -o json", Findings.model_json_schema(mode="serialization")),
-        "explain": (
-            "reconciler explain -o json",
-            ExplainDocument.model_json_schema(mode="serialization"),
-        ),
-        "history": (
-            "reconciler history -o json",
-            HistoryDocument.model_json_schema(mode="serialization"),
-        ),
-        "logs": ("reconciler logs -o json", LogDocument.model_json_schema(mode="serialization")),
-        "valid": (
-            "reconciler validate -o json",
-            ValidDocument.model_json_schema(mode="serialization"),
-        ),
-        "verdict": (
-            "reconciler apply -o json",
-            VerdictDocument.model_json_schema(mode="serialization"),
-        ),
-        "status": ("reconciler status -o json", Status.model_json_schema(mode="serialization")),
+    """Describe both files, with the options of every driver, and the documents that verbs print."""
+    inventory = _with_drivers(Inventory.model_json_schema(), catalog)
+    files = {
+        "desired": _titled("desired.yaml", Desired.model_json_schema()),
+        "inventory": _titled("inventory.yaml", inventory),
     }
-    return {
-        name: {"$schema": DIALECT, "title": title, **tidied}
-        for name, (title, schema) in described.items()
-        if isinstance(tidied := _tidy(schema), dict)
+    documents = {
+        name: _titled(f"reconciler {verb} -o json", model.model_json_schema(mode="serialization"))
+        for name, (verb, model) in _DOCUMENTS.items()
     }
+    return {**files, **documents}
+
+
+def _titled(title: str, schema: Schema) -> Schema:
+    return {"$schema": DIALECT, "title": title, **_tidy(schema)}
 
 
 def written(schema: Schema) -> str:
-    """Return a schema as the text of its file."""
+    """Write out a schema as the text of its file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def real() -> dict[str, Schema]:
-    """Return the schemas with the drivers that there are."""
+    """Describe them with the drivers that there are."""
     return schemas(DriverCatalog("", SystemClock()))
 
 
@@ -83,27 +82,15 @@ def main() -> None:
 
 
 def _with_drivers(schema: Schema, catalog: OptionsCatalog) -> Schema:
-    """Put the kinds of every role, with their options, where the files' own schema holds any mapping."""
+    """Put the kinds of every role, with their options, where the schema takes any mapping."""
     definitions = _mapping(schema, "$defs")
     for owner, roles in _FIELDS.items():
         properties = _mapping(_mapping(definitions, owner), "properties")
         for role in roles:
-            described = _mapping(properties, role)
-            default = (
-                {"default": kind} if (kind := _mapping(described, "default").get("kind")) else {}
-            )
-            properties[role] = {
-                "$ref": f"#/$defs/{role}",
-                "description": described["description"],
-                **default,
-            }
-            definitions[role] = {
-                "anyOf": [
-                    {"enum": list(catalog.kinds(role))},
-                    *(_kind(role, kind, catalog, definitions) for kind in catalog.kinds(role)),
-                ]
-            }
-    definitions["power"] = {"anyOf": [*_options_of(definitions["power"]), _roles()]}
+            properties[role] = _reference(role, _mapping(properties, role))
+            definitions[role] = {"anyOf": _ways(role, catalog, definitions)}
+    # A mapping of roles may stand where one driver for all does.
+    definitions["power"] = {"anyOf": [*_ways("power", catalog, definitions), _roles()]}
     engines = _mapping(_mapping(_mapping(definitions, "Host"), "properties"), "engines")
     engines["additionalProperties"] = False
     engines["properties"] = {
@@ -112,27 +99,29 @@ def _with_drivers(schema: Schema, catalog: OptionsCatalog) -> Schema:
     return schema
 
 
-def _options_of(schema: JsonValue) -> list[JsonValue]:
-    found = schema["anyOf"] if isinstance(schema, dict) else []
-    return found if isinstance(found, list) else []
+def _reference(role: str, described: Schema) -> Schema:
+    kind = _mapping(described, "default").get("kind")
+    default = {"default": kind} if kind else {}
+    return {"$ref": f"#/$defs/{role}", "description": described["description"], **default}
+
+
+def _ways(role: str, catalog: OptionsCatalog, definitions: Schema) -> list[JsonValue]:
+    """List the ways to name a driver: its kind alone, or a mapping with its options."""
+    kinds = catalog.kinds(role)
+    return [{"enum": list(kinds)}, *(_kind(role, kind, catalog, definitions) for kind in kinds)]
 
 
 def _roles() -> Schema:
-    """Return the mapping that names a driver of power for each thing that it is for.
-
-    A driver in it holds no other roles.
-    """
+    """Describe the mapping that names a driver of power for each role."""
     schema: Schema = PowerRoles.model_json_schema()
     properties = _mapping(schema, "properties")
     one: Schema = {"$ref": "#/$defs/power"}
-    for role in ("stop", "proof", "force"):
-        optional: list[JsonValue] = [one, {"type": "null"}]
-        properties[role] = {
-            "description": _mapping(properties, role)["description"],
-            "anyOf": optional,
-        }
-    wake: list[JsonValue] = [one, {"type": "array", "items": one}]
-    properties["wake"] = {"description": _mapping(properties, "wake")["description"], "anyOf": wake}
+    optional: list[JsonValue] = [one, {"type": "null"}]
+    several: list[JsonValue] = [one, {"type": "array", "items": one}]
+    ways = {"stop": optional, "proof": optional, "force": optional, "wake": several}
+    for role, way in ways.items():
+        described = _mapping(properties, role)["description"]
+        properties[role] = {"description": described, "anyOf": way}
     return {key: value for key, value in schema.items() if key != "$defs"}
 
 
@@ -146,7 +135,8 @@ def _kind(role: str, kind: str, catalog: OptionsCatalog, definitions: Schema) ->
 
 
 def _options(role: str, kind: str, catalog: OptionsCatalog, definitions: Schema) -> Schema:
-    """Return the options of a kind. None is required: an engine's may come from its host."""
+    """Describe the options of a kind."""
+    # None is required: those of an engine may come from its host.
     options: Schema = catalog.options(role, kind).model_json_schema(
         ref_template=f"#/$defs/{role}.{kind}.{{model}}"
     )
@@ -160,18 +150,20 @@ def _mapping(schema: Schema, key: str) -> Schema:
     return value if isinstance(value, dict) else {}
 
 
-def _tidy(schema: JsonValue) -> JsonValue:
+def _tidy(schema: Schema) -> Schema:
     """Leave out titles made up from names, and defaults that only mean absent."""
-    if isinstance(schema, list):
-        return [_tidy(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    noise = {
-        key
-        for key, value in schema.items()
-        if (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
-    }
-    return {key: _tidy(value) for key, value in schema.items() if key not in noise}
+    return {key: _tidied(value) for key, value in schema.items() if not _is_noise(key, value)}
+
+
+def _tidied(value: JsonValue) -> JsonValue:
+    if isinstance(value, list):
+        return [_tidied(part) for part in value]
+    return _tidy(value) if isinstance(value, dict) else value
+
+
+def _is_noise(key: str, value: JsonValue) -> bool:
+    # A key of ours may be called `title` or `default`: what describes it is a mapping.
+    return (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the controller needs of its own machine: time, files, the journal, a lock, and whoever supervises it."""
+"""What the controller needs of its own machine: time, files, the journal, a lock, a supervisor."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from reconciler.model.target import Wanted
 Json: TypeAlias = dict[str, JsonValue]
 
 Keep: TypeAlias = Callable[[Exception], str]
-"""Keep the traceback of an error that nobody foresaw, and return in words what it was, and in which
-file that is."""
+"""Keep the traceback of an unforeseen error, and return in words what it was, and in which file
+that is."""
 
 
 class Clock(Protocol):
-    """Tell time and wait."""
+    """Time, and waiting for it."""
 
     def wall(self) -> float:
-        """Return wall clock seconds since the epoch."""
+        """Wall clock seconds since the epoch."""
         ...
 
     def boot(self) -> float:
-        """Return seconds since the controller booted, suspended time included."""
+        """Seconds since the controller's machine booted, suspended time included."""
         ...
 
     def instant(self) -> Instant:
-        """Return now, by both clocks, and in which boot."""
+        """The present moment by both clocks, and in which boot."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -42,30 +42,31 @@ class Clock(Protocol):
 
 
 class Random(Protocol):
-    """Give chance."""
+    """Chance, which tests replace by what they need."""
 
     def fraction(self) -> float:
-        """Return a number in [0, 1)."""
+        """A number in [0, 1)."""
         ...
 
 
 class Source(Protocol):
-    """Read desired state and inventory."""
+    """Where desired state and inventory are read."""
 
     def read(self) -> Wanted:
-        """Return both files as one resolved value; raise ConfigError with every problem."""
+        """Read both files as one resolved value; raise ConfigError with every problem."""
         ...
 
 
 class Edits(Protocol):
-    """Notice what becomes of both files, and that somebody may have written into the journal."""
+    """What becomes of both files, and that the journal may have moved."""
 
     async def follow(
         self, tell: Callable[[Wanted | str], None], stir: Callable[[], Awaitable[None]]
     ) -> None:
-        """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled.
+        """Tell what the files ask for, now and whenever that changes, until cancelled.
 
-        `stir` is called whenever the journal may have moved, and now and then although it has not.
+        Files that cannot be used are told as the reason why. `stir` is called whenever the journal
+        may have moved, and now and then although it has not.
         """
         ...
 
@@ -75,32 +76,34 @@ class Edits(Protocol):
 
 
 class Supervisor(Protocol):
-    """Keep whoever started this process informed."""
+    """The program that started this process and wants to know how it is."""
 
     def ready(self) -> None:
-        """Say that the work has begun."""
+        """Tell that the work has begun."""
         ...
 
     def status(self, text: str) -> None:
-        """Say in one line what is going on."""
+        """Tell in one line what is going on."""
         ...
 
     def alive(self) -> None:
-        """Say that nothing hangs."""
+        """Tell that nothing hangs."""
         ...
 
     def stopping(self) -> None:
-        """Say that this process is about to end."""
+        """Tell that this process is about to end."""
         ...
 
     @property
     def watchdog_seconds(self) -> float | None:
-        """After how much silence this process is taken for hung, None when nobody listens."""
+        """After how much silence this process is taken for hung, None when nothing listens."""
         ...
 
 
 class Proposal(Source, Protocol):
-    """Desired.yaml as it would read after an edit: read like any source, written only when asked."""
+    """An edit of desired.yaml: read like any source, and written only when asked."""
+
+    # The plan that is shown before the edit is made by the code that makes every other plan.
 
     @property
     def model(self) -> str:
@@ -119,9 +122,9 @@ class Proposal(Source, Protocol):
         """The edit as a unified diff, empty when there is none."""
 
     def write(self) -> tuple[str, ...]:
-        """Replace the content of the file, and return what else of it (its owner) could not be kept.
+        """Replace the content of the file; return what else of it (its owner) could not be kept.
 
-        Raise PlanStale when somebody changed it meanwhile, Unreachable when it cannot be written.
+        Raise PlanStale when it was changed in the meantime, Unreachable when it cannot be written.
         """
         ...
 
@@ -131,17 +134,17 @@ class Proposal(Source, Protocol):
 
 
 class EditableSource(Source, Protocol):
-    """Read desired state and inventory, say where what is written, and propose edits."""
+    """A source that knows what stands where in its files, and can propose edits of them."""
 
     def written(self) -> Mapping[tuple[FileName, KeyPath], Written]:
-        """Return what is written at every key of both files, as far as they can be read.
+        """Look up what is written at every key of both files, as far as they can be read.
 
         Raise ConfigError without files.
         """
         ...
 
     def propose(self, model_name: str, host: str | None) -> Proposal:
-        """Return the edit that makes a model the active one of its host.
+        """Propose the edit that makes a model the active one of its host.
 
         Raise Misused, or ConfigError.
         """
@@ -149,21 +152,23 @@ class EditableSource(Source, Protocol):
 
 
 class JournalReader(Protocol):
-    """Read what was recorded."""
+    """What was recorded."""
+
+    # Awaited, because a disk may take its time while other hosts have work to do (ADR 0020).
 
     async def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first.
+        """All rows, oldest first.
 
         Raise JournalDamaged, or DurabilityError when they cannot be read now.
         """
         ...
 
     async def since(self, after: int) -> Sequence[Row]:
-        """Return the rows after a number, oldest first; raise as `rows` does."""
+        """All rows after a number, oldest first; raise as `rows` does."""
         ...
 
     async def newest(self) -> int:
-        """Return the number of the newest row, 0 when there is none; raise DurabilityError.
+        """The number of the newest row, 0 when there is none; raise DurabilityError.
 
         Cheap enough to ask all the time.
         """
@@ -171,42 +176,42 @@ class JournalReader(Protocol):
 
 
 class Journal(JournalReader, Protocol):
-    """Record durably."""
+    """A journal that can be added to, durably."""
 
     async def append(self, record: Record) -> Row:
-        """Write one record and return when kill -9 cannot take it, also where its caller is cancelled; raise WriteFailed.
+        """Write one record and return when kill -9 cannot take it; raise WriteFailed.
 
-        What a power cut must not take is durable too: only what will be observed again may wait for
-        the next record.
+        It is written even when its caller is cancelled. A power cut cannot take it either, unless
+        it will be observed again: such a record may wait for the next one.
         """
         ...
 
 
 class Lock(Protocol):
-    """Guard acting on one data directory."""
+    """The right to act on one data directory, which one process has at a time."""
 
     def held(self, *, obeys: bool = False) -> AbstractContextManager[None]:
-        """Hold the lock inside the context; raise LockHeld naming the holder.
+        """Take the lock for as long as the context lasts; raise LockHeld naming the holder.
 
-        `obeys` tells others that they may ask.
+        `obeys` tells others that they may ask this process to act for them.
         """
         ...
 
 
 class PlanFiles(Protocol):
-    """Keep plans in files."""
+    """Saved plans."""
 
     def write(self, file: str, document: Json) -> None:
         """Write a plan's document; raise Unreachable."""
         ...
 
     def read(self, file: str) -> Json:
-        """Return a plan's document; raise ConfigError when the file is not one."""
+        """Read a plan's document; raise ConfigError when the file holds none."""
         ...
 
 
 class StateFolder(Protocol):
-    """Begin the folder of both files."""
+    """The folder of both files before they are there."""
 
     @property
     def directory(self) -> Path:

@@ -38,7 +38,7 @@ Evidence: TypeAlias = Json
 
 
 class AccessReader(Protocol):
-    """Look at a host."""
+    """The way to look at a host."""
 
     @property
     def here(self) -> bool:
@@ -46,7 +46,7 @@ class AccessReader(Protocol):
         ...
 
     async def contact(self) -> Fact[Contact]:
-        """Return which boot the host is in."""
+        """Which boot the host is in."""
         ...
 
     async def ask(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
@@ -54,15 +54,15 @@ class AccessReader(Protocol):
         ...
 
     async def prepared(self) -> Fact[Prepared]:
-        """Return what the host was prepared with since it came up."""
+        """Which preparation the host had since it came up."""
         ...
 
     async def port(self, port: int) -> Fact[PortState]:
-        """Return who listens on a port of the host, and as which model where its own environment tells."""
+        """Which process listens on a port of the host, and as which model if its mark tells."""
         ...
 
     async def claim(self) -> Fact[Claim | None]:
-        """Return who acts on this host."""
+        """Which controller acts on this host."""
         ...
 
     def changes(self, identity: UnitIdentity) -> AsyncIterator[None]:
@@ -71,47 +71,48 @@ class AccessReader(Protocol):
 
 
 class Access(AccessReader, Protocol):
-    """Act on a host."""
+    """The way to act on a host."""
 
     async def act(self, action: Action) -> Evidence:
         """Perform one action; raise DriverError."""
         ...
 
     def dial(self, port: int) -> AbstractAsyncContextManager[str]:
-        """Give `http://address:port` that reaches the host's loopback port from here."""
+        """Open a way to the host's loopback port, as an `http://address:port` on this machine."""
         ...
 
 
 class PowerReader(Protocol):
-    """Hear what others say of a host's power, and what stands in the way of changing it."""
+    """What others say of a host's power, and what stands in the way of changing it."""
 
     async def testimony(self) -> Fact[Testimony | None]:
-        """Return what a witness outside of the host says, None where nobody watches it."""
+        """Ask a witness outside of the host, None where it has none."""
         ...
 
     async def canary(self) -> Fact[Canary]:
-        """Return who answers on the host's network, Unknown when nobody does or can be asked."""
+        """Ask a neighbour of the host, Unknown when none answers or can be asked."""
         ...
 
     async def guards(self, way: Literal["off", "suspend"]) -> Fact[Guards]:
-        """Return what stands in the way of sending the host down in this way."""
+        """List what stands in the way of taking the host down in this way."""
         ...
 
 
 class PowerControl(PowerReader, Protocol):
-    """Change the power of a host."""
+    """What changes the power of a host."""
 
     async def wake(self, attempt: int) -> Evidence:
         """Ask the host to come up, the first time with `attempt` 0. Repeatable.
 
-        Raise DriverError when nobody could be asked.
+        Raise DriverError when nothing could be asked to wake it.
         """
         ...
 
     async def shut_down(self) -> Evidence:
         """Ask the host to go down.
 
-        Irreversible; raise Declined when it will not, DriverError when nobody can say.
+        Irreversible; raise Declined when it will not, DriverError when it is not known whether it
+        heard.
         """
         ...
 
@@ -128,23 +129,23 @@ class PowerControl(PowerReader, Protocol):
 
 
 class GpuReader(Protocol):
-    """Read accelerators."""
+    """The accelerators of a host."""
 
     async def gpu(self) -> Fact[Gpu]:
-        """Return the memory of the accelerators."""
+        """Read the memory of the accelerators."""
         ...
 
 
 class LauncherReader(Protocol):
-    """See units."""
+    """The units that a launcher holds."""
 
     @property
     def needs_definition(self) -> bool:
-        """Whether it sees only units that a definition names: none of its units can be anybody else's."""
+        """Whether it sees only units that a definition names, so that none can be another's."""
         ...
 
     async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
-        """Return every unit that this launcher holds: what carries a mark, and what is named by a definition.
+        """Every unit that this launcher holds: what has a mark, and what a definition names.
 
         `former` are definitions that named this launcher once; what still runs by them is another
         definition than the wanted.
@@ -152,49 +153,52 @@ class LauncherReader(Protocol):
         ...
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
-        """Return the program that would be started."""
+        """Find the program that would be started."""
         ...
 
     async def flags(self, model: ModelSpec) -> Fact[Flags]:
-        """Return whether that program would take its command line.
+        """Whether that program would take its command line.
 
-        It is run for that, so only ask where it is to be started.
+        It is run to find out, so only ask about what will be started.
         """
         ...
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
-        """Return the last lines of the newest start.
+        """Read the last lines of the newest start.
 
-        After the `end` of an earlier part, all since, of later starts too.
+        With the `end` of an earlier part, all that came after it, of later starts too.
         """
         ...
 
 
 class Launcher(LauncherReader, Protocol):
-    """Start and stop units."""
+    """What starts and stops units."""
 
     async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
         """Start the unit with this mark. Observable."""
         ...
 
     async def stop(self, unit: Unit, grace: float) -> Evidence:
-        """End a unit that `units` told of, and its whole group: TERM, `grace` seconds, TERM, KILL. Observable."""
+        """End a unit that `units` told of, and its whole group. Observable.
+
+        It gets TERM, `grace` seconds, TERM again, and KILL.
+        """
         ...
 
 
 class EngineReader(Protocol):
-    """Look at an inference engine. `unit` is the unit that must own the port."""
+    """The way to look at an inference engine. `unit` is the unit that must own the port."""
 
     async def health(self, unit: Unit) -> Fact[Health]:
-        """Return how far the engine is, without waking or disturbing it."""
+        """How far the engine is, asked without waking or disturbing it."""
         ...
 
     async def activity(self, unit: Unit) -> Fact[Activity]:
-        """Return slots and requests. Costly: may wake a sleeping engine."""
+        """Read slots and requests. Costly: may wake a sleeping engine."""
         ...
 
     async def answer(self, unit: Unit) -> Fact[Answer]:
-        """Return whether the engine gives a real answer of its task.
+        """Whether the engine gives a real answer of its task.
 
         Costly: generates one token, never over a conversation.
         """
@@ -202,12 +206,13 @@ class EngineReader(Protocol):
 
 
 class Engine(EngineReader, Protocol):
-    """Use an inference engine."""
+    """The way to use an inference engine."""
 
     async def save(self, unit: Unit, activity: Activity, keep: tuple[str, ...] = ()) -> Evidence:
-        """Save every slot of `activity` that holds a conversation, sealed with sidecar and checksum. Repeatable.
+        """Save every slot of `activity` that holds a conversation. Repeatable.
 
-        Older files make room for new ones, but none of `keep`.
+        Each file is sealed with a sidecar and a checksum. Older files make room for new ones, but
+        none of `keep`.
         """
         ...
 
@@ -217,24 +222,24 @@ class Engine(EngineReader, Protocol):
 
 
 class ModelFiles(Protocol):
-    """Look at what a model keeps on its host: weights, saved slots, and what both depend on."""
+    """What a model keeps on its host: weights, saved slots, and what both depend on."""
 
     async def weights(self) -> Fact[Weights]:
-        """Return the weights file, from its header."""
+        """Read the header of the weights file."""
         ...
 
     async def saved(self) -> Fact[Saved]:
-        """Return the newest saved slots."""
+        """List the newest saved slots."""
         ...
 
     async def fingerprint(self) -> Fact[Fingerprint]:
-        """Return the identity of all that a saved slot depends on."""
+        """Identify all that a saved slot depends on."""
         ...
 
 
 @dataclass(frozen=True)
 class ModelReaders:
-    """Gather what can be asked about one model."""
+    """Everything that can be asked about one model."""
 
     launcher: LauncherReader
     engine: EngineReader
@@ -243,7 +248,7 @@ class ModelReaders:
 
 @dataclass(frozen=True)
 class ModelPorts(ModelReaders):
-    """Gather what can be asked of and done to one model."""
+    """Everything that can be asked of and done to one model."""
 
     launcher: Launcher
     engine: Engine
@@ -251,10 +256,9 @@ class ModelPorts(ModelReaders):
 
 @dataclass(frozen=True)
 class HostReaders:
-    """Gather what can be asked about one host. `launchers` holds every kind that there is.
+    """Everything that can be asked about one host. `launchers` holds every kind that there is."""
 
-    A kind that no model names any more may still hold units of ours.
-    """
+    # A kind that no model names any more may still hold units of ours.
 
     access: AccessReader
     power: PowerReader
@@ -265,7 +269,7 @@ class HostReaders:
 
 @dataclass(frozen=True)
 class HostPorts(HostReaders):
-    """Gather what can be asked of and done to one host."""
+    """Everything that can be asked of and done to one host."""
 
     access: Access
     power: PowerControl
@@ -274,30 +278,33 @@ class HostPorts(HostReaders):
 
 
 class OptionsCatalog(Protocol):
-    """Know what each kind of driver takes and can do."""
+    """What each kind of driver takes and can do."""
 
     def kinds(self, role: str) -> tuple[str, ...]:
-        """Return the kinds of a role: access, power, gpu, launcher or engine."""
+        """List the kinds of a role: access, power, gpu, launcher or engine."""
         ...
 
     def options(self, role: str, kind: str) -> type[BaseModel]:
-        """Return the model that a kind's options must fit; raise KeyError."""
+        """Look up the model that a kind's options must fit; raise KeyError."""
         ...
 
     def capabilities(self, role: str, kind: Kind) -> Capabilities:
-        """Return what the planner must know of a driver."""
+        """What a driver with these options can do, for the planner."""
         ...
 
     def command(
         self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]
     ) -> Command:
-        """Return what an engine of this kind is started with, on the cards it may use (none named: any). Pure."""
+        """What an engine of this kind is started with, on the cards it may use. Pure.
+
+        No cards in `gpus` means any.
+        """
         ...
 
 
 class Catalog(OptionsCatalog, Protocol):
-    """Know the drivers by kind."""
+    """The drivers by kind."""
 
     def hosts(self, host: HostSpec, models: Sequence[ModelSpec]) -> HostPorts:
-        """Return the ports of one host."""
+        """Assemble the ports of one host."""
         ...
