@@ -17,10 +17,9 @@ _ID = re.compile(r"[0-9a-f]{12,64}")
 
 
 class ControllerId:
-    """The id in `file`.
+    """The id in `file`; where that is lost, the one under which hosts were claimed.
 
-    Where that is lost, the one under which the journal says hosts were claimed; else one from
-    `make`.
+    That is in the journal. Where neither tells, it is one from `make`.
     """
 
     def __init__(
@@ -48,14 +47,13 @@ class ControllerId:
 
     def _kept(self) -> str:
         with suppress(OSError), self._file.open("rb") as file:
-            found = _ID.fullmatch(file.read(_LIMIT).decode(errors="replace").strip())
-            return found.group() if found else ""
+            text = file.read(_LIMIT).decode(errors="replace").strip()
+            return text if _ID.fullmatch(text) else ""
         return ""
 
     def _journalled(self) -> str:
         with suppress(DurabilityError):
-            claims = [
-                row.record.controller for row in self._rows() if isinstance(row.record, Claimed)
-            ]
+            records = [row.record for row in self._rows()]
+            claims = [one.controller for one in records if isinstance(one, Claimed)]
             return claims[-1] if claims else ""
         return ""

@@ -8,39 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 MOUNTS = Path("/proc/self/mountinfo")
+# SQLite's write-ahead log needs all its processes on one machine (sqlite.org/wal.html), and what a
+# network file system has synced or locked may not be.
 NETWORK = {
-    *(
-        "9p",
-        "acfs",
-        "afs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "coda",
-        "davfs",
-        "gfs2",
-        "glusterfs",
-        "gpfs",
-        "lustre",
-        "ncpfs",
-        "nfs",
-    ),
-    *("nfs4", "ocfs2", "orangefs", "pvfs2", "smb3", "smbfs", "vboxsf"),
-    *(
-        "ceph-fuse",
-        "curlftpfs",
-        "davfs2",
-        "gcsfuse",
-        "gvfsd-fuse",
-        "juicefs",
-        "rclone",
-        "s3fs",
-        "smbnetfs",
-        "sshfs",
-    ),
-}
-"""Types whose files another machine keeps, without the `fuse.` that stands before those of the last
-line."""
+    "9p", "acfs", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "gfs2", "glusterfs", "gpfs",
+    "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "pvfs2", "smb3", "smbfs", "vboxsf",
+    # These stand behind `fuse.` in the kernel's list.
+    "ceph-fuse", "curlftpfs", "davfs2", "gcsfuse", "gvfsd-fuse", "juicefs", "rclone", "s3fs",
+    "smbnetfs", "sshfs",
+}  # fmt: skip
+"""Types of file systems whose files another machine keeps."""
 
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
@@ -53,26 +30,20 @@ class Mount(NamedTuple):
 
     @property
     def over_network(self) -> bool:
-        """Tell whether another machine keeps the files."""
+        """Whether another machine keeps the files."""
         return self.kind.removeprefix("fuse.") in NETWORK
 
 
 def mount_of(folder: Path, mountinfo: str) -> Mount | None:
-    """Return what a resolved path lies on: of the mounts above it the deepest, and of those the last; None when none is."""
-    found = None
-    for mount in map(_parsed, filter(None, mountinfo.split("\n"))):
-        if folder.is_relative_to(mount.point) and (
-            found is None or len(mount.point) >= len(found.point)
-        ):
-            found = mount
-    return found
+    """Find what a resolved path lies on, None where no mount is above it."""
+    mounts = map(_parsed, filter(None, mountinfo.split("\n")))
+    above = [mount for mount in mounts if folder.is_relative_to(mount.point)]
+    # The deepest; of several at one point the last, which covers those before it.
+    return max(reversed(above), key=lambda mount: len(mount.point), default=None)
 
 
 def mounted_on(folder: Path, mounts: Path = MOUNTS) -> Mount | None:
-    """Return what a folder lies on, or will when it is made.
-
-    None where the system does not tell.
-    """
+    """Find what a folder lies on, or will when it is made; None where the system does not tell."""
     try:
         mountinfo = mounts.read_bytes()
     except OSError:

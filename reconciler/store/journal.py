@@ -1,4 +1,4 @@
-"""The journal of this machine: its file is read and written beside the event loop, one call after the other."""
+"""The journal of this machine, whose file is read and written beside the event loop."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from reconciler.store.journal_file import JournalFile
 
 
 class SqliteJournal:
-    """Rows in one file, awaited: a disk that takes its time holds up whoever records, and nobody else of the loop."""
+    """Rows in one file, awaited: a slow disk holds up what records, and nothing beside it."""
 
     def __init__(self, file: JournalFile) -> None:
-        """Keep them in `file`, which nobody else of this process may use."""
+        """Keep them in `file`, which nothing else in this process may use."""
         self._file = file
         # One call at a time keeps the order of rows, and the connection in one thread at a time
         # (ADR 0020).
         self._turn = CapacityLimiter(1)
 
     async def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first.
+        """All rows, oldest first.
 
         Raise JournalDamaged, or DurabilityError when they cannot be read now.
         """
         return await self.since(0)
 
     async def since(self, after: int) -> Sequence[Row]:
-        """Return the rows after a number, oldest first; raise as `rows` does."""
+        """All rows after a number, oldest first; raise as `rows` does."""
         return await to_thread.run_sync(lambda: tuple(self._file.since(after)), limiter=self._turn)
 
     async def newest(self) -> int:
-        """Return the number of the newest row, 0 when there is none; raise DurabilityError."""
+        """The number of the newest row, 0 when there is none; raise DurabilityError."""
         return await to_thread.run_sync(self._file.newest, limiter=self._turn)
 
     async def append(self, record: Record) -> Row:
@@ -40,7 +40,7 @@ class SqliteJournal:
 
         Raise as `JournalFile.append` does.
         """
-        # What is recorded has happened: whoever is cancelled still records it (ADR 0020).
+        # What is recorded has happened: a task that is cancelled still records it (ADR 0020).
         with CancelScope(shield=True):
             row = await to_thread.run_sync(self._file.append, record, limiter=self._turn)
         # Mypy takes a scope for one that may swallow what is raised in it.

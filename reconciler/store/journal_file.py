@@ -1,62 +1,61 @@
-"""The journal's file: SQLite, each row with a digest over its content and its predecessor's, and a small head file.
+"""The journal's file: SQLite, each row with a digest over its content and its predecessor's.
 
-Opening checks the whole chain against the head, so that a lost tail or a flipped bit is seen and
-never acted upon. When a run opens, what is too old is forgotten in the same transaction: of the
-last forgotten row only number and digest stay, as the foot that the chain stands on, and what is
-still known of hosts is restated at the end.
+Opening checks the whole chain against the head (store/journal_head), so that a lost tail or a
+flipped bit is seen and never acted upon. When a run opens, what is too old is forgotten in the same
+transaction: of the last forgotten row only number and digest stay, as the foot that the chain
+stands on, and what is still known of hosts is restated at the end.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import finalize
 
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.core.retention import Outline, Retention, carried, first_kept
-from reconciler.edge.atomic import remedy, write_file
-from reconciler.errors import DurabilityError, JournalDamaged, NetworkFileSystem, WriteFailed
-from reconciler.model.records import SEEN_AGAIN, Asked, Instant, Record, Row, RunOpened, StepIntent
+from reconciler.edge.atomic import remedy
+from reconciler.errors import JournalDamaged, WriteFailed
+from reconciler.model.records import SEEN_AGAIN, Asked, Instant, Record, Row, RunOpened
 from reconciler.store.filesystem import MOUNTS, mounted_on
+from reconciler.store.journal_faults import (
+    SQLITE_ERRORS,
+    damaged,
+    fault,
+    lost,
+    on_network,
+    unreadable,
+)
 from reconciler.store.journal_format import (
-    COLUMNS,
     FOOT,
     NOTHING,
     READABLE,
-    SCHEMA,
     VERSION,
     Raw,
-    digest_of,
+    add,
+    end_of,
+    forget_before,
+    newest_in,
     rows_from,
+    stamp,
     version_of,
 )
+from reconciler.store.journal_head import Head, HeadFile, is_headed
 
 if TYPE_CHECKING:
     from reconciler.ports import Clock
 
 BUSY_SECONDS = 10.0
-HEADED = {"run-opened", "run-closed", "adopted", "retry", "roll-back", "hold", "resume"}
-SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError, OverflowError)
-"""What the bindings raise: a broken file may also break the message about it."""
 ALL_KEPT = Retention()
-PRIMARY = 0xFF
-PASSING = {
-    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY),
-    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR),
-}
-
-# One table: a chain of digests needs one order anyway, and all else is a fold of it (ADR 0001).
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)
-Head: TypeAlias = tuple[int, str] | None
 
 
 class CheckedChain(NamedTuple):
-    """What was checked: how the file begins, and the digest of every row and of what they stand on."""
+    """How a checked file begins, and the digest of every row in it and of what they stand on."""
 
     first: tuple[int, str, str] | None
     digests: dict[int, str]
@@ -73,7 +72,7 @@ class JournalFile:
     ) -> None:
         """Use a directory; `mounts` is where the kernel lists its mounts."""
         self._file = directory / "journal.sqlite"
-        self._head = directory / "head"
+        self._head = HeadFile(directory / "head", self._file)
         self._clock = clock
         self._retention = retention
         self._mounts = mounts
@@ -85,7 +84,7 @@ class JournalFile:
         self._reader: sqlite3.Connection | None = None
 
     def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first.
+        """All rows, oldest first.
 
         Raise JournalDamaged, or DurabilityError when it cannot be read now.
         """
@@ -102,18 +101,18 @@ class JournalFile:
         try:
             if not self._file.exists():
                 if self._head.exists():
-                    raise self._damaged("the head file is there, the journal is not")
+                    raise damaged(self._file, "the head file is there, the journal is not")
                 return
             # Another process may write meanwhile: what the head named before must be among the rows
             # that are read after it.
-            head = self._read_head()
+            head = self._head.read()
             with self._reading() as connection:
-                yield from self._checked(connection, head or self._read_head(), after)
+                yield from self._checked(connection, head or self._head.read(), after)
         except OSError as error:
-            raise self._unreadable(str(error.strerror)) from error
+            raise unreadable(self._file, str(error.strerror)) from error
 
     def newest(self) -> int:
-        """Return the number of the newest row, 0 when there is none: cheap, and unchecked.
+        """The number of the newest row, 0 when there is none: cheap, and unchecked.
 
         Raise DurabilityError.
         """
@@ -121,40 +120,37 @@ class JournalFile:
         try:
             if not self._file.exists():
                 return 0
+            # Kept open, because a watch asks whenever something stirs in the journal's folder.
             self._reader = self._reader or self._reader_opened()
-            newest = (
-                self._reader.execute("SELECT max(seq) FROM record").fetchone()[0]
-                if version_of(self._reader)
-                else 0
-            )
+            return newest_in(self._reader)
         except OSError as error:
-            raise self._unreadable(str(error.strerror)) from error
+            raise unreadable(self._file, str(error.strerror)) from error
         except SQLITE_ERRORS as error:
-            raise self._fault(error) from error
-        return int(newest or 0)
+            raise fault(self._file, error) from error
 
-    def _checked(self, connection: sqlite3.Connection, head: Head, after: int) -> Iterator[Row]:
-        """Yield the rows after a number once chain and, at the end, head are found to be as written; raise JournalDamaged."""
+    def _checked(
+        self, connection: sqlite3.Connection, head: Head | None, after: int
+    ) -> Iterator[Row]:
+        """Yield the rows after a number once they, and at the end the head, are as written.
+
+        Raise JournalDamaged.
+        """
         if not version_of(connection):
-            self._check_head({0: NOTHING}, head)
+            self._head.check({0: NOTHING}, head)
             return
         number = self._known(connection, after)
         digests = self._seen.digests
         for raw in rows_from(connection, number + 1):
             number += 1
-            if (
-                raw.seq != number
-                or raw.previous != digests[number - 1]
-                or raw.digest != digest_of(raw[:-1])
-            ):
-                raise self._damaged(f"row {number} is not what was written")
+            if not raw.continues(number, digests[number - 1]):
+                raise damaged(self._file, f"row {number} is not what was written")
             digests[number] = raw.digest
             if number > after:
                 yield self._understood(raw)
-        self._check_head(digests, head)
+        self._head.check(digests, head)
 
     def _known(self, connection: sqlite3.Connection, after: int) -> int:
-        """Return the number of the row up to which nothing must be checked again: `after`, or where the file begins."""
+        """The row up to which nothing must be checked again: `after`, or where the file begins."""
         first = connection.execute(
             "SELECT seq, kind, digest FROM record ORDER BY seq LIMIT 1"
         ).fetchone()
@@ -173,23 +169,24 @@ class JournalFile:
             when = Instant(at=raw.at, boot_id=raw.boot_id, boot=raw.boot)
             return Row(seq=raw.seq, when=when, record=RECORD.validate_json(raw.body))
         except ValidationError as error:
-            raise self._damaged(
-                f"a row cannot be understood ({error.error_count()} fields); was it written by a"
-                " newer version?"
-            ) from error
+            why = f"a row cannot be understood ({error.error_count()} fields)"
+            raise damaged(self._file, f"{why}; was it written by a newer version?") from error
 
     def close(self) -> None:
-        """Let go of the file until the next append: who writes last of all, so that its log is folded into it."""
+        """Let go of the file until the next append."""
+        # The writer last of all: the last connection that closes folds the log into the file, which
+        # one that only reads cannot.
         for connection in (self._reader, self._writer):
             if connection is not None:
                 connection.close()
         self._writer = self._reader = None
 
     def append(self, record: Record) -> Row:
-        """Write one record and return when kill -9 cannot take it, nor a power cut unless it is `SEEN_AGAIN`.
+        """Write one record and return when kill -9 cannot take it.
 
-        Raise WriteFailed, and refuse to go on after that; NetworkFileSystem where nothing can be
-        durable; JournalDamaged when rows that are to be forgotten are not right.
+        Neither can a power cut, unless it is `SEEN_AGAIN`. Raise WriteFailed, and refuse to go on
+        after that; NetworkFileSystem where nothing can be durable; JournalDamaged when rows that
+        should be forgotten are not right.
         """
         self._refuse_network()
         self._refuse_another()
@@ -198,34 +195,30 @@ class JournalFile:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             row, digest = self._write(record)
-            if _promised(record) or not self._head.exists():
-                write_file(self._head, json.dumps({"seq": row.seq, "digest": digest}).encode())
+            if is_headed(record) or not self._head.exists():
+                self._head.write(Head(row.seq, digest))
         except (*SQLITE_ERRORS, OSError, WriteFailed) as error:
-            self.close()
-            refused = f"{self._file} cannot be written: {error}; {remedy(error)}"
-            # What the disk kept of a failed write is not known, so nothing is added to it.
-            self._failed = (
-                f"{error if isinstance(error, WriteFailed) else refused}. Nothing more is done"
-                " until then"
-            )
-            raise WriteFailed(self._failed) from error
+            raise self._given_up(error) from error
         return row
+
+    def _given_up(self, error: Exception) -> WriteFailed:
+        self.close()
+        refused = f"{self._file} cannot be written: {error}; {remedy(error)}"
+        said = error if isinstance(error, WriteFailed) else refused
+        # What the disk kept of a failed write is not known, so nothing is added to it.
+        self._failed = f"{said}. Nothing more is done until then"
+        return WriteFailed(self._failed)
 
     def _write(self, record: Record) -> tuple[Row, str]:
         connection = self._writer = self._writer or self._opened()
         # A sync takes 0.1 to 20 ms; what can be observed again waits for the next row that is
         # synced (ADR 0005).
-        connection.execute(
-            f"PRAGMA synchronous={'NORMAL' if isinstance(record, SEEN_AGAIN) else 'FULL'}"
-        )
+        how = "NORMAL" if isinstance(record, SEEN_AGAIN) else "FULL"
+        connection.execute(f"PRAGMA synchronous={how}")
         # Two writers meet here, where one waits for the other, and not at COMMIT, where it would
         # fail.
         connection.execute("BEGIN IMMEDIATE")
-        version = version_of(connection)
-        if not version:
-            connection.execute(SCHEMA)
-        if version != VERSION:
-            connection.execute(f"PRAGMA user_version={VERSION}")
+        stamp(connection)
         if isinstance(record, RunOpened | Asked):
             self._forget(connection)
         written = self._insert(connection, record)
@@ -233,52 +226,48 @@ class JournalFile:
         return written
 
     def _opened(self) -> sqlite3.Connection:
-        """Return a connection that writes durably, and is closed with this object or at exit at the latest."""
+        """Open a connection that writes durably, until this object or the process ends."""
         self._file.touch(mode=0o600)
         self._file.chmod(0o600)
         self._refuse_another()
-        # The last reference may be dropped in any thread; nobody writes in two at once.
+        # The last reference may be dropped in any thread, while none of them writes.
         connection = sqlite3.connect(
             self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         finalize(self, connection.close)
-        # Whoever reads does not wait for whoever writes: `status` while a run is on.
+        # Readers do not wait for a writer: `status` while a run is on.
         connection.execute("PRAGMA journal_mode=WAL")
         return connection
 
     def _reader_opened(self) -> sqlite3.Connection:
-        """Return a connection that reads, and is closed at exit before one that was opened sooner to write."""
+        """Open a connection that reads, until this object or the process ends."""
         connection = sqlite3.connect(
             f"{self._file.absolute().as_uri()}?mode=ro",
             uri=True,
             timeout=BUSY_SECONDS,
             check_same_thread=False,
         )
+        # At exit it is closed before a writer that was opened sooner, as in `close`.
         finalize(self, connection.close)
         return connection
 
     def _insert(self, connection: sqlite3.Connection, record: Record) -> tuple[Row, str]:
-        last = connection.execute(
-            "SELECT seq, digest FROM record ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
-        seq, previous = (last[0] + 1, last[1]) if last else (1, NOTHING)
+        newest, previous = end_of(connection)
         now = self._clock.instant()
-        fields = (
-            seq,
-            now.at,
-            now.boot_id,
-            now.boot,
-            record.kind,
-            record.host,
-            record.model_dump_json(),
-            previous,
+        digest = add(
+            connection,
+            (
+                newest + 1,
+                now.at,
+                now.boot_id,
+                now.boot,
+                record.kind,
+                record.host,
+                record.model_dump_json(),
+                previous,
+            ),
         )
-        digest = digest_of(fields)
-        connection.execute(
-            f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constants
-            (*fields, digest),
-        )
-        return Row(seq=seq, when=now, record=record), digest
+        return Row(seq=newest + 1, when=now, record=record), digest
 
     def _forget(self, connection: sqlite3.Connection) -> None:
         """Restate what is known of hosts, then forget what is too old.
@@ -292,16 +281,10 @@ class JournalFile:
         first = first_kept(kept, self._clock.wall(), self._retention)
         if not kept or first == kept[0].seq:
             return
-        whole = self._checked(connection, self._read_head(), 0)
+        whole = self._checked(connection, self._head.read(), 0)
         for record in carried(whole, map(self._understood, rows_from(connection, first))):
             self._insert(connection, record)
-        connection.execute("DELETE FROM record WHERE seq < ?", (first - 1,))
-        foot = (FOOT, first - 1)
-        connection.execute(
-            "UPDATE record SET at = 0, boot_id = '', boot = 0, kind = ?, host = '', body = '',"
-            " previous = '' WHERE seq = ?",
-            foot,
-        )
+        forget_before(connection, first)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -313,60 +296,26 @@ class JournalFile:
             ) as connection:
                 version = version_of(connection)
                 if version not in {0, *READABLE}:
-                    age = "a newer" if version > VERSION else "an older"
-                    raise self._damaged(
-                        f"it has format {version}, written by {age} version than this one"
-                        f" ({VERSION})"
-                    )
+                    raise self._of_another_format(version)
                 yield connection
         except SQLITE_ERRORS as error:
-            raise self._fault(error) from error
+            raise fault(self._file, error) from error
 
-    def _check_head(self, digests: Mapping[int, str], head: Head) -> None:
-        """Hold the chain against the head.
-
-        A writer killed after a commit leaves an older head, or none beside the first row.
-        """
-        if head is None and max(digests) > 1:
-            raise self._damaged("the head file is missing")
-        if head is not None and head[0] >= min(digests) and digests.get(head[0]) != head[1]:
-            raise self._damaged(
-                f"rows up to {head[0]} were written, {max(digests)} are there or they are not the"
-                " same"
-            )
-
-    def _read_head(self) -> Head:
-        if not self._head.exists():
-            return None
-        try:
-            head = json.loads(self._head.read_bytes())
-            seq, digest = head["seq"], head["digest"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._damaged("its head file cannot be read") from error
-        if (
-            not isinstance(seq, int)
-            or isinstance(seq, bool)
-            or seq < 1
-            or not isinstance(digest, str)
-        ):
-            raise self._damaged("its head file makes no sense")
-        return seq, digest
+    def _of_another_format(self, version: int) -> JournalDamaged:
+        age = "a newer" if version > VERSION else "an older"
+        why = f"it has format {version}, written by {age} version than this one ({VERSION})"
+        return damaged(self._file, why)
 
     def _refuse_network(self) -> None:
         if self._is_local:
             return
         mount = mounted_on(self._file.parent, self._mounts)
         if mount and mount.over_network:
-            found = (
-                f"the journal {self._file} would lie on a network file system ({mount.kind},"
-                f" mounted on {mount.point}), where a crash may lose what was recorded"
-            )
-            fix = "Choose a local disk: --data DIR, or RECONCILER_DATA"
-            raise NetworkFileSystem(f"{found}. Nothing was done. {fix}", found=found, fix=fix)
+            raise on_network(self._file, mount)
         self._is_local = True
 
     def _refuse_another(self) -> None:
-        """Refuse a file that is not the one that was read or written before: what is written to either is known to nobody."""
+        """Refuse a file that is not the one that was read or written before."""
         try:
             now = self._file.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -375,44 +324,7 @@ class JournalFile:
             return
         else:
             which = now.st_dev, now.st_ino
+        # An open connection would go on writing into a file that no later process finds.
         if self._which is not None and which != self._which:
-            what = "is gone" if which is None else "was replaced by another file"
-            raise DurabilityError(
-                f"the journal {self._file} {what}, so nothing more is done. Put the old one back"
-                " and run the command again; without it the next command begins a new one, adopts"
-                " engines that run by their marks, and knows no history"
-            )
+            raise lost(self._file, is_there=which is not None)
         self._which = which
-
-    def _fault(self, error: Exception) -> DurabilityError:
-        return (self._unreadable if _is_passing(error) else self._damaged)(str(error))
-
-    def _unreadable(self, why: str) -> DurabilityError:
-        found = f"the journal {self._file} cannot be read: {why}"
-        fix = (
-            "free space, fix the permissions or the disk, or wait for who holds it; then run the"
-            " command again"
-        )
-        message = f"{found}. Nothing was done, and nothing says that it is damaged: {fix}"
-        return DurabilityError(message, found=f"{found}; nothing says that it is damaged", fix=fix)
-
-    def _damaged(self, why: str) -> JournalDamaged:
-        folder = self._file.parent
-        found = f"the journal {self._file} is damaged: {why}"
-        fix = (
-            f"To go on, move it aside (mv {folder} {folder}.damaged): engines that run are adopted"
-            " by their marks, only history and last good are lost"
-        )
-        return JournalDamaged(f"{found}. Nothing was done. {fix}", found=found, fix=fix)
-
-
-def _is_passing(error: Exception) -> bool:
-    """Tell whether the machine is in the way, and not the bytes: a read past the end of a file is the bytes."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-    return code & PRIMARY in PASSING and code != sqlite3.SQLITE_IOERR_SHORT_READ
-
-
-def _promised(record: Record) -> bool:
-    return record.kind in HEADED or (
-        isinstance(record, StepIntent) and record.in_doubt == "irreversible"
-    )

@@ -1,4 +1,7 @@
-"""The lock: one process acts on a data directory, held by a descriptor that no child inherits and no crash leaves behind."""
+"""The lock: one process acts on a data directory.
+
+It is held by a descriptor, which no child inherits and no crash leaves behind.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,9 @@ class FileLock:
 
     @contextmanager
     def held(self, *, obeys: bool = False) -> Iterator[None]:
-        """Hold the lock inside the context; raise LockHeld naming the holder, or Unreachable.
+        """Take the lock for as long as the context lasts; raise LockHeld or Unreachable.
 
-        `obeys` is told to others.
+        `obeys` tells others that they may ask this process to act for them.
         """
         descriptor = self._opened()
         try:
@@ -64,19 +67,12 @@ class FileLock:
             os.ftruncate(descriptor, 0)
             os.write(descriptor, text.encode())
         except BlockingIOError as error:
-            holder, _, manner = (
-                os.read(descriptor, HOLDER_BYTES).decode(errors="replace").partition("\n")
-            )
-            message = (
-                f"{holder or 'another process'} acts on this data directory now; wait for it, or"
-                " stop it"
-            )
-            raise LockHeld(message, obeys=manner == OBEYS) from error
+            raise _taken(os.read(descriptor, HOLDER_BYTES)) from error
         except OSError as error:
             raise self._refused("written", error) from error
 
     def _refused(self, tried: str, error: OSError) -> Unreachable:
-        """Return the error for a disk that says no: nothing was done yet."""
+        """Word the refusal of a disk: nothing was done yet."""
         where = f"{self._path} cannot be {tried}: {error.strerror}"
         if str(self._path).startswith(HOMELESS):
             return Unreachable(
@@ -85,3 +81,12 @@ class FileLock:
         return Unreachable(
             f"{where}; {remedy(error)}, or choose another place with --data. Nothing was done"
         )
+
+
+def _taken(written: bytes) -> LockHeld:
+    # The holder may not have written its name yet.
+    holder, _, manner = written.decode(errors="replace").partition("\n")
+    who = holder or "another process"
+    return LockHeld(
+        f"{who} acts on this data directory now; wait for it, or stop it", obeys=manner == OBEYS
+    )

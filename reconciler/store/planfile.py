@@ -1,4 +1,4 @@
-"""Saved plans: a JSON document in a file of its own."""
+"""Saved plans: one JSON document in each file."""
 
 from __future__ import annotations
 
@@ -15,37 +15,33 @@ REMEDY = "`reconciler plan --save FILE` writes one, `reconciler apply` alone tak
 
 def write(file: str, document: dict[str, Any]) -> None:
     """Write a plan's document; raise Unreachable: nothing is lost by it, and nothing was done."""
+    text = f"{json.dumps(document, indent=2, ensure_ascii=False)}\n"
     try:
-        path, content = (
-            Path(file).absolute(),
-            json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n",
-        )
+        path, content = Path(file).absolute(), text.encode()
         if path.is_file():
             rewrite(path, content)
         else:
             write_file(path, content)
     except WriteFailed as error:
-        raise Unreachable(
-            f"the plan was not saved: {error.message}, or name another file"
-        ) from error
+        why = f"the plan was not saved: {error.message}, or name another file"
+        raise Unreachable(why) from error
 
 
 def read(file: str) -> dict[str, Any]:
-    """Return a plan's document; raise ConfigError when the file is not one."""
+    """Read a plan's document; raise ConfigError when the file holds none."""
     try:
         with Path(file).open("rb") as opened:
             content = opened.read(MOST_BYTES + 1)
         document = json.loads(content) if len(content) <= MOST_BYTES else None
     except OSError as error:
-        raise ConfigError(
-            f"{file} cannot be read as a saved plan: {error.strerror}; {REMEDY}"
-        ) from error
+        why = f"{file} cannot be read as a saved plan: {error.strerror}; {REMEDY}"
+        raise ConfigError(why) from error
     except ValueError as error:
         raise ConfigError(f"{file} is not a saved plan; {REMEDY}") from error
-    if (
-        not isinstance(document, dict)
-        or document.get("version") != 1
-        or not isinstance(document.get("hosts"), list)
-    ):
+    if not isinstance(document, dict) or not _is_known(document):
         raise ConfigError(f"{file} is not a saved plan of version 1; {REMEDY}")
     return document
+
+
+def _is_known(document: dict[str, Any]) -> bool:
+    return document.get("version") == 1 and isinstance(document.get("hosts"), list)
