@@ -130,28 +130,28 @@ def build(settings: Settings) -> App:
     """Assemble the app of this machine."""
     clock = SystemClock()
     catalog = DriverCatalog(str(settings.host_directory), clock)
-    data = settings.data_directory
-    identity = _identity(data, clock)
+    data_directory = settings.data_directory
+    identity = _identity(data_directory, clock)
     return App(
         source=FileSource(settings.state, catalog),
         catalog=catalog,
-        journal=SqliteJournal(JournalFile(data / JOURNAL, clock)),
-        journal_directory=data / JOURNAL,
-        lock=FileLock(data / "lock", _holder(), identity.keep),
+        journal=SqliteJournal(JournalFile(data_directory / JOURNAL, clock)),
+        journal_directory=data_directory / JOURNAL,
+        lock=FileLock(data_directory / "lock", _holder(), identity.keep),
         clock=clock,
         plans=planfile,
         folder=GitStateFolder(settings.state),
-        keep=partial(trace.told, [data / "traces"]),
+        keep=partial(trace.told, [data_directory / "traces"]),
         identity=identity,
-        former=_former(data),
-        data_directory=data,
+        former=_former(data_directory),
+        data_directory=data_directory,
     )
 
 
-def _identity(data: Path, clock: Clock) -> ControllerId:
+def _identity(data_directory: Path, clock: Clock) -> ControllerId:
     # A journal file of its own: that of the App is awaited in a thread, one call at a time.
-    rows = JournalFile(data / JOURNAL, clock).rows
-    return ControllerId(data / "controller", rows, lambda: secrets.token_hex(ID_BYTES))
+    rows = JournalFile(data_directory / JOURNAL, clock).rows
+    return ControllerId(data_directory / "controller", rows, lambda: secrets.token_hex(ID_BYTES))
 
 
 def _holder() -> str:
