@@ -1,21 +1,15 @@
-"""A model that is a service of systemd, beside one that is a process, through the command line on a
-host of its own.
-"""
+"""A model that is a systemd service, beside one that is a process, through the command line."""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.drivers.engines import embedded
-from reconciler.loop import step_run
-from reconciler.onhost import systemd
-from reconciler.steps.start import Start
 from tests.booted import booted_systemd
 from tests.engine import weights_in
 from tests.running import until
@@ -27,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY = "sk-never-to-be-seen"
-LOGIND = "/lib/systemd/systemd-logind"
 
 
 @pytest.fixture
@@ -280,7 +273,7 @@ def test_init_says_what_to_change_in_a_service_that_nobody_can_look_at(here: Ser
 
 
 DOCKER = """#!/bin/sh
-# Stands in for `docker run`: the server runs in a control group of its own, and the client waits for its end.
+# Stands in for `docker run`: the server runs in its own control group; the client waits for its end.
 server=$1; shift 6
 # systemd looks for newcomers while it sends TERM: what ends the container must not be ended by it.
 trap 'trap "" TERM; systemctl stop docker-{id}.scope' TERM
@@ -334,98 +327,3 @@ def test_a_server_in_a_container_is_ended_by_the_service_that_runs_that_and_serv
     until(lambda: not here.listens(), COMMAND_SECONDS)
     here.apply()
     assert list(here.engines()) == begun["models"][:1]
-
-
-ENDINGS = {
-    "liar": ("ExecStart=/bin/true\nRestart=always\nRestartSec=9", "it ended with status 0 before it served"),
-    "pre": ("ExecStartPre=/bin/sh -c 'exit 32'\nExecStart=/bin/sleep 9\nRestart=always\nRestartSec=9",
-            "its ExecStartPre= ended with status 32"),
-    "slow": ("TimeoutStartSec=100ms\nExecStartPre=/bin/sleep 9\nExecStart=/bin/sleep 9",
-             "its ExecStartPre= ran too long (TimeoutStartSec=)"),
-    "gate": ("ExecCondition=/bin/sh -c 'exit 255'\nExecStart=/bin/sleep 9", "its ExecCondition= ended with status 255"),
-    "once": ("ExecStart=/bin/true", "nothing of it ran, or it was over at once"),
-}  # fmt: skip
-WAITS = "ExecStartPre=/bin/sleep 9\nExecStart=/bin/sleep 9"
-
-
-def test_whoever_asks_for_a_start_waits_longer_than_the_host_that_says_what_it_waits_for() -> None:
-    deadline: float = Start.model_fields["deadline"].default
-    assert deadline + step_run.SLACK_SECONDS >= systemd.START_SECONDS + systemd.SECONDS
-
-
-def test_how_a_service_failed_to_start_is_told_as_systemd_saw_it() -> None:
-    asked = (
-        "import json; from reconciler.onhost.serve import answer; print(json.dumps([answer({'do':"
-        " 'start-service', "
-    )
-    asked += (
-        f"'name': name + '.service', 'scope': 'system'}}, '/') for name in {list(ENDINGS)!r}]))"
-    )
-    seen = (
-        "import json; from reconciler.onhost.serve import answer; print(json.dumps(answer({'do':"
-        " 'services', 'services': "
-    )
-    seen += "[{'name': 'pre.service', 'scope': 'system'}]}, '/')['ok']['services'][0]['unit']))"
-    late = (
-        "import json; from reconciler.onhost import serve, systemd; systemd.START_SECONDS = 0.1; "
-    )
-    late += (
-        "print(json.dumps(serve.answer({'do': 'start-service', 'name': 'waits.service', 'scope':"
-        " 'system'}, '/')))"
-    )
-    with booted_systemd() as booted:
-        booted.write("/run/systemd/system/waits.service", f"[Service]\n{WAITS}\n")
-        for name, (lines, _) in ENDINGS.items():
-            booted.write(f"/run/systemd/system/{name}.service", f"[Service]\n{lines}\n")
-        booted.run("systemctl", "daemon-reload")
-        answers = dict(
-            zip(ENDINGS, json.loads(booted.run(sys.executable, "-c", asked)), strict=True)
-        )
-        tries = json.loads(booted.run(sys.executable, "-c", seen))
-        assert "waits.service is waited for: its ExecStartPre= still runs" in booted.run(
-            sys.executable, "-c", late
-        )
-    assert (tries["leader"], tries["ended"]) == (False, "its ExecStartPre= ended with status 32")
-    wrong = {
-        name: answers[name]
-        for name, (_, said) in ENDINGS.items()
-        if f"did not start: {said}" not in str(answers[name])
-    }
-    # What ends so fast may have been seen while it ran: then nothing is said, and the look after it
-    # says the rest.
-    assert {name for name, one in wrong.items() if "error" in one} == set(), wrong
-
-
-@pytest.mark.parametrize(
-    ("settings", "kills"),
-    [
-        ("KillUserProcesses=no", False),
-        ("KillUserProcesses=yes", True),
-        ("KillUserProcesses=yes\nKillExcludeUsers=root ops", False),
-        ("KillUserProcesses=yes\nKillOnlyUsers=ops", False),
-        ("KillUserProcesses=yes\nKillOnlyUsers=root ops", True),
-    ],
-)
-def test_what_logging_out_ends_is_told_as_logind_goes_by_it(settings: str, kills: bool) -> None:
-    asked = (
-        "import json; from reconciler.onhost.logins import logins;"
-        " print(json.dumps(logins('root')))"
-    )
-    with booted_systemd() as booted:
-        assert json.loads(booted.run(sys.executable, "-c", asked)) == {
-            "kills": False,
-            "lingers": False,
-        }
-        booted.write(
-            "/run/systemd/logind.conf.d/ours.conf", f"[Login]\nKillExcludeUsers=\n{settings}\n"
-        )
-        booted.define(
-            "logind.service",
-            f"[Service]\nType=dbus\nBusName=org.freedesktop.login1\nExecStart={LOGIND}\n",
-        )
-        booted.run("systemctl", "start", "logind")
-        booted.run("loginctl", "enable-linger", "root")
-        assert json.loads(booted.run(sys.executable, "-c", asked)) == {
-            "kills": kills,
-            "lingers": True,
-        }

@@ -1,0 +1,111 @@
+"""What the program on a host makes of a real systemd: how services fail, and what logging out ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from reconciler.loop import step_run
+from reconciler.onhost import systemd
+from reconciler.steps.start import Start
+from tests.booted import booted_systemd
+
+LOGIND = "/lib/systemd/systemd-logind"
+
+
+ENDINGS = {
+    "liar": (
+        "ExecStart=/bin/true\nRestart=always\nRestartSec=9",
+        "it ended with status 0 before it served",
+    ),
+    "pre": (
+        "ExecStartPre=/bin/sh -c 'exit 32'\nExecStart=/bin/sleep 9\nRestart=always\nRestartSec=9",
+        "its ExecStartPre= ended with status 32",
+    ),
+    "slow": (
+        "TimeoutStartSec=100ms\nExecStartPre=/bin/sleep 9\nExecStart=/bin/sleep 9",
+        "its ExecStartPre= ran too long (TimeoutStartSec=)",
+    ),
+    "gate": (
+        "ExecCondition=/bin/sh -c 'exit 255'\nExecStart=/bin/sleep 9",
+        "its ExecCondition= ended with status 255",
+    ),
+    "once": ("ExecStart=/bin/true", "nothing of it ran, or it was over at once"),
+}
+WAITS = "ExecStartPre=/bin/sleep 9\nExecStart=/bin/sleep 9"
+
+
+def test_whoever_asks_for_a_start_waits_longer_than_the_host_that_says_what_it_waits_for() -> None:
+    deadline: float = Start.model_fields["deadline"].default
+    assert deadline + step_run.SLACK_SECONDS >= systemd.START_SECONDS + systemd.SECONDS
+
+
+def test_how_a_service_failed_to_start_is_told_as_systemd_saw_it() -> None:
+    asked = f"""import json; from reconciler.onhost.serve import answer
+names = [name + ".service" for name in {list(ENDINGS)!r}]
+starts = [{{"do": "start-service", "name": name, "scope": "system"}} for name in names]
+print(json.dumps([answer(start, "/") for start in starts]))"""
+    seen = """import json; from reconciler.onhost.serve import answer
+look = {"do": "services", "services": [{"name": "pre.service", "scope": "system"}]}
+print(json.dumps(answer(look, "/")["ok"]["services"][0]["unit"]))"""
+    late = """import json; from reconciler.onhost import serve, systemd; systemd.START_SECONDS = 0.1
+start = {"do": "start-service", "name": "waits.service", "scope": "system"}
+print(json.dumps(serve.answer(start, "/")))"""
+    with booted_systemd() as booted:
+        booted.write("/run/systemd/system/waits.service", f"[Service]\n{WAITS}\n")
+        for name, (lines, _) in ENDINGS.items():
+            booted.write(f"/run/systemd/system/{name}.service", f"[Service]\n{lines}\n")
+        booted.run("systemctl", "daemon-reload")
+        answers = dict(
+            zip(ENDINGS, json.loads(booted.run(sys.executable, "-c", asked)), strict=True)
+        )
+        tries = json.loads(booted.run(sys.executable, "-c", seen))
+        assert "waits.service is waited for: its ExecStartPre= still runs" in booted.run(
+            sys.executable, "-c", late
+        )
+    assert (tries["leader"], tries["ended"]) == (False, "its ExecStartPre= ended with status 32")
+    wrong = {
+        name: answers[name]
+        for name, (_, said) in ENDINGS.items()
+        if f"did not start: {said}" not in str(answers[name])
+    }
+    # What ends so fast may have been seen while it ran: then nothing is said, and the look after it
+    # says the rest.
+    assert {name for name, one in wrong.items() if "error" in one} == set(), wrong
+
+
+@pytest.mark.parametrize(
+    ("settings", "kills"),
+    [
+        ("KillUserProcesses=no", False),
+        ("KillUserProcesses=yes", True),
+        ("KillUserProcesses=yes\nKillExcludeUsers=root ops", False),
+        ("KillUserProcesses=yes\nKillOnlyUsers=ops", False),
+        ("KillUserProcesses=yes\nKillOnlyUsers=root ops", True),
+    ],
+)
+def test_what_logging_out_ends_is_told_as_logind_goes_by_it(settings: str, kills: bool) -> None:
+    asked = (
+        "import json; from reconciler.onhost.logins import logins;"
+        " print(json.dumps(logins('root')))"
+    )
+    with booted_systemd() as booted:
+        assert json.loads(booted.run(sys.executable, "-c", asked)) == {
+            "kills": False,
+            "lingers": False,
+        }
+        booted.write(
+            "/run/systemd/logind.conf.d/ours.conf", f"[Login]\nKillExcludeUsers=\n{settings}\n"
+        )
+        booted.define(
+            "logind.service",
+            f"[Service]\nType=dbus\nBusName=org.freedesktop.login1\nExecStart={LOGIND}\n",
+        )
+        booted.run("systemctl", "start", "logind")
+        booted.run("loginctl", "enable-linger", "root")
+        assert json.loads(booted.run(sys.executable, "-c", asked)) == {
+            "kills": kills,
+            "lingers": True,
+        }
