@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from reconciler.core.onboarding import draft_files, takeover
-from reconciler.core.onboarding.draft_files import Candidate, InitAnswers
+from reconciler.core.onboarding import candidates, draft_files, takeover
+from reconciler.core.onboarding.candidates import Candidate
+from reconciler.core.onboarding.draft_files import InitAnswers
 from reconciler.errors import Misused, Refused
 from reconciler.model import address
 from reconciler.model.facts import Fact, Unknown
@@ -50,7 +51,7 @@ async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome
     app.folder.refuse_taken()
     where = _where(to)
     machine, gpu_problem = await _look(_readers(app, where))
-    found = draft_files.candidates(machine, {one.pid: app.adopted(one) for one in machine.servers})
+    found = candidates.candidates(machine, {one.pid: app.adopted(one) for one in machine.servers})
     if to is not None and not found:
         raise Refused(
             f"no llama-server listens on {to} and no GGUF file was found there; put one there, then"
@@ -72,7 +73,7 @@ async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome
         machine=machine,
         models=tuple(one.name for one in found),
         served=tuple(one.name for one in found if one.server is not None),
-        notes=tuple(draft_files.unseen(machine, found)),
+        notes=tuple(candidates.unseen(machine, found)),
         steps=tuple(NextStep(why=step.why, command=_there(step.command, to)) for step in steps),
         plan=planned.document,
     )

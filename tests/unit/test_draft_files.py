@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from reconciler.config.source import FileSource
-from reconciler.core.onboarding.draft_files import HERE, InitAnswers, Where, candidates, draft
+from reconciler.core.onboarding.candidates import candidates
+from reconciler.core.onboarding.draft_files import HERE, InitAnswers, Where, draft
 from reconciler.drivers import DriverCatalog
 from reconciler.drivers.engines.llamacpp import adopted
 from reconciler.edge.clock import SystemClock
@@ -249,3 +250,12 @@ def test_a_server_that_called_itself_otherwise_is_told_what_clients_will_see() -
         'It called itself "My Qwen"; from now on the name that clients see is the one below.'
         in said
     )
+
+
+def test_only_a_service_of_the_system_is_said_to_need_permission() -> None:
+    service = Service(name="qwen.service", scope="user")
+    seen = machine(servers=(server(flags=("-m", QWEN.path), service=service),), weights=(QWEN,))
+    found = candidates(seen, {one.pid: adopted(one) for one in seen.servers})
+    inventory = draft(seen, found, InitAnswers(), "").inventory
+    assert "qwen.service keeps running as it is" in inventory
+    assert "must be allowed" not in inventory

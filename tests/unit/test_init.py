@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from reconciler.cli.terminal import ask
-from reconciler.core.onboarding.draft_files import Candidate, InitAnswers
+from reconciler.core.onboarding.candidates import Candidate
+from reconciler.core.onboarding.draft_files import InitAnswers
 from reconciler.render.onboarding_text import init_text
 from reconciler.verbs.init import _answers
 from tests.machines import adopted, file, machine, server

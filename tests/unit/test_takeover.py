@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.onboarding.draft_files import Candidate
+from reconciler.core.onboarding.candidates import Candidate
 from reconciler.core.onboarding.takeover import steps, units
 from reconciler.model.origin import Container, Service
 from tests.machines import adopted, file, machine, server

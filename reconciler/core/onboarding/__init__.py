@@ -1,4 +1,4 @@
-"""What `reconciler init` finds on a machine as both files: names for models, units to take over, the text of the files.
+"""What `reconciler init` makes of a machine: names for models, both files, servers to take over.
 
 Called by verbs/init.
 """

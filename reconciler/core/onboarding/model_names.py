@@ -19,7 +19,7 @@ _LONGEST = 63
 
 
 def names(paths: Sequence[str], taken: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return a name for every path: short where that tells them apart, with the quantisation or a number where it does not."""
+    """Name every path: shortly where that tells them apart, else with quantisation or a number."""
     short = [_short(path) for path in paths]
     used = set(taken)
     found: list[str] = []
@@ -30,19 +30,19 @@ def names(paths: Sequence[str], taken: Iterable[str] = ()) -> tuple[str, ...]:
 
 
 def slug(text: str) -> str:
-    """Return a text as a name that desired.yaml may use."""
-    return (
-        re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:_LONGEST].strip("-._") or "model"
-    )
+    """Turn a text into a name that desired.yaml may use."""
+    plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
+    return plain[:_LONGEST].strip("-._") or "model"
 
 
 def is_name(text: str) -> bool:
-    """Return whether a text may be a model's name as it is."""
+    """Whether a text may be a model's name as it is."""
     return re.fullmatch(NAME_PATTERN, text) is not None
 
 
 def _full(path: str) -> str:
     name = slug(_SHARD.sub("", basename(path).removesuffix(".gguf")))
+    # A download cache names a file by its digest: the folder of the repository says what it is.
     return _repository(path) if _DIGEST.fullmatch(name) else name
 
 
@@ -52,20 +52,18 @@ def _short(path: str) -> str:
 
 
 def _repository(path: str) -> str:
-    """Return the name of the folder that holds a file whose own name says nothing, past what a cache puts between."""
-    folders = [
-        part
-        for part in dirname(path).split("/")
-        if part not in _OF_A_CACHE and not _DIGEST.fullmatch(part)
-    ]
-    return slug(folders[-1].rpartition("--")[2] if folders else "")
+    """Name a file by the folder that holds it, past the folders that a cache puts between."""
+    telling = [part for part in dirname(path).split("/") if not _is_of_a_cache(part)]
+    # A cache of Hugging Face calls it models--OWNER--NAME.
+    return slug(telling[-1].rpartition("--")[2] if telling else "")
+
+
+def _is_of_a_cache(folder: str) -> bool:
+    return folder in _OF_A_CACHE or _DIGEST.fullmatch(folder) is not None
 
 
 def _free(name: str, used: set[str]) -> str:
     if name not in used:
         return name
-    return next(
-        f"{name[: _LONGEST - 4]}-{number}"
-        for number in range(2, 1000)
-        if f"{name[: _LONGEST - 4]}-{number}" not in used
-    )
+    numbered = (f"{name[: _LONGEST - 4]}-{number}" for number in range(2, 1000))
+    return next(one for one in numbered if one not in used)

@@ -1,0 +1,121 @@
+"""Candidates: the models that an inventory could name: what a machine serves, and other weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from reconciler.core.onboarding import model_names
+from reconciler.model.machine import ImportedFlags, Machine, Server, WeightsFile
+
+BESIDE = {"mmproj", "adapter", "imatrix", "vocab"}
+"""What a GGUF file may be that is not itself a model."""
+
+
+class Candidate(NamedTuple):
+    """A model that could be written: where it comes from, and which server has it now."""
+
+    name: str
+    file: WeightsFile
+    adopted: ImportedFlags | None = None
+    server: Server | None = None
+
+
+class _Served(NamedTuple):
+    """A server whose weights are known, what its flags say, and the name it has, if it has one."""
+
+    server: Server
+    said: ImportedFlags
+    name: str
+
+
+def candidates(machine: Machine, adopted: Mapping[int, ImportedFlags]) -> tuple[Candidate, ...]:
+    """List what is served, then the other weights; `adopted` has the servers' flags by pid."""
+    served = _named(_served(machine, adopted))
+    rest = _not_served(machine, served)
+    unnamed = [one.said.weights for one in served if not one.name]
+    taken = [one.name for one in served if one.name]
+    chosen = iter(model_names.names([*unnamed, *(file.path for file in rest)], taken))
+    first = [_of_server(one, one.name or next(chosen), machine) for one in served]
+    return (*first, *(Candidate(next(chosen), file) for file in rest))
+
+
+def _served(machine: Machine, adopted: Mapping[int, ImportedFlags]) -> list[_Served]:
+    paths = {file.path for file in machine.weights}
+    seen = [(one, _seen_here(one, adopted[one.pid], paths)) for one in machine.servers]
+    return [_Served(server, said, _own_name(server, said)) for server, said in seen if said.weights]
+
+
+def _seen_here(server: Server, said: ImportedFlags, paths: set[str]) -> ImportedFlags:
+    """Say what a server says in paths of its host."""
+    if server.container is None:
+        return said
+    # The flags of a container have its own paths. What it maps into memory is seen from outside;
+    # its folders are not.
+    weights = next((path for path in server.mapped if path in paths), "")
+    return said.model_copy(update={"weights": weights, "slots": ""})
+
+
+def _own_name(server: Server, said: ImportedFlags) -> str:
+    return server.model or (said.alias if model_names.is_name(said.alias) else "")
+
+
+def _named(served: list[_Served]) -> list[_Served]:
+    """Drop the name that several servers have: none of them can keep it."""
+    names = [one.name for one in served]
+    return [one if names.count(one.name) == 1 else one._replace(name="") for one in served]
+
+
+def _not_served(machine: Machine, served: Iterable[_Served]) -> list[WeightsFile]:
+    known = {one.said.weights for one in served}
+    return [file for file in machine.weights if is_model(file) and file.path not in known]
+
+
+def _of_server(one: _Served, name: str, machine: Machine) -> Candidate:
+    files = {file.path: file for file in machine.weights}
+    file = files.get(one.said.weights) or _unread(one.said.weights)
+    return Candidate(name, file, one.said, one.server)
+
+
+def _unread(path: str) -> WeightsFile:
+    return WeightsFile(
+        path=path,
+        size=0,
+        problem="",
+        architecture="",
+        type="",
+        context_length=0,
+        kv_bytes_per_token=0,
+    )
+
+
+def is_model(file: WeightsFile) -> bool:
+    """Whether a GGUF file can be served, and is not just a part of what is."""
+    return not file.problem and file.type not in BESIDE and not _is_projector(file)
+
+
+def _is_projector(file: WeightsFile) -> bool:
+    # A projector's header need not have a type: then its architecture or name tells.
+    name = file.path.rpartition("/")[2].lower()
+    return file.architecture == "clip" or "mmproj" in name
+
+
+def unseen(machine: Machine, found: Iterable[Candidate]) -> Iterator[str]:
+    """Yield what serves and is no candidate, and what ends it where something starts it again."""
+    written = {one.server.pid for one in found if one.server is not None}
+    for server in machine.servers:
+        if server.pid not in written:
+            way_out = server.way_out("" if server.user == machine.user else server.user)
+            yield f"{_unseen(server)}{f'; {way_out}' if way_out else ''}."
+
+
+def _unseen(server: Server) -> str:
+    place = "" if server.container else f" {place_of(server)}"
+    return f"pid {server.pid}{place} serves weights that could not be seen"
+
+
+def place_of(server: Server) -> str:
+    """Tell where a server is reached, as a phrase."""
+    if server.container is not None:
+        return f"in {server.container.shown}"
+    return f"on the Unix socket {server.socket}" if server.socket else f"on port {server.port}"

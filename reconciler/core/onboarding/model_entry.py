@@ -1,0 +1,179 @@
+"""Model entry: one model of inventory.yaml as it was found, each guess with its reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from reconciler.core.onboarding.candidates import Candidate, place_of
+from reconciler.core.onboarding.yaml_text import yaml_text
+from reconciler.core.phrases import size
+from reconciler.model.machine import KEY_VARIABLE, ImportedFlags, Machine, Server, WeightsFile
+from reconciler.model.origin import ROOT, Service
+from reconciler.model.spec import Task
+
+CONTEXT = 8192
+"""Tokens that a model is given when nothing says how many: enough to talk, and small enough to fit
+beside most weights."""
+
+EMBEDDING = ("bert", "nomic-bert", "jina-bert", "eurobert", "gemma-embedding", "t5encoder")
+_FLAGS: Mapping[Task, tuple[str, ...]] = {
+    "chat": (),
+    "completion": (),
+    "embedding": ("--embedding",),
+    "rerank": ("--reranking",),
+}
+"""Without which llama-server answers 501 to what a task asks."""
+
+
+def entry(one: Candidate, machine: Machine, program: str, port: int) -> Iterator[str]:
+    """Yield the lines of one model.
+
+    `program` serves every model that does not name another; `port` is for what is not served yet.
+    """
+    service = machine.service_of(one.server) if one.server is not None else None
+    yield ""
+    yield from (f"  # {line}" for line in _origin(one, machine, service))
+    yield f"  {yaml_text(one.name)}:"
+    yield "    engine:"
+    yield from (f"      {line}" for line in _engine(one, machine, program, service))
+    task = one.adopted.task if one.adopted is not None else _task(one.file)
+    if task != "chat":
+        yield f"    task: {task}"
+    if service is not None:
+        unit = f"unit: {yaml_text(service.name)}, scope: {service.scope}"
+        yield f"    launcher: {{kind: systemd, {unit}}}"
+    yield f"    port: {port if one.server is None else one.server.port}"
+
+
+def _origin(one: Candidate, machine: Machine, service: Service | None) -> Iterator[str]:
+    if one.server is None or one.adopted is None:
+        yield _about(one.file)
+        return
+    by = f", {one.server.service.name}" if one.server.service else ""
+    yield f"Served now {place_of(one.server)} by pid {one.server.pid} of {one.server.user}{by}."
+    yield _about(one.file)
+    if service is not None:
+        yield from _kept(service, machine)
+    else:
+        yield from _replaced(one.name, one.server, one.adopted)
+
+
+def _about(file: WeightsFile) -> str:
+    sized = size(file.size) if file.size else "It could not be read here"
+    context = f"a context of up to {file.context_length} tokens" if file.context_length else ""
+    return f"{', '.join(filter(None, (sized, file.architecture, context)))}."
+
+
+def _kept(service: Service, machine: Machine) -> Iterator[str]:
+    yield (
+        f"{service.name} keeps running as it is, with its own command line; what is said of it"
+        " here has to match that."
+    )
+    if service.scope == "system" and machine.user != ROOT:
+        yield (
+            f"Before a switch {machine.user} must be allowed to start and stop it: see"
+            " docs/systemd.md."
+        )
+
+
+def _replaced(name: str, server: Server, adopted: ImportedFlags) -> Iterator[str]:
+    """Yield what will be otherwise once the server is started by us."""
+    if adopted.alias and adopted.alias != name:
+        yield (
+            f"It called itself {yaml_text(adopted.alias)}; from now on the name that clients see is"
+            " the one below."
+        )
+    if server.container is not None:
+        yield "Paths in args are those of the container: write them as they are on this host."
+    yield from (f"Left out {flag}." for flag in adopted.left_out)
+    # The key has a line of its own, with the file that it should be in.
+    flags = [name for name in server.variables if name != KEY_VARIABLE]
+    if flags:
+        yield f"Its environment says more: write {', '.join(flags)} as flags into args."
+
+
+def _engine(
+    one: Candidate, machine: Machine, program: str, service: Service | None
+) -> Iterator[str]:
+    server, adopted = one.server, one.adopted
+    yield "kind: llamacpp"
+    if server is not None and server.program not in {"", program}:
+        yield f"binary: {yaml_text(server.program)}"
+    yield f"weights: {yaml_text(one.file.path)}"
+    if server is not None:
+        yield from _key(server)
+    # A service has its own command line: a guess could only contradict it.
+    yield from _sizes(one, guesses=service is None)
+    if adopted is not None and adopted.slots:
+        yield f"slots: {yaml_text(adopted.slots)}"
+    yield from _guessed_args(one.file, machine) if adopted is None else _args(adopted.args)
+
+
+def _key(server: Server) -> Iterator[str]:
+    """Yield where the key of a server is, or how to say so if that is unseen; never the key."""
+    if server.key_file:
+        said = f"{server.key_source} of what serves now"
+        yield f"key: {{from_file: {yaml_text(server.key_file)}}}   # {said}"
+    elif server.key_source:
+        yield (
+            f"# key: {{from_file: /PATH}}   # it wants an API key ({server.key_source}): put that"
+            " into your own file, and name the file here"
+        )
+
+
+def _sizes(one: Candidate, *, guesses: bool) -> Iterator[str]:
+    """Yield context and parallel, with the reason where a guess is wanted and made."""
+    adopted = one.adopted
+    if adopted is not None and adopted.context is not None:
+        yield f"context: {adopted.context}"
+    elif guesses:
+        yield _guessed_context(one.file)
+    if adopted is not None and adopted.parallel is not None:
+        yield f"parallel: {adopted.parallel}"
+    elif adopted is not None and guesses:
+        yield (
+            "parallel: 1   # a guess: how many conversations at a time; nothing on its command line"
+            " says"
+        )
+
+
+def _guessed_context(file: WeightsFile) -> str:
+    guess = min(CONTEXT, file.context_length or CONTEXT)
+    megabytes = round(file.kv_bytes_per_token * 1000 / 1024**2)
+    cost = f"; 1000 tokens take {megabytes} MiB" if megabytes else ""
+    return (
+        f"context: {guess}   # a guess: all slots together{cost}. Without this key it is the"
+        " model's own"
+    )
+
+
+def _args(args: tuple[str, ...], why: str = "") -> Iterator[str]:
+    if args:
+        yield f"args: {json.dumps(args, ensure_ascii=False)}{why}"
+
+
+def _guessed_args(file: WeightsFile, machine: Machine) -> Iterator[str]:
+    layers = ("-ngl", "99") if _has_accelerator(machine) else ()
+    return _args((*layers, *_FLAGS[_task(file)]), f"   # {_why_args(file, machine)}")
+
+
+def _why_args(file: WeightsFile, machine: Machine) -> str:
+    says = {
+        "rerank": "its header says that it ranks",
+        "embedding": f"{file.architecture} gives vectors, it does not talk",
+    }
+    layers = "all layers on the accelerator that was found; fewer when they do not fit"
+    parts = [layers if _has_accelerator(machine) else "", says.get(_task(file), "")]
+    return "; ".join(filter(None, parts))
+
+
+def _has_accelerator(machine: Machine) -> bool:
+    return bool(machine.nodes or machine.cards)
+
+
+def _task(file: WeightsFile) -> Task:
+    """Tell from their header what weights are there for: no server says so."""
+    if file.ranks:
+        return "rerank"
+    return "embedding" if file.architecture.startswith(EMBEDDING) else "chat"

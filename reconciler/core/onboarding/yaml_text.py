@@ -1,0 +1,16 @@
+"""YAML text: a word as a file of YAML has it, quoted only where it would otherwise be misread."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9/._+-]*")
+_WORDS_OF_YAML = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+
+
+def yaml_text(value: str) -> str:
+    """Write a text so that YAML reads the same text back."""
+    plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS_OF_YAML
+    # A string of JSON is one of YAML too.
+    return value if plain else json.dumps(value, ensure_ascii=False)
