@@ -1,4 +1,4 @@
-"""A host that is not there: every port over a world in memory, with faults, a clock that is turned, and deaths.
+"""A host that is not there: every port over a world in memory, with faults and deaths.
 
-Used by tests, and by whoever builds on the ports.
+Used by tests, and by people who build on the ports.
 """

@@ -13,30 +13,30 @@ from reconciler.model.spec import Capabilities, Command, Kind
 
 
 class NoOptions(Value):
-    """Take nothing."""
+    """No options at all."""
 
 
 class FakeAccessKind(Value):
-    """Reach a host that is not there."""
+    """Access to a host that is not there."""
 
     address: str = Field(default="", description="Where the host answers.")
     via: str | None = Field(default=None, description="The host that it is reached through.")
 
 
 class FakeFromFile(Value):
-    """Find a secret in a file."""
+    """A secret in a file."""
 
     from_file: str
 
 
 class FromEnvironment(Value):
-    """Find a secret in the environment."""
+    """A secret in the environment."""
 
     from_env: str
 
 
 class FakePowerKind(Value):
-    """Power a host that is not there."""
+    """The power of a host that is not there."""
 
     password: FakeFromFile | FromEnvironment | None = Field(
         default=None, description="Where the secret is."
@@ -46,13 +46,13 @@ class FakePowerKind(Value):
 
 
 class Limit(Value):
-    """Bound what a launcher gives."""
+    """A bound to what a launcher gives."""
 
     cores: int = Field(strict=True)
 
 
 class FakeLauncherKind(Value):
-    """Run nothing."""
+    """A launcher that runs nothing."""
 
     limits: tuple[Limit, ...] = Field(default=(), description="What each unit may use.")
     total: Limit | None = Field(default=None, description="What all units may use.")
@@ -66,7 +66,7 @@ def _no_port(args: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class FakeEngineKind(Value):
-    """Answer nothing."""
+    """An engine that answers nothing."""
 
     weights: str = Field(default="", description="The weights file.")
     context: Annotated[int, Field(ge=1), WHOLE] = Field(
@@ -78,13 +78,13 @@ class FakeEngineKind(Value):
 
 
 class StrictEngine(FakeEngineKind):
-    """Insist on its weights, and keep no conversations."""
+    """An engine that insists on its weights, and keeps no conversations."""
 
     weights: str = Field(description="The weights file.")
 
 
 class FakeCatalog:
-    """Know one driver of every role, and a few that can less."""
+    """A catalog of one driver for every role, and a few that can do less."""
 
     _options: ClassVar[dict[str, dict[str, type[BaseModel]]]] = {
         "access": {"local": NoOptions, "fake": FakeAccessKind},
@@ -95,18 +95,20 @@ class FakeCatalog:
     }
 
     def kinds(self, role: str) -> tuple[str, ...]:
-        """Return the kinds of a role."""
+        """List the kinds of a role."""
         return tuple(self._options[role])
 
     def options(self, role: str, kind: str) -> type[BaseModel]:
-        """Return what a kind's options must fit."""
+        """Look up the model that a kind's options must fit."""
         return self._options[role][kind]
 
     def capabilities(self, role: str, kind: Kind) -> Capabilities:
-        """Return what a driver can do."""
-        powers = role == "power" and kind.kind == "fake"
+        """Look up what a driver can do."""
+        if kind.kind != "fake":
+            return Capabilities()
+        powers = role == "power"
         return Capabilities(
-            keeps_conversations=role in {"engine", "launcher"} and kind.kind == "fake",
+            keeps_conversations=role in {"engine", "launcher"},
             can_wake=powers,
             can_suspend=powers and bool(kind.options["suspends"]),
             can_shut_down=powers,
@@ -115,10 +117,9 @@ class FakeCatalog:
     def command(
         self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]
     ) -> Command:
-        """Return a command line out of all options."""
+        """Make a command line out of all options."""
         _ = kind
-        words = [
-            f"--{name}={value}" for name, value in sorted(options.model_dump(mode="json").items())
-        ]
+        given = sorted(options.model_dump(mode="json").items())
+        words = [f"--{name}={value}" for name, value in given]
         cards = [f"--cards={','.join(map(str, gpus))}"] if gpus else []
         return Command(argv=("fake-engine", model_name, f"--port={port}", *cards, *words))

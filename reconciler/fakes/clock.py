@@ -1,4 +1,4 @@
-"""A clock that stands still while anybody is busy, and jumps to the next deadline when everybody waits."""
+"""A clock that stands still while a task is busy, and jumps to a deadline when all of them wait."""
 
 from __future__ import annotations
 
@@ -17,26 +17,25 @@ EPOCH = 1_800_000_000.0
 
 
 class TurnedClock:
-    """Tell the time of a world of its own.
+    """The clock of a world, in seconds.
 
-    `now` is its boot clock, `ahead` how far its wall clock was moved. Seconds.
+    `now` is its boot clock, `ahead` how far its wall clock was moved.
     """
 
     def __init__(self, now: float = 1000.0) -> None:
-        """Start at `now`."""
         self.now = now
         self.ahead = 0.0
 
     def wall(self) -> float:
-        """Return wall clock seconds since the epoch."""
+        """Read the wall clock, in seconds since the epoch."""
         return EPOCH + self.now + self.ahead
 
     def boot(self) -> float:
-        """Return seconds since this world began."""
+        """Count the seconds since this world began."""
         return self.now
 
     def instant(self) -> Instant:
-        """Return now, by both clocks of the one boot that this world has."""
+        """Read both clocks; a world has a single boot."""
         return Instant(at=self.wall(), boot_id="boot", boot=self.now)
 
     async def sleep(self, seconds: float) -> None:
@@ -44,24 +43,25 @@ class TurnedClock:
         await anyio.sleep(seconds)
 
     def run(self, function: Callable[..., Awaitable[T]], *args: object) -> T:
-        """Run an async function whose every wait and deadline is told by this clock, in no time."""
+        """Run an async function in no time: its every wait and deadline goes by this clock."""
         return anyio.run(function, *args, backend_options={"loop_factory": self.loop})
 
     def loop(self) -> asyncio.AbstractEventLoop:
-        """Return an event loop in the time of this clock."""
+        """Make an event loop in the time of this clock."""
         return _Loop(self)
 
 
 class _Waiting(DefaultSelector):
-    """Turn the clock instead of waiting."""
+    """A selector that turns the clock instead of waiting."""
 
     def __init__(self, clock: TurnedClock) -> None:
         super().__init__()
         self._clock = clock
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
+        # Without a deadline a test would hang here for ever.
         if timeout is None:
-            raise RuntimeError("everybody waits, and nothing is left that could happen")
+            raise RuntimeError("every task waits, and nothing is left that could happen")
         self._clock.now += timeout
         return super().select(0)
 
@@ -74,6 +74,6 @@ class _Loop(asyncio.SelectorEventLoop):
         super().__init__(_Waiting(clock))
 
     def time(self) -> float:
-        """Return the clock's time."""
+        """Read the clock."""
         now: float = self._turned.now
         return now

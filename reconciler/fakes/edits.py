@@ -1,4 +1,4 @@
-"""Files that change when somebody says so."""
+"""Edits of files that are not there."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ STIR_SECONDS = 0.25
 
 
 class FakeEdits:
-    """Be followed, and tell what was written at once."""
+    """Files that a watch may follow; it is told at once of what is written.
+
+    They are what they ask for, or why they cannot be used.
+    """
 
     def __init__(self, now: Wanted | str) -> None:
-        """Begin with what the files ask for, or with why they cannot be used."""
         self.now = now
         self._tell: Callable[[Wanted | str], None] = lambda _: None
 

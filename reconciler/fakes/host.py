@@ -1,4 +1,4 @@
-"""The way to a world in one life of the controller: what is hidden from it, and what its actors do instead of their work."""
+"""The way from a controller to a world: what it cannot see, and what comes of what it does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import anyio.lowlevel
 
 from reconciler.errors import DriverError
 from reconciler.fakes.life import Life
-from reconciler.fakes.world import World
+from reconciler.fakes.world import Fault, World
 from reconciler.model.facts import Fact, Known, Unknown
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ class FakeHost:
     life: Life
 
     async def see(self, name: str, look: Callable[[], T]) -> Fact[T]:
-        """Return what a look sees, Unknown when it raises, the host is not on or the world hides it under this name."""
+        """Look, unless the host is not on, or the world hides what goes by this name."""
         self.life.cross(name)
         await anyio.lowlevel.checkpoint()
         if name in self.world.unseen:
@@ -43,12 +43,17 @@ class FakeHost:
         await anyio.lowlevel.checkpoint()
         _ = self.world.now
         fault = self.world.faults.get(name)
-        if fault == "hangs":
-            await anyio.sleep_forever()
-        if fault == "refuses":
-            raise DriverError(f"{name} was refused")
+        await _stop(name, fault)
         if fault != "lies":
             effect()
         self.life.cross(f"{name}, done")
         if fault == "late":
             raise DriverError(f"{name} broke off")
+
+
+async def _stop(name: str, fault: Fault | None) -> None:
+    """Keep an effect from happening at all, if that is its fault."""
+    if fault == "hangs":
+        await anyio.sleep_forever()
+    if fault == "refuses":
+        raise DriverError(f"{name} was refused")

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class MemoryJournal:
-    """Keep rows in a list, which outlives whoever writes to it."""
+    """A list of rows that outlives its writers."""
 
     def __init__(self, clock: Clock) -> None:
         self._rows: list[Row] = []
         self._clock = clock
 
     def copied(self, clock: Clock) -> MemoryJournal:
-        """Return a journal of its own with the same rows, that tells time by `clock`."""
+        """Make a journal with the same rows, on another clock."""
         twin = MemoryJournal(clock)
         twin._rows = list(self._rows)
         return twin
@@ -30,7 +30,7 @@ class MemoryJournal:
             self._rows.pop()
 
     def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first."""
+        """Read all rows, oldest first."""
         return tuple(self._rows)
 
     def since(self, after: int) -> Iterator[Row]:
@@ -38,11 +38,12 @@ class MemoryJournal:
         return iter(self._rows[after:])
 
     def newest(self) -> int:
-        """Return the number of the newest row."""
+        """Look up the number of the newest row."""
         return len(self._rows)
 
     def append(self, record: Record) -> Row:
         """Write one record."""
-        row = Row(seq=len(self._rows) + 1, when=self._clock.instant(), record=record)
+        number, now = len(self._rows) + 1, self._clock.instant()
+        row = Row(seq=number, when=now, record=record)
         self._rows.append(row)
         return row

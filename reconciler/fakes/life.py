@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 class Killed(BaseException):
-    """Kill -9: nothing catches it, and nothing that is dead does anything more."""
+    """A kill -9: nothing catches it, and nothing that is dead does anything more."""
 
 
 class Life:
-    """Count the calls of one controller process.
+    """One controller process, which counts its calls.
 
     It dies at the call of this number or, first, of this name; None for never.
 
     A call that acts is crossed before its effect, within it wherever the real one takes several
-    steps, and after it: the last is the moment when the effect is there and nobody knows yet.
+    steps, and after it: the last is the moment when the effect is there and not known yet.
     """
 
     def __init__(self, dies_at: int | str | None = None) -> None:
@@ -44,14 +44,14 @@ class Life:
 
 
 class JournalRows(Protocol):
-    """Rows that outlive whoever writes them, in memory or in a file."""
+    """Rows that outlive their writers, in memory or in a file."""
 
     def since(self, after: int) -> Iterator[Row]:
         """Yield the rows after a number, oldest first."""
         ...
 
     def newest(self) -> int:
-        """Return the number of the newest row."""
+        """Look up the number of the newest row."""
         ...
 
     def append(self, record: Record) -> Row:
@@ -60,9 +60,9 @@ class JournalRows(Protocol):
 
 
 class MortalJournal:
-    """Await a journal for as long as its writer lives.
+    """A journal that is awaited, for as long as its writer lives.
 
-    Others have their turn whenever the real one would wait for its disk.
+    Other tasks have their turn whenever the real one would wait for its disk.
     """
 
     def __init__(
@@ -74,26 +74,28 @@ class MortalJournal:
         self._then = then
 
     async def rows(self) -> Sequence[Row]:
-        """Return all rows, oldest first."""
+        """Read all rows, oldest first."""
         return await self.since(0)
 
     async def since(self, after: int) -> Sequence[Row]:
-        """Return the rows after a number, oldest first."""
+        """Read the rows after a number, oldest first."""
         await checkpoint()
         self._life.cross("rows")
         return tuple(self._journal.since(after))
 
     async def newest(self) -> int:
-        """Return the number of the newest row."""
+        """Look up the number of the newest row."""
         await checkpoint()
         self._life.cross("newest")
         return self._journal.newest()
 
     async def append(self, record: Record) -> Row:
         """Write one record."""
+        # Shielded as the real one is (ADR 20): a writer that is cancelled has recorded it.
         await cancel_shielded_checkpoint()
-        self._life.cross(f"append {record.kind}")
+        kind = record.kind
+        self._life.cross(f"append {kind}")
         row = self._journal.append(record)
         self._then(row)
-        self._life.cross(f"appended {record.kind}")
+        self._life.cross(f"appended {kind}")
         return row

@@ -1,11 +1,11 @@
-"""Every port over one World.
+"""Ports over one World.
 
 Readers tell the truth unless the world hides it; actors do what the world's faults let them.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -53,7 +53,7 @@ AGAIN_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class FakeAccess:
-    """Reach a world."""
+    """The access to a world."""
 
     host: FakeHost
 
@@ -63,19 +63,19 @@ class FakeAccess:
         return False
 
     async def contact(self) -> Fact[Contact]:
-        """Return which boot it is in."""
+        """Look which boot it is in."""
         return await self.host.see("contact", lambda: Contact(boot_id=self.host.world.boot_id))
 
     async def ask(self, questions: Sequence[Question]) -> tuple[Fact[Json], ...]:
         """Answer nothing: a world has no files to look into."""
-        return tuple(Unknown(f"nobody answers {question.do} here") for question in questions)
+        return tuple(Unknown(f"nothing answers {question.do} here") for question in questions)
 
     async def claim(self) -> Fact[Claim | None]:
-        """Return who acts on it."""
+        """Look which controller claims it."""
         return await self.host.see("claim", lambda: self.host.world.claim)
 
     async def port(self, port: int) -> Fact[PortState]:
-        """Return who listens on a port."""
+        """Look what listens on a port."""
         return await self.host.see("port", lambda: self._owner(port))
 
     def _owner(self, port: int) -> PortState:
@@ -83,22 +83,24 @@ class FakeAccess:
         if process is None:
             return PortState()
         model = process.mark.model if process.mark else None
-        return PortState(
-            owner=PortOwner(pid=process.identity.pid, name=model or "nginx", model=model)
-        )
+        owner = PortOwner(pid=process.identity.pid, name=model or "nginx", model=model)
+        return PortState(owner=owner)
 
     async def prepared(self) -> Fact[Prepared]:
-        """Return what it was prepared with since it came up."""
+        """Look what it was prepared with since it came up."""
         return await self.host.see("prepared", lambda: Prepared(digest=self.host.world.prepared))
 
     async def changes(self, identity: UnitIdentity) -> AsyncIterator[None]:
         """Yield when a unit goes, and end."""
-        clock, lived = self.host.world.clock, False
-        while any(one.identity == identity for one in self.host.world.units()):
+        lived = False
+        while self._runs(identity):
             lived = True
-            await clock.sleep(NOTICED_SECONDS)
+            await self.host.world.clock.sleep(NOTICED_SECONDS)
         if lived:
             yield None
+
+    def _runs(self, identity: UnitIdentity) -> bool:
+        return any(one.identity == identity for one in self.host.world.units())
 
     async def act(self, action: Action) -> Evidence:
         """Claim or prepare the host or read ahead; raise DriverError for everything else."""
@@ -110,21 +112,21 @@ class FakeAccess:
                 await self.host.act("prefetch", lambda: None)
             case PrepareHost():
                 self.host.world.intended("prepare")
-                await self.host.act(
-                    "prepare",
-                    lambda: self.host.world.prepare(
-                        action.digest, checks=action.preparation.check is not None
-                    ),
-                )
+                await self.host.act("prepare", lambda: self._prepare(action))
             case _:
-                raise DriverError(f"nobody does {action.do} here")
+                raise DriverError(f"nothing does {action.do} here")
         return {}
 
+    def _prepare(self, action: PrepareHost) -> None:
+        checks = action.preparation.check is not None
+        self.host.world.prepare(action.digest, checks=checks)
+
     def _claim(self, action: WriteClaim) -> None:
-        held = self.host.world.claim
+        world = self.host.world
+        held = world.claim
         if held not in {None, action.claim, action.replaces} and not action.take_over:
             raise DriverError(f"this host is claimed by controller {held.name}")
-        self.host.world.claimed(action.claim, take_over=action.take_over)
+        world.claimed(action.claim, take_over=action.take_over)
 
     @asynccontextmanager
     async def dial(self, port: int) -> AsyncIterator[str]:
@@ -135,12 +137,12 @@ class FakeAccess:
 
 @dataclass(frozen=True)
 class FakePower:
-    """Turn a world on and off, and tell what those around it see."""
+    """A world's power, and what its witness and its neighbours see."""
 
     host: FakeHost
 
     async def testimony(self) -> Fact[Testimony | None]:
-        """Return its power state, nothing where nobody watches it."""
+        """Ask its witness, if it has one."""
         return await self._outside("testimony", self._witness)
 
     def _witness(self) -> Testimony | None:
@@ -148,16 +150,16 @@ class FakePower:
         return Testimony(state=state, words="its socket says so") if state else None
 
     async def canary(self) -> Fact[Canary]:
-        """Return its neighbour."""
+        """Ask its neighbour."""
         return await self._outside("canary", lambda: Canary(address="the gateway"))
 
     async def guards(self, way: Literal["off", "suspend"]) -> Fact[Guards]:
-        """Return what stands in the way of sending it down, either way."""
+        """Look what forbids to shut it down, or to suspend it."""
         _ = way
         return await self.host.see("guards", lambda: self.host.world.guards)
 
     async def _outside(self, name: str, look: Callable[[], T]) -> Fact[T]:
-        """Return what is seen whether the host is on or not."""
+        """Look from outside, whether the host is on or not."""
         self.host.life.cross(name)
         await anyio.lowlevel.checkpoint()
         _ = self.host.world.now
@@ -179,7 +181,7 @@ class FakePower:
         return await self._down("suspend", "suspended")
 
     async def cut(self) -> Evidence:
-        """Take its power."""
+        """Cut its power."""
         self.host.world.intended("shutdown", "await_down")
         await self.host.act("cut", self.host.world.cut)
         return {}
@@ -192,32 +194,32 @@ class FakePower:
 
 @dataclass(frozen=True)
 class FakeGpu:
-    """Read a world's memory."""
+    """The accelerator memory of a world."""
 
     host: FakeHost
 
     async def gpu(self) -> Fact[Gpu]:
-        """Return it, None when it has none to look after."""
+        """Read it; empty when it has none to look after."""
         return await self.host.see("gpu", self._memory)
 
     def _memory(self) -> Gpu:
         world = self.host.world
         if world.memory_bytes is None:
             return Gpu()
-        held = [
-            (one.identity.pid, one.nature.memory_bytes)
-            for one in world.processes
-            if one.nature.memory_bytes
-        ]
-        holders = tuple(Holder(pid=pid, bytes=size) for pid, size in held)
-        return Gpu(
-            cards=(Card(total=world.memory_bytes, free=world.free_bytes(), holders=holders),)
-        )
+        holders = tuple(_holders(world.processes))
+        card = Card(total=world.memory_bytes, free=world.free_bytes(), holders=holders)
+        return Gpu(cards=(card,))
+
+
+def _holders(processes: Iterable[FakeProcess]) -> Iterator[Holder]:
+    for process in processes:
+        if size := process.nature.memory_bytes:
+            yield Holder(pid=process.identity.pid, bytes=size)
 
 
 @dataclass(frozen=True)
 class FakeLauncher:
-    """Start and end processes of a world, and know those that it started."""
+    """A launcher of processes in a world, which knows those that it started."""
 
     host: FakeHost
     kind: str = "process"
@@ -228,52 +230,45 @@ class FakeLauncher:
         return False
 
     async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
-        """Return every process with a mark, whatever named it."""
+        """Find every process with a mark, whatever named it."""
         _ = former
         return await self.host.see("units", self._units)
 
     def _units(self) -> tuple[Unit, ...]:
-        now = self.host.world.now
-        return tuple(
-            Unit(
-                identity=one.identity, mark=one.mark, members=(one.identity.pid,), uptime=now - one.started,
-                launcher=Kind(kind=one.launcher),
-            )
-            for one in self.host.world.units()
-            if one.mark and one.launcher == self.kind
-        )  # fmt: skip
+        now, found = self.host.world.now, self.host.world.units()
+        mine = [one for one in found if one.launcher == self.kind]
+        return tuple(_unit(one, one.mark, now) for one in mine if one.mark)
 
     async def binary(self, model: ModelSpec) -> Fact[Binary]:
-        """Return the program that would be started."""
-        return await self.host.see(
-            "binary", lambda: self.host.world.binaries.get(model.name, Binary(path="engine"))
-        )
+        """Look at the program that would be started."""
+        return await self.host.see("binary", lambda: self._binary(model))
+
+    def _binary(self, model: ModelSpec) -> Binary:
+        return self.host.world.binaries.get(model.name, Binary(path="engine"))
 
     async def flags(self, model: ModelSpec) -> Fact[Flags]:
-        """Return why the program would refuse its command line."""
-        return await self.host.see(
-            "flags", lambda: Flags(problem=self.host.world.refusals.get(model.name, ""))
-        )
+        """Ask why the program would refuse its command line."""
+        refusals = self.host.world.refusals
+        return await self.host.see("flags", lambda: Flags(problem=refusals.get(model.name, "")))
 
     async def log(self, model_name: str, lines: int = 20, after: str = "") -> Fact[LogPart]:
-        """Return what the model's engine wrote."""
+        """Read what the model's engine wrote."""
+        return await self.host.see("log", lambda: self._log(model_name, lines, after))
 
-        def seen() -> LogPart:
-            starts = self.host.world.logs.get(model_name, ())
-            written = tuple(chain(*starts))
-            since = written[int(after) :] if after else (starts or ((),))[-1]
-            return LogPart(lines=since[-lines:], end=str(len(written)))
-
-        return await self.host.see("log", seen)
+    def _log(self, model_name: str, lines: int, after: str) -> LogPart:
+        starts = self.host.world.logs.get(model_name, ((),))
+        written = tuple(chain(*starts))
+        since = written[int(after) :] if after else starts[-1]
+        return LogPart(lines=since[-lines:], end=str(len(written)))
 
     async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
         """Start a unit; raise DriverError when its program cannot run."""
-        self.host.world.intended("start")
-        problem = self.host.world.binaries.get(model.name, Binary(path="engine")).problem
-        if problem:
+        world = self.host.world
+        world.intended("start")
+        if problem := self._binary(model).problem:
             raise DriverError(problem)
         started: list[FakeProcess] = []
-        await self.host.act("start", lambda: started.append(self.host.world.start(model, mark)))
+        await self.host.act("start", lambda: started.append(world.start(model, mark)))
         return {"identity": started[0].identity.model_dump()} if started else {}
 
     async def stop(self, unit: Unit, grace: float) -> Evidence:
@@ -286,14 +281,18 @@ class FakeLauncher:
         await self.host.act("stop", lambda: world.term(process, process.nature.ends_in))
         if world.faults.get("stop") == "lies":
             return {"gone": True, "rungs": ["term"]}
+        return {"gone": True, "rungs": await self._rungs(process, grace)}
+
+    async def _rungs(self, process: FakeProcess, grace: float) -> list[JsonValue]:
+        """Climb until it is gone."""
         rungs: list[JsonValue] = []
         for seconds in (grace, AGAIN_SECONDS):
             rungs.append("term")
             if await self._ends(process, seconds):
-                return {"gone": True, "rungs": rungs}
-        world.term(process, 0)
+                return rungs
+        self.host.world.term(process, 0)
         self.host.life.cross("stop, killed")
-        return {"gone": True, "rungs": [*rungs, "kill"]}
+        return [*rungs, "kill"]
 
     async def _ends(self, process: FakeProcess, seconds: float) -> bool:
         world = self.host.world
@@ -306,9 +305,19 @@ class FakeLauncher:
         return False
 
 
+def _unit(process: FakeProcess, mark: Mark, now: float) -> Unit:
+    return Unit(
+        identity=process.identity,
+        mark=mark,
+        members=(process.identity.pid,),
+        uptime=now - process.started,
+        launcher=Kind(kind=process.launcher),
+    )
+
+
 @dataclass(frozen=True)
 class FakeDrivers:
-    """Which class stands behind each port."""
+    """The class behind each port."""
 
     access: type[FakeAccess] = FakeAccess
     power: type[FakePower] = FakePower
@@ -321,14 +330,15 @@ ALL_FAKE = FakeDrivers()
 
 
 def ports(world: World, slice_: Slice, life: Life, parts: FakeDrivers = ALL_FAKE) -> HostPorts:
-    """Return the ports of a world in one life of the controller."""
+    """Make the ports of a world for one life of the controller."""
     host = FakeHost(world, life)
     kinds = sorted(world.launchers | {model.launcher.kind for model in slice_.models})
     launchers = {kind: parts.launcher(host, kind) for kind in kinds}
-    models: dict[str, ModelPorts] = {}
-    for model in slice_.models:
+
+    def of_model(model: ModelSpec) -> ModelPorts:
         engine = parts.engine(host, model)
-        models[model.name] = ModelPorts(
-            launcher=launchers[model.launcher.kind], engine=engine, files=engine
-        )
+        launcher = launchers[model.launcher.kind]
+        return ModelPorts(launcher=launcher, engine=engine, files=engine)
+
+    models = {model.name: of_model(model) for model in slice_.models}
     return HostPorts(parts.access(host), parts.power(host), parts.gpu(host), launchers, models)

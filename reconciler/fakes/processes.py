@@ -1,11 +1,11 @@
-"""What runs on a host that is not there: processes, the conversations in their slots, and the files those are saved in."""
+"""Processes on a host that is not there, with the conversations in their slots and slot files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from reconciler.model.facts import Mark, SavedSlot, UnitIdentity
+from reconciler.model.facts import TRIVIAL_TOKENS, Mark, SavedSlot, UnitIdentity
 
 NEVER = float("inf")
 TOKENS_OF_A_TURN = 10
@@ -13,7 +13,7 @@ TOKENS_OF_A_TURN = 10
 
 @dataclass(frozen=True)
 class Conversation:
-    """What a client said so far: its name, and its length in tokens."""
+    """All that a client has said so far: a name for it, and its length in tokens."""
 
     name: str
     tokens: int
@@ -21,9 +21,9 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Nature:
-    """How engines of one command behave.
+    """The behaviour of every engine of one command.
 
-    Seconds count from their start, or from what they are asked.
+    Seconds count from its start, or from what it is asked.
     """
 
     loads_in: float = 1.0
@@ -40,7 +40,7 @@ class Nature:
 
 @dataclass(frozen=True)
 class Chatter:
-    """A client that asks again and again: each answer takes so many seconds, and the next question comes after a pause."""
+    """A client that asks again and again: seconds for each answer, and before the next question."""
 
     answer: float
     pause: float
@@ -49,21 +49,31 @@ class Chatter:
 
 @dataclass
 class FakeSlot:
-    """One slot of an engine: the conversation in it, the number of its last task, and until when it is busy."""
+    """One slot of an engine: its conversation, the number of its last task, and how long it is busy."""
 
     held: Conversation | None = None
     task: int | None = None
     busy_until: float = 0.0
     chatter: Chatter | None = None
 
+    @property
+    def conversation(self) -> Conversation | None:
+        """What it holds that is worth keeping."""
+        return self.held if self.held and self.held.tokens > TRIVIAL_TOKENS else None
+
+    def tokens_of(self, conversation: Conversation) -> int:
+        """Count the tokens of a conversation that it remembers."""
+        if self.held is None or self.held.name != conversation.name:
+            return 0
+        return min(self.held.tokens, conversation.tokens)
+
     def goes_on(self, now: float) -> None:
-        """Let its client ask what it has asked by now: every question makes the conversation longer."""
-        while (
-            self.chatter
-            and self.held
-            and (asked_at := self.busy_until + self.chatter.pause) <= min(now, self.chatter.until)
-        ):
-            self.held = Conversation(self.held.name, self.held.tokens + TOKENS_OF_A_TURN)
+        """Let its client ask all that it has asked by now; each question adds to the conversation."""
+        while self.chatter and self.held:
+            asked_at = self.busy_until + self.chatter.pause
+            if asked_at > min(now, self.chatter.until):
+                break
+            self.held = replace(self.held, tokens=self.held.tokens + TOKENS_OF_A_TURN)
             self.task, self.busy_until = (self.task or 0) + 1, asked_at + self.chatter.answer
 
 
@@ -88,13 +98,30 @@ class FakeProcess:
         return self.started + self.nature.loads_in
 
     def is_ready(self, now: float) -> bool:
-        """Return whether it serves."""
-        hung = (
-            self.started + self.nature.hangs_after
-            <= now
-            < self.started + self.nature.hangs_after + self.nature.hangs_for
-        )
-        return self.ready_at <= now and not hung
+        """Whether it serves."""
+        hangs_at = self.started + self.nature.hangs_after
+        hangs = hangs_at <= now < hangs_at + self.nature.hangs_for
+        return self.ready_at <= now and not hangs
+
+    def goes_on(self, now: float) -> None:
+        """Let its clients ask all that they have asked by now."""
+        for place in self.places:
+            place.goes_on(now)
+
+    def place_for(self, conversation: Conversation) -> FakeSlot:
+        """Choose the slot that remembers a conversation, or else the one that would lose least."""
+        for place in self.places:
+            if place.held and place.held.name == conversation.name:
+                return place
+        return min(self.places, key=_worth)
+
+    def copied(self) -> FakeProcess:
+        """Make a process that is the same in everything, with its own slots."""
+        return replace(self, places=[replace(place) for place in self.places])
+
+
+def _worth(place: FakeSlot) -> int:
+    return place.conversation.tokens if place.conversation else 0
 
 
 @dataclass
@@ -110,7 +137,10 @@ class SlotFile:
 
 @dataclass(frozen=True)
 class Loss:
-    """A conversation that ended with its unit and is in no sealed file: `answered` and `busy` say how its slot was then."""
+    """A conversation that ended with its unit, and is in no sealed file.
+
+    `answered` and `busy` say how its slot was then.
+    """
 
     identity: UnitIdentity
     mark: Mark

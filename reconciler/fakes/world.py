@@ -1,4 +1,4 @@
-"""One host that is not there: its power, memory, processes, conversations and slot files, and what must never happen to them.
+"""World: one host that is not there, with its power, memory, processes and slot files.
 
 Time passes by the world's clock alone. Whatever a controller does to it that it must not is kept as
 a violation.
@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from reconciler.fakes.clock import TurnedClock
+from reconciler.fakes.conduct import losses, wrongs_of_praise, wrongs_of_restore
 from reconciler.fakes.processes import (
     NEVER,
     Chatter,
@@ -22,7 +23,7 @@ from reconciler.fakes.processes import (
     Nature,
     SlotFile,
 )
-from reconciler.model.facts import TRIVIAL_TOKENS, Binary, Claim, Mark, UnitIdentity, Weights
+from reconciler.model.facts import Binary, Claim, Mark, UnitIdentity, Weights
 from reconciler.model.power import Guards, PowerState
 from reconciler.model.records import Adopted, Row, RunClosed, RunOpened, StepIntent
 from reconciler.model.spec import ModelSpec, Slice
@@ -32,11 +33,26 @@ Fault: TypeAlias = Literal["refuses", "lies", "late", "hangs"]
 answer."""
 
 Descent: TypeAlias = Literal["goes", "stays", "hangs"]
-"""What a host does that has accepted to go down: go, stay as it is, or fall silent with its power
+"""What a host does that has agreed to go down: go, stay as it is, or fall silent with its power
 on."""
 
 DOWN_SECONDS = 20.0
 MOST_DEATHS = 3
+
+MAPPINGS = (
+    "natures",
+    "weights",
+    "binaries",
+    "refusals",
+    "fingerprints",
+    "faults",
+    "unseen",
+    "logs",
+    "_opened",
+    "_last_row",
+)
+LISTS = ("violations", "lost", "packets", "_lingering")
+"""What a copy of a world needs its own of."""
 
 
 class World:
@@ -73,12 +89,10 @@ class World:
         self.unseen: dict[str, str] = {}
         self.violations: list[str] = []
         self.lost: list[Loss] = []
-        self.logs: dict[
-            str, tuple[tuple[str, ...], ...]
-        ] = {}  # The lines of each start, oldest start first.
-        self.launchers = frozenset(
-            {"process"}
-        )  # Those that are there: of processes, and each that ever started anything.
+        # The lines of each start, oldest start first.
+        self.logs: dict[str, tuple[tuple[str, ...], ...]] = {}
+        # Those that are there: of processes, and each that ever started anything.
+        self.launchers = frozenset({"process"})
         self._lingering: list[tuple[float, int]] = []
         self._power_at: tuple[float, PowerState] | None = None
         self._pid = 100
@@ -86,28 +100,15 @@ class World:
         self._last_row: dict[str, Row] = {}
 
     def copied(self) -> World:
-        """Return a world of its own that is the same in everything, on a clock of its own."""
+        """Make a world that is the same in everything, on its own clock."""
         twin = copy.copy(self)
         twin.clock = TurnedClock(self.clock.now)
         twin.clock.ahead = self.clock.ahead
-        twin.processes = [
-            replace(one, places=[replace(place) for place in one.places]) for one in self.processes
-        ]
+        twin.processes = [one.copied() for one in self.processes]
         twin.files = [replace(file) for file in self.files]
-        for name in (
-            "natures",
-            "weights",
-            "binaries",
-            "refusals",
-            "fingerprints",
-            "faults",
-            "unseen",
-            "logs",
-            "_opened",
-            "_last_row",
-        ):
+        for name in MAPPINGS:
             setattr(twin, name, dict(getattr(self, name)))
-        for name in ("violations", "lost", "packets", "_lingering"):
+        for name in LISTS:
             setattr(twin, name, list(getattr(self, name)))
         return twin
 
@@ -117,15 +118,14 @@ class World:
         now = self.clock.now
         if self._power_at is not None and self._power_at[0] <= now:
             self._turn(self._power_at[1])
-        for process in self.processes:
-            if process.ends_at <= now and process.nature.frees_in:
-                self._lingering.append(
-                    (process.ends_at + process.nature.frees_in, process.nature.memory_bytes)
-                )
+        self._lingering += [
+            (process.ends_at + process.nature.frees_in, process.nature.memory_bytes)
+            for process in self.processes
+            if process.ends_at <= now and process.nature.frees_in
+        ]
         self.processes = [process for process in self.processes if process.ends_at > now]
         for process in self.processes:
-            for place in process.places:
-                place.goes_on(now)
+            process.goes_on(now)
         return now
 
     @property
@@ -136,13 +136,11 @@ class World:
 
     @property
     def witnessed(self) -> PowerState | None:
-        """What its witness says of its power, None where nobody watches it.
-
-        Not every witness can tell sleep.
-        """
+        """What its witness says of its power, None where it has none."""
         _ = self.now
         if not self.watched:
             return None
+        # A plug, for one, cannot tell sleep from work.
         return "on" if self.power == "suspended" and not self.sees_sleep else self.power
 
     @property
@@ -151,36 +149,30 @@ class World:
         return f"boot-{self.boots}"
 
     def units(self, model_name: str | None = None) -> list[FakeProcess]:
-        """Return the processes that carry a mark, of one model or of all."""
+        """List the processes that carry a mark, of one model or of all."""
         _ = self.now
         return [one for one in self.processes if one.mark and model_name in {None, one.mark.model}]
 
     def serving(self) -> dict[str, int]:
-        """Return the pids of the models that serve."""
+        """Find the pids of the models that serve."""
         now = self.now
-        return {
-            one.mark.model: one.identity.pid
-            for one in self.units()
-            if one.mark and one.is_ready(now)
-        }
+        ready = [one for one in self.units() if one.is_ready(now)]
+        return {one.mark.model: one.identity.pid for one in ready if one.mark}
 
     def on_port(self, port: int) -> FakeProcess | None:
-        """Return who listens on a port."""
+        """Find the process that listens on a port."""
         _ = self.now
         return next((one for one in self.processes if one.port == port), None)
 
     def free_bytes(self) -> int:
-        """Return how much accelerator memory nobody holds."""
+        """Count the accelerator memory that is free."""
         now = self.now
         held = sum(one.nature.memory_bytes for one in self.processes)
-        return (
-            (self.memory_bytes or 0)
-            - held
-            - sum(size for until, size in self._lingering if until > now)
-        )
+        lingering = sum(size for until, size in self._lingering if until > now)
+        return (self.memory_bytes or 0) - held - lingering
 
     def fingerprint(self, model: ModelSpec) -> str:
-        """Return what a saved slot of a model depends on now: by its definition, or else by its name."""
+        """Look up what a saved slot of a model depends on now, by its digest or else by its name."""
         return self.fingerprints.get(model.digest) or self.fingerprints.get(model.name, model.name)
 
     # What happens to it by itself, or by its clients.
@@ -199,30 +191,18 @@ class World:
         now = self.now
         process = next(one for one in self.units(model_name) if one.is_ready(now))
         process.spoke = True
-        places = process.places
-        place = next(
-            (one for one in places if one.held and one.held.name == conversation.name), None
-        )
-        place = place or min(
-            places,
-            key=lambda one: one.held.tokens if one.held and one.held.tokens > TRIVIAL_TOKENS else 0,
-        )
-        known = place.held if place.held and place.held.name == conversation.name else None
-        place.held, place.task, place.busy_until = (
-            conversation,
-            (place.task or 0) + 1,
-            now + seconds,
-        )
-        place.chatter = chatter
-        return min(known.tokens, conversation.tokens) if known else 0
+        place = process.place_for(conversation)
+        known = place.tokens_of(conversation)
+        place.held, place.busy_until, place.chatter = conversation, now + seconds, chatter
+        place.task = (place.task or 0) + 1
+        return known
 
     def stranger(
         self, port: int | None = None, pid: int | None = None, memory_bytes: int = 0
     ) -> FakeProcess:
-        """Let somebody else's process run, on a port, under a pid that was another's before, or as a job on the card."""
-        process = FakeProcess(
-            self._identity(pid), None, port, Nature(memory_bytes=memory_bytes), self.now, NEVER
-        )
+        """Let a foreign process run: on a port, under a pid that another had, or on the card."""
+        nature = Nature(memory_bytes=memory_bytes)
+        process = FakeProcess(self._identity(pid), None, port, nature, self.now, NEVER)
         self.processes.append(process)
         return process
 
@@ -251,27 +231,35 @@ class World:
     def start(self, model: ModelSpec, mark: Mark) -> FakeProcess:
         """Let a launcher start a unit."""
         nature = self.natures.get(model.digest, Nature())
-        ends_at = self.now + nature.dies_after
-        if self.on_port(model.port) is not None:
-            self.wrong(f"{model.name} was started on port {model.port}, which is taken")
-            ends_at = self.now
-        if self.is_to_be_prepared and not self.prepared:
-            self.wrong(f"{model.name} was started on a host that was not prepared")
-        if self.memory_bytes is not None and nature.memory_bytes > self.free_bytes():
-            self.wrong(f"{model.name} was started without enough memory")
-            ends_at = self.now
-        places = [FakeSlot() for _ in range(nature.slots)]
+        lasts = nature.dies_after if self._takes(model, nature) else 0
         process = FakeProcess(
-            self._identity(), mark, model.port, nature, self.now, ends_at, places,
-            self.fingerprint(model), launcher=model.launcher.kind,
-        )  # fmt: skip
-        self.launchers |= {process.launcher}
-        self.logs[model.name] = (
-            *self.logs.get(model.name, ()),
-            (*nature.log, f"{model.name} started"),
+            identity=self._identity(),
+            mark=mark,
+            port=model.port,
+            nature=nature,
+            started=self.now,
+            ends_at=self.now + lasts,
+            places=[FakeSlot() for _ in range(nature.slots)],
+            fingerprint=self.fingerprint(model),
+            launcher=model.launcher.kind,
         )
+        self.launchers |= {process.launcher}
+        lines = (*nature.log, f"{model.name} started")
+        self.logs[model.name] = (*self.logs.get(model.name, ()), lines)
         self.processes.append(process)
         return process
+
+    def _takes(self, model: ModelSpec, nature: Nature) -> bool:
+        """Keep what is wrong with starting a unit, and tell whether it can run all the same."""
+        is_taken = self.on_port(model.port) is not None
+        is_full = self.memory_bytes is not None and nature.memory_bytes > self.free_bytes()
+        if is_taken:
+            self.wrong(f"{model.name} was started on port {model.port}, which is taken")
+        if self.is_to_be_prepared and not self.prepared:
+            self.wrong(f"{model.name} was started on a host that was not prepared")
+        if is_full:
+            self.wrong(f"{model.name} was started without enough memory")
+        return not is_taken and not is_full
 
     def term(self, process: FakeProcess, seconds: float) -> None:
         """Let a process end within so many seconds."""
@@ -280,59 +268,21 @@ class World:
         if any(place.busy_until > self.now for place in process.places):
             self.logs["cut"] = ((f"{self.now}",),)
         process.ends_at = min(process.ends_at, self.now + seconds)
-        self.lost += self._losses(process)
-
-    def _losses(self, process: FakeProcess) -> Iterable[Loss]:
-        """Return what nobody has but a process that is told to end.
-
-        A file that was damaged since was good when it was sealed.
-        """
-        now, mark = self.now, process.mark
-        sealed = [file for file in self.files if file.sidecar and mark and file.model == mark.model]
-        for place in process.places:
-            held = place.held
-            kept = any(
-                file.holds == held
-                or (
-                    file.holds is None
-                    and held
-                    and file.sidecar
-                    and file.sidecar.tokens == held.tokens
-                )
-                for file in sealed
-            )
-            if mark and held and held.tokens > TRIVIAL_TOKENS and not kept:
-                yield Loss(
-                    process.identity, mark, held, process.is_ready(now), place.busy_until > now
-                )
+        self.lost += losses(process, self.files, self.now)
 
     def put(self, file: SlotFile, process: FakeProcess, place: FakeSlot) -> None:
         """Let an engine take a slot file into a slot."""
-        if (
-            place.held is not None
-            and place.held.tokens > TRIVIAL_TOKENS
-            and place.held != file.holds
-        ):
-            self.wrong(
-                f"{file.model}: a restore went over {place.held.name}, which a client had in the"
-                " slot"
-            )
-        if place.held == file.holds and file.holds is not None:
-            self.wrong(f"{file.model}: {place.held} was restored twice into one process")
-        if file.fingerprint != process.fingerprint:
-            self.wrong(
-                f"{file.model}: a slot of {file.fingerprint} was restored into"
-                f" {process.fingerprint}"
-            )
-        if file.holds is None:
-            self.wrong(f"{file.model}: a damaged file was restored")
+        self._keep_wrongs(wrongs_of_restore(file, process, place))
         if process.nature.restores == "deadly":
-            file.deadly += 1
-            process.ends_at = self.now
-        if file.deadly > MOST_DEATHS:
-            self.wrong(f"{file.model}: a file that killed {MOST_DEATHS} engines was restored again")
+            self._kill_by(file, process)
         place.held = file.holds if process.nature.restores == "well" else None
         place.task = (place.task or 0) + 1
+
+    def _kill_by(self, file: SlotFile, process: FakeProcess) -> None:
+        file.deadly += 1
+        process.ends_at = self.now
+        if file.deadly > MOST_DEATHS:
+            self.wrong(f"{file.model}: a file that killed {MOST_DEATHS} engines was restored again")
 
     def woken(self) -> None:
         """Let a magic packet arrive: it boots a host that is down, which takes its time."""
@@ -351,7 +301,7 @@ class World:
             self._power_at = (self.now + DOWN_SECONDS, state)
 
     def cut(self) -> None:
-        """Let somebody who may take the power of the host, because it hangs on its way down."""
+        """Let the power be taken from a host that hangs on its way down."""
         if running := self.units():
             self.wrong(f"the power of the host was cut with {running[0].mark} on it")
         if not self.answers and self.witnessed != "on":
@@ -362,16 +312,15 @@ class World:
         """Let what prepares the host be run, and its accelerators be checked."""
         at_work = [one for one in self.processes if one.mark or one.nature.memory_bytes]
         if checks and at_work:
-            self.wrong(
-                "the accelerators were checked beside"
-                f" {at_work[0].mark or 'a job of somebody else'}"
-            )
+            beside = at_work[0].mark or "another user's job"
+            self.wrong(f"the accelerators were checked beside {beside}")
         self.prepared = digest
 
     def claimed(self, claim: Claim, *, take_over: bool) -> None:
         """Let a controller claim the host."""
-        if self.claim is not None and self.claim.controller != claim.controller and not take_over:
-            self.wrong(f"the claim of {self.claim.name} was overwritten")
+        before = self.claim
+        if before is not None and before.controller != claim.controller and not take_over:
+            self.wrong(f"the claim of {before.name} was overwritten")
         self.claim = claim
 
     # What must not happen.
@@ -387,7 +336,7 @@ class World:
             self.wrong(f"{kinds[0]} happened without its intent in the journal")
 
     def noted(self, row: Row) -> None:
-        """Look at a row that became durable: nothing may be called good that was not healthy for long enough."""
+        """Look at a row that became durable: nothing may be called good too early."""
         self._last_row["row"] = row
         match row.record:
             case RunOpened():
@@ -400,23 +349,11 @@ class World:
                 pass
 
     def _proven(self, slice_: Slice) -> None:
-        now = self.now
-        models = (
-            one
-            for one in slice_.models
-            if one.name in (slice_.active or ()) and slice_.power in {None, "on"}
-        )
-        for model in models:
-            good = [
-                one
-                for one in self.units(model.name)
-                if one.is_ready(now) and now - one.ready_at >= model.stable_for - 1e-6
-            ]
-            if not good:
-                self.wrong(
-                    f"{model.name} was called good before it had been healthy for"
-                    f" {model.stable_for} s"
-                )
+        self._keep_wrongs(wrongs_of_praise(slice_, self.units(), self.now))
+
+    def _keep_wrongs(self, sentences: Iterable[str]) -> None:
+        for sentence in sentences:
+            self.wrong(sentence)
 
     def _turn(self, state: PowerState) -> None:
         self._power_at = None
@@ -430,6 +367,5 @@ class World:
 
     def _identity(self, pid: int | None = None) -> UnitIdentity:
         self._pid += 1
-        return UnitIdentity(
-            pid=pid or self._pid, start=int(self.now * 1000), inode=self._pid, boot_id=self.boot_id
-        )
+        pid, start = pid or self._pid, int(self.now * 1000)
+        return UnitIdentity(pid=pid, start=start, inode=self._pid, boot_id=self.boot_id)

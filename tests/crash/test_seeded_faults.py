@@ -108,11 +108,9 @@ class Deaf(FakeEngine):
 class Forgetful(FakeEngine):
     """Note no attempt before it is over."""
 
-    def _note(
-        self, name: str, unit: Unit | SavedSlot, outcome: str, process: FakeProcess | None = None
-    ) -> None:
+    def _note(self, name: str, of: Unit | FakeProcess, outcome: str) -> None:
         if outcome != "open":
-            super()._note(name, unit, outcome, process)
+            super()._note(name, of, outcome)
 
 
 class Careless(FakeEngine):

@@ -109,7 +109,7 @@ async def test_a_door_that_cannot_be_opened_is_a_driver_error(tmp_path: Path) ->
 async def test_what_works_is_passed_on(tmp_path: Path) -> None:
     whole = given(tmp_path, FakeDrivers())
     assert isinstance(await whole.access.contact(), Known)
-    assert await whole.access.ask([AskContact()]) == (Unknown("nobody answers contact here"),)
+    assert await whole.access.ask([AskContact()]) == (Unknown("nothing answers contact here"),)
     assert isinstance(await whole.power.testimony(), Known)
     assert whole.access.here is False
     assert given(tmp_path).access.here is False
