@@ -1,4 +1,5 @@
-"""A llama-server look-alike over the xllamacpp wheel: programs started by their path, importing nothing else of ours.
+"""A llama-server look-alike over the xllamacpp wheel: programs that import nothing else of ours.
 
-Started by launchers for the engine kind `embedded`; `demo` and the tests make tiny weights with it.
+Started by their path, by launchers for the engine kind `embedded`; `demo` and the tests make tiny
+weights with it.
 """

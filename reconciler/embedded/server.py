@@ -1,4 +1,4 @@
-"""Run a llama-server look-alike: the flags, routes, logs and signals of llama.cpp's server, over the xllamacpp wheel.
+"""A llama-server look-alike: llama.cpp's flags, routes, logs and signals, over the xllamacpp wheel.
 
 Runs on xllamacpp 2026.6 to 2026.10. Started by its path (`python .../server.py -m MODEL --port
 8080`), so that nothing but the standard library, xllamacpp and the file beside this one is
@@ -47,7 +47,7 @@ _EXPECTED = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuse arguments the way llama-server does: one sentence, exit status 1."""
+    """A parser that refuses arguments as llama-server does: one sentence, exit status 1."""
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 1 and the reason on stderr."""
@@ -97,6 +97,14 @@ def parser(binding: Any) -> argparse.ArgumentParser:  # noqa: ANN401
     flags = _Parser(
         prog="server.py", add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS
     )
+    _add_serving(flags)
+    _add_pooling(flags, binding)
+    _add_compute(flags, binding)
+    _add_cache(flags, binding)
+    return flags
+
+
+def _add_serving(flags: argparse.ArgumentParser) -> None:
     add = flags.add_argument
     add("-m", "--model", dest="model.path", required=True, metavar="PATH")
     add("--alias", dest="model_alias", type=names)
@@ -108,25 +116,21 @@ def parser(binding: Any) -> argparse.ArgumentParser:  # noqa: ANN401
     add("--no-webui", dest="ui", action="store_false")
     add("--sleep-idle-seconds", dest="sleep_idle_seconds", type=int)
     add("--embedding", "--embeddings", dest="embedding", action="store_true")
+
+
+def _add_pooling(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa: ANN401
+    add = flags.add_argument
     add("--reranking", "--rerank", dest="pooling_type", action="store_const", const=_rank(binding))
-    pooling = {word: f"LLAMA_POOLING_TYPE_{word.upper()}" for word in _POOLING_TYPES}
-    add(
-        "--pooling", dest="pooling_type", type=one_of(_members(binding.llama_pooling_type, pooling))
-    )
-    _add_compute(flags, binding)
-    _add_cache(flags, binding)
-    return flags
+    spelling = {word: f"LLAMA_POOLING_TYPE_{word.upper()}" for word in _POOLING_TYPES}
+    pooling = one_of(_members(binding.llama_pooling_type, spelling))
+    add("--pooling", dest="pooling_type", type=pooling)
 
 
 def _add_compute(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa: ANN401
     add = flags.add_argument
-    flash = {word: f"LLAMA_FLASH_ATTN_TYPE_{name}" for word, name in _FLASH_ATTENTION.items()}
-    add(
-        "-fa",
-        "--flash-attn",
-        dest="flash_attn_type",
-        type=one_of(_members(binding.llama_flash_attn_type, flash)),
-    )
+    spelling = {word: f"LLAMA_FLASH_ATTN_TYPE_{name}" for word, name in _FLASH_ATTENTION.items()}
+    flash = one_of(_members(binding.llama_flash_attn_type, spelling))
+    add("-fa", "--flash-attn", dest="flash_attn_type", type=flash)
     add("-ngl", "--gpu-layers", "--n-gpu-layers", dest="n_gpu_layers", type=gpu_layers)
     add("-t", "--threads", dest="cpuparams.n_threads", type=int)
     add("-b", "--batch-size", dest="n_batch", type=int)
@@ -138,9 +142,8 @@ def _add_compute(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa:
 
 def _add_cache(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa: ANN401
     add = flags.add_argument
-    kinds = one_of(
-        _members(binding.ggml_type, {word: f"GGML_TYPE_{word.upper()}" for word in _CACHE_TYPES})
-    )
+    spelling = {word: f"GGML_TYPE_{word.upper()}" for word in _CACHE_TYPES}
+    kinds = one_of(_members(binding.ggml_type, spelling))
     add("-c", "--ctx-size", dest="n_ctx", type=int)
     add("-np", "--parallel", dest="n_parallel", type=int, default=-1)
     add("-ctk", "--cache-type-k", dest="cache_type_k", type=kinds)
@@ -162,28 +165,28 @@ def _rank(binding: Any) -> Any:  # noqa: ANN401
 
 
 def parameters(binding: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """Set the given fields of a fresh `CommonParams`.
-
-    What llama-server derives from them is derived here too.
-    """
+    """Set the given fields of a fresh `CommonParams`, and what llama-server derives from them."""
     params = binding.CommonParams()
     for path, value in fields.items():
         *parents, names = path.split(".")
         _set(functools.reduce(getattr, parents, params), names.split("|"), value)
-    params.embedding = params.embedding or params.pooling_type == _rank(binding)
-    if params.n_parallel < 0:
-        params.n_parallel, params.kv_unified = _AUTOMATIC_PARALLEL, True
+    _derive(params, _rank(binding))
     return params
 
 
-def _set(owner: Any, names: list[str], value: Any) -> None:  # noqa: ANN401
-    """Set the first of these fields that this version has.
+def _derive(params: Any, rank: Any) -> None:  # noqa: ANN401
+    # Where llama-server does this, the binding has no part: it begins with the fields as they are.
+    params.embedding = params.embedding or params.pooling_type == rank
+    if params.n_parallel < 0:
+        params.n_parallel, params.kv_unified = _AUTOMATIC_PARALLEL, True
 
-    A word becomes a list of one where the field holds a list.
-    """
+
+def _set(owner: Any, names: list[str], value: Any) -> None:  # noqa: ANN401
+    """Set the first of these fields that this version has."""
     field = next((name for name in names if hasattr(owner, name)), names[0])
-    held = getattr(owner, field)
-    setattr(owner, field, [value] if isinstance(held, list) and isinstance(value, str) else value)
+    # Newer versions hold a list where older ones held a word.
+    is_list = isinstance(getattr(owner, field), list)
+    setattr(owner, field, [value] if is_list and isinstance(value, str) else value)
 
 
 def write_missing(model: Path, seed: int | None) -> None:
@@ -217,23 +220,23 @@ def serve(binding: Any, fields: Mapping[str, Any]) -> NoReturn:  # noqa: ANN401
 
 
 def _finish_log(binding: Any) -> None:  # noqa: ANN401
-    """Wait until llama.cpp has written what it logged: a thread of its own does, and an exit would end that before.
+    """Wait until llama.cpp has written what it logged.
 
-    Source: common/log.cpp as in xllamacpp 2026.10; where a version has no such functions, an exit
-    waits for the thread.
+    Source: common/log.cpp as in xllamacpp 2026.10.
     """
+    # A thread of its own writes, and an exit would end that before: the reason would be missing.
+    # Where a version has no such functions, an exit waits for the thread.
     library = ctypes.CDLL(binding.xllamacpp.__file__)
-    log, flush = (
-        getattr(library, name, None)
-        for name in ("_Z15common_log_mainv", "_Z16common_log_flushP10common_log")
-    )
+    log = getattr(library, "_Z15common_log_mainv", None)
+    flush = getattr(library, "_Z16common_log_flushP10common_log", None)
     if log and flush:
         log.restype, flush.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
         flush(log())
 
 
 def _await_signal() -> None:
-    """Wait for a signal, also for one that comes just before the wait: it leaves a byte behind, where a pause would miss it."""
+    """Wait for a signal, also for one that comes just before the wait."""
+    # It leaves a byte behind, where signal.pause() would miss it.
     come, comes = os.pipe()
     os.set_blocking(comes, False)
     signal.set_wakeup_fd(comes)
@@ -243,10 +246,9 @@ def _await_signal() -> None:
 
 
 class _Unbound:
-    """Stand in for the binding where only the names of flags matter: its import costs more than all else."""
+    """A stand-in for the binding, whose import costs most, where only the names of flags matter."""
 
     def __getattr__(self, _: str) -> _Unbound:
-        """Return the same for every name."""
         return self
 
 
@@ -258,51 +260,58 @@ def every_flag(binding: Any) -> argparse.ArgumentParser:  # noqa: ANN401
 
 
 def manual() -> str:
-    """Return a line for each flag with all its names, and a word for the value it takes, laid out as llama-server does."""
+    """List the flags as llama-server does: all their names, and a word for the value."""
     actions = every_flag(_Unbound())._actions  # noqa: SLF001  argparse lists them nowhere else
-    lines = [
-        ", ".join(one.option_strings) + ("" if one.nargs == 0 else " VALUE") for one in actions
-    ]
+    lines = [_line(one) for one in actions]
     return "\n".join(("----- common params -----", "-h, --help", "--version", *lines))
 
 
-def is_older(version: str) -> bool:
-    """Return whether a version is before the oldest that does.
+def _line(flag: argparse.Action) -> str:
+    return ", ".join(flag.option_strings) + ("" if flag.nargs == 0 else " VALUE")
 
-    One that does not tell its numbers is not.
-    """
+
+def is_older(version: str) -> bool:
+    """Whether a version is before the oldest that works."""
     numbers = re.match(r"(\d+)\.(\d+)", version)
+    # One that does not tell its numbers, such as a build of one's own, is tried.
     return numbers is not None and tuple(map(int, numbers.groups())) < _OLDEST
 
 
 def main(arguments: list[str]) -> NoReturn:
     """Run the program."""
+    # Loading keeps the interpreter busy: meanwhile only the kernel can end it.
     for number in _ENDING_SIGNALS:
-        signal.signal(
-            number, signal.SIG_DFL
-        )  # loading keeps the interpreter busy: only the kernel can end it
+        signal.signal(number, signal.SIG_DFL)
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+    binding = _imported()
+    found = f"found xllamacpp {binding.__version__}, expected {_EXPECTED}"
+    if is_older(binding.__version__):
+        fail(f"the embedded engine needs another xllamacpp: {found}")
+    if {"-h", "--help"} & {*arguments}:
+        _print_and_exit(manual())
+    if "--version" in arguments:
+        _print_and_exit(f"xllamacpp {binding.__version__}")
     try:
-        binding = importlib.import_module("xllamacpp")
+        run(binding, arguments)
+    except AttributeError as error:
+        fail(f"{found}: {error}")
+
+
+def _imported() -> Any:  # noqa: ANN401
+    """Import the binding; exit with status 1 and the remedy where that fails."""
+    try:
+        return importlib.import_module("xllamacpp")
     except ImportError as error:
         remedy = _LIBRARY if "libgomp" in str(error) else _INSTALL
         fail(
             f"the embedded engine needs the Python package xllamacpp: {error}; {remedy}; or use a"
             " real llama-server"
         )
-    found = f"found xllamacpp {binding.__version__}, expected {_EXPECTED}"
-    if is_older(binding.__version__):
-        fail(f"the embedded engine needs another xllamacpp: {found}")
-    if {"-h", "--help"} & {*arguments}:
-        print(manual())  # noqa: T201  that is what was asked for
-        raise SystemExit(0)
-    if "--version" in arguments:
-        print(f"xllamacpp {binding.__version__}")  # noqa: T201  that is what was asked for
-        raise SystemExit(0)
-    try:
-        run(binding, arguments)
-    except AttributeError as error:
-        fail(f"{found}: {error}")
+
+
+def _print_and_exit(text: str) -> NoReturn:
+    print(text)  # noqa: T201  that is what was asked for
+    raise SystemExit(0)
 
 
 def run(binding: Any, arguments: list[str]) -> NoReturn:  # noqa: ANN401

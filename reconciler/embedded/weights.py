@@ -1,4 +1,4 @@
-"""Write small random-weight GGUF files that the real llama.cpp code loads, tokenises with and generates from.
+"""Small GGUF files of random weights, for the real llama.cpp code to load and generate from.
 
 The text is nonsense, everything else is real: metadata, vocabulary, attention and state. Also a
 program: `python weights.py PATH --seed 7 --architecture gemma3`.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     Value = bool | int | float | str | Sequence[int] | Sequence[float] | Sequence[str]
 
@@ -29,8 +29,10 @@ SLIDING_WINDOW = 128
 CONVOLUTION_CACHE = 3
 
 _ALIGNMENT = 32
-_BLOCK_VALUES = 65_521  # a prime, so that no row length divides it and tiled rows differ
+# A prime, so that no row length divides it and tiled rows differ.
+_BLOCK_VALUES = 65_521
 _UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY = 4, 5, 6, 7, 8, 9
+_ITEM_TYPES = {str: _STRING, float: _FLOAT32, int: _INT32}
 _F32, _F16 = 0, 1
 _NORMAL, _UNKNOWN, _CONTROL, _BYTE = 1, 2, 3, 6
 
@@ -56,10 +58,13 @@ class Shape:
     def __post_init__(self) -> None:
         """Raise ValueError for a shape that llama.cpp would refuse."""
         if self.architecture not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
             raise ValueError(
-                f"architecture {self.architecture!r} is unknown; expected one of"
-                f" {', '.join(ARCHITECTURES)}"
+                f"architecture {self.architecture!r} is unknown; expected one of {known}"
             )
+        self._refuse_sizes()
+
+    def _refuse_sizes(self) -> None:
         if self.width < 64 or self.width % 64:  # noqa: PLR2004  two heads of 32, then heads of 64
             raise ValueError(f"width is {self.width}; expected a positive multiple of 64")
         if self.layers < 1 or self.context_length < 1:
@@ -79,7 +84,7 @@ class Shape:
         return self.width // self.heads
 
     def recurrent(self, layer: int) -> bool:
-        """Tell whether a layer keeps a recurrent state instead of keys and values: every even one of a hybrid."""
+        """Whether a layer has a recurrent state, not keys and values: the even ones of a hybrid."""
         return self.architecture == "lfm2" and layer % 2 == 0
 
 
@@ -94,10 +99,8 @@ class Tensor:
 
     @property
     def element_type(self) -> int:
-        """Keep matrices in half precision.
-
-        llama.cpp wants vectors and convolutions in single precision.
-        """
+        """Its GGUF type: half precision for matrices, single for all else."""
+        # llama.cpp wants vectors and convolutions in single precision.
         return _F32 if self.constant is not None or ".conv." in self.name else _F16
 
     @property
@@ -122,6 +125,7 @@ def write_weights(
     1.1 GB. Raises ValueError for a shape that cannot be, OSError when the file cannot be written.
     """
     shape = Shape(architecture, width, layers, context_length)
+    # A name of this process: two engines may be started at once, with one seed.
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
@@ -136,47 +140,29 @@ def write_weights(
 
 
 def _write(file: BinaryIO, shape: Shape, seed: int) -> None:
-    metadata = {**_hyperparameters(shape, seed), **_tokenizer()}
     tensors = list(_tensors(shape, vocabulary=len(_vocabulary())))
-    file.write(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata)))
-    file.writelines(_string(key) + _typed(value) for key, value in metadata.items())
-    offset = 0
-    for tensor in tensors:
-        dimensions = struct.pack(
-            f"<I{len(tensor.dimensions)}Q", len(tensor.dimensions), *tensor.dimensions
-        )
-        file.write(
-            _string(tensor.name) + dimensions + struct.pack("<IQ", tensor.element_type, offset)
-        )
-        offset += _padded(tensor.size)
-    _pad(file)
+    _write_header(file, {**_hyperparameters(shape, seed), **_tokenizer()}, tensors)
     stream = _RandomStream(seed, bound=math.sqrt(3 / shape.width))
     for tensor in tensors:
         _write_tensor(file, tensor, stream)
         _pad(file)
 
 
+def _write_header(file: BinaryIO, metadata: dict[str, Value], tensors: list[Tensor]) -> None:
+    file.write(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata)))
+    file.writelines(_string(key) + _typed(value) for key, value in metadata.items())
+    offset = 0
+    for tensor in tensors:
+        count = len(tensor.dimensions)
+        dimensions = struct.pack(f"<I{count}Q", count, *tensor.dimensions)
+        place = struct.pack("<IQ", tensor.element_type, offset)
+        file.write(_string(tensor.name) + dimensions + place)
+        offset += _padded(tensor.size)
+    _pad(file)
+
+
 def _hyperparameters(shape: Shape, seed: int) -> dict[str, Value]:
-    key_value_heads = [
-        0 if shape.recurrent(layer) else shape.heads for layer in range(shape.layers)
-    ]
-    own: dict[str, Value] = {
-        "context_length": shape.context_length,
-        "embedding_length": shape.width,
-        "block_count": shape.layers,
-        "feed_forward_length": 3 * shape.width,
-        "attention.head_count": shape.heads,
-        "attention.head_count_kv": key_value_heads if shape.architecture == "lfm2" else shape.heads,
-        "attention.layer_norm_rms_epsilon": 1e-5,
-        "rope.dimension_count": shape.head_width,
-        "rope.freq_base": 10_000.0,
-    }
-    if shape.architecture == "gemma3":
-        own["attention.key_length"] = own["attention.value_length"] = shape.head_width
-        own["attention.sliding_window"] = SLIDING_WINDOW
-    if shape.architecture == "lfm2":
-        own["vocab_size"] = len(_vocabulary())
-        own["shortconv.l_cache"] = CONVOLUTION_CACHE
+    own = {**_sizes(shape), **_peculiar(shape)}
     return {
         "general.architecture": shape.architecture,
         "general.name": f"random {shape.architecture} {seed}",
@@ -185,35 +171,60 @@ def _hyperparameters(shape: Shape, seed: int) -> dict[str, Value]:
     }
 
 
-def _vocabulary() -> list[tuple[str, float, int]]:
-    """List (piece, score, type): control, every byte, single characters, then the syllables that get generated.
+def _sizes(shape: Shape) -> dict[str, Value]:
+    return {
+        "context_length": shape.context_length,
+        "embedding_length": shape.width,
+        "block_count": shape.layers,
+        "feed_forward_length": 3 * shape.width,
+        "attention.head_count": shape.heads,
+        "attention.head_count_kv": _key_value_heads(shape),
+        "attention.layer_norm_rms_epsilon": 1e-5,
+        "rope.dimension_count": shape.head_width,
+        "rope.freq_base": 10_000.0,
+    }
 
-    Syllables split in one way only, so generated text is tokenised again to the very tokens it was
-    made of.
-    """
+
+def _key_value_heads(shape: Shape) -> Value:
+    """Count them, for each layer where layers differ."""
+    if shape.architecture != "lfm2":
+        return shape.heads
+    return [0 if shape.recurrent(layer) else shape.heads for layer in range(shape.layers)]
+
+
+def _peculiar(shape: Shape) -> dict[str, Value]:
+    """List what only one architecture has."""
+    if shape.architecture == "gemma3":
+        width = shape.head_width
+        lengths: dict[str, Value] = {f"attention.{part}_length": width for part in ("key", "value")}
+        return {**lengths, "attention.sliding_window": SLIDING_WINDOW}
+    if shape.architecture == "lfm2":
+        return {"vocab_size": len(_vocabulary()), "shortconv.l_cache": CONVOLUTION_CACHE}
+    return {}
+
+
+def _vocabulary() -> list[tuple[str, float, int]]:
+    """List (piece, score, type): control, every byte, single characters, then the syllables."""
     control = [("<unk>", 0.0, _UNKNOWN), ("<s>", 0.0, _CONTROL), ("</s>", 0.0, _CONTROL)]
     fallback = [(f"<0x{byte:02X}>", 0.0, _BYTE) for byte in range(256)]
-    singles = [
-        (piece, -3.0, _NORMAL)
-        for piece in "▁" + string.ascii_letters + string.digits + string.punctuation
-    ]
-    syllables = [(piece, -1.0, _NORMAL) for piece in _SYLLABLES]
-    return (
-        control
-        + fallback
-        + singles
-        + syllables
-        + [("▁" + piece, -2.0, _NORMAL) for piece in _SYLLABLES]
-    )
+    characters = "▁" + string.ascii_letters + string.digits + string.punctuation
+    # Syllables alone get generated, and split in one way only: generated text is tokenised again to
+    # the very tokens it was made of.
+    syllables = _normal(_SYLLABLES, -1.0) + _normal([f"▁{piece}" for piece in _SYLLABLES], -2.0)
+    return control + fallback + _normal(characters, -3.0) + syllables
+
+
+def _normal(pieces: Iterable[str], score: float) -> list[tuple[str, float, int]]:
+    return [(piece, score, _NORMAL) for piece in pieces]
 
 
 def _tokenizer() -> dict[str, Value]:
-    vocabulary = _vocabulary()
+    pieces, scores, kinds = zip(*_vocabulary(), strict=True)
     return {
         "tokenizer.ggml.model": "llama",
-        "tokenizer.ggml.tokens": [piece for piece, _, _ in vocabulary],
-        "tokenizer.ggml.scores": [score for _, score, _ in vocabulary],
-        "tokenizer.ggml.token_type": [kind for _, _, kind in vocabulary],
+        "tokenizer.ggml.tokens": pieces,
+        "tokenizer.ggml.scores": scores,
+        "tokenizer.ggml.token_type": kinds,
         "tokenizer.ggml.unknown_token_id": 0,
         "tokenizer.ggml.bos_token_id": 1,
         "tokenizer.ggml.eos_token_id": 2,
@@ -224,20 +235,21 @@ def _tokenizer() -> dict[str, Value]:
 
 
 def _tensors(shape: Shape, vocabulary: int) -> Iterator[Tensor]:
-    """List the tensors llama.cpp expects for the architecture.
-
-    Only syllables have an output row that is not zero, so that generation neither ends by itself
-    nor emits odd bytes.
-    """
+    """List the tensors llama.cpp expects for the architecture."""
     yield Tensor("token_embd.weight", (shape.width, vocabulary))
     yield _norm("token_embd_norm" if shape.architecture == "lfm2" else "output_norm", shape.width)
-    yield Tensor(
-        "output.weight", (shape.width, vocabulary), zero_rows=vocabulary - 2 * len(_SYLLABLES)
-    )
+    # Only syllables have an output row that is not zero, so that generation neither ends by itself
+    # nor emits odd bytes.
+    silent = vocabulary - 2 * len(_SYLLABLES)
+    yield Tensor("output.weight", (shape.width, vocabulary), zero_rows=silent)
     for layer in range(shape.layers):
-        mixing = _convolution(shape) if shape.recurrent(layer) else _attention(shape)
-        for tensor in (*mixing, *_feed_forward(shape)):
+        for tensor in _layer(shape, layer):
             yield Tensor(f"blk.{layer}.{tensor.name}", tensor.dimensions, tensor.constant)
+
+
+def _layer(shape: Shape, layer: int) -> Iterator[Tensor]:
+    yield from _convolution(shape) if shape.recurrent(layer) else _attention(shape)
+    yield from _feed_forward(shape)
 
 
 def _norm(name: str, width: int) -> Tensor:
@@ -247,7 +259,7 @@ def _norm(name: str, width: int) -> Tensor:
 def _attention(shape: Shape) -> Iterator[Tensor]:
     yield _norm("attn_norm", shape.width)
     for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
-        yield Tensor(f"{name}.weight", (shape.width, shape.width))
+        yield _matrix(name, shape.width, shape.width)
     if shape.architecture != "llama":
         yield _norm("attn_q_norm", shape.head_width)
         yield _norm("attn_k_norm", shape.head_width)
@@ -255,32 +267,33 @@ def _attention(shape: Shape) -> Iterator[Tensor]:
         yield _norm("post_attention_norm", shape.width)
 
 
+def _matrix(name: str, columns: int, rows: int) -> Tensor:
+    return Tensor(f"{name}.weight", (columns, rows))
+
+
 def _convolution(shape: Shape) -> Iterator[Tensor]:
     yield _norm("attn_norm", shape.width)
-    yield Tensor("shortconv.conv.weight", (CONVOLUTION_CACHE, shape.width))
-    yield Tensor("shortconv.in_proj.weight", (shape.width, 3 * shape.width))
-    yield Tensor("shortconv.out_proj.weight", (shape.width, shape.width))
+    yield _matrix("shortconv.conv", CONVOLUTION_CACHE, shape.width)
+    yield _matrix("shortconv.in_proj", shape.width, 3 * shape.width)
+    yield _matrix("shortconv.out_proj", shape.width, shape.width)
 
 
 def _feed_forward(shape: Shape) -> Iterator[Tensor]:
     yield _norm("ffn_norm", shape.width)
-    yield Tensor("ffn_gate.weight", (shape.width, 3 * shape.width))
-    yield Tensor("ffn_up.weight", (shape.width, 3 * shape.width))
-    yield Tensor("ffn_down.weight", (3 * shape.width, shape.width))
+    yield _matrix("ffn_gate", shape.width, 3 * shape.width)
+    yield _matrix("ffn_up", shape.width, 3 * shape.width)
+    yield _matrix("ffn_down", 3 * shape.width, shape.width)
     if shape.architecture == "gemma3":
         yield _norm("post_ffw_norm", shape.width)
 
 
 class _RandomStream:
-    """Endless uniform values in [-bound, bound]: one random block over and over, in half or single precision."""
+    """Endless uniform values in [-bound, bound]: one random block over and over."""
 
     def __init__(self, seed: int, bound: float) -> None:
         generator = random.Random(seed)  # noqa: S311  weights, not secrets
         values = [(2 * generator.random() - 1) * bound for _ in range(_BLOCK_VALUES)]
-        self._blocks = {
-            element_type: memoryview(struct.pack(f"<{_BLOCK_VALUES}{code}", *values))
-            for element_type, code in ((_F16, "e"), (_F32, "f"))
-        }
+        self._blocks = {_F16: _packed("e", values), _F32: _packed("f", values)}
         self._position = 0
 
     def chunks(self, count: int, element_type: int) -> Iterator[memoryview]:
@@ -288,10 +301,15 @@ class _RandomStream:
         block = self._blocks[element_type]
         item_size = len(block) // _BLOCK_VALUES
         while count:
-            taken = min(count, _BLOCK_VALUES - self._position)
-            yield block[self._position * item_size : (self._position + taken) * item_size]
-            self._position = (self._position + taken) % _BLOCK_VALUES
-            count -= taken
+            begin = self._position
+            end = min(begin + count, _BLOCK_VALUES)
+            yield block[begin * item_size : end * item_size]
+            self._position = end % _BLOCK_VALUES
+            count -= end - begin
+
+
+def _packed(code: str, values: list[float]) -> memoryview:
+    return memoryview(struct.pack(f"<{len(values)}{code}", *values))
 
 
 def _write_tensor(file: BinaryIO, tensor: Tensor, stream: _RandomStream) -> None:
@@ -305,24 +323,21 @@ def _write_tensor(file: BinaryIO, tensor: Tensor, stream: _RandomStream) -> None
 
 
 def _typed(value: Value) -> bytes:
-    if isinstance(value, (list, tuple)):
-        code = (
-            _STRING
-            if isinstance(value[0], str)
-            else _FLOAT32
-            if isinstance(value[0], float)
-            else _INT32
-        )
-        return struct.pack("<IIQ", _ARRAY, code, len(value)) + b"".join(
-            _typed(item)[4:] for item in value
-        )
     if isinstance(value, str):
         return struct.pack("<I", _STRING) + _string(value)
+    if isinstance(value, (list, tuple)):
+        return _array(value)
+    # To Python, True is a number too.
     if isinstance(value, bool):
         return struct.pack("<I?", _BOOL, value)
     if isinstance(value, int):
         return struct.pack("<II", _UINT32, value)
     return struct.pack("<If", _FLOAT32, value)
+
+
+def _array(values: Sequence[int | float | str]) -> bytes:
+    head = struct.pack("<IIQ", _ARRAY, _ITEM_TYPES[type(values[0])], len(values))
+    return head + b"".join(_typed(item)[4:] for item in values)
 
 
 def _string(text: str) -> bytes:

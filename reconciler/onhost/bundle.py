@@ -1,4 +1,4 @@
-"""Make one text of this program, for an interpreter on another machine that has nothing but Python."""
+"""One text of this program, for an interpreter on another machine that has nothing but Python."""
 
 from __future__ import annotations
 
@@ -25,45 +25,49 @@ _LOADER = """
 import importlib.abc, importlib.util, sys
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path=None, target=None):
-        return importlib.util.spec_from_loader(name, self, is_package=name in PACKAGES) if name in SOURCES else None
+        if name in SOURCES:
+            return importlib.util.spec_from_loader(name, self, is_package=name in PACKAGES)
     def exec_module(self, module):
-        exec(compile(SOURCES[module.__name__], "<" + module.__name__ + ">", "exec"), module.__dict__)
+        text = SOURCES[module.__name__]
+        exec(compile(text, "<" + module.__name__ + ">", "exec"), module.__dict__)
 sys.meta_path.insert(0, Finder())
 from reconciler.onhost import serve
 serve.main(DIRECTORY, HELLO)
 """
 
 
+# One text for each directory: the sources are read once, however often a connection is made again.
 @lru_cache(maxsize=4)
 def source(directory: str) -> str:
-    """Return the program that serves the host whose own files live in `directory`."""
-    sources = {"reconciler": "", **_modules()}
-    constants = (
-        f"SOURCES = {_literal(sources)}",
-        f"PACKAGES = {_literal(['reconciler', _PACKAGE])}",
-    )
-    settings = (f"DIRECTORY = {_literal(directory)}", f"HELLO = {_literal(HELLO.decode())}")
-    return "\n".join((*constants, *settings, _LOADER))
+    """Make the program that serves the host whose own files live in `directory`."""
+    constants = {
+        "SOURCES": {"reconciler": "", **_modules()},
+        "PACKAGES": ["reconciler", _PACKAGE],
+        "DIRECTORY": directory,
+        "HELLO": HELLO.decode(),
+    }
+    # Strings, lists and objects of them are written in JSON as they are in Python.
+    assigned = [f"{name} = {json.dumps(value)}" for name, value in constants.items()]
+    return "\n".join((*assigned, _LOADER))
 
 
 def framed(directory: str) -> bytes:
-    """Return the program as `BOOTSTRAP` reads it."""
+    """Make the program as `BOOTSTRAP` reads it."""
     content = source(directory).encode()
     return b"%d\n" % len(content) + content
 
 
 def _modules() -> dict[str, str]:
-    """Return the source of every module of this package, by its full name."""
+    """Read the source of every module of this package, by its full name."""
     folder = os.path.dirname(__file__)
-    modules = {}
-    for name in sorted(os.listdir(folder)):
-        if name.endswith(".py"):
-            with open(os.path.join(folder, name), encoding="utf-8") as file:
-                module = _PACKAGE if name == "__init__.py" else f"{_PACKAGE}.{name[:-3]}"
-                modules[module] = file.read()
-    return modules
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
+    return {_module(name): _text(os.path.join(folder, name)) for name in names}
 
 
-def _literal(value: object) -> str:
-    """Return a value as a Python literal: strings, lists and objects of them are the same in JSON."""
-    return json.dumps(value)
+def _module(file: str) -> str:
+    return _PACKAGE if file == "__init__.py" else f"{_PACKAGE}.{file[:-3]}"
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()

@@ -1,4 +1,4 @@
-"""Caches of downloaded models: where an environment says that they are, and what a blob in one is called."""
+"""Caches of downloaded models: where an environment puts them, and what a blob in one is called."""
 
 from __future__ import annotations
 
@@ -20,30 +20,29 @@ _BLOB = re.compile(r"(.*)/blobs/[0-9a-f]{40,64}")
 
 
 def folders(environment: Mapping[str, str]) -> list[str]:
-    """Return the folders in which a program with this environment keeps what it downloads, there or not."""
-    cache = environment.get("XDG_CACHE_HOME") or os.path.join(environment.get("HOME", ""), ".cache")
-    found = [
-        *(environment.get(name, "") for name in _NAMED),
-        *(os.path.join(cache, name) for name in _BELOW),
-    ]
-    return [path for path in found if os.path.isabs(path)]
+    """List the folders in which a program with this environment keeps downloads, there or not."""
+    home = environment.get("HOME", "")
+    cache = environment.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
+    named = [environment.get(name, "") for name in _NAMED]
+    usual = [os.path.join(cache, name) for name in _BELOW]
+    # A relative path would be looked up in our folder, and was meant for that program's.
+    return [path for path in (*named, *usual) if os.path.isabs(path)]
 
 
 def is_blob(path: str) -> bool:
-    """Return whether a cache of the Hub calls a file by its digest."""
+    """Whether a cache of the Hub calls a file by its digest."""
     return _BLOB.fullmatch(path) is not None
 
 
 def named(path: str) -> str:
-    """Return the link with a name under which a repository of the Hub shows a blob.
+    """Find the link with a name under which a repository of the Hub shows a blob.
 
-    Any other path as it is.
+    Any other path stays as it is.
     """
     blob = _BLOB.fullmatch(path)
     links = _links(f"{blob[1]}/snapshots") if blob else ()
-    return min(
-        (link for link in links if os.path.realpath(link) == os.path.realpath(path)), default=path
-    )
+    file = os.path.realpath(path)
+    return min((link for link in links if os.path.realpath(link) == file), default=path)
 
 
 def _links(folder: str) -> Iterator[str]:

@@ -15,10 +15,11 @@ DEVICE_NODES = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dri/renderD*")
 
 
 def contact(directory: str) -> dict[str, Any]:
-    """Answer boot id, wall and boot clock in seconds, Python version, host name and the absolute host directory."""
+    """Answer how to tell this host and its boot from others; both clocks are in seconds."""
     return {
         "boot_id": procfs.boot_id(),
         "wall": time.time(),
+        # The clock that goes on while the host sleeps, which CLOCK_MONOTONIC does not.
         "boot": time.clock_gettime(time.CLOCK_BOOTTIME),
         "python": platform.python_version(),
         "name": socket.gethostname(),
@@ -27,10 +28,13 @@ def contact(directory: str) -> dict[str, Any]:
 
 
 def gpus(root: str = "/") -> dict[str, Any]:
-    """Answer which accelerator device nodes exist, and the memory of the host in bytes, which some of them use."""
-    found = (glob.glob(os.path.join(root, pattern[1:])) for pattern in DEVICE_NODES)
+    """Answer which accelerators have a device node.
+
+    With the memory of the host in bytes, which some of them use.
+    """
+    patterns = [os.path.join(root, pattern[1:]) for pattern in DEVICE_NODES]
     return {
-        "nodes": sorted(node for nodes in found for node in nodes),
+        "nodes": sorted(node for pattern in patterns for node in glob.glob(pattern)),
         "memory_total": procfs.memory_bytes("MemTotal"),
         "memory_available": procfs.memory_bytes("MemAvailable"),
     }

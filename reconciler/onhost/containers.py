@@ -1,7 +1,7 @@
-"""Which container a process runs in, by its control group, and which systemd service runs that container.
+"""Which container a process runs in, and which systemd service runs that container.
 
-Shapes of control groups: those that docker, podman, Kubernetes, LXC and systemd-nspawn make with
-either of their drivers (systemd, cgroupfs).
+A control group tells, in the shapes that docker, podman, Kubernetes, LXC and systemd-nspawn
+make with either of their drivers (systemd, cgroupfs).
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ _SHORT = 12
 
 
 def container(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
-    """Return the container that a process runs in or listens for, None outside of any, or in the one that this runs in."""
-    publishes = _PUBLISHERS.get(
-        procfs.read(f"{proc}/{pid}/comm").decode("utf-8", "replace").strip()
-    )
+    """Find the container that a process runs in, or that it listens for.
+
+    None outside of any, and in the one that this runs in.
+    """
+    publishes = _PUBLISHERS.get(procfs.comm(pid, proc))
     if publishes:
         return {"runtime": publishes, "name": "", "user": procfs.user(pid, proc), "service": None}
     path = services.group(pid, proc)
     found = _seen(path)
+    # What shares our own container is ended from in here like any other process.
     if found is None or found == _seen(services.group("self", proc)):
         return None
     runtime, name, at = found
@@ -57,36 +59,45 @@ def container(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
 
 
 def _seen(path: str) -> tuple[str, str, int] | None:
-    """Return runtime and name of the container that a control group belongs to, and where in the path that begins."""
-    found = ((runtime, pattern.search(path)) for runtime, pattern in _RUNTIMES)
-    return next(((runtime, match[1], match.start()) for runtime, match in found if match), None)
+    """Find runtime and name of a control group's container, and where in the path that begins."""
+    for runtime, pattern in _RUNTIMES:
+        match = pattern.search(path)
+        if match:
+            return runtime, match[1], match.start()
+    return None
 
 
 def _unescaped(name: str) -> str:
-    """Return a name as commands take it: a digest in short, any other without systemd's escapes."""
+    """Write a name as commands take it: a digest in short, any other without systemd's escapes."""
     if re.fullmatch(r"[0-9a-f]{64}", name):
         return name[:_SHORT]
     return re.sub(r"\\x([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), name)
 
 
 def _client(pid: int, proc: str) -> dict[str, Any]:
-    """Return the service in which `docker run` waits for a container, and the name that it gave.
+    """Find the service in which `docker run` waits for a container, and the name that it gave.
 
     {} where none is seen.
-
-    Its words end with those of the process that it has started.
     """
-    words = procfs.argv(pid, proc)
-    ends = [end for end in (words[1:], words[2:]) if end]  # a script has its interpreter before it
+    ends = _ends(procfs.argv(pid, proc))
     for other in procfs.pids(proc):
         typed = procfs.argv(other, proc)
-        is_client = any(os.path.basename(word) in _CLIENTS for word in typed[:2])
-        if is_client and any(typed[-len(end) :] == end for end in ends):
+        if _is_client(typed) and any(typed[-len(end) :] == end for end in ends):
             return {"service": services.service(other, proc), "name": _named(typed)}
     return {}
 
 
+def _ends(words: list[str]) -> list[list[str]]:
+    """List how the words of a client may end that has started a process with these words."""
+    # A script has its interpreter before it.
+    return [end for end in (words[1:], words[2:]) if end]
+
+
+def _is_client(words: list[str]) -> bool:
+    return any(os.path.basename(word) in _CLIENTS for word in words[:2])
+
+
 def _named(words: list[str]) -> str:
-    """Return the name that a command line gives to a container, "" without one."""
+    """Find the name that a command line gives to a container, "" without one."""
     parts = [part for word in words for part in word.split("=", 1)]
     return next((name for flag, name in zip(parts, parts[1:]) if flag == "--name"), "")

@@ -1,7 +1,4 @@
-"""Files that are small or only looked at: claim, log, program, page cache.
-
-And how a file is replaced durably.
-"""
+"""Files that are small or only looked at (claim, log, program, page cache), and durable writing."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 CLAIM = "claim.json"
 CLAIM_LIMIT = 64 * 1024
 LOG_BEFORE = ".1"
-"""What the name of a log ends with that was begun before the present one."""
+"""How the name of the log before the present one ends."""
 
 TAIL_LIMIT = 256 * 1024
 LINE_LIMIT = 2000
@@ -38,31 +35,35 @@ _SHARD = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)$")
 
 
 def absolute(path: str, directory: str) -> str:
-    """Return a path that is relative to the host directory as an absolute one."""
+    """Make a path that is relative to the host directory absolute."""
     return os.path.join(directory, path)
 
 
 def write_durably(path: str, content: bytes) -> None:
-    """Replace a file so that after any crash it is either the old one or the new one.
+    """Replace a file, private to its owner: after any crash it is either the old one or the new.
 
-    Private to its owner.
+    Raise HostProblem when that cannot be done; the old one stays.
     """
     temporary = path + ".tmp"
     try:
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
-        with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
+        _write_synced(temporary, content)
         os.replace(temporary, path)
         sync_folder(os.path.dirname(path))
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise HostProblem(f"cannot write {path}: {explain(error)}") from error
+
+
+def _write_synced(path: str, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    with open(descriptor, "wb") as file:
+        # A leftover of an interrupted write keeps the mode that it had.
+        os.fchmod(descriptor, 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
 
 
 def sync_folder(path: str) -> None:
@@ -75,31 +76,26 @@ def sync_folder(path: str) -> None:
 
 
 def read_bounded(path: str, limit: int) -> bytes:
-    """Return a whole regular file.
+    """Read a whole regular file.
 
-    Raise HostProblem when it is larger than `limit`, or FileNotFoundError.
+    Raise HostProblem for another kind, or one larger than `limit` bytes; FileNotFoundError.
     """
+    # A pipe of that name would block the open for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise HostProblem(f"{path} is not a regular file")
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise HostProblem(
-            f"{path} is larger than the {limit} bytes that are expected of it at most"
-        )
+        raise HostProblem(f"{path} is larger than the {limit} bytes expected of it at most")
     return content
 
 
 def claim(directory: str) -> dict[str, Any]:
-    """Answer which controller acts on this host, None when nobody does."""
+    """Answer which controller acts on this host, None when none does."""
     path = os.path.join(directory, CLAIM)
     try:
-        content = json.loads(read_bounded(path, CLAIM_LIMIT))
-        told = {name: _text(content[name]) for name in _CLAIM_TEXTS}
-        return {
-            "claim": {**told, "boot": _text(content.get("boot", "")), "at": float(content["at"])}
-        }
+        return {"claim": _parsed_claim(read_bounded(path, CLAIM_LIMIT))}
     except FileNotFoundError:
         return {"claim": None}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -109,8 +105,14 @@ def claim(directory: str) -> dict[str, Any]:
         ) from error
 
 
+def _parsed_claim(content: bytes) -> dict[str, Any]:
+    told = json.loads(content)
+    texts = {name: _text(told[name]) for name in _CLAIM_TEXTS}
+    # Controllers of earlier versions claimed without their boot.
+    return {**texts, "boot": _text(told.get("boot", "")), "at": float(told["at"])}
+
+
 def _text(value: object) -> str:
-    """Return a text; raise TypeError for anything else."""
     if isinstance(value, str):
         return value
     raise TypeError(value)
@@ -126,20 +128,22 @@ def write_claim(request: dict[str, Any], directory: str) -> dict[str, Any]:
     with _alone(directory):
         standing = None if request.get("take_over") else claim(directory)["claim"]
         if standing is not None and standing not in (wanted, replaced):
-            raise HostProblem(
-                f"the host is claimed by controller {standing['name']} ({standing['directory']});"
-                " stop that one, or take over"
-            )
+            raise HostProblem(_claimed_by(standing))
+        # Each pass claims; a claim that stands costs no sync of the disk.
         if standing != wanted:
-            write_durably(
-                os.path.join(directory, CLAIM), json.dumps(wanted, sort_keys=True).encode()
-            )
+            content = json.dumps(wanted, sort_keys=True).encode()
+            write_durably(os.path.join(directory, CLAIM), content)
     return {"claim": wanted}
+
+
+def _claimed_by(standing: dict[str, Any]) -> str:
+    place = f"{standing['name']} ({standing['directory']})"
+    return f"the host is claimed by controller {place}; stop that one, or take over"
 
 
 @contextlib.contextmanager
 def _alone(directory: str) -> Iterator[None]:
-    """Let one writer in at a time."""
+    """Let one writer in at a time, so that none writes between another's look and write."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -149,9 +153,9 @@ def _alone(directory: str) -> Iterator[None]:
 
 
 def tail(path: str, lines: int, after: str = "") -> dict[str, Any]:
-    """Answer the last lines of a log, none when it does not exist yet, and the `end` of its last whole line.
+    """Answer the last lines of a log, none when it does not exist yet, and the `end` of the last.
 
-    After an earlier end, only the whole lines since: of the log before too when it was begun anew
+    After an earlier end, only the whole lines since: of the log before too when another was begun
     meanwhile.
     """
     found: list[str] = []
@@ -162,16 +166,20 @@ def tail(path: str, lines: int, after: str = "") -> dict[str, Any]:
             open(name, "rb", opener=_without_waiting) as file,
         ):
             status = os.fstat(file.fileno())
-            number, _, offset = end.partition(":")
-            known = number == str(status.st_ino) and int(offset) <= status.st_size
-            if known or name == path:
-                more, length = _lines(
-                    file, int(offset) if known else 0, status.st_size, whole=bool(after)
-                )
+            begin = _known_place(end, status)
+            if begin is not None or name == path:
+                more, length = _lines(file, begin or 0, status.st_size, whole=bool(after))
                 found += more
                 end = f"{status.st_ino}:{length}"
     count = max(0, min(lines, LINES_LIMIT, len(found)))
     return {"lines": [line[:LINE_LIMIT] for line in found[len(found) - count :]], "end": end}
+
+
+def _known_place(end: str, status: os.stat_result) -> int | None:
+    """Find where to read on in a file; None where an end is of another one, or it was cut since."""
+    number, _, offset = end.partition(":")
+    is_there = number == str(status.st_ino) and int(offset) <= status.st_size
+    return int(offset) if is_there else None
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -179,43 +187,50 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _lines(file: IO[bytes], begin: int, size: int, *, whole: bool) -> tuple[list[str], int]:
-    """Return the lines of a file from a place on, as many as fit into the limit, and where the last whole one ends."""
+    """Read what fits of the lines from a place on; also where the last whole one ends."""
     start = max(begin, size - TAIL_LIMIT)
     file.seek(start)
     content = file.read(TAIL_LIMIT)
     end = content.rfind(b"\n") + 1
     text = (content[:end] if whole else content).decode("utf-8", "replace")
+    # Where the limit cut in, the first line has lost its beginning.
     return text.splitlines()[1 if start > begin else 0 :], start + end
 
 
 def program(name: str, directory: str) -> dict[str, Any]:
-    """Answer where a program file is, its size and time, and in words why it cannot run, with the remedy."""
+    """Answer where a program file is, its size and time, and why it cannot run, with the remedy."""
     if os.sep in name:
-        path: str | None = absolute(name, directory)
-    else:
-        path = shutil.which(name)
-        if path is None:
-            searched = os.environ.get("PATH", "")
-            found = f"there is no program {name} on this host's PATH ({searched})"
-            return _program(name, found, "install it, or name its path with binary:")
-    return _judged(str(path))
+        return _judged(absolute(name, directory))
+    path = shutil.which(name)
+    return _not_on_path(name) if path is None else _judged(path)
+
+
+def _not_on_path(name: str) -> dict[str, Any]:
+    searched = os.environ.get("PATH", "")
+    found = f"there is no program {name} on this host's PATH ({searched})"
+    return _program(name, found, "install it, or name its path with binary:")
 
 
 def _judged(path: str) -> dict[str, Any]:
-    """Describe a program file; one that an interpreter reads need not be executable."""
     try:
         status = os.stat(path)
     except OSError as error:
         return _program(path, f"the program {path} cannot be used: {explain(error)}")
-    answer = _program(path)
-    if not stat.S_ISREG(status.st_mode):
-        answer = _program(path, f"the program {path} is not a file")
-    elif not os.access(path, os.R_OK if path.endswith(".py") else os.X_OK):
-        wanted = "readable" if path.endswith(".py") else "executable"
-        answer = _program(
-            path, f"the program {path} is not {wanted} for this user", "check its permission bits"
-        )
+    answer = _barred(path, status.st_mode) or _program(path)
     return {**answer, "size": status.st_size, "modified_ns": status.st_mtime_ns}
+
+
+def _barred(path: str, mode: int) -> dict[str, Any] | None:
+    """Say why a file that is there cannot run, None when it can."""
+    # The interpreter reads such a file, which need not be executable for that.
+    is_script = path.endswith(".py")
+    if not stat.S_ISREG(mode):
+        return _program(path, f"the program {path} is not a file")
+    if not os.access(path, os.R_OK if is_script else os.X_OK):
+        wanted = "readable" if is_script else "executable"
+        found = f"the program {path} is not {wanted} for this user"
+        return _program(path, found, "check its permission bits")
+    return None
 
 
 def _program(path: str, found: str = "", fix: str = "") -> dict[str, Any]:
@@ -224,42 +239,36 @@ def _program(path: str, found: str = "", fix: str = "") -> dict[str, Any]:
 
 def place(path: str, folder: bool) -> dict[str, Any]:
     """Answer in words why a file or a folder cannot be read, empty when it can."""
+    reason = _unreadable(path, folder)
+    return {"problem": f"{path} cannot be read{reason}" if reason else ""}
+
+
+def _unreadable(path: str, folder: bool) -> str:
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        return {"problem": f"{path} cannot be read: {explain(error)}"}
+        return f": {explain(error)}"
     if not (stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)):
-        return {
-            "problem": (
-                f"{path} cannot be read: it is not a {'folder' if folder else 'regular file'}"
-            )
-        }
-    readable = os.access(path, os.R_OK | (os.X_OK if folder else 0))
-    return {
-        "problem": (
-            "" if readable else f"{path} cannot be read by this user; check its permission bits"
-        )
-    }
+        return f": it is not a {'folder' if folder else 'regular file'}"
+    wanted = os.R_OK | (os.X_OK if folder else 0)
+    return "" if os.access(path, wanted) else " by this user; check its permission bits"
 
 
 def shards(path: str) -> list[str]:
-    """Return all files of a model that is split as `-00001-of-0000N.gguf`, or just this one."""
+    """List all files of a model that is split as `-00001-of-0000N.gguf`, or just this one."""
     match = _SHARD.search(path)
     if match is None or part(path) == 0:
         return [path]
-    return [
-        f"{path[: match.start()]}-{number:05d}-of-{match[2]}{match[3]}"
-        for number in range(1, int(match[2]) + 1)
-    ]
+    stem, count, suffix = path[: match.start()], match[2], match[3]
+    return [f"{stem}-{number:05d}-of-{count}{suffix}" for number in range(1, int(count) + 1)]
 
 
 def part(path: str) -> int:
-    """Return which part of a split model a file is by its name, from 1 on.
-
-    0 for a model in one file.
-    """
+    """Read from its name which part of a split model a file is, from 1 on; 0 for a whole model."""
     match = _SHARD.search(path)
-    number, count = (int(match[1]), int(match[2])) if match else (0, 1)
+    if match is None:
+        return 0
+    number, count = int(match[1]), int(match[2])
     return number if 1 < count <= SHARDS_LIMIT and number <= count else 0
 
 
@@ -270,38 +279,44 @@ def prefetch(path: str) -> dict[str, Any]:
     """
     began, room, asked = time.monotonic(), available_memory(), 0
     for shard in shards(path):
-        descriptor = os.open(shard, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            size = min(os.fstat(descriptor).st_size, room - asked)
-            for offset in range(0, size, PREFETCH_CHUNK):
-                os.posix_fadvise(descriptor, offset, PREFETCH_CHUNK, os.POSIX_FADV_WILLNEED)
-            asked += max(0, size)
-        finally:
-            os.close(descriptor)
+        asked += _prefetched(shard, room - asked)
     return {"bytes": asked, "seconds": time.monotonic() - began}
 
 
+def _prefetched(path: str, room: int) -> int:
+    """Ask for one file; return the bytes asked for, `room` at most."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        size = min(os.fstat(descriptor).st_size, room)
+        for offset in range(0, size, PREFETCH_CHUNK):
+            os.posix_fadvise(descriptor, offset, PREFETCH_CHUNK, os.POSIX_FADV_WILLNEED)
+    finally:
+        os.close(descriptor)
+    return max(0, size)
+
+
 def available_memory() -> int:
-    """Return three quarters of the memory that can be used without swapping, so that the page cache pushes nobody."""
+    """Estimate the bytes that the page cache can take: three quarters of what needs no swapping."""
+    # The last quarter is for what runs: weights that are read ahead must push nothing out.
     return procfs.memory_bytes("MemAvailable") * 3 // 4
 
 
 def free_bytes(path: str) -> int | None:
-    """Return the space an ordinary user has left where a path is or would be."""
+    """Measure the space an ordinary user has left where a path is or would be."""
     while not os.path.isdir(path):
         path = os.path.dirname(path) or os.sep
     return shutil.disk_usage(path).free
 
 
 def nearest(path: str) -> str:
-    """Return what is there of a path: itself, or the folder that it would be made in."""
+    """Find what is there of a path: itself, or the folder that it would be made in."""
     while not os.path.lexists(path):
         path = os.path.dirname(path) or os.sep
     return path
 
 
 def obstacle(folder: str) -> str:
-    """Return why nobody could write into a folder, or this user not even if it were theirs.
+    """Tell why nobody could write into a folder, or this user not even if it were theirs.
 
     "" for neither.
     """
@@ -309,15 +324,18 @@ def obstacle(folder: str) -> str:
         return "no folder"
     if not os.access(folder, os.X_OK):
         return "closed"
-    disk = os.statvfs(folder)
+    return _disk_obstacle(os.statvfs(folder))
+
+
+def _disk_obstacle(disk: os.statvfs_result) -> str:
     if disk.f_flag & os.ST_RDONLY:
         return "read-only"
+    # Some file systems count no inodes: they say that there are none at all.
     return "no files" if disk.f_files and not disk.f_favail else ""
 
 
 def libraries(folder: str) -> list[str]:
-    """Return the shared libraries in a folder, sorted."""
+    """List the shared libraries in a folder, sorted."""
     found = sorted(glob.glob(os.path.join(glob.escape(folder), "*.so*")))
-    return [
-        path for path in found if os.path.exists(path)
-    ]  # a link to nowhere is nothing that a program loads
+    # A link to nowhere is nothing that a program loads.
+    return [path for path in found if os.path.exists(path)]

@@ -1,4 +1,7 @@
-"""One digest over all that a saved conversation depends on: weights, programs with their libraries, and flags."""
+"""One digest over all that a saved conversation depends on.
+
+That is weights, programs with their libraries, and flags.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from reconciler.onhost import files
 from reconciler.onhost.problem import HostProblem, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from io import FileIO
 
 EDGE = 1024 * 1024
 SAMPLE = 64 * 1024
@@ -26,10 +30,9 @@ _known_lock = threading.Lock()
 
 
 def fingerprint(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Answer one digest over weights (every shard, sampled), programs (whole) or folders of libraries, and flags.
+    """Answer the digest over what a request names, and when any of its files last changed.
 
-    And when any of them last changed, which no digest of the files as they are now tells of a
-    process that runs already.
+    Weights are sampled, with every shard; programs are read whole, folders of libraries listed.
     """
     weights = _shards(request["weights"], directory)
     programs = [files.program(name, directory)["path"] for name in request["programs"]]
@@ -38,75 +41,85 @@ def fingerprint(request: dict[str, Any], directory: str) -> dict[str, Any]:
         "programs": [_described(path, sampled=False) for path in programs],
         "flags": list(request["flags"]),
     }
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    dated = [file for path in (*weights, *programs) for file in _files(path)]
-    return {
-        "digest": "v1:sha256:" + hashlib.sha256(text.encode()).hexdigest(),
-        "changed_at": max(map(_changed_at, dated), default=0.0),
-    }
+    # A process that runs already may have read the files before: their digest now tells nothing of
+    # it, the time of the change does.
+    return {"digest": _digest(content), "changed_at": _newest([*weights, *programs])}
 
 
 def _shards(paths: Iterable[str], directory: str) -> list[str]:
     return [shard for path in paths for shard in files.shards(files.absolute(path, directory))]
 
 
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return "v1:sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _newest(paths: list[str]) -> float:
+    dated = [file for path in paths for file in _files(path)]
+    return max(map(_changed_at, dated), default=0.0)
+
+
 def _files(path: str) -> list[str]:
-    """Return a file, or the libraries of a folder."""
+    """List a file alone, or the libraries of a folder."""
     return files.libraries(path) if os.path.isdir(path) else [path]
 
 
 def _changed_at(path: str) -> float:
-    """Return when a file, or a link on the way to it, was last written, renamed or replaced (wall clock)."""
+    """Find when a file or a link on the way to it was last written or replaced (wall clock)."""
     seen = [os.lstat(place) for place in (*_links(path), os.path.realpath(path))]
+    # A file that was moved into place keeps its mtime; its ctime is that of the move.
     return max(max(one.st_mtime, one.st_ctime) for one in seen)
 
 
 def _links(path: str) -> list[str]:
-    """Return every symbolic link on the way to a file that is there, and on the way to what they name."""
+    """List the symbolic links on the way to a file that is there, with those that they lead to."""
     found, waiting = [], [path]
     while waiting:
-        place = waiting.pop()
-        while place != os.path.dirname(place):
-            if os.path.islink(place):
-                found.append(place)
-                waiting.append(os.path.join(os.path.dirname(place), os.readlink(place)))
-            place = os.path.dirname(place)
+        links = [place for place in _places(waiting.pop()) if os.path.islink(place)]
+        found += links
+        waiting += [_target(link) for link in links]
     return found
 
 
+def _places(path: str) -> Iterator[str]:
+    """Yield a path and the folders above it."""
+    while path != os.path.dirname(path):
+        yield path
+        path = os.path.dirname(path)
+
+
+def _target(link: str) -> str:
+    return os.path.join(os.path.dirname(link), os.readlink(link))
+
+
 def _described(path: str, sampled: bool) -> list[Any]:
-    """Return what identifies a file's or folder's content."""
+    """List what identifies the content of a file or a folder."""
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            return [
-                [os.path.basename(each), os.stat(each).st_size, os.stat(each).st_mtime_ns]
-                for each in files.libraries(path)
-            ]
+            return [_dated(each) for each in files.libraries(path)]
         if not stat.S_ISREG(status.st_mode):
             raise HostProblem(f"{path} is not a regular file")
+        # A copy that kept its time could differ where no sample is taken; it has another inode.
         inode = [status.st_ino] if sampled else []
         return [status.st_size, status.st_mtime_ns, *inode, _remembered(path, status, sampled)]
     except OSError as error:
         raise HostProblem(f"{path} cannot be read: {explain(error)}") from error
 
 
+def _dated(library: str) -> list[Any]:
+    status = os.stat(library)
+    return [os.path.basename(library), status.st_size, status.st_mtime_ns]
+
+
 def _remembered(path: str, status: os.stat_result, sampled: bool) -> str:
-    """Return the digest of a file's content, read again only when the file changed."""
-    key = (
-        path,
-        sampled,
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
+    """Digest a file's content, which is read again only when the file changed."""
+    key = (path, sampled, *_stamp(status))
     with _known_lock:
         if key in _known:
             return _known[key]
-    spans = _samples(status.st_size) if sampled else [(0, PROGRAM_LIMIT)]
-    digest = _read(path, spans)
+    digest = _read(path, _samples(status.st_size) if sampled else [(0, PROGRAM_LIMIT)])
     with _known_lock:
         while len(_known) >= REMEMBERED:
             _known.pop(next(iter(_known)))
@@ -114,24 +127,30 @@ def _remembered(path: str, status: os.stat_result, sampled: bool) -> str:
     return digest
 
 
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return (status.st_dev, status.st_ino, status.st_size, *times)
+
+
 def _samples(size: int) -> list[tuple[int, int]]:
-    """Return offsets and lengths: the first and the last MiB, and evenly spaced samples between them."""
+    """List offsets and lengths: the first and the last MiB, and evenly spaced ones between them."""
     step = size / (SAMPLES + 1)
     between = [(int(step * number), SAMPLE) for number in range(1, SAMPLES + 1)]
     return [(0, EDGE), *between, (max(0, size - EDGE), EDGE)]
 
 
 def _read(path: str, spans: list[tuple[int, int]]) -> str:
-    """Return the sha256 over parts of a file."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         for offset, length in spans:
             file.seek(offset)
-            left = length
-            while left:
-                chunk = file.read(min(left, EDGE))
-                if not chunk:
-                    break
+            for chunk in _chunks(file, length):
                 digest.update(chunk)
-                left -= len(chunk)
     return digest.hexdigest()
+
+
+def _chunks(file: FileIO, length: int) -> Iterator[bytes]:
+    """Yield so many bytes, or those up to the end of the file."""
+    while length and (chunk := file.read(min(length, EDGE))):
+        yield chunk
+        length -= len(chunk)

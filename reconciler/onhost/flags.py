@@ -1,11 +1,11 @@
-"""The flags that a program says it has: which words of a command line it would refuse, known before anything is stopped for it.
+"""Which words of a command line a program would refuse, by the flags that it says it has.
 
 A program that lacks a library says so in the same run, and so does the embedded engine without its
 package.
 
-Asked are ELF programs alone: a script may start something else whatever it is told. Believed is
-only the list that llama.cpp generates from its parser (`----- common params -----`, since September
-2024; looked at in b10434), because other programs leave flags out of theirs. Whatever is not
+Only ELF programs are asked: a script may start something else whatever it is told. Only the list
+that llama.cpp generates from its parser (`----- common params -----`, since September 2024; looked
+at in b10434) is believed, because other programs leave flags out of theirs. Whatever is not
 understood, or late, is no judgement.
 """
 
@@ -49,6 +49,7 @@ _UNLINKED = re.compile(
 )
 """What the dynamic linkers of glibc and musl say on stderr."""
 
+_LINK = "install what is missing, or name its folder with `env: {LD_LIBRARY_PATH: FOLDER}`"
 _EMBEDDED = re.compile(r"^error: (the embedded engine needs .*)", re.MULTILINE)
 """What the embedded engine says instead of its flags."""
 
@@ -63,7 +64,7 @@ class KnownFlag(NamedTuple):
 
 
 class FlagListing(NamedTuple):
-    """What a program lists, or why it cannot even be run; neither where nobody can say."""
+    """What a program lists, or why it cannot even be run; neither where that is not known."""
 
     flags: dict[str, KnownFlag]
     broken: str = ""
@@ -74,7 +75,7 @@ _known_lock = threading.Lock()
 
 
 def refusal(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Answer in words why a program would refuse a command line, empty when it would not or nobody can say.
+    """Answer in words why a program would refuse a command line, empty where nothing says so.
 
     `program` is the program and the words that make it one, such as an interpreter's script;
     `words` is what follows.
@@ -86,24 +87,37 @@ def refusal(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def _objections(words: list[str], flags: dict[str, KnownFlag], program: str) -> Iterator[str]:
-    """Yield a sentence for every flag that is none, and every value that no flag takes, walking as llama.cpp's parser does."""
+    """Yield a sentence for every flag that is none, and for every value that no flag takes.
+
+    It walks as llama.cpp's parser does.
+    """
     skip, bare = 0, ""
     for word in words:
         if skip:
             skip -= 1
             continue
-        flag = flags.get(word.replace("_", "-") if word.startswith("--") else word)
-        if flag is None:
-            if _LIKE_A_FLAG.match(word):
-                yield f"{word}: unknown to {program}{_instead(word, flags)}"
-            elif bare:
-                yield f"{word}: {bare} takes no value in {program}; leave {word} out"
-            bare = ""
+        flag = flags.get(_spelt(word))
+        if flag is not None:
+            yield from _removed(word, flag, program)
+            skip, bare = flag.values, "" if flag.values else word
             continue
-        removed = _REMOVED.search(flag.about)
-        if removed:
-            yield f"{word}: removed from {program}{'; ' if removed[1] else ''}{removed[1]}"
-        skip, bare = flag.values, "" if flag.values else word
+        if _LIKE_A_FLAG.match(word):
+            yield f"{word}: unknown to {program}{_instead(word, flags)}"
+        elif bare:
+            yield f"{word}: {bare} takes no value in {program}; leave {word} out"
+        bare = ""
+
+
+def _spelt(word: str) -> str:
+    """Spell a long flag as it is listed: llama.cpp takes --ctx_size for --ctx-size."""
+    return word.replace("_", "-") if word.startswith("--") else word
+
+
+def _removed(word: str, flag: KnownFlag, program: str) -> Iterator[str]:
+    # llama.cpp goes on to list such a flag, and ends with an error when it is given.
+    removed = _REMOVED.search(flag.about)
+    if removed:
+        yield f"{word}: removed from {program}{'; ' if removed[1] else ''}{removed[1]}"
 
 
 def _instead(word: str, flags: dict[str, KnownFlag]) -> str:
@@ -115,13 +129,14 @@ def _instead(word: str, flags: dict[str, KnownFlag]) -> str:
 
 
 def _listing(program: list[str], environment: dict[str, str]) -> FlagListing:
-    """Return the flags of a program; it is asked once for as long as its files stay as they are."""
+    """Ask a program for its flags, once for as long as its files stay as they are."""
     try:
         key = (*((path, *_identity(path)) for path in program), *sorted(environment.items()))
         if not _is_elf(program[0]):
             return FlagListing({})
     except OSError:
         return FlagListing({})
+    # Held while the program runs: two plans at once must not both start it.
     with _known_lock:
         if key not in _known:
             while len(_known) >= REMEMBERED:
@@ -135,19 +150,17 @@ def _asked(program: list[str], environment: dict[str, str]) -> FlagListing:
     said = _said(argv, environment)
     if said != "":
         return FlagListing(listed(said or ""))
-    return FlagListing({}, _why_not(program[-1], _said(argv, environment, errors=True) or ""))
+    # Another run for stderr: of two pipes in one, the one that is not read fills up and stops it.
+    errors = _said(argv, environment, errors=True) or ""
+    return FlagListing({}, _why_not(program[-1], errors))
 
 
 def _why_not(program: str, said: str) -> str:
-    """Return why a program that lists nothing cannot be run, by what it says on stderr.
-
-    Empty where that is not known.
-    """
+    """Tell from its stderr why a program that lists nothing cannot run; "" where unknown."""
     if lacks := _EMBEDDED.search(said):
         return lacks[1]
     missing = _UNLINKED.search(said)
-    remedy = "install what is missing, or name its folder with `env: {LD_LIBRARY_PATH: FOLDER}`"
-    return f"{program} cannot be run here: {missing[0]}; {remedy}" if missing else ""
+    return f"{program} cannot be run here: {missing[0]}; {_LINK}" if missing else ""
 
 
 def _identity(path: str) -> tuple[int, ...]:
@@ -156,14 +169,16 @@ def _identity(path: str) -> tuple[int, ...]:
 
 
 def _is_elf(path: str) -> bool:
-    with open(
-        path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)
-    ) as file:
+    with open(path, "rb", opener=_without_waiting) as file:
         return file.read(4) == b"\x7fELF"
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def listed(text: str) -> dict[str, KnownFlag]:
-    """Return the flags in what llama.cpp says of them, none where the text is not of that kind."""
+    """Read the flags out of llama.cpp's own list, none where the text is not of that kind."""
     lines = text.splitlines()
     if GENERATED not in lines:
         return {}
@@ -173,53 +188,70 @@ def listed(text: str) -> dict[str, KnownFlag]:
         entry = _ENTRY.match(line)
         if entry and not line.startswith("---"):
             names = [name.strip() for name in entry[1].split(",")]
-            value, _, about = line[entry.end(1) :].removeprefix(" ").partition("  ")
-            count = 2 if _TWO_WORDS.fullmatch(value) else 1 if value else 0
-            flags.update(dict.fromkeys(names, KnownFlag(count, about.strip())))
+            flags.update(dict.fromkeys(names, _described(line[entry.end(1) :])))
         elif line.startswith(" "):
-            flags.update(
-                {
-                    name: flags[name]._replace(about=f"{flags[name].about} {line.strip()}")
-                    for name in names
-                }
-            )
+            flags.update({name: _continued(flags[name], line) for name in names})
         else:
             names = []
     return flags
 
 
+def _described(rest: str) -> KnownFlag:
+    """Read what follows the names of a flag: its values, two spaces, what it does."""
+    value, _, about = rest.removeprefix(" ").partition("  ")
+    count = 2 if _TWO_WORDS.fullmatch(value) else int(bool(value))
+    return KnownFlag(count, about.strip())
+
+
+def _continued(flag: KnownFlag, line: str) -> KnownFlag:
+    return flag._replace(about=f"{flag.about} {line.strip()}")
+
+
 def _said(argv: list[str], environment: dict[str, str], *, errors: bool = False) -> str | None:
-    """Return what a program writes to its stdout, or stderr; None where it does not end.
+    """Read what a program writes to its stdout, or stderr; None where it does not end.
 
     Nothing of it is left running.
     """
-    out, err = (
-        (subprocess.DEVNULL, subprocess.PIPE) if errors else (subprocess.PIPE, subprocess.DEVNULL)
-    )
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith("LLAMA_")}
-    try:
-        # It is the program that is to be started with these words.
-        child = subprocess.Popen(  # noqa: S603
-            argv, stdin=subprocess.DEVNULL, start_new_session=True, stdout=out, stderr=err,
-            env={**inherited, **environment, **_NO_CARDS},
-        )  # fmt: skip
-    except (OSError, ValueError):
+    child = _started(argv, environment, errors)
+    if child is None:
         return None
     with child:
         try:
             stream = child.stderr if errors else child.stdout
             return _read(stream.fileno(), time.monotonic() + SECONDS) if stream else None
         finally:
+            # With all that it started: a child of its own would hold the pipe open.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
+
+
+def _started(
+    argv: list[str], environment: dict[str, str], errors: bool
+) -> subprocess.Popen[bytes] | None:
+    # llama.cpp reads LLAMA_ARG_...: flags of whatever started us are not those of this command.
+    ours = {name: text for name, text in os.environ.items() if not name.startswith("LLAMA_")}
+    try:
+        # It is the program that is to be started with these words.
+        return subprocess.Popen(  # noqa: S603
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if errors else subprocess.PIPE,
+            stderr=subprocess.PIPE if errors else subprocess.DEVNULL,
+            start_new_session=True,
+            env={**ours, **environment, **_NO_CARDS},
+        )
+    except (OSError, ValueError):
+        return None
 
 
 def _read(descriptor: int, deadline: float) -> str | None:
     content = b""
     while len(content) < OUTPUT_LIMIT:
-        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-        chunk = os.read(descriptor, OUTPUT_LIMIT) if ready else b""
+        left = max(0.0, deadline - time.monotonic())
+        if not select.select([descriptor], [], [], left)[0]:
+            return None
+        chunk = os.read(descriptor, OUTPUT_LIMIT)
         if not chunk:
-            return content.decode("utf-8", "replace") if ready else None
+            return content.decode("utf-8", "replace")
         content += chunk
     return None

@@ -1,7 +1,7 @@
-"""Fetch what a program of ours says under a path of its port: HTTP on the loopback, bounded in time and in bytes.
+"""What a program of ours says under a path of its port: HTTP on the loopback.
 
-Who owns the port is known before anybody speaks with it. Redirects are answers, and no connection
-stays open.
+It is bounded in time and in bytes, and who owns the port is known before anything is sent there.
+Redirects are answers, and no connection stays open.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class TooLarge(Exception):
 
 
 class Bounded(socket.socket):
-    """A connection that ends in `seconds` and after `limit` bytes, however slowly and however much the other end sends."""
+    """A connection that ends in `seconds` and after `limit` bytes, whatever the other end sends."""
 
     def __init__(self, seconds: float, limit: int) -> None:
         super().__init__(socket.AF_INET, socket.SOCK_STREAM)
@@ -47,17 +47,19 @@ class Bounded(socket.socket):
 
 
 def page(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Answer who listens on a port, and what it says under a path: None unless it is one of `pids`."""
+    """Answer who listens on a port, and what it says under a path.
+
+    The page is None unless that is one of `pids`.
+    """
     found = ports.owner(int(request["port"]), directory)
     owner = found["owner"]
-    return {
-        **found,
-        "page": _fetched(request) if owner and owner["pid"] in request["pids"] else None,
-    }
+    # Nothing is sent to another program: a key would be told to it (ADR 0011).
+    is_ours = owner and owner["pid"] in request["pids"]
+    return {**found, "page": _fetched(request) if is_ours else None}
 
 
 def _fetched(request: dict[str, Any]) -> dict[str, Any]:
-    """Return status, reason and body of a GET, or which `fault` it was, with `words` that say more.
+    """Get status, reason and body, or tell which `fault` it was, with `words` that say more.
 
     It has `seconds` in all, and `limit` bytes for head and body.
     """
@@ -67,29 +69,40 @@ def _fetched(request: dict[str, Any]) -> dict[str, Any]:
             connection.connect((LOOPBACK, int(request["port"])))
             return _read(connection, request["path"], _headers(request), limit)
     except socket.timeout:
-        return {"fault": "timeout", "words": f"{seconds:g} s"}
+        return _fault("timeout", f"{seconds:g} s")
     except TooLarge:
-        return {"fault": "too large", "words": f"{limit} bytes"}
+        return _fault("too large", f"{limit} bytes")
     except ConnectionRefusedError as error:
-        return {"fault": "refused", "words": str(error.strerror)}
+        return _fault("refused", str(error.strerror))
     except (HTTPException, OSError) as error:
-        # A server that expects TLS hangs up on plain words, or answers with an alert: that is no
-        # sign of death.
-        tls = not isinstance(error, IncompleteRead) and _speaks_tls(
-            int(request["port"]), min(seconds, TLS_SECONDS)
-        )
-        return {"fault": "tls" if tls else "broken", "words": f"{type(error).__name__}: {error}"}
+        return _fault(_kind(error, request), f"{type(error).__name__}: {error}")
     except ValueError as error:
         # Its words could quote what was to be sent, which may be a secret.
-        return {"fault": "broken", "words": type(error).__name__}
+        return _fault("broken", type(error).__name__)
+
+
+def _fault(kind: str, words: str) -> dict[str, Any]:
+    return {"fault": kind, "words": words}
+
+
+def _kind(error: Exception, request: dict[str, Any]) -> str:
+    """Tell a server that speaks TLS from one that breaks off."""
+    # A server that expects TLS hangs up on plain words, or answers with an alert: that is no sign
+    # of death. One that began an answer does speak HTTP.
+    if isinstance(error, IncompleteRead):
+        return "broken"
+    seconds = min(float(request["seconds"]), TLS_SECONDS)
+    return "tls" if _speaks_tls(int(request["port"]), seconds) else "broken"
 
 
 def _speaks_tls(port: int, seconds: float) -> bool:
-    """Return whether a TLS handshake succeeds, or is refused in the way that TLS has for it."""
+    """Whether a TLS handshake succeeds, or is refused in the way that TLS has for it."""
     import ssl  # noqa: PLC0415  heavy, and hardly ever needed
 
+    # Whose certificate it is does not matter: nothing is sent.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     try:
         with socket.create_connection((LOOPBACK, port), seconds) as raw, context.wrap_socket(raw):
             return True
@@ -105,16 +118,14 @@ def _headers(request: dict[str, Any]) -> dict[str, str]:
 
 
 def _read(connection: Bounded, path: str, headers: dict[str, str], limit: int) -> dict[str, Any]:
-    """Return the answer to a GET; raise IncompleteRead for a body that breaks off, which http.client lets pass."""
+    """Get an answer; raise IncompleteRead for a body that breaks off."""
     http = HTTPConnection(*connection.getpeername())
     http.sock = connection
     http.request("GET", path, headers=headers)
     with http.getresponse() as response:
         body = response.read(limit)
+        # http.client lets that pass.
         if response.length:
             raise IncompleteRead(body, response.length)
-        return {
-            "status": response.status,
-            "reason": response.reason,
-            "body": body.decode("utf-8", "replace"),
-        }
+        text = body.decode("utf-8", "replace")
+        return {"status": response.status, "reason": response.reason, "body": text}

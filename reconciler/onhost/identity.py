@@ -10,35 +10,33 @@ from reconciler.onhost.files import absolute
 
 
 def same(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Answer `same`: None where nobody can say.
+    """Answer `same`: None where that cannot be known.
 
-    `theirs` is a path of the process `pid`, which may be in a container.
-
-    Links lead to the file that they name, wherever they are; a bind mount shows the same file. A
-    copy of the same name and size is as good as the file.
+    `theirs` is a path of the process `pid`, which may be in a container. Links lead to the file
+    that they name, wherever they are; a bind mount shows the same file.
     """
-    ours, theirs = (
-        _status(absolute(request["ours"], directory)),
-        _as_seen_by(int(request["pid"]), request["theirs"]),
-    )
+    ours = _status(absolute(request["ours"], directory))
+    theirs = _as_seen_by(int(request["pid"]), request["theirs"])
     if ours is None or theirs is None:
         return {"same": None}
     if os.path.samestat(ours, theirs):
         return {"same": True}
-    alike = ours.st_size == theirs.st_size and os.path.basename(
-        request["ours"]
-    ) == os.path.basename(request["theirs"])
-    return {"same": None if alike else False}
+    # A copy of the same name and size is as good as the file.
+    named_alike = os.path.basename(request["ours"]) == os.path.basename(request["theirs"])
+    return {"same": None if named_alike and ours.st_size == theirs.st_size else False}
 
 
 def _as_seen_by(pid: int, path: str) -> os.stat_result | None:
-    """Return the file behind a path of a process: through its own root and folder, or as a path of this host."""
-    seen = _status(procfs.root(pid) + path if path.startswith("/") else f"/proc/{pid}/cwd/{path}")
-    return seen or (_status(path) if path.startswith("/") and not _is_apart(pid) else None)
+    """Find the file behind a path of a process: through its root and folder, or as one of ours."""
+    if not path.startswith("/"):
+        return _status(f"/proc/{pid}/cwd/{path}")
+    seen = _status(procfs.root(pid) + path)
+    # The root of another user's process is hidden, and mostly the one that we have.
+    return seen or (None if _is_apart(pid) else _status(path))
 
 
 def _is_apart(pid: int) -> bool:
-    """Return whether a process is known to have another root than we have, so that its paths mean nothing here."""
+    """Whether a process is known to have another root, so that its paths mean nothing here."""
     root, ours = _status(procfs.root(pid)), _status("/")
     return root is not None and ours is not None and not os.path.samestat(root, ours)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import Any
 
 SECONDS = 5.0
 LINGERING = "/var/lib/systemd/linger"
@@ -15,23 +14,23 @@ _NAMES = ("KillUserProcesses", "KillOnlyUsers", "KillExcludeUsers")
 
 
 def logins(user: str) -> dict[str, bool]:
-    """Answer whether logging out ends the user's processes, and whether their services go on without them."""
-    settings = _settings()
-    only, but = (
-        settings.get("KillOnlyUsers", "").split(),
-        settings.get("KillExcludeUsers", "").split(),
-    )
-    kills = (
-        settings.get("KillUserProcesses") == "yes"
-        and (not only or user in only)
-        and user not in but
-    )
-    return {"kills": kills, "lingers": os.path.exists(os.path.join(LINGERING, user))}
+    """Answer whether logging out ends the user's processes, and whether services outlive it."""
+    lingers = os.path.exists(os.path.join(LINGERING, user))
+    return {"kills": _kills(user, _settings()), "lingers": lingers}
+
+
+def _kills(user: str, settings: dict[str, str]) -> bool:
+    only = settings.get("KillOnlyUsers", "").split()
+    spared = settings.get("KillExcludeUsers", "").split()
+    is_meant = (not only or user in only) and user not in spared
+    return is_meant and settings.get("KillUserProcesses") == "yes"
 
 
 def _settings() -> dict[str, str]:
-    """Return what logind goes by; nothing where there is none, which ends nothing either."""
-    argv: list[Any] = ["loginctl", "show-user", *(f"--property={name}" for name in _NAMES)]
+    """Read what logind goes by; nothing where there is none, which ends nothing either."""
+    wanted = [f"--property={name}" for name in _NAMES]
+    # The manager's own properties are those that `show-user` without a name prints.
+    argv = ["loginctl", "show-user", *wanted]
     try:
         done = subprocess.run(  # noqa: S603 - fixed words
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False

@@ -1,4 +1,4 @@
-"""What a machine has for serving models: accelerators, engines, weights, who serves already, and where there is room."""
+"""What a machine has for serving models: accelerators, engines, weights, servers, and room."""
 
 from __future__ import annotations
 
@@ -36,18 +36,10 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
 
     `search` says whether to look for weights, `folders` which folders to judge.
     """
-    proc, home = os.path.join(root, "proc"), os.path.expanduser("~")
+    proc = os.path.join(root, "proc")
     serving = servers.servers(proc)
-    wanted = request.get("search", True)
+    found = _weights(serving, root) if request.get("search", True) else search.Search([], "")
     free = _free_port(proc)
-    named = [path for one in serving for path in _weights(one, proc)]
-    environments = [os.environ, *(servers.environment(one["pid"], proc) for one in serving)]
-    found = (
-        search.search(search.places(home, environments, root), named)
-        if wanted
-        else search.Search([], "")
-    )
-    known = {search.identity(file["path"]): file["path"] for file in found.files}
     return {
         "name": socket.gethostname(),
         "user": _user(),
@@ -56,113 +48,129 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
         "cards": cards(root),
         "nodes": [_node(path) for path in contact.gpus(root)["nodes"]],
         "programs": _programs(),
-        "servers": [
-            {**one, "port": one["port"] or free, "mapped": _as_found(one, known, proc)}
-            for one in serving
-        ],
+        "servers": _servers(serving, found, free, proc),
         "weights": found.files,
         "cut": found.cut,
-        "folders": [
-            _folder(files.absolute(path, directory)) for path in request.get("folders", ())
-        ],
+        "folders": [_folder(files.absolute(one, directory)) for one in request.get("folders", ())],
         "free_port": free,
     }
 
 
+def _weights(serving: list[dict[str, Any]], root: str) -> search.Search:
+    """Find the weights that servers name, and those where models are usually kept."""
+    proc = os.path.join(root, "proc")
+    told = [path for one in serving for path in _named(one, proc)]
+    environments = [os.environ, *(servers.environment(one["pid"], proc) for one in serving)]
+    return search.search(search.places(os.path.expanduser("~"), environments, root), told)
+
+
+def _servers(
+    serving: list[dict[str, Any]], found: search.Search, free: int, proc: str
+) -> list[dict[str, Any]]:
+    """Describe the servers; one without a port of this host gets the one that is free."""
+    known = {search.identity(file["path"]): file["path"] for file in found.files}
+    return [
+        {**one, "port": one["port"] or free, "mapped": _as_found(one, known, proc)}
+        for one in serving
+    ]
+
+
 def cards(root: str = "/") -> list[dict[str, Any]]:
-    """Return every accelerator that the kernel lists, with its memory in bytes where it tells."""
-    found = []
-    for path in sorted(glob.glob(os.path.join(root, "proc/driver/nvidia/gpus/*/information"))):
-        model = _MODEL.search(_text(path))
-        found.append(
-            {"vendor": "nvidia", "name": model[1].strip() if model else "", "memory_bytes": None}
-        )
+    """List every accelerator that the kernel shows, with its memory in bytes where it tells."""
+    paths = glob.glob(os.path.join(root, "proc/driver/nvidia/gpus/*/information"))
+    found = [_nvidia_card(path) for path in sorted(paths)]
     for device in sorted(glob.glob(os.path.join(root, "sys/class/drm/card[0-9]*/device"))):
-        vendor = _VENDORS.get(_text(f"{device}/vendor").strip())
-        if (
-            vendor is None
-            or (vendor == "nvidia" and found)
-            or "-" in os.path.basename(os.path.dirname(device))
-        ):
-            continue
-        total = _text(f"{device}/mem_info_vram_total").strip()
-        name = _text(f"{device}/product_name").strip()
-        found.append(
-            {
-                "vendor": vendor,
-                "name": name,
-                "memory_bytes": int(total) if total.isdecimal() else None,
-            }
-        )
+        card = _drm_card(device)
+        # NVIDIA's own driver has told of its cards already.
+        if card is not None and not (card["vendor"] == "nvidia" and found):
+            found.append(card)
     return found
 
 
-def _weights(server: dict[str, Any], proc: str) -> list[str]:
-    """Return the files that a server was told of and that look like weights, then those that it has in memory."""
-    flags = [
-        part
-        for word in server["flags"]
-        for part in (word.split("=", 1) if word.startswith("--") else [word])
-    ]
-    told = [
-        word
-        for before, word in zip(["", *flags], flags)
-        if before in _OF_WEIGHTS or word.endswith(".gguf")
-    ]
-    paths = [*(os.path.join(server["directory"], word) for word in told), *server["mapped"]]
-    return [
-        path
-        for path in paths
-        if os.path.isabs(path) and path.isprintable() and _is_here(server, path, proc)
-    ]
+def _nvidia_card(path: str) -> dict[str, Any]:
+    model = _MODEL.search(_text(path))
+    return {"vendor": "nvidia", "name": model[1].strip() if model else "", "memory_bytes": None}
+
+
+def _drm_card(device: str) -> dict[str, Any] | None:
+    """Describe a card of a vendor that is known, None for any other and for an outlet of one."""
+    vendor = _VENDORS.get(_text(f"{device}/vendor").strip())
+    # card0-HDMI-A-1 is where a monitor is plugged in.
+    if vendor is None or "-" in os.path.basename(os.path.dirname(device)):
+        return None
+    total = _text(f"{device}/mem_info_vram_total").strip()
+    return {
+        "vendor": vendor,
+        "name": _text(f"{device}/product_name").strip(),
+        "memory_bytes": int(total) if total.isdecimal() else None,
+    }
+
+
+def _named(server: dict[str, Any], proc: str) -> list[str]:
+    """List the weights that a server was told of, then those that it has in memory."""
+    told = [os.path.join(server["directory"], word) for word in _told(_parts(server["flags"]))]
+    paths = [path for path in (*told, *server["mapped"]) if os.path.isabs(path)]
+    # What cannot be printed cannot be written into a file of text.
+    return [path for path in paths if path.isprintable() and _is_here(server, path, proc)]
+
+
+def _parts(flags: list[str]) -> list[str]:
+    """Split --flag=value into two words."""
+    split = (word.split("=", 1) if word.startswith("--") else [word] for word in flags)
+    return [part for parts in split for part in parts]
+
+
+def _told(words: list[str]) -> list[str]:
+    """List the words that look like weights: by the flag before them, or by their own ending."""
+    pairs = zip(["", *words], words)
+    return [word for flag, word in pairs if flag in _OF_WEIGHTS or word.endswith(".gguf")]
 
 
 def _as_found(
     server: dict[str, Any], known: dict[tuple[int, int] | None, str], proc: str
 ) -> list[str]:
-    """Return the files in a server's memory by the names under which they were found, without the later parts of one."""
+    """List the files in a server's memory by the names under which they were found.
+
+    Later parts of a split model are left out.
+    """
     found = [(path, known.get(_identity(server, path, proc))) for path in server["mapped"]]
+    # A path of a container that was not found here leads nowhere.
     paths = [here or ("" if server["container"] else caches.named(path)) for path, here in found]
     return [path for path in paths if path and files.part(path) <= 1]
 
 
 def _is_here(server: dict[str, Any], path: str, proc: str) -> bool:
-    """Return whether a path leads to the same file here as it does for a server."""
+    """Whether a path leads to the same file here as it does for a server."""
     here = search.identity(path)
     return here is not None and here == _identity(server, path, proc)
 
 
 def _identity(server: dict[str, Any], path: str, proc: str) -> tuple[int, int] | None:
-    """Return which file a server means by a path.
-
-    In a container, that is often another one than here.
-    """
+    """Find which file a server means by a path: in a container, often another one than here."""
     root = procfs.root(server["pid"], proc) if server["container"] else ""
     return search.identity(root + path)
 
 
 def _programs() -> list[str]:
-    """Return the llama-servers that can be run: the one on the PATH first, then those in well-known places."""
-    folders = [
-        place
-        for pattern in PROGRAM_PLACES
-        for place in sorted(glob.glob(os.path.expanduser(pattern)))
-    ]
-    on_path = shutil.which(servers.PROGRAM)
-    beside = [
-        path for folder in folders for path in [shutil.which(servers.PROGRAM, path=folder)] if path
-    ]
-    return list(dict.fromkeys([*([on_path] if on_path else ()), *beside]))
+    """List the llama-servers that can be run: the one on the PATH first, then usual places."""
+    patterns = map(os.path.expanduser, PROGRAM_PLACES)
+    folders = [place for pattern in patterns for place in sorted(glob.glob(pattern))]
+    found = [shutil.which(servers.PROGRAM), *map(_program_in, folders)]
+    return list(dict.fromkeys(path for path in found if path))
+
+
+def _program_in(folder: str) -> str | None:
+    return shutil.which(servers.PROGRAM, path=folder)
 
 
 def _free_port(proc: str) -> int:
-    """Return the first port from 8080 on that nobody listens on."""
+    """Find the first port from 8080 on that nothing listens on."""
     taken = {port for port, _ in servers.listening(proc).values()}
     return next(port for port in range(FIRST_PORT, 65_536) if port not in taken)
 
 
 def _node(path: str) -> dict[str, Any]:
-    """Return a device node, whether this user may use it, and the group that may."""
+    """Describe a device node: whether this user may use it, and the group that may."""
     group = ""
     with contextlib.suppress(OSError, KeyError):
         group = grp.getgrgid(os.stat(path).st_gid).gr_name
@@ -170,16 +178,14 @@ def _node(path: str) -> dict[str, Any]:
 
 
 def _folder(path: str) -> dict[str, Any]:
-    """Return whether a folder, or the one that it would be made in, can be written, and the bytes left there."""
+    """Judge whether a folder, or the one that it would be made in, can be written to."""
     above = files.nearest(path)
     obstacle = files.obstacle(above)
-    writable = not obstacle and os.access(above, os.W_OK | os.X_OK)
-    free = files.free_bytes(path) or 0
     return {
         "path": path,
         "nearest": above,
-        "writable": writable,
-        "free_bytes": free,
+        "writable": not obstacle and os.access(above, os.W_OK | os.X_OK),
+        "free_bytes": files.free_bytes(path) or 0,
         "obstacle": obstacle,
     }
 

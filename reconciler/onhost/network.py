@@ -18,7 +18,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.onhost import procfs
 from reconciler.onhost.problem import HostProblem, explain
@@ -28,7 +28,7 @@ PAUSE = 0.1
 EVERYBODY = "255.255.255.255"
 ANSWER_SECONDS = 2.0
 KNOCKED = (22, 53, 80, 443)
-"""Ports of which one that accepts or refuses shows that somebody is there."""
+"""Ports of which one that accepts or refuses shows that a host is there."""
 
 ETHTOOL_SECONDS = 5.0
 _ADDRESS, _NETMASK = 0x8915, 0x891B
@@ -39,13 +39,16 @@ _ECHO, _GATEWAY_FLAG = 8, 0x2
 
 
 def wake(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """Send magic packets: to the broadcast address that is named, or to that of every network of this host, and to everybody."""
+    """Send magic packets: to the broadcast address that is named, or to those of every network.
+
+    Without a name also to everybody. Raise HostProblem when none could be sent.
+    """
     packet = b"\xff" * 6 + _bytes(request["mac"]) * 16 + _bytes(request.get("password") or "")
     interface, source, port = request.get("interface"), request.get("source"), int(request["port"])
-    named = request.get("broadcast")
-    targets = [named] if named else [*sorted(set(_broadcasts(interface))), EVERYBODY]
+    targets = _targets(request.get("broadcast"), interface)
     sent: list[str] = []
     failed = ""
+    # Nothing confirms such a packet, and one may be lost: a few are sent, a moment apart.
     for copy in range(COPIES):
         if copy:
             time.sleep(PAUSE)
@@ -58,8 +61,12 @@ def wake(request: dict[str, Any], _: str) -> dict[str, Any]:
     return {"packets": len(sent), "to": sorted(set(sent)), "port": port}
 
 
+def _targets(named: str | None, interface: str | None) -> list[str]:
+    return [named] if named else [*sorted(set(_broadcasts(interface))), EVERYBODY]
+
+
 def _send(packet: bytes, to: tuple[str, int], interface: str | None, source: str | None) -> str:
-    """Send one packet; return why it could not be sent."""
+    """Send one packet; tell why it could not be sent."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -80,11 +87,7 @@ def _broadcasts(interface: str | None) -> Iterator[str]:
             if name == "lo" or interface not in {None, name}:
                 continue
             with contextlib.suppress(OSError):
-                asked = struct.pack("256s", name.encode()[:15])
-                address, mask = (
-                    struct.unpack("!I", fcntl.ioctl(one, what, asked)[20:24])[0]
-                    for what in (_ADDRESS, _NETMASK)
-                )
+                address, mask = _asked(one, name, _ADDRESS), _asked(one, name, _NETMASK)
                 hosts = ~mask & 0xFFFFFFFF
                 # Not what the interface calls its broadcast address: one that `ip addr add` gave
                 # its address has none.
@@ -92,49 +95,70 @@ def _broadcasts(interface: str | None) -> Iterator[str]:
                     yield socket.inet_ntoa(struct.pack("!I", address | hosts))
 
 
+def _asked(one: socket.socket, interface: str, what: int) -> int:
+    """Ask the kernel for an address of an interface, as a number."""
+    answer = fcntl.ioctl(one, what, struct.pack("256s", interface.encode()[:15]))
+    number: int = struct.unpack("!I", answer[20:24])[0]
+    return number
+
+
 def _bytes(address: str) -> bytes:
     return bytes.fromhex(address.replace(":", "").replace("-", ""))
 
 
 def wake_on(request: dict[str, Any], _: str, root: str = "/") -> dict[str, Any]:
-    """Answer which card has an address, and what wakes it: `settings` are ethtool's letters, None when nobody may know."""
+    """Answer which card has an address, and what wakes it.
+
+    `settings` are ethtool's letters, None when they are not told.
+    """
     mac = request["mac"].lower().replace("-", ":")
-    folders = [
-        os.path.dirname(path) for path in glob.glob(os.path.join(root, "sys/class/net/*/address"))
-    ]
+    paths = glob.glob(os.path.join(root, "sys/class/net/*/address"))
     # Bonds and bridges have the address of a card of theirs, and no switch to wake by.
-    for folder in sorted(
-        folders, key=lambda folder: (not os.path.exists(f"{folder}/device"), folder)
-    ):
+    for folder in sorted(map(os.path.dirname, paths), key=_cards_first):
         if procfs.read(f"{folder}/address").decode().strip().lower() == mac:
-            return {"interface": os.path.basename(folder), **_ethtool(os.path.basename(folder))}
+            interface = os.path.basename(folder)
+            return {"interface": interface, **_ethtool(interface)}
     return {"interface": None, "settings": None, "supported": None, "said": ""}
+
+
+def _cards_first(folder: str) -> tuple[bool, str]:
+    return not os.path.exists(f"{folder}/device"), folder
 
 
 def _ethtool(interface: str) -> dict[str, Any]:
     said = "there is no ethtool on the PATH there"
     for prefix in ([],) if os.geteuid() == 0 else ([], ["sudo", "-n"]):
-        try:
-            done = subprocess.run(  # noqa: S603 - fixed words, and a name of the kernel's
-                [*prefix, "ethtool", interface],
-                stdin=subprocess.DEVNULL, capture_output=True, timeout=ETHTOOL_SECONDS, check=False,
-                env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired):
+        written = _written([*prefix, "ethtool", interface])
+        if written is None:
             continue
-        found, can = _WAKE_ON.search(done.stdout), _SUPPORTED.search(done.stdout)
+        found, can = _WAKE_ON.search(written), _SUPPORTED.search(written)
         if found:
-            return {
-                "settings": found[1].decode(),
-                "supported": can[1].decode() if can else "",
-                "said": "",
-            }
+            supported = can[1].decode() if can else ""
+            return {"settings": found[1].decode(), "supported": supported, "said": ""}
         said = "ethtool tells it to root alone"
     return {"settings": None, "supported": None, "said": said}
 
 
+def _written(argv: list[str]) -> bytes | None:
+    """Read what a program writes, None when it cannot be run or does not end."""
+    # ethtool is where only root looks for programs.
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed words, and a name of the kernel's
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=ETHTOOL_SECONDS,
+            check=False,
+            env={**os.environ, "PATH": path},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout
+
+
 def neighbour(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """Answer an address that answers now: the one that is named, or the gateway of the network in which `host` is."""
+    """Answer an address that answers now: the one that is named, or the gateway beside `host`."""
     address = request.get("address") or _gateway_beside(request["host"])
     found = _resolved(address)
     if not (_echoes(found) or any(_accepts(found, port) for port in KNOCKED)):
@@ -150,62 +174,79 @@ def _resolved(name: str) -> str:
 
 
 def _gateway_beside(host: str) -> str:
-    """Return the gateway of the network that this host shares with another."""
+    """Find the gateway of the network that this host shares with another."""
     target = struct.unpack("!I", socket.inet_aton(_resolved(host)))[0]
     routes = list(_routes())
-    best = max(
-        (route for route in routes if target & route[2] == route[1]),
-        key=lambda route: route[2],
-        default=None,
-    )
-    if best is None or best[3]:
+    leading = [route for route in routes if target & route.mask == route.network]
+    best = max(leading, key=lambda route: route.mask, default=None)
+    # A gateway shows that the host's network works only where it is the gateway of that network.
+    if best is None or best.gateway:
         raise HostProblem(
             f"{host} is not on a network of the controller's; name an address that is with"
             " `canary:`"
         )
-    gateways = [route[3] for route in routes if route[0] == best[0] and route[3]]
-    if not gateways:
+    beside = (route for route in routes if route.interface == best.interface)
+    gateway = next((route.gateway for route in beside if route.gateway), 0)
+    if not gateway:
         raise HostProblem(
             f"the network of {host} has no gateway here; name an address there that always answers"
             " with `canary:`"
         )
-    return socket.inet_ntoa(struct.pack("!I", gateways[0]))
+    return socket.inet_ntoa(struct.pack("!I", gateway))
 
 
-def _routes() -> Iterator[tuple[str, int, int, int]]:
-    """Yield interface, network, mask and gateway (0 for none) of every route."""
+class _Route(NamedTuple):
+    """A route; `gateway` is 0 for none."""
+
+    interface: str
+    network: int
+    mask: int
+    gateway: int
+
+
+def _routes() -> Iterator[_Route]:
     for line in procfs.read("/proc/net/route", 65536).decode().splitlines()[1:]:
         words = line.split()
         network, gateway, mask = (socket.ntohl(int(words[place], 16)) for place in (1, 2, 7))
-        yield words[0], network, mask, gateway if int(words[3], 16) & _GATEWAY_FLAG else 0
+        has_one = int(words[3], 16) & _GATEWAY_FLAG
+        yield _Route(words[0], network, mask, gateway if has_one else 0)
 
 
 def _echoes(address: str) -> bool:
-    """Return whether an echo request is answered. Source: icmp(7)."""
+    """Whether an echo request is answered. Source: icmp(7)."""
+    # A datagram socket is for groups that net.ipv4.ping_group_range allows, a raw one for root.
     for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
         with (
             contextlib.suppress(OSError),
             socket.socket(socket.AF_INET, kind, socket.IPPROTO_ICMP) as one,
         ):
             one.sendto(_echo_request(), (address, 0))
-            until = time.monotonic() + ANSWER_SECONDS / 2
-            while select.select([one], [], [], max(0.0, until - time.monotonic()))[0]:
-                _, (source, *_rest) = one.recvfrom(1024)
-                if source == address:
-                    return True
-            return False
+            return _answers(one, address, time.monotonic() + ANSWER_SECONDS / 2)
+    return False
+
+
+def _answers(one: socket.socket, address: str, until: float) -> bool:
+    """Whether a packet comes from an address; a raw socket gets those of others too."""
+    while select.select([one], [], [], max(0.0, until - time.monotonic()))[0]:
+        _, (source, *_rest) = one.recvfrom(1024)
+        if source == address:
+            return True
     return False
 
 
 def _echo_request() -> bytes:
-    body = struct.pack("!BBHHH", _ECHO, 0, 0, os.getpid() & 0xFFFF, 1)
-    total = sum(struct.unpack("!4H", body))
-    total = (total >> 16) + (total & 0xFFFF)
-    return struct.pack("!BBHHH", _ECHO, 0, ~total & 0xFFFF, os.getpid() & 0xFFFF, 1)
+    number = os.getpid() & 0xFFFF
+    # The checksum of the internet protocols, over words of 16 bits: RFC 1071.
+    total = sum(struct.unpack("!4H", _echo(0, number)))
+    return _echo(~((total >> 16) + (total & 0xFFFF)) & 0xFFFF, number)
+
+
+def _echo(checksum: int, number: int) -> bytes:
+    return struct.pack("!BBHHH", _ECHO, 0, checksum, number, 1)
 
 
 def _accepts(address: str, port: int) -> bool:
-    """Return whether somebody is there: a connection that is refused is an answer too."""
+    """Whether a host is there: a connection that is refused is an answer too."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as one:
         one.settimeout(ANSWER_SECONDS / len(KNOCKED))
         try:

@@ -19,12 +19,21 @@ MIB = 1024 * 1024
 
 
 def cards(seconds: float = SECONDS) -> dict[str, Any]:
-    """Answer every card with its memory in bytes, None where it has none of its own, and who holds it."""
+    """Answer every card and what holds it, in bytes: None where it has no memory of its own."""
     from xml.etree.ElementTree import (  # noqa: PLC0415 - a megabyte that few hosts need
         ParseError,
         fromstring,
     )
 
+    said = _said(seconds)
+    try:
+        log = fromstring(said)  # noqa: S314 - NVIDIA's own program wrote it
+        return {"cards": [_card(index, gpu) for index, gpu in enumerate(log.findall("gpu"))]}
+    except (ParseError, ValueError) as error:
+        raise HostProblem(f"what nvidia-smi says cannot be understood: {error}") from error
+
+
+def _said(seconds: float) -> bytes:
     try:
         done = subprocess.run(
             ["nvidia-smi", "-q", "-x"],  # noqa: S607 - it is found on the PATH
@@ -45,28 +54,37 @@ def cards(seconds: float = SECONDS) -> dict[str, Any]:
     if done.returncode:
         said = " ".join((done.stdout + done.stderr).decode("utf-8", "replace").split())
         raise HostProblem(f"nvidia-smi failed: {said or f'it ended with {done.returncode}'}")
-    try:
-        log = fromstring(done.stdout)  # noqa: S314 - NVIDIA's own program wrote it
-        return {"cards": [_card(index, gpu) for index, gpu in enumerate(log.findall("gpu"))]}
-    except (ParseError, ValueError) as error:
-        raise HostProblem(f"what nvidia-smi says cannot be understood: {error}") from error
+    return done.stdout
 
 
 def _card(index: int, gpu: Element) -> dict[str, Any]:
-    held: dict[int, dict[str, Any]] = {}
-    for one in gpu.iterfind("processes/process_info"):
-        pid, size = int(_text(one, "pid")), _bytes(_text(one, "used_memory"))
-        name, draws = os.path.basename(_text(one, "process_name")), _text(one, "type") == "G"
-        known = held.setdefault(pid, {"pid": pid, "name": name, "bytes": None, "draws": draws})
-        known["bytes"] = max(known["bytes"] or 0, size or 0) or None
-        known["draws"] = known["draws"] and draws
     return {
         "index": index,
         "name": _text(gpu, "product_name"),
         "uuid": _text(gpu, "uuid"),
         "total": _bytes(_text(gpu, "fb_memory_usage/total")),
         "free": _bytes(_text(gpu, "fb_memory_usage/free")),
-        "holders": [held[pid] for pid in sorted(held)],
+        "holders": _holders(gpu),
+    }
+
+
+def _holders(gpu: Element) -> list[dict[str, Any]]:
+    # A process that computes and draws is listed once for each; only one may tell its memory.
+    held: dict[int, dict[str, Any]] = {}
+    for one in gpu.iterfind("processes/process_info"):
+        told = _holder(one)
+        known = held.setdefault(told["pid"], told)
+        known["bytes"] = max(known["bytes"] or 0, told["bytes"] or 0) or None
+        known["draws"] = known["draws"] and told["draws"]
+    return [held[pid] for pid in sorted(held)]
+
+
+def _holder(process: Element) -> dict[str, Any]:
+    return {
+        "pid": int(_text(process, "pid")),
+        "name": os.path.basename(_text(process, "process_name")),
+        "bytes": _bytes(_text(process, "used_memory")),
+        "draws": _text(process, "type") == "G",
     }
 
 
@@ -75,6 +93,6 @@ def _text(element: Element, path: str) -> str:
 
 
 def _bytes(text: str) -> int | None:
-    """Return `24576 MiB` in bytes, None for what the driver does not say, such as `N/A`."""
+    """Turn `24576 MiB` into bytes; None for what the driver does not say, such as `N/A`."""
     number, _, unit = text.partition(" ")
     return int(number) * MIB if unit == "MiB" else None

@@ -1,4 +1,4 @@
-"""What starts a process again when it is ended: its container's runtime, a systemd service, or a supervisor."""
+"""What starts a process again when it is ended: a container runtime, a service, a supervisor."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from reconciler.onhost import containers, services
 
 
 def origin(pid: int, proc: str = "/proc") -> dict[str, Any]:
-    """Return container, service and supervisor of a process.
-
-    What runs in a container is started by that alone.
-    """
+    """Find container, service and supervisor of a process."""
     inside = containers.container(pid, proc)
+    # What runs in a container is started by that alone, whatever its control group goes through.
     if inside is not None:
         return {"container": inside, "service": None, "supervisor": ""}
     return {

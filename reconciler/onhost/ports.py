@@ -15,13 +15,15 @@ from reconciler.onhost import origins, procfs, servers, sockets
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from reconciler.onhost.sockets import Socket
+
 RECENT_LIMIT = 64
 
 _recent: dict[int, None] = {}
 
 
 def owner(port: int, directory: str | None = None) -> dict[str, Any]:
-    """Answer who listens on `port` on any address; the pid is None when the process cannot be seen.
+    """Answer who listens on `port` on any address; the pid is None when the process is hidden.
 
     With a `directory`, the model is named only for a unit that was started from there; another one
     is kept by another reconciler.
@@ -29,31 +31,46 @@ def owner(port: int, directory: str | None = None) -> dict[str, Any]:
     found = sockets.listening(port)
     if not found:
         return {"owner": None}
+    pid = _listener(port, found)
+    if pid is None:
+        name = f"a program of {_user(found[0].user)}"
+        return {"owner": {"pid": None, "name": name, "model": None}}
+    expect(pid)
+    return {"owner": _described(pid, directory)}
+
+
+def _listener(port: int, found: list[Socket]) -> int | None:
     links = {f"socket:[{one.inode}]" for one in found}
-    pid = (
+    return (
         _holder(_expected(), links)
         or _holder(procfs.pids(), links)
+        # Another user's descriptors are hidden; the words of its program are not.
         or servers.of_user(port, found[0].user)
     )
-    if pid is None:
-        return {
-            "owner": {"pid": None, "name": f"a program of {_user(found[0].user)}", "model": None}
-        }
-    expect(pid)
+
+
+def _described(pid: int, directory: str | None) -> dict[str, Any]:
     text = procfs.mark_text(pid)
-    ours = text is not None and (directory is None or procfs.works_in(pid, directory))
-    mark = procfs.parse_mark(text) if ours and text is not None else None
-    name = procfs.read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
-    user = "" if procfs.owner(pid) == os.geteuid() else procfs.user(pid)
-    told = {"pid": pid, "name": name, "model": mark["model"] if mark else None, "user": user}
+    is_ours = text is not None and (directory is None or procfs.works_in(pid, directory))
     origin = origins.origin(pid)
-    if text is not None and not ours:
+    if text is not None and not is_ours:
         origin["supervisor"] = origin["supervisor"] or f"another reconciler{_place(pid)}"
-    return {"owner": {**told, **origin}}
+    return {
+        "pid": pid,
+        "name": procfs.comm(pid),
+        "model": _model(text) if text is not None and is_ours else None,
+        "user": "" if procfs.owner(pid) == os.geteuid() else procfs.user(pid),
+        **origin,
+    }
+
+
+def _model(text: str) -> Any:  # noqa: ANN401 - as the mark has it
+    mark = procfs.parse_mark(text)
+    return mark["model"] if mark else None
 
 
 def _place(pid: int) -> str:
-    """Return where a process works, in brackets; nothing where nobody may know."""
+    """Tell where a process works, in brackets; "" where that is hidden."""
     try:
         return f" ({os.readlink(f'/proc/{pid}/cwd')})"
     except OSError:
@@ -79,12 +96,11 @@ def _expected() -> Iterable[int]:
 
 
 def _holder(pids: Iterable[int], links: set[str]) -> int | None:
-    """Return the first process that has one of these sockets open."""
+    """Find the first process that has one of these sockets open."""
     return next((pid for pid in pids if _holds(pid, links)), None)
 
 
 def _holds(pid: int, links: set[str]) -> bool:
-    """Return whether one of a process's descriptors is one of these sockets."""
     try:
         return any(one in links for one in procfs.descriptors(pid))
     except OSError:
@@ -92,7 +108,6 @@ def _holds(pid: int, links: set[str]) -> bool:
 
 
 def _user(number: int) -> str:
-    """Return a user as people know it."""
     try:
         return f"user {pwd.getpwuid(number).pw_name}"
     except KeyError:

@@ -1,4 +1,4 @@
-"""Prepare a host for its work once it came up, and remember that until it sleeps or boots again."""
+"""A host's preparation for its work, once it came up: remembered until it sleeps or boots again."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ def prepared(directory: str) -> dict[str, Any]:
     """
     try:
         note = json.loads(files.read_bounded(os.path.join(directory, NOTE), NOTE_LIMIT))
-        stands = (
-            note["boot_id"] == procfs.boot_id()
-            and abs(note["slept"] - _slept()) < TOLERATED_SECONDS
-        )
-        return {"digest": str(note["digest"]) if stands else ""}
+        return {"digest": str(note["digest"]) if _is_of_now(note) else ""}
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return {"digest": ""}
 
 
-def prepare(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Run what is to be run, then the check and what helps; answer the remedies that were tried.
+def _is_of_now(note: dict[str, Any]) -> bool:
+    """Whether the host has neither booted nor slept since."""
+    slept: float = note["slept"]
+    return note["boot_id"] == procfs.boot_id() and abs(slept - _slept()) < TOLERATED_SECONDS
 
-    Raise HostProblem.
+
+def prepare(request: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Run what has to be run, then the check and what helps; answer the remedies that were tried.
+
+    Raise HostProblem when something does not end well.
     """
     preparation = request["preparation"]
     seconds = float(preparation["timeout"])
@@ -44,27 +46,26 @@ def prepare(request: dict[str, Any], directory: str) -> dict[str, Any]:
         complaint = _complaint(words, seconds)
         if complaint:
             raise HostProblem(complaint)
-    tried = (
-        _healed(preparation["check"], preparation["remedies"], seconds)
-        if preparation["check"]
-        else []
-    )
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    note = {"digest": request["digest"], "boot_id": procfs.boot_id(), "slept": _slept()}
-    files.write_durably(os.path.join(directory, NOTE), json.dumps(note, sort_keys=True).encode())
+    check = preparation["check"]
+    tried = _healed(check, preparation["remedies"], seconds) if check else []
+    _remember(request["digest"], directory)
     return {"tried": tried}
 
 
-def _healed(check: list[str], remedies: list[list[str]], seconds: float) -> list[str]:
-    """Return the remedies that it took until the check passed.
+def _remember(digest: str, directory: str) -> None:
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    note = {"digest": digest, "boot_id": procfs.boot_id(), "slept": _slept()}
+    files.write_durably(os.path.join(directory, NOTE), json.dumps(note, sort_keys=True).encode())
 
-    Raise HostProblem when it never did.
-    """
+
+def _healed(check: list[str], remedies: list[list[str]], seconds: float) -> list[str]:
+    """Try one remedy after the other until the check passes; raise HostProblem if it never does."""
     tried: list[str] = []
     complaint = _complaint(check, seconds)
     for remedy in remedies:
         if not complaint:
             break
+        # A remedy that fails may still have helped, or a later one does: only the check decides.
         failed = _complaint(remedy, seconds)
         tried.append(failed or f"`{' '.join(remedy)}`")
         complaint = _complaint(check, seconds)
@@ -74,19 +75,18 @@ def _healed(check: list[str], remedies: list[list[str]], seconds: float) -> list
 
 
 def _complaint(words: list[str], seconds: float) -> str:
-    """Run a program and return what is wrong with how it ended, empty when it ended with 0."""
+    """Run a program and tell what is wrong with how it ended, "" when it ended with 0."""
     try:
         ran = programs.run({"argv": words, "seconds": seconds}, "")
     except HostProblem as problem:
         return str(problem)
+    if not ran["code"]:
+        return ""
     said = (ran["err"] or ran["out"]).strip().splitlines()[-LAST_LINES:]
-    return (
-        f"`{' '.join(words)}` ended with {ran['code']}: {' / '.join(said) or 'it wrote nothing'}"
-        if ran["code"]
-        else ""
-    )
+    return f"`{' '.join(words)}` ended with {ran['code']}: {' / '.join(said) or 'it wrote nothing'}"
 
 
 def _slept() -> float:
-    """Return the seconds for which the host has slept in this boot: one clock goes on meanwhile, the other does not."""
+    """Measure the seconds for which the host has slept in this boot."""
+    # One clock goes on meanwhile, the other does not.
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)

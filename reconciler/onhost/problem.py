@@ -25,5 +25,5 @@ _SENTENCES = {
 
 
 def explain(error: OSError) -> str:
-    """Return what an operating system error means, without its number and file."""
+    """Put into words what an operating system error means, without its number and file."""
     return _SENTENCES.get(error.errno or 0, error.strerror or type(error).__name__)

@@ -1,8 +1,8 @@
-"""Processes that outlive whoever started them: spawn, identity, exit.
+"""Processes that outlive what started them: spawn, identity, exit.
 
 A process is told from every other by pid, start ticks, boot id and the inode of its pidfd, because
-a pid is reused and two processes can start in one tick. Whoever signals opens the pidfd first,
-compares, and then uses only the pidfd.
+a pid is reused and two processes can start in one tick. To signal one, open the pidfd first,
+compare, and then use only the pidfd.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ _SUPERVISOR = (
 """What a supervisor told *us* about ourselves; an engine that believed it would speak in our
 name."""
 
+_NOT_STARTED = {
+    errno.ENOENT: "there is no such program, or its interpreter is missing",
+    errno.EACCES: "it may not be executed; check its permission bits",
+    errno.ENOEXEC: "this machine cannot run that kind of file",
+}
+
 
 class _Child(subprocess.Popen):  # type: ignore[type-arg]
     """A child that may outlive this object: the inherited warning about that does not apply."""
@@ -49,7 +55,7 @@ _children_lock = threading.Lock()
 
 
 def identity(pid: int) -> dict[str, Any] | None:
-    """Return the identity of a process, also of a zombie, None when it is gone."""
+    """Identify a process, also a zombie; None when it is gone."""
     descriptor = pidfd(pid)
     if descriptor is None:
         return None
@@ -77,24 +83,34 @@ def pidfd(pid: int) -> int | None:
 
 
 def opened(wanted: dict[str, Any]) -> int | None:
-    """Open a pidfd of the living process with this identity, None when it is gone or its pid belongs to another now."""
+    """Open a pidfd of the living process with this identity.
+
+    None when it is gone, or its pid is another's now.
+    """
     pid = int(wanted["pid"])
     if pid <= 1 or wanted["boot_id"] != procfs.boot_id():
         return None
     descriptor = pidfd(pid)
     if descriptor is None:
         return None
-    one = procfs.process(pid)
-    same = one is not None and one.alive and one.start == wanted["start"]
-    if same and os.fstat(descriptor).st_ino == wanted["inode"]:
+    # Compared after the open: from here on, the pidfd cannot come to mean another process.
+    if _is_meant(pid, wanted, descriptor):
         return descriptor
     os.close(descriptor)
     return None
 
 
+def _is_meant(pid: int, wanted: dict[str, Any], descriptor: int) -> bool:
+    one = procfs.process(pid)
+    if one is None or not one.alive or one.start != wanted["start"]:
+        return False
+    inode: int = wanted["inode"]
+    return os.fstat(descriptor).st_ino == inode
+
+
 @contextlib.contextmanager
 def holding(wanted: dict[str, Any]) -> Iterator[int | None]:
-    """Hold the pidfd of `opened` inside the context."""
+    """Keep the pidfd of `opened` open inside the context."""
     descriptor = opened(wanted)
     try:
         yield descriptor
@@ -104,7 +120,7 @@ def holding(wanted: dict[str, Any]) -> Iterator[int | None]:
 
 
 def exited(descriptor: int, seconds: float) -> bool:
-    """Wait until the process of a pidfd exits; return whether it did."""
+    """Wait until the process of a pidfd exits, and tell whether it did."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(max(0.0, seconds) * 1000))
@@ -141,22 +157,22 @@ def wait_exit(wanted: dict[str, Any], timeout: float) -> dict[str, Any]:
 
 
 def spawn(request: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Start a process in a session of its own; answer its identity."""
+    """Start a process in its own session; answer its identity."""
     argv = [str(word) for word in request["argv"]]
     if not argv:
         raise HostProblem("the command to start is empty")
     for folder in (request["directory"], *request["folders"]):
         os.makedirs(os.path.join(directory, folder), mode=0o700, exist_ok=True)
+    place, environment = os.path.join(directory, request["directory"]), _environment(request)
     with _log(os.path.join(directory, request["log"])) as log:
-        child = _start(
-            argv, os.path.join(directory, request["directory"]), _environment(request), log
-        )
-    started = _own(child)
-    return {"identity": started, "at": time.time()}
+        child = _start(argv, place, environment, log)
+    return {"identity": _own(child), "at": time.time()}
 
 
 def _own(child: _Child) -> dict[str, Any]:
-    """Remember a child before anybody else can reap it, and return its identity."""
+    """Remember a child, and identify it."""
+    # Under the lock that `reap` takes: a child that ended already must not be reaped, and its pid
+    # given to another, before it is identified.
     with _children_lock:
         _children[child.pid] = child
         started = identity(child.pid)
@@ -168,16 +184,20 @@ def _own(child: _Child) -> dict[str, Any]:
 def _start(argv: list[str], directory: str, environment: dict[str, str], log: int) -> _Child:
     """Start a program; raise HostProblem in words when that cannot be done."""
     try:
+        # In its own session, Ctrl-C in the controller's terminal does not reach it.
         return _Child(
-            argv, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, close_fds=True, umask=0o077,
-        )  # fmt: skip
+            argv,
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            close_fds=True,
+            umask=0o077,
+        )
     except OSError as error:
-        words = {
-            errno.ENOENT: "there is no such program, or its interpreter is missing",
-            errno.EACCES: "it may not be executed; check its permission bits",
-            errno.ENOEXEC: "this machine cannot run that kind of file",
-        }.get(error.errno or 0, explain(error))
+        words = _NOT_STARTED.get(error.errno or 0, explain(error))
         raise HostProblem(f"cannot start {argv[0]}: {words}") from error
     except ValueError as error:
         raise HostProblem(
@@ -187,7 +207,7 @@ def _start(argv: list[str], directory: str, environment: dict[str, str], log: in
 
 
 def _environment(request: dict[str, Any]) -> dict[str, str]:
-    """Return our environment without what must not reach an engine, with what the command asks for and the mark."""
+    """Make our environment one for an engine: without what it must not see, with its mark."""
     scrubbed = (*_SUPERVISOR, *request["scrub"])
     passes = request.get("keep", ())
     kept = {
@@ -195,21 +215,23 @@ def _environment(request: dict[str, Any]) -> dict[str, str]:
         for name, value in os.environ.items()
         if name in passes or not name.startswith(scrubbed)
     }
-    mark = json.dumps(request["mark"], sort_keys=True, separators=(",", ":"))
-    # The mark stands first, where a bounded read finds it; SPT_NOENV keeps Python's setproctitle
-    # from overwriting it.
-    return {procfs.MARK: mark, "SPT_NOENV": "1", **kept, **request["env"], procfs.MARK: mark}
+    mark = {procfs.MARK: json.dumps(request["mark"], sort_keys=True, separators=(",", ":"))}
+    # The mark stands first, where a bounded read finds it, and is given again so that nothing
+    # replaces it; SPT_NOENV keeps Python's setproctitle from overwriting it.
+    return {**mark, "SPT_NOENV": "1", **kept, **request["env"], **mark}
 
 
 @contextlib.contextmanager
 def _log(path: str) -> Iterator[int]:
-    """Begin a log of this process alone, open for appending, so that truncating it in place is safe; keep the one before."""
+    """Begin a log of this process alone; keep the one before."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         os.replace(path, path + files.LOG_BEFORE)
+    # For appending, so that truncating it in place is safe.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     descriptor = os.open(path, flags, 0o600)
     try:
+        # Only the open must not block, on a pipe of that name; the engine's own writes may.
         os.set_blocking(descriptor, True)
         os.fchmod(descriptor, 0o600)
         yield descriptor

@@ -38,7 +38,7 @@ _MORE = {"port": int, "slots": str, "fingerprint": str}
 
 
 class Process(NamedTuple):
-    """A process: `start` is in clock ticks since boot.
+    """A process; `start` is in clock ticks since boot.
 
     A zombie is not alive, nor is a thread of the kernel.
     """
@@ -51,15 +51,12 @@ class Process(NamedTuple):
 
 
 def read(path: str, limit: int = 4096) -> bytes:
-    """Return at most `limit` bytes of a file that gives its content in one read.
-
-    B"" when it cannot be read.
-    """
+    """Read at most `limit` bytes of a file that gives its content in one read; none on failure."""
     return _content(path, limit) or b""
 
 
 def _content(path: str, limit: int) -> bytes | None:
-    """Return what `read` does, but None when it cannot be read."""
+    """Read as `read` does, but None when that fails."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -73,46 +70,55 @@ def _content(path: str, limit: int) -> bytes | None:
 
 
 def memory_bytes(field: str) -> int:
-    """Return a line of /proc/meminfo in bytes, 0 when there is none."""
-    found = re.search(rf"^{field}:\s+(\d+) kB".encode(), read("/proc/meminfo", 65536), re.MULTILINE)
+    """Read a line of /proc/meminfo, in bytes; 0 when there is none."""
+    line = rf"^{field}:\s+(\d+) kB".encode()
+    found = re.search(line, read("/proc/meminfo", 65536), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
 def parse_stat(pid: int, content: bytes) -> Process | None:
-    """Return the process that a /proc/PID/stat describes.
-
-    A program's name may hold spaces and parentheses.
-    """
-    fields = content.rpartition(b")")[2].split(None, _START + 1)
+    """Read the process that a /proc/PID/stat describes; None when it describes none."""
+    fields = _fields(content, _START)
     if len(fields) <= _START:
         return None
     alive = fields[0] not in _DEAD and not int(fields[_FLAGS]) & _OF_THE_KERNEL
     return Process(pid, int(fields[_PARENT]), int(fields[_SESSION]), int(fields[_START]), alive)
 
 
+def _fields(stat: bytes, last: int) -> list[bytes]:
+    """Split a line of stat up to a field."""
+    # After the last parenthesis: a program's name may hold spaces and parentheses.
+    return stat.rpartition(b")")[2].split(None, last + 1)
+
+
 def process(pid: int) -> Process | None:
-    """Return the process with this pid, zombies included."""
+    """Look at the process with this pid, also when it is a zombie."""
     return parse_stat(pid, read(f"/proc/{pid}/stat"))
 
 
 def pids(proc: str = "/proc") -> list[int]:
-    """Return the pids of all processes that can be seen."""
+    """List the pids of all processes that can be seen."""
     return [int(name) for name in os.listdir(proc) if name.isdigit()]
 
 
 def argv(pid: int, proc: str = "/proc") -> list[str]:
-    """Return the words of a process's command line."""
+    """Read the words of a process's command line."""
     content = read(f"{proc}/{pid}/cmdline", ARGV_LIMIT)
     return content.decode("utf-8", "replace").removesuffix("\0").split("\0") if content else []
 
 
+def comm(pid: int, proc: str = "/proc") -> str:
+    """Read the name that the kernel shows of a process, "" when it is gone."""
+    return read(f"{proc}/{pid}/comm").decode("utf-8", "replace").strip()
+
+
 def root(pid: int, proc: str = "/proc") -> str:
-    """Return where a process's own / is to be seen from outside."""
+    """Name the folder that shows a process's own / from outside."""
     return os.path.join(proc, str(pid), "root")
 
 
 def owner(pid: int, proc: str = "/proc") -> int:
-    """Return the number of the user whose process it is, -1 when it is gone."""
+    """Find the number of the user whose process it is, -1 when it is gone."""
     try:
         return os.stat(f"{proc}/{pid}").st_uid
     except OSError:
@@ -120,7 +126,7 @@ def owner(pid: int, proc: str = "/proc") -> int:
 
 
 def user(pid: int, proc: str = "/proc") -> str:
-    """Return the user whose process it is, by name where it has one."""
+    """Find the user whose process it is, by name where it has one."""
     number = owner(pid, proc)
     try:
         return pwd.getpwuid(number).pw_name
@@ -129,33 +135,29 @@ def user(pid: int, proc: str = "/proc") -> str:
 
 
 def living() -> dict[int, Process]:
-    """Return every process that is alive, by pid."""
-    found = {}
-    for pid in pids():
-        one = process(pid)
-        if one is not None and one.alive:
-            found[pid] = one
-    return found
+    """Look at every process that is alive, by pid."""
+    found = ((pid, process(pid)) for pid in pids())
+    return {pid: one for pid, one in found if one is not None and one.alive}
 
 
 def mark_text(pid: int, proc: str = "/proc") -> str | None:
-    """Return the mark in a process's environment as it was written, None when there is none or it is not ours."""
+    """Read the mark in a process's environment as it was written; None without one of ours."""
     environment = _environment(pid, proc)
+    # Most processes have none: a search in bytes is all that these cost.
     if not environment.startswith(_PREFIX) and _LATER_PREFIX not in environment:
         return None
-    text = next(entry for entry in environment.split(b"\0") if entry.startswith(_PREFIX))[
-        len(_PREFIX) :
-    ]
-    return text.decode("utf-8", "replace") if parse_mark(text.decode("utf-8", "replace")) else None
+    entries = environment.split(b"\0")
+    mark = next(entry for entry in entries if entry.startswith(_PREFIX))[len(_PREFIX) :]
+    text = mark.decode("utf-8", "replace")
+    return text if parse_mark(text) else None
 
 
 def _environment(pid: int, proc: str) -> bytes:
-    """Return a process's environment as it was given.
-
-    One that is on its way to its next program is waited for.
-    """
+    """Read a process's environment as it was given."""
     path, until = f"{proc}/{pid}/environ", time.monotonic() + EXEC_SECONDS
     environment = _content(path, ENVIRON_LIMIT)
+    # On its way to its next program, a process shows none: it is waited for, or a unit that has
+    # just been started, or whose script hands over to its engine, would seem to be gone.
     while environment == b"" and time.monotonic() < until:
         before = _program(pid, proc)
         environment = _content(path, ENVIRON_LIMIT)
@@ -166,35 +168,35 @@ def _environment(pid: int, proc: str) -> bytes:
 
 
 def _program(pid: int, proc: str) -> tuple[bytes, ...]:
-    """Return what differs between one program of a process and the next: where its code and its stack begin; () without one.
+    """Find what tells one program of a process from the next; () without one.
 
-    From leaving one until entering the next its code begins at 0 (fs/proc/array.c, seen with Linux
-    6.18).
+    That is where its code and its stack begin. From leaving one program until entering the next,
+    its code begins at 0 (fs/proc/array.c, seen with Linux 6.18).
     """
-    fields = read(f"{proc}/{pid}/stat").rpartition(b")")[2].split(None, _STACK + 1)
-    runs_one = (
-        len(fields) > _STACK
-        and fields[0] not in _DEAD
-        and not int(fields[_FLAGS]) & (_OF_THE_KERNEL | _ENDING)
-    )
+    fields = _fields(read(f"{proc}/{pid}/stat"), _STACK)
+    if len(fields) <= _STACK or fields[0] in _DEAD:
+        return ()
+    runs_one = not int(fields[_FLAGS]) & (_OF_THE_KERNEL | _ENDING)
     return (fields[_CODE], fields[_STACK]) if runs_one else ()
 
 
+# A mark is the same text at every look.
 @lru_cache(maxsize=64)
 def parse_mark(text: str) -> dict[str, Any] | None:
-    """Return the fields of a mark, None when it is not one of ours."""
+    """Read the fields of a mark, None when it is not one of ours."""
     try:
         mark = json.loads(text)
     except (ValueError, RecursionError):
         return None
     if not isinstance(mark, dict) or not all(isinstance(mark.get(field), str) for field in _FIELDS):
         return None
-    more = {field: mark[field] for field in _MORE if isinstance(mark.get(field), _MORE[field])}
-    return {**{field: mark[field] for field in _FIELDS}, **more}
+    # Units of earlier versions have fewer fields, those of later ones may have more.
+    more = [field for field, kind in _MORE.items() if isinstance(mark.get(field), kind)]
+    return {field: mark[field] for field in (*_FIELDS, *more)}
 
 
 def children(processes: dict[int, Process]) -> dict[int, list[int]]:
-    """Return the pids right below each pid that has any, in the tree of `processes`."""
+    """List the pids right below each pid that has any, in the tree of `processes`."""
     below: dict[int, list[int]] = {}
     for one in processes.values():
         below.setdefault(one.parent, []).append(one.pid)
@@ -202,7 +204,7 @@ def children(processes: dict[int, Process]) -> dict[int, list[int]]:
 
 
 def descendants(leaders: set[int], tree: dict[int, list[int]]) -> set[int]:
-    """Return the pids of `leaders` and everything below them in a tree of `children`."""
+    """Collect the pids of `leaders` and everything below them in a tree of `children`."""
     found, waiting = set(leaders), list(leaders)
     while waiting:
         below = [pid for pid in tree.get(waiting.pop(), ()) if pid not in found]
@@ -212,41 +214,42 @@ def descendants(leaders: set[int], tree: dict[int, list[int]]) -> set[int]:
 
 
 def offspring(pid: int) -> list[int]:
-    """Return the pids below a process, asking only its own tree: fast, but blind to a daemon that left the tree."""
+    """List the pids below a process, asking only its own tree.
+
+    That is fast, but blind to a daemon that left the tree.
+    """
     found, waiting = [], [pid]
     while waiting:
-        current = waiting.pop()
-        try:
-            threads = os.listdir(f"/proc/{current}/task")
-        except OSError:
-            continue
-        for thread in threads:
-            below = [
-                int(child)
-                for child in read(f"/proc/{current}/task/{thread}/children", 65536).split()
-            ]
-            found += below
-            waiting += below
+        below = _below(waiting.pop())
+        found += below
+        waiting += below
     return found
+
+
+def _below(pid: int) -> list[int]:
+    """List the children of a process, whichever of its threads started them."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    lists = [read(f"/proc/{pid}/task/{thread}/children", 65536) for thread in threads]
+    return [int(child) for children in lists for child in children.split()]
 
 
 @lru_cache(maxsize=1)
 def boot_id() -> str:
-    """Return the id that the kernel chose at this boot."""
+    """Read the id that the kernel chose at this boot."""
     return read("/proc/sys/kernel/random/boot_id").decode().strip()
 
 
 @lru_cache(maxsize=1)
 def ticks() -> int:
-    """Return how many clock ticks a second has."""
+    """Ask how many clock ticks a second has."""
     return os.sysconf("SC_CLK_TCK")
 
 
 def link(path: str) -> str:
-    """Return where a link leads, as text that can be written anywhere.
-
-    "" when it cannot be read.
-    """
+    """Read where a link leads, as text that can be written anywhere; "" on failure."""
     try:
         return os.readlink(os.fsencode(path)).decode("utf-8", "replace")
     except OSError:
@@ -263,11 +266,13 @@ def descriptors(pid: int, proc: str = "/proc") -> Iterator[str]:
 
 
 def works_in(pid: int, directory: str) -> bool:
-    """Return whether a process's working directory lies in `directory`, as every unit's does that was started from there."""
+    """Whether a process's working directory lies in `directory`.
+
+    Every unit's does that was started from there.
+    """
     try:
         place = os.readlink(f"/proc/{pid}/cwd")
     except OSError:
         return False
-    return place.removesuffix(" (deleted)").startswith(
-        os.path.realpath(directory).rstrip("/") + "/"
-    )
+    folder = os.path.realpath(directory).rstrip("/") + "/"
+    return place.removesuffix(" (deleted)").startswith(folder)

@@ -17,11 +17,16 @@ def run(request: dict[str, Any], _: str) -> dict[str, Any]:
     `env` is added to the environment.
     """
     argv, seconds = request["argv"], float(request["seconds"])
+    environment = {**os.environ, **request.get("env", {})}
     try:
         done = subprocess.run(  # noqa: S603 - that is what an operator asks for
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False,
-            env={**os.environ, **request.get("env", {})},
-        )  # fmt: skip
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            env=environment,
+        )
     except subprocess.TimeoutExpired:
         raise HostProblem(f"`{argv[0]}` did not end within {seconds:g} s") from None
     except OSError as error:
@@ -30,4 +35,5 @@ def run(request: dict[str, Any], _: str) -> dict[str, Any]:
 
 
 def _text(content: bytes) -> str:
+    # The end of it: what went wrong is said last.
     return content[-OUTPUT_LIMIT:].decode("utf-8", "replace")

@@ -25,71 +25,83 @@ _SET = re.compile(rf"^\s*{KEY}\s*=\s*\S", re.MULTILINE)
 
 
 def states(text: str, names: tuple[str, ...]) -> list[State]:
-    """Return the properties of every unit that is shown.
+    """Read the properties of every unit that is shown.
 
     The lines of a property that has several stay together.
     """
-    found = []
-    for block in text.strip("\n").split("\n\n"):
-        state = dict.fromkeys(names, "")
-        for line in block.splitlines():
-            name, equals, value = line.partition("=")
-            state[name] = f"{state[name]}\n{value}" if state.get(name) and equals else value
-        found.append(state)
-    return found
+    return [_state(block, names) for block in text.strip("\n").split("\n\n")]
+
+
+def _state(block: str, names: tuple[str, ...]) -> State:
+    state = dict.fromkeys(names, "")
+    for line in block.splitlines():
+        name, equals, value = line.partition("=")
+        before = state.get(name)
+        state[name] = f"{before}\n{value}" if before and equals else value
+    return state
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a list."""
-    return [
-        _ESCAPE.sub(_unescaped, quoted) if plain == "" else plain
-        for quoted, plain in _WORD.findall(text)
-    ]
+    """Split a list into its words."""
+    found = _WORD.findall(text)
+    return [plain or _ESCAPE.sub(_unescaped, quoted) for quoted, plain in found]
 
 
 def _unescaped(match: re.Match[str]) -> str:
     code = match[1]
-    if len(code) > 1:
-        return chr(int(code[1:], 16) if code[0] == "x" else int(code, 8))
-    return _CONTROLS.get(code, code)
+    if len(code) == 1:
+        return _CONTROLS.get(code, code)
+    return chr(int(code[1:], 16)) if code[0] == "x" else chr(int(code, 8))
 
 
 def program(state: State) -> str:
-    """Return the program that a service runs, "" where it runs none."""
+    """Find the program that a service runs, "" where it runs none."""
     return state["ExecStart"].partition("path=")[2].partition(" ; argv[]=")[0]
 
 
 def environment_files(state: State) -> list[str]:
-    """Return the files that an environment is read from and that are there.
+    """List the files that an environment is read from and that are there.
 
     A path may be a pattern, and may be missing.
     """
-    patterns = [
-        line.rpartition(" (ignore_errors=")[0] for line in state["EnvironmentFiles"].splitlines()
-    ]
-    return [path for pattern in patterns for path in sorted(glob.glob(pattern))][:FILES_LIMIT]
+    lines = state["EnvironmentFiles"].splitlines()
+    patterns = [line.rpartition(" (ignore_errors=")[0] for line in lines]
+    found = [path for pattern in patterns for path in sorted(glob.glob(pattern))]
+    return found[:FILES_LIMIT]
 
 
 def written_by_hand(state: State) -> list[str]:
-    """Return the files that say how a service runs, as far as they are there: its unit, drop-ins and environment."""
+    """List the files that say how a service runs: its unit, drop-ins and environment.
+
+    Only those that are there.
+    """
     paths = [state["FragmentPath"], *words(state["DropInPaths"]), *environment_files(state)]
+    # A drop-in may be a link; what is edited is the file that it leads to.
     return [path for path in map(os.path.realpath, filter(None, paths)) if os.path.exists(path)]
 
 
 def key_source(state: State) -> str:
-    """Return what makes a service want an API key, as far as this account can read it.
+    """Tell what makes a service want an API key, as far as this account can read it.
 
     Never the key.
     """
-    if any(
-        word.startswith(f"{KEY}=") and word != f"{KEY}=" for word in words(state["Environment"])
-    ):
+    if any(_sets_key(word) for word in words(state["Environment"])):
         return f"{KEY} in its Environment="
     for path in environment_files(state):
         if _SET.search(_content(path)):
             return f"{KEY} in {path}"
-    given = {word.partition("=")[0] for word in state["ExecStart"].partition("argv[]=")[2].split()}
+    given = _flags(state["ExecStart"])
     return next((f"{flag} in its ExecStart=" for flag in KEY_FLAGS if flag in given), "")
+
+
+def _sets_key(assignment: str) -> bool:
+    name, _, value = assignment.partition("=")
+    return name == KEY and value != ""
+
+
+def _flags(started: str) -> set[str]:
+    typed = started.partition("argv[]=")[2].split()
+    return {word.partition("=")[0] for word in typed}
 
 
 def _content(path: str) -> str:

@@ -1,4 +1,7 @@
-"""How a systemd service ended, as a clause: what systemd.exec(5) lists under $SERVICE_RESULT, seen with systemd 252."""
+"""How a systemd service ended, as a clause.
+
+By what systemd.exec(5) lists under $SERVICE_RESULT, seen with systemd 252.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ _NOT_RUN = range(200, 246)
 """Statuses that mean that systemd could not make ready for the program, or run it: systemd.exec(5),
 PROCESS EXIT CODES."""
 
+_REFUSED = ", with which systemd says that it could not run it (systemd.exec(5))"
 _CLAUSES = {
     "timeout": "a time limit of its unit had passed (TimeoutStartSec=, RuntimeMaxSec=)",
     "watchdog": "it gave no sign of life within WatchdogSec=",
@@ -45,41 +49,42 @@ _NOTHING_RAN = (
 
 
 def ending(state: Mapping[str, str], controls: Mapping[str, str], when: str = "") -> str:
-    """Return how a service ended.
+    """Tell how a service ended.
 
     `controls` are what systemd shows of the programs beside it; `when` follows a plain end.
     """
     result = state["Result"]
-    for name in CONTROLS:
-        for code, status in _RUN.findall(controls.get(name, "")):
-            if status != "0" and result != "exec-condition":
-                return f"its {name}= " + (
-                    "ran too long (TimeoutStartSec=)"
-                    if result == "timeout"
-                    else _end(_CODES[code], status)
-                )
-    if result in _CLAUSES:
-        return _CLAUSES[result]
+    # First what ran beside it: its failure ends the start, whatever the service's own program did.
+    beside = _beside(result, controls)
+    if beside or result in _CLAUSES:
+        return beside or _CLAUSES[result]
     if state["ExecMainCode"] in _CODES.values():
         return f"it {_end(state['ExecMainCode'], state['ExecMainStatus'])}{when}"
     checked = state["ConditionTimestampMonotonic"] not in {"", "0"}
-    return (
-        "a condition of its unit is not met (Condition...=)"
-        if checked and state["ConditionResult"] == "no"
-        else _NOTHING_RAN
-    )
+    if checked and state["ConditionResult"] == "no":
+        return "a condition of its unit is not met (Condition...=)"
+    return _NOTHING_RAN
+
+
+def _beside(result: str, controls: Mapping[str, str]) -> str:
+    """Tell how the first program beside the service's own failed, "" when none did."""
+    # An ExecCondition= that says no is a result of its own, and no failure.
+    if result == "exec-condition":
+        return ""
+    runs = [(name, run) for name in CONTROLS for run in _RUN.findall(controls.get(name, ""))]
+    for name, (code, status) in runs:
+        if status != "0":
+            late = result == "timeout"
+            end = "ran too long (TimeoutStartSec=)" if late else _end(_CODES[code], status)
+            return f"its {name}= {end}"
+    return ""
 
 
 def _end(code: str, status: str) -> str:
-    """Return how one process ended."""
-    if code == _EXITED:
-        refused = (
-            ", with which systemd says that it could not run it (systemd.exec(5))"
-            if int(status) in _NOT_RUN
-            else ""
-        )
-        return f"ended with status {status}{refused}"
-    return f"{'crashed' if code == _DUMPED else 'was ended'} by {_signal(int(status))}"
+    """Tell how one process ended."""
+    if code != _EXITED:
+        return f"{'crashed' if code == _DUMPED else 'was ended'} by {_signal(int(status))}"
+    return f"ended with status {status}{_REFUSED if int(status) in _NOT_RUN else ''}"
 
 
 def _signal(number: int) -> str:

@@ -1,4 +1,7 @@
-"""Where GGUF files lie: a search that is bounded in time, depth and number, and follows no link to a folder."""
+"""Where GGUF files lie: a search bounded in time, depth and number.
+
+It follows no link to a folder.
+"""
 
 from __future__ import annotations
 
@@ -51,32 +54,46 @@ class Search(NamedTuple):
 
 
 def places(home: str, environments: Iterable[Mapping[str, str]], root: str = "/") -> list[str]:
-    """Return the folders where models are kept, the likeliest first.
+    """List the folders where models are kept, the likeliest first.
 
     `environments` may name caches.
     """
-    mine = [os.path.join(home, folder) for folder in HOME_FOLDERS]
-    shared = [
-        place for pattern in PLACES for place in sorted(glob.glob(os.path.join(root, pattern[1:])))
-    ]
+    *mine, whole_home = (os.path.join(home, folder) for folder in HOME_FOLDERS)
+    patterns = [os.path.join(root, pattern[1:]) for pattern in PLACES]
+    shared = [place for pattern in patterns for place in sorted(glob.glob(pattern))]
     cached = [folder for environment in environments for folder in caches.folders(environment)]
-    return [*cached, *mine[:-1], *shared, *mine[-1:]]
+    # The whole home last: it takes longest, and holds most that is no model.
+    return [*cached, *mine, *shared, whole_home]
 
 
 def search(folders: Iterable[str], named: Iterable[str], seconds: float = SECONDS) -> Search:
-    """Return the GGUF files that are named or lie in the folders, with what their headers say while there is time."""
+    """Find the GGUF files that are named or lie in the folders.
+
+    Each comes with what its header says, as far as there is time to read it.
+    """
     until = time.monotonic() + seconds
+    found, cut = _files(_candidates(folders, named, until), seconds)
+    described = [_described(path, until) for path in sorted(found)]
+    unread = sum(one["architecture"] is None for one in described)
+    if unread:
+        cut = f"of {unread} GGUF files the header was not read in time"
+    return Search([{**one, "architecture": one["architecture"] or ""} for one in described], cut)
+
+
+def _candidates(folders: Iterable[str], named: Iterable[str], until: float) -> Iterator[str]:
+    """Yield paths that may be of one file, the best name of each first, and "" where time ended."""
+    paths = [caches.named(path) for path in named]
+    yield from (path for path in paths if not caches.is_blob(path))
+    yield from _walk(folders, until)
+    # Any other name of such a file is a better one.
+    yield from (path for path in paths if caches.is_blob(path))
+
+
+def _files(paths: Iterable[str], seconds: float) -> tuple[list[str], str]:
+    """Choose one path for each model, and tell why not all of them could be looked at."""
     found: dict[tuple[int, int], str] = {}
     cut = ""
-    paths = [caches.named(path) for path in named]
-    digests = [
-        path for path in paths if caches.is_blob(path)
-    ]  # any other name of such a file is a better one
-    for path in (
-        *(path for path in paths if path not in digests),
-        *_walk(folders, until),
-        *digests,
-    ):
+    for path in paths:
         if not path:
             cut = f"the search for GGUF files ended after {seconds:g} s or {FOLDERS_LIMIT} folders"
         elif len(found) >= FILES_LIMIT:
@@ -84,15 +101,11 @@ def search(folders: Iterable[str], named: Iterable[str], seconds: float = SECOND
             break
         elif files.part(path) <= 1 and (which := identity(path)) is not None:
             found.setdefault(which, path)
-    described = [_described(path, until) for path in sorted(found.values())]
-    unread = sum(one["architecture"] is None for one in described)
-    if unread:
-        cut = f"of {unread} GGUF files the header was not read in time"
-    return Search([{**one, "architecture": one["architecture"] or ""} for one in described], cut)
+    return list(found.values()), cut
 
 
 def _walk(folders: Iterable[str], until: float) -> Iterator[str]:
-    """Yield the GGUF files below folders, shallow ones first, and "" when it has to end before it is done."""
+    """Yield the GGUF files below folders, shallow ones first, and "" when it has to end early."""
     seen: set[tuple[int, int]] = set()
     waiting = deque((folder, 0) for folder in folders)
     while waiting:
@@ -101,44 +114,46 @@ def _walk(folders: Iterable[str], until: float) -> Iterator[str]:
             return
         folder, depth = waiting.popleft()
         which = identity(folder)
+        # Places lie in one another, and mounts may show one folder twice.
         if which is None or which in seen:
             continue
         seen.add(which)
         below, models = _entries(folder)
         yield from models
-        waiting.extend((one, depth + 1) for one in below if depth < DEPTH)
+        if depth < DEPTH:
+            waiting.extend((one, depth + 1) for one in below)
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:
-    """Return the folders worth looking into and the GGUF files of a folder."""
+    """List the folders worth looking into and the GGUF files of a folder."""
     below, models = [], []
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(".gguf") and _so(entry.is_file):
                 models.append(entry.path)
-            elif (
-                not entry.name.startswith(".")
-                and entry.name not in DULL
-                and _so(partial(entry.is_dir, follow_symlinks=False))
-            ):
+            elif _is_worth_it(entry):
                 below.append(entry.path)
     # What cannot be printed cannot be written into a file of text.
     return sorted(below), sorted(path for path in models if path.isprintable())
 
 
-def _so(question: Callable[[], bool]) -> bool:
-    """Return the answer about one entry of many.
+def _is_worth_it(entry: os.DirEntry[str]) -> bool:
+    if entry.name.startswith(".") or entry.name in DULL:
+        return False
+    return _so(partial(entry.is_dir, follow_symlinks=False))
 
-    One that cannot be looked at, such as a link to itself, is not so.
-    """
+
+def _so(question: Callable[[], bool]) -> bool:
+    """Ask about one entry of many; one that cannot be looked at is not so."""
     try:
         return question()
     except OSError:
+        # Such as a link to itself: it must not hide the others.
         return False
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Return what tells a file from every other, None when it cannot be seen."""
+    """Find what tells a file from every other, None when it cannot be seen."""
     try:
         status = os.stat(path)
     except OSError:
@@ -147,15 +162,20 @@ def identity(path: str) -> tuple[int, int] | None:
 
 
 def _described(path: str, until: float) -> dict[str, Any]:
-    """Return a file with what its header says; a header that there was no time for says nothing."""
+    """Describe a file by its header; `architecture` is None where there was no time to read it."""
     header = gguf.header(path) if time.monotonic() < until else {}
-    architecture = str(header.get("architecture", ""))
     return {
         "path": path,
         "size": header.get("size", 0),
         "problem": header.get("problem", ""),
-        "architecture": (architecture if architecture.isprintable() else "") if header else None,
+        "architecture": _printable(header.get("architecture", "")) if header else None,
         "type": str(header.get("type", "")),
         "ranks": bool(header.get("ranks")),
-        **{key: header.get(key, 0) for key in ("context_length", "kv_bytes_per_token")},
+        "context_length": header.get("context_length", 0),
+        "kv_bytes_per_token": header.get("kv_bytes_per_token", 0),
     }
+
+
+def _printable(word: object) -> str:
+    text = str(word)
+    return text if text.isprintable() else ""

@@ -1,4 +1,4 @@
-"""Which llama-servers listen, whoever started them."""
+"""Which llama-servers listen, whatever started them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ MAPS_LIMIT = 4 * 1024 * 1024
 _SECRETS = ("--api-key", "-hft", "--hf-token")
 _HIDDEN = "(hidden)"
 _VALUED = {
-    "LLAMA_ARG_MODEL": "--model", "LLAMA_ARG_ALIAS": "--alias", "LLAMA_ARG_CTX_SIZE": "--ctx-size",
-    "LLAMA_ARG_N_PARALLEL": "--parallel", "LLAMA_ARG_N_GPU_LAYERS": "--n-gpu-layers",
-    "LLAMA_ARG_POOLING": "--pooling", "LLAMA_ARG_HOST": "--host", "LLAMA_ARG_PORT": "--port",
-}  # fmt: skip
+    "LLAMA_ARG_MODEL": "--model",
+    "LLAMA_ARG_ALIAS": "--alias",
+    "LLAMA_ARG_CTX_SIZE": "--ctx-size",
+    "LLAMA_ARG_N_PARALLEL": "--parallel",
+    "LLAMA_ARG_N_GPU_LAYERS": "--n-gpu-layers",
+    "LLAMA_ARG_POOLING": "--pooling",
+    "LLAMA_ARG_HOST": "--host",
+    "LLAMA_ARG_PORT": "--port",
+}
 _SWITCHES = {"LLAMA_ARG_EMBEDDINGS": "--embedding", "LLAMA_ARG_RERANKING": "--reranking"}
 _ON = ("on", "enabled", "true", "1")
 """What is true in a variable (is_truthy in llama.cpp's common/arg.cpp)."""
@@ -44,60 +49,66 @@ class _Program(NamedTuple):
 
 
 def listening(proc: str = "/proc") -> dict[int, tuple[int, int]]:
-    """Return port and user of every listening TCP socket, by inode."""
+    """Read port and user of every listening TCP socket, by inode."""
     rows = [row for table in ("tcp", "tcp6") for row in sockets.rows(f"{proc}/net/{table}")]
     return {one.inode: (port, one.user) for port, one in sockets.ports(rows)}
 
 
 def servers(proc: str = "/proc") -> list[dict[str, Any]]:
-    """Return every listening llama-server, by pid; one that another one started is left out.
+    """Describe every listening llama-server, by pid.
 
     The `port` is None where it listens on a Unix socket, or in a container with a network of its
     own.
     """
     open_sockets = listening(proc)
-    pids = sorted(int(name) for name in os.listdir(proc) if name.isdigit())
-    programs = {
-        pid: program for pid in pids for program in [_program(pid, proc)] if program is not None
-    }
+    programs = _programs(proc)
     found = []
     for pid, program in programs.items():
-        one = procfs.parse_stat(pid, procfs.read(f"{proc}/{pid}/stat"))
-        if one is not None and one.alive and one.parent not in programs:
-            found.append(
-                {**_described(pid, program, proc), "port": _port(pid, program, open_sockets, proc)}
-            )
-    return [one for one in found if one["port"] is not None or one["socket"] or one["container"]][
-        :SERVERS_LIMIT
-    ]
+        # A child of another one belongs to that: a script of the name starts it, for example.
+        if _parent(pid, proc) not in (None, *programs):
+            port = _port(pid, program, open_sockets, proc)
+            found.append({**_described(pid, program, proc), "port": port})
+    seen = [one for one in found if one["port"] is not None or one["socket"] or one["container"]]
+    return seen[:SERVERS_LIMIT]
+
+
+def _programs(proc: str) -> dict[int, _Program]:
+    """List the command line of every process that is a llama-server."""
+    found = ((pid, _program(pid, proc)) for pid in sorted(procfs.pids(proc)))
+    return {pid: program for pid, program in found if program is not None}
+
+
+def _parent(pid: int, proc: str) -> int | None:
+    """Find what started a process that is alive, None of one that is not."""
+    one = procfs.parse_stat(pid, procfs.read(f"{proc}/{pid}/stat"))
+    return one.parent if one is not None and one.alive else None
 
 
 def of_user(port: int, user: int, proc: str = "/proc") -> int | None:
-    """Return the llama-server of a user that was told to listen on a port: whose sockets are hidden, its words tell."""
-    for name in os.listdir(proc):
-        if name.isdigit() and procfs.owner(int(name), proc) == user:
-            program = _program(int(name), proc)
+    """Find the llama-server of a user that was told to listen on a port.
+
+    Where the sockets of a process are hidden, its words tell.
+    """
+    for pid in procfs.pids(proc):
+        if procfs.owner(pid, proc) == user:
+            program = _program(pid, proc)
             if program is not None and _told_port(program.flags) == port:
-                return int(name)
+                return pid
     return None
 
 
 def environment(pid: int, proc: str = "/proc") -> dict[str, str]:
-    """Return the environment that a process was started with, empty where it is hidden.
+    """Read the environment that a process was started with, empty where it is hidden.
 
     It may hold secrets.
     """
-    entries = (
-        procfs.read(f"{proc}/{pid}/environ", procfs.ENVIRON_LIMIT)
-        .decode("utf-8", "replace")
-        .split("\0")
-    )
-    return {name: value for name, _, value in (one.partition("=") for one in entries) if name}
+    content = procfs.read(f"{proc}/{pid}/environ", procfs.ENVIRON_LIMIT)
+    entries = [one.partition("=") for one in content.decode("utf-8", "replace").split("\0")]
+    return {name: value for name, _, value in entries if name}
 
 
 def _described(pid: int, program: _Program, proc: str) -> dict[str, Any]:
     directory = procfs.link(f"{proc}/{pid}/cwd")
-    mark = procfs.mark_text(pid, proc)
     origin = origins.origin(pid, proc)
     path = _file(program.words[-1], directory) or _on_path(procfs.link(f"{proc}/{pid}/exe"))
     return {
@@ -111,34 +122,43 @@ def _described(pid: int, program: _Program, proc: str) -> dict[str, Any]:
         "mapped": _mapped(pid, proc),
         "variables": _variables(pid, proc),
         **origin,
-        "model": (procfs.parse_mark(mark) or {}).get("model") if mark else None,
+        "model": _model(pid, proc),
     }
 
 
+def _model(pid: int, proc: str) -> str | None:
+    """Find which model of ours it is, None of one that is not ours."""
+    text = procfs.mark_text(pid, proc)
+    mark = procfs.parse_mark(text) if text else None
+    return mark["model"] if mark else None
+
+
 def _program(pid: int, proc: str) -> _Program | None:
-    """Return the command line of a llama-server, or of a script of that name, None for any other program."""
+    """Read the command line of a llama-server, or of a script of that name; None for any other."""
     words = procfs.argv(pid, proc)
-    for at, word in enumerate(words[:2]):
-        if os.path.basename(word).startswith(PROGRAM) and (at == 0 or _interprets(words[0])):
-            return _Program(words[: at + 1], [*_as_flags(environment(pid, proc)), *words[at + 1 :]])
-    return None
+    if words and _is_server(words[0]):
+        count = 1
+    elif len(words) > 1 and _is_server(words[1]) and _interprets(words[0]):
+        count = 2
+    else:
+        return None
+    return _Program(words[:count], [*_as_flags(environment(pid, proc)), *words[count:]])
+
+
+def _is_server(word: str) -> bool:
+    return os.path.basename(word).startswith(PROGRAM)
 
 
 def _as_flags(variables: dict[str, str]) -> list[str]:
-    """Return the flags that variables stand for.
+    """List the flags that variables stand for."""
+    # Before those that are typed, which win over them as whatever comes last does.
+    given = [(flag, variables[name]) for name, flag in _VALUED.items() if variables.get(name)]
+    switches = [flag for name, flag in _SWITCHES.items() if _is_on(variables.get(name, ""))]
+    return [*(word for pair in given for word in pair), *switches]
 
-    What is typed wins over them, as whatever comes last does.
-    """
-    valued = [
-        word
-        for name, flag in _VALUED.items()
-        if variables.get(name)
-        for word in (flag, variables[name])
-    ]
-    return [
-        *valued,
-        *(flag for name, flag in _SWITCHES.items() if variables.get(name, "").lower() in _ON),
-    ]
+
+def _is_on(value: str) -> bool:
+    return value.lower() in _ON
 
 
 def _interprets(word: str) -> bool:
@@ -148,22 +168,17 @@ def _interprets(word: str) -> bool:
 def _port(
     pid: int, program: _Program, open_sockets: dict[int, tuple[int, int]], proc: str
 ) -> int | None:
-    """Return the port that a process listens on.
-
-    Of another user's process, whose sockets are hidden, the one it was told.
-    """
+    """Find the port that a process listens on."""
     try:
         links = set(procfs.descriptors(pid, proc))
     except FileNotFoundError:
         return None
     except OSError:
+        # Another user's sockets are hidden: it is the one that it was told, if that user has it.
         told = _told_port(program.flags)
-        user = procfs.owner(pid, proc)
-        return told if (told, user) in open_sockets.values() else None
-    ports = sorted(
-        port for inode, (port, _) in open_sockets.items() if f"socket:[{inode}]" in links
-    )
-    return ports[0] if ports else None
+        return told if (told, procfs.owner(pid, proc)) in open_sockets.values() else None
+    found = (port for inode, (port, _) in open_sockets.items() if f"socket:[{inode}]" in links)
+    return min(found, default=None)
 
 
 def _told_port(flags: list[str]) -> int:
@@ -172,57 +187,60 @@ def _told_port(flags: list[str]) -> int:
 
 
 def _told(flags: list[str], name: str) -> str:
-    """Return the last value of a flag, "" without one."""
+    """Find the last value of a flag, "" without one."""
     words = [part for word in flags for part in word.split("=", 1)]
-    return next(
-        (value for flag, value in reversed(list(zip(words, words[1:]))) if flag == name), ""
-    )
+    values = [value for flag, value in zip(words, words[1:]) if flag == name]
+    return values[-1] if values else ""
 
 
 def _socket(flags: list[str], directory: str) -> str:
-    """Return the Unix socket that a server listens on: for llama-server, any host that ends in .sock is one."""
+    """Find the Unix socket that a server listens on, "" for none."""
+    # To llama-server, any host that ends in .sock is one.
     host = _told(flags, "--host")
     return os.path.join(directory, host) if host.endswith(".sock") else ""
 
 
 def _without_secrets(flags: Iterable[str]) -> list[str]:
-    """Return the flags without what must not leave this host."""
+    """Hide in flags what must not leave this host."""
     kept: list[str] = []
     for word in flags:
-        name, equals, _ = word.partition("=")
         follows = bool(kept) and kept[-1] in _SECRETS
-        kept.append(
-            _HIDDEN if follows else f"{name}={_HIDDEN}" if equals and name in _SECRETS else word
-        )
+        kept.append(_HIDDEN if follows else _without_secret(word))
     return kept
 
 
+def _without_secret(word: str) -> str:
+    name, equals, _ = word.partition("=")
+    return f"{name}={_HIDDEN}" if equals and name in _SECRETS else word
+
+
 def _mapped(pid: int, proc: str) -> list[str]:
-    """Return the GGUF files that a process has in memory, largest first."""
-    content = b""
+    """List the GGUF files that a process has in memory, largest first."""
     try:
         with open(f"{proc}/{pid}/maps", "rb") as file:
             content = file.read(MAPS_LIMIT)
     except OSError:
         return []
     paths = {path.decode("utf-8", "replace") for path in _MAPPED.findall(content)}
-    return sorted(
-        paths, key=lambda path: (-max(_size(path), _size(procfs.root(pid, proc) + path)), path)
-    )
+    root = procfs.root(pid, proc)
+    # In a container, the file is only to be seen below the process's own root.
+    sizes = {path: max(_size(path), _size(root + path)) for path in paths}
+    return sorted(paths, key=lambda path: (-sizes[path], path))
 
 
 def _variables(pid: int, proc: str) -> list[str]:
-    """Return the names of the other variables that stand for flags, and of that for its keys.
+    """List the other variables that stand for flags, and that for its keys, by their names.
 
     Their values stay here.
     """
-    told = {*_VALUED, *_SWITCHES}
-    names = (name for name, value in environment(pid, proc).items() if value or name != KEY)
-    return sorted(
-        name
-        for name in names
-        if (name.startswith("LLAMA_ARG_") and name not in told) or name == KEY
-    )
+    given = environment(pid, proc)
+    return sorted(name for name, value in given.items() if _is_setting(name, value))
+
+
+def _is_setting(name: str, value: str) -> bool:
+    if name == KEY:
+        return value != ""
+    return name.startswith("LLAMA_ARG_") and name not in _VALUED and name not in _SWITCHES
 
 
 def _size(path: str) -> int:
@@ -233,15 +251,12 @@ def _size(path: str) -> int:
 
 
 def _file(word: str, directory: str) -> str:
-    """Return the program that a word names as a path, "" for a name that was found on some PATH."""
-    return (
-        os.path.normpath(os.path.join(directory, word))
-        if os.sep in word and (directory or word.startswith(os.sep))
-        else ""
-    )
+    """Find the program that a word names as a path, "" for a name that was found on some PATH."""
+    is_path = os.sep in word and (directory or word.startswith(os.sep))
+    return os.path.normpath(os.path.join(directory, word)) if is_path else ""
 
 
 def _on_path(program: str) -> str:
-    """Return the name on the PATH that leads to a program, or the program itself."""
+    """Find the name on the PATH that leads to a program, or the program itself."""
     known = shutil.which(PROGRAM)
     return known if known and os.path.realpath(known) == program else program

@@ -1,4 +1,7 @@
-"""Which systemd service or which supervisor starts a process, and starts it again, by its control group and its parents."""
+"""Which systemd service or supervisor starts a process, and starts it again.
+
+Its control group and its parents tell.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,19 @@ _FOR_OTHERS = re.compile(
 it."""
 
 _SUPERVISORS = {
-    "PM2", "circusd", "dinit", "god", "llama-swap", "monit", "runsv", "s6-supervise", "supervise",
-    "supervise-daemon", "supervisord",
-}  # fmt: skip
+    "PM2",
+    "circusd",
+    "dinit",
+    "god",
+    "llama-swap",
+    "monit",
+    "runsv",
+    "s6-supervise",
+    "supervise",
+    "supervise-daemon",
+    "supervisord",
+}
+_INTERPRETERS = ("python", "node", "ruby", "perl")
 _SHELLS = {"bash", "dash", "env", "sh", "sudo", "tini", "zsh"}
 """Programs that only wait for the one that they have started."""
 
@@ -28,77 +41,68 @@ _CLIMBS = 8
 
 
 def service(pid: int, proc: str = "/proc") -> dict[str, str] | None:
-    """Return name and scope (system or user) of the service that a process is, None when it was started by hand.
+    """Find name and scope (system or user) of the service that a process is.
 
-    What has a terminal was typed there, even where the terminal itself is a service; what cron or a
-    login started is not the service that these are; and what a supervisor started is that one's.
+    None when it was started by hand, by cron or a login, or by a supervisor.
     """
     fields = procfs.read(f"{proc}/{pid}/stat").rpartition(b")")[2].split()
+    # What has a terminal was typed there, even where the terminal itself is a service.
     if len(fields) <= _TERMINAL or fields[_TERMINAL] != b"0":
         return None
     path = group(pid, proc)
     found = of_path(path)
-    return (
-        found
-        if found and path.endswith(f"/{found['name']}") and not supervisor(pid, proc)
-        else None
-    )
+    if not found or not path.endswith(f"/{found['name']}"):
+        return None
+    return None if supervisor(pid, proc) else found
 
 
 def of_path(path: str) -> dict[str, str] | None:
-    """Return the innermost service whose control group a path leads through, None without one."""
-    names = [
-        name
-        for name in path.split("/")
-        if name.endswith(".service") and not _FOR_OTHERS.fullmatch(name)
-    ]
-    return (
-        {"name": names[-1], "scope": "user" if _OF_USER.search(path) else "system"}
-        if names
-        else None
-    )
+    """Find the innermost service whose control group a path leads through, None without one."""
+    services = [name for name in path.split("/") if name.endswith(".service")]
+    names = [name for name in services if not _FOR_OTHERS.fullmatch(name)]
+    if not names:
+        return None
+    return {"name": names[-1], "scope": "user" if _OF_USER.search(path) else "system"}
 
 
 def group(pid: int | str, proc: str = "/proc") -> str:
-    """Return the control group of a process where systemd keeps it, "" or "/" where nobody does."""
-    lines = procfs.read(f"{proc}/{pid}/cgroup", 65536).decode("utf-8", "replace").splitlines()
-    told = [line.partition(":")[2].partition(":") for line in lines]
-    return max(
-        (path for controllers, _, path in told if controllers in {"", "name=systemd"}),
-        key=len,
-        default="",
-    )
+    """Find the control group of a process where systemd keeps it, "" or "/" without systemd."""
+    text = procfs.read(f"{proc}/{pid}/cgroup", 65536).decode("utf-8", "replace")
+    told = [line.partition(":")[2].partition(":") for line in text.splitlines()]
+    # Version 2 has no name for its only hierarchy; where both are mounted, one may be just "/".
+    paths = [path for controllers, _, path in told if controllers in {"", "name=systemd"}]
+    return max(paths, key=len, default="")
 
 
 def user(path: str) -> str:
-    """Return whose manager keeps a control group, "" for that of the system."""
+    """Find whose manager keeps a control group, "" for that of the system."""
     found = _OF_USER.search(path)
+    if found is None:
+        return ""
     try:
-        return pwd.getpwuid(int(found[1])).pw_name if found else ""
+        return pwd.getpwuid(int(found[1])).pw_name
     except KeyError:
-        return found[1] if found else ""
+        return found[1]
 
 
 def supervisor(pid: int, proc: str = "/proc") -> str:
-    """Return the supervisor that started a process, as `NAME (pid N)`; "" where none did."""
+    """Find the supervisor that started a process, as `NAME (pid N)`; "" where none did."""
     for _ in range(_CLIMBS):
         one = procfs.parse_stat(pid, procfs.read(f"{proc}/{pid}/stat"))
         pid = one.parent if one else 0
         names = _names(pid, proc) if pid > 1 else set()
-        known = sorted(names & _SUPERVISORS)
+        known = names & _SUPERVISORS
         if known:
-            return f"{known[0]} (pid {pid})"
+            return f"{min(known)} (pid {pid})"
         if not names & _SHELLS:
             return ""
     return ""
 
 
 def _names(pid: int, proc: str) -> set[str]:
-    """Return what a program may be called: by its words, and, of a script, by its first argument."""
+    """Find what a program may be called: by its words, and, of a script, by its first argument."""
     words = procfs.argv(pid, proc)[:2]
-    interpreted = words and os.path.basename(words[0]).startswith(
-        ("python", "node", "ruby", "perl")
-    )
-    return {
-        os.path.basename(word.partition(" ")[0]) for word in (words if interpreted else words[:1])
-    }
+    if not words or not os.path.basename(words[0]).startswith(_INTERPRETERS):
+        words = words[:1]
+    # Some write a title in place of their words: `PM2 v5.3.0: God Daemon`.
+    return {os.path.basename(word.partition(" ")[0]) for word in words}

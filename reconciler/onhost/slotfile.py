@@ -25,30 +25,35 @@ _WRAPPED = (-1, 1)
 
 
 def tokens(file: BinaryIO, count: int) -> tuple[list[int] | None, str]:
-    """Return the `count` tokens that the engine told of at the save, or None and in words how the file begins.
+    """Read the `count` tokens that the engine told of at the save.
 
-    Raises HostProblem where the layout is known, and the file holds another number of them.
+    None where they cannot be read, with words on how the file begins. Raise HostProblem where the
+    layout is known, and the file holds another number of them.
     """
     file.seek(0)
     head = _words(file.read(_BEFORE_WRAPPED * _WORD))
     if len(head) < _BEFORE or head[0] != _MAGIC:
         return None, "it does not begin like a slot file of llama.cpp"
-    wrapped = head[3:5] == _WRAPPED and head[2] >= head[-1] + len(_WRAPPED) + 1
-    found, start = (head[-1], _BEFORE_WRAPPED) if wrapped else (head[2], _BEFORE)
+    version, is_wrapped = head[1], _is_wrapped(head)
+    found, start = (head[-1], _BEFORE_WRAPPED) if is_wrapped else (head[2], _BEFORE)
     held = _held(file, start, found)
-    if found != count and held is not None and (wrapped or head[1] == _PLAIN):
-        raise HostProblem(f"it holds {found} tokens, and its description says {count}")
     if found != count:
-        return None, f"it is of version {head[1]}, whose layout is not known"
-    return held, (
-        ""
-        if held is not None
-        else f"it is of version {head[1]}, and what stands in place of its tokens is none"
-    )
+        # A version alone proves no layout; tokens where the layout has them do.
+        if held is not None and (is_wrapped or version == _PLAIN):
+            raise HostProblem(f"it holds {found} tokens, and its description says {count}")
+        return None, f"it is of version {version}, whose layout is not known"
+    if held is None:
+        return None, f"it is of version {version}, and what stands in place of its tokens is none"
+    return held, ""
+
+
+def _is_wrapped(head: tuple[int, ...]) -> bool:
+    """Whether a record of its own holds the tokens: with its marks, and long enough for them."""
+    return head[3:5] == _WRAPPED and head[2] >= head[-1] + len(_WRAPPED) + 1
 
 
 def _held(file: BinaryIO, start: int, count: int) -> list[int] | None:
-    """Return so many tokens from a word on, None where there are none."""
+    """Read so many tokens from a word on, None where there are none."""
     if not 0 <= count <= TOKENS_LIMIT:
         return None
     file.seek(start * _WORD)
@@ -57,5 +62,6 @@ def _held(file: BinaryIO, start: int, count: int) -> list[int] | None:
 
 
 def _words(content: bytes) -> tuple[int, ...]:
-    """Return bytes as the whole words that they hold."""
-    return struct.unpack(f"<{len(content) // _WORD}i", content[: len(content) // _WORD * _WORD])
+    """Split bytes into the whole words that they hold."""
+    count = len(content) // _WORD
+    return struct.unpack_from(f"<{count}i", content)

@@ -1,12 +1,11 @@
-"""Which sockets listen on a TCP port: asked of the kernel, or read from its tables where it does not answer.
+"""Which sockets listen on a TCP port.
 
-The question (sock_diag(7)) looks at listening sockets alone; /proc/net/tcp6 walks every bucket of
-the table of connections.
+The kernel is asked (sock_diag(7)), which looks at listening sockets alone. Where it does not
+answer, its tables are read: /proc/net/tcp6 walks every bucket of the table of connections.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,7 +36,7 @@ class Socket(NamedTuple):
 
 
 def listening(port: int) -> list[Socket]:
-    """Return the sockets that listen on `port` on any address, IPv4 or IPv6."""
+    """Find the sockets that listen on `port` on any address, IPv4 or IPv6."""
     try:
         return [found for family in _FAMILIES for found in _asked(family, port)]
     except OSError:
@@ -51,19 +50,25 @@ def _asked(family: int, port: int) -> list[Socket]:
         kernel.settimeout(SECONDS)
         question = _ASKED.pack(family, socket.IPPROTO_TCP, 0, 1 << _LISTEN, port.to_bytes(2, "big"))
         kernel.send(_HEADER.pack(_HEADER.size + len(question), _BY_FAMILY, _DUMP, 1, 0) + question)
-        found: list[Socket] = []
-        while True:
-            for kind, body in _messages(kernel.recv(65536)):
-                if kind == _DONE:
-                    return found
-                if kind == _ERROR:
-                    raise OSError(
-                        -struct.unpack_from("=i", body)[0],
-                        "the kernel does not tell which sockets listen",
-                    )
-                listens, user, inode = _FOUND.unpack_from(body)
-                if socket.ntohs(listens) == port:
-                    found.append(Socket(inode, user))
+        told = (_told(body) for body in _answers(kernel))
+        return [found for listens, found in told if listens == port]
+
+
+def _answers(kernel: socket.socket) -> Iterator[bytes]:
+    """Yield the body of each answer to the end of all; raise OSError for an error."""
+    while True:
+        for kind, body in _messages(kernel.recv(65536)):
+            if kind == _DONE:
+                return
+            if kind == _ERROR:
+                number = -struct.unpack_from("=i", body)[0]
+                raise OSError(number, "the kernel does not tell which sockets listen")
+            yield body
+
+
+def _told(body: bytes) -> tuple[int, Socket]:
+    listens, user, inode = _FOUND.unpack_from(body)
+    return socket.ntohs(listens), Socket(inode, user)
 
 
 def _messages(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -71,6 +76,7 @@ def _messages(content: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at + _HEADER.size <= len(content):
         length, kind, *_ = _HEADER.unpack_from(content, at)
+        # A message that is shorter than its own head would be met again for ever.
         if length < _HEADER.size:
             return
         yield kind, content[at + _HEADER.size : at + length]
@@ -78,7 +84,7 @@ def _messages(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def among(rows: Iterable[bytes], port: int) -> list[Socket]:
-    """Return the sockets that listen on `port` among rows of /proc/net/tcp."""
+    """Find the sockets that listen on `port` among rows of /proc/net/tcp."""
     return [found for listens, found in ports(rows) if listens == port]
 
 
@@ -87,17 +93,15 @@ def ports(rows: Iterable[bytes]) -> Iterator[tuple[int, Socket]]:
     for row in rows:
         fields = row.split()
         if len(fields) > _INODE and fields[_STATE] == _LISTEN_CODE:
-            yield (
-                int(fields[1].rpartition(b":")[2], 16),
-                Socket(int(fields[_INODE]), int(fields[_USER])),
-            )
+            port = int(fields[1].rpartition(b":")[2], 16)
+            yield port, Socket(int(fields[_INODE]), int(fields[_USER]))
 
 
 def rows(path: str) -> list[bytes]:
-    """Return the rows of a socket table."""
-    with (
-        contextlib.suppress(FileNotFoundError),
-        open(path, "rb") as file,
-    ):  # IPv6 may be switched off
-        return file.read(TABLE_LIMIT).splitlines()[1:]
-    return []
+    """Read the rows of a socket table."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(TABLE_LIMIT).splitlines()[1:]
+    except FileNotFoundError:
+        # IPv6 may be switched off.
+        return []

@@ -1,7 +1,7 @@
-"""Services of systemd that exist already: seen, started and ended through systemctl, told apart by their invocation.
+"""Systemd services that exist already: seen, started and ended through systemctl.
 
-Their command line, their restarts and their way to end are their own; what runs is all that is in
-their control group.
+They are told apart by their invocation. Their command line, their restarts and their way to end are
+their own; what runs is all that is in their control group.
 """
 
 from __future__ import annotations
@@ -15,23 +15,33 @@ from reconciler.onhost import ports, process, procfs, properties, results
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from reconciler.onhost.properties import State
 
 SECONDS = 10.0
 START_SECONDS = 50.0
-"""How long a start may show no main process: less than whoever asks waits, who would else say only
-that nobody answered."""
+"""How long a start may show no main process: less than its caller waits, which would otherwise say
+only that nothing answered."""
 
 PAUSE = 0.02
 LINE_LIMIT = 4096
 
 _PROPERTIES = (
-    "LoadState", "ActiveState", "SubState", "Job", "MainPID", "InvocationID", "NRestarts",
-    "ControlGroup", "ExecStart", "FragmentPath", "DropInPaths", "EnvironmentFiles", "Environment",
-    "NeedDaemonReload", *results.PROPERTIES,
-)  # fmt: skip
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "Job",
+    "MainPID",
+    "InvocationID",
+    "NRestarts",
+    "ControlGroup",
+    "ExecStart",
+    "FragmentPath",
+    "DropInPaths",
+    "EnvironmentFiles",
+    "Environment",
+    "NeedDaemonReload",
+    *results.PROPERTIES,
+)
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 _BETWEEN_TRIES = ("auto-restart", "auto-restart-queued")
 _OVER = ("inactive", "failed")
@@ -52,14 +62,17 @@ def services(request: dict[str, Any], _: str) -> dict[str, Any]:
     answers = []
     for scope in ("system", "user"):
         names = [one["name"] for one in request["services"] if one["scope"] == scope]
-        for name, state in zip(names, _states(names, scope)):
-            unit = _unit(state)
-            if unit is not None and state["SubState"] in (*_BETWEEN_TRIES, "failed"):
-                unit["ended"] = results.ending(state, _controls(name, scope))
-            answers.append(
-                {"name": name, "scope": scope, "binary": _binary(name, scope, state), "unit": unit}
-            )
+        states = _states(names, scope)
+        answers += [_service(name, scope, state) for name, state in zip(names, states)]
     return {"services": answers}
+
+
+def _service(name: str, scope: str, state: State) -> dict[str, Any]:
+    unit = _unit(state)
+    # Only of one that failed: it costs a question for each program beside it.
+    if unit is not None and state["SubState"] in (*_BETWEEN_TRIES, "failed"):
+        unit["ended"] = results.ending(state, _controls(name, scope))
+    return {"name": name, "scope": scope, "binary": _binary(name, scope, state), "unit": unit}
 
 
 def start(request: dict[str, Any], _: str) -> dict[str, Any]:
@@ -68,6 +81,7 @@ def start(request: dict[str, Any], _: str) -> dict[str, Any]:
     problem = _binary(name, scope, _state(name, scope))["problem"]
     if problem:
         raise HostProblem(problem)
+    # A service that failed too often before would be refused at its limit (StartLimitBurst=).
     _systemctl(scope, "reset-failed", name, may_fail=True)
     _systemctl(scope, "start", "--no-block", name)
     deadline = time.monotonic() + START_SECONDS
@@ -77,181 +91,193 @@ def start(request: dict[str, Any], _: str) -> dict[str, Any]:
         if one is not None:
             ports.expect(one["pid"])
             return {"identity": one, "at": time.time()}
-        ended = state["ActiveState"] in _OVER and not _waiting(state)
-        if ended or state["SubState"] in _BETWEEN_TRIES:
-            why = results.ending(state, _controls(name, scope), " before it served")
-            raise HostProblem(f"{name} did not start: {why}; {_status(name, scope)} says more")
+        _refuse_failed(name, scope, state)
         if time.monotonic() >= deadline:
             waits = _WAITS.get(state["SubState"], f"it is {state['SubState']}")
             raise HostProblem(f"{name} is waited for: {waits}, after {START_SECONDS:g} s")
         time.sleep(PAUSE)
 
 
+def _refuse_failed(name: str, scope: str, state: State) -> None:
+    """Raise HostProblem for a start that is over, with how it ended."""
+    # One that waits for other units is inactive too, and has a job.
+    is_over = state["ActiveState"] in _OVER and not _is_waiting(state)
+    if is_over or state["SubState"] in _BETWEEN_TRIES:
+        why = results.ending(state, _controls(name, scope), " before it served")
+        raise HostProblem(f"{name} did not start: {why}; {_status(name, scope)} says more")
+
+
 def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """End a service and all that is in its control group, if it still is the invocation that is meant."""
+    """End a service and all that is in its control group, if it still is the invocation meant."""
     name, scope, began = request["name"], request["scope"], time.monotonic()
-    rungs: list[str] = []
     state = _state(name, scope)
-    if state["InvocationID"] == request["identity"]["invocation"] and not _gone(state):
-        rungs.append("term")
-        _systemctl(scope, "stop", "--no-block", name)
-        if not _until(lambda: _gone(_state(name, scope)), float(request["grace"])):
-            rungs.append("kill")
-            _systemctl(scope, "kill", "--kill-whom=all", "--signal=KILL", name, may_fail=True)
-            if not _until(lambda: _gone(_state(name, scope)), float(request["kill"])):
-                raise HostProblem(
-                    f"{name} is still there {request['kill']:g} s after SIGKILL;"
-                    f" {_status(name, scope)} says more"
-                )
+    is_meant = state["InvocationID"] == request["identity"]["invocation"] and not _is_gone(state)
+    rungs = _ended(name, scope, request) if is_meant else []
     return {"gone": True, "rungs": rungs, "exit_code": None, "seconds": time.monotonic() - began}
 
 
-def log(request: dict[str, Any], _: str) -> dict[str, Any]:
-    """Answer the last lines that the newest invocation of a service wrote to the journal, and the cursor they `end` at.
-
-    Where that ended without a word, those of the one before; after an earlier end, the first lines
-    since, of any.
-    """
-    name, scope, lines, end = (
-        request["name"],
-        request["scope"],
-        int(request["lines"]),
-        request.get("after", ""),
+def _ended(name: str, scope: str, request: dict[str, Any]) -> list[str]:
+    """Stop a service, kill it when it does not obey in time, and tell which of both it took."""
+    # Without a wait of systemctl's own: it would go on until the unit's TimeoutStopSec=.
+    _systemctl(scope, "stop", "--no-block", name)
+    if _is_gone_within(float(request["grace"]), name, scope):
+        return ["term"]
+    _systemctl(scope, "kill", "--kill-whom=all", "--signal=KILL", name, may_fail=True)
+    if _is_gone_within(float(request["kill"]), name, scope):
+        return ["term", "kill"]
+    raise HostProblem(
+        f"{name} is still there {request['kill']:g} s after SIGKILL; {_status(name, scope)} says"
+        " more"
     )
+
+
+def _is_gone_within(seconds: float, name: str, scope: str) -> bool:
+    deadline = time.monotonic() + seconds
+    while not _is_gone(_state(name, scope)):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+def log(request: dict[str, Any], _: str) -> dict[str, Any]:
+    """Answer the last lines that a service wrote to the journal, and the cursor they `end` at.
+
+    They are those of its newest invocation; where that ended without a word, of the one before.
+    After an earlier end, the first lines since, of any.
+    """
+    name, scope, lines = request["name"], request["scope"], int(request["lines"])
+    end = request.get("after", "")
     if end:
-        return _journal(scope, lines, [f"--after-cursor={end}", *_of(name, scope)]) or {
-            "lines": [],
-            "end": end,
-        }
+        since = _journal(scope, lines, [f"--after-cursor={end}", *_of(name, scope)])
+        return since or {"lines": [], "end": end}
     state = _state(name, scope)
     if not state["InvocationID"]:
         return {"lines": [], "end": ""}
-    which = [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}"]
-    if state["ActiveState"] in _OVER or state["SubState"] in _BETWEEN_TRIES:
-        # What just ended may have written what journald has not read yet; not every account may ask
-        # it to.
-        _run(["journalctl", "--quiet", "--sync"], "system", may_fail=True)
-        which = which if _journal(scope, 1, which) else _of(name, scope)
-    return _journal(scope, lines, which) or {"lines": [], "end": ""}
+    return _journal(scope, lines, _which(name, scope, state)) or {"lines": [], "end": ""}
+
+
+def _which(name: str, scope: str, state: State) -> list[str]:
+    """Choose for journalctl whose lines to show."""
+    newest = [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}"]
+    if state["ActiveState"] not in _OVER and state["SubState"] not in _BETWEEN_TRIES:
+        return newest
+    # What just ended may have written what journald has not read yet; not every account may ask it
+    # to.
+    _run(["journalctl", "--quiet", "--sync"], "system", may_fail=True)
+    return newest if _journal(scope, 1, newest) else _of(name, scope)
 
 
 def _journal(scope: str, lines: int, which: list[str]) -> dict[str, Any] | None:
-    """Return the last lines of the journal that fit, None when none does."""
-    argv = [
-        "journalctl",
-        "--quiet",
-        "--no-pager",
-        "--output=cat",
-        "--show-cursor",
-        f"--lines={lines}",
-        *which,
-    ]
-    *written, cursor = _run(argv, scope).splitlines() or [""]
-    return (
-        {
-            "lines": [line[:LINE_LIMIT] for line in written[-lines:]],
-            "end": cursor.partition(_CURSOR)[2],
-        }
-        if written
-        else None
-    )
+    """Read the last lines of the journal that fit, None when none does."""
+    plain = ["--quiet", "--no-pager", "--output=cat", "--show-cursor"]
+    said = _run(["journalctl", *plain, f"--lines={lines}", *which], scope)
+    *written, cursor = said.splitlines() or [""]
+    if not written:
+        return None
+    shown = [line[:LINE_LIMIT] for line in written[-lines:]]
+    return {"lines": shown, "end": cursor.partition(_CURSOR)[2]}
 
 
 def _of(name: str, scope: str) -> list[str]:
-    """Return what tells journalctl a service, whichever of its invocations wrote."""
-    return (
-        [f"_SYSTEMD_USER_UNIT={name}", f"_UID={os.getuid()}"]
-        if scope == "user"
-        else [f"_SYSTEMD_UNIT={name}"]
-    )
+    """Name a service to journalctl, whichever of its invocations wrote."""
+    if scope == "user":
+        return [f"_SYSTEMD_USER_UNIT={name}", f"_UID={os.getuid()}"]
+    return [f"_SYSTEMD_UNIT={name}"]
 
 
 def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
-    """Return the program of a service, as new as its newest file, and in words why it cannot be started."""
-    path = properties.program(state)
-    answer = {
-        "path": path or name, "problem": "", "size": 0, "modified_ns": _modified_ns(state),
+    """Describe a service's program, as new as its newest file, and why it cannot be started."""
+    path, modified_ns = properties.program(state), _modified_ns(state)
+    problem, size = _barred(name, scope, state), 0
+    if path and not problem:
+        try:
+            status = os.stat(path)
+            size, modified_ns = status.st_size, max(status.st_mtime_ns, modified_ns)
+        except FileNotFoundError:
+            problem = f"there is no program {path}, which {name} runs"
+        except OSError:
+            # Another user's place: systemd may look there, and says at the start what is wrong.
+            pass
+    return {
+        "path": path or name,
+        "problem": problem,
+        "size": size,
+        "modified_ns": modified_ns,
         "key": properties.key_source(state),
-    }  # fmt: skip
-    reload = "systemctl --user daemon-reload" if scope == "user" else "systemctl daemon-reload"
+    }
+
+
+def _barred(name: str, scope: str, state: State) -> str:
+    """Tell in words why systemd would not start a service, "" when it would try."""
     if state["LoadState"] == "not-found":
-        answer["problem"] = (
+        return (
             f"there is no service {name} in the {scope}'s systemd; write it, or name another with"
             " unit:"
         )
-    elif state["LoadState"] != "loaded":
-        answer["problem"] = f"{name} is {state['LoadState']}; {_status(name, scope)} says why"
-    elif state["NeedDaemonReload"] == "yes":
-        answer["problem"] = (
-            f"the file of {name} changed and systemd has not read it yet; run `{reload}`"
-        )
-    elif not path:
-        answer["problem"] = f"{name} has no ExecStart=: it runs nothing"
-    else:
-        try:
-            status = os.stat(path)
-            answer.update(
-                size=status.st_size, modified_ns=max(status.st_mtime_ns, _modified_ns(state))
-            )
-        except FileNotFoundError:
-            answer["problem"] = f"there is no program {path}, which {name} runs"
-        except OSError:
-            # another user's place: systemd may look there, and says at the start what is wrong
-            pass
-    return answer
+    if state["LoadState"] != "loaded":
+        return f"{name} is {state['LoadState']}; {_status(name, scope)} says why"
+    # It would start what the file said before.
+    if state["NeedDaemonReload"] == "yes":
+        reload = "systemctl --user daemon-reload" if scope == "user" else "systemctl daemon-reload"
+        return f"the file of {name} changed and systemd has not read it yet; run `{reload}`"
+    return "" if properties.program(state) else f"{name} has no ExecStart=: it runs nothing"
 
 
 def _unit(state: State) -> dict[str, Any] | None:
-    """Return what runs of a service, None when nothing does and systemd does not mean to start it again."""
-    if _gone(state):
+    """Describe what runs of a service; None when nothing does and systemd will not start it."""
+    if _is_gone(state):
         return None
-    main, wall = _main(state), time.time()
+    main = _main(state)
     one = procfs.process(main["pid"]) if main else None
-    uptime = time.clock_gettime(time.CLOCK_BOOTTIME) - one.start / procfs.ticks() if one else 0.0
-    nobody = {
-        "pid": 0,
-        "start": 0,
-        "inode": 0,
-        "boot_id": procfs.boot_id(),
-        "invocation": state["InvocationID"],
-    }
     starts = state["ActiveState"] == "activating" and state["SubState"] not in _BETWEEN_TRIES
     return {
-        "identity": main or nobody,
+        "identity": main or _no_process(state),
         "members": sorted(_members(state)),
-        "uptime": max(0.0, uptime),
-        "started_at": wall - uptime + 1 / procfs.ticks() if one else None,
         "leader": main is not None or starts,
         "restarts": int(state["NRestarts"] or 0),
         "argv": procfs.argv(main["pid"]) if main else [],
-        # Files under /run are written anew at every reload, so their age says nothing.
-        "outdated": (
-            one is not None and _modified_ns(state) / 1e9 > wall - uptime + 1 / procfs.ticks()
-        ),
+        **_times(one, state),
     }
 
 
+def _no_process(state: State) -> dict[str, Any]:
+    """Make the identity of a service that has no main process at this moment."""
+    none = {"pid": 0, "start": 0, "inode": 0, "boot_id": procfs.boot_id()}
+    return {**none, "invocation": state["InvocationID"]}
+
+
+def _times(one: procfs.Process | None, state: State) -> dict[str, Any]:
+    """Tell since when the main process runs, and whether its service was written to since."""
+    if one is None:
+        return {"uptime": 0.0, "started_at": None, "outdated": False}
+    tick = 1 / procfs.ticks()
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME) - one.start / procfs.ticks()
+    # The end of its first tick: what was written just before the start must not seem newer.
+    started_at = time.time() - uptime + tick
+    outdated = _modified_ns(state) / 1e9 > started_at
+    return {"uptime": max(0.0, uptime), "started_at": started_at, "outdated": outdated}
+
+
 def _main(state: State) -> dict[str, Any] | None:
-    """Return the identity of a service's main process, None when it has none."""
+    """Identify a service's main process, None when it has none."""
     pid = int(state["MainPID"] or 0)
     one = process.identity(pid) if pid > 1 else None
     return {**one, "invocation": state["InvocationID"]} if one else None
 
 
-def _gone(state: State) -> bool:
-    """Return whether nothing of a service runs and systemd will not start it again by itself."""
-    return state["ActiveState"] in (*_OVER, "") and not _waiting(state) and not _members(state)
+def _is_gone(state: State) -> bool:
+    """Whether nothing of a service runs and systemd will not start it again by itself."""
+    return state["ActiveState"] in (*_OVER, "") and not _is_waiting(state) and not _members(state)
 
 
-def _waiting(state: State) -> bool:
+def _is_waiting(state: State) -> bool:
     return state["Job"] not in {"", "0"}
 
 
 def _controls(name: str, scope: str) -> dict[str, str]:
-    """Return what systemd shows of the programs beside a service's own.
-
-    Each is asked alone: their words may hold any text.
-    """
+    """Read what systemd shows of the programs beside a service's own."""
+    # Each is asked about alone: their words may hold any text, also what looks like a property.
     return {
         control: _systemctl(scope, "show", f"--property={control}", name, may_fail=True)
         for control in results.CONTROLS
@@ -259,32 +285,27 @@ def _controls(name: str, scope: str) -> dict[str, str]:
 
 
 def _members(state: State) -> set[int]:
-    """Return the processes in the control group of a service."""
+    """List the processes in the control group of a service, and in those below it."""
     group = state["ControlGroup"]
-    root = next(
-        (root for root in _GROUPS if group not in {"", "/"} and os.path.isdir(root + group)), None
-    )
-    if root is None:
+    # Without a group of its own it would be all that runs.
+    if group in {"", "/"}:
         return set()
-    files = [os.path.join(folder, "cgroup.procs") for folder, _, _ in os.walk(root + group)]
-    return {int(pid) for file in files for pid in procfs.read(file, 65536).split() if int(pid) > 1}
+    root = next((root for root in _GROUPS if os.path.isdir(root + group)), None)
+    folders = [folder for folder, _, _ in os.walk(root + group)] if root else []
+    return {pid for folder in folders for pid in _processes(folder)}
+
+
+def _processes(folder: str) -> set[int]:
+    listed = procfs.read(os.path.join(folder, "cgroup.procs"), 65536).split()
+    return {int(pid) for pid in listed if int(pid) > 1}
 
 
 def _modified_ns(state: State) -> int:
-    """Return when a file of a service that a person writes was last changed."""
-    written = (
-        file for file in properties.written_by_hand(state) if not file.startswith(_GENERATED)
-    )
+    """Find when a file of a service that a person writes was last changed."""
+    files = properties.written_by_hand(state)
+    # Those under /run are generated again at every reload, so their age says nothing.
+    written = [file for file in files if not file.startswith(_GENERATED)]
     return max((os.stat(file).st_mtime_ns for file in written), default=0)
-
-
-def _until(true: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(PAUSE)
-    return True
 
 
 def _state(name: str, scope: str) -> State:
@@ -292,40 +313,29 @@ def _state(name: str, scope: str) -> State:
 
 
 def _states(names: list[str], scope: str) -> list[State]:
-    """Return the properties of services, in one question."""
+    """Read the properties of services, in one question."""
     if not names:
         return []
     text = _systemctl(scope, "show", f"--property={','.join(_PROPERTIES)}", *names)
     told = properties.states(text, _PROPERTIES)
-    if len(told) != len(names):
-        raise HostProblem(
-            f"systemd told of {len(told)} services where it was asked about {len(names)}"
-        )
-    return told
+    if len(told) == len(names):
+        return told
+    raise HostProblem(f"systemd told of {len(told)} services where it was asked about {len(names)}")
 
 
 def _systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> str:
-    argv = [
-        "systemctl",
-        f"--{scope}",
-        "--no-pager",
-        "--no-ask-password",
-        "--quiet",
-        verb,
-        *words[:-1],
-        "--",
-        words[-1],
-    ]
+    argv = ["systemctl", f"--{scope}", "--no-pager"]
     if verb == "show":
-        argv = ["systemctl", f"--{scope}", "--no-pager", "show", *words]
+        argv += ["show", *words]
+    else:
+        # Nothing answers a question for a password here.
+        *flags, name = words
+        argv += ["--no-ask-password", "--quiet", verb, *flags, "--", name]
     return _run(argv, scope, may_fail=may_fail)
 
 
 def _run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
     """Run a program of systemd's and return what it said; raise HostProblem with its own words."""
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
-    if scope == "user":
-        environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     try:
         # The words are ours, and the names were matched against a pattern.
         done = subprocess.run(  # noqa: S603
@@ -333,7 +343,7 @@ def _run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=SECONDS,
-            env=environment,
+            env=_environment(scope),
             check=False,
         )
     except FileNotFoundError:
@@ -346,6 +356,14 @@ def _run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
     if done.returncode and not may_fail and (said or argv[0] != "journalctl"):
         raise HostProblem(f"{argv[0]} refused: {said or f'it ended with {done.returncode}'}")
     return done.stdout.decode("utf-8", "replace")
+
+
+def _environment(scope: str) -> dict[str, str]:
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
+    if scope == "user":
+        # Where the user's systemd is asked: not every way to log in sets it.
+        environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    return environment
 
 
 def _status(name: str, scope: str) -> str:

@@ -1,7 +1,8 @@
-"""The end of a unit: TERM, wait, TERM, wait, then KILL until nobody of its group is left."""
+"""The end of a unit: TERM, wait, TERM, wait, then KILL until nothing of its group is left."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -21,8 +22,15 @@ def stop(request: dict[str, Any]) -> dict[str, Any]:
     """
     wanted, began = request["identity"], time.monotonic()
     pid = int(wanted["pid"])
+    # A request that was damaged must not end init, or this very program.
     if pid <= 1 or pid == os.getpid():
         raise HostProblem(f"process {pid} is not a unit and is never signalled")
+    rungs = _end(wanted, request)
+    code = process.exit_code(pid)
+    return {"gone": True, "rungs": rungs, "exit_code": code, "seconds": time.monotonic() - began}
+
+
+def _end(wanted: dict[str, Any], request: dict[str, Any]) -> list[str]:
     rungs: list[str] = []
     with process.holding(wanted) as leader:
         group = _group(wanted, leader is not None)
@@ -32,12 +40,7 @@ def stop(request: dict[str, Any]) -> dict[str, Any]:
             rungs.append("term")
             _signal_all(group, signal.SIGTERM, float(request["again"]))
         _kill(wanted, group, float(request["kill"]), rungs)
-    return {
-        "gone": True,
-        "rungs": rungs,
-        "exit_code": process.exit_code(pid),
-        "seconds": time.monotonic() - began,
-    }
+    return rungs
 
 
 def _ask(leader: int, request: dict[str, Any], rungs: list[str]) -> None:
@@ -54,7 +57,9 @@ def _kill(wanted: dict[str, Any], group: set[Process], seconds: float, rungs: li
     deadline = time.monotonic() + seconds
     seen = group
     while True:
+        # A child of ours that ended is a zombie, and stays in the list, until it is reaped.
         process.reap()
+        # Looked for again each time: a process may start others while it is being ended.
         seen |= _group(wanted, False, seen)
         left = {one for one in seen if _lives(one)}
         if not left:
@@ -67,51 +72,40 @@ def _kill(wanted: dict[str, Any], group: set[Process], seconds: float, rungs: li
 
 
 def _signal_all(group: set[Process], number: signal.Signals, seconds: float) -> None:
-    """Send a signal to each process that still is the one we saw, and wait until all are gone or time is up."""
+    """Signal each process that still is the one we saw; wait until all are gone or time is up."""
     deadline = time.monotonic() + seconds
-    descriptors = []
-    try:
-        for one in group:
-            descriptor = process.pidfd(one.pid)
+    with contextlib.ExitStack() as held:
+        for descriptor in [_signalled(one, number, held) for one in group]:
             if descriptor is not None:
-                descriptors.append(descriptor)
-                if _lives(one):
-                    process.send(descriptor, number)
-                else:
-                    os.close(descriptors.pop())
-        for descriptor in descriptors:
-            process.exited(descriptor, deadline - time.monotonic())
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+                process.exited(descriptor, deadline - time.monotonic())
+
+
+def _signalled(one: Process, number: signal.Signals, held: contextlib.ExitStack) -> int | None:
+    """Send a signal through a pidfd, open as long as `held`; None for another process."""
+    descriptor = process.pidfd(one.pid)
+    if descriptor is None:
+        return None
+    held.callback(os.close, descriptor)
+    # Compared after the open: the pid may have come to mean another process before.
+    if not _lives(one):
+        return None
+    process.send(descriptor, number)
+    return descriptor
 
 
 def _lives(one: Process) -> bool:
-    """Return whether this very process is still alive."""
+    """Whether this very process is still alive."""
     now = procfs.process(one.pid)
     return now is not None and now.alive and now.start == one.start
 
 
 def _group(wanted: dict[str, Any], leads: bool, seen: set[Process] | None = None) -> set[Process]:
-    """Return the living processes of an identity: by mark, by session, by descent from it and from `seen`."""
+    """Find the living processes of an identity: by mark, session and descent, also of `seen`."""
     if wanted["boot_id"] != procfs.boot_id():
         return set()
-    pid, processes = int(wanted["pid"]), procfs.living()
-    roots = {
-        one.pid
-        for one in seen or ()
-        if one.pid in processes and processes[one.pid].start == one.start
-    }
-    if leads:
-        roots.add(pid)
-    # A pid is not reused while a session is named after it, so with the leader gone the session is
-    # still the unit's.
-    if leads or pid not in processes:
-        roots |= {
-            one.pid
-            for one in processes.values()
-            if one.session == pid and one.start >= wanted["start"]
-        }
+    processes = procfs.living()
+    roots = _roots(wanted, leads, processes)
+    roots |= {one.pid for one in seen or () if _is_among(one, processes)}
     for group in units.groups(processes):
         if group.members & roots:
             roots |= group.members
@@ -119,11 +113,26 @@ def _group(wanted: dict[str, Any], leads: bool, seen: set[Process] | None = None
     return {processes[each] for each in roots if each > 1 and each != os.getpid()}
 
 
+def _roots(wanted: dict[str, Any], leads: bool, processes: dict[int, Process]) -> set[int]:
+    """Find the leader, if it lives, and what is in its session."""
+    pid, start = int(wanted["pid"]), wanted["start"]
+    roots = {pid} if leads else set()
+    # A pid is not reused while a session is named after it, so with the leader gone the session is
+    # still the unit's.
+    if leads or pid not in processes:
+        session = (one for one in processes.values() if one.session == pid)
+        roots |= {one.pid for one in session if one.start >= start}
+    return roots
+
+
+def _is_among(one: Process, processes: dict[int, Process]) -> bool:
+    now = processes.get(one.pid)
+    return now is not None and now.start == one.start
+
+
 def _unkillable(one: Process, seconds: float) -> str:
-    """Return the sentence about a process that survives SIGKILL."""
-    name = procfs.read(f"/proc/{one.pid}/comm").decode("utf-8", "replace").strip()
     return (
-        f"process {one.pid} ({name}) is still there {seconds:g} s after SIGKILL: it hangs inside"
-        " the kernel, usually in the accelerator's driver, or belongs to another user; see"
-        f" /proc/{one.pid}/stack or reboot the host"
+        f"process {one.pid} ({procfs.comm(one.pid)}) is still there {seconds:g} s after SIGKILL: it"
+        " hangs inside the kernel, usually in the accelerator's driver, or belongs to another user;"
+        f" see /proc/{one.pid}/stack or reboot the host"
     )

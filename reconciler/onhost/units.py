@@ -28,8 +28,9 @@ class Group(NamedTuple):
 
 
 def groups(processes: dict[int, Process]) -> list[Group]:
-    """Return every group among living processes."""
-    texts = {pid: text for pid in processes for text in [procfs.mark_text(pid)] if text is not None}
+    """Find every group among living processes."""
+    found = {pid: procfs.mark_text(pid) for pid in processes}
+    texts = {pid: text for pid, text in found.items() if text is not None}
     tree = procfs.children(processes)
     return [_group(text, texts, processes, tree) for text in sorted(set(texts.values()))]
 
@@ -37,32 +38,40 @@ def groups(processes: dict[int, Process]) -> list[Group]:
 def _group(
     text: str, texts: dict[int, str], processes: dict[int, Process], tree: dict[int, list[int]]
 ) -> Group:
-    """Return the group of one mark."""
+    """Gather the group of one mark."""
     marked = {pid for pid, own in texts.items() if own == text}
-    # A session whose leader lives without our mark is somebody's terminal: only the marked
-    # processes in it are ours.
-    sessions = {processes[pid].session for pid in marked}
-    sessions = {leader for leader in sessions if leader in marked or leader not in processes}
-    beside = {pid for pid, one in processes.items() if one.session in sessions and pid not in texts}
-    members = {
-        pid for pid in procfs.descendants(marked | beside, tree) if texts.get(pid, text) == text
-    }
-    by_age = sorted((processes[pid] for pid in marked), key=lambda one: (one.start, one.pid))
+    beside = _beside(marked, processes) - texts.keys()
+    below = procfs.descendants(marked | beside, tree)
+    members = {pid for pid in below if texts.get(pid, text) == text}
+    by_age = sorted((processes[pid] for pid in marked), key=_age)
     leaders = [one for one in by_age if one.pid == one.session]
     mark = procfs.parse_mark(text) or {}
     return Group(mark, (leaders or by_age)[0], bool(leaders), members)
 
 
+def _beside(marked: set[int], processes: dict[int, Process]) -> set[int]:
+    """Find what runs in the sessions of marked processes."""
+    sessions = {processes[pid].session for pid in marked}
+    # A session whose leader lives without our mark is a person's terminal: only the marked
+    # processes in it are ours.
+    ours = {leader for leader in sessions if leader in marked or leader not in processes}
+    return {pid for pid, one in processes.items() if one.session in ours}
+
+
+def _age(one: Process) -> tuple[int, int]:
+    return one.start, one.pid
+
+
 def units(pids: Iterable[int] | None = None, directory: str | None = None) -> list[dict[str, Any]]:
-    """Return the units as values of the model.
+    """Describe the units as values of the model.
 
-    `pids` limits the look to these leaders and their descendants.
-
-    With a `directory`, units that were started from another one, and so are another controller's,
-    are left out.
+    `pids` limits the look to these leaders and their descendants. With a `directory`, units that
+    were started from another one, and so are another controller's, are left out.
     """
     found = _found(pids)
-    return _described([group for group in found if directory is None or _is_from(directory, group)])
+    if directory is not None:
+        found = [group for group in found if _is_from(directory, group)]
+    return _described(found)
 
 
 def _is_from(directory: str, group: Group) -> bool:
@@ -74,46 +83,50 @@ def _found(pids: Iterable[int] | None) -> list[Group]:
     if pids is None:
         return groups(procfs.living())
     wanted = set(pids)
-    quick = [_quick(pid) for pid in sorted(wanted)]
-    if all(group is not None for group in quick):
-        return [group for group in quick if group is not None]
+    # Mostly all of them live and lead, and nothing else has to be read: this is polled.
+    quick = [group for group in map(_quick, sorted(wanted)) if group is not None]
+    return quick if len(quick) == len(wanted) else _touching(wanted)
+
+
+def _touching(wanted: set[int]) -> list[Group]:
+    """Find the groups that these pids belong to or lead, also those whose leader is gone."""
     processes = procfs.living()
-    sessions = {one.pid: one.session for one in processes.values()}
-    return [
-        group
-        for group in groups(processes)
-        if wanted & (group.members | {group.first.pid} | {sessions[pid] for pid in group.members})
-    ]
+    return [group for group in groups(processes) if wanted & _pids(group, processes)]
+
+
+def _pids(group: Group, processes: dict[int, Process]) -> set[int]:
+    sessions = {processes[pid].session for pid in group.members}
+    return group.members | sessions | {group.first.pid}
 
 
 def _quick(pid: int) -> Group | None:
-    """Return the group of a living leader without looking at other processes, None when it is not one."""
+    """Find the group of a living leader, None when it is not one, asking no other process."""
     one, text = procfs.process(pid), procfs.mark_text(pid)
-    mark = procfs.parse_mark(text) if text is not None else None
-    if one is None or mark is None or not one.alive or one.session != pid:
+    if one is None or text is None or not one.alive or one.session != pid:
         return None
-    return Group(mark, one, True, {pid, *procfs.offspring(pid)})
+    mark = procfs.parse_mark(text)
+    return None if mark is None else Group(mark, one, True, {pid, *procfs.offspring(pid)})
 
 
 def _described(found: Iterable[Group]) -> list[dict[str, Any]]:
-    """Return groups as values of the model, without those that ended meanwhile."""
+    """Describe groups as values of the model, without those that ended meanwhile."""
     now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
     answers = []
     for group in found:
         identity = process.identity(group.first.pid)
-        if identity is None or identity["start"] != group.first.start:
-            continue
-        uptime = max(0.0, now - group.first.start / procfs.ticks())
-        answers.append(
-            {
-                "identity": identity,
-                "mark": group.mark,
-                "members": sorted(group.members),
-                "uptime": uptime,
-                # The end of its first tick: what was written just before the start must not seem to
-                # be newer than it.
-                "started_at": wall - uptime + 1 / procfs.ticks(),
-                "leader": group.leader,
-            }
-        )
+        if identity is not None and identity["start"] == group.first.start:
+            answers.append({"identity": identity, **_unit(group, now, wall)})
     return answers
+
+
+def _unit(group: Group, now: float, wall: float) -> dict[str, Any]:
+    uptime = max(0.0, now - group.first.start / procfs.ticks())
+    return {
+        "mark": group.mark,
+        "members": sorted(group.members),
+        "uptime": uptime,
+        # The end of its first tick: what was written just before the start must not seem to be
+        # newer than it.
+        "started_at": wall - uptime + 1 / procfs.ticks(),
+        "leader": group.leader,
+    }

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.embedded.weights import write_weights
-from reconciler.onhost import gguf
+from reconciler.onhost import cursor, gguf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,4 +196,4 @@ def test_a_header_without_an_end_is_read_up_to_its_limit_only(tmp_path: Path) ->
     with path.open("wb") as file:
         file.write(b"GGUF" + struct.pack("<IQQQ1sIIQ", 3, 0, 1, 1, b"k", 9, 0, 2**40))
         file.truncate(2**40)
-    assert f"larger than {gguf.HEADER_LIMIT} bytes" in gguf.header(str(path))["problem"]
+    assert f"larger than {cursor.HEADER_LIMIT} bytes" in gguf.header(str(path))["problem"]
