@@ -1,4 +1,4 @@
-"""Attribution: by which definitions the units of a host may run, whose each is, and which of them owns a port.
+"""Attribution: which definitions a host's units may run by, whose each is, and who owns a port.
 
 Called by loop/observer, which asks the launchers.
 """
@@ -16,28 +16,32 @@ from reconciler.model.spec import ModelSpec, Slice
 
 
 def former(slice_: Slice, hints: Hints) -> tuple[ModelSpec, ...]:
-    """Return definitions that name another launcher than a slice does for their model, or a model that it has not.
-
-    What the last run aimed at and what was last good may still run by them, and nothing else tells
-    of a unit without a mark.
-    """
+    """The definitions that name a model which a slice lacks, or another launcher than it does."""
     found: list[ModelSpec] = []
-    for before in (hints.wanted, hints.last_good):
-        for model in before.models if before else ():
-            known = ((one.name, one.launcher) for one in (*slice_.models, *found))
-            if (model.name, model.launcher) not in known:
-                found.append(model)
+    for model in _remembered(hints):
+        if not any(_is_held_alike(model, one) for one in (*slice_.models, *found)):
+            found.append(model)
     return tuple(found)
+
+
+def _remembered(hints: Hints) -> Iterator[ModelSpec]:
+    # What the last run aimed at and what was last good may still run, and of a unit without a mark
+    # nothing else tells.
+    for before in (hints.wanted, hints.last_good):
+        if before is not None:
+            yield from before.models
+
+
+def _is_held_alike(one: ModelSpec, other: ModelSpec) -> bool:
+    return (one.name, one.launcher) == (other.name, other.launcher)
 
 
 @dataclass(frozen=True)
 class LauncherAnswers:
     """What the launchers of a host answered.
 
-    `needing` are the kinds that see nothing which no definition names.
-
-    A launcher that did not answer hides the models that it holds now, or may still hold, and what
-    may be nobody's there.
+    `needing` are the kinds that see nothing which no definition names. A launcher that did not
+    answer hides the models that it holds now, or may still hold, and what no definition names.
     """
 
     slice: Slice
@@ -46,18 +50,25 @@ class LauncherAnswers:
     needing: Collection[str]
 
     def fact(self, key: AnyFactKey) -> Fact[FactValue]:
-        """Return the unit of a model, or with the key of the orphans all that is no model's unit."""
-        model = self.slice.model(key.subject)
+        """The unit of a model, or with the key of the orphans all that is no model's unit."""
         if key.kind == "orphans":
             return self._silence(self._of_orphans) or Known(self._orphans)
-        if model is None:
-            found = next((unit for unit in self._orphans if unit.mark.model == key.subject), None)
-            return Known(found) if found else self._silence(self._of_orphans) or Known(None)
+        model = self.slice.model(key.subject)
+        return self._stray(key.subject) if model is None else self._unit(model)
+
+    def _unit(self, model: ModelSpec) -> Fact[FactValue]:
         mine = self._chosen(model)
-        others = [one.launcher.kind for one in self.former if one.name == model.name]
-        return self._silence(
-            [model.launcher.kind] if mine else [model.launcher.kind, *others]
-        ) or Known(mine)
+        kinds = [model.launcher.kind]
+        if mine is None:
+            # It may still run by an earlier definition, which another launcher holds.
+            kinds += [one.launcher.kind for one in self.former if one.name == model.name]
+        return self._silence(kinds) or Known(mine)
+
+    def _stray(self, model_name: str) -> Fact[FactValue]:
+        found = next((unit for unit in self._orphans if unit.mark.model == model_name), None)
+        if found is not None:
+            return Known(found)
+        return self._silence(self._of_orphans) or Known(None)
 
     @property
     def _found(self) -> tuple[Unit, ...]:
@@ -80,37 +91,41 @@ class LauncherAnswers:
         return [kind for kind in self.answers if kind in named or kind not in self.needing]
 
     def _chosen(self, model: ModelSpec) -> Unit | None:
-        """Return the unit of a model: one that runs as it is defined, then the oldest, whatever the order they were seen in."""
+        """The unit of a model that runs as it is defined, else the oldest."""
+
+        # The order in which units are seen means nothing.
+        def rank(unit: Unit) -> tuple[bool, int, int]:
+            return (not unit.runs(model), unit.identity.start, unit.identity.pid)
+
         mine = (unit for unit in self._found if unit.mark.model == model.name)
-        return min(
-            mine,
-            key=lambda unit: (not unit.runs(model), unit.identity.start, unit.identity.pid),
-            default=None,
-        )
+        return min(mine, key=rank, default=None)
 
     def _silence(self, kinds: Iterable[str]) -> Unknown | None:
-        """Return why the first of these kinds that did not answer did not."""
+        """Why the first of these kinds that did not answer did not."""
         facts = (self.answers.get(kind, Unknown(f"there is no launcher {kind}")) for kind in kinds)
         return next((fact for fact in facts if isinstance(fact, Unknown)), None)
 
 
 def owners_named(observed: Observed, keys: Iterable[AnyFactKey]) -> Observed:
-    """Return a world in which each port among `keys` is owned by the model of the unit that its process belongs to."""
-    names = {
-        pid: unit.mark.model
-        for unit in _units(observed)
-        for pid in (unit.identity.pid, *unit.members)
-    }
+    """A world in which each port among `keys` is owned by the model whose process listens there."""
+    names = _names_by_pid(observed)
     named: dict[AnyFactKey, Fact[FactValue]] = {}
     for key in keys:
         match observed.fact(key):
             case Known(value=PortState(owner=PortOwner(pid=int(pid)) as owner), at=at) if (
                 pid in names
             ):
-                named[key] = Known(
-                    PortState(owner=owner.model_copy(update={"model": names[pid]})), at
-                )
+                known = owner.model_copy(update={"model": names[pid]})
+                named[key] = Known(PortState(owner=known), at)
     return observed.seeing(named)
+
+
+def _names_by_pid(observed: Observed) -> dict[int, str]:
+    return {
+        pid: unit.mark.model
+        for unit in _units(observed)
+        for pid in (unit.identity.pid, *unit.members)
+    }
 
 
 def _units(observed: Observed) -> Iterator[Unit]:

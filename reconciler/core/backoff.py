@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Backoff:
-    """Grow a delay in seconds from `initial` by `factor` up to `longest`, spread by `jitter` (a share of it)."""
+    """A delay in seconds that grows from `initial` by `factor` up to `longest`.
+
+    `jitter` is the share of it by which it is spread.
+    """
 
     initial: float = 10.0
     factor: float = 3.0
@@ -16,9 +19,8 @@ class Backoff:
 
 
 def next_delay(policy: Backoff, attempts: int, random: float) -> float:
-    """Return the seconds to wait after `attempts` failures.
-
-    `random` in [0, 1) spreads hosts apart.
-    """
-    grown = policy.initial * policy.factor ** min(max(attempts - 1, 0), 64)
+    """The seconds to wait after `attempts` failures; `random` in [0, 1) spreads hosts apart."""
+    # Without a limit, the power of 3 would overflow a float after some 640 failures.
+    times = min(max(attempts - 1, 0), 64)
+    grown = policy.initial * policy.factor**times
     return min(grown, policy.longest) * (1 + policy.jitter * random)

@@ -9,7 +9,7 @@ from pydantic_core import to_jsonable_python
 
 
 def canonical(value: object) -> bytes:
-    """Return a model, dataclass or JSON value as JSON with sorted keys and no whitespace.
+    """A model, dataclass or JSON value as JSON with sorted keys and no whitespace.
 
     Raise ValueError for NaN.
     """
@@ -20,5 +20,5 @@ def canonical(value: object) -> bytes:
 
 
 def digest(value: object) -> str:
-    """Return the digest of a value, with the version of the way it is made."""
+    """The digest of a value, with the version of the way it is made."""
     return f"v1:sha256:{hashlib.sha256(canonical(value)).hexdigest()}"

@@ -13,7 +13,7 @@ DAY = timedelta(days=1)
 
 
 def parse_until(text: str, wall: float) -> float:
-    """Return wall clock seconds from `2h`, `18:30` (the next one, here) or `2026-12-24 18:30`.
+    """Wall clock seconds from `2h`, `18:30` (the next one, here) or `2026-12-24 18:30`.
 
     Raise Misused.
     """
@@ -27,12 +27,12 @@ def parse_until(text: str, wall: float) -> float:
 
 
 def said_at(wall: float) -> str:
-    """Return a moment as `parse_until` takes it, in the time of this place."""
+    """A moment as `parse_until` takes it, in the time of this place."""
     return f"{datetime.fromtimestamp(wall).astimezone():%Y-%m-%d %H:%M}"
 
 
 def said_time(wall: float) -> str:
-    """Return a moment that is near, in the time of this place."""
+    """A moment that is near, in the time of this place."""
     return f"at {datetime.fromtimestamp(wall).astimezone():%H:%M:%S}"
 
 
@@ -44,15 +44,14 @@ def _after(text: str, now: datetime) -> datetime | None:
 
 
 def _today(text: str, now: datetime) -> datetime | None:
+    # Without a colon it may be a date: Python reads `2026` as 20:26.
+    if ":" not in text[:3]:
+        return None
     try:
-        moment = (
-            datetime.combine(now.date(), time.fromisoformat(text)).astimezone()
-            if ":" in text[:3]
-            else None
-        )
+        moment = datetime.combine(now.date(), time.fromisoformat(text)).astimezone()
     except ValueError:
         return None
-    return moment + DAY if moment is not None and moment <= now else moment
+    return moment + DAY if moment <= now else moment
 
 
 def _dated(text: str) -> datetime | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from reconciler.core.canonical import digest
-from reconciler.core.power import stayed_up
+from reconciler.core.power_change import GOING_DOWN, POWER_STATES, SILENT, power_change
 from reconciler.core.recovery import Hints
 from reconciler.model.change import (
     Change,
@@ -18,228 +18,171 @@ from reconciler.model.change import (
     StartChange,
     StopChange,
 )
-from reconciler.model.facts import Health, Unit
+from reconciler.model.facts import Fingerprint, Health, Unit
 from reconciler.model.observed import (
-    CONTACT,
     FINGERPRINT,
     HEALTH,
     ORPHANS,
     PORT,
-    POWER,
     PREPARED,
     UNIT,
     Observed,
 )
-from reconciler.model.power import PowerState
 from reconciler.model.preparation import Prepared
-from reconciler.model.spec import ModelSpec, Slice, WantedPower
+from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.restore_slots import is_poisoned, owed_slots
 from reconciler.steps.save_slots import REPLACED
 
 DIGEST_VERSION = "v1:"
-POWER_STATES: Mapping[WantedPower, PowerState] = {"on": "on", "off": "off", "suspend": "suspended"}
-"""What a host is once a wish for its power is fulfilled."""
-
-NOBODY_TELLS = (
-    "nothing says that it is off: name a witness under `proof:`, or switch it on, and it is shut"
-    " down from there"
-)
-
-SILENT, GOING_DOWN = "silent", "going down"
-"""What a host has of power that does not answer, and one that has accepted to go down and may still
-answer."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What must change, the facts that could not be compared because they are unknown, and what no step can change (`unmet`)."""
+    """What must change, and beside it what is not known and what no step can change (`unmet`)."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = ()
     unknown: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
 
 
 def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False) -> Difference:
-    """Return every difference between a slice and the world, in a stable order."""
-    host = wanted.host.name
-    power = _power(wanted, observed, hints)
+    """Every difference between a slice and the world, in a stable order."""
+    power = power_change(wanted, observed, hints)
     if isinstance(power, str):
-        return Difference((), (power,))
+        return Difference(unknown=(power,))
     if isinstance(power, Ignored):
         return Difference((power,))
-    asleep = observed.power(host) in {"off", "suspended"} or bool(
-        power and power.have in {SILENT, GOING_DOWN}
-    )
-    preparation = _preparation(wanted, observed, asleep=asleep)
-    unknown = [preparation] if isinstance(preparation, str) else []
-    changes: list[Change] = [
-        change for change in (power, preparation) if change and not isinstance(change, str)
-    ]
-    for model in sorted(wanted.models, key=lambda model: model.name):
-        if asleep:
-            changes += _when_asleep(wanted, model)
-            continue
-        missing = observed.unknown(UNIT(host, model.name))
-        if missing is not None:
-            unknown.append(f"{UNIT(host, model.name)}: {missing.reason}")
-            continue
-        changes += _model_changes(wanted, model, observed, hints)
-    if not asleep:
-        unknown += _unseen_orphans(wanted, observed, prune=prune)
-        changes += _orphan_changes(wanted, observed, changes, prune=prune)
-    return Difference(
-        tuple(changes), tuple(unknown), () if asleep else _unmet(wanted, observed, changes)
-    )
-
-
-def _power(wanted: Slice, observed: Observed, hints: Hints) -> PowerChange | Ignored | str | None:
-    """Return how the power of a host differs, why that is left alone, or why nobody can say."""
-    host, have = wanted.host.name, observed.power(wanted.host.name)
-    answers = observed.unknown(CONTACT(host)) is None
-    hidden = have is None or (have == "on" and not answers)
-    # To wake what is on already does no harm, so silence is enough; to call a host off takes
-    # evidence (ADR 0009).
-    if wanted.power == "on" and wanted.host.capabilities.can_wake and hidden:
-        return PowerChange(host=host, have=GOING_DOWN if answers else SILENT, want="on")
-    going = _shutting_down_to(hints)
-    # An accepted request is waited for and not repeated: a second one could meet the next boot (ADR
-    # 0009).
-    if (
-        wanted.power is not None
-        and hidden
-        and going is not None
-        and _satisfies(wanted.power, going)
-    ):
-        return PowerChange(host=host, have=GOING_DOWN, want=going)
-    if have is None:
-        return _power_unknown_reason(wanted, observed, hints)
-    if wanted.power is None or _satisfies(wanted.power, have):
-        return None
-    if have == "on" and not wanted.enforce and _was_reached(wanted, observed, hints):
-        cause = (
-            "somebody switched it on; it stays on until `power` in the file changes, or `enforce:"
-            " true` stands beside it"
+    asleep = _is_asleep(wanted, observed, power)
+    return _joined(
+        (
+            Difference((power,) if power else ()),
+            _preparation(wanted, observed, asleep=asleep),
+            _asleep(wanted) if asleep else _awake(wanted, observed, hints, prune=prune),
         )
-        return Ignored(host=host, subject="power", cause=cause)
-    return PowerChange(host=host, have=have, want=POWER_STATES[wanted.power])
-
-
-def _power_unknown_reason(wanted: Slice, observed: Observed, hints: Hints) -> str:
-    """Return why the power of a host is not known."""
-    key = POWER(wanted.host.name)
-    unknown = observed.unknown(key)
-    reason = f"{key}: {unknown.reason if unknown else 'not known'}"
-    told = (
-        wanted.power in {None, "on"}
-        or hints.sent_down is not None
-        or wanted.host.capabilities.can_testify
-    )
-    return reason if told else f"{reason}; {NOBODY_TELLS}"
-
-
-def _shutting_down_to(hints: Hints) -> PowerState | None:
-    """Return the state that a host has accepted to go to, None where it did not or was seen in it since."""
-    sent = hints.sent_down
-    return sent.state if sent is not None and sent.is_heard and not sent.seen else None
-
-
-def _satisfies(wanted: WantedPower, have: PowerState) -> bool:
-    """Return whether a host in this state is as wanted; what is off need not be woken to sleep."""
-    return have == POWER_STATES[wanted] or (wanted == "suspend" and have == "off")
-
-
-def _was_reached(wanted: Slice, observed: Observed, hints: Hints) -> bool:
-    """Return whether this very wish was fulfilled before and is the newest: what is otherwise now was done by somebody else."""
-    if stayed_up(hints.sent_down, observed.value(CONTACT(wanted.host.name))):
-        return False
-    return (
-        hints.wanted_digest is not None
-        and hints.wanted_digest == hints.last_good_digest == digest(wanted)
     )
 
 
-def _preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> PrepareChange | str | None:
-    """Return that a host is to be prepared for its work, or why nobody can say whether it is."""
+def _is_asleep(wanted: Slice, observed: Observed, power: PowerChange | None) -> bool:
+    if power is not None and power.have in {SILENT, GOING_DOWN}:
+        return True
+    return observed.power(wanted.host.name) in {"off", "suspended"}
+
+
+def _asleep(wanted: Slice) -> Difference:
+    return _joined(_when_asleep(wanted, model) for model in _by_name(wanted))
+
+
+def _awake(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool) -> Difference:
+    models = _joined(_of_model(wanted, model, observed, hints) for model in _by_name(wanted))
+    orphans = _of_orphans(wanted, observed, models, prune=prune)
+    found = _joined((models, orphans))
+    return replace(found, unmet=_unmet(wanted, observed, found))
+
+
+def _by_name(wanted: Slice) -> list[ModelSpec]:
+    return sorted(wanted.models, key=lambda model: model.name)
+
+
+def _joined(parts: Iterable[Difference]) -> Difference:
+    known = tuple(parts)
+    return Difference(
+        tuple(change for part in known for change in part.changes),
+        tuple(reason for part in known for reason in part.unknown),
+        tuple(complaint for part in known for complaint in part.unmet),
+    )
+
+
+def _preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> Difference:
+    """That a host must be prepared for its work, or why it is not known whether it is."""
     key, preparation = PREPARED(wanted.host.name), wanted.host.prepare
-    works = wanted.power == "on" or (
-        wanted.power is None and wanted.active is not None and not asleep
-    )
-    if preparation is None or not works:
-        return None
+    if preparation is None or not _should_work(wanted, asleep=asleep):
+        return Difference()
     missing = None if asleep else observed.unknown(key)
     if missing is not None:
-        return f"{key}: {missing.reason}"
+        return Difference(unknown=(f"{key}: {missing.reason}",))
     prepared = (None if asleep else observed.value(key)) or Prepared()
     want = digest(preparation)
     if prepared.digest == want:
-        return None
-    cause = (
-        "host wakes"
-        if asleep
-        else "its preparation changed"
-        if prepared.digest
-        else "not prepared since it came up"
+        return Difference()
+    cause = "host wakes" if asleep else _preparation_cause(prepared)
+    return Difference(
+        (PrepareChange(host=key.host, digest=want, seconds=preparation.seconds, cause=cause),)
     )
-    return PrepareChange(host=key.host, digest=want, seconds=preparation.seconds, cause=cause)
+
+
+def _should_work(wanted: Slice, *, asleep: bool) -> bool:
+    if wanted.power is None:
+        return wanted.active is not None and not asleep
+    return wanted.power == "on"
+
+
+def _preparation_cause(prepared: Prepared) -> str:
+    return "its preparation changed" if prepared.digest else "not prepared since it came up"
 
 
 def _should_run(wanted: Slice, model: ModelSpec) -> bool | None:
-    """Return whether a model should run, None when that is not managed."""
+    """Whether a model should run, None when that is not managed."""
     if wanted.power in {"off", "suspend"}:
         return False
     return None if wanted.active is None else model.name in wanted.active
 
 
-def _when_asleep(wanted: Slice, model: ModelSpec) -> list[Change]:
+def _when_asleep(wanted: Slice, model: ModelSpec) -> Difference:
     host = wanted.host
     if not _should_run(wanted, model):
-        return []
-    if wanted.power == "on":
-        return (
-            [StartChange(host=host.name, model=model.name, cause="host wakes")]
-            if host.capabilities.can_wake
-            else []
-        )
-    cause = f"waits until {host.name} is on; its power is not managed"
-    return [Ignored(host=host.name, subject=f"model {model.name}", cause=cause)]
+        return Difference()
+    if wanted.power != "on":
+        cause = f"waits until {host.name} is on; its power is not managed"
+        return Difference((Ignored(host=host.name, subject=f"model {model.name}", cause=cause),))
+    if not host.capabilities.can_wake:
+        return Difference()
+    return Difference((StartChange(host=host.name, model=model.name, cause="host wakes"),))
 
 
-def _model_changes(
-    wanted: Slice, model: ModelSpec, observed: Observed, hints: Hints
-) -> list[Change]:
-    host = wanted.host.name
-    unit = observed.value(UNIT(host, model.name))
+def _of_model(wanted: Slice, model: ModelSpec, observed: Observed, hints: Hints) -> Difference:
+    key = UNIT(wanted.host.name, model.name)
+    missing = observed.unknown(key)
+    if missing is not None:
+        return Difference(unknown=(f"{key}: {missing.reason}",))
     should_run = _should_run(wanted, model)
-    if should_run is None:
-        return []
+    unit = observed.value(key)
+    if should_run is None or (unit is None and not should_run):
+        return Difference()
     if unit is None:
-        return (
-            [StartChange(host=host, model=model.name, cause=_start_cause(wanted, observed))]
-            if should_run
-            else []
-        )
-    cause = _replacement_cause(model, unit, observed, host) if should_run else _stop_cause(wanted)
-    unproven = model.name in hints.unproven
-    stop = StopChange(
-        host=host, model=model.name, identity=unit.identity, cause=cause, unproven=unproven
-    )
+        cause = _start_cause(wanted, observed)
+        return Difference((StartChange(host=key.host, model=model.name, cause=cause),))
     if not should_run:
-        return [stop]
+        return Difference((_stop(key.host, unit, model, hints, _stop_cause(wanted)),))
+    return Difference(tuple(_kept_or_replaced(key.host, model, unit, observed, hints)))
+
+
+def _stop(host: str, unit: Unit, model: ModelSpec, hints: Hints, cause: str) -> StopChange:
+    return StopChange(
+        host=host,
+        model=model.name,
+        identity=unit.identity,
+        cause=cause,
+        unproven=model.name in hints.unproven,
+    )
+
+
+def _kept_or_replaced(
+    host: str, model: ModelSpec, unit: Unit, observed: Observed, hints: Hints
+) -> Iterator[Change]:
+    cause = _replacement_cause(model, unit, observed, host)
     if cause:
-        return [stop, StartChange(host=host, model=model.name, cause=cause)]
-    return _running_changes(host, model, unit, observed, hints)
+        yield _stop(host, unit, model, hints, cause)
+        yield StartChange(host=host, model=model.name, cause=cause)
+    else:
+        yield from _running_changes(host, model, unit, observed, hints)
 
 
-def _unmet(wanted: Slice, observed: Observed, changes: list[Change]) -> tuple[str, ...]:
-    """Return what is wrong with units that are to go on as they are: they answer, so they are never stopped for it."""
+def _unmet(wanted: Slice, observed: Observed, found: Difference) -> tuple[str, ...]:
+    """What is wrong with units that stay as they are: they answer, so they are never stopped."""
     host = wanted.host.name
-    stopped = {change.model for change in changes if isinstance(change, StopChange)}
-    staying = [
-        model.name
-        for model in wanted.models
-        if _should_run(wanted, model) and model.name not in stopped
-    ]
-    healths = {name: observed.value(HEALTH(host, name)) for name in sorted(staying)}
+    stopped = {change.model for change in found.changes if isinstance(change, StopChange)}
+    names = sorted(model.name for model in wanted.models if _should_run(wanted, model))
+    healths = {name: observed.value(HEALTH(host, name)) for name in names if name not in stopped}
     return tuple(
         _complaint(name, health)
         for name, health in healths.items()
@@ -270,8 +213,7 @@ def _start_cause(wanted: Slice, observed: Observed) -> str:
 
 
 def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: str) -> str:
-    """Return why a running unit must be replaced, empty when it may stay."""
-    health = observed.value(HEALTH(host, model.name))
+    """Why a running unit must be replaced, empty when it may stay."""
     if not unit.leader:
         return unit.ended or "it died and left processes behind"
     if unit.launcher.kind != model.launcher.kind:
@@ -279,96 +221,97 @@ def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: s
     # A digest that another version made cannot be compared: an upgrade restarts nothing.
     if unit.mark.digest != model.digest and unit.mark.digest.startswith(DIGEST_VERSION):
         return "its definition changed"
+    health = observed.value(HEALTH(host, model.name))
+    if health is not None and (silence := _silence(health)):
+        return silence
+    poisoned = is_poisoned(observed, host, model.name)
+    return "a failed restore may have left it damaged" if poisoned else ""
+
+
+def _silence(health: Health) -> str:
     # Silence, or another process on its port: any answer of its own proves that it lives, and keeps
     # it (ADR 0018).
-    if health is not None and health.phase == "unresponsive":
+    if health.phase == "unresponsive":
         return f"it does not answer: {health.message}"
-    if health is not None and health.phase == "stranger":
+    if health.phase == "stranger":
         return f"its port is not its own: {health.message}"
-    return (
-        "a failed restore may have left it damaged"
-        if is_poisoned(observed, host, model.name)
-        else ""
-    )
+    return ""
 
 
 def _running_changes(
     host: str, model: ModelSpec, unit: Unit, observed: Observed, hints: Hints
-) -> list[Change]:
+) -> Iterator[Change]:
     health = observed.value(HEALTH(host, model.name))
-    changes: list[Change] = []
-    if not unit.mark.digest.startswith(DIGEST_VERSION):
-        cause = (
-            f"its mark is of another version ({unit.mark.digest.partition(':')[0]}): adopted as"
-            " it is"
-        )
-        changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
     fingerprint = observed.value(FINGERPRINT(host, model.name))
-    if model.keeps_conversations and fingerprint is not None and not fingerprint.fits(unit):
-        cause = f"{REPLACED}; conversations cannot be kept until it is started again"
-        changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
-    changes += [
-        Ignored(host=host, subject=f"unit {model.name}", cause=note)
-        for note in (health.notes if health else ())
-    ]
-    if health is not None and health.phase == "locked":
-        cause = f"runs, and does not let anybody look: {health.message}"
-        changes.append(Ignored(host=host, subject=f"unit {model.name}", cause=cause))
-    if health is not None and health.phase == "loading":
-        changes.append(ProveChange(host=host, model=model.name, cause="it is still loading"))
-    elif model.name in hints.unproven:
-        changes.append(
-            ProveChange(host=host, model=model.name, cause="it has not shown yet that it works")
-        )
+    for cause in _tolerated(model, unit, health, fingerprint):
+        yield Ignored(host=host, subject=f"unit {model.name}", cause=cause)
+    if cause := _unproven_cause(model, health, hints):
+        yield ProveChange(host=host, model=model.name, cause=cause)
     if model.keeps_conversations and owed_slots(observed, host, model.name):
-        changes.append(
-            RestoreChange(host=host, model=model.name, cause="a saved conversation is owed to it")
-        )
-    return changes
+        yield RestoreChange(host=host, model=model.name, cause="a saved conversation is owed to it")
 
 
-def _unseen_orphans(wanted: Slice, observed: Observed, *, prune: bool) -> list[str]:
-    """Return that nobody can say what else runs, where all of it is to be stopped."""
+def _tolerated(
+    model: ModelSpec, unit: Unit, health: Health | None, fingerprint: Fingerprint | None
+) -> Iterator[str]:
+    """What is to be known of a unit that goes on as it is."""
+    version = unit.mark.digest.partition(":")[0]
+    if not unit.mark.digest.startswith(DIGEST_VERSION):
+        yield f"its mark is of another version ({version}): adopted as it is"
+    if model.keeps_conversations and fingerprint is not None and not fingerprint.fits(unit):
+        yield f"{REPLACED}; conversations cannot be kept until it is started again"
+    if health is not None:
+        yield from health.notes
+    if health is not None and health.phase == "locked":
+        yield f"runs, and does not let us look: {health.message}"
+
+
+def _unproven_cause(model: ModelSpec, health: Health | None, hints: Hints) -> str:
+    if health is not None and health.phase == "loading":
+        return "it is still loading"
+    return "it has not shown yet that it works" if model.name in hints.unproven else ""
+
+
+def _of_orphans(
+    wanted: Slice, observed: Observed, models: Difference, *, prune: bool
+) -> Difference:
+    """What becomes of units that are in no inventory, beside what becomes of the models."""
     key = ORPHANS(wanted.host.name)
     missing = observed.unknown(key)
-    return (
-        [f"{key}: {missing.reason}"]
-        if missing and (prune or wanted.power in {"off", "suspend"})
-        else []
+    all_end = prune or wanted.power in {"off", "suspend"}
+    if missing:
+        return Difference(unknown=(f"{key}: {missing.reason}",) if all_end else ())
+    starting = {change.model for change in models.changes if isinstance(change, StartChange)}
+    ports = [model.port for model in wanted.models if model.name in starting]
+    orphans = sorted(
+        observed.value(key) or (), key=lambda unit: (unit.mark.model, unit.identity.pid)
+    )
+    return Difference(
+        tuple(
+            _orphan_change(key.host, unit, _needed(unit, ports, key.host, observed), end=all_end)
+            for unit in orphans
+        )
     )
 
 
-def _orphan_changes(
-    wanted: Slice, observed: Observed, changes: list[Change], *, prune: bool
-) -> list[Change]:
-    host = wanted.host.name
-    orphans = observed.fact(ORPHANS(host))
-    units = getattr(orphans, "value", ())
-    starting = {change.model for change in changes if isinstance(change, StartChange)}
-    ports = [model.port for model in wanted.models if model.name in starting]
-    found: list[Change] = []
-    for unit in sorted(units, key=lambda unit: (unit.mark.model, unit.identity.pid)):
-        name = unit.mark.model
-        needed = next((port for port in ports if _listens(observed, host, port, name)), None)
-        if prune or wanted.power in {"off", "suspend"}:
-            found.append(_orphan_stop(host, unit, "it is in no inventory", needed))
-        elif needed is not None:
-            found.append(
-                _orphan_stop(host, unit, "it is in no inventory and its port is needed", needed)
-            )
-        else:
-            cause = (
-                f"runs (pid {unit.identity.pid}) and is in no inventory; `reconciler apply --prune`"
-                " stops it"
-            )
-            found.append(Ignored(host=host, subject=f"unit {name}", cause=cause))
-    return found
-
-
-def _orphan_stop(host: str, unit: Unit, cause: str, port: int | None) -> StopChange:
+def _orphan_change(host: str, unit: Unit, port: int | None, *, end: bool) -> Change:
+    """The end of an orphan, where all of them end or its port is needed; else it is left alone."""
+    if not end and port is None:
+        cause = (
+            f"runs (pid {unit.identity.pid}) and is in no inventory; `reconciler apply --prune`"
+            " stops it"
+        )
+        return Ignored(host=host, subject=f"unit {unit.mark.model}", cause=cause)
+    cause = "it is in no inventory" if end else "it is in no inventory and its port is needed"
     return StopChange(
         host=host, model=unit.mark.model, identity=unit.identity, cause=cause, port=port
     )
+
+
+def _needed(unit: Unit, ports: Iterable[int], host: str, observed: Observed) -> int | None:
+    """The first of these ports that a unit listens on."""
+    listens = (port for port in ports if _listens(observed, host, port, unit.mark.model))
+    return next(listens, None)
 
 
 def _listens(observed: Observed, host: str, port: int, model_name: str) -> bool:

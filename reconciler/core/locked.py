@@ -16,27 +16,32 @@ if TYPE_CHECKING:
 
 
 def unseen_starts(changes: Sequence[Change], wanted: Slice, observed: Observed) -> tuple[str, ...]:
-    """Return of which services nobody could see whether they work: those have a key, and we do not."""
+    """Which services could not be seen to work once started: they want a key that we lack."""
     starts = [change for change in changes if isinstance(change, StartChange)]
-    binaries = {
-        change.model: observed.value(BINARY(change.host, change.model)) for change in starts
-    }
     has_key = {model.name for model in wanted.models if model.command.secrets}
+    keys = {change.model: _key(change, observed) for change in starts}
     return tuple(
-        f"nobody could see whether {name} works: its service wants a key ({binary.key}); "
+        f"it could not be seen whether {name} works: its service wants a key ({key}); "
         "name it with `key:` of its engine in inventory.yaml"
-        for name, binary in binaries.items()
-        if binary is not None and binary.key and name not in has_key
+        for name, key in keys.items()
+        if key and name not in has_key
     )
 
 
+def _key(change: StartChange, observed: Observed) -> str:
+    binary = observed.value(BINARY(change.host, change.model))
+    return binary.key if binary is not None else ""
+
+
 def ends_what_lives(changes: Sequence[Change], observed: Observed) -> bool:
-    """Return whether something ends that is well: for a start that nobody can look into that is too much."""
+    """Whether something ends that is well."""
     return any(isinstance(change, StopChange) and _lives(change, observed) for change in changes)
 
 
 def _lives(change: StopChange, observed: Observed) -> bool:
     unit = observed.value(UNIT(change.host, change.model))
     health = observed.value(HEALTH(change.host, change.model))
+    if unit is None or not unit.leader:
+        return False
     # Any answer counts, even one that refuses us or makes no sense (ADR 0018).
-    return unit is not None and unit.leader and health is not None and health.lives
+    return health is not None and health.lives

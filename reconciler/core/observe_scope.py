@@ -1,8 +1,8 @@
-"""The scope of a look: which facts a pass looks at, the cheap ones always and the costly ones only where they matter."""
+"""The scope of a look: cheap facts always, and the costly ones only where they matter."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from reconciler.core.recovery import Hints
@@ -30,7 +30,7 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.spec import ModelSpec, Slice
-from reconciler.steps.restore_slots import fitting_slots, is_poisoned
+from reconciler.steps.restore_slots import fitting_slots, is_decided, is_poisoned
 
 HOST_FACTS: tuple[HostFact[Any], ...] = (CONTACT, POWER, CLAIM, GPU, ORPHANS)
 ORPHAN_FACTS: tuple[ModelFact[Any], ...] = (UNIT, HEALTH)
@@ -39,72 +39,78 @@ FILE_FACTS: tuple[ModelFact[Any], ...] = (SAVED, WEIGHTS, BINARY, FINGERPRINT)
 
 
 def cheap_facts(slice_: Slice, model_names: Collection[str]) -> tuple[AnyFactKey, ...]:
-    """Return the facts that every pass over a host reads: what runs of all models, and the files of those that are named."""
+    """The facts that every pass reads: what runs of all models, and the files of those named."""
     host = slice_.host.name
     names = [model.name for model in slice_.models]
+    with_files = [name for name in names if name in model_names]
     ports = sorted({model.port for model in slice_.models})
     return (
         *(kind(host) for kind in HOST_FACTS),
         *((PREPARED(host),) if slice_.host.prepare else ()),
-        *(kind(host, name) for name in names for kind in UNIT_FACTS),
-        *(kind(host, name) for name in names if name in model_names for kind in FILE_FACTS),
+        *_of_models(host, names, UNIT_FACTS),
+        *_of_models(host, with_files, FILE_FACTS),
         *(PORT(host, port) for port in ports),
     )
 
 
+def _of_models(
+    host: str, names: Iterable[str], kinds: Sequence[ModelFact[Any]]
+) -> Iterator[AnyFactKey]:
+    return (kind(host, name) for name in names for kind in kinds)
+
+
 def may_run(slice_: Slice, hints: Hints) -> tuple[str, ...]:
-    """Return the models that may be started, and those that ran before and so may have to be saved."""
-    return (*(slice_.active or ()), *((hints.last_good.active if hints.last_good else None) or ()))
+    """The models that may be started, and those that ran before and so may have to be saved."""
+    before = hints.last_good.active if hints.last_good else None
+    return (*(slice_.active or ()), *(before or ()))
 
 
 def found_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
-    """Return the files of models that turned out to run, and the ports where they do, where nobody has looked at them."""
+    """The files of models that turned out to run, and their ports, as far as not looked at yet."""
     host = slice_.host.name
     units = [unit for model in slice_.models if (unit := observed.value(UNIT(host, model.name)))]
-    files = [kind(host, unit.mark.model) for unit in units for kind in FILE_FACTS]
+    files = _of_models(host, [unit.mark.model for unit in units], FILE_FACTS)
     ports = [PORT(host, unit.mark.port) for unit in units if unit.mark.port]
     return tuple(key for key in (*files, *ports) if key not in observed)
 
 
 def silent_engines(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
-    """Return the health of the engines that did not answer a single look, which may have met them busy."""
+    """The health of the engines that did not answer the first look."""
     # One look may meet an engine busy; only silence at two of them says something (ADR 0018).
-    keys = (HEALTH(slice_.host.name, model.name) for model in slice_.models)
+    keys = [HEALTH(slice_.host.name, model.name) for model in slice_.models]
+    healths = {key: observed.value(key) for key in keys}
     return tuple(
-        key for key in keys if (health := observed.value(key)) and health.phase == "unresponsive"
+        key for key, health in healths.items() if health and health.phase == "unresponsive"
     )
 
 
 def orphan_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
-    """Return what a stop of the orphans would read: they are in no slice, so nobody else asks."""
+    """What a stop of the orphans would read: they are in no slice, so nothing else asks for it."""
     host = slice_.host.name
     fact = observed.fact(ORPHANS(host))
     units = fact.value if isinstance(fact, Known) and isinstance(fact.value, tuple) else ()
-    strays = sorted({unit.mark.model for unit in units if slice_.model(unit.mark.model) is None})
-    return tuple(kind(host, name) for name in strays for kind in ORPHAN_FACTS)
+    names = {unit.mark.model for unit in units}
+    strays = sorted(name for name in names if slice_.model(name) is None)
+    return tuple(_of_models(host, strays, ORPHAN_FACTS))
 
 
 def costly_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
-    """Return the slots and flags worth asking for, and what stands in the way of a host that is to go down.
+    """The slots and flags worth asking for, and the guards of a host that should go down.
 
     The slots are those of units that may be stopped, or that are owed a conversation. Never of a
-    sleeper. The flags are those of programs that may be started: these are run to tell.
+    sleeper.
     """
     host = slice_.host.name
-    slots = (
-        ACTIVITY(host, model.name)
-        for model in slice_.models
-        if _is_worth_asking(slice_, model, observed)
-    )
+    asked = [model for model in slice_.models if _is_worth_asking(slice_, model, observed)]
     # A program is run to tell its flags, which takes 10 ms and more: only one that may be started
     # (ADR 0017).
-    flags = (
-        FLAGS(host, model.name)
-        for model in slice_.models
-        if _may_be_started(slice_, model, observed)
-    )
+    run = [model for model in slice_.models if _may_be_started(slice_, model, observed)]
     goes = slice_.power in {"off", "suspend"} and observed.power(host) == "on"
-    return (*slots, *flags, *((GUARDS(host),) if goes else ()))
+    return (
+        *(ACTIVITY(host, model.name) for model in asked),
+        *(FLAGS(host, model.name) for model in run),
+        *((GUARDS(host),) if goes else ()),
+    )
 
 
 def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:
@@ -114,23 +120,27 @@ def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> boo
     # A question would wake an engine that sleeps, and have it load its weights.
     if unit is None or health is None or not health.tells:
         return False
-    stays = slice_.power in {"on", None} and (slice_.active is None or model.name in slice_.active)
-    if not stays or not unit.runs(model) or is_poisoned(observed, host, model.name):
+    stays = _may_stay(slice_, model) and unit.runs(model)
+    if not stays or is_poisoned(observed, host, model.name):
         return True
-    return any(
-        all(tried.identity != unit.identity or tried.outcome == "open" for tried in slot.attempts)
-        for slot in fitting_slots(observed, host, model.name)
-    )
+    fitting = fitting_slots(observed, host, model.name)
+    return any(not is_decided(slot, unit) for slot in fitting)
+
+
+def _may_stay(slice_: Slice, model: ModelSpec) -> bool:
+    if slice_.power not in {"on", None}:
+        return False
+    return slice_.active is None or model.name in slice_.active
 
 
 def _may_be_started(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:
-    host = slice_.host.name
+    wanted = slice_.power in {"on", None} and model.name in (slice_.active or ())
+    if not wanted or observed.power(slice_.host.name) != "on":
+        return False
+    return not _runs_well(slice_.host.name, model, observed)
+
+
+def _runs_well(host: str, model: ModelSpec, observed: Observed) -> bool:
     unit = observed.value(UNIT(host, model.name))
     health = observed.value(HEALTH(host, model.name))
-    runs = unit is not None and unit.runs(model) and (health is None or health.lives)
-    return (
-        not runs
-        and slice_.power in {"on", None}
-        and model.name in (slice_.active or ())
-        and observed.power(host) == "on"
-    )
+    return unit is not None and unit.runs(model) and (health is None or health.lives)

@@ -17,11 +17,10 @@ from reconciler.model.spec import ModelSpec, Slice
 
 
 def seen(keys: Iterable[AnyFactKey], observed: Observed) -> str:
-    """Return what was seen under the keys; many facts that are unknown for one reason are one."""
-    ordered = tuple(keys)
+    """What was seen under the keys; many facts that are unknown for one reason are one."""
     unknown: dict[str, str] = {}
     known: list[str] = []
-    for key in ordered:
+    for key in keys:
         fact = observed.fact(key)
         if isinstance(fact, Unknown):
             unknown.setdefault(fact.reason, f"{key} is not known: {fact.reason}")
@@ -31,47 +30,47 @@ def seen(keys: Iterable[AnyFactKey], observed: Observed) -> str:
 
 
 def size(count: int) -> str:
-    """Return bytes as a person reads them."""
+    """Bytes as a person reads them."""
     return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 1024**2:.1f} MiB"
 
 
 def urls(slice_: Slice) -> dict[str, str]:
-    """Return where each model of a host that is as wanted answers: the base URL of its OpenAI API, as seen on the host."""
+    """Where each model answers once its host is as wanted, by the model's name."""
     active = () if slice_.power in {"off", "suspend"} else slice_.active or ()
     return {model.name: url(model) for model in slice_.models if model.name in active}
 
 
 def url(model: ModelSpec) -> str:
-    """Return the base URL of a model's OpenAI API, as seen on its host."""
+    """The base URL of a model's OpenAI API, as seen on its host."""
     return f"http://127.0.0.1:{model.port}/v1"
 
 
 def failed(step: str) -> str:
-    """Return the reason of a run that failed at a step of a kind, or in its `trial`."""
+    """The reason of a run that failed at a step of a kind, or in its `trial`."""
     return "".join(word.title() for word in f"{step}_failed".split("_"))
 
 
 def is_left(failure: Quarantine) -> bool:
-    """Return whether a wish did not fail: a person went back from it."""
+    """Whether a wish did not fail: a person went back from it."""
     return failure.reason == "RolledBack"
 
 
 def quarantined(failure: Quarantine) -> str:
-    """Return what failed of what is wanted, or who left it, so that it is left alone."""
+    """Why what is wanted is left alone: what failed of it, or that a person left it."""
     if is_left(failure):
         return f"the wanted state was {failure.message}"
     return f"quarantined since run {failure.run}: {failure.reason}: {failure.message}"
 
 
 def held(hold: Hold) -> str:
-    """Return why nothing is done to a host, until when, and what ends that."""
+    """Why nothing is done to a host, until when, and what ends that."""
     until = "" if hold.until is None else f" until {said_at(hold.until)}"
     why = f": {hold.reason}" if hold.reason else ""
     return f"held{until}{why}; `reconciler resume {hold.host}` ends it"
 
 
 def obstacle(why: Obstacle, folder: str, user: str = "this user") -> str:
-    """Return why nobody writes into a folder, and what to do about it."""
+    """Why a folder cannot be written into, and what to do about it."""
     above = quote(folder)
     match why:
         case "":
@@ -87,8 +86,14 @@ def obstacle(why: Obstacle, folder: str, user: str = "this user") -> str:
     return f"{user} may not write into {folder}; `ls -ld {above}` shows who may"
 
 
+def _listener(port: PortState) -> str:
+    if port.owner is None:
+        return "nothing listens"
+    return f"{port.owner.name} listens (pid {port.owner.pid or 'unknown'})"
+
+
 def said(value: FactValue) -> str:
-    """Return a fact in a few words, empty for one that nobody waits for."""
+    """A fact in a few words, empty for one that no wait is for."""
     match value:
         case None:
             return "not there"
@@ -97,11 +102,7 @@ def said(value: FactValue) -> str:
         case Unit():
             return f"runs (pid {value.identity.pid})"
         case PortState():
-            return (
-                f"{value.owner.name} listens (pid {value.owner.pid or 'unknown'})"
-                if value.owner
-                else "nothing listens"
-            )
+            return _listener(value)
         case Health():
             return f"{value.phase}: {value.reason}" if value.message else value.phase
         case Gpu():

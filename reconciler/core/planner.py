@@ -1,6 +1,8 @@
-"""Planner: the steps that bring a host to its target, each checked in the world it is predicted to meet."""
+"""Planner: the steps that bring a host to its target, each checked in its predicted world."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from reconciler.core.diff import Difference, diff
 from reconciler.core.locked import ends_what_lives, unseen_starts
@@ -8,7 +10,14 @@ from reconciler.core.ordering import order
 from reconciler.core.recipes.recipe import recipe
 from reconciler.core.recovery import Hints
 from reconciler.core.safety import violations
-from reconciler.model.change import Ignored, PowerChange, PrepareChange, StartChange, StopChange
+from reconciler.model.change import (
+    Change,
+    Ignored,
+    PowerChange,
+    PrepareChange,
+    StartChange,
+    StopChange,
+)
 from reconciler.model.facts import Predicted
 from reconciler.model.observed import UNIT, Observed
 from reconciler.model.records import Mode
@@ -21,12 +30,12 @@ from reconciler.steps.step import ModelStep
 def plan(
     target: Target, observed: Observed, hints: Hints, *, mode: Mode = "forward", prune: bool = False
 ) -> HostPlan:
-    """Return the plan of one host. Its refusals name every reason why it must not run as it is."""
+    """The plan of one host. Its refusals name every reason why it must not run as it is."""
     wanted = target.slice
     difference = diff(wanted, observed, hints, prune=prune)
     cooked = recipe(difference.changes, wanted, observed)
     unseen = unseen_starts(difference.changes, wanted, observed)
-    # Nothing that is well is stopped for a start that nobody can look into; else that beats none
+    # Nothing that is well is stopped for a start that cannot be looked into; else that beats none
     # (ADR 0018).
     refused = unseen if mode == "forward" and ends_what_lives(difference.changes, observed) else ()
     steps, blocked = _simulate(_timed(order(cooked.drafts), hints), observed, wanted)
@@ -48,88 +57,92 @@ def plan(
 def _simulate(
     steps: tuple[PlannedStep, ...], observed: Observed, wanted: Slice
 ) -> tuple[tuple[PlannedStep, ...], tuple[str, ...]]:
-    """Walk the plan through predicted worlds.
-
-    Return the steps as seen there, and what blocks them.
-    """
+    """Walk the plan through predicted worlds: the steps as seen there, and what blocks them."""
     world = observed
     seen: list[PlannedStep] = []
     blocked: list[str] = []
     for planned in steps:
         step = planned.step
-        by_wake = any(
-            isinstance(fact := world.fact(key), Predicted) and fact.by == "wake"
-            for key in step.reads()
-        )
-        seen.append(planned.model_copy(update={"predicted": by_wake}))
-        blocked += [f"{step.kind} {step.target}: {reason}" for reason in step.blocked_by(world)]
+        seen.append(planned.model_copy(update={"predicted": _is_after_wake(step, world)}))
+        reasons = step.blocked_by(world)
         world = step.predict(world)
         # A run may be cut short after any step, so the world after each one has to be safe.
-        blocked += [f"{step.kind} {step.target}: {reason}" for reason in violations(world, wanted)]
+        reasons += violations(world, wanted)
+        blocked += [f"{step.kind} {step.target}: {reason}" for reason in reasons]
     return tuple(seen), tuple(dict.fromkeys(blocked))
 
 
-def _seconds(steps: tuple[PlannedStep, ...], wanted: Slice) -> float | None:
-    """Return how long steps took before, with the trial of what they start.
+def _is_after_wake(step: AnyStep, world: Observed) -> bool:
+    """Whether a step reads what only the wake before it predicts."""
+    facts = (world.fact(key) for key in step.reads())
+    return any(isinstance(fact, Predicted) and fact.by == "wake" for fact in facts)
 
-    None when none was ever done.
-    """
+
+def _seconds(steps: tuple[PlannedStep, ...], wanted: Slice) -> float | None:
+    """How long steps took before, with the trial of what they start; None when never done."""
     known = [one.seconds for one in steps if one.seconds is not None]
+    if not known:
+        return None
     starts = any(one.step.starts for one in steps)
-    return (
-        sum(known) + (wanted.stable_for(wanted.active or ()) if starts else 0.0) if known else None
-    )
+    trial = wanted.stable_for(wanted.active or ()) if starts else 0.0
+    return sum(known) + trial
 
 
 def _headline(wanted: Slice, difference: Difference, observed: Observed) -> str:
     changes = difference.changes
-    stops = [change.model for change in changes if isinstance(change, StopChange)]
-    starts = [change.model for change in changes if isinstance(change, StartChange)]
-    stay = [name for name in _running(wanted, observed) if name not in {*stops, *starts}]
     power = [change for change in changes if isinstance(change, PowerChange)]
     parts = [f"power {change.have} -> {change.want}" for change in power]
-    if stops or starts:
-        before, after = (", ".join(sorted({*stay, *some})) or "nothing" for some in (stops, starts))
-        parts.append(f"{before} -> {after}")
-    elif any(isinstance(change, PrepareChange) for change in changes) and not power:
-        parts.append("to be prepared")
-    elif any(not isinstance(change, Ignored) for change in changes) and not power:
-        parts.append("to be completed")
-    if not parts and difference.unknown:
-        parts.append("not known")
-    elif not parts and difference.unmet:
-        parts.append("not as wanted")
+    parts += _switch(wanted, changes, observed)
+    parts = parts or _lesser(difference)
     if any(isinstance(change, Ignored) and change.subject == "power" for change in changes):
         parts.append("power is left as it is")
-    if not parts:
-        parts.append(f"in sync ({_kept(wanted)})")
-    return ", ".join(parts)
+    return ", ".join(parts) or f"in sync ({_kept(wanted)})"
 
 
-def _running(wanted: Slice, observed: Observed) -> list[str]:
-    """Return what is wanted and runs."""
+def _switch(wanted: Slice, changes: Iterable[Change], observed: Observed) -> list[str]:
+    ordered = tuple(changes)
+    stops = {change.model for change in ordered if isinstance(change, StopChange)}
+    starts = {change.model for change in ordered if isinstance(change, StartChange)}
+    if not stops and not starts:
+        return []
+    stay = _running(wanted, observed) - stops - starts
+    return [f"{_all_of(stay | stops)} -> {_all_of(stay | starts)}"]
+
+
+def _all_of(model_names: Iterable[str]) -> str:
+    return ", ".join(sorted(model_names)) or "nothing"
+
+
+def _lesser(difference: Difference) -> list[str]:
+    """What a plan is about that changes no power and neither starts nor stops a model."""
+    kinds = {type(change) for change in difference.changes}
+    if PrepareChange in kinds:
+        return ["to be prepared"]
+    if kinds - {Ignored}:
+        return ["to be completed"]
+    if difference.unknown:
+        return ["not known"]
+    return ["not as wanted"] if difference.unmet else []
+
+
+def _running(wanted: Slice, observed: Observed) -> set[str]:
+    """What is wanted and runs."""
     keys = {name: UNIT(wanted.host.name, name) for name in wanted.active or ()}
-    return [name for name, key in keys.items() if observed.value(key) is not None]
+    return {name for name, key in keys.items() if observed.value(key) is not None}
 
 
 def _kept(wanted: Slice) -> str:
-    """Return what a host that is as wanted is kept at."""
+    """What a host that is as wanted is kept at."""
     if wanted.power in {"off", "suspend"}:
         return f"power {wanted.power}"
-    return (
-        "active not managed"
-        if wanted.active is None
-        else ", ".join(wanted.active) or "nothing active"
-    )
+    if wanted.active is None:
+        return "active not managed"
+    return ", ".join(wanted.active) or "nothing active"
 
 
 def _timed(steps: tuple[PlannedStep, ...], hints: Hints) -> tuple[PlannedStep, ...]:
-    """Return the steps with how long each took before.
-
-    The journal knows a step about the host by no model.
-    """
-
     def seconds(step: AnyStep) -> float | None:
+        # The journal knows a step about the host by no model.
         return hints.typical_seconds(step.kind, step.model if isinstance(step, ModelStep) else "")
 
     return tuple(planned.model_copy(update={"seconds": seconds(planned.step)}) for planned in steps)

@@ -1,7 +1,8 @@
-"""Policy: what a host should be at this moment, given what is wanted, what a person holds, and what failed before."""
+"""Policy: what a host should be now, given what is wanted, held, and failed before."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.core import phrases, planner
@@ -50,127 +51,136 @@ class Aim:
 
     @property
     def instead(self) -> str:
-        """Why something else than the wish is brought about, empty where the wish is or nothing may be done."""
+        """Why something else than the wish is brought about, empty where nothing else is."""
         return self.reason if self.acts else ""
 
 
 def aim(
     wanted: Slice, hints: Hints, observed: Observed, now: Instant, *, retries: bool = False
 ) -> Aim:
-    """Return where a pass over one host goes: to what is wanted.
-
-    Nowhere while it is held, to last good while that failed before.
+    """Where a pass over one host goes: to what is wanted, unless that is held or failed before.
 
     `retries` tries a failed wish again once it has waited, where nothing that serves would be
     stopped for it.
     """
     wish = _target(wanted)
-    key = attempt_key(wanted, wish.digest, observed)
-    forward = Aim(wish, "forward", key)
+    forward = Aim(wish, "forward", attempt_key(wanted, wish.digest, observed))
     held = holding(hints, now)
     if held is not None:
-        left_alone = replace(forward, cause=held.hold, acts=False)
-        return (
-            Aim(_released(wanted), "release", key, held.hold) if held.hold.release else left_alone
-        )
+        return _held(wanted, forward, held.hold)
     failure = hints.quarantine
     # The key covers the files too: other weights or another program are a new attempt.
-    if failure is None or failure.key != key:
+    if failure is None or failure.key != forward.key:
         return forward
-    # A retry that nobody asked for must not cost a model that serves.
+    # A retry that was not asked for must not cost a model that serves.
     retries = retries and failure.attempts > 0 and _stops_nothing(wish, hints, observed)
     if retries and retry_is_due(hints, now):
         return forward
     due = retry_at(failure) if retries else None
+    return replace(_failed(wanted, forward, failure, hints), retry_at=due)
+
+
+def _held(wanted: Slice, forward: Aim, hold: Hold) -> Aim:
+    if hold.release:
+        return Aim(_released(wanted), "release", forward.key, hold)
+    return replace(forward, cause=hold, acts=False)
+
+
+def _failed(wanted: Slice, forward: Aim, failure: Quarantine, hints: Hints) -> Aim:
     good = last_good(wanted, hints)
     if good is None or failure.reason in OF_POWER:
-        return replace(forward, cause=failure, acts=False, retry_at=due)
-    return Aim(_target(going_back(good, wanted)), "heal", key, failure, retry_at=due)
+        return replace(forward, cause=failure, acts=False)
+    return Aim(_target(going_back(good, wanted)), "heal", forward.key, failure)
 
 
 def back(wanted: Slice, hints: Hints, untouched: tuple[str, ...]) -> Aim:
-    """Return where a host goes after a run of its wish failed: to last good.
+    """Where a host goes after a run of its wish failed: to last good.
 
     Without one, to what ran before and runs still.
     """
     good = last_good(wanted, hints)
-    instead = (
-        wanted.model_copy(update={"active": untouched, "power": None})
-        if good is None
-        else going_back(good, wanted)
-    )
+    kept = {"active": untouched, "power": None}
+    instead = wanted.model_copy(update=kept) if good is None else going_back(good, wanted)
     target = _target(instead)
     return Aim(target, "rollback", attempt_key(instead, target.digest, Observed()))
 
 
 def last_good(wanted: Slice, hints: Hints) -> Slice | None:
-    """Return the last good state of a host, None where there is none beside what is wanted."""
+    """The last good state of a host, None where there is none beside what is wanted."""
     return None if hints.last_good_digest in {None, digest(wanted)} else hints.last_good
 
 
 def is_reached(wanted: Slice, observed: Observed) -> bool:
-    """Return whether a host with nothing left to do is as wanted: where models wait until somebody switches it on, it is not."""
-    return wanted.power is not None or not wanted.active or observed.power(wanted.host.name) == "on"
+    """Whether a host with nothing left to do is as wanted."""
+    if wanted.power is not None or not wanted.active:
+        return True
+    # Its power is not managed: while it is off, its models wait until it is switched on.
+    return observed.power(wanted.host.name) == "on"
 
 
 def going_back(good: Slice, wanted: Slice) -> Slice:
-    """Return an earlier state as it is brought about now: what was defined since is known, and not active.
+    """An earlier state as it is brought about now.
 
-    Power is left as it is; on a host that was down then, nothing ran. It is prepared as it is to be
-    now.
+    What was defined since is known, and not active. Power is left as it is, and the host is
+    prepared as is wanted now.
     """
     known = {model.name for model in good.models}
-    newer = tuple(model for model in wanted.models if model.name not in known)
+    newer = (model for model in wanted.models if model.name not in known)
+    # On a host that was down then, nothing ran.
     active = () if good.power in {"off", "suspend"} else good.active
     host = good.host.model_copy(update={"prepare": wanted.host.prepare})
-    return good.model_copy(
-        update={"host": host, "models": (*good.models, *newer), "power": None, "active": active}
-    )
+    models = (*good.models, *newer)
+    return good.model_copy(update={"host": host, "models": models, "power": None, "active": active})
 
 
 def holding(hints: Hints, now: Instant) -> Held | None:
-    """Return the hold of a host, None once its end has come."""
+    """The hold of a host, None once its end has come."""
     held = hints.held
     if held is None or held.hold.until is None:
         return held
-    return held if _seconds_until(held.hold.until, held.since, hints, now) > 0 else None
+    left = _seconds_until(held.hold.until, held.since, hints, now)
+    return held if left > 0 else None
 
 
 def retry_is_due(hints: Hints, now: Instant) -> bool:
-    """Return whether a failed wish has waited long enough to be tried again without being asked."""
+    """Whether a failed wish has waited long enough to be tried again without being asked."""
     failure = hints.quarantine
-    return (
-        failure is not None
-        and failure.attempts > 0
-        and _seconds_until(retry_at(failure), failure.since, hints, now) <= 0
-    )
+    if failure is None or not failure.attempts:
+        return False
+    return _seconds_until(retry_at(failure), failure.since, hints, now) <= 0
 
 
 def next_look(hints: Hints, now: Instant) -> float | None:
-    """Return the seconds until a hold ends or a failed wish may be tried again, None when neither is to come."""
-    held, failure, waits = hints.held, hints.quarantine, []
-    if held is not None and held.hold.until is not None:
-        waits.append(_seconds_until(held.hold.until, held.since, hints, now))
-    if failure is not None and failure.attempts:
-        waits.append(_seconds_until(retry_at(failure), failure.since, hints, now))
+    """The seconds until a hold ends or a failed wish may be tried again, None without either."""
+    waits = (_seconds_until(moment, since, hints, now) for moment, since in _moments(hints))
     return min((wait for wait in waits if wait > 0), default=None)
 
 
-def _seconds_until(moment: float, since: Instant, hints: Hints, now: Instant) -> float:
-    """Return how long something that began at `since` is still to wait for a moment of the wall clock, not above 0 once it came.
+def _moments(hints: Hints) -> Iterator[tuple[float, Instant]]:
+    """The moments of the wall clock that are waited for, each with when the wait began."""
+    held, failure = hints.held, hints.quarantine
+    if held is not None and held.hold.until is not None:
+        yield held.hold.until, held.since
+    if failure is not None and failure.attempts:
+        yield retry_at(failure), failure.since
 
-    It has not come while the clock is behind what was recorded; nor, within one boot, when it was
-    put forward.
+
+def _seconds_until(moment: float, since: Instant, hints: Hints, now: Instant) -> float:
+    """How long a wait since `since` for a moment of the wall clock still is, at most 0 once over.
+
+    The moment has not come while the clock is behind what was recorded.
     """
     by_wall = max(moment, hints.newest_at) - now.at
     if since.boot_id != now.boot_id:
         return by_wall
+    # Within one boot there is a clock that cannot be set: that of the wall may have been put
+    # forward.
     by_boot = (moment - since.at) - (now.boot - since.boot)
     return max(by_wall, by_boot - TOLERATED_JUMP_SECONDS)
 
 
 def retry_at(failure: Quarantine) -> float:
-    """Return when a failed wish may be tried again without being asked, in wall clock seconds."""
+    """When a failed wish may be tried again without being asked, in wall clock seconds."""
     # By the key, not by chance: the core stays pure, and hosts that failed together do not come
     # back together.
     spread = int(failure.key[-8:], 16) / HASH_SPAN
@@ -187,6 +197,6 @@ def _target(slice_: Slice) -> Target:
 
 
 def _released(wanted: Slice) -> Target:
-    """Return a host that runs nothing and is not prepared for anything, its power left as it is."""
+    """A host that runs nothing and is not prepared for anything, its power left as it is."""
     host = wanted.host.model_copy(update={"prepare": None})
     return _target(wanted.model_copy(update={"host": host, "active": (), "power": None}))

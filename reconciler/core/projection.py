@@ -15,7 +15,15 @@ from reconciler.core.report.conditions import (
 )
 from reconciler.model.facts import Saved
 from reconciler.model.observed import HEALTH, POWER, SAVED, TESTIMONY, UNIT, Observed
-from reconciler.model.records import Carried, OpenRun, Row, RunClosed, RunOpened, StepDone
+from reconciler.model.records import (
+    Carried,
+    OpenRun,
+    Record,
+    Row,
+    RunClosed,
+    RunOpened,
+    StepDone,
+)
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.status import HostStatus, ModelStatus
 from reconciler.steps.plan import HostPlan
@@ -23,7 +31,7 @@ from reconciler.steps.save_slots import slots_named
 
 
 def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> HostStatus:
-    """Return the status of one host: is it as wanted, is somebody at it, is it stuck."""
+    """The status of one host: whether it is as wanted, acted on, or stuck."""
     host = slice_.host.name
     failure = None if left_by_rollback(hints) else hints.quarantine
     witness = observed.value(TESTIMONY(host))
@@ -44,14 +52,14 @@ def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan)
 
 
 def _damaged(slice_: Slice, observed: Observed) -> Iterator[str]:
-    """Yield what is wrong with the folders of saved conversations: none of that comes back."""
+    """What is wrong with the folders of saved conversations: none of that comes back."""
     for model in slice_.models:
         saved = observed.value(SAVED(slice_.host.name, model.name)) or Saved()
         yield from (f"{model.name}: {problem}" for problem in saved.problems)
 
 
 def _evidence(observed: Observed, host: str) -> str:
-    """Return what the power of a host was judged by."""
+    """What the power of a host was judged by."""
     power = observed.value(POWER(host))
     unknown = observed.unknown(POWER(host))
     if power is None:
@@ -60,24 +68,23 @@ def _evidence(observed: Observed, host: str) -> str:
 
 
 def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:
-    unit_key = UNIT(slice_.host.name, model.name)
-    health = observed.value(HEALTH(slice_.host.name, model.name))
-    running = observed.value(unit_key) is not None
-    phase = (
-        "unknown"
-        if observed.unknown(unit_key)
-        else health.phase
-        if health and running
-        else "absent"
-    )
     wanted = None if slice_.active is None else model.name in slice_.active
+    phase = _phase(slice_.host.name, model.name, observed)
     url = phrases.url(model) if phase in SERVES else ""
     conditions = model_conditions(slice_, model, observed)
     return ModelStatus(model=model.name, wanted=wanted, phase=phase, conditions=conditions, url=url)
 
 
+def _phase(host: str, model_name: str, observed: Observed) -> str:
+    unit_key = UNIT(host, model_name)
+    if observed.unknown(unit_key):
+        return "unknown"
+    health = observed.value(HEALTH(host, model_name))
+    return health.phase if health and observed.value(unit_key) is not None else "absent"
+
+
 def history(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return every run with its provenance, steps and verdict, oldest first."""
+    """Every run with its provenance, steps and verdict, oldest first."""
     runs = {run.seq: _opened(run) for run in sorted(_runs(rows), key=lambda run: run.seq)}
     for number, run in runs.items():
         if run["continues"] in runs:
@@ -85,25 +92,25 @@ def history(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 verdict="cut short", message=f"run {number} continued from what was there"
             )
     for row in rows:
-        record = row.record
-        if isinstance(record, StepDone) and record.run in runs:
-            runs[record.run]["steps"].append(_step(record))
-        elif isinstance(record, RunClosed) and record.run in runs:
-            closed = {
-                "verdict": record.verdict,
-                "reason": record.reason,
-                "message": record.message,
-                "log": list(record.log),
-            }
-            runs[record.run].update(closed)
+        _tell(row.record, runs)
     return list(runs.values())
 
 
-def _runs(rows: Iterable[Row]) -> Iterator[OpenRun]:
-    """Yield every run that was opened.
+def _tell(record: Record, runs: dict[int, dict[str, Any]]) -> None:
+    """Add to a run that is known how one of its steps, or it itself, ended."""
+    if isinstance(record, StepDone) and record.run in runs:
+        runs[record.run]["steps"].append(_step(record))
+    elif isinstance(record, RunClosed) and record.run in runs:
+        runs[record.run].update(
+            verdict=record.verdict,
+            reason=record.reason,
+            message=record.message,
+            log=list(record.log),
+        )
 
-    The row that opened one may be forgotten, and the run restated after its first steps.
-    """
+
+def _runs(rows: Iterable[Row]) -> Iterator[OpenRun]:
+    # The row that opened a run may be forgotten, and the run restated after its first steps.
     for row in rows:
         record = row.record
         if isinstance(record, RunOpened):
@@ -133,20 +140,20 @@ def _step(record: StepDone) -> dict[str, Any]:
 
 
 def _said(evidence: Mapping[str, Any]) -> str:
-    """Return what a person wants to know of a step's evidence: the conversations in it."""
+    """What a person wants to know of a step's evidence: the conversations in it."""
     slots, lost = evidence.get("slots"), evidence.get("lost")
     if isinstance(lost, list):
         return f"lost: what was in {slots_named(lost)}"
     if not isinstance(slots, list):
         return ""
-    parts = [
-        f"slot {slot.get('slot')}: {slot.get('tokens')} tokens {_became(slot)}".strip()
-        for slot in slots
-    ]
-    return ", ".join(parts)
+    return ", ".join(_of_slot(slot) for slot in slots)
+
+
+def _of_slot(slot: Mapping[str, Any]) -> str:
+    return f"slot {slot.get('slot')}: {slot.get('tokens')} tokens {_became(slot)}".strip()
 
 
 def _became(slot: Mapping[str, Any]) -> str:
-    """Return what came of a saved slot, empty in a save; why is said of what was not proven."""
+    """What came of a saved slot, empty in a save; why is said of what was not proven."""
     outcome, reason = slot.get("outcome", ""), slot.get("reason", "")
     return f"{outcome} ({reason})" if reason and outcome != "proven" else outcome

@@ -50,13 +50,13 @@ REMEMBERED_BOOTS = 10
 before."""
 
 DOWN: Mapping[str, Literal["off", "suspended"]] = {"shutdown": "off", "suspend": "suspended"}
-"""What a host is after each step that sends it down."""
+"""What a host is after each step that shuts it down or suspends it."""
 
 ENDS_DOWN = {kind for kind, step in STEPS.items() if step.ends_down}
-"""The steps that end when a host is seen to be down."""
+"""The steps that end when a host is observed to be down."""
 
 SEEN = "seen"
-"""The key of a step's evidence that says how a host was seen to be down."""
+"""The key of a step's evidence that says how a host was observed to be down."""
 
 
 @dataclass(frozen=True)
@@ -89,20 +89,19 @@ class Hints:
     durations: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
 
     def typical_seconds(self, kind: str, target: str) -> float | None:
-        """Return the median of the last durations of a step, None when it never ran."""
+        """The median of the last durations of a step, None when it never ran."""
         seen = self.durations.get((kind, target))
         return median(seen) if seen else None
 
 
 def attempt_key(slice_: Slice, slice_digest: Digest, observed: Observed) -> Digest:
-    """Return what a failure is remembered by: the slice, and the files it would run as they are now."""
+    """What a failure is remembered by: the slice, and the files it would run as they are now."""
     host = slice_.host.name
     active = set(slice_.active or ())
+    names = [model.name for model in slice_.models if model.name in active]
     # Size and time stand for the content: to hash it would take seconds for each GiB (ADR 0002).
     files = {
-        model.name: [_weights(observed, host, model.name), _binary(observed, host, model.name)]
-        for model in slice_.models
-        if model.name in active
+        name: [_weights(observed, host, name), _binary(observed, host, name)] for name in names
     }
     return digest({"slice": slice_digest, "files": files})
 
@@ -118,7 +117,7 @@ def _binary(observed: Observed, host: str, model_name: str) -> list[str | int]:
 
 
 def fold(rows: Iterable[Row]) -> dict[str, Hints]:
-    """Return the hints of every host the journal knows."""
+    """The hints of every host the journal knows."""
     hints: dict[str, Hints] = {}
     newest_at = 0.0
     for row in rows:
@@ -129,16 +128,13 @@ def fold(rows: Iterable[Row]) -> dict[str, Hints]:
 
 
 def of_host(rows: Sequence[Row], host: str) -> Hints:
-    """Return the hints of one host: what other hosts left in the journal is not looked at."""
+    """The hints of one host: what other hosts left in the journal is not looked at."""
     hints = reduce(after, (row for row in rows if row.record.host == host), Hints())
     return replace(hints, newest_at=rows[-1].at) if rows else hints
 
 
 def after(hints: Hints, row: Row) -> Hints:
-    """Return the hints of a host after one more row about it.
-
-    When the journal's newest was written is not among them.
-    """
+    """The hints of a host after one more row about it, but for when the newest row was written."""
     record = row.record
     match record:
         case RunOpened():
@@ -154,18 +150,10 @@ def after(hints: Hints, row: Row) -> Hints:
         case RunClosed():
             return _closed(hints, row, record)
         case Adopted():
-            good = replace(
-                hints, last_good=record.slice, last_good_digest=record.digest, quarantine=None
-            )
-            good = replace(
-                good, wanted=record.slice, wanted_digest=record.digest, generation=record.generation
-            )
-            return _judged(good, row)
+            return _adopted(hints, row, record)
         case Claimed():
-            return replace(
-                hints,
-                boots=tuple(dict.fromkeys((*hints.boots, row.when.boot_id)))[-REMEMBERED_BOOTS:],
-            )
+            boots = tuple(dict.fromkeys((*hints.boots, row.when.boot_id)))
+            return replace(hints, boots=boots[-REMEMBERED_BOOTS:])
         case Carried():
             return _carried(hints, record)
         case _:
@@ -175,17 +163,13 @@ def after(hints: Hints, row: Row) -> Hints:
 def _told(
     hints: Hints, row: Row, record: Retry | RollBack | Hold | Resume | Asked | Answered
 ) -> Hints:
-    """Return the hints after a person said something, or was answered."""
+    """The hints after a person said something, or was answered."""
     match record:
         case Retry():
             return replace(hints, quarantine=None)
         case RollBack():
-            return replace(
-                hints,
-                last_good=record.slice,
-                last_good_digest=record.digest,
-                quarantine=_left(row, record),
-            )
+            good = replace(hints, last_good=record.slice, last_good_digest=record.digest)
+            return replace(good, quarantine=_left(row, record))
         case Hold():
             return replace(hints, held=Held(hold=record, since=row.when))
         case Resume():
@@ -193,12 +177,16 @@ def _told(
         case Asked():
             return replace(hints, asked={**hints.asked, row.seq: record})
         case Answered():
-            return replace(
-                hints,
-                asked={seq: asked for seq, asked in hints.asked.items() if seq != record.asked},
-            )
+            waiting = {seq: asked for seq, asked in hints.asked.items() if seq != record.asked}
+            return replace(hints, asked=waiting)
         case _:
             assert_never(record)
+
+
+def _adopted(hints: Hints, row: Row, record: Adopted) -> Hints:
+    good = replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=None)
+    aimed = replace(good, wanted=record.slice, wanted_digest=record.digest)
+    return _judged(replace(aimed, generation=record.generation), row)
 
 
 def _left(row: Row, record: RollBack) -> Quarantine:
@@ -243,9 +231,15 @@ def _opened(hints: Hints, row: Row, record: RunOpened) -> Hints:
     if record.mode != "forward":
         return opened
     # The count of failures survives another try, or the wait between tries would never grow.
-    kept = hints.quarantine if hints.quarantine and hints.quarantine.key == record.key else None
+    kept = _failure(hints, record.key)
     opened = replace(opened, wanted=record.slice, wanted_digest=record.digest)
     return replace(opened, generation=record.generation, quarantine=kept)
+
+
+def _failure(hints: Hints, key: Digest) -> Quarantine | None:
+    """The last failure, where it is of this very attempt."""
+    failure = hints.quarantine
+    return failure if failure is not None and failure.key == key else None
 
 
 def _running(run: OpenRun | None, in_flight: StepIntent | None) -> OpenRun | None:
@@ -254,7 +248,7 @@ def _running(run: OpenRun | None, in_flight: StepIntent | None) -> OpenRun | Non
 
 def _intended(hints: Hints, row: Row, record: StepIntent) -> Hints:
     run = _running(hints.open_run, in_flight=record)
-    # From the intent on: a controller that dies here leaves a unit that nobody has seen healthy.
+    # From the intent on: a controller that dies here leaves a unit that was never seen healthy.
     unproven = hints.unproven | {record.model} if record.step == "start" else hints.unproven
     return replace(
         hints, open_run=run, unproven=unproven, sent_down=_sent(hints.sent_down, row, record)
@@ -262,12 +256,12 @@ def _intended(hints: Hints, row: Row, record: StepIntent) -> Hints:
 
 
 def _sent(before: SentDown | None, row: Row, record: StepIntent) -> SentDown | None:
-    """Return what is remembered of a host's way down after an intent.
-
-    To cut its power is no other way than it was on.
-    """
+    """What is remembered of a host's way down after an intent."""
     state = DOWN.get(record.step)
-    if state is None or (before is not None and before.run == record.run and before.is_heard):
+    if state is None:
+        return before
+    # To cut its power goes on with the way that it is on.
+    if before is not None and before.run == record.run and before.is_heard:
         return before
     return SentDown(state=state, run=record.run, asked=row.when)
 
@@ -286,24 +280,20 @@ def _heard(hints: Hints, record: ShutdownAccepted | HostReturned | HostGone) -> 
 
 def _done(hints: Hints, record: StepDone) -> Hints:
     run = _running(hints.open_run, in_flight=None)
-    unproven = hints.unproven
+    ended = replace(hints, open_run=run, sent_down=_arrived(hints.sent_down, record))
     if record.outcome in {"done", "skipped"} and record.step in {"await_healthy", "stop"}:
-        unproven -= {record.model}
-    durations = dict(hints.durations)
-    if record.outcome == "done":
-        key = (record.step, record.model)
-        durations[key] = (*durations.get(key, ()), record.seconds)[-REMEMBERED_DURATIONS:]
-    return replace(
-        hints,
-        open_run=run,
-        unproven=unproven,
-        durations=durations,
-        sent_down=_arrived(hints.sent_down, record),
-    )
+        ended = replace(ended, unproven=ended.unproven - {record.model})
+    return replace(ended, durations=_timed(hints, record)) if record.outcome == "done" else ended
+
+
+def _timed(hints: Hints, record: StepDone) -> Mapping[tuple[str, str], tuple[float, ...]]:
+    key = (record.step, record.model)
+    seconds = (*hints.durations.get(key, ()), record.seconds)
+    return {**hints.durations, key: seconds[-REMEMBERED_DURATIONS:]}
 
 
 def _arrived(sent: SentDown | None, record: StepDone) -> SentDown | None:
-    """Return what is remembered of a host's way down once a step about its power has ended."""
+    """What is remembered of a host's way down once a step about its power has ended."""
     if record.step == "wake" and record.outcome in {"done", "skipped"}:
         return None
     if record.step not in ENDS_DOWN or sent is None:
@@ -318,33 +308,40 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
     if hints.open_run is None:
         return hints
     opened = hints.open_run.opened
-    lost = hints.lost_conversations + record.lost_conversations
-    closed = replace(
-        hints, open_run=None, notes=(*hints.notes, *record.notes), lost_conversations=lost
-    )
-    closed = replace(closed, unproven=closed.unproven | {*record.unproven})
+    closed = _with_losses(replace(hints, open_run=None), record)
     if record.verdict == "promoted":
-        # Nothing serves on a released host: that is no state to go back to.
-        if opened.mode == "release":
-            return closed
-        # A way back that worked says nothing of what failed: the quarantine stays.
-        good = replace(closed, last_good=opened.slice, last_good_digest=opened.digest)
-        return _judged(replace(good, quarantine=None) if opened.mode == "forward" else good, row)
+        return _promoted(closed, row, opened)
     if not record.quarantines or record.key is None:
         return _judged(closed, row) if opened.mode == "forward" else closed
-    before = (
-        hints.quarantine.attempts if hints.quarantine and hints.quarantine.key == record.key else 0
-    )
+    before = _failure(hints, record.key)
     failure = Quarantine(
         key=record.key,
         reason=record.reason,
         message=record.message,
         run=record.run,
         since=row.when,
-        attempts=before + 1,
+        attempts=before.attempts + 1 if before else 1,
         log=record.log,
     )
     return _judged(replace(closed, quarantine=failure), row)
+
+
+def _with_losses(hints: Hints, record: RunClosed) -> Hints:
+    return replace(
+        hints,
+        notes=(*hints.notes, *record.notes),
+        lost_conversations=hints.lost_conversations + record.lost_conversations,
+        unproven=hints.unproven | {*record.unproven},
+    )
+
+
+def _promoted(closed: Hints, row: Row, opened: RunOpened) -> Hints:
+    # Nothing serves on a released host: that is no state to go back to.
+    if opened.mode == "release":
+        return closed
+    good = replace(closed, last_good=opened.slice, last_good_digest=opened.digest)
+    # A way back that worked says nothing of what failed: the quarantine stays.
+    return _judged(replace(good, quarantine=None) if opened.mode == "forward" else good, row)
 
 
 def _judged(hints: Hints, row: Row) -> Hints:

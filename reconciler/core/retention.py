@@ -1,4 +1,4 @@
-"""Retention: which of the oldest rows a journal may forget, and what it must restate before it does."""
+"""Retention: which of the oldest rows a journal may forget, and what it must restate before."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True)
 class Retention:
-    """Bound what is kept: at most so many runs (2 or more) and rows, and nothing older than so many seconds.
+    """The bounds of what is kept: so many runs (2 or more), rows, and seconds of age.
 
-    All is checked before anything is forgotten, so it waits until a share of `slack` more has come
-    together.
+    Nothing is forgotten before a share of `slack` more has come together.
     """
 
     runs: int = 500
@@ -27,7 +26,7 @@ class Retention:
 
 
 class Outline(NamedTuple):
-    """What retention must know of a row: its number, its wall clock seconds, and whether it opens a run."""
+    """What of a row decides: its number, its wall clock seconds, and whether it opens a run."""
 
     seq: int
     at: float
@@ -35,31 +34,35 @@ class Outline(NamedTuple):
 
 
 def first_kept(outlines: Sequence[Outline], now: float, retention: Retention) -> int:
-    """Return the number of the first row to keep when one more run is about to open.
-
-    1 when there is none.
-
-    A clock that was set back forgets nothing too early, and neither does one that jumped ahead
-    since the newest row.
-    """
+    """The number of the first row to keep when one more run is about to open, 1 without rows."""
     if not outlines:
         return 1
-    # All rows are checked before any is forgotten, so a tenth of them goes at a time (ADR 0007).
-    now, more = min(now, outlines[-1].at), 1 + retention.slack
-    runs = [outline.seq for outline in outlines if outline.opens_run]
-    too_old = outlines[0].at < now - retention.seconds * more
-    if not (
-        too_old or len(runs) + 1 > retention.runs * more or len(outlines) > retention.rows * more
-    ):
+    # A clock that was set back forgets nothing too early, and neither does one that jumped ahead
+    # since the newest row.
+    now = min(now, outlines[-1].at)
+    if not _is_too_much(outlines, now, retention):
         return outlines[0].seq
     young = next(outline.seq for outline in outlines if outline.at >= now - retention.seconds)
+    runs = _runs(outlines)
     surplus = len(runs) + 1 - retention.runs
     fits = outlines[-retention.rows :][0].seq
     return max(young, fits, runs[surplus] if surplus > 0 else 0)
 
 
+def _is_too_much(outlines: Sequence[Outline], now: float, retention: Retention) -> bool:
+    # All rows are checked before any is forgotten, so a tenth of them goes at a time (ADR 0007).
+    more = 1 + retention.slack
+    too_old = outlines[0].at < now - retention.seconds * more
+    too_many_runs = len(_runs(outlines)) + 1 > retention.runs * more
+    return too_old or too_many_runs or len(outlines) > retention.rows * more
+
+
+def _runs(outlines: Sequence[Outline]) -> list[int]:
+    return [outline.seq for outline in outlines if outline.opens_run]
+
+
 def carried(rows: Iterable[Row], rest: Iterable[Row]) -> tuple[Carried, ...]:
-    """Return what must be restated of hosts so that the rest of the rows says the same as all.
+    """What must be restated of hosts so that the rest of the rows says the same as all.
 
     Durations may shrink.
     """
@@ -73,7 +76,7 @@ def carried(rows: Iterable[Row], rest: Iterable[Row]) -> tuple[Carried, ...]:
 
 
 def _lasting(hints: Hints) -> Hints:
-    """Return what must not be forgotten: durations are learnt again, and who asked so long ago waits no longer."""
+    # Durations are learnt again, and who asked so long ago waits no longer.
     return replace(hints, durations={}, asked={}, newest_at=0.0)
 
 

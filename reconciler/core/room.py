@@ -1,11 +1,12 @@
-"""Room: whether what an engine remembers can be written into its folder of conversations, as far as that is known before."""
+"""Room: whether what an engine remembers will fit into its folder, as far as known before."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from reconciler.core.phrases import obstacle, size
-from reconciler.model.facts import Saved
+from reconciler.model.facts import Saved, Slot
 from reconciler.model.observed import SAVED, WEIGHTS, Observed
 from reconciler.steps.save_slots import SaveSlots, file_bytes, in_files, unsaved
 
@@ -21,29 +22,38 @@ NO_SHORTAGE = Shortage(0, "")
 
 
 def shortage(save: SaveSlots, observed: Observed) -> Shortage:
-    """Return what a save would have to leave out: it goes slot by slot, and deletes files that hold nothing current."""
-    saved, weights = observed.value(save.key(SAVED)), observed.value(save.key(WEIGHTS))
+    """What a save would have to leave out."""
+    saved = observed.value(save.key(SAVED))
     held = unsaved(observed, save)
     if saved is not None and saved.obstacle and held:
         return Shortage(len(held), obstacle(saved.obstacle, saved.nearest))
     if saved is None or saved.free_bytes is None:
         return NO_SHORTAGE
+    # A save deletes files that hold nothing current, so only what must stay takes room.
     kept = sum(file.bytes for file in in_files(observed, save))
     disk = saved.free_bytes + saved.held_bytes - kept
     room = disk if saved.budget_bytes is None else min(disk, saved.budget_bytes - kept)
-    needs = [
-        file_bytes(slot.tokens or 0, weights.kv_bytes_per_token if weights else 0) for slot in held
-    ]
+    needs = _needs(save, held, observed)
+    count = _left_out(needs, room)
+    if not count:
+        return NO_SHORTAGE
+    return Shortage(count, _because(sum(needs), room, saved, is_budget=room < disk))
+
+
+def _needs(save: SaveSlots, held: Iterable[Slot], observed: Observed) -> list[int]:
+    weights = observed.value(save.key(WEIGHTS))
+    per_token = weights.kv_bytes_per_token if weights else 0
+    return [file_bytes(slot.tokens or 0, per_token) for slot in held]
+
+
+def _left_out(needs: Iterable[int], room: int) -> int:
     # Slot by slot, as the save does it: a large one that does not fit leaves its room to the next.
-    left, count = room, 0
+    count = 0
     for need in needs:
-        fits = need <= left
-        left, count = left - need * fits, count + (not fits)
-    return (
-        Shortage(count, _because(sum(needs), room, saved, is_budget=room < disk))
-        if count
-        else NO_SHORTAGE
-    )
+        fits = need <= room
+        room -= need * fits
+        count += not fits
+    return count
 
 
 def _because(needed: int, room: int, saved: Saved, *, is_budget: bool) -> str:

@@ -156,7 +156,7 @@ def test_a_host_that_somebody_switched_on_is_left_alone_unless_that_is_enforced(
     here.apply()
     switched_on(here)
     before = here.rig.count(HOST)
-    assert "somebody switched it on; it stays on until" in here.run("plan").stdout
+    assert "it was switched on in the meantime; it stays on until" in here.run("plan").stdout
     here.apply()
     drifted = next(one for one in here.status()["conditions"] if one["type"] == "Drifted")
     assert drifted["status"] == "True"

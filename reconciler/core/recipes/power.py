@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.core.diff import GOING_DOWN, POWER_STATES
+from reconciler.core.power_change import GOING_DOWN, POWER_STATES
 from reconciler.core.recipes.draft import Recipe, StepDraft
 from reconciler.model.change import PowerChange, PrepareChange, StopChange
 from reconciler.model.gpu import Gpu
