@@ -307,8 +307,8 @@ def _records(case: Case, happened: Happened, run: int) -> list[Record]:
     given: dict[str, Any] = {"host": HOST, "run": run}
     records: list[Record] = [
         RunOpened(
-            host=HOST, mode="forward", slice=aimed, digest=aimed_digest, key=key, generation=1, trigger="apply",
-            provenance=PROVENANCE, plan=(),
+            host=HOST, mode="forward", slice=aimed, digest=aimed_digest, key=key, generation=1,
+            trigger="apply", provenance=PROVENANCE, plan=(),
         )
     ]  # fmt: skip
     for number, (what, seconds) in enumerate(happened.seconds.items(), start=1):

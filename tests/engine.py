@@ -125,7 +125,7 @@ class EngineProcess:
             assert time.monotonic() < deadline, f"not healthy within {timeout} s:\n{self.output()}"
 
     def wait_exit(self, timeout: float) -> int:
-        """Wait for the end of the process and return its status; raises subprocess.TimeoutExpired."""
+        """The status of the process once it ends; raises subprocess.TimeoutExpired."""
         return self.process.wait(timeout)
 
     def kill(self) -> None:

@@ -23,7 +23,9 @@ INVENTORY = "version: 1\nmodels:\n  small: {engine: fake}\n  large: {engine: fak
 TWO_HOSTS = """\
 version: 1
 hosts:
-  tower: {power: {kind: fake, suspends: true}, engines: {fake: {context: 100}, strict: {weights: /w}}}
+  tower:
+    power: {kind: fake, suspends: true}
+    engines: {fake: {context: 100}, strict: {weights: /w}}
   nuc:
 models:
   coder: {host: tower, engine: fake}

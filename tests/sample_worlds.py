@@ -97,7 +97,7 @@ OURS = Ownership(ME, {"boot"})
 
 
 def marked(one: ModelSpec, controller: str = "me") -> Mark:
-    """Return the mark of a unit of a model of which nobody knows what its conversations depend on."""
+    """The mark of a unit that does not say what its conversations depend on."""
     return Mark(controller=controller, model=one.name, digest=one.digest, port=one.port)
 
 

@@ -42,7 +42,7 @@ def asleep(rig: Rig) -> Rig:
 
 
 class SleepingStack:
-    """Run `reconciler` in a folder, as a person would, from the place of the controller in a rig."""
+    """`reconciler` in a folder, run as a person would, from the controller's place in a rig."""
 
     def __init__(self, folder: Path, rig: Rig, host: str = HOST) -> None:
         """Lay it out around one host of the rig, which a witness sees."""
@@ -95,7 +95,7 @@ class SleepingStack:
         model: str = "",
         **more: Any,
     ) -> None:
-        """Write what there is: the host with more keys, others beside it, and its model with these."""
+        """Write the inventory: the host with more keys, others beside it, its model with these."""
         box = {
             "access": access or self.access(),
             "power": self.power if power is None else power,

@@ -1,4 +1,4 @@
-"""Slot files in a folder, as an engine leaves them, and what the program on a host does with them."""
+"""Slot files as an engine leaves them, and requests to the program on a host about them."""
 
 from __future__ import annotations
 

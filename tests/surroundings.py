@@ -119,7 +119,7 @@ class Surroundings:
 
 
 class Ground:
-    """Lay out a folder with two models that start in a moment, and places of every kind around it."""
+    """Lay out a folder with two models that start at once, and places of every kind around it."""
 
     def __init__(self, folder: Path, full: Path) -> None:
         """Use an empty folder, and one on a disk that is full."""

@@ -129,7 +129,7 @@ def stack(width: int, layers: int, context: int) -> Iterator[Bench]:
 
 
 def answered(app: App) -> float:
-    """Return when the model of the last switch had given its first answer, in wall clock seconds."""
+    """When the model of the last switch gave its first answer, in wall clock seconds."""
     return max(
         row.at
         for row in app.run(app.journal.rows)

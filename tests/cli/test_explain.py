@@ -1,4 +1,4 @@
-"""`explain` answers for whatever a person may have met: a name, a number, a reason, a step, a key."""
+"""`explain` answers for whatever a person has met: a name, number, reason, step or key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The daily act: `use` edits one word of desired.yaml after showing what follows, and applies it."""
+"""The daily act: `use` shows what follows, edits one word of desired.yaml, and applies it."""
 
 from __future__ import annotations
 

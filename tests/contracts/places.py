@@ -76,7 +76,7 @@ class Place:
         return await self.launcher.stop(held(self.wanted, identity), grace)
 
     async def said(self, word: str = "ready") -> str:
-        """Return the first line that begins with a word, once the model's program has written it."""
+        """The first line that begins with a word, once the model's program has written it."""
         with anyio.fail_after(running.DEADLINE):
             while True:
                 fact = await self.launcher.log("gemma3")

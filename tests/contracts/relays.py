@@ -1,4 +1,4 @@
-"""Benches of what has a power of its own beside the host: BMCs, the API of a cluster, smart plugs."""
+"""Benches of what powers a host from outside: BMCs, the API of a cluster, smart plugs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UP_WATTS, DOWN_WATTS = 85.0, 2.0
 
 
 def bmc_that_says(folder: Path, text: str, patch: pytest.MonkeyPatch) -> None:
-    """Put a program in the place of ipmitool: what some BMCs have it say, the simulated one cannot."""
+    """Put a program in place of ipmitool, which says what the simulated BMC cannot have it say."""
     (folder / "ipmitool").write_text(f"#!/bin/sh\n{text}\n")
     (folder / "ipmitool").chmod(0o755)
     patch.setenv("PATH", str(folder))

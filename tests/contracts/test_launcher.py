@@ -269,7 +269,7 @@ async def test_an_instance_of_a_template_is_started_seen_and_ended_and_no_other_
     await driver.stop(held(other, second), 5)
 
 
-async def test_a_service_that_waits_to_be_started_again_is_a_unit_without_a_leader_and_can_be_stopped(
+async def test_a_service_that_waits_to_be_restarted_is_a_unit_without_a_leader_and_can_be_stopped(
     service: ServicePlace,
 ) -> None:
     wanted = service.model("raise SystemExit(7)")

@@ -83,9 +83,9 @@ async def test_a_password_is_on_no_command_line(
     )
     await driver().testimony()
     assert (tmp_path / "password").read_text() == f"{PASSWORD}\n"
-    assert (
-        (tmp_path / "words").read_text()
-        == "-v -I lanplus -N 1 -R 1 -L OPERATOR -C 3 -H 127.0.0.1 -p 623 -U operator -E chassis power status\n"
+    assert (tmp_path / "words").read_text() == (
+        "-v -I lanplus -N 1 -R 1 -L OPERATOR -C 3 -H 127.0.0.1 -p 623 -U operator -E"
+        " chassis power status\n"
     )
 
 

@@ -102,7 +102,7 @@ async def test_a_plug_whose_host_draws_power_is_never_switched_off_to_wake_it(be
 
 
 @every
-async def test_a_host_that_is_down_behind_a_plug_that_is_on_loses_its_power_for_a_while_and_gets_it_back(
+async def test_a_host_that_is_down_behind_a_plug_that_is_on_loses_its_power_for_a_while(
     bench: Bench,
 ) -> None:
     bench.served.draw(2.0)

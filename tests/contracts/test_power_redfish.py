@@ -88,10 +88,12 @@ async def test_a_bmc_with_several_systems_wants_one_named(crowded: Bmc) -> None:
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("bmc1.lan", "bmc1.lan"), ("10.0.0.9:8443", "10.0.0.9:8443"), ("https://bmc1.lan/", "bmc1.lan"),
+        ("bmc1.lan", "bmc1.lan"),
+        ("10.0.0.9:8443", "10.0.0.9:8443"),
+        ("https://bmc1.lan/", "bmc1.lan"),
         ("https://[fd00::9]:443", "[fd00::9]:443"),
     ],
-)  # fmt: skip
+)
 async def test_an_address_is_a_host_or_a_url(written: str, meant: str) -> None:
     assert driver(Bmc(written, "/c.pem")).options.address == meant
 
@@ -117,7 +119,7 @@ async def test_a_password_goes_by_no_other_way(written: str) -> None:
 
 
 async def test_a_bmc_that_names_its_ways_elsewhere_may_allow_all(faulty: Faulty) -> None:
-    """One that has `@Redfish.ActionInfo` instead of a list, and members without a slash at the end."""
+    """One with `@Redfish.ActionInfo` for a list, and members without a slash at the end."""
     member = SYSTEM.rstrip("/")
     reset = {
         "target": f"{member}/Actions/ComputerSystem.Reset/",

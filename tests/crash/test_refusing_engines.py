@@ -191,9 +191,7 @@ def test_a_start_whose_engine_answers_once_and_then_nonsense_is_gone_back_on() -
     assert "b" not in pids(stage)
 
 
-def test_what_ran_before_a_failed_start_is_not_stopped_for_it_where_nothing_else_was_ever_good() -> (
-    None
-):
+def test_what_ran_before_a_failed_start_is_not_stopped_where_nothing_else_was_ever_good() -> None:
     stage = serving_a()
     before = pids(stage)
     stage.journal = None

@@ -1,4 +1,4 @@
-"""Clients that ask on and on: what they said is saved, or it is counted and said that it was lost."""
+"""Clients that ask on and on: what they said is saved, or counted and told as lost."""
 
 from __future__ import annotations
 
@@ -146,9 +146,7 @@ class Filled(FakeEngine):
         return await super().save(unit, activity, keep)
 
 
-def test_room_that_was_there_when_the_plan_was_made_and_is_gone_then_is_a_loss_against_the_plan() -> (
-    None
-):
+def test_room_that_is_gone_since_the_plan_was_made_is_a_loss_against_the_plan() -> None:
     stage = wants(serving_a(), "b")
     stage.parts = FakeDrivers(engine=Filled)
     stage.world.shelf_bytes = 10**9

@@ -89,7 +89,7 @@ def test_a_controller_killed_on_the_way_down_ends_with_a_host_that_is_off_or_not
 
 
 def unheard() -> Stage:
-    """Return a stage where the host heard, went down and is silent, and nobody knows that it heard."""
+    """A stage where the host heard, went down and is silent, and is not known to have heard."""
     here, verdict = after_death_at(STORIES["power_off_unwatched"].begin(), UNHEARD)
     assert verdict.outcome == "refused"
     return here
@@ -206,9 +206,7 @@ def test_a_host_that_hangs_unseen_by_anybody_is_not_cut() -> None:
     assert stage.world.violations == []
 
 
-def test_a_host_that_hangs_when_its_controller_is_killed_is_cut_unless_nobody_knows_that_it_heard() -> (
-    None
-):
+def test_a_host_that_hangs_once_its_controller_is_killed_is_cut_where_it_surely_heard() -> None:
     stage = hanging(cuts=True)
     for call in moments(stage)[::STRIDE]:
         here, verdict = after_death_at(stage, call)
@@ -332,9 +330,7 @@ def test_a_host_that_only_seemed_to_be_off_is_sent_down_once_it_answers_in_the_s
     stage.ends("in_sync")
 
 
-def test_a_host_that_only_seemed_to_be_off_stays_on_while_somebody_is_logged_in_and_is_not_forgotten() -> (
-    None
-):
+def test_a_host_that_only_seemed_off_stays_on_while_in_use_and_is_not_forgotten() -> None:
     stage = seemingly("off")
     stage.world.guards = power.Guards(logins=(power.Login(user="ana", place="tty1"),))
     for _ in range(3):

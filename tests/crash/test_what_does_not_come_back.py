@@ -93,9 +93,7 @@ class Popular(FakeEngine):
         return answered
 
 
-def test_one_whose_slot_a_client_took_before_the_restore_is_named_though_nothing_was_tried() -> (
-    None
-):
+def test_one_whose_slot_a_client_took_before_the_restore_is_named_without_a_try() -> None:
     stage, verdict = back(engine=Popular)
     assert verdict.notes == ("a: slot 0 (500 tokens) started cold: clients use its slot already",)
     (restore,) = restores(stage)

@@ -49,9 +49,7 @@ def test_only_who_was_started_is_on_trial() -> None:
     assert on_trial(stage) == ["new"]
 
 
-def test_who_ran_before_and_ends_during_a_trial_is_started_again_and_nobody_is_stopped_for_it() -> (
-    None
-):
+def test_who_ran_before_and_ends_during_a_trial_is_started_again_and_nothing_is_stopped() -> None:
     stage = serving_old()
     (old,) = stage.world.processes
     old.ends_at = stage.world.clock.now + 10.0

@@ -56,8 +56,11 @@ def device(name):
 def write(name):
     return tried(lambda: os.close(os.open(name, os.O_WRONLY | os.O_CREAT)))
 
+CODE = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+GIVEN = ("NOTIFY", "WATCHDOG", "CREDENTIALS")
+
 print("found", json.dumps({
-    "compiles into memory": tried(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)),
+    "compiles into memory": tried(lambda: mmap.mmap(-1, 4096, prot=CODE)),
     "opens a character device": device("/run/project/gpu"),
     "opens a disk": device("/run/project/disk"),
     "writes beside its log": write("beside"),
@@ -71,7 +74,7 @@ print("found", json.dumps({
     "sends raw frames": tried(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)),
     "serves": tried(lambda: socket.create_server(("127.0.0.1", 0))),
     "account": pwd.getpwuid(os.getuid()).pw_name,
-    "supervised": sorted(name for name in os.environ if name.startswith(("NOTIFY", "WATCHDOG", "CREDENTIALS"))),
+    "supervised": sorted(name for name in os.environ if name.startswith(GIVEN)),
 }), flush=True)
 os.unlink("/dev/shm/reconciler-test")
 runpy.run_path("/run/project/unhealthy_engine.py", run_name="__main__")
@@ -178,7 +181,7 @@ def systemd() -> Iterator[Booted]:
 
 
 def account(booted: Booted) -> None:
-    """Make the shipped account as its own systemd would, and let this machine know it there alone."""
+    """Make the shipped account as its own systemd would; this machine knows it there alone."""
     booted.write(
         "/run/machine/etc/sysusers.d/reconciler.conf", (ROOT / "deploy/sysusers.conf").read_text()
     )

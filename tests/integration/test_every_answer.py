@@ -1,4 +1,4 @@
-"""Every answer that a server can give on its port, and what is made of it: whatever answers lives."""
+"""Every answer that a server can give on its port: whatever answers lives."""
 
 from __future__ import annotations
 

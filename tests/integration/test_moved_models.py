@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 MOVED = """version: 1
 models:
-  tiny-b: {{engine: {{kind: embedded, weights: {weights}}}, launcher: {launcher}, port: {port}, stable_for: 200ms}}
+  tiny-b:
+    engine: {{kind: embedded, weights: {weights}}}
+    launcher: {launcher}
+    port: {port}
+    stable_for: 200ms
 """
 
 

@@ -1,4 +1,4 @@
-"""What the program on a host makes of a real systemd: how services fail, and what logging out ends."""
+"""What the program on a host makes of a real systemd: failed services, and what a logout ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another machine, reached over a real ssh: what a person sees when it works, and when it does not."""
+"""Another machine over a real ssh: what a person sees when it works, and when it does not."""
 
 from __future__ import annotations
 
@@ -178,7 +178,10 @@ def test_a_host_whose_python_is_too_old_says_which_it_has(tmp_path: Path) -> Non
         " 'final', 0); $3\"\n"
     )
     old.chmod(0o755)
-    setting = f"""ForceCommand echo "Permission denied" >&2; PATH={old.parent}:$PATH exec /bin/sh -c "$SSH_ORIGINAL_COMMAND\""""
+    setting = (
+        'ForceCommand echo "Permission denied" >&2;'
+        f' PATH={old.parent}:$PATH exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
+    )
     with sshd.running(setting) as served:
         found = Stack(tmp_path, served).run("doctor").stdout
     assert "over ssh: python3 there is 3.8 (" in found, found

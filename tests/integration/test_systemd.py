@@ -273,7 +273,7 @@ def test_init_says_what_to_change_in_a_service_that_nobody_can_look_at(here: Ser
 
 
 DOCKER = """#!/bin/sh
-# Stands in for `docker run`: the server runs in its own control group; the client waits for its end.
+# Stands in for `docker run`: the server has its own control group, and the client waits for it.
 server=$1; shift 6
 # systemd looks for newcomers while it sends TERM: what ends the container must not be ended by it.
 trap 'trap "" TERM; systemctl stop docker-{id}.scope' TERM

@@ -1,4 +1,4 @@
-"""Where a pass aims: failures are remembered, waits grow, and going back is a plan like any other."""
+"""Where a pass aims: failures are remembered, waits grow, and a rollback is a plan like any."""
 
 from __future__ import annotations
 

@@ -86,20 +86,27 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
     OPENED,
     OPENED,
     CLOSED,
-    st.builds(StepIntent, host=HOSTS, run=RUNS, number=RUNS, step=STEPS, model=MODELS, in_doubt=st.just("once")),
     st.builds(
-        StepDone, host=HOSTS, run=RUNS, number=RUNS, step=STEPS, model=MODELS, outcome=st.sampled_from(["done", "failed"]),
-        seconds=SECONDS,
+        StepIntent, host=HOSTS, run=RUNS, number=RUNS, step=STEPS, model=MODELS,
+        in_doubt=st.just("once"),
+    ),
+    st.builds(
+        StepDone, host=HOSTS, run=RUNS, number=RUNS, step=STEPS, model=MODELS,
+        outcome=st.sampled_from(["done", "failed"]), seconds=SECONDS,
     ),
     st.builds(ShutdownAccepted, host=HOSTS, run=RUNS, boot_id=st.just("boot")),
     st.builds(HostReturned, host=HOSTS, boot_id=st.just("boot")),
     st.builds(HostGone, host=HOSTS, because=st.just("its plug draws 1 W")),
     st.builds(TrialOpened, host=HOSTS, run=RUNS, units=st.just({"a": identity(7)})),
     st.builds(
-        lambda host, wish: Adopted(host=host, generation=1, provenance=PROVENANCE, **wish), HOSTS, WISHES
+        lambda host, wish: Adopted(host=host, generation=1, provenance=PROVENANCE, **wish),
+        HOSTS, WISHES,
     ),
     st.builds(Retry, host=HOSTS),
-    st.builds(Hold, host=HOSTS, reason=st.just("a game"), until=st.none() | st.floats(0, 9e3), release=st.booleans()),
+    st.builds(
+        Hold, host=HOSTS, reason=st.just("a game"), until=st.none() | st.floats(0, 9e3),
+        release=st.booleans(),
+    ),
     st.builds(Resume, host=HOSTS),
     st.builds(lambda host, wish, key: RollBack(host=host, leaves=key, **wish), HOSTS, WISHES, KEYS),
 )  # fmt: skip

@@ -20,8 +20,11 @@ from reconciler.model.spec import Slice
 from tests.pairs import DESIRED, INVENTORY
 
 WORDS = st.sampled_from(
-    [*["version", "hosts", "models", "power", "active", "engine", "kind", "fake", "strict", "a", "on", "1", "~", "local", "<<"],
-    *[": ", "- ", "\n", "  ", "[", "]", "{", "}", ", ", "&a ", "*a ", "!t ", "'", '"', "\\", "# ", "|", ">", "? ", "\t", "%"]]
+    [
+        "version", "hosts", "models", "power", "active", "engine", "kind", "fake", "strict", "a",
+        "on", "1", "~", "local", "<<", ": ", "- ", "\n", "  ", "[", "]", "{", "}", ", ", "&a ",
+        "*a ", "!t ", "'", '"', "\\", "# ", "|", ">", "? ", "\t", "%",
+    ]
 )  # fmt: skip
 ALMOST_YAML = st.lists(WORDS, max_size=30).map("".join)
 SCALARS = (

@@ -249,7 +249,7 @@ def every(kind: type[Step], law: Callable[[Step, Observed], bool]) -> None:
 
 
 def changed(before: Observed, after: Observed) -> set[AnyFactKey]:
-    """Return the keys whose facts differ, a prediction of what is seen already being no difference."""
+    """The keys whose facts differ; to predict what is seen already is no difference."""
     return {key for key in {*before, *after} if value(before, key) != value(after, key)}
 
 

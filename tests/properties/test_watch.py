@@ -102,11 +102,14 @@ class Somebody:
                 world.natures.clear()
 
     def asks(self, act: Act) -> None:
+        until = self.watched.world.clock.wall() + 50.0
         noting = {
-            "retry": (Retry(host=HOST),), "resume": (Resume(host=HOST),), "hold": (Hold(host=HOST, reason="a game"),),
+            "retry": (Retry(host=HOST),),
+            "resume": (Resume(host=HOST),),
+            "hold": (Hold(host=HOST, reason="a game"),),
             "release": (Hold(host=HOST, reason="a game", release=True),),
-            "hold now": (Hold(host=HOST, reason="a game", now=True, until=self.watched.world.clock.wall() + 50.0),),
-        }  # fmt: skip
+            "hold now": (Hold(host=HOST, reason="a game", now=True, until=until),),
+        }
         if act.deed == "rollback":
             self.asking.start_soon(self.watched.roll_back)
         else:

@@ -1,4 +1,4 @@
-"""In whatever order people, clients and the world act on one host, its controller keeps its word."""
+"""Whatever people, clients and the world do to one host, its controller keeps its promises."""
 
 from __future__ import annotations
 

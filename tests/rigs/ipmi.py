@@ -45,12 +45,16 @@ mc_enable 0x20
 
 CHASSIS = """\
 #!/bin/sh
-# What ipmi_sim asks of a chassis: `get power`, or `set` and pairs of what and a value. It has a second to answer.
+# What ipmi_sim asks of a chassis, which has a second to answer: `get power`, or `set` and pairs of
+# what and a value.
 ask() {{ {python} -I -S {witness} {rig} {host} "$1" >/dev/null; }}
 verb=$1
 shift
 case $verb in
-get) for what; do if [ "$what" = power ] && ask state; then echo "$what:1"; else echo "$what:0"; fi; done ;;
+get)
+    for what; do
+        if [ "$what" = power ] && ask state; then echo "$what:1"; else echo "$what:0"; fi
+    done ;;
 set)
     while [ $# -gt 1 ]; do
         case "$1 $2" in

@@ -1,4 +1,4 @@
-"""A cause is a value: what the program does never depends on how a sentence for people is worded."""
+"""A cause is a value: what the program does never depends on how a sentence is worded."""
 
 from __future__ import annotations
 

@@ -76,9 +76,12 @@ def test_messages_are_plain_english(module: Module) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["services of systemd", "in a folder of its\nown", "help is not something to do", "memory is seen to be free",
-     "It is to be off", "mend it", "started anew", "why, for whoever wonders", "the host is sent down", "sends the host down",
-     "engines go on serving", "nobody expands ~ here"],
+    [
+        "services of systemd", "in a folder of its\nown", "help is not something to do",
+        "memory is seen to be free", "It is to be off", "mend it", "started anew",
+        "why, for whoever wonders", "the host is sent down", "sends the host down",
+        "engines go on serving", "nobody expands ~ here",
+    ],
 )  # fmt: skip
 def test_a_phrase_of_the_list_is_named(text: str) -> None:
     (found,) = foreign("a.md", text)

@@ -141,7 +141,7 @@ def clock_reads(module: Module) -> Iterator[str]:
 
 
 def catch_alls(module: Module) -> Iterator[str]:
-    """Yield each place where an unnamed error ends; cleaning up and raising it again ends nothing."""
+    """Each place where an unnamed error ends; cleaning up and raising it again ends nothing."""
     for node in ast.walk(module.tree):
         if isinstance(node, ast.ExceptHandler) and not _raises_again(node):
             caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]

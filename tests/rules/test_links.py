@@ -134,8 +134,11 @@ def test_a_unit_runs_what_the_page_installs_and_reads_where_the_page_writes(
 
 @pytest.mark.parametrize(
     "asked",
-    ["127.0.0.1:8080/v1", "another machine", "two models", "Docker", "context size", "update llama.cpp", "hold --reason",
-     "quarantined", "no file names", "get rid of it", "Stalled", "generation", "heal", "`~`"],
+    [
+        "127.0.0.1:8080/v1", "another machine", "two models", "Docker", "context size",
+        "update llama.cpp", "hold --reason", "quarantined", "no file names", "get rid of it",
+        "Stalled", "generation", "heal", "`~`",
+    ],
 )  # fmt: skip
 def test_what_is_asked_first_is_answered_one_link_from_the_readme(asked: str) -> None:
     assert "docs/questions.md" in (ROOT / "README.md").read_text(encoding="utf-8")

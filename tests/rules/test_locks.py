@@ -33,7 +33,7 @@ COMMENT = re.compile(r"^ +#")
 
 
 def loose_pins(lock: str) -> Iterator[str]:
-    """Yield each line that is no exact version, hash or comment, and each version without a hash."""
+    """Each line that is no exact version, hash or comment, and each version without a hash."""
     lines = lock.splitlines()
     for number, (line, following) in enumerate(zip(lines, [*lines[1:], ""], strict=True), start=1):
         if not (PINNED.match(line) or HASH.match(line) or COMMENT.match(line)):

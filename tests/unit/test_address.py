@@ -144,8 +144,8 @@ def test_packets_go_where_they_are_sent() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "aa:bb:cc:dd:ee:01", "AA-BB-CC-DD-EE-01", "aabb.ccdd.ee01", "aabbccddee01", "AABB-CCDD-EE01", "aabb:ccdd:ee01",
-        "AA-bb:CC-dd:EE:01",
+        "aa:bb:cc:dd:ee:01", "AA-BB-CC-DD-EE-01", "aabb.ccdd.ee01", "aabbccddee01",
+        "AABB-CCDD-EE01", "aabb:ccdd:ee01", "AA-bb:CC-dd:EE:01",
     ],
 )  # fmt: skip
 def test_a_card_is_known_by_its_address_however_it_is_shown(text: str) -> None:

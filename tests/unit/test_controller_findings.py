@@ -60,7 +60,7 @@ SLICE = slice_of(("a",), model("a"))
         ),
     ],
 )
-def test_a_place_for_the_journal_that_cannot_be_written_is_named_and_no_folder_of_others_is_given_away(
+def test_an_unwritable_place_for_the_journal_is_named_and_no_folder_of_others_is_given_away(
     place: FolderState, fix: str
 ) -> None:
     (found,) = findings.of_journal_place(machine(folders=(place,)))

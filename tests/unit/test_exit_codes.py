@@ -1,4 +1,4 @@
-"""The exit codes that scripts rely on, in one table over every error and every way a pass can end."""
+"""The exit codes that scripts rely on: one table of every error and every end of a pass."""
 
 from __future__ import annotations
 

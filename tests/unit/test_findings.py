@@ -52,7 +52,7 @@ class Case:
 
 
 def seen(**changed: Any) -> list[Finding]:
-    """Judge a host on which all is well but for facts such as `weights_a`, or parts of the machine."""
+    """Judge a host that is well but for facts such as `weights_a`, or parts of the machine."""
     parts = {name: changed.pop(name) for name in ("nodes", "folders") if name in changed}
     return Case(world(SLICE, **changed), machine(**{"folders": PLACES, **parts})).found()
 
@@ -295,9 +295,7 @@ def test_conversations_that_nobody_keeps_need_no_room() -> None:
     )
 
 
-def test_of_a_folder_for_conversations_without_a_home_the_option_for_the_journal_is_no_way_out() -> (
-    None
-):
+def test_without_a_home_the_option_for_the_journal_is_no_way_out_for_conversations() -> None:
     place = folder("/.local/state/reconciler-host/models/a/slots", nearest="/", writable=False)
     assert [one.fix for one in seen(folders=(place, PLACES[1]))] == [
         "HOME is not set; set it, or XDG_STATE_HOME"

@@ -153,7 +153,8 @@ def test_an_unsigned_commit_is_not_signed(tmp_path: Path) -> None:
 SIGNS_AND_VOUCHES = """\
 #!/bin/sh
 case "$*" in
-  *--verify*) cat > /dev/null; echo "[GNUPG:] NEWSIG"; echo "[GNUPG:] GOODSIG 0 Ana"; echo "[GNUPG:] VALIDSIG 0" ;;
+  *--verify*) cat > /dev/null
+     echo "[GNUPG:] NEWSIG"; echo "[GNUPG:] GOODSIG 0 Ana"; echo "[GNUPG:] VALIDSIG 0" ;;
   *) cat > /dev/null; echo "[GNUPG:] SIG_CREATED D" >&2
      printf -- "-----BEGIN PGP SIGNATURE-----\\n\\nx\\n-----END PGP SIGNATURE-----\\n" ;;
 esac

@@ -160,9 +160,7 @@ def test_a_host_that_nobody_sent_down_is_remembered_as_such() -> None:
     )
 
 
-def test_the_intent_to_send_a_host_down_is_remembered_before_anybody_knows_whether_it_heard() -> (
-    None
-):
+def test_the_intent_to_shut_a_host_down_is_remembered_before_it_is_known_to_have_heard() -> None:
     known = after(going()).sent_down
     assert known == sent()
     assert not known.is_heard

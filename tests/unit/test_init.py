@@ -78,9 +78,7 @@ def test_a_step_without_a_command_is_told_in_its_sentences_alone() -> None:
 
 
 @pytest.mark.usefixtures("_plan_elsewhere")
-def test_what_serves_and_is_no_model_is_noted_and_the_models_that_are_there_wait_for_a_choice() -> (
-    None
-):
+def test_what_serves_and_is_no_model_is_noted_and_the_models_there_wait_for_a_choice() -> None:
     told = init_text(begun(served=[], notes=["pid 812 serves weights that could not be seen."]))
     assert "\nNote: pid 812 serves weights that could not be seen.\n" in told
     assert told.endswith("  reconciler use a --state /s")

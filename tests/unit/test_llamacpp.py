@@ -225,9 +225,10 @@ def test_spelling_order_and_what_does_not_matter_leave_saved_slots_usable(
 @pytest.mark.parametrize(
     "words",
     [
-        "-ctk q8_0", "--cache-type-v q8_0", "-fa off", "--swa-full", "--rope-scaling yarn", "--rope-freq-base 1",
-        "--yarn-orig-ctx 4096", "--override-kv a=int:1", "--control-vector c.gguf", "--lora l.gguf",
-        "--lora-scaled l.gguf:0.5", "--mmproj p.gguf", "-ngl 10", "-ctk f16 -ctk q8_0",
+        "-ctk q8_0", "--cache-type-v q8_0", "-fa off", "--swa-full", "--rope-scaling yarn",
+        "--rope-freq-base 1", "--yarn-orig-ctx 4096", "--override-kv a=int:1",
+        "--control-vector c.gguf", "--lora l.gguf", "--lora-scaled l.gguf:0.5", "--mmproj p.gguf",
+        "-ngl 10", "-ctk f16 -ctk q8_0",
     ],
 )  # fmt: skip
 def test_a_flag_that_matters_keeps_saved_slots_from_being_used(words: str) -> None:

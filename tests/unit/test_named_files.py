@@ -25,7 +25,7 @@ OWN = "models/m"
 
 
 def problem(host: Path, *args: str, weights: str = "w.gguf") -> str:
-    """Return what is wrong with the files of a model with these words, on a host with good weights."""
+    """What is wrong with the files of a model with these words, on a host with good weights."""
     (host / OWN).mkdir(parents=True, exist_ok=True)
     write_weights(host / OWN / "w.gguf", seed=1)
     options = llamacpp.Options(weights=weights, args=args)

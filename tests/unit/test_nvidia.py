@@ -168,9 +168,7 @@ async def test_a_lost_card_is_named_by_its_number() -> None:
     )
 
 
-async def test_a_card_that_vanishes_between_two_calls_is_unknown_and_the_next_look_is_a_new_one() -> (
-    None
-):
+async def test_a_card_that_vanishes_between_two_calls_is_unknown_and_is_looked_for_again() -> None:
     library = nvml.two()
 
     def vanish(question: str) -> None:

@@ -29,14 +29,17 @@ CARD = """<?xml version="1.0" ?>
     <product_name>NVIDIA GeForce RTX 3090</product_name>
     <uuid>GPU-1</uuid>
     <fb_memory_usage>
-      <total>24576 MiB</total><reserved>316 MiB</reserved><used>1024 MiB</used><free>23236 MiB</free>
+      <total>24576 MiB</total><reserved>316 MiB</reserved>
+      <used>1024 MiB</used><free>23236 MiB</free>
     </fb_memory_usage>
     <processes>
       <process_info>
-        <pid>7</pid><type>C</type><process_name>/opt/llama-server</process_name><used_memory>512 MiB</used_memory>
+        <pid>7</pid><type>C</type><process_name>/opt/llama-server</process_name>
+        <used_memory>512 MiB</used_memory>
       </process_info>
       <process_info>
-        <pid>7</pid><type>G</type><process_name>/opt/llama-server</process_name><used_memory>N/A</used_memory>
+        <pid>7</pid><type>G</type><process_name>/opt/llama-server</process_name>
+        <used_memory>N/A</used_memory>
       </process_info>
       <process_info>
         <pid>9</pid><type>G</type><process_name>Xorg</process_name><used_memory>N/A</used_memory>
@@ -46,13 +49,14 @@ CARD = """<?xml version="1.0" ?>
   <gpu id="0000000F:01:00.0">
     <product_name>NVIDIA GB10</product_name>
     <uuid>GPU-2</uuid>
-    <fb_memory_usage><total>N/A</total><reserved>N/A</reserved><used>N/A</used><free>N/A</free></fb_memory_usage>
+    <fb_memory_usage>
+      <total>N/A</total><reserved>N/A</reserved><used>N/A</used><free>N/A</free>
+    </fb_memory_usage>
     <processes></processes>
   </gpu>
 </nvidia_smi_log>
 """
-"""What `nvidia-smi -q -x` prints, cut down; written from its documentation, not recorded from a
-card."""
+"""What `nvidia-smi -q -x` prints, cut down; from its documentation, not recorded from a card."""
 
 
 class Elsewhere(ExchangeDriver):
@@ -97,10 +101,16 @@ async def test_the_cards_of_another_machine_are_asked_there(
     assert isinstance(fact, Known)
     first, second = fact.value.cards
     mib = 1024**2
+    server = Holder(pid=7, name="llama-server", bytes=512 * mib)
+    desktop = Holder(pid=9, name="Xorg", bytes=None, draws=True)
     assert first == Card(
-        index=0, name="NVIDIA GeForce RTX 3090", uuid="GPU-1", total=24576 * mib, free=23236 * mib,
-        holders=(Holder(pid=7, name="llama-server", bytes=512 * mib), Holder(pid=9, name="Xorg", bytes=None, draws=True)),
-    )  # fmt: skip
+        index=0,
+        name="NVIDIA GeForce RTX 3090",
+        uuid="GPU-1",
+        total=24576 * mib,
+        free=23236 * mib,
+        holders=(server, desktop),
+    )
     assert (second.index, second.unified) == (1, True)
     assert 0 < second.free < second.total
 

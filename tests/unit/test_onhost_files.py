@@ -306,10 +306,13 @@ def test_the_hosts_memory_stands_beside_the_nodes_for_accelerators_that_use_it()
 
 @pytest.mark.parametrize(
     "request_",
-    [{}, {"do": None}, {"do": ["units"]}, {"do": "nothing"}, {"do": "port"}, {"do": "port", "port": "x"},
-     {"do": "spawn"}, {"do": "stop", "identity": 1}, {"do": "stop", "identity": {"pid": 10**30}},
-     {"do": "tail", "path": 1, "lines": 1}, {"do": "room", "directory": "/"}, {"do": "units", "pids": [-1, "x"]},
-     {"do": "gguf", "path": "a\0b"}],
+    [
+        {}, {"do": None}, {"do": ["units"]}, {"do": "nothing"}, {"do": "port"},
+        {"do": "port", "port": "x"}, {"do": "spawn"}, {"do": "stop", "identity": 1},
+        {"do": "stop", "identity": {"pid": 10**30}}, {"do": "tail", "path": 1, "lines": 1},
+        {"do": "room", "directory": "/"}, {"do": "units", "pids": [-1, "x"]},
+        {"do": "gguf", "path": "a\0b"},
+    ],
 )  # fmt: skip
 def test_a_request_that_makes_no_sense_is_a_sentence(
     tmp_path: Path, request_: dict[str, Any]

@@ -62,7 +62,10 @@ def refusal(program: tuple[str, ...], *words: str, **env: str) -> str:
         ("--unheard-of", "--unheard-of: unknown to PROGRAM"),
         ("-ngl99 --jinja", "-ngl99: unknown to PROGRAM"),
         ("--temp=0.6", "--temp=0.6: unknown to PROGRAM; write --temp and 0.6 as two words"),
-        ("--draft 4", "--draft: removed from PROGRAM; use --spec-draft-n-max or --spec-ngram-mod-n-max"),
+        (
+            "--draft 4",
+            "--draft: removed from PROGRAM; use --spec-draft-n-max or --spec-ngram-mod-n-max",
+        ),
         ("--jinja --x --flash_attn --y -ot --z", "--x: unknown to PROGRAM"),
         ("--control-vector-layer-range --a --b --temp --c --no-jinja", ""),
         ("--jinja on --temp 1", "on: --jinja takes no value in PROGRAM; leave on out"),

@@ -92,7 +92,10 @@ def test_variables_that_say_what_it_serves_are_told_as_flags_and_what_is_typed_w
     proc: Proc,
 ) -> None:
     proc.listen(8080, 4711)
-    environ = "LLAMA_ARG_RERANKING=True\0LLAMA_ARG_EMBEDDINGS=0\0LLAMA_ARG_POOLING=rank\0LLAMA_ARG_CTX_SIZE=4096\0X=1\0"
+    environ = (
+        "LLAMA_ARG_RERANKING=True\0LLAMA_ARG_EMBEDDINGS=0\0LLAMA_ARG_POOLING=rank\0"
+        "LLAMA_ARG_CTX_SIZE=4096\0X=1\0"
+    )
     proc.process(9, "llama-server", "-c", "512", inode=4711, environ=environ)
     (found,) = proc.servers()
     assert found["flags"] == ["--ctx-size", "4096", "--pooling", "rank", "--reranking", "-c", "512"]

@@ -57,7 +57,7 @@ def test_a_unit_runs_in_a_session_of_its_own_with_mark_log_and_folders(tmp_path:
     )
 
 
-def test_what_was_written_before_a_start_is_older_than_the_unit_and_what_comes_two_ticks_after_it_is_not(
+def test_what_was_written_before_a_start_is_older_than_the_unit_and_what_comes_later_is_not(
     tmp_path: Path,
 ) -> None:
     before, after = tmp_path / "before", tmp_path / "after"

@@ -154,9 +154,7 @@ def test_memory_that_comes_back_from_what_was_stopped_is_to_be_seen_twice() -> N
     assert AwaitVram(host=HOST, need_bytes=2 * GIB, shares=shares).sightings == 2
 
 
-def test_memory_that_cannot_be_read_any_more_is_no_reason_to_wait_once_something_was_stopped() -> (
-    None
-):
+def test_memory_that_cannot_be_read_any_more_is_not_waited_for_after_a_stop() -> None:
     step, seen = AwaitVram(host=HOST, need_bytes=GIB), world(WANT_B, A_RUNS)
     assert not step.may_proceed_unknown(seen)
     assert step.may_proceed_unknown(seen.seeing({GPU(HOST): Unknown("it hid")}))

@@ -132,19 +132,25 @@ TABLE = (
     Row("", BLIND, "", "off", "seen", "", f"off (inferred: {EVER}; silent ever since)"),
     Row("", BLIND, "", "suspended", "seen", "", f"suspended (inferred: {EVER}; silent ever since)"),
     Row("", "deaf", "", "", "unheard", "",
-        f"not known: it is silent; the plug is gone; whether it heard that it was to go down ({TOLD}) is not known"),
+        "not known: it is silent; the plug is gone;"
+        f" whether it heard that it was to go down ({TOLD}) is not known"),
     Row("", "unsure", "", "", "unheard", "",
-        f"not known: it is silent; it draws 9 W; whether it heard that it was to go down ({TOLD}) is not known"),
+        "not known: it is silent; it draws 9 W;"
+        f" whether it heard that it was to go down ({TOLD}) is not known"),
     Row("", "nobody", "", "", "unheard", "",
         f"not known: it is silent; whether it heard that it was to go down ({TOLD}) is not known"),
     Row("", BLIND, "silent", "", "accepted", "",
-        f"not known: it accepted to go down ({TOLD}) and is silent, but so is its network: 10.0.0.1 does not answer"),
+        f"not known: it accepted to go down ({TOLD}) and is silent,"
+        " but so is its network: 10.0.0.1 does not answer"),
     Row("silent for a moment", BLIND, "answers", "", "accepted", "",
-        f"not known: it accepted to go down ({TOLD}) and is silent; 30 s of that while the gateway answers count as down"),
+        f"not known: it accepted to go down ({TOLD}) and is silent;"
+        " 30 s of that while the gateway answers count as down"),
     Row("silent", BLIND, "answers", "off", "accepted", "",
-        f"off (inferred: accepted to go down ({TOLD}), then silent for 30 s while the gateway answered)"),
+        f"off (inferred: accepted to go down ({TOLD}),"
+        " then silent for 30 s while the gateway answered)"),
     Row("silent", BLIND, "answers", "suspended", "accepted", "",
-        f"suspended (inferred: accepted to go down ({TOLD}), then silent for 30 s while the gateway answered)"),
+        f"suspended (inferred: accepted to go down ({TOLD}),"
+        " then silent for 30 s while the gateway answered)"),
 )  # fmt: skip
 
 EVERYTHING = [

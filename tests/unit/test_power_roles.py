@@ -178,10 +178,16 @@ def test_options_are_completed_by_their_driver(tmp_path: Path) -> None:
     assert wake.driver == Kind(
         kind="wol",
         options={
-            "mac": MAC, "via": None, "broadcast": None, "port": 9, "interface": None, "source": None, "password": None,
+            "mac": MAC,
+            "via": None,
+            "broadcast": None,
+            "port": 9,
+            "interface": None,
+            "source": None,
+            "password": None,
             "check": "always",
         },
-    )  # fmt: skip
+    )
 
 
 WRONG: dict[str, list[str]] = {

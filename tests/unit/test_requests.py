@@ -39,7 +39,7 @@ REQUESTS = [
 ]
 WORDS = {str(one.model_fields["do"].default) for one in REQUESTS}
 BESIDE = {"each", "exit"}
-"""What no class stands for: many requests in one, and what the process launcher's own tests wait by."""
+"""What no class stands for: many requests in one, and the wait of the process launcher's tests."""
 
 MADE = Preparation(run=(("true",),))
 

@@ -66,7 +66,13 @@ def test_a_model_is_defined_completely(tmp_path: Path) -> None:
         version: 1
         models:
           small:
-            {engine: {kind: fake, context: 7}, launcher: fake, port: 9000, vram: 1 KiB, serves: s, stable_for: 2m, task: rerank}
+            engine: {kind: fake, context: 7}
+            launcher: fake
+            port: 9000
+            vram: 1 KiB
+            serves: s
+            stable_for: 2m
+            task: rerank
         """
     model = wanted(tmp_path, inventory=inventory).slices["local"].models[0]
     assert model.engine == Kind(kind="fake", options={"weights": "", "context": 7, "args": []})

@@ -214,7 +214,7 @@ def test_provenance_tells_the_bytes_apart(tmp_path: Path) -> None:
 
 
 class Restless(FileSource):
-    """Have its files replaced once, at the moment when the first of them has just been looked for."""
+    """Files that are replaced once, just after the first of them has been looked for."""
 
     replaced = 0
 

@@ -229,7 +229,11 @@ def test_history_leaves_out_the_end_of_a_run_that_it_does_not_know() -> None:
         ("unit", unit("a", 7), "unit box: runs (pid 7)"),
         ("unit", None, "unit box: not there"),
         ("port", PortState(), "port box: nothing listens"),
-        ("port", PortState(owner=PortOwner(pid=None, name="nginx")), "port box: nginx listens (pid unknown)"),
+        (
+            "port",
+            PortState(owner=PortOwner(pid=None, name="nginx")),
+            "port box: nginx listens (pid unknown)",
+        ),
         ("health", Health(phase="ready"), "health box: ready"),
         ("health", Health(phase="loading", message="half"), "health box: loading: half"),
         ("gpu", Gpu(), ""),

@@ -12,10 +12,25 @@ from tests.unit.test_documents import plan_of
 NARROW = Look(width=30)
 COLOURED = Look(colour=True)
 RUN = {
-    "run": 1, "at": 0.0, "host": "tower-under-the-desk", "mode": "forward", "verdict": "failed", "provenance": "desired 4f1c2ab",
-    "message": "a sentence that is longer than the terminal is wide", "log": [], "notes": [],
-    "steps": [{"step": "start", "model": "a", "outcome": "failed", "seconds": 1.0, "said": "what it said at length"}],
-}  # fmt: skip
+    "run": 1,
+    "at": 0.0,
+    "host": "tower-under-the-desk",
+    "mode": "forward",
+    "verdict": "failed",
+    "provenance": "desired 4f1c2ab",
+    "message": "a sentence that is longer than the terminal is wide",
+    "log": [],
+    "notes": [],
+    "steps": [
+        {
+            "step": "start",
+            "model": "a",
+            "outcome": "failed",
+            "seconds": 1.0,
+            "said": "what it said at length",
+        }
+    ],
+}
 
 
 def test_rows_are_cut_to_the_width_and_sentences_are_not() -> None:

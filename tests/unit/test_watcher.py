@@ -1,4 +1,4 @@
-"""Watch, on a clock of its own: what starts a pass, what ends a wait, and what leaves a host alone."""
+"""A watch on its own clock: what starts a pass, ends a wait, or leaves a host alone."""
 
 from __future__ import annotations
 

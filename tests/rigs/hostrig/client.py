@@ -296,10 +296,15 @@ def plugged(
     setup = Setup(str(folder), chosen, list(names), token, str(system or ""), _shown())
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "daemon.log").open("wb") as log:
+        entered = NAMESPACES if chosen == "nspawn" else ()
         daemon = subprocess.Popen(
-            [*(NAMESPACES if chosen == "nspawn" else ()), sys.executable, "-m", "tests.rigs.hostrig", json.dumps(asdict(setup))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=rootfs.CHECKOUT, start_new_session=True,
-        )  # fmt: skip
+            [*entered, sys.executable, "-m", "tests.rigs.hostrig", json.dumps(asdict(setup))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=rootfs.CHECKOUT,
+            start_new_session=True,
+        )
     try:
         _await_ready(daemon, folder / "daemon.log")
         yield Rig(folder, chosen, why, token)

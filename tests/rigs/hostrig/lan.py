@@ -1,4 +1,4 @@
-"""The network of nspawn hosts: a switch in namespaces of its own, and the controller's place at it."""
+"""The network of nspawn hosts: a switch in its own namespaces, and the controller's place."""
 
 from __future__ import annotations
 

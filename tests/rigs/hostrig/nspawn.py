@@ -232,8 +232,9 @@ class NspawnHost(Host):
         return [
             # Entered before nspawn starts, which mounts the /sys of the network that it finds.
             program("nsenter"), f"--net=/run/netns/{self.place.name}", "--",
-            program("systemd-nspawn"), "--quiet", "--boot", "--register=no", "--keep-unit", "--notify-ready=yes", "--settings=no",
-            "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe", "--capability=CAP_NET_ADMIN",
+            program("systemd-nspawn"), "--quiet", "--boot", "--register=no", "--keep-unit",
+            "--notify-ready=yes", "--settings=no", "--link-journal=no", "--resolv-conf=off",
+            "--timezone=off", "--console=pipe", "--capability=CAP_NET_ADMIN",
             f"--machine={self.place.name}", f"--directory={self.root}",
             *("--bind-ro={}".format(folder.replace(":", "\\:")) for folder in self._setup.shown),
             *HANGS[self.hang],

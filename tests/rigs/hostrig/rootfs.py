@@ -30,7 +30,8 @@ DEBIANS = (Debian("bookworm", (2, 36), (3, 11)), Debian("trixie", (2, 41), (3, 1
 USER, USER_ID = "llm", 1000
 
 PACKAGES = (
-    "systemd", "systemd-sysv", "dbus", "openssh-server", "iproute2", "sudo", "libpam-systemd", "polkitd", "python3",
+    "systemd", "systemd-sysv", "dbus", "openssh-server", "iproute2", "sudo", "libpam-systemd",
+    "polkitd", "python3",
     # What wheels of compiled engines link against.
     "libstdc++6", "libgomp1",
 )  # fmt: skip

@@ -22,7 +22,8 @@ exec "$SHELL" -c "$command"
 
 SUDO = """\
 #!/bin/sh
-# The user of a light host is its root already; an absolute path must not reach this machine's own power commands.
+# The user of a light host is its root already; an absolute path must not reach the power commands
+# of this machine.
 list=
 while :; do
     case "$1" in
@@ -50,7 +51,9 @@ case " $words " in
 *' reboot '* | ' shutdown '*' -r '*) ask reboot ;;
 ' shutdown '*' -c '* | ' shutdown '*' -k '*) exit 0 ;;
 *' poweroff '* | *' halt '* | ' shutdown '*) ask poweroff ;;
-*' suspend '* | *' hibernate '*) echo 'Call to Suspend failed: Sleep verb "suspend" not supported' >&2; exit 1 ;;
+*' suspend '* | *' hibernate '*)
+    echo 'Call to Suspend failed: Sleep verb "suspend" not supported' >&2
+    exit 1 ;;
 esac
 echo 'System has not been booted with systemd as init system (PID 1). Can'"'"'t operate.' >&2
 exit 1
