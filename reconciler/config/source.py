@@ -1,4 +1,4 @@
-"""Source: read desired.yaml and inventory.yaml as one pair, with every problem at once and where it stands."""
+"""Source: desired.yaml and inventory.yaml read as one pair, with every problem in its place."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.config import definitions, git, yaml_edit, yaml_positions
+from reconciler.config import definitions, git, yaml_edit
 from reconciler.config.coherence import check
 from reconciler.config.problems import Review
 from reconciler.config.proposal import FileProposal
 from reconciler.config.resolve import Definitions, resolve
+from reconciler.config.yaml_builder import MERGE
+from reconciler.config.yaml_positions import parse
 from reconciler.core.canonical import digest
 from reconciler.errors import ConfigError, Misused
 from reconciler.model.desired import Desired
@@ -64,7 +66,7 @@ _FILES: tuple[FileName, FileName] = ("desired", "inventory")
 
 
 class FileSource:
-    """Read both files of a state directory."""
+    """Both files of a state directory."""
 
     def __init__(self, directory: Path, catalog: OptionsCatalog) -> None:
         """Use a directory, and the drivers whose options the inventory may hold."""
@@ -82,47 +84,39 @@ class FileSource:
         return tuple(self.path(file) for file in _FILES)
 
     def path(self, file: FileName) -> Path:
-        """Return where a file is."""
+        """Where one of both files is."""
         return self._directory / f"{file}.yaml"
 
     def read(self) -> Wanted:
-        """Return both files as one resolved value; raise ConfigError with every problem of both."""
+        """Read both files as one resolved value; raise ConfigError with every problem of both."""
         return self._resolved(self._pair())
 
     def written(self) -> dict[tuple[FileName, KeyPath], Written]:
-        """Return what is written at every key of both files, as far as they can be read.
+        """Look up what is written at every key of both files, as far as they can be read.
 
         Raise ConfigError without files.
         """
         keys: dict[tuple[FileName, KeyPath], Written] = {}
         for file, content in self._pair().items():
-            document = yaml_positions.parse(content)
-            for path, place in document.keys.items():
-                if yaml_positions.MERGE not in path:
-                    keys[file, path] = Written(
-                        _at(document.value, path), f"{self.path(file)}:{place.line}"
-                    )
+            document = parse(content)
+            places = {path: at for path, at in document.keys.items() if MERGE not in path}
+            for path, at in places.items():
+                where = f"{self.path(file)}:{at.line}"
+                keys[file, path] = Written(_at(document.value, path), where)
         return keys
 
     def propose(self, model_name: str, host: str | None) -> FileProposal:
-        """Return desired.yaml with this model as the active one of its host.
+        """Propose desired.yaml with this model as the active one of its host.
 
         Raise Misused, or ConfigError.
         """
         pair = self._pair()
-        desired = yaml_positions.parse(pair["desired"])
-        review = Review({"desired": desired, "inventory": yaml_positions.parse(pair["inventory"])})
-        inventory, _ = review.fit("inventory", Inventory)
-        lines = self._lines(review)
-        if lines or inventory is None:
-            raise ConfigError("\n".join(lines))
+        inventory = self._inventory(pair)
         name = _host_of(inventory, model_name, host)
-        apart = inventory.only_host is None or (
-            isinstance(desired.value, dict) and "hosts" in desired.value
-        )
-        after = yaml_edit.put(
-            pair["desired"], ("hosts", name, "active") if apart else ("active",), model_name
-        )
+        wishes = parse(pair["desired"]).value
+        apart = inventory.only_host is None or (isinstance(wishes, dict) and "hosts" in wishes)
+        path = ("hosts", name, "active") if apart else ("active",)
+        after = yaml_edit.put(pair["desired"], path, model_name)
         proposed: dict[FileName, bytes] = {**pair, "desired": after}
         return FileProposal(
             self.path("desired"),
@@ -132,41 +126,51 @@ class FileSource:
             partial(self._resolved, proposed),
         )
 
+    def _inventory(self, pair: dict[FileName, bytes]) -> Inventory:
+        """Read the inventory; raise ConfigError where that or the text of desired is wrong."""
+        review = _review(pair)
+        inventory, _ = review.fit("inventory", Inventory)
+        lines = self._lines(review)
+        if lines or inventory is None:
+            raise ConfigError("\n".join(lines))
+        return inventory
+
     def _resolved(self, pair: dict[FileName, bytes]) -> Wanted:
-        review = Review({file: yaml_positions.parse(pair[file]) for file in _FILES})
+        review = _review(pair)
         desired, _ = review.fit("desired", Desired)
-        inventory, whole = review.fit("inventory", Inventory)
-        defined = Definitions({}, {})
-        if inventory:
-            defined, problems = definitions.define(inventory, self._catalog, review.typed)
-            review.add(problems)
-        if desired and inventory and whole:
+        inventory, is_whole = review.fit("inventory", Inventory)
+        defined = self._defined(inventory, review)
+        # Where a host or model is left out, what names it would be called wrong as well.
+        if desired and inventory and is_whole:
             review.add(check(desired, inventory, defined))
         lines = self._lines(review)
         if lines or not (desired and inventory):
             raise ConfigError("\n".join(lines))
         return resolve(desired, inventory, defined, self._provenance(pair, desired.apply_from))
 
+    def _defined(self, inventory: Inventory | None, review: Review) -> Definitions:
+        if inventory is None:
+            return Definitions({}, {})
+        defined, problems = definitions.define(inventory, self._catalog, review.typed)
+        review.add(problems)
+        return defined
+
     def _lines(self, review: Review) -> list[str]:
         return review.lines({file: str(self.path(file)) for file in _FILES})
 
     def _pair(self) -> dict[FileName, bytes]:
-        """Return the bytes of both files, read once more when either changed meanwhile."""
-        before = [_identity(self.path(file)) for file in _FILES]
+        """Read both files, once more when either changed in the meantime."""
+        # A checkout or an editor may be half way through the pair; a watch reads on at the next
+        # event.
+        before = self._identities()
         pair = self._contents()
-        return (
-            pair if [_identity(self.path(file)) for file in _FILES] == before else self._contents()
-        )
+        return pair if self._identities() == before else self._contents()
+
+    def _identities(self) -> list[tuple[int, ...]]:
+        return [_identity(path) for path in self.paths]
 
     def _contents(self) -> dict[FileName, bytes]:
-        try:
-            self._directory.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except OSError as error:
-            raise ConfigError(f"{self._directory} {_refusal(error)}") from error
-        if not os.path.isdir(self._directory):
-            raise ConfigError(f"{self._directory} is not a directory; {self._instead()}")
+        self._refuse_directory()
         contents: dict[FileName, bytes] = {}
         refused = []
         for file in _FILES:
@@ -178,16 +182,25 @@ class FileSource:
             raise ConfigError("\n".join(refused))
         return contents
 
+    def _refuse_directory(self) -> None:
+        # Where a directory above it may not be searched, isdir would only say no.
+        try:
+            self._directory.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise ConfigError(f"{self._directory} {_refusal(error)}") from error
+        if not os.path.isdir(self._directory):
+            raise ConfigError(f"{self._directory} is not a directory; {self._instead()}")
+
     def _instead(self) -> str:
-        """Return what whoever named a directory that is none may have meant."""
+        """Suggest what may have been meant by a directory that is none."""
         if all(os.path.isfile(f"{file}.yaml") for file in _FILES):
             return "both files lie here: name this directory with `--state .`"
-        beginning = (
-            ""
-            if os.path.exists(self._directory)
-            else f"; `reconciler init {shlex.quote(str(self._directory))}` writes both"
-        )
-        return f"name the one that holds both files with --state or RECONCILER_STATE{beginning}"
+        way_out = "name the one that holds both files with --state or RECONCILER_STATE"
+        if os.path.exists(self._directory):
+            return way_out
+        return f"{way_out}; `reconciler init {shlex.quote(str(self._directory))}` writes both"
 
     def _provenance(self, pair: dict[FileName, bytes], apply_from: ApplyFrom) -> Provenance:
         traced = git.trace({self.path(file): pair[file] for file in _FILES})
@@ -200,34 +213,34 @@ class FileSource:
         )  # fmt: skip
 
     def _objection(self, apply_from: ApplyFrom, traced: git.Trace) -> str:
-        """Return why files that ask to be applied only as committed, or signed, must not be, empty when they may."""
+        """Why the files must not be applied as `apply_from` asks; empty when they may be."""
         if apply_from == "saved":
             return ""
-        found = traced.trouble or _UNCOMMITTED.get(traced.state, "").format(
-            commit=traced.commit[:7]
-        )
-        if not found and apply_from == "signed":
-            directory = Path(os.path.realpath(self.path("desired"))).parent
-            found = (
-                ""
-                if git.is_signed(directory, traced.commit)
-                else _UNSIGNED.format(commit=traced.commit[:7])
-            )
+        commit = traced.commit[:7]
+        found = traced.trouble or _UNCOMMITTED.get(traced.state, "").format(commit=commit)
+        if not found and apply_from == "signed" and not self._is_signed(traced.commit):
+            found = _UNSIGNED.format(commit=commit)
         return f"desired.yaml says `apply_from: {apply_from}`, but {found}" if found else ""
+
+    def _is_signed(self, commit: str) -> bool:
+        # The repository is that of the file itself, wherever a link to it lies.
+        return git.is_signed(Path(os.path.realpath(self.path("desired"))).parent, commit)
+
+
+def _review(pair: dict[FileName, bytes]) -> Review:
+    return Review({file: parse(pair[file]) for file in _FILES})
 
 
 def _host_of(inventory: Inventory, model_name: str, host: str | None) -> str:
-    """Return the host of a model.
+    """Find the host of a model.
 
     Raise Misused with the nearest names, or the host that it is on.
     """
     model = inventory.models.get(model_name)
     if model is None:
+        near = nearest(model_name, inventory.models)
         models = ", ".join(sorted(inventory.models)) or "none"
-        raise Misused(
-            f"the inventory has no model {model_name}{nearest(model_name, inventory.models)}; it"
-            f" has: {models}"
-        )
+        raise Misused(f"the inventory has no model {model_name}{near}; it has: {models}")
     here = inventory.host_name_of(model)
     if host is not None and here is not None and host != here:
         raise Misused(f"{model_name} is a model of {here}, not of {host}; leave --host out")
@@ -249,17 +262,18 @@ def _identity(path: Path) -> tuple[int, ...]:
 
 
 def pair_digest(contents: Iterable[str]) -> Digest:
-    """Return what tells two pairs apart, from the SHA-256 of each file."""
+    """What tells two pairs apart, from the SHA-256 of each file."""
     return digest(dict(zip(_FILES, contents, strict=True)))
 
 
 def content_of(path: Path) -> bytes:
-    """Return the bytes of a file.
+    """Read a file.
 
     Raise OSError for what is no file, or too large to be one of both.
     """
     if path.is_dir():
         raise OSError(errno.EISDIR, "it is a directory, expected a file")
+    # Opening a pipe would otherwise wait until something writes into it.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -15,7 +15,8 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from reconciler.config.yaml_positions import parse, plain
+from reconciler.config.yaml_positions import parse
+from reconciler.config.yaml_words import plain
 from reconciler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ QUOTES = {"'", '"'}
 
 
 class _Edit(NamedTuple):
-    """Replace the characters from `start` to `end`."""
+    """New text for the characters from `start` to `end`."""
 
     start: int
     end: int
@@ -38,7 +39,10 @@ class _Edit(NamedTuple):
 
 
 class _Composer(Composer):
-    """Compose nodes in which an alias is a word at its own place, where the parser would give what it stands for."""
+    """A composer that leaves an alias what it is: a word at its own place."""
+
+    # The parser's own puts in what the alias stands for, whose place is the anchor's: an edit would
+    # be made there.
 
     def compose_node(self, parent: Node, index: Node) -> Node:
         if not self.parser.check_event(AliasEvent):
@@ -50,29 +54,30 @@ class _Composer(Composer):
 
 
 def put(content: bytes, path: Sequence[str], word: str) -> bytes:
-    """Return a document with a word as the value at a path, a list of one where a list was.
+    """Set the value at a path to a word, or to a list of it where a list was.
 
-    Raise ConfigError.
-
-    Keys that are missing on the way are added. `content` must be without flaws.
+    Keys that are missing on the way are added. `content` must be without flaws. Raise ConfigError.
     """
     text = content.decode()
-    reader = YAML(typ="safe", pure=True)
-    reader.Composer = _Composer
-    edit = _edit(reader.compose(text), text, tuple(path), word)
+    edit = _edit(_composed(text), text, tuple(path), word)
     spliced = (text[: edit.start] + edit.text + text[edit.end :]).encode()
     after = parse(spliced)
     if after.flaws or after.value != _with(parse(content).value, path, word):
-        written = ".".join(path)
+        written = f"{'.'.join(path)}: {word}"
         raise ConfigError(
-            f"the file is written in a way that no program should edit; write {written}: {word}"
-            " into it yourself"
+            f"the file is written in a way that no program should edit; write {written} into it"
+            " yourself"
         )
     return spliced
 
 
+def _composed(text: str) -> Node:
+    reader = YAML(typ="safe", pure=True)
+    reader.Composer = _Composer
+    return reader.compose(text)
+
+
 def _with(value: JsonValue, path: Sequence[str], word: str) -> JsonValue:
-    """Return a value with the word at the path."""
     if not path:
         return [word] if isinstance(value, list) and value else word
     mapping = copy.copy(value) if isinstance(value, dict) else {}
@@ -85,45 +90,49 @@ def _edit(node: Node, text: str, path: tuple[str, ...], word: str) -> _Edit:
         return _of_value(node, word)
     if not isinstance(node, MappingNode):
         # A key with nothing behind it, such as `tower:`.
-        return _Edit(node.start_mark.index, node.end_mark.index, f" {{{_flow(path, word)}}}")
-    for key, value in node.value:
-        if key.value == path[0]:
-            empty = isinstance(value, ScalarNode) and value.start_mark.index == value.end_mark.index
-            if not empty:
-                return _edit(value, text, path[1:], word)
-            rest = f"{{{_flow(path[1:], word)}}}" if path[1:] else _quoted(word)
-            colon = text.index(":", key.end_mark.index) + 1
-            return _Edit(colon, colon, f" {rest}")
-    return _added(node, text, path, word)
+        return _Edit(node.start_mark.index, node.end_mark.index, f" {_value(path, word)}")
+    found = next(((key, value) for key, value in node.value if key.value == path[0]), None)
+    if found is None:
+        return _added(node, text, path, word)
+    key, value = found
+    if not _is_empty(value):
+        return _edit(value, text, path[1:], word)
+    # An empty value stands where the next thing does; the word belongs behind the colon.
+    colon = text.index(":", key.end_mark.index) + 1
+    return _Edit(colon, colon, f" {_value(path[1:], word)}")
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and bool(node.start_mark.index == node.end_mark.index)
 
 
 def _of_value(node: Node, word: str) -> _Edit:
+    # The brackets or dashes of a list stay, and what is between its first and last item goes.
     if isinstance(node, SequenceNode) and node.value:
-        style = node.value[0].style
-        return _Edit(
-            node.value[0].start_mark.index, node.value[-1].end_mark.index, _quoted(word, style)
-        )
-    return _Edit(
-        node.start_mark.index, node.end_mark.index, _quoted(word, getattr(node, "style", None))
-    )
+        first, last = node.value[0], node.value[-1]
+        return _Edit(first.start_mark.index, last.end_mark.index, _quoted(word, first.style))
+    style = getattr(node, "style", None)
+    return _Edit(node.start_mark.index, node.end_mark.index, _quoted(word, style))
 
 
 def _added(node: Node, text: str, path: tuple[str, ...], word: str) -> _Edit:
-    """Return a mapping's new last entry."""
+    """Append an entry to a mapping."""
+    entry = _flow(path, word)
     if node.flow_style:
         place = _end(node.value[-1][1]) if node.value else node.start_mark.index + 1
-        return _Edit(place, place, f"{', ' if node.value else ''}{_flow(path, word)}")
+        return _Edit(place, place, f"{', ' if node.value else ''}{entry}")
     ends = "\r\n" if "\r\n" in text else "\n"
-    entry = f"{' ' * node.start_mark.column}{_flow(path, word)}"
+    line = f"{' ' * node.start_mark.column}{entry}{ends}"
     last = _end(node.value[-1][1])
     place = last if text[last - 1] == "\n" else text.find("\n", last) + 1
     if not place:
-        return _Edit(len(text), len(text), f"{ends}{entry}{ends}")
-    return _Edit(place, place, f"{entry}{ends}")
+        # The last line of the file has no end yet.
+        return _Edit(len(text), len(text), f"{ends}{line}")
+    return _Edit(place, place, line)
 
 
 def _end(node: Node) -> int:
-    """Return where a value ends: the parser lets a block reach to the next thing after it."""
+    # The parser lets a block reach to the next thing after it, comments between them included.
     if isinstance(node, ScalarNode) or node.flow_style or not node.value:
         end: int = node.end_mark.index
         return end
@@ -131,19 +140,18 @@ def _end(node: Node) -> int:
     return _end(last[1] if isinstance(last, tuple) else last)
 
 
+def _value(path: Sequence[str], word: str) -> str:
+    return f"{{{_flow(path, word)}}}" if path else _quoted(word)
+
+
 def _flow(path: Sequence[str], word: str) -> str:
     *around, last = path
-    return (
-        "".join(f"{_quoted(key)}: {{" for key in around)
-        + f"{last}: {_quoted(word)}"
-        + "}" * len(around)
-    )
+    opened = "".join(f"{_quoted(key)}: {{" for key in around)
+    return f"{opened}{last}: {_quoted(word)}{'}' * len(around)}"
 
 
 def _quoted(word: str, style: str | None = None) -> str:
-    """Return a word as YAML, in the quotes of the one it replaces.
-
-    One that would mean something else needs some.
-    """
-    quote = style if style in QUOTES else '"' if plain(word) != word else ""
+    """Quote a word as the one that it replaces, or where it would mean something else without."""
+    needed = '"' if plain(word) != word else ""
+    quote = style if style in QUOTES else needed
     return f"{quote}{word}{quote}"

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.config.yaml_positions import DEEPEST, MOST_VALUES, FilePosition, parse, plain
+from reconciler.config.yaml_builder import DEEPEST, MOST_VALUES
+from reconciler.config.yaml_document import FilePosition
+from reconciler.config.yaml_positions import parse
+from reconciler.config.yaml_words import plain
 
 
 @pytest.mark.parametrize(
