@@ -9,7 +9,7 @@ from reconciler.model.problem import KeyPath, Problem, found, nearest, one_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.config.resolve import Definitions
+    from reconciler.config.resolve import Definition, Definitions
     from reconciler.model.desired import Desired, HostWish
     from reconciler.model.inventory import Inventory, Model
     from reconciler.model.spec import HostSpec
@@ -19,7 +19,7 @@ NOTHING = {"none", "nothing", "off"}
 
 
 def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> tuple[Problem, ...]:
-    """Return everything that is wrong between the files.
+    """Find everything that is wrong between the files.
 
     A host or model without a definition was reported already.
     """
@@ -29,9 +29,8 @@ def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> t
     for host_name, wish in desired.wishes(inventory.only_host).items():
         at: KeyPath = () if desired.hosts is None else ("hosts", host_name)
         if host_name not in inventory.hosts:
-            problems.append(
-                Problem("desired", at, _unknown_host(host_name, inventory.hosts), at_key=True)
-            )
+            unknown = _unknown_host(host_name, inventory.hosts)
+            problems.append(Problem("desired", at, unknown, at_key=True))
             continue
         problems += _power(wish, at, definitions.hosts.get(host_name))
         problems += _active(host_name, wish, at, inventory)
@@ -39,124 +38,110 @@ def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> t
 
 
 def _unknown_host(name: str, known: Iterable[str]) -> str:
-    return (
-        f"found {found(name)}, expected a host of the inventory"
-        f" ({one_of(known)}){nearest(name, known)}"
-    )
+    near = nearest(name, known)
+    return f"found {found(name)}, expected a host of the inventory ({one_of(known)}){near}"
 
 
 def _places(desired: Desired, inventory: Inventory) -> Iterator[Problem]:
-    """Find keys that stand at the top level although there are several hosts, or a `hosts:` mapping."""
-    if desired.hosts is None and inventory.only_host is not None:
+    """Find keys at the top level where there are several hosts, or a `hosts:` mapping."""
+    if desired.hosts is not None:
+        place = "each host of hosts:"
+    elif inventory.only_host is None:
+        place = f"hosts: and one of {one_of(inventory.hosts)}"
+    else:
         return
     for key in sorted({"power", "active", "enforce"} & desired.model_fields_set):
-        place = (
-            "each host of hosts:"
-            if desired.hosts is not None
-            else f"hosts: and one of {one_of(inventory.hosts)}"
-        )
-        yield Problem(
-            "desired",
-            (key,),
-            f"found {key} at the top level, expected it under {place}",
-            at_key=True,
-        )
+        sentence = f"found {key} at the top level, expected it under {place}"
+        yield Problem("desired", (key,), sentence, at_key=True)
 
 
 def _model(
     model_name: str, model: Model, inventory: Inventory, definitions: Definitions
 ) -> Iterator[Problem]:
     at: KeyPath = ("models", model_name)
+    yield from _host_of(model, at, inventory)
+    yield from _cards(model, at)
+    definition = definitions.models.get(model_name)
+    if model.conversations == "require" and definition:
+        yield from _conversations(definition, at)
+
+
+def _host_of(model: Model, at: KeyPath, inventory: Inventory) -> Iterator[Problem]:
+    place = (*at, "host")
     host_name = inventory.host_name_of(model)
     if host_name is None:
         sentence = f"is missing; expected one of the inventory's hosts ({one_of(inventory.hosts)})"
-        yield Problem("inventory", (*at, "host"), sentence, at_key=True)
+        yield Problem("inventory", place, sentence, at_key=True)
     elif host_name not in inventory.hosts:
-        yield Problem("inventory", (*at, "host"), _unknown_host(host_name, inventory.hosts))
-    for place, card in enumerate(model.gpus):
-        if card in model.gpus[:place]:
-            yield Problem(
-                "inventory", (*at, "gpus", place), f"found {card} again, expected each card once"
-            )
-    definition = definitions.models.get(model_name)
-    if (
-        model.conversations == "require"
-        and definition
-        and not definition.capabilities.keeps_conversations
-    ):
-        who = f"the engine {definition.engine.kind} under the launcher {definition.launcher.kind}"
-        sentence = f"found require, but {who} cannot keep conversations; expected keep or drop"
-        yield Problem("inventory", (*at, "conversations"), sentence)
+        yield Problem("inventory", place, _unknown_host(host_name, inventory.hosts))
+
+
+def _cards(model: Model, at: KeyPath) -> Iterator[Problem]:
+    for index, card in enumerate(model.gpus):
+        if card in model.gpus[:index]:
+            sentence = f"found {card} again, expected each card once"
+            yield Problem("inventory", (*at, "gpus", index), sentence)
+
+
+def _conversations(definition: Definition, at: KeyPath) -> Iterator[Problem]:
+    if definition.capabilities.keeps_conversations:
+        return
+    who = f"the engine {definition.engine.kind} under the launcher {definition.launcher.kind}"
+    sentence = f"found require, but {who} cannot keep conversations; expected keep or drop"
+    yield Problem("inventory", (*at, "conversations"), sentence)
 
 
 def _power(wish: HostWish, at: KeyPath, host: HostSpec | None) -> Iterator[Problem]:
-    place = (*at, "power")
+    if sentence := _power_objection(wish, host):
+        yield Problem("desired", (*at, "power"), sentence)
+
+
+def _power_objection(wish: HostWish, host: HostSpec | None) -> str:
     if wish.power == "auto":
-        sentence = (
+        return (
             "found auto, which needs the gateway and is not in this version; expected on, off or"
             " suspend"
         )
-        yield Problem("desired", place, sentence)
-    elif host and wish.power == "off" and not host.capabilities.can_shut_down:
-        sentence = f"found off, but nothing in `power:` of {host.name} can shut it down"
-        yield Problem(
-            "desired",
-            place,
-            f"{sentence}; set power: for it in the inventory, or leave the key out",
-        )
-    elif host and wish.power in {"off", "suspend"} and not host.power.wake:
-        sentence = (
-            f"found {wish.power}, but nothing in `power:` of {host.name} could bring it up again"
-        )
-        yield Problem(
-            "desired",
-            place,
-            f"{sentence}; name a driver under wake: there, or `wake: none` if a person does that",
-        )
-    elif host and wish.power == "suspend" and not host.capabilities.can_suspend:
-        sentence = f"found suspend, but nothing in `power:` of {host.name} can suspend it"
-        yield Problem(
-            "desired",
-            place,
-            f"{sentence}; set another power: for it in the inventory, or leave the key out",
-        )
+    if host is None:
+        return ""
+    nothing = f"found {wish.power}, but nothing in `power:` of {host.name}"
+    if wish.power == "off" and not host.capabilities.can_shut_down:
+        way_out = "set power: for it in the inventory, or leave the key out"
+        return f"{nothing} can shut it down; {way_out}"
+    # A later wish for `on` could not be met; where a person switches it on, that can be written.
+    if wish.power in {"off", "suspend"} and not host.power.wake:
+        way_out = "name a driver under wake: there, or `wake: none` if a person does that"
+        return f"{nothing} could bring it up again; {way_out}"
+    if wish.power == "suspend" and not host.capabilities.can_suspend:
+        way_out = "set another power: for it in the inventory, or leave the key out"
+        return f"{nothing} can suspend it; {way_out}"
+    return ""
 
 
 def _active(host_name: str, wish: HostWish, at: KeyPath, inventory: Inventory) -> Iterator[Problem]:
-    here = {
-        name: model
-        for name, model in inventory.models.items()
-        if inventory.host_name_of(model) == host_name
-    }
+    homes = {name: inventory.host_name_of(model) for name, model in inventory.models.items()}
+    here = [name for name, home in homes.items() if home == host_name]
     taken: dict[int, str] = {}
     for index, model_name in enumerate(wish.active or ()):
         place = (*at, "active", index)
-        model = here.get(model_name)
-        if (
-            model_name in inventory.models
-            and inventory.host_name_of(inventory.models[model_name]) is None
-        ):
+        # One whose host is missing was reported where it is defined.
+        if model_name in homes and homes[model_name] is None:
             continue
-        if model is None:
-            yield Problem(
-                "desired", place, _misplaced(model_name, host_name, inventory, list(here))
-            )
-        elif model.port in taken:
-            both = f"{model_name} and {taken[model.port]} both use port {model.port}"
-            yield Problem(
-                "desired", place, f"{both}; expected one of them, or another port: in the inventory"
-            )
-        else:
-            taken[model.port] = model_name
+        if model_name not in here:
+            sentence = _misplaced(model_name, host_name, homes.get(model_name), here)
+            yield Problem("desired", place, sentence)
+            continue
+        port = inventory.models[model_name].port
+        if (other := taken.setdefault(port, model_name)) != model_name:
+            both = f"{model_name} and {other} both use port {port}"
+            sentence = f"{both}; expected one of them, or another port: in the inventory"
+            yield Problem("desired", place, sentence)
 
 
-def _misplaced(model_name: str, host_name: str, inventory: Inventory, here: list[str]) -> str:
-    elsewhere = inventory.models.get(model_name)
-    other = inventory.host_name_of(elsewhere) if elsewhere else None
-    if other:
-        return (
-            f"{model_name} is a model of {other}, expected a model of {host_name} ({one_of(here)})"
-        )
+def _misplaced(model_name: str, host_name: str, home: str | None, here: list[str]) -> str:
+    if home:
+        expected = f"expected a model of {host_name} ({one_of(here)})"
+        return f"{model_name} is a model of {home}, {expected}"
     none = "; `[]` runs none" if model_name in NOTHING else ""
     near = nearest(model_name, here) or f" ({one_of(here)})"
     return f"found {found(model_name)}, expected a model of {host_name}{none or near}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -20,15 +21,7 @@ if TYPE_CHECKING:
     from reconciler.model.inventory import Host, Inventory, Model
     from reconciler.ports import OptionsCatalog
 
-_PLANNED = {
-    "docker",
-    "podman",
-    "lxc",
-    "vllm",
-    "sglang",
-    "ollama",
-}
-
+_PLANNED = {"docker", "podman", "lxc", "vllm", "sglang", "ollama"}
 
 CARDS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 """Variables that `gpus` of a model sets."""
@@ -37,10 +30,9 @@ CARDS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 def define(
     inventory: Inventory, catalog: OptionsCatalog, typed: Callable[[KeyPath], str | None]
 ) -> tuple[Definitions, list[Problem]]:
-    """Return the definitions of all hosts and models whose drivers accept them, and a problem for everything else.
+    """Define all hosts and models whose drivers accept them, with a problem for everything else.
 
-    `typed` knows what was typed at a path of the inventory, where it means a number or true or
-    false.
+    `typed` knows the text of an unquoted number, true or false at a path of the inventory.
     """
     drivers = _Drivers(catalog, typed)
     accesses = {
@@ -55,14 +47,11 @@ def define(
         for name, host in inventory.hosts.items()
         if (spec := drivers.host(name, host, ways.get(name), powering))
     }
-    models = {}
-    for name, model in inventory.models.items():
-        host_name = inventory.host_name_of(model)
-        host = inventory.hosts.get(host_name) if host_name else None
-        defaults = _Defaults(host_name, host.engines) if host_name and host else None
-        definition = drivers.model(name, model, defaults)
-        if definition:
-            models[name] = definition
+    models = {
+        name: definition
+        for name, model in inventory.models.items()
+        if (definition := drivers.model(name, model, _defaults_of(model, inventory)))
+    }
     return Definitions(hosts, models), list(dict.fromkeys(drivers.problems))
 
 
@@ -71,6 +60,22 @@ class _Defaults(NamedTuple):
 
     host_name: str
     by_kind: dict[str, dict[str, JsonValue]]
+
+    def of(self, kind: str) -> dict[str, JsonValue]:
+        return self.by_kind.get(kind, {})
+
+
+def _defaults_of(model: Model, inventory: Inventory) -> _Defaults | None:
+    name = inventory.host_name_of(model)
+    host = inventory.hosts.get(name) if name else None
+    return _Defaults(name, host.engines) if name and host else None
+
+
+def _origin(place: KeyPath, written: Kind, defaults: _Defaults | None, path: KeyPath) -> KeyPath:
+    """Find where an option is written: at its kind, or as a default of the model's host."""
+    if defaults and path and path[0] in defaults.of(written.kind).keys() - written.options.keys():
+        return ("hosts", defaults.host_name, "engines", written.kind, *path)
+    return (*place, *path)
 
 
 class _Way(NamedTuple):
@@ -83,30 +88,26 @@ class _Way(NamedTuple):
 def _of_environment(
     model: Model, engine: Kind, at: KeyPath, defaults: _Defaults, *, is_ours: bool
 ) -> Iterator[Problem]:
-    """Yield what speaks against the variables of an engine, whose command line may be somebody else's."""
+    """Find what speaks against the variables of an engine, whose command line may not be ours."""
     env = engine.options.get("env")
     names = env.keys() if isinstance(env, dict) else set()
-    is_own = "env" in model.engine.options
-    place = (
-        (*at, "engine", "env")
-        if is_own
-        else ("hosts", defaults.host_name, "engines", engine.kind, "env")
-    )
+    place = _origin((*at, "engine"), model.engine, defaults, ("env",))
+    name = at[-1]
     if names and not is_ours:
-        found_ = (
-            f"found variables, but {at[-1]} is a service that is there already: set them in its"
-            " unit, with Environment="
+        sentence = (
+            f"found variables, but {name} is a service that is there already: set them in its"
+            f" unit, with Environment=, and leave env out, or write `env: {{}}` at {name}"
         )
-        yield Problem(
-            "inventory", place, f"{found_}, and leave env out, or write `env: {{}}` at {at[-1]}"
-        )
-    for name in sorted({*CARDS} & names) if model.gpus else ():
-        sentence = f"found it beside `gpus` of {at[-1]}, which sets it; remove one of the two"
-        yield Problem("inventory", (*place, name), sentence, at_key=True)
+        yield Problem("inventory", place, sentence)
+    if not model.gpus:
+        return
+    for variable in sorted({*CARDS} & names):
+        sentence = f"found it beside `gpus` of {name}, which sets it; remove one of the two"
+        yield Problem("inventory", (*place, variable), sentence, at_key=True)
 
 
 class _Drivers:
-    """Ask the catalog, and gather what it objects to."""
+    """What the catalog makes of drivers and their options, and what it objects to."""
 
     def __init__(self, catalog: OptionsCatalog, typed: Callable[[KeyPath], str | None]) -> None:
         self._catalog = catalog
@@ -114,7 +115,7 @@ class _Drivers:
         self.problems: list[Problem] = []
 
     def way(self, name: str, access: Kind, accesses: Mapping[str, Kind]) -> _Way | None:
-        """Return how a host is reached, None when the one that it is reached through cannot be that."""
+        """How a host is reached, None when it cannot be reached through the one that is named."""
         via = jump(name, access, accesses)
         if isinstance(via, str):
             self.problems.append(Problem("inventory", ("hosts", name, "access", "via"), via))
@@ -122,7 +123,7 @@ class _Drivers:
         return _Way(access, via)
 
     def host(self, name: str, host: Host, way: _Way | None, powering: Powering) -> HostSpec | None:
-        """Return the definition of a host, None when a driver objects."""
+        """Define a host, None when a driver objects."""
         at: KeyPath = ("hosts", name)
         for kind in host.engines:
             self._knows("engine", kind, (*at, "engines", kind), at_key=True)
@@ -130,7 +131,6 @@ class _Drivers:
         gpu = self.accepted("gpu", host.gpu, (*at, "gpu"))
         if not (way and power and gpu):
             return None
-        can = powering.capabilities(power)
         return HostSpec(
             name=name,
             access=way.access,
@@ -138,11 +138,14 @@ class _Drivers:
             power=power,
             prepare=host.prepare,
             gpu=gpu,
-            capabilities=can,
+            capabilities=powering.capabilities(power),
         )
 
     def model(self, name: str, model: Model, defaults: _Defaults | None) -> Definition | None:
-        """Return the definition of a model, None when a driver objects or its host, and so defaults, is unknown."""
+        """Define a model, None when a driver objects.
+
+        None too when its host is not known, and so not the defaults either.
+        """
         at: KeyPath = ("models", name)
         launcher = self.accepted("launcher", model.launcher, (*at, "launcher"))
         if defaults is None:
@@ -155,16 +158,14 @@ class _Drivers:
         is_ours = self._catalog.capabilities("launcher", launcher).keeps_conversations
         self.problems += _of_environment(model, engine, at, defaults, is_ours=is_ours)
         command = self._catalog.command(engine.kind, options, name, model.port, model.gpus)
+        return Definition(engine, launcher, command, self._can(engine, is_ours=is_ours))
+
+    def _can(self, engine: Kind, *, is_ours: bool) -> Capabilities:
         capabilities = self._catalog.capabilities("engine", engine)
-        # Saved slots are proven against a command line that is known; a launcher may run one that
-        # is somebody else's.
+        # Saved slots are proven against a command line that is known; that of a service which is
+        # there already is not ours.
         keeps = capabilities.keeps_conversations and is_ours
-        return Definition(
-            engine,
-            launcher,
-            command,
-            capabilities.model_copy(update={"keeps_conversations": keeps}),
-        )
+        return capabilities.model_copy(update={"keeps_conversations": keeps})
 
     def _knows(self, role: str, kind: str, path: KeyPath, *, at_key: bool = False) -> bool:
         kinds = self._catalog.kinds(role)
@@ -172,45 +173,31 @@ class _Drivers:
             return True
         is_planned = kind in _PLANNED
         later = " which is not in this version," if is_planned else ""
-        sentence = (
-            f"found {found(kind)},{later} expected"
-            f" {one_of(kinds)}{'' if is_planned else nearest(kind, kinds)}"
-        )
+        near = "" if is_planned else nearest(kind, kinds)
+        sentence = f"found {found(kind)},{later} expected {one_of(kinds)}{near}"
         self.problems.append(Problem("inventory", path, sentence, at_key))
         return False
 
     def able(self, role: str, kind: Kind) -> Capabilities:
-        """Return what a driver can do."""
+        """What a driver can do."""
         return self._catalog.capabilities(role, kind)
 
     def accepted(self, role: str, written: Kind, place: KeyPath) -> Kind | None:
-        """Return a kind with its options accepted and completed, None when its driver objects."""
+        """Complete the options of a kind, None when its driver objects."""
         options = self._options(role, written, place)
         return _kind(written, options) if options else None
 
     def _options(
         self, role: str, written: Kind, place: KeyPath, defaults: _Defaults | None = None
     ) -> BaseModel | None:
-        """Return the options of a kind, None when its driver objects."""
         if not self._knows(role, written.kind, (*place, "kind")):
             return None
         schema = self._catalog.options(role, written.kind)
-        given = defaults.by_kind.get(written.kind, {}) if defaults else {}
-
-        def origin(path: KeyPath) -> KeyPath:
-            """Return where an option is written: with its model, or as a default of the model's host."""
-            inherited = defaults and path[:1] and path[0] in given.keys() - written.options.keys()
-            start = (
-                ("hosts", defaults.host_name, "engines", written.kind)
-                if defaults and inherited
-                else place
-            )
-            return (*start, *path)
-
+        given = defaults.of(written.kind) if defaults else {}
+        whole: JsonValue = {**given, **written.options}
+        origin = partial(_origin, place, written, defaults)
         try:
-            return validated(
-                schema, {**given, **written.options}, lambda path: self._typed(origin(path))
-            )
+            return validated(schema, whole, lambda path: self._typed(origin(path)))
         except ValidationError as error:
             problems = problems_of(error, "inventory", schema)
             self.problems += [problem._replace(path=origin(problem.path)) for problem in problems]
@@ -218,5 +205,4 @@ class _Drivers:
 
 
 def _kind(written: Kind, options: BaseModel) -> Kind:
-    """Return a kind with the options that its driver accepted, as they are kept."""
     return Kind(kind=written.kind, options=options.model_dump(mode="json"))

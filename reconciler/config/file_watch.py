@@ -2,8 +2,8 @@
 
 The folders are watched, not the files: editors and git replace a file by rename. Where no event
 comes (a network file system, a folder that was itself replaced) a look at times and sizes finds the
-change a little later. A file that holds what it held is no change, whoever touches it; one that
-never stands still is read all the same, within LATEST_SECONDS.
+change a little later. A file that holds what it held is no change, though it was touched; one that
+never stands still is read all the same, within LATEST_SECONDS (ADR 0019).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,7 +37,7 @@ STORM_SECONDS = 0.5
 is one edit."""
 
 PATIENT_SECONDS = 1.4
-"""After so long in a storm a moment of stillness is enough: somebody keeps writing."""
+"""After so long in a storm a moment of stillness is enough: the writing does not end."""
 
 LATEST_SECONDS = 1.7
 """After so long what is there is read, still or not; with the time until an event is heard that
@@ -50,7 +50,11 @@ LONGEST_TROUBLE_SECONDS = 3.0
 """How long it may be so under whatever is written meanwhile."""
 
 BACKSTOP_SECONDS = 2.0
-ANEW_SECONDS = 0.5
+"""How long the folders are believed to be quiet without a look at the files themselves."""
+
+REPLACED_SECONDS = 0.5
+"""After how long the folders are watched again, where one was replaced or cannot be watched."""
+
 HALF_WAY_SECONDS = 0.1
 STEP_MILLISECONDS = 40
 """How often the watching library looks for events: more often costs more at rest."""
@@ -69,7 +73,7 @@ class FileContent:
 
 
 class Print(NamedTuple):
-    """Tell two states of files apart: what each of the pair holds, and what git's look like."""
+    """A state of the files: what each of the pair holds, and what git's look like."""
 
     pair: tuple[FileContent, ...]
     traces: dict[str, tuple[int, ...]]
@@ -81,16 +85,21 @@ class Print(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """The digest that whoever reads the pair finds."""
+        """The digest of the pair, as FileSource would read it."""
         return pair_digest(content.digest for content in self.pair)
 
     def is_untouched(self, later: Print) -> bool:
-        """Return whether nobody wrote any of the files since, not even what they held."""
-        return later == self and [one.seen for one in later.pair] == [one.seen for one in self.pair]
+        """Whether none of the files was written in between, not even with what it held."""
+        return later == self and later.times == self.times
+
+    @property
+    def times(self) -> list[tuple[int, ...]]:
+        """What the file system tells of each of the pair."""
+        return [content.seen for content in self.pair]
 
 
 class FileEdits:
-    """Follow both files of a source, and what git says of them."""
+    """What becomes of both files of a source, and of what git says of them."""
 
     def __init__(self, source: FileSource, journal: Path) -> None:
         """Follow what `source` reads, and the folder of the journal."""
@@ -113,10 +122,10 @@ class FileEdits:
     async def follow(
         self, tell: Callable[[Wanted | str], None], stir: Callable[[], Awaitable[None]]
     ) -> None:
-        """Tell what the files ask for, now and whenever that changes, or why they cannot be used, until cancelled.
+        """Tell what the files ask for, now and whenever that changes, until cancelled.
 
-        `stir` is called whenever something happened in a folder that is watched, or nothing for a
-        while.
+        Files that cannot be used are told as the reason why. `stir` is called whenever something
+        happened in a folder that is watched, or nothing for a while.
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch_folders, stir)
@@ -141,16 +150,15 @@ class FileEdits:
         try:
             wanted = await anyio.to_thread.run_sync(self._source.read)
         except ConfigError as error:
-            if not await self._lasts(now):
-                return None
-            tell(f"{error.reason}: {error.message}")
-        else:
-            self._trouble_since = None
-            self._grow_patient()
-            tell(wanted)
-            # What was there before and after the read need not be what was read.
-            return now if wanted.provenance.digest == now.digest else None
-        return now
+            lasts = await self._lasts(now)
+            if lasts:
+                tell(f"{error.reason}: {error.message}")
+            return now if lasts else None
+        self._trouble_since = None
+        self._grow_patient()
+        tell(wanted)
+        # What was there before and after the read need not be what was read.
+        return now if wanted.provenance.digest == now.digest else None
 
     def _grow_patient(self) -> None:
         """Ask for more stillness in a storm, and for as much until it is over."""
@@ -162,18 +170,18 @@ class FileEdits:
         self._read_at = now
 
     async def _lasts(self, now: Print) -> bool:
-        """Return whether a trouble is worth a word: nothing changes for a while, or too much does for too long."""
+        """Whether a trouble is worth a word, and not just the middle of an edit.
+
+        It is when nothing changes for a while, or too much does for too long.
+        """
         self._trouble_since = self._trouble_since or time.monotonic()
-        if (
-            not await self._stands(now)
-            and time.monotonic() - self._trouble_since < LONGEST_TROUBLE_SECONDS
-        ):
+        stands = await self._stands(now)
+        if not stands and time.monotonic() - self._trouble_since < LONGEST_TROUBLE_SECONDS:
             return False
         self._trouble_since = None
         return True
 
     async def _stands(self, now: Print) -> bool:
-        """Return whether nothing changes for a while."""
         with anyio.move_on_after(COMPLAINT_SECONDS):
             while now.is_untouched(self._print()) and not self._again:
                 await self._stirred.wait()
@@ -185,7 +193,7 @@ class FileEdits:
         return True
 
     async def _still(self) -> Print:
-        """Return the print of the files once they have not changed for a moment, or when that takes too long."""
+        """Wait until the files have not changed for a moment, or that takes too long."""
         began = time.monotonic()
         while True:
             seen, waited = self._print(), time.monotonic() - began
@@ -197,20 +205,17 @@ class FileEdits:
             await anyio.sleep(min(enough - age, LATEST_SECONDS - waited))
 
     def _print(self) -> Print:
-        self._contents = {
-            path: _content(path, self._contents.get(path)) for path in self._source.paths
-        }
+        before = self._contents
+        self._contents = {path: _content(path, before.get(path)) for path in self._source.paths}
         # Where git has none of the files yet, it may have them by now; else those that it changes
         # stay where they are.
-        traces = {
-            str(path): _stat(path) for path in self._traces or git.traces(self._source.directory)
-        }
-        return Print(tuple(self._contents.values()), traces)
+        traces = self._traces or git.traces(self._source.directory)
+        return Print(tuple(self._contents.values()), {str(path): _stat(path) for path in traces})
 
     async def _watch_folders(self, stir: Callable[[], Awaitable[None]]) -> None:
         """Stir at every event in the folders, and when none comes for a while.
 
-        Begin anew when one of them is replaced.
+        Begin again when one of them is replaced.
         """
         while True:
             folders = self._folders()
@@ -221,48 +226,53 @@ class FileEdits:
                     while folders == self._folders():
                         await anext(events)
                         await self._stir(stir)
-            await anyio.sleep(ANEW_SECONDS)
+            await anyio.sleep(REPLACED_SECONDS)
             await self._stir(stir)
 
     def _events(self, folders: Iterable[Path]) -> AsyncGenerator[object, None]:
+        # Without a filter: the library's own leaves out what is in a `.git`.
         return awatch(
-            *folders, step=STEP_MILLISECONDS, debounce=LONGEST_BURST_MILLISECONDS,
-            watch_filter=None, recursive=False, rust_timeout=int(BACKSTOP_SECONDS * 1000),
+            *folders,
+            step=STEP_MILLISECONDS,
+            debounce=LONGEST_BURST_MILLISECONDS,
+            watch_filter=None,
+            recursive=False,
+            rust_timeout=int(BACKSTOP_SECONDS * 1000),
             yield_on_timeout=True,
-        )  # fmt: skip
+        )
 
     async def _stir(self, stir: Callable[[], Awaitable[None]]) -> None:
         self._stirred.set()
         await stir()
 
     def _folders(self) -> dict[Path, tuple[int, ...]]:
-        """Return the folders where something may happen that are there, and which they are."""
+        """List the folders that are there, each with its device and inode."""
         return {folder: seen[:2] for folder in self._places if (seen := _stat(folder))}
 
     def _named(self) -> tuple[Path, ...]:
-        """Return the folders where something may happen: of the files, of what they link to, git's, the journal's."""
-        of_files = {
-            self._source.directory,
-            *(Path(os.path.realpath(path)).parent for path in self._source.paths),
-        }
+        """List the folders in which something may happen, whether they are there or not."""
+        of_links = {Path(os.path.realpath(path)).parent for path in self._source.paths}
         of_git = {path.parent for path in git.traces(self._source.directory)}
-        return tuple(sorted(of_files | of_git | {self._journal}))
+        return tuple(sorted({self._source.directory, self._journal, *of_links, *of_git}))
 
 
 def _content(path: Path, before: FileContent | None) -> FileContent:
-    """Return what a file holds; where it is as it was seen before, it is not read again."""
+    """Read what a file holds, unless it is as it was seen before."""
     place, seen = os.path.realpath(path), _stat(path)
     if before is not None and (before.place, before.seen) == (place, seen):
         return before
+    digest = _digest(path)
+    # A file that was touched, or written with what it held, is as old as it was (ADR 0019).
+    if before is not None and (before.place, before.digest) == (place, digest):
+        return replace(before, seen=seen)
+    return FileContent(place, digest, seen, seen[-1] / 1e9 if seen else 0.0)
+
+
+def _digest(path: Path) -> str:
     try:
-        digest = sha256(content_of(path)).hexdigest()
+        return sha256(content_of(path)).hexdigest()
     except OSError as error:
-        digest = f"error {error.errno}"
-    same = before is not None and (before.place, before.digest) == (place, digest)
-    changed = seen[-1] / 1e9 if seen else 0.0
-    return FileContent(
-        place, digest, seen, before.since if same and before is not None else changed
-    )
+        return f"error {error.errno}"
 
 
 def _stat(path: Path) -> tuple[int, ...]:

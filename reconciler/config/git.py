@@ -14,13 +14,13 @@ import shlex
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from reconciler.errors import Unreachable
 from reconciler.model.reason import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 GIT_PATIENCE = 5.0
 """Seconds that git may take; a repository that cannot answer by then counts as none."""
@@ -34,8 +34,20 @@ _SHA1_WIDTH = 40
 _MISSING = " missing"
 _LAST = ("log", "-1", "--no-show-signature", "--format=%an%x00%s")
 _DUBIOUS = re.compile(r"dubious ownership in repository at '(.+)'")
+
+# A hook or a file system monitor is a program that the repository names: no look may run it.
 _QUIET = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "core.safecrlf=false")
 
+# No lock: it would look as if git were writing. A path is a path, whatever characters are in it.
+_OPTIONS = (
+    "--no-pager",
+    "--no-optional-locks",
+    "--literal-pathspecs",
+    *(word for setting in _QUIET for word in ("-c", setting)),
+)
+
+# What a partial clone lacks is not fetched over the network; a password is never asked for.
+_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C.UTF-8"}
 
 _TRACES = ("HEAD", "index", "logs/HEAD")
 _HALF_WAY = {
@@ -49,13 +61,16 @@ _HALF_WAY = {
 _WRITING = {"index.lock": "writing its index; if no git runs there, remove index.lock"}
 
 
+State: TypeAlias = Literal["committed", "modified", "untracked", "not in git"]
+
+
 class Trace(NamedTuple):
     """What git knows: HEAD, and who last committed one of the files, and why.
 
     `trouble` is why it could not be asked.
     """
 
-    state: Literal["committed", "modified", "untracked", "not in git"]
+    state: State
     commit: str = ""
     author: str = ""
     subject: str = ""
@@ -63,7 +78,7 @@ class Trace(NamedTuple):
 
 
 class _SilentError(Exception):
-    """Why git did not answer, and what to do."""
+    """The reason why git did not answer, with what to do."""
 
     def __init__(self, found: str, fix: str) -> None:
         self.reason = Reason(found, fix)
@@ -71,7 +86,7 @@ class _SilentError(Exception):
 
 
 def trace(contents: Mapping[Path, bytes]) -> Trace:
-    """Return what git knows of these contents of these files.
+    """Ask what git knows of these contents of these files.
 
     Without a repository, or an answer of git, that is `not in git`; where there is a repository,
     with the trouble.
@@ -79,70 +94,84 @@ def trace(contents: Mapping[Path, bytes]) -> Trace:
     paths = {Path(os.path.realpath(path)): content for path, content in contents.items()}
     directory = next(iter(paths)).parent
     names = {_relative(path, directory): content for path, content in paths.items()}
-    questions = "".join(f"{name}\n" for name in ("HEAD", *(f"HEAD:{name}" for name in names)))
     folder = _folder(directory)
     if folder is None:
         return Trace("not in git")
     if not os.path.isdir(folder):
         return Trace("not in git", trouble=_missing(folder))
     try:
-        with ThreadPoolExecutor(1) as beside:
-            # Each takes git some milliseconds to start. Should HEAD move in between, that is an
-            # event which reads all again.
-            history = beside.submit(_git, directory, [*_LAST, "HEAD", "--", *names])
-            answer = _asked(
-                directory, ["cat-file", "--batch-check=%(objectname)"], questions.encode()
-            )
-            last = history.result()
+        ids, last = _of_head(directory, names)
     except _SilentError as error:
         return Trace("not in git", trouble=error.reason)
-    commit, *blobs = answer.splitlines()
+    commit, *blobs = ids.splitlines()
     if commit.endswith(_MISSING):
         return Trace("untracked")
-    author, _, subject = (last or "").rstrip("\n").partition("\0")
+    author, _, subject = last.rstrip("\n").partition("\0")
+    state = _state(directory, names, blobs)
+    return Trace(state, commit, _shown(author), _shown(subject))
+
+
+def _of_head(directory: Path, names: Iterable[str]) -> tuple[str, str]:
+    """Ask for the ids of HEAD and of files in it, and for who last committed one of them and why.
+
+    Raise _SilentError.
+    """
+    questions = "".join(f"{name}\n" for name in ("HEAD", *(f"HEAD:{name}" for name in names)))
+    with ThreadPoolExecutor(1) as beside:
+        # Each takes git some milliseconds to start. Should HEAD move in between, that is an event
+        # which reads all again.
+        history = beside.submit(_git, directory, [*_LAST, "HEAD", "--", *names])
+        ids = _asked(directory, ["cat-file", "--batch-check=%(objectname)"], questions.encode())
+        return ids, history.result() or ""
+
+
+def _state(directory: Path, names: Mapping[str, bytes], blobs: Sequence[str]) -> State:
     if any(blob.endswith(_MISSING) for blob in blobs):
-        return Trace("untracked", commit, _shown(author), _shown(subject))
-    same = all(
-        _is_blob(directory, name, content, blob)
-        for (name, content), blob in zip(names.items(), blobs, strict=True)
-    )
-    return Trace("committed" if same else "modified", commit, _shown(author), _shown(subject))
+        return "untracked"
+    pairs = zip(names.items(), blobs, strict=True)
+    same = all(_is_blob(directory, name, content, blob) for (name, content), blob in pairs)
+    return "committed" if same else "modified"
 
 
 def commit(path: Path, message: str) -> None:
     """Commit one file alone, unless git has it as it is.
 
     Raise Unreachable with what git said and what to do.
-
-    This is the operator's own commit: their hooks, identity and signature apply.
     """
-    words = [["status", "--porcelain", "--", path.name], ["add", "--", path.name]]
-    words.append(["commit", "--quiet", "--only", f"--message={message}", "--", path.name])
+    if not _as_operator(path, "status", "--porcelain"):
+        return
+    _as_operator(path, "add")
+    _as_operator(path, "commit", "--quiet", "--only", f"--message={message}")
+
+
+def _as_operator(path: Path, *words: str) -> bytes:
+    """Run git for one file, as the operator would: with their hooks, identity and signature."""
     environment = {
         name: value for name, value in os.environ.items() if name not in _OF_A_CALLING_GIT
     }
-    environment |= {"GIT_TERMINAL_PROMPT": "0"}
-    for command in words:
-        try:
-            done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
-                # Git is found on the PATH.
-                ["git", "-C", str(path.parent), "--literal-pathspecs", *command],  # noqa: S607
-                stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=COMMIT_PATIENCE, env=environment,
-            )  # fmt: skip
-        except (OSError, subprocess.SubprocessError) as error:
-            heard = getattr(error, "stderr", None) or str(error).encode()
-            why = "; ".join(
-                line.strip()
-                for line in heard.decode("utf-8", "replace").splitlines()
-                if line.strip()
-            )
-            raise Unreachable(
-                f"git did not commit {path}: {why}. The file stays as it was written, nothing was"
-                " applied: fix what git says, then say the same once more, or commit it yourself"
-                " and `reconciler apply`"
-            ) from error
-        if command[0] == "status" and not done.stdout:
-            return
+    command = ["git", "-C", str(path.parent), "--literal-pathspecs", *words, "--", path.name]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            timeout=COMMIT_PATIENCE,
+            env={**environment, "GIT_TERMINAL_PROMPT": "0"},
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unreachable(
+            f"git did not commit {path}: {_heard(error)}. The file stays as it was written, nothing"
+            " was applied: fix what git says, then say the same once more, or commit it yourself"
+            " and `reconciler apply`"
+        ) from error
+    return done.stdout
+
+
+def _heard(error: Exception) -> str:
+    said: bytes = getattr(error, "stderr", None) or str(error).encode()
+    lines = (line.strip() for line in said.decode("utf-8", "replace").splitlines())
+    return "; ".join(filter(None, lines))
 
 
 def _missing(folder: Path) -> Reason:
@@ -153,22 +182,20 @@ def _missing(folder: Path) -> Reason:
 
 
 def is_signed(directory: Path, commit: str) -> bool:
-    """Return whether git vouches for the signature of a commit."""
+    """Whether git vouches for the signature of a commit."""
     return _git(directory, ["verify-commit", commit]) is not None
 
 
 def half_way(directory: Path) -> str:
-    """Return what git is in the middle of, which may leave files that belong together apart.
-
-    Empty when it is at rest.
-    """
+    """Tell what git is in the middle of, empty when it is at rest."""
+    # In between, one of both files may be of another commit than the other.
     return _found(directory, {**_HALF_WAY, **_WRITING})
 
 
 def unfinished(directory: Path) -> Reason:
-    """Return which work of a person git is in the middle of, and how that ends.
+    """Tell which work of a person git is in the middle of, and how that ends.
 
-    None when it is at rest, or just writing.
+    Empty when it is at rest, or just writing.
     """
     found = _found(directory, _HALF_WAY)
     return Reason(found, f"end that (`git -C {directory} status` says how)") if found else Reason()
@@ -176,25 +203,23 @@ def unfinished(directory: Path) -> Reason:
 
 def _found(directory: Path, traces: Mapping[str, str]) -> str:
     folder = _folder(directory)
-    found = (
-        next((what for name, what in traces.items() if os.path.exists(folder / name)), "")
-        if folder
-        else ""
-    )
+    if folder is None:
+        return ""
+    found = next((what for name, what in traces.items() if os.path.exists(folder / name)), "")
     return f"git is in the middle of {found} ({folder})" if found else ""
 
 
 def traces(directory: Path) -> tuple[Path, ...]:
-    """Return the files that change when git commits, checks out or moves on, whatever becomes of the files themselves."""
+    """List the files that change when git commits, checks out or moves on."""
+    # What git says of the pair may change by that while the pair itself does not.
     folder = _folder(directory)
     return () if folder is None else tuple(folder / name for name in _TRACES)
 
 
 def _folder(directory: Path) -> Path | None:
-    """Return where git keeps what it knows of a working tree.
-
-    A file there names the place elsewhere.
-    """
+    """Find where git keeps what it knows of a working tree."""
+    # Without git, which takes some milliseconds to start, at every event of a watch. In a linked
+    # working tree `.git` is a file, which names the place.
     real = Path(os.path.realpath(directory))
     for parent in (real, *real.parents):
         found = parent / ".git"
@@ -206,7 +231,6 @@ def _folder(directory: Path) -> Path | None:
 
 
 def _named_in(file: Path) -> Path | None:
-    """Return the folder that a file named .git names, None where it cannot be read."""
     try:
         return file.parent / file.read_text(errors="replace").removeprefix("gitdir:").strip()
     except (OSError, ValueError):
@@ -214,22 +238,20 @@ def _named_in(file: Path) -> Path | None:
 
 
 def blob_id(content: bytes, width: int) -> str:
-    """Return the id git gives to a file with this content.
+    """The id git gives to a file with this content.
 
     `width` tells SHA-1 (40) from SHA-256 (64) repositories.
     """
     blob = b"blob %d\0%b" % (len(content), content)
-    return (
-        hashlib.sha256(blob).hexdigest()
-        if width > _SHA1_WIDTH
-        else hashlib.sha1(blob, usedforsecurity=False).hexdigest()
-    )
+    if width > _SHA1_WIDTH:
+        return hashlib.sha256(blob).hexdigest()
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest()
 
 
 def _is_blob(directory: Path, name: str, content: bytes, blob: str) -> bool:
-    """Compare as it is first, then as git would store it: line endings may be converted on the way in."""
     if blob_id(content, len(blob)) == blob:
         return True
+    # As git would store it: line endings may be converted on the way in.
     stored = _git(directory, ["hash-object", "--stdin", "--path", name], content)
     return stored is not None and stored.strip() == blob
 
@@ -243,7 +265,7 @@ def _shown(text: str) -> str:
 
 
 def _git(directory: Path, words: list[str], given: bytes = b"") -> str | None:
-    """Return what git answers, None for a no, or no answer."""
+    """Ask git, None for a no, or no answer."""
     try:
         return _asked(directory, words, given)
     except _SilentError:
@@ -251,20 +273,9 @@ def _git(directory: Path, words: list[str], given: bytes = b"") -> str | None:
 
 
 def _asked(directory: Path, words: list[str], given: bytes = b"") -> str:
-    """Return what git answers; raise _SilentError."""
-    settings = [word for setting in _QUIET for word in ("-c", setting)]
-    command = [
-        "git",
-        "-C",
-        str(directory),
-        "--no-pager",
-        "--no-optional-locks",
-        "--literal-pathspecs",
-        *settings,
-        *words,
-    ]
+    """Ask git; raise _SilentError."""
+    command = ["git", "-C", str(directory), *_OPTIONS, *words]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
             command,
@@ -272,7 +283,7 @@ def _asked(directory: Path, words: list[str], given: bytes = b"") -> str:
             capture_output=True,
             check=True,
             timeout=GIT_PATIENCE,
-            env=environment,
+            env={**environment, **_ENVIRONMENT},
         )
     except (FileNotFoundError, NotADirectoryError) as error:
         raise _SilentError(
@@ -282,21 +293,24 @@ def _asked(directory: Path, words: list[str], given: bytes = b"") -> str:
         raise _refusal(directory, error.stderr.decode("utf-8", "replace")) from error
     except (OSError, subprocess.SubprocessError) as error:
         raise _SilentError(
-            f"git does not answer ({type(error).__name__})",
-            f"`git -C {directory} status` says more",
+            f"git does not answer ({type(error).__name__})", _says_more(directory)
         ) from error
     return done.stdout.decode("utf-8", "replace")
 
 
+def _says_more(directory: Path) -> str:
+    return f"`git -C {directory} status` says more"
+
+
 def _refusal(directory: Path, words: str) -> _SilentError:
-    """Return why git refuses, in its own words, and what to do."""
+    """Word why git refuses, in its own words, and what to do."""
     lines = [line.strip().removeprefix("fatal: ") for line in words.splitlines() if line.strip()]
     said = _shown(lines[0]) if lines else "it says nothing"
     dubious = _DUBIOUS.search(words)
     if dubious is None:
-        return _SilentError(f"git refuses: {said}", f"`git -C {directory} status` says more")
+        return _SilentError(f"git refuses: {said}", _says_more(directory))
+    command = f"git config --global --add safe.directory {shlex.quote(dubious[1])}"
     return _SilentError(
         f"git refuses: {said}, which belongs to another user",
-        f"`git config --global --add safe.directory {shlex.quote(dubious[1])}` as the user that"
-        " runs reconciler",
+        f"`{command}` as the user that runs reconciler",
     )

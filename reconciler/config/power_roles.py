@@ -1,4 +1,4 @@
-"""Power roles: which driver of a host's power is for what, and everything that speaks against it."""
+"""Power roles: which driver of a host's power is for what, and what speaks against it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.model.problem import KeyPath, Problem, found
 from reconciler.model.spec import Capabilities, Kind, PowerDriver, PowerSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from reconciler.model.inventory import Host
 
@@ -23,21 +23,21 @@ ROLES = {
 
 
 class Accepting(Protocol):
-    """Accept the options of drivers, and gather what is wrong."""
+    """What accepts the options of drivers, and gathers what is wrong with them."""
 
     problems: list[Problem]
 
     def accepted(self, role: str, written: Kind, place: KeyPath) -> Kind | None:
-        """Return a kind with its options completed, None when its driver objects."""
+        """Complete the options of a kind, None when its driver objects."""
         ...
 
     def able(self, role: str, kind: Kind) -> Capabilities:
-        """Return what a driver can do."""
+        """What a driver can do."""
         ...
 
 
 class Powering:
-    """Define the power of hosts, some of which may work for others."""
+    """The power of hosts, some of which may work for others."""
 
     def __init__(self, drivers: Accepting, accesses: Mapping[str, Kind]) -> None:
         """Use drivers, and the ways to reach every host."""
@@ -45,20 +45,22 @@ class Powering:
         self._accesses = accesses
 
     def spec(self, name: str, host: Host, at: KeyPath) -> PowerSpec | None:
-        """Return who does what for a host's power, None when a driver objects."""
+        """Find a driver for each role in a host's power, None when a driver objects."""
         if isinstance(host.power, PowerRoles):
             return self._apart(name, host.power, (*at, "power"))
         one = self._driver(name, host.power, (*at, "power"))
         if one is None:
             return None
         can = self._drivers.able("power", one.driver)
-        stop = one if can.can_shut_down else self._own(name) if can.can_wake else None
+        own = self._own(name) if can.can_wake else None
         return PowerSpec(
-            wake=(one,) if can.can_wake else (), stop=stop, proof=one if can.can_testify else None
+            wake=(one,) if can.can_wake else (),
+            stop=one if can.can_shut_down else own,
+            proof=one if can.can_testify else None,
         )
 
     def capabilities(self, power: PowerSpec) -> Capabilities:
-        """Return what all drivers of a host's power can do together."""
+        """What all drivers of a host's power can do together."""
         stop = self._drivers.able("power", power.stop.driver) if power.stop else Capabilities()
         wakes = any(self._drivers.able("power", one.driver).can_wake for one in power.wake)
         return Capabilities(
@@ -71,39 +73,41 @@ class Powering:
 
     def _apart(self, name: str, roles: PowerRoles, at: KeyPath) -> PowerSpec | None:
         before = len(self._drivers.problems)
-        wake = [
-            self._waker(name, one, self._place(at, index, len(roles.wake)))
-            for index, one in enumerate(roles.wake)
-        ]
+        wake = self._wakers(name, roles.wake, (*at, "wake"))
+        written = {role: getattr(roles, role) for role in ROLES}
         found = {
-            role: self._for(name, role, written, at)
-            for role in ROLES
-            if (written := getattr(roles, role)) is not None
+            role: self._for(name, role, kind, at)
+            for role, kind in written.items()
+            if kind is not None
         }
         found.setdefault("stop", self._own(name))
         if len(self._drivers.problems) > before:
             return None
-        return PowerSpec(wake=tuple(one for one in wake if one), canary=roles.canary, **found)
+        return PowerSpec(wake=wake, canary=roles.canary, **found)
 
-    def _place(self, at: KeyPath, index: int, of: int) -> KeyPath:
-        """Return where a driver stands that brings a host up: one alone need not be in a list."""
-        return (*at, "wake", index) if of > 1 else (*at, "wake")
+    def _wakers(self, name: str, kinds: Sequence[Kind], at: KeyPath) -> tuple[PowerDriver, ...]:
+        # One alone need not be written as a list, and then has no number in its place.
+        places = [at] if len(kinds) == 1 else [(*at, index) for index in range(len(kinds))]
+        wakers = [self._waker(name, kind, place) for kind, place in zip(kinds, places, strict=True)]
+        return tuple(one for one in wakers if one)
 
     def _waker(self, name: str, written: Kind, place: KeyPath) -> PowerDriver | None:
         one = self._driver(name, written, place)
-        if (
-            one is not None
-            and written.kind != "none"
-            and not self._drivers.able("power", one.driver).can_wake
-        ):
+        # `none` means that a person does it.
+        if one is None or written.kind == "none":
+            return one
+        if not self._drivers.able("power", one.driver).can_wake:
             self._object(place, f"found {found(written.kind)}, which cannot bring a host up")
         return one
 
     def _for(self, name: str, role: str, written: Kind, at: KeyPath) -> PowerDriver | None:
+        place = (*at, role)
+        one = self._driver(name, written, place)
+        if one is None:
+            return None
         able, what = ROLES[role]
-        one = self._driver(name, written, (*at, role))
-        if one is not None and not getattr(self._drivers.able("power", one.driver), able):
-            self._object((*at, role), f"found {found(written.kind)}, which cannot {what}")
+        if not getattr(self._drivers.able("power", one.driver), able):
+            self._object(place, f"found {found(written.kind)}, which cannot {what}")
         return one
 
     def _driver(self, name: str, written: Kind, place: KeyPath) -> PowerDriver | None:
@@ -120,12 +124,11 @@ class Powering:
         return PowerDriver(driver=kind, via=one)
 
     def _own(self, name: str) -> PowerDriver | None:
-        """Return the way down through a host's own system.
-
-        This machine itself is not sent down by its controller.
-        """
         access = self._accesses.get(name)
-        return PowerDriver(driver=ACCESS) if access is not None and access.kind != "local" else None
+        # A controller does not shut down the machine that it runs on.
+        if access is None or access.kind == "local":
+            return None
+        return PowerDriver(driver=ACCESS)
 
     def _object(self, place: KeyPath, sentence: str) -> None:
         self._drivers.problems.append(Problem("inventory", place, sentence))

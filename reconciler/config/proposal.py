@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class FileProposal:
-    """What desired.yaml is and would be, the model and host that it is about, and how it would be resolved."""
+    """An edit of desired.yaml: before and after, what it is about, and how it would be resolved."""
 
     def __init__(
         self,
@@ -49,35 +49,29 @@ class FileProposal:
     @property
     def diff(self) -> str:
         """The change as a unified diff, empty when there is none."""
-        before, after = (
-            content.decode("utf-8-sig").splitlines() for content in (self._before, self._after)
-        )
-        return "\n".join(
-            difflib.unified_diff(before, after, self.path, f"{self.path} (proposed)", lineterm="")
-        )
+        before, after = _lines(self._before), _lines(self._after)
+        proposed = f"{self.path} (proposed)"
+        return "\n".join(difflib.unified_diff(before, after, self.path, proposed, lineterm=""))
 
     def read(self) -> Wanted:
-        """Return both files resolved as if this were written.
-
-        Raise ConfigError with every problem.
-        """
+        """Resolve both files as if this were written; raise ConfigError with every problem."""
         return self._resolved()
 
     def write(self) -> tuple[str, ...]:
-        """Replace the content of the file, or of what a link there leads to, and return what else of it could not be kept.
+        """Replace the content of the file; return what else of it could not be kept.
 
-        Raise PlanStale or Unreachable, with the file unchanged.
+        A link is followed. Raise PlanStale or Unreachable, with the file unchanged.
         """
         try:
             now = self._path.read_bytes()
         except OSError as error:
-            raise Unreachable(
-                f"{self.path} cannot be read any more: {error.strerror}; nothing was written"
-            ) from error
+            why = f"{self.path} cannot be read any more: {error.strerror}; nothing was written"
+            raise Unreachable(why) from error
+        # The plan that was approved is that of the file as it was read.
         if now != self._before:
             raise PlanStale(
-                f"{self.path} was changed by somebody else meanwhile; nothing was written. Look at"
-                " it and try again"
+                f"{self.path} was changed in the meantime; nothing was written. Look at it and try"
+                " again"
             )
         try:
             return rewrite(self._path, self._after)
@@ -90,3 +84,7 @@ class FileProposal:
         Raise Unreachable with what git said.
         """
         git.commit(Path(os.path.realpath(self._path)), message)
+
+
+def _lines(content: bytes) -> list[str]:
+    return content.decode("utf-8-sig").splitlines()

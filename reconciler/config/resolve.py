@@ -24,7 +24,7 @@ ADDED = ("secrets",)
 
 
 class Definition(NamedTuple):
-    """What drivers say of a model: accepted and completed options, the command line, what the engine can do."""
+    """What drivers make of a model: accepted and completed options, its command, what it can do."""
 
     engine: Kind
     launcher: Kind
@@ -33,7 +33,7 @@ class Definition(NamedTuple):
 
 
 class Definitions(NamedTuple):
-    """What drivers say of every host and model of an inventory."""
+    """What drivers make of every host and model of an inventory."""
 
     hosts: Mapping[HostName, HostSpec]
     models: Mapping[ModelName, Definition]
@@ -42,16 +42,14 @@ class Definitions(NamedTuple):
 def resolve(
     desired: Desired, inventory: Inventory, definitions: Definitions, provenance: Provenance
 ) -> Wanted:
-    """Return one slice for every host that desired manages.
+    """Make one slice for every host that desired manages.
 
     `coherence.check` must have found nothing to object to.
     """
-    slices = {
-        host_name: _slice(
-            definitions.hosts[host_name], wish, _models(host_name, inventory, definitions)
-        )
-        for host_name, wish in sorted(desired.wishes(inventory.only_host).items())
-    }
+    slices = {}
+    for host_name, wish in sorted(desired.wishes(inventory.only_host).items()):
+        models = _models(host_name, inventory, definitions)
+        slices[host_name] = _slice(definitions.hosts[host_name], wish, models)
     return Wanted(slices=slices, provenance=provenance)
 
 
@@ -76,11 +74,10 @@ def _slice(host: HostSpec, wish: HostWish, models: tuple[ModelSpec, ...]) -> Sli
 
 
 def _identity(command: Command, port: int) -> Digest:
-    """Return the digest of a command line over named fields: no field that an upgrade brings may start every engine again."""
+    # Over named fields: no field that an upgrade adds to a command may restart every engine.
     used = [name for name in ADDED if getattr(command, name)]
-    return digest(
-        {"command": command.model_dump(mode="json", include={*IDENTIFYING, *used}), "port": port}
-    )
+    identifying = command.model_dump(mode="json", include={*IDENTIFYING, *used})
+    return digest({"command": identifying, "port": port})
 
 
 def _model(model_name: ModelName, model: Model, definition: Definition) -> ModelSpec:

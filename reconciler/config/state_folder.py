@@ -1,4 +1,4 @@
-"""A folder for both files: written once, and begun as a git repository of its own where there is git."""
+"""A folder for both files: written once, and begun as its own git repository if there is git."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 OURS = ("desired.yaml", "inventory.yaml")
 GIT_PATIENCE = 30.0
 READABLE = 0o644
-NOBODY = ("-c", "user.name=reconciler init", "-c", "user.email=reconciler@localhost")
+MESSAGE = "What this machine serves"
+UNNAMED = ("-c", "user.name=reconciler init", "-c", "user.email=reconciler@localhost")
+"""Whom a commit names where git does not know who the user is."""
 
 
 class GitStateFolder:
@@ -34,10 +36,10 @@ class GitStateFolder:
             )
         there = [name for name in OURS if os.path.lexists(self.directory / name)]
         if there:
-            found = f"{self.directory} holds {' and '.join(there)} already, and nothing was written"
+            look = f"`reconciler plan --state {self.directory}`"
             raise Refused(
-                f"{found}; name another directory, or look at these with `reconciler plan --state"
-                f" {self.directory}`"
+                f"{self.directory} holds {' and '.join(there)} already, and nothing was written;"
+                f" name another directory, or look at these with {look}"
             )
 
     def begin(self, files: Mapping[str, str]) -> str:
@@ -54,28 +56,14 @@ class GitStateFolder:
         except WriteFailed as error:
             for path in written:
                 path.unlink()
-            raise Unreachable(
-                f"nothing was written: {error.message}, or name another directory"
-            ) from error
-        return self._commit(sorted(files))
+            why = f"nothing was written: {error.message}, or name another directory"
+            raise Unreachable(why) from error
+        return self._committed(sorted(files))
 
-    def _commit(self, names: Sequence[str]) -> str:
+    def _committed(self, names: Sequence[str]) -> str:
+        # The files are what was asked for: that git did not take them is told, and no failure.
         try:
-            if not os.path.exists(self.directory / ".git"):
-                self._git("init", "--quiet")
-            who = () if self._git("config", "--get", "user.email", check=False) else NOBODY
-            self._git("add", "--", *names)
-            self._git(
-                *who,
-                "-c",
-                "commit.gpgsign=false",
-                "commit",
-                "--quiet",
-                "--message",
-                "What this machine serves",
-                "--",
-                *names,
-            )
+            self._commit(names)
         except FileNotFoundError:
             return (
                 "git is not installed, so nothing remembers what the files were; install it, and"
@@ -83,29 +71,27 @@ class GitStateFolder:
             )
         except (OSError, subprocess.SubprocessError) as error:
             said = getattr(error, "stderr", None) or b""
-            why = said.decode("utf-8", "replace").strip().splitlines()
-            return (
-                f"git did not commit them ({why[-1] if why else 'it did not end in time'}); commit"
-                " both files there yourself"
-            )
+            lines = said.decode("utf-8", "replace").strip().splitlines()
+            why = lines[-1] if lines else "it did not end in time"
+            return f"git did not commit them ({why}); commit both files there yourself"
         return "committed to git"
 
+    def _commit(self, names: Sequence[str]) -> None:
+        if not os.path.exists(self.directory / ".git"):
+            self._git("init", "--quiet")
+        who = () if self._git("config", "--get", "user.email", check=False) else UNNAMED
+        self._git("add", "--", *names)
+        commit = ("-c", "commit.gpgsign=false", "commit", "--quiet", f"--message={MESSAGE}")
+        self._git(*who, *commit, "--", *names)
+
     def _git(self, *words: str, check: bool = True) -> str:
+        # What a calling git left in the environment would lead to its own repository.
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("GIT_")
         }
+        environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+        command = ["git", "-C", str(self.directory), "-c", "core.hooksPath=/dev/null", *words]
         done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
-            [  # noqa: S607 - as found on the PATH
-                "git",
-                "-C",
-                str(self.directory),
-                "-c",
-                "core.hooksPath=/dev/null",
-                *words,
-            ],
-            capture_output=True,
-            check=check,
-            timeout=GIT_PATIENCE,
-            env={**environment, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"},
+            command, capture_output=True, check=check, timeout=GIT_PATIENCE, env=environment
         )
         return done.stdout.decode("utf-8", "replace").strip()

@@ -1,4 +1,7 @@
-"""Typed text: where text is expected, an unquoted number, true or false means what was typed, such as `-ngl, 99` or `.95`."""
+"""Typed text: an unquoted number, true or false is what was typed where text is expected.
+
+So `args: [-ngl, 99, --top-p, .95]` needs no quotes.
+"""
 
 from __future__ import annotations
 
@@ -19,26 +22,27 @@ _Schema = TypeVar("_Schema", bound=BaseModel)
 def validated(
     schema: type[_Schema], value: JsonValue, typed: Callable[[KeyPath], str | None]
 ) -> _Schema:
-    """Return a value as its schema; raise ValidationError.
+    """Read a value as its schema; raise ValidationError.
 
     `typed` knows what was typed at a path of the value.
     """
     try:
         return schema.model_validate(value)
     except ValidationError as error:
-        paths = {
-            path_of(details)
-            for details in error.errors(include_url=False)
-            if details["type"] == "string_type"
-        }
-        words = {path: word for path in paths if (word := typed(path)) is not None}
+        # Only the schema knows where text is expected, so it is asked first.
+        words = {path: word for path in _untexted(error) if (word := typed(path)) is not None}
         if not words:
             raise
     return schema.model_validate(_with(value, (), words))
 
 
+def _untexted(error: ValidationError) -> set[KeyPath]:
+    """Find where text was expected and something else found."""
+    objections = error.errors(include_url=False)
+    return {path_of(one) for one in objections if one["type"] == "string_type"}
+
+
 def _with(value: JsonValue, at: KeyPath, words: Mapping[KeyPath, str]) -> JsonValue:
-    """Return a value with text at some of its paths."""
     if isinstance(value, dict):
         return {key: _with(part, (*at, key), words) for key, part in value.items()}
     if isinstance(value, list):

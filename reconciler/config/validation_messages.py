@@ -18,10 +18,19 @@ if TYPE_CHECKING:
 
 _SECRET = re.compile(r"pass|secret|token|credential|key")
 _UNWRITTEN = {"[key]", "[apart]", "[one]", "[word]", "[secret]"}
-"""Parts of a path that nobody wrote: of a key itself, and of a choice that was made by what is
-written."""
+"""Parts of a path that are not written: of a key itself, and of a choice that what is written
+makes."""
 
-_ARTICLES = {"valid ": "", "tuple": "list", "boolean": "true or false", "string": "text"}
+_WORDS = {
+    "valid ": "",
+    "tuple": "list",
+    "boolean": "true or false",
+    "string": "text",
+    "a true": "true",
+    "a text": "text",
+    "a integer": "a whole number",
+}
+"""What pydantic calls things, and how a person would; each is replaced in what the others left."""
 _MAPPINGS = {
     "dict_type": "a mapping from names to what they are, such as `NAME: {...}`, without dashes",
     "model_type": "a mapping, `KEY: VALUE` on each line, without dashes",
@@ -33,64 +42,69 @@ _NAME = (
 
 
 def problems_of(error: ValidationError, file: FileName, schema: type[BaseModel]) -> list[Problem]:
-    """Return every objection of a schema as a problem, with its path from the top of what was validated."""
+    """Word every objection of a schema, with its path from the top of what was validated."""
     return [_problem(details, file, schema) for details in error.errors(include_url=False)]
 
 
 def path_of(details: ErrorDetails) -> KeyPath:
-    """Return where an objection is, of the keys that somebody wrote."""
+    """Find where an objection is, by the keys that are written."""
     return tuple(part for part in details["loc"] if part not in _UNWRITTEN)
 
 
 def _problem(details: ErrorDetails, file: FileName, schema: type[BaseModel]) -> Problem:
     path = path_of(details)
     if details["type"] == "missing":
-        field = keys_at(schema, path[:-1]).get(str(path[-1]))
-        described = f"; expected: {field.description}" if field and field.description else ""
-        return Problem(file, path, f"is missing{described}", at_key=True)
+        return Problem(file, path, _missing(str(path[-1]), keys_at(schema, path[:-1])), at_key=True)
     if details["type"] == "extra_forbidden":
-        keys = keys_at(schema, path[:-1])
-        last = str(path[-1])
-        return Problem(
-            file,
-            path,
-            f"unknown key{nearest(last, keys) or f'; expected {one_of(keys)}'}",
-            at_key=True,
-        )
+        return Problem(file, path, _unknown(str(path[-1]), keys_at(schema, path[:-1])), at_key=True)
     at_key = "[key]" in details["loc"]
     return Problem(file, path, _sentence(details, path), at_key=at_key)
 
 
+def _missing(key: str, keys: Mapping[str, FieldInfo]) -> str:
+    field = keys.get(key)
+    return (
+        f"is missing; expected: {field.description}"
+        if field and field.description
+        else "is missing"
+    )
+
+
+def _unknown(key: str, keys: Mapping[str, FieldInfo]) -> str:
+    return f"unknown key{nearest(key, keys) or f'; expected {one_of(keys)}'}"
+
+
 def _sentence(details: ErrorDetails, path: KeyPath) -> str:
-    message = details["msg"]
-    if details["type"] == "value_error":
-        return message.removeprefix("Value error, ")
-    if details["type"] == "too_short":
-        return (
-            f"has {details['ctx']['actual_length']} entries, expected"
-            f" {details['ctx']['min_length']} or more"
-        )
-    if (
-        details["type"] == "string_type"
-        and isinstance(details["input"], list)
-        and isinstance(path[-1], int)
-    ):
+    kind, given = details["type"], details["input"]
+    if kind == "value_error":
+        return details["msg"].removeprefix("Value error, ")
+    if kind == "too_short":
+        length, least = details["ctx"]["actual_length"], details["ctx"]["min_length"]
+        return f"has {length} entries, expected {least} or more"
+    # Such as `args: [*shared, --more]`.
+    if kind == "string_type" and isinstance(given, list) and isinstance(path[-1], int):
         return (
             "found a list in a list, expected text; YAML joins no lists: write its words out here"
         )
-    given = "a value" if _is_secret(path) else found(details["input"])
+    # What stands at such a key may be the secret itself.
+    shown = "a value" if _is_secret(path) else found(given)
+    return f"found {shown}, expected {_expected(details, path)}"
+
+
+def _expected(details: ErrorDetails, path: KeyPath) -> str:
+    kind = details["type"]
     if details.get("ctx", {}).get("pattern") == NAME_PATTERN:
-        return f"found {given}, expected {_NAME}"
-    if details["type"] == "model_type" and _is_secret(path):
-        return f"found {given}, expected where the secret is, such as `{{from_file: /path}}`"
-    if details["type"] in _MAPPINGS:
+        return _NAME
+    if kind == "model_type" and _is_secret(path):
+        return "where the secret is, such as `{from_file: /path}`"
+    if kind in _MAPPINGS:
         below = "; is what belongs to it indented?" if details["input"] is None else ""
-        return f"found {given}, expected {_MAPPINGS[details['type']]}{below}"
-    return f"found {given}, expected {_plain(message)}"
+        return f"{_MAPPINGS[kind]}{below}"
+    return _plain(details["msg"])
 
 
 def _is_secret(path: KeyPath) -> bool:
-    """Judge the keys of a driver's options: the names of hosts and models are the operator's."""
+    # Only by the keys of a driver: the names of hosts and models are the operator's.
     keys = path[2:] if path[:1] in {("hosts",), ("models",)} else path
     return any(_SECRET.search(str(key)) for key in keys)
 
@@ -99,17 +113,13 @@ def _plain(message: str) -> str:
     phrase = re.sub(r"^(?=less|greater)", "a number ", message.removeprefix("Input should be "))
     phrase = re.sub(r"^String should match pattern", "text that matches", phrase)
     phrase = re.sub(r" or instance of \w+|, unable to parse .*", "", phrase)
-    for technical, word in _ARTICLES.items():
+    for technical, word in _WORDS.items():
         phrase = phrase.replace(technical, word)
-    return (
-        phrase.replace("a true", "true")
-        .replace("a text", "text")
-        .replace("a integer", "a whole number")
-    )
+    return phrase
 
 
 def keys_at(schema: type[BaseModel], path: KeyPath) -> Mapping[str, FieldInfo]:
-    """Return the keys that a schema knows at a path, which may name the branches of a union on its way."""
+    """Look up the keys that a schema knows at a path, on which the branches of a union may be."""
     parts = iter(path)
     for part in parts:
         field = schema.model_fields.get(str(part))

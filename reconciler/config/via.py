@@ -9,14 +9,11 @@ from reconciler.model.spec import Kind, Via
 
 
 def relay(name: str, via: object, accesses: Mapping[str, Kind]) -> Via | str:
-    """Return the host that `via` names in the definition of another, or why it cannot be one."""
+    """Find the host that `via` names in the definition of another, or why it cannot be one."""
     others = [other for other in accesses if other != name]
     if not isinstance(via, str) or via not in others:
-        expected = (
-            f"another host of the inventory ({one_of(others)})"
-            if others
-            else "another host, and there is none"
-        )
+        known = f"another host of the inventory ({one_of(others)})"
+        expected = known if others else "another host, and there is none"
         return f"found {found(via)}, expected {expected}{nearest(str(via), others)}"
     access = accesses[via]
     if access.options.get("via") is not None:
@@ -28,10 +25,14 @@ def relay(name: str, via: object, accesses: Mapping[str, Kind]) -> Via | str:
 
 
 def jump(name: str, access: Kind, accesses: Mapping[str, Kind]) -> Via | str | None:
-    """Return the host that another is reached through, None where it is reached at once, or why it cannot be so."""
+    """Find the host that another is reached through, or why it cannot be.
+
+    None for one that is reached at once.
+    """
     if access.options.get("via") is None:
         return None
     one = relay(name, access.options["via"], accesses)
+    # ssh jumps over ssh alone.
     if isinstance(one, Via) and one.access.kind != access.kind:
         return (
             f"found {found(one.host)}, whose access is {one.access.kind}; expected a host with the"

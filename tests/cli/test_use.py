@@ -144,7 +144,7 @@ def test_nothing_is_written_while_another_command_acts(
 def test_what_somebody_else_wrote_meanwhile_is_not_overwritten(state: Path) -> None:
     proposal = FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)
     (state / "desired.yaml").write_text("version: 1\n")
-    with pytest.raises(PlanStale, match="changed by somebody else"):
+    with pytest.raises(PlanStale, match="changed in the meantime"):
         proposal.write()
     assert (state / "desired.yaml").read_text() == "version: 1\n"
 
