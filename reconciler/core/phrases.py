@@ -34,6 +34,11 @@ def size(count: int) -> str:
     return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 1024**2:.1f} MiB"
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something: `1 slot`, `2 slots`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def urls(slice_: Slice) -> dict[str, str]:
     """Where each model answers once its host is as wanted, by the model's name."""
     active = () if slice_.power in {"off", "suspend"} else slice_.active or ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -35,9 +36,32 @@ class StepDraft:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All drafts of one host, what a person should know, and how many conversations are lost (None: nobody can say)."""
+    """The drafts of one host or change, what a person should know, and why they must not run.
+
+    `lost_conversations` is None when it is not known how many end.
+    """
 
     drafts: tuple[StepDraft, ...]
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     lost_conversations: int | None = 0
+
+
+def joined(parts: Iterable[Recipe]) -> Recipe:
+    """Several recipes as one."""
+    known = tuple(parts)
+    return Recipe(
+        tuple(draft for part in known for draft in part.drafts),
+        tuple(note for part in known for note in part.notes),
+        tuple(refusal for part in known for refusal in part.refusals),
+        _sum(part.lost_conversations for part in known),
+    )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reconciler.core.power_change import GOING_DOWN, POWER_STATES
 from reconciler.core.recipes.draft import Recipe, StepDraft
 from reconciler.model.change import PowerChange, PrepareChange, StopChange
@@ -18,45 +20,56 @@ from reconciler.steps.wake import Sleeper, Wake
 def power_recipe(
     change: PowerChange, wanted: Slice, stops: list[StopChange], observed: Observed
 ) -> Recipe:
-    """Return what brings a host up, or sends it down once its models are stopped."""
-    cause = (
-        f"power is {change.have}, wanted is"
-        f" {POWER_STATES[wanted.power] if wanted.power else change.want}"
-    )
+    """What brings a host up, or shuts it down or suspends it once its models are stopped."""
+    want = POWER_STATES[wanted.power] if wanted.power else change.want
+    cause = f"power is {change.have}, wanted is {want}"
     can = wanted.host.capabilities
     if change.want == "on":
-        sleepers = tuple(Sleeper(model=model.name, port=model.port) for model in wanted.models)
-        wake = Wake(host=change.host, models=sleepers, checked=wanted.host.prepare is not None)
-        return _if_able(can.can_wake, StepDraft(wake, cause), change)
+        return _if_able(can.can_wake, StepDraft(_wake(change.host, wanted), cause), change)
     force = change.want == "off" and can.can_cut
     if change.have == GOING_DOWN:
-        return Recipe(
-            (StepDraft(AwaitDown(host=change.host, ends=change.want, force=force), cause),)
-        )
+        wait = AwaitDown(host=change.host, ends=change.want, force=force)
+        return Recipe((StepDraft(wait, cause),))
     names = tuple(sorted({model.name for model in wanted.models} | {stop.model for stop in stops}))
-    after = tuple(("stop", stop.model) for stop in stops)
-    units = (observed.value(UNIT(change.host, name)) for name in names)
-    own = tuple(sorted(pid for unit in units if unit is not None for pid in unit.members))
+    own = _own_pids(change.host, names, observed)
     kind, able = (
         (Shutdown, can.can_shut_down) if change.want == "off" else (Suspend, can.can_suspend)
     )
     step = kind(host=change.host, models=names, own=own, force=force)
+    after = tuple(("stop", stop.model) for stop in stops)
     return _if_able(able, StepDraft(step, cause, after=after), change)
 
 
+def _wake(host: str, wanted: Slice) -> Wake:
+    sleepers = tuple(Sleeper(model=model.name, port=model.port) for model in wanted.models)
+    return Wake(host=host, models=sleepers, checked=wanted.host.prepare is not None)
+
+
+def _own_pids(host: str, model_names: Iterable[str], observed: Observed) -> tuple[int, ...]:
+    units = (observed.value(UNIT(host, name)) for name in model_names)
+    return tuple(sorted(pid for unit in units if unit is not None for pid in unit.members))
+
+
 def prepare_recipe(change: PrepareChange, wanted: Slice, observed: Observed) -> Recipe:
-    """Return what makes a host ready that has come up."""
+    """What makes a host ready that has come up."""
     checks = _is_at_rest(wanted, observed)
     step = Prepare(host=change.host, digest=change.digest, checks=checks, deadline=change.seconds)
-    beside = (
-        wanted.host.prepare is not None and wanted.host.prepare.check is not None and not checks
+    note = f"{change.cause}; nothing is checked beside what runs there"
+    draft = StepDraft(
+        step,
+        change.cause,
+        note if _has_check(wanted) and not checks else "",
+        after=(("wake", change.host),),
     )
-    note = f"{change.cause}; nothing is checked beside what runs there" if beside else ""
-    return Recipe((StepDraft(step, change.cause, note, after=(("wake", change.host),)),))
+    return Recipe((draft,))
+
+
+def _has_check(wanted: Slice) -> bool:
+    return wanted.host.prepare is not None and wanted.host.prepare.check is not None
 
 
 def _is_at_rest(wanted: Slice, observed: Observed) -> bool:
-    """Return whether nothing runs on a host that a check, or what helps where it fails, could hurt."""
+    """Whether nothing runs on a host that a check, or what helps where it fails, could hurt."""
     host = wanted.host.name
     runs = any(observed.value(UNIT(host, model.name)) for model in wanted.models)
     gpu = observed.value(GPU(host)) or Gpu()
@@ -67,9 +80,5 @@ def _is_at_rest(wanted: Slice, observed: Observed) -> bool:
 def _if_able(able: bool, draft: StepDraft, change: PowerChange) -> Recipe:
     if able:
         return Recipe((draft,))
-    return Recipe(
-        (),
-        refusals=(
-            f"power of {change.host} is {change.have} and its driver cannot make it {change.want}",
-        ),
-    )
+    reason = f"power of {change.host} is {change.have} and its driver cannot make it {change.want}"
+    return Recipe((), refusals=(reason,))
