@@ -67,7 +67,7 @@ class StepEvidence(Value):
 
 
 class HostEvidence(Value):
-    """What is known about the plan of one host, and may differ between two plans that mean the same."""
+    """What is known about the plan of one host; plans that mean the same may differ in it."""
 
     host: str = Field(description="The host.")
     headline: str = Field(description="The plan in a few words.")
@@ -78,7 +78,7 @@ class HostEvidence(Value):
         description="Every reason why this plan may not run. Empty: it may."
     )
     lost_conversations: int | None = Field(
-        description="How many conversations end; null when nobody can say."
+        description="How many conversations end; null when that is not known."
     )
     seconds: float | None = Field(
         description="How long it took before, in seconds; null when it was never done."
@@ -204,7 +204,7 @@ class HostEnd(Value):
 
     @classmethod
     def of(cls, verdict: HostVerdict) -> HostEnd:
-        """Return the end that a verdict is."""
+        """Render the end that a verdict is."""
         return cls(**verdict.model_dump(), exit_code=verdict.exit_code)
 
 

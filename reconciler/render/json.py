@@ -15,11 +15,11 @@ from reconciler.render.documents import (
 )
 
 if TYPE_CHECKING:
-    from reconciler.steps.plan import HostPlan, Plan
+    from reconciler.steps.plan import HostPlan, Plan, PlannedStep
 
 
 def plan_document(plan: Plan) -> PlanDocument:
-    """Return a plan: its meaning, and under `evidence` what may differ between two equal plans."""
+    """Render a plan: its meaning, and under `evidence` what may differ between two equal plans."""
     origin = ProvenanceDocument(**plan.provenance.model_dump(), text=str(plan.provenance))
     evidence = Evidence(provenance=origin, hosts=tuple(_beside(host) for host in plan.hosts))
     hosts = tuple(_meaning(host) for host in plan.hosts)
@@ -34,20 +34,21 @@ def _meaning(host: HostPlan) -> Meaning:
     return Meaning(host=host.host, mode=host.mode, digest=host.digest, steps=steps)
 
 
+def _step_evidence(step: PlannedStep) -> StepEvidence:
+    return StepEvidence(
+        number=step.number,
+        cause=step.cause,
+        note=step.note,
+        seconds=step.seconds,
+        predicted=step.predicted,
+    )
+
+
 def _beside(host: HostPlan) -> HostEvidence:
     return HostEvidence(
         host=host.host,
         headline=host.headline,
-        steps=tuple(
-            StepEvidence(
-                number=step.number,
-                cause=step.cause,
-                note=step.note,
-                seconds=step.seconds,
-                predicted=step.predicted,
-            )
-            for step in host.steps
-        ),
+        steps=tuple(map(_step_evidence, host.steps)),
         ignored=host.ignored,
         notes=host.notes,
         refusals=host.refusals,

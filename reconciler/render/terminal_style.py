@@ -19,20 +19,21 @@ _COLOURS: dict[Mood, str] = {"good": "32", "bad": "31", "doubtful": "33"}
 
 @dataclass(frozen=True)
 class Look:
-    """Shape lines for where they are read. `width` counts characters, None cuts nothing."""
+    """The shape of lines where they are read; `width` in characters, None to cut nothing."""
 
     width: int | None = None
     colour: bool = False
 
     def row(self, text: str, word: str = "", mood: Mood | None = None) -> str:
-        """Return a line of a table, cut to the width, with the first `word` in it in the colour of its mood."""
+        """Cut a line of a table to the width, and paint the first `word` in it."""
         line = text.rstrip()
         if self.width is not None and len(line) > self.width:
             line = f"{line[: max(self.width - 1, 0)].rstrip()}…"
+        # Painted after the cut: a cut in the middle of a colour's code would colour what follows.
         return line.replace(word, self.paint(word, mood), 1) if word else line
 
     def sentence(self, about: str, says: str) -> str:
-        """Return what is said about something, of which nothing is cut: what is too long goes on below, between its words."""
+        """Wrap what is said about something below itself, between its words: nothing is cut."""
         if self.width is None or len(about) + len(says) <= self.width:
             return f"{about}{says}"
         return "\n".join(
@@ -47,7 +48,7 @@ class Look:
         )
 
     def paint(self, word: str, mood: Mood | None) -> str:
-        """Return a word in the colour of its mood, where there are colours."""
+        """Colour a word by its mood, where there are colours."""
         return f"\x1b[{_COLOURS[mood]}m{word}\x1b[0m" if self.colour and mood else word
 
 
@@ -55,5 +56,5 @@ PLAIN = Look()
 
 
 def wide(words: Iterable[str], least: int) -> int:
-    """Return how wide a column must be for its words, `least` when they are short."""
+    """Measure how wide a column must be for its words, `least` when they are short."""
     return max([least, *map(len, words)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,16 @@ _MOODS: dict[str, Mood] = {
     "cut short": "doubtful", "open": "doubtful", "in_sync": "good", "applied": "good",
     "rolled_back": "bad", "unhealthy": "bad", "stalled": "bad", "refused": "bad", "unknown": "bad",
 }  # fmt: skip
+_TOTALS = {
+    "wake": "to wake",
+    "prepare": "to prepare",
+    "stop": "to stop",
+    "start": "to start",
+    "suspend": "to suspend",
+    "shutdown": "to shut down",
+}
+"""The kinds of step that the last line of a plan counts; the others are in their service."""
+
 _OF_CONDITIONS: dict[tuple[str, str], Mood] = {
     ("Ready", "True"): "good", ("Ready", "False"): "bad", ("Stalled", "True"): "bad",
     ("Drifted", "True"): "doubtful",
@@ -27,77 +37,75 @@ _OF_CONDITIONS: dict[tuple[str, str], Mood] = {
 
 
 def plan_text(document: dict[str, Any], look: Look = PLAIN) -> str:
-    """Return a plan as a person reads it."""
+    """Render a plan: for each host what is done and what is in the way, then the total."""
     evidence = document["evidence"]
+    origin = evidence["provenance"]
     lines: list[str] = []
     for host, beside in zip(document["hosts"], evidence["hosts"], strict=True):
         headline = f"{host['host']}: {beside['headline']}"
-        lines.append(look.row(f"{headline:<60}  {evidence['provenance']['text']}"))
-        if host["mode"] in INSTEAD:
-            lines.append(f"  {INSTEAD[host['mode']]}")
-        column = wide((step["target"] for step in host["steps"]), 20)
-        lines += [
-            look.row(_step(step, more, column))
-            for step, more in zip(host["steps"], beside["steps"], strict=True)
-        ]
-        lines += [
-            f"  ignored: {change['subject']}: {change['cause']}" for change in beside["ignored"]
-        ]
-        lines += [f"  note: {note}" for note in beside["notes"]]
-        lines += [f"  {look.paint('refused', 'bad')}: {reason}" for reason in beside["refusals"]]
-    origin = evidence["provenance"]
+        lines.append(look.row(f"{headline:<60}  {origin['text']}"))
+        lines += [*_steps(host, beside, look), *_remarks(beside, look)]
+    # An objection quotes what git said: once is enough.
     if origin["trouble"] and origin["trouble"] not in origin["objection"]:
         lines.append(f"note: {origin['trouble']}")
     return "\n".join([*lines, _total(document)])
 
 
+def _steps(host: dict[str, Any], beside: dict[str, Any], look: Look) -> Iterator[str]:
+    if host["mode"] in INSTEAD:
+        yield f"  {INSTEAD[host['mode']]}"
+    column = wide((step["target"] for step in host["steps"]), 20)
+    for step, more in zip(host["steps"], beside["steps"], strict=True):
+        yield look.row(_step(step, more, column))
+
+
+def _remarks(beside: dict[str, Any], look: Look) -> Iterator[str]:
+    for change in beside["ignored"]:
+        yield f"  ignored: {change['subject']}: {change['cause']}"
+    yield from _notes(beside)
+    for reason in beside["refusals"]:
+        yield f"  {look.paint('refused', 'bad')}: {reason}"
+
+
+def _notes(host: dict[str, Any]) -> list[str]:
+    return [f"  note: {note}" for note in host["notes"]]
+
+
 def _step(step: dict[str, Any], more: dict[str, Any], column: int) -> str:
     after = f"after {','.join(map(str, step['after']))}" if step["after"] else ""
     mark = "~" if more["predicted"] else " "
-    reason = more["note"] or more["cause"]
-    return (
-        f" {mark}{step['number']:>2}  {step['kind']:<14} {step['target']:<{column}} {after:<12}"
-        f" {reason}"
-    )
+    what = f"{step['number']:>2}  {step['kind']:<14} {step['target']:<{column}}"
+    return f" {mark}{what} {after:<12} {more['note'] or more['cause']}"
 
 
 def _total(document: dict[str, Any]) -> str:
     kinds = [step["kind"] for host in document["hosts"] for step in host["steps"]]
     beside = document["evidence"]["hosts"]
     if not kinds:
-        return (
-            "Plan: nothing will be done."
-            if any(host["refusals"] for host in beside)
-            else "Plan: nothing to do."
-        )
-    counted = [
-        (kinds.count(kind), words)
-        for kind, words in (
-            ("wake", "to wake"),
-            ("prepare", "to prepare"),
-            ("stop", "to stop"),
-            ("start", "to start"),
-            ("suspend", "to suspend"),
-            ("shutdown", "to shut down"),
-        )
-    ]
-    parts = ", ".join(f"{count} {words}" for count, words in counted if count) or _count(
-        len(kinds), "step"
-    )
-    seconds = sum(host["seconds"] or 0 for host in beside)
-    about = f" About {seconds:.0f} s." if seconds else ""
-    return f"Plan: {parts}.{about} {_lost([host['lost_conversations'] for host in beside])} lost."
+        refused = any(host["refusals"] for host in beside)
+        return "Plan: nothing will be done." if refused else "Plan: nothing to do."
+    return f"Plan: {_counted(kinds)}.{_about(beside)} {_lost(beside)} lost."
 
 
-def _lost(numbers: list[int | None]) -> str:
+def _counted(kinds: Sequence[str]) -> str:
+    counts = ((kinds.count(kind), words) for kind, words in _TOTALS.items())
+    parts = ", ".join(f"{count} {words}" for count, words in counts if count)
+    return parts or _count(len(kinds), "step")
+
+
+def _about(hosts: Iterable[dict[str, Any]]) -> str:
+    seconds = sum(host["seconds"] or 0 for host in hosts)
+    return f" About {seconds:.0f} s." if seconds else ""
+
+
+def _lost(hosts: Sequence[dict[str, Any]]) -> str:
+    numbers = [host["lost_conversations"] for host in hosts]
     least = sum(number or 0 for number in numbers)
     if None not in numbers:
         return _count(least, "conversation")
-    return (
-        f"At least {_count(least, 'conversation')}"
-        if least
-        else "An unknown number of conversations"
-    )
+    # Of some engine it is not known what it holds: "0 lost" would be a promise.
+    at_least = f"At least {_count(least, 'conversation')}"
+    return at_least if least else "An unknown number of conversations"
 
 
 def _count(number: int, noun: str) -> str:
@@ -105,38 +113,50 @@ def _count(number: int, noun: str) -> str:
 
 
 def status_text(document: dict[str, Any], look: Look = PLAIN) -> str:
-    """Return status as a person reads it."""
-    lines: list[str] = []
-    for host in document["hosts"]:
-        lines += [
-            f"{host['host']}: power {host['power']}, generation {host['generation']}",
-            *_power(host),
-        ]
-        for condition in host["conditions"]:
-            what = f"{condition['type']}={condition['status']}"
-            painted = look.paint(what, _OF_CONDITIONS.get((condition["type"], condition["status"])))
-            lines.append(
-                f"  {painted}{' ' * (20 - len(what))} {condition['reason']}: {condition['message']}".rstrip(
-                    ": "
-                )
-            )
-        column = wide((model["model"] for model in host["models"]), 20)
-        for model in host["models"]:
-            wanted = {True: "wanted", False: "not wanted", None: "not managed"}[model["wanted"]]
-            row = look.row(f"  model {model['model']:<{column}} {model['phase']:<12} {wanted:<11}")
-            # An address is copied: half of one is none.
-            lines.append(
-                f"{row:<{column + 33}} {model['url']}{_where(host['host'])}"
-                if model["url"]
-                else row
-            )
-        lines += [f"  note: {note}" for note in host["notes"]]
-        if host["failure"] and not any(
-            condition["type"] == "Stalled" for condition in host["conditions"]
-        ):
-            lines.append(f"  last failure: {host['failure']}")
-        lines += [f"    | {line}" for line in host["log"]]
-    return "\n".join(lines)
+    """Render status: for each host its power, conditions, models, and what failed last."""
+    return "\n".join(line for host in document["hosts"] for line in _host(host, look))
+
+
+def _host(host: dict[str, Any], look: Look) -> Iterator[str]:
+    yield f"{host['host']}: power {host['power']}, generation {host['generation']}"
+    yield from _power(host)
+    for condition in host["conditions"]:
+        yield _condition(condition, look)
+    yield from _models(host, look)
+    yield from _notes(host)
+    # Stalled has said it already.
+    if host["failure"] and not _is_stalled(host):
+        yield f"  last failure: {host['failure']}"
+    for line in host["log"]:
+        yield f"    | {line}"
+
+
+def _condition(condition: dict[str, Any], look: Look) -> str:
+    what = f"{condition['type']}={condition['status']}"
+    mood = _OF_CONDITIONS.get((condition["type"], condition["status"]))
+    # Padded by hand: the codes of a colour take no room on a terminal.
+    padding = " " * (20 - len(what))
+    why = f"{condition['reason']}: {condition['message']}".rstrip(": ")
+    return f"  {look.paint(what, mood)}{padding} {why}"
+
+
+def _models(host: dict[str, Any], look: Look) -> Iterator[str]:
+    column = wide((model["model"] for model in host["models"]), 20)
+    for model in host["models"]:
+        row = look.row(
+            f"  model {model['model']:<{column}} {model['phase']:<12} {_wanted(model):<11}"
+        )
+        url = f" {model['url']}{_where(host['host'])}" if model["url"] else ""
+        # Beside the row, not in it: an address is copied, and half of one is none.
+        yield f"{row:<{column + 33}}{url}" if url else row
+
+
+def _wanted(model: dict[str, Any]) -> str:
+    return {True: "wanted", False: "not wanted", None: "not managed"}[model["wanted"]]
+
+
+def _is_stalled(host: dict[str, Any]) -> bool:
+    return any(condition["type"] == "Stalled" for condition in host["conditions"])
 
 
 def _power(host: dict[str, Any]) -> Iterator[str]:
@@ -144,101 +164,101 @@ def _power(host: dict[str, Any]) -> Iterator[str]:
     if host["power_evidence"] and host["power"] != "on":
         yield f"  evidence             {host['power_evidence']}"
     if host["watts"] is not None:
-        counted = (
-            "" if host["watt_hours"] is None else f", {host['watt_hours'] / 1000:,.1f} kWh counted"
-        )
-        yield f"  draws                {host['watts']:.1f} W{counted}"
+        yield f"  draws                {host['watts']:.1f} W{_metered(host['watt_hours'])}"
+
+
+def _metered(watt_hours: float | None) -> str:
+    return "" if watt_hours is None else f", {watt_hours / 1000:,.1f} kWh counted"
 
 
 def history_text(document: dict[str, Any], look: Look = PLAIN) -> str:
-    """Return runs, newest last, as a person reads them."""
-    column = wide((run["host"] for run in document["runs"]), 10)
-    lines = [_run(run, look, column) for run in document["runs"]]
-    return (
-        "\n".join(lines)
-        if lines
-        else f"No runs yet in {document['directory']}; `--data DIR` looks elsewhere."
-    )
+    """Render runs, the newest last."""
+    runs = document["runs"]
+    if not runs:
+        return f"No runs yet in {document['directory']}; `--data DIR` looks elsewhere."
+    column = wide((run["host"] for run in runs), 10)
+    return "\n".join(line for run in runs for line in _run(run, look, column))
 
 
-def _run(run: dict[str, Any], look: Look, column: int) -> str:
-    when = datetime.fromtimestamp(run["at"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+def _run(run: dict[str, Any], look: Look, column: int) -> Iterator[str]:
     verdict = run["verdict"]
-    row = (
-        f"{run['run']:>5}  {when} {run['host']:<{column}} {run['mode']:<9} {verdict:<12}"
-        f" {run['provenance']}"
-    )
-    lines = [look.row(row, verdict, _MOODS.get(verdict))]
+    what = f"{run['run']:>5}  {_utc(run['at'])} {run['host']:<{column}} {run['mode']:<9}"
+    row = f"{what} {verdict:<12} {run['provenance']}"
+    yield look.row(row, verdict, _MOODS.get(verdict))
     if run["message"]:
-        lines.append(f"       {run['message']}")
-    lines += [f"       note: {note}" for note in run["notes"]]
-    model = wide((step["model"] for step in run["steps"]), 16)
-    lines += [
-        look.row(
-            f"       {step['step']:<14} {step['model']:<{model}} {step['outcome']:<8}"
-            f" {step['seconds']:.2f} s  {step['said']}"
-        )
-        for step in run["steps"]
-    ]
-    lines += [f"       | {line}" for line in run["log"]]
-    return "\n".join(lines)
+        yield f"       {run['message']}"
+    yield from (f"       note: {note}" for note in run["notes"])
+    yield from (look.row(f"       {line}") for line in _steps_of_run(run))
+    yield from (f"       | {line}" for line in run["log"])
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _steps_of_run(run: dict[str, Any]) -> Iterator[str]:
+    column = wide((step["model"] for step in run["steps"]), 16)
+    for step in run["steps"]:
+        what = f"{step['step']:<14} {step['model']:<{column}} {step['outcome']:<8}"
+        yield f"{what} {step['seconds']:.2f} s  {step['said']}"
 
 
 def verdict_text(document: dict[str, Any], look: Look = PLAIN) -> str:
-    """Return how a pass ended, as a person reads it."""
-    lines: list[str] = []
-    for host in document["hosts"]:
-        mood = (
-            "bad"
-            if host["lost_conversations"]
-            else "doubtful"
-            if host["held"]
-            else _MOODS.get(host["outcome"])
-        )
-        what = look.paint("on hold" if host["held"] else host["outcome"].replace("_", " "), mood)
-        lines.append(f"{host['host']}: {what}{': ' if host['message'] else ''}{host['message']}")
-        lines += [f"  {reason}" for reason in host["reasons"]]
-        lines += [f"  note: {note}" for note in host["notes"]]
-        column = wide(host["serving"], 20)
-        lines += [
-            f"  {model:<{column}} {url}{_where(host['host'])}"
-            for model, url in host["serving"].items()
-        ]
-        lines += [f"  | {line}" for line in host["log"]]
-    return "\n".join(lines)
+    """Render how a pass ended: for each host the outcome, why, and what serves."""
+    return "\n".join(line for host in document["hosts"] for line in _end(host, look))
+
+
+def _end(host: dict[str, Any], look: Look) -> Iterator[str]:
+    what = "on hold" if host["held"] else host["outcome"].replace("_", " ")
+    why = f": {host['message']}" if host["message"] else ""
+    yield f"{host['host']}: {look.paint(what, _mood_of(host))}{why}"
+    yield from (f"  {reason}" for reason in host["reasons"])
+    yield from _notes(host)
+    column = wide(host["serving"], 20)
+    for model, url in host["serving"].items():
+        yield f"  {model:<{column}} {url}{_where(host['host'])}"
+    yield from (f"  | {line}" for line in host["log"])
+
+
+def _mood_of(host: dict[str, Any]) -> Mood | None:
+    # Applied, but with losses that its plan had not announced: that is no success.
+    if host["lost_conversations"]:
+        return "bad"
+    return "doubtful" if host["held"] else _MOODS.get(host["outcome"])
 
 
 def _where(host: str) -> str:
-    """Return on which machine an address holds, nothing for this one."""
+    """Tell on which machine an address holds, nothing for this one."""
     return "" if host == LOCAL else f" on {host}"
 
 
 def ended_text(document: dict[str, Any], look: Look = PLAIN) -> str:
-    """Return why a watch ended, as a person reads it."""
+    """Render why a watch ended."""
     _ = look
     return f"ended by {document['ended']}"
 
 
 def valid_text(document: dict[str, Any], look: Look = PLAIN) -> str:
-    """Return that both files are right, and what they manage."""
+    """Render that both files are right, and what they manage."""
     _ = look
     return f"valid: {', '.join(document['hosts']) or 'nothing managed'} ({document['provenance']})"
 
 
 def logs_text(document: dict[str, Any], look: Look = PLAIN) -> str:
-    """Return the lines of a log as they were written."""
+    """Render the lines of a log as they were written."""
     _ = look
     return "\n".join(document["lines"])
 
 
 def explain_text(document: dict[str, Any], look: Look = PLAIN) -> str:
-    """Return what is known of a subject, a sentence to a line."""
-    lines: list[str] = []
-    for one in document["explanations"]:
-        column = wide((fact["about"] for fact in one["facts"]), 14)
-        lines.append(f"{one['kind']} {one['subject']}")
-        lines += [
-            look.sentence(f"  {fact['about']:<{column}}  ", fact["says"]) for fact in one["facts"]
-        ]
-        lines += [f"  | {line}" for line in one["log"]]
-    return "\n".join(lines)
+    """Render what is known of a subject, a sentence to a line."""
+    explanations = document["explanations"]
+    return "\n".join(line for one in explanations for line in _explanation(one, look))
+
+
+def _explanation(one: dict[str, Any], look: Look) -> Iterator[str]:
+    column = wide((fact["about"] for fact in one["facts"]), 14)
+    yield f"{one['kind']} {one['subject']}"
+    for fact in one["facts"]:
+        yield look.sentence(f"  {fact['about']:<{column}}  ", fact["says"])
+    yield from (f"  | {line}" for line in one["log"])

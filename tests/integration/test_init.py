@@ -183,7 +183,7 @@ def test_weights_that_nobody_serves_run_once_desired_names_one(home: Home) -> No
     begun = home.begin()
     assert len(begun["models"]) == len(["first", "second"])
     told = init_text(begun)
-    assert "Nothing is to run yet" in told
+    assert "Nothing is active yet" in told
     assert f"\n  reconciler use {begun['models'][0]} --state " in told
     assert "reconciler apply" not in told
     assert "active: []" in (home.folder / "stack" / "desired.yaml").read_text()
