@@ -1,6 +1,6 @@
 """What a verb is given: to look, or to act as well.
 
-A verb that only looks cannot act, and mypy proves it.
+A verb that only looks cannot act: mypy refuses what is not in its Protocol.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Actor(Reader, Protocol):
         """What guards acting."""
 
     def ports(self, slice_: Slice) -> HostPorts:
-        """Return what can be asked of and done to a host."""
+        """Open what can be asked of a host, and done to it."""
 
 
 class Daemon(Actor, Protocol):
@@ -57,7 +57,7 @@ class Daemon(Actor, Protocol):
 
     @property
     def supervisor(self) -> Supervisor:
-        """Who wants to know how it goes."""
+        """What is told how it goes, such as systemd."""
 
     @property
     def random(self) -> Random:
@@ -66,7 +66,7 @@ class Daemon(Actor, Protocol):
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever calls a verb that acts: they `approve` a plan that they are shown, and `say` tells them what goes on.
+    """The caller of a verb that acts, asked to `approve` a plan, and told by `say` what happens.
 
     `may_end` is entered with the interrupt of what is under way, and left when that has ended.
     """

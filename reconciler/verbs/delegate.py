@@ -1,4 +1,4 @@
-"""Delegate: let the process that acts do what is asked for, follow it in the journal, and end as it ended."""
+"""Delegate: have the process that acts do what is asked, follow the journal, end as it ended."""
 
 from __future__ import annotations
 
@@ -14,54 +14,68 @@ from reconciler.verbs.context import Actor
 
 GLANCE_SECONDS = 0.1
 GLANCES_PER_LOCK = 10
-"""How often the journal is looked at, and after how many of those whether anybody acts at all."""
+"""How often the journal is looked at, and after how many idle looks whether the lock is free."""
 
 
 @dataclass
 class Following:
-    """Follow what becomes of rows that asked.
-
-    `asked` is by host, and so are the verdicts found so far.
-    """
+    """What becomes of rows that asked: `asked` is by host, and so are the verdicts so far."""
 
     asked: Mapping[str, int]
     say: Callable[[str], None]
     verdicts: dict[str, HostVerdict] = field(default_factory=dict)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether every host has its verdict."""
+        return self.verdicts.keys() == self.asked.keys()
+
     def read(self, rows: Iterable[Row]) -> None:
-        """Take new rows."""
+        """Take new rows: tell of steps, keep verdicts."""
         for row in rows:
             record = row.record
             if isinstance(record, StepIntent) and record.host in self.asked:
                 self.say(f"{record.host}: {record.step} {record.model}".rstrip())
-            elif isinstance(record, Answered) and record.asked == self.asked.get(record.host):
+            elif isinstance(record, Answered) and self._is_for_us(record):
                 self.verdicts[record.host] = record.verdict
+
+    def _is_for_us(self, answer: Answered) -> bool:
+        # Others may ask about the same host meanwhile: each is answered by the number of its row.
+        return answer.asked == self.asked.get(answer.host)
 
 
 async def ask(
     app: Actor, asked: Iterable[Asked], say: Callable[[str], None], patience: float | None
 ) -> dict[str, HostVerdict] | None:
-    """Ask, and return the verdicts.
+    """Ask, and wait for the verdicts, for `patience` seconds at most.
 
-    None when nobody acts any more, hosts without one when it took too long.
+    None when no process acts any more; hosts without a verdict when it took too long.
     """
     following = Following({one.host: (await app.journal.append(one)).seq for one in asked}, say)
-    read = min(following.asked.values(), default=0)
     with anyio.move_on_after(float("inf") if patience is None else patience):
-        glances = 0
-        while following.verdicts.keys() != following.asked.keys():
-            await app.clock.sleep(GLANCE_SECONDS)
-            glances += 1
-            if await app.journal.newest() > read:
-                rows = await app.journal.since(read)
-                read = rows[-1].seq
-                following.read(rows)
-            elif glances % GLANCES_PER_LOCK == 0 and _nobody_acts(app):
-                return None
+        if not await _followed(app, following):
+            return None
     return following.verdicts
 
 
-def _nobody_acts(app: Actor) -> bool:
+async def _followed(app: Actor, following: Following) -> bool:
+    """Read new rows until all is answered; False when no process is left to answer."""
+    read = min(following.asked.values(), default=0)
+    glances = 0
+    while not following.is_done:
+        await app.clock.sleep(GLANCE_SECONDS)
+        glances += 1
+        if await app.journal.newest() > read:
+            rows = await app.journal.since(read)
+            read = rows[-1].seq
+            following.read(rows)
+        # Only while nothing new comes: rows prove that something acts.
+        elif glances % GLANCES_PER_LOCK == 0 and _lock_is_free(app):
+            return False
+    return True
+
+
+def _lock_is_free(app: Actor) -> bool:
     try:
         with app.lock.held():
             return True

@@ -1,15 +1,13 @@
-"""Doctor: look at files, journal and hosts, and say everything that is wrong with its fix.
-
-Changes nothing.
-"""
+"""Doctor: what is wrong with files, journal and hosts, each with its fix; it changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reconciler.core.ownership import Ownership
 from reconciler.core.recovery import Hints, of_host
 from reconciler.core.report import findings
+from reconciler.core.report.levels import wrong
 from reconciler.errors import ConfigError, DurabilityError, Unexpected, Unreachable
 from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.unforeseen import unforeseen
@@ -18,6 +16,7 @@ from reconciler.model.onhost.host import AskMachine
 from reconciler.model.records import Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
+from reconciler.ports import AccessReader
 from reconciler.verbs import machine_probe
 from reconciler.verbs.context import Reader
 from reconciler.verbs.hosts import among
@@ -25,18 +24,24 @@ from reconciler.verbs.result import ERROR, OK, Outcome
 
 
 async def run(reader: Reader, host: str | None) -> Outcome[Findings]:
-    """Return every finding of the controller and of one host, or all.
+    """Find what is wrong with the controller and with one host, or all.
 
     Exit 1 when anything is wrong. Raise Misused.
     """
     wanted, of_files = _files(reader)
-    slices = wanted.slices if wanted else {}
-    chosen = [slices[name] for name in among(slices, host)] if wanted else []
+    chosen = _chosen(wanted, host) if wanted else []
     rows, of_journal = await _rows(reader)
+    of_clock = findings.of_time(rows, reader.clock.wall())
     of_hosts = await _all(reader, chosen, rows)
-    found = (*of_files, *of_journal, *findings.of_time(rows, reader.clock.wall()), *of_hosts)
-    document = Findings(hosts=tuple(slice_.host.name for slice_ in chosen), findings=found)
+    document = Findings(
+        hosts=tuple(slice_.host.name for slice_ in chosen),
+        findings=(*of_files, *of_journal, *of_clock, *of_hosts),
+    )
     return Outcome(document, ERROR if document.wrong else OK)
+
+
+def _chosen(wanted: Wanted, host: str | None) -> list[Slice]:
+    return [wanted.slices[name] for name in among(wanted.slices, host)]
 
 
 def _files(reader: Reader) -> tuple[Wanted | None, tuple[Finding, ...]]:
@@ -44,7 +49,7 @@ def _files(reader: Reader) -> tuple[Wanted | None, tuple[Finding, ...]]:
         wanted = reader.source.read()
     except ConfigError as error:
         fix = "fix what is named; `reconciler validate` reads both files again"
-        return None, (Finding(level="wrong", subject="files", found=error.message, fix=fix),)
+        return None, (wrong("files", error.message, fix),)
     return wanted, tuple(findings.of_provenance(wanted.provenance))
 
 
@@ -52,47 +57,50 @@ async def _rows(reader: Reader) -> tuple[Sequence[Row], tuple[Finding, ...]]:
     try:
         return await reader.journal.rows(), ()
     except DurabilityError as error:
-        return (), (Finding(level="wrong", subject="journal", found=error.found, fix=error.fix),)
+        return (), (wrong("journal", error.found, error.fix),)
 
 
-async def _all(reader: Reader, slices: Sequence[Slice], rows: Sequence[Row]) -> tuple[Finding, ...]:
+async def _all(reader: Reader, slices: Sequence[Slice], rows: Sequence[Row]) -> list[Finding]:
     found = [*await _own(reader)]
     for slice_ in slices:
-        host = slice_.host.name
         try:
             with unforeseen(reader.keep):
-                known = of_host(rows, host)
-                found += [*findings.of_run(host, known), *await _host(reader, slice_, known)]
+                found += await _host(reader, slice_, of_host(rows, slice_.host.name))
         except Unexpected as error:
-            found.append(findings.of_defect(host, error.message))
-    return tuple(found)
+            # A defect at one host must not hide what is wrong with the others.
+            found.append(findings.of_defect(slice_.host.name, error.message))
+    return found
 
 
 async def _own(reader: Reader) -> Sequence[Finding]:
-    """Return what is wrong with the machine that this runs on."""
+    """Find what is wrong with the machine that this runs on."""
     access = reader.readers(machine_probe.HERE).access
+    question = AskMachine(search=False, folders=(reader.controller.directory,))
     try:
-        own = await machine_probe.machine(
-            access, AskMachine(search=False, folders=(reader.controller.directory,))
-        )
+        own = await machine_probe.machine(access, question)
     except Unreachable as error:
         return [findings.of_own_silence(error.message)]
     return list(findings.of_journal_place(own))
 
 
-async def _host(reader: Reader, slice_: Slice, hints: Hints) -> Sequence[Finding]:
+async def _host(reader: Reader, slice_: Slice, hints: Hints) -> list[Finding]:
+    found = list(findings.of_run(slice_.host.name, hints))
     readers = reader.readers(slice_)
+    question = AskMachine(search=False, folders=findings.slot_folders(slice_))
     try:
-        machine = await machine_probe.machine(
-            readers.access, AskMachine(search=False, folders=findings.slot_folders(slice_))
-        )
+        machine = await machine_probe.machine(readers.access, question)
     except Unreachable as error:
-        return [findings.of_silence(slice_, error.message)]
-    observed = await Observer(readers, slice_, reader.clock, remembered(hints)).look(
-        findings.questions(slice_)
-    )
-    prepare = slice_.host.prepare
-    problems = await machine_probe.lacking(readers.access, prepare.programs) if prepare else ()
+        return [*found, findings.of_silence(slice_, error.message)]
+    observer = Observer(readers, slice_, reader.clock, remembered(hints))
+    observed = await observer.look(findings.questions(slice_))
     ours = Ownership.known(reader.controller, hints, reader.clock.instant())
-    of_host = findings.of_host(slice_, observed, machine, ours)
-    return [*of_host, *findings.of_preparation(slice_.host.name, problems)]
+    found += findings.of_host(slice_, observed, machine, ours)
+    return [*found, *await _preparation(readers.access, slice_)]
+
+
+async def _preparation(access: AccessReader, slice_: Slice) -> Iterable[Finding]:
+    prepare = slice_.host.prepare
+    if prepare is None:
+        return ()
+    problems = await machine_probe.lacking(access, prepare.programs)
+    return findings.of_preparation(slice_.host.name, problems)

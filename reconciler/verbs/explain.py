@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from reconciler.core.projection import history
 from reconciler.core.report.config_keys import Guide
 from reconciler.core.report.explain import of_host, of_model, of_reason, of_run, of_step, of_word
 from reconciler.edge.error_pages import reasons, words
 from reconciler.errors import ConfigError, Misused
-from reconciler.loop.survey import survey
+from reconciler.loop.survey import HostSurvey, survey
 from reconciler.model.explanation import Explanation
 from reconciler.model.problem import FileName, nearest
 from reconciler.model.reason import Reason
+from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.ports import EditableSource
 from reconciler.render.documents import ExplainDocument
@@ -29,50 +30,41 @@ SUBJECTS = (
 )
 
 
+class _Names(NamedTuple):
+    """What has a name on every machine: reasons, words, and the keys of both files."""
+
+    reasons: Mapping[str, Reason]
+    words: Mapping[str, str]
+    guides: Sequence[Guide]
+
+    def near(self) -> Iterator[str]:
+        """Yield each name that a subject may have been meant as."""
+        yield from (*self.reasons, *self.words, *STEPS)
+        for guide in self.guides:
+            yield from guide.near
+
+
 async def run(
     reader: Reader, source: EditableSource, schemas: Mapping[str, Any], subject: str
 ) -> Outcome[ExplainDocument]:
-    """Return all that is known of whatever has this name.
+    """Explain everything of this name.
 
     Raise Misused with the nearest name, or ConfigError.
     """
-    texts, meanings = reasons(), words()
-    found = list(_general(texts, meanings, subject))
-    found += [
-        of_run(one, texts)
-        for one in history(await reader.journal.rows())
-        if str(one["run"]) == subject
-    ]
-    near = [*texts, *meanings, *STEPS]
+    names = _Names(reasons(), words(), ())
+    found = [*_general(names, subject), *await _runs(reader, names, subject)]
     try:
-        guides = [Guide(file, schemas[file], source.written()) for file in FILES]
-        found += [one for guide in guides for one in guide.explain(subject)]
-        # A key of a model or host is also known by its last word, unless something else is called
-        # so.
-        found += (
-            []
-            if found
-            else [
-                one
-                for guide in guides
-                for place in PLACES
-                for one in guide.explain(place + subject)
-            ]
-        )
-        near += [key for guide in guides for key in guide.near]
+        names = names._replace(guides=[Guide(one, schemas[one], source.written()) for one in FILES])
+        found += _keys(names.guides, subject, or_last_word=not found)
         wanted = reader.source.read()
     except ConfigError:
+        # What is explained without the files is explained also while they are wrong.
         if found:
             return _told(subject, found)
         raise
-    slices = wanted.slices
-    near += [*slices, *(model.name for slice_ in slices.values() for model in slice_.models)]
     found = [*await _seen(reader, wanted, subject), *found]
     if not found:
-        raise Misused(
-            f"nothing is called {subject}{nearest(subject, near)}; what can be explained is"
-            f" {SUBJECTS}"
-        )
+        raise _nothing_called(subject, [*names.near(), *_managed(wanted)])
     return _told(subject, found)
 
 
@@ -80,33 +72,56 @@ def _told(subject: str, found: list[Explanation]) -> Outcome[ExplainDocument]:
     return Outcome(ExplainDocument(subject=subject, explanations=tuple(found)))
 
 
-def _general(
-    texts: Mapping[str, Reason], meanings: Mapping[str, str], subject: str
-) -> Iterator[Explanation]:
+def _nothing_called(subject: str, near: Iterable[str]) -> Misused:
+    return Misused(
+        f"nothing is called {subject}{nearest(subject, near)}; what can be explained is {SUBJECTS}"
+    )
+
+
+def _managed(wanted: Wanted) -> Iterator[str]:
+    yield from wanted.slices
+    for slice_ in wanted.slices.values():
+        yield from (model.name for model in slice_.models)
+
+
+def _general(names: _Names, subject: str) -> Iterator[Explanation]:
     """Yield what is so on every machine."""
-    if subject in texts:
-        yield of_reason(subject, texts[subject])
-    if subject in meanings:
-        yield of_word(subject, meanings[subject])
+    if subject in names.reasons:
+        yield of_reason(subject, names.reasons[subject])
+    if subject in names.words:
+        yield of_word(subject, names.words[subject])
     if subject in STEPS:
         yield of_step(subject)
 
 
-async def _seen(reader: Reader, wanted: Wanted, subject: str) -> list[Explanation]:
-    """Return what is known of a model or host of that name.
+async def _runs(reader: Reader, names: _Names, subject: str) -> list[Explanation]:
+    runs = history(await reader.journal.rows())
+    return [of_run(one, names.reasons) for one in runs if str(one["run"]) == subject]
 
-    Only where it is one is looked at now.
-    """
-    found = []
-    slices = {
-        name: one
-        for name, one in wanted.slices.items()
-        if subject == name or one.model(subject) is not None
-    }
-    for one in await survey(reader, wanted.model_copy(update={"slices": slices})):
-        model = one.slice.model(subject)
-        if model is not None:
-            found.append(of_model(one.slice, model, one.observed, one.hints, one.plan))
-        if one.slice.host.name == subject:
-            found.append(of_host(one.slice, one.observed, one.hints, one.plan))
-    return found
+
+def _keys(guides: Sequence[Guide], subject: str, *, or_last_word: bool) -> list[Explanation]:
+    found = [one for guide in guides for one in guide.explain(subject)]
+    # A key of a model or host is also known by its last word, unless something else has that name.
+    if found or not or_last_word:
+        return found
+    places = [place + subject for place in PLACES]
+    return [one for guide in guides for place in places for one in guide.explain(place)]
+
+
+async def _seen(reader: Reader, wanted: Wanted, subject: str) -> list[Explanation]:
+    """Explain a model or host of that name; only its own host is looked at for that."""
+    slices = {name: one for name, one in wanted.slices.items() if _is_about(one, subject)}
+    found = await survey(reader, wanted.model_copy(update={"slices": slices}))
+    return [explanation for one in found for explanation in _of(one, subject)]
+
+
+def _is_about(slice_: Slice, subject: str) -> bool:
+    return slice_.host.name == subject or slice_.model(subject) is not None
+
+
+def _of(one: HostSurvey, subject: str) -> Iterator[Explanation]:
+    model = one.slice.model(subject)
+    if model is not None:
+        yield of_model(one.slice, model, one.observed, one.hints, one.plan)
+    if one.slice.host.name == subject:
+        yield of_host(one.slice, one.observed, one.hints, one.plan)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from reconciler.core.projection import history
 from reconciler.errors import Misused
 from reconciler.render.documents import HistoryDocument
@@ -10,7 +13,7 @@ from reconciler.verbs.result import Outcome
 
 
 async def run(reader: Reader, run_number: int | None) -> Outcome[HistoryDocument]:
-    """Return every run, or the one asked for.
+    """Tell every run, or the one asked for.
 
     Raise Misused naming the runs there are, and where they were looked for.
     """
@@ -18,6 +21,10 @@ async def run(reader: Reader, run_number: int | None) -> Outcome[HistoryDocument
     runs = history(await reader.journal.rows())
     chosen = [one for one in runs if run_number in {None, one["run"]}]
     if run_number is not None and not chosen:
-        numbers = ", ".join(str(one["run"]) for one in runs[-10:]) or "none yet"
-        raise Misused(f"there is no run {run_number} in {directory}; the last ones are: {numbers}")
+        last = _last_ones(runs)
+        raise Misused(f"there is no run {run_number} in {directory}; the last ones are: {last}")
     return Outcome(HistoryDocument.model_validate({"directory": directory, "runs": chosen}))
+
+
+def _last_ones(runs: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(str(one["run"]) for one in runs[-10:]) or "none yet"

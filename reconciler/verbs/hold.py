@@ -1,4 +1,4 @@
-"""Hold: keep hands off a host, and free it first where that is asked; `resume` ends it."""
+"""Hold: leave a host alone, and free it first where that is asked; `resume` ends it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from reconciler.verbs.result import Outcome
 
 @dataclass(frozen=True)
 class HoldWords:
-    """How a hold was asked for: why, until when, whether to free the host, whether to end a wait for it."""
+    """How a hold was asked for.
+
+    `release` frees the host, `now` ends a wait that is under way.
+    """
 
     reason: str
     until: str | None = None
@@ -33,13 +36,13 @@ async def hold(
     Raise Misused for a host that is not managed or an end that has passed.
     """
     until = None if words.until is None else parse_until(words.until, app.clock.wall())
-    noting = tuple(
-        Hold(host=name, reason=words.reason, until=until, release=words.release, now=words.now)
-        for name in chosen(app, host)
-    )
-    return await _tell(
-        app, apply.ApplyRequest(trigger="hold", noting=noting, approved=words.approved), caller
-    )
+    noting = tuple(_row(name, words, until) for name in chosen(app, host))
+    request = apply.ApplyRequest(trigger="hold", noting=noting, approved=words.approved)
+    return await _tell(app, request, caller)
+
+
+def _row(host: str, words: HoldWords, until: float | None) -> Hold:
+    return Hold(host=host, reason=words.reason, until=until, release=words.release, now=words.now)
 
 
 async def resume(
@@ -47,18 +50,17 @@ async def resume(
 ) -> Outcome[VerdictDocument]:
     """End the hold of one host, or of all, and bring it to what the file says; raise Misused."""
     noting = tuple(Resume(host=name) for name in chosen(app, host))
-    return await _tell(
-        app, apply.ApplyRequest(trigger="resume", noting=noting, approved=approved), caller
-    )
+    request = apply.ApplyRequest(trigger="resume", noting=noting, approved=approved)
+    return await _tell(app, request, caller)
 
 
 async def _tell(
     app: Actor, request: apply.ApplyRequest, caller: Caller
 ) -> Outcome[VerdictDocument]:
-    """Record it at any rate: whoever acts alone now ends what it does, and what comes next sees it."""
     try:
         return await apply.run(app, request, caller)
     except LockHeld as held:
+        # Recorded at any rate: what acts now takes no requests, but the next command sees it.
         for record in request.noting:
             await app.journal.append(record)
         caller.say(f"recorded; it counts from the next command on: {held.message}")

@@ -9,15 +9,13 @@ from reconciler.verbs.context import Reader
 
 
 def chosen(reader: Reader, host: str | None) -> tuple[str, ...]:
-    """Return the named host, or all that are managed; raise Misused for one that is not."""
+    """Choose the named host, or all that are managed; raise Misused for one that is not."""
     return among(reader.source.read().slices, host)
 
 
 def among(managed: Iterable[str], host: str | None) -> tuple[str, ...]:
-    """Return the named host of these, or all; raise Misused for one that is not among them."""
+    """Choose the named host of these, or all; raise Misused for one that is not among them."""
     names = tuple(sorted(managed))
-    if host is None:
-        return names
-    if host not in names:
+    if host is not None and host not in names:
         raise Misused(f"host {host} is not managed; managed are: {', '.join(names) or 'none'}")
-    return (host,)
+    return names if host is None else (host,)

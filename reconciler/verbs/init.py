@@ -1,10 +1,10 @@
-"""Init: look at a machine, write both files for what it serves, and say what is left to do."""
+"""Init: write both files for what a machine serves, and say what is left to do."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -30,20 +30,20 @@ Ask = Callable[[str], str]
 
 
 class Beginning(Reader, Protocol):
-    """Look, read a server's flags, and write the folder of both files."""
+    """What init is given: to look, to read a server's flags, and the folder of both files."""
 
     @property
     def folder(self) -> StateFolder:
         """Where both files will be."""
 
     def adopted(self, server: Server) -> ImportedFlags:
-        """Return what the flags of a server say as keys of a model."""
+        """Read the flags of a server as keys of a model."""
 
 
 async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome[InitDocument]:
     """Write both files and plan over them.
 
-    `ask` puts a question to a person, `to` is where ssh goes, here without it.
+    `ask` puts a question to a person, `to` is where ssh goes, None for this machine.
 
     Raise Refused when files are there already, or nothing is there to write of; Unreachable;
     Misused.
@@ -52,19 +52,15 @@ async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome
     where = _where(to)
     machine, gpu_problem = await _look(_readers(app, where))
     found = candidates.candidates(machine, {one.pid: app.adopted(one) for one in machine.servers})
+    # Elsewhere the demo's models would have nothing to run with.
     if to is not None and not found:
         raise Refused(
             f"no llama-server listens on {to} and no GGUF file was found there; put one there, then"
             " run this again"
         )
     texts = draft_files.draft(machine, found, _answers(machine, found, ask), gpu_problem, where)
-    files = {
-        "desired.yaml": texts.desired,
-        "inventory.yaml": texts.inventory,
-        **takeover.units(found),
-    }
+    files = _files(texts, takeover.units(found))
     git = app.folder.begin(files)
-    steps = takeover.steps(machine, found)
     planned = await plan_verb.run(app, detailed=False)
     document = InitDocument(
         directory=str(app.folder.directory),
@@ -74,27 +70,39 @@ async def run(app: Beginning, ask: Ask | None, to: str | None = None) -> Outcome
         models=tuple(one.name for one in found),
         served=tuple(one.name for one in found if one.server is not None),
         notes=tuple(candidates.unseen(machine, found)),
-        steps=tuple(NextStep(why=step.why, command=_there(step.command, to)) for step in steps),
+        steps=tuple(_there(step, to) for step in takeover.steps(machine, found)),
         plan=planned.document,
     )
     return Outcome(document)
 
 
+def _files(texts: draft_files.FileDrafts, units: Mapping[str, str]) -> dict[str, str]:
+    return {"desired.yaml": texts.desired, "inventory.yaml": texts.inventory, **units}
+
+
 def _where(to: str | None) -> draft_files.Where:
-    """Return which host is meant; an address that makes no name is called gpu-host."""
+    """Name the host that is meant; an address that makes no name is called gpu-host."""
     if to is None:
         return draft_files.HERE
     user, _, place = to.rpartition("@")
     label = place.partition(".")[0].lower()
-    is_name = re.fullmatch(NAME_PATTERN, label) and not label.isdecimal()
     access = {"address": place, "user": user} if user else {"address": place}
-    return draft_files.Where(label if is_name else "gpu-host", access)
+    return draft_files.Where(label if _is_name(label) else "gpu-host", access)
+
+
+def _is_name(label: str) -> bool:
+    # The first part of an IP address would be a number.
+    return re.fullmatch(NAME_PATTERN, label) is not None and not label.isdecimal()
 
 
 def _readers(app: Beginning, where: draft_files.Where) -> HostReaders:
     if where.access is None:
         return app.readers(machine_probe.HERE)
-    user, machine = where.access.get("user", ""), where.access["address"]
+    _refuse_address(where.access["address"], where.access.get("user", ""))
+    return app.readers(machine_probe.at(where.host, Kind(kind="ssh", options=dict(where.access))))
+
+
+def _refuse_address(machine: str, user: str) -> None:
     try:
         address.machine(machine)
         if user:
@@ -104,46 +112,44 @@ def _readers(app: Beginning, where: draft_files.Where) -> HostReaders:
         raise Misused(
             f"found --host {found}, expected an address that ssh can go to, such as llm@gpu-box.lan"
         ) from error
-    return app.readers(machine_probe.at(where.host, Kind(kind="ssh", options=dict(where.access))))
 
 
-def _there(command: str, to: str | None) -> str:
-    """Return a command as it is typed machine_probe."""
-    return command if to is None or not command else f"ssh -t {to} {shlex.quote(command)}"
+def _there(step: takeover.TakeoverStep, to: str | None) -> NextStep:
+    """Write a step as it is typed here."""
+    elsewhere = to is not None and step.command
+    command = f"ssh -t {to} {shlex.quote(step.command)}" if elsewhere else step.command
+    return NextStep(why=step.why, command=command)
 
 
 async def _look(readers: HostReaders) -> tuple[Machine, str]:
-    """Return what is here, and why the memory of its accelerators cannot be read, empty when it can; raise Unreachable."""
+    """See what is there, and why memory of its accelerators cannot be read, "" when it can.
+
+    Raise Unreachable.
+    """
     machine = await machine_probe.machine(readers.access, AskMachine())
     gpu: Fact[Gpu] = await readers.gpu.gpu()
     return machine, gpu.reason if isinstance(gpu, Unknown) else ""
 
 
 def _answers(machine: Machine, found: Sequence[Candidate], ask: Ask | None) -> InitAnswers:
-    """Return what a person says about what could not be seen."""
-    if ask is None or not found:
+    """Ask a person about what could not be seen."""
+    if ask is None or not found or any(one.server is not None for one in found):
         return InitAnswers()
-    serves = any(one.server is not None for one in found)
-    program = (
-        ""
-        if serves or machine.programs
-        else ask(f"Where is {draft_files.PROGRAM}? Its path, or nothing to say it later: ")
-    )
-    return InitAnswers(
-        None if serves else _active([one.name for one in found], ask),
-        str(Path(program).expanduser()) if program else "",
-    )
+    program = "" if machine.programs else _program(ask)
+    return InitAnswers(_active([one.name for one in found], ask), program)
+
+
+def _program(ask: Ask) -> str:
+    program = ask(f"Where is {draft_files.PROGRAM}? Its path, or nothing to say it later: ")
+    return str(Path(program).expanduser()) if program else ""
 
 
 def _active(names: Sequence[str], ask: Ask) -> tuple[str, ...] | None:
-    listed = "".join(f"  {number}  {name}\n" for number, name in enumerate(names, start=1))
-    by_word = {
-        **{str(number): name for number, name in enumerate(names, start=1)},
-        **{name: name for name in names},
-    }
-    while word := ask(
-        f"{listed}Which of these shall run? Its number or name, or nothing to run none: "
-    ):
+    numbered = {str(number): name for number, name in enumerate(names, start=1)}
+    listed = "".join(f"  {number}  {name}\n" for number, name in numbered.items())
+    question = f"{listed}Which of these should run? Its number or name, or nothing to run none: "
+    by_word = {**numbered, **{name: name for name in names}}
+    while word := ask(question):
         if word in by_word:
             return (by_word[word],)
     return None

@@ -18,7 +18,7 @@ AT_A_TIME = 1000
 
 
 async def run(reader: Reader, model_name: str, lines: int) -> Outcome[LogDocument]:
-    """Return the last lines of a model's log.
+    """Read the last lines of a model's log.
 
     Raise Misused naming the models there are, or Unreachable.
     """
@@ -27,7 +27,7 @@ async def run(reader: Reader, model_name: str, lines: int) -> Outcome[LogDocumen
 
 
 async def follow(reader: Reader, model_name: str, lines: int, show: Show) -> None:
-    """Show the last lines, then whatever comes, also of the next start of the model, for as long as somebody reads."""
+    """Show the last lines, then what comes, also after a restart, until `show` has no reader."""
     slice_, launcher = _found(reader, model_name)
     part = await _part(launcher, model_name, lines)
     while not part.lines or show(_document(slice_, model_name, part)):
@@ -40,11 +40,12 @@ def _found(reader: Reader, model_name: str) -> tuple[Slice, LauncherReader]:
     for slice_ in slices:
         if slice_.model(model_name) is not None:
             return slice_, reader.readers(slice_).models[model_name].launcher
-    models = sorted(model.name for slice_ in slices for model in slice_.models)
-    near = nearest(model_name, models)
-    raise Misused(
-        f"no managed host has a model {model_name}{near}; there are: {', '.join(models) or 'none'}"
-    )
+    raise _no_model(model_name, [model.name for slice_ in slices for model in slice_.models])
+
+
+def _no_model(name: str, models: list[str]) -> Misused:
+    near, known = nearest(name, models), ", ".join(sorted(models)) or "none"
+    return Misused(f"no managed host has a model {name}{near}; there are: {known}")
 
 
 async def _part(launcher: LauncherReader, model_name: str, lines: int, after: str = "") -> LogPart:

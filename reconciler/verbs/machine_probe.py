@@ -1,4 +1,4 @@
-"""Machine probe: a machine as a host before or beside what the files say of it: the controller's own, or one at an address."""
+"""Machine probe: a machine as a host, without what the files say of it, if they say anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.ports import AccessReader, Json
 
 
 def at(host: str, access: Kind) -> Slice:
-    """Return a host of which nothing is known but how to reach it."""
+    """Describe a host of which nothing is known but how to reach it."""
     spec = HostSpec(name=host, access=access, gpu=Kind(kind="auto"), capabilities=Capabilities())
     return Slice(host=spec, power=None, enforce=False, active=None, models=())
 
@@ -26,18 +26,18 @@ HERE = at(LOCAL, Kind(kind="local"))
 
 
 async def machine(access: AccessReader, question: AskMachine) -> Machine:
-    """Return what a host has; raise Unreachable."""
+    """Ask what a host has; raise Unreachable."""
     (answer,) = await access.ask([question])
     return _understood(answer)
 
 
 async def lacking(access: AccessReader, programs: Sequence[str]) -> tuple[str, ...]:
-    """Return in words which programs a host cannot run, nothing of one of which it does not say."""
+    """Tell in words which programs a host cannot run."""
     answers = await access.ask([AskProgram(program=name) for name in programs])
-    programs_there = (
-        Binary.model_validate(answer.value) for answer in answers if isinstance(answer, Known)
-    )
-    return tuple(one.problem.found for one in programs_there if one.problem)
+    # A question that failed is not a "no": of a program that was not answered nothing is said.
+    known = [answer for answer in answers if isinstance(answer, Known)]
+    there = (Binary.model_validate(answer.value) for answer in known)
+    return tuple(one.problem.found for one in there if one.problem)
 
 
 def _understood(answer: Fact[Json]) -> Machine:
@@ -46,6 +46,5 @@ def _understood(answer: Fact[Json]) -> Machine:
     try:
         return Machine.model_validate(answer.value)
     except ValidationError as error:
-        raise Unreachable(
-            f"its answer cannot be understood: {error.error_count()} fields are wrong"
-        ) from error
+        wrong = f"{error.error_count()} fields are wrong"
+        raise Unreachable(f"its answer cannot be understood: {wrong}") from error

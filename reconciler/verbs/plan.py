@@ -11,10 +11,14 @@ from reconciler.verbs.result import OK, PENDING, REFUSED, Outcome
 
 
 async def run(reader: Reader, *, detailed: bool) -> Outcome[PlanDocument]:
-    """Return the plan; with `detailed`, exit 2 says that there is something to do."""
+    """Plan every host; with `detailed`, exit 2 says that there is something to do."""
     wanted = reader.source.read()
     surveys = await survey(reader, wanted)
     plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in surveys))
-    refused = any(host.refusals for host in plan.hosts)
-    code = REFUSED if refused else PENDING if detailed and plan.has_changes else OK
-    return Outcome(plan_document(plan), code)
+    return Outcome(plan_document(plan), _exit_code(plan, detailed=detailed))
+
+
+def _exit_code(plan: Plan, *, detailed: bool) -> int:
+    if any(host.refusals for host in plan.hosts):
+        return REFUSED
+    return PENDING if detailed and plan.has_changes else OK

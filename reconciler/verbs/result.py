@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Document_co = TypeVar("Document_co", bound="Value", covariant=True)
 
 Show: TypeAlias = "Callable[[Value], bool]"
-"""Shows one document of several, and says whether anybody reads on."""
+"""Shows one document of several; False once there is no reader."""
 
 OK = 0
 LEFT_AT_ONCE = (
@@ -34,14 +34,11 @@ class Outcome(NamedTuple, Generic[Document_co]):
 
 
 def worst(verdicts: Iterable[HostVerdict]) -> int:
-    """Return the exit code of several hosts: the worst.
-
-    Refused only when nothing at all was changed.
-    """
+    """Choose the exit code of several hosts: the worst."""
     found = list(verdicts)
     codes = {verdict.exit_code for verdict in found}
-    for code in WORST_FIRST:
-        if code in codes:
-            return code
-    changed = any(verdict.outcome == "applied" for verdict in found)
-    return ERROR if REFUSED in codes and changed else REFUSED if REFUSED in codes else OK
+    bad = next((code for code in WORST_FIRST if code in codes), OK)
+    if bad or REFUSED not in codes:
+        return bad
+    # 4 promises that nothing was changed, on any host.
+    return ERROR if any(verdict.outcome == "applied" for verdict in found) else REFUSED

@@ -18,6 +18,5 @@ async def run(
     Raise Misused for a host that is not managed.
     """
     noting = tuple(Retry(host=name) for name in chosen(app, host))
-    return await apply.run(
-        app, apply.ApplyRequest(trigger="retry", noting=noting, approved=approved), caller
-    )
+    request = apply.ApplyRequest(trigger="retry", noting=noting, approved=approved)
+    return await apply.run(app, request, caller)

@@ -1,15 +1,17 @@
-"""Rollback: go back to an earlier state of a host, and leave the present wish alone until it changes."""
+"""Rollback: go back to an earlier state of a host, and leave the wish alone until it changes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NoReturn, TypeGuard
 
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import attempt_key
 from reconciler.errors import Misused, Refused
 from reconciler.loop.observer import Observer
-from reconciler.model.records import RollBack, Row, RunClosed, RunOpened
+from reconciler.model.records import Record, RollBack, Row, RunClosed, RunOpened
 from reconciler.model.spec import Slice
+from reconciler.model.target import Wanted
 from reconciler.render.documents import VerdictDocument
 from reconciler.verbs import apply
 from reconciler.verbs.context import Actor, Caller
@@ -27,66 +29,86 @@ async def run(
     wanted = app.source.read()
     if wanted.provenance.objection:
         raise Refused(wanted.provenance.objection)
-    names = among(wanted.slices, host)
-    if len(names) != 1:
-        raise Misused(f"name the host with --host; managed are: {', '.join(names) or 'none'}")
-    (name,) = names
+    name = _one_host(wanted, host)
     now = wanted.slices[name]
     chosen = _chosen(promoted(await app.journal.rows(), name), run_number, digest(now))
-    observed = await Observer(app.readers(now), now, app.clock).everything()
-    leaves = attempt_key(now, digest(now), observed)
-    asked = RollBack(host=name, slice=chosen.slice, digest=chosen.digest, leaves=leaves)
-    outcome = await apply.run(
-        app, apply.ApplyRequest(trigger="rollback", noting=(asked,), approved=approved), caller
-    )
+    asked = await _record(app, now, chosen)
+    request = apply.ApplyRequest(trigger="rollback", noting=(asked,), approved=approved)
+    outcome = await apply.run(app, request, caller)
     caller.say(f"to make it permanent, where both files are: {permanently(chosen, now)}")
     return outcome
 
 
+def _one_host(wanted: Wanted, host: str | None) -> str:
+    names = among(wanted.slices, host)
+    if len(names) != 1:
+        raise Misused(f"name the host with --host; managed are: {', '.join(names) or 'none'}")
+    return names[0]
+
+
+async def _record(app: Actor, now: Slice, chosen: RunOpened) -> RollBack:
+    observed = await Observer(app.readers(now), now, app.clock).everything()
+    # The wish is left as it would be tried today: a program that is replaced is another attempt.
+    leaves = attempt_key(now, digest(now), observed)
+    return RollBack(host=now.host.name, slice=chosen.slice, digest=chosen.digest, leaves=leaves)
+
+
 def permanently(chosen: RunOpened, now: Slice) -> str:
-    """Return how both files come to say what was wanted then: by git where a commit has just that, else by hand."""
+    """Tell how both files come to say what was wanted then.
+
+    By git where a commit has just that, else by hand.
+    """
     if chosen.provenance.state == "committed":
-        return (
-            f"git checkout {chosen.provenance.commit[:12]} -- desired.yaml inventory.yaml, and"
-            " commit"
-        )
-    then = chosen.slice
-    desired = "`active:`" if then.active is None else f"`active: [{', '.join(then.active)}]`"
+        commit = chosen.provenance.commit[:12]
+        return f"git checkout {commit} -- desired.yaml inventory.yaml, and commit"
+    return f"let desired.yaml {_active(chosen.slice)}{_redefined(chosen.slice, now)}"
+
+
+def _active(then: Slice) -> str:
+    if then.active is None:
+        return "leave out `active:`"
+    return f"say `active: [{', '.join(then.active)}]`"
+
+
+def _redefined(then: Slice, now: Slice) -> str:
     changed = [name for name in then.active or () if then.model(name) != now.model(name)]
-    redefined = (
-        f", and inventory.yaml define {' and '.join(changed)} as it did then" if changed else ""
-    )
-    return f"let desired.yaml {'leave out' if then.active is None else 'say'} {desired}{redefined}"
+    models = " and ".join(changed)
+    return f", and inventory.yaml define {models} as it did then" if changed else ""
 
 
 def promoted(rows: Iterable[Row], host: str) -> dict[int, RunOpened]:
-    """Return the runs of a host that stayed healthy, oldest first.
-
-    That a hold emptied it was never a state to go back to.
-    """
+    """Find the runs of a host that stayed healthy, by number, oldest first."""
     opened: dict[int, RunOpened] = {}
     good: dict[int, RunOpened] = {}
     for row in rows:
         record = row.record
-        if isinstance(record, RunOpened) and record.host == host and record.mode != "release":
+        if isinstance(record, RunOpened) and _leads_somewhere(record, host):
             opened[row.seq] = record
-        elif (
-            isinstance(record, RunClosed) and record.verdict == "promoted" and record.run in opened
-        ):
+        elif _is_promotion(record) and record.run in opened:
             good[record.run] = opened[record.run]
     return good
 
 
+def _leads_somewhere(run: RunOpened, host: str) -> bool:
+    # That a hold emptied the host was never a state to go back to.
+    return run.host == host and run.mode != "release"
+
+
+def _is_promotion(record: Record) -> TypeGuard[RunClosed]:
+    return isinstance(record, RunClosed) and record.verdict == "promoted"
+
+
 def _chosen(good: dict[int, RunOpened], run_number: int | None, present: str) -> RunOpened:
-    if run_number is not None and run_number in good:
-        return good[run_number]
-    others = [record for record in good.values() if record.digest != present]
-    if run_number is None and others:
-        return others[-1]
-    which = (
-        "earlier state to go back to"
-        if run_number is None
-        else f"run {run_number} that stayed healthy"
-    )
+    if run_number is None:
+        others = [record for record in good.values() if record.digest != present]
+        found = others[-1] if others else None
+    else:
+        found = good.get(run_number)
+    return found or _refuse(good, run_number)
+
+
+def _refuse(good: dict[int, RunOpened], run_number: int | None) -> NoReturn:
+    one_run = f"run {run_number} that stayed healthy"
+    which = "earlier state to go back to" if run_number is None else one_run
     numbers = ", ".join(map(str, good)) or "none"
     raise Misused(f"there is no {which}; runs that stayed healthy: {numbers}")

@@ -1,8 +1,9 @@
-"""Try power: send one host down and bring it up again while a person looks on, before anything does so by itself."""
+"""Try power: shut one host down and wake it again while a person watches, before a watch does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from reconciler.errors import Misused, NotApproved, Refused
@@ -24,7 +25,7 @@ from reconciler.verbs.result import Outcome, worst
 
 QUESTION = (
     "This saves what {host} holds, stops its models, shuts it down, wakes it, and brings back what"
-    " is wanted. Go on? [y/N] "
+    " is wanted. Continue? [y/N] "
 )
 AS_ASKED = {"applied", "in_sync"}
 
@@ -43,75 +44,79 @@ async def run(
     wanted = app.source.read()
     (name,) = among(wanted.slices, host)
     slice_ = wanted.slices[name]
+    _refuse_without_way(slice_)
+    if not approve(QUESTION.format(host=name)):
+        raise NotApproved(
+            f"nothing was done: the try was not approved; `reconciler doctor {name} --try-power"
+            " --yes` does not ask"
+        )
+    with app.lock.held():
+        verdict = await _Round(app, slice_, wanted.provenance, say).verdict()
+    return Outcome(VerdictDocument(hosts=(HostEnd.of(verdict),)), worst([verdict]))
+
+
+def _refuse_without_way(slice_: Slice) -> None:
+    # Before anything is stopped: a host that nothing can wake would stay down.
     can = slice_.host.capabilities
     if not (can.can_wake and can.can_shut_down):
         lacks = "shut it down" if can.can_wake else "wake it"
         raise Refused(
-            f"nothing in `power:` of {name} can {lacks}; name a driver for it in inventory.yaml"
+            f"nothing in `power:` of {slice_.host.name} can {lacks}; name a driver for it in"
+            " inventory.yaml"
         )
-    if not approve(QUESTION.format(host=name)):
-        raise NotApproved(
-            f"nothing was done: the try was not approved; `reconciler doctor {name} --try-power"
-            " --yes` asks nobody"
-        )
-    with app.lock.held():
-        verdict = await _round(app, slice_, wanted.provenance, say)
-    return Outcome(VerdictDocument(hosts=(HostEnd.of(verdict),)), worst([verdict]))
 
 
-async def _round(
-    app: Actor, slice_: Slice, provenance: Provenance, say: Callable[[str], None]
-) -> HostVerdict:
-    """Send the host down, wake it, and bring it to what the file says.
+@dataclass(frozen=True)
+class _Round:
+    """One host that is shut down, woken, and brought to what the file says."""
 
-    Stop where one of these does not work out.
-    """
-    said: list[str] = []
-    runs: tuple[int, ...] = ()
-    stations: tuple[WantedPower, ...] = ("off", "on")
-    for power in stations:
-        began = app.clock.boot()
-        verdict = await _brought(
-            app, slice_.model_copy(update={"power": power, "enforce": True}), provenance, say
-        )
-        runs += verdict.runs
-        if verdict.outcome not in AS_ASKED:
-            message = (
-                f"{power} did not work out: {verdict.message}; `reconciler apply` brings it to what"
-                " the file says"
+    app: Actor
+    slice: Slice
+    provenance: Provenance
+    say: Callable[[str], None]
+
+    async def verdict(self) -> HostVerdict:
+        """Go round, and stop where a station does not work out."""
+        said: list[str] = []
+        runs: tuple[int, ...] = ()
+        stations: tuple[WantedPower, ...] = ("off", "on")
+        for power in stations:
+            began = self.app.clock.boot()
+            verdict = await self._station(power)
+            runs += verdict.runs
+            if verdict.outcome not in AS_ASKED:
+                return verdict.model_copy(update={"message": _failed(power, verdict), "runs": runs})
+            said.append(
+                f"{power} after {self.app.clock.boot() - began:.0f} s ({await self._why()})"
             )
-            return verdict.model_copy(update={"message": message, "runs": runs})
-        evidence = await _evidence(app, slice_)
-        said.append(f"{power} after {app.clock.boot() - began:.0f} s ({evidence})")
-        say(f"{slice_.host.name}: {said[-1]}")
-    verdict = await _brought(app, slice_, provenance, say)
-    return verdict.model_copy(
-        update={
-            "message": "; ".join([*said, verdict.message]).rstrip("; "),
-            "runs": (*runs, *verdict.runs),
-        }
+            self.say(f"{self.slice.host.name}: {said[-1]}")
+        last = await self._brought(self.slice)
+        message = "; ".join([*said, last.message]).rstrip("; ")
+        return last.model_copy(update={"message": message, "runs": (*runs, *last.runs)})
+
+    async def _station(self, power: WantedPower) -> HostVerdict:
+        # Enforced: a host that was switched on by hand is tried too.
+        return await self._brought(self.slice.model_copy(update={"power": power, "enforce": True}))
+
+    async def _brought(self, slice_: Slice) -> HostVerdict:
+        return await reconcile(PassRequest(slice_, self.provenance, "doctor"), self._context())
+
+    def _context(self) -> HostContext:
+        app = self.app
+        ports, cache = PortsCache(app.ports), HintsCache(app.journal)
+        return HostContext(ports, cache, app.clock, app.controller, Interrupt(), self.say, app.keep)
+
+    async def _why(self) -> str:
+        """Tell what the power of the host is judged by now."""
+        app, host = self.app, self.slice.host.name
+        hints = partial(HintsCache(app.journal).hints, host)
+        observer = Observer(app.ports(self.slice), self.slice, app.clock, hints)
+        power = (await observer.look([POWER(host)])).value(POWER(host))
+        return power.because if power is not None else "evidence not known"
+
+
+def _failed(power: WantedPower, verdict: HostVerdict) -> str:
+    return (
+        f"{power} did not work: {verdict.message}; `reconciler apply` brings it to what the file"
+        " says"
     )
-
-
-async def _brought(
-    app: Actor, slice_: Slice, provenance: Provenance, say: Callable[[str], None]
-) -> HostVerdict:
-    actor = HostContext(
-        PortsCache(app.ports),
-        HintsCache(app.journal),
-        app.clock,
-        app.controller,
-        Interrupt(),
-        say,
-        app.keep,
-    )
-    return await reconcile(PassRequest(slice_, provenance, "doctor"), actor)
-
-
-async def _evidence(app: Actor, slice_: Slice) -> str:
-    """Return by what the power of the host is judged now."""
-    host, cache = slice_.host.name, HintsCache(app.journal)
-    observer = Observer(app.ports(slice_), slice_, app.clock, partial(cache.hints, host))
-    world = await observer.look([POWER(host)])
-    power = world.value(POWER(host))
-    return power.because if power is not None else "nobody can say"

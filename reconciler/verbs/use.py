@@ -1,7 +1,4 @@
-"""Use: make a model the active one of its host.
-
-Edits desired.yaml, shows what follows, asks, writes, applies.
-"""
+"""Use: edit desired.yaml so that a model is the active one, show what follows, ask, and apply."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ from dataclasses import replace
 
 from reconciler.errors import LockHeld, NotApproved, ReconcilerError, Refused
 from reconciler.loop.survey import survey
+from reconciler.model.target import Provenance
 from reconciler.ports import Proposal
 from reconciler.render.documents import HostEnd, Meaning, VerdictDocument
 from reconciler.render.json import plan_document
@@ -34,13 +32,19 @@ async def run(
         _refuse_beside_another(app)
         approved = await _approved(app, proposal, message, caller)
         lost = proposal.write()
-        caller.say(f"{proposal.path} is written{_without(lost) if lost else ''}")
+        caller.say(f"{proposal.path} is written{_without(lost)}")
     else:
         caller.say(f"{proposal.path} says so already; nothing to write")
     if message:
         proposal.commit(message)
+    return await _applied(app, proposal, approved, caller)
+
+
+async def _applied(
+    app: Actor, proposal: Proposal, approved: tuple[Meaning, ...], caller: Caller
+) -> Outcome[VerdictDocument]:
     # What was approved is asked about again only when the world moved while it was written. A watch
-    # is at it since the write.
+    # works on it since the write.
     request = apply.ApplyRequest(trigger="use", approved=True)
     once = replace(caller, approve=lambda plan: plan.hosts == approved or caller.approve(plan))
     try:
@@ -48,43 +52,46 @@ async def run(
     except ReconcilerError:
         caller.say(_still_says(proposal))
         raise
-    ends = {host.host: host for host in outcome.document.hosts}
-    end = ends.get(proposal.host)
+    end = next((host for host in outcome.document.hosts if host.host == proposal.host), None)
     if end is not None and end.outcome not in REACHED:
         caller.say(_still_says(proposal, end))
     return outcome
 
 
 def _still_says(proposal: Proposal, end: HostEnd | None = None) -> str:
-    """Return what the file says that was not reached, what follows from that, and what keeps what serves instead."""
+    """Tell what the file says that was not reached, what follows, and what would keep what serves."""
     failed = end is not None and end.outcome in {"rolled_back", "unhealthy", "stalled"}
     follows = (
         "is left alone until it changes, or `reconciler retry`"
         if failed
         else "follows at the next apply, or by a watch"
     )
-    match list(end.serving if end else ()):
-        case [name] if name == proposal.model:
-            instead = (
-                f"{name} serves as it was defined before: correct what inventory.yaml says of it"
-            )
-        case [name]:
-            instead = f"`reconciler use {name}` keeps {name}"
-        case _:
-            instead = "edit it to say what is to run"
+    serving = list(end.serving) if end else []
+    instead = _instead(proposal, serving)
     return f"{proposal.path} still says what was asked for, which {follows}; {instead}"
 
 
+def _instead(proposal: Proposal, serving: list[str]) -> str:
+    if len(serving) != 1:
+        return "edit it to say what should run"
+    (name,) = serving
+    # It went back to an older definition of the same model: `use` of it would change nothing.
+    if name == proposal.model:
+        return f"{name} serves as it was defined before: correct what inventory.yaml says of it"
+    return f"`reconciler use {name}` keeps {name}"
+
+
 def _without(lost: tuple[str, ...]) -> str:
-    what = " and ".join(lost)
+    if not lost:
+        return ""
     return (
-        f", but {what} could not be kept, which this user may not set: set it again with `chown`,"
-        " `chmod` or `setfacl`"
+        f", but {' and '.join(lost)} could not be kept, which this user may not set: set it again"
+        " with `chown`, `chmod` or `setfacl`"
     )
 
 
 def _refuse_beside_another(app: Actor) -> None:
-    """Raise LockHeld, with nothing written, while somebody acts who takes no requests."""
+    """Raise LockHeld, with nothing written, while a process acts that takes no requests."""
     try:
         with app.lock.held():
             return
@@ -96,30 +103,32 @@ def _refuse_beside_another(app: Actor) -> None:
 async def _approved(
     app: Actor, proposal: Proposal, message: str, caller: Caller
 ) -> tuple[Meaning, ...]:
-    """Return the meaning of the plan that follows from the proposal, approved."""
+    """Plan the proposal, have that approved, and return its meaning."""
     wanted = proposal.read()
-    provenance = wanted.provenance
-    if message and provenance.trouble:
-        raise Refused(f"nothing was written: {provenance.trouble}")
-    if message and provenance.state == "not in git":
-        raise Refused(
-            f"nothing was written: no git repository answers for {proposal.path}; leave --commit"
-            " out, or `git init`"
-        )
-    if provenance.objection and not message:
-        raise Refused(
-            f"nothing was written: {provenance.objection}; with --commit the change is committed"
-        )
+    _refuse_what_git_refuses(wanted.provenance, proposal, commits=bool(message))
     caller.say(proposal.diff)
     # What git objects to is that the change is not committed yet.
-    wanted = wanted.model_copy(
-        update={"provenance": provenance.model_copy(update={"objection": ""})}
-    )
-    seen = await survey(app, wanted)
+    quiet = wanted.provenance.model_copy(update={"objection": ""})
+    seen = await survey(app, wanted.model_copy(update={"provenance": quiet}))
     reasons = next(one.plan.refusals for one in seen if one.slice.host.name == proposal.host)
     if reasons:
         raise Refused(f"nothing was written: {'; '.join(reasons)}")
-    document = plan_document(Plan(provenance=provenance, hosts=tuple(one.plan for one in seen)))
+    plan = Plan(provenance=wanted.provenance, hosts=tuple(one.plan for one in seen))
+    document = plan_document(plan)
     if not caller.approve(document):
         raise NotApproved(f"nothing was written: the change was not approved; {AGAIN}")
     return document.hosts
+
+
+def _refuse_what_git_refuses(provenance: Provenance, proposal: Proposal, *, commits: bool) -> None:
+    if commits and provenance.trouble:
+        raise Refused(f"nothing was written: {provenance.trouble}")
+    if commits and provenance.state == "not in git":
+        raise Refused(
+            f"nothing was written: {proposal.path} is in no git repository; leave out --commit, or"
+            " `git init`"
+        )
+    if provenance.objection and not commits:
+        raise Refused(
+            f"nothing was written: {provenance.objection}; with --commit the change is committed"
+        )

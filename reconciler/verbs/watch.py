@@ -18,16 +18,19 @@ Steered: TypeAlias = Callable[[Watcher], AbstractAsyncContextManager[object]]
 async def run(app: Daemon, say: Callable[[str], None], steered: Steered) -> None:
     """Watch until the watcher is told to leave; raise LockHeld or DurabilityError."""
     with app.lock.held(obeys=True):
-        means = HostLoopDeps(
-            app.ports,
-            HintsCache(app.journal),
-            app.clock,
-            app.random,
-            app.controller,
-            say,
-            app.edits.look,
-            app.keep,
-        )
-        watcher = Watcher(means, app.edits, app.supervisor)
+        watcher = Watcher(_means(app, say), app.edits, app.supervisor)
         async with steered(watcher):
             await watcher.run()
+
+
+def _means(app: Daemon, say: Callable[[str], None]) -> HostLoopDeps:
+    return HostLoopDeps(
+        app.ports,
+        HintsCache(app.journal),
+        app.clock,
+        app.random,
+        app.controller,
+        say,
+        app.edits.look,
+        app.keep,
+    )

@@ -110,8 +110,7 @@ def test_a_commit_where_there_is_no_repository_is_refused_before_it_is_written(
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(state.parent))
     assert main(["use", "tinier", "--yes", "--commit"]) == 4
     assert (
-        "nothing was written: no git repository answers for state/desired.yaml"
-        in capsys.readouterr().err
+        "nothing was written: state/desired.yaml is in no git repository" in capsys.readouterr().err
     )
     assert (state / "desired.yaml").read_text() == DESIRED
 

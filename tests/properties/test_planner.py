@@ -28,7 +28,7 @@ from reconciler.render.text import plan_text
 from reconciler.steps.plan import HostPlan, Plan, PlannedStep
 from reconciler.steps.step import ModelStep
 from reconciler.steps.stop import Stop
-from reconciler.verbs.apply import _compare
+from reconciler.verbs.saved_plan import compare
 from tests.casefile import FOLDER, Case, WantedGiven, read
 from tests.casework import hints, seen, wanted_slice
 from tests.sample_worlds import HOST, NO_HINTS, OURS, PROVENANCE, target, whole
@@ -354,7 +354,7 @@ def test_a_saved_plan_fits_exactly_the_plans_of_the_same_meaning(saved: Case, no
 
 def stale(saved: HostPlan, now: HostPlan) -> bool:
     try:
-        _compare(document(now), document(saved).model_dump(mode="json"))
+        compare(document(now), document(saved).model_dump(mode="json"))
     except PlanStale:
         return True
     return False
@@ -363,7 +363,7 @@ def stale(saved: HostPlan, now: HostPlan) -> bool:
 def test_a_stale_plan_shows_what_is_no_longer_done_and_what_is_new() -> None:
     saved, now = (Case(says="", wanted=WantedGiven(active=(name,))) for name in ("a", "b"))
     with pytest.raises(PlanStale) as refused:
-        _compare(document(made(now)), document(made(saved)).model_dump(mode="json"))
+        compare(document(made(now)), document(made(saved)).model_dump(mode="json"))
     assert "  - box: start a" in refused.value.message
     assert "  + box: start b" in refused.value.message
 
