@@ -42,11 +42,10 @@ FOLDERS = {
 
 
 class DriverCatalog:
-    """Find drivers by kind.
+    """The drivers by role and kind.
 
-    `host_directory` is where this machine keeps what belongs to it as a host.
-
-    Connections to hosts live in `loop`, which is to be entered in an event loop first.
+    `host_directory` is where this machine keeps what belongs to it as a host. Connections to hosts
+    live in `loop`, which has to be entered in an event loop first.
     """
 
     def __init__(self, host_directory: str, clock: Clock) -> None:
@@ -56,62 +55,59 @@ class DriverCatalog:
         self.loop = LoopScope()
 
     def kinds(self, role: str) -> tuple[str, ...]:
-        """Return the kinds of a role."""
+        """List the kinds of a role."""
         return _kinds(role)
 
     def options(self, role: str, kind: str) -> type[BaseModel]:
-        """Return the model that a kind's options must fit; raise KeyError."""
+        """Look up the model that a kind's options must fit; raise KeyError."""
         options: type[BaseModel] = self._module(role, kind).Options
         return options
 
     def capabilities(self, role: str, kind: Kind) -> Capabilities:
-        """Return what the planner must know of a driver."""
+        """Look up what the planner must know of a driver."""
         module = self._module(role, kind.kind)
-        told = getattr(module, "capabilities", None)
-        capabilities: Capabilities = (
-            told(module.Options.model_validate(kind.options)) if told else module.CAPABILITIES
-        )
+        # What some drivers can do depends on their options.
+        by_options = getattr(module, "capabilities", None)
+        options = module.Options.model_validate(kind.options) if by_options else None
+        capabilities: Capabilities = by_options(options) if by_options else module.CAPABILITIES
         return capabilities
 
     def command(
         self, kind: str, options: BaseModel, model_name: str, port: int, gpus: Sequence[int]
     ) -> Command:
-        """Return what an engine of this kind is started with."""
+        """Make the command that starts an engine of this kind."""
         command: Command = self._module("engine", kind).command(options, model_name, port, gpus)
         return command
 
     def adopted(self, server: Server) -> ImportedFlags:
-        """Return what the flags of a running llama-server say as keys of a model. Pure."""
+        """Translate the flags of a running llama-server into keys of a model. Pure."""
         found: ImportedFlags = self._module("engine", "llamacpp").adopted(server)
         return found
 
     def hosts(self, host: HostSpec, models: Sequence[ModelSpec]) -> HostPorts:
-        """Return the ports of one host."""
-        reached = self._driver(
-            "access", host.access, HostPlace(host.name, self._host_directory, self.loop, host.via)
-        )
+        """Make the ports of one host."""
+        place = HostPlace(host.name, self._host_directory, self.loop, host.via)
+        reached = self._driver("access", host.access, place)
         access: Access = reached
         power: PowerControl = self._power(host, access, reached.where)
         gpu: GpuReader = self._driver("gpu", host.gpu, access)
-        # A kind that no model names any more may still hold units of ours.
-        launchers: dict[str, Launcher] = {
-            kind: (
-                self._module("launcher", kind).Driver(
-                    access, [one for one in models if one.launcher.kind == kind]
-                )
-            )
-            for kind in self.kinds("launcher")
-        }
+        launchers = self._launchers(access, models)
         ports = {model.name: self._model(model, access, launchers) for model in models}
         return HostPorts(access, power, gpu, launchers, ports)
+
+    def _launchers(self, access: Access, models: Sequence[ModelSpec]) -> dict[str, Launcher]:
+        def of_kind(kind: str) -> Launcher:
+            mine = [model for model in models if model.launcher.kind == kind]
+            launcher: Launcher = self._module("launcher", kind).Driver(access, mine)
+            return launcher
+
+        # A kind that no model names any more may still hold units of ours.
+        return {kind: of_kind(kind) for kind in self.kinds("launcher")}
 
     def _power(
         self, host: HostSpec, access: Access, where: Callable[[], Awaitable[str]]
     ) -> Composed:
-        """Return the power of a host, put together from its drivers."""
-        here: Access = self._driver(
-            "access", Kind(kind="local"), HostPlace("", self._host_directory, self.loop)
-        )
+        here = self._reach(Kind(kind="local"), "")
 
         def made(one: PowerDriver | None) -> Any:  # noqa: ANN401 - the kind decides what it can do
             if one is None:
@@ -120,29 +116,30 @@ class DriverCatalog:
             return self._driver("power", one.driver, reach)
 
         def witness(one: PowerDriver | None) -> Paced | None:
-            return (
-                None
-                if one is None
-                else Paced(made(one), self._module("power", one.driver.kind).PACE_SECONDS)
-            )
+            if one is None:
+                return None
+            return Paced(made(one), self._module("power", one.driver.kind).PACE_SECONDS)
 
         power = host.power
-        relays = [one.via for one in power.wake if one.via is not None]
-        asker = self._via(relays[0] if relays else None, here)
+        relays = (one.via for one in power.wake if one.via is not None)
         parts = PowerParts(
-            wake=tuple(made(one) for one in power.wake), stop=made(power.stop),
-            proof=witness(power.proof), force=made(power.force), canary=power.canary, where=where,
-            asker=asker,
-        )  # fmt: skip
+            wake=tuple(made(one) for one in power.wake),
+            stop=made(power.stop),
+            proof=witness(power.proof),
+            force=made(power.force),
+            canary=power.canary,
+            where=where,
+            asker=self._via(next(relays, None), here),
+        )
         return Composed(host.name, access, parts)
 
     def _via(self, via: Via | None, here: Access) -> Access:
-        """Return the access to the machine that works in the controller's place, which is its own without one."""
-        if via is None:
-            return here
-        access: Access = self._driver(
-            "access", via.access, HostPlace(via.host, self._host_directory, self.loop)
-        )
+        """Choose the machine that works in the controller's place, or else the controller's own."""
+        return here if via is None else self._reach(via.access, via.host)
+
+    def _reach(self, kind: Kind, name: str) -> Access:
+        place = HostPlace(name, self._host_directory, self.loop)
+        access: Access = self._driver("access", kind, place)
         return access
 
     def _model(

@@ -1,4 +1,4 @@
-"""Contain the drivers of one host: whatever they raise, answer or never answer stays the trouble of that host.
+"""Contained drivers of one host: what they raise or never answer is that host's trouble alone.
 
 What a port can be asked is read from its Protocol, so a new method is contained by itself. A
 question that breaks is Unknown, an action that breaks a DriverError; both name the host, the driver
@@ -18,7 +18,7 @@ from contextlib import (
 from dataclasses import dataclass
 from functools import cache, partial
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import anyio
 from pydantic import TypeAdapter
@@ -45,7 +45,7 @@ PATIENCE_SECONDS = 150.0
 """More than any question may take: only a driver that hangs is cut short by it."""
 
 DOUBT_SECONDS = 5.0
-"""How long nobody looks again because of a driver that cannot follow a unit."""
+"""How long a driver that cannot follow a unit is not asked again to."""
 
 BEAT_SECONDS = 1.0
 """How often a driver may say at most that it is worth looking at a unit, and how soon after it was
@@ -57,14 +57,14 @@ OWN = "this is a defect of the driver"
 
 @dataclass(frozen=True)
 class Blame:
-    """Whose trouble it is: the host, and which of its drivers."""
+    """The host whose trouble it is, and which of its drivers made it."""
 
     host: str
     role: str
     keep: Keep
 
     def sentence(self, doing: str, error: Exception) -> str:
-        """Return what went wrong, in one sentence that names host, driver and file."""
+        """Put what went wrong into one sentence that names host, driver and file."""
         return f"{self.host}: its {self.role} driver failed at `{doing}`; {OWN}: {self.keep(error)}"
 
     @contextmanager
@@ -78,50 +78,60 @@ class Blame:
             raise DriverError(self.sentence(doing, error)) from error
 
     def hung(self, doing: str) -> str:
-        """Return that there was no answer at all."""
-        return (
-            f"{self.host}: its {self.role} driver did not answer `{doing}` within"
-            f" {PATIENCE_SECONDS:.0f} s"
-        )
+        """Put it into a sentence that there was no answer at all."""
+        within = f"{PATIENCE_SECONDS:.0f} s"
+        return f"{self.host}: its {self.role} driver did not answer `{doing}` within {within}"
 
 
 def contained(make: Callable[[], HostPorts], slice_: Slice, keep: Keep) -> HostPorts:
-    """Return the ports of a host that `make` gives, each contained.
+    """Make the ports of a host, each contained.
 
-    One that cannot be made is as if every question failed.
+    Of one that cannot be made every question fails.
     """
-    host = slice_.host.name
     try:
-        with Blame(host, "own", keep).turned("make"):
+        with Blame(slice_.host.name, "own", keep).turned("make"):
             ports = make()
     except DriverError as error:
         ports = _unmade(slice_, error)
+    return _Container(slice_.host.name, keep).host(ports)
+
+
+class _Container(NamedTuple):
+    """What is known of a host by whatever contains its drivers."""
+
+    name: str
+    keep: Keep
+
+    def host(self, ports: HostPorts) -> HostPorts:
+        return HostPorts(
+            self._port(Access, "access", ports.access),
+            self._port(PowerControl, "power", ports.power),
+            self._port(GpuReader, "gpu", ports.gpu),
+            {kind: self._launcher(kind, one) for kind, one in ports.launchers.items()},
+            {name: self._model(name, one) for name, one in ports.models.items()},
+        )
+
+    def _launcher(self, kind: str, launcher: Launcher) -> Launcher:
+        port: Launcher = self._port(Launcher, f"launcher ({kind})", launcher)
+        return port
+
+    def _model(self, name: str, ports: ModelPorts) -> ModelPorts:
+        return ModelPorts(
+            launcher=self._port(Launcher, f"launcher of {name}", ports.launcher),
+            engine=self._port(Engine, f"engine of {name}", ports.engine),
+            files=self._port(ModelFiles, f"engine of {name}", ports.files),
+        )
 
     # It is whatever its Protocol says.
-    def port(protocol: type, role: str, inner: object) -> Any:  # noqa: ANN401
-        return _Contained(inner, protocol, Blame(host, role, keep))
-
-    launchers = {
-        kind: port(Launcher, f"launcher ({kind})", one) for kind, one in ports.launchers.items()
-    }
-    models = {
-        name: ModelPorts(
-            launcher=port(Launcher, f"launcher of {name}", one.launcher),
-            engine=port(Engine, f"engine of {name}", one.engine),
-            files=port(ModelFiles, f"engine of {name}", one.files),
-        )
-        for name, one in ports.models.items()
-    }
-    access, power = port(Access, "access", ports.access), port(PowerControl, "power", ports.power)
-    return HostPorts(access, power, port(GpuReader, "gpu", ports.gpu), launchers, models)
+    def _port(self, protocol: type, role: str, inner: object) -> Any:  # noqa: ANN401
+        return _Contained(inner, protocol, Blame(self.name, role, self.keep))
 
 
 def _unmade(slice_: Slice, error: DriverError) -> HostPorts:
     nothing: Any = _Unmade(error)
     models = {model.name: ModelPorts(nothing, nothing, nothing) for model in slice_.models}
-    launchers = dict.fromkeys(
-        {PROCESS.kind, *(one.launcher.kind for one in slice_.models)}, nothing
-    )
+    kinds = {model.launcher.kind for model in slice_.models}
+    launchers = dict.fromkeys({PROCESS.kind, *kinds}, nothing)
     return HostPorts(nothing, nothing, nothing, launchers, models)
 
 
@@ -149,7 +159,7 @@ class _Contained:
 
 @dataclass(frozen=True)
 class Call:
-    """One thing that a driver is asked for."""
+    """A question or an order to a driver."""
 
     inner: object
     name: str
@@ -157,19 +167,16 @@ class Call:
 
     @contextmanager
     def turned(self) -> Iterator[Any]:
-        """Give what the driver has under this name.
-
-        Everything that is raised becomes a DriverError.
-        """
+        """Enter with what the driver has under this name; all that is raised is a DriverError."""
         with self.blame.turned(self.name):
             yield getattr(self.inner, self.name)
 
 
 @cache
 def methods(protocol: type) -> dict[str, Callable[[Call], Any]]:
-    """Return how each member of a Protocol is contained.
+    """Choose how each member of a Protocol is contained.
 
-    Raise TypeError for one that gives what nobody foresaw.
+    Raise TypeError for one whose type is not foreseen here.
     """
     return {name: _way(protocol, name) for name in dir(protocol) if not name.startswith("_")}
 
@@ -179,24 +186,31 @@ def _way(protocol: type, name: str) -> Callable[[Call], Any]:
     if isinstance(member, property):
         return partial(_property, get_type_hints(member.fget)["return"])
     given = get_type_hints(member)["return"]
+    way = _way_of(given)
+    if way is None:
+        raise TypeError(
+            f"{protocol.__name__}.{name} gives {given}; say in {__name__} what becomes of it when"
+            " its driver breaks"
+        )
+    return lambda call: partial(way, call)
+
+
+def _way_of(given: Any) -> Callable[..., Any] | None:  # noqa: ANN401 - any annotation
     if given == Evidence:
-        return lambda call: partial(_act, call)
-    if get_origin(given) is AsyncIterator:
-        return lambda call: partial(_follow, call)
-    if get_origin(given) is AbstractAsyncContextManager:
-        return lambda call: partial(_open, call)
-    if get_origin(given) is tuple and _value(get_args(given)[0]) is not None:
-        return lambda call: partial(_ask, call, get_args(given)[0])
-    if _value(given) is not None:
-        return lambda call: partial(_look, call, given)
-    raise TypeError(
-        f"{protocol.__name__}.{name} gives {given}; say in {__name__} what becomes of it when its"
-        " driver breaks"
-    )
+        return _act
+    origin = get_origin(given)
+    if origin is AsyncIterator:
+        return _follow
+    if origin is AbstractAsyncContextManager:
+        return _open
+    if origin is tuple:
+        each = get_args(given)[0]
+        return None if _value(each) is None else partial(_ask, each)
+    return None if _value(given) is None else partial(_look, given)
 
 
 def _property(kind: type, call: Call) -> object:
-    """Return what a driver says of itself, nothing where it cannot."""
+    """Read what a driver says of itself, nothing where it cannot."""
     try:
         with call.turned() as value:
             return value if isinstance(value, kind) else kind()
@@ -205,31 +219,28 @@ def _property(kind: type, call: Call) -> object:
 
 
 # The Protocol's own.
-async def _look(call: Call, kind: Any, *given: object, **named: object) -> Fact[Any]:  # noqa: ANN401
-    """Return the answer to a question."""
+async def _look(kind: Any, call: Call, *given: object, **named: object) -> Fact[Any]:  # noqa: ANN401
     answer = await _answered(call, lambda value: _is_fact(value, kind), *given, **named)
     return answer if isinstance(answer, (Known, Unknown)) else Unknown(str(answer))
 
 
 # As above.
-async def _ask(call: Call, kind: Any, questions: Sequence[object]) -> tuple[Fact[Any], ...]:  # noqa: ANN401
-    """Return an answer to each question."""
+async def _ask(kind: Any, call: Call, questions: Sequence[object]) -> tuple[Fact[Any], ...]:  # noqa: ANN401
+    count = len(questions)
 
     def fits(value: object) -> bool:
-        return (
-            isinstance(value, tuple)
-            and len(value) == len(questions)
-            and all(_is_fact(one, kind) for one in value)
-        )
+        if not isinstance(value, tuple) or len(value) != count:
+            return False
+        return all(_is_fact(one, kind) for one in value)
 
     answers = await _answered(call, fits, questions)
-    return answers if isinstance(answers, tuple) else (Unknown(str(answers)),) * len(questions)
+    return answers if isinstance(answers, tuple) else (Unknown(str(answers)),) * count
 
 
 async def _answered(
     call: Call, fits: Callable[[object], bool], *given: object, **named: object
 ) -> object:
-    """Return what fits, or in words why there is no such answer."""
+    """Ask for an answer that fits, or explain in words why there is none."""
     try:
         with anyio.move_on_after(PATIENCE_SECONDS), call.turned() as method:
             answer = await method(*given, **named)
@@ -242,19 +253,13 @@ async def _answered(
 
 
 async def _act(call: Call, *given: object, **named: object) -> Evidence:
-    """Return the evidence of an action, whose deadline is the business of who acts.
-
-    Raise DriverError.
-    """
+    # Without a deadline: how long an action may take is known where it is asked for.
     with call.turned() as method:
         return EVIDENCE.validate_python(await method(*given, **named))
 
 
 async def _follow(call: Call, *given: object) -> AsyncIterator[None]:
-    """Yield when a driver does, and no more often than anybody can look.
-
-    One that breaks is not asked again at once.
-    """
+    """Yield when a driver does, but no more often than a look makes sense."""
     last = anyio.current_time()
     try:
         with call.turned() as method:
@@ -263,12 +268,14 @@ async def _follow(call: Call, *given: object) -> AsyncIterator[None]:
                 last = anyio.current_time()
                 yield
     except DriverError:
+        # It would break again at once, and the host loop would turn without rest.
         await anyio.sleep(DOUBT_SECONDS)
 
 
 @asynccontextmanager
 async def _open(call: Call, *given: object) -> AsyncIterator[str]:
-    """Give what a driver opens; raise DriverError where it cannot."""
+    """Enter what a driver opens; raise DriverError where it cannot."""
+    # Only the opening is contained: what is raised inside is not the driver's.
     async with AsyncExitStack() as stack:
         with call.turned() as method:
             url = await stack.enter_async_context(method(*given))
@@ -282,14 +289,15 @@ def _is_fact(answer: object, kind: Any) -> bool:  # noqa: ANN401 - the Protocol'
 
 
 def _value(kind: Any) -> Any:  # noqa: ANN401 - any annotation
-    """Return of what a fact is, None where it is none."""
+    """Find the type of a fact's value, None where it is no fact."""
     return next((get_args(one)[0] for one in get_args(kind) if get_origin(one) is Known), None)
 
 
 def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401 - any annotation
-    """Return whether a value is of the kind that the Protocol promises."""
-    if get_origin(kind) in {Union, UnionType}:
-        return any(_fits(value, one) for one in get_args(kind))
-    if get_origin(kind) is tuple:
-        return isinstance(value, tuple) and all(_fits(one, get_args(kind)[0]) for one in value)
-    return isinstance(value, get_origin(kind) or kind)
+    """Whether a value is of the kind that the Protocol promises."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in {Union, UnionType}:
+        return any(_fits(value, one) for one in parts)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(one, parts[0]) for one in value)
+    return isinstance(value, origin or kind)

@@ -1,4 +1,4 @@
-"""Let the host's device nodes decide: NVIDIA's cards are read, and without any node there is no memory to look after."""
+"""Let the host's device nodes decide which cards are read; a host without any has none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOST_MEMORY = Gpu(cards=(Card(name="the host's memory", total=0, free=0, unified
 
 
 class Driver:
-    """Read which accelerators a host has, and their memory where somebody can read it."""
+    """The accelerators of a host, and their memory where that can be read."""
 
     def __init__(
         self, options: Options, access: AccessReader, nvml: Callable[[], Any] | None = None
@@ -33,15 +33,14 @@ class Driver:
         self._nvidia = nvidia.Driver(options, access, nvml)
 
     async def gpu(self) -> Fact[Gpu]:
-        """Return nothing to look after when no device node exists.
-
-        Source: nodes under /dev, then as kind `nvidia`.
-        """
+        """Look for nodes under /dev, then as kind `nvidia`; without any there are no cards."""
         (fact,) = await self._access.ask([AskGpus()])
         if isinstance(fact, Unknown):
             return fact
         found = fact.value["nodes"]
-        nodes = [str(node) for node in found] if isinstance(found, list) else []
+        return await self._of([str(node) for node in found] if isinstance(found, list) else [])
+
+    async def _of(self, nodes: list[str]) -> Fact[Gpu]:
         if not nodes:
             return Known(Gpu())
         if any(node.startswith("/dev/nvidia") for node in nodes):

@@ -18,18 +18,18 @@ CAPABILITIES = Capabilities()
 
 
 class Options(BaseModel):
-    """Take no options."""
+    """No options."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Driver:
-    """There is nothing to look after."""
+    """A host without memory to look after."""
 
     def __init__(self, options: Options, access: AccessReader) -> None:
         self.options = options
         self._access = access
 
     async def gpu(self) -> Fact[Gpu]:
-        """Return that no memory is looked after."""
+        """Find no cards, without a look."""
         return Known(Gpu())

@@ -1,11 +1,11 @@
-"""Read NVIDIA cards: through NVML, the library of their driver, on the controller's own machine, by nvidia-smi elsewhere.
+"""NVIDIA cards: read through NVML, their driver's library, here, and by nvidia-smi elsewhere.
 
 What is not known of a card makes all of them unknown.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from posixpath import basename
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +19,7 @@ from reconciler.model.onhost.host import AskGpus, AskNvidia
 from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pydantic import JsonValue
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CAPABILITIES = Capabilities()
 
 READ_SECONDS = 20.0
-"""A driver that nobody kept loaded takes up to 3 s to begin, for each card."""
+"""A driver that was not kept loaded takes up to 3 s to begin, for each card."""
 
 LAST_RESORT = "`gpu: none` starts models without checking memory"
 ADVICE = {
@@ -64,7 +64,7 @@ class Options(BaseModel):
 
 
 class Driver:
-    """Read the memory of every NVIDIA card, and who holds it."""
+    """The memory of every NVIDIA card, and the processes that hold it."""
 
     def __init__(
         self, options: Options, access: AccessReader, nvml: Callable[[], Any] | None = None
@@ -76,9 +76,9 @@ class Driver:
         self._cards = AbandonedThread(self._look)
 
     async def gpu(self) -> Fact[Gpu]:
-        """Return every card.
+        """Read every card, by NVML or nvidia-smi.
 
-        Source: NVML or nvidia-smi; /proc/meminfo for a card that has no memory of its own.
+        /proc/meminfo stands in for a card that has no memory of its own.
         """
         fact = await (self._asked_here() if self._access.here else self._asked_there())
         if isinstance(fact, Unknown) or not any(card.unified for card in fact.value.cards):
@@ -104,23 +104,17 @@ class Driver:
         try:
             return Known(Gpu(cards=tuple(self._card_there(one) for one in found)))
         except ValidationError as error:
-            return Unknown(
-                f"the host's list of cards cannot be understood: {error.error_count()} of its"
-                " fields are wrong"
-            )
+            wrong = f"{error.error_count()} of its fields are wrong"
+            return Unknown(f"the host's list of cards cannot be understood: {wrong}")
 
     def _card_there(self, found: JsonValue) -> Card:
-        """Return a card as the host told of it; one without memory of its own says 0 bytes.
-
-        Raise ValidationError.
-        """
         told = found if isinstance(found, dict) else {}
         unified = self.options.memory == "unified" or told.get("total") is None
+        # The host's memory comes in its place later, from another question.
         own = {"total": 0, "free": 0} if unified else {}
         return Card.model_validate({**told, **own, "unified": unified})
 
     def _look(self) -> Fact[Gpu]:
-        """Return every card; one without memory of its own says 0 bytes."""
         try:
             nvml = self._nvml()
         except ImportError:
@@ -128,15 +122,12 @@ class Driver:
                 f"the Python package nvidia-ml-py is not installed beside reconciler; {LAST_RESORT}"
             )
         asked = "NVIDIA's driver"
+        cards: list[Card] = []
         try:
-            nvml.nvmlInit()
-            try:
-                cards = []
+            with _begun(nvml):
                 for index in range(nvml.nvmlDeviceGetCount()):
                     asked = f"NVIDIA's driver, asked for card {index},"
                     cards.append(_card(nvml, index, unified=self.options.memory == "unified"))
-            finally:
-                nvml.nvmlShutdown()
         except nvml.NVMLError as error:
             return Unknown(f"{asked} says {error}: {_advice(nvml, error)}; {LAST_RESORT}")
         if not cards:
@@ -147,21 +138,28 @@ class Driver:
 
 
 async def with_host_memory(gpu: Gpu, access: AccessReader) -> Fact[Gpu]:
-    """Return the cards with the host's memory in place of what those have that use it."""
+    """Put the host's memory in place of that of the cards which use it."""
     (fact,) = await access.ask([AskGpus()])
     if isinstance(fact, Unknown):
         return fact
     memory = {"total": fact.value["memory_total"], "free": fact.value["memory_available"]}
-    return Known(
-        Gpu(
-            cards=tuple(
-                card.model_copy(update=memory) if card.unified else card for card in gpu.cards
-            )
-        )
-    )
+
+    def with_memory(card: Card) -> Card:
+        return card.model_copy(update=memory) if card.unified else card
+
+    return Known(Gpu(cards=tuple(map(with_memory, gpu.cards))))
 
 
-# The library comes without types.
+@contextmanager
+def _begun(nvml: Any) -> Iterator[None]:  # noqa: ANN401 - the library comes without types
+    nvml.nvmlInit()
+    try:
+        yield
+    finally:
+        nvml.nvmlShutdown()
+
+
+# As above.
 def _card(nvml: Any, index: int, *, unified: bool) -> Card:  # noqa: ANN401
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     total = free = 0
@@ -170,6 +168,7 @@ def _card(nvml: Any, index: int, *, unified: bool) -> Card:  # noqa: ANN401
             memory = nvml.nvmlDeviceGetMemoryInfo(handle)
             total, free = memory.total, memory.free
         except nvml.NVMLError_NotSupported:
+            # So a driver says that the card has no memory of its own.
             unified = True
     return Card(
         index=index,
@@ -183,42 +182,40 @@ def _card(nvml: Any, index: int, *, unified: bool) -> Card:  # noqa: ANN401
 
 
 def _holders(nvml: Any, handle: Any) -> tuple[Holder, ...]:  # noqa: ANN401 - as above
-    """Return who computes and who draws, each process once.
-
-    Nobody where the driver does not say.
-    """
-    held: dict[int, int | None] = {}
-    computes = set()
-    for what in ("Compute", "Graphics"):
-        for process in _processes(nvml, what, handle):
-            held[process.pid] = max(held.get(process.pid) or 0, process.usedGpuMemory or 0) or None
-            computes |= {process.pid} if what == "Compute" else set()
+    """Find the processes that compute or draw, each once; none where the driver does not say."""
+    computing = _held(_processes(nvml, "Compute", handle))
+    drawing = _held(_processes(nvml, "Graphics", handle))
+    held = {pid: max(computing.get(pid, 0), drawing.get(pid, 0)) for pid in computing | drawing}
     return tuple(
-        Holder(pid=pid, name=_name(nvml, pid), bytes=size, draws=pid not in computes)
+        Holder(pid=pid, name=_name(nvml, pid), bytes=size or None, draws=pid not in computing)
         for pid, size in sorted(held.items())
     )
 
 
-def _processes(nvml: Any, what: str, handle: Any) -> list[Any]:  # noqa: ANN401 - as above
-    """Return the processes of a card.
+def _held(processes: list[Any]) -> dict[int, int]:
+    held: dict[int, int] = {}
+    for process in processes:
+        held[process.pid] = max(held.get(process.pid, 0), process.usedGpuMemory or 0)
+    return held
 
-    Drivers before 510 know only the second version of the question.
-    """
+
+def _processes(nvml: Any, what: str, handle: Any) -> list[Any]:  # noqa: ANN401 - as above
+    unanswered = (
+        nvml.NVMLError_FunctionNotFound,
+        nvml.NVMLError_NotSupported,
+        nvml.NVMLError_NoPermission,
+    )
+    # Drivers before 510 know only the second version of the question.
     for version in ("v3", "v2"):
-        with suppress(
-            nvml.NVMLError_FunctionNotFound,
-            nvml.NVMLError_NotSupported,
-            nvml.NVMLError_NoPermission,
-        ):
-            found: list[Any] = getattr(nvml, f"nvmlDeviceGet{what}RunningProcesses_{version}")(
-                handle
-            )
+        ask = getattr(nvml, f"nvmlDeviceGet{what}RunningProcesses_{version}")
+        with suppress(*unanswered):
+            found: list[Any] = ask(handle)
             return found
     return []
 
 
 def _name(nvml: Any, pid: int) -> str:  # noqa: ANN401 - as above
-    """Return a process's program, empty when it is gone by now or another's."""
+    # The process may be gone by now, or another user's.
     with suppress(nvml.NVMLError, UnicodeDecodeError):
         return basename(str(nvml.nvmlSystemGetProcessName(pid)))
     return ""
