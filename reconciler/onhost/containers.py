@@ -99,5 +99,6 @@ def _is_client(words: list[str]) -> bool:
 
 def _named(words: list[str]) -> str:
     """Find the name that a command line gives to a container, "" without one."""
-    parts = [part for word in words for part in word.split("=", 1)]
-    return next((name for flag, name in zip(parts, parts[1:]) if flag == "--name"), "")
+    # The first: what follows is the command line of the container's own program.
+    names = procfs.values(words, "--name")
+    return names[0] if names else ""

@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 import time
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from reconciler.onhost import procfs
 from reconciler.onhost.problem import HostProblem, explain
@@ -30,8 +30,8 @@ LINES_LIMIT = 1000
 PREFETCH_CHUNK = 16 * 1024 * 1024
 SHARDS_LIMIT = 1000
 
-_CLAIM_TEXTS = ("controller", "name", "directory")
-_SHARD = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)$")
+_CLAIM_TEXTS = ("controller", "name", "directory", "boot")
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 
 def absolute(path: str, directory: str) -> str:
@@ -50,27 +50,36 @@ def write_durably(path: str, content: bytes) -> None:
         os.replace(temporary, path)
         sync_folder(os.path.dirname(path))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        _remove(temporary)
         raise HostProblem(f"cannot write {path}: {explain(error)}") from error
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def _write_synced(path: str, content: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
-    with open(descriptor, "wb") as file:
+    with open(os.open(path, flags, 0o600), "wb") as file:
         # A leftover of an interrupted write keeps the mode that it had.
-        os.fchmod(descriptor, 0o600)
+        os.fchmod(file.fileno(), 0o600)
         file.write(content)
         file.flush()
-        os.fsync(descriptor)
+        os.fsync(file.fileno())
 
 
 def sync_folder(path: str) -> None:
     """Make the names in a directory durable."""
+    with _open_folder(path) as descriptor:
+        os.fsync(descriptor)
+
+
+@contextlib.contextmanager
+def _open_folder(path: str) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -80,10 +89,8 @@ def read_bounded(path: str, limit: int) -> bytes:
 
     Raise HostProblem for another kind, or one larger than `limit` bytes; FileNotFoundError.
     """
-    # A pipe of that name would block the open for ever.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with open_to_read(path) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise HostProblem(f"{path} is not a regular file")
         content = file.read(limit + 1)
     if len(content) > limit:
@@ -91,9 +98,18 @@ def read_bounded(path: str, limit: int) -> bytes:
     return content
 
 
+def open_to_read(path: str) -> BinaryIO:
+    """Open a file to read its bytes, without waiting for a writer where it is a pipe."""
+    return open(path, "rb", opener=_without_waiting)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def claim(directory: str) -> dict[str, Any]:
     """Answer which controller acts on this host, None when none does."""
-    path = os.path.join(directory, CLAIM)
+    path = _claim_path(directory)
     try:
         return {"claim": _parsed_claim(read_bounded(path, CLAIM_LIMIT))}
     except FileNotFoundError:
@@ -105,11 +121,15 @@ def claim(directory: str) -> dict[str, Any]:
         ) from error
 
 
+def _claim_path(directory: str) -> str:
+    return os.path.join(directory, CLAIM)
+
+
 def _parsed_claim(content: bytes) -> dict[str, Any]:
     told = json.loads(content)
-    texts = {name: _text(told[name]) for name in _CLAIM_TEXTS}
     # Controllers of earlier versions claimed without their boot.
-    return {**texts, "boot": _text(told.get("boot", "")), "at": float(told["at"])}
+    texts = {"boot": "", **told}
+    return {**{name: _text(texts[name]) for name in _CLAIM_TEXTS}, "at": float(told["at"])}
 
 
 def _text(value: object) -> str:
@@ -123,16 +143,16 @@ def write_claim(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
     Raise HostProblem when a claim stands that is not the one to be replaced, unless `take_over`.
     """
-    wanted, replaced = request["claim"], request.get("replaces")
+    wanted = request["claim"]
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with _alone(directory):
         standing = None if request.get("take_over") else claim(directory)["claim"]
-        if standing is not None and standing not in (wanted, replaced):
+        if standing is not None and standing not in (wanted, request.get("replaces")):
             raise HostProblem(_claimed_by(standing))
         # Each pass claims; a claim that stands costs no sync of the disk.
         if standing != wanted:
-            content = json.dumps(wanted, sort_keys=True).encode()
-            write_durably(os.path.join(directory, CLAIM), content)
+            content = json.dumps(wanted, sort_keys=True)
+            write_durably(_claim_path(directory), content.encode())
     return {"claim": wanted}
 
 
@@ -144,12 +164,9 @@ def _claimed_by(standing: dict[str, Any]) -> str:
 @contextlib.contextmanager
 def _alone(directory: str) -> Iterator[None]:
     """Let one writer in at a time, so that none writes between another's look and write."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with _open_folder(directory) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
 
 
 def tail(path: str, lines: int, after: str = "") -> dict[str, Any]:
@@ -161,40 +178,34 @@ def tail(path: str, lines: int, after: str = "") -> dict[str, Any]:
     found: list[str] = []
     end = after
     for name in (path + LOG_BEFORE, path) if after else (path,):
-        with (
-            contextlib.suppress(FileNotFoundError),
-            open(name, "rb", opener=_without_waiting) as file,
-        ):
-            status = os.fstat(file.fileno())
-            begin = _known_place(end, status)
+        with contextlib.suppress(FileNotFoundError), open_to_read(name) as file:
+            begin = _known_place(end, file)
             if begin is not None or name == path:
-                more, length = _lines(file, begin or 0, status.st_size, whole=bool(after))
+                more, end = _lines(file, begin or 0, whole=bool(after))
                 found += more
-                end = f"{status.st_ino}:{length}"
     count = max(0, min(lines, LINES_LIMIT, len(found)))
     return {"lines": [line[:LINE_LIMIT] for line in found[len(found) - count :]], "end": end}
 
 
-def _known_place(end: str, status: os.stat_result) -> int | None:
+def _known_place(end: str, file: BinaryIO) -> int | None:
     """Find where to read on in a file; None where an end is of another one, or it was cut since."""
-    number, _, offset = end.partition(":")
-    is_there = number == str(status.st_ino) and int(offset) <= status.st_size
+    inode, _, offset = end.partition(":")
+    status = os.fstat(file.fileno())
+    is_there = inode == str(status.st_ino) and int(offset) <= status.st_size
     return int(offset) if is_there else None
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-def _lines(file: IO[bytes], begin: int, size: int, *, whole: bool) -> tuple[list[str], int]:
-    """Read what fits of the lines from a place on; also where the last whole one ends."""
-    start = max(begin, size - TAIL_LIMIT)
+def _lines(file: BinaryIO, begin: int, *, whole: bool) -> tuple[list[str], str]:
+    """Read what fits of the lines from a place on; also the end of the last whole one."""
+    status = os.fstat(file.fileno())
+    start = max(begin, status.st_size - TAIL_LIMIT)
     file.seek(start)
     content = file.read(TAIL_LIMIT)
-    end = content.rfind(b"\n") + 1
-    text = (content[:end] if whole else content).decode("utf-8", "replace")
+    length = content.rfind(b"\n") + 1
+    text = (content[:length] if whole else content).decode("utf-8", "replace")
     # Where the limit cut in, the first line has lost its beginning.
-    return text.splitlines()[1 if start > begin else 0 :], start + end
+    lines = text.splitlines()[1 if start > begin else 0 :]
+    return lines, f"{status.st_ino}:{start + length}"
 
 
 def program(name: str, directory: str) -> dict[str, Any]:
@@ -221,16 +232,15 @@ def _judged(path: str) -> dict[str, Any]:
 
 
 def _barred(path: str, mode: int) -> dict[str, Any] | None:
-    """Say why a file that is there cannot run, None when it can."""
-    # The interpreter reads such a file, which need not be executable for that.
-    is_script = path.endswith(".py")
+    """Describe a file that is there and cannot run, None when it can."""
     if not stat.S_ISREG(mode):
         return _program(path, f"the program {path} is not a file")
-    if not os.access(path, os.R_OK if is_script else os.X_OK):
-        wanted = "readable" if is_script else "executable"
-        found = f"the program {path} is not {wanted} for this user"
-        return _program(path, found, "check its permission bits")
-    return None
+    # An interpreter reads a script, which need not be executable for that.
+    wanted, word = (os.R_OK, "readable") if path.endswith(".py") else (os.X_OK, "executable")
+    if os.access(path, wanted):
+        return None
+    found = f"the program {path} is not {word} for this user"
+    return _program(path, found, "check its permission bits")
 
 
 def _program(path: str, found: str = "", fix: str = "") -> dict[str, Any]:
@@ -248,9 +258,12 @@ def _unreadable(path: str, folder: bool) -> str:
         mode = os.stat(path).st_mode
     except OSError as error:
         return f": {explain(error)}"
-    if not (stat.S_ISDIR(mode) if folder else stat.S_ISREG(mode)):
-        return f": it is not a {'folder' if folder else 'regular file'}"
-    wanted = os.R_OK | (os.X_OK if folder else 0)
+    if folder:
+        is_right, kind, wanted = stat.S_ISDIR(mode), "folder", os.R_OK | os.X_OK
+    else:
+        is_right, kind, wanted = stat.S_ISREG(mode), "regular file", os.R_OK
+    if not is_right:
+        return f": it is not a {kind}"
     return "" if os.access(path, wanted) else " by this user; check its permission bits"
 
 
@@ -259,8 +272,8 @@ def shards(path: str) -> list[str]:
     match = _SHARD.search(path)
     if match is None or part(path) == 0:
         return [path]
-    stem, count, suffix = path[: match.start()], match[2], match[3]
-    return [f"{stem}-{number:05d}-of-{count}{suffix}" for number in range(1, int(count) + 1)]
+    stem, rest = path[: match.start(1)], path[match.end(1) :]
+    return [f"{stem}{number:05d}{rest}" for number in range(1, int(match[2]) + 1)]
 
 
 def part(path: str) -> int:
@@ -285,14 +298,12 @@ def prefetch(path: str) -> dict[str, Any]:
 
 def _prefetched(path: str, room: int) -> int:
     """Ask for one file; return the bytes asked for, `room` at most."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        size = min(os.fstat(descriptor).st_size, room)
+    with open_to_read(path) as file:
+        number = file.fileno()
+        size = max(0, min(os.fstat(number).st_size, room))
         for offset in range(0, size, PREFETCH_CHUNK):
-            os.posix_fadvise(descriptor, offset, PREFETCH_CHUNK, os.POSIX_FADV_WILLNEED)
-    finally:
-        os.close(descriptor)
-    return max(0, size)
+            os.posix_fadvise(number, offset, PREFETCH_CHUNK, os.POSIX_FADV_WILLNEED)
+    return size
 
 
 def available_memory() -> int:
@@ -322,9 +333,8 @@ def obstacle(folder: str) -> str:
     """
     if not os.path.isdir(folder):
         return "no folder"
-    if not os.access(folder, os.X_OK):
-        return "closed"
-    return _disk_obstacle(os.statvfs(folder))
+    is_open = os.access(folder, os.X_OK)
+    return _disk_obstacle(os.statvfs(folder)) if is_open else "closed"
 
 
 def _disk_obstacle(disk: os.statvfs_result) -> str:
@@ -336,6 +346,6 @@ def _disk_obstacle(disk: os.statvfs_result) -> str:
 
 def libraries(folder: str) -> list[str]:
     """List the shared libraries in a folder, sorted."""
-    found = sorted(glob.glob(os.path.join(glob.escape(folder), "*.so*")))
+    found = glob.glob(os.path.join(glob.escape(folder), "*.so*"))
     # A link to nowhere is nothing that a program loads.
-    return [path for path in found if os.path.exists(path)]
+    return sorted(filter(os.path.exists, found))

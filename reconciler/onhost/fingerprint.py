@@ -9,11 +9,12 @@ import hashlib
 import json
 import os
 import stat
-import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import files
-from reconciler.onhost.problem import HostProblem, explain
+from reconciler.onhost.problem import HostProblem, explained
+from reconciler.onhost.remembered import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,8 +26,7 @@ SAMPLES = 62
 PROGRAM_LIMIT = 64 * 1024 * 1024
 REMEMBERED = 256
 
-_known: dict[tuple[Any, ...], str] = {}
-_known_lock = threading.Lock()
+_known = Remembered[str](REMEMBERED)
 
 
 def fingerprint(request: dict[str, Any], directory: str) -> dict[str, Any]:
@@ -95,17 +95,22 @@ def _target(link: str) -> str:
 
 def _described(path: str, sampled: bool) -> list[Any]:
     """List what identifies the content of a file or a folder."""
-    try:
+    with explained(f"{path} cannot be read"):
         status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            return [_dated(each) for each in files.libraries(path)]
-        if not stat.S_ISREG(status.st_mode):
-            raise HostProblem(f"{path} is not a regular file")
-        # A copy that kept its time could differ where no sample is taken; it has another inode.
-        inode = [status.st_ino] if sampled else []
-        return [status.st_size, status.st_mtime_ns, *inode, _remembered(path, status, sampled)]
-    except OSError as error:
-        raise HostProblem(f"{path} cannot be read: {explain(error)}") from error
+        is_folder = stat.S_ISDIR(status.st_mode)
+        return _listed(path) if is_folder else _digested(path, status, sampled)
+
+
+def _listed(folder: str) -> list[Any]:
+    return [_dated(library) for library in files.libraries(folder)]
+
+
+def _digested(path: str, status: os.stat_result, sampled: bool) -> list[Any]:
+    if not stat.S_ISREG(status.st_mode):
+        raise HostProblem(f"{path} is not a regular file")
+    # A copy that kept its time could differ where no sample is taken; it has another inode.
+    inode = [status.st_ino] if sampled else []
+    return [status.st_size, status.st_mtime_ns, *inode, _remembered(path, status, sampled)]
 
 
 def _dated(library: str) -> list[Any]:
@@ -115,16 +120,8 @@ def _dated(library: str) -> list[Any]:
 
 def _remembered(path: str, status: os.stat_result, sampled: bool) -> str:
     """Digest a file's content, which is read again only when the file changed."""
-    key = (path, sampled, *_stamp(status))
-    with _known_lock:
-        if key in _known:
-            return _known[key]
-    digest = _read(path, _samples(status.st_size) if sampled else [(0, PROGRAM_LIMIT)])
-    with _known_lock:
-        while len(_known) >= REMEMBERED:
-            _known.pop(next(iter(_known)))
-        _known[key] = digest
-    return digest
+    spans = _samples(status.st_size) if sampled else [(0, PROGRAM_LIMIT)]
+    return _known.get((path, sampled, *_stamp(status)), partial(_read, path, spans))
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:

@@ -20,9 +20,11 @@ import signal
 import subprocess
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.onhost import files
+from reconciler.onhost.remembered import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,8 +72,8 @@ class FlagListing(NamedTuple):
     broken: str = ""
 
 
-_known: dict[tuple[Any, ...], FlagListing] = {}
-_known_lock = threading.Lock()
+_known = Remembered[FlagListing](REMEMBERED)
+_asking = threading.Lock()
 
 
 def refusal(request: dict[str, Any], directory: str) -> dict[str, Any]:
@@ -131,18 +133,16 @@ def _instead(word: str, flags: dict[str, KnownFlag]) -> str:
 def _listing(program: list[str], environment: dict[str, str]) -> FlagListing:
     """Ask a program for its flags, once for as long as its files stay as they are."""
     try:
-        key = (*((path, *_identity(path)) for path in program), *sorted(environment.items()))
-        if not _is_elf(program[0]):
-            return FlagListing({})
+        files_now = [(path, *_identity(path)) for path in program]
+        is_asked = _is_elf(program[0])
     except OSError:
         return FlagListing({})
-    # Held while the program runs: two plans at once must not both start it.
-    with _known_lock:
-        if key not in _known:
-            while len(_known) >= REMEMBERED:
-                _known.pop(next(iter(_known)))
-            _known[key] = _asked(program, environment)
-        return _known[key]
+    if not is_asked:
+        return FlagListing({})
+    key = (*files_now, *sorted(environment.items()))
+    # One at a time: two plans at once must not both start it.
+    with _asking:
+        return _known.get(key, partial(_asked, program, environment))
 
 
 def _asked(program: list[str], environment: dict[str, str]) -> FlagListing:
@@ -169,12 +169,8 @@ def _identity(path: str) -> tuple[int, ...]:
 
 
 def _is_elf(path: str) -> bool:
-    with open(path, "rb", opener=_without_waiting) as file:
+    with files.open_to_read(path) as file:
         return file.read(4) == b"\x7fELF"
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def listed(text: str) -> dict[str, KnownFlag]:

@@ -10,12 +10,13 @@ import math
 import os
 import stat
 import struct
-import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from reconciler.onhost import files
 from reconciler.onhost.cursor import CHUNK, HEADER_LIMIT, Cursor
-from reconciler.onhost.problem import HostProblem, explain
+from reconciler.onhost.problem import HostProblem, explain, explained
+from reconciler.onhost.remembered import Remembered
 
 KEYS_LIMIT = 65_536
 TENSORS_LIMIT = 262_144
@@ -48,8 +49,7 @@ if TYPE_CHECKING:
 
 Scalar = Union[int, float, str, list[int]]
 
-_known: dict[tuple[Any, ...], dict[str, Any]] = {}
-_known_lock = threading.Lock()
+_known = Remembered[dict[str, Any]](REMEMBERED)
 
 
 class Header(NamedTuple):
@@ -88,22 +88,23 @@ def _model(path: str) -> dict[str, Any]:
         raise HostProblem(
             f"the weights {path} are a later part of a split model; name its first, {shards[0]}"
         )
-    key = tuple((shard, *_stamp(shard)) for shard in shards)
-    with _known_lock:
-        remembered = _known.get(key)
-    if remembered is not None:
-        return remembered
-    headers = [_header(shard) for shard in shards]
-    if len(shards) == 1:
+    stamps = tuple((shard, *_stamp(shard)) for shard in shards)
+    return _known.get(stamps, partial(_read, path, sum(stamp[1] for stamp in stamps)))
+
+
+def _read(path: str, size: int) -> dict[str, Any]:
+    """Read and describe a model whose files have so many bytes."""
+    headers = [_header(shard) for shard in files.shards(path)]
+    if len(headers) == 1:
         _refuse_one_of_many(path, headers[0])
-    size = sum(stamp[1] for stamp in key)
-    sizes = {"size": size, "shards": len(shards), "tensor_bytes": _tensor_bytes(headers, size)}
-    described = {**_described(headers[0].values), **sizes}
-    with _known_lock:
-        while len(_known) >= REMEMBERED:
-            _known.pop(next(iter(_known)))
-        _known[key] = described
-    return described
+    tensor_bytes = _total(one.tensor_bytes for one in headers)
+    return {
+        **_described(headers[0].values),
+        "size": size,
+        "shards": len(headers),
+        # Where a type of tensor is not known, its bytes are some of those of the files.
+        "tensor_bytes": size if tensor_bytes is None else tensor_bytes,
+    }
 
 
 def _refuse_one_of_many(path: str, header: Header) -> None:
@@ -117,12 +118,6 @@ def _refuse_one_of_many(path: str, header: Header) -> None:
         )
 
 
-def _tensor_bytes(headers: list[Header], size: int) -> int:
-    """Add up the bytes of the tensors; those of all files where a type of theirs is not known."""
-    known = _total(one.tensor_bytes for one in headers)
-    return size if known is None else known
-
-
 def _total(sizes: Iterable[int | None]) -> int | None:
     """Add up sizes; None where one is not known."""
     known = list(sizes)
@@ -130,25 +125,18 @@ def _total(sizes: Iterable[int | None]) -> int | None:
 
 
 def _stamp(path: str) -> tuple[int, int, int, int]:
-    """Tell what changes when a file does, its size first.
-
-    Raise HostProblem when it is missing.
-    """
-    try:
+    """Tell what changes when a file does, its size first; raise HostProblem when it is missing."""
+    with explained(f"the weights' part {path} cannot be read"):
         status = os.stat(path)
-    except OSError as error:
-        raise HostProblem(f"the weights' part {path} cannot be read: {explain(error)}") from error
-    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
+        return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
 
 
 def _header(path: str) -> Header:
     """Read one file's header; raise HostProblem with its path when it cannot be used."""
-    # A pipe in place of a later part would block the open for ever.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb", buffering=0) as file:
+    with files.open_to_read(path) as file:
         try:
             found = _parse(Cursor(file))
-            _refuse_cut(found, os.fstat(descriptor).st_size)
+            _refuse_cut(found, os.fstat(file.fileno()).st_size)
         except HostProblem as problem:
             raise HostProblem(f"the weights {path} cannot be used: {problem}") from problem
     return found
@@ -171,9 +159,13 @@ def _parse(cursor: Cursor) -> Header:
         raise HostProblem(f"it claims {tensors} tensors and {keys} keys; its header is damaged")
     values = dict(_pair(cursor) for _ in range(keys))
     found = [_tensor(cursor) for _ in range(tensors)]
-    start = _aligned(cursor.position, values) if tensors else 0
-    reach = max((offset + (size or 0) for offset, size in found), default=0)
-    return Header(values, start, reach, _total(size for _, size in found))
+    start = _aligned(cursor.position, values) if found else 0
+    return Header(values, start, _reach(found), _total(size for _, size in found))
+
+
+def _reach(tensors: list[tuple[int, int | None]]) -> int:
+    """Find how far the tensors reach for certain, from where the first begins."""
+    return max((offset + (size or 0) for offset, size in tensors), default=0)
 
 
 def _read_version(cursor: Cursor) -> None:
@@ -221,31 +213,31 @@ def _value(cursor: Cursor, kind: int, by_layer: bool) -> Scalar | None:
         return _text(cursor, HEADER_LIMIT, TEXT_LIMIT)
     if kind == _ARRAY:
         return _array(cursor, by_layer)
-    return _scalar(cursor, kind)
+    number: Scalar = cursor.number(_code(kind, "a value"))
+    return number
 
 
 def _array(cursor: Cursor, by_layer: bool) -> list[int] | None:
     inner, count = cursor.number("I"), cursor.number("Q")
     if inner == _STRING:
         cursor.skip_strings(count)
-    elif inner not in _SCALARS:
-        raise HostProblem(
-            f"it holds an array of type {inner}, which is not known; its header is damaged"
-        )
-    elif by_layer and count <= LAYERS_LIMIT:
-        numbers = [_scalar(cursor, inner) for _ in range(count)]
-        return [int(number) for number in numbers if isinstance(number, int)]
-    else:
-        cursor.skip(count * struct.calcsize("<" + _SCALARS[inner]))
+        return None
+    code = _code(inner, "an array")
+    if by_layer and count <= LAYERS_LIMIT:
+        numbers = [cursor.number(code) for _ in range(count)]
+        return [number for number in numbers if isinstance(number, int)]
+    cursor.skip(count * struct.calcsize("<" + code))
     return None
 
 
+def _code(kind: int, what: str) -> str:
+    if kind in _SCALARS:
+        return _SCALARS[kind]
+    raise HostProblem(f"it holds {what} of type {kind}, which is not known; its header is damaged")
+
+
 def _scalar(cursor: Cursor, kind: int) -> int | float:
-    if kind not in _SCALARS:
-        raise HostProblem(
-            f"it holds a value of type {kind}, which is not known; its header is damaged"
-        )
-    number: int | float = cursor.number(_SCALARS[kind])
+    number: int | float = cursor.number(_code(kind, "a value"))
     return number
 
 

@@ -5,8 +5,10 @@ Source: logind.conf(5), loginctl(1), systemd 252.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import subprocess
+
+from reconciler.onhost import commands
 
 SECONDS = 5.0
 LINGERING = "/var/lib/systemd/linger"
@@ -20,22 +22,17 @@ def logins(user: str) -> dict[str, bool]:
 
 
 def _kills(user: str, settings: dict[str, str]) -> bool:
-    only = settings.get("KillOnlyUsers", "").split()
-    spared = settings.get("KillExcludeUsers", "").split()
-    is_meant = (not only or user in only) and user not in spared
+    only, spared = (
+        settings.get(name, "").split() for name in ("KillOnlyUsers", "KillExcludeUsers")
+    )
+    is_meant = user not in spared and (not only or user in only)
     return is_meant and settings.get("KillUserProcesses") == "yes"
 
 
 def _settings() -> dict[str, str]:
     """Read what logind goes by; nothing where there is none, which ends nothing either."""
-    wanted = [f"--property={name}" for name in _NAMES]
     # The manager's own properties are those that `show-user` without a name prints.
-    argv = ["loginctl", "show-user", *wanted]
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed words
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line)
+    argv = ["loginctl", "show-user", *(f"--property={name}" for name in _NAMES)]
+    with contextlib.suppress(OSError, commands.Late):
+        return commands.pairs(commands.run(argv, SECONDS).out)
+    return {}

@@ -6,7 +6,6 @@ import contextlib
 import glob
 import grp
 import os
-import pwd
 import re
 import shutil
 import socket
@@ -28,7 +27,6 @@ PROGRAM_PLACES = (
 _OF_WEIGHTS = ("-m", "--model")
 _VENDORS = {"0x10de": "nvidia", "0x1002": "amd", "0x8086": "intel"}
 _MODEL = re.compile(r"^Model:\s+(.*)$", re.MULTILINE)
-_TOTAL = re.compile(rb"^MemTotal:\s+(\d+) kB", re.MULTILINE)
 
 
 def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[str, Any]:
@@ -36,15 +34,15 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
 
     `search` says whether to look for weights, `folders` which folders to judge.
     """
-    proc = os.path.join(root, "proc")
+    proc, user = os.path.join(root, "proc"), procfs.account(os.geteuid())
     serving = servers.servers(proc)
     found = _weights(serving, root) if request.get("search", True) else search.Search([], "")
     free = _free_port(proc)
     return {
         "name": socket.gethostname(),
-        "user": _user(),
-        "logins": logins.logins(_user()),
-        "memory_bytes": _memory(proc),
+        "user": user,
+        "logins": logins.logins(user),
+        "memory_bytes": procfs.memory_bytes("MemTotal", proc),
         "cards": cards(root),
         "nodes": [_node(path) for path in contact.gpus(root)["nodes"]],
         "programs": _programs(),
@@ -88,22 +86,23 @@ def cards(root: str = "/") -> list[dict[str, Any]]:
 
 
 def _nvidia_card(path: str) -> dict[str, Any]:
-    model = _MODEL.search(_text(path))
+    model = _MODEL.search(procfs.text(path))
     return {"vendor": "nvidia", "name": model[1].strip() if model else "", "memory_bytes": None}
 
 
 def _drm_card(device: str) -> dict[str, Any] | None:
     """Describe a card of a vendor that is known, None for any other and for an outlet of one."""
-    vendor = _VENDORS.get(_text(f"{device}/vendor").strip())
+    vendor = _VENDORS.get(_line(f"{device}/vendor"))
     # card0-HDMI-A-1 is where a monitor is plugged in.
     if vendor is None or "-" in os.path.basename(os.path.dirname(device)):
         return None
-    total = _text(f"{device}/mem_info_vram_total").strip()
-    return {
-        "vendor": vendor,
-        "name": _text(f"{device}/product_name").strip(),
-        "memory_bytes": int(total) if total.isdecimal() else None,
-    }
+    total = _line(f"{device}/mem_info_vram_total")
+    size = int(total) if total.isdecimal() else None
+    return {"vendor": vendor, "name": _line(f"{device}/product_name"), "memory_bytes": size}
+
+
+def _line(path: str) -> str:
+    return procfs.text(path).strip()
 
 
 def _named(server: dict[str, Any], proc: str) -> list[str]:
@@ -188,19 +187,3 @@ def _folder(path: str) -> dict[str, Any]:
         "free_bytes": files.free_bytes(path) or 0,
         "obstacle": obstacle,
     }
-
-
-def _memory(proc: str) -> int:
-    total = _TOTAL.search(procfs.read(f"{proc}/meminfo", 65536))
-    return int(total[1]) * 1024 if total else 0
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
-
-
-def _text(path: str) -> str:
-    return procfs.read(path).decode("utf-8", "replace")

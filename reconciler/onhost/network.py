@@ -15,13 +15,12 @@ import re
 import select
 import socket
 import struct
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from reconciler.onhost import procfs
-from reconciler.onhost.problem import HostProblem, explain
+from reconciler.onhost import commands, procfs
+from reconciler.onhost.problem import HostProblem, explain, explained
 
 COPIES = 3
 PAUSE = 0.1
@@ -33,8 +32,8 @@ KNOCKED = (22, 53, 80, 443)
 ETHTOOL_SECONDS = 5.0
 _ADDRESS, _NETMASK = 0x8915, 0x891B
 _ALIVE = {errno.ECONNREFUSED, errno.ECONNRESET}
-_WAKE_ON = re.compile(rb"^\s*Wake-on:\s*(\S+)", re.MULTILINE)
-_SUPPORTED = re.compile(rb"^\s*Supports Wake-on:\s*(\S+)", re.MULTILINE)
+_WAKE_ON = re.compile(r"^\s*Wake-on:\s*(\S+)", re.MULTILINE)
+_SUPPORTED = re.compile(r"^\s*Supports Wake-on:\s*(\S+)", re.MULTILINE)
 _ECHO, _GATEWAY_FLAG = 8, 0x2
 
 
@@ -43,8 +42,8 @@ def wake(request: dict[str, Any], _: str) -> dict[str, Any]:
 
     Without a name also to everybody. Raise HostProblem when none could be sent.
     """
-    packet = b"\xff" * 6 + _bytes(request["mac"]) * 16 + _bytes(request.get("password") or "")
-    interface, source, port = request.get("interface"), request.get("source"), int(request["port"])
+    packet = _magic(request["mac"], request.get("password") or "")
+    interface, port = request.get("interface"), int(request["port"])
     targets = _targets(request.get("broadcast"), interface)
     sent: list[str] = []
     failed = ""
@@ -53,12 +52,16 @@ def wake(request: dict[str, Any], _: str) -> dict[str, Any]:
         if copy:
             time.sleep(PAUSE)
         for target in targets:
-            reason = _send(packet, (target, port), interface, source)
+            reason = _send(packet, (target, port), interface, request.get("source"))
             failed = reason or failed
             sent += [] if reason else [target]
     if not sent:
         raise HostProblem(failed)
     return {"packets": len(sent), "to": sorted(set(sent)), "port": port}
+
+
+def _magic(mac: str, password: str) -> bytes:
+    return b"\xff" * 6 + _bytes(mac) * 16 + _bytes(password)
 
 
 def _targets(named: str | None, interface: str | None) -> list[str]:
@@ -115,7 +118,7 @@ def wake_on(request: dict[str, Any], _: str, root: str = "/") -> dict[str, Any]:
     paths = glob.glob(os.path.join(root, "sys/class/net/*/address"))
     # Bonds and bridges have the address of a card of theirs, and no switch to wake by.
     for folder in sorted(map(os.path.dirname, paths), key=_cards_first):
-        if procfs.read(f"{folder}/address").decode().strip().lower() == mac:
+        if procfs.text(f"{folder}/address").strip().lower() == mac:
             interface = os.path.basename(folder)
             return {"interface": interface, **_ethtool(interface)}
     return {"interface": None, "settings": None, "supported": None, "said": ""}
@@ -128,33 +131,19 @@ def _cards_first(folder: str) -> tuple[bool, str]:
 def _ethtool(interface: str) -> dict[str, Any]:
     said = "there is no ethtool on the PATH there"
     for prefix in ([],) if os.geteuid() == 0 else ([], ["sudo", "-n"]):
-        written = _written([*prefix, "ethtool", interface])
-        if written is None:
-            continue
-        found, can = _WAKE_ON.search(written), _SUPPORTED.search(written)
-        if found:
-            supported = can[1].decode() if can else ""
-            return {"settings": found[1].decode(), "supported": supported, "said": ""}
-        said = "ethtool tells it to root alone"
+        with contextlib.suppress(OSError, commands.Late):
+            written = _written([*prefix, "ethtool", interface])
+            found, can = _WAKE_ON.search(written), _SUPPORTED.search(written)
+            if found:
+                return {"settings": found[1], "supported": can[1] if can else "", "said": ""}
+            said = "ethtool tells it to root alone"
     return {"settings": None, "supported": None, "said": said}
 
 
-def _written(argv: list[str]) -> bytes | None:
-    """Read what a program writes, None when it cannot be run or does not end."""
+def _written(argv: list[str]) -> str:
     # ethtool is where only root looks for programs.
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed words, and a name of the kernel's
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=ETHTOOL_SECONDS,
-            check=False,
-            env={**os.environ, "PATH": path},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout
+    return commands.run(argv, ETHTOOL_SECONDS, {"PATH": path}).out
 
 
 def neighbour(request: dict[str, Any], _: str) -> dict[str, Any]:
@@ -167,32 +156,33 @@ def neighbour(request: dict[str, Any], _: str) -> dict[str, Any]:
 
 
 def _resolved(name: str) -> str:
-    try:
+    with explained(f"{name} cannot be resolved"):
         return str(socket.getaddrinfo(name, None, socket.AF_INET)[0][4][0])
-    except OSError as error:
-        raise HostProblem(f"{name} cannot be resolved: {explain(error)}") from error
 
 
 def _gateway_beside(host: str) -> str:
     """Find the gateway of the network that this host shares with another."""
-    target = struct.unpack("!I", socket.inet_aton(_resolved(host)))[0]
     routes = list(_routes())
-    leading = [route for route in routes if target & route.mask == route.network]
-    best = max(leading, key=lambda route: route.mask, default=None)
+    best = _best(routes, struct.unpack("!I", socket.inet_aton(_resolved(host)))[0])
     # A gateway shows that the host's network works only where it is the gateway of that network.
     if best is None or best.gateway:
         raise HostProblem(
             f"{host} is not on a network of the controller's; name an address that is with"
             " `canary:`"
         )
-    beside = (route for route in routes if route.interface == best.interface)
-    gateway = next((route.gateway for route in beside if route.gateway), 0)
-    if not gateway:
-        raise HostProblem(
-            f"the network of {host} has no gateway here; name an address there that always answers"
-            " with `canary:`"
-        )
-    return socket.inet_ntoa(struct.pack("!I", gateway))
+    for route in routes:
+        if route.interface == best.interface and route.gateway:
+            return socket.inet_ntoa(struct.pack("!I", route.gateway))
+    raise HostProblem(
+        f"the network of {host} has no gateway here; name an address there that always answers"
+        " with `canary:`"
+    )
+
+
+def _best(routes: list[_Route], target: int) -> _Route | None:
+    """Choose the narrowest route to an address."""
+    leading = [route for route in routes if target & route.mask == route.network]
+    return max(leading, key=lambda route: route.mask, default=None)
 
 
 class _Route(NamedTuple):
@@ -205,11 +195,16 @@ class _Route(NamedTuple):
 
 
 def _routes() -> Iterator[_Route]:
-    for line in procfs.read("/proc/net/route", 65536).decode().splitlines()[1:]:
-        words = line.split()
-        network, gateway, mask = (socket.ntohl(int(words[place], 16)) for place in (1, 2, 7))
-        has_one = int(words[3], 16) & _GATEWAY_FLAG
-        yield _Route(words[0], network, mask, gateway if has_one else 0)
+    for line in procfs.text("/proc/net/route", procfs.TABLE_LIMIT).splitlines()[1:]:
+        interface, *words = line.split()
+        network, gateway, flags, mask = (int(words[place], 16) for place in (0, 1, 2, 6))
+        has_one = flags & _GATEWAY_FLAG
+        yield _Route(
+            interface,
+            socket.ntohl(network),
+            socket.ntohl(mask),
+            socket.ntohl(gateway) if has_one else 0,
+        )
 
 
 def _echoes(address: str) -> bool:

@@ -6,9 +6,9 @@ Source: `nvidia-smi -q -x`, nvsmi_device_v12.dtd and earlier.
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING, Any
 
+from reconciler.onhost import commands
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -33,28 +33,21 @@ def cards(seconds: float = SECONDS) -> dict[str, Any]:
         raise HostProblem(f"what nvidia-smi says cannot be understood: {error}") from error
 
 
-def _said(seconds: float) -> bytes:
+def _said(seconds: float) -> str:
     try:
-        done = subprocess.run(
-            ["nvidia-smi", "-q", "-x"],  # noqa: S607 - it is found on the PATH
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-        )
+        done = commands.run(["nvidia-smi", "-q", "-x"], seconds)
     except FileNotFoundError:
         raise HostProblem(
             "there is no nvidia-smi on the PATH there; install what the NVIDIA driver brings for it"
         ) from None
-    except subprocess.TimeoutExpired:
+    except commands.Late:
         raise HostProblem(
             f"nvidia-smi did not answer within {seconds:g} s; `dmesg` there says why, and a reboot"
             " ends it"
         ) from None
-    if done.returncode:
-        said = " ".join((done.stdout + done.stderr).decode("utf-8", "replace").split())
-        raise HostProblem(f"nvidia-smi failed: {said or f'it ended with {done.returncode}'}")
-    return done.stdout
+    if done.code:
+        raise HostProblem(f"nvidia-smi failed: {done.said}")
+    return done.out
 
 
 def _card(index: int, gpu: Element) -> dict[str, Any]:

@@ -7,7 +7,6 @@ polled.
 from __future__ import annotations
 
 import os
-import pwd
 from typing import TYPE_CHECKING, Any
 
 from reconciler.onhost import origins, procfs, servers, sockets
@@ -33,7 +32,7 @@ def owner(port: int, directory: str | None = None) -> dict[str, Any]:
         return {"owner": None}
     pid = _listener(port, found)
     if pid is None:
-        name = f"a program of {_user(found[0].user)}"
+        name = f"a program of user {procfs.account(found[0].user)}"
         return {"owner": {"pid": None, "name": name, "model": None}}
     expect(pid)
     return {"owner": _described(pid, directory)}
@@ -50,15 +49,15 @@ def _listener(port: int, found: list[Socket]) -> int | None:
 
 
 def _described(pid: int, directory: str | None) -> dict[str, Any]:
-    text = procfs.mark_text(pid)
-    is_ours = text is not None and (directory is None or procfs.works_in(pid, directory))
+    mark = procfs.mark_text(pid)
+    is_ours = directory is None or procfs.works_in(pid, directory)
     origin = origins.origin(pid)
-    if text is not None and not is_ours:
+    if mark is not None and not is_ours:
         origin["supervisor"] = origin["supervisor"] or f"another reconciler{_place(pid)}"
     return {
         "pid": pid,
         "name": procfs.comm(pid),
-        "model": _model(text) if text is not None and is_ours else None,
+        "model": _model(mark) if mark is not None and is_ours else None,
         "user": "" if procfs.owner(pid) == os.geteuid() else procfs.user(pid),
         **origin,
     }
@@ -71,10 +70,8 @@ def _model(text: str) -> Any:  # noqa: ANN401 - as the mark has it
 
 def _place(pid: int) -> str:
     """Tell where a process works, in brackets; "" where that is hidden."""
-    try:
-        return f" ({os.readlink(f'/proc/{pid}/cwd')})"
-    except OSError:
-        return ""
+    place = procfs.link(f"/proc/{pid}/cwd")
+    return f" ({place})" if place else ""
 
 
 def expect(pid: int) -> None:
@@ -105,10 +102,3 @@ def _holds(pid: int, links: set[str]) -> bool:
         return any(one in links for one in procfs.descriptors(pid))
     except OSError:
         return False
-
-
-def _user(number: int) -> str:
-    try:
-        return f"user {pwd.getpwuid(number).pw_name}"
-    except KeyError:
-        return f"user {number}"

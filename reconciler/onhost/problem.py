@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class HostProblem(Exception):
@@ -27,3 +32,12 @@ _SENTENCES = {
 def explain(error: OSError) -> str:
     """Put into words what an operating system error means, without its number and file."""
     return _SENTENCES.get(error.errno or 0, error.strerror or type(error).__name__)
+
+
+@contextlib.contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn an OSError into a HostProblem: what failed, and what that error means."""
+    try:
+        yield
+    except OSError as error:
+        raise HostProblem(f"{what}: {explain(error)}") from error

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 MARK = "RECONCILER_MARK"
 ENVIRON_LIMIT = 128 * 1024
 ARGV_LIMIT = 64 * 1024
+TABLE_LIMIT = 64 * 1024
 EXEC_SECONDS = 1.0
 """How long a process may take from one program to the next, in which it shows no environment."""
 
 _EXEC_PAUSE = 0.001
 
-_PREFIX = MARK.encode() + b"="
-_LATER_PREFIX = b"\0" + _PREFIX
+_PREFIX = b"\0" + MARK.encode() + b"="
 _DEAD = b"ZXx"
 _PARENT, _SESSION, _FLAGS, _START, _CODE, _STACK = 1, 3, 6, 19, 23, 25
 _OF_THE_KERNEL = 0x00200000
@@ -33,8 +33,15 @@ _ENDING = 0x00000004
 """The flag of a process that lets go of its memory before it is a zombie: PF_EXITING, from the same
 place."""
 
-_FIELDS = ("controller", "model", "digest")
-_MORE = {"port": int, "slots": str, "fingerprint": str}
+_NEEDED = {"controller", "model", "digest"}
+_FIELDS = {
+    "controller": str,
+    "model": str,
+    "digest": str,
+    "port": int,
+    "slots": str,
+    "fingerprint": str,
+}
 
 
 class Process(NamedTuple):
@@ -55,6 +62,11 @@ def read(path: str, limit: int = 4096) -> bytes:
     return _content(path, limit) or b""
 
 
+def text(path: str, limit: int = 4096) -> str:
+    """Read as `read` does, as text that can be written anywhere."""
+    return read(path, limit).decode("utf-8", "replace")
+
+
 def _content(path: str, limit: int) -> bytes | None:
     """Read as `read` does, but None when that fails."""
     try:
@@ -69,10 +81,10 @@ def _content(path: str, limit: int) -> bytes | None:
         os.close(descriptor)
 
 
-def memory_bytes(field: str) -> int:
+def memory_bytes(field: str, proc: str = "/proc") -> int:
     """Read a line of /proc/meminfo, in bytes; 0 when there is none."""
-    line = rf"^{field}:\s+(\d+) kB".encode()
-    found = re.search(line, read("/proc/meminfo", 65536), re.MULTILINE)
+    table = text(f"{proc}/meminfo", TABLE_LIMIT)
+    found = re.search(rf"^{field}:\s+(\d+) kB", table, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
@@ -81,8 +93,13 @@ def parse_stat(pid: int, content: bytes) -> Process | None:
     fields = _fields(content, _START)
     if len(fields) <= _START:
         return None
-    alive = fields[0] not in _DEAD and not int(fields[_FLAGS]) & _OF_THE_KERNEL
-    return Process(pid, int(fields[_PARENT]), int(fields[_SESSION]), int(fields[_START]), alive)
+    parent, session, start = (int(fields[place]) for place in (_PARENT, _SESSION, _START))
+    return Process(pid, parent, session, start, not _is_dead(fields, _OF_THE_KERNEL))
+
+
+def _is_dead(fields: list[bytes], flags: int) -> bool:
+    """Whether a process has ended, or is one of those with these flags."""
+    return fields[0] in _DEAD or bool(int(fields[_FLAGS]) & flags)
 
 
 def _fields(stat: bytes, last: int) -> list[bytes]:
@@ -91,9 +108,9 @@ def _fields(stat: bytes, last: int) -> list[bytes]:
     return stat.rpartition(b")")[2].split(None, last + 1)
 
 
-def process(pid: int) -> Process | None:
+def process(pid: int, proc: str = "/proc") -> Process | None:
     """Look at the process with this pid, also when it is a zombie."""
-    return parse_stat(pid, read(f"/proc/{pid}/stat"))
+    return parse_stat(pid, read(f"{proc}/{pid}/stat"))
 
 
 def pids(proc: str = "/proc") -> list[int]:
@@ -103,13 +120,19 @@ def pids(proc: str = "/proc") -> list[int]:
 
 def argv(pid: int, proc: str = "/proc") -> list[str]:
     """Read the words of a process's command line."""
-    content = read(f"{proc}/{pid}/cmdline", ARGV_LIMIT)
-    return content.decode("utf-8", "replace").removesuffix("\0").split("\0") if content else []
+    content = text(f"{proc}/{pid}/cmdline", ARGV_LIMIT)
+    return content.removesuffix("\0").split("\0") if content else []
 
 
 def comm(pid: int, proc: str = "/proc") -> str:
     """Read the name that the kernel shows of a process, "" when it is gone."""
-    return read(f"{proc}/{pid}/comm").decode("utf-8", "replace").strip()
+    return text(f"{proc}/{pid}/comm").strip()
+
+
+def values(words: list[str], flag: str) -> list[str]:
+    """List what follows a flag in a command line, as the next word or after an equals sign."""
+    parts = [part for word in words for part in word.split("=", 1)]
+    return [value for name, value in zip(parts, parts[1:]) if name == flag]
 
 
 def root(pid: int, proc: str = "/proc") -> str:
@@ -127,7 +150,11 @@ def owner(pid: int, proc: str = "/proc") -> int:
 
 def user(pid: int, proc: str = "/proc") -> str:
     """Find the user whose process it is, by name where it has one."""
-    number = owner(pid, proc)
+    return account(owner(pid, proc))
+
+
+def account(number: int) -> str:
+    """Name the account of a user; its number where it has no name."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
@@ -136,20 +163,16 @@ def user(pid: int, proc: str = "/proc") -> str:
 
 def living() -> dict[int, Process]:
     """Look at every process that is alive, by pid."""
-    found = ((pid, process(pid)) for pid in pids())
-    return {pid: one for pid, one in found if one is not None and one.alive}
+    return {one.pid: one for one in map(process, pids()) if one is not None and one.alive}
 
 
 def mark_text(pid: int, proc: str = "/proc") -> str | None:
     """Read the mark in a process's environment as it was written; None without one of ours."""
-    environment = _environment(pid, proc)
+    environment = b"\0" + _environment(pid, proc)
     # Most processes have none: a search in bytes is all that these cost.
-    if not environment.startswith(_PREFIX) and _LATER_PREFIX not in environment:
-        return None
-    entries = environment.split(b"\0")
-    mark = next(entry for entry in entries if entry.startswith(_PREFIX))[len(_PREFIX) :]
-    text = mark.decode("utf-8", "replace")
-    return text if parse_mark(text) else None
+    _, found, rest = environment.partition(_PREFIX)
+    mark = rest.partition(b"\0")[0].decode("utf-8", "replace")
+    return mark if found and parse_mark(mark) else None
 
 
 def _environment(pid: int, proc: str) -> bytes:
@@ -174,10 +197,9 @@ def _program(pid: int, proc: str) -> tuple[bytes, ...]:
     its code begins at 0 (fs/proc/array.c, seen with Linux 6.18).
     """
     fields = _fields(read(f"{proc}/{pid}/stat"), _STACK)
-    if len(fields) <= _STACK or fields[0] in _DEAD:
+    if len(fields) <= _STACK or _is_dead(fields, _OF_THE_KERNEL | _ENDING):
         return ()
-    runs_one = not int(fields[_FLAGS]) & (_OF_THE_KERNEL | _ENDING)
-    return (fields[_CODE], fields[_STACK]) if runs_one else ()
+    return fields[_CODE], fields[_STACK]
 
 
 # A mark is the same text at every look.
@@ -188,11 +210,15 @@ def parse_mark(text: str) -> dict[str, Any] | None:
         mark = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(mark, dict) or not all(isinstance(mark.get(field), str) for field in _FIELDS):
-        return None
+    known = _known_fields(mark) if isinstance(mark, dict) else {}
+    return known if known.keys() >= _NEEDED else None
+
+
+def _known_fields(mark: dict[str, Any]) -> dict[str, Any]:
     # Units of earlier versions have fewer fields, those of later ones may have more.
-    more = [field for field, kind in _MORE.items() if isinstance(mark.get(field), kind)]
-    return {field: mark[field] for field in (*_FIELDS, *more)}
+    return {
+        field: mark[field] for field, kind in _FIELDS.items() if isinstance(mark.get(field), kind)
+    }
 
 
 def children(processes: dict[int, Process]) -> dict[int, list[int]]:
@@ -232,14 +258,14 @@ def _below(pid: int) -> list[int]:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return []
-    lists = [read(f"/proc/{pid}/task/{thread}/children", 65536) for thread in threads]
+    lists = [text(f"/proc/{pid}/task/{thread}/children", TABLE_LIMIT) for thread in threads]
     return [int(child) for children in lists for child in children.split()]
 
 
 @lru_cache(maxsize=1)
 def boot_id() -> str:
     """Read the id that the kernel chose at this boot."""
-    return read("/proc/sys/kernel/random/boot_id").decode().strip()
+    return text("/proc/sys/kernel/random/boot_id").strip()
 
 
 @lru_cache(maxsize=1)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from typing import Any
 
-from reconciler.onhost.problem import HostProblem, explain
+from reconciler.onhost import commands
+from reconciler.onhost.problem import HostProblem, explained
 
 OUTPUT_LIMIT = 16 * 1024
 
@@ -17,23 +16,10 @@ def run(request: dict[str, Any], _: str) -> dict[str, Any]:
     `env` is added to the environment.
     """
     argv, seconds = request["argv"], float(request["seconds"])
-    environment = {**os.environ, **request.get("env", {})}
-    try:
-        done = subprocess.run(  # noqa: S603 - that is what an operator asks for
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-            env=environment,
-        )
-    except subprocess.TimeoutExpired:
-        raise HostProblem(f"`{argv[0]}` did not end within {seconds:g} s") from None
-    except OSError as error:
-        raise HostProblem(f"`{argv[0]}` cannot be run: {explain(error)}") from error
-    return {"code": done.returncode, "out": _text(done.stdout), "err": _text(done.stderr)}
-
-
-def _text(content: bytes) -> str:
-    # The end of it: what went wrong is said last.
-    return content[-OUTPUT_LIMIT:].decode("utf-8", "replace")
+    with explained(f"`{argv[0]}` cannot be run"):
+        try:
+            done = commands.run(argv, seconds, request.get("env"))
+        except commands.Late:
+            raise HostProblem(f"`{argv[0]}` did not end within {seconds:g} s") from None
+    # The end of what it said: what went wrong is said last.
+    return {"code": done.code, "out": done.out[-OUTPUT_LIMIT:], "err": done.err[-OUTPUT_LIMIT:]}

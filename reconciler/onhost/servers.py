@@ -80,7 +80,7 @@ def _programs(proc: str) -> dict[int, _Program]:
 
 def _parent(pid: int, proc: str) -> int | None:
     """Find what started a process that is alive, None of one that is not."""
-    one = procfs.parse_stat(pid, procfs.read(f"{proc}/{pid}/stat"))
+    one = procfs.process(pid, proc)
     return one.parent if one is not None and one.alive else None
 
 
@@ -102,28 +102,35 @@ def environment(pid: int, proc: str = "/proc") -> dict[str, str]:
 
     It may hold secrets.
     """
-    content = procfs.read(f"{proc}/{pid}/environ", procfs.ENVIRON_LIMIT)
-    entries = [one.partition("=") for one in content.decode("utf-8", "replace").split("\0")]
+    content = procfs.text(f"{proc}/{pid}/environ", procfs.ENVIRON_LIMIT)
+    entries = [one.partition("=") for one in content.split("\0")]
     return {name: value for name, _, value in entries if name}
 
 
 def _described(pid: int, program: _Program, proc: str) -> dict[str, Any]:
-    directory = procfs.link(f"{proc}/{pid}/cwd")
     origin = origins.origin(pid, proc)
-    path = _file(program.words[-1], directory) or _on_path(procfs.link(f"{proc}/{pid}/exe"))
+    directory, path = _places(pid, program, proc)
+    # What is a path in a container leads nowhere outside of it.
+    is_here = not origin["container"]
     return {
         "pid": pid,
         "socket": _socket(program.flags, directory),
         "user": procfs.user(pid, proc),
-        # What is a path in a container leads nowhere outside of it.
-        "directory": "" if origin["container"] else directory,
-        "program": "" if origin["container"] else path,
+        "directory": directory if is_here else "",
+        "program": path if is_here else "",
         "flags": _without_secrets(program.flags),
         "mapped": _mapped(pid, proc),
         "variables": _variables(pid, proc),
         **origin,
         "model": _model(pid, proc),
     }
+
+
+def _places(pid: int, program: _Program, proc: str) -> tuple[str, str]:
+    """Find in which folder a server works, and which file it runs."""
+    directory = procfs.link(f"{proc}/{pid}/cwd")
+    typed = _file(program.words[-1], directory)
+    return directory, typed or _on_path(procfs.link(f"{proc}/{pid}/exe"))
 
 
 def _model(pid: int, proc: str) -> str | None:
@@ -188,8 +195,7 @@ def _told_port(flags: list[str]) -> int:
 
 def _told(flags: list[str], name: str) -> str:
     """Find the last value of a flag, "" without one."""
-    words = [part for word in flags for part in word.split("=", 1)]
-    values = [value for flag, value in zip(words, words[1:]) if flag == name]
+    values = procfs.values(flags, name)
     return values[-1] if values else ""
 
 

@@ -6,7 +6,6 @@ Its control group and its parents tell.
 from __future__ import annotations
 
 import os
-import pwd
 import re
 
 from reconciler.onhost import procfs
@@ -67,8 +66,8 @@ def of_path(path: str) -> dict[str, str] | None:
 
 def group(pid: int | str, proc: str = "/proc") -> str:
     """Find the control group of a process where systemd keeps it, "" or "/" without systemd."""
-    text = procfs.read(f"{proc}/{pid}/cgroup", 65536).decode("utf-8", "replace")
-    told = [line.partition(":")[2].partition(":") for line in text.splitlines()]
+    lines = procfs.text(f"{proc}/{pid}/cgroup", procfs.TABLE_LIMIT).splitlines()
+    told = [line.partition(":")[2].partition(":") for line in lines]
     # Version 2 has no name for its only hierarchy; where both are mounted, one may be just "/".
     paths = [path for controllers, _, path in told if controllers in {"", "name=systemd"}]
     return max(paths, key=len, default="")
@@ -77,18 +76,13 @@ def group(pid: int | str, proc: str = "/proc") -> str:
 def user(path: str) -> str:
     """Find whose manager keeps a control group, "" for that of the system."""
     found = _OF_USER.search(path)
-    if found is None:
-        return ""
-    try:
-        return pwd.getpwuid(int(found[1])).pw_name
-    except KeyError:
-        return found[1]
+    return procfs.account(int(found[1])) if found else ""
 
 
 def supervisor(pid: int, proc: str = "/proc") -> str:
     """Find the supervisor that started a process, as `NAME (pid N)`; "" where none did."""
     for _ in range(_CLIMBS):
-        one = procfs.parse_stat(pid, procfs.read(f"{proc}/{pid}/stat"))
+        one = procfs.process(pid, proc)
         pid = one.parent if one else 0
         names = _names(pid, proc) if pid > 1 else set()
         known = names & _SUPERVISORS

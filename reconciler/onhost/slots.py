@@ -15,7 +15,7 @@ import stat
 from typing import Any, BinaryIO, NamedTuple
 
 from reconciler.onhost import files, slotfile
-from reconciler.onhost.problem import HostProblem, explain
+from reconciler.onhost.problem import HostProblem, explained
 
 SIDECAR = ".slot.json"
 TEMPORARY = ".tmp"
@@ -85,11 +85,9 @@ def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def _put_in_place(source: str, target: str) -> None:
-    try:
+    with explained(f"cannot put slot file {target} in place"):
         os.replace(source, target)
         files.sync_folder(os.path.dirname(target))
-    except OSError as error:
-        raise HostProblem(f"cannot put slot file {target} in place: {explain(error)}") from error
 
 
 def check(request: dict[str, Any], directory: str) -> dict[str, Any]:
@@ -250,12 +248,10 @@ def _whole(folder: str, file: str) -> dict[str, Any]:
 def _sidecar(folder: str, file: str) -> dict[str, Any]:
     """Read the sidecar of a slot file; raise HostProblem when it is missing or damaged."""
     path = os.path.join(folder, file + SIDECAR)
+    with explained(f"slot file {file} has no readable description {path}"):
+        content = files.read_bounded(path, SIDECAR_LIMIT)
     try:
-        sidecar = json.loads(files.read_bounded(path, SIDECAR_LIMIT))
-    except OSError as error:
-        raise HostProblem(
-            f"slot file {file} has no readable description {path}: {explain(error)}"
-        ) from error
+        sidecar = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise HostProblem(
             f"the description {path} is damaged: it is not JSON; its slot file will not be used"
@@ -334,10 +330,8 @@ def _name(text: object) -> str:
 
 def _open(path: str) -> BinaryIO:
     """Open a slot file; raise HostProblem when it is missing, a link, or not a file."""
-    try:
+    with explained(f"slot file {path} cannot be opened"):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise HostProblem(f"slot file {path} cannot be opened: {explain(error)}") from error
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return open(descriptor, "rb")
     os.close(descriptor)
@@ -363,12 +357,10 @@ def _made_durable(path: str, size: int) -> str:
             raise HostProblem(
                 f"the engine wrote {found} bytes to {path}, but said {size}; is the disk full?"
             )
-        try:
+        with explained(f"cannot make {path} durable"):
             os.fchmod(file.fileno(), 0o600)
             os.fsync(file.fileno())
             return _sha256(file)
-        except OSError as error:
-            raise HostProblem(f"cannot make {path} durable: {explain(error)}") from error
 
 
 def _sha256(file: BinaryIO) -> str:

@@ -7,11 +7,10 @@ their own; what runs is all that is in their control group.
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from reconciler.onhost import ports, process, procfs, properties, results
+from reconciler.onhost import commands, ports, process, procfs, properties, results
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
@@ -337,33 +336,26 @@ def _systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> st
 def _run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
     """Run a program of systemd's and return what it said; raise HostProblem with its own words."""
     try:
-        # The words are ours, and the names were matched against a pattern.
-        done = subprocess.run(  # noqa: S603
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            env=_environment(scope),
-            check=False,
-        )
+        done = commands.run(argv, SECONDS, _environment(scope))
     except FileNotFoundError:
         raise HostProblem(f"there is no {argv[0]} on this host: it does not run systemd") from None
-    except subprocess.TimeoutExpired:
+    except commands.Late:
         raise HostProblem(f"`{' '.join(argv[:2])}` did not answer within {SECONDS:g} s") from None
-    said = " ".join(done.stderr.decode("utf-8", "replace").split())
+    said = " ".join(done.err.split())
     # Where there is no line to show, journalctl has no cursor to show either, and fails without a
     # word.
-    if done.returncode and not may_fail and (said or argv[0] != "journalctl"):
-        raise HostProblem(f"{argv[0]} refused: {said or f'it ended with {done.returncode}'}")
-    return done.stdout.decode("utf-8", "replace")
+    if done.code and not may_fail and (said or argv[0] != "journalctl"):
+        raise HostProblem(f"{argv[0]} refused: {said or f'it ended with {done.code}'}")
+    return done.out
 
 
 def _environment(scope: str) -> dict[str, str]:
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
-    if scope == "user":
-        # Where the user's systemd is asked: not every way to log in sets it.
-        environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    return environment
+    plain = {"LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
+    if scope == "system":
+        return plain
+    # Where the user's systemd is asked: not every way to log in sets it.
+    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    return {**plain, "XDG_RUNTIME_DIR": runtime}
 
 
 def _status(name: str, scope: str) -> str:
