@@ -1,6 +1,4 @@
-"""A real systemd for tests, booted as PID 1 of namespaces of its own; nothing of the machine's own
-is touched.
-"""
+"""A real systemd for tests, booted as PID 1 of its own namespaces, apart from the machine's."""
 
 from __future__ import annotations
 

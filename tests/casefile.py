@@ -1,6 +1,4 @@
-"""Golden cases: a host, a wish and the plan that follows, in one small YAML file that reads as
-documentation.
-"""
+"""Golden cases: a host, a wish and the plan that follows, in a YAML file that reads as prose."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ EXITS = {OK: "0, nothing to do", PENDING: "2, something to do", REFUSED: "4, ref
 
 
 class ModelGiven(Value):
-    """Define a model where it differs from the others: those keep conversations and share port
-    8080.
-    """
+    """A model where it differs from the others, which keep conversations and share port 8080."""
 
     port: int = 8080
     vram: Bytes | None = None
@@ -61,8 +57,7 @@ class SlotGiven(Value):
 
 
 class RunningGiven(Value):
-    """Describe a unit; `definition` is what it was started from, seen from what is wanted now;
-    `replaced` are its files.
+    """A unit; `definition` is what it was started from, as seen now, `replaced` are its files.
 
     `keeps` is what its mark says that its conversations depend on: nothing, what they would now, or
     something else; `launcher` is the kind that holds it.
@@ -93,9 +88,7 @@ class SavedGiven(Value):
 
 
 class RoomGiven(Value):
-    """Describe the folder of saved slots: what is free on its disk, what its files may take, and
-    why none can be written.
-    """
+    """The folder of saved slots: free space, what its files may take, why none can be written."""
 
     free: Bytes
     budget: Bytes | None = None
@@ -104,9 +97,7 @@ class RoomGiven(Value):
 
 
 class EvidenceGiven(Value):
-    """Describe what says whether a host is on: how long it has been silent, a witness, and who
-    answers on its network.
-    """
+    """What tells whether a host is on: its silence, a witness, and who answers on its network."""
 
     silent_for: float | None = None
     witness: Testimony | None = None
@@ -114,9 +105,7 @@ class EvidenceGiven(Value):
 
 
 class Given(Value):
-    """Describe a host as it was found. Its power is `power`, or judged by `evidence`, and cannot be
-    changed by `cannot`.
-    """
+    """A host as found; its power is `power`, or judged by `evidence`, unchangeable by `cannot`."""
 
     power: PowerState = "on"
     evidence: EvidenceGiven | None = None
@@ -173,9 +162,7 @@ def read(path: Path) -> Case:
 
 
 def rewritten(text: str, expected: Expected) -> str:
-    """Return the text of a case with another expectation, and every other line as a person wrote
-    it.
-    """
+    """The text of a case with another expectation; every other line stays as a person wrote it."""
     kept = re.split(r"^expected:.*", text, maxsplit=1, flags=re.MULTILINE | re.DOTALL)[0]
     plan = "".join(f"    {line}\n" for line in expected.plan.splitlines())
     indented = "2" if plan.startswith("     ") else ""

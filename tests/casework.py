@@ -145,9 +145,7 @@ def wanted_slice(case: Case) -> Slice:
 
 
 def seen(case: Case) -> Observed:
-    """Return the world of a case, its power judged where there is evidence: nobody sees more of a
-    host that is silent.
-    """
+    """The world of a case, its power judged where there is evidence; a silent host shows less."""
     found, evidence = _found(case), case.given.evidence
     if evidence is None:
         return found
@@ -340,9 +338,7 @@ def _records(case: Case, happened: Happened, run: int) -> list[Record]:
 
 
 def _during(happened: Happened, given: dict[str, Any]) -> Iterator[Record]:
-    """Yield what a step left behind that was done in a run which succeeded, or in flight when one
-    ended.
-    """
+    """What was left by each step of a run that succeeded, or was in flight when one ended."""
     step, _, name = happened.during.partition(" ")
     yield StepIntent(**given, number=1, step=step, model=name, in_doubt="observable")
     if happened.accepted:

@@ -33,18 +33,14 @@ EARLY = 0.7
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C through: a script starts `make test &` with SIGINT ignored, and whatever a test
-    starts inherits that.
-    """
+    """Let Ctrl-C through: under `make test &`, SIGINT is ignored by all that a test starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """Say in the last line what was left out and what brings it; with TESTS_COMPLETE=1 that is a
-    failure.
-    """
+    """Say last what was left out and what brings it, which fails where TESTS_COMPLETE=1."""
     yield
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     line = (
@@ -57,17 +53,13 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 
 
 def pytest_runtest_teardown() -> None:
-    """Let garbage be found again: a command that ran in this process took all that was there for
-    parts of the program.
-    """
+    """Let garbage be found again: a command that ran in this process froze all there was."""
     gc.unfreeze()
 
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """Run tests that are coroutines on the loop that the commands use; worlds have one of their
-    own, whose waits take no time.
-    """
+    """Run coroutines on the loop that the commands use; those of worlds wait in no time."""
     return "asyncio"
 
 
@@ -85,9 +77,7 @@ def define(tmp_path: Path, server: Server) -> Define:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the tests of hosts that boot, which wait, over all workers, among those that compute
-    meanwhile.
-    """
+    """Spread the tests of hosts that boot over all workers, among those that compute meanwhile."""
     waiting = [one for one in items if "plugs" in getattr(one, "fixturenames", ())]
     for one in waiting:
         one.add_marker(pytest.mark.timeout(BOOTING_SECONDS))
@@ -101,9 +91,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def spread(waiting: list[pytest.Item], working: list[pytest.Item]) -> list[pytest.Item]:
-    """Return all in the order of each, with those that wait between modules, whose fixtures stay,
-    from the beginning on.
-    """
+    """All tests, each kind in its order; those that wait stand between modules, early on."""
     between = EARLY * len(working) / max(1, len(waiting))
     begins: dict[object, float] = {}
     for number, one in enumerate(working):

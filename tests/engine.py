@@ -34,9 +34,7 @@ _ANSWER_WITHIN = 60.0
 def weights_in(
     directory: Path, architecture: str = "llama", *, seed: int = 1, width: int = 64, layers: int = 2
 ) -> Path:
-    """Write a model file into `directory` and return its path (1024 x 4 layers: 110 MB; 2048 x 10:
-    1.1 GB).
-    """
+    """Write a model file into `directory` (1024 x 4 layers: 110 MB; 2048 x 10: 1.1 GB)."""
     path = directory / f"{architecture}-{seed}-{width}x{layers}.gguf"
     write_weights(path, seed=seed, architecture=architecture, width=width, layers=layers)
     return path
@@ -86,9 +84,7 @@ class EngineProcess:
     def request(
         self, method: str, path: str, body: object = None, *, timeout: float = _ANSWER_WITHIN
     ) -> Answer:
-        """Send one request and read its JSON answer; raises OSError or http.client.HTTPException
-        without one.
-        """
+        """The JSON answer to a request; raises OSError or http.client.HTTPException without."""
         with closing(
             http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         ) as connection:
@@ -116,9 +112,7 @@ class EngineProcess:
         return self.request("POST", f"/slots/{slot}?action={action}", {"filename": file_name})
 
     def wait_healthy(self, timeout: float = _HEALTHY_WITHIN) -> None:
-        """Wait until the server has loaded its model; raises AssertionError with its output when it
-        does not.
-        """
+        """Wait until the model is loaded; raises AssertionError with the output when it is not."""
         deadline = time.monotonic() + timeout
         while not self._healthy():
             self._still_running()
@@ -173,9 +167,7 @@ class Server:
         return f"kind: {kind}, weights: {weights}"
 
     def of_seed(self, seed: int, directory: Path) -> str:
-        """Return the engine of a model of random weights, as an inventory has it; llama-server
-        finds them in `directory`.
-        """
+        """The engine of a model of random weights, as an inventory has it."""
         weights = directory / f"seed-{seed}.gguf"
         if self.binary and not weights.exists():
             write_weights(weights, seed=seed)
@@ -183,9 +175,7 @@ class Server:
 
     @contextmanager
     def running(self, model: Path, *flags: str, port: int | None = None) -> Iterator[EngineProcess]:
-        """Run a server of one model, healthy on entry and killed on exit, with its log beside the
-        model file.
-        """
+        """Run a server of a model, healthy on entry and killed on exit; its log is beside that."""
         with self.started(
             "-m", str(model), "-c", "2048", *flags, port=port, log=model.with_suffix(".log")
         ) as engine:
@@ -194,9 +184,7 @@ class Server:
 
     @contextmanager
     def started(self, *flags: str, log: Path, port: int | None = None) -> Iterator[EngineProcess]:
-        """Start a server with exactly these flags and a port, without waiting for it; it is killed
-        on exit.
-        """
+        """Start a server with exactly these flags and a port, without waiting; killed on exit."""
         port = port or free_port()
         engine = EngineProcess.start([*self.program, *flags, "--port", str(port)], port, log)
         try:

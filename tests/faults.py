@@ -1,6 +1,4 @@
-"""What makes a day bad: things that happen to files, git, weights and the disk around a stack, and
-how they go away.
-"""
+"""What makes a day bad around a stack: files, git, weights, the disk; and how it goes away."""
 
 from __future__ import annotations
 
@@ -126,9 +124,7 @@ def from_the_future(here: Stack) -> None:
 
 
 def by_links_of_kubernetes(here: Stack) -> None:
-    """Link both files into a folder behind a link, and move that link at once, as mounted
-    ConfigMaps do.
-    """
+    """Move a link that both files lie behind, at once, as mounted ConfigMaps do."""
     state = here.folder / "state"
     contents = {name: file(here, name).read_bytes() for name in BOTH}
     versions = [state / f"..{number}" for number in range(2)]
@@ -232,9 +228,7 @@ def program(damage: Callable[[Path], object]) -> Fault:
 
 
 def asked_again(mend: Fault) -> Fault:
-    """Return a mend after which somebody says apply, which is quicker than to wait until the watch
-    looks again.
-    """
+    """A fix followed by apply, which is quicker than to wait until the watch looks again."""
 
     def both(here: Stack) -> None:
         mend(here)
@@ -249,9 +243,7 @@ def whole_program(here: Stack) -> None:
 
 @contextmanager
 def disk(folder: Path) -> Iterator[bool]:
-    """Make a folder a small file system of its own, and tell whether that was possible: not
-    everybody may mount.
-    """
+    """Make a folder a small file system, and tell whether this process may mount one."""
     folder.mkdir()
     made = _mount("-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(folder))
     try:
@@ -282,9 +274,7 @@ def emptied(folder: Path) -> None:
 
 
 def limited(pid: int, folder: Path) -> None:
-    """Let the kernel refuse a process every byte by which its journal would grow, as a full disk
-    does.
-    """
+    """Let the kernel refuse a process every byte that its journal would grow by."""
     _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(
         pid,

@@ -1,6 +1,4 @@
-"""JSON Schema, as much of it as our own schemas say: where a document is not what its schema
-describes.
-"""
+"""The part of JSON Schema that our schemas use: where a document differs from its schema."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ KNOWN = {
 
 
 def unfit(document: Any, schema: Any, whole: Any = None, at: str = "$") -> Iterator[str]:
-    """Yield every place where a document does not fit; a word of the schema that is not known here
-    fits nothing.
-    """
+    """Every place where a document does not fit; an unknown word of the schema fits nothing."""
     root = schema if whole is None else whole
     yield from (f"{at}: the schema says {word}" for word in schema.keys() - KNOWN)
     if "$ref" in schema:

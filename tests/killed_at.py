@@ -1,10 +1,9 @@
-"""`python -m tests.killed_at MOMENTS COMMAND...`: reconciler, killed by SIGKILL once these moments
-stand in its journal.
+"""`python -m tests.killed_at MOMENTS COMMAND...`: reconciler, killed at these moments.
 
-It sends the signal itself, so that no machine is too fast or too slow for it: at once, or a little
-later where the last moment is an intent, when its effect is under way. Moments are separated by
-commas, such as "done stop,intent start". Where they begin with "halt,", it is stopped by SIGSTOP
-instead, always at once, until somebody lets it go on.
+It sends itself SIGKILL once its journal has them, so that no machine is too fast or too slow: at
+once, or, where the last moment is an intent, a little later, when its effect is under way. Moments
+are separated by commas, such as "done stop,intent start". Where they begin with "halt,", it is
+stopped by SIGSTOP instead, always at once, until it is told to go on.
 """
 
 from __future__ import annotations
@@ -35,9 +34,7 @@ def moment(record: Record) -> str:
 
 
 def stands_for(sought: str, seen: str) -> bool:
-    """Return whether a moment is what is sought: a wait that was over when it began has no intent,
-    so its end counts.
-    """
+    """Whether a moment is what is sought: a wait with no intent counts by its end."""
     return seen == sought or (
         sought.startswith("intent await_") and seen == sought.replace("intent", "done", 1)
     )

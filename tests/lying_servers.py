@@ -1,6 +1,4 @@
-"""Servers that lie, stall or stand in the way: small HTTP servers in this process, on ports of the
-loopback.
-"""
+"""Small HTTP servers of this process, on the loopback, that lie, stall or stand in the way."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What tests need of a machine beyond Python and git: where it lacks something they are left out,
-and the last line says so.
-"""
+"""What tests need beyond Python and git; what lacks it is left out and counted at the end."""
 
 from __future__ import annotations
 
@@ -47,9 +45,7 @@ def need_root() -> None:
 
 
 def left_out(reasons: Iterable[str]) -> str:
-    """Return the sentence that counts what was left out, by what brings it, with all that was
-    missing; "" without any.
-    """
+    """The sentence that counts what was left out, by what brings it; "" where nothing was."""
     found = [text.partition(REASON)[2].partition(" (") for text in reasons if REASON in text]
     counted = Counter(remedy for *_, remedy in found)
     parts = []

@@ -1,5 +1,4 @@
-"""A stand-in for libnvidia-ml.so.1: it answers at the C interface, below the real `pynvml`, what a
-driver would.
+"""A stand-in for libnvidia-ml.so.1 at the C interface, below the real `pynvml`.
 
 Written from nvml.h and from what pynvml expects, not recorded from a card: `make test-gpu` asks a
 real one.
@@ -29,9 +28,7 @@ _NUMBERS = count()
 
 @dataclass
 class Card:
-    """Be one card: `holds` maps pids to bytes, None where the driver does not say. Each code is
-    what its question returns.
-    """
+    """A card: `holds` maps pids to bytes or None; each code is what its question returns."""
 
     name: str = "NVIDIA GeForce RTX 3090"
     uuid: str = "GPU-6f3c1d1e-0000-4a5b-9c1d-2b1f0a9e7c55"
@@ -51,9 +48,7 @@ class Card:
 
 @dataclass
 class Library:
-    """Be the library of a machine: its functions by their C names, and how often it was opened and
-    closed.
-    """
+    """The library of a machine, its functions by C names, that counts openings and closings."""
 
     cards: list[Card] = field(default_factory=list)
     programs: dict[int, str] = field(default_factory=dict)
@@ -153,9 +148,7 @@ class Library:
 
 
 class _Functions:
-    """Be what ctypes makes of a shared object: every function of it is an attribute, and a missing
-    one is none.
-    """
+    """What ctypes makes of a shared object: its functions are attributes, and no others are."""
 
     def __init__(self, library: Library) -> None:
         self._library = library

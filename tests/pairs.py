@@ -1,6 +1,4 @@
-"""A desired.yaml and an inventory.yaml in a directory, read through drivers that exist only as
-options.
-"""
+"""A desired.yaml and an inventory.yaml, read through drivers that exist only as options."""
 
 from __future__ import annotations
 

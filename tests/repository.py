@@ -25,9 +25,7 @@ def git(directory: Path, *words: str) -> str:
 
 
 def repository(directory: Path) -> str:
-    """Commit both files of a directory, or of its state directory, to a new repository and return
-    the commit.
-    """
+    """Commit both files of a folder, or of its state folder, to a new repository: the commit."""
     git(directory, "init", "-q")
     state = "state" if (directory / "state").exists() else "."
     git(directory, "add", f"{state}/desired.yaml", f"{state}/inventory.yaml")

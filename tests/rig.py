@@ -1,6 +1,4 @@
-"""One model on this machine: its engine driver over local access, started the way a launcher starts
-it.
-"""
+"""One model on this machine: its driver over local access, started as a launcher does."""
 
 from __future__ import annotations
 
@@ -82,9 +80,7 @@ class Rig:
         return path.read_text(errors="replace") if path.exists() else ""
 
     async def start(self) -> Unit:
-        """Start the engine and return its unit without waiting for it; its definition says where it
-        listens, so that may lie.
-        """
+        """Start the engine, without waiting; its definition says where it listens, and may lie."""
         mark = marked(self.model, running.mark("")["controller"]).model_copy(update={"port": None})
         started = await self.launcher.start(self.model, mark)
         return await self.look(UnitIdentity.model_validate(started["identity"]))

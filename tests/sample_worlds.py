@@ -141,9 +141,7 @@ def saved_slot(name: str, tokens: int = 500, pid: int = 50, **changed: Any) -> S
 
 
 def world(slice_: Slice, running: dict[str, Unit] | None = None, **changed: FactValue) -> Observed:
-    """Return what is seen of a host that is on; `changed` names facts such as `weights_a` or
-    `power`.
-    """
+    """What is seen of a host that is on; `changed` names facts such as `weights_a` or `power`."""
     running = running or {}
     facts: dict[AnyFactKey, FactValue] = {
         CONTACT(HOST): Contact(boot_id="boot"), POWER(HOST): Power(state="on"),

@@ -1,6 +1,4 @@
-"""The command line beside a systemd that was booted for it, with one model that is a process and
-one that is a service.
-"""
+"""The command line beside a booted systemd: one model is a process, one is a service."""
 
 from __future__ import annotations
 

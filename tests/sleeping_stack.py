@@ -1,6 +1,4 @@
-"""The command line beside a rig of hosts: one of them serves a model, and sleeps when that is
-wanted.
-"""
+"""The command line beside a rig of hosts, of which one serves a model and sleeps on demand."""
 
 from __future__ import annotations
 
@@ -62,9 +60,7 @@ class SleepingStack:
 
     @property
     def inferring(self) -> dict[str, Any]:
-        """Return how the host is powered where nothing outside of it tells: what is inferred
-        counts.
-        """
+        """How the host is powered without an outside witness: what is inferred counts."""
         return {"wake": self.wol, **({"canary": "127.0.0.1"} if self.rig.mode == "light" else {})}
 
     @property
@@ -161,10 +157,9 @@ class SleepingStack:
     def applying(
         self, *moments: str, code: int = 0, words: Sequence[str] = (), halts: bool = False
     ) -> Iterator[None]:
-        """Apply, and let something happen once these moments stand in the journal; `applied` is
-        what was said in the end.
+        """Apply, and let the context act once these moments stand in the journal.
 
-        Who `halts` does nothing more until it has happened.
+        `applied` is what was said in the end. A command that `halts` waits until the context ends.
         """
         rows, errors = self.rows(), self.folder / "apply.log"
         program = (
@@ -241,9 +236,7 @@ class SleepingStack:
         return (self.folder / "watch.log").read_text()
 
     def moments(self, after: int = 0) -> list[str]:
-        """Return what the journal says after so many rows, such as "forward opened", "intent stop"
-        or "done stop".
-        """
+        """The journal after so many rows, as "forward opened", "intent stop" or "done stop"."""
         try:
             with closing(
                 sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=COMMAND_SECONDS)
@@ -295,9 +288,7 @@ class SleepingStack:
         return timings
 
     def asking(self, tokens: int = 4) -> subprocess.Popen[str]:
-        """Send the conversation to the model, as a client does that is no login of the host; return
-        once it is sent.
-        """
+        """Send the conversation as a client without a login; return once it is sent."""
         words = [
             *self.rig.beside(self.host),
             sys.executable,

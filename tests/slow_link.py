@@ -1,6 +1,4 @@
-"""Be a long line: carry bytes between stdin and stdout and a port, each after the same time. A
-ProxyCommand of ssh.
-"""
+"""A long line, as ssh's ProxyCommand: bytes between stdin, stdout and a port, each delayed."""
 
 from __future__ import annotations
 

@@ -69,9 +69,7 @@ class Served(NamedTuple):
 
 @contextmanager
 def running(shell_setting: str = "") -> Iterator[Served]:
-    """Run a daemon that lets this user in by a key; `shell_setting` is a further line of its
-    configuration.
-    """
+    """Run a daemon that admits this user by a key; `shell_setting` is added to its settings."""
     need("ssh")
     daemon, keygen = program("sshd"), program("ssh-keygen")
     if os.getuid() == 0:

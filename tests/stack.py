@@ -81,9 +81,7 @@ class Stack:
         )
 
     def frail_engine(self, mood: str = "well") -> str:
-        """Return the definition of an engine that is not what it seems: well until SIGUSR1, busy or
-        silent.
-        """
+        """The definition of a deceptive engine: well until SIGUSR1, busy or silent."""
         args = f', args: ["--frail", "{mood}"]' if mood != "well" else ""
         return (
             f"kind: llamacpp, binary: {program_in(self.folder)}, weights:"
@@ -135,9 +133,7 @@ class Stack:
     def watching(
         self, *more: str, code: int | None = 0, words: Sequence[str] = ("-m", "reconciler")
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a watch until the context ends, and let it leave with a code, None for any; `words`
-        is the program.
-        """
+        """Run a watch for the context; it must end with a code, None for any; `words` start it."""
         log = self.folder / "watch.log"
         argv = [sys.executable, *words, *self.argv("watch", *more)[3:]]
         environment = self.environment(PYTHONPATH=str(Path(__file__).parent.parent))
@@ -174,9 +170,7 @@ class Stack:
         )
 
     def killed_at(self, moments: Sequence[str], *words: str) -> int:
-        """Run a command that is killed once these moments stand in its journal, and return its exit
-        code.
-        """
+        """The exit code of a command that is killed once these moments stand in its journal."""
         argv = [sys.executable, "-m", "tests.killed_at", ",".join(moments), *self.argv(*words)[3:]]
         root = str(Path(__file__).parent.parent)
         environment = self.environment(PYTHONPATH=root)
@@ -219,9 +213,7 @@ class Stack:
         return self.talk()["cache_n"]
 
     def moments(self, after: int = 0) -> list[str]:
-        """Return what the journal says after so many rows, such as "forward opened", "intent stop"
-        or "done stop".
-        """
+        """The journal after so many rows, as "forward opened", "intent stop" or "done stop"."""
         with self._journal() as connection:
             return _moments(connection, after)
 
@@ -245,9 +237,7 @@ class Stack:
         return number
 
     def until(self, process: subprocess.Popen[str], after: int, *sought: str) -> bool:
-        """Wait until a command has written these moments in this order, among others; return False
-        when it ends without.
-        """
+        """Whether a command wrote these moments in this order, among others, before it ended."""
         with self._journal() as connection:
             while not _in_order(sought, _moments(connection, after)):
                 try:

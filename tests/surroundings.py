@@ -1,6 +1,4 @@
-"""Surroundings that nobody plans for: variables, streams, limits, folders and files as a seed draws
-them, around one command.
-"""
+"""Surroundings that nobody plans for: variables, streams, limits, folders, drawn by a seed."""
 
 from __future__ import annotations
 
@@ -211,9 +209,7 @@ class Ground:
         return environment
 
     def run(self, met: Surroundings, patience: float) -> tuple[int, str]:
-        """Run a command, tell it to end when it takes too long, and return its exit code and all
-        that it said.
-        """
+        """Run a command and end it when it takes too long; return its exit code and words."""
         with streams(met.streams, self.folder) as (given, closed):
             process = subprocess.Popen(
                 [sys.executable, "-m", "reconciler", *met.words],

@@ -1,6 +1,4 @@
-"""Three hosts that are not there, of which one has bad drivers: what every command and the watch
-make of it, in no time.
-"""
+"""Three hosts that are not there, of which one has bad drivers, under commands and the watch."""
 
 from __future__ import annotations
 
@@ -137,9 +135,7 @@ class FreeLock:
 
 @dataclass
 class Trio:
-    """Hold three worlds with one clock, one journal, and what is bad about one of them. It is what
-    a verb is given.
-    """
+    """The context of a verb over three worlds with one clock and journal, one of them bad."""
 
     traces: Path
     bad: frozenset[tuple[str, str]]
@@ -186,7 +182,7 @@ class Trio:
         return trace.told([self.traces], error)
 
     @property
-    def acting(self) -> Actor:
+    def context(self) -> Actor:
         return cast("Actor", self)
 
     def serving(self, host: str) -> list[str]:
@@ -195,7 +191,7 @@ class Trio:
     async def watched(self, seconds: float) -> None:
         """Watch for so long; what the watch does not survive is raised."""
         edits = FakeEdits(self.read())
-        means = HostLoopDeps(
+        deps = HostLoopDeps(
             self.ports,
             HintsCache(self.journal),
             self.clock,
@@ -205,7 +201,7 @@ class Trio:
             edits.look,
             self.keep,
         )
-        watcher = Watcher(means, edits, SystemdSupervisor({}))
+        watcher = Watcher(deps, edits, SystemdSupervisor({}))
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)
             await anyio.sleep(seconds)

@@ -1,5 +1,4 @@
-"""A program with the flags and routes of llama-server that never becomes healthy, or stops being so
-at SIGUSR1.
+"""A program with llama-server's flags and routes, unhealthy at once or from SIGUSR1 on.
 
 `--frail silent` never listens, `--frail busy` answers 503 for ever. Any other is well until the
 signal: then it says nothing to anybody, `--frail hiccup` only to one question, and `--frail

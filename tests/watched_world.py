@@ -80,7 +80,7 @@ class WatchedWorld:
     async def watching(self) -> AsyncIterator[Watcher]:
         """Run the watch beside what is in the context, and let it leave afterwards."""
         journal = MortalJournal(self.journal, self.life, self.world.noted)
-        means = HostLoopDeps(
+        deps = HostLoopDeps(
             self._ports,
             HintsCache(journal),
             self.world.clock,
@@ -90,7 +90,7 @@ class WatchedWorld:
             self.read_again,
             raised,
         )
-        watcher = Watcher(means, self.edits, SystemdSupervisor({}))
+        watcher = Watcher(deps, self.edits, SystemdSupervisor({}))
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)
             yield watcher

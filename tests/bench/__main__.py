@@ -49,9 +49,7 @@ def seconds(act: Callable[[], object]) -> float:
 
 
 def process(*argv: str) -> Callable[[], object]:
-    """Return what runs a Python that keeps what it compiled, as the one of an installed program
-    does.
-    """
+    """The words that run a Python which keeps what it compiled, as an installed program's does."""
     kept = {
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "reconciler-bench"),
@@ -75,9 +73,7 @@ def median_pair(first: Callable[[], object], second: Callable[[], object]) -> tu
 
 
 class Bench(NamedTuple):
-    """Be a folder with two models, the app over it, their port, and a loop and a cache that stay,
-    as those of `watch` do.
-    """
+    """A folder with two models and the app over it; loop and cache stay, as those of `watch` do."""
 
     folder: Path
     app: App
@@ -90,7 +86,7 @@ class Bench(NamedTuple):
         (self.folder / "desired.yaml").write_text(f"version: 1\nactive: {active}\n")
         wanted = self.app.source.read()
         slice_ = wanted.slices["local"]
-        actor = HostContext(
+        context = HostContext(
             PortsCache(self.app.ports),
             self.cache,
             self.app.clock,
@@ -103,7 +99,7 @@ class Bench(NamedTuple):
         # A host loop that rests has read what the run before has left.
         self.loop.call(self.cache.hints, "local")
         began = self.app.clock.wall()
-        self.loop.call(reconcile, wish, actor)
+        self.loop.call(reconcile, wish, context)
         return began
 
 
@@ -274,9 +270,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
 
 
 def main(names: list[str]) -> None:
-    """Measure the named parts, or all of them, each in a process of its own: what one of them keeps
-    is not the next one's.
-    """
+    """Measure the named parts, or all, each in a process that keeps nothing of another."""
     if len(names) == 1:
         for line in PARTS[names[0]]():
             sys.stdout.write(line + "\n")

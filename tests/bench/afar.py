@@ -35,9 +35,7 @@ ONE_WAY_SECONDS = 0.01
 
 
 def looking() -> Iterator[str]:
-    """Measure a host that serves one model, and its bare round trip: on this machine, and over a
-    line of 20 ms.
-    """
+    """Measure a host that serves a model, and its bare round trip, here and over 20 ms of line."""
     for way, seconds in (("", 0.0), (f", {2000 * ONE_WAY_SECONDS:.0f} ms away,", ONE_WAY_SECONDS)):
         took = _look(seconds)
         for what, goal, bare in (
@@ -49,9 +47,7 @@ def looking() -> Iterator[str]:
 
 
 class Took(NamedTuple):
-    """Hold the seconds of a look, of our emptiest question, and of ssh's own command that does
-    nothing.
-    """
+    """The seconds of a look, of our emptiest question, and of an ssh command that does nothing."""
 
     look: float
     question: float
@@ -59,9 +55,7 @@ class Took(NamedTuple):
 
 
 def _look(seconds: float) -> Took:
-    """Return how long a look takes, and a round trip, to a host that is so many seconds away, each
-    way.
-    """
+    """How long a look and a round trip take to a host that is so many seconds away, each way."""
     with tempfile.TemporaryDirectory() as name, sshd.running() as served:
         if seconds:
             served.move_away(seconds)
@@ -79,7 +73,7 @@ def _look(seconds: float) -> Took:
 async def _measured(app: App, wanted: Wanted) -> Took:
     slice_ = wanted.slices["box"]
     ports = app.ports(slice_)
-    actor = HostContext(
+    context = HostContext(
         PortsCache(app.ports),
         HintsCache(app.journal),
         app.clock,
@@ -88,7 +82,7 @@ async def _measured(app: App, wanted: Wanted) -> Took:
         lambda _: None,
         raised,
     )
-    await reconcile(PassRequest(slice_, wanted.provenance, "bench"), actor)
+    await reconcile(PassRequest(slice_, wanted.provenance, "bench"), context)
     observer = Observer(ports, slice_, app.clock)
     true = ("ssh", "-F", "none", "-S", _control_path(), "127.0.0.1", "true")
     rounds = [
@@ -100,7 +94,7 @@ async def _measured(app: App, wanted: Wanted) -> Took:
         for _ in range(ROUNDS)
     ]
     empty = slice_.model_copy(update={"active": ()})
-    await reconcile(PassRequest(empty, wanted.provenance, "bench"), actor)
+    await reconcile(PassRequest(empty, wanted.provenance, "bench"), context)
     return Took(*(statistics.median(part) for part in zip(*rounds, strict=True)))
 
 

@@ -70,7 +70,7 @@ def _slice(name: str) -> Slice:
 async def _pass(crowd: list[tuple[World, Slice]], cache: HintsCache, clock: TurnedClock) -> None:
     async with anyio.create_task_group() as group:
         for world, slice_ in crowd:
-            actor = HostContext(
+            context = HostContext(
                 PortsCache(partial(ports, world, life=Life())),
                 cache,
                 clock,
@@ -79,4 +79,4 @@ async def _pass(crowd: list[tuple[World, Slice]], cache: HintsCache, clock: Turn
                 lambda _: None,
                 raised,
             )
-            group.start_soon(reconcile, PassRequest(slice_, PROVENANCE, "bench"), actor)
+            group.start_soon(reconcile, PassRequest(slice_, PROVENANCE, "bench"), context)

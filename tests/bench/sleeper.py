@@ -1,6 +1,4 @@
-"""Measure how a host of the rig wakes: from the magic packet to a conversation that goes on,
-against the same done by hand.
-"""
+"""Measure how a host of the rig wakes, from the magic packet to a conversation, and by hand."""
 
 from __future__ import annotations
 
@@ -96,9 +94,7 @@ def _newest(home: SleepingStack) -> str:
 
 
 def _parts(home: SleepingStack) -> dict[str, float]:
-    """Return how long each part of the newest run took, from the first intent to what the last step
-    brought about.
-    """
+    """The seconds of each part of the newest run, from an intent to what its step brought about."""
     file = home.folder / "data" / "journal" / "journal.sqlite"
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as journal:
         rows = journal.execute(

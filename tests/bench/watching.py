@@ -1,6 +1,4 @@
-"""Measure a running watch: how soon an edit has its first effect, what it costs at rest, and what a
-switch costs in it.
-"""
+"""Measure a running watch: how soon an edit has an effect, the cost of rest and of a switch."""
 
 from __future__ import annotations
 

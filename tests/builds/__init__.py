@@ -1,3 +1,1 @@
-"""Builds of servers that people have: a program, `make test-builds`, that puts what every engine
-promises to each of them.
-"""
+"""A program, `make test-builds`: what every engine promises, on each build that people have."""

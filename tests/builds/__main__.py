@@ -1,5 +1,4 @@
-"""Run what every engine promises, and a switch, on each build of a server that is named here, and
-print a table.
+"""Put the promises of engines, and a switch, to each build named here; print a table.
 
 A build is a file `SERVER-VERSION.lock` in this folder. It is installed into a folder of its own,
 and takes the place of the embedded engine's library or of the upstream server. Ends with 1 where a

@@ -1,6 +1,4 @@
-"""What nobody foresaw ends in one sentence, a file with the traceback that only its owner reads,
-and a code of the table.
-"""
+"""The unforeseen ends in a sentence, a private file with the traceback, and a code of the table."""
 
 from __future__ import annotations
 

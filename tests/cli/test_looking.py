@@ -1,6 +1,4 @@
-"""What the looking verbs print, once or for as long as somebody reads: for people, for scripts, on
-a terminal and off.
-"""
+"""What the looking verbs print, once or again and again, on a terminal and for scripts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What is wrong with a command line is said in one sentence that names the word and the next thing
-to do.
-"""
+"""A wrong command line is answered in one sentence, with the word and what to do next."""
 
 from __future__ import annotations
 

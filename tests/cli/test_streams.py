@@ -1,6 +1,4 @@
-"""Streams that are closed, full or read by nobody change neither what a command does nor the code
-that it ends with.
-"""
+"""Streams that are closed, full or unread change neither what a command does nor its exit code."""
 
 from __future__ import annotations
 

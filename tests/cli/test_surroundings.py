@@ -1,6 +1,4 @@
-"""Whatever surrounds a command, it ends with a code of the table and without a traceback: 200
-surroundings, each by its seed.
-"""
+"""In each of 200 seeded surroundings a command ends with a code of the table, not a traceback."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Two benches to put the same promises to: a world that is not there, and this machine with each
-server that it has.
-"""
+"""Two benches for the same promises: a world that is not there, and this machine's servers."""
 
 from __future__ import annotations
 
@@ -47,9 +45,7 @@ signal.pause()
 
 
 class Bench(Protocol):
-    """Be a host with one model, and whatever happens to both by itself. An engine of the model has
-    two slots.
-    """
+    """A host with one model, whose engine has two slots, and what happens to both by itself."""
 
     model: ModelSpec
     access: Access
@@ -68,9 +64,7 @@ class Bench(Protocol):
         ...
 
     async def talk(self, words: int, slot: int = 0) -> float:
-        """Let a client send a conversation, longer or shorter than before; return which share of it
-        was remembered.
-        """
+        """Let a client send a conversation, and return which share of it was remembered."""
         ...
 
     def talking(self) -> AbstractAsyncContextManager[None]:
@@ -259,8 +253,6 @@ def bench_of(server: Server | None, world: World, directory: Path) -> Bench:
 
 
 def contains(whole: Sequence[str], part: Sequence[str]) -> bool:
-    """Say whether a log has these lines in one piece: a busy engine may have written more since
-    they were read.
-    """
+    """Whether a log has these lines in one piece; a busy engine may have written more since."""
     assert part, "it has no line"
     return any(tuple(whole[at : at + len(part)]) == tuple(part) for at in range(len(whole)))

@@ -35,9 +35,7 @@ async def nowhere() -> str:
 
 @asynccontextmanager
 async def reached(way: str, directory: Path) -> AsyncIterator[Access]:
-    """Reach this machine in a worker thread, through an interpreter that has nothing but the
-    bundled program, or over ssh.
-    """
+    """Reach this machine in a worker thread, through a bare interpreter, or over ssh."""
     if way == "thread":
         yield here(directory)
         return

@@ -1,6 +1,4 @@
-"""A host's launcher as tests use it: of processes, or of services of a systemd that was booted for
-them.
-"""
+"""The launchers that tests use: of processes, or of services of a systemd booted for them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Benches for drivers of power: one host of a rig, what stands outside of it, and a driver that
-speaks to that.
-"""
+"""Benches for drivers of power: a host of a rig, what stands outside of it, and a driver."""
 
 from __future__ import annotations
 
@@ -58,9 +56,7 @@ async def why_unknown(secret: str, driver: Any) -> str:
 
 
 class Bench:
-    """Be one way to power a host. What a driver can do is its own to say; here stands what is to be
-    heard of it then.
-    """
+    """One way to power a host; the driver tells what it can do, the bench what is then heard."""
 
     kind: ClassVar[str]
     off: ClassVar[PowerState | None] = "off"

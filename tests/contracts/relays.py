@@ -227,9 +227,7 @@ class Guest(Proxmox):
 
 
 class Node(Proxmox):
-    """A node that another one of its cluster wakes; that its cluster does not see it does not prove
-    that it is off.
-    """
+    """A node that another of its cluster wakes; that its cluster misses it is no proof of off."""
 
     off = None
     looked = "nodes"

@@ -1,6 +1,4 @@
-"""What every engine that keeps conversations promises, over a real engine and each access to a
-host.
-"""
+"""What every engine that keeps conversations promises, over each access to a host."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What every reader of accelerators promises: a world's, and the drivers over a stand-in for
-NVIDIA's library.
-"""
+"""What every reader of accelerators promises: a world's, and the drivers' over a stand-in."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Servers that are neither a yes nor a no: where they send us, what they show, and what they speak,
-in words.
-"""
+"""Servers that are neither a yes nor a no: redirects, certificates and protocols, in words."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What a host says of a server on its loopback, over each access: the page, or which fault it was,
-in time and in bounds.
-"""
+"""What a host says of a server on its loopback: the page or the fault, in time and in bounds."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Who is asked every few seconds is asked over one connection, which ends with the asking: a BMC
-counts each as a login.
-"""
+"""Frequent questions share a connection, which ends with them: a BMC counts each as a login."""
 
 from __future__ import annotations
 
@@ -43,9 +41,7 @@ DOCUMENTS = {
 
 
 class Server(ThreadingHTTPServer):
-    """A BMC that keeps connections open, and counts them; a path without a slash at the end is
-    redirected, with a body.
-    """
+    """A BMC that keeps connections open and counts them; no slash at the end is a redirect."""
 
     daemon_threads = True
 

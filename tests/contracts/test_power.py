@@ -100,9 +100,7 @@ async def refusal(driver: Any, act: str, kind: type[DriverError] = Declined) -> 
 
 
 async def refusals(bench: Bench, driver: Any, kind: type[DriverError] = Declined) -> list[str]:
-    """Let a driver do all that it can, side by side; return its sentences about why nothing of that
-    happens.
-    """
+    """Let a driver do all that it can, side by side; return why nothing of that happens."""
     sentences: list[str] = []
 
     async def note(act: str) -> None:

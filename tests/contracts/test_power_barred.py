@@ -1,6 +1,4 @@
-"""Whoever powers a host and refuses who asks is not asked again and again: each driver in front of
-what really refuses it.
-"""
+"""A refusal of what powers a host is heeded: each driver, in front of what refuses it."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ GUEST = 100
 
 
 class Refusing(NamedTuple):
-    """What is reached by a driver with these options, and how often somebody has shown a password
-    there.
-    """
+    """What a driver with these options reaches, and how often a password was shown there."""
 
     options: dict[str, Any]
     shown: Callable[[], int]

@@ -1,6 +1,4 @@
-"""What programs of an operator promise as the power of a host, run in every way in which a machine
-is reached.
-"""
+"""What an operator's programs promise as the power of a host, in every way to reach one."""
 
 from __future__ import annotations
 

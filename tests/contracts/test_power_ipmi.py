@@ -1,6 +1,4 @@
-"""IPMI by the real ipmitool, against a BMC that is not ours, and by what ipmitool says of BMCs that
-this one cannot be.
-"""
+"""IPMI by the real ipmitool, against a simulated BMC and what ipmitool says of others."""
 
 from __future__ import annotations
 

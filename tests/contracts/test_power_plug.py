@@ -1,6 +1,4 @@
-"""What a smart plug promises as the power of a host, in every dialect, against servers that answer
-as real plugs do.
-"""
+"""What a smart plug of any dialect promises, against servers that answer as real plugs do."""
 
 from __future__ import annotations
 

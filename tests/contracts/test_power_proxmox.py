@@ -1,6 +1,4 @@
-"""What powering through Proxmox VE promises, in front of hosts that are really off; proxmoxer sees
-the same as the driver.
-"""
+"""What powering through Proxmox VE promises, on hosts that are really off, beside proxmoxer."""
 
 from __future__ import annotations
 

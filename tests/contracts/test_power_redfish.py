@@ -1,6 +1,4 @@
-"""Redfish against an emulator that is not ours, and against a BMC that answers badly, late, or does
-nothing.
-"""
+"""Redfish against a foreign emulator, and a BMC that answers badly, late, or does nothing."""
 
 from __future__ import annotations
 

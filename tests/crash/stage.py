@@ -1,6 +1,4 @@
-"""A controller over a world: commands that live through, commands that are killed, and what must be
-so afterwards.
-"""
+"""A controller over a world: commands that live or are killed, and what must hold afterwards."""
 
 from __future__ import annotations
 
@@ -105,7 +103,7 @@ class Stage:
         def given(slice_: Slice) -> HostPorts:
             return ports(self.world, slice_, life, self.parts)
 
-        actor = HostContext(
+        context = HostContext(
             PortsCache(given),
             HintsCache(journal),
             self.given_clock(self.world.clock),
@@ -114,7 +112,7 @@ class Stage:
             self.said.append,
             raised,
         )
-        return await reconcile(PassRequest(self.wanted, PROVENANCE, "apply"), actor)
+        return await reconcile(PassRequest(self.wanted, PROVENANCE, "apply"), context)
 
 
 def serving_a() -> Stage:

@@ -1,6 +1,4 @@
-"""The stories that are cut short at every call: how each begins, and what must be so when it is
-over.
-"""
+"""The stories that are cut short at every call: how each begins, and what holds when it ends."""
 
 from __future__ import annotations
 
@@ -157,9 +155,7 @@ def bad_definition() -> Stage:
 
 
 def wants_back(stage: Stage) -> Stage:
-    """Save the conversation of a before its definition changes, as a switch does; a change of it
-    does not.
-    """
+    """Save the conversation of a before its definition changes, as a switch does."""
     bad, stage.wanted = stage.wanted, want("b")
     stage.ends("applied")
     stage.wanted = want("a")

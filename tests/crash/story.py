@@ -13,9 +13,7 @@ TEA, CAKE = TALK, Conversation("cake", 300)
 
 @dataclass(frozen=True)
 class Story:
-    """Be one thing that is wanted: `begin` sets the stage, `over` checks what came of it. A `long`
-    one waits for minutes.
-    """
+    """A wish: `begin` sets the stage, `over` checks the end, a `long` one waits for minutes."""
 
     begin: Callable[[], Stage]
     over: Callable[[Stage], None]

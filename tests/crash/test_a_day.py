@@ -1,6 +1,4 @@
-"""A day of a watch, on a clock of its own: five hundred edits, every fault there is, and in the end
-all is as the file says.
-"""
+"""A day of a watch on its own clock: 500 edits, every fault, and an end as the file says."""
 
 from __future__ import annotations
 

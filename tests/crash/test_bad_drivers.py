@@ -1,6 +1,4 @@
-"""Whatever a driver of one host raises, answers or never answers, the other hosts end as wanted and
-the watch lives.
-"""
+"""Whatever one host's driver raises, answers or leaves open, the other hosts end as wanted."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ HEALTHY = ("one", "two")
 
 def applied(trio: Trio) -> dict[str, str]:
     outcome = trio.run(
-        apply.run, trio.acting, apply.ApplyRequest(), Caller(lambda _: True, trio.said.append)
+        apply.run, trio.context, apply.ApplyRequest(), Caller(lambda _: True, trio.said.append)
     )
     return {host.host: host.outcome for host in outcome.document.hosts}
 
@@ -40,7 +38,7 @@ def test_a_driver_that_is_bad_at_one_thing_is_the_trouble_of_its_host_alone(
     assert {host: outcomes[host] for host in HEALTHY} == dict.fromkeys(HEALTHY, "applied")
     assert {
         host["host"]
-        for host in trio.document(partial(plan.run, trio.acting, detailed=True))["hosts"]
+        for host in trio.document(partial(plan.run, trio.context, detailed=True))["hosts"]
     } == {
         "one",
         "bad",
@@ -57,9 +55,9 @@ def test_a_driver_that_is_bad_at_everything_is_said_of_its_host_by_every_command
     trio = Trio(tmp_path, ALL, badness)
     assert applied(trio) == {"one": "applied", "bad": "refused", "two": "applied"}
     shown = {
-        "plan": trio.document(partial(plan.run, trio.acting, detailed=False)),
-        "status": trio.document(partial(status.run, trio.acting, exit_code=False)),
-        "doctor": trio.document(doctor.run, trio.acting, "bad"),
+        "plan": trio.document(partial(plan.run, trio.context, detailed=False)),
+        "status": trio.document(partial(status.run, trio.context, exit_code=False)),
+        "doctor": trio.document(doctor.run, trio.context, "bad"),
     }
     for command, document in shown.items():
         said = json.dumps(document)

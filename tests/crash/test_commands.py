@@ -1,6 +1,4 @@
-"""What holds of every story besides coming out well: nothing is done twice, a plan does nothing, a
-power cut takes nothing.
-"""
+"""What holds of every story beside its end: nothing twice, inert plans, safe power cuts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A controller is killed at every call it makes and every row it writes, again during recovery: the
-world comes out as wanted.
+"""A controller killed at any call or row, twice if need be, still brings about the wish.
 
 Every story is cut short at each of its calls; then pairs and triples of deaths are drawn by a seed,
 the story's name, until the floor is reached. `make crash` draws twenty times as many.
@@ -27,9 +26,7 @@ DEADLY = ("restore, done",) * 5
 
 
 def moments(stage: Stage) -> tuple[int, ...]:
-    """Return the calls that differ of the next command, when nothing kills it: a long wait looks
-    again and again.
-    """
+    """The calls of the next command that differ; a long wait makes the same ones repeatedly."""
     life, _ = stage.copied().command()
     same = list(
         accumulate(
@@ -42,9 +39,7 @@ def moments(stage: Stage) -> tuple[int, ...]:
 
 
 def schedules(story: Story, stage: Stage, chance: random.Random) -> Iterator[tuple[int, ...]]:
-    """Yield the calls at which one command after the other dies: every single one, then pairs and
-    triples.
-    """
+    """The calls at which one command after the other dies: single ones, then pairs and triples."""
     calls = moments(stage)
     if story.long:
         yield from ((call,) for call in calls[::STRIDE])

@@ -1,6 +1,4 @@
-"""Whatever happens to the journal's bytes: what opens is what was written and the head promises, or
-nothing is done.
-"""
+"""Whatever befalls the journal's bytes, it opens as what was written and promised, or not."""
 
 from __future__ import annotations
 
@@ -40,9 +38,7 @@ def done(number: int) -> StepDone:
 
 
 def closed_journal(directory: Path) -> None:
-    """Write what a journal is after its last connection was closed: rows that all stand in the
-    database file.
-    """
+    """Write a journal whose last connection was closed: its rows all stand in the database file."""
     journal = sqlite_journal(directory)
     for number in range(8):
         journal.append(intent(number))
@@ -56,9 +52,7 @@ def shortened_journal(directory: Path) -> None:
 
 
 def killed_journal(directory: Path) -> None:
-    """Write what a killed writer leaves: rows in the database, rows in its log, and two of them
-    newer than the head.
-    """
+    """Write what a killed writer leaves: rows in database and log, two of them beyond the head."""
     written: list[Record] = [*map(intent, range(4)), done(5), done(6)]
     before = directory.with_name("before")
     journal = sqlite_journal(before)
@@ -82,9 +76,7 @@ def flipped(content: bytes, at: int, bit: int) -> bytes:
 
 
 def damages(content: bytes, how: str, seed: str) -> Iterator[tuple[int, bytes]]:
-    """Yield places and the content damaged there: every place under `make crash`, but shared memory
-    outlives no power cut.
-    """
+    """Places and the content damaged there: all of them only under `make crash`."""
     chance = random.Random(seed)  # noqa: S311 - a seed that can be said again
     places = len(content) if COMPLETE and SHARED not in seed else min(len(content), SAMPLE)
     for at in chance.sample(range(len(content)), places):

@@ -1,6 +1,4 @@
-"""A disk that is really full: what cannot be recorded is said, and nothing that was recorded is
-lost.
-"""
+"""On a disk that is really full, what cannot be recorded is said and no record is lost."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ def sqlite_journal(directory: Path) -> JournalFile:
 
 @contextmanager
 def no_larger_files(_spare: int) -> Iterator[None]:
-    """Let the kernel refuse every byte of a file beyond a size, as a full disk does; root has no
-    way around it either.
-    """
+    """Let the kernel refuse a file every byte beyond a size, root's too, as a full disk does."""
     with under_limit(resource.RLIMIT_FSIZE, LARGEST_FILE):
         yield
 
@@ -74,9 +70,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
 
 
 def reading(directory: Path) -> str:
-    """Return what reading comes to: SQLite needs room for it, and a journal that lacks room must
-    not be called damaged.
-    """
+    """What reading comes to: a journal that SQLite lacks room to read is not called damaged."""
     try:
         sqlite_journal(directory).rows()
     except DurabilityError as error:

@@ -1,6 +1,4 @@
-"""An actor that refuses, lies, breaks off or never answers is not believed, and what it spoiled is
-mended once it is itself.
-"""
+"""An actor that refuses, lies, breaks off or hangs is not believed, and its harm is undone."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Whatever breaks in what we work out about one host, the other hosts end as wanted and the watch
-lives.
-"""
+"""Whatever of ours breaks about one host, the others end as wanted and the watch lives."""
 
 from __future__ import annotations
 
@@ -55,7 +53,7 @@ def whole(tmp_path: Path) -> Trio:
 def applied(trio: Trio) -> dict[str, str]:
     outcome = trio.run(
         apply.run,
-        trio.acting,
+        trio.context,
         apply.ApplyRequest(approved=True),
         Caller(lambda _: True, trio.said.append),
     )
@@ -107,10 +105,10 @@ def test_every_command_that_looks_says_what_breaks_of_one_host_and_all_of_the_ot
         with monkeypatch.context() as patch:
             broken(patch, owner, name)
             shown = [
-                trio.document(partial(plan.run, trio.acting, detailed=False))["hosts"],
-                trio.document(partial(status.run, trio.acting, exit_code=False))["hosts"],
+                trio.document(partial(plan.run, trio.context, detailed=False))["hosts"],
+                trio.document(partial(status.run, trio.context, exit_code=False))["hosts"],
             ]
-            found = trio.document(doctor.run, trio.acting, None)
+            found = trio.document(doctor.run, trio.context, None)
         (file,) = tmp_path.iterdir()
         assert str(file) in json.dumps([*shown, found])
         assert all(
@@ -133,7 +131,7 @@ def test_a_plan_that_fits_no_more_refuses_its_host_and_no_other(tmp_path: Path) 
         return True
 
     outcome = trio.run(
-        apply.run, trio.acting, apply.ApplyRequest(), Caller(approve, trio.said.append)
+        apply.run, trio.context, apply.ApplyRequest(), Caller(approve, trio.said.append)
     )
     ended = {host.host: (host.outcome, *host.reasons) for host in outcome.document.hosts}
     assert ended == {

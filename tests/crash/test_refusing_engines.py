@@ -1,6 +1,4 @@
-"""An engine that answers and refuses us, or says what nobody understands, lives: it is neither
-stopped nor gone back on.
-"""
+"""An engine that refuses us, or answers nonsense, lives: it is neither stopped nor left."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ if TYPE_CHECKING:
 
 
 def refusing(model_name: str, phase: Phase) -> FakeDrivers:
-    """Give engines of which one answers in this way as soon as it has loaded, and tells nothing
-    else.
-    """
+    """Engines of which one answers in this way as soon as it has loaded, and nothing else."""
 
     class Refusing(FakeEngine):
         @property
@@ -75,9 +71,7 @@ def test_an_engine_that_answers_is_left_alone(phase: Phase, outcome: str) -> Non
 def test_an_engine_that_refuses_a_watch_is_left_alone_however_often_it_looks_again(
     phase: Phase,
 ) -> None:
-    """Also one whose conversations nobody wants kept, so that nothing else is in the way of
-    stopping it.
-    """
+    """Also an engine of which no conversation is kept, so that nothing else keeps it running."""
     given = serving_a()
     models = tuple(one.model_copy(update={"conversations": "drop"}) for one in given.wanted.models)
     watched = WatchedWorld(

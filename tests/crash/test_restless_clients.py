@@ -78,9 +78,7 @@ def test_a_single_look_that_meets_no_slot_busy_does_not_end_the_drain() -> None:
 
 
 class Overtaken(FakeEngine):
-    """An engine whose client asks once more just before the conversation is saved, the first so
-    many times.
-    """
+    """An engine whose client asks once more just before a save, the first so many times."""
 
     times = 2
 

@@ -1,6 +1,4 @@
-"""Every defect that is put in on purpose is noticed by the same checks that find nothing in the
-controller as it is.
-"""
+"""Every defect put in on purpose is noticed by the checks that the controller passes."""
 
 from __future__ import annotations
 
@@ -162,9 +160,7 @@ class Selfish(FakeAccess):
 
 @dataclass
 class Broken:
-    """Keep a journal that is not kept as it should be: `passes` says what becomes of each record on
-    its way.
-    """
+    """A journal with a defect: `passes` says what becomes of each record on its way."""
 
     journal: Journal
     passes: Callable[[Record], Record | None]
@@ -298,9 +294,7 @@ FAULTS: dict[str, tuple[str, Callable[[Stage], None]]] = {
 
 
 def is_noticed(name: str, break_it: Callable[[Stage], None]) -> bool:
-    """Return whether any single death, none at all or one that comes back shows a defect in a
-    story.
-    """
+    """Whether any single death, none at all, or one that comes back shows a defect in a story."""
     story = STORIES[name]
     stage = story.begin()
     break_it(stage)

@@ -1,6 +1,4 @@
-"""A port that somebody takes between a stop and the start that follows: it is named, and nothing is
-lost.
-"""
+"""A port that is taken between a stop and the start after it is named, and nothing is lost."""
 
 from __future__ import annotations
 

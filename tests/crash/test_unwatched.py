@@ -1,6 +1,4 @@
-"""A host that nobody watches goes down while its controller is dead: it is known to be off, or said
-not to be known.
-"""
+"""An unwatched host that goes down while its controller is dead is off, or not known to be."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ HEARD = "appended accepted"
 
 
 def after_death_at(stage: Stage, call: int | str) -> tuple[Stage, HostVerdict]:
-    """Let the controller die at a call, the host go where it was going, and the next controller do
-    what it can.
-    """
+    """Let the controller die at a call, the host go on, and the next controller do what it can."""
     here = stage.copied()
     here.command(call)
     here.world.clock.now += LATER

@@ -1,6 +1,4 @@
-"""A saved conversation that does not come back is named with the reason: by apply, by status and in
-the history.
-"""
+"""A saved conversation that stays away is named with the reason, in history and status too."""
 
 from __future__ import annotations
 

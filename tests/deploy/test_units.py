@@ -164,9 +164,7 @@ def test_a_unit_leaves_engines_alone(unit: Path) -> None:
 
 @pytest.fixture(scope="module")
 def systemd() -> Iterator[Booted]:
-    """Boot a systemd where the shipped system unit runs `reconciler watch` as the account that it
-    names.
-    """
+    """Boot a systemd in which the shipped unit runs `reconciler watch` as the account it names."""
     with booted_systemd() as booted:
         account(booted)
         program(booted)

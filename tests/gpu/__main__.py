@@ -1,5 +1,4 @@
-"""Check what a real card does against what the project takes it to do, and write a report; ends
-with 1 where there is none.
+"""Compare a real card with what the project takes it to do; ends with 1 where there is none.
 
 Everything is measured on card 0. A stranger takes so much of it that two models never fit together.
 """
@@ -135,9 +134,7 @@ def estimate(made: Stack) -> dict[str, Any]:
 
 
 def switch(made: Stack) -> dict[str, Any]:
-    """Two models that do not fit together are switched beside a stranger, who is named, and memory
-    is waited for.
-    """
+    """A switch between models that do not fit together waits for memory and names the stranger."""
     with stranger(leaves=holder(made.engines()["tiny-a"]) // 2) as pid:
         assert holder(pid) > 0, "NVML does not name the stranger as a holder"
         made.desire("tiny-b")
@@ -154,9 +151,7 @@ def switch(made: Stack) -> dict[str, Any]:
 
 
 def refusal(made: Stack) -> dict[str, Any]:
-    """What a stranger holds is not waited for: the plan is refused, names him, and nothing is
-    stopped.
-    """
+    """What a stranger holds is not waited for: the plan is refused and names its process."""
     made.desire("[]")
     made.apply()
     with stranger(leaves=GIB) as pid:

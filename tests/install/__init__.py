@@ -1,3 +1,1 @@
-"""A program, `make test-install`: what a person installs works with old and new tools, on every
-Python that is here.
-"""
+"""A program, `make test-install`: the install with old and new tools, on every Python here."""

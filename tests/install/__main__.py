@@ -1,6 +1,4 @@
-"""Install what README.md says in new environments, and use it; ends with 1 where anything fails, or
-no Python is here.
-"""
+"""Install what README.md says, and use it; ends with 1 on a failure, or without any Python."""
 
 from __future__ import annotations
 
@@ -41,9 +39,7 @@ def both_locks(python: str, pip: str) -> None:
 
 
 def wheel_and_both_locks(python: str, wheel: Path) -> None:
-    """Do so with the newest pip; a wheel of this checkout in what is otherwise empty but for the
-    lock runs the demo.
-    """
+    """Do so with the newest pip; a wheel beside nothing but the lock's packages runs the demo."""
     with new(python) as environment:
         environment.pip("--upgrade", "pip")
         environment.lock(USE)
@@ -53,9 +49,7 @@ def wheel_and_both_locks(python: str, wheel: Path) -> None:
 
 
 def oldest_versions(python: str, wheel: Path) -> None:
-    """Take the lowest version of everything that pyproject.toml names, with the locked tools beside
-    it.
-    """
+    """Take the lowest version of everything in pyproject.toml, beside the locked tools."""
     with new(python) as environment:
         oldest = environment.folder / "oldest.txt"
         uv(

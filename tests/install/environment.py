@@ -1,6 +1,4 @@
-"""A new virtual environment, and what is installed and run in it. Whatever fails says the command
-and its last words.
-"""
+"""A new virtual environment and its programs; a failure shows the command and its last words."""
 
 from __future__ import annotations
 

@@ -15,9 +15,7 @@ from tests.sleeping_stack import HOST, OTHER, SleepingStack, asleep
 
 @pytest.fixture(scope="session")
 def plugs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Mode], Rig]]:
-    """Plug two hosts in, once for each mode that is asked for: a rig takes longer to make than most
-    tests take.
-    """
+    """Plug two hosts in, once for each mode that is asked for: it takes longer than most tests."""
     with ExitStack() as stack:
 
         @cache

@@ -1,5 +1,4 @@
-"""Bad days of the journal, and of clocks: the watch ends with 5 and the way out, engines go on, and
-the next watch converges.
+"""Bad days of journal and clocks: the watch ends with 5 and a way out, and the next converges.
 
 Clocks that jump under a process run in the time of a world of their own (tests/watched_world).
 """

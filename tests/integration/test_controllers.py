@@ -1,6 +1,4 @@
-"""Two controllers are two, also when they share an id; one that was upgraded or rebooted is still
-the same.
-"""
+"""Two controllers with one id are two; one that was upgraded or rebooted is still the same."""
 
 from __future__ import annotations
 

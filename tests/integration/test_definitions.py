@@ -1,6 +1,4 @@
-"""A definition that changes costs no conversation: it is saved with what it depends on, and comes
-back where it fits.
-"""
+"""A changed definition costs no conversation, which comes back where what it needs fits."""
 
 from __future__ import annotations
 

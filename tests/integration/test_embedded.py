@@ -1,6 +1,4 @@
-"""The embedded server is a llama-server as far as anything that starts, asks, saves or stops one
-can tell.
-"""
+"""The embedded server is a llama-server to whatever starts, asks, saves or stops one."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ PIPE_BYTES = 4096
 
 
 def save_and_replay(server: Server, model: Path, *flags: str) -> tuple[int, int]:
-    """Save a conversation, kill the server, restore it into the next one; return (tokens held,
-    tokens reused).
-    """
+    """Save a conversation, kill the server, restore it into the next: (tokens held, reused)."""
     arguments = (*KEEPING, "--slot-save-path", str(model.parent), *flags)
     with server.running(model, *arguments) as engine:
         engine.complete(PROMPT)
@@ -57,9 +53,7 @@ def refusal(server: Server, *flags: str) -> str:
 
 
 def refuses(server: Server, naming: str, *flags: str) -> bool:
-    """Return whether a server that must end says why; llama-server, which may lose its last words,
-    is asked again.
-    """
+    """Whether a server that must end says why; a llama-server may lose its words, so is rerun."""
     return any(naming in refusal(server, *flags) for _ in range(5 if server.binary else 1))
 
 
@@ -82,9 +76,7 @@ def generating(engine: EngineProcess, *, stream: bool) -> Iterator[None]:
 
 
 def status_after(engine: EngineProcess, number: signal.Signals, caught: bool = True) -> int:
-    """Send a signal, once a handler waits for it if one is to catch it; return the exit status,
-    which must come in time.
-    """
+    """Send a signal, once any handler waits for it; return the exit status that comes in time."""
     until(lambda: not caught or catches(engine.pid, number))
     os.kill(engine.pid, number)
     return engine.wait_exit(ENDS_WITHIN)
@@ -260,9 +252,7 @@ def test_truncated_model_is_named(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_reason_is_written_before_the_last_word_and_the_end(tmp_path: Path) -> None:
-    """llama.cpp's log goes to a pipe that takes nothing yet; the program's own words go to another
-    one.
-    """
+    """The log of llama.cpp goes to a pipe that takes nothing yet, the program's words elsewhere."""
     model = weights_in(tmp_path)
     os.truncate(model, 100_000)
     apart = (

@@ -1,6 +1,4 @@
-"""A model that cannot serve costs nobody a conversation: it is refused before anything stops, or
-the previous one is back.
-"""
+"""A model that cannot serve costs no conversation: it is refused before a stop, or undone."""
 
 from __future__ import annotations
 
@@ -114,9 +112,7 @@ def test_what_no_start_could_take_is_refused_before_anything_stops(
 def goes_back(
     here: Stack, held: int, failed: CompletedProcess[str], said: str, last_word: str
 ) -> None:
-    """Show that a failure cost nothing, is remembered with its reason, and is forgotten when the
-    inventory is mended.
-    """
+    """Show that a failure cost nothing, is remembered with its reason, and forgotten once fixed."""
     assert failed.returncode == 3
     assert "rolled back" in failed.stdout
     assert said in failed.stdout, failed.stdout + failed.stderr
@@ -194,9 +190,7 @@ def test_a_bad_definition_on_another_port_brings_the_one_before_back_where_that_
 
 @pytest.fixture
 def _seen_once_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let tiny-b be looked at only after its program has ended: otherwise the next step may be the
-    first to see that.
-    """
+    """Let tiny-b be looked at only after its program has ended, so that its own step sees it."""
     start = process.Driver.start
 
     async def ended(launcher: process.Driver, model: ModelSpec, mark: Mark) -> Evidence:

@@ -1,6 +1,4 @@
-"""A folder of saved conversations that is full: the plan says what will be lost, and what must be
-kept is not stopped.
-"""
+"""With a full folder of conversations, the plan counts losses, and stops none that is required."""
 
 from __future__ import annotations
 
@@ -35,9 +33,7 @@ def here(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.fixture
 def full(here: Stack) -> Iterator[str]:
-    """Return the option of a folder that has room for no conversation: a full disk, where this may
-    mount one.
-    """
+    """The option of a folder without room for a conversation: a full disk, where one can mount."""
     need_root()
     folder = here.folder / "slots"
     with faults.disk(folder) as is_disk:

@@ -1,6 +1,4 @@
-"""The rig that other tests stand on: its hosts are off when they are off, and what happens to them
-really happens.
-"""
+"""The rig under other tests: its hosts that are off are off, and their faults really happen."""
 
 from __future__ import annotations
 
@@ -295,9 +293,7 @@ with plugged(Path({str(tmp_path)!r}), ({HOST!r},), {mode!r}) as rig:
 
 
 def remains(folder: Path, token: str) -> list[str]:
-    """Return what is left of a rig: processes that it started or marked, mounts, and control
-    groups.
-    """
+    """What is left of a rig: processes that it started or marked, mounts, and control groups."""
     found = [f"process {pid}" for pid in members(f"{MARKER}={folder}:".encode())]
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):

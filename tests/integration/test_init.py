@@ -1,6 +1,4 @@
-"""From a server that somebody started by hand to one that is kept: init, what it says to do, apply,
-and a doctor at ease.
-"""
+"""From a server started by hand to one that is kept: init, its advice, apply, a calm doctor."""
 
 from __future__ import annotations
 
@@ -42,9 +40,7 @@ HUSH = "hush-hush"
 
 @dataclass(frozen=True)
 class Alone(App):
-    """Be the app of a machine on which only one process serves, and where models are that one's
-    alone.
-    """
+    """The app of a machine on which only one process serves, with no models but that one's."""
 
     pid: int
     models: Path

@@ -1,6 +1,4 @@
-"""Ctrl-C and SIGTERM end an apply cleanly: exit code 130, and the previous model serves with its
-conversation.
-"""
+"""Ctrl-C and SIGTERM end an apply with 130, and the previous model serves its conversation."""
 
 from __future__ import annotations
 

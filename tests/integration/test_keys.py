@@ -1,6 +1,4 @@
-"""An engine that wants an API key is looked at with it, and the key is nowhere but where it was
-named and in the engine.
-"""
+"""An engine's API key is used to look at it, and is nowhere but in its place and the engine."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Engines that lie, slot files that are not what was saved, full disks: seen, said, and nothing
-lost over it.
-"""
+"""Engines that lie, wrong slot files, full disks: seen, said, and nothing lost over it."""
 
 from __future__ import annotations
 
@@ -325,9 +323,7 @@ async def test_a_clients_idle_connection_does_not_keep_an_engine_alive(define: D
 async def test_a_client_that_waits_for_an_answer_does_not_keep_an_engine_alive(
     define: Define, stream: bool
 ) -> None:
-    """llama-server waits for its clients at the first SIGTERM, for 30 s where they stream, else for
-    as long as they do.
-    """
+    """At the first SIGTERM llama-server waits for clients: 30 s where they stream, or longer."""
     model = define()
     endless = {"prompt": "ba " * 100, "n_predict": -1, "ignore_eos": True, "stream": stream}
     async with model.running() as unit:

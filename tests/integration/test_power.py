@@ -1,6 +1,4 @@
-"""Power from the command line, on hosts that really boot and power off: what is saved, woken,
-proved and left alone.
-"""
+"""Power by the command line, on hosts that really boot: saved, woken, proved, left alone."""
 
 from __future__ import annotations
 

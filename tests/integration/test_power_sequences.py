@@ -1,5 +1,4 @@
-"""Random sequences of wishes and mishaps under a watch, on hosts that really boot: nothing is lost,
-and all ends as wanted.
+"""Random wishes and mishaps under a watch, on hosts that really boot: all ends as wanted.
 
 A sequence is made of its seed alone, which is in the name of its test; POWER_SEED begins at another
 one.
@@ -46,9 +45,7 @@ def courses() -> dict[str, tuple[Mode, int]]:
 
 
 class Course:
-    """Be one sequence. `held` is how much of the conversation must be remembered, nothing once a
-    mishap may have taken it.
-    """
+    """A sequence; `held` is what must be remembered, 0 once a mishap may have taken it."""
 
     def __init__(self, here: SleepingStack, seed: int) -> None:
         self.here, self.rig = here, here.rig
@@ -75,9 +72,7 @@ class Course:
         self.wants("off")
 
     def talks(self) -> None:
-        """Let the conversation grow, if somebody serves; what an engine hears that starts or is to
-        stop may be lost.
-        """
+        """Let the conversation grow where a model serves; words to one that starts may be lost."""
         if not self.is_heard() or self.rig.state(HOST) != "on":
             return
         self.hears()
@@ -158,9 +153,7 @@ class Course:
             until(lambda: self.here.rows() >= rows + more, within=MOMENT_SECONDS)
 
     def looks(self) -> None:
-        """Show that nobody is told that a host is off without being told why, nor while it is on
-        all the time.
-        """
+        """Show that no host is said to be off without a reason, or while it is on all the time."""
         boots, on = self.rig.count(HOST)["boots"], self.rig.state(HOST) == "on"
         seen = self.here.status()
         stayed = on and self.rig.state(HOST) == "on" and self.rig.count(HOST)["boots"] == boots

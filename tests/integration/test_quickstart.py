@@ -1,5 +1,4 @@
-"""docs/quickstart.md tells what happens: its commands are run one after the other, and print what
-it shows.
+"""The commands of docs/quickstart.md, run one after the other, print what it shows.
 
 They run in namespaces of their own, where port 8080 is free and nobody else serves. Compared is the
 shape: pids, times, names of commits and the width of columns may differ, and `...` stands for any
@@ -62,9 +61,7 @@ class Told(NamedTuple):
 
 
 def told(page: str) -> list[Told]:
-    """Return the commands of a page in their order, each with what it shows; `$` after an empty
-    line is something shown.
-    """
+    """The commands of a page, each with what it shows; `$` after an empty line is output."""
     found: list[Told] = []
     for block in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         for part in re.split(r"(?<!\n\n)^\$ ", block, flags=re.MULTILINE)[1:]:
@@ -79,9 +76,7 @@ def told(page: str) -> list[Told]:
 
 
 def script(commands: Sequence[str]) -> str:
-    """Return a program that runs commands as a person would, says which one comes, and how it ended
-    if not well.
-    """
+    """A program that runs commands as a person would, and names each and any bad end."""
     parts = [BEGIN]
     for number, command in enumerate(commands):
         parts += [f"echo @@{number}", command]
@@ -126,9 +121,7 @@ def run(commands: Sequence[str], home: Path) -> list[Told]:
 
 
 def shape(line: str) -> str:
-    """Return a line without what differs from run to run: commits, moments, durations, pids,
-    numbers of runs and slots.
-    """
+    """A line without what differs from run to run: commits, moments, durations, pids, numbers."""
     for found, word in VARYING:
         line = re.sub(found, word, line)
     return " ".join(line.split())

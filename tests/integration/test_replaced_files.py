@@ -1,6 +1,4 @@
-"""Weights or a program replaced under a running engine: what it remembers is not kept as if it were
-of the new files.
-"""
+"""When weights or a program are replaced under an engine, its memory counts as of the old."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ def here(tmp_path: Path, server: Server) -> Iterator[Stack]:
 
 
 def other_weights(path: Path) -> None:
-    """Put other weights in the place of these, by a rename and with the old times, as a download
-    does.
-    """
+    """Put other weights in place of these, by a rename with the old times, as a download does."""
     (path.parent / "new").mkdir()
     other = weights_in(path.parent / "new", seed=9)
     os.utime(other, (1, 1))

@@ -1,6 +1,4 @@
-"""Clients that ask on and on while their model is switched away: what they said is saved, or
-counted and no success.
-"""
+"""What clients say while their model is switched away is saved, or counted and no success."""
 
 from __future__ import annotations
 
@@ -73,9 +71,7 @@ async def applied(app: App) -> HostVerdict:
 
 @contextmanager
 def asking(here: Stack) -> Iterator[threading.Event]:
-    """Let more clients than there are slots ask, each again as soon as it is answered, until the
-    event is set or the end.
-    """
+    """Let more clients than slots ask, again and again, until the event is set or the end."""
     end, answered = threading.Event(), [0] * CLIENTS
 
     def asks(number: int) -> None:

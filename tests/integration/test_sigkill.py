@@ -1,6 +1,4 @@
-"""kill -9 of `apply` and `watch` at every moment of their journal: the next one finishes or goes
-back; nothing is forgotten.
-"""
+"""After kill -9 at any moment of the journal, the next command finishes or goes back."""
 
 from __future__ import annotations
 
@@ -46,9 +44,7 @@ AFTER_A_START = (
 
 
 class Talked(Stack):
-    """Hold a conversation with both models that grows at every word, so that there is always
-    something to save.
-    """
+    """A conversation with both models that grows at every word, so that all have one to save."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -83,9 +79,7 @@ def cut_short(here: Talked, *moments: str) -> None:
 
 
 def goes_on(here: Talked, model: str, code: int = 0) -> None:
-    """Show that another apply says what was cut short and leaves one model serving, which remembers
-    the conversation.
-    """
+    """Show that another apply tells what was cut short, and that one model serves and remembers."""
     number = here.run_number()
     assert f"local: run {number} was cut short" in here.apply(code).stderr
     assert here.processes() == list(here.engines().values())

@@ -1,6 +1,4 @@
-"""Slot files that are not what was saved, and disks with no room for them: seen, said, and nothing
-lost over it.
-"""
+"""Wrong slot files, and disks with no room for them: seen, said, and nothing lost over it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""A switch and back on a real engine, through the command line, and what accidents and mistakes
-cannot do to it.
-"""
+"""A switch and back on a real engine, by the command line, despite accidents and mistakes."""
 
 from __future__ import annotations
 

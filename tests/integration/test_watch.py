@@ -1,6 +1,4 @@
-"""Watch with real engines: edits by editors and git, requests, deaths of engines and of the watch
-itself.
-"""
+"""A watch over real engines: edits by editors and git, requests, deaths of engine and watch."""
 
 from __future__ import annotations
 

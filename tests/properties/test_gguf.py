@@ -1,6 +1,4 @@
-"""Headers of GGUF files: as the reference reader sees them, and never believed when they are
-damaged.
-"""
+"""Headers of GGUF files: as the reference reader sees them, and never believed when damaged."""
 
 from __future__ import annotations
 

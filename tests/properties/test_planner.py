@@ -82,9 +82,7 @@ def worlds_of(
 
 
 def settled(world: Observed) -> Observed:
-    """Return a world whose orphans are those that have a unit: the list is another view of the same
-    units.
-    """
+    """A world whose orphans are those with a unit: the list is another view of the same units."""
     fact = world.fact(ORPHANS(HOST))
     if isinstance(fact, Unknown) or not isinstance(fact.value, tuple):
         return world
@@ -266,9 +264,7 @@ def running(world: Observed, wanted: Slice) -> list[str]:
 @QUICK
 @given(cases())
 def test_what_cannot_be_seen_is_never_taken_for_absent(case: Case) -> None:
-    """Whatever one fact is hidden: either the plan is refused, or it does nothing that it would not
-    have done seeing it.
-    """
+    """With one fact hidden, a plan is refused or does only what it would do seeing it."""
     world = seen(case)
     clear = disruptions(made(case))
     for key in world:

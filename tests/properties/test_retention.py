@@ -1,6 +1,4 @@
-"""Whatever is written, and whenever old rows are forgotten: what is kept says the same of every
-host.
-"""
+"""Whatever is written and forgotten, what is kept says the same of every host."""
 
 from __future__ import annotations
 

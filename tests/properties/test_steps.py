@@ -1,6 +1,4 @@
-"""The laws of a step, for every kind there is: a kind that is added is held to them without another
-line here.
-"""
+"""The laws of a step, for every kind of step: a new kind is held to them as it is."""
 
 from __future__ import annotations
 
@@ -209,9 +207,7 @@ def ordinary(kind: FactKind) -> st.SearchStrategy[FactValue]:
 
 
 def mostly_ordinary(kind: FactKind) -> st.SearchStrategy[FactValue]:
-    """Return what is ordinary two times in three, or a world of many facts would nearly always be a
-    broken one.
-    """
+    """The ordinary in two of three draws; else a world of many facts would hardly be sound."""
     return st.sampled_from((True, True, False)).flatmap(
         lambda well: ordinary(kind) if well else st.sampled_from(VALUES[kind])
     )
@@ -219,9 +215,7 @@ def mostly_ordinary(kind: FactKind) -> st.SearchStrategy[FactValue]:
 
 @st.composite
 def situations(draw: st.DrawFn, kind: type[Step]) -> Situation:
-    """Return a step and a world around it: all is well, or one fact in a while is odd and one is
-    hidden.
-    """
+    """A step and a world around it: all is well, but now and then a fact is odd or hidden."""
     step = draw(steps(kind))
     well = draw(st.booleans())
     beside = (CLAIM(HOST), ANSWERED(HOST, "b"))
@@ -234,9 +228,7 @@ def situations(draw: st.DrawFn, kind: type[Step]) -> Situation:
 
 
 def every(kind: type[Step], law: Callable[[Step, Observed], bool]) -> None:
-    """Hold a law in many situations; it returns whether it had anything to say, and must have had
-    at least once.
-    """
+    """Check a law in many situations, to at least one of which it must apply."""
     spoke: list[bool] = []
 
     @QUICK
@@ -315,9 +307,7 @@ def test_a_step_looks_at_nothing_outside_what_it_reads(kind: type[Step]) -> None
 def test_what_ends_a_wait_is_looked_at_while_it_is_waited_and_so_is_what_the_step_changed(
     kind: type[Step],
 ) -> None:
-    """A wake and what sends a host down change all of it, which is looked at anew before anything
-    else is planned.
-    """
+    """A wake or shutdown changes everything, which is looked at before anything else is planned."""
 
     def law(step: Step, world: Observed) -> bool:
         looked, watched = set(step.looks(world)), Watched(world)

@@ -1,6 +1,4 @@
-"""Whatever is edited and asked for while a watch runs, in any order: in the end the world is as the
-file says.
-"""
+"""Whatever is edited and asked of a watch, in any order, the world ends as the file says."""
 
 from __future__ import annotations
 

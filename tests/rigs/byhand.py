@@ -1,5 +1,4 @@
-"""Wake a host, start its engine and restore its slot with as little in between as possible; print
-the seconds of each part.
+"""Wake a host, start its engine, restore its slot, by hand; print the seconds of each part.
 
 Run where the controller is. What is done on the host is this file too, given to its Python on
 stdin.

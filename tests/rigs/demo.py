@@ -1,5 +1,4 @@
-"""The power demo: one GPU host that sleeps, is woken by a magic packet, serves, keeps its
-conversation, and survives a power cut.
+"""The power demo: one GPU host sleeps, is woken by a packet, serves, and survives a power cut.
 
 Its hosts are real: Debians that boot where this is root, and an sshd that comes and goes elsewhere;
 it says which. Run it with `make demo-power`. It ends by itself and leaves nothing behind.

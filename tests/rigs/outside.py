@@ -1,6 +1,4 @@
-"""What stands outside of a host of a rig and is asked about its power over loopback, as the options
-of a driver.
-"""
+"""What stands outside of a rig's host and tells its power, as the options of a driver."""
 
 from __future__ import annotations
 
@@ -58,9 +56,7 @@ def bmc(folder: Path, reset: tuple[int, bytes] = (202, b"")) -> Iterator[dict[st
 
 @contextmanager
 def real_bmc(folder: Path, rig: Rig, host: str, told: str) -> Iterator[dict[str, Any]]:
-    """Give a BMC that does what it is asked for by who knows its password; `told` is what the
-    driver knows.
-    """
+    """A BMC that obeys who knows its password; `told` is the one that the driver knows."""
     with redfish.emulated(folder, "right", (host,), rig) as served:
         yield _redfish(folder, served, told)
 
@@ -82,9 +78,7 @@ def _secret(folder: Path, content: str) -> dict[str, str]:
 
 @contextmanager
 def guest(folder: Path, rig: Rig, host: str, **fails: str) -> Iterator[dict[str, Any]]:
-    """Give the API of a Proxmox cluster in which a host is a guest; its tasks of these kinds fail
-    after they were accepted.
-    """
+    """The API of a Proxmox cluster with a host as its guest; accepted tasks of these kinds fail."""
     folder.mkdir()
     cluster = proxmox.Cluster(rig, [proxmox.Guest(GUEST, host)], [])
     cluster.faults.fails = fails

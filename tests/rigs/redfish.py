@@ -1,5 +1,4 @@
-"""A BMC for hosts of a rig that speaks Redfish: OpenStack's emulator from sushy-tools, over TLS,
-behind a password.
+"""A BMC for a rig's hosts that speaks Redfish: the emulator of sushy-tools, with TLS and logins.
 
 On really boots a host of the rig, GracefulShutdown presses its power button, ForceOff pulls its
 plug. Without a rig the emulator's own systems stand for hosts, which take seconds to do what was

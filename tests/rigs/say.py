@@ -1,5 +1,4 @@
-"""Send what is on stdin to the engine on a port of this machine's loopback, and print the engine's
-own timings.
+"""Send stdin to the engine on a port of this machine's loopback, and print its timings.
 
 The words after the port say how many tokens it is to answer with.
 """

@@ -1,5 +1,4 @@
-"""What stands outside of a host of a rig: `python witness.py RIG HOST VERB` says with its exit code
-whether it is off, or acts.
+"""`python witness.py RIG HOST VERB`: whether a rig's host is off, as an exit code, or acts.
 
 `state` ends with 0 while anything of the host runs, with 1 while it is off; others are the verbs of
 the rig: on, button, cut.

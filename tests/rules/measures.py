@@ -1,9 +1,8 @@
-"""What the house measures: `python -m tests.rules.measures [ROOT]...` prints one Markdown table, a
-column for each checkout.
+"""The measures of the house: `python -m tests.rules.measures [ROOT]...` prints a table.
 
-Only `reconciler/` is read. A function is every `def`, methods and nested ones too. Its lines run
-from `def` to its end; its nodes are what `ast.walk` yields of its body without the docstring. Blank
-lines count nowhere but in lengths.
+The table has a column for each checkout. Only `reconciler/` is read. A function is every `def`,
+methods and nested ones too. Its lines run from `def` to its end; its nodes are what `ast.walk`
+yields of its body without the docstring. Blank lines count nowhere but in lengths.
 """
 
 from __future__ import annotations

@@ -91,9 +91,7 @@ def _texts(node: ast.expr) -> list[str]:
 
 
 def _is_sentence(node: ast.expr) -> bool:
-    """Return whether something in an expression is called as sentences are, such as `str(error)` or
-    `one.reason or ""`.
-    """
+    """Whether a sentence is made in an expression, such as `str(error)` or `one.reason or ""`."""
     called = (str(getattr(part, "attr", getattr(part, "id", ""))) for part in ast.walk(node))
     return any(name.rpartition("_")[2] in SENTENCES for name in called)
 

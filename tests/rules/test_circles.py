@@ -1,6 +1,4 @@
-"""No module needs one that needs it: imports wherever they stand, also inside functions and under
-TYPE_CHECKING.
-"""
+"""No module needs one that needs it, wherever its imports stand."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ def _module(name: str, names: set[str]) -> str:
 
 
 def circle(needs: Mapping[str, set[str]]) -> list[str]:
-    """Return the modules that need one another in a circle, or need those; none when there is no
-    circle.
-    """
+    """The modules in a circle of needs, or that need those; none where there is no circle."""
     left = dict(needs)
     while free := [name for name, needed in left.items() if not needed & left.keys()]:
         for name in free:

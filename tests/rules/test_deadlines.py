@@ -1,6 +1,4 @@
-"""No test waits for ever: each has a deadline, and a suite that was started with Ctrl-C ignored can
-still end what it starts.
-"""
+"""Every test has a deadline, and a suite that ignores Ctrl-C can still end what it starts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What people read is plain English: turns of phrase that a native maintainer would not write come
-back nowhere.
+"""What people read is plain English: turns of phrase that were replaced do not come back.
 
 The list is of phrases that were found here and replaced, not of all that could be better.
 """

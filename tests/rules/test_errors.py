@@ -1,6 +1,4 @@
-"""Every error and every reason that may reach a person has a heading in docs/errors.md: what was
-found, what to do.
-"""
+"""Every error and reason that people may meet has a heading in docs/errors.md."""
 
 from __future__ import annotations
 

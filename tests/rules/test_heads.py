@@ -1,6 +1,4 @@
-"""A module's first words are its own name: whoever comes by the name finds it said, after a move
-too.
-"""
+"""A module's first words are its own name, also after a move."""
 
 from __future__ import annotations
 

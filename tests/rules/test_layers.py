@@ -68,9 +68,7 @@ SPEAKS_HTTP = {f"{PACKAGE}/edge/http.py"}
 
 
 def part_of(name: str) -> str:
-    """Return the part of the package that a dotted name belongs to, empty for the names of
-    `reconciler` itself.
-    """
+    """The part of the package that a dotted name belongs to, "" for `reconciler` itself."""
     words = name.split(".")[1:]
     return _place(words) if words and _is_module(words[0]) else ""
 
@@ -103,9 +101,7 @@ def wrong_edges(module: Module) -> Iterator[str]:
 
 
 def _allowed(source: str) -> set[str]:
-    """Return what a part may import: only the catalog and its wiring may reach into the drivers'
-    folders.
-    """
+    """What a part may import; only the catalog and its wiring may use the drivers' folders."""
     folders = {part for part in MAY_IMPORT if part.startswith("drivers.")}
     return MAY_IMPORT[source] | (folders if source in {"drivers", "app"} else set())
 

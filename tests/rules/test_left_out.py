@@ -1,6 +1,4 @@
-"""A test that cannot run here is left out in one way, which the last line of a run counts, with
-what brings it.
-"""
+"""A test that cannot run here is left out in one way, counted last with what brings it."""
 
 from __future__ import annotations
 

@@ -30,9 +30,7 @@ def dead_links(page: Path, text: str) -> Iterator[str]:
 
 
 def gone(page: str, text: str) -> Iterator[str]:
-    """Yield each module of the package that a page names, such as core/policy.aim, and that is not
-    there or has no such name.
-    """
+    """Each module or name, such as core/policy.aim, that a page names and that is not there."""
     for part, rest, name in NAMED.findall(text):
         if part in PARTS:
             places = [ROOT / PACKAGE / folder / f"{part}{rest}" for folder in ("", "drivers")]

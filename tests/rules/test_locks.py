@@ -1,6 +1,4 @@
-"""Both lock files hold what every pip installs from them: exact versions, with hashes, with the
-extras that somebody asks for.
-"""
+"""Both lock files hold all that pip installs from them: exact versions, hashes, extras."""
 
 from __future__ import annotations
 
@@ -55,9 +53,7 @@ def extras(lock: str) -> dict[str, set[str]]:
 def lost_extras(
     locked: Mapping[str, set[str]], required: Mapping[str, Iterable[str]]
 ) -> Iterator[str]:
-    """Yield each `name[extra]` that a locked distribution requires here and the lock does not have
-    so.
-    """
+    """Each `name[extra]` that a locked distribution requires here and that the lock lacks."""
     for name, requirements in required.items():
         for wanted in map(Requirement, requirements):
             asked = {"", *locked.get(name, ())}

@@ -1,6 +1,4 @@
-"""Who owns a loop, and who may end the process: the command line, and what it is composed in. Verbs
-only run in one.
-"""
+"""Only the command line and what composes it own a loop or end the process; verbs run in one."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ DECIDES = tuple(
 
 
 def owned_elsewhere(module: Module) -> Iterator[str]:
-    """Yield each place that runs a loop or ends the process, and each part without an edge that
-    knows signals.
-    """
+    """Each place that runs a loop or ends the process, and each edgeless part with signals."""
     if module.path.startswith((*OWNERS, *PROGRAMS)):
         return
     for node in ast.walk(module.tree):

@@ -42,9 +42,7 @@ def empty_names(module: Module) -> Iterator[str]:
 
 
 def _given_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Yield the names that a module gives; those that it was given (imports, foreign attributes)
-    are not its choice.
-    """
+    """The names that a module gives, without those given to it (imports, foreign attributes)."""
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -64,9 +62,7 @@ def _given_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 
 def repeated_classes(sources: Iterable[Module]) -> Iterator[str]:
-    """Yield each name that several public classes have: whoever reads it would have to know which
-    one is meant.
-    """
+    """Each name of several public classes: a reader would have to know which one is meant."""
     places: dict[str, list[str]] = defaultdict(list)
     for module in sources:
         for node in public_classes(module):

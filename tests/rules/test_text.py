@@ -1,6 +1,4 @@
-"""What no file of the project says: where it was written, and which registry serves its
-dependencies.
-"""
+"""No file of the project says where it was written, or which registry serves its packages."""
 
 from __future__ import annotations
 

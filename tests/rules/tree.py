@@ -34,9 +34,7 @@ class Module:
 
 @cache
 def modules(folder: str = "") -> tuple[Module, ...]:
-    """Return the modules under a folder of the root, or of the package and the tests when none is
-    named.
-    """
+    """The modules under a folder of the root, by default those of package and tests."""
     if not folder:
         return modules(PACKAGE) + modules("tests")
     return read(ROOT, folder)
@@ -52,9 +50,7 @@ def read(root: Path, folder: str) -> tuple[Module, ...]:
 
 @cache
 def texts() -> dict[str, str]:
-    """Return every text file of the project by its path; hidden folders other than .ci are caches,
-    not the project.
-    """
+    """Every text file of the project by its path; hidden folders but .ci are no part of it."""
     found = {}
     for path in _files(ROOT):
         content = path.read_bytes()
@@ -74,9 +70,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def imports(module: Module) -> Iterator[tuple[str, int]]:
-    """Yield every module that a module imports, wherever in it and under TYPE_CHECKING too, with
-    the line.
-    """
+    """Every module that a module imports, anywhere and under TYPE_CHECKING too, with its line."""
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)

@@ -1,6 +1,4 @@
-"""What a host's own system says when it is asked to go down, by a stand-in for systemctl: it must
-not really go.
-"""
+"""What a host's own system says to an order to go down, by a stand-in for systemctl."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What `apply_from` lets be applied: the files as saved, as committed, or as somebody known has
-signed them.
-"""
+"""What `apply_from` lets be applied: the files as saved, committed, or signed by a known key."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""A file that is rewritten is the file that it was: owner, group, mode, ACL, labels, names and
-mounts stay.
-"""
+"""A rewritten file is the file that it was: owner, group, mode, ACL, labels, names, mounts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Questions that are asked at the same moment are one round trip; each gets its own answers,
-whatever becomes of the others.
-"""
+"""Questions asked at the same moment are one round trip; each gets its own answers."""
 
 from __future__ import annotations
 

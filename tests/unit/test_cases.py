@@ -1,6 +1,4 @@
-"""Every golden case of tests/cases is what the planner says today; UPDATE_CASES=1 writes down what
-it says.
-"""
+"""Every golden case is what the planner says today; UPDATE_CASES=1 writes down what it says."""
 
 from __future__ import annotations
 

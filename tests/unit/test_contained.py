@@ -1,6 +1,4 @@
-"""What a broken driver comes to, port by port: an Unknown or a DriverError that names host, driver
-and file.
-"""
+"""A broken driver is, at any port, an Unknown or a DriverError with host, driver and file."""
 
 from __future__ import annotations
 

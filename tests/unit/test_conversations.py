@@ -1,6 +1,4 @@
-"""What is said of a saved conversation: how long it is, and what became of it, never more than is
-known.
-"""
+"""What is said of a saved conversation, its length and its fate, is no more than is known."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""However many hosts there are, only so many ssh connections are being made at once; who is silent
-holds nobody up.
-"""
+"""Of many hosts, only so many are connected to at once, and a silent one holds up no other."""
 
 from __future__ import annotations
 

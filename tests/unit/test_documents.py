@@ -1,6 +1,4 @@
-"""What scripts read of `plan -o json` and `status -o json` is what the schemas say, in every golden
-situation.
-"""
+"""`plan -o json` and `status -o json` are what the schemas say, in every golden situation."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Both files as they are drafted for machines of all kinds: each is what tests/drafts holds, and
-can be read.
-"""
+"""Both files as drafted for machines of all kinds, which can be read and are in tests/drafts."""
 
 from __future__ import annotations
 

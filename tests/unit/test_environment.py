@@ -1,6 +1,4 @@
-"""Variables of an engine that is started here: as typed, by reference, part of what it is, and
-never what is ours.
-"""
+"""Variables of an engine: as typed, by reference, part of its digest, and never ours."""
 
 from __future__ import annotations
 

@@ -28,9 +28,7 @@ def test_worlds_are_equal_whatever_order_they_were_seen_in() -> None:
 
 
 def test_a_key_is_tied_to_the_type_of_its_value() -> None:
-    """mypy refuses what is marked here; `make check` fails when it no longer does, since the mark
-    is then not needed.
-    """
+    """mypy refuses what is marked here; a mark that is no longer needed fails `make check`."""
     seen = Observed({UNIT(HOST, "a"): Known(unit("a", 7))})
     found = seen.value(UNIT(HOST, "a"))
     assert found is not None

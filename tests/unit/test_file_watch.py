@@ -1,6 +1,4 @@
-"""The files are followed through every way in which they change, and told only when they stand
-still and can be used.
-"""
+"""The files are followed however they change, and told once they stand still and are usable."""
 
 from __future__ import annotations
 
@@ -115,9 +113,7 @@ def test_files_behind_links_are_followed_where_they_are_and_when_the_link_moves(
 
 
 def test_a_folder_behind_a_link_is_followed_where_the_link_moves(told: Told) -> None:
-    """As releases are put in place: `current` leads to one folder of both files, and then to the
-    next.
-    """
+    """As releases are put in place: `current` leads to a folder of both files, then to the next."""
     current, first = told.folder, told.folder.with_name("1")
     told.folder.rename(first)
     current.symlink_to(first.name)
@@ -233,9 +229,7 @@ def test_files_that_somebody_keeps_writing_are_read_when_they_stand_still(told: 
 async def steadily(
     save: Callable[[str, object], None], wish: list[str], pause: float
 ) -> AsyncIterator[None]:
-    """Save the last wish again and again, each time a little different, for as long as the context
-    lasts.
-    """
+    """Save the last wish again and again, always a little different, while the context lasts."""
 
     async def saving() -> None:
         number = 0
@@ -318,9 +312,7 @@ def test_a_link_that_moves_to_a_file_that_holds_the_same_is_followed_there(told:
 
 
 class Restless(FileSource):
-    """Be a pair of which the wish is another one while it is read, from the second time on for a
-    while.
-    """
+    """A pair whose wish changes while it is read, from the second time on for a while."""
 
     told: Told
     left = -1

@@ -1,6 +1,4 @@
-"""Whether clients use an engine: one look tells what runs now, two that follow each other whether
-anything did in between.
-"""
+"""Whether clients use an engine: a look tells what runs, two whether anything ran in between."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""A disk that takes its time holds up whoever records, and nobody else; what is recorded is
-recorded whoever is cancelled.
-"""
+"""A slow disk holds up only who records; a record is kept though who records is cancelled."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What is loaded is never looked through for garbage; what comes after it is, also where the
-loading failed.
-"""
+"""No garbage is looked for in what is loaded; in what comes after it is, also after a failure."""
 
 from __future__ import annotations
 

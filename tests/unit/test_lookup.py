@@ -1,6 +1,4 @@
-"""A name server that is silent about one name holds up no other name, and no end; who asks for the
-same name asks once.
-"""
+"""A name that is not answered holds up no other name and no end; equal questions are one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Every file that a flag names is looked at on the host like the weights, and said with its flag
-and path.
-"""
+"""Every file that a flag names is looked at like the weights, and said with flag and path."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What the NVIDIA driver says is told as it is; what it does not say is Unknown, with what was
-found and what to do.
-"""
+"""What the NVIDIA driver says is told as it is; what it leaves out is Unknown, with advice."""
 
 from __future__ import annotations
 

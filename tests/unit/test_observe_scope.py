@@ -1,6 +1,4 @@
-"""What a pass looks at: the cheap facts of a host always, slots only where they matter, and a
-sleeper never.
-"""
+"""What a pass looks at: cheap facts always, slots only where they matter, a sleeper never."""
 
 from __future__ import annotations
 

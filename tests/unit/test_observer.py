@@ -47,9 +47,7 @@ def seen(parts: FakeDrivers) -> tuple[World, Observed]:
 
 
 def test_a_host_is_silent_only_while_its_network_answers() -> None:
-    """A cable of the controller's that was out for a while says nothing of a host that had accepted
-    to go down and hangs.
-    """
+    """A controller whose cable was out learns nothing of a host that accepted and hangs."""
     world = World(TurnedClock())
     world.watched = False
     asked = Instant(at=world.clock.wall(), boot_id="boot", boot=world.clock.now)

@@ -1,6 +1,4 @@
-"""Small files of a host: claim, log, programs, page cache, digests, and requests that make no
-sense.
-"""
+"""Small files of a host: claim, log, programs, page cache, digests, and senseless requests."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What a program would refuse is known before it is started, and a program that cannot say it is
-left in peace.
-"""
+"""What a program would refuse is known before its start, unless it cannot say its flags."""
 
 from __future__ import annotations
 

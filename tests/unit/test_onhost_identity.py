@@ -1,6 +1,4 @@
-"""Whether a server's weights are the file that the inventory names: by what it is, and not by how
-it is written.
-"""
+"""Whether a server's weights are the inventory's file: by what it is, not how it is written."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
-    """Lay weights out as a cache of the Hub does, with others of the same size beside them, and a
-    copy elsewhere.
-    """
+    """Lay weights out as the Hub's cache does, with others of that size, and a copy elsewhere."""
     for name in ("blobs", "snapshots/abc", "elsewhere"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "blobs" / "f00d").write_bytes(b"weights")

@@ -1,6 +1,4 @@
-"""A host is prepared once for each time that it came up: settings, a check, and remedies until the
-check passes.
-"""
+"""A host is prepared once each time it comes up: settings, a check, remedies until it passes."""
 
 from __future__ import annotations
 

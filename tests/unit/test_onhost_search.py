@@ -125,9 +125,7 @@ REVISION = "0a" * 20
 
 
 def hub(repository: Path, *names: str) -> list[Path]:
-    """Make a repository as a cache of the Hub keeps it: files by their digest, and links with names
-    to them.
-    """
+    """Make a repository as the Hub's cache keeps it: files by digest, and named links to them."""
     blobs = []
     for number, name in enumerate(names):
         blob = gguf(repository / "blobs" / f"{number:064x}", seed=number)

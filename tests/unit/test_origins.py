@@ -1,6 +1,4 @@
-"""What starts a process again is told by control groups and parents, and only what works is advised
-against it.
-"""
+"""What restarts a process is told by control groups and parents, with advice that works."""
 
 from __future__ import annotations
 

@@ -83,9 +83,7 @@ def test_whoever_differs_in_id_name_directory_or_an_unknown_boot_is_another(
 
 
 def test_two_machines_without_a_machine_id_were_one_and_are_two_now() -> None:
-    """Versions up to 0.1 gave both the same id: the digest of an empty machine id and the same
-    path.
-    """
+    """Versions up to 0.1 gave both one id: the digest of an empty machine id and the same path."""
     old = Claim(controller="0ld", name="da", directory="/data", at=1.0)
     one, other = (
         Ownership(HERE.model_copy(update={"name": name, "id": name}), {"boot"})

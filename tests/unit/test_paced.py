@@ -1,6 +1,4 @@
-"""A witness is asked at its own pace, however often its host is looked at, and anew once something
-was done.
-"""
+"""A witness is asked at its own pace, and again once something was done."""
 
 from __future__ import annotations
 

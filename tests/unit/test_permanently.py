@@ -1,6 +1,4 @@
-"""After a rollback: what makes the files say so for good is what brings back just what was wanted
-then.
-"""
+"""After a rollback, what makes the files say so for good brings back just what was wanted."""
 
 from __future__ import annotations
 

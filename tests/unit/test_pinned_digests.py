@@ -1,5 +1,4 @@
-"""What an engine was started with is known by its digest, in its mark: the same definition has the
-same one in every version.
+"""The digest in an engine's mark is the same in every version for the same definition.
 
 Whoever has to change a digest here restarts every engine of that kind at everybody's next upgrade.
 """

@@ -1,6 +1,4 @@
-"""What the power of a host is judged to be: a table that decides every combination of evidence, and
-laws over all of it.
-"""
+"""The judged power of a host: a table of every combination of evidence, and laws over it."""
 
 from __future__ import annotations
 
@@ -93,9 +91,7 @@ class Evidence(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Decide the combinations that fit it and none of the rows above; empty fits all, and words are
-    separated by bars.
-    """
+    """A row for combinations that fit no row above; empty fits all, bars separate words."""
 
     contact: str
     witness: str

@@ -1,6 +1,4 @@
-"""Who does what for the power of a host is read from the inventory, and everything against it is
-said at its place.
-"""
+"""The roles in a host's power are read from the inventory, with each objection at its place."""
 
 from __future__ import annotations
 

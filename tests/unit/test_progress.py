@@ -1,6 +1,4 @@
-"""A wait that takes its time is told: its deadline, how long it usually takes, and what the engine
-says.
-"""
+"""A wait that takes its time is told: its deadline, its usual length, and the engine's words."""
 
 from __future__ import annotations
 

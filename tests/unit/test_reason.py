@@ -1,6 +1,4 @@
-"""A reason is its sentence wherever one is wanted, and keeps its two parts for whoever puts them
-apart.
-"""
+"""A reason is its sentence wherever one is wanted, and keeps its two parts apart."""
 
 from __future__ import annotations
 

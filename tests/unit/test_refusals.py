@@ -1,6 +1,4 @@
-"""A password that is refused is not shown again soon, by no driver of its host, so that its account
-is not locked.
-"""
+"""A refused password is shown again by no driver of its host for a while: accounts get locked."""
 
 from __future__ import annotations
 

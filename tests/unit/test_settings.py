@@ -1,6 +1,4 @@
-"""Where things are kept is a place whose name can be written down, whatever the surroundings call
-it.
-"""
+"""Where things are kept has a name that can be written down, whatever the surroundings say."""
 
 from __future__ import annotations
 

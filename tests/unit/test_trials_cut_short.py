@@ -1,6 +1,4 @@
-"""A trial that is cut short proves nothing: it is held again before what runs counts as the last
-good state.
-"""
+"""A trial that is cut short proves nothing: it is held again before its state is last good."""
 
 from __future__ import annotations
 

@@ -26,11 +26,11 @@ def test_verbs_run_side_by_side_in_one_loop(tmp_path: Path) -> None:
             group.start_soon(
                 answered,
                 "apply",
-                apply.run(trio.acting, apply.ApplyRequest(), Caller(lambda _: True, print)),
+                apply.run(trio.context, apply.ApplyRequest(), Caller(lambda _: True, print)),
             )
-            group.start_soon(answered, "plan", plan.run(trio.acting, detailed=False))
-            group.start_soon(answered, "status", status.run(trio.acting, exit_code=False))
-            group.start_soon(answered, "doctor", doctor.run(trio.acting, None))
+            group.start_soon(answered, "plan", plan.run(trio.context, detailed=False))
+            group.start_soon(answered, "status", status.run(trio.context, exit_code=False))
+            group.start_soon(answered, "doctor", doctor.run(trio.context, None))
 
     trio.run(all_at_once)
     assert ended.keys() == {"apply", "plan", "status", "doctor"}

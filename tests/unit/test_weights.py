@@ -1,6 +1,4 @@
-"""Random weights are well-formed GGUF files, the same for the same seed; the gguf package reads
-them as the oracle.
-"""
+"""Random weights are well-formed GGUF files, the same for a seed, as the gguf package reads."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The embedded engine takes each xllamacpp that it says it takes, and refuses the others in one
-sentence.
-"""
+"""The embedded engine takes each xllamacpp that it says it takes, and refuses the others."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""YAML becomes plain values that know where they stand, and whatever is not plain YAML is refused
-at its place.
-"""
+"""YAML becomes plain values that know their places; what is not plain is refused at its own."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A rig of hosts for tests: hosts that are really off, boot on a magic packet, and really power
-off.
+"""Hosts for tests that are really off, boot on a magic packet, and really power off.
 
 In nspawn mode, as root, each is a Debian with systemd at a network of its own; in light mode,
 without privileges, each is an sshd on a loopback address. What differs: light hosts share this
@@ -180,9 +179,7 @@ class Rig:
         )
 
     def send(self, host: str, payload: bytes | None = None) -> None:
-        """Broadcast a packet from where the controller is; the one that wakes this host when none
-        is given.
-        """
+        """Broadcast a packet from the controller, by default the magic packet of this host."""
         at = self.host(host)
         packet = pattern(at.mac) if payload is None else payload
         words = [
@@ -223,9 +220,7 @@ class Rig:
         )
 
     def beside(self, host: str) -> list[str]:
-        """Return what runs a program of this machine on the network of a host, so that nobody logs
-        in there.
-        """
+        """The words that run a program of this machine on a host's network, without a login."""
         return (
             []
             if self.mode == "light"
@@ -268,9 +263,7 @@ class Rig:
 
 @contextmanager
 def _connected(folder: Path) -> Iterator[socket.socket]:
-    """Connect by a short path: the address of a unix socket has 107 bytes at most, and folders of
-    tests are deep.
-    """
+    """Connect by a short path: a unix socket's address has 107 bytes at most."""
     opened = os.open(folder, os.O_PATH)
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -339,9 +332,7 @@ def need_mode(mode: str) -> None:
 
 
 def _shown() -> list[str]:
-    """Return the folders from which hosts run the engines of this checkout; no host can do without
-    a /usr of its own.
-    """
+    """The folders from which hosts run this checkout's engines; no host can do without its /usr."""
     wanted = {rootfs.CHECKOUT, Path(sys.prefix), Path(sys.base_prefix)} - {Path("/usr")}
     return sorted(str(folder) for folder in wanted if not wanted & set(folder.parents))
 

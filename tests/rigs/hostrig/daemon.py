@@ -136,9 +136,7 @@ class Daemon:
 
 
 def main(words: list[str]) -> int:
-    """Run the rig that one JSON argument describes; as the first process of a namespace, be its
-    init too.
-    """
+    """Run the rig that one JSON argument describes; as a namespace's first process, be its init."""
     setup = Setup(**json.loads(words[0]))
     os.chdir(setup.folder)
     if os.getpid() == 1 and (child := os.fork()):

@@ -48,7 +48,5 @@ esac
 
 
 def source(setting: str, privileged: str, known: str) -> str:
-    """Return the program: where its setting is, and what shell commands say who may see it and
-    which cards there are.
-    """
+    """The program: where its setting is, and shell commands for who may see it and which cards."""
     return _PROGRAM.format(setting=setting, privileged=privileged, known=known)

@@ -48,9 +48,7 @@ SSHD_SETTINGS = "UseDNS no\nMaxStartups 100\nKexAlgorithms -sntrup761*\n"
 
 @dataclass(frozen=True)
 class Faults:
-    """What is made to go wrong; each lasts until it is changed, and what is zero or empty is no
-    fault.
-    """
+    """Faults on purpose; each lasts until it is changed, and zero or empty is none."""
 
     ignore_packets: int = 0
     """How many good packets the card still misses."""

@@ -41,9 +41,7 @@ class Lan:
     wol_port = 9
 
     def __init__(self, token: str) -> None:
-        """Make the namespaces look like a machine with systemd and one network, and make the rig's
-        control group.
-        """
+        """Make the namespaces look like a systemd with a network; make the rig's control group."""
         if GROUPS.is_mount():
             run("umount", "-R", GROUPS)
         run("mount", "-t", "cgroup2", "none", GROUPS)
@@ -58,9 +56,7 @@ class Lan:
             run("ip", *words.split())
 
     def close(self) -> None:
-        """Remove the control group, which the kernel allows a moment after the last process in it
-        died.
-        """
+        """Remove the control group, which the kernel allows soon after its last process died."""
         with suppress(FileNotFoundError):
             (self.group / "cgroup.kill").write_text("1")
         deadline = time.monotonic() + BURIAL_SECONDS

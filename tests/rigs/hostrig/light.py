@@ -50,9 +50,7 @@ SetEnv PATH={programs}:{folders} HOME={home} {marker}={mark}
 
 
 class Network:
-    """A /24 of the loopback network and a UDP port that no other rig has, for as long as the daemon
-    runs.
-    """
+    """A /24 of the loopback and a UDP port that no other rig has while the daemon runs."""
 
     wol_broadcast = BROADCAST
 
@@ -91,9 +89,7 @@ def _udp(address: str, port: int) -> socket.socket:
 
 
 class Silence:
-    """Where a host that is off would refuse connections, which only a machine that runs can do,
-    they get no answer.
-    """
+    """A silent port of a host that is off, where a refusal would show that a machine runs."""
 
     def __init__(self, ip: str, port: int) -> None:
         """Listen with a full queue: the kernel drops what does not fit."""
@@ -267,8 +263,6 @@ async def _in_time(pids: Iterable[int], seconds: float) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """End whatever still carries the mark of a host of the rig in this folder, should its daemon
-    have been killed.
-    """
+    """End whatever still has the mark of a host of this folder, should its daemon be killed."""
     for pid in members(f"{MARKER}={folder}:".encode()):
         _signal([pid], signal.SIGKILL)

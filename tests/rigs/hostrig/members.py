@@ -9,8 +9,7 @@ DEAD = {b"Z", b"X"}
 
 
 def members(mark: bytes, listener: int | None = None) -> set[int]:
-    """Return the listener, the processes with the mark in their environment, and what descends from
-    either.
+    """The listener, the processes with the mark in their environment, and all their descendants.
 
     An sshd shows no environment, since it writes its title over it; and an engine has left its
     parents.

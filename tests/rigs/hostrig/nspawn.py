@@ -1,6 +1,4 @@
-"""Hosts that boot a whole Debian: systemd, logind, sshd, sudo, and a network card that listens to
-Ethernet frames.
-"""
+"""Hosts that boot a whole Debian: systemd, logind, sshd, sudo, and a card that hears frames."""
 
 from __future__ import annotations
 
@@ -223,9 +221,7 @@ class NspawnHost(Host):
 
     @property
     def _group(self) -> Path:
-        """Return the control group of this boot: what is started in one that was killed once may be
-        killed too.
-        """
+        """The control group of this boot; what is started in a killed one may be killed too."""
         return self._groups / f"{self.place.name}-{self.count['boots']}"
 
     def _command(self) -> list[str]:

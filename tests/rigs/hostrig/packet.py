@@ -24,9 +24,7 @@ def pattern(mac: str) -> bytes:
 
 
 def after_pattern(payload: bytes, mac: str) -> bytes | None:
-    """Return what follows the pattern, which counts anywhere in the frame; None when it is not
-    there.
-    """
+    """What follows the pattern, wherever it is in the frame; None when it is not there."""
     _, found, rest = payload.partition(pattern(mac))
     return rest if found else None
 

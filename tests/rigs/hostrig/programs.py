@@ -31,18 +31,14 @@ def run(name: str, *words: str | Path) -> str:
 
 
 def new_key(path: Path) -> str:
-    """Make a key pair in place of one that may be there, and return its public half: algorithm and
-    key.
-    """
+    """Make a key pair, replacing one that is there; return its public half: algorithm and key."""
     path.unlink(missing_ok=True)
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path)
     return " ".join(path.with_name(f"{path.name}.pub").read_text().split()[:2])
 
 
 async def gone(pids: Iterable[int]) -> None:
-    """Wait until none of these processes runs any more; one that nobody has waited for yet counts
-    as gone.
-    """
+    """Wait until none of these processes runs; one that has not been waited for counts as gone."""
     for pid in pids:
         with suppress(ProcessLookupError):
             watched = os.pidfd_open(pid)

@@ -67,8 +67,7 @@ RECIPE = (
 
 
 def fitting() -> Debian | None:
-    """Return the oldest release on which the Python that runs this runs too, None when there is
-    none.
+    """The oldest release on which this Python runs too, None when there is none.
 
     Its C library is this machine's; and where it belongs to the machine's own /usr, hosts have no
     other than their own.
@@ -85,9 +84,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def built() -> Path:
-    """Return the root file system, which takes half a minute and a Debian mirror when this recipe
-    is new.
-    """
+    """The root file system; a new recipe takes half a minute and a Debian mirror."""
     debian = fitting()
     if debian is None:
         raise RigError("the Python that runs this runs on no Debian that hosts can be")
