@@ -23,7 +23,7 @@ class Day(NamedTuple):
 
     fault: faults.Fault
     sentence: str
-    mend: faults.Fault = faults.mended
+    fix: faults.Fault = faults.fixed
     code: int = 1
     answer: str = ""
 
@@ -77,7 +77,7 @@ def lives_through(here: Stack, day: Day) -> None:
     assert here.engines() == engines
     assert set(here.moments(rows)) <= WITHOUT_EFFECT
     assert here.talk()["cache_n"] >= 0
-    day.mend(here)
+    day.fix(here)
     here.becomes(wanted)
 
 

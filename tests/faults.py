@@ -51,7 +51,7 @@ def cleared(path: Path) -> Path:
     return path
 
 
-def mended(here: Stack) -> None:
+def fixed(here: Stack) -> None:
     """Write both files as they should be, with the other model."""
     for name in BOTH:
         cleared(file(here, name))
@@ -94,7 +94,7 @@ def gone(here: Stack) -> None:
 
 def back(here: Stack) -> None:
     (here.folder / "away").rename(here.folder / "state")
-    mended(here)
+    fixed(here)
 
 
 def wish(here: Stack) -> bytes:
@@ -179,7 +179,7 @@ def resolved(*words: str) -> Fault:
     """Return what settles a conflict by asking for the other model, and ends it."""
 
     def resolve(here: Stack) -> None:
-        mended(here)
+        fixed(here)
         git(here.folder, "add", "-A", "state")
         git(here.folder, "-c", "core.editor=true", *words)
 
@@ -227,11 +227,11 @@ def program(damage: Callable[[Path], object]) -> Fault:
     return spoil
 
 
-def asked_again(mend: Fault) -> Fault:
+def asked_again(fix: Fault) -> Fault:
     """A fix followed by apply, which is quicker than to wait until the watch looks again."""
 
     def both(here: Stack) -> None:
-        mend(here)
+        fix(here)
         here.apply()
 
     return both

@@ -123,7 +123,7 @@ def test_what_is_explained_as_json_is_what_its_schema_says(
         ("stalled", "Stalled"),
     ],
 )
-def test_what_nobody_knows_is_answered_with_the_nearest(
+def test_what_is_unknown_is_answered_with_the_nearest(
     subject: str, near: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["explain", subject]) == 64
@@ -197,7 +197,7 @@ def test_on_a_terminal_a_long_sentence_goes_on_below_between_its_words() -> None
     assert explain_text(fact).splitlines()[1].endswith(says)
 
 
-def test_a_key_that_nobody_described_is_explained_by_what_is_written(
+def test_an_undescribed_key_is_explained_by_what_is_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert "  means" not in told("models.gemma3.engine.kind", capsys)

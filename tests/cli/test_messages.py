@@ -90,7 +90,7 @@ def test_every_problem_begins_alike_so_that_a_search_finds_all(
 
 @pytest.mark.usefixtures("there")
 @pytest.mark.parametrize("verb", ["apply", "retry"])
-def test_without_a_terminal_nobody_is_asked_and_the_way_without_asking_is_named(
+def test_without_a_terminal_nothing_is_asked_and_the_way_without_asking_is_named(
     verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([verb]) == 4

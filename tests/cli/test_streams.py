@@ -99,7 +99,7 @@ def test_an_answer_that_does_not_fit_on_the_disk_is_said_in_words(here: Stack, w
     )
 
 
-def test_a_log_that_nobody_reads_ends_no_watch(here: Stack) -> None:
+def test_an_unread_log_ends_no_watch(here: Stack) -> None:
     line = "timeout -s TERM 8 reconciler watch -o json 2> >(true); exit $?"
     assert in_a_shell(here, line).returncode == 124, "timeout had to end it"
     assert set(here.engines()) == {"tiny-b"}

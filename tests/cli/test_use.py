@@ -140,7 +140,7 @@ def test_nothing_is_written_while_another_command_acts(
     assert (state / "desired.yaml").read_text() == DESIRED
 
 
-def test_what_somebody_else_wrote_meanwhile_is_not_overwritten(state: Path) -> None:
+def test_what_another_wrote_meanwhile_is_not_overwritten(state: Path) -> None:
     proposal = FileSource(state, DriverCatalog("", SystemClock())).propose("tinier", None)
     (state / "desired.yaml").write_text("version: 1\n")
     with pytest.raises(PlanStale, match="changed in the meantime"):

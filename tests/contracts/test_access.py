@@ -187,7 +187,7 @@ async def test_dialling_reaches_a_loopback_port(access: Access) -> None:
             assert again == url
 
 
-async def test_a_host_whose_power_nobody_looks_after_has_no_witness_and_is_not_changed(
+async def test_a_host_whose_power_is_not_managed_has_no_witness_and_is_not_changed(
     access: Access,
 ) -> None:
     parts = PowerParts(

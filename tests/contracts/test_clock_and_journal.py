@@ -40,7 +40,7 @@ def anyio_backend(kind: str, turned: TurnedClock) -> tuple[str, dict[str, Any]]:
     return "asyncio", {"loop_factory": turned.loop} if kind == "fake" else {}
 
 
-async def test_a_clock_tells_how_long_somebody_waited(clock: Clock) -> None:
+async def test_a_clock_tells_how_long_was_waited(clock: Clock) -> None:
     order: list[float] = []
 
     async def sleeper(seconds: float) -> None:

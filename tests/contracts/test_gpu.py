@@ -42,7 +42,7 @@ class Accelerators(Protocol):
         """Let them not be seen any more."""
         ...
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         """Let them be seen again."""
         ...
 
@@ -67,7 +67,7 @@ class InWorld:
     def fail(self) -> None:
         self.world.unseen["gpu"] = "the driver does not answer"
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         del self.world.unseen["gpu"]
 
 
@@ -90,7 +90,7 @@ class OfNvidia:
     def fail(self) -> None:
         self.library.cards[-1].handle = nvml.GPU_IS_LOST
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         self.library.cards[-1].handle = nvml.OK
 
 
@@ -157,7 +157,7 @@ async def test_what_cannot_be_seen_is_unknown_with_a_reason_until_it_can(
     fact = await accelerators.reader.gpu()
     assert isinstance(fact, Unknown)
     assert len(fact.reason) > 10
-    accelerators.mend()
+    accelerators.fix()
     assert await seen(accelerators) == before
 
 

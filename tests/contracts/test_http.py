@@ -127,7 +127,7 @@ async def test_a_redirect_to_nowhere_is_an_answer() -> None:
     assert (reply.status, reply.excerpt, reply.elsewhere) == (301, "ok", "")
 
 
-async def test_one_that_does_not_speak_tls_is_somebody_all_the_same() -> None:
+async def test_one_that_does_not_speak_tls_is_a_server_all_the_same() -> None:
     with serving(to("")) as server:
         url = server.root.replace("http:", "https:")
         with pytest.raises(

@@ -94,7 +94,7 @@ async def test_a_started_unit_is_seen_as_its_models_and_gone_after_a_stop(place:
     assert (await place.stop(identity, 5))["rungs"] == []
 
 
-async def test_a_stop_of_what_was_started_again_touches_nobody(place: Place) -> None:
+async def test_a_stop_of_what_was_started_again_touches_nothing(place: Place) -> None:
     first = await place.started(running.SLEEPER)
     await place.stop(first, 5)
     second = await place.started(running.SLEEPER)
@@ -111,7 +111,7 @@ async def test_a_unit_that_does_not_obey_is_ended_all_the_same(place: Place) -> 
     assert await place.ours() == []
 
 
-async def test_the_owner_of_a_port_is_its_unit_then_nobody(place: Place) -> None:
+async def test_the_owner_of_a_port_is_its_unit_then_none(place: Place) -> None:
     identity = await place.started(running.LISTENER)
     port = int((await place.said()).split()[1])
     (unit,) = await place.ours()
@@ -323,7 +323,7 @@ async def test_a_service_whose_file_is_newer_than_its_process_runs_another_defin
 ) -> None:
     async with services("system", booted, tmp_path) as service:
         await service.started(running.SLEEPER)
-        # Under /run are files that something writes anew all the time, so an operator's lies
+        # Under /run are files that something rewrites all the time, so an operator's lies
         # elsewhere.
         generated = booted.path("/run/systemd/system/gemma3.service")
         booted.write("/var/lib/gemma3.service", generated.read_text())

@@ -199,7 +199,7 @@ async def test_a_server_that_gives_no_page_costs_no_more_than_it_may(
         assert page["words"] == (said or page["words"]) != ""
 
 
-async def test_nobody_listens_and_nobody_is_asked(access: Access) -> None:
+async def test_where_nothing_listens_nothing_is_asked(access: Access) -> None:
     assert await asked(access, free_port()) == {"owner": None, "page": None}
 
 
@@ -210,7 +210,7 @@ async def test_a_port_that_accepts_nothing_on_the_loopback_refuses(access: Acces
     assert seen["page"] == {"fault": "refused", "words": "Connection refused"}
 
 
-async def test_nobody_speaks_with_a_stranger(access: Access) -> None:
+async def test_a_stranger_is_not_spoken_with(access: Access) -> None:
     heard: list[bytes] = []
     with saying(whole(OK + b"\r\n"), heard) as port:
         seen = await asked(access, port, pids=(1,))

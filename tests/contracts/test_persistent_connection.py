@@ -193,7 +193,7 @@ async def test_one_that_never_answered_is_asked_once(server: Server) -> None:
     assert server.heard == ["GET /x/"]
 
 
-async def test_what_nobody_uses_any_more_is_closed(
+async def test_what_is_not_used_any_more_is_closed(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "LINGER_SECONDS", 0.2)
@@ -217,7 +217,7 @@ async def test_the_next_loop_begins_with_a_new_connection_and_after_the_last_the
     assert server.all_closed()
 
 
-async def test_a_certificate_that_was_mended_is_read_at_the_next_question(
+async def test_a_certificate_that_was_renewed_is_read_at_the_next_question(
     server: Server, tmp_path: Path
 ) -> None:
     right = server.certificate.read_bytes()

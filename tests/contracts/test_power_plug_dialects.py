@@ -44,7 +44,7 @@ async def test_a_socket_that_a_plug_does_not_have_is_unknown(bench: Bench) -> No
     "challenge",
     ['Basic realm="a"', "Digest nonsense", 'Digest realm="a", nonce="b", algorithm=ROT13', ""],
 )
-async def test_a_challenge_that_nobody_can_meet_is_a_refusal(bench: Bench, challenge: str) -> None:
+async def test_a_challenge_that_cannot_be_met_is_a_refusal(bench: Bench, challenge: str) -> None:
     assert isinstance(bench.served, plugs.Shelly2)
     bench.served.challenge = challenge
     assert "answered 401" in await bench.reason()

@@ -292,7 +292,7 @@ async def test_an_api_that_does_not_answer_is_unknown_and_a_shutdown_in_doubt(st
     assert "cluster/resources was not answered within 0.5 s" in fact.reason
 
 
-async def test_a_task_that_nobody_can_follow_was_still_accepted(stand: Stand) -> None:
+async def test_a_task_that_cannot_be_followed_was_still_accepted(stand: Stand) -> None:
     for answer in ("no-task", f"UPID:{LOCAL}:00000001:00000001:00000001:qmstart:100:{WHO}:"):
         stand.cluster.faults.answers["start"] = answer
         assert (await of(stand, VM).wake())["said"] == "the task goes on"

@@ -54,7 +54,7 @@ def driver(bmc: Bmc, **changed: Any) -> Driver:
 # Who asks, and whom.
 
 
-async def test_a_certificate_that_nobody_signed_must_be_named(crowded: Bmc) -> None:
+async def test_a_self_signed_certificate_must_be_named(crowded: Bmc) -> None:
     reason = await why_unknown(PASSWORD, driver(crowded, certificate=None))
     assert "shows a certificate that is not trusted here, so it was not told the password" in reason
     assert f"`openssl s_client -connect {crowded.address} </dev/null | openssl x509`" in reason
@@ -161,7 +161,7 @@ async def test_a_bmc_that_wants_a_slash_is_asked_with_one(
         ("https://bmc:http", "go to what is no address"),
     ],
 )
-async def test_nobody_else_is_told_the_password_and_the_way_is_named(
+async def test_no_other_host_is_told_the_password_and_the_way_is_named(
     faulty: Faulty, root: str, said_so: str
 ) -> None:
     faulty.slash, faulty.root = 308, root
@@ -250,7 +250,7 @@ async def test_garbage_is_a_sentence(faulty: Faulty, body: bytes, reason: str) -
     assert reason in await why_unknown(PASSWORD, driver(faulty.bmc))
 
 
-async def test_a_bmc_that_hangs_keeps_nobody(faulty: Faulty) -> None:
+async def test_a_bmc_that_hangs_holds_up_nothing(faulty: Faulty) -> None:
     bmc = driver(faulty.bmc)
     await said(bmc)
     bmc.seconds = 0.3

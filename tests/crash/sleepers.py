@@ -57,12 +57,12 @@ def prepared_anew_beside_its_engine() -> Stage:
     return wants(stage, "a", prepare=PREPARE)
 
 
-def is_off_as_far_as_anybody_knows(stage: Stage) -> None:
+def is_off_as_far_as_is_known(stage: Stage) -> None:
     is_off(stage)
     stage.ends("in_sync")
 
 
-@story(is_off_as_far_as_anybody_knows)
+@story(is_off_as_far_as_is_known)
 def power_off_unwatched() -> Stage:
     stage = power_off()
     stage.world.watched = False

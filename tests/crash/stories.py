@@ -224,12 +224,12 @@ def two_conversations() -> Stage:
     return wants(stage, "a")
 
 
-def nobody_is_cut(stage: Stage) -> None:
+def no_host_is_cut(stage: Stage) -> None:
     keeps_on_disk("b")(stage)
     assert "cut" not in stage.world.logs
 
 
-@story(nobody_is_cut)
+@story(no_host_is_cut)
 def busy_engine() -> Stage:
     stage = serving_a()
     stage.world.talk("a", TEA, seconds=5.0)

@@ -57,7 +57,7 @@ def test_an_actor_that_does_not_do_its_work_is_seen_through(
     assert stage.world.violations == []
     if outcome == "rolled_back":
         assert set(stage.world.serving()) == set(before)
-    mended(stage, over)
+    fixed(stage, over)
 
 
 class Fragile(FakeEngine):
@@ -107,7 +107,7 @@ class Locked(FakePower):
         raise Barred("the BMC does not accept the password")
 
 
-def test_a_wake_that_nobody_is_let_in_for_is_tried_once_and_ends_at_once() -> None:
+def test_a_wake_whose_password_is_refused_is_tried_once_and_ends_at_once() -> None:
     stage = STORIES["power_on"].begin()
     stage.parts, stage.world.faults["wake"] = FakeDrivers(power=Locked), "lies"
     began = stage.world.clock.boot()
@@ -121,7 +121,7 @@ def test_a_wake_that_nobody_is_let_in_for_is_tried_once_and_ends_at_once() -> No
     assert stage.world.clock.boot() - began < 1.0
 
 
-def mended(stage: Stage, over: Callable[[Stage], None]) -> None:
+def fixed(stage: Stage, over: Callable[[Stage], None]) -> None:
     """Let every actor do its work again, forget the failure and apply."""
     stage.world.faults.clear()
     assert isinstance(stage.journal, MemoryJournal)

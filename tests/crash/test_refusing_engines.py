@@ -93,7 +93,9 @@ def test_an_engine_that_refuses_a_watch_is_left_alone_however_often_it_looks_aga
 
 
 @pytest.mark.parametrize("phase", ["locked", "unclear"])
-def test_nobody_is_stopped_for_another_while_nobody_can_see_what_it_does(phase: Phase) -> None:
+def test_no_engine_is_stopped_for_another_while_it_cannot_be_seen_what_it_does(
+    phase: Phase,
+) -> None:
     stage = switching()
     before = pids(stage)
     stage.parts = refusing("a", phase)
@@ -102,7 +104,7 @@ def test_nobody_is_stopped_for_another_while_nobody_can_see_what_it_does(phase: 
     assert pids(stage) == before
 
 
-def test_a_start_is_good_when_the_engine_lives_and_lets_nobody_look() -> None:
+def test_a_start_is_good_when_the_engine_lives_and_refuses_every_look() -> None:
     stage = switching()
     stage.parts = refusing("b", "locked")
     stage.ends("applied")
@@ -110,7 +112,7 @@ def test_a_start_is_good_when_the_engine_lives_and_lets_nobody_look() -> None:
     stage.ends("in_sync")
 
 
-def test_a_start_that_ends_in_answers_that_nobody_understands_is_gone_back_on() -> None:
+def test_a_start_that_ends_in_answers_that_make_no_sense_is_rolled_back() -> None:
     stage = switching()
     stage.parts = refusing("b", "unclear")
     stage.ends("rolled_back")

@@ -111,7 +111,7 @@ def test_a_witness_that_comes_later_ends_the_doubt() -> None:
     is_off(stage)
 
 
-def test_a_host_that_somebody_switches_on_ends_the_doubt_and_is_sent_down_anew() -> None:
+def test_a_host_that_is_switched_on_ends_the_doubt_and_is_shut_down_again() -> None:
     stage = unheard()
     stage.world.reboot()
     stage.ends("applied")
@@ -185,7 +185,7 @@ def test_a_host_that_hangs_on_its_way_and_is_seen_to_be_on_is_cut_where_that_is_
     is_off(stage)
 
 
-def test_a_host_that_hangs_on_its_way_is_not_cut_where_nobody_allowed_it() -> None:
+def test_a_host_that_hangs_on_its_way_is_not_cut_where_that_is_not_allowed() -> None:
     stage = hanging(cuts=False)
     life, verdict = stage.command()
     assert verdict is not None
@@ -194,7 +194,7 @@ def test_a_host_that_hangs_on_its_way_is_not_cut_where_nobody_allowed_it() -> No
     assert stage.world.power == "on"
 
 
-def test_a_host_that_hangs_unseen_by_anybody_is_not_cut() -> None:
+def test_a_host_that_hangs_unseen_is_not_cut() -> None:
     stage = hanging(cuts=True)
     stage.world.watched = False
     life, _ = stage.command()
@@ -253,7 +253,7 @@ def test_who_waits_for_a_host_that_hangs_may_be_killed_as_often_as_it_likes() ->
         is_off(here)
 
 
-def test_a_host_that_hangs_and_is_only_waited_for_is_not_cut_where_nobody_allowed_it() -> None:
+def test_a_host_that_hangs_and_is_only_waited_for_is_not_cut_where_that_is_not_allowed() -> None:
     stage = awaited(cuts=False)
     life, verdict = stage.command()
     assert verdict is not None
@@ -264,7 +264,7 @@ def test_a_host_that_hangs_and_is_only_waited_for_is_not_cut_where_nobody_allowe
     )
 
 
-def test_a_host_that_hangs_unseen_by_anybody_and_is_only_waited_for_is_not_cut() -> None:
+def test_a_host_that_hangs_unseen_and_is_only_waited_for_is_not_cut() -> None:
     stage = awaited()
     stage.world.watched = False
     life, _ = stage.command()
@@ -281,7 +281,7 @@ class Visited(FakePower):
         return await super().testimony()
 
 
-def test_a_host_that_somebody_switches_off_and_on_while_it_is_waited_for_is_not_cut() -> None:
+def test_a_host_that_is_switched_off_and_on_while_it_is_waited_for_is_not_cut() -> None:
     stage = awaited()
     stage.parts = FakeDrivers(power=Visited)
     life, verdict = stage.command()
@@ -352,7 +352,7 @@ def test_a_host_that_goes_off_when_it_is_to_sleep_is_waited_for_and_left_off() -
 
 
 @pytest.mark.parametrize("dies_at", [None, *range(0, 60, STRIDE)])
-def test_a_model_that_waits_for_somebody_to_switch_its_host_on_is_called_good_once_it_serves(
+def test_a_model_that_waits_for_its_host_to_be_switched_on_is_called_good_once_it_serves(
     dies_at: int | None,
 ) -> None:
     stage = STORIES["power_off"].begin()

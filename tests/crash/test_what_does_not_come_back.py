@@ -73,7 +73,7 @@ class Unreadable(FakeEngine):
         return {"slots": [{**slot, **why} for slot in evidence["slots"]]}
 
 
-def test_one_that_nobody_could_verify_is_named_with_the_reason() -> None:
+def test_one_that_could_not_be_verified_is_named_with_the_reason() -> None:
     stage, verdict = back(engine=Unreadable)
     assert verdict.notes == (
         "a: slot 0 (500 tokens) was put back, but not verified: its layout is not known",

@@ -86,7 +86,7 @@ def stranger(leaves: int) -> Iterator[int]:
 
 
 def look_seconds() -> Iterator[float]:
-    """Yield how long a look at the cards takes, each time anew."""
+    """Yield how long a look at the cards takes, each time afresh."""
     for _ in range(LOOKS):
         began = time.monotonic()
         gpu()

@@ -71,7 +71,7 @@ def test_what_cannot_run_is_refused_before_anything_stops(watched: Stack, day: D
     lives_through(watched, day)
 
 
-def test_an_engine_that_ends_at_once_costs_nothing_and_is_tried_again_once_it_is_mended(
+def test_an_engine_that_ends_at_once_costs_nothing_and_is_tried_again_once_it_is_fixed(
     watched: Stack,
 ) -> None:
     settled(watched)
@@ -99,7 +99,7 @@ def test_an_engine_that_dies_or_hangs_is_replaced(watched: Stack, number: signal
     assert list(watched.engines().values()) != [pid]
 
 
-def test_the_folder_of_saved_conversations_is_made_anew_and_what_stands_in_its_place_is_named(
+def test_the_folder_of_saved_conversations_is_made_again_and_what_stands_in_its_place_is_named(
     watched: Stack,
 ) -> None:
     settled(watched)

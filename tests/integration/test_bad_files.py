@@ -158,7 +158,7 @@ def test_files_that_are_odd_and_right_are_followed(watched: Stack, save: faults.
     wanted = faults.other(watched)
     save(watched)
     watched.becomes(wanted)
-    faults.mended(watched)
+    faults.fixed(watched)
     watched.becomes(faults.other(watched))
 
 

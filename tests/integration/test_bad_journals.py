@@ -43,7 +43,7 @@ class Loss(NamedTuple):
 
     fault: Callable[[Path], None]
     sentence: str
-    mend: Callable[[Path], None]
+    fix: Callable[[Path], None]
 
 
 LOSSES = {
@@ -81,7 +81,7 @@ def test_a_journal_that_is_lost_ends_the_watch_and_no_engine_and_the_next_one_go
             assert loss.sentence in here.watched()
             assert here.engines() == engines
             assert here.talk()["cache_n"] >= 0
-        loss.mend(where)
+        loss.fix(where)
         with here.watching():
             here.becomes("tiny-b")
 

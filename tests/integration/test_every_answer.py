@@ -115,7 +115,7 @@ async def test_every_answer_of_a_given_service_is_a_sign_of_life(tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", ["no key", "ready", "garbage"])
-async def test_nobody_asks_a_server_that_is_not_the_units_own(tmp_path: Path, name: str) -> None:
+async def test_a_server_that_is_not_the_units_own_is_not_asked(tmp_path: Path, name: str) -> None:
     heard: list[bytes] = []
     elsewhere = this_process(DIGEST, members=(1,))
     not_here = elsewhere.model_copy(

@@ -79,7 +79,7 @@ def test_a_good_packet_boots_what_was_silent_and_lets_in_who_checks_its_key(off:
     assert off.state(OTHER) == "off"
 
 
-def test_packets_that_wake_nobody(off: Rig) -> None:
+def test_packets_that_wake_no_host(off: Rig) -> None:
     mac = off.host(HOST).mac
     off.fault(HOST, secureon="01:02:03:04:05:06", ignore_packets=1)
     for packet, counter in (

@@ -174,7 +174,7 @@ def test_what_was_started_by_hand_is_served_after_the_one_command_that_init_name
     )
 
 
-def test_weights_that_nobody_serves_run_once_desired_names_one(home: Home) -> None:
+def test_weights_that_are_not_served_run_once_desired_names_one(home: Home) -> None:
     home.server.kill()
     begun = home.begin()
     assert len(begun["models"]) == len(["first", "second"])

@@ -130,7 +130,7 @@ async def test_an_engine_whose_key_cannot_be_read_is_not_started(
         await model.start()
 
 
-async def test_no_key_of_anybodys_environment_is_used(
+async def test_no_key_of_the_environment_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("LLAMA_API_KEY", "LLAMA_SERVER_SLOTS_DEBUG", "LLAMA_ARG_ALIAS"):

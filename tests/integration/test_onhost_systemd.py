@@ -37,7 +37,7 @@ ENDINGS = {
 WAITS = "ExecStartPre=/bin/sleep 9\nExecStart=/bin/sleep 9"
 
 
-def test_whoever_asks_for_a_start_waits_longer_than_the_host_that_says_what_it_waits_for() -> None:
+def test_a_start_is_waited_for_longer_than_its_host_takes_to_say_what_it_waits_for() -> None:
     deadline: float = Start.model_fields["deadline"].default
     assert deadline + step_run.SLACK_SECONDS >= systemd.START_SECONDS + systemd.SECONDS
 

@@ -65,18 +65,18 @@ def test_a_host_that_went_off_and_came_back_or_lost_its_power_goes_on_with_its_c
 
 @pytest.mark.parametrize("rig", REAL_MODE, indirect=True)
 def test_a_host_is_prepared_once_in_each_boot_before_its_model_starts(here: SleepingStack) -> None:
-    runs, mended = f"{here.directory}.runs", f"{here.directory}.mended"
+    runs, fixed = f"{here.directory}.runs", f"{here.directory}.fixed"
     remembers = {
         "run": [["sh", "-c", f"echo set >> {runs}"]],
-        "check": ["test", "-e", mended],
-        "remedies": [["touch", mended]],
+        "check": ["test", "-e", fixed],
+        "remedies": [["touch", fixed]],
     }
     here.inventory(prepare=remembers)
     here.desire("on")
     here.apply()
     here.apply()
     assert here.moments().index("done prepare") < here.moments().index("intent start")
-    assert here.rig.ssh(HOST, f"cat {runs} {mended}").stdout == "set\n"
+    assert here.rig.ssh(HOST, f"cat {runs} {fixed}").stdout == "set\n"
     here.desire("off")
     here.apply()
     here.desire("on")
@@ -114,7 +114,7 @@ def test_silence_beside_an_answering_network_counts_as_off_where_no_witness_is(
 
 
 @pytest.mark.parametrize("rig", REAL_MODE, indirect=True)
-def test_a_host_that_nobody_asked_to_go_down_and_is_silent_is_unknown_without_a_witness(
+def test_a_silent_host_that_was_not_asked_to_go_down_is_unknown_without_a_witness(
     here: SleepingStack,
 ) -> None:
     here.inventory(here.inferring)
@@ -147,7 +147,7 @@ def test_a_watch_follows_the_file_and_gets_over_reboots_and_power_cuts(here: Sle
         here.goes_on()
 
 
-def test_a_host_that_somebody_switched_on_is_left_alone_unless_that_is_enforced(
+def test_a_host_that_was_switched_on_by_hand_is_left_alone_unless_that_is_enforced(
     here: SleepingStack,
 ) -> None:
     here.desire("off")

@@ -40,7 +40,7 @@ KILLED = -signal.SIGKILL
 class Day(NamedTuple):
     """One bad day: what is wanted, what happens at which moments of the journal, what is said.
 
-    `mend` undoes what the rig does not heal by itself; `cuts` counts power cuts. No conversation
+    `fix` undoes what the rig does not heal by itself; `cuts` counts power cuts. No conversation
     survives a `lost` day. `given` is what the inventory says. A command that is killed at these
     moments says nothing; one that `halts` waits until the fault has happened.
     """
@@ -51,7 +51,7 @@ class Day(NamedTuple):
     code: int = 0
     at: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
-    mend: faults.Fault = faults.nothing
+    fix: faults.Fault = faults.nothing
     cuts: int = 0
     modes: tuple[Mode, ...] = BOTH
     lost: bool = False
@@ -87,7 +87,7 @@ DAYS: dict[str, Day] = {
         LATE,
         3,
         words=PATIENCE,
-        mend=faults.cut,
+        fix=faults.cut,
         cuts=1,
         modes=WHOLE,
     ),
@@ -97,7 +97,7 @@ DAYS: dict[str, Day] = {
         LATE,
         3,
         words=PATIENCE,
-        mend=faults.cut,
+        fix=faults.cut,
         cuts=1,
         modes=ONE,
     ),
@@ -111,7 +111,7 @@ DAYS: dict[str, Day] = {
         "its host key is another one than before",
         3,
         words=PATIENCE,
-        mend=faults.key_accepted,
+        fix=faults.key_accepted,
         cuts=1,
         modes=ONE,
     ),
@@ -121,7 +121,7 @@ DAYS: dict[str, Day] = {
         "it needs python3, 3.9 or later, on the PATH there",
         3,
         words=PATIENCE,
-        mend=faults.python_again,
+        fix=faults.python_again,
         modes=ONE,
     ),
     "who wakes it is killed": Day(
@@ -137,7 +137,7 @@ DAYS: dict[str, Day] = {
         3,
         words=PATIENCE,
         given=faults.idle_bmc,
-        mend=faults.as_before,
+        fix=faults.as_before,
         modes=LIGHT,
     ),
     "a BMC is in trouble": Day(
@@ -147,7 +147,7 @@ DAYS: dict[str, Day] = {
         3,
         words=PATIENCE,
         given=faults.troubled_bmc,
-        mend=faults.as_before,
+        fix=faults.as_before,
         modes=LIGHT,
     ),
     "a BMC does not know the password": Day(
@@ -156,7 +156,7 @@ DAYS: dict[str, Day] = {
         "wake box: the BMC at ",
         3,
         given=faults.distrustful_bmc,
-        mend=faults.as_before,
+        fix=faults.as_before,
         modes=LIGHT,
     ),
     "a task fails after it was accepted": Day(
@@ -166,7 +166,7 @@ DAYS: dict[str, Day] = {
         3,
         words=PATIENCE,
         given=faults.guest_that_does_not_start,
-        mend=faults.as_before,
+        fix=faults.as_before,
         modes=LIGHT,
     ),
     "a guest is not shut down after that was accepted": Day(
@@ -175,7 +175,7 @@ DAYS: dict[str, Day] = {
         "VM quit/powerdown failed - got timeout",
         3,
         given=faults.guest_that_does_not_stop,
-        mend=faults.as_before,
+        fix=faults.as_before,
         modes=LIGHT,
     ),
     "a plug shows late what it gives": Day(
@@ -186,7 +186,7 @@ DAYS: dict[str, Day] = {
         faults.wrong_card,
         "box has no network card 52:54:00:99:99:99",
         4,
-        mend=faults.as_before,
+        fix=faults.as_before,
         modes=WHOLE,
     ),
     "the card is disarmed": Day(
@@ -197,10 +197,10 @@ DAYS: dict[str, Day] = {
         modes=WHOLE,
     ),
     "a program keeps it up": Day(
-        "off", faults.inhibited, "backup (pid ", 4, mend=faults.uninhibited, modes=WHOLE
+        "off", faults.inhibited, "backup (pid ", 4, fix=faults.uninhibited, modes=WHOLE
     ),
     "a user is logged in": Day(
-        "off", faults.logged_in, "llm is logged in (", 4, mend=faults.logged_out, modes=WHOLE
+        "off", faults.logged_in, "llm is logged in (", 4, fix=faults.logged_out, modes=WHOLE
     ),
     "sudo has no rule": Day(
         "off",
@@ -209,14 +209,14 @@ DAYS: dict[str, Day] = {
         " ALL=(root)",
         4,
         given=faults.as_llm,
-        mend=faults.may_again,
+        fix=faults.may_again,
         modes=WHOLE,
     ),
     "its disk is full": Day(
         "off",
         faults.full,
         "save_slots tiny: went on without it: ",
-        mend=faults.nothing,
+        fix=faults.nothing,
         modes=WHOLE,
         lost=True,
     ),
@@ -226,7 +226,7 @@ DAYS: dict[str, Day] = {
         "tiny has `conversations: require`, but ",
         4,
         given=faults.requiring,
-        mend=faults.emptied,
+        fix=faults.emptied,
         modes=WHOLE,
     ),
     "its shutdown hangs": Day("off", faults.has(shutdown_hang=1), LATE, 3, words=PATIENCE),
@@ -306,7 +306,7 @@ def test_a_bad_day_is_told_and_over_once_its_cause_is_gone(here: SleepingStack, 
             here.goes_on()
         assert after["wol_seen"] - before["wol_seen"] <= MOST_ROUNDS * ROUND
         here.rig.heal(HOST)
-        day.mend(here)
+        day.fix(here)
         if day.code == REFUSED:
             assert here.run("plan", "--detailed-exitcode").returncode == PENDING
             return

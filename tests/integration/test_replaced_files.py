@@ -30,7 +30,7 @@ def other_weights(path: Path) -> None:
 
 
 def the_same_again(path: Path) -> None:
-    """Write the same file anew: nobody can say that it is what was read before."""
+    """Write the same file again: nothing shows that it is what was read before."""
     path.with_suffix(".copy").write_bytes(path.read_bytes())
     path.with_suffix(".copy").replace(path)
 

@@ -126,7 +126,7 @@ def test_a_host_whose_key_changed_is_not_trusted(here: Stack, served: sshd.Serve
     assert f"ssh-keygen -R '[127.0.0.1]:{served.port}'" in found
 
 
-def test_a_host_that_nobody_serves_is_unknown_and_nothing_is_done(
+def test_a_host_without_an_ssh_server_is_unknown_and_nothing_is_done(
     here: Stack, served: sshd.Served
 ) -> None:
     here.apply()

@@ -253,7 +253,7 @@ def test_a_typo_is_placed_and_answered_with_the_nearest_name(here: Stack) -> Non
     assert "tiny-a" in wrong.stderr
 
 
-def test_a_word_that_nobody_knows_is_a_usage_error(here: Stack) -> None:
+def test_an_unknown_word_is_a_usage_error(here: Stack) -> None:
     assert here.run("plan", "--bogus").returncode == 64
     assert here.run("rollback", "--host", "nowhere").returncode == 64
     assert here.run("retry", "nowhere").returncode == 64

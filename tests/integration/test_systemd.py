@@ -252,7 +252,7 @@ def test_a_service_that_serves_other_weights_is_named_and_left_alone(here: Servi
     assert not here.serves()
 
 
-def test_init_says_what_to_change_in_a_service_that_nobody_can_look_at(here: ServiceStack) -> None:
+def test_init_says_what_to_change_in_a_service_that_cannot_be_looked_at(here: ServiceStack) -> None:
     argv = [
         str(here.llama_server()),
         "-m",

@@ -179,7 +179,7 @@ def test_engines_outlive_the_watch_and_the_next_one_finds_them(here: Stack) -> N
     assert (here.engines(), here.rows()) == (engines, rows)
 
 
-def test_whoever_asked_a_watch_that_is_killed_acts_itself(here: Stack) -> None:
+def test_a_command_that_asked_a_killed_watch_acts_itself(here: Stack) -> None:
     here.inventory(engine=here.frail_engine("silent"))
     with here.watching(code=-signal.SIGKILL) as process:
         here.becomes("tiny-a")
@@ -196,7 +196,7 @@ def test_whoever_asked_a_watch_that_is_killed_acts_itself(here: Stack) -> None:
     assert list(here.engines()) == ["tiny-a"]
 
 
-def test_log_lines_are_json_for_whoever_collects_them(here: Stack) -> None:
+def test_log_lines_are_json_for_what_collects_them(here: Stack) -> None:
     with here.watching("-o", "json"):
         here.becomes("tiny-a")
     lines = [json.loads(line) for line in here.watched().splitlines()]

@@ -139,7 +139,7 @@ def test_in_another_boot_the_wall_clock_alone_tells_what_has_ended() -> None:
     assert policy.holding(GAME, again.model_copy(update={"at": UNTIL - 1.0})) is not None
 
 
-def test_another_wish_and_a_retry_begin_to_count_anew() -> None:
+def test_another_wish_and_a_retry_begin_to_count_again() -> None:
     failed = Happened(run=("b",), ended="failed", said="it died")
     other = Happened(run=("a",), ended="failed", said="it died")
     counted: Callable[..., int] = lambda *journal: (  # noqa: E731 - a fold in one line

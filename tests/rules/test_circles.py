@@ -39,7 +39,7 @@ def test_no_modules_need_one_another_in_a_circle() -> None:
     assert circle(needs) == []
 
 
-def test_a_circle_is_named_with_whoever_needs_it_and_nobody_else() -> None:
+def test_a_circle_is_named_with_what_needs_it_and_nothing_else() -> None:
     texts = {
         "a": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from package.b import B",
         "b": "def f():\n    from package import c",

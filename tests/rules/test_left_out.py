@@ -27,10 +27,10 @@ import pytest
 from tests.needs import need
 
 @pytest.mark.parametrize("number", range(2))
-def test_with_a_program_that_nobody_has(number: int) -> None:
+def test_with_a_program_that_no_machine_has(number: int) -> None:
     need("sh", "no-such-program")
 
-def test_with_one_that_everybody_has() -> None:
+def test_with_one_that_every_machine_has() -> None:
     need("sh")
 """
 

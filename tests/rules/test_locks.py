@@ -77,7 +77,7 @@ def test_a_lock_pins_everything_by_hash(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [USE, WORKSHOP])
-def test_a_lock_keeps_the_extras_that_somebody_requires(
+def test_a_lock_keeps_the_extras_that_are_required(
     path: str, required: dict[str, list[str]]
 ) -> None:
     locked = extras(texts()[path])
@@ -101,7 +101,7 @@ def test_builds_of_both_servers_are_tested_from_the_oldest_that_is_promised_on()
     )
 
 
-def test_whoever_uses_the_program_installs_no_linter() -> None:
+def test_users_of_the_program_install_no_linter() -> None:
     use, workshop = (set(map(str, pins(texts()[path]))) for path in (USE, WORKSHOP))
     assert use <= workshop
     assert extras(texts()[WORKSHOP]).keys() >= WORKSHOP_ONLY

@@ -29,7 +29,7 @@ def asked_kinds(module: Module) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("module", modules(PACKAGE), ids=lambda module: module.path)
-def test_nobody_asks_a_step_for_its_kind(module: Module) -> None:
+def test_no_module_asks_a_step_for_its_kind(module: Module) -> None:
     assert list(asked_kinds(module)) == []
 
 
@@ -42,7 +42,7 @@ def test_nobody_asks_a_step_for_its_kind(module: Module) -> None:
         "match step.kind:\n    case 'stop': ...",
     ],
 )
-def test_whoever_asks_is_named(text: str) -> None:
+def test_a_module_that_asks_is_named(text: str) -> None:
     (found,) = asked_kinds(Module(f"{PACKAGE}/loop/a.py", text))
     assert found.startswith(f"{PACKAGE}/loop/a.py:1:")
 

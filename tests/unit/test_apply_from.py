@@ -98,7 +98,7 @@ def test_a_commit_without_a_signature_is_not_applied_where_one_is_asked_for(tmp_
     assert f"`git verify-commit {commit[:7]}` says why" in said
 
 
-def test_a_commit_that_is_signed_by_somebody_git_knows_is_applied(tmp_path: Path) -> None:
+def test_a_commit_that_is_signed_by_a_key_git_knows_is_applied(tmp_path: Path) -> None:
     repository(asking(tmp_path, "signed"))
     signing(tmp_path)
     assert objection(tmp_path) == ""

@@ -16,7 +16,7 @@ SERVICE = model("a", launcher=Kind(kind="systemd"))
 RENAMED = model("a", launcher=Kind(kind="systemd", options={"unit": "llm.service"}))
 
 
-def test_nobody_ran_by_another_definition_where_nothing_is_remembered() -> None:
+def test_nothing_ran_by_another_definition_where_nothing_is_remembered() -> None:
     assert former(slice_of(("a",), PROCESS), Hints()) == ()
 
 
@@ -101,7 +101,7 @@ def test_orphans_are_hidden_by_what_may_hold_any() -> None:
     assert told(PROCESS, process=Known(())).fact(UNIT(HOST, "gone")) == Known(None)
 
 
-def test_a_model_of_a_launcher_that_nobody_could_ask_is_not_called_absent() -> None:
+def test_a_model_of_a_launcher_that_could_not_be_asked_is_not_called_absent() -> None:
     fact = told(SERVICE, process=Known(())).fact(UNIT(HOST, "a"))
     assert fact == Unknown("there is no launcher systemd")
 
@@ -124,7 +124,7 @@ def test_a_port_is_the_models_whose_unit_has_the_process_that_listens() -> None:
     assert [after.fact(key) for key in ports] == [listening(7, "a"), listening(10, "gone")]
 
 
-def test_a_port_of_nobodys_unit_stays_as_it_was_seen() -> None:
+def test_a_port_without_a_unit_stays_as_it_was_seen() -> None:
     ports: dict[AnyFactKey, Fact[FactValue]] = {
         PORT(HOST, 1): listening(11), PORT(HOST, 2): listening(None),
         PORT(HOST, 3): Known(PortState()), PORT(HOST, 4): Unknown("nobody says"),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         ),
     ],
 )
-def test_settings_that_differ_are_told_and_what_nobody_said_is_not(
+def test_settings_that_differ_are_told_and_unset_ones_are_not(
     slots: int, each: int, context: int | None, parallel: int, said: list[str]
 ) -> None:
     props = Props(alias="", sleeping=False, context=each, slots=slots)

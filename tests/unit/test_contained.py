@@ -134,7 +134,7 @@ def test_nothing_but_what_a_port_has_is_there(tmp_path: Path) -> None:
     assert not hasattr(given(tmp_path).gpu, "overclock")
 
 
-def test_a_method_of_a_sort_that_nobody_foresaw_is_refused_when_it_is_written() -> None:
+def test_a_method_of_an_unforeseen_sort_is_refused_when_it_is_written() -> None:
     class Odd(Protocol):
         async def guess(self) -> int: ...
 

@@ -111,7 +111,7 @@ def test_files_that_git_does_not_know_are_a_note_unless_they_must_be_committed(
     assert list(findings.of_provenance(PROVENANCE)) == []
 
 
-def test_where_git_does_not_answer_nobody_is_told_to_begin_another_repository() -> None:
+def test_where_git_does_not_answer_it_is_not_advised_to_begin_another_repository() -> None:
     trouble = Reason("git refuses: not yours", "trust it")
     (found,) = findings.of_provenance(
         PROVENANCE.model_copy(update={"state": "not in git", "trouble": trouble})

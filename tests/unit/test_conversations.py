@@ -85,7 +85,7 @@ def test_each_saved_conversation_is_told_by_what_became_of_it(found: Observed, s
     assert state(found) == said
 
 
-def test_one_that_nobody_looked_for_is_not_said_to_come_back() -> None:
+def test_one_that_was_not_looked_for_is_not_said_to_come_back() -> None:
     found = seen(saved_slot("a"))
     hidden = Observed({key: found.fact(key) for key in found if key.kind != "activity"})
     assert state(hidden) == "was not tried in what runs now"

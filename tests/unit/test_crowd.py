@@ -66,7 +66,7 @@ async def test_many_hosts_are_reached_a_few_at_a_time(log: Path) -> None:
     assert 1 < max(being_made) <= MOST_AT_ONCE
 
 
-async def test_hosts_that_are_silent_behind_others_hold_nobody_up_for_long(log: Path) -> None:
+async def test_hosts_that_are_silent_behind_others_hold_up_no_host_for_long(log: Path) -> None:
     async with LoopScope() as loop, anyio.create_task_group() as group:
         for number in range(MOST_AT_ONCE):
             group.start_soon(

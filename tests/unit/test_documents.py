@@ -74,5 +74,5 @@ def test_a_digest_and_a_choice_are_held_to_what_they_may_say() -> None:
     ]
 
 
-def test_a_word_that_nobody_checks_fits_nothing() -> None:
+def test_a_word_that_is_not_checked_fits_nothing() -> None:
     assert list(unfit(1, {"maximum": 3})) == ["$: the schema says maximum"]

@@ -41,7 +41,7 @@ def test_a_key_is_tied_to_the_type_of_its_value() -> None:
         POWER(HOST, "a")  # type: ignore[call-arg]
 
 
-def test_what_nobody_looked_at_is_unknown() -> None:
+def test_what_was_not_looked_at_is_unknown() -> None:
     assert Observed().fact(ITS_POWER) == Unknown("not observed")
     assert ITS_POWER not in Observed()
 
@@ -71,7 +71,7 @@ def test_memory_says_how_much_is_free_and_who_holds_the_rest() -> None:
     assert everybody.message == "2.0 GiB are free; memory is held by the programs of this host"
 
 
-def test_only_what_nobody_holds_comes_back_by_itself() -> None:
+def test_only_what_is_not_held_comes_back_by_itself() -> None:
     half = (Holder(pid=7, bytes=10 * GIB),)
     assert Card(total=24 * GIB, free=2 * GIB).unclaimed == 22 * GIB
     assert Card(total=24 * GIB, free=2 * GIB, holders=half).unclaimed == 12 * GIB

@@ -47,7 +47,7 @@ def test_a_file_that_takes_the_name_and_one_that_is_written_in_place_are_told(to
     assert told.told == ["a", "b", "a"]
 
 
-def test_what_cannot_be_used_is_told_once_it_has_stood_and_not_when_it_is_mended_at_once(
+def test_what_cannot_be_used_is_told_once_it_has_stood_and_not_when_it_is_fixed_at_once(
     told: Told,
 ) -> None:
     async def script(_: FileEdits) -> None:
@@ -160,7 +160,7 @@ def test_a_folder_that_goes_and_comes_back_is_followed_again(told: Told) -> None
     follow(told, script)
 
 
-def test_whoever_asks_has_the_files_read_again(told: Told) -> None:
+def test_a_question_has_the_files_read_again(told: Told) -> None:
     async def script(edits: FileEdits) -> None:
         edits.look()
         await told.until(lambda: len(told.told) == 2)
@@ -212,7 +212,7 @@ def test_what_is_wrong_or_half_way_for_a_moment_is_not_worth_a_word(told: Told) 
     assert set(told.told) == {"a", "b"}
 
 
-def test_files_that_somebody_keeps_writing_are_read_when_they_stand_still(told: Told) -> None:
+def test_files_that_are_written_on_and_on_are_read_when_they_stand_still(told: Told) -> None:
     async def script(_: FileEdits) -> None:
         for number in range(STORM):
             told.desire("ab"[number % 2])
@@ -247,7 +247,7 @@ async def steadily(
 @pytest.mark.parametrize(
     ("way", "pause"), [*product(("desire", "overwrite"), (0.01, 0.2)), ("commit", 0.1)]
 )
-def test_who_keeps_writing_starves_nobody(told: Told, way: str, pause: float) -> None:
+def test_constant_writing_starves_no_watch(told: Told, way: str, pause: float) -> None:
     if way == "commit":
         repository(told.folder)
 

@@ -148,7 +148,7 @@ def test_a_setting_of_a_service_that_differs_is_a_note() -> None:
     assert (found.level, found.subject, found.found) == ("note", "engine", "it holds less")
 
 
-def test_a_service_with_a_key_that_nobody_named_is_mentioned() -> None:
+def test_a_service_with_an_unnamed_key_is_mentioned() -> None:
     binary = Binary(path="/opt/llama-server", key="LLAMA_API_KEY in /etc/llm.env")
     observed = world(SLICE).predicting("test", {BINARY(HOST, "a"): binary})
     (found,) = Case(observed, machine(folders=PLACES)).found()
@@ -190,7 +190,7 @@ def test_what_keeps_a_host_from_going_down_or_coming_back_is_named_with_its_reme
     assert deaf.fix == "`sudo ethtool -s eth0 wol g` there arms it until the next boot"
 
 
-def test_somebody_who_uses_a_host_for_now_is_no_finding() -> None:
+def test_a_user_who_is_logged_in_for_now_is_no_finding() -> None:
     assert of_guards("off", Guards(logins=(Login(user="ana", place="tty1"),))) == []
     assert GUARDS(HOST) not in findings.questions(SLICE)
 
@@ -282,7 +282,7 @@ def test_a_slot_folder_must_be_writable_and_have_room(
     assert said in found[0].found
 
 
-def test_conversations_that_nobody_keeps_need_no_room() -> None:
+def test_conversations_that_are_not_kept_need_no_room() -> None:
     hybrid = Weights(
         path="a.gguf", exists=True, context=131072, kv_bytes_per_token=147456, keepable=False
     )

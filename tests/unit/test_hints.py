@@ -85,7 +85,7 @@ def test_an_adopted_host_has_a_last_good_state_without_a_run() -> None:
     assert known.open_run is None
 
 
-def test_a_trial_that_was_begun_proves_nothing_and_is_judged_anew() -> None:
+def test_a_trial_that_was_begun_proves_nothing_and_is_judged_again() -> None:
     trial = TrialOpened(host=HOST, run=1, units={"a": identity(100)})
     assert after(opened(), trial) == after(opened())
 
@@ -125,7 +125,7 @@ def test_an_interrupted_run_is_no_failure() -> None:
     )
 
 
-def test_the_close_of_a_run_that_nobody_opened_says_nothing() -> None:
+def test_the_close_of_a_run_that_was_never_opened_says_nothing() -> None:
     assert replace(after(RunClosed(host=HOST, run=1, verdict="promoted")), newest_at=0.0) == Hints()
 
 
@@ -149,7 +149,7 @@ def test_a_hold_with_an_end_says_when_and_one_without_does_not() -> None:
     assert parse_until(moment, 100.0) == 3_000_000.0
 
 
-def test_a_host_that_nobody_sent_down_is_remembered_as_such() -> None:
+def test_a_host_that_was_not_shut_down_is_remembered_as_such() -> None:
     assert after().sent_down is None
     assert (
         after(
@@ -173,7 +173,7 @@ def test_a_host_that_said_it_would_go_down_is_remembered_with_its_boot() -> None
     assert known.is_heard
 
 
-def test_an_answer_to_nobodys_question_is_no_way_down() -> None:
+def test_an_answer_without_a_question_is_no_way_down() -> None:
     assert after(ACCEPTED).sent_down is None
 
 
@@ -181,13 +181,13 @@ def test_to_cut_the_power_of_a_host_that_accepted_is_no_other_way_than_it_was_on
     assert after(going(), ACCEPTED, going()).sent_down == sent(boot_id="boot")
 
 
-def test_another_run_asks_anew() -> None:
+def test_another_run_asks_again() -> None:
     assert after(going(), ACCEPTED, going("suspend", run=2)).sent_down == sent(
         state="suspended", run=2
     )
 
 
-def test_one_run_that_was_not_heard_asks_anew() -> None:
+def test_a_run_that_was_not_heard_asks_again() -> None:
     assert after(going(), going("suspend")).sent_down == sent(state="suspended")
 
 

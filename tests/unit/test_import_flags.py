@@ -108,12 +108,14 @@ def test_numbers_that_leave_it_to_the_program_are_not_taken_over(words: tuple[st
         ("--pooling rank --embedding --pooling cls", "embedding"),
     ],
 )
-def test_the_task_is_told_by_flags_and_whoever_ranks_is_asked_to_rank(flag: str, task: str) -> None:
+def test_the_task_is_told_by_flags_and_a_ranking_model_is_asked_to_rank(
+    flag: str, task: str
+) -> None:
     found = adopted(flag.split(), (), "/")
     assert (found.task, found.args) == (task, tuple(flag.split()))
 
 
-def test_a_path_stays_as_it_is_where_nobody_knows_the_folder() -> None:
+def test_a_path_stays_as_it_is_where_the_folder_is_unknown() -> None:
     assert adopted(("-m", "a.gguf"), (), "").weights == "a.gguf"
 
 

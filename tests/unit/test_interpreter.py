@@ -123,7 +123,7 @@ async def test_it_ends_when_its_input_ends(tmp_path: Path) -> None:
             assert await process.wait() == 0
 
 
-def test_it_ends_when_nobody_reads(tmp_path: Path) -> None:
+def test_it_ends_when_nothing_reads_it(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*RUN, bundle.BOOTSTRAP], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

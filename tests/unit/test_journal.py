@@ -41,7 +41,9 @@ def journal_of(folder: Path, before: Callable[[], object] | None = None) -> Sqli
     return SqliteJournal(file)
 
 
-async def test_nobody_else_of_the_loop_waits_for_a_disk_of_50_milliseconds(tmp_path: Path) -> None:
+async def test_the_rest_of_the_loop_does_not_wait_for_a_disk_of_50_milliseconds(
+    tmp_path: Path,
+) -> None:
     journal, longest = journal_of(tmp_path), [0.0]
     idle: list[float] = []
     busy: list[float] = []
@@ -72,7 +74,7 @@ async def test_nobody_else_of_the_loop_waits_for_a_disk_of_50_milliseconds(tmp_p
     assert min(busy) < statistics.median(idle) + HELD_UP_SECONDS, (idle, busy)
 
 
-async def test_a_disk_that_waits_for_somebody_else_of_the_loop_is_written_to(
+async def test_a_disk_that_waits_for_another_task_of_the_loop_is_written_to(
     tmp_path: Path,
 ) -> None:
     turned = Event()
@@ -99,7 +101,7 @@ async def test_rows_are_in_the_order_in_which_they_were_given(tmp_path: Path) ->
     assert await journal.since(ROWS - 1) == rows[-1:]
 
 
-async def test_whoever_is_cancelled_has_recorded_what_it_was_about_to_record(
+async def test_a_cancelled_task_has_recorded_what_it_was_about_to_record(
     tmp_path: Path,
 ) -> None:
     journal = journal_of(tmp_path)

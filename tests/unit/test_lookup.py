@@ -94,7 +94,7 @@ def test_a_name_that_is_not_known_is_said_in_the_words_of_the_system(names: Name
     assert names.asked == ["unknown"]
 
 
-def test_a_failure_that_nobody_waits_for_any_more_is_told_nobody(
+def test_a_failure_that_is_not_waited_for_any_more_is_not_told(
     names: Names, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work() -> None:

@@ -69,7 +69,7 @@ def test_a_host_is_silent_only_while_its_network_answers() -> None:
     assert judged(judged(back, SILENCE_SECONDS - 1), 1).power(HOST) == "off"
 
 
-def test_a_reader_that_never_answers_is_unknown_and_hides_nobody_else() -> None:
+def test_a_reader_that_never_answers_is_unknown_and_hides_no_other() -> None:
     world, observed = seen(FakeDrivers(gpu=SilentGpu))
     unknown = observed.unknown(GPU(HOST))
     assert unknown is not None

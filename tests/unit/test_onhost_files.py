@@ -35,7 +35,7 @@ def ask(directory: Path, kind: str, **fields: Any) -> dict[str, Any]:
     return answer({"do": kind, **fields}, str(directory))
 
 
-def test_a_host_that_nobody_claimed_can_be_claimed_again_and_again(tmp_path: Path) -> None:
+def test_an_unclaimed_host_can_be_claimed_again_and_again(tmp_path: Path) -> None:
     host = tmp_path / "host"
     assert ok(ask(host, "claim")) == {"claim": None}
     for _ in range(2):
@@ -93,7 +93,7 @@ def test_a_tail_is_the_last_whole_lines(tmp_path: Path) -> None:
     assert ok(ask(tmp_path, "tail", path="nothing", lines=2)) == {"lines": [], "end": ""}
 
 
-def test_after_an_end_come_the_whole_lines_since_also_those_of_a_log_that_was_begun_anew(
+def test_after_an_end_come_the_whole_lines_since_also_those_of_a_new_log(
     tmp_path: Path,
 ) -> None:
     log = tmp_path / "log"

@@ -320,7 +320,7 @@ def test_a_description_that_its_file_contradicts_is_not_put_in(
         {"attempts": [{"identity": IDENTITY, "outcome": "lucky", "reason": ""}]},
     ],
 )
-def test_a_description_that_nobody_wrote_is_named_and_not_listed(
+def test_an_impossible_description_is_named_and_not_listed(
     tmp_path: Path, changed: dict[str, Any]
 ) -> None:
     ok(seal(tmp_path, "a"))

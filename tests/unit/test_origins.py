@@ -213,7 +213,7 @@ def test_a_supervisor_is_known_by_its_name_also_behind_a_shell(
     assert (found["supervisor"], found["service"]) == (said, None if said else LLAMA)
 
 
-def test_nobody_is_a_supervisor_where_parents_end(proc: Proc) -> None:
+def test_nothing_is_a_supervisor_where_parents_end(proc: Proc) -> None:
     proc.process(9, "sh", parent=9)
     proc.process(10, "llama-server", parent=11)
     assert [services.supervisor(pid, str(proc.folder)) for pid in (9, 10, 12)] == ["", "", ""]

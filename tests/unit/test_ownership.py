@@ -70,7 +70,7 @@ def test_a_claim_of_this_or_an_earlier_boot_or_an_earlier_version_is_ours(
         ({"controller": "0ld"}, "like this one, but under another id"),
     ],
 )
-def test_whoever_differs_in_id_name_directory_or_an_unknown_boot_is_another(
+def test_a_difference_in_id_name_directory_or_an_unknown_boot_is_another_controller(
     theirs: dict[str, Any], says: str
 ) -> None:
     found = judged(**theirs)
@@ -93,7 +93,7 @@ def test_two_machines_without_a_machine_id_were_one_and_are_two_now() -> None:
     assert "claimed by da" in other.objection("tower", old)
 
 
-def test_a_claim_is_not_shown_to_be_of_nobody_by_an_id_that_is_not_known() -> None:
+def test_a_claim_is_not_free_because_its_id_is_not_known() -> None:
     assert (
         Ownership(HERE.model_copy(update={"former": ""}), ()).objection(
             "tower", claim(controller="", boot="")

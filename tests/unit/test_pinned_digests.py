@@ -35,7 +35,7 @@ def test_every_version_knows_a_unit_by_the_same_digest() -> None:
     assert digest(slice_) == HOST
 
 
-def test_whoever_adds_a_field_to_a_command_says_whether_it_identifies_a_unit() -> None:
+def test_every_field_of_a_command_says_whether_it_identifies_a_unit() -> None:
     assert {*IDENTIFYING, *ADDED} == {*Command.model_fields}
 
 

@@ -82,7 +82,7 @@ def test_what_is_to_go_on_is_stopped_only_for_silence_for_a_stranger_or_for_anot
 
 
 @pytest.mark.parametrize("phase", get_args(Phase))
-def test_nothing_that_may_hold_a_conversation_is_stopped_before_anybody_could_look(
+def test_nothing_that_may_hold_a_conversation_is_stopped_before_a_look(
     phase: Phase,
 ) -> None:
     made = plan(

@@ -305,7 +305,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize(("written", "wish"), ASKED)
-def test_a_wish_for_power_that_nobody_can_fulfil_or_undo_is_refused_where_it_stands(
+def test_a_wish_for_power_that_cannot_be_fulfilled_or_undone_is_refused_where_it_stands(
     tmp_path: Path, written: str, wish: str
 ) -> None:
     desired = f"version: 1\nhosts:\n  box: {{power: {wish}}}\n"

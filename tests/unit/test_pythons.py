@@ -30,7 +30,7 @@ def test_a_python_is_found_by_its_name_and_else_where_pyenv_keeps_it(
     assert found(("3.11", "3.12", "3.13")) == {"3.11": "/usr/bin/python3.11", "3.12": str(kept)}
 
 
-def test_where_nobody_has_pyenv_only_the_path_counts(
+def test_without_pyenv_only_the_path_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

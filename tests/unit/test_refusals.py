@@ -121,7 +121,7 @@ def test_who_joins_late_and_is_not_let_in_is_asked_once() -> None:
     assert (packets.asked, bmc.asked) == (ATTEMPTS_EACH + 3, 1)
 
 
-def test_a_host_may_still_be_woken_while_somebody_just_failed() -> None:
+def test_a_host_is_still_woken_while_another_way_just_failed() -> None:
     plug, bmc = Rung(DriverError("silent"), None), Rung(Barred("not you"))
     failed, woken = climbed(bmc, plug, attempts=(0, 1))
     assert (type(failed), str(failed), woken) == (DriverError, "not you; silent", None)

@@ -91,7 +91,7 @@ def test_a_model_is_defined_completely(tmp_path: Path) -> None:
     assert isinstance(model.command, Command)
 
 
-def test_what_an_upgrade_adds_to_a_command_and_nobody_uses_starts_no_engine_again() -> None:
+def test_what_an_upgrade_adds_to_a_command_unused_starts_no_engine_again() -> None:
     """The digest was written down with the version that had no secrets."""
     command = Command(argv=("llama-server", "-m", "a.gguf"), env={"A": "1"}, folders=("slots",))
     before = {

@@ -103,7 +103,7 @@ def test_a_program_beside_the_service_that_did_not_fail_is_not_blamed() -> None:
     )
 
 
-def test_whoever_waits_for_a_service_that_fails_says_how_it_did() -> None:
+def test_a_wait_for_a_service_that_fails_says_how_it_did() -> None:
     step = AwaitHealthy(host=HOST, model="a", port=8080, digest="v1:a")
     failed = world(
         slice_of(("a",), model("a")), {"a": unit("a", leader=False, ended="it ended with status 3")}

@@ -257,7 +257,7 @@ def test_a_host_that_cannot_be_read_is_not_missing_too(tmp_path: Path) -> None:
         ("on", 'found "on", expected 1, the only version that this reconciler reads'),
     ],
 )
-def test_another_version_is_said_so_that_it_can_be_mended(
+def test_another_version_is_named_with_the_only_one_that_can_be_read(
     tmp_path: Path, written: str, said: str
 ) -> None:
     assert problems(tmp_path, f"version: {written}\nactive: small\n") == [

@@ -82,7 +82,7 @@ def test_the_remedy_is_that_of_what_ended_it(words: str, remedy: str) -> None:
     assert remedy in connection()._said(words)
 
 
-def test_what_nobody_knows_is_said_as_it_is() -> None:
+def test_what_is_unknown_is_said_as_it_is() -> None:
     assert (
         connection()._said("kex_exchange: banner line contains invalid characters")
         == "box cannot be reached over ssh: kex_exchange: banner line contains invalid characters"

@@ -111,7 +111,7 @@ def test_a_model_that_is_missing_has_drifted() -> None:
         (("a",), {"a": unit("a", digest="v1:older")}, "a -> a"),
     ],
 )
-def test_a_model_that_served_and_that_nobody_here_stopped_is_said_to_be_gone(
+def test_a_model_that_served_and_was_not_stopped_here_is_said_to_be_gone(
     served: tuple[str, ...] | None, running: dict[str, Unit], message: str
 ) -> None:
     hints = Hints(last_good=slice_of(served, A, model("b")), last_good_digest="v1:x")
@@ -129,7 +129,7 @@ def test_a_model_of_another_definition_has_drifted() -> None:
     assert conditions["model Drifted"].reason == "OtherDefinition"
 
 
-def test_a_model_that_nobody_manages_never_drifts() -> None:
+def test_an_unmanaged_model_never_drifts() -> None:
     unmanaged = slice_of(None, A)
     assert "model Drifted" not in told(unmanaged, world(unmanaged, {"a": unit("a")}))
 
@@ -268,7 +268,7 @@ def test_a_host_that_is_held_is_not_ready_and_says_why_and_until_when() -> None:
     assert held.message.endswith(": a game; `reconciler resume box` ends it")
 
 
-def test_a_wish_that_somebody_went_back_from_is_no_failure_and_the_way_on_is_said() -> None:
+def test_a_wish_left_by_rollback_is_no_failure_and_the_way_on_is_said() -> None:
     gone_back = RollBack(host=HOST, slice=WANTED, digest=digest(WANTED), leaves=digest("key"))
     hints = fold(rows(opened(), gone_back))[HOST]
     made = plan(target(WANTED), world(WANTED), NO_HINTS)

@@ -62,7 +62,7 @@ def test_a_service_goes_on_as_it_is(service: Service) -> None:
         ("root", OF_SYSTEM, "systemctl"),
     ],
 )
-def test_a_service_that_nobody_can_look_at_is_changed_and_not_ended(
+def test_a_service_that_cannot_be_looked_at_is_changed_and_not_ended(
     user: str, service: Service, systemctl: str
 ) -> None:
     one = candidate(
@@ -118,7 +118,7 @@ def test_clients_that_lose_their_way_are_mentioned(flags: tuple[str, ...], told:
     )
 
 
-def test_a_unit_of_ours_and_a_model_that_nobody_serves_need_nothing() -> None:
+def test_a_unit_of_ours_and_a_model_that_is_not_served_need_nothing() -> None:
     found = [candidate(model="qwen"), Candidate("a", file("/m/a.gguf"))]
     assert (steps(machine(), found), units(found)) == ((), {})
 

@@ -44,7 +44,7 @@ def test_a_moment_says_that_it_is_of_utc() -> None:
     assert "  1970-01-01 00:00:00Z tower-under-the-desk " in history_text({"runs": [RUN]})
 
 
-def test_nothing_is_cut_where_nobody_says_how_wide_it_is() -> None:
+def test_nothing_is_cut_where_no_width_is_known() -> None:
     assert "…" not in history_text({"runs": [RUN]}, PLAIN)
     assert "what it said at length" in history_text({"runs": [RUN]})
 

@@ -1,4 +1,4 @@
-"""Tracebacks are kept for whoever mends the program: few, small, and for their owner alone."""
+"""Tracebacks are kept for whoever fixes the program: few, small, and for their owner alone."""
 
 from __future__ import annotations
 

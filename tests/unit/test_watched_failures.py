@@ -106,7 +106,7 @@ def test_an_engine_that_hangs_is_found_out_by_looking_again() -> None:
     run(watched, script)
 
 
-def test_where_the_last_good_state_is_that_nothing_runs_nobody_is_told_that_it_serves() -> None:
+def test_a_last_good_state_in_which_nothing_runs_is_not_said_to_serve() -> None:
     async def script(watched: WatchedWorld) -> None:
         watched.world.natures[model("b").digest] = Nature(dies_after=0.5)
         watched.edit(want())

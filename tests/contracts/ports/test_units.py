@@ -88,7 +88,7 @@ async def test_a_unit_carries_its_mark_and_owns_its_port_until_it_is_stopped(ben
     assert await bench.access.port(bench.model.port) == Known(PortState())
 
 
-async def test_a_stop_of_what_is_gone_is_done_already_and_touches_nobody(bench: Bench) -> None:
+async def test_a_stop_of_what_is_gone_is_done_already_and_touches_nothing(bench: Bench) -> None:
     async with serving(bench) as unit:
         first = unit
     async with serving(bench) as unit:
@@ -148,7 +148,7 @@ async def test_an_engine_is_asked_where_it_listens_and_not_where_its_definition_
         assert await bench.moved().health(unit) == await bench.engine.health(unit)
 
 
-async def test_an_engine_that_died_has_left_its_port_to_whoever_takes_it(bench: Bench) -> None:
+async def test_an_engine_that_died_has_left_its_port_to_the_next(bench: Bench) -> None:
     async with serving(bench) as unit:
         await bench.talk(300)
         held = Activity(identity=unit.identity, slots=tuple(await slots(bench, unit)))
