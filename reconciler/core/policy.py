@@ -145,9 +145,11 @@ def holding(hints: Hints, now: Instant) -> Held | None:
 def retry_is_due(hints: Hints, now: Instant) -> bool:
     """Whether a failed wish has waited long enough to be tried again without being asked."""
     failure = hints.quarantine
-    if failure is None or not failure.attempts:
-        return False
-    return _seconds_until(retry_at(failure), failure.since, hints, now) <= 0
+    return (
+        failure is not None
+        and failure.attempts > 0
+        and _seconds_until(retry_at(failure), failure.since, hints, now) <= 0
+    )
 
 
 def next_look(hints: Hints, now: Instant) -> float | None:

@@ -113,10 +113,9 @@ def _inferred(
 ) -> Fact[Power]:
     """What the silence of a host that has agreed to go down says."""
     accepted = f"it accepted to go down ({_asked(sent)}) and is silent"
-    if isinstance(canary, Unknown):
-        return Unknown(f"{accepted}, but so is its network: {canary.reason}")
-    if not isinstance(canary.value, Canary):
-        return Unknown(f"{accepted}, but so is its network: no neighbour was asked")
+    if isinstance(canary, Unknown) or not isinstance(canary.value, Canary):
+        why = getattr(canary, "reason", "no neighbour was asked")
+        return Unknown(f"{accepted}, but so is its network: {why}")
     address = canary.value.address
     # Only silence during which the network worked is the host's own (ADR 0009).
     if now.boot - max(silence.since, canary.value.since) < SILENCE_SECONDS:

@@ -1,6 +1,4 @@
-"""The reconcile loop: look, aim, plan, execute, journal, roll back.
-
-And the watch that does it again whenever something stirs.
+"""The reconcile loop (look, aim, plan, execute, journal, roll back), and the watch that repeats it.
 
 Called by verbs; acts through ports only.
 """

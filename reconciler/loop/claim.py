@@ -1,4 +1,4 @@
-"""Claim: a host that is acted on says whose it is, so that a second controller keeps its hands off."""
+"""Claim: a host that is acted on says whose it is, so that no second controller acts on it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CLAIM_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class HostClaim:
-    """Claim hosts for one controller, which remembers in its journal in which boots it did."""
+    """What claims hosts for one controller, and remembers in its journal in which boots it did."""
 
     controller: Controller
     cache: HintsCache
     clock: Clock
 
     async def ours(self, host: str) -> Ownership:
-        """Return by what a claim on this host is known as ours."""
+        """What a claim on this host is known by as ours."""
         return Ownership.known(self.controller, await self.cache.hints(host), self.clock.instant())
 
     async def claim(self, host: str, access: Access, *, take_over: bool) -> str:
@@ -51,19 +51,21 @@ class HostClaim:
         standing = None if isinstance(before, Unknown) else before.value
         if standing is not None and _same(standing, wanted):
             return ""
-        reason = (
-            before.reason
-            if isinstance(before, Unknown)
-            else (await self.ours(host)).objection(host, standing)
-        )
+        reason = await self._objection(host, before)
         if reason and not take_over:
             return reason
         await self._announce(host, wanted)
         await access.act(WriteClaim(claim=wanted, replaces=standing, take_over=take_over))
         return _unlike(wanted, await access.claim())
 
+    async def _objection(self, host: str, before: Fact[Claim | None]) -> str:
+        if isinstance(before, Unknown):
+            return before.reason
+        return (await self.ours(host)).objection(host, before.value)
+
     async def _announce(self, host: str, claim: Claim) -> None:
-        """Make known to whoever comes after a crash or a reboot that this claim is ours."""
+        # Before the claim is written: after a crash or a reboot, who comes next must know its boot
+        # as ours (ADR 0016).
         if claim.boot not in (await self.cache.hints(host)).boots:
             record = Claimed(
                 host=host, controller=claim.controller, name=claim.name, directory=claim.directory
@@ -72,16 +74,17 @@ class HostClaim:
 
 
 def _same(one: Claim, other: Claim) -> bool:
-    """Return whether two claims are of one controller in one boot, whenever they were written."""
+    """Whether two claims are of one controller in one boot, whenever they were written."""
     return one.model_copy(update={"at": other.at}) == other
 
 
 def _unlike(wanted: Claim, seen: Fact[Claim | None]) -> str:
-    """Return how what was read back is not what was written, "" when it is."""
+    """How what was read back is not what was written, "" when it is."""
     if isinstance(seen, Unknown):
         return seen.reason
     claim = seen.value
     if claim is not None and _same(claim, wanted):
         return ""
-    holder = f"{claim.name} (data directory {claim.directory})" if claim is not None else "nobody"
-    return f"after writing ours, the claim is of {holder}"
+    if claim is None:
+        return "after writing ours, there is no claim"
+    return f"after writing ours, the claim is of {claim.name} (data directory {claim.directory})"

@@ -21,8 +21,8 @@ from reconciler.ports import Clock, Journal, Keep
 class HostContext:
     """What a pass over one host is given.
 
-    `ports` gives those of the definitions that are aimed at; `say` is told what is going on, `keep`
-    what nobody foresaw.
+    `ports` makes those of the definitions that are aimed at; `say` is told what is going on, `keep`
+    what was not foreseen.
     """
 
     ports: PortsCache
@@ -44,11 +44,10 @@ class HostContext:
         return HostClaim(self.controller, self.cache, self.clock)
 
     async def hints(self, host: str) -> Hints:
-        """Return what is remembered of a host now; raise JournalDamaged or DurabilityError."""
+        """What is remembered of a host now; raise JournalDamaged or DurabilityError."""
         return await self.cache.hints(host)
 
     def observer(self, slice_: Slice) -> Observer:
-        """Return who looks at the host of a slice."""
-        return Observer(
-            self.ports(slice_), slice_, self.clock, partial(self.cache.hints, slice_.host.name)
-        )
+        """What looks at the host of a slice."""
+        hints = partial(self.cache.hints, slice_.host.name)
+        return Observer(self.ports(slice_), slice_, self.clock, hints)

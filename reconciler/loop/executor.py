@@ -1,4 +1,4 @@
-"""Executor: carry out one plan of a run, step after step, up to the first that does not work out."""
+"""Executor: carries out one plan of a run, up to the first step that does not work out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ async def execute(plan: HostPlan, world: Observed, state: RunState) -> RunEnd:
 
 
 def _drain_of(model_name: str, steps: Sequence[PlannedStep]) -> int:
-    """Return the place of a model's drain."""
     return next(
         place
         for place, one in enumerate(steps)

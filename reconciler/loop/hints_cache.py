@@ -14,7 +14,7 @@ from reconciler.ports import Journal
 
 
 class HintsCache:
-    """Remember what a journal says.
+    """What a journal says, remembered.
 
     Rows that it forgets meanwhile are restated in it, so what was folded stays so.
     """
@@ -27,14 +27,18 @@ class HintsCache:
         self._newest_at = 0.0
 
     async def hints(self, host: str) -> Hints:
-        """Return what is known of a host now; raise JournalDamaged or DurabilityError."""
+        """What is known of a host now; raise JournalDamaged or DurabilityError."""
         if self._read is None or await self.journal.newest() != self._read:
             await self._catch_up()
+        return replace(self._folded(host), newest_at=self._newest_at)
+
+    def _folded(self, host: str) -> Hints:
         # Each host's rows are folded for it alone: what cannot be folded is the trouble of its
-        # host.
-        self._known[host] = reduce(after, self._new.get(host, ()), self._known.get(host, Hints()))
+        # host (ADR 0015).
+        known = self._known.get(host, Hints())
+        self._known[host] = reduce(after, self._new.get(host, ()), known)
         self._new.pop(host, None)
-        return replace(self._known[host], newest_at=self._newest_at)
+        return self._known[host]
 
     async def _catch_up(self) -> None:
         new = await self.journal.since(self._read or 0)

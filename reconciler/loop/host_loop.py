@@ -1,7 +1,4 @@
-"""Host loop: keep one host as the file says, pass after pass.
-
-Between passes it rests until something stirs it.
-"""
+"""Host loop: keeps one host as the files say, pass after pass, and rests until it is stirred."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.reconcile import reconcile
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
-from reconciler.model.facts import UnitIdentity
+from reconciler.model.facts import Unit, UnitIdentity
 from reconciler.model.names import Digest
 from reconciler.model.observed import UNIT
 from reconciler.model.records import Answered, Asked, Hold, Record
@@ -45,7 +42,7 @@ LOOK_BACK_SECONDS = 600.0
 rarely."""
 
 READ_AGAIN_SECONDS = 3.0
-"""How long the watch may take to read what somebody who asks has read already."""
+"""How long the watch may take to read what who asks has read already."""
 
 NOT_READ = (
     "the watch does not follow the files as they were when this was asked: its log says why; then"
@@ -71,14 +68,14 @@ class HostLoopDeps:
     keep: Keep
 
     def context(self, ports: PortsCache, interrupt: Interrupt) -> HostContext:
-        """Return what one pass is given."""
+        """What one pass is given."""
         return HostContext(
             ports, self.cache, self.clock, self.controller, interrupt, self.say, self.keep
         )
 
 
 class HostLoop:
-    """Keep one host. All that others may do is say what is wanted, and stir."""
+    """The keeper of one host. All that others may do is say what is wanted, and stir."""
 
     def __init__(self, deps: HostLoopDeps, slice_: Slice, provenance: Provenance) -> None:
         self._deps = deps
@@ -104,7 +101,7 @@ class HostLoop:
             self.look()
 
     def hear(self, records: Iterable[Record]) -> None:
-        """Take what was recorded about this host: that somebody asks, or a hold that does not wait."""
+        """Take what was recorded about this host: that a pass is asked for, or an urgent hold."""
         for record in records:
             if isinstance(record, Hold) and record.now:
                 self._interrupt.request("the host is held", "supersede")
@@ -141,47 +138,45 @@ class HostLoop:
                 await self._recover(error)
 
     async def _recover(self, error: Unexpected) -> None:
-        """Say what nobody foresaw beside the pass itself, and leave the host alone for a while."""
+        """Tell an error of ours beside the pass itself, and leave the host alone for a while."""
         self._unsettled += 1
         self._tell(HostVerdict(host=self._host, outcome="unknown", message=error.message))
         with anyio.move_on_after(next_delay(UNSETTLED, self._unsettled, 0.0)):
             await self._stirred.wait()
 
     async def _pass(self) -> None:
-        deps = self._deps
         waiting = (await self._hints()).asked
         number, asked = next(iter(waiting.items()), (0, None))
         is_read = asked is None or await self._is_read(asked.wanted)
         if self._leaving:
             return
         if not is_read:
-            refused = HostVerdict(
-                host=self._host,
-                outcome="refused",
-                message="nothing was changed",
-                reasons=(NOT_READ,),
-            )
-            await deps.cache.journal.append(
-                Answered(host=self._host, asked=number, verdict=refused)
-            )
+            await self._answer(number, self._refused(NOT_READ))
             self.look()
             return
         slice_, provenance = self._slice, self._provenance
         request = _request(slice_, provenance, asked)
-        verdict = await reconcile(request, deps.context(self._ports, self._interrupt))
+        verdict = await reconcile(request, self._deps.context(self._ports, self._interrupt))
         if verdict.outcome == "interrupted":
             return
         if asked is not None:
-            await deps.cache.journal.append(
-                Answered(host=self._host, asked=number, verdict=verdict)
-            )
+            await self._answer(number, verdict)
         if len(waiting) > 1:
             self.look()
         self._tell(verdict)
         self._remember(verdict, digest(slice_))
 
+    async def _answer(self, number: int, verdict: HostVerdict) -> None:
+        answered = Answered(host=self._host, asked=number, verdict=verdict)
+        await self._deps.cache.journal.append(answered)
+
+    def _refused(self, reason: str) -> HostVerdict:
+        return HostVerdict(
+            host=self._host, outcome="refused", message="nothing was changed", reasons=(reason,)
+        )
+
     async def _is_read(self, read: Digest | None) -> bool:
-        """Return whether what somebody who asks has read is wanted here too, and wait a little for it."""
+        """Whether what was read by who asks is wanted here too, after a little wait for it."""
         if read in {None, digest(self._slice)}:
             return True
         self._deps.read_again()
@@ -197,8 +192,9 @@ class HostLoop:
         """Count what had to be done to a host that was as it should be."""
         if verdict.runs and self._reached == reached:
             self._repairs.append(self._deps.clock.boot())
-        self._reached = reached if verdict.outcome in AT_REST else self._reached
-        self._unsettled = 0 if verdict.outcome in AT_REST or verdict.runs else self._unsettled + 1
+        at_rest = verdict.outcome in AT_REST
+        self._reached = reached if at_rest else self._reached
+        self._unsettled = 0 if at_rest or verdict.runs else self._unsettled + 1
 
     def _tell(self, verdict: HostVerdict) -> None:
         parts = [verdict.word, verdict.message, *verdict.reasons, *verdict.notes]
@@ -208,32 +204,34 @@ class HostLoop:
         self._said = said
 
     async def _rest(self) -> None:
-        """Wait until somebody asks, a unit ends, or it is time.
-
-        Units that keep ending are left alone for a while.
-        """
-        calm, keys = (
-            self._calm_seconds(),
-            [UNIT(self._host, name) for name in self._slice.active or ()],
-        )
+        """Wait until a pass is asked for, a unit ends, or it is time."""
+        calm = self._calm_seconds()
         ports = self._ports(self._slice)
-        world = await Observer(ports, self._slice, self._deps.clock).look(keys)
-        units = [unit for key in keys if (unit := world.value(key)) is not None]
+        units = await self._units(ports)
         # What died between the pass and this look tells nobody; what is not there for longer is as
         # it should be.
-        at_once = len(units) < len(keys) and not self._doubted
+        at_once = len(units) < len(self._slice.active or ()) and not self._doubted
         self._doubted = at_once
         async with anyio.create_task_group() as group:
             for unit in units:
                 group.start_soon(self._attend, ports.access, unit.identity)
             with anyio.move_on_after(max(calm, 0.0 if at_once else await self._rest_seconds())):
                 await self._stirred.wait()
-                while not self._urgent and calm > 0:
-                    self._stirred = anyio.Event()
-                    with anyio.move_on_after(calm):
-                        await self._stirred.wait()
-                    calm = self._calm_seconds()
+                await self._calm_down(calm)
             group.cancel_scope.cancel()
+
+    async def _units(self, ports: HostPorts) -> list[Unit]:
+        keys = [UNIT(self._host, name) for name in self._slice.active or ()]
+        world = await Observer(ports, self._slice, self._deps.clock).look(keys)
+        return [unit for key in keys if (unit := world.value(key)) is not None]
+
+    async def _calm_down(self, seconds: float) -> None:
+        """Leave units that keep ending alone for a while, unless a pass is asked for."""
+        while not self._urgent and seconds > 0:
+            self._stirred = anyio.Event()
+            with anyio.move_on_after(seconds):
+                await self._stirred.wait()
+            seconds = self._calm_seconds()
 
     async def _attend(self, access: Access, identity: UnitIdentity) -> None:
         async for _ in access.changes(identity):
@@ -242,12 +240,13 @@ class HostLoop:
 
     async def _rest_seconds(self) -> float:
         resync = next_delay(UNSETTLED, self._unsettled, 0.0) if self._unsettled else RESYNC_SECONDS
-        spread = resync * (1 + JITTER * (2 * self._deps.random.fraction() - 1))
+        jitter = JITTER * (2 * self._deps.random.fraction() - 1)
+        spread = resync * (1 + jitter)
         due = policy.next_look(await self._hints(), self._deps.clock.instant())
         return spread if due is None else min(spread, due)
 
     def _calm_seconds(self) -> float:
-        """Return how long repairs are still to be left alone."""
+        """How long repairs must still wait."""
         now = self._deps.clock.boot()
         self._repairs = [at for at in self._repairs if now - at < LOOK_BACK_SECONDS]
         again = len(self._repairs) - 1

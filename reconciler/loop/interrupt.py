@@ -1,4 +1,4 @@
-"""Interrupt: how others ask a run that waits to end, and what is to become of it then."""
+"""Interrupt: how others ask a run that waits to end, and what becomes of it then."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Way: TypeAlias = Literal["rollback", "late", "supersede", "detach"]
 
 @dataclass
 class Interrupt:
-    """A request that a run ends its wait. `reason` is empty while nobody asked.
+    """A request that a run ends its wait; `reason` is empty while there is none.
 
-    Then it is to `rollback` to last good, which a deadline asks for too (`late`), to `supersede`:
-    end as far as it came, for another run, or to `detach`: stay open in the journal.
+    The run should then `rollback` to last good, which a deadline asks for too (`late`);
+    `supersede`: end as far as it came, for another run; or `detach`: stay open in the journal.
     """
 
     reason: str = ""
@@ -21,7 +21,7 @@ class Interrupt:
 
     @property
     def goes_back(self) -> bool:
-        """Whether what was stopped for the run is to serve again."""
+        """Whether what was stopped for the run should serve again."""
         return self.way in {"rollback", "late"}
 
     def request(self, reason: str, way: Way) -> None:

@@ -1,14 +1,20 @@
-"""Observer: ask the readers of one host side by side, each within its time.
-
-What fails becomes Unknown with the reason.
-"""
+"""Observer: asks the readers of one host side by side; what fails is Unknown, with the reason."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 import anyio
 
@@ -35,13 +41,16 @@ from reconciler.model.observed import (
     FactValue,
     Observed,
 )
+from reconciler.model.records import SentDown
 from reconciler.model.spec import Slice
-from reconciler.ports import Clock, HostReaders
+from reconciler.ports import Clock, EngineReader, HostReaders
 
 Facts: TypeAlias = dict[AnyFactKey, Fact[FactValue]]
 FactT = TypeVar("FactT")
+Down: TypeAlias = Literal["off", "suspend"]
 FactReader: TypeAlias = Callable[[], Awaitable[Fact[FactValue]]]
 HintsReader: TypeAlias = Callable[[], Awaitable[Hints]]
+Question: TypeAlias = Callable[[], Coroutine[object, object, None]]
 
 READ_SECONDS = 30.0
 LATE = f"no answer within {READ_SECONDS:.0f} s"
@@ -51,10 +60,7 @@ like one."""
 
 
 class Observer:
-    """Look at one host through its readers.
-
-    Every fact is stamped with the controller's boot clock.
-    """
+    """The one that looks at a host through its readers, and stamps each fact with its clock."""
 
     def __init__(
         self, readers: HostReaders, slice_: Slice, clock: Clock, hints: HintsReader | None = None
@@ -69,11 +75,11 @@ class Observer:
         self._hints = hints or remembered(Hints())
 
     async def everything(self) -> Observed:
-        """Return all that can be said of the host and its models."""
+        """All that can be said of the host and its models."""
         return await self.for_planning(model.name for model in self._slice.models)
 
     async def for_planning(self, model_names: Iterable[str]) -> Observed:
-        """Return what a plan reads when only these models may be started: costly facts only where they matter.
+        """What a plan reads when only these models may be started.
 
         An engine that does not answer is asked twice.
         """
@@ -81,79 +87,71 @@ class Observer:
         silent = silent_engines(self._slice, observed)
         if silent:
             await self._clock.sleep(SECOND_LOOK_SECONDS)
-            observed = await self.look(
-                (*silent, *(UNIT(key.host, key.subject) for key in silent)), observed
-            )
+            units = (UNIT(key.host, key.subject) for key in silent)
+            observed = await self.look((*silent, *units), observed)
         more = (*found_facts(self._slice, observed), *orphan_facts(self._slice, observed))
         observed = await self.look(more, observed) if more else observed
         return await self._side_by_side(costly_facts(self._slice, observed), observed)
 
     async def look(self, keys: Iterable[AnyFactKey], world: Observed | None = None) -> Observed:
-        """Return `world` with the facts under `keys` seen anew.
+        """See the facts under `keys` again, beside all that was known of the `world`.
 
-        An engine is asked as the unit that is known, or looked for.
-
-        The power of a host is judged; once that is silent, nobody asks for what stands on it.
+        An engine is asked as the unit that is known, or looked for. The power of a host is judged.
         """
         wanted = {*keys}
         seen, power_key, contact = world or Observed(), POWER(self._host), CONTACT(self._host)
         judges = power_key in wanted
         wanted = (wanted | {contact}) - {power_key} if judges else wanted
-        of_engines = [key for key in wanted if key.kind in ENGINE_FACTS]
-        health = {HEALTH(key.host, key.subject) for key in of_engines if key.kind != "activity"}
-        units = {unit for key in of_engines if (unit := UNIT(key.host, key.subject)) not in seen}
-        files = {key for key in wanted if key.kind in READ_LATE}
-        # Files are read while engines think: all at once would keep each other from the one
-        # interpreter that there is.
-        seen = await self._side_by_side({*wanted, *units} - {*of_engines, *files}, seen)
+        rounds = _rounds(wanted, seen)
+        seen = await self._side_by_side(rounds.first, seen)
         if judges:
             seen = await self._powered(seen, power_key)
         silence = seen.unknown(contact) if contact in wanted else None
         if silence is not None:
-            return seen.seeing(dict.fromkeys({*files, *of_engines}, silence))
-        seen = await self._side_by_side({*files, *health}, seen)
-        return await self._side_by_side([key for key in of_engines if key.kind != "health"], seen)
+            # What stands on a silent host cannot be asked for (ADR 0009).
+            return seen.seeing(dict.fromkeys(wanted - rounds.first, silence))
+        seen = await self._side_by_side(rounds.second, seen)
+        return await self._side_by_side(rounds.third, seen)
 
     async def _side_by_side(self, keys: Iterable[AnyFactKey], world: Observed) -> Observed:
         wanted = tuple(keys)
         if not wanted:
             return world
-        grouped = [key for key in wanted if key.kind in {"unit", "orphans"}]
         facts: Facts = dict.fromkeys(wanted, Unknown(LATE, since=self._clock.boot()))
-        asked: list[Callable[[], Coroutine[object, object, None]]] = (
-            [partial(self._units, grouped, world, facts)] if grouped else []
-        )
-        for key in (one for one in wanted if one not in grouped):
-            answer = (
-                self._engine_answer(key, world) if key.kind in ENGINE_FACTS else self._reader(key)
-            )
-            if callable(answer):
-                asked.append(partial(self._read, key, answer, facts, world.fact(key)))
-            else:
-                facts[key] = self._stamped(answer, world.fact(key))
-        await _all(asked)
+        await _all(tuple(self._questions(wanted, world, facts)))
         return attribution.owners_named(world.seeing(facts), wanted)
 
-    async def _powered(self, seen: Observed, key: AnyFactKey) -> Observed:
-        """Return a world in which contact was looked for, with the power judged.
+    def _questions(
+        self, keys: Iterable[AnyFactKey], world: Observed, into: Facts
+    ) -> Iterator[Question]:
+        """What has to be asked; what is known without a question goes into the facts at once."""
+        by_launchers = [key for key in keys if key.kind in {"unit", "orphans"}]
+        if by_launchers:
+            yield partial(self._units, by_launchers, world, into)
+        for key in (one for one in keys if one not in by_launchers):
+            answer = self._answer(key, world)
+            if callable(answer):
+                yield partial(self._read, key, answer, into, world.fact(key))
+            else:
+                into[key] = self._stamped(answer, world.fact(key))
 
-        Others are asked about a silent host.
-        """
+    async def _powered(self, seen: Observed, key: AnyFactKey) -> Observed:
+        """Judge the power of a host whose contact was looked for."""
         sent, before = (await self._hints()).sent_down, seen.fact(key)
         if seen.unknown(CONTACT(self._host)) is not None:
-            seen = await self._side_by_side([TESTIMONY(self._host)], seen)
-            if power.needs_canary(seen, self._host, sent):
-                canary = CANARY(self._host)
-                asked = await self._side_by_side([canary], seen)
-                seen = asked.seeing(
-                    {
-                        canary: power.steady(
-                            seen.fact(canary), asked.fact(canary), self._clock.instant()
-                        )
-                    }
-                )
+            seen = await self._with_witnesses(seen, sent)
         judged = power.judged(seen, self._host, sent, self._clock.instant())
         return seen.seeing({key: self._stamped(judged, before)})
+
+    async def _with_witnesses(self, seen: Observed, sent: SentDown | None) -> Observed:
+        """Ask others about a silent host: its witness, and its neighbours where those decide."""
+        seen = await self._side_by_side([TESTIMONY(self._host)], seen)
+        if not power.needs_canary(seen, self._host, sent):
+            return seen
+        key = CANARY(self._host)
+        asked = await self._side_by_side([key], seen)
+        steady = power.steady(seen.fact(key), asked.fact(key), self._clock.instant())
+        return asked.seeing({key: steady})
 
     async def _read(
         self, key: AnyFactKey, reader: FactReader, into: Facts, before: Fact[FactValue]
@@ -161,22 +159,14 @@ class Observer:
         into[key] = self._stamped(_following(await reader(), before), before)
 
     def _stamped(self, fact: Fact[FactT], before: Fact[FactValue]) -> Fact[FactT]:
-        """Return a fact with when it was seen.
-
-        What was not known before already is not known for as long.
-        """
+        """A fact with when it was seen, or since when it is not known."""
+        now = self._clock.boot()
         match fact:
             case Known():
-                return replace(fact, at=self._clock.boot())
+                return replace(fact, at=now)
             case Unknown():
-                return replace(
-                    fact,
-                    since=(
-                        before.since
-                        if isinstance(before, Unknown) and before.since
-                        else self._clock.boot()
-                    ),
-                )
+                since = before.since if isinstance(before, Unknown) else 0.0
+                return replace(fact, since=since or now)
             case _:
                 return fact
 
@@ -190,9 +180,8 @@ class Observer:
             case "canary":
                 return readers.power.canary
             case "guards":
-                return partial(
-                    readers.power.guards, "suspend" if self._slice.power == "suspend" else "off"
-                )
+                way: Down = "suspend" if self._slice.power == "suspend" else "off"
+                return partial(readers.power.guards, way)
             case "prepared":
                 return readers.access.prepared
             case "claim":
@@ -222,46 +211,35 @@ class Observer:
                 return lambda: model.launcher.binary(spec)
 
     async def _units(self, keys: Collection[AnyFactKey], world: Observed, into: Facts) -> None:
-        """Ask each launcher by itself: one that is silent, or late, hides what it may hold and nothing else."""
-        launchers, host_slice = self._readers.launchers, self._slice
-        former = attribution.former(host_slice, await self._hints())
+        launchers = self._readers.launchers
+        former = attribution.former(self._slice, await self._hints())
         needing = {kind for kind, launcher in launchers.items() if launcher.needs_definition}
         answers: dict[str, Fact[tuple[Unit, ...]]] = dict.fromkeys(launchers, Unknown(LATE))
+        told = attribution.LauncherAnswers(self._slice, former, answers, needing)
 
+        # Each by itself: a launcher that is silent, or late, hides what it may hold and nothing
+        # else.
         async def ask(kind: str) -> None:
-            answers[kind] = await launchers[kind].units(
-                [model for model in former if model.launcher.kind == kind]
-            )
-            told = attribution.LauncherAnswers(host_slice, former, answers, needing)
+            mine = [model for model in former if model.launcher.kind == kind]
+            answers[kind] = await launchers[kind].units(mine)
             into.update({key: self._stamped(told.fact(key), world.fact(key)) for key in keys})
 
         await _all([partial(ask, kind) for kind in launchers])
 
-    def _engine_answer(self, key: AnyFactKey, world: Observed) -> FactReader | Fact[FactValue]:
-        """Return who can answer, or the answer where the engine need not be asked."""
+    def _answer(self, key: AnyFactKey, world: Observed) -> FactReader | Fact[FactValue]:
+        """What can answer, or the answer itself where an engine need not be asked."""
+        if key.kind not in ENGINE_FACTS:
+            return self._reader(key)
         unit_key = UNIT(key.host, key.subject)
-        unit = world.value(unit_key)
-        unknown = world.unknown(unit_key)
-        model = self._readers.models.get(key.subject)
+        unit, unknown = world.value(unit_key), world.unknown(unit_key)
         if unknown is not None:
             return Unknown(f"{unit_key}: {unknown.reason}")
         if unit is None:
             return Known(ABSENT[key.kind])
+        model = self._readers.models.get(key.subject)
         if model is None:
-            return Known(
-                Health(
-                    phase="unresponsive", message="it is in no inventory", identity=unit.identity
-                )
-            )
-        engine = model.engine
-        if key.kind == "health":
-            return lambda: engine.health(unit)
-        if key.kind == "activity":
-            return lambda: engine.activity(unit)
-        health = world.value(HEALTH(key.host, key.subject))
-        if health is None or not health.tells:
-            return Known(Answer(message="it is not ready"))
-        return lambda: engine.answer(unit)
+            return Known(_undefined(unit))
+        return _engine_answer(model.engine, unit, key, world)
 
 
 ENGINE_FACTS = {"health", "activity", "answered"}
@@ -275,23 +253,59 @@ ABSENT: Mapping[str, FactValue] = {
 }
 
 
+class _Rounds(NamedTuple):
+    """What is looked at one after the other."""
+
+    first: set[AnyFactKey]
+    second: set[AnyFactKey]
+    third: set[AnyFactKey]
+
+
+def _rounds(wanted: set[AnyFactKey], seen: Observed) -> _Rounds:
+    """Whether the host answers, and its units; then files and health; then what engines do."""
+    of_engines = {key for key in wanted if key.kind in ENGINE_FACTS}
+    models = {(key.host, key.subject) for key in of_engines}
+    health = {HEALTH(key.host, key.subject) for key in of_engines if key.kind != "activity"}
+    units = {unit for model in models if (unit := UNIT(*model)) not in seen}
+    files = {key for key in wanted if key.kind in READ_LATE}
+    # Files are read while engines think: all at once would keep each other from the one
+    # interpreter that there is.
+    first = {*wanted, *units} - of_engines - files
+    return _Rounds(first, files | health, {key for key in of_engines if key.kind != "health"})
+
+
+def _engine_answer(
+    engine: EngineReader, unit: Unit, key: AnyFactKey, world: Observed
+) -> FactReader | Fact[FactValue]:
+    if key.kind == "health":
+        return lambda: engine.health(unit)
+    if key.kind == "activity":
+        return lambda: engine.activity(unit)
+    health = world.value(HEALTH(key.host, key.subject))
+    if health is None or not health.tells:
+        return Known(Answer(message="it is not ready"))
+    return lambda: engine.answer(unit)
+
+
+def _undefined(unit: Unit) -> Health:
+    return Health(phase="unresponsive", message="it is in no inventory", identity=unit.identity)
+
+
 def _following(fact: Fact[FactValue], before: Fact[FactValue]) -> Fact[FactValue]:
-    """Return what was seen of an engine's work with what the look before tells of it, any other fact as it is."""
-    if not (isinstance(fact, Known) and isinstance(fact.value, Activity)):
+    """An engine's work with what the look before tells of it, any other fact as it is."""
+    if not isinstance(fact, Known) or not isinstance(fact.value, Activity):
         return fact
-    earlier = (
-        before.value if isinstance(before, Known) and isinstance(before.value, Activity) else None
-    )
-    return replace(fact, value=fact.value.following(earlier)) if earlier else fact
+    # Idle is what two looks that follow each other say (ADR 0014).
+    if isinstance(before, Known) and isinstance(before.value, Activity):
+        return replace(fact, value=fact.value.following(before.value))
+    return fact
 
 
-async def _all(asked: Sequence[Callable[[], Coroutine[object, object, None]]]) -> None:
-    """Wait until everybody has answered side by side, or it is late.
-
-    The first needs no task (2 KiB with anyio 4.16).
-    """
+async def _all(asked: Sequence[Question]) -> None:
+    """Wait until all have answered side by side, or it is late."""
     if not asked:
         return
+    # The first needs no task, which takes 2 KiB with anyio 4.16.
     first, *others = asked
     with anyio.move_on_after(READ_SECONDS):
         if not others:
@@ -304,7 +318,7 @@ async def _all(asked: Sequence[Callable[[], Coroutine[object, object, None]]]) -
 
 
 def remembered(hints: Hints) -> HintsReader:
-    """Return what reads a memory that does not change while it is looked."""
+    """What reads a memory that does not change while it is looked."""
 
     async def read() -> Hints:
         return hints

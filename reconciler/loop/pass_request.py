@@ -1,4 +1,4 @@
-"""Pass request: what one pass over a host is to bring about."""
+"""Pass request: what one pass over a host should bring about."""
 
 from __future__ import annotations
 

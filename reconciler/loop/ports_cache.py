@@ -1,4 +1,4 @@
-"""Ports cache: one host's ports, the same for as long as it is defined so: drivers remember what they did, and what hangs."""
+"""Ports cache: one host's ports, the same ones for as long as its definitions stay the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CACHED_SLICES = 2
 
 
 class PortsCache:
-    """Give the ports of one host for a slice, made anew only where host or models are defined otherwise."""
+    """The ports of one host, made again only where host or models are defined otherwise."""
 
     def __init__(self, make: Callable[[Slice], HostPorts]) -> None:
         """Make them with `make`."""
@@ -20,10 +20,11 @@ class PortsCache:
         self._made: tuple[tuple[Slice, HostPorts], ...] = ()
 
     def __call__(self, slice_: Slice) -> HostPorts:
-        """Return the ports of a slice."""
+        """The ports of a slice."""
         for known, ports in self._made:
             if known.host == slice_.host and known.models == slice_.models:
                 return ports
+        # Not more often than needed: drivers remember what they did, and what hangs.
         ports = self._make(slice_)
         self._made = (*self._made, (slice_, ports))[-CACHED_SLICES:]
         return ports

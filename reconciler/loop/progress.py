@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import anyio
 
-from reconciler.model.facts import Unknown
+from reconciler.model.facts import Known
 from reconciler.model.observed import CONTACT, POWER, Observed
-from reconciler.ports import Clock, HostReaders
+from reconciler.ports import Clock, HostReaders, LauncherReader
 from reconciler.steps.plan import PlannedStep
 from reconciler.steps.step import ModelStep
 
@@ -18,7 +18,7 @@ LOG_SECONDS = 2.0
 
 
 class Progress:
-    """Know one wait: since when, its deadline, how long it usually takes, and what the engine says meanwhile."""
+    """One wait as it is told: since when, until when, how long usually, and the engine's words."""
 
     def __init__(
         self, planned: PlannedStep, readers: HostReaders, clock: Clock, say: Callable[[str], None]
@@ -38,38 +38,35 @@ class Progress:
             return
         self._pause = min(2 * self._pause, LONGEST_SECONDS)
         self._next = now + self._pause
+        words = self._silence(world) or await self._last_words()
+        self._say(f"{self._how_long(now - self._began)}{words}")
+
+    def _how_long(self, seconds: float) -> str:
         step, usual = self._planned.step, self._planned.seconds
         about = f", usually {usual:.0f} s" if usual is not None else ""
-        words = self._silence(world) or await self._last_words()
-        self._say(
-            f"{step.kind} {step.target}: {now - self._began:.0f} s of at most {step.deadline:.0f}"
-            f" s{about}{words}"
-        )
+        return f"{step.kind} {step.target}: {seconds:.0f} s of at most {step.deadline:.0f} s{about}"
 
     def _silence(self, world: Observed) -> str:
-        """Return why the power of a host that is waited for is not known, or else why the host does not answer."""
+        """Why the power of a host that is waited for is not known, or why it does not answer."""
         step = self._planned.step
-        asked = (POWER(step.host), CONTACT(step.host))
-        silence = next(
-            (found for key in asked if key in step.reads() and (found := world.unknown(key))), None
-        )
+        asked = [key for key in (POWER(step.host), CONTACT(step.host)) if key in step.reads()]
+        silence = next(filter(None, map(world.unknown, asked)), None)
         return f"; {silence.reason}" if silence else ""
 
     async def _last_words(self) -> str:
-        """Return what the engine that is waited for wrote last."""
-        step = self._planned.step
-        model = (
-            self._readers.models.get(step.model)
-            if isinstance(step, ModelStep) and step.awaits_start
-            else None
-        )
-        if model is None:
+        """What the engine that is waited for wrote last."""
+        launcher = self._launcher()
+        if launcher is None:
             return ""
         with anyio.move_on_after(LOG_SECONDS):
-            fact = await model.launcher.log(step.target, lines=1)
-            return (
-                ""
-                if isinstance(fact, Unknown) or not fact.value.lines
-                else f"; its log: {fact.value.lines[-1].strip()}"
-            )
+            fact = await launcher.log(self._planned.step.target, lines=1)
+            if isinstance(fact, Known) and fact.value.lines:
+                return f"; its log: {fact.value.lines[-1].strip()}"
         return ""
+
+    def _launcher(self) -> LauncherReader | None:
+        step = self._planned.step
+        if not isinstance(step, ModelStep) or not step.awaits_start:
+            return None
+        model = self._readers.models.get(step.model)
+        return model.launcher if model is not None else None

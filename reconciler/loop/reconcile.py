@@ -1,7 +1,4 @@
-"""Reconcile: one pass over one host.
-
-Decide what is to be brought about, and where to go when a run does not end well.
-"""
+"""Reconcile: one pass over one host, and where it goes when its run does not end well."""
 
 from __future__ import annotations
 
@@ -11,15 +8,17 @@ from reconciler.core import observe_scope, phrases, policy
 from reconciler.core.deadlines import said_time
 from reconciler.core.policy import Aim
 from reconciler.core.power import is_going
+from reconciler.core.recovery import Hints
 from reconciler.errors import DurabilityError, ReconcilerError, Unexpected
 from reconciler.loop.context import HostContext
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.run import attempt
-from reconciler.loop.run_end import RunEnd
+from reconciler.loop.run_end import RunEnd, refused
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.observed import CONTACT, POWER, UNIT, Observed
-from reconciler.model.records import Hold, HostGone, HostReturned, Quarantine, SentDown
+from reconciler.model.power import Power
+from reconciler.model.records import Hold, HostGone, HostReturned, OpenRun, Quarantine, SentDown
 from reconciler.model.spec import Slice
 from reconciler.model.verdict import HostVerdict, Outcome
 
@@ -46,35 +45,22 @@ async def _with_notes(request: PassRequest, context: HostContext) -> HostVerdict
     if not verdict.runs:
         return verdict
     hints = await context.hints(verdict.host)
-    return verdict.model_copy(
-        update={"notes": hints.notes, "lost_conversations": hints.lost_conversations}
-    )
+    told = {"notes": hints.notes, "lost_conversations": hints.lost_conversations}
+    return verdict.model_copy(update=told)
 
 
 async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict:
-    host = request.slice.host.name
+    slice_, host = request.slice, request.slice.host.name
     if request.provenance.objection:
-        return HostVerdict(
-            host=host,
-            outcome="refused",
-            message="nothing was changed",
-            reasons=(request.provenance.objection,),
-        )
+        return _told(host, "refused", refused(request.provenance.objection))
     hints = await context.hints(host)
     if hints.open_run is not None:
-        effect = hints.open_run.in_flight
-        during = f" during {effect.step} {effect.model}".rstrip() if effect else ""
-        context.say(
-            f"{host}: run {hints.open_run.seq} was cut short{during}; looking again and going on"
-            " from what is there"
-        )
-    observed = await context.observer(request.slice).for_planning(
-        observe_scope.may_run(request.slice, hints)
-    )
+        context.say(f"{host}: {_cut_short(hints.open_run)}")
+    may_run = observe_scope.may_run(slice_, hints)
+    observed = await context.observer(slice_).for_planning(may_run)
     await _note_power(context, hints.sent_down, observed, host)
-    aim = policy.aim(
-        request.slice, hints, observed, context.clock.instant(), retries=request.retries
-    )
+    now = context.clock.instant()
+    aim = policy.aim(slice_, hints, observed, now, retries=request.retries)
     match aim.cause:
         case Hold():
             return await _held(request, context, aim)
@@ -84,6 +70,25 @@ async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict
             return await _carried_out(request, context, aim, observed)
 
 
+def _cut_short(run: OpenRun) -> str:
+    effect = run.in_flight
+    during = f" during {effect.step} {effect.model}".rstrip() if effect else ""
+    return f"run {run.seq} was cut short{during}; looking again and going on from what is there"
+
+
+def _told(host: str, outcome: Outcome, end: RunEnd) -> HostVerdict:
+    """The verdict of a run with all that its end says."""
+    return HostVerdict(
+        host=host,
+        outcome=outcome,
+        message=end.message,
+        reasons=end.reasons,
+        log=end.log,
+        runs=end.runs,
+        serving=end.serving,
+    )
+
+
 async def _carried_out(
     request: PassRequest, context: HostContext, aim: Aim, observed: Observed
 ) -> HostVerdict:
@@ -91,23 +96,15 @@ async def _carried_out(
     host = request.slice.host.name
     end = await attempt(request, context, aim, observed)
     match end.kind:
-        case "in_sync":
-            return HostVerdict(host=host, outcome="in_sync", serving=end.serving)
-        case "completed" | "unmet":
-            ended: Outcome = "applied" if end.kind == "completed" else "unhealthy"
-            return HostVerdict(
-                host=host, outcome=ended, message=end.message, runs=end.runs, serving=end.serving
-            )
-        case "refused":
-            return HostVerdict(
-                host=host, outcome="refused", message=end.message, reasons=end.reasons
-            )
+        case "in_sync" | "refused":
+            return _told(host, end.kind, end)
+        case "completed":
+            return _told(host, "applied", end)
+        case "unmet":
+            return _told(host, "unhealthy", end)
         case "failed" | "interrupted" if end.of_power:
             # Power is never gone back on: what a host was asked it may still do.
-            power: Outcome = "stalled" if end.kind == "failed" else "interrupted"
-            return HostVerdict(
-                host=host, outcome=power, message=end.message, log=end.log, runs=end.runs
-            )
+            return _told(host, "stalled" if end.kind == "failed" else "interrupted", end)
         case _:
             return await _rolled_back(request, context, end)
 
@@ -115,95 +112,85 @@ async def _carried_out(
 async def _note_power(
     context: HostContext, sent: SentDown | None, observed: Observed, host: str
 ) -> None:
-    """Record what became of a host that was sent down: it answers, and what was inferred of it is void; or it is down."""
+    """Record what became of a host that was asked to go down."""
+    if sent is None:
+        return
     contact, power = observed.value(CONTACT(host)), observed.value(POWER(host))
-    if (
-        sent is not None
-        and contact is not None
-        and not is_going(sent, contact, context.clock.instant())
-    ):
+    if contact is not None and not is_going(sent, contact, context.clock.instant()):
+        # It answers: what was inferred of it is void (ADR 0009).
         await context.journal.append(HostReturned(host=host, boot_id=contact.boot_id))
-    elif (
-        sent is not None
-        and sent.is_heard
-        and not sent.seen
-        and power is not None
-        and power.state == sent.state
-    ):
+    elif power is not None and _has_gone(sent, power):
         await context.journal.append(HostGone(host=host, because=power.because))
+
+
+def _has_gone(sent: SentDown, power: Power) -> bool:
+    return sent.is_heard and not sent.seen and power.state == sent.state
 
 
 async def _held(request: PassRequest, context: HostContext, aim: Aim) -> HostVerdict:
     """Leave a held host alone, or free it first where that was asked."""
     host = request.slice.host.name
     outcome: Outcome = "in_sync" if request.trigger == "hold" else "refused"
+    message, reasons = "the host is left as it is", (aim.reason,)
     left_alone = HostVerdict(
-        host=host,
-        outcome=outcome,
-        held=True,
-        message="the host is left as it is",
-        reasons=(aim.reason,),
+        host=host, outcome=outcome, held=True, message=message, reasons=reasons
     )
     if not aim.acts:
         return left_alone
     end = await attempt(request, context, aim)
+    nothing_runs = {"message": "nothing runs there", "reasons": reasons}
     match end.kind:
         case "in_sync":
-            return left_alone.model_copy(update={"message": "nothing runs there"})
+            return left_alone.model_copy(update=nothing_runs)
         case "completed":
-            return HostVerdict(
-                host=host,
-                outcome="applied",
-                message="nothing runs there",
-                reasons=(aim.reason,),
-                runs=end.runs,
-            )
+            return _told(host, "applied", end).model_copy(update=nothing_runs)
         case "refused" | "interrupted":
-            return HostVerdict(
-                host=host, outcome=end.kind, message=end.message, reasons=end.reasons, runs=end.runs
-            )
+            return _told(host, end.kind, end)
         case _:
-            return HostVerdict(
-                host=host, outcome="stalled", message=end.message, log=end.log, runs=end.runs
-            )
+            return _told(host, "stalled", end)
 
 
 async def _healed(
     request: PassRequest, context: HostContext, aim: Aim, failure: Quarantine
 ) -> HostVerdict:
-    """Bring a host whose wish is quarantined to last good, and keep it there until that changes, or is tried again by itself."""
+    """Bring a host whose wish is quarantined to last good, and keep it there."""
     host = request.slice.host.name
-    asked = request.trigger == "rollback"
     left = phrases.is_left(failure)
-    mend = "write into desired.yaml what is to stay" if left else "fix the cause and apply again"
-    way = f"{mend}, or `reconciler retry {host}`"
     message = aim.reason if left else "the wanted state failed before"
     why = () if left else (aim.reason,)
+    way = f"{_way_out(failure)}, or `reconciler retry {host}`"
     again = "" if aim.retry_at is None else f"it is tried again {said_time(aim.retry_at)}; "
-    refused = HostVerdict(
-        host=host, outcome="refused", reasons=(*why, f"{again}{way}"), log=failure.log
+    reasons = (*why, f"{again}{way}")
+    left_alone = HostVerdict(
+        host=host, outcome="refused", message=message, reasons=reasons, log=failure.log
     )
     if not aim.acts:
-        return refused.model_copy(update={"message": message})
+        return left_alone
     end = await attempt(request, context, aim)
-    if asked and (
-        end.kind == "completed"
-        or (end.kind == "in_sync" and end.serving == phrases.urls(aim.target.slice))
-    ):
-        reached: Outcome = "applied" if end.kind == "completed" else "in_sync"
-        return HostVerdict(host=host, outcome=reached, runs=end.runs, serving=end.serving)
+    if request.trigger == "rollback" and _is_back(end, aim):
+        return _told(host, "applied" if end.kind == "completed" else "in_sync", end)
     if end.kind == "in_sync":
         goes_on = "last good keeps serving" if end.serving else "nothing serves"
-        return refused.model_copy(
-            update={"message": f"{message}; {goes_on}", "serving": end.serving}
-        )
-    outcome: Outcome = "rolled_back" if end.kind == "completed" else "stalled"
-    now = {"outcome": outcome, "message": end.message, "runs": end.runs, "serving": end.serving}
-    if (
-        end.kind == "completed"
-    ):  # Another try would stop what serves now: whether one follows is for the next look to say.
-        now["reasons"] = (*why, way)
-    return refused.model_copy(update=now)
+        kept = {"message": f"{message}; {goes_on}", "serving": end.serving}
+        return left_alone.model_copy(update=kept)
+    now = {"message": end.message, "runs": end.runs, "serving": end.serving}
+    if end.kind != "completed":
+        return left_alone.model_copy(update={**now, "outcome": "stalled"})
+    # Another try would stop what serves now: whether one follows is for the next look to say.
+    return left_alone.model_copy(update={**now, "outcome": "rolled_back", "reasons": (*why, way)})
+
+
+def _way_out(failure: Quarantine) -> str:
+    if phrases.is_left(failure):
+        return "write into desired.yaml what is to stay"
+    return "fix the cause and apply again"
+
+
+def _is_back(end: RunEnd, aim: Aim) -> bool:
+    """Whether a host serves all that it went back to."""
+    if end.kind == "in_sync":
+        return end.serving == phrases.urls(aim.target.slice)
+    return end.kind == "completed"
 
 
 async def _rolled_back(request: PassRequest, context: HostContext, failed: RunEnd) -> HostVerdict:
@@ -212,43 +199,32 @@ async def _rolled_back(request: PassRequest, context: HostContext, failed: RunEn
     interrupted = failed.kind == "interrupted"
     hints = await context.hints(host)
     if interrupted and not (failed.torn_down and context.interrupt.goes_back):
-        return HostVerdict(
-            host=host, outcome="interrupted", message=failed.message, runs=failed.runs
-        )
-    calm = replace(context, interrupt=Interrupt())
-    untouched = (
-        await _untouched(request.slice, context)
-        if policy.last_good(request.slice, hints) is None
-        else ()
-    )
-    aim = policy.back(request.slice, hints, untouched)
-    context.say(
-        f"{host}: {failed.message}; going back to"
-        f" {', '.join(aim.target.slice.active or ()) or 'nothing running'}"
-    )
-    back = await attempt(request, calm, aim)
-    runs = (*failed.runs, *back.runs)
+        return _told(host, "interrupted", failed)
+    aim = await _way_back(request.slice, context, hints)
+    there = ", ".join(aim.target.slice.active or ()) or "nothing running"
+    context.say(f"{host}: {failed.message}; going back to {there}")
+    # What interrupted the run must not end its way back too.
+    back = await attempt(request, replace(context, interrupt=Interrupt()), aim)
+    told = {"runs": (*failed.runs, *back.runs), "serving": back.serving}
     if back.kind not in {"completed", "in_sync"}:
-        message = (
-            f"{failed.message}; going back failed too: {'; '.join(back.reasons) or back.message}"
-        )
-        return HostVerdict(host=host, outcome="stalled", message=message, log=failed.log, runs=runs)
-    outcome: Outcome = (
-        "interrupted" if interrupted else "rolled_back" if hints.last_good else "unhealthy"
-    )
-    return HostVerdict(
-        host=host,
-        outcome=outcome,
-        message=failed.message,
-        log=failed.log,
-        runs=runs,
-        serving=back.serving,
-    )
+        why = "; ".join(back.reasons) or back.message
+        told["message"] = f"{failed.message}; going back failed too: {why}"
+        return _told(host, "stalled", failed).model_copy(update=told)
+    reached: Outcome = "rolled_back" if hints.last_good else "unhealthy"
+    outcome: Outcome = "interrupted" if interrupted else reached
+    return _told(host, outcome, failed).model_copy(update=told)
 
 
-async def _untouched(slice_: Slice, context: HostContext) -> tuple[str, ...]:
-    """Return the models that ran before the run that failed and run still: what is well is not stopped for what is not."""
-    host, hints = slice_.host.name, await context.hints(slice_.host.name)
+async def _way_back(slice_: Slice, context: HostContext, hints: Hints) -> Aim:
+    if policy.last_good(slice_, hints) is not None:
+        return policy.back(slice_, hints, ())
+    return policy.back(slice_, hints, await _untouched(slice_, context, hints))
+
+
+async def _untouched(slice_: Slice, context: HostContext, hints: Hints) -> tuple[str, ...]:
+    """The models that ran before the run that failed, and still run."""
+    # What is well is not stopped for what is not.
     names = [name for name in slice_.active or () if name not in hints.unproven]
-    world = await context.observer(slice_).look([UNIT(host, name) for name in names])
-    return tuple(name for name in names if world.value(UNIT(host, name)) is not None)
+    keys = {name: UNIT(slice_.host.name, name) for name in names}
+    world = await context.observer(slice_).look(keys.values())
+    return tuple(name for name, key in keys.items() if world.value(key) is not None)

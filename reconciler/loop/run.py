@@ -1,4 +1,4 @@
-"""Run: plan and execute until a host is where it is to go, try what was started, and close the run in the journal."""
+"""Run: plans and executes until a host is where it aims, tries what was started, and is closed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from reconciler.core.recovery import Hints, attempt_key
 from reconciler.loop import trial
 from reconciler.loop.context import HostContext
 from reconciler.loop.executor import execute
+from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.run_end import RunEnd, refused
 from reconciler.loop.run_state import RunState
-from reconciler.model.facts import Unknown
+from reconciler.model.facts import UnitIdentity, Unknown
 from reconciler.model.observed import UNIT, Observed
 from reconciler.model.records import Adopted, RunClosed, RunOpened, TrialOpened, Verdict
 from reconciler.model.spec import Slice
@@ -24,8 +25,8 @@ MOST_PLANS = 8
 """A world that moves under this many plans of one run is not going to hold still."""
 
 WENT_DOWN = (
-    "the host went down, and its power is not managed: what is to run there waits until somebody"
-    " switches it on"
+    "the host went down, and its power is not managed: what is to run there waits until it is"
+    " switched on"
 )
 STALE = "PlanStale: this plan is not the one that was approved; look again with `reconciler plan`"
 
@@ -34,34 +35,25 @@ async def attempt(
     request: PassRequest, context: HostContext, aim: Aim, observed: Observed | None = None
 ) -> RunEnd:
     """Bring a host where it aims, in one run, or return why nothing was changed."""
-    target = aim.target
-    host = target.slice.host.name
+    slice_, host = aim.target.slice, aim.target.slice.host.name
     hints = await context.hints(host)
     if observed is None:
-        observed = await context.observer(target.slice).for_planning(
-            observe_scope.may_run(target.slice, hints)
-        )
-    plan = planner.plan(target, observed, hints, mode=aim.mode, prune=request.prune)
-    reasons = gate.refusals(
-        plan, observed, await context.claim.ours(host), take_over=request.take_over
-    )
-    if reasons:
+        may_run = observe_scope.may_run(slice_, hints)
+        observed = await context.observer(slice_).for_planning(may_run)
+    plan = planner.plan(aim.target, observed, hints, mode=aim.mode, prune=request.prune)
+    ours = await context.claim.ours(host)
+    if reasons := gate.refusals(plan, observed, ours, take_over=request.take_over):
         return refused(*reasons)
-    if (
-        aim.mode == "forward"
-        and request.approved is not None
-        and gate.approval(plan) != request.approved
-    ):
+    if aim.mode == "forward" and request.approved not in {None, gate.approval(plan)}:
         return refused(STALE)
-    is_reached = policy.is_reached(target.slice, observed)
+    is_reached = policy.is_reached(slice_, observed)
     if not plan.steps and (hints.open_run is None or not is_reached):
         if is_reached:
             await _adopt(request, context, aim, hints)
-        return RunEnd(
-            "in_sync", serving={} if plan.unmet or not is_reached else phrases.urls(target.slice)
-        )
+        serving = {} if plan.unmet or not is_reached else phrases.urls(slice_)
+        return RunEnd("in_sync", serving=serving)
     if plan.steps and not plan.is_asleep:
-        reasons = await _claimed(request, context, target.slice)
+        reasons = await _claimed(request, context, slice_)
         if reasons:
             return refused(*(f"{host}: {reason}" for reason in reasons))
     state = await _open(request, context, aim, plan, hints)
@@ -72,7 +64,7 @@ async def attempt(
 
 
 async def _claimed(request: PassRequest, context: HostContext, slice_: Slice) -> tuple[str, ...]:
-    """Return why a host that is awake is not ours to act on, nothing once it is claimed."""
+    """Why a host that is awake is not ours to act on, nothing once it is claimed."""
     access = context.ports(slice_).access
     obstacle = await context.claim.claim(slice_.host.name, access, take_over=request.take_over)
     return (obstacle,) if obstacle else ()
@@ -119,12 +111,8 @@ async def _carry_out(
         asleep, hints = plan.is_asleep, await context.hints(target.slice.host.name)
         observed = await state.observer.for_planning(observe_scope.may_run(target.slice, hints))
         plan = planner.plan(target, observed, hints, mode=aim.mode, prune=request.prune)
-        reasons = plan.refusals
-        if asleep and plan.steps and not plan.is_asleep:
-            # A host that has just come up is judged and claimed as one that was up already.
-            ours = await context.claim.ours(plan.host)
-            reasons = gate.refusals(plan, observed, ours, take_over=request.take_over)
-            reasons = reasons or await _claimed(request, context, target.slice)
+        has_woken = asleep and plan.steps and not plan.is_asleep
+        reasons = await _objections(request, state, plan, observed) if has_woken else plan.refusals
         if reasons:
             return RunEnd("failed", end.step, "; ".join(reasons), of_plan=True)
         if not state.left(plan):
@@ -136,19 +124,23 @@ async def _carry_out(
     )
 
 
-async def _try(state: RunState, aim: Aim, hints: Hints) -> RunEnd:
-    """Watch what a run started or restored until it counts as good.
+async def _objections(
+    request: PassRequest, state: RunState, plan: HostPlan, observed: Observed
+) -> tuple[str, ...]:
+    # A host that has just come up is judged and claimed as one that was up already.
+    ours = await state.context.claim.ours(plan.host)
+    reasons = gate.refusals(plan, observed, ours, take_over=request.take_over)
+    return reasons or await _claimed(request, state.context, state.slice)
 
-    All that runs, where an earlier run was cut short.
-    """
+
+async def _try(state: RunState, aim: Aim, hints: Hints) -> RunEnd:
+    """Watch what a run started or restored until it counts as good."""
     slice_, context = aim.target.slice, state.context
-    host, names = slice_.host.name, slice_.active or ()
-    world = await state.observer.look([UNIT(host, name) for name in names])
-    seen = {
-        name: unit.identity for name in names if (unit := world.value(UNIT(host, name))) is not None
-    }
+    seen = await _units(state, slice_)
+    # Where an earlier run was cut short, all that runs is on trial.
     tried = seen.keys() if hints.open_run else state.unproven | state.restored | hints.unproven
     units = {name: one for name, one in seen.items() if name in tried}
+    host = slice_.host.name
     await context.journal.append(TrialOpened(host=host, run=state.run, units=units))
     trial.tell(units, slice_, context.say)
     on_trial = trial.Units(host, units, state.started)
@@ -159,60 +151,80 @@ async def _try(state: RunState, aim: Aim, hints: Hints) -> RunEnd:
         return RunEnd("interrupted", message=context.interrupt.reason)
     if aim.mode != "forward":
         return RunEnd("completed")
-    # Who ran before is not on trial: where it ended meanwhile nothing is gone back on, and the next
-    # pass starts it again.
-    unmet = await trial.otherwise(on_trial, state.observer) or await trial.ended(
-        host, seen.keys() - units, state.observer
-    )
+    # What ran before is not on trial: where it ended meanwhile nothing is gone back on, and the
+    # next pass starts it again.
+    others = seen.keys() - units
+    unmet = await trial.otherwise(on_trial, state.observer)
+    unmet = unmet or await trial.ended(host, others, state.observer)
     return RunEnd("unmet", message=unmet) if unmet else RunEnd("completed")
 
 
+async def _units(state: RunState, slice_: Slice) -> dict[str, UnitIdentity]:
+    keys = {name: UNIT(slice_.host.name, name) for name in slice_.active or ()}
+    world = await state.observer.look(keys.values())
+    units = {name: world.value(key) for name, key in keys.items()}
+    return {name: unit.identity for name, unit in units.items() if unit is not None}
+
+
 async def _close(state: RunState, end: RunEnd, aim: Aim) -> RunEnd:
-    """Record how a run ended, unless its controller leaves it open, and return that with all that is known of it."""
-    target, interrupt = aim.target, state.context.interrupt
+    """Record how a run ended, unless its controller leaves it open."""
+    target = aim.target
     ended = replace(end, run=state.run, torn_down=state.torn_down)
-    if end.kind == "interrupted" and interrupt.way == "detach":
+    if end.kind == "interrupted" and state.context.interrupt.way == "detach":
         return ended
-    on_the_way: Verdict = "interrupted" if interrupt.goes_back else "superseded"
-    verdicts: dict[str, Verdict] = {
-        "completed": "promoted",
-        "interrupted": on_the_way,
-        "unmet": "failed",
-    }
-    failed = end.kind not in verdicts
+    failed = end.kind not in {"completed", "interrupted", "unmet"}
     ended = replace(ended, kind="failed" if failed else end.kind, message=end.whole_message)
     if failed and not ended.of_power:
         ended = replace(ended, log=await _last_words(state, ended, target))
-    step = end.step.kind if end.step else "trial"
-    await state.context.journal.append(
-        RunClosed(
-            host=target.slice.host.name,
-            run=state.run,
-            verdict=verdicts.get(end.kind, "failed"),
-            reason=phrases.failed(step) if failed else "Unmet" if end.kind == "unmet" else "",
-            message=ended.message,
-            key=await _key(state, target) if failed else None,
-            quarantines=failed and aim.mode == "forward",
-            torn_down=state.torn_down,
-            log=ended.log,
-            notes=state.notes,
-            lost_conversations=state.lost.total(),
-            unproven=tuple(sorted(state.unproven)) if failed or end.kind == "interrupted" else (),
-        )
+    await state.context.journal.append(await _closed(state, ended, aim))
+    if ended.kind != "completed":
+        return ended
+    return replace(ended, serving=phrases.urls(target.slice))
+
+
+async def _closed(state: RunState, ended: RunEnd, aim: Aim) -> RunClosed:
+    target, failed = aim.target, ended.kind == "failed"
+    is_open = failed or ended.kind == "interrupted"
+    return RunClosed(
+        host=target.slice.host.name,
+        run=state.run,
+        verdict=_verdict(ended, state.context.interrupt),
+        reason=_reason(ended),
+        message=ended.message,
+        key=await _key(state, target) if failed else None,
+        quarantines=failed and aim.mode == "forward",
+        torn_down=state.torn_down,
+        log=ended.log,
+        notes=state.notes,
+        lost_conversations=state.lost.total(),
+        unproven=tuple(sorted(state.unproven)) if is_open else (),
     )
-    return (
-        replace(ended, serving=phrases.urls(target.slice)) if ended.kind == "completed" else ended
-    )
+
+
+def _verdict(ended: RunEnd, interrupt: Interrupt) -> Verdict:
+    match ended.kind:
+        case "completed":
+            return "promoted"
+        case "interrupted":
+            return "interrupted" if interrupt.goes_back else "superseded"
+        case _:
+            return "failed"
+
+
+def _reason(ended: RunEnd) -> str:
+    if ended.kind == "failed":
+        return phrases.failed(ended.step.kind if ended.step else "trial")
+    return "Unmet" if ended.kind == "unmet" else ""
 
 
 async def _key(state: RunState, target: Target) -> str:
-    """Return what a failure quarantines: the wish as it is now, with all the files that it depends on."""
+    """What a failure quarantines: the wish, with all the files that it depends on as they are."""
     observed = await state.observer.for_planning(target.slice.active or ())
     return attempt_key(target.slice, target.digest, observed)
 
 
 async def _last_words(state: RunState, end: RunEnd, target: Target) -> tuple[str, ...]:
-    """Return the engine's last log lines of the model that failed."""
+    """The engine's last log lines of the model that failed."""
     model_name = getattr(end.step, "model", None) or next(iter(target.slice.active or ()), None)
     model = state.ports.models.get(model_name or "")
     if model is None or model_name is None:
@@ -224,9 +236,8 @@ async def _last_words(state: RunState, end: RunEnd, target: Target) -> tuple[str
 async def _adopt(request: PassRequest, context: HostContext, aim: Aim, hints: Hints) -> None:
     """Record that a host is as wanted without a run, when the journal does not know that yet."""
     target = aim.target
-    if aim.mode != "forward" or (
-        hints.last_good_digest == target.digest and hints.wanted_digest == target.digest
-    ):
+    is_known = hints.last_good_digest == hints.wanted_digest == target.digest
+    if aim.mode != "forward" or is_known:
         return
     adopted = Adopted(
         host=target.slice.host.name,

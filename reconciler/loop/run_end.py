@@ -13,7 +13,7 @@ from reconciler.steps.plan import AnyStep
 class RunEnd:
     """How a run ended, or one of its plans, and at which step.
 
-    `in_sync`: nothing was to be done. `refused`: nothing was changed, for `reasons`. `missed` and
+    `in_sync`: there was nothing to do. `refused`: nothing was changed, for `reasons`. `missed` and
     `busy` ask for another plan. `unmet`: all works, and serves something else than was wanted. The
     reasons that refuse a plan which is made again after a step (`of_plan`) name the steps that they
     are about themselves. `serving` is where each model answers that serves now.
@@ -39,17 +39,19 @@ class RunEnd:
     @property
     def of_power(self) -> bool:
         """Whether it was the power of the host that failed."""
-        return (
-            self.kind in {"failed", "interrupted"} and self.step is not None and self.step.of_power
-        )
+        if self.step is None or self.kind not in {"failed", "interrupted"}:
+            return False
+        return self.step.of_power
 
     @property
     def whole_message(self) -> str:
         """The message with the step that it is about."""
+        if self.kind == "completed":
+            return ""
         step = f"{self.step.kind} {self.step.target}: " if self.step and not self.of_plan else ""
-        return f"{step}{self.message}" if self.kind != "completed" else ""
+        return f"{step}{self.message}"
 
 
 def refused(*reasons: str) -> RunEnd:
-    """Return the end of what was not begun."""
+    """The end of what was not begun."""
     return RunEnd("refused", message="nothing was changed", reasons=reasons)

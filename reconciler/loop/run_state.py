@@ -24,7 +24,7 @@ class RunState:
     """One run: its number in the journal, its definitions, and what came of its steps so far.
 
     Clients of a model are waited for until one moment of the run, however often a save finds that
-    they use it again. A trial of this run is to prove the `unproven` models, which it started or
+    they use it again. A trial of this run must prove the `unproven` models, which it started or
     waited for, and those that it `restored`.
     """
 
@@ -47,16 +47,12 @@ class RunState:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of the run: conversations that were lost, and such as did not come back."""
-        lost = (
-            conversations.lost(model_name, count)
-            for model_name, count in self.lost.items()
-            if count
-        )
-        return (*lost, *(sentence for sentence in self.not_restored.values() if sentence))
+        """What a person should know of the run: which conversations were lost or did not return."""
+        lost = [conversations.lost(name, count) for name, count in self.lost.items() if count]
+        return (*lost, *filter(None, self.not_restored.values()))
 
     def left(self, plan: HostPlan) -> tuple[PlannedStep, ...]:
-        """Return the steps of a plan that were not given up for good in this run."""
+        """The steps of a plan that were not given up for good in this run."""
         return tuple(
             one
             for one in plan.steps
@@ -64,10 +60,10 @@ class RunState:
         )
 
     def promise(self, steps: Sequence[PlannedStep]) -> None:
-        """Remember of how many conversations the first plan of the run said that they cannot be kept."""
-        for planned in steps:
-            if planned.step.expected_losses is not None:
-                self.promised.setdefault(model_of(planned.step), planned.step.expected_losses)
+        """Remember how many conversations the first plan of the run said that it cannot keep."""
+        for step in (planned.step for planned in steps):
+            if step.expected_losses is not None:
+                self.promised.setdefault(model_of(step), step.expected_losses)
 
     def give_up(self, step: AnyStep, message: str) -> None:
         """Remember that the run goes on without a step."""
@@ -81,14 +77,15 @@ class RunState:
             )
 
     def may_go_on(self, step: AnyStep, world: Observed) -> bool:
-        """Return whether starting beats waiting: the memory cannot be read any more, after something was stopped."""
+        """Whether starting beats waiting: something was stopped, and memory cannot be read now."""
         return self.torn_down and step.may_proceed_unknown(world)
 
     def has_started(self, step: AnyStep) -> bool:
-        """Return whether this run started what is waited for: one that is gone by now has failed, and is not started again."""
+        """Whether this run started what is waited for."""
+        # One that is gone by now has failed, and is not started again.
         return step.awaits_start and model_of(step) in self.started
 
 
 def model_of(step: AnyStep) -> str:
-    """Return the model that a step is about, "" for one about a host."""
+    """The model that a step is about, "" for one about a host."""
     return step.model if isinstance(step, ModelStep) else ""

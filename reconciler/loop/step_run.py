@@ -1,7 +1,4 @@
-"""Step run: one step carried out.
-
-Intent, effect, observation, record; a driver's word decides nothing.
-"""
+"""Step run: one step as intent, effect, looks and record; a driver's word decides nothing."""
 
 from __future__ import annotations
 
@@ -29,8 +26,8 @@ from reconciler.errors import Declined, DurabilityError, ReconcilerError
 from reconciler.loop.progress import Progress
 from reconciler.loop.run_end import RunEnd
 from reconciler.loop.run_state import RunState, model_of
-from reconciler.model.facts import Fact, Known
-from reconciler.model.observed import CONTACT, POWER, UNIT, AnyFactKey, FactValue, Observed
+from reconciler.model.facts import Known
+from reconciler.model.observed import CONTACT, POWER, UNIT, AnyFactKey, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.model.records import ShutdownAccepted, StepDone, StepIntent
 from reconciler.ports import Evidence
@@ -94,11 +91,13 @@ class StepRun:
         self._planned, self._step, self._state = planned, planned.step, state
         self._context, self._number = state.context, state.number
         self._began = state.context.clock.boot()
+        self._sightings, self._doubt = 0, ""
         if self._step.waits_for_clients:
+            # Within one deadline of the run, however often its clients come back (ADR 0014).
             state.drained_until.setdefault(model_of(self._step), self._began + self._step.deadline)
 
     async def carry_out(self, world: Observed) -> tuple[RunEnd | None, Observed]:
-        """Return why the plan ends here, None when it goes on, and the world as it was seen last."""
+        """Why the plan ends here, None when it goes on, and the world as it was seen last."""
         step, state = self._step, self._state
         world = before = await state.observer.look(self._stale(world), world)
         if step.skippable and step.sightings == 1 and step.holds(world):
@@ -112,7 +111,7 @@ class StepRun:
         self._context.say(f"{step.kind} {step.target} ({self._planned.cause})")
         effect = await self._perform(world)
         if MISSED in effect.evidence:
-            return await self._missed(StepEnd(world, "missed", str(effect.evidence[MISSED]))), world
+            return await self._missed(world, str(effect.evidence[MISSED])), world
         seen = await self._watch(world, effect)
         if seen.outcome == "failed" and self._is_in_use(before, seen.world):
             return await self._busy(seen, effect.evidence), seen.world
@@ -120,23 +119,17 @@ class StepRun:
         return self._judge(seen), seen.world
 
     def _stale(self, world: Observed) -> list[AnyFactKey]:
-        """Return what must be looked at again before it is acted upon.
-
-        What an effect touches is read after it.
-        """
+        """What must be looked at again before it is acted upon."""
         step, now = self._step, self._context.clock.boot()
 
-        def is_stale(fact: Fact[FactValue]) -> bool:
+        def is_stale(key: AnyFactKey) -> bool:
+            fact = world.fact(key)
             return not isinstance(fact, Known) or now - fact.at > FRESH_SECONDS
 
-        return [
-            key
-            for key in step.reads()
-            if key.kind in step.looks_anew_at or is_stale(world.fact(key))
-        ]
+        return [key for key in step.reads() if key.kind in step.looks_anew_at or is_stale(key)]
 
     def _refusal(self, world: Observed) -> RunEnd | None:
-        """Return why the step may not run now."""
+        """Why the step may not run now."""
         step, state = self._step, self._state
         if step.starts and state.started[model_of(step)] >= MOST_STARTS:
             return RunEnd(
@@ -150,22 +143,15 @@ class StepRun:
         return None
 
     async def _perform(self, world: Observed, attempt: int = 0) -> EffectEnd:
-        """Run the effect to its end.
-
-        Return its evidence and what went wrong, which alone decides nothing.
-        """
-        step, state = self._step, self._state
-        if not step.acts:
+        """Run the effect to its end: what it says, which alone decides nothing."""
+        if not self._step.acts:
             return EffectEnd({})
-        gave_up = frozenset(state.gave_up)
-        given = EffectContext(
-            state.ports, state.slice, self._context.controller.id, world, gave_up, attempt
-        )
+        seconds = self._step.deadline + SLACK_SECONDS
         try:
-            with anyio.fail_after(step.deadline + SLACK_SECONDS, shield=True):
-                evidence: Evidence = await PERFORM[step.kind](step, given)
+            with anyio.fail_after(seconds, shield=True):
+                evidence = await self._effect(world, attempt)
         except TimeoutError:
-            return EffectEnd({}, f"no answer within {step.deadline + SLACK_SECONDS:.0f} s")
+            return EffectEnd({}, f"no answer within {seconds:.0f} s")
         except DurabilityError:
             raise
         except ReconcilerError as error:
@@ -173,13 +159,25 @@ class StepRun:
         # Whatever a driver does must end as a recorded failure, not as a dead loop.
         except Exception as error:  # noqa: BLE001
             return EffectEnd({}, f"{type(error).__name__}: {error}")
-        if ACCEPTED in evidence:
-            accepted = ShutdownAccepted(
-                host=step.host, run=state.run, boot_id=str(evidence[ACCEPTED])
-            )
-            await self._context.journal.append(accepted)
+        await self._note_accepted(evidence)
         failed = evidence.get(FAILED)
         return EffectEnd(evidence, "; ".join(map(str, failed)) if isinstance(failed, list) else "")
+
+    async def _effect(self, world: Observed, attempt: int) -> Evidence:
+        state, controller = self._state, self._context.controller.id
+        given = EffectContext(
+            state.ports, state.slice, controller, world, frozenset(state.gave_up), attempt
+        )
+        evidence: Evidence = await PERFORM[self._step.kind](self._step, given)
+        return evidence
+
+    async def _note_accepted(self, evidence: Evidence) -> None:
+        if ACCEPTED not in evidence:
+            return
+        # At once: once the host is silent, nothing else tells that it agreed to go (ADR 0009).
+        boot_id = str(evidence[ACCEPTED])
+        accepted = ShutdownAccepted(host=self._step.host, run=self._state.run, boot_id=boot_id)
+        await self._context.journal.append(accepted)
 
     async def _watch(self, world: Observed, effect: EffectEnd) -> StepEnd:
         """Look until the postcondition is seen, cannot come, or it is late.
@@ -189,27 +187,13 @@ class StepRun:
         step, clock = self._step, self._context.clock
         progress = Progress(self._planned, self._state.ports, clock, self._context.say)
         began, trouble, until = clock.boot(), effect.trouble, self._until(effect)
-        pause, longest = step.poll
-        doubt, sightings, attempt = "", 0, 0
+        (pause, longest), attempt = step.poll, 0
         if not step.looks_at_once:
             await clock.sleep(min(pause, max(0.0, until - began)))
         while True:
             world = await self._state.observer.look(step.looks(world), world)
-            sightings = sightings + 1 if step.holds(world) else 0
-            if sightings == step.sightings:
-                return StepEnd(world, "done", trouble)
-            # A process that becomes another program shows no mark for a moment: what is hopeless is
-            # seen twice.
-            before, doubt = doubt, step.cannot_succeed_reason(world)
-            hopeless = doubt if before else ""
-            if hopeless or clock.boot() >= until:
-                return StepEnd(world, "failed", trouble or hopeless or _late(step, world))
-            if self._context.interrupt.reason:
-                return StepEnd(
-                    world,
-                    "cancelled",
-                    _cut_short(step, world, self._context.interrupt.reason, trouble),
-                )
+            if end := self._ended(world, trouble, until):
+                return end
             if step.again is not None and clock.boot() >= began + step.again * (attempt + 1):
                 attempt += 1
                 trouble = await self._again(world, attempt)
@@ -217,19 +201,43 @@ class StepRun:
             await clock.sleep(min(pause, max(0.0, until - clock.boot())))
             pause = min(pause * GROWTH, longest)
 
+    def _ended(self, world: Observed, trouble: str, until: float) -> StepEnd | None:
+        """What the last look makes of the step, None while it is waited for."""
+        step, reason = self._step, self._context.interrupt.reason
+        self._sightings = self._sightings + 1 if step.holds(world) else 0
+        if self._sightings == step.sightings:
+            return StepEnd(world, "done", trouble)
+        hopeless = self._hopeless(world)
+        if hopeless or self._context.clock.boot() >= until:
+            return StepEnd(world, "failed", trouble or hopeless or _late(step, world))
+        if reason:
+            return StepEnd(world, "cancelled", _cut_short(step, world, reason, trouble))
+        return None
+
+    def _hopeless(self, world: Observed) -> str:
+        # A process that becomes another program shows no mark for a moment: what is hopeless is
+        # seen twice.
+        before, self._doubt = self._doubt, self._step.cannot_succeed_reason(world)
+        return self._doubt if before else ""
+
     def _until(self, effect: EffectEnd) -> float:
-        """Return until when the postcondition is looked for."""
+        """Until when the postcondition is looked for."""
         step = self._step
         if step.waits_for_clients:
             return self._state.drained_until[model_of(step)]
-        doubtful = effect.trouble and step.in_doubt != "irreversible"
-        patience = (step.again or 0) * RETRIES + DOUBT_SECONDS if doubtful else step.deadline
-        return self._context.clock.boot() + (
-            0.0 if effect.declined else min(patience, step.deadline)
-        )
+        return self._context.clock.boot() + self._patience(effect)
+
+    def _patience(self, effect: EffectEnd) -> float:
+        step = self._step
+        if effect.declined:
+            return 0.0
+        # What cannot be taken back may have begun although it broke off.
+        if not effect.trouble or step.in_doubt == "irreversible":
+            return step.deadline
+        return min((step.again or 0) * RETRIES + DOUBT_SECONDS, step.deadline)
 
     async def _again(self, world: Observed, attempt: int) -> str:
-        """Try the effect once more, and return what went wrong."""
+        """Try the effect once more: what went wrong, empty when nothing did."""
         if self._step.ends_down:
             await self._intend("irreversible")
             self._context.say(
@@ -237,27 +245,25 @@ class StepRun:
             )
         return (await self._perform(world, attempt)).trouble
 
-    async def _missed(self, seen: StepEnd) -> RunEnd:
-        await self._record(seen)
-        return RunEnd("missed", self._step, seen.message)
+    async def _missed(self, world: Observed, message: str) -> RunEnd:
+        await self._record(StepEnd(world, "missed", message))
+        return RunEnd("missed", self._step, message)
 
     async def _busy(self, seen: StepEnd, evidence: Evidence) -> RunEnd:
-        """Return that the model is to be drained again."""
+        """That the model must be drained again."""
+        step = self._step
         await self._record(seen._replace(outcome="missed"), evidence)
-        self._context.say(
-            f"{self._step.kind} {self._step.target}: {seen.message}; waiting for its clients once"
-            " more"
-        )
-        return RunEnd("busy", self._step, seen.message)
+        waits = f"{seen.message}; waiting for its clients once more"
+        self._context.say(f"{step.kind} {step.target}: {waits}")
+        return RunEnd("busy", step, seen.message)
 
     def _is_in_use(self, before: Observed, after: Observed) -> bool:
-        """Return whether clients came between drain and save, and may still be waited for."""
+        """Whether clients came between drain and save, and may still be waited for."""
         step, state = self._step, self._state
-        if not (isinstance(step, ModelStep) and step.needs_calm) or step.model in state.undrained:
+        if not isinstance(step, ModelStep) or not step.needs_calm or step.model in state.undrained:
             return False
-        return self._context.clock.boot() < state.drained_until[step.model] and used_since(
-            before, after, step
-        )
+        in_time = self._context.clock.boot() < state.drained_until[step.model]
+        return in_time and used_since(before, after, step)
 
     async def _remember(self, seen: StepEnd, before: Observed, evidence: Evidence) -> None:
         """Record the step, and what of it counts for the rest of the run."""
@@ -267,49 +273,41 @@ class StepRun:
         if step.starts and seen.outcome == "done":
             state.started[model_of(step)] += 1
             state.unproven.add(model_of(step))
-        await self._record(
-            seen, self._restored(seen.world, self._counted(seen.outcome, before, evidence))
-        )
+        counted = self._counted(seen.outcome, before, evidence)
+        await self._record(seen, self._restored(seen.world, counted))
 
     def _await_trial(self) -> None:
-        """Remember whom a trial of this run is still to prove: whoever was waited for, and also whoever another run started."""
+        # What was waited for must still be proven by a trial, also where another run started it.
         if self._step.awaits_start:
             self._state.unproven.add(model_of(self._step))
         if self._step.puts_back:
             self._state.restored.add(model_of(self._step))
 
     def _counted(self, outcome: Outcome, before: Observed, evidence: Evidence) -> Evidence:
-        """Return the evidence of a stop with the slots that were lost in it, and count those."""
+        """The evidence of a stop with the slots that were lost in it, which are counted."""
         step, state = self._step, self._state
         if not isinstance(step, ModelStep) or step.expected_losses is None or outcome != "done":
             return evidence
         # A stop that broke off could not tell.
-        left: Evidence = {} if evidence else {LOST: [slot.id for slot in unsaved(before, step)]}
-        found = {**evidence, **left}
-        ended = found.get(LOST)
-        state.lost[step.model] += max(
-            0, (len(ended) if isinstance(ended, list) else 0) - state.promised[step.model]
-        )
-        return found
+        if not evidence:
+            evidence = {LOST: [slot.id for slot in unsaved(before, step)]}
+        lost = _listed(evidence, LOST)
+        state.lost[step.model] += max(0, len(lost) - state.promised[step.model])
+        return evidence
 
     def _restored(self, world: Observed, evidence: Evidence) -> Evidence:
-        """Return the evidence of a restore with the slots that clients took before it, and note what did not come back."""
-        step = self._step
+        """The evidence of a restore with the slots that clients took; what is lost is noted."""
+        step, name = self._step, model_of(self._step)
         if not step.puts_back:
             return evidence
-        model_name = model_of(step)
-        tried = evidence.get("slots")
-        slots: list[Any] = [
-            *(tried if isinstance(tried, list) else []),
-            *conversations.left_out(world, step.host, model_name),
-        ]
-        self._state.not_restored |= {
-            (model_name, one["slot"]): conversations.became(model_name, one) for one in slots
-        }
+        taken = conversations.left_out(world, step.host, name)
+        slots = [*_listed(evidence, "slots"), *taken]
+        became = {(name, one["slot"]): conversations.became(name, one) for one in slots}
+        self._state.not_restored |= became
         return {**evidence, "slots": slots} if slots else evidence
 
     def _judge(self, seen: StepEnd) -> RunEnd | None:
-        """Return why the plan ends with this step, None when it goes on."""
+        """Why the plan ends with this step, None when it goes on."""
         step = self._step
         if seen.outcome == "cancelled":
             return RunEnd("interrupted", step, seen.message)
@@ -334,11 +332,8 @@ class StepRun:
         await self._context.journal.append(intent)
 
     async def _record(self, seen: StepEnd, evidence: Evidence | None = None) -> None:
-        step, world = self._step, seen.world
-        unit, power = world.value(UNIT(step.host, model_of(step))), world.value(POWER(step.host))
-        down: Evidence = (
-            {SEEN: power.because} if seen.outcome == "done" and step.ends_down and power else {}
-        )
+        step = self._step
+        unit = seen.world.value(UNIT(step.host, model_of(step)))
         gives_up = seen.outcome == "failed" and step.gives_up
         await self._context.journal.append(
             StepDone(
@@ -350,26 +345,37 @@ class StepRun:
                 outcome="gave-up" if gives_up else seen.outcome,
                 message=seen.message,
                 seconds=round(self._context.clock.boot() - self._began, 3),
-                evidence={**(evidence or {}), **down},
+                evidence={**(evidence or {}), **_down(step, seen)},
                 identity=unit.identity if unit else None,
             )
         )
 
 
-def _late(step: AnyStep, world: Observed) -> str:
-    """Return what stands in the way of a step that took too long.
+def _down(step: AnyStep, seen: StepEnd) -> Evidence:
+    """By what a host was observed to be down, where the step ended so."""
+    power = seen.world.value(POWER(step.host))
+    if power is None or not step.ends_down or seen.outcome != "done":
+        return {}
+    return {SEEN: power.because}
 
-    Of a host's power, what that is judged to be.
-    """
+
+def _listed(evidence: Evidence, key: str) -> list[Any]:
+    listed = evidence.get(key)
+    return listed if isinstance(listed, list) else []
+
+
+def _late(step: AnyStep, world: Observed) -> str:
+    """What stands in the way of a step that took too long; of a host's power, what it is."""
     if step.ends_down:
-        return f"not so after {step.deadline:.0f} s: {phrases.seen([POWER(step.host)], world)}"
-    return f"not so after {step.deadline:.0f} s: " + (
-        "; ".join(step.blocked_by(world)) or phrases.seen(step.looks(world), world)
-    )
+        why = phrases.seen([POWER(step.host)], world)
+    else:
+        why = "; ".join(step.blocked_by(world)) or phrases.seen(step.looks(world), world)
+    return f"not so after {step.deadline:.0f} s: {why}"
 
 
 def _cut_short(step: AnyStep, world: Observed, reason: str, trouble: str) -> str:
-    """Return why a wait was ended, and what had gone wrong, or why a host that was waited for could not be reached until then."""
+    """Why a wait was ended, and what had gone wrong, or why its host was out of reach."""
     contact = CONTACT(step.host)
     silence = world.unknown(contact) if contact in step.reads() else None
-    return "; ".join(filter(None, (reason, trouble or (silence.reason if silence else ""))))
+    gone_wrong = trouble or (silence.reason if silence else "")
+    return f"{reason}; {gone_wrong}" if gone_wrong else reason

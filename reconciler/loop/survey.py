@@ -1,12 +1,10 @@
-"""Survey: what each host is like, what is remembered of it, and what would be done.
-
-Nothing is touched.
-"""
+"""Survey: what each host is like, what is remembered of it, and what would be done."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import anyio
 
@@ -20,7 +18,7 @@ from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.surveyor import Surveyor
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.observed import Observed
-from reconciler.model.records import Record, Row
+from reconciler.model.records import Instant, Record, Row
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted
 from reconciler.steps.plan import HostPlan
@@ -41,19 +39,19 @@ class HostSurvey:
 
     @property
     def acts(self) -> bool:
-        """Whether applying would do anything: what keeps a wish away may still bring back last good, or free the host."""
-        return bool(self.plan.steps) and all(
-            reason == self.instead for reason in self.plan.refusals
-        )
+        """Whether applying would do anything."""
+        # What keeps a wish away may still bring back last good, or free the host.
+        others = [reason for reason in self.plan.refusals if reason != self.instead]
+        return bool(self.plan.steps) and not others
 
     @property
     def shown(self) -> HostPlan:
-        """The plan as one who is to approve it sees it: what keeps a wish away refuses nothing that will be done."""
+        """The plan as a person sees it who should approve it."""
         if not self.acts:
             return self.plan
-        return self.plan.model_copy(
-            update={"notes": (*self.plan.notes, *self.plan.refusals), "refusals": ()}
-        )
+        # What keeps a wish away refuses nothing of what will be done instead.
+        notes = (*self.plan.notes, *self.plan.refusals)
+        return self.plan.model_copy(update={"notes": notes, "refusals": ()})
 
 
 async def survey(
@@ -64,23 +62,14 @@ async def survey(
     prune: bool = False,
     take_over: bool = False,
 ) -> tuple[HostSurvey, ...]:
-    """Observe and plan every host, side by side, in the order of their names, as if `noting` were recorded already."""
-    rows = list(await by.journal.rows())
-    for record in noting:
-        rows.append(
-            Row(seq=rows[-1].seq + 1 if rows else 1, when=by.clock.instant(), record=record)
-        )
+    """Observe and plan all hosts side by side, ordered by name, as if `noting` were recorded."""
+    rows = _noted(await by.journal.rows(), noting, by.clock.instant)
     found: dict[str, HostSurvey] = {}
 
     async def one(slice_: Slice) -> None:
         host = slice_.host.name
-        try:
-            with unforeseen(by.keep):
-                seen = await _of_host(
-                    by, slice_, of_host(rows, host), prune=prune, take_over=take_over
-                )
-        except Unexpected as error:
-            seen = broken(slice_, error)
+        known = partial(of_host, rows, host)
+        seen = await _contained(by, slice_, known, prune=prune, take_over=take_over)
         objection = wanted.provenance.objection
         found[host] = _refused(seen, objection) if objection else seen
 
@@ -90,27 +79,54 @@ async def survey(
     return tuple(found[name] for name in sorted(found))
 
 
+def _noted(
+    rows: Iterable[Row], noting: Iterable[Record], now: Callable[[], Instant]
+) -> tuple[Row, ...]:
+    """The rows as they would be with some records more."""
+    found = list(rows)
+    for record in noting:
+        number = found[-1].seq + 1 if found else 1
+        found.append(Row(seq=number, when=now(), record=record))
+    return tuple(found)
+
+
+async def _contained(
+    by: Surveyor, slice_: Slice, known: Callable[[], Hints], *, prune: bool, take_over: bool
+) -> HostSurvey:
+    try:
+        # The fold too: a row that cannot be folded is the trouble of its host (ADR 0015).
+        with unforeseen(by.keep):
+            return await _of_host(by, slice_, known(), prune=prune, take_over=take_over)
+    except Unexpected as error:
+        return broken(slice_, error)
+
+
 async def _of_host(
     by: Surveyor, slice_: Slice, known: Hints, *, prune: bool, take_over: bool
 ) -> HostSurvey:
-    now, memory = by.clock.instant, remembered(known)
-    observed = await Observer(by.readers(slice_), slice_, by.clock, memory).everything()
+    now = by.clock.instant
+    observed = await _everything(by, slice_, known)
     hints = replace(known, held=policy.holding(known, now()))
     aim = policy.aim(slice_, hints, observed, now())
     there, back = observed, aim.target.slice
     if back != slice_:
         # What is gone back to has its own definitions: its weights, its programs, and what it
         # keeps.
-        there = await Observer(by.readers(back), back, by.clock, memory).everything()
+        there = await _everything(by, back, known)
     ours = Ownership.known(by.controller, hints, now())
     plan = planned(aim, there, hints, ours, prune=prune, take_over=take_over)
     return HostSurvey(slice_, observed, hints, plan, aim.instead)
 
 
+async def _everything(by: Surveyor, slice_: Slice, known: Hints) -> Observed:
+    observer = Observer(by.readers(slice_), slice_, by.clock, remembered(known))
+    return await observer.everything()
+
+
 def planned(
     aim: Aim, observed: Observed, hints: Hints, ours: Ownership, *, prune: bool, take_over: bool
 ) -> HostPlan:
-    """Return the plan of a host that is to go where it aims, with every reason why it may not be carried out."""
+    """The plan of a host on its way to where it aims, with every reason why it must not run."""
     plan = planner.plan(aim.target, observed, hints, mode=aim.mode, prune=prune)
     reasons = gate.refusals(plan, observed, ours, take_over=take_over)
     because = (aim.reason,) if aim.reason else ()
@@ -118,7 +134,7 @@ def planned(
 
 
 def broken(slice_: Slice, error: Unexpected) -> HostSurvey:
-    """Return what is left of a host of which nothing could be worked out: the reason."""
+    """What is left of a host of which nothing could be worked out: the reason."""
     plan = HostPlan(
         host=slice_.host.name,
         mode="forward",
@@ -132,6 +148,5 @@ def broken(slice_: Slice, error: Unexpected) -> HostSurvey:
 
 
 def _refused(seen: HostSurvey, reason: str) -> HostSurvey:
-    return replace(
-        seen, plan=seen.plan.model_copy(update={"refusals": (reason, *seen.plan.refusals)})
-    )
+    refusals = (reason, *seen.plan.refusals)
+    return replace(seen, plan=seen.plan.model_copy(update={"refusals": refusals}))

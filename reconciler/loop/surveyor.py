@@ -26,7 +26,7 @@ class Surveyor(Protocol):
 
     @property
     def keep(self) -> Keep:
-        """What keeps the tracebacks of what nobody foresaw."""
+        """What keeps the tracebacks of what was not foreseen."""
 
     def readers(self, slice_: Slice) -> HostReaders:
-        """Return what can be asked about a host."""
+        """What can be asked about a host."""

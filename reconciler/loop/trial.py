@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.observer import Observer
-from reconciler.model.facts import UnitIdentity
-from reconciler.model.observed import HEALTH, UNIT, Observed
+from reconciler.model.facts import Health, UnitIdentity
+from reconciler.model.observed import HEALTH, UNIT, AnyFactKey, Observed
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock
 
@@ -30,12 +30,11 @@ class Trouble(NamedTuple):
 def tell(units: Iterable[str], slice_: Slice, say: Callable[[str], None]) -> None:
     """Say that a wait begins that takes its time, and what for."""
     names, seconds = sorted(units), slice_.stable_for(units)
-    if seconds > WORTH_SAYING_SECONDS:
-        is_up, it = ("are up", "they count") if len(names) > 1 else ("is up", "it counts")
-        say(
-            f"{', '.join(names)} {is_up}; watched for {seconds:.0f} s (stable_for) before {it} as"
-            " good"
-        )
+    if seconds <= WORTH_SAYING_SECONDS:
+        return
+    is_up, it = ("are up", "they count") if len(names) > 1 else ("is up", "it counts")
+    watched = f"watched for {seconds:.0f} s (stable_for) before {it} as good"
+    say(f"{', '.join(names)} {is_up}; {watched}")
 
 
 class Units(NamedTuple):
@@ -53,17 +52,10 @@ async def judge(
 
     Return why one failed, empty when all stayed healthy.
     """
-    host, names = units.host, units.identities
-    stable_for = slice_.stable_for(names)
-    keys = [HEALTH(host, name) for name in names]
-    until = clock.boot() + stable_for
+    until = clock.boot() + slice_.stable_for(units.identities)
     hiccups = 0
     while True:
-        world = await observer.look(keys)
-        if _troubles(world, units):
-            # One that dies stops answering a moment before it is gone.
-            world = await observer.look([UNIT(host, name) for name in names], world)
-        troubles = _troubles(world, units)
+        troubles = await _look(units, observer)
         hiccups = hiccups + 1 if troubles else 0
         if troubles and (troubles[0].certain or hiccups > FORGIVEN):
             return troubles[0].reason
@@ -73,14 +65,21 @@ async def judge(
         await clock.sleep(LONGEST_LOOK if hiccups else min(LONGEST_LOOK, max(remaining, 0.05)))
 
 
-async def otherwise(units: Units, observer: Observer) -> str:
-    """Return what the started units serve instead of what the inventory says.
-
-    They work, so nothing is gone back on for it.
-    """
-    names = [name for name in units.identities if name in units.started]
+async def _look(units: Units, observer: Observer) -> list[Trouble]:
+    names = units.identities
     world = await observer.look([HEALTH(units.host, name) for name in names])
-    healths = {name: world.value(HEALTH(units.host, name)) for name in names}
+    if not _troubles(world, units):
+        return []
+    # One that dies stops answering a moment before it is gone.
+    return _troubles(await observer.look([UNIT(units.host, name) for name in names], world), units)
+
+
+async def otherwise(units: Units, observer: Observer) -> str:
+    """What the started units serve instead of what the inventory says."""
+    # They work, so nothing is gone back on for it (ADR 0018).
+    keys = {name: HEALTH(units.host, name) for name in units.identities if name in units.started}
+    world = await observer.look(keys.values())
+    healths = {name: world.value(key) for name, key in keys.items()}
     return "; ".join(
         f"{name}: {health.reason}"
         for name, health in healths.items()
@@ -89,25 +88,25 @@ async def otherwise(units: Units, observer: Observer) -> str:
 
 
 async def ended(host: str, model_names: Iterable[str], observer: Observer) -> str:
-    """Return who of these models, which nobody tries, runs no more."""
-    names = sorted(model_names)
-    world = await observer.look([UNIT(host, name) for name in names])
-    gone = [
-        name
-        for name in names
-        if world.unknown(UNIT(host, name)) is None and world.value(UNIT(host, name)) is None
-    ]
+    """Which of these models, which are not on trial, run no more."""
+    keys = {name: UNIT(host, name) for name in sorted(model_names)}
+    world = await observer.look(keys.values())
+    gone = [name for name, key in keys.items() if _is_gone(world, key)]
     return "; ".join(f"{name}: it ended while others were tried" for name in gone)
 
 
+def _is_gone(world: Observed, key: AnyFactKey) -> bool:
+    return world.unknown(key) is None and world.value(key) is None
+
+
 def _troubles(world: Observed, units: Units) -> list[Trouble]:
-    """Return what is wrong with the units, what is certain first."""
+    """What is wrong with the units, what is certain first."""
     found = [_trouble(world, units, name) for name in units.identities]
     return sorted((one for one in found if one), key=lambda one: not one.certain)
 
 
 def _trouble(world: Observed, units: Units, model_name: str) -> Trouble | None:
-    """Return why a unit is not what it was, None when it is."""
+    """Why a unit is not what it was, None when it is."""
     unit_key, health_key = UNIT(units.host, model_name), HEALTH(units.host, model_name)
     for key in (unit_key, health_key):
         unknown = world.unknown(key)
@@ -117,11 +116,15 @@ def _trouble(world: Observed, units: Units, model_name: str) -> Trouble | None:
     if unit is None or unit.identity != units.identities[model_name] or not unit.leader:
         how = f": {unit.ended}" if unit is not None and unit.ended else ""
         return Trouble(f"{model_name} died in its trial{how}", certain=True)
-    health = world.value(health_key)
-    # Of what ran before, an answer that nobody understands is for the plan to name. What was just
-    # started has to work.
-    tolerated = health is not None and health.phase == "unclear" and model_name not in units.started
-    if health is not None and (health.serves or tolerated):
+    return _illness(world.value(health_key), model_name, is_new=model_name in units.started)
+
+
+def _illness(health: Health | None, model_name: str, *, is_new: bool) -> Trouble | None:
+    if health is not None and health.serves:
+        return None
+    # Of what ran before, an answer that cannot be understood is for the plan to name. What was
+    # just started has to work (ADR 0018).
+    if health is not None and health.phase == "unclear" and not is_new:
         return None
     phase, message = (health.phase, health.message) if health else ("unhealthy", "")
     return Trouble(

@@ -1,4 +1,4 @@
-"""Unforeseen: a fault of ours in what is worked out about one host stays with that host, as one sentence."""
+"""Unforeseen: a fault of ours in what is worked out about one host stays with that host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.ports import Keep
 
 @contextmanager
 def unforeseen(keep: Keep) -> Iterator[None]:
-    """Turn whatever is raised inside, and is no word of ours, into Unexpected: its sentence names the file."""
+    """Turn what is raised inside, and is no error of ours, into Unexpected, which names a file."""
     try:
         yield
     except ReconcilerError:

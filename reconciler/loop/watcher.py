@@ -10,7 +10,8 @@ from anyio.abc import TaskGroup
 
 from reconciler.loop.host_loop import HostLoop, HostLoopDeps
 from reconciler.model.records import Record
-from reconciler.model.target import Wanted
+from reconciler.model.spec import Slice
+from reconciler.model.target import Provenance, Wanted
 from reconciler.ports import Edits, Supervisor
 
 BEATS_PER_WATCHDOG = 3
@@ -18,7 +19,7 @@ KEPT, IDLE = "what was wanted before is kept", "nothing is done"
 
 
 class Watcher:
-    """Keep every host that the files name."""
+    """The keeper of every host that the files name."""
 
     def __init__(self, deps: HostLoopDeps, edits: Edits, supervisor: Supervisor) -> None:
         """Act by `deps`, follow `edits`, report to `supervisor`."""
@@ -65,11 +66,14 @@ class Watcher:
         for name in self._loops.keys() - told.slices.keys():
             self._loops.pop(name).drop()
         for name, slice_ in told.slices.items():
-            if name in self._loops:
-                self._loops[name].want(slice_, told.provenance)
-            else:
-                self._loops[name] = HostLoop(self._deps, slice_, told.provenance)
-                keeping.start_soon(self._loops[name].run)
+            self._want(name, slice_, told.provenance, keeping)
+
+    def _want(self, name: str, slice_: Slice, provenance: Provenance, keeping: TaskGroup) -> None:
+        if name in self._loops:
+            self._loops[name].want(slice_, provenance)
+        else:
+            self._loops[name] = HostLoop(self._deps, slice_, provenance)
+            keeping.start_soon(self._loops[name].run)
 
     def _say(self, line: str) -> None:
         if line != self._said:

@@ -128,12 +128,11 @@ def file_bytes(tokens: int, kv_bytes_per_token: int) -> int:
 
 def in_files(world: Observed, step: ModelStep) -> tuple[SavedSlot, ...]:
     """The files that hold what a slot holds now: those must stay."""
-    unit = world.value(step.key(UNIT))
-    if unit is None:
-        return ()
-    slots = _slots(world, step)
+    unit, slots = world.value(step.key(UNIT)), _slots(world, step)
     return tuple(
-        file for file in _files(world, step) if any(_is_in(file, slot, unit) for slot in slots)
+        file
+        for file in _files(world, step)
+        if unit and any(_is_in(file, slot, unit) for slot in slots)
     )
 
 

@@ -68,7 +68,7 @@ class Stop(ModelStep):
         return None if self.port is None else PORT(self.host, self.port)
 
     def _left_port(self, world: Observed) -> bool:
-        if self.port is None:
-            return True
-        known = world.unknown(PORT(self.host, self.port)) is None
-        return known and not self.owns_port(self.port, world)
+        return self.port is None or (
+            world.unknown(PORT(self.host, self.port)) is None
+            and not self.owns_port(self.port, world)
+        )

@@ -381,7 +381,7 @@ def test_a_host_that_goes_down_at_the_end_of_a_switch_has_not_reached_it() -> No
     wants(stage, "b").ends("applied")
     stage.parts = FakeDrivers(engine=Unplugged)
     verdict = wants(stage, "a").ends("interrupted")
-    assert "waits until somebody switches it on" in verdict.message
+    assert "waits until it is switched on" in verdict.message
     assert stage.world.violations == []
     stage.parts = FakeDrivers()
     stage.world.reboot()
