@@ -41,17 +41,17 @@ class ReconcilerError(Exception):
 
 
 class Misused(ReconcilerError):
-    """The command line cannot be understood."""
+    """A command line that cannot be understood."""
 
     exit_code: ClassVar[int] = 64
 
 
 class ConfigError(ReconcilerError):
-    """Desired state or inventory is wrong, with all problems at once."""
+    """All problems of desired state and inventory at once."""
 
 
 class Unreachable(ReconcilerError):
-    """Something needed to answer at all cannot be reached."""
+    """Something that is needed to answer at all, and cannot be reached."""
 
 
 class Unexpected(ReconcilerError):
@@ -59,7 +59,7 @@ class Unexpected(ReconcilerError):
 
 
 class Refused(ReconcilerError):
-    """Nothing was changed, and every reason why."""
+    """Every reason why nothing was changed."""
 
     exit_code: ClassVar[int] = 4
 
@@ -78,7 +78,7 @@ class PlanStale(Refused):
 
 
 class NotApproved(Refused):
-    """The plan was not approved."""
+    """A plan that was not approved."""
 
 
 class DriverError(ReconcilerError):
@@ -96,15 +96,17 @@ class Barred(Declined):
 
 
 class NotOffered(DriverError):
-    """A server answers that it was started for another task: it lives."""
+    """The answer of a server that was started for another task: it lives."""
 
 
 class HungUp(DriverError):
-    """A host ended the connection itself, and what was asked of it may have happened."""
+    """A connection that the host itself ended: what was asked of it may have happened."""
 
 
 class DurabilityError(ReconcilerError):
-    """What happened can no longer be recorded: what was `found`, and the `fix` if it is known."""
+    """What keeps us from recording: what was `found`, and the `fix` where it is known."""
+
+    # Acting stops at once: what is not recorded, no later run would know.
 
     exit_code: ClassVar[int] = 5
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.model.problem import KeyPath, Problem, found, nearest, one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from reconciler.config.resolve import Definition, Definitions
     from reconciler.model.desired import Desired, HostWish
@@ -23,18 +23,11 @@ def check(desired: Desired, inventory: Inventory, definitions: Definitions) -> t
 
     A host or model without a definition was reported already.
     """
-    problems = [*_places(desired, inventory)]
-    for model_name, model in inventory.models.items():
-        problems += _model(model_name, model, inventory, definitions)
-    for host_name, wish in desired.wishes(inventory.only_host).items():
-        at: KeyPath = () if desired.hosts is None else ("hosts", host_name)
-        if host_name not in inventory.hosts:
-            unknown = _unknown_host(host_name, inventory.hosts)
-            problems.append(Problem("desired", at, unknown, at_key=True))
-            continue
-        problems += _power(wish, at, definitions.hosts.get(host_name))
-        problems += _active(host_name, wish, at, inventory)
-    return tuple(problems)
+    return (
+        *_places(desired, inventory),
+        *_models(inventory, definitions),
+        *_wishes(desired, inventory, definitions),
+    )
 
 
 def _unknown_host(name: str, known: Iterable[str]) -> str:
@@ -55,15 +48,14 @@ def _places(desired: Desired, inventory: Inventory) -> Iterator[Problem]:
         yield Problem("desired", (key,), sentence, at_key=True)
 
 
-def _model(
-    model_name: str, model: Model, inventory: Inventory, definitions: Definitions
-) -> Iterator[Problem]:
-    at: KeyPath = ("models", model_name)
-    yield from _host_of(model, at, inventory)
-    yield from _cards(model, at)
-    definition = definitions.models.get(model_name)
-    if model.conversations == "require" and definition:
-        yield from _conversations(definition, at)
+def _models(inventory: Inventory, definitions: Definitions) -> Iterator[Problem]:
+    for model_name, model in inventory.models.items():
+        at: KeyPath = ("models", model_name)
+        yield from _host_of(model, at, inventory)
+        yield from _cards(model, at)
+        definition = definitions.models.get(model_name)
+        if model.conversations == "require" and definition:
+            yield from _conversations(definition, at)
 
 
 def _host_of(model: Model, at: KeyPath, inventory: Inventory) -> Iterator[Problem]:
@@ -89,6 +81,17 @@ def _conversations(definition: Definition, at: KeyPath) -> Iterator[Problem]:
     who = f"the engine {definition.engine.kind} under the launcher {definition.launcher.kind}"
     sentence = f"found require, but {who} cannot keep conversations; expected keep or drop"
     yield Problem("inventory", (*at, "conversations"), sentence)
+
+
+def _wishes(desired: Desired, inventory: Inventory, definitions: Definitions) -> Iterator[Problem]:
+    for host_name, wish in desired.wishes(inventory.only_host).items():
+        at: KeyPath = () if desired.hosts is None else ("hosts", host_name)
+        if host_name in inventory.hosts:
+            yield from _power(wish, at, definitions.hosts.get(host_name))
+            yield from _active(host_name, wish, at, inventory)
+        else:
+            unknown = _unknown_host(host_name, inventory.hosts)
+            yield Problem("desired", at, unknown, at_key=True)
 
 
 def _power(wish: HostWish, at: KeyPath, host: HostSpec | None) -> Iterator[Problem]:
@@ -120,25 +123,28 @@ def _power_objection(wish: HostWish, host: HostSpec | None) -> str:
 
 def _active(host_name: str, wish: HostWish, at: KeyPath, inventory: Inventory) -> Iterator[Problem]:
     homes = {name: inventory.host_name_of(model) for name, model in inventory.models.items()}
-    here = [name for name, home in homes.items() if home == host_name]
-    taken: dict[int, str] = {}
-    for index, model_name in enumerate(wish.active or ()):
-        place = (*at, "active", index)
+    here = {name: model for name, model in inventory.models.items() if homes[name] == host_name}
+    named = {(*at, "active", index): name for index, name in enumerate(wish.active or ())}
+    for place, name in named.items():
         # One whose host is missing was reported where it is defined.
-        if model_name in homes and homes[model_name] is None:
-            continue
-        if model_name not in here:
-            sentence = _misplaced(model_name, host_name, homes.get(model_name), here)
-            yield Problem("desired", place, sentence)
-            continue
-        port = inventory.models[model_name].port
-        if (other := taken.setdefault(port, model_name)) != model_name:
-            both = f"{model_name} and {other} both use port {port}"
+        if name not in here and homes.get(name, "") is not None:
+            yield Problem("desired", place, _misplaced(name, host_name, homes.get(name), here))
+    ports = {place: (here[name].port, name) for place, name in named.items() if name in here}
+    yield from _shared(ports)
+
+
+def _shared(ports: Mapping[KeyPath, tuple[int, str]]) -> Iterator[Problem]:
+    """Find models that want the port of one before them."""
+    taken: dict[int, str] = {}
+    for place, (port, name) in ports.items():
+        other = taken.setdefault(port, name)
+        if other != name:
+            both = f"{name} and {other} both use port {port}"
             sentence = f"{both}; expected one of them, or another port: in the inventory"
             yield Problem("desired", place, sentence)
 
 
-def _misplaced(model_name: str, host_name: str, home: str | None, here: list[str]) -> str:
+def _misplaced(model_name: str, host_name: str, home: str | None, here: Collection[str]) -> str:
     if home:
         expected = f"expected a model of {host_name} ({one_of(here)})"
         return f"{model_name} is a model of {home}, {expected}"

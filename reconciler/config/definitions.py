@@ -40,19 +40,25 @@ def define(
         for name, host in inventory.hosts.items()
         if (access := drivers.accepted("access", host.access, ("hosts", name, "access")))
     }
-    powering = Powering(drivers, accesses)
-    ways = {name: drivers.way(name, access, accesses) for name, access in accesses.items()}
-    hosts = {
-        name: spec
-        for name, host in inventory.hosts.items()
-        if (spec := drivers.host(name, host, ways.get(name), powering))
-    }
+    hosts = _hosts(inventory, drivers, accesses)
     models = {
         name: definition
         for name, model in inventory.models.items()
         if (definition := drivers.model(name, model, _defaults_of(model, inventory)))
     }
     return Definitions(hosts, models), list(dict.fromkeys(drivers.problems))
+
+
+def _hosts(
+    inventory: Inventory, drivers: _Drivers, accesses: Mapping[str, Kind]
+) -> dict[str, HostSpec]:
+    powering = Powering(drivers, accesses)
+    ways = {name: drivers.way(name, access, accesses) for name, access in accesses.items()}
+    return {
+        name: spec
+        for name, host in inventory.hosts.items()
+        if (spec := drivers.host(name, host, ways.get(name), powering))
+    }
 
 
 class _Defaults(NamedTuple):

@@ -143,22 +143,27 @@ class FileEdits:
         self._places, self._traces = self._named(), git.traces(self._source.directory)
         half_way = git.half_way(self._source.directory)
         if half_way:
-            if await self._lasts(now):
-                tell(f"waiting: {half_way}; nothing is read until that has ended")
+            trouble = f"waiting: {half_way}; nothing is read until that has ended"
+            if await self._complained(now, tell, trouble):
                 await anyio.sleep(HALF_WAY_SECONDS)
             return None
         try:
             wanted = await anyio.to_thread.run_sync(self._source.read)
         except ConfigError as error:
-            lasts = await self._lasts(now)
-            if lasts:
-                tell(f"{error.reason}: {error.message}")
-            return now if lasts else None
+            trouble = f"{error.reason}: {error.message}"
+            return now if await self._complained(now, tell, trouble) else None
         self._trouble_since = None
         self._grow_patient()
         tell(wanted)
         # What was there before and after the read need not be what was read.
         return now if wanted.provenance.digest == now.digest else None
+
+    async def _complained(self, now: Print, tell: Callable[[str], None], trouble: str) -> bool:
+        """Tell of a trouble, unless it is just the middle of an edit."""
+        lasts = await self._lasts(now)
+        if lasts:
+            tell(trouble)
+        return lasts
 
     def _grow_patient(self) -> None:
         """Ask for more stillness in a storm, and for as much until it is over."""
@@ -170,7 +175,7 @@ class FileEdits:
         self._read_at = now
 
     async def _lasts(self, now: Print) -> bool:
-        """Whether a trouble is worth a word, and not just the middle of an edit.
+        """Whether a trouble is worth a word.
 
         It is when nothing changes for a while, or too much does for too long.
         """

@@ -113,18 +113,10 @@ class FileSource:
         pair = self._pair()
         inventory = self._inventory(pair)
         name = _host_of(inventory, model_name, host)
-        wishes = parse(pair["desired"]).value
-        apart = inventory.only_host is None or (isinstance(wishes, dict) and "hosts" in wishes)
-        path = ("hosts", name, "active") if apart else ("active",)
-        after = yaml_edit.put(pair["desired"], path, model_name)
-        proposed: dict[FileName, bytes] = {**pair, "desired": after}
-        return FileProposal(
-            self.path("desired"),
-            (model_name, name),
-            pair["desired"],
-            after,
-            partial(self._resolved, proposed),
-        )
+        before = pair["desired"]
+        after = yaml_edit.put(before, _place_of_active(before, inventory, name), model_name)
+        resolved = partial(self._resolved, {**pair, "desired": after})
+        return FileProposal(self.path("desired"), (model_name, name), before, after, resolved)
 
     def _inventory(self, pair: dict[FileName, bytes]) -> Inventory:
         """Read the inventory; raise ConfigError where that or the text of desired is wrong."""
@@ -229,6 +221,14 @@ class FileSource:
 
 def _review(pair: dict[FileName, bytes]) -> Review:
     return Review({file: parse(pair[file]) for file in _FILES})
+
+
+def _place_of_active(content: bytes, inventory: Inventory, host_name: str) -> tuple[str, ...]:
+    """Find the path in desired.yaml of what runs on a host, whether it is written yet or not."""
+    wishes = parse(content).value
+    if inventory.only_host is None or (isinstance(wishes, dict) and "hosts" in wishes):
+        return ("hosts", host_name, "active")
+    return ("active",)
 
 
 def _host_of(inventory: Inventory, model_name: str, host: str | None) -> str:

@@ -53,25 +53,25 @@ def path_of(details: ErrorDetails) -> KeyPath:
 
 def _problem(details: ErrorDetails, file: FileName, schema: type[BaseModel]) -> Problem:
     path = path_of(details)
-    if details["type"] == "missing":
-        return Problem(file, path, _missing(str(path[-1]), keys_at(schema, path[:-1])), at_key=True)
-    if details["type"] == "extra_forbidden":
-        return Problem(file, path, _unknown(str(path[-1]), keys_at(schema, path[:-1])), at_key=True)
+    of_key = _OF_KEYS.get(details["type"])
+    if of_key is not None:
+        sentence = of_key(str(path[-1]), keys_at(schema, path[:-1]))
+        return Problem(file, path, sentence, at_key=True)
     at_key = "[key]" in details["loc"]
     return Problem(file, path, _sentence(details, path), at_key=at_key)
 
 
 def _missing(key: str, keys: Mapping[str, FieldInfo]) -> str:
     field = keys.get(key)
-    return (
-        f"is missing; expected: {field.description}"
-        if field and field.description
-        else "is missing"
-    )
+    described = field.description if field else ""
+    return f"is missing; expected: {described}" if described else "is missing"
 
 
 def _unknown(key: str, keys: Mapping[str, FieldInfo]) -> str:
     return f"unknown key{nearest(key, keys) or f'; expected {one_of(keys)}'}"
+
+
+_OF_KEYS = {"missing": _missing, "extra_forbidden": _unknown}
 
 
 def _sentence(details: ErrorDetails, path: KeyPath) -> str:

@@ -118,9 +118,13 @@ def _of_value(node: Node, word: str) -> _Edit:
 def _added(node: Node, text: str, path: tuple[str, ...], word: str) -> _Edit:
     """Append an entry to a mapping."""
     entry = _flow(path, word)
-    if node.flow_style:
-        place = _end(node.value[-1][1]) if node.value else node.start_mark.index + 1
-        return _Edit(place, place, f"{', ' if node.value else ''}{entry}")
+    if not node.flow_style:
+        return _added_line(node, text, entry)
+    place = _end(node.value[-1][1]) if node.value else node.start_mark.index + 1
+    return _Edit(place, place, f", {entry}" if node.value else entry)
+
+
+def _added_line(node: Node, text: str, entry: str) -> _Edit:
     ends = "\r\n" if "\r\n" in text else "\n"
     line = f"{' ' * node.start_mark.column}{entry}{ends}"
     last = _end(node.value[-1][1])

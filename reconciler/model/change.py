@@ -10,7 +10,7 @@ from reconciler.model.power import PowerState
 
 
 class PowerChange(Value):
-    """A host's power is not as wanted."""
+    """A host whose power is not as wanted."""
 
     kind: Literal["power"] = "power"
     host: str
@@ -19,7 +19,7 @@ class PowerChange(Value):
 
 
 class PrepareChange(Value):
-    """A host was not prepared with what has this digest since it came up.
+    """A host that was not prepared with what has this digest since it came up.
 
     That takes `seconds` at most.
     """
@@ -32,7 +32,7 @@ class PrepareChange(Value):
 
 
 class StopChange(Value):
-    """A unit runs that should not, or not like this.
+    """A unit that should not run, or not like this.
 
     `port` is where one that has no definition was found to listen. `unproven` is one that a run
     started and that has not shown yet that it works: it holds nothing that could be missed.
@@ -48,7 +48,7 @@ class StopChange(Value):
 
 
 class StartChange(Value):
-    """A wanted model has no unit."""
+    """A wanted model without a unit."""
 
     kind: Literal["start"] = "start"
     host: str
@@ -57,7 +57,7 @@ class StartChange(Value):
 
 
 class ProveChange(Value):
-    """A wanted unit runs but has not yet shown that it works."""
+    """A wanted unit that runs, and has not yet shown that it works."""
 
     kind: Literal["prove"] = "prove"
     host: str
@@ -66,7 +66,7 @@ class ProveChange(Value):
 
 
 class RestoreChange(Value):
-    """A running unit is owed a saved conversation."""
+    """A running unit that is owed a saved conversation."""
 
     kind: Literal["restore"] = "restore"
     host: str
@@ -75,7 +75,7 @@ class RestoreChange(Value):
 
 
 class Ignored(Value):
-    """A difference was seen and is left alone, and why."""
+    """A difference that is left alone, and why."""
 
     kind: Literal["ignored"] = "ignored"
     host: str
