@@ -201,6 +201,9 @@ WRONG: dict[str, list[str]] = {
     "{wake: wool}": [
         f'5:19: hosts.box.power.wake: found "wool", expected {KINDS}; did you mean "wol"?'
     ],
+    "{proof: wool}": [
+        f'5:20: hosts.box.power.proof: found "wool", expected {KINDS}; did you mean "wol"?'
+    ],
     f"{{wake: {WOL}, stopp: access}}": [
         '5:58: hosts.box.power.stopp: unknown key; did you mean "stop"?'
     ],

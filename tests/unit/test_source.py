@@ -234,3 +234,13 @@ def test_a_file_that_changes_meanwhile_is_read_again(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_looked_at_is_said_as_such(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: File name too long"):
         FileSource(tmp_path / ("x" * 300), FakeCatalog()).read()
+
+
+def test_a_model_is_proposed_where_its_host_is_written_among_several(tmp_path: Path) -> None:
+    desired = "version: 1\nhosts:\n  box: {active: small}\n  nuc: {}\n"
+    inventory = (
+        "version: 1\nhosts: {box: , nuc: }\nmodels:\n  small: {host: box, engine: fake}\n"
+        "  large: {host: box, engine: fake, port: 18111}\n"
+    )
+    proposal = source(tmp_path, desired, inventory).propose("large", None)
+    assert (proposal.host, proposal.read().slices["box"].active) == ("box", ("large",))
