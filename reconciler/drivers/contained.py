@@ -18,7 +18,15 @@ from contextlib import (
 from dataclasses import dataclass
 from functools import cache, partial
 from types import UnionType
-from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NamedTuple,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import anyio
 from pydantic import TypeAdapter
@@ -198,7 +206,7 @@ def _way(protocol: type, name: str) -> Callable[[Call], Any]:
 def _way_of(given: Any) -> Callable[..., Any] | None:  # noqa: ANN401 - any annotation
     if given == Evidence:
         return _act
-    origin = get_origin(given)
+    origin: Any = get_origin(given)
     if origin is AsyncIterator:
         return _follow
     if origin is AbstractAsyncContextManager:
@@ -218,14 +226,22 @@ def _property(kind: type, call: Call) -> object:
         return kind()
 
 
-# The Protocol's own.
-async def _look(kind: Any, call: Call, *given: object, **named: object) -> Fact[Any]:  # noqa: ANN401
+# The Protocol's own annotation, here and below.
+async def _look(
+    kind: Any,  # noqa: ANN401
+    call: Call,
+    *given: object,
+    **named: object,
+) -> Fact[Any]:
     answer = await _answered(call, lambda value: _is_fact(value, kind), *given, **named)
     return answer if isinstance(answer, (Known, Unknown)) else Unknown(str(answer))
 
 
-# As above.
-async def _ask(kind: Any, call: Call, questions: Sequence[object]) -> tuple[Fact[Any], ...]:  # noqa: ANN401
+async def _ask(
+    kind: Any,  # noqa: ANN401
+    call: Call,
+    questions: Sequence[object],
+) -> tuple[Fact[Any], ...]:
     count = len(questions)
 
     def fits(value: object) -> bool:
@@ -295,7 +311,8 @@ def _value(kind: Any) -> Any:  # noqa: ANN401 - any annotation
 
 def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401 - any annotation
     """Whether a value is of the kind that the Protocol promises."""
-    origin, parts = get_origin(kind), get_args(kind)
+    origin: Any = get_origin(kind)
+    parts = get_args(kind)
     if origin in {Union, UnionType}:
         return any(_fits(value, one) for one in parts)
     if origin is tuple:

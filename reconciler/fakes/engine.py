@@ -110,7 +110,7 @@ class FakeEngine:
         return [file for file in self.host.world.files if file.model == self.model.name]
 
     def _seal(self, file: SlotFile, slot: int, place: FakeSlot, unit: Unit) -> str:
-        """Write the sidecar of a file that is there, drop the file that it replaces, and name it."""
+        """Write the sidecar of a file, drop the file that it replaces, and return its name."""
         world = self.host.world
         if file not in world.files:
             raise DriverError("the engine wrote no file")

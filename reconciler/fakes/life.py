@@ -1,4 +1,4 @@
-"""One life of the controller: every call that it makes at a port, and at which of them it is killed."""
+"""One life of the controller: the calls that it makes at ports, and the one that kills it."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Chatter:
 
 @dataclass
 class FakeSlot:
-    """One slot of an engine: its conversation, the number of its last task, and how long it is busy."""
+    """One slot of an engine: its conversation, its last task, and until when it is busy."""
 
     held: Conversation | None = None
     task: int | None = None
@@ -68,7 +68,7 @@ class FakeSlot:
         return min(self.held.tokens, conversation.tokens)
 
     def goes_on(self, now: float) -> None:
-        """Let its client ask all that it has asked by now; each question adds to the conversation."""
+        """Let its client ask all that it has asked by now; each question adds tokens."""
         while self.chatter and self.held:
             asked_at = self.busy_until + self.chatter.pause
             if asked_at > min(now, self.chatter.until):
@@ -126,7 +126,7 @@ def _worth(place: FakeSlot) -> int:
 
 @dataclass
 class SlotFile:
-    """A file in a model's slot directory: what is really in it, and its sidecar once it is sealed."""
+    """A file in a model's slot directory: its real content, and its sidecar once it is sealed."""
 
     model: str
     holds: Conversation | None

@@ -172,7 +172,7 @@ class World:
         return (self.memory_bytes or 0) - held - lingering
 
     def fingerprint(self, model: ModelSpec) -> str:
-        """Look up what a saved slot of a model depends on now, by its digest or else by its name."""
+        """Look up what a saved slot of a model depends on now, by digest or else by name."""
         return self.fingerprints.get(model.digest) or self.fingerprints.get(model.name, model.name)
 
     # What happens to it by itself, or by its clients.

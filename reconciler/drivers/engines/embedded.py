@@ -1,7 +1,7 @@
-"""Run the embedded engine: llama.cpp in a Python wheel, with the flags, routes and slot files of `llama-server`.
+"""The embedded engine: llama.cpp in a Python wheel.
 
-For trying things out and for tests, on the controller's own machine. A `seed` makes random weights
-when it starts.
+It has the flags, routes and slot files of `llama-server`. It is for trying things out and for
+tests, on the controller's own machine. A `seed` makes random weights when it starts.
 """
 
 from __future__ import annotations
@@ -73,26 +73,30 @@ class Options(BaseModel):
         return self
 
     def setup(self) -> Setup:
-        """Return what every engine of this protocol is described by."""
+        """Describe it as any engine of this protocol is described."""
         random = () if self.seed is None else ("--random-weights", str(self.seed))
         return Setup(
-            program=(sys.executable, str(SERVER), *random), code=_code(),
-            weights=self.weights or f"weights-{self.seed}.gguf", context=self.context,
-            parallel=self.parallel, slots=self.slots, budget=self.slots_budget, args=self.args,
-            made_from=random, key=self.key, env=self.env,
-        )  # fmt: skip
+            program=(sys.executable, str(SERVER), *random),
+            code=_code(),
+            weights=self.weights or f"weights-{self.seed}.gguf",
+            context=self.context,
+            parallel=self.parallel,
+            slots=self.slots,
+            budget=self.slots_budget,
+            args=self.args,
+            made_from=random,
+            key=self.key,
+            env=self.env,
+        )
 
 
 def command(options: Options, model_name: str, port: int, gpus: Sequence[int] = ()) -> Command:
-    """Return what the embedded engine is started with.
-
-    Pure but for where Python and this package are installed.
-    """
+    """Make the command that starts it. Pure, but for where Python and this package are."""
     return launch_config.command(options.setup(), model_name, port, gpus)
 
 
 class Driver(LlamaEngine):
-    """Look at and use one embedded engine."""
+    """One embedded engine."""
 
     def __init__(
         self, options: Options, model: ModelSpec, access: Access, wall: Callable[[], float]
@@ -102,7 +106,8 @@ class Driver(LlamaEngine):
 
 
 def _code() -> tuple[str, ...]:
-    """Return the files that decide what a slot file means: the server, and the folder of the library that it loads."""
+    # What decides what a slot file means: the server, and the folder of the library that it loads.
     library = find_spec("xllamacpp")
-    folder = (f"{Path(library.origin).parent}/",) if library and library.origin else ()
-    return (str(SERVER), *folder)
+    if library is None or library.origin is None:
+        return (str(SERVER),)
+    return (str(SERVER), f"{Path(library.origin).parent}/")

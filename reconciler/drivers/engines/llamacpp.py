@@ -1,4 +1,4 @@
-"""Run llama.cpp's `llama-server`.
+"""The engine kind of llama.cpp's `llama-server`.
 
 Flags and routes as measured on llama-server 0.6.0-dev, b10068, b10092 and b10434 (docs/engines.md).
 Needs slots that say `is_processing` (b4027, October 2024) and, to know what they hold,
@@ -58,11 +58,10 @@ class Options(BaseModel):
     env: Env = {}
 
     def setup(self) -> Setup:
-        """Return what every engine of this protocol is described by."""
-        folder = dirname(self.binary)
+        """Describe it as any engine of this protocol is described."""
         return Setup(
             program=(self.binary,),
-            code=(self.binary, f"{folder}/") if folder else (self.binary,),
+            code=_code(self.binary),
             weights=self.weights,
             context=self.context,
             parallel=self.parallel,
@@ -75,17 +74,23 @@ class Options(BaseModel):
 
 
 def command(options: Options, model_name: str, port: int, gpus: Sequence[int] = ()) -> Command:
-    """Return what llama-server is started with. Pure."""
+    """Make the command that starts llama-server. Pure."""
     return launch_config.command(options.setup(), model_name, port, gpus)
 
 
+def _code(binary: str) -> tuple[str, ...]:
+    # What lies beside a program decides too; of a name on the PATH it is not known where it lies.
+    folder = dirname(binary)
+    return (binary, f"{folder}/") if folder else (binary,)
+
+
 def adopted(server: Server) -> ImportedFlags:
-    """Return what the flags of a running server say as keys. Pure."""
+    """Translate the flags of a running server into keys. Pure."""
     return import_flags.adopted(server.flags, server.mapped, server.directory)
 
 
 class Driver(LlamaEngine):
-    """Look at and use one llama-server."""
+    """One llama-server."""
 
     def __init__(
         self, options: Options, model: ModelSpec, access: Access, wall: Callable[[], float]

@@ -49,7 +49,7 @@ class SlotRoom(NamedTuple):
 
 
 class Props(NamedTuple):
-    """What a server says about itself.
+    """All that a server says about itself.
 
     `context` is the tokens of one slot, 0 where it does not say, as `weights` may be "".
     """
@@ -63,17 +63,17 @@ class Props(NamedTuple):
 
 @dataclass(frozen=True)
 class LlamaApi:
-    """Speak with the server at `root`, such as `http://127.0.0.1:8080`."""
+    """The server at `root`, such as `http://127.0.0.1:8080`."""
 
     http: HttpClient
     root: str
 
     async def props(self) -> Props | None:
-        """Return what the server says about itself, as `read_props` does."""
+        """Ask what the server says about itself, and read it by `read_props`."""
         return read_props(await self.http.get(f"{self.root}{PROPS}", QUICK_SECONDS))
 
     async def places(self) -> tuple[SlotRoom, ...]:
-        """Return every slot. Wakes a sleeping server."""
+        """Ask for every slot. Wakes a sleeping server."""
         reply = await self.http.get(f"{self.root}/slots", QUEUE_SECONDS)
         content = _expect(reply)
         if not isinstance(content, list) or not content:
@@ -81,9 +81,9 @@ class LlamaApi:
         return tuple(_place(reply, one) for one in content)
 
     async def counters(self) -> dict[str, float]:
-        """Return the numbers of /metrics by name, without their prefix.
+        """Read the numbers of /metrics by name, without their prefix.
 
-        None of a server that runs without --metrics.
+        There are none of a server that runs without --metrics.
         """
         reply = await self.http.get(f"{self.root}/metrics", QUEUE_SECONDS)
         if reply.status == NOT_IMPLEMENTED:
@@ -93,32 +93,28 @@ class LlamaApi:
         return {name: float(number) for name, number in _COUNTER.findall(reply.text)}
 
     async def complete(self, slot: int, prompt: str) -> dict[str, JsonValue]:
-        """Return one generated token, in a slot that holds nothing worth keeping."""
-        asked: JsonValue = {
-            "prompt": prompt,
-            "n_predict": 1,
-            "id_slot": slot,
-            "cache_prompt": False,
-        }
-        return _object(await self.http.post(f"{self.root}/completion", asked, ANSWER_SECONDS))
+        """Generate one token, in a slot that holds nothing worth keeping."""
+        what: JsonValue = {"prompt": prompt, "n_predict": 1, "cache_prompt": False, "id_slot": slot}
+        return _object(await self._post("completion", what, ANSWER_SECONDS))
 
     async def replay(self, slot: int, tokens: list[JsonValue], deadline: float) -> int:
-        """Return how many of these tokens the slot had remembered; generates nothing."""
-        asked: JsonValue = {"prompt": tokens, "n_predict": 0, "id_slot": slot, "cache_prompt": True}
-        reply = await self.http.post(f"{self.root}/completion", asked, deadline)
+        """Count how many of these tokens the slot had remembered; generates nothing."""
+        what: JsonValue = {"prompt": tokens, "n_predict": 0, "cache_prompt": True, "id_slot": slot}
+        reply = await self._post("completion", what, deadline)
         timings = _object(reply).get("timings")
         return _whole(reply, timings if isinstance(timings, dict) else {}, "cache_n")
 
     async def embed(self, text: str) -> JsonValue:
-        """Return the answer of /embedding."""
-        return _expect(
-            await self.http.post(f"{self.root}/embedding", {"content": text}, ANSWER_SECONDS)
-        )
+        """Ask /embedding."""
+        return _expect(await self._post("embedding", {"content": text}, ANSWER_SECONDS))
 
     async def rerank(self, query: str, documents: list[str]) -> JsonValue:
-        """Return the answer of /rerank."""
-        asked: JsonValue = {"query": query, "documents": [*documents]}
-        return _expect(await self.http.post(f"{self.root}/rerank", asked, ANSWER_SECONDS))
+        """Ask /rerank."""
+        what: JsonValue = {"query": query, "documents": [*documents]}
+        return _expect(await self._post("rerank", what, ANSWER_SECONDS))
+
+    async def _post(self, route: str, content: JsonValue, deadline: float) -> Reply:
+        return await self.http.post(f"{self.root}/{route}", content, deadline)
 
     async def save(self, slot: int, file: str, deadline: float) -> tuple[int, int, float]:
         """Write a slot into a file, waiting until the slot is free.
@@ -127,11 +123,8 @@ class LlamaApi:
         """
         reply = await self._slot(slot, "save", file, deadline)
         content = _object(reply)
-        return (
-            _whole(reply, content, "n_saved"),
-            _whole(reply, content, "n_written"),
-            _milliseconds(content, "save_ms"),
-        )
+        tokens, size = _whole(reply, content, "n_saved"), _whole(reply, content, "n_written")
+        return tokens, size, _milliseconds(content, "save_ms")
 
     async def restore(self, slot: int, file: str, deadline: float) -> tuple[int, float]:
         """Read a file into a slot; return tokens and milliseconds.
@@ -143,19 +136,16 @@ class LlamaApi:
         return _whole(reply, content, "n_restored"), _milliseconds(content, "restore_ms")
 
     async def _slot(self, slot: int, action: str, file: str, deadline: float) -> Reply:
-        return await self.http.post(
-            f"{self.root}/slots/{slot}?action={action}", {"filename": file}, deadline
-        )
+        return await self._post(f"slots/{slot}?action={action}", {"filename": file}, deadline)
 
 
 def read_props(reply: Reply) -> Props | None:
-    """Return name and sleep, None while the model is loaded.
+    """Read the answer to /props, None while the model is loaded.
 
     Raise DriverError when this is no llama.cpp server.
-
-    /props needs neither the queue nor wakes a server that sleeps. Every route answers 503 until the
-    model is loaded.
     """
+    # /props needs no place in the queue, and wakes no server that sleeps. Every route answers 503
+    # until the model is loaded.
     if is_loading(reply):
         return None
     content = _object(reply)
@@ -164,46 +154,62 @@ def read_props(reply: Reply) -> Props | None:
         raise DriverError(
             f"{reply.asked} answered {reply.excerpt!r}, not with the settings of a llama.cpp server"
         )
-    context, weights = settings.get("n_ctx"), content.get("model_path")
     return Props(
         alias=str(content.get("model_alias") or ""),
         sleeping=content.get("is_sleeping") is True,
-        weights=weights if isinstance(weights, str) else "",
-        context=context if isinstance(context, int) else 0,
+        weights=_text(content, "model_path"),
+        context=_number(settings, "n_ctx") or 0,
         slots=slots,
     )
 
 
 def is_loading(reply: Reply) -> bool:
-    """Return whether a server says that it loads its model."""
+    """Whether a server says that it loads its model."""
     return reply.status == UNAVAILABLE and "loading" in reply.text.lower()
 
 
 def unexpected(reply: Reply) -> DriverError:
-    """Return what a refusal says, in the server's own words where it has some."""
+    """Turn a refusal into an error, in the server's own words where it has some."""
+    return DriverError(
+        f"{reply.asked} answered {reply.status}: {_words_of_refusal(reply) or reply.excerpt}"
+    )
+
+
+def _words_of_refusal(reply: Reply) -> str:
     try:
         content = reply.json()
     except DriverError:
-        content = None
+        return ""
     error = content.get("error") if isinstance(content, dict) else None
-    words = error.get("message") if isinstance(error, dict) else None
-    return DriverError(
-        f"{reply.asked} answered {reply.status}:"
-        f" {words if isinstance(words, str) else reply.excerpt}"
-    )
+    return _text(error, "message") if isinstance(error, dict) else ""
 
 
 def _place(reply: Reply, content: JsonValue) -> SlotRoom:
     if not isinstance(content, dict) or not isinstance(content.get("is_processing"), bool):
         raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, which is no list of slots")
-    tokens, task = content.get("n_prompt_tokens"), content.get("id_task")
     slot = Slot(
         id=_whole(reply, content, "id"),
         busy=content["is_processing"] is True,
-        tokens=tokens if isinstance(tokens, int) else None,
-        task=task if isinstance(task, int) and task >= 0 else None,
+        tokens=_number(content, "n_prompt_tokens"),
+        task=_task(content),
     )
     return SlotRoom(slot, _whole(reply, content, "n_ctx"))
+
+
+def _task(content: dict[str, JsonValue]) -> int | None:
+    # A slot that had no task yet says -1.
+    task = _number(content, "id_task")
+    return None if task is None or task < 0 else task
+
+
+def _number(content: dict[str, JsonValue], key: str) -> int | None:
+    value = content.get(key)
+    return value if isinstance(value, int) else None
+
+
+def _text(content: dict[str, JsonValue], key: str) -> str:
+    value = content.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def _expect(reply: Reply) -> JsonValue:

@@ -25,32 +25,34 @@ REMEDIES = {"embedding": 'add "--embedding" to args', "rerank": 'add "--rerankin
 
 
 async def answered(api: LlamaApi, task: Task, avoided: Collection[int]) -> str:
-    """Return "" when the engine gave an answer, else why none could be had.
+    """Explain why no answer could be had; empty when the engine gave one.
 
-    Raise DriverError when it answered wrongly.
-
-    `avoided` names slots that may hold more than they say.
+    Raise DriverError when it answered wrongly. `avoided` names slots that may hold more than they
+    say.
     """
     if task == "embedding":
         return _judged_vector(await _asked(task, api))
     if task == "rerank":
         return _judged_scores(await _asked(task, api))
     slots = [place.slot for place in await api.places()]
-    free = [
-        slot
-        for slot in slots
-        if not (slot.busy or slot.holds_conversation or slot.uncounted or slot.id in avoided)
-    ]
+    free = [slot for slot in slots if slot.id not in avoided and _is_free(slot)]
     if not free:
         return await _traffic(api, slots)
-    content = await api.complete(free[0].id, PROMPT)
+    return _judged_token(await api.complete(free[0].id, PROMPT))
+
+
+def _is_free(slot: Slot) -> bool:
+    return not (slot.busy or slot.holds_conversation or slot.uncounted)
+
+
+def _judged_token(content: dict[str, JsonValue]) -> str:
     if content.get("tokens_predicted") != 1 or not isinstance(content.get("content"), str):
         raise DriverError(f"asked for one token, it gave {str(content)[:120]!r}")
     return ""
 
 
 async def _traffic(api: LlamaApi, slots: list[Slot]) -> str:
-    """Return "" when clients have had tokens from this process, which is as good as an answer to us."""
+    # That clients have had tokens from this process is as good as an answer to us.
     counters = await api.counters()
     # Where nothing is counted, a task that a slot is done with is what can be seen of an answer.
     done = any(slot.task is not None and not slot.busy for slot in slots)
@@ -72,27 +74,27 @@ async def _asked(task: Task, api: LlamaApi) -> JsonValue:
 
 def _judged_vector(content: JsonValue) -> str:
     """Raise DriverError for anything but a finite vector whose numbers differ."""
+    vector = _vector(content)
+    numbers = _finite(vector)
+    if len(numbers) < len(vector) or len(set(numbers)) <= 1:
+        raise DriverError(f"asked for an embedding, it gave {str(content)[:120]!r}")
+    return ""
+
+
+def _vector(content: JsonValue) -> list[JsonValue]:
+    """Find the first vector, of the first token where there is one for each; else an empty one."""
     first = content[0] if isinstance(content, list) and content else None
     vector = first.get("embedding") if isinstance(first, dict) else None
     if isinstance(vector, list) and vector and isinstance(vector[0], list):
         vector = vector[0]
-    if (
-        not isinstance(vector, list)
-        or len(_finite(vector)) < len(vector)
-        or len(set(_finite(vector))) <= 1
-    ):
-        raise DriverError(f"asked for an embedding, it gave {str(content)[:120]!r}")
-    return ""
+    return vector if isinstance(vector, list) else []
 
 
 def _judged_scores(content: JsonValue) -> str:
     """Raise DriverError for anything but a finite score for each document."""
     results = content.get("results") if isinstance(content, dict) else None
-    scores = (
-        [one.get("relevance_score") for one in results if isinstance(one, dict)]
-        if isinstance(results, list)
-        else []
-    )
+    told = results if isinstance(results, list) else []
+    scores = [one.get("relevance_score") for one in told if isinstance(one, dict)]
     if len(_finite(scores)) != len(DOCUMENTS):
         raise DriverError(f"asked for two scores, it gave {str(content)[:120]!r}")
     return ""

@@ -1,4 +1,4 @@
-"""What a service that was there before really serves, beside what the inventory says of it."""
+"""Claims of the inventory about a service that was there before, beside what it really serves."""
 
 from __future__ import annotations
 
@@ -18,32 +18,26 @@ PADDING = 256
 
 
 def differences(props: Props, setup: Setup) -> Iterator[str]:
-    """Yield the settings that the inventory names and the server does not have.
-
-    Nobody says that `parallel: 1` was meant.
-    """
-    if setup.parallel > 1 and props.slots != setup.parallel:
-        yield (
-            f"it holds {props.slots} conversations at a time; inventory.yaml says `parallel:"
-            f" {setup.parallel}`"
-        )
-    if setup.context is not None and props.context and not _holds(props, setup.context):
-        held = f"each of its {props.slots} slots holds {props.context} tokens"
+    """Yield the settings that the inventory names and the server does not have."""
+    slots, context = props.slots, props.context
+    # 1 is the default, and may not have been meant.
+    if setup.parallel > 1 and slots != setup.parallel:
+        claimed = f"inventory.yaml says `parallel: {setup.parallel}`"
+        yield f"it holds {slots} conversations at a time; {claimed}"
+    if setup.context is not None and context and not _holds(props, setup.context):
+        held = f"each of its {slots} slots holds {context} tokens"
         yield f"{held}; inventory.yaml says `context: {setup.context}` for all together"
 
 
 def other_task(argv: Sequence[str], task: Task) -> Iterator[str]:
-    """Yield that a command line is one of another task.
-
-    Without a flag nobody can say: a variable may stand for it.
-    """
+    """Yield a sentence if a command line is one of another task."""
     told = task_of(argv)
+    # Without a flag it is not known: a variable may stand for it.
     if told in {"embedding", "rerank"} and told != task:
         yield f"its command line is of `task: {told}`; inventory.yaml says `task: {task}`"
 
 
 def _holds(props: Props, context: int) -> bool:
-    """Return whether slots of this size come of a context that they share, or that is divided among them."""
-    return any(
-        0 <= props.context - size < PADDING for size in (context, context // max(props.slots, 1))
-    )
+    """Whether slots of this size share such a context, or each have their part of it."""
+    divided = context // max(props.slots, 1)
+    return any(0 <= props.context - size < PADDING for size in (context, divided))

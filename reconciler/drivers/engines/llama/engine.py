@@ -1,4 +1,4 @@
-"""The engine port and the shelf port over llama.cpp's server protocol."""
+"""Engine and shelf ports over llama.cpp's server protocol."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from reconciler.drivers.engines.llama.launch_config import Setup
+    from reconciler.drivers.engines.llama.port_page import NoPage, Page
     from reconciler.model.spec import ModelSpec
     from reconciler.ports import Access, Json
 
@@ -59,7 +60,7 @@ YOUNG_SECONDS = 120.0
 
 
 class LlamaEngine:
-    """Look at and use one model's engine; `wall` tells seconds since the epoch."""
+    """One model's engine, and what the model keeps; `wall` tells seconds since the epoch."""
 
     def __init__(
         self, setup: Setup, model: ModelSpec, access: Access, wall: Callable[[], float]
@@ -69,7 +70,10 @@ class LlamaEngine:
         self._access, self._wall = access, wall
 
     async def health(self, unit: Unit) -> Fact[Health]:
-        """Return how far the engine is: its host says in one answer who owns the port, and what it says there."""
+        """Look how far the engine is.
+
+        Its host says in one answer who owns the port, and what is said there.
+        """
         secret = key.read(self.setup.key)
         (answer,) = await self._access.ask([self._page(unit, PROPS, secret)])
         try:
@@ -81,53 +85,50 @@ class LlamaEngine:
             return Known(obstacle)
         if visit.page is None:
             return Unknown(f"the host did not ask what {self.model.name} says on its port")
-        said = heard(
-            visit.page, self._asked(unit, PROPS), secret, young=unit.uptime < YOUNG_SECONDS
-        )
+        return Known(await self._health(visit.page, secret, unit))
+
+    async def _health(self, page: Page | NoPage, secret: Key, unit: Unit) -> Health:
+        is_young = unit.uptime < YOUNG_SECONDS
+        said = heard(page, self._asked(unit, PROPS), secret, young=is_young)
         if said.phase == "locked" and await self._loads(unit):
             said = SelfReport("loading", "it loads its model")
-        return Known(await self._compared(said, unit))
+        return await self._compared(said, unit)
 
     async def activity(self, unit: Unit) -> Fact[Activity]:
-        """Return slots and waiting requests.
+        """Look at slots and waiting requests.
 
         Wakes a sleeping engine; looks within 1.5 s hide clients that left.
         """
         try:
             async with self._reached(unit) as api:
                 slots = tuple(place.slot for place in await api.places())
-                # Requests wait only while every slot is busy; where nobody counts them, the slots
+                # Requests wait only while every slot is busy; where they are not counted, the slots
                 # say enough.
                 counters = await api.counters() if all(slot.busy for slot in slots) else {}
         except DriverError as error:
             return Unknown(error.message)
-        return Known(
-            Activity(
-                identity=unit.identity,
-                slots=slots,
-                deferred=int(counters.get("requests_deferred", 0)),
-            )
-        )
+        deferred = int(counters.get("requests_deferred", 0))
+        return Known(Activity(identity=unit.identity, slots=slots, deferred=deferred))
 
     async def answer(self, unit: Unit) -> Fact[Answer]:
-        """Return whether the engine does its task, from one answer that touches no conversation."""
+        """Look whether the engine does its task, by one answer that touches no conversation."""
         try:
             async with self._reached(unit) as api:
                 missing = await answered(api, self.model.task, await self._half_restored(unit))
         except HttpFault as error:
             return Unknown(error.message)
         except NotOffered as error:
-            # A service that was there before lives; that it does another task than the inventory
-            # says is shown of it.
-            lives = unit.identity if unit.argv else None
-            return Known(
-                Answer(
-                    identity=lives, message=f"its task is not {self.model.task}: {error.message}"
-                )
-            )
+            return Known(self._of_another_task(unit, error))
         except DriverError as error:
             missing = error.message
         return Known(Answer(identity=None if missing else unit.identity, message=missing))
+
+    def _of_another_task(self, unit: Unit, error: NotOffered) -> Answer:
+        # A service that was there before lives; that it does another task than the inventory says
+        # is shown of it.
+        lives = unit.identity if unit.argv else None
+        said = f"its task is not {self.model.task}: {error.message}"
+        return Answer(identity=lives, message=said)
 
     async def save(self, unit: Unit, activity: Activity, keep: tuple[str, ...] = ()) -> Json:
         """Save every slot of `activity` that holds a conversation.
@@ -135,19 +136,26 @@ class LlamaEngine:
         Raise DriverError when none can be.
         """
         async with self._reached(unit) as api:
-            fingerprint, header = await self._access.ask(
-                [self.setup.fingerprint_on(self.model), self._gguf()]
-            )
+            fingerprint_and_header = [self.setup.fingerprint_on(self.model), self._gguf()]
+            fingerprint, header = await self._access.ask(fingerprint_and_header)
             props = await api.props()
             if props and props.sleeping:
                 raise DriverError(f"{self.model.name} sleeps: what its slots held is gone already")
             saving = Saving(
-                api, self._access, unit, self.setup.slots_on(self.model), self.setup.budget,
-                self._digest(fingerprint, unit),
-                0 if isinstance(header, Unknown) else kv_bytes_per_token(header.value, self.setup),
-                self._wall, [*keep],
-            )  # fmt: skip
+                api=api,
+                access=self._access,
+                unit=unit,
+                directory=self.setup.slots_on(self.model),
+                budget=self.setup.budget,
+                fingerprint=self._digest(fingerprint, unit),
+                bytes_per_token=self._bytes_per_token(header),
+                wall=self._wall,
+                kept=[*keep],
+            )
             return await saving.save(activity.slots)
+
+    def _bytes_per_token(self, header: Fact[Json]) -> int:
+        return 0 if isinstance(header, Unknown) else kv_bytes_per_token(header.value, self.setup)
 
     async def restore(self, unit: Unit, saved: Saved) -> Json:
         """Put saved slots back and prove them.
@@ -156,51 +164,45 @@ class LlamaEngine:
         """
         async with self._reached(unit) as api:
             (fingerprint,) = await self._access.ask([self.setup.fingerprint_on(self.model)])
-            digest = self._digest(fingerprint, unit)
-            return await Restoring(
-                api, self._access, unit, self.setup.slots_on(self.model), digest
-            ).restore(saved.slots)
+            digest, folder = self._digest(fingerprint, unit), self.setup.slots_on(self.model)
+            restoring = Restoring(api, self._access, unit, folder, digest)
+            return await restoring.restore(saved.slots)
 
     async def weights(self) -> Fact[Weights]:
-        """Return the weights file, from its header, and what is wrong with the files that `args` names beside it."""
+        """Look at the weights file's header, and at the files that `args` names beside it."""
         named = self.setup.named_on(self.model)
-        header, *answers = await self._access.ask(
-            [self._gguf(), *(question for _, question in named)]
-        )
+        questions = [question for _, question in named]
+        header, *answers = await self._access.ask([self._gguf(), *questions])
         if isinstance(header, Unknown):
             return header
         weights = judged(header.value, self.setup, self.model)
-        problems = [
-            weights.problem,
-            *(unreadable(flag, one) for (flag, _), one in zip(named, answers, strict=True)),
-        ]
-        return Known(weights.model_copy(update={"problem": "; ".join(filter(None, problems))}))
+        beside = [unreadable(flag, one) for (flag, _), one in zip(named, answers, strict=True)]
+        problem = "; ".join(filter(None, [weights.problem, *beside]))
+        return Known(weights.model_copy(update={"problem": problem}))
 
     async def saved(self) -> Fact[Saved]:
-        """Return the newest saved slots."""
+        """Look at the newest saved slots."""
         (answer,) = await self._access.ask([AskSaved(directory=self.setup.slots_on(self.model))])
+        if isinstance(answer, Unknown):
+            return answer
         try:
-            within = {"budget_bytes": self.setup.budget}
-            return (
-                answer
-                if isinstance(answer, Unknown)
-                else Known(Saved.model_validate({**answer.value, **within}))
-            )
+            saved = Saved.model_validate({**answer.value, "budget_bytes": self.setup.budget})
         except ValidationError as error:
-            return Unknown(
-                f"the host's list of saved slots cannot be understood: {error.error_count()} of its"
-                " fields are wrong"
-            )
+            wrong = f"{error.error_count()} of its fields are wrong"
+            return Unknown(f"the host's list of saved slots cannot be understood: {wrong}")
+        return Known(saved)
 
     async def fingerprint(self) -> Fact[Fingerprint]:
-        """Return the identity of all that a saved slot depends on."""
+        """Look at all that a saved slot depends on."""
         (answer,) = await self._access.ask([self.setup.fingerprint_on(self.model)])
         fact = _fingerprint(answer)
+        if isinstance(fact, Unknown):
+            return fact
         beside = {"slots": self.setup.slots_on(self.model), "places": self.setup.parallel}
-        return fact if isinstance(fact, Unknown) else Known(fact.value.model_copy(update=beside))
+        return Known(fact.value.model_copy(update=beside))
 
     def _digest(self, answer: Fact[Json], unit: Unit) -> str:
-        """Return what a slot of this unit depends on.
+        """Find what a slot of this unit depends on.
 
         Raise DriverError when that cannot be known any more.
         """
@@ -217,7 +219,7 @@ class LlamaEngine:
         return fingerprint.value.digest
 
     def _port(self, unit: Unit) -> int:
-        """Return where a unit listens: a definition that moved its model to another port did not move the unit."""
+        # A definition that moved its model to another port did not move the unit.
         return unit.mark.port or self.model.port
 
     def _page(self, unit: Unit, path: str, secret: Key) -> AskPage:
@@ -234,7 +236,7 @@ class LlamaEngine:
         return f"GET http://127.0.0.1:{self._port(unit)}{path}"
 
     async def _loads(self, unit: Unit) -> bool:
-        """Return whether a server that refuses us says on the one page that is open to all that it loads its model."""
+        """Whether a server that refuses us says, on the page that is open to all, that it loads."""
         (answer,) = await self._access.ask([self._page(unit, HEALTH, Key())])
         try:
             page = _seen(answer, Visit).page
@@ -246,113 +248,98 @@ class LlamaEngine:
         return AskGguf(path=self.setup.weights_on(self.model))
 
     def _obstacle(self, owner: PortOwner | None, unit: Unit) -> Health | None:
-        """Return why nothing on the port may be believed, None when it is the unit's own."""
+        """Explain why nothing on the port may be believed, None when it is the unit's own."""
         port = f"127.0.0.1:{self._port(unit)}"
         if owner is None:
             phase: Phase = "loading" if unit.uptime < YOUNG_SECONDS else "unresponsive"
-            return Health(
-                phase=phase,
-                message=f"nothing listens on {port} yet, {unit.uptime:.0f} s after the start",
-                identity=unit.identity,
-            )
-        if owner.pid not in _pids(unit):
-            who = f"{owner.name} (pid {owner.pid})" if owner.pid else owner.name
-            return Health(
-                phase="stranger",
-                message=f"{who} listens on {port}, not {self.model.name}",
-                identity=unit.identity,
-            )
-        return None
+            message = f"nothing listens on {port} yet, {unit.uptime:.0f} s after the start"
+            return Health(phase=phase, message=message, identity=unit.identity)
+        if owner.pid in _pids(unit):
+            return None
+        who = f"{owner.name} (pid {owner.pid})" if owner.pid else owner.name
+        message = f"{who} listens on {port}, not {self.model.name}"
+        return Health(phase="stranger", message=message, identity=unit.identity)
 
     async def _compared(self, said: SelfReport, unit: Unit) -> Health:
-        """Return what a server's own word comes to, beside what the inventory says of it."""
-        props, health = (
-            said.props,
-            Health(phase=said.phase, message=said.message, identity=unit.identity),
-        )
+        """Judge a server's own word beside what the inventory says of it."""
+        health = Health(phase=said.phase, message=said.message, identity=unit.identity)
+        props = said.props
         if props is None or props.sleeping:
             return health
-        is_ours = not unit.argv and unit.mark.digest == self.model.digest
-        expected = self.model.serves or (self.model.name if is_ours else "")
+        expected = self._alias(unit)
         if expected and props.alias and props.alias != expected:
-            message, remedy = f"it serves {props.alias}, not {expected}", self._change("serves")
-            return health.model_copy(
-                update={"phase": "other", "message": message, "remedy": remedy}
-            )
+            return self._other(health, f"it serves {props.alias}, not {expected}", "serves")
         if not unit.argv:
             return health
         # The command line of a service is not ours, so what it says of itself is compared with what
         # is claimed of it.
         if await self._serves_others(props.weights, unit):
             claimed = self.setup.weights_on(self.model)
-            message, remedy = f"it serves {props.weights}, not {claimed}", self._change("weights")
-            return health.model_copy(
-                update={"phase": "other", "message": message, "remedy": remedy}
-            )
-        return health.model_copy(
-            update={
-                "notes": (*differences(props, self.setup), *other_task(unit.argv, self.model.task))
-            }
-        )
+            return self._other(health, f"it serves {props.weights}, not {claimed}", "weights")
+        notes = (*differences(props, self.setup), *other_task(unit.argv, self.model.task))
+        return health.model_copy(update={"notes": notes})
 
-    def _change(self, key: str) -> str:
-        return f"change what it runs, or `{key}:` of {self.model.name}"
+    def _alias(self, unit: Unit) -> str:
+        """Find the name that a unit should serve under, empty where it is not known."""
+        is_ours = not unit.argv and unit.mark.digest == self.model.digest
+        return self.model.serves or (self.model.name if is_ours else "")
+
+    def _other(self, health: Health, message: str, key: str) -> Health:
+        remedy = f"change what it runs, or `{key}:` of {self.model.name}"
+        return health.model_copy(update={"phase": "other", "message": message, "remedy": remedy})
 
     async def _serves_others(self, path: str, unit: Unit) -> bool:
-        """Return whether a service certainly serves another file than the inventory names."""
+        """Whether a service certainly serves another file than the inventory names."""
         claimed = self.setup.weights_on(self.model)
         if not path or path == claimed:
             return False
-        (answer,) = await self._access.ask(
-            [AskSameFile(pid=unit.identity.pid, theirs=path, ours=claimed)]
-        )
+        question = AskSameFile(pid=unit.identity.pid, theirs=path, ours=claimed)
+        (answer,) = await self._access.ask([question])
         return not isinstance(answer, Unknown) and answer.value.get("same") is False
 
     @asynccontextmanager
     async def _reached(self, unit: Unit) -> AsyncIterator[LlamaApi]:
-        """Give the API of the unit's own port; raise DriverError when that is another's."""
-        (port,) = await self._access.ask([AskPort(port=self._port(unit))])
-        obstacle = self._obstacle(_seen(port, PortState).owner, unit)
+        """Enter with the API of the unit's own port; raise DriverError when that is another's."""
+        port = self._port(unit)
+        (state,) = await self._access.ask([AskPort(port=port)])
+        obstacle = self._obstacle(_seen(state, PortState).owner, unit)
         if obstacle:
             raise DriverError(obstacle.message)
-        async with self._access.dial(self._port(unit)) as root:
-            yield LlamaApi(HttpClient(headers=key.read(self.setup.key).headers), root)
+        async with self._access.dial(port) as root:
+            http = HttpClient(headers=key.read(self.setup.key).headers)
+            yield LlamaApi(http, root)
 
     async def _half_restored(self, unit: Unit) -> set[int]:
-        """Return the slots that a restore filled, perhaps, before it was cut short: they do not say what they hold."""
+        # What a restore that was cut short filled, perhaps: they do not say what they hold.
         saved = await self.saved()
         slots = () if isinstance(saved, Unknown) else saved.value.slots
         return {one.slot for one in slots if own_attempt(one, unit)}
 
 
 def _pids(unit: Unit) -> tuple[int, ...]:
-    """Return the processes that may speak for a unit."""
+    # Any of its processes may speak for it.
     return (unit.identity.pid, *unit.members)
 
 
 def _seen(port: Fact[Json], kind: type[SeenT]) -> SeenT:
-    """Return what a host saw on a port; raise DriverError when that cannot be had."""
+    """Read what a host saw on a port; raise DriverError when that cannot be had."""
     try:
         return kind.model_validate(_value(port))
     except ValidationError as error:
+        wrong = f"{error.error_count()} fields are wrong"
         raise DriverError(
-            f"the host's answer about a port cannot be understood: {error.error_count()} fields are"
-            " wrong"
+            f"the host's answer about a port cannot be understood: {wrong}"
         ) from error
 
 
 def _fingerprint(answer: Fact[Json]) -> Fact[Fingerprint]:
+    if isinstance(answer, Unknown):
+        return answer
     try:
-        return (
-            answer
-            if isinstance(answer, Unknown)
-            else Known(Fingerprint.model_validate(answer.value))
-        )
+        return Known(Fingerprint.model_validate(answer.value))
     except ValidationError as error:
-        return Unknown(
-            f"the host's fingerprint cannot be understood: {error.error_count()} of its fields are"
-            " wrong"
-        )
+        wrong = f"{error.error_count()} of its fields are wrong"
+        return Unknown(f"the host's fingerprint cannot be understood: {wrong}")
 
 
 def _value(fact: Fact[Json]) -> Json:

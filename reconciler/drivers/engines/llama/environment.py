@@ -1,9 +1,9 @@
-"""The environment of an engine that is started here: what an operator may set, and what is not theirs."""
+"""The environment of an engine that is started here: what an operator may set, and what not."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -18,24 +18,18 @@ from pydantic import (
 from reconciler.model.quantity import Word, expected
 from reconciler.model.secret import Secret
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
 _STARTED_BY = (
-    *(
-        "LLAMA_SERVER_",
-        "RECONCILER_",
-        "SPT_NOENV",
-        "NOTIFY_SOCKET",
-        "WATCHDOG_",
-        "LISTEN_",
-        "INVOCATION_ID",
-        "JOURNAL_STREAM",
-    ),
+    "LLAMA_SERVER_",
+    "RECONCILER_",
+    "SPT_NOENV",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_",
+    "LISTEN_",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
     "CREDENTIALS_DIRECTORY",
 )
 """How variables begin that tell a process who started it."""
-
 
 _SECRET = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIALS?)$", re.IGNORECASE)
 
@@ -52,26 +46,24 @@ def _way(value: object) -> str:
     return "[secret]" if isinstance(value, (dict, BaseModel)) else "[word]"
 
 
-def _refused(env: Mapping[str, object]) -> Iterator[str]:
-    for name, value in env.items():
-        if name.startswith("LLAMA_ARG_"):
-            yield (
-                f"{name} is a flag of llama-server; write that into args, or set the key that"
-                " sets it"
-            )
-        elif name == "LLAMA_API_KEY":
-            yield f"{name} is set by the key `key`; remove it from env and set that"
-        elif name.startswith(_STARTED_BY):
-            yield f"{name} cannot be set in env: it tells a program who started it"
-        elif isinstance(value, str) and _SECRET.search(name):
-            yield (
-                f"{name} sounds like a secret: say where it is, such as `{name}: {{from_env:"
-                f" {name}}}`, not what it is"
-            )
+def _obstacle(name: str, value: object) -> str:
+    """Explain why a variable is not the operator's to set so, if it is not."""
+    if name.startswith("LLAMA_ARG_"):
+        return (
+            f"{name} is a flag of llama-server; write that into args, or set the key that sets it"
+        )
+    if name == "LLAMA_API_KEY":
+        return f"{name} is set by the key `key`; remove it from env and set that"
+    if name.startswith(_STARTED_BY):
+        return f"{name} cannot be set in env: it tells a program who started it"
+    if isinstance(value, str) and _SECRET.search(name):
+        example = f"`{name}: {{from_env: {name}}}`"
+        return f"{name} sounds like a secret: say where it is, such as {example}, not what it is"
+    return ""
 
 
 def _theirs(env: dict[str, object]) -> dict[str, object]:
-    found = list(_refused(env))
+    found = [said for name, value in env.items() if (said := _obstacle(name, value))]
     if found:
         raise ValueError("; ".join(found))
     return env

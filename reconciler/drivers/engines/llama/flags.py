@@ -1,4 +1,4 @@
-"""The command line of llama-server: which flags are ours, and which of the others a saved conversation depends on.
+"""The flags of llama-server: which are ours, and which of the others a saved conversation needs.
 
 Flags and what they do to slot files were measured on llama-server 0.6.0-dev, state version 4.
 """
@@ -15,37 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DOWNLOADS = (
-    *(
-        "-hf",
-        "-hfr",
-        "--hf-repo",
-        "-hff",
-        "--hf-file",
-        "-mu",
-        "--model-url",
-        "-dr",
-        "--docker-repo",
-        "--embd-gemma-default",
-    ),
-    *(
-        f"--fim-qwen-{name}"
-        for name in (
-            "1.5b-default",
-            "3b-default",
-            "7b-default",
-            "30b-default",
-            "7b-spec",
-            "14b-spec",
-        )
-    ),
-    *(
-        "--gpt-oss-20b-default",
-        "--gpt-oss-120b-default",
-        "--vision-gemma-4b-default",
-        "--vision-gemma-12b-default",
-    ),
-)
-"""Flags with which llama-server fetches weights itself; then nobody could say before a start
+    "-hf", "-hfr", "--hf-repo", "-hff", "--hf-file", "-mu", "--model-url", "-dr", "--docker-repo",
+    "--embd-gemma-default", "--fim-qwen-1.5b-default", "--fim-qwen-3b-default",
+    "--fim-qwen-7b-default", "--fim-qwen-30b-default", "--fim-qwen-7b-spec", "--fim-qwen-14b-spec",
+    "--gpt-oss-20b-default", "--gpt-oss-120b-default", "--vision-gemma-4b-default",
+    "--vision-gemma-12b-default",
+)  # fmt: skip
+"""Flags with which llama-server fetches weights itself; before a start it would not be known
 whether they are there and fit."""
 
 OURS = {
@@ -183,31 +159,39 @@ class FlagPath(NamedTuple):
 
 
 def refused(args: Sequence[str]) -> Iterator[str]:
-    """Yield a sentence for every word of `args` that is not theirs to set, or that cannot be a flag."""
+    """Yield a sentence for each word of `args` that no operator may set, or that is no flag."""
     if args and not args[0].startswith(("-", *_LONG_DASHES)):
         yield f"{args[0]} stands before every flag; a flag begins with a dash"
-    for word in args:
-        name, joined = _name(word), _JOINED.fullmatch(word)
-        if name in DOWNLOADS:
-            yield f"{word} downloads weights, and {FIRST}"
-        elif name in OURS:
-            yield f"{word} is set by the key {OURS[name]}; remove it from args and set that"
-        elif name in FIXED:
-            yield f"{word} cannot be set in args: {FIXED[name]}"
-        elif joined:
-            parts = [part for part in joined.groups() if part]
-            yield (
-                f"{json.dumps(word, ensure_ascii=False)} is one word, expected"
-                f" {json.dumps(parts, ensure_ascii=False)[1:-1]}"
-            )
-        elif word.startswith(tuple(_LONG_DASHES)):
-            yield f"{word} begins with a long dash, expected - or --"
+    yield from (said for word in args if (said := _not_theirs(word) or _not_a_flag(word)))
+
+
+def _not_theirs(word: str) -> str:
+    name = _name(word)
+    if name in DOWNLOADS:
+        return f"{word} downloads weights, and {FIRST}"
+    if name in OURS:
+        return f"{word} is set by the key {OURS[name]}; remove it from args and set that"
+    return f"{word} cannot be set in args: {FIXED[name]}" if name in FIXED else ""
+
+
+def _not_a_flag(word: str) -> str:
+    if joined := _JOINED.fullmatch(word):
+        parts = _quoted([part for part in joined.groups() if part])
+        return f"{_quoted(word)} is one word, expected {parts[1:-1]}"
+    if word.startswith(tuple(_LONG_DASHES)):
+        return f"{word} begins with a long dash, expected - or --"
+    return ""
+
+
+def _quoted(words: str | list[str]) -> str:
+    return json.dumps(words, ensure_ascii=False)
 
 
 def _name(word: str) -> str:
-    """Return which flag a word is meant to be, however it is spelled: llama-server takes `--ctx_size` for `--ctx-size`."""
+    """Find which flag a word is meant to be, however it is spelled."""
     joined = _JOINED.fullmatch(word)
     name = (joined[1] if joined else word).partition("=")[0]
+    # llama-server takes `--ctx_size` for `--ctx-size`.
     if name.startswith("--"):
         return name.replace("_", "-")
     glued = _GLUED.fullmatch(name)
@@ -215,13 +199,13 @@ def _name(word: str) -> str:
 
 
 def full_name(name: str) -> str:
-    """Return a flag's long name, spelled with dashes."""
+    """Spell a flag by its long name, with dashes."""
     name = name.replace("_", "-") if name.startswith("--") else name
     return _FULL_NAMES.get(name, name)
 
 
 def flags(args: Sequence[str]) -> list[GivenFlag]:
-    """Return the flags among `args`.
+    """Find the flags among `args`.
 
     `--flag=value` and `--flag value` are the same, a negative number is a value.
     """
@@ -236,45 +220,39 @@ def flags(args: Sequence[str]) -> list[GivenFlag]:
 
 
 def has(args: Sequence[str], name: str) -> bool:
-    """Return whether a flag, by its full name, is among `args`."""
+    """Whether a flag, by its full name, is among `args`."""
     return any(flag.name == name for flag in flags(args))
 
 
 def last_value(args: Sequence[str], name: str, otherwise: str) -> str:
-    """Return the first word of the last flag with this full name."""
-    return next(
-        (flag.values[0] for flag in reversed(flags(args)) if flag.name == name and flag.values),
-        otherwise,
-    )
+    """Find the first word of the last flag with this full name."""
+    given = [flag.values[0] for flag in flags(args) if flag.name == name and flag.values]
+    return given[-1] if given else otherwise
 
 
 def state_flags(args: Sequence[str], parallel: int) -> tuple[str, ...]:
-    """Return what of a command line a slot file depends on, in one spelling and order.
-
-    Slots that share one unified cache write the same files as a single slot; separate caches depend
-    on their number.
-    """
+    """Choose what of a command line a slot file depends on, in one spelling and order."""
+    # Slots that share one unified cache write the same files as a single slot; separate caches
+    # depend on their number.
     unified = has(args, "--kv-unified") or parallel == 1
     matter = [flag for flag in flags(args) if flag.name.startswith(_MATTER)]
     # Among equal flags the last one wins, so that these keep their order.
-    kept = (
-        " ".join((flag.name, *flag.values)) for flag in sorted(matter, key=lambda flag: flag.name)
-    )
+    matter.sort(key=lambda flag: flag.name)
+    kept = (" ".join((flag.name, *flag.values)) for flag in matter)
     return (*kept, f"streams {1 if unified else parallel}")
 
 
 def state_files(args: Sequence[str], directory: str) -> tuple[str, ...]:
-    """Return the files beside the weights that change what a slot holds.
+    """List the files beside the weights that change what a slot holds.
 
     Relative paths are taken from `directory`.
     """
-    return tuple(
-        join(directory, place.path) for place in places(args) if place.flag in _STATE_FILES
-    )
+    matter = [place for place in places(args) if place.flag in _STATE_FILES]
+    return tuple(join(directory, place.path) for place in matter)
 
 
 def places(args: Sequence[str]) -> list[FlagPath]:
-    """Return every file and folder that must be there before a program with these `args` starts."""
+    """List each file and folder that must be there before a program with these `args` starts."""
     named = [flag for flag in flags(args) if flag.name in READ and flag.values]
     return [FlagPath(flag.name, path, READ[flag.name]) for flag in named for path in _paths(flag)]
 
@@ -283,13 +261,18 @@ def _paths(flag: GivenFlag) -> list[str]:
     if flag.name not in _LISTS:
         return [flag.values[0]]
     parts = next(csv.reader([flag.values[0]]))
-    return [
-        part.rpartition(":")[0] or part if flag.name.endswith("-scaled") else part for part in parts
-    ]
+    return [_unscaled(part) for part in parts] if flag.name.endswith("-scaled") else parts
+
+
+def _unscaled(part: str) -> str:
+    return part.rpartition(":")[0] or part
 
 
 def cache_bytes(args: Sequence[str]) -> tuple[float, float]:
-    """Return the bytes of one number among the keys and among the values of the cache."""
-    kinds = (last_value(args, f"--cache-type-{part}", "f16") for part in ("k", "v"))
-    keys, values = (CACHE_BYTES.get(kind, CACHE_BYTES["f16"]) for kind in kinds)
-    return keys, values
+    """Look up the bytes of one number among the keys and among the values of the cache."""
+    return _bytes(args, "--cache-type-k"), _bytes(args, "--cache-type-v")
+
+
+def _bytes(args: Sequence[str], flag: str) -> float:
+    # The program refuses a type that it does not know, so any number does for it here.
+    return CACHE_BYTES.get(last_value(args, flag, "f16"), CACHE_BYTES["f16"])

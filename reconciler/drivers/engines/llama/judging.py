@@ -1,4 +1,4 @@
-"""What a server's answer to /props says of it.
+"""Judging a server by its answer to /props.
 
 The answer came from the unit's own process, so whatever it is, it is a sign of life: only silence,
 and words that are not HTTP, leave room for doubt.
@@ -24,7 +24,7 @@ TLS = (
 
 
 class SelfReport(NamedTuple):
-    """How far a server is by its own word, and all that it says of itself where it serves."""
+    """A server's own word on how far it is, and all that it says of itself where it serves."""
 
     phase: Phase
     message: str = ""
@@ -32,9 +32,9 @@ class SelfReport(NamedTuple):
 
 
 def heard(page: Page | NoPage, asked: str, key: Key, *, young: bool) -> SelfReport:
-    """Return what an answer says that was asked for with a key.
+    """Judge an answer that was asked for with a key.
 
-    `young`: it may not have begun to listen.
+    A `young` server may not have begun to listen.
     """
     try:
         reply = page.reply(asked)
@@ -48,11 +48,9 @@ def heard(page: Page | NoPage, asked: str, key: Key, *, young: bool) -> SelfRepo
         return SelfReport("unclear", error.message)
     if props is None:
         return SelfReport("loading", "it loads its model")
-    return (
-        SelfReport("sleeping", "it sleeps until it is asked something", props)
-        if props.sleeping
-        else SelfReport("ready", "", props)
-    )
+    if props.sleeping:
+        return SelfReport("sleeping", "it sleeps until it is asked something", props)
+    return SelfReport("ready", "", props)
 
 
 def _unanswered(fault: HttpFault, *, young: bool) -> SelfReport:
@@ -60,7 +58,6 @@ def _unanswered(fault: HttpFault, *, young: bool) -> SelfReport:
         return SelfReport("locked", f"{fault.message}; {TLS}")
     if fault.fault == "too large":
         return SelfReport("unclear", fault.message)
-    # Between taking the port and serving there, nobody accepts connections yet, or hangs up on
-    # them.
+    # Between taking the port and serving there, it does not accept connections yet, or hangs up.
     starting = young and fault.fault in {"refused", "broken"}
     return SelfReport("loading" if starting else "unresponsive", fault.message)

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from reconciler.model.secret import Secret
 
 VARIABLE = "LLAMA_API_KEY"
-"""How llama-server is given its keys where nobody can read them, several with commas between."""
+"""The variable by which llama-server gets its keys, with commas between; a command line would show
+them to every user."""
 
 
 class Key:
-    """A key that was read just now. It is never shown: not by a repr, nor in a sentence."""
+    """A key that was read just now. It is never shown: not by a repr, nor in a sentence.
+
+    `source` is where its `word` was found, `problem` why it could not be read.
+    """
 
     def __init__(self, word: str = "", source: str = "", problem: str = "") -> None:
-        """Keep the word, where it is, and why it could not be read."""
         self.word, self.source, self.problem = word, source, problem
 
     @property
@@ -42,10 +45,12 @@ class Key:
 
 
 def read(place: Secret | None) -> Key:
-    """Return the key that a reference leads to: of several the first, which is as good as any."""
+    """Read the key that a reference leads to."""
     if place is None:
         return Key()
     try:
-        return Key(secret.read_word(place).partition(",")[0], where(place))
+        word = secret.read_word(place)
     except Declined as error:
         return Key(problem=error.message)
+    # Of several keys the first is as good as any.
+    return Key(word.partition(",")[0], where(place))

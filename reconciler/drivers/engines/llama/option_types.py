@@ -1,4 +1,4 @@
-"""The options that the kinds `llamacpp` and `embedded` share, each with what is wrong with it in words."""
+"""Option types that the kinds `llamacpp` and `embedded` share, with what is wrong with a value."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ def _inside(path: str) -> str:
 
 
 def _without_home(path: str) -> str:
+    found = f'found "{path}", expected'
     if path.startswith(("~", "$")):
-        raise ValueError(
-            f'found "{path}", expected a path that begins with /; {path[0]} is not expanded here'
-        )
+        raise ValueError(f"{found} a path that begins with /; {path[0]} is not expanded here")
     if "://" in path:
         raise ValueError(
-            f'found "{path}", expected a file of its host; nothing is downloaded here: fetch it'
-            " first, and name the file"
+            f"{found} a file of its host; nothing is downloaded here: fetch it first, and name the"
+            " file"
         )
     return path
 
@@ -40,11 +39,16 @@ def _listed(args: object) -> object:
         return args
     if not isinstance(args, str):
         raise expected('a list of words, such as ["-ngl", "99"]')
+    words = json.dumps(_words(args), ensure_ascii=False)
+    raise expected(f"a list of words, such as {words}")
+
+
+def _words(text: str) -> list[str]:
+    """Split a text as a shell would, as far as its quotes allow."""
     try:
-        words = shlex.split(args)
+        return shlex.split(text)
     except ValueError:
-        words = args.split()
-    raise expected(f"a list of words, such as {json.dumps(words, ensure_ascii=False)}")
+        return text.split()
 
 
 def _theirs(args: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a host says of a port and of the server there, checked before it is believed."""
+"""The page of a port, as a host tells of it, checked before it is believed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from reconciler.model.port import PortState
 
 
 class Page(Value):
-    """What a server answered."""
+    """An answer of a server."""
 
     status: int
     reason: str
     body: str
 
     def reply(self, asked: str) -> Reply:
-        """Return the answer to what was `asked`."""
+        """Make it the answer to what was `asked`."""
         return Reply(asked, self.status, self.body.encode(), self.reason)
 
 
 class NoPage(Value):
-    """Why a server did not answer, in more `words` than `fault` is."""
+    """The reason why a server did not answer: `words` tell more than `fault` does."""
 
     fault: NoAnswer
     words: str
@@ -31,6 +31,6 @@ class NoPage(Value):
 
 
 class Visit(PortState):
-    """Who listens on a port, and what came of asking it for a page: None of a stranger, whom nobody asks."""
+    """A look at who listens on a port and what is said there; a stranger is not asked."""
 
     page: Page | NoPage | None

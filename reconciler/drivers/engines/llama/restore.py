@@ -1,4 +1,4 @@
-"""Restore slots: checked before, noted before and after, proven by replaying the tokens without generating.
+"""Restore slots: checked before, noted before and after, proven by replaying their tokens.
 
 The server answers 200 to restores that restore nothing (sliding windows, recurrent states), aborts
 on a file that is cut short, and answers garbage from one whose values changed; a failed restore may
@@ -30,7 +30,7 @@ REUSED = 0.95
 
 
 class Verdict(NamedTuple):
-    """What came of one slot."""
+    """The outcome of one slot."""
 
     outcome: Outcome
     reason: str = ""
@@ -46,7 +46,7 @@ class SlotFileContent(NamedTuple):
 
 @dataclass(frozen=True)
 class Restoring:
-    """Put saved slots of one directory back into one unit."""
+    """A restore of the slots that are saved in one directory, into one unit."""
 
     api: LlamaApi
     access: Access
@@ -55,7 +55,7 @@ class Restoring:
     fingerprint: str
 
     async def restore(self, saved: tuple[SavedSlot, ...]) -> Json:
-        """Return what came of every slot.
+        """Put slots back one by one, and tell what came of each.
 
         `restart` says that the engine must not be used any more.
         """
@@ -63,16 +63,13 @@ class Restoring:
         for one in saved:
             verdict = await self._restored(one)
             await self._note(one, verdict.outcome, verdict.reason)
-            slots.append({
-                "slot": one.slot, "tokens": one.tokens, "outcome": verdict.outcome,
-                "reason": verdict.reason, "restore_ms": round(verdict.milliseconds, 1),
-            })  # fmt: skip
+            slots.append(_told(one, verdict))
             if verdict.outcome == "failed":
                 return {"slots": slots, "restart": True}
         return {"slots": slots}
 
     async def _restored(self, one: SavedSlot) -> Verdict:
-        """Return what came of one slot; its file is put in only when nothing speaks against it."""
+        """Put one file in, only when nothing speaks against it."""
         tried = own_attempt(one, self.unit)
         obstacle = self._obstacle(one, tried, await self._place(one))
         if obstacle:
@@ -81,48 +78,49 @@ class Restoring:
             content = await self._checked(one)
         except DriverError as error:
             return Verdict("cold", error.message)
-        if (
-            tried
-            and content.tokens is not None
-            and (await self._proof(one, content.tokens)).outcome == "proven"
-        ):
+        if tried and await self._is_there(one, content):
             return Verdict("proven", "it had been put in before")
         # Reading a large file takes long enough for a client to come; after a replay of our own the
         # slot is ours.
         late = "" if tried else self._obstacle(one, None, await self._place(one))
         return Verdict("cold", late) if late else await self._put_in(one, content)
 
+    async def _is_there(self, one: SavedSlot, content: SlotFileContent) -> bool:
+        if content.tokens is None:
+            return False
+        return (await self._proof(one, content.tokens)).outcome == "proven"
+
     async def _put_in(self, one: SavedSlot, content: SlotFileContent) -> Verdict:
-        """Return what came of putting a file into its slot, noted durably before it is tried."""
+        # Noted durably before it is tried: a file that kills its engine is not tried for ever.
         await self._note(one, "open", "")
         try:
             count, milliseconds = await self.api.restore(one.slot, one.file, _deadline(one))
         except DriverError as error:
             return Verdict("failed", error.message)
+        verdict = await self._judged(one, count, content)
+        return verdict._replace(milliseconds=milliseconds)
+
+    async def _judged(self, one: SavedSlot, count: int, content: SlotFileContent) -> Verdict:
         if count != one.tokens:
-            return Verdict(
-                "failed", f"the engine took {count} of {one.tokens} tokens", milliseconds
-            )
+            return Verdict("failed", f"the engine took {count} of {one.tokens} tokens")
         if content.tokens is None:
-            return Verdict(
-                "unverified",
-                f"which tokens its file holds cannot be read: {content.layout}",
-                milliseconds,
-            )
-        return (await self._proof(one, content.tokens))._replace(milliseconds=milliseconds)
+            why = f"which tokens its file holds cannot be read: {content.layout}"
+            return Verdict("unverified", why)
+        return await self._proof(one, content.tokens)
 
     def _obstacle(
         self, one: SavedSlot, tried: RestoreAttempt | None, place: SlotRoom | None
     ) -> str:
-        """Return why a slot file must not be put in, "" when it may."""
+        """Explain why a slot file must not be put in, if it must not."""
         if one.fingerprint != self.fingerprint:
             return "it was saved with other weights, program or flags"
         if place is None:
             return f"the engine has no slot {one.slot} any more"
         if one.tokens > place.capacity:
             return f"it holds {one.tokens} tokens, and {place.capacity} fit in the slot"
-        ours = tried is not None and place.slot.tokens == one.tokens
-        if place.slot.busy or place.slot.uncounted or (place.slot.holds_conversation and not ours):
+        slot = place.slot
+        is_ours = tried is not None and slot.tokens == one.tokens
+        if slot.busy or slot.uncounted or (slot.holds_conversation and not is_ours):
             return "clients use the slot already"
         return ""
 
@@ -130,41 +128,26 @@ class Restoring:
         return next((place for place in await self.api.places() if place.slot.id == one.slot), None)
 
     async def _checked(self, one: SavedSlot) -> SlotFileContent:
-        """Return what stands in a file that is as it was saved; raise DriverError."""
+        """Read what stands in a file that is as it was saved; raise DriverError."""
         answer = await self.access.act(CheckSlot(directory=self.directory, file=one.file))
-        tokens = answer.get("tokens")
-        return SlotFileContent(
-            tokens if isinstance(tokens, list) else None, str(answer.get("layout", ""))
-        )
+        tokens, layout = answer.get("tokens"), str(answer.get("layout", ""))
+        return SlotFileContent(tokens if isinstance(tokens, list) else None, layout)
 
     async def _proof(self, one: SavedSlot, tokens: list[JsonValue]) -> Verdict:
-        """Replay the tokens: a slot that holds them has to read one at most.
-
-        A cold one is cut off at the deadline.
-        """
+        """Replay the tokens: a slot that holds them has to read one at most."""
         try:
             reused = await self.api.replay(one.slot, tokens, REPLAY_SECONDS)
             place = await self._place(one)
         except HttpFault as error:
-            if error.fault == "timeout":
-                return Verdict(
-                    "cold",
-                    f"the slot was reading its {one.tokens} tokens again after"
-                    f" {REPLAY_SECONDS:g} s",
-                )
-            return Verdict("failed", error.message)
+            return _unproven(one, error)
         except DriverError as error:
             return Verdict("unverified", error.message)
         if reused < min(one.tokens - 1, REUSED * one.tokens):
-            return Verdict(
-                "cold",
-                f"the engine said that it restored {one.tokens} tokens, and remembered {reused}",
-            )
-        if place is None or place.slot.tokens != one.tokens:
-            return Verdict(
-                "unverified",
-                f"a client used the slot meanwhile: {place.slot.tokens if place else 0} tokens",
-            )
+            said = f"the engine said that it restored {one.tokens} tokens"
+            return Verdict("cold", f"{said}, and remembered {reused}")
+        held = place.slot.tokens if place else 0
+        if place is None or held != one.tokens:
+            return Verdict("unverified", f"a client used the slot meanwhile: {held} tokens")
         return Verdict("proven")
 
     async def _note(self, one: SavedSlot, outcome: Outcome, reason: str) -> None:
@@ -179,10 +162,30 @@ class Restoring:
         await self.access.act(action)
 
 
+def _unproven(one: SavedSlot, error: HttpFault) -> Verdict:
+    if error.fault != "timeout":
+        return Verdict("failed", error.message)
+    # A cold slot reads all of its tokens, which is cut off at the deadline.
+    again = f"the slot was reading its {one.tokens} tokens again after {REPLAY_SECONDS:g} s"
+    return Verdict("cold", again)
+
+
+def _told(one: SavedSlot, verdict: Verdict) -> dict[str, JsonValue]:
+    return {
+        "slot": one.slot,
+        "tokens": one.tokens,
+        "outcome": verdict.outcome,
+        "reason": verdict.reason,
+        "restore_ms": round(verdict.milliseconds, 1),
+    }
+
+
 def own_attempt(one: SavedSlot, unit: Unit) -> RestoreAttempt | None:
-    """Return the open attempt of this very unit: the file may be in the slot already."""
+    """Find the open attempt of this very unit: the file may be in the slot already."""
     last = one.attempts[-1] if one.attempts else None
-    return last if last and last.identity == unit.identity and last.outcome == "open" else None
+    if last is None or last.identity != unit.identity or last.outcome != "open":
+        return None
+    return last
 
 
 def _deadline(one: SavedSlot) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
@@ -36,9 +36,17 @@ SPARE_BYTES = 64 * 1024
 UNKNOWN_BYTES_PER_TOKEN = 256 * 1024
 
 
+class WrittenSlot(NamedTuple):
+    """An engine's word on a file that it wrote."""
+
+    tokens: int
+    bytes: int
+    milliseconds: float
+
+
 @dataclass
 class Saving:
-    """Save the slots of one unit into one directory.
+    """A save of the slots of one unit, into one directory.
 
     `bytes_per_token` is 0 when not known, `kept` are files that must stay.
     """
@@ -54,11 +62,12 @@ class Saving:
     kept: list[str] = field(default_factory=list)
 
     async def save(self, wanted: tuple[Slot, ...]) -> Json:
-        """Return what was saved, and a sentence for every slot that could not be."""
+        """Save slots one by one; the answer has a sentence for each that could not be saved."""
         now = {place.slot.id: place.slot for place in await self.api.places()}
+        slots = [now.get(one.id, one) for one in wanted if one.holds_conversation]
         saved: list[JsonValue] = []
         failed: list[JsonValue] = []
-        for slot in (now.get(one.id, one) for one in wanted if one.holds_conversation):
+        for slot in slots:
             try:
                 saved.append(await self._save(slot))
             except DriverError as error:
@@ -72,35 +81,41 @@ class Saving:
             raise DriverError("it is generating; a save would wait for it")
         if not slot.holds_conversation:
             raise DriverError("its conversation is gone")
-        needed, spare = self._bytes(slot)
-        await self.access.act(self._room(needed, spare))
-        file = self._file(slot)
-        deadline = (needed + spare) / BYTES_PER_SECOND + SLACK_SECONDS
-        tokens, size, save_ms = await self.api.save(slot.id, f"{file}.tmp", deadline)
-        if not tokens:
-            raise DriverError("the engine wrote no tokens; it holds nothing")
+        file, written = self._file(slot), await self._written(slot)
         began = anyio.current_time()
-        await self.access.act(self._seal(slot, file, size, tokens))
+        await self.access.act(self._seal(slot, file, written))
         self.kept.append(file)
         seal_ms = (anyio.current_time() - began) * 1000
         return {
             "slot": slot.id,
-            "tokens": tokens,
-            "bytes": size,
-            "save_ms": round(save_ms, 1),
+            "tokens": written.tokens,
+            "bytes": written.bytes,
+            "save_ms": round(written.milliseconds, 1),
             "seal_ms": round(seal_ms, 1),
         }
 
+    async def _written(self, slot: Slot) -> WrittenSlot:
+        needed, spare = self._bytes(slot)
+        await self.access.act(self._room(needed, spare))
+        deadline = (needed + spare) / BYTES_PER_SECOND + SLACK_SECONDS
+        temporary = f"{self._file(slot)}.tmp"
+        written = WrittenSlot(*await self.api.save(slot.id, temporary, deadline))
+        if not written.tokens:
+            raise DriverError("the engine wrote no tokens; it holds nothing")
+        return written
+
     def _bytes(self, slot: Slot) -> tuple[int, int]:
-        """Return how long a file will be at least, and how much longer it may be: what may just fit is tried."""
+        """Estimate how long a file will be at least, and how much longer it may be."""
         tokens = slot.tokens or 0
+        # Apart from what is certainly needed: what may just fit is tried.
         unknown = 0 if self.bytes_per_token else tokens * UNKNOWN_BYTES_PER_TOKEN
         return file_bytes(tokens, self.bytes_per_token), SPARE_BYTES + unknown
 
     def _file(self, slot: Slot) -> str:
-        """Return a name that no other content ever had: the process, and how far it was."""
+        # No other content ever had this name: it tells of the process, and how far that was.
         identity = self.unit.identity
-        return f"slot{slot.id}-{identity.boot_id[:8]}-{identity.pid}-{identity.start}-{slot.task}-{slot.tokens}.kv"
+        process = f"{identity.boot_id[:8]}-{identity.pid}-{identity.start}"
+        return f"slot{slot.id}-{process}-{slot.task}-{slot.tokens}.kv"
 
     def _room(self, needed: int, spare: int = 0) -> MakeRoom:
         return MakeRoom(
@@ -111,14 +126,22 @@ class Saving:
             spare=spare,
         )
 
-    def _seal(self, slot: Slot, file: str, size: int, tokens: int) -> SealSlot:
+    def _seal(self, slot: Slot, file: str, written: WrittenSlot) -> SealSlot:
         sidecar: Json = {
-            "slot": slot.id, "tokens": tokens, "fingerprint": self.fingerprint,
-            "saved_at": self.wall(), "identity": self.unit.identity.model_dump(),
-            "slot_tokens": slot.tokens or 0, "task": slot.task,
-        }  # fmt: skip
+            "slot": slot.id,
+            "tokens": written.tokens,
+            "fingerprint": self.fingerprint,
+            "saved_at": self.wall(),
+            "identity": self.unit.identity.model_dump(),
+            "slot_tokens": slot.tokens or 0,
+            "task": slot.task,
+        }
         return SealSlot(
-            directory=self.directory, temporary=f"{file}.tmp", file=file, size=size, sidecar=sidecar
+            directory=self.directory,
+            temporary=f"{file}.tmp",
+            file=file,
+            size=written.bytes,
+            sidecar=sidecar,
         )
 
     async def _clear_leftovers(self) -> None:

@@ -1,4 +1,4 @@
-"""Judge a weights file from its GGUF header: what it needs, and whether its conversations can be kept."""
+"""Weights, judged from their GGUF header: what they need, and whether conversations can be kept."""
 
 from __future__ import annotations
 
@@ -24,66 +24,67 @@ inventory replaces it."""
 
 
 def judged(header: Header, setup: Setup, model: ModelSpec) -> Weights:
-    """Return what a header means for this model; `header` is the host's answer to AskGguf."""
-    exists = header.get("exists") is True
-    problem = str(header.get("problem", ""))
-    path, size, modified_ns = (
-        str(header.get("path", "")),
-        _whole(header, "size"),
-        _whole(header, "modified_ns"),
-    )
-    if not exists and setup.made_from:
-        problem = ""
+    """Judge a header for this model; `header` is the host's answer to AskGguf."""
+    exists, path = header.get("exists") is True, _text(header, "path")
+    # What is made when the engine starts need not be there before.
+    made = bool(setup.made_from)
+    problem = "" if made and not exists else _text(header, "problem")
     problem = problem or _no_model(path, header)
     if problem or not exists:
-        return Weights(
-            path=path, exists=exists, problem=problem, written_on_start=bool(setup.made_from)
-        )
-    context = setup.context or _whole(header, "context_length")
-    bytes_per_token = kv_bytes_per_token(header, setup)
+        return Weights(path=path, exists=exists, problem=problem, written_on_start=made)
     remedy, keepable = _keepable(header, setup, model)
     return Weights(
-        path=path, exists=True, size=size, modified_ns=modified_ns, architecture=str(header.get("architecture", "")),
-        context=context, kv_bytes_per_token=bytes_per_token,
-        memory_bytes=int((_whole(header, "tensor_bytes") + context * bytes_per_token) * SPARE) + COMPUTE_BYTES,
-        keepable=keepable, remedy=remedy, written_on_start=bool(setup.made_from),
-    )  # fmt: skip
+        path=path,
+        exists=True,
+        size=_whole(header, "size"),
+        modified_ns=_whole(header, "modified_ns"),
+        architecture=_text(header, "architecture"),
+        context=_context(header, setup),
+        kv_bytes_per_token=kv_bytes_per_token(header, setup),
+        memory_bytes=_memory_bytes(header, setup),
+        keepable=keepable,
+        remedy=remedy,
+        written_on_start=made,
+    )
+
+
+def _context(header: Header, setup: Setup) -> int:
+    return setup.context or _whole(header, "context_length")
+
+
+def _memory_bytes(header: Header, setup: Setup) -> int:
+    cache = _context(header, setup) * kv_bytes_per_token(header, setup)
+    return int((_whole(header, "tensor_bytes") + cache) * SPARE) + COMPUTE_BYTES
 
 
 def unreadable(flag: str, answer: Fact[Header]) -> str:
-    """Return why a file that a flag names cannot be read, empty when it can or nobody knows."""
-    problem = "" if isinstance(answer, Unknown) else str(answer.value.get("problem", ""))
+    """Explain why a file that a flag names cannot be read, if that is known."""
+    problem = "" if isinstance(answer, Unknown) else _text(answer.value, "problem")
     words = problem.removeprefix("the weights ").replace("the weights' part", "its part", 1)
     return f"{flag}: {words}" if words else ""
 
 
 def _no_model(path: str, header: Header) -> str:
-    """Return why a GGUF file is none that can be served, empty when it can."""
-    kind = "mmproj" if header.get("architecture") == "clip" else str(header.get("type", ""))
-    return (
-        f"the weights {path} are no model but a part of one ({kind}); name it in args of its model"
-        if kind in PARTS
-        else ""
-    )
+    kind = "mmproj" if header.get("architecture") == "clip" else _text(header, "type")
+    if kind not in PARTS:
+        return ""
+    part = f"the weights {path} are no model but a part of one ({kind})"
+    return f"{part}; name it in args of its model"
 
 
 def kv_bytes_per_token(header: Header, setup: Setup) -> int:
-    """Return what one token takes in the cache, with the cache types of `args`.
-
-    The header counts half precision.
-    """
+    """Count the bytes of one token in the cache, with the cache types of `args`."""
     keys, values = _whole(header, "key_length"), _whole(header, "value_length")
+    if not keys + values:
+        return 0
     key_bytes, value_bytes = cache_bytes(setup.args)
+    # The header counts half precision, of 2 bytes a number.
     numbers = _whole(header, "kv_bytes_per_token") / 2
-    return (
-        int(numbers * (keys * key_bytes + values * value_bytes) / (keys + values))
-        if keys + values
-        else 0
-    )
+    return int(numbers * (keys * key_bytes + values * value_bytes) / (keys + values))
 
 
 def _keepable(header: Header, setup: Setup, model: ModelSpec) -> tuple[str, bool]:
-    """Return what would help and whether a restored slot is reused (measured per architecture)."""
+    """Judge whether a restored slot is reused, as measured per architecture; else what helps."""
     if model.task not in {"chat", "completion"} or header.get("recurrent") is True:
         return "", False
     if _whole(header, "sliding_window") and not has(setup.args, "--swa-full"):
@@ -94,3 +95,7 @@ def _keepable(header: Header, setup: Setup, model: ModelSpec) -> tuple[str, bool
 def _whole(header: Header, key: str) -> int:
     value = header.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _text(header: Header, key: str) -> str:
+    return str(header.get(key, ""))
