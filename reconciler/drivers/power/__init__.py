@@ -1,4 +1,4 @@
-"""Power drivers: what can wake a host, send it down, tell how it is, or cut it.
+"""Power drivers: what can wake a host, shut it down, tell how it is, or cut its power.
 
 One file is one kind.
 

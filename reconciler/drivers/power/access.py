@@ -1,4 +1,4 @@
-"""Send a host down through its own system: systemd, asked over the access to the host, inhibitors heeded."""
+"""Power over the access to a host: its own systemd is asked to go down, and heeds inhibitors."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CAPABILITIES = Capabilities(can_shut_down=True, can_suspend=True)
 
 
 class Options(BaseModel):
-    """Take no options."""
+    """No options."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Driver:
-    """Ask the host itself."""
+    """The host's own system."""
 
     needs_permission = True
 
@@ -37,14 +37,12 @@ class Driver:
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
         """Ask it to go down.
 
-        Raise Declined with the host's own words, DriverError when nobody can say whether it heard.
-
-        A host that hangs up meanwhile has heard: it ends the sessions of everybody before it is
-        down.
+        Raise Declined with the host's own words, DriverError when it is not known whether it heard.
         """
         try:
             evidence = await self._access.act(SendDown(way=way))
         except HungUp as error:
+            # A host that hangs up meanwhile has heard: it ends all sessions before it is down.
             return {"hung_up": error.message}
         if "doubt" in evidence:
             raise DriverError(f"{evidence['doubt']}; whether it goes down is not known")

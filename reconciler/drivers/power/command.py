@@ -1,4 +1,6 @@
-"""Run programs that an operator names: argument lists, never a shell, on the controller or on a host of the inventory.
+"""Power by commands of the operator, run on the controller or on a host of the inventory.
+
+They are argument lists, and no shell reads them.
 
 Ending with 0 says that what was asked for was accepted. Another code says that it was not and that
 nothing happened; 255, with which ssh says that its connection broke, and a signal say nothing.
@@ -76,23 +78,21 @@ class Options(BaseModel):
     env: dict[Name, Secret] = Field(
         default={},
         description=(
-            "Secrets for their environment, by variable; the words of a program are readable for"
-            " everybody there."
+            "Secrets for their environment, by variable; the words of a program are readable for every"
+            " user there."
         ),
     )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        given = [
-            words for words in (self.wake, self.stop, self.state, self.cut) if words is not None
-        ]
-        if not given:
+        programs = (self.wake, self.stop, self.state, self.cut)
+        if all(words is None for words in programs):
             raise ValueError("give at least one of `wake`, `stop`, `state` and `cut`")
         return self
 
 
 def capabilities(options: Options) -> Capabilities:
-    """Return what the programs that are given can do."""
+    """Tell what the programs that are given can do."""
     return Capabilities(
         can_wake=options.wake is not None,
         can_shut_down=options.stop is not None,
@@ -102,7 +102,7 @@ def capabilities(options: Options) -> Capabilities:
 
 
 class Ran(NamedTuple):
-    """How a program ended, and what it wrote without the secrets that it was given."""
+    """The end of a program, and what it wrote without the secrets that it was given."""
 
     program: str
     code: int
@@ -110,21 +110,18 @@ class Ran(NamedTuple):
     err: list[str]
 
     def __str__(self) -> str:
-        """Return how it ended, with its last lines."""
+        """Tell how it ended, with its last lines."""
         end = f"ended with {self.code}" if self.code >= 0 else f"was ended by signal {-self.code}"
-        return (
-            f"`{self.program}` {end}:"
-            f" {' / '.join((self.err or self.out)[-LAST_LINES:]) or 'it wrote nothing'}"
-        )
+        last = " / ".join((self.err or self.out)[-LAST_LINES:])
+        return f"`{self.program}` {end}: {last or 'it wrote nothing'}"
 
 
 class Driver:
-    """Run what an operator gave."""
+    """The programs that an operator gave."""
 
     needs_permission = False
 
     def __init__(self, options: Options, reach: Reach) -> None:
-        """Run where `reach` says."""
         self.options = options
         self._host = reach.name
         self._via = reach.via
@@ -137,48 +134,38 @@ class Driver:
         return _evidence(ran)
 
     async def wake_problem(self) -> Reason:
-        """Return why `wake` could not be run, empty when it could."""
+        """Explain why `wake` could not be run, if it could not."""
         if self.options.wake is None:
             return Reason(f"no `wake` is given for {self._host}")
         program = self.options.wake[0]
-        try:
-            self._secrets()
-        except DriverError as error:
-            return Reason(f"`{program}` could not wake {self._host} again: {error.message}")
-        problem = await self._lacks(program)
-        return (
-            Reason(f"`{program}` could not wake {self._host} again: {problem}")
-            if problem
-            else Reason()
-        )
+        problem = self._secrets_problem() or await self._lacks(program)
+        if not problem:
+            return Reason()
+        return Reason(f"`{program}` could not wake {self._host} again: {problem}")
 
     async def _lacks(self, program: str) -> str:
-        """Return why a program cannot be run, empty when it can."""
+        """Explain why a program cannot be run, if it cannot."""
         (fact,) = await self._via.ask([AskProgram(program=program)])
         if isinstance(fact, Unknown):
             return f"whether `{program}` can be run is not known: {fact.reason}"
         return Binary.model_validate(fact.value).problem.found
 
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
-        """Run `stop`; raise Declined when it said no, DriverError when nobody can say."""
+        """Run `stop`; raise Declined when it said no, DriverError when that is not known."""
         if way != "off":
             raise Declined(f"`stop` shuts {self._host} down and suspends nothing")
         return await self._ordered(f"shutting {self._host} down", self.options.stop)
 
     async def testimony(self) -> Fact[Testimony]:
-        """Return what `state` says of the host."""
+        """Run `state`."""
         try:
             ran = await self._ran(self.options.state)
         except DriverError as error:
             return Unknown(f"whether {self._host} is on was not told: {error.message}")
-        state = STATES.get(ran.code)
-        if state is None or (ran.err and not ran.out):
-            return Known(Testimony(state=None, words=str(ran)))
-        said = f'says "{ran.out[0]}"' if ran.out else f"ended with {ran.code}"
-        return Known(Testimony(state=state, words=f"`{ran.program}` {said}"))
+        return Known(_testimony(ran))
 
     async def cut(self) -> Evidence:
-        """Run `cut`; raise Declined when it said no, DriverError when nobody can say."""
+        """Run `cut`; raise Declined when it said no, DriverError when that is not known."""
         return await self._ordered(f"cutting the power of {self._host}", self.options.cut)
 
     async def _ordered(self, doing: str, words: tuple[str, ...] | None) -> Evidence:
@@ -192,10 +179,7 @@ class Driver:
         return _evidence(ran)
 
     async def _ran(self, words: tuple[str, ...] | None) -> Ran:
-        """Return what came of running these words.
-
-        Raise Declined where they were not run, DriverError.
-        """
+        """Run these words; raise Declined where they were not run, else DriverError."""
         if words is None:
             raise Declined(f"no program is given for this by the inventory of {self._host}")
         env = self._secrets()
@@ -203,24 +187,37 @@ class Driver:
         code = done.get("code")
         if not isinstance(code, int):
             raise DriverError(f"how `{words[0]}` ended was not told")
-        out, err = (_lines(str(done.get(stream, "")), env) for stream in ("out", "err"))
-        return Ran(words[0], code, out, err)
+        out, err = str(done.get("out", "")), str(done.get("err", ""))
+        return Ran(words[0], code, _lines(out, env), _lines(err, env))
 
     def _secrets(self) -> dict[str, str]:
-        """Return the variables that programs find; raise Declined."""
         return {name: secret.read(place) for name, place in self.options.env.items()}
+
+    def _secrets_problem(self) -> str:
+        try:
+            self._secrets()
+        except DriverError as error:
+            return error.message
+        return ""
+
+
+def _testimony(ran: Ran) -> Testimony:
+    state = STATES.get(ran.code)
+    # Programs that crash end with 1, and write to stderr alone.
+    if state is None or (ran.err and not ran.out):
+        return Testimony(state=None, words=str(ran))
+    said = f'says "{ran.out[0]}"' if ran.out else f"ended with {ran.code}"
+    return Testimony(state=state, words=f"`{ran.program}` {said}")
 
 
 def _lines(text: str, env: dict[str, str]) -> list[str]:
-    """Return the lines of a text that say something, with every line of a secret hidden."""
-    hidden = {
-        line for value in env.values() for line in (value, *value.splitlines()) if line.strip()
-    }
-    for line in sorted(hidden, key=len, reverse=True):
+    """Split a text into the lines that say something, with every line of a secret hidden."""
+    secrets = [line for value in env.values() for line in (value, *value.splitlines())]
+    # The longest first: a part of another would leave the rest of that to be read.
+    for line in sorted(filter(str.strip, secrets), key=len, reverse=True):
         text = text.replace(line, "***")
     return [line.strip()[:LINE] for line in text.splitlines() if line.strip()]
 
 
 def _evidence(ran: Ran) -> Evidence:
-    """Return what is worth keeping of a program that ended well."""
     return {"ran": ran.program, "said": " / ".join((ran.out or ran.err)[-LAST_LINES:])}

@@ -1,8 +1,8 @@
-"""Ask the BMC of a host by IPMI over LAN, through ipmitool: to bring it up, to shut it down, to cut its power, and if it is on.
+"""IPMI over LAN: the BMC of a host, asked through ipmitool for its power.
 
 What the BMC accepts has not happened yet; its power status tells. `soft` is a press of the power
 button, which the host's system may ignore. Source: ipmitool(1) 1.8.19, and what it says to ipmi_sim
-2.0.33 (openipmi) and to nobody.
+2.0.33 (openipmi) and where nothing answers.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Driver:
             return {"asked": "on", "said": f"Chassis Power is {state}"}
 
     async def wake_problem(self) -> Reason:
-        """Return why the BMC could not bring the host up again, empty when it answers this user."""
+        """Explain why the BMC could not bring the host up again; empty if it answers this user."""
         try:
             await self._status()
         except DriverError as error:
@@ -141,31 +141,30 @@ class Driver:
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
         """Press the power button.
 
-        Raise Declined when that did not happen, DriverError when nobody can say.
+        Raise Declined when that did not happen, DriverError when it is not known.
         """
         if way == "suspend":
             raise Declined(f"{self._bmc} can shut {self._reach.name} down, but cannot suspend it")
         return await self._control("soft")
 
     async def cut(self) -> Evidence:
-        """Take the power away.
+        """Cut the power.
 
-        Raise Declined when that did not happen, DriverError when nobody can say.
+        Raise Declined when that did not happen, DriverError when it is not known.
         """
         return await self._control("off")
 
     async def testimony(self) -> Fact[Testimony]:
-        """Return what the BMC says of the host's power."""
+        """Ask the BMC for the state of the host's power."""
         try:
             state = await self._status()
         except DriverError as error:
             return Unknown(error.message)
-        return Known(
-            Testimony(state=STATES.get(state), words=f"{self._bmc} says Chassis Power is {state}")
-        )
+        words = f"{self._bmc} says Chassis Power is {state}"
+        return Known(Testimony(state=STATES.get(state), words=words))
 
     async def _status(self) -> str:
-        """Return what the BMC calls the state of the power; raise DriverError."""
+        """Ask for the state of the power, in the BMC's word for it; raise DriverError."""
         said = await self._said("status")
         found = _STATUS.search(said.out)
         if found is None:
@@ -180,24 +179,16 @@ class Driver:
         return {"asked": verb, "said": found[1]}
 
     async def _said(self, verb: str) -> _Said:
-        """Return what ipmitool said.
+        """Run ipmitool.
 
-        Raise Declined when it was not run, DriverError when what came of it is not known.
-
-        Raise Barred when the user or the password is refused, or was a moment ago.
+        Raise Declined when it was not run, Barred when the user or the password is refused, or was
+        a moment ago, and DriverError when what came of it is not known.
         """
-        options, password = self.options, await self._password()
+        await self._need_program()
+        options, password = self.options, secret.read(self.options.password)
         account = Account(self._reach.name, f"{options.address}:{options.port}", options.user)
         refused = self._reach.refusals.showing(account, password)
-        cipher = () if options.cipher is None else ("-C", str(options.cipher))
-        argv = (
-            PROGRAM, *FLAGS, *cipher, "-H", options.address, "-p", str(options.port), "-U",
-            options.user, "-E", "chassis", "power", verb,
-        )  # fmt: skip
-        answer = await self._reach.via.act(
-            Run(argv=argv, seconds=SECONDS, env={VARIABLE: password})
-        )
-        said = _Said(int(str(answer["code"])), str(answer["out"]), str(answer["err"]))
+        said = await self._ran(verb, password)
         stranger = _STRANGER.search(said.err)
         if said.opened_nothing and stranger is not None:
             raise refused(
@@ -207,38 +198,45 @@ class Driver:
             )
         return said
 
+    async def _ran(self, verb: str, password: str) -> _Said:
+        argv = (PROGRAM, *FLAGS, *self._flags(), "chassis", "power", verb)
+        run = Run(argv=argv, seconds=SECONDS, env={VARIABLE: password})
+        answer = await self._reach.via.act(run)
+        return _Said(int(str(answer["code"])), str(answer["out"]), str(answer["err"]))
+
+    def _flags(self) -> tuple[str, ...]:
+        options = self.options
+        cipher = () if options.cipher is None else ("-C", str(options.cipher))
+        return (*cipher, "-H", options.address, "-p", str(options.port), "-U", options.user, "-E")
+
     @property
     def _place(self) -> str:
         """Where the password is."""
         ((kind, place),) = self.options.password.model_dump().items()
         return f"{kind} {place}"
 
-    async def _password(self) -> str:
-        """Return what ipmitool needs in its environment; raise Declined when it cannot be run."""
+    async def _need_program(self) -> None:
+        """Raise Declined where ipmitool cannot be run."""
         (fact,) = await self._reach.via.ask([AskProgram(program=PROGRAM)])
         if isinstance(fact, Unknown):
             raise Declined(f"{self._bmc} cannot be asked: {fact.reason}")
         if Binary.model_validate(fact.value).problem:
-            place = self.options.via or "the controller"
-            raise Declined(
-                f"{self._bmc} cannot be asked: {place} has no {PROGRAM}; `sudo apt install"
-                f" {PROGRAM}` there"
-            )
-        return secret.read(self.options.password)
+            lacks = f"{self.options.via or 'the controller'} has no {PROGRAM}"
+            fix = f"`sudo apt install {PROGRAM}` there"
+            raise Declined(f"{self._bmc} cannot be asked: {lacks}; {fix}")
 
     def _trouble(self, verb: str, said: _Said) -> DriverError:
-        """Return what went wrong: Declined when nothing came of it for certain."""
+        """Explain what went wrong; it is Declined when nothing came of it for certain."""
         refused = _REFUSED.search(said.err)
         if refused is not None:
-            return Declined(
-                f"{self._bmc} refused `chassis power {verb}` of the user {self.options.user}:"
-                f" {refused[1]}"
-            )
-        if not said.opened_nothing:
-            return DriverError(
-                f"`ipmitool chassis power {verb}` for {self._bmc} ended with code {said.code} and"
-                f" said: {said.lines[-1]}"
-            )
+            order = f"`chassis power {verb}` of the user {self.options.user}"
+            return Declined(f"{self._bmc} refused {order}: {refused[1]}")
+        if said.opened_nothing:
+            return self._no_session(said)
+        end = f"ended with code {said.code} and said: {said.lines[-1]}"
+        return DriverError(f"`ipmitool chassis power {verb}` for {self._bmc} {end}")
+
+    def _no_session(self, said: _Said) -> Declined:
         return Declined(
             f"{self._bmc} opened no session ({'; '.join(said.lines[-2:])}): nothing answers there,"
             f" as when IPMI over LAN is off, or the user {self.options.user}, its password"

@@ -1,4 +1,4 @@
-"""Leave power alone. Under `wake:` it says that a person brings the host up."""
+"""No power at all. Under `wake:` it says that a person brings the host up."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ CAPABILITIES = Capabilities()
 
 
 class Options(BaseModel):
-    """Take no options."""
+    """No options."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Driver:
-    """Do nothing."""
+    """A host that a person switches on."""
 
     def __init__(self, options: Options, reach: Reach) -> None:
         self.options = options
         self._name = reach.name
 
     async def wake_problem(self) -> Reason:
-        """Return nothing: a person will do it."""
+        """Find none: a person will do it."""
         return Reason()
 
     async def wake(self) -> Evidence:

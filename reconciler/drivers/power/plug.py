@@ -1,7 +1,7 @@
-"""Switch a host's socket, and tell from what it draws whether the host is on.
+"""Smart plugs: a host's socket is switched, and what it draws tells whether the host is on.
 
 Switching on brings up a host whose BIOS powers it on when power returns ("AC restore: power on"),
-and no other. A plug that is on already wakes nobody. What a meter says is 1 to 10 s old: a plug
+and no other. A plug that is on already wakes no host. What a meter says is 1 to 10 s old: a plug
 that accepts an order is asked, never believed. Sources: each dialect names its own.
 """
 
@@ -46,7 +46,7 @@ DIALECTS: dict[str, Callable[[Options, str | None, float], Outlet]] = {
 
 
 class Driver:
-    """Use one plug."""
+    """One plug."""
 
     seconds: ClassVar[float] = 15.0
     """How long one answer may take: Home Assistant waits for up to 10 s for a plug before it
@@ -66,13 +66,7 @@ class Driver:
         self._switched_on = float("-inf")
 
     async def wake(self) -> Evidence:
-        """Give the host power that it did not have.
-
-        Raise DriverError when the plug cannot be asked, or nobody can say.
-
-        A host that went down leaves its plug on. While its meter shows that it is down, the plug is
-        switched off for a while.
-        """
+        """Switch power on that the host did not have; raise DriverError, also in doubt."""
         try:
             with self._outlet() as outlet:
                 asked = await self._switched(outlet)
@@ -89,6 +83,7 @@ class Driver:
                 f"it is on already, and nothing shows that {self._host} is down; its power button"
                 " brings it up"
             )
+        # A host that went down leaves its plug on, and comes up only when power returns.
         if reading.on:
             await outlet.switch(False)
         await anyio.sleep(self.rest)
@@ -97,14 +92,14 @@ class Driver:
         return "on"
 
     async def wake_problem(self) -> Reason:
-        """Return why it could not wake the host: a plug that stays on must see by its meter when the host is down."""
+        """Explain why it could not wake the host, if it could not."""
         try:
-            with self._outlet() as outlet:
-                reading = await outlet.read()
+            reading = await self._read()
         except DriverError as error:
             return Reason(
                 f"whether {self._plug} could wake {self._host} again is not known: {error.message}"
             )
+        # A plug that stays on must see by its meter when the host is down.
         if reading.watts is not None:
             return Reason()
         return Reason(
@@ -113,19 +108,22 @@ class Driver:
         )
 
     def _is_down(self, reading: Reading) -> bool:
-        """Return whether so little power flows that the host must be down."""
+        # A meter that is wired the other way round counts backwards.
         return reading.watts is not None and abs(reading.watts) < self.options.below
 
     async def testimony(self) -> Fact[Testimony]:
-        """Return what relay and meter say of the host."""
+        """Read relay and meter, and judge the host by them."""
         try:
-            with self._outlet() as outlet:
-                reading = await outlet.read()
+            reading = await self._read()
         except DriverError as error:
             return Unknown(
                 f"{self._plug} does not say whether {self._host} has power: {error.message}"
             )
         return Known(self._judged(reading))
+
+    async def _read(self) -> Reading:
+        with self._outlet() as outlet:
+            return await outlet.read()
 
     async def cut(self) -> Evidence:
         """Switch off; raise Declined when the plug said no."""
@@ -137,17 +135,9 @@ class Driver:
         return {"plug": self.options.address, "asked": "off"}
 
     def _failed(self, way: Literal["on", "off"], error: DriverError) -> DriverError:
-        """Return what came of an order.
-
-        What was declined stays declined, and who is barred stays barred.
-        """
-        kind = (
-            Barred
-            if isinstance(error, Barred)
-            else Declined
-            if isinstance(error, Declined)
-            else DriverError
-        )
+        # What was declined stays declined, and who is barred stays barred.
+        kinds = (kind for kind in (Barred, Declined) if isinstance(error, kind))
+        kind = next(kinds, DriverError)
         return kind(f"{self._plug} could not be switched {way}: {error.message}")
 
     @property
@@ -157,33 +147,36 @@ class Driver:
 
     @contextmanager
     def _outlet(self) -> Iterator[Outlet]:
-        """Give the plug, with its password read anew.
+        """Enter with the plug, whose password is read again each time.
 
         Raise Barred where that is refused, or was a moment ago.
         """
         options = self.options
         password = None if options.password is None else secret.read(options.password)
-        refused = self._refusals.showing(
-            Account(self._host, options.address, options.user), password or ""
-        )
+        account = Account(self._host, options.address, options.user)
+        refused = self._refusals.showing(account, password or "")
         try:
             yield DIALECTS[options.dialect](options, password, self.seconds)
         except Barred as error:
             raise refused(error.message) from error
 
     def _judged(self, reading: Reading) -> Testimony:
-        """Return what a reading says of the host: that power flows, that too little does, or nothing."""
-        watts, below = reading.watts, self.options.below
-        state: PowerState | None = None
-        if reading.on is False:
-            state, words = "off", "is switched off"
-        elif watts is not None:
-            # A meter that is wired the other way round counts backwards.
-            state = "off" if abs(watts) < below else "on"
-            words = f"gives {watts:g} W" + (f", less than {below:g} W" if state == "off" else "")
-        else:
-            known = "is on and measures nothing" if reading.on else "does not say whether it is on"
-            words = f"{known}: {reading.doubt}" if reading.doubt else known
+        state, words = self._state(reading)
         return Testimony(
-            state=state, words=f"{self._plug} {words}", watts=watts, watt_hours=reading.watt_hours
+            state=state,
+            words=f"{self._plug} {words}",
+            watts=reading.watts,
+            watt_hours=reading.watt_hours,
         )
+
+    def _state(self, reading: Reading) -> tuple[PowerState | None, str]:
+        """Tell what a reading says of the host, and in which words."""
+        if reading.on is False:
+            return "off", "is switched off"
+        if reading.watts is None:
+            known = "is on and measures nothing" if reading.on else "does not say whether it is on"
+            return None, f"{known}: {reading.doubt}" if reading.doubt else known
+        gives = f"gives {reading.watts:g} W"
+        if self._is_down(reading):
+            return "off", f"{gives}, less than {self.options.below:g} W"
+        return "on", gives

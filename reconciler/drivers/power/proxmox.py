@@ -1,4 +1,4 @@
-"""Power a guest of Proxmox VE, or one of its nodes, through the API of the cluster.
+"""Proxmox VE: the power of one of its guests or nodes, through the API of the cluster.
 
 For a guest the token needs VM.PowerMgmt and VM.Audit at it (the role PVEVMUser); for a node
 Sys.PowerMgmt at it and Sys.Audit at /. Source: the API of Proxmox VE 8.2 to 9,
@@ -108,44 +108,41 @@ class Options(BaseModel):
 
 
 def capabilities(options: Options) -> Capabilities:
-    """Return what it can do: there is nothing that cuts the power of a node."""
+    """Tell what it can do: nothing cuts the power of a node."""
     return CAPABILITIES.model_copy(update={"can_cut": options.guest is not None})
 
 
 class Driver:
-    """Power one guest or node."""
+    """One guest or node."""
 
     needs_permission = False
 
     def __init__(self, options: Options, reach: Reach, patience: Patience = PATIENCE) -> None:
-        """Ask nothing yet; the API is reached from the controller."""
         self.options = options
         self._host = reach.name
         self._refusals = reach.refusals
         self._patience = patience
 
     def _subject(self) -> Guest | ProxmoxNode:
-        """Return what is asked for.
+        """Choose what is asked for, and read the secret that it takes.
 
         Raise Declined where there is no secret, or Barred where it was refused a moment ago.
         """
         options = self.options
-        showing = partial(
-            self._refusals.showing, Account(self._host, options.address, options.token)
-        )
-        api = ProxmoxApi(
-            ProxmoxLogin(options.address, options.token, options.secret, options.certificate),
-            showing,
-            self._patience,
-        )
-        return (
-            ProxmoxNode(api, str(options.node))
-            if options.guest is None
-            else Guest(api, options.guest)
-        )
+        api = self._api()
+        if options.guest is None:
+            return ProxmoxNode(api, str(options.node))
+        return Guest(api, options.guest)
+
+    def _api(self) -> ProxmoxApi:
+        options = self.options
+        account = Account(self._host, options.address, options.token)
+        showing = partial(self._refusals.showing, account)
+        login = ProxmoxLogin(options.address, options.token, options.secret, options.certificate)
+        return ProxmoxApi(login, showing, self._patience)
 
     async def testimony(self) -> Fact[Testimony]:
-        """Return how the cluster says that it is."""
+        """Ask the cluster how it is."""
         try:
             return Known(await self._subject().testimony())
         except DriverError as error:
@@ -156,7 +153,7 @@ class Driver:
         return await self._subject().wake()
 
     async def wake_problem(self) -> Reason:
-        """Return why it could not, empty when it could."""
+        """Explain why it could not, if it could not."""
         try:
             return await self._subject().wake_problem()
         except DriverError as error:
@@ -167,12 +164,12 @@ class Driver:
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
         """Ask it to shut down.
 
-        Raise Declined when that was refused, DriverError when nobody can say.
+        Raise Declined when that was refused, DriverError when it is not known.
         """
         if way == "suspend":
             raise Declined(f"Proxmox cannot suspend {self._host} so that it draws less power")
         return await self._subject().send_down()
 
     async def cut(self) -> Evidence:
-        """Take the power from the guest; raise DriverError."""
+        """Cut the power of the guest; raise DriverError."""
         return await self._subject().cut()

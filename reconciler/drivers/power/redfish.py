@@ -1,4 +1,4 @@
-"""Ask the BMC of a host by Redfish: to bring it up, to shut it down, to cut its power, and whether it is on.
+"""Redfish: the BMC of a host, asked over https for its power.
 
 What the BMC accepts has not happened yet; its PowerState tells. GracefulShutdown is a press of the
 power button, which the host's system may ignore. Source: DMTF DSP0266 1.20 and ComputerSystem 1.22
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.drivers.power.host_power.deps import Reach
     from reconciler.drivers.power.host_power.refusals import Refused
     from reconciler.edge.http_reply import Reply
+    from reconciler.edge.loop_scope import LoopScope
     from reconciler.model.facts import Fact
     from reconciler.model.power import PowerState
     from reconciler.ports import Evidence
@@ -120,13 +121,11 @@ class _System(_Answer):
         return self.actions.reset
 
     def way(self, wanted: tuple[str, ...]) -> str | None:
-        """Return the first of some ways that the BMC allows.
-
-        One that does not say may allow all.
-        """
-        return next(
-            (one for one in wanted if self.reset.allowed is None or one in self.reset.allowed), None
-        )
+        """Choose the first of some ways that the BMC allows."""
+        allowed = self.reset.allowed
+        # One that does not say may allow all.
+        fitting = [one for one in wanted if allowed is None or one in allowed]
+        return fitting[0] if fitting else None
 
 
 class _Detail(_Answer):
@@ -146,7 +145,7 @@ _AnswerT = TypeVar("_AnswerT", bound=_Answer)
 
 
 class _Session(NamedTuple):
-    """What shows who asks, and is told when that is refused."""
+    """The client that shows who asks, and what is told when that is refused."""
 
     client: HttpClient
     refused: Refused
@@ -162,13 +161,7 @@ class Driver:
         self.options = options
         self._host = reach.name
         self._refusals = reach.refusals
-        # All drivers of one BMC share it, those of the next pass too: each new one is a line in its
-        # log.
-        place, certificate = options.address, options.certificate
-        self._kept = reach.loop.one(
-            (PersistentConnection, place, certificate),
-            lambda: PersistentConnection(certificate, reach.loop),
-        )
+        self._kept = _kept(options, reach.loop)
         self._path = ""
 
     @property
@@ -197,7 +190,7 @@ class Driver:
             return {"asked": way, "said": f"PowerState {now.power_state}"}
 
     async def wake_problem(self) -> Reason:
-        """Return why the BMC could not bring the host up again, empty when it could."""
+        """Explain why the BMC could not bring the host up again, if it could not."""
         try:
             self._way(await self._system(self._session()), WAKING)
         except DriverError as error:
@@ -207,32 +200,32 @@ class Driver:
     async def send_down(self, way: Literal["off", "suspend"]) -> Evidence:
         """Press the power button.
 
-        Raise Declined when that did not happen, DriverError when nobody can say.
+        Raise Declined when that did not happen, DriverError when it is not known.
         """
         if way == "suspend":
             raise Declined(f"{self._bmc} can shut {self._host} down, but cannot suspend it")
         return await self._take(DOWN)
 
     async def cut(self) -> Evidence:
-        """Take the power away.
+        """Cut the power.
 
-        Raise Declined when that did not happen, DriverError when nobody can say.
+        Raise Declined when that did not happen, DriverError when it is not known.
         """
         return await self._take(CUT)
 
     async def testimony(self) -> Fact[Testimony]:
-        """Return what the BMC says of the host's power."""
+        """Ask the BMC for the state of the host's power."""
         try:
-            state = (await self._system(self._session())).power_state
+            system = await self._system(self._session())
         except DriverError as error:
             return Unknown(error.message)
+        state = system.power_state
         if state is None:
             return Unknown(
                 f"{self._bmc} does not say whether {self._host} is on: its answer has no PowerState"
             )
-        return Known(
-            Testimony(state=STATES.get(state), words=f"{self._bmc} says PowerState {state}")
-        )
+        words = f"{self._bmc} says PowerState {state}"
+        return Known(Testimony(state=STATES.get(state), words=words))
 
     async def _take(self, wanted: tuple[str, ...]) -> Evidence:
         try:
@@ -245,29 +238,21 @@ class Driver:
         return await self._reset(session, system, way)
 
     def _session(self) -> _Session:
-        """Return what shows who asks.
+        """Make what shows who asks.
 
         Raise Barred where that was refused a moment ago, DriverError without a password.
         """
-        password = secret.read(self.options.password)
-        refused = self._refusals.showing(
-            Account(self._host, self.options.address, self.options.user), password
-        )
-        shown = f"{self.options.user}:{password}".encode()
-        headers = {
-            "Authorization": f"Basic {b64encode(shown).decode()}",
-            "Accept": "application/json",
-        }
-        client = HttpClient(
-            headers, certificate=self.options.certificate, follows=True, kept=self._kept
-        )
+        options = self.options
+        password = secret.read(options.password)
+        account = Account(self._host, options.address, options.user)
+        refused = self._refusals.showing(account, password)
+        headers = _headers(options.user, password)
+        client = HttpClient(headers, certificate=options.certificate, follows=True, kept=self._kept)
         return _Session(client, refused)
 
     async def _system(self, session: _Session) -> _System:
-        """Return the system as it is now; raise DriverError.
-
-        Where it is was found once, unless it is no longer there.
-        """
+        """Ask for the system as it is now; raise DriverError."""
+        # Where it is was found once, unless it is no longer there.
         self._path = self._path or self._pick(await self._get(session, SYSTEMS, _Systems))
         try:
             return await self._get(session, self._path, _System)
@@ -276,23 +261,23 @@ class Driver:
             raise
 
     def _pick(self, systems: _Systems) -> str:
-        """Return the path of the one system that is meant; raise DriverError."""
+        """Choose the path of the one system that is meant; raise DriverError."""
         wanted = self.options.system
         paths = [one.path for one in systems.members if wanted is None or one.name == wanted]
-        if len(paths) == 1:
-            return paths[0]
-        names = ", ".join(one.name for one in systems.members) or "none"
+        if len(paths) != 1:
+            raise DriverError(self._not_one(systems))
+        return paths[0]
+
+    def _not_one(self, systems: _Systems) -> str:
+        wanted, names = self.options.system, ", ".join(one.name for one in systems.members)
         if wanted is None:
-            raise DriverError(
-                f"{self._bmc} has not one system but these: {names}; `system:` says which one"
-                f" {self._host} is"
-            )
-        raise DriverError(
-            f"{self._bmc} has no system {wanted}; `system:` of {self._host} may be one of: {names}"
-        )
+            which = f"`system:` says which one {self._host} is"
+            return f"{self._bmc} has not one system but these: {names or 'none'}; {which}"
+        others = f"`system:` of {self._host} may be one of: {names or 'none'}"
+        return f"{self._bmc} has no system {wanted}; {others}"
 
     def _way(self, system: _System, wanted: tuple[str, ...]) -> str:
-        """Return how to ask the BMC; raise Declined when it offers no such thing."""
+        """Choose how to ask the BMC; raise Declined when it offers no such thing."""
         way = system.way(wanted)
         if way is None:
             offered = ", ".join(system.reset.allowed or ()) or "nothing"
@@ -302,19 +287,15 @@ class Driver:
         return way
 
     async def _get(self, session: _Session, path: str, kind: type[_AnswerT]) -> _AnswerT:
+        url = f"https://{self.options.address}{path}"
         try:
-            reply = await session.client.get(
-                f"https://{self.options.address}{path}", self.seconds, SIZE_LIMIT
-            )
+            reply = await session.client.get(url, self.seconds, SIZE_LIMIT)
             return kind.model_validate(self._accepted(reply, session).json())
         except HttpFault as error:
             raise DriverError(self._unanswered(error)) from error
         except ValidationError as error:
-            first, *_ = error.errors()
-            place = ".".join(map(str, first["loc"])) or "an object"
-            raise DriverError(
-                f"{self._bmc} answered GET {path} with what cannot be understood: {place} is wrong"
-            ) from error
+            wrong = f"what cannot be understood: {_place(error)} is wrong"
+            raise DriverError(f"{self._bmc} answered GET {path} with {wrong}") from error
 
     async def _reset(self, session: _Session, system: _System, way: str) -> Evidence:
         """Ask for a reset of this type.
@@ -325,33 +306,24 @@ class Driver:
         try:
             reply = await session.client.post(url, {"ResetType": way}, self.seconds, SIZE_LIMIT)
         except HttpFault as error:
-            said = f"whether {way} was heard is not known: {self._unanswered(error)}"
-            raise (
-                Declined(self._unanswered(error)) if error.unheard else DriverError(said)
-            ) from error
+            said = self._unanswered(error)
+            if error.unheard:
+                raise Declined(said) from error
+            raise DriverError(f"whether {way} was heard is not known: {said}") from error
         self._accepted(reply, session)
         return {"asked": way, "said": f"{reply.status} {reply.reason}".strip()}
 
     def _accepted(self, reply: Reply, session: _Session) -> Reply:
-        """Return a reply that grants what was asked.
+        """Raise unless a reply grants what was asked.
 
-        Raise Declined for a clear no, DriverError for anything else.
-
-        One that is about who asks is Barred.
+        Declined is a clear no, Barred one to who asks, and DriverError anything else.
         """
         if OK <= reply.status < OK + 100:
             return reply
         if reply.status == UNAUTHORIZED:
-            ((kind, place),) = self.options.password.model_dump().items()
-            raise session.refused(
-                f"{self._bmc} does not accept the user {self.options.user} with the password that"
-                f" is {kind} {place}; `user:` and `password:` are in the power of {self._host} in"
-                " the inventory"
-            )
-        said = (
-            f"{self._bmc} answered {reply.asked.partition(' ')[0]} with {reply.status}:"
-            f" {_message(reply)}"
-        )
+            raise session.refused(self._unauthorized())
+        verb = reply.asked.partition(" ")[0]
+        said = f"{self._bmc} answered {verb} with {reply.status}: {_message(reply)}"
         if reply.status == FORBIDDEN:
             raise Barred(f"{said}; the user {self.options.user} needs the role Operator there")
         if reply.status < IN_TROUBLE or reply.status == NOT_IMPLEMENTED:
@@ -361,13 +333,38 @@ class Driver:
             " running"
         )
 
+    def _unauthorized(self) -> str:
+        ((kind, place),) = self.options.password.model_dump().items()
+        return (
+            f"{self._bmc} does not accept the user {self.options.user} with the password that"
+            f" is {kind} {place}; `user:` and `password:` are in the power of {self._host} in"
+            " the inventory"
+        )
+
     def _unanswered(self, error: HttpFault) -> str:
-        """Return what came instead of an answer, and what to look at."""
         return f"{self._bmc} gave no usable answer: {error.message}"
 
 
+def _kept(options: Options, loop: LoopScope) -> PersistentConnection:
+    certificate = options.certificate
+    # All drivers of one BMC share it, those of the next pass too: each new one is a line in its
+    # log.
+    key = (PersistentConnection, options.address, certificate)
+    return loop.one(key, lambda: PersistentConnection(certificate, loop))
+
+
+def _headers(user: str, password: str) -> dict[str, str]:
+    shown = b64encode(f"{user}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {shown}", "Accept": "application/json"}
+
+
+def _place(error: ValidationError) -> str:
+    first, *_ = error.errors()
+    return ".".join(map(str, first["loc"])) or "an object"
+
+
 def _message(reply: Reply) -> str:
-    """Return the BMC's own sentence, or the beginning of whatever it said."""
+    """Find the BMC's own sentence, or the beginning of what it said."""
     try:
         error = _Failure.model_validate(reply.json()).error
     except (HttpFault, ValidationError):

@@ -1,8 +1,8 @@
-"""Wake a host by magic packets, from the controller or from another host on the same network.
+"""Wake-on-LAN: magic packets from the controller, or from another host on the same network.
 
-A packet has no answer: what was sent says nothing, and is sent again until the host answers. Before
-the host is sent down, its card is asked whether it listens. Source: ethtool(8) 6.1, wakeonlan 0.41
-and etherwake 1.09 on the wire.
+A packet has no answer: that it was sent proves nothing, and it is sent again until the host
+answers. Before the host is shut down, its card is asked whether it listens. Source: ethtool(8) 6.1,
+wakeonlan 0.41 and etherwake 1.09 on the wire.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reconciler.model.spec import Capabilities
 
 if TYPE_CHECKING:
     from reconciler.drivers.power.host_power.deps import Reach
-    from reconciler.ports import Evidence
+    from reconciler.ports import Evidence, Json
 
 CAPABILITIES = Capabilities(can_wake=True)
 MAGIC = "g"
@@ -72,10 +72,9 @@ class Options(BaseModel):
 
 
 class Driver:
-    """Wake one card."""
+    """One network card."""
 
     def __init__(self, options: Options, reach: Reach) -> None:
-        """Send from where `reach` says."""
         self.options = options
         self._reach = reach
 
@@ -87,36 +86,37 @@ class Driver:
         return await self._reach.via.act(WakeOther(**packet))
 
     async def wake_problem(self) -> Reason:
-        """Return why the card would not hear a packet, empty when it would."""
+        """Explain why the card would not hear a packet, if it would not."""
         if self.options.check == "never":
             return Reason()
-        (fact,) = await self._reach.host.ask([AskWakeOn(mac=self.options.mac)])
-        name, mac = self._reach.name, self.options.mac
+        mac = self.options.mac
+        (fact,) = await self._reach.host.ask([AskWakeOn(mac=mac)])
         if isinstance(fact, Unknown):
             return Reason(f"whether Wake-on-LAN is armed cannot be read: {fact.reason}")
-        interface, settings, supported = (
-            fact.value[key] for key in ("interface", "settings", "supported")
-        )
-        if interface is None:
-            return Reason(
-                f"{name} has no network card {mac}, so packets to that address cannot wake it",
-                "`ip link` there shows its own",
-            )
-        if settings is None:
-            rule = f"/usr/sbin/ethtool {interface}"
-            return Reason(
-                f"whether {interface} of {name} listens for packets cannot be read:"
-                f" {fact.value['said']}",
-                f"install ethtool there, and let this user run `sudo {rule}`",
-            )
-        if MAGIC in str(settings):
-            return Reason()
-        if MAGIC not in str(supported):
-            return Reason(
-                f"the card {interface} of {name} cannot be woken by magic packets (Supports"
-                f" Wake-on: {supported})"
-            )
-        return Reason(
-            f"Wake-on-LAN is off at {interface} of {name}",
-            f"`sudo ethtool -s {interface} wol g` there arms it until the next boot",
-        )
+        card = fact.value
+        if card["interface"] is None:
+            name = self._reach.name
+            found = f"{name} has no network card {mac}, so packets to that address cannot wake it"
+            return Reason(found, "`ip link` there shows its own")
+        return _unread(card, self._reach.name) or _unarmed(card, self._reach.name)
+
+
+def _unread(card: Json, host: str) -> Reason:
+    if card["settings"] is not None:
+        return Reason()
+    interface, said = card["interface"], card["said"]
+    return Reason(
+        f"whether {interface} of {host} listens for packets cannot be read: {said}",
+        f"install ethtool there, and let this user run `sudo /usr/sbin/ethtool {interface}`",
+    )
+
+
+def _unarmed(card: Json, host: str) -> Reason:
+    interface, supported = card["interface"], card["supported"]
+    if MAGIC in str(card["settings"]):
+        return Reason()
+    if MAGIC in str(supported):
+        arm = f"`sudo ethtool -s {interface} wol g` there arms it until the next boot"
+        return Reason(f"Wake-on-LAN is off at {interface} of {host}", arm)
+    able = f"(Supports Wake-on: {supported})"
+    return Reason(f"the card {interface} of {host} cannot be woken by magic packets {able}")

@@ -1,4 +1,4 @@
-"""What a driver of a host's power may use."""
+"""The dependencies of a driver of a host's power."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 class Reach(NamedTuple):
-    """A host, the access to it, and the access to the machine that works in the controller's place, which may be its own.
+    """The host, and all that a driver may reach.
 
-    Then which passwords were refused lately, and the event loop that connections live in.
+    `via` is the machine that works in the controller's place, which may be the controller's own;
+    `refusals` tells which passwords were refused lately, and connections live in `loop`.
     """
 
     name: str

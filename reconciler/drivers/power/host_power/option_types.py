@@ -1,4 +1,4 @@
-"""Words that several drivers of power take as options."""
+"""Option types that several drivers of power share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _mac(text: str) -> str:
     if not _MAC.fullmatch(text):
         raise expected('six pairs of hexadecimal digits, such as "aa:bb:cc:dd:ee:ff"')
     digits = re.sub(r"[.:-]", "", text.lower())
-    return ":".join(digits[place : place + 2] for place in range(0, len(digits), 2))
+    return ":".join(re.findall("..", digits))
 
 
 Mac = Annotated[str, AfterValidator(_mac)]

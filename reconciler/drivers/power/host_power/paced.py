@@ -1,4 +1,7 @@
-"""Ask a witness at its own pace, however often somebody looks: a question is a login in the log of a BMC, or a new process."""
+"""Paced questions to a witness, however often a host is looked at.
+
+A question is a login in the log of a BMC, or a new process.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,13 @@ class Paced:
         self._until = 0.0
 
     async def testimony(self) -> Fact[Testimony]:
-        """Return what the witness says, or said a moment ago."""
-        if self._last is None or anyio.current_time() >= self._until:
-            self._last = await self._driver.testimony()
-            self._until = anyio.current_time() + self._seconds
-        return self._last
+        """Ask the witness, unless it said something a moment ago."""
+        if self._last is not None and anyio.current_time() < self._until:
+            return self._last
+        told: Fact[Testimony] = await self._driver.testimony()
+        self._last, self._until = told, anyio.current_time() + self._seconds
+        return told
 
     def forget(self) -> None:
-        """Ask anew at the next question: something was done that changes the answer."""
+        """Ask again at the next question: something was done that changes the answer."""
         self._last = None

@@ -1,4 +1,4 @@
-"""Use several drivers as the one power of a host."""
+"""The power of a host, composed of several drivers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ ATTEMPTS_EACH = 3
 
 
 class PowerParts(NamedTuple):
-    """The drivers by what they are for, who tells whether the network answers (or where the host is), and who asks."""
+    """The drivers by what they are for, and how the network of the host is asked.
+
+    `asker` asks `canary`, an address, or else a neighbour of the host, which is `where` it is.
+    """
 
     wake: tuple[Any, ...]
     stop: Any | None
@@ -41,72 +44,69 @@ class Composed:
     """The power of one host."""
 
     def __init__(self, name: str, access: Access, parts: PowerParts) -> None:
-        """Use the access to the host, and its drivers."""
         self._name = name
         self._access = access
         self._parts = parts
         self._barred: dict[int, str] = {}
 
     async def testimony(self) -> Fact[Testimony | None]:
-        """Return what the witness says."""
+        """Ask the witness, if there is one."""
         if self._parts.proof is None:
             return Known(None)
         told: Fact[Testimony] = await self._parts.proof.testimony()
         return told
 
-    def _anew(self) -> None:
-        """Let the witness be asked anew, because the power is about to change."""
+    def _forget_testimony(self) -> None:
+        # The power is about to change.
         if self._parts.proof is not None:
             self._parts.proof.forget()
 
     async def canary(self) -> Fact[Canary]:
-        """Return who answers on the host's network."""
-        host = "" if self._parts.canary else await self._parts.where()
-        if not (self._parts.canary or host):
+        """Look for an answer on the host's network."""
+        address = self._parts.canary
+        host = "" if address else await self._parts.where()
+        if not (address or host):
             return Unknown(
                 f"{self._name} is reached through others; name an address on its network with"
                 " `canary:`"
             )
-        (fact,) = await self._parts.asker.ask([AskNeighbour(address=self._parts.canary, host=host)])
-        return (
-            fact if isinstance(fact, Unknown) else Known(Canary(address=str(fact.value["address"])))
-        )
+        (fact,) = await self._parts.asker.ask([AskNeighbour(address=address, host=host)])
+        if isinstance(fact, Unknown):
+            return fact
+        return Known(Canary(address=str(fact.value["address"])))
 
     async def guards(self, way: Literal["off", "suspend"]) -> Fact[Guards]:
-        """Return what the host's system says, and why nothing could wake it again."""
+        """Ask the host's system what forbids it to go down, and whether it could be woken again."""
         (fact,) = await self._access.ask([AskGuards(way=way)])
         if isinstance(fact, Unknown):
             return fact
         try:
             told = Guards.model_validate({**fact.value, "wake_problem": await self._deaf()})
         except ValidationError as error:
-            return Unknown(
-                f"what is in the way of {self._name} cannot be understood: {error.error_count()}"
-                " fields are wrong"
-            )
-        own = self._parts.stop is not None and self._parts.stop.needs_permission
-        return Known(told if own else told.model_copy(update={"permission_problem": Reason()}))
+            wrong = f"{error.error_count()} fields are wrong"
+            return Unknown(f"what is in the way of {self._name} cannot be understood: {wrong}")
+        return Known(told if self._needs_permission else _permitted(told))
+
+    @property
+    def _needs_permission(self) -> bool:
+        return self._parts.stop is not None and bool(self._parts.stop.needs_permission)
 
     async def _deaf(self) -> Reason:
-        """Return why no driver could wake the host again, none when one could.
-
-        Of several, the last one's fix stands apart.
-        """
+        """Explain why no driver could wake the host again, if none could."""
         reasons: list[Reason] = [await driver.wake_problem() for driver in self._parts.wake]
         if not reasons or not all(reasons):
             return Reason()
+        # Of several, the last one's fix stands apart.
         *others, last = reasons
         return Reason("; ".join((*others, last.found)), last.fix)
 
     async def wake(self, attempt: int) -> Evidence:
-        """Ask by the first driver, later by the next one too.
+        """Ask by the first driver, and later by the next one too.
 
-        One that fails is followed by the next at once.
-
-        One that is not let in is not asked again until the next wake; raise Barred when that is all
-        of them.
+        One that fails is followed by the next at once. One that is not let in is not asked again
+        until the next wake; raise Barred when that is all of them.
         """
-        self._anew()
+        self._forget_testimony()
         if not attempt:
             self._barred.clear()
         failed: list[str] = []
@@ -119,9 +119,12 @@ class Composed:
             except DriverError as error:
                 failed.append(error.message)
         if not asked:
-            kind = Barred if failed and len(failed) == len(self._barred) else DriverError
-            raise kind("; ".join(failed) or f"nothing can wake {self._name}")
+            raise self._not_woken(failed)
         return {"asked": list(asked), "failed_to_ask": list(failed)}
+
+    def _not_woken(self, failed: list[str]) -> DriverError:
+        kind = Barred if failed and len(failed) == len(self._barred) else DriverError
+        return kind("; ".join(failed) or f"nothing can wake {self._name}")
 
     # The kind decides what it can do.
     async def _woken_by(self, place: int, driver: Any) -> Evidence:  # noqa: ANN401
@@ -135,7 +138,7 @@ class Composed:
         return evidence
 
     async def shut_down(self) -> Evidence:
-        """Ask the host to power off."""
+        """Ask the host to shut down."""
         return await self._down("off")
 
     async def suspend(self) -> Evidence:
@@ -145,17 +148,20 @@ class Composed:
     async def _down(self, way: Literal["off", "suspend"]) -> Evidence:
         if self._parts.stop is None:
             raise Declined(f"nothing can shut {self._name} down")
-        self._anew()
+        self._forget_testimony()
         evidence: Evidence = await self._parts.stop.send_down(way)
         return evidence
 
     async def cut(self) -> Evidence:
-        """Take the power from the host."""
+        """Cut the power of the host."""
         if self._parts.force is None:
-            raise Declined(
-                f"nothing may cut the power of {self._name}; `force:` in the inventory would"
-                " allow it"
-            )
-        self._anew()
+            remedy = "`force:` in the inventory would allow it"
+            raise Declined(f"nothing may cut the power of {self._name}; {remedy}")
+        self._forget_testimony()
         evidence: Evidence = await self._parts.force.cut()
         return evidence
+
+
+def _permitted(guards: Guards) -> Guards:
+    # The host's own system is not what shuts it down, so what this user may do there is no matter.
+    return guards.model_copy(update={"permission_problem": Reason()})

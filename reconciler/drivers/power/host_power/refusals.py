@@ -1,4 +1,4 @@
-"""Remember which passwords were refused: a BMC locks an account whose wrong password is repeated with every look."""
+"""Refusals of passwords: a BMC locks an account whose wrong password comes with every look."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ REST_SECONDS = 60.0
 a minute."""
 
 Refused: TypeAlias = "Callable[[str], Barred]"
-"""Be told, in a sentence, that a password was refused; what it returns is to be raised."""
+"""What is told, in a sentence, that a password was refused, and gives the error to raise."""
 
 
 class Account(NamedTuple):
-    """Who asks, where, and about which host."""
+    """The user that asks at an address about a host."""
 
     host: str
     address: str
@@ -49,14 +49,12 @@ class Refusals:
 
         Raise Barred with the sentence of before where it was refused a moment ago.
         """
+        known = hash(password)
         last = self._last.get(account)
-        if (
-            last is not None
-            and last.password == hash(password)
-            and self._clock.boot() - last.at < REST_SECONDS
-        ):
+        # Another password may be the one that fixes it.
+        if last and last.password == known and self._clock.boot() - last.at < REST_SECONDS:
             raise Barred(last.sentence)
-        return partial(self._refused, account, hash(password))
+        return partial(self._refused, account, known)
 
     def _refused(self, account: Account, password: int, sentence: str) -> Barred:
         said = f"{sentence}; the same credentials are not shown again within {REST_SECONDS:.0f} s"

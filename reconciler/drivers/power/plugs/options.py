@@ -13,9 +13,10 @@ from reconciler.model.secret import Secret
 
 
 def _fitting(pattern: str, phrase: str) -> AfterValidator:
-    """Refuse a text that a pattern does not fit, without repeating it: some people write passwords into addresses."""
+    """Refuse a text that a pattern does not fit."""
 
     def check(text: str) -> str:
+        # The text is not repeated, because some people write passwords into addresses.
         if not re.fullmatch(pattern, text):
             raise ValueError(f"expected {phrase}")
         return text
@@ -94,23 +95,30 @@ class Options(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        assistant = self.dialect == "homeassistant"
-        if assistant and (self.entity is None or self.password is None):
-            raise ValueError(
+        is_assistant = self.dialect == "homeassistant"
+        problem = self._problem_at_assistant() if is_assistant else self._problem_elsewhere()
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    def _problem_at_assistant(self) -> str:
+        if self.entity is None or self.password is None:
+            return (
                 "the dialect homeassistant needs `entity` (such as switch.gpu1) and `password`"
                 " (where its token is)"
             )
-        if assistant and self.channel is not None:
-            raise ValueError("`channel` is not for homeassistant, whose `entity` names one socket")
-        if not assistant and (self.entity or self.sensor):
-            raise ValueError(
+        if self.channel is not None:
+            return "`channel` is not for homeassistant, whose `entity` names one socket"
+        return ""
+
+    def _problem_elsewhere(self) -> str:
+        if self.entity or self.sensor:
+            return (
                 f"`entity` and `sensor` are for the dialect homeassistant, not for {self.dialect}"
             )
         if self.dialect == "tasmota" and self.channel == 0:
-            raise ValueError(
-                "Tasmota counts sockets from 1, and its channel 0 would be all of them"
-            )
-        return self
+            return "Tasmota counts sockets from 1, and its channel 0 would be all of them"
+        return ""
 
     @property
     def url(self) -> str:

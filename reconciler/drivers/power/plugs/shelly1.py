@@ -1,4 +1,4 @@
-"""Speak the API of Shelly's first generation.
+"""Shelly's first generation, by its own API.
 
 A Shelly 1 has no meter and says 0 W all the same, but counts nothing: only what has a total
 measures. A meter counts watt minutes, the clamps of an EM watt hours. Source:
@@ -14,6 +14,8 @@ from reconciler.drivers.power.plugs.wire import Reading, Wire, basic, inner, num
 from reconciler.errors import DriverError
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from reconciler.drivers.power.plugs.options import Options
 
 WATT_MINUTES = 60.0
@@ -28,26 +30,29 @@ class Dialect:
         self._channel = options.channel or 0
 
     async def read(self) -> Reading:
-        """Return relay and meter, of one moment."""
+        """Ask for relay and meter, of one moment."""
         answer = await self._wire.get("/status")
-        on, meter = (
-            inner(answer, "relays", self._channel, "ison"),
-            inner(answer, "meters", self._channel),
-        )
-        clamp = inner(answer, "emeters", self._channel)
+        on = inner(answer, "relays", self._channel, "ison")
         if not isinstance(on, bool):
             raise DriverError(f"it has no relay {self._channel}; check `dialect` and `channel`")
-        per_hour = WATT_MINUTES if clamp is None else 1.0
-        meter = meter if clamp is None else clamp
-        total = number(inner(meter, "total"))
-        if total is None or inner(meter, "is_valid") is not True:
-            return Reading(on)
-        return Reading(on, number(inner(meter, "power")), total / per_hour)
+        clamp = inner(answer, "emeters", self._channel)
+        if clamp is not None:
+            return _reading(on, clamp, 1.0)
+        return _reading(on, inner(answer, "meters", self._channel), WATT_MINUTES)
 
     async def switch(self, on: bool) -> None:
         """Ask the relay to switch."""
-        answer = await self._wire.get(f"/relay/{self._channel}?turn={'on' if on else 'off'}")
+        way = "on" if on else "off"
+        answer = await self._wire.get(f"/relay/{self._channel}?turn={way}")
         if "ison" not in answer:
             raise DriverError(
                 f"it answered {str(answer)[:120]}, which says nothing of a relay; check `dialect`"
             )
+
+
+def _reading(on: bool, meter: JsonValue, per_hour: float) -> Reading:
+    total = number(inner(meter, "total"))
+    # A Shelly 1 without a meter says 0 W all the same, but has no total.
+    if total is None or inner(meter, "is_valid") is not True:
+        return Reading(on)
+    return Reading(on, number(inner(meter, "power")), total / per_hour)

@@ -1,4 +1,4 @@
-"""What all dialects of plugs share: one exchange over HTTP with its error in words, and what a plug can say."""
+"""The wire to a plug: one exchange over HTTP with its error in words, and what a plug can say."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGEST = 1024 * 1024
 
 
 class Reading(NamedTuple):
-    """What a plug says: whether it is switched on, None where it does not know, and what its meter counts.
+    """The state of a plug, and what its meter counts; None is what it does not know.
 
     `doubt` says why something is not known that should be.
     """
@@ -38,7 +38,7 @@ class Reading(NamedTuple):
 
 
 class PlugAddress(Protocol):
-    """Where a plug is, and which certificate it shows, by a PEM file."""
+    """The address of a plug, and the PEM file of the certificate that it shows."""
 
     @property
     def url(self) -> str:
@@ -55,19 +55,19 @@ class Outlet(Protocol):
     """One switched socket."""
 
     async def read(self) -> Reading:
-        """Return what the plug says; raise DriverError."""
+        """Ask what the plug says; raise DriverError."""
         ...
 
     async def switch(self, on: bool) -> None:
         """Ask the plug to switch.
 
-        Raise Declined when it said no, DriverError when nobody can say.
+        Raise Declined when it said no, DriverError when that is not known.
         """
         ...
 
 
 class Wire:
-    """Exchange requests and answers with one plug, each within `seconds`."""
+    """The way to one plug; each exchange takes `seconds` at most."""
 
     def __init__(
         self,
@@ -81,23 +81,18 @@ class Wire:
         self._http = HttpClient(headers, digest, place.certificate, follows=True)
 
     async def get(self, path: str) -> dict[str, JsonValue]:
-        """Return the object that is answered to a GET; raise DriverError."""
+        """Ask for an object; raise DriverError."""
         reply = await _answered(self._http.get(f"{self._url}{path}", self._seconds, LARGEST))
         return mapping(_content(reply), reply.asked)
 
     async def post(self, path: str, content: JsonValue) -> None:
         """Send an object and have it accepted; raise DriverError."""
-        _content(
-            await _answered(self._http.post(f"{self._url}{path}", content, self._seconds, LARGEST))
-        )
+        exchange = self._http.post(f"{self._url}{path}", content, self._seconds, LARGEST)
+        _content(await _answered(exchange))
 
 
 async def _answered(exchange: Awaitable[Reply]) -> Reply:
-    """Return the answer.
-
-    Raise Declined where nobody was there to hear what was asked, DriverError where somebody may
-    have.
-    """
+    """Raise Declined where nothing can have heard what was asked, DriverError where it may have."""
     try:
         return await exchange
     except HttpFault as error:
@@ -105,67 +100,61 @@ async def _answered(exchange: Awaitable[Reply]) -> Reply:
 
 
 def _content(reply: Reply) -> JsonValue:
-    """Return what was answered.
+    """Read what was answered.
 
     Raise Declined where the server did nothing, Barred because of who asked.
     """
+    said = f"{reply.asked} answered {reply.status}"
     if reply.status in REFUSED:
-        raise Barred(
-            f"{reply.asked} answered {reply.status}: check `user` and `password` of the plug in the"
-            " inventory"
-        )
-    if reply.status == NOT_FOUND:
-        raise Declined(
-            f"{reply.asked} answered 404 with {reply.excerpt!r}: it does not know that; check"
-            " `dialect` and `address`"
-        )
+        raise Barred(f"{said}: check `user` and `password` of the plug in the inventory")
     if reply.status in WRONG:
-        raise Declined(
-            f"{reply.asked} answered {reply.status} with {reply.excerpt!r}; check `address` and"
-            " what is there"
-        )
+        raise Declined(f"{said} with {reply.excerpt!r}{_advice(reply.status)}")
     if reply.elsewhere:
-        raise Declined(f"{reply.asked} answered {reply.status}: {reply.elsewhere}; check `address`")
+        raise Declined(f"{said}: {reply.elsewhere}; check `address`")
     if reply.status != OK:
-        raise DriverError(f"{reply.asked} answered {reply.status} with {reply.excerpt!r}")
+        raise DriverError(f"{said} with {reply.excerpt!r}")
     return reply.json()
 
 
+def _advice(status: int) -> str:
+    if status == NOT_FOUND:
+        return ": it does not know that; check `dialect` and `address`"
+    return "; check `address` and what is there"
+
+
 def mapping(value: JsonValue, asked: str) -> dict[str, JsonValue]:
-    """Return an object; raise DriverError."""
+    """Raise DriverError unless it is an object."""
     if not isinstance(value, dict):
-        raise DriverError(
-            f"{asked} answered {str(value)[:80]!r}, which is not what such a plug says; check"
-            " `dialect`"
-        )
+        said = f"{str(value)[:80]!r}, which is not what such a plug says"
+        raise DriverError(f"{asked} answered {said}; check `dialect`")
     return value
 
 
 def inner(value: JsonValue, *keys: str | int) -> JsonValue:
-    """Return what lies at a path of keys and places, None where there is nothing."""
+    """Look up what lies at a path of keys and places, None where there is nothing."""
     for key in keys:
-        if isinstance(value, dict) and isinstance(key, str):
-            value = value.get(key)
-        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
-            value = value[key]
-        else:
-            return None
+        value = _at(value, key)
     return value
 
 
+def _at(value: JsonValue, key: str | int) -> JsonValue:
+    if isinstance(value, dict) and isinstance(key, str):
+        return value.get(key)
+    if isinstance(value, list) and isinstance(key, int) and key < len(value):
+        return value[key]
+    return None
+
+
 def number(value: JsonValue) -> float | None:
-    """Return a number that is one."""
-    return (
-        float(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        else None
-    )
+    """Read a number; None for what is none, or no finite one."""
+    # To Python, True is an integer.
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def basic(user: str, password: str | None) -> dict[str, str]:
-    """Return the header that says who asks; none without a password."""
-    return (
-        {}
-        if password is None
-        else {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
-    )
+    """Make the header that says who asks; none without a password."""
+    if password is None:
+        return {}
+    return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}

@@ -53,26 +53,24 @@ class _Seen(BaseModel):
     @property
     def word(self) -> str:
         """The most exact word for it."""
-        return (
-            "suspended to disk"
-            if self.lock == "suspended" and self.status == "stopped"
-            else self.qmpstatus or self.status
-        )
+        if self.lock == "suspended" and self.status == "stopped":
+            return "suspended to disk"
+        return self.qmpstatus or self.status
 
     @property
     def state(self) -> PowerState | None:
-        """Its power: `prelaunch` is a machine that is off while it is backed up.
+        """Its power; one that crashed is still on."""
+        if self.word in {"paused", "suspended", "suspended to disk"}:
+            return "suspended"
+        # `prelaunch` is a machine that is off while it is backed up.
+        if self.status == "running" and self.word != "prelaunch":
+            return "on"
+        return "off" if self.status == "stopped" else None
 
-        One that crashed is still on.
-        """
-        match self.status, self.word:
-            case _, "paused" | "suspended" | "suspended to disk":
-                return "suspended"
-            case "running", word if word != "prelaunch":
-                return "on"
-            case "stopped", _:
-                return "off"
-        return None
+    @property
+    def is_paused(self) -> bool:
+        """Whether it goes on where it stopped, without a start."""
+        return self.state == "suspended" and self.status == "running"
 
 
 RESOURCES = TypeAdapter(list[_Resource])
@@ -80,7 +78,7 @@ SEEN = TypeAdapter(_Seen)
 
 
 class _Place(NamedTuple):
-    """Where a guest is, how it is called, and how it is now."""
+    """A guest where it is, with its name and its present state."""
 
     path: str
     name: str
@@ -95,45 +93,47 @@ class Guest:
         self._number = number
 
     async def _place(self) -> _Place:
-        """Find it: the cluster knows on which node it is, and of which type; raise Declined."""
-        resources = await self._api.get("cluster/resources?type=vm", RESOURCES)
-        found = next((one for one in resources if one.vmid == self._number), None)
-        if found is None:
-            raise Declined(
-                f"{self._api.address} shows no guest {self._number} to the token {self._api.token}:"
-                " either there is none, or the token may not see it (VM.Audit at"
-                f" /vms/{self._number})"
-            )
+        """Find it in its cluster; raise Declined."""
+        found = await self._resource()
         path = f"nodes/{found.node}/{found.type}/{found.vmid}/status"
         name = f"{NAMES[found.type]} {found.vmid} on node {found.node}"
         return _Place(path, name, await self._api.get(f"{path}/current", SEEN))
 
-    async def testimony(self) -> Testimony:
-        """Return what the node says of it; raise Declined."""
-        place = await self._place()
-        return Testimony(
-            state=place.seen.state,
-            words=f"Proxmox at {self._api.address} says {place.name} is {place.seen.word}",
+    async def _resource(self) -> _Resource:
+        # It may have moved to another node since the last look.
+        resources = await self._api.get("cluster/resources?type=vm", RESOURCES)
+        for one in resources:
+            if one.vmid == self._number:
+                return one
+        raise Declined(
+            f"{self._api.address} shows no guest {self._number} to the token {self._api.token}:"
+            " either there is none, or the token may not see it (VM.Audit at"
+            f" /vms/{self._number})"
         )
+
+    async def testimony(self) -> Testimony:
+        """Ask its node how it is; raise Declined."""
+        place = await self._place()
+        words = f"Proxmox at {self._api.address} says {place.name} is {place.seen.word}"
+        return Testimony(state=place.seen.state, words=words)
 
     async def wake(self) -> Evidence:
         """Start it, or resume it where it is paused; raise DriverError."""
         place = await self._place()
         if place.seen.state == "on":
             return {"asked": "nothing", "said": f"{place.name} is {place.seen.word} already"}
-        verb = (
-            "resume"
-            if place.seen.state == "suspended" and place.seen.status == "running"
-            else "start"
-        )
+        verb = "resume" if place.seen.is_paused else "start"
         task = await self._api.post(f"{place.path}/{verb}", {})
         said = await self._api.exit_of(task, self._api.patience.task)
         if failed(said) and not any(words in said for words in NO_MATTER):
-            raise DriverError(f"{self._api.address} could not {verb} {place.name}: {said} ({task})")
+            raise self._failed(f"could not {verb} {place.name}", said, task)
         return _evidence(verb, place, task, said)
 
+    def _failed(self, what: str, said: str, task: str) -> DriverError:
+        return DriverError(f"{self._api.address} {what}: {said} ({task})")
+
     async def wake_problem(self) -> Reason:
-        """Return why it could not be started; raise Declined."""
+        """Explain why it could not be started, if it could not; raise Declined."""
         await self._place()
         return await self._api.lacks(POWER, f"/vms/{self._number}")
 
@@ -143,23 +143,22 @@ class Guest:
         Raise Declined or DriverError.
         """
         place = await self._place()
-        task = await self._api.post(
-            f"{place.path}/shutdown", {"timeout": HA_SECONDS} if place.seen.ha.managed else {}
-        )
+        form = {"timeout": HA_SECONDS} if place.seen.ha.managed else {}
+        task = await self._api.post(f"{place.path}/shutdown", form)
         said = await self._api.exit_of(task, self._api.patience.beginning)
         if failed(said):
-            raise Declined(f"{self._api.address} did not shut down {place.name}: {said} ({task})")
+            raise Declined(self._failed(f"did not shut down {place.name}", said, task).message)
         return _evidence("shutdown", place, task, said)
 
     async def cut(self) -> Evidence:
-        """Take its power away, from under a shutdown that hangs too; raise DriverError."""
+        """Cut its power, also under a shutdown that hangs; raise DriverError."""
         place = await self._place()
         # High availability stops at once by itself, and refuses the word.
         form = {} if place.seen.ha.managed else {"overrule-shutdown": "1"}
         task = await self._api.post(f"{place.path}/stop", form)
         said = await self._api.exit_of(task, self._api.patience.task)
         if failed(said):
-            raise DriverError(f"{self._api.address} could not stop {place.name}: {said} ({task})")
+            raise self._failed(f"could not stop {place.name}", said, task)
         return _evidence("stop", place, task, said)
 
 

@@ -1,4 +1,4 @@
-"""The power of a node itself, asked through another node of its cluster, which is the one that sends the packet.
+"""The power of a node itself, through another node of its cluster, which sends the packet.
 
 A node that the cluster does not see may be off, or only be out of reach. Source: pve-manager's
 Nodes.pm and Cluster.pm, 8 and 9.
@@ -44,26 +44,25 @@ class ProxmoxNode:
     """One node."""
 
     def __init__(self, api: ProxmoxApi, name: str) -> None:
-        """Ask an API, which should be that of another node."""
+        """Take an API, which should be that of another node."""
         self._api = api
         self._name = name
 
     async def testimony(self) -> Testimony:
-        """Return what the cluster says of it; raise Declined."""
-        nodes = await self._api.get("nodes", NODES)
-        found = next((one for one in nodes if one.node == self._name), None)
-        if found is None:
-            raise Declined(
-                f"{self._api.address} knows no node {self._name}, only"
-                f" {', '.join(one.node for one in nodes)}"
-            )
-        words = f"Proxmox at {self._api.address} says node {self._name} is {found.status}"
-        if found.status == "online":
+        """Ask the cluster how it is; raise Declined."""
+        status = await self._status()
+        words = f"Proxmox at {self._api.address} says node {self._name} is {status}"
+        if status == "online":
             return Testimony(state="on", words=words)
-        return Testimony(
-            state=None,
-            words=f"{words}: its cluster does not see it, which does not prove that it is off",
-        )
+        unseen = "its cluster does not see it, which does not prove that it is off"
+        return Testimony(state=None, words=f"{words}: {unseen}")
+
+    async def _status(self) -> str:
+        nodes = {one.node: one.status for one in await self._api.get("nodes", NODES)}
+        if self._name not in nodes:
+            known = ", ".join(nodes)
+            raise Declined(f"{self._api.address} knows no node {self._name}, only {known}")
+        return nodes[self._name]
 
     async def wake(self) -> Evidence:
         """Have a magic packet sent to it; raise DriverError."""
@@ -71,15 +70,11 @@ class ProxmoxNode:
         return {"asked": f"wakeonlan {self._name}", "packet_to": mac}
 
     async def wake_problem(self) -> Reason:
-        """Return why no packet could be sent to it, as far as its cluster knows; raise Declined."""
-        if any(
-            one.local and one.name == self._name
-            for one in await self._api.get("cluster/status", MEMBERS)
-        ):
-            return Reason(
-                f"{self._api.address} is node {self._name}, which cannot wake itself",
-                "`address` must be another node's",
-            )
+        """Explain why no packet could be sent to it, if its cluster knows that; raise Declined."""
+        members = await self._api.get("cluster/status", MEMBERS)
+        if any(one.local and one.name == self._name for one in members):
+            itself = f"{self._api.address} is node {self._name}, which cannot wake itself"
+            return Reason(itself, "`address` must be another node's")
         config = await self._api.get(f"nodes/{self._name}/config", CONFIG)
         if not config.wakeonlan:
             return Reason(
@@ -94,8 +89,6 @@ class ProxmoxNode:
         return {"asked": f"shutdown of node {self._name}"}
 
     async def cut(self) -> Evidence:
-        """Refuse: nothing there takes the power from a node."""
-        raise Declined(
-            f"Proxmox at {self._api.address} cannot cut the power of node {self._name}, only that"
-            " of guests"
-        )
+        """Refuse: nothing there cuts the power of a node."""
+        at, name = self._api.address, self._name
+        raise Declined(f"Proxmox at {at} cannot cut the power of node {name}, only that of guests")
