@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.core.deadlines import said_at
-from reconciler.model.facts import Fingerprint, RestoreAttempt, Saved, SavedSlot
-from reconciler.model.observed import FINGERPRINT, SAVED, UNIT, Observed
+from reconciler.model.facts import Fingerprint, RestoreAttempt, Saved, SavedSlot, Unit
+from reconciler.model.observed import Observed
+from reconciler.model.sight import ModelSight
 from reconciler.steps.restore_slots import gave_up, owed_slots, taken_slots
 
 BECAME = {
@@ -39,7 +40,7 @@ def became(model_name: str, slot: Mapping[str, Any]) -> str:
 
 def left_out(world: Observed, host: str, model_name: str) -> list[dict[str, Any]]:
     """The saved slots that a restore did not try because of clients, told as a restore tells."""
-    taken = taken_slots(world, host, model_name)
+    taken = taken_slots(ModelSight(world, host, model_name))
     return [
         {"slot": one.slot, "tokens": one.tokens, "outcome": "cold", "reason": IN_USE}
         for one in taken
@@ -48,8 +49,8 @@ def left_out(world: Observed, host: str, model_name: str) -> list[dict[str, Any]
 
 def unfit(world: Observed, host: str, model_name: str) -> tuple[str, ...]:
     """What of a model's folder will not be put back when it is started, and why."""
-    saved = world.value(SAVED(host, model_name)) or Saved()
-    wanted = world.value(FINGERPRINT(host, model_name))
+    seen = ModelSight(world, host, model_name)
+    saved, wanted = seen.saved or Saved(), seen.fingerprint
     refused = (
         f"{_named(slot.slot, slot.tokens)} {why}"
         for slot in saved.slots
@@ -67,35 +68,36 @@ def _made_otherwise(count: int) -> str:
 
 def saved_ones(world: Observed, host: str, model_name: str) -> Iterator[str]:
     """Each saved conversation: its length, its age and what became of it; then what is damaged."""
-    saved = world.value(SAVED(host, model_name)) or Saved()
+    seen = ModelSight(world, host, model_name)
+    saved = seen.saved or Saved()
     for slot in saved.slots:
-        state = _state(slot, world, host, model_name)
-        yield f"{_named(slot.slot, slot.tokens)}, saved {said_at(slot.saved_at)}: {state}"
+        named = _named(slot.slot, slot.tokens)
+        yield f"{named}, saved {said_at(slot.saved_at)}: {_state(slot, seen)}"
     yield from saved.problems
 
 
-def _state(slot: SavedSlot, world: Observed, host: str, model_name: str) -> str:
-    wanted = world.value(FINGERPRINT(host, model_name))
-    if _waits(slot, wanted):
+def _state(slot: SavedSlot, seen: ModelSight) -> str:
+    if _waits(slot, seen.fingerprint):
         return WAITS
-    if why := _refused(slot, wanted):
+    if why := _refused(slot, seen.fingerprint):
         return why
-    unit = world.value(UNIT(host, model_name))
     last = slot.attempts[-1] if slot.attempts else None
-    if unit is None:
+    if seen.unit is None:
         before = f"; last time it {_tried(last)}" if last else ""
-        return f"comes back when {model_name} is started{before}"
+        return f"comes back when {seen.model} is started{before}"
+    return _state_beside(seen.unit, slot, last, seen)
+
+
+def _state_beside(
+    unit: Unit, slot: SavedSlot, last: RestoreAttempt | None, seen: ModelSight
+) -> str:
     if unit.identity == slot.identity:
         return "saved from the engine that runs"
     if last and last.identity == unit.identity and last.outcome != "open":
         return _tried(last)
-    return _prospect(slot, world, host, model_name)
-
-
-def _prospect(slot: SavedSlot, world: Observed, host: str, model_name: str) -> str:
-    if slot in taken_slots(world, host, model_name):
+    if slot in taken_slots(seen):
         return f"is not put back: {IN_USE}"
-    if slot in owed_slots(world, host, model_name):
+    if slot in owed_slots(seen):
         return "is put back by the next apply"
     return "was not tried in what runs now"
 

@@ -18,9 +18,8 @@ from reconciler.model.change import (
     StartChange,
     StopChange,
 )
-from reconciler.model.facts import Fingerprint, Health, Unit
+from reconciler.model.facts import Health, Unit
 from reconciler.model.observed import (
-    FINGERPRINT,
     HEALTH,
     ORPHANS,
     PORT,
@@ -29,6 +28,7 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.preparation import Prepared
+from reconciler.model.sight import ModelSight
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.restore_slots import is_poisoned, owed_slots
 from reconciler.steps.save_slots import REPLACED
@@ -153,7 +153,8 @@ def _of_model(wanted: Slice, model: ModelSpec, observed: Observed, hints: Hints)
         return Difference((StartChange(host=key.host, model=model.name, cause=cause),))
     if not should_run:
         return Difference((_stop(key.host, unit, model, hints, _stop_cause(wanted)),))
-    return Difference(tuple(_kept_or_replaced(key.host, model, unit, observed, hints)))
+    seen = ModelSight(observed, key.host, model.name)
+    return Difference(tuple(_kept_or_replaced(model, unit, seen, hints)))
 
 
 def _stop(host: str, unit: Unit, model: ModelSpec, hints: Hints, cause: str) -> StopChange:
@@ -167,14 +168,13 @@ def _stop(host: str, unit: Unit, model: ModelSpec, hints: Hints, cause: str) -> 
 
 
 def _kept_or_replaced(
-    host: str, model: ModelSpec, unit: Unit, observed: Observed, hints: Hints
+    model: ModelSpec, unit: Unit, seen: ModelSight, hints: Hints
 ) -> Iterator[Change]:
-    cause = _replacement_cause(model, unit, observed, host)
-    if cause:
-        yield _stop(host, unit, model, hints, cause)
-        yield StartChange(host=host, model=model.name, cause=cause)
+    if cause := _replacement_cause(model, unit, seen):
+        yield _stop(seen.host, unit, model, hints, cause)
+        yield StartChange(host=seen.host, model=model.name, cause=cause)
     else:
-        yield from _running_changes(host, model, unit, observed, hints)
+        yield from _running_changes(model, unit, seen, hints)
 
 
 def _unmet(wanted: Slice, observed: Observed, found: Difference) -> tuple[str, ...]:
@@ -212,7 +212,7 @@ def _start_cause(wanted: Slice, observed: Observed) -> str:
     return "active model changes" if runs else "not running"
 
 
-def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: str) -> str:
+def _replacement_cause(model: ModelSpec, unit: Unit, seen: ModelSight) -> str:
     """Why a running unit must be replaced, empty when it may stay."""
     if not unit.leader:
         return unit.ended or "it died and left processes behind"
@@ -221,11 +221,9 @@ def _replacement_cause(model: ModelSpec, unit: Unit, observed: Observed, host: s
     # A digest that another version made cannot be compared: an upgrade restarts nothing.
     if unit.mark.digest != model.digest and unit.mark.digest.startswith(DIGEST_VERSION):
         return "its definition changed"
-    health = observed.value(HEALTH(host, model.name))
-    if health is not None and (silence := _silence(health)):
+    if seen.health is not None and (silence := _silence(seen.health)):
         return silence
-    poisoned = is_poisoned(observed, host, model.name)
-    return "a failed restore may have left it damaged" if poisoned else ""
+    return "a failed restore may have left it damaged" if is_poisoned(seen) else ""
 
 
 def _silence(health: Health) -> str:
@@ -239,30 +237,32 @@ def _silence(health: Health) -> str:
 
 
 def _running_changes(
-    host: str, model: ModelSpec, unit: Unit, observed: Observed, hints: Hints
+    model: ModelSpec, unit: Unit, seen: ModelSight, hints: Hints
 ) -> Iterator[Change]:
-    health = observed.value(HEALTH(host, model.name))
-    fingerprint = observed.value(FINGERPRINT(host, model.name))
-    for cause in _tolerated(model, unit, health, fingerprint):
+    host = seen.host
+    for cause in _tolerated(model, unit, seen):
         yield Ignored(host=host, subject=f"unit {model.name}", cause=cause)
-    if cause := _unproven_cause(model, health, hints):
+    if cause := _unproven_cause(model, seen.health, hints):
         yield ProveChange(host=host, model=model.name, cause=cause)
-    if model.keeps_conversations and owed_slots(observed, host, model.name):
+    if model.keeps_conversations and owed_slots(seen):
         yield RestoreChange(host=host, model=model.name, cause="a saved conversation is owed to it")
 
 
-def _tolerated(
-    model: ModelSpec, unit: Unit, health: Health | None, fingerprint: Fingerprint | None
-) -> Iterator[str]:
-    """What is to be known of a unit that goes on as it is."""
+def _tolerated(model: ModelSpec, unit: Unit, seen: ModelSight) -> Iterator[str]:
+    """What a person should know of a unit that goes on as it is."""
     version = unit.mark.digest.partition(":")[0]
     if not unit.mark.digest.startswith(DIGEST_VERSION):
         yield f"its mark is of another version ({version}): adopted as it is"
+    fingerprint = seen.fingerprint
     if model.keeps_conversations and fingerprint is not None and not fingerprint.fits(unit):
         yield f"{REPLACED}; conversations cannot be kept until it is started again"
-    if health is not None:
-        yield from health.notes
-    if health is not None and health.phase == "locked":
+    if seen.health is not None:
+        yield from _said_by(seen.health)
+
+
+def _said_by(health: Health) -> Iterator[str]:
+    yield from health.notes
+    if health.phase == "locked":
         yield f"runs, and does not let us look: {health.message}"
 
 

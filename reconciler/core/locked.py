@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model.change import StartChange, StopChange
-from reconciler.model.observed import BINARY, HEALTH, UNIT
+from reconciler.model.sight import ModelSight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def unseen_starts(changes: Sequence[Change], wanted: Slice, observed: Observed) 
 
 
 def _key(change: StartChange, observed: Observed) -> str:
-    binary = observed.value(BINARY(change.host, change.model))
+    binary = ModelSight(observed, change.host, change.model).binary
     return binary.key if binary is not None else ""
 
 
@@ -39,8 +39,8 @@ def ends_what_lives(changes: Sequence[Change], observed: Observed) -> bool:
 
 
 def _lives(change: StopChange, observed: Observed) -> bool:
-    unit = observed.value(UNIT(change.host, change.model))
-    health = observed.value(HEALTH(change.host, change.model))
+    seen = ModelSight(observed, change.host, change.model)
+    unit, health = seen.unit, seen.health
     if unit is None or not unit.leader:
         return False
     # Any answer counts, even one that refuses us or makes no sense (ADR 0018).

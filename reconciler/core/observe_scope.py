@@ -29,6 +29,7 @@ from reconciler.model.observed import (
     ModelFact,
     Observed,
 )
+from reconciler.model.sight import ModelSight
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.restore_slots import fitting_slots, is_decided, is_poisoned
 
@@ -114,17 +115,15 @@ def costly_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:
 
 
 def _is_worth_asking(slice_: Slice, model: ModelSpec, observed: Observed) -> bool:
-    host = slice_.host.name
-    unit = observed.value(UNIT(host, model.name))
-    health = observed.value(HEALTH(host, model.name))
+    seen = ModelSight(observed, slice_.host.name, model.name)
+    unit, health = seen.unit, seen.health
     # A question would wake an engine that sleeps, and have it load its weights.
     if unit is None or health is None or not health.tells:
         return False
     stays = _may_stay(slice_, model) and unit.runs(model)
-    if not stays or is_poisoned(observed, host, model.name):
+    if not stays or is_poisoned(seen):
         return True
-    fitting = fitting_slots(observed, host, model.name)
-    return any(not is_decided(slot, unit) for slot in fitting)
+    return any(not is_decided(slot, unit) for slot in fitting_slots(seen))
 
 
 def _may_stay(slice_: Slice, model: ModelSpec) -> bool:
@@ -137,10 +136,9 @@ def _may_be_started(slice_: Slice, model: ModelSpec, observed: Observed) -> bool
     wanted = slice_.power in {"on", None} and model.name in (slice_.active or ())
     if not wanted or observed.power(slice_.host.name) != "on":
         return False
-    return not _runs_well(slice_.host.name, model, observed)
+    return not _runs_well(model, ModelSight(observed, slice_.host.name, model.name))
 
 
-def _runs_well(host: str, model: ModelSpec, observed: Observed) -> bool:
-    unit = observed.value(UNIT(host, model.name))
-    health = observed.value(HEALTH(host, model.name))
+def _runs_well(model: ModelSpec, seen: ModelSight) -> bool:
+    unit, health = seen.unit, seen.health
     return unit is not None and unit.runs(model) and (health is None or health.lives)

@@ -14,7 +14,7 @@ from reconciler.core.report.conditions import (
     model_conditions,
 )
 from reconciler.model.facts import Saved
-from reconciler.model.observed import HEALTH, POWER, SAVED, TESTIMONY, UNIT, Observed
+from reconciler.model.observed import POWER, TESTIMONY, UNIT, Observed
 from reconciler.model.records import (
     Carried,
     OpenRun,
@@ -24,6 +24,7 @@ from reconciler.model.records import (
     RunOpened,
     StepDone,
 )
+from reconciler.model.sight import ModelSight
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.model.status import HostStatus, ModelStatus
 from reconciler.steps.plan import HostPlan
@@ -54,7 +55,7 @@ def host_status(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan)
 def _damaged(slice_: Slice, observed: Observed) -> Iterator[str]:
     """What is wrong with the folders of saved conversations: none of that comes back."""
     for model in slice_.models:
-        saved = observed.value(SAVED(slice_.host.name, model.name)) or Saved()
+        saved = ModelSight(observed, slice_.host.name, model.name).saved or Saved()
         yield from (f"{model.name}: {problem}" for problem in saved.problems)
 
 
@@ -76,11 +77,10 @@ def _model(slice_: Slice, model: ModelSpec, observed: Observed) -> ModelStatus:
 
 
 def _phase(host: str, model_name: str, observed: Observed) -> str:
-    unit_key = UNIT(host, model_name)
-    if observed.unknown(unit_key):
+    if observed.unknown(UNIT(host, model_name)):
         return "unknown"
-    health = observed.value(HEALTH(host, model_name))
-    return health.phase if health and observed.value(unit_key) is not None else "absent"
+    seen = ModelSight(observed, host, model_name)
+    return seen.health.phase if seen.health and seen.unit is not None else "absent"
 
 
 def history(rows: Sequence[Row]) -> list[dict[str, Any]]:

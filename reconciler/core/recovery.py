@@ -14,9 +14,9 @@ from typing import Literal, assert_never
 
 from reconciler.core.canonical import digest
 from reconciler.core.power import stayed_up
-from reconciler.model.facts import Contact
+from reconciler.model.facts import Binary, Contact, Weights
 from reconciler.model.names import Digest
-from reconciler.model.observed import BINARY, WEIGHTS, Observed
+from reconciler.model.observed import Observed
 from reconciler.model.records import (
     Adopted,
     Answered,
@@ -41,6 +41,7 @@ from reconciler.model.records import (
     StepIntent,
     TrialOpened,
 )
+from reconciler.model.sight import ModelSight
 from reconciler.model.spec import Slice
 from reconciler.steps.plan import STEPS
 
@@ -100,20 +101,13 @@ def attempt_key(slice_: Slice, slice_digest: Digest, observed: Observed) -> Dige
     active = set(slice_.active or ())
     names = [model.name for model in slice_.models if model.name in active]
     # Size and time stand for the content: to hash it would take seconds for each GiB (ADR 0002).
-    files = {
-        name: [_weights(observed, host, name), _binary(observed, host, name)] for name in names
-    }
+    seen = {name: ModelSight(observed, host, name) for name in names}
+    files = {name: [_stamp(one.weights), _stamp(one.binary)] for name, one in seen.items()}
     return digest({"slice": slice_digest, "files": files})
 
 
-def _weights(observed: Observed, host: str, model_name: str) -> list[str | int]:
-    weights = observed.value(WEIGHTS(host, model_name))
-    return [weights.path, weights.size, weights.modified_ns] if weights else []
-
-
-def _binary(observed: Observed, host: str, model_name: str) -> list[str | int]:
-    binary = observed.value(BINARY(host, model_name))
-    return [binary.path, binary.size, binary.modified_ns] if binary else []
+def _stamp(file: Weights | Binary | None) -> list[str | int]:
+    return [file.path, file.size, file.modified_ns] if file else []
 
 
 def fold(rows: Iterable[Row]) -> dict[str, Hints]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reconciler.core.phrases import obstacle, size
 from reconciler.model.facts import Saved, Slot
-from reconciler.model.observed import SAVED, WEIGHTS, Observed
+from reconciler.model.observed import Observed
 from reconciler.steps.save_slots import SaveSlots, file_bytes, in_files, unsaved
 
 
@@ -23,7 +23,7 @@ NO_SHORTAGE = Shortage(0, "")
 
 def shortage(save: SaveSlots, observed: Observed) -> Shortage:
     """What a save would have to leave out."""
-    saved = observed.value(save.key(SAVED))
+    saved = save.seen(observed).saved
     held = unsaved(observed, save)
     if saved is not None and saved.obstacle and held:
         return Shortage(len(held), obstacle(saved.obstacle, saved.nearest))
@@ -41,7 +41,7 @@ def shortage(save: SaveSlots, observed: Observed) -> Shortage:
 
 
 def _needs(save: SaveSlots, held: Iterable[Slot], observed: Observed) -> list[int]:
-    weights = observed.value(save.key(WEIGHTS))
+    weights = save.seen(observed).weights
     per_token = weights.kv_bytes_per_token if weights else 0
     return [file_bytes(slot.tokens or 0, per_token) for slot in held]
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from reconciler.model.change import StartChange, StopChange
 from reconciler.model.facts import Unit
 from reconciler.model.gpu import Card, Gpu
-from reconciler.model.observed import GPU, ORPHANS, UNIT, WEIGHTS, Observed
+from reconciler.model.observed import GPU, ORPHANS, UNIT, Observed
+from reconciler.model.sight import ModelSight
 from reconciler.model.spec import Slice
 from reconciler.steps.await_vram import AwaitVram, Share
 
@@ -48,7 +49,7 @@ def _sum(parts: Iterable[MemoryParts]) -> MemoryParts:
 def _estimated(model_name: str, wanted: Slice, observed: Observed) -> MemoryParts:
     """What a model needs: as the inventory says, else as its weights say."""
     model = wanted.model(model_name)
-    weights = observed.value(WEIGHTS(wanted.host.name, model_name))
+    weights = ModelSight(observed, wanted.host.name, model_name).weights
     size = weights.memory_bytes if weights else 0
     if model is None:
         return MemoryParts(size, Counter())

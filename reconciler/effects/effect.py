@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from reconciler.errors import DriverError
 from reconciler.model.facts import Unit
-from reconciler.model.observed import UNIT, Observed
+from reconciler.model.observed import Observed
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.ports import Evidence, HostPorts
 from reconciler.steps.step import ModelStep, Step
@@ -51,7 +51,7 @@ class EffectContext:
 
     def unit(self, step: ModelStep) -> Unit:
         """The running unit of a step's model; raise DriverError."""
-        unit = self.world.value(UNIT(step.host, step.model))
+        unit = step.seen(self.world).unit
         if unit is None:
             raise DriverError(f"{step.model} does not run on {step.host}")
         return unit

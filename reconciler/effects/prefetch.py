@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model.observed import WEIGHTS
 from reconciler.model.onhost.files import PrefetchFile
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 async def perform(step: Prefetch, context: EffectContext) -> Evidence:
     """Ask the kernel to read the weights. Repeatable."""
-    weights = context.world.value(step.key(WEIGHTS))
+    weights = step.seen(context.world).weights
     if weights is None or not weights.exists:
         return {}
     return await context.ports.access.act(PrefetchFile(path=weights.path))

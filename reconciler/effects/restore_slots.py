@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 
 async def perform(step: RestoreSlots, context: EffectContext) -> Evidence:
     """Put saved slots back and prove them. Once."""
-    owed = Saved(slots=owed_slots(context.world, step.host, step.model))
+    owed = Saved(slots=owed_slots(step.seen(context.world)))
     engine = context.ports.models[step.model].engine
     return await engine.restore(context.unit(step), owed)

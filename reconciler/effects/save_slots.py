@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model.facts import Activity
-from reconciler.model.observed import ACTIVITY
 from reconciler.steps.save_slots import in_files, unsaved
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 async def perform(step: SaveSlots, context: EffectContext) -> Evidence:
     """Save and seal every slot whose conversation is in no file. Repeatable."""
-    activity = context.world.value(step.key(ACTIVITY)) or Activity()
+    activity = step.seen(context.world).activity or Activity()
     left = activity.model_copy(update={"slots": unsaved(context.world, step)})
     engine = context.ports.models[step.model].engine
     return await engine.save(context.unit(step), left, _still_needed(step, context))

@@ -35,7 +35,7 @@ class AwaitHealthy(ModelStep):
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Why waiting is pointless: there is no unit, or another process has its port."""
-        unit = world.value(self.key(UNIT))
+        unit = self.seen(world).unit
         if unit is None:
             return why_unknown(world, [self.key(UNIT)]) or (ENDED,)
         if not unit.leader:
@@ -44,7 +44,7 @@ class AwaitHealthy(ModelStep):
 
     def outcome(self, world: Observed) -> Observed:
         """The world with an engine that answered."""
-        unit = world.value(self.key(UNIT))
+        unit = self.seen(world).unit
         if unit is None:
             return world
         owner = PortOwner(pid=unit.identity.pid, name=self.model, model=self.model)
@@ -59,7 +59,7 @@ class AwaitHealthy(ModelStep):
 
     def holds(self, world: Observed) -> bool:
         """Whether this very unit answered over its own port."""
-        unit = world.value(self.key(UNIT))
+        unit = self.seen(world).unit
         if unit is None or not unit.leader:
             return False
         return self.owns_port(self.port, world) and self._works(unit, world)
@@ -73,15 +73,13 @@ class AwaitHealthy(ModelStep):
         return PORT(self.host, self.port)
 
     def _strangers(self, world: Observed) -> tuple[str, ...]:
-        key = self.key(HEALTH)
-        health = world.value(key)
+        health = self.seen(world).health
         if health is None or health.phase != "stranger":
             return ()
-        return (f"{key}: {health.message}",)
+        return (f"{self.key(HEALTH)}: {health.message}",)
 
     def _works(self, unit: Unit, world: Observed) -> bool:
-        health = world.value(self.key(HEALTH))
-        answer = world.value(self.key(ANSWERED))
+        health, answer = self.seen(world).health, self.seen(world).answer
         if health is None or not health.serves:
             return False
         answered = answer is not None and answer.identity == unit.identity

@@ -40,12 +40,12 @@ class Drain(ModelStep):
 
     def outcome(self, world: Observed) -> Observed:
         """The world with every slot idle."""
-        activity = world.value(self.key(ACTIVITY)) or Activity()
+        activity = self.seen(world).activity or Activity()
         return world.predicting(self.kind, {self.key(ACTIVITY): _idle(activity)})
 
     def holds(self, world: Observed) -> bool:
         """Whether nothing runs, nothing waits, and nothing has run since the look before."""
-        activity = world.value(self.key(ACTIVITY))
+        activity = self.seen(world).activity
         return activity is not None and activity.calm and activity.in_flight == 0
 
 

@@ -17,6 +17,7 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.onhost import InDoubt
+from reconciler.model.sight import ModelSight
 from reconciler.steps.step import ModelStep, why_unknown
 
 MOST_OPEN_ATTEMPTS = 2
@@ -48,53 +49,48 @@ class RestoreSlots(ModelStep):
         """Why no engine is ready to take anything."""
         if unknown := why_unknown(world, self.reads()):
             return unknown
-        health = world.value(self.key(HEALTH))
+        health = self.seen(world).health
         ready = health is not None and (health.tells or health.phase == "sleeping")
         return () if ready else (f"{self.key(HEALTH)}: not ready",)
 
     def outcome(self, world: Observed) -> Observed:
         """The world with every owed slot proven."""
-        unit = world.value(self.key(UNIT))
-        saved = world.value(self.key(SAVED))
+        seen = self.seen(world)
+        unit, saved = seen.unit, seen.saved
         if unit is None or saved is None:
             return world
-        owed = {slot.slot for slot in owed_slots(world, self.host, self.model)}
+        owed = {slot.slot for slot in owed_slots(seen)}
         slots = tuple(_proven(slot, unit) if slot.slot in owed else slot for slot in saved.slots)
         proven = saved.model_copy(update={"slots": slots})
         return world.predicting(self.kind, {self.key(SAVED): proven})
 
     def holds(self, world: Observed) -> bool:
         """Whether nothing is owed any more."""
-        return not self.blocked_by(world) and not owed_slots(world, self.host, self.model)
+        return not self.blocked_by(world) and not owed_slots(self.seen(world))
 
 
-def owed_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
+def owed_slots(seen: ModelSight) -> tuple[SavedSlot, ...]:
     """The saved slots that fit the running unit, are undecided for it, and have a free place."""
-    return tuple(slot for slot, is_free in _undecided(world, host, model_name) if is_free)
+    return tuple(slot for slot, is_free in _undecided(seen) if is_free)
 
 
-def taken_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
+def taken_slots(seen: ModelSight) -> tuple[SavedSlot, ...]:
     """The saved slots that would be owed if clients had not used their place."""
-    return tuple(slot for slot, is_free in _undecided(world, host, model_name) if not is_free)
+    return tuple(slot for slot, is_free in _undecided(seen) if not is_free)
 
 
-def _undecided(world: Observed, host: str, model_name: str) -> tuple[tuple[SavedSlot, bool], ...]:
+def _undecided(seen: ModelSight) -> tuple[tuple[SavedSlot, bool], ...]:
     """The saved slots that the running unit may still take, each with whether its place is free."""
-    unit = world.value(UNIT(host, model_name))
-    activity = world.value(ACTIVITY(host, model_name))
-    fingerprint = world.value(FINGERPRINT(host, model_name))
+    unit, activity, fingerprint = seen.unit, seen.activity, seen.fingerprint
     if unit is None or activity is None or fingerprint is None or not fingerprint.fits(unit):
         return ()
-    fitting = fitting_slots(world, host, model_name)
-    undecided = (slot for slot in fitting if not is_decided(slot, unit))
+    undecided = (slot for slot in fitting_slots(seen) if not is_decided(slot, unit))
     return tuple((slot, _is_free(slot, unit, activity)) for slot in undecided)
 
 
-def fitting_slots(world: Observed, host: str, model_name: str) -> tuple[SavedSlot, ...]:
+def fitting_slots(seen: ModelSight) -> tuple[SavedSlot, ...]:
     """The saved slots that the model, as it would run now, can take."""
-    saved = world.value(SAVED(host, model_name))
-    weights = world.value(WEIGHTS(host, model_name))
-    fingerprint = world.value(FINGERPRINT(host, model_name))
+    saved, weights, fingerprint = seen.saved, seen.weights, seen.fingerprint
     if saved is None or fingerprint is None or weights is None or not weights.keepable:
         return ()
     return tuple(slot for slot in saved.slots if _is_fit(slot, fingerprint))
@@ -105,10 +101,9 @@ def _is_fit(slot: SavedSlot, wanted: Fingerprint) -> bool:
     return continues and wanted.has_place(slot) and not gave_up(slot)
 
 
-def is_poisoned(world: Observed, host: str, model_name: str) -> bool:
+def is_poisoned(seen: ModelSight) -> bool:
     """Whether a restore into the running unit failed, which may have left it damaged."""
-    unit = world.value(UNIT(host, model_name))
-    saved = world.value(SAVED(host, model_name))
+    unit, saved = seen.unit, seen.saved
     if unit is None or saved is None:
         return False
     return any("failed" in outcomes_in(unit, slot) for slot in saved.slots)

@@ -61,8 +61,7 @@ class SaveSlots(ModelStep):
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """That the files it runs are gone."""
-        unit = world.value(self.key(UNIT))
-        fingerprint = world.value(self.key(FINGERPRINT))
+        unit, fingerprint = self.seen(world).unit, self.seen(world).fingerprint
         if unit is None or fingerprint is None or self.fingerprint:
             return ()
         # What it holds would be taken for a state of the files that replaced those.
@@ -70,7 +69,7 @@ class SaveSlots(ModelStep):
 
     def outcome(self, world: Observed) -> Observed:
         """The world with a saved slot for everything unsaved."""
-        saved = world.value(self.key(SAVED)) or Saved()
+        saved = self.seen(world).saved or Saved()
         fresh = self._expected(world)
         replaced = {_place(file) for file in fresh}
         kept = (file for file in saved.slots if _place(file) not in replaced)
@@ -90,8 +89,8 @@ class SaveSlots(ModelStep):
         return f"{slots_named(left)} {'was' if len(left) == 1 else 'were'} not saved"
 
     def _expected(self, world: Observed) -> tuple[SavedSlot, ...]:
-        unit = world.value(self.key(UNIT))
-        wanted = world.value(self.key(FINGERPRINT)) or Fingerprint(digest="")
+        unit = self.seen(world).unit
+        wanted = self.seen(world).fingerprint or Fingerprint(digest="")
         identity = unit.identity if unit else PREDICTED_IDENTITY
         fingerprint = self.fingerprint or wanted.digest
         return tuple(_file_of(slot, identity, fingerprint) for slot in unsaved(world, self))
@@ -113,7 +112,7 @@ def out_of_reach(unit: Unit, wanted: Fingerprint | None) -> str:
 
 def unsaved(world: Observed, step: ModelStep) -> tuple[Slot, ...]:
     """The slots whose conversation is in no file, or has moved on since."""
-    unit = world.value(step.key(UNIT))
+    unit = step.seen(world).unit
     if unit is None:
         return ()
     files = _files(world, step)
@@ -128,7 +127,7 @@ def file_bytes(tokens: int, kv_bytes_per_token: int) -> int:
 
 def in_files(world: Observed, step: ModelStep) -> tuple[SavedSlot, ...]:
     """The files that hold what a slot holds now: those must stay."""
-    unit, slots = world.value(step.key(UNIT)), _slots(world, step)
+    unit, slots = step.seen(world).unit, _slots(world, step)
     return tuple(
         file
         for file in _files(world, step)
@@ -148,11 +147,11 @@ def slots_named(numbers: Sequence[int]) -> str:
 
 
 def _slots(world: Observed, step: ModelStep) -> tuple[Slot, ...]:
-    return (world.value(step.key(ACTIVITY)) or Activity()).slots
+    return (step.seen(world).activity or Activity()).slots
 
 
 def _files(world: Observed, step: ModelStep) -> tuple[SavedSlot, ...]:
-    return (world.value(step.key(SAVED)) or Saved()).slots
+    return (step.seen(world).saved or Saved()).slots
 
 
 def _is_in(file: SavedSlot, slot: Slot, unit: Unit) -> bool:

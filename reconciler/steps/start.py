@@ -95,12 +95,12 @@ class Start(ModelStep):
 
     def holds(self, world: Observed) -> bool:
         """Whether a unit of the wanted digest lives."""
-        unit = world.value(self.key(UNIT))
+        unit = self.seen(world).unit
         return unit is not None and unit.leader and unit.mark.digest == self.digest
 
     def cannot_succeed_reason(self, world: Observed) -> str:
         """That the unit is gone already: a launcher returns once it runs."""
-        return "it exited at once, or was never started" if self.is_gone(world) else ""
+        return "it exited at once, or was never started" if self.seen(world).is_gone else ""
 
     @property
     def _port(self) -> AnyFactKey:
@@ -108,13 +108,12 @@ class Start(ModelStep):
 
     def _dependence(self, world: Observed) -> Fingerprint:
         """What its conversations will depend on, empty where they cannot be kept."""
-        weights = world.value(self.key(WEIGHTS))
-        fingerprint = world.value(self.key(FINGERPRINT))
+        weights, fingerprint = self.seen(world).weights, self.seen(world).fingerprint
         keepable = weights is not None and weights.keepable
         return fingerprint if fingerprint and keepable else Fingerprint(digest="")
 
     def _still_there(self, world: Observed) -> str:
-        unit = world.value(self.key(UNIT))
+        unit = self.seen(world).unit
         if unit is None or self.holds(world):
             return ""
         return f"{self.key(UNIT)}: still there (pid {unit.identity.pid})"
@@ -131,12 +130,9 @@ class Start(ModelStep):
         )
 
     def _missing(self, world: Observed) -> tuple[str, ...]:
-        seen = (
-            world.value(self.key(BINARY)),
-            world.value(self.key(FLAGS)),
-            world.value(self.key(WEIGHTS)),
-        )
-        problems = (self._to_fix(one.problem) for one in seen if one)
+        seen = self.seen(world)
+        found = (seen.binary, seen.flags, seen.weights)
+        problems = (self._to_fix(one.problem) for one in found if one)
         power = world.power(self.host)
         return (*problems, "" if power == "on" else f"host {self.host} is {power}")
 

@@ -17,7 +17,6 @@ from reconciler.model.facts import UnitIdentity
 from reconciler.model.names import Value
 from reconciler.model.observed import (
     PORT,
-    UNIT,
     AnyFactKey,
     FactKey,
     FactKind,
@@ -26,6 +25,7 @@ from reconciler.model.observed import (
     V,
 )
 from reconciler.model.onhost import InDoubt
+from reconciler.model.sight import ModelSight
 
 PREDICTED_IDENTITY = UnitIdentity(pid=0, start=0, inode=0, boot_id="")
 """Stands for the identity of a unit that has not been started yet."""
@@ -156,9 +156,9 @@ class ModelStep(Step):
         """The key of a fact about this model."""
         return kind(self.host, self.model)
 
-    def is_gone(self, world: Observed) -> bool:
-        """Whether it is known that no unit of the model is there."""
-        return world.unknown(self.key(UNIT)) is None and world.value(self.key(UNIT)) is None
+    def seen(self, world: Observed) -> ModelSight:
+        """What a world tells of this model."""
+        return ModelSight(world, self.host, self.model)
 
     def owns_port(self, port: int, world: Observed) -> bool:
         """Whether the model is known to own a port."""

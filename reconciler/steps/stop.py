@@ -44,7 +44,7 @@ class Stop(ModelStep):
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """That the unit is not the one the plan meant."""
-        unit = world.value(self.key(UNIT))
+        unit = self.seen(world).unit
         if unit is None or self.identity in {None, unit.identity}:
             return ()
         return (f"{self.key(UNIT)}: another unit runs now (pid {unit.identity.pid})",)
@@ -61,7 +61,7 @@ class Stop(ModelStep):
 
     def holds(self, world: Observed) -> bool:
         """Whether the unit is gone and holds its port no more."""
-        return self.is_gone(world) and self._left_port(world)
+        return self.seen(world).is_gone and self._left_port(world)
 
     @property
     def _port(self) -> AnyFactKey | None:

@@ -19,7 +19,8 @@ from reconciler.core.vram import awaited
 from reconciler.model.change import ProveChange, RestoreChange, StartChange, StopChange
 from reconciler.model.facts import SavedSlot, Weights
 from reconciler.model.gpu import GIB
-from reconciler.model.observed import GPU, WEIGHTS, Observed
+from reconciler.model.observed import GPU, Observed
+from reconciler.model.sight import ModelSight
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.await_healthy import AwaitHealthy
 from reconciler.steps.await_vram import AwaitVram
@@ -59,7 +60,7 @@ def start_recipe(
     """The steps from a model that does not run to one that serves, with its conversations."""
     host, name = change.host, change.model
     model = _defined(wanted, name)
-    weights = observed.value(WEIGHTS(host, name))
+    weights = ModelSight(observed, host, name).weights
     start = Start(host=host, model=name, port=model.port, digest=model.digest)
     before = (("await_vram", ""), ("stop", ""), ("prepare", host), ("wake", host))
     drafts: tuple[StepDraft, ...] = (
@@ -68,22 +69,18 @@ def start_recipe(
     )
     if first and weights is not None and weights.exists:
         drafts = (StepDraft(Prefetch(host=host, model=name), change.cause), *drafts)
-    return joined((Recipe(drafts), _conversations(change, model, weights, observed, saved)))
+    return joined((Recipe(drafts), _conversations(change, model, observed, saved)))
 
 
 def _conversations(
-    change: StartChange,
-    model: ModelSpec,
-    weights: Weights | None,
-    observed: Observed,
-    saved: Observed,
+    change: StartChange, model: ModelSpec, observed: Observed, saved: Observed
 ) -> Recipe:
     """What comes back into a model that is started, and what does not."""
+    weights = ModelSight(observed, change.host, model.name).weights
     if model.keeps_conversations and (weights is None or weights.keepable):
         notes = conversations.unfit(observed, change.host, model.name)
-        if not fitting_slots(saved, change.host, model.name):
-            return Recipe((), notes)
-        return Recipe((_restore_draft(change, saved),), notes)
+        back = ModelSight(saved, change.host, model.name)
+        return Recipe((_restore_draft(change, back),) if fitting_slots(back) else (), notes)
     if weights is None or weights.keepable or model.conversations == "drop":
         return Recipe(())
     what = weights.architecture or "this model"
@@ -111,17 +108,17 @@ def prove_recipe(change: ProveChange, wanted: Slice) -> Recipe:
 
 def restore_recipe(change: RestoreChange, observed: Observed) -> Recipe:
     """What puts conversations back into a model that runs."""
-    return Recipe((_restore_draft(change, observed),))
+    seen = ModelSight(observed, change.host, change.model)
+    return Recipe((_restore_draft(change, seen),))
 
 
-def _restore_draft(change: StartChange | RestoreChange, observed: Observed) -> StepDraft:
-    host, name = change.host, change.model
-    fitting = fitting_slots(observed, host, name)
+def _restore_draft(change: StartChange | RestoreChange, seen: ModelSight) -> StepDraft:
+    fitting = fitting_slots(seen)
     tokens = sum(slot.tokens for slot in fitting)
     note = f"{phrases.counted(len(fitting), 'slot')} saved ({tokens:,} tokens)"
-    deadline = _restore_deadline(fitting, observed.value(WEIGHTS(host, name)))
-    step = RestoreSlots(host=host, model=name, deadline=deadline)
-    return StepDraft(step, change.cause, note, after=(("await_healthy", name),))
+    deadline = _restore_deadline(fitting, seen.weights)
+    step = RestoreSlots(host=seen.host, model=seen.model, deadline=deadline)
+    return StepDraft(step, change.cause, note, after=(("await_healthy", seen.model),))
 
 
 def _restore_deadline(slots: Iterable[SavedSlot], weights: Weights | None) -> float:

@@ -7,7 +7,8 @@ from reconciler.core.recipes.draft import SAVE_ALLOWANCE, SLOWEST_SAVE, Recipe, 
 from reconciler.core.room import Shortage, shortage
 from reconciler.model.change import StopChange
 from reconciler.model.facts import Activity, Health, Unit, Weights
-from reconciler.model.observed import ACTIVITY, BINARY, FINGERPRINT, HEALTH, UNIT, WEIGHTS, Observed
+from reconciler.model.observed import Observed
+from reconciler.model.sight import ModelSight
 from reconciler.model.spec import ModelSpec, Slice
 from reconciler.steps.drain import Drain
 from reconciler.steps.restore_slots import is_poisoned
@@ -17,41 +18,39 @@ from reconciler.steps.stop import Stop
 
 def stop_recipe(change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
     """Drain, save and stop of one unit, as far as it has anything to lose."""
-    model = wanted.model(change.model)
-    unseen = _unseen(model, change, wanted, observed)
-    if unseen is not None:
-        return unseen
-    keeps, why_not = _keeps(model, change, observed)
+    model, seen = wanted.model(change.model), ModelSight(observed, change.host, change.model)
     stop = Stop(
         host=change.host,
         model=change.model,
-        port=_port(change, wanted, observed),
-        keeps=keeps,
+        port=_port(change, model, seen.unit),
         identity=change.identity,
     )
+    if model is not None and seen.health is not None and _is_closed(change, seen.health, seen.unit):
+        return _unseen(stop, model, seen.health, change, seen)
+    keeps, why_not = _keeps(model, seen)
     if keeps:
-        return _with_save(stop, change, wanted, observed)
-    return _without_save(stop, why_not, model, change, observed)
+        return _with_save(stop, model, change, seen)
+    return _without_save(stop, why_not, model, change, seen)
 
 
 def _without_save(
-    stop: Stop, why_not: str, model: ModelSpec | None, change: StopChange, observed: Observed
+    stop: Stop, why_not: str, model: ModelSpec | None, change: StopChange, seen: ModelSight
 ) -> Recipe:
-    name, lost = change.model, _lost(change, observed)
+    name, lost = change.model, _lost(seen)
     notes = (f"{name}: conversations end here: {why_not}",) if why_not else ()
     required = bool(why_not and lost != 0 and _requires(model))
     refusals = (f"{name} has `conversations: require`, but {why_not}",) if required else ()
-    activity = observed.value(ACTIVITY(change.host, name))
-    drain = (_drain(change, activity),) if _is_ready(observed, change.host, name) else ()
+    is_ready = seen.health is not None and seen.health.tells
+    drain = (_drain(change, seen.activity),) if is_ready else ()
     last = StepDraft(stop, change.cause, after=(("drain", name),))
     return Recipe((*drain, last), notes, refusals, lost)
 
 
-def _with_save(stop: Stop, change: StopChange, wanted: Slice, observed: Observed) -> Recipe:
-    name, activity = change.model, observed.value(ACTIVITY(change.host, change.model))
-    save = _save(change, wanted, observed)
-    short = shortage(save, observed)
-    stop = stop.model_copy(update={"unsavable": short.conversations})
+def _with_save(stop: Stop, model: ModelSpec | None, change: StopChange, seen: ModelSight) -> Recipe:
+    name, activity = change.model, seen.activity
+    save = _save(model, seen)
+    short = shortage(save, seen.world)
+    stop = stop.model_copy(update={"keeps": True, "unsavable": short.conversations})
     refused = save.required and bool(short.conversations)
     return Recipe(
         (
@@ -59,21 +58,21 @@ def _with_save(stop: Stop, change: StopChange, wanted: Slice, observed: Observed
             StepDraft(save, change.cause, _held(activity), after=(("drain", name),)),
             StepDraft(stop, change.cause, after=(("save_slots", name),)),
         ),
-        (*_set_aside(save, observed), *_not_saved(save, short), *_in_use(save, activity)),
+        (*_set_aside(save, seen), *_not_saved(save, short), *_in_use(save, activity)),
         (f"{name} has `conversations: require`, but {short.because}",) if refused else (),
         lost_conversations=short.conversations if activity else None,
     )
 
 
-def _save(change: StopChange, wanted: Slice, observed: Observed) -> SaveSlots:
+def _save(model: ModelSpec | None, seen: ModelSight) -> SaveSlots:
     return SaveSlots(
-        host=change.host,
-        model=change.model,
-        deadline=_save_deadline(change, observed),
-        required=_requires(wanted.model(change.model)),
+        host=seen.host,
+        model=seen.model,
+        deadline=_save_deadline(seen),
+        required=_requires(model),
         # A unit of an older definition is saved under what it carries, not under what the file
         # says now (ADR 0013).
-        fingerprint=_fingerprint_of_its_own(change, wanted, observed),
+        fingerprint=_fingerprint_of_its_own(model, seen.unit),
     )
 
 
@@ -99,19 +98,10 @@ def _in_use(save: SaveSlots, activity: Activity | None) -> tuple[str, ...]:
 
 
 def _unseen(
-    model: ModelSpec | None, change: StopChange, wanted: Slice, observed: Observed
-) -> Recipe | None:
-    """How a unit ends that lives and lets nobody look into it, None for all others."""
-    health = observed.value(HEALTH(change.host, change.model))
-    if model is None or health is None or not _is_closed(change, health, observed):
-        return None
-    stop = Stop(
-        host=change.host,
-        model=change.model,
-        port=_port(change, wanted, observed),
-        identity=change.identity,
-    )
-    drafts, lost = (StepDraft(stop, change.cause),), _lost(change, observed)
+    stop: Stop, model: ModelSpec, health: Health, change: StopChange, seen: ModelSight
+) -> Recipe:
+    """How a unit ends that lives and cannot be looked into."""
+    drafts, lost = (StepDraft(stop, change.cause),), _lost(seen)
     # It may be serving clients: that it cannot be looked into is no reason to stop it, a person's
     # word is (ADR 0018).
     if model.conversations == "drop":
@@ -124,23 +114,22 @@ def _unseen(
     return Recipe(drafts, (), (refusal,), lost)
 
 
-def _is_closed(change: StopChange, health: Health, observed: Observed) -> bool:
-    unit = observed.value(UNIT(change.host, change.model))
+def _is_closed(change: StopChange, health: Health, unit: Unit | None) -> bool:
+    """Whether a unit lives and lets nothing look into it."""
     if unit is None or not unit.leader or not health.is_closed:
         return False
     # What a run has just started, and cannot be understood, has failed to start (ADR 0018).
     return not (change.unproven and health.phase == "unclear")
 
 
-def _fingerprint_of_its_own(change: StopChange, wanted: Slice, observed: Observed) -> str:
+def _fingerprint_of_its_own(model: ModelSpec | None, unit: Unit | None) -> str:
     """What conversations depend on in a unit of an older definition, empty for all others."""
-    unit, model = observed.value(UNIT(change.host, change.model)), wanted.model(change.model)
     return unit.mark.fingerprint_apart(model.digest) if unit and model else ""
 
 
-def _set_aside(save: SaveSlots, observed: Observed) -> tuple[str, ...]:
+def _set_aside(save: SaveSlots, seen: ModelSight) -> tuple[str, ...]:
     """That what is saved of another definition does not fit the one that is wanted."""
-    wanted = observed.value(FINGERPRINT(save.host, save.model))
+    wanted = seen.fingerprint
     if not save.fingerprint or (wanted is not None and wanted.digest == save.fingerprint):
         return ()
     note = (
@@ -150,12 +139,10 @@ def _set_aside(save: SaveSlots, observed: Observed) -> tuple[str, ...]:
     return (note,)
 
 
-def _port(change: StopChange, wanted: Slice, observed: Observed) -> int | None:
-    unit = observed.value(UNIT(change.host, change.model))
+def _port(change: StopChange, model: ModelSpec | None, unit: Unit | None) -> int | None:
     # A definition that moved its model to another port did not move the unit.
     if unit is not None and unit.mark.port:
         return unit.mark.port
-    model = wanted.model(change.model)
     return model.port if model else change.port
 
 
@@ -177,76 +164,64 @@ def _drain(change: StopChange, activity: Activity | None) -> StepDraft:
     return StepDraft(Drain(host=change.host, model=change.model), change.cause, note)
 
 
-def _lost(change: StopChange, observed: Observed) -> int | None:
+def _lost(seen: ModelSight) -> int | None:
     """How many conversations end with a unit, None when that is not known."""
-    health = observed.value(HEALTH(change.host, change.model))
     # An engine that sleeps or loads remembers nothing.
-    if health is not None and health.phase in {"sleeping", "loading"}:
+    if seen.health is not None and seen.health.phase in {"sleeping", "loading"}:
         return 0
-    activity = observed.value(ACTIVITY(change.host, change.model))
+    activity = seen.activity
     if activity is None or activity.uncounted:
         return None
     return sum(slot.holds_conversation for slot in activity.slots)
 
 
-def _is_ready(observed: Observed, host: str, model_name: str) -> bool:
-    health = observed.value(HEALTH(host, model_name))
-    return health is not None and health.tells
-
-
-def _keeps(model: ModelSpec | None, change: StopChange, observed: Observed) -> tuple[bool, str]:
+def _keeps(model: ModelSpec | None, seen: ModelSight) -> tuple[bool, str]:
     """Whether conversations can be saved before a stop, and if not, why that is worth saying."""
     if model is None:
         return False, "its definition is gone"
     if not model.keeps_conversations:
         return False, ""
-    health = observed.value(HEALTH(change.host, change.model))
-    if why_not := _ill(health, change, observed):
+    if why_not := _ill(seen):
         return False, why_not
-    if health is not None and health.phase in {"sleeping", "loading"}:
+    if seen.health is not None and seen.health.phase in {"sleeping", "loading"}:
         return False, ""
-    unit = observed.value(UNIT(change.host, change.model))
+    unit = seen.unit
     if unit is not None and unit.mark.digest != model.digest:
-        why_not = out_of_reach(unit, observed.value(FINGERPRINT(change.host, change.model)))
+        why_not = out_of_reach(unit, seen.fingerprint)
     else:
-        why_not = _unable(change, observed) or _replaced(change, unit, observed)
+        why_not = _unable(seen) or _replaced(seen)
     return not why_not, why_not
 
 
-def _ill(health: Health | None, change: StopChange, observed: Observed) -> str:
+def _ill(seen: ModelSight) -> str:
     """Why an engine cannot be asked to save anything, empty where it can."""
+    health, unit = seen.health, seen.unit
     if health is None or not health.lives:
         return f"the engine does not answer ({health.message if health else 'not seen'})"
     if health.phase == "unclear":
         return f"the engine does not work ({health.message})"
-    unit = observed.value(UNIT(change.host, change.model))
     if unit is not None and not unit.leader:
         return "it died and left processes behind"
-    poisoned = is_poisoned(observed, change.host, change.model)
-    return "a failed restore may have left it damaged" if poisoned else ""
+    return "a failed restore may have left it damaged" if is_poisoned(seen) else ""
 
 
-def _unable(change: StopChange, observed: Observed) -> str:
+def _unable(seen: ModelSight) -> str:
     """Why nothing of this model, or of any on its server, can ever come back."""
-    weights = observed.value(WEIGHTS(change.host, change.model))
+    weights, activity = seen.weights, seen.activity
     if weights is not None and not weights.keepable:
         return f"{weights.architecture or 'this model'} cannot restore them{remedy(weights)}"
-    activity = observed.value(ACTIVITY(change.host, change.model))
     return UNCOUNTED if activity and activity.uncounted else ""
 
 
-def _replaced(change: StopChange, unit: Unit | None, observed: Observed) -> str:
+def _replaced(seen: ModelSight) -> str:
     """That a file which a saved conversation would depend on is gone, or was replaced."""
-    weights = observed.value(WEIGHTS(change.host, change.model))
-    if weights is not None and not weights.exists:
-        return f"its weights are gone ({weights.path})"
-    binary = observed.value(BINARY(change.host, change.model))
-    if binary is not None and binary.problem:
-        return binary.problem
-    fingerprint = observed.value(FINGERPRINT(change.host, change.model))
-    if unit is None or fingerprint is None:
+    if seen.weights is not None and not seen.weights.exists:
+        return f"its weights are gone ({seen.weights.path})"
+    if seen.binary is not None and seen.binary.problem:
+        return seen.binary.problem
+    if seen.unit is None or seen.fingerprint is None:
         return ""
-    return "" if fingerprint.fits(unit) else REPLACED
+    return "" if seen.fingerprint.fits(seen.unit) else REPLACED
 
 
 def remedy(weights: Weights) -> str:
@@ -254,9 +229,8 @@ def remedy(weights: Weights) -> str:
     return f"; {weights.remedy}" if weights.remedy else ""
 
 
-def _save_deadline(change: StopChange, observed: Observed) -> float:
-    weights = observed.value(WEIGHTS(change.host, change.model))
-    activity = observed.value(ACTIVITY(change.host, change.model)) or Activity()
-    per_token = weights.kv_bytes_per_token if weights else 0
-    tokens = sum(slot.tokens or 0 for slot in activity.slots if slot.holds_conversation)
+def _save_deadline(seen: ModelSight) -> float:
+    per_token = seen.weights.kv_bytes_per_token if seen.weights else 0
+    slots = seen.activity.slots if seen.activity else ()
+    tokens = sum(slot.tokens or 0 for slot in slots if slot.holds_conversation)
     return SAVE_ALLOWANCE + 2 * tokens * per_token / SLOWEST_SAVE
