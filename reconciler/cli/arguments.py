@@ -1,4 +1,4 @@
-"""What may be said on the command line."""
+"""Arguments: what may be said on the command line."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ DESCRIPTION = (
 )
 
 MOST_LINES = 1000
-"""As many lines of a log a host gives at a time."""
+"""How many lines of a log a host gives at a time."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Parse, and raise Misused instead of leaving."""
+    """A parser that raises Misused instead of ending the program."""
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         """Write what can be said to standard output, as every answer is."""
@@ -53,41 +53,47 @@ class Parser(argparse.ArgumentParser):
 
 
 def verb_of(words: Sequence[str]) -> str | None:
-    """Return what is asked for, known or not."""
+    """Find the verb, known or not; None without one."""
     return next((word for word in words if not word.startswith("-")), None)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Return the parsed command line; raise Misused."""
+    """Read a command line; raise Misused."""
     parser, verbs = parsers()
-    verb = verb_of(words)
-    if verb is not None and verb not in verbs:
-        raise Misused(
-            f"unknown command: {verb}{_nearest(verb, verbs)}; `reconciler --help` lists them all"
-        )
+    _refuse_unknown_verb(verb_of(words), verbs)
     asked, unknown = parser.parse_known_args(words)
     if unknown:
         program = " ".join(filter(None, ("reconciler", asked.verb)))
         raise Misused(f"unexpected: {' '.join(unknown)}; see `{program} --help`")
-    _refuse_no_text(asked)
+    for name, word in vars(asked).items():
+        # A file may be called anything; every other word is compared, recorded or printed.
+        if name not in NAMES_OF_FILES:
+            _refuse_no_text(str(word), asked.verb)
     return asked
 
 
-def _refuse_no_text(asked: argparse.Namespace) -> None:
-    """Raise Misused for bytes that are no text where text is needed: only files may be called anything."""
-    for name, word in vars(asked).items():
-        try:
-            str(word).encode()
-        except UnicodeEncodeError as error:
-            if name not in NAMES_OF_FILES:
-                shown = os.fsencode(str(word)).decode(errors="backslashreplace")
-                raise Misused(
-                    f"found {shown}, expected text in UTF-8; see `reconciler {asked.verb} --help`"
-                ) from error
+def _refuse_unknown_verb(verb: str | None, verbs: Iterable[str]) -> None:
+    # Before argparse does, whose message lists every verb and suggests none.
+    if verb is not None and verb not in verbs:
+        near = _nearest(verb, verbs)
+        raise Misused(f"unknown command: {verb}{near}; `reconciler --help` lists them all")
+
+
+def _refuse_no_text(word: str, verb: str) -> None:
+    """Raise Misused for bytes that are not text."""
+    try:
+        word.encode()
+    except UnicodeEncodeError as error:
+        found = f"found {_shown(word)}, expected text in UTF-8"
+        raise Misused(f"{found}; see `reconciler {verb} --help`") from error
+
+
+def _shown(word: str) -> str:
+    return os.fsencode(word).decode(errors="backslashreplace")
 
 
 def parsers() -> tuple[Parser, Mapping[str, Parser]]:
-    """Return what reads a command line, and the part of it that reads each verb's words."""
+    """Make what reads a command line, and what reads each verb's part of it."""
     parser = Parser(prog="reconciler", description=DESCRIPTION)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
@@ -98,22 +104,27 @@ def parsers() -> tuple[Parser, Mapping[str, Parser]]:
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:
-    near = (
-        [ELSEWHERE[word]]
-        if word in ELSEWHERE
-        else difflib.get_close_matches(word, sorted(words), n=1)
-    )
-    return f', did you mean "{near[0]}"?' if near else ""
+    meant = ELSEWHERE.get(word) or _similar(word, words)
+    return f', did you mean "{meant}"?' if meant else ""
+
+
+def _similar(word: str, words: Iterable[str]) -> str:
+    return next(iter(difflib.get_close_matches(word, sorted(words), n=1)), "")
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
+    seconds = _number(text)
+    # This refuses nan as well, which is in no order.
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError(f"found {text}, expected a number of seconds, such as 120")
     return seconds
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _run_number(text: str) -> int:
@@ -291,12 +302,14 @@ def _hold(parser: Parser) -> None:
     _one_host(parser)
     parser.add_argument("--reason", default="", help="shown in `status`")
     parser.add_argument(
-        "--until", metavar="T", help='end the hold by itself: "2h", "18:30" or "2026-12-24 18:30"'
+        "--until",
+        metavar="T",
+        help='end the hold automatically: "2h", "18:30" or "2026-12-24 18:30"',
     )
     parser.add_argument(
         "--release", action="store_true", help="first save conversations and stop what runs there"
     )
-    parser.add_argument("--now", action="store_true", help="cut a wait short that is under way")
+    parser.add_argument("--now", action="store_true", help="cut short a wait that is under way")
 
 
 def _yes(parser: Parser) -> None:

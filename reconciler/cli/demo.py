@@ -1,4 +1,4 @@
-"""Demo: a real switch between two models and back, driven by git commits, in a folder of its own that it removes."""
+"""Demo: a real switch between two models and back, by git commits, in its own folder."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ LEAST_REUSED = 0.95
 NOTHING_ACTIVE = "[]"
 FIRST, SECOND = "tiny-a", "tiny-b"
 
+GIT_SETTINGS = ("user.name=Demo", "user.email=demo@localhost", "commit.gpgsign=false")
+GIT_ALONE = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+"""No hooks and no signing key of the person who runs the demo."""
+
 CONVERSATION = " ".join(
     f"In chapter {number} the lighthouse keeper counts {number * 7} ships."
     for number in range(1, 31)
@@ -39,21 +43,21 @@ models:
 
 
 class Timings(BaseModel):
-    """Read from the server's answer how many prompt tokens it had to read, and how many it remembered."""
+    """How many tokens of a prompt the server had to read, and how many it remembered."""
 
     cache_n: int
     prompt_n: int
 
 
 class Completion(BaseModel):
-    """Read what the demo needs of a completion."""
+    """What the demo needs of a completion."""
 
     timings: Timings
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The demo's folder and port, and run commands in it as a person would."""
+    """The demo's folder and port, where commands are run as a person would run them."""
 
     folder: Path
     port: int
@@ -61,26 +65,24 @@ class Stage:
 
     def desire(self, active: str) -> None:
         """Write desired.yaml and commit it."""
-        (self.folder / "state" / "desired.yaml").write_text(
-            f"version: 1\npower: on\nactive: {active}\n"
-        )
+        self._write("desired.yaml", f"version: 1\npower: on\nactive: {active}\n")
         self._git("add", "state")
         self._git("commit", "--quiet", "--message", f"serve {active}")
 
     def begin(self) -> None:
         """Make the repository and the inventory."""
-        (self.folder / "state").mkdir()
-        (self.folder / "state" / "inventory.yaml").write_text(INVENTORY.format(port=self.port))
+        self._state.mkdir()
+        self._write("inventory.yaml", INVENTORY.format(port=self.port))
         self._git("init", "--quiet", ".")
 
     def reconciler(self, *words: str) -> int:
-        """Run one reconciler command, shown as it is; return its exit code."""
+        """Show one reconciler command, run it, and return its exit code."""
         self.say(f"\n$ reconciler {' '.join(words)}")
         argv = [sys.executable, "-m", "reconciler", *words, "--state", "state", "--data", "data"]
         return self._run(argv, {"XDG_STATE_HOME": str(self.folder / "host")})
 
     def ask(self, model_name: str) -> Timings:
-        """Send the conversation to whatever serves, and say what the server had to read for it."""
+        """Send the conversation to what serves, and say what the server had to read for it."""
         wish: JsonValue = {"prompt": CONVERSATION, "n_predict": 8, "cache_prompt": True}
         reply = anyio.run(
             HttpClient().post, f"http://127.0.0.1:{self.port}/completion", wish, ANSWER_SECONDS
@@ -92,20 +94,17 @@ class Stage:
         )
         return timings
 
+    @property
+    def _state(self) -> Path:
+        return self.folder / "state"
+
+    def _write(self, name: str, text: str) -> None:
+        (self._state / name).write_text(text)
+
     def _git(self, *words: str) -> None:
         self.say(f"\n$ git {' '.join(words)}")
-        who = [
-            "-c",
-            "user.name=Demo",
-            "-c",
-            "user.email=demo@localhost",
-            "-c",
-            "commit.gpgsign=false",
-        ]
-        if self._run(
-            ["git", *who, *words],
-            {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull},
-        ):
+        options = [word for setting in GIT_SETTINGS for word in ("-c", setting)]
+        if self._run(["git", *options, *words], GIT_ALONE):
             raise Unreachable(f"git {words[0]} failed in {self.folder}")
 
     def _run(self, argv: Sequence[str], environment: dict[str, str]) -> int:
@@ -129,41 +128,43 @@ class Stage:
 
 
 def run(say: Say) -> int:
-    """Show A -> B -> A with the conversation kept, leave nothing behind.
+    """Switch from A to B and back with the conversation kept, and leave nothing behind.
 
-    Return 0 when the server proved it.
+    0 when the server proved it.
     """
-    if shutil.which("git") is None:
-        raise Unreachable("git is not installed, and the demo needs it")
+    _check_git()
     _check_engine()
-    folder = Path(tempfile.mkdtemp(prefix="reconciler-demo-"))
-    stage = Stage(folder, _free_port(), say)
+    stage = Stage(Path(tempfile.mkdtemp(prefix="reconciler-demo-")), _free_port(), say)
     try:
         return _play(stage)
     finally:
-        say("\nCleaning up: no model should be active any more.")
-        stage.desire(NOTHING_ACTIVE)
-        left = stage.reconciler("apply", "--yes")
-        if left:
-            say(f"engines may be left running; their logs are in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        _clean_up(stage)
+
+
+def _clean_up(stage: Stage) -> None:
+    stage.say("\nCleaning up: no model should be active any more.")
+    stage.desire(NOTHING_ACTIVE)
+    # Their logs are in the folder: it stays while engines may.
+    if stage.reconciler("apply", "--yes"):
+        stage.say(f"engines may be left running; their logs are in {stage.folder}")
+    else:
+        shutil.rmtree(stage.folder, ignore_errors=True)
+
+
+def _check_git() -> None:
+    if shutil.which("git") is None:
+        raise Unreachable("git is not installed, and the demo needs it")
 
 
 def _check_engine() -> None:
-    """Find out before anything else whether the engine can run at all.
-
-    Raise Unreachable with what it says.
-    """
+    """Raise Unreachable, before anything else, with why the engine cannot run at all."""
     argv = [sys.executable, "-m", "reconciler.embedded.server", "--version"]
     done = subprocess.run(  # noqa: S603 - as above
         argv, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
     )
     if done.returncode:
-        said = (
-            done.stderr.strip().removeprefix("error: ")
-            or f"its engine ended with {done.returncode} and no word"
-        )
+        silent = f"its engine ended with {done.returncode} and no word"
+        said = done.stderr.strip().removeprefix("error: ") or silent
         raise Unreachable(f"the demo cannot run: {said}")
 
 
@@ -180,12 +181,17 @@ def _play(stage: Stage) -> int:
     codes.append(stage.reconciler("apply", "--yes"))
     back = stage.ask(FIRST)
     codes.append(stage.reconciler("history"))
-    share = back.cache_n / (held.cache_n or 1)
+    share = _share_reused(stage, held, back)
+    return 0 if not any(codes) and share >= LEAST_REUSED else 1
+
+
+def _share_reused(stage: Stage, held: Timings, back: Timings) -> float:
+    share = back.cache_n / held.cache_n if held.cache_n else 0.0
     stage.say(
         f"\nThe first request after switching back reused {back.cache_n} of {held.cache_n} saved"
         f" tokens ({share:.0%})."
     )
-    return 0 if not any(codes) and held.cache_n and share >= LEAST_REUSED else 1
+    return share
 
 
 def _free_port() -> int:

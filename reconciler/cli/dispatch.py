@@ -1,9 +1,6 @@
-"""Dispatch: which verb is called with what of a command line.
+"""Dispatch: which verb is called with what of a command line."""
 
-Each verb is loaded when it is asked for, and alone.
-"""
-
-# ruff: noqa: PLC0415 - see above
+# ruff: noqa: PLC0415 - each verb is loaded when it is asked for, and alone
 
 from __future__ import annotations
 
@@ -21,17 +18,19 @@ from reconciler.verbs.result import INTERRUPTED, OK, Outcome
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from reconciler.app import App
     from reconciler.model.names import Value
     from reconciler.verbs.context import Caller
+    from reconciler.verbs.result import Show
 
 CLEAR = "\x1b[H\x1b[2J"
 ACTS = {"apply", "use", "retry", "rollback", "hold", "resume", "watch", "init"}
 
 
 def run(asked: argparse.Namespace) -> int:
-    """Do what was asked, print its answer and return its exit code; raise ReconcilerError."""
+    """Do what was asked, print its answer, and end with its exit code; raise ReconcilerError."""
     if asked.verb == "validate" and asked.schema is not None:
         write(_schema(asked.schema))
         return 0
@@ -42,8 +41,7 @@ def run(asked: argparse.Namespace) -> int:
     app = _loaded(asked)
     if getattr(asked, "follow", False):
         return _follow(asked, app)
-    acts = asked.verb in ACTS or getattr(asked, "try_power", False)
-    outcome = app.run(_act if acts else _look, asked, app)
+    outcome = app.run(_carried_out, asked, app)
     write(rendered(asked, outcome.document))
     return outcome.exit_code
 
@@ -53,65 +51,43 @@ def _loaded(asked: argparse.Namespace) -> App:
         from reconciler.app import build
         from reconciler.settings import settings
 
-        return build(
-            settings(
-                os.environ, asked.directory if asked.verb == "init" else asked.state, asked.data
-            )
-        )
+        return build(settings(os.environ, _state(asked), asked.data))
 
 
-async def _look(asked: argparse.Namespace, app: App) -> Outcome[Value]:
-    match asked.verb:
-        case "plan":
-            from reconciler.verbs import plan
+def _state(asked: argparse.Namespace) -> str | None:
+    state: str | None = asked.directory if asked.verb == "init" else asked.state
+    return state
 
-            outcome = await plan.run(app, detailed=asked.detailed_exitcode)
-            if asked.save is not None:
-                app.plans.write(asked.save, outcome.document.model_dump(mode="json"))
-            return outcome
-        case "status":
-            from reconciler.verbs import status
 
-            return await status.run(app, exit_code=asked.exit_code)
-        case "history":
-            from reconciler.verbs import history
-
-            return await history.run(app, asked.run)
-        case "explain":
-            from reconciler.schemas import real
-            from reconciler.verbs import explain
-
-            return await explain.run(app, app.source, real(), asked.subject)
-        case "logs":
-            from reconciler.verbs import logs
-
-            return await logs.run(app, asked.model, asked.lines)
-        case "doctor":
-            from reconciler.verbs import doctor
-
-            return await doctor.run(app, asked.host)
-        case _:
-            from reconciler.verbs import validate
-
-            return await validate.run(app.source)
+async def _carried_out(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    name = "try_power" if getattr(asked, "try_power", False) else asked.verb
+    return await _CALLS[name](asked, app)
 
 
 def _follow(asked: argparse.Namespace, app: App) -> int:
     from reconciler.verbs import logs, status
 
-    redraws = asked.verb == "status" and asked.output == "text" and sys.stdout.isatty()
-
-    def show(document: Value) -> bool:
-        return write(f"{CLEAR if redraws else ''}{rendered(asked, document, indent=None)}") == 0
-
     try:
         if asked.verb == "logs":
-            app.run(logs.follow, app, asked.model, asked.lines, show)
+            app.run(logs.follow, app, asked.model, asked.lines, _shower(asked))
         else:
-            app.run(status.follow, app, show, say)
+            app.run(status.follow, app, _shower(asked), say)
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
+
+
+def _shower(asked: argparse.Namespace) -> Show:
+    clear = CLEAR if _redraws(asked) else ""
+
+    def show(document: Value) -> bool:
+        return write(f"{clear}{rendered(asked, document, indent=None)}") == 0
+
+    return show
+
+
+def _redraws(asked: argparse.Namespace) -> bool:
+    return asked.verb == "status" and asked.output == "text" and sys.stdout.isatty()
 
 
 def _schema(name: str) -> str:
@@ -119,37 +95,84 @@ def _schema(name: str) -> str:
 
     schemas = real()
     if name not in schemas:
-        raise Misused(
-            f"found {name or 'nothing'}, expected the name of a schema: {', '.join(schemas)}"
-        )
+        raise _no_schema(name, schemas)
     return json.dumps(schemas[name], indent=2, ensure_ascii=False)
 
 
-async def _act(asked: argparse.Namespace, app: App) -> Outcome[Value]:
-    match asked.verb:
-        case "apply":
-            return await _apply(asked, app)
-        case "watch":
-            return await _watch(asked, app)
-        case "doctor":
-            from reconciler.verbs import try_power
+def _no_schema(name: str, schemas: Iterable[str]) -> Misused:
+    names = ", ".join(schemas)
+    return Misused(f"found {name or 'nothing'}, expected the name of a schema: {names}")
 
-            return await try_power.run(app, asked.host, confirm(asked), say)
-        case "init":
-            from reconciler.verbs import init
 
-            return await init.run(
-                app, ask if sys.stdin.isatty() and not asked.yes else None, asked.host
-            )
-        case "use":
-            from reconciler.verbs import use
+async def _plan(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import plan
 
-            message = f"active: {asked.model}" if asked.commit else ""
-            return await use.run(
-                app, app.source.propose(asked.model, asked.host), message, _caller(asked)
-            )
-        case _:
-            return await _steer(asked, app)
+    outcome = await plan.run(app, detailed=asked.detailed_exitcode)
+    if asked.save is not None:
+        app.plans.write(asked.save, outcome.document.model_dump(mode="json"))
+    return outcome
+
+
+async def _status(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import status
+
+    return await status.run(app, exit_code=asked.exit_code)
+
+
+async def _history(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import history
+
+    return await history.run(app, asked.run)
+
+
+async def _explain(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.schemas import real
+    from reconciler.verbs import explain
+
+    return await explain.run(app, app.source, real(), asked.subject)
+
+
+async def _logs(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import logs
+
+    return await logs.run(app, asked.model, asked.lines)
+
+
+async def _doctor(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import doctor
+
+    return await doctor.run(app, asked.host)
+
+
+async def _try_power(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import try_power
+
+    return await try_power.run(app, asked.host, confirm(asked), say)
+
+
+async def _validate(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import validate
+
+    _ = asked
+    return await validate.run(app.source)
+
+
+async def _init(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import init
+
+    can_ask = sys.stdin.isatty() and not asked.yes
+    return await init.run(app, ask if can_ask else None, asked.host)
+
+
+async def _use(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import use
+
+    proposal = app.source.propose(asked.model, asked.host)
+    return await use.run(app, proposal, _commit_message(asked), _caller(asked))
+
+
+def _commit_message(asked: argparse.Namespace) -> str:
+    return f"active: {asked.model}" if asked.commit else ""
 
 
 async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
@@ -164,13 +187,13 @@ async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
         app.supervisor.status(line)
 
     await watch.run(app, tell, partial(signals.steering, say=tell, ended=ended))
-    return Outcome(
-        WatchDocument(ended=ended[0].name), INTERRUPTED if ended[0] == Signals.SIGINT else OK
-    )
+    # A service manager that stops a watch with SIGTERM must not find a failure.
+    code = INTERRUPTED if ended[0] == Signals.SIGINT else OK
+    return Outcome(WatchDocument(ended=ended[0].name), code)
 
 
 def _caller(asked: argparse.Namespace) -> Caller:
-    """Return the person at the terminal."""
+    """Stand for the person at the terminal."""
     from reconciler.cli import signals
     from reconciler.verbs.context import Caller
 
@@ -190,19 +213,49 @@ async def _apply(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     return await apply.run(app, request, _caller(asked))
 
 
-async def _steer(asked: argparse.Namespace, app: App) -> Outcome[Value]:
-    from reconciler.verbs import hold, retry, rollback
+async def _retry(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import retry
 
-    caller = _caller(asked)
-    match asked.verb:
-        case "retry":
-            return await retry.run(app, asked.host, caller, approved=asked.yes)
-        case "hold":
-            words = hold.HoldWords(
-                asked.reason, asked.until, release=asked.release, now=asked.now, approved=asked.yes
-            )
-            return await hold.hold(app, asked.host, words, caller)
-        case "resume":
-            return await hold.resume(app, asked.host, caller, approved=asked.yes)
-        case _:
-            return await rollback.run(app, asked.run, asked.host, caller, approved=asked.yes)
+    return await retry.run(app, asked.host, _caller(asked), approved=asked.yes)
+
+
+async def _rollback(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import rollback
+
+    return await rollback.run(app, asked.run, asked.host, _caller(asked), approved=asked.yes)
+
+
+async def _hold(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import hold
+
+    words = hold.HoldWords(
+        asked.reason, asked.until, release=asked.release, now=asked.now, approved=asked.yes
+    )
+    return await hold.hold(app, asked.host, words, _caller(asked))
+
+
+async def _resume(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import hold
+
+    return await hold.resume(app, asked.host, _caller(asked), approved=asked.yes)
+
+
+_CALLS: Mapping[str, Callable[[argparse.Namespace, App], Awaitable[Outcome[Value]]]] = {
+    "init": _init,
+    "doctor": _doctor,
+    "try_power": _try_power,
+    "validate": _validate,
+    "use": _use,
+    "plan": _plan,
+    "apply": _apply,
+    "status": _status,
+    "explain": _explain,
+    "logs": _logs,
+    "history": _history,
+    "rollback": _rollback,
+    "retry": _retry,
+    "watch": _watch,
+    "hold": _hold,
+    "resume": _resume,
+}
+"""What carries a verb out. `demo` has no app, and `doctor --try-power` its own call."""

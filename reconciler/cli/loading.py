@@ -14,7 +14,8 @@ OBJECTS_PER_COLLECTION = 50_000
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Collect no garbage meanwhile, and freeze what was loaded: one collection took a twentieth of `plan` (Python 3.11)."""
+    """Collect no garbage meanwhile, and never look at what was loaded."""
+    # One collection of what is loaded took a twentieth of `plan` (docs/benchmarks.md, Python 3.11).
     gc.disable()
     try:
         yield

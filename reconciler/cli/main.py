@@ -1,4 +1,4 @@
-"""One face for all verbs: whatever happens ends in a sentence and an exit code of the table."""
+"""Main: whatever happens in any verb ends in a sentence and an exit code of the table."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ LEFT = "left; nothing was changed"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code.
-
-    Data goes to stdout, everything else to stderr.
-    """
+    """Run one command line and return its exit code; data goes to stdout, the rest to stderr."""
     given = list(sys.argv[1:] if words is None else words)
     open_streams()
     try:
@@ -49,7 +46,6 @@ def _answered(words: Sequence[str]) -> int:
 
 
 def _all_told(group: BaseExceptionGroup[BaseException], words: Sequence[str]) -> int:
-    """Say what several tasks raised, once each."""
     return max(_told(error, words) for error in _leaves(group))
 
 
@@ -62,28 +58,27 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 
 def _told(error: BaseException, words: Sequence[str]) -> int:
-    """Say what ended a command, and return its exit code."""
     if isinstance(error, ReconcilerError):
         _say(error)
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
-        left = LEFT_AT_ONCE if verb_of(words) in ACTS else LEFT
-        say(f"reconciler: {str(error) or left}")
+        say(f"reconciler: {str(error) or _left(words)}")
         return INTERRUPTED
     from reconciler.cli import crash  # noqa: PLC0415 - only who needs it pays for it
 
     return crash.told(error, words)
 
 
-def _say(error: ReconcilerError) -> None:
-    """Say what is wrong, each of several problems with the same beginning: a search finds all.
+def _left(words: Sequence[str]) -> str:
+    return LEFT_AT_ONCE if verb_of(words) in ACTS else LEFT
 
-    Indented lines belong to one.
-    """
+
+def _say(error: ReconcilerError) -> None:
+    # Each of several problems begins in the same way, so that a search finds all of them.
     lines = error.message.split("\n")
-    say(
-        "\n".join(
-            line if line.startswith(" ") else f"reconciler: {error.reason}: {line}"
-            for line in lines
-        )
-    )
+    say("\n".join(_line(f"reconciler: {error.reason}: ", line) for line in lines))
+
+
+def _line(prefix: str, line: str) -> str:
+    # An indented line belongs to the problem above it.
+    return line if line.startswith(" ") else f"{prefix}{line}"

@@ -27,16 +27,9 @@ STREAMS = ("stdin", "stdout", "stderr")
 
 
 def open_streams() -> None:
-    """Open what was closed when this program was started, and let no letter be one that cannot be written.
-
-    Python gives None for a closed stream, and the next file that is opened, such as the journal,
-    would get its number.
-    """
+    """Open the streams that are closed, and make every letter one that can be written."""
     for number, (name, mode) in enumerate(zip(STREAMS, "rww", strict=True)):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        _keep_number(number)
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False, errors="backslashreplace"))
@@ -44,38 +37,46 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _keep_number(number: int) -> None:
+    try:
+        os.fstat(number)
+    except OSError:
+        # The next file that is opened, such as the journal, would get the number of the closed
+        # stream, and what is meant for the stream would be written into it.
+        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
 def settle_streams() -> None:
-    """Write what is left, so that Python finds nothing to write when it ends, where a failure would change the exit code."""
+    """Write what is left."""
+    # Python would write it when it ends, where a failure changes the exit code.
     _put(sys.stdout, "")
     _put(sys.stderr, "")
 
 
 def write(text: str) -> int:
-    """Write to standard output.
+    """Write to standard output; 1 when its reader is gone.
 
-    Return 1 when nobody reads there any more, raise Unreachable when it cannot be written.
+    Raise Unreachable when it cannot be written.
     """
     error = _put(sys.stdout, text + "\n")
-    if error is not None and not isinstance(error, BrokenPipeError):
-        raise Unreachable(
-            f"the answer cannot be written to standard output: {error.strerror}"
-        ) from error
-    return 0 if error is None else 1
+    if error is None:
+        return 0
+    # `reconciler logs | head` is no failure of ours.
+    if isinstance(error, BrokenPipeError):
+        return 1
+    raise Unreachable(
+        f"the answer cannot be written to standard output: {error.strerror}"
+    ) from error
 
 
 def say(line: str) -> None:
-    """Write a line to standard error.
-
-    A run that is under way does not end because nobody reads along any more.
-    """
+    """Write a line to standard error, if that can be written."""
+    # A run that is under way does not end because its terminal is gone.
     _put(sys.stderr, line + "\n")
 
 
 def _put(stream: TextIO, text: str) -> OSError | None:
-    """Write to a stream at once.
-
-    Where that cannot be done, return why and let everything that follows go nowhere.
-    """
+    """Write to a stream at once; if that fails, return why and discard everything that follows."""
     try:
         stream.write(text)
         stream.flush()
@@ -86,7 +87,7 @@ def _put(stream: TextIO, text: str) -> OSError | None:
 
 
 def _give_up(stream: TextIO) -> None:
-    """Lead a stream nowhere, with what is left in it: Python writes that once more when it ends."""
+    # With what is left in it, which Python writes once more when it ends.
     with contextlib.suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -94,30 +95,32 @@ def _give_up(stream: TextIO) -> None:
 
 
 def log_line(asked: argparse.Namespace) -> Callable[[str], None]:
-    """Return what writes log lines to standard error: as they are, or as JSON objects with their time for who collects logs."""
+    """Make what writes log lines to standard error: as they are, or as JSON with their time."""
     if asked.output != "json":
         return say
-    import structlog  # noqa: PLC0415 - who reads along pays nothing for it
-
-    lines = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-    )
+    write_json = _json_log()
 
     def tell(line: str) -> None:
         try:
-            lines.msg(line)
+            write_json(line)
         except OSError:
             _give_up(sys.stderr)
 
     return tell
 
 
+def _json_log() -> Callable[[str], object]:
+    import structlog  # noqa: PLC0415 - only a log of JSON pays for it
+
+    stamped = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    rendered = structlog.processors.JSONRenderer()
+    log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=[stamped, rendered])
+    written: Callable[[str], object] = log.msg
+    return written
+
+
 def ask(question: str) -> str:
-    """Return what a person answers, nothing where a terminal went away.
+    """Read what a person answers, "" when the terminal is gone.
 
     Raise KeyboardInterrupt with what became of it.
     """
@@ -135,51 +138,50 @@ def ask(question: str) -> str:
 
 
 def approver(asked: argparse.Namespace) -> Callable[[PlanDocument], bool]:
-    """Return what shows a plan and asks whether to apply it.
+    """Make what shows a plan and asks whether to apply it.
 
-    Raise NotApproved where nobody can be asked.
+    It raises NotApproved where there is no terminal to ask at.
     """
+    otherwise = f"`reconciler {asked.verb} --yes` applies without asking"
 
     def approve(document: PlanDocument) -> bool:
-        from reconciler.render import text  # noqa: PLC0415 - only who acts pays for it
+        from reconciler.render import text  # noqa: PLC0415 - only what acts pays for it
 
+        # Shown also where it is not asked about: a log says what was approved beforehand.
         say(text.plan_text(document.model_dump(mode="json"), look_of(sys.stderr)))
-        if asked.yes:
-            return True
-        if not sys.stdin.isatty():
-            without = f"`reconciler {asked.verb} --yes` applies without asking"
-            raise NotApproved(
-                f"nothing was done: there is no terminal to ask for confirmation; {without}"
-            )
-        return ask("Apply this? [y/N] ").lower() in {"y", "yes"}
+        return _agreed(asked, "Apply this? [y/N] ", otherwise)
 
     return approve
 
 
 def confirm(asked: argparse.Namespace) -> Callable[[str], bool]:
-    """Return what asks a person a question, and whether they say yes.
+    """Make what asks a person a question that they answer with yes or no.
 
-    Raise NotApproved where nobody can be asked.
+    It raises NotApproved where there is no terminal to ask at.
     """
+    return lambda question: _agreed(asked, question, "`--yes` does not ask")
 
-    def agree(question: str) -> bool:
-        if asked.yes:
-            return True
-        if not sys.stdin.isatty():
-            raise NotApproved(
-                "nothing was done: there is no terminal to ask for confirmation; `--yes` does"
-                " not ask"
-            )
-        return ask(question).lower() in {"y", "yes"}
 
-    return agree
+def _agreed(asked: argparse.Namespace, question: str, otherwise: str) -> bool:
+    if asked.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise NotApproved(
+            f"nothing was done: there is no terminal to ask for confirmation; {otherwise}"
+        )
+    return ask(question).lower() in {"y", "yes"}
 
 
 def rendered(asked: argparse.Namespace, answer: Value, indent: int | None = 2) -> str:
-    """Return a document as it was asked for: as JSON, or as the text of its verb."""
+    """Render a document as it was asked for: as JSON, or as the text of its verb."""
     document = answer.model_dump(mode="json")
     if asked.output == "json":
         return json.dumps(document, indent=indent, ensure_ascii=False)
+    verb = "try_power" if getattr(asked, "try_power", False) else asked.verb
+    return _text_of(verb)(document, look_of(sys.stdout))
+
+
+def _text_of(verb: str) -> Callable[[dict[str, Any], Look], str]:
     from reconciler.render import onboarding_text, text  # noqa: PLC0415 - JSON does not pay for it
 
     shown: Mapping[str, Callable[[dict[str, Any], Look], str]] = {
@@ -193,16 +195,11 @@ def rendered(asked: argparse.Namespace, answer: Value, indent: int | None = 2) -
         "init": onboarding_text.init_text,
         "doctor": onboarding_text.doctor_text,
     }
-    reader = (
-        text.verdict_text
-        if getattr(asked, "try_power", False)
-        else shown.get(asked.verb, text.verdict_text)
-    )
-    return reader(document, look_of(sys.stdout))
+    return shown.get(verb, text.verdict_text)
 
 
 def look_of(stream: TextIO) -> Look:
-    """Return how wide and colourful a stream may be: on a terminal as it is, elsewhere everything plain."""
+    """Tell how wide and colourful a stream may be: anywhere but on a terminal all is plain."""
     from reconciler.render.terminal_style import (  # noqa: PLC0415 - JSON does not pay for it
         PLAIN,
         Look,

@@ -27,11 +27,12 @@ def plan_document(plan: Plan) -> PlanDocument:
 
 
 def _meaning(host: HostPlan) -> Meaning:
-    steps = tuple(
-        StepDocument(number=number, **step.model_dump())
-        for number, step in enumerate(host.meaning, start=1)
-    )
-    return Meaning(host=host.host, mode=host.mode, digest=host.digest, steps=steps)
+    return Meaning(host=host.host, mode=host.mode, digest=host.digest, steps=_steps(host))
+
+
+def _steps(host: HostPlan) -> tuple[StepDocument, ...]:
+    numbered = enumerate(host.meaning, start=1)
+    return tuple(StepDocument(number=number, **step.model_dump()) for number, step in numbered)
 
 
 def _step_evidence(step: PlannedStep) -> StepEvidence:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from reconciler.core.wording import listed
 from reconciler.render.terminal_style import PLAIN, Look, Mood
 from reconciler.render.text import plan_text
 
@@ -80,8 +81,9 @@ def doctor_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     findings = document["findings"]
     lines = [line for finding in findings for line in _finding(finding, look)]
     wrong = [finding for finding in findings if finding["level"] == "wrong"]
-    looked = f"Looked at files, journal and {', '.join(document['hosts']) or 'no host'}"
-    return "\n".join([*lines, f"{looked}: {_count(wrong, 'thing') if wrong else 'nothing'} wrong."])
+    looked = f"Looked at files, journal and {listed(document['hosts'], 'no host')}"
+    counted = _count(wrong, "thing") if wrong else "nothing"
+    return "\n".join([*lines, f"{looked}: {counted} wrong."])
 
 
 def _finding(finding: dict[str, Any], look: Look) -> Iterator[str]:

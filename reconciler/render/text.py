@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core.wording import listed, preceded
 from reconciler.model.inventory import LOCAL
 from reconciler.render.terminal_style import PLAIN, Look, Mood, wide
 
@@ -67,8 +68,12 @@ def _remarks(beside: dict[str, Any], look: Look) -> Iterator[str]:
         yield f"  {look.paint('refused', 'bad')}: {reason}"
 
 
-def _notes(host: dict[str, Any]) -> list[str]:
-    return [f"  note: {note}" for note in host["notes"]]
+def _notes(host: dict[str, Any], indent: str = "  ") -> list[str]:
+    return [f"{indent}note: {note}" for note in host["notes"]]
+
+
+def _log(one: dict[str, Any], before: str) -> list[str]:
+    return [f"{before}{line}" for line in one["log"]]
 
 
 def _step(step: dict[str, Any], more: dict[str, Any], column: int) -> str:
@@ -127,8 +132,7 @@ def _host(host: dict[str, Any], look: Look) -> Iterator[str]:
     # Stalled has said it already.
     if host["failure"] and not _is_stalled(host):
         yield f"  last failure: {host['failure']}"
-    for line in host["log"]:
-        yield f"    | {line}"
+    yield from _log(host, "    | ")
 
 
 def _condition(condition: dict[str, Any], look: Look) -> str:
@@ -187,9 +191,9 @@ def _run(run: dict[str, Any], look: Look, column: int) -> Iterator[str]:
     yield look.row(row, verdict, _MOODS.get(verdict))
     if run["message"]:
         yield f"       {run['message']}"
-    yield from (f"       note: {note}" for note in run["notes"])
+    yield from _notes(run, " " * 7)
     yield from (look.row(f"       {line}") for line in _steps_of_run(run))
-    yield from (f"       | {line}" for line in run["log"])
+    yield from _log(run, "       | ")
 
 
 def _utc(seconds: float) -> str:
@@ -210,14 +214,13 @@ def verdict_text(document: dict[str, Any], look: Look = PLAIN) -> str:
 
 def _end(host: dict[str, Any], look: Look) -> Iterator[str]:
     what = "on hold" if host["held"] else host["outcome"].replace("_", " ")
-    why = f": {host['message']}" if host["message"] else ""
-    yield f"{host['host']}: {look.paint(what, _mood_of(host))}{why}"
+    yield f"{host['host']}: {look.paint(what, _mood_of(host))}{preceded(': ', host['message'])}"
     yield from (f"  {reason}" for reason in host["reasons"])
     yield from _notes(host)
     column = wide(host["serving"], 20)
     for model, url in host["serving"].items():
         yield f"  {model:<{column}} {url}{_where(host['host'])}"
-    yield from (f"  | {line}" for line in host["log"])
+    yield from _log(host, "  | ")
 
 
 def _mood_of(host: dict[str, Any]) -> Mood | None:
@@ -241,7 +244,7 @@ def ended_text(document: dict[str, Any], look: Look = PLAIN) -> str:
 def valid_text(document: dict[str, Any], look: Look = PLAIN) -> str:
     """Render that both files are right, and what they manage."""
     _ = look
-    return f"valid: {', '.join(document['hosts']) or 'nothing managed'} ({document['provenance']})"
+    return f"valid: {listed(document['hosts'], 'nothing managed')} ({document['provenance']})"
 
 
 def logs_text(document: dict[str, Any], look: Look = PLAIN) -> str:
@@ -261,4 +264,4 @@ def _explanation(one: dict[str, Any], look: Look) -> Iterator[str]:
     yield f"{one['kind']} {one['subject']}"
     for fact in one["facts"]:
         yield look.sentence(f"  {fact['about']:<{column}}  ", fact["says"])
-    yield from (f"  | {line}" for line in one["log"])
+    yield from _log(one, "  | ")

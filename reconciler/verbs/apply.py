@@ -11,11 +11,9 @@ import anyio
 from reconciler.core import gate
 from reconciler.core.canonical import digest
 from reconciler.errors import LockHeld, NotApproved
-from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.pass_request import PassRequest
-from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.reconcile import reconcile
 from reconciler.loop.survey import HostSurvey, survey
 from reconciler.model.names import Digest
@@ -27,7 +25,7 @@ from reconciler.render.documents import HostEnd, PlanDocument, VerdictDocument
 from reconciler.render.json import plan_document
 from reconciler.steps.plan import HostPlan, Plan
 from reconciler.verbs import delegate, saved_plan
-from reconciler.verbs.context import Actor, Caller
+from reconciler.verbs.context import Actor, Caller, host_context
 from reconciler.verbs.result import OK, Outcome, worst
 
 
@@ -118,7 +116,7 @@ async def _delegate(
     """Have the process that acts do it; return None when that is gone."""
     wanted = app.source.read()
     plans = {} if request.binds_nothing else await _approved(app, request, wanted, caller)
-    await _note(app, request)
+    await note(app, request)
     asked = _rows(_Job(request, wanted, plans))
     verdicts = await delegate.ask(app, asked, caller.say, request.timeout)
     if verdicts is None:
@@ -152,13 +150,14 @@ def _late(host: str, message: str) -> HostVerdict:
 async def _apply(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
     wanted = app.source.read()
     plans = await _approved(app, request, wanted, caller)
-    await _note(app, request)
+    # Not before: a rollback or hold that was not approved leaves no trace.
+    await note(app, request)
     job = _Job(request, wanted, {} if request.binds_nothing else plans)
     return _outcome(await _all_hosts(app, job, caller))
 
 
-async def _note(app: Actor, request: ApplyRequest) -> None:
-    # After the approval: a rollback or hold that was not approved leaves no trace.
+async def note(app: Actor, request: ApplyRequest) -> None:
+    """Record what should be remembered."""
     for record in request.noting:
         await app.journal.append(record)
 
@@ -204,7 +203,7 @@ async def _all_hosts(app: Actor, job: _Job, caller: Caller) -> list[HostVerdict]
     verdicts: dict[str, HostVerdict] = {}
 
     async def one(name: str) -> None:
-        context = _context(app, cache, interrupt, caller)
+        context = host_context(app, cache, interrupt, caller.say)
         verdicts[name] = await reconcile(_pass(job, name), context)
 
     timeout = job.request.timeout
@@ -217,12 +216,6 @@ async def _all_hosts(app: Actor, job: _Job, caller: Caller) -> list[HostVerdict]
         watching.cancel_scope.cancel()
     ordered = [verdicts[name] for name in sorted(verdicts)]
     return [_unhealthy(one) for one in ordered] if interrupt.way == "late" else ordered
-
-
-def _context(app: Actor, cache: HintsCache, interrupt: Interrupt, caller: Caller) -> HostContext:
-    # Each host has its own ports: a driver remembers what it did there.
-    ports = PortsCache(app.ports)
-    return HostContext(ports, cache, app.clock, app.controller, interrupt, caller.say, app.keep)
 
 
 def _pass(job: _Job, host: str) -> PassRequest:

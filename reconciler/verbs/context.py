@@ -10,7 +10,10 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
+from reconciler.loop.context import HostContext
+from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
+from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.surveyor import Surveyor
 from reconciler.model.spec import Slice
 from reconciler.ports import (
@@ -62,6 +65,15 @@ class Daemon(Actor, Protocol):
     @property
     def random(self) -> Random:
         """Chance."""
+
+
+def host_context(
+    app: Actor, cache: HintsCache, interrupt: Interrupt, say: Callable[[str], None]
+) -> HostContext:
+    """Make what one pass over a host is given."""
+    # Each pass has its own ports: a driver remembers what it did there.
+    ports = PortsCache(app.ports)
+    return HostContext(ports, cache, app.clock, app.controller, interrupt, say, app.keep)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from reconciler.core.projection import history
+from reconciler.core.wording import listed
 from reconciler.errors import Misused
 from reconciler.render.documents import HistoryDocument
 from reconciler.verbs.context import Reader
@@ -21,10 +19,6 @@ async def run(reader: Reader, run_number: int | None) -> Outcome[HistoryDocument
     runs = history(await reader.journal.rows())
     chosen = [one for one in runs if run_number in {None, one["run"]}]
     if run_number is not None and not chosen:
-        last = _last_ones(runs)
+        last = listed((one["run"] for one in runs[-10:]), "none yet")
         raise Misused(f"there is no run {run_number} in {directory}; the last ones are: {last}")
     return Outcome(HistoryDocument.model_validate({"directory": directory, "runs": chosen}))
-
-
-def _last_ones(runs: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(str(one["run"]) for one in runs[-10:]) or "none yet"

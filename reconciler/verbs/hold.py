@@ -60,8 +60,7 @@ async def _tell(
     try:
         return await apply.run(app, request, caller)
     except LockHeld as held:
-        # Recorded at any rate: what acts now takes no requests, but the next command sees it.
-        for record in request.noting:
-            await app.journal.append(record)
+        await apply.note(app, request)
+        # What acts now takes no requests, but the next command sees it.
         caller.say(f"recorded; it counts from the next command on: {held.message}")
         return Outcome(VerdictDocument(hosts=()))

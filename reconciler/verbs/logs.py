@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.core.wording import listed
 from reconciler.errors import Misused, Unreachable
 from reconciler.model.facts import Unknown
 from reconciler.model.log import LogPart
@@ -44,7 +45,7 @@ def _found(reader: Reader, model_name: str) -> tuple[Slice, LauncherReader]:
 
 
 def _no_model(name: str, models: list[str]) -> Misused:
-    near, known = nearest(name, models), ", ".join(sorted(models)) or "none"
+    near, known = nearest(name, models), listed(sorted(models))
     return Misused(f"no managed host has a model {name}{near}; there are: {known}")
 
 

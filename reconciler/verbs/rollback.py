@@ -7,6 +7,7 @@ from typing import NoReturn, TypeGuard
 
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import attempt_key
+from reconciler.core.wording import listed
 from reconciler.errors import Misused, Refused
 from reconciler.loop.observer import Observer
 from reconciler.model.records import Record, RollBack, Row, RunClosed, RunOpened
@@ -42,7 +43,7 @@ async def run(
 def _one_host(wanted: Wanted, host: str | None) -> str:
     names = among(wanted.slices, host)
     if len(names) != 1:
-        raise Misused(f"name the host with --host; managed are: {', '.join(names) or 'none'}")
+        raise Misused(f"name the host with --host; managed are: {listed(names)}")
     return names[0]
 
 
@@ -110,5 +111,4 @@ def _chosen(good: dict[int, RunOpened], run_number: int | None, present: str) ->
 def _refuse(good: dict[int, RunOpened], run_number: int | None) -> NoReturn:
     one_run = f"run {run_number} that stayed healthy"
     which = "earlier state to go back to" if run_number is None else one_run
-    numbers = ", ".join(map(str, good)) or "none"
-    raise Misused(f"there is no {which}; runs that stayed healthy: {numbers}")
+    raise Misused(f"there is no {which}; runs that stayed healthy: {listed(good)}")

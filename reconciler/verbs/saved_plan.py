@@ -25,9 +25,12 @@ def compare(now: PlanDocument, saved: Mapping[str, Any]) -> None:
 
 
 def _difference(before: list[str], after: list[str]) -> str:
-    gone = [f"  - {line}" for line in before if line not in after]
-    new = [f"  + {line}" for line in after if line not in before]
-    return "\n".join([*gone, *new] or ["  the wanted state"])
+    changes = [*_only_in(before, after, "-"), *_only_in(after, before, "+")]
+    return "\n".join(changes or ["  the wanted state"])
+
+
+def _only_in(lines: list[str], others: list[str], sign: str) -> list[str]:
+    return [f"  {sign} {line}" for line in lines if line not in others]
 
 
 def _lines(document: Mapping[str, Any]) -> list[str]:

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 
 from reconciler.errors import Misused, NotApproved, Refused
-from reconciler.loop.context import HostContext
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.observer import Observer
 from reconciler.loop.pass_request import PassRequest
-from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.reconcile import reconcile
 from reconciler.model.observed import POWER
 from reconciler.model.spec import Slice, WantedPower
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
 from reconciler.render.documents import HostEnd, VerdictDocument
-from reconciler.verbs.context import Actor
+from reconciler.verbs.context import Actor, host_context
 from reconciler.verbs.hosts import among
 from reconciler.verbs.result import Outcome, worst
 
@@ -99,12 +97,8 @@ class _Round:
         return await self._brought(self.slice.model_copy(update={"power": power, "enforce": True}))
 
     async def _brought(self, slice_: Slice) -> HostVerdict:
-        return await reconcile(PassRequest(slice_, self.provenance, "doctor"), self._context())
-
-    def _context(self) -> HostContext:
-        app = self.app
-        ports, cache = PortsCache(app.ports), HintsCache(app.journal)
-        return HostContext(ports, cache, app.clock, app.controller, Interrupt(), self.say, app.keep)
+        context = host_context(self.app, HintsCache(self.app.journal), Interrupt(), self.say)
+        return await reconcile(PassRequest(slice_, self.provenance, "doctor"), context)
 
     async def _why(self) -> str:
         """Tell what the power of the host is judged by now."""

@@ -59,7 +59,7 @@ async def _applied(
 
 
 def _still_says(proposal: Proposal, end: HostEnd | None = None) -> str:
-    """Tell what the file says that was not reached, what follows, and what would keep what serves."""
+    """Tell what the file says that was not reached, what follows, and what keeps what serves."""
     failed = end is not None and end.outcome in {"rolled_back", "unhealthy", "stalled"}
     follows = (
         "is left alone until it changes, or `reconciler retry`"

@@ -41,7 +41,7 @@ def test_one_signal_ends_an_apply_with_the_previous_model_serving(
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert "interrupted by a signal" in stdout
-    assert "once more quits at once" in stderr
+    assert "a second signal quits at once" in stderr
     assert list(here.engines()) == ["tiny-a"]
     assert here.talk()["cache_n"] >= LEAST_REUSED * held > 100
     assert "stop tiny-a" in stderr or here.engines() == engines

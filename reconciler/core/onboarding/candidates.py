@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from reconciler.core.onboarding import model_names
+from reconciler.core.wording import preceded
 from reconciler.model.machine import ImportedFlags, Machine, Server, WeightsFile
 
 BESIDE = {"mmproj", "adapter", "imatrix", "vocab"}
@@ -52,8 +54,11 @@ def _seen_here(server: Server, said: ImportedFlags, paths: set[str]) -> Imported
         return said
     # The flags of a container have its own paths. What it maps into memory is seen from outside;
     # its folders are not.
-    weights = next((path for path in server.mapped if path in paths), "")
-    return said.model_copy(update={"weights": weights, "slots": ""})
+    return said.model_copy(update={"weights": _mapped(server, paths), "slots": ""})
+
+
+def _mapped(server: Server, paths: set[str]) -> str:
+    return next((path for path in server.mapped if path in paths), "")
 
 
 def _own_name(server: Server, said: ImportedFlags) -> str:
@@ -62,8 +67,8 @@ def _own_name(server: Server, said: ImportedFlags) -> str:
 
 def _named(served: list[_Served]) -> list[_Served]:
     """Drop the name that several servers have: none of them can keep it."""
-    names = [one.name for one in served]
-    return [one if names.count(one.name) == 1 else one._replace(name="") for one in served]
+    names = Counter(one.name for one in served)
+    return [one._replace(name="") if names[one.name] > 1 else one for one in served]
 
 
 def _not_served(machine: Machine, served: Iterable[_Served]) -> list[WeightsFile]:
@@ -72,9 +77,11 @@ def _not_served(machine: Machine, served: Iterable[_Served]) -> list[WeightsFile
 
 
 def _of_server(one: _Served, name: str, machine: Machine) -> Candidate:
-    files = {file.path: file for file in machine.weights}
-    file = files.get(one.said.weights) or _unread(one.said.weights)
-    return Candidate(name, file, one.said, one.server)
+    return Candidate(name, _file_at(one.said.weights, machine), one.said, one.server)
+
+
+def _file_at(path: str, machine: Machine) -> WeightsFile:
+    return next((file for file in machine.weights if file.path == path), _unread(path))
 
 
 def _unread(path: str) -> WeightsFile:
@@ -105,8 +112,11 @@ def unseen(machine: Machine, found: Iterable[Candidate]) -> Iterator[str]:
     written = {one.server.pid for one in found if one.server is not None}
     for server in machine.servers:
         if server.pid not in written:
-            way_out = server.way_out("" if server.user == machine.user else server.user)
-            yield f"{_unseen(server)}{f'; {way_out}' if way_out else ''}."
+            yield f"{_unseen(server)}{preceded('; ', _way_out(server, machine))}."
+
+
+def _way_out(server: Server, machine: Machine) -> str:
+    return server.way_out("" if server.user == machine.user else server.user)
 
 
 def _unseen(server: Server) -> str:

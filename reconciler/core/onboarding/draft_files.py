@@ -8,6 +8,7 @@ from typing import NamedTuple
 from reconciler.core.onboarding.candidates import Candidate, is_model, unseen
 from reconciler.core.onboarding.model_entry import entry
 from reconciler.core.onboarding.yaml_text import yaml_text
+from reconciler.core.wording import preceded
 from reconciler.model.inventory import LOCAL
 from reconciler.model.machine import Machine, WeightsFile
 
@@ -58,18 +59,18 @@ def draft(
     `gpu_problem` is why the memory of the accelerators cannot be read, empty when it can.
     """
     if not found:
-        return FileDrafts(_demo_wish(machine), _text(_demo(machine)))
+        return _demo_files(machine)
     inventory = _inventory(machine, found, answers, gpu_problem, where)
     return FileDrafts(_wish(machine, found, answers), _text(inventory))
 
 
+def _demo_files(machine: Machine) -> FileDrafts:
+    why = "Nothing was found here that could serve: this one runs on random weights."
+    return FileDrafts(_desired(machine, "tiny-a", why), _text(_demo(machine)))
+
+
 def _text(lines: Iterable[str]) -> str:
     return "\n".join(lines) + "\n"
-
-
-def _demo_wish(machine: Machine) -> str:
-    why = "Nothing was found here that could serve: this one runs on random weights."
-    return _desired(machine, "tiny-a", why)
 
 
 def _demo(machine: Machine) -> Iterator[str]:
@@ -139,8 +140,12 @@ def _host(where: Where, gpu_problem: str, engines: Sequence[str]) -> Iterator[st
 
 def _access(where: Where) -> Iterator[str]:
     if where.access:
-        options = ", ".join(f"{key}: {yaml_text(value)}" for key, value in where.access.items())
+        options = _options(where.access)
         yield f"    access: {{kind: ssh, {options}}}   # ~/.ssh/config says the rest"
+
+
+def _options(access: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}: {yaml_text(value)}" for key, value in access.items())
 
 
 def _gpu(problem: str) -> Iterator[str]:
@@ -163,8 +168,7 @@ def _program(machine: Machine, found: Sequence[Candidate], answers: InitAnswers)
         return serving[0], "what serves now"
     if machine.programs:
         first, *others = machine.programs
-        also = f"; also found: {', '.join(others)}" if others else ""
-        return first, f"the first that was found{also}"
+        return first, f"the first that was found{preceded('; also found: ', ', '.join(others))}"
     return "", (
         f"No {PROGRAM} was found here: put it on the PATH, or name it with `binary:` beside the"
         " weights."
@@ -179,17 +183,22 @@ def _port(machine: Machine, found: Sequence[Candidate]) -> int:
 
 def _not_written(machine: Machine, found: Sequence[Candidate]) -> Iterator[str]:
     """Yield comments on what was seen and is in neither file, below an empty line."""
-    remarks = [*_unused(machine.weights), *unseen(machine, found)]
+    comments = [f"# {remark}" for remark in _remarks(machine, found)]
+    yield from ["", *comments] if comments else []
+
+
+def _remarks(machine: Machine, found: Sequence[Candidate]) -> Iterator[str]:
+    yield from _unused(machine.weights)
+    yield from unseen(machine, found)
     if machine.cut:
-        remarks.append(f"{machine.cut}; add what is missing.")
-    yield from ["", *(f"# {remark}" for remark in remarks)] if remarks else []
+        yield f"{machine.cut}; add what is missing."
 
 
 def _unused(weights: Sequence[WeightsFile]) -> Iterator[str]:
     yield from (f"Not written, because {file.problem}" for file in weights if file.problem)
-    for file in weights:
-        if not file.problem and not is_model(file):
-            yield (
-                f"{file.path} is not itself a model: an mmproj or adapter goes into the `args` of"
-                " one."
-            )
+    whole = (file for file in weights if not file.problem)
+    yield from (_beside(file) for file in whole if not is_model(file))
+
+
+def _beside(file: WeightsFile) -> str:
+    return f"{file.path} is not itself a model: an mmproj or adapter goes into the `args` of one."

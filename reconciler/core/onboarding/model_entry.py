@@ -60,9 +60,16 @@ def _origin(one: Candidate, machine: Machine, service: Service | None) -> Iterat
 
 
 def _about(file: WeightsFile) -> str:
-    sized = size(file.size) if file.size else "It could not be read here"
-    context = f"a context of up to {file.context_length} tokens" if file.context_length else ""
-    return f"{', '.join(filter(None, (sized, file.architecture, context)))}."
+    parts = (_size(file), file.architecture, _longest_context(file))
+    return f"{', '.join(filter(None, parts))}."
+
+
+def _size(file: WeightsFile) -> str:
+    return size(file.size) if file.size else "It could not be read here"
+
+
+def _longest_context(file: WeightsFile) -> str:
+    return f"a context of up to {file.context_length} tokens" if file.context_length else ""
 
 
 def _kept(service: Service, machine: Machine) -> Iterator[str]:
@@ -87,7 +94,11 @@ def _replaced(name: str, server: Server, adopted: ImportedFlags) -> Iterator[str
     if server.container is not None:
         yield "Paths in args are those of the container: write them as they are on this host."
     yield from (f"Left out {flag}." for flag in adopted.left_out)
-    # The key has a line of its own, with the file that it should be in.
+    yield from _variables(server)
+
+
+def _variables(server: Server) -> Iterator[str]:
+    # The key has its own line, with the file that it should be in.
     flags = [name for name in server.variables if name != KEY_VARIABLE]
     if flags:
         yield f"Its environment says more: write {', '.join(flags)} as flags into args."
@@ -140,12 +151,15 @@ def _sizes(one: Candidate, *, guesses: bool) -> Iterator[str]:
 
 def _guessed_context(file: WeightsFile) -> str:
     guess = min(CONTEXT, file.context_length or CONTEXT)
-    megabytes = round(file.kv_bytes_per_token * 1000 / 1024**2)
-    cost = f"; 1000 tokens take {megabytes} MiB" if megabytes else ""
     return (
-        f"context: {guess}   # a guess: all slots together{cost}. Without this key it is the"
+        f"context: {guess}   # a guess: all slots together{_cost(file)}. Without this key it is the"
         " model's own"
     )
+
+
+def _cost(file: WeightsFile) -> str:
+    mebibytes = round(file.kv_bytes_per_token * 1000 / 1024**2)
+    return f"; 1000 tokens take {mebibytes} MiB" if mebibytes else ""
 
 
 def _args(args: tuple[str, ...], why: str = "") -> Iterator[str]:
@@ -154,8 +168,12 @@ def _args(args: tuple[str, ...], why: str = "") -> Iterator[str]:
 
 
 def _guessed_args(file: WeightsFile, machine: Machine) -> Iterator[str]:
-    layers = ("-ngl", "99") if _has_accelerator(machine) else ()
-    return _args((*layers, *_FLAGS[_task(file)]), f"   # {_why_args(file, machine)}")
+    args = (*_layers(machine), *_FLAGS[_task(file)])
+    return _args(args, f"   # {_why_args(file, machine)}")
+
+
+def _layers(machine: Machine) -> tuple[str, ...]:
+    return ("-ngl", "99") if _has_accelerator(machine) else ()
 
 
 def _why_args(file: WeightsFile, machine: Machine) -> str:

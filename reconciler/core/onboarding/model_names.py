@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from posixpath import basename, dirname
 
 from reconciler.model.names import NAME_PATTERN
@@ -65,5 +65,8 @@ def _is_of_a_cache(folder: str) -> bool:
 def _free(name: str, used: set[str]) -> str:
     if name not in used:
         return name
-    numbered = (f"{name[: _LONGEST - 4]}-{number}" for number in range(2, 1000))
-    return next(one for one in numbered if one not in used)
+    return next(one for one in _numbered(name) if one not in used)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    return (f"{name[: _LONGEST - 4]}-{number}" for number in range(2, 1000))

@@ -24,7 +24,7 @@ _SEEN = (
     "::",
 )
 
-UNIT = """# Runs exactly what pid {pid} ran by hand, if systemd should keep it instead of reconciler:
+UNIT = """# Runs exactly what pid {pid} ran by hand, if systemd should keep it and not reconciler:
 #   cp {file} ~/.config/systemd/user/ && kill {pid}
 #   systemctl --user daemon-reload && systemctl --user enable --now {file}
 #   loginctl enable-linger                # it stays when you log out
@@ -51,8 +51,15 @@ class TakeoverStep(NamedTuple):
 
 def steps(machine: Machine, found: Iterable[Candidate]) -> tuple[TakeoverStep, ...]:
     """List what to run before `reconciler apply` about what is in the way or cannot be seen."""
-    strangers = [(one.name, one.server) for one in found if one.server and not one.server.model]
-    return tuple(step for name, server in strangers for step in _steps(machine, name, server))
+    return tuple(
+        step for name, server in _strangers(found) for step in _steps(machine, name, server)
+    )
+
+
+def _strangers(found: Iterable[Candidate]) -> Iterator[tuple[str, Server]]:
+    for one in found:
+        if one.server is not None and one.server.model is None:
+            yield one.name, one.server
 
 
 def _steps(machine: Machine, name: str, server: Server) -> Iterator[TakeoverStep]:
@@ -184,19 +191,19 @@ def _reach(server: Server) -> Iterator[str]:
 
 def _place(server: Server) -> str:
     """Find the address that a server listens on: of several --host, the last counts."""
-    words = [part for word in server.flags for part in word.split("=", 1)]
-    return ["127.0.0.1", *(value for flag, value in pairwise(words) if flag == "--host")][-1]
+    words = (part for word in server.flags for part in word.split("=", 1))
+    places = [value for flag, value in pairwise(words) if flag == "--host"]
+    return places[-1] if places else "127.0.0.1"
 
 
 def units(found: Iterable[Candidate]) -> Mapping[str, str]:
     """Write a unit file for every server that was started by hand, by file name."""
-    by_hand = [(one.name, one.server) for one in found if one.server and _by_hand(one.server)]
-    return {f"{name}.service": _unit(name, server) for name, server in by_hand}
+    strangers = _strangers(found)
+    return {f"{name}.service": _unit(name, one) for name, one in strangers if _is_plain(one)}
 
 
-def _by_hand(server: Server) -> bool:
-    started = server.model is None and server.by_hand
-    return started and not server.socket and bool(server.program)
+def _is_plain(server: Server) -> bool:
+    return server.by_hand and not server.socket and bool(server.program)
 
 
 def _unit(name: str, server: Server) -> str:
@@ -236,7 +243,11 @@ def _public(flags: Iterable[str]) -> tuple[list[str], list[str]]:
 def _word(word: str) -> str:
     """Quote a word as systemd reads it back (systemd.service(5), command lines)."""
     escaped = _specifiers(word).replace("$", "$$").replace("\\", "\\\\").replace('"', '\\"')
-    return escaped if escaped and not any(one in escaped for one in " '\";\t") else f'"{escaped}"'
+    return f'"{escaped}"' if _needs_quotes(escaped) else escaped
+
+
+def _needs_quotes(word: str) -> bool:
+    return not word or any(one in word for one in " '\";\t")
 
 
 def _specifiers(text: str) -> str:

@@ -75,7 +75,7 @@ def _ready(hints: Hints, plan: HostPlan) -> Condition:
         held = _readiness("False", reason="Held", message=plan.headline)
         return held.model_copy(update={"since": hints.held.since.at})
     # In this order: what keeps the wish away as a whole says more than what a plan would still do.
-    found = _quarantined(plan) or _obstructed(plan) or _outstanding(hints, plan)
+    found = _quarantined(plan) or _unmet(plan) or _refused(plan) or _outstanding(hints, plan)
     return found.model_copy(update={"since": hints.judged_at})
 
 
@@ -86,37 +86,47 @@ def _quarantined(plan: HostPlan) -> Condition | None:
         return None
     if phrases.is_left(failure):
         return _readiness("False", reason="RolledBack", message=LEFT)
+    return _failed(plan, failure)
+
+
+def _failed(plan: HostPlan, failure: Quarantine) -> Condition:
     # The plan refuses with the failure in full, which Stalled says already: once is enough.
     others = (reason for reason in plan.refusals if reason != phrases.quarantined(failure))
     message = "; ".join((FAILED.format(run=failure.run), *others))
     return _readiness("False", reason="Quarantined", message=message)
 
 
-def _obstructed(plan: HostPlan) -> Condition | None:
-    if plan.unmet and not plan.steps:
-        return _readiness("False", reason="Unmet", message="; ".join(plan.refusals or plan.unmet))
-    if plan.refusals:
-        return _readiness("Unknown", reason="Refused", message="; ".join(plan.refusals))
-    return None
+def _unmet(plan: HostPlan) -> Condition | None:
+    if plan.steps or not plan.unmet:
+        return None
+    return _readiness("False", reason="Unmet", message="; ".join(plan.refusals or plan.unmet))
+
+
+def _refused(plan: HostPlan) -> Condition | None:
+    if not plan.refusals:
+        return None
+    return _readiness("Unknown", reason="Refused", message="; ".join(plan.refusals))
 
 
 def _outstanding(hints: Hints, plan: HostPlan) -> Condition:
     if plan.steps:
-        gone = (f"{name} served before, and is gone" for name in _gone(hints, plan))
-        return _readiness(
-            "False", reason="ChangesPending", message="; ".join([plan.headline, *gone])
-        )
+        message = "; ".join([plan.headline, *_gone(hints, plan)])
+        return _readiness("False", reason="ChangesPending", message=message)
     if _drifted(hints, plan):
         return _readiness("False", reason="SwitchedOn", message=plan.headline)
     return _readiness("True", reason="InSync", message=plan.headline)
 
 
-def _gone(hints: Hints, plan: HostPlan) -> list[str]:
-    """List the models that are started again although no step of the plan stops them."""
-    steps = [planned.step for planned in plan.steps]
-    stopped = {step.model for step in steps if isinstance(step, Stop)}
-    ended = _served_last(hints) - stopped
-    return [step.model for step in steps if isinstance(step, Start) and step.model in ended]
+def _gone(hints: Hints, plan: HostPlan) -> Iterator[str]:
+    """Yield the models that are started again although no step of the plan stops them."""
+    ended = _served_last(hints) - {step.model for step in _of(plan, Stop)}
+    for step in _of(plan, Start):
+        if step.model in ended:
+            yield f"{step.model} served before, and is gone"
+
+
+def _of(plan: HostPlan, kind: type[Stop | Start]) -> Iterator[Stop | Start]:
+    return (planned.step for planned in plan.steps if isinstance(planned.step, kind))
 
 
 def _served_last(hints: Hints) -> set[str]:
@@ -125,11 +135,12 @@ def _served_last(hints: Hints) -> set[str]:
 
 def _drifted(hints: Hints, plan: HostPlan) -> tuple[Condition, ...]:
     """Tell where the power of a host is not as wanted, and is left as it is."""
-    causes = (one.cause for one in plan.ignored if one.subject == "power")
-    return tuple(
-        _true("Drifted", reason="SwitchedOn", message=cause, since=hints.judged_at)
-        for cause in causes
-    )
+    left = (one for one in plan.ignored if one.subject == "power")
+    return tuple(_switched_on(one.cause, hints) for one in left)
+
+
+def _switched_on(cause: str, hints: Hints) -> Condition:
+    return _true("Drifted", reason="SwitchedOn", message=cause, since=hints.judged_at)
 
 
 def model_conditions(slice_: Slice, model: ModelSpec, observed: Observed) -> tuple[Condition, ...]:

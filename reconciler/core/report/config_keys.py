@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pydantic import JsonValue
+
 from reconciler.model.explanation import Explanation, Statement, Written
 from reconciler.model.problem import FileName, KeyPath, found
 
@@ -87,21 +89,27 @@ class Guide:
 
     def _kind(self, path: KeyPath) -> str | None:
         """Name the driver that is written at a path: `ssh`, or `{kind: ssh}` with options."""
-        written = self._at(path)
-        value = written.value if written else None
+        value = self._value(path)
         kind = value.get("kind") if isinstance(value, dict) else value
         return kind if isinstance(kind, str) else None
 
+    def _value(self, path: KeyPath) -> JsonValue:
+        written = self._at(path)
+        return written.value if written else None
+
     def _explanation(self, one: _Found, subject: str) -> Explanation:
-        facts = {
+        told = self._told(one).items()
+        facts = tuple(Statement(about=about, says=says) for about, says in told if says)
+        return Explanation(kind="key", subject=subject, facts=facts)
+
+    def _told(self, one: _Found) -> dict[str, str]:
+        return {
             "file": f"{self._file}.yaml",
             "option of": one.kind,
-            "means": one.described.get("description"),
+            "means": one.described.get("description", ""),
             "default": _default(one.described),
             "written": self._written(one),
         }
-        said = (Statement(about=about, says=says) for about, says in facts.items() if says)
-        return Explanation(kind="key", subject=subject, facts=tuple(said))
 
     def _written(self, one: _Found) -> str:
         for path in (one.path, *self._defaults(one)):

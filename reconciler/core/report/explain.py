@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import starmap
 from typing import Any, TypeAlias
 
 from reconciler.core import conversations
 from reconciler.core.phrases import said
 from reconciler.core.recovery import Hints
 from reconciler.core.report.conditions import host_conditions, model_conditions
+from reconciler.core.wording import listed, preceded
 from reconciler.model.explanation import Explanation, Statement, SubjectKind
 from reconciler.model.facts import Fingerprint, Saved, Unit, Weights
 from reconciler.model.gpu import GIB
@@ -76,8 +78,12 @@ def of_model(
 def _explanation(
     kind: SubjectKind, subject: str, told: Iterable[tuple[str, str]], log: Iterable[str] = ()
 ) -> Explanation:
-    facts = tuple(Statement(about=about, says=says) for about, says in told)
+    facts = tuple(starmap(_statement, told))
     return Explanation(kind=kind, subject=subject, facts=facts, log=tuple(log))
+
+
+def _statement(about: str, says: str) -> Statement:
+    return Statement(about=about, says=says)
 
 
 def _definition(slice_: Slice, model: ModelSpec, observed: Observed) -> Told:
@@ -106,9 +112,12 @@ def _conditions(conditions: Iterable[Condition]) -> Told:
 
 
 def _kind(kind: Kind) -> str:
-    written = {key: value for key, value in kind.options.items() if value not in (None, "", [], {})}
-    options = ", ".join(f"{key} {value}" for key, value in written.items())
+    options = ", ".join(f"{key} {value}" for key, value in _chosen(kind))
     return f"{kind.kind} ({options})" if options else kind.kind
+
+
+def _chosen(kind: Kind) -> Iterator[tuple[str, object]]:
+    return ((key, value) for key, value in kind.options.items() if value not in (None, "", [], {}))
 
 
 def _memory(model: ModelSpec, weights: Weights | None) -> str:
@@ -147,8 +156,8 @@ def _unkept_by_definition(model: ModelSpec) -> str:
 def _unkept_by_weights(weights: Weights | None) -> str:
     if weights is None or weights.keepable:
         return ""
-    remedy = f"; {weights.remedy}" if weights.remedy else ""
-    return f"{weights.architecture or 'this model'} cannot restore them{remedy}"
+    model = weights.architecture or "this model"
+    return f"{model} cannot restore them{preceded('; ', weights.remedy)}"
 
 
 def _unkept_by_unit(model: ModelSpec, observed: Observed, host: str) -> str:
@@ -176,7 +185,7 @@ def _kept(saved: Saved) -> str:
     now = f"saved now: {len(saved.slots)} with {tokens:,} tokens"
     came = Counter(slot.attempts[-1].outcome for slot in saved.slots if slot.attempts)
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(came.items()))
-    return f"{now}; last put back: {outcomes}" if outcomes else now
+    return f"{now}{preceded('; last put back: ', outcomes)}"
 
 
 def _duration(hints: Hints, name: str) -> Told:
@@ -214,29 +223,29 @@ def _surroundings(slice_: Slice, observed: Observed) -> Told:
 def _active(slice_: Slice) -> str:
     if slice_.active is None:
         return "models are not managed"
-    return f"active: {', '.join(slice_.active) or 'nothing'}"
+    return f"active: {listed(slice_.active, 'nothing')}"
 
 
 def _last_good(hints: Hints) -> str:
     good = hints.last_good
-    return ", ".join(good.active or ()) or "nothing active" if good else "none yet"
+    return listed(good.active or (), "nothing active") if good else "none yet"
 
 
 def _quarantined(failure: Quarantine) -> Told:
     tried = f", {failure.attempts} times" if failure.attempts > 1 else ""
-    since = f"since run {failure.run}{tried}: {failure.reason}: {failure.message}"
-    yield (
-        "quarantined",
-        f"{since}; it is left alone until it changes, or `reconciler retry`",
-    )
+    why = f"{failure.reason}: {failure.message}"
+    until = "it is left alone until it changes, or `reconciler retry`"
+    yield "quarantined", f"since run {failure.run}{tried}: {why}; {until}"
 
 
 def _unfinished(run: OpenRun) -> Told:
-    during = f", in {run.in_flight.step} {run.in_flight.model}".rstrip() if run.in_flight else ""
-    yield (
-        "open run",
-        f"run {run.seq} has not ended{during}; the next apply looks and continues",
-    )
+    where = _in_flight(run)
+    yield "open run", f"run {run.seq} has not ended{where}; the next apply looks and continues"
+
+
+def _in_flight(run: OpenRun) -> str:
+    step = run.in_flight
+    return f", in {step.step} {step.model}".rstrip() if step else ""
 
 
 def _power(observed: Observed, host: str) -> str:
@@ -249,8 +258,14 @@ def _power(observed: Observed, host: str) -> str:
 def _next(plan: HostPlan) -> str:
     if plan.refusals:
         return f"nothing: {'; '.join(plan.refusals)}"
-    steps = ", ".join(f"{planned.step.kind} {planned.step.target}" for planned in plan.steps)
-    return f"`reconciler apply` would {steps}" if steps else f"nothing: {plan.headline}"
+    if not plan.steps:
+        return f"nothing: {plan.headline}"
+    return f"`reconciler apply` would {_steps(plan)}"
+
+
+def _steps(plan: HostPlan) -> str:
+    steps = (planned.step for planned in plan.steps)
+    return ", ".join(f"{step.kind} {step.target}" for step in steps)
 
 
 def of_run(run: Mapping[str, Any], reasons: Mapping[str, Reason]) -> Explanation:
@@ -265,15 +280,18 @@ def of_run(run: Mapping[str, Any], reasons: Mapping[str, Reason]) -> Explanation
 
 
 def _cause(run: Mapping[str, Any]) -> str:
-    cut_short = run["continues"]
-    again = f", going on from run {cut_short}, which was cut short" if cut_short else ""
-    return f"`reconciler {run['trigger']}` of {run['provenance']} on {run['host']}{again}"
+    command = f"`reconciler {run['trigger']}` of {run['provenance']} on {run['host']}"
+    return f"{command}{_continued(run['continues'])}"
+
+
+def _continued(cut_short: int | None) -> str:
+    return f", going on from run {cut_short}, which was cut short" if cut_short else ""
 
 
 def _goal(run: Mapping[str, Any]) -> str:
     goal = "to" if run["mode"] == "forward" else "back to"
-    active = ", ".join(run["active"]) or "nothing"
-    return f"{goal} {active}: {', '.join(run['plan']) or 'to check that it is so'}"
+    steps = listed(run["plan"], "to check that it is so")
+    return f"{goal} {listed(run['active'], 'nothing')}: {steps}"
 
 
 def _end(run: Mapping[str, Any], reasons: Mapping[str, Reason]) -> Told:
@@ -285,8 +303,7 @@ def _end(run: Mapping[str, Any], reasons: Mapping[str, Reason]) -> Told:
 
 def _step(step: Mapping[str, Any]) -> str:
     how = HOW.get(step["outcome"], step["outcome"])
-    said_of_it = f": {step['said']}" if step["said"] else ""
-    return f"{how} after {step['seconds']:.2f} s{said_of_it}"
+    return f"{how} after {step['seconds']:.2f} s{preceded(': ', step['said'])}"
 
 
 def of_reason(name: str, reason: Reason) -> Explanation:

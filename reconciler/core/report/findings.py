@@ -67,7 +67,11 @@ def _of_models(slice_: Slice) -> Iterator[AnyFactKey]:
     host = slice_.host.name
     for model in slice_.models:
         yield from (kind(host, model.name) for kind in MODEL_FACTS)
-    yield from (PORT(host, port) for port in sorted({model.port for model in slice_.models}))
+    yield from (PORT(host, port) for port in _ports(slice_))
+
+
+def _ports(slice_: Slice) -> list[int]:
+    return sorted({model.port for model in slice_.models})
 
 
 def slot_folders(slice_: Slice) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from shlex import quote
 from reconciler.core import phrases
 from reconciler.core.phrases import size
 from reconciler.core.report.levels import note, wrong
+from reconciler.core.wording import preceded
 from reconciler.model.facts import Weights
 from reconciler.model.findings import Finding, Subject
 from reconciler.model.gpu import GIB
@@ -27,7 +28,7 @@ def of_writing(
         yield wrong(subject, found, _opening(folder, user, otherwise))
     elif folder.free_bytes < LEAST_FREE:
         found = f"{size(folder.free_bytes)} are left where {folder.path} is"
-        yield wrong(subject, found, _or("free space there", otherwise))
+        yield wrong(subject, found, f"free space there{preceded(', ', otherwise)}")
 
 
 def _opening(folder: FolderState, user: str, otherwise: str) -> str:
@@ -39,18 +40,14 @@ def _opening(folder: FolderState, user: str, otherwise: str) -> str:
         # Without HOME the path lies in the root: to give that folder away would leave the cause.
         return f"HOME is not set; set it, or XDG_STATE_HOME{', or --data' if otherwise else ''}"
     obstacle = phrases.obstacle(folder.obstacle, folder.nearest, user)
-    return _or(obstacle or _owned(folder, user), otherwise)
+    return f"{obstacle or _owned(folder, user)}{preceded(', ', otherwise)}"
 
 
 def _owned(folder: FolderState, user: str) -> str:
     """Give the user the folder itself where it is there, and make it where only one above it is."""
-    if folder.nearest == folder.path:
-        return f"`sudo chown {quote(user)} {quote(folder.path)}`"
-    return f"`sudo install -d -m 700 -o {quote(user)} {quote(folder.path)}`"
-
-
-def _or(fix: str, otherwise: str) -> str:
-    return f"{fix}, {otherwise}" if otherwise else fix
+    exists = folder.nearest == folder.path
+    command = "chown" if exists else "install -d -m 700 -o"
+    return f"`sudo {command} {quote(user)} {quote(folder.path)}`"
 
 
 def of_slots(

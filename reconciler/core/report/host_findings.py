@@ -14,15 +14,15 @@ from reconciler.model.spec import Kind, ModelSpec, Slice
 
 
 def of_what_is_unknown(keys: Iterable[AnyFactKey], observed: Observed) -> Iterator[Finding]:
-    """Yield what could not be seen, once for each reason: one dead line makes many facts unknown.
-
-    That a card's memory cannot be read is said of the card.
-    """
-    reasons = {
-        fact.reason: key for key in keys if key.kind != "gpu" and (fact := observed.unknown(key))
-    }
-    for reason, key in reasons.items():
+    """Yield what could not be seen, once for each reason: one cause hides many facts."""
+    for reason, key in _by_reason(keys, observed).items():
         yield wrong("access", f"{key}: {reason}", "fix that, then run this again")
+
+
+def _by_reason(keys: Iterable[AnyFactKey], observed: Observed) -> dict[str, AnyFactKey]:
+    # That a card's memory cannot be read is said of the card.
+    others = (key for key in keys if key.kind != "gpu")
+    return {fact.reason: key for key in others if (fact := observed.unknown(key))}
 
 
 def of_logins(slice_: Slice, machine: Machine) -> Iterator[Finding]:

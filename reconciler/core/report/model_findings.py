@@ -34,8 +34,12 @@ def _program(model: ModelSpec, binary: Binary | None, flags: Flags | None) -> It
 def _weights(model: ModelSpec, weights: Weights) -> Iterator[Finding]:
     if weights.problem:
         yield wrong("weights", weights.problem, _correcting(model))
-    if model.task in {"chat", "completion"} and weights.architecture.startswith(VECTORS):
+    if _talks(model) and weights.architecture.startswith(VECTORS):
         yield _mute(model, weights)
+
+
+def _talks(model: ModelSpec) -> bool:
+    return model.task in {"chat", "completion"}
 
 
 def _mute(model: ModelSpec, weights: Weights) -> Finding:
