@@ -274,6 +274,11 @@ def ticks() -> int:
     return os.sysconf("SC_CLK_TCK")
 
 
+def age(one: Process) -> float:
+    """Measure how long ago a process started, in seconds in which the host may have slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - one.start / ticks()
+
+
 def link(path: str) -> str:
     """Read where a link leads, as text that can be written anywhere; "" on failure."""
     try:

@@ -8,7 +8,7 @@ have the length of a record, which begins with -1, 1, the count and the tokens.
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from reconciler.onhost.problem import HostProblem
 
@@ -30,26 +30,39 @@ def tokens(file: BinaryIO, count: int) -> tuple[list[int] | None, str]:
     None where they cannot be read, with words on how the file begins. Raise HostProblem where the
     layout is known, and the file holds another number of them.
     """
-    file.seek(0)
-    head = _words(file.read(_BEFORE_WRAPPED * _WORD))
-    if len(head) < _BEFORE or head[0] != _MAGIC:
+    head = _head(file)
+    if head is None:
         return None, "it does not begin like a slot file of llama.cpp"
-    version, is_wrapped = head[1], _is_wrapped(head)
-    found, start = (head[-1], _BEFORE_WRAPPED) if is_wrapped else (head[2], _BEFORE)
-    held = _held(file, start, found)
-    if found != count:
-        # A version alone proves no layout; tokens where the layout has them do.
-        if held is not None and (is_wrapped or version == _PLAIN):
-            raise HostProblem(f"it holds {found} tokens, and its description says {count}")
-        return None, f"it is of version {version}, whose layout is not known"
-    if held is None:
-        return None, f"it is of version {version}, and what stands in place of its tokens is none"
-    return held, ""
+    held = _held(file, head.start, head.tokens)
+    if head.tokens == count and held is not None:
+        return held, ""
+    if head.tokens == count:
+        what = "and what stands in place of its tokens is none"
+        return None, f"it is of version {head.version}, {what}"
+    # A version alone proves no layout; tokens where the layout has them do.
+    if held is not None and (head.start == _BEFORE_WRAPPED or head.version == _PLAIN):
+        raise HostProblem(f"it holds {head.tokens} tokens, and its description says {count}")
+    return None, f"it is of version {head.version}, whose layout is not known"
 
 
-def _is_wrapped(head: tuple[int, ...]) -> bool:
-    """Whether a record of its own holds the tokens: with its marks, and long enough for them."""
-    return head[3:5] == _WRAPPED and head[2] >= head[-1] + len(_WRAPPED) + 1
+class _Head(NamedTuple):
+    """How a slot file begins: its version, how many tokens it says, and the word they begin at."""
+
+    version: int
+    tokens: int
+    start: int
+
+
+def _head(file: BinaryIO) -> _Head | None:
+    file.seek(0)
+    words = _words(file.read(_BEFORE_WRAPPED * _WORD))
+    if len(words) < _BEFORE or words[0] != _MAGIC:
+        return None
+    version, following, last = words[1], words[2], words[-1]
+    # They are wrapped where a record has its marks, and is long enough for them.
+    if words[3:5] == _WRAPPED and following > last + len(_WRAPPED):
+        return _Head(version, last, _BEFORE_WRAPPED)
+    return _Head(version, following, _BEFORE)
 
 
 def _held(file: BinaryIO, start: int, count: int) -> list[int] | None:
@@ -58,7 +71,8 @@ def _held(file: BinaryIO, start: int, count: int) -> list[int] | None:
         return None
     file.seek(start * _WORD)
     held = _words(file.read(count * _WORD))
-    return list(held) if len(held) == count and min(held, default=0) >= 0 else None
+    are_tokens = len(held) == count and min(held, default=0) >= 0
+    return list(held) if are_tokens else None
 
 
 def _words(content: bytes) -> tuple[int, ...]:

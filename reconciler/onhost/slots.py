@@ -12,10 +12,13 @@ import hashlib
 import json
 import os
 import stat
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from reconciler.onhost import files, slotfile
 from reconciler.onhost.problem import HostProblem, explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SIDECAR = ".slot.json"
 TEMPORARY = ".tmp"
@@ -62,18 +65,9 @@ def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
     Then drop the files of its slot that it replaces.
     """
     folder, size = files.absolute(request["directory"], directory), int(request["size"])
-    temporary, name = _name(request["temporary"]), _name(request["file"])
-    if not temporary.endswith(TEMPORARY):
-        raise HostProblem(
-            f"a slot file that is not sealed yet must end in {TEMPORARY}, so that it can be"
-            f" recognised: {temporary}"
-        )
-    source, target = os.path.join(folder, temporary), os.path.join(folder, name)
-    # A seal that was interrupted after it had given the file its name is done again.
-    if not os.path.lexists(source) and os.path.lexists(target):
-        source = target
-    digest = _made_durable(source, size)
-    sealed = {"file": name, "bytes": size, "sha256": digest}
+    source, target = _places(folder, request)
+    name = os.path.basename(target)
+    sealed = {"file": name, "bytes": size, "sha256": _made_durable(source, size)}
     sidecar = {**request["sidecar"], **sealed, "attempts": []}
     fault = _fault(sidecar, _FIELDS)
     if fault:
@@ -82,6 +76,20 @@ def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
     _write_sidecar(folder, sidecar)
     _put_in_place(source, target)
     return {**sealed, "removed": _drop_replaced(folder, sidecar)}
+
+
+def _places(folder: str, request: dict[str, Any]) -> tuple[str, str]:
+    """Find where a file is that is to be sealed, and where it belongs."""
+    temporary, name = _name(request["temporary"]), _name(request["file"])
+    if not temporary.endswith(TEMPORARY):
+        raise HostProblem(
+            f"a slot file that is not sealed yet must end in {TEMPORARY}, so that it can be"
+            f" recognised: {temporary}"
+        )
+    source, target = os.path.join(folder, temporary), os.path.join(folder, name)
+    # A seal that was interrupted after it had given the file its name is done again.
+    is_there_already = os.path.lexists(target) and not os.path.lexists(source)
+    return target if is_there_already else source, target
 
 
 def _put_in_place(source: str, target: str) -> None:
@@ -99,15 +107,23 @@ def check(request: dict[str, Any], directory: str) -> dict[str, Any]:
     sidecar = _sidecar(folder, name)
     with _open(os.path.join(folder, name)) as file:
         _refuse_damaged(file, sidecar)
-        try:
-            tokens, layout = slotfile.tokens(file, sidecar["tokens"])
-        except HostProblem as problem:
-            raise HostProblem(
-                f"slot file {name} is not what was described: {problem}; it will not be used"
-            ) from problem
-    count = None if tokens is None else len(tokens)
-    known = {"file": name, "bytes": sidecar["bytes"]}
-    return {**known, "tokens": tokens, "n": count, "layout": layout}
+        tokens, layout = _tokens(file, sidecar)
+    return {
+        "file": name,
+        "bytes": sidecar["bytes"],
+        "tokens": tokens,
+        "n": None if tokens is None else len(tokens),
+        "layout": layout,
+    }
+
+
+def _tokens(file: BinaryIO, sidecar: dict[str, Any]) -> tuple[list[int] | None, str]:
+    try:
+        return slotfile.tokens(file, sidecar["tokens"])
+    except HostProblem as problem:
+        raise HostProblem(
+            f"slot file {sidecar['file']} is not what was described: {problem}; it will not be used"
+        ) from problem
 
 
 def _refuse_damaged(file: BinaryIO, sidecar: dict[str, Any]) -> None:
@@ -129,14 +145,11 @@ def note(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Write into a sidecar what came of a restore."""
     folder, name = files.absolute(request["directory"], directory), _name(request["file"])
     sidecar = _sidecar(folder, name)
-    attempt = {
-        "identity": request["identity"],
-        "outcome": request["outcome"],
-        "reason": request.get("reason", ""),
-    }
+    identity, outcome = request["identity"], request["outcome"]
+    attempt = {"identity": identity, "outcome": outcome, "reason": request.get("reason", "")}
     attempts = _noted(sidecar["attempts"], attempt)
     _write_sidecar(folder, {**sidecar, "attempts": attempts[-ATTEMPTS_LIMIT:]})
-    return {"file": name, "outcome": attempt["outcome"]}
+    return {"file": name, "outcome": outcome}
 
 
 def _noted(attempts: list[dict[str, Any]], attempt: dict[str, Any]) -> list[dict[str, Any]]:
@@ -154,17 +167,22 @@ def _is_open(attempt: dict[str, Any], identity: dict[str, Any]) -> bool:
 def saved(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Answer the newest saved file of every slot and fingerprint, the room, and what is damaged."""
     folder = files.absolute(request["directory"], directory)
-    listing, above = _listing(folder), files.nearest(folder)
+    listing = _listing(folder)
     newest = {(sidecar["slot"], sidecar["fingerprint"]): sidecar for sidecar in listing.good}
     return {
         "slots": [newest[place] for place in sorted(newest)],
         "free_bytes": files.free_bytes(folder),
         "held_bytes": _held(listing.good) + _sizes(folder, listing.useless),
         "folder": folder,
-        "obstacle": files.obstacle(above) or ("" if os.access(above, os.W_OK) else "another's"),
-        "nearest": above,
         "problems": listing.problems,
+        **_obstacle(files.nearest(folder)),
     }
+
+
+def _obstacle(above: str) -> dict[str, Any]:
+    """Tell why nothing can be written into a folder, "" when this user can."""
+    closed = "" if os.access(above, os.W_OK) else "another's"
+    return {"obstacle": files.obstacle(above) or closed, "nearest": above}
 
 
 def _held(sidecars: list[dict[str, Any]]) -> int:
@@ -178,25 +196,47 @@ def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
     Where that is possible, `spare` bytes more are made free. Raise HostProblem, with nothing
     deleted, when they never would fit.
     """
-    folder, budget = files.absolute(request["directory"], directory), int(request["budget"])
-    needed, spare = int(request["needed"]), int(request["spare"])
+    folder, needed = files.absolute(request["directory"], directory), int(request["needed"])
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    keep = {name for kept in request["keep"] for name in (kept, kept + SIDECAR, kept + TEMPORARY)}
+    stock = _stock(folder, request["keep"])
+    left = int(request["budget"]) - stock.held
+    possible = _possible(folder, stock, left)
+    if needed > possible:
+        raise HostProblem(_no_room(folder, request, possible))
+    _remove(folder, stock.useless)
+    evicted = _evict(folder, stock.evictable, min(needed + int(request["spare"]), possible), left)
+    return {"removed": [*stock.useless, *evicted], "free_bytes": files.free_bytes(folder)}
+
+
+class _Stock(NamedTuple):
+    """What may be deleted in a folder, oldest first, and the bytes of all that is good in it."""
+
+    useless: list[str]
+    evictable: list[dict[str, Any]]
+    held: int
+
+
+def _stock(folder: str, kept: list[str]) -> _Stock:
+    keep = {name + ending for name in kept for ending in ("", SIDECAR, TEMPORARY)}
     listing = _listing(folder)
     useless = [name for name in listing.useless if name not in keep]
     evictable = [sidecar for sidecar in listing.good if sidecar["file"] not in keep]
-    left, gain = budget - _held(listing.good), _held(evictable)
-    free = files.free_bytes(folder) or 0
-    possible = max(0, min(left + gain, free + gain + _sizes(folder, useless)))
-    if needed > possible:
-        raise HostProblem(
-            f"{needed} bytes are needed for saved conversations in {folder}, but only {possible}"
-            f" can be made free there (budget {budget}, free on the disk {free}); raise the budget,"
-            " or make space"
-        )
-    _remove(folder, useless)
-    evicted = _evict(folder, evictable, min(needed + spare, possible), left)
-    return {"removed": [*useless, *evicted], "free_bytes": files.free_bytes(folder)}
+    return _Stock(useless, evictable, _held(listing.good))
+
+
+def _possible(folder: str, stock: _Stock, left: int) -> int:
+    """Count the bytes that could be made free, of the budget (`left` now) and on the disk."""
+    gain, free = _held(stock.evictable), files.free_bytes(folder) or 0
+    return max(0, min(left + gain, free + gain + _sizes(folder, stock.useless)))
+
+
+def _no_room(folder: str, request: dict[str, Any], possible: int) -> str:
+    needed, budget, free = request["needed"], request["budget"], files.free_bytes(folder) or 0
+    return (
+        f"{needed} bytes are needed for saved conversations in {folder}, but only {possible}"
+        f" can be made free there (budget {budget}, free on the disk {free}); raise the budget,"
+        " or make space"
+    )
 
 
 def _evict(folder: str, sidecars: list[dict[str, Any]], enough: int, left: int) -> list[str]:
@@ -214,19 +254,25 @@ def _evict(folder: str, sidecars: list[dict[str, Any]], enough: int, left: int) 
 
 def _listing(folder: str) -> SlotListing:
     """Read every sidecar of a directory."""
-    try:
-        names = set(sorted(os.listdir(folder))[:ENTRIES_LIMIT])
-    except FileNotFoundError:
-        return SlotListing([], [], [])
-    good, problems, useless = [], [], [name for name in sorted(names) if name.endswith(TEMPORARY)]
-    for name in sorted(name for name in names if name.endswith(SIDECAR)):
+    names = _names(folder)
+    present = set(names)
+    listing = SlotListing([], [], [name for name in names if name.endswith(TEMPORARY)])
+    for name in (name for name in names if name.endswith(SIDECAR)):
         file = name[: -len(SIDECAR)]
         try:
-            good.append(_whole(folder, file))
+            listing.good.append(_whole(folder, file))
         except HostProblem as problem:
-            problems.append(str(problem))
-            useless += [name, file] if file in names else [name]
-    return SlotListing(sorted(good, key=_age), problems, useless)
+            listing.problems.append(str(problem))
+            listing.useless.extend([name, file] if file in present else [name])
+    listing.good.sort(key=_age)
+    return listing
+
+
+def _names(folder: str) -> list[str]:
+    """List what is in a folder, as far as the limit goes; nothing where it is not there."""
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(os.listdir(folder))[:ENTRIES_LIMIT]
+    return []
 
 
 def _age(sidecar: dict[str, Any]) -> tuple[float, str]:
@@ -248,14 +294,7 @@ def _whole(folder: str, file: str) -> dict[str, Any]:
 def _sidecar(folder: str, file: str) -> dict[str, Any]:
     """Read the sidecar of a slot file; raise HostProblem when it is missing or damaged."""
     path = os.path.join(folder, file + SIDECAR)
-    with explained(f"slot file {file} has no readable description {path}"):
-        content = files.read_bounded(path, SIDECAR_LIMIT)
-    try:
-        sidecar = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise HostProblem(
-            f"the description {path} is damaged: it is not JSON; its slot file will not be used"
-        ) from error
+    sidecar = _parsed(file, path)
     fault = _fault(sidecar, _FIELDS)
     # A sidecar that was copied or renamed by hand describes another file.
     if not fault and sidecar["file"] != file:
@@ -268,18 +307,36 @@ def _sidecar(folder: str, file: str) -> dict[str, Any]:
     return dict(sidecar)
 
 
+def _parsed(file: str, path: str) -> Any:  # noqa: ANN401 - it is not judged yet
+    with explained(f"slot file {file} has no readable description {path}"):
+        content = files.read_bounded(path, SIDECAR_LIMIT)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise HostProblem(
+            f"the description {path} is damaged: it is not JSON; its slot file will not be used"
+        ) from error
+
+
 def _fault(value: object, fields: dict[str, Any]) -> str:
     """Find what is wrong with a value that should have exactly these fields, "" for nothing."""
     if not isinstance(value, dict):
         return "it is not an object"
-    if set(value) != set(fields):
-        return f"its keys differ in {', '.join(sorted(map(str, set(value) ^ set(fields))))}"
+    differ = value.keys() ^ fields.keys()
+    if differ:
+        return f"its keys differ in {', '.join(sorted(map(str, differ)))}"
     for key, kind in fields.items():
         if not _fits(key, value[key], kind):
             return f"{key} is {json.dumps(value[key])[:80]}"
-    within = [_fault({**_PROCESS, **value["identity"]}, _IDENTITY)] if "identity" in fields else []
-    within += [_fault(attempt, _ATTEMPT) for attempt in value.get("attempts", ())]
-    return next(filter(None, within), "")
+    return next(filter(None, _faults_within(value)), "")
+
+
+def _faults_within(value: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the identity and the attempts of a sidecar, or of an attempt."""
+    if "identity" in value:
+        yield _fault({**_PROCESS, **value["identity"]}, _IDENTITY)
+    for attempt in value.get("attempts", ()):
+        yield _fault(attempt, _ATTEMPT)
 
 
 def _fits(key: str, value: Any, kind: Any) -> bool:  # noqa: ANN401 - it may be anything
@@ -299,13 +356,17 @@ def _write_sidecar(folder: str, sidecar: dict[str, Any]) -> None:
 
 def _drop_replaced(folder: str, newest: dict[str, Any]) -> list[str]:
     """Delete the files of a slot that are not newer, but the last one of another fingerprint."""
-    older = [sidecar for sidecar in _listing(folder).good if _is_before(sidecar, newest)]
-    others = [one["file"] for one in older if one["fingerprint"] != newest["fingerprint"]]
-    # That one is of the definition, or the build, before: going back to it finds it (ADR 0013).
-    replaced = [one["file"] for one in older if one["file"] not in others[-1:]]
+    replaced = _replaced(_listing(folder).good, newest)
     for file in replaced:
         _remove(folder, [file + SIDECAR, file])
     return replaced
+
+
+def _replaced(sidecars: list[dict[str, Any]], newest: dict[str, Any]) -> list[str]:
+    older = [sidecar for sidecar in sidecars if _is_before(sidecar, newest)]
+    others = [one["file"] for one in older if one["fingerprint"] != newest["fingerprint"]]
+    # The last is of the definition, or the build, before: going back to it finds it (ADR 0013).
+    return [one["file"] for one in older if one["file"] not in others[-1:]]
 
 
 def _is_before(sidecar: dict[str, Any], newest: dict[str, Any]) -> bool:
@@ -352,14 +413,15 @@ def _sizes(folder: str, names: list[str]) -> int:
 def _made_durable(path: str, size: int) -> str:
     """Check a file's size, make its content durable and private, and digest it."""
     with _open(path) as file:
-        found = os.fstat(file.fileno()).st_size
+        number = file.fileno()
+        found = os.fstat(number).st_size
         if found != size:
             raise HostProblem(
                 f"the engine wrote {found} bytes to {path}, but said {size}; is the disk full?"
             )
         with explained(f"cannot make {path} durable"):
-            os.fchmod(file.fileno(), 0o600)
-            os.fsync(file.fileno())
+            os.fchmod(number, 0o600)
+            os.fsync(number)
             return _sha256(file)
 
 

@@ -53,17 +53,19 @@ _WAITS = {
 """What keeps a service from having a main process, by the state that it is in meanwhile."""
 
 _GENERATED = "/run/"
+_JOURNAL = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--show-cursor")
 _CURSOR = "-- cursor: "
 
 
 def services(request: dict[str, Any], _: str) -> dict[str, Any]:
     """Answer for each service whether it could be started, and what runs of it."""
-    answers = []
-    for scope in ("system", "user"):
-        names = [one["name"] for one in request["services"] if one["scope"] == scope]
-        states = _states(names, scope)
-        answers += [_service(name, scope, state) for name, state in zip(names, states)]
-    return {"services": answers}
+    wanted = request["services"]
+    return {"services": [one for scope in ("system", "user") for one in _of_scope(wanted, scope)]}
+
+
+def _of_scope(wanted: list[dict[str, str]], scope: str) -> list[dict[str, Any]]:
+    names = [one["name"] for one in wanted if one["scope"] == scope]
+    return [_service(name, scope, state) for name, state in zip(names, _states(names, scope))]
 
 
 def _service(name: str, scope: str, state: State) -> dict[str, Any]:
@@ -83,13 +85,19 @@ def start(request: dict[str, Any], _: str) -> dict[str, Any]:
     # A service that failed too often before would be refused at its limit (StartLimitBurst=).
     _systemctl(scope, "reset-failed", name, may_fail=True)
     _systemctl(scope, "start", "--no-block", name)
+    started = _started(name, scope)
+    ports.expect(started["pid"])
+    return {"identity": started, "at": time.time()}
+
+
+def _started(name: str, scope: str) -> dict[str, Any]:
+    """Wait for a main process; raise HostProblem when the start fails, or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         state = _state(name, scope)
         one = _main(state)
         if one is not None:
-            ports.expect(one["pid"])
-            return {"identity": one, "at": time.time()}
+            return one
         _refuse_failed(name, scope, state)
         if time.monotonic() >= deadline:
             waits = _WAITS.get(state["SubState"], f"it is {state['SubState']}")
@@ -110,8 +118,8 @@ def stop(request: dict[str, Any], _: str) -> dict[str, Any]:
     """End a service and all that is in its control group, if it still is the invocation meant."""
     name, scope, began = request["name"], request["scope"], time.monotonic()
     state = _state(name, scope)
-    is_meant = state["InvocationID"] == request["identity"]["invocation"] and not _is_gone(state)
-    rungs = _ended(name, scope, request) if is_meant else []
+    is_meant = state["InvocationID"] == request["identity"]["invocation"]
+    rungs = _ended(name, scope, request) if is_meant and not _is_gone(state) else []
     return {"gone": True, "rungs": rungs, "exit_code": None, "seconds": time.monotonic() - began}
 
 
@@ -145,19 +153,17 @@ def log(request: dict[str, Any], _: str) -> dict[str, Any]:
     They are those of its newest invocation; where that ended without a word, of the one before.
     After an earlier end, the first lines since, of any.
     """
-    name, scope, lines = request["name"], request["scope"], int(request["lines"])
-    end = request.get("after", "")
-    if end:
-        since = _journal(scope, lines, [f"--after-cursor={end}", *_of(name, scope)])
-        return since or {"lines": [], "end": end}
+    name, scope, end = request["name"], request["scope"], request.get("after", "")
+    which = [f"--after-cursor={end}", *_of(name, scope)] if end else _newest(name, scope)
+    found = _journal(scope, int(request["lines"]), which) if which else None
+    return found or {"lines": [], "end": end}
+
+
+def _newest(name: str, scope: str) -> list[str]:
+    """Choose for journalctl the lines to show of a service; none of one that never ran."""
     state = _state(name, scope)
     if not state["InvocationID"]:
-        return {"lines": [], "end": ""}
-    return _journal(scope, lines, _which(name, scope, state)) or {"lines": [], "end": ""}
-
-
-def _which(name: str, scope: str, state: State) -> list[str]:
-    """Choose for journalctl whose lines to show."""
+        return []
     newest = [f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}"]
     if state["ActiveState"] not in _OVER and state["SubState"] not in _BETWEEN_TRIES:
         return newest
@@ -169,9 +175,8 @@ def _which(name: str, scope: str, state: State) -> list[str]:
 
 def _journal(scope: str, lines: int, which: list[str]) -> dict[str, Any] | None:
     """Read the last lines of the journal that fit, None when none does."""
-    plain = ["--quiet", "--no-pager", "--output=cat", "--show-cursor"]
-    said = _run(["journalctl", *plain, f"--lines={lines}", *which], scope)
-    *written, cursor = said.splitlines() or [""]
+    argv = [*_JOURNAL, f"--lines={lines}", *which]
+    *written, cursor = _run(argv, scope).splitlines() or [""]
     if not written:
         return None
     shown = [line[:LINE_LIMIT] for line in written[-lines:]]
@@ -187,24 +192,28 @@ def _of(name: str, scope: str) -> list[str]:
 
 def _binary(name: str, scope: str, state: State) -> dict[str, Any]:
     """Describe a service's program, as new as its newest file, and why it cannot be started."""
-    path, modified_ns = properties.program(state), _modified_ns(state)
-    problem, size = _barred(name, scope, state), 0
-    if path and not problem:
-        try:
-            status = os.stat(path)
-            size, modified_ns = status.st_size, max(status.st_mtime_ns, modified_ns)
-        except FileNotFoundError:
-            problem = f"there is no program {path}, which {name} runs"
-        except OSError:
-            # Another user's place: systemd may look there, and says at the start what is wrong.
-            pass
-    return {
+    path = properties.program(state)
+    answer = {
         "path": path or name,
-        "problem": problem,
-        "size": size,
-        "modified_ns": modified_ns,
+        "problem": _barred(name, scope, state),
+        "size": 0,
+        "modified_ns": _modified_ns(state),
         "key": properties.key_source(state),
     }
+    return answer if answer["problem"] else {**answer, **_looked_at(path, name, state)}
+
+
+def _looked_at(path: str, name: str, state: State) -> dict[str, Any]:
+    """Describe the file that a service runs, as far as this account can see it."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return {"problem": f"there is no program {path}, which {name} runs"}
+    except OSError:
+        # Another user's place: systemd may look there, and says at the start what is wrong.
+        return {}
+    modified_ns = max(status.st_mtime_ns, _modified_ns(state))
+    return {"size": status.st_size, "modified_ns": modified_ns}
 
 
 def _barred(name: str, scope: str, state: State) -> str:
@@ -218,8 +227,8 @@ def _barred(name: str, scope: str, state: State) -> str:
         return f"{name} is {state['LoadState']}; {_status(name, scope)} says why"
     # It would start what the file said before.
     if state["NeedDaemonReload"] == "yes":
-        reload = "systemctl --user daemon-reload" if scope == "user" else "systemctl daemon-reload"
-        return f"the file of {name} changed and systemd has not read it yet; run `{reload}`"
+        reload = _typed(scope, "daemon-reload")
+        return f"the file of {name} changed and systemd has not read it yet; run {reload}"
     return "" if properties.program(state) else f"{name} has no ExecStart=: it runs nothing"
 
 
@@ -228,16 +237,18 @@ def _unit(state: State) -> dict[str, Any] | None:
     if _is_gone(state):
         return None
     main = _main(state)
-    one = procfs.process(main["pid"]) if main else None
-    starts = state["ActiveState"] == "activating" and state["SubState"] not in _BETWEEN_TRIES
     return {
         "identity": main or _no_process(state),
         "members": sorted(_members(state)),
-        "leader": main is not None or starts,
+        "leader": main is not None or _is_starting(state),
         "restarts": int(state["NRestarts"] or 0),
         "argv": procfs.argv(main["pid"]) if main else [],
-        **_times(one, state),
+        **_times(procfs.process(main["pid"]) if main else None, state),
     }
+
+
+def _is_starting(state: State) -> bool:
+    return state["ActiveState"] == "activating" and state["SubState"] not in _BETWEEN_TRIES
 
 
 def _no_process(state: State) -> dict[str, Any]:
@@ -250,10 +261,9 @@ def _times(one: procfs.Process | None, state: State) -> dict[str, Any]:
     """Tell since when the main process runs, and whether its service was written to since."""
     if one is None:
         return {"uptime": 0.0, "started_at": None, "outdated": False}
-    tick = 1 / procfs.ticks()
-    uptime = time.clock_gettime(time.CLOCK_BOOTTIME) - one.start / procfs.ticks()
+    uptime = procfs.age(one)
     # The end of its first tick: what was written just before the start must not seem newer.
-    started_at = time.time() - uptime + tick
+    started_at = time.time() - uptime + 1 / procfs.ticks()
     outdated = _modified_ns(state) / 1e9 > started_at
     return {"uptime": max(0.0, uptime), "started_at": started_at, "outdated": outdated}
 
@@ -287,16 +297,15 @@ def _members(state: State) -> set[int]:
     """List the processes in the control group of a service, and in those below it."""
     group = state["ControlGroup"]
     # Without a group of its own it would be all that runs.
-    if group in {"", "/"}:
-        return set()
-    root = next((root for root in _GROUPS if os.path.isdir(root + group)), None)
-    folders = [folder for folder, _, _ in os.walk(root + group)] if root else []
-    return {pid for folder in folders for pid in _processes(folder)}
+    paths = () if group in {"", "/"} else (root + group for root in _GROUPS)
+    # A walk from nowhere finds nothing.
+    place = next(filter(os.path.isdir, paths), "")
+    return {pid for folder, _, _ in os.walk(place) for pid in _processes(folder)}
 
 
 def _processes(folder: str) -> set[int]:
-    listed = procfs.read(os.path.join(folder, "cgroup.procs"), 65536).split()
-    return {int(pid) for pid in listed if int(pid) > 1}
+    listed = procfs.text(f"{folder}/cgroup.procs", procfs.TABLE_LIMIT)
+    return {pid for pid in map(int, listed.split()) if pid > 1}
 
 
 def _modified_ns(state: State) -> int:
@@ -316,21 +325,22 @@ def _states(names: list[str], scope: str) -> list[State]:
     if not names:
         return []
     text = _systemctl(scope, "show", f"--property={','.join(_PROPERTIES)}", *names)
-    told = properties.states(text, _PROPERTIES)
-    if len(told) == len(names):
+    told, asked = properties.states(text, _PROPERTIES), len(names)
+    if len(told) == asked:
         return told
-    raise HostProblem(f"systemd told of {len(told)} services where it was asked about {len(names)}")
+    raise HostProblem(f"systemd told of {len(told)} services where it was asked about {asked}")
 
 
 def _systemctl(scope: str, verb: str, *words: str, may_fail: bool = False) -> str:
     argv = ["systemctl", f"--{scope}", "--no-pager"]
-    if verb == "show":
-        argv += ["show", *words]
-    else:
-        # Nothing answers a question for a password here.
-        *flags, name = words
-        argv += ["--no-ask-password", "--quiet", verb, *flags, "--", name]
+    argv += ["show", *words] if verb == "show" else _order(verb, *words)
     return _run(argv, scope, may_fail=may_fail)
+
+
+def _order(verb: str, *words: str) -> list[str]:
+    *flags, name = words
+    # Nothing answers a question for a password here.
+    return ["--no-ask-password", "--quiet", verb, *flags, "--", name]
 
 
 def _run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
@@ -359,4 +369,9 @@ def _environment(scope: str) -> dict[str, str]:
 
 
 def _status(name: str, scope: str) -> str:
-    return f"`systemctl --user status {name}`" if scope == "user" else f"`systemctl status {name}`"
+    return _typed(scope, f"status {name}")
+
+
+def _typed(scope: str, words: str) -> str:
+    """Write a command of systemctl's as it is typed."""
+    return f"`systemctl --user {words}`" if scope == "user" else f"`systemctl {words}`"

@@ -12,6 +12,8 @@ from reconciler.onhost import process, procfs, units
 from reconciler.onhost.problem import HostProblem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reconciler.onhost.procfs import Process
 
 
@@ -31,24 +33,26 @@ def stop(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _end(wanted: dict[str, Any], request: dict[str, Any]) -> list[str]:
+    """Climb the rungs until nothing of a process's group is left."""
     rungs: list[str] = []
+    grace, again, kill = (float(request[name]) for name in ("grace", "again", "kill"))
     with process.holding(wanted) as leader:
         group = _group(wanted, leader is not None)
         if leader is not None:
-            _ask(leader, request, rungs)
+            _ask(leader, (grace, again), rungs)
         elif group:
             rungs.append("term")
-            _signal_all(group, signal.SIGTERM, float(request["again"]))
-        _kill(wanted, group, float(request["kill"]), rungs)
+            _signal_all(group, signal.SIGTERM, again)
+        _kill(wanted, group, kill, rungs)
     return rungs
 
 
-def _ask(leader: int, request: dict[str, Any], rungs: list[str]) -> None:
-    """Send TERM to the leader, twice when the first is not obeyed in time."""
-    for seconds in (request["grace"], request["again"]):
+def _ask(leader: int, waits: tuple[float, ...], rungs: list[str]) -> None:
+    """Send TERM to the leader, again when the one before is not obeyed in time."""
+    for seconds in waits:
         process.send(leader, signal.SIGTERM)
         rungs.append("term")
-        if process.exited(leader, float(seconds)):
+        if process.exited(leader, seconds):
             return
 
 
@@ -61,14 +65,15 @@ def _kill(wanted: dict[str, Any], group: set[Process], seconds: float, rungs: li
         process.reap()
         # Looked for again each time: a process may start others while it is being ended.
         seen |= _group(wanted, False, seen)
-        left = {one for one in seen if _lives(one)}
+        left = set(filter(_lives, seen))
         if not left:
             return
-        if time.monotonic() >= deadline:
+        seconds_left = deadline - time.monotonic()
+        if seconds_left <= 0:
             raise HostProblem(_unkillable(min(left), seconds))
         if "kill" not in rungs:
             rungs.append("kill")
-        _signal_all(left, signal.SIGKILL, deadline - time.monotonic())
+        _signal_all(left, signal.SIGKILL, seconds_left)
 
 
 def _signal_all(group: set[Process], number: signal.Signals, seconds: float) -> None:
@@ -99,30 +104,33 @@ def _lives(one: Process) -> bool:
     return now is not None and now.alive and now.start == one.start
 
 
-def _group(wanted: dict[str, Any], leads: bool, seen: set[Process] | None = None) -> set[Process]:
+def _group(wanted: dict[str, Any], leads: bool, seen: Iterable[Process] = ()) -> set[Process]:
     """Find the living processes of an identity: by mark, session and descent, also of `seen`."""
     if wanted["boot_id"] != procfs.boot_id():
         return set()
     processes = procfs.living()
     roots = _roots(wanted, leads, processes)
-    roots |= {one.pid for one in seen or () if _is_among(one, processes)}
+    roots |= {one.pid for one in seen if _is_among(one, processes)}
     for group in units.groups(processes):
         if group.members & roots:
             roots |= group.members
-    roots = procfs.descendants(roots, procfs.children(processes))
-    return {processes[each] for each in roots if each > 1 and each != os.getpid()}
+    found = procfs.descendants(roots, procfs.children(processes)) - {0, 1, os.getpid()}
+    return {processes[each] for each in found}
 
 
 def _roots(wanted: dict[str, Any], leads: bool, processes: dict[int, Process]) -> set[int]:
     """Find the leader, if it lives, and what is in its session."""
-    pid, start = int(wanted["pid"]), wanted["start"]
-    roots = {pid} if leads else set()
+    pid = int(wanted["pid"])
     # A pid is not reused while a session is named after it, so with the leader gone the session is
     # still the unit's.
-    if leads or pid not in processes:
-        session = (one for one in processes.values() if one.session == pid)
-        roots |= {one.pid for one in session if one.start >= start}
-    return roots
+    is_ours = leads or pid not in processes
+    session = _session(pid, wanted["start"], processes) if is_ours else set()
+    return session | {pid} if leads else session
+
+
+def _session(leader: int, start: int, processes: dict[int, Process]) -> set[int]:
+    members = [one for one in processes.values() if one.session == leader]
+    return {one.pid for one in members if one.start >= start}
 
 
 def _is_among(one: Process, processes: dict[int, Process]) -> bool:

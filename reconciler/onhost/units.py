@@ -29,10 +29,14 @@ class Group(NamedTuple):
 
 def groups(processes: dict[int, Process]) -> list[Group]:
     """Find every group among living processes."""
-    found = {pid: procfs.mark_text(pid) for pid in processes}
-    texts = {pid: text for pid, text in found.items() if text is not None}
+    texts = _marks(processes)
     tree = procfs.children(processes)
     return [_group(text, texts, processes, tree) for text in sorted(set(texts.values()))]
+
+
+def _marks(processes: Iterable[int]) -> dict[int, str]:
+    found = ((pid, procfs.mark_text(pid)) for pid in processes)
+    return {pid: text for pid, text in found if text is not None}
 
 
 def _group(
@@ -43,10 +47,17 @@ def _group(
     beside = _beside(marked, processes) - texts.keys()
     below = procfs.descendants(marked | beside, tree)
     members = {pid for pid in below if texts.get(pid, text) == text}
-    by_age = sorted((processes[pid] for pid in marked), key=_age)
-    leaders = [one for one in by_age if one.pid == one.session]
-    mark = procfs.parse_mark(text) or {}
-    return Group(mark, (leaders or by_age)[0], bool(leaders), members)
+    first = _first([processes[pid] for pid in marked])
+    return Group(procfs.parse_mark(text) or {}, first, _leads(first), members)
+
+
+def _first(marked: list[Process]) -> Process:
+    """Find the oldest process that leads a session, or the oldest where none does."""
+    return min(marked, key=lambda one: (not _leads(one), one.start, one.pid))
+
+
+def _leads(one: Process) -> bool:
+    return one.pid == one.session
 
 
 def _beside(marked: set[int], processes: dict[int, Process]) -> set[int]:
@@ -54,12 +65,8 @@ def _beside(marked: set[int], processes: dict[int, Process]) -> set[int]:
     sessions = {processes[pid].session for pid in marked}
     # A session whose leader lives without our mark is a person's terminal: only the marked
     # processes in it are ours.
-    ours = {leader for leader in sessions if leader in marked or leader not in processes}
+    ours = sessions - (processes.keys() - marked)
     return {pid for pid, one in processes.items() if one.session in ours}
-
-
-def _age(one: Process) -> tuple[int, int]:
-    return one.start, one.pid
 
 
 def units(pids: Iterable[int] | None = None, directory: str | None = None) -> list[dict[str, Any]]:
@@ -102,31 +109,31 @@ def _pids(group: Group, processes: dict[int, Process]) -> set[int]:
 def _quick(pid: int) -> Group | None:
     """Find the group of a living leader, None when it is not one, asking no other process."""
     one, text = procfs.process(pid), procfs.mark_text(pid)
-    if one is None or text is None or not one.alive or one.session != pid:
+    mark = None if text is None else procfs.parse_mark(text)
+    if one is None or mark is None or not one.alive or not _leads(one):
         return None
-    mark = procfs.parse_mark(text)
-    return None if mark is None else Group(mark, one, True, {pid, *procfs.offspring(pid)})
+    return Group(mark, one, True, {pid, *procfs.offspring(pid)})
 
 
 def _described(found: Iterable[Group]) -> list[dict[str, Any]]:
     """Describe groups as values of the model, without those that ended meanwhile."""
-    now, wall = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
-    answers = []
-    for group in found:
-        identity = process.identity(group.first.pid)
-        if identity is not None and identity["start"] == group.first.start:
-            answers.append({"identity": identity, **_unit(group, now, wall)})
-    return answers
+    seen = [(group, process.identity(group.first.pid)) for group in found]
+    return [{"identity": one, **_unit(group)} for group, one in seen if _is_same(group, one)]
 
 
-def _unit(group: Group, now: float, wall: float) -> dict[str, Any]:
-    uptime = max(0.0, now - group.first.start / procfs.ticks())
+def _is_same(group: Group, identity: dict[str, Any] | None) -> bool:
+    """Whether the pid of a group's first process is still that process."""
+    return identity is not None and identity["start"] == group.first.start
+
+
+def _unit(group: Group) -> dict[str, Any]:
+    uptime = max(0.0, procfs.age(group.first))
     return {
         "mark": group.mark,
         "members": sorted(group.members),
         "uptime": uptime,
         # The end of its first tick: what was written just before the start must not seem to be
         # newer than it.
-        "started_at": wall - uptime + 1 / procfs.ticks(),
+        "started_at": time.time() - uptime + 1 / procfs.ticks(),
         "leader": group.leader,
     }
