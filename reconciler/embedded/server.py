@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 import ctypes
 import functools
-import importlib
 import os
 import re
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -56,7 +56,8 @@ class _Parser(argparse.ArgumentParser):
 
 def fail(reason: str) -> NoReturn:
     """Exit with status 1 and one line on stderr."""
-    print(f"error: {reason}", file=sys.stderr, flush=True)  # noqa: T201  stderr is this program's log
+    # stderr is this program's log.
+    print(f"error: {reason}", file=sys.stderr, flush=True)  # noqa: T201
     raise SystemExit(1)
 
 
@@ -121,15 +122,13 @@ def _add_serving(flags: argparse.ArgumentParser) -> None:
 def _add_pooling(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa: ANN401
     add = flags.add_argument
     add("--reranking", "--rerank", dest="pooling_type", action="store_const", const=_rank(binding))
-    spelling = {word: f"LLAMA_POOLING_TYPE_{word.upper()}" for word in _POOLING_TYPES}
-    pooling = one_of(_members(binding.llama_pooling_type, spelling))
+    pooling = _enumerated(binding.llama_pooling_type, "LLAMA_POOLING_TYPE_", _upper(_POOLING_TYPES))
     add("--pooling", dest="pooling_type", type=pooling)
 
 
 def _add_compute(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa: ANN401
     add = flags.add_argument
-    spelling = {word: f"LLAMA_FLASH_ATTN_TYPE_{name}" for word, name in _FLASH_ATTENTION.items()}
-    flash = one_of(_members(binding.llama_flash_attn_type, spelling))
+    flash = _enumerated(binding.llama_flash_attn_type, "LLAMA_FLASH_ATTN_TYPE_", _FLASH_ATTENTION)
     add("-fa", "--flash-attn", dest="flash_attn_type", type=flash)
     add("-ngl", "--gpu-layers", "--n-gpu-layers", dest="n_gpu_layers", type=gpu_layers)
     add("-t", "--threads", dest="cpuparams.n_threads", type=int)
@@ -142,8 +141,7 @@ def _add_compute(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa:
 
 def _add_cache(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa: ANN401
     add = flags.add_argument
-    spelling = {word: f"GGML_TYPE_{word.upper()}" for word in _CACHE_TYPES}
-    kinds = one_of(_members(binding.ggml_type, spelling))
+    kinds = _enumerated(binding.ggml_type, "GGML_TYPE_", _upper(_CACHE_TYPES))
     add("-c", "--ctx-size", dest="n_ctx", type=int)
     add("-np", "--parallel", dest="n_parallel", type=int, default=-1)
     add("-ctk", "--cache-type-k", dest="cache_type_k", type=kinds)
@@ -156,8 +154,17 @@ def _add_cache(flags: argparse.ArgumentParser, binding: Any) -> None:  # noqa: A
     add("--slot-save-path", dest="slot_save_path", type=directory, metavar="DIR")
 
 
-def _members(enumeration: Any, spelling: Mapping[str, str]) -> dict[str, Any]:  # noqa: ANN401
-    return {word: getattr(enumeration, name) for word, name in spelling.items()}
+def _upper(words: tuple[str, ...]) -> dict[str, str]:
+    return {word: word.upper() for word in words}
+
+
+def _enumerated(
+    enumeration: Any,  # noqa: ANN401
+    prefix: str,
+    words: Mapping[str, str],
+) -> Callable[[str], Any]:
+    """Make a reader of the words for members of an enumeration, which all begin with a prefix."""
+    return one_of({word: getattr(enumeration, prefix + name) for word, name in words.items()})
 
 
 def _rank(binding: Any) -> Any:  # noqa: ANN401
@@ -178,7 +185,8 @@ def _derive(params: Any, rank: Any) -> None:  # noqa: ANN401
     # Where llama-server does this, the binding has no part: it begins with the fields as they are.
     params.embedding = params.embedding or params.pooling_type == rank
     if params.n_parallel < 0:
-        params.n_parallel, params.kv_unified = _AUTOMATIC_PARALLEL, True
+        params.n_parallel = _AUTOMATIC_PARALLEL
+        params.kv_unified = True
 
 
 def _set(owner: Any, names: list[str], value: Any) -> None:  # noqa: ANN401
@@ -287,20 +295,25 @@ def main(arguments: list[str]) -> NoReturn:
     found = f"found xllamacpp {binding.__version__}, expected {_EXPECTED}"
     if is_older(binding.__version__):
         fail(f"the embedded engine needs another xllamacpp: {found}")
-    if {"-h", "--help"} & {*arguments}:
-        _print_and_exit(manual())
-    if "--version" in arguments:
-        _print_and_exit(f"xllamacpp {binding.__version__}")
+    _answer_questions(arguments, binding.__version__)
     try:
         run(binding, arguments)
     except AttributeError as error:
         fail(f"{found}: {error}")
 
 
+def _answer_questions(arguments: list[str], version: str) -> None:
+    """Print what is asked for instead of serving, and exit."""
+    if {"-h", "--help"} & {*arguments}:
+        _print_and_exit(manual())
+    if "--version" in arguments:
+        _print_and_exit(f"xllamacpp {version}")
+
+
 def _imported() -> Any:  # noqa: ANN401
     """Import the binding; exit with status 1 and the remedy where that fails."""
     try:
-        return importlib.import_module("xllamacpp")
+        return import_module("xllamacpp")
     except ImportError as error:
         remedy = _LIBRARY if "libgomp" in str(error) else _INSTALL
         fail(

@@ -42,6 +42,15 @@ _CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}assistant:{% endif %}"
 )
 
+_TOKENIZING: dict[str, Value] = {
+    "tokenizer.ggml.unknown_token_id": 0,
+    "tokenizer.ggml.bos_token_id": 1,
+    "tokenizer.ggml.eos_token_id": 2,
+    "tokenizer.ggml.add_bos_token": True,
+    "tokenizer.ggml.add_eos_token": False,
+    "tokenizer.chat_template": _CHAT_TEMPLATE,
+}
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -153,12 +162,15 @@ def _write_header(file: BinaryIO, metadata: dict[str, Value], tensors: list[Tens
     file.writelines(_string(key) + _typed(value) for key, value in metadata.items())
     offset = 0
     for tensor in tensors:
-        count = len(tensor.dimensions)
-        dimensions = struct.pack(f"<I{count}Q", count, *tensor.dimensions)
-        place = struct.pack("<IQ", tensor.element_type, offset)
-        file.write(_string(tensor.name) + dimensions + place)
+        file.write(_head(tensor, offset))
         offset += _padded(tensor.size)
     _pad(file)
+
+
+def _head(tensor: Tensor, offset: int) -> bytes:
+    count = len(tensor.dimensions)
+    dimensions = struct.pack(f"<I{count}Q", count, *tensor.dimensions)
+    return _string(tensor.name) + dimensions + struct.pack("<IQ", tensor.element_type, offset)
 
 
 def _hyperparameters(shape: Shape, seed: int) -> dict[str, Value]:
@@ -225,12 +237,7 @@ def _tokenizer() -> dict[str, Value]:
         "tokenizer.ggml.tokens": pieces,
         "tokenizer.ggml.scores": scores,
         "tokenizer.ggml.token_type": kinds,
-        "tokenizer.ggml.unknown_token_id": 0,
-        "tokenizer.ggml.bos_token_id": 1,
-        "tokenizer.ggml.eos_token_id": 2,
-        "tokenizer.ggml.add_bos_token": True,
-        "tokenizer.ggml.add_eos_token": False,
-        "tokenizer.chat_template": _CHAT_TEMPLATE,
+        **_TOKENIZING,
     }
 
 
@@ -337,7 +344,12 @@ def _typed(value: Value) -> bytes:
 
 def _array(values: Sequence[int | float | str]) -> bytes:
     head = struct.pack("<IIQ", _ARRAY, _ITEM_TYPES[type(values[0])], len(values))
-    return head + b"".join(_typed(item)[4:] for item in values)
+    return head + b"".join(map(_untyped, values))
+
+
+def _untyped(item: float | str) -> bytes:
+    """Write an item of an array, which has no type of its own."""
+    return _typed(item)[4:]
 
 
 def _string(text: str) -> bytes:
@@ -363,6 +375,15 @@ def _sync_directory(directory: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run the program."""
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    try:
+        write_weights(given.pop("path"), **given)
+    except (ValueError, OSError) as error:
+        parser.exit(1, f"error: {error}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Write a small GGUF file of random weights.")
     parser.add_argument("path", type=Path)
     parser.add_argument("--seed", type=int, required=True)
@@ -370,11 +391,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--context-length", type=int, default=4096)
-    given = vars(parser.parse_args(arguments))
-    try:
-        write_weights(given.pop("path"), **given)
-    except (ValueError, OSError) as error:
-        parser.exit(1, f"error: {error}\n")
+    return parser
 
 
 if __name__ == "__main__":

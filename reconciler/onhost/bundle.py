@@ -46,9 +46,12 @@ def source(directory: str) -> str:
         "DIRECTORY": directory,
         "HELLO": HELLO.decode(),
     }
+    return "\n".join((*(_assigned(*one) for one in constants.items()), _LOADER))
+
+
+def _assigned(name: str, value: object) -> str:
     # Strings, lists and objects of them are written in JSON as they are in Python.
-    assigned = [f"{name} = {json.dumps(value)}" for name, value in constants.items()]
-    return "\n".join((*assigned, _LOADER))
+    return f"{name} = {json.dumps(value)}"
 
 
 def framed(directory: str) -> bytes:

@@ -21,12 +21,16 @@ _BLOB = re.compile(r"(.*)/blobs/[0-9a-f]{40,64}")
 
 def folders(environment: Mapping[str, str]) -> list[str]:
     """List the folders in which a program with this environment keeps downloads, there or not."""
-    home = environment.get("HOME", "")
-    cache = environment.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
     named = [environment.get(name, "") for name in _NAMED]
-    usual = [os.path.join(cache, name) for name in _BELOW]
+    usual = [os.path.join(_home(environment), name) for name in _BELOW]
     # A relative path would be looked up in our folder, and was meant for that program's.
     return [path for path in (*named, *usual) if os.path.isabs(path)]
+
+
+def _home(environment: Mapping[str, str]) -> str:
+    """Find where programs keep caches: the XDG base directory specification."""
+    named = environment.get("XDG_CACHE_HOME")
+    return named or os.path.join(environment.get("HOME", ""), ".cache")
 
 
 def is_blob(path: str) -> bool:

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class Late(Exception):
@@ -44,6 +44,11 @@ def run(argv: list[str], seconds: float, env: Mapping[str, str] | None = None) -
     except subprocess.TimeoutExpired:
         raise Late from None
     return Ended(done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def properties(names: Iterable[str]) -> list[str]:
+    """Write the words by which systemd's programs print only these properties."""
+    return [f"--property={name}" for name in names]
 
 
 def pairs(text: str) -> dict[str, str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import platform
 import socket
 import time
 from typing import Any
 
-from reconciler.onhost import procfs
+from reconciler.onhost import files, procfs
 
 DEVICE_NODES = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dri/renderD*")
 
@@ -32,9 +31,8 @@ def gpus(root: str = "/") -> dict[str, Any]:
 
     With the memory of the host in bytes, which some of them use.
     """
-    patterns = [os.path.join(root, pattern[1:]) for pattern in DEVICE_NODES]
     return {
-        "nodes": sorted(node for pattern in patterns for node in glob.glob(pattern)),
+        "nodes": sorted(files.matching(DEVICE_NODES, root)),
         "memory_total": procfs.memory_bytes("MemTotal"),
         "memory_available": procfs.memory_bytes("MemAvailable"),
     }

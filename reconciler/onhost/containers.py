@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.onhost import procfs, services
 
@@ -32,7 +32,9 @@ _PUBLISHERS = {
 """Programs that listen for a container with a network of its own, by their names."""
 
 _CLIENTS = ("docker", "podman", "nerdctl")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHORT = 12
+_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 
 def container(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
@@ -48,30 +50,38 @@ def container(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
     # What shares our own container is ended from in here like any other process.
     if found is None or found == _seen(services.group("self", proc)):
         return None
-    runtime, name, at = found
     client = _client(pid, proc)
     return {
-        "runtime": runtime,
-        "name": client.get("name") or _unescaped(name),
+        "runtime": found.runtime,
+        "name": client.get("name") or _unescaped(found.name),
         "user": services.user(path) or "root",
-        "service": services.of_path(path[:at]) or client.get("service"),
+        "service": services.of_path(path[: found.at]) or client.get("service"),
     }
 
 
-def _seen(path: str) -> tuple[str, str, int] | None:
-    """Find runtime and name of a control group's container, and where in the path that begins."""
+class _Seen(NamedTuple):
+    """What a control group tells of its container, and where in its path that begins."""
+
+    runtime: str
+    name: str
+    at: int
+
+
+def _seen(path: str) -> _Seen | None:
     for runtime, pattern in _RUNTIMES:
         match = pattern.search(path)
         if match:
-            return runtime, match[1], match.start()
+            return _Seen(runtime, match[1], match.start())
     return None
 
 
 def _unescaped(name: str) -> str:
     """Write a name as commands take it: a digest in short, any other without systemd's escapes."""
-    if re.fullmatch(r"[0-9a-f]{64}", name):
-        return name[:_SHORT]
-    return re.sub(r"\\x([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), name)
+    return name[:_SHORT] if _DIGEST.fullmatch(name) else _ESCAPE.sub(_character, name)
+
+
+def _character(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16))
 
 
 def _client(pid: int, proc: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from reconciler.onhost.problem import HostProblem
 
@@ -27,32 +27,46 @@ class Cursor:
         """Step over `count` bytes that stay in the buffer; return where they begin there."""
         if self._at + count > len(self._buffer):
             self._fill(count)
-        begin, self._at = self._at, self._at + count
-        return begin
+        self._at += count
+        return self._at - count
 
     def _fill(self, count: int) -> None:
-        self._buffer = self._buffer[self._at :]
-        self._dropped += self._at
-        self._at = 0
+        self._drop()
         if self._dropped + count > HEADER_LIMIT:
             raise HostProblem(f"its header is larger than {HEADER_LIMIT} bytes, or damaged")
         wanted = min(max(count, CHUNK), HEADER_LIMIT - self._dropped)
         while len(self._buffer) < count:
-            chunk = self._file.read(wanted - len(self._buffer))
-            if not chunk:
-                raise HostProblem("its header is cut short; was the download interrupted?")
-            self._buffer += chunk
+            self._buffer += self._more(wanted - len(self._buffer))
+
+    def _more(self, count: int) -> bytes:
+        chunk = self._file.read(count)
+        if not chunk:
+            raise HostProblem("its header is cut short; was the download interrupted?")
+        return chunk
+
+    def _drop(self) -> None:
+        """Forget what is behind."""
+        self._buffer = self._buffer[self._at :]
+        self._dropped += self._at
+        self._at = 0
 
     def take(self, count: int) -> bytes:
         """Read the next bytes."""
         begin = self.need(count)
         return self._buffer[begin : begin + count]
 
-    def number(self, code: str) -> Any:  # noqa: ANN401  the code decides the type
+    def number(self, code: str) -> int | float:
         """Read the next number, little endian, of a struct code."""
-        form = "<" + code
-        begin = self.need(struct.calcsize(form))
-        return struct.unpack_from(form, self._buffer, begin)[0]
+        number: int | float = struct.unpack("<" + code, self.take(struct.calcsize("<" + code)))[0]
+        return number
+
+    def count(self) -> int:
+        """Read the next whole number of eight bytes."""
+        return int.from_bytes(self.take(8), "little")
+
+    def kind(self) -> int:
+        """Read the next whole number of four bytes."""
+        return int.from_bytes(self.take(4), "little")
 
     def skip(self, count: int) -> None:
         """Step over bytes, however many, without keeping them."""
@@ -69,7 +83,7 @@ class Cursor:
         for _ in range(count):
             begin = self._at
             if begin + 8 > len(self._buffer):
-                self.skip(self.number("Q"))
+                self.skip(self.count())
                 continue
             length = unpack(self._buffer, begin)[0]
             if begin + 8 + length > len(self._buffer):

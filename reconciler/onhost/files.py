@@ -17,7 +17,7 @@ from reconciler.onhost import procfs
 from reconciler.onhost.problem import HostProblem, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 CLAIM = "claim.json"
 CLAIM_LIMIT = 64 * 1024
@@ -147,13 +147,16 @@ def write_claim(request: dict[str, Any], directory: str) -> dict[str, Any]:
     os.makedirs(directory, mode=0o700, exist_ok=True)
     with _alone(directory):
         standing = None if request.get("take_over") else claim(directory)["claim"]
-        if standing is not None and standing not in (wanted, request.get("replaces")):
+        if standing not in (None, wanted, request.get("replaces")):
             raise HostProblem(_claimed_by(standing))
         # Each pass claims; a claim that stands costs no sync of the disk.
         if standing != wanted:
-            content = json.dumps(wanted, sort_keys=True)
-            write_durably(_claim_path(directory), content.encode())
+            _write_claim(wanted, directory)
     return {"claim": wanted}
+
+
+def _write_claim(claimed: dict[str, Any], directory: str) -> None:
+    write_durably(_claim_path(directory), json.dumps(claimed, sort_keys=True).encode())
 
 
 def _claimed_by(standing: dict[str, Any]) -> str:
@@ -179,18 +182,18 @@ def tail(path: str, lines: int, after: str = "") -> dict[str, Any]:
     end = after
     for name in (path + LOG_BEFORE, path) if after else (path,):
         with contextlib.suppress(FileNotFoundError), open_to_read(name) as file:
-            begin = _known_place(end, file)
+            begin = _known_place(end, os.fstat(file.fileno()))
             if begin is not None or name == path:
                 more, end = _lines(file, begin or 0, whole=bool(after))
                 found += more
-    count = max(0, min(lines, LINES_LIMIT, len(found)))
-    return {"lines": [line[:LINE_LIMIT] for line in found[len(found) - count :]], "end": end}
+    # Not found[-lines:], which for 0 is all.
+    last = found[max(0, len(found) - max(0, min(lines, LINES_LIMIT))) :]
+    return {"lines": [line[:LINE_LIMIT] for line in last], "end": end}
 
 
-def _known_place(end: str, file: BinaryIO) -> int | None:
+def _known_place(end: str, status: os.stat_result) -> int | None:
     """Find where to read on in a file; None where an end is of another one, or it was cut since."""
     inode, _, offset = end.partition(":")
-    status = os.fstat(file.fileno())
     is_there = inode == str(status.st_ino) and int(offset) <= status.st_size
     return int(offset) if is_there else None
 
@@ -279,9 +282,7 @@ def shards(path: str) -> list[str]:
 def part(path: str) -> int:
     """Read from its name which part of a split model a file is, from 1 on; 0 for a whole model."""
     match = _SHARD.search(path)
-    if match is None:
-        return 0
-    number, count = int(match[1]), int(match[2])
+    number, count = map(int, match.groups()) if match else (0, 0)
     return number if 1 < count <= SHARDS_LIMIT and number <= count else 0
 
 
@@ -326,6 +327,12 @@ def nearest(path: str) -> str:
     return path
 
 
+def matching(patterns: Iterable[str], root: str) -> Iterator[str]:
+    """Yield what there is of absolute patterns below a root, those of each pattern sorted."""
+    for pattern in patterns:
+        yield from sorted(glob.glob(os.path.join(root, pattern[1:])))
+
+
 def obstacle(folder: str) -> str:
     """Tell why nobody could write into a folder, or this user not even if it were theirs.
 
@@ -333,8 +340,7 @@ def obstacle(folder: str) -> str:
     """
     if not os.path.isdir(folder):
         return "no folder"
-    is_open = os.access(folder, os.X_OK)
-    return _disk_obstacle(os.statvfs(folder)) if is_open else "closed"
+    return _disk_obstacle(os.statvfs(folder)) if os.access(folder, os.X_OK) else "closed"
 
 
 def _disk_obstacle(disk: os.statvfs_result) -> str:

@@ -67,9 +67,13 @@ def _files(path: str) -> list[str]:
 
 def _changed_at(path: str) -> float:
     """Find when a file or a link on the way to it was last written or replaced (wall clock)."""
-    seen = [os.lstat(place) for place in (*_links(path), os.path.realpath(path))]
+    return max(map(_written_at, (*_links(path), os.path.realpath(path))))
+
+
+def _written_at(path: str) -> float:
     # A file that was moved into place keeps its mtime; its ctime is that of the move.
-    return max(max(one.st_mtime, one.st_ctime) for one in seen)
+    status = os.lstat(path)
+    return max(status.st_mtime, status.st_ctime)
 
 
 def _links(path: str) -> list[str]:

@@ -95,19 +95,23 @@ def _objections(words: list[str], flags: dict[str, KnownFlag], program: str) -> 
     """
     skip, bare = 0, ""
     for word in words:
+        flag = None if skip else flags.get(_spelt(word))
         if skip:
             skip -= 1
-            continue
-        flag = flags.get(_spelt(word))
-        if flag is not None:
+        elif flag is not None:
             yield from _removed(word, flag, program)
             skip, bare = flag.values, "" if flag.values else word
-            continue
-        if _LIKE_A_FLAG.match(word):
-            yield f"{word}: unknown to {program}{_instead(word, flags)}"
-        elif bare:
-            yield f"{word}: {bare} takes no value in {program}; leave {word} out"
-        bare = ""
+        else:
+            yield from _unknown(word, flags, bare, program)
+            bare = ""
+
+
+def _unknown(word: str, flags: dict[str, KnownFlag], bare: str, program: str) -> Iterator[str]:
+    """Object to a word that is no flag, and no value of one; `bare` takes none and came before."""
+    if _LIKE_A_FLAG.match(word):
+        yield f"{word}: unknown to {program}{_instead(word, flags)}"
+    elif bare:
+        yield f"{word}: {bare} takes no value in {program}; leave {word} out"
 
 
 def _spelt(word: str) -> str:
@@ -181,22 +185,32 @@ def listed(text: str) -> dict[str, KnownFlag]:
     flags: dict[str, KnownFlag] = {}
     names: list[str] = []
     for line in lines:
-        entry = _ENTRY.match(line)
-        if entry and not line.startswith("---"):
-            names = [name.strip() for name in entry[1].split(",")]
-            flags.update(dict.fromkeys(names, _described(line[entry.end(1) :])))
-        elif line.startswith(" "):
+        # What is indented goes on about the flags of the last entry; a headline ends it.
+        if line.startswith(" "):
             flags.update({name: _continued(flags[name], line) for name in names})
-        else:
-            names = []
+            continue
+        names, flag = _entry(line)
+        flags.update(dict.fromkeys(names, flag))
     return flags
+
+
+def _entry(line: str) -> tuple[list[str], KnownFlag]:
+    """Read the names of a flag, none where a line begins no entry, and what follows them."""
+    entry = None if line.startswith("---") else _ENTRY.match(line)
+    if entry is None:
+        return [], KnownFlag(0, "")
+    names = [name.strip() for name in entry[1].split(",")]
+    return names, _described(line[entry.end(1) :])
 
 
 def _described(rest: str) -> KnownFlag:
     """Read what follows the names of a flag: its values, two spaces, what it does."""
-    value, _, about = rest.removeprefix(" ").partition("  ")
-    count = 2 if _TWO_WORDS.fullmatch(value) else int(bool(value))
-    return KnownFlag(count, about.strip())
+    values, _, about = rest.removeprefix(" ").partition("  ")
+    return KnownFlag(_count(values), about.strip())
+
+
+def _count(values: str) -> int:
+    return 2 if _TWO_WORDS.fullmatch(values) else int(bool(values))
 
 
 def _continued(flag: KnownFlag, line: str) -> KnownFlag:

@@ -111,10 +111,9 @@ def _refuse_one_of_many(path: str, header: Header) -> None:
     """Raise HostProblem for a part of a split model that is not called like one."""
     expected = _whole(header.values, "split.count", 1)
     if expected > 1:
-        wanted = f"-00001-of-{expected:05d}.gguf"
         raise HostProblem(
             f"the weights {path} are one of {expected} parts, but their name does not end in"
-            f" {wanted}"
+            f" -00001-of-{expected:05d}.gguf"
         )
 
 
@@ -154,13 +153,19 @@ def _refuse_cut(header: Header, size: int) -> None:
 def _parse(cursor: Cursor) -> Header:
     """Read the header under a cursor."""
     _read_version(cursor)
-    tensors, keys = cursor.number("Q"), cursor.number("Q")
-    if tensors > TENSORS_LIMIT or keys > KEYS_LIMIT:
-        raise HostProblem(f"it claims {tensors} tensors and {keys} keys; its header is damaged")
+    tensors, keys = _read_counts(cursor)
     values = dict(_pair(cursor) for _ in range(keys))
     found = [_tensor(cursor) for _ in range(tensors)]
     start = _aligned(cursor.position, values) if found else 0
     return Header(values, start, _reach(found), _total(size for _, size in found))
+
+
+def _read_counts(cursor: Cursor) -> tuple[int, int]:
+    """Read how many tensors and keys follow; raise HostProblem for more than can be."""
+    tensors, keys = cursor.count(), cursor.count()
+    if tensors > TENSORS_LIMIT or keys > KEYS_LIMIT:
+        raise HostProblem(f"it claims {tensors} tensors and {keys} keys; its header is damaged")
+    return tensors, keys
 
 
 def _reach(tensors: list[tuple[int, int | None]]) -> int:
@@ -172,7 +177,7 @@ def _read_version(cursor: Cursor) -> None:
     """Raise HostProblem for what is not GGUF of a version that is known."""
     if cursor.take(4) != b"GGUF":
         raise HostProblem("it is not a GGUF file")
-    version = cursor.number("I")
+    version = cursor.kind()
     if version not in _VERSIONS:
         swapped = int.from_bytes(version.to_bytes(4, "little"), "big")
         kind = "big-endian GGUF" if swapped in _VERSIONS else f"GGUF version {version}"
@@ -182,7 +187,7 @@ def _read_version(cursor: Cursor) -> None:
 def _pair(cursor: Cursor) -> tuple[str, Scalar | None]:
     name = _text(cursor, NAME_LIMIT, NAME_LIMIT)
     # The one array that is wanted: how many heads each layer has.
-    return name, _value(cursor, cursor.number("I"), name.endswith(".head_count_kv"))
+    return name, _value(cursor, cursor.kind(), name.endswith(".head_count_kv"))
 
 
 def _aligned(position: int, values: dict[str, Any]) -> int:
@@ -196,7 +201,7 @@ def _text(cursor: Cursor, limit: int, keep: int) -> str:
 
     Raise HostProblem when it is longer than `limit`.
     """
-    length = cursor.number("Q")
+    length = cursor.count()
     if length > limit:
         raise HostProblem(
             f"it holds a text of {length} bytes where at most {limit} are expected; its header is"
@@ -213,21 +218,24 @@ def _value(cursor: Cursor, kind: int, by_layer: bool) -> Scalar | None:
         return _text(cursor, HEADER_LIMIT, TEXT_LIMIT)
     if kind == _ARRAY:
         return _array(cursor, by_layer)
-    number: Scalar = cursor.number(_code(kind, "a value"))
-    return number
+    return cursor.number(_code(kind, "a value"))
 
 
 def _array(cursor: Cursor, by_layer: bool) -> list[int] | None:
-    inner, count = cursor.number("I"), cursor.number("Q")
+    inner, count = cursor.kind(), cursor.count()
     if inner == _STRING:
         cursor.skip_strings(count)
         return None
     code = _code(inner, "an array")
     if by_layer and count <= LAYERS_LIMIT:
-        numbers = [cursor.number(code) for _ in range(count)]
-        return [number for number in numbers if isinstance(number, int)]
+        return _whole_numbers(cursor, code, count)
     cursor.skip(count * struct.calcsize("<" + code))
     return None
+
+
+def _whole_numbers(cursor: Cursor, code: str, count: int) -> list[int]:
+    numbers = [cursor.number(code) for _ in range(count)]
+    return [number for number in numbers if isinstance(number, int)]
 
 
 def _code(kind: int, what: str) -> str:
@@ -244,12 +252,16 @@ def _scalar(cursor: Cursor, kind: int) -> int | float:
 def _tensor(cursor: Cursor) -> tuple[int, int | None]:
     """Read where a tensor begins among the tensors, and its bytes: None for an unknown type."""
     _text(cursor, NAME_LIMIT, 0)
-    dimensions = cursor.number("I")
-    if dimensions > DIMENSIONS_LIMIT:
-        raise HostProblem(f"it holds a tensor of {dimensions} dimensions; its header is damaged")
-    values = math.prod(cursor.number("Q") for _ in range(dimensions))
-    kind, offset = cursor.number("I"), cursor.number("Q")
+    values = math.prod(_dimensions(cursor))
+    kind, offset = cursor.kind(), cursor.count()
     return offset, _bytes(kind, values)
+
+
+def _dimensions(cursor: Cursor) -> list[int]:
+    count = cursor.kind()
+    if count > DIMENSIONS_LIMIT:
+        raise HostProblem(f"it holds a tensor of {count} dimensions; its header is damaged")
+    return [cursor.count() for _ in range(count)]
 
 
 def _bytes(kind: int, values: int) -> int | None:
@@ -271,8 +283,7 @@ def _words(values: dict[str, Any], key: str) -> str:
 def _described(values: dict[str, Any]) -> dict[str, Any]:
     """Choose what matters of a model's keys."""
     architecture = _words(values, "general.architecture")
-    prefix = architecture + "."
-    short = {key[len(prefix) :]: value for key, value in values.items() if key.startswith(prefix)}
+    short = _below(values, architecture + ".")
     return {
         "architecture": architecture,
         "type": _words(values, "general.type"),
@@ -285,20 +296,27 @@ def _described(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _below(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Choose the keys that begin with a prefix, without it."""
+    begin = len(prefix)
+    return {key[begin:]: value for key, value in values.items() if key.startswith(prefix)}
+
+
 def _is_recurrent(values: dict[str, Any], short: dict[str, Any]) -> bool:
     by_layer = short.get("attention.head_count_kv")
     # A layer without keys and values is one that keeps a state instead.
-    without = isinstance(by_layer, list) and 0 in by_layer
-    return without or any(".ssm." in key or ".shortconv." in key for key in values)
+    return any(map(_is_of_state, values)) or (isinstance(by_layer, list) and 0 in by_layer)
+
+
+def _is_of_state(key: str) -> bool:
+    return ".ssm." in key or ".shortconv." in key
 
 
 def _attention(short: dict[str, Any]) -> dict[str, Any]:
     """Describe the heads, and what keys and values of one token take."""
     layers, heads = _whole(short, "block_count", 0), _heads(short)
     by_layer = short.get("attention.head_count_kv", heads)
-    width = _whole(short, "embedding_length", 0) // heads if heads else 0
-    key_length = _whole(short, "attention.key_length", width)
-    value_length = _whole(short, "attention.value_length", width)
+    key_length, value_length = _lengths(short, heads)
     count = _key_value_heads(short, layers, heads)
     return {
         "block_count": layers,
@@ -308,6 +326,12 @@ def _attention(short: dict[str, Any]) -> dict[str, Any]:
         "value_length": value_length,
         "kv_bytes_per_token": max(0, count) * (key_length + value_length) * _F16_BYTES,
     }
+
+
+def _lengths(short: dict[str, Any], heads: int) -> list[int]:
+    """Find how many values a key and a value have in one head."""
+    width = _whole(short, "embedding_length", 0) // heads if heads else 0
+    return [_whole(short, f"attention.{part}_length", width) for part in ("key", "value")]
 
 
 def _heads(short: dict[str, Any]) -> int:

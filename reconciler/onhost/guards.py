@@ -134,20 +134,26 @@ def _listed(method: str) -> list[Any]:
 
 
 def _is_other_user(session: dict[str, str]) -> bool:
+    return _is_open(session) and not _is_ours(int(session.get("Leader") or 0))
+
+
+def _is_open(session: dict[str, str]) -> bool:
     # logind also has sessions of services, of its greeter, and those that are about to end.
-    is_open = session.get("Class") == "user" and session.get("State") != "closing"
-    return is_open and not _is_ours(int(session.get("Leader") or 0))
+    return session.get("Class") == "user" and session.get("State") != "closing"
 
 
 def _login(session: dict[str, str]) -> dict[str, str]:
+    return {"user": session.get("Name", "another user"), "place": _place(session)}
+
+
+def _place(session: dict[str, str]) -> str:
     place = session.get("TTY") or session.get("Type") or "somewhere"
-    if session.get("RemoteHost"):
-        place += f" from {session['RemoteHost']}"
-    return {"user": session.get("Name", "another user"), "place": place}
+    host = session.get("RemoteHost")
+    return f"{place} from {host}" if host else place
 
 
 def _session(session: str) -> dict[str, str]:
-    wanted = [f"--property={name}" for name in _SESSION]
+    wanted = commands.properties(_SESSION)
     return commands.pairs(_output(["loginctl", "show-session", session, *wanted]))
 
 

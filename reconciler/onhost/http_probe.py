@@ -30,7 +30,8 @@ class Bounded(socket.socket):
         self._until, self._left = time.monotonic() + seconds, limit
         self.settimeout(seconds)
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:  # noqa: ANN401  whatever can be written into
+    # Any buffer that can be written into.
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:  # noqa: ANN401
         """Receive what comes next in the time that is left.
 
         Every reader of a socket's file goes through here.
@@ -89,13 +90,11 @@ def _kind(error: Exception, request: dict[str, Any]) -> str:
     """Tell a server that speaks TLS from one that breaks off."""
     # A server that expects TLS hangs up on plain words, or answers with an alert: that is no sign
     # of death. One that began an answer does speak HTTP.
-    if isinstance(error, IncompleteRead):
-        return "broken"
-    seconds = min(float(request["seconds"]), TLS_SECONDS)
-    return "tls" if _speaks_tls(int(request["port"]), seconds) else "broken"
+    is_tls = not isinstance(error, IncompleteRead) and _speaks_tls(request)
+    return "tls" if is_tls else "broken"
 
 
-def _speaks_tls(port: int, seconds: float) -> bool:
+def _speaks_tls(request: dict[str, Any]) -> bool:
     """Whether a TLS handshake succeeds, or is refused in the way that TLS has for it."""
     import ssl  # noqa: PLC0415  heavy, and hardly ever needed
 
@@ -103,13 +102,15 @@ def _speaks_tls(port: int, seconds: float) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    address, seconds = (LOOPBACK, int(request["port"])), float(request["seconds"])
     try:
-        with socket.create_connection((LOOPBACK, port), seconds) as raw, context.wrap_socket(raw):
-            return True
+        with socket.create_connection(address, min(seconds, TLS_SECONDS)) as raw:
+            context.wrap_socket(raw).close()
     except ssl.SSLError as error:
         return "ALERT" in (error.reason or "")
     except (OSError, ValueError):
         return False
+    return True
 
 
 def _headers(request: dict[str, Any]) -> dict[str, str]:

@@ -22,8 +22,13 @@ def same(request: dict[str, Any], directory: str) -> dict[str, Any]:
     if os.path.samestat(ours, theirs):
         return {"same": True}
     # A copy of the same name and size is as good as the file.
-    named_alike = os.path.basename(request["ours"]) == os.path.basename(request["theirs"])
-    return {"same": None if named_alike and ours.st_size == theirs.st_size else False}
+    is_copy = ours.st_size == theirs.st_size and _are_named_alike(request)
+    return {"same": None if is_copy else False}
+
+
+def _are_named_alike(request: dict[str, Any]) -> bool:
+    names = (os.path.basename(request[one]) for one in ("ours", "theirs"))
+    return len(set(names)) == 1
 
 
 def _as_seen_by(pid: int, path: str) -> os.stat_result | None:

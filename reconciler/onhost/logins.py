@@ -32,7 +32,7 @@ def _kills(user: str, settings: dict[str, str]) -> bool:
 def _settings() -> dict[str, str]:
     """Read what logind goes by; nothing where there is none, which ends nothing either."""
     # The manager's own properties are those that `show-user` without a name prints.
-    argv = ["loginctl", "show-user", *(f"--property={name}" for name in _NAMES)]
+    argv = ["loginctl", "show-user", *commands.properties(_NAMES)]
     with contextlib.suppress(OSError, commands.Late):
         return commands.pairs(commands.run(argv, SECONDS).out)
     return {}

@@ -26,6 +26,8 @@ PROGRAM_PLACES = (
 
 _OF_WEIGHTS = ("-m", "--model")
 _VENDORS = {"0x10de": "nvidia", "0x1002": "amd", "0x8086": "intel"}
+_NVIDIA = ("/proc/driver/nvidia/gpus/*/information",)
+_DRM = ("/sys/class/drm/card[0-9]*/device",)
 _MODEL = re.compile(r"^Model:\s+(.*)$", re.MULTILINE)
 
 
@@ -42,15 +44,22 @@ def machine(request: dict[str, Any], directory: str, root: str = "/") -> dict[st
         "name": socket.gethostname(),
         "user": user,
         "logins": logins.logins(user),
-        "memory_bytes": procfs.memory_bytes("MemTotal", proc),
-        "cards": cards(root),
-        "nodes": [_node(path) for path in contact.gpus(root)["nodes"]],
+        **_hardware(root),
         "programs": _programs(),
         "servers": _servers(serving, found, free, proc),
         "weights": found.files,
         "cut": found.cut,
         "folders": [_folder(files.absolute(one, directory)) for one in request.get("folders", ())],
         "free_port": free,
+    }
+
+
+def _hardware(root: str) -> dict[str, Any]:
+    nodes = contact.gpus(root)["nodes"]
+    return {
+        "memory_bytes": procfs.memory_bytes("MemTotal", os.path.join(root, "proc")),
+        "cards": cards(root),
+        "nodes": [_node(path) for path in nodes],
     }
 
 
@@ -75,9 +84,8 @@ def _servers(
 
 def cards(root: str = "/") -> list[dict[str, Any]]:
     """List every accelerator that the kernel shows, with its memory in bytes where it tells."""
-    paths = glob.glob(os.path.join(root, "proc/driver/nvidia/gpus/*/information"))
-    found = [_nvidia_card(path) for path in sorted(paths)]
-    for device in sorted(glob.glob(os.path.join(root, "sys/class/drm/card[0-9]*/device"))):
+    found = [_nvidia_card(path) for path in files.matching(_NVIDIA, root)]
+    for device in files.matching(_DRM, root):
         card = _drm_card(device)
         # NVIDIA's own driver has told of its cards already.
         if card is not None and not (card["vendor"] == "nvidia" and found):
@@ -107,22 +115,29 @@ def _line(path: str) -> str:
 
 def _named(server: dict[str, Any], proc: str) -> list[str]:
     """List the weights that a server was told of, then those that it has in memory."""
-    told = [os.path.join(server["directory"], word) for word in _told(_parts(server["flags"]))]
+    told = [os.path.join(server["directory"], word) for word in _told(server["flags"])]
     paths = [path for path in (*told, *server["mapped"]) if os.path.isabs(path)]
     # What cannot be printed cannot be written into a file of text.
     return [path for path in paths if path.isprintable() and _is_here(server, path, proc)]
 
 
-def _parts(flags: list[str]) -> list[str]:
+def _parts(word: str) -> list[str]:
     """Split --flag=value into two words."""
-    split = (word.split("=", 1) if word.startswith("--") else [word] for word in flags)
-    return [part for parts in split for part in parts]
+    return word.split("=", 1) if word.startswith("--") else [word]
 
 
-def _told(words: list[str]) -> list[str]:
+def _told(flags: list[str]) -> list[str]:
     """List the words that look like weights: by the flag before them, or by their own ending."""
-    pairs = zip(["", *words], words)
-    return [word for flag, word in pairs if flag in _OF_WEIGHTS or word.endswith(".gguf")]
+    words = _words(flags)
+    return [word for flag, word in zip(["", *words], words) if _is_weights(flag, word)]
+
+
+def _words(flags: list[str]) -> list[str]:
+    return [part for word in flags for part in _parts(word)]
+
+
+def _is_weights(flag: str, word: str) -> bool:
+    return flag in _OF_WEIGHTS or word.endswith(".gguf")
 
 
 def _as_found(

@@ -44,20 +44,24 @@ def wake(request: dict[str, Any], _: str) -> dict[str, Any]:
     """
     packet = _magic(request["mac"], request.get("password") or "")
     interface, port = request.get("interface"), int(request["port"])
-    targets = _targets(request.get("broadcast"), interface)
     sent: list[str] = []
     failed = ""
-    # Nothing confirms such a packet, and one may be lost: a few are sent, a moment apart.
-    for copy in range(COPIES):
-        if copy:
-            time.sleep(PAUSE)
-        for target in targets:
-            reason = _send(packet, (target, port), interface, request.get("source"))
-            failed = reason or failed
-            sent += [] if reason else [target]
+    for target in _paced(_targets(request.get("broadcast"), interface)):
+        reason = _send(packet, (target, port), interface, request.get("source"))
+        failed = reason or failed
+        sent += [] if reason else [target]
     if not sent:
         raise HostProblem(failed)
     return {"packets": len(sent), "to": sorted(set(sent)), "port": port}
+
+
+def _paced(targets: list[str]) -> Iterator[str]:
+    """Yield the targets a few times, with a pause between."""
+    # Nothing confirms such a packet, and one may be lost.
+    for copy in range(COPIES):
+        if copy:
+            time.sleep(PAUSE)
+        yield from targets
 
 
 def _magic(mac: str, password: str) -> bytes:
@@ -85,24 +89,30 @@ def _send(packet: bytes, to: tuple[str, int], interface: str | None, source: str
 
 def _broadcasts(interface: str | None) -> Iterator[str]:
     """Yield the broadcast address of every network that this host is in."""
+    names = [name for _, name in socket.if_nameindex() if name != "lo"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        for _, name in socket.if_nameindex():
-            if name == "lo" or interface not in {None, name}:
-                continue
+        for name in names if interface is None else {interface}.intersection(names):
             with contextlib.suppress(OSError):
-                address, mask = _asked(one, name, _ADDRESS), _asked(one, name, _NETMASK)
-                hosts = ~mask & 0xFFFFFFFF
-                # Not what the interface calls its broadcast address: one that `ip addr add` gave
-                # its address has none.
-                if hosts > 1:
-                    yield socket.inet_ntoa(struct.pack("!I", address | hosts))
+                yield from _broadcast(one, name)
+
+
+def _broadcast(one: socket.socket, interface: str) -> Iterator[str]:
+    address, mask = (_asked(one, interface, what) for what in (_ADDRESS, _NETMASK))
+    hosts = ~mask & 0xFFFFFFFF
+    # Not what the interface calls its broadcast address: one that `ip addr add` gave its address
+    # has none.
+    if hosts > 1:
+        yield _dotted(address | hosts)
 
 
 def _asked(one: socket.socket, interface: str, what: int) -> int:
     """Ask the kernel for an address of an interface, as a number."""
-    answer = fcntl.ioctl(one, what, struct.pack("256s", interface.encode()[:15]))
-    number: int = struct.unpack("!I", answer[20:24])[0]
-    return number
+    answer = fcntl.ioctl(one, what, struct.pack("256s", interface.encode()))
+    return int.from_bytes(answer[20:24], "big")
+
+
+def _dotted(address: int) -> str:
+    return socket.inet_ntoa(address.to_bytes(4, "big"))
 
 
 def _bytes(address: str) -> bytes:
@@ -163,7 +173,7 @@ def _resolved(name: str) -> str:
 def _gateway_beside(host: str) -> str:
     """Find the gateway of the network that this host shares with another."""
     routes = list(_routes())
-    best = _best(routes, struct.unpack("!I", socket.inet_aton(_resolved(host)))[0])
+    best = _best(routes, int.from_bytes(socket.inet_aton(_resolved(host)), "big"))
     # A gateway shows that the host's network works only where it is the gateway of that network.
     if best is None or best.gateway:
         raise HostProblem(
@@ -172,7 +182,7 @@ def _gateway_beside(host: str) -> str:
         )
     for route in routes:
         if route.interface == best.interface and route.gateway:
-            return socket.inet_ntoa(struct.pack("!I", route.gateway))
+            return _dotted(route.gateway)
     raise HostProblem(
         f"the network of {host} has no gateway here; name an address there that always answers"
         " with `canary:`"
@@ -181,7 +191,7 @@ def _gateway_beside(host: str) -> str:
 
 def _best(routes: list[_Route], target: int) -> _Route | None:
     """Choose the narrowest route to an address."""
-    leading = [route for route in routes if target & route.mask == route.network]
+    leading = [route for route in routes if route.leads_to(target)]
     return max(leading, key=lambda route: route.mask, default=None)
 
 
@@ -193,18 +203,17 @@ class _Route(NamedTuple):
     mask: int
     gateway: int
 
+    def leads_to(self, address: int) -> bool:
+        """Whether an address is in its network."""
+        return address & self.mask == self.network
+
 
 def _routes() -> Iterator[_Route]:
     for line in procfs.text("/proc/net/route", procfs.TABLE_LIMIT).splitlines()[1:]:
         interface, *words = line.split()
-        network, gateway, flags, mask = (int(words[place], 16) for place in (0, 1, 2, 6))
-        has_one = flags & _GATEWAY_FLAG
-        yield _Route(
-            interface,
-            socket.ntohl(network),
-            socket.ntohl(mask),
-            socket.ntohl(gateway) if has_one else 0,
-        )
+        network, gateway, mask = (socket.ntohl(int(words[place], 16)) for place in (0, 1, 6))
+        has_one = int(words[2], 16) & _GATEWAY_FLAG
+        yield _Route(interface, network, mask, gateway if has_one else 0)
 
 
 def _echoes(address: str) -> bool:
@@ -231,9 +240,13 @@ def _answers(one: socket.socket, address: str, until: float) -> bool:
 
 def _echo_request() -> bytes:
     number = os.getpid() & 0xFFFF
-    # The checksum of the internet protocols, over words of 16 bits: RFC 1071.
-    total = sum(struct.unpack("!4H", _echo(0, number)))
-    return _echo(~((total >> 16) + (total & 0xFFFF)) & 0xFFFF, number)
+    return _echo(_checksum(_echo(0, number)), number)
+
+
+def _checksum(content: bytes) -> int:
+    # That of the internet protocols, over words of 16 bits: RFC 1071.
+    total: int = sum(struct.unpack("!4H", content))
+    return ~((total >> 16) + (total & 0xFFFF)) & 0xFFFF
 
 
 def _echo(checksum: int, number: int) -> bytes:

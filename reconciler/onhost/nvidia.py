@@ -55,28 +55,31 @@ def _card(index: int, gpu: Element) -> dict[str, Any]:
         "index": index,
         "name": _text(gpu, "product_name"),
         "uuid": _text(gpu, "uuid"),
-        "total": _bytes(_text(gpu, "fb_memory_usage/total")),
-        "free": _bytes(_text(gpu, "fb_memory_usage/free")),
+        "total": _bytes(gpu, "fb_memory_usage/total"),
+        "free": _bytes(gpu, "fb_memory_usage/free"),
         "holders": _holders(gpu),
     }
 
 
 def _holders(gpu: Element) -> list[dict[str, Any]]:
-    # A process that computes and draws is listed once for each; only one may tell its memory.
     held: dict[int, dict[str, Any]] = {}
     for one in gpu.iterfind("processes/process_info"):
         told = _holder(one)
-        known = held.setdefault(told["pid"], told)
-        known["bytes"] = max(known["bytes"] or 0, told["bytes"] or 0) or None
-        known["draws"] = known["draws"] and told["draws"]
+        _add(held.setdefault(told["pid"], told), told)
     return [held[pid] for pid in sorted(held)]
+
+
+def _add(known: dict[str, Any], told: dict[str, Any]) -> None:
+    # A process that computes and draws is listed once for each; only one may tell its memory.
+    known["bytes"] = max(known["bytes"] or 0, told["bytes"] or 0) or None
+    known["draws"] = known["draws"] and told["draws"]
 
 
 def _holder(process: Element) -> dict[str, Any]:
     return {
         "pid": int(_text(process, "pid")),
         "name": os.path.basename(_text(process, "process_name")),
-        "bytes": _bytes(_text(process, "used_memory")),
+        "bytes": _bytes(process, "used_memory"),
         "draws": _text(process, "type") == "G",
     }
 
@@ -85,7 +88,7 @@ def _text(element: Element, path: str) -> str:
     return (element.findtext(path) or "").strip()
 
 
-def _bytes(text: str) -> int | None:
+def _bytes(element: Element, path: str) -> int | None:
     """Turn `24576 MiB` into bytes; None for what the driver does not say, such as `N/A`."""
-    number, _, unit = text.partition(" ")
+    number, _, unit = _text(element, path).partition(" ")
     return int(number) * MIB if unit == "MiB" else None

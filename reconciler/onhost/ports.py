@@ -57,14 +57,19 @@ def _described(pid: int, directory: str | None) -> dict[str, Any]:
     return {
         "pid": pid,
         "name": procfs.comm(pid),
-        "model": _model(mark) if mark is not None and is_ours else None,
-        "user": "" if procfs.owner(pid) == os.geteuid() else procfs.user(pid),
+        "model": _model(mark) if is_ours else None,
+        "user": _other_user(pid),
         **origin,
     }
 
 
-def _model(text: str) -> Any:  # noqa: ANN401 - as the mark has it
-    mark = procfs.parse_mark(text)
+def _other_user(pid: int) -> str:
+    """Name the user whose process it is, "" for our own."""
+    return "" if procfs.owner(pid) == os.geteuid() else procfs.user(pid)
+
+
+def _model(text: str | None) -> Any:  # noqa: ANN401 - as the mark has it
+    mark = procfs.parse_mark(text) if text else None
     return mark["model"] if mark else None
 
 

@@ -23,10 +23,14 @@ def prepared(directory: str) -> dict[str, Any]:
     A note that makes no sense tells of none.
     """
     try:
-        note = json.loads(files.read_bounded(os.path.join(directory, NOTE), NOTE_LIMIT))
+        note = json.loads(files.read_bounded(_path(directory), NOTE_LIMIT))
         return {"digest": str(note["digest"]) if _is_of_now(note) else ""}
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return {"digest": ""}
+
+
+def _path(directory: str) -> str:
+    return os.path.join(directory, NOTE)
 
 
 def _is_of_now(note: dict[str, Any]) -> bool:
@@ -55,7 +59,7 @@ def prepare(request: dict[str, Any], directory: str) -> dict[str, Any]:
 def _remember(digest: str, directory: str) -> None:
     os.makedirs(directory, mode=0o700, exist_ok=True)
     note = {"digest": digest, "boot_id": procfs.boot_id(), "slept": _slept()}
-    files.write_durably(os.path.join(directory, NOTE), json.dumps(note, sort_keys=True).encode())
+    files.write_durably(_path(directory), json.dumps(note, sort_keys=True).encode())
 
 
 def _healed(check: list[str], remedies: list[list[str]], seconds: float) -> list[str]:
@@ -80,10 +84,13 @@ def _complaint(words: list[str], seconds: float) -> str:
         ran = programs.run({"argv": words, "seconds": seconds}, "")
     except HostProblem as problem:
         return str(problem)
-    if not ran["code"]:
-        return ""
-    said = (ran["err"] or ran["out"]).strip().splitlines()[-LAST_LINES:]
-    return f"`{' '.join(words)}` ended with {ran['code']}: {' / '.join(said) or 'it wrote nothing'}"
+    return f"`{' '.join(words)}` ended with {ran['code']}: {_last(ran)}" if ran["code"] else ""
+
+
+def _last(ran: dict[str, Any]) -> str:
+    """Choose the last lines that a program wrote, for people."""
+    lines = (ran["err"] or ran["out"]).strip().splitlines()
+    return " / ".join(lines[-LAST_LINES:]) or "it wrote nothing"
 
 
 def _slept() -> float:

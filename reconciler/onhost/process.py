@@ -22,7 +22,7 @@ from reconciler.onhost import files, procfs
 from reconciler.onhost.problem import HostProblem, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _SUPERVISOR = (
     "RECONCILER_",
@@ -36,6 +36,9 @@ _SUPERVISOR = (
 """What a supervisor told *us* about ourselves; an engine that believed it would speak in our
 name."""
 
+# For appending, so that truncating a log in place is safe.
+_LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NO_PROCESS = (errno.ESRCH, errno.EINVAL)
 _NOT_STARTED = {
     errno.ENOENT: "there is no such program, or its interpreter is missing",
     errno.EACCES: "it may not be executed; check its permission bits",
@@ -75,7 +78,7 @@ def pidfd(pid: int) -> int | None:
     try:
         return os.pidfd_open(pid)
     except OSError as error:
-        if error.errno in {errno.ESRCH, errno.EINVAL}:
+        if error.errno in _NO_PROCESS:
             return None
         raise HostProblem(
             f"cannot open a pidfd: {explain(error)}; Linux 5.3 or later is needed"
@@ -208,17 +211,20 @@ def _start(argv: list[str], directory: str, environment: dict[str, str], log: in
 
 def _environment(request: dict[str, Any]) -> dict[str, str]:
     """Make our environment one for an engine: without what it must not see, with its mark."""
-    scrubbed = (*_SUPERVISOR, *request["scrub"])
-    passes = request.get("keep", ())
-    kept = {
+    mark = {procfs.MARK: json.dumps(request["mark"], sort_keys=True, separators=(",", ":"))}
+    kept = _kept((*_SUPERVISOR, *request["scrub"]), request.get("keep", ()))
+    # The mark stands first, where a bounded read finds it, and is given again so that nothing
+    # replaces it; SPT_NOENV keeps Python's setproctitle from overwriting it.
+    return {**mark, "SPT_NOENV": "1", **kept, **request["env"], **mark}
+
+
+def _kept(scrubbed: tuple[str, ...], passes: Sequence[str]) -> dict[str, str]:
+    """Choose the variables that pass, and those that do not begin with what is scrubbed."""
+    return {
         name: value
         for name, value in os.environ.items()
         if name in passes or not name.startswith(scrubbed)
     }
-    mark = {procfs.MARK: json.dumps(request["mark"], sort_keys=True, separators=(",", ":"))}
-    # The mark stands first, where a bounded read finds it, and is given again so that nothing
-    # replaces it; SPT_NOENV keeps Python's setproctitle from overwriting it.
-    return {**mark, "SPT_NOENV": "1", **kept, **request["env"], **mark}
 
 
 @contextlib.contextmanager
@@ -227,9 +233,7 @@ def _log(path: str) -> Iterator[int]:
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         os.replace(path, path + files.LOG_BEFORE)
-    # For appending, so that truncating it in place is safe.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = os.open(path, _LOG_FLAGS, 0o600)
     try:
         # Only the open must not block, on a pipe of that name; the engine's own writes may.
         os.set_blocking(descriptor, True)

@@ -109,8 +109,13 @@ def _fields(stat: bytes, last: int) -> list[bytes]:
 
 
 def process(pid: int, proc: str = "/proc") -> Process | None:
-    """Look at the process with this pid, also when it is a zombie."""
+    """Look at the process with this pid, also when it is a zombie; None when there is none."""
     return parse_stat(pid, read(f"{proc}/{pid}/stat"))
+
+
+def fields(pid: int, proc: str = "/proc") -> list[bytes]:
+    """Split what the kernel says of a process, from its state on; [] of one that is gone."""
+    return _fields(read(f"{proc}/{pid}/stat"), _STACK)
 
 
 def pids(proc: str = "/proc") -> list[int]:
@@ -131,8 +136,12 @@ def comm(pid: int, proc: str = "/proc") -> str:
 
 def values(words: list[str], flag: str) -> list[str]:
     """List what follows a flag in a command line, as the next word or after an equals sign."""
-    parts = [part for word in words for part in word.split("=", 1)]
+    parts = _parts(words)
     return [value for name, value in zip(parts, parts[1:]) if name == flag]
+
+
+def _parts(words: list[str]) -> list[str]:
+    return [part for word in words for part in word.split("=", 1)]
 
 
 def root(pid: int, proc: str = "/proc") -> str:
@@ -196,22 +205,27 @@ def _program(pid: int, proc: str) -> tuple[bytes, ...]:
     That is where its code and its stack begin. From leaving one program until entering the next,
     its code begins at 0 (fs/proc/array.c, seen with Linux 6.18).
     """
-    fields = _fields(read(f"{proc}/{pid}/stat"), _STACK)
-    if len(fields) <= _STACK or _is_dead(fields, _OF_THE_KERNEL | _ENDING):
+    found = fields(pid, proc)
+    if len(found) <= _STACK or _is_dead(found, _OF_THE_KERNEL | _ENDING):
         return ()
-    return fields[_CODE], fields[_STACK]
+    return found[_CODE], found[_STACK]
 
 
 # A mark is the same text at every look.
 @lru_cache(maxsize=64)
 def parse_mark(text: str) -> dict[str, Any] | None:
     """Read the fields of a mark, None when it is not one of ours."""
-    try:
-        mark = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    known = _known_fields(mark) if isinstance(mark, dict) else {}
+    known = _known_fields(_parsed(text))
     return known if known.keys() >= _NEEDED else None
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Read an object of JSON; any other text is an empty one."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _known_fields(mark: dict[str, Any]) -> dict[str, Any]:
@@ -244,7 +258,8 @@ def offspring(pid: int) -> list[int]:
 
     That is fast, but blind to a daemon that left the tree.
     """
-    found, waiting = [], [pid]
+    found = []
+    waiting = [pid]
     while waiting:
         below = _below(waiting.pop())
         found += below

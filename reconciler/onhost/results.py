@@ -42,6 +42,7 @@ _CLAUSES = {
     "exec-condition": "its ExecCondition= did not let it start",
     "resources": "systemd could not get what it needs to start it",
 }
+_UNMET = "a condition of its unit is not met (Condition...=)"
 _NOTHING_RAN = (
     "nothing of it ran, or it was over at once: a condition of its unit is not met, or a unit that"
     " it requires failed"
@@ -60,10 +61,12 @@ def ending(state: Mapping[str, str], controls: Mapping[str, str], when: str = ""
         return beside or _CLAUSES[result]
     if state["ExecMainCode"] in _CODES.values():
         return f"it {_end(state['ExecMainCode'], state['ExecMainStatus'])}{when}"
+    return _UNMET if _is_unmet(state) else _NOTHING_RAN
+
+
+def _is_unmet(state: Mapping[str, str]) -> bool:
     checked = state["ConditionTimestampMonotonic"] not in {"", "0"}
-    if checked and state["ConditionResult"] == "no":
-        return "a condition of its unit is not met (Condition...=)"
-    return _NOTHING_RAN
+    return checked and state["ConditionResult"] == "no"
 
 
 def _beside(result: str, controls: Mapping[str, str]) -> str:
@@ -82,9 +85,10 @@ def _beside(result: str, controls: Mapping[str, str]) -> str:
 
 def _end(code: str, status: str) -> str:
     """Tell how one process ended."""
-    if code != _EXITED:
-        return f"{'crashed' if code == _DUMPED else 'was ended'} by {_signal(int(status))}"
-    return f"ended with status {status}{_REFUSED if int(status) in _NOT_RUN else ''}"
+    if code == _EXITED:
+        return f"ended with status {status}{_REFUSED if int(status) in _NOT_RUN else ''}"
+    verb = "crashed" if code == _DUMPED else "was ended"
+    return f"{verb} by {_signal(int(status))}"
 
 
 def _signal(number: int) -> str:

@@ -6,7 +6,6 @@ It follows no link to a folder.
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import time
 from collections import deque
@@ -59,11 +58,9 @@ def places(home: str, environments: Iterable[Mapping[str, str]], root: str = "/"
     `environments` may name caches.
     """
     *mine, whole_home = (os.path.join(home, folder) for folder in HOME_FOLDERS)
-    patterns = [os.path.join(root, pattern[1:]) for pattern in PLACES]
-    shared = [place for pattern in patterns for place in sorted(glob.glob(pattern))]
     cached = [folder for environment in environments for folder in caches.folders(environment)]
     # The whole home last: it takes longest, and holds most that is no model.
-    return [*cached, *mine, *shared, whole_home]
+    return [*cached, *mine, *files.matching(PLACES, root), whole_home]
 
 
 def search(folders: Iterable[str], named: Iterable[str], seconds: float = SECONDS) -> Search:
@@ -74,10 +71,12 @@ def search(folders: Iterable[str], named: Iterable[str], seconds: float = SECOND
     until = time.monotonic() + seconds
     found, cut = _files(_candidates(folders, named, until), seconds)
     described = [_described(path, until) for path in sorted(found)]
-    unread = sum(one["architecture"] is None for one in described)
+    unread = [one for one in described if one["architecture"] is None]
+    for one in unread:
+        one["architecture"] = ""
     if unread:
-        cut = f"of {unread} GGUF files the header was not read in time"
-    return Search([{**one, "architecture": one["architecture"] or ""} for one in described], cut)
+        cut = f"of {len(unread)} GGUF files the header was not read in time"
+    return Search(described, cut)
 
 
 def _candidates(folders: Iterable[str], named: Iterable[str], until: float) -> Iterator[str]:
@@ -113,15 +112,22 @@ def _walk(folders: Iterable[str], until: float) -> Iterator[str]:
             yield ""
             return
         folder, depth = waiting.popleft()
-        which = identity(folder)
-        # Places lie in one another, and mounts may show one folder twice.
-        if which is None or which in seen:
+        if not _is_new(folder, seen):
             continue
-        seen.add(which)
         below, models = _entries(folder)
         yield from models
         if depth < DEPTH:
             waiting.extend((one, depth + 1) for one in below)
+
+
+def _is_new(folder: str, seen: set[tuple[int, int]]) -> bool:
+    """Whether a folder is there and was not looked into yet; from now on it was."""
+    # Places lie in one another, and mounts may show one folder twice.
+    which = identity(folder)
+    if which is None or which in seen:
+        return False
+    seen.add(which)
+    return True
 
 
 def _entries(folder: str) -> tuple[list[str], list[str]]:

@@ -68,8 +68,11 @@ def servers(proc: str = "/proc") -> list[dict[str, Any]]:
         if _parent(pid, proc) not in (None, *programs):
             port = _port(pid, program, open_sockets, proc)
             found.append({**_described(pid, program, proc), "port": port})
-    seen = [one for one in found if one["port"] is not None or one["socket"] or one["container"]]
-    return seen[:SERVERS_LIMIT]
+    return [one for one in found if _listens(one)][:SERVERS_LIMIT]
+
+
+def _listens(server: dict[str, Any]) -> bool:
+    return server["port"] is not None or bool(server["socket"] or server["container"])
 
 
 def _programs(proc: str) -> dict[int, _Program]:
@@ -182,8 +185,8 @@ def _port(
         return None
     except OSError:
         # Another user's sockets are hidden: it is the one that it was told, if that user has it.
-        told = _told_port(program.flags)
-        return told if (told, procfs.owner(pid, proc)) in open_sockets.values() else None
+        told = (_told_port(program.flags), procfs.owner(pid, proc))
+        return told[0] if told in open_sockets.values() else None
     found = (port for inode, (port, _) in open_sockets.items() if f"socket:[{inode}]" in links)
     return min(found, default=None)
 
@@ -222,16 +225,20 @@ def _without_secret(word: str) -> str:
 
 def _mapped(pid: int, proc: str) -> list[str]:
     """List the GGUF files that a process has in memory, largest first."""
-    try:
-        with open(f"{proc}/{pid}/maps", "rb") as file:
-            content = file.read(MAPS_LIMIT)
-    except OSError:
-        return []
-    paths = {path.decode("utf-8", "replace") for path in _MAPPED.findall(content)}
+    paths = {path.decode("utf-8", "replace") for path in _MAPPED.findall(_maps(pid, proc))}
     root = procfs.root(pid, proc)
     # In a container, the file is only to be seen below the process's own root.
     sizes = {path: max(_size(path), _size(root + path)) for path in paths}
     return sorted(paths, key=lambda path: (-sizes[path], path))
+
+
+def _maps(pid: int, proc: str) -> bytes:
+    # The kernel gives it a page at a time: one read, as of other files there, is not all.
+    try:
+        with open(f"{proc}/{pid}/maps", "rb") as file:
+            return file.read(MAPS_LIMIT)
+    except OSError:
+        return b""
 
 
 def _variables(pid: int, proc: str) -> list[str]:

@@ -14,7 +14,8 @@ _OF_USER = re.compile(r"/user@(\d+)\.service(?=/)")
 _TERMINAL = 4
 
 _FOR_OTHERS = re.compile(
-    r"(?:user|anacron|atd|crond?|fcron|dropbear|sshd?|.*getty|login|containerd|crio|docker|kubelet|podman)(?:@.*)?\.service"
+    r"(?:user|anacron|atd|crond?|fcron|dropbear|sshd?|.*getty|login|containerd|crio|docker|kubelet"
+    r"|podman)(?:@.*)?\.service"
 )
 """Services in whose control group runs what others asked for, and that are not to be ended with
 it."""
@@ -44,9 +45,8 @@ def service(pid: int, proc: str = "/proc") -> dict[str, str] | None:
 
     None when it was started by hand, by cron or a login, or by a supervisor.
     """
-    fields = procfs.read(f"{proc}/{pid}/stat").rpartition(b")")[2].split()
     # What has a terminal was typed there, even where the terminal itself is a service.
-    if len(fields) <= _TERMINAL or fields[_TERMINAL] != b"0":
+    if not _is_without_terminal(pid, proc):
         return None
     path = group(pid, proc)
     found = of_path(path)
@@ -55,13 +55,21 @@ def service(pid: int, proc: str = "/proc") -> dict[str, str] | None:
     return None if supervisor(pid, proc) else found
 
 
+def _is_without_terminal(pid: int, proc: str) -> bool:
+    fields = procfs.fields(pid, proc)
+    return fields[_TERMINAL : _TERMINAL + 1] == [b"0"]
+
+
 def of_path(path: str) -> dict[str, str] | None:
     """Find the innermost service whose control group a path leads through, None without one."""
-    services = [name for name in path.split("/") if name.endswith(".service")]
-    names = [name for name in services if not _FOR_OTHERS.fullmatch(name)]
+    names = [name for name in path.split("/") if _is_service(name)]
     if not names:
         return None
     return {"name": names[-1], "scope": "user" if _OF_USER.search(path) else "system"}
+
+
+def _is_service(group: str) -> bool:
+    return group.endswith(".service") and not _FOR_OTHERS.fullmatch(group)
 
 
 def group(pid: int | str, proc: str = "/proc") -> str:

@@ -9,43 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import stat
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from reconciler.onhost import files, slotfile
+from reconciler.onhost import files, sidecars, slotfile
 from reconciler.onhost.problem import HostProblem, explained
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-SIDECAR = ".slot.json"
 TEMPORARY = ".tmp"
-SIDECAR_LIMIT = 1024 * 1024
 ATTEMPTS_LIMIT = 20
 ENTRIES_LIMIT = 10_000
 
 _CHUNK = 4 * 1024 * 1024
-_IDENTITY = {"pid": int, "start": int, "inode": int, "boot_id": str, "invocation": str}
-_PROCESS = {"invocation": ""}
-"""What an identity need not say: only a service of systemd has an invocation."""
-_FIELDS = {
-    "file": str,
-    "slot": int,
-    "tokens": int,
-    "bytes": int,
-    "sha256": str,
-    "fingerprint": str,
-    "saved_at": (int, float),
-    "identity": dict,
-    "slot_tokens": int,
-    "task": (int, type(None)),
-    "attempts": list,
-}
-_ATTEMPT = {"identity": dict, "outcome": str, "reason": str}
-_COUNTS = ("slot", "tokens", "bytes")
-_OUTCOMES = ("open", "proven", "cold", "unverified", "failed")
+_NO_NAMES = ("", ".", "..")
 
 
 class SlotListing(NamedTuple):
@@ -69,11 +45,11 @@ def seal(request: dict[str, Any], directory: str) -> dict[str, Any]:
     name = os.path.basename(target)
     sealed = {"file": name, "bytes": size, "sha256": _made_durable(source, size)}
     sidecar = {**request["sidecar"], **sealed, "attempts": []}
-    fault = _fault(sidecar, _FIELDS)
+    fault = sidecars.fault(sidecar)
     if fault:
         raise HostProblem(f"the description of slot file {name} is not complete: {fault}")
     # The sidecar first: of a file that has its name without one, nothing would be known.
-    _write_sidecar(folder, sidecar)
+    sidecars.write(folder, sidecar)
     _put_in_place(source, target)
     return {**sealed, "removed": _drop_replaced(folder, sidecar)}
 
@@ -104,7 +80,7 @@ def check(request: dict[str, Any], directory: str) -> dict[str, Any]:
     Answer the tokens it starts with, or None and what it looks like.
     """
     folder, name = files.absolute(request["directory"], directory), _name(request["file"])
-    sidecar = _sidecar(folder, name)
+    sidecar = sidecars.read(folder, name)
     with _open(os.path.join(folder, name)) as file:
         _refuse_damaged(file, sidecar)
         tokens, layout = _tokens(file, sidecar)
@@ -144,11 +120,11 @@ def _refuse_damaged(file: BinaryIO, sidecar: dict[str, Any]) -> None:
 def note(request: dict[str, Any], directory: str) -> dict[str, Any]:
     """Write into a sidecar what came of a restore."""
     folder, name = files.absolute(request["directory"], directory), _name(request["file"])
-    sidecar = _sidecar(folder, name)
+    sidecar = sidecars.read(folder, name)
     identity, outcome = request["identity"], request["outcome"]
     attempt = {"identity": identity, "outcome": outcome, "reason": request.get("reason", "")}
     attempts = _noted(sidecar["attempts"], attempt)
-    _write_sidecar(folder, {**sidecar, "attempts": attempts[-ATTEMPTS_LIMIT:]})
+    sidecars.write(folder, {**sidecar, "attempts": attempts[-ATTEMPTS_LIMIT:]})
     return {"file": name, "outcome": outcome}
 
 
@@ -185,9 +161,9 @@ def _obstacle(above: str) -> dict[str, Any]:
     return {"obstacle": files.obstacle(above) or closed, "nearest": above}
 
 
-def _held(sidecars: list[dict[str, Any]]) -> int:
+def _held(described: list[dict[str, Any]]) -> int:
     """Add up the bytes of slot files."""
-    return sum(sidecar["bytes"] for sidecar in sidecars)
+    return sum(sidecar["bytes"] for sidecar in described)
 
 
 def room(request: dict[str, Any], directory: str) -> dict[str, Any]:
@@ -217,7 +193,7 @@ class _Stock(NamedTuple):
 
 
 def _stock(folder: str, kept: list[str]) -> _Stock:
-    keep = {name + ending for name in kept for ending in ("", SIDECAR, TEMPORARY)}
+    keep = {name + ending for name in kept for ending in ("", sidecars.ENDING, TEMPORARY)}
     listing = _listing(folder)
     useless = [name for name in listing.useless if name not in keep]
     evictable = [sidecar for sidecar in listing.good if sidecar["file"] not in keep]
@@ -239,14 +215,14 @@ def _no_room(folder: str, request: dict[str, Any], possible: int) -> str:
     )
 
 
-def _evict(folder: str, sidecars: list[dict[str, Any]], enough: int, left: int) -> list[str]:
+def _evict(folder: str, described: list[dict[str, Any]], enough: int, left: int) -> list[str]:
     """Delete slot files until enough is free, of the budget (`left` now) and on the disk."""
     removed = []
-    for sidecar in sidecars:
+    for sidecar in described:
         if enough <= min(left, files.free_bytes(folder) or 0):
             break
         # The sidecar first, as everywhere: a file without one counts for nothing.
-        _remove(folder, [sidecar["file"] + SIDECAR, sidecar["file"]])
+        _remove(folder, [sidecar["file"] + sidecars.ENDING, sidecar["file"]])
         removed.append(sidecar["file"])
         left += sidecar["bytes"]
     return removed
@@ -257,8 +233,8 @@ def _listing(folder: str) -> SlotListing:
     names = _names(folder)
     present = set(names)
     listing = SlotListing([], [], [name for name in names if name.endswith(TEMPORARY)])
-    for name in (name for name in names if name.endswith(SIDECAR)):
-        file = name[: -len(SIDECAR)]
+    for name in (name for name in names if name.endswith(sidecars.ENDING)):
+        file = name[: -len(sidecars.ENDING)]
         try:
             listing.good.append(_whole(folder, file))
         except HostProblem as problem:
@@ -281,7 +257,7 @@ def _age(sidecar: dict[str, Any]) -> tuple[float, str]:
 
 def _whole(folder: str, file: str) -> dict[str, Any]:
     """Read the sidecar of a slot file that has the size it should; raise HostProblem."""
-    sidecar, path = _sidecar(folder, file), os.path.join(folder, file)
+    sidecar, path = sidecars.read(folder, file), os.path.join(folder, file)
     if _size(path) != sidecar["bytes"]:
         found = f"has {_size(path)} bytes" if os.path.lexists(path) else "is missing"
         raise HostProblem(
@@ -291,79 +267,16 @@ def _whole(folder: str, file: str) -> dict[str, Any]:
     return sidecar
 
 
-def _sidecar(folder: str, file: str) -> dict[str, Any]:
-    """Read the sidecar of a slot file; raise HostProblem when it is missing or damaged."""
-    path = os.path.join(folder, file + SIDECAR)
-    sidecar = _parsed(file, path)
-    fault = _fault(sidecar, _FIELDS)
-    # A sidecar that was copied or renamed by hand describes another file.
-    if not fault and sidecar["file"] != file:
-        fault = f"it describes {sidecar['file']}"
-    if fault:
-        raise HostProblem(
-            f"the description {path} is damaged or from another version: {fault}; its slot file"
-            " will not be used"
-        )
-    return dict(sidecar)
-
-
-def _parsed(file: str, path: str) -> Any:  # noqa: ANN401 - it is not judged yet
-    with explained(f"slot file {file} has no readable description {path}"):
-        content = files.read_bounded(path, SIDECAR_LIMIT)
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise HostProblem(
-            f"the description {path} is damaged: it is not JSON; its slot file will not be used"
-        ) from error
-
-
-def _fault(value: object, fields: dict[str, Any]) -> str:
-    """Find what is wrong with a value that should have exactly these fields, "" for nothing."""
-    if not isinstance(value, dict):
-        return "it is not an object"
-    differ = value.keys() ^ fields.keys()
-    if differ:
-        return f"its keys differ in {', '.join(sorted(map(str, differ)))}"
-    for key, kind in fields.items():
-        if not _fits(key, value[key], kind):
-            return f"{key} is {json.dumps(value[key])[:80]}"
-    return next(filter(None, _faults_within(value)), "")
-
-
-def _faults_within(value: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the identity and the attempts of a sidecar, or of an attempt."""
-    if "identity" in value:
-        yield _fault({**_PROCESS, **value["identity"]}, _IDENTITY)
-    for attempt in value.get("attempts", ()):
-        yield _fault(attempt, _ATTEMPT)
-
-
-def _fits(key: str, value: Any, kind: Any) -> bool:  # noqa: ANN401 - it may be anything
-    """Whether a field's value is of its kind, and one that is ever written."""
-    # To Python, True is a number too.
-    if not isinstance(value, kind) or isinstance(value, bool):
-        return False
-    if key == "outcome":
-        return value in _OUTCOMES
-    return key not in _COUNTS or int(value) >= 0
-
-
-def _write_sidecar(folder: str, sidecar: dict[str, Any]) -> None:
-    content = json.dumps(sidecar, sort_keys=True).encode()
-    files.write_durably(os.path.join(folder, sidecar["file"] + SIDECAR), content)
-
-
 def _drop_replaced(folder: str, newest: dict[str, Any]) -> list[str]:
     """Delete the files of a slot that are not newer, but the last one of another fingerprint."""
     replaced = _replaced(_listing(folder).good, newest)
     for file in replaced:
-        _remove(folder, [file + SIDECAR, file])
+        _remove(folder, [file + sidecars.ENDING, file])
     return replaced
 
 
-def _replaced(sidecars: list[dict[str, Any]], newest: dict[str, Any]) -> list[str]:
-    older = [sidecar for sidecar in sidecars if _is_before(sidecar, newest)]
+def _replaced(described: list[dict[str, Any]], newest: dict[str, Any]) -> list[str]:
+    older = [sidecar for sidecar in described if _is_before(sidecar, newest)]
     others = [one["file"] for one in older if one["fingerprint"] != newest["fingerprint"]]
     # The last is of the definition, or the build, before: going back to it finds it (ADR 0013).
     return [one["file"] for one in older if one["file"] not in others[-1:]]
@@ -384,7 +297,7 @@ def _remove(folder: str, names: list[str]) -> None:
 
 def _name(text: object) -> str:
     """Check a plain file name; raise HostProblem for one that leaves its directory."""
-    if not isinstance(text, str) or text in {"", ".", ".."} or not {"/", "\0"}.isdisjoint(text):
+    if not isinstance(text, str) or text in _NO_NAMES or not {"/", "\0"}.isdisjoint(text):
         raise HostProblem(f"{text!r} is not a plain file name")
     return text
 

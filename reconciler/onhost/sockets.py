@@ -17,6 +17,7 @@ TABLE_LIMIT = 4 * 1024 * 1024
 SECONDS = 2.0
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _NETLINK_DIAG, _BY_FAMILY, _DUMP = 4, 20, 0x301
 _ERROR, _DONE = 2, 3
 _LISTEN = 10
@@ -40,18 +41,22 @@ def listening(port: int) -> list[Socket]:
     try:
         return [found for family in _FAMILIES for found in _asked(family, port)]
     except OSError:
-        tables = ("/proc/net/tcp", "/proc/net/tcp6")
-        return [found for table in tables for found in among(rows(table), port)]
+        return [found for table in _TABLES for found in among(rows(table), port)]
 
 
 def _asked(family: int, port: int) -> list[Socket]:
     """Ask the kernel; raise OSError when it does not answer."""
+    question = _question(family, port)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_DIAG) as kernel:
         kernel.settimeout(SECONDS)
-        question = _ASKED.pack(family, socket.IPPROTO_TCP, 0, 1 << _LISTEN, port.to_bytes(2, "big"))
-        kernel.send(_HEADER.pack(_HEADER.size + len(question), _BY_FAMILY, _DUMP, 1, 0) + question)
-        told = (_told(body) for body in _answers(kernel))
+        kernel.send(question)
+        told = map(_told, _answers(kernel))
         return [found for listens, found in told if listens == port]
+
+
+def _question(family: int, port: int) -> bytes:
+    asked = _ASKED.pack(family, socket.IPPROTO_TCP, 0, 1 << _LISTEN, port.to_bytes(2, "big"))
+    return _HEADER.pack(_HEADER.size + len(asked), _BY_FAMILY, _DUMP, 1, 0) + asked
 
 
 def _answers(kernel: socket.socket) -> Iterator[bytes]:

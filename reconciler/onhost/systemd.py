@@ -53,6 +53,7 @@ _WAITS = {
 """What keeps a service from having a main process, by the state that it is in meanwhile."""
 
 _GENERATED = "/run/"
+_PLAIN = {"LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
 _JOURNAL = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--show-cursor")
 _CURSOR = "-- cursor: "
 
@@ -360,12 +361,11 @@ def _run(argv: list[str], scope: str, *, may_fail: bool = False) -> str:
 
 
 def _environment(scope: str) -> dict[str, str]:
-    plain = {"LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
     if scope == "system":
-        return plain
+        return _PLAIN
     # Where the user's systemd is asked: not every way to log in sets it.
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    return {**plain, "XDG_RUNTIME_DIR": runtime}
+    return {**_PLAIN, "XDG_RUNTIME_DIR": runtime}
 
 
 def _status(name: str, scope: str) -> str:

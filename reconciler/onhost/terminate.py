@@ -111,24 +111,31 @@ def _group(wanted: dict[str, Any], leads: bool, seen: Iterable[Process] = ()) ->
     processes = procfs.living()
     roots = _roots(wanted, leads, processes)
     roots |= {one.pid for one in seen if _is_among(one, processes)}
+    found = _grown(roots, processes) - {0, 1, os.getpid()}
+    return {processes[each] for each in found}
+
+
+def _grown(roots: set[int], processes: dict[int, Process]) -> set[int]:
+    """Add to processes those with the same marks, and all that descends from them."""
     for group in units.groups(processes):
         if group.members & roots:
             roots |= group.members
-    found = procfs.descendants(roots, procfs.children(processes)) - {0, 1, os.getpid()}
-    return {processes[each] for each in found}
+    return procfs.descendants(roots, procfs.children(processes))
 
 
 def _roots(wanted: dict[str, Any], leads: bool, processes: dict[int, Process]) -> set[int]:
     """Find the leader, if it lives, and what is in its session."""
     pid = int(wanted["pid"])
+    roots = {pid} if leads else set()
     # A pid is not reused while a session is named after it, so with the leader gone the session is
     # still the unit's.
-    is_ours = leads or pid not in processes
-    session = _session(pid, wanted["start"], processes) if is_ours else set()
-    return session | {pid} if leads else session
+    if leads or pid not in processes:
+        roots |= _session(pid, wanted["start"], processes)
+    return roots
 
 
 def _session(leader: int, start: int, processes: dict[int, Process]) -> set[int]:
+    """Find what is in a session, without what was in one of that name before."""
     members = [one for one in processes.values() if one.session == leader]
     return {one.pid for one in members if one.start >= start}
 
