@@ -91,11 +91,10 @@ def _with_drivers(schema: Schema, catalog: OptionsCatalog) -> Schema:
             definitions[role] = {"anyOf": _ways(role, catalog, definitions)}
     # A mapping of roles may stand where one driver for all does.
     definitions["power"] = {"anyOf": [*_ways("power", catalog, definitions), _roles()]}
+    kinds = catalog.kinds("engine")
     engines = _mapping(_mapping(_mapping(definitions, "Host"), "properties"), "engines")
     engines["additionalProperties"] = False
-    engines["properties"] = {
-        kind: _options("engine", kind, catalog, definitions) for kind in catalog.kinds("engine")
-    }
+    engines["properties"] = {kind: _options("engine", kind, catalog, definitions) for kind in kinds}
     return schema
 
 

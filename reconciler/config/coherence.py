@@ -122,32 +122,36 @@ def _power_objection(wish: HostWish, host: HostSpec | None) -> str:
 
 
 def _active(host_name: str, wish: HostWish, at: KeyPath, inventory: Inventory) -> Iterator[Problem]:
-    homes = {name: inventory.host_name_of(model) for name, model in inventory.models.items()}
-    here = {name: model for name, model in inventory.models.items() if homes[name] == host_name}
-    named = {(*at, "active", index): name for index, name in enumerate(wish.active or ())}
-    for place, name in named.items():
-        # One whose host is missing was reported where it is defined.
-        if name not in here and homes.get(name, "") is not None:
-            yield Problem("desired", place, _misplaced(name, host_name, homes.get(name), here))
-    ports = {place: (here[name].port, name) for place, name in named.items() if name in here}
-    yield from _shared(ports)
+    here = _models_of(host_name, inventory)
+    names = wish.active or ()
+    for index, name in enumerate(names):
+        stranger = _misplaced(name, host_name, inventory, here)
+        if sentence := stranger or _shared_port(name, here, names[:index]):
+            yield Problem("desired", (*at, "active", index), sentence)
 
 
-def _shared(ports: Mapping[KeyPath, tuple[int, str]]) -> Iterator[Problem]:
-    """Find models that want the port of one before them."""
-    taken: dict[int, str] = {}
-    for place, (port, name) in ports.items():
-        other = taken.setdefault(port, name)
-        if other != name:
-            both = f"{name} and {other} both use port {port}"
-            sentence = f"{both}; expected one of them, or another port: in the inventory"
-            yield Problem("desired", place, sentence)
+def _models_of(host_name: str, inventory: Inventory) -> dict[str, Model]:
+    models = inventory.models.items()
+    return {name: model for name, model in models if inventory.host_name_of(model) == host_name}
 
 
-def _misplaced(model_name: str, host_name: str, home: str | None, here: Collection[str]) -> str:
-    if home:
+def _shared_port(name: str, here: Mapping[str, Model], before: Iterable[str]) -> str:
+    if name not in here:
+        return ""
+    port = here[name].port
+    other = next((one for one in before if one in here and here[one].port == port), "")
+    both = f"{name} and {other} both use port {port}"
+    return f"{both}; expected one of them, or another port: in the inventory" if other else ""
+
+
+def _misplaced(model_name: str, host_name: str, inventory: Inventory, here: Collection[str]) -> str:
+    if model_name in here:
+        return ""
+    if model_name in inventory.models:
+        home = inventory.host_name_of(inventory.models[model_name])
         expected = f"expected a model of {host_name} ({one_of(here)})"
-        return f"{model_name} is a model of {home}, {expected}"
+        # One whose host is missing was reported where it is defined.
+        return f"{model_name} is a model of {home}, {expected}" if home else ""
     none = "; `[]` runs none" if model_name in NOTHING else ""
     near = nearest(model_name, here) or f" ({one_of(here)})"
     return f"found {found(model_name)}, expected a model of {host_name}{none or near}"

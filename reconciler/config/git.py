@@ -106,9 +106,13 @@ def trace(contents: Mapping[Path, bytes]) -> Trace:
     commit, *blobs = ids.splitlines()
     if commit.endswith(_MISSING):
         return Trace("untracked")
+    author, subject = _author_and_subject(last)
+    return Trace(_state(directory, names, blobs), commit, author, subject)
+
+
+def _author_and_subject(last: str) -> tuple[str, str]:
     author, _, subject = last.rstrip("\n").partition("\0")
-    state = _state(directory, names, blobs)
-    return Trace(state, commit, _shown(author), _shown(subject))
+    return _shown(author), _shown(subject)
 
 
 def _of_head(directory: Path, names: Iterable[str]) -> tuple[str, str]:
@@ -274,17 +278,8 @@ def _git(directory: Path, words: list[str], given: bytes = b"") -> str | None:
 
 def _asked(directory: Path, words: list[str], given: bytes = b"") -> str:
     """Ask git; raise _SilentError."""
-    command = ["git", "-C", str(directory), *_OPTIONS, *words]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
-            command,
-            input=given,
-            capture_output=True,
-            check=True,
-            timeout=GIT_PATIENCE,
-            env={**environment, **_ENVIRONMENT},
-        )
+        return _run(directory, words, given).decode("utf-8", "replace")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise _SilentError(
             "git is not installed here, or not on the PATH of this process", "install it"
@@ -295,7 +290,20 @@ def _asked(directory: Path, words: list[str], given: bytes = b"") -> str:
         raise _SilentError(
             f"git does not answer ({type(error).__name__})", _says_more(directory)
         ) from error
-    return done.stdout.decode("utf-8", "replace")
+
+
+def _run(directory: Path, words: list[str], given: bytes) -> bytes:
+    command = ["git", "-C", str(directory), *_OPTIONS, *words]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(  # noqa: S603 - a fixed program with a list of words
+        command,
+        input=given,
+        capture_output=True,
+        check=True,
+        timeout=GIT_PATIENCE,
+        env={**environment, **_ENVIRONMENT},
+    )
+    return done.stdout
 
 
 def _says_more(directory: Path) -> str:

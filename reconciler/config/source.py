@@ -199,10 +199,14 @@ class FileSource:
         read = pair_digest(hashlib.sha256(pair[file]).hexdigest() for file in _FILES)
         unfinished = git.unfinished(self._directory)
         return Provenance(
-            digest=read, state=traced.state, commit=traced.commit, author=traced.author,
-            subject=traced.subject, trouble=unfinished or traced.trouble,
+            digest=read,
+            state=traced.state,
+            commit=traced.commit,
+            author=traced.author,
+            subject=traced.subject,
+            trouble=unfinished or traced.trouble,
             objection=unfinished or self._objection(apply_from, traced),
-        )  # fmt: skip
+        )
 
     def _objection(self, apply_from: ApplyFrom, traced: git.Trace) -> str:
         """Why the files must not be applied as `apply_from` asks; empty when they may be."""

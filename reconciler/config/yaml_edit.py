@@ -91,15 +91,18 @@ def _edit(node: Node, text: str, path: tuple[str, ...], word: str) -> _Edit:
     if not isinstance(node, MappingNode):
         # A key with nothing behind it, such as `tower:`.
         return _Edit(node.start_mark.index, node.end_mark.index, f" {_value(path, word)}")
-    found = next(((key, value) for key, value in node.value if key.value == path[0]), None)
-    if found is None:
-        return _added(node, text, path, word)
-    key, value = found
-    if not _is_empty(value):
-        return _edit(value, text, path[1:], word)
+    for key, value in node.value:
+        if key.value == path[0]:
+            if _is_empty(value):
+                return _filled(key, text, path[1:], word)
+            return _edit(value, text, path[1:], word)
+    return _added(node, text, path, word)
+
+
+def _filled(key: Node, text: str, path: tuple[str, ...], word: str) -> _Edit:
     # An empty value stands where the next thing does; the word belongs behind the colon.
     colon = text.index(":", key.end_mark.index) + 1
-    return _Edit(colon, colon, f" {_value(path[1:], word)}")
+    return _Edit(colon, colon, f" {_value(path, word)}")
 
 
 def _is_empty(node: Node) -> bool:
