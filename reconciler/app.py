@@ -149,7 +149,7 @@ def build(settings: Settings) -> App:
 
 
 def _identity(data_directory: Path, clock: Clock) -> ControllerId:
-    # A journal file of its own: that of the App is awaited in a thread, one call at a time.
+    # Not the App's own journal file: that one is awaited in a thread, one call at a time.
     rows = JournalFile(data_directory / JOURNAL, clock).rows
     return ControllerId(data_directory / "controller", rows, lambda: secrets.token_hex(ID_BYTES))
 

@@ -11,7 +11,7 @@ SYSTEMD = "systemd"
 class PortOwner(Origin):
     """The process that listens on a port; its pid is None when we may not know it.
 
-    `user` is empty for a process of one's own.
+    `user` is empty for a process of the user that asks.
     """
 
     pid: int | None
