@@ -17,7 +17,7 @@ NEEDED = ("systemd-analyze", "systemd-run", "journalctl", "dbus-daemon", "nsente
 
 
 class Booted:
-    """Be a booted systemd; `pid` is its PID 1 as this machine counts."""
+    """A booted systemd; `pid` is its PID 1 as this machine counts."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid

@@ -79,7 +79,7 @@ class RunningGiven(Value):
 
 
 class SavedGiven(Value):
-    """Describe a saved slot; `tried` says by pid what came of restoring it."""
+    """A saved slot; `tried` says by pid what came of restoring it."""
 
     slot: int = 0
     tokens: int = 500
@@ -127,7 +127,7 @@ class Given(Value):
 
 
 class Happened(Value):
-    """Describe what the journal says happened: a run that aimed at `run`, and how it ended."""
+    """What the journal says happened: a run that aimed at `run`, and how it ended."""
 
     run: tuple[str, ...]
     ended: Literal["promoted", "failed", "cut short"]
@@ -145,7 +145,7 @@ class Expected(Value):
 
 
 class Case(Value):
-    """Be one golden case: `wanted` and `given` make `expected`."""
+    """One golden case: `wanted` and `given` make `expected`."""
 
     says: str
     wanted: WantedGiven

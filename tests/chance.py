@@ -6,7 +6,7 @@ import random
 
 
 class SeededRandom:
-    """Give the same chances for the same seed."""
+    """Chances that are the same for the same seed."""
 
     def __init__(self, seed: int = 0) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - a test must be repeatable

@@ -31,7 +31,7 @@ class StoppedClock:
 
 
 class HurriedClock(SystemClock):
-    """Let durations pass so many times faster than they do; the wall clock is the real one."""
+    """A clock whose durations pass so many times faster; its wall clock is the real one."""
 
     def __init__(self, times: float) -> None:
         self.times = times

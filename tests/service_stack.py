@@ -30,7 +30,7 @@ models:
 
 
 class ServiceStack(Stack):
-    """Run `reconciler` beside a booted systemd; tiny-b is its service."""
+    """`reconciler` beside a booted systemd, of which tiny-b is a service."""
 
     def __init__(self, folder: Path, booted: Booted) -> None:
         self.booted = booted

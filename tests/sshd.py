@@ -29,7 +29,7 @@ MaxStartups 100
 
 
 class Served(NamedTuple):
-    """Be a daemon that runs: where it keeps its keys, and where it listens."""
+    """A daemon that runs: where it keeps its keys, and where it listens."""
 
     folder: Path
     port: int

@@ -36,7 +36,7 @@ INVENTORY = """version: 1
 
 
 class Stack:
-    """Run `reconciler` in a folder, as a person would."""
+    """`reconciler` in a folder, run as a person would."""
 
     def __init__(
         self, folder: Path, served: Served | None = None, server: Server = EMBEDDED

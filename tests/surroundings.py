@@ -107,7 +107,7 @@ STREAMS = ("closed", "nowhere", "full", "left", "a folder", "the wrong way")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Hold what one command meets: `streams` by number, `limits` by resource."""
+    """What one command meets: `streams` by number, `limits` by resource."""
 
     words: Sequence[str]
     environment: dict[str, str]

@@ -67,7 +67,7 @@ WORDS = "the wire is on fire"
 
 @dataclass(frozen=True)
 class Bad:
-    """Be a driver that does its work, except where it is bad."""
+    """A driver that does its work, except where it is bad."""
 
     inner: object
     names: frozenset[str]
@@ -126,7 +126,7 @@ def spoiled(one: HostPorts, members: frozenset[tuple[str, str]], badness: Badnes
 
 
 class FreeLock:
-    """Be held by nobody."""
+    """A lock that is always free."""
 
     @contextmanager
     def held(self, *, obeys: bool = False) -> Iterator[None]:

@@ -45,7 +45,7 @@ QUICK = 1.0
 
 
 class TakenLock:
-    """Be held by somebody who obeys."""
+    """A lock that another process holds, which obeys."""
 
     @contextmanager
     def held(self, *, obeys: bool = False) -> Iterator[None]:
@@ -55,7 +55,7 @@ class TakenLock:
 
 @dataclass
 class Asker:
-    """Be what an asking verb needs."""
+    """What an asking verb needs."""
 
     journal: Journal
     clock: Clock
@@ -67,7 +67,7 @@ def wanted(*slices: Slice, provenance: Provenance = PROVENANCE) -> Wanted:
 
 
 class WatchedWorld:
-    """Watch a stage."""
+    """A watch over a stage."""
 
     def __init__(self, stage: Stage, journal: MemoryJournal | JournalFile | None = None) -> None:
         self.stage, self.world = stage, stage.world

@@ -102,7 +102,7 @@ def moved(one: ModelSpec) -> ModelSpec:
 
 
 class WorldBench:
-    """Be a bench in a world."""
+    """A bench in a world."""
 
     def __init__(self, world: World, slots: int = 2) -> None:
         self.world = world
@@ -156,7 +156,7 @@ class WorldBench:
 
 
 class MachineBench:
-    """Be a bench on this machine: a directory of its own, and an engine with random weights."""
+    """A bench on this machine: its own directory, and an engine with random weights."""
 
     def __init__(self, directory: Path, server: Server, slots: int = 2) -> None:
         self.directory, self.server = directory, server

@@ -53,7 +53,7 @@ def held(wanted: ModelSpec, identity: UnitIdentity) -> Unit:
 
 
 class Place:
-    """Be a launcher on a host, and know how a program becomes a model there."""
+    """A launcher on a host, with how a program becomes a model there."""
 
     controller = CONTROLLER
 
@@ -93,7 +93,7 @@ class Place:
 
 
 class ServicePlace(Place):
-    """Be the launcher of services on a host that was booted for the tests."""
+    """The launcher of services on a host that was booted for the tests."""
 
     controller = ""
 

@@ -26,7 +26,7 @@ PLACES = ("world", "nvidia", "auto")
 
 
 class Accelerators(Protocol):
-    """Be the accelerators of a host, and what happens to them by itself."""
+    """The accelerators of a host, and what happens to them by itself."""
 
     reader: GpuReader
 
@@ -48,7 +48,7 @@ class Accelerators(Protocol):
 
 
 class InWorld:
-    """Be those of a world."""
+    """The accelerators of a world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -72,7 +72,7 @@ class InWorld:
 
 
 class OfNvidia:
-    """Be those of a library."""
+    """The accelerators of a library."""
 
     def __init__(self, kind: str) -> None:
         self.library = nvml.two()

@@ -44,7 +44,7 @@ def as_it_is(given: T) -> T:
 
 @dataclass
 class Stage:
-    """Hold a world, the journal that outlives every controller, and what is wanted now.
+    """A world, the journal that outlives every controller, and what is wanted now.
 
     What a controller gets instead of its ports, its journal and its clock is what a seeded fault
     replaces.

@@ -95,7 +95,7 @@ def death_in_the_trial() -> Stage:
 
 
 class SeenOnce(FakeLauncher):
-    """Let b end as soon as it was seen to run, which is before anybody waits for it."""
+    """A launcher whose b ends as soon as it was seen to run, before anything waits for it."""
 
     async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
         seen = await super().units(former)

@@ -54,7 +54,7 @@ def folder() -> Iterator[Path]:
 
 
 class Trouble:
-    """Let something go wrong, and end after a while."""
+    """A fault that begins now, and ends after a while."""
 
     def __init__(self, watched: WatchedWorld, chance: random.Random) -> None:
         self.world, self.chance = watched.world, chance

@@ -28,7 +28,7 @@ UNSYNCED = ["switch_back", "death_in_the_trial", "power_off"]
 
 @dataclass(frozen=True)
 class Looking:
-    """Be given to a verb that only looks."""
+    """What a verb is given that only looks."""
 
     world: World
     journal: JournalReader
@@ -46,7 +46,7 @@ class Looking:
 
 @dataclass(frozen=True)
 class Files:
-    """Be what an operator wrote."""
+    """What an operator wrote."""
 
     wanted: Wanted
 

@@ -162,7 +162,7 @@ def test_an_engine_that_refuses_beside_the_one_that_is_started_fails_no_trial() 
 
 def test_a_start_whose_engine_answers_once_and_then_nonsense_is_gone_back_on() -> None:
     class Fickle(FakeEngine):
-        """Give one real answer, and then what nobody understands."""
+        """An engine that gives one real answer, and then what makes no sense."""
 
         answered = False
 

@@ -367,7 +367,7 @@ def test_a_model_that_waits_for_its_host_to_be_switched_on_is_called_good_once_i
 
 
 class Unplugged(FakeEngine):
-    """Be an engine whose host loses its power at the last step of a switch."""
+    """An engine whose host loses its power at the last step of a switch."""
 
     async def restore(self, unit: Unit, saved: Saved) -> Evidence:
         """Restore nothing any more."""

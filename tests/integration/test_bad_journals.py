@@ -39,7 +39,7 @@ def here(tmp_path: Path) -> Iterator[Stack]:
 
 
 class Loss(NamedTuple):
-    """Be one way in which a journal is lost under a watch, what is said, and how it comes back."""
+    """One way in which a journal is lost under a watch, what is said, and how it comes back."""
 
     fault: Callable[[Path], None]
     sentence: str

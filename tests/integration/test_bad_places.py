@@ -16,7 +16,7 @@ NOWHERE = "/proc/sys/reconciler"
 
 
 class Installed(Stack):
-    """Run the command that an installation puts on the path."""
+    """A stack whose command is the one that an installation puts on the path."""
 
     def argv(self, *words: str, directory: str = "data") -> list[str]:
         command = str(Path(sys.executable).with_name("reconciler"))

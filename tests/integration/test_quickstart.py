@@ -54,7 +54,7 @@ VARYING = (
 
 
 class Told(NamedTuple):
-    """Be a command, and what is printed after it."""
+    """A command, and what is printed after it."""
 
     command: str
     lines: tuple[str, ...]

@@ -180,7 +180,7 @@ ORDINARY: dict[FactKind, int] = {"unit": 2}
 
 
 class Watched(Observed):
-    """Be a world that remembers what was looked at."""
+    """A world that remembers what was looked at."""
 
     __slots__ = ("looked",)
 

@@ -31,7 +31,7 @@ DEEDS = ("edit", "edit", *get_args(Deed))
 
 @dataclass(frozen=True)
 class Act:
-    """Be something that somebody does, and how long they wait before the next."""
+    """One thing that a person does, and how long it is until the next."""
 
     deed: Deed
     active: tuple[str, ...]

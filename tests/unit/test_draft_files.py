@@ -55,7 +55,7 @@ A_SERVICE = server(
 
 
 class Case(NamedTuple):
-    """Be a machine, what was answered, and what is known of its accelerators' memory."""
+    """A machine, what was answered, and what is known of its accelerators' memory."""
 
     machine: Machine
     answers: InitAnswers = InitAnswers()

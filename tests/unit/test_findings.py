@@ -42,7 +42,7 @@ PLACES = (folder("/host/models/a/slots"), folder("/srv/slots/b"))
 
 @dataclass(frozen=True)
 class Case:
-    """Be what was seen of a host."""
+    """What was seen of a host."""
 
     observed: Observed
     machine: Machine

@@ -25,7 +25,7 @@ ADDRESS = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
 
 
 class Names:
-    """Be silent about every name that says so, and know no name that says that."""
+    """A name server that is silent about names that say so, and knows none that says that."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """Be the socket of a supervisor."""
+    """The socket of a supervisor."""
 
     def __init__(self, name: str) -> None:
         self.name = name

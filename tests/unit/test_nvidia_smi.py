@@ -60,7 +60,7 @@ CARD = """<?xml version="1.0" ?>
 
 
 class Elsewhere(ExchangeDriver):
-    """Be the access to another machine whose program runs here."""
+    """The access to another machine whose program runs here."""
 
     def __init__(self, directory: Path) -> None:
         async def exchange(request: dict[str, JsonValue], _: float) -> dict[str, JsonValue]:

@@ -335,7 +335,7 @@ def test_a_folder_that_ends_while_it_is_read_gives_what_it_gave(
     whole = os.scandir
 
     class Breaking:
-        """Be the entries of a folder on a disk that fails after the first."""
+        """The entries of a folder on a disk that fails after the first."""
 
         def __init__(self, folder: str) -> None:
             self.entries = whole(folder)

@@ -52,7 +52,7 @@ EVER = "its socket said so"
 
 
 class Evidence(NamedTuple):
-    """Be one combination of what can be seen of a host and what was asked of it before."""
+    """One combination of what is seen of a host and what was asked of it before."""
 
     contact: str
     witness: str
