@@ -15,7 +15,7 @@ from reconciler.verbs.result import INTERRUPTED, LEFT_AT_ONCE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-LEFT = "left; nothing was changed"
+LEFT = "quit; nothing was changed"
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -41,7 +41,9 @@ def _answered(words: Sequence[str]) -> int:
         write(f"reconciler {__version__}")
         return 0
     if asked.verb is None:
-        raise Misused("say what to do, such as `reconciler plan`; `reconciler --help` shows all")
+        raise Misused(
+            "found no command, expected one such as `reconciler plan`; `reconciler --help` lists all"
+        )
     return run(asked)
 
 

@@ -52,7 +52,8 @@ async def _end(signals: AsyncIterable[signal.Signals], interrupt: Interrupt, say
             _leave_at_once(say)
         interrupt.request("interrupted by a signal", "rollback")
         say(
-            "ending the wait, and rolling back if something was stopped; a second signal quits at once"
+            "ending the wait, and rolling back if something was stopped; a second signal quits"
+            " at once"
         )
 
 
@@ -79,7 +80,8 @@ async def _steer(
         else:
             ended.append(number)
             say(
-                "stopping after the current action; engines keep running; a second signal quits at once"
+                "stopping after the current action; engines keep running; a second signal quits at"
+                " once"
             )
             watcher.leave()
 

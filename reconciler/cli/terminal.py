@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.render.terminal_style import Look
 
 
-NOTHING_BEGUN = "left at the question; nothing was begun, and nothing was changed"
+NOTHING_BEGUN = "quit at the question; nothing was started, and nothing was changed"
 STREAMS = ("stdin", "stdout", "stderr")
 
 

@@ -48,7 +48,7 @@ def _files(reader: Reader) -> tuple[Wanted | None, tuple[Finding, ...]]:
     try:
         wanted = reader.source.read()
     except ConfigError as error:
-        fix = "fix what is named; `reconciler validate` reads both files again"
+        fix = "fix what the message names; `reconciler validate` reads both files again"
         return None, (wrong("files", error.message, fix),)
     return wanted, tuple(findings.of_provenance(wanted.provenance))
 

@@ -62,5 +62,5 @@ async def _tell(
     except LockHeld as held:
         await apply.note(app, request)
         # What acts now takes no requests, but the next command sees it.
-        caller.say(f"recorded; it counts from the next command on: {held.message}")
+        caller.say(f"recorded; it takes effect with the next command: {held.message}")
         return Outcome(VerdictDocument(hosts=()))

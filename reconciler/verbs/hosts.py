@@ -18,5 +18,5 @@ def among(managed: Iterable[str], host: str | None) -> tuple[str, ...]:
     """Choose the named host of these, or all; raise Misused for one that is not among them."""
     names = tuple(sorted(managed))
     if host is not None and host not in names:
-        raise Misused(f"host {host} is not managed; managed are: {listed(names)}")
+        raise Misused(f"host {host} is not managed; the managed hosts are: {listed(names)}")
     return names if host is None else (host,)

@@ -110,7 +110,7 @@ def _refuse_address(machine: str, user: str) -> None:
     except ValueError as error:
         found = f"{user}@{machine}".lstrip("@")
         raise Misused(
-            f"found --host {found}, expected an address that ssh can go to, such as llm@gpu-box.lan"
+            f"found --host {found}, expected an address that ssh can reach, such as llm@gpu-box.lan"
         ) from error
 
 
@@ -140,14 +140,14 @@ def _answers(machine: Machine, found: Sequence[Candidate], ask: Ask | None) -> I
 
 
 def _program(ask: Ask) -> str:
-    program = ask(f"Where is {draft_files.PROGRAM}? Its path, or nothing to say it later: ")
+    program = ask(f"Where is {draft_files.PROGRAM}? Its path, or Enter to set it later: ")
     return str(Path(program).expanduser()) if program else ""
 
 
 def _active(names: Sequence[str], ask: Ask) -> tuple[str, ...] | None:
     numbered = {str(number): name for number, name in enumerate(names, start=1)}
     listed = "".join(f"  {number}  {name}\n" for number, name in numbered.items())
-    question = f"{listed}Which of these should run? Its number or name, or nothing to run none: "
+    question = f"{listed}Which of these should run? Number or name, or Enter for none: "
     by_word = {**numbered, **{name: name for name in names}}
     while word := ask(question):
         if word in by_word:

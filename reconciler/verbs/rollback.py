@@ -43,7 +43,7 @@ async def run(
 def _one_host(wanted: Wanted, host: str | None) -> str:
     names = among(wanted.slices, host)
     if len(names) != 1:
-        raise Misused(f"name the host with --host; managed are: {listed(names)}")
+        raise Misused(f"name the host with --host; the managed hosts are: {listed(names)}")
     return names[0]
 
 

@@ -19,8 +19,8 @@ def compare(now: PlanDocument, saved: Mapping[str, Any]) -> None:
     document = now.model_dump(mode="json")
     if saved["hosts"] != document["hosts"]:
         raise PlanStale(
-            "the saved plan no longer fits; look at what would be done now with `reconciler plan`."
-            f" It differs so:\n{_difference(_lines(saved), _lines(document))}"
+            "the saved plan no longer fits; `reconciler plan` shows what would be done now. The"
+            f" differences:\n{_difference(_lines(saved), _lines(document))}"
         )
 
 

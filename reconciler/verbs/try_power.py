@@ -22,8 +22,8 @@ from reconciler.verbs.hosts import among
 from reconciler.verbs.result import Outcome, worst
 
 QUESTION = (
-    "This saves what {host} holds, stops its models, shuts it down, wakes it, and brings back what"
-    " is wanted. Continue? [y/N] "
+    "This saves the conversations of {host}, stops its models, shuts it down, wakes it, and brings"
+    " back what is wanted. Continue? [y/N] "
 )
 AS_ASKED = {"applied", "in_sync"}
 

@@ -34,7 +34,7 @@ async def run(
         lost = proposal.write()
         caller.say(f"{proposal.path} is written{_without(lost)}")
     else:
-        caller.say(f"{proposal.path} says so already; nothing to write")
+        caller.say(f"{proposal.path} already says so; nothing to write")
     if message:
         proposal.commit(message)
     return await _applied(app, proposal, approved, caller)

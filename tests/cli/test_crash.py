@@ -75,7 +75,7 @@ def test_what_several_tasks_raised_is_said_once_each_and_the_worst_counts(
     assert [line.split("; its")[0] for line in said] == [
         "reconciler: Refused: not now",
         "reconciler: Unexpected: ZeroDivisionError: zero",
-        "reconciler: left; nothing was changed",
+        "reconciler: quit; nothing was changed",
     ]
     assert len(list((place / "traces").iterdir())) == 1
 
@@ -104,7 +104,7 @@ def test_traces_are_few_and_small(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [("status", "left; nothing was changed"), ("apply", "quit at once; what was begun")],
+    [("status", "quit; nothing was changed"), ("apply", "quit at once; what was begun")],
 )
 def test_ctrl_c_says_whether_anything_may_have_been_begun(
     words: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -50,7 +50,7 @@ def told(subject: str, capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("subject", "said"),
     [
-        ("gemma3", "  wanted          to be active\n"),
+        ("gemma3", "  wanted          active\n"),
         ("gemma3", "defined as      llamacpp (binary llama-server, weights /w.gguf, context 2048"),
         ("local", "  next            nothing: "),
         ("StartFailed", "  to do           read its last words."),

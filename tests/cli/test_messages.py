@@ -75,7 +75,7 @@ def test_what_other_programs_call_a_command_leads_to_one_that_is_there(word: str
 
 def test_nothing_to_do_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 64
-    assert "say what to do, such as `reconciler plan`" in capsys.readouterr().err
+    assert "found no command, expected one such as `reconciler plan`" in capsys.readouterr().err
 
 
 def test_every_problem_begins_alike_so_that_a_search_finds_all(
@@ -104,7 +104,7 @@ def test_a_host_or_an_earlier_state_that_is_not_there_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["rollback", "--host", "tower"]) == 64
-    assert "host tower is not managed; managed are: local" in capsys.readouterr().err
+    assert "host tower is not managed; the managed hosts are: local" in capsys.readouterr().err
     assert main(["rollback"]) == 64
     assert (
         "there is no earlier state to go back to; runs that stayed healthy: none"
@@ -146,7 +146,7 @@ def test_a_plan_that_no_longer_fits_says_how_to_look_again(
     capsys.readouterr()
     assert main(["apply", "plan.json"]) == 4
     assert (
-        "look at what would be done now with `reconciler plan`. It differs so:\n  - local: start"
+        "`reconciler plan` shows what would be done now. The differences:\n  - local: start"
         " tiny" in capsys.readouterr().err
     )
 

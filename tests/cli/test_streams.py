@@ -154,7 +154,7 @@ def test_ctrl_c_at_the_question_ends_at_once_and_says_that_nothing_was_begun(
     assert process.returncode == 130
     assert (
         rest.decode()
-        == "reconciler: left at the question; nothing was begun, and nothing was changed\n"
+        == "reconciler: quit at the question; nothing was started, and nothing was changed\n"
     )
     assert here.engines() == engines
     assert (here.folder / "state" / "desired.yaml").read_text() == wish

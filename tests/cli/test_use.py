@@ -204,7 +204,7 @@ def test_a_switch_is_one_command_that_is_committed_applied_and_said_again(tmp_pa
         assert git(made.folder / "state", "log", "-1", "--format=%s") == "active: tiny-b\n"
         again = made.run("use", "tiny-b", "--commit", **identity)
         assert again.returncode == 0, again.stderr
-        assert "says so already" in again.stderr
+        assert "already says so" in again.stderr
         assert (
             again.stdout
             == f"local: in sync\n  tiny-b               http://127.0.0.1:{made.port}/v1\n"

@@ -226,7 +226,7 @@ def test_doctor_finds_what_is_wrong_and_changes_nothing(home: Home) -> None:
     found = home.run("doctor", "--state", "stack", "--data", "data")
     assert found.returncode == 1
     assert "wrong  weights local/gone-64x2" in found.stdout
-    assert "note   git: desired.yaml or inventory.yaml is not as git has it" in found.stdout
+    assert "note   git: desired.yaml or inventory.yaml differs from what git has" in found.stdout
     assert not (home.folder / "data").exists()
     assert home.run("doctor", "attic", "--state", "stack").returncode == 64
     broken = home.document("doctor", "--state", "nowhere")

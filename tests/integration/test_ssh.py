@@ -270,7 +270,7 @@ def test_init_refuses_an_address_that_is_none(tmp_path: Path) -> None:
     need("ssh")
     done = initialized(tmp_path, "-oProxyCommand=x")
     assert done.returncode == 64
-    assert "found --host -oProxyCommand=x, expected an address that ssh can go to" in done.stderr
+    assert "found --host -oProxyCommand=x, expected an address that ssh can reach" in done.stderr
     assert not (tmp_path / "stack").exists()
 
 

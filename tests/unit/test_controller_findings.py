@@ -127,5 +127,5 @@ def test_a_controller_that_cannot_look_at_its_own_machine_says_so() -> None:
     assert (found.level, found.host, found.found) == (
         "wrong",
         "",
-        "the machine that this runs on cannot be looked at: it broke",
+        "this machine cannot be inspected: it broke",
     )

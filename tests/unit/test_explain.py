@@ -50,7 +50,7 @@ def host_of(name: str) -> Explanation:
 
 def test_a_model_is_told_by_what_is_wanted_and_seen_of_it() -> None:
     told = model_a(running={"a": RunningGiven(slots=(SlotGiven(tokens=500),))})
-    assert told["wanted"] == "to be active"
+    assert told["wanted"] == "active"
     assert told["seen"] == "runs (pid 100), ready"
     assert told["Ready True"] == "Serving"
     assert told["next"] == "nothing: in sync (a)"

@@ -308,7 +308,7 @@ def test_a_host_that_is_silent_is_named() -> None:
         "wrong",
         "access",
         HOST,
-        "it cannot be looked at: no route",
+        "it cannot be inspected: no route",
     )
 
 

@@ -101,7 +101,7 @@ def _variables(server: Server) -> Iterator[str]:
     # The key has its own line, with the file that it should be in.
     flags = [name for name in server.variables if name != KEY_VARIABLE]
     if flags:
-        yield f"Its environment says more: write {', '.join(flags)} as flags into args."
+        yield f"Its environment sets more: add {', '.join(flags)} to args, as flags."
 
 
 def _engine(
@@ -178,8 +178,8 @@ def _layers(machine: Machine) -> tuple[str, ...]:
 
 def _why_args(file: WeightsFile, machine: Machine) -> str:
     says = {
-        "rerank": "its header says that it ranks",
-        "embedding": f"{file.architecture} gives vectors, it does not talk",
+        "rerank": "its header says that it is a reranker",
+        "embedding": f"{file.architecture} is an embedding model, it does not chat",
     }
     layers = "all layers on the accelerator that was found; fewer when they do not fit"
     parts = [layers if _has_accelerator(machine) else "", says.get(_task(file), "")]

@@ -27,7 +27,7 @@ _SEEN = (
 UNIT = """# Runs exactly what pid {pid} ran by hand, if systemd should keep it and not reconciler:
 #   cp {file} ~/.config/systemd/user/ && kill {pid}
 #   systemctl --user daemon-reload && systemctl --user enable --now {file}
-#   loginctl enable-linger                # it stays when you log out
+#   loginctl enable-linger                # keeps it running when you log out
 # Its environment is not in here; add what it needs with Environment= lines.{secrets}
 [Unit]
 Description=llama-server {name}
@@ -82,7 +82,7 @@ def _named_key(machine: Machine, name: str, server: Server, service: Service) ->
     why = (
         f"{name} keeps running as {service.name}, and wants an API key ({server.key_source}).",
         file,
-        f"Until then {name} cannot be looked at, and it is not stopped for another model.",
+        f"Until then what {name} does cannot be seen, and it is not stopped for another model.",
     )
     return TakeoverStep("", why)
 
@@ -99,7 +99,7 @@ def _opened(machine: Machine, name: str, server: Server, service: Service) -> Ta
     """Tell how a service that keeps running is changed so that it can be looked at."""
     hiding = ", ".join(_hiding(server))
     why = [
-        f"{name} keeps running as {service.name}, and is looked at on 127.0.0.1 over plain http.",
+        f"{name} keeps running as {service.name}, and is checked on 127.0.0.1 over plain http.",
         f"Take {hiding} out of its ExecStart=: with it, what {name} is doing cannot be seen.",
     ]
     if server.socket:

@@ -40,9 +40,9 @@ Told: TypeAlias = Iterator[tuple[str, str]]
 ENDS = {
     "promoted": "it was reached and stayed healthy: this is a state to go back to",
     "failed": "it failed",
-    "interrupted": "it was ended before it was done",
+    "interrupted": "it was interrupted before it was done",
     "superseded": "it stopped partway, because something else was wanted",
-    "cut short": "it never ended, because its controller was killed or left at once",
+    "cut short": "it never ended, because its controller was killed or quit at once",
     "open": (
         "it has not ended: its controller is working on it, or was killed; the next"
         " `reconciler apply` continues from what is there"
@@ -50,7 +50,7 @@ ENDS = {
 }
 IN_DOUBT = {
     "repeatable": "doing it twice does no harm",
-    "observable": "whether it happened is looked for before it is done again",
+    "observable": "before it is done again, it is checked whether it happened",
     "once": "it is not done twice",
     "irreversible": "nothing can take it back",
 }
@@ -97,7 +97,7 @@ def _definition(slice_: Slice, model: ModelSpec, observed: Observed) -> Told:
 def _wanted(slice_: Slice, model: ModelSpec) -> str:
     if slice_.active is None:
         return "its host's models are not managed"
-    return "to be active" if model.name in slice_.active else "not to be active"
+    return "active" if model.name in slice_.active else "not active"
 
 
 def _seen(host: str, model: ModelSpec, observed: Observed) -> str:

@@ -43,7 +43,7 @@ _UNRECORDED = {
     ),
     "untracked": ("git has no commit of both files", _COMMIT),
     "modified": (
-        "desired.yaml or inventory.yaml is not as git has it",
+        "desired.yaml or inventory.yaml differs from what git has",
         "git diff shows how; commit what should stay",
     ),
 }
@@ -82,7 +82,7 @@ def slot_folders(slice_: Slice) -> tuple[str, ...]:
 def of_provenance(provenance: Provenance) -> Iterator[Finding]:
     """Yield what git does not know of the files."""
     if provenance.objection:
-        yield wrong("git", provenance.objection, "nothing is applied until then")
+        yield wrong("git", provenance.objection, "do what that says; until then nothing is applied")
     elif provenance.trouble:
         # Before the state: where git does not answer, `git init` would be the wrong advice.
         found = f"{provenance.trouble.found}, so nothing remembers what the files were"
@@ -101,8 +101,8 @@ def of_journal_place(machine: Machine) -> Iterator[Finding]:
 
 def of_own_silence(reason: str) -> Finding:
     """Tell that the controller's own machine cannot be looked at."""
-    found = f"the machine that this runs on cannot be looked at: {reason}"
-    fix = "fix what is named, then run this again"
+    found = f"this machine cannot be inspected: {reason}"
+    fix = "fix what the message names, then run this again"
     return wrong("data directory", found, fix)
 
 
@@ -138,14 +138,14 @@ def of_run(host: str, hints: Hints) -> Iterator[Finding]:
 
 def of_defect(host: str, found: str) -> Finding:
     """Tell that a defect of our own keeps a host from being looked at."""
-    fix = "report it with the file that it names; other hosts are looked at and acted on as usual"
+    fix = "report it with the file that it names; other hosts are handled as usual"
     return wrong("defect", found, fix, host)
 
 
 def of_silence(slice_: Slice, reason: str) -> Finding:
     """Tell that a host cannot be looked at."""
     host = slice_.host.name
-    found = f"it cannot be looked at: {reason}"
+    found = f"it cannot be inspected: {reason}"
     fix = f"switch it on, or correct `access:` of {host} in inventory.yaml; then run this again"
     # A host that should be off is rightly silent.
     judge = note if slice_.power in {"off", "suspend"} else wrong

@@ -27,7 +27,7 @@ def of_writing(
         found = f"{folder.path} cannot be written by {user}"
         yield wrong(subject, found, _opening(folder, user, otherwise))
     elif folder.free_bytes < LEAST_FREE:
-        found = f"{size(folder.free_bytes)} are left where {folder.path} is"
+        found = f"{size(folder.free_bytes)} are left on the disk of {folder.path}"
         yield wrong(subject, found, f"free space there{preceded(', ', otherwise)}")
 
 
@@ -62,8 +62,8 @@ def _room(model: ModelSpec, weights: Weights | None, folder: FolderState) -> Ite
     most = _fullest(model, weights)
     if LEAST_FREE <= folder.free_bytes < most:
         found = (
-            f"{size(folder.free_bytes)} are left where {folder.path} is; a full context takes"
-            f" {size(most)} to save"
+            f"{size(folder.free_bytes)} are left on the disk of {folder.path}; a full context"
+            f" takes {size(most)} to save"
         )
         fix = "free space there, or name a larger disk with `slots:`"
         yield note("slots", found, fix)
