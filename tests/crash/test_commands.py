@@ -27,7 +27,7 @@ UNSYNCED = ["switch_back", "death_in_the_trial", "power_off"]
 
 
 @dataclass(frozen=True)
-class Looking:
+class StageReader:
     """What a verb is given that only looks."""
 
     world: World
@@ -59,8 +59,8 @@ def planned(stage: Stage) -> tuple[Life, HostSurvey]:
     life = Life()
     wanted = Wanted(slices={HOST: stage.wanted}, provenance=PROVENANCE)
     journal = MortalJournal(stage.kept(), life, stage.world.noted)
-    looking = Looking(stage.world, journal, life, Files(wanted), stage.world.clock)
-    (seen,) = stage.world.clock.run(partial(survey, looking, wanted))
+    reader = StageReader(stage.world, journal, life, Files(wanted), stage.world.clock)
+    (seen,) = stage.world.clock.run(partial(survey, reader, wanted))
     return life, seen
 
 

@@ -147,7 +147,8 @@ def test_ctrl_c_twice_leaves_while_an_engine_is_deaf_and_the_next_watch_goes_on(
         process.send_signal(signal.SIGINT)
         said(
             here,
-            "stopping after the current action; engines keep running; a second signal quits at once",
+            "stopping after the current action; engines keep running;"
+            " a second signal quits at once",
             0,
         )
         process.send_signal(signal.SIGINT)
