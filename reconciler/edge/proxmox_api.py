@@ -81,24 +81,26 @@ class ProxmoxApi:
         secret = _secret(login)
         self.address, self.token, self.patience = login.address, login.token, patience
         self._refused = showing(secret)
-        self._root = f"https://{login.address}/api2/json"
         headers = {"Authorization": f"PVEAPIToken={login.token}={secret}"}
         self._client = HttpClient(headers, certificate=login.certificate, follows=True)
 
     async def get(self, path: str, shape: TypeAdapter[Shape]) -> Shape:
         """Ask for what is at a path; raise Declined, because a question that fails did nothing."""
         with _nothing_asked():
-            reply = await self._client.get(f"{self._root}/{path}", self.patience.answer)
+            reply = await self._client.get(self._url(path), self.patience.answer)
             return self._taken(reply, shape)
+
+    def _url(self, path: str) -> str:
+        return f"https://{self.address}/api2/json/{path}"
 
     async def post(self, path: str, form: Mapping[str, str]) -> str:
         """Begin something, and return its task, or the name that it is given.
 
         Raise Declined when nothing was begun, DriverError when that is not known.
         """
-        url, seconds = f"{self._root}/{path}", self.patience.answer
+        seconds = self.patience.answer
         try:
-            reply = await self._client.send("POST", url, form, seconds)
+            reply = await self._client.send("POST", self._url(path), form, seconds)
         except HttpFault as error:
             raise Declined(error.message) if error.unheard else error from error
         return self._taken(reply, NAME) or ""

@@ -22,7 +22,7 @@ def read(secret: Secret) -> str:
         case FromEnv(from_env=name):
             return _variable(name)
         case FromFile(from_file=path):
-            return _content(Path(path))
+            return _content(path)
         case FromCredential(from_credential=name):
             return _content(_credential(name))
 
@@ -36,14 +36,14 @@ def _variable(name: str) -> str:
     return value
 
 
-def _credential(name: str) -> Path:
+def _credential(name: str) -> str:
     folder = os.environ.get(CREDENTIALS)
     if not folder:
         raise Declined(
             f"the credential {name} is given by systemd alone:"
             f" `LoadCredential={name}:/path` in its unit"
         )
-    return Path(folder) / name
+    return f"{folder}/{name}"
 
 
 def read_word(secret: Secret) -> str:
@@ -77,7 +77,8 @@ def problem(secrets: Mapping[str, Secret]) -> str:
     return ""
 
 
-def _content(path: Path) -> str:
+def _content(name: str) -> str:
+    path = Path(name)
     try:
         with path.open("rb") as file:
             # No whole file: the path may be that of a model, or of a device without an end.

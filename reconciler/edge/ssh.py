@@ -233,8 +233,12 @@ class Connection:
         except DriverError as error:
             if not self._interpreter.ended.is_set():
                 raise
-            words = self._interpreter.words
-            raise (DriverError if is_lost(words) else HungUp)(self._said(words)) from error
+            raise self._ended_by(self._interpreter.words) from error
+
+    def _ended_by(self, words: str) -> DriverError:
+        # A host that hangs up may have heard: it ends its sessions before it is down.
+        kind = DriverError if is_lost(words) else HungUp
+        return kind(self._said(words))
 
     async def forwarded(self, port: int) -> int:
         """Open a port of ours that reaches a port of that machine's loopback.

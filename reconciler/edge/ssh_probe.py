@@ -42,10 +42,14 @@ async def in_effect(words: tuple[str, ...]) -> dict[str, str]:
 
 def door(told: Mapping[str, str]) -> Door | None:
     """Find where ssh connects to, None if a jump or a command is on the way, or it is not known."""
-    jumps = {told.get(name, "none") for name in ("proxyjump", "proxycommand")} - {"none"}
-    if jumps or "hostname" not in told or not told.get("port", "").isdecimal():
+    host, port = told.get("hostname"), told.get("port", "")
+    if host is None or not port.isdecimal() or _goes_through_others(told):
         return None
-    return Door(told["hostname"], int(told["port"]))
+    return Door(host, int(port))
+
+
+def _goes_through_others(told: Mapping[str, str]) -> bool:
+    return any(told.get(name, "none") != "none" for name in ("proxyjump", "proxycommand"))
 
 
 async def knock(at: Door, seconds: float) -> str:

@@ -37,8 +37,8 @@ def losses(process: FakeProcess, files: Iterable[SlotFile], now: float) -> Itera
     for place in process.places:
         held = place.conversation
         if held is not None and not any(_was_saved(held, file) for file in sealed):
-            busy = place.busy_until > now
-            yield Loss(process.identity, mark, held, process.is_ready(now), busy)
+            answered, busy = process.is_ready(now), place.is_busy(now)
+            yield Loss(process.identity, mark, held, answered, busy)
 
 
 def _was_saved(held: Conversation, file: SlotFile) -> bool:

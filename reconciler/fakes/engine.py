@@ -76,7 +76,7 @@ class FakeEngine:
 
     async def _save(self, slot: int, process: FakeProcess, unit: Unit, kept: list[str]) -> Evidence:
         world, place = self.host.world, process.places[slot]
-        if place.busy_until > world.now:
+        if place.is_busy(world.now):
             raise DriverError("it is generating; a save would wait for it")
         held = place.conversation
         if held is None:
@@ -237,8 +237,8 @@ class FakeEngine:
         return tuple(sorted(sidecars, key=lambda one: one.slot))
 
     def _file(self, name: str) -> SlotFile | None:
-        sealed = (file for file in self.host.world.files if file.sidecar)
-        return next((one for one in sealed if one.sidecar and one.sidecar.file == name), None)
+        files = self.host.world.files
+        return next((file for file in files if _is_named(file, name)), None)
 
     def _port(self, unit: Unit) -> int:
         return unit.mark.port or self.model.port
@@ -274,7 +274,8 @@ class FakeEngine:
         if process is None:
             return self._unanswered(unit)
         if (free := self._free(process)) is not None:
-            free.held, free.task, process.spoke = CANARY, (free.task or 0) + 1, True
+            free.take(CANARY)
+            process.spoke = True
         if not process.spoke:
             return Answer(
                 message="all slots are in use or hold conversations, and no token was generated yet"
@@ -306,14 +307,16 @@ def _phase_of(owner: FakeProcess, now: float) -> tuple[Phase, str]:
 
 
 def _slot(number: int, place: FakeSlot, now: float) -> Slot:
-    busy = place.busy_until > now
-    if place.held is None:
-        return Slot(id=number, busy=busy, tokens=None, task=None)
-    return Slot(id=number, busy=busy, tokens=place.held.tokens, task=place.task)
+    task = None if place.held is None else place.task
+    return Slot(id=number, busy=place.is_busy(now), tokens=place.tokens, task=task)
 
 
 def _bytes(slots: Iterable[SavedSlot]) -> int:
     return sum(slot.bytes for slot in slots)
+
+
+def _is_named(file: SlotFile, name: str) -> bool:
+    return file.sidecar is not None and file.sidecar.file == name
 
 
 def _is_of(file: SlotFile, slot: int) -> bool:
@@ -325,7 +328,7 @@ def _is_of_another(file: SlotFile, fingerprint: str) -> bool:
 
 
 def _is_free(place: FakeSlot, now: float) -> bool:
-    return place.busy_until <= now and place.conversation is None
+    return not place.is_busy(now) and place.conversation is None
 
 
 def _is_open(one: SavedSlot, identity: UnitIdentity) -> bool:

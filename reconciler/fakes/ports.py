@@ -80,11 +80,7 @@ class FakeAccess:
 
     def _owner(self, port: int) -> PortState:
         process = self.host.world.on_port(port)
-        if process is None:
-            return PortState()
-        model = process.mark.model if process.mark else None
-        owner = PortOwner(pid=process.identity.pid, name=model or "nginx", model=model)
-        return PortState(owner=owner)
+        return PortState(owner=None if process is None else _owner_of(process))
 
     async def prepared(self) -> Fact[Prepared]:
         """Look what it was prepared with since it came up."""
@@ -133,6 +129,11 @@ class FakeAccess:
         """Refuse: nothing in a world listens on a real port."""
         raise DriverError(f"port {port} of a world that is not there cannot be dialled")
         yield ""
+
+
+def _owner_of(process: FakeProcess) -> PortOwner:
+    model = process.mark.model if process.mark else None
+    return PortOwner(pid=process.identity.pid, name=model or "nginx", model=model)
 
 
 @dataclass(frozen=True)
@@ -275,13 +276,17 @@ class FakeLauncher:
         """End a unit that is still the one that was meant: TERM, `grace` seconds, TERM, KILL."""
         world = self.host.world
         world.intended("stop")
-        process = next((one for one in world.processes if one.identity == unit.identity), None)
+        process = self._process(unit)
         if process is None:
             return {"gone": True, "rungs": []}
         await self.host.act("stop", lambda: world.term(process, process.nature.ends_in))
         if world.faults.get("stop") == "lies":
             return {"gone": True, "rungs": ["term"]}
         return {"gone": True, "rungs": await self._rungs(process, grace)}
+
+    def _process(self, unit: Unit) -> FakeProcess | None:
+        processes = self.host.world.processes
+        return next((one for one in processes if one.identity == unit.identity), None)
 
     async def _rungs(self, process: FakeProcess, grace: float) -> list[JsonValue]:
         """Climb until it is gone."""

@@ -61,6 +61,20 @@ class FakeSlot:
         """What it holds that is worth keeping."""
         return self.held if self.held and self.held.tokens > TRIVIAL_TOKENS else None
 
+    @property
+    def tokens(self) -> int | None:
+        """How many tokens it holds; None when it is empty."""
+        return None if self.held is None else self.held.tokens
+
+    def is_busy(self, now: float) -> bool:
+        """Whether it answers a client."""
+        return self.busy_until > now
+
+    def take(self, conversation: Conversation | None) -> None:
+        """Replace the conversation, as its next task."""
+        self.held = conversation
+        self.task = (self.task or 0) + 1
+
     def tokens_of(self, conversation: Conversation) -> int:
         """Count the tokens of a conversation that it remembers."""
         if self.held is None or self.held.name != conversation.name:
@@ -73,8 +87,8 @@ class FakeSlot:
             asked_at = self.busy_until + self.chatter.pause
             if asked_at > min(now, self.chatter.until):
                 break
-            self.held = replace(self.held, tokens=self.held.tokens + TOKENS_OF_A_TURN)
-            self.task, self.busy_until = (self.task or 0) + 1, asked_at + self.chatter.answer
+            self.take(replace(self.held, tokens=self.held.tokens + TOKENS_OF_A_TURN))
+            self.busy_until = asked_at + self.chatter.answer
 
 
 @dataclass
@@ -99,9 +113,15 @@ class FakeProcess:
 
     def is_ready(self, now: float) -> bool:
         """Whether it serves."""
+        return self.ready_at <= now and not self._hangs(now)
+
+    def _hangs(self, now: float) -> bool:
         hangs_at = self.started + self.nature.hangs_after
-        hangs = hangs_at <= now < hangs_at + self.nature.hangs_for
-        return self.ready_at <= now and not hangs
+        return hangs_at <= now < hangs_at + self.nature.hangs_for
+
+    def has_ended(self, now: float) -> bool:
+        """Whether it is gone; its memory may be freed later."""
+        return self.ends_at <= now
 
     def goes_on(self, now: float) -> None:
         """Let its clients ask all that they have asked by now."""

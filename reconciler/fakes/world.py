@@ -118,15 +118,18 @@ class World:
         now = self.clock.now
         if self._power_at is not None and self._power_at[0] <= now:
             self._turn(self._power_at[1])
-        self._lingering += [
-            (process.ends_at + process.nature.frees_in, process.nature.memory_bytes)
-            for process in self.processes
-            if process.ends_at <= now and process.nature.frees_in
-        ]
-        self.processes = [process for process in self.processes if process.ends_at > now]
+        for process in self.processes:
+            if process.has_ended(now):
+                self._linger(process)
+        self.processes = [process for process in self.processes if not process.has_ended(now)]
         for process in self.processes:
             process.goes_on(now)
         return now
+
+    def _linger(self, process: FakeProcess) -> None:
+        nature = process.nature
+        if nature.frees_in:
+            self._lingering.append((process.ends_at + nature.frees_in, nature.memory_bytes))
 
     @property
     def answers(self) -> bool:
@@ -166,10 +169,15 @@ class World:
 
     def free_bytes(self) -> int:
         """Count the accelerator memory that is free."""
+        return (self.memory_bytes or 0) - self._held_bytes() - self._lingering_bytes()
+
+    def _held_bytes(self) -> int:
+        _ = self.now
+        return sum(one.nature.memory_bytes for one in self.processes)
+
+    def _lingering_bytes(self) -> int:
         now = self.now
-        held = sum(one.nature.memory_bytes for one in self.processes)
-        lingering = sum(size for until, size in self._lingering if until > now)
-        return (self.memory_bytes or 0) - held - lingering
+        return sum(size for until, size in self._lingering if until > now)
 
     def fingerprint(self, model: ModelSpec) -> str:
         """Look up what a saved slot of a model depends on now, by digest or else by name."""
@@ -193,8 +201,8 @@ class World:
         process.spoke = True
         place = process.place_for(conversation)
         known = place.tokens_of(conversation)
-        place.held, place.busy_until, place.chatter = conversation, now + seconds, chatter
-        place.task = (place.task or 0) + 1
+        place.take(conversation)
+        place.busy_until, place.chatter = now + seconds, chatter
         return known
 
     def stranger(
@@ -265,9 +273,10 @@ class World:
         """Let a process end within so many seconds."""
         if process.mark is None:
             self.wrong(f"pid {process.identity.pid}, which is a stranger's, was killed")
-        if any(place.busy_until > self.now for place in process.places):
-            self.logs["cut"] = ((f"{self.now}",),)
-        process.ends_at = min(process.ends_at, self.now + seconds)
+        now = self.now
+        if any(place.is_busy(now) for place in process.places):
+            self.logs["cut"] = ((f"{now}",),)
+        process.ends_at = min(process.ends_at, now + seconds)
         self.lost += losses(process, self.files, self.now)
 
     def put(self, file: SlotFile, process: FakeProcess, place: FakeSlot) -> None:
@@ -275,8 +284,7 @@ class World:
         self._keep_wrongs(wrongs_of_restore(file, process, place))
         if process.nature.restores == "deadly":
             self._kill_by(file, process)
-        place.held = file.holds if process.nature.restores == "well" else None
-        place.task = (place.task or 0) + 1
+        place.take(file.holds if process.nature.restores == "well" else None)
 
     def _kill_by(self, file: SlotFile, process: FakeProcess) -> None:
         file.deadly += 1
@@ -292,8 +300,7 @@ class World:
 
     def turn(self, state: PowerState) -> None:
         """Let a host be asked to go down, which takes its time."""
-        if running := self.units():
-            self.wrong(f"the host was sent to be {state} with {running[0].mark} on it")
+        self._must_be_empty(f"the host was sent to be {state}")
         if self.guards.reasons:
             self.wrong(f"the host was sent to be {state} although {self.guards.reasons[0]}")
         self.hung = self.hung or self.descent == "hangs"
@@ -302,19 +309,25 @@ class World:
 
     def cut(self) -> None:
         """Let the power be taken from a host that hangs on its way down."""
-        if running := self.units():
-            self.wrong(f"the power of the host was cut with {running[0].mark} on it")
+        self._must_be_empty("the power of the host was cut")
         if not self.answers and self.witnessed != "on":
             self.wrong("the power of the host was cut although nothing showed that it was on")
         self.cut_power()
+
+    def _must_be_empty(self, doing: str) -> None:
+        if running := self.units():
+            self.wrong(f"{doing} with {running[0].mark} on it")
 
     def prepare(self, digest: str, *, checks: bool) -> None:
         """Let what prepares the host be run, and its accelerators be checked."""
         at_work = [one for one in self.processes if one.mark or one.nature.memory_bytes]
         if checks and at_work:
-            beside = at_work[0].mark or "another user's job"
-            self.wrong(f"the accelerators were checked beside {beside}")
+            self._check_beside(at_work[0])
         self.prepared = digest
+
+    def _check_beside(self, process: FakeProcess) -> None:
+        beside = process.mark or "another user's job"
+        self.wrong(f"the accelerators were checked beside {beside}")
 
     def claimed(self, claim: Claim, *, take_over: bool) -> None:
         """Let a controller claim the host."""
@@ -360,10 +373,13 @@ class World:
         if state == "on" and self.power == "off":
             self.boots += 1
         if state == "off":
-            self.processes, self._lingering, self._pid = [], [], 100
+            self._forget_processes()
         self.power, self.hung, self.prepared = state, False, ""
         if state == "on" and self.job_begins:
             self.stranger(memory_bytes=1)
+
+    def _forget_processes(self) -> None:
+        self.processes, self._lingering, self._pid = [], [], 100
 
     def _identity(self, pid: int | None = None) -> UnitIdentity:
         self._pid += 1

@@ -72,13 +72,13 @@ class Driver:
         """Use a host; `nvml` loads the library, which costs time and is done at the first look."""
         self.options = options
         self._access = access
-        self._nvml = nvml or (lambda: import_module("pynvml"))
+        self._nvml = nvml or _load_nvml
         self._cards = AbandonedThread(self._look)
 
     async def gpu(self) -> Fact[Gpu]:
         """Read every card, by NVML or nvidia-smi.
 
-        /proc/meminfo stands in for a card that has no memory of its own.
+        /proc/meminfo stands in for a card without its own memory.
         """
         fact = await (self._asked_here() if self._access.here else self._asked_there())
         if isinstance(fact, Unknown) or not any(card.unified for card in fact.value.cards):
@@ -150,6 +150,10 @@ async def with_host_memory(gpu: Gpu, access: AccessReader) -> Fact[Gpu]:
     return Known(Gpu(cards=tuple(map(with_memory, gpu.cards))))
 
 
+def _load_nvml() -> Any:  # noqa: ANN401 - the library comes without types
+    return import_module("pynvml")
+
+
 @contextmanager
 def _begun(nvml: Any) -> Iterator[None]:  # noqa: ANN401 - the library comes without types
     nvml.nvmlInit()
@@ -168,7 +172,7 @@ def _card(nvml: Any, index: int, *, unified: bool) -> Card:  # noqa: ANN401
             memory = nvml.nvmlDeviceGetMemoryInfo(handle)
             total, free = memory.total, memory.free
         except nvml.NVMLError_NotSupported:
-            # So a driver says that the card has no memory of its own.
+            # So a driver says that the card has none.
             unified = True
     return Card(
         index=index,

@@ -78,8 +78,8 @@ class Options(BaseModel):
     env: dict[Name, Secret] = Field(
         default={},
         description=(
-            "Secrets for their environment, by variable; the words of a program are readable for every"
-            " user there."
+            "Secrets for their environment, by variable; the words of a program are readable for"
+            " every user there."
         ),
     )
 

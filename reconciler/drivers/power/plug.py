@@ -67,11 +67,8 @@ class Driver:
 
     async def wake(self) -> Evidence:
         """Switch power on that the host did not have; raise DriverError, also in doubt."""
-        try:
-            with self._outlet() as outlet:
-                asked = await self._switched(outlet)
-        except DriverError as error:
-            raise self._failed("on", error) from error
+        with self._ordering("on") as outlet:
+            asked = await self._switched(outlet)
         return {"plug": self.options.address, "asked": asked}
 
     async def _switched(self, outlet: Outlet) -> str:
@@ -127,12 +124,17 @@ class Driver:
 
     async def cut(self) -> Evidence:
         """Switch off; raise Declined when the plug said no."""
+        with self._ordering("off") as outlet:
+            await outlet.switch(False)
+        return {"plug": self.options.address, "asked": "off"}
+
+    @contextmanager
+    def _ordering(self, way: Literal["on", "off"]) -> Iterator[Outlet]:
         try:
             with self._outlet() as outlet:
-                await outlet.switch(False)
+                yield outlet
         except DriverError as error:
-            raise self._failed("off", error) from error
-        return {"plug": self.options.address, "asked": "off"}
+            raise self._failed(way, error) from error
 
     def _failed(self, way: Literal["on", "off"], error: DriverError) -> DriverError:
         # What was declined stays declined, and who is barred stays barred.

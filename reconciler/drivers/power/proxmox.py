@@ -128,11 +128,8 @@ class Driver:
 
         Raise Declined where there is no secret, or Barred where it was refused a moment ago.
         """
-        options = self.options
-        api = self._api()
-        if options.guest is None:
-            return ProxmoxNode(api, str(options.node))
-        return Guest(api, options.guest)
+        guest, api = self.options.guest, self._api()
+        return ProxmoxNode(api, str(self.options.node)) if guest is None else Guest(api, guest)
 
     def _api(self) -> ProxmoxApi:
         options = self.options

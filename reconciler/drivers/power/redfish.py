@@ -122,10 +122,9 @@ class _System(_Answer):
 
     def way(self, wanted: tuple[str, ...]) -> str | None:
         """Choose the first of some ways that the BMC allows."""
-        allowed = self.reset.allowed
         # One that does not say may allow all.
-        fitting = [one for one in wanted if allowed is None or one in allowed]
-        return fitting[0] if fitting else None
+        allowed = wanted if self.reset.allowed is None else self.reset.allowed
+        return next((one for one in wanted if one in allowed), None)
 
 
 class _Detail(_Answer):

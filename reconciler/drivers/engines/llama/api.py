@@ -77,7 +77,7 @@ class LlamaApi:
         reply = await self.http.get(f"{self.root}/slots", QUEUE_SECONDS)
         content = _expect(reply)
         if not isinstance(content, list) or not content:
-            raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, not with slots")
+            raise _strange(reply, "not with slots")
         return tuple(_place(reply, one) for one in content)
 
     async def counters(self) -> dict[str, float]:
@@ -101,8 +101,7 @@ class LlamaApi:
         """Count how many of these tokens the slot had remembered; generates nothing."""
         what: JsonValue = {"prompt": tokens, "n_predict": 0, "cache_prompt": True, "id_slot": slot}
         reply = await self._post("completion", what, deadline)
-        timings = _object(reply).get("timings")
-        return _whole(reply, timings if isinstance(timings, dict) else {}, "cache_n")
+        return _whole(reply, _timings(_object(reply)), "cache_n")
 
     async def embed(self, text: str) -> JsonValue:
         """Ask /embedding."""
@@ -151,9 +150,7 @@ def read_props(reply: Reply) -> Props | None:
     content = _object(reply)
     settings, slots = content.get("default_generation_settings"), content.get("total_slots")
     if not isinstance(settings, dict) or not isinstance(slots, int):
-        raise DriverError(
-            f"{reply.asked} answered {reply.excerpt!r}, not with the settings of a llama.cpp server"
-        )
+        raise _strange(reply, "not with the settings of a llama.cpp server")
     return Props(
         alias=str(content.get("model_alias") or ""),
         sleeping=content.get("is_sleeping") is True,
@@ -186,7 +183,7 @@ def _words_of_refusal(reply: Reply) -> str:
 
 def _place(reply: Reply, content: JsonValue) -> SlotRoom:
     if not isinstance(content, dict) or not isinstance(content.get("is_processing"), bool):
-        raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, which is no list of slots")
+        raise _strange(reply, "which is no list of slots")
     slot = Slot(
         id=_whole(reply, content, "id"),
         busy=content["is_processing"] is True,
@@ -223,18 +220,26 @@ def _expect(reply: Reply) -> JsonValue:
 def _object(reply: Reply) -> dict[str, JsonValue]:
     content = _expect(reply)
     if not isinstance(content, dict):
-        raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, not with an object")
+        raise _strange(reply, "not with an object")
     return content
+
+
+def _strange(reply: Reply, why: str) -> DriverError:
+    return DriverError(f"{reply.asked} answered {reply.excerpt!r}, {why}")
 
 
 def _whole(reply: Reply, content: dict[str, JsonValue], key: str) -> int:
     value = content.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise DriverError(f"{reply.asked} answered {reply.excerpt!r}, without a number of {key}")
+        raise _strange(reply, f"without a number of {key}")
     return value
 
 
 def _milliseconds(content: dict[str, JsonValue], key: str) -> float:
-    timings = content.get("timings")
-    value = timings.get(key) if isinstance(timings, dict) else None
+    value = _timings(content).get(key)
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _timings(content: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    timings = content.get("timings")
+    return timings if isinstance(timings, dict) else {}

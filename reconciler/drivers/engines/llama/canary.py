@@ -47,8 +47,12 @@ def _is_free(slot: Slot) -> bool:
 
 def _judged_token(content: dict[str, JsonValue]) -> str:
     if content.get("tokens_predicted") != 1 or not isinstance(content.get("content"), str):
-        raise DriverError(f"asked for one token, it gave {str(content)[:120]!r}")
+        raise _strange("one token", content)
     return ""
+
+
+def _strange(asked: str, content: JsonValue) -> DriverError:
+    return DriverError(f"asked for {asked}, it gave {str(content)[:120]!r}")
 
 
 async def _traffic(api: LlamaApi, slots: list[Slot]) -> str:
@@ -77,7 +81,7 @@ def _judged_vector(content: JsonValue) -> str:
     vector = _vector(content)
     numbers = _finite(vector)
     if len(numbers) < len(vector) or len(set(numbers)) <= 1:
-        raise DriverError(f"asked for an embedding, it gave {str(content)[:120]!r}")
+        raise _strange("an embedding", content)
     return ""
 
 
@@ -96,7 +100,7 @@ def _judged_scores(content: JsonValue) -> str:
     told = results if isinstance(results, list) else []
     scores = [one.get("relevance_score") for one in told if isinstance(one, dict)]
     if len(_finite(scores)) != len(DOCUMENTS):
-        raise DriverError(f"asked for two scores, it gave {str(content)[:120]!r}")
+        raise _strange("two scores", content)
     return ""
 
 

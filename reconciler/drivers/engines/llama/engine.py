@@ -126,9 +126,8 @@ class LlamaEngine:
     def _of_another_task(self, unit: Unit, error: NotOffered) -> Answer:
         # A service that was there before lives; that it does another task than the inventory says
         # is shown of it.
-        lives = unit.identity if unit.argv else None
         said = f"its task is not {self.model.task}: {error.message}"
-        return Answer(identity=lives, message=said)
+        return Answer(identity=unit.identity if unit.argv else None, message=said)
 
     async def save(self, unit: Unit, activity: Activity, keep: tuple[str, ...] = ()) -> Json:
         """Save every slot of `activity` that holds a conversation.
@@ -188,8 +187,7 @@ class LlamaEngine:
         try:
             saved = Saved.model_validate({**answer.value, "budget_bytes": self.setup.budget})
         except ValidationError as error:
-            wrong = f"{error.error_count()} of its fields are wrong"
-            return Unknown(f"the host's list of saved slots cannot be understood: {wrong}")
+            return _garbled("list of saved slots", error)
         return Known(saved)
 
     async def fingerprint(self) -> Fact[Fingerprint]:
@@ -338,8 +336,12 @@ def _fingerprint(answer: Fact[Json]) -> Fact[Fingerprint]:
     try:
         return Known(Fingerprint.model_validate(answer.value))
     except ValidationError as error:
-        wrong = f"{error.error_count()} of its fields are wrong"
-        return Unknown(f"the host's fingerprint cannot be understood: {wrong}")
+        return _garbled("fingerprint", error)
+
+
+def _garbled(what: str, error: ValidationError) -> Unknown:
+    wrong = f"{error.error_count()} of its fields are wrong"
+    return Unknown(f"the host's {what} cannot be understood: {wrong}")
 
 
 def _value(fact: Fact[Json]) -> Json:

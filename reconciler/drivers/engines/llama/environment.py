@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import starmap
 from typing import Annotated, TypeAlias
 
 from pydantic import (
@@ -63,9 +64,9 @@ def _obstacle(name: str, value: object) -> str:
 
 
 def _theirs(env: dict[str, object]) -> dict[str, object]:
-    found = [said for name, value in env.items() if (said := _obstacle(name, value))]
-    if found:
-        raise ValueError("; ".join(found))
+    obstacles = "; ".join(filter(None, starmap(_obstacle, env.items())))
+    if obstacles:
+        raise ValueError(obstacles)
     return env
 
 

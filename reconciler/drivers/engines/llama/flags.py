@@ -247,8 +247,9 @@ def state_files(args: Sequence[str], directory: str) -> tuple[str, ...]:
 
     Relative paths are taken from `directory`.
     """
-    matter = [place for place in places(args) if place.flag in _STATE_FILES]
-    return tuple(join(directory, place.path) for place in matter)
+    return tuple(
+        join(directory, place.path) for place in places(args) if place.flag in _STATE_FILES
+    )
 
 
 def places(args: Sequence[str]) -> list[FlagPath]:

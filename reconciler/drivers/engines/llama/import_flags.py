@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.spec import Task
 
 _SAME = {"--metrics", "--slots", "--no-cache-idle-slots", "--alias", "-a", "--port"}
-"""Flags that come out as they were, or are a key of their own: nothing is lost without them."""
+"""Flags that come out as they were, or have their own key: nothing is lost without them."""
 
 _AS_OURS = {
     *(("--host", place) for place in LOOPBACK),

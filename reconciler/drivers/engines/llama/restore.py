@@ -80,7 +80,7 @@ class Restoring:
             return Verdict("cold", error.message)
         if tried and await self._is_there(one, content):
             return Verdict("proven", "it had been put in before")
-        # Reading a large file takes long enough for a client to come; after a replay of our own the
+        # Reading a large file takes long enough for a client to come; after our own replay the
         # slot is ours.
         late = "" if tried else self._obstacle(one, None, await self._place(one))
         return Verdict("cold", late) if late else await self._put_in(one, content)
@@ -152,22 +152,24 @@ class Restoring:
 
     async def _note(self, one: SavedSlot, outcome: Outcome, reason: str) -> None:
         """Write the attempt into the sidecar; raise DriverError when it cannot be recorded."""
-        action = NoteAttempt(
-            directory=self.directory,
-            file=one.file,
-            identity=self.unit.identity,
-            outcome=outcome,
-            reason=reason[:1000],
+        await self.access.act(
+            NoteAttempt(
+                directory=self.directory,
+                file=one.file,
+                identity=self.unit.identity,
+                outcome=outcome,
+                reason=reason[:1000],
+            )
         )
-        await self.access.act(action)
 
 
 def _unproven(one: SavedSlot, error: HttpFault) -> Verdict:
     if error.fault != "timeout":
         return Verdict("failed", error.message)
     # A cold slot reads all of its tokens, which is cut off at the deadline.
-    again = f"the slot was reading its {one.tokens} tokens again after {REPLAY_SECONDS:g} s"
-    return Verdict("cold", again)
+    return Verdict(
+        "cold", f"the slot was reading its {one.tokens} tokens again after {REPLAY_SECONDS:g} s"
+    )
 
 
 def _told(one: SavedSlot, verdict: Verdict) -> dict[str, JsonValue]:

@@ -53,8 +53,12 @@ def _context(header: Header, setup: Setup) -> int:
 
 
 def _memory_bytes(header: Header, setup: Setup) -> int:
-    cache = _context(header, setup) * kv_bytes_per_token(header, setup)
-    return int((_whole(header, "tensor_bytes") + cache) * SPARE) + COMPUTE_BYTES
+    needed = _whole(header, "tensor_bytes") + _kv_bytes(header, setup)
+    return int(needed * SPARE) + COMPUTE_BYTES
+
+
+def _kv_bytes(header: Header, setup: Setup) -> int:
+    return _context(header, setup) * kv_bytes_per_token(header, setup)
 
 
 def unreadable(flag: str, answer: Fact[Header]) -> str:
@@ -65,11 +69,16 @@ def unreadable(flag: str, answer: Fact[Header]) -> str:
 
 
 def _no_model(path: str, header: Header) -> str:
-    kind = "mmproj" if header.get("architecture") == "clip" else _text(header, "type")
+    kind = _kind(header)
     if kind not in PARTS:
         return ""
     part = f"the weights {path} are no model but a part of one ({kind})"
     return f"{part}; name it in args of its model"
+
+
+def _kind(header: Header) -> str:
+    # A projector for pictures says by its architecture what it is.
+    return "mmproj" if header.get("architecture") == "clip" else _text(header, "type")
 
 
 def kv_bytes_per_token(header: Header, setup: Setup) -> int:

@@ -18,8 +18,7 @@ _MAC = re.compile(
 def _mac(text: str) -> str:
     if not _MAC.fullmatch(text):
         raise expected('six pairs of hexadecimal digits, such as "aa:bb:cc:dd:ee:ff"')
-    digits = re.sub(r"[.:-]", "", text.lower())
-    return ":".join(re.findall("..", digits))
+    return bytes.fromhex(re.sub(r"[.:-]", "", text)).hex(":")
 
 
 Mac = Annotated[str, AfterValidator(_mac)]

@@ -16,6 +16,8 @@ REST_SECONDS = 60.0
 """How long a refused password is not shown again: those that lock accounts count failures of about
 a minute."""
 
+NOT_AGAIN = f"the same credentials are not shown again within {REST_SECONDS:.0f} s"
+
 Refused: TypeAlias = "Callable[[str], Barred]"
 """What is told, in a sentence, that a password was refused, and gives the error to raise."""
 
@@ -57,6 +59,6 @@ class Refusals:
         return partial(self._refused, account, known)
 
     def _refused(self, account: Account, password: int, sentence: str) -> Barred:
-        said = f"{sentence}; the same credentials are not shown again within {REST_SECONDS:.0f} s"
+        said = f"{sentence}; {NOT_AGAIN}"
         self._last[account] = _Refusal(password, self._clock.boot(), said)
         return Barred(said)

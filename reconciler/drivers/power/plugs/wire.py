@@ -82,13 +82,16 @@ class Wire:
 
     async def get(self, path: str) -> dict[str, JsonValue]:
         """Ask for an object; raise DriverError."""
-        reply = await _answered(self._http.get(f"{self._url}{path}", self._seconds, LARGEST))
+        reply = await _answered(self._http.get(self._at(path), self._seconds, LARGEST))
         return mapping(_content(reply), reply.asked)
 
     async def post(self, path: str, content: JsonValue) -> None:
         """Send an object and have it accepted; raise DriverError."""
-        exchange = self._http.post(f"{self._url}{path}", content, self._seconds, LARGEST)
+        exchange = self._http.post(self._at(path), content, self._seconds, LARGEST)
         _content(await _answered(exchange))
+
+    def _at(self, path: str) -> str:
+        return f"{self._url}{path}"
 
 
 async def _answered(exchange: Awaitable[Reply]) -> Reply:

@@ -31,6 +31,7 @@ case."""
 NO_MATTER = ("already running", "can't lock file")
 """How a start ends that another one has made needless: it runs, or is about to."""
 
+SUSPENDED = {"paused", "suspended", "suspended to disk"}
 NAMES = {"qemu": "VM", "lxc": "container"}
 
 
@@ -60,7 +61,7 @@ class _Seen(BaseModel):
     @property
     def state(self) -> PowerState | None:
         """Its power; one that crashed is still on."""
-        if self.word in {"paused", "suspended", "suspended to disk"}:
+        if self.word in SUSPENDED:
             return "suspended"
         # `prelaunch` is a machine that is off while it is backed up.
         if self.status == "running" and self.word != "prelaunch":
