@@ -84,13 +84,15 @@ class _Round:
             runs += verdict.runs
             if verdict.outcome not in AS_ASKED:
                 return verdict.model_copy(update={"message": _failed(power, verdict), "runs": runs})
-            said.append(
-                f"{power} after {self.app.clock.boot() - began:.0f} s ({await self._why()})"
-            )
+            said.append(await self._reached(power, began))
             self.say(f"{self.slice.host.name}: {said[-1]}")
         last = await self._brought(self.slice)
         message = "; ".join([*said, last.message]).rstrip("; ")
         return last.model_copy(update={"message": message, "runs": (*runs, *last.runs)})
+
+    async def _reached(self, power: WantedPower, began: float) -> str:
+        evidence = await self._why()
+        return f"{power} after {self.app.clock.boot() - began:.0f} s ({evidence})"
 
     async def _station(self, power: WantedPower) -> HostVerdict:
         # Enforced: a host that was switched on by hand is tried too.
