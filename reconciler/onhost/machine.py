@@ -84,13 +84,11 @@ def _servers(
 
 def cards(root: str = "/") -> list[dict[str, Any]]:
     """List every accelerator that the kernel shows, with its memory in bytes where it tells."""
-    found = [_nvidia_card(path) for path in files.matching(_NVIDIA, root)]
-    for device in files.matching(_DRM, root):
-        card = _drm_card(device)
-        # NVIDIA's own driver has told of its cards already.
-        if card is not None and not (card["vendor"] == "nvidia" and found):
-            found.append(card)
-    return found
+    told = [_nvidia_card(path) for path in files.matching(_NVIDIA, root)]
+    listed = [_drm_card(device) for device in files.matching(_DRM, root)]
+    # NVIDIA's own driver tells of all its cards; with another, or none, they are only in this list.
+    others = [card for card in listed if card and not (told and card["vendor"] == "nvidia")]
+    return told + others
 
 
 def _nvidia_card(path: str) -> dict[str, Any]:

@@ -111,8 +111,9 @@ def _group(wanted: dict[str, Any], leads: bool, seen: Iterable[Process] = ()) ->
     processes = procfs.living()
     roots = _roots(wanted, leads, processes)
     roots |= {one.pid for one in seen if _is_among(one, processes)}
-    found = _grown(roots, processes) - {0, 1, os.getpid()}
-    return {processes[each] for each in found}
+    # The leader may have ended since its pidfd was opened.
+    found = _grown(roots, processes) - {1, os.getpid()}
+    return {processes[each] for each in found if each in processes}
 
 
 def _grown(roots: set[int], processes: dict[int, Process]) -> set[int]:

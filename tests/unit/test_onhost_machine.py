@@ -224,6 +224,12 @@ def test_cards_are_told_with_the_memory_that_the_kernel_knows(tmp_path: Path) ->
     ]
 
 
+def test_a_card_of_nvidia_without_its_driver_is_told_beside_others(tmp_path: Path) -> None:
+    write(tmp_path / "sys/class/drm/card0/device/vendor", "0x8086\n")
+    write(tmp_path / "sys/class/drm/card1/device/vendor", "0x10de\n")
+    assert [card["vendor"] for card in machine.cards(str(tmp_path))] == ["intel", "nvidia"]
+
+
 def test_a_whole_machine_is_what_the_model_expects(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

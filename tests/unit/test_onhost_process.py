@@ -256,6 +256,22 @@ def test_a_stop_of_something_gone_is_gone_at_once(tmp_path: Path) -> None:
     assert (second["gone"], second["rungs"], second["exit_code"]) == (True, [], None)
 
 
+def test_a_unit_that_ends_just_as_it_is_stopped_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = start(tmp_path, SLEEPER)
+    look = procfs.living
+
+    def ended_before() -> dict[int, procfs.Process]:
+        os.kill(identity["pid"], signal.SIGKILL)
+        assert process.wait_exit(identity, running.DEADLINE)["gone"]
+        monkeypatch.undo()
+        return look()
+
+    monkeypatch.setattr(procfs, "living", ended_before)
+    assert ok(answer(stop_request(identity), str(tmp_path)))["gone"]
+
+
 @pytest.mark.parametrize("field", ["start", "inode", "boot_id"])
 def test_a_pid_with_another_identity_is_never_signalled(tmp_path: Path, field: str) -> None:
     identity = start(tmp_path, SLEEPER)
