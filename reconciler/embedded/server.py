@@ -192,9 +192,12 @@ def _derive(params: Any, rank: Any) -> None:  # noqa: ANN401
 def _set(owner: Any, names: list[str], value: Any) -> None:  # noqa: ANN401
     """Set the first of these fields that this version has."""
     field = next((name for name in names if hasattr(owner, name)), names[0])
+    setattr(owner, field, _fitting(getattr(owner, field), value))
+
+
+def _fitting(held: Any, value: Any) -> Any:  # noqa: ANN401
     # Newer versions hold a list where older ones held a word.
-    is_list = isinstance(getattr(owner, field), list)
-    setattr(owner, field, [value] if is_list and isinstance(value, str) else value)
+    return [value] if isinstance(held, list) and isinstance(value, str) else value
 
 
 def write_missing(model: Path, seed: int | None) -> None:
@@ -248,9 +251,13 @@ def _await_signal() -> None:
     come, comes = os.pipe()
     os.set_blocking(comes, False)
     signal.set_wakeup_fd(comes)
-    for number in _ENDING_SIGNALS:
-        signal.signal(number, lambda *_: None)
+    _at_an_end(lambda *_: None)
     os.read(come, 1)
+
+
+def _at_an_end(react: Any) -> None:  # noqa: ANN401  a function, or one of signal's own words
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, react)
 
 
 class _Unbound:
@@ -288,8 +295,7 @@ def is_older(version: str) -> bool:
 def main(arguments: list[str]) -> NoReturn:
     """Run the program."""
     # Loading keeps the interpreter busy: meanwhile only the kernel can end it.
-    for number in _ENDING_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
+    _at_an_end(signal.SIG_DFL)
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     binding = _imported()
     found = f"found xllamacpp {binding.__version__}, expected {_EXPECTED}"

@@ -54,10 +54,7 @@ _TOKENIZING: dict[str, Value] = {
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides the tensors of a model: an architecture and its sizes.
-
-    Heads are 64 wide, or 32 in narrow models.
-    """
+    """What decides the tensors of a model: an architecture and its sizes."""
 
     architecture: str
     width: int
@@ -84,7 +81,7 @@ class Shape:
 
     @property
     def heads(self) -> int:
-        """Count the attention heads."""
+        """Count the attention heads, which are 64 wide, or 32 in narrow models."""
         return max(2, self.width // 64)
 
     @property
@@ -298,8 +295,7 @@ class _RandomStream:
     """Endless uniform values in [-bound, bound]: one random block over and over."""
 
     def __init__(self, seed: int, bound: float) -> None:
-        generator = random.Random(seed)  # noqa: S311  weights, not secrets
-        values = [(2 * generator.random() - 1) * bound for _ in range(_BLOCK_VALUES)]
+        values = _uniform(seed, bound)
         self._blocks = {_F16: _packed("e", values), _F32: _packed("f", values)}
         self._position = 0
 
@@ -313,6 +309,11 @@ class _RandomStream:
             yield block[begin * item_size : end * item_size]
             self._position = end % _BLOCK_VALUES
             count -= end - begin
+
+
+def _uniform(seed: int, bound: float) -> list[float]:
+    generator = random.Random(seed)  # noqa: S311  weights, not secrets
+    return [(2 * generator.random() - 1) * bound for _ in range(_BLOCK_VALUES)]
 
 
 def _packed(code: str, values: list[float]) -> memoryview:

@@ -52,4 +52,4 @@ def named(path: str) -> str:
 def _links(folder: str) -> Iterator[str]:
     """Yield the GGUF files of all revisions of a repository, as far as the limit goes."""
     for _, (place, _, names) in zip(range(FOLDERS_LIMIT), os.walk(folder)):
-        yield from (os.path.join(place, name) for name in names if name.endswith(".gguf"))
+        yield from (f"{place}/{name}" for name in names if name.endswith(".gguf"))

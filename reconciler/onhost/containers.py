@@ -89,18 +89,19 @@ def _client(pid: int, proc: str) -> dict[str, Any]:
 
     {} where none is seen.
     """
-    ends = _ends(procfs.argv(pid, proc))
+    started = procfs.argv(pid, proc)
     for other in procfs.pids(proc):
         typed = procfs.argv(other, proc)
-        if _is_client(typed) and any(typed[-len(end) :] == end for end in ends):
+        if _is_client(typed) and _ends_with(typed, started):
             return {"service": services.service(other, proc), "name": _named(typed)}
     return {}
 
 
-def _ends(words: list[str]) -> list[list[str]]:
-    """List how the words of a client may end that has started a process with these words."""
+def _ends_with(typed: list[str], started: list[str]) -> bool:
+    """Whether the words of a client end with those of a process, but for its program."""
     # A script has its interpreter before it.
-    return [end for end in (words[1:], words[2:]) if end]
+    ends = (started[1:], started[2:])
+    return any(end and typed[-len(end) :] == end for end in ends)
 
 
 def _is_client(words: list[str]) -> bool:

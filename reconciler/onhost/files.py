@@ -111,7 +111,7 @@ def claim(directory: str) -> dict[str, Any]:
     """Answer which controller acts on this host, None when none does."""
     path = _claim_path(directory)
     try:
-        return {"claim": _parsed_claim(read_bounded(path, CLAIM_LIMIT))}
+        return {"claim": _parsed_claim(read_json(path, CLAIM_LIMIT))}
     except FileNotFoundError:
         return {"claim": None}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -125,8 +125,7 @@ def _claim_path(directory: str) -> str:
     return os.path.join(directory, CLAIM)
 
 
-def _parsed_claim(content: bytes) -> dict[str, Any]:
-    told = json.loads(content)
+def _parsed_claim(told: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever stands there
     # Controllers of earlier versions claimed without their boot.
     texts = {"boot": "", **told}
     return {**{name: _text(texts[name]) for name in _CLAIM_TEXTS}, "at": float(told["at"])}
@@ -151,12 +150,18 @@ def write_claim(request: dict[str, Any], directory: str) -> dict[str, Any]:
             raise HostProblem(_claimed_by(standing))
         # Each pass claims; a claim that stands costs no sync of the disk.
         if standing != wanted:
-            _write_claim(wanted, directory)
+            write_json(_claim_path(directory), wanted)
     return {"claim": wanted}
 
 
-def _write_claim(claimed: dict[str, Any], directory: str) -> None:
-    write_durably(_claim_path(directory), json.dumps(claimed, sort_keys=True).encode())
+def read_json(path: str, limit: int) -> Any:  # noqa: ANN401 - whatever stands there
+    """Read a file of JSON; raise what `read_bounded` does, ValueError or RecursionError."""
+    return json.loads(read_bounded(path, limit))
+
+
+def write_json(path: str, value: object) -> None:
+    """Replace a file of JSON durably, with its keys in order."""
+    write_durably(path, json.dumps(value, sort_keys=True).encode())
 
 
 def _claimed_by(standing: dict[str, Any]) -> str:

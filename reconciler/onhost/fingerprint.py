@@ -124,8 +124,12 @@ def _dated(library: str) -> list[Any]:
 
 def _remembered(path: str, status: os.stat_result, sampled: bool) -> str:
     """Digest a file's content, which is read again only when the file changed."""
-    spans = _samples(status.st_size) if sampled else [(0, PROGRAM_LIMIT)]
-    return _known.get((path, sampled, *_stamp(status)), partial(_read, path, spans))
+    find = partial(_read, path, _spans(status.st_size, sampled))
+    return _known.get((path, sampled, *_stamp(status)), find)
+
+
+def _spans(size: int, sampled: bool) -> list[tuple[int, int]]:
+    return _samples(size) if sampled else [(0, PROGRAM_LIMIT)]
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:

@@ -87,11 +87,15 @@ def _sudo_command(way: str) -> list[str]:
 def _barred(way: str) -> dict[str, str]:
     """Tell why this user may not do it, and the remedy; both empty when it may."""
     if _asked(_CAN[way]) == "na":
-        return {"found": f"its system cannot {_DOES[way]}", "fix": ""}
+        return _problem(f"its system cannot {_DOES[way]}")
     if _may(way) or _sudo_lets(way):
-        return {"found": "", "fix": ""}
+        return _problem()
     user = procfs.account(os.geteuid())
-    return {"found": f"{user} may not switch it off", "fix": _rule(user, _sudo_command(way))}
+    return _problem(f"{user} may not switch it off", _rule(user, _sudo_command(way)))
+
+
+def _problem(found: str = "", fix: str = "") -> dict[str, str]:
+    return {"found": found, "fix": fix}
 
 
 def _rule(user: str, command: list[str]) -> str:
@@ -114,12 +118,17 @@ def _asked(question: str) -> str:
 
 
 def _inhibitors(kind: str) -> list[dict[str, Any]]:
-    """List what blocks this way down; what only delays it is waited for by the system."""
+    """List what blocks this way down."""
     return [
         {"who": who, "why": why, "pid": pid}
         for what, who, why, mode, _, pid in _listed("ListInhibitors")
-        if kind in what.split(":") and mode.startswith("block")
+        if _blocks(kind, what, mode)
     ]
+
+
+def _blocks(kind: str, what: str, mode: str) -> bool:
+    # What only delays it is waited for by the system.
+    return kind in what.split(":") and mode.startswith("block")
 
 
 def _logins() -> list[dict[str, str]]:

@@ -13,6 +13,8 @@ from reconciler.onhost import commands
 SECONDS = 5.0
 LINGERING = "/var/lib/systemd/linger"
 _NAMES = ("KillUserProcesses", "KillOnlyUsers", "KillExcludeUsers")
+# The manager's own properties are those that `show-user` without a name prints.
+_SHOW = ["loginctl", "show-user", *commands.properties(_NAMES)]
 
 
 def logins(user: str) -> dict[str, bool]:
@@ -31,8 +33,6 @@ def _kills(user: str, settings: dict[str, str]) -> bool:
 
 def _settings() -> dict[str, str]:
     """Read what logind goes by; nothing where there is none, which ends nothing either."""
-    # The manager's own properties are those that `show-user` without a name prints.
-    argv = ["loginctl", "show-user", *commands.properties(_NAMES)]
     with contextlib.suppress(OSError, commands.Late):
-        return commands.pairs(commands.run(argv, SECONDS).out)
+        return commands.pairs(commands.run(_SHOW, SECONDS).out)
     return {}

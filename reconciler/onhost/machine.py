@@ -75,11 +75,16 @@ def _servers(
     serving: list[dict[str, Any]], found: search.Search, free: int, proc: str
 ) -> list[dict[str, Any]]:
     """Describe the servers; one without a port of this host gets the one that is free."""
-    known = {search.identity(file["path"]): file["path"] for file in found.files}
+    known = _by_identity(found)
     return [
         {**one, "port": one["port"] or free, "mapped": _as_found(one, known, proc)}
         for one in serving
     ]
+
+
+def _by_identity(found: search.Search) -> dict[tuple[int, int] | None, str]:
+    paths = [file["path"] for file in found.files]
+    return {search.identity(path): path for path in paths}
 
 
 def cards(root: str = "/") -> list[dict[str, Any]]:
@@ -183,10 +188,14 @@ def _free_port(proc: str) -> int:
 
 def _node(path: str) -> dict[str, Any]:
     """Describe a device node: whether this user may use it, and the group that may."""
-    group = ""
+    return {"path": path, "usable": os.access(path, os.R_OK | os.W_OK), "group": _group(path)}
+
+
+def _group(path: str) -> str:
+    """Name the group of a file, "" where it has no name, or cannot be seen."""
     with contextlib.suppress(OSError, KeyError):
-        group = grp.getgrgid(os.stat(path).st_gid).gr_name
-    return {"path": path, "usable": os.access(path, os.R_OK | os.W_OK), "group": group}
+        return grp.getgrgid(os.stat(path).st_gid).gr_name
+    return ""
 
 
 def _folder(path: str) -> dict[str, Any]:

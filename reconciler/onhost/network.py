@@ -142,12 +142,19 @@ def _ethtool(interface: str) -> dict[str, Any]:
     said = "there is no ethtool on the PATH there"
     for prefix in ([],) if os.geteuid() == 0 else ([], ["sudo", "-n"]):
         with contextlib.suppress(OSError, commands.Late):
-            written = _written([*prefix, "ethtool", interface])
-            found, can = _WAKE_ON.search(written), _SUPPORTED.search(written)
+            found = _settings(_written([*prefix, "ethtool", interface]))
             if found:
-                return {"settings": found[1], "supported": can[1] if can else "", "said": ""}
+                return found
             said = "ethtool tells it to root alone"
     return {"settings": None, "supported": None, "said": said}
+
+
+def _settings(written: str) -> dict[str, Any] | None:
+    """Read what wakes a card, None where ethtool does not tell."""
+    wakes, can = _WAKE_ON.search(written), _SUPPORTED.search(written)
+    if wakes is None:
+        return None
+    return {"settings": wakes[1], "supported": can[1] if can else "", "said": ""}
 
 
 def _written(argv: list[str]) -> str:

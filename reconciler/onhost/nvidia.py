@@ -71,8 +71,12 @@ def _holders(gpu: Element) -> list[dict[str, Any]]:
 
 def _add(known: dict[str, Any], told: dict[str, Any]) -> None:
     # A process that computes and draws is listed once for each; only one may tell its memory.
-    known["bytes"] = max(known["bytes"] or 0, told["bytes"] or 0) or None
+    known["bytes"] = _larger(known["bytes"], told["bytes"])
     known["draws"] = known["draws"] and told["draws"]
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    return max(one or 0, other or 0) or None
 
 
 def _holder(process: Element) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from typing import Any
@@ -23,7 +22,7 @@ def prepared(directory: str) -> dict[str, Any]:
     A note that makes no sense tells of none.
     """
     try:
-        note = json.loads(files.read_bounded(_path(directory), NOTE_LIMIT))
+        note = files.read_json(_path(directory), NOTE_LIMIT)
         return {"digest": str(note["digest"]) if _is_of_now(note) else ""}
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return {"digest": ""}
@@ -59,7 +58,7 @@ def prepare(request: dict[str, Any], directory: str) -> dict[str, Any]:
 def _remember(digest: str, directory: str) -> None:
     os.makedirs(directory, mode=0o700, exist_ok=True)
     note = {"digest": digest, "boot_id": procfs.boot_id(), "slept": _slept()}
-    files.write_durably(_path(directory), json.dumps(note, sort_keys=True).encode())
+    files.write_json(_path(directory), note)
 
 
 def _healed(check: list[str], remedies: list[list[str]], seconds: float) -> list[str]:

@@ -104,11 +104,10 @@ def opened(wanted: dict[str, Any]) -> int | None:
 
 
 def _is_meant(pid: int, wanted: dict[str, Any], descriptor: int) -> bool:
-    one = procfs.process(pid)
-    if one is None or not one.alive or one.start != wanted["start"]:
+    one = procfs.alive(pid)
+    if one is None:
         return False
-    inode: int = wanted["inode"]
-    return os.fstat(descriptor).st_ino == inode
+    return (one.start, os.fstat(descriptor).st_ino) == (wanted["start"], wanted["inode"])
 
 
 @contextlib.contextmanager

@@ -170,9 +170,15 @@ def account(number: int) -> str:
         return str(number)
 
 
+def alive(pid: int, proc: str = "/proc") -> Process | None:
+    """Look at the process with this pid, None when it has ended."""
+    one = process(pid, proc)
+    return one if one and one.alive else None
+
+
 def living() -> dict[int, Process]:
     """Look at every process that is alive, by pid."""
-    return {one.pid: one for one in map(process, pids()) if one is not None and one.alive}
+    return {one.pid: one for one in map(alive, pids()) if one}
 
 
 def mark_text(pid: int, proc: str = "/proc") -> str | None:

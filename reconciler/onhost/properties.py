@@ -49,9 +49,12 @@ def words(text: str) -> list[str]:
 
 def _unescaped(match: re.Match[str]) -> str:
     code = match[1]
-    if len(code) == 1:
-        return _CONTROLS.get(code, code)
-    return chr(int(code[1:], 16)) if code[0] == "x" else chr(int(code, 8))
+    return _CONTROLS.get(code, code) if len(code) == 1 else _numbered(code)
+
+
+def _numbered(code: str) -> str:
+    """Find the character of `x41` or `101`."""
+    return chr(int(code[1:], 16)) if code.startswith("x") else chr(int(code, 8))
 
 
 def program(state: State) -> str:
@@ -64,10 +67,12 @@ def environment_files(state: State) -> list[str]:
 
     A path may be a pattern, and may be missing.
     """
-    lines = state["EnvironmentFiles"].splitlines()
-    patterns = [line.rpartition(" (ignore_errors=")[0] for line in lines]
-    found = [path for pattern in patterns for path in sorted(glob.glob(pattern))]
+    found = [path for line in state["EnvironmentFiles"].splitlines() for path in _matching(line)]
     return found[:FILES_LIMIT]
+
+
+def _matching(line: str) -> list[str]:
+    return sorted(glob.glob(line.rpartition(" (ignore_errors=")[0]))
 
 
 def written_by_hand(state: State) -> list[str]:

@@ -27,11 +27,11 @@ class Remembered(Generic[Found]):
                 return self._known[key]
         # Without the lock: to read one model takes long, and no other request should wait for it.
         found = find()
-        with self._lock:
-            self._forget()
-            self._known[key] = found
+        self._remember(key, found)
         return found
 
-    def _forget(self) -> None:
-        while len(self._known) >= self._limit:
-            self._known.pop(next(iter(self._known)))
+    def _remember(self, key: Hashable, found: Found) -> None:
+        with self._lock:
+            while len(self._known) >= self._limit:
+                self._known.pop(next(iter(self._known)))
+            self._known[key] = found

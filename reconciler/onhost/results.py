@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 CONTROLS = ("ExecCondition", "ExecStartPre", "ExecStartPost")
 """What runs beside a service's own program; the first of them that fails ends the start."""
@@ -30,6 +30,7 @@ _NOT_RUN = range(200, 246)
 """Statuses that mean that systemd could not make ready for the program, or run it: systemd.exec(5),
 PROCESS EXIT CODES."""
 
+_LATE = "ran too long (TimeoutStartSec=)"
 _REFUSED = ", with which systemd says that it could not run it (systemd.exec(5))"
 _CLAUSES = {
     "timeout": "a time limit of its unit had passed (TimeoutStartSec=, RuntimeMaxSec=)",
@@ -71,24 +72,32 @@ def _is_unmet(state: Mapping[str, str]) -> bool:
 
 def _beside(result: str, controls: Mapping[str, str]) -> str:
     """Tell how the first program beside the service's own failed, "" when none did."""
+    name, code, status = next(_failures(controls), ("", "", ""))
     # An ExecCondition= that says no is a result of its own, and no failure.
-    if result == "exec-condition":
+    if not name or result == "exec-condition":
         return ""
-    runs = [(name, run) for name in CONTROLS for run in _RUN.findall(controls.get(name, ""))]
-    for name, (code, status) in runs:
-        if status != "0":
-            late = result == "timeout"
-            end = "ran too long (TimeoutStartSec=)" if late else _end(_CODES[code], status)
-            return f"its {name}= {end}"
-    return ""
+    late = result == "timeout"
+    return f"its {name}= {_LATE if late else _end(_CODES[code], status)}"
+
+
+def _failures(controls: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the programs that ended with another status than 0, with how they did."""
+    for name in CONTROLS:
+        for code, status in _RUN.findall(controls.get(name, "")):
+            if status != "0":
+                yield name, code, status
 
 
 def _end(code: str, status: str) -> str:
     """Tell how one process ended."""
     if code == _EXITED:
-        return f"ended with status {status}{_REFUSED if int(status) in _NOT_RUN else ''}"
+        return f"ended with status {status}{_meaning(int(status))}"
     verb = "crashed" if code == _DUMPED else "was ended"
     return f"{verb} by {_signal(int(status))}"
+
+
+def _meaning(status: int) -> str:
+    return _REFUSED if status in _NOT_RUN else ""
 
 
 def _signal(number: int) -> str:

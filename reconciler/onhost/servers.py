@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from reconciler.onhost import origins, procfs, sockets
 from reconciler.onhost.properties import KEY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 PROGRAM = "llama-server"
 DEFAULT_PORT = 8080
@@ -83,8 +80,8 @@ def _programs(proc: str) -> dict[int, _Program]:
 
 def _parent(pid: int, proc: str) -> int | None:
     """Find what started a process that is alive, None of one that is not."""
-    one = procfs.process(pid, proc)
-    return one.parent if one is not None and one.alive else None
+    one = procfs.alive(pid, proc)
+    return one.parent if one else None
 
 
 def of_user(port: int, user: int, proc: str = "/proc") -> int | None:
@@ -187,6 +184,10 @@ def _port(
         # Another user's sockets are hidden: it is the one that it was told, if that user has it.
         told = (_told_port(program.flags), procfs.owner(pid, proc))
         return told[0] if told in open_sockets.values() else None
+    return _lowest(links, open_sockets)
+
+
+def _lowest(links: set[str], open_sockets: dict[int, tuple[int, int]]) -> int | None:
     found = (port for inode, (port, _) in open_sockets.items() if f"socket:[{inode}]" in links)
     return min(found, default=None)
 
@@ -209,13 +210,10 @@ def _socket(flags: list[str], directory: str) -> str:
     return os.path.join(directory, host) if host.endswith(".sock") else ""
 
 
-def _without_secrets(flags: Iterable[str]) -> list[str]:
+def _without_secrets(flags: list[str]) -> list[str]:
     """Hide in flags what must not leave this host."""
-    kept: list[str] = []
-    for word in flags:
-        follows = bool(kept) and kept[-1] in _SECRETS
-        kept.append(_HIDDEN if follows else _without_secret(word))
-    return kept
+    pairs = zip(["", *flags], flags)
+    return [_HIDDEN if flag in _SECRETS else _without_secret(word) for flag, word in pairs]
 
 
 def _without_secret(word: str) -> str:
@@ -265,8 +263,14 @@ def _size(path: str) -> int:
 
 def _file(word: str, directory: str) -> str:
     """Find the program that a word names as a path, "" for a name that was found on some PATH."""
-    is_path = os.sep in word and (directory or word.startswith(os.sep))
-    return os.path.normpath(os.path.join(directory, word)) if is_path else ""
+    if not _is_path(word, directory):
+        return ""
+    return os.path.normpath(os.path.join(directory, word))
+
+
+def _is_path(word: str, directory: str) -> bool:
+    """Whether a word leads to a file; one that begins in an unknown folder does not."""
+    return word.startswith(os.sep) or (os.sep in word and directory != "")
 
 
 def _on_path(program: str) -> str:

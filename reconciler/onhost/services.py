@@ -63,9 +63,11 @@ def _is_without_terminal(pid: int, proc: str) -> bool:
 def of_path(path: str) -> dict[str, str] | None:
     """Find the innermost service whose control group a path leads through, None without one."""
     names = [name for name in path.split("/") if _is_service(name)]
-    if not names:
-        return None
-    return {"name": names[-1], "scope": "user" if _OF_USER.search(path) else "system"}
+    return {"name": names[-1], "scope": _scope(path)} if names else None
+
+
+def _scope(path: str) -> str:
+    return "user" if _OF_USER.search(path) else "system"
 
 
 def _is_service(group: str) -> bool:
@@ -103,8 +105,11 @@ def supervisor(pid: int, proc: str = "/proc") -> str:
 
 def _names(pid: int, proc: str) -> set[str]:
     """Find what a program may be called: by its words, and, of a script, by its first argument."""
-    words = procfs.argv(pid, proc)[:2]
-    if not words or not os.path.basename(words[0]).startswith(_INTERPRETERS):
-        words = words[:1]
+    words = procfs.argv(pid, proc)
+    count = 2 if words and _interprets(words[0]) else 1
     # Some write a title in place of their words: `PM2 v5.3.0: God Daemon`.
-    return {os.path.basename(word.partition(" ")[0]) for word in words}
+    return {os.path.basename(word.partition(" ")[0]) for word in words[:count]}
+
+
+def _interprets(word: str) -> bool:
+    return os.path.basename(word).startswith(_INTERPRETERS)

@@ -53,10 +53,9 @@ def read(folder: str, file: str) -> dict[str, Any]:
 
 
 def _parsed(file: str, path: str) -> Any:  # noqa: ANN401 - it is not judged yet
-    with explained(f"slot file {file} has no readable description {path}"):
-        content = files.read_bounded(path, SIZE_LIMIT)
     try:
-        return json.loads(content)
+        with explained(f"slot file {file} has no readable description {path}"):
+            return files.read_json(path, SIZE_LIMIT)
     except (ValueError, RecursionError) as error:
         raise HostProblem(
             f"the description {path} is damaged: it is not JSON; its slot file will not be used"
@@ -65,8 +64,7 @@ def _parsed(file: str, path: str) -> Any:  # noqa: ANN401 - it is not judged yet
 
 def write(folder: str, sidecar: dict[str, Any]) -> None:
     """Put a sidecar beside its slot file, durably."""
-    content = json.dumps(sidecar, sort_keys=True)
-    files.write_durably(_path(folder, sidecar["file"]), content.encode())
+    files.write_json(_path(folder, sidecar["file"]), sidecar)
 
 
 def _path(folder: str, file: str) -> str:
@@ -103,8 +101,10 @@ def _faults_within(value: dict[str, Any]) -> Iterator[str]:
 def _fits(key: str, value: Any, kind: Any) -> bool:  # noqa: ANN401 - it may be anything
     """Whether a field's value is of its kind, and one that is ever written."""
     # To Python, True is a number too.
-    if not isinstance(value, kind) or isinstance(value, bool):
-        return False
+    return isinstance(value, kind) and not isinstance(value, bool) and _is_possible(key, value)
+
+
+def _is_possible(key: str, value: int | str) -> bool:
     if key == "outcome":
         return value in _OUTCOMES
     return key not in _COUNTS or int(value) >= 0

@@ -221,11 +221,15 @@ def _evict(folder: str, described: list[dict[str, Any]], enough: int, left: int)
     for sidecar in described:
         if enough <= min(left, files.free_bytes(folder) or 0):
             break
-        # The sidecar first, as everywhere: a file without one counts for nothing.
-        _remove(folder, [sidecar["file"] + sidecars.ENDING, sidecar["file"]])
+        _delete(folder, sidecar["file"])
         removed.append(sidecar["file"])
         left += sidecar["bytes"]
     return removed
+
+
+def _delete(folder: str, file: str) -> None:
+    # The sidecar first: left alone by a crash, it would be told of as damaged.
+    _remove(folder, [file + sidecars.ENDING, file])
 
 
 def _listing(folder: str) -> SlotListing:
@@ -271,7 +275,7 @@ def _drop_replaced(folder: str, newest: dict[str, Any]) -> list[str]:
     """Delete the files of a slot that are not newer, but the last one of another fingerprint."""
     replaced = _replaced(_listing(folder).good, newest)
     for file in replaced:
-        _remove(folder, [file + sidecars.ENDING, file])
+        _delete(folder, file)
     return replaced
 
 

@@ -41,7 +41,11 @@ def listening(port: int) -> list[Socket]:
     try:
         return [found for family in _FAMILIES for found in _asked(family, port)]
     except OSError:
-        return [found for table in _TABLES for found in among(rows(table), port)]
+        return _in_tables(port)
+
+
+def _in_tables(port: int) -> list[Socket]:
+    return [found for table in _TABLES for found in among(rows(table), port)]
 
 
 def _asked(family: int, port: int) -> list[Socket]:

@@ -100,8 +100,8 @@ def _signalled(one: Process, number: signal.Signals, held: contextlib.ExitStack)
 
 def _lives(one: Process) -> bool:
     """Whether this very process is still alive."""
-    now = procfs.process(one.pid)
-    return now is not None and now.alive and now.start == one.start
+    now = procfs.alive(one.pid)
+    return now is not None and now.start == one.start
 
 
 def _group(wanted: dict[str, Any], leads: bool, seen: Iterable[Process] = ()) -> set[Process]:
@@ -137,8 +137,7 @@ def _roots(wanted: dict[str, Any], leads: bool, processes: dict[int, Process]) -
 
 def _session(leader: int, start: int, processes: dict[int, Process]) -> set[int]:
     """Find what is in a session, without what was in one of that name before."""
-    members = [one for one in processes.values() if one.session == leader]
-    return {one.pid for one in members if one.start >= start}
+    return {one.pid for one in processes.values() if one.session == leader and one.start >= start}
 
 
 def _is_among(one: Process, processes: dict[int, Process]) -> bool:

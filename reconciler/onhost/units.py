@@ -108,9 +108,9 @@ def _pids(group: Group, processes: dict[int, Process]) -> set[int]:
 
 def _quick(pid: int) -> Group | None:
     """Find the group of a living leader, None when it is not one, asking no other process."""
-    one, text = procfs.process(pid), procfs.mark_text(pid)
-    mark = None if text is None else procfs.parse_mark(text)
-    if one is None or mark is None or not one.alive or not _leads(one):
+    one, text = procfs.alive(pid), procfs.mark_text(pid)
+    mark = procfs.parse_mark(text) if text else None
+    if one is None or mark is None or not _leads(one):
         return None
     return Group(mark, one, True, {pid, *procfs.offspring(pid)})
 
