@@ -42,7 +42,7 @@ def _answered(words: Sequence[str]) -> int:
         return 0
     if asked.verb is None:
         raise Misused(
-            "found no command, expected one such as `reconciler plan`; `reconciler --help` lists all"
+            "found no command, expected one such as `reconciler plan`; see `reconciler --help`"
         )
     return run(asked)
 

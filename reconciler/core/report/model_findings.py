@@ -43,7 +43,8 @@ def _talks(model: ModelSpec) -> bool:
 
 
 def _mute(model: ModelSpec, weights: Weights) -> Finding:
-    found = f"{weights.path} ({weights.architecture}) is an embedding model, and its task is {model.task}"
+    what = f"{weights.path} ({weights.architecture}) is an embedding model"
+    found = f"{what}, and its task is {model.task}"
     fix = f'write `task: embedding` at {model.name}, and "--embedding" into its args'
     return wrong("weights", found, fix)
 
