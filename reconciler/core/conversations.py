@@ -51,14 +51,16 @@ def unfit(world: Observed, host: str, model_name: str) -> tuple[str, ...]:
     """What of a model's folder will not be put back when it is started, and why."""
     seen = ModelSight(world, host, model_name)
     saved, wanted = seen.saved or Saved(), seen.fingerprint
-    refused = (
-        f"{_named(slot.slot, slot.tokens)} {why}"
-        for slot in saved.slots
-        if (why := _refused(slot, wanted))
-    )
-    waiting = sum(_waits(slot, wanted) for slot in saved.slots)
-    sentences = (*saved.problems, *refused, *([_made_otherwise(waiting)] if waiting else ()))
+    sentences = [*saved.problems, *_refusals(saved, wanted)]
+    if waiting := sum(_waits(slot, wanted) for slot in saved.slots):
+        sentences.append(_made_otherwise(waiting))
     return tuple(f"{model_name}: {sentence}" for sentence in sentences)
+
+
+def _refusals(saved: Saved, wanted: Fingerprint | None) -> Iterator[str]:
+    for slot in saved.slots:
+        if why := _refused(slot, wanted):
+            yield f"{_named(slot.slot, slot.tokens)} {why}"
 
 
 def _made_otherwise(count: int) -> str:

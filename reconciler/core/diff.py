@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from reconciler.core.canonical import digest
 from reconciler.core.power_change import GOING_DOWN, POWER_STATES, SILENT, power_change
@@ -43,6 +44,21 @@ class Difference:
     changes: tuple[Change, ...] = ()
     unknown: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
+
+    @property
+    def stops(self) -> set[str]:
+        """The models of which a unit stops."""
+        return {change.model for change in self.changes if isinstance(change, StopChange)}
+
+    @property
+    def starts(self) -> set[str]:
+        """The models that start."""
+        return {change.model for change in self.changes if isinstance(change, StartChange)}
+
+    @property
+    def ignored(self) -> tuple[Ignored, ...]:
+        """What is seen and left alone."""
+        return tuple(change for change in self.changes if isinstance(change, Ignored))
 
 
 def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False) -> Difference:
@@ -105,9 +121,8 @@ def _preparation(wanted: Slice, observed: Observed, *, asleep: bool) -> Differen
     if prepared.digest == want:
         return Difference()
     cause = "host wakes" if asleep else _preparation_cause(prepared)
-    return Difference(
-        (PrepareChange(host=key.host, digest=want, seconds=preparation.seconds, cause=cause),)
-    )
+    seconds = preparation.seconds
+    return Difference((PrepareChange(host=key.host, digest=want, seconds=seconds, cause=cause),))
 
 
 def _should_work(wanted: Slice, *, asleep: bool) -> bool:
@@ -180,9 +195,9 @@ def _kept_or_replaced(
 def _unmet(wanted: Slice, observed: Observed, found: Difference) -> tuple[str, ...]:
     """What is wrong with units that stay as they are: they answer, so they are never stopped."""
     host = wanted.host.name
-    stopped = {change.model for change in found.changes if isinstance(change, StopChange)}
-    names = sorted(model.name for model in wanted.models if _should_run(wanted, model))
-    healths = {name: observed.value(HEALTH(host, name)) for name in names if name not in stopped}
+    running = {model.name for model in wanted.models if _should_run(wanted, model)}
+    names = sorted(running - found.stops)
+    healths = {name: observed.value(HEALTH(host, name)) for name in names}
     return tuple(
         _complaint(name, health)
         for name, health in healths.items()
@@ -281,17 +296,16 @@ def _of_orphans(
     all_end = prune or wanted.power in {"off", "suspend"}
     if missing:
         return Difference(unknown=(f"{key}: {missing.reason}",) if all_end else ())
-    starting = {change.model for change in models.changes if isinstance(change, StartChange)}
-    ports = [model.port for model in wanted.models if model.name in starting]
-    orphans = sorted(
-        observed.value(key) or (), key=lambda unit: (unit.mark.model, unit.identity.pid)
-    )
+    ports = [model.port for model in wanted.models if model.name in models.starts]
+    needed = partial(_needed, ports, key.host, observed)
+    orphans = sorted(observed.value(key) or (), key=_by_mark)
     return Difference(
-        tuple(
-            _orphan_change(key.host, unit, _needed(unit, ports, key.host, observed), end=all_end)
-            for unit in orphans
-        )
+        tuple(_orphan_change(key.host, unit, needed(unit), end=all_end) for unit in orphans)
     )
+
+
+def _by_mark(unit: Unit) -> tuple[str, int]:
+    return unit.mark.model, unit.identity.pid
 
 
 def _orphan_change(host: str, unit: Unit, port: int | None, *, end: bool) -> Change:
@@ -308,7 +322,7 @@ def _orphan_change(host: str, unit: Unit, port: int | None, *, end: bool) -> Cha
     )
 
 
-def _needed(unit: Unit, ports: Iterable[int], host: str, observed: Observed) -> int | None:
+def _needed(ports: Iterable[int], host: str, observed: Observed, unit: Unit) -> int | None:
     """The first of these ports that a unit listens on."""
     listens = (port for port in ports if _listens(observed, host, port, unit.mark.model))
     return next(listens, None)

@@ -10,14 +10,7 @@ from reconciler.core.ordering import order
 from reconciler.core.recipes.recipe import recipe
 from reconciler.core.recovery import Hints
 from reconciler.core.safety import violations
-from reconciler.model.change import (
-    Change,
-    Ignored,
-    PowerChange,
-    PrepareChange,
-    StartChange,
-    StopChange,
-)
+from reconciler.model.change import Ignored, PowerChange, PrepareChange
 from reconciler.model.facts import Predicted
 from reconciler.model.observed import UNIT, Observed
 from reconciler.model.records import Mode
@@ -45,7 +38,7 @@ def plan(
         digest=target.digest,
         headline=_headline(wanted, difference, observed),
         steps=steps,
-        ignored=tuple(change for change in difference.changes if isinstance(change, Ignored)),
+        ignored=difference.ignored,
         notes=(*cooked.notes, *(() if refused else unseen), *(difference.unmet if steps else ())),
         refusals=(*difference.unknown, *cooked.refusals, *refused, *blocked),
         unmet=difference.unmet,
@@ -89,20 +82,20 @@ def _seconds(steps: tuple[PlannedStep, ...], wanted: Slice) -> float | None:
 
 
 def _headline(wanted: Slice, difference: Difference, observed: Observed) -> str:
-    changes = difference.changes
-    power = [change for change in changes if isinstance(change, PowerChange)]
-    parts = [f"power {change.have} -> {change.want}" for change in power]
-    parts += _switch(wanted, changes, observed)
+    parts = [*_power(difference), *_switch(wanted, difference, observed)]
     parts = parts or _lesser(difference)
-    if any(isinstance(change, Ignored) and change.subject == "power" for change in changes):
+    if any(change.subject == "power" for change in difference.ignored):
         parts.append("power is left as it is")
     return ", ".join(parts) or f"in sync ({_kept(wanted)})"
 
 
-def _switch(wanted: Slice, changes: Iterable[Change], observed: Observed) -> list[str]:
-    ordered = tuple(changes)
-    stops = {change.model for change in ordered if isinstance(change, StopChange)}
-    starts = {change.model for change in ordered if isinstance(change, StartChange)}
+def _power(difference: Difference) -> list[str]:
+    changes = (change for change in difference.changes if isinstance(change, PowerChange))
+    return [f"power {change.have} -> {change.want}" for change in changes]
+
+
+def _switch(wanted: Slice, difference: Difference, observed: Observed) -> list[str]:
+    stops, starts = difference.stops, difference.starts
     if not stops and not starts:
         return []
     stay = _running(wanted, observed) - stops - starts

@@ -29,15 +29,19 @@ def shortage(save: SaveSlots, observed: Observed) -> Shortage:
         return Shortage(len(held), obstacle(saved.obstacle, saved.nearest))
     if saved is None or saved.free_bytes is None:
         return NO_SHORTAGE
-    # A save deletes files that hold nothing current, so only what must stay takes room.
     kept = sum(file.bytes for file in in_files(observed, save))
     disk = saved.free_bytes + saved.held_bytes - kept
-    room = disk if saved.budget_bytes is None else min(disk, saved.budget_bytes - kept)
+    room = _within_budget(disk, saved, kept)
     needs = _needs(save, held, observed)
     count = _left_out(needs, room)
     if not count:
         return NO_SHORTAGE
     return Shortage(count, _because(sum(needs), room, saved, is_budget=room < disk))
+
+
+def _within_budget(disk: int, saved: Saved, kept: int) -> int:
+    # A save deletes files that hold nothing current, so only what must stay takes room.
+    return disk if saved.budget_bytes is None else min(disk, saved.budget_bytes - kept)
 
 
 def _needs(save: SaveSlots, held: Iterable[Slot], observed: Observed) -> list[int]:

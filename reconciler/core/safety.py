@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from reconciler.model.observed import UNIT, Observed
 from reconciler.model.spec import ModelSpec, Slice
@@ -15,9 +16,12 @@ def violations(world: Observed, slice_: Slice) -> tuple[str, ...]:
     found: list[str] = []
     if ports and power in {"off", "suspended"}:
         found.append(f"{host} would be {power} with {next(iter(ports))} on it")
-    shared = sorted(port for port, count in Counter(ports.values()).items() if count > 1)
-    found += [f"two units would share port {port} of {host}" for port in shared]
+    found += [f"two units would share port {port} of {host}" for port in _shared(ports.values())]
     return tuple(found)
+
+
+def _shared(ports: Iterable[int]) -> list[int]:
+    return sorted(port for port, count in Counter(ports).items() if count > 1)
 
 
 def _port(world: Observed, host: str, model: ModelSpec) -> int | None:

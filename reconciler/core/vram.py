@@ -69,8 +69,12 @@ def _given_back(change: StopChange, wanted: Slice, observed: Observed) -> Memory
     if held.total() and not any(card.unified for card in gpu.cards):
         return MemoryParts(held.total(), held)
     whole, cards = _estimated(change.model, wanted, observed)
+    return MemoryParts(whole, cards or _anywhere(whole, gpu))
+
+
+def _anywhere(size: int, gpu: Gpu) -> Counter[int]:
     # Of a model that names no card, it may come back on any.
-    return MemoryParts(whole, cards or Counter({card.index: whole for card in gpu.cards}))
+    return Counter({card.index: size for card in gpu.cards})
 
 
 def _held(card: Card, pids: Collection[int]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import anyio
@@ -198,7 +198,7 @@ class HostLoop:
 
     def _tell(self, verdict: HostVerdict) -> None:
         parts = [verdict.word, verdict.message, *verdict.reasons, *verdict.notes]
-        said = f"{self._host}: {'; '.join(part for part in parts if part)}"
+        said = f"{self._host}: {'; '.join(filter(None, parts))}"
         if verdict.runs or said != self._said:
             self._deps.say(said)
         self._said = said
@@ -208,10 +208,7 @@ class HostLoop:
         calm = self._calm_seconds()
         ports = self._ports(self._slice)
         units = await self._units(ports)
-        # What died between the pass and this look tells nobody; what is not there for longer is as
-        # it should be.
-        at_once = len(units) < len(self._slice.active or ()) and not self._doubted
-        self._doubted = at_once
+        at_once = self._is_in_doubt(units)
         async with anyio.create_task_group() as group:
             for unit in units:
                 group.start_soon(self._attend, ports.access, unit.identity)
@@ -219,6 +216,12 @@ class HostLoop:
                 await self._stirred.wait()
                 await self._calm_down(calm)
             group.cancel_scope.cancel()
+
+    def _is_in_doubt(self, units: Collection[Unit]) -> bool:
+        # What died between the pass and this look tells nobody; what is not there for longer is as
+        # it should be.
+        self._doubted = len(units) < len(self._slice.active or ()) and not self._doubted
+        return self._doubted
 
     async def _units(self, ports: HostPorts) -> list[Unit]:
         keys = [UNIT(self._host, name) for name in self._slice.active or ()]

@@ -159,8 +159,7 @@ async def _healed(
     message = aim.reason if left else "the wanted state failed before"
     why = () if left else (aim.reason,)
     way = f"{_way_out(failure)}, or `reconciler retry {host}`"
-    again = "" if aim.retry_at is None else f"it is tried again {said_time(aim.retry_at)}; "
-    reasons = (*why, f"{again}{way}")
+    reasons = (*why, f"{_again(aim)}{way}")
     left_alone = HostVerdict(
         host=host, outcome="refused", message=message, reasons=reasons, log=failure.log
     )
@@ -178,6 +177,10 @@ async def _healed(
         return left_alone.model_copy(update={**now, "outcome": "stalled"})
     # Another try would stop what serves now: whether one follows is for the next look to say.
     return left_alone.model_copy(update={**now, "outcome": "rolled_back", "reasons": (*why, way)})
+
+
+def _again(aim: Aim) -> str:
+    return "" if aim.retry_at is None else f"it is tried again {said_time(aim.retry_at)}; "
 
 
 def _way_out(failure: Quarantine) -> str:
@@ -201,8 +204,7 @@ async def _rolled_back(request: PassRequest, context: HostContext, failed: RunEn
     if interrupted and not (failed.torn_down and context.interrupt.goes_back):
         return _told(host, "interrupted", failed)
     aim = await _way_back(request.slice, context, hints)
-    there = ", ".join(aim.target.slice.active or ()) or "nothing running"
-    context.say(f"{host}: {failed.message}; going back to {there}")
+    context.say(f"{host}: {failed.message}; going back to {_named(aim.target.slice)}")
     # What interrupted the run must not end its way back too.
     back = await attempt(request, replace(context, interrupt=Interrupt()), aim)
     told = {"runs": (*failed.runs, *back.runs), "serving": back.serving}
@@ -213,6 +215,10 @@ async def _rolled_back(request: PassRequest, context: HostContext, failed: RunEn
     reached: Outcome = "rolled_back" if hints.last_good else "unhealthy"
     outcome: Outcome = "interrupted" if interrupted else reached
     return _told(host, outcome, failed).model_copy(update=told)
+
+
+def _named(slice_: Slice) -> str:
+    return ", ".join(slice_.active or ()) or "nothing running"
 
 
 async def _way_back(slice_: Slice, context: HostContext, hints: Hints) -> Aim:

@@ -44,7 +44,7 @@ async def attempt(
     ours = await context.claim.ours(host)
     if reasons := gate.refusals(plan, observed, ours, take_over=request.take_over):
         return refused(*reasons)
-    if aim.mode == "forward" and request.approved not in {None, gate.approval(plan)}:
+    if aim.mode == "forward" and not _is_approved(request, plan):
         return refused(STALE)
     is_reached = policy.is_reached(slice_, observed)
     if not plan.steps and (hints.open_run is None or not is_reached):
@@ -61,6 +61,10 @@ async def attempt(
     if end.kind == "completed":
         end = await _try(state, aim, hints)
     return await _close(state, end, aim)
+
+
+def _is_approved(request: PassRequest, plan: HostPlan) -> bool:
+    return request.approved is None or request.approved == gate.approval(plan)
 
 
 async def _claimed(request: PassRequest, context: HostContext, slice_: Slice) -> tuple[str, ...]:
@@ -116,12 +120,15 @@ async def _carry_out(
         if reasons:
             return RunEnd("failed", end.step, "; ".join(reasons), of_plan=True)
         if not state.left(plan):
-            is_reached = policy.is_reached(target.slice, observed)
-            return RunEnd("completed") if is_reached else RunEnd("interrupted", message=WENT_DOWN)
-    return RunEnd(
-        "failed",
-        message=f"the world moved under {MOST_PLANS} plans; last: {end.message or plan.headline}",
-    )
+            return _arrived(target.slice, observed)
+    last = end.message or plan.headline
+    return RunEnd("failed", message=f"the world moved under {MOST_PLANS} plans; last: {last}")
+
+
+def _arrived(slice_: Slice, observed: Observed) -> RunEnd:
+    if policy.is_reached(slice_, observed):
+        return RunEnd("completed")
+    return RunEnd("interrupted", message=WENT_DOWN)
 
 
 async def _objections(

@@ -108,7 +108,7 @@ class StepRun:
         if refusal is not None:
             return refusal, world
         await self._intend(step.in_doubt)
-        self._context.say(f"{step.kind} {step.target} ({self._planned.cause})")
+        self._say(f" ({self._planned.cause})")
         effect = await self._perform(world)
         if MISSED in effect.evidence:
             return await self._missed(world, str(effect.evidence[MISSED])), world
@@ -240,9 +240,7 @@ class StepRun:
         """Try the effect once more: what went wrong, empty when nothing did."""
         if self._step.ends_down:
             await self._intend("irreversible")
-            self._context.say(
-                f"{self._step.kind} {self._step.target}: it hangs; its power will be cut"
-            )
+            self._say(": it hangs; its power will be cut")
         return (await self._perform(world, attempt)).trouble
 
     async def _missed(self, world: Observed, message: str) -> RunEnd:
@@ -253,8 +251,7 @@ class StepRun:
         """That the model must be drained again."""
         step = self._step
         await self._record(seen._replace(outcome="missed"), evidence)
-        waits = f"{seen.message}; waiting for its clients once more"
-        self._context.say(f"{step.kind} {step.target}: {waits}")
+        self._say(f": {seen.message}; waiting for its clients once more")
         return RunEnd("busy", step, seen.message)
 
     def _is_in_use(self, before: Observed, after: Observed) -> bool:
@@ -291,8 +288,8 @@ class StepRun:
         # A stop that broke off could not tell.
         if not evidence:
             evidence = {LOST: [slot.id for slot in unsaved(before, step)]}
-        lost = _listed(evidence, LOST)
-        state.lost[step.model] += max(0, len(lost) - state.promised[step.model])
+        lost = len(_listed(evidence, LOST))
+        state.lost[step.model] += max(0, lost - state.promised[step.model])
         return evidence
 
     def _restored(self, world: Observed, evidence: Evidence) -> Evidence:
@@ -315,9 +312,12 @@ class StepRun:
             return None
         if step.gives_up or self._state.may_go_on(step, seen.world):
             self._state.give_up(step, seen.message)
-            self._context.say(f"{step.kind} {step.target}: went on without it: {seen.message}")
+            self._say(f": went on without it: {seen.message}")
             return None
         return RunEnd("failed", step, seen.message)
+
+    def _say(self, words: str) -> None:
+        self._context.say(f"{self._step.kind} {self._step.target}{words}")
 
     async def _intend(self, in_doubt: InDoubt) -> None:
         step = self._step

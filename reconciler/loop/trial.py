@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.observer import Observer
-from reconciler.model.facts import Health, UnitIdentity
+from reconciler.model.facts import Health, Unit, UnitIdentity
 from reconciler.model.observed import HEALTH, UNIT, AnyFactKey, Observed
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock
@@ -114,9 +114,13 @@ def _trouble(world: Observed, units: Units, model_name: str) -> Trouble | None:
             return Trouble(f"{key} could not be read in the trial: {unknown.reason}", certain=False)
     unit = world.value(unit_key)
     if unit is None or unit.identity != units.identities[model_name] or not unit.leader:
-        how = f": {unit.ended}" if unit is not None and unit.ended else ""
-        return Trouble(f"{model_name} died in its trial{how}", certain=True)
+        return _death(unit, model_name)
     return _illness(world.value(health_key), model_name, is_new=model_name in units.started)
+
+
+def _death(unit: Unit | None, model_name: str) -> Trouble:
+    how = f": {unit.ended}" if unit is not None and unit.ended else ""
+    return Trouble(f"{model_name} died in its trial{how}", certain=True)
 
 
 def _illness(health: Health | None, model_name: str, *, is_new: bool) -> Trouble | None:

@@ -61,8 +61,7 @@ class Watcher:
         if isinstance(told, str):
             self._say(f"{told}\n{KEPT if self._loops else IDLE} until that changes")
             return
-        why = f"; {told.provenance.trouble}" if told.provenance.trouble else ""
-        self._say(f"following {told.provenance}: {', '.join(told.slices) or 'no host'}{why}")
+        self._say(_following(told))
         for name in self._loops.keys() - told.slices.keys():
             self._loops.pop(name).drop()
         for name, slice_ in told.slices.items():
@@ -97,3 +96,9 @@ class Watcher:
         while seconds is not None:
             self._supervisor.alive()
             await anyio.sleep(seconds / BEATS_PER_WATCHDOG)
+
+
+def _following(wanted: Wanted) -> str:
+    trouble = wanted.provenance.trouble
+    why = f"; {trouble}" if trouble else ""
+    return f"following {wanted.provenance}: {', '.join(wanted.slices) or 'no host'}{why}"

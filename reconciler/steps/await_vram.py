@@ -34,11 +34,7 @@ class Share(Value):
         """Why the memory will not be there, empty when it is or comes."""
         mine = gpu.only(self.card)
         if not mine.cards:
-            there = ", ".join(str(card.index) for card in gpu.cards)
-            return (
-                f"card {self.card} is not there, the host has {there}; correct `gpus:` in the"
-                " inventory"
-            )
+            return self._misnamed(gpu)
         if self.goal > mine.total:
             return f"{self._needed(' and a margin of 0.5 GiB')}, {_capacity(mine)}"
         # After an engine died, memory that no process holds comes back by itself. Nothing is
@@ -62,6 +58,12 @@ class Share(Value):
         if self.card not in {None, card.index}:
             return 0
         return max(0, min(missing, card.total - card.free))
+
+    def _misnamed(self, gpu: Gpu) -> str:
+        there = ", ".join(str(card.index) for card in gpu.cards)
+        return (
+            f"card {self.card} is not there, the host has {there}; correct `gpus:` in the inventory"
+        )
 
     def _needed(self, margin: str = "") -> str:
         where = "" if self.card is None else f" on card {self.card}"
@@ -115,17 +117,16 @@ class AwaitVram(Step):
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Where the memory will not be there, and who holds it."""
-        gpu = world.value(GPU(self.host))
-        if gpu is None or not gpu.cards:
+        gpu = self.cards(world)
+        if not gpu.cards:
             return ()
         return tuple(filter(None, (share.blocker(gpu) for share in self._all())))
 
     def outcome(self, world: Observed) -> Observed:
         """The world with enough memory free."""
-        seen = world.value(GPU(self.host))
-        if seen is None or not seen.cards:
+        seen = gpu = self.cards(world)
+        if not seen.cards:
             return world
-        gpu = seen
         for share in self._all():
             gpu = share.brought_about(gpu, seen)
         return world.predicting(self.kind, {GPU(self.host): gpu})

@@ -42,8 +42,7 @@ class Prepare(Step):
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """The jobs that a check, or what helps where it fails, could hurt."""
-        gpu = world.value(GPU(self.host))
-        jobs = gpu.jobs if gpu and self.checks else ()
+        jobs = self.cards(world).jobs if self.checks else ()
         return tuple(f"{job} uses a card" for job in jobs)
 
     def outcome(self, world: Observed) -> Observed:

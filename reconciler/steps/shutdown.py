@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from reconciler.model.gpu import Gpu
 from reconciler.model.observed import GPU, GUARDS, POWER, UNIT, AnyFactKey, Observed
 from reconciler.model.onhost import InDoubt
 from reconciler.model.power import Guards, Power, PowerState
@@ -82,7 +81,7 @@ class Descent(DownWait):
                 yield f"unit {self.host}/{model} still runs"
 
     def _jobs(self, world: Observed) -> Iterator[str]:
-        jobs = (world.value(GPU(self.host)) or Gpu()).jobs
+        jobs = self.cards(world).jobs
         return (f"{job} uses a card" for job in jobs if job.pid not in self.own)
 
 

@@ -14,8 +14,10 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from reconciler.model.facts import UnitIdentity
+from reconciler.model.gpu import Gpu
 from reconciler.model.names import Value
 from reconciler.model.observed import (
+    GPU,
     PORT,
     AnyFactKey,
     FactKey,
@@ -72,6 +74,10 @@ class Step(Value):
     @abstractmethod
     def target(self) -> str:
         """What the step is about, for the plan's column."""
+
+    def cards(self, world: Observed) -> Gpu:
+        """The accelerators of the host, none where they are not known."""
+        return world.value(GPU(self.host)) or Gpu()
 
     @property
     def wanted_digest(self) -> str:
