@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 def unseen_starts(changes: Sequence[Change], wanted: Slice, observed: Observed) -> tuple[str, ...]:
     """Which services could not be seen to work once started: they want a key that we lack."""
-    starts = [change for change in changes if isinstance(change, StartChange)]
     has_key = {model.name for model in wanted.models if model.command.secrets}
-    keys = {change.model: _key(change, observed) for change in starts}
+    keys = _keys(changes, observed)
     return tuple(
         f"it could not be seen whether {name} works: its service wants a key ({key}); "
         "name it with `key:` of its engine in inventory.yaml"
@@ -28,9 +27,13 @@ def unseen_starts(changes: Sequence[Change], wanted: Slice, observed: Observed) 
     )
 
 
-def _key(change: StartChange, observed: Observed) -> str:
-    binary = ModelSight(observed, change.host, change.model).binary
-    return binary.key if binary is not None else ""
+def _keys(changes: Sequence[Change], observed: Observed) -> dict[str, str]:
+    """What makes the service of each model that starts want a key, empty where nothing does."""
+    starts = (change for change in changes if isinstance(change, StartChange))
+    binaries = {
+        change.model: ModelSight(observed, change.host, change.model).binary for change in starts
+    }
+    return {name: binary.key for name, binary in binaries.items() if binary is not None}
 
 
 def ends_what_lives(changes: Sequence[Change], observed: Observed) -> bool:

@@ -175,8 +175,7 @@ def _seconds_until(moment: float, since: Instant, hints: Hints, now: Instant) ->
     by_wall = max(moment, hints.newest_at) - now.at
     if since.boot_id != now.boot_id:
         return by_wall
-    # Within one boot there is a clock that cannot be set: that of the wall may have been put
-    # forward.
+    # The wall clock may have been put forward; within one boot there is one that cannot be set.
     by_boot = (moment - since.at) - (now.boot - since.boot)
     return max(by_wall, by_boot - TOLERATED_JUMP_SECONDS)
 

@@ -27,8 +27,13 @@ def judged(seen: Observed, host: str, sent: SentDown | None, now: Instant) -> Fa
     if silence is None:
         return _of_answering(contact, sent, now)
     proved = _proved(seen, host, sent)
-    if proved is not None:
-        return Known(proved)
+    return Known(proved) if proved is not None else _of_silent(seen, host, silence, sent, now)
+
+
+def _of_silent(
+    seen: Observed, host: str, silence: Unknown, sent: SentDown | None, now: Instant
+) -> Fact[Power]:
+    """What is known of a silent host of which no witness can tell."""
     reason = "; ".join(filter(None, (silence.reason, _undecided(seen, host))))
     if sent is None:
         return Unknown(reason)

@@ -254,7 +254,7 @@ def _sent(before: SentDown | None, row: Row, record: StepIntent) -> SentDown | N
     state = DOWN.get(record.step)
     if state is None:
         return before
-    # To cut its power goes on with the way that it is on.
+    # Cutting its power is part of the same way down.
     if before is not None and before.run == record.run and before.is_heard:
         return before
     return SentDown(state=state, run=record.run, asked=row.when)
@@ -307,9 +307,14 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
         return _promoted(closed, row, opened)
     if not record.quarantines or record.key is None:
         return _judged(closed, row) if opened.mode == "forward" else closed
-    before = _failure(hints, record.key)
-    failure = Quarantine(
-        key=record.key,
+    failure = _quarantine(hints, row, record, record.key)
+    return _judged(replace(closed, quarantine=failure), row)
+
+
+def _quarantine(hints: Hints, row: Row, record: RunClosed, key: Digest) -> Quarantine:
+    before = _failure(hints, key)
+    return Quarantine(
+        key=key,
         reason=record.reason,
         message=record.message,
         run=record.run,
@@ -317,7 +322,6 @@ def _closed(hints: Hints, row: Row, record: RunClosed) -> Hints:
         attempts=before.attempts + 1 if before else 1,
         log=record.log,
     )
-    return _judged(replace(closed, quarantine=failure), row)
 
 
 def _with_losses(hints: Hints, record: RunClosed) -> Hints:

@@ -29,6 +29,7 @@ def shortage(save: SaveSlots, observed: Observed) -> Shortage:
         return Shortage(len(held), obstacle(saved.obstacle, saved.nearest))
     if saved is None or saved.free_bytes is None:
         return NO_SHORTAGE
+    # A save deletes files that hold nothing current, so only what must stay takes room.
     kept = sum(file.bytes for file in in_files(observed, save))
     disk = saved.free_bytes + saved.held_bytes - kept
     room = _within_budget(disk, saved, kept)
@@ -40,7 +41,6 @@ def shortage(save: SaveSlots, observed: Observed) -> Shortage:
 
 
 def _within_budget(disk: int, saved: Saved, kept: int) -> int:
-    # A save deletes files that hold nothing current, so only what must stay takes room.
     return disk if saved.budget_bytes is None else min(disk, saved.budget_bytes - kept)
 
 

@@ -20,14 +20,14 @@ CLAIM_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class HostClaim:
-    """What claims hosts for one controller, and remembers in its journal in which boots it did."""
+    """One controller's way to claim hosts; its journal remembers in which boots it did."""
 
     controller: Controller
     cache: HintsCache
     clock: Clock
 
     async def ours(self, host: str) -> Ownership:
-        """What a claim on this host is known by as ours."""
+        """By what a claim on this host is known as ours."""
         return Ownership.known(self.controller, await self.cache.hints(host), self.clock.instant())
 
     async def claim(self, host: str, access: Access, *, take_over: bool) -> str:
@@ -64,8 +64,8 @@ class HostClaim:
         return (await self.ours(host)).objection(host, before.value)
 
     async def _announce(self, host: str, claim: Claim) -> None:
-        # Before the claim is written: after a crash or a reboot, who comes next must know its boot
-        # as ours (ADR 0016).
+        # Before the claim is written: after a crash or a reboot, the next controller must know its
+        # boot as ours (ADR 0016).
         if claim.boot not in (await self.cache.hints(host)).boots:
             record = Claimed(
                 host=host, controller=claim.controller, name=claim.name, directory=claim.directory

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from reconciler.core import observe_scope
 from reconciler.core.recovery import Hints
 from reconciler.loop.claim import HostClaim
 from reconciler.loop.hints_cache import HintsCache
@@ -13,6 +14,7 @@ from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.observer import Observer
 from reconciler.loop.ports_cache import PortsCache
 from reconciler.model.controller import Controller
+from reconciler.model.observed import Observed
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, Journal, Keep
 
@@ -46,6 +48,11 @@ class HostContext:
     async def hints(self, host: str) -> Hints:
         """What is remembered of a host now; raise JournalDamaged or DurabilityError."""
         return await self.cache.hints(host)
+
+    async def look(self, slice_: Slice, hints: Hints) -> Observed:
+        """What a plan for a slice reads of its host."""
+        may_run = observe_scope.may_run(slice_, hints)
+        return await self.observer(slice_).for_planning(may_run)
 
     def observer(self, slice_: Slice) -> Observer:
         """What looks at the host of a slice."""

@@ -42,7 +42,7 @@ LOOK_BACK_SECONDS = 600.0
 rarely."""
 
 READ_AGAIN_SECONDS = 3.0
-"""How long the watch may take to read what who asks has read already."""
+"""How long the watch may take to read what the one who asks has read already."""
 
 NOT_READ = (
     "the watch does not follow the files as they were when this was asked: its log says why; then"
@@ -138,7 +138,7 @@ class HostLoop:
                 await self._recover(error)
 
     async def _recover(self, error: Unexpected) -> None:
-        """Tell an error of ours beside the pass itself, and leave the host alone for a while."""
+        """Tell what broke outside the pass itself, and leave the host alone for a while."""
         self._unsettled += 1
         self._tell(HostVerdict(host=self._host, outcome="unknown", message=error.message))
         with anyio.move_on_after(next_delay(UNSETTLED, self._unsettled, 0.0)):
@@ -176,7 +176,7 @@ class HostLoop:
         )
 
     async def _is_read(self, read: Digest | None) -> bool:
-        """Whether what was read by who asks is wanted here too, after a little wait for it."""
+        """Whether what the one who asks has read is wanted here too, after a short wait for it."""
         if read in {None, digest(self._slice)}:
             return True
         self._deps.read_again()
@@ -218,7 +218,7 @@ class HostLoop:
             group.cancel_scope.cancel()
 
     def _is_in_doubt(self, units: Collection[Unit]) -> bool:
-        # What died between the pass and this look tells nobody; what is not there for longer is as
+        # What died between the pass and this look stirs nothing; what is not there for longer is as
         # it should be.
         self._doubted = len(units) < len(self._slice.active or ()) and not self._doubted
         return self._doubted

@@ -60,7 +60,7 @@ like one."""
 
 
 class Observer:
-    """The one that looks at a host through its readers, and stamps each fact with its clock."""
+    """One host as its readers show it, each fact stamped with the controller's boot clock."""
 
     def __init__(
         self, readers: HostReaders, slice_: Slice, clock: Clock, hints: HintsReader | None = None
@@ -84,14 +84,16 @@ class Observer:
         An engine that does not answer is asked twice.
         """
         observed = await self.look(cheap_facts(self._slice, frozenset(model_names)))
-        silent = silent_engines(self._slice, observed)
-        if silent:
-            await self._clock.sleep(SECOND_LOOK_SECONDS)
-            units = (UNIT(key.host, key.subject) for key in silent)
-            observed = await self.look((*silent, *units), observed)
+        if silent := silent_engines(self._slice, observed):
+            observed = await self._second_look(silent, observed)
         more = (*found_facts(self._slice, observed), *orphan_facts(self._slice, observed))
         observed = await self.look(more, observed) if more else observed
         return await self._side_by_side(costly_facts(self._slice, observed), observed)
+
+    async def _second_look(self, silent: Sequence[AnyFactKey], observed: Observed) -> Observed:
+        await self._clock.sleep(SECOND_LOOK_SECONDS)
+        units = (UNIT(key.host, key.subject) for key in silent)
+        return await self.look((*silent, *units), observed)
 
     async def look(self, keys: Iterable[AnyFactKey], world: Observed | None = None) -> Observed:
         """See the facts under `keys` again, beside all that was known of the `world`.
@@ -213,9 +215,8 @@ class Observer:
     async def _units(self, keys: Collection[AnyFactKey], world: Observed, into: Facts) -> None:
         launchers = self._readers.launchers
         former = attribution.former(self._slice, await self._hints())
-        needing = {kind for kind, launcher in launchers.items() if launcher.needs_definition}
         answers: dict[str, Fact[tuple[Unit, ...]]] = dict.fromkeys(launchers, Unknown(LATE))
-        told = attribution.LauncherAnswers(self._slice, former, answers, needing)
+        told = attribution.LauncherAnswers(self._slice, former, answers, self._needing())
 
         # Each by itself: a launcher that is silent, or late, hides what it may hold and nothing
         # else.
@@ -225,6 +226,10 @@ class Observer:
             into.update({key: self._stamped(told.fact(key), world.fact(key)) for key in keys})
 
         await _all([partial(ask, kind) for kind in launchers])
+
+    def _needing(self) -> set[str]:
+        launchers = self._readers.launchers
+        return {kind for kind, launcher in launchers.items() if launcher.needs_definition}
 
     def _answer(self, key: AnyFactKey, world: Observed) -> FactReader | Fact[FactValue]:
         """What can answer, or the answer itself where an engine need not be asked."""
@@ -318,7 +323,7 @@ async def _all(asked: Sequence[Question]) -> None:
 
 
 def remembered(hints: Hints) -> HintsReader:
-    """What reads a memory that does not change while it is looked."""
+    """A reader of hints that do not change while it is looked."""
 
     async def read() -> Hints:
         return hints

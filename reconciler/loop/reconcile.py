@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core import observe_scope, phrases, policy
+from reconciler.core import phrases, policy
 from reconciler.core.deadlines import said_time
 from reconciler.core.policy import Aim
 from reconciler.core.power import is_going
@@ -56,8 +56,7 @@ async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict
     hints = await context.hints(host)
     if hints.open_run is not None:
         context.say(f"{host}: {_cut_short(hints.open_run)}")
-    may_run = observe_scope.may_run(slice_, hints)
-    observed = await context.observer(slice_).for_planning(may_run)
+    observed = await context.look(slice_, hints)
     await _note_power(context, hints.sent_down, observed, host)
     now = context.clock.instant()
     aim = policy.aim(slice_, hints, observed, now, retries=request.retries)

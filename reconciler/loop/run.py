@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core import gate, observe_scope, phrases, planner, policy
+from reconciler.core import gate, phrases, planner, policy
 from reconciler.core.policy import Aim
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.loop import trial
@@ -38,11 +38,9 @@ async def attempt(
     slice_, host = aim.target.slice, aim.target.slice.host.name
     hints = await context.hints(host)
     if observed is None:
-        may_run = observe_scope.may_run(slice_, hints)
-        observed = await context.observer(slice_).for_planning(may_run)
+        observed = await context.look(slice_, hints)
     plan = planner.plan(aim.target, observed, hints, mode=aim.mode, prune=request.prune)
-    ours = await context.claim.ours(host)
-    if reasons := gate.refusals(plan, observed, ours, take_over=request.take_over):
+    if reasons := await _refusals(request, context, plan, observed):
         return refused(*reasons)
     if aim.mode == "forward" and not _is_approved(request, plan):
         return refused(STALE)
@@ -61,6 +59,13 @@ async def attempt(
     if end.kind == "completed":
         end = await _try(state, aim, hints)
     return await _close(state, end, aim)
+
+
+async def _refusals(
+    request: PassRequest, context: HostContext, plan: HostPlan, observed: Observed
+) -> tuple[str, ...]:
+    ours = await context.claim.ours(plan.host)
+    return gate.refusals(plan, observed, ours, take_over=request.take_over)
 
 
 def _is_approved(request: PassRequest, plan: HostPlan) -> bool:
@@ -93,13 +98,8 @@ async def _open(
             continues=hints.open_run.seq if hints.open_run else None,
         )
     )
-    return RunState(
-        context,
-        target.slice,
-        opened.seq,
-        context.ports(target.slice),
-        context.observer(target.slice),
-    )
+    ports, observer = context.ports(target.slice), context.observer(target.slice)
+    return RunState(context, target.slice, opened.seq, ports, observer)
 
 
 async def _carry_out(
@@ -113,7 +113,7 @@ async def _carry_out(
         if end.kind in {"failed", "interrupted"}:
             return end
         asleep, hints = plan.is_asleep, await context.hints(target.slice.host.name)
-        observed = await state.observer.for_planning(observe_scope.may_run(target.slice, hints))
+        observed = await context.look(target.slice, hints)
         plan = planner.plan(target, observed, hints, mode=aim.mode, prune=request.prune)
         has_woken = asleep and plan.steps and not plan.is_asleep
         reasons = await _objections(request, state, plan, observed) if has_woken else plan.refusals
@@ -135,8 +135,7 @@ async def _objections(
     request: PassRequest, state: RunState, plan: HostPlan, observed: Observed
 ) -> tuple[str, ...]:
     # A host that has just come up is judged and claimed as one that was up already.
-    ours = await state.context.claim.ours(plan.host)
-    reasons = gate.refusals(plan, observed, ours, take_over=request.take_over)
+    reasons = await _refusals(request, state.context, plan, observed)
     return reasons or await _claimed(request, state.context, state.slice)
 
 

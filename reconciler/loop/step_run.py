@@ -101,8 +101,7 @@ class StepRun:
         step, state = self._step, self._state
         world = before = await state.observer.look(self._stale(world), world)
         if step.skippable and step.sightings == 1 and step.holds(world):
-            self._await_trial()
-            await self._record(StepEnd(world, "skipped"), self._restored(world, {}))
+            await self._skip(world)
             return None, world
         refusal = self._refusal(world)
         if refusal is not None:
@@ -118,6 +117,10 @@ class StepRun:
         await self._remember(seen, before, effect.evidence)
         return self._judge(seen), seen.world
 
+    async def _skip(self, world: Observed) -> None:
+        self._await_trial()
+        await self._record(StepEnd(world, "skipped"), self._restored(world, {}))
+
     def _stale(self, world: Observed) -> list[AnyFactKey]:
         """What must be looked at again before it is acted upon."""
         step, now = self._step, self._context.clock.boot()
@@ -126,7 +129,7 @@ class StepRun:
             fact = world.fact(key)
             return not isinstance(fact, Known) or now - fact.at > FRESH_SECONDS
 
-        return [key for key in step.reads() if key.kind in step.looks_anew_at or is_stale(key)]
+        return [key for key in step.reads() if key.kind in step.looks_again_at or is_stale(key)]
 
     def _refusal(self, world: Observed) -> RunEnd | None:
         """Why the step may not run now."""
@@ -194,12 +197,16 @@ class StepRun:
             world = await self._state.observer.look(step.looks(world), world)
             if end := self._ended(world, trouble, until):
                 return end
-            if step.again is not None and clock.boot() >= began + step.again * (attempt + 1):
+            if self._is_due_again(began, attempt):
                 attempt += 1
                 trouble = await self._again(world, attempt)
             await progress.tell(world)
             await clock.sleep(min(pause, max(0.0, until - clock.boot())))
             pause = min(pause * GROWTH, longest)
+
+    def _is_due_again(self, began: float, attempt: int) -> bool:
+        now, again = self._context.clock.boot(), self._step.again
+        return again is not None and now >= began + again * (attempt + 1)
 
     def _ended(self, world: Observed, trouble: str, until: float) -> StepEnd | None:
         """What the last look makes of the step, None while it is waited for."""

@@ -46,7 +46,7 @@ class HostSurvey:
 
     @property
     def shown(self) -> HostPlan:
-        """The plan as a person sees it who should approve it."""
+        """The plan as it is shown to a person who should approve it."""
         if not self.acts:
             return self.plan
         # What keeps a wish away refuses nothing of what will be done instead.
@@ -82,7 +82,7 @@ async def survey(
 def _noted(
     rows: Iterable[Row], noting: Iterable[Record], now: Callable[[], Instant]
 ) -> tuple[Row, ...]:
-    """The rows as they would be with some records more."""
+    """The rows as they would be with a few more records."""
     found = list(rows)
     for record in noting:
         number = found[-1].seq + 1 if found else 1

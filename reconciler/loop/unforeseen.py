@@ -11,7 +11,7 @@ from reconciler.ports import Keep
 
 @contextmanager
 def unforeseen(keep: Keep) -> Iterator[None]:
-    """Turn what is raised inside, and is no error of ours, into Unexpected, which names a file."""
+    """Turn whatever is raised inside, but for a ReconcilerError, into Unexpected with its file."""
     try:
         yield
     except ReconcilerError:

@@ -22,7 +22,7 @@ class Drain(ModelStep):
     best_effort: ClassVar[bool] = True
     # Faster polling hides aborted requests from the engine's own word.
     poll: ClassVar[tuple[float, float]] = (1.5, 1.5)
-    looks_anew_at: ClassVar[frozenset[FactKind]] = frozenset({"activity"})
+    looks_again_at: ClassVar[frozenset[FactKind]] = frozenset({"activity"})
     # Between two requests of clients that keep asking, a single look may find no slot busy
     # (ADR 0014). An engine that was idle in the plan and has run nothing since was seen twice.
     looks_at_once: ClassVar[bool] = False

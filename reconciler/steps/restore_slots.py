@@ -33,7 +33,7 @@ class RestoreSlots(ModelStep):
     in_doubt: ClassVar[InDoubt] = "once"
     puts_back: ClassVar[bool] = True
     # Random weights are written when their engine starts.
-    looks_anew_at: ClassVar[frozenset[FactKind]] = frozenset({"weights", "fingerprint"})
+    looks_again_at: ClassVar[frozenset[FactKind]] = frozenset({"weights", "fingerprint"})
     best_effort: ClassVar[bool] = True
 
     kind: Literal["restore_slots"] = "restore_slots"

@@ -40,7 +40,7 @@ class Step(Value):
 
     What is so when it `holds` is said by `ensures`.
 
-    What it `looks_anew_at` is seen again when it begins, however fresh. One that does not act only
+    What it `looks_again_at` is seen again when it begins, however fresh. One that does not act only
     waits: it has no effect, and need not look right away.
 
     What it is to a run: it `starts` a unit, `awaits_start` of one, or `tears_down` what served; it
@@ -56,7 +56,7 @@ class Step(Value):
     acts: ClassVar[bool] = True
     of_power: ClassVar[bool] = False
     poll: ClassVar[tuple[float, float]] = (0.02, 0.5)
-    looks_anew_at: ClassVar[frozenset[FactKind]] = frozenset()
+    looks_again_at: ClassVar[frozenset[FactKind]] = frozenset()
     looks_at_once: ClassVar[bool] = True
     starts: ClassVar[bool] = False
     awaits_start: ClassVar[bool] = False

@@ -30,7 +30,7 @@ def power_recipe(
     if change.have == GOING_DOWN:
         wait = AwaitDown(host=change.host, ends=change.want, force=force)
         return Recipe((StepDraft(wait, cause),))
-    names = tuple(sorted({model.name for model in wanted.models} | {stop.model for stop in stops}))
+    names = _named(wanted, stops)
     own = _own_pids(change.host, names, observed)
     kind, able = (
         (Shutdown, can.can_shut_down) if change.want == "off" else (Suspend, can.can_suspend)
@@ -38,6 +38,11 @@ def power_recipe(
     step = kind(host=change.host, models=names, own=own, force=force)
     after = tuple(("stop", stop.model) for stop in stops)
     return _if_able(able, StepDraft(step, cause, after=after), change)
+
+
+def _named(wanted: Slice, stops: Iterable[StopChange]) -> tuple[str, ...]:
+    defined = {model.name for model in wanted.models}
+    return tuple(sorted(defined | {stop.model for stop in stops}))
 
 
 def _wake(host: str, wanted: Slice) -> Wake:

@@ -63,13 +63,18 @@ def start_recipe(
     weights = ModelSight(observed, host, name).weights
     start = Start(host=host, model=name, port=model.port, digest=model.digest)
     before = (("await_vram", ""), ("stop", ""), ("prepare", host), ("wake", host))
-    drafts: tuple[StepDraft, ...] = (
+    drafts = (
+        *(_prefetch(change, weights) if first else ()),
         StepDraft(start, change.cause, after=before),
         _healthy(model, host, change.cause, weights),
     )
-    if first and weights is not None and weights.exists:
-        drafts = (StepDraft(Prefetch(host=host, model=name), change.cause), *drafts)
     return joined((Recipe(drafts), _conversations(change, model, observed, saved)))
+
+
+def _prefetch(change: StartChange, weights: Weights | None) -> tuple[StepDraft, ...]:
+    if weights is None or not weights.exists:
+        return ()
+    return (StepDraft(Prefetch(host=change.host, model=change.model), change.cause),)
 
 
 def _conversations(
