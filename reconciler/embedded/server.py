@@ -182,7 +182,7 @@ def parameters(binding: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401
 
 
 def _derive(params: Any, rank: Any) -> None:  # noqa: ANN401
-    # Where llama-server does this, the binding has no part: it begins with the fields as they are.
+    # llama-server's own start derives these from its flags.
     params.embedding = params.embedding or params.pooling_type == rank
     if params.n_parallel < 0:
         params.n_parallel = _AUTOMATIC_PARALLEL

@@ -147,7 +147,7 @@ def _is_other_user(session: dict[str, str]) -> bool:
 
 
 def _is_open(session: dict[str, str]) -> bool:
-    # logind also has sessions of services, of its greeter, and those that are about to end.
+    # logind also has background sessions, those of its greeter, and some that are about to end.
     return session.get("Class") == "user" and session.get("State") != "closing"
 
 
