@@ -80,7 +80,7 @@ class Contact(Value):
 class Claim(Value):
     """The controller that acts on a host: its id, host name, data directory and boot.
 
-    `boot` is that of its own machine, empty in a claim that versions up to 0.1 wrote.
+    `boot` is that of the controller's machine, empty in a claim of an earlier version.
     """
 
     controller: str
@@ -173,7 +173,7 @@ class Health(Value):
     @property
     def serves(self) -> bool:
         """Whether nothing speaks against it, as far as it lets itself be seen."""
-        # An engine that refuses us is no broken one (ADR 0018).
+        # An engine that refuses us is not broken (ADR 0018).
         return self.phase in {"ready", "sleeping", "other", "locked"}
 
     @property

@@ -74,7 +74,7 @@ class Server(Origin):
 
         Empty where they are elsewhere, or in a container.
         """
-        # `--flag value` and `--flag=value` are the same to llama-server.
+        # A value may also stand behind `=`, as onhost/flags reads it.
         words = [part for word in self.flags for part in word.split("=", 1)]
         named = next((value for flag, value in pairwise(words) if flag == KEY_FILE_FLAG), "")
         return join(self.directory, named) if named and self.container is None else ""

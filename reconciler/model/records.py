@@ -20,7 +20,7 @@ Verdict: TypeAlias = Literal["promoted", "failed", "interrupted", "superseded"]
 
 
 class RunOpened(Value):
-    """One execution of one host's plan begins; `key` is what a failure of it would quarantine."""
+    """The start of a run: one execution of one host's plan, whose failure quarantines `key`."""
 
     kind: Literal["run-opened"] = "run-opened"
     host: HostName
@@ -65,7 +65,7 @@ class StepDone(Value):
 
 
 class ShutdownAccepted(Value):
-    """A host said that it would go down, in this boot."""
+    """The word of a host, in this boot, that it will go down."""
 
     kind: Literal["accepted"] = "accepted"
     host: HostName
@@ -74,7 +74,7 @@ class ShutdownAccepted(Value):
 
 
 class HostReturned(Value):
-    """A host that was asked to go down answers: what was inferred of its power is void."""
+    """An answer of a host that was asked to go down: what was inferred of its power is void."""
 
     kind: Literal["answers"] = "answers"
     host: HostName
@@ -82,7 +82,7 @@ class HostReturned(Value):
 
 
 class HostGone(Value):
-    """A host that had accepted to go down is down, by this evidence."""
+    """The evidence that a host which had accepted to go down is down."""
 
     kind: Literal["gone"] = "gone"
     host: HostName
@@ -90,7 +90,7 @@ class HostGone(Value):
 
 
 class TrialOpened(Value):
-    """The trial of what a run started begins: whether it stays healthy."""
+    """The start of a trial: whether what a run started stays healthy."""
 
     kind: Literal["trial-opened"] = "trial-opened"
     host: HostName
@@ -122,7 +122,7 @@ class RunClosed(Value):
 
 
 class Adopted(Value):
-    """A host was found as wanted, and healthy, without a run."""
+    """A host that was found as wanted, and healthy, without a run."""
 
     kind: Literal["adopted"] = "adopted"
     host: HostName
@@ -171,7 +171,7 @@ class Resume(Value):
 
 
 class Asked(Value):
-    """A request to whichever process acts: look at a host now, and say how that ended.
+    """A request to the process that acts: look at a host now, and tell how that ended.
 
     `wanted` is the digest of the slice that the asker read, `approved` that of a plan's meaning.
     """
@@ -257,10 +257,9 @@ class SentDown(Value):
 
 
 class Claimed(Value):
-    """The host is about to be claimed, in the boot of this row, under this id."""
+    """A claim that is about to be written, in the boot of this row, under this id."""
 
-    # Written before the claim, which is told from that of a clone by a boot that the journal knows
-    # (ADR 0016).
+    # The row comes first: a claim of a boot that no journal knows is that of a clone (ADR 0016).
 
     kind: Literal["claimed"] = "claimed"
     host: HostName
