@@ -71,7 +71,7 @@ coverage: $(WORKSHOP)
 # One file for use and one for development, each for every platform and Python that the project runs on, with the hashes of
 # all their wheels. Extras stay in them: pip before 23.3 takes `name` and `name[extra]` for two requirements.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header \
-	--no-emit-index-url --no-emit-find-links --extra embedded
+	--no-emit-index-url --no-emit-find-links --extra embedded --extra serve
 
 lock: $(WORKSHOP)
 	$(LOCK) --group dev --output-file requirements-dev.lock pyproject.toml

@@ -18,6 +18,7 @@ from reconciler.drivers import DriverCatalog
 from reconciler.drivers.contained import contained
 from reconciler.edge import trace
 from reconciler.edge.clock import SystemClock
+from reconciler.errors import Misused
 from reconciler.model.controller import Controller
 from reconciler.store import planfile
 from reconciler.store.controller_id import ControllerId
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from reconciler.ports import (
         Clock,
         Edits,
+        Front,
         HostPorts,
         HostReaders,
         Journal,
@@ -117,6 +119,16 @@ class App:
         from reconciler.edge import notify  # noqa: PLC0415 - as above
 
         return notify.SystemdSupervisor(os.environ)
+
+    def front(self, listen: str) -> Front:
+        """The gateway at an address; raise Misused, also where its packages are not installed."""
+        try:
+            from reconciler.gateway.front import SocketFront  # noqa: PLC0415 - as above
+        except ImportError as missing:
+            raise Misused(
+                f"{missing}; `pip install 'llm-reconciler[serve]'` brings it"
+            ) from missing
+        return SocketFront(listen, self.clock.boot)
 
     @cached_property
     def random(self) -> Random:

@@ -46,6 +46,7 @@ ENDS = {
     "plan": ("0", "1", "2", "4", "5", "64"),
     "apply": ACTS,
     "watch": ("0", "1", "4", "5", "64", "130"),
+    "serve": ("0", "1", "4", "5", "64", "130"),
     "status": FOLLOWS,
     "explain": LOOKS,
     "logs": FOLLOWS,

@@ -131,11 +131,15 @@ class Stack:
 
     @contextmanager
     def watching(
-        self, *more: str, code: int | None = 0, words: Sequence[str] = ("-m", "reconciler")
+        self,
+        *more: str,
+        code: int | None = 0,
+        words: Sequence[str] = ("-m", "reconciler"),
+        verb: str = "watch",
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Run a watch for the context; it must end with a code, None for any; `words` start it."""
         log = self.folder / "watch.log"
-        argv = [sys.executable, *words, *self.argv("watch", *more)[3:]]
+        argv = [sys.executable, *words, *self.argv(verb, *more)[3:]]
         environment = self.environment(PYTHONPATH=str(Path(__file__).parent.parent))
         with log.open("wb") as written:
             process = subprocess.Popen(

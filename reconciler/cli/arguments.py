@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAMES_OF_FILES = {"state", "data", "directory", "plan", "save"}
 ELSEWHERE = {
     **dict.fromkeys(("ls", "ps", "list", "models", "show", "get", "top"), "status"),
-    **dict.fromkeys(("start", "switch", "run", "load", "serve"), "use MODEL"),
+    **dict.fromkeys(("start", "switch", "run", "load"), "use MODEL"),
     **dict.fromkeys(("stop", "kill", "down", "unload", "pause"), "hold --release"),
     "help": "--help",
     "version": "--version",
@@ -298,6 +298,15 @@ def _one_host(parser: Parser) -> None:
     _yes(parser)
 
 
+def _serve(parser: Parser) -> None:
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        default="127.0.0.1:8400",
+        help="address for requests, of the loopback (default: 127.0.0.1:8400)",
+    )
+
+
 def _hold(parser: Parser) -> None:
     _one_host(parser)
     parser.add_argument("--reason", default="", help="shown in `status`")
@@ -337,6 +346,7 @@ VERBS: Mapping[str, tuple[str, Callable[[Parser], None]]] = {
         "apply changes by itself, whenever the files change or a model dies",
         _nothing,
     ),
+    "serve": ("watch, and take requests for the active models at one address", _serve),
     "hold": ("leave a host alone until `resume`", _hold),
     "resume": ("end a hold", _one_host),
 }

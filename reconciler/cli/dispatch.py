@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.verbs.result import Show
 
 CLEAR = "\x1b[H\x1b[2J"
-ACTS = {"apply", "use", "retry", "rollback", "hold", "resume", "watch", "init"}
+ACTS = {"apply", "use", "retry", "rollback", "hold", "resume", "watch", "serve", "init"}
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -176,9 +176,23 @@ def _commit_message(asked: argparse.Namespace) -> str:
 
 
 async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import watch
+
+    return await _until_ended(asked, app, partial(watch.run, app))
+
+
+async def _serve(asked: argparse.Namespace, app: App) -> Outcome[Value]:
+    from reconciler.verbs import serve
+
+    return await _until_ended(asked, app, partial(serve.run, app, asked.listen))
+
+
+async def _until_ended(
+    asked: argparse.Namespace, app: App, keep: Callable[..., Awaitable[None]]
+) -> Outcome[Value]:
+    """Run what keeps the hosts, until a signal ends it."""
     from reconciler.cli import signals
     from reconciler.render.documents import WatchDocument
-    from reconciler.verbs import watch
 
     log, ended = log_line(asked), list[Signals]()
 
@@ -186,7 +200,7 @@ async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
         log(line)
         app.supervisor.status(line)
 
-    await watch.run(app, tell, partial(signals.steering, say=tell, ended=ended))
+    await keep(tell, partial(signals.steering, say=tell, ended=ended))
     # A service manager that stops a watch with SIGTERM must not find a failure.
     code = INTERRUPTED if ended[0] == Signals.SIGINT else OK
     return Outcome(WatchDocument(ended=ended[0].name), code)
@@ -255,6 +269,7 @@ _CALLS: Mapping[str, Callable[[argparse.Namespace, App], Awaitable[Outcome[Value
     "rollback": _rollback,
     "retry": _retry,
     "watch": _watch,
+    "serve": _serve,
     "hold": _hold,
     "resume": _resume,
 }

@@ -192,6 +192,7 @@ def _text_of(verb: str) -> Callable[[dict[str, Any], Look], str]:
         "logs": text.logs_text,
         "explain": text.explain_text,
         "watch": text.ended_text,
+        "serve": text.ended_text,
         "init": onboarding_text.init_text,
         "doctor": onboarding_text.doctor_text,
     }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from reconciler.core.admission import admissions
 from reconciler.core.canonical import digest
 from reconciler.core.power_change import GOING_DOWN, POWER_STATES, SILENT, power_change
 from reconciler.core.recovery import Hints
@@ -69,11 +70,13 @@ def diff(wanted: Slice, observed: Observed, hints: Hints, *, prune: bool = False
     if isinstance(power, Ignored):
         return Difference((power,))
     asleep = _is_asleep(wanted, observed, power)
+    models = _asleep(wanted) if asleep else _awake(wanted, observed, hints, prune=prune)
     return _joined(
         (
             Difference((power,) if power else ()),
             _preparation(wanted, observed, asleep=asleep),
-            _asleep(wanted) if asleep else _awake(wanted, observed, hints, prune=prune),
+            models,
+            Difference(admissions(wanted, observed, models.changes)),
         )
     )
 

@@ -9,6 +9,7 @@ from reconciler.core.recovery import Hints
 from reconciler.model.facts import Known
 from reconciler.model.observed import (
     ACTIVITY,
+    ADMITTING,
     BINARY,
     CLAIM,
     CONTACT,
@@ -22,6 +23,7 @@ from reconciler.model.observed import (
     POWER,
     PREPARED,
     SAVED,
+    TRAFFIC,
     UNIT,
     WEIGHTS,
     AnyFactKey,
@@ -37,6 +39,8 @@ HOST_FACTS: tuple[HostFact[Any], ...] = (CONTACT, POWER, CLAIM, GPU, ORPHANS)
 ORPHAN_FACTS: tuple[ModelFact[Any], ...] = (UNIT, HEALTH)
 UNIT_FACTS: tuple[ModelFact[Any], ...] = (UNIT, HEALTH)
 FILE_FACTS: tuple[ModelFact[Any], ...] = (SAVED, WEIGHTS, BINARY, FINGERPRINT)
+GATE_FACTS: tuple[ModelFact[Any], ...] = (ADMITTING, TRAFFIC)
+"""What a gateway tells, where there is one."""
 
 
 def cheap_facts(slice_: Slice, model_names: Collection[str]) -> tuple[AnyFactKey, ...]:
@@ -48,7 +52,7 @@ def cheap_facts(slice_: Slice, model_names: Collection[str]) -> tuple[AnyFactKey
     return (
         *(kind(host) for kind in HOST_FACTS),
         *((PREPARED(host),) if slice_.host.prepare else ()),
-        *_of_models(host, names, UNIT_FACTS),
+        *_of_models(host, names, (*UNIT_FACTS, *GATE_FACTS)),
         *_of_models(host, with_files, FILE_FACTS),
         *(PORT(host, port) for port in ports),
     )

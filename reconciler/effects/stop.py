@@ -29,6 +29,9 @@ async def perform(step: Stop, context: EffectContext) -> Evidence:
     left = await _left(step, context, unit) if step.keeps else ()
     if left and ("save_slots", step.model) not in context.gave_up:
         return {MISSED: f"{step.model} went on talking after its conversations were saved"}
+    if context.ports.gate is not None:
+        # An idle connection makes llama-server's end take 112 ms instead of 3 (measured, b10434).
+        await context.ports.gate.hang_up(step.model)
     launcher = context.ports.launchers[unit.launcher.kind]
     evidence = await launcher.stop(unit, GRACE)
     return {**evidence, LOST: [slot.id for slot in left]} if left else evidence

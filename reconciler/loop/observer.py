@@ -21,6 +21,7 @@ import anyio
 from reconciler.core import attribution, power
 from reconciler.core.observe_scope import (
     FILE_FACTS,
+    GATE_FACTS,
     cheap_facts,
     costly_facts,
     found_facts,
@@ -100,7 +101,7 @@ class Observer:
 
         An engine is asked as the unit that is known, or looked for. The power of a host is judged.
         """
-        wanted = {*keys}
+        wanted = {key for key in keys if self._readers.gate or key.kind not in OF_A_GATE}
         seen, power_key, contact = world or Observed(), POWER(self._host), CONTACT(self._host)
         judges = power_key in wanted
         wanted = (wanted | {contact}) - {power_key} if judges else wanted
@@ -192,8 +193,17 @@ class Observer:
                 return readers.gpu.gpu
             case "port":
                 return partial(readers.access.port, int(key.subject))
+            case "admitting" | "traffic":
+                return self._gate_reader(key)
             case _:
                 return self._model_reader(key)
+
+    def _gate_reader(self, key: AnyFactKey) -> FactReader:
+        gate = self._readers.gate
+        if gate is None:
+            return _not_defined
+        read = gate.admitting if key.kind == "admitting" else gate.traffic
+        return lambda: read(key.subject)
 
     def _model_reader(self, key: AnyFactKey) -> FactReader:
         model = self._readers.models.get(key.subject)
@@ -248,6 +258,7 @@ class Observer:
 
 
 ENGINE_FACTS = {"health", "activity", "answered"}
+OF_A_GATE = {one.kind for one in GATE_FACTS}
 READ_LATE = {one.kind for one in (*FILE_FACTS, FLAGS)}
 """What is read of files, or by running one: once the host is known to answer."""
 

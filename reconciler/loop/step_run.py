@@ -10,7 +10,9 @@ import anyio
 from reconciler.core import conversations, phrases
 from reconciler.core.recovery import SEEN
 from reconciler.effects import (
+    admit,
     await_down,
+    hold_requests,
     prefetch,
     prepare,
     restore_slots,
@@ -38,7 +40,9 @@ from reconciler.steps.step import ModelStep
 PERFORM: dict[str, Callable[..., Any]] = {
     module.__name__.rpartition(".")[2]: module.perform
     for module in (
+        admit,
         await_down,
+        hold_requests,
         prefetch,
         prepare,
         restore_slots,

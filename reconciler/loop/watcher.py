@@ -8,11 +8,12 @@ from __future__ import annotations
 import anyio
 from anyio.abc import TaskGroup
 
+from reconciler.core.admission import routes
 from reconciler.loop.host_loop import HostLoop, HostLoopDeps
 from reconciler.model.records import Record
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Wanted
-from reconciler.ports import Edits, Supervisor
+from reconciler.ports import Doors, Edits, Supervisor
 
 BEATS_PER_WATCHDOG = 3
 KEPT, IDLE = "what was wanted before is kept", "nothing is done"
@@ -21,11 +22,18 @@ KEPT, IDLE = "what was wanted before is kept", "nothing is done"
 class Watcher:
     """The keeper of every host that the files name."""
 
-    def __init__(self, deps: HostLoopDeps, edits: Edits, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        deps: HostLoopDeps,
+        edits: Edits,
+        supervisor: Supervisor,
+        doors: Doors | None = None,
+    ) -> None:
         """Act by `deps`, follow `edits`, report to `supervisor`."""
         self._deps = deps
         self._edits = edits
         self._supervisor = supervisor
+        self._doors = doors
         self._loops: dict[str, HostLoop] = {}
         self._heard = 0
         self._said = ""
@@ -40,6 +48,8 @@ class Watcher:
                     self._edits.follow, lambda told: self._take(told, keeping), self._listen
                 )
                 listening.start_soon(self._beat)
+                if self._doors is not None:
+                    listening.start_soon(self._stir, self._doors)
                 self._supervisor.ready()
                 await self._left.wait()
                 listening.cancel_scope.cancel()
@@ -62,6 +72,8 @@ class Watcher:
             self._say(f"{told}\n{KEPT if self._loops else IDLE} until that changes")
             return
         self._say(_following(told))
+        if self._doors is not None:
+            self._doors.route(routes(told))
         for name in self._loops.keys() - told.slices.keys():
             self._loops.pop(name).drop()
         for name, slice_ in told.slices.items():
@@ -89,6 +101,12 @@ class Watcher:
     def _pass_on(self, records: list[Record]) -> None:
         for name, loop in self._loops.items():
             loop.hear(record for record in records if record.host == name)
+
+    async def _stir(self, doors: Doors) -> None:
+        """Look at a host whose engine requests could not reach."""
+        async for host in doors.stirred():
+            if host in self._loops:
+                self._loops[host].look()
 
     async def _beat(self) -> None:
         """Show that the loop turns, a few times within what is taken for a hang."""

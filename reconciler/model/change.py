@@ -74,6 +74,16 @@ class RestoreChange(Value):
     cause: str
 
 
+class AdmitChange(Value):
+    """Requests may not reach a model yet that serves, or will."""
+
+    kind: Literal["admit"] = "admit"
+    host: str
+    model: str
+    port: int
+    cause: str
+
+
 class Ignored(Value):
     """A difference that is left alone, and why."""
 
@@ -84,5 +94,12 @@ class Ignored(Value):
 
 
 Change: TypeAlias = (
-    PowerChange | PrepareChange | StopChange | StartChange | ProveChange | RestoreChange | Ignored
+    PowerChange
+    | PrepareChange
+    | StopChange
+    | StartChange
+    | ProveChange
+    | RestoreChange
+    | AdmitChange
+    | Ignored
 )

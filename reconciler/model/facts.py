@@ -177,6 +177,11 @@ class Health(Value):
         return self.phase in {"ready", "sleeping", "other", "locked"}
 
     @property
+    def takes_requests(self) -> bool:
+        """Whether requests for its model are its to answer, be it with a refusal."""
+        return self.phase in {"ready", "sleeping", "locked"}
+
+    @property
     def tells(self) -> bool:
         """Whether it may be asked for its slots, and for a real answer.
 

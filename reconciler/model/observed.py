@@ -26,6 +26,7 @@ from reconciler.model.gpu import Gpu
 from reconciler.model.port import PortState
 from reconciler.model.power import Canary, Guards, Power, PowerState, Testimony
 from reconciler.model.preparation import Prepared
+from reconciler.model.traffic import Admitting, Traffic
 
 V_co = TypeVar("V_co", covariant=True)
 V = TypeVar("V")
@@ -33,13 +34,13 @@ V = TypeVar("V")
 FactKind: TypeAlias = Literal[
     "contact", "testimony", "canary", "power", "guards", "prepared", "claim", "gpu", "orphans",
     "unit", "port", "health", "answered", "activity", "saved", "weights", "binary", "flags",
-    "fingerprint",
+    "fingerprint", "admitting", "traffic",
 ]  # fmt: skip
 
 FactValue: TypeAlias = (
     Contact | Testimony | Canary | Power | Guards | Prepared | Claim | Gpu | tuple[Unit, ...]
     | Unit | PortState | Health | Answer | Activity | Saved | Weights | Binary | Flags
-    | Fingerprint | None
+    | Fingerprint | Admitting | Traffic | None
 )  # fmt: skip
 
 
@@ -110,6 +111,8 @@ WEIGHTS: ModelFact[Weights] = ModelFact("weights")
 BINARY: ModelFact[Binary] = ModelFact("binary")
 FLAGS: ModelFact[Flags] = ModelFact("flags")
 FINGERPRINT: ModelFact[Fingerprint] = ModelFact("fingerprint")
+ADMITTING: ModelFact[Admitting] = ModelFact("admitting")
+TRAFFIC: ModelFact[Traffic] = ModelFact("traffic")
 PORT = PortFact()
 
 

@@ -17,12 +17,14 @@ from reconciler.model.facts import (
 )
 from reconciler.model.observed import (
     ACTIVITY,
+    ADMITTING,
     ANSWERED,
     BINARY,
     FINGERPRINT,
     FLAGS,
     HEALTH,
     SAVED,
+    TRAFFIC,
     UNIT,
     WEIGHTS,
     FactKey,
@@ -30,6 +32,7 @@ from reconciler.model.observed import (
     Observed,
     V,
 )
+from reconciler.model.traffic import Admitting, Traffic
 
 
 class ModelSight(NamedTuple):
@@ -83,6 +86,16 @@ class ModelSight(NamedTuple):
     def fingerprint(self) -> Fingerprint | None:
         """What its conversations would depend on."""
         return self._value(FINGERPRINT)
+
+    @property
+    def admitting(self) -> Admitting | None:
+        """Which unit the gateway lets requests through to."""
+        return self._value(ADMITTING)
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """The requests that the gateway carries to it."""
+        return self._value(TRAFFIC)
 
     @property
     def is_gone(self) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel
 
 from reconciler.model.facts import (
     Activity,
@@ -32,9 +32,8 @@ from reconciler.model.port import PortState
 from reconciler.model.power import Canary, Guards, Testimony
 from reconciler.model.preparation import Prepared
 from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec
-
-Json: TypeAlias = dict[str, JsonValue]
-Evidence: TypeAlias = Json
+from reconciler.ports.evidence import Evidence, Json
+from reconciler.ports.gate import Gate, GateReader
 
 
 class AccessReader(Protocol):
@@ -265,6 +264,7 @@ class HostReaders:
     gpu: GpuReader
     launchers: Mapping[str, LauncherReader]
     models: Mapping[str, ModelReaders]
+    gate: GateReader | None = None
 
 
 @dataclass(frozen=True)
@@ -275,6 +275,7 @@ class HostPorts(HostReaders):
     power: PowerControl
     launchers: Mapping[str, Launcher]
     models: Mapping[str, ModelPorts]
+    gate: Gate | None = None
 
 
 class OptionsCatalog(Protocol):

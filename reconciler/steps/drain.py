@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from reconciler.model.facts import Activity
-from reconciler.model.observed import ACTIVITY, UNIT, AnyFactKey, FactKind, Observed
+from reconciler.model.observed import (
+    ACTIVITY,
+    TRAFFIC,
+    UNIT,
+    AnyFactKey,
+    FactKind,
+    FactValue,
+    Observed,
+)
 from reconciler.model.onhost import InDoubt
+from reconciler.model.traffic import Traffic
 from reconciler.steps.step import ModelStep, why_unknown
 
 
@@ -22,7 +31,9 @@ class Drain(ModelStep):
     best_effort: ClassVar[bool] = True
     # Faster polling hides aborted requests from the engine's own word.
     poll: ClassVar[tuple[float, float]] = (1.5, 1.5)
-    looks_again_at: ClassVar[frozenset[FactKind]] = frozenset({"activity"})
+    # Once requests are held back, a new count tells of every one that still got through; the one
+    # of the plan may be older than the last of them.
+    looks_again_at: ClassVar[frozenset[FactKind]] = frozenset({"activity", "traffic"})
     # Between two requests of clients that keep asking, a single look may find no slot busy
     # (ADR 0014). An engine that was idle in the plan and has run nothing since was seen twice.
     looks_at_once: ClassVar[bool] = False
@@ -31,8 +42,8 @@ class Drain(ModelStep):
     deadline: float = 60.0
 
     def reads(self) -> tuple[AnyFactKey, ...]:
-        """The unit and what it is doing."""
-        return (self.key(UNIT), self.key(ACTIVITY))
+        """The unit, what it is doing, and the requests that a gateway carries to it."""
+        return (self.key(UNIT), self.key(ACTIVITY), self.key(TRAFFIC))
 
     def blockers(self, world: Observed) -> tuple[str, ...]:
         """Why it is not known whether the engine is idle."""
@@ -41,12 +52,20 @@ class Drain(ModelStep):
     def outcome(self, world: Observed) -> Observed:
         """The world with every slot idle."""
         activity = self.seen(world).activity or Activity()
-        return world.predicting(self.kind, {self.key(ACTIVITY): _idle(activity)})
+        ended: dict[AnyFactKey, FactValue] = {self.key(ACTIVITY): _idle(activity)}
+        if self.key(TRAFFIC) in world:
+            traffic = self.seen(world).traffic or Traffic()
+            ended[self.key(TRAFFIC)] = traffic.model_copy(update={"in_flight": 0})
+        return world.predicting(self.kind, ended)
 
     def holds(self, world: Observed) -> bool:
         """Whether nothing runs, nothing waits, and nothing has run since the look before."""
         activity = self.seen(world).activity
-        return activity is not None and activity.calm and activity.in_flight == 0
+        if activity is None or not activity.calm or activity.in_flight:
+            return False
+        # Where there is no gateway, nothing has looked for its traffic.
+        traffic = self.seen(world).traffic if self.key(TRAFFIC) in world else Traffic()
+        return traffic is not None and traffic.in_flight == 0
 
 
 def _idle(activity: Activity) -> Activity:

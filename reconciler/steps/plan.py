@@ -11,10 +11,12 @@ from reconciler.model.change import Ignored
 from reconciler.model.names import Digest, Value
 from reconciler.model.records import Hold, Mode, Quarantine
 from reconciler.model.target import Provenance
+from reconciler.steps.admit import Admit
 from reconciler.steps.await_down import AwaitDown
 from reconciler.steps.await_healthy import AwaitHealthy
 from reconciler.steps.await_vram import AwaitVram
 from reconciler.steps.drain import Drain
+from reconciler.steps.hold_requests import HoldRequests
 from reconciler.steps.prefetch import Prefetch
 from reconciler.steps.prepare import Prepare
 from reconciler.steps.restore_slots import RestoreSlots
@@ -30,6 +32,7 @@ AnyStep: TypeAlias = Annotated[
     Wake
     | Prepare
     | Prefetch
+    | HoldRequests
     | Drain
     | SaveSlots
     | Stop
@@ -37,6 +40,7 @@ AnyStep: TypeAlias = Annotated[
     | Start
     | AwaitHealthy
     | RestoreSlots
+    | Admit
     | Suspend
     | Shutdown
     | AwaitDown,
@@ -73,14 +77,16 @@ class PlannedStep(Value):
     predicted: bool = False
     seconds: float | None = None
 
-    @property
-    def meaning(self) -> StepMeaning:
-        """What decides whether this step equals another."""
+    def meaning(self, places: Mapping[int, int]) -> StepMeaning:
+        """What decides whether this step equals another.
+
+        `places` are those of the steps that count.
+        """
         return StepMeaning(
             kind=self.step.kind,
             target=self.step.target,
             digest=self.step.wanted_digest,
-            after=self.after,
+            after=tuple(places[number] for number in self.after if number in places),
             irreversible=self.step.in_doubt == "irreversible",
         )
 
@@ -110,7 +116,10 @@ class HostPlan(Value):
     @property
     def meaning(self) -> tuple[StepMeaning, ...]:
         """What decides whether this plan equals another."""
-        return tuple(planned.meaning for planned in self.steps)
+        # Only a process with a gateway sees its gates: what is approved by another must still fit.
+        counting = [planned for planned in self.steps if planned.step.counts]
+        places = {planned.number: place for place, planned in enumerate(counting, start=1)}
+        return tuple(planned.meaning(places) for planned in counting)
 
     @property
     def is_asleep(self) -> bool:

@@ -45,7 +45,8 @@ class Step(Value):
 
     What it is to a run: it `starts` a unit, `awaits_start` of one, or `tears_down` what served; it
     `waits_for_clients`, or `needs_calm` while they may come back; it `puts_back` conversations; or
-    `ends_down`, when the host is seen to be down.
+    `ends_down`, when the host is seen to be down. It `counts` where two plans differ that do not
+    both have it.
     """
 
     ensures: ClassVar[str]
@@ -65,6 +66,7 @@ class Step(Value):
     needs_calm: ClassVar[bool] = False
     puts_back: ClassVar[bool] = False
     ends_down: ClassVar[bool] = False
+    counts: ClassVar[bool] = True
 
     kind: str
     host: str

@@ -58,6 +58,8 @@ def oldest_versions(python: str, wheel: Path) -> None:
             "lowest-direct",
             "--extra",
             "embedded",
+            "--extra",
+            "serve",
             "--output-file",
             oldest,
             "pyproject.toml",

@@ -45,6 +45,7 @@ from reconciler.model.port import PortOwner, PortState
 from reconciler.model.power import Canary, Guards, Login, Power, PowerState
 from reconciler.model.preparation import Prepared
 from reconciler.model.reason import Reason
+from reconciler.model.traffic import Admitting, Traffic
 from reconciler.steps.await_vram import Share
 from reconciler.steps.plan import STEPS
 from reconciler.steps.prefetch import Prefetch
@@ -85,7 +86,8 @@ SHARES = (
 )  # fmt: skip
 
 FIELDS: dict[str, tuple[Any, ...]] = {
-    "host": (HOST,), "model": ("a",), "port": (8080,), "digest": DIGESTS, "deadline": (60.0,),
+    "at_once": (3,), "host": (HOST,), "model": ("a",), "port": (8080,), "digest": DIGESTS,
+    "deadline": (60.0,),
     "need_bytes": SIZES, "frees_bytes": SIZES, "shares": SHARES, "required": (True, False),
     "keeps": (True, False), "unsavable": (0, 2), "fingerprint": ("", "another"),
     "identity": (None, *IDENTITIES), "models": ((), ("a",), MODELS), "own": ((), (7,)),
@@ -135,6 +137,8 @@ def gpus() -> Iterator[Gpu]:
 
 
 VALUES: dict[FactKind, tuple[FactValue, ...]] = {
+    "admitting": tuple(Admitting(identity=who) for who in (None, *IDENTITIES)),
+    "traffic": (Traffic(), Traffic(in_flight=2, used=5.0)),
     "contact": (Contact(boot_id="boot"),),
     "testimony": (
         None,

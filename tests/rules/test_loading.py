@@ -26,6 +26,7 @@ NOT_NEEDED = {
     "logs",
     "retry",
     "rollback",
+    "serve",
     "status",
     "use",
     "watch",

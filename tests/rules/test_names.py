@@ -21,6 +21,8 @@ ALLOWED = {
     # `--data DIR` and RECONCILER_DATA are what operators type; XDG speaks of data directories.
     "data_directory",
     "data_home",
+    # What asyncio calls on a protocol.
+    "data_received",
 }
 
 # What the contract of plug-ins calls them: the catalog finds them by these names, in whichever file

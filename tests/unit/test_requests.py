@@ -10,13 +10,22 @@ import pytest
 from pydantic import JsonValue
 
 from reconciler.model import onhost
-from reconciler.model.facts import Claim, Known, Unknown
-from reconciler.model.onhost import ACT_SECONDS, ASK_SECONDS, POWER_SECONDS, Action, Question
+from reconciler.model.facts import Claim, Known, UnitIdentity, Unknown
+from reconciler.model.onhost import (
+    ACT_SECONDS,
+    ASK_SECONDS,
+    POWER_SECONDS,
+    READ_SECONDS,
+    Action,
+    Question,
+)
 from reconciler.model.onhost.answers import understood
-from reconciler.model.onhost.host import PrepareHost, WriteClaim
+from reconciler.model.onhost.files import AskFingerprint, PrefetchFile
+from reconciler.model.onhost.host import AskNvidia, PrepareHost, WriteClaim
 from reconciler.model.onhost.ports import AskPage
-from reconciler.model.onhost.power import SendDown
-from reconciler.model.onhost.processes import AskUnits, Run
+from reconciler.model.onhost.power import SendDown, WakeOther
+from reconciler.model.onhost.processes import AskUnits, Run, StopProcess
+from reconciler.model.onhost.services import StopService
 from reconciler.model.preparation import Preparation, Prepared
 from reconciler.onhost import serve
 
@@ -41,6 +50,7 @@ WORDS = {str(one.model_fields["do"].default) for one in REQUESTS}
 BESIDE = {"each", "exit"}
 """What no class stands for: many requests in one, and the wait of the process launcher's tests."""
 
+WHO = UnitIdentity(pid=1, start=1, inode=1, boot_id="b")
 MADE = Preparation(run=(("true",),))
 
 
@@ -66,6 +76,15 @@ def test_a_request_of_another_version_is_refused_with_a_sentence(tmp_path: Path)
         (AskPage(port=1, path="/", pids=(), seconds=3.0, limit=9), 3.0 + ASK_SECONDS),
         (Run(argv=("true",), seconds=5.0), 5.0 + ASK_SECONDS),
         (SendDown(way="off"), POWER_SECONDS),
+        (WakeOther(mac="aa:bb:cc:dd:ee:01"), POWER_SECONDS),
+        (StopProcess(identity=WHO, grace=3.0, again=5.0, kill=7.0), 15.0 + ASK_SECONDS),
+        (
+            StopService(name="a.service", scope="user", identity=WHO, grace=3.0, kill=7.0),
+            10.0 + READ_SECONDS,
+        ),
+        (AskFingerprint(weights=(), programs=(), flags=()), READ_SECONDS),
+        (PrefetchFile(path="/w"), READ_SECONDS),
+        (AskNvidia(), READ_SECONDS),
         (PrepareHost(preparation=MADE, digest=""), MADE.seconds + ASK_SECONDS),
         (WriteClaim(claim=Claim(controller="c", name="n", directory="/d", at=0.0)), ACT_SECONDS),
     ],

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from functools import reduce
 
 from reconciler.core.recipes.draft import Recipe, joined
+from reconciler.core.recipes.gate import admit_recipe, hold_recipe
 from reconciler.core.recipes.power import power_recipe, prepare_recipe
 from reconciler.core.recipes.start import memory_recipe, prove_recipe, restore_recipe, start_recipe
 from reconciler.core.recipes.stop import stop_recipe
 from reconciler.model.change import (
+    AdmitChange,
     Change,
     PowerChange,
     PrepareChange,
@@ -32,6 +34,7 @@ def recipe(changes: Iterable[Change], wanted: Slice, observed: Observed) -> Reci
     saved = _with_saved(parts, observed)
     parts.append(memory_recipe(starts, stops, wanted, observed))
     parts += [start_recipe(change, wanted, observed, saved, first=bool(stops)) for change in starts]
+    parts += [hold_recipe(change, observed) for change in stops]
     parts += [_further(change, wanted, stops, observed) for change in ordered]
     return joined(parts)
 
@@ -45,6 +48,8 @@ def _further(change: Change, wanted: Slice, stops: list[StopChange], observed: O
             return restore_recipe(change, observed)
         case PrepareChange():
             return prepare_recipe(change, wanted, observed)
+        case AdmitChange():
+            return admit_recipe(change, observed)
         case PowerChange():
             return power_recipe(change, wanted, stops, observed)
         case _:

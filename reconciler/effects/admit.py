@@ -1,0 +1,22 @@
+"""Let requests for a model reach its unit, through the gate of its host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.errors import DriverError
+
+if TYPE_CHECKING:
+    from reconciler.effects.effect import EffectContext
+    from reconciler.ports import Evidence
+    from reconciler.steps.admit import Admit
+
+
+async def perform(step: Admit, context: EffectContext) -> Evidence:
+    """Open the gate for the unit that was seen to serve. Repeatable."""
+    gate = context.ports.gate
+    if gate is None:
+        raise DriverError("no gateway runs here")
+    # A port that is forwarded over ssh outlives this context, with the connection to its host.
+    async with context.ports.access.dial(step.port) as url:
+        return await gate.admit(step.model, context.unit(step).identity, url, step.at_once)

@@ -1,0 +1,30 @@
+"""Answering: what a request on its way is answered through, whoever reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.gateway.head import Field, Refusal
+    from reconciler.gateway.naming import Spoken
+
+
+class Answering(Protocol):
+    """The way back to a client; each answer is a head, pieces and an end, or a refusal."""
+
+    def answer(self, status: int, reason: bytes, fields: Sequence[Field]) -> None:
+        """Write the head of an answer, which decides how the pieces of its body are framed."""
+
+    def write_piece(self, piece: bytes) -> None:
+        """Write a piece of a body."""
+
+    def end_body(self) -> None:
+        """End the body, and with it the answer."""
+
+    def refuse(self, refusal: Refusal, spoken: Spoken) -> None:
+        """Answer with an error, in the words of a protocol."""
+
+    def abort(self) -> None:
+        """Cut the connection: the answer cannot be ended properly."""

@@ -1,0 +1,297 @@
+"""Client's connection: requests are read whole, one after the other, and answered in that order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from reconciler.gateway.exchange import Exchange
+from reconciler.gateway.head import LARGEST_HEAD, Refusal, Request, RequestHead, judged
+from reconciler.gateway.wording import error_body
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from reconciler.gateway.clients import Clients
+    from reconciler.gateway.head import Field
+    from reconciler.gateway.naming import Spoken
+    from reconciler.gateway.seats import Seats
+
+LARGEST_BODY = 32 * 1024 * 1024
+MOST_AHEAD = 64 * 1024
+"""How much of the next requests is read while one is answered; then the client has to wait."""
+
+HIGH_WATER = 64 * 1024
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+RETRY_SECONDS = 1
+PATIENCE_SECONDS = 10.0
+SLOWEST_BODY = 1024
+"""Seconds for a head, and the bytes of a body that buy one more."""
+
+IDLE_SECONDS = 75.0
+
+
+class ClientConnection(asyncio.Protocol):
+    """A connection of a client to the gateway."""
+
+    def __init__(self, seats: Seats, hosts: Collection[str], clients: Clients) -> None:
+        """Answer by `seats`, under the names `hosts`; it is among `clients` while it is open."""
+        self._seats, self._hosts, self._clients = seats, hosts, clients
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._ahead = bytearray()
+        self._whole: deque[tuple[Request | Refusal, bytes, bool, str]] = deque()
+        self._exchange: Exchange | None = None
+        self._busy = self._closes = self._chunked = False
+        self._version, self._keeps = "1.1", True
+        self._since = 0.0
+        self._is_reading = False
+        self._begin_message()
+
+    def _begin_message(self) -> None:
+        self._target, self._fields = b"", list[tuple[bytes, bytes]]()
+        self._head_size, self._body = 0, bytearray()
+        self._judged: Request | Refusal | None = None
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(HIGH_WATER)
+        if self._clients.is_full:
+            self._transport.abort()
+            return
+        self._since = asyncio.get_running_loop().time()
+        self._clients.opened(self)
+
+    def data_received(self, received: bytes) -> None:
+        """Parse what comes, or keep it while an answer is under way."""
+        if self._closes:
+            return
+        if not self._busy:
+            self._feed(received)
+            return
+        # Reading goes on while an engine thinks: only so a client that leaves is noticed.
+        self._ahead += received
+        if len(self._ahead) > MOST_AHEAD and self._transport is not None:
+            self._transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what is under way: its client has gone."""
+        _ = exc
+        self._closes = True
+        if self._exchange is not None:
+            self._exchange.cancel()
+        self._busy = False
+        self._clients.closed(self)
+
+    def pause_writing(self) -> None:
+        """Let the engine wait."""
+        if self._exchange is not None:
+            self._exchange.pause(paused=True)
+
+    def resume_writing(self) -> None:
+        """Let the engine go on."""
+        if self._exchange is not None:
+            self._exchange.pause(paused=False)
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._begin_message()
+        self._is_reading, self._since = True, asyncio.get_running_loop().time()
+
+    def on_url(self, url: bytes) -> None:
+        """Keep a piece of the target."""
+        self._target += url
+        self._grow(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a field."""
+        self._fields.append((name, value))
+        self._grow(len(name) + len(value))
+
+    def _grow(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > LARGEST_HEAD:
+            raise _TooLarge
+
+    def on_headers_complete(self) -> None:
+        """Judge the head before anything of the body is taken."""
+        head = RequestHead(
+            self._parser.get_method(),
+            self._target,
+            self._parser.get_http_version(),
+            tuple(self._fields),
+        )
+        self._judged = judged(head, self._hosts)
+        if isinstance(self._judged, Request):
+            self._announced(self._judged)
+
+    def _announced(self, request: Request) -> None:
+        if request.length is not None and request.length > LARGEST_BODY:
+            self._judged = TOO_LARGE
+        elif request.expects and not self._busy and not self._whole:
+            self.write(CONTINUE)
+
+    def on_body(self, piece: bytes) -> None:
+        """Keep a piece of the body."""
+        if isinstance(self._judged, Refusal):
+            return
+        self._body += piece
+        if len(self._body) > LARGEST_BODY:
+            self._judged = TOO_LARGE
+            self._body.clear()
+
+    def on_message_complete(self) -> None:
+        """Take a whole request; it waits for those before it."""
+        self._is_reading = False
+        # Only here it is right: asked later, the parser always says no.
+        keeps = self._parser.should_keep_alive()
+        if self._judged is not None:
+            version = self._parser.get_http_version()
+            self._whole.append((self._judged, bytes(self._body), keeps, version))
+        self._body = bytearray()
+
+    def _feed(self, received: bytes) -> None:
+        try:
+            self._parser.feed_data(received)
+        except httptools.HttpParserUpgrade:
+            # It asked for another protocol, which is not offered here: the request is answered.
+            self._closes = True
+        except _TooLarge:
+            self._broken(Refusal(431, f"the head is larger than {LARGEST_HEAD} bytes"))
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _TooLarge):
+                raise
+            self._broken(Refusal(431, f"the head is larger than {LARGEST_HEAD} bytes"))
+        except httptools.HttpParserError as error:
+            self._broken(Refusal(400, f"this is not HTTP: {error}"))
+        if isinstance(self._judged, Refusal) and not self._whole:
+            # Its body is not waited for; what follows cannot be told from it.
+            self._broken(self._judged)
+        self._next()
+
+    def _broken(self, refusal: Refusal) -> None:
+        self._whole.append((refusal, b"", False, "1.1"))
+
+    def _next(self) -> None:
+        """Answer the next whole request, if none is under way."""
+        while self._whole and not self._busy:
+            found, body, self._keeps, self._version = self._whole.popleft()
+            self._busy = True
+            if isinstance(found, Refusal):
+                self._keeps = False
+                self.refuse(found, "openai")
+                return
+            self._exchange = Exchange(self, found, body, self._seats)
+            self._exchange.begin()
+
+    # What an exchange calls.
+
+    def answer(self, status: int, reason: bytes, fields: Sequence[Field]) -> None:
+        """Write the head of an answer, which decides how the pieces of its body are framed."""
+        framed = any(name.lower() == b"content-length" for name, _ in fields)
+        chunked = not framed and status not in {204, 304} and self._version != "1.0"
+        if not framed and not chunked:
+            self._keeps = False
+        lines = [f"HTTP/1.1 {status} ".encode() + reason]
+        lines += [name + b": " + value for name, value in fields]
+        lines += [b"Transfer-Encoding: chunked"] if chunked else []
+        lines += [] if self._keeps else [b"Connection: close"]
+        self.write(b"\r\n".join([*lines, b"", b""]))
+        self._chunked = chunked
+
+    def write_piece(self, piece: bytes) -> None:
+        """Write a piece of a body."""
+        self.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
+
+    def end_body(self) -> None:
+        """End the body, and with it the answer."""
+        if self._chunked:
+            self.write(b"0\r\n\r\n")
+        self.done()
+
+    def write(self, piece: bytes) -> None:
+        """Write to the client, if it is still there."""
+        # uvloop's transports raise where something is written after an abort.
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(piece)
+
+    def refuse(self, refusal: Refusal, spoken: Spoken) -> None:
+        """Answer with an error, in the words of a protocol."""
+        body = error_body(refusal, spoken)
+        fields = [
+            (b"Content-Type", b"application/json"),
+            (b"Content-Length", str(len(body)).encode()),
+        ]
+        if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            fields.append((b"Retry-After", str(RETRY_SECONDS).encode()))
+        self.answer(refusal.status, HTTPStatus(refusal.status).phrase.encode(), fields)
+        self.write(body)
+        self.done()
+
+    def done(self) -> None:
+        """End an answer; go on with the next request, or close."""
+        self._exchange = None
+        if not self._keeps or self._closes:
+            self.close()
+            return
+        # Not at once: a thousand requests that are all refused would be a thousand calls deep.
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._busy = False
+        self._since = asyncio.get_running_loop().time()
+        self._clients.rested()
+        if self._closes:
+            return
+        ahead, self._ahead = bytes(self._ahead), bytearray()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        if ahead:
+            self._feed(ahead)
+        else:
+            self._next()
+
+    def abort(self) -> None:
+        """Cut the connection: the answer cannot be ended properly."""
+        self._closes = True
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close when all that was written has gone out."""
+        self._closes = True
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.close()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._busy
+
+    def sweep(self, now: float) -> None:
+        """Close a connection on which nothing happens, or too slowly."""
+        if self._busy:
+            return
+        silent = now - self._since
+        if self._is_reading and silent > PATIENCE_SECONDS + len(self._body) / SLOWEST_BODY:
+            self._is_reading = False
+            self._broken(Refusal(408, "the request did not come within its time"))
+            self._next()
+        elif not self._is_reading and silent > IDLE_SECONDS:
+            self.close()
+
+
+class _TooLarge(Exception):
+    """The head of a request is larger than is taken."""
+
+
+TOO_LARGE = Refusal(413, f"the body is larger than {LARGEST_BODY // 1024 // 1024} MiB")

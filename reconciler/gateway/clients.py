@@ -1,0 +1,83 @@
+"""Clients: the open connections, and how long each may be silent or slow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+import anyio
+
+SWEEP_SECONDS = 1.0
+MOST_CLIENTS = 4096
+
+
+class Watched(Protocol):
+    """An open connection of a client."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way on it."""
+        ...
+
+    def sweep(self, now: float) -> None:
+        """End it if it was silent or slow for too long; `now` is the loop's time."""
+
+    def close(self) -> None:
+        """Close it once all that was written has gone out."""
+
+
+class Clients:
+    """All open connections; one timer watches over them, and rests while there are none."""
+
+    def __init__(self) -> None:
+        self._open: set[Watched] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._rested = anyio.Event()
+
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more are taken."""
+        return self.count >= MOST_CLIENTS
+
+    def opened(self, connection: Watched) -> None:
+        """Take a connection."""
+        self._open.add(connection)
+        if self._timer is None:
+            self._watch()
+
+    def closed(self, connection: Watched) -> None:
+        """Let a connection go."""
+        self._open.discard(connection)
+        self.rested()
+
+    def rested(self) -> None:
+        """Hear that a connection has nothing under way any more."""
+        self._rested.set()
+
+    async def all_idle(self) -> None:
+        """Wait until nothing is under way on any of them."""
+        while any(one.is_busy for one in self._open):
+            self._rested = anyio.Event()
+            await self._rested.wait()
+
+    def close(self) -> None:
+        """Close them all."""
+        for one in tuple(self._open):
+            one.close()
+
+    def sweep(self, later: float = 0.0) -> None:
+        """End what was silent or slow for too long; `later` adds seconds to the loop's time."""
+        now = asyncio.get_running_loop().time() + later
+        for one in tuple(self._open):
+            one.sweep(now)
+
+    def _watch(self) -> None:
+        # One timer for all: a thousand of them cost more than a look at a thousand connections.
+        self.sweep()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(SWEEP_SECONDS, self._watch) if self._open else None

@@ -1,0 +1,219 @@
+"""Exchange: one request's life, until it has a whole answer or the reason why not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from reconciler.gateway.head import HOP_BY_HOP, Refusal
+from reconciler.gateway.held_request import HeldRequest
+from reconciler.gateway.naming import ROUTES, Routing, routing
+from reconciler.gateway.seats import SPECIAL
+from reconciler.gateway.wording import cut_event
+
+if TYPE_CHECKING:
+    from reconciler.gateway.answering import Answering
+    from reconciler.gateway.engine import AnswerHead, EngineConnection
+    from reconciler.gateway.head import Field, Request
+    from reconciler.gateway.naming import Spoken
+    from reconciler.gateway.pool import Pool
+    from reconciler.gateway.seats import Seat, Seats
+
+NOT_THE_CLIENTS = HOP_BY_HOP | {b"server"}
+EVENTS = b"text/event-stream"
+FOREIGN = b"access-control-"
+"""What an engine allows other pages: that is the gateway's to say."""
+
+OK = 200
+LONGEST_COMPLAINT = 2048
+
+
+class Exchange:
+    """One request on its way; ended exactly once, however it ends."""
+
+    def __init__(self, client: Answering, request: Request, body: bytes, seats: Seats) -> None:
+        self._client, self._request, self._body, self._seats = client, request, body, seats
+        self._spoken: Spoken = ROUTES.get(request.path, "openai")
+        self._hold = HeldRequest(self, client, self._spoken)
+        self._seat: Seat | None = None
+        self._pool: Pool | None = None
+        self._engine: EngineConnection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._name = ""
+        self._streams = self._is_sent = self._has_head = self._is_stream = False
+        self._complaint: bytearray | None = None
+
+    def begin(self) -> None:
+        """Send the request to its model's engine, wait for that, or tell why it goes nowhere."""
+        found = self._routing()
+        if isinstance(found, Refusal):
+            self._fail(found)
+            return
+        self._name, self._streams = found.model, found.stream
+        self._seek()
+
+    def _seek(self) -> None:
+        sought = self._seats.sought(self._name)
+        if isinstance(sought, Refusal):
+            self._fail(sought)
+            return
+        self._seat = sought
+        self._go()
+
+    def _routing(self) -> Routing | Refusal:
+        if self._request.path not in ROUTES:
+            return Refusal(404, f"nothing is served at {self._request.path}")
+        if self._request.method != "POST":
+            return Refusal(405, f"found {self._request.method}, expected POST")
+        return routing(self._body)
+
+    def _go(self) -> None:
+        seat = self._seat
+        if seat is None:
+            return
+        if not seat.is_open or seat.pool is None:
+            self._hold.begin(seat, streams=self._streams)
+            return
+        seat.begin()
+        self._is_sent, self._pool = True, seat.pool
+        engine = seat.pool.take()
+        if engine is not None:
+            self._send(engine, seat.pool)
+        else:
+            connect = self._connect(seat, seat.pool)
+            self._connecting = asyncio.get_running_loop().create_task(connect)
+
+    async def _connect(self, seat: Seat, pool: Pool) -> None:
+        try:
+            self._send(await pool.connect(), pool)
+        except (OSError, TimeoutError) as error:
+            # Nothing was sent, so nothing is lost by waiting until the next look finds out why.
+            seat.close(f"it accepts no connection ({str(error) or 'too late'})")
+            self._seats.stir(seat.route.host)
+            self._count_off()
+            self._go()
+
+    def _send(self, engine: EngineConnection, pool: Pool) -> None:
+        self._engine = engine
+        engine.send(self, self._bytes(*pool.address), bodiless=self._request.method == "HEAD")
+
+    def _bytes(self, host: str, port: int) -> bytes:
+        """The whole request as the engine gets it: its own host, its own length."""
+        lines = [
+            f"{self._request.method} ".encode() + self._request.target + b" HTTP/1.1",
+            f"Host: {host}:{port}".encode(),
+            *(name + b": " + value for name, value in self._request.fields),
+            f"Content-Length: {len(self._body)}".encode(),
+        ]
+        return b"\r\n".join([*lines, b"", self._body])
+
+    # What a hold tells.
+
+    def admitted(self) -> None:
+        """Go on: the model serves."""
+        self._go()
+
+    def turned_away(self, refusal: Refusal) -> None:
+        """End: the model will not serve, unless another is meant by the same word now."""
+        self._seat = None
+        if self._name in SPECIAL and not isinstance(self._seats.sought(self._name), Refusal):
+            self._seek()
+        else:
+            self._fail(refusal)
+
+    # What the engine's connection tells.
+
+    def on_head(self, head: AnswerHead) -> None:
+        """Pass the head on, unless one was sent while the request was held."""
+        self._has_head = True
+        self._is_stream = any(
+            name.lower() == b"content-type" and value.lower().startswith(EVENTS)
+            for name, value in head.fields
+        )
+        if not self._hold.has_answered:
+            fields = [one for one in head.fields if _is_the_clients(one)]
+            self._client.answer(head.status, head.reason, fields)
+        elif head.status != OK or not self._is_stream:
+            # The client reads events by now: what the engine says instead becomes one.
+            self._complaint = bytearray()
+
+    def on_piece(self, piece: bytes) -> None:
+        """Pass a piece of the body on."""
+        if self._complaint is None:
+            self._client.write_piece(piece)
+        elif len(self._complaint) < LONGEST_COMPLAINT:
+            self._complaint += piece
+
+    def on_end(self, *, reusable: bool) -> None:
+        """Give the connection back before the client may ask again, then end the answer."""
+        if self._complaint is not None:
+            said = self._complaint[:LONGEST_COMPLAINT].decode("utf-8", "replace")
+            self._fail(Refusal(502, f"the engine answered: {said}"))
+            return
+        engine, self._engine = self._engine, None
+        if engine is not None and self._pool is not None and reusable:
+            self._pool.give_back(engine)
+        elif engine is not None:
+            engine.abort()
+        self._count_off()
+        self._client.end_body()
+
+    def on_lost(self, reason: str) -> None:
+        """Try once more what an old connection lost unheard; else tell the client."""
+        engine, seat = self._engine, self._seat
+        if engine is not None and seat is not None and engine.used > 1 and not self._has_head:
+            # It was closed while it was idle, before it saw this request; so are the others.
+            seat.hang_up()
+            self._count_off()
+            self._go()
+            return
+        self._fail(Refusal(502, f"the engine ended the connection: {reason}"))
+
+    def on_writable(self, *, writable: bool) -> None:
+        """Nothing: a request is written whole, and bounded."""
+
+    # What the client's connection tells.
+
+    def pause(self, *, paused: bool) -> None:
+        """Let the engine wait for a client that reads more slowly."""
+        if self._engine is not None:
+            (self._engine.pause if paused else self._engine.resume)()
+
+    def cancel(self) -> None:
+        """End it because the client has gone: the engine sees its side close, and stops."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._engine is not None:
+            self._engine.abort()
+        self._release()
+
+    def _fail(self, refusal: Refusal) -> None:
+        if self._engine is not None:
+            self._engine.abort()
+        self._release()
+        if not self._has_head and not self._hold.has_answered:
+            self._client.refuse(refusal, self._spoken)
+        elif self._is_stream or self._hold.has_answered:
+            # An event that was begun is ended first, so that the error is one of its own.
+            self._client.write_piece(b"\n\n" + cut_event(refusal, self._spoken))
+            self._client.end_body()
+        else:
+            # A short body must not look whole.
+            self._client.abort()
+
+    def _count_off(self) -> None:
+        """Count the request off, once."""
+        self._engine = None
+        if self._is_sent and self._seat is not None:
+            self._is_sent = False
+            self._seat.end()
+
+    def _release(self) -> None:
+        self._hold.end()
+        self._count_off()
+        self._seat = None
+
+
+def _is_the_clients(field: Field) -> bool:
+    name = field[0].lower()
+    return name not in NOT_THE_CLIENTS and not name.startswith(FOREIGN)

@@ -1,0 +1,216 @@
+"""Head of a request: what is framed and routed in one way only, and what is refused before that.
+
+Whatever a proxy and an engine may read differently is refused (RFC 9112, sections 3, 6 and 11.2),
+so that nothing can be smuggled past one of them. The parser is llhttp, strict; this adds what
+llhttp lets pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple, TypeAlias
+from urllib.parse import unquote_to_bytes, urlsplit
+
+Field: TypeAlias = tuple[bytes, bytes]
+
+LARGEST_HEAD = 64 * 1024
+MOST_FIELDS = 100
+LONGEST_TARGET = 8 * 1024
+LONGEST_NUMBER = 19
+"""Digits of a Content-Length: programs read numbers of more than 64 bits differently."""
+
+TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TARGET = re.compile(rb"[\x21\x22\x24-\x7e]+")
+VALUE = re.compile(rb"[^\x00\r\n]*")
+HIDDEN = re.compile(rb"%(?:2f|5c|00)", re.IGNORECASE)
+"""A slash, a backslash or a NUL that only some programs see in a path."""
+
+BODILESS = {"GET", "HEAD"}
+NOT_OURS = {"CONNECT", "TRACE"}
+HOP_BY_HOP = {
+    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization",
+    b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
+}  # fmt: skip
+OURS = {b"content-length", b"expect", b"host"}
+"""What this proxy says itself on either side."""
+
+PERSONAL = {b"authorization", b"forwarded", b"remote-user", b"x-api-key"}
+PERSONAL_PREFIXES = (b"tailscale-", b"x-forwarded-")
+"""Who asks, and from where: no engine needs to know that, and its key is not the client's."""
+
+
+class RequestHead(NamedTuple):
+    """A request's head as the parser saw it: fields in their order, names as they were written."""
+
+    method: bytes
+    target: bytes
+    version: str
+    fields: tuple[Field, ...]
+
+
+class Request(NamedTuple):
+    """A head that may be routed.
+
+    `path` has no query and is not decoded; `fields` are those that the engine is given. `length` is
+    None for a body in chunks, 0 without a body.
+    """
+
+    method: str
+    path: str
+    target: bytes
+    fields: tuple[Field, ...]
+    length: int | None
+    expects: bool
+
+
+class Refusal(NamedTuple):
+    """Why a request goes no further, and the status that says so."""
+
+    status: int
+    reason: str
+
+
+def judged(head: RequestHead, hosts: Collection[str]) -> Request | Refusal:
+    """Judge a head; `hosts` are the names, in lower case, that this gateway answers to."""
+    for check in CHECKS:
+        refusal = check(head)
+        if refusal is not None:
+            return refusal
+    authority = _authority(head)
+    if isinstance(authority, Refusal):
+        return authority
+    if host_name(authority) not in hosts:
+        said = f"found Host: {authority}, expected a name of this gateway"
+        return Refusal(421, f"{said}; list it under `gateway: names:` in inventory.yaml")
+    return _request(head)
+
+
+def _request(head: RequestHead) -> Request | Refusal:
+    path, query = _path_and_query(head.target)
+    segments = unquote_to_bytes(path).split(b"/")
+    if HIDDEN.search(path) or b".." in segments or path.startswith(b"//"):
+        return Refusal(400, f"found the path {path.decode()}, which programs read differently")
+    length = _length(head)
+    if length and head.method.decode() in BODILESS:
+        return Refusal(400, f"found {head.method.decode()} with a body, expected none")
+    return Request(
+        method=head.method.decode(),
+        path=path.decode(),
+        target=path + (b"?" + query if query else b""),
+        fields=tuple(end_to_end(head.fields)),
+        length=length,
+        expects=_value(head, b"expect").lower() == b"100-continue",
+    )
+
+
+def _path_and_query(target: bytes) -> tuple[bytes, bytes]:
+    if target.startswith(b"/"):
+        path, _, query = target.partition(b"?")
+        return path, query
+    parts = urlsplit(target)
+    return parts.path or b"/", parts.query
+
+
+def _method(head: RequestHead) -> Refusal | None:
+    if not TOKEN.fullmatch(head.method):
+        return Refusal(400, "the method is not a token")
+    if head.method.decode() in NOT_OURS:
+        return Refusal(405, f"{head.method.decode()} is not served here")
+    return None
+
+
+def _version(head: RequestHead) -> Refusal | None:
+    if head.version in {"1.0", "1.1"}:
+        return None
+    return Refusal(505, f"found HTTP/{head.version}, expected HTTP/1.1 or HTTP/1.0")
+
+
+def _target(head: RequestHead) -> Refusal | None:
+    if len(head.target) > LONGEST_TARGET:
+        return Refusal(414, f"the target is longer than {LONGEST_TARGET} bytes")
+    if not TARGET.fullmatch(head.target):
+        return Refusal(400, "the target is not plain ASCII, or has a # in it")
+    if head.target.startswith((b"/", b"http://", b"https://")) or head.target == b"*":
+        return None
+    return Refusal(400, "the target is neither a path nor an absolute URL")
+
+
+def _fields(head: RequestHead) -> Refusal | None:
+    if len(head.fields) > MOST_FIELDS:
+        return Refusal(431, f"found {len(head.fields)} fields, expected {MOST_FIELDS} at most")
+    for name, value in head.fields:
+        if not TOKEN.fullmatch(name):
+            return Refusal(400, "the name of a field is not a token")
+        if not VALUE.fullmatch(value):
+            return Refusal(400, f"the field {name.decode()} has a line end or a NUL in it")
+    return None
+
+
+def _framing(head: RequestHead) -> Refusal | None:
+    lengths, codings = _values(head, b"content-length"), _values(head, b"transfer-encoding")
+    if lengths and codings:
+        return Refusal(400, "found Content-Length and Transfer-Encoding, expected one of them")
+    if lengths and not _is_length(lengths):
+        return Refusal(400, "Content-Length is not one whole number")
+    if codings and (head.version == "1.0" or len(codings) > 1):
+        return Refusal(400, "Transfer-Encoding stands twice, or in HTTP/1.0")
+    if codings and codings[0].lower() != b"chunked":
+        return Refusal(501, "found a transfer coding other than chunked")
+    return None
+
+
+def _is_length(values: list[bytes]) -> bool:
+    return len(values) == 1 and values[0].isdigit() and len(values[0]) <= LONGEST_NUMBER
+
+
+CHECKS: tuple[Callable[[RequestHead], Refusal | None], ...] = (
+    _version, _method, _target, _fields, _framing,
+)  # fmt: skip
+
+
+def _length(head: RequestHead) -> int | None:
+    if _values(head, b"transfer-encoding"):
+        return None
+    return int(_value(head, b"content-length") or b"0")
+
+
+def _authority(head: RequestHead) -> str | Refusal:
+    """The host that is asked for: there is one, and an absolute target names the same."""
+    hosts = _values(head, b"host")
+    if len(hosts) != 1:
+        return Refusal(400, f"found {len(hosts)} Host fields, expected one")
+    named = hosts[0].decode("latin-1").strip().lower()
+    target = head.target.decode("latin-1")
+    if target.startswith(("http://", "https://")) and urlsplit(target).netloc.lower() != named:
+        return Refusal(400, "the target names another host than the field Host")
+    return named
+
+
+def host_name(authority: str) -> str:
+    """The host of an authority, without its port: "[::1]:8400" is "[::1]"."""
+    name, colon, port = authority.rpartition(":")
+    return name if colon and port.isdigit() and name else authority
+
+
+def end_to_end(fields: tuple[Field, ...]) -> Iterator[Field]:
+    """The fields that go through: what is of one hop, and who asks, stays here."""
+    listed = {
+        word.strip().lower()
+        for name, value in fields
+        if name.lower() == b"connection"
+        for word in value.split(b",")
+    }
+    dropped = HOP_BY_HOP | OURS | PERSONAL | listed
+    for name, value in fields:
+        lowered = name.lower()
+        if lowered not in dropped and not lowered.startswith(PERSONAL_PREFIXES):
+            yield name, value
+
+
+def _values(head: RequestHead, name: bytes) -> list[bytes]:
+    return [value.strip(b" \t") for found, value in head.fields if found.lower() == name]
+
+
+def _value(head: RequestHead, name: bytes) -> bytes:
+    return next(iter(_values(head, name)), b"")

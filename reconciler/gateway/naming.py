@@ -1,0 +1,59 @@
+"""Naming: which protocol is spoken at a path, and which model a body asks for."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from reconciler.gateway.head import Refusal
+
+Spoken: TypeAlias = Literal["openai", "responses", "anthropic", "llamacpp"]
+
+ROUTES: dict[str, Spoken] = {
+    "/v1/chat/completions": "openai",
+    "/v1/completions": "openai",
+    "/v1/embeddings": "openai",
+    "/v1/rerank": "openai",
+    "/v1/reranking": "openai",
+    "/v1/responses": "responses",
+    "/v1/messages": "anthropic",
+    "/v1/messages/count_tokens": "anthropic",
+    "/completion": "llamacpp",
+    "/infill": "llamacpp",
+    "/rerank": "llamacpp",
+    "/tokenize": "llamacpp",
+    "/detokenize": "llamacpp",
+    "/apply-template": "llamacpp",
+}
+"""The paths of a model's own answers, each with the protocol in which errors are told there."""
+
+DEEPEST = "the body is nested too deeply"
+
+
+class Routing(NamedTuple):
+    """What a body says of its way: a model's name ("" for none), and whether to stream."""
+
+    model: str
+    stream: bool
+
+
+class _Sniffed(msgspec.Struct):
+    model: str | None = None
+    stream: bool | None = None
+
+
+# Everything else of the body is skipped without being built: 0.3 us for half a kilobyte, 12 ms for
+# 8 MB of numbers, and no memory (msgspec 0.22; orjson needs 67 ms and 214 MiB).
+_DECODER = msgspec.json.Decoder(_Sniffed)
+
+
+def routing(body: bytes) -> Routing | Refusal:
+    """Read the model's name out of a JSON body; of several names the last counts, as for engines."""
+    try:
+        found = _DECODER.decode(body)
+    except RecursionError:
+        return Refusal(400, DEEPEST)
+    except msgspec.DecodeError as error:
+        return Refusal(400, f"the body is not what this route takes: {error}")
+    return Routing(found.model or "", bool(found.stream))

@@ -1,0 +1,38 @@
+"""Traffic: which unit a gate lets requests through to, how many are under way, and what they may name."""
+
+from __future__ import annotations
+
+from reconciler.model.facts import UnitIdentity
+from reconciler.model.names import HostName, ModelName, Value
+
+
+class Admitting(Value):
+    """Which unit a model's gate is open for; None while it is closed."""
+
+    identity: UnitIdentity | None = None
+
+
+class Traffic(Value):
+    """The requests of one model that the gateway carries now.
+
+    `used` is when the newest one began or ended, in seconds of the boot clock; None when there was
+    none since the gateway started.
+    """
+
+    in_flight: int = 0
+    used: float | None = None
+
+
+class Route(Value):
+    """A model that requests may name, and whether the file wants it to serve now."""
+
+    model: ModelName
+    host: HostName
+    active: bool
+
+
+class Routes(Value):
+    """All models that requests may name; `main` is the one for requests that name none, if it is clear."""
+
+    models: tuple[Route, ...] = ()
+    main: ModelName | None = None

@@ -1,0 +1,70 @@
+"""What can be asked of and done to the gateway: which models requests reach, and how many do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from reconciler.model.facts import Fact, UnitIdentity
+from reconciler.model.traffic import Admitting, Routes, Traffic
+from reconciler.ports.evidence import Evidence
+
+
+class GateReader(Protocol):
+    """See what the gateway does for one host."""
+
+    async def admitting(self, model_name: str) -> Fact[Admitting]:
+        """Which unit requests for a model may reach."""
+        ...
+
+    async def traffic(self, model_name: str) -> Fact[Traffic]:
+        """How many requests for a model are under way."""
+        ...
+
+
+class Gate(GateReader, Protocol):
+    """Say for one host which requests may go where."""
+
+    async def admit(
+        self, model_name: str, identity: UnitIdentity, url: str, at_once: int
+    ) -> Evidence:
+        """Let so many requests at once for a model reach a unit, at `url`. Repeatable."""
+        ...
+
+    async def hold(self, model_name: str, because: str) -> Evidence:
+        """Let no new request reach a model; what is under way goes on. Repeatable."""
+        ...
+
+    async def hang_up(self, model_name: str) -> Evidence:
+        """Close the idle connections to a model's engine. Repeatable."""
+        ...
+
+
+class Doors(Protocol):
+    """The gates of all hosts, as those who keep the hosts see them."""
+
+    def gate(self, host: str) -> Gate:
+        """The gate of one host."""
+        ...
+
+    def route(self, routes: Routes) -> None:
+        """Take which models requests may name."""
+        ...
+
+    def stirred(self) -> AsyncIterator[str]:
+        """Name each host to look at, because a request met what no look has seen yet."""
+        ...
+
+
+class Front(Protocol):
+    """The gateway of this process."""
+
+    @property
+    def doors(self) -> Doors:
+        """Its gates."""
+        ...
+
+    def opened(self) -> AbstractAsyncContextManager[str]:
+        """Listen until left, and give the address; then let what is under way end."""
+        ...

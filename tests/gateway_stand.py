@@ -1,0 +1,74 @@
+"""A gateway on the loopback, with a client of its own and one model that is active."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from reconciler.gateway.front import SocketFront
+from reconciler.gateway.seats import Seat
+from reconciler.model.traffic import Route, Routes
+from tests.sample_worlds import HOST, identity
+from tests.scripted_engine import ScriptedEngine
+
+CHAT = "/v1/chat/completions"
+ROUTES = Routes(
+    models=(
+        Route(model="a", host=HOST, active=True),
+        Route(model="b", host=HOST, active=False),
+    ),
+    main="a",
+)
+WITHIN = 10.0
+
+
+@dataclass
+class Stand:
+    """A gateway with a client, and the seat of the model that is active."""
+
+    front: SocketFront
+    address: str
+    client: httpx.AsyncClient
+
+    @property
+    def seat(self) -> Seat:
+        seat = self.front.doors.of_model("a")
+        assert seat is not None
+        return seat
+
+    async def admit(self, engine: ScriptedEngine, pid: int = 1, at_once: int = 4) -> None:
+        await self.front.doors.gate(HOST).admit("a", identity(pid), engine.url, at_once)
+
+    async def ask(self, path: str = CHAT, **body: Any) -> httpx.Response:
+        return await self.client.post(path, json={"model": "a", **body})
+
+    async def send(self, raw: bytes) -> bytes:
+        """Send bytes and return all that comes back until the gateway closes."""
+        host, port = self.address.split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(raw)
+        answer = await asyncio.wait_for(reader.read(), WITHIN)
+        writer.close()
+        return answer
+
+
+@asynccontextmanager
+async def standing() -> AsyncIterator[Stand]:
+    front = SocketFront("127.0.0.1:0", asyncio.get_running_loop().time)
+    front.doors.route(ROUTES)
+    async with (
+        front.opened() as address,
+        httpx.AsyncClient(base_url=f"http://{address}", timeout=WITHIN) as client,
+    ):
+        yield Stand(front, address, client)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(WITHIN):
+        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0.001)

@@ -1,0 +1,160 @@
+"""Requests through `serve` to real engines, by clients that people have, while models switch."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+from openai.types.chat import ChatCompletionUserMessageParam
+
+from tests.engine import Server
+from tests.running import until
+from tests.stack import COMMAND_SECONDS, Stack, ending, stack
+
+CLIENTS = 8
+SWITCHES = 3
+TAKEN = re.compile(r"requests are taken at (http://\S+)/v1")
+HELLO: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "Hello"}]
+PROMPT = "In chapter one the keeper counts"
+
+
+@contextmanager
+def serving(here: Stack) -> Iterator[str]:
+    """Run `serve` for the context, and give its address once it takes requests."""
+    with started(here) as (address, _):
+        yield address
+
+
+@contextmanager
+def started(here: Stack) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    with here.watching("--listen", "127.0.0.1:0", verb="serve") as process:
+        until(lambda: here.has_followed(1), within=COMMAND_SECONDS)
+        found = TAKEN.search(here.watched())
+        assert found is not None
+        yield found[1], process
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Stack]:
+    with stack(tmp_path) as made:
+        yield made
+
+
+def sdk(address: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0, timeout=60)
+
+
+def completed(address: str, model: str = "active") -> str:
+    """Ask for a few tokens that a model always answers alike."""
+    asked = {"model": model, "prompt": PROMPT, "max_tokens": 4, "temperature": 0, "seed": 1}
+    answer = httpx.post(f"{address}/v1/completions", json=asked, timeout=COMMAND_SECONDS)
+    assert answer.status_code == httpx.codes.OK, answer.text
+    text: str = answer.json()["choices"][0]["text"]
+    return text
+
+
+def test_a_client_that_people_have_is_served(tmp_path: Path, server: Server) -> None:
+    here = Stack(tmp_path, server=server)
+    with ending(here), serving(here) as address, sdk(address) as client:
+        whole = client.chat.completions.create(
+            model="tiny-a", messages=HELLO, max_tokens=4, temperature=0
+        )
+        streamed = client.chat.completions.create(
+            model="tiny-a", messages=HELLO, max_tokens=4, temperature=0, stream=True
+        )
+        pieces = [piece.choices[0].delta.content or "" for piece in streamed if piece.choices]
+        assert whole.choices[0].message.content
+        assert "".join(pieces) == whole.choices[0].message.content
+        with pytest.raises(openai.NotFoundError, match="expected one of: tiny-a, tiny-b"):
+            client.chat.completions.create(model="gpt", messages=HELLO)
+        with pytest.raises(openai.InternalServerError, match="`reconciler use tiny-b`"):
+            client.chat.completions.create(model="tiny-b", messages=HELLO)
+
+
+def test_no_request_is_lost_while_the_file_switches_models(here: Stack) -> None:
+    with serving(here) as address:
+        known = {"tiny-a": completed(address)}
+        here.desire("tiny-b")
+        here.becomes("tiny-b")
+        known["tiny-b"] = completed(address)
+        assert known["tiny-a"] != known["tiny-b"]
+        over = threading.Event()
+
+        def ask_on() -> list[str]:
+            answers = [completed(address)]
+            while not over.is_set():
+                answers.append(completed(address))
+            return answers
+
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            clients = [pool.submit(ask_on) for _ in range(CLIENTS)]
+            for number in range(SWITCHES):
+                wanted = ("tiny-a", "tiny-b")[number % 2]
+                here.desire(wanted)
+                here.becomes(wanted)
+            over.set()
+            answers = [text for client in clients for text in client.result(COMMAND_SECONDS)]
+        assert set(answers) == set(known.values())
+        assert len(answers) > CLIENTS * SWITCHES
+
+
+def test_other_commands_see_the_same_plan_beside_it(here: Stack) -> None:
+    with serving(here) as address:
+        completed(address)
+        assert here.run("plan", "--detailed-exitcode").returncode == 0
+        here.desire("tiny-b")
+        here.apply()
+        assert list(here.engines()) == ["tiny-b"]
+        completed(address, "tiny-b")
+
+
+def test_after_kill_9_the_next_one_serves_the_engine_that_runs(here: Stack) -> None:
+    with here.watching("--listen", "127.0.0.1:0", code=-signal.SIGKILL, verb="serve") as process:
+        here.becomes("tiny-a")
+        process.kill()
+    engines = here.engines()
+    with serving(here) as address:
+        completed(address, "tiny-a")
+        assert here.engines() == engines
+
+
+def test_what_is_under_way_ends_before_it_leaves(here: Stack) -> None:
+    with started(here) as (address, process):
+        completed(address)
+        asked = {"prompt": PROMPT, "max_tokens": 400, "stream": True}
+        with httpx.stream("POST", f"{address}/v1/completions", json=asked, timeout=60) as answer:
+            events = answer.iter_lines()
+            assert next(events).startswith("data: ")
+            process.terminate()
+            assert "data: [DONE]" in list(events)
+        assert process.wait(COMMAND_SECONDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("listen", "said"),
+    [
+        ("8400", "found 8400, expected HOST:PORT such as 127.0.0.1:8400"),
+        ("0.0.0.0:8400", "found 0.0.0.0:8400, expected an address of the loopback"),
+    ],
+)
+def test_an_address_that_cannot_be_is_refused(here: Stack, listen: str, said: str) -> None:
+    done = here.run("serve", "--listen", listen)
+    assert done.returncode == 64
+    assert said in done.stderr
+
+
+def test_a_port_that_is_taken_is_told(here: Stack) -> None:
+    with serving(here) as address:
+        taken = address.removeprefix("http://")
+        done = here.run("serve", "--listen", taken, directory="other")
+        assert done.returncode == 64
+        assert f"cannot listen at {taken}: " in done.stderr

@@ -1,0 +1,322 @@
+"""The gateway on real sockets: what a client sees of an engine that answers, waits, breaks or is
+gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.gateway import held_request
+from reconciler.gateway.front import SocketFront
+from reconciler.gateway.seats import MOST_WAITING
+from reconciler.model.facts import Known
+from reconciler.model.traffic import Admitting, Routes, Traffic
+from tests.gateway_stand import CHAT, ROUTES, WITHIN, standing, until
+from tests.sample_worlds import HOST, identity
+from tests.scripted_engine import Heard, answers, scripted, streams
+
+
+async def test_an_answer_comes_back_byte_for_byte_without_what_is_the_engines_own() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        await stand.admit(engine)
+        answer = await stand.ask(messages=[{"role": "user", "content": "h\u00e9"}])
+        assert answer.status_code == HTTPStatus.OK
+        assert answer.content == engine.heard[0].body
+        assert set(answer.headers) == {"content-type", "content-length"}
+
+
+async def test_an_engine_hears_its_own_host_and_nothing_of_who_asks() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        await stand.admit(engine)
+        await stand.client.post(
+            CHAT, json={"model": "a"}, headers={"Authorization": "Bearer secret", "X-Mine": "1"}
+        )
+        head = engine.heard[0].head.decode()
+        assert f"Host: 127.0.0.1:{engine.port}\r\n" in head
+        assert "secret" not in head
+        assert "x-mine: 1\r\n" in head.lower()
+
+
+async def test_events_come_through_as_they_are_and_the_count_falls_back() -> None:
+    async with standing() as stand, scripted(streams) as engine:
+        await stand.admit(engine)
+        answer = await stand.ask(stream=True)
+        assert answer.text == "data: 0\n\ndata: 1\n\ndata: 2\n\n"
+        assert answer.headers["content-type"] == "text/event-stream"
+        traffic = await stand.front.doors.gate(HOST).traffic("a")
+        assert isinstance(traffic, Known)
+        assert traffic.value.in_flight == 0
+        assert traffic.value.used is not None
+
+
+async def test_connections_to_an_engine_are_used_again_until_they_are_hung_up() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        await stand.admit(engine)
+        for _ in range(3):
+            await stand.ask()
+        assert engine.connections == 1
+        assert await stand.front.doors.gate(HOST).hang_up("a") == {"closed": 1}
+        await stand.ask()
+        assert engine.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"model": "b"}, 503, "`reconciler use b` switches to it"),
+        ({"model": "z"}, 404, 'no model is called "z"; expected one of: a, b'),
+        ({"model": 7}, 400, "the body is not what this route takes"),
+    ],
+)
+async def test_what_cannot_be_answered_is_told_with_the_way_out(
+    body: dict[str, Any], status: int, said: str
+) -> None:
+    async with standing() as stand:
+        answer = await stand.client.post(CHAT, json=body)
+        assert answer.status_code == status
+        assert said in answer.json()["error"]["message"]
+
+
+async def test_before_the_files_are_read_it_is_told_to_ask_again() -> None:
+    front = SocketFront("127.0.0.1:0", asyncio.get_running_loop().time)
+    async with front.opened() as address, httpx.AsyncClient() as client:
+        answer = await client.post(f"http://{address}{CHAT}", json={"model": "a"})
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "have not been read yet" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", CHAT, 405), ("POST", "/x", 404)])
+async def test_other_ways_in_are_refused(method: str, path: str, status: int) -> None:
+    async with standing() as stand:
+        assert (await stand.client.request(method, path)).status_code == status
+
+
+async def test_a_request_waits_until_its_model_is_admitted() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        asked = asyncio.create_task(stand.ask(n=1))
+        await until(lambda: stand.seat.waiting == 1)
+        await stand.admit(engine)
+        assert (await asked).json() == {"model": "a", "n": 1}
+        assert stand.seat.waiting == 0
+
+
+async def test_a_stream_that_waits_gets_signs_of_life_and_then_its_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(held_request, "HEAD_SECONDS", 0.01)
+    monkeypatch.setattr(held_request, "BEAT_SECONDS", 0.01)
+    async with standing() as stand, scripted(streams) as engine:
+        async with stand.client.stream("POST", CHAT, json={"model": "a", "stream": True}) as answer:
+            assert answer.status_code == HTTPStatus.OK
+            pieces = answer.aiter_text()
+            assert (await anext(pieces)).startswith(": keepalive\n")
+            await stand.admit(engine)
+            rest = "".join([piece async for piece in pieces])
+        assert rest.replace(": keepalive\n", "") == "data: 0\n\ndata: 1\n\ndata: 2\n\n"
+
+
+async def test_what_an_engine_says_instead_of_events_ends_a_stream_that_has_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuses(_: Heard, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad\r\nContent-Length: 8\r\n\r\nno room!")
+
+    monkeypatch.setattr(held_request, "HEAD_SECONDS", 0.01)
+    async with standing() as stand, scripted(refuses) as engine:
+        async with stand.client.stream("POST", CHAT, json={"model": "a", "stream": True}) as answer:
+            pieces = answer.aiter_text()
+            await anext(pieces)
+            await stand.admit(engine)
+            rest = "".join([piece async for piece in pieces])
+        error = json.loads(rest.rpartition("data: ")[2])["error"]
+        assert (error["code"], error["message"]) == (502, "the engine answered: no room!")
+
+
+async def test_a_wait_ends_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_request, "MAX_WAIT_SECONDS", 0.01)
+    async with standing() as stand:
+        answer = await stand.ask()
+        assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        assert answer.headers["retry-after"] == "1"
+        assert "it has not been seen to work yet" in answer.json()["error"]["message"]
+
+
+async def test_only_so_many_may_wait() -> None:
+    class Nobody:
+        def admitted(self) -> None: ...
+        def turned_away(self, _: object) -> None: ...
+
+    async with standing() as stand:
+        for _ in range(MOST_WAITING):
+            assert stand.seat.wait(Nobody(), first=False)
+        assert (await stand.ask()).status_code == HTTPStatus.TOO_MANY_REQUESTS
+
+
+async def test_who_waits_is_told_when_the_file_says_otherwise_or_the_gateway_ends() -> None:
+    async with standing() as stand:
+        asked = asyncio.create_task(stand.ask())
+        await until(lambda: stand.seat.waiting == 1)
+        other = Routes(models=(ROUTES.models[0].model_copy(update={"active": False}),))
+        stand.front.doors.route(other)
+        assert "`reconciler use a` switches" in (await asked).json()["error"]["message"]
+        stand.front.doors.route(ROUTES)
+        asked = asyncio.create_task(stand.ask())
+        await until(lambda: stand.seat.waiting == 1)
+        stand.front.doors.leave()
+        assert "is being restarted" in (await asked).json()["error"]["message"]
+
+
+async def test_who_waits_for_whatever_is_active_goes_to_what_becomes_active() -> None:
+    turned = Routes(
+        models=tuple(
+            route.model_copy(update={"active": not route.active}) for route in ROUTES.models
+        ),
+        main="b",
+    )
+    async with standing() as stand, scripted(answers) as engine:
+        named = asyncio.create_task(stand.ask())
+        word = asyncio.create_task(stand.ask(model="active"))
+        await until(lambda: stand.seat.waiting == 2)
+        stand.front.doors.route(turned)
+        assert (await named).status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        await stand.front.doors.gate(HOST).admit("b", identity(1), engine.url, 4)
+        assert (await word).json() == {"model": "active"}
+
+
+async def test_a_client_that_goes_takes_its_request_with_it() -> None:
+    async def thinks(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        assert await heard.reader.read() == b""
+        writer.close()
+
+    async with standing() as stand, scripted(thinks) as engine:
+        await stand.admit(engine)
+        asked = asyncio.create_task(stand.ask())
+        await until(lambda: stand.seat.in_flight == 1 and engine.heard)
+        asked.cancel()
+        await until(lambda: stand.seat.in_flight == 0 and engine.gone == 1)
+
+
+async def test_a_client_that_goes_while_it_waits_leaves_the_queue() -> None:
+    async with standing() as stand:
+        asked = asyncio.create_task(stand.ask())
+        await until(lambda: stand.seat.waiting == 1)
+        asked.cancel()
+        await until(lambda: stand.seat.waiting == 0)
+
+
+async def test_a_request_that_an_idle_connection_lost_is_sent_once_more() -> None:
+    async def once(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        await answers(heard, writer)
+        await writer.drain()
+        writer.close()
+
+    async with standing() as stand, scripted(once) as engine:
+        await stand.admit(engine)
+        for number in range(5):
+            assert (await stand.ask(n=number)).json()["n"] == number
+        assert engine.connections == 5
+
+
+async def test_an_engine_that_breaks_off_is_told_and_a_short_body_never_looks_whole() -> None:
+    async def breaks(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        if b'"short"' in heard.body:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nonly this")
+            await writer.drain()
+        writer.close()
+
+    async with standing() as stand, scripted(breaks) as engine:
+        await stand.admit(engine)
+        answer = await stand.ask()
+        assert answer.status_code == HTTPStatus.BAD_GATEWAY
+        with pytest.raises(httpx.RemoteProtocolError):
+            await stand.ask(short=True)
+        await until(lambda: stand.seat.in_flight == 0)
+
+
+async def test_a_stream_that_breaks_off_ends_with_an_error_event() -> None:
+    async def breaks(_: Heard, writer: asyncio.StreamWriter) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked"
+        writer.write(head + b"\r\n\r\n5\r\ndata:\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with standing() as stand, scripted(breaks) as engine:
+        await stand.admit(engine)
+        events = (await stand.ask(stream=True)).text.split("\n\n")
+        assert events[0] == "data:"
+        assert json.loads(events[1].removeprefix("data: "))["error"]["code"] == 502
+
+
+async def test_a_port_that_accepts_nothing_closes_the_gate_and_asks_for_a_look() -> None:
+    async with standing() as stand:
+        async with scripted(answers) as engine:
+            await stand.admit(engine)
+        stirred = stand.front.doors.stirred()
+        asked = asyncio.create_task(stand.ask())
+        assert await asyncio.wait_for(anext(stirred), WITHIN) == HOST
+        admitting = await stand.front.doors.gate(HOST).admitting("a")
+        assert admitting == Known(Admitting())
+        async with scripted(answers) as engine:
+            await stand.admit(engine, pid=2)
+            assert (await asked).status_code == HTTPStatus.OK
+
+
+async def test_an_engine_is_given_no_more_at_once_than_it_takes_and_the_others_in_turn() -> None:
+    free = asyncio.Semaphore(0)
+
+    async def waits(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        await free.acquire()
+        await answers(heard, writer)
+
+    async with standing() as stand, scripted(waits) as engine:
+        await stand.admit(engine, at_once=1)
+        asked = []
+        for number in range(5):
+            asked.append(asyncio.create_task(stand.ask(n=number)))
+            await until(lambda: stand.seat.in_flight + stand.seat.waiting == len(asked))
+        assert (stand.seat.in_flight, stand.seat.waiting) == (1, 4)
+        for _ in asked:
+            free.release()
+        assert [(await one).json()["n"] for one in asked] == list(range(5))
+        assert [json.loads(heard.body)["n"] for heard in engine.heard] == list(range(5))
+        assert engine.connections == 1
+
+
+async def test_a_gate_that_is_closed_holds_new_requests_and_lets_the_others_end() -> None:
+    finish = asyncio.Event()
+
+    async def waits(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        await finish.wait()
+        await answers(heard, writer)
+
+    async with standing() as stand, scripted(waits) as engine:
+        gate = stand.front.doors.gate(HOST)
+        await stand.admit(engine)
+        first = asyncio.create_task(stand.ask(n=1))
+        await until(lambda: engine.heard)
+        assert await gate.hold("a", "a switch") == {"in_flight": 1}
+        second = asyncio.create_task(stand.ask(n=2))
+        await until(lambda: stand.seat.waiting == 1)
+        finish.set()
+        assert (await first).json()["n"] == 1
+        assert len(engine.heard) == 1
+        await stand.admit(engine)
+        assert (await second).json()["n"] == 2
+
+
+async def test_models_that_nobody_names_any_more_are_forgotten() -> None:
+    async with standing() as stand:
+        stand.front.doors.route(Routes())
+        gate = stand.front.doors.gate(HOST)
+        assert await gate.traffic("a") == Known(Traffic())
+        assert await gate.admitting("a") == Known(Admitting())
+        assert await gate.admit("a", identity(1), "http://127.0.0.1:1", 1) == {"admitted": False}
+        assert await gate.hold("a", "x") == {"in_flight": 0}
+        assert await gate.hang_up("a") == {"closed": 0}
+        assert "expected one of: none" in (await stand.ask()).json()["error"]["message"]
