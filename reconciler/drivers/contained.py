@@ -105,7 +105,7 @@ def contained(make: Callable[[], HostPorts], slice_: Slice, keep: Keep) -> HostP
 
 
 class _Container(NamedTuple):
-    """What is known of a host by whatever contains its drivers."""
+    """A host by its name, and what keeps the tracebacks of its drivers."""
 
     name: str
     keep: Keep
