@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from reconciler.core import gate, observe_scope
 from reconciler.core.diff import diff
+from reconciler.core.phrases import obstacle
 from reconciler.core.planner import plan
 from reconciler.core.safety import violations
 from reconciler.errors import PlanStale
@@ -29,7 +30,7 @@ from reconciler.steps.plan import HostPlan, Plan, PlannedStep
 from reconciler.steps.step import ModelStep
 from reconciler.steps.stop import Stop
 from reconciler.verbs.saved_plan import compare
-from tests.casefile import FOLDER, Case, WantedGiven, read
+from tests.casefile import FOLDER, Case, RoomGiven, WantedGiven, read
 from tests.casework import hints, seen, wanted_slice
 from tests.sample_worlds import HOST, NO_HINTS, OURS, PROVENANCE, target, whole
 from tests.situations import cases, document, made
@@ -220,6 +221,8 @@ def test_every_prefix_of_a_plan_is_safe(case: Case) -> None:
 
 @QUICK
 @given(cases())
+@example(read(FOLDER / "slots_folder_read_only.yaml"))
+@example(read(FOLDER / "slots_folder_closed_and_required.yaml"))
 def test_a_plan_counts_every_conversation_that_there_is_no_room_for(case: Case) -> None:
     planned = made(case)
     stops = [one.step for one in planned.steps if isinstance(one.step, Stop)]
@@ -232,7 +235,7 @@ def test_a_plan_counts_every_conversation_that_there_is_no_room_for(case: Case) 
             said = [
                 one
                 for one in (*planned.notes, *planned.refusals)
-                if one.startswith(step.model) and without_place(one)
+                if one.startswith(step.model) and without_place(one, case.given.room[step.model])
             ]
             model = wanted_slice(case).model(step.model)
             assert said
@@ -240,9 +243,11 @@ def test_a_plan_counts_every_conversation_that_there_is_no_room_for(case: Case) 
             assert bool(planned.refusals) >= (model.conversations == "require")
 
 
-def without_place(said: str) -> bool:
-    """Return whether a sentence says why a conversation has no place to be saved in."""
-    return "can be made free" in said or "nothing can be written" in said
+def without_place(said: str, room: RoomGiven) -> bool:
+    """Whether a sentence says why a conversation has no place to be saved in."""
+    if room.obstacle:
+        return obstacle(room.obstacle, room.nearest) in said
+    return "can be made free" in said
 
 
 def memory_is_enough(wanted: Slice, model_name: str, world: Observed) -> bool:
