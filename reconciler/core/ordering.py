@@ -10,8 +10,8 @@ from reconciler.steps.plan import PlannedStep
 # The order of a plan, one step after the other: every point at which it may be cut short can be
 # tried (ADR 0002).
 PHASES = (
-    "wake", "prepare", "prefetch", "hold_requests", "drain", "save_slots", "stop", "await_vram", "start",
-    "await_healthy", "restore_slots", "admit", "suspend", "shutdown", "await_down",
+    "wake", "prepare", "prefetch", "hold_requests", "drain", "save_slots", "stop", "await_vram",
+    "start", "await_healthy", "restore_slots", "admit", "suspend", "shutdown", "await_down",
 )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ _DECODER = msgspec.json.Decoder(_Sniffed)
 
 
 def routing(body: bytes) -> Routing | Refusal:
-    """Read the model's name out of a JSON body; of several names the last counts, as for engines."""
+    """Read the model's name out of a JSON body; the last one counts, as it does for engines."""
     try:
         found = _DECODER.decode(body)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""Traffic: which unit a gate lets requests through to, how many are under way, and what they may name."""
+"""Traffic: which unit a gate lets requests through to, how many there are, what they may name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Route(Value):
 
 
 class Routes(Value):
-    """All models that requests may name; `main` is the one for requests that name none, if it is clear."""
+    """All models that requests may name; `main` is for those that name none, where it is clear."""
 
     models: tuple[Route, ...] = ()
     main: ModelName | None = None

@@ -47,8 +47,12 @@ def function_lines(modules: Modules) -> str:
     return f"{median(counted):.0f} / {quantiles(counted, n=10)[-1]:.0f} / {max(counted)}"
 
 
+def median_nodes(modules: Modules) -> float:
+    return median(nodes_of(function) for function in functions(modules))
+
+
 def function_nodes(modules: Modules) -> str:
-    return f"{median(nodes_of(function) for function in functions(modules)):.0f}"
+    return f"{median_nodes(modules):.0f}"
 
 
 def long_lines(modules: Modules) -> str:
@@ -73,9 +77,13 @@ def repeated_names(modules: Modules) -> str:
     return _share(sum(count > 1 for count in places.values()), len(places))
 
 
-def comment_lines(modules: Modules) -> str:
+def comments_per_100(modules: Modules) -> float:
     found = sum(1 for module in modules for _ in comments(module))
-    return f"{100 * found / len(list(written_lines(modules))):.2f}"
+    return 100 * found / len(list(written_lines(modules)))
+
+
+def comment_lines(modules: Modules) -> str:
+    return f"{comments_per_100(modules):.2f}"
 
 
 def comments(module: Module) -> Iterator[str]:

@@ -1,11 +1,14 @@
-"""The measures of the house count what they say they count."""
+"""The measures of the house count what they say they count, and the house keeps to its goals."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.rules.measures import MEASURES, circles, table
-from tests.rules.tree import ROOT, Module
+from tests.rules.measures import MEASURES, circles, comments_per_100, median_nodes, table
+from tests.rules.tree import PACKAGE, ROOT, Module, modules
+
+MOST_NODES = 40
+FEWEST_COMMENTS = 1.5
 
 ALONE = Module("reconciler/a.py", "x = 1\n")
 FUNCTIONS = Module(
@@ -23,8 +26,17 @@ CIRCLE = (
 )
 
 
+def test_functions_are_not_dense() -> None:
+    """Fewer things on a line; where it fails, name an intermediate result in what you wrote."""
+    assert median_nodes(modules(PACKAGE)) <= MOST_NODES
+
+
+def test_hard_decisions_say_why() -> None:
+    assert comments_per_100(modules(PACKAGE)) >= FEWEST_COMMENTS
+
+
 @pytest.mark.parametrize(
-    ("name", "modules", "said"),
+    ("name", "read", "said"),
     [
         ("function lines, median / p90 / max", (FUNCTIONS,), "3 / 3 / 3"),
         ("AST nodes per function, median", (FUNCTIONS,), "3"),
@@ -46,8 +58,8 @@ CIRCLE = (
         ("functions over 60 lines", (Module("a.py", "def f():\n" + "    x = 1\n" * 60),), "1"),
     ],
 )
-def test_a_measure_counts_what_it_says(name: str, modules: tuple[Module, ...], said: str) -> None:
-    assert MEASURES[name](modules) == said
+def test_a_measure_counts_what_it_says(name: str, read: tuple[Module, ...], said: str) -> None:
+    assert MEASURES[name](read) == said
 
 
 def test_a_circle_names_its_modules() -> None:

@@ -1,8 +1,9 @@
-"""Small modules, small functions, few parameters."""
+"""Small modules, small functions, few parameters, short lines."""
 
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,13 +15,19 @@ if TYPE_CHECKING:
 
 MODULE_LINES = 400
 FUNCTION_LINES = 60
+COLUMNS = 100
+PRAGMA = re.compile(r"\s+# (?:noqa|type|pragma|fmt): ")
 PARAMETERS = 6
 
 
 def too_large(module: Module) -> Iterator[str]:
-    lines = len(module.text.splitlines())
-    if lines >= MODULE_LINES:
-        yield f"{module.path}: {lines} lines; keep it under {MODULE_LINES}"
+    lines = module.text.splitlines()
+    if len(lines) >= MODULE_LINES:
+        yield f"{module.path}: {len(lines)} lines; keep it under {MODULE_LINES}"
+    for number, line in enumerate(lines, 1):
+        # What a line tells a linter has to stand on it.
+        if len(PRAGMA.split(line)[0]) > COLUMNS:
+            yield f"{module.path}:{number}: over {COLUMNS} columns"
     for node in ast.walk(module.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _too_large_function(module, node)
@@ -49,6 +56,7 @@ def test_every_module_stays_small(module: Module) -> None:
     ("text", "said"),
     [
         ("x = 1\n" * MODULE_LINES, f"a.py: {MODULE_LINES} lines"),
+        ("x = 1\n" + "y" * (COLUMNS + 1), f"a.py:2: over {COLUMNS} columns"),
         (
             "def f():\n" + "    x = 1\n" * (FUNCTION_LINES - 1),
             f"a.py:1: f has {FUNCTION_LINES} lines",
@@ -56,7 +64,7 @@ def test_every_module_stays_small(module: Module) -> None:
         ("async def f(a, b, c, /, d, e, *, f, g): ...\n", "a.py:1: f has 7 parameters"),
         ("class A:\n    def f(self, a, b, c, d, e, f, g): ...\n", "a.py:2: f has 7 parameters"),
     ],
-    ids=["module", "function", "parameters", "method"],
+    ids=["module", "line", "function", "parameters", "method"],
 )
 def test_what_is_too_large_is_named(text: str, said: str) -> None:
     (found,) = too_large(Module("a.py", text))

@@ -1,4 +1,4 @@
-"""When requests may reach a model, in plans as a person reads them, and which models they may name."""
+"""When requests may reach a model, in plans, and which models they may name."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ def proc(tmp_path: Path) -> Proc:
         (f"/system.slice/crio-{ID}.scope", "cri-o", SHORT),
         (f"/system.slice/nerdctl-{ID}.scope", "containerd", SHORT),
         (
-            f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-{ID}.scope",
+            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice"
+            f"/cri-containerd-{ID}.scope",
             "Kubernetes",
             "",
         ),

@@ -1,4 +1,4 @@
-"""A try of a host's power goes down and up again and tells by what that was seen, or says why not."""
+"""A try of a host's power: it goes down and up again, and what showed that is told."""
 
 from __future__ import annotations
 
