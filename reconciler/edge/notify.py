@@ -48,7 +48,7 @@ class SystemdSupervisor:
 
     def reloading(self) -> None:
         """Announce that the files are read again; `ready` ends it."""
-        # systemd tells by the time which of several reloads is over: sd_notify(3).
+        # By its time systemd keeps several reloads apart: sd_notify(3).
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send(f"RELOADING=1\nMONOTONIC_USEC={now}")
 

@@ -275,5 +275,5 @@ def cache_bytes(args: Sequence[str]) -> tuple[float, float]:
 
 
 def _bytes(args: Sequence[str], flag: str) -> float:
-    # The program refuses a type that it does not know, so any number does for it here.
+    # Of a type that is not known here, it is estimated as of the default.
     return CACHE_BYTES.get(last_value(args, flag, "f16"), CACHE_BYTES["f16"])
