@@ -75,6 +75,14 @@ def needs_canary(seen: Observed, host: str, sent: SentDown | None) -> bool:
     return _proved(seen, host, sent) is None
 
 
+def is_settling(seen: Observed, host: str, sent: SentDown | None) -> bool:
+    """Whether all that a silent host lacks to count as down is to be silent for longer."""
+    if seen.unknown(CONTACT(host)) is None or seen.power(host) is not None:
+        return False
+    answers = seen.value(CANARY(host)) is not None
+    return answers and needs_canary(seen, host, sent)
+
+
 def elapsed(since: Instant, now: Instant) -> float:
     """The seconds between two moments."""
     # Within one boot there is a clock that cannot be set.

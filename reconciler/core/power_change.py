@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.core.canonical import digest
-from reconciler.core.power import stayed_up
+from reconciler.core.power import is_settling, stayed_up
 from reconciler.core.recovery import Hints
 from reconciler.model.change import Ignored, PowerChange
 from reconciler.model.observed import CONTACT, POWER, Observed
@@ -45,6 +45,15 @@ def power_change(
     return PowerChange(host=host, have=have, want=POWER_STATES[wanted.power])
 
 
+def awaits_silence(wanted: Slice, observed: Observed, hints: Hints) -> bool:
+    """Whether a host is left alone only because it has not been silent for long enough.
+
+    Where a step waits for that or wakes the host meanwhile, it is not.
+    """
+    change = power_change(wanted, observed, hints)
+    return isinstance(change, str) and is_settling(observed, wanted.host.name, hints.sent_down)
+
+
 def _is_hidden(host: str, observed: Observed) -> bool:
     have = observed.power(host)
     return have is None or (have == "on" and not _answers(host, observed))
@@ -74,6 +83,8 @@ def _unknown_reason(wanted: Slice, observed: Observed, hints: Hints) -> str:
     key = POWER(wanted.host.name)
     unknown = observed.unknown(key)
     reason = f"{key}: {unknown.reason if unknown else 'not known'}"
+    if is_settling(observed, wanted.host.name, hints.sent_down):
+        return f"{reason}; `reconciler apply` waits for that"
     can_be_known = hints.sent_down is not None or wanted.host.capabilities.can_testify
     if wanted.power in {None, "on"} or can_be_known:
         return reason

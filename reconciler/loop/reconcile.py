@@ -7,7 +7,8 @@ from dataclasses import replace
 from reconciler.core import phrases, policy
 from reconciler.core.deadlines import said_time
 from reconciler.core.policy import Aim
-from reconciler.core.power import is_going
+from reconciler.core.power import SILENCE_SECONDS, is_going, is_settling
+from reconciler.core.power_change import awaits_silence
 from reconciler.core.recovery import Hints
 from reconciler.errors import DurabilityError, ReconcilerError, Unexpected
 from reconciler.loop.context import HostContext
@@ -21,6 +22,10 @@ from reconciler.model.power import Power
 from reconciler.model.records import Hold, HostGone, HostReturned, OpenRun, Quarantine, SentDown
 from reconciler.model.spec import Slice
 from reconciler.model.verdict import HostVerdict, Outcome
+
+LOOK_SECONDS = 2.0
+LONGEST_SILENCE_SECONDS = 2 * SILENCE_SECONDS
+"""The last look may begin just before the silence is long enough, and take as long again."""
 
 
 async def reconcile(request: PassRequest, context: HostContext) -> HostVerdict:
@@ -56,10 +61,12 @@ async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict
     hints = await context.hints(host)
     if hints.open_run is not None:
         context.say(f"{host}: {_cut_short(hints.open_run)}")
-    observed = await context.look(slice_, hints)
-    await _note_power(context, hints.sent_down, observed, host)
-    now = context.clock.instant()
-    aim = policy.aim(slice_, hints, observed, now, retries=request.retries)
+    aim, observed = await _aimed(request, context)
+    if aim.acts and awaits_silence(aim.target.slice, observed, hints):
+        await _outlast(observed, slice_, context)
+        if context.interrupt.reason:
+            return HostVerdict(host=host, outcome="interrupted", message=context.interrupt.reason)
+        aim, observed = await _aimed(request, context)
     match aim.cause:
         case Hold():
             return await _held(request, context, aim)
@@ -67,6 +74,30 @@ async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict
             return await _healed(request, context, aim, failure)
         case None:
             return await _carried_out(request, context, aim, observed)
+
+
+async def _aimed(request: PassRequest, context: HostContext) -> tuple[Aim, Observed]:
+    """Where a host goes, by what is seen of it now."""
+    slice_, host = request.slice, request.slice.host.name
+    hints = await context.hints(host)
+    observed = await context.look(slice_, hints)
+    await _note_power(context, hints.sent_down, observed, host)
+    now = context.clock.instant()
+    return policy.aim(slice_, hints, observed, now, retries=request.retries), observed
+
+
+async def _outlast(observed: Observed, slice_: Slice, context: HostContext) -> None:
+    """Look at a silent host until it counts as down, which is recorded, or something else shows."""
+    host, clock, interrupt = slice_.host.name, context.clock, context.interrupt
+    key, sent = POWER(host), (await context.hints(host)).sent_down
+    context.say(f"{phrases.seen([key], observed)}; waiting for that")
+    observer, until = context.observer(slice_), clock.boot() + LONGEST_SILENCE_SECONDS
+    # Silence counts only over looks that follow each other (ADR 0009): where no step waits, every
+    # command would begin to count again, and none would ever know.
+    while is_settling(observed, host, sent) and clock.boot() < until and not interrupt.reason:
+        await clock.sleep(LOOK_SECONDS)
+        observed = await observer.look([key], observed)
+    await _note_power(context, sent, observed, host)
 
 
 def _cut_short(run: OpenRun) -> str:

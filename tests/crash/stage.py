@@ -56,6 +56,7 @@ class Stage:
     parts: FakeDrivers = ALL_FAKE
     given_journal: Callable[[Journal], Journal] = as_it_is
     given_clock: Callable[[Clock], Clock] = as_it_is
+    interrupt: Interrupt = field(default_factory=Interrupt)
     said: list[str] = field(default_factory=list)
 
     def copied(self) -> Stage:
@@ -108,7 +109,7 @@ class Stage:
             HintsCache(journal),
             self.given_clock(self.world.clock),
             ME,
-            Interrupt(),
+            self.interrupt,
             self.said.append,
             raised,
         )

@@ -83,6 +83,15 @@ class PowerMachine(WorldMachine):
         self.applies("")
 
 
+def test_a_host_that_lost_its_power_when_it_should_have_slept_does_not_stall_for_ever() -> None:
+    machine = PowerMachine()
+    machine.begins(enforce=False, cuts=False, prepare=False, witness=(False, True), boots_in=1.0)
+    machine.is_to_be("suspend", "stays", "")
+    machine.suffers("power cut", "a", 20.0)
+    machine.is_to_be("off", "stays", "")
+    machine.teardown()
+
+
 OFTEN = settings(
     max_examples=100, stateful_step_count=15, derandomize=True, deadline=None, database=None,
     suppress_health_check=list(HealthCheck),

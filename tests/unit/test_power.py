@@ -16,12 +16,13 @@ from reconciler.core.power import (
     SILENCE_SECONDS,
     elapsed,
     is_going,
+    is_settling,
     judged,
     needs_canary,
 )
 from reconciler.model import power
 from reconciler.model.facts import Contact, Fact, Known, Unknown
-from reconciler.model.observed import CANARY, CONTACT, TESTIMONY, FactValue, Observed
+from reconciler.model.observed import CANARY, CONTACT, POWER, TESTIMONY, FactValue, Observed
 from reconciler.model.power import Canary, Guards, Inhibitor, Login, Power, PowerState
 from reconciler.model.reason import Reason
 from reconciler.model.records import Instant, SentDown
@@ -181,6 +182,16 @@ def test_neighbours_are_asked_exactly_where_their_answer_decides() -> None:
     for evidence in silent:
         decides = len({evidence._replace(neighbour=neighbour).said for neighbour in NEIGHBOURS}) > 1
         assert needs_canary(evidence.seen, HOST, evidence.sent) is decides, evidence
+
+
+def test_a_host_settles_exactly_where_longer_silence_alone_tells_its_power() -> None:
+    for evidence in EVERYTHING:
+        power_of_it = judged(evidence.seen, HOST, evidence.sent, instant(NOW))
+        seen = evidence.seen.seeing({POWER(HOST): power_of_it})
+        later = judged(evidence.seen, HOST, evidence.sent, instant(NOW + SILENCE_SECONDS))
+        silent = evidence.contact in SILENT and isinstance(power_of_it, Unknown)
+        tells = silent and isinstance(later, Known)
+        assert is_settling(seen, HOST, evidence.sent) is tells, evidence
 
 
 # Laws over all evidence, whoever made it.
