@@ -105,7 +105,10 @@ class EvidenceGiven(Value):
 
 
 class Given(Value):
-    """A host as found; its power is `power`, or judged by `evidence`, unchangeable by `cannot`."""
+    """A host as found; its power is `power`, or judged by `evidence`, unchangeable by `cannot`.
+
+    `gate` says for which models a gateway of this process is open, None where there is none.
+    """
 
     power: PowerState = "on"
     evidence: EvidenceGiven | None = None
@@ -123,6 +126,7 @@ class Given(Value):
     gpu: tuple[Card, ...] = ()
     ports: dict[int, PortOwner] = {}
     claimed_by: str | None = None
+    gate: dict[str, Literal["open", "open for another unit"]] | None = None
     unknown: dict[str, str] = {}
 
 

@@ -29,6 +29,7 @@ from reconciler.model.facts import (
 from reconciler.model.gpu import Gpu
 from reconciler.model.observed import (
     ACTIVITY,
+    ADMITTING,
     BINARY,
     CANARY,
     CLAIM,
@@ -43,6 +44,7 @@ from reconciler.model.observed import (
     PREPARED,
     SAVED,
     TESTIMONY,
+    TRAFFIC,
     UNIT,
     WEIGHTS,
     AnyFactKey,
@@ -68,6 +70,7 @@ from reconciler.model.records import (
 )
 from reconciler.model.secret import FromFile
 from reconciler.model.spec import Capabilities, Command, Kind, Slice
+from reconciler.model.traffic import Admitting, Traffic
 from reconciler.ports import Evidence
 from reconciler.render.json import plan_document
 from reconciler.render.text import plan_text
@@ -199,12 +202,22 @@ def _found(case: Case) -> Observed:
         facts[CLAIM(HOST)] = Claim(
             controller="another", name=given.claimed_by, directory="/var/lib/theirs", at=0.0
         )
+    if given.gate is not None:
+        facts |= {ADMITTING(HOST, one.name): _gate(one.name, given) for one in wanted.models}
+        facts |= {TRAFFIC(HOST, one.name): Traffic() for one in wanted.models}
     found = found.seeing({key: Known(value) for key, value in facts.items()})
     if given.power != "on":
         found = found.seeing(
             {key: Unknown(f"{HOST} does not answer") for key in found if key.kind != "power"}
         )
     return found.seeing({_named(name): Unknown(reason) for name, reason in given.unknown.items()})
+
+
+def _gate(name: str, given: Given) -> Admitting:
+    state = (given.gate or {}).get(name)
+    if state is None:
+        return Admitting()
+    return Admitting(identity=identity(given.running[name].pid if state == "open" else 1))
 
 
 def _program(seen: str | Binary) -> Binary:

@@ -31,8 +31,10 @@ def _meaning(host: HostPlan) -> Meaning:
 
 
 def _steps(host: HostPlan) -> tuple[StepDocument, ...]:
-    numbered = enumerate(host.meaning, start=1)
-    return tuple(StepDocument(number=number, **step.model_dump()) for number, step in numbered)
+    return tuple(
+        StepDocument(number=planned.number, **planned.meaning.model_dump())
+        for planned in host.steps
+    )
 
 
 def _step_evidence(step: PlannedStep) -> StepEvidence:

@@ -77,18 +77,21 @@ class PlannedStep(Value):
     predicted: bool = False
     seconds: float | None = None
 
-    def meaning(self, places: Mapping[int, int]) -> StepMeaning:
-        """What decides whether this step equals another.
-
-        `places` are those of the steps that count.
-        """
+    @property
+    def meaning(self) -> StepMeaning:
+        """What decides whether this step equals another."""
         return StepMeaning(
             kind=self.step.kind,
             target=self.step.target,
             digest=self.step.wanted_digest,
-            after=tuple(places[number] for number in self.after if number in places),
+            after=self.after,
             irreversible=self.step.in_doubt == "irreversible",
         )
+
+
+def _placed(meaning: StepMeaning, places: Mapping[int, int]) -> StepMeaning:
+    after = tuple(places[number] for number in meaning.after if number in places)
+    return meaning.model_copy(update={"after": after})
 
 
 class HostPlan(Value):
@@ -119,7 +122,7 @@ class HostPlan(Value):
         # Only a process with a gateway sees its gates: what is approved by another must still fit.
         counting = [planned for planned in self.steps if planned.step.counts]
         places = {planned.number: place for place, planned in enumerate(counting, start=1)}
-        return tuple(planned.meaning(places) for planned in counting)
+        return tuple(_placed(planned.meaning, places) for planned in counting)
 
     @property
     def is_asleep(self) -> bool:
