@@ -267,19 +267,27 @@ class RestoreAttempt(Value):
     reason: str = ""
 
 
-class SavedSlot(Value):
-    """A slot file on the host, from its sidecar."""
+class Sidecar(Value):
+    """What stands beside a slot file: whose conversation is in it, and what it depends on.
 
-    file: str
+    `slot_tokens` and `task` are what the slot held and ran when saved; the file has `tokens`.
+    """
+
     slot: int
     tokens: int
-    bytes: int
-    sha256: str
     fingerprint: str
     saved_at: float
     identity: UnitIdentity
     slot_tokens: int
     task: int | None
+
+
+class SavedSlot(Sidecar):
+    """A slot file on the host, from its sidecar."""
+
+    file: str
+    bytes: int
+    sha256: str
     attempts: tuple[RestoreAttempt, ...] = ()
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import JsonValue
-
-from reconciler.model.facts import UnitIdentity
+from reconciler.model.facts import Sidecar, UnitIdentity
 from reconciler.model.onhost import Action, Batch, InDoubt, Question
 
 
@@ -30,7 +28,7 @@ class SealSlot(Action):
     temporary: str
     file: str
     size: int
-    sidecar: dict[str, JsonValue]
+    sidecar: Sidecar
 
 
 class CheckSlot(Action):

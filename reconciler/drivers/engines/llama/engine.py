@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
-
 from reconciler.drivers.engines.llama import key
 from reconciler.drivers.engines.llama.api import (
     HEALTH,
@@ -40,6 +38,7 @@ from reconciler.model.facts import (
     Unknown,
     Weights,
 )
+from reconciler.model.onhost.answers import understood
 from reconciler.model.onhost.files import AskGguf, AskSameFile
 from reconciler.model.onhost.ports import AskPage, AskPort
 from reconciler.model.onhost.slots import AskSaved
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from reconciler.ports import Access, Json
 
 SeenT = TypeVar("SeenT", bound=PortState)
+ToldT = TypeVar("ToldT")
 
 YOUNG_SECONDS = 120.0
 """A server listens before it loads its model; one that does not by then never will."""
@@ -182,13 +182,12 @@ class LlamaEngine:
     async def saved(self) -> Fact[Saved]:
         """Look at the newest saved slots."""
         (answer,) = await self._access.ask([AskSaved(directory=self.setup.slots_on(self.model))])
-        if isinstance(answer, Unknown):
-            return answer
-        try:
-            saved = Saved.model_validate({**answer.value, "budget_bytes": self.setup.budget})
-        except ValidationError as error:
-            return _garbled("list of saved slots", error)
-        return Known(saved)
+        budget = self.setup.budget
+
+        def read(said: Json) -> Saved:
+            return Saved.model_validate({**said, "budget_bytes": budget})
+
+        return understood(answer, read, "the host's list of saved slots")
 
     async def fingerprint(self) -> Fact[Fingerprint]:
         """Look at all that a saved slot depends on."""
@@ -321,30 +320,14 @@ def _pids(unit: Unit) -> tuple[int, ...]:
 
 def _seen(port: Fact[Json], kind: type[SeenT]) -> SeenT:
     """Read what a host saw on a port; raise DriverError when that cannot be had."""
-    try:
-        return kind.model_validate(_value(port))
-    except ValidationError as error:
-        wrong = f"{error.error_count()} fields are wrong"
-        raise DriverError(
-            f"the host's answer about a port cannot be understood: {wrong}"
-        ) from error
+    return _value(understood(port, kind.model_validate, "the host's answer about a port"))
 
 
 def _fingerprint(answer: Fact[Json]) -> Fact[Fingerprint]:
-    if isinstance(answer, Unknown):
-        return answer
-    try:
-        return Known(Fingerprint.model_validate(answer.value))
-    except ValidationError as error:
-        return _garbled("fingerprint", error)
+    return understood(answer, Fingerprint.model_validate, "the host's fingerprint")
 
 
-def _garbled(what: str, error: ValidationError) -> Unknown:
-    wrong = f"{error.error_count()} of its fields are wrong"
-    return Unknown(f"the host's {what} cannot be understood: {wrong}")
-
-
-def _value(fact: Fact[Json]) -> Json:
+def _value(fact: Fact[ToldT]) -> ToldT:
     if isinstance(fact, Unknown):
         raise DriverError(fact.reason)
     return fact.value

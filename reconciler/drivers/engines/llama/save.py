@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 
 from reconciler.errors import DriverError
+from reconciler.model.facts import Sidecar
 from reconciler.model.onhost.slots import MakeRoom, SealSlot
 from reconciler.steps.save_slots import file_bytes
 
@@ -127,15 +128,15 @@ class Saving:
         )
 
     def _seal(self, slot: Slot, file: str, written: WrittenSlot) -> SealSlot:
-        sidecar: Json = {
-            "slot": slot.id,
-            "tokens": written.tokens,
-            "fingerprint": self.fingerprint,
-            "saved_at": self.wall(),
-            "identity": self.unit.identity.model_dump(),
-            "slot_tokens": slot.tokens or 0,
-            "task": slot.task,
-        }
+        sidecar = Sidecar(
+            slot=slot.id,
+            tokens=written.tokens,
+            fingerprint=self.fingerprint,
+            saved_at=self.wall(),
+            identity=self.unit.identity,
+            slot_tokens=slot.tokens or 0,
+            task=slot.task,
+        )
         return SealSlot(
             directory=self.directory,
             temporary=f"{file}.tmp",
