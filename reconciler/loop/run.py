@@ -155,13 +155,11 @@ async def _try(state: RunState, aim: Aim, hints: Hints) -> RunEnd:
         return RunEnd("failed", message=trouble)
     if context.interrupt.reason:
         return RunEnd("interrupted", message=context.interrupt.reason)
-    if aim.mode != "forward":
-        return RunEnd("completed")
     # What ran before is not on trial: where it ended meanwhile nothing is gone back on, and the
     # next pass starts it again.
-    others = seen.keys() - units
+    others = {name: one for name, one in seen.items() if name not in tried}
     unmet = await trial.otherwise(on_trial, state.observer)
-    unmet = unmet or await trial.ended(host, others, state.observer)
+    unmet = unmet or await trial.ended(trial.Units(host, others, ()), state.observer)
     return RunEnd("unmet", message=unmet) if unmet else RunEnd("completed")
 
 

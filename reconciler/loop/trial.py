@@ -8,7 +8,7 @@ from typing import NamedTuple
 from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.observer import Observer
 from reconciler.model.facts import Health, Unit, UnitIdentity
-from reconciler.model.observed import HEALTH, UNIT, AnyFactKey, Observed
+from reconciler.model.observed import HEALTH, UNIT, Observed
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock
 
@@ -87,16 +87,21 @@ async def otherwise(units: Units, observer: Observer) -> str:
     )
 
 
-async def ended(host: str, model_names: Iterable[str], observer: Observer) -> str:
-    """Which of these models, which are not on trial, run no more."""
-    keys = {name: UNIT(host, name) for name in sorted(model_names)}
-    world = await observer.look(keys.values())
-    gone = [name for name, key in keys.items() if _is_gone(world, key)]
+async def ended(units: Units, observer: Observer) -> str:
+    """Which of these units, which are not on trial, run no more."""
+    world = await observer.look([UNIT(units.host, name) for name in units.identities])
+    gone = [name for name in sorted(units.identities) if _has_ended(world, units, name)]
     return "; ".join(f"{name}: it ended while others were tried" for name in gone)
 
 
-def _is_gone(world: Observed, key: AnyFactKey) -> bool:
-    return world.unknown(key) is None and world.value(key) is None
+def _has_ended(world: Observed, units: Units, model_name: str) -> bool:
+    key = UNIT(units.host, model_name)
+    is_known = world.unknown(key) is None
+    return is_known and not _is_same(world.value(key), units.identities[model_name])
+
+
+def _is_same(unit: Unit | None, identity: UnitIdentity) -> bool:
+    return unit is not None and unit.identity == identity and unit.leader
 
 
 def _troubles(world: Observed, units: Units) -> list[Trouble]:
@@ -113,7 +118,7 @@ def _trouble(world: Observed, units: Units, model_name: str) -> Trouble | None:
         if unknown is not None:
             return Trouble(f"{key} could not be read in the trial: {unknown.reason}", certain=False)
     unit = world.value(unit_key)
-    if unit is None or unit.identity != units.identities[model_name] or not unit.leader:
+    if not _is_same(unit, units.identities[model_name]):
         return _death(unit, model_name)
     return _illness(world.value(health_key), model_name, is_new=model_name in units.started)
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
+from reconciler.core.canonical import digest
 from reconciler.fakes.clock import TurnedClock
+from reconciler.fakes.ports import FakeDrivers, FakeLauncher
 from reconciler.fakes.processes import NEVER, Nature
 from reconciler.fakes.world import World
+from reconciler.model.facts import Fact, Unit, UnitIdentity, Unknown
 from reconciler.model.records import RunClosed, TrialOpened
-from reconciler.model.spec import Slice
+from reconciler.model.spec import ModelSpec, Slice
 from tests.crash.stage import Stage
 from tests.sample_worlds import model, slice_of
 
 OLD = model("old")
 NEW = model("new", port=8081, stable_for=20.0)
+ANOTHER = UnitIdentity(pid=7, start=7, inode=7, boot_id="boot-1")
 
 
 def wanted(*active: str) -> Slice:
@@ -64,6 +71,50 @@ def test_who_ran_before_and_ends_during_a_trial_is_started_again_and_nothing_is_
     stage.ends("applied")
     assert serving(stage).keys() == {"old", "new"}
     assert serving(stage)["new"] == new["new"]
+
+
+def test_who_ran_before_and_ends_on_a_way_back_is_not_called_good_and_is_started_again() -> None:
+    stage = serving_old()
+    stage.ends("applied")
+    broken = NEW.model_copy(update={"digest": digest("broken")})
+    stage.world.natures[broken.digest] = Nature(dies_after=0.5)
+    stage.wanted = slice_of(("old", "new"), OLD, broken)
+    (old,) = [one for one in stage.world.units() if one.mark and one.mark.model == "old"]
+    old.ends_at = stage.world.clock.now + 10.0
+    verdict = stage.ends("stalled")
+    assert verdict.message.endswith("old: it ended while others were tried")
+    assert verdict.serving == {}
+    assert stage.world.violations == []
+    new = serving(stage)
+    assert [*new] == ["new"]
+    stage.ends("rolled_back")
+    assert serving(stage).keys() == {"old", "new"}
+    assert serving(stage)["new"] == new["new"]
+    assert stage.world.violations == []
+
+
+@pytest.mark.parametrize("change", [{"leader": False}, {"identity": ANOTHER}])
+def test_who_ran_before_and_is_not_the_same_after_a_trial_has_ended(
+    change: dict[str, object],
+) -> None:
+    """Only members of its group are left, or what starts units by itself has started it again."""
+    stage = serving_old()
+    begun = stage.world.clock.now + 10.0
+
+    class Restless(FakeLauncher):
+        async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+            seen = await super().units(former)
+            if isinstance(seen, Unknown) or self.host.world.clock.now < begun:
+                return seen
+            units = (
+                unit.model_copy(update=change) if unit.mark.model == "old" else unit
+                for unit in seen.value
+            )
+            return replace(seen, value=tuple(units))
+
+    stage.parts = FakeDrivers(launcher=Restless)
+    verdict = stage.ends("unhealthy")
+    assert verdict.message == "old: it ended while others were tried"
 
 
 @pytest.mark.parametrize("seconds", [5.0, NEVER])
