@@ -55,9 +55,9 @@ async def attempt(
         if reasons:
             return refused(*(f"{host}: {reason}" for reason in reasons))
     state = await _open(request, context, aim, plan, hints)
-    end = await _carry_out(request, state, aim, plan, observed)
+    end, observed = await _carry_out(request, state, aim, plan, observed)
     if end.kind == "completed":
-        end = await _try(state, aim, hints)
+        end = await _try(state, aim, hints, observed)
     return await _close(state, end, aim)
 
 
@@ -104,25 +104,29 @@ async def _open(
 
 async def _carry_out(
     request: PassRequest, state: RunState, aim: Aim, plan: HostPlan, observed: Observed
-) -> RunEnd:
-    """Execute, and plan again for as long as something is left to do or a prediction missed."""
+) -> tuple[RunEnd, Observed]:
+    """Execute, and plan again for as long as something is left to do or a prediction missed.
+
+    The world is returned as the last plan saw it.
+    """
     target, context = aim.target, state.context
     end = RunEnd("missed")
     for _ in range(MOST_PLANS):
         end = await execute(plan.until_awake(), observed, state)
         if end.kind in {"failed", "interrupted"}:
-            return end
+            return end, observed
         asleep, hints = plan.is_asleep, await context.hints(target.slice.host.name)
         observed = await context.look(target.slice, hints)
         plan = planner.plan(target, observed, hints, mode=aim.mode, prune=request.prune)
         has_woken = asleep and plan.steps and not plan.is_asleep
         reasons = await _objections(request, state, plan, observed) if has_woken else plan.refusals
         if reasons:
-            return RunEnd("failed", end.step, "; ".join(reasons), of_plan=True)
+            return RunEnd("failed", end.step, "; ".join(reasons), of_plan=True), observed
         if not state.left(plan):
-            return _arrived(target.slice, observed)
+            return _arrived(target.slice, observed), observed
     last = end.message or plan.headline
-    return RunEnd("failed", message=f"the world moved under {MOST_PLANS} plans; last: {last}")
+    moved = f"the world moved under {MOST_PLANS} plans; last: {last}"
+    return RunEnd("failed", message=moved), observed
 
 
 def _arrived(slice_: Slice, observed: Observed) -> RunEnd:
@@ -139,10 +143,11 @@ async def _objections(
     return reasons or await _claimed(request, state.context, state.slice)
 
 
-async def _try(state: RunState, aim: Aim, hints: Hints) -> RunEnd:
+async def _try(state: RunState, aim: Aim, hints: Hints, observed: Observed) -> RunEnd:
     """Watch what a run started or restored until it counts as good."""
     slice_, context = aim.target.slice, state.context
-    seen = await _units(state, slice_)
+    # As the last plan saw them: what another look found gone, or could not see, nothing would try.
+    seen = _units(slice_, observed)
     # Where an earlier run was cut short, all that runs is on trial.
     tried = seen.keys() if hints.open_run else state.unproven | state.restored | hints.unproven
     units = {name: one for name, one in seen.items() if name in tried}
@@ -163,10 +168,9 @@ async def _try(state: RunState, aim: Aim, hints: Hints) -> RunEnd:
     return RunEnd("unmet", message=unmet) if unmet else RunEnd("completed")
 
 
-async def _units(state: RunState, slice_: Slice) -> dict[str, UnitIdentity]:
-    keys = {name: UNIT(slice_.host.name, name) for name in slice_.active or ()}
-    world = await state.observer.look(keys.values())
-    units = {name: world.value(key) for name, key in keys.items()}
+def _units(slice_: Slice, observed: Observed) -> dict[str, UnitIdentity]:
+    host = slice_.host.name
+    units = {name: observed.value(UNIT(host, name)) for name in slice_.active or ()}
     return {name: unit.identity for name, unit in units.items() if unit is not None}
 
 

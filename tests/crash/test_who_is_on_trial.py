@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -20,6 +20,7 @@ from tests.sample_worlds import model, slice_of
 
 OLD = model("old")
 NEW = model("new", port=8081, stable_for=20.0)
+LOOKS_OF_A_TRIAL = 4
 ANOTHER = UnitIdentity(pid=7, start=7, inode=7, boot_id="boot-1")
 
 
@@ -115,6 +116,44 @@ def test_who_ran_before_and_is_not_the_same_after_a_trial_has_ended(
     stage.parts = FakeDrivers(launcher=Restless)
     verdict = stage.ends("unhealthy")
     assert verdict.message == "old: it ended while others were tried"
+
+
+def disturbed(at: int, disturb: Callable[[World], Unknown | None]) -> int:
+    """Start one beside another, with one look for units disturbed; return how many there were."""
+    stage = serving_old()
+    quick = NEW.model_copy(update={"stable_for": 2.0})
+    stage.wanted = slice_of(("old", "new"), OLD, quick)
+    looks = 0
+
+    class Disturbed(FakeLauncher):
+        async def units(self, former: Sequence[ModelSpec] = ()) -> Fact[tuple[Unit, ...]]:
+            nonlocal looks
+            looks += 1
+            answer = disturb(self.host.world) if looks == at else None
+            return answer or await super().units(former)
+
+    stage.parts = FakeDrivers(launcher=Disturbed)
+    stage.command()
+    assert stage.world.violations == [], at
+    return looks
+
+
+def old_ends(world: World) -> None:
+    world.processes[0].ends_at = world.now
+
+
+def silent(_: World) -> Unknown:
+    return Unknown("its host did not answer")
+
+
+@pytest.mark.parametrize("disturb", [old_ends, silent])
+def test_whichever_look_fails_or_finds_one_gone_nothing_is_called_good_untried(
+    disturb: Callable[[World], Unknown | None],
+) -> None:
+    number = 1
+    while disturbed(number, disturb) >= number:
+        number += 1
+    assert number > LOOKS_OF_A_TRIAL
 
 
 @pytest.mark.parametrize("seconds", [5.0, NEVER])
