@@ -32,6 +32,7 @@ LOOKS: dict[str, Sequence[Sequence[str]]] = {
     "demo": (["demo"],),
     "": (["--help"], ["--version"], [], ["plan", "--help"], ["aply"]),
 }
+LISTEN = ("--listen", "127.0.0.1:0")
 ACTS: dict[str, Sequence[Sequence[str]]] = {
     "apply": (
         ["apply", "--yes"],
@@ -50,6 +51,7 @@ ACTS: dict[str, Sequence[Sequence[str]]] = {
     ),
     "resume": (["resume", "--yes"],),
     "watch": (["watch"], ["watch", "-o", "json"]),
+    "serve": (["serve", *LISTEN], ["serve", "-o", "json", *LISTEN], ["serve", "--listen", "8400"]),
 }
 WORDS = {**LOOKS, **ACTS}
 """Every verb, and ways to say it."""
