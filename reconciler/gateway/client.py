@@ -46,7 +46,7 @@ class ClientConnection(asyncio.Protocol):
         self._ahead = bytearray()
         self._whole: deque[tuple[Request | Refusal, bytes, bool, str]] = deque()
         self._exchange: Exchange | None = None
-        self._busy = self._closes = self._chunked = False
+        self._busy = self._closes = self._chunked = self._is_bodiless = False
         self._version, self._keeps = "1.1", True
         self._since = 0.0
         self._is_reading = False
@@ -187,9 +187,10 @@ class ClientConnection(asyncio.Protocol):
             found, body, self._keeps, self._version = self._whole.popleft()
             self._busy = True
             if isinstance(found, Refusal):
-                self._keeps = False
+                self._keeps = self._is_bodiless = False
                 self.refuse(found, "openai")
                 return
+            self._is_bodiless = found.method == "HEAD"
             self._exchange = Exchange(self, found, body, self._seats)
             self._exchange.begin()
 
@@ -234,7 +235,8 @@ class ClientConnection(asyncio.Protocol):
         if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
             fields.append((b"Retry-After", str(RETRY_SECONDS).encode()))
         self.answer(refusal.status, HTTPStatus(refusal.status).phrase.encode(), fields)
-        self.write(body)
+        # The answer to a HEAD has the head of one with a body, and none.
+        self.write(b"" if self._is_bodiless else body)
         self.done()
 
     def done(self) -> None:

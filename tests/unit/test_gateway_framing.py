@@ -64,6 +64,15 @@ async def test_a_connection_that_cannot_be_framed_is_answered_and_closed(
         assert b"connection: close" in answer.lower()
 
 
+async def test_the_answer_to_a_head_has_no_body_that_the_next_one_could_be_taken_for() -> None:
+    head = GET.replace(b"POST", b"HEAD").replace(b"Content-Length: 0\r\n", b"")
+    last = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    async with standing() as stand:
+        first, second = (await stand.send(head + last)).split(b"HTTP/1.1 404 Not Found\r\n")[1:]
+        assert first.endswith(b"\r\n\r\n")
+        assert second.endswith(b"}")
+
+
 async def test_a_body_is_asked_for_only_when_its_head_is_accepted() -> None:
     raw = GET.replace(b"Content-Length: 0", b"Expect: 100-continue\r\nContent-Length: 2")
     async with standing() as stand:
