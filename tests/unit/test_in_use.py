@@ -70,3 +70,8 @@ def test_a_save_that_has_ended_and_left_out_slots_is_not_waited_for() -> None:
     assert SAVE.cannot_succeed_reason(seen(IDLE)) == "slot 0 was not saved"
     assert SAVE.cannot_succeed_reason(seen(two)) == "slots 0, 3 were not saved"
     assert SAVE.cannot_succeed_reason(seen(Activity())) == ""
+
+
+def test_a_run_goes_on_without_saving_unless_conversations_are_required() -> None:
+    assert SaveSlots(host=HOST, model="a").gives_up
+    assert not SaveSlots(host=HOST, model="a", required=True).gives_up
