@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.loop.hints_cache import HintsCache
-from reconciler.loop.host_loop import HostLoopDeps
 from reconciler.loop.watcher import Watcher
 from reconciler.model.spec import Slice
 from reconciler.ports import HostPorts
 from reconciler.verbs.context import ServingDaemon
-from reconciler.verbs.watch import Steered
+from reconciler.verbs.watch import Steered, loop_deps
 
 
 async def run(
@@ -26,16 +24,7 @@ async def run(
     with app.lock.held(obeys=True):
         async with front.opened() as address:
             say(f"requests are taken at http://{address}/v1")
-            deps = HostLoopDeps(
-                ports,
-                HintsCache(app.journal),
-                app.clock,
-                app.random,
-                app.controller,
-                say,
-                app.edits.look,
-                app.keep,
-            )
+            deps = loop_deps(app, say, ports)
             watcher = Watcher(deps, app.edits, app.supervisor, front.doors)
             async with steered(watcher):
                 await watcher.run()

@@ -9,6 +9,8 @@ from typing import TypeAlias
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.host_loop import HostLoopDeps
 from reconciler.loop.watcher import Watcher
+from reconciler.model.spec import Slice
+from reconciler.ports import HostPorts
 from reconciler.verbs.context import Daemon
 
 Steered: TypeAlias = Callable[[Watcher], AbstractAsyncContextManager[object]]
@@ -18,14 +20,17 @@ Steered: TypeAlias = Callable[[Watcher], AbstractAsyncContextManager[object]]
 async def run(app: Daemon, say: Callable[[str], None], steered: Steered) -> None:
     """Watch until the watcher is told to leave; raise LockHeld or DurabilityError."""
     with app.lock.held(obeys=True):
-        watcher = Watcher(_means(app, say), app.edits, app.supervisor)
+        watcher = Watcher(loop_deps(app, say, app.ports), app.edits, app.supervisor)
         async with steered(watcher):
             await watcher.run()
 
 
-def _means(app: Daemon, say: Callable[[str], None]) -> HostLoopDeps:
+def loop_deps(
+    app: Daemon, say: Callable[[str], None], ports: Callable[[Slice], HostPorts]
+) -> HostLoopDeps:
+    """Gather what the loops of all hosts share; `ports` gives those of one host."""
     return HostLoopDeps(
-        app.ports,
+        ports,
         HintsCache(app.journal),
         app.clock,
         app.random,
