@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 ID_BYTES = 16
+WITH_SERVE = "the gateway comes with `pipx install --force '.[serve]'` in a clone of reconciler"
 JOURNAL = "journal"
 
 
@@ -125,9 +126,7 @@ class App:
         try:
             from reconciler.gateway.front import SocketFront  # noqa: PLC0415 - as above
         except ImportError as missing:
-            raise Misused(
-                f"{missing}; `pip install 'llm-reconciler[serve]'` brings it"
-            ) from missing
+            raise Misused(f"{missing}; {WITH_SERVE}") from missing
         return SocketFront(listen, self.clock.boot)
 
     @cached_property
