@@ -40,9 +40,6 @@ class Listener(Protocol):
     def on_lost(self, reason: str) -> None:
         """Take that the connection ended before the answer was whole."""
 
-    def on_writable(self, *, writable: bool) -> None:
-        """Take that what is sent piles up, or no longer does."""
-
 
 class EngineConnection(asyncio.Protocol):
     """A connection to an engine; `send` begins an exchange, and its listener hears the answer."""
@@ -115,16 +112,6 @@ class EngineConnection(asyncio.Protocol):
             self._end(reusable=False)
         else:
             self._lose(str(exc) if exc else "it closed the connection")
-
-    def pause_writing(self) -> None:
-        """Tell that the request piles up."""
-        if self._listener is not None:
-            self._listener.on_writable(writable=False)
-
-    def resume_writing(self) -> None:
-        """Tell that the request flows again."""
-        if self._listener is not None:
-            self._listener.on_writable(writable=True)
 
     # What the parser calls.
 

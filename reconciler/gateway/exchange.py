@@ -169,9 +169,6 @@ class Exchange:
             return
         self._fail(Refusal(502, f"the engine ended the connection: {reason}"))
 
-    def on_writable(self, *, writable: bool) -> None:
-        """Nothing: a request is written whole, and bounded."""
-
     # What the client's connection tells.
 
     def pause(self, *, paused: bool) -> None:

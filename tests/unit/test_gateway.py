@@ -189,6 +189,29 @@ async def test_who_waits_for_whatever_is_active_goes_to_what_becomes_active() ->
         assert (await word).json() == {"model": "active"}
 
 
+async def test_an_engine_waits_for_a_client_that_reads_more_slowly() -> None:
+    piece, count, sent = bytes(64 * 1024), 1000, 0
+
+    async def pours(_: Heard, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(piece) * count))
+        while sent < count:
+            writer.write(piece)
+            await writer.drain()
+            sent += 1
+
+    async with standing() as stand, scripted(pours) as engine:
+        await stand.admit(engine)
+        async with stand.client.stream("POST", CHAT, json={"model": "a"}) as answer:
+            before = -1
+            while sent != before:
+                before = sent
+                await asyncio.sleep(0.1)
+            assert 0 < sent < count
+            assert sum([len(read) async for read in answer.aiter_raw()]) == len(piece) * count
+        assert sent == count
+
+
 async def test_a_client_that_goes_takes_its_request_with_it() -> None:
     async def thinks(heard: Heard, writer: asyncio.StreamWriter) -> None:
         assert await heard.reader.read() == b""
