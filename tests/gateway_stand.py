@@ -54,6 +54,7 @@ class Stand:
         writer.write(raw)
         answer = await asyncio.wait_for(reader.read(), WITHIN)
         writer.close()
+        await writer.wait_closed()
         return answer
 
 

@@ -42,6 +42,10 @@ class ScriptedEngine:
                     self.heard.append(await _read(reader))
                     await self.script(self.heard[-1], writer)
                     await writer.drain()
+        except asyncio.CancelledError:
+            # Closing would wait for a gateway that reads no more.
+            writer.transport.abort()
+            raise
         finally:
             self.gone += 1
             writer.close()

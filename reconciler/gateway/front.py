@@ -60,6 +60,7 @@ class SocketFront:
         with anyio.move_on_after(FINISH_SECONDS):
             await self.clients.all_idle()
         self.clients.close()
+        self.doors.disconnect()
 
 
 def _split(address: str) -> tuple[str, int]:

@@ -83,8 +83,7 @@ class Seat:
         parts = urlsplit(url)
         address = (parts.hostname or "127.0.0.1", parts.port or 80)
         if self.pool is None or self.pool.address != address or self.identity != identity:
-            if self.pool is not None:
-                self.pool.close()
+            self.disconnect()
             self.pool = Pool(address, self._clock)
         self.identity, self._at_once = identity, at_once
         self._call_next()
@@ -105,6 +104,11 @@ class Seat:
     def hang_up(self) -> int:
         """Close the idle connections to the engine; how many there were."""
         return self.pool.hang_up() if self.pool is not None else 0
+
+    def disconnect(self) -> None:
+        """Keep no connection to the engine from now on."""
+        if self.pool is not None:
+            self.pool.close()
 
     def begin(self) -> None:
         """Count a request that goes to the engine."""
@@ -196,6 +200,11 @@ class Seats:
         """Tell all who wait that this process ends."""
         for seat in self._seats.values():
             seat.turn_away(ENDING)
+
+    def disconnect(self) -> None:
+        """Keep no connection to any engine from now on."""
+        for seat in self._seats.values():
+            seat.disconnect()
 
     def gate(self, host: str) -> SeatsGate:
         """The gate of one host."""

@@ -189,6 +189,15 @@ async def test_who_waits_for_whatever_is_active_goes_to_what_becomes_active() ->
         assert (await word).json() == {"model": "active"}
 
 
+async def test_no_connection_to_an_engine_outlives_the_gateway() -> None:
+    async with scripted(answers) as engine:
+        async with standing() as stand:
+            await stand.admit(engine)
+            await stand.ask()
+            assert (engine.connections, engine.gone) == (1, 0)
+        await until(lambda: engine.gone == 1)
+
+
 async def test_an_engine_waits_for_a_client_that_reads_more_slowly() -> None:
     piece, count, sent = bytes(64 * 1024), 1000, 0
 

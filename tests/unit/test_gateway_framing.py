@@ -40,6 +40,7 @@ async def test_a_request_may_come_in_pieces_of_any_size(size: int) -> None:
             await asyncio.sleep(0)
         answer = await asyncio.wait_for(reader.read(), WITHIN)
         writer.close()
+        await writer.wait_closed()
         assert answer.endswith(body)
         assert engine.heard[0].body == body
 
@@ -83,6 +84,7 @@ async def test_a_body_is_asked_for_only_when_its_head_is_accepted() -> None:
         writer.write(b"{}")
         assert b"404" in await reader.readuntil(b"\r\n\r\n")
         writer.close()
+        await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
