@@ -21,10 +21,10 @@ from reconciler.render.documents import (
     ExplainDocument,
     HistoryDocument,
     LogDocument,
-    PlanDocument,
     ValidDocument,
     VerdictDocument,
 )
+from reconciler.render.plan_document import PlanDocument
 
 if TYPE_CHECKING:
     from reconciler.ports import OptionsCatalog

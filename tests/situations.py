@@ -11,8 +11,8 @@ from reconciler.core.recovery import Hints
 from reconciler.model.gpu import GIB, Card, Holder
 from reconciler.model.observed import Observed
 from reconciler.model.port import PortOwner
-from reconciler.render.documents import PlanDocument
 from reconciler.render.json import plan_document
+from reconciler.render.plan_document import PlanDocument
 from reconciler.steps.plan import HostPlan
 from tests.casefile import (
     Case,

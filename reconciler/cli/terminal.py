@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.model.names import Value
-    from reconciler.render.documents import PlanDocument
+    from reconciler.render.plan_document import PlanDocument
     from reconciler.render.terminal_style import Look
 
 
@@ -182,7 +182,11 @@ def rendered(asked: argparse.Namespace, answer: Value, indent: int | None = 2) -
 
 
 def _text_of(verb: str) -> Callable[[dict[str, Any], Look], str]:
-    from reconciler.render import onboarding_text, text  # noqa: PLC0415 - JSON does not pay for it
+    if verb in {"init", "doctor"}:
+        from reconciler.render import onboarding_text  # noqa: PLC0415 - for these two alone
+
+        return onboarding_text.init_text if verb == "init" else onboarding_text.doctor_text
+    from reconciler.render import text  # noqa: PLC0415 - JSON does not pay for it
 
     shown: Mapping[str, Callable[[dict[str, Any], Look], str]] = {
         "plan": text.plan_text,
@@ -193,8 +197,6 @@ def _text_of(verb: str) -> Callable[[dict[str, Any], Look], str]:
         "explain": text.explain_text,
         "watch": text.ended_text,
         "serve": text.ended_text,
-        "init": onboarding_text.init_text,
-        "doctor": onboarding_text.doctor_text,
     }
     return shown.get(verb, text.verdict_text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.render.documents import (
+from reconciler.render.plan_document import (
     Evidence,
     HostEvidence,
     Meaning,

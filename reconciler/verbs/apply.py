@@ -21,8 +21,9 @@ from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Wanted
 from reconciler.model.verdict import HostVerdict
-from reconciler.render.documents import HostEnd, PlanDocument, VerdictDocument
+from reconciler.render.documents import HostEnd, VerdictDocument
 from reconciler.render.json import plan_document
+from reconciler.render.plan_document import PlanDocument
 from reconciler.steps.plan import HostPlan, Plan
 from reconciler.verbs import delegate, saved_plan
 from reconciler.verbs.context import Actor, Caller, host_context

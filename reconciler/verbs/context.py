@@ -26,7 +26,7 @@ from reconciler.ports import (
     Source,
     Supervisor,
 )
-from reconciler.render.documents import PlanDocument
+from reconciler.render.plan_document import PlanDocument
 
 
 class Reader(Surveyor, Protocol):

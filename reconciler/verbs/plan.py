@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from reconciler.loop.survey import survey
-from reconciler.render.documents import PlanDocument
 from reconciler.render.json import plan_document
+from reconciler.render.plan_document import PlanDocument
 from reconciler.steps.plan import Plan
 from reconciler.verbs.context import Reader
 from reconciler.verbs.result import OK, PENDING, REFUSED, Outcome

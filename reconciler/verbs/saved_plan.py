@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.errors import ConfigError, PlanStale
-from reconciler.render.documents import PlanDocument
+from reconciler.render.plan_document import PlanDocument
 
 
 def compare(now: PlanDocument, saved: Mapping[str, Any]) -> None:

@@ -8,8 +8,9 @@ from reconciler.errors import LockHeld, NotApproved, ReconcilerError, Refused
 from reconciler.loop.survey import survey
 from reconciler.model.target import Provenance
 from reconciler.ports import Proposal
-from reconciler.render.documents import HostEnd, Meaning, VerdictDocument
+from reconciler.render.documents import HostEnd, VerdictDocument
 from reconciler.render.json import plan_document
+from reconciler.render.plan_document import Meaning
 from reconciler.steps.plan import Plan
 from reconciler.verbs import apply
 from reconciler.verbs.context import Actor, Caller

@@ -20,7 +20,7 @@ from reconciler.model.facts import Mark, UnitIdentity
 from reconciler.model.spec import ModelSpec
 from reconciler.onhost import procfs
 from reconciler.ports import Evidence
-from reconciler.render.documents import PlanDocument
+from reconciler.render.plan_document import PlanDocument
 from reconciler.render.text import plan_text, verdict_text
 from reconciler.settings import settings
 from reconciler.verbs import apply

@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.app import build
 from reconciler.errors import NotApproved
-from reconciler.render.documents import PlanDocument
+from reconciler.render.plan_document import PlanDocument
 from reconciler.settings import settings
 from reconciler.verbs import apply
 from reconciler.verbs.context import Caller
