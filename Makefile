@@ -13,6 +13,8 @@ JOBS ?= 6
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
 .PHONY: demo engine demo-power test rigs test-builds test-install test-gpu check crash bench schemas coverage lock
+# Where it is set, each of the many programs that tests start would compile the whole package again.
+unexport PYTHONDONTWRITEBYTECODE
 # What tests need of the machine may be what makes the virtual environment.
 .NOTPARALLEL:
 
