@@ -15,13 +15,14 @@ EXCERPT = 120
 UNAUTHORIZED = 401
 
 NoAnswer: TypeAlias = Literal[
-    "refused", "timeout", "broken", "too large", "tls", "untrusted", "no tls"
+    "refused", "timeout", "busy", "broken", "too large", "tls", "untrusted", "no tls"
 ]
 Fault: TypeAlias = NoAnswer | Literal["not json"]
 
 SENTENCES: Mapping[str, str] = {
     "refused": "{asked}: nothing accepts connections there ({words})",
     "timeout": "{asked} was not answered within {words}",
+    "busy": "{asked}: it has not come to it yet, and works for others ({words})",
     "broken": "{asked}: the connection broke ({words})",
     "too large": "{asked} answered with more than {words}",
     "tls": "{asked}: it speaks TLS there ({words})",

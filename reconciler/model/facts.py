@@ -59,16 +59,17 @@ Phase: TypeAlias = Literal[
     "loading",
     "ready",
     "sleeping",
+    "busy",
     "other",
     "locked",
     "unclear",
     "unresponsive",
     "stranger",
 ]
-"""How far an engine is. `other` serves something else than the inventory says, `locked` refuses to
-be looked at (a key, TLS), and `unclear` answers as no engine does that works: those live. Only
-`unresponsive` (silence, or no HTTP) and `stranger` (another process has the port) are reasons to
-replace a unit."""
+"""How far an engine is. `busy` is at work for others and has not come to us, `other` serves
+something else than the inventory says, `locked` refuses to be looked at (a key, TLS), and `unclear`
+answers as no engine does that works: those live. Only `unresponsive` (silence, or no HTTP) and
+`stranger` (another process has the port) are reasons to replace a unit."""
 
 
 class Contact(Value):
@@ -174,12 +175,12 @@ class Health(Value):
     def serves(self) -> bool:
         """Whether nothing speaks against it, as far as it lets itself be seen."""
         # An engine that refuses us is not broken (ADR 0018).
-        return self.phase in {"ready", "sleeping", "other", "locked"}
+        return self.phase in {"ready", "sleeping", "busy", "other", "locked"}
 
     @property
     def takes_requests(self) -> bool:
         """Whether requests for its model are its to answer, be it with a refusal."""
-        return self.phase in {"ready", "sleeping", "locked"}
+        return self.phase in {"ready", "sleeping", "busy", "locked"}
 
     @property
     def tells(self) -> bool:
@@ -187,7 +188,7 @@ class Health(Value):
 
         A sleeping engine would wake up.
         """
-        return self.phase in {"ready", "other"}
+        return self.phase in {"ready", "busy", "other"}
 
     @property
     def lives(self) -> bool:

@@ -38,8 +38,8 @@ class ModelStatus(Value):
     )
     phase: str = Field(
         description=(
-            "What was seen of it: absent, loading, ready, sleeping, unresponsive, stranger or"
-            " unknown."
+            "What was seen of it: absent, loading, ready, sleeping, busy, other, locked, unclear,"
+            " unresponsive, stranger or unknown."
         )
     )
     conditions: tuple[Condition, ...] = Field(description="What is so of this model.")

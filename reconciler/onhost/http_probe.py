@@ -11,7 +11,7 @@ import time
 from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import Any
 
-from reconciler.onhost import ports
+from reconciler.onhost import ports, saturation
 
 LOOPBACK = "127.0.0.1"
 TLS_SECONDS = 2.0
@@ -56,10 +56,10 @@ def page(request: dict[str, Any], directory: str) -> dict[str, Any]:
     owner = found["owner"]
     # Nothing is sent to another program: a key would be told to it (ADR 0011).
     is_ours = owner and owner["pid"] in request["pids"]
-    return {**found, "page": _fetched(request) if is_ours else None}
+    return {**found, "page": _fetched(request, owner["pid"]) if is_ours else None}
 
 
-def _fetched(request: dict[str, Any]) -> dict[str, Any]:
+def _fetched(request: dict[str, Any], pid: int) -> dict[str, Any]:
     """Get status, reason and body, or tell which `fault` it was, with `words` that say more.
 
     It has `seconds` in all, and `limit` bytes for head and body.
@@ -68,7 +68,12 @@ def _fetched(request: dict[str, Any]) -> dict[str, Any]:
     try:
         with Bounded(seconds, limit) as connection:
             connection.connect((LOOPBACK, int(request["port"])))
-            return _read(connection, request["path"], _headers(request), limit)
+            worked = saturation.cpu_seconds(pid)
+            try:
+                return _read(connection, request["path"], _headers(request), limit)
+            except socket.timeout:
+                worked = saturation.cpu_seconds(pid) - worked
+                return _silence(request, connection, worked / seconds)
     except socket.timeout:
         return _fault("timeout", f"{seconds:g} s")
     except TooLarge:
@@ -80,6 +85,15 @@ def _fetched(request: dict[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         # Its words could quote what was to be sent, which may be a secret.
         return _fault("broken", type(error).__name__)
+
+
+def _silence(request: dict[str, Any], connection: Bounded, share: float) -> dict[str, Any]:
+    """Tell a server that works for others, with a `share` of a core, from one that is silent."""
+    port = connection.getsockname()[1]
+    others = saturation.clients_before(int(request["port"]), port)
+    if others and share >= saturation.BUSY_SHARE:
+        return _fault("busy", f"{others} connection{'s' if others > 1 else ''}")
+    return _fault("timeout", f"{float(request['seconds']):g} s")
 
 
 def _fault(kind: str, words: str) -> dict[str, Any]:

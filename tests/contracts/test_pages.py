@@ -199,6 +199,32 @@ async def test_a_server_that_gives_no_page_costs_no_more_than_it_may(
         assert page["words"] == (said or page["words"]) != ""
 
 
+def works(connection: socket.socket) -> None:
+    """Work for a client until it hangs up."""
+    connection.setblocking(False)
+    while True:
+        with suppress(BlockingIOError):
+            connection.recv(1)
+            return
+
+
+@pytest.mark.parametrize(("says", "fault"), [(works, "busy"), (nothing, "timeout")])
+async def test_a_server_at_work_for_another_client_is_told_from_one_that_hangs(
+    access: Access, says: Says, fault: str
+) -> None:
+    with saying(says) as port:
+        with socket.create_connection((HERE, port)) as client:
+            client.sendall(b"x")
+            page = (await asked(access, port, seconds=1.0))["page"]
+        assert page["fault"] == fault
+        assert page["words"] == ("1 connection" if fault == "busy" else "1 s")
+
+
+async def test_a_server_that_works_for_nobody_is_silent(access: Access) -> None:
+    with saying(works) as port:
+        assert (await asked(access, port, seconds=1.0))["page"]["fault"] == "timeout"
+
+
 async def test_where_nothing_listens_nothing_is_asked(access: Access) -> None:
     assert await asked(access, free_port()) == {"owner": None, "page": None}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contracts.test_pages import OK, nothing, saying, slowly, whole
+from tests.contracts.test_pages import OK, nothing, saying, slowly, whole, works
 from tests.engine import free_port
 from tests.integration.test_liars import PROPS, engine_on
 from tests.lying_servers import this_process
@@ -134,6 +134,16 @@ async def test_only_silence_is_no_answer(tmp_path: Path, name: str) -> None:
             await engine_on(port, tmp_path).health(this_process(DIGEST, uptime=OLD))
         )
     assert (health.phase, "within 5 s" in health.message) == ("unresponsive", True), health
+
+
+async def test_who_is_at_work_for_others_serves(tmp_path: Path) -> None:
+    with saying(works) as port, socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"x")
+        health: Health = value(
+            await engine_on(port, tmp_path).health(this_process(DIGEST, uptime=OLD))
+        )
+    assert (health.phase, health.serves, health.lives) == ("busy", True, True)
+    assert health.message.endswith("works for others (1 connection)")
 
 
 @contextmanager

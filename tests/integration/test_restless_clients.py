@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.model.verdict import HostVerdict
     from tests.engine import Server
 
-SLOTS, CLIENTS = 4, 8
+SLOTS, CLIENTS, CLINGING = 4, 8, 24
 
 
 class ShortDrain(Drain):
@@ -67,6 +67,35 @@ async def applied(app: App) -> HostVerdict:
             raised,
         ),
     )
+
+
+@contextmanager
+def clinging(here: Stack) -> Iterator[None]:
+    """Let more clients than the server takes at once ask on, each on a connection that it keeps."""
+    end, answered = threading.Event(), [0] * CLINGING
+    body = json.dumps({"prompt": "hi", "n_predict": 30, "ignore_eos": True})
+
+    def asks(number: int) -> None:
+        while not end.is_set():
+            with (
+                suppress(OSError, http.client.HTTPException),
+                closing(http.client.HTTPConnection("127.0.0.1", here.port, timeout=60)) as one,
+            ):
+                while not end.is_set():
+                    one.request("POST", "/completion", body, {"Content-Type": "application/json"})
+                    one.getresponse().read()
+                    answered[number] += 1
+
+    clients = [threading.Thread(target=asks, args=(number,)) for number in range(CLINGING)]
+    for client in clients:
+        client.start()
+    try:
+        until(lambda: sum(map(bool, answered)) > SLOTS, within=60.0)
+        yield
+    finally:
+        end.set()
+        for client in clients:
+            client.join()
 
 
 @contextmanager
@@ -139,3 +168,13 @@ async def test_of_clients_that_stop_in_time_nothing_is_lost(here: Stack) -> None
     verdict = await switched(here, ends_in=1.0)
     assert (verdict.exit_code, verdict.lost_conversations, verdict.notes) == (0, 0, ())
     assert sealed(here) == SLOTS
+
+
+async def test_an_engine_that_has_no_time_for_us_is_left_to_its_clients(here: Stack) -> None:
+    app = build(settings(here.environment(), str(here.folder / "state"), str(here.folder / "data")))
+    assert (await applied(app)).outcome == "applied"
+    serving = here.engines()
+    with clinging(here):
+        verdict = await applied(app)
+        assert verdict.outcome == "in_sync", verdict
+        assert here.engines() == serving

@@ -18,7 +18,7 @@ from reconciler.steps.stop import Stop
 
 Truth: TypeAlias = Literal["True", "False", "Unknown"]
 
-SERVES = {"ready", "sleeping"}
+SERVES = {"ready", "sleeping", "busy"}
 LEFT = (
     "what desired.yaml says was left by `reconciler rollback`; write there what should stay, or"
     " `reconciler retry`"

@@ -56,6 +56,8 @@ def heard(page: Page | NoPage, asked: str, key: Key, *, young: bool) -> SelfRepo
 def _unanswered(fault: HttpFault, *, young: bool) -> SelfReport:
     if fault.fault == "tls":
         return SelfReport("locked", f"{fault.message}; {TLS}")
+    if fault.fault == "busy":
+        return SelfReport("busy", fault.message)
     if fault.fault == "too large":
         return SelfReport("unclear", fault.message)
     # Between taking the port and serving there, it does not accept connections yet, or hangs up.
