@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from reconciler.gateway.front import SocketFront
-from reconciler.gateway.seats import Seat
+from reconciler.gateway.seat import Seat
 from reconciler.model.traffic import Route, Routes
 from tests.sample_worlds import HOST, identity
 from tests.scripted_engine import ScriptedEngine

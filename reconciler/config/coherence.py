@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from reconciler.model.inventory import Inventory, Model
     from reconciler.model.spec import HostSpec
 
+LENDING = ("return_after", "min_residency", "max_wait")
+"""The keys that say how requests may bring in what `allow` names."""
+
+OF_A_HOST = {"power", "active", "enforce", "allow", *LENDING}
 NOTHING = {"none", "nothing", "off"}
 """What people write who want no model to run."""
 
@@ -43,7 +47,7 @@ def _places(desired: Desired, inventory: Inventory) -> Iterator[Problem]:
         place = f"hosts: and one of {one_of(inventory.hosts)}"
     else:
         return
-    for key in sorted({"power", "active", "enforce"} & desired.model_fields_set):
+    for key in sorted(OF_A_HOST & desired.model_fields_set):
         sentence = f"found {key} at the top level, expected it under {place}"
         yield Problem("desired", (key,), sentence, at_key=True)
 
@@ -89,6 +93,8 @@ def _wishes(desired: Desired, inventory: Inventory, definitions: Definitions) ->
         if host_name in inventory.hosts:
             yield from _power(wish, at, definitions.hosts.get(host_name))
             yield from _active(host_name, wish, at, inventory)
+            yield from _allow(host_name, wish, at, inventory)
+            yield from _lending(wish, at)
         else:
             unknown = _unknown_host(host_name, inventory.hosts)
             yield Problem("desired", at, unknown, at_key=True)
@@ -128,6 +134,35 @@ def _active(host_name: str, wish: HostWish, at: KeyPath, inventory: Inventory) -
         stranger = _misplaced(name, host_name, inventory, here)
         if sentence := stranger or _shared_port(name, here, names[:index]):
             yield Problem("desired", (*at, "active", index), sentence)
+
+
+def _allow(host_name: str, wish: HostWish, at: KeyPath, inventory: Inventory) -> Iterator[Problem]:
+    here = _models_of(host_name, inventory)
+    for index, name in enumerate(() if wish.allow in {None, "any"} else wish.allow or ()):
+        if sentence := _misplaced(name, host_name, inventory, here):
+            yield Problem("desired", (*at, "allow", index), sentence)
+
+
+def _lending(wish: HostWish, at: KeyPath) -> Iterator[Problem]:
+    """Find rules for requests that could not hold."""
+    if wish.allow is not None and wish.active is None:
+        sentence = (
+            "found allow without active, so requests could stop what is not managed; expected"
+            " active beside it, [] to run none by itself"
+        )
+        yield Problem("desired", (*at, "allow"), sentence, at_key=True)
+    for key in LENDING:
+        if key in wish.model_fields_set and wish.allow is None:
+            sentence = f"found {key} without allow, so no request brings anything in"
+            yield Problem(
+                "desired", (*at, key), f"{sentence}; expected allow beside it", at_key=True
+            )
+    if wish.max_wait <= wish.min_residency:
+        sentence = (
+            "is not above min_residency, so requests would be turned away before their turn;"
+            " expected a longer time"
+        )
+        yield Problem("desired", (*at, "max_wait"), sentence, at_key=True)
 
 
 def _models_of(host_name: str, inventory: Inventory) -> dict[str, Model]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.core.canonical import digest
+from reconciler.model.lending import Rules
 from reconciler.model.spec import Capabilities, Command, HostSpec, Kind, ModelSpec, Slice
 from reconciler.model.target import Provenance, Wanted
 
@@ -46,11 +47,12 @@ def resolve(
 
     `coherence.check` must have found nothing to object to.
     """
-    slices = {}
+    slices, rules = {}, {}
     for host_name, wish in sorted(desired.wishes(inventory.only_host).items()):
         models = _models(host_name, inventory, definitions)
         slices[host_name] = _slice(definitions.hosts[host_name], wish, models)
-    return Wanted(slices=slices, provenance=provenance)
+        rules[host_name] = _rules(wish, models)
+    return Wanted(slices=slices, rules=rules, provenance=provenance)
 
 
 def _models(
@@ -70,6 +72,16 @@ def _slice(host: HostSpec, wish: HostWish, models: tuple[ModelSpec, ...]) -> Sli
         enforce=wish.enforce,
         active=None if wish.active is None else tuple(sorted(wish.active)),
         models=models,
+    )
+
+
+def _rules(wish: HostWish, models: tuple[ModelSpec, ...]) -> Rules:
+    names = tuple(model.name for model in models)
+    return Rules(
+        allow=names if wish.allow == "any" else wish.allow or (),
+        return_after=None if wish.return_after == "never" else wish.return_after,
+        min_residency=wish.min_residency,
+        max_wait=wish.max_wait,
     )
 
 

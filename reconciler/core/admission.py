@@ -11,6 +11,7 @@ from reconciler.model.change import (
     RestoreChange,
     StartChange,
 )
+from reconciler.model.lending import Rules
 from reconciler.model.observed import ADMITTING, Observed
 from reconciler.model.sight import ModelSight
 from reconciler.model.spec import ModelSpec, Slice
@@ -60,8 +61,18 @@ def routes(wanted: Wanted) -> Routes:
     """
     active = [slice_.active[0] for slice_ in wanted.slices.values() if slice_.active]
     models = tuple(
-        Route(model=model.name, host=host, active=model.name in (slice_.active or ()))
+        _route(model.name, slice_, wanted.rules.get(host, Rules()))
         for host, slice_ in wanted.slices.items()
         for model in slice_.models
     )
     return Routes(models=models, main=active[0] if len(active) == 1 else None)
+
+
+def _route(model_name: str, slice_: Slice, rules: Rules) -> Route:
+    return Route(
+        model=model_name,
+        host=slice_.host.name,
+        active=model_name in (slice_.active or ()),
+        lent=model_name in rules.allow,
+        max_wait=rules.max_wait,
+    )

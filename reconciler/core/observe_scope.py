@@ -65,9 +65,12 @@ def _of_models(
 
 
 def may_run(slice_: Slice, hints: Hints) -> tuple[str, ...]:
-    """The models that may be started, and those that ran before and so may have to be saved."""
+    """The models that may be started, also for requests, and those that ran before.
+
+    What ran before may have to be saved.
+    """
     before = hints.last_good.active if hints.last_good else None
-    return (*(slice_.active or ()), *(before or ()))
+    return (*(slice_.active or ()), *(before or ()), *hints.leases)
 
 
 def found_facts(slice_: Slice, observed: Observed) -> tuple[AnyFactKey, ...]:

@@ -67,6 +67,11 @@ def quarantined(failure: Quarantine) -> str:
     return f"quarantined since run {failure.run}: {failure.reason}: {failure.message}"
 
 
+def lent(model_name: str) -> str:
+    """That requests brought a model in, and what ends that."""
+    return f"{model_name} is there for requests, as `allow` lets them; `return_after` ends that"
+
+
 def held(hold: Hold) -> str:
     """Why nothing is done to a host, until when, and what ends that."""
     until = "" if hold.until is None else f" until {said_at(hold.until)}"

@@ -30,7 +30,11 @@ def plan(
     unseen = unseen_starts(difference.changes, wanted, observed)
     # Nothing that is well is stopped for a start that cannot be looked into. Where nothing is, such
     # a start beats none (ADR 0018).
-    refused = unseen if mode == "forward" and ends_what_lives(difference.changes, observed) else ()
+    refused = (
+        unseen
+        if mode in {"forward", "lease"} and ends_what_lives(difference.changes, observed)
+        else ()
+    )
     steps, blocked = _simulate(_timed(order(cooked.drafts), hints), observed, wanted)
     return HostPlan(
         host=wanted.host.name,

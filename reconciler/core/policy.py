@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.core import phrases, planner
+from reconciler.core import lending, phrases, planner
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, attempt_key
+from reconciler.model.lending import Rules
 from reconciler.model.names import Digest
 from reconciler.model.observed import Observed
 from reconciler.model.records import Held, Hold, Instant, Mode, Quarantine
@@ -17,6 +18,7 @@ from reconciler.model.target import Target
 from reconciler.steps.plan import STEPS
 
 RETRY = Backoff()
+NOTHING_LENT = Rules()
 HASH_SPAN = 16.0**8
 OF_POWER = {phrases.failed(kind) for kind, step in STEPS.items() if step.of_power}
 """Failures after which nothing is gone back to: a host that was asked to go down, or to come up,
@@ -31,8 +33,9 @@ class Aim:
     """Where one pass over one host goes, in which mode, and which key its failure would quarantine.
 
     `cause` is why that is not simply what is wanted: a hold first, then a quarantine. Where nothing
-    may be done at all, `acts` is False and the target is the wish. `retry_at` is when a wish that
-    failed is tried again by itself, in wall clock seconds.
+    may be done at all, `acts` is False and the target is the wish. `lent` are the models that
+    requests brought in. `retry_at` is when a wish that failed is tried again by itself, in wall
+    clock seconds.
     """
 
     target: Target
@@ -40,6 +43,7 @@ class Aim:
     key: Digest
     cause: Hold | Quarantine | None = None
     acts: bool = True
+    lent: tuple[str, ...] = ()
     retry_at: float | None = None
 
     @property
@@ -56,13 +60,32 @@ class Aim:
 
 
 def aim(
-    wanted: Slice, hints: Hints, observed: Observed, now: Instant, *, retries: bool = False
+    wanted: Slice,
+    hints: Hints,
+    observed: Observed,
+    now: Instant,
+    *,
+    rules: Rules = NOTHING_LENT,
+    retries: bool = False,
 ) -> Aim:
     """Where a pass over one host goes: to what is wanted, unless that is held or failed before.
 
-    `retries` tries a failed wish again once it has waited, where nothing that serves would be
-    stopped for it.
+    What requests brought in by the `rules` comes on top. `retries` tries a failed wish again once
+    it has waited, where nothing that serves would be stopped for it.
     """
+    lent = lending.standing(wanted, rules, hints)
+    unlent = _unlent_aim(wanted, hints, observed, now, retries=retries and not lent)
+    if not lent or not unlent.acts or unlent.mode == "release":
+        return unlent
+    target = _target(lending.lend(unlent.target.slice, lent))
+    key = attempt_key(target.slice, target.digest, observed)
+    return Aim(target, "lease", key, unlent.cause, lent=lent)
+
+
+def _unlent_aim(
+    wanted: Slice, hints: Hints, observed: Observed, now: Instant, *, retries: bool
+) -> Aim:
+    """Where a pass over one host goes but for what requests brought in."""
     wish = _target(wanted)
     forward = Aim(wish, "forward", attempt_key(wanted, wish.digest, observed))
     held = holding(hints, now)
@@ -150,6 +173,31 @@ def retry_is_due(hints: Hints, now: Instant) -> bool:
         and failure.attempts > 0
         and _seconds_until(retry_at(failure), failure.since, hints, now) <= 0
     )
+
+
+def not_lent(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[str, str]:
+    """The models that requests would wait for in vain, each with the reason."""
+    held, failure = holding(hints, now), hints.quarantine
+    names = {*rules.allow, *(wanted.active or ())}
+    if held is not None:
+        return dict.fromkeys(names, phrases.held(held.hold))
+    if wanted.power in {"off", "suspend"}:
+        return dict.fromkeys(names, f"desired.yaml says `power: {wanted.power}`")
+    if failure is not None and last_good(wanted, hints) is None:
+        return dict.fromkeys(names, phrases.quarantined(failure))
+    reasons = {name: _failed_to_lend(name, wanted, hints, now) for name in rules.allow}
+    if failure is not None:
+        reasons |= dict.fromkeys(wanted.active or (), phrases.quarantined(failure))
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _failed_to_lend(name: str, wanted: Slice, hints: Hints, now: Instant) -> str:
+    """Why a model is not brought in again yet, empty where it may be."""
+    failure = hints.unlendable.get(name)
+    if failure is None or failure.key != digest(lending.lend(wanted, [name])):
+        return ""
+    is_due = _seconds_until(retry_at(failure), failure.since, hints, now) <= 0
+    return "" if is_due else failure.message
 
 
 def next_look(hints: Hints, now: Instant) -> float | None:

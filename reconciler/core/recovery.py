@@ -27,8 +27,11 @@ from reconciler.model.records import (
     Hold,
     HostGone,
     HostReturned,
+    Lease,
+    Leased,
     OpenRun,
     Quarantine,
+    Released,
     Resume,
     Retry,
     RollBack,
@@ -81,6 +84,8 @@ class Hints:
     open_run: OpenRun | None = None
     unproven: frozenset[str] = frozenset()
     held: Held | None = None
+    leases: Mapping[str, Lease] = field(default_factory=dict)
+    unlendable: Mapping[str, Quarantine] = field(default_factory=dict)
     sent_down: SentDown | None = None
     notes: tuple[str, ...] = ()
     lost_conversations: int = 0
@@ -155,12 +160,16 @@ def after(hints: Hints, row: Row) -> Hints:
 
 
 def _told(
-    hints: Hints, row: Row, record: Retry | RollBack | Hold | Resume | Asked | Answered
+    hints: Hints,
+    row: Row,
+    record: Retry | RollBack | Hold | Resume | Asked | Answered | Leased | Released,
 ) -> Hints:
-    """The hints after a person said something, or was answered."""
+    """The hints after a person said something or was answered, or requests had their turn."""
     match record:
+        case Leased() | Released():
+            return _lent(hints, row, record)
         case Retry():
-            return replace(hints, quarantine=None)
+            return replace(hints, quarantine=None, unlendable={})
         case RollBack():
             good = replace(hints, last_good=record.slice, last_good_digest=record.digest)
             return replace(good, quarantine=_left(row, record))
@@ -181,6 +190,26 @@ def _adopted(hints: Hints, row: Row, record: Adopted) -> Hints:
     good = replace(hints, last_good=record.slice, last_good_digest=record.digest, quarantine=None)
     aimed = replace(good, wanted=record.slice, wanted_digest=record.digest)
     return _judged(replace(aimed, generation=record.generation), row)
+
+
+def _lent(hints: Hints, row: Row, record: Leased | Released) -> Hints:
+    """The hints after requests brought a model in, or let it go."""
+    leases = {name: lease for name, lease in hints.leases.items() if name != record.model}
+    if isinstance(record, Leased):
+        newest = Lease(wanted=record.wanted, since=row.when)
+        return replace(hints, leases={**leases, record.model: newest})
+    if record.failed is None:
+        return replace(hints, leases=leases)
+    before = hints.unlendable.get(record.model)
+    failure = Quarantine(
+        key=record.failed,
+        reason="NotLent",
+        message=record.because,
+        run=row.seq,
+        since=row.when,
+        attempts=before.attempts + 1 if before and before.key == record.failed else 1,
+    )
+    return replace(hints, leases=leases, unlendable={**hints.unlendable, record.model: failure})
 
 
 def _left(row: Row, record: RollBack) -> Quarantine:
@@ -208,6 +237,8 @@ def _carried(hints: Hints, record: Carried) -> Hints:
         open_run=record.open_run,
         unproven=frozenset(record.unproven),
         held=record.held,
+        leases=record.leases,
+        unlendable=record.unlendable,
         sent_down=record.sent_down,
         notes=record.notes,
         lost_conversations=record.lost_conversations,
@@ -337,9 +368,18 @@ def _promoted(closed: Hints, row: Row, opened: RunOpened) -> Hints:
     # Nothing serves on a released host: that is no state to go back to.
     if opened.mode == "release":
         return closed
+    if opened.mode == "lease":
+        return _lent_well(closed, opened)
     good = replace(closed, last_good=opened.slice, last_good_digest=opened.digest)
     # A way back that worked says nothing of what failed: the quarantine stays.
     return _judged(replace(good, quarantine=None) if opened.mode == "forward" else good, row)
+
+
+def _lent_well(closed: Hints, opened: RunOpened) -> Hints:
+    # What requests brought in is no wish: nothing goes back to it.
+    active = opened.slice.active or ()
+    failures = {name: one for name, one in closed.unlendable.items() if name not in active}
+    return replace(closed, unlendable=failures)
 
 
 def _judged(hints: Hints, row: Row) -> Hints:

@@ -98,4 +98,6 @@ def _restated(host: str, hints: Hints) -> Carried:
         lost_conversations=hints.lost_conversations,
         boots=hints.boots,
         wanted=hints.wanted,
+        leases=dict(hints.leases),
+        unlendable=dict(hints.unlendable),
     )

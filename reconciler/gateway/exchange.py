@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from reconciler.gateway.head import Field, Request
     from reconciler.gateway.naming import Spoken
     from reconciler.gateway.pool import Pool
-    from reconciler.gateway.seats import Seat, Seats
+    from reconciler.gateway.seat import Seat
+    from reconciler.gateway.seats import Seats
 
 NOT_THE_CLIENTS = HOP_BY_HOP | {b"server"}
 EVENTS = b"text/event-stream"

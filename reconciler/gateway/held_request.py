@@ -11,10 +11,7 @@ from reconciler.gateway.wording import keep_alive
 if TYPE_CHECKING:
     from reconciler.gateway.answering import Answering
     from reconciler.gateway.naming import Spoken
-    from reconciler.gateway.seats import Seat, Waiter
-
-MAX_WAIT_SECONDS = 240.0
-"""Known clients give up after 5 minutes; a reason that comes before that is read."""
+    from reconciler.gateway.seat import Seat, Waiter
 
 HEAD_SECONDS = 5.0
 BEAT_SECONDS = 10.0
@@ -34,17 +31,20 @@ class HeldRequest:
         self._waiter, self._client, self._spoken = waiter, client, spoken
         self._seat: Seat | None = None
         self._timers: list[asyncio.TimerHandle] = []
-        self._until: float | None = None
+        self._since: float | None = None
+        self._until = 0.0
         self.has_answered = False
 
     def begin(self, seat: Seat, *, streams: bool) -> None:
         """Wait for a seat; one that has waited before keeps its turn and its end."""
         loop = asyncio.get_running_loop()
-        self._seat = seat
-        if not seat.wait(self, first=self._until is not None):
+        self._seat, before = seat, self._since
+        self._since = seat.wait(self, before)
+        if self._since is None:
             self._turn_away(429, f"too many requests wait for {seat.route.model} already")
             return
-        self._until = self._until or loop.time() + MAX_WAIT_SECONDS
+        if before is None:
+            self._until = loop.time() + seat.route.max_wait
         self._timers = [loop.call_at(self._until, self._late)]
         if streams:
             self._timers.append(loop.call_later(HEAD_SECONDS, self._beat))
@@ -73,8 +73,10 @@ class HeldRequest:
 
     def _late(self) -> None:
         if self._seat is not None:
-            model, because = self._seat.route.model, self._seat.because
-            self._turn_away(503, f"{model} is not ready after {MAX_WAIT_SECONDS:.0f} s: {because}")
+            route, because = self._seat.route, self._seat.because
+            self._turn_away(
+                503, f"{route.model} is not ready after {route.max_wait:g} s: {because}"
+            )
 
     def _beat(self) -> None:
         """Send a sign of life, after the head of the answer that will come."""

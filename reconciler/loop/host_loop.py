@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
 from reconciler.core import policy
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
+from reconciler.core.policy import NOTHING_LENT
 from reconciler.core.recovery import Hints
 from reconciler.errors import Unexpected
 from reconciler.loop.context import HostContext
@@ -19,16 +20,18 @@ from reconciler.loop.observer import Observer
 from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.reconcile import reconcile
+from reconciler.loop.turn_taking import TurnTaking
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Unit, UnitIdentity
+from reconciler.model.lending import Rules
 from reconciler.model.names import Digest
 from reconciler.model.observed import UNIT
 from reconciler.model.records import Answered, Asked, Hold, Record
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
-from reconciler.ports import Access, Clock, HostPorts, Keep, Random
+from reconciler.ports import Access, Clock, Doors, HostPorts, Keep, Random
 
 RESYNC_SECONDS = 120.0
 """How long a host is left alone that is as it should be."""
@@ -66,6 +69,7 @@ class HostLoopDeps:
     say: Callable[[str], None]
     read_again: Callable[[], None]
     keep: Keep
+    doors: Doors | None = None
 
     def context(self, ports: PortsCache, interrupt: Interrupt) -> HostContext:
         """What one pass is given."""
@@ -77,9 +81,13 @@ class HostLoopDeps:
 class HostLoop:
     """The keeper of one host. All that others may do is say what is wanted, and stir."""
 
-    def __init__(self, deps: HostLoopDeps, slice_: Slice, provenance: Provenance) -> None:
+    def __init__(
+        self, deps: HostLoopDeps, slice_: Slice, provenance: Provenance, rules: Rules
+    ) -> None:
         self._deps = deps
-        self._slice, self._provenance = slice_, provenance
+        self._slice, self._provenance, self._rules = slice_, provenance, rules
+        lobby = deps.doors.lobby(slice_.host.name) if deps.doors else None
+        self._turns = TurnTaking(lobby, deps.cache, deps.clock) if lobby else None
         self._host, self._ports = slice_.host.name, PortsCache(deps.ports)
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
         self._urgent = True
@@ -88,13 +96,14 @@ class HostLoop:
         self._repairs: list[float] = []
         self._unsettled = 0
         self._doubted = False
+        self._has_turned = False
         self._said = ""
 
-    def want(self, slice_: Slice, provenance: Provenance) -> None:
+    def want(self, slice_: Slice, provenance: Provenance, rules: Rules) -> None:
         """Take what is wanted now; a wait for something else ends."""
         moved = digest(slice_) != digest(self._slice)
-        lifted = provenance.objection != self._provenance.objection
-        self._slice, self._provenance = slice_, provenance
+        lifted = provenance.objection != self._provenance.objection or rules != self._rules
+        self._slice, self._provenance, self._rules = slice_, provenance, rules
         if moved:
             self._interrupt.request("the files ask for something else now", "supersede")
         if moved or lifted:
@@ -155,7 +164,9 @@ class HostLoop:
             self.look()
             return
         slice_, provenance = self._slice, self._provenance
-        request = _request(slice_, provenance, asked)
+        # Without a gateway nothing would end what requests once brought in.
+        rules = self._rules if self._turns else NOTHING_LENT
+        request = replace(_request(slice_, provenance, asked), rules=rules)
         verdict = await reconcile(request, self._deps.context(self._ports, self._interrupt))
         if verdict.outcome == "interrupted":
             return
@@ -190,7 +201,9 @@ class HostLoop:
 
     def _remember(self, verdict: HostVerdict, reached: str) -> None:
         """Count what had to be done to a host that was as it should be."""
-        if verdict.runs and self._reached == reached:
+        # That requests brought in another model is no sign of trouble.
+        turned, self._has_turned = self._has_turned, False
+        if verdict.runs and self._reached == reached and not turned:
             self._repairs.append(self._deps.clock.boot())
         at_rest = verdict.outcome in AT_REST
         self._reached = reached if at_rest else self._reached
@@ -212,6 +225,8 @@ class HostLoop:
         async with anyio.create_task_group() as group:
             for unit in units:
                 group.start_soon(self._attend, ports.access, unit.identity)
+            if self._turns is not None:
+                group.start_soon(self._take_turns, self._turns)
             with anyio.move_on_after(max(calm, 0.0 if at_once else await self._rest_seconds())):
                 await self._stirred.wait()
                 await self._calm_down(calm)
@@ -240,6 +255,11 @@ class HostLoop:
         async for _ in access.changes(identity):
             self._stirred.set()
         self._stirred.set()
+
+    async def _take_turns(self, turns: TurnTaking) -> None:
+        await turns.taken(self._slice, self._rules)
+        self._has_turned = True
+        self.look()
 
     async def _rest_seconds(self) -> float:
         resync = next_delay(UNSETTLED, self._unsettled, 0.0) if self._unsettled else RESYNC_SECONDS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.core.policy import NOTHING_LENT
+from reconciler.model.lending import Rules
 from reconciler.model.names import Digest
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
@@ -14,7 +16,7 @@ class PassRequest:
     """What is wanted of a host, who asks, and what was approved (None: anything).
 
     `retries` tries a failed wish again once it has waited, where nothing that serves would be
-    stopped for it.
+    stopped for it. `rules` say what requests may bring in.
     """
 
     slice: Slice
@@ -24,3 +26,4 @@ class PassRequest:
     prune: bool = False
     take_over: bool = False
     retries: bool = False
+    rules: Rules = NOTHING_LENT

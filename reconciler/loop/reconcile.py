@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core import phrases, policy
+from reconciler.core import lending, phrases, policy
 from reconciler.core.deadlines import said_time
 from reconciler.core.policy import Aim
 from reconciler.core.power import SILENCE_SECONDS, is_going, is_settling
@@ -19,7 +19,15 @@ from reconciler.loop.run_end import RunEnd, refused
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.observed import CONTACT, POWER, UNIT, Observed
 from reconciler.model.power import Power
-from reconciler.model.records import Hold, HostGone, HostReturned, OpenRun, Quarantine, SentDown
+from reconciler.model.records import (
+    Hold,
+    HostGone,
+    HostReturned,
+    OpenRun,
+    Quarantine,
+    Released,
+    SentDown,
+)
 from reconciler.model.spec import Slice
 from reconciler.model.verdict import HostVerdict, Outcome
 
@@ -58,6 +66,7 @@ async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict
     slice_, host = request.slice, request.slice.host.name
     if request.provenance.objection:
         return _told(host, "refused", refused(request.provenance.objection))
+    await _end_leases(request, context)
     hints = await context.hints(host)
     if hints.open_run is not None:
         context.say(f"{host}: {_cut_short(hints.open_run)}")
@@ -67,6 +76,8 @@ async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict
         if context.interrupt.reason:
             return HostVerdict(host=host, outcome="interrupted", message=context.interrupt.reason)
         aim, observed = await _aimed(request, context)
+    if aim.lent:
+        return await _lent(request, context, aim)
     match aim.cause:
         case Hold():
             return await _held(request, context, aim)
@@ -83,7 +94,34 @@ async def _aimed(request: PassRequest, context: HostContext) -> tuple[Aim, Obser
     observed = await context.look(slice_, hints)
     await _note_power(context, hints.sent_down, observed, host)
     now = context.clock.instant()
-    return policy.aim(slice_, hints, observed, now, retries=request.retries), observed
+    aim = policy.aim(slice_, hints, observed, now, rules=request.rules, retries=request.retries)
+    return aim, observed
+
+
+async def _end_leases(request: PassRequest, context: HostContext) -> None:
+    """Record the end of what the files allow no longer."""
+    host, hints = request.slice.host.name, await context.hints(request.slice.host.name)
+    for name, why in lending.lapsed(request.slice, request.rules, hints).items():
+        await context.journal.append(Released(host=host, model=name, because=why))
+
+
+async def _lent(request: PassRequest, context: HostContext, aim: Aim) -> HostVerdict:
+    """Bring in what requests asked for; where that fails, it is let go and not tried again soon."""
+    host = request.slice.host.name
+    end = await attempt(request, context, aim)
+    match end.kind:
+        case "in_sync" | "interrupted":
+            return _told(host, end.kind, end)
+        case "completed":
+            return _told(host, "applied", end)
+    why = "; ".join(filter(None, (end.message, *end.reasons)))
+    for name in aim.lent:
+        failed = Released(host=host, model=name, because=why, failed=aim.target.digest)
+        await context.journal.append(failed)
+    context.say(f"{host}: {', '.join(aim.lent)} cannot be brought in for requests: {why}")
+    # Without the lease it is the file's turn again; what serves there is not this failure's matter.
+    instead = await _reconciled(request, context)
+    return instead.model_copy(update={"runs": (*end.runs, *instead.runs)})
 
 
 async def _outlast(observed: Observed, slice_: Slice, context: HostContext) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 import anyio
 
-from reconciler.core import gate, planner, policy
+from reconciler.core import gate, phrases, planner, policy
 from reconciler.core.canonical import digest
 from reconciler.core.ownership import Ownership
 from reconciler.core.policy import Aim
@@ -17,6 +17,7 @@ from reconciler.errors import Unexpected
 from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.surveyor import Surveyor
 from reconciler.loop.unforeseen import unforeseen
+from reconciler.model.lending import Rules
 from reconciler.model.observed import Observed
 from reconciler.model.records import Instant, Record, Row
 from reconciler.model.spec import Slice
@@ -69,7 +70,8 @@ async def survey(
     async def one(slice_: Slice) -> None:
         host = slice_.host.name
         known = partial(of_host, rows, host)
-        seen = await _contained(by, slice_, known, prune=prune, take_over=take_over)
+        rules = wanted.rules.get(host, policy.NOTHING_LENT)
+        seen = await _contained(by, slice_, known, rules, prune=prune, take_over=take_over)
         objection = wanted.provenance.objection
         found[host] = _refused(seen, objection) if objection else seen
 
@@ -91,23 +93,29 @@ def _noted(
 
 
 async def _contained(
-    by: Surveyor, slice_: Slice, known: Callable[[], Hints], *, prune: bool, take_over: bool
+    by: Surveyor,
+    slice_: Slice,
+    known: Callable[[], Hints],
+    rules: Rules,
+    *,
+    prune: bool,
+    take_over: bool,
 ) -> HostSurvey:
     try:
         # The fold too: a row that cannot be folded is the trouble of its host (ADR 0015).
         with unforeseen(by.keep):
-            return await _of_host(by, slice_, known(), prune=prune, take_over=take_over)
+            return await _of_host(by, slice_, known(), rules, prune=prune, take_over=take_over)
     except Unexpected as error:
         return broken(slice_, error)
 
 
 async def _of_host(
-    by: Surveyor, slice_: Slice, known: Hints, *, prune: bool, take_over: bool
+    by: Surveyor, slice_: Slice, known: Hints, rules: Rules, *, prune: bool, take_over: bool
 ) -> HostSurvey:
     now = by.clock.instant
     observed = await _everything(by, slice_, known)
     hints = replace(known, held=policy.holding(known, now()))
-    aim = policy.aim(slice_, hints, observed, now())
+    aim = policy.aim(slice_, hints, observed, now(), rules=rules)
     there, back = observed, aim.target.slice
     if back != slice_:
         # What is gone back to has its own definitions: its weights, its programs, and what it
@@ -130,7 +138,9 @@ def planned(
     plan = planner.plan(aim.target, observed, hints, mode=aim.mode, prune=prune)
     reasons = gate.refusals(plan, observed, ours, take_over=take_over)
     because = (aim.reason,) if aim.reason else ()
-    return plan.model_copy(update={"refusals": (*because, *reasons), "cause": aim.cause})
+    notes = (*map(phrases.lent, aim.lent), *plan.notes)
+    told = {"refusals": (*because, *reasons), "cause": aim.cause, "notes": notes}
+    return plan.model_copy(update=told)
 
 
 def broken(slice_: Slice, error: Unexpected) -> HostSurvey:

@@ -9,10 +9,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from reconciler.core.admission import routes
+from reconciler.core.policy import NOTHING_LENT
 from reconciler.loop.host_loop import HostLoop, HostLoopDeps
 from reconciler.model.records import Record
 from reconciler.model.spec import Slice
-from reconciler.model.target import Provenance, Wanted
+from reconciler.model.target import Wanted
 from reconciler.ports import Doors, Edits, Supervisor
 
 BEATS_PER_WATCHDOG = 3
@@ -27,13 +28,11 @@ class Watcher:
         deps: HostLoopDeps,
         edits: Edits,
         supervisor: Supervisor,
-        doors: Doors | None = None,
     ) -> None:
         """Act by `deps`, follow `edits`, report to `supervisor`."""
         self._deps = deps
         self._edits = edits
         self._supervisor = supervisor
-        self._doors = doors
         self._loops: dict[str, HostLoop] = {}
         self._heard = 0
         self._said = ""
@@ -48,8 +47,8 @@ class Watcher:
                     self._edits.follow, lambda told: self._take(told, keeping), self._listen
                 )
                 listening.start_soon(self._beat)
-                if self._doors is not None:
-                    listening.start_soon(self._stir, self._doors)
+                if self._deps.doors is not None:
+                    listening.start_soon(self._stir, self._deps.doors)
                 self._supervisor.ready()
                 await self._left.wait()
                 listening.cancel_scope.cancel()
@@ -72,18 +71,19 @@ class Watcher:
             self._say(f"{told}\n{KEPT if self._loops else IDLE} until that changes")
             return
         self._say(_following(told))
-        if self._doors is not None:
-            self._doors.route(routes(told))
+        if self._deps.doors is not None:
+            self._deps.doors.route(routes(told))
         for name in self._loops.keys() - told.slices.keys():
             self._loops.pop(name).drop()
         for name, slice_ in told.slices.items():
-            self._want(name, slice_, told.provenance, keeping)
+            self._want(name, slice_, told, keeping)
 
-    def _want(self, name: str, slice_: Slice, provenance: Provenance, keeping: TaskGroup) -> None:
+    def _want(self, name: str, slice_: Slice, told: Wanted, keeping: TaskGroup) -> None:
+        rules = told.rules.get(name, NOTHING_LENT)
         if name in self._loops:
-            self._loops[name].want(slice_, provenance)
+            self._loops[name].want(slice_, told.provenance, rules)
         else:
-            self._loops[name] = HostLoop(self._deps, slice_, provenance)
+            self._loops[name] = HostLoop(self._deps, slice_, told.provenance, rules)
             keeping.start_soon(self._loops[name].run)
 
     def _say(self, line: str) -> None:

@@ -7,10 +7,12 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from reconciler.model.names import ConfigFile, HostName, ModelName, Value
-from reconciler.model.quantity import Version, expected
+from reconciler.model.quantity import Seconds, Version, expected, parse_seconds
 
 Power: TypeAlias = Literal["on", "off", "suspend", "auto"]
 ApplyFrom: TypeAlias = Literal["saved", "committed", "signed"]
+
+HOUR, WEEK = 3600.0, 7 * 86400.0
 
 _BOOLEANS = {"on": "on", "yes": "on", "true": "on", "off": "off", "no": "off", "false": "off"}
 """What YAML 1.1 tools take for booleans, and may write in place of each other."""
@@ -38,6 +40,19 @@ def _names(value: object) -> object:
     return names
 
 
+def _allowed(value: object) -> object:
+    if value == "any":
+        return value
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)):
+        raise expected("any, a model, a list of models, or [] for none")
+    return names
+
+
+def _return_after(value: object) -> object:
+    return value if value == "never" else parse_seconds(value)
+
+
 def _empty_mapping(value: object) -> object:
     return {} if value is None else value
 
@@ -57,6 +72,34 @@ class HostWish(Value):
             "The model that runs, or a list of them; [] stops all. Without the key, models are left"
             " alone."
         ),
+    )
+    allow: Annotated[
+        tuple[ModelName, ...] | Literal["any"] | None,
+        BeforeValidator(_allowed, json_schema_input_type=ModelName | tuple[ModelName, ...]),
+    ] = Field(
+        default=None,
+        description=(
+            "The models that requests to the gateway may bring in for a while in place of those of"
+            " `active`: any, one, or a list. Without the key, none."
+        ),
+    )
+    return_after: Annotated[
+        Annotated[float, Field(ge=0, le=WEEK)] | Literal["never"],
+        BeforeValidator(_return_after, json_schema_input_type=float | str),
+    ] = Field(
+        default=300.0,
+        description=(
+            "How long nothing may ask for a model that requests brought in until `active` comes"
+            " back, or never."
+        ),
+    )
+    min_residency: Annotated[Seconds, Field(le=HOUR)] = Field(
+        default=30.0,
+        description="How long a model that is in use keeps its place while others wait for it.",
+    )
+    max_wait: Annotated[Seconds, Field(ge=1, le=HOUR)] = Field(
+        default=240.0,
+        description="How long a request waits for its model before it is told why in vain.",
     )
     enforce: bool = Field(
         default=False,
@@ -96,6 +139,6 @@ class Desired(ConfigFile, HostWish):
         """What is wanted, by host; the top level speaks of the only host."""
         if self.hosts is not None:
             return self.hosts
-        if only_host is None or (self.power is None and self.active is None):
+        if only_host is None or {self.power, self.active, self.allow} == {None}:
             return {}
         return {only_host: self}

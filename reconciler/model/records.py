@@ -10,12 +10,12 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, JsonValue
 
 from reconciler.model.facts import UnitIdentity
-from reconciler.model.names import Digest, HostName, Value
+from reconciler.model.names import Digest, HostName, ModelName, Value
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
 
-Mode: TypeAlias = Literal["forward", "rollback", "heal", "release"]
+Mode: TypeAlias = Literal["forward", "rollback", "heal", "release", "lease"]
 Verdict: TypeAlias = Literal["promoted", "failed", "interrupted", "superseded"]
 
 
@@ -170,6 +170,32 @@ class Resume(Value):
     host: HostName
 
 
+class Leased(Value):
+    """A model that requests brought in, beside or in place of what the files ask for.
+
+    `wanted` is the digest of the slice of the files: the lease ends with it.
+    """
+
+    kind: Literal["leased"] = "leased"
+    host: HostName
+    model: ModelName
+    wanted: Digest
+
+
+class Released(Value):
+    """The end of a lease.
+
+    With `failed`, the digest of the slice that could not be brought about for it, it is not tried
+    again at once.
+    """
+
+    kind: Literal["released"] = "released"
+    host: HostName
+    model: ModelName
+    because: str
+    failed: Digest | None = None
+
+
 class Asked(Value):
     """A request to the process that acts: look at a host now, and tell how that ended.
 
@@ -226,6 +252,13 @@ class OpenRun(Value):
     at: float
     opened: RunOpened
     in_flight: StepIntent | None = None
+
+
+class Lease(Value):
+    """A model that is lent to requests, and since when."""
+
+    wanted: Digest
+    since: Instant
 
 
 class Held(Value):
@@ -288,6 +321,8 @@ class Carried(Value):
     lost_conversations: int = 0
     boots: tuple[str, ...] = ()
     wanted: Slice | None = None
+    leases: dict[ModelName, Lease] = {}
+    unlendable: dict[ModelName, Quarantine] = {}
 
 
 Record: TypeAlias = Annotated[
@@ -305,6 +340,8 @@ Record: TypeAlias = Annotated[
     | RollBack
     | Hold
     | Resume
+    | Leased
+    | Released
     | Asked
     | Answered
     | Carried,
@@ -312,9 +349,9 @@ Record: TypeAlias = Annotated[
 ]
 
 # Each sync costs 0.1 to 20 ms, and a switch writes about twenty rows (ADR 0005).
-SEEN_AGAIN = (StepDone, TrialOpened)
-"""What is observed again when a power cut takes it: these rows are durable with the next one that
-is none of them."""
+SEEN_AGAIN = (StepDone, TrialOpened, Leased, Released)
+"""What is observed again when a power cut takes it, or matters no more, as leases whose clients are
+gone too: these rows are durable with the next one that is none of them."""
 
 
 class Row(Value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from reconciler.model.lending import Rules
 from reconciler.model.names import Digest, HostName, Value
 from reconciler.model.reason import Reason
 from reconciler.model.spec import Slice
@@ -38,9 +39,14 @@ class Provenance(Value):
 
 
 class Wanted(Value):
-    """Desired and inventory, resolved: one slice per host that desired manages."""
+    """Desired and inventory, resolved: one slice per host that desired manages.
+
+    `rules` say what requests may do there. They are no part of a slice: they are about now, so
+    nothing goes back to them, and a change of them is no new attempt.
+    """
 
     slices: dict[HostName, Slice]
+    rules: dict[HostName, Rules] = {}
     provenance: Provenance
 
 

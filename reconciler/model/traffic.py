@@ -24,11 +24,17 @@ class Traffic(Value):
 
 
 class Route(Value):
-    """A model that requests may name, and whether the file wants it to serve now."""
+    """A model that requests may name.
+
+    `active`: the file wants it to serve now; `lent`: requests may bring it in. They wait for
+    `max_wait` seconds at most.
+    """
 
     model: ModelName
     host: HostName
     active: bool
+    lent: bool = False
+    max_wait: float = 240.0
 
 
 class Routes(Value):

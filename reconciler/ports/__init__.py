@@ -25,7 +25,7 @@ from reconciler.ports.controller import (
     Supervisor,
 )
 from reconciler.ports.evidence import Evidence, Json
-from reconciler.ports.gate import Doors, Front, Gate, GateReader
+from reconciler.ports.gate import Doors, Front, Gate, GateReader, Lobby
 from reconciler.ports.host import (
     Access,
     AccessReader,
@@ -68,6 +68,7 @@ __all__ = [
     "Keep",
     "Launcher",
     "LauncherReader",
+    "Lobby",
     "Lock",
     "ModelFiles",
     "ModelPorts",

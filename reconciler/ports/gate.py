@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from reconciler.model.facts import Fact, UnitIdentity
+from reconciler.model.lending import Demand
 from reconciler.model.traffic import Admitting, Routes, Traffic
 from reconciler.ports.evidence import Evidence
 
@@ -41,11 +42,35 @@ class Gate(GateReader, Protocol):
         ...
 
 
+class Lobby(Protocol):
+    """The requests for the models of one host, and what they are told."""
+
+    def demands(self) -> Mapping[str, Demand]:
+        """What requests want of each model now."""
+        ...
+
+    def pause(self, model_names: Collection[str]) -> None:
+        """Let new requests for these models wait, and no others: it is another model's turn."""
+        ...
+
+    def refuse(self, reasons: Mapping[str, str]) -> None:
+        """Tell requests for these models, while they do not serve, why they would wait in vain."""
+        ...
+
+    async def changed(self) -> None:
+        """Wait until what requests want has changed since the last time."""
+        ...
+
+
 class Doors(Protocol):
     """The gates of all hosts, as those who keep the hosts see them."""
 
     def gate(self, host: str) -> Gate:
         """The gate of one host."""
+        ...
+
+    def lobby(self, host: str) -> Lobby:
+        """The requests of one host."""
         ...
 
     def route(self, routes: Routes) -> None:

@@ -8,10 +8,10 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-VERSION = 3
-READABLE = {2, VERSION}
-"""Rows of format 2 are understood as they are; the first append stamps the file with the format of
-what it writes."""
+VERSION = 4
+READABLE = {2, 3, VERSION}
+"""Rows of formats 2 and 3 are understood as they are; the first append stamps the file with the
+format of what it writes."""
 
 NOTHING = "0" * 64
 """What the first row has for its predecessor's digest."""

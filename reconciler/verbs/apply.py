@@ -149,7 +149,8 @@ def _late(host: str, message: str) -> HostVerdict:
 
 
 async def _apply(app: Actor, request: ApplyRequest, caller: Caller) -> Outcome[VerdictDocument]:
-    wanted = app.source.read()
+    # Here no gateway runs: what requests once brought in is over.
+    wanted = app.source.read().model_copy(update={"rules": {}})
     plans = await _approved(app, request, wanted, caller)
     # Not before: a rollback or hold that was not approved leaves no trace.
     await note(app, request)

@@ -24,7 +24,7 @@ async def run(
     with app.lock.held(obeys=True):
         async with front.opened() as address:
             say(f"requests are taken at http://{address}/v1")
-            deps = loop_deps(app, say, ports)
-            watcher = Watcher(deps, app.edits, app.supervisor, front.doors)
+            deps = loop_deps(app, say, ports, front.doors)
+            watcher = Watcher(deps, app.edits, app.supervisor)
             async with steered(watcher):
                 await watcher.run()

@@ -10,7 +10,7 @@ from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.host_loop import HostLoopDeps
 from reconciler.loop.watcher import Watcher
 from reconciler.model.spec import Slice
-from reconciler.ports import HostPorts
+from reconciler.ports import Doors, HostPorts
 from reconciler.verbs.context import Daemon
 
 Steered: TypeAlias = Callable[[Watcher], AbstractAsyncContextManager[object]]
@@ -26,7 +26,10 @@ async def run(app: Daemon, say: Callable[[str], None], steered: Steered) -> None
 
 
 def loop_deps(
-    app: Daemon, say: Callable[[str], None], ports: Callable[[Slice], HostPorts]
+    app: Daemon,
+    say: Callable[[str], None],
+    ports: Callable[[Slice], HostPorts],
+    doors: Doors | None = None,
 ) -> HostLoopDeps:
     """Gather what the loops of all hosts share; `ports` gives those of one host."""
     return HostLoopDeps(
@@ -38,4 +41,5 @@ def loop_deps(
         say,
         app.edits.look,
         app.keep,
+        doors,
     )

@@ -35,8 +35,8 @@ def serving(here: Stack) -> Iterator[str]:
 
 
 @contextmanager
-def started(here: Stack) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    with here.watching("--listen", "127.0.0.1:0", verb="serve") as process:
+def started(here: Stack, code: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    with here.watching("--listen", "127.0.0.1:0", code=code, verb="serve") as process:
         until(lambda: here.has_followed(1), within=COMMAND_SECONDS)
         found = TAKEN.search(here.watched())
         assert found is not None

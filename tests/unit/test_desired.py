@@ -42,6 +42,14 @@ def test_active_is_a_name_or_a_list(written: object, names: tuple[str, ...]) -> 
         {"active": ["a", "a"]},
         {"active": ["A b"]},
         {"enforce": "yes"},
+        {"allow": None},
+        {"allow": 3},
+        {"allow": ["A b"]},
+        {"return_after": "always"},
+        {"return_after": "8d"},
+        {"return_after": "200h"},
+        {"min_residency": "2h"},
+        {"max_wait": "0s"},
         {"apply_from": "anywhere"},
         {"version": True},
         {"hosts": {"x": {"version": 1}}},
@@ -50,6 +58,18 @@ def test_active_is_a_name_or_a_list(written: object, names: tuple[str, ...]) -> 
 def test_other_values_are_refused(written: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         desired(**written)
+
+
+def test_what_requests_may_do_is_any_a_name_or_a_list_with_durations() -> None:
+    assert [desired(allow=one).allow for one in ("any", "a", ["a"], [])] == [
+        "any",
+        ("a",),
+        ("a",),
+        (),
+    ]
+    told = desired(return_after="never", min_residency="0s", max_wait="1m")
+    assert (told.return_after, told.min_residency, told.max_wait) == ("never", 0.0, 60.0)
+    assert desired(return_after="90s").return_after == 90.0
 
 
 def test_a_host_without_keys_is_named_and_not_managed() -> None:

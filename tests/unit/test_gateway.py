@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.gateway import held_request
 from reconciler.gateway.front import SocketFront
-from reconciler.gateway.seats import MOST_WAITING
+from reconciler.gateway.seat import MOST_WAITING
 from reconciler.model.facts import Known
 from reconciler.model.traffic import Admitting, Routes, Traffic
 from tests.gateway_stand import CHAT, ROUTES, WITHIN, standing, until
@@ -100,10 +100,10 @@ async def test_other_ways_in_are_refused(method: str, path: str, status: int) ->
 async def test_a_request_waits_until_its_model_is_admitted() -> None:
     async with standing() as stand, scripted(answers) as engine:
         asked = asyncio.create_task(stand.ask(n=1))
-        await until(lambda: stand.seat.waiting == 1)
+        await until(lambda: stand.seat.demand.waiting == 1)
         await stand.admit(engine)
         assert (await asked).json() == {"model": "a", "n": 1}
-        assert stand.seat.waiting == 0
+        assert stand.seat.demand.waiting == 0
 
 
 async def test_a_stream_that_waits_gets_signs_of_life_and_then_its_events(
@@ -138,9 +138,10 @@ async def test_what_an_engine_says_instead_of_events_ends_a_stream_that_has_begu
         assert (error["code"], error["message"]) == (502, "the engine answered: no room!")
 
 
-async def test_a_wait_ends_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held_request, "MAX_WAIT_SECONDS", 0.01)
+async def test_a_wait_ends_with_its_reason() -> None:
     async with standing() as stand:
+        brief = ROUTES.models[0].model_copy(update={"max_wait": 0.01})
+        stand.front.doors.route(ROUTES.model_copy(update={"models": (brief,)}))
         answer = await stand.ask()
         assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
         assert answer.headers["retry-after"] == "1"
@@ -154,20 +155,20 @@ async def test_only_so_many_may_wait() -> None:
 
     async with standing() as stand:
         for _ in range(MOST_WAITING):
-            assert stand.seat.wait(Nobody(), first=False)
+            assert stand.seat.wait(Nobody(), None) is not None
         assert (await stand.ask()).status_code == HTTPStatus.TOO_MANY_REQUESTS
 
 
 async def test_who_waits_is_told_when_the_file_says_otherwise_or_the_gateway_ends() -> None:
     async with standing() as stand:
         asked = asyncio.create_task(stand.ask())
-        await until(lambda: stand.seat.waiting == 1)
+        await until(lambda: stand.seat.demand.waiting == 1)
         other = Routes(models=(ROUTES.models[0].model_copy(update={"active": False}),))
         stand.front.doors.route(other)
         assert "`reconciler use a` switches" in (await asked).json()["error"]["message"]
         stand.front.doors.route(ROUTES)
         asked = asyncio.create_task(stand.ask())
-        await until(lambda: stand.seat.waiting == 1)
+        await until(lambda: stand.seat.demand.waiting == 1)
         stand.front.doors.leave()
         assert "is being restarted" in (await asked).json()["error"]["message"]
 
@@ -182,7 +183,7 @@ async def test_who_waits_for_whatever_is_active_goes_to_what_becomes_active() ->
     async with standing() as stand, scripted(answers) as engine:
         named = asyncio.create_task(stand.ask())
         word = asyncio.create_task(stand.ask(model="active"))
-        await until(lambda: stand.seat.waiting == 2)
+        await until(lambda: stand.seat.demand.waiting == 2)
         stand.front.doors.route(turned)
         assert (await named).status_code == HTTPStatus.SERVICE_UNAVAILABLE
         await stand.front.doors.gate(HOST).admit("b", identity(1), engine.url, 4)
@@ -237,9 +238,9 @@ async def test_a_client_that_goes_takes_its_request_with_it() -> None:
 async def test_a_client_that_goes_while_it_waits_leaves_the_queue() -> None:
     async with standing() as stand:
         asked = asyncio.create_task(stand.ask())
-        await until(lambda: stand.seat.waiting == 1)
+        await until(lambda: stand.seat.demand.waiting == 1)
         asked.cancel()
-        await until(lambda: stand.seat.waiting == 0)
+        await until(lambda: stand.seat.demand.waiting == 0)
 
 
 async def test_a_request_that_an_idle_connection_lost_is_sent_once_more() -> None:
@@ -311,8 +312,8 @@ async def test_an_engine_is_given_no_more_at_once_than_it_takes_and_the_others_i
         asked = []
         for number in range(5):
             asked.append(asyncio.create_task(stand.ask(n=number)))
-            await until(lambda: stand.seat.in_flight + stand.seat.waiting == len(asked))
-        assert (stand.seat.in_flight, stand.seat.waiting) == (1, 4)
+            await until(lambda: stand.seat.in_flight + stand.seat.demand.waiting == len(asked))
+        assert (stand.seat.in_flight, stand.seat.demand.waiting) == (1, 4)
         for _ in asked:
             free.release()
         assert [(await one).json()["n"] for one in asked] == list(range(5))
@@ -334,7 +335,7 @@ async def test_a_gate_that_is_closed_holds_new_requests_and_lets_the_others_end(
         await until(lambda: engine.heard)
         assert await gate.hold("a", "a switch") == {"in_flight": 1}
         second = asyncio.create_task(stand.ask(n=2))
-        await until(lambda: stand.seat.waiting == 1)
+        await until(lambda: stand.seat.demand.waiting == 1)
         finish.set()
         assert (await first).json()["n"] == 1
         assert len(engine.heard) == 1

@@ -186,6 +186,35 @@ def test_the_order_of_active_models_means_nothing(tmp_path: Path) -> None:
             ),
         ),
         (
+            "version: 1\nactive: small\nallow: [small, zz]",
+            None,
+            'desired.yaml:3:16: allow.1: found "zz", expected a model of local (large or small)',
+        ),
+        (
+            "version: 1\nallow: any",
+            None,
+            (
+                "desired.yaml:2:1: allow: found allow without active, so requests could stop what"
+                " is not managed; expected active beside it, [] to run none by itself"
+            ),
+        ),
+        (
+            "version: 1\nactive: small\nreturn_after: 1m",
+            None,
+            (
+                "desired.yaml:3:1: return_after: found return_after without allow, so no request"
+                " brings anything in; expected allow beside it"
+            ),
+        ),
+        (
+            "version: 1\nactive: small\nallow: any\nmax_wait: 20s",
+            None,
+            (
+                "desired.yaml:4:1: max_wait: is not above min_residency, so requests would be"
+                " turned away before their turn; expected a longer time"
+            ),
+        ),
+        (
             "version: 1\npower: auto",
             None,
             (

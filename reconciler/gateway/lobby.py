@@ -1,0 +1,50 @@
+"""Lobby: the requests for the models of one host, as who keeps the host sees and steers them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+import anyio
+
+from reconciler.gateway.seat import Seat
+from reconciler.model.lending import Demand
+
+
+class SeatsLobby:
+    """The seats of one host, and a bell that rings when what requests want has changed."""
+
+    def __init__(self) -> None:
+        self._seats: dict[str, Seat] = {}
+        self._rung = anyio.Event()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether any request waits here, so that the end of another may matter."""
+        return any(seat.is_awaited for seat in self._seats.values())
+
+    def seat(self, seats: Iterable[Seat]) -> None:
+        """Take which seats there are."""
+        self._seats = {seat.route.model: seat for seat in seats}
+
+    def ring(self) -> None:
+        """Take that the demand has changed."""
+        self._rung.set()
+
+    def demands(self) -> Mapping[str, Demand]:
+        """What requests want of each model now."""
+        return {name: seat.demand for name, seat in self._seats.items()}
+
+    def pause(self, model_names: Collection[str]) -> None:
+        """Let new requests for these models wait, and no others."""
+        for name, seat in self._seats.items():
+            seat.pause(paused=name in model_names)
+
+    def refuse(self, reasons: Mapping[str, str]) -> None:
+        """Tell requests for these models, while they do not serve, why they would wait in vain."""
+        for name, seat in self._seats.items():
+            seat.refuse(reasons.get(name, ""))
+
+    async def changed(self) -> None:
+        """Wait until the demand has changed since the last time."""
+        await self._rung.wait()
+        self._rung = anyio.Event()

@@ -1,0 +1,175 @@
+"""Seat: one model's place, closed until a unit is admitted, and then open for that unit alone."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from reconciler.gateway.head import Refusal
+from reconciler.gateway.pool import Pool
+from reconciler.model.facts import UnitIdentity
+from reconciler.model.lending import Demand
+from reconciler.model.traffic import Route, Traffic
+
+MOST_WAITING = 512
+
+
+class Waiter(Protocol):
+    """Who waits for a seat."""
+
+    def admitted(self) -> None:
+        """Go on: the seat is open."""
+
+    def turned_away(self, refusal: Refusal) -> None:
+        """Give up: the seat will not open."""
+
+
+class Bell(Protocol):
+    """What is told that the demand for a seat has changed."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether any request waits at its host."""
+        ...
+
+    def ring(self) -> None:
+        """Take that it has."""
+
+
+class Seat:
+    """What the gateway knows of one model."""
+
+    def __init__(self, route: Route, clock: Callable[[], float], bell: Bell) -> None:
+        self.route = route
+        self.because = "it has not been seen to work yet"
+        self.refused = ""
+        self.in_flight = 0
+        self.identity: UnitIdentity | None = None
+        self.pool: Pool | None = None
+        self._clock, self._bell = clock, bell
+        self._used: float | None = None
+        self._since: float | None = None
+        self._at_once, self._is_paused = 1, False
+        self._waiting = OrderedDict[Waiter, float]()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request may go to the engine now."""
+        has_room = self.in_flight < self._at_once
+        return self.identity is not None and has_room and not self._is_paused
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether any request waits for it."""
+        return bool(self._waiting)
+
+    @property
+    def traffic(self) -> Traffic:
+        """The requests that are under way."""
+        return Traffic(in_flight=self.in_flight, used=self._used)
+
+    @property
+    def demand(self) -> Demand:
+        """What requests want of the model."""
+        return Demand(
+            in_flight=self.in_flight,
+            waiting=len(self._waiting),
+            oldest=min(self._waiting.values(), default=None),
+            used=self._used,
+            since=self._since if self.identity is not None else None,
+        )
+
+    def refusal(self) -> Refusal | None:
+        """Why a request would wait in vain, None where it would not."""
+        name = self.route.model
+        if not self.route.active and not self.route.lent:
+            return pinned(name)
+        if self.refused and self.identity is None:
+            return Refusal(503, f"{name} does not serve: {self.refused}")
+        return None
+
+    def wait(self, waiter: Waiter, since: float | None) -> float | None:
+        """Queue a request; `since` is when it first waited, None for one that has not yet.
+
+        Since when it waits, None where too many do.
+        """
+        if since is None and len(self._waiting) >= MOST_WAITING:
+            return None
+        self._waiting[waiter] = self._clock() if since is None else since
+        if since is not None:
+            self._waiting.move_to_end(waiter, last=False)
+        if len(self._waiting) == 1:
+            self._bell.ring()
+        return self._waiting[waiter]
+
+    def leave(self, waiter: Waiter) -> None:
+        """Take a request out of the queue, if it is there."""
+        if self._waiting.pop(waiter, None) is not None and not self._waiting:
+            self._bell.ring()
+
+    def admit(self, identity: UnitIdentity, url: str, at_once: int) -> None:
+        """Let so many requests at once through to a unit, which is reached at `url`."""
+        parts = urlsplit(url)
+        address = (parts.hostname or "127.0.0.1", parts.port or 80)
+        if self.pool is None or self.pool.address != address or self.identity != identity:
+            self.disconnect()
+            self.pool, self._since = Pool(address, self._clock), self._clock()
+        self.identity, self._at_once = identity, at_once
+        self._call_next()
+
+    def _call_next(self) -> None:
+        while self._waiting and self.is_open:
+            next(iter(self._waiting)).admitted()
+
+    def pause(self, *, paused: bool) -> None:
+        """Let new requests wait because it is another model's turn, or no more."""
+        self._is_paused = paused
+        self._call_next()
+
+    def refuse(self, reason: str) -> None:
+        """Tell who asks while the model does not serve that it will not; "" ends that."""
+        self.refused = reason
+        refusal = self.refusal()
+        if refusal is not None:
+            self.turn_away(refusal)
+
+    def turn_away(self, refusal: Refusal) -> None:
+        """Tell all who wait that the seat will not open."""
+        for waiter in tuple(self._waiting):
+            waiter.turned_away(refusal)
+
+    def close(self, because: str) -> None:
+        """Let nothing more through; what is under way goes on."""
+        self.identity, self.because = None, because
+
+    def hang_up(self) -> int:
+        """Close the idle connections to the engine; how many there were."""
+        return self.pool.hang_up() if self.pool is not None else 0
+
+    def disconnect(self) -> None:
+        """Keep no connection to the engine from now on."""
+        if self.pool is not None:
+            self.pool.close()
+
+    def begin(self) -> None:
+        """Count a request that goes to the engine."""
+        self.in_flight += 1
+        self._used = self._clock()
+
+    def end(self) -> None:
+        """Count it off again."""
+        self.in_flight -= 1
+        self._used = self._clock()
+        self._call_next()
+        # Only where a turn may wait for it: this is the path of every request.
+        if self.in_flight == 0 and self._bell.is_awaited:
+            self._bell.ring()
+
+
+def pinned(model_name: str) -> Refusal:
+    """Why requests for a model that the file does not want now go nowhere."""
+    said = f"{model_name} does not serve now, and requests may not bring it in"
+    ways = f"`reconciler use {model_name}` switches to it, `allow` of desired.yaml lets requests"
+    return Refusal(503, f"{said}; {ways}")

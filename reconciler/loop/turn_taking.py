@@ -1,0 +1,88 @@
+"""Turn taking: which model of a host requests bring in next, while the host is at rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import anyio
+
+from reconciler.core import lending, policy
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import Hints
+from reconciler.core.turns import Seating, Turn, turn
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.model.lending import Rules
+from reconciler.model.records import Leased, Released
+from reconciler.model.spec import Slice
+from reconciler.ports import Clock, Lobby
+
+GRACE_SHARE = 0.1
+"""How long a model may pause between two requests before another takes its place, as a share of
+what a switch takes."""
+
+UNKNOWN_SWITCH_SECONDS = 10.0
+SWITCH_STEPS = ("stop", "start", "await_healthy")
+
+
+class TurnTaking:
+    """The turns of one host. What is under way is never turned back: none is taken in a pass."""
+
+    def __init__(self, lobby: Lobby, cache: HintsCache, clock: Clock) -> None:
+        self._lobby, self._cache, self._clock = lobby, cache, clock
+
+    async def taken(self, slice_: Slice, rules: Rules) -> None:
+        """Wait until it is another model's turn, and record that; raise DurabilityError."""
+        host = slice_.host.name
+        while True:
+            hints = await self._cache.hints(host)
+            refused = policy.not_lent(slice_, rules, hints, self._clock.instant())
+            self._lobby.refuse(refused)
+            found = self._decided(slice_, rules, hints, refused)
+            self._lobby.pause(found.pause)
+            if await self._recorded(found, slice_, rules, hints):
+                return
+            with anyio.move_on_after(found.look if found.look is not None else float("inf")):
+                await self._lobby.changed()
+
+    def _decided(self, slice_: Slice, rules: Rules, hints: Hints, refused: Collection[str]) -> Turn:
+        demands = {name: one for name, one in self._lobby.demands().items() if name not in refused}
+        open_ = {name for name, one in demands.items() if one.since is not None}
+        serving = open_ | {*lending.standing(slice_, rules, hints)}
+        seating = Seating(serving, slice_.active or (), lending.rivals(slice_))
+        grace = GRACE_SHARE * _switch_seconds(slice_, hints)
+        return turn(rules, seating, demands, grace, self._clock.boot())
+
+    async def _recorded(self, found: Turn, slice_: Slice, rules: Rules, hints: Hints) -> bool:
+        """Record a turn; False where nothing changes by it."""
+        ends = _ends(found, slice_, lending.standing(slice_, rules, hints), rules)
+        host, journal = slice_.host.name, self._cache.journal
+        brings_in = found.grant is not None and found.grant not in (slice_.active or ())
+        # The lease first: of two rivals the newest counts, whatever dies in between.
+        if found.grant is not None and brings_in:
+            lease = Leased(host=host, model=found.grant, wanted=digest(slice_))
+            await journal.append(lease)
+        for name, why in ends.items():
+            await journal.append(Released(host=host, model=name, because=why))
+        return brings_in or bool(ends)
+
+
+def _ends(found: Turn, slice_: Slice, lent: Collection[str], rules: Rules) -> Mapping[str, str]:
+    """The leases that end by a turn, each with the reason."""
+    if found.release is not None:
+        return {found.release: f"no request asked for it for {rules.return_after:g} s"}
+    if found.grant is None:
+        return {}
+    rivals = lending.rivals(slice_).get(found.grant, frozenset())
+    return dict.fromkeys(rivals.intersection(lent), f"requests for {found.grant} have their turn")
+
+
+def _switch_seconds(slice_: Slice, hints: Hints) -> float:
+    """How long a switch to any model of a host typically took."""
+    seen = [
+        seconds
+        for model in slice_.models
+        for step in SWITCH_STEPS
+        if (seconds := hints.typical_seconds(step, model.name)) is not None
+    ]
+    models = len({model.name for model in slice_.models})
+    return sum(seen) / models if seen else UNKNOWN_SWITCH_SECONDS

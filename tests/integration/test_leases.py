@@ -1,0 +1,116 @@
+"""Requests bring in models that desired.yaml allows, on real engines, and the file stays above."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.test_serve import started
+from tests.running import until
+from tests.stack import COMMAND_SECONDS, Stack, stack
+
+QUICKLY = "min_residency: 0s\nmax_wait: 60s\n"
+AT_ONCE = f"version: 1\nactive: tiny-a\nallow: any\nreturn_after: 0s\n{QUICKLY}"
+NEVER = f"version: 1\nactive: tiny-a\nallow: any\nreturn_after: never\n{QUICKLY}"
+PROMPT = "In chapter one the keeper counts the ships of the harbour, and writes them down."
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Stack]:
+    with stack(tmp_path) as made:
+        made.desired(NEVER)
+        yield made
+
+
+def asked(address: str, model: str, **more: object) -> httpx.Response:
+    body = {"model": model, "prompt": PROMPT, "max_tokens": 4, "temperature": 0, **more}
+    return httpx.post(f"{address}/v1/completions", json=body, timeout=COMMAND_SECONDS)
+
+
+def text(address: str, model: str) -> str:
+    answer = asked(address, model)
+    assert answer.status_code == httpx.codes.OK, answer.text
+    said: str = answer.json()["choices"][0]["text"]
+    return said
+
+
+def modes(here: Stack) -> list[str]:
+    return [run["mode"] for run in here.document("history")["runs"]]
+
+
+def test_a_request_brings_its_model_in_and_the_other_finds_its_conversation(here: Stack) -> None:
+    with started(here) as (address, _):
+        first = [text(address, model) for model in ("tiny-a", "tiny-b")]
+        assert list(here.engines()) == ["tiny-b"]
+        again = [asked(address, model).json() for model in ("tiny-a", "tiny-b")]
+        assert [one["choices"][0]["text"] for one in again] == first
+        assert first[0] != first[1]
+        reused = [one["usage"]["prompt_tokens_details"]["cached_tokens"] for one in again]
+        assert min(reused) > 0, "its slot was saved and restored"
+        assert modes(here) == ["forward", "lease", "forward", "lease"]
+        status = here.document("status")
+        assert status["hosts"][0]["conditions"][0]["status"] == "True", status
+
+
+def test_what_the_file_wants_comes_back_when_nothing_asks(here: Stack) -> None:
+    here.desired(AT_ONCE)
+    with started(here) as (address, _):
+        text(address, "tiny-b")
+        here.becomes("tiny-a")
+
+
+def test_clients_of_both_models_are_all_answered(here: Stack) -> None:
+    with started(here) as (address, _), ThreadPoolExecutor(6) as pool:
+        wanted = [("tiny-a", "tiny-b")[number % 2] for number in range(30)]
+        answers = list(pool.map(lambda model: (model, text(address, model)), wanted))
+        known = {model: {said for name, said in answers if name == model} for model in wanted}
+        assert [len(said) for said in known.values()] == [1, 1], known
+
+
+def test_one_that_cannot_be_brought_in_is_told_and_the_files_model_serves_on(here: Stack) -> None:
+    here.inventory(engine="kind: embedded, weights: nowhere.gguf, context: 512")
+    with started(here) as (address, _):
+        said = text(address, "tiny-a")
+        refused = asked(address, "tiny-b")
+        assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert "nowhere.gguf" in refused.json()["error"]["message"]
+        began = time.monotonic()
+        assert asked(address, "tiny-b").status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert time.monotonic() - began < 5.0, "it is not tried again at once"
+        assert text(address, "tiny-a") == said
+
+
+def test_the_file_is_above_what_requests_brought_in(here: Stack) -> None:
+    with started(here) as (address, _):
+        text(address, "tiny-b")
+        here.desired("version: 1\nactive: tiny-a\n")
+        here.becomes("tiny-a")
+        refused = asked(address, "tiny-b")
+        assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert "requests may not bring it in" in refused.json()["error"]["message"]
+
+
+def test_after_kill_9_what_requests_brought_in_serves_on(here: Stack) -> None:
+    with started(here, code=-signal.SIGKILL) as (address, process):
+        said = text(address, "tiny-b")
+        before = here.engines()
+        process.kill()
+    with started(here) as (address, _):
+        assert text(address, "tiny-b") == said
+        assert here.engines() == before
+
+
+def test_without_a_gateway_the_file_alone_counts(here: Stack) -> None:
+    with started(here) as (address, _):
+        text(address, "tiny-b")
+    here.apply()
+    assert list(here.engines()) == ["tiny-a"]
+    with here.watching():
+        until(lambda: here.has_followed(1), within=COMMAND_SECONDS)
+        assert list(here.engines()) == ["tiny-a"]

@@ -1,0 +1,176 @@
+"""What requests may bring in, in place of what, and what of it the journal remembers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+
+from reconciler.core import lending, policy
+from reconciler.core.canonical import digest
+from reconciler.core.recovery import Hints, after, attempt_key
+from reconciler.model.lending import Rules
+from reconciler.model.observed import Observed
+from reconciler.model.records import (
+    Held,
+    Hold,
+    Lease,
+    Leased,
+    Quarantine,
+    Record,
+    Released,
+    Retry,
+    Row,
+    RunClosed,
+    RunOpened,
+    Verdict,
+)
+from reconciler.model.spec import Slice
+from tests.clocks import instant
+from tests.sample_worlds import HOST, PROVENANCE, model, slice_of
+
+A, B, C = model("a"), model("b"), model("c")
+D = model("d", port=8081, gpus=(1,))
+E = model("e", port=8082, task="embedding")
+L = model("l")
+ALL = (A, B, C, D, E, L)
+ANY = Rules(allow=tuple(one.name for one in ALL))
+NOW = instant(100.0)
+HOUR = 3600.0
+
+
+def wants(*active: str, **changed: Any) -> Slice:
+    return slice_of(active, *ALL, **changed)
+
+
+def leased(wanted: Slice, *names: str, **known: Any) -> Hints:
+    leases = {name: Lease(wanted=digest(wanted), since=instant(1.0)) for name in names}
+    return Hints(leases=leases, **known)
+
+
+def failed(wanted: Slice, reason: str = "StartFailed") -> Quarantine:
+    key = attempt_key(wanted, digest(wanted), Observed())
+    return Quarantine(key=key, reason=reason, message="it died", run=1, since=instant(90.0))
+
+
+GOOD: dict[str, Any] = {"last_good": wants("l"), "last_good_digest": digest(wants("l"))}
+HELD = Held(hold=Hold(host=HOST, reason="a game"), since=instant(1.0))
+FREED = Held(hold=Hold(host=HOST, reason="a game", release=True), since=instant(1.0))
+ONE = wants("a")
+BESIDE = slice_of(("a", "d"), model("a", gpus=(0,)), model("b", gpus=(0,)), D)
+ON_ITS_PORT = slice_of(("a", "e"), A, E, model("b", port=E.port, gpus=(1,)))
+
+ROWS: dict[str, tuple[Slice, Rules, Hints, tuple[str, ...] | None, str]] = {
+    "nothing is lent": (ONE, ANY, Hints(), ("a",), "forward"),
+    "held": (ONE, ANY, leased(ONE, "b", held=HELD), None, "forward"),
+    "held and freed": (ONE, ANY, leased(ONE, "b", held=FREED), (), "release"),
+    "failed, with a last good": (ONE, ANY, Hints(quarantine=failed(ONE), **GOOD), ("l",), "heal"),
+    "failed, without": (ONE, ANY, leased(ONE, "b", quarantine=failed(ONE)), None, "forward"),
+    "failed, and lent": (
+        ONE, ANY, leased(ONE, "b", quarantine=failed(ONE), **GOOD), ("b",), "lease",
+    ),
+    "lent": (ONE, ANY, leased(ONE, "b"), ("b",), "lease"),
+    "not allowed any more": (ONE, Rules(), leased(ONE, "b"), ("a",), "forward"),
+    "another one is allowed": (ONE, Rules(allow=("b",)), leased(ONE, "c"), ("a",), "forward"),
+    "an embedding stays": (
+        wants("a", "e"), ANY, leased(wants("a", "e"), "b"), ("b", "e"), "lease",
+    ),
+    "another card stays": (BESIDE, ANY, leased(BESIDE, "b"), ("b", "d"), "lease"),
+    "its port is taken": (
+        ON_ITS_PORT, ANY, leased(ON_ITS_PORT, "b"), ("b",), "lease",
+    ),
+    "an embedding comes beside": (ONE, ANY, leased(ONE, "e"), ("a", "e"), "lease"),
+    "of nothing": (wants(), ANY, leased(wants(), "b"), ("b",), "lease"),
+    "the file changed": (wants("c"), ANY, leased(ONE, "b"), ("c",), "forward"),
+    "the newest of two rivals": (ONE, ANY, leased(ONE, "c", "b"), ("b",), "lease"),
+    "two that are no rivals": (ONE, ANY, leased(ONE, "b", "e"), ("b", "e"), "lease"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_where_a_host_goes_with_what_requests_brought_in(name: str) -> None:
+    wanted, rules, hints, active, mode = ROWS[name]
+    aim = policy.aim(wanted, hints, Observed(), NOW, rules=rules)
+    assert (aim.mode, aim.target.slice.active if aim.acts else None) == (mode, active)
+    assert bool(aim.lent) == (mode == "lease")
+    assert aim.key == attempt_key(aim.target.slice, aim.target.digest, Observed()) or not aim.lent
+
+
+def test_a_lease_ends_with_the_wish_it_was_given_beside_or_the_permission() -> None:
+    hints = leased(ONE, "b", "c")
+    assert lending.lapsed(ONE, ANY, hints) == {}
+    assert lending.lapsed(ONE, Rules(allow=("b",)), hints).keys() == {"c"}
+    why = lending.lapsed(wants("a", power="on"), ANY, hints)
+    assert why == dict.fromkeys("bc", "the files ask for something else now")
+
+
+IN_VAIN: dict[str, tuple[Slice, Hints, set[str], str]] = {
+    "nothing": (ONE, Hints(), set(), ""),
+    "held": (ONE, Hints(held=HELD), set("abcdel"), "held: a game"),
+    "off": (wants("a", power="off"), Hints(), set("abcdel"), "`power: off`"),
+    "stalled": (ONE, Hints(quarantine=failed(ONE)), set("abcdel"), "it died"),
+    "gone back": (ONE, Hints(quarantine=failed(ONE), **GOOD), {"a"}, "it died"),
+}
+
+
+@pytest.mark.parametrize("name", IN_VAIN)
+def test_who_would_wait_in_vain_is_told_why(name: str) -> None:
+    wanted, hints, models, said = IN_VAIN[name]
+    told = policy.not_lent(wanted, ANY, hints, NOW)
+    assert told.keys() == models
+    assert all(said in reason for reason in told.values())
+
+
+def rows(*records: Record) -> Hints:
+    hints = Hints()
+    for number, record in enumerate(records, 1):
+        hints = after(hints, Row(seq=number, when=instant(float(number)), record=record))
+    return hints
+
+
+LENT = Leased(host=HOST, model="b", wanted=digest(ONE))
+REFUSED = Released(host=HOST, model="b", because="no room", failed=digest(lending.lend(ONE, ["b"])))
+
+
+def test_what_could_not_be_brought_in_is_tried_again_ever_more_rarely() -> None:
+    once, twice = rows(LENT, REFUSED), rows(LENT, REFUSED, LENT, REFUSED)
+    assert once.leases == twice.leases == {}
+    assert policy.not_lent(ONE, ANY, once, instant(3.0)) == {"b": "no room"}
+    assert policy.not_lent(ONE, ANY, once, instant(HOUR)) == {}
+    assert [hints.unlendable["b"].attempts for hints in (once, twice)] == [1, 2]
+
+
+def test_another_definition_a_retry_and_success_lift_it() -> None:
+    other = wants("a", enforce=True)
+    assert policy.not_lent(other, ANY, rows(LENT, REFUSED), instant(3.0)) == {}
+    assert rows(LENT, REFUSED, Retry(host=HOST)).unlendable == {}
+    again = RunOpened(
+        host=HOST, mode="lease", slice=lending.lend(ONE, ["b"]), digest=digest("lent"),
+        key=digest("lent"), generation=1, trigger="watch", provenance=PROVENANCE, plan=(),
+    )  # fmt: skip
+    well = RunClosed(host=HOST, run=3, verdict="promoted")
+    assert rows(LENT, REFUSED, again, well).unlendable == {}
+
+
+def test_runs_for_requests_leave_the_operators_state_as_it_was() -> None:
+    before = Hints(quarantine=failed(ONE), generation=3, wanted_digest=digest(ONE), **GOOD)
+    opened = RunOpened(
+        host=HOST, mode="lease", slice=wants("b"), digest=digest("lent"), key=digest("lent"),
+        generation=3, trigger="watch", provenance=PROVENANCE, plan=(),
+    )  # fmt: skip
+    for verdict in get_args(Verdict):
+        hints = before
+        for record in (opened, RunClosed(host=HOST, run=1, verdict=verdict, key=digest("lent"))):
+            hints = after(hints, Row(seq=1, when=NOW, record=record))
+        same = replace(hints, notes=before.notes, unlendable={})
+        assert same == before
+
+
+def test_a_lease_that_ends_leaves_the_others() -> None:
+    other = Leased(host=HOST, model="e", wanted=digest(ONE))
+    gone = Released(host=HOST, model="b", because="unused")
+    hints = rows(LENT, other, gone)
+    assert [*hints.leases] == ["e"]
+    assert hints.unlendable == {}
+    assert [*rows(LENT, other, LENT).leases] == ["e", "b"], "the newest is the last"

@@ -1,0 +1,158 @@
+"""Whose turn it is, recorded: what requests want becomes rows, and what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+
+from reconciler.core.canonical import digest
+from reconciler.fakes.clock import TurnedClock
+from reconciler.fakes.journal import MemoryJournal
+from reconciler.fakes.life import Life, MortalJournal
+from reconciler.loop.hints_cache import HintsCache
+from reconciler.loop.turn_taking import TurnTaking
+from reconciler.model.lending import Demand, Rules
+from reconciler.model.records import Hold, Leased, Released
+from reconciler.model.spec import Slice
+from tests.sample_worlds import HOST, model, slice_of
+
+A, B, C = model("a"), model("b"), model("c")
+ONE = slice_of(("a",), A, B, C)
+RULES = Rules(allow=("a", "b", "c"), min_residency=30.0, return_after=300.0)
+
+
+@dataclass
+class HandLobby:
+    """A lobby whose demand is set by hand."""
+
+    wanted: dict[str, Demand] = field(default_factory=dict)
+    paused: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    rung: anyio.Event = field(default_factory=anyio.Event)
+
+    def demands(self) -> Mapping[str, Demand]:
+        return self.wanted
+
+    def pause(self, model_names: Collection[str]) -> None:
+        self.paused = frozenset(model_names)
+
+    def refuse(self, reasons: Mapping[str, str]) -> None:
+        self.refused = reasons
+
+    async def changed(self) -> None:
+        await self.rung.wait()
+        self.rung = anyio.Event()
+
+    def set(self, **wanted: Demand) -> None:
+        self.wanted |= wanted
+        self.rung.set()
+
+
+class Turns:
+    """One host's turns in the time of a clock that is turned."""
+
+    def __init__(self, wanted: Slice = ONE, rules: Rules = RULES) -> None:
+        self.clock = TurnedClock()
+        self.rows = MemoryJournal(self.clock)
+        self.lobby = HandLobby()
+        self.wanted, self.rules = wanted, rules
+        self.cache = HintsCache(MortalJournal(self.rows, Life()))
+        self.taking = TurnTaking(self.lobby, self.cache, self.clock)
+
+    async def taken(self, within: float = 1e6) -> float | None:
+        """Wait for a turn; the seconds that took, None where none came in time."""
+        began = self.clock.now
+        with anyio.move_on_after(within):
+            await self.taking.taken(self.wanted, self.rules)
+            return self.clock.now - began
+        return None
+
+    def told(self) -> list[tuple[str, str]]:
+        records = [row.record for row in self.rows.rows()]
+        return [
+            (record.kind, record.model)
+            for record in records
+            if isinstance(record, Leased | Released)
+        ]
+
+
+def serving(since: float, **changed: float) -> Demand:
+    return Demand(since=since, **changed)  # type: ignore[arg-type]
+
+
+def waiting(since: float) -> Demand:
+    return Demand(waiting=1, oldest=since)
+
+
+def test_a_model_that_is_asked_for_gets_its_turn_when_the_other_had_its_time() -> None:
+    async def day(turns: Turns) -> None:
+        now = turns.clock.now
+        turns.lobby.set(a=serving(now, in_flight=1), b=waiting(now))
+        async with anyio.create_task_group() as group:
+            group.start_soon(ends, turns)
+            assert await turns.taken() == pytest.approx(40.0)
+        assert turns.lobby.paused == {"a"}
+
+    async def ends(turns: Turns) -> None:
+        began = turns.clock.now
+        await anyio.sleep(20.0)
+        assert turns.lobby.paused == set()
+        await anyio.sleep(20.0)
+        assert turns.lobby.paused == {"a"}, "its time is over, and it is waited for"
+        turns.lobby.set(a=serving(began, used=turns.clock.now))
+
+    turns = Turns()
+    turns.clock.run(day, turns)
+    assert turns.told() == [("leased", "b")]
+
+
+def test_what_the_file_wants_comes_back_when_nothing_asks_or_when_it_is_asked_for() -> None:
+    async def unused(turns: Turns) -> None:
+        turns.lobby.set(b=serving(turns.clock.now))
+        assert await turns.taken() == pytest.approx(300.0)
+
+    async def asked(turns: Turns) -> None:
+        turns.lobby.set(b=serving(turns.clock.now), a=waiting(turns.clock.now))
+        assert await turns.taken() == pytest.approx(1.0), "unused for the grace of a switch"
+
+    for day in (unused, asked):
+        turns = Turns()
+        turns.rows.append(Leased(host=HOST, model="b", wanted=digest(ONE)))
+        turns.clock.run(day, turns)
+        assert turns.told() == [("leased", "b"), ("released", "b")]
+
+
+def test_one_that_is_lent_makes_way_for_another_and_the_newest_is_recorded_first() -> None:
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(b=serving(turns.clock.now), c=waiting(turns.clock.now))
+        await turns.taken()
+
+    turns = Turns()
+    turns.rows.append(Leased(host=HOST, model="b", wanted=digest(ONE)))
+    turns.clock.run(day, turns)
+    assert turns.told() == [("leased", "b"), ("leased", "c"), ("released", "b")]
+
+
+def test_no_turn_is_taken_that_would_change_nothing() -> None:
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(a=waiting(turns.clock.now))
+        assert await turns.taken(within=1000.0) is None
+
+    turns = Turns()
+    turns.clock.run(day, turns)
+    assert turns.told() == []
+
+
+def test_who_would_wait_in_vain_is_told_and_takes_no_turn() -> None:
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(a=serving(turns.clock.now), b=waiting(turns.clock.now))
+        assert await turns.taken(within=1000.0) is None
+
+    turns = Turns()
+    turns.rows.append(Hold(host=HOST, reason="a game"))
+    turns.clock.run(day, turns)
+    assert turns.told() == []
+    assert turns.lobby.refused["b"].startswith("held: a game")
