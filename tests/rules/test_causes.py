@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.tree import PACKAGE, Module, modules
+from tests.rules.tree import PACKAGE, Module, for_each, modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ def _is_sentence(node: ast.expr) -> bool:
     return any(name.rpartition("_")[2] in SENTENCES for name in called)
 
 
-@pytest.mark.parametrize("module", modules(PACKAGE), ids=lambda module: module.path)
+@for_each(modules(PACKAGE))
 def test_no_control_flow_reads_english(module: Module) -> None:
     assert module.path in FORMATS or list(read_sentences(module)) == []
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.cli.arguments import parsers
-from tests.rules.tree import PACKAGE, ROOT, Module, modules
+from tests.rules.tree import PACKAGE, ROOT, Module, for_each, modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def messages(module: Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@for_each(PAGES)
 def test_pages_are_plain_english(page: Path) -> None:
     assert list(foreign(page.name, page.read_text(encoding="utf-8"))) == []
 
@@ -67,7 +67,7 @@ def test_help_is_plain_english() -> None:
     assert [phrase for text in said for phrase in foreign("--help", text)] == []
 
 
-@pytest.mark.parametrize("module", modules(PACKAGE), ids=lambda module: module.path)
+@for_each(modules(PACKAGE))
 def test_messages_are_plain_english(module: Module) -> None:
     said = messages(module)
     assert [

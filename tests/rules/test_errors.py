@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 import re
 
-import pytest
-
 import reconciler.edge.http_reply  # noqa: F401 - defines an error of its own
 from reconciler.core import phrases
 from reconciler.errors import ReconcilerError
 from reconciler.steps.plan import STEPS
-from tests.rules.tree import PACKAGE, ROOT, Module, modules
+from tests.rules.tree import PACKAGE, ROOT, Module, for_each, modules
 
 GIVES_REASONS = {"Condition", "Quarantine", "RunClosed", "_readiness", "_true"}
 """Types that have a reason, and the functions that make a condition for core/report/conditions."""
@@ -52,12 +50,12 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-@pytest.mark.parametrize("name", sorted(ERRORS | REASONS))
+@for_each(sorted(ERRORS | REASONS))
 def test_every_error_and_every_reason_has_a_heading(name: str) -> None:
     assert name in sections()
 
 
-@pytest.mark.parametrize("name", sorted(sections()))
+@for_each(sorted(sections()))
 def test_every_heading_is_of_something_that_may_be_said_and_tells_what_to_do(name: str) -> None:
     assert name in ERRORS | REASONS
     assert re.match(r"- Found: (.|\n)+\n- Do: ", sections()[name])

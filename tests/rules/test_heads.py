@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.tree import PACKAGE, Module, modules
+from tests.rules.tree import PACKAGE, Module, for_each, modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def misnamed(module: Module) -> Iterator[str]:
         yield f"{module.path}: it begins with {head[1]!r}, which is not its name"
 
 
-@pytest.mark.parametrize("module", modules(PACKAGE), ids=lambda module: module.path)
+@for_each(modules(PACKAGE))
 def test_a_module_that_begins_with_a_name_begins_with_its_own(module: Module) -> None:
     assert list(misnamed(module)) == []
 

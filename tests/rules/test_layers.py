@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.loop.step_run import PERFORM
 from reconciler.steps.plan import STEPS
-from tests.rules.tree import PACKAGE, ROOT, Module, imports, modules
+from tests.rules.tree import PACKAGE, ROOT, Module, for_each, imports, modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,52 +167,44 @@ def ids(module: Module) -> str:
     return module.path
 
 
-@pytest.mark.parametrize("module", modules(PACKAGE), ids=ids)
+@for_each(modules(PACKAGE))
 def test_every_import_points_downwards(module: Module) -> None:
     assert list(wrong_edges(module)) == []
 
 
-@pytest.mark.parametrize(
-    "module", modules(f"{PACKAGE}/onhost") + modules(f"{PACKAGE}/embedded"), ids=ids
-)
+@for_each(modules(f"{PACKAGE}/onhost") + modules(f"{PACKAGE}/embedded"))
 def test_what_runs_elsewhere_needs_the_standard_library_only(module: Module) -> None:
     assert list(beyond_the_standard_library(module)) == []
 
 
-@pytest.mark.parametrize("module", modules(f"{PACKAGE}/onhost"), ids=ids)
+@for_each(modules(f"{PACKAGE}/onhost"))
 def test_what_runs_on_a_host_is_python_3_9(module: Module) -> None:
     ast.parse(module.text, filename=module.path, feature_version=(3, 9))
 
 
-@pytest.mark.parametrize(
-    "module",
-    [m for part in ("core", "model", "steps") for m in modules(f"{PACKAGE}/{part}")],
-    ids=ids,
-)
+@for_each([m for part in ("core", "model", "steps") for m in modules(f"{PACKAGE}/{part}")])
 def test_pure_modules_read_no_clock(module: Module) -> None:
     assert list(clock_reads(module)) == []
 
 
-@pytest.mark.parametrize("module", modules(PACKAGE), ids=ids)
+@for_each(modules(PACKAGE))
 def test_only_what_contains_a_host_and_the_top_of_the_program_catch_everything(
     module: Module,
 ) -> None:
     assert module.path in CATCHES_EVERYTHING or list(catch_alls(module)) == []
 
 
-@pytest.mark.parametrize("module", modules(PACKAGE), ids=ids)
+@for_each(modules(PACKAGE))
 def test_http_is_spoken_at_one_place(module: Module) -> None:
     assert module.path in SPEAKS_HTTP or list(outside_imports(module, {"httpx", "httpcore"})) == []
 
 
-@pytest.mark.parametrize(
-    "module",
+@for_each(
     [
         m
         for m in modules(f"{PACKAGE}/drivers")
         if m.path.startswith(tuple(f"{PACKAGE}/{f}" for f in ON_A_HOST))
-    ],
-    ids=ids,
+    ]
 )
 def test_drivers_reach_hosts_through_access(module: Module) -> None:
     assert list(outside_imports(module, {"asyncio", "os", "socket", "subprocess"})) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.tree import PACKAGE, ROOT
+from tests.rules.tree import PACKAGE, ROOT, for_each
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 DECISIONS = sorted(path.name for path in (ROOT / "docs" / "adr").glob("*.md"))
@@ -58,12 +58,12 @@ def misnumbered(names: list[str]) -> Iterator[str]:
             yield f"{name} is decision {expected:04}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@for_each(PAGES)
 def test_every_link_leads_somewhere(page: Path) -> None:
     assert list(dead_links(page, page.read_text(encoding="utf-8"))) == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@for_each(PAGES)
 def test_every_module_that_a_page_names_is_there(page: Path) -> None:
     assert list(gone(page.name, page.read_text(encoding="utf-8"))) == []
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.tree import PACKAGE, Module, imports, modules
+from tests.rules.tree import PACKAGE, Module, for_each, imports, modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def owned_elsewhere(module: Module) -> Iterator[str]:
         )
 
 
-@pytest.mark.parametrize("module", modules(PACKAGE), ids=lambda module: module.path)
+@for_each(modules(PACKAGE))
 def test_only_the_command_line_owns_a_loop_and_the_process(module: Module) -> None:
     assert list(owned_elsewhere(module)) == []
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.tree import PACKAGE, Module, modules
+from tests.rules.tree import PACKAGE, Module, for_each, modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ def made_elsewhere(module: Module) -> Iterator[str]:
             yield f"{module.path}:{node.lineno}: makes a {name}; only {MAKERS[name]} does"
 
 
-@pytest.mark.parametrize("module", modules(PACKAGE), ids=lambda module: module.path)
+@for_each(modules(PACKAGE))
 def test_what_has_one_maker_is_made_there(module: Module) -> None:
     assert list(made_elsewhere(module)) == []
 

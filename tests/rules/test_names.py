@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.rules.measures import public_classes
-from tests.rules.tree import PACKAGE, Module, modules
+from tests.rules.tree import PACKAGE, Module, for_each, modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,7 +74,7 @@ def repeated_classes(sources: Iterable[Module]) -> Iterator[str]:
             yield f"{name} is {' and '.join(found)}; give each public class its own name"
 
 
-@pytest.mark.parametrize("module", modules(), ids=lambda module: module.path)
+@for_each(modules())
 def test_every_name_says_what_it_is(module: Module) -> None:
     assert list(empty_names(module)) == []
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.tree import PACKAGE, Module, modules
+from tests.rules.tree import PACKAGE, Module, for_each, modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def untold(module: Module) -> Iterator[str]:
         )
 
 
-@pytest.mark.parametrize("module", PACKAGES, ids=lambda module: module.path)
+@for_each(PACKAGES)
 def test_every_package_says_what_it_is_and_who_calls_it(module: Module) -> None:
     assert list(untold(module)) == []
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
-from tests.rules.tree import ROOT
+from tests.rules.tree import ROOT, for_each
 
 NAMED = sorted(
     set(
@@ -30,7 +28,7 @@ def test_every_promise_of_the_readme_is_in_the_table() -> None:
     assert [promise for promise in PROMISED if promise.partition(",")[0] not in shown] == []
 
 
-@pytest.mark.parametrize("named", NAMED)
+@for_each(NAMED)
 def test_a_promise_is_shown_by_a_test_that_exists(named: str) -> None:
     file, _, name = named.partition("::")
     text = (ROOT / file).read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.tree import Module, modules
+from tests.rules.tree import Module, for_each, modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def _too_large_function(
         yield f"{place} has {counted} parameters; {PARAMETERS} at most"
 
 
-@pytest.mark.parametrize("module", modules(), ids=lambda module: module.path)
+@for_each(modules())
 def test_every_module_stays_small(module: Module) -> None:
     assert list(too_large(module)) == []
 

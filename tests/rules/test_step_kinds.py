@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.tree import PACKAGE, Module, modules
+from tests.rules.tree import PACKAGE, Module, for_each, modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def asked_kinds(module: Module) -> Iterator[str]:
             yield f"{module.path}:{node.lineno}: asks for a step's kind; make it a fact of the step"
 
 
-@pytest.mark.parametrize("module", modules(PACKAGE), ids=lambda module: module.path)
+@for_each(modules(PACKAGE))
 def test_no_module_asks_a_step_for_its_kind(module: Module) -> None:
     assert list(asked_kinds(module)) == []
 

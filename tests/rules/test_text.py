@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.tree import texts
+from tests.rules.tree import for_each, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def told(path: str, text: str) -> Iterator[str]:
                 yield f"{path}:{number}: {found.group()} is {why}"
 
 
-@pytest.mark.parametrize("path", sorted(texts()))
+@for_each(sorted(texts()))
 def test_no_file_tells_where_it_was_written_or_who_serves_its_dependencies(path: str) -> None:
     assert list(told(path, texts()[path])) == []
 
