@@ -54,10 +54,10 @@ def turn(
 ) -> Turn:
     """Whose turn it is on a host that is at rest.
 
-    `grace` is for how long nobody has to have used a model that gives its place up early.
+    `grace` is for how long nobody has to have used a model that gives its place up before its time.
     """
     claims = _claims(rules, seating, demands)
-    tenure = _Tenure(rules, min(grace, rules.min_residency), demands)
+    tenure = _Tenure(rules, grace, demands)
     ends = {claim: tenure.end(claim.holders) for claim in _foremost(claims)}
     granted = [claim for claim, end in ends.items() if end <= now and tenure.is_free(claim)][:1]
     over = [claim for claim in ends if tenure.residency_end(claim.holders) <= now]
@@ -80,7 +80,9 @@ def _claims(rules: Rules, seating: Seating, demands: Mapping[str, Demand]) -> li
         if demands.get(model, NOTHING).waiting
     ]
     waiting.sort(key=lambda model: (_waits_since(demands[model]), model))
-    return [_Claim(model, seating.rivals.get(model, frozenset()) & served) for model in waiting]
+    claims = [_Claim(model, seating.rivals.get(model, frozenset()) & served) for model in waiting]
+    # What the file wants and nothing displaces comes in without a turn.
+    return [claim for claim in claims if claim.holders or claim.model not in seating.wanted]
 
 
 def _waits_since(demand: Demand) -> float:

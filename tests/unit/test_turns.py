@@ -61,6 +61,11 @@ def test_a_model_that_displaces_nothing_comes_in_at_once() -> None:
     assert after(1.0, "a", rivals={}, a=holding(in_flight=1), b=waiting(1.0)) == Turn(grant="b")
 
 
+def test_what_the_file_wants_needs_no_turn_where_nothing_displaces_it() -> None:
+    assert after(1.0, "", a=waiting(0.5)) == STAY
+    assert after(1.0, "", a=waiting(0.5), b=waiting(0.8)) == Turn(grant="b")
+
+
 def test_a_model_in_use_keeps_its_place_for_a_time() -> None:
     used = holding(in_flight=1)
     assert after(29.0, "a", a=used, b=waiting(5.0)) == Turn(look=1.0)
