@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from math import inf
 
 import anyio
 
@@ -20,6 +21,7 @@ GRACE_SHARE = 0.1
 """How long a model may pause between two requests before another takes its place, as a share of
 what a switch takes."""
 
+SHORTEST_LOOK_SECONDS = 1.0
 UNKNOWN_SWITCH_SECONDS = 10.0
 SWITCH_STEPS = ("stop", "start", "await_healthy")
 
@@ -41,14 +43,23 @@ class TurnTaking:
             self._lobby.pause(found.pause)
             if await self._recorded(found, slice_, rules, hints):
                 return
-            with anyio.move_on_after(found.look if found.look is not None else float("inf")):
+            with anyio.move_on_after(
+                min(_seconds(found.look), self._return_look(slice_, rules, hints))
+            ):
                 await self._lobby.changed()
+
+    def _return_look(self, slice_: Slice, rules: Rules, hints: Hints) -> float:
+        """How long a lent model may go unseen: the end of its last request rings no bell."""
+        is_lent = bool(lending.standing(slice_, rules, hints))
+        return max(SHORTEST_LOOK_SECONDS, _seconds(rules.return_after)) if is_lent else inf
 
     def _decided(self, slice_: Slice, rules: Rules, hints: Hints, refused: Collection[str]) -> Turn:
         demands = {name: one for name, one in self._lobby.demands().items() if name not in refused}
         open_ = {name for name, one in demands.items() if one.since is not None}
-        serving = open_ | {*lending.standing(slice_, rules, hints)}
-        seating = Seating(serving, slice_.active or (), lending.rivals(slice_))
+        lent = {*lending.standing(slice_, rules, hints)}
+        # What serves by another reason, such as last good after a failure, is not theirs to end.
+        wanted = {*(slice_.active or ())} | (open_ - lent)
+        seating = Seating(open_ | lent, wanted, lending.rivals(slice_))
         grace = GRACE_SHARE * _switch_seconds(slice_, hints)
         return turn(rules, seating, demands, grace, self._clock.boot())
 
@@ -64,6 +75,10 @@ class TurnTaking:
         for name, why in ends.items():
             await journal.append(Released(host=host, model=name, because=why))
         return brings_in or bool(ends)
+
+
+def _seconds(limit: float | None) -> float:
+    return inf if limit is None else limit
 
 
 def _ends(found: Turn, slice_: Slice, lent: Collection[str], rules: Rules) -> Mapping[str, str]:

@@ -136,6 +136,35 @@ def test_one_that_is_lent_makes_way_for_another_and_the_newest_is_recorded_first
     assert turns.told() == [("leased", "b"), ("leased", "c"), ("released", "b")]
 
 
+def test_what_serves_after_a_failure_is_not_theirs_to_end() -> None:
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(c=serving(turns.clock.now))
+        assert await turns.taken(within=1000.0) is None
+
+    turns = Turns()
+    turns.clock.run(day, turns)
+    assert turns.told() == []
+
+
+def test_the_end_of_the_last_request_need_not_be_heard() -> None:
+    async def day(turns: Turns) -> None:
+        began = turns.clock.now
+        turns.lobby.set(b=serving(began, in_flight=1))
+        async with anyio.create_task_group() as group:
+            group.start_soon(ends, turns)
+            assert await turns.taken() == pytest.approx(350.0)
+
+    async def ends(turns: Turns) -> None:
+        began = turns.clock.now
+        await anyio.sleep(50.0)
+        turns.lobby.wanted["b"] = serving(began, used=turns.clock.now)
+
+    turns = Turns()
+    turns.rows.append(Leased(host=HOST, model="b", wanted=digest(ONE)))
+    turns.clock.run(day, turns)
+    assert turns.told() == [("leased", "b"), ("released", "b")]
+
+
 def test_no_turn_is_taken_that_would_change_nothing() -> None:
     async def day(turns: Turns) -> None:
         turns.lobby.set(a=waiting(turns.clock.now))
