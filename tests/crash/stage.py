@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from reconciler.core.policy import NOTHING_LENT
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
@@ -18,6 +19,7 @@ from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.reconcile import reconcile
+from reconciler.model.lending import Rules
 from reconciler.model.preparation import Preparation
 from reconciler.model.spec import Capabilities, Slice
 from reconciler.model.verdict import HostVerdict
@@ -53,6 +55,7 @@ class Stage:
     world: World = field(default_factory=lambda: World(TurnedClock()))
     journal: MemoryJournal | None = None
     wanted: Slice = field(default_factory=lambda: want("a"))
+    rules: Rules = NOTHING_LENT
     parts: FakeDrivers = ALL_FAKE
     given_journal: Callable[[Journal], Journal] = as_it_is
     given_clock: Callable[[Clock], Clock] = as_it_is
@@ -113,7 +116,8 @@ class Stage:
             self.said.append,
             raised,
         )
-        return await reconcile(PassRequest(self.wanted, PROVENANCE, "apply"), context)
+        request = PassRequest(self.wanted, PROVENANCE, "apply", rules=self.rules)
+        return await reconcile(request, context)
 
 
 def serving_a() -> Stage:
