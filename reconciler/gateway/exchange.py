@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from reconciler.gateway.head import HOP_BY_HOP, Refusal
 from reconciler.gateway.held_request import HeldRequest
 from reconciler.gateway.naming import ROUTES, Routing, routing
-from reconciler.gateway.seats import SPECIAL
 from reconciler.gateway.wording import cut_event
 
 if TYPE_CHECKING:
@@ -51,10 +50,9 @@ class Exchange:
             self._fail(found)
             return
         self._name, self._streams = found.model, found.stream
-        self._seek()
+        self._enter(self._seats.sought(self._name))
 
-    def _seek(self) -> None:
-        sought = self._seats.sought(self._name)
+    def _enter(self, sought: Seat | Refusal) -> None:
         if isinstance(sought, Refusal):
             self._fail(sought)
             return
@@ -116,11 +114,8 @@ class Exchange:
 
     def turned_away(self, refusal: Refusal) -> None:
         """End: the model will not serve, unless another is meant by the same word now."""
-        self._seat = None
-        if self._name in SPECIAL and not isinstance(self._seats.sought(self._name), Refusal):
-            self._seek()
-        else:
-            self._fail(refusal)
+        lost, self._seat = self._seat, None
+        self._enter(self._seats.instead(self._name, lost, refusal) if lost else refusal)
 
     # What the engine's connection tells.
 

@@ -32,11 +32,11 @@ class HeldRequest:
         self._seat: Seat | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._since: float | None = None
-        self._until = 0.0
+        self._began = 0.0
         self.has_answered = False
 
     def begin(self, seat: Seat, *, streams: bool) -> None:
-        """Wait for a seat; one that has waited before keeps its turn and its end."""
+        """Wait for a seat; one that has waited before, for any, keeps its turn and its end."""
         loop = asyncio.get_running_loop()
         self._seat, before = seat, self._since
         self._since = seat.wait(self, before)
@@ -44,8 +44,8 @@ class HeldRequest:
             self._turn_away(429, f"too many requests wait for {seat.route.model} already")
             return
         if before is None:
-            self._until = loop.time() + seat.route.max_wait
-        self._timers = [loop.call_at(self._until, self._late)]
+            self._began = loop.time()
+        self._timers = [loop.call_at(self._began + seat.route.max_wait, self._late)]
         if streams:
             self._timers.append(loop.call_later(HEAD_SECONDS, self._beat))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -52,7 +52,7 @@ class Seat:
         self._used: float | None = None
         self._since: float | None = None
         self._at_once, self._is_paused = 1, False
-        self._waiting = OrderedDict[Waiter, float]()
+        self._waiting = dict[Waiter, float]()
 
     @property
     def is_open(self) -> bool:
@@ -99,7 +99,8 @@ class Seat:
             return None
         self._waiting[waiter] = self._clock() if since is None else since
         if since is not None:
-            self._waiting.move_to_end(waiter, last=False)
+            # Several may come from another seat, each to its place among those who wait here.
+            self._waiting = dict(sorted(self._waiting.items(), key=itemgetter(1)))
         if len(self._waiting) == 1:
             self._bell.ring()
         return self._waiting[waiter]

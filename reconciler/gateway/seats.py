@@ -19,7 +19,11 @@ from reconciler.ports import Evidence
 SPECIAL = {"", "active"}
 """Names that stand for whatever the file says should serve."""
 
-UNREAD = Refusal(503, "the files have not been read yet; the log of `serve` says where it is")
+UNREAD = "the files have not been read yet; the log of `serve` says where it is"
+READING_SECONDS = 10.0
+"""How long a request waits for files that are read when the gateway starts; files that cannot be
+read are told sooner than known clients give up."""
+
 ENDING = Refusal(503, "the gateway is being restarted; ask again")
 STIRS = 64
 """How many hosts may wait to be looked at; one that waits already is not added."""
@@ -77,6 +81,9 @@ class Seats:
         self._lobbies: dict[str, SeatsLobby] = {}
         self._main: str | None = None
         self._is_routed = False
+        start = Route(model="serve", host="serve", active=True, max_wait=READING_SECONDS)
+        self._unread = Seat(start, clock, SeatsLobby())
+        self._unread.close(UNREAD)
         self._stirred: set[str] = set()
         self._bell = anyio.Event()
 
@@ -101,6 +108,7 @@ class Seats:
         for seat in tuple(self._seats.values()):
             if not seat.route.active and not seat.route.lent:
                 seat.turn_away(pinned(seat.route.model))
+        self._unread.turn_away(Refusal(503, UNREAD))
 
     def _take(self, route: Route) -> None:
         if route.model in self._seats:
@@ -114,7 +122,7 @@ class Seats:
 
     def leave(self) -> None:
         """Tell all who wait that this process ends."""
-        for seat in self._seats.values():
+        for seat in (self._unread, *self._seats.values()):
             seat.turn_away(ENDING)
 
     def disconnect(self) -> None:
@@ -131,9 +139,12 @@ class Seats:
         return self._seats.get(model_name)
 
     def sought(self, name: str) -> Seat | Refusal:
-        """The seat for a name that a request gives, or why there is none."""
+        """The seat for a name that a request gives, or why there is none.
+
+        Before the files are read, all wait in one that never opens.
+        """
         if not self._is_routed:
-            return UNREAD
+            return self._unread
         if name in SPECIAL and self._main is None:
             said = "the request names no model, and the files do not make clear which is meant"
             return Refusal(400, f"{said}; expected one of: {self._names()}")
@@ -141,6 +152,13 @@ class Seats:
         if seat is None:
             return Refusal(404, f'no model is called "{name}"; expected one of: {self._names()}')
         return seat.refusal() or seat
+
+    def instead(self, name: str, lost: Seat, refusal: Refusal) -> Seat | Refusal:
+        """Where a request goes on that was turned away: to the seat that its name means by now."""
+        found = self.sought(name)
+        if found is lost or (isinstance(found, Refusal) and lost is not self._unread):
+            return refusal
+        return found
 
     def _names(self) -> str:
         return ", ".join(sorted(self._seats)) or "none, since no file names a model"
