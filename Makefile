@@ -12,7 +12,7 @@ WORKSHOP := $(VENV)/.workshop
 JOBS ?= 6
 PURE := $(wildcard tests/unit tests/properties tests/cases tests/cli)
 
-.PHONY: demo engine demo-power test rigs test-builds test-install test-gpu check crash bench schemas coverage lock
+.PHONY: demo engine demo-power test rigs test-builds test-install test-gpu check crash load bench schemas coverage lock
 # Where it is set, each of the many programs that tests start would compile the whole package again.
 unexport PYTHONDONTWRITEBYTECODE
 # What tests need of the machine may be what makes the virtual environment.
@@ -45,6 +45,11 @@ check: $(WORKSHOP)
 # Every byte of the journal and its log, and 100,000 schedules of deaths, where `make test` takes samples of fixed seeds.
 crash: $(WORKSHOP)
 	CRASH_COMPLETE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/crash
+
+# Fifty clients and three models of one port: 1,000 switches, and 100 during which `serve` is killed, on each server.
+# LOAD="--switches 50 --seed 7" makes it shorter, or the same again.
+load: $(WORKSHOP)
+	$(BIN)/python -m tests.load $(LOAD)
 
 # What every engine promises, on older builds of servers: each file of tests/builds is one, installed once into .venv/builds.
 test-builds: $(WORKSHOP)

@@ -184,13 +184,13 @@ class Stack:
 
     def engines(self) -> dict[str, int]:
         """Return the pids of what runs here, by model."""
-        return {unit["mark"]["model"]: unit["identity"]["pid"] for unit in self._units()}
+        return {unit["mark"]["model"]: unit["identity"]["pid"] for unit in self.units()}
 
     def processes(self) -> list[int]:
         """Return the pids of everything that belongs to an engine here."""
-        return [pid for unit in self._units() for pid in unit["members"]]
+        return [pid for unit in self.units() for pid in unit["members"]]
 
-    def _units(self) -> list[dict[str, Any]]:
+    def units(self) -> list[dict[str, Any]]:
         return [unit for unit in units.units() if self._is_ours(unit)]
 
     def _is_ours(self, unit: dict[str, Any]) -> bool:
@@ -218,12 +218,12 @@ class Stack:
 
     def moments(self, after: int = 0) -> list[str]:
         """The journal after so many rows, as "forward opened", "intent stop" or "done stop"."""
-        with self._journal() as connection:
+        with self.journal() as connection:
             return _moments(connection, after)
 
     def first_intent(self, after: int) -> float:
         """Return when the first effect after so many rows was announced, in wall clock seconds."""
-        with self._journal() as connection:
+        with self.journal() as connection:
             at: float = connection.execute(
                 "SELECT min(at) FROM record WHERE kind = 'step-intent' AND seq > ?", (after,)
             ).fetchone()[0]
@@ -234,7 +234,7 @@ class Stack:
 
     def run_number(self) -> int:
         """Return the journal's name of the newest run."""
-        with self._journal() as connection:
+        with self.journal() as connection:
             number: int = connection.execute(
                 "SELECT max(seq) FROM record WHERE kind = 'run-opened'"
             ).fetchone()[0]
@@ -242,7 +242,7 @@ class Stack:
 
     def until(self, process: subprocess.Popen[str], after: int, *sought: str) -> bool:
         """Whether a command wrote these moments in this order, among others, before it ended."""
-        with self._journal() as connection:
+        with self.journal() as connection:
             while not _in_order(sought, _moments(connection, after)):
                 try:
                     process.wait(0.001)
@@ -251,7 +251,7 @@ class Stack:
                 return _in_order(sought, _moments(connection, after))
         return True
 
-    def _journal(self) -> closing[sqlite3.Connection]:
+    def journal(self) -> closing[sqlite3.Connection]:
         """Open the journal so that nothing can be written to it."""
         file = self.folder / "data" / "journal" / "journal.sqlite"
         return closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=COMMAND_SECONDS))
