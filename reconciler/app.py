@@ -127,7 +127,7 @@ class App:
             from reconciler.gateway.front import SocketFront  # noqa: PLC0415 - as above
         except ImportError as missing:
             raise Misused(f"{missing}; {WITH_SERVE}") from missing
-        return SocketFront(listen, self.clock.boot)
+        return SocketFront(listen, self.clock.boot, self.clock.wall())
 
     @cached_property
     def random(self) -> Random:

@@ -23,6 +23,9 @@ class Answering(Protocol):
     def end_body(self) -> None:
         """End the body, and with it the answer."""
 
+    def tell(self, content: bytes) -> None:
+        """Answer with JSON of the gateway's own."""
+
     def refuse(self, refusal: Refusal, spoken: Spoken) -> None:
         """Answer with an error, in the words of a protocol."""
 

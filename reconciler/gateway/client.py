@@ -227,14 +227,18 @@ class ClientConnection(asyncio.Protocol):
 
     def refuse(self, refusal: Refusal, spoken: Spoken) -> None:
         """Answer with an error, in the words of a protocol."""
-        body = error_body(refusal, spoken)
-        fields = [
-            (b"Content-Type", b"application/json"),
-            (b"Content-Length", str(len(body)).encode()),
-        ]
-        if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            fields.append((b"Retry-After", str(RETRY_SECONDS).encode()))
-        self.answer(refusal.status, HTTPStatus(refusal.status).phrase.encode(), fields)
+        is_busy = refusal.status == HTTPStatus.SERVICE_UNAVAILABLE
+        more = [(b"Retry-After", str(RETRY_SECONDS).encode())] if is_busy else []
+        self._answer_whole(refusal.status, error_body(refusal, spoken), more)
+
+    def tell(self, content: bytes) -> None:
+        """Answer with JSON of the gateway's own."""
+        self._answer_whole(HTTPStatus.OK, content, [])
+
+    def _answer_whole(self, status: int, body: bytes, more: Sequence[Field]) -> None:
+        length = str(len(body)).encode()
+        fields = [(b"Content-Type", b"application/json"), (b"Content-Length", length), *more]
+        self.answer(status, HTTPStatus(status).phrase.encode(), fields)
         # The answer to a HEAD has the head of one with a body, and none.
         self.write(b"" if self._is_bodiless else body)
         self.done()

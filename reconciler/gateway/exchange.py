@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from reconciler.gateway.head import HOP_BY_HOP, Refusal
+from reconciler.gateway.head import BODILESS, HOP_BY_HOP, Refusal
 from reconciler.gateway.held_request import HeldRequest
+from reconciler.gateway.listing import is_listing, listing
 from reconciler.gateway.naming import ROUTES, Routing, routing
 from reconciler.gateway.wording import cut_event
 
@@ -45,12 +46,22 @@ class Exchange:
 
     def begin(self) -> None:
         """Send the request to its model's engine, wait for that, or tell why it goes nowhere."""
+        if is_listing(self._request.path) and self._request.method in BODILESS:
+            self._list()
+            return
         found = self._routing()
         if isinstance(found, Refusal):
             self._fail(found)
             return
         self._name, self._streams = found.model, found.stream
         self._enter(self._seats.sought(self._name))
+
+    def _list(self) -> None:
+        told = listing(self._request, self._seats.listed(), self._seats.began)
+        if isinstance(told, Refusal):
+            self._client.refuse(told, self._spoken)
+        else:
+            self._client.tell(told)
 
     def _enter(self, sought: Seat | Refusal) -> None:
         if isinstance(sought, Refusal):

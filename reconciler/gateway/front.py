@@ -25,11 +25,14 @@ LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 class SocketFront:
     """The gateway at one address of the loopback."""
 
-    def __init__(self, address: str, clock: Callable[[], float]) -> None:
-        """Take an address such as 127.0.0.1:8400, and the boot clock; raise Misused."""
+    def __init__(self, address: str, clock: Callable[[], float], began: float = 0.0) -> None:
+        """Take an address such as 127.0.0.1:8400, the boot clock, and the wall clock's time.
+
+        Raise Misused.
+        """
         self._host, self._port = _split(address)
         self.clients = Clients()
-        self.doors = Seats(clock)
+        self.doors = Seats(clock, began)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[str]:

@@ -81,8 +81,7 @@ def judged(head: RequestHead, hosts: Collection[str]) -> Request | Refusal:
     if isinstance(authority, Refusal):
         return authority
     if host_name(authority) not in hosts:
-        said = f"found Host: {authority}, expected a name of this gateway"
-        return Refusal(421, f"{said}; list it under `gateway: names:` in inventory.yaml")
+        return Refusal(421, f"found Host: {authority}, expected {' or '.join(sorted(hosts))}")
     return _request(head)
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from reconciler.gateway.head import Refusal
+from reconciler.gateway.listing import ListedModel
 from reconciler.gateway.pool import Pool
 from reconciler.model.facts import UnitIdentity
 from reconciler.model.lending import Demand
@@ -80,6 +81,16 @@ class Seat:
             used=self._used,
             since=self._since if self.identity is not None else None,
         )
+
+    @property
+    def listed(self) -> ListedModel:
+        """How the model is told of in the list of all."""
+        refusal = self.refusal()
+        name, reason = self.route.model, refusal.reason if refusal else ""
+        if self.identity is not None:
+            return ListedModel(name, "loaded", reason)
+        on_its_way = refusal is None and (self.route.active or self.is_awaited)
+        return ListedModel(name, "loading" if on_its_way else "unloaded", reason)
 
     def refusal(self) -> Refusal | None:
         """Why a request would wait in vain, None where it would not."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 
 from reconciler.gateway.head import Refusal
+from reconciler.gateway.listing import ListedModel
 from reconciler.gateway.lobby import SeatsLobby
 from reconciler.gateway.seat import Seat, pinned
 from reconciler.model.facts import Fact, Known, UnitIdentity
@@ -74,9 +75,9 @@ class SeatsGate:
 class Seats:
     """The seats of all models; what the loop opens and closes, and requests pass through."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """Take what tells the boot clock in seconds."""
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], began: float = 0.0) -> None:
+        """Take what tells the boot clock in seconds, and when it began by the wall clock."""
+        self._clock, self.began = clock, began
         self._seats: dict[str, Seat] = {}
         self._lobbies: dict[str, SeatsLobby] = {}
         self._main: str | None = None
@@ -133,6 +134,10 @@ class Seats:
     def gate(self, host: str) -> SeatsGate:
         """The gate of one host."""
         return SeatsGate(self, host)
+
+    def listed(self) -> tuple[ListedModel, ...]:
+        """Every model that may be named, by name."""
+        return tuple(self._seats[name].listed for name in sorted(self._seats))
 
     def of_model(self, model_name: str) -> Seat | None:
         """The seat of a model, None where no file names it."""

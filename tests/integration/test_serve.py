@@ -74,6 +74,12 @@ def test_a_client_that_people_have_is_served(tmp_path: Path, server: Server) -> 
         pieces = [piece.choices[0].delta.content or "" for piece in streamed if piece.choices]
         assert whole.choices[0].message.content
         assert "".join(pieces) == whole.choices[0].message.content
+        listed = {one.id: one.model_dump()["status"] for one in client.models.list()}
+        assert listed["tiny-a"] == {"value": "loaded"}
+        assert (listed["tiny-b"]["value"], client.models.retrieve("tiny-b").object) == (
+            "unloaded",
+            "model",
+        )
         with pytest.raises(openai.NotFoundError, match="expected one of: tiny-a, tiny-b"):
             client.chat.completions.create(model="gpt", messages=HELLO)
         with pytest.raises(openai.InternalServerError, match="`reconciler use tiny-b`"):

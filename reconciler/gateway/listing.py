@@ -1,0 +1,75 @@
+"""Listing: the models that may be named, and how each of them is, from what is known here.
+
+Nothing is asked for it: clients list models every few seconds, also while hosts sleep. The word in
+`status.value` is that of llama.cpp's router (b11549), which Open WebUI and others read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple, TypeAlias
+
+from reconciler.gateway.head import Refusal, Request
+
+PATHS = ("/v1/models", "/models")
+OWNER = "reconciler"
+ANTHROPIC = b"anthropic-version"
+
+Residency: TypeAlias = Literal["loaded", "loading", "unloaded"]
+
+
+class ListedModel(NamedTuple):
+    """A model, how far it is, and why it would not answer now ("" where it would)."""
+
+    name: str
+    residency: Residency
+    reason: str = ""
+
+
+def is_listing(path: str) -> bool:
+    """Whether a path asks for the models, or for one of them."""
+    return path in PATHS or _name_in(path) is not None
+
+
+def listing(request: Request, models: Sequence[ListedModel], since: float) -> bytes | Refusal:
+    """The list, or the one model that is asked for, in the form that the client reads.
+
+    `since` is when the gateway began, in seconds of the wall clock: clients want a date of each.
+    """
+    name = _name_in(request.path)
+    chosen = [model for model in models if name in {None, model.name}]
+    if name is not None and not chosen:
+        names = ", ".join(model.name for model in models) or "none, since no file names a model"
+        return Refusal(404, f'no model is called "{name}"; expected one of: {names}')
+    is_anthropic = any(field.lower() == ANTHROPIC for field, _ in request.fields)
+    told = [(_anthropic if is_anthropic else _openai)(model, since) for model in chosen]
+    if name is not None:
+        return json.dumps(told[0]).encode()
+    return json.dumps(_page(told) if is_anthropic else {"object": "list", "data": told}).encode()
+
+
+def _name_in(path: str) -> str | None:
+    """The model that a path names behind that of the list, None where it names none."""
+    for prefix in PATHS:
+        if path.startswith(f"{prefix}/") and len(path) > len(prefix) + 1:
+            return path[len(prefix) + 1 :]
+    return None
+
+
+def _openai(model: ListedModel, since: float) -> Mapping[str, object]:
+    status = {"value": model.residency, **({"reason": model.reason} if model.reason else {})}
+    named = {"id": model.name, "object": "model", "created": int(since), "owned_by": OWNER}
+    return {**named, "status": status}
+
+
+def _anthropic(model: ListedModel, since: float) -> Mapping[str, object]:
+    created = datetime.fromtimestamp(int(since), UTC).isoformat().replace("+00:00", "Z")
+    named = {"id": model.name, "display_name": model.name, "created_at": created}
+    return {"type": "model", **named}
+
+
+def _page(told: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
+    ends = {"first_id": told[0]["id"], "last_id": told[-1]["id"]} if told else {}
+    return {"data": [*told], "has_more": False, **({"first_id": None, "last_id": None} | ends)}

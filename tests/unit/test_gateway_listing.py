@@ -1,0 +1,91 @@
+"""The list of models, told from what the gateway knows and in the form that a client reads."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from reconciler.model.traffic import Routes
+from tests.gateway_stand import ROUTES, Stand, standing, until
+from tests.scripted_engine import answers, scripted
+
+LENT = Routes(
+    models=(ROUTES.models[0], ROUTES.models[1].model_copy(update={"lent": True})), main="a"
+)
+
+
+async def told(stand: Stand, path: str = "/v1/models", **fields: str) -> Any:
+    answer = await stand.client.get(path, headers=fields)
+    assert answer.status_code == HTTPStatus.OK
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()
+
+
+async def statuses(stand: Stand) -> dict[str, Any]:
+    return {one["id"]: one["status"] for one in (await told(stand))["data"]}
+
+
+async def test_every_model_is_listed_with_how_far_it_is() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        found = await statuses(stand)
+        assert found["a"] == {"value": "loading"}
+        assert found["b"]["value"] == "unloaded"
+        assert "requests may not bring it in" in found["b"]["reason"]
+        await stand.admit(engine)
+        assert (await statuses(stand))["a"] == {"value": "loaded"}
+        assert engine.heard == [], "no engine is asked for it"
+
+
+async def test_what_requests_wait_for_is_on_its_way_unless_that_is_in_vain() -> None:
+    async with standing() as stand:
+        stand.front.doors.route(LENT)
+        assert (await statuses(stand))["b"] == {"value": "unloaded"}
+        asked = asyncio.create_task(stand.ask(model="b"))
+        await until(lambda: stand.front.doors.lobby("box").demands()["b"].waiting)
+        assert (await statuses(stand))["b"] == {"value": "loading"}
+        stand.front.doors.lobby("box").refuse({"b": "no room"})
+        reason = "b does not serve: no room"
+        assert (await statuses(stand))["b"] == {"value": "unloaded", "reason": reason}
+        refused = await asked
+        assert refused.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        assert refused.json()["error"]["message"] == reason
+
+
+async def test_every_form_that_clients_read_is_complete() -> None:
+    async with standing() as stand:
+        whole = await told(stand, "/models")
+        assert whole["object"] == "list"
+        assert whole["data"][0] | {"status": 0} == {
+            "id": "a", "object": "model", "created": 0, "owned_by": "reconciler", "status": 0,
+        }  # fmt: skip
+        assert (await told(stand, "/v1/models/a"))["id"] == "a"
+        page = await told(stand, **{"anthropic-version": "2023-06-01"})
+        assert page == {
+            "data": [
+                {
+                    "type": "model",
+                    "id": name,
+                    "display_name": name,
+                    "created_at": "1970-01-01T00:00:00Z",
+                }
+                for name in "ab"
+            ],
+            "has_more": False,
+            "first_id": "a",
+            "last_id": "b",
+        }
+        stand.front.doors.route(Routes())
+        assert (await told(stand))["data"] == []
+        page = await told(stand, **{"anthropic-version": "2023-06-01"})
+        assert (page["data"], page["first_id"]) == ([], None)
+
+
+async def test_a_model_that_is_not_there_is_named_with_those_that_are() -> None:
+    async with standing() as stand:
+        answer = await stand.client.get("/v1/models/c")
+        assert answer.status_code == HTTPStatus.NOT_FOUND
+        assert "expected one of: a, b" in answer.json()["error"]["message"]
+        head = await stand.client.head("/v1/models")
+        assert (head.status_code, head.content) == (HTTPStatus.OK, b"")
+        assert (await stand.client.post("/v1/models")).status_code == HTTPStatus.NOT_FOUND
