@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from tests.load.history import Span, open_spans, overlaps
-from tests.load.ledger import Answer, Came, Ledger, Sent, Wish
+from tests.load.ledger import LEFT, Answer, Came, Ledger, Sent, Wish
 
 
 def faults(ledger: Ledger) -> list[str]:
@@ -37,8 +37,8 @@ def _answers(ledger: Ledger) -> Iterator[tuple[Wish, Came, Answer]]:
 
 
 def _uncounted(ledger: Ledger) -> Iterator[str]:
-    """What was not answered exactly once."""
-    counted = Counter(came.nonce for came in ledger.came if came.answer is not None)
+    """What was not answered exactly once, though its client stayed."""
+    counted = Counter(came.nonce for came in ledger.came if came.answer or came.error == LEFT)
     for nonce, wish in _wishes(ledger).items():
         if counted[nonce] != 1:
             yield f"{wish} was answered {counted[nonce]} times"
@@ -95,7 +95,7 @@ def _unexplained(ledger: Ledger) -> Iterator[str]:
     tries = {nonce: iter(sendings) for nonce, sendings in _sendings(ledger).items()}
     for came in ledger.came:
         sent = next(tries.get(came.nonce, iter(())), None)
-        if came.answer is not None or sent is None:
+        if came.answer is not None or came.error == LEFT or sent is None:
             continue
         if not any(down.meets(Span(sent.at, came.at)) for down in downs):
             yield f"{sent.wish} failed between {sent.at} and {came.at}: {came.error}"

@@ -11,11 +11,14 @@ import anyio
 import httpx
 
 from tests.load.answers import read
-from tests.load.ledger import Came, Ledger, Sent, Wish, now
+from tests.load.ledger import LEFT, Came, Ledger, Sent, Wish, now
 from tests.load.models import PROMPTS, asked
 
 THINKING_SECONDS = 0.1
 AGAIN_SECONDS = 0.1
+LEAVING_SHARE = 0.1
+STAYING_SECONDS = 2.0
+"""How many clients do not wait for their answers, and how long those wait at most."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,13 @@ class Crowd:
         for which in count():
             model, prompt = chance.choice(self.models), chance.randrange(len(PROMPTS))
             wish = Wish(f"{number}-{which}", model, prompt, chance.random() < 0.5)
-            await self._insist(session, wish)
+            leaves = chance.random() < LEAVING_SHARE
+            with anyio.move_on_after(
+                chance.uniform(0, STAYING_SECONDS) if leaves else None
+            ) as stay:
+                await self._insist(session, wish)
+            if stay.cancelled_caught:
+                self.ledger.came.append(Came(wish.nonce, now(), None, LEFT))
             if over.is_set():
                 return
             await anyio.sleep(chance.expovariate(1 / THINKING_SECONDS))

@@ -15,6 +15,10 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+LEFT = "left"
+"""The error of a client that went before its answer came."""
+
+
 class Wish(NamedTuple):
     """What a client wants to know; it may have to ask several times."""
 
@@ -42,7 +46,7 @@ class Sent(NamedTuple):
 
 
 class Came(NamedTuple):
-    """How a sending ended: with an answer, or with an error of the connection."""
+    """How a sending ended: with an answer, with an error of the connection, or LEFT."""
 
     nonce: str
     at: float

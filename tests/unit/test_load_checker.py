@@ -10,7 +10,7 @@ import pytest
 from tests.load.answers import read
 from tests.load.checker import faults
 from tests.load.history import switches
-from tests.load.ledger import Answer, Came, Down, Ledger, Look, Noted, Sent, Wish
+from tests.load.ledger import LEFT, Answer, Came, Down, Ledger, Look, Noted, Sent, Wish
 
 KNOWN = {"a": ("is a", "is a too"), "b": ("is b", "is b too")}
 A, B, AGAIN = Wish("1", "a", 0, True), Wish("2", "b", 1, False), Wish("3", "b", 0, True)
@@ -63,6 +63,11 @@ GOOD = Ledger(
 def test_a_good_load_has_no_fault() -> None:
     assert faults(GOOD) == []
     assert switches(GOOD.rows) == 1
+
+
+def test_a_client_that_leaves_is_owed_nothing() -> None:
+    left = replace(GOOD, came=[Came("1", 21, None, LEFT), *GOOD.came[1:]])
+    assert faults(left) == []
 
 
 def instead(answer: Answer) -> Ledger:
