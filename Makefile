@@ -46,7 +46,7 @@ check: $(WORKSHOP)
 crash: $(WORKSHOP)
 	CRASH_COMPLETE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/crash
 
-# Fifty clients and three models of one port: 1,000 switches, and 100 during which `serve` is killed, on each server.
+# Fifty clients and three models of one port: 1,000 switches, and 250 during which `serve` is killed, on each server.
 # LOAD="--switches 50 --seed 7" makes it shorter, or the same again.
 load: $(WORKSHOP)
 	$(BIN)/python -m tests.load $(LOAD)

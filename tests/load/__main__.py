@@ -17,8 +17,8 @@ from tests.load.run import run_load
 from tests.load.summary import summary
 from tests.stack import stack
 
-KILLING_SHARE = 10
-"""One switch of so many comes again in a load in which `serve` is killed."""
+KILLING_SHARE = 4
+"""One of so many switches comes again in a load in which `serve` is killed."""
 
 
 def load(server: Server, asked: argparse.Namespace, *, killing: bool) -> bool:

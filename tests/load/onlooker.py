@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import anyio
 from anyio import to_thread
 
-from tests.load.history import switches
 from tests.load.ledger import Ledger, Look, Noted, now
 from tests.stack import Stack
 
@@ -20,13 +20,15 @@ FROM record WHERE seq > ? ORDER BY seq
 """
 
 
-async def follow(here: Stack, ledger: Ledger, times: int, over: anyio.Event) -> None:
-    """Keep the rows of the journal, which forgets its oldest; it is over after so many switches."""
+async def follow(
+    here: Stack, ledger: Ledger, is_enough: Callable[[], bool], over: anyio.Event
+) -> None:
+    """Keep the rows of the journal, which forgets its oldest; let it be over when it is enough."""
     while True:
         known = len(ledger.rows)
         await read_on(here, ledger)
         has_closed = any(row.kind == "run-closed" for row in ledger.rows[known:])
-        if has_closed and switches(ledger.rows) >= times:
+        if has_closed and is_enough():
             over.set()
         await anyio.sleep(JOURNAL_SECONDS)
 
