@@ -13,6 +13,7 @@ import httpx
 from reconciler.gateway.front import SocketFront
 from reconciler.gateway.seat import Seat
 from reconciler.model.traffic import Route, Routes
+from reconciler.ports import EngineWay
 from tests.sample_worlds import HOST, identity
 from tests.scripted_engine import ScriptedEngine
 
@@ -41,8 +42,12 @@ class Stand:
         assert seat is not None
         return seat
 
-    async def admit(self, engine: ScriptedEngine, pid: int = 1, at_once: int = 4) -> None:
-        await self.front.doors.gate(HOST).admit("a", identity(pid), engine.url, at_once)
+    async def admit(
+        self, engine: ScriptedEngine, pid: int = 1, at_once: int = 4, bearer: str = ""
+    ) -> None:
+        await self.front.doors.gate(HOST).admit(
+            "a", identity(pid), EngineWay(engine.url, at_once, bearer)
+        )
 
     async def ask(self, path: str = CHAT, **body: Any) -> httpx.Response:
         return await self.client.post(path, json={"model": "a", **body})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.errors import DriverError
+from reconciler.ports import EngineWay
 
 if TYPE_CHECKING:
     from reconciler.effects.effect import EffectContext
@@ -19,4 +20,6 @@ async def perform(step: Admit, context: EffectContext) -> Evidence:
         raise DriverError("no gateway runs here")
     # A port that is forwarded over ssh outlives this context, with the connection to its host.
     async with context.ports.access.dial(step.port) as url:
-        return await gate.admit(step.model, context.unit(step).identity, url, step.at_once)
+        bearer = context.ports.models[step.model].engine.bearer
+        way = EngineWay(url=url, at_once=step.at_once, bearer=bearer)
+        return await gate.admit(step.model, context.unit(step).identity, way)

@@ -42,6 +42,11 @@ class FakeEngine:
     host: FakeHost
     model: ModelSpec
 
+    @property
+    def bearer(self) -> str:
+        """The key that it wants: none."""
+        return ""
+
     async def health(self, unit: Unit) -> Fact[Health]:
         """Look how far it is."""
         return await self.host.see("health", lambda: self._health(unit))

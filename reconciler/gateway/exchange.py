@@ -108,11 +108,13 @@ class Exchange:
         engine.send(self, self._bytes(*pool.address), bodiless=self._request.method == "HEAD")
 
     def _bytes(self, host: str, port: int) -> bytes:
-        """The whole request as the engine gets it: its own host, its own length."""
+        """The whole request as the engine gets it: its own host, its own length, its own key."""
+        bearer = self._seat.bearer if self._seat is not None else ""
         lines = [
             f"{self._request.method} ".encode() + self._request.target + b" HTTP/1.1",
             f"Host: {host}:{port}".encode(),
             *(name + b": " + value for name, value in self._request.fields),
+            *([f"Authorization: Bearer {bearer}".encode()] if bearer else []),
             f"Content-Length: {len(self._body)}".encode(),
         ]
         return b"\r\n".join([*lines, b"", self._body])

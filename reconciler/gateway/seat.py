@@ -13,6 +13,7 @@ from reconciler.gateway.pool import Pool
 from reconciler.model.facts import UnitIdentity
 from reconciler.model.lending import Demand
 from reconciler.model.traffic import Route, Traffic
+from reconciler.ports import EngineWay
 
 MOST_WAITING = 512
 
@@ -49,6 +50,7 @@ class Seat:
         self.in_flight = 0
         self.identity: UnitIdentity | None = None
         self.pool: Pool | None = None
+        self.bearer = ""
         self._clock, self._bell = clock, bell
         self._used: float | None = None
         self._since: float | None = None
@@ -121,14 +123,14 @@ class Seat:
         if self._waiting.pop(waiter, None) is not None and not self._waiting:
             self._bell.ring()
 
-    def admit(self, identity: UnitIdentity, url: str, at_once: int) -> None:
-        """Let so many requests at once through to a unit, which is reached at `url`."""
-        parts = urlsplit(url)
+    def admit(self, identity: UnitIdentity, way: EngineWay) -> None:
+        """Let requests through to a unit."""
+        parts = urlsplit(way.url)
         address = (parts.hostname or "127.0.0.1", parts.port or 80)
         if self.pool is None or self.pool.address != address or self.identity != identity:
             self.disconnect()
             self.pool, self._since = Pool(address, self._clock), self._clock()
-        self.identity, self._at_once = identity, at_once
+        self.identity, self._at_once, self.bearer = identity, way.at_once, way.bearer
         self._call_next()
 
     def _call_next(self) -> None:

@@ -15,7 +15,7 @@ from reconciler.gateway.lobby import SeatsLobby
 from reconciler.gateway.seat import Seat, pinned
 from reconciler.model.facts import Fact, Known, UnitIdentity
 from reconciler.model.traffic import Admitting, Route, Routes, Traffic
-from reconciler.ports import Evidence
+from reconciler.ports import EngineWay, Evidence
 
 SPECIAL = {"", "active"}
 """Names that stand for whatever the file says should serve."""
@@ -50,13 +50,11 @@ class SeatsGate:
         seat = self._seats.of_model(model_name)
         return Known(seat.traffic if seat else Traffic())
 
-    async def admit(
-        self, model_name: str, identity: UnitIdentity, url: str, at_once: int
-    ) -> Evidence:
+    async def admit(self, model_name: str, identity: UnitIdentity, way: EngineWay) -> Evidence:
         """Open the gate for one unit. Repeatable."""
         seat = self._seats.of_model(model_name)
         if seat is not None:
-            seat.admit(identity, url, at_once)
+            seat.admit(identity, way)
         return {"admitted": seat is not None}
 
     async def hold(self, model_name: str, because: str) -> Evidence:

@@ -25,7 +25,7 @@ from reconciler.ports.controller import (
     Supervisor,
 )
 from reconciler.ports.evidence import Evidence, Json
-from reconciler.ports.gate import Doors, Front, Gate, GateReader, Lobby
+from reconciler.ports.gate import Doors, EngineWay, Front, Gate, GateReader, Lobby
 from reconciler.ports.host import (
     Access,
     AccessReader,
@@ -55,6 +55,7 @@ __all__ = [
     "Edits",
     "Engine",
     "EngineReader",
+    "EngineWay",
     "Evidence",
     "Front",
     "Gate",

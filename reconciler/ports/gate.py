@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from reconciler.model.facts import Fact, UnitIdentity
 from reconciler.model.lending import Demand
 from reconciler.model.traffic import Admitting, Routes, Traffic
 from reconciler.ports.evidence import Evidence
+
+
+class EngineWay(NamedTuple):
+    """How requests reach an engine: at `url`, so many at once, with a `bearer` key ("": none)."""
+
+    url: str
+    at_once: int
+    bearer: str = ""
+
+    def __repr__(self) -> str:
+        return f"EngineWay({self.url!r}, at_once={self.at_once})"
 
 
 class GateReader(Protocol):
@@ -27,10 +38,8 @@ class GateReader(Protocol):
 class Gate(GateReader, Protocol):
     """Say for one host which requests may go where."""
 
-    async def admit(
-        self, model_name: str, identity: UnitIdentity, url: str, at_once: int
-    ) -> Evidence:
-        """Let so many requests at once for a model reach a unit, at `url`. Repeatable."""
+    async def admit(self, model_name: str, identity: UnitIdentity, way: EngineWay) -> Evidence:
+        """Let requests for a model reach a unit. Repeatable."""
         ...
 
     async def hold(self, model_name: str, because: str) -> Evidence:

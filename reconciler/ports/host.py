@@ -207,6 +207,14 @@ class EngineReader(Protocol):
 class Engine(EngineReader, Protocol):
     """The way to use an inference engine."""
 
+    @property
+    def bearer(self) -> str:
+        """The key that every request has to carry, "" where none; read each time it is asked for.
+
+        It is a secret: nothing shows or records it.
+        """
+        ...
+
     async def save(self, unit: Unit, activity: Activity, keep: tuple[str, ...] = ()) -> Evidence:
         """Save every slot of `activity` that holds a conversation. Repeatable.
 

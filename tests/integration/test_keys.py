@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from reconciler.edge.http import HttpClient
@@ -13,6 +14,7 @@ from reconciler.model.facts import Unknown
 from reconciler.model.secret import FromCredential, FromEnv, FromFile
 from tests import running
 from tests.contracts.hosts import WAYS, reached
+from tests.integration.test_serve import started
 from tests.rig import rig, value
 from tests.stack import Stack, ending
 
@@ -153,6 +155,11 @@ def test_a_key_is_written_nowhere(tmp_path: Path, given: FromFile) -> None:
             stack.run("plan", "--detailed-exitcode"),
             stack.run("doctor"),
         ]
+        with started(stack) as (address, _):
+            asked = {"model": "tiny-b", "prompt": "hi", "max_tokens": 1}
+            answer = httpx.post(f"{address}/v1/completions", json=asked, timeout=60)
+            assert answer.status_code == httpx.codes.OK, answer.text
+            assert KEY not in stack.watched()
         said += [
             stack.run("status", "-o", "json"),
             stack.run("history", "-o", "json"),

@@ -12,22 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.gateway import held_request, seats
-from reconciler.gateway.front import SocketFront
-from reconciler.gateway.seat import MOST_WAITING
 from reconciler.model.facts import Known
 from reconciler.model.traffic import Admitting, Routes, Traffic
-from tests.gateway_stand import CHAT, ROUTES, WITHIN, Stand, standing, until
+from reconciler.ports import EngineWay
+from tests.gateway_stand import CHAT, WITHIN, standing, until
 from tests.sample_worlds import HOST, identity
 from tests.scripted_engine import Heard, answers, scripted, streams
-
-NAMES = ("a", "active", "")
-"""What a request may call the model that is active."""
-
-TURNED = Routes(
-    models=tuple(route.model_copy(update={"active": not route.active}) for route in ROUTES.models),
-    main="b",
-)
 
 
 async def test_an_answer_comes_back_byte_for_byte_without_what_is_the_engines_own() -> None:
@@ -49,6 +39,16 @@ async def test_an_engine_hears_its_own_host_and_nothing_of_who_asks() -> None:
         assert f"Host: 127.0.0.1:{engine.port}\r\n" in head
         assert "secret" not in head
         assert "x-mine: 1\r\n" in head.lower()
+
+
+async def test_an_engine_with_a_key_gets_it_in_place_of_the_clients() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        await stand.admit(engine, bearer="sk-engine")
+        fields = {"Authorization": "Bearer sk-client", "X-Api-Key": "sk-client"}
+        await stand.client.post(CHAT, json={"model": "a"}, headers=fields)
+        assert engine.heard[0].head.count(b"Authorization: Bearer sk-engine\r\n") == 1
+        assert b"sk-client" not in engine.heard[0].head
+        assert "sk-engine" not in repr(EngineWay(engine.url, 1, "sk-engine"))
 
 
 async def test_events_come_through_as_they_are_and_the_count_falls_back() -> None:
@@ -91,142 +91,10 @@ async def test_what_cannot_be_answered_is_told_with_the_way_out(
         assert said in answer.json()["error"]["message"]
 
 
-async def test_files_that_are_not_read_soon_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seats, "READING_SECONDS", 0.01)
-    front = SocketFront("127.0.0.1:0", asyncio.get_running_loop().time)
-    async with front.opened() as address, httpx.AsyncClient() as client:
-        answer = await client.post(f"http://{address}{CHAT}", json={"model": "a"})
-    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
-    assert "have not been read yet" in answer.json()["error"]["message"]
-
-
-async def test_what_comes_before_the_files_are_read_waits_for_them() -> None:
-    front = SocketFront("127.0.0.1:0", asyncio.get_running_loop().time)
-    async with (
-        front.opened() as address,
-        httpx.AsyncClient(base_url=f"http://{address}") as client,
-        scripted(answers) as engine,
-    ):
-        stand = Stand(front, address, client)
-        asked = [asyncio.create_task(stand.ask(model=name)) for name in ("a", "active", "z")]
-        await until(lambda: front.doors._unread.demand.waiting == 3)
-        front.doors.route(ROUTES)
-        await stand.admit(engine)
-        told = [(await one).status_code for one in asked]
-    assert told == [HTTPStatus.OK, HTTPStatus.OK, HTTPStatus.NOT_FOUND]
-
-
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", CHAT, 405), ("POST", "/x", 404)])
 async def test_other_ways_in_are_refused(method: str, path: str, status: int) -> None:
     async with standing() as stand:
         assert (await stand.client.request(method, path)).status_code == status
-
-
-async def test_a_request_waits_until_its_model_is_admitted() -> None:
-    async with standing() as stand, scripted(answers) as engine:
-        asked = asyncio.create_task(stand.ask(n=1))
-        await until(lambda: stand.seat.demand.waiting == 1)
-        await stand.admit(engine)
-        assert (await asked).json() == {"model": "a", "n": 1}
-        assert stand.seat.demand.waiting == 0
-
-
-async def test_a_stream_that_waits_gets_signs_of_life_and_then_its_events(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(held_request, "HEAD_SECONDS", 0.01)
-    monkeypatch.setattr(held_request, "BEAT_SECONDS", 0.01)
-    async with standing() as stand, scripted(streams) as engine:
-        async with stand.client.stream("POST", CHAT, json={"model": "a", "stream": True}) as answer:
-            assert answer.status_code == HTTPStatus.OK
-            pieces = answer.aiter_text()
-            assert (await anext(pieces)).startswith(": keepalive\n")
-            await stand.admit(engine)
-            rest = "".join([piece async for piece in pieces])
-        assert rest.replace(": keepalive\n", "") == "data: 0\n\ndata: 1\n\ndata: 2\n\n"
-
-
-async def test_what_an_engine_says_instead_of_events_ends_a_stream_that_has_begun(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def refuses(_: Heard, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 400 Bad\r\nContent-Length: 8\r\n\r\nno room!")
-
-    monkeypatch.setattr(held_request, "HEAD_SECONDS", 0.01)
-    async with standing() as stand, scripted(refuses) as engine:
-        async with stand.client.stream("POST", CHAT, json={"model": "a", "stream": True}) as answer:
-            pieces = answer.aiter_text()
-            await anext(pieces)
-            await stand.admit(engine)
-            rest = "".join([piece async for piece in pieces])
-        error = json.loads(rest.rpartition("data: ")[2])["error"]
-        assert (error["code"], error["message"]) == (502, "the engine answered: no room!")
-
-
-@pytest.mark.parametrize("name", NAMES)
-async def test_a_wait_ends_with_its_reason(name: str) -> None:
-    async with standing() as stand:
-        brief = ROUTES.models[0].model_copy(update={"max_wait": 0.01})
-        stand.front.doors.route(ROUTES.model_copy(update={"models": (brief,)}))
-        answer = await stand.ask(model=name)
-        assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
-        assert answer.headers["retry-after"] == "1"
-        assert "it has not been seen to work yet" in answer.json()["error"]["message"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-async def test_only_so_many_may_wait(name: str) -> None:
-    class Nobody:
-        def admitted(self) -> None: ...
-        def turned_away(self, _: object) -> None: ...
-
-    async with standing() as stand:
-        for _ in range(MOST_WAITING):
-            assert stand.seat.wait(Nobody(), None) is not None
-        asked = await stand.ask(model=name)
-        assert asked.status_code == HTTPStatus.TOO_MANY_REQUESTS
-
-
-async def test_who_waits_is_told_when_the_file_says_otherwise() -> None:
-    async with standing() as stand:
-        asked = asyncio.create_task(stand.ask())
-        await until(lambda: stand.seat.demand.waiting == 1)
-        other = Routes(models=(ROUTES.models[0].model_copy(update={"active": False}),))
-        stand.front.doors.route(other)
-        assert "`reconciler use a` switches" in (await asked).json()["error"]["message"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-async def test_who_waits_is_told_when_the_gateway_ends(name: str) -> None:
-    async with standing() as stand:
-        asked = asyncio.create_task(stand.ask(model=name))
-        await until(lambda: stand.seat.demand.waiting == 1)
-        stand.front.doors.leave()
-        assert "is being restarted" in (await asked).json()["error"]["message"]
-
-
-async def test_those_who_go_to_another_seat_keep_their_order() -> None:
-    async with standing() as stand, scripted(answers) as engine:
-        asked = []
-        for number in range(3):
-            asked.append(asyncio.create_task(stand.ask(model="active", n=number)))
-            await until(lambda: stand.seat.demand.waiting == len(asked))
-        stand.front.doors.route(TURNED)
-        await stand.front.doors.gate(HOST).admit("b", identity(1), engine.url, 1)
-        for one in asked:
-            await one
-    assert [json.loads(heard.body)["n"] for heard in engine.heard] == [0, 1, 2]
-
-
-async def test_who_waits_for_whatever_is_active_goes_to_what_becomes_active() -> None:
-    async with standing() as stand, scripted(answers) as engine:
-        named = asyncio.create_task(stand.ask())
-        word = asyncio.create_task(stand.ask(model="active"))
-        await until(lambda: stand.seat.demand.waiting == 2)
-        stand.front.doors.route(TURNED)
-        assert (await named).status_code == HTTPStatus.SERVICE_UNAVAILABLE
-        await stand.front.doors.gate(HOST).admit("b", identity(1), engine.url, 4)
-        assert (await word).json() == {"model": "active"}
 
 
 async def test_no_connection_to_an_engine_outlives_the_gateway() -> None:
@@ -388,7 +256,9 @@ async def test_models_that_nobody_names_any_more_are_forgotten() -> None:
         gate = stand.front.doors.gate(HOST)
         assert await gate.traffic("a") == Known(Traffic())
         assert await gate.admitting("a") == Known(Admitting())
-        assert await gate.admit("a", identity(1), "http://127.0.0.1:1", 1) == {"admitted": False}
+        assert await gate.admit("a", identity(1), EngineWay("http://127.0.0.1:1", 1)) == {
+            "admitted": False
+        }
         assert await gate.hold("a", "x") == {"in_flight": 0}
         assert await gate.hang_up("a") == {"closed": 0}
         assert "expected one of: none" in (await stand.ask()).json()["error"]["message"]

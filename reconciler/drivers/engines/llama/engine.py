@@ -69,6 +69,11 @@ class LlamaEngine:
         self.setup, self.model = setup, model
         self._access, self._wall = access, wall
 
+    @property
+    def bearer(self) -> str:
+        """The key of this model, "" where it has none or that cannot be read now."""
+        return key.read(self.setup.key).word
+
     async def health(self, unit: Unit) -> Fact[Health]:
         """Look how far the engine is.
 
