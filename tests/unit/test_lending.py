@@ -10,6 +10,7 @@ import pytest
 from reconciler.core import lending, policy
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, after, attempt_key
+from reconciler.loop.survey import planned
 from reconciler.model.lending import Rules
 from reconciler.model.observed import Observed
 from reconciler.model.records import (
@@ -28,7 +29,7 @@ from reconciler.model.records import (
 )
 from reconciler.model.spec import Slice
 from tests.clocks import instant
-from tests.sample_worlds import HOST, PROVENANCE, model, slice_of
+from tests.sample_worlds import HOST, OURS, PROVENANCE, model, slice_of
 
 A, B, C = model("a"), model("b"), model("c")
 D = model("d", port=8081, gpus=(1,))
@@ -95,6 +96,13 @@ def test_where_a_host_goes_with_what_requests_brought_in(name: str) -> None:
     assert (aim.mode, aim.target.slice.active if aim.acts else None) == (mode, active)
     assert bool(aim.lent) == (mode == "lease")
     assert aim.key == attempt_key(aim.target.slice, aim.target.digest, Observed()) or not aim.lent
+
+
+def test_a_plan_says_what_is_there_for_requests() -> None:
+    aim = policy.aim(ONE, leased(ONE, "b"), Observed(), NOW, rules=ANY)
+    plan = planned(aim, Observed(), Hints(), OURS, prune=False, take_over=False)
+    assert plan.notes[0].startswith("b is there for requests")
+    assert plan.mode == "lease"
 
 
 def test_a_lease_ends_with_the_wish_it_was_given_beside_or_the_permission() -> None:

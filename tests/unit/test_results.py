@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.model.facts import Health
+from reconciler.model.observed import HEALTH
 from reconciler.onhost.results import CONTROLS, PROPERTIES, ending
 from reconciler.steps.await_healthy import AwaitHealthy
 from tests.sample_worlds import HOST, model, slice_of, unit, world
@@ -112,3 +114,10 @@ def test_a_wait_for_a_service_that_fails_says_how_it_did() -> None:
     left = world(slice_of(("a",), model("a")), {"a": unit("a", leader=False)})
     assert step.blockers(left) == ("it exited while loading, and left processes behind",)
     assert step.blockers(world(slice_of(("a",), model("a")))) == ("it exited while loading",)
+
+
+def test_a_wait_for_a_model_whose_port_another_process_took_is_pointless() -> None:
+    step = AwaitHealthy(host=HOST, model="a", port=8080, digest="v1:a")
+    other = Health(phase="stranger", message="nginx listens there")
+    taken = world(slice_of(("a",), model("a")), {"a": unit("a")}, health_a=other)
+    assert step.blockers(taken) == (f"{HEALTH(HOST, 'a')}: nginx listens there",)
