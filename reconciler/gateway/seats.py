@@ -79,7 +79,7 @@ class Seats:
         self._seats: dict[str, Seat] = {}
         self._lobbies: dict[str, SeatsLobby] = {}
         self._main: str | None = None
-        self._is_routed = False
+        self._is_routed = self._is_leaving = False
         start = Route(model="serve", host="serve", active=True, max_wait=READING_SECONDS)
         self._unread = Seat(start, clock, SeatsLobby())
         self._unread.close(UNREAD)
@@ -120,7 +120,8 @@ class Seats:
         return self._lobbies.setdefault(host, SeatsLobby())
 
     def leave(self) -> None:
-        """Tell all who wait that this process ends."""
+        """Tell all who wait, and who ask from now on, that this process ends."""
+        self._is_leaving = True
         for seat in (self._unread, *self._seats.values()):
             seat.turn_away(ENDING)
 
@@ -146,6 +147,8 @@ class Seats:
 
         Before the files are read, all wait in one that never opens.
         """
+        if self._is_leaving:
+            return ENDING
         if not self._is_routed:
             return self._unread
         if name in SPECIAL and self._main is None:

@@ -135,6 +135,19 @@ async def test_who_waits_is_told_when_the_gateway_ends(name: str) -> None:
         assert "is being restarted" in (await asked).json()["error"]["message"]
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_who_asks_once_the_gateway_ends_does_not_hold_it_up(is_open: bool) -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        if is_open:
+            await stand.admit(engine)
+        stand.front.doors.leave()
+        answer = await stand.ask()
+        assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        assert answer.headers["retry-after"] == "1"
+        assert "is being restarted" in answer.json()["error"]["message"]
+        assert not engine.heard
+
+
 async def test_those_who_go_to_another_seat_keep_their_order() -> None:
     async with standing() as stand, scripted(answers) as engine:
         asked = []
