@@ -61,6 +61,8 @@ def _lapse(name: str, lease: Lease, wanted: Slice, rules: Rules) -> str:
 def lend(slice_: Slice, names: Iterable[str]) -> Slice:
     """A host with these models running in place of those that cannot run beside them."""
     lent, against = frozenset(names), rivals(slice_)
+    if not lent:
+        return slice_
     displaced = frozenset[str]().union(*(against.get(name, ()) for name in lent))
     stays = frozenset(slice_.active or ()) - displaced
     return slice_.model_copy(update={"active": tuple(sorted(stays | lent))})

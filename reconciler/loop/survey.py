@@ -139,7 +139,7 @@ def planned(
     reasons = gate.refusals(plan, observed, ours, take_over=take_over)
     because = (aim.reason,) if aim.reason else ()
     notes = (*map(phrases.lent, aim.lent), *plan.notes)
-    told = {"refusals": (*because, *reasons), "cause": aim.cause, "notes": notes}
+    told = {"refusals": (*because, *reasons), "cause": aim.cause, "notes": notes, "lent": aim.lent}
     return plan.model_copy(update=told)
 
 

@@ -100,7 +100,8 @@ class HostPlan(Value):
     `refusals` are the reasons why it may not run at all, `unmet` is what no step can bring about.
 
     `cause` is what keeps the wish away, where something does: it stands among the refusals too, as
-    a sentence. `lost_conversations` is None when it is not known how many end.
+    a sentence. `lent` are the models that requests brought in. `lost_conversations` is None when it
+    is not known how many end.
     """
 
     host: str
@@ -113,6 +114,7 @@ class HostPlan(Value):
     refusals: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
     cause: Hold | Quarantine | None = None
+    lent: tuple[str, ...] = ()
     lost_conversations: int | None = 0
     seconds: float | None = None
 

@@ -7,10 +7,14 @@ from typing import Any, get_args
 
 import pytest
 
-from reconciler.core import lending, policy
+from reconciler.core import lending, phrases, policy
 from reconciler.core.canonical import digest
+from reconciler.core.projection import host_status
 from reconciler.core.recovery import Hints, after, attempt_key
+from reconciler.core.report.conditions import host_conditions
+from reconciler.core.report.explain import of_model
 from reconciler.loop.survey import planned
+from reconciler.model.explanation import Explanation
 from reconciler.model.lending import Rules
 from reconciler.model.observed import Observed
 from reconciler.model.records import (
@@ -29,7 +33,7 @@ from reconciler.model.records import (
 )
 from reconciler.model.spec import Slice
 from tests.clocks import instant
-from tests.sample_worlds import HOST, OURS, PROVENANCE, model, slice_of
+from tests.sample_worlds import HOST, OURS, PROVENANCE, model, slice_of, unit, world
 
 A, B, C = model("a"), model("b"), model("c")
 D = model("d", port=8081, gpus=(1,))
@@ -103,6 +107,31 @@ def test_a_plan_says_what_is_there_for_requests() -> None:
     plan = planned(aim, Observed(), Hints(), OURS, prune=False, take_over=False)
     assert plan.notes[0].startswith("b is there for requests")
     assert plan.mode == "lease"
+    ready, *_ = host_conditions(
+        leased(ONE, "b"), plan.model_copy(update={"steps": (), "refusals": (), "unmet": ()})
+    )
+    assert (ready.status, phrases.lent("b") in ready.message) == ("True", True)
+    b, a = (of_model(ONE, one, world(ONE), Hints(), plan) for one in (B, A))
+    assert ("lent", phrases.lent("b")) in told(b)
+    assert ("makes way", "for b, which is there for requests") in told(a)
+    assert not [one for one in told(of_model(ONE, C, world(ONE), Hints(), plan)) if "lent" in one]
+
+
+def test_what_is_lent_has_not_strayed_and_what_makes_way_is_not_missing() -> None:
+    lent = planned(
+        policy.aim(ONE, leased(ONE, "b"), Observed(), NOW, rules=ANY),
+        Observed(), Hints(), OURS, prune=False, take_over=False,
+    )  # fmt: skip
+    seen = world(ONE, {"b": unit("b")})
+    status = host_status(ONE, seen, leased(ONE, "b"), lent)
+    assert all(one.type == "Ready" for model in status.models for one in model.conditions)
+    alone = host_status(ONE, seen, Hints(), lent.model_copy(update={"lent": ()}))
+    drifted = {m.model for m in alone.models for one in m.conditions if one.type == "Drifted"}
+    assert drifted == {"a", "b"}
+
+
+def told(explanation: Explanation) -> list[tuple[str, str]]:
+    return [(one.about, one.says) for one in explanation.facts]
 
 
 def test_a_lease_ends_with_the_wish_it_was_given_beside_or_the_permission() -> None:

@@ -114,7 +114,8 @@ def _outstanding(hints: Hints, plan: HostPlan) -> Condition:
         return _readiness("False", reason="ChangesPending", message=message)
     if _drifted(hints, plan):
         return _readiness("False", reason="SwitchedOn", message=plan.headline)
-    return _readiness("True", reason="InSync", message=plan.headline)
+    message = "; ".join((plan.headline, *map(phrases.lent, plan.lent)))
+    return _readiness("True", reason="InSync", message=message)
 
 
 def _gone(hints: Hints, plan: HostPlan) -> Iterator[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import starmap
 from typing import Any, TypeAlias
 
-from reconciler.core import conversations
+from reconciler.core import conversations, lending, phrases
 from reconciler.core.phrases import said
 from reconciler.core.recovery import Hints
 from reconciler.core.report.conditions import host_conditions, model_conditions
@@ -58,6 +58,15 @@ HOW = {"skipped": "was already so", "gave-up": "was given up, and the run contin
 """What became of a step, where the outcome alone does not say it."""
 
 
+def _lent(slice_: Slice, model_name: str, lent: Collection[str]) -> Told:
+    """What requests did to a model: they brought it in, or what they brought in displaced it."""
+    if model_name in lent:
+        yield "lent", phrases.lent(model_name)
+    for other in sorted(lending.rivals(slice_)[model_name].intersection(lent)):
+        if model_name in (slice_.active or ()):
+            yield "makes way", f"for {other}, which is there for requests"
+
+
 def of_model(
     slice_: Slice, model: ModelSpec, observed: Observed, hints: Hints, plan: HostPlan
 ) -> Explanation:
@@ -65,7 +74,8 @@ def of_model(
     host, name = slice_.host.name, model.name
     told = (
         *_definition(slice_, model, observed),
-        *_conditions(model_conditions(slice_, model, observed)),
+        *_conditions(model_conditions(lending.lend(slice_, plan.lent), model, observed)),
+        *_lent(slice_, name, plan.lent),
         ("memory", _memory(model, observed.value(WEIGHTS(host, name)))),
         ("conversations", _conversations(model, observed, host)),
         *(("saved", one) for one in conversations.saved_ones(observed, host, name)),
