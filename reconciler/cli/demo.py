@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio
 from pydantic import BaseModel, JsonValue
 
+from reconciler.cli import demo_gateway
 from reconciler.edge.http import HttpClient
 from reconciler.errors import Unreachable
 
@@ -63,9 +64,10 @@ class Stage:
     port: int
     say: Say
 
-    def desire(self, active: str) -> None:
-        """Write desired.yaml and commit it."""
-        self._write("desired.yaml", f"version: 1\npower: on\nactive: {active}\n")
+    def desire(self, active: str, *, allow: str = "") -> None:
+        """Write desired.yaml and commit it; `allow`: what requests may bring in."""
+        more = f"allow: {allow}\n" if allow else ""
+        self._write("desired.yaml", f"version: 1\npower: on\nactive: {active}\n{more}")
         self._git("add", "state")
         self._git("commit", "--quiet", "--message", f"serve {active}")
 
@@ -77,9 +79,12 @@ class Stage:
 
     def reconciler(self, *words: str) -> int:
         """Show one reconciler command, run it, and return its exit code."""
+        return self._run(self.shown(*words), {"XDG_STATE_HOME": str(self.folder / "host")})
+
+    def shown(self, *words: str) -> list[str]:
+        """Show one reconciler command; the words that run it."""
         self.say(f"\n$ reconciler {' '.join(words)}")
-        argv = [sys.executable, "-m", "reconciler", *words, "--state", "state", "--data", "data"]
-        return self._run(argv, {"XDG_STATE_HOME": str(self.folder / "host")})
+        return [sys.executable, "-m", "reconciler", *words, "--state", "state", "--data", "data"]
 
     def ask(self, model_name: str) -> Timings:
         """Send the conversation to what serves, and say what the server had to read for it."""
@@ -180,9 +185,20 @@ def _play(stage: Stage) -> int:
     stage.desire(FIRST)
     codes.append(stage.reconciler("apply", "--yes"))
     back = stage.ask(FIRST)
+    is_answered = _asks_for_the_other(stage)
     codes.append(stage.reconciler("history"))
     share = _share_reused(stage, held, back)
-    return 0 if not any(codes) and share >= LEAST_REUSED else 1
+    return 0 if not any(codes) and is_answered and share >= LEAST_REUSED else 1
+
+
+def _asks_for_the_other(stage: Stage) -> bool:
+    """Whether a request for the model that is not active was answered by it, where that can be."""
+    if not demo_gateway.is_installed():
+        stage.say(f"\n{demo_gateway.WITHOUT}")
+        return True
+    stage.desire(FIRST, allow="any")
+    argv = stage.shown("serve", "--listen", "127.0.0.1:0")
+    return demo_gateway.answered_by(SECOND, argv, stage.folder, stage.say) == SECOND
 
 
 def _share_reused(stage: Stage, held: Timings, back: Timings) -> float:
