@@ -87,7 +87,7 @@ class HostLoop:
         self._deps = deps
         self._slice, self._provenance, self._rules = slice_, provenance, rules
         lobby = deps.doors.lobby(slice_.host.name) if deps.doors else None
-        self._turns = TurnTaking(lobby, deps.cache, deps.clock) if lobby else None
+        self._turns = TurnTaking(lobby, deps.cache, deps.clock, deps.say) if lobby else None
         self._host, self._ports = slice_.host.name, PortsCache(deps.ports)
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
         self._urgent = True

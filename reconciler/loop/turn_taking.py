@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import inf
 
 import anyio
@@ -11,6 +11,7 @@ from reconciler.core import lending, policy
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints
 from reconciler.core.turns import Seating, Turn, turn
+from reconciler.errors import DurabilityError
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.model.lending import Rules
 from reconciler.model.records import Leased, Released
@@ -21,6 +22,7 @@ GRACE_SHARE = 0.1
 """How long a model may pause between two requests before another takes its place, as a share of
 what a switch takes."""
 
+AGAIN_SECONDS = 30.0
 SHORTEST_LOOK_SECONDS = 1.0
 UNKNOWN_SWITCH_SECONDS = 10.0
 SWITCH_STEPS = ("stop", "start", "await_healthy")
@@ -29,14 +31,27 @@ SWITCH_STEPS = ("stop", "start", "await_healthy")
 class TurnTaking:
     """The turns of one host. What is under way is never turned back: none is taken in a pass."""
 
-    def __init__(self, lobby: Lobby, cache: HintsCache, clock: Clock) -> None:
-        self._lobby, self._cache, self._clock = lobby, cache, clock
+    def __init__(
+        self, lobby: Lobby, cache: HintsCache, clock: Clock, say: Callable[[str], None]
+    ) -> None:
+        self._lobby, self._cache, self._clock, self._say = lobby, cache, clock, say
 
     async def taken(self, slice_: Slice, rules: Rules) -> None:
-        """Wait until it is another model's turn, and record that; raise DurabilityError."""
-        host = slice_.host.name
+        """Wait until it is another model's turn, and record that."""
         while True:
-            hints = await self._cache.hints(host)
+            try:
+                await self._turned(slice_, rules)
+            except DurabilityError as error:
+                # What serves goes on; another model comes in when that can be recorded again.
+                self._lobby.pause(())
+                self._say(f"{slice_.host.name}: requests bring nothing in: {error.message}")
+                await self._clock.sleep(AGAIN_SECONDS)
+            else:
+                return
+
+    async def _turned(self, slice_: Slice, rules: Rules) -> None:
+        while True:
+            hints = await self._cache.hints(slice_.host.name)
             refused = policy.not_lent(slice_, rules, hints, self._clock.instant())
             self._lobby.refuse(refused)
             found = self._decided(slice_, rules, hints, refused)

@@ -9,13 +9,14 @@ import anyio
 import pytest
 
 from reconciler.core.canonical import digest
+from reconciler.errors import WriteFailed
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.turn_taking import TurnTaking
 from reconciler.model.lending import Demand, Rules
-from reconciler.model.records import Hold, Leased, Released
+from reconciler.model.records import Hold, Leased, Record, Released, Row
 from reconciler.model.spec import Slice
 from tests.sample_worlds import HOST, model, slice_of
 
@@ -51,6 +52,17 @@ class HandLobby:
         self.rung.set()
 
 
+class FullAtTimes(MortalJournal):
+    """A journal whose disk may be full."""
+
+    is_full = False
+
+    async def append(self, record: Record) -> Row:
+        if self.is_full:
+            raise WriteFailed("the journal cannot be written: No space left on device")
+        return await super().append(record)
+
+
 class Turns:
     """One host's turns in the time of a clock that is turned."""
 
@@ -59,8 +71,10 @@ class Turns:
         self.rows = MemoryJournal(self.clock)
         self.lobby = HandLobby()
         self.wanted, self.rules = wanted, rules
-        self.cache = HintsCache(MortalJournal(self.rows, Life()))
-        self.taking = TurnTaking(self.lobby, self.cache, self.clock)
+        self.said: list[str] = []
+        self.journal = FullAtTimes(self.rows, Life())
+        self.cache = HintsCache(self.journal)
+        self.taking = TurnTaking(self.lobby, self.cache, self.clock, self.said.append)
 
     async def taken(self, within: float = 1e6) -> float | None:
         """Wait for a turn; the seconds that took, None where none came in time."""
@@ -173,6 +187,21 @@ def test_no_turn_is_taken_that_would_change_nothing() -> None:
     turns = Turns()
     turns.clock.run(day, turns)
     assert turns.told() == []
+
+
+def test_on_a_full_disk_what_serves_serves_on_and_the_turn_comes_when_there_is_room() -> None:
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(a=serving(turns.clock.now - 100.0), b=waiting(turns.clock.now))
+        turns.journal.is_full = True
+        assert await turns.taken(within=100.0) is None
+        assert turns.lobby.paused == set()
+        assert "No space left" in turns.said[0]
+        turns.journal.is_full = False
+        assert await turns.taken(within=100.0) is not None
+
+    turns = Turns()
+    turns.clock.run(day, turns)
+    assert turns.told() == [("leased", "b")]
 
 
 def test_who_would_wait_in_vain_is_told_and_takes_no_turn() -> None:
