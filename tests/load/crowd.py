@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 
@@ -18,7 +19,9 @@ THINKING_SECONDS = 0.1
 AGAIN_SECONDS = 0.1
 LEAVING_SHARE = 0.1
 STAYING_SECONDS = 2.0
-"""How many clients do not wait for their answers, and how long those wait at most."""
+LONG_ANSWER = 400
+"""How many clients do not wait for the ends of their answers, how long those wait for the beginning
+at most, and of how many tokens an answer is that will not be over by then."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +51,24 @@ class Crowd:
         for which in count():
             model, prompt = chance.choice(self.models), chance.randrange(len(PROMPTS))
             wish = Wish(f"{number}-{which}", model, prompt, chance.random() < 0.5)
-            leaves = chance.random() < LEAVING_SHARE
-            with anyio.move_on_after(
-                chance.uniform(0, STAYING_SECONDS) if leaves else None
-            ) as stay:
+            if chance.random() < LEAVING_SHARE:
+                await self._leave(session, wish, chance.uniform(0, STAYING_SECONDS))
+            else:
                 await self._insist(session, wish)
-            if stay.cancelled_caught:
-                self.ledger.came.append(Came(wish.nonce, now(), None, LEFT))
             if over.is_set():
                 return
             await anyio.sleep(chance.expovariate(1 / THINKING_SECONDS))
+
+    async def _leave(self, session: httpx.AsyncClient, wish: Wish, patience: float) -> None:
+        """Ask, and go when the answer begins, or before."""
+        body = {**asked(wish.prompt), "model": wish.model, "stream": True}
+        self.ledger.sent.append(Sent(wish, now()))
+        with anyio.move_on_after(patience), suppress(httpx.TransportError):
+            async with session.stream(
+                "POST", "/v1/completions", json={**body, "max_tokens": LONG_ANSWER}
+            ) as answer:
+                await anext(answer.aiter_raw(), b"")
+        self.ledger.came.append(Came(wish.nonce, now(), None, LEFT))
 
     async def _insist(self, session: httpx.AsyncClient, wish: Wish) -> None:
         """Ask until there is an answer, or asking again makes no sense."""
