@@ -12,6 +12,7 @@ import anyio
 
 from tests.engine import SERVERS, Server
 from tests.load.checker import faults
+from tests.load.history import switches as counted
 from tests.load.models import MODELS
 from tests.load.run import run_load
 from tests.load.summary import summary
@@ -28,7 +29,8 @@ def load(server: Server, asked: argparse.Namespace, *, killing: bool) -> bool:
         ledger = anyio.run(
             run_load, here, list(MODELS), asked.clients, switches, asked.seed, killing
         )
-    found = faults(ledger)
+    missing = switches - counted(ledger.rows)
+    found = [*faults(ledger), *([f"{missing} switches are missing"] if missing > 0 else [])]
     lines = (f"{server}{', killed' if killing else ''}: {summary(ledger)}", *found)
     sys.stdout.writelines(f"{line}\n" for line in lines)
     sys.stdout.flush()

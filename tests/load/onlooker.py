@@ -23,12 +23,17 @@ FROM record WHERE seq > ? ORDER BY seq
 async def follow(
     here: Stack, ledger: Ledger, is_enough: Callable[[], bool], over: anyio.Event
 ) -> None:
-    """Keep the rows of the journal, which forgets its oldest; let it be over when it is enough."""
+    """Keep the rows of the journal, which forgets its oldest.
+
+    Let it be over when it is enough, or when nothing is done any more.
+    """
+    began = now()
     while True:
         known = len(ledger.rows)
         await read_on(here, ledger)
         has_closed = any(row.kind == "run-closed" for row in ledger.rows[known:])
-        if has_closed and is_enough():
+        newest = ledger.rows[-1].at if ledger.rows else began
+        if (has_closed and is_enough()) or now() - newest > ledger.patience:
             over.set()
         await anyio.sleep(JOURNAL_SECONDS)
 
