@@ -16,6 +16,7 @@ from reconciler.model.records import Held, Hold, Instant, Mode, Quarantine
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
 from reconciler.steps.plan import STEPS
+from reconciler.steps.stop import Stop
 
 RETRY = Backoff()
 NOTHING_LENT = Rules()
@@ -75,11 +76,17 @@ def aim(
     """
     lent = lending.standing(wanted, rules, hints)
     unlent = _unlent_aim(wanted, hints, observed, now, retries=retries and not lent)
-    if not lent or not unlent.acts or unlent.mode == "release":
+    if not lent or isinstance(unlent.cause, Hold) or _is_of_power(unlent.cause):
         return unlent
-    target = _target(lending.lend(unlent.target.slice, lent))
+    # That what the file wants failed is no reason to refuse what it allows.
+    instead = unlent.target.slice if unlent.acts else wanted.model_copy(update={"active": ()})
+    target = _target(lending.lend(instead, lent))
     key = attempt_key(target.slice, target.digest, observed)
     return Aim(target, "lease", key, unlent.cause, lent=lent)
+
+
+def _is_of_power(failure: Quarantine | None) -> bool:
+    return failure is not None and failure.reason in OF_POWER
 
 
 def _unlent_aim(
@@ -111,7 +118,7 @@ def _held(wanted: Slice, forward: Aim, hold: Hold) -> Aim:
 
 def _failed(wanted: Slice, forward: Aim, failure: Quarantine, hints: Hints) -> Aim:
     good = last_good(wanted, hints)
-    if good is None or failure.reason in OF_POWER:
+    if good is None or _is_of_power(failure):
         return replace(forward, cause=failure, acts=False)
     return Aim(_target(going_back(good, wanted)), "heal", forward.key, failure)
 
@@ -183,7 +190,7 @@ def not_lent(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[st
         return dict.fromkeys(names, phrases.held(held.hold))
     if wanted.power in {"off", "suspend"}:
         return dict.fromkeys(names, f"desired.yaml says `power: {wanted.power}`")
-    if failure is not None and last_good(wanted, hints) is None:
+    if failure is not None and _is_of_power(failure):
         return dict.fromkeys(names, phrases.quarantined(failure))
     reasons = {name: _failed_to_lend(name, wanted, hints, now) for name in rules.allow}
     if failure is not None:
@@ -238,7 +245,14 @@ def retry_at(failure: Quarantine) -> float:
 
 def _stops_nothing(wish: Target, hints: Hints, observed: Observed) -> bool:
     plan = planner.plan(wish, observed, hints)
-    return not any(planned.step.tears_down for planned in plan.steps)
+    stops = (planned.step for planned in plan.steps if isinstance(planned.step, Stop))
+    return not any(_may_serve(step, observed) for step in stops)
+
+
+def _may_serve(step: Stop, observed: Observed) -> bool:
+    # What is left of a failed start is in nobody's way: only for it no try would ever come again.
+    health = step.seen(observed).health
+    return health is None or health.lives
 
 
 def _target(slice_: Slice) -> Target:

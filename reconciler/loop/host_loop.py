@@ -27,7 +27,7 @@ from reconciler.model.facts import Unit, UnitIdentity
 from reconciler.model.lending import Rules
 from reconciler.model.names import Digest
 from reconciler.model.observed import UNIT
-from reconciler.model.records import Answered, Asked, Hold, Record
+from reconciler.model.records import Answered, Asked, Hold, Record, StepIntent
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
@@ -175,6 +175,8 @@ class HostLoop:
         if len(waiting) > 1:
             self.look()
         self._tell(verdict)
+        if await self._has_repaired(verdict, digest(slice_)):
+            self._repairs.append(self._deps.clock.boot())
         self._remember(verdict, digest(slice_))
 
     async def _answer(self, number: int, verdict: HostVerdict) -> None:
@@ -199,12 +201,17 @@ class HostLoop:
         self._interrupt = Interrupt("leaving", "detach") if self._leaving else Interrupt()
         return read == digest(self._slice)
 
-    def _remember(self, verdict: HostVerdict, reached: str) -> None:
-        """Count what had to be done to a host that was as it should be."""
+    async def _has_repaired(self, verdict: HostVerdict, reached: str) -> bool:
+        """Whether something had to be started on a host that was as it should be."""
         # That requests brought in another model is no sign of trouble.
         turned, self._has_turned = self._has_turned, False
-        if verdict.runs and self._reached == reached and not turned:
-            self._repairs.append(self._deps.clock.boot())
+        if turned or not verdict.runs or self._reached != reached:
+            return False
+        rows = await self._deps.cache.journal.since(min(verdict.runs) - 1)
+        records = [row.record for row in rows if row.record.host == self._host]
+        return any(isinstance(one, StepIntent) and one.step == "start" for one in records)
+
+    def _remember(self, verdict: HostVerdict, reached: str) -> None:
         at_rest = verdict.outcome in AT_REST
         self._reached = reached if at_rest else self._reached
         self._unsettled = 0 if at_rest or verdict.runs else self._unsettled + 1

@@ -86,6 +86,15 @@ def test_one_that_cannot_be_brought_in_is_told_and_the_files_model_serves_on(her
         assert text(address, "tiny-a") == said
 
 
+def test_that_the_files_model_cannot_start_keeps_no_other_out(here: Stack) -> None:
+    here.inventory(engine="kind: embedded, weights: nowhere.gguf, context: 512")
+    here.desired("version: 1\nactive: tiny-b\nallow: any\nmin_residency: 0s\nmax_wait: 5s\n")
+    with started(here) as (address, _):
+        text(address, "tiny-a")
+        assert asked(address, "tiny-b").status_code == httpx.codes.SERVICE_UNAVAILABLE
+        text(address, "tiny-a")
+
+
 def test_the_file_is_above_what_requests_brought_in(here: Stack) -> None:
     with started(here) as (address, _):
         text(address, "tiny-b")

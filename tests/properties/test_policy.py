@@ -14,13 +14,13 @@ from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.planner import plan
 from reconciler.core.recovery import Hints, attempt_key
-from reconciler.model.facts import Known
+from reconciler.model.facts import Health, Known, Phase
 from reconciler.model.observed import WEIGHTS
 from reconciler.model.records import Held, Hold, Instant, Quarantine
 from tests.casefile import Case, Happened, WantedGiven
 from tests.casework import hints, seen, wanted_slice
 from tests.clocks import instant
-from tests.sample_worlds import HOST, target
+from tests.sample_worlds import HOST, model, slice_of, target, unit, world
 from tests.situations import cases
 
 QUICK = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
@@ -155,6 +155,22 @@ def test_another_wish_and_a_retry_begin_to_count_again() -> None:
     assert counted(failed, other, failed) == 1
     assert counted(failed, failed.model_copy(update={"then": "retry"})) == 0
     assert counted(failed, failed.model_copy(update={"then": "retry"}), failed) == 1
+
+
+@pytest.mark.parametrize(
+    ("phase", "mode"), [("ready", None), ("loading", None), ("unresponsive", "forward")]
+)
+def test_a_retry_waits_for_what_lives_and_not_for_what_a_failed_start_left(
+    phase: Phase, mode: str | None
+) -> None:
+    wanted = slice_of(("a",), model("a"), model("b"))
+    left = unit("b", digest=digest("older"))
+    seen = world(wanted, {"b": left}, health_b=Health(phase=phase, identity=left.identity))
+    key = attempt_key(wanted, digest(wanted), seen)
+    failure = FAILED_ONCE.model_copy(update={"key": key})
+    now = later(failure.since, 12 * HOUR)
+    aim = policy.aim(wanted, Hints(quarantine=failure), seen, now, retries=True)
+    assert (aim.mode if aim.acts else None) == mode
 
 
 def test_a_file_that_changed_lifts_a_quarantine() -> None:

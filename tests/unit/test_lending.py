@@ -71,7 +71,16 @@ ROWS: dict[str, tuple[Slice, Rules, Hints, tuple[str, ...] | None, str]] = {
     "held": (ONE, ANY, leased(ONE, "b", held=HELD), None, "forward"),
     "held and freed": (ONE, ANY, leased(ONE, "b", held=FREED), (), "release"),
     "failed, with a last good": (ONE, ANY, Hints(quarantine=failed(ONE), **GOOD), ("l",), "heal"),
-    "failed, without": (ONE, ANY, leased(ONE, "b", quarantine=failed(ONE)), None, "forward"),
+    "failed, without": (ONE, ANY, Hints(quarantine=failed(ONE)), None, "forward"),
+    "failed, without, and lent": (
+        ONE, ANY, leased(ONE, "b", quarantine=failed(ONE)), ("b",), "lease",
+    ),
+    "failed beside what is lent": (
+        ONE, ANY, leased(ONE, "e", quarantine=failed(ONE)), ("e",), "lease",
+    ),
+    "failed by its power": (
+        ONE, ANY, leased(ONE, "b", quarantine=failed(ONE, "WakeFailed")), None, "forward",
+    ),
     "failed, and lent": (
         ONE, ANY, leased(ONE, "b", quarantine=failed(ONE), **GOOD), ("b",), "lease",
     ),
@@ -146,7 +155,8 @@ IN_VAIN: dict[str, tuple[Slice, Hints, set[str], str]] = {
     "nothing": (ONE, Hints(), set(), ""),
     "held": (ONE, Hints(held=HELD), set("abcdel"), "held: a game"),
     "off": (wants("a", power="off"), Hints(), set("abcdel"), "`power: off`"),
-    "stalled": (ONE, Hints(quarantine=failed(ONE)), set("abcdel"), "it died"),
+    "stalled": (ONE, Hints(quarantine=failed(ONE)), {"a"}, "it died"),
+    "asleep": (ONE, Hints(quarantine=failed(ONE, "WakeFailed")), set("abcdel"), "it died"),
     "gone back": (ONE, Hints(quarantine=failed(ONE), **GOOD), {"a"}, "it died"),
 }
 
