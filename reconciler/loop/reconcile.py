@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from reconciler.core import lending, phrases, policy
@@ -77,7 +78,7 @@ async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict
             return HostVerdict(host=host, outcome="interrupted", message=context.interrupt.reason)
         aim, observed = await _aimed(request, context)
     if aim.lent:
-        return await _lent(request, context, aim)
+        return await _lent(request, context, aim, observed)
     match aim.cause:
         case Hold():
             return await _held(request, context, aim)
@@ -105,7 +106,9 @@ async def _end_leases(request: PassRequest, context: HostContext) -> None:
         await context.journal.append(Released(host=host, model=name, because=why))
 
 
-async def _lent(request: PassRequest, context: HostContext, aim: Aim) -> HostVerdict:
+async def _lent(
+    request: PassRequest, context: HostContext, aim: Aim, observed: Observed
+) -> HostVerdict:
     """Bring in what requests asked for; where that fails, it is let go and not tried again soon."""
     host = request.slice.host.name
     end = await attempt(request, context, aim)
@@ -114,6 +117,9 @@ async def _lent(request: PassRequest, context: HostContext, aim: Aim) -> HostVer
             return _told(host, end.kind, end)
         case "completed":
             return _told(host, "applied", end)
+        case "refused" if not _is_absent(host, aim.lent, observed):
+            # What serves is not let go for a look that failed.
+            return _told(host, "refused", end)
     why = "; ".join(filter(None, (end.message, *end.reasons)))
     for name in aim.lent:
         failed = Released(host=host, model=name, because=why, failed=aim.target.digest)
@@ -136,6 +142,12 @@ async def _outlast(observed: Observed, slice_: Slice, context: HostContext) -> N
         await clock.sleep(LOOK_SECONDS)
         observed = await observer.look([key], observed)
     await _note_power(context, sent, observed, host)
+
+
+def _is_absent(host: str, model_names: Iterable[str], observed: Observed) -> bool:
+    """Whether one of these models certainly does not run."""
+    keys = [UNIT(host, name) for name in model_names]
+    return any(not observed.unknown(key) and observed.value(key) is None for key in keys)
 
 
 def _cut_short(run: OpenRun) -> str:
