@@ -44,6 +44,12 @@ class SeatsLobby:
         for name, seat in self._seats.items():
             seat.refuse(reasons.get(name, ""))
 
+    def explain(self, reasons: Mapping[str, str]) -> None:
+        """Take why these models are not there yet, for requests that wait until it is too late."""
+        for name, reason in reasons.items():
+            if name in self._seats and self._seats[name].identity is None:
+                self._seats[name].because = reason
+
     async def changed(self) -> None:
         """Wait until the demand has changed since the last time."""
         await self._rung.wait()

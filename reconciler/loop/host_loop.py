@@ -97,6 +97,7 @@ class HostLoop:
         self._unsettled = 0
         self._doubted = False
         self._has_turned = False
+        self._stuck = ""
         self._said = ""
 
     def want(self, slice_: Slice, provenance: Provenance, rules: Rules) -> None:
@@ -213,6 +214,8 @@ class HostLoop:
 
     def _remember(self, verdict: HostVerdict, reached: str) -> None:
         at_rest = verdict.outcome in AT_REST
+        why = "; ".join(filter(None, (verdict.message, *verdict.reasons)))
+        self._stuck = "" if at_rest else why
         self._reached = reached if at_rest else self._reached
         self._unsettled = 0 if at_rest or verdict.runs else self._unsettled + 1
 
@@ -264,7 +267,7 @@ class HostLoop:
         self._stirred.set()
 
     async def _take_turns(self, turns: TurnTaking) -> None:
-        await turns.taken(self._slice, self._rules)
+        await turns.taken(self._slice, self._rules, self._stuck)
         self._has_turned = True
         self.look()
 

@@ -36,11 +36,14 @@ class TurnTaking:
     ) -> None:
         self._lobby, self._cache, self._clock, self._say = lobby, cache, clock, say
 
-    async def taken(self, slice_: Slice, rules: Rules) -> None:
-        """Wait until it is another model's turn, and record that."""
+    async def taken(self, slice_: Slice, rules: Rules, stuck: str = "") -> None:
+        """Wait until it is another model's turn, and record that.
+
+        `stuck` is why what the file wants could not be brought about, empty where it was.
+        """
         while True:
             try:
-                await self._turned(slice_, rules)
+                await self._turned(slice_, rules, stuck)
             except DurabilityError as error:
                 # What serves goes on; another model comes in when that can be recorded again.
                 self._lobby.pause(())
@@ -49,12 +52,14 @@ class TurnTaking:
             else:
                 return
 
-    async def _turned(self, slice_: Slice, rules: Rules) -> None:
+    async def _turned(self, slice_: Slice, rules: Rules, stuck: str) -> None:
         while True:
             hints = await self._cache.hints(slice_.host.name)
             refused = policy.not_lent(slice_, rules, hints, self._clock.instant())
             self._lobby.refuse(refused)
-            found = self._decided(slice_, rules, hints, refused)
+            missing = self._missing(slice_) if stuck else ()
+            self._lobby.explain(dict.fromkeys(missing, stuck))
+            found = self._decided(slice_, rules, hints, {*refused, *missing})
             self._lobby.pause(found.pause)
             if await self._recorded(found, slice_, rules, hints):
                 return
@@ -63,13 +68,20 @@ class TurnTaking:
             ):
                 await self._lobby.changed()
 
+    def _missing(self, slice_: Slice) -> tuple[str, ...]:
+        """What the file wants and requests cannot reach: no turn would bring it in."""
+        demands = self._lobby.demands()
+        return tuple(
+            name for name in slice_.active or () if name in demands and demands[name].since is None
+        )
+
     def _return_look(self, slice_: Slice, rules: Rules, hints: Hints) -> float:
         """How long a lent model may go unseen: the end of its last request rings no bell."""
         is_lent = bool(lending.standing(slice_, rules, hints))
         return max(SHORTEST_LOOK_SECONDS, _seconds(rules.return_after)) if is_lent else inf
 
-    def _decided(self, slice_: Slice, rules: Rules, hints: Hints, refused: Collection[str]) -> Turn:
-        demands = {name: one for name, one in self._lobby.demands().items() if name not in refused}
+    def _decided(self, slice_: Slice, rules: Rules, hints: Hints, idle: Collection[str]) -> Turn:
+        demands = {name: one for name, one in self._lobby.demands().items() if name not in idle}
         open_ = {name for name, one in demands.items() if one.since is not None}
         lent = {*lending.standing(slice_, rules, hints)}
         # What serves by another reason, such as last good after a failure, is not theirs to end.

@@ -66,6 +66,10 @@ class Lobby(Protocol):
         """Tell requests for these models, while they do not serve, why they would wait in vain."""
         ...
 
+    def explain(self, reasons: Mapping[str, str]) -> None:
+        """Take why these models are not there yet, for requests that wait until it is too late."""
+        ...
+
     async def changed(self) -> None:
         """Wait until what requests want has changed since the last time."""
         ...

@@ -104,6 +104,17 @@ async def test_a_wait_ends_with_its_reason(name: str) -> None:
         assert "it has not been seen to work yet" in answer.json()["error"]["message"]
 
 
+async def test_a_wait_in_vain_ends_with_what_stood_in_the_way() -> None:
+    async with standing() as stand, scripted(answers) as engine:
+        brief = ROUTES.models[0].model_copy(update={"max_wait": 0.01})
+        stand.front.doors.route(ROUTES.model_copy(update={"models": (brief,)}))
+        stand.front.doors.lobby(HOST).explain({"a": "no room", "z": "nothing"})
+        assert "no room" in (await stand.ask()).json()["error"]["message"]
+        await stand.admit(engine)
+        stand.front.doors.lobby(HOST).explain({"a": "it is there"})
+        assert "it is there" not in stand.seat.because
+
+
 @pytest.mark.parametrize("name", NAMES)
 async def test_only_so_many_may_wait(name: str) -> None:
     class Nobody:

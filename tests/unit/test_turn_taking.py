@@ -32,6 +32,7 @@ class HandLobby:
     wanted: dict[str, Demand] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
+    explained: Mapping[str, str] = field(default_factory=dict)
     rung: anyio.Event = field(default_factory=anyio.Event)
 
     def demands(self) -> Mapping[str, Demand]:
@@ -42,6 +43,9 @@ class HandLobby:
 
     def refuse(self, reasons: Mapping[str, str]) -> None:
         self.refused = reasons
+
+    def explain(self, reasons: Mapping[str, str]) -> None:
+        self.explained = reasons
 
     async def changed(self) -> None:
         await self.rung.wait()
@@ -76,11 +80,11 @@ class Turns:
         self.cache = HintsCache(self.journal)
         self.taking = TurnTaking(self.lobby, self.cache, self.clock, self.said.append)
 
-    async def taken(self, within: float = 1e6) -> float | None:
+    async def taken(self, within: float = 1e6, stuck: str = "") -> float | None:
         """Wait for a turn; the seconds that took, None where none came in time."""
         began = self.clock.now
         with anyio.move_on_after(within):
-            await self.taking.taken(self.wanted, self.rules)
+            await self.taking.taken(self.wanted, self.rules, stuck)
             return self.clock.now - began
         return None
 
@@ -187,6 +191,20 @@ def test_no_turn_is_taken_that_would_change_nothing() -> None:
     turns = Turns()
     turns.clock.run(day, turns)
     assert turns.told() == []
+
+
+def test_requests_for_what_cannot_be_brought_about_take_no_other_models_place() -> None:
+    async def day(turns: Turns) -> None:
+        turns.lobby.set(b=serving(turns.clock.now - 100.0), a=waiting(turns.clock.now))
+        assert await turns.taken(within=100.0, stuck="no room") is None
+        assert turns.lobby.paused == set()
+        assert turns.lobby.explained == {"a": "no room"}
+        assert await turns.taken(within=100.0) is not None
+
+    turns = Turns()
+    turns.rows.append(Leased(host=HOST, model="b", wanted=digest(ONE)))
+    turns.clock.run(day, turns)
+    assert turns.told() == [("leased", "b"), ("released", "b")]
 
 
 def test_on_a_full_disk_what_serves_serves_on_and_the_turn_comes_when_there_is_room() -> None:
