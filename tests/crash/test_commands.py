@@ -57,7 +57,8 @@ class Files:
 def planned(stage: Stage) -> tuple[Life, HostSurvey]:
     """Plan what a stage wants."""
     life = Life()
-    wanted = Wanted(slices={HOST: stage.wanted}, provenance=PROVENANCE)
+    rules = {HOST: stage.rules}
+    wanted = Wanted(slices={HOST: stage.wanted}, rules=rules, provenance=PROVENANCE)
     journal = MortalJournal(stage.kept(), life, stage.world.noted)
     reader = StageReader(stage.world, journal, life, Files(wanted), stage.world.clock)
     (seen,) = stage.world.clock.run(partial(survey, reader, wanted))
