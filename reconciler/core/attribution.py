@@ -108,9 +108,13 @@ class LauncherAnswers:
 
 def owners_named(observed: Observed, keys: Iterable[AnyFactKey]) -> Observed:
     """A world in which each port among `keys` is owned by the model whose process listens there."""
+    # Most looks, in a wait many a second, ask for no port.
+    ports = [key for key in keys if key.kind == "port"]
+    if not ports:
+        return observed
     names = _names_by_pid(observed)
     named: dict[AnyFactKey, Fact[FactValue]] = {}
-    for key in keys:
+    for key in ports:
         match observed.fact(key):
             case Known(value=PortState(owner=PortOwner(pid=int(pid)) as owner), at=at) if (
                 pid in names

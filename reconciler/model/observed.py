@@ -116,6 +116,9 @@ TRAFFIC: ModelFact[Traffic] = ModelFact("traffic")
 PORT = PortFact()
 
 
+NOT_OBSERVED = Unknown("not observed")
+
+
 class Observed:
     """What is known of the world, key by key; a key that was not looked at is Unknown."""
 
@@ -139,7 +142,7 @@ class Observed:
 
     def fact(self, key: FactKey[V]) -> Fact[V | None]:
         """The fact under `key`, Unknown when it was not looked at."""
-        return cast("Fact[V | None]", self._facts.get(key, Unknown("not observed")))
+        return cast("Fact[V | None]", self._facts.get(key, NOT_OBSERVED))
 
     def value(self, key: FactKey[V]) -> V | None:
         """The known or predicted value under `key`, None where there is none or it is not known."""
