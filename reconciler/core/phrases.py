@@ -69,7 +69,7 @@ def quarantined(failure: Quarantine) -> str:
 
 def lent(model_name: str) -> str:
     """That requests brought a model in, and what ends that."""
-    return f"{model_name} is there for requests, as `allow` lets them; `return_after` ends that"
+    return f"requests brought in {model_name} (`allow`); it goes when they stop (`return_after`)"
 
 
 def held(hold: Hold) -> str:

@@ -114,7 +114,7 @@ def test_where_a_host_goes_with_what_requests_brought_in(name: str) -> None:
 def test_a_plan_says_what_is_there_for_requests() -> None:
     aim = policy.aim(ONE, leased(ONE, "b"), Observed(), NOW, rules=ANY)
     plan = planned(aim, Observed(), Hints(), OURS, prune=False, take_over=False)
-    assert plan.notes[0].startswith("b is there for requests")
+    assert plan.notes[0].startswith("requests brought in b")
     assert plan.mode == "lease"
     ready, *_ = host_conditions(
         leased(ONE, "b"), plan.model_copy(update={"steps": (), "refusals": (), "unmet": ()})
@@ -122,7 +122,7 @@ def test_a_plan_says_what_is_there_for_requests() -> None:
     assert (ready.status, phrases.lent("b") in ready.message) == ("True", True)
     b, a = (of_model(ONE, one, world(ONE), Hints(), plan) for one in (B, A))
     assert ("lent", phrases.lent("b")) in told(b)
-    assert ("makes way", "for b, which is there for requests") in told(a)
+    assert ("makes way", "for b, which requests brought in") in told(a)
     assert not [one for one in told(of_model(ONE, C, world(ONE), Hints(), plan)) if "lent" in one]
 
 

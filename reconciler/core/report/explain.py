@@ -64,7 +64,7 @@ def _lent(slice_: Slice, model_name: str, lent: Collection[str]) -> Told:
         yield "lent", phrases.lent(model_name)
     for other in sorted(lending.rivals(slice_)[model_name].intersection(lent)):
         if model_name in (slice_.active or ()):
-            yield "makes way", f"for {other}, which is there for requests"
+            yield "makes way", f"for {other}, which requests brought in"
 
 
 def of_model(
