@@ -9,7 +9,7 @@ from reconciler.core import lending, phrases, planner
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
 from reconciler.core.recovery import Hints, attempt_key
-from reconciler.model.lending import Rules
+from reconciler.model.lending import NOTHING_LENT, Rules
 from reconciler.model.names import Digest
 from reconciler.model.observed import Observed
 from reconciler.model.records import Held, Hold, Instant, Mode, Quarantine
@@ -19,7 +19,6 @@ from reconciler.steps.plan import STEPS
 from reconciler.steps.stop import Stop
 
 RETRY = Backoff()
-NOTHING_LENT = Rules()
 HASH_SPAN = 16.0**8
 OF_POWER = {phrases.failed(kind) for kind, step in STEPS.items() if step.of_power}
 """Failures after which nothing is gone back to: a host that was asked to go down, or to come up,

@@ -10,7 +10,6 @@ import anyio
 from reconciler.core import policy
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
-from reconciler.core.policy import NOTHING_LENT
 from reconciler.core.recovery import Hints
 from reconciler.errors import Unexpected
 from reconciler.loop.context import HostContext
@@ -24,7 +23,7 @@ from reconciler.loop.turn_taking import TurnTaking
 from reconciler.loop.unforeseen import unforeseen
 from reconciler.model.controller import Controller
 from reconciler.model.facts import Unit, UnitIdentity
-from reconciler.model.lending import Rules
+from reconciler.model.lending import NOTHING_LENT, Rules
 from reconciler.model.names import Digest
 from reconciler.model.observed import UNIT
 from reconciler.model.records import Answered, Asked, Hold, Record, StepIntent

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.core.policy import NOTHING_LENT
-from reconciler.model.lending import Rules
+from reconciler.model.lending import NOTHING_LENT, Rules
 from reconciler.model.names import Digest
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance

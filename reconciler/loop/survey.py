@@ -17,7 +17,7 @@ from reconciler.errors import Unexpected
 from reconciler.loop.observer import Observer, remembered
 from reconciler.loop.surveyor import Surveyor
 from reconciler.loop.unforeseen import unforeseen
-from reconciler.model.lending import Rules
+from reconciler.model.lending import NOTHING_LENT, Rules
 from reconciler.model.observed import Observed
 from reconciler.model.records import Instant, Record, Row
 from reconciler.model.spec import Slice
@@ -70,7 +70,7 @@ async def survey(
     async def one(slice_: Slice) -> None:
         host = slice_.host.name
         known = partial(of_host, rows, host)
-        rules = wanted.rules.get(host, policy.NOTHING_LENT)
+        rules = wanted.rules.get(host, NOTHING_LENT)
         seen = await _contained(by, slice_, known, rules, prune=prune, take_over=take_over)
         objection = wanted.provenance.objection
         found[host] = _refused(seen, objection) if objection else seen

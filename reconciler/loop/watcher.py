@@ -9,8 +9,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from reconciler.core.admission import routes
-from reconciler.core.policy import NOTHING_LENT
 from reconciler.loop.host_loop import HostLoop, HostLoopDeps
+from reconciler.model.lending import NOTHING_LENT
 from reconciler.model.records import Record
 from reconciler.model.spec import Slice
 from reconciler.model.target import Wanted

@@ -19,6 +19,9 @@ class Rules(Value):
     max_wait: float = 240.0
 
 
+NOTHING_LENT = Rules()
+
+
 class Demand(Value):
     """What requests want of one model; moments in seconds of the boot clock.
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from reconciler.core.canonical import digest
-from reconciler.core.policy import NOTHING_LENT
 from reconciler.core.recovery import of_host
 from reconciler.fakes.processes import Nature
-from reconciler.model.lending import Rules
+from reconciler.model.lending import NOTHING_LENT, Rules
 from reconciler.model.records import Leased
 from tests.crash.stage import B, Stage, serving_a
 from tests.crash.story import TEA, keeps_on_disk, remembers, story

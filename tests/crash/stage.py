@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from reconciler.core.policy import NOTHING_LENT
 from reconciler.fakes.clock import TurnedClock
 from reconciler.fakes.journal import MemoryJournal
 from reconciler.fakes.life import Life, MortalJournal
@@ -19,7 +18,7 @@ from reconciler.loop.interrupt import Interrupt
 from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.ports_cache import PortsCache
 from reconciler.loop.reconcile import reconcile
-from reconciler.model.lending import Rules
+from reconciler.model.lending import NOTHING_LENT, Rules
 from reconciler.model.preparation import Preparation
 from reconciler.model.spec import Capabilities, Slice
 from reconciler.model.verdict import HostVerdict
