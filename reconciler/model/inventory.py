@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag
 from reconciler.model.address import Machine
 from reconciler.model.names import ConfigFile, HostName, ModelName, Value
 from reconciler.model.preparation import Preparation
-from reconciler.model.quantity import WHOLE, Bytes, Seconds, Version, expected
+from reconciler.model.quantity import WHOLE, Memory, Seconds, Version, expected
 from reconciler.model.spec import Conversations, Kind, Task
 
 LOCAL = "local"
@@ -135,7 +135,7 @@ class Model(Value):
         default=8080, description="The loopback port of the host that it answers on."
     )
     task: Task = Field(default="chat", description="What the model is asked for, and tested with.")
-    vram: Bytes | None = Field(
+    vram: Memory | None = Field(
         default=None,
         description=(
             'Accelerator memory it needs, such as "44 GiB"; without it, estimated and then'

@@ -38,6 +38,11 @@ _THOUSANDS = {"k": 2**10, "m": 2**20}
 """As people mean them who write how many tokens a context has."""
 
 _LARGEST = 2**62
+SMALLEST_MEMORY = 2**20
+"""No model needs less, but for none at all."""
+
+MOST_GIB = 1024
+"""A number from here on that forgot its unit counts no GiB."""
 
 
 class _WholeNumber:
@@ -104,6 +109,23 @@ def parse_bytes(value: object) -> int:
     return round(amount)
 
 
+def parse_memory(value: object) -> int:
+    """Read an amount of memory as bytes; a number that forgot its unit is not one."""
+    amount = parse_bytes(value)
+    if 0 < amount < SMALLEST_MEMORY:
+        raise expected(f"at least 1 MiB{_with_unit(value)}")
+    return amount
+
+
+def _with_unit(value: object) -> str:
+    number = _unquoted(value)
+    if not isinstance(number, int):
+        return ""
+    # Models are told of in GiB, and nvidia-smi counts in MiB.
+    unit = "GiB" if number < MOST_GIB else "MiB"
+    return f'; a number without a unit is bytes: write "{number} {unit}"'
+
+
 def parse_seconds(value: object) -> float:
     """Read a duration as seconds, from `10s`, `2m`, `1.5h` or a number of seconds."""
     value = _unquoted(value)
@@ -140,6 +162,9 @@ Version: TypeAlias = Annotated[
 ]
 Bytes: TypeAlias = Annotated[
     int, BeforeValidator(parse_bytes, json_schema_input_type=int | str), Field(ge=0)
+]
+Memory: TypeAlias = Annotated[
+    int, BeforeValidator(parse_memory, json_schema_input_type=int | str), Field(ge=0)
 ]
 Seconds: TypeAlias = Annotated[
     float, BeforeValidator(parse_seconds, json_schema_input_type=float | str), Field(ge=0)

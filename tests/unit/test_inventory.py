@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from reconciler.drivers.access import ssh
 from reconciler.model.inventory import Inventory, Model
 from reconciler.model.problem import found, nearest, one_of
-from reconciler.model.quantity import parse_bytes, parse_seconds
+from reconciler.model.quantity import parse_bytes, parse_memory, parse_seconds
 from reconciler.model.spec import Kind
 
 
@@ -123,6 +123,24 @@ def test_sizes_are_bytes(written: object, size: int) -> None:
 def test_a_size_without_meaning_is_refused(written: object) -> None:
     with pytest.raises(Exception, match="44 GiB"):
         parse_bytes(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (8, 'write "8 GiB"$'),
+        ("24", 'write "24 GiB"$'),
+        (24576, 'write "24576 MiB"$'),
+        ("8 KiB", "at least 1 MiB$"),
+    ],
+)
+def test_memory_that_forgot_its_unit_is_refused(written: object, meant: str) -> None:
+    with pytest.raises(Exception, match=meant):
+        parse_memory(written)
+
+
+def test_memory_is_bytes_and_may_be_none_at_all() -> None:
+    assert [parse_memory(written) for written in (0, "1 MiB", 8 * 2**30)] == [0, 2**20, 2**33]
 
 
 @pytest.mark.parametrize(

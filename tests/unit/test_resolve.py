@@ -69,7 +69,7 @@ def test_a_model_is_defined_completely(tmp_path: Path) -> None:
             engine: {kind: fake, context: 7}
             launcher: fake
             port: 9000
-            vram: 1 KiB
+            vram: 1 MiB
             serves: s
             stable_for: 2m
             task: rerank
@@ -81,7 +81,7 @@ def test_a_model_is_defined_completely(tmp_path: Path) -> None:
     )
     assert (model.port, model.vram_bytes, model.serves, model.stable_for, model.task) == (
         9000,
-        1024,
+        2**20,
         "s",
         120,
         "rerank",

@@ -118,14 +118,14 @@ def test_nothing_among_words_is_no_word(tmp_path: Path) -> None:
 
 def test_numbers_in_quotes_are_numbers_everywhere(tmp_path: Path) -> None:
     keys = (
-        'engine: {kind: fake, context: "4096"}, port: "18110", gpus: ["1"], vram: "44",'
+        'engine: {kind: fake, context: "4096"}, port: "18110", gpus: ["1"], vram: "44040192",'
         ' stable_for: "3"'
     )
     inventory = f'version: "1"\nmodels: {{small: {{{keys}}}}}'
     small = wanted(tmp_path, inventory=inventory).slices["local"].model("small")
     assert small is not None
     assert (small.engine.options["context"], small.port, small.gpus) == (4096, 18110, (1,))
-    assert (small.vram_bytes, small.stable_for) == (44, 3.0)
+    assert (small.vram_bytes, small.stable_for) == (44040192, 3.0)
 
 
 def test_missing_files_are_both_named(tmp_path: Path) -> None:
