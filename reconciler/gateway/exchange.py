@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from reconciler.gateway.head import BODILESS, HOP_BY_HOP, Refusal
+from reconciler.gateway.head import HOP_BY_HOP, Refusal
 from reconciler.gateway.held_request import HeldRequest
-from reconciler.gateway.listing import is_listing, listing
-from reconciler.gateway.naming import ROUTES, Routing, routing
+from reconciler.gateway.listing import listing
+from reconciler.gateway.naming import routing
+from reconciler.gateway.routes import ROUTER, Entered
 from reconciler.gateway.wording import cut_event
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from reconciler.gateway.answering import Answering
     from reconciler.gateway.engine import AnswerHead, EngineConnection
     from reconciler.gateway.head import Field, Request
     from reconciler.gateway.naming import Spoken
     from reconciler.gateway.pool import Pool
+    from reconciler.gateway.routes import Answer
     from reconciler.gateway.seat import Seat
     from reconciler.gateway.seats import Seats
 
@@ -34,7 +38,7 @@ class Exchange:
 
     def __init__(self, client: Answering, request: Request, body: bytes, seats: Seats) -> None:
         self._client, self._request, self._body, self._seats = client, request, body, seats
-        self._spoken: Spoken = ROUTES.get(request.path, "openai")
+        self._spoken: Spoken = ROUTER.spoken(request.path)
         self._hold = HeldRequest(self, client, self._spoken)
         self._seat: Seat | None = None
         self._pool: Pool | None = None
@@ -46,18 +50,23 @@ class Exchange:
 
     def begin(self) -> None:
         """Send the request to its model's engine, wait for that, or tell why it goes nowhere."""
-        if is_listing(self._request.path) and self._request.method in BODILESS:
-            self._list()
-            return
-        found = self._routing()
+        entered = ROUTER.find(self._request.method, self._request.path)
+        if isinstance(entered, Refusal):
+            self._fail(entered)
+        else:
+            ANSWERS[entered.entrance.answer](self, entered)
+
+    def _ask_engine(self, _: Entered) -> None:
+        found = routing(self._body)
         if isinstance(found, Refusal):
             self._fail(found)
             return
         self._name, self._streams = found.model, found.stream
         self._enter(self._seats.sought(self._name))
 
-    def _list(self) -> None:
-        told = listing(self._request, self._seats.listed(), self._seats.began)
+    def _list(self, entered: Entered) -> None:
+        name = entered.named.get("model")
+        told = listing(self._request, name, self._seats.listed(), self._seats.began)
         if isinstance(told, Refusal):
             self._client.refuse(told, self._spoken)
         else:
@@ -69,13 +78,6 @@ class Exchange:
             return
         self._seat = sought
         self._go()
-
-    def _routing(self) -> Routing | Refusal:
-        if self._request.path not in ROUTES:
-            return Refusal(404, f"nothing is served at {self._request.path}")
-        if self._request.method != "POST":
-            return Refusal(405, f"found {self._request.method}, expected POST")
-        return routing(self._body)
 
     def _go(self) -> None:
         seat = self._seat
@@ -218,6 +220,12 @@ class Exchange:
         self._hold.end()
         self._count_off()
         self._seat = None
+
+
+ANSWERS: Mapping[Answer, Callable[[Exchange, Entered], None]] = {
+    "engine": Exchange._ask_engine,  # noqa: SLF001 - this is its own table
+    "models": Exchange._list,  # noqa: SLF001
+}
 
 
 def _is_the_clients(field: Field) -> bool:

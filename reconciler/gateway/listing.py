@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from reconciler.gateway.head import Refusal, Request
 
-PATHS = ("/v1/models", "/models")
 OWNER = "reconciler"
 ANTHROPIC = b"anthropic-version"
 
@@ -28,17 +27,13 @@ class ListedModel(NamedTuple):
     reason: str = ""
 
 
-def is_listing(path: str) -> bool:
-    """Whether a path asks for the models, or for one of them."""
-    return path in PATHS or _name_in(path) is not None
-
-
-def listing(request: Request, models: Sequence[ListedModel], since: float) -> bytes | Refusal:
-    """The list, or the one model that is asked for, in the form that the client reads.
+def listing(
+    request: Request, name: str | None, models: Sequence[ListedModel], since: float
+) -> bytes | Refusal:
+    """The list, or the one model that is named, in the form that the client reads.
 
     `since` is when the gateway began, in seconds of the wall clock: clients want a date of each.
     """
-    name = _name_in(request.path)
     chosen = [model for model in models if name in {None, model.name}]
     if name is not None and not chosen:
         names = ", ".join(model.name for model in models) or "none, since no file names a model"
@@ -48,14 +43,6 @@ def listing(request: Request, models: Sequence[ListedModel], since: float) -> by
     if name is not None:
         return json.dumps(told[0]).encode()
     return json.dumps(_page(told) if is_anthropic else {"object": "list", "data": told}).encode()
-
-
-def _name_in(path: str) -> str | None:
-    """The model that a path names behind that of the list, None where it names none."""
-    for prefix in PATHS:
-        if path.startswith(f"{prefix}/") and len(path) > len(prefix) + 1:
-            return path[len(prefix) + 1 :]
-    return None
 
 
 def _openai(model: ListedModel, since: float) -> Mapping[str, object]:

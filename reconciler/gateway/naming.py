@@ -1,4 +1,4 @@
-"""Naming: which protocol is spoken at a path, and which model a body asks for."""
+"""Naming: which model a body asks for, and the protocols in which it may be asked."""
 
 from __future__ import annotations
 
@@ -9,24 +9,7 @@ import msgspec
 from reconciler.gateway.head import Refusal
 
 Spoken: TypeAlias = Literal["openai", "responses", "anthropic", "llamacpp"]
-
-ROUTES: dict[str, Spoken] = {
-    "/v1/chat/completions": "openai",
-    "/v1/completions": "openai",
-    "/v1/embeddings": "openai",
-    "/v1/rerank": "openai",
-    "/v1/reranking": "openai",
-    "/v1/responses": "responses",
-    "/v1/messages": "anthropic",
-    "/v1/messages/count_tokens": "anthropic",
-    "/completion": "llamacpp",
-    "/infill": "llamacpp",
-    "/rerank": "llamacpp",
-    "/tokenize": "llamacpp",
-    "/detokenize": "llamacpp",
-    "/apply-template": "llamacpp",
-}
-"""The paths of a model's own answers, each with the protocol in which errors are told there."""
+"""In which form errors are told, and streams kept alive."""
 
 DEEPEST = "the body is nested too deeply"
 

@@ -88,4 +88,5 @@ async def test_a_model_that_is_not_there_is_named_with_those_that_are() -> None:
         assert "expected one of: a, b" in answer.json()["error"]["message"]
         head = await stand.client.head("/v1/models")
         assert (head.status_code, head.content) == (HTTPStatus.OK, b"")
-        assert (await stand.client.post("/v1/models")).status_code == HTTPStatus.NOT_FOUND
+        refused = await stand.client.post("/v1/models")
+        assert refused.status_code == HTTPStatus.METHOD_NOT_ALLOWED

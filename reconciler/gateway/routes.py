@@ -1,0 +1,110 @@
+"""Routes: every way into the gateway, what a key has to allow for it, and what answers there.
+
+One table: what is not in it is not served, and a way in without a scope cannot be made. Whoever
+asks, and from where, is judged by what stands here, so nothing is reached around it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple, TypeAlias
+
+from reconciler.gateway.head import Refusal
+from reconciler.gateway.naming import Spoken
+
+Scope: TypeAlias = Literal["none", "infer", "read", "operate", "admin"]
+"""What a key has to allow; `none` is open to whoever reaches the gateway."""
+
+Answer: TypeAlias = Literal["engine", "models"]
+"""What answers: a model's engine, or the list of models."""
+
+PLACE = re.compile(r"\\\{(\w+)((?:\\\.){3})?\\\}")
+"""{word} or {word...}, as it reads in an escaped shape."""
+
+
+class Entrance(NamedTuple):
+    """One way in.
+
+    In `shape`, {word} stands for one segment of a path and {word...} for all that follows. HEAD is
+    GET without a body; the method * is any.
+    """
+
+    method: str
+    shape: str
+    scope: Scope
+    answer: Answer
+    spoken: Spoken = "openai"
+
+    def takes(self, method: str) -> bool:
+        """Whether a method may be used here."""
+        return self.method in {"*", method} or (self.method == "GET" and method == "HEAD")
+
+
+class Entered(NamedTuple):
+    """The way in that a request takes, and what its path names there."""
+
+    entrance: Entrance
+    named: Mapping[str, str]
+
+
+def _engine(spoken: Spoken, *shapes: str) -> tuple[Entrance, ...]:
+    return tuple(Entrance("POST", shape, "infer", "engine", spoken) for shape in shapes)
+
+
+TABLE: tuple[Entrance, ...] = (
+    *_engine("openai", "/v1/chat/completions", "/v1/completions", "/v1/embeddings"),
+    *_engine("openai", "/v1/rerank", "/v1/reranking"),
+    *_engine("responses", "/v1/responses"),
+    *_engine("anthropic", "/v1/messages", "/v1/messages/count_tokens"),
+    *_engine("llamacpp", "/completion", "/infill", "/rerank"),
+    *_engine("llamacpp", "/tokenize", "/detokenize", "/apply-template"),
+    Entrance("GET", "/v1/models", "infer", "models"),
+    Entrance("GET", "/models", "infer", "models"),
+    Entrance("GET", "/v1/models/{model...}", "infer", "models"),
+    Entrance("GET", "/models/{model...}", "infer", "models"),
+)
+
+
+def _pattern(shape: str) -> re.Pattern[str]:
+    return re.compile(PLACE.sub(_group, re.escape(shape)))
+
+
+def _group(found: re.Match[str]) -> str:
+    return f"(?P<{found[1]}>{'.+' if found[2] else '[^/]+'})"
+
+
+class Router:
+    """Finds the way in for a method and a path: at once where the path is a fixed one."""
+
+    def __init__(self, table: Iterable[Entrance]) -> None:
+        self._fixed = dict[str, list[Entrance]]()
+        self._shaped = list[tuple[re.Pattern[str], Entrance]]()
+        for entrance in table:
+            if "{" in entrance.shape:
+                self._shaped.append((_pattern(entrance.shape), entrance))
+            else:
+                self._fixed.setdefault(entrance.shape, []).append(entrance)
+
+    def find(self, method: str, path: str) -> Entered | Refusal:
+        """The way in, or why there is none."""
+        there = [Entered(one, {}) for one in self._fixed.get(path, ())] or self._spread(path)
+        for entered in there:
+            if entered.entrance.takes(method):
+                return entered
+        if not there:
+            return Refusal(404, f"nothing is served at {path}")
+        expected = " or ".join(sorted({entered.entrance.method for entered in there}))
+        return Refusal(405, f"found {method}, expected {expected}")
+
+    def spoken(self, path: str) -> Spoken:
+        """The protocol in which errors are told at a path."""
+        there = self._fixed.get(path)
+        return there[0].spoken if there else "openai"
+
+    def _spread(self, path: str) -> list[Entered]:
+        found = ((pattern.fullmatch(path), entrance) for pattern, entrance in self._shaped)
+        return [Entered(entrance, match.groupdict()) for match, entrance in found if match]
+
+
+ROUTER = Router(TABLE)
