@@ -31,6 +31,8 @@ FOREIGN = b"access-control-"
 
 OK = 200
 LONGEST_COMPLAINT = 2048
+ALIVE = b'{"status": "ok"}'
+"""What llama.cpp answers at /health."""
 
 
 class Exchange:
@@ -71,6 +73,16 @@ class Exchange:
             self._client.refuse(told, self._spoken)
         else:
             self._client.tell(told)
+
+    def _tell_alive(self, _: Entered) -> None:
+        self._client.tell(ALIVE)
+
+    def _tell_ready(self, _: Entered) -> None:
+        unready = self._seats.readiness()
+        if unready is None:
+            self._client.tell(ALIVE)
+        else:
+            self._client.refuse(unready, self._spoken)
 
     def _enter(self, sought: Seat | Refusal) -> None:
         if isinstance(sought, Refusal):
@@ -225,6 +237,8 @@ class Exchange:
 ANSWERS: Mapping[Answer, Callable[[Exchange, Entered], None]] = {
     "engine": Exchange._ask_engine,  # noqa: SLF001 - this is its own table
     "models": Exchange._list,  # noqa: SLF001
+    "alive": Exchange._tell_alive,  # noqa: SLF001
+    "ready": Exchange._tell_ready,  # noqa: SLF001
 }
 
 

@@ -16,6 +16,7 @@ class SeatsLobby:
     def __init__(self) -> None:
         self._seats: dict[str, Seat] = {}
         self._rung = anyio.Event()
+        self.trouble = "the host has not been looked at yet"
 
     @property
     def is_awaited(self) -> bool:
@@ -54,3 +55,7 @@ class SeatsLobby:
         """Wait until the demand has changed since the last time."""
         await self._rung.wait()
         self._rung = anyio.Event()
+
+    def report(self, trouble: str) -> None:
+        """Take that a pass was made, and why no other model can be brought in ("": nothing)."""
+        self.trouble = trouble

@@ -16,8 +16,8 @@ from reconciler.gateway.naming import Spoken
 Scope: TypeAlias = Literal["none", "infer", "read", "operate", "admin"]
 """What a key has to allow; `none` is open to whoever reaches the gateway."""
 
-Answer: TypeAlias = Literal["engine", "models"]
-"""What answers: a model's engine, or the list of models."""
+Answer: TypeAlias = Literal["engine", "models", "alive", "ready"]
+"""What answers: a model's engine, the list of models, or whether all is well."""
 
 PLACE = re.compile(r"\\\{(\w+)((?:\\\.){3})?\\\}")
 """{word} or {word...}, as it reads in an escaped shape."""
@@ -63,6 +63,9 @@ TABLE: tuple[Entrance, ...] = (
     Entrance("GET", "/models", "infer", "models"),
     Entrance("GET", "/v1/models/{model...}", "infer", "models"),
     Entrance("GET", "/models/{model...}", "infer", "models"),
+    Entrance("GET", "/health", "none", "alive"),
+    Entrance("GET", "/healthz", "none", "alive"),
+    Entrance("GET", "/readyz", "none", "ready"),
 )
 
 

@@ -138,6 +138,20 @@ class Seats:
         """Every model that may be named, by name."""
         return tuple(self._seats[name].listed for name in sorted(self._seats))
 
+    def readiness(self) -> Refusal | None:
+        """Why this gateway cannot do all that it is for; None where it can.
+
+        A host that is off because that is wanted needs no more than to have been looked at.
+        """
+        if self._is_leaving:
+            return ENDING
+        if not self._is_routed:
+            return Refusal(503, UNREAD)
+        hosts = sorted({seat.route.host for seat in self._seats.values()})
+        troubles = ((host, self.lobby(host).trouble) for host in hosts)
+        told = "; ".join(f"{host}: {trouble}" for host, trouble in troubles if trouble)
+        return Refusal(503, told) if told else None
+
     def of_model(self, model_name: str) -> Seat | None:
         """The seat of a model, None where no file names it."""
         return self._seats.get(model_name)

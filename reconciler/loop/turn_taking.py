@@ -42,12 +42,15 @@ class TurnTaking:
         `stuck` is why what the file wants could not be brought about, empty where it was.
         """
         while True:
+            self._lobby.report("")
             try:
                 await self._turned(slice_, rules, stuck)
             except DurabilityError as error:
                 # What serves goes on; another model comes in when that can be recorded again.
                 self._lobby.pause(())
-                self._say(f"{slice_.host.name}: requests bring nothing in: {error.message}")
+                trouble = f"requests bring nothing in: {error.message}"
+                self._lobby.report(trouble)
+                self._say(f"{slice_.host.name}: {trouble}")
                 await self._clock.sleep(AGAIN_SECONDS)
             else:
                 return

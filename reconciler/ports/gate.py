@@ -74,6 +74,10 @@ class Lobby(Protocol):
         """Wait until what requests want has changed since the last time."""
         ...
 
+    def report(self, trouble: str) -> None:
+        """Take that a pass was made, and why no other model can be brought in ("": nothing)."""
+        ...
+
 
 class Doors(Protocol):
     """The gates of all hosts, as those who keep the hosts see them."""

@@ -33,6 +33,7 @@ class HandLobby:
     paused: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
     explained: Mapping[str, str] = field(default_factory=dict)
+    trouble: str | None = None
     rung: anyio.Event = field(default_factory=anyio.Event)
 
     def demands(self) -> Mapping[str, Demand]:
@@ -50,6 +51,9 @@ class HandLobby:
     async def changed(self) -> None:
         await self.rung.wait()
         self.rung = anyio.Event()
+
+    def report(self, trouble: str) -> None:
+        self.trouble = trouble
 
     def set(self, **wanted: Demand) -> None:
         self.wanted |= wanted
@@ -214,8 +218,10 @@ def test_on_a_full_disk_what_serves_serves_on_and_the_turn_comes_when_there_is_r
         assert await turns.taken(within=100.0) is None
         assert turns.lobby.paused == set()
         assert "No space left" in turns.said[0]
+        assert "No space left" in (turns.lobby.trouble or "")
         turns.journal.is_full = False
         assert await turns.taken(within=100.0) is not None
+        assert turns.lobby.trouble == ""
 
     turns = Turns()
     turns.clock.run(day, turns)
