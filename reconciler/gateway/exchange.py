@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from reconciler.gateway.head import HOP_BY_HOP, Refusal
@@ -10,6 +11,7 @@ from reconciler.gateway.held_request import HeldRequest
 from reconciler.gateway.listing import listing
 from reconciler.gateway.naming import routing
 from reconciler.gateway.routes import ROUTER, Entered
+from reconciler.gateway.signs_of_life import SignsOfLife
 from reconciler.gateway.wording import cut_event
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ EVENTS = b"text/event-stream"
 FOREIGN = b"access-control-"
 """What an engine allows other pages: that is the gateway's to say."""
 
-OK = 200
+BODY_AS_IT_IS = {b"content-length", b"content-encoding"}
+"""With these, nothing may be put between the pieces of a body."""
+
 LONGEST_COMPLAINT = 2048
 ALIVE = b'{"status": "ok"}'
 """What llama.cpp answers at /health."""
@@ -41,13 +45,15 @@ class Exchange:
     def __init__(self, client: Answering, request: Request, body: bytes, seats: Seats) -> None:
         self._client, self._request, self._body, self._seats = client, request, body, seats
         self._spoken: Spoken = ROUTER.spoken(request.path)
-        self._hold = HeldRequest(self, client, self._spoken)
+        self._hold = HeldRequest(self)
+        self._signs = SignsOfLife(client, self._spoken)
         self._seat: Seat | None = None
         self._pool: Pool | None = None
         self._engine: EngineConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._name = ""
-        self._streams = self._is_sent = self._has_head = self._is_stream = False
+        self._is_sent = self._has_head = self._is_stream = False
+        self._status = 0
         self._complaint: bytearray | None = None
 
     def begin(self) -> None:
@@ -63,7 +69,9 @@ class Exchange:
         if isinstance(found, Refusal):
             self._fail(found)
             return
-        self._name, self._streams = found.model, found.stream
+        self._name = found.model
+        if found.stream:
+            self._signs.begin()
         self._enter(self._seats.sought(self._name))
 
     def _list(self, entered: Entered) -> None:
@@ -96,7 +104,7 @@ class Exchange:
         if seat is None:
             return
         if not seat.is_open or seat.pool is None:
-            self._hold.begin(seat, streams=self._streams)
+            self._hold.begin(seat)
             return
         seat.begin()
         self._is_sent, self._pool = True, seat.pool
@@ -148,21 +156,30 @@ class Exchange:
 
     def on_head(self, head: AnswerHead) -> None:
         """Pass the head on, unless one was sent while the request was held."""
-        self._has_head = True
+        self._has_head, self._status = True, head.status
         self._is_stream = any(
             name.lower() == b"content-type" and value.lower().startswith(EVENTS)
             for name, value in head.fields
         )
-        if not self._hold.has_answered:
-            fields = [one for one in head.fields if _is_the_clients(one)]
-            self._client.answer(head.status, head.reason, fields)
-        elif head.status != OK or not self._is_stream:
+        if not self._signs.has_answered:
+            self._pass_on(head)
+        elif head.status != HTTPStatus.OK or not self._is_stream:
             # The client reads events by now: what the engine says instead becomes one.
             self._complaint = bytearray()
+
+    def _pass_on(self, head: AnswerHead) -> None:
+        fields = [one for one in head.fields if _is_the_clients(one)]
+        self._client.answer(head.status, head.reason, fields)
+        if self._is_stream and BODY_AS_IT_IS.isdisjoint(name.lower() for name, _ in fields):
+            self._signs.head_passed()
+        else:
+            self._signs.end()
 
     def on_piece(self, piece: bytes) -> None:
         """Pass a piece of the body on."""
         if self._complaint is None:
+            if self._is_stream:
+                self._signs.heard(piece)
             self._client.write_piece(piece)
         elif len(self._complaint) < LONGEST_COMPLAINT:
             self._complaint += piece
@@ -171,13 +188,16 @@ class Exchange:
         """Give the connection back before the client may ask again, then end the answer."""
         if self._complaint is not None:
             said = self._complaint[:LONGEST_COMPLAINT].decode("utf-8", "replace")
-            self._fail(Refusal(502, f"the engine answered: {said}"))
+            is_error = self._status >= HTTPStatus.BAD_REQUEST
+            status = self._status if is_error else HTTPStatus.BAD_GATEWAY
+            self._fail(Refusal(status, f"the engine answered: {said}"))
             return
         engine, self._engine = self._engine, None
         if engine is not None and self._pool is not None and reusable:
             self._pool.give_back(engine)
         elif engine is not None:
             engine.abort()
+        self._signs.end()
         self._count_off()
         self._client.end_body()
 
@@ -211,9 +231,9 @@ class Exchange:
         if self._engine is not None:
             self._engine.abort()
         self._release()
-        if not self._has_head and not self._hold.has_answered:
+        if not self._has_head and not self._signs.has_answered:
             self._client.refuse(refusal, self._spoken)
-        elif self._is_stream or self._hold.has_answered:
+        elif self._is_stream or self._signs.has_answered:
             # An event that was begun is ended first, so that the error is one of its own.
             self._client.write_piece(b"\n\n" + cut_event(refusal, self._spoken))
             self._client.end_body()
@@ -230,6 +250,7 @@ class Exchange:
 
     def _release(self) -> None:
         self._hold.end()
+        self._signs.end()
         self._count_off()
         self._seat = None
 

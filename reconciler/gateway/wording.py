@@ -16,7 +16,7 @@ COMMENT = b": keepalive\n"
 
 Body = Mapping[str, object]
 
-TYPES = {
+TYPES: Mapping[int, str] = {
     HTTPStatus.BAD_REQUEST: "invalid_request_error",
     HTTPStatus.FORBIDDEN: "permission_error",
     HTTPStatus.NOT_FOUND: "not_found_error",
@@ -33,7 +33,7 @@ def error_body(refusal: Refusal, spoken: Spoken) -> bytes:
 
 
 def _type(refusal: Refusal) -> str:
-    return TYPES.get(HTTPStatus(refusal.status), "invalid_request_error")
+    return TYPES.get(refusal.status, "invalid_request_error")
 
 
 def _openai(refusal: Refusal) -> Body:
@@ -63,7 +63,8 @@ def keep_alive(spoken: Spoken) -> bytes:
     """What tells a client that its stream lives, and nothing else.
 
     A comment ends with one newline: an empty line after it would be an event without data, which
-    OpenAI's SDKs try to parse.
+    OpenAI's SDKs try to parse. It is no event of its own: OpenAI's `responses.stream` gives up if
+    one comes before `response.created` (3.57, and 2.30).
     """
     return PING if spoken == "anthropic" else COMMENT
 
@@ -72,9 +73,22 @@ def cut_event(refusal: Refusal, spoken: Spoken) -> bytes:
     """The event that ends a stream which cannot go on; its client takes it for an error."""
     body = SHAPES[spoken](refusal)
     if spoken == "responses":
-        flat = {"type": "error", "code": str(refusal.status), "message": refusal.reason}
-        return _event("error", {**flat, "param": None, "sequence_number": 0})
+        return _failed_response(refusal, body)
     return _event("error" if spoken == "anthropic" else "", body)
+
+
+def _failed_response(refusal: Refusal, body: Body) -> bytes:
+    """Two events, since clients differ.
+
+    OpenAI's SDKs raise where an event holds `error`, whose fields its documentation has a level
+    higher (3.57, and 2.30); Codex hears only of a response that failed (0.171).
+    """
+    flat = {"code": str(refusal.status), "message": refusal.reason, "param": None}
+    told = {"code": "server_error", "message": refusal.reason}
+    failed = {"id": "", "object": "response", "status": "failed", "error": told}
+    return _event("error", {"type": "error", **flat, "sequence_number": 0, **body}) + _event(
+        "response.failed", {"type": "response.failed", "sequence_number": 1, "response": failed}
+    )
 
 
 def _event(name: str, body: Body) -> bytes:

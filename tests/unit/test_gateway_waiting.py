@@ -9,14 +9,14 @@ from http import HTTPStatus
 import httpx
 import pytest
 
-from reconciler.gateway import held_request, seats
+from reconciler.gateway import seats
 from reconciler.gateway.front import SocketFront
 from reconciler.gateway.seat import MOST_WAITING
 from reconciler.model.traffic import Routes
 from reconciler.ports import EngineWay
 from tests.gateway_stand import CHAT, ROUTES, Stand, standing, until
 from tests.sample_worlds import HOST, identity
-from tests.scripted_engine import Heard, answers, scripted, streams
+from tests.scripted_engine import answers, scripted
 
 NAMES = ("a", "active", "")
 """What a request may call the model that is active."""
@@ -59,38 +59,6 @@ async def test_a_request_waits_until_its_model_is_admitted() -> None:
         await stand.admit(engine)
         assert (await asked).json() == {"model": "a", "n": 1}
         assert stand.seat.demand.waiting == 0
-
-
-async def test_a_stream_that_waits_gets_signs_of_life_and_then_its_events(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(held_request, "HEAD_SECONDS", 0.01)
-    monkeypatch.setattr(held_request, "BEAT_SECONDS", 0.01)
-    async with standing() as stand, scripted(streams) as engine:
-        async with stand.client.stream("POST", CHAT, json={"model": "a", "stream": True}) as answer:
-            assert answer.status_code == HTTPStatus.OK
-            pieces = answer.aiter_text()
-            assert (await anext(pieces)).startswith(": keepalive\n")
-            await stand.admit(engine)
-            rest = "".join([piece async for piece in pieces])
-        assert rest.replace(": keepalive\n", "") == "data: 0\n\ndata: 1\n\ndata: 2\n\n"
-
-
-async def test_what_an_engine_says_instead_of_events_ends_a_stream_that_has_begun(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def refuses(_: Heard, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 400 Bad\r\nContent-Length: 8\r\n\r\nno room!")
-
-    monkeypatch.setattr(held_request, "HEAD_SECONDS", 0.01)
-    async with standing() as stand, scripted(refuses) as engine:
-        async with stand.client.stream("POST", CHAT, json={"model": "a", "stream": True}) as answer:
-            pieces = answer.aiter_text()
-            await anext(pieces)
-            await stand.admit(engine)
-            rest = "".join([piece async for piece in pieces])
-        error = json.loads(rest.rpartition("data: ")[2])["error"]
-        assert (error["code"], error["message"]) == (502, "the engine answered: no room!")
 
 
 @pytest.mark.parametrize("name", NAMES)

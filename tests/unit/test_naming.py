@@ -62,9 +62,19 @@ def test_an_error_has_the_shape_of_its_protocol(spoken: Spoken, expected: dict[s
 def test_a_stream_that_cannot_go_on_ends_with_an_event_that_is_an_error() -> None:
     assert cut_event(GONE, "openai").startswith(b'data: {"error": ')
     assert cut_event(GONE, "anthropic").startswith(b'event: error\ndata: {"type": "error", ')
-    kind, told = cut_event(GONE, "responses").split(b"\n")[:2]
-    assert kind == b"event: error"
-    assert json.loads(told.removeprefix(b"data: "))["code"] == "503"
+
+
+def test_a_response_that_fails_is_told_in_each_of_the_ways_that_clients_read() -> None:
+    error, failed = cut_event(GONE, "responses").decode().rstrip().split("\n\n")
+    kind, told = error.split("\n")
+    assert kind == "event: error"
+    flat = json.loads(told.removeprefix("data: "))
+    assert (flat["code"], flat["message"]) == ("503", GONE.reason)
+    assert flat["error"]["message"] == GONE.reason
+    kind, told = failed.split("\n")
+    assert kind == "event: response.failed"
+    response = json.loads(told.removeprefix("data: "))["response"]
+    assert response["error"] == {"code": "server_error", "message": GONE.reason}
 
 
 def test_signs_of_life_are_no_events() -> None:
