@@ -121,13 +121,21 @@ class App:
 
         return notify.SystemdSupervisor(os.environ)
 
-    def front(self, listen: str) -> Front:
-        """The gateway at an address; raise Misused, also where its packages are not installed."""
+    def front(self, listen: str | None, finish: float) -> Front:
+        """The gateway at an address, or by the sockets that systemd gives.
+
+        `finish` is how many seconds it lets requests end in. Raise Misused, also where its packages
+        are not installed.
+        """
+        from reconciler.edge.given_sockets import given_sockets  # noqa: PLC0415 - as above
+
         try:
             from reconciler.gateway.front import SocketFront  # noqa: PLC0415 - as above
+            from reconciler.gateway.listening import Listening  # noqa: PLC0415 - as above
         except ImportError as missing:
             raise Misused(f"{missing}; {WITH_SERVE}") from missing
-        return SocketFront(listen, self.clock.boot, self.clock.wall())
+        listening = Listening(listen, given_sockets(os.environ))
+        return SocketFront(listening, self.clock.boot, self.clock.wall(), finish)
 
     @cached_property
     def random(self) -> Random:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from reconciler.gateway.front import SocketFront
+from reconciler.gateway.listening import Listening
 from reconciler.gateway.seat import Seat
 from reconciler.model.traffic import Route, Routes
 from reconciler.ports import EngineWay
@@ -63,12 +64,18 @@ class Stand:
         return answer
 
 
+def a_front(finish: float = WITHIN, given: Mapping[int, str] | None = None) -> SocketFront:
+    """Make a gateway at a port that is free, or at the sockets that systemd gives."""
+    listening = Listening(None, given) if given else Listening("127.0.0.1:0", {})
+    return SocketFront(listening, asyncio.get_running_loop().time, 0.0, finish)
+
+
 @asynccontextmanager
-async def standing() -> AsyncIterator[Stand]:
-    front = SocketFront("127.0.0.1:0", asyncio.get_running_loop().time)
+async def standing(finish: float = WITHIN) -> AsyncIterator[Stand]:
+    front = a_front(finish)
     front.doors.route(ROUTES)
     async with (
-        front.opened() as address,
+        front.opened() as (address,),
         httpx.AsyncClient(base_url=f"http://{address}", timeout=WITHIN) as client,
     ):
         yield Stand(front, address, client)

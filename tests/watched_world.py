@@ -25,7 +25,7 @@ from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack, RunOp
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Wanted
 from reconciler.model.verdict import HostVerdict
-from reconciler.ports import Clock, HostPorts, Journal
+from reconciler.ports import Clock, HostPorts, Journal, Supervisor
 from reconciler.store.journal_file import JournalFile
 from reconciler.verbs import delegate
 from reconciler.verbs.context import Actor
@@ -75,6 +75,7 @@ class WatchedWorld:
         self.journal: MemoryJournal | JournalFile = journal or stage.kept()
         self.life = Life()
         self.said: list[str] = []
+        self.supervisor: Supervisor = SystemdSupervisor({})
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[Watcher]:
@@ -90,7 +91,7 @@ class WatchedWorld:
             self.read_again,
             raised,
         )
-        watcher = Watcher(deps, self.edits, SystemdSupervisor({}))
+        watcher = Watcher(deps, self.edits, self.supervisor)
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)
             yield watcher

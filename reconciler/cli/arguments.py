@@ -120,6 +120,15 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _duration(text: str) -> float:
+    from reconciler.model.quantity import parse_seconds  # noqa: PLC0415 - one verb needs it
+
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"found {text}, expected {error}") from error
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -302,8 +311,14 @@ def _serve(parser: Parser) -> None:
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
-        default="127.0.0.1:8400",
-        help="address for requests, of the loopback (default: 127.0.0.1:8400)",
+        help="address for requests, of the loopback (default: systemd's socket, or 127.0.0.1:8400)",
+    )
+    parser.add_argument(
+        "--finish",
+        type=_duration,
+        default=30.0,
+        metavar="TIME",
+        help="how long requests may take to end when it is stopped (default: 30s)",
     )
 
 

@@ -184,7 +184,8 @@ async def _watch(asked: argparse.Namespace, app: App) -> Outcome[Value]:
 async def _serve(asked: argparse.Namespace, app: App) -> Outcome[Value]:
     from reconciler.verbs import serve
 
-    return await _until_ended(asked, app, partial(serve.run, app, asked.listen))
+    front = app.front(asked.listen, asked.finish)
+    return await _until_ended(asked, app, partial(serve.run, app, front))
 
 
 async def _until_ended(

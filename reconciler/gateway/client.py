@@ -33,6 +33,8 @@ SLOWEST_BODY = 1024
 """Seconds for a head, and the bytes of a body that buy one more."""
 
 IDLE_SECONDS = 75.0
+FIRST_SECONDS = 1.0
+"""How long a connection that is new when the gateway ends may take for its first request."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -49,7 +51,7 @@ class ClientConnection(asyncio.Protocol):
         self._busy = self._closes = self._chunked = self._is_bodiless = False
         self._version, self._keeps = "1.1", True
         self._since = 0.0
-        self._is_reading = False
+        self._is_new, self._is_reading = True, False
         self._begin_message()
 
     def _begin_message(self) -> None:
@@ -105,6 +107,7 @@ class ClientConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._begin_message()
+        self._is_new = False
         self._is_reading, self._since = True, asyncio.get_running_loop().time()
 
     def on_url(self, url: bytes) -> None:
@@ -198,6 +201,7 @@ class ClientConnection(asyncio.Protocol):
 
     def answer(self, status: int, reason: bytes, fields: Sequence[Field]) -> None:
         """Write the head of an answer, which decides how the pieces of its body are framed."""
+        self._keeps = self._keeps and not self._clients.is_leaving
         framed = any(name.lower() == b"content-length" for name, _ in fields)
         chunked = not framed and status not in {204, 304} and self._version != "1.0"
         if not framed and not chunked:
@@ -255,7 +259,6 @@ class ClientConnection(asyncio.Protocol):
     def _go_on(self) -> None:
         self._busy = False
         self._since = asyncio.get_running_loop().time()
-        self._clients.rested()
         if self._closes:
             return
         ahead, self._ahead = bytes(self._ahead), bytearray()
@@ -278,21 +281,32 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a request is under way."""
-        return self._busy
+    # What all connections are told.
+
+    def leave(self) -> None:
+        """Close once nothing is owed to the client; one that is new may still ask."""
+        if not self._busy and not self._is_reading and not self._is_new:
+            self.close()
+
+    def cut(self) -> None:
+        """End what is under way with an error, and close."""
+        self._keeps = False
+        if self._exchange is not None:
+            self._exchange.cut()
+        else:
+            self.close()
 
     def sweep(self, now: float) -> None:
         """Close a connection on which nothing happens, or too slowly."""
         if self._busy:
             return
         silent = now - self._since
+        longest = FIRST_SECONDS if self._clients.is_leaving else IDLE_SECONDS
         if self._is_reading and silent > PATIENCE_SECONDS + len(self._body) / SLOWEST_BODY:
             self._is_reading = False
             self._broken(Refusal(408, "the request did not come within its time"))
             self._next()
-        elif not self._is_reading and silent > IDLE_SECONDS:
+        elif not self._is_reading and silent > longest:
             self.close()
 
 

@@ -14,16 +14,14 @@ MOST_CLIENTS = 4096
 class Watched(Protocol):
     """An open connection of a client."""
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a request is under way on it."""
-        ...
-
     def sweep(self, now: float) -> None:
         """End it if it was silent or slow for too long; `now` is the loop's time."""
 
-    def close(self) -> None:
-        """Close it once all that was written has gone out."""
+    def leave(self) -> None:
+        """Close it as soon as nothing is owed on it."""
+
+    def cut(self) -> None:
+        """End it now, with an error where an answer is under way."""
 
 
 class Clients:
@@ -32,7 +30,8 @@ class Clients:
     def __init__(self) -> None:
         self._open: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._rested = anyio.Event()
+        self._gone = anyio.Event()
+        self.is_leaving = False
 
     @property
     def count(self) -> int:
@@ -53,22 +52,24 @@ class Clients:
     def closed(self, connection: Watched) -> None:
         """Let a connection go."""
         self._open.discard(connection)
-        self.rested()
+        self._gone.set()
 
-    def rested(self) -> None:
-        """Hear that a connection has nothing under way any more."""
-        self._rested.set()
-
-    async def all_idle(self) -> None:
-        """Wait until nothing is under way on any of them."""
-        while any(one.is_busy for one in self._open):
-            self._rested = anyio.Event()
-            await self._rested.wait()
-
-    def close(self) -> None:
-        """Close them all."""
+    def leave(self) -> None:
+        """Close each as soon as nothing is owed on it: this process ends."""
+        self.is_leaving = True
         for one in tuple(self._open):
-            one.close()
+            one.leave()
+
+    async def all_gone(self) -> None:
+        """Wait until none is open."""
+        while self._open:
+            self._gone = anyio.Event()
+            await self._gone.wait()
+
+    def cut(self) -> None:
+        """End them all."""
+        for one in tuple(self._open):
+            one.cut()
 
     def sweep(self, later: float = 0.0) -> None:
         """End what was silent or slow for too long; `later` adds seconds to the loop's time."""

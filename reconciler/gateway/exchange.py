@@ -11,6 +11,7 @@ from reconciler.gateway.held_request import HeldRequest
 from reconciler.gateway.listing import listing
 from reconciler.gateway.naming import routing
 from reconciler.gateway.routes import ROUTER, Entered
+from reconciler.gateway.seats import ENDING
 from reconciler.gateway.signs_of_life import SignsOfLife
 from reconciler.gateway.wording import cut_event
 
@@ -226,6 +227,12 @@ class Exchange:
         if self._engine is not None:
             self._engine.abort()
         self._release()
+
+    def cut(self) -> None:
+        """End it because this process ends, and tell the client."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self._fail(ENDING)
 
     def _fail(self, refusal: Refusal) -> None:
         if self._engine is not None:

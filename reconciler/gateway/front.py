@@ -1,4 +1,4 @@
-"""Front: the socket that clients connect to, and how it is closed without cutting anyone short."""
+"""Front: where clients connect, and how that is closed without cutting anyone short."""
 
 from __future__ import annotations
 
@@ -8,69 +8,51 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from reconciler.errors import Misused
 from reconciler.gateway.client import ClientConnection
 from reconciler.gateway.clients import Clients
-from reconciler.gateway.head import host_name
+from reconciler.gateway.listening import LOOPBACK, Listening, addresses
 from reconciler.gateway.seats import Seats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-BACKLOG = 1024
-FINISH_SECONDS = 30.0
-LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+TURNS_TO_CONNECT = 3
+"""After so many turns of the event loop what it has accepted is a connection that we know of."""
 
 
 class SocketFront:
-    """The gateway at one address of the loopback."""
+    """The gateway, where it listens."""
 
-    def __init__(self, address: str, clock: Callable[[], float], began: float = 0.0) -> None:
-        """Take an address such as 127.0.0.1:8400, the boot clock, and the wall clock's time.
-
-        Raise Misused.
-        """
-        self._host, self._port = _split(address)
+    def __init__(
+        self, listening: Listening, clock: Callable[[], float], began: float, finish: float
+    ) -> None:
+        """Take the boot clock, when it began by the wall clock, and the seconds it takes to end."""
+        self._listening, self._seconds = listening, finish
         self.clients = Clients()
         self.doors = Seats(clock, began)
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[str]:
+    async def opened(self) -> AsyncIterator[tuple[str, ...]]:
         """Listen until left; then wait until what is under way has ended, but not for ever."""
-        server = await self._listening()
-        bound: tuple[str, int] = server.sockets[0].getsockname()[:2]
+        servers = await self._listening.begun(self._client)
         try:
-            yield f"{self._host}:{bound[1]}"
+            yield addresses(servers)
         finally:
-            server.close()
+            # What nobody has accepted yet waits in a socket of systemd for the next process.
+            for server in servers:
+                server.close()
             with anyio.CancelScope(shield=True):
                 await self._finish()
-
-    async def _listening(self) -> asyncio.Server:
-        host = self._host.strip("[]")
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.create_server(self._client, host, self._port, backlog=BACKLOG)
-        except OSError as error:
-            said = f"cannot listen at {self._host}:{self._port}: {error.strerror or error}"
-            raise Misused(f"{said}; name another address with --listen") from error
 
     def _client(self) -> ClientConnection:
         return ClientConnection(self.doors, LOOPBACK, self.clients)
 
     async def _finish(self) -> None:
+        for _ in range(TURNS_TO_CONNECT):
+            await asyncio.sleep(0)
+        self.clients.leave()
         self.doors.leave()
-        with anyio.move_on_after(FINISH_SECONDS):
-            await self.clients.all_idle()
-        self.clients.close()
+        with anyio.move_on_after(self._seconds):
+            await self.clients.all_gone()
+        self.clients.cut()
         self.doors.disconnect()
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, port = host_name(address), address.rpartition(":")[2]
-    if host == address or not port.isdigit():
-        raise Misused(f"found {address}, expected HOST:PORT such as 127.0.0.1:8400")
-    if host not in LOOPBACK:
-        said = f"found {address}, expected an address of the loopback, such as 127.0.0.1:8400"
-        raise Misused(f"{said}: the gateway knows no keys yet, so other machines must not reach it")
-    return host, int(port)

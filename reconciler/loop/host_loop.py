@@ -90,6 +90,7 @@ class HostLoop:
         self._host, self._ports = slice_.host.name, PortsCache(deps.ports)
         self._stirred, self._interrupt = anyio.Event(), Interrupt()
         self._urgent = True
+        self.passed = anyio.Event()
         self._leaving = False
         self._reached = ""
         self._repairs: list[float] = []
@@ -141,6 +142,7 @@ class HostLoop:
             try:
                 with unforeseen(self._deps.keep):
                     await self._pass()
+                    self.passed.set()
                     if not self._interrupt.reason:
                         await self._rest()
             except Unexpected as error:
@@ -149,6 +151,7 @@ class HostLoop:
     async def _recover(self, error: Unexpected) -> None:
         """Tell what broke outside the pass itself, and leave the host alone for a while."""
         self._unsettled += 1
+        self.passed.set()
         self._tell(HostVerdict(host=self._host, outcome="unknown", message=error.message))
         with anyio.move_on_after(next_delay(UNSETTLED, self._unsettled, 0.0)):
             await self._stirred.wait()

@@ -17,6 +17,9 @@ from reconciler.model.target import Wanted
 from reconciler.ports import Doors, Edits, Supervisor
 
 BEATS_PER_WATCHDOG = 3
+READY_SECONDS = 20.0
+"""How long a first pass may keep the start waiting: one that loads a model takes minutes."""
+
 KEPT, IDLE = "what was wanted before is kept", "nothing is done"
 
 
@@ -36,7 +39,7 @@ class Watcher:
         self._loops: dict[str, HostLoop] = {}
         self._heard = 0
         self._said = ""
-        self._left = anyio.Event()
+        self._told, self._left = anyio.Event(), anyio.Event()
 
     async def run(self) -> None:
         """Watch until told to leave, then wait for the effects in flight; raise DurabilityError."""
@@ -49,7 +52,7 @@ class Watcher:
                 listening.start_soon(self._beat)
                 if self._deps.doors is not None:
                     listening.start_soon(self._stir, self._deps.doors)
-                self._supervisor.ready()
+                listening.start_soon(self._announce)
                 await self._left.wait()
                 listening.cancel_scope.cancel()
             self._supervisor.stopping()
@@ -66,7 +69,16 @@ class Watcher:
         for loop in self._loops.values():
             loop.look()
 
+    async def _announce(self) -> None:
+        """Tell that the start is over: the files were read, and each host was seen to."""
+        with anyio.move_on_after(READY_SECONDS):
+            await self._told.wait()
+            for loop in tuple(self._loops.values()):
+                await loop.passed.wait()
+        self._supervisor.ready()
+
     def _take(self, told: Wanted | str, keeping: TaskGroup) -> None:
+        self._told.set()
         if isinstance(told, str):
             self._say(f"{told}\n{KEPT if self._loops else IDLE} until that changes")
             return

@@ -107,6 +107,6 @@ class Front(Protocol):
         """Its gates."""
         ...
 
-    def opened(self) -> AbstractAsyncContextManager[str]:
-        """Listen until left, and give the address; then let what is under way end."""
+    def opened(self) -> AbstractAsyncContextManager[tuple[str, ...]]:
+        """Listen until left, and give the addresses; then let what is under way end."""
         ...

@@ -18,7 +18,6 @@ from reconciler.loop.surveyor import Surveyor
 from reconciler.model.spec import Slice
 from reconciler.ports import (
     Edits,
-    Front,
     HostPorts,
     Journal,
     Lock,
@@ -66,13 +65,6 @@ class Daemon(Actor, Protocol):
     @property
     def random(self) -> Random:
         """Chance."""
-
-
-class ServingDaemon(Daemon, Protocol):
-    """What a verb is given as well that takes requests for models."""
-
-    def front(self, listen: str) -> Front:
-        """The gateway at an address such as 127.0.0.1:8400; raise Misused."""
 
 
 def host_context(

@@ -7,24 +7,21 @@ from dataclasses import replace
 
 from reconciler.loop.watcher import Watcher
 from reconciler.model.spec import Slice
-from reconciler.ports import HostPorts
-from reconciler.verbs.context import ServingDaemon
+from reconciler.ports import Front, HostPorts
+from reconciler.verbs.context import Daemon
 from reconciler.verbs.watch import Steered, loop_deps
 
 
-async def run(
-    app: ServingDaemon, listen: str, say: Callable[[str], None], steered: Steered
-) -> None:
+async def run(app: Daemon, front: Front, say: Callable[[str], None], steered: Steered) -> None:
     """Serve until the watcher is told to leave; raise Misused, LockHeld or DurabilityError."""
-    front = app.front(listen)
 
     def ports(slice_: Slice) -> HostPorts:
         return replace(app.ports(slice_), gate=front.doors.gate(slice_.host.name))
 
     with app.lock.held(obeys=True):
-        async with front.opened() as address:
-            say(f"requests are taken at http://{address}/v1")
-            deps = loop_deps(app, say, ports, front.doors)
-            watcher = Watcher(deps, app.edits, app.supervisor)
-            async with steered(watcher):
-                await watcher.run()
+        watcher = Watcher(loop_deps(app, say, ports, front.doors), app.edits, app.supervisor)
+        # A second signal counts also while requests are given time to end.
+        async with steered(watcher), front.opened() as addresses:
+            at = ", ".join(f"http://{address}/v1" for address in addresses)
+            say(f"requests are taken at {at}")
+            await watcher.run()

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-import sysconfig
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import unhealthy_engine
 from tests.booted import Booted, booted_systemd
-from tests.engine import free_port, weights_in
-from tests.needs import need
 from tests.running import until
+from tests.shipped import ROOT, account, analyze, here, program, understood
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 SYSTEM, USER = ROOT / "deploy/reconciler.service", ROOT / "deploy/user/reconciler.service"
-UNITS = pytest.mark.parametrize("unit", [SYSTEM, USER], ids=["system", "user"])
+SERVES, USERS_SERVES = SYSTEM.with_stem("reconciler-serve"), USER.with_stem("reconciler-serve")
 
-MOST_EXPOSED = {SYSTEM: 25, USER: 66}
+MOST_EXPOSED = {SYSTEM: 25, SERVES: 25, USER: 66, USERS_SERVES: 66}
 """What `systemd-analyze security` may say, in tenths; less is better. Whoever opens more has to say
 so here."""
 
+UNITS = pytest.mark.parametrize("unit", MOST_EXPOSED, ids=lambda path: "/".join(path.parts[-2:]))
 WITHIN = 30.0
-
-PYTHON = Path(sys.executable).resolve()
 
 ENGINE = """
 import ctypes, errno, json, mmap, os, pwd, runpy, socket
@@ -98,46 +89,10 @@ EXPECTED = {
     "supervised": [],
 }
 
-INVENTORY = """version: 1
-hosts: {local: {gpu: none, engines: {llamacpp: {binary: /run/project/llama-server}}}}
-models: {m: {engine: {kind: llamacpp, weights: WEIGHTS}, port: PORT, stable_for: 200ms}}
-"""
-
-HERE = """[Service]
-WatchdogSec=4
-TimeoutAbortSec=1
-RestartSec=0
-SetCredential=bmc:secret
-Environment=RECONCILER_STATE=/run/project/state
-Environment=PYTHONPATH=/run/project:/run/project/packages LD_LIBRARY_PATH=/run/project/python/lib
-ExecStart=
-ExecStart=/run/project/python/bin/INTERPRETER -m reconciler watch
-"""
-"""What is otherwise where tests run: the program and both files lie elsewhere, and a hang is
-noticed sooner."""
-
-
-def analyze(*words: str, **environment: str) -> None:
-    need("systemd-analyze")
-    argv = ["systemd-analyze", *words]
-    done = subprocess.run(
-        argv, capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
-    assert (done.returncode, done.stderr) == (0, ""), (done.stdout, done.stderr)
-
 
 @UNITS
 def test_a_unit_is_understood_word_by_word(unit: Path, tmp_path: Path) -> None:
-    program = re.compile(r"(?<=^ExecStart=)\S+", re.MULTILINE)
-    there = tmp_path / unit.name  # the program that the unit names is not installed where tests run
-    there.write_text(program.sub(shutil.which("true") or "", unit.read_text()))
-    analyze(
-        *(["--user"] if unit == USER else []),
-        "verify",
-        "--man=no",
-        str(there),
-        XDG_RUNTIME_DIR=str(tmp_path),
-    )
+    understood(unit, tmp_path)
 
 
 @UNITS
@@ -162,50 +117,34 @@ def test_a_unit_leaves_engines_alone(unit: Path) -> None:
     assert closed == []
 
 
+@pytest.mark.parametrize(("unit", "other"), [(SYSTEM, SERVES), (USER, USERS_SERVES)])
+def test_the_unit_that_takes_requests_differs_only_where_it_says(unit: Path, other: Path) -> None:
+    here, alike = unit.read_text(), other.read_text().partition("# --- As in ")[2]
+    of_its_own = ("ExecStart=", "RestartSec=", "TimeoutStopSec=", "Type=", "NotifyAccess=")
+    wanted = settings(here.partition("[Service]")[2].partition("[Install]")[0])
+    found = settings(alike.partition("\n")[2].partition("[Install]")[0])
+    assert found == [line for line in wanted if not line.startswith(of_its_own)]
+
+
+def settings(text: str) -> list[str]:
+    """Return the lines that set something, sorted, also where they are commented out."""
+    return sorted(line for line in text.splitlines() if line and not line.startswith("# "))
+
+
 @pytest.fixture(scope="module")
 def systemd() -> Iterator[Booted]:
     """Boot a systemd in which the shipped unit runs `reconciler watch` as the account it names."""
     with booted_systemd() as booted:
         account(booted)
-        program(booted)
+        program(booted, ENGINE)
         booted.run("mknod", "--mode=666", "/run/project/gpu", "c", "10", "229")
         booted.run("mknod", "--mode=666", "/run/project/disk", "b", "7", "0")
         booted.write("/run/systemd/system/network-online.target", "")
         booted.write("/run/systemd/system/reconciler.service", SYSTEM.read_text())
-        booted.define("reconciler.service.d/here.conf", HERE.replace("INTERPRETER", PYTHON.name))
+        booted.define("reconciler.service.d/here.conf", here("watch"))
         booted.run("systemctl", "start", "reconciler")
         until(lambda: booted.shows("reconciler", "StatusText") == "local: applied", WITHIN)
         yield booted
-
-
-def account(booted: Booted) -> None:
-    """Make the shipped account as its own systemd would; this machine knows it there alone."""
-    booted.write(
-        "/run/machine/etc/sysusers.d/reconciler.conf", (ROOT / "deploy/sysusers.conf").read_text()
-    )
-    for name in ("passwd", "group"):
-        shutil.copyfile(f"/etc/{name}", booted.path(f"/run/machine/etc/{name}"))
-    booted.run("systemd-sysusers", "--root=/run/machine")
-    for name in ("passwd", "group"):
-        booted.run("mount", "--bind", f"/run/machine/etc/{name}", f"/etc/{name}")
-
-
-def program(booted: Booted) -> None:
-    """Put the program, its Python, an engine and both files where every account may read them."""
-    shutil.copytree(ROOT / "reconciler", booted.path("/run/project/reconciler"))
-    booted.write("/run/project/unhealthy_engine.py", Path(unhealthy_engine.__file__).read_text())
-    booted.write("/run/project/llama-server", f"#!/run/project/python/bin/{PYTHON.name}\n{ENGINE}")
-    weights = weights_in(booted.path("/run/project"))
-    inventory = INVENTORY.replace("WEIGHTS", f"/run/project/{weights.name}").replace(
-        "PORT", str(free_port())
-    )
-    booted.write("/run/project/state/inventory.yaml", inventory)
-    booted.write("/run/project/state/desired.yaml", "version: 1\nactive: m\n")
-    booted.run("chmod", "-R", "a+rX", "/run/project")
-    booted.run("chmod", "a+x", "/run/project/llama-server")
-    for name, place in (("python", sys.base_prefix), ("packages", sysconfig.get_path("purelib"))):
-        booted.run("mkdir", f"/run/project/{name}")
-        booted.run("mount", "--bind", place, f"/run/project/{name}")
 
 
 def test_the_account_is_fixed_and_at_home_where_engines_may_write(systemd: Booted) -> None:

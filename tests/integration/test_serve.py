@@ -16,6 +16,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionUserMessageParam
 
+from reconciler.verbs.result import INTERRUPTED
 from tests.engine import Server
 from tests.running import until
 from tests.stack import COMMAND_SECONDS, Stack, ending, stack
@@ -143,6 +144,20 @@ def test_what_is_under_way_ends_before_it_leaves(here: Stack) -> None:
             process.terminate()
             assert "data: [DONE]" in list(events)
         assert process.wait(COMMAND_SECONDS) == 0
+
+
+def test_a_second_signal_cuts_what_is_under_way(here: Stack) -> None:
+    with started(here, code=INTERRUPTED) as (address, process):
+        completed(address)
+        asked = {"prompt": PROMPT, "max_tokens": 4000, "stream": True, "ignore_eos": True}
+        with httpx.stream("POST", f"{address}/v1/completions", json=asked, timeout=60) as answer:
+            events = answer.iter_lines()
+            assert next(events).startswith("data: ")
+            process.terminate()
+            until(lambda: "a second signal quits" in here.watched(), within=COMMAND_SECONDS)
+            process.terminate()
+            with pytest.raises(httpx.RemoteProtocolError):
+                list(events)
 
 
 @pytest.mark.parametrize(

@@ -24,4 +24,4 @@ def test_a_gateway_without_its_packages_is_refused_with_the_way_to_them(
     monkeypatch.setitem(sys.modules, package, None)
     app = build(settings({"HOME": str(tmp_path)}, str(tmp_path), str(tmp_path)))
     with pytest.raises(Misused, match=rf"{package}.*pipx install --force '.\[serve\]'"):
-        app.front("127.0.0.1:0")
+        app.front("127.0.0.1:0", 0.0)

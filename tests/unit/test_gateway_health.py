@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from http import HTTPStatus
 
-from reconciler.gateway.front import SocketFront
 from reconciler.model.traffic import Routes
-from tests.gateway_stand import Stand, standing
+from tests.gateway_stand import Stand, a_front, standing
 from tests.sample_worlds import HOST
 
 
@@ -37,7 +35,7 @@ async def test_it_is_ready_when_every_host_was_looked_at_and_all_can_be_recorded
 
 
 async def test_it_is_not_ready_before_the_files_were_read() -> None:
-    front = SocketFront("127.0.0.1:0", asyncio.get_running_loop().time)
+    front = a_front()
     unready = front.doors.readiness()
     assert unready is not None
     assert "have not been read" in unready.reason

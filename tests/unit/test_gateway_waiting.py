@@ -10,11 +10,10 @@ import httpx
 import pytest
 
 from reconciler.gateway import seats
-from reconciler.gateway.front import SocketFront
 from reconciler.gateway.seat import MOST_WAITING
 from reconciler.model.traffic import Routes
 from reconciler.ports import EngineWay
-from tests.gateway_stand import CHAT, ROUTES, Stand, standing, until
+from tests.gateway_stand import CHAT, ROUTES, Stand, a_front, standing, until
 from tests.sample_worlds import HOST, identity
 from tests.scripted_engine import answers, scripted
 
@@ -29,17 +28,17 @@ TURNED = Routes(
 
 async def test_files_that_are_not_read_soon_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seats, "READING_SECONDS", 0.01)
-    front = SocketFront("127.0.0.1:0", asyncio.get_running_loop().time)
-    async with front.opened() as address, httpx.AsyncClient() as client:
+    front = a_front()
+    async with front.opened() as (address,), httpx.AsyncClient() as client:
         answer = await client.post(f"http://{address}{CHAT}", json={"model": "a"})
     assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert "have not been read yet" in answer.json()["error"]["message"]
 
 
 async def test_what_comes_before_the_files_are_read_waits_for_them() -> None:
-    front = SocketFront("127.0.0.1:0", asyncio.get_running_loop().time)
+    front = a_front()
     async with (
-        front.opened() as address,
+        front.opened() as (address,),
         httpx.AsyncClient(base_url=f"http://{address}") as client,
         scripted(answers) as engine,
     ):

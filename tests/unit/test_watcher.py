@@ -5,12 +5,60 @@ from __future__ import annotations
 import anyio
 
 from reconciler.core.canonical import digest
+from reconciler.edge.notify import SystemdSupervisor
 from reconciler.fakes.processes import Conversation, Nature
 from reconciler.loop import host_loop
+from reconciler.loop.watcher import READY_SECONDS
 from reconciler.model.records import Asked, Hold, Resume, RunClosed, StepDone
-from tests.crash.stage import Stage, want
+from tests.crash.stage import A, Stage, want
 from tests.sample_worlds import HOST, PROVENANCE, model
 from tests.watched_world import QUICK, SETTLED, WatchedWorld, run, serves, serving, wanted
+
+
+class Waiting(SystemdSupervisor):
+    """A service manager that waits for the start to be over."""
+
+    def __init__(self, watched: WatchedWorld) -> None:
+        super().__init__({})
+        self._seen, self._began = watched, watched.world.clock.wall()
+        self.told: list[tuple[float, tuple[str, ...]]] = []
+
+    def ready(self) -> None:
+        passed = self._seen.world.clock.wall() - self._began
+        self.told.append((passed, tuple(self._seen.said)))
+
+
+def started(watched: WatchedWorld) -> tuple[float, tuple[str, ...]]:
+    """Run a watch, and return when it said that it had started, and what it had said by then."""
+    waiting = Waiting(watched)
+    watched.supervisor = waiting
+
+    async def script(_: WatchedWorld) -> None:
+        await anyio.sleep(10 * SETTLED)
+
+    run(watched, script)
+    (told,) = waiting.told
+    return told
+
+
+def test_it_has_started_when_the_files_are_read_and_each_host_was_seen_to() -> None:
+    _, said = started(serving())
+    assert said[-1] == f"{HOST}: in sync"
+
+
+def test_it_has_started_also_where_the_files_cannot_be_used() -> None:
+    watched = serving()
+    watched.edits.write("ConfigError: line 3 is wrong")
+    after, said = started(watched)
+    assert after < QUICK
+    assert said[-1].startswith("ConfigError: line 3 is wrong")
+
+
+def test_a_model_that_loads_for_minutes_does_not_keep_its_start_waiting() -> None:
+    watched = WatchedWorld(Stage(wanted=want("a")))
+    watched.world.natures[A.digest] = Nature(loads_in=120.0)
+    after, _ = started(watched)
+    assert after == READY_SECONDS
 
 
 def test_an_edit_is_carried_out_by_itself() -> None:
