@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import secrets
 import socket
 import sys
@@ -104,6 +105,14 @@ class App:
         """The controller that this process acts as."""
         name, directory = socket.gethostname(), str(self.data_directory)
         return Controller(id=self.identity.text, name=name, directory=directory, former=self.former)
+
+    @cached_property
+    def user(self) -> str:
+        """Who runs this process."""
+        try:
+            return pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            return f"user {os.getuid()}"
 
     @cached_property
     def edits(self) -> Edits:

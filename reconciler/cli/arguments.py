@@ -223,6 +223,13 @@ def _use(parser: Parser) -> None:
     parser.add_argument(
         "--commit", action="store_true", help="commit desired.yaml, and nothing else, with git"
     )
+    parser.add_argument(
+        "--for",
+        dest="duration",
+        metavar="D",
+        help='for so long only, such as "2h": desired.yaml stays as it is, and counts again then',
+    )
+    parser.add_argument("--reason", default="", help="with --for: told to whom it keeps waiting")
     _yes(parser)
 
 

@@ -165,8 +165,15 @@ async def _init(asked: argparse.Namespace, app: App) -> Outcome[Value]:
 
 
 async def _use(asked: argparse.Namespace, app: App) -> Outcome[Value]:
-    from reconciler.verbs import use
+    from reconciler.verbs import lend, use
 
+    if asked.duration is not None:
+        if asked.commit:
+            raise Misused("--for writes no file, so there is nothing to commit; leave out one")
+        words = lend.LendWords(asked.model, app.user, asked.duration, asked.reason, asked.host)
+        return await lend.run(app, words, _caller(asked))
+    if asked.reason:
+        raise Misused("--reason is told together with --for; without it the file says what runs")
     proposal = app.source.propose(asked.model, asked.host)
     return await use.run(app, proposal, _commit_message(asked), _caller(asked))
 

@@ -1,13 +1,15 @@
-"""Lending: which models requests have brought in, and what each of them displaces."""
+"""Lending: which models are lent, to requests or a person, and what each of them displaces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from reconciler.core import phrases
 from reconciler.core.canonical import digest
+from reconciler.core.expiry import seconds_until
 from reconciler.core.recovery import Hints
 from reconciler.model.lending import Rules
-from reconciler.model.records import Lease
+from reconciler.model.records import Instant, Lease, Term
 from reconciler.model.spec import ModelSpec, Slice
 
 BESIDE_OTHERS = {"embedding", "rerank"}
@@ -33,29 +35,61 @@ def _are_rivals(one: ModelSpec, other: ModelSpec) -> bool:
     return not one.gpus or not other.gpus or bool({*one.gpus} & {*other.gpus})
 
 
-def standing(wanted: Slice, rules: Rules, hints: Hints) -> tuple[str, ...]:
-    """The models that are lent to requests now; of two rivals the one that came last."""
-    against, found = rivals(wanted), list[str]()
+def standing(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[str, Lease]:
+    """The models that are lent now, by name.
+
+    Of two rivals that is the one that a person took, and else the one that came last.
+    """
+    against, found = rivals(wanted), dict[str, Lease]()
+    over = _over(wanted, rules, hints, now)
     # Newest first: a death between two rows of one turn leaves what the turn was for.
-    for name in reversed([*hints.leases]):
-        lease = hints.leases[name]
-        if not _lapse(name, lease, wanted, rules) and not against[name].intersection(found):
-            found.append(name)
-    return tuple(sorted(found))
+    newest_first = reversed([*hints.leases.items()])
+    for name, lease in sorted(newest_first, key=lambda one: one[1].term is None):
+        if name not in over and against[name].isdisjoint(found):
+            found[name] = lease
+    return dict(sorted(found.items()))
 
 
-def lapsed(wanted: Slice, rules: Rules, hints: Hints) -> dict[str, str]:
+def lapsed(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[str, str]:
     """The leases that hold no longer, each with the reason."""
-    why = {name: _lapse(name, lease, wanted, rules) for name, lease in hints.leases.items()}
-    return {name: reason for name, reason in why.items() if reason}
+    stand, over = standing(wanted, rules, hints, now), _over(wanted, rules, hints, now)
+    return {
+        name: over.get(name, "another model was lent its place")
+        for name in hints.leases
+        if name not in stand
+    }
 
 
-def _lapse(name: str, lease: Lease, wanted: Slice, rules: Rules) -> str:
-    if lease.wanted != digest(wanted):
-        return "the files ask for something else now"
-    if name not in rules.allow:
-        return "`allow` of desired.yaml does not name it, or no gateway is there to end it"
-    return ""
+def _over(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[str, str]:
+    """The leases that are over by themselves, each with the reason."""
+
+    def why(name: str, lease: Lease) -> str:
+        if lease.wanted != digest(wanted):
+            return "the files ask for something else now"
+        if lease.term is not None:
+            left = seconds_until(lease.term.until, lease.since, hints, now)
+            return "" if left > 0 else "its time is over"
+        if name not in rules.allow:
+            return "`allow` of desired.yaml does not name it, or no gateway is there to end it"
+        return ""
+
+    reasons = {name: why(name, lease) for name, lease in hints.leases.items()}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def taken(lent: Mapping[str, Lease]) -> dict[str, Term]:
+    """The models among those lent that a person took, each with what was said of it."""
+    return {name: lease.term for name, lease in lent.items() if lease.term is not None}
+
+
+def kept_out(slice_: Slice, lent: Mapping[str, Lease]) -> dict[str, str]:
+    """The models that nothing brings in while a person has their place, each with the reason."""
+    against = rivals(slice_)
+    return {
+        rival: phrases.taken(name, term)
+        for name, term in taken(lent).items()
+        for rival in against[name]
+    }
 
 
 def lend(slice_: Slice, names: Iterable[str]) -> Slice:

@@ -12,7 +12,7 @@ from reconciler.model.machine import Obstacle
 from reconciler.model.observed import AnyFactKey, FactValue, Observed
 from reconciler.model.port import PortState
 from reconciler.model.power import Power
-from reconciler.model.records import Hold, Quarantine
+from reconciler.model.records import Hold, Lease, Quarantine, Term
 from reconciler.model.spec import ModelSpec, Slice
 
 
@@ -67,9 +67,19 @@ def quarantined(failure: Quarantine) -> str:
     return f"quarantined since run {failure.run}: {failure.reason}: {failure.message}"
 
 
-def lent(model_name: str) -> str:
-    """That requests brought a model in, and what ends that."""
-    return f"requests brought in {model_name} (`allow`); it goes when they stop (`return_after`)"
+def lent(model_name: str, lease: Lease) -> str:
+    """Who brought a model in, and what ends that."""
+    if lease.term is None:
+        ends = "it goes when they stop (`return_after`)"
+        return f"requests brought in {model_name} (`allow`); {ends}"
+    sooner = "`reconciler use` of what desired.yaml says, or a change of it, ends that sooner"
+    return f"{taken(model_name, lease.term)}; {sooner}"
+
+
+def taken(model_name: str, term: Term) -> str:
+    """Who took a model for a while, until when, and why."""
+    why = f": {term.reason}" if term.reason else ""
+    return f"{term.by} uses {model_name} until {said_at(term.until)}{why}"
 
 
 def held(hold: Hold) -> str:

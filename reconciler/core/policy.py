@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from reconciler.core import lending, phrases, planner
 from reconciler.core.backoff import Backoff, next_delay
 from reconciler.core.canonical import digest
+from reconciler.core.expiry import seconds_until
 from reconciler.core.recovery import Hints, attempt_key
 from reconciler.model.lending import NOTHING_LENT, Rules
 from reconciler.model.names import Digest
 from reconciler.model.observed import Observed
-from reconciler.model.records import Held, Hold, Instant, Mode, Quarantine
+from reconciler.model.records import Held, Hold, Instant, Lease, Mode, Quarantine
 from reconciler.model.spec import Slice
 from reconciler.model.target import Target
 from reconciler.steps.plan import STEPS
@@ -24,18 +25,15 @@ OF_POWER = {phrases.failed(kind) for kind, step in STEPS.items() if step.of_powe
 """Failures after which nothing is gone back to: a host that was asked to go down, or to come up,
 may still do so."""
 
-TOLERATED_JUMP_SECONDS = 60.0
-"""How far the wall clock may be moved before nothing ends by it alone."""
-
 
 @dataclass(frozen=True)
 class Aim:
     """Where one pass over one host goes, in which mode, and which key its failure would quarantine.
 
     `cause` is why that is not simply what is wanted: a hold first, then a quarantine. Where nothing
-    may be done at all, `acts` is False and the target is the wish. `lent` are the models that
-    requests brought in. `retry_at` is when a wish that failed is tried again by itself, in wall
-    clock seconds.
+    may be done at all, `acts` is False and the target is the wish. `lent` are the models that are
+    lent, to requests or a person. `retry_at` is when a wish that failed is tried again by itself,
+    in wall clock seconds.
     """
 
     target: Target
@@ -43,7 +41,7 @@ class Aim:
     key: Digest
     cause: Hold | Quarantine | None = None
     acts: bool = True
-    lent: tuple[str, ...] = ()
+    lent: Mapping[str, Lease] = field(default_factory=dict)
     retry_at: float | None = None
 
     @property
@@ -70,16 +68,20 @@ def aim(
 ) -> Aim:
     """Where a pass over one host goes: to what is wanted, unless that is held or failed before.
 
-    What requests brought in by the `rules` comes on top. `retries` tries a failed wish again once
+    What a person took for a while, and what requests brought in by the `rules`, comes on top.
+    `retries` tries a failed wish again once
     it has waited, where nothing that serves would be stopped for it.
     """
-    lent = lending.standing(wanted, rules, hints)
-    unlent = _unlent_aim(wanted, hints, observed, now, retries=retries and not lent)
-    if not lent or isinstance(unlent.cause, Hold) or _is_of_power(unlent.cause):
+    lent = lending.standing(wanted, rules, hints, now)
+    brought = lent.keys() - {*(wanted.active or ())}
+    unlent = _unlent_aim(wanted, hints, observed, now, retries=retries and not brought)
+    if isinstance(unlent.cause, Hold) or _is_of_power(unlent.cause):
         return unlent
+    if not brought:
+        return replace(unlent, lent=lent)
     # That what the file wants failed is no reason to refuse what it allows.
     instead = unlent.target.slice if unlent.acts else wanted.model_copy(update={"active": ()})
-    target = _target(lending.lend(instead, lent))
+    target = _target(lending.lend(instead, brought))
     key = attempt_key(target.slice, target.digest, observed)
     return Aim(target, "lease", key, unlent.cause, lent=lent)
 
@@ -167,7 +169,7 @@ def holding(hints: Hints, now: Instant) -> Held | None:
     held = hints.held
     if held is None or held.hold.until is None:
         return held
-    left = _seconds_until(held.hold.until, held.since, hints, now)
+    left = seconds_until(held.hold.until, held.since, hints, now)
     return held if left > 0 else None
 
 
@@ -177,12 +179,15 @@ def retry_is_due(hints: Hints, now: Instant) -> bool:
     return (
         failure is not None
         and failure.attempts > 0
-        and _seconds_until(retry_at(failure), failure.since, hints, now) <= 0
+        and seconds_until(retry_at(failure), failure.since, hints, now) <= 0
     )
 
 
 def not_lent(wanted: Slice, rules: Rules, hints: Hints, now: Instant) -> dict[str, str]:
-    """The models that requests would wait for in vain, each with the reason."""
+    """The models that requests would wait for in vain, each with the reason.
+
+    What a person has taken the place of comes on top (`lending.kept_out`).
+    """
     held, failure = holding(hints, now), hints.quarantine
     names = {*rules.allow, *(wanted.active or ())}
     if held is not None:
@@ -202,13 +207,13 @@ def _failed_to_lend(name: str, wanted: Slice, hints: Hints, now: Instant) -> str
     failure = hints.unlendable.get(name)
     if failure is None or failure.key != digest(lending.lend(wanted, [name])):
         return ""
-    is_due = _seconds_until(retry_at(failure), failure.since, hints, now) <= 0
+    is_due = seconds_until(retry_at(failure), failure.since, hints, now) <= 0
     return "" if is_due else failure.message
 
 
 def next_look(hints: Hints, now: Instant) -> float | None:
-    """The seconds until a hold ends or a failed wish may be tried again, None without either."""
-    waits = (_seconds_until(moment, since, hints, now) for moment, since in _moments(hints))
+    """The seconds until a hold or a lease ends or a failed wish may be tried again, or None."""
+    waits = (seconds_until(moment, since, hints, now) for moment, since in _moments(hints))
     return min((wait for wait in waits if wait > 0), default=None)
 
 
@@ -217,21 +222,11 @@ def _moments(hints: Hints) -> Iterator[tuple[float, Instant]]:
     held, failure = hints.held, hints.quarantine
     if held is not None and held.hold.until is not None:
         yield held.hold.until, held.since
+    for lease in hints.leases.values():
+        if lease.term is not None:
+            yield lease.term.until, lease.since
     if failure is not None and failure.attempts:
         yield retry_at(failure), failure.since
-
-
-def _seconds_until(moment: float, since: Instant, hints: Hints, now: Instant) -> float:
-    """How long a wait since `since` for a moment of the wall clock still is, at most 0 once over.
-
-    The moment has not come while the clock is behind what was recorded.
-    """
-    by_wall = max(moment, hints.newest_at) - now.at
-    if since.boot_id != now.boot_id:
-        return by_wall
-    # The wall clock may have been put forward; within one boot there is one that cannot be set.
-    by_boot = (moment - since.at) - (now.boot - since.boot)
-    return max(by_wall, by_boot - TOLERATED_JUMP_SECONDS)
 
 
 def retry_at(failure: Quarantine) -> float:

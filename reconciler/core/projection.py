@@ -68,9 +68,7 @@ def _evidence(observed: Observed, host: str) -> str:
     return power.because if power.grade == "answers" else f"{power.grade}: {power.because}"
 
 
-def _model(
-    slice_: Slice, model: ModelSpec, observed: Observed, lent: tuple[str, ...]
-) -> ModelStatus:
+def _model(slice_: Slice, model: ModelSpec, observed: Observed, lent: Iterable[str]) -> ModelStatus:
     wanted = None if slice_.active is None else model.name in slice_.active
     phase = _phase(slice_.host.name, model.name, observed)
     url = phrases.url(model) if phase in SERVES else ""

@@ -164,7 +164,7 @@ def _told(
     row: Row,
     record: Retry | RollBack | Hold | Resume | Asked | Answered | Leased | Released,
 ) -> Hints:
-    """The hints after a person said something or was answered, or requests had their turn."""
+    """The hints after a person said something or was answered, or a model was lent."""
     match record:
         case Leased() | Released():
             return _lent(hints, row, record)
@@ -193,10 +193,10 @@ def _adopted(hints: Hints, row: Row, record: Adopted) -> Hints:
 
 
 def _lent(hints: Hints, row: Row, record: Leased | Released) -> Hints:
-    """The hints after requests brought a model in, or let it go."""
+    """The hints after a model was lent, or let go."""
     leases = {name: lease for name, lease in hints.leases.items() if name != record.model}
     if isinstance(record, Leased):
-        newest = Lease(wanted=record.wanted, since=row.when)
+        newest = Lease(wanted=record.wanted, since=row.when, term=record.term)
         return replace(hints, leases={**leases, record.model: newest})
     if record.failed is None:
         return replace(hints, leases=leases)

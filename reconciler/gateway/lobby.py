@@ -45,6 +45,11 @@ class SeatsLobby:
         for name, seat in self._seats.items():
             seat.refuse(reasons.get(name, ""))
 
+    def expect(self, model_names: Collection[str]) -> None:
+        """Let requests for these models wait and pass, also where the files do not allow it."""
+        for name, seat in self._seats.items():
+            seat.expect(expected=name in model_names)
+
     def explain(self, reasons: Mapping[str, str]) -> None:
         """Take why these models are not there yet, for requests that wait until it is too late."""
         for name, reason in reasons.items():

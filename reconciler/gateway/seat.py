@@ -54,7 +54,7 @@ class Seat:
         self._clock, self._bell = clock, bell
         self._used: float | None = None
         self._since: float | None = None
-        self._at_once, self._is_paused = 1, False
+        self._at_once, self._is_paused, self._is_expected = 1, False, False
         self._waiting = dict[Waiter, float]()
 
     @property
@@ -91,13 +91,14 @@ class Seat:
         name, reason = self.route.model, refusal.reason if refusal else ""
         if self.identity is not None:
             return ListedModel(name, "loaded", reason)
-        on_its_way = refusal is None and (self.route.active or self.is_awaited)
+        is_wanted = self.route.active or self._is_expected
+        on_its_way = refusal is None and (is_wanted or self.is_awaited)
         return ListedModel(name, "loading" if on_its_way else "unloaded", reason)
 
     def refusal(self) -> Refusal | None:
         """Why a request would wait in vain, None where it would not."""
         name = self.route.model
-        if not self.route.active and not self.route.lent:
+        if not (self.route.active or self.route.lent or self._is_expected):
             return pinned(name)
         if self.refused and self.identity is None:
             return Refusal(503, f"{name} does not serve: {self.refused}")
@@ -145,6 +146,15 @@ class Seat:
     def refuse(self, reason: str) -> None:
         """Tell who asks while the model does not serve that it will not; "" ends that."""
         self.refused = reason
+        self.judge()
+
+    def expect(self, *, expected: bool) -> None:
+        """Take whether the model is brought in whatever the files say, as for a person."""
+        self._is_expected = expected
+        self.judge()
+
+    def judge(self) -> None:
+        """Tell all who would wait in vain."""
         refusal = self.refusal()
         if refusal is not None:
             self.turn_away(refusal)

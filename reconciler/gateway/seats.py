@@ -12,7 +12,7 @@ import anyio
 from reconciler.gateway.head import Refusal
 from reconciler.gateway.listing import ListedModel
 from reconciler.gateway.lobby import SeatsLobby
-from reconciler.gateway.seat import Seat, pinned
+from reconciler.gateway.seat import Seat
 from reconciler.model.facts import Fact, Known, UnitIdentity
 from reconciler.model.traffic import Admitting, Route, Routes, Traffic
 from reconciler.ports import EngineWay, Evidence
@@ -105,8 +105,7 @@ class Seats:
             seat.turn_away(_gone(seat.route))
             seat.disconnect()
         for seat in tuple(self._seats.values()):
-            if not seat.route.active and not seat.route.lent:
-                seat.turn_away(pinned(seat.route.model))
+            seat.judge()
         self._unread.turn_away(Refusal(503, UNREAD))
 
     def _take(self, route: Route) -> None:

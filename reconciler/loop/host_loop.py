@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import anyio
@@ -26,7 +26,7 @@ from reconciler.model.facts import Unit, UnitIdentity
 from reconciler.model.lending import NOTHING_LENT, Rules
 from reconciler.model.names import Digest
 from reconciler.model.observed import UNIT
-from reconciler.model.records import Answered, Asked, Hold, Record, StepIntent
+from reconciler.model.records import Answered, Asked, Hold, Lease, Record, StepIntent
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance
 from reconciler.model.verdict import HostVerdict
@@ -96,7 +96,7 @@ class HostLoop:
         self._repairs: list[float] = []
         self._unsettled = 0
         self._doubted = False
-        self._has_turned = False
+        self._leases: Mapping[str, Lease] = {}
         self._stuck = ""
         self._said = ""
 
@@ -170,6 +170,9 @@ class HostLoop:
         # Without a gateway nothing would end what requests once brought in.
         rules = self._rules if self._turns else NOTHING_LENT
         request = replace(_request(slice_, provenance, asked), rules=rules)
+        if self._turns is not None:
+            await self._turns.tell(slice_, rules)
+        turned = await self._lends_otherwise()
         verdict = await reconcile(request, self._deps.context(self._ports, self._interrupt))
         if verdict.outcome == "interrupted":
             return
@@ -178,7 +181,9 @@ class HostLoop:
         if len(waiting) > 1:
             self.look()
         self._tell(verdict)
-        if await self._has_repaired(verdict, digest(slice_)):
+        # That another model is lent is no sign of trouble.
+        turned = await self._lends_otherwise() or turned
+        if not turned and await self._has_repaired(verdict, digest(slice_)):
             self._repairs.append(self._deps.clock.boot())
         self._remember(verdict, digest(slice_))
 
@@ -204,11 +209,14 @@ class HostLoop:
         self._interrupt = Interrupt("leaving", "detach") if self._leaving else Interrupt()
         return read == digest(self._slice)
 
+    async def _lends_otherwise(self) -> bool:
+        """Whether something else is lent than when this was asked last."""
+        before, self._leases = self._leases, (await self._hints()).leases
+        return before != self._leases
+
     async def _has_repaired(self, verdict: HostVerdict, reached: str) -> bool:
         """Whether something had to be started on a host that was as it should be."""
-        # That requests brought in another model is no sign of trouble.
-        turned, self._has_turned = self._has_turned, False
-        if turned or not verdict.runs or self._reached != reached:
+        if not verdict.runs or self._reached != reached:
             return False
         rows = await self._deps.cache.journal.since(min(verdict.runs) - 1)
         records = [row.record for row in rows if row.record.host == self._host]
@@ -270,7 +278,6 @@ class HostLoop:
 
     async def _take_turns(self, turns: TurnTaking) -> None:
         await turns.taken(self._slice, self._rules, self._stuck)
-        self._has_turned = True
         self.look()
 
     async def _rest_seconds(self) -> float:

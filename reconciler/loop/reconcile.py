@@ -77,7 +77,7 @@ async def _reconciled(request: PassRequest, context: HostContext) -> HostVerdict
         if context.interrupt.reason:
             return HostVerdict(host=host, outcome="interrupted", message=context.interrupt.reason)
         aim, observed = await _aimed(request, context)
-    if aim.lent:
+    if aim.mode == "lease":
         return await _lent(request, context, aim, observed)
     match aim.cause:
         case Hold():
@@ -100,34 +100,53 @@ async def _aimed(request: PassRequest, context: HostContext) -> tuple[Aim, Obser
 
 
 async def _end_leases(request: PassRequest, context: HostContext) -> None:
-    """Record the end of what the files allow no longer."""
+    """Record the end of what is lent no longer."""
     host, hints = request.slice.host.name, await context.hints(request.slice.host.name)
-    for name, why in lending.lapsed(request.slice, request.rules, hints).items():
+    now = context.clock.instant()
+    for name, why in lending.lapsed(request.slice, request.rules, hints, now).items():
         await context.journal.append(Released(host=host, model=name, because=why))
 
 
 async def _lent(
     request: PassRequest, context: HostContext, aim: Aim, observed: Observed
 ) -> HostVerdict:
-    """Bring in what requests asked for; where that fails, it is let go and not tried again soon."""
-    host = request.slice.host.name
+    """Bring in what is lent; where that fails, it is let go and not tried again soon."""
+    host, interrupt = request.slice.host.name, context.interrupt
+    names = sorted(aim.lent.keys() - {*(request.slice.active or ())})
     end = await attempt(request, context, aim)
+    is_undone = end.kind == "interrupted" and bool(interrupt.reason) and interrupt.goes_back
     match end.kind:
-        case "in_sync" | "interrupted":
-            return _told(host, end.kind, end)
+        case "in_sync":
+            return _told(host, "in_sync", end)
         case "completed":
             return _told(host, "applied", end)
-        case "refused" if not _is_absent(host, aim.lent, observed):
+        case "interrupted" if not is_undone:
+            return _told(host, "interrupted", end)
+        case "refused" if not _is_absent(host, names, observed):
             # What serves is not let go for a look that failed.
             return _told(host, "refused", end)
     why = "; ".join(filter(None, (end.message, *end.reasons)))
-    for name in aim.lent:
-        failed = Released(host=host, model=name, because=why, failed=aim.target.digest)
-        await context.journal.append(failed)
-    context.say(f"{host}: {', '.join(aim.lent)} cannot be brought in for requests: {why}")
-    # Without the lease it is the file's turn again; what serves there is not this failure's matter.
-    instead = await _reconciled(request, context)
-    return instead.model_copy(update={"runs": (*end.runs, *instead.runs)})
+    failed = None if is_undone else aim.target.digest
+    for name in names:
+        await context.journal.append(Released(host=host, model=name, because=why, failed=failed))
+    said = f"{', '.join(names)} cannot be brought in: {why}"
+    context.say(f"{host}: {said}")
+    # Without the lease it is the file's turn again; what serves there is not this failure's matter,
+    # and what interrupted the run must not end the way back too.
+    back = replace(context, interrupt=Interrupt()) if is_undone else context
+    instead = await _reconciled(request, back)
+    told: dict[str, object] = {"runs": (*end.runs, *instead.runs)}
+    if lending.taken(aim.lent):
+        # A person hears of it, where requests are told at the gateway.
+        told |= {"message": said, "outcome": _instead(end, instead), "log": end.log}
+    return instead.model_copy(update=told)
+
+
+def _instead(end: RunEnd, instead: HostVerdict) -> Outcome:
+    """The word for a lease that came to nothing, after which the file's turn ended as `instead`."""
+    if end.kind == "interrupted":
+        return "interrupted"
+    return "rolled_back" if instead.outcome in {"in_sync", "applied"} else instead.outcome
 
 
 async def _outlast(observed: Observed, slice_: Slice, context: HostContext) -> None:

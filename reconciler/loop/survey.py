@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import starmap
 
 import anyio
 
@@ -138,7 +139,7 @@ def planned(
     plan = planner.plan(aim.target, observed, hints, mode=aim.mode, prune=prune)
     reasons = gate.refusals(plan, observed, ours, take_over=take_over)
     because = (aim.reason,) if aim.reason else ()
-    notes = (*map(phrases.lent, aim.lent), *plan.notes)
+    notes = (*starmap(phrases.lent, aim.lent.items()), *plan.notes)
     told = {"refusals": (*because, *reasons), "cause": aim.cause, "notes": notes, "lent": aim.lent}
     return plan.model_copy(update=told)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from math import inf
+from typing import NamedTuple
 
 import anyio
 
@@ -14,7 +15,7 @@ from reconciler.core.turns import Seating, Turn, turn
 from reconciler.errors import DurabilityError
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.model.lending import Rules
-from reconciler.model.records import Leased, Released
+from reconciler.model.records import Lease, Leased, Released
 from reconciler.model.spec import Slice
 from reconciler.ports import Clock, Lobby
 
@@ -28,6 +29,19 @@ UNKNOWN_SWITCH_SECONDS = 10.0
 SWITCH_STEPS = ("stop", "start", "await_healthy")
 
 
+class _Seated(NamedTuple):
+    """What the files say of a host, and what is lent there."""
+
+    slice: Slice
+    rules: Rules
+    lent: Mapping[str, Lease]
+
+    @property
+    def to_requests(self) -> frozenset[str]:
+        """The models whose leases requests began and end."""
+        return frozenset(self.lent) - lending.taken(self.lent).keys()
+
+
 class TurnTaking:
     """The turns of one host. What is under way is never turned back: none is taken in a pass."""
 
@@ -35,6 +49,19 @@ class TurnTaking:
         self, lobby: Lobby, cache: HintsCache, clock: Clock, say: Callable[[str], None]
     ) -> None:
         self._lobby, self._cache, self._clock, self._say = lobby, cache, clock, say
+        self._in_vain: Mapping[str, str] = {}
+
+    async def tell(self, slice_: Slice, rules: Rules) -> None:
+        """Tell requests what a person took a model for, before a pass brings it in."""
+        hints = await self._cache.hints(slice_.host.name)
+        self._told(slice_, lending.standing(slice_, rules, hints, self._clock.instant()))
+
+    def _told(self, slice_: Slice, lent: Mapping[str, Lease]) -> Collection[str]:
+        """Tell requests what they would wait for in vain, and return for which models."""
+        refused = {**lending.kept_out(slice_, lent), **self._in_vain}
+        self._lobby.expect(lending.taken(lent))
+        self._lobby.refuse(refused)
+        return refused.keys()
 
     async def taken(self, slice_: Slice, rules: Rules, stuck: str = "") -> None:
         """Wait until it is another model's turn, and record that.
@@ -57,18 +84,18 @@ class TurnTaking:
 
     async def _turned(self, slice_: Slice, rules: Rules, stuck: str) -> None:
         while True:
-            hints = await self._cache.hints(slice_.host.name)
-            refused = policy.not_lent(slice_, rules, hints, self._clock.instant())
-            self._lobby.refuse(refused)
+            hints, now = await self._cache.hints(slice_.host.name), self._clock.instant()
+            lent = lending.standing(slice_, rules, hints, now)
+            self._in_vain = policy.not_lent(slice_, rules, hints, now)
+            refused = self._told(slice_, lent)
             missing = self._missing(slice_) if stuck else ()
             self._lobby.explain(dict.fromkeys(missing, stuck))
-            found = self._decided(slice_, rules, hints, {*refused, *missing})
+            seated = _Seated(slice_, rules, lent)
+            found = self._decided(seated, hints, {*refused, *missing})
             self._lobby.pause(found.pause)
-            if await self._recorded(found, slice_, rules, hints):
+            if await self._recorded(found, seated):
                 return
-            with anyio.move_on_after(
-                min(_seconds(found.look), self._return_look(slice_, rules, hints))
-            ):
+            with anyio.move_on_after(min(_seconds(found.look), _return_look(seated))):
                 await self._lobby.changed()
 
     def _missing(self, slice_: Slice) -> tuple[str, ...]:
@@ -78,24 +105,20 @@ class TurnTaking:
             name for name in slice_.active or () if name in demands and demands[name].since is None
         )
 
-    def _return_look(self, slice_: Slice, rules: Rules, hints: Hints) -> float:
-        """How long a lent model may go unseen: the end of its last request rings no bell."""
-        is_lent = bool(lending.standing(slice_, rules, hints))
-        return max(SHORTEST_LOOK_SECONDS, _seconds(rules.return_after)) if is_lent else inf
-
-    def _decided(self, slice_: Slice, rules: Rules, hints: Hints, idle: Collection[str]) -> Turn:
+    def _decided(self, seated: _Seated, hints: Hints, idle: Collection[str]) -> Turn:
+        slice_, lent = seated.slice, frozenset(seated.lent)
         demands = {name: one for name, one in self._lobby.demands().items() if name not in idle}
         open_ = {name for name, one in demands.items() if one.since is not None}
-        lent = {*lending.standing(slice_, rules, hints)}
-        # What serves by another reason, such as last good after a failure, is not theirs to end.
-        wanted = {*(slice_.active or ())} | (open_ - lent)
+        # What serves by another reason is not theirs to end: a person took it, or it is last good
+        # after a failure.
+        wanted = {*(slice_.active or ())} | ((open_ | lent) - seated.to_requests)
         seating = Seating(open_ | lent, wanted, lending.rivals(slice_))
         grace = GRACE_SHARE * _switch_seconds(slice_, hints)
-        return turn(rules, seating, demands, grace, self._clock.boot())
+        return turn(seated.rules, seating, demands, grace, self._clock.boot())
 
-    async def _recorded(self, found: Turn, slice_: Slice, rules: Rules, hints: Hints) -> bool:
+    async def _recorded(self, found: Turn, seated: _Seated) -> bool:
         """Record a turn; False where nothing changes by it."""
-        ends = _ends(found, slice_, lending.standing(slice_, rules, hints), rules)
+        slice_, ends = seated.slice, _ends(found, seated)
         host, journal = slice_.host.name, self._cache.journal
         brings_in = found.grant is not None and found.grant not in (slice_.active or ())
         # The lease first: of two rivals the newest counts, whatever dies in between.
@@ -111,14 +134,22 @@ def _seconds(limit: float | None) -> float:
     return inf if limit is None else limit
 
 
-def _ends(found: Turn, slice_: Slice, lent: Collection[str], rules: Rules) -> Mapping[str, str]:
+def _return_look(seated: _Seated) -> float:
+    """How long a lent model may go unseen: the end of its last request rings no bell."""
+    if not seated.to_requests:
+        return inf
+    return max(SHORTEST_LOOK_SECONDS, _seconds(seated.rules.return_after))
+
+
+def _ends(found: Turn, seated: _Seated) -> Mapping[str, str]:
     """The leases that end by a turn, each with the reason."""
     if found.release is not None:
-        return {found.release: f"no request asked for it for {rules.return_after:g} s"}
+        return {found.release: f"no request asked for it for {seated.rules.return_after:g} s"}
     if found.grant is None:
         return {}
-    rivals = lending.rivals(slice_).get(found.grant, frozenset())
-    return dict.fromkeys(rivals.intersection(lent), f"requests for {found.grant} have their turn")
+    rivals = lending.rivals(seated.slice).get(found.grant, frozenset())
+    ends = rivals & seated.to_requests
+    return dict.fromkeys(ends, f"requests for {found.grant} have their turn")
 
 
 def _switch_seconds(slice_: Slice, hints: Hints) -> float:

@@ -170,16 +170,26 @@ class Resume(Value):
     host: HostName
 
 
-class Leased(Value):
-    """A model that requests brought in, beside or in place of what the files ask for.
+class Term(Value):
+    """What a person said who took a model for a while: who it is, why, until when (wall clock)."""
 
-    `wanted` is the digest of the slice of the files: the lease ends with it.
+    by: str
+    reason: str = ""
+    until: float
+
+
+class Leased(Value):
+    """A model that is brought in, beside or in place of what the files ask for.
+
+    Requests did that, or a person, whose word is the `term`. `wanted` is the digest of the slice of
+    the files: the lease ends with it.
     """
 
     kind: Literal["leased"] = "leased"
     host: HostName
     model: ModelName
     wanted: Digest
+    term: Term | None = None
 
 
 class Released(Value):
@@ -255,10 +265,11 @@ class OpenRun(Value):
 
 
 class Lease(Value):
-    """A model that is lent to requests, and since when."""
+    """A model that is lent, to a person for a `term` or to requests, and since when."""
 
     wanted: Digest
     since: Instant
+    term: Term | None = None
 
 
 class Held(Value):
@@ -351,7 +362,8 @@ Record: TypeAlias = Annotated[
 # Each sync costs 0.1 to 20 ms, and a switch writes about twenty rows (ADR 0005).
 SEEN_AGAIN = (StepDone, TrialOpened, Leased, Released)
 """What is observed again when a power cut takes it, or matters no more, as leases whose clients are
-gone too: these rows are durable with the next one that is none of them."""
+gone too: these rows are durable with the next one that is none of them, which for a person's lease
+follows at once."""
 
 
 class Row(Value):

@@ -66,6 +66,10 @@ class Lobby(Protocol):
         """Tell requests for these models, while they do not serve, why they would wait in vain."""
         ...
 
+    def expect(self, model_names: Collection[str]) -> None:
+        """Let requests for these models wait and pass, also where the files do not allow it."""
+        ...
+
     def explain(self, reasons: Mapping[str, str]) -> None:
         """Take why these models are not there yet, for requests that wait until it is too late."""
         ...

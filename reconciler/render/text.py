@@ -12,7 +12,7 @@ from reconciler.render.terminal_style import PLAIN, Look, Mood, wide
 
 INSTEAD = {
     "heal": "what the files say is left alone: this goes back to the last good state",
-    "lease": "requests brought in what the files allow: this makes room for it",
+    "lease": "what is lent for a while comes before what the files say: this makes room for it",
     "release": "the host is held and released: this stops what runs there",
 }
 """What a plan says when it does not go where the file says."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from reconciler.model.change import Ignored
 from reconciler.model.names import Digest, Value
-from reconciler.model.records import Hold, Mode, Quarantine
+from reconciler.model.records import Hold, Lease, Mode, Quarantine
 from reconciler.model.target import Provenance
 from reconciler.steps.admit import Admit
 from reconciler.steps.await_down import AwaitDown
@@ -100,8 +100,8 @@ class HostPlan(Value):
     `refusals` are the reasons why it may not run at all, `unmet` is what no step can bring about.
 
     `cause` is what keeps the wish away, where something does: it stands among the refusals too, as
-    a sentence. `lent` are the models that requests brought in. `lost_conversations` is None when it
-    is not known how many end.
+    a sentence. `lent` are the models that are lent, to requests or a person. `lost_conversations`
+    is None when it is not known how many end.
     """
 
     host: str
@@ -114,7 +114,7 @@ class HostPlan(Value):
     refusals: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
     cause: Hold | Quarantine | None = None
-    lent: tuple[str, ...] = ()
+    lent: Mapping[str, Lease] = {}
     lost_conversations: int | None = 0
     seconds: float | None = None
 

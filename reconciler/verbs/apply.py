@@ -17,7 +17,7 @@ from reconciler.loop.pass_request import PassRequest
 from reconciler.loop.reconcile import reconcile
 from reconciler.loop.survey import HostSurvey, survey
 from reconciler.model.names import Digest
-from reconciler.model.records import Asked, Hold, Resume, Retry, RollBack
+from reconciler.model.records import Asked, Hold, Leased, Released, Resume, Retry, RollBack
 from reconciler.model.spec import Slice
 from reconciler.model.target import Provenance, Wanted
 from reconciler.model.verdict import HostVerdict
@@ -45,7 +45,7 @@ class ApplyRequest:
     prune: bool = False
     take_over: bool = False
     trigger: str = "apply"
-    noting: tuple[Retry | RollBack | Hold | Resume, ...] = ()
+    noting: tuple[Retry | RollBack | Hold | Resume | Leased | Released, ...] = ()
     approved: bool = False
     beside_one_that_died: bool = False
 

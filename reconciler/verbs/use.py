@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from reconciler.errors import LockHeld, NotApproved, ReconcilerError, Refused
 from reconciler.loop.survey import survey
+from reconciler.model.records import Released
 from reconciler.model.target import Provenance
 from reconciler.ports import Proposal
 from reconciler.render.documents import HostEnd, VerdictDocument
 from reconciler.render.json import plan_document
 from reconciler.render.plan_document import Meaning
 from reconciler.steps.plan import Plan
-from reconciler.verbs import apply
+from reconciler.verbs import apply, lend
 from reconciler.verbs.context import Actor, Caller
 from reconciler.verbs.result import Outcome
 
@@ -29,6 +30,7 @@ async def run(
     and as apply.
     """
     approved: tuple[Meaning, ...] = ()
+    ends: tuple[Released, ...] = ()
     if proposal.diff:
         _refuse_beside_another(app)
         approved = await _approved(app, proposal, message, caller)
@@ -36,20 +38,21 @@ async def run(
         caller.say(f"{proposal.path} is written{_without(lost)}")
     else:
         caller.say(f"{proposal.path} already says so; nothing to write")
+        ends = await lend.ends(app, proposal)
     if message:
         proposal.commit(message)
-    return await _applied(app, proposal, approved, caller)
+    request = apply.ApplyRequest(trigger="use", noting=ends, approved=True)
+    # What was approved is asked about again only when the world moved while it was written. A watch
+    # works on it since the write.
+    once = replace(caller, approve=lambda plan: plan.hosts == approved or caller.approve(plan))
+    return await _applied(app, proposal, request, once)
 
 
 async def _applied(
-    app: Actor, proposal: Proposal, approved: tuple[Meaning, ...], caller: Caller
+    app: Actor, proposal: Proposal, request: apply.ApplyRequest, caller: Caller
 ) -> Outcome[VerdictDocument]:
-    # What was approved is asked about again only when the world moved while it was written. A watch
-    # works on it since the write.
-    request = apply.ApplyRequest(trigger="use", approved=True)
-    once = replace(caller, approve=lambda plan: plan.hosts == approved or caller.approve(plan))
     try:
-        outcome = await apply.run(app, request, once)
+        outcome = await apply.run(app, request, caller)
     except ReconcilerError:
         caller.say(_still_says(proposal))
         raise

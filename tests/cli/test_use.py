@@ -304,3 +304,55 @@ def test_a_use_that_went_back_to_the_same_model_says_where_it_differs(tmp_path: 
             in done.stderr
         )
         assert "`reconciler use tiny-b`" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["tinier", "--for", "8d"], 64, 'found --for 8d, expected 1s to 7d, such as "2h"'),
+        (["tinier", "--for", "soon"], 64, "found --for soon, expected 1s to 7d"),
+        (["tinier", "--for", "2h", "--commit"], 64, "there is nothing to commit"),
+        (["tinier", "--reason", "a game"], 64, "--reason is told together with --for"),
+        (["tinier", "--for", "2h", "--reason", "a\nb"], 64, "one line of at most 200 characters"),
+        (
+            ["tinyer", "--for", "2h"],
+            64,
+            'no managed host has a model tinyer; did you mean "tinier"',
+        ),
+        (["tinier", "--for", "2h", "--host", "tower"], 64, "a model of local, not of tower"),
+    ],
+)
+def test_a_model_for_a_while_is_asked_for_in_full(
+    state: Path, words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["use", *words, "--yes"]) == code
+    assert said in capsys.readouterr().err
+    assert not (state.parent / "host" / "reconciler" / "journal").exists()
+
+
+@pytest.mark.parametrize(
+    ("desired", "said"),
+    [
+        ("version: 1\npower: on\n", "desired.yaml does not say what runs on local"),
+        ("version: 1\nactive: tiny\napply_from: committed\n", "says `apply_from: committed`"),
+    ],
+)
+def test_a_model_for_a_while_is_refused_before_anything_is_recorded(
+    state: Path, desired: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (state / "desired.yaml").write_text(desired)
+    committed(state)
+    (state / "desired.yaml").write_text(f"# edited\n{desired}")
+    assert main(["use", "tinier", "--for", "2h", "--yes"]) == 4
+    assert said in capsys.readouterr().err
+
+
+def test_a_model_for_a_while_is_shown_and_asked_about(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["use", "tinier", "--for", "2h"]) == 4
+    said = capsys.readouterr().err
+    assert "start          tinier" in said
+    assert "uses tinier until" in said
+    assert "NotApproved: nothing was done" in said
+    assert (state / "desired.yaml").read_text() == DESIRED

@@ -1,4 +1,4 @@
-"""What requests brought in serves on through a look that fails."""
+"""What is lent serves on through a look that fails, and a person hears what came of a lease."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from reconciler.core.recovery import of_host
 from reconciler.fakes.ports import ALL_FAKE, FakeDrivers, FakeLauncher
-from reconciler.model.facts import Fact, Unit, Unknown
+from reconciler.loop.interrupt import Interrupt
+from reconciler.model.facts import Fact, Mark, Unit, Unknown
 from reconciler.model.spec import ModelSpec
-from tests.crash.lenders import requests_bring_in
+from reconciler.ports import Evidence
+from tests.crash.lenders import a_person_takes, a_person_takes_what_fails, requests_bring_in
+from tests.crash.story import TEA, remembers
 from tests.sample_worlds import HOST
 
 
@@ -30,3 +33,32 @@ def test_what_was_brought_in_is_not_let_go_for_a_look_that_failed() -> None:
     stage.parts = ALL_FAKE
     stage.ends("in_sync")
     assert [*stage.world.serving()] == ["b"]
+
+
+def test_a_person_hears_that_a_model_cannot_be_had_and_that_the_files_model_serves() -> None:
+    stage = a_person_takes_what_fails()
+    verdict = stage.ends("rolled_back")
+    assert verdict.message.startswith("b cannot be brought in: ")
+    assert verdict.log
+    remembers(TEA)(stage)
+    assert [*of_host(stage.kept().rows(), HOST).leases] == []
+
+
+def test_a_person_who_interrupts_the_start_has_the_files_model_back() -> None:
+    interrupt = Interrupt()
+
+    class Impatient(FakeLauncher):
+        """A launcher beside which a person presses Ctrl-C once b is started."""
+
+        async def start(self, model: ModelSpec, mark: Mark) -> Evidence:
+            if model.name == "b":
+                interrupt.request("interrupted by Ctrl-C", "rollback")
+            return await super().start(model, mark)
+
+    stage = a_person_takes()
+    stage.interrupt, stage.parts = interrupt, FakeDrivers(launcher=Impatient)
+    verdict = stage.ends("interrupted")
+    assert "interrupted by Ctrl-C" in verdict.message
+    remembers(TEA)(stage)
+    known = of_host(stage.kept().rows(), HOST)
+    assert (known.leases, known.unlendable, known.quarantine) == ({}, {}, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -123,3 +124,41 @@ def test_without_a_gateway_the_file_alone_counts(here: Stack) -> None:
     with here.watching():
         until(lambda: here.has_followed(1), within=COMMAND_SECONDS)
         assert list(here.engines()) == ["tiny-a"]
+
+
+def test_a_person_takes_a_model_for_a_while_and_then_the_files_model_is_back(here: Stack) -> None:
+    written = (here.folder / "state" / "desired.yaml").read_bytes()
+    with started(here) as (address, _):
+        first = text(address, "tiny-a")
+        took = here.run("use", "tiny-b", "--for", "8s", "--reason", "a trial", "--yes")
+        assert took.returncode == 0, took.stderr
+        assert "desired.yaml is not changed" in took.stderr
+        assert text(address, "tiny-b") != first
+        refused = asked(address, "tiny-a")
+        assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert re.search(r"uses tiny-b until .*: a trial", refused.json()["error"]["message"])
+        listed = httpx.get(f"{address}/v1/models").json()["data"]
+        assert "a trial" in listed[0]["status"]["reason"]
+        explained = here.run("explain", "tiny-a").stdout
+        assert "makes way" in explained
+        assert "a trial" in explained
+        here.becomes("tiny-a")
+        again = asked(address, "tiny-a").json()
+        assert again["choices"][0]["text"] == first
+        assert again["usage"]["prompt_tokens_details"]["cached_tokens"] > 0
+        assert modes(here) == ["forward", "lease", "forward"]
+    assert (here.folder / "state" / "desired.yaml").read_bytes() == written
+
+
+def test_without_a_gateway_a_person_takes_a_model_and_gives_it_back_sooner(here: Stack) -> None:
+    here.desire("tiny-a")
+    here.apply()
+    assert here.run("use", "tiny-b", "--for", "1h", "--yes").returncode == 0
+    here.apply()
+    assert list(here.engines()) == ["tiny-b"]
+    ready = here.document("status")["hosts"][0]["conditions"][0]
+    assert ready["status"] == "True"
+    assert "uses tiny-b until" in ready["message"]
+    back = here.run("use", "tiny-a", "--yes")
+    assert (back.returncode, list(here.engines())) == (0, ["tiny-a"])
+    assert "nothing to write" in back.stderr

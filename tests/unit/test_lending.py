@@ -6,13 +6,17 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.core import lending, phrases, policy
 from reconciler.core.canonical import digest
+from reconciler.core.deadlines import said_at
+from reconciler.core.expiry import TOLERATED_JUMP_SECONDS
 from reconciler.core.projection import host_status
 from reconciler.core.recovery import Hints, after, attempt_key
 from reconciler.core.report.conditions import host_conditions
-from reconciler.core.report.explain import of_model
+from reconciler.core.report.explain import of_host, of_model
 from reconciler.loop.survey import planned
 from reconciler.model.explanation import Explanation
 from reconciler.model.lending import Rules
@@ -29,6 +33,7 @@ from reconciler.model.records import (
     Row,
     RunClosed,
     RunOpened,
+    Term,
     Verdict,
 )
 from reconciler.model.spec import Slice
@@ -54,11 +59,21 @@ def leased(wanted: Slice, *names: str, **known: Any) -> Hints:
     return Hints(leases=leases, **known)
 
 
+def taken(wanted: Slice, name: str, until: float, **known: Any) -> Hints:
+    """What is known after ann took a model at 1 s, and before that requests brought in others."""
+    term = Term(by="ann", reason="tests", until=until)
+    before = known.pop("leases", {})
+    lease = Lease(wanted=digest(wanted), since=instant(1.0), term=term)
+    return Hints(leases={**before, name: lease}, **known)
+
+
 def failed(wanted: Slice, reason: str = "StartFailed") -> Quarantine:
     key = attempt_key(wanted, digest(wanted), Observed())
     return Quarantine(key=key, reason=reason, message="it died", run=1, since=instant(90.0))
 
 
+LEASE = Lease(wanted=digest(wants("a")), since=instant(1.0))
+LATER = {"c": Lease(wanted=digest(wants("a")), since=instant(50.0))}
 GOOD: dict[str, Any] = {"last_good": wants("l"), "last_good_digest": digest(wants("l"))}
 HELD = Held(hold=Hold(host=HOST, reason="a game"), since=instant(1.0))
 FREED = Held(hold=Hold(host=HOST, reason="a game", release=True), since=instant(1.0))
@@ -99,6 +114,31 @@ ROWS: dict[str, tuple[Slice, Rules, Hints, tuple[str, ...] | None, str]] = {
     "the file changed": (wants("c"), ANY, leased(ONE, "b"), ("c",), "forward"),
     "the newest of two rivals": (ONE, ANY, leased(ONE, "c", "b"), ("b",), "lease"),
     "two that are no rivals": (ONE, ANY, leased(ONE, "b", "e"), ("b", "e"), "lease"),
+    "lent is what the file wants": (ONE, ANY, leased(ONE, "a"), ("a",), "forward"),
+    "taken by a person": (ONE, ANY, taken(ONE, "b", HOUR), ("b",), "lease"),
+    "taken, and not allowed to requests": (ONE, Rules(), taken(ONE, "b", HOUR), ("b",), "lease"),
+    "taken, and over": (ONE, ANY, taken(ONE, "b", 99.0), ("a",), "forward"),
+    "taken, over by wall, the clock behind": (
+        ONE, ANY, taken(ONE, "b", 99.0, newest_at=HOUR), ("b",), "lease",
+    ),
+    "taken, and the file changed": (wants("c"), ANY, taken(ONE, "b", HOUR), ("c",), "forward"),
+    "taken, and held": (ONE, ANY, taken(ONE, "b", HOUR, held=HELD), None, "forward"),
+    "taken, and requests brought in a rival later": (
+        ONE, ANY, taken(ONE, "b", HOUR, leases=LATER), ("b",), "lease",
+    ),
+    "taken is what the file wants": (ONE, ANY, taken(ONE, "a", HOUR), ("a",), "forward"),
+    "taken is what the file wants, which keeps rivals out": (
+        ONE, ANY, taken(ONE, "a", HOUR, leases=LATER), ("a",), "forward",
+    ),
+    "taken, and a retry is due": (
+        ONE, ANY, taken(ONE, "b", HOUR, quarantine=failed(ONE)), ("b",), "lease",
+    ),
+    "left by a person, and lent": (
+        ONE, ANY, leased(ONE, "b", quarantine=failed(ONE, "RolledBack"), **GOOD), ("b",), "lease",
+    ),
+    "left by a person": (
+        ONE, ANY, Hints(quarantine=failed(ONE, "RolledBack"), **GOOD), ("l",), "heal",
+    ),
 }  # fmt: skip
 
 
@@ -107,8 +147,9 @@ def test_where_a_host_goes_with_what_requests_brought_in(name: str) -> None:
     wanted, rules, hints, active, mode = ROWS[name]
     aim = policy.aim(wanted, hints, Observed(), NOW, rules=rules)
     assert (aim.mode, aim.target.slice.active if aim.acts else None) == (mode, active)
-    assert bool(aim.lent) == (mode == "lease")
-    assert aim.key == attempt_key(aim.target.slice, aim.target.digest, Observed()) or not aim.lent
+    assert bool(aim.lent) >= (mode == "lease")
+    is_lease = aim.mode == "lease"
+    assert aim.key == attempt_key(aim.target.slice, aim.target.digest, Observed()) or not is_lease
 
 
 def test_a_plan_says_what_is_there_for_requests() -> None:
@@ -119,10 +160,12 @@ def test_a_plan_says_what_is_there_for_requests() -> None:
     ready, *_ = host_conditions(
         leased(ONE, "b"), plan.model_copy(update={"steps": (), "refusals": (), "unmet": ()})
     )
-    assert (ready.status, phrases.lent("b") in ready.message) == ("True", True)
+    said = phrases.lent("b", LEASE)
+    assert (ready.status, said in ready.message) == ("True", True)
     b, a = (of_model(ONE, one, world(ONE), Hints(), plan) for one in (B, A))
-    assert ("lent", phrases.lent("b")) in told(b)
-    assert ("makes way", "for b, which requests brought in") in told(a)
+    assert ("lent", said) in told(b)
+    assert ("makes way", said) in told(a)
+    assert ("lent", said) in told(of_host(ONE, world(ONE), Hints(), plan))
     assert not [one for one in told(of_model(ONE, C, world(ONE), Hints(), plan)) if "lent" in one]
 
 
@@ -134,7 +177,7 @@ def test_what_is_lent_has_not_strayed_and_what_makes_way_is_not_missing() -> Non
     seen = world(ONE, {"b": unit("b")})
     status = host_status(ONE, seen, leased(ONE, "b"), lent)
     assert all(one.type == "Ready" for model in status.models for one in model.conditions)
-    alone = host_status(ONE, seen, Hints(), lent.model_copy(update={"lent": ()}))
+    alone = host_status(ONE, seen, Hints(), lent.model_copy(update={"lent": {}}))
     drifted = {m.model for m in alone.models for one in m.conditions if one.type == "Drifted"}
     assert drifted == {"a", "b"}
 
@@ -145,9 +188,10 @@ def told(explanation: Explanation) -> list[tuple[str, str]]:
 
 def test_a_lease_ends_with_the_wish_it_was_given_beside_or_the_permission() -> None:
     hints = leased(ONE, "b", "c")
-    assert lending.lapsed(ONE, ANY, hints) == {}
-    assert lending.lapsed(ONE, Rules(allow=("b",)), hints).keys() == {"c"}
-    why = lending.lapsed(wants("a", power="on"), ANY, hints)
+    displaced = {"b": "another model was lent its place"}
+    assert lending.lapsed(ONE, ANY, hints, NOW) == displaced
+    assert lending.lapsed(ONE, Rules(allow=("b",)), hints, NOW).keys() == {"c"}
+    why = lending.lapsed(wants("a", power="on"), ANY, hints, NOW)
     assert why == dict.fromkeys("bc", "the files ask for something else now")
 
 
@@ -221,3 +265,42 @@ def test_a_lease_that_ends_leaves_the_others() -> None:
     assert [*hints.leases] == ["e"]
     assert hints.unlendable == {}
     assert [*rows(LENT, other, LENT).leases] == ["e", "b"], "the newest is the last"
+
+
+def test_whom_a_person_keeps_out_is_told_by_whom_for_what_and_until_when() -> None:
+    lent = lending.standing(wants("a", "e"), ANY, taken(wants("a", "e"), "b", HOUR), NOW)
+    told = lending.kept_out(wants("a", "e"), lent)
+    assert told.keys() == set("acdl"), "an embedding runs beside it"
+    assert set(told.values()) == {f"ann uses b until {said_at(HOUR)}: tests"}
+    assert lending.kept_out(ONE, lending.standing(ONE, ANY, leased(ONE, "b"), NOW)) == {}
+    assert "`reconciler use`" in phrases.lent("b", lent["b"])
+
+
+def test_a_look_is_due_when_a_persons_time_is_over() -> None:
+    assert policy.next_look(taken(ONE, "b", 110.0), NOW) == 10.0
+    assert policy.next_look(leased(ONE, "b"), NOW) is None
+
+
+@given(jump=st.floats(-HOUR, 12 * HOUR), passed=st.floats(0.0, 12 * HOUR))
+def test_a_clock_that_is_set_ends_no_persons_lease_before_its_time(
+    jump: float, passed: float
+) -> None:
+    then = instant(1.0 + passed)
+    now = then.model_copy(update={"at": then.at + jump})
+    is_over = not lending.standing(ONE, ANY, taken(ONE, "b", 1.0 + 2 * HOUR), now)
+    assert not is_over or passed >= 2 * HOUR - TOLERATED_JUMP_SECONDS
+    assert is_over or passed < 2 * HOUR or jump < 0
+
+
+def test_more_leases_never_touch_what_the_file_wants_and_its_failures() -> None:
+    before = Hints(quarantine=failed(ONE), generation=3, wanted_digest=digest(ONE), **GOOD)
+    term = Term(by="ann", until=HOUR)
+    hints = before
+    for record in (
+        Leased(host=HOST, model="b", wanted=digest(ONE), term=term),
+        Released(host=HOST, model="b", because="no room", failed=digest(ONE)),
+        Leased(host=HOST, model="c", wanted=digest(ONE), term=term),
+    ):
+        hints = after(hints, Row(seq=1, when=NOW, record=record))
+    assert hints.leases["c"].term == term
+    assert replace(hints, leases={}, unlendable={}) == before

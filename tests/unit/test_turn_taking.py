@@ -16,7 +16,7 @@ from reconciler.fakes.life import Life, MortalJournal
 from reconciler.loop.hints_cache import HintsCache
 from reconciler.loop.turn_taking import TurnTaking
 from reconciler.model.lending import Demand, Rules
-from reconciler.model.records import Hold, Leased, Record, Released, Row
+from reconciler.model.records import Hold, Leased, Record, Released, Row, Term
 from reconciler.model.spec import Slice
 from tests.sample_worlds import HOST, model, slice_of
 
@@ -31,6 +31,7 @@ class HandLobby:
 
     wanted: dict[str, Demand] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
+    expected: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
     explained: Mapping[str, str] = field(default_factory=dict)
     trouble: str | None = None
@@ -44,6 +45,9 @@ class HandLobby:
 
     def refuse(self, reasons: Mapping[str, str]) -> None:
         self.refused = reasons
+
+    def expect(self, model_names: Collection[str]) -> None:
+        self.expected = frozenset(model_names)
 
     def explain(self, reasons: Mapping[str, str]) -> None:
         self.explained = reasons
@@ -238,3 +242,22 @@ def test_who_would_wait_in_vain_is_told_and_takes_no_turn() -> None:
     turns.clock.run(day, turns)
     assert turns.told() == []
     assert turns.lobby.refused["b"].startswith("held: a game")
+
+
+def test_what_a_person_took_stays_and_who_wants_its_place_is_told() -> None:
+    async def day(turns: Turns) -> None:
+        await turns.taking.tell(turns.wanted, turns.rules)
+        assert turns.lobby.refused.keys() == {"a", "c"}, "before the pass that brings it in"
+        turns.lobby.set(b=waiting(0.0), a=serving(0.0), c=waiting(0.0))
+        assert await turns.taken(within=1000.0) is None, "no request takes it over"
+        turns.lobby.set(b=serving(0.0), c=waiting(0.0))
+        assert await turns.taken(within=1000.0) is None
+        assert turns.lobby.expected == {"b"}
+        assert turns.lobby.paused == set()
+        assert turns.lobby.refused["c"].startswith("ann uses b until ")
+
+    turns = Turns()
+    term = Term(by="ann", until=turns.clock.wall() + 7200.0)
+    turns.rows.append(Leased(host=HOST, model="b", wanted=digest(ONE), term=term))
+    turns.clock.run(day, turns)
+    assert turns.told() == [("leased", "b")]

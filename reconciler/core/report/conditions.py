@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import starmap
 from typing import Literal, TypeAlias
 
 from reconciler.core import phrases
@@ -114,7 +115,7 @@ def _outstanding(hints: Hints, plan: HostPlan) -> Condition:
         return _readiness("False", reason="ChangesPending", message=message)
     if _drifted(hints, plan):
         return _readiness("False", reason="SwitchedOn", message=plan.headline)
-    message = "; ".join((plan.headline, *map(phrases.lent, plan.lent)))
+    message = "; ".join((plan.headline, *starmap(phrases.lent, plan.lent.items())))
     return _readiness("True", reason="InSync", message=message)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import starmap
 from typing import Any, TypeAlias
 
@@ -27,7 +27,7 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.reason import Reason
-from reconciler.model.records import OpenRun, Quarantine
+from reconciler.model.records import Lease, OpenRun, Quarantine
 from reconciler.model.spec import Kind, ModelSpec, Slice
 from reconciler.model.status import Condition
 from reconciler.steps.plan import STEPS, HostPlan
@@ -58,13 +58,13 @@ HOW = {"skipped": "was already so", "gave-up": "was given up, and the run contin
 """What became of a step, where the outcome alone does not say it."""
 
 
-def _lent(slice_: Slice, model_name: str, lent: Collection[str]) -> Told:
-    """What requests did to a model: they brought it in, or what they brought in displaced it."""
+def _lent(slice_: Slice, model_name: str, lent: Mapping[str, Lease]) -> Told:
+    """Why a model runs that is lent, or why it makes way for another."""
     if model_name in lent:
-        yield "lent", phrases.lent(model_name)
+        yield "lent", phrases.lent(model_name, lent[model_name])
     for other in sorted(lending.rivals(slice_)[model_name].intersection(lent)):
         if model_name in (slice_.active or ()):
-            yield "makes way", f"for {other}, which requests brought in"
+            yield "makes way", phrases.lent(other, lent[other])
 
 
 def of_model(
@@ -212,6 +212,7 @@ def of_host(slice_: Slice, observed: Observed, hints: Hints, plan: HostPlan) -> 
     told = (
         *_surroundings(slice_, observed),
         *_conditions(host_conditions(hints, plan)),
+        *(("lent", phrases.lent(*one)) for one in plan.lent.items()),
         ("last good", _last_good(hints)),
         *(_quarantined(failure) if failure else ()),
         *(_unfinished(hints.open_run) if hints.open_run else ()),
